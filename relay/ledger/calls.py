@@ -1,0 +1,189 @@
+"""The joined record of each call, and which ids are its own."""
+
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any, Final
+
+import msgspec
+from sqlalchemy import Column, Connection, Text, bindparam, func, insert, select, update
+
+from relay.call import Call, CallState
+from relay.ledger.rows import bound, rows_of
+from relay.ledger.tables import aliases, calls
+
+_encoder = msgspec.json.Encoder()
+_states = msgspec.json.Decoder(CallState)
+_records = msgspec.json.Decoder(Call)
+_changes = msgspec.json.Decoder(dict[str, int])
+
+
+SPLIT: Final = "split"
+"""Why an alias belongs to its call: a person said so, and no event changes it."""
+
+
+class CallRow(msgspec.Struct, frozen=True):
+    """A call as the ledger keeps it. `changed`: the version in which each field changed last;
+    `number`: the customer's, where it is one that could be nobody else's.
+    """
+
+    id: str
+    version: int
+    began_at: int
+    state: CallState
+    record: Call
+    changed: dict[str, int]
+    number: str | None = None
+
+
+class Alias(msgspec.Struct, frozen=True):
+    """An id of CloudTalk's and the call that it belongs to."""
+
+    alias: str
+    call: str
+    reason: str
+
+
+_columns = (
+    calls.c.id,
+    calls.c.version,
+    calls.c.began_at,
+    calls.c.state,
+    calls.c.record,
+    calls.c.changed,
+    calls.c.number,
+    calls.c.merged_into,
+)
+_LIVING = calls.c.merged_into.is_(None)
+_given = rows_of(*_columns)
+_insert = insert(calls).from_select([c.name for c in _columns], select(_given))
+_update = (
+    update(calls)
+    .where(calls.c.id == _given.c.id)
+    .values({c.name: _given.c[c.name] for c in _columns if c is not calls.c.id})
+)
+_wanted = rows_of(calls.c.id)
+_by_id = select(*_columns).join(_wanted, _wanted.c.id == calls.c.id)
+
+
+def by_id(connection: Connection, ids: Collection[str]) -> dict[str, CallRow]:
+    """Those of these calls that there are."""
+    found = connection.execute(_by_id, bound((i,) for i in sorted(ids)))
+    return {row.id: _call_row(row) for row in found}
+
+
+def _call_row(row: Any) -> CallRow:
+    return CallRow(
+        row.id,
+        row.version,
+        row.began_at,
+        _states.decode(row.state),
+        _records.decode(row.record),
+        _changes.decode(row.changed),
+        row.number,
+    )
+
+
+_wanted_numbers = rows_of(calls.c.number)
+_by_number = (
+    select(*_columns)
+    .join(_wanted_numbers, _wanted_numbers.c.number == calls.c.number)
+    .where(calls.c.began_at >= bindparam("since"), _LIVING)
+)
+
+
+def by_number(connection: Connection, numbers: Collection[str], *, since: int) -> dict[str, CallRow]:
+    """The calls with these customers since then."""
+    given = bound((number,) for number in sorted(numbers)) | {"since": since}
+    return {row.id: _call_row(row) for row in connection.execute(_by_number, given)}
+
+
+def write(connection: Connection, new: Sequence[CallRow], known: Sequence[CallRow]) -> None:
+    """Write the newest version of calls: those that begin, and those that the ledger has."""
+    for statement, rows in ((_insert, new), (_update, known)):
+        if rows:
+            connection.execute(statement, bound(_values(row) for row in sorted(rows, key=lambda r: r.id)))
+
+
+def _values(row: CallRow) -> tuple[Any, ...]:
+    state, record, changed = (_encoder.encode(part).decode() for part in (row.state, row.record, row.changed))
+    merged_into = row.record.merged_into
+    return row.id, row.version, row.began_at, state, record, changed, row.number, merged_into
+
+
+_alias_columns = (aliases.c.alias, aliases.c.call, aliases.c.reason)
+_given_aliases = rows_of(*_alias_columns)
+_insert_aliases = insert(aliases).from_select([c.name for c in _alias_columns], select(_given_aliases))
+_wanted_aliases = rows_of(aliases.c.alias)
+_by_alias = select(aliases.c.alias, aliases.c.call).join(
+    _wanted_aliases, _wanted_aliases.c.alias == aliases.c.alias
+)
+
+
+def by_alias(connection: Connection, wanted: Collection[str]) -> dict[str, str]:
+    """The calls that these ids belong to, by id; unknown ids are left out."""
+    found = connection.execute(_by_alias, bound((alias,) for alias in sorted(wanted)))
+    return {row.alias: row.call for row in found}
+
+
+def write_aliases(connection: Connection, new: Sequence[Alias]) -> None:
+    """Keep whose these ids are."""
+    if new:
+        connection.execute(_insert_aliases, bound(msgspec.structs.astuple(alias) for alias in new))
+
+
+_pinned = (
+    select(aliases.c.alias)
+    .join(_wanted_aliases, _wanted_aliases.c.alias == aliases.c.alias)
+    .where(aliases.c.reason == SPLIT)
+)
+
+
+def pinned(connection: Connection, wanted: Collection[str]) -> frozenset[str]:
+    """Those of these aliases that a person split off."""
+    found = connection.execute(_pinned, bound((alias,) for alias in sorted(wanted)))
+    return frozenset(found.scalars())
+
+
+_moved = rows_of(Column("old", Text), Column("new", Text))
+_repoint = update(aliases).where(aliases.c.call == _moved.c.old).values(call=_moved.c.new)
+
+
+def repoint(connection: Connection, merged: Mapping[str, str]) -> None:
+    """The aliases of these calls belong to other ones now."""
+    connection.execute(_repoint, bound(merged.items()))
+
+
+def pin(connection: Connection, alias: str, call: str) -> None:
+    """A person says whose this alias is: no event links it to another call."""
+    statement = update(aliases).where(aliases.c.alias == alias)
+    connection.execute(statement.values(call=call, reason=SPLIT))
+
+
+_after = (
+    select(calls.c.id)
+    .where(calls.c.id > bindparam("after"), _LIVING)
+    .order_by(calls.c.id)
+    .limit(bindparam("most"))
+)
+
+
+def ids_after(connection: Connection, after: str, most: int) -> list[str]:
+    """The next calls in the order of their ids: for going through all of them in portions."""
+    return list(connection.execute(_after, {"after": after, "most": most}).scalars())
+
+
+_newest = (
+    select(calls.c.record)
+    .where(_LIVING)
+    .order_by(calls.c.began_at.desc(), calls.c.id)
+    .limit(bindparam("most"))
+)
+
+
+def newest(connection: Connection, most: int) -> list[Call]:
+    """The calls that began last."""
+    return [_records.decode(record) for record in connection.execute(_newest, {"most": most}).scalars()]
+
+
+def count(connection: Connection) -> int:
+    """How many calls there are."""
+    return connection.execute(select(func.count()).select_from(calls).where(_LIVING)).scalar_one()

@@ -1,0 +1,217 @@
+"""The raw journal: events as they came, and whether they are folded."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+import msgspec
+from sqlalchemy import (
+    Column,
+    Connection,
+    Integer,
+    LargeBinary,
+    Text,
+    bindparam,
+    func,
+    insert,
+    literal,
+    literal_column,
+    select,
+    update,
+)
+
+from relay.call import CallEvent
+from relay.ledger.rows import bound, rows_of
+from relay.ledger.tables import events
+
+_encoder = msgspec.json.Encoder()
+_decoder = msgspec.json.Decoder(CallEvent)
+
+
+class EventRow(msgspec.Struct, frozen=True):
+    """An event as it came, secrets cut out, and the reading of it.
+
+    `received_at` is unique within a process: intake stamps it ever growing.
+    """
+
+    received_at: int
+    content_type: str
+    path: str
+    query: str
+    raw: bytes
+    reading: CallEvent
+
+
+class Unfolded(msgspec.Struct, frozen=True):
+    """An event that is to be folded. `waited`: no link came for it within the grace period."""
+
+    seq: int
+    received_at: int
+    reading: CallEvent
+    waited: bool = False
+
+
+_given = rows_of(
+    events.c.received_at,
+    events.c.dialect,
+    events.c.kind,
+    events.c.content_type,
+    events.c.path,
+    events.c.query,
+    events.c.reading,
+    Column("offset", Integer),
+    Column("length", Integer),
+)
+# JSON bears no bytes: the bodies travel as one blob, of which each row knows its part. The blob begins
+# with a byte of nobody's, because SQLite takes any part of an empty one for NULL.
+_NOBODYS: Final = b"\0"
+_raw = func.substr(bindparam("bodies", type_=LargeBinary), _given.c.offset, _given.c.length)
+_append = (
+    insert(events)
+    .from_select(
+        [*(c.name for c in _given.c if c.name not in {"offset", "length"}), "raw", "state"],
+        select(*(c for c in _given.c if c.name not in {"offset", "length"}), _raw, literal("new")).order_by(
+            _given.c.received_at
+        ),
+    )
+    .returning(events.c.seq, events.c.received_at)
+)
+
+
+def append(connection: Connection, rows: Sequence[EventRow]) -> list[int]:
+    """Write the events down; their sequence numbers, in the order given."""
+    given, offset = [], len(_NOBODYS) + 1
+    for row in rows:
+        reading = _encoder.encode(row.reading).decode()
+        given.append(
+            (
+                row.received_at,
+                row.reading.dialect,
+                row.reading.kind,
+                row.content_type,
+                row.path,
+                row.query,
+                reading,
+                offset,
+                len(row.raw),
+            )
+        )
+        offset += len(row.raw)
+    bodies = _NOBODYS + b"".join(row.raw for row in rows)
+    numbers = {
+        received_at: seq
+        for seq, received_at in connection.execute(_append, bound(given) | {"bodies": bodies})
+    }
+    return [numbers[row.received_at] for row in rows]
+
+
+_readable = select(events.c.seq, events.c.received_at, events.c.reading).limit(bindparam("most"))
+_unfolded = _readable.where(events.c.state == literal_column("'new'")).order_by(events.c.seq)
+_due = _readable.where(
+    events.c.state == literal_column("'waiting'"), events.c.waits_until <= bindparam("now")
+).order_by(events.c.waits_until)
+
+
+def unfolded(connection: Connection, most: int, *, now: int) -> list[Unfolded]:
+    """The events that are to be folded, oldest first; those whose grace is over among them."""
+    new = [
+        Unfolded(seq, received_at, _decoder.decode(reading))
+        for seq, received_at, reading in connection.execute(_unfolded, {"most": most})
+    ]
+    due = [
+        Unfolded(seq, received_at, _decoder.decode(reading), waited=True)
+        for seq, received_at, reading in connection.execute(_due, {"most": most, "now": now})
+    ]
+    return sorted(new + due, key=lambda event: event.seq)[:most]
+
+
+_folded = rows_of(events.c.seq, events.c.call)
+_mark_folded = update(events).where(events.c.seq == _folded.c.seq).values(state="folded", call=_folded.c.call)
+
+
+def mark_folded(connection: Connection, calls: Sequence[tuple[int, str]]) -> None:
+    """These events stand in these calls now."""
+    connection.execute(_mark_folded, bound(calls))
+
+
+_waiting = rows_of(events.c.seq, events.c.waits_for)
+_mark_waiting = (
+    update(events)
+    .where(events.c.seq == _waiting.c.seq)
+    .values(state="waiting", waits_for=_waiting.c.waits_for, waits_until=bindparam("until"))
+)
+
+
+def mark_waiting(connection: Connection, waiting: Sequence[tuple[int, str]], *, until: int) -> None:
+    """These events wait for a call that has this alias."""
+    connection.execute(_mark_waiting, bound(waiting) | {"until": until})
+
+
+_linked = rows_of(events.c.waits_for)
+_wake = (
+    update(events)
+    .where(
+        events.c.state == literal_column("'waiting'"),
+        events.c.waits_for.in_(select(_linked.c.waits_for)),
+    )
+    .values(state="new")
+)
+
+
+def wake(connection: Connection, aliases: Sequence[str]) -> None:
+    """A call has these aliases now: what waited for one is folded next."""
+    connection.execute(_wake, bound((alias,) for alias in aliases))
+
+
+_moved = rows_of(Column("old", Text), Column("new", Text))
+_repoint = update(events).where(events.c.call == _moved.c.old).values(call=_moved.c.new)
+
+
+def repoint(connection: Connection, merged: Mapping[str, str]) -> None:
+    """The events of these calls belong to other ones now."""
+    connection.execute(_repoint, bound(merged.items()))
+
+
+def reread(connection: Connection, seq: int, reading: CallEvent) -> None:
+    """Keep a newer reading of this event's body."""
+    statement = update(events).where(events.c.seq == seq)
+    connection.execute(
+        statement.values(
+            reading=_encoder.encode(reading).decode(), dialect=reading.dialect, kind=reading.kind
+        )
+    )
+
+
+def move(connection: Connection, numbers: Sequence[int], call: str) -> None:
+    """These events belong to that call."""
+    connection.execute(_mark_folded, bound((seq, call) for seq in numbers))
+
+
+def set_aside(connection: Connection, seq: int, problem: str) -> None:
+    """This event broke the fold: the rest goes on without it."""
+    connection.execute(update(events).where(events.c.seq == seq).values(state="aside", problem=problem))
+
+
+def one(connection: Connection, seq: int) -> Any:
+    """This event, as it came."""
+    return connection.execute(select(events).where(events.c.seq == seq)).one()
+
+
+_of_call = select(events).where(events.c.call == bindparam("call")).order_by(events.c.seq)
+
+
+def of_call(connection: Connection, call: str) -> Sequence[Any]:
+    """What stands in this call, as it came, in the order of arrival."""
+    return connection.execute(_of_call, {"call": call}).all()
+
+
+def reading_of(row: Any) -> CallEvent:
+    """The reading that this row of the journal keeps."""
+    return _decoder.decode(row.reading)
+
+
+def counts(connection: Connection) -> tuple[int, int]:
+    """How many events were accepted, and how many of them are not folded."""
+    accepted = connection.execute(select(func.count()).select_from(events)).scalar_one()
+    not_folded = events.c.state.in_([literal_column("'new'"), literal_column("'waiting'")])
+    waiting = connection.execute(select(func.count()).select_from(events).where(not_folded)).scalar_one()
+    return accepted, waiting

@@ -1,0 +1,18 @@
+"""A clock that stands still until a test moves it."""
+
+from typing import Final
+
+SECOND: Final = 1_000_000
+
+
+class Clock:
+    """A ledger's clock: microseconds since 1970 UTC. Set `now` to move it, backwards too."""
+
+    def __init__(self, now: int = 1_800_000_000 * SECOND) -> None:
+        self.now = now
+
+    def __call__(self) -> int:
+        return self.now
+
+    def advance(self, seconds: float) -> None:
+        self.now += int(seconds * SECOND)
