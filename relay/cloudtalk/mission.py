@@ -1,0 +1,111 @@
+"""The mission's payload: `{"event": "call.…", "data": {…}}`, as a customer's automation builds it.
+
+`data` bears `id direction from to contact_id contact_name duration started_at ended_at status`;
+durations are seconds, times ISO 8601. `call.answered` bears no time of its own. These are read
+strictly; whatever else the customer adds is read as in any hand-written body.
+"""
+
+from collections.abc import Callable
+from typing import Any, Final
+
+from relay.call import CallEvent, Kind
+from relay.cloudtalk import values
+from relay.cloudtalk.errors import Refused, step
+from relay.cloudtalk.facts import FactReader, take_said_at, warn
+from relay.cloudtalk.identity import alias_of, identify
+from relay.cloudtalk.received import Received
+from relay.cloudtalk.shape import shape_of
+
+DIALECT: Final = "mission"
+
+KINDS: Final = {
+    "call.started": Kind.STARTED,
+    "call.answered": Kind.ANSWERED,
+    "call.ended": Kind.ENDED,
+    "call.missed": Kind.MISSED,
+}
+_OTHER_IDS: Final = ("call_uuid", "call_id")
+
+
+def recognise(body: dict[str, Any], above: str = "") -> Kind | None:
+    """The kind of event, where this is the mission's payload: known by its `data.id`, or by the lack
+    of any other id. Raises `Refused` where its event is no text.
+    """
+    name, data = body.get("event"), body.get("data")
+    if not isinstance(data, dict):
+        return None
+    if isinstance(name, str):
+        kind = KINDS.get(name)
+        return kind if "id" in data or not any(key in data for key in _OTHER_IDS) else None
+    if "id" in data and isinstance(name, int | float | list):
+        raise Refused("unreadable_field", "event: expected text", f"{above}/event")
+    return None
+
+
+class MissionReader:
+    """Reads the mission's `data`."""
+
+    def __init__(self, facts: FactReader) -> None:
+        self._facts = facts
+        read = facts.readers
+        self._fields: dict[str, Callable[[Any], Any]] = {
+            "direction": read["direction"],
+            "from": read["from"],
+            "to": read["to"],
+            "contact_id": values.ident,
+            "contact_name": values.text,
+            "duration": read["duration"],
+            "started_at": read["started_at"],
+            "answered_at": read["answered_at"],
+            "ended_at": read["ended_at"],
+            "status": read["status"],
+        }
+        self._known = frozenset(self._fields) | {"id"}
+
+    def read(
+        self, kind: Kind, data: dict[str, Any], pointer: str, received: Received | None = None
+    ) -> CallEvent:
+        """What this `data`, found at `pointer`, says. Raises `Refused` with the field that cannot be read."""
+        warnings: list[str] = []
+        name = _read(values.ident, data, "id", pointer, warnings)
+        if name is None:
+            raise Refused("missing_id", "the call's id is missing", f"{pointer}/id")
+        facts: dict[str, Any] = {"call_id": name}
+        for field, reader in self._fields.items():
+            if field in data and (value := _read(reader, data, field, pointer, warnings)) is not None:
+                facts[field] = value
+        others = {} if self._known.issuperset(data) else self._others(data, pointer, warnings)
+        aliases = tuple(_identify(name, facts, others))
+        facts |= {fact: value for fact, value in others.items() if fact not in facts}
+        self._facts.complete(facts)
+        said_at = take_said_at(kind, facts)
+        keys = (f"msg:{received.message_id}",) if received and received.message_id else ()
+        return CallEvent(kind, DIALECT, name, aliases, said_at, facts, data, keys, tuple(warnings))
+
+    def _others(self, data: dict[str, Any], pointer: str, warnings: list[str]) -> dict[str, Any]:
+        """Facts under keys that are not the mission's."""
+        others = {key: value for key, value in data.items() if key not in self._known}
+        return self._facts.read(shape_of(others, pointer).found, warnings)
+
+
+def _identify(name: str, facts: dict[str, Any], others: dict[str, Any]) -> dict[str, None]:
+    """All that the call may be known by; its `id` stays what it is, whatever other ids are said."""
+    own = alias_of(name)
+    call_id = others.pop("call_id", None) or (name if own.startswith("id:") else None)
+    call_uuid = others.pop("call_uuid", None) or (name if own.startswith("uuid:") else None)
+    identity = identify(call_id, call_uuid, others.get("recording_url"))
+    if identity.call_uuid is not None:
+        facts["call_uuid"] = identity.call_uuid
+    return dict.fromkeys((own, *identity.aliases))
+
+
+def _read(
+    reader: Callable[[Any], Any], data: dict[str, Any], field: str, pointer: str, warnings: list[str]
+) -> Any:
+    try:
+        return reader(data.get(field))
+    except values.Unrendered as error:
+        warn(warnings, field, error)
+        return None
+    except values.Unreadable as error:
+        raise Refused("unreadable_field", f"{field}: {error}", pointer + step(field)) from error

@@ -1,0 +1,14 @@
+"""Workflow Automations: bodies that customers type by hand, and whatever else is a call's event."""
+
+from typing import Any, Final
+
+from relay.cloudtalk.dialect import Dialect
+from relay.cloudtalk.received import Received
+
+
+def _recognises(_body: dict[str, Any], _received: Received) -> bool:
+    """What nobody else does: there is no rule for what a customer types."""
+    return True
+
+
+WORKFLOW: Final = Dialect("workflow", _recognises)

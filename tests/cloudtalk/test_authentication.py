@@ -1,0 +1,112 @@
+"""Who may speak to the hook."""
+
+import base64
+
+import pytest
+
+from relay.cloudtalk.authentication import Door, Visitor, is_loopback
+from relay.cloudtalk.secrets import BodySecrets
+from relay.cloudtalk.signatures import Signatures
+
+HOST = {"host": "127.0.0.1:8080"}
+
+
+def problem_of(
+    headers: dict[str, str],
+    query: str,
+    client: str,
+    tokens: tuple[str, ...] = (),
+    in_body: tuple[str, ...] = (),
+) -> str | None:
+    door = Door(tokens, Signatures([]), body_tokens=True)
+    visitor = Visitor(headers, query, client)
+    return door.problem_before(visitor) or door.problem(visitor, b"", list(in_body), now=0)
+
+
+LISTED = ("old", "new")
+
+
+def basic(user: str, password: str) -> str:
+    return "Basic " + base64.b64encode(f"{user}:{password}".encode()).decode()
+
+
+@pytest.mark.parametrize(
+    ("headers", "query"),
+    [
+        ({"authorization": "Bearer new"}, ""),
+        ({"authorization": "bearer old"}, ""),
+        ({"authorization": basic("anyone", "new")}, ""),
+        ({"authorization": basic("", "pass:new")}, "token=old"),
+        ({"x-webhook-token": "old"}, ""),
+        ({}, "event=x&token=new"),
+    ],
+)
+def test_any_listed_token_opens_in_each_of_its_places(headers: dict[str, str], query: str) -> None:
+    assert problem_of(headers, query, "10.1.2.3", LISTED) is None
+
+
+@pytest.mark.parametrize(
+    ("headers", "query", "problem"),
+    [
+        ({}, "", "no_token"),
+        ({"authorization": "Bearer nope"}, "", "wrong_token"),
+        ({"authorization": "Bearer "}, "", "wrong_token"),
+        ({"authorization": "Bearer ñandú"}, "", "wrong_token"),
+        ({"authorization": "Basic !!!"}, "", "no_token"),
+        ({"authorization": "Basic /w=="}, "", "no_token"),
+        ({"authorization": "Digest new"}, "", "no_token"),
+        ({"authorization": basic("new", "")}, "", "wrong_token"),
+        ({}, "token=", "no_token"),
+    ],
+)
+def test_anything_else_is_closed(headers: dict[str, str], query: str, problem: str) -> None:
+    assert problem_of(HOST | headers, query, "127.0.0.1", LISTED) == problem
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1:8080", "localhost", "LOCALHOST:1", "[::1]:8080", "127.9.9.9"])
+def test_without_tokens_this_machine_may_speak(host: str) -> None:
+    assert problem_of({"host": host}, "", "127.0.0.1") is None
+
+
+@pytest.mark.parametrize(
+    ("headers", "client", "problem"),
+    [
+        (HOST, "192.0.2.1", "not_local"),
+        ({"host": "relay.example.com"}, "127.0.0.1", "foreign_host"),
+        ({"host": ""}, "127.0.0.1", "foreign_host"),
+        (HOST | {"forwarded": "for=192.0.2.1"}, "127.0.0.1", "forwarded"),
+        (HOST | {"x-forwarded-for": "192.0.2.1"}, "127.0.0.1", "forwarded"),
+        (HOST | {"cf-connecting-ip": "192.0.2.1"}, "127.0.0.1", "forwarded"),
+    ],
+)
+def test_without_tokens_nobody_else_may(headers: dict[str, str], client: str, problem: str) -> None:
+    assert problem_of(headers, "", client) == problem
+
+
+def test_a_token_in_the_body_opens_like_one_in_a_header() -> None:
+    assert problem_of({}, "", "10.1.2.3", LISTED, in_body=("new",)) is None
+    assert problem_of({}, "", "10.1.2.3", LISTED, in_body=("guess",)) == "wrong_token"
+
+
+def test_where_bodies_bear_no_tokens_a_stranger_is_turned_away_before_its_body_is_read() -> None:
+    door = Door(LISTED, Signatures([]), body_tokens=False)
+    assert door.problem_before(Visitor({}, "", "10.1.2.3")) == "no_token"
+
+
+def test_a_token_is_cut_out_of_the_query_that_is_kept() -> None:
+    secrets = BodySecrets(["token", "secret"], [])
+    assert secrets.cut_query("event=x&token=secret&a=") == "event=x&a="
+    assert secrets.cut_query("event=x&b=%20") == "event=x&b=%20"
+
+
+def test_loopback_names_and_addresses() -> None:
+    assert is_loopback("127.0.0.1")
+    assert is_loopback("::1")
+    assert is_loopback("localhost")
+    assert not is_loopback("0.0.0.0")  # noqa: S104 - just the address that must not pass
+    assert not is_loopback("localhost.example.com")
+
+
+def test_a_request_without_a_host_comes_from_no_page() -> None:
+    assert problem_of({}, "", "127.0.0.1") is None
+    assert problem_of({}, "", "192.0.2.1") == "not_local"

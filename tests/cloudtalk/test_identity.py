@@ -1,0 +1,72 @@
+"""Ids by their form, and whose an event is."""
+
+import base64
+from urllib.parse import quote
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from relay.cloudtalk.identity import Identity, alias_of, identify, recorded_id
+
+UUID = "44fe27cd-5268-4670-993e-0129aabbccdd"
+LINK = "https://my.cloudtalk.io/pub/r/MTAwMjQwMjQ4Nw%3D%3D/M2Q1.wav"
+
+
+@pytest.mark.parametrize(
+    ("written", "alias"),
+    [
+        (UUID.upper(), f"uuid:{UUID}"),
+        ("123", "id:123"),
+        ("123.0", "id:123"),
+        ("1.002402487e9", "id:1002402487"),
+        ("1e5", "other:1e5"),
+        ("٣", "other:٣"),
+        ("call-id", "other:call-id"),
+        ("null", "other:null"),
+        ("{{x}}", "other:{{x}}"),
+        (UUID + "0", f"other:{UUID}0"),
+    ],
+)
+def test_an_id_has_a_namespace_by_its_form(written: str, alias: str) -> None:
+    assert alias_of(written) == alias
+
+
+@pytest.mark.parametrize(
+    ("call_id", "call_uuid", "url", "identity"),
+    [
+        ("5", None, None, Identity("5", None, ("id:5",))),
+        (None, UUID.upper(), None, Identity(None, UUID, (f"uuid:{UUID}",))),
+        ("5", UUID, None, Identity("5", UUID, (f"uuid:{UUID}", "id:5"))),
+        ("5", None, LINK, Identity("5", None, ("id:5",))),
+        (None, UUID, LINK, Identity("1002402487", UUID, (f"uuid:{UUID}", "id:1002402487"))),
+        (UUID, None, LINK, Identity("1002402487", UUID, (f"uuid:{UUID}", "id:1002402487"))),
+        (None, "123", None, Identity(None, "123", ("other:123",))),
+        ("x", "x", None, Identity("x", "x", ("other:x",))),
+        (None, None, "https://x.test/a.wav", Identity(None, None, ())),
+    ],
+)
+def test_an_event_is_known_by_all_that_it_says(
+    call_id: str | None, call_uuid: str | None, url: str | None, identity: Identity
+) -> None:
+    assert identify(call_id, call_uuid, url) == identity
+
+
+@given(st.integers(0, 2**63 - 1), st.sampled_from(["as it is", "quoted", "bare"]))
+def test_a_link_reveals_its_call_however_its_padding_came(number: int, form: str) -> None:
+    encoded = base64.b64encode(str(number).encode()).decode()
+    written = {"as it is": encoded, "quoted": quote(encoded), "bare": encoded.rstrip("=")}[form]
+    assert recorded_id(f"https://my.cloudtalk.io/pub/r/{written}/abc.wav") == str(number)
+
+
+@pytest.mark.parametrize(
+    "segment", ["", "%", "a", "aGVsbG8", "MTAwMjQwMjQ4N", "4pmA", "%FF%FE", "MTIz IA", "LTU"]
+)
+def test_a_link_that_bears_no_number_reveals_nothing(segment: str) -> None:
+    assert recorded_id(f"https://my.cloudtalk.io/pub/r/{segment}/abc.wav") is None
+
+
+@given(st.text(max_size=90))
+def test_no_link_breaks_it(text: str) -> None:
+    found = recorded_id("/pub/r/" + text)
+    assert found is None or (found.isascii() and found.isdigit())
