@@ -1,0 +1,429 @@
+"""The embedded CRM: what stands in its file after a push, and what a file that fails comes back as."""
+
+import json
+import os
+import sqlite3
+from collections.abc import AsyncIterator
+from contextlib import closing
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+
+from crm_clients.base import (
+    CrmClient,
+    Delivered,
+    Misconfigured,
+    Outcome,
+    Push,
+    Rejected,
+    Retraction,
+    Retry,
+    Split,
+)
+from crm_clients.local import TABLE, LocalClient, LocalSettings
+from relay.call import DELIVERED_FIELDS, Call, Status
+from tests.support.relay import crm_rows
+from tests.support.samples import ODD_IDS, call_at
+
+ALL = frozenset(DELIVERED_FIELDS)
+COLUMNS = [
+    *("id", "call_id", "call_uuid", "direction", "status", "from", "to", "external_number"),
+    *("internal_number", "contact_id", "contact_name", "agent_id", "agent_name", "agent_email"),
+    *("started_at", "answered_at", "ended_at", "response_seconds", "duration_seconds", "talking_seconds"),
+    *("waiting_seconds", "wrapup_seconds", "recording_url", "tags", "notes", "transcript", "summary"),
+    *("follow_up", "cloudtalkData", "version", "updated_at"),
+]
+"""As the contract lists them."""
+
+
+@pytest.fixture
+def crm(tmp_path: Path) -> Path:
+    return tmp_path / "crm.db"
+
+
+@pytest.fixture
+async def client(crm: Path) -> AsyncIterator[LocalClient]:
+    opened = client_of(crm)
+    yield opened
+    await opened.aclose()
+
+
+def client_of(path: Path, **settings: Any) -> LocalClient:
+    return LocalClient("crm", LocalSettings(client="local", path=path, **settings))
+
+
+def changed(call: Call, version: int, **fields: Any) -> tuple[Call, frozenset[str]]:
+    """The same call in a later version, and what that changed."""
+    return msgspec.structs.replace(call, version=version, **fields), frozenset(fields)
+
+
+async def push(client: CrmClient, call: Call, fields: frozenset[str] = ALL) -> Outcome:
+    """What one call alone comes back as."""
+    (outcome,) = await client.upsert([Push(call, fields)])
+    return outcome
+
+
+def by_hand(crm: Path, sql: str) -> None:
+    """What a person does in the file."""
+    with closing(sqlite3.connect(crm)) as connection:
+        connection.executescript(sql)
+
+
+def row_of(crm: Path, id_: str = "cloudtalk-1") -> dict[str, Any]:
+    return crm_rows(crm)[id_]
+
+
+# --- what stands in the file ----------------------------------------------------------------------
+
+
+async def test_the_first_push_writes_the_whole_row(client: LocalClient, crm: Path) -> None:
+    call = call_at(
+        3,
+        direction="inbound",
+        call_id="1",
+        external_number="+34612345678",
+        internal_number="+34910000001",
+        contact_name="Begoña Íñiguez 漢字 🎉",
+        started_at=1_700_000_000_000_000,
+        tags=["vip", "ñ"],
+        notes='it\'s\n"quoted"',
+    )
+    assert await push(client, call) == Delivered(remote_id="cloudtalk-1")
+    row = row_of(crm)
+    assert list(row) == COLUMNS
+    updated_at = datetime.fromisoformat(row.pop("updated_at"))
+    assert timedelta() <= datetime.now(UTC) - updated_at < timedelta(seconds=10)
+    told = {
+        "id": "cloudtalk-1",
+        "call_id": "1",
+        "direction": "inbound",
+        "status": "En Progreso",
+        "from": "+34612345678",
+        "to": "+34910000001",
+        "external_number": "+34612345678",
+        "internal_number": "+34910000001",
+        "contact_name": "Begoña Íñiguez 漢字 🎉",
+        "started_at": "2023-11-14T22:13:20Z",
+        "tags": '["vip","ñ"]',
+        "notes": 'it\'s\n"quoted"',
+        "follow_up": 0,
+        "cloudtalkData": '{"id":"1"}',
+        "version": 3,
+    }
+    assert row == dict.fromkeys(COLUMNS[:-1]) | told
+
+
+async def test_follow_up_is_0_or_1_and_durations_are_numbers(client: LocalClient, crm: Path) -> None:
+    call = msgspec.structs.replace(
+        call_at(), follow_up=True, duration_seconds=0, talking_seconds=61, cloudtalk_data={"a": {"b": [None]}}
+    )
+    await push(client, call)
+    row = row_of(crm)
+    assert (row["follow_up"], row["duration_seconds"], row["talking_seconds"]) == (1, 0, 61)
+    assert (row["tags"], json.loads(row["cloudtalkData"])) == ("[]", {"a": {"b": [None]}})
+
+
+async def test_a_later_push_writes_only_what_changed(client: LocalClient, crm: Path) -> None:
+    call = call_at(contact_name="Ana", notes="from CloudTalk")
+    await push(client, call)
+    by_hand(crm, "UPDATE calls SET notes = 'llamar mañana', contact_name = 'Ana María', updated_at = ''")
+    assert isinstance(
+        await push(client, *changed(call, 2, contact_name="Ana Ruiz", follow_up=True)), Delivered
+    )
+    row = row_of(crm)
+    assert (row["contact_name"], row["follow_up"], row["notes"]) == ("Ana Ruiz", 1, "llamar mañana")
+    assert row["version"] == 2
+    assert row["updated_at"] > "2020"
+
+
+async def test_every_delivered_field_can_change(client: LocalClient, crm: Path) -> None:
+    call = call_at()
+    await push(client, call)
+    before = row_of(crm)
+    values: dict[str, Any] = {
+        "status": Status.MISSED,
+        "tags": ["a"],
+        "follow_up": True,
+        "cloudtalk_data": {"id": "2"},
+    }
+    for number, field in enumerate(DELIVERED_FIELDS, start=2):
+        name = "from_" if field == "from" else field
+        value = values.get(field, number if field.endswith("seconds") else f"new {field}")
+        later = msgspec.structs.replace(call, version=number, **{name: value})
+        assert isinstance(await push(client, later, frozenset({field})), Delivered)
+    after = row_of(crm)
+    assert [column for column in COLUMNS if before[column] == after[column]] == ["id"]
+    assert (after["cloudtalkData"], after["status"]) == ('{"id":"2"}', "Perdida")
+
+
+async def test_a_row_that_a_person_deleted_comes_back_whole(client: LocalClient, crm: Path) -> None:
+    call = call_at(contact_name="Ana", notes="kept")
+    await push(client, call)
+    by_hand(crm, "DELETE FROM calls")
+    await push(client, *changed(call, 2, contact_name="Ana Ruiz"))
+    assert (row_of(crm)["contact_name"], row_of(crm)["notes"]) == ("Ana Ruiz", "kept")
+
+
+async def test_an_older_version_never_overwrites_a_newer(client: LocalClient, crm: Path) -> None:
+    await push(client, call_at(5, contact_name="newer"))
+    assert isinstance(await push(client, call_at(4, contact_name="older")), Delivered)
+    assert (row_of(crm)["contact_name"], row_of(crm)["version"]) == ("newer", 5)
+
+
+@pytest.mark.parametrize("value", ["NULL", "''", "'2'", "'two'"])
+async def test_a_version_that_a_person_spoilt_holds_nothing_up(
+    client: LocalClient, crm: Path, value: str
+) -> None:
+    call = call_at(2)
+    await push(client, call)
+    by_hand(crm, "UPDATE calls SET version = " + value)  # noqa: S608 - a literal of the test's own
+    await push(client, *changed(call, 3, notes="arrived"))
+    assert (row_of(crm)["notes"], row_of(crm)["version"]) == ("arrived", 3)
+
+
+async def test_a_batch_holds_new_calls_and_known_ones(client: LocalClient, crm: Path) -> None:
+    known = call_at(notes="kept")
+    await push(client, known)
+    calls = [Push(*changed(known, 2, contact_name="Ana")), *(Push(call_at(id=id_), ALL) for id_ in ODD_IDS)]
+    outcomes = await client.upsert(calls)
+    assert outcomes == [Delivered(remote_id=id_) for id_ in ("cloudtalk-1", *ODD_IDS)]
+    assert set(crm_rows(crm)) == {"cloudtalk-1", *ODD_IDS}
+    assert (row_of(crm)["contact_name"], row_of(crm)["notes"]) == ("Ana", "kept")
+
+
+async def test_a_file_that_a_person_deleted_is_begun_anew(client: LocalClient, crm: Path) -> None:
+    call = call_at(contact_name="Ana")
+    await push(client, call)
+    crm.unlink()  # noqa: ASYNC240 - a person does it, and nothing else is under way
+    assert isinstance(await push(client, *changed(call, 2, notes="later")), Delivered)
+    assert (row_of(crm)["contact_name"], row_of(crm)["notes"]) == ("Ana", "later")
+
+
+async def test_a_backup_that_a_person_put_back_takes_what_comes(client: LocalClient, crm: Path) -> None:
+    call = call_at(contact_name="Ana")
+    await push(client, call)
+    backup = crm.with_name("backup.db")
+    with closing(sqlite3.connect(crm)) as now, closing(sqlite3.connect(backup)) as then:
+        now.backup(then)
+    await push(client, *changed(call, 2, notes="lost with the file"))
+    for journal in ("crm.db-wal", "crm.db-shm"):
+        crm.with_name(journal).unlink()
+    os.replace(backup, crm)  # noqa: PTH105 - what mv does
+    await push(client, *changed(call, 3, summary="arrived"))
+    assert (row_of(crm)["contact_name"], row_of(crm)["summary"]) == ("Ana", "arrived")
+
+
+# --- labels ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("status", "label"),
+    [
+        ("in_progress", "En Progreso"),
+        ("answered", "Completada"),
+        ("completed", "Completada"),
+        ("missed", "Perdida"),
+        ("voicemail", "Perdida"),
+        ("no_answer", "Perdida"),
+    ],
+)
+async def test_the_status_is_shown_as_the_missions_crm_shows_it(
+    client: LocalClient, crm: Path, status: str, label: str
+) -> None:
+    await push(client, msgspec.structs.replace(call_at(), status=Status(status)))
+    assert row_of(crm)["status"] == label
+
+
+async def test_a_destinations_own_labels_come_first(crm: Path) -> None:
+    client = client_of(crm, labels={"voicemail": "Buzón"})
+    for id_, status in (("a", Status.VOICEMAIL), ("b", Status.MISSED)):
+        await push(client, msgspec.structs.replace(call_at(id=id_), status=status))
+    await client.aclose()
+    assert {id_: row["status"] for id_, row in crm_rows(crm).items()} == {"a": "Buzón", "b": "Perdida"}
+
+
+# --- what a failure comes back as -----------------------------------------------------------------
+
+
+RULES = {
+    "check": TABLE.replace('"contact_name" TEXT', "\"contact_name\" TEXT CHECK (contact_name <> 'poison')"),
+    "not null": TABLE.replace('"contact_name" TEXT', '"contact_name" TEXT NOT NULL'),
+    **{
+        f"trigger {way}": TABLE
+        + f"""; CREATE TRIGGER guard BEFORE INSERT ON calls WHEN NEW.contact_name = 'poison'
+                BEGIN SELECT RAISE({way}, 'not in my table'); END"""
+        for way in ("ABORT", "FAIL", "ROLLBACK")
+    },
+}
+
+
+@pytest.mark.parametrize("rule", RULES)
+async def test_a_rule_that_a_person_made_refuses_its_row_and_no_other(
+    client: LocalClient, crm: Path, rule: str
+) -> None:
+    by_hand(crm, RULES[rule])
+    name = None if rule == "not null" else "poison"
+    good, bad = call_at(id="good", contact_name="Ana"), call_at(id="bad", contact_name=name)
+    together = await client.upsert([Push(good, ALL), Push(bad, ALL)])
+    assert [type(outcome) for outcome in together] == [Split, Split]
+    assert crm_rows(crm) == {}
+    alone = await push(client, bad)
+    assert isinstance(alone, Rejected)
+    assert (alone.code or "").startswith("SQLITE_CONSTRAINT")
+    assert ("contact_name" if "trigger" not in rule else "not in my table") in (alone.message or "")
+    assert isinstance(await push(client, good), Delivered)
+    assert list(crm_rows(crm)) == ["good"]
+
+
+async def test_a_missing_column_is_misconfigured_and_says_where_help_is(
+    client: LocalClient, crm: Path
+) -> None:
+    await push(client, call_at())
+    by_hand(crm, "ALTER TABLE calls DROP COLUMN summary")
+    for call in (call_at(id="new"), call_at(2)):
+        outcome = await push(client, call)
+        assert isinstance(outcome, Misconfigured)
+        assert "summary" in (outcome.message or "")
+        assert "relay check" in (outcome.message or "")
+    assert list(crm_rows(crm)) == ["cloudtalk-1"]
+
+
+async def test_a_missing_table_is_misconfigured(client: LocalClient, crm: Path) -> None:
+    await push(client, call_at())
+    by_hand(crm, "DROP TABLE calls")
+    assert isinstance(await push(client, call_at(2)), Misconfigured)
+
+
+async def test_a_locked_file_is_tried_again(client: LocalClient, crm: Path) -> None:
+    await client.setup()
+    await client._run(lambda: client._open().execute("PRAGMA busy_timeout = 20"))
+    with closing(sqlite3.connect(crm, isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        assert await push(client, call_at()) == Retry(code="SQLITE_BUSY", message="database is locked")
+        other.execute("ROLLBACK")
+    assert isinstance(await push(client, call_at()), Delivered)
+
+
+async def test_a_reader_holds_nothing_up(client: LocalClient, crm: Path) -> None:
+    await push(client, call_at(id="before"))
+    with closing(sqlite3.connect(crm, isolation_level=None)) as reader:
+        reader.execute("BEGIN")
+        assert reader.execute("SELECT count(*) FROM calls").fetchone() == (1,)
+        assert isinstance(await push(client, call_at(id="meanwhile")), Delivered)
+        assert reader.execute("SELECT count(*) FROM calls").fetchone() == (1,)
+
+
+def below_a_file(folder: Path) -> Path:
+    """Where nobody can write, root included."""
+    (folder / "file").write_text("in the way")
+    return folder / "file" / "crm.db"
+
+
+def no_database(folder: Path) -> Path:
+    path = folder / "crm.db"
+    path.write_text("Dear diary, " * 100)
+    return path
+
+
+def a_folder(folder: Path) -> Path:
+    path = folder / "crm.db"
+    path.mkdir()
+    return path
+
+
+@pytest.mark.parametrize("spoil", [below_a_file, no_database, a_folder])
+async def test_a_file_that_cannot_be_opened_is_tried_again_and_told_by_check(
+    tmp_path: Path, spoil: Any
+) -> None:
+    path = spoil(tmp_path)
+    client = client_of(path)
+    outcomes = await client.upsert([Push(call_at(id=id_), ALL) for id_ in ("a", "b")])
+    assert [type(outcome) for outcome in outcomes] == [Retry, Retry]
+    (finding,) = await client.check()
+    await client.aclose()
+    assert (finding.name, finding.ok, finding.code) == ("crm", False, "unreachable")
+    assert str(path) in (finding.problem or "")
+    assert "folder" in (finding.hint or "")
+
+
+# --- check and setup ------------------------------------------------------------------------------
+
+
+async def test_check_is_fine_where_calls_can_be_brought(client: LocalClient) -> None:
+    (finding,) = await client.check()
+    assert msgspec.to_builtins(finding) == {
+        "name": "crm",
+        "ok": True,
+        "code": None,
+        "problem": None,
+        "hint": None,
+    }
+
+
+async def test_check_names_missing_columns_and_its_hint_mends_them(client: LocalClient, crm: Path) -> None:
+    await client.setup()
+    by_hand(crm, "ALTER TABLE calls DROP COLUMN tags; ALTER TABLE calls DROP COLUMN follow_up")
+    (finding,) = await client.check()
+    assert (finding.ok, finding.code) == (False, "missing_column")
+    assert (finding.problem or "").endswith("lacks tags, follow_up")
+    by_hand(crm, (finding.hint or "").partition("as does ")[2])
+    assert (await client.check())[0].ok
+    assert isinstance(await push(client, call_at()), Delivered)
+
+
+async def test_setup_makes_the_folder_and_the_table_and_may_be_repeated(tmp_path: Path) -> None:
+    path = tmp_path / "not" / "yet" / "crm.db"
+    client = client_of(path)
+    said = await client.setup()
+    assert said == [f"the table calls stands in {path}"]
+    await push(client, call_at(notes="kept"))
+    assert await client.setup() == said
+    assert row_of(path)["notes"] == "kept"
+    await client.aclose()
+
+
+async def test_setup_adds_the_columns_that_are_missing(client: LocalClient, crm: Path) -> None:
+    await push(client, call_at(notes="kept"))
+    by_hand(crm, "ALTER TABLE calls DROP COLUMN tags")
+    assert (await client.setup())[1:] == ["added its column tags"]
+    assert (await client.check())[0].ok
+    assert row_of(crm)["notes"] == "kept"
+
+
+async def test_setup_text_runs_as_it_is_and_makes_the_same_table(client: LocalClient, crm: Path) -> None:
+    await client.setup()
+    other = crm.with_name("other.db")
+    by_hand(other, client.setup_text())
+    assert columns_of(other) == columns_of(crm)
+    assert [name for name, _, _ in columns_of(crm)] == COLUMNS
+    assert [name for name, _, primary in columns_of(crm) if primary] == ["id"]
+
+
+def columns_of(path: Path) -> list[tuple[str, str, int]]:
+    with closing(sqlite3.connect(path)) as connection:
+        return [(row[1], row[2], row[5]) for row in connection.execute("PRAGMA table_info(calls)")]
+
+
+# --- records that are no more ---------------------------------------------------------------------
+
+
+async def test_a_retracted_call_is_deleted_and_no_other(client: LocalClient, crm: Path) -> None:
+    for id_ in ("cloudtalk-1", "cloudtalk-2"):
+        await push(client, call_at(id=id_))
+    gone = [Retraction("cloudtalk-1", "cloudtalk-2", 2), Retraction("cloudtalk-never-was", "cloudtalk-2", 2)]
+    assert [outcome.word for outcome in await client.retract(gone)] == ["delivered", "delivered"]
+    assert set(crm_rows(crm)) == {"cloudtalk-2"}
+
+
+async def test_a_retracted_call_is_marked_where_the_settings_say_so(client: LocalClient, crm: Path) -> None:
+    await push(client, call_at())
+    marking = client_of(crm, on_merge="mark")
+    try:
+        await marking.retract([Retraction("cloudtalk-1", "cloudtalk-2", 2)])
+    finally:
+        await marking.aclose()
+    row = crm_rows(crm)["cloudtalk-1"]
+    assert (row["merged_into"], row["version"]) == ("cloudtalk-2", 2)

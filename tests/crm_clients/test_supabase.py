@@ -1,0 +1,649 @@
+"""Against a real PostgREST on a real PostgreSQL."""
+
+import re
+from collections.abc import AsyncIterator, Callable, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import httpx
+import msgspec
+import pytest
+from pydantic import ValidationError
+from starlette.responses import JSONResponse, PlainTextResponse, Response
+
+from crm_clients.base import (
+    Delivered,
+    Misconfigured,
+    Outcome,
+    Push,
+    Rejected,
+    Retraction,
+    Retry,
+    Split,
+    Throttled,
+    Unauthorised,
+    Unknown,
+)
+from crm_clients.supabase import MAX_REQUEST_BYTES, SupabaseClient, SupabaseSettings
+from crm_clients.supabase_check import CODES
+from crm_clients.supabase_sql import COLUMNS
+from relay.call import DELIVERED_FIELDS, Call, Status
+from tests.support.postgrest import free_port
+from tests.support.supabase import Supabase
+
+Connect = Callable[..., SupabaseClient]
+
+BASE = Call(
+    id="cloudtalk-1",
+    call_id="1",
+    call_uuid=None,
+    direction="inbound",
+    status=Status.MISSED,
+    from_="+34600000001",
+    to="+34910000000",
+    external_number="+34600000001",
+    internal_number="+34910000000",
+    contact_id=None,
+    contact_name="Zoë Ñandú 🎉",
+    agent_id=None,
+    agent_name=None,
+    agent_email=None,
+    started_at="2024-01-15T10:00:00Z",
+    answered_at=None,
+    ended_at="2024-01-15T10:01:01.250Z",
+    response_seconds=None,
+    duration_seconds=61,
+    talking_seconds=0,
+    waiting_seconds=None,
+    wrapup_seconds=None,
+    recording_url=None,
+    tags=["vip", "niño"],
+    notes='line one\nline two \\ "quoted" \\u0000',
+    transcript=None,
+    summary=None,
+    follow_up=True,
+    version=1,
+    cloudtalk_data={"id": 1, "nested": {"ключ": [None, True, 1.5]}},
+)
+
+
+def call(id: str = "cloudtalk-1", **changes: Any) -> Call:  # noqa: A002 - the record's own word
+    return msgspec.structs.replace(BASE, id=id, **changes)
+
+
+def push(this: Call, *changed: str) -> Push:
+    return Push(this, frozenset(changed or DELIVERED_FIELDS))
+
+
+@pytest.fixture
+async def connect(supabase: Supabase) -> AsyncIterator[Connect]:
+    clients = []
+
+    def connected(**settings: Any) -> SupabaseClient:
+        defaults = {"client": "supabase", "url": supabase.url, "key": supabase.key}
+        client = SupabaseClient("crm", SupabaseSettings.model_validate(defaults | settings))
+        clients.append(client)
+        return client
+
+    yield connected
+    for client in clients:
+        await client.aclose()
+
+
+def kinds(outcomes: Sequence[Outcome]) -> list[type[Outcome]]:
+    return [type(outcome) for outcome in outcomes]
+
+
+# --- what reaches the table -------------------------------------------------------------------
+
+
+async def test_a_new_call_becomes_a_row_with_every_column(supabase: Supabase, connect: Connect) -> None:
+    outcomes = await connect().upsert([push(call())])
+    assert outcomes == [Delivered(remote_id="cloudtalk-1")]
+    [row] = supabase.rows()
+    assert datetime.now(UTC) >= row.pop("updated_at")
+    assert row == {
+        **{f: v for f, v in msgspec.to_builtins(BASE).items() if f in COLUMNS},
+        "status": "Perdida",
+        "state": "missed",
+        "started_at": datetime(2024, 1, 15, 10, tzinfo=UTC),
+        "ended_at": datetime(2024, 1, 15, 10, 1, 1, 250_000, tzinfo=UTC),
+        "merged_into": None,
+    }
+
+
+@pytest.mark.parametrize("odd", ["cloudtalk-1", 'a,b"(c)\\ñ', "x" * 200])
+async def test_a_retracted_call_is_deleted_and_no_other(
+    supabase: Supabase, connect: Connect, odd: str
+) -> None:
+    client = connect()
+    await client.upsert([push(call(odd)), push(call("cloudtalk-stays"))])
+    gone = [Retraction(odd, "cloudtalk-stays", 2), Retraction("cloudtalk-never-was", "cloudtalk-stays", 2)]
+    assert [outcome.word for outcome in await client.retract(gone)] == ["delivered", "delivered"]
+    assert [row["id"] for row in supabase.rows()] == ["cloudtalk-stays"]
+
+
+async def test_a_retracted_call_is_marked_where_the_settings_say_so(
+    supabase: Supabase, connect: Connect
+) -> None:
+    client = connect(on_merge="mark")
+    await client.upsert([push(call(version=1))])
+    outcomes = await client.retract([Retraction("cloudtalk-1", "cloudtalk-2", 2)])
+    assert [outcome.word for outcome in outcomes] == ["delivered"]
+    [row] = supabase.rows()
+    assert (row["merged_into"], row["version"], row["state"]) == ("cloudtalk-2", 2, "missed")
+
+
+async def test_a_grant_that_only_a_retraction_needs_stops_no_other_call(
+    supabase: Supabase, connect: Connect
+) -> None:
+    supabase.execute("revoke delete on calls from service_role")
+    try:
+        (outcome,) = await connect().retract([Retraction("cloudtalk-1", "cloudtalk-2", 2)])
+    finally:
+        supabase.execute("grant delete on calls to service_role")
+    assert (outcome.word, outcome.code) == ("rejected", "42501")
+
+
+async def test_check_finds_what_only_a_retraction_needs(supabase: Supabase, connect: Connect) -> None:
+    supabase.execute("revoke delete on calls from service_role")
+    try:
+        (finding,) = await connect().check()
+        (marking,) = await connect(on_merge="mark").check()
+    finally:
+        supabase.execute("grant delete on calls to service_role")
+    assert (finding.ok, finding.code) == (False, "missing_grant")
+    assert "DELETE" in (finding.problem or "")
+    assert "delete" in (finding.hint or "")
+    assert marking.ok
+
+
+async def test_a_label_of_the_settings_is_what_people_read(supabase: Supabase, connect: Connect) -> None:
+    await connect(labels={"missed": "Llamar"}).upsert([push(call())])
+    assert supabase.rows()[0]["status"] == "Llamar"
+
+
+async def test_a_note_that_a_person_wrote_survives_the_next_version(
+    supabase: Supabase, connect: Connect
+) -> None:
+    client = connect()
+    await client.upsert([push(call(version=1))])
+    supabase.execute("update calls set notes = 'a person''s'")
+    await client.upsert([push(call(version=2, status=Status.COMPLETED), "status")])
+    [row] = supabase.rows()
+    assert (row["notes"], row["status"], row["state"]) == ("a person's", "Completada", "completed")
+    assert supabase.log[-1].records == [
+        {"id": "cloudtalk-1", "version": 2, "status": "Completada", "state": "completed"}
+    ]
+
+
+async def test_calls_with_different_changes_share_a_push_and_take_a_request_per_set_of_columns(
+    supabase: Supabase, connect: Connect
+) -> None:
+    client = connect()
+    await client.upsert([push(call(f"cloudtalk-{n}")) for n in range(4)])
+    supabase.log.clear()
+    changed = [
+        push(call("cloudtalk-0", version=2, notes="new"), "notes"),
+        push(call("cloudtalk-1", version=2, tags=[]), "tags"),
+        push(call("cloudtalk-2", version=2, notes="newer"), "notes"),
+        push(call("cloudtalk-4")),
+    ]
+    outcomes = await client.upsert(changed)
+    assert outcomes == [Delivered(remote_id=p.call.id) for p in changed]
+    assert [seen.rows for seen in supabase.log] == [2, 1, 1]
+    assert [(row["notes"] == BASE.notes, row["tags"]) for row in supabase.rows()] == [
+        (False, BASE.tags),
+        (True, []),
+        (False, BASE.tags),
+        (True, BASE.tags),
+        (True, BASE.tags),
+    ]
+
+
+async def test_a_call_twice_in_a_push_is_sent_once_as_its_newest_version_with_all_that_changed(
+    supabase: Supabase, connect: Connect
+) -> None:
+    client = connect()
+    await client.upsert([push(call(version=1))])
+    newest = push(call(version=3, notes="third", tags=["third"]), "notes")
+    older = push(call(version=2, notes="second", tags=["third"]), "tags")
+    assert kinds(await client.upsert([newest, older])) == [Delivered, Delivered]
+    [row] = supabase.rows()
+    assert (row["version"], row["notes"], row["tags"]) == (3, "third", ["third"])
+    assert supabase.log[-1].rows == 1
+
+
+async def test_an_older_version_that_comes_late_changes_nothing(supabase: Supabase, connect: Connect) -> None:
+    client = connect()
+    await client.upsert([push(call(version=5, notes="new"))])
+    assert kinds(await client.upsert([push(call(version=4, notes="old"))])) == [Delivered]
+    assert [(row["version"], row["notes"]) for row in supabase.rows()] == [(5, "new")]
+
+
+async def test_updated_at_is_the_time_of_the_last_change_also_by_a_person(
+    supabase: Supabase, connect: Connect
+) -> None:
+    await connect().upsert([push(call())])
+    before = supabase.rows()[0]["updated_at"]
+    supabase.execute("update calls set notes = 'typed'")
+    assert supabase.rows()[0]["updated_at"] > before
+
+
+async def test_nul_characters_and_half_surrogates_are_cut_out_and_the_text_that_names_them_stays(
+    supabase: Supabase, connect: Connect
+) -> None:
+    data = {"a\0b": ["\0x", {"deep": "\ud800y"}]}
+    outcomes = await connect().upsert(
+        [
+            push(call("cloudtalk-1", notes="a\0b", cloudtalk_data=data)),
+            push(call("cloudtalk-2", contact_name="\0", notes="\\u0000")),
+        ]
+    )
+    assert kinds(outcomes) == [Delivered, Delivered]
+    one, two = supabase.rows()
+    assert (one["notes"], one["cloudtalk_data"]) == ("ab", {"ab": ["x", {"deep": "y"}]})
+    assert (two["contact_name"], two["notes"]) == ("", "\\u0000")
+
+
+async def test_a_request_stays_within_its_bytes(supabase: Supabase, connect: Connect) -> None:
+    long = "ñ" * 200_000
+    outcomes = await connect().upsert([push(call(f"cloudtalk-{n}", transcript=long)) for n in range(5)])
+    assert kinds(outcomes) == [Delivered] * 5
+    assert [seen.rows for seen in supabase.log] == [2, 2, 1]
+    assert all(len(seen.body) <= MAX_REQUEST_BYTES + 2 for seen in supabase.log)
+
+
+async def test_a_row_larger_than_a_request_goes_alone(supabase: Supabase, connect: Connect) -> None:
+    huge = "x" * (MAX_REQUEST_BYTES + 1)
+    outcomes = await connect().upsert([push(call("cloudtalk-1", transcript=huge)), push(call("cloudtalk-2"))])
+    assert kinds(outcomes) == [Delivered, Delivered]
+    assert [seen.rows for seen in supabase.log] == [1, 1]
+
+
+async def test_no_calls_make_no_request(supabase: Supabase, connect: Connect) -> None:
+    assert await connect().upsert([]) == []
+    assert supabase.log == []
+
+
+async def test_the_request_says_who_asks_and_what_it_prefers(supabase: Supabase, connect: Connect) -> None:
+    await connect().upsert([push(call())])
+    [seen] = supabase.log
+    assert (seen.method, seen.path, seen.query) == ("POST", "/rest/v1/calls", {"on_conflict": "id"})
+    assert seen.headers["user-agent"].startswith("cloudtalk-relay/")
+    assert seen.headers["prefer"] == "resolution=merge-duplicates,return=minimal"
+    assert seen.headers["apikey"] == supabase.key
+    assert "authorization" not in seen.headers
+
+
+async def test_a_legacy_key_goes_in_both_headers(supabase: Supabase, connect: Connect) -> None:
+    assert kinds(await connect(key=supabase.legacy_key).upsert([push(call())])) == [Delivered]
+    assert supabase.log[0].headers["authorization"] == f"Bearer {supabase.legacy_key}"
+
+
+async def test_calls_go_to_the_schema_of_the_settings(supabase: Supabase, connect: Connect) -> None:
+    supabase.create_table("calls", "crm")
+    client = connect(schema="crm")
+    assert [finding.ok for finding in await client.check()] == [True]
+    assert kinds(await client.upsert([push(call())])) == [Delivered]
+    assert len(supabase.rows("crm.calls")) == 1
+    assert supabase.rows("public.calls") == []
+
+
+# --- what goes wrong --------------------------------------------------------------------------
+
+
+async def test_a_row_that_the_table_refuses_splits_a_batch_and_is_rejected_alone(
+    supabase: Supabase, connect: Connect
+) -> None:
+    supabase.create_table("strict")
+    supabase.execute("alter table strict add constraint no_robots check (agent_name <> 'Robot')")
+    client = connect(table="strict")
+    good, bad = push(call("cloudtalk-1")), push(call("cloudtalk-2", agent_name="Robot"))
+    assert kinds(await client.upsert([good, bad])) == [Split, Split]
+    assert supabase.rows("strict") == []
+    [outcome] = await client.upsert([bad])
+    assert isinstance(outcome, Rejected)
+    assert outcome.code == "23514"
+    assert "no_robots" in (outcome.message or "")
+    assert "+34600000001" not in (outcome.message or "")
+    assert kinds(await client.upsert([good])) == [Delivered]
+
+
+async def test_a_missing_value_of_a_column_not_null_is_rejected(supabase: Supabase, connect: Connect) -> None:
+    supabase.create_table("demanding")
+    supabase.execute("alter table demanding alter agent_name set not null")
+    [outcome] = await connect(table="demanding").upsert([push(call())])
+    assert isinstance(outcome, Rejected)
+    assert outcome.code == "23502"
+    assert "agent_name" in (outcome.message or "")
+
+
+async def test_a_group_that_is_refused_leaves_the_others_delivered(
+    supabase: Supabase, connect: Connect
+) -> None:
+    supabase.create_table("picky")
+    client = connect(table="picky")
+    await client.upsert([push(call("cloudtalk-1")), push(call("cloudtalk-2"))])
+    supabase.execute("alter table picky add constraint short check (length(notes) < 100)")
+    outcomes = await client.upsert(
+        [
+            push(call("cloudtalk-1", version=2, notes="n" * 100), "notes"),
+            push(call("cloudtalk-2", version=2, tags=["a"]), "tags"),
+        ]
+    )
+    assert kinds(outcomes) == [Rejected, Delivered]
+
+
+async def test_an_unknown_table_is_misconfigured(connect: Connect) -> None:
+    [outcome] = await connect(table="absent").upsert([push(call())])
+    assert isinstance(outcome, Misconfigured)
+    assert "no such table" in (outcome.message or "")
+
+
+async def test_a_missing_column_is_misconfigured(supabase: Supabase, connect: Connect) -> None:
+    supabase.create_table("narrow")
+    supabase.execute("alter table narrow drop column summary; notify pgrst, 'reload schema'")
+    [outcome] = await connect(table="narrow").upsert([push(call())])
+    assert isinstance(outcome, Misconfigured)
+    assert "summary" in (outcome.message or "")
+
+
+async def test_a_missing_grant_is_misconfigured(supabase: Supabase, connect: Connect) -> None:
+    supabase.create_table("closed")
+    supabase.execute("revoke update on closed from service_role")
+    [outcome] = await connect(table="closed").upsert([push(call())])
+    assert isinstance(outcome, Misconfigured)
+    assert outcome.code == "42501"
+
+
+async def test_a_wrong_key_is_unauthorised_and_never_repeated(supabase: Supabase, connect: Connect) -> None:
+    client = connect(key="sb_secret_wrong")
+    echo = JSONResponse({"message": "Invalid API key sb_secret_wrong"}, 401)
+    with supabase.gateway.answering(echo):
+        [outcome] = await client.upsert([push(call())])
+        [finding] = await client.check()
+    assert isinstance(outcome, Unauthorised)
+    assert "Invalid API key" in (outcome.message or "")
+    assert "sb_secret_wrong" not in repr((outcome, finding))
+    assert kinds(await client.upsert([push(call())])) == [Unauthorised]
+
+
+async def test_a_crm_that_is_down_is_asked_once_and_takes_the_calls_when_it_is_back(
+    supabase: Supabase, connect: Connect
+) -> None:
+    client = connect()
+    pushes = [push(call("cloudtalk-1")), push(call("cloudtalk-2"), "notes")]
+    with supabase.gateway.down():
+        outcomes = await client.upsert(pushes)
+    assert kinds(outcomes) == [Retry, Retry]
+    assert outcomes[0].code == "unreachable"
+    assert kinds(await client.upsert(pushes)) == [Delivered, Delivered]
+
+
+@pytest.mark.parametrize(
+    ("answer", "outcome"),
+    [
+        (JSONResponse({}, 429, {"Retry-After": "7"}), Throttled),
+        (PlainTextResponse("<html>", 503, {"Retry-After": "7"}), Retry),
+        (JSONResponse({"message": "no"}, 401), Unauthorised),
+    ],
+)
+async def test_what_would_meet_every_request_alike_is_tried_on_the_first_only(
+    supabase: Supabase, connect: Connect, answer: Response, outcome: type[Outcome]
+) -> None:
+    with supabase.gateway.answering(answer):
+        outcomes = await connect().upsert([push(call("cloudtalk-1")), push(call("cloudtalk-2"), "notes")])
+    assert kinds(outcomes) == [outcome, outcome]
+    assert len(supabase.log) == 1
+    if isinstance(outcomes[0], Retry | Throttled):
+        assert outcomes[0].after == 7
+
+
+async def test_an_answer_that_does_not_confirm_the_upsert_is_misconfigured(
+    supabase: Supabase, connect: Connect
+) -> None:
+    with supabase.gateway.answering(JSONResponse([], 201)):
+        [outcome] = await connect().upsert([push(call())])
+    assert isinstance(outcome, Misconfigured)
+    assert outcome.code == "not_merged"
+
+
+async def test_a_request_that_is_not_answered_is_unknown_and_the_next_is_not_sent(
+    supabase: Supabase, connect: Connect
+) -> None:
+    client = connect(timeout_seconds=0.3)
+    supabase.execute(
+        "create or replace function slow() returns trigger language plpgsql as "
+        "$$begin perform pg_sleep(1); return new; end$$;"
+        "create trigger slow before insert on calls for each row execute function slow()"
+    )
+    try:
+        outcomes = await client.upsert([push(call("cloudtalk-1")), push(call("cloudtalk-2"), "notes")])
+    finally:
+        supabase.execute("drop trigger slow on calls")
+    assert kinds(outcomes) == [Unknown, Retry]
+
+
+# --- check and setup --------------------------------------------------------------------------
+
+
+async def check(client: SupabaseClient) -> tuple[str | None, str, str]:
+    [finding] = await client.check()
+    assert finding.ok is (finding.code is None)
+    return finding.code, finding.problem or "", finding.hint or ""
+
+
+async def test_check_finds_a_table_of_our_sql_good_and_writes_nothing(
+    supabase: Supabase, connect: Connect
+) -> None:
+    assert await check(connect()) == (None, "", "")
+    assert supabase.rows() == []
+
+
+async def test_check_names_a_wrong_key(connect: Connect) -> None:
+    code, problem, hint = await check(connect(key="sb_secret_wrong"))
+    assert code == "unauthorised"
+    assert "Invalid API key" in problem
+    assert "[destinations.crm]" in hint
+    assert "sb_secret_wrong" not in problem + hint
+
+
+async def test_check_names_an_unverifiable_legacy_key(connect: Connect) -> None:
+    code, _, _ = await check(connect(key="eyJhbGciOiJIUzI1NiJ9.eyJyb2xlIjoic2VydmljZV9yb2xlIn0.AAAA"))
+    assert code == "unauthorised"
+
+
+async def test_check_names_a_publishable_key_and_the_key_to_take(
+    supabase: Supabase, connect: Connect
+) -> None:
+    code, problem, hint = await check(connect(key=supabase.publishable_key))
+    assert code == "missing_grant"
+    assert "anon" in problem
+    assert "sb_secret_" in hint
+
+
+async def test_check_names_an_unknown_table(connect: Connect) -> None:
+    code, problem, hint = await check(connect(table="absent"))
+    assert code == "unknown_table"
+    assert "absent" in problem
+    assert "relay setup crm --print" in hint
+
+
+async def test_check_names_an_unknown_schema_and_where_to_expose_it(connect: Connect) -> None:
+    code, problem, hint = await check(connect(schema="hidden"))
+    assert code == "unknown_schema"
+    assert "hidden" in problem
+    assert "Exposed schemas" in hint
+
+
+async def test_check_names_all_missing_columns_at_once(supabase: Supabase, connect: Connect) -> None:
+    supabase.create_table("partial")
+    supabase.execute('alter table partial drop column "from", drop column state, drop column version')
+    supabase.execute("notify pgrst, 'reload schema'")
+    code, problem, hint = await check(connect(table="partial"))
+    assert code == "missing_column"
+    assert problem == "The table partial lacks the columns from, state, version."
+    assert "relay setup crm --print" in hint
+
+
+@pytest.mark.parametrize(
+    ("revoked", "named"),
+    [
+        ("select", "lacks SELECT on"),
+        ("insert", "lacks INSERT on"),
+        ("update", "lacks UPDATE on"),
+        ("all", "lacks SELECT, INSERT on"),
+    ],
+)
+async def test_check_names_the_missing_grant_and_the_sql_that_gives_it(
+    supabase: Supabase, connect: Connect, revoked: str, named: str
+) -> None:
+    supabase.create_table("guarded")
+    supabase.execute(f"revoke {revoked} on guarded from service_role")
+    client = connect(table="guarded")
+    code, problem, hint = await check(client)
+    assert code == "missing_grant"
+    assert named in problem
+    assert "service_role" in problem
+    supabase.execute(hint.partition("SQL editor: ")[2])
+    assert await check(client) == (None, "", "")
+    assert supabase.rows("guarded") == []
+
+
+async def test_check_names_a_table_whose_id_is_not_unique(supabase: Supabase, connect: Connect) -> None:
+    supabase.create_table("loose")
+    supabase.execute("alter table loose drop constraint loose_pkey; notify pgrst, 'reload schema'")
+    client = connect(table="loose")
+    code, problem, hint = await check(client)
+    assert code == "missing_key"
+    assert "loose" in problem
+    supabase.execute(hint.partition("SQL editor: ")[2])
+    assert await check(client) == (None, "", "")
+
+
+async def test_check_names_a_host_that_cannot_be_reached(connect: Connect) -> None:
+    url = f"http://127.0.0.1:{free_port()}"
+    code, problem, hint = await check(connect(url=url))
+    assert code == "unreachable"
+    assert url in problem
+    assert "setting url" in hint
+
+
+@pytest.mark.parametrize(
+    ("answer", "code"),
+    [
+        (PlainTextResponse("<html>Not found</html>", 404), "unexpected_answer"),
+        (PlainTextResponse("<html>Bad gateway</html>", 502), "unreachable"),
+        (Response(status_code=301, headers={"Location": "https://elsewhere.example"}), "unexpected_answer"),
+        (PlainTextResponse("hello"), "unexpected_answer"),
+        (JSONResponse({"message": "slow down"}, 429), "throttled"),
+        (JSONResponse({"message": "quota"}, 402), "over_quota"),
+        (JSONResponse({"message": "paused"}, 540), "project_paused"),
+        (JSONResponse({"code": "PGRST205", "message": "Could not find the table"}, 404), "unknown_table"),
+    ],
+)
+async def test_check_tells_other_answers_apart(
+    supabase: Supabase, connect: Connect, answer: Response, code: str
+) -> None:
+    with supabase.gateway.answering(answer):
+        found, problem, hint = await check(connect())
+    assert (found, bool(problem), bool(hint)) == (code, True, True)
+
+
+async def test_setup_says_where_to_paste_the_sql_and_what_is_missing(connect: Connect) -> None:
+    text = "\n".join(await connect(table="absent").setup())
+    assert "SQL editor" in text
+    assert "relay setup crm --print" in text
+    assert "unknown_table" in text
+    assert "crm: ready" in await connect().setup()
+
+
+async def test_the_setup_sql_may_be_run_again_and_completes_an_older_table(
+    supabase: Supabase, connect: Connect
+) -> None:
+    supabase.execute("create table old (id text primary key, notes text, mine text)")
+    supabase.execute("insert into old values ('cloudtalk-1', 'kept', 'kept too')")
+    client = connect(table="old")
+    for _ in range(2):
+        supabase.execute(client.setup_text())
+    supabase.wait_for("old", column="version")
+    assert await check(client) == (None, "", "")
+    await client.upsert([push(call(version=1, tags=["x"]), "tags")])
+    [row] = supabase.rows("old")
+    assert (row["notes"], row["mine"], row["tags"]) == ("kept", "kept too", ["x"])
+
+
+async def test_a_table_of_our_sql_is_closed_to_browsers(supabase: Supabase, connect: Connect) -> None:
+    await connect().upsert([push(call())])
+    supabase.execute("grant select on calls to anon")
+    headers = {"apikey": supabase.publishable_key}
+    async with httpx.AsyncClient(headers=headers) as browser:
+        answer = await browser.get(f"{supabase.url}/rest/v1/calls")
+    supabase.execute("revoke select on calls from anon")
+    assert answer.json() == []
+
+
+async def test_a_column_that_is_found_when_asked_for_alone_leaves_the_first_answer_to_speak(
+    supabase: Supabase, connect: Connect
+) -> None:
+    """So it goes where the API reads the schema anew between the two questions."""
+    answer = JSONResponse({"code": "42703", "message": "column x does not exist"}, 400)
+    with supabase.gateway.answering(answer, times=1):
+        code, problem, hint = await check(connect())
+    assert code == "missing_column"
+    assert "column x does not exist" in problem
+    assert "relay setup crm --print" in hint
+
+
+def test_every_code_of_check_is_documented_and_no_other() -> None:
+    text = (Path(__file__).parents[2] / "docs" / "supabase.md").read_text("utf-8")
+    _, _, section = text.partition("## What `relay check` can say")
+    table = section.partition("\n## ")[0]
+    assert set(re.findall(r"^\| `(\w+)` \|", table, re.MULTILINE)) == CODES
+
+
+# --- settings ---------------------------------------------------------------------------------
+
+GOOD = {"client": "supabase", "url": "https://abc.supabase.co", "key": "sb_secret_1"}
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"key": ""},
+        {"key": "  "},
+        {"key": "two words"},
+        {"key": "señal"},
+        {"url": "abc.supabase.co"},
+        {"url": "ftp://abc.supabase.co"},
+        {"url": "https://supabase.com/dashboard/project/abc"},
+        {"table": "calls; drop table calls"},
+        {"schema": "a b"},
+        {"layout": "kv"},
+    ],
+)
+def test_a_setting_that_cannot_work_is_refused_without_showing_the_key(wrong: dict[str, str]) -> None:
+    with pytest.raises(ValidationError) as refused:
+        SupabaseSettings.model_validate(GOOD | wrong)
+    [error] = refused.value.errors()
+    assert error["loc"] == tuple(wrong)
+    assert wrong.get("key", "").strip() == "" or wrong["key"] not in str(refused.value)
+
+
+@pytest.mark.parametrize("url", ["https://abc.supabase.co/", " https://abc.supabase.co/rest/v1/ "])
+def test_an_address_may_be_pasted_as_it_comes(url: str) -> None:
+    assert SupabaseSettings.model_validate(GOOD | {"url": url}).url == GOOD["url"]
+
+
+def test_a_key_is_never_shown() -> None:
+    settings = SupabaseSettings.model_validate(GOOD | {"key": " sb_secret_1\n"})
+    assert settings.key.get_secret_value() == "sb_secret_1"
+    assert "sb_secret_1" not in repr(settings)
+
+
+async def test_setup_of_a_hosted_project_links_to_its_own_editor() -> None:
+    client = SupabaseClient("crm", SupabaseSettings.model_validate(GOOD))
+    assert 'create table if not exists "public"."calls"' in client.setup_text()
+    await client.aclose()

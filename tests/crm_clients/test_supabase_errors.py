@@ -1,0 +1,100 @@
+import msgspec
+import pytest
+
+from crm_clients.base import Misconfigured, Outcome, Rejected, Retry, Split, Throttled, Unauthorised
+from crm_clients.supabase_errors import Fault, describe, outcome_of, read_fault
+
+CODES: list[tuple[str, int, type[Outcome], type[Outcome]]] = [
+    # code, status, alone, among others
+    ("PGRST000", 503, Retry, Retry),
+    ("PGRST001", 503, Retry, Retry),
+    ("PGRST002", 503, Retry, Retry),
+    ("PGRST003", 504, Retry, Retry),
+    ("08006", 503, Retry, Retry),
+    ("53300", 503, Retry, Retry),
+    ("57P01", 503, Retry, Retry),
+    ("58030", 500, Retry, Retry),
+    ("57014", 500, Retry, Split),
+    ("40001", 500, Retry, Retry),
+    ("40P01", 500, Retry, Retry),
+    ("55P03", 500, Retry, Retry),
+    ("XX000", 500, Retry, Retry),
+    ("PGRST301", 401, Unauthorised, Unauthorised),
+    ("PGRST302", 401, Unauthorised, Unauthorised),
+    ("PGRST303", 401, Unauthorised, Unauthorised),
+    ("28P01", 403, Unauthorised, Unauthorised),
+    ("42501", 403, Misconfigured, Misconfigured),
+    ("42501", 401, Misconfigured, Misconfigured),
+    ("PGRST106", 406, Misconfigured, Misconfigured),
+    ("PGRST202", 404, Misconfigured, Misconfigured),
+    ("PGRST204", 400, Misconfigured, Misconfigured),
+    ("PGRST205", 404, Misconfigured, Misconfigured),
+    ("42P01", 404, Misconfigured, Misconfigured),
+    ("42703", 400, Misconfigured, Misconfigured),
+    ("42P10", 400, Misconfigured, Misconfigured),
+    ("21000", 500, Rejected, Split),
+    ("22P05", 400, Rejected, Split),
+    ("23502", 400, Rejected, Split),
+    ("23505", 409, Rejected, Split),
+    ("P0001", 400, Rejected, Split),
+    ("PGRST102", 400, Rejected, Split),
+    ("PT402", 402, Misconfigured, Misconfigured),
+    ("PT429", 200, Throttled, Throttled),
+    ("PT503", 200, Retry, Retry),
+    ("PTxyz", 400, Rejected, Split),
+]
+
+
+@pytest.mark.parametrize(("code", "status", "alone", "among_others"), CODES)
+def test_the_code_decides(code: str, status: int, alone: type[Outcome], among_others: type[Outcome]) -> None:
+    fault = Fault(status, code, "said")
+    assert type(outcome_of(fault, rows=1)) is alone
+    outcome = outcome_of(fault, rows=2)
+    assert type(outcome) is among_others
+    assert (outcome.code, outcome.message) == (code, f"Supabase answered {status}: said")
+
+
+STATUSES: list[tuple[int, type[Outcome], type[Outcome]]] = [
+    (301, Misconfigured, Misconfigured),
+    (400, Rejected, Split),
+    (401, Unauthorised, Unauthorised),
+    (402, Misconfigured, Misconfigured),
+    (403, Unauthorised, Unauthorised),
+    (404, Misconfigured, Misconfigured),
+    (405, Misconfigured, Misconfigured),
+    (406, Misconfigured, Misconfigured),
+    (408, Retry, Retry),
+    (409, Rejected, Split),
+    (413, Rejected, Split),
+    (429, Throttled, Throttled),
+    *((status, Retry, Retry) for status in (500, 502, 503, 504, 520, 521, 522, 523, 524, 525, 544)),
+    (540, Misconfigured, Misconfigured),
+]
+
+
+@pytest.mark.parametrize(("status", "alone", "among_others"), STATUSES)
+@pytest.mark.parametrize("body", [b"", b"{}", b"[]", b"<html>", b"\xff", b'{"code":7,"message":null}'])
+def test_the_status_decides_where_the_body_says_nothing(
+    status: int, body: bytes, alone: type[Outcome], among_others: type[Outcome]
+) -> None:
+    fault = read_fault(status, body)
+    outcomes = outcome_of(fault, rows=1), outcome_of(fault, rows=2)
+    assert [type(outcome) for outcome in outcomes] == [alone, among_others]
+    assert {outcome.code for outcome in outcomes} == {f"http_{status}"}
+
+
+@pytest.mark.parametrize("status", [429, 503])
+def test_the_wait_that_was_asked_for_is_passed_on(status: int) -> None:
+    outcome = outcome_of(read_fault(status, b"{}", after=7), rows=3)
+    assert isinstance(outcome, Retry | Throttled)
+    assert outcome.after == 7
+
+
+def test_a_fault_tells_message_and_hint_and_keeps_the_row_to_itself() -> None:
+    body = {"code": "23502", "message": "null value", "details": "Failing row (Ana)", "hint": "look there"}
+    fault = read_fault(400, msgspec.json.encode(body))
+    assert describe(fault) == "Supabase answered 400: null value (look there)"
+
+
+def test_a_long_message_is_cut() -> None:
+    assert len(describe(Fault(400, "22000", "x" * 10_000))) == 500

