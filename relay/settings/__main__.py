@@ -1,0 +1,8 @@
+"""`python -m relay.settings` writes the documentation of the settings."""
+
+import sys
+
+from relay.settings.document import markdown
+
+if __name__ == "__main__":
+    sys.stdout.write(markdown())

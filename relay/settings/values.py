@@ -1,0 +1,142 @@
+"""What a single value must be like. Each check raises ValueError with what it expected."""
+
+import base64
+import binascii
+import re
+from difflib import get_close_matches
+from ipaddress import ip_address
+from pathlib import Path
+from typing import Final
+from urllib.parse import urlsplit
+from zoneinfo import ZoneInfo, available_timezones
+
+from pydantic import SecretStr, ValidationInfo
+
+from relay.cloudtalk.words import kind_of
+
+SQLITE: Final = "sqlite:///"
+OWN_PATHS: Final = ("/healthz", "/readyz", "/metrics", "/recordings", "/console")
+"""What the relay serves itself; the hook takes every path below its own, so it may not lie above these."""
+
+_PATH: Final = re.compile(r"(/[\w.~-]+)+", re.ASCII)
+_HOST: Final = re.compile(r"[\w.-]+", re.ASCII)
+_REGION: Final = re.compile(r"[A-Z]{2}")
+_TOKEN: Final = re.compile(r"[\x21-\x7e]+")
+
+
+def is_loopback(host: str) -> bool:
+    """Whether only this machine can reach it. A name other than localhost is taken for a foreign one."""
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def host(value: str) -> str:
+    """Check that it is a bare name or address."""
+    if not (_HOST.fullmatch(value) or _is_ipv6(value)):
+        raise ValueError("expected a host name or an IP address, without http:// and without a port")
+    return value
+
+
+def _is_ipv6(value: str) -> bool:
+    try:
+        return ip_address(value).version == 6  # noqa: PLR2004 - the version that is written with colons
+    except ValueError:
+        return False
+
+
+def url_of(host: str, port: int) -> str:
+    """The URL at which this machine itself reaches what listens there."""
+    reachable = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104 - compared, not bound
+    return f"http://[{reachable}]:{port}" if ":" in reachable else f"http://{reachable}:{port}"
+
+
+def public_url(value: str) -> str:
+    """Check that paths can be appended to it."""
+    if not _is_base_url(value):
+        raise ValueError("expected an http:// or https:// URL without user, query or trailing slash")
+    return value
+
+
+def _is_base_url(value: str) -> bool:
+    try:
+        parts = urlsplit(value)
+        _ = parts.port
+    except ValueError:
+        return False
+    plain = not (parts.query or parts.fragment or parts.username or value.endswith(("/", "?", "#")))
+    return parts.scheme in {"http", "https"} and bool(parts.hostname) and plain
+
+
+def webhook_path(value: str) -> str:
+    """Check that it is a path, and that it hides none of the relay's own."""
+    if not _PATH.fullmatch(value):
+        raise ValueError("expected a path that starts with / and ends without it, like /cloudtalk/webhook")
+    own = next((path for path in OWN_PATHS if f"{value}/".startswith(f"{path}/")), None)
+    if own:
+        raise ValueError(f"expected a path of its own: {own} is served by the relay itself")
+    return value
+
+
+def token(value: SecretStr) -> SecretStr:
+    """Check that it can travel in a header: what cannot would open nothing."""
+    if not _TOKEN.fullmatch(value.get_secret_value()):
+        raise ValueError("expected a token of one or more ASCII letters, digits and signs, without spaces")
+    return value
+
+
+def event_paths(paths: dict[str, str]) -> dict[str, str]:
+    """Check that each names an event that is known: one that is not would lose calls with a 200."""
+    for path, event in paths.items():
+        if kind_of(event) is None:
+            known = ("call.started", "call.answered", "call.ended", "call.missed", "recording.uploaded")
+            near = get_close_matches(event, known, 1)
+            hint = f"; did you mean {near[0]}?" if near else ""
+            raise ValueError(f"expected the name of an event, such as call.ended, for {path}{hint}")
+        if not path.startswith("/"):
+            raise ValueError(f"expected whole paths, which begin with /, not {path}")
+    return paths
+
+
+def signing_secret(value: SecretStr) -> SecretStr:
+    """Check that it is a secret of Standard Webhooks: `whsec_` and base64."""
+    prefix, _, encoded = value.get_secret_value().partition("_")
+    try:
+        key = base64.b64decode(encoded, validate=True)
+    except binascii.Error:
+        key = b""
+    if prefix != "whsec" or not key:
+        raise ValueError("expected whsec_ and base64, as CloudTalk shows it once the webhook is made")
+    return value
+
+
+def timezone(value: str) -> str:
+    """Check that this machine knows the zone."""
+    try:
+        ZoneInfo(value)
+    except (KeyError, ValueError, OSError):
+        if available_timezones():
+            raise ValueError("expected the name of a time zone, like Europe/Madrid") from None
+        raise ValueError(
+            "this machine knows no time zones; install them (on Debian: apt-get install tzdata)"
+        ) from None
+    return value
+
+
+def region(value: str) -> str:
+    """Check that it has the form of an ISO 3166 code."""
+    if not _REGION.fullmatch(value):
+        raise ValueError("expected a country's code of two capital letters, like ES")
+    return value
+
+
+def ledger_url(value: str, info: ValidationInfo) -> str:
+    """Check the engine, and read a relative path from the settings file's folder, the context."""
+    path = value.removeprefix(SQLITE)
+    if path in {value, ""} or "?" in path or path.startswith(":"):
+        raise ValueError(
+            "expected sqlite:///PATH, relative to the settings file, or sqlite:////PATH, absolute; "
+            "SQLite is the only engine that is known"
+        )
+    return SQLITE + str(info.context / path) if isinstance(info.context, Path) else value
