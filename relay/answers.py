@@ -1,0 +1,53 @@
+"""What the relay answers over HTTP: JSON, and problem documents (RFC 9457)."""
+
+from http import HTTPStatus
+from typing import Any
+
+import msgspec
+from starlette.types import Send
+
+_encoder = msgspec.json.Encoder()
+
+
+class Answer(msgspec.Struct, frozen=True):
+    """A whole HTTP answer, small enough to be sent at once."""
+
+    status: int
+    content_type: str
+    body: bytes
+    headers: tuple[tuple[str, str], ...] = ()
+
+    async def send(self, send: Send) -> None:
+        """Send it over ASGI."""
+        head = [("content-type", self.content_type), ("content-length", str(len(self.body))), *self.headers]
+        encoded = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in head]
+        await send({"type": "http.response.start", "status": self.status, "headers": encoded})
+        await send({"type": "http.response.body", "body": self.body})
+
+
+def json(value: Any, *, status: int = 200) -> Answer:
+    """This value as JSON."""
+    return Answer(status, "application/json", _encoder.encode(value))
+
+
+def problem(
+    status: int,
+    detail: str,
+    *,
+    reason: str,
+    pointer: str | None = None,
+    quarantine_id: int | None = None,
+    headers: tuple[tuple[str, str], ...] = (),
+) -> Answer:
+    """A problem document; `pointer` (RFC 6901) says where in the body, `quarantine_id` where it is kept."""
+    document: dict[str, Any] = {
+        "type": f"urn:cloudtalk-relay:problem:{reason}",
+        "title": HTTPStatus(status).phrase,
+        "status": status,
+        "detail": detail,
+    }
+    if pointer is not None:
+        document["errors"] = [{"pointer": pointer, "message": detail}]
+    if quarantine_id is not None:
+        document["quarantine_id"] = quarantine_id
+    return Answer(status, "application/problem+json", _encoder.encode(document), headers)
