@@ -1,0 +1,96 @@
+"""`relay check`: whether calls could be brought, and what to do where not."""
+
+import asyncio
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Final
+
+import click
+
+from crm_clients.base import Finding
+from relay.call import SECOND
+from relay.cli.main import Context
+from relay.cli.output import as_json, print_json, print_table
+from relay.ledger import Ledger, LedgerError, notes
+from relay.settings import Settings
+
+_NEWS: Final = 86_400 * SECOND
+
+
+@click.command("check")
+@as_json
+@click.pass_obj
+def command(context: Context, *, wants_json: bool) -> None:
+    """Try the ledger and every destination; writes no call. Ends with 1 where something is wrong."""
+    found = asyncio.run(findings(context.settings()))
+    if wants_json:
+        print_json(found)
+    else:
+        print_table(("", "name", "code", "problem"), [_line(finding) for finding in found])
+        for finding in found:
+            if finding.hint:
+                click.echo(f"\n{finding.name}, {finding.code}: {finding.hint}")
+    sys.exit(0 if all(finding.ok for finding in found) else 1)
+
+
+def _line(finding: Finding) -> tuple[str | None, ...]:
+    return "ok" if finding.ok else "bad", finding.name, finding.code, finding.problem
+
+
+async def findings(settings: Settings) -> list[Finding]:
+    """What the ledger and each destination say of themselves."""
+    from app import clients_of  # noqa: PLC0415 - app assembles what cli only asks
+
+    clients = clients_of(settings)
+    by_client = await asyncio.gather(*(client.check() for client in clients.values()))
+    for client in clients.values():
+        await client.aclose()
+    ledger = await _ledger(settings)
+    clock = [await _clock(settings)] if ledger.ok and settings.cloudtalk.signing_secrets else []
+    return [ledger, *clock, *(finding for found in by_client for finding in found)]
+
+
+async def _ledger(settings: Settings) -> Finding:
+    try:
+        await _write_nothing(settings.ledger.url)
+    except LedgerError as error:
+        return Finding(
+            name="ledger",
+            ok=False,
+            code="unreachable",
+            problem=str(error),
+            hint="see that the folder of ledger.url exists, can be written, and that the disk is not full",
+        )
+    return Finding(name="ledger", ok=True)
+
+
+async def _clock(settings: Settings) -> Finding:
+    async with _opened(settings.ledger.url) as ledger:
+        since = ledger.now() - _NEWS
+        seen = await ledger.read(lambda connection: notes.since(connection, notes.CLOCK_OFF, since))
+    if seen is None:
+        return Finding(name="clock", ok=True)
+    return Finding(
+        name="clock",
+        ok=False,
+        code="clock_off",
+        problem=f"a signed webhook was refused within the last day: {seen}",
+        hint="set this machine's clock (on systemd: timedatectl set-ntp true), then let CloudTalk resend",
+    )
+
+
+async def _write_nothing(url: str) -> None:
+    """An empty transaction takes the write lock: that is what an event needs."""
+    async with _opened(url) as ledger:
+        await ledger.write(lambda _: None)
+
+
+@asynccontextmanager
+async def _opened(url: str) -> AsyncIterator[Ledger]:
+    ledger = Ledger(url)
+    try:
+        await ledger.open()
+        yield ledger
+    finally:
+        await ledger.close()

@@ -1,0 +1,112 @@
+"""What the command line shows: calls with their events and deliveries, and how all of it stands."""
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+import msgspec
+from sqlalchemy import Connection
+
+from relay.call import iso
+from relay.cloudtalk.identity import alias_of
+from relay.ledger import calls, deliveries, destinations, journal, quarantine
+from relay.ledger.calls import CallRow
+
+_SECOND: Final = 1_000_000
+
+
+def call_view(connection: Connection, wanted: str) -> dict[str, Any] | None:
+    """A call with everything that is known of it, by the record's id or an id of CloudTalk's.
+
+    One that went into another call is found as that one. `agents`: whoever was rung or spoke.
+    """
+    found = find_call(connection, wanted)
+    if found is None:
+        return None
+    record: dict[str, Any] = msgspec.to_builtins(found.record)
+    return record | {
+        "agents": [{"id": id_, "name": name} for id_, name in found.state.agents.items()],
+        "events": [_event(row) for row in journal.of_call(connection, found.id)],
+        "deliveries": [_delivery(row) for row in deliveries.of_call(connection, found.id)],
+    }
+
+
+def find_call(connection: Connection, wanted: str) -> CallRow | None:
+    """The call of this record id or id of CloudTalk's; the one that it went into, where it did."""
+    alias = alias_of(wanted)
+    owner = calls.by_alias(connection, [alias]).get(alias)
+    candidates = [wanted, f"cloudtalk-{wanted}", *([owner] if owner else [])]
+    rows = calls.by_id(connection, candidates)
+    found = next((rows[call] for call in candidates if call in rows), None)
+    while found is not None and found.record.merged_into:
+        found = calls.by_id(connection, [found.record.merged_into]).get(found.record.merged_into)
+    return found
+
+
+def _event(row: Any) -> dict[str, Any]:
+    reading = msgspec.json.decode(row.reading)
+    return {
+        "seq": row.seq,
+        "kind": row.kind,
+        "dialect": row.dialect,
+        "said_at": iso(reading["said_at"]),
+        "received_at": iso(row.received_at),
+        "raw": row.raw.decode(errors="replace"),
+    }
+
+
+def _delivery(row: Any) -> dict[str, Any]:
+    return {
+        "destination": row.destination,
+        "state": row.state,
+        "version": row.version,
+        "delivered_version": row.delivered_version or None,
+        "attempts": row.attempts,
+        "next_attempt_at": iso(row.due_at) if row.state == "owed" else None,
+        "remote_id": row.remote_id,
+        "outcome": row.outcome,
+        "code": row.code,
+        "message": row.message,
+    }
+
+
+def status_view(connection: Connection, enabled: Mapping[str, bool], *, now: int) -> dict[str, Any]:
+    """How events, calls and destinations stand. `enabled`: the destinations in the settings."""
+    accepted, unfolded = journal.counts(connection)
+    tallies = deliveries.tallies(connection)
+    known = {row.name: row for row in destinations.all_of(connection)}
+    return {
+        "events": {
+            "accepted": accepted,
+            "unfolded": unfolded,
+            "quarantined": quarantine.count(connection),
+        },
+        "calls": calls.count(connection),
+        "destinations": [
+            _destination(row, tallies.get(name, deliveries.Tally()), enabled.get(name), now)
+            for name, row in known.items()
+        ],
+    }
+
+
+def _destination(row: Any, tally: deliveries.Tally, enabled: bool | None, now: int) -> dict[str, Any]:
+    since = tally.oldest_owed_since
+    return {
+        "name": row.name,
+        "client": row.client,
+        "state": _state(row, enabled),
+        "owed": tally.owed,
+        "oldest_owed_seconds": None if since is None else max(now - since, 0) // _SECOND,
+        "delivered": tally.delivered,
+        "dead": tally.dead,
+        "paused_reason": row.paused_reason,
+        "paused_until": iso(row.paused_until),
+        "paused_message": row.paused_message,
+    }
+
+
+def _state(row: Any, enabled: bool | None) -> str:
+    if enabled is None:
+        return "orphaned"
+    if not enabled:
+        return "disabled"
+    return "waiting" if row.paused_reason else "delivering"
