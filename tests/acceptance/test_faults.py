@@ -1,0 +1,178 @@
+"""What was acknowledged arrives: the process killed, the CRM away, the supervisor impatient."""
+
+import json
+import os
+import signal
+import threading
+import time
+from pathlib import Path
+from random import Random
+from typing import Any
+
+import httpx
+import pytest
+
+from tests.support.relay import HOOK, RelayProcess, crm_rows, eventually, running_relay
+from tests.support.supabase import Supabase
+
+LOCAL = """
+    [server]
+    port = 0
+    [destinations.crm]
+    client = "local"
+    path = "crm.db"
+"""
+KILLS = 5
+
+
+class Caller(threading.Thread):
+    """CloudTalk under load: sends calls, and keeps a list of what was acknowledged, flushed to disk."""
+
+    def __init__(self, url: str, acknowledged: Path, seed: int) -> None:
+        super().__init__(daemon=True)
+        self._url = url
+        self._acknowledged = acknowledged
+        self._random = Random(seed)
+        self._seed = seed
+        self.stopped = threading.Event()
+
+    def run(self) -> None:
+        with self._acknowledged.open("a") as kept, httpx.Client(trust_env=False, timeout=5) as client:
+            for number in range(100_000):
+                if self.stopped.is_set():
+                    return
+                data = {
+                    "id": f"{self._seed}-{number}",
+                    "direction": "inbound",
+                    "contact_name": f"Cliente {self._random.randint(0, 99)}",
+                    "duration": self._random.randint(1, 99),
+                }
+                for event in ("call.started", "call.answered", "call.ended"):
+                    try:
+                        answer = client.post(self._url, json={"event": event, "data": data})
+                    except httpx.HTTPError:
+                        return
+                    if answer.status_code == httpx.codes.OK:
+                        kept.write(json.dumps({"event": event, "data": data}) + "\n")
+                        kept.flush()
+                        os.fsync(kept.fileno())
+
+
+def expected_of(acknowledged: Path) -> dict[str, dict[str, Any]]:
+    """What each call must be at least, by what of it was acknowledged."""
+    calls: dict[str, dict[str, Any]] = {}
+    for line in acknowledged.read_text().splitlines():
+        event = json.loads(line)
+        call = calls.setdefault(f"cloudtalk-{event['data']['id']}", {"events": set()} | event["data"])
+        call["events"].add(event["event"])
+    return calls
+
+
+def wrong_of(expected: dict[str, dict[str, Any]], rows: dict[str, dict[str, Any]]) -> list[str]:
+    """The calls that the CRM has not, or not as what was acknowledged makes them."""
+    return [
+        id_
+        for id_, call in expected.items()
+        if id_ not in rows
+        or rows[id_]["contact_name"] != call["contact_name"]
+        or ("call.answered" in call["events"] and rows[id_]["status"] != "Completada")
+        or ("call.ended" in call["events"] and rows[id_]["duration_seconds"] != call["duration"])
+    ]
+
+
+def test_killed_at_random_moments_under_load_nothing_acknowledged_is_lost(tmp_path: Path) -> None:
+    random = Random(7)
+    acknowledged = tmp_path / "acknowledged.jsonl"
+    relay = RelayProcess(tmp_path, LOCAL)
+    try:
+        for kill in range(KILLS):
+            relay.start()
+            ready = time.monotonic()
+            eventually(
+                lambda: (
+                    wrong_of(expected_of(acknowledged), crm_rows(tmp_path / "crm.db"))
+                    if acknowledged.exists()
+                    else []
+                ),
+                lambda wrong: not wrong,
+                seconds=5,
+            )
+            assert time.monotonic() - ready < 5
+            callers = [Caller(relay.url + HOOK, acknowledged, kill * 10 + n) for n in range(4)]
+            for caller in callers:
+                caller.start()
+            time.sleep(random.uniform(0.3, 1.2))
+            relay.kill()
+            for caller in callers:
+                caller.join(10)
+        relay.start()
+        expected = expected_of(acknowledged)
+        rows = eventually(
+            lambda: crm_rows(tmp_path / "crm.db"), lambda found: not wrong_of(expected, found), seconds=5
+        )
+        assert len(expected) > 50
+        # A call whose first event was in flight when the process died may be there; a doubled one may not.
+        assert len(rows) <= len(expected) + KILLS * 4
+    finally:
+        relay.kill()
+
+
+def test_with_the_crm_away_ten_events_of_a_call_come_as_one_row_in_one_request(
+    tmp_path: Path, supabase: Supabase
+) -> None:
+    settings = f"""
+        [server]
+        port = 0
+        [delivery]
+        first_retry_seconds = 1
+        longest_retry_seconds = 2
+        [destinations.supabase]
+        client = "supabase"
+        url = "{supabase.url}"
+        key = "{supabase.key}"
+    """
+    data = {"id": "ten", "direction": "inbound", "started_at": "2026-01-01T10:00:00Z"}
+    events = [{"event": "call.started", "data": data | {"contact_name": f"N{n}"}} for n in range(9)]
+    events.append({"event": "call.ended", "data": data | {"duration": 8}})
+    with running_relay(tmp_path, settings) as relay:
+        with supabase.gateway.down():
+            for event in events:
+                assert relay.post(event).status_code == httpx.codes.OK
+            eventually(relay.log_lines, lambda lines: _attempts(lines) >= 1)
+            supabase.log.clear()
+        rows = eventually(supabase.rows, lambda found: len(found) == 1)
+    assert [(seen.rows, seen.status) for seen in supabase.gateway.posts()] == [(1, 201)]
+    assert (rows[0]["contact_name"], rows[0]["state"]) == ("N8", "completed")
+
+
+def _attempts(lines: list[dict[str, Any]]) -> int:
+    return sum(1 for line in lines if line["event"] == "push" and line["outcome"] == "retry")
+
+
+@pytest.mark.parametrize(("by", "code"), [(signal.SIGTERM, 0), (signal.SIGINT, 130)])
+def test_a_supervisor_can_end_it_in_order(tmp_path: Path, by: signal.Signals, code: int) -> None:
+    with running_relay(tmp_path, LOCAL) as relay:
+        relay.post({"event": "call.started", "data": {"id": "last"}})
+        began = time.monotonic()
+        assert relay.stop(by) == code
+        assert time.monotonic() - began < 10
+        assert [line["event"] for line in relay.log_lines()][-1] == "server.stopped"
+
+
+def test_a_taken_port_ends_with_one_and_says_what_to_do(tmp_path: Path) -> None:
+    with running_relay(tmp_path, LOCAL) as relay:
+        port = relay.url.rpartition(":")[2]
+        other = tmp_path / "other"
+        other.mkdir()
+        second = RelayProcess(other, LOCAL, RELAY__SERVER__PORT=port).command("serve")
+        assert second.returncode == 1
+        assert f"127.0.0.1:{port}" in second.stderr
+        assert "RELAY__SERVER__PORT" in second.stderr
+        assert "Traceback" not in second.stderr + second.stdout
+
+
+def test_wrong_settings_end_with_two(tmp_path: Path) -> None:
+    done = RelayProcess(tmp_path, "[server]\nprot = 1\n").command("serve")
+    assert done.returncode == 2
+    assert "server.port" in done.stderr
+    assert RelayProcess(tmp_path, LOCAL).command("serve", "--nonsense").returncode == 2
