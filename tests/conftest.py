@@ -4,15 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.support.postgres import running_postgres
 from tests.support.supabase import Supabase, running_supabase
-
-
-@pytest.fixture(scope="session")
-def postgres_dsn() -> Iterator[str]:
-    """The address of a real PostgreSQL of its own, apart from Supabase's."""
-    with running_postgres() as dsn:
-        yield dsn
 
 
 @pytest.fixture(scope="session")
