@@ -14,7 +14,10 @@ def owe(connection: Connection, moved: Sequence[Call], *, forward_internal: bool
     One that no CRM should have begins no delivery; where a CRM has it, since that was not known at
     first, it is owed that the record goes.
     """
-    wanted = [call for call in moved if is_wanted(call, forward_internal=forward_internal)]
-    others = [call for call in moved if call not in wanted]
-    deliveries.mark(connection, [(call.id, call.version) for call in wanted], now=now)
-    deliveries.mark_known(connection, [(call.id, call.version) for call in others], now=now)
+    wanted: list[tuple[str, int]] = []
+    others: list[tuple[str, int]] = []
+    for call in moved:
+        part = wanted if is_wanted(call, forward_internal=forward_internal) else others
+        part.append((call.id, call.version))
+    deliveries.mark(connection, wanted, now=now)
+    deliveries.mark_known(connection, others, now=now)

@@ -51,7 +51,6 @@ class Plan(msgspec.Struct):
     """
 
     seqs: list[int] = []
-
     new: list[CallRow] = []
     known: list[CallRow] = []
     moved: list[Call] = []
