@@ -247,12 +247,16 @@ class Hook:
         except Refused as refused:
             kept = refused.raw if isinstance(refused, _Cut) else raw
             return _Body(raw, self._secrets.cut_raw(kept), refused=refused)
+        # Only plain JSON shows by its bytes whether it can hold a secret: a form, a query and what is
+        # packed are always looked into.
         packed = "content-encoding" in request.visitor.headers
-        if not packed and not self._secrets.may_hold(raw):
+        plain = not packed and raw.lstrip()[:1] in {b"{", b"["}
+        if plain and not self._secrets.may_hold(raw):
             return _Body(raw, raw, value)
-        # What held secrets, or was packed, is kept as what it says.
         cleaned, tokens = self._secrets.cut(value)
-        as_it_came = not packed and cleaned == value and not self._secrets.holds_token(raw)
+        # What held secrets, or was packed, is kept as what it says; a query is cut by itself.
+        unchanged = cleaned == value and not self._secrets.holds_token(raw)
+        as_it_came = not raw or (not packed and unchanged)
         return _Body(raw, raw if as_it_came else msgspec.json.encode(cleaned), cleaned, tokens)
 
     async def _bytes(self, receive: Receive) -> bytes:

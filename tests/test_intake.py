@@ -24,6 +24,7 @@ from tests.support.parts import running_parts, settings_of
 
 HOOK = "/cloudtalk/webhook"
 JSON = {"content-type": "application/json"}
+FORM = "application/x-www-form-urlencoded"
 STARTED = {"event": "call.started", "data": {"id": "1", "direction": "inbound"}}
 Parts = tuple[Relay, httpx.AsyncClient]
 
@@ -361,6 +362,35 @@ async def test_a_secret_in_the_body_opens_and_is_never_stored_or_logged(guarded:
     assert json.loads(row.raw) == {"action": "call_started", "call_uuid": body["call_uuid"]}
     assert "old-token" not in row.reading + str(logs)
     assert "a-guess" not in str(logs)
+
+
+UUID = "44fe27cd-5268-4670-993e-0129aabbccdd"
+_SECRETIVE = {"event": "call.started", "call_uuid": UUID, "secret": "old-token", "note": "n"}
+
+
+@pytest.mark.parametrize(
+    ("query", "body", "headers"),
+    [
+        (f"?event=call.started&call_uuid={UUID}&secret=old-token", b"", {}),
+        (f"?event=call.started&call_uuid={UUID}&%73ecret=old-token", b"", {}),
+        ("", gzip.compress(json.dumps(_SECRETIVE).encode()), JSON),
+        ("", gzip.compress(json.dumps(_SECRETIVE).encode()), JSON | {"content-encoding": "gzip"}),
+        ("", f"event=call.started&call_uuid={UUID}&%73ecret=old-token".encode(), {"content-type": FORM}),
+        ("", b"\xef\xbb\xbf" + json.dumps(_SECRETIVE).encode(), JSON),
+    ],
+)
+async def test_a_secret_opens_and_is_never_stored_however_it_comes(
+    guarded: Parts, query: str, body: bytes, headers: dict[str, str]
+) -> None:
+    relay, client = guarded
+    answer = await client.post(HOOK + query, content=body, headers=headers)
+    assert answer.status_code == 200, answer.text
+    (row,) = await journalled(relay)
+    stored = f"{row.query} {row.reading}".encode() + (
+        gzip.decompress(row.raw) if row.raw[:1] == b"\x1f" else row.raw
+    )
+    assert UUID.encode() in stored
+    assert b"old-token" not in stored
 
 
 async def test_a_body_that_cannot_be_read_is_kept_without_its_secret(guarded: Parts) -> None:
