@@ -5,70 +5,34 @@ is pushed, again or not at all, is the courier's business, so that one taxonomy 
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
-from typing import ClassVar, Final, Literal
+from collections.abc import Collection, Mapping, Sequence
+from typing import ClassVar, Generic, Protocol, TypeVar
+from zoneinfo import ZoneInfo
 
 import msgspec
-from pydantic import BaseModel, ConfigDict, Field
 
-from relay.call import Call, Status
-
-DEFAULT_LABELS: Final[dict[Status, str]] = {
-    Status.IN_PROGRESS: "En Progreso",
-    Status.ANSWERED: "Completada",
-    Status.COMPLETED: "Completada",
-    Status.MISSED: "Perdida",
-    Status.VOICEMAIL: "Perdida",
-    Status.NO_ANSWER: "Perdida",
-}
-"""How the mission's CRM shows a status."""
-
-
-class DestinationSettings(BaseModel):
-    """What every destination can be told; a client adds its own keys in a subclass."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
-
-    client: str = Field(description="The client that speaks to this CRM.")
-    enabled: bool = Field(True, description="Off: calls are still owed, nothing is sent.")
-    batch: int = Field(100, ge=1, le=1000, description="Calls in one push, at most.")
-    rate: float | None = Field(None, gt=0, description="HTTP requests per second, at most.")
-    concurrency: int = Field(2, ge=1, le=32, description="Pushes under way at once.")
-    on_merge: Literal["delete", "mark"] = Field(
-        "delete",
-        description="What becomes of a record when its call proves to be part of another: deleted, or "
-        "marked with the other's id (`merged_into`).",
-    )
-    timeout_seconds: float = Field(
-        30, gt=0, le=600, description="Bound of one push, all its requests included."
-    )
-    labels: dict[Status, str] = Field(
-        default_factory=dict, description="What a status is called in this CRM."
-    )
-
-    def label(self, status: Status) -> str:
-        """The word that this CRM's users read for a status."""
-        return self.labels.get(status) or DEFAULT_LABELS[status]
+from crm_clients.settings import DestinationSettings
+from relay.call import Call
 
 
 class Retraction(msgspec.Struct, frozen=True):
-    """A record that must go: its call is part of another one, `merged_into`, or none of the CRM's."""
+    """A record that must go: its call is part of another one (`call.merged_into`), or none of the CRM's."""
 
-    call_id: str
-    merged_into: str | None
-    version: int
+    call: Call
     remote_id: str | None = None
 
 
 class Push(msgspec.Struct, frozen=True):
     """One call to bring: its newest version, and what changed since the version delivered last.
 
-    `changed` names every field on the first delivery. A client writes those only: what people
-    changed in the CRM is theirs.
+    A client writes the fields in `changed` only: what people changed in the CRM is theirs. The first
+    delivery names every field, as does one of a record that the CRM has lost. `remote_id` is what
+    `Delivered` said last.
     """
 
     call: Call
     changed: frozenset[str]
+    first: bool = True
     remote_id: str | None = None
 
 
@@ -106,10 +70,14 @@ class Retry(Outcome, frozen=True, kw_only=True):
 
 
 class Throttled(Outcome, frozen=True, kw_only=True):
-    """The relay is too fast: the whole destination waits. `after`: seconds that the CRM asked for."""
+    """The relay is too fast. `after`: seconds that the CRM asked for.
+
+    The whole destination waits, unless only one `budget` is spent: then these calls alone do.
+    """
 
     word: ClassVar[str] = "throttled"
     after: float | None = None
+    budget: str | None = None
 
 
 class Unauthorised(Outcome, frozen=True, kw_only=True):
@@ -149,7 +117,36 @@ class Finding(msgspec.Struct, frozen=True, kw_only=True):
     hint: str | None = None
 
 
-class CrmClient(ABC):
+# --- what a client is given, and is -----------------------------------------------------------
+
+
+class Memory(Protocol):
+    """What a client wants to know again after a restart: texts by key, of this destination alone.
+
+    Whoever holds the customer's number in a key spells it in E.164: so it is found when a person is
+    to be forgotten.
+    """
+
+    async def recall(self, keys: Collection[str], *, within: float | None = None) -> dict[str, str]:
+        """What is kept under these keys; only what was kept in the last `within` seconds, if given."""
+
+    async def keep(self, values: Mapping[str, str | None]) -> None:
+        """Keep these, in the place of what was kept under their keys. None: keep nothing."""
+
+
+class Context(msgspec.Struct, frozen=True):
+    """What the relay hands to a client: its memory, and how the team reads times and numbers."""
+
+    memory: Memory
+    timezone: ZoneInfo
+    region: str
+    """Country of numbers that come without a country code, as "ES"."""
+
+
+S = TypeVar("S", bound=DestinationSettings)
+
+
+class CrmClient(ABC, Generic[S]):
     """A CRM that calls are brought to. Found under the entry-point group `cloudtalk_relay.clients`.
 
     One instance serves one destination for as long as the process lives; its methods are called on
@@ -158,21 +155,23 @@ class CrmClient(ABC):
 
     Settings: ClassVar[type[DestinationSettings]] = DestinationSettings
 
-    @abstractmethod
-    def __init__(self, name: str, settings: DestinationSettings) -> None:
-        """Keep the settings, an instance of this class's `Settings`; open nothing yet."""
+    def __init__(self, name: str, settings: S, context: Context) -> None:
+        """Keep what is given; `settings` is an instance of this class's `Settings`. Open nothing yet."""
+        self.name = name
+        self.settings = settings
+        self.context = context
 
     @abstractmethod
     async def check(self) -> list[Finding]:
         """Look whether calls could be brought, without writing any."""
 
-    @abstractmethod
     async def setup(self) -> list[str]:
         """Create in the CRM what the client needs, idempotently; say line by line what was done."""
+        return [f"{self.name} needs nothing to be set up"]
 
-    @abstractmethod
     def setup_text(self) -> str:
         """What `setup` would do, in the CRM's own language (SQL, requests), for a person to run."""
+        return ""
 
     @abstractmethod
     async def upsert(self, pushes: Sequence[Push]) -> list[Outcome]:
@@ -189,5 +188,17 @@ class CrmClient(ABC):
         A record that is not there is as good as gone: the relay asks again when it is in doubt.
         """
 
-    async def aclose(self) -> None:  # noqa: B027 - most clients hold something, not all must
+    @abstractmethod
+    async def forget(self, retractions: Sequence[Retraction]) -> list[Outcome]:
+        """Delete whatever the client wrote about each call, and what it remembers of the customer."""
+
+    async def missing(self, pushes: Sequence[Push]) -> Collection[str] | Outcome:
+        """The ids of those calls of which the CRM has no record any more, found by reading alone.
+
+        A replay asks, so that it writes only what is not there. An outcome: that one could not look.
+        """
+        del pushes
+        return ()
+
+    async def aclose(self) -> None:
         """Let go of connections; nothing is called afterwards."""

@@ -5,7 +5,6 @@ vendor may have acted on it. Nothing here sleeps for longer than a moment: when 
 courier's business.
 """
 
-import asyncio
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -15,7 +14,8 @@ from typing import Final
 import httpx
 from tenacity import AsyncRetrying, retry_if_exception_type, stop_after_attempt, wait_random_exponential
 
-from crm_clients.base import Retry, Unknown
+from crm_clients.base import Retry, Throttled, Unknown
+from crm_clients.budgets import WRITES, Budget
 
 USER_AGENT: Final = f"cloudtalk-relay/{version('cloudtalk-relay')}"
 
@@ -24,31 +24,16 @@ _CONNECT_SECONDS: Final = 10.0
 _CONNECT_ATTEMPTS: Final = 3
 _LONGEST_WAIT_SECONDS: Final = 0.5
 
-Answer = httpx.Response | Retry | Unknown
+Answer = httpx.Response | Retry | Throttled | Unknown
 """What a request comes back as: the vendor's answer, whatever its status, or why there is none."""
-
-
-class Pace:
-    """Gives requests their turns, evenly spaced, `rate` a second; no rate, no waiting."""
-
-    def __init__(self, rate: float | None) -> None:
-        self._interval = 1 / rate if rate else 0.0
-        self._next = 0.0
-
-    async def turn(self) -> None:
-        """Return when it is this request's turn; turns are given in the order of asking."""
-        now = asyncio.get_running_loop().time()
-        mine = max(now, self._next)
-        self._next = mine + self._interval
-        if mine > now:
-            await asyncio.sleep(mine - now)
 
 
 class VendorHttp:
     """The connections of one destination; opened by the first request, let go of by `aclose`.
 
-    `rate`: requests per second, at most. `timeout_seconds`: how long an answer may take. Redirects
-    are not followed, as they would carry the credentials elsewhere.
+    `budgets`: how many requests of each sort may leave; unless given, `writes` at `rate` a second.
+    `timeout_seconds`: how long an answer may take. Redirects are not followed, as they would carry
+    the credentials elsewhere.
     """
 
     def __init__(
@@ -58,10 +43,11 @@ class VendorHttp:
         headers: Mapping[str, str],
         timeout_seconds: float,
         rate: float | None = None,
+        budgets: Mapping[str, Budget] | None = None,
         connections: int = 4,
         transport: httpx.AsyncBaseTransport | None = None,
     ) -> None:
-        self._pace = Pace(rate)
+        self.budgets = {WRITES: Budget(rate)} if budgets is None else dict(budgets)
         self._client = httpx.AsyncClient(
             base_url=base_url,
             headers={**headers, "User-Agent": USER_AGENT},
@@ -78,10 +64,16 @@ class VendorHttp:
         params: Mapping[str, str] | None = None,
         headers: Mapping[str, str] | None = None,
         content: bytes | None = None,
+        budget: str = WRITES,
     ) -> Answer:
-        """Send it once, connecting up to three times; a failure is an outcome, not an exception."""
+        """Send it once, connecting up to three times; a failure is an outcome, not an exception.
+
+        Nothing is sent while the budget is spent.
+        """
+        if seconds := self.budgets[budget].spent_for:
+            return Throttled(code="budget_spent", message=_spent(budget), after=seconds, budget=budget)
         request = self._client.build_request(method, path, params=params, headers=headers, content=content)
-        await self._pace.turn()
+        await self.budgets[budget].turn()
         try:
             return await self._send(request)
         except _NOT_SENT as error:
@@ -114,11 +106,15 @@ def retry_after(headers: Mapping[str, str], *, now: datetime | None = None) -> f
         return float(said)
     try:
         moment = parsedate_to_datetime(said)
-    except ValueError:
+    except (ValueError, OverflowError):
         return None
     if moment.tzinfo is None:
         moment = moment.replace(tzinfo=UTC)
     return max(0.0, (moment - (now or datetime.now(UTC))).total_seconds())
+
+
+def _spent(budget: str) -> str:
+    return f"The CRM permits no more {budget} for now."
 
 
 def _not_sent(url: httpx.URL, error: httpx.RequestError) -> str:
