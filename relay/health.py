@@ -32,9 +32,8 @@ def routes(ledger: Ledger, is_serving: Callable[[], bool]) -> list[Route]:
 async def _problem(ledger: Ledger) -> str | None:
     """Why the ledger takes nothing just now. A CRM that is down does not matter here."""
     try:
-        # An empty transaction takes the write lock: that is what an event needs.
         async with asyncio.timeout(_PATIENCE_SECONDS):
-            await ledger.write(lambda _: None)
+            await ledger.probe()
     except LedgerUnavailable as error:
         return str(error)
     except TimeoutError:

@@ -1,6 +1,7 @@
 """Holding a lease: the loop that only one process may run."""
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from typing import Final
@@ -14,6 +15,13 @@ log = get_logger("relay.lease")
 
 _STANDBY_SECONDS: Final = 1.0
 _AGAIN_SECONDS: Final = 1.0
+_HOLD_SECONDS: Final = 2.0
+_YIELD_SECONDS: Final = 1.2
+"""Longer than the holder that was sent away stands by: it goes on between turns."""
+
+_RELEASE_SECONDS: Final = 1.0
+"""A ledger that hangs must not hold up a stop."""
+
 _SECOND: Final = 1_000_000
 
 
@@ -89,5 +97,25 @@ class Lease:
 
     async def release(self) -> None:
         """Let another process have it at once; where the ledger cannot say so, it runs out."""
-        with suppress(LedgerError):
-            await self._ledger.write(lambda connection: leases.release(connection, self.name, self._token))
+        with suppress(LedgerError, TimeoutError):
+            async with asyncio.timeout(_RELEASE_SECONDS):
+                await self._ledger.write(lambda c: leases.release(c, self.name, self._token))
+
+
+async def in_turns(lease: Lease, portion: Callable[[], Awaitable[bool]]) -> None:
+    """Do a long work that a person asked for, beside the lease's holder, who has its turn every two seconds.
+
+    `portion` does the next part of it, and says whether there may be more. Raises `LeaseLost`.
+    """
+    more = True
+    while more:
+        await lease.take()
+        try:
+            give_way_at = time.monotonic() + _HOLD_SECONDS
+            while more := await portion():
+                if time.monotonic() >= give_way_at:
+                    break
+        finally:
+            await lease.release()
+        if more:
+            await asyncio.sleep(_YIELD_SECONDS)

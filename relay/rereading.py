@@ -3,8 +3,6 @@
 A rebuild computes facts anew. Ids, aliases and merges stay: they were told to CRMs.
 """
 
-import asyncio
-import time
 from collections.abc import Callable, Sequence
 from functools import reduce
 from typing import Any, Final
@@ -18,15 +16,12 @@ from relay.cloudtalk.reading import Ignored, Part, Reader, Received, parse_body
 from relay.fold.identity import message_keys, with_ids
 from relay.fold.owing import owe
 from relay.fold.planning import newer
-from relay.lease import Lease
+from relay.lease import Lease, in_turns
 from relay.ledger import Ledger, calls, journal, messages, quarantine
 from relay.ledger.calls import CallRow
 from relay.ledger.journal import EventRow
 
 _PORTION: Final = 50
-_HOLD_SECONDS: Final = 2.0
-_YIELD_SECONDS: Final = 1.2
-"""Longer than a fold stands by: what came meanwhile is folded between portions."""
 
 
 # --- the quarantine -----------------------------------------------------------------------------
@@ -76,11 +71,15 @@ def _event(row: Any, part: Part, number: int) -> EventRow | None:
 
 
 class Rebuilt(msgspec.Struct):
-    """How many calls were read again, how many of them changed, how many events could not be."""
+    """How many calls were read again, how many of them changed, how many events could not be.
+
+    `skipped`: calls whose events were dropped for their age; they stay as they are.
+    """
 
     calls: int = 0
     changed: int = 0
     unread: int = 0
+    skipped: int = 0
 
 
 async def rebuild(
@@ -90,28 +89,21 @@ async def rebuild(
     lease = Lease(ledger, "fold", seconds=15)
     total = await ledger.read(calls.count)
     done = Rebuilt()
+    after = ""
 
-    async def next_ids(after: str) -> list[str]:
-        return await ledger.read(lambda connection: calls.ids_after(connection, after, _PORTION))
-
-    async def portion(ids: list[str]) -> None:
+    async def portion() -> bool:
+        nonlocal after
+        ids = await ledger.read(lambda connection: calls.ids_after(connection, after, _PORTION))
         await ledger.write(
             lambda connection: _rebuild(
                 connection, lease, reader, ids, done, forward_internal=forward_internal
             )
         )
-        on_progress(done.calls, total)
+        on_progress(done.calls + done.skipped, total)
+        after = ids[-1] if ids else after
+        return len(ids) == _PORTION
 
-    ids = await next_ids("")
-    while ids:
-        await lease.take()
-        give_way_at = time.monotonic() + _HOLD_SECONDS
-        while ids and time.monotonic() < give_way_at:
-            await portion(ids)
-            ids = await next_ids(ids[-1])
-        await lease.release()
-        if ids:
-            await asyncio.sleep(_YIELD_SECONDS)
+    await in_turns(lease, portion)
     return done
 
 
@@ -126,7 +118,9 @@ def _rebuild(
 ) -> None:
     lease.prove(connection)
     moved: list[Call] = []
-    for known in calls.by_id(connection, ids).values():
+    pruned = calls.without_events(connection, ids)
+    done.skipped += len(pruned)
+    for known in calls.by_id(connection, [call for call in ids if call not in pruned]).values():
         done.calls += 1
         state = _state(connection, reader, known, done)
         if state is not None and state != known.state:

@@ -1,9 +1,11 @@
 """Fixtures that several tests share. Servers start once per run, and only if a test asks for them."""
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
+from tests.support.postgres import Databases, running_postgres
 from tests.support.supabase import Supabase, running_supabase
 
 
@@ -19,3 +21,21 @@ def supabase(supabase_project: Supabase) -> Supabase:
     supabase_project.execute("truncate calls")
     supabase_project.log.clear()
     return supabase_project
+
+
+@pytest.fixture(scope="session")
+def databases() -> Iterator[Databases]:
+    """A real PostgreSQL for ledgers."""
+    with running_postgres() as server:
+        yield Databases(server)
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def ledger_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    """Where a new ledger may lie; a test that asks for it runs over every engine."""
+    if request.param == "sqlite":
+        yield f"sqlite:///{tmp_path / 'relay.db'}"
+    else:
+        databases: Databases = request.getfixturevalue("databases")
+        with databases.fresh() as url:
+            yield url

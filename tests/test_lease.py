@@ -3,13 +3,12 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from pathlib import Path
 from typing import Any
 
 import pytest
 from structlog.testing import capture_logs
 
-from relay.lease import Lease, wait_for
+from relay.lease import Lease, in_turns, wait_for
 from relay.ledger import LeaseLost, Ledger, LedgerUnavailable
 from tests.support.clock import Clock
 
@@ -18,8 +17,8 @@ Pair = tuple[Lease, Lease]
 
 
 @asynccontextmanager
-async def opened(path: Path, clock: Clock, owner: str) -> AsyncIterator[Ledger]:
-    ledger = Ledger(f"sqlite:///{path}", clock=clock)
+async def opened(url: str, clock: Clock, owner: str) -> AsyncIterator[Ledger]:
+    ledger = Ledger(url, clock=clock)
     ledger.owner = owner
     await ledger.open()
     yield ledger
@@ -32,10 +31,9 @@ def clock() -> Clock:
 
 
 @pytest.fixture
-async def ledgers(tmp_path: Path, clock: Clock) -> AsyncIterator[tuple[Ledger, Ledger]]:
+async def ledgers(ledger_url: str, clock: Clock) -> AsyncIterator[tuple[Ledger, Ledger]]:
     """One database as two processes have it."""
-    path = tmp_path / "relay.db"
-    async with opened(path, clock, "here/1/1") as one, opened(path, clock, "here/2/2") as other:
+    async with opened(ledger_url, clock, "here/1/1") as one, opened(ledger_url, clock, "here/2/2") as other:
         yield one, other
 
 
@@ -199,6 +197,18 @@ async def test_a_release_that_the_ledger_cannot_take_is_left_to_run_out(
     task.cancel()
 
 
+async def test_a_release_does_not_wait_for_a_ledger_that_hangs(
+    leases: Pair, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def hangs(_: Any) -> None:
+        await asyncio.sleep(60)
+
+    await leases[0].acquire()
+    monkeypatch.setattr(leases[0]._ledger, "write", hangs)
+    async with asyncio.timeout(3):
+        await leases[0].release()
+
+
 async def test_a_lease_that_is_had_is_told_with_its_token(leases: Pair) -> None:
     with capture_logs() as logs:
         await leases[0].acquire()
@@ -227,3 +237,43 @@ async def test_a_cancellation_that_comes_together_with_the_event_is_not_lost() -
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
+
+
+# --- taking turns -------------------------------------------------------------------------------
+
+
+async def test_a_long_work_lets_the_holder_have_its_turns(
+    leases: Pair, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("relay.lease._HOLD_SECONDS", 0.0)
+    monkeypatch.setattr("relay.lease._YIELD_SECONDS", 0.3)
+    fold, long = leases
+    took: list[str] = []
+
+    async def hold() -> None:
+        await fold.acquire()
+        took.append("fold")
+
+    async def portion() -> bool:
+        await prove(long)
+        took.append("portion")
+        if len(took) < 3:
+            turns.append(asyncio.create_task(hold()))
+        return len(took) < 3
+
+    turns: list[asyncio.Task[None]] = []
+    await fold.acquire()
+    await in_turns(long, portion)
+    await asyncio.gather(*turns)
+    assert took == ["portion", "fold", "portion"]
+
+
+async def test_a_long_work_that_fails_lets_go_of_the_lease(leases: Pair) -> None:
+    fold, long = leases
+
+    async def portion() -> bool:
+        raise LedgerUnavailable("the disk is full")
+
+    with pytest.raises(LedgerUnavailable):
+        await in_turns(long, portion)
+    await asyncio.wait_for(fold.acquire(), 1)

@@ -29,9 +29,9 @@ def reader_in(zone: str) -> Reader:
 
 
 @pytest.fixture
-async def relay(tmp_path: Path) -> AsyncIterator[Relay]:
+async def relay(tmp_path: Path, ledger_url: str) -> AsyncIterator[Relay]:
     """The parts, opened and not at work: the tests fold by hand."""
-    made = Relay(settings_of(tmp_path))
+    made = Relay(settings_of(tmp_path, ledger={"url": ledger_url}))
     await made.open()
     await made.ledger.write(lambda c: destinations.register(c, {"crm": "local"}))
     yield made

@@ -17,7 +17,7 @@ def with_ledger(settings: Settings, work: Callable[[Ledger], Awaitable[T]]) -> T
     """What `work` makes of the ledger. Ends the command with 1 where the ledger cannot be used."""
 
     async def run() -> T:
-        ledger = Ledger(settings.ledger.url)
+        ledger = Ledger(settings.ledger.url.get_secret_value())
         try:
             await ledger.open()
             return await work(ledger)

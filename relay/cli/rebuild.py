@@ -30,5 +30,7 @@ def command(context: Context, *, wants_json: bool) -> None:
         print_json(done)
         return
     click.echo(f"{done.calls} calls read again, {done.changed} changed")
+    if done.skipped:
+        click.echo(f"{done.skipped} older calls stay as they are: their events were dropped for their age")
     if done.unread:
         click.echo(f"{done.unread} events could not be read any more; their last reading stands", err=True)

@@ -96,11 +96,18 @@ def by_number(connection: Connection, numbers: Collection[str], *, since: int) -
     return {row.id: _call_row(row) for row in connection.execute(_by_number, given)}
 
 
+class Gone(Exception):
+    """A call was dropped for its age since it was read: what it came to is to be computed anew."""
+
+
 def write(connection: Connection, new: Sequence[CallRow], known: Sequence[CallRow]) -> None:
-    """Write the newest version of calls: those that begin, and those that the ledger has."""
+    """Write the newest version of calls: those that begin, and those that the ledger has. Raises `Gone`."""
     for statement, rows in ((_insert, new), (_update, known)):
         if rows:
-            connection.execute(statement, bound(_values(row) for row in sorted(rows, key=lambda r: r.id)))
+            given = bound(_values(row) for row in sorted(rows, key=lambda r: r.id))
+            written = connection.execute(statement, given).rowcount
+            if statement is _update and written < len(rows):
+                raise Gone
 
 
 def _values(row: CallRow) -> tuple[Any, ...]:
@@ -169,6 +176,16 @@ _after = (
 def ids_after(connection: Connection, after: str, most: int) -> list[str]:
     """The next calls in the order of their ids: for going through all of them in portions."""
     return list(connection.execute(_after, {"after": after, "most": most}).scalars())
+
+
+_without_events = select(calls.c.id).where(
+    calls.c.id.in_(select(rows_of(calls.c.id).c.id)), calls.c.pruned_at.is_not(None)
+)
+
+
+def without_events(connection: Connection, ids: Collection[str]) -> set[str]:
+    """Those of these calls of whose events some were dropped for their age."""
+    return set(connection.execute(_without_events, bound((call,) for call in ids)).scalars())
 
 
 _newest = (

@@ -5,7 +5,8 @@ meanwhile, there is one mark and one push of the newest version.
 """
 
 from collections.abc import Collection, Sequence
-from typing import Any
+from enum import Enum, auto
+from typing import Any, Final
 
 import msgspec
 from sqlalchemy import (
@@ -14,13 +15,13 @@ from sqlalchemy import (
     bindparam,
     case,
     func,
-    insert,
     literal,
     literal_column,
     null,
     select,
     update,
 )
+from sqlalchemy.dialects.postgresql import insert
 
 from relay.call import Call
 from relay.ledger.rows import bound, rows_of
@@ -29,10 +30,20 @@ from relay.ledger.tables import calls, deliveries, destinations
 _records = msgspec.json.Decoder(Call)
 _changes = msgspec.json.Decoder(dict[str, int])
 _OWED = deliveries.c.state == literal_column("'owed'")
+EVER_SO_OFTEN: Final = 2**31 - 1
+
+
+class Turn(Enum):
+    """Whose turn it is. Fresh marks go first, so that a backlog does not hold up what happens now."""
+
+    FRESH = auto()
+    OLDEST = auto()
+    PROBE = auto()
+    """One mark to try a destination that waits: due or not, rather one that never failed."""
 
 
 class Due(msgspec.Struct, frozen=True):
-    """A mark that is due, with the newest version of its call."""
+    """A mark that is due, with the newest version of its call. `outcome`: of the last attempt."""
 
     call: Call
     changed: dict[str, int]
@@ -41,6 +52,7 @@ class Due(msgspec.Struct, frozen=True):
     attempted_at: int | None
     failing_for: int
     remote_id: str | None
+    outcome: str | None
 
 
 class Settlement(msgspec.Struct, frozen=True):
@@ -52,10 +64,10 @@ class Settlement(msgspec.Struct, frozen=True):
     delivered_version: int
     due_at: int
     attempts: int
-    attempted_at: int
+    attempted_at: int | None
     failing_for: int
     remote_id: str | None
-    outcome: str
+    outcome: str | None
     code: str | None
     message: str | None
 
@@ -77,36 +89,36 @@ _mark_known = (
         failing_for=case((_OWED, deliveries.c.failing_for), else_=0),
     )
 )
-_other = deliveries.alias("other")
-_mark_new = insert(deliveries).from_select(
-    [
-        "destination",
-        "call",
-        "state",
-        "version",
-        "delivered_version",
-        "owed_since",
-        "due_at",
-        "attempts",
-        "failing_for",
-    ],
-    select(
-        destinations.c.name,
-        _marked.c.call,
-        literal("owed"),
-        _marked.c.version,
-        literal(0),
-        _now,
-        _now,
-        literal(0),
-        literal(0),
+_mark_new = (
+    insert(deliveries)
+    .from_select(
+        [
+            "destination",
+            "call",
+            "state",
+            "version",
+            "delivered_version",
+            "owed_since",
+            "due_at",
+            "attempts",
+            "failing_for",
+        ],
+        select(
+            destinations.c.name,
+            _marked.c.call,
+            literal("owed"),
+            _marked.c.version,
+            literal(0),
+            _now,
+            _now,
+            literal(0),
+            literal(0),
+        )
+        .select_from(_marked.join(destinations, literal_column("1") == literal_column("1")))
+        # SQLite would take what follows for a part of the join.
+        .where(literal_column("1") == literal_column("1")),
     )
-    .select_from(_marked.join(destinations, literal_column("1") == literal_column("1")))
-    .where(
-        ~select(literal(1))
-        .where(_other.c.destination == destinations.c.name, _other.c.call == _marked.c.call)
-        .exists()
-    ),
+    .on_conflict_do_nothing()
 )
 
 
@@ -124,13 +136,12 @@ def mark_known(connection: Connection, versions: Sequence[tuple[str, int]], *, n
 # --- taking -----------------------------------------------------------------------------------
 
 _busy = rows_of(deliveries.c.call)
-_ready = and_(
+_owed_to = and_(
     deliveries.c.destination == bindparam("destination"),
     _OWED,
-    deliveries.c.due_at <= _now,
     deliveries.c.call.not_in(select(_busy.c.call)),
 )
-_due = (
+_marks = (
     select(
         calls.c.record,
         calls.c.changed,
@@ -139,18 +150,35 @@ _due = (
         deliveries.c.attempted_at,
         deliveries.c.failing_for,
         deliveries.c.remote_id,
+        deliveries.c.outcome,
     )
     .join(calls, calls.c.id == deliveries.c.call)
-    .where(_ready)
-    .order_by(deliveries.c.due_at)
+    .where(_owed_to)
     .limit(bindparam("most"))
 )
+_due_now = _marks.where(deliveries.c.due_at <= _now)
+_due = {
+    Turn.FRESH: _due_now.order_by(deliveries.c.due_at.desc()),
+    Turn.OLDEST: _due_now.order_by(deliveries.c.due_at),
+    # Whatever waits for its own next attempt may be tried: the destination is, not the call. Each in its
+    # turn, so that no single one can keep the destination closed. What the CRM has would only be looked for.
+    Turn.PROBE: _marks.order_by(
+        case((deliveries.c.delivered_version >= deliveries.c.version, 1), else_=0),
+        case((deliveries.c.attempts > 0, 1), else_=0),
+        func.coalesce(deliveries.c.attempted_at, 0),
+        deliveries.c.due_at,
+    ),
+}
 
 
-def due(connection: Connection, destination: str, *, busy: Collection[str], now: int, most: int) -> list[Due]:
-    """The marks of this destination that are due, longest due first, but for those under way."""
-    given = bound((call,) for call in busy) | {"destination": destination, "now": now, "most": most}
-    return [_due_row(row) for row in connection.execute(_due, given)]
+def due(
+    connection: Connection, destination: str, turn: Turn, *, busy: Collection[str], now: int, most: int
+) -> list[Due]:
+    """Marks of this destination whose turn it is, but for those under way."""
+    given = bound((call,) for call in busy) | {"destination": destination, "most": most}
+    if turn is not Turn.PROBE:
+        given["now"] = now
+    return [_due_row(row) for row in connection.execute(_due[turn], given)]
 
 
 def _due_row(row: Any) -> Due:
@@ -167,6 +195,30 @@ def next_due(connection: Connection, destination: str) -> int | None:
     """When the next mark of this destination is due; None while it is owed nothing."""
     found: int | None = connection.execute(_next_due, {"destination": destination}).scalar()
     return found
+
+
+_bring_forward = (
+    update(deliveries)
+    .where(
+        deliveries.c.destination == bindparam("of_destination"),
+        _OWED,
+        deliveries.c.due_at > bindparam("after"),
+        deliveries.c.attempts <= bindparam("tried"),
+    )
+    .values(due_at=_now)
+)
+
+
+def bring_forward(
+    connection: Connection, destination: str, *, now: int, beyond: int = 0, tried: int = EVER_SO_OFTEN
+) -> None:
+    """What would be due more than `beyond` microseconds from now is due now, unless it was tried more often
+    than that.
+
+    No wait is as long as that: the clock was set back. Or the CRM is back, and nothing need wait.
+    """
+    given = {"of_destination": destination, "now": now, "after": now + beyond, "tried": tried}
+    connection.execute(_bring_forward, given)
 
 
 # --- settling ---------------------------------------------------------------------------------
@@ -207,6 +259,65 @@ def settle(connection: Connection, destination: str, settlements: Sequence[Settl
     connection.execute(_settle, given | {"now": now})
     if any(row.outcome == "delivered" for row in rows):
         connection.execute(_touch, {"of_destination": destination, "now": now})
+
+
+_pushed = rows_of(deliveries.c.destination, deliveries.c.call, deliveries.c.delivered_version)
+_owe_again = (
+    update(deliveries)
+    .where(deliveries.c.destination == _pushed.c.destination, deliveries.c.call == _pushed.c.call)
+    .values(
+        state="owed",
+        due_at=_now,
+        owed_since=case((_OWED, deliveries.c.owed_since), else_=_now),
+        delivered_version=case(
+            (deliveries.c.delivered_version > _pushed.c.delivered_version, _pushed.c.delivered_version),
+            else_=deliveries.c.delivered_version,
+        ),
+    )
+)
+
+
+def owe_again(
+    connection: Connection, destination: str, pushed: Sequence[tuple[str, int]], *, now: int
+) -> None:
+    """These calls were pushed by one who was no courier any more: its writes may have come after those of
+    its successor. What changed since the version that it knew to be delivered is brought once more.
+    """
+    given = bound((destination, call, version) for call, version in sorted(pushed))
+    connection.execute(_owe_again, given | {"now": now})
+
+
+_in_a_row = (
+    select(deliveries.c.call)
+    .join(destinations, destinations.c.name == deliveries.c.destination)
+    .where(
+        deliveries.c.destination == bindparam("of_destination"),
+        deliveries.c.state == literal_column("'dead'"),
+        deliveries.c.outcome == literal_column("'rejected'"),
+        deliveries.c.code == bindparam("of_code"),
+        deliveries.c.attempted_at > func.coalesce(destinations.c.delivered_at, 0),
+    )
+)
+_revive = (
+    update(deliveries)
+    .where(
+        deliveries.c.destination == bindparam("of_destination"),
+        deliveries.c.call.in_(_in_a_row.scalar_subquery()),
+    )
+    .values(state="owed", due_at=_now, owed_since=_now, attempts=0, failing_for=0)
+)
+
+
+def revive_run(connection: Connection, destination: str, code: str, *, least: int, now: int) -> int:
+    """How many calls were rejected with this code since the destination last took one, if that is `least`
+    or more: then it was not they who were at fault, and they are owed again. Else 0.
+    """
+    given = {"of_destination": destination, "of_code": code}
+    rejected = len(connection.execute(_in_a_row, given).all())
+    if rejected < least:
+        return 0
+    connection.execute(_revive, given | {"now": now})
+    return rejected
 
 
 _wanted = rows_of(deliveries.c.call)

@@ -1,44 +1,95 @@
-"""The destinations that calls are owed to, and why one waits."""
+"""The destinations that calls are owed to, and why one waits.
+
+A destination *waits* until an instant, for a reason of its own; it is *paused* without an end while a
+person says so. Nothing but a person ends a pause.
+"""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Final
 
-from sqlalchemy import Connection, insert, select, update
+import msgspec
+from sqlalchemy import Connection, and_, insert, select, update
 
 from relay.ledger.tables import destinations
+from relay.ledger.turns import take_turn
+
+PAUSED: Final = "paused"
+"""The reason while a person says so."""
+
+_NOT_PAUSED: Final = destinations.c.paused_reason.is_distinct_from(PAUSED)
+_WAITS: Final = and_(_NOT_PAUSED, destinations.c.paused_reason.is_not(None))
+_IN_PEACE: Final = {"paused_reason": None, "paused_until": None, "paused_code": None, "paused_message": None}
+
+
+class Wait(msgspec.Struct, frozen=True):
+    """Why a destination waits, and for how many seconds. `code` and `message` are the CRM's."""
+
+    reason: str
+    seconds: float
+    code: str | None
+    message: str | None
 
 
 def register(connection: Connection, clients: Mapping[str, str]) -> None:
     """Owe calls to these destinations (name → client) from now on.
 
-    What made one wait may have been mended with the settings: it is tried at once.
+    What stands there already is left alone: another relay may hold its row, and a start must not wait for one
+    that hangs.
     """
-    known = set(connection.execute(select(destinations.c.name)).scalars())
+    take_turn(connection, "destinations")
+    known = {row.name: row.client for row in all_of(connection)}
     for name, client in clients.items():
-        if name in known:
-            connection.execute(update(destinations).where(destinations.c.name == name).values(client=client))
-            resume(connection, name)
-        else:
+        if name not in known:
             connection.execute(insert(destinations).values(name=name, client=client))
+        elif client != known[name]:
+            connection.execute(_of(name).values(client=client))
 
 
-def pause(connection: Connection, name: str, *, reason: str, until: int, message: str | None) -> None:
+def wait(connection: Connection, name: str, wait: Wait, *, until: int) -> None:
     """The destination waits until then; no call's attempts are spent meanwhile."""
-    values = {"paused_reason": reason, "paused_until": until, "paused_message": message}
-    connection.execute(update(destinations).where(destinations.c.name == name).values(values))
+    values = {
+        "paused_reason": wait.reason,
+        "paused_until": until,
+        "paused_code": wait.code,
+        "paused_message": wait.message,
+    }
+    connection.execute(_of(name).where(_NOT_PAUSED).values(values))
+
+
+def end_wait(connection: Connection, name: str) -> None:
+    """The destination waits no more; a pause stays."""
+    connection.execute(_of(name).where(_NOT_PAUSED).values(_IN_PEACE))
+
+
+def probe_all(connection: Connection, *, now: int) -> None:
+    """What made them wait may have been mended, as the settings were: each is tried at once."""
+    connection.execute(update(destinations).where(_WAITS).values(paused_until=now))
+
+
+def probe(connection: Connection, name: str, *, now: int) -> bool:
+    """One that waits is tried at once; whether it waited."""
+    return connection.execute(_of(name).where(_WAITS).values(paused_until=now)).rowcount == 1
+
+
+def pause(connection: Connection, name: str) -> None:
+    """Nothing is brought there until a person says otherwise."""
+    connection.execute(_of(name).values(_IN_PEACE | {"paused_reason": PAUSED}))
 
 
 def resume(connection: Connection, name: str) -> None:
-    """The destination waits no more."""
-    values = {"paused_reason": None, "paused_until": None, "paused_message": None}
-    connection.execute(update(destinations).where(destinations.c.name == name).values(values))
+    """Whatever it waited for, it is served again."""
+    connection.execute(_of(name).values(_IN_PEACE))
 
 
 def one(connection: Connection, name: str) -> Any:
-    """How this destination stands."""
-    return connection.execute(select(destinations).where(destinations.c.name == name)).one()
+    """How this destination stands; None where no call was ever owed to it."""
+    return connection.execute(select(destinations).where(destinations.c.name == name)).one_or_none()
 
 
 def all_of(connection: Connection) -> Sequence[Any]:
     """Every destination that calls were ever owed to, by name."""
     return connection.execute(select(destinations).order_by(destinations.c.name)).all()
+
+
+def _of(name: str) -> Any:
+    return update(destinations).where(destinations.c.name == name)

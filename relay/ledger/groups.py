@@ -12,12 +12,13 @@ import msgspec
 from sqlalchemy.exc import DBAPIError
 
 from relay.ledger import journal
-from relay.ledger.engine import LedgerError
+from relay.ledger.errors import LedgerError, LedgerUnavailable
 from relay.ledger.journal import EventRow
-from relay.ledger.ledger import Ledger, LedgerUnavailable
+from relay.ledger.ledger import Ledger
 
 HOLD_SECONDS: Final = 5.0
-"""How long requests are held while the ledger cannot take them, before they are told so."""
+"""How long requests are held while the ledger cannot take them, before they are told so. Those that a
+hung database keeps in the midst of an attempt learn it once that is cut off."""
 
 _RETRY_SECONDS: Final = 0.1
 _LARGEST_GROUP: Final = 1_000
@@ -31,6 +32,7 @@ class Unstorable(LedgerError):
 class _Waiting(msgspec.Struct, eq=False):
     rows: list[EventRow]
     size: int
+    until: float
     written: asyncio.Future[list[int]]
 
 
@@ -62,8 +64,9 @@ class GroupCommit:
 
         Raises `LedgerUnavailable` after a hold, or `Unstorable`.
         """
+        loop = asyncio.get_running_loop()
         size = sum(len(row.raw or b"") for row in rows)
-        waiting = _Waiting(rows, size, asyncio.get_running_loop().create_future())
+        waiting = _Waiting(rows, size, loop.time() + self._hold_seconds, loop.create_future())
         self._waiting.append(waiting)
         self._wake.set()
         return await waiting.written
@@ -90,41 +93,54 @@ class GroupCommit:
         group, self._waiting = self._waiting[:number], self._waiting[number:]
         return group
 
-    async def _commit(self, group: list[_Waiting]) -> None:
-        try:
-            numbers = iter(await self._write_within_hold([row for waiting in group for row in waiting.rows]))
-        except LedgerUnavailable as error:
-            for waiting in group:
-                _fail(waiting, error)
-        except Exception as error:  # noqa: BLE001 - whatever a poisoned row breaks, its neighbours must not suffer
-            await self._commit_one_by_one(group, error)
-        else:
-            for waiting in group:
-                _succeed(waiting, [next(numbers) for _ in waiting.rows])
+    async def _commit(self, group: list[_Waiting]) -> LedgerUnavailable | None:
+        """Commit these, or tell them why not; what the ledger said where it was not to be had."""
+        unavailable = None
+        while group:
+            try:
+                numbers = await self._write([row for waiting in group for row in waiting.rows])
+            except LedgerUnavailable as error:
+                unavailable = error
+                if group := _fail_overdue(group, error):
+                    await asyncio.sleep(_RETRY_SECONDS)
+            except Exception as error:  # noqa: BLE001 - whatever a poisoned row breaks, its neighbours must not suffer
+                return await self._commit_one_by_one(group, error)
+            else:
+                _succeed(group, numbers)
+                return None
+        return unavailable
 
-    async def _commit_one_by_one(self, group: list[_Waiting], error: Exception) -> None:
+    async def _commit_one_by_one(self, group: list[_Waiting], error: Exception) -> LedgerUnavailable | None:
         if len(group) == 1:
             reason = error.orig if isinstance(error, DBAPIError) else error
             _fail(group[0], Unstorable(f"the ledger refused this event: {reason}"))
-            return
-        for waiting in group:
-            await self._commit([waiting])
+            return None
+        unavailable = None
+        rest = group
+        while rest:
+            unavailable = await self._commit(rest[:1])
+            rest = rest[1:] if unavailable is None else _fail_overdue(rest[1:], unavailable)
+        return unavailable
 
-    async def _write_within_hold(self, rows: list[EventRow]) -> list[int]:
-        loop = asyncio.get_running_loop()
-        give_up_at = loop.time() + self._hold_seconds
-        while True:
-            try:
-                return await self._ledger.write(lambda connection: journal.append(connection, rows))
-            except LedgerUnavailable:
-                if loop.time() >= give_up_at:
-                    raise
-                await asyncio.sleep(_RETRY_SECONDS)
+    async def _write(self, rows: list[EventRow]) -> list[int]:
+        return await self._ledger.write(lambda connection: journal.append(connection, rows))
 
 
-def _succeed(waiting: _Waiting, numbers: list[int]) -> None:
-    if not waiting.written.done():
-        waiting.written.set_result(numbers)
+def _fail_overdue(group: list[_Waiting], error: LedgerUnavailable) -> list[_Waiting]:
+    """Tell those that were held long enough; the others."""
+    now = asyncio.get_running_loop().time()
+    for waiting in group:
+        if now >= waiting.until:
+            _fail(waiting, error)
+    return [waiting for waiting in group if now < waiting.until]
+
+
+def _succeed(group: list[_Waiting], numbers: list[int]) -> None:
+    rest = iter(numbers)
+    for waiting in group:
+        theirs = [next(rest) for _ in waiting.rows]
+        if not waiting.written.done():
+            waiting.written.set_result(theirs)
 
 
 def _fail(waiting: _Waiting, error: Exception) -> None:

@@ -15,6 +15,7 @@ from sqlalchemy import (
     insert,
     literal,
     literal_column,
+    or_,
     select,
     update,
 )
@@ -22,6 +23,7 @@ from sqlalchemy import (
 from relay.call import CallEvent
 from relay.ledger.rows import bound, rows_of
 from relay.ledger.tables import events
+from relay.ledger.wakeups import tell
 
 _encoder = msgspec.json.Encoder()
 _decoder = msgspec.json.Decoder(CallEvent)
@@ -101,25 +103,32 @@ def append(connection: Connection, rows: Sequence[EventRow]) -> list[int]:
         received_at: seq
         for seq, received_at in connection.execute(_append, bound(given) | {"bodies": bodies})
     }
+    tell(connection)
     return [numbers[row.received_at] for row in rows]
 
 
 _readable = select(events.c.seq, events.c.received_at, events.c.reading).limit(bindparam("most"))
 _unfolded = _readable.where(events.c.state == literal_column("'new'")).order_by(events.c.seq)
 _due = _readable.where(
-    events.c.state == literal_column("'waiting'"), events.c.waits_until <= bindparam("now")
+    events.c.state == literal_column("'waiting'"),
+    or_(events.c.waits_until <= bindparam("now"), events.c.waits_until > bindparam("latest")),
 ).order_by(events.c.waits_until)
 
 
-def unfolded(connection: Connection, most: int, *, now: int) -> list[Unfolded]:
-    """The events that are to be folded, oldest first; those whose grace is over among them."""
+def unfolded(connection: Connection, most: int, *, now: int, grace: int) -> list[Unfolded]:
+    """The events that are to be folded, oldest first; those whose grace is over among them.
+
+    One that would wait for longer than the grace period began to before the clock was set back.
+    """
     new = [
         Unfolded(seq, received_at, _decoder.decode(reading))
         for seq, received_at, reading in connection.execute(_unfolded, {"most": most})
     ]
     due = [
         Unfolded(seq, received_at, _decoder.decode(reading), waited=True)
-        for seq, received_at, reading in connection.execute(_due, {"most": most, "now": now})
+        for seq, received_at, reading in connection.execute(
+            _due, {"most": most, "now": now, "latest": now + grace}
+        )
     ]
     return sorted(new + due, key=lambda event: event.seq)[:most]
 

@@ -5,13 +5,10 @@ The holder proves itself in each transaction that matters (`prove`), not only on
 
 from sqlalchemy import Connection, and_, insert, select, update
 
-from relay.ledger.engine import LedgerError
+from relay.ledger.errors import LeaseLost
 from relay.ledger.owners import is_gone
 from relay.ledger.tables import leases
-
-
-class LeaseLost(LedgerError):
-    """Another process holds this lease now: what was about to be written must not be."""
+from relay.ledger.turns import take_turn
 
 
 def acquire(
@@ -21,6 +18,7 @@ def acquire(
 
     `force` takes it from its holder, who learns of it before it writes anything more.
     """
+    take_turn(connection, name)
     held = connection.execute(select(leases).where(leases.c.name == name).with_for_update()).one_or_none()
     if held is None:
         connection.execute(insert(leases).values(name=name, owner=owner, token=1, expires_at=now + length))

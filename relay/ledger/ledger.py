@@ -5,72 +5,77 @@ asked for: so commits are never contended within a process, and the event loop n
 """
 
 import asyncio
-import time
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from typing import Final, TypeVar
 
-from sqlalchemy import Connection
-from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, NotSupportedError, ProgrammingError
+from sqlalchemy import Connection, literal_column, update
 
-from relay.ledger.engine import LedgerError, explain, migrate, open_engine
+from relay.ledger.clocks import DatabaseClock, wall_clock
+from relay.ledger.engine import migrate, open_engine, reading_options
 from relay.ledger.owners import owner_name
+from relay.ledger.tables import notes
+from relay.ledger.worker import Worker
 
 T = TypeVar("T")
 
-_FAULTS_OF_THE_WORK: Final = (DataError, IntegrityError, NotSupportedError, ProgrammingError)
-"""What was asked is wrong. Whatever else a driver says, it says of the database."""
+_WRITE_SECONDS: Final = 6.0
+"""Longer than a database waits for a lock: it says better what it waited for."""
 
-
-class LedgerUnavailable(LedgerError):
-    """The ledger cannot be read or written just now: locked, full, broken, gone. Worth trying again."""
-
-
-def wall_clock() -> int:
-    """Microseconds since 1970 UTC."""
-    return time.time_ns() // 1_000
+_READ_SECONDS: Final = 30.0
+_WRITE_NOTHING: Final = update(notes).where(literal_column("1") == literal_column("0")).values(message="")
 
 
 class Ledger:
-    """Opened once a process; `write` and `read` take a function of a connection."""
+    """Opened once a process; `write` and `read` take a function of a connection.
 
-    def __init__(self, url: str, *, clock: Callable[[], int] = wall_clock) -> None:
+    What the database undid because another transaction met it, or a connection was lost, is run again:
+    `work` may be called twice.
+    """
+
+    def __init__(self, url: str, *, clock: Callable[[], int] | None = None) -> None:
+        self.url = url
         self._engine = open_engine(url)
-        self._writer = ThreadPoolExecutor(1, thread_name_prefix="ledger-writer")
-        self._reader = ThreadPoolExecutor(1, thread_name_prefix="ledger-reader")
-        self.now = clock
-        self.owner = owner_name()
+        self._writer = Worker("ledger-writer", self._engine, seconds=_WRITE_SECONDS)
+        self._reader = Worker(
+            "ledger-reader", self._engine, seconds=_READ_SECONDS, **reading_options(self._engine)
+        )
+        self._database_clock = DatabaseClock() if self._engine.dialect.name == "postgresql" else None
+        self.now = clock or self._database_clock or wall_clock
+        self.owner = owner_name(many_hosts=self._database_clock is not None)
+        self.writes = 0
+        """How many transactions this process wrote."""
+
+    @property
+    def path(self) -> str | None:
+        """SQLite's file; None where a server keeps the ledger."""
+        return self._engine.url.database if self._engine.dialect.name == "sqlite" else None
 
     async def open(self) -> tuple[str | None, str]:
         """Bring the schema up to date; the versions before and after. Raises `LedgerError`."""
-        return await self._run(self._writer, lambda: migrate(self._engine))
+        versions = await self._writer.on_thread(lambda: migrate(self._engine))
+        await self.write(lambda _: None)
+        return versions
 
     async def write(self, work: Callable[[Connection], T]) -> T:
         """Run this in a transaction of its own; once it returns, it is on disk."""
-        return await self._run(self._writer, lambda: self._write(work))
+        done = await self._writer.run(lambda connection: self._timed(connection, work))
+        self.writes += 1
+        return done
+
+    def _timed(self, connection: Connection, work: Callable[[Connection], T]) -> T:
+        if self._database_clock is not None:
+            self._database_clock.ask(connection)
+        return work(connection)
+
+    async def probe(self) -> None:
+        """Make sure that it can be written. Raises `LedgerUnavailable`."""
+        await self.write(lambda connection: connection.execute(_WRITE_NOTHING))
 
     async def read(self, work: Callable[[Connection], T]) -> T:
         """Run this on a snapshot."""
-        return await self._run(self._reader, lambda: self._read(work))
-
-    def _write(self, work: Callable[[Connection], T]) -> T:
-        with self._engine.begin() as connection:
-            return work(connection)
-
-    def _read(self, work: Callable[[Connection], T]) -> T:
-        with self._engine.connect().execution_options(read_only=True) as connection:
-            return work(connection)
-
-    async def _run(self, threads: ThreadPoolExecutor, work: Callable[[], T]) -> T:
-        try:
-            return await asyncio.get_running_loop().run_in_executor(threads, work)
-        except _FAULTS_OF_THE_WORK:
-            raise
-        except DBAPIError as error:
-            raise LedgerUnavailable(explain(error, self._engine.url)) from error
+        return await self._reader.run(work)
 
     async def close(self) -> None:
-        """Finish what was asked for and let go of the files."""
-        for threads in (self._writer, self._reader):
-            await asyncio.to_thread(threads.shutdown)
+        """Finish what was asked for and let go of the database."""
+        await asyncio.gather(self._writer.close(), self._reader.close())
         self._engine.dispose()

@@ -5,6 +5,7 @@ from typing import Final
 from sqlalchemy import Connection, delete, insert, select
 
 from relay.ledger.tables import notes
+from relay.ledger.turns import take_turn
 
 CLOCK_OFF: Final = "clock_off"
 """Signed hooks are refused because their time and this machine's differ too much."""
@@ -12,6 +13,7 @@ CLOCK_OFF: Final = "clock_off"
 
 def write(connection: Connection, name: str, at: int, message: str) -> None:
     """Leave a note, in place of an earlier one."""
+    take_turn(connection, "notes")
     connection.execute(delete(notes).where(notes.c.name == name))
     connection.execute(insert(notes).values(name=name, at=at, message=message))
 

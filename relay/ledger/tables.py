@@ -1,5 +1,7 @@
 """What the ledger holds. Instants are microseconds since 1970 UTC; JSON stands as text."""
 
+from typing import Any
+
 from sqlalchemy import (
     BigInteger,
     Column,
@@ -8,11 +10,29 @@ from sqlalchemy import (
     LargeBinary,
     MetaData,
     Table,
-    Text,
+    TypeDecorator,
     text,
 )
+from sqlalchemy import Text as AnyText
+from sqlalchemy.dialects import postgresql
 
 metadata = MetaData()
+
+
+class Text(TypeDecorator[str]):
+    """Text of any origin. PostgreSQL's holds no U+0000: it becomes U+FFFD, on either engine.
+
+    Ordered by its bytes everywhere: a language's order may change with the system below a database,
+    and would break its indexes.
+    """
+
+    impl = AnyText().with_variant(postgresql.TEXT(collation="C"), "postgresql")
+    cache_ok = True
+
+    def process_bind_param(self, value: str | None, _: Any) -> str | None:
+        """What can be stored of this text."""
+        return value and value.replace("\0", "\ufffd")
+
 
 Sequence = BigInteger().with_variant(Integer, "sqlite")
 """SQLite numbers rows by itself only where the key is an INTEGER."""
@@ -80,6 +100,8 @@ calls = Table(
     Column("number", Text),
     # The call that this one turned out to be: it is a record no more.
     Column("merged_into", Text),
+    # When the first of its events was dropped: what it came to cannot be computed anew.
+    Column("pruned_at", BigInteger),
     Index("calls_began", "began_at"),
     Index("calls_number", "number", "began_at"),
 )
@@ -93,6 +115,7 @@ destinations = Table(
     Column("delivered_at", BigInteger),
     Column("paused_reason", Text),
     Column("paused_until", BigInteger),
+    Column("paused_code", Text),
     Column("paused_message", Text),
 )
 """The CRMs that calls are owed to, and why one waits. `paused_until` is empty while a person says so."""
@@ -122,10 +145,18 @@ deliveries = Table(
         sqlite_where=text("state = 'owed'"),
         postgresql_where=text("state = 'owed'"),
     ),
+    Index(
+        "deliveries_dead",
+        "destination",
+        "attempted_at",
+        sqlite_where=text("state = 'dead'"),
+        postgresql_where=text("state = 'dead'"),
+    ),
     Index("deliveries_call", "call"),
 )
-"""The marks: what each destination is owed of each call. `state`: owed, delivered,
-dead or retracted; `attempts` were made at what is owed."""
+"""The marks: what each destination is owed of each call. `state`: owed, delivered, dead, dropped (a dead
+letter that a person gave up), filtered (not wanted so far) or retracted; `attempts` were made at what is
+owed."""
 
 leases = Table(
     "leases",
@@ -155,6 +186,17 @@ quarantine = Table(
 )
 """Bodies that could not be read, with the reason."""
 
+memory = Table(
+    "memory",
+    metadata,
+    Column("destination", Text, primary_key=True),
+    Column("key", Text, primary_key=True),
+    Column("value", Text, nullable=False),
+    Column("kept_at", BigInteger, nullable=False),
+    sqlite_with_rowid=False,
+)
+"""What the client of a destination wants to know again: whose contact a number is, who an agent is."""
+
 notes = Table(
     "notes",
     metadata,
@@ -169,6 +211,7 @@ messages = Table(
     metadata,
     Column("key", Text, primary_key=True),
     Column("seq", BigInteger, nullable=False),
+    Index("messages_seq", "seq"),
     sqlite_with_rowid=False,
 )
 """The messages that were folded, by their own ids: a redelivery is no news."""

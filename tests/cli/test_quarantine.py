@@ -59,5 +59,5 @@ def test_what_is_not_there_is_said_and_nothing_is_done(kept: Home, command: str)
 
 def test_a_rebuild_says_how_many_calls_changed(kept: Home) -> None:
     kept.run("quarantine", "retry", "1")
-    assert kept.json("rebuild") == {"calls": 0, "changed": 0, "unread": 0}
+    assert kept.json("rebuild") == {"calls": 0, "changed": 0, "unread": 0, "skipped": 0}
     assert kept.run("rebuild").stdout == "0 calls read again, 0 changed\n"

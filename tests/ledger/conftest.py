@@ -2,8 +2,7 @@
 and `test_query_plans.py`.
 """
 
-from collections.abc import AsyncIterator, Callable
-from pathlib import Path
+from collections.abc import AsyncIterator
 
 import pytest
 
@@ -11,21 +10,10 @@ from relay.ledger import Ledger
 from tests.support.clock import Clock
 
 
-def _sqlite(request: pytest.FixtureRequest) -> str:
-    folder: Path = request.getfixturevalue("tmp_path")
-    return f"sqlite:///{folder / 'relay.db'}"
-
-
-_FRESH_DATABASE: dict[str, Callable[[pytest.FixtureRequest], str]] = {
-    "sqlite": _sqlite,
-}
-"""How each engine comes by a database of a test's own; the suite runs once for each line."""
-
-
-@pytest.fixture(params=_FRESH_DATABASE)
-def url(request: pytest.FixtureRequest) -> str:
-    """A database with nothing in it."""
-    return _FRESH_DATABASE[request.param](request)
+@pytest.fixture
+def url(ledger_url: str) -> str:
+    """A ledger with nothing in it."""
+    return ledger_url
 
 
 @pytest.fixture

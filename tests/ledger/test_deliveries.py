@@ -9,7 +9,7 @@ from sqlalchemy import Connection, update
 
 from relay.ledger import Ledger, calls, deliveries, destinations
 from relay.ledger.calls import CallRow
-from relay.ledger.deliveries import Due, Settlement, Tally
+from relay.ledger.deliveries import Due, Settlement, Tally, Turn
 from relay.ledger.tables import deliveries as table
 from tests.support.samples import ODD_IDS, call_row
 
@@ -72,9 +72,15 @@ async def settle(ledger: Ledger, *settlements: Settlement, now: int = 50) -> Non
 
 
 async def due(
-    ledger: Ledger, name: str = "crm", *, now: int = 1_000, busy: Collection[str] = (), most: int = 100
+    ledger: Ledger,
+    name: str = "crm",
+    turn: Turn = Turn.OLDEST,
+    *,
+    now: int = 1_000,
+    busy: Collection[str] = (),
+    most: int = 100,
 ) -> list[Due]:
-    return await ledger.read(lambda c: deliveries.due(c, name, busy=busy, now=now, most=most))
+    return await ledger.read(lambda c: deliveries.due(c, name, turn, busy=busy, now=now, most=most))
 
 
 async def due_ids(ledger: Ledger, name: str = "crm", **given: Any) -> list[str]:
@@ -188,6 +194,7 @@ async def test_a_due_mark_comes_with_all_that_a_push_needs(owing: Ledger) -> Non
             attempted_at=50,
             failing_for=40,
             remote_id="r1",
+            outcome="retry",
         )
     ]
 

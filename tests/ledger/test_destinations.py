@@ -1,9 +1,16 @@
-"""Who calls are owed to, and why one waits."""
+"""Who calls are owed to, why one waits, and what only a person ends."""
 
+import asyncio
+import threading
 from typing import Any
 
+import pytest
+
 from relay.ledger import Ledger, deliveries, destinations
+from relay.ledger.destinations import PAUSED, Wait
 from relay.ledger.tables import destinations as table
+
+WRONG_KEY = Wait("unauthorised", 60, "401", "the key is 'wrong'")
 
 
 async def register(ledger: Ledger, **clients: str) -> None:
@@ -14,10 +21,13 @@ async def one(ledger: Ledger, name: str = "crm") -> Any:
     return await ledger.read(lambda c: destinations.one(c, name))
 
 
-async def pause(ledger: Ledger, name: str = "crm") -> None:
-    await ledger.write(
-        lambda c: destinations.pause(c, name, reason="unauthorised", until=9, message="the key is 'wrong'")
-    )
+async def wait(ledger: Ledger, name: str = "crm") -> None:
+    await ledger.write(lambda c: destinations.wait(c, name, WRONG_KEY, until=9))
+
+
+async def why(ledger: Ledger, name: str = "crm") -> tuple[Any, ...]:
+    row = await one(ledger, name)
+    return row.paused_reason, row.paused_until, row.paused_code, row.paused_message
 
 
 async def test_a_new_destination_is_known_and_does_not_wait(ledger: Ledger) -> None:
@@ -28,36 +38,54 @@ async def test_a_new_destination_is_known_and_does_not_wait(ledger: Ledger) -> N
         "delivered_at": None,
         "paused_reason": None,
         "paused_until": None,
+        "paused_code": None,
         "paused_message": None,
     }
 
 
-async def test_a_paused_destination_says_why_and_until_when(ledger: Ledger) -> None:
+async def test_one_that_waits_says_why_and_until_when(ledger: Ledger) -> None:
     await register(ledger, crm="local", other="local")
-    await pause(ledger)
-    row = await one(ledger)
-    assert (row.paused_reason, row.paused_until, row.paused_message) == (
-        "unauthorised",
-        9,
-        "the key is 'wrong'",
-    )
+    await wait(ledger)
+    assert await why(ledger) == ("unauthorised", 9, "401", "the key is 'wrong'")
     assert (await one(ledger, "other")).paused_until is None
 
 
-async def test_a_resumed_destination_waits_no_more(ledger: Ledger) -> None:
+async def test_a_wait_ends(ledger: Ledger) -> None:
     await register(ledger, crm="local")
-    await pause(ledger)
-    await ledger.write(lambda c: destinations.resume(c, "crm"))
-    row = await one(ledger)
-    assert (row.paused_reason, row.paused_until, row.paused_message) == (None, None, None)
+    await wait(ledger)
+    await ledger.write(lambda c: destinations.end_wait(c, "crm"))
+    assert await why(ledger) == (None, None, None, None)
 
 
 async def test_a_restart_tries_at_once_what_waited_and_takes_the_new_client(ledger: Ledger) -> None:
     await register(ledger, crm="local")
-    await pause(ledger)
+    await wait(ledger)
     await register(ledger, crm="supabase")
+    await ledger.write(lambda c: destinations.probe_all(c, now=5))
     row = await one(ledger)
-    assert (row.client, row.paused_until) == ("supabase", None)
+    assert (row.client, row.paused_reason, row.paused_until) == ("supabase", "unauthorised", 5)
+
+
+async def test_only_a_person_ends_a_pause(ledger: Ledger) -> None:
+    await register(ledger, crm="local")
+    await wait(ledger)
+    await ledger.write(lambda c: destinations.pause(c, "crm"))
+    assert await why(ledger) == (PAUSED, None, None, None)
+    await wait(ledger)
+    await ledger.write(lambda c: destinations.end_wait(c, "crm"))
+    await ledger.write(lambda c: destinations.probe_all(c, now=5))
+    assert not await ledger.write(lambda c: destinations.probe(c, "crm", now=5))
+    assert await why(ledger) == (PAUSED, None, None, None)
+    await ledger.write(lambda c: destinations.resume(c, "crm"))
+    assert await why(ledger) == (None, None, None, None)
+
+
+async def test_a_probe_is_due_at_once_where_there_is_a_wait(ledger: Ledger) -> None:
+    await register(ledger, crm="local")
+    assert not await ledger.write(lambda c: destinations.probe(c, "crm", now=5))
+    await wait(ledger)
+    assert await ledger.write(lambda c: destinations.probe(c, "crm", now=5))
+    assert await why(ledger) == ("unauthorised", 5, "401", "the key is 'wrong'")
 
 
 async def test_a_restart_keeps_when_it_was_delivered_to(ledger: Ledger) -> None:
@@ -74,3 +102,28 @@ async def test_one_that_left_the_settings_stays_with_what_it_is_owed(ledger: Led
     names = [row.name for row in await ledger.read(destinations.all_of)]
     assert names == ["crm", "old"]
     assert (await ledger.read(deliveries.tallies))["old"].owed == 1
+
+
+async def test_a_start_waits_for_no_relay_that_hangs_in_a_settlement(ledger: Ledger, url: str) -> None:
+    if url.startswith("sqlite"):
+        pytest.skip("SQLite's writers take turns anyway")
+    await register(ledger, crm="local")
+    holds, thaws = asyncio.Event(), threading.Event()
+    loop = asyncio.get_running_loop()
+
+    def hang(connection: Any) -> None:
+        connection.execute(table.update().values(delivered_at=5))
+        loop.call_soon_threadsafe(holds.set)
+        thaws.wait(10)
+
+    hanging = asyncio.create_task(ledger.write(hang))
+    await holds.wait()
+    other = Ledger(url)
+    try:
+        async with asyncio.timeout(2):
+            await register(other, crm="local")
+            await other.write(lambda c: destinations.probe_all(c, now=5))
+    finally:
+        thaws.set()
+        await hanging
+        await other.close()

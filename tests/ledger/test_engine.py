@@ -18,7 +18,7 @@ from sqlalchemy import Connection, Engine
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import DBAPIError
 
-from relay.ledger import HEAD, Ledger, LedgerError, LedgerUnavailable, SchemaError, engine
+from relay.ledger import HEAD, Ledger, LedgerError, LedgerUnavailable, SchemaError, engine, sqlite
 from relay.ledger.engine import migrate, open_engine, schema_version
 from relay.ledger.tables import metadata
 
@@ -168,7 +168,7 @@ def test_a_failed_first_migration_leaves_an_empty_database(
 async def test_a_database_that_another_migrates_too_long_is_unavailable(
     path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(engine, "_BUSY_SECONDS", 0.05)
+    monkeypatch.setattr(sqlite, "_BUSY_SECONDS", 0.05)
     ledger = Ledger(f"sqlite:///{path}")
     await ledger.open()
     with closing(sqlite3.connect(path, isolation_level=None)) as other:
@@ -246,7 +246,7 @@ def _setup(connection: Connection) -> tuple[str, int, int]:
 def test_a_writer_takes_its_lock_at_once_and_a_reader_none(
     path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(engine, "_BUSY_SECONDS", 0.05)
+    monkeypatch.setattr(sqlite, "_BUSY_SECONDS", 0.05)
     opened = open_engine(f"sqlite:///{path}")
     with opened.begin():
         with pytest.raises(Exception, match="locked"), opened.begin():

@@ -34,7 +34,7 @@ async def stored(ledger: Ledger) -> Sequence[Any]:
 
 
 async def unfolded(ledger: Ledger, most: int = 100) -> list[int]:
-    return [event.seq for event in await ledger.read(lambda c: journal.unfolded(c, most, now=0))]
+    return [event.seq for event in await ledger.read(lambda c: journal.unfolded(c, most, now=0, grace=1_000))]
 
 
 # --- appending ------------------------------------------------------------------------------------
@@ -70,7 +70,8 @@ async def test_sequence_numbers_come_in_the_order_given_and_grow(ledger: Ledger)
     first = await append(ledger, *(event_row(at=n, name=f"a{n}") for n in range(50)))
     second = await append(ledger, *(event_row(at=100 + n) for n in range(50)))
     assert [*first, *second] == sorted({*first, *second})
-    names = [event.reading.name for event in await ledger.read(lambda c: journal.unfolded(c, 50, now=0))]
+    found = await ledger.read(lambda c: journal.unfolded(c, 50, now=0, grace=1_000))
+    names = [event.reading.name for event in found]
     assert names == [f"a{n}" for n in range(50)]
 
 
@@ -94,7 +95,7 @@ async def test_a_number_is_never_given_twice(ledger: Ledger) -> None:
 async def test_the_reading_comes_back_as_it_was(ledger: Ledger) -> None:
     reading = event_of("it's 🎉", started_at=5, contact_name='"', tags=["a", "ñ"])
     await append(ledger, event_row(reading=reading))
-    (event,) = await ledger.read(lambda c: journal.unfolded(c, 1, now=0))
+    (event,) = await ledger.read(lambda c: journal.unfolded(c, 1, now=0, grace=1_000))
     assert (event.reading, event.received_at) == (reading, RECEIVED_AT)
 
 
@@ -157,7 +158,7 @@ async def test_what_waits_is_folded_once_its_alias_has_a_call_or_its_grace_is_ov
     assert await unfolded(ledger) == [3]
     await ledger.write(lambda c: journal.wake(c, ["id:2", "id:9"]))
     assert await unfolded(ledger) == [2, 3]
-    due = await ledger.read(lambda c: journal.unfolded(c, 10, now=100))
+    due = await ledger.read(lambda c: journal.unfolded(c, 10, now=100, grace=1_000))
     assert [(event.seq, event.waited) for event in due] == [(1, True), (2, False), (3, False)]
     assert await ledger.read(journal.counts) == (3, 3)
 
@@ -168,3 +169,15 @@ async def test_the_events_of_a_call_that_went_into_another_go_with_it(ledger: Le
     await ledger.write(lambda c: journal.repoint(c, {"a": "b"}))
     assert [row.seq for row in await ledger.read(lambda c: journal.of_call(c, "b"))] == [1, 2]
     assert await ledger.read(lambda c: journal.of_call(c, "a")) == []
+
+
+async def test_a_grace_that_a_clock_set_back_has_put_out_of_reach_is_over(ledger: Ledger) -> None:
+    (seq,) = await ledger.write(lambda c: journal.append(c, [event_row()]))
+    await ledger.write(lambda c: journal.mark_waiting(c, [(seq, "id:1")], until=9_000))
+
+    async def due(now: int) -> list[int]:
+        found = await ledger.read(lambda c: journal.unfolded(c, 10, now=now, grace=1_000))
+        return [event.seq for event in found]
+
+    assert await due(8_500) == []
+    assert await due(100) == [seq]

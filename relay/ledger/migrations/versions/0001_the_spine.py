@@ -2,40 +2,44 @@
 
 import sqlalchemy as sa
 from alembic import op
+from sqlalchemy.dialects import postgresql
 
 revision = "0001"
 down_revision = None
+
+TEXT = sa.Text().with_variant(postgresql.TEXT(collation="C"), "postgresql")
 
 
 def upgrade() -> None:
     op.create_table(
         "aliases",
-        sa.Column("alias", sa.Text(), nullable=False),
-        sa.Column("call", sa.Text(), nullable=False),
-        sa.Column("reason", sa.Text(), nullable=False),
+        sa.Column("alias", TEXT, nullable=False),
+        sa.Column("call", TEXT, nullable=False),
+        sa.Column("reason", TEXT, nullable=False),
         sa.PrimaryKeyConstraint("alias"),
         sqlite_with_rowid=False,
     )
     op.create_index("aliases_call", "aliases", ["call"], unique=False)
     op.create_table(
         "calls",
-        sa.Column("id", sa.Text(), nullable=False),
+        sa.Column("id", TEXT, nullable=False),
         sa.Column("version", sa.BigInteger(), nullable=False),
         sa.Column("began_at", sa.BigInteger(), nullable=False),
-        sa.Column("state", sa.Text(), nullable=False),
-        sa.Column("record", sa.Text(), nullable=False),
-        sa.Column("changed", sa.Text(), nullable=False),
-        sa.Column("number", sa.Text(), nullable=True),
-        sa.Column("merged_into", sa.Text(), nullable=True),
+        sa.Column("state", TEXT, nullable=False),
+        sa.Column("record", TEXT, nullable=False),
+        sa.Column("changed", TEXT, nullable=False),
+        sa.Column("number", TEXT, nullable=True),
+        sa.Column("merged_into", TEXT, nullable=True),
+        sa.Column("pruned_at", sa.BigInteger(), nullable=True),
         sa.PrimaryKeyConstraint("id"),
     )
     op.create_index("calls_began", "calls", ["began_at"], unique=False)
     op.create_index("calls_number", "calls", ["number", "began_at"], unique=False)
     op.create_table(
         "deliveries",
-        sa.Column("destination", sa.Text(), nullable=False),
-        sa.Column("call", sa.Text(), nullable=False),
-        sa.Column("state", sa.Text(), nullable=False),
+        sa.Column("destination", TEXT, nullable=False),
+        sa.Column("call", TEXT, nullable=False),
+        sa.Column("state", TEXT, nullable=False),
         sa.Column("version", sa.BigInteger(), nullable=False),
         sa.Column("delivered_version", sa.BigInteger(), nullable=False),
         sa.Column("first_delivered_at", sa.BigInteger(), nullable=True),
@@ -44,13 +48,21 @@ def upgrade() -> None:
         sa.Column("attempts", sa.Integer(), nullable=False),
         sa.Column("attempted_at", sa.BigInteger(), nullable=True),
         sa.Column("failing_for", sa.BigInteger(), nullable=False),
-        sa.Column("remote_id", sa.Text(), nullable=True),
-        sa.Column("outcome", sa.Text(), nullable=True),
-        sa.Column("code", sa.Text(), nullable=True),
-        sa.Column("message", sa.Text(), nullable=True),
+        sa.Column("remote_id", TEXT, nullable=True),
+        sa.Column("outcome", TEXT, nullable=True),
+        sa.Column("code", TEXT, nullable=True),
+        sa.Column("message", TEXT, nullable=True),
         sa.PrimaryKeyConstraint("destination", "call"),
     )
     op.create_index("deliveries_call", "deliveries", ["call"], unique=False)
+    op.create_index(
+        "deliveries_dead",
+        "deliveries",
+        ["destination", "attempted_at"],
+        unique=False,
+        sqlite_where=sa.text("state = 'dead'"),
+        postgresql_where=sa.text("state = 'dead'"),
+    )
     op.create_index(
         "deliveries_due",
         "deliveries",
@@ -61,12 +73,13 @@ def upgrade() -> None:
     )
     op.create_table(
         "destinations",
-        sa.Column("name", sa.Text(), nullable=False),
-        sa.Column("client", sa.Text(), nullable=False),
+        sa.Column("name", TEXT, nullable=False),
+        sa.Column("client", TEXT, nullable=False),
         sa.Column("delivered_at", sa.BigInteger(), nullable=True),
-        sa.Column("paused_reason", sa.Text(), nullable=True),
+        sa.Column("paused_reason", TEXT, nullable=True),
         sa.Column("paused_until", sa.BigInteger(), nullable=True),
-        sa.Column("paused_message", sa.Text(), nullable=True),
+        sa.Column("paused_code", TEXT, nullable=True),
+        sa.Column("paused_message", TEXT, nullable=True),
         sa.PrimaryKeyConstraint("name"),
     )
     op.create_table(
@@ -75,17 +88,17 @@ def upgrade() -> None:
             "seq", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False
         ),
         sa.Column("received_at", sa.BigInteger(), nullable=False),
-        sa.Column("dialect", sa.Text(), nullable=False),
-        sa.Column("kind", sa.Text(), nullable=False),
-        sa.Column("content_type", sa.Text(), nullable=False),
-        sa.Column("path", sa.Text(), nullable=False),
-        sa.Column("query", sa.Text(), nullable=False),
+        sa.Column("dialect", TEXT, nullable=False),
+        sa.Column("kind", TEXT, nullable=False),
+        sa.Column("content_type", TEXT, nullable=False),
+        sa.Column("path", TEXT, nullable=False),
+        sa.Column("query", TEXT, nullable=False),
         sa.Column("raw", sa.LargeBinary(), nullable=False),
-        sa.Column("reading", sa.Text(), nullable=False),
-        sa.Column("state", sa.Text(), nullable=False),
-        sa.Column("call", sa.Text(), nullable=True),
-        sa.Column("problem", sa.Text(), nullable=True),
-        sa.Column("waits_for", sa.Text(), nullable=True),
+        sa.Column("reading", TEXT, nullable=False),
+        sa.Column("state", TEXT, nullable=False),
+        sa.Column("call", TEXT, nullable=True),
+        sa.Column("problem", TEXT, nullable=True),
+        sa.Column("waits_for", TEXT, nullable=True),
         sa.Column("waits_until", sa.BigInteger(), nullable=True),
         sa.PrimaryKeyConstraint("seq"),
         sqlite_autoincrement=True,
@@ -117,24 +130,34 @@ def upgrade() -> None:
     )
     op.create_table(
         "leases",
-        sa.Column("name", sa.Text(), nullable=False),
-        sa.Column("owner", sa.Text(), nullable=False),
+        sa.Column("name", TEXT, nullable=False),
+        sa.Column("owner", TEXT, nullable=False),
         sa.Column("token", sa.BigInteger(), nullable=False),
         sa.Column("expires_at", sa.BigInteger(), nullable=False),
         sa.PrimaryKeyConstraint("name"),
     )
     op.create_table(
         "messages",
-        sa.Column("key", sa.Text(), nullable=False),
+        sa.Column("key", TEXT, nullable=False),
         sa.Column("seq", sa.BigInteger(), nullable=False),
         sa.PrimaryKeyConstraint("key"),
         sqlite_with_rowid=False,
     )
+    op.create_index("messages_seq", "messages", ["seq"], unique=False)
+    op.create_table(
+        "memory",
+        sa.Column("destination", TEXT, nullable=False),
+        sa.Column("key", TEXT, nullable=False),
+        sa.Column("value", TEXT, nullable=False),
+        sa.Column("kept_at", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("destination", "key"),
+        sqlite_with_rowid=False,
+    )
     op.create_table(
         "notes",
-        sa.Column("name", sa.Text(), nullable=False),
+        sa.Column("name", TEXT, nullable=False),
         sa.Column("at", sa.BigInteger(), nullable=False),
-        sa.Column("message", sa.Text(), nullable=False),
+        sa.Column("message", TEXT, nullable=False),
         sa.PrimaryKeyConstraint("name"),
     )
     op.create_table(
@@ -143,14 +166,14 @@ def upgrade() -> None:
             "id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False
         ),
         sa.Column("received_at", sa.BigInteger(), nullable=False),
-        sa.Column("reason", sa.Text(), nullable=False),
-        sa.Column("message", sa.Text(), nullable=False),
-        sa.Column("pointer", sa.Text(), nullable=False),
-        sa.Column("content_type", sa.Text(), nullable=False),
-        sa.Column("path", sa.Text(), nullable=False),
-        sa.Column("query", sa.Text(), nullable=False),
+        sa.Column("reason", TEXT, nullable=False),
+        sa.Column("message", TEXT, nullable=False),
+        sa.Column("pointer", TEXT, nullable=False),
+        sa.Column("content_type", TEXT, nullable=False),
+        sa.Column("path", TEXT, nullable=False),
+        sa.Column("query", TEXT, nullable=False),
         sa.Column("raw", sa.LargeBinary(), nullable=False),
-        sa.Column("once", sa.Text(), nullable=True),
+        sa.Column("once", TEXT, nullable=True),
         sa.PrimaryKeyConstraint("id"),
         sa.UniqueConstraint("once"),
         sqlite_autoincrement=True,
