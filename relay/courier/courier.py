@@ -1,35 +1,48 @@
-"""The courier of one destination: takes marks that are due, brings the newest version, settles.
+"""The courier of one destination: takes marks whose turn it is, brings the newest version, settles.
 
 It alone serves its destination, over all processes, so that pace, order and waiting need no shared
 counters. No transaction is open during a request.
 """
 
 import asyncio
-import logging
 import random
 import time
 from collections.abc import Callable, Sequence
-from typing import Final
+from contextlib import suppress
+from typing import Any, Final
 
 from sqlalchemy import Connection
 
-from crm_clients.base import CrmClient, DestinationSettings, Outcome, Push, Retraction, Retry, Unknown
-from relay.call import DELIVERED_FIELDS, is_wanted
-from relay.courier.halving import bring
-from relay.courier.settling import Schedule, Wait, settle, wait_after
+from crm_clients.base import CrmClient, Delivered, Outcome, Rejected, Unknown
+from crm_clients.settings import DestinationSettings
+from relay.courier.attempt import Attempt
+from relay.courier.batching import together, turns
+from relay.courier.halving import RUN_OF_REJECTIONS
+from relay.courier.purpose import Purpose, purpose_of
+from relay.courier.reporting import report, tell_dead, tell_wait
+from relay.courier.settling import PROBE_SECONDS, Schedule, settle_untried
+from relay.courier.verdict import Judge, Marks, Verdict, wait_for_run
 from relay.lease import Lease, wait_for
-from relay.ledger import Ledger, LedgerUnavailable, deliveries, destinations
-from relay.ledger.deliveries import Due, Settlement
-from relay.telemetry import get_logger, mask_text
+from relay.ledger import LeaseLost, Ledger, LedgerError, LedgerUnavailable, deliveries, destinations
+from relay.ledger.deliveries import Due, Settlement, Turn
+from relay.ledger.destinations import Wait
+from relay.telemetry import get_logger
 
 log = get_logger("relay.courier")
 
 _POLL_SECONDS: Final = 1.0
-_FINISH_SECONDS: Final = 5.0
+_CUT: Final = Unknown(code="cut")
+
+_FINISH_SECONDS: Final = 3.5
 """How long a push under way may take to end when the relay stops."""
 
+_CLOCK_SECONDS: Final = 60.0
+"""How often to look for marks that the clock, set back, has put out of reach."""
+
+_UNTOLD: Final = frozenset({Purpose.SKIP, Purpose.FILTER})
+"""Of these the CRM is told nothing."""
+
 _SECOND: Final = 1_000_000
-_ALL_FIELDS: Final = frozenset(DELIVERED_FIELDS)
 
 
 class Courier:
@@ -38,7 +51,7 @@ class Courier:
     def __init__(
         self,
         name: str,
-        client: CrmClient,
+        client: CrmClient[Any],
         settings: DestinationSettings,
         ledger: Ledger,
         schedule: Schedule,
@@ -57,13 +70,21 @@ class Courier:
         self._lease = Lease(ledger, f"courier:{name}", seconds=settings.timeout_seconds + 15)
         self._wake = asyncio.Event()
         self._busy: set[str] = set()
-        self._pushes: set[asyncio.Task[None]] = set()
-        self._paused_until: int | None = None
-        self._delivered_at: int | None = None
+        self._pushes: dict[asyncio.Task[None], list[Due]] = {}
+        self._judge = Judge(schedule)
+        self._turns = turns()
+        self._stand: Any = None
+        self._looked_at = self._clock_at = 0.0
 
     def wake(self) -> None:
         """There may be marks that are due."""
         self._wake.set()
+
+    def use(self, client: CrmClient[Any], settings: DestinationSettings) -> CrmClient[Any]:
+        """Go on with this client, whose keys are new; the one before, for its maker to close."""
+        before, self._client, self._settings = self._client, client, settings
+        self.wake()
+        return before
 
     async def run(self) -> None:
         """Serve the destination whenever the lease is ours, until cancelled."""
@@ -77,10 +98,16 @@ class Courier:
 
     async def _work(self) -> None:
         try:
-            await self._take_over()
+            self._judge.forget()
+            self._looked_at = self._clock_at = 0.0
             await self._serve()
-        except Exception:
-            await self._drop_pushes()
+        except BaseException as error:
+            if not isinstance(error, asyncio.CancelledError):
+                under_way = list(self._pushes.values())
+                await self._drop_pushes()
+                if isinstance(error, LeaseLost):
+                    for due in under_way:
+                        await self._owe_again(due, [_CUT] * len(due))
             raise
 
     def _failed(self, error: Exception) -> None:
@@ -89,16 +116,13 @@ class Courier:
         else:
             log.error("courier.failed", destination=self.name, exc_info=error)
 
-    async def _take_over(self) -> None:
-        row = await self._ledger.read(lambda connection: destinations.one(connection, self.name))
-        self._paused_until, self._delivered_at = row.paused_until, row.delivered_at
-
     async def _drop_pushes(self) -> None:
         """What is under way is settled by nobody: it stays owed, and is brought once more."""
         pushes = list(self._pushes)
         for push in pushes:
             push.cancel()
         await asyncio.gather(*pushes, return_exceptions=True)
+        self._pushes.clear()
         self._busy.clear()
 
     # --- taking ---------------------------------------------------------------------------------
@@ -108,29 +132,58 @@ class Courier:
             await self._lease.keep()
             self._wake.clear()
             self._raise_failures()
-            seconds = await self._dispatch()
-            await wait_for(self._wake, seconds)
+            await self._look()
+            await wait_for(self._wake, await self._dispatch())
+
+    async def _look(self) -> None:
+        """How the destination stands: a person may have paused it, or asked for a probe."""
+        at = time.monotonic()
+        if at - self._looked_at >= _POLL_SECONDS or not self._looked_at:
+            self._stand = await self._ledger.read(lambda connection: destinations.one(connection, self.name))
+            self._looked_at = at
+        if at - self._clock_at >= _CLOCK_SECONDS or not self._clock_at:
+            await self._bring_forward(self._schedule.longest_delay)
+            self._clock_at = at
+
+    async def _bring_forward(self, beyond: int) -> None:
+        now = self._ledger.now()
+        await self._ledger.write(
+            lambda connection: deliveries.bring_forward(connection, self.name, now=now, beyond=beyond)
+        )
 
     async def _dispatch(self) -> float:
         """Start what can be started; the seconds until it is worth looking again."""
         now = self._ledger.now()
-        free = self._settings.concurrency - len(self._pushes)
-        batch = self._settings.batch
-        if self._paused_until is not None:
-            # A probe: one call, alone.
-            free, batch = (1, 1) if not self._pushes and now >= self._paused_until else (0, 0)
-        while free > 0:
-            due = await self._due(now, batch)
+        if self._stand.paused_reason is not None:
+            await self._probe(now)
+            return _POLL_SECONDS
+        while len(self._pushes) < self._settings.concurrency:
+            due = await self._due(now, next(self._turns), self._settings.batch)
             if not due:
                 return await self._seconds_until_due(now)
-            self._start(due)
-            free -= 1
+            await self._start(together(due, self._settings.batch))
         return _POLL_SECONDS
 
-    async def _due(self, now: int, most: int) -> list[Due]:
+    async def _probe(self, now: int) -> None:
+        """One call, alone, once the wait is over. A wait longer than the longest began before the
+        clock was set back: it is over.
+        """
+        until = self._stand.paused_until
+        if until is None or self._pushes or now < until <= now + self._longest_wait:
+            return
+        while not self._pushes and (due := await self._due(now, Turn.PROBE, self._settings.batch)):
+            untold = [mark for mark in due if self._purpose(mark) in _UNTOLD]
+            told = [mark for mark in due if self._purpose(mark) not in _UNTOLD]
+            await self._start([*untold, *told[:1]], probes=self._stand)
+
+    @property
+    def _longest_wait(self) -> int:
+        return max(self._schedule.longest_delay, int(PROBE_SECONDS * _SECOND))
+
+    async def _due(self, now: int, turn: Turn, most: int) -> list[Due]:
         busy = frozenset(self._busy)
         return await self._ledger.read(
-            lambda connection: deliveries.due(connection, self.name, busy=busy, now=now, most=most)
+            lambda connection: deliveries.due(connection, self.name, turn, busy=busy, now=now, most=most)
         )
 
     async def _seconds_until_due(self, now: int) -> float:
@@ -139,151 +192,98 @@ class Courier:
             return _POLL_SECONDS
         return min((next_due - now) / _SECOND, _POLL_SECONDS)
 
-    def _start(self, due: list[Due]) -> None:
-        calls = {mark.call.id for mark in due}
-        self._busy |= calls
-        push = asyncio.create_task(self._push(due), name=f"push:{self.name}")
-        self._pushes.add(push)
+    async def _start(self, due: list[Due], *, probes: Any = None) -> None:
+        marks = {mark.call.id: (mark, self._purpose(mark)) for mark in due}
+        if untold := [(m, p) for m, p in marks.values() if p in _UNTOLD]:
+            await self._settle_untried(untold)
+        marks = {call: (m, p) for call, (m, p) in marks.items() if p not in _UNTOLD}
+        if not marks:
+            return
+        self._busy |= marks.keys()
+        push = asyncio.create_task(self._push(marks, probes), name=f"push:{self.name}")
+        self._pushes[push] = [mark for mark, _ in marks.values()]
 
         def finish(_: asyncio.Task[None]) -> None:
-            self._busy -= calls
+            self._busy -= marks.keys()
             self._wake.set()
 
         push.add_done_callback(finish)
 
+    def _purpose(self, mark: Due) -> Purpose:
+        return purpose_of(mark, self._settings.when, forward_internal=self._forward_internal)
+
+    async def _settle_untried(self, marks: Sequence[tuple[Due, Purpose]]) -> None:
+        now = self._ledger.now()
+        verdict = Verdict([settle_untried(mark, purpose, now=now) for mark, purpose in marks])
+        await self._ledger.write(lambda connection: self._write(connection, verdict, now))
+
     def _raise_failures(self) -> None:
         """Forget the pushes that are over; a lost lease or ledger in one is the courier's own."""
-        over = {push for push in self._pushes if push.done()}
-        self._pushes -= over
+        over = [push for push in self._pushes if push.done()]
+        for push in over:
+            del self._pushes[push]
         for push in over:
             push.result()
 
     # --- bringing -------------------------------------------------------------------------------
 
-    async def _push(self, due: list[Due]) -> None:
+    async def _push(self, marks: Marks, probes: Any) -> None:
         started = time.perf_counter()
-        outcomes = await self._bring(due)
-        self._report(due, outcomes, time.perf_counter() - started)
-        await self._settle(due, outcomes)
-
-    async def _bring(self, due: list[Due]) -> list[Outcome]:
-        outcomes: dict[str, Outcome] = {}
-        missing: Outcome = Unknown(code="timeout", message="no answer within timeout_seconds")
+        outcomes = await Attempt(self._client, marks).make(self._settings.timeout_seconds)
+        due = [mark for mark, _ in marks.values()]
+        report(self.name, due, outcomes, time.perf_counter() - started)
         try:
-            async with asyncio.timeout(self._settings.timeout_seconds):
-                await self._retract([mark for mark in due if self._is_gone(mark)], outcomes)
-                await self._upsert([mark for mark in due if not self._is_gone(mark)], outcomes)
-        except TimeoutError:
-            pass
-        except Exception as error:
-            # A fault of the client's: nothing is known of the CRM, so it counts as a failed attempt.
-            log.exception("courier.failed", destination=self.name)
-            missing = Retry(code="client_fault", message=repr(error))
-        return [outcomes.get(mark.call.id, missing) for mark in due]
+            await self._settle(marks, outcomes, probes)
+        except LeaseLost:
+            await self._owe_again(due, outcomes)
+            raise
 
-    async def _upsert(self, due: list[Due], outcomes: dict[str, Outcome]) -> None:
-        if due:
-            await bring(self._client.upsert, [_push_of(mark) for mark in due], outcomes)
-
-    async def _retract(self, due: list[Due], outcomes: dict[str, Outcome]) -> None:
-        if due:
-            answers = await self._client.retract([_retraction_of(mark) for mark in due])
-            outcomes |= {mark.call.id: answer for mark, answer in zip(due, answers, strict=True)}
-
-    async def _settle(self, due: list[Due], outcomes: list[Outcome]) -> None:
-        now = self._ledger.now()
-        settlements = [
-            settlement
+    async def _owe_again(self, due: Sequence[Due], outcomes: Sequence[Outcome | None]) -> None:
+        pushed = [
+            (mark.call.id, mark.delivered_version)
             for mark, outcome in zip(due, outcomes, strict=True)
-            if (settlement := self._settlement(mark, outcome, now)) is not None
+            if isinstance(outcome, Delivered | Unknown)
         ]
-        wait = wait_after(outcomes, self._schedule)
-        await self._ledger.write(lambda connection: self._write(connection, settlements, wait, now))
-        self._note(settlements, wait, now)
+        now = self._ledger.now()
+        with suppress(LedgerError):
+            await self._ledger.write(lambda c: deliveries.owe_again(c, self.name, pushed, now=now))
 
-    def _settlement(self, mark: Due, outcome: Outcome, now: int) -> Settlement | None:
-        return settle(
-            mark,
-            outcome,
-            self._schedule,
+    async def _settle(self, marks: Marks, outcomes: list[Outcome | None], probes: Any) -> None:
+        now = self._ledger.now()
+        verdict = self._judge.judge(
+            marks,
+            outcomes,
+            stand=probes or self._stand,
+            probes=probes is not None,
             now=now,
-            delivered_at=self._delivered_at,
             jitter=self._jitter(),
-            gone=self._is_gone(mark),
         )
+        wait = await self._ledger.write(lambda connection: self._write(connection, verdict, now))
+        if wait is not None or verdict.ended:
+            self._looked_at = 0.0
+        dead = {} if wait is not None and wait is not verdict.wait else _dead_of(verdict)
+        tell_dead(self.name, [(marks[call][0], letter) for call, letter in dead.items()])
+        tell_wait(self.name, wait, [mark for mark, _ in marks.values()], ended=verdict.ended)
 
-    def _is_gone(self, mark: Due) -> bool:
-        return not is_wanted(mark.call, forward_internal=self._forward_internal)
-
-    def _write(
-        self, connection: Connection, settlements: Sequence[Settlement], wait: Wait | None, now: int
-    ) -> None:
+    def _write(self, connection: Connection, verdict: Verdict, now: int) -> Wait | None:
+        """Write all of it; the wait that came of it."""
         self._lease.prove(connection)
-        deliveries.settle(connection, self.name, settlements, now=now)
+        deliveries.settle(connection, self.name, verdict.settlements, now=now)
+        wait = self._wait_for_run(connection, verdict.refused, now) or verdict.wait
         if wait is not None:
-            until = now + int(wait.seconds * _SECOND)
-            destinations.pause(connection, self.name, reason=wait.reason, until=until, message=wait.message)
-        elif self._paused_until is not None:
-            destinations.resume(connection, self.name)
+            destinations.wait(connection, self.name, wait, until=now + int(wait.seconds * _SECOND))
+        elif verdict.ended:
+            destinations.end_wait(connection, self.name)
+        if wait is None and verdict.recovered:
+            deliveries.bring_forward(connection, self.name, now=now, tried=verdict.recovered)
+        return wait
 
-    def _note(self, settlements: Sequence[Settlement], wait: Wait | None, now: int) -> None:
-        if any(settlement.outcome == "delivered" for settlement in settlements):
-            self._delivered_at = now
-        if wait is not None:
-            self._paused_until = now + int(wait.seconds * _SECOND)
-            log.error(
-                "destination.paused",
-                destination=self.name,
-                reason=wait.reason,
-                code=wait.code,
-                message=wait.message,
-                seconds=wait.seconds,
-            )
-        elif self._paused_until is not None:
-            self._paused_until = None
-            log.info("destination.resumed", destination=self.name)
-
-    # --- telling --------------------------------------------------------------------------------
-
-    def _report(self, due: list[Due], outcomes: list[Outcome], seconds: float) -> None:
-        """One line per outcome of a push, and one for each call that a person must look at."""
-        for word in dict.fromkeys(outcome.word for outcome in outcomes):
-            theirs = [(m, o) for m, o in zip(due, outcomes, strict=True) if o.word == word]
-            mark, outcome = theirs[0]
-            log.log(
-                logging.INFO if word == "delivered" else logging.WARNING,
-                "push",
-                destination=self.name,
-                calls=len(theirs),
-                attempt=max(m.attempts for m, _ in theirs) + 1,
-                outcome=word,
-                duration_ms=round(seconds * 1000, 1),
-                **({"call": mark.call.id} if len(theirs) == 1 else {}),
-                **({"code": outcome.code, "message": _masked(mark, outcome)} if outcome.code else {}),
-            )
-        for mark, outcome in zip(due, outcomes, strict=True):
-            if outcome.word == "rejected":
-                log.error(
-                    "delivery.dead",
-                    destination=self.name,
-                    call=mark.call.id,
-                    code=outcome.code,
-                    message=_masked(mark, outcome),
-                )
+    def _wait_for_run(self, connection: Connection, refused: Rejected | None, now: int) -> Wait | None:
+        if refused is None or refused.code is None:
+            return None
+        run = deliveries.revive_run(connection, self.name, refused.code, least=RUN_OF_REJECTIONS, now=now)
+        return wait_for_run(refused, run) if run else None
 
 
-def _push_of(mark: Due) -> Push:
-    if not mark.delivered_version:
-        return Push(mark.call, _ALL_FIELDS, mark.remote_id)
-    changed = (field for field, version in mark.changed.items() if version > mark.delivered_version)
-    return Push(mark.call, frozenset(changed), mark.remote_id)
-
-
-def _retraction_of(mark: Due) -> Retraction:
-    return Retraction(mark.call.id, mark.call.merged_into, mark.call.version, mark.remote_id)
-
-
-def _masked(mark: Due, outcome: Outcome) -> str | None:
-    """The CRM's words; it may quote what we sent."""
-    personal = (mark.call.contact_name, mark.call.agent_name, mark.call.agent_email)
-    return outcome.message and mask_text(outcome.message, [value for value in personal if value])
+def _dead_of(verdict: Verdict) -> dict[str, Settlement]:
+    return {letter.call: letter for letter in verdict.settlements if letter.state == "dead"}

@@ -5,15 +5,40 @@ halved until the bad records stand alone. A half need not be tried whole where t
 clean: then the fault lies in it.
 """
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections import Counter
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Final
 
-from crm_clients.base import Delivered, Outcome, Push, Retry, Split
+from crm_clients.base import (
+    Delivered,
+    Misconfigured,
+    Outcome,
+    Push,
+    Rejected,
+    Retry,
+    Split,
+    Throttled,
+    Unauthorised,
+    Unknown,
+)
 
 Upsert = Callable[[Sequence[Push]], Awaitable[list[Outcome]]]
 
+RUN_OF_REJECTIONS: Final = 20
+"""So many rejections in a row with one code, and nothing taken between: the fault is not the records'."""
+
+_OF_ALL: Final = (Throttled, Unauthorised, Misconfigured)
+"""What the next request would meet too."""
+
+UNANSWERED: Final = Unknown(code="unanswered")
+"""The outcome of a call while its request is under way."""
+
 
 async def bring(upsert: Upsert, pushes: Sequence[Push], outcomes: dict[str, Outcome]) -> None:
-    """Push these, and put into `outcomes` what became of each call as it becomes known."""
+    """Push these, and put into `outcomes` what became of each call as it becomes known.
+
+    Calls that were not tried have none.
+    """
     await _bring(upsert, pushes, outcomes, guilty=False)
 
 
@@ -21,13 +46,20 @@ async def _bring(
     upsert: Upsert, pushes: Sequence[Push], outcomes: dict[str, Outcome], *, guilty: bool
 ) -> bool:
     """Whether every record was taken at once. `guilty`: one of these is known to be bad."""
+    if _is_hopeless(outcomes):
+        return False
     if guilty and len(pushes) > 1:
         return await _halve(upsert, pushes, outcomes)
+    outcomes |= dict.fromkeys((push.call.id for push in pushes), UNANSWERED)
     answers = await upsert(pushes)
     blamed = {push.call.id: answer for push, answer in zip(pushes, answers, strict=True)}
     spoiled = [push for push in pushes if isinstance(blamed[push.call.id], Split)]
     if len(spoiled) > 1:
-        outcomes |= {call: answer for call, answer in blamed.items() if not isinstance(answer, Split)}
+        for call, answer in blamed.items():
+            if isinstance(answer, Split):
+                del outcomes[call]  # taken back by the CRM, and to be tried again in a moment
+            else:
+                outcomes[call] = answer
         return await _halve(upsert, spoiled, outcomes)
     outcomes |= {call: _alone(answer) for call, answer in blamed.items()}
     return all(isinstance(answer, Delivered) for answer in answers)
@@ -43,3 +75,14 @@ async def _halve(upsert: Upsert, pushes: Sequence[Push], outcomes: dict[str, Out
     clean = await _bring(upsert, pushes[:middle], outcomes, guilty=False)
     await _bring(upsert, pushes[middle:], outcomes, guilty=clean)
     return False
+
+
+def _is_hopeless(outcomes: Mapping[str, Outcome]) -> bool:
+    """Whether the CRM refuses everything for one reason, or takes nothing just now: then the rest is not
+    tried.
+    """
+    if any(isinstance(outcome, _OF_ALL) for outcome in outcomes.values()):
+        return True
+    codes = Counter(outcome.code for outcome in outcomes.values() if isinstance(outcome, Rejected))
+    refused = max(codes.values(), default=0) >= RUN_OF_REJECTIONS
+    return refused and not any(isinstance(outcome, Delivered) for outcome in outcomes.values())

@@ -4,16 +4,31 @@ An outage kills nothing: only time in which the destination took other calls cou
 one up. What concerns the whole destination spends no call's attempts.
 """
 
+from collections.abc import Iterable
 from typing import Final
 
 import msgspec
 
-from crm_clients.base import Delivered, Misconfigured, Outcome, Rejected, Retry, Throttled, Unauthorised
+from crm_clients.base import (
+    Delivered,
+    Misconfigured,
+    Outcome,
+    Rejected,
+    Retry,
+    Split,
+    Throttled,
+    Unauthorised,
+    Unknown,
+)
+from crm_clients.budgets import WRITES
+from relay.courier.breaker import FAILING
+from relay.courier.purpose import Found, Purpose
 from relay.ledger.deliveries import Due, Settlement
+from relay.ledger.destinations import Wait
 
 _SECOND: Final = 1_000_000
 _MOST_DOUBLINGS: Final = 30
-_PROBE_SECONDS: Final = 60.0
+PROBE_SECONDS: Final = 60.0
 """A destination that waits for a person is tried once a minute."""
 
 _THROTTLED_SECONDS: Final = 10.0
@@ -42,18 +57,14 @@ class Schedule(msgspec.Struct, frozen=True):
         return int(min(seconds, self.longest_retry_seconds) * (1 + jitter / 5) * _SECOND)
 
     @property
+    def longest_delay(self) -> int:
+        """Microseconds that no wait exceeds."""
+        return int(self.longest_retry_seconds * 1.2 * _SECOND)
+
+    @property
     def give_up_after(self) -> int:
         """Microseconds."""
         return int(self.give_up_after_hours * 3600 * _SECOND)
-
-
-class Wait(msgspec.Struct, frozen=True):
-    """Why the whole destination waits, and for how many seconds."""
-
-    reason: str
-    seconds: float
-    code: str | None
-    message: str | None
 
 
 def settle(
@@ -68,12 +79,25 @@ def settle(
 ) -> Settlement | None:
     """What the mark becomes; None leaves it as it was.
 
+    A call whose budget is spent waits for that, and spends no attempt.
+
     `delivered_at`: when this destination last took any call. `gone`: the record was to be taken back;
     should its call ever be one again, every field is owed anew.
     """
+    if isinstance(outcome, Throttled) and _is_partial(outcome):
+        seconds = max(outcome.after or _THROTTLED_SECONDS, _SHORTEST_WAIT_SECONDS)
+        return _settlement(
+            due,
+            outcome,
+            now=now,
+            state="owed",
+            due_at=now + int(min(seconds, schedule.longest_retry_seconds) * (1 + jitter / 5) * _SECOND),
+            attempts=due.attempts,
+            failing_for=due.failing_for,
+        )
     if isinstance(outcome, _OF_THE_DESTINATION):
         return None
-    if isinstance(outcome, Delivered):
+    if isinstance(outcome, Delivered | Found):
         return _settlement(
             due,
             outcome,
@@ -81,7 +105,7 @@ def settle(
             state="retracted" if gone else "delivered",
             attempts=due.attempts + 1,
             delivered_version=0 if gone else due.call.version,
-            remote_id=outcome.remote_id or due.remote_id,
+            remote_id=outcome.remote_id if isinstance(outcome, Delivered) else None,
         )
     attempts, failing_for = due.attempts + 1, due.failing_for + _failing_since(due, now, delivered_at)
     dead = isinstance(outcome, Rejected) or failing_for >= schedule.give_up_after
@@ -132,13 +156,67 @@ def _settlement(
     )
 
 
-def wait_after(outcomes: list[Outcome], schedule: Schedule) -> Wait | None:
+def settle_untried(due: Due, purpose: Purpose, *, now: int) -> Settlement:
+    """What a mark becomes of which the CRM is told nothing."""
+    state = "filtered" if purpose is Purpose.FILTER else "retracted"
+    return Settlement(
+        call=due.call.id,
+        version=due.call.version,
+        state=state,
+        delivered_version=due.delivered_version,
+        due_at=now,
+        attempts=due.attempts,
+        attempted_at=due.attempted_at,
+        failing_for=due.failing_for,
+        remote_id=due.remote_id,
+        outcome=None,
+        code=None,
+        message=None,
+    )
+
+
+def settle_probe(due: Due, cause: Outcome, *, now: int) -> Settlement:
+    """What a mark becomes that met what its destination waits for: no attempt is spent, and another call
+    is the next to try. Where there was no answer, the CRM may have it.
+    """
+    return Settlement(
+        call=due.call.id,
+        version=due.call.version,
+        state="owed",
+        delivered_version=due.delivered_version,
+        due_at=now,
+        attempts=due.attempts,
+        attempted_at=now,
+        failing_for=due.failing_for,
+        remote_id=due.remote_id,
+        outcome=cause.word if isinstance(cause, Unknown) else due.outcome,
+        code=cause.code,
+        message=cause.message,
+    )
+
+
+def wait_after(outcomes: Iterable[Outcome | None], schedule: Schedule) -> Wait | None:
     """Whether, and why, the whole destination must wait after these."""
     for outcome in outcomes:
-        if isinstance(outcome, Throttled):
+        if isinstance(outcome, Throttled) and not _is_partial(outcome):
             asked = _THROTTLED_SECONDS if outcome.after is None else outcome.after
             seconds = min(max(asked, _SHORTEST_WAIT_SECONDS), schedule.longest_retry_seconds)
             return Wait(outcome.word, seconds, outcome.code, outcome.message)
         if isinstance(outcome, Unauthorised | Misconfigured):
-            return Wait(outcome.word, _PROBE_SECONDS, outcome.code, outcome.message)
+            return Wait(outcome.word, PROBE_SECONDS, outcome.code, outcome.message)
     return None
+
+
+def is_cause(outcome: Outcome, reason: str, code: str | None) -> bool:
+    """Whether a probe met what its destination waits for; anything else ends the wait."""
+    if reason == FAILING:
+        return isinstance(outcome, Retry | Unknown | Split)
+    if isinstance(outcome, Throttled) and _is_partial(outcome):
+        return False
+    refused = reason == Misconfigured.word and isinstance(outcome, Rejected) and outcome.code == code
+    return refused or outcome.word == reason
+
+
+def _is_partial(outcome: Throttled) -> bool:
+    """Whether one budget is spent that not every call needs."""
+    return outcome.budget not in {None, WRITES}

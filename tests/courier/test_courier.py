@@ -3,16 +3,15 @@
 import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
-from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 from structlog.testing import capture_logs
 
 from crm_clients.base import (
     CrmClient,
     Delivered,
-    DestinationSettings,
     Finding,
     Misconfigured,
     Outcome,
@@ -23,24 +22,47 @@ from crm_clients.base import (
     Split,
     Throttled,
     Unauthorised,
+    Unknown,
 )
+from crm_clients.settings import DestinationSettings
 from relay.call import DELIVERED_FIELDS, CallEvent, Kind
 from relay.courier import Courier, Schedule
 from relay.fold import Fold
-from relay.ledger import Ledger, deliveries, destinations, journal
+from relay.lease import Lease
+from relay.ledger import Ledger, deliveries, destinations, journal, replays
+from relay.ledger.deliveries import Settlement
+from relay.ledger.destinations import Wait
 from relay.ledger.journal import EventRow
+from relay.ledger.tables import deliveries as table
+from tests.support.clients import context_of
 
+SETTLED = Settlement(
+    call="cloudtalk-1",
+    version=1,
+    state="delivered",
+    delivered_version=1,
+    due_at=0,
+    attempts=1,
+    attempted_at=1,
+    failing_for=0,
+    remote_id="r",
+    outcome="delivered",
+    code=None,
+    message=None,
+)
 QUICK = Schedule(first_retry_seconds=0.05, longest_retry_seconds=0.2, give_up_after_hours=72)
 Answer = Callable[[Sequence[Push]], list[Outcome]]
 
 
-class FakeCrm(CrmClient):
+class FakeCrm(CrmClient[DestinationSettings]):
     """Answers as the test says, and remembers what was pushed."""
 
     def __init__(self) -> None:
+        super().__init__("crm", DestinationSettings(client="fake"), context_of())
         self.pushed: list[list[Push]] = []
         self.retracted: list[list[Retraction]] = []
         self.answer: Answer = delivered
+        self.lost: set[str] = set()
         self.open = asyncio.Event()
         self.open.set()
 
@@ -60,6 +82,12 @@ class FakeCrm(CrmClient):
 
     async def retract(self, retractions: Sequence[Retraction]) -> list[Outcome]:
         self.retracted.append(list(retractions))
+        return [Delivered() for _ in retractions]
+
+    async def missing(self, pushes: Sequence[Push]) -> set[str]:
+        return self.lost & {push.call.id for push in pushes}
+
+    async def forget(self, retractions: Sequence[Retraction]) -> list[Outcome]:
         return [Delivered() for _ in retractions]
 
     @property
@@ -128,8 +156,8 @@ class World:
 
 
 @pytest.fixture
-async def world(tmp_path: Path) -> AsyncIterator[World]:
-    ledger = Ledger(f"sqlite:///{tmp_path}/relay.db")
+async def world(ledger_url: str) -> AsyncIterator[World]:
+    ledger = Ledger(ledger_url)
     await ledger.open()
     await ledger.write(lambda c: destinations.register(c, {"crm": "fake"}))
     fold = Fold(
@@ -335,8 +363,8 @@ async def test_a_push_under_way_is_settled_before_the_courier_stops(world: World
     assert (await world.mark()).state == "delivered"
 
 
-async def test_of_two_couriers_one_serves_and_the_other_stands_by(world: World, tmp_path: Path) -> None:
-    other_ledger = Ledger(f"sqlite:///{tmp_path}/relay.db")
+async def test_of_two_couriers_one_serves_and_the_other_stands_by(world: World, ledger_url: str) -> None:
+    other_ledger = Ledger(ledger_url)
     other_ledger.owner = "another-host/1/1"
     await other_ledger.open()
     other_crm = FakeCrm()
@@ -364,9 +392,377 @@ async def test_a_call_that_proves_to_be_between_colleagues_is_taken_back(world: 
         await world.say(Kind.ENDED, direction="internal")
         courier.wake()
         mark = await world.until("retracted")
-        assert [[r.call_id for r in batch] for batch in world.crm.retracted] == [["cloudtalk-1"]]
+        assert [[r.call.id for r in batch] for batch in world.crm.retracted] == [["cloudtalk-1"]]
         assert mark.delivered_version == 0
         await world.say(Kind.ENDED, direction="inbound")
         courier.wake()
         await world.until("delivered")
     assert world.crm.pushed[-1][0].changed == frozenset(DELIVERED_FIELDS)
+
+
+# --- waits, breaker, runs of rejections -------------------------------------------------------------
+
+
+async def test_a_crm_that_fails_for_all_is_left_alone_and_no_call_s_attempts_are_spent(world: World) -> None:
+    for number in range(12):
+        await world.say(Kind.STARTED, str(number))
+    world.crm.answer = all_of(Retry(code="503", message="busy"))
+    slow = Schedule(first_retry_seconds=30, longest_retry_seconds=60, give_up_after_hours=72)
+    async with world.serving(slow, batch=1, concurrency=1):
+        async with asyncio.timeout(5):
+            while (await world.destination()).paused_reason is None:
+                await asyncio.sleep(0.01)
+        row = await world.destination()
+        await world.ledger.write(lambda c: destinations.probe(c, "crm", now=world.ledger.now()))
+        async with asyncio.timeout(5):
+            while len(world.crm.pushed) < 6:
+                await asyncio.sleep(0.01)
+        await asyncio.sleep(0.05)
+        attempts = sorted([(await world.mark(f"cloudtalk-{n}")).attempts for n in range(12)])
+        assert (row.paused_reason, row.paused_code, row.paused_message) == ("failing", "503", "busy")
+        assert attempts == [0] * 7 + [1] * 5, "the probe spent none"
+        world.crm.answer = delivered
+        await world.ledger.write(lambda c: destinations.probe(c, "crm", now=world.ledger.now()))
+        for number in range(12):
+            await world.until("delivered", f"cloudtalk-{number}")
+
+
+async def test_a_run_of_rejections_for_one_reason_kills_nothing(world: World) -> None:
+    for number in range(30):
+        await world.say(Kind.STARTED, f"{number:02}")
+    world.crm.answer = all_of(Rejected(code="23502", message="column is mandatory"))
+    async with world.serving(batch=4, concurrency=1):
+        async with asyncio.timeout(5):
+            while (await world.destination()).paused_reason is None:
+                await asyncio.sleep(0.01)
+        row = await world.destination()
+        assert (row.paused_reason, row.paused_code) == ("misconfigured", "23502")
+        marks = [await world.mark(f"cloudtalk-{number:02}") for number in range(30)]
+        assert {(mark.state, mark.attempts) for mark in marks} == {("owed", 0)}
+        await world.ledger.write(lambda c: destinations.probe(c, "crm", now=world.ledger.now()))
+        pushed = len(world.crm.pushed)
+        async with asyncio.timeout(5):
+            while len(world.crm.pushed) == pushed:
+                await asyncio.sleep(0.01)
+        await asyncio.sleep(0.05)
+        assert (await world.destination()).paused_reason == "misconfigured", "the probe met its cause"
+        world.crm.answer = delivered
+        await world.ledger.write(lambda c: destinations.probe(c, "crm", now=world.ledger.now()))
+        for number in range(30):
+            await world.until("delivered", f"cloudtalk-{number:02}")
+
+
+async def test_rejections_among_deliveries_are_dead_letters(world: World) -> None:
+    for number in range(50):
+        await world.say(Kind.STARTED, f"{number:02}")
+
+    def every_other(pushes: Sequence[Push]) -> list[Outcome]:
+        return [
+            Rejected(code="22") if int(push.call.id[-1]) % 2 else Delivered(remote_id="r") for push in pushes
+        ]
+
+    world.crm.answer = every_other
+    async with world.serving(batch=10, concurrency=1):
+        for number in range(50):
+            await world.until("dead" if number % 2 else "delivered", f"cloudtalk-{number:02}")
+    assert (await world.destination()).paused_reason is None
+
+
+async def test_a_pause_by_a_person_lasts_and_events_are_still_owed(world: World) -> None:
+    async with world.serving() as courier:
+        await world.ledger.write(lambda c: destinations.pause(c, "crm"))
+        await asyncio.sleep(1.1)
+        await world.say(Kind.STARTED)
+        courier.wake()
+        await asyncio.sleep(0.1)
+        assert (await world.mark()).state == "owed"
+        assert world.crm.pushed == []
+        await world.ledger.write(lambda c: destinations.resume(c, "crm"))
+        await world.until("delivered")
+
+
+async def test_a_spent_budget_keeps_its_own_calls_waiting_and_no_others(world: World) -> None:
+    await world.say(Kind.STARTED, "1")
+    await world.say(Kind.STARTED, "2")
+
+    def no_search(pushes: Sequence[Push]) -> list[Outcome]:
+        searched = {"cloudtalk-1": Throttled(code="429", after=1, budget="search")}
+        return [searched.get(push.call.id, Delivered(remote_id="r")) for push in pushes]
+
+    world.crm.answer = first_then(no_search)
+    async with world.serving():
+        await world.until("delivered", "cloudtalk-2")
+        assert (await world.mark("cloudtalk-1")).attempts == 0
+        assert (await world.destination()).paused_reason is None
+        await world.until("delivered", "cloudtalk-1")
+
+
+# --- filters and replays ------------------------------------------------------------------------------
+
+
+async def test_a_filter_keeps_a_call_out_until_its_newest_version_passes(world: World) -> None:
+    async with world.serving(when={"statuses": ["missed"]}) as courier:
+        await world.say(Kind.STARTED, direction="inbound")
+        courier.wake()
+        await world.until("filtered")
+        assert world.crm.pushed == []
+        await world.say(Kind.MISSED)
+        courier.wake()
+        await world.until("delivered")
+        await world.say(Kind.ENDED, status="answered", talking=5)
+        courier.wake()
+        await world.until("delivered", delivered_version=3)
+    assert world.crm.versions == [[("cloudtalk-1", 2)], [("cloudtalk-1", 3)]]
+
+
+async def test_a_replay_writes_only_what_the_crm_has_lost(world: World) -> None:
+    for name in "12":
+        await world.say(Kind.STARTED, name)
+    async with world.serving() as courier:
+        for name in "12":
+            await world.until("delivered", f"cloudtalk-{name}")
+        world.crm.pushed.clear()
+        world.crm.lost = {"cloudtalk-2"}
+        versions = [("cloudtalk-1", 1), ("cloudtalk-2", 1)]
+        await world.ledger.write(lambda c: replays.owe(c, "crm", versions, now=world.ledger.now()))
+        courier.wake()
+        for name in "12":
+            await world.until("delivered", f"cloudtalk-{name}")
+    ((push,),) = world.crm.pushed
+    assert (push.call.id, push.first, push.changed) == ("cloudtalk-2", True, frozenset(DELIVERED_FIELDS))
+
+
+async def test_what_no_crm_ever_had_is_not_taken_back(world: World) -> None:
+    await world.say(Kind.STARTED)
+    await world.say(Kind.ENDED, direction="internal")
+    async with world.serving():
+        await world.until("retracted")
+    assert (world.crm.retracted, world.crm.pushed) == ([], [])
+
+
+# --- clocks and fences ---------------------------------------------------------------------------------
+
+
+async def test_a_wait_survives_a_clock_that_is_set_back(world: World) -> None:
+    await world.say(Kind.STARTED)
+    far = world.ledger.now() + 10 * 86_400 * 1_000_000
+    await world.ledger.write(
+        lambda c: destinations.wait(c, "crm", Wait("throttled", 10, "429", None), until=far)
+    )
+    await world.ledger.write(lambda c: c.execute(table.update().values(due_at=far)))
+    async with world.serving():
+        await world.until("delivered")
+
+
+async def test_a_settle_whose_lease_is_gone_owes_the_call_again(world: World, ledger_url: str) -> None:
+    await world.say(Kind.STARTED)
+    world.crm.open.clear()
+    async with world.serving() as courier:
+        async with asyncio.timeout(5):
+            while not world.crm.pushed:
+                await asyncio.sleep(0.01)
+        # Another process takes over, delivers a newer version and settles it.
+        await world.say(Kind.ENDED)
+        stranger = Ledger(ledger_url)
+        stranger.owner = "another-host/1/1"
+        lease = Lease(stranger, "courier:crm", seconds=30)
+        await lease.take()
+        newer = msgspec.structs.replace(SETTLED, version=2, delivered_version=2)
+        await stranger.write(lambda c: deliveries.settle(c, "crm", [newer], now=stranger.now()))
+        assert (await world.mark()).state == "delivered"
+        world.crm.open.set()
+        mark = await world.until("owed")
+        assert (mark.version, mark.delivered_version) == (2, 0), "the write may have come after the newer one"
+        await lease.release()
+        await world.until("delivered", delivered_version=2)
+        assert courier.name == "crm"
+        await stranger.close()
+    assert world.crm.versions == [[("cloudtalk-1", 1)], [("cloudtalk-1", 2)]]
+
+
+async def test_fresh_calls_go_before_a_backlog_and_the_backlog_is_not_forgotten(world: World) -> None:
+    for number in range(20):
+        await world.say(Kind.STARTED, f"{number:02}")
+    async with world.serving(batch=1, concurrency=1):
+        await world.until("delivered", "cloudtalk-10")
+        for number in range(20):
+            await world.until("delivered", f"cloudtalk-{number:02}")
+    order = [batch[0].call.id[-2:] for batch in world.crm.pushed]
+    assert order[:6] == ["19", "18", "17", "16", "00", "15"]
+
+
+async def test_a_call_that_breaks_the_crm_does_not_keep_it_closed(world: World) -> None:
+    for number in range(3):
+        await world.say(Kind.STARTED, str(number))
+
+    def all_but_one(pushes: Sequence[Push]) -> list[Outcome]:
+        bad = {"cloudtalk-0": Retry(code="500")}
+        return [bad.get(push.call.id, Delivered(remote_id="r")) for push in pushes]
+
+    world.crm.answer = all_but_one
+    until = world.ledger.now() - 1
+    await world.ledger.write(
+        lambda c: destinations.wait(c, "crm", Wait("failing", 5, "500", None), until=until)
+    )
+    async with world.serving(batch=1, concurrency=1):
+        for _ in range(3):
+            await world.ledger.write(lambda c: destinations.probe(c, "crm", now=world.ledger.now()))
+            await asyncio.sleep(1.2)
+        await world.until("delivered", "cloudtalk-1")
+        await world.until("delivered", "cloudtalk-2")
+
+
+# --- what is no sign of the CRM's health, and what is no call's fault --------------------------------------
+
+
+async def owe_what_the_crm_has(world: World, *names: str) -> None:
+    """Calls that were delivered, and that a replay owes again: the CRM is only asked for them."""
+    for name in names:
+        await world.say(Kind.STARTED, name)
+    had = [msgspec.structs.replace(SETTLED, call=f"cloudtalk-{name}") for name in names]
+    await world.ledger.write(lambda c: deliveries.settle(c, "crm", had, now=1))
+    versions = [(each.call, 1) for each in had]
+    await world.ledger.write(lambda c: replays.owe(c, "crm", versions, now=world.ledger.now()))
+
+
+async def test_what_a_replay_only_looked_for_does_not_make_a_run_of_rejections_dead(world: World) -> None:
+    await owe_what_the_crm_has(world, "had")
+    for number in range(30):
+        await world.say(Kind.STARTED, f"{number:02}")
+    world.crm.answer = all_of(Rejected(code="23502", message="column is mandatory"))
+    async with world.serving(batch=100, concurrency=1):
+        await world.until("delivered", "cloudtalk-had")
+        assert (await world.destination()).paused_reason == "misconfigured"
+        states = {(await world.mark(f"cloudtalk-{number:02}")).state for number in range(30)}
+        assert states == {"owed"}
+    assert (await world.destination()).delivered_at == 1, "nothing was taken"
+
+
+async def test_a_probe_brings_something_rather_than_look_for_what_is_there(world: World) -> None:
+    await owe_what_the_crm_has(world, "had")
+    await world.say(Kind.STARTED, "1")
+    until = world.ledger.now() - 1
+    await world.ledger.write(
+        lambda c: destinations.wait(c, "crm", Wait("unauthorised", 60, "401", None), until=until)
+    )
+    world.crm.answer = all_of(Unauthorised(code="401"))
+    async with world.serving():
+        async with asyncio.timeout(5):
+            while not world.crm.pushed:
+                await asyncio.sleep(0.01)
+        await asyncio.sleep(0.2)
+        assert world.crm.versions == [[("cloudtalk-1", 1)]]
+        assert (await world.destination()).paused_reason == "unauthorised"
+
+
+async def test_a_probe_does_not_stop_at_what_the_filter_keeps_out(world: World) -> None:
+    for number in range(30):
+        await world.say(Kind.STARTED, f"{number:02}", direction="inbound")
+    await world.say(Kind.MISSED, "99", direction="inbound")
+    until = world.ledger.now() - 1
+    await world.ledger.write(
+        lambda c: destinations.wait(c, "crm", Wait("throttled", 10, "429", None), until=until)
+    )
+    async with world.serving(batch=10, when={"statuses": ["missed"]}):
+        async with asyncio.timeout(2):
+            await world.until("delivered", "cloudtalk-99")
+    assert world.crm.versions == [[("cloudtalk-99", 1)]]
+
+
+async def test_what_was_under_way_when_the_lease_went_is_owed_again(world: World, ledger_url: str) -> None:
+    await world.say(Kind.STARTED)
+    world.crm.open.clear()
+    async with world.serving() as courier:
+        async with asyncio.timeout(5):
+            while not world.crm.pushed:
+                await asyncio.sleep(0.01)
+        await world.say(Kind.ENDED)
+        stranger = Ledger(ledger_url)
+        stranger.owner = "another-host/1/1"
+        lease = Lease(stranger, "courier:crm", seconds=30)
+        await lease.take()
+        newer = msgspec.structs.replace(SETTLED, version=2, delivered_version=2)
+        await stranger.write(lambda c: deliveries.settle(c, "crm", [newer], now=stranger.now()))
+        # The courier notices before its push is answered: its request may still reach the CRM.
+        courier._lease._proven_at = 0
+        courier.wake()
+        mark = await world.until("owed")
+        assert (mark.version, mark.delivered_version) == (2, 0)
+        world.crm.open.set()
+        await lease.release()
+        await world.until("delivered", delivered_version=2)
+        await stranger.close()
+
+
+async def test_the_end_of_a_throttle_brings_no_failing_call_forward(world: World) -> None:
+    await world.say(Kind.STARTED, "1")
+    await world.say(Kind.STARTED, "2")
+    later = world.ledger.now() + 60_000_000
+    failing = msgspec.structs.replace(SETTLED, state="owed", delivered_version=0, attempts=4, due_at=later)
+    await world.ledger.write(lambda c: deliveries.settle(c, "crm", [failing], now=1))
+    until = world.ledger.now() - 1
+    await world.ledger.write(
+        lambda c: destinations.wait(c, "crm", Wait("throttled", 10, "429", None), until=until)
+    )
+    slow = Schedule(first_retry_seconds=30, longest_retry_seconds=3600, give_up_after_hours=72)
+    async with world.serving(slow):
+        await world.until("delivered", "cloudtalk-2")
+        await asyncio.sleep(0.2)
+        assert (await world.mark("cloudtalk-1")).due_at == later
+    assert world.crm.versions == [[("cloudtalk-2", 1)]]
+
+
+async def test_a_probe_without_an_answer_may_have_brought_the_call(world: World) -> None:
+    await world.say(Kind.STARTED)
+    until = world.ledger.now() - 1
+    await world.ledger.write(
+        lambda c: destinations.wait(c, "crm", Wait("failing", 5, "503", None), until=until)
+    )
+    world.crm.answer = all_of(Unknown(code="timeout"))
+    async with world.serving():
+        async with asyncio.timeout(5):
+            while (await world.mark()).outcome is None:
+                await asyncio.sleep(0.01)
+        assert (await world.mark()).attempts == 0
+        await world.say(Kind.ENDED, direction="internal")
+        await world.ledger.write(lambda c: destinations.probe(c, "crm", now=world.ledger.now()))
+        await world.until("retracted")
+    assert len(world.crm.retracted) == 1
+
+
+@pytest.mark.parametrize(("attempts", "is_brought"), [(2, True), (3, False)])
+async def test_a_moment_s_failure_brings_forward_only_what_it_made_fail(
+    world: World, attempts: int, *, is_brought: bool
+) -> None:
+    for name in "123":
+        await world.say(Kind.STARTED, name)
+    later = world.ledger.now() + 60_000_000
+    failing = msgspec.structs.replace(
+        SETTLED, state="owed", delivered_version=0, attempts=attempts, due_at=later
+    )
+    await world.ledger.write(lambda c: deliveries.settle(c, "crm", [failing], now=1))
+    world.crm.answer = first_then(all_of(Retry(code="503")))
+    slow = Schedule(first_retry_seconds=30, longest_retry_seconds=3600, give_up_after_hours=72)
+    async with world.serving(slow, batch=1, concurrency=1):
+        for name in "23":
+            await world.until("delivered", f"cloudtalk-{name}")
+        await asyncio.sleep(0.2)
+        assert ((await world.mark("cloudtalk-1")).due_at != later) is is_brought
+
+
+async def test_why_a_destination_waits_is_told_without_the_names_of_people(world: World) -> None:
+    for number in range(20):
+        await world.say(Kind.STARTED, f"{number:02}", contact_name=f"Aurora Vidal{number}")
+
+    def refused(pushes: Sequence[Push]) -> list[Outcome]:
+        return [Rejected(code="22", message=f"bad value: {push.call.contact_name}") for push in pushes]
+
+    world.crm.answer = refused
+    with capture_logs() as lines:
+        async with world.serving(batch=100, concurrency=1):
+            async with asyncio.timeout(5):
+                while (await world.destination()).paused_reason is None:
+                    await asyncio.sleep(0.01)
+            await asyncio.sleep(0.05)
+    (told,) = (line for line in lines if line["event"] == "destination.paused")
+    assert "Aurora" not in told["message"]

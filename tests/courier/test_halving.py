@@ -21,7 +21,7 @@ from crm_clients.base import (
     Unauthorised,
     Unknown,
 )
-from relay.courier.halving import bring
+from relay.courier.halving import RUN_OF_REJECTIONS, UNANSWERED, bring
 from tests.support.samples import call_at
 
 PUSHES = [Push(call_at(id=f"cloudtalk-{n}"), frozenset({"status"})) for n in range(100)]
@@ -67,7 +67,9 @@ def expected(crm: Crm, pushes: Sequence[Push]) -> dict[int, Outcome]:
 
 
 _sizes = st.integers(1, 100)
-_placements = _sizes.flatmap(lambda size: st.tuples(st.just(size), st.sets(st.integers(0, size - 1))))
+_placements = _sizes.flatmap(
+    lambda size: st.tuples(st.just(size), st.sets(st.integers(0, size - 1), max_size=RUN_OF_REJECTIONS - 1))
+)
 
 
 @given(_placements)
@@ -223,7 +225,12 @@ async def test_what_is_known_before_a_fault_stays_known() -> None:
     crm = BreaksOff({0}, at=5, fault=RuntimeError("a fault of the client"))
     with pytest.raises(RuntimeError):
         await bring(crm.upsert, PUSHES[:4], outcomes)
-    assert outcomes == {"cloudtalk-0": Rejected(code="22P05"), "cloudtalk-1": Delivered(remote_id="r1")}
+    assert outcomes == {
+        "cloudtalk-0": Rejected(code="22P05"),
+        "cloudtalk-1": Delivered(remote_id="r1"),
+        "cloudtalk-2": UNANSWERED,
+        "cloudtalk-3": UNANSWERED,
+    }
 
 
 async def test_what_is_known_before_the_time_runs_out_stays_known() -> None:
@@ -235,4 +242,32 @@ async def test_what_is_known_before_the_time_runs_out_stays_known() -> None:
     assert outcomes == {
         "cloudtalk-0": Delivered(remote_id="r0"),
         "cloudtalk-1": Delivered(remote_id="r1"),
-    }
+        "cloudtalk-2": UNANSWERED,
+    }, "what was never sent has no outcome"
+
+
+async def test_a_crm_that_refuses_everything_for_one_reason_is_not_asked_about_the_rest() -> None:
+    crm = Crm(range(100))
+    outcomes = await brought(crm, PUSHES)
+    assert list(outcomes.values()) == [Rejected(code="22P05")] * RUN_OF_REJECTIONS
+    assert len(crm.requests) < 2 * RUN_OF_REJECTIONS + 10
+
+
+async def test_refusals_beside_something_that_is_taken_are_the_records_own() -> None:
+    crm = Crm(set(range(100)) - {0})
+    outcomes = await brought(crm, PUSHES)
+    assert len(outcomes) == 100
+
+
+@pytest.mark.parametrize("outcome", [Throttled(), Unauthorised(), Misconfigured()], ids=lambda o: o.word)
+async def test_what_concerns_the_whole_crm_ends_the_halving(outcome: Outcome) -> None:
+    requests: list[int] = []
+
+    async def upsert(pushes: Sequence[Push]) -> list[Outcome]:
+        requests.append(len(pushes))
+        return [Split() if len(requests) == 1 else outcome for _ in pushes]
+
+    outcomes: dict[str, Outcome] = {}
+    await bring(upsert, PUSHES[:8], outcomes)
+    assert requests == [8, 4]
+    assert list(outcomes.values()) == [outcome] * 4

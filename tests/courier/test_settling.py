@@ -18,8 +18,10 @@ from crm_clients.base import (
     Unauthorised,
     Unknown,
 )
-from relay.courier.settling import Schedule, Wait, settle, wait_after
+from relay.courier.purpose import Found
+from relay.courier.settling import Schedule, is_cause, settle, wait_after
 from relay.ledger.deliveries import Due, Settlement
+from relay.ledger.destinations import Wait
 from tests.support.clock import SECOND
 from tests.support.samples import call_at
 
@@ -35,6 +37,7 @@ FRESH = Due(
     attempted_at=None,
     failing_for=0,
     remote_id=None,
+    outcome=None,
 )
 FAILING = msgspec.structs.replace(
     FRESH, delivered_version=4, attempts=2, attempted_at=NOW - 60 * SECOND, failing_for=9, remote_id="old"
@@ -78,6 +81,14 @@ TABLE: dict[type[Outcome], dict[str, Any] | None] = {
         "failing_for": 0,
         "remote_id": "old",
         "outcome": "delivered",
+    },
+    Found: {
+        "state": "delivered",
+        "due_at": NOW,
+        "delivered_version": 7,
+        "failing_for": 0,
+        "remote_id": "old",
+        "outcome": "found",
     },
     Rejected: BACK_OFF | {"state": "dead", "due_at": NOW, "outcome": "rejected"},
     Retry: BACK_OFF | {"outcome": "retry"},
@@ -247,6 +258,37 @@ def test_one_such_outcome_among_many_makes_it_wait() -> None:
 
 def test_no_other_outcome_makes_it_wait() -> None:
     others = [kind() for kind, expected in TABLE.items() if expected is not None]
-    assert len(others) == 5
+    assert len(others) == 6
     assert wait_after(others, SCHEDULE) is None
     assert wait_after([], SCHEDULE) is None
+
+
+def test_a_spent_budget_puts_off_its_calls_alone_and_spends_no_attempt() -> None:
+    settlement = certain(FAILING, Throttled(code="429", after=7, budget="search"))
+    assert (settlement.state, settlement.attempts, settlement.failing_for) == ("owed", 2, 9)
+    assert settlement.due_at == NOW + 7 * SECOND
+    assert wait_after([Throttled(after=7, budget="search")], SCHEDULE) is None
+    assert wait_after([Throttled(after=7, budget="writes")], SCHEDULE) is not None
+
+
+@pytest.mark.parametrize(
+    ("outcome", "reason", "code", "expected"),
+    [
+        (Throttled(), "throttled", None, True),
+        (Throttled(budget="search"), "throttled", None, False),
+        (Unauthorised(), "unauthorised", None, True),
+        (Misconfigured(), "misconfigured", "42P01", True),
+        (Rejected(code="23502"), "misconfigured", "23502", True),
+        (Rejected(code="22P05"), "misconfigured", "23502", False),
+        (Retry(), "failing", "503", True),
+        (Unknown(), "failing", "503", True),
+        (Delivered(), "failing", "503", False),
+        (Rejected(), "failing", "503", False),
+        (Retry(), "unauthorised", None, False),
+        (Delivered(), "throttled", None, False),
+    ],
+)
+def test_a_probe_ends_the_wait_unless_it_meets_its_cause(
+    outcome: Outcome, reason: str, code: str | None, expected: bool
+) -> None:
+    assert is_cause(outcome, reason, code) is expected
