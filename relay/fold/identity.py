@@ -21,6 +21,7 @@ _PRIORITY: Final = {"uuid": 0, "other": 1, "id": 2}
 
 _OVER: Final = frozenset({Kind.ENDED, Kind.MISSED, Kind.VOICEMAIL})
 _CANNOT_BEGIN: Final = frozenset({Kind.RECORDING, Kind.TRANSCRIPT, Kind.SUMMARY})
+_EDITS: Final = frozenset({Kind.MODIFIED, Kind.UPDATE})
 _FACT_OF: Final = {"uuid": "call_uuid", "id": "call_id"}
 
 
@@ -125,12 +126,18 @@ def message_keys(event: CallEvent) -> list[str]:
     """What a redelivery is known by: the ids of its message, and what it says.
 
     An id alone is not enough: where somebody typed one as a constant, news would be taken for a
-    redelivery.
+    redelivery. A body that bears none is known by its words: an *ended* that comes once more must not
+    speak over the tags that were edited since. Edits themselves are exempt: tags A, B and A again are
+    three facts. The mission's words have a rank of their own each, and need no such memory.
     """
-    if not event.keys:
+    keys = event.keys
+    if not keys and event.kind not in _EDITS and event.dialect != "mission":
+        keys = (f"said:{event.name}",)
+    if not keys:
         return []
-    said = hashlib.blake2b(msgspec.json.encode(event.data, order="deterministic"), digest_size=8).hexdigest()
-    return [f"{key}:{event.kind}:{said}" for key in event.keys]
+    words = msgspec.json.encode([event.aliases, event.data], order="deterministic")
+    said = hashlib.blake2b(words, digest_size=8).hexdigest()
+    return [f"{key}:{event.kind}:{said}" for key in keys]
 
 
 # --- waiting for a link -------------------------------------------------------------------------

@@ -80,7 +80,7 @@ class Fold:
     async def fold(self) -> int:
         """Fold one batch; how many events were in it."""
         found = await self._ledger.read(
-            lambda connection: _plan_batch(connection, _BATCH, self._ledger.now())
+            lambda connection: _plan_batch(connection, _BATCH, self._ledger.now(), self._grace)
         )
         events = len(found.seqs)
         try:
@@ -93,7 +93,9 @@ class Fold:
         return events
 
     async def _fold_one(self) -> None:
-        found = await self._ledger.read(lambda connection: _plan_batch(connection, 1, self._ledger.now()))
+        found = await self._ledger.read(
+            lambda connection: _plan_batch(connection, 1, self._ledger.now(), self._grace)
+        )
         try:
             await self._write(found)
         except LedgerError:
@@ -158,8 +160,8 @@ def _failed(error: Exception) -> None:
         log.error("fold.failed", exc_info=error)
 
 
-def _plan_batch(connection: Connection, most: int, now: int) -> Plan:
-    events = journal.unfolded(connection, most, now=now)
+def _plan_batch(connection: Connection, most: int, now: int, grace: int) -> Plan:
+    events = journal.unfolded(connection, most, now=now, grace=grace)
     return plan(events, world_of(connection, events)) if events else Plan()
 
 

@@ -6,6 +6,7 @@ from sqlalchemy import Connection
 
 from relay.call import Call, is_wanted
 from relay.ledger import deliveries
+from relay.ledger.wakeups import tell
 
 
 def owe(connection: Connection, moved: Sequence[Call], *, forward_internal: bool, now: int) -> None:
@@ -21,3 +22,5 @@ def owe(connection: Connection, moved: Sequence[Call], *, forward_internal: bool
         part.append((call.id, call.version))
     deliveries.mark(connection, wanted, now=now)
     deliveries.mark_known(connection, others, now=now)
+    if moved:
+        tell(connection)

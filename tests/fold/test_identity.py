@@ -12,11 +12,11 @@ from tests.support.worlds import T0, MemoryWorld
 U1, U2, I1, I2 = "uuid:u1", "uuid:u2", "id:1", "id:2"
 
 
-def event(kind: Kind, *aliases: str, dialect: str = "workflow", **facts: Any) -> CallEvent:
+def event(kind: Kind, *aliases: str, dialect: str = "workflow", data: Any = None, **facts: Any) -> CallEvent:
     namespaces = {"uuid": "call_uuid", "id": "call_id", "other": "call_id"}
     ids = {namespaces[kind]: id_ for kind, _, id_ in (alias.partition(":") for alias in aliases)}
     name = aliases[0].partition(":")[2]
-    return CallEvent(kind, dialect, name, aliases, facts.get("started_at"), ids | facts, {})
+    return CallEvent(kind, dialect, name, aliases, facts.get("started_at"), ids | facts, data or {})
 
 
 # --- the place of an event, as a table ----------------------------------------------------------------
@@ -278,3 +278,22 @@ def test_a_phone_that_rings_sets_no_agent_and_is_remembered(world: MemoryWorld) 
     say(world, event(Kind.ANSWERED, U1, agent_id="2", agent_name="Luis"))
     assert only(world).record.agent_name == "Luis"
     assert only(world).state.agents == {"1": "Ana", "2": "Luis"}
+
+
+# --- redeliveries without an id -----------------------------------------------------------------------
+
+
+def test_an_ended_that_comes_once_more_does_not_bring_back_old_tags(world: MemoryWorld) -> None:
+    ended = event(Kind.ENDED, "uuid:a", talking=5, tags=["venta"], data={"tags": "venta"})
+    say(world, ended)
+    say(world, event(Kind.MODIFIED, "uuid:a", tags=["queja"], data={"tags": "queja"}))
+    say(world, ended)
+    (row,) = world.living
+    assert (row.record.tags, row.version) == (["queja"], 2)
+
+
+def test_tags_that_come_and_go_and_come_again_are_three_facts(world: MemoryWorld) -> None:
+    for tags in (["a"], ["b"], ["a"]):
+        say(world, event(Kind.MODIFIED, "uuid:a", tags=tags, data={"tags": tags}))
+    (row,) = world.living
+    assert (row.record.tags, row.version) == (["a"], 3)

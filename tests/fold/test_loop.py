@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,7 +10,7 @@ from structlog.testing import capture_logs
 
 from relay.call import CallEvent, Kind
 from relay.fold import Fold
-from relay.ledger import LeaseLost, Ledger, calls, destinations, journal
+from relay.ledger import LeaseLost, Ledger, calls, destinations, journal, pruning
 from relay.ledger.calls import CallRow
 from relay.ledger.journal import EventRow
 from relay.ledger.tables import deliveries, events, leases
@@ -27,8 +26,8 @@ def said(kind: Kind, name: str = "1", said_at: int | None = T0, **facts: Any) ->
 
 
 @pytest.fixture
-async def ledger(tmp_path: Path) -> AsyncIterator[Ledger]:
-    opened = Ledger(f"sqlite:///{tmp_path}/relay.db")
+async def ledger(ledger_url: str) -> AsyncIterator[Ledger]:
+    opened = Ledger(ledger_url)
     await opened.open()
     await opened.write(lambda c: destinations.register(c, {"crm": "local"}))
     yield opened
@@ -55,6 +54,27 @@ async def append(ledger: Ledger, *readings: CallEvent) -> None:
 async def owed(ledger: Ledger) -> dict[str, int]:
     found = await ledger.read(lambda c: list(c.execute(select(deliveries))))
     return {row.call: row.version for row in found if row.state == "owed"}
+
+
+async def test_news_of_a_call_that_was_dropped_for_its_age_meanwhile_begin_it_anew(
+    ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fold = await fold_of(ledger)
+    await append(ledger, said(Kind.STARTED))
+    await fold.fold()
+    await ledger.write(lambda c: c.execute(deliveries.update().values(state="delivered")))
+    await append(ledger, said(Kind.ENDED, said_at=T0 + 1))
+    write = fold._write
+
+    async def late(found: Any) -> None:
+        await ledger.write(lambda c: pruning.prune_calls(c, before=2**62))
+        monkeypatch.setattr(fold, "_write", write)
+        await write(found)
+
+    monkeypatch.setattr(fold, "_write", late)
+    await fold.fold()
+    assert await owed(ledger) == {"cloudtalk-1": 1}
+    assert "cloudtalk-1" in await ledger.read(lambda c: calls.by_id(c, ["cloudtalk-1"]))
 
 
 async def states(ledger: Ledger) -> list[str]:
