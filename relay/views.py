@@ -109,4 +109,6 @@ def _state(row: Any, enabled: bool | None) -> str:
         return "orphaned"
     if not enabled:
         return "disabled"
+    if row.paused_reason == destinations.PAUSED:
+        return "paused"
     return "waiting" if row.paused_reason else "delivering"

@@ -12,6 +12,7 @@ from relay.call import iso
 from relay.ledger import Ledger, calls, deliveries, destinations, journal, quarantine
 from relay.ledger.calls import Alias
 from relay.ledger.deliveries import Settlement
+from relay.ledger.destinations import Wait
 from relay.ledger.quarantine import QuarantineRow
 from relay.views import call_view, status_view
 from tests.support.clock import SECOND, Clock
@@ -207,16 +208,19 @@ async def test_a_destination_that_is_owed_nothing_has_no_oldest(ledger: Ledger) 
     assert (crm["owed"], crm["oldest_owed_seconds"]) == (0, None)
 
 
-async def test_a_destination_is_delivering_waiting_disabled_or_orphaned(ledger: Ledger) -> None:
-    names = ("a_delivering", "b_waiting", "c_disabled", "d_orphaned")
+async def test_a_destination_is_delivering_waiting_disabled_orphaned_or_paused(ledger: Ledger) -> None:
+    names = ("a_delivering", "b_waiting", "c_disabled", "d_orphaned", "e_paused")
 
     def write(connection: Connection) -> None:
         destinations.register(connection, dict.fromkeys(names, "local"))
-        for name in names[1:]:
-            destinations.pause(connection, name, reason="throttled", until=NOW + SECOND, message="slow down")
+        for name in names[1:4]:
+            destinations.wait(connection, name, Wait("throttled", 1, "429", "slow down"), until=NOW + SECOND)
+        destinations.pause(connection, "e_paused")
 
     await ledger.write(write)
-    told = (await status(ledger, a_delivering=True, b_waiting=True, c_disabled=False))["destinations"]
+    told = (await status(ledger, a_delivering=True, b_waiting=True, c_disabled=False, e_paused=True))[
+        "destinations"
+    ]
     assert [row["name"] for row in told] == list(names)
     assert [row["name"][2:] for row in told] == [row["state"] for row in told]
     assert told[0]["paused_reason"] is told[0]["paused_until"] is told[0]["paused_message"] is None

@@ -1,30 +1,53 @@
 """`relay status`."""
 
+import asyncio
 from typing import Any, Final
 
 import click
+import msgspec
 
-from relay.cli.ledger import read_ledger
+from relay.cli.ledger import with_ledger
 from relay.cli.main import Context
 from relay.cli.output import as_json, print_json, print_table
-from relay.ledger.ledger import wall_clock
+from relay.ledger import Ledger
+from relay.settings import Settings
 from relay.views import status_view
 
 _COLUMNS: Final = ("name", "client", "state", "owed", "oldest_owed_seconds", "delivered", "dead")
+_WATCH_SECONDS: Final = 2.0
 
 
 @click.command("status")
+@click.option("--watch", is_flag=True, help="Again every 2 s, until Ctrl-C; with --json an object a line.")
 @as_json
 @click.pass_obj
-def command(context: Context, *, wants_json: bool) -> None:
+def command(context: Context, *, watch: bool, wants_json: bool) -> None:
     """Count events, calls, and what each CRM is owed."""
     settings = context.settings()
-    enabled = {name: d.enabled for name, d in settings.destinations.items()}
-    found = read_ledger(settings, lambda connection: status_view(connection, enabled, now=wall_clock()))
+    if watch:
+        with_ledger(settings, lambda ledger: _watch(ledger, settings, wants_json=wants_json))
+        return
+    found = with_ledger(settings, lambda ledger: _look(ledger, settings))
     if wants_json:
         print_json(found)
     else:
         _print(found)
+
+
+async def _look(ledger: Ledger, settings: Settings) -> dict[str, Any]:
+    enabled = {name: destination.enabled for name, destination in settings.destinations.items()}
+    return await ledger.read(lambda connection: status_view(connection, enabled, now=ledger.now()))
+
+
+async def _watch(ledger: Ledger, settings: Settings, *, wants_json: bool) -> None:
+    while True:
+        found = await _look(ledger, settings)
+        if wants_json:
+            click.echo(msgspec.json.encode(found))
+        else:
+            click.clear()
+            _print(found)
+        await asyncio.sleep(_WATCH_SECONDS)
 
 
 def _print(found: dict[str, Any]) -> None:
@@ -35,7 +58,9 @@ def _print(found: dict[str, Any]) -> None:
     )
     print_table(_COLUMNS, [[row[column] for column in _COLUMNS] for row in found["destinations"]])
     for row in found["destinations"]:
-        if row["paused_reason"]:
+        if row["state"] == "paused":
+            click.echo(f"\n{row['name']} is paused; `relay destinations resume {row['name']}` ends that")
+        elif row["paused_reason"]:
             click.echo(
                 f"\n{row['name']} waits until {row['paused_until']}: {row['paused_reason']},"
                 f" {row['paused_message']}"

@@ -1,7 +1,11 @@
 """`relay status`: how events, calls and destinations stand."""
 
+import json
 import sqlite3
 from contextlib import closing
+from types import SimpleNamespace
+
+import pytest
 
 from tests.support.home import LOCAL, Home, settled
 
@@ -77,3 +81,31 @@ def test_destinations_that_are_off_and_that_are_gone_are_told_apart(home: Home) 
         "crm": "disabled",
         "other": "orphaned",
     }
+
+
+@pytest.fixture
+def glances(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """A person who watches for a while, and then has seen enough; the pauses in between."""
+    seen: list[float] = []
+
+    async def sleep(seconds: float) -> None:
+        seen.append(seconds)
+        if len(seen) == 3:
+            raise KeyboardInterrupt
+
+    # The command's own name for it: servers of other tests sleep too.
+    monkeypatch.setattr("relay.cli.status.asyncio", SimpleNamespace(sleep=sleep))
+    return seen
+
+
+def test_a_watch_looks_again_and_again_until_it_is_interrupted(home: Home, glances: list[float]) -> None:
+    done = home.run("status", "--watch")
+    assert done.stdout.count("events: 0 accepted") == 3
+    assert glances == [2.0] * 3
+    assert isinstance(done.exception, SystemExit)
+
+
+def test_a_watching_script_reads_an_object_a_line(home: Home, glances: list[float]) -> None:
+    lines = home.run("status", "--watch", "--json").stdout.splitlines()
+    assert [json.loads(line)["calls"] for line in lines] == [0, 0, 0]
+    assert len(glances) == 3
