@@ -12,7 +12,7 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any, Final, NoReturn
 
-from crm_clients.base import DEFAULT_LABELS
+from crm_clients.settings import DEFAULT_LABELS
 from relay.call import Status
 
 _START_SECONDS: Final = 20.0

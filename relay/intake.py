@@ -11,6 +11,7 @@ import msgspec
 from starlette.types import Receive, Scope, Send
 
 from relay import answers
+from relay.admission import Admission, Overloaded, Place
 from relay.answers import Answer
 from relay.call import SECOND, CallEvent, iso
 from relay.cloudtalk.authentication import Door, Visitor
@@ -94,7 +95,7 @@ class Hook:
         secrets: BodySecrets,
         reader: Reader,
         max_body_bytes: int,
-        max_in_flight: int,
+        admission: Admission,
     ) -> None:
         self._ledger = ledger
         self._journal = journal
@@ -102,28 +103,34 @@ class Hook:
         self._secrets = secrets
         self._reader = reader
         self._max_body_bytes = max_body_bytes
-        self._max_in_flight = max_in_flight
-        self._in_flight = 0
+        self._admission = admission
         # An earlier process may have left a note; the first message that is in time takes it back.
         self._clock_in_doubt = True
 
+    def open_to(self, door: Door, secrets: BodySecrets) -> None:
+        """Whom to let in from now on, and which secrets never to keep."""
+        self._door = door
+        self._secrets = secrets
+
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request, whatever becomes of it."""
-        self._in_flight += 1
+        request = _request(scope)
         try:
-            answer = await self._answer(_request(scope), receive)
+            with self._admission.place(proven=self._door.knows(request.visitor)) as place:
+                answer = await self._answer(request, receive, place)
+        except Overloaded as error:
+            answer = _unavailable(str(error), "overloaded")
         except LedgerUnavailable as error:
             answer = _unavailable(str(error), "ledger_unavailable")
-        finally:
-            self._in_flight -= 1
+        except asyncio.CancelledError:
+            # The server stops and waits no longer: whatever became of the event, it is not acknowledged.
+            answer = _unavailable("the relay stops", "stopping")
         await answer.send(send)
 
-    async def _answer(self, request: _Request, receive: Receive) -> Answer:
-        if self._in_flight > self._max_in_flight:
-            return _unavailable("too many requests at once", "overloaded")
+    async def _answer(self, request: _Request, receive: Receive, place: Place) -> Answer:
         if problem := self._door.problem_before(request.visitor):
             return _closed(problem, request)
-        body = await self._read(request, receive)
+        body = await self._read(request, receive, place)
         if problem := await self._problem(request, body):
             return _closed(problem, request)
         try:
@@ -234,11 +241,11 @@ class Hook:
 
     # --- reading the request --------------------------------------------------------------------
 
-    async def _read(self, request: _Request, receive: Receive) -> _Body:
+    async def _read(self, request: _Request, receive: Receive, place: Place) -> _Body:
         raw = b""
         try:
             async with asyncio.timeout(_BODY_SECONDS):
-                raw = await self._bytes(receive)
+                raw = await self._bytes(receive, place)
             _check_envelope(request)
             value = parse_body(request.received(raw), self._max_body_bytes)
         except TimeoutError:
@@ -259,7 +266,7 @@ class Hook:
         as_it_came = not raw or (not packed and unchanged)
         return _Body(raw, raw if as_it_came else msgspec.json.encode(cleaned), cleaned, tokens)
 
-    async def _bytes(self, receive: Receive) -> bytes:
+    async def _bytes(self, receive: Receive, place: Place) -> bytes:
         chunks: list[bytes] = []
         size = 0
         while True:
@@ -267,9 +274,11 @@ class Hook:
             if event["type"] == "http.disconnect":
                 raw = b"".join(chunks)
                 raise _Cut(raw, "disconnected", "the connection was closed in the middle of the body", 400)
-            size += len(event.get("body", b""))
+            chunk = event.get("body", b"")
+            size += len(chunk)
             if size <= self._max_body_bytes or not chunks:
-                chunks.append(event.get("body", b""))
+                place.hold(len(chunk))
+                chunks.append(chunk)
             if not event.get("more_body", False) or size > self._max_body_bytes + _DRAINED:
                 break
         raw = b"".join(chunks)

@@ -5,7 +5,7 @@ import errno
 import signal
 import socket
 import sys
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
 from typing import Final
@@ -47,6 +47,12 @@ def bind(host: str, port: int) -> socket.socket:
         raise PortError(f"cannot listen on {host}:{port}: {reason}; {hint}") from error
 
 
+def hold_hangups() -> None:
+    """A SIGHUP that comes while the relay starts waits until it is ready: it would end the process."""
+    if hasattr(signal, "SIGHUP"):
+        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGHUP})
+
+
 def new_event_loop() -> asyncio.AbstractEventLoop:
     """The fastest loop that this platform has."""
     if sys.platform == "win32":
@@ -59,7 +65,14 @@ def new_event_loop() -> asyncio.AbstractEventLoop:
 class Server(uvicorn.Server):
     """Uvicorn, saying when it is ready and ending as a service should."""
 
-    def __init__(self, app: ASGIApp, url: str) -> None:
+    def __init__(
+        self,
+        app: ASGIApp,
+        url: str,
+        *,
+        on_hangup: Callable[[], Awaitable[None]] | None = None,
+        on_stop: Callable[[], None] = lambda: None,
+    ) -> None:
         super().__init__(
             uvicorn.Config(
                 app,
@@ -74,6 +87,9 @@ class Server(uvicorn.Server):
             )
         )
         self._url = url
+        self._on_hangup = on_hangup
+        self._on_stop = on_stop
+        self._hangups: set[asyncio.Task[None]] = set()
         self.interrupted = False
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
@@ -88,6 +104,7 @@ class Server(uvicorn.Server):
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Finish what was begun and stop."""
         log.info("server.stopping")
+        self._on_stop()
         await super().shutdown(sockets)
         log.info("server.stopped")
 
@@ -100,11 +117,19 @@ class Server(uvicorn.Server):
     def capture_signals(self) -> Iterator[None]:
         """Uvicorn raises the signal again once it has stopped; a service that ends in order ends with 0."""
         before = {sig: signal.signal(sig, self.handle_exit) for sig in _SIGNALS}
+        if self._on_hangup is not None and hasattr(signal, "SIGHUP"):
+            asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, self._hang_up, self._on_hangup)
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGHUP})
         try:
             yield
         finally:
             for sig, handler in before.items():
                 signal.signal(sig, handler)
+
+    def _hang_up(self, work: Callable[[], Awaitable[None]]) -> None:
+        task = asyncio.ensure_future(work())
+        self._hangups.add(task)
+        task.add_done_callback(self._hangups.discard)
 
     @property
     def exit_code(self) -> int:

@@ -263,3 +263,28 @@ async def test_stopping_lets_go_of_every_client_and_of_the_leases(tmp_path: Path
             client_of_crm: Any = relay.clients["crm"]
         with pytest.raises(RuntimeError, match="after shutdown"):
             await client_of_crm.check()
+
+
+async def test_a_push_under_way_ends_while_the_last_requests_are_answered(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked, may_answer = asyncio.Event(), asyncio.Event()
+    settings = settings_of(tmp_path, destinations={"crm": local(tmp_path / "crm.db")})
+    async with running_parts(settings) as (relay, client):
+        crm: Any = relay.clients["crm"]
+        upsert = crm.upsert
+
+        async def slow(pushes: Sequence[Push]) -> list[Outcome]:
+            asked.set()
+            await may_answer.wait()
+            return list(await upsert(pushes))
+
+        monkeypatch.setattr(crm, "upsert", slow)
+        await client.post(HOOK, json=STARTED)
+        await asyncio.wait_for(asked.wait(), 5)
+        relay.stop_delivering()
+        asyncio.get_running_loop().call_later(0.1, may_answer.set)
+    assert len(crm_rows(tmp_path / "crm.db")) == 1
+    async with running_parts(settings) as (relay, _):
+        found = await standing(relay, settings, lambda _: True)
+    assert found["crm"]["delivered"] == 1, "the second word to stop did not cut it off"

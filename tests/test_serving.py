@@ -4,6 +4,8 @@ import asyncio
 import os
 import signal
 import socket
+import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import closing
 from typing import Any
@@ -123,7 +125,8 @@ async def test_a_request_under_way_is_answered_before_the_end(listening: socket.
         await send({"type": "http.response.start", "status": 204, "headers": []})
         await send({"type": "http.response.body"})
 
-    server = Server(slow, "http://relay.example")
+    stopping = asyncio.Event()
+    server = Server(slow, "http://relay.example", on_stop=stopping.set)
     async with asyncio.timeout(10):
         serving = asyncio.create_task(server.serve(sockets=[listening]))
         await until_started(server)
@@ -131,6 +134,7 @@ async def test_a_request_under_way_is_answered_before_the_end(listening: socket.
         writer.write(b"GET / HTTP/1.1\r\nHost: relay\r\n\r\n")
         await asked.wait()
         server.should_exit = True
+        await stopping.wait()  # what else has to end need not wait for the request
         await asyncio.sleep(0.02)
         may_answer.set()
         answer = await reader.read()
@@ -156,3 +160,27 @@ def test_the_loop_is_the_fastest_there_is() -> None:
     loop = new_event_loop()
     loop.close()
     assert type(loop).__module__.partition(".")[0] == "uvloop"
+
+
+EARLY_HANGUP = """
+import asyncio, os, signal
+from starlette.applications import Starlette
+from relay.serving import Server, bind, hold_hangups
+
+async def main():
+    async def reread():
+        server.should_exit = True
+    server = Server(Starlette(), "http://relay.example", on_hangup=reread)
+    async with asyncio.timeout(10):
+        await server.serve(sockets=[bind("127.0.0.1", 0)])
+
+hold_hangups()
+os.kill(os.getpid(), signal.SIGHUP)
+asyncio.run(main())
+"""
+
+
+def test_a_hangup_that_comes_during_the_start_is_taken_once_it_is_over() -> None:
+    command = [sys.executable, "-c", EARLY_HANGUP]
+    ended = subprocess.run(command, capture_output=True, text=True, timeout=20, check=False)  # noqa: S603
+    assert ended.returncode == 0, ended.stderr

@@ -12,13 +12,15 @@ from hypothesis import strategies as st
 from pydantic import BaseModel, Field, SecretStr, ValidationError, field_validator
 from pydantic_core import PydanticCustomError
 
-from crm_clients.base import CrmClient, DestinationSettings, Finding, Outcome, Push
+from crm_clients.base import CrmClient, Finding, Outcome, Push, Retraction
+from crm_clients.settings import DestinationSettings, When
 from relay import settings as package
 from relay.call import Status
 from relay.settings import ClientError, Settings, SettingsError, client_class, clients, load
 from relay.settings.document import markdown
 from relay.settings.fields import keys_of
 from relay.settings.layers import overlay
+from relay.settings.secrets import secrets_of
 from relay.settings.values import is_loopback, url_of
 
 ROOT = Path(__file__).parent.parent
@@ -50,14 +52,13 @@ class NotebookSettings(DestinationSettings):
         return ink
 
 
-class NotebookClient(CrmClient):
+class NotebookClient(CrmClient[NotebookSettings]):
     Settings = NotebookSettings
 
-    def __init__(self, name: str, settings: DestinationSettings) -> None: ...
     async def check(self) -> list[Finding]: ...  # type: ignore[empty-body]
-    async def setup(self) -> list[str]: ...  # type: ignore[empty-body]
-    def setup_text(self) -> str: ...  # type: ignore[empty-body]
     async def upsert(self, pushes: Sequence[Push]) -> list[Outcome]: ...  # type: ignore[empty-body]
+    async def retract(self, retractions: Sequence[Retraction]) -> list[Outcome]: ...  # type: ignore[empty-body]
+    async def forget(self, retractions: Sequence[Retraction]) -> list[Outcome]: ...  # type: ignore[empty-body]
 
 
 class NotAClient:
@@ -119,6 +120,7 @@ def test_an_empty_file_gives_the_defaults_of_the_contract(read: Read, tmp_path: 
         "port": 8080,
         "public_url": "http://127.0.0.1:8080",
         "max_in_flight": 1000,
+        "max_in_flight_bytes": 67_108_864,
     }
     assert settings.cloudtalk.model_dump() == {
         "webhook_path": "/cloudtalk/webhook",
@@ -231,7 +233,7 @@ def test_relative_paths_are_read_from_the_files_folder(read: Read, tmp_path: Pat
         "[destinations.b]\nclient = 'notebook'\nurl = 'x://'\npath = '/d.db'\n"
         "[destinations.c]\nclient = 'notebook'\nurl = 'x://'\n"
     )
-    assert settings.ledger.url == f"sqlite:///{tmp_path}/a/b.db"
+    assert settings.ledger.url.get_secret_value() == f"sqlite:///{tmp_path}/a/b.db"
     assert settings.ledger.path == tmp_path / "a/b.db"
     assert [dict(one)["path"] for one in settings.destinations.values()] == [
         tmp_path / "c.db",
@@ -245,13 +247,48 @@ def test_an_absolute_ledger_stays_where_it_is(read: Read) -> None:
 
 
 @pytest.mark.parametrize(
-    "url", ["postgresql://u:pw@h/d", "sqlite://", "sqlite:///", "sqlite:///:memory:", "relay.db"]
+    "url", ["mysql://u:pw@h/d", "sqlite://", "sqlite:///", "sqlite:///:memory:", "relay.db"]
 )
 def test_another_ledger_is_refused_with_what_is_known(refused: Refused, url: str) -> None:
     said = refused(f"ledger.url = '{url}'")
     assert "ledger.url: expected sqlite:///PATH" in said
-    assert "SQLite is the only engine that is known" in said
+    assert "postgresql://USER:PASSWORD@HOST/DATABASE" in said
     assert "pw" not in said
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "postgresql://relay:pw@db.example.com:5432/relay",
+        "postgres://relay:p%40w@db/relay?sslmode=require",
+        "postgresql://relay:pw@one:5432,two:5432/relay",
+        "postgresql://relay@[::1]/relay",
+        "postgresql:///relay?host=/run/postgresql",
+    ],
+)
+def test_a_server_may_keep_the_ledger(read: Read, url: str) -> None:
+    settings = read(f"ledger.url = '{url}'\n[destinations.a]\nclient = 'notebook'\nurl = 'x://'")
+    assert settings.ledger.url.get_secret_value() == url
+    assert settings.ledger.path is None
+    assert "pw" not in repr(settings)
+
+
+@pytest.mark.parametrize("sign", ["@", "/", ":", "?@"])
+def test_a_password_whose_signs_are_not_escaped_is_refused_and_not_told(refused: Refused, sign: str) -> None:
+    said = refused(f"ledger.url = 'postgresql://relay:hush{sign}word@db/relay'")
+    assert "@ as %40" in said
+    assert "word" not in said.replace("PASSWORD", "").replace("password", "")
+
+
+def test_of_the_ledgers_address_the_password_alone_is_secret(read: Read) -> None:
+    settings = read("ledger.url = 'postgresql://relay:p%40w@db/relay?password=other'")
+    assert set(secrets_of(settings)) == {"p%40w", "p@w", "other"}
+    assert set(secrets_of(read("ledger.url = 'sqlite:///x.db'"))) == set()
+
+
+def test_the_ledgers_address_may_lie_in_a_file(read: Read, tmp_path: Path) -> None:
+    (tmp_path / "url").write_text("postgresql://relay:pw@db/relay\n")
+    assert read("ledger.url_file = 'url'").ledger.url.get_secret_value() == "postgresql://relay:pw@db/relay"
 
 
 def test_the_public_url_follows_host_and_port_unless_said(read: Read) -> None:
@@ -395,7 +432,7 @@ def test_no_secret_and_no_word_of_the_validator_is_shown(refused: Refused) -> No
         tokens = "{SECRET}"
         tokens_fil = "{SECRET}"
         [ledger]
-        url = "postgresql://me:{SECRET}@host/relay"
+        url = "mysql://me:{SECRET}@host/relay"
         [destinations.a]
         client = "notebook"
         url = "//me:{SECRET}@host"
@@ -600,7 +637,20 @@ def test_an_override_does_not_hide_a_table_with_a_like_name() -> None:
         ("client = 'notebook'\nurl = 'x://'\nkye = 1", "kye: unknown key; did you mean destinations.a.key?"),
         ("client = 'notebook'\nurl = 'x://'\nport = 1", "port: unknown key; it belongs in [server]"),
         ("client = 'notebook'\nurl = 'x://'\nlabels.mised = 'x'", 'found "mised"; did you mean missed?'),
-        ("client = 'notebook'\nurl = 'x://'\nlabels.missed = 1", "labels.missed: expected text, found 1"),
+        (
+            "client = 'notebook'\nurl = 'x://'\nlabels.missed = 1",
+            "missed: expected text, of length at least 1, found 1",
+        ),
+        (
+            "client = 'notebook'\nurl = 'x://'\nlabels.missed = ''",
+            "missed: expected text, of length at least 1",
+        ),
+        ("client = 'notebook'\nurl = 'x://'\nfields.extrnal_number = 'x'", "did you mean external_number?"),
+        (
+            "client = 'notebook'\nurl = 'x://'\nfields.zzz = 'x'",
+            'no field "zzz"; known here: call_id, ',
+        ),
+        ("client = 'notebook'\nurl = 'x://'\nwhen.own_numbers = ['x']", '"x" is no telephone number'),
         ("client = 'notebook'\nurl = 'x://'\npages = [1]", "pages[0]: expected text, found 1"),
         ("client = 'notebook'\nurl = 'x://'\ncopy = [1.5]", "copy[0]: expected a whole number, found 1.5"),
         ("client = 'notebook'\nurl = 'x://'\nto = []", "to: unknown key"),
@@ -665,7 +715,7 @@ def models() -> list[type[BaseModel]]:
     return [
         DestinationSettings,
         *(s for s in sections if isinstance(s, type) and issubclass(s, BaseModel)),
-        *(client_class(name).Settings for name in ("local", "supabase")),
+        *(client_class(name).Settings for name in ("hubspot", "local", "supabase", "webhook")),
     ]
 
 
@@ -676,7 +726,9 @@ def test_the_documentation_is_made_of_the_settings() -> None:
 
 def test_every_key_is_documented_with_its_meaning_and_no_other() -> None:
     fields = {key: field for model in models() for key, field in keys_of(model).items()}
-    rows = re.findall(r"^\| `(\w+)` \|", (ROOT / "docs/settings.md").read_text("utf-8"), re.MULTILINE)
+    del fields["when"]  # a table of its own
+    fields |= {f"when.{key}": field for key, field in keys_of(When).items()}
+    rows = re.findall(r"^\| `([\w.]+)` \|", (ROOT / "docs/settings.md").read_text("utf-8"), re.MULTILINE)
     assert set(rows) == set(fields)
     assert [key for key, field in fields.items() if not (field.description or "").endswith(".")] == []
 
@@ -694,6 +746,12 @@ def test_what_only_overrides_need_is_not_loaded_without_them() -> None:
 def test_a_path_that_stands_for_no_known_event_is_a_mistake(read: Read) -> None:
     with pytest.raises(SettingsError, match=r"cloudtalk\.paths.*did you mean call\.ended\?"):
         read('[cloudtalk.paths]\n"/cloudtalk/webhook/fin" = "call.endd"')
+
+
+def test_a_ledger_that_is_no_file_is_in_no_crms_way(read: Read) -> None:
+    """What a destination leaves unsaid, as its rate, is None as that ledger's file is."""
+    crm = '[destinations.crm]\nclient = "notebook"\nurl = "https://u"\npath = "x.db"'
+    assert read(f'[ledger]\nurl = "postgresql://h/db"\n{crm}').ledger.path is None
 
 
 def test_the_ledger_and_the_crms_have_files_of_their_own(read: Read) -> None:

@@ -4,11 +4,12 @@ import asyncio
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import Final
+from typing import Any, Final
 
 import click
 
-from crm_clients.base import Finding
+from crm_clients.base import CrmClient, Finding
+from crm_clients.memory import TransientMemory
 from relay.call import SECOND
 from relay.cli.main import Context
 from relay.cli.output import as_json, print_json, print_table
@@ -42,31 +43,54 @@ async def findings(settings: Settings) -> list[Finding]:
     """What the ledger and each destination say of themselves."""
     from app import clients_of  # noqa: PLC0415 - app assembles what cli only asks
 
-    clients = clients_of(settings)
-    by_client = await asyncio.gather(*(client.check() for client in clients.values()))
-    for client in clients.values():
-        await client.aclose()
+    clients = clients_of(settings, lambda _: TransientMemory())
+    by_client = await asyncio.gather(*map(_checked, clients.values()))
     ledger = await _ledger(settings)
     clock = [await _clock(settings)] if ledger.ok and settings.cloudtalk.signing_secrets else []
     return [ledger, *clock, *(finding for found in by_client for finding in found)]
 
 
+async def _checked(client: CrmClient[Any]) -> list[Finding]:
+    """What a client finds; a fault of its own is told like any other, and hides no other's finding."""
+    try:
+        return await client.check()
+    except Exception as error:  # noqa: BLE001 - a plug-in may fail in any way; its words help a person more
+        return [
+            Finding(
+                name=client.name,
+                ok=False,
+                code="client_fault",
+                problem=f"its client failed: {type(error).__name__}: {error}",
+                hint=f"tell the author of {type(client).__module__}",
+            )
+        ]
+    finally:
+        await client.aclose()
+
+
 async def _ledger(settings: Settings) -> Finding:
     try:
-        await _write_nothing(settings.ledger.url)
+        async with _opened(settings.ledger.url.get_secret_value()) as ledger:
+            await ledger.probe()
     except LedgerError as error:
         return Finding(
             name="ledger",
             ok=False,
             code="unreachable",
             problem=str(error),
-            hint="see that the folder of ledger.url exists, can be written, and that the disk is not full",
+            hint=_hint(settings),
         )
     return Finding(name="ledger", ok=True)
 
 
+def _hint(settings: Settings) -> str:
+    if settings.ledger.path is not None:
+        return "see that the folder of ledger.url exists, can be written, and that the disk is not full"
+    return "see that the server of ledger.url runs, lets this machine in, and that its disk is not full"
+
+
 async def _clock(settings: Settings) -> Finding:
-    async with _opened(settings.ledger.url) as ledger:
+    async with _opened(settings.ledger.url.get_secret_value()) as ledger:
         since = ledger.now() - _NEWS
         seen = await ledger.read(lambda connection: notes.since(connection, notes.CLOCK_OFF, since))
     if seen is None:
@@ -78,12 +102,6 @@ async def _clock(settings: Settings) -> Finding:
         problem=f"a signed webhook was refused within the last day: {seen}",
         hint="set this machine's clock (on systemd: timedatectl set-ntp true), then let CloudTalk resend",
     )
-
-
-async def _write_nothing(url: str) -> None:
-    """An empty transaction takes the write lock: that is what an event needs."""
-    async with _opened(url) as ledger:
-        await ledger.write(lambda _: None)
 
 
 @asynccontextmanager

@@ -16,9 +16,12 @@ _COMMANDS: Final = {
     "calls": "calls",
     "check": "check",
     "cloudtalk-setup": "cloudtalk_setup",
+    "dead": "dead",
     "demo": "demo",
+    "destinations": "destinations",
     "quarantine": "quarantine",
     "rebuild": "rebuild",
+    "replay": "replay",
     "serve": "serve",
     "setup": "setup",
     "simulate": "simulate",
@@ -48,9 +51,13 @@ class Context:
     def settings(self) -> Settings:
         """The settings, or a readable end of the command (exit code 2)."""
         try:
-            return load(self._path)
+            return self.reread()
         except (SettingsError, ClientError) as error:
             raise BadSettings(str(error)) from error
+
+    def reread(self) -> Settings:
+        """The settings as they are written now. Raises `SettingsError`."""
+        return load(self._path)
 
 
 class BadSettings(click.ClickException):

@@ -2,10 +2,12 @@
 
 import asyncio
 import sys
+from typing import Any
 
 import click
 
 from crm_clients.base import CrmClient
+from crm_clients.memory import TransientMemory
 from relay.cli.main import Context
 
 
@@ -17,7 +19,7 @@ def command(context: Context, destination: str, *, only_print: bool) -> None:
     """Create in the CRM what the relay needs there. Doing it twice does no harm."""
     from app import clients_of  # noqa: PLC0415 - app assembles what cli only asks
 
-    clients = clients_of(context.settings())
+    clients = clients_of(context.settings(), lambda _: TransientMemory())
     if destination not in clients:
         known = ", ".join(clients) or "none"
         raise click.ClickException(f"no destination {destination} in the settings; there are: {known}")
@@ -34,7 +36,7 @@ def command(context: Context, destination: str, *, only_print: bool) -> None:
     sys.exit(0 if stands else 1)
 
 
-async def _set_up(client: CrmClient) -> tuple[list[str], bool]:
+async def _set_up(client: CrmClient[Any]) -> tuple[list[str], bool]:
     """What was done, and whether calls could be brought now."""
     try:
         lines = await client.setup()

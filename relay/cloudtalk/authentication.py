@@ -39,6 +39,10 @@ class Door:
         self._signatures = signatures
         self._body_tokens = body_tokens
 
+    def knows(self, visitor: Visitor) -> bool:
+        """Whether this visitor needs no body to prove who it is."""
+        return not self._signatures.apply(visitor.headers) and self._problem(visitor, []) is None
+
     def problem_before(self, visitor: Visitor) -> str | None:
         """Why this visitor may not pass, whatever its body holds; None where the body may tell."""
         if self._signatures.apply(visitor.headers) or (self._tokens and self._body_tokens):

@@ -3,6 +3,7 @@
 from relay.settings.clients import ClientError, client_class
 from relay.settings.mistakes import SettingsError
 from relay.settings.reading import load
+from relay.settings.refreshing import refreshed
 from relay.settings.sections import CloudTalk, Delivery, Ledger, Log, Server, Settings
 
 __all__ = [
@@ -16,4 +17,5 @@ __all__ = [
     "SettingsError",
     "client_class",
     "load",
+    "refreshed",
 ]

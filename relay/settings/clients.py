@@ -1,7 +1,7 @@
 """CRM clients, found by name under an entry-point group: built-in ones come in by the same door."""
 
 from importlib.metadata import EntryPoint, entry_points
-from typing import Final
+from typing import Any, Final
 
 from crm_clients.base import CrmClient
 from relay.settings.mistakes import SettingsError, nearest
@@ -18,7 +18,7 @@ def client_names() -> list[str]:
     return sorted(entry_points(group=GROUP).names)
 
 
-def client_class(name: str) -> type[CrmClient]:
+def client_class(name: str) -> type[CrmClient[Any]]:
     """The class that a destination's `client` names; only that one's module is imported.
 
     Raises ClientError, which says what is known.
@@ -32,7 +32,7 @@ def client_class(name: str) -> type[CrmClient]:
     return _loaded(entry)
 
 
-def _loaded(entry: EntryPoint) -> type[CrmClient]:
+def _loaded(entry: EntryPoint) -> type[CrmClient[Any]]:
     try:
         found = entry.load()
     except Exception as error:  # a plug-in may fail in any way, and its name helps more than its traceback

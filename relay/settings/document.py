@@ -5,10 +5,10 @@ from collections.abc import Iterator
 from importlib.metadata import entry_points
 from typing import Final
 
-from pydantic import BaseModel
+from pydantic import BaseModel, SecretStr
 from pydantic.fields import FieldInfo
 
-from crm_clients.base import DestinationSettings
+from crm_clients.settings import DestinationSettings
 from relay.settings.clients import GROUP, client_class
 from relay.settings.fields import keys_of, place_of
 from relay.settings.sections import Section, Settings
@@ -39,8 +39,18 @@ variable, its key, what was expected and what was found; a secret is never shown
 _DESTINATIONS: Final = """\
 ## [destinations.NAME]
 
-A CRM that every call is brought to. There may be several; a name is made of lower-case letters and
+A CRM that calls are brought to. There may be several; a name is made of lower-case letters and
 digits, with single `-` or `_` between.
+
+**Where fields go.** `[destinations.NAME.fields]` names the CRM's own field for each field of the record
+that should not go where it goes by itself: `external_number = "phone"`. An empty name sends it nowhere.
+Besides the record's fields there is `state`, the canonical word behind the label in `status`.
+`[destinations.NAME.constants]` says what every record bears besides: `source = "CloudTalk"`.
+
+**Which calls are brought.** `[destinations.NAME.when]` looks at the newest version of a call each time
+that something is said about it: with `statuses = ["missed", "voicemail"]` a call comes once it was
+missed. A call that was brought once is kept up to date whatever it becomes. After a change of the filter,
+`relay replay --destination NAME` looks at the calls of the past again.
 """
 
 
@@ -66,14 +76,29 @@ def _clients() -> Iterator[str]:
 
 
 def _table(model: type[BaseModel], besides: type[BaseModel] | None = None) -> str:
-    known = keys_of(besides) if besides else {}
-    rows = [_row(model, key, field) for key, field in keys_of(model).items() if key not in known]
+    known = {key: _told(besides, key) for key in keys_of(besides)} if besides else {}
+    rows = [row for key in keys_of(model) if (told := _told(model, key)) != known.get(key) for row in told]
     return "\n".join(["| key | takes | default | meaning |", "|---|---|---|---|", *rows, ""])
 
 
-def _row(model: type[BaseModel], key: str, field: FieldInfo) -> str:
+def _told(model: type[BaseModel], key: str) -> list[str]:
+    """What is said of a key: a client may have a default or a bound of its own for a common one."""
+    return list(_rows(model, key, keys_of(model)[key]))
+
+
+def _rows(model: type[BaseModel], key: str, field: FieldInfo) -> Iterator[str]:
+    """One row, or for a table whose keys are known one for each of them."""
+    inner = place_of(model, key).type
+    if isinstance(inner, type) and issubclass(inner, BaseModel):
+        for name, below in keys_of(inner).items():
+            yield _row(inner, name, below, prefix=f"{key}.")
+    else:
+        yield _row(model, key, field)
+
+
+def _row(model: type[BaseModel], key: str, field: FieldInfo, *, prefix: str = "") -> str:
     takes = (place_of(model, key).words() or "text").replace("|", r"\|")
-    return f"| `{key}` | {takes} | {_default(field)} | {field.description or ''} |"
+    return f"| `{prefix}{key}` | {takes} | {_default(field)} | {field.description or ''} |"
 
 
 def _default(field: FieldInfo) -> str:
@@ -83,4 +108,6 @@ def _default(field: FieldInfo) -> str:
     if field.default_factory is not None and field.annotation is str:
         return "computed"
     default = field.get_default(call_default_factory=True)
+    if isinstance(default, SecretStr):
+        default = default.get_secret_value()
     return "none" if default is None else f"`{json.dumps(default, default=str)}`"

@@ -10,6 +10,8 @@ from typing import Annotated, Any, Final, Literal, NamedTuple, get_args, get_ori
 from pydantic import BaseModel, SecretStr
 from pydantic.fields import FieldInfo
 
+from relay.settings.secrets import SecretUrl
+
 Loc = tuple[str | int, ...]
 """Where a value stands: ("cloudtalk", "tokens", 0)."""
 
@@ -23,6 +25,7 @@ _WORDS: Final[dict[Any, str]] = {
     str: "text",
     Path: "a path",
     SecretStr: "a secret",
+    SecretUrl: "a secret",
 }
 _BOUNDS: Final = {
     "ge": "at least",
@@ -127,7 +130,7 @@ def _place(annotation: Any, bounds: Iterable[Any] = ()) -> Place:
 
 
 def _holds_secret(annotation: Any) -> bool:
-    return annotation is SecretStr or any(_holds_secret(arg) for arg in get_args(annotation))
+    return _is(annotation, SecretStr) or any(_holds_secret(arg) for arg in get_args(annotation))
 
 
 def _is(annotation: Any, kind: type) -> bool:

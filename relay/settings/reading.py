@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ValidationError
 
-from crm_clients.base import DestinationSettings
+from crm_clients.settings import DestinationSettings
 from relay.settings.clients import ClientError, client_class, client_names
 from relay.settings.fields import Loc, model_at
 from relay.settings.layers import PREFIX, Table, overlay, variables, with_secrets, written
@@ -124,9 +124,12 @@ class _Reading:
 
     def _keep_files_apart(self, settings: Settings) -> None:
         """A CRM in the ledger's file would take its tables for its own."""
+        ledger = settings.ledger.path
+        if ledger is None:
+            return
         for name, destination in settings.destinations.items():
             for key, path in destination:
-                if path == settings.ledger.path:
+                if path == ledger:
                     self._mistakes.add(
                         ("destinations", name, key), f"{path} is the ledger's; expected another"
                     )

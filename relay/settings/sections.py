@@ -19,8 +19,9 @@ from pydantic import (
     model_validator,
 )
 
-from crm_clients.base import DestinationSettings
+from crm_clients.settings import DestinationSettings
 from relay.settings import values
+from relay.settings.secrets import SecretUrl
 
 
 class Section(BaseModel):
@@ -44,6 +45,12 @@ class Server(Section):
     )
     max_in_flight: int = Field(
         1000, ge=1, description="Requests under way at once; what comes beyond is asked to come again."
+    )
+
+    max_in_flight_bytes: int = Field(
+        67_108_864,
+        ge=1,
+        description="Bytes of their bodies held in memory at once; what comes beyond is asked to come again.",
     )
 
     def url_on(self, port: int) -> str:
@@ -100,15 +107,17 @@ class CloudTalk(Section):
 class Ledger(Section):
     """The durable memory of everything that was accepted."""
 
-    url: Annotated[str, AfterValidator(values.ledger_url)] = Field(
-        "sqlite:///var/relay.db",
-        description="Where it lies: `sqlite:///PATH`, or `sqlite:////PATH` for an absolute path.",
+    url: Annotated[SecretUrl, AfterValidator(values.ledger_url)] = Field(
+        SecretUrl("sqlite:///var/relay.db"),
+        description="Where it lies: `sqlite:///PATH`, `sqlite:////PATH` for an absolute path, or "
+        "`postgresql://USER:PASSWORD@HOST/DATABASE`, which several relays may share.",
     )
 
     @property
-    def path(self) -> Path:
-        """SQLite's file."""
-        return Path(self.url.removeprefix(values.SQLITE))
+    def path(self) -> Path | None:
+        """SQLite's file; None where a server keeps the ledger."""
+        url = self.url.get_secret_value()
+        return Path(url.removeprefix(values.SQLITE)) if url.startswith(values.SQLITE) else None
 
 
 class Delivery(Section):
@@ -132,6 +141,28 @@ class Delivery(Section):
         if longest < first:
             raise ValueError(f"expected at least delivery.first_retry_seconds, {first:g}")
         return longest
+
+
+class Privacy(Section):
+    """How long the relay remembers. What is owed to a CRM, or waits for a person, is kept however old."""
+
+    events_days: float = Field(
+        30,
+        gt=0,
+        description="Days for which the bodies that CloudTalk sent are kept, those in quarantine too. "
+        "What they said of their calls stays.",
+    )
+    calls_days: float = Field(
+        730, gt=0, description="Days for which a call is kept in the ledger; the CRMs keep their records."
+    )
+
+    @field_validator("calls_days")
+    @classmethod
+    def _not_shorter_than_events(cls, calls_days: float, info: ValidationInfo) -> float:
+        events_days = info.data.get("events_days", 0)
+        if calls_days < events_days:
+            raise ValueError(f"expected at least privacy.events_days, {events_days:g}")
+        return calls_days
 
 
 class Log(Section):
@@ -159,6 +190,7 @@ class Settings(Section):
     cloudtalk: CloudTalk = Field(default_factory=CloudTalk)
     ledger: Ledger = Field(default_factory=Ledger)
     delivery: Delivery = Field(default_factory=Delivery)
+    privacy: Privacy = Field(default_factory=Privacy)
     log: Log = Field(default_factory=Log)
     destinations: dict[str, DestinationSettings] = Field(default_factory=dict)
 

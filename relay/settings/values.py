@@ -13,6 +13,7 @@ from zoneinfo import ZoneInfo, available_timezones
 from pydantic import SecretStr, ValidationInfo
 
 from relay.cloudtalk.words import kind_of
+from relay.settings.secrets import SecretUrl
 
 SQLITE: Final = "sqlite:///"
 OWN_PATHS: Final = ("/healthz", "/readyz", "/metrics", "/recordings", "/console")
@@ -21,6 +22,11 @@ OWN_PATHS: Final = ("/healthz", "/readyz", "/metrics", "/recordings", "/console"
 _PATH: Final = re.compile(r"(/[\w.~-]+)+", re.ASCII)
 _HOST: Final = re.compile(r"[\w.-]+", re.ASCII)
 _REGION: Final = re.compile(r"[A-Z]{2}")
+_POSTGRES: Final = re.compile(
+    r"postgres(ql)?://([^@/:\s]*(:[^@/:\s]*)?@)?({0}(:\d+)?(,{0}(:\d+)?)*)?/[^/?\s]+(\?\S*)?".format(
+        r"([\w.-]+|\[[\da-fA-F:.]+\])"
+    )
+)
 _TOKEN: Final = re.compile(r"[\x21-\x7e]+")
 
 
@@ -131,12 +137,25 @@ def region(value: str) -> str:
     return value
 
 
-def ledger_url(value: str, info: ValidationInfo) -> str:
+def ledger_url(value: SecretUrl, info: ValidationInfo) -> SecretUrl:
     """Check the engine, and read a relative path from the settings file's folder, the context."""
-    path = value.removeprefix(SQLITE)
-    if path in {value, ""} or "?" in path or path.startswith(":"):
+    url = value.get_secret_value()
+    if url.startswith(("postgresql://", "postgres://")):
+        return _postgres_url(value)
+    path = url.removeprefix(SQLITE)
+    if path in {url, ""} or "?" in path or path.startswith(":"):
         raise ValueError(
-            "expected sqlite:///PATH, relative to the settings file, or sqlite:////PATH, absolute; "
-            "SQLite is the only engine that is known"
+            "expected sqlite:///PATH, relative to the settings file, sqlite:////PATH, absolute, "
+            "or postgresql://USER:PASSWORD@HOST/DATABASE"
         )
-    return SQLITE + str(info.context / path) if isinstance(info.context, Path) else value
+    return SecretUrl(SQLITE + str(info.context / path)) if isinstance(info.context, Path) else value
+
+
+def _postgres_url(value: SecretUrl) -> SecretUrl:
+    """A sign of the password that is not escaped would be taken for a part of the host, and be told."""
+    if not _POSTGRES.fullmatch(value.get_secret_value()):
+        raise ValueError(
+            "expected postgresql://USER:PASSWORD@HOST:PORT/DATABASE; what is no letter and no digit in the "
+            "password is written as % and its code (@ as %40, / as %2F, : as %3A)"
+        )
+    return value

@@ -1,11 +1,13 @@
 """`relay check`: one finding for the ledger and each destination, and an exit code for scripts."""
 
+import json
 import sqlite3
 from contextlib import closing
 
 import pytest
 
 import app
+from crm_clients.base import Finding
 from crm_clients.local import LocalClient
 from tests.support.home import LOCAL, Home
 from tests.support.postgrest import free_port
@@ -71,6 +73,25 @@ def test_a_destination_that_is_down_is_a_finding_and_no_traceback(home: Home) ->
     assert "unreachable" in done.stdout
     assert "0123456789" not in done.stdout
     assert isinstance(done.exception, SystemExit)
+
+
+def test_a_client_that_fails_is_a_finding_beside_the_others(
+    home: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Failing(LocalClient):
+        async def check(self) -> list[Finding]:
+            if self.name == "broken":
+                raise ZeroDivisionError("by nought")
+            return await super().check()
+
+    monkeypatch.setattr(app, "client_class", lambda _: Failing)
+    home.write(LOCAL + BROKEN)
+    done = home.run("check", "--json")
+    assert done.exit_code == 1
+    _, crm, broken = json.loads(done.stdout)
+    assert crm["ok"]
+    assert broken["code"] == "client_fault"
+    assert broken["problem"] == "its client failed: ZeroDivisionError: by nought"
 
 
 def test_no_call_is_written_and_every_client_is_closed(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:

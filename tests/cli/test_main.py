@@ -11,8 +11,8 @@ from relay.cli.main import BadSettings, Context, cli, main
 from relay.settings import Settings
 from tests.support.home import Home
 
-COMMANDS = ["calls", "check", "cloudtalk-setup", "demo", "quarantine", "rebuild", "serve", "setup"]
-COMMANDS += ["simulate", "status"]
+COMMANDS = ["calls", "check", "cloudtalk-setup", "dead", "demo", "destinations", "quarantine", "rebuild"]
+COMMANDS += ["replay", "serve", "setup", "simulate", "status"]
 
 
 def shell(folder: Path, *arguments: str, stdout: int = subprocess.PIPE) -> subprocess.CompletedProcess[str]:
