@@ -11,6 +11,7 @@ from typing import Any
 
 import msgspec
 import pytest
+from pydantic import ValidationError
 
 from crm_clients.base import (
     CrmClient,
@@ -23,8 +24,10 @@ from crm_clients.base import (
     Retry,
     Split,
 )
-from crm_clients.local import TABLE, LocalClient, LocalSettings
+from crm_clients.local import LocalClient, LocalSettings
+from crm_clients.local.file import table_of
 from relay.call import DELIVERED_FIELDS, Call, Status
+from tests.support.clients import context_of, merged
 from tests.support.relay import crm_rows
 from tests.support.samples import ODD_IDS, call_at
 
@@ -52,7 +55,7 @@ async def client(crm: Path) -> AsyncIterator[LocalClient]:
 
 
 def client_of(path: Path, **settings: Any) -> LocalClient:
-    return LocalClient("crm", LocalSettings(client="local", path=path, **settings))
+    return LocalClient("crm", LocalSettings(client="local", path=path, **settings), context_of())
 
 
 def changed(call: Call, version: int, **fields: Any) -> tuple[Call, frozenset[str]]:
@@ -60,7 +63,7 @@ def changed(call: Call, version: int, **fields: Any) -> tuple[Call, frozenset[st
     return msgspec.structs.replace(call, version=version, **fields), frozenset(fields)
 
 
-async def push(client: CrmClient, call: Call, fields: frozenset[str] = ALL) -> Outcome:
+async def push(client: CrmClient[Any], call: Call, fields: frozenset[str] = ALL) -> Outcome:
     """What one call alone comes back as."""
     (outcome,) = await client.upsert([Push(call, fields)])
     return outcome
@@ -248,6 +251,7 @@ async def test_a_destinations_own_labels_come_first(crm: Path) -> None:
 # --- what a failure comes back as -----------------------------------------------------------------
 
 
+TABLE = table_of(LocalSettings(client="local", path=Path("crm.db")).columns)
 RULES = {
     "check": TABLE.replace('"contact_name" TEXT', "\"contact_name\" TEXT CHECK (contact_name <> 'poison')"),
     "not null": TABLE.replace('"contact_name" TEXT', '"contact_name" TEXT NOT NULL'),
@@ -299,7 +303,7 @@ async def test_a_missing_table_is_misconfigured(client: LocalClient, crm: Path) 
 
 async def test_a_locked_file_is_tried_again(client: LocalClient, crm: Path) -> None:
     await client.setup()
-    await client._run(lambda: client._open().execute("PRAGMA busy_timeout = 20"))
+    await client._run(lambda: client._file.open().execute("PRAGMA busy_timeout = 20"))
     with closing(sqlite3.connect(crm, isolation_level=None)) as other:
         other.execute("BEGIN IMMEDIATE")
         assert await push(client, call_at()) == Retry(code="SQLITE_BUSY", message="database is locked")
@@ -413,7 +417,7 @@ def columns_of(path: Path) -> list[tuple[str, str, int]]:
 async def test_a_retracted_call_is_deleted_and_no_other(client: LocalClient, crm: Path) -> None:
     for id_ in ("cloudtalk-1", "cloudtalk-2"):
         await push(client, call_at(id=id_))
-    gone = [Retraction("cloudtalk-1", "cloudtalk-2", 2), Retraction("cloudtalk-never-was", "cloudtalk-2", 2)]
+    gone = [merged("cloudtalk-1", "cloudtalk-2", 2), merged("cloudtalk-never-was", "cloudtalk-2", 2)]
     assert [outcome.word for outcome in await client.retract(gone)] == ["delivered", "delivered"]
     assert set(crm_rows(crm)) == {"cloudtalk-2"}
 
@@ -422,8 +426,142 @@ async def test_a_retracted_call_is_marked_where_the_settings_say_so(client: Loca
     await push(client, call_at())
     marking = client_of(crm, on_merge="mark")
     try:
-        await marking.retract([Retraction("cloudtalk-1", "cloudtalk-2", 2)])
+        await marking.retract([merged("cloudtalk-1", "cloudtalk-2", 2)])
     finally:
         await marking.aclose()
     row = crm_rows(crm)["cloudtalk-1"]
     assert (row["merged_into"], row["version"]) == ("cloudtalk-2", 2)
+
+
+async def test_a_call_that_is_none_of_the_crms_any_more_is_deleted_whatever_becomes_of_merged_ones(
+    crm: Path,
+) -> None:
+    marking = client_of(crm, on_merge="mark")
+    for id_ in ("cloudtalk-1", "cloudtalk-2"):
+        await push(marking, call_at(id=id_))
+    await marking.retract([Retraction(call_at(2)), merged("cloudtalk-2", "cloudtalk-3", 2)])
+    await marking.aclose()
+    assert {id_: row["merged_into"] for id_, row in crm_rows(crm).items()} == {"cloudtalk-2": "cloudtalk-3"}
+
+
+async def test_nothing_of_a_forgotten_call_is_left_in_the_file_nor_in_its_journal(
+    client: LocalClient, crm: Path
+) -> None:
+    for id_, number in (("cloudtalk-1", "+34612345678"), ("cloudtalk-2", "+34699999999")):
+        await push(client, call_at(id=id_, external_number=number))
+    assert await client.forget([Retraction(call_at())]) == [Delivered(remote_id="cloudtalk-1")]
+    bytes_ = b"".join(path.read_bytes() for path in crm.parent.glob("crm.db*"))
+    assert b"+34612345678" not in bytes_
+    assert b"+34699999999" in bytes_
+
+
+async def test_a_reader_that_keeps_the_journal_is_waited_for_and_then_told(
+    client: LocalClient, crm: Path
+) -> None:
+    await push(client, call_at())
+    await client._run(lambda: client._file.open().execute("PRAGMA busy_timeout = 20"))
+    with closing(sqlite3.connect(crm, isolation_level=None)) as reader:
+        reader.execute("BEGIN")
+        reader.execute("SELECT count(*) FROM calls").fetchone()
+        [outcome] = await client.forget([Retraction(call_at())])
+    assert isinstance(outcome, Retry)
+    assert "journal" in (outcome.message or "")
+    assert isinstance((await client.forget([Retraction(call_at())]))[0], Delivered)
+
+
+async def test_missing_are_the_calls_without_a_row_and_looking_makes_no_file(
+    client: LocalClient, crm: Path
+) -> None:
+    pushes = [Push(call_at(id=id_), ALL) for id_ in ("a", "b", *ODD_IDS)]
+    assert await client.missing(pushes) == {push.call.id for push in pushes}
+    assert crm_rows(crm) == {}
+    assert not list(crm.parent.iterdir())
+    await client.upsert(pushes)
+    by_hand(crm, "DELETE FROM calls WHERE id = 'b'")
+    assert await client.missing(pushes) == {"b"}
+
+
+async def test_missing_cannot_tell_where_the_file_cannot_be_read(tmp_path: Path) -> None:
+    client = client_of(no_database(tmp_path))
+    assert isinstance(await client.missing([Push(call_at(), ALL)]), Retry)
+    await client.aclose()
+
+
+# --- where fields go ------------------------------------------------------------------------------
+
+
+async def test_fields_go_to_the_columns_that_the_settings_name(crm: Path) -> None:
+    client = client_of(
+        crm,
+        fields={
+            "external_number": "teléfono",
+            "status": "Estado actual",
+            "state": "estado",
+            "transcript": "",
+        },
+        constants={"source": "CloudTalk", "team": 7, "paid": True, "share": 0.5},
+    )
+    call = call_at(external_number="+34612345678")
+    await push(client, call)
+    await push(client, *changed(call, 2, status=Status.MISSED, transcript="nowhere"))
+    assert (await client.check())[0].ok
+    await client.aclose()
+    row = row_of(crm)
+    assert (row["teléfono"], row["Estado actual"], row["estado"]) == ("+34612345678", "Perdida", "missed")
+    assert (row["source"], row["team"], row["paid"], row["share"]) == ("CloudTalk", 7, 1, 0.5)
+    assert {"external_number", "status", "transcript"}.isdisjoint(row)
+    assert [column for column in COLUMNS if column in row] == [
+        column for column in COLUMNS if column not in {"external_number", "status", "transcript"}
+    ]
+
+
+async def test_what_a_person_made_of_a_constant_stays(crm: Path) -> None:
+    client = client_of(crm, constants={"source": "CloudTalk"})
+    call = call_at()
+    await push(client, call)
+    by_hand(crm, "UPDATE calls SET source = 'Ana'")
+    await push(client, *changed(call, 2, notes="later"))
+    await client.aclose()
+    assert (row_of(crm)["source"], row_of(crm)["notes"]) == ("Ana", "later")
+
+
+async def test_a_field_that_is_sent_elsewhere_later_needs_its_column(client: LocalClient, crm: Path) -> None:
+    await push(client, call_at())
+    other = client_of(crm, fields={"notes": "remarks"}, constants={"team": 7})
+    assert isinstance(await push(other, call_at(2)), Misconfigured)
+    assert (await other.check())[0].problem == f"the table calls in {crm} lacks remarks, team"
+    assert (await other.setup())[1:] == ["added its column remarks", "added its column team"]
+    await push(other, *changed(call_at(2), 3, notes="here"))
+    await other.aclose()
+    assert (row_of(crm)["remarks"], row_of(crm)["notes"]) == ("here", None)
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        {"fields": {"notes": "Summary"}},
+        {"fields": {"notes": "VERSION"}},
+        {"fields": {"notes": 'a"b'}},
+        {"fields": {"notes": "a\nb"}},
+        {"fields": {"notes": "x" * 65}},
+        {"fields": {"id": "key"}},
+        {"constants": {"updated_at": "today"}},
+        {"constants": {"Status": "open"}},
+    ],
+)
+def test_a_column_that_cannot_be_is_refused_at_the_start(tmp_path: Path, said: dict[str, Any]) -> None:
+    with pytest.raises(ValidationError):
+        client_of(tmp_path / "crm.db", **said)
+
+
+async def test_a_call_that_a_batch_names_twice_is_one_row_with_all_that_changed(
+    client: LocalClient, crm: Path
+) -> None:
+    call = call_at(notes="first", summary="first")
+    await push(client, call)
+    newer, older = changed(call, 3, notes="newest"), changed(call, 2, summary="second")
+    both = msgspec.structs.replace(newer[0], summary="second")
+    outcomes = await client.upsert([Push(both, newer[1], first=False), Push(*older, first=False)])
+    assert [outcome.word for outcome in outcomes] == ["delivered", "delivered"]
+    row = row_of(crm)
+    assert (row["notes"], row["summary"], row["version"]) == ("newest", "second", 3)
