@@ -10,7 +10,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -66,25 +66,36 @@ def _install() -> None:
 
 
 @contextmanager
-def running_postgrest(dsn: str) -> Iterator[str]:
-    """The address of a PostgREST before the database at `dsn`, which gets Supabase's roles."""
-    with psycopg.connect(dsn, autocommit=True) as connection:
-        connection.execute(_ROLES)
+def running_postgrest(dsn: str, *, waits: bool = True, **config: str | None) -> Iterator[str]:
+    """The address of a PostgREST before the database at `dsn`, which gets Supabase's roles.
+
+    `config`: what it is told besides, `db_pool="1"`; None takes away what it is told otherwise.
+    `waits`: until the database is there, and has the roles; else until the port is open.
+    """
+    if waits:
+        _make_roles(dsn)
     port, admin = free_port(), free_port()
+    environment = _environment(dsn, port, admin) | {f"PGRST_{k.upper()}": v for k, v in config.items()}
     process = subprocess.Popen(  # noqa: S603 - the verified binary
         [postgrest_binary()],
-        env=_environment(dsn, port, admin),
+        env={name: value for name, value in environment.items() if value is not None},
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
         **_unprivileged(dsn),
     )
     try:
         with reaped(pids=(process.pid,)):
-            _wait_until_ready(process, admin)
+            _wait_until_ready(process, admin, good=_is_ready if waits else _is_open)
             yield f"http://127.0.0.1:{port}"
     finally:
         process.terminate()
         process.wait(timeout=10)
+
+
+def _make_roles(dsn: str) -> None:
+    with psycopg.connect(dsn, autocommit=True) as connection:
+        if not connection.execute("select 1 from pg_roles where rolname = 'authenticator'").fetchone():
+            connection.execute(_ROLES)
 
 
 def free_port() -> int:
@@ -94,7 +105,7 @@ def free_port() -> int:
         return port
 
 
-def _environment(dsn: str, port: int, admin: int) -> dict[str, str]:
+def _environment(dsn: str, port: int, admin: int) -> dict[str, str | None]:
     parts = urlsplit(dsn)
     return {
         "PGRST_DB_URI": parts._replace(netloc="authenticator@").geturl(),
@@ -115,16 +126,24 @@ def _unprivileged(dsn: str) -> dict[str, Any]:
     return {"user": owner.st_uid, "group": owner.st_gid, "extra_groups": []}
 
 
-def _wait_until_ready(process: subprocess.Popen[bytes], admin: int) -> None:
+def _wait_until_ready(process: subprocess.Popen[bytes], admin: int, good: Callable[[int], bool]) -> None:
     deadline = time.monotonic() + _READY_SECONDS
-    while not _is_ready(admin):
+    while not good(admin):
         if process.poll() is not None or time.monotonic() > deadline:
             pytest.fail(f"PostgREST did not become ready (exit code {process.poll()})", pytrace=False)
         time.sleep(0.02)
 
 
 def _is_ready(admin: int) -> bool:
+    return _status(admin) == httpx.codes.OK
+
+
+def _is_open(admin: int) -> bool:
+    return _status(admin) is not None
+
+
+def _status(admin: int) -> int | None:
     try:
-        return httpx.get(f"http://127.0.0.1:{admin}/ready").status_code == httpx.codes.OK
+        return httpx.get(f"http://127.0.0.1:{admin}/ready").status_code
     except httpx.TransportError:
-        return False
+        return None

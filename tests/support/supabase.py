@@ -1,20 +1,27 @@
 """A Supabase project for tests: PostgreSQL, PostgREST and the gateway, and the table of calls in it."""
 
+import itertools
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import httpx
 import jwt
 import psycopg
 from psycopg.rows import dict_row
+from psycopg.types.json import Jsonb
 
-from crm_clients.supabase_sql import table_sql
-from tests.support.postgres import running_postgres
+from crm_clients.supabase import SupabaseClient
+from crm_clients.supabase.settings import KV_TABLE
+from crm_clients.supabase.sql import kv_sql, table_sql
+from tests.support.postgres import Postgres, running_server
 from tests.support.postgrest import JWT_SECRET, running_postgrest
 from tests.support.proxy import Gateway, Seen, running_gateway
+
+Connect = Callable[..., SupabaseClient]
+"""What the fixture `connect` gives: a client with these settings."""
 
 SECRET_KEY = "sb_secret_of_the_tests"
 PUBLISHABLE_KEY = "sb_publishable_of_the_tests"
@@ -28,8 +35,13 @@ class Supabase:
     key: str
     legacy_key: str
     publishable_key: str
-    dsn: str
+    postgres: Postgres
     gateway: Gateway
+    _markers: Iterator[int] = field(default_factory=itertools.count)
+
+    @property
+    def dsn(self) -> str:
+        return self.postgres.dsn
 
     @property
     def log(self) -> list[Seen]:
@@ -41,19 +53,47 @@ class Supabase:
         with psycopg.connect(self.dsn, autocommit=True) as connection:
             connection.execute(sql.encode())
 
-    def rows(self, table: str = "calls") -> list[dict[str, Any]]:
+    def rows(self, table: str = "calls", key: str = "id") -> list[dict[str, Any]]:
         """Every row, by id."""
         with psycopg.connect(self.dsn, row_factory=dict_row) as connection:
-            sql = f'select * from {table} order by "id"'  # noqa: S608 - a test's own table
+            sql = f'select * from {table} order by "{key}"'  # noqa: S608 - a test's own table
             return connection.execute(sql.encode()).fetchall()
+
+    def values(self, table: str = KV_TABLE) -> dict[str, Any]:
+        """Every value of a key-value table, by key."""
+        return {row["key"]: row["value"] for row in self.rows(table, "key")}
+
+    def put(self, values: Mapping[str, Any], table: str = KV_TABLE) -> None:
+        """Write values as the CRM's own pages do."""
+        with psycopg.connect(self.dsn, autocommit=True) as connection:
+            sql = (
+                f"insert into {table} values (%s, %s) on conflict (key) do update set value = excluded.value"  # noqa: S608 - a test's own table
+            )
+            connection.cursor().executemany(sql.encode(), [(k, Jsonb(v)) for k, v in values.items()])
 
     def create_table(self, table: str = "calls", schema: str = "public") -> None:
         """Run our own set-up SQL, and wait until the API knows the table."""
         self.execute(table_sql(table, schema))
         self.wait_for(table, schema)
 
+    def create_kv(self, table: str = KV_TABLE) -> None:
+        """The same for a key-value table."""
+        self.execute(kv_sql(table, "public"))
+        self.wait_for(table, column="key")
+
     def wait_for(self, table: str, schema: str = "public", column: str = "id") -> None:
-        """Wait until the API has read the schema again and can write to the column."""
+        """Wait until the API has read the schema as it is now, and can write to the column."""
+        self.settle()
+        self._until_known(table, schema, column)
+
+    def settle(self) -> None:
+        """Wait until the API has read the schema as it is now: what it knew before tells nothing."""
+        marker = f"marker_{next(self._markers)}"
+        self.execute(f"create table {marker} (id text); notify pgrst, 'reload schema'")
+        self._until_known(marker, "public", "id")
+        self.execute(f"drop table {marker}")
+
+    def _until_known(self, table: str, schema: str, column: str) -> None:
         deadline = time.monotonic() + 10
         while not self._knows(table, schema, column):
             if time.monotonic() > deadline:
@@ -70,14 +110,15 @@ class Supabase:
 
 @contextmanager
 def running_supabase() -> Iterator[Supabase]:
-    """A project of its own, with the table `calls`, for as long as the block."""
+    """A project of its own, with the table `calls` and the mission's, for as long as the block."""
     service, anon = (jwt.encode({"role": role}, JWT_SECRET) for role in ("service_role", "anon"))
     keys = {SECRET_KEY: service, PUBLISHABLE_KEY: anon, service: service, anon: anon}
     with (
-        running_postgres() as dsn,
-        running_postgrest(dsn) as upstream,
+        running_server() as postgres,
+        running_postgrest(postgres.dsn) as upstream,
         running_gateway(upstream, keys) as gateway,
     ):
-        supabase = Supabase(gateway.url, SECRET_KEY, service, PUBLISHABLE_KEY, dsn, gateway)
+        supabase = Supabase(gateway.url, SECRET_KEY, service, PUBLISHABLE_KEY, postgres, gateway)
         supabase.create_table()
+        supabase.create_kv()
         yield supabase

@@ -2,7 +2,7 @@ import msgspec
 import pytest
 
 from crm_clients.base import Misconfigured, Outcome, Rejected, Retry, Split, Throttled, Unauthorised
-from crm_clients.supabase_errors import Fault, describe, outcome_of, read_fault
+from crm_clients.supabase.errors import Fault, describe, outcome_of, read_fault
 
 CODES: list[tuple[str, int, type[Outcome], type[Outcome]]] = [
     # code, status, alone, among others

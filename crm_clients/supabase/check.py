@@ -1,15 +1,16 @@
 """What keeps calls from reaching the table, each finding with its remedy. Nothing is written."""
 
 from collections.abc import Sequence
+from http import HTTPStatus
 from typing import Final
 from urllib.parse import urlsplit
 
 import msgspec
 
 from crm_clients.base import Finding, Outcome, Retry, Throttled, Unauthorised, Unknown
-from crm_clients.supabase_errors import Fault, describe, outcome_of
-from crm_clients.supabase_rest import Table, Trouble
-from crm_clients.supabase_sql import COLUMNS, grant_sql, unique_sql
+from crm_clients.supabase.errors import Fault, describe, outcome_of
+from crm_clients.supabase.rest import Table, Trouble
+from crm_clients.supabase.sql import grant_sql, unique_sql
 
 _BY_CODE: Final = {
     "PGRST106": "unknown_schema",
@@ -36,14 +37,20 @@ CODES: Final = frozenset({*_BY_CODE.values(), *_BY_STATUS.values(), *_BY_OUTCOME
 
 
 class Place(msgspec.Struct, frozen=True):
-    """Where a destination's calls go, in words for a person. `schema` None is the first exposed one."""
+    """Where a destination's calls go, in words for a person. `schema` None is the first exposed one.
+
+    `key`: the column that tells calls apart. `deletes`: whether a call that is part of another one goes.
+    """
 
     name: str
     url: str
     table: str
     schema: str | None
     role: str
-    marks: bool = False
+    key: str
+    columns: tuple[str, ...]
+    columns_of_marks: tuple[str, ...] = ()
+    deletes: bool = True
 
     @property
     def full_table(self) -> str:
@@ -58,23 +65,33 @@ class Place(msgspec.Struct, frozen=True):
 
 async def findings(table: Table, place: Place) -> list[Finding]:
     """All that is wrong, or one finding that says that nothing is."""
-    columns = (*COLUMNS, "merged_into") if place.marks else COLUMNS
-    trouble = await table.may_select(columns)
-    if trouble is not None and _code(trouble) == "missing_column":
-        return await _missing_columns(table, place, trouble, columns)
-    if trouble is not None and _code(trouble) != "missing_grant":
-        return [_finding(place, trouble)]
-    denied = await table.may_upsert(COLUMNS)
+    columns = place.columns + place.columns_of_marks
+    unread = await table.may_select(columns)
+    if unread is not None and _code(unread) == "missing_column":
+        return await _missing_columns(table, place, unread, columns)
+    if unread is not None and _code(unread) != "missing_grant":
+        return [_finding(place, unread)]
+    unwritten = await table.may_upsert(place.columns)
+    denied = unread or unwritten
     if denied is None:
         return [await _may_take_back(table, place)]
     if _code(denied) == "missing_grant":
-        return [await _missing_grant(table, place, denied, may_select=trouble is None)]
-    return [_finding(place, denied)]
+        return [await _missing_grant(table, place, denied, may_select=unread is None)]
+    return [_finding(place, _unheard_of(denied))]
+
+
+def _unheard_of(denied: Trouble) -> Trouble:
+    """PostgREST 12 answers 404 and nothing else to a write into a table that it does not know (yet), also
+    where it could read it.
+    """
+    if isinstance(denied, Fault) and (denied.status, denied.code) == (HTTPStatus.NOT_FOUND, None):
+        return msgspec.structs.replace(denied, code="PGRST205")
+    return denied
 
 
 async def _may_take_back(table: Table, place: Place) -> Finding:
     """A record whose call went into another one is deleted, unless the settings have it marked."""
-    denied = None if place.marks else await table.may_delete()
+    denied = await table.may_delete() if place.deletes else None
     if denied is None:
         return Finding(name=place.name, ok=True)
     if _code(denied) != "missing_grant":
@@ -109,7 +126,7 @@ def _lacking(place: Place, missing: Sequence[str]) -> Finding:
 
 async def _missing_grant(table: Table, place: Place, denied: Trouble, *, may_select: bool) -> Finding:
     """Which of the three rights the role lacks. UPDATE cannot be asked for without INSERT."""
-    may_insert = await table.may_insert(COLUMNS) is None
+    may_insert = await table.may_insert(place.columns) is None
     lacking = [word for word, has in (("SELECT", may_select), ("INSERT", may_insert)) if not has]
     rights = ", ".join(lacking or ["UPDATE"])
     said = denied.message if isinstance(denied, Fault) else None
@@ -156,7 +173,7 @@ def _problem(place: Place, code: str, trouble: Trouble) -> str:
     if code == "unknown_schema":
         return f"The API of {place.url} does not expose the schema {place.schema}: {trouble.message}."
     if code == "missing_key":
-        return f"The column id of {place.full_table} is neither the primary key nor unique."
+        return f"The column {place.key} of {place.full_table} is neither the primary key nor unique."
     return f"{describe(trouble)}."
 
 
@@ -170,8 +187,8 @@ def _hint(place: Place, code: str) -> str:
         "unknown_schema": f"Add {place.schema} in Supabase under Project Settings, Data API, Exposed "
         f"schemas, or correct the setting schema of {setting}.",
         "missing_column": f"{_run_setup(place)} It adds what is missing and leaves your own columns alone.",
-        "missing_key": f"Remove rows that repeat an id, then run in Supabase's SQL editor: "
-        f"{unique_sql(place.table, place.sql_schema)}",
+        "missing_key": f"Remove rows that repeat a value of it, then run in Supabase's SQL editor: "
+        f"{unique_sql(place.table, place.sql_schema, place.key)}",
         "unreachable": f"See that the setting url of {setting} is the project's own (https://….supabase.co), "
         "that the project is neither paused nor deleted, and that this machine reaches it.",
         "throttled": f"Wait, or set a lower rate in {setting}.",

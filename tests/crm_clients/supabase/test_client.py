@@ -1,99 +1,28 @@
 """Against a real PostgREST on a real PostgreSQL."""
 
-import re
-from collections.abc import AsyncIterator, Callable, Sequence
 from datetime import UTC, datetime
-from pathlib import Path
-from typing import Any
 
-import httpx
 import msgspec
 import pytest
-from pydantic import ValidationError
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 
 from crm_clients.base import (
     Delivered,
     Misconfigured,
     Outcome,
-    Push,
     Rejected,
-    Retraction,
     Retry,
     Split,
     Throttled,
     Unauthorised,
     Unknown,
 )
-from crm_clients.supabase import MAX_REQUEST_BYTES, SupabaseClient, SupabaseSettings
-from crm_clients.supabase_check import CODES
-from crm_clients.supabase_sql import COLUMNS
-from relay.call import DELIVERED_FIELDS, Call, Status
-from tests.support.postgrest import free_port
-from tests.support.supabase import Supabase
-
-Connect = Callable[..., SupabaseClient]
-
-BASE = Call(
-    id="cloudtalk-1",
-    call_id="1",
-    call_uuid=None,
-    direction="inbound",
-    status=Status.MISSED,
-    from_="+34600000001",
-    to="+34910000000",
-    external_number="+34600000001",
-    internal_number="+34910000000",
-    contact_id=None,
-    contact_name="Zoë Ñandú 🎉",
-    agent_id=None,
-    agent_name=None,
-    agent_email=None,
-    started_at="2024-01-15T10:00:00Z",
-    answered_at=None,
-    ended_at="2024-01-15T10:01:01.250Z",
-    response_seconds=None,
-    duration_seconds=61,
-    talking_seconds=0,
-    waiting_seconds=None,
-    wrapup_seconds=None,
-    recording_url=None,
-    tags=["vip", "niño"],
-    notes='line one\nline two \\ "quoted" \\u0000',
-    transcript=None,
-    summary=None,
-    follow_up=True,
-    version=1,
-    cloudtalk_data={"id": 1, "nested": {"ключ": [None, True, 1.5]}},
-)
-
-
-def call(id: str = "cloudtalk-1", **changes: Any) -> Call:  # noqa: A002 - the record's own word
-    return msgspec.structs.replace(BASE, id=id, **changes)
-
-
-def push(this: Call, *changed: str) -> Push:
-    return Push(this, frozenset(changed or DELIVERED_FIELDS))
-
-
-@pytest.fixture
-async def connect(supabase: Supabase) -> AsyncIterator[Connect]:
-    clients = []
-
-    def connected(**settings: Any) -> SupabaseClient:
-        defaults = {"client": "supabase", "url": supabase.url, "key": supabase.key}
-        client = SupabaseClient("crm", SupabaseSettings.model_validate(defaults | settings))
-        clients.append(client)
-        return client
-
-    yield connected
-    for client in clients:
-        await client.aclose()
-
-
-def kinds(outcomes: Sequence[Outcome]) -> list[type[Outcome]]:
-    return [type(outcome) for outcome in outcomes]
-
+from crm_clients.supabase.batches import MAX_REQUEST_BYTES
+from crm_clients.supabase.sql import COLUMNS
+from relay.call import Status
+from tests.support.clients import merged
+from tests.support.supabase import Connect, Supabase
+from tests.support.supabase_calls import BASE, call, kinds, push
 
 # --- what reaches the table -------------------------------------------------------------------
 
@@ -119,7 +48,7 @@ async def test_a_retracted_call_is_deleted_and_no_other(
 ) -> None:
     client = connect()
     await client.upsert([push(call(odd)), push(call("cloudtalk-stays"))])
-    gone = [Retraction(odd, "cloudtalk-stays", 2), Retraction("cloudtalk-never-was", "cloudtalk-stays", 2)]
+    gone = [merged(odd, "cloudtalk-stays", 2), merged("cloudtalk-never-was", "cloudtalk-stays", 2)]
     assert [outcome.word for outcome in await client.retract(gone)] == ["delivered", "delivered"]
     assert [row["id"] for row in supabase.rows()] == ["cloudtalk-stays"]
 
@@ -129,7 +58,7 @@ async def test_a_retracted_call_is_marked_where_the_settings_say_so(
 ) -> None:
     client = connect(on_merge="mark")
     await client.upsert([push(call(version=1))])
-    outcomes = await client.retract([Retraction("cloudtalk-1", "cloudtalk-2", 2)])
+    outcomes = await client.retract([merged("cloudtalk-1", "cloudtalk-2", 2)])
     assert [outcome.word for outcome in outcomes] == ["delivered"]
     [row] = supabase.rows()
     assert (row["merged_into"], row["version"], row["state"]) == ("cloudtalk-2", 2, "missed")
@@ -140,7 +69,7 @@ async def test_a_grant_that_only_a_retraction_needs_stops_no_other_call(
 ) -> None:
     supabase.execute("revoke delete on calls from service_role")
     try:
-        (outcome,) = await connect().retract([Retraction("cloudtalk-1", "cloudtalk-2", 2)])
+        (outcome,) = await connect().retract([merged("cloudtalk-1", "cloudtalk-2", 2)])
     finally:
         supabase.execute("grant delete on calls to service_role")
     assert (outcome.word, outcome.code) == ("rejected", "42501")
@@ -424,226 +353,3 @@ async def test_a_request_that_is_not_answered_is_unknown_and_the_next_is_not_sen
     finally:
         supabase.execute("drop trigger slow on calls")
     assert kinds(outcomes) == [Unknown, Retry]
-
-
-# --- check and setup --------------------------------------------------------------------------
-
-
-async def check(client: SupabaseClient) -> tuple[str | None, str, str]:
-    [finding] = await client.check()
-    assert finding.ok is (finding.code is None)
-    return finding.code, finding.problem or "", finding.hint or ""
-
-
-async def test_check_finds_a_table_of_our_sql_good_and_writes_nothing(
-    supabase: Supabase, connect: Connect
-) -> None:
-    assert await check(connect()) == (None, "", "")
-    assert supabase.rows() == []
-
-
-async def test_check_names_a_wrong_key(connect: Connect) -> None:
-    code, problem, hint = await check(connect(key="sb_secret_wrong"))
-    assert code == "unauthorised"
-    assert "Invalid API key" in problem
-    assert "[destinations.crm]" in hint
-    assert "sb_secret_wrong" not in problem + hint
-
-
-async def test_check_names_an_unverifiable_legacy_key(connect: Connect) -> None:
-    code, _, _ = await check(connect(key="eyJhbGciOiJIUzI1NiJ9.eyJyb2xlIjoic2VydmljZV9yb2xlIn0.AAAA"))
-    assert code == "unauthorised"
-
-
-async def test_check_names_a_publishable_key_and_the_key_to_take(
-    supabase: Supabase, connect: Connect
-) -> None:
-    code, problem, hint = await check(connect(key=supabase.publishable_key))
-    assert code == "missing_grant"
-    assert "anon" in problem
-    assert "sb_secret_" in hint
-
-
-async def test_check_names_an_unknown_table(connect: Connect) -> None:
-    code, problem, hint = await check(connect(table="absent"))
-    assert code == "unknown_table"
-    assert "absent" in problem
-    assert "relay setup crm --print" in hint
-
-
-async def test_check_names_an_unknown_schema_and_where_to_expose_it(connect: Connect) -> None:
-    code, problem, hint = await check(connect(schema="hidden"))
-    assert code == "unknown_schema"
-    assert "hidden" in problem
-    assert "Exposed schemas" in hint
-
-
-async def test_check_names_all_missing_columns_at_once(supabase: Supabase, connect: Connect) -> None:
-    supabase.create_table("partial")
-    supabase.execute('alter table partial drop column "from", drop column state, drop column version')
-    supabase.execute("notify pgrst, 'reload schema'")
-    code, problem, hint = await check(connect(table="partial"))
-    assert code == "missing_column"
-    assert problem == "The table partial lacks the columns from, state, version."
-    assert "relay setup crm --print" in hint
-
-
-@pytest.mark.parametrize(
-    ("revoked", "named"),
-    [
-        ("select", "lacks SELECT on"),
-        ("insert", "lacks INSERT on"),
-        ("update", "lacks UPDATE on"),
-        ("all", "lacks SELECT, INSERT on"),
-    ],
-)
-async def test_check_names_the_missing_grant_and_the_sql_that_gives_it(
-    supabase: Supabase, connect: Connect, revoked: str, named: str
-) -> None:
-    supabase.create_table("guarded")
-    supabase.execute(f"revoke {revoked} on guarded from service_role")
-    client = connect(table="guarded")
-    code, problem, hint = await check(client)
-    assert code == "missing_grant"
-    assert named in problem
-    assert "service_role" in problem
-    supabase.execute(hint.partition("SQL editor: ")[2])
-    assert await check(client) == (None, "", "")
-    assert supabase.rows("guarded") == []
-
-
-async def test_check_names_a_table_whose_id_is_not_unique(supabase: Supabase, connect: Connect) -> None:
-    supabase.create_table("loose")
-    supabase.execute("alter table loose drop constraint loose_pkey; notify pgrst, 'reload schema'")
-    client = connect(table="loose")
-    code, problem, hint = await check(client)
-    assert code == "missing_key"
-    assert "loose" in problem
-    supabase.execute(hint.partition("SQL editor: ")[2])
-    assert await check(client) == (None, "", "")
-
-
-async def test_check_names_a_host_that_cannot_be_reached(connect: Connect) -> None:
-    url = f"http://127.0.0.1:{free_port()}"
-    code, problem, hint = await check(connect(url=url))
-    assert code == "unreachable"
-    assert url in problem
-    assert "setting url" in hint
-
-
-@pytest.mark.parametrize(
-    ("answer", "code"),
-    [
-        (PlainTextResponse("<html>Not found</html>", 404), "unexpected_answer"),
-        (PlainTextResponse("<html>Bad gateway</html>", 502), "unreachable"),
-        (Response(status_code=301, headers={"Location": "https://elsewhere.example"}), "unexpected_answer"),
-        (PlainTextResponse("hello"), "unexpected_answer"),
-        (JSONResponse({"message": "slow down"}, 429), "throttled"),
-        (JSONResponse({"message": "quota"}, 402), "over_quota"),
-        (JSONResponse({"message": "paused"}, 540), "project_paused"),
-        (JSONResponse({"code": "PGRST205", "message": "Could not find the table"}, 404), "unknown_table"),
-    ],
-)
-async def test_check_tells_other_answers_apart(
-    supabase: Supabase, connect: Connect, answer: Response, code: str
-) -> None:
-    with supabase.gateway.answering(answer):
-        found, problem, hint = await check(connect())
-    assert (found, bool(problem), bool(hint)) == (code, True, True)
-
-
-async def test_setup_says_where_to_paste_the_sql_and_what_is_missing(connect: Connect) -> None:
-    text = "\n".join(await connect(table="absent").setup())
-    assert "SQL editor" in text
-    assert "relay setup crm --print" in text
-    assert "unknown_table" in text
-    assert "crm: ready" in await connect().setup()
-
-
-async def test_the_setup_sql_may_be_run_again_and_completes_an_older_table(
-    supabase: Supabase, connect: Connect
-) -> None:
-    supabase.execute("create table old (id text primary key, notes text, mine text)")
-    supabase.execute("insert into old values ('cloudtalk-1', 'kept', 'kept too')")
-    client = connect(table="old")
-    for _ in range(2):
-        supabase.execute(client.setup_text())
-    supabase.wait_for("old", column="version")
-    assert await check(client) == (None, "", "")
-    await client.upsert([push(call(version=1, tags=["x"]), "tags")])
-    [row] = supabase.rows("old")
-    assert (row["notes"], row["mine"], row["tags"]) == ("kept", "kept too", ["x"])
-
-
-async def test_a_table_of_our_sql_is_closed_to_browsers(supabase: Supabase, connect: Connect) -> None:
-    await connect().upsert([push(call())])
-    supabase.execute("grant select on calls to anon")
-    headers = {"apikey": supabase.publishable_key}
-    async with httpx.AsyncClient(headers=headers) as browser:
-        answer = await browser.get(f"{supabase.url}/rest/v1/calls")
-    supabase.execute("revoke select on calls from anon")
-    assert answer.json() == []
-
-
-async def test_a_column_that_is_found_when_asked_for_alone_leaves_the_first_answer_to_speak(
-    supabase: Supabase, connect: Connect
-) -> None:
-    """So it goes where the API reads the schema anew between the two questions."""
-    answer = JSONResponse({"code": "42703", "message": "column x does not exist"}, 400)
-    with supabase.gateway.answering(answer, times=1):
-        code, problem, hint = await check(connect())
-    assert code == "missing_column"
-    assert "column x does not exist" in problem
-    assert "relay setup crm --print" in hint
-
-
-def test_every_code_of_check_is_documented_and_no_other() -> None:
-    text = (Path(__file__).parents[2] / "docs" / "supabase.md").read_text("utf-8")
-    _, _, section = text.partition("## What `relay check` can say")
-    table = section.partition("\n## ")[0]
-    assert set(re.findall(r"^\| `(\w+)` \|", table, re.MULTILINE)) == CODES
-
-
-# --- settings ---------------------------------------------------------------------------------
-
-GOOD = {"client": "supabase", "url": "https://abc.supabase.co", "key": "sb_secret_1"}
-
-
-@pytest.mark.parametrize(
-    "wrong",
-    [
-        {"key": ""},
-        {"key": "  "},
-        {"key": "two words"},
-        {"key": "señal"},
-        {"url": "abc.supabase.co"},
-        {"url": "ftp://abc.supabase.co"},
-        {"url": "https://supabase.com/dashboard/project/abc"},
-        {"table": "calls; drop table calls"},
-        {"schema": "a b"},
-        {"layout": "kv"},
-    ],
-)
-def test_a_setting_that_cannot_work_is_refused_without_showing_the_key(wrong: dict[str, str]) -> None:
-    with pytest.raises(ValidationError) as refused:
-        SupabaseSettings.model_validate(GOOD | wrong)
-    [error] = refused.value.errors()
-    assert error["loc"] == tuple(wrong)
-    assert wrong.get("key", "").strip() == "" or wrong["key"] not in str(refused.value)
-
-
-@pytest.mark.parametrize("url", ["https://abc.supabase.co/", " https://abc.supabase.co/rest/v1/ "])
-def test_an_address_may_be_pasted_as_it_comes(url: str) -> None:
-    assert SupabaseSettings.model_validate(GOOD | {"url": url}).url == GOOD["url"]
-
-
-def test_a_key_is_never_shown() -> None:
-    settings = SupabaseSettings.model_validate(GOOD | {"key": " sb_secret_1\n"})
-    assert settings.key.get_secret_value() == "sb_secret_1"
-    assert "sb_secret_1" not in repr(settings)
-
-
-async def test_setup_of_a_hosted_project_links_to_its_own_editor() -> None:
-    client = SupabaseClient("crm", SupabaseSettings.model_validate(GOOD))
-    assert 'create table if not exists "public"."calls"' in client.setup_text()
-    await client.aclose()

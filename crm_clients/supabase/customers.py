@@ -1,0 +1,112 @@
+"""The CRM's own clients, `cliente:` values of the layout `kv`, found by telephone.
+
+Their telephones are written as people write them, so that no filter of the database's finds one: all
+are read, three texts of each, and kept in memory by their number in E.164.
+"""
+
+import asyncio
+from collections.abc import Collection, Iterable, Mapping
+from typing import Any, Final
+
+import msgspec
+import phonenumbers
+
+from crm_clients.supabase.rest import Found, Table, Trouble, quoted
+
+PREFIX: Final = "cliente:"
+PAGE: Final = 1000
+"""Rows that Supabase gives at most in one answer, unless a project says otherwise."""
+
+REFRESH_SECONDS: Final = 300.0
+MISS_SECONDS: Final = 60.0
+"""A number that is not found is looked for again after so long: somebody may have entered it meanwhile."""
+
+_POSSIBLE: Final = phonenumbers.Leniency.POSSIBLE
+_COLUMNS: Final = "key,id:value->id,nombre:value->>nombre,telefono:value->>telefono"
+
+
+class Customer(msgspec.Struct, frozen=True):
+    """A client of the CRM's."""
+
+    id: Any
+    """As the CRM has it: a text, or a number."""
+    name: str
+
+
+class Customers:
+    """All clients that have a telephone, read when they are needed and a while has gone by."""
+
+    def __init__(self, table: Table, region: str) -> None:
+        self._table = table
+        self._region = region
+        self._by_number: dict[str, Customer | None] = {}
+        self._read_at: float | None = None
+        self._reading = asyncio.Lock()
+
+    async def by_number(self, numbers: Collection[str]) -> Mapping[str, Customer] | Trouble:
+        """The clients with these numbers. One that several clients share is no one's: never guess.
+
+        A trouble only where nothing has been read yet; else what was read before serves on.
+        """
+        async with self._reading:
+            if self._is_due(numbers):
+                trouble = await self._read()
+                if trouble is not None and self._read_at is None:
+                    return trouble
+        found = {number: self._by_number.get(self._normal(number)) for number in numbers}
+        return {number: customer for number, customer in found.items() if customer is not None}
+
+    def forget(self) -> None:
+        """Read them anew before they are needed again."""
+        self._by_number, self._read_at = {}, None
+
+    def _is_due(self, numbers: Collection[str]) -> bool:
+        if self._read_at is None:
+            return bool(numbers)
+        age = asyncio.get_running_loop().time() - self._read_at
+        missed = any(self._normal(number) not in self._by_number for number in numbers)
+        return age >= (MISS_SECONDS if missed else REFRESH_SECONDS)
+
+    async def _read(self) -> Trouble | None:
+        """Page by page, each after the last key of the one before; an empty one is the last."""
+        rows: Found = []
+        while True:
+            page = await self._table.page(_page_after(rows[-1]["key"] if rows else ""))
+            if not isinstance(page, list):
+                return page
+            if not page:
+                break
+            rows += page
+        self._by_number = self._indexed(rows)
+        self._read_at = asyncio.get_running_loop().time()
+        return None
+
+    def _indexed(self, rows: Iterable[Mapping[str, Any]]) -> dict[str, Customer | None]:
+        index: dict[str, Customer | None] = {}
+        for row in rows:
+            customer = Customer(row["id"] or row["key"].removeprefix(PREFIX), row["nombre"] or "")
+            for number in self._numbers_in(row["telefono"] or ""):
+                index[number] = None if number in index else customer
+        return index
+
+    def _numbers_in(self, text: str) -> set[str]:
+        """What people write into one field: a number, two of them, a word about it, spaces of any kind."""
+        found = phonenumbers.PhoneNumberMatcher(" ".join(text.split()), self._region, _POSSIBLE)
+        return {_e164(match.number) for match in found} or {self._normal(text)} - {""}
+
+    def _normal(self, number: str) -> str:
+        """E.164 where it can be, else the digits alone."""
+        try:
+            return _e164(phonenumbers.parse(number, self._region))
+        except phonenumbers.NumberParseException:
+            return "".join(filter(str.isdigit, number))
+
+
+def _e164(number: phonenumbers.PhoneNumber) -> str:
+    return phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164)
+
+
+def _page_after(key: str) -> dict[str, str]:
+    """The question for the next clients in the order of their keys."""
+    matching = f"key.like.{quoted(PREFIX + '*')},key.gt.{quoted(key)}"
+    return {"select": _COLUMNS, "and": f"({matching})", "order": "key", "limit": str(PAGE)}

@@ -1,0 +1,129 @@
+"""Supabase owes what every client owes, in both layouts: on a real PostgREST, behind a server that fails."""
+
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from typing import Any
+
+import httpx
+import psycopg
+import pytest
+from psycopg.types.json import Jsonb
+
+from crm_clients.conformance import Answer, ClientConformance, HttpCrm, Request
+from crm_clients.supabase import SupabaseClient
+from crm_clients.supabase.record import KEYS
+from crm_clients.supabase.settings import KV_TABLE
+from crm_clients.supabase.sql import MARK
+from tests.support.supabase import Supabase
+
+_OF_THE_CONNECTION = {
+    "host",
+    "connection",
+    "content-length",
+    "transfer-encoding",
+    "content-encoding",
+    "date",
+    "server",
+}
+
+
+class Front(HttpCrm):
+    """Passes on to the project what it does not answer itself."""
+
+    Client = SupabaseClient
+
+    def __init__(self, project: Supabase) -> None:
+        super().__init__()
+        self.project = project
+        self._onward = httpx.Client(base_url=project.url, timeout=30)
+
+    def settings(self) -> dict[str, Any]:
+        return {"url": self.url, "key": self.project.key}
+
+    def answer(self, request: Request) -> Answer:
+        headers = _passed_on(request.headers)
+        answer = self._onward.request(request.method, request.path, content=request.body, headers=headers)
+        return Answer(answer.status_code, answer.content, _passed_on(answer.headers))
+
+    def refusal(self, request: Request) -> Answer | None:
+        """The database itself refuses."""
+        del request
+        return None
+
+    @contextmanager
+    def guarded(self, table: str, check: str) -> Iterator[None]:
+        self.project.execute(f"alter table {table} add constraint guard check ({check})")
+        try:
+            yield
+        finally:
+            self.project.execute(f"alter table {table} drop constraint guard")
+
+    def query(self, sql: str, values: tuple[Any, ...]) -> list[dict[str, Any]]:
+        with psycopg.connect(self.project.dsn, autocommit=True) as connection:
+            cursor = connection.cursor(row_factory=psycopg.rows.dict_row).execute(sql.encode(), values)
+            return cursor.fetchall() if cursor.description else []
+
+    def close(self) -> None:
+        super().close()
+        self._onward.close()
+
+
+class TableCrm(Front):
+    def records(self, call_id: str) -> list[dict[str, Any]]:
+        return self.query("select * from calls where id = %s", (call_id,))
+
+    def edit(self, call_id: str, field: str, text: str) -> None:
+        self.query(f"update calls set {field} = %s where id = %s", (text, call_id))  # noqa: S608 - the kit's own
+
+    def remove(self, call_id: str) -> None:
+        self.query("delete from calls where id = %s", (call_id,))
+
+    def refusing(self, call_id: str) -> Any:
+        return self.guarded("calls", f"id <> '{call_id}'")
+
+
+class KvCrm(Front):
+    texts = ("agent_name", "contact_name")
+
+    def settings(self) -> dict[str, Any]:
+        return {**super().settings(), "layout": "kv"}
+
+    def records(self, call_id: str) -> list[dict[str, Any]]:
+        found = self.query(f"select value from {KV_TABLE} where key = %s", (_key(call_id),))  # noqa: S608 - ours
+        return [
+            {"merged_into": row["value"].get(MARK)}
+            | {field: row["value"].get(KEYS[field]) for field in self.texts}
+            for row in found
+        ]
+
+    def edit(self, call_id: str, field: str, text: str) -> None:
+        sql = f"update {KV_TABLE} set value = value || %s where key = %s"  # noqa: S608 - ours
+        self.query(sql, (Jsonb({KEYS[field]: text}), _key(call_id)))
+
+    def remove(self, call_id: str) -> None:
+        self.query(f"delete from {KV_TABLE} where key = %s", (_key(call_id),))  # noqa: S608 - ours
+
+    def refusing(self, call_id: str) -> Any:
+        return self.guarded(KV_TABLE, f"key <> '{_key(call_id)}'")
+
+
+def _key(call_id: str) -> str:
+    return f"llamada:{call_id}"
+
+
+def _passed_on(headers: Any) -> dict[str, str]:
+    return {name: value for name, value in headers.items() if name.lower() not in _OF_THE_CONNECTION}
+
+
+class TestTable(ClientConformance):
+    @pytest.fixture
+    def crm(self, supabase: Supabase) -> Iterator[TableCrm]:
+        with closing(TableCrm(supabase)) as crm:
+            yield crm
+
+
+class TestKv(ClientConformance):
+    @pytest.fixture
+    def crm(self, kv: Supabase) -> Iterator[KvCrm]:
+        with closing(KvCrm(kv)) as crm:
+            yield crm

@@ -1,0 +1,448 @@
+"""Each way in which a push fails, and the outcome that the client makes of it.
+
+On a real PostgREST 12.0.2 and PostgreSQL wherever these can fail so; what only newer versions or the
+hosted service answer comes from the gateway in front.
+"""
+
+import asyncio
+import signal
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+
+import jwt
+import psycopg
+import pytest
+from starlette.responses import JSONResponse, PlainTextResponse, Response
+
+from crm_clients.base import (
+    Delivered,
+    Misconfigured,
+    Outcome,
+    Push,
+    Rejected,
+    Retry,
+    Split,
+    Throttled,
+    Unauthorised,
+    Unknown,
+)
+from crm_clients.supabase import SupabaseClient, SupabaseSettings
+from tests.support.clients import context_of
+from tests.support.postgrest import JWT_SECRET, running_postgrest
+from tests.support.proxy import running_gateway
+from tests.support.supabase import Connect, Supabase, running_supabase
+from tests.support.supabase_calls import call, kinds, push
+
+TWO = [push(call("cloudtalk-1")), push(call("cloudtalk-2"))]
+
+
+@pytest.fixture(scope="module")
+def fragile() -> Iterator[Supabase]:
+    """A project of these tests' own, which they may stop and starve."""
+    with running_supabase() as project:
+        yield project
+
+
+@asynccontextmanager
+async def connected(url: str, key: str = "sb_secret_of_the_tests") -> AsyncIterator[SupabaseClient]:
+    settings = SupabaseSettings.model_validate({"client": "supabase", "url": url, "key": key})
+    client = SupabaseClient("crm", settings, context_of())
+    try:
+        yield client
+    finally:
+        await client.aclose()
+
+
+async def pushed(client: SupabaseClient, *pushes: Push) -> Outcome:
+    """The one outcome of all these."""
+    outcomes = await client.upsert(pushes)
+    assert len(set(outcomes)) == 1
+    return outcomes[0]
+
+
+# --- what the database says -------------------------------------------------------------------
+
+RAISED: list[tuple[str, type[Outcome], type[Outcome]]] = [
+    # code, alone, among others
+    ("08001", Retry, Retry),
+    ("08006", Retry, Retry),
+    ("53100", Retry, Retry),
+    ("53200", Retry, Retry),
+    ("53300", Retry, Retry),
+    ("57P01", Retry, Retry),
+    ("57014", Retry, Split),
+    ("40P01", Retry, Retry),
+    ("55P03", Retry, Retry),
+    ("58030", Retry, Retry),
+    ("XX000", Retry, Retry),
+    ("28000", Unauthorised, Unauthorised),
+    ("42501", Misconfigured, Misconfigured),
+    ("42P01", Misconfigured, Misconfigured),
+    ("42703", Misconfigured, Misconfigured),
+    ("42P10", Misconfigured, Misconfigured),
+    ("22001", Rejected, Split),
+    ("22P05", Rejected, Split),
+    ("23000", Rejected, Split),
+    ("23503", Rejected, Split),
+    ("23505", Rejected, Split),
+    ("23P01", Rejected, Split),
+    ("P0001", Rejected, Split),
+    ("PT400", Rejected, Split),
+    ("PT401", Unauthorised, Unauthorised),
+    ("PT402", Misconfigured, Misconfigured),
+    ("PT404", Misconfigured, Misconfigured),
+    ("PT409", Rejected, Split),
+    ("PT429", Throttled, Throttled),
+    ("PT500", Retry, Retry),
+    ("PT503", Retry, Retry),
+]
+
+
+@pytest.fixture(scope="module")
+def raising(supabase_project: Supabase) -> Supabase:
+    """A table whose trigger raises what a call's notes say."""
+    supabase_project.create_table("raising")
+    supabase_project.execute("""
+        create function raise_it() returns trigger language plpgsql as $$
+        begin raise exception 'it is so' using errcode = new.notes; end $$;
+        create trigger raise_it before insert on raising for each row execute function raise_it();
+    """)
+    return supabase_project
+
+
+@pytest.mark.parametrize(("code", "alone", "among_others"), RAISED)
+async def test_what_a_function_in_the_database_raises(
+    raising: Supabase, connect: Connect, code: str, alone: type[Outcome], among_others: type[Outcome]
+) -> None:
+    del raising
+    client = connect(table="raising")
+    bad = [push(call(f"cloudtalk-{n}", notes=code)) for n in (1, 2)]
+    outcome = await pushed(client, bad[0])
+    assert (type(outcome), outcome.code) == (alone, code)
+    assert "it is so" in (outcome.message or "")
+    assert kinds(await client.upsert(bad)) == [among_others, among_others]
+
+
+async def test_a_serialisation_failure_hangs_in_12_0_2_and_is_unknown(
+    raising: Supabase, connect: Connect
+) -> None:
+    """PostgREST 12.0.2 tries it again for ever, by itself."""
+    client = connect(table="raising", timeout_seconds=0.3)
+    try:
+        assert isinstance(await pushed(client, push(call(notes="40001"))), Unknown)
+    finally:
+        raising.execute("alter table raising disable trigger raise_it; select pg_sleep(0.1)")
+        raising.execute("truncate raising; alter table raising enable trigger raise_it")
+
+
+async def test_a_statement_that_takes_too_long_is_split(supabase: Supabase, connect: Connect) -> None:
+    supabase.create_table("slow")
+    supabase.execute("""
+        create or replace function take_time() returns trigger language plpgsql as $$
+        begin perform pg_sleep(0.2); return new; end $$;
+        create trigger take_time before insert on slow for each row execute function take_time();
+        alter function take_time() set statement_timeout = 0;
+    """)
+    with role_setting(supabase, "statement_timeout", "300ms"):
+        client = connect(table="slow")
+        outcome = await pushed(client, *TWO)
+        assert (type(outcome), outcome.code) == (Split, "57014")
+        assert kinds(await client.upsert(TWO[:1])) == [Delivered]
+
+
+async def test_a_row_that_somebody_holds_is_tried_again(supabase: Supabase, connect: Connect) -> None:
+    client = connect()
+    await client.upsert(TWO)
+    with role_setting(supabase, "lock_timeout", "100ms"), psycopg.connect(supabase.dsn) as somebody:
+        somebody.execute("update calls set notes = 'typing' where id = 'cloudtalk-1'")
+        outcome = await pushed(client, *TWO)
+    assert (type(outcome), outcome.code) == (Retry, "55P03")
+
+
+@contextmanager
+def role_setting(supabase: Supabase, name: str, value: str) -> Iterator[None]:
+    """PostgREST reads the settings of roles with its configuration."""
+    supabase.execute(f"alter role service_role set {name} = '{value}'; notify pgrst, 'reload config'")
+    supabase.execute("select pg_sleep(0.2)")
+    try:
+        yield
+    finally:
+        supabase.execute(f"alter role service_role reset {name}; notify pgrst, 'reload config'")
+        supabase.execute("select pg_sleep(0.2)")
+
+
+REFUSED = [
+    ("alter table {} alter agent_name set not null", "23502"),
+    ("alter table {} add check (direction <> 'inbound')", "23514"),
+    ("create unique index on {} (external_number)", "23505"),
+    ("alter table {0} add foreign key (call_id) references {0} (id)", "23503"),
+    ("alter table {} alter contact_name type integer using null", "22P02"),
+    ("alter table {} alter contact_name type varchar(3)", "22001"),
+    ("alter table {} alter duration_seconds type smallint", "22003"),
+]
+
+
+@pytest.mark.parametrize(("ddl", "code"), REFUSED)
+async def test_a_row_that_a_column_refuses_is_rejected(
+    supabase: Supabase, connect: Connect, ddl: str, code: str
+) -> None:
+    supabase.execute("drop table if exists refusing")
+    supabase.create_table("refusing")
+    supabase.execute(ddl.format("refusing"))
+    supabase.wait_for("refusing")
+    client = connect(table="refusing")
+    bad = [push(call(f"cloudtalk-{n}", duration_seconds=99_999)) for n in (1, 2)]
+    if code == "23505":
+        await client.upsert([push(call("cloudtalk-0"))])
+    assert kinds(await client.upsert(bad)) == [Split, Split]
+    outcome = await pushed(client, bad[0])
+    assert (type(outcome), outcome.code) == (Rejected, code)
+    assert "+34600000001" not in (outcome.message or "")
+
+
+async def test_row_level_security_is_misconfigured_for_a_role_without_a_policy(
+    supabase: Supabase, connect: Connect
+) -> None:
+    supabase.execute("grant select, insert, update on calls to anon")
+    try:
+        outcome = await pushed(connect(key=supabase.publishable_key), *TWO)
+    finally:
+        supabase.execute("revoke all on calls from anon")
+    assert (type(outcome), outcome.code) == (Misconfigured, "42501")
+    assert "row-level security" in (outcome.message or "")
+
+
+@pytest.mark.parametrize("right", ["insert", "update", "select", "all"])
+async def test_a_missing_grant_is_misconfigured(supabase: Supabase, connect: Connect, right: str) -> None:
+    supabase.execute(f"revoke {right} on calls from service_role")
+    try:
+        outcome = await pushed(connect(), *TWO)
+    finally:
+        supabase.execute("grant select, insert, update, delete on calls to service_role")
+    assert (type(outcome), outcome.code) == (Misconfigured, "42501")
+
+
+async def test_a_schema_that_is_not_exposed_is_misconfigured(connect: Connect) -> None:
+    outcome = await pushed(connect(schema="hidden"), *TWO)
+    assert (type(outcome), outcome.code) == (Misconfigured, "PGRST106")
+
+
+async def test_a_table_that_is_not_there_is_misconfigured(connect: Connect) -> None:
+    outcome = await pushed(connect(table="absent"), *TWO)
+    assert (type(outcome), outcome.code) == (Misconfigured, "http_404")
+
+
+async def test_a_table_without_the_key_is_misconfigured(supabase: Supabase, connect: Connect) -> None:
+    supabase.execute("drop table if exists keyless_rows")
+    supabase.create_table("keyless_rows")
+    supabase.execute("alter table keyless_rows drop constraint keyless_rows_pkey")
+    outcome = await pushed(connect(table="keyless_rows"), *TWO)
+    assert (type(outcome), outcome.code) == (Misconfigured, "42P10")
+
+
+async def test_after_a_migration_the_api_knows_nothing_until_it_has_read_the_schema_anew(
+    supabase: Supabase, connect: Connect
+) -> None:
+    supabase.execute("drop table if exists migrating")
+    supabase.create_table("migrating")
+    client = connect(table="migrating")
+    steps = [
+        ("alter table migrating rename to elsewhere", "42P01"),
+        ("alter table elsewhere rename to migrating; alter table migrating rename notes to n", "42703"),
+    ]
+    for ddl, code in steps:
+        supabase.execute(ddl)
+        outcome = await pushed(client, *TWO)
+        assert (type(outcome), outcome.code) == (Misconfigured, code)
+    moved = connect(table="migrating", fields={"notes": "n"})
+    outcome = await pushed(moved, *TWO)
+    assert (type(outcome), outcome.code) == (Misconfigured, "PGRST204")
+    supabase.execute("notify pgrst, 'reload schema'")
+    supabase.wait_for("migrating", column="n")
+    assert kinds(await moved.upsert(TWO)) == [Delivered, Delivered]
+
+
+# --- what PostgREST says of itself ------------------------------------------------------------
+
+
+@pytest.mark.parametrize("by", [signal.SIGINT, signal.SIGQUIT], ids=["stopped", "crashed"])
+async def test_a_database_that_stops_in_mid_batch_is_tried_again_and_has_each_call_once(
+    fragile: Supabase, by: signal.Signals
+) -> None:
+    fragile.execute("""
+        create or replace function take_time() returns trigger language plpgsql as $$
+        begin perform pg_sleep(0.3); return new; end $$;
+        create or replace trigger take_time before insert on calls for each row execute function take_time();
+        truncate calls;
+    """)
+    async with connected(fragile.url) as client:
+        in_flight = asyncio.create_task(client.upsert(TWO))
+        await asyncio.sleep(0.3)
+        await asyncio.to_thread(fragile.postgres.stop, by)
+        try:
+            assert kinds(await in_flight) == [Retry, Retry]
+            outcome = await pushed(client, *TWO)
+            assert (type(outcome), outcome.code) == (Retry, "PGRST000")
+        finally:
+            await asyncio.to_thread(fragile.postgres.start)
+        assert [row["id"] for row in fragile.rows()] == []
+        assert await until_delivered(client) == [Delivered, Delivered]
+    assert [row["id"] for row in fragile.rows()] == ["cloudtalk-1", "cloudtalk-2"]
+
+
+async def until_delivered(client: SupabaseClient) -> list[type[Outcome]]:
+    """Try for some seconds, as the courier does for days."""
+    async with asyncio.timeout(20):
+        while kinds(outcomes := await client.upsert(TWO)) == [Retry, Retry]:
+            await asyncio.sleep(0.05)
+    return kinds(outcomes)
+
+
+async def test_a_connection_that_is_cut_in_mid_batch_is_tried_again(
+    supabase: Supabase, connect: Connect
+) -> None:
+    with psycopg.connect(supabase.dsn) as somebody:
+        somebody.execute("lock table calls in exclusive mode")
+        in_flight = asyncio.create_task(connect().upsert(TWO))
+        await asyncio.sleep(0.2)
+        supabase.execute("""
+            select pg_terminate_backend(pid) from pg_stat_activity
+            where wait_event_type = 'Lock' and pid <> pg_backend_pid()
+        """)
+        outcome, _ = await in_flight
+    assert (type(outcome), outcome.code) == (Retry, "PGRST001")
+
+
+async def test_an_api_that_has_not_read_the_schema_is_tried_again(fragile: Supabase) -> None:
+    fragile.execute("alter role authenticator set statement_timeout = 1")
+    try:
+        with running_postgrest(fragile.dsn, waits=False) as upstream:
+            async with in_front_of(upstream, fragile) as client:
+                outcome = await pushed(client, *TWO)
+    finally:
+        fragile.execute("alter role authenticator reset statement_timeout")
+    assert (type(outcome), outcome.code) == (Retry, "PGRST002")
+
+
+async def test_an_api_without_a_free_connection_is_tried_again(fragile: Supabase) -> None:
+    starved = running_postgrest(fragile.dsn, db_pool="1", db_pool_acquisition_timeout="1")
+    with starved as upstream, psycopg.connect(fragile.dsn) as somebody:
+        async with in_front_of(upstream, fragile) as client, in_front_of(upstream, fragile) as other:
+            somebody.execute("lock table calls in exclusive mode")
+            holding = asyncio.create_task(other.upsert(TWO))
+            await asyncio.sleep(0.2)
+            outcome = await pushed(client, *TWO)
+            somebody.rollback()
+            await holding
+    assert (type(outcome), outcome.code) == (Retry, "PGRST003")
+
+
+async def test_a_project_without_anonymous_access_that_is_told_no_one_is_unauthorised(
+    fragile: Supabase,
+) -> None:
+    with running_postgrest(fragile.dsn, db_anon_role=None) as upstream:
+        async with in_front_of(upstream, fragile, token=None) as client:
+            outcome = await pushed(client, *TWO)
+    assert (type(outcome), outcome.code) == (Unauthorised, "PGRST302")
+
+
+@asynccontextmanager
+async def in_front_of(
+    upstream: str, project: Supabase, token: str | None = ""
+) -> AsyncIterator[SupabaseClient]:
+    """A client of this PostgREST. `token`: what the secret key stands for, unless the service role's."""
+    keys = {project.key: project.legacy_key if token == "" else token}
+    with running_gateway(upstream, keys) as gateway:
+        async with connected(gateway.url) as client:
+            yield client
+
+
+async def test_a_legacy_key_that_has_expired_or_is_another_projects_is_unauthorised(
+    supabase: Supabase,
+) -> None:
+    claims = {"role": "service_role", "exp": 1}
+    expired = jwt.encode(claims, JWT_SECRET)
+    another = jwt.encode({"role": "service_role"}, "another secret, long enough for HS256")
+    for key in (expired, another):
+        with running_gateway(supabase.gateway.upstream, {key: key}) as gateway:
+            async with connected(gateway.url, key) as client:
+                outcome = await pushed(client, *TWO)
+        assert (type(outcome), outcome.code) == (Unauthorised, "PGRST301")
+        assert key not in (outcome.message or "")
+
+
+@pytest.mark.parametrize("kind", ["key", "legacy_key"])
+async def test_both_kinds_of_key_open_a_project_whose_gateway_turns_browsers_away(
+    supabase: Supabase, connect: Connect, kind: str
+) -> None:
+    key = getattr(supabase, kind)
+    for layout in ("table", "kv"):
+        client = connect(key=key, layout=layout)
+        assert kinds(await client.upsert(TWO)) == [Delivered, Delivered]
+    for seen in supabase.log:
+        assert seen.headers["user-agent"].startswith("cloudtalk-relay/")
+        assert seen.headers["apikey"] == key
+        assert seen.headers.get("authorization") == (f"Bearer {key}" if kind == "legacy_key" else None)
+
+
+# --- what newer versions and the hosted service say -------------------------------------------
+
+NEWER: list[tuple[int, str, type[Outcome], type[Outcome]]] = [
+    # status, code, alone, among others
+    (500, "40001", Retry, Retry),
+    (500, "21000", Rejected, Split),
+    (401, "PGRST303", Unauthorised, Unauthorised),
+    (404, "PGRST202", Misconfigured, Misconfigured),
+    (404, "PGRST205", Misconfigured, Misconfigured),
+    (400, "PGRST102", Rejected, Split),
+]
+
+
+@pytest.mark.parametrize("layout", ["table", "kv"])
+@pytest.mark.parametrize(("status", "code", "alone", "among_others"), NEWER)
+async def test_what_newer_versions_answer(
+    supabase: Supabase,
+    connect: Connect,
+    layout: str,
+    status: int,
+    code: str,
+    alone: type[Outcome],
+    among_others: type[Outcome],
+) -> None:
+    body = {"code": code, "message": "so it is", "details": "Failing row (+34600000001)", "hint": None}
+    reads = 1 if layout == "kv" else 0
+    for pushes, expected in ((TWO[:1], alone), (TWO, among_others)):
+        with supabase.gateway.answering(JSONResponse(body, status), after=reads):
+            outcome = await pushed_any(connect(layout=layout), pushes)
+        assert (type(outcome), outcome.code) == (expected, code)
+        assert "+34600000001" not in (outcome.message or "")
+
+
+async def pushed_any(client: SupabaseClient, pushes: list[Push]) -> Outcome:
+    """The layout kv reads before it writes, and what is read here has to differ."""
+    changed = [Push(call(p.call.id, contact_name=f"n{len(pushes)}"), p.changed) for p in pushes]
+    return await pushed(client, *changed)
+
+
+HOSTED: list[tuple[int, type[Outcome]]] = [
+    (401, Unauthorised),
+    (402, Misconfigured),
+    (403, Unauthorised),
+    (404, Misconfigured),
+    (429, Throttled),
+    *((status, Retry) for status in (500, 502, 503, 504, 520, 521, 522, 523, 524, 525, 544)),
+    (540, Misconfigured),
+]
+
+
+@pytest.mark.parametrize(("status", "expected"), HOSTED)
+@pytest.mark.parametrize("body", ["<html>", '{"message":"said"}'])
+async def test_what_the_hosted_gateway_answers(
+    supabase: Supabase, connect: Connect, status: int, expected: type[Outcome], body: str
+) -> None:
+    answer: Response = PlainTextResponse(body, status, {"Retry-After": "7"})
+    with supabase.gateway.answering(answer):
+        outcome = await pushed(connect(), *TWO)
+    assert (type(outcome), outcome.code) == (expected, f"http_{status}")
+    if isinstance(outcome, Retry | Throttled):
+        assert outcome.after == 7

@@ -1,0 +1,320 @@
+"""Rows of calls: mapping, whole rows, looking and forgetting, against a real PostgREST."""
+
+from typing import Any
+
+import msgspec
+import pytest
+from pydantic import ValidationError
+from starlette.responses import JSONResponse
+
+from crm_clients.base import Delivered, Misconfigured, Rejected, Retry, Split
+from crm_clients.supabase import SupabaseSettings
+from crm_clients.supabase.batches import MAX_ROWS
+from crm_clients.supabase.rest import MAX_QUERY_BYTES
+from relay.call import DELIVERED_FIELDS
+from tests.support.clients import merged
+from tests.support.supabase import Connect, Supabase
+from tests.support.supabase_calls import BASE, call, kinds, push
+
+OWN = {
+    "table": "llamadas",
+    "fields": {
+        "id": "cloudtalk_id",
+        "contact_name": "cliente",
+        "duration_seconds": "duración",
+        "version": "revision",
+        "transcript": "",
+        "cloudtalk_data": "",
+    },
+    "constants": {"origen": "CloudTalk", "centro": 7, "activo": True, "peso": 0.5},
+}
+
+
+@pytest.fixture
+def own(supabase: Supabase) -> Supabase:
+    """A table that the team has had for long, with a key and duties of its own."""
+    supabase.execute("""
+        drop table if exists llamadas;
+        create table llamadas (
+          id uuid primary key default gen_random_uuid(),
+          cliente text, "duración" integer, creado timestamptz not null default now(), comentario text
+        );
+        insert into llamadas (cliente) values ('de antes');
+    """)
+    return supabase
+
+
+# --- mapping ----------------------------------------------------------------------------------
+
+
+async def test_a_table_of_the_teams_own_takes_calls_where_its_columns_are(
+    own: Supabase, connect: Connect
+) -> None:
+    client = connect(**OWN)
+    [before] = await client.check()
+    assert before.code == "missing_column"
+    assert "cloudtalk_id, call_id" in (before.problem or "")
+    for _ in range(2):
+        own.execute(client.setup_text())
+    own.wait_for("llamadas", column="cloudtalk_id")
+    assert [finding.ok for finding in await client.check()] == [True]
+    assert kinds(await client.upsert([push(call()), push(call("cloudtalk-2"))])) == [Delivered, Delivered]
+    one, _two, old = own.rows("llamadas", key="cloudtalk_id")
+    assert (old["cliente"], old["cloudtalk_id"]) == ("de antes", None)
+    assert one["id"] is not None
+    wanted = {
+        "cloudtalk_id": "cloudtalk-1",
+        "cliente": BASE.contact_name,
+        "duración": 61,
+        "revision": 1,
+        "status": "Perdida",
+        "state": "missed",
+        "origen": "CloudTalk",
+        "centro": 7,
+        "activo": True,
+        "peso": 0.5,
+    }
+    assert {name: one[name] for name in wanted} == wanted
+    assert one.keys().isdisjoint({"transcript", "cloudtalk_data", "version", "contact_name"})
+
+
+async def test_check_leaves_rows_alone_that_are_no_calls(own: Supabase, connect: Connect) -> None:
+    client = connect(**OWN)
+    own.execute(client.setup_text())
+    own.wait_for("llamadas", column="cloudtalk_id")
+    assert [finding.ok for finding in await client.check()] == [True]
+    assert [row["cliente"] for row in own.rows("llamadas")] == ["de antes"]
+
+
+async def test_a_constant_is_said_once_and_is_then_a_persons_to_change(
+    own: Supabase, connect: Connect
+) -> None:
+    client = connect(**OWN)
+    own.execute(client.setup_text())
+    own.wait_for("llamadas", column="cloudtalk_id")
+    await client.upsert([push(call())])
+    own.execute("update llamadas set origen = 'a mano' where cloudtalk_id is not null")
+    await client.upsert([push(call(version=2, contact_name="Ana"), "contact_name")])
+    [row] = [row for row in own.rows("llamadas", "cliente") if row["cloudtalk_id"]]
+    assert (row["origen"], row["cliente"], row["revision"]) == ("a mano", "Ana", 2)
+    assert own.log[-1].records == [{"cloudtalk_id": "cloudtalk-1", "cliente": "Ana", "revision": 2}]
+    assert own.log[-1].query["on_conflict"] == "cloudtalk_id"
+
+
+async def test_the_guard_of_our_sql_follows_the_version_to_its_column(
+    own: Supabase, connect: Connect
+) -> None:
+    client = connect(**OWN)
+    own.execute(client.setup_text())
+    own.wait_for("llamadas", column="cloudtalk_id")
+    await client.upsert([push(call(version=5, notes="new"))])
+    assert kinds(await client.upsert([push(call(version=4, notes="old"))])) == [Delivered]
+    assert [row["notes"] for row in own.rows("llamadas", "cliente") if row["cloudtalk_id"]] == ["new"]
+
+
+async def test_a_version_that_goes_nowhere_needs_no_column_and_guards_nothing(
+    supabase: Supabase, connect: Connect
+) -> None:
+    client = connect(table="unversioned", fields={"version": ""})
+    supabase.execute(client.setup_text())
+    supabase.wait_for("unversioned")
+    assert [finding.ok for finding in await client.check()] == [True]
+    await client.upsert([push(call(version=5))])
+    await client.upsert([push(call(version=4, notes="later"), "notes")])
+    [row] = supabase.rows("unversioned")
+    assert "version" not in row
+    assert row["notes"] == "later"
+
+
+async def test_rows_are_taken_back_looked_for_and_forgotten_by_the_column_of_the_id(
+    own: Supabase, connect: Connect
+) -> None:
+    client = connect(**OWN, on_merge="mark")
+    own.execute(client.setup_text())
+    own.wait_for("llamadas", column="cloudtalk_id")
+    pushes = [push(call(f"cloudtalk-{n}")) for n in range(1, 4)]
+    await client.upsert(pushes[:2])
+    assert await client.missing(pushes) == {"cloudtalk-3"}
+    assert kinds(await client.retract([merged("cloudtalk-1", "cloudtalk-2", 2)])) == [Delivered]
+    assert kinds(await client.forget([merged("cloudtalk-2", "", 2)])) == [Delivered]
+    [row] = [row for row in own.rows("llamadas", "id") if row["cloudtalk_id"]]
+    assert (row["cloudtalk_id"], row["merged_into"], row["revision"]) == ("cloudtalk-1", "cloudtalk-2", 2)
+
+
+async def test_a_key_that_two_rows_share_is_found_and_its_remedy_spelt_out(
+    supabase: Supabase, connect: Connect
+) -> None:
+    client = connect(table="keyless", fields={"id": "ct"})
+    supabase.execute("create table keyless (id serial primary key, ct text)")
+    supabase.execute(client.setup_text())
+    supabase.execute("alter table keyless drop constraint keyless_ct_key; notify pgrst, 'reload schema'")
+    supabase.wait_for("keyless", column="ct")
+    [finding] = await client.check()
+    assert (finding.code, '"ct"' in (finding.hint or "")) == ("missing_key", True)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "said"),
+    [
+        ({"fields": {"id": ""}}, "must go somewhere"),
+        ({"fields": {"id": "columns"}}, "cannot go to .columns., a word of Supabase's API"),
+        ({"fields": {"notes": "tags"}}, '"tags" is said twice'),
+        ({"fields": {"notes": "updated_at"}}, '"updated_at" is said twice'),
+        ({"constants": {"status": "x"}}, '"status" is said twice'),
+        ({"fields": {"notes": "a b"}}, "cannot be the name of a field"),
+        ({"fields": {"notes": "x" * 64}}, "cannot be the name of a field"),
+        ({"fields": {"note": "x"}}, 'there is no field "note"'),
+        ({"layout": "kv", "fields": {"id": "x"}}, "no other place in the layout kv"),
+        ({"layout": "kv", "constants": {"notas": "x"}}, '"notas" is said twice'),
+    ],
+)
+def test_a_mapping_that_cannot_work_is_refused(wrong: dict[str, Any], said: str) -> None:
+    with pytest.raises(ValidationError, match=said):
+        SupabaseSettings.model_validate(
+            {"client": "supabase", "url": "https://abc.supabase.co", "key": "k"} | wrong
+        )
+
+
+# --- whole rows -------------------------------------------------------------------------------
+
+
+async def test_a_row_that_a_person_deleted_comes_back_whole_and_the_others_keep_what_was_typed(
+    supabase: Supabase, connect: Connect
+) -> None:
+    client = connect()
+    await client.upsert([push(call(f"cloudtalk-{n}")) for n in range(4)])
+    supabase.execute("delete from calls where id in ('cloudtalk-1', 'cloudtalk-3')")
+    supabase.execute("update calls set contact_name = 'typed', direction = null")
+    changed = [push(call(f"cloudtalk-{n}", version=2, notes="new"), "notes") for n in range(4)]
+    supabase.log.clear()
+    assert kinds(await client.upsert(changed)) == [Delivered] * 4
+    assert [(row["notes"], row["contact_name"], row["direction"]) for row in supabase.rows()] == [
+        ("new", "typed", None),
+        ("new", BASE.contact_name, "inbound"),
+        ("new", "typed", None),
+        ("new", BASE.contact_name, "inbound"),
+    ]
+    assert [(seen.method, seen.rows, seen.status) for seen in supabase.log] == [
+        ("POST", 4, 201),
+        ("GET", 0, 200),
+        ("POST", 2, 200),
+    ]
+
+
+async def test_changes_of_rows_that_are_there_take_one_request(supabase: Supabase, connect: Connect) -> None:
+    client = connect()
+    await client.upsert([push(call())])
+    supabase.log.clear()
+    await client.upsert([push(call(version=2, notes="new"), "notes")])
+    assert [(seen.method, seen.status) for seen in supabase.log] == [("POST", 200)]
+
+
+@pytest.mark.parametrize("failing", ["GET", "POST"])
+async def test_a_row_that_could_not_be_made_whole_at_once_is_made_whole_next_time(
+    supabase: Supabase, connect: Connect, failing: str
+) -> None:
+    client = connect()
+    await client.upsert([push(call("cloudtalk-1")), push(call("cloudtalk-2"))])
+    supabase.execute("delete from calls where id = 'cloudtalk-1'")
+    supabase.execute("update calls set contact_name = 'typed'")
+    changed = [push(call(f"cloudtalk-{n}", version=2, notes="new"), "notes") for n in (1, 2)]
+    down = JSONResponse({}, 503)
+    with supabase.gateway.answering(down, after=1 if failing == "GET" else 2):
+        outcomes = await client.upsert(changed)
+    assert Retry in kinds(outcomes)
+    assert kinds(await client.upsert(changed)) == [Delivered, Delivered]
+    assert [row["contact_name"] for row in supabase.rows()] == [BASE.contact_name, "typed"]
+
+
+async def test_a_column_that_must_not_be_null_lets_changes_of_other_columns_through(
+    supabase: Supabase, connect: Connect
+) -> None:
+    """PostgreSQL holds the row that an upsert would insert to NOT NULL, though it updates one."""
+    supabase.execute("drop table if exists dutiful")
+    supabase.create_table("dutiful")
+    supabase.execute("alter table dutiful alter direction set not null")
+    client = connect(table="dutiful")
+    await client.upsert([push(call("cloudtalk-1")), push(call("cloudtalk-2"))])
+    changed = [push(call(f"cloudtalk-{n}", version=2, notes="new"), "notes") for n in (1, 2, 3)]
+    assert kinds(await client.upsert(changed)) == [Split] * 3
+    assert kinds(await client.upsert(changed[:1])) == [Delivered]
+    supabase.log.clear()
+    assert kinds(await client.upsert(changed)) == [Delivered] * 3
+    assert [(row["notes"], row["direction"]) for row in supabase.rows("dutiful")] == [("new", "inbound")] * 3
+    assert [seen.method for seen in supabase.log] == ["PATCH", "PATCH", "PATCH", "POST"]
+
+
+async def test_a_change_that_the_table_refuses_is_rejected_alone(
+    supabase: Supabase, connect: Connect
+) -> None:
+    supabase.execute("drop table if exists measured")
+    supabase.create_table("measured")
+    client = connect(table="measured")
+    await client.upsert([push(call())])
+    supabase.execute("alter table measured add constraint short check (length(notes) < 100)")
+    [outcome] = await client.upsert([push(call(version=2, notes="n" * 100), "notes")])
+    assert isinstance(outcome, Rejected)
+    assert outcome.code == "23514"
+
+
+async def test_a_view_over_the_table_takes_calls_too(supabase: Supabase, connect: Connect) -> None:
+    supabase.execute("drop view if exists seen_calls; create view seen_calls as select * from calls")
+    supabase.execute("grant all on seen_calls to service_role; notify pgrst, 'reload schema'")
+    supabase.wait_for("seen_calls")
+    client = connect(table="seen_calls")
+    assert kinds(await client.upsert([push(call(), "notes")])) == [Delivered]
+    assert kinds(await client.upsert([push(call()), push(call("cloudtalk-2"))])) == [Delivered, Delivered]
+    assert [row["direction"] for row in supabase.rows()] == ["inbound", "inbound"]
+
+
+# --- looking, forgetting, bounds --------------------------------------------------------------
+
+
+async def test_what_the_crm_has_lost_is_found_by_reading_keys(supabase: Supabase, connect: Connect) -> None:
+    client = connect()
+    pushes = [push(call(f"cloudtalk-{n}, {'ñ' * 60}")) for n in range(60)]
+    await client.upsert(pushes[::2])
+    supabase.log.clear()
+    assert await client.missing(pushes) == {p.call.id for p in pushes[1::2]}
+    assert {seen.method for seen in supabase.log} == {"GET"}
+    assert {seen.query["select"] for seen in supabase.log} == {"id"}
+    assert len(supabase.log) > 1
+    assert all(len(seen.target) < MAX_QUERY_BYTES + 200 for seen in supabase.log)
+
+
+async def test_a_crm_that_cannot_be_asked_says_why(supabase: Supabase, connect: Connect) -> None:
+    with supabase.gateway.answering(JSONResponse({}, 503)):
+        assert isinstance(await connect().missing([push(call())]), Retry)
+    assert isinstance(await connect(table="absent").missing([push(call())]), Misconfigured)
+
+
+async def test_a_forgotten_call_is_deleted_and_no_other(supabase: Supabase, connect: Connect) -> None:
+    client = connect()
+    await client.upsert([push(call(f"cloudtalk-{n}")) for n in range(3)])
+    gone = [merged("cloudtalk-0", "", 1), merged("cloudtalk-never", "", 1)]
+    assert kinds(await client.forget(gone)) == [Delivered, Delivered]
+    assert [row["id"] for row in supabase.rows()] == ["cloudtalk-1", "cloudtalk-2"]
+
+
+async def test_a_record_that_is_none_of_the_crms_goes_also_where_merged_ones_are_marked(
+    supabase: Supabase, connect: Connect
+) -> None:
+    client = connect(on_merge="mark")
+    await client.upsert([push(call("cloudtalk-1")), push(call("cloudtalk-2"))])
+    internal = msgspec.structs.replace(merged("cloudtalk-1", "", 2), call=call("cloudtalk-1", version=2))
+    outcomes = await client.retract([internal, merged("cloudtalk-2", "cloudtalk-3", 2)])
+    assert kinds(outcomes) == [Delivered, Delivered]
+    assert [(row["id"], row["merged_into"]) for row in supabase.rows()] == [("cloudtalk-2", "cloudtalk-3")]
+
+
+async def test_a_request_stays_within_its_rows(supabase: Supabase, connect: Connect) -> None:
+    pushes = [push(call(f"cloudtalk-{n}", cloudtalk_data={})) for n in range(MAX_ROWS * 2 + 1)]
+    assert kinds(await connect(batch=1000).upsert(pushes)) == [Delivered] * len(pushes)
+    assert [seen.rows for seen in supabase.log] == [MAX_ROWS, MAX_ROWS, 1]
+
+
+def test_every_field_that_can_be_moved_has_a_place_of_its_own() -> None:
+    settings = SupabaseSettings.model_validate(
+        {"client": "supabase", "url": "https://abc.supabase.co", "key": "k"}
+    )
+    assert set(settings.places) == {*DELIVERED_FIELDS, "id", "version", "state"}
