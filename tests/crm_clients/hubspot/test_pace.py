@@ -1,0 +1,113 @@
+"""As fast as HubSpot permits, and not a request more: strictly counted, in any window."""
+
+import asyncio
+import time
+from itertools import pairwise
+from typing import Any
+
+import pytest
+
+from crm_clients.hubspot.pace import Pace, Steps
+from tests.crm_clients.hubspot.conftest import Connect
+from tests.fakes.hubspot import HubSpot
+from tests.fakes.hubspot_limits import Limits, Window
+from tests.support.hubspot import call, first, missed, words
+
+
+def headers(most: Any, milliseconds: Any) -> dict[str, str]:
+    return {
+        "x-hubspot-ratelimit-max": str(most),
+        "x-hubspot-ratelimit-interval-milliseconds": str(milliseconds),
+    }
+
+
+def test_it_begins_with_what_the_smallest_account_may_do_and_learns() -> None:
+    pace = Pace()
+    assert pace.rate == 9
+    pace.learn(headers(190, 10_000))
+    assert pace.rate == pytest.approx(17.1)
+
+
+def test_a_rate_of_the_settings_is_an_upper_bound() -> None:
+    pace = Pace(5)
+    pace.learn(headers(190, 10_000))
+    assert pace.rate == 5
+    pace.learn(headers(40, 10_000))
+    assert pace.rate == pytest.approx(3.6)
+
+
+@pytest.mark.parametrize("said", [{}, headers("", ""), headers("-1", 10_000), headers(100, 0)])
+def test_what_cannot_be_read_changes_nothing(said: dict[str, str]) -> None:
+    pace = Pace()
+    pace.learn(said)
+    assert pace.rate == 9
+
+
+async def test_a_stall_is_not_made_up_by_a_burst() -> None:
+    steps = Steps(50)
+    times: list[float] = []
+
+    async def turn() -> None:
+        await steps.turn()
+        times.append(time.monotonic())
+
+    turns = [asyncio.ensure_future(turn()) for _ in range(8)]
+    await asyncio.sleep(0.03)
+    time.sleep(0.1)  # noqa: ASYNC251 - the stall
+    await asyncio.gather(*turns)
+    assert min(b - a for a, b in pairwise(times[-5:])) >= 0.009
+    assert times[-1] - times[-5] >= 0.069
+
+
+async def test_a_backlog_drains_without_one_429_at_four_fifths_of_what_is_permitted_or_more(
+    hubspot: HubSpot, connect: Connect
+) -> None:
+    """The limits are scaled down: a window of one second stands for HubSpot's ten."""
+    hubspot.limits = Limits(burst=Window(40, 1.0), search=Window(20, 1.0))
+    hubspot.latency = 0.02
+    client = connect(contacts="off", rate=None, owners_by_email=False)
+    batches = iter([[first(call(f"cloudtalk-{batch}-{n}")) for n in range(2)] for batch in range(120)])
+
+    async def drain() -> None:
+        for batch in batches:
+            assert words(await client.upsert(batch)) == ["delivered", "delivered"]
+
+    begin = time.monotonic()
+    await asyncio.gather(*(drain() for _ in range(4)))
+    seconds = time.monotonic() - begin
+    assert hubspot.throttled == []
+    assert len(hubspot.log) / seconds >= 0.8 * 40
+
+
+@pytest.mark.parametrize(("mode", "most"), [("match", 0.05), ("create", 0.10)])
+async def test_a_backlog_costs_few_requests_per_call(
+    hubspot: HubSpot, connect: Connect, mode: str, most: float
+) -> None:
+    """Cold memory; one call in five was missed, and every other number calls twice."""
+    agents = [f"agent-{n}@example.test" for n in range(5)]
+    for email in agents:
+        hubspot.hire(email)
+    numbers = [f"+34600{n:06}" for n in range(1_300)]
+    if mode == "match":
+        for number in numbers:
+            hubspot.contacts.put(phone=number)
+    make = [call, call, missed, call, call]
+    calls = [
+        make[n % 5](f"cloudtalk-{n}", external_number=numbers[n % 1_300], agent_email=agents[n % 5])
+        for n in range(2_000)
+    ]
+    client = connect(contacts=mode)
+    for begin in range(0, 2_000, 400):
+        batches = [calls[at : at + 100] for at in range(begin, begin + 400, 100)]
+        for outcomes in await asyncio.gather(
+            *(client.upsert([first(c) for c in batch]) for batch in batches)
+        ):
+            assert {*words(outcomes)} == {"delivered"}
+    assert len(hubspot.log) / 2_000 <= most
+    assert len(hubspot.calls) == 2_000
+    assert len(hubspot.contacts) == 1_300
+    assert len([link for link in hubspot.links if link[0] == 194]) == 2_000
+    assert len(hubspot.tasks) == len({each.external_number for each in calls if each.follow_up})
+    hubspot.log.clear()
+    assert await connect().missing([first(each) for each in calls]) == set()
+    assert hubspot.writes == []
