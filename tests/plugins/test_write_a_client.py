@@ -1,0 +1,143 @@
+"""The client of docs/write-a-client.md, in a package of its own: installed, found, and fit to be copied."""
+
+import importlib.util
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+from types import ModuleType
+from typing import Any, Final
+
+import pytest
+
+from crm_clients.conformance import HttpCrm
+from tests.support.relay import RelayProcess, eventually, running_relay
+
+ROOT: Final = Path(__file__).parents[2]
+TOKEN: Final = "an-acme-token"
+SETTINGS: Final = """
+[server]
+port = 0
+[ledger]
+url = "sqlite:///relay.db"
+[destinations.crm]
+client = "acme"
+base_url = "{url}"
+token = "an-acme-token"
+[destinations.crm.fields]
+contact_name = "customer"
+[destinations.crm.constants]
+source = "CloudTalk"
+"""
+
+
+def files_of(document: Path) -> dict[str, str]:
+    """The code blocks of a document that bear a file's name on the line before."""
+    found = re.findall(r"^`([\w.-]+)`\n\n```\w+\n(.*?)^```$", document.read_text(), re.MULTILINE | re.DOTALL)
+    return dict(found)
+
+
+@pytest.fixture(scope="module")
+def package(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder that the document describes."""
+    folder = tmp_path_factory.mktemp("acme")
+    for name, text in files_of(ROOT / "docs/write-a-client.md").items():
+        (folder / name).write_text(text)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def installed(package: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where it is installed to, as a wheel is, beside the environment of the tests."""
+    target = tmp_path_factory.mktemp("site-packages")
+    line = ["-m", "uv", "pip", "install", "--quiet", "--offline", "--no-deps", "--no-build-isolation"]
+    place = ["--python", sys.executable, "--target", str(target)]
+    subprocess.run([sys.executable, *line, *place, str(package)], check=True, timeout=60)  # noqa: S603 - our own
+    return target
+
+
+@pytest.fixture
+def environment(installed: Path) -> dict[str, str]:
+    return {"PYTHONPATH": os.pathsep.join([str(installed), str(ROOT)])}
+
+
+@pytest.fixture
+def acme(package: Path, installed: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+    """The document's own fake, serving."""
+    monkeypatch.syspath_prepend(str(installed))
+    with closing(module_at(package / "test_acme_crm.py").AcmeCrm()) as crm:
+        assert isinstance(crm, HttpCrm)
+        yield crm
+    sys.modules.pop("acme_crm")
+
+
+def module_at(path: Path) -> ModuleType:
+    spec = importlib.util.spec_from_file_location("acme_harness", path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_the_document_holds_a_whole_package() -> None:
+    files = files_of(ROOT / "docs/write-a-client.md")
+    assert list(files) == ["pyproject.toml", "acme_crm.py", "test_acme_crm.py"]
+
+
+def test_it_is_not_long() -> None:
+    client = files_of(ROOT / "docs/write-a-client.md")["acme_crm.py"]
+    _, _, body = client.partition("class AcmeClient")
+    assert len([line for line in body.splitlines() if line.strip()]) < 80
+
+
+def test_it_passes_the_conformance_kit(package: Path, environment: dict[str, str]) -> None:
+    line = [sys.executable, "-W", "error", "-m", "pytest", "-q", "-p", "no:asyncio", "test_acme_crm.py"]
+    ended = subprocess.run(  # noqa: S603 - our own
+        line,
+        cwd=package,
+        env=os.environ | environment,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=80,
+    )
+    assert ended.returncode == 0, ended.stdout
+    assert re.search(r"\b[6-9]\d passed, \d skipped", ended.stdout), ended.stdout
+
+
+def test_a_relay_finds_it_and_its_check_is_good(
+    tmp_path: Path, environment: dict[str, str], acme: Any
+) -> None:
+    relay = RelayProcess(tmp_path, SETTINGS.format(url=acme.url), **environment)
+    ended = relay.command("check")
+    assert ended.returncode == 0, ended.stdout + ended.stderr
+    assert "crm" in ended.stdout
+    assert acme.calls == {}
+
+
+def test_a_relay_brings_a_simulated_call_to_it(
+    tmp_path: Path, environment: dict[str, str], acme: Any
+) -> None:
+    with running_relay(tmp_path, SETTINGS.format(url=acme.url), **environment) as relay:
+        sent = relay.command("simulate", "--url", relay.url, "--calls", "1", "--seed", "1", "--json")
+        assert sent.returncode == 0, sent.stderr
+        [call] = eventually(lambda: list(acme.calls.values()), ended, seconds=15)
+    assert call["id"].startswith("cloudtalk-")
+    assert call["status"] in {"Completada", "Perdida"}
+    assert call["source"] == "CloudTalk"
+    assert "customer" in call
+    assert "contact_name" not in call
+
+
+def ended(calls: list[dict[str, Any]]) -> bool:
+    return any(call.get("ended_at") for call in calls)
+
+
+def test_a_relay_without_the_package_names_what_it_knows(tmp_path: Path) -> None:
+    ended = RelayProcess(tmp_path, SETTINGS.format(url="http://127.0.0.1:1")).command("check")
+    assert ended.returncode == 2
+    assert 'found "acme"' in ended.stderr
