@@ -1,0 +1,51 @@
+"""Somebody's endpoint: verifies each message as its author's library would, and keeps what it was told."""
+
+from typing import Any
+
+from standardwebhooks import Webhook, WebhookVerificationError
+
+from crm_clients.conformance import Answer, HttpCrm, Request
+from crm_clients.webhook import WebhookClient
+
+SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
+PATH = "/hooks/of-which-nobody-knows?key=f00d"
+
+
+class Receiver(HttpCrm):
+    """One record per call, by the id in `data`; a message that it has seen before changes nothing."""
+
+    Client = WebhookClient
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.calls: dict[str, dict[str, Any]] = {}
+        self.seen: set[str] = set()
+        self.marks = False
+
+    def settings(self) -> dict[str, Any]:
+        return {"url": self.url + PATH, "secret": SECRET, "allow_private": True}
+
+    def secrets(self) -> set[str]:
+        return {*super().secrets(), SECRET.removeprefix("whsec_"), "of-which-nobody-knows", "f00d"}
+
+    def records(self, call_id: str) -> list[dict[str, Any]]:
+        return [self.calls[call_id]] if call_id in self.calls else []
+
+    def answer(self, request: Request) -> Answer:
+        if request.method != "POST":
+            return Answer(405)
+        try:
+            message = Webhook(SECRET).verify(request.body, dict(request.headers))
+        except WebhookVerificationError as error:
+            return Answer(401, {"message": str(error)})
+        self._take_in(request.headers["webhook-id"], message["type"], message["data"])
+        return Answer(204)
+
+    def _take_in(self, id_: str, type_: str, data: dict[str, Any]) -> None:
+        if id_ in self.seen:
+            return
+        self.seen.add(id_)
+        if type_ == "call.deleted" or (type_ == "call.merged" and not self.marks):
+            self.calls.pop(data["id"], None)
+        elif type_ != "call.merged" or data["id"] in self.calls:
+            self.calls[data["id"]] = data
