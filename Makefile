@@ -4,7 +4,7 @@ BIN := .venv/bin
 SOURCES := app.py relay crm_clients tests bench
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo run test check format bench lock clean
+.PHONY: help setup demo run test check format bench chaos lock clean
 
 help: ## list the commands
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -48,6 +48,9 @@ format: .venv/.dev ## format the code and mend what the linter can
 
 bench: .venv/.dev ## measure the relay on this machine
 	@$(BIN)/python -m bench $(ARGS)
+
+chaos: .venv/.dev ## kill relays under load, a hundred times and more, and write the account to docs/chaos.md
+	@$(BIN)/python -m tests.chaos $(ARGS)
 
 # --upgrade takes the newest versions that pyproject.toml allows; the dev lock stays within the runtime's.
 COMPILE = $(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes --custom-compile-command "make lock"

@@ -1,0 +1,102 @@
+"""A backlog of 10 000 calls: drained in large batches, and at the pace that the CRM permits."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+
+from crm_clients.base import CrmClient
+from crm_clients.supabase import SupabaseClient, SupabaseSettings
+from relay.courier import Courier, Schedule
+from relay.ledger import Ledger, calls, deliveries, destinations
+from relay.ledger.calls import CallRow
+from tests.fakes.hubspot import HubSpot, running_hubspot
+from tests.fakes.hubspot_limits import Limits, Window
+from tests.support.clients import context_of
+from tests.support.hubspot import client_of
+from tests.support.samples import call_row
+from tests.support.supabase import Supabase, running_supabase
+
+CALLS = 10_000
+SCHEDULE = Schedule(first_retry_seconds=5, longest_retry_seconds=3_600, give_up_after_hours=72)
+NUMBERS = 200
+PER_SECOND = 190 / 10
+"""HubSpot: what a professional account may do, but for searches."""
+
+SAMPLE = call_row()
+
+
+def row_of(number: int) -> CallRow:
+    record = msgspec.structs.replace(
+        SAMPLE.record,
+        id=f"cloudtalk-{number:05}",
+        direction="inbound",
+        external_number=f"+3460{number % NUMBERS:07}",
+        started_at="2026-11-24T09:00:00Z",
+    )
+    return CallRow(record.id, 1, SAMPLE.began_at, SAMPLE.state, record, {})
+
+
+@pytest.fixture
+async def ledger(tmp_path: Path) -> AsyncIterator[Ledger]:
+    """A ledger in which everything is owed to `crm`."""
+    opened = Ledger(f"sqlite:///{tmp_path}/relay.db")
+    await opened.open()
+    rows = [row_of(number) for number in range(CALLS)]
+    await opened.write(lambda c: destinations.register(c, {"crm": "of the test"}))
+    await opened.write(lambda c: calls.write(c, rows, []))
+    await opened.write(lambda c: deliveries.mark(c, [(row.id, 1) for row in rows], now=opened.now()))
+    yield opened
+    await opened.close()
+
+
+@asynccontextmanager
+async def draining(ledger: Ledger, client: CrmClient[Any]) -> AsyncIterator[None]:
+    """A courier at work until everything is delivered."""
+    courier = Courier("crm", client, client.settings, ledger, SCHEDULE)
+    running = asyncio.create_task(courier.run())
+    async with asyncio.timeout(60):
+        while (await ledger.read(deliveries.tallies))["crm"].delivered < CALLS:
+            await asyncio.sleep(0.05)
+    yield
+    running.cancel()
+    await asyncio.wait([running], timeout=8)
+    await client.aclose()
+
+
+@pytest.fixture(scope="module")
+def supabase() -> Iterator[Supabase]:
+    with running_supabase() as running:
+        yield running
+
+
+async def test_a_real_postgrest_gets_it_in_large_batches(ledger: Ledger, supabase: Supabase) -> None:
+    settings = SupabaseSettings(client="supabase", url=supabase.url, key=supabase.key)
+    async with draining(ledger, SupabaseClient("crm", settings, context_of())):
+        pass
+    posts = [seen for seen in supabase.log if seen.method == "POST"]
+    assert len(supabase.rows()) == CALLS
+    assert sum(post.rows for post in posts) / len(posts) >= 50
+
+
+async def test_hubspot_gets_it_at_its_own_pace_without_one_429(ledger: Ledger) -> None:
+    hubspot = HubSpot()
+    hubspot.set_up()
+    hubspot.limits = Limits(burst=Window(190, 10))
+    for number in range(NUMBERS):
+        hubspot.contacts.put(phone=f"+3460{number:07}", firstname=str(number))
+    with running_hubspot(hubspot) as running:
+        client = client_of(running.url)
+        begun = time.monotonic()
+        async with draining(ledger, client):
+            seconds = time.monotonic() - begun
+    assert hubspot.throttled == []
+    assert len(hubspot.calls) == CALLS
+    assert len(hubspot.log) / CALLS <= 0.05
+    paced, permitted = len([seen for seen in hubspot.log if seen.action != "search"]), PER_SECOND * seconds
+    assert paced >= 0.8 * permitted, f"{paced} requests of {permitted:.0f} in {seconds:.1f} s"
