@@ -1,6 +1,9 @@
-"""How old a call is when the CRM shows it, at a pace that a large company's telephones make."""
+"""How old a call is when the CRM shows it, at a pace that a large company's telephones make: alone, and
+beside another CRM that is dead.
+"""
 
 import asyncio
+import socket
 import sqlite3
 import time
 from collections.abc import Iterator
@@ -23,6 +26,12 @@ _WARM_UP: Final = 100
 
 _LOOK_SECONDS: Final = 0.0005
 _PATIENCE_SECONDS: Final = 10.0
+_DEAD: Final = """
+[destinations.dead]
+client = "supabase"
+url = "http://127.0.0.1:{port}"
+key = "none"
+"""
 _NEW_ROWS: Final = "SELECT rowid, call_id FROM calls WHERE rowid > ?"
 
 Moments = dict[str, float]
@@ -32,15 +41,26 @@ Moments = dict[str, float]
 def answer(*, quick: bool) -> Answer:
     """Each event begins a call, so that a row appears for it; the CRM's file is looked at all the time."""
     events = _QUICK_EVENTS if quick else _EVENTS
-    with scratch() as folder, serving(folder) as server:
-        sent, seen = run(_measure(server, events))
-    waits = [1000 * (seen[call] - moment) for call, moment in list(sent.items())[_WARM_UP:]]
-    cuts = quantiles(waits, n=100, method="inclusive")
+    alone = _waits(events)
+    with socket.create_server(("127.0.0.1", 0)) as deaf:  # takes connections, and never answers
+        beside = _waits(events, besides=_DEAD.format(port=deaf.getsockname()[1]))
     return Answer(
         QUESTION,
-        (Figure("p50", cuts[49], "ms"), Figure("p95", cuts[94], "ms")),
-        f"{len(waits):,} events, each a call of its own, {ENGINE}",
+        (*_figures("alone", alone), *_figures("beside a dead CRM", beside)),
+        f"{len(alone):,} events each, each a call of its own, {ENGINE}",
     )
+
+
+def _waits(events: int, *, besides: str = "") -> list[float]:
+    """How long each event took, in ms."""
+    with scratch() as folder, serving(folder, besides=besides) as server:
+        sent, seen = run(_measure(server, events))
+    return [1000 * (seen[call] - moment) for call, moment in list(sent.items())[_WARM_UP:]]
+
+
+def _figures(of: str, waits: list[float]) -> tuple[Figure, Figure]:
+    cuts = quantiles(waits, n=100, method="inclusive")
+    return Figure(f"{of}: p50", cuts[49], "ms"), Figure("p95", cuts[94], "ms")
 
 
 async def _measure(server: Server, events: int) -> tuple[Moments, Moments]:

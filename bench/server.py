@@ -42,7 +42,7 @@ _DELIVERY_LOOK_SECONDS: Final = 0.02
 # there is no moment between the two at which nothing would seem to be left.
 _LEFT: Final = (
     "SELECT EXISTS (SELECT 1 FROM events WHERE state = 'new')"
-    " OR EXISTS (SELECT 1 FROM deliveries WHERE state = 'owed')"
+    " OR EXISTS (SELECT 1 FROM deliveries WHERE state = 'owed' AND destination = 'crm')"
 )
 
 
@@ -89,9 +89,12 @@ def scratch() -> Iterator[Path]:
 
 
 @contextmanager
-def serving(folder: Path) -> Iterator[Server]:
-    """A relay on this folder's ledger, a fresh one where there is none, for as long as the block runs."""
-    (folder / "settings.toml").write_text(_SETTINGS)
+def serving(folder: Path, *, besides: str = "") -> Iterator[Server]:
+    """A relay on this folder's ledger, a fresh one where there is none, for as long as the block runs.
+
+    `besides`: settings of further destinations.
+    """
+    (folder / "settings.toml").write_text(_SETTINGS + besides)
     log_path = folder / "relay.log"
     started = time.perf_counter()
     with log_path.open("wb") as log:
