@@ -104,9 +104,8 @@ async def test_one_that_left_the_settings_stays_with_what_it_is_owed(ledger: Led
     assert (await ledger.read(deliveries.tallies))["old"].owed == 1
 
 
+@pytest.mark.parametrize("ledger_url", ["postgresql"], indirect=True)  # SQLite's writers take turns anyway
 async def test_a_start_waits_for_no_relay_that_hangs_in_a_settlement(ledger: Ledger, url: str) -> None:
-    if url.startswith("sqlite"):
-        pytest.skip("SQLite's writers take turns anyway")
     await register(ledger, crm="local")
     holds, thaws = asyncio.Event(), threading.Event()
     loop = asyncio.get_running_loop()
