@@ -80,11 +80,10 @@ class Courier:
         """There may be marks that are due."""
         self._wake.set()
 
-    def use(self, client: CrmClient[Any], settings: DestinationSettings) -> CrmClient[Any]:
-        """Go on with this client, whose keys are new; the one before, for its maker to close."""
-        before, self._client, self._settings = self._client, client, settings
+    def use(self, client: CrmClient[Any], settings: DestinationSettings) -> None:
+        """Go on with this client, whose keys are new. The one before is its maker's to close."""
+        self._client, self._settings = client, settings
         self.wake()
-        return before
 
     async def run(self) -> None:
         """Serve the destination whenever the lease is ours, until cancelled."""
@@ -101,13 +100,12 @@ class Courier:
             self._judge.forget()
             self._looked_at = self._clock_at = 0.0
             await self._serve()
-        except BaseException as error:
-            if not isinstance(error, asyncio.CancelledError):
-                under_way = list(self._pushes.values())
-                await self._drop_pushes()
-                if isinstance(error, LeaseLost):
-                    for due in under_way:
-                        await self._owe_again(due, [_CUT] * len(due))
+        except Exception as error:
+            under_way = list(self._pushes.values())
+            await self._drop_pushes()
+            if isinstance(error, LeaseLost):
+                for due in under_way:
+                    await self._owe_again(due, [_CUT] * len(due))
             raise
 
     def _failed(self, error: Exception) -> None:

@@ -140,9 +140,8 @@ def _settlement(
     failing_for: int = 0,
     remote_id: str | None = None,
 ) -> Settlement:
-    return Settlement(
-        call=due.call.id,
-        version=due.call.version,
+    return msgspec.structs.replace(
+        _untouched(due, now=now),
         state=state,
         delivered_version=due.delivered_version if delivered_version is None else delivered_version,
         due_at=now if due_at is None else due_at,
@@ -159,26 +158,24 @@ def _settlement(
 def settle_untried(due: Due, purpose: Purpose, *, now: int) -> Settlement:
     """What a mark becomes of which the CRM is told nothing."""
     state = "filtered" if purpose is Purpose.FILTER else "retracted"
-    return Settlement(
-        call=due.call.id,
-        version=due.call.version,
-        state=state,
-        delivered_version=due.delivered_version,
-        due_at=now,
-        attempts=due.attempts,
-        attempted_at=due.attempted_at,
-        failing_for=due.failing_for,
-        remote_id=due.remote_id,
-        outcome=None,
-        code=None,
-        message=None,
-    )
+    return msgspec.structs.replace(_untouched(due, now=now), state=state, outcome=None)
 
 
 def settle_probe(due: Due, cause: Outcome, *, now: int) -> Settlement:
     """What a mark becomes that met what its destination waits for: no attempt is spent, and another call
     is the next to try. Where there was no answer, the CRM may have it.
     """
+    return msgspec.structs.replace(
+        _untouched(due, now=now),
+        attempted_at=now,
+        outcome=cause.word if isinstance(cause, Unknown) else due.outcome,
+        code=cause.code,
+        message=cause.message,
+    )
+
+
+def _untouched(due: Due, *, now: int) -> Settlement:
+    """The mark as it was taken: owed, and due."""
     return Settlement(
         call=due.call.id,
         version=due.call.version,
@@ -186,12 +183,12 @@ def settle_probe(due: Due, cause: Outcome, *, now: int) -> Settlement:
         delivered_version=due.delivered_version,
         due_at=now,
         attempts=due.attempts,
-        attempted_at=now,
+        attempted_at=due.attempted_at,
         failing_for=due.failing_for,
         remote_id=due.remote_id,
-        outcome=cause.word if isinstance(cause, Unknown) else due.outcome,
-        code=cause.code,
-        message=cause.message,
+        outcome=due.outcome,
+        code=None,
+        message=None,
     )
 
 

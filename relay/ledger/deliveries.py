@@ -31,6 +31,7 @@ _records = msgspec.json.Decoder(Call)
 _changes = msgspec.json.Decoder(dict[str, int])
 _OWED = deliveries.c.state == literal_column("'owed'")
 EVER_SO_OFTEN: Final = 2**31 - 1
+"""More attempts than any mark has seen."""
 
 
 class Turn(Enum):
