@@ -14,9 +14,9 @@ import msgspec
 
 from bench.answer import BenchError
 from bench.server import Server
-from relay.demo import differing
-from relay.serving import new_event_loop
+from relay.server.server import new_event_loop
 from relay.simulator import SimulatedCall, scenarios
+from relay.simulator.demo import differing
 
 T = TypeVar("T")
 

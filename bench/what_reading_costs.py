@@ -9,7 +9,7 @@ import msgspec
 
 from bench.answer import Answer, BenchError, Figure
 from relay.call import CallEvent, CallState, join, state_of
-from relay.cloudtalk.reading import Reader, Received
+from relay.cloudtalk.parser import Reader, Received
 
 QUESTION: Final = "What does reading cost?"
 _TIMES: Final = 10_000

@@ -15,7 +15,7 @@ import httpx
 from tenacity import AsyncRetrying, retry_if_exception_type, stop_after_attempt, wait_random_exponential
 
 from crm_clients.base import Retry, Throttled, Unknown
-from crm_clients.budgets import WRITES, Budget
+from crm_clients.rate_limit import WRITES, Budget
 
 USER_AGENT: Final = f"cloudtalk-relay/{version('cloudtalk-relay')}"
 

@@ -14,12 +14,12 @@ from typing import Any
 import httpx
 import pytest
 
-import app
-from app import Relay
 from crm_clients.base import Outcome, Push
 from crm_clients.local import LocalSettings
+from relay import app
+from relay.app import Relay
+from relay.cli.queries import status_view
 from relay.settings import Settings, SettingsError
-from relay.views import status_view
 from tests.support.parts import running_parts, settings_of
 from tests.support.postgrest import free_port
 from tests.support.relay import HOOK, crm_rows, eventually
@@ -111,7 +111,9 @@ def test_uvicorn_serves_the_settings_that_the_environment_names(tmp_path: Path) 
 
 
 def test_importing_the_module_reads_no_settings() -> None:
-    done = script("import app; print(app.create_app.__name__)", RELAY_SETTINGS="/nowhere/settings.toml")
+    done = script(
+        "from relay import app; print(app.create_app.__name__)", RELAY_SETTINGS="/nowhere/settings.toml"
+    )
     assert (done.returncode, done.stdout, done.stderr) == (0, "create_app\n", "")
 
 
@@ -137,9 +139,9 @@ def test_no_secret_of_the_settings_stands_in_a_log_line(tmp_path: Path) -> None:
         key = "{KEY}"
     """)
     source = f"""
-from app import start_logging
+from relay.app import start_logging
 from relay.settings import load
-from relay.telemetry import get_logger
+from relay.logs import get_logger
 start_logging(load())
 get_logger("relay.test").info("it said {TOKEN}", message="old-{TOKEN} and {KEY}", nested={{"a": ["{KEY}"]}})
 """
@@ -234,7 +236,7 @@ async def test_a_destination_that_does_not_answer_does_not_delay_another(
 
     async with running_parts(settings) as (relay, client):
         # The relay's stop waits a while for pushes under way: here there is nothing to wait for.
-        monkeypatch.setattr("relay.courier.courier._FINISH_SECONDS", 0.05)
+        monkeypatch.setattr("relay.delivery.worker._FINISH_SECONDS", 0.05)
         monkeypatch.setattr(relay.clients["hanging"], "upsert", hang)
         for number in range(20):
             await client.post(HOOK, json={"event": "call.started", "data": {"id": f"{number}"}})

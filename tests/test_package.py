@@ -5,6 +5,11 @@ import sys
 import zipfile
 from pathlib import Path
 
+import click
+import pytest
+
+from relay.cli.main import Commands, cli
+
 ROOT = Path(__file__).parents[1]
 
 
@@ -14,9 +19,68 @@ def test_the_wheel_holds_the_program_and_nothing_else(tmp_path: Path) -> None:
     [wheel] = tmp_path.glob("*.whl")
     names = zipfile.ZipFile(wheel).namelist()
     assert {name.split("/")[0].split("-")[0] for name in names} == {
-        "app.py",
         "relay",
         "crm_clients",
         "cloudtalk_relay",
     }
     assert {"crm_clients/conformance/__init__.py", "relay/py.typed", "crm_clients/py.typed"} <= set(names)
+
+
+@pytest.fixture(scope="module")
+def foreign_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A user's folder with settings, a ledger, and an `app.py` that must not be imported."""
+    tmp_path = tmp_path_factory.mktemp("foreign")
+    (tmp_path / "app.py").write_text('raise SystemExit("the foreign app.py was imported")')
+    (tmp_path / "settings.toml").write_text("""
+        [server]
+        port = 0
+        [ledger]
+        url = "sqlite:///relay.db"
+        [destinations.crm]
+        client = "local"
+        path = "crm.db"
+    """)
+    started = subprocess.Popen(
+        [sys.executable, "-m", "relay", "serve"], cwd=tmp_path, stdout=subprocess.PIPE, text=True
+    )
+    with started as serve:
+        assert serve.stdout is not None
+        assert any('"server.ready"' in line for line in serve.stdout)
+        serve.terminate()
+        serve.communicate(timeout=20)
+    return tmp_path
+
+
+def relay(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    # `-m` puts the working folder first on sys.path, so a foreign app.py would be found first.
+    command = [sys.executable, "-m", "relay", *arguments]
+    return subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=60, check=False)  # noqa: S603 - our own
+
+
+@pytest.mark.parametrize("command", sorted(Commands().list_commands(click.Context(cli))))
+def test_each_command_loads_beside_a_foreign_app_module(foreign_folder: Path, command: str) -> None:
+    done = relay(foreign_folder, command, "--help")
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["setup", "crm"],
+        ["check"],
+        ["status"],
+        ["calls", "list"],
+        ["dead", "list"],
+        ["destinations", "list"],
+        ["quarantine", "retry", "--all"],
+        ["rebuild"],
+        ["replay"],
+        ["cloudtalk-setup"],
+        ["demo", "--once"],
+    ],
+    ids=" ".join,
+)
+def test_commands_work_beside_a_foreign_app_module(foreign_folder: Path, arguments: list[str]) -> None:
+    done = relay(foreign_folder, *arguments)
+    assert "the foreign app.py" not in done.stdout + done.stderr
+    assert done.returncode == 0, done.stderr

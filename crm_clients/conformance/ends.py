@@ -7,7 +7,7 @@ import pytest
 from crm_clients.conformance.calls import CUSTOMER, ID, call, push, retraction
 from crm_clients.conformance.crm import Crm
 from crm_clients.conformance.watching import delivered, opened, owes, scenario, the_record
-from crm_clients.memory import TransientMemory
+from crm_clients.state import TransientMemory
 
 OnMerge = Literal["delete", "mark"]
 

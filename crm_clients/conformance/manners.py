@@ -10,7 +10,7 @@ from crm_clients.base import Outcome
 from crm_clients.conformance.calls import ID, call, push
 from crm_clients.conformance.crm import Ability, Crm, Fault
 from crm_clients.conformance.watching import delivered, needs, opened, owes, scenario, the_record
-from crm_clients.memory import TransientMemory
+from crm_clients.state import TransientMemory
 
 _RATE: Final = 20.0
 _MANY: Final = 20

@@ -11,7 +11,7 @@ import pytest
 from crm_clients.base import CrmClient, Delivered, Finding, Memory, Outcome, Push, Retraction, Unknown
 from crm_clients.conformance.calls import ID, push
 from crm_clients.conformance.crm import Ability, Crm, Fault
-from crm_clients.memory import TransientMemory
+from crm_clients.state import TransientMemory
 from relay.call import Call
 
 P = ParamSpec("P")

@@ -6,11 +6,11 @@ from typing import Any, Final
 import msgspec
 
 from crm_clients.base import Context, Outcome, Throttled
-from crm_clients.budgets import WRITES
 from crm_clients.http import VendorHttp, retry_after
 from crm_clients.hubspot.errors import Fault, outcome_of, read_fault
 from crm_clients.hubspot.pace import Pace, Steps
 from crm_clients.hubspot.settings import MOST_INPUTS, HubSpotSettings
+from crm_clients.rate_limit import WRITES
 
 SEARCH: Final = "search"
 """The budget of searches, which HubSpot counts apart: five a second for the whole account."""

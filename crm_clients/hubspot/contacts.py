@@ -14,7 +14,7 @@ from crm_clients.hubspot.api import CONTACTS, SEARCH, Api, Said, Trouble, next_p
 from crm_clients.hubspot.new_contacts import NewContacts
 from crm_clients.hubspot.numbers import canonical, is_dialable, national
 from crm_clients.hubspot.settings import HubSpotSettings
-from crm_clients.hubspot.turns import Turns
+from crm_clients.locks import Turns
 
 _PHONE_FIELDS: Final = ("phone", "mobilephone")
 _SEARCHABLE: Final = (

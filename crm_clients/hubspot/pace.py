@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Mapping
 from typing import Final
 
-from crm_clients.budgets import Budget
+from crm_clients.rate_limit import Budget
 
 _RESERVE: Final = 0.9
 """A request can be late by a tenth of HubSpot's window and still fall into no full one."""

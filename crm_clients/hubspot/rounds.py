@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping
 
 from crm_clients.base import Delivered, Outcome, Push
-from crm_clients.pushes import newest
+from crm_clients.batch import newest
 
 
 class Round:

@@ -36,7 +36,7 @@ from crm_clients.hubspot.task_records import (
     is_untouched,
     key_of,
 )
-from crm_clients.hubspot.turns import Turns
+from crm_clients.locks import Turns
 from relay.call import Call
 
 Failed = dict[str, Outcome]

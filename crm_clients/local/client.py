@@ -22,9 +22,9 @@ from crm_clients.base import (
     Retry,
     Split,
 )
+from crm_clients.batch import newest
 from crm_clients.local.file import CallsFile, Row, adding, table_of
 from crm_clients.local.settings import LocalSettings
-from crm_clients.pushes import newest
 from crm_clients.settings import STATE
 
 T = TypeVar("T")

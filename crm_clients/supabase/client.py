@@ -6,8 +6,8 @@ from typing import ClassVar, Final, Protocol, TypeVar
 import msgspec
 
 from crm_clients.base import Context, CrmClient, Finding, Misconfigured, Outcome, Push, Rejected, Retraction
+from crm_clients.batch import newest
 from crm_clients.http import VendorHttp
-from crm_clients.pushes import newest
 from crm_clients.settings import DestinationSettings
 from crm_clients.supabase.batches import outcome
 from crm_clients.supabase.check import Place, findings, sql_editor, words

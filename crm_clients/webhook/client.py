@@ -14,8 +14,8 @@ from crm_clients.base import (
     Push,
     Retraction,
 )
+from crm_clients.batch import newest
 from crm_clients.http import Answer, VendorHttp
-from crm_clients.pushes import newest
 from crm_clients.settings import DestinationSettings
 from crm_clients.webhook.addresses import ForbiddenAddress
 from crm_clients.webhook.answers import GONE, REDIRECTED, outcome_of

@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable, Iterator, Sequence
 from typing import Final
 
 from crm_clients.base import Misconfigured, Outcome, Retry, Throttled, Unauthorised, Unknown
-from crm_clients.budgets import Budget
+from crm_clients.rate_limit import Budget
 from crm_clients.webhook.messages import Message
 
 _OF_ALL: Final = (Throttled, Unauthorised, Misconfigured)

@@ -9,9 +9,9 @@ from relay.call import Call
 from relay.cli.ledger import read_ledger, with_ledger
 from relay.cli.main import Context
 from relay.cli.output import as_json, print_json, print_table
+from relay.cli.queries import call_view, find_call
+from relay.fold.split import SplitError, split
 from relay.ledger import calls
-from relay.splitting import SplitError, split
-from relay.views import call_view, find_call
 
 _SCREENFUL: Final = 50
 _EVERY: Final = 2**62

@@ -9,11 +9,11 @@ from typing import Any, Final
 import click
 
 from crm_clients.base import CrmClient, Finding
-from crm_clients.memory import TransientMemory
+from crm_clients.state import TransientMemory
 from relay.call import SECOND
 from relay.cli.main import Context
 from relay.cli.output import as_json, print_json, print_table
-from relay.ledger import Ledger, LedgerError, notes
+from relay.ledger import Ledger, LedgerError, warnings
 from relay.settings import Settings
 
 _NEWS: Final = 86_400 * SECOND
@@ -41,7 +41,7 @@ def _line(finding: Finding) -> tuple[str | None, ...]:
 
 async def findings(settings: Settings) -> list[Finding]:
     """What the ledger and each destination say of themselves."""
-    from app import clients_of  # noqa: PLC0415 - app assembles what cli only asks
+    from relay.app import clients_of  # noqa: PLC0415 - app assembles what cli only asks
 
     clients = clients_of(settings, lambda _: TransientMemory())
     by_client = await asyncio.gather(*map(_checked, clients.values()))
@@ -92,7 +92,7 @@ def _hint(settings: Settings) -> str:
 async def _clock(settings: Settings) -> Finding:
     async with _opened(settings.ledger.url.get_secret_value()) as ledger:
         since = ledger.now() - _NEWS
-        seen = await ledger.read(lambda connection: notes.since(connection, notes.CLOCK_OFF, since))
+        seen = await ledger.read(lambda connection: warnings.since(connection, warnings.CLOCK_OFF, since))
     if seen is None:
         return Finding(name="clock", ok=True)
     return Finding(

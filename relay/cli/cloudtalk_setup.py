@@ -4,7 +4,7 @@ import click
 
 from relay.cli.main import Context
 from relay.cli.output import as_json, print_json
-from relay.cloudtalk_setup import Lang, cloudtalk_setup, render
+from relay.cli.setup_guide import Lang, cloudtalk_setup, render
 
 
 @click.command("cloudtalk-setup")

@@ -12,8 +12,8 @@ from relay.cli.destinations import must_know, names_of
 from relay.cli.ledger import with_ledger
 from relay.cli.main import Context
 from relay.cli.output import as_json, print_json, print_table
+from relay.cli.queries import find_call
 from relay.ledger import dead_letters
-from relay.views import find_call
 
 _COLUMNS: Final = ("id", "destination", "attempted_at", "attempts", "code", "message")
 _RECORD: Final = ("status", "direction", "started_at", "external_number", "contact_name")

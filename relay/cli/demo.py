@@ -10,8 +10,8 @@ import click
 
 from relay.cli.output import print_table
 from relay.cli.progress import progress_bar
-from relay.demo import Demo, DemoError
 from relay.simulator import simulate
+from relay.simulator.demo import Demo, DemoError
 
 _COLUMNS: Final = (
     "id",

@@ -9,9 +9,9 @@ from sqlalchemy import Connection
 from relay.cli.ledger import with_ledger, write_ledger
 from relay.cli.main import Context
 from relay.cli.output import as_json, print_json, print_table
+from relay.cli.queries import status_view
 from relay.ledger import destinations
 from relay.settings import Settings
-from relay.views import status_view
 
 _COLUMNS: Final = (
     "name",

@@ -11,8 +11,8 @@ from relay.call import iso
 from relay.cli.ledger import read_ledger, write_ledger
 from relay.cli.main import Context
 from relay.cli.output import as_json, print_json, print_table
+from relay.fold.rebuild import Retried, retry
 from relay.ledger import quarantine
-from relay.rereading import Retried, retry
 
 _COLUMNS: Final = ("id", "received_at", "reason", "pointer", "message", "path")
 
@@ -60,7 +60,7 @@ def retry_(context: Context, numbers: tuple[int, ...], *, every: bool, wants_jso
 
     Ends with 1 if one still cannot be read.
     """
-    from app import reader_of  # noqa: PLC0415 - app assembles what cli only asks
+    from relay.app import reader_of  # noqa: PLC0415 - app assembles what cli only asks
 
     settings = context.settings()
     reader = reader_of(settings.cloudtalk)

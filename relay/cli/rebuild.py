@@ -6,7 +6,7 @@ from relay.cli.ledger import with_ledger
 from relay.cli.main import Context
 from relay.cli.output import as_json, print_json
 from relay.cli.progress import progress_bar
-from relay.rereading import rebuild
+from relay.fold.rebuild import rebuild
 
 
 @click.command("rebuild")
@@ -18,7 +18,7 @@ def command(context: Context, *, wants_json: bool) -> None:
     For after an upgrade or a change of settings: every call is computed anew from what came, and the CRMs
     are owed what changes by it. Ids and links stay. A relay may serve meanwhile.
     """
-    from app import reader_of  # noqa: PLC0415 - app assembles what cli only asks
+    from relay.app import reader_of  # noqa: PLC0415 - app assembles what cli only asks
 
     settings = context.settings()
     reader, internal = reader_of(settings.cloudtalk), settings.cloudtalk.forward_internal

@@ -13,9 +13,9 @@ from relay.cli.ledger import read_ledger, with_ledger
 from relay.cli.main import Context
 from relay.cli.output import as_json, print_json
 from relay.cli.progress import progress_bar
-from relay.replaying import Replay, Replayed
+from relay.cli.queries import find_call
+from relay.delivery.replay import Replay, Replayed
 from relay.settings import Settings
-from relay.views import find_call
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND: Final = timedelta(microseconds=1)

@@ -11,10 +11,10 @@ import click
 from relay.cli.ledger import with_ledger
 from relay.cli.main import Context
 from relay.ledger import Ledger, LedgerError
-from relay.serving import PortError, Server, bind, hold_hangups, new_event_loop
+from relay.logs import get_logger
+from relay.server.server import PortError, Server, bind, hold_hangups, new_event_loop
+from relay.server.supervisor import Workers
 from relay.settings import ClientError, Settings, SettingsError
-from relay.telemetry import get_logger
-from relay.workers import Workers
 
 log = get_logger("relay.server")
 
@@ -30,7 +30,7 @@ log = get_logger("relay.server")
 @click.pass_obj
 def command(context: Context, workers: int) -> None:
     """Bring CloudTalk's calls to the CRMs, until stopped."""
-    from app import start_logging  # noqa: PLC0415 - app assembles what cli only starts
+    from relay.app import start_logging  # noqa: PLC0415 - app assembles what cli only starts
 
     hold_hangups()
     settings = context.settings()
@@ -60,7 +60,7 @@ async def serve(settings: Settings, reread: Callable[[], Settings], listening: s
 
     At a SIGHUP the tokens and keys are read again.
     """
-    from app import Relay, create_app  # noqa: PLC0415 - see command
+    from relay.app import Relay, create_app  # noqa: PLC0415 - see command
 
     relay = Relay(settings)
     await relay.open()

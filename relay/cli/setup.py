@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from crm_clients.base import CrmClient
-from crm_clients.memory import TransientMemory
+from crm_clients.state import TransientMemory
 from relay.cli.main import Context
 
 
@@ -17,7 +17,7 @@ from relay.cli.main import Context
 @click.pass_obj
 def command(context: Context, destination: str, *, only_print: bool) -> None:
     """Create in the CRM what the relay needs there. Doing it twice does no harm."""
-    from app import clients_of  # noqa: PLC0415 - app assembles what cli only asks
+    from relay.app import clients_of  # noqa: PLC0415 - app assembles what cli only asks
 
     clients = clients_of(context.settings(), lambda _: TransientMemory())
     if destination not in clients:

@@ -13,7 +13,7 @@ from relay.cli.main import Context
 from relay.cli.output import as_json, print_json, print_table
 from relay.cli.progress import progress_bar
 from relay.settings import CloudTalk, Settings
-from relay.settings.values import url_of
+from relay.settings.validators import url_of
 from relay.simulator import DIALECTS, Report, simulate
 from relay.simulator.signing import key_of
 

@@ -9,9 +9,9 @@ import msgspec
 from relay.cli.ledger import with_ledger
 from relay.cli.main import Context
 from relay.cli.output import as_json, print_json, print_table
+from relay.cli.queries import status_view
 from relay.ledger import Ledger
 from relay.settings import Settings
-from relay.views import status_view
 
 _COLUMNS: Final = ("name", "client", "state", "owed", "oldest_owed_seconds", "delivered", "dead")
 _WATCH_SECONDS: Final = 2.0

@@ -2,8 +2,8 @@
 
 from typing import Any, Final
 
-from relay.cloudtalk.dialect import Dialect
-from relay.cloudtalk.received import Received
+from relay.cloudtalk.dialects import Dialect
+from relay.cloudtalk.request import Received
 
 _VARIABLES: Final = frozenset(
     {

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from relay.call import Kind
-from relay.cloudtalk.shape import Said
+from relay.cloudtalk.flatten import Said
 from relay.cloudtalk.values import is_nothing
 
 _AGENTS: Final = frozenset({"agent_id", "agent_email", "agent_name"})

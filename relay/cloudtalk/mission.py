@@ -11,10 +11,10 @@ from typing import Any, Final
 from relay.call import CallEvent, Kind
 from relay.cloudtalk import values
 from relay.cloudtalk.errors import Refused, step
-from relay.cloudtalk.facts import FactReader, take_said_at, warn
+from relay.cloudtalk.fields import FactReader, take_said_at, warn
+from relay.cloudtalk.flatten import shape_of
 from relay.cloudtalk.identity import alias_of, identify
-from relay.cloudtalk.received import Received
-from relay.cloudtalk.shape import shape_of
+from relay.cloudtalk.request import Received
 
 DIALECT: Final = "mission"
 

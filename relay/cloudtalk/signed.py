@@ -2,9 +2,9 @@
 
 from typing import Any, Final
 
-from relay.cloudtalk.dialect import Dialect
-from relay.cloudtalk.received import Received
-from relay.cloudtalk.shape import Said, Shape, shape_of, word_of
+from relay.cloudtalk.dialects import Dialect
+from relay.cloudtalk.flatten import Said, Shape, shape_of, word_of
+from relay.cloudtalk.request import Received
 
 _TELLING: Final = ("event_id", "occurred_at", "company_id")
 _ENVELOPE: Final = frozenset({"event_id", "type", "version", "occurred_at", "company_id", "data"})

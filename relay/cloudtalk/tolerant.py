@@ -8,14 +8,14 @@ import msgspec
 
 from relay.call import CallEvent
 from relay.cloudtalk import values
-from relay.cloudtalk.dialect import Dialect
+from relay.cloudtalk.dialects import Dialect
 from relay.cloudtalk.errors import Refused
-from relay.cloudtalk.facts import FactReader, take_said_at
+from relay.cloudtalk.event_names import Name, Naming
+from relay.cloudtalk.fields import FactReader, take_said_at
+from relay.cloudtalk.flatten import Said, Shape
 from relay.cloudtalk.identity import Identity, identify
 from relay.cloudtalk.inference import is_of_call, kind_in
-from relay.cloudtalk.naming import Name, Naming
-from relay.cloudtalk.received import Received
-from relay.cloudtalk.shape import Said, Shape
+from relay.cloudtalk.request import Received
 
 _UNNAMED: Final = "unnamed"
 

@@ -6,7 +6,7 @@ from sqlalchemy import Connection
 
 from relay.call import Call, is_wanted
 from relay.ledger import deliveries
-from relay.ledger.wakeups import tell
+from relay.ledger.notifications import tell
 
 
 def owe(connection: Connection, moved: Sequence[Call], *, forward_internal: bool, now: int) -> None:

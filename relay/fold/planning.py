@@ -6,16 +6,7 @@ from typing import Final
 import msgspec
 
 from relay.call import Call, CallEvent, CallState, call_of, changed_fields, join, state_of
-from relay.fold.identity import (
-    Place,
-    may_wait,
-    message_keys,
-    number_of,
-    place,
-    same_call,
-    waits,
-    with_ids,
-)
+from relay.fold.matching import Place, may_wait, message_keys, number_of, place, same_call, waits, with_ids
 from relay.ledger.calls import Alias, CallRow
 from relay.ledger.journal import Unfolded
 

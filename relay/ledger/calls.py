@@ -7,7 +7,7 @@ import msgspec
 from sqlalchemy import Column, Connection, Text, bindparam, func, insert, select, update
 
 from relay.call import Call, CallState
-from relay.ledger.rows import bound, rows_of
+from relay.ledger.json_rows import bound, rows_of
 from relay.ledger.tables import aliases, calls
 
 _encoder = msgspec.json.Encoder()

@@ -5,9 +5,9 @@ from typing import Any
 
 from sqlalchemy import Connection, bindparam, literal_column, select, update
 
-from relay.ledger.rows import bound, rows_of
+from relay.ledger.json_rows import bound, rows_of
+from relay.ledger.notifications import tell
 from relay.ledger.tables import calls, deliveries
-from relay.ledger.wakeups import tell
 
 _DEAD = deliveries.c.state == literal_column("'dead'")
 _dead = (

@@ -24,7 +24,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import insert
 
 from relay.call import Call
-from relay.ledger.rows import bound, rows_of
+from relay.ledger.json_rows import bound, rows_of
 from relay.ledger.tables import calls, deliveries, destinations
 
 _records = msgspec.json.Decoder(Call)

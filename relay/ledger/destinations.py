@@ -10,8 +10,8 @@ from typing import Any, Final
 import msgspec
 from sqlalchemy import Connection, and_, insert, select, update
 
+from relay.ledger.locks import take_turn
 from relay.ledger.tables import destinations
-from relay.ledger.turns import take_turn
 
 PAUSED: Final = "paused"
 """The reason while a person says so."""

@@ -8,8 +8,8 @@ from sqlalchemy.engine import URL
 from sqlalchemy.exc import DBAPIError
 
 from relay.ledger.errors import SchemaError
+from relay.ledger.locks import take_turn
 from relay.ledger.sqlite import open_sqlite
-from relay.ledger.turns import take_turn
 
 HEAD: Final = "0001"
 """The schema that this code speaks; a test holds it to the newest migration."""

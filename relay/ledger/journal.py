@@ -21,9 +21,9 @@ from sqlalchemy import (
 )
 
 from relay.call import CallEvent
-from relay.ledger.rows import bound, rows_of
+from relay.ledger.json_rows import bound, rows_of
+from relay.ledger.notifications import tell
 from relay.ledger.tables import events
-from relay.ledger.wakeups import tell
 
 _encoder = msgspec.json.Encoder()
 _decoder = msgspec.json.Decoder(CallEvent)

@@ -6,9 +6,9 @@ The holder proves itself in each transaction that matters (`prove`), not only on
 from sqlalchemy import Connection, and_, insert, select, update
 
 from relay.ledger.errors import LeaseLost
-from relay.ledger.owners import is_gone
+from relay.ledger.locks import take_turn
+from relay.ledger.process_identity import is_gone
 from relay.ledger.tables import leases
-from relay.ledger.turns import take_turn
 
 
 def acquire(

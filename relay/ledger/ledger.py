@@ -12,9 +12,9 @@ from sqlalchemy import Connection, literal_column, update
 
 from relay.ledger.clocks import DatabaseClock, wall_clock
 from relay.ledger.engine import migrate, open_engine, reading_options
-from relay.ledger.owners import owner_name
+from relay.ledger.executor import Worker
+from relay.ledger.process_identity import owner_name
 from relay.ledger.tables import notes
-from relay.ledger.worker import Worker
 
 T = TypeVar("T")
 

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from sqlalchemy import Connection, bindparam, delete, literal_column, or_, select, update
 
-from relay.ledger.rows import bound, rows_of
+from relay.ledger.json_rows import bound, rows_of
 from relay.ledger.tables import aliases, calls, deliveries, events, memory, messages, quarantine
 
 PORTION: Final = 500

@@ -20,9 +20,9 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import insert
 
 from relay.call import Call
-from relay.ledger.rows import bound, rows_of
+from relay.ledger.json_rows import bound, rows_of
+from relay.ledger.notifications import tell
 from relay.ledger.tables import calls, deliveries
-from relay.ledger.wakeups import tell
 
 _records = msgspec.json.Decoder(Call)
 _LIVING = calls.c.merged_into.is_(None)

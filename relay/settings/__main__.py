@@ -2,7 +2,7 @@
 
 import sys
 
-from relay.settings.document import markdown
+from relay.settings.docs import markdown
 
 if __name__ == "__main__":
     sys.stdout.write(markdown())

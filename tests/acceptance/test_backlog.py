@@ -12,7 +12,7 @@ import pytest
 
 from crm_clients.base import CrmClient
 from crm_clients.supabase import SupabaseClient, SupabaseSettings
-from relay.courier import Courier, Schedule
+from relay.delivery import Courier, Schedule
 from relay.ledger import Ledger, calls, deliveries, destinations
 from relay.ledger.calls import CallRow
 from tests.fakes.hubspot import HubSpot, running_hubspot

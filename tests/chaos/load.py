@@ -17,7 +17,7 @@ from typing import Final
 
 import msgspec
 
-from relay.serving import new_event_loop
+from relay.server.server import new_event_loop
 from relay.simulator import Message, SimulatedCall, scenarios
 
 HOOK: Final = "/cloudtalk/webhook"

@@ -21,7 +21,7 @@ from sqlalchemy import Connection, func, select
 
 from crm_clients.supabase import SupabaseClient, SupabaseSettings
 from relay.call import Call
-from relay.courier import Courier, LedgerMemory, Schedule
+from relay.delivery import Courier, LedgerMemory, Schedule
 from relay.ledger import Ledger, calls, deliveries, destinations
 from relay.ledger.calls import CallRow
 from relay.ledger.tables import deliveries as marks

@@ -6,9 +6,9 @@ from contextlib import closing
 
 import pytest
 
-import app
 from crm_clients.base import Finding
 from crm_clients.local import LocalClient
+from relay import app
 from tests.support.home import LOCAL, Home
 from tests.support.postgrest import free_port
 

@@ -6,7 +6,7 @@ from zoneinfo import ZoneInfo
 import msgspec
 import pytest
 
-from relay.cloudtalk.reading import Reader, Received
+from relay.cloudtalk.parser import Reader, Received
 
 HOOK = "/cloudtalk/webhook"
 UUID = "44fe27cd-5268-4670-993e-0129aabbccdd"

@@ -17,7 +17,7 @@ import pytest
 
 from relay.call import SECOND, CallEvent, call_of, join, state_of
 from relay.cloudtalk.errors import Refused
-from relay.cloudtalk.reading import Ignored, Reader, Received
+from relay.cloudtalk.parser import Ignored, Reader, Received
 
 HOOK: Final = "/cloudtalk/webhook"
 ARRIVAL: Final = "2030-01-01T00:00:00Z"

@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 
 from relay.call import call_of, join, state_of
 from relay.cloudtalk.errors import Refused
-from relay.cloudtalk.reading import Ignored, Reader, Received
+from relay.cloudtalk.parser import Ignored, Reader, Received
 
 BODIES: Final = int(os.environ.get("FUZZ_BODIES", "20000"))
 HOOK: Final = "/cloudtalk/webhook"

@@ -29,9 +29,9 @@ from crm_clients.base import (
     Unauthorised,
     Unknown,
 )
-from crm_clients.budgets import Budget
+from crm_clients.batch import newest
 from crm_clients.conformance import Ability, ClientConformance, Crm, Fault
-from crm_clients.pushes import newest
+from crm_clients.rate_limit import Budget
 from crm_clients.settings import DestinationSettings
 
 pytest_plugins = ("pytester",)

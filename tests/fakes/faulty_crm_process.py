@@ -26,7 +26,7 @@ from starlette.types import Receive, Scope, Send
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.server import ServerState
 
-from relay.serving import new_event_loop
+from relay.server.server import new_event_loop
 from tests.fakes.faults import Fault, Faults, Tally
 from tests.fakes.rest_table import Refusal, RestTable, Row, ids_of
 

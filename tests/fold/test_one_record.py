@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from relay.call import SECOND, CallEvent, Kind
-from relay.cloudtalk.reading import Reader, Received
+from relay.cloudtalk.parser import Reader, Received
 from relay.simulator.message import SimulatedCall
 from relay.simulator.scenarios import scenarios
 from tests.support.worlds import T0, MemoryWorld

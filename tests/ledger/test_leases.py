@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 from sqlalchemy import Connection
 
-from relay.ledger import LeaseLost, Ledger, leases, owners
+from relay.ledger import LeaseLost, Ledger, leases, process_identity
 from tests.support.clock import SECOND, Clock
 
 LENGTH = 10 * SECOND
@@ -23,8 +23,8 @@ def process() -> Iterator[subprocess.Popen[bytes]]:
 
 
 def owner_of(process: subprocess.Popen[bytes]) -> str:
-    host, _, _ = owners.owner_name().rsplit("/", 2)
-    return f"{host}/{process.pid}/{owners._started(process.pid)}"
+    host, _, _ = process_identity.owner_name().rsplit("/", 2)
+    return f"{host}/{process.pid}/{process_identity._started(process.pid)}"
 
 
 async def acquire(ledger: Ledger, owner: str, *, name: str = "fold") -> int | None:
@@ -142,7 +142,7 @@ async def test_a_lease_of_a_process_that_is_gone_is_freed(
 
 
 async def test_leases_of_the_living_and_of_other_hosts_are_not_freed(ledger: Ledger) -> None:
-    await acquire(ledger, owners.owner_name())
+    await acquire(ledger, process_identity.owner_name())
     await acquire(ledger, "another-host/1/1", name="courier:crm")
     assert await ledger.write(leases.free_orphans) == []
     assert await acquire(ledger, "b") is None

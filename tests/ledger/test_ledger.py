@@ -10,7 +10,7 @@ from sqlalchemy.exc import IntegrityError
 
 from relay.ledger import Ledger, LedgerError, LedgerUnavailable
 from relay.ledger.clocks import wall_clock
-from relay.ledger.owners import owner_name
+from relay.ledger.process_identity import owner_name
 from relay.ledger.tables import destinations
 
 

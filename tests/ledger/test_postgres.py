@@ -27,8 +27,8 @@ from relay.ledger import (
     destinations,
     journal,
     leases,
-    notes,
     postgres,
+    warnings,
 )
 from relay.ledger.engine import migrate, open_engine
 from relay.ledger.postgres import told
@@ -161,7 +161,7 @@ async def test_relays_that_start_at_once_migrate_once_and_all_succeed(empty: str
     assert sorted(found, key=str) == [*[(HEAD, HEAD)] * 3, (None, HEAD)]
     named = {"crm": "local", "other": "local"}
     await asyncio.gather(*(o.write(lambda c: destinations.register(c, named)) for o in ledgers))
-    await asyncio.gather(*(o.write(lambda c: notes.write(c, "x", 1, "said")) for o in ledgers))
+    await asyncio.gather(*(o.write(lambda c: warnings.write(c, "x", 1, "said")) for o in ledgers))
     taken = await asyncio.gather(
         *(
             ledger.write(partial(leases.acquire, name="fold", owner=f"h/{n}/1", now=1, length=LENGTH))

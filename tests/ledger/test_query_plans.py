@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 from sqlalchemy import Connection, Engine, Executable, text
 
-from relay.ledger import Ledger, calls, dead_letters, deliveries, journal, memory, replays
+from relay.ledger import Ledger, calls, client_state, dead_letters, deliveries, journal, replays
 from relay.ledger.deliveries import Turn
 from relay.ledger.engine import open_engine
-from relay.ledger.rows import bound
+from relay.ledger.json_rows import bound
 from tests.support.postgres import Databases
 
 ROWS = bound([])
@@ -76,7 +76,7 @@ PLANS: dict[str, tuple[Executable, dict[str, Any], str]] = {
         "SEARCH deliveries USING INDEX deliveries_call (call=?)",
     ),
     "memory._recall": (
-        memory._recall,
+        client_state._recall,
         ROWS | {"since": 0},
         "SEARCH memory USING PRIMARY KEY (destination=? AND key=?)",
     ),

@@ -13,7 +13,7 @@ import msgspec
 import pytest
 
 from relay.call import FIELDS, call_of, join, state_of
-from relay.cloudtalk.reading import Ignored, Reader, Received
+from relay.cloudtalk.parser import Ignored, Reader, Received
 from relay.simulator import DIALECTS, Message, SimulatedCall, scenarios
 
 NOW = datetime(2026, 3, 4, 5, 6, 7, 890_000, tzinfo=UTC)

@@ -3,7 +3,7 @@
 from zoneinfo import ZoneInfo
 
 from crm_clients.base import Context, Memory, Retraction
-from crm_clients.memory import TransientMemory
+from crm_clients.state import TransientMemory
 from relay.call import Call
 from tests.support.samples import call_at
 

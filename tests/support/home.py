@@ -10,10 +10,10 @@ from click.testing import CliRunner, Result
 
 from relay.cli.ledger import write_ledger
 from relay.cli.main import cli
+from relay.cli.queries import status_view
 from relay.ledger import quarantine
 from relay.ledger.quarantine import QuarantineRow
 from relay.settings import load
-from relay.views import status_view
 from tests.support.parts import running_parts
 from tests.support.relay import HOOK
 from tests.support.samples import RECEIVED_AT

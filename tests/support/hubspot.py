@@ -6,7 +6,7 @@ import msgspec
 
 from crm_clients.base import Delivered, Memory, Outcome, Push, Retraction
 from crm_clients.hubspot import HubSpotClient
-from crm_clients.memory import TransientMemory
+from crm_clients.state import TransientMemory
 from relay.call import DELIVERED_FIELDS, Call, Status
 from tests.fakes.hubspot import TOKEN
 from tests.support.clients import context_of

@@ -7,7 +7,7 @@ from typing import Any
 
 import httpx
 
-from app import Relay, create_app
+from relay.app import Relay, create_app
 from relay.settings import Settings
 
 

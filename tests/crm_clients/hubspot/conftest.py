@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from crm_clients.hubspot import HubSpotClient
-from crm_clients.memory import TransientMemory
+from crm_clients.state import TransientMemory
 from tests.fakes.hubspot import HubSpot, Running, running_hubspot
 from tests.support.hubspot import client_of
 

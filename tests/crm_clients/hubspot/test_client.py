@@ -6,7 +6,7 @@ import pytest
 from starlette.responses import HTMLResponse
 
 from crm_clients.base import Delivered, Misconfigured, Rejected, Retry, Split
-from crm_clients.memory import TransientMemory
+from crm_clients.state import TransientMemory
 from relay.call import Call, Status
 from tests.crm_clients.hubspot.conftest import Connect
 from tests.fakes.hubspot import HubSpot, running_hubspot

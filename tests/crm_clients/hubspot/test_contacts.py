@@ -6,7 +6,7 @@ import pytest
 from starlette.responses import Response
 
 from crm_clients.base import Retry, Throttled
-from crm_clients.memory import TransientMemory
+from crm_clients.state import TransientMemory
 from tests.crm_clients.hubspot.conftest import Connect
 from tests.fakes.hubspot import HubSpot
 from tests.fakes.hubspot_answers import problem, throttled

@@ -2,7 +2,7 @@
 
 from starlette.responses import Response
 
-from crm_clients.memory import TransientMemory
+from crm_clients.state import TransientMemory
 from tests.crm_clients.hubspot.conftest import Connect
 from tests.fakes.hubspot import HubSpot
 from tests.support.hubspot import call, first, words

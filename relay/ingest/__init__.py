@@ -1,0 +1,1 @@
+"""Step 1: authenticate, parse and store each request before answering it."""

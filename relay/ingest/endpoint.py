@@ -1,0 +1,362 @@
+"""The hook: authenticate, bound, read, write down, answer. It talks to no CRM and folds nothing.
+
+A plain ASGI application, since Request and Response objects would cost more than the rest of the way.
+"""
+
+import asyncio
+from http import HTTPStatus
+from typing import Any, Final
+
+import msgspec
+from starlette.types import Receive, Scope, Send
+
+from relay.call import SECOND, CallEvent, iso
+from relay.cloudtalk.authentication import Door, Visitor
+from relay.cloudtalk.errors import Refused
+from relay.cloudtalk.parser import Ignored, Part, Reader, Received, parse_body
+from relay.cloudtalk.secrets import BodySecrets
+from relay.cloudtalk.signatures import Stale, message_id
+from relay.ingest import responses
+from relay.ingest.limits import Admission, Overloaded, Place
+from relay.ingest.responses import Answer
+from relay.ledger import Ledger, LedgerUnavailable, quarantine, warnings
+from relay.ledger.group_commit import GroupCommit, Unstorable
+from relay.ledger.journal import EventRow
+from relay.ledger.quarantine import QuarantineRow
+from relay.ledger.warnings import CLOCK_OFF
+from relay.logs import get_logger
+
+log = get_logger("relay.ingest")
+
+METHODS: Final = ("GET", "PATCH", "POST", "PUT")
+ACCEPTED: Final = "Webhook procesado correctamente"
+"""What the system before this one answered; customers' automations look for it."""
+
+_KEPT_OF_OVERSIZE: Final = 4096
+_DRAINED: Final = 8 * 1024 * 1024
+"""A sender that is still writing would not read the refusal: so much more is read and dropped."""
+
+_BODY_SECONDS: Final = 30
+"""How long a sender may take over its body: a slow one holds a place that others need."""
+
+_RETRY_AFTER: Final = (("Retry-After", "5"),)
+_ALLOW: Final = (("Allow", ", ".join(METHODS)),)
+
+
+class _Cut(Refused):
+    """The body did not come whole; `raw` is what there is of it."""
+
+    def __init__(self, raw: bytes, reason: str, message: str, status: int) -> None:
+        super().__init__(reason, message, status=status)
+        self.raw = raw
+
+
+class _Request(msgspec.Struct, frozen=True):
+    method: str
+    path: str
+    visitor: Visitor
+
+    @property
+    def content_type(self) -> str:
+        return self.visitor.headers.get("content-type", "")
+
+    def received(self, raw: bytes) -> Received:
+        """The request as the reader takes it."""
+        headers = self.visitor.headers
+        return Received(
+            raw,
+            content_type=self.content_type,
+            path=self.path,
+            query=self.visitor.query,
+            encoding=headers.get("content-encoding", ""),
+            message_id=message_id(headers),
+        )
+
+
+class _Body(msgspec.Struct, frozen=True):
+    """A body, and what is in it; `refused` where it cannot be read. `kept` is without secrets."""
+
+    raw: bytes
+    kept: bytes
+    value: Any = None
+    tokens: list[str] = []
+    refused: Refused | None = None
+
+
+class Hook:
+    """The endpoint that CloudTalk speaks to."""
+
+    def __init__(
+        self,
+        *,
+        ledger: Ledger,
+        journal: GroupCommit,
+        door: Door,
+        secrets: BodySecrets,
+        reader: Reader,
+        max_body_bytes: int,
+        admission: Admission,
+    ) -> None:
+        self._ledger = ledger
+        self._journal = journal
+        self._door = door
+        self._secrets = secrets
+        self._reader = reader
+        self._max_body_bytes = max_body_bytes
+        self._admission = admission
+        # An earlier process may have left a note; the first message that is in time takes it back.
+        self._clock_in_doubt = True
+
+    def open_to(self, door: Door, secrets: BodySecrets) -> None:
+        """Whom to let in from now on, and which secrets never to keep."""
+        self._door = door
+        self._secrets = secrets
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request, whatever becomes of it."""
+        request = _request(scope)
+        try:
+            with self._admission.place(proven=self._door.knows(request.visitor)) as place:
+                answer = await self._answer(request, receive, place)
+        except Overloaded as error:
+            answer = _unavailable(str(error), "overloaded")
+        except LedgerUnavailable as error:
+            answer = _unavailable(str(error), "ledger_unavailable")
+        except asyncio.CancelledError:
+            # The server stops and waits no longer: whatever became of the event, it is not acknowledged.
+            answer = _unavailable("the relay stops", "stopping")
+        await answer.send(send)
+
+    async def _answer(self, request: _Request, receive: Receive, place: Place) -> Answer:
+        if problem := self._door.problem_before(request.visitor):
+            return _closed(problem, request)
+        body = await self._read(request, receive, place)
+        if problem := await self._problem(request, body):
+            return _closed(problem, request)
+        try:
+            return await self._take(request, body)
+        except Refused as refused:
+            return await self._keep(request, body.kept, refused)
+
+    async def _problem(self, request: _Request, body: _Body) -> str | None:
+        now = self._ledger.now()
+        try:
+            problem = self._door.problem(request.visitor, body.raw, body.tokens, now=now // SECOND)
+        except Stale as stale:
+            seen = f"{stale} (server time {iso(now)})"
+            log.warning("intake.clock_off", seconds=stale.seconds)
+        else:
+            if problem is None and self._clock_in_doubt and message_id(request.visitor.headers):
+                await self._ledger.write(lambda connection: warnings.drop(connection, CLOCK_OFF))
+                self._clock_in_doubt = False
+            return problem
+        await self._ledger.write(lambda connection: warnings.write(connection, CLOCK_OFF, now, seen))
+        self._clock_in_doubt = True
+        return "stale_signature"
+
+    # --- taking ---------------------------------------------------------------------------------
+
+    async def _take(self, request: _Request, body: _Body) -> Answer:
+        if body.refused:
+            raise body.refused
+        parts = self._reader.parts(body.value, request.received(body.raw))
+        events = [part for part in parts if isinstance(part.reading, CallEvent)]
+        await self._keep_unknown(request, body, parts)
+        if not events:
+            return self._ignore(parts)
+        readings = [part.reading for part in events if isinstance(part.reading, CallEvent)]
+        try:
+            numbers = await self._journal.append([self._row(request, body, part) for part in events])
+        except Unstorable as error:
+            raise Refused("unstorable", str(error)) from error
+        for seq, reading in zip(numbers, readings, strict=True):
+            _announce(seq, reading)
+        return _accepted(readings)
+
+    def _row(self, request: _Request, body: _Body, part: Part) -> EventRow:
+        assert isinstance(part.reading, CallEvent)  # noqa: S101 - narrows the type
+        return EventRow(
+            received_at=self._journal.stamp(),
+            content_type=request.content_type,
+            path=request.path,
+            query=self._secrets.cut_query(request.visitor.query),
+            raw=_kept(body, part),
+            reading=part.reading,
+        )
+
+    async def _keep_unknown(self, request: _Request, body: _Body, parts: list[Part]) -> None:
+        """What looks like a call and is no event that is known, a person should be able to find."""
+        for part in parts:
+            if isinstance(part.reading, Ignored) and part.reading.keep:
+                message = f"no known event: {part.reading.type}"
+                await self._quarantine(request, _kept(body, part), "unknown_event", message, "/event")
+
+    @staticmethod
+    def _ignore(parts: list[Part]) -> Answer:
+        ignored = [part.reading for part in parts if isinstance(part.reading, Ignored)]
+        type_ = ignored[0].type if ignored else "empty"
+        log.info("intake.ignored", type=type_, kept=any(reading.keep for reading in ignored))
+        return responses.json({"success": True, "message": ACCEPTED, "ignored": True})
+
+    # --- refusing -------------------------------------------------------------------------------
+
+    async def _keep(self, request: _Request, raw: bytes, refused: Refused) -> Answer:
+        number = await self._quarantine(request, raw, refused.reason, refused.message, refused.pointer)
+        log.warning(
+            "intake.refused",
+            status=refused.status,
+            reason=refused.reason,
+            pointer=refused.pointer,
+            quarantine_id=number,
+        )
+        received = request.received(raw)
+        if refused.lenient or received.message_id is not None or received.is_of_flow:
+            # Its sender would disable the endpoint, or break the live call: it is kept, and that is all.
+            return responses.json(
+                {"success": True, "message": ACCEPTED, "quarantined": True, "quarantine_id": number}
+            )
+        return responses.problem(
+            refused.status,
+            refused.message,
+            reason=refused.reason,
+            pointer=refused.pointer if refused.status == HTTPStatus.UNPROCESSABLE_ENTITY else None,
+            quarantine_id=number,
+            headers=_ALLOW if refused.status == HTTPStatus.METHOD_NOT_ALLOWED else (),
+        )
+
+    async def _quarantine(
+        self, request: _Request, raw: bytes, reason: str, message: str, pointer: str
+    ) -> int:
+        row = QuarantineRow(
+            received_at=self._journal.stamp(),
+            reason=reason,
+            message=message,
+            pointer=pointer,
+            content_type=request.content_type,
+            path=request.path,
+            query=self._secrets.cut_query(request.visitor.query),
+            raw=raw,
+        )
+        return await self._ledger.write(lambda connection: quarantine.keep(connection, row))
+
+    # --- reading the request --------------------------------------------------------------------
+
+    async def _read(self, request: _Request, receive: Receive, place: Place) -> _Body:
+        raw = b""
+        try:
+            async with asyncio.timeout(_BODY_SECONDS):
+                raw = await self._bytes(receive, place)
+            _check_envelope(request)
+            value = parse_body(request.received(raw), self._max_body_bytes)
+        except TimeoutError:
+            late = f"the body was not complete within {_BODY_SECONDS} s"
+            return _Body(raw, b"", refused=Refused("timeout", late, status=408))
+        except Refused as refused:
+            kept = refused.raw if isinstance(refused, _Cut) else raw
+            return _Body(raw, self._secrets.cut_raw(kept), refused=refused)
+        # Only plain JSON shows by its bytes whether it can hold a secret: a form, a query and what is
+        # packed are always looked into.
+        packed = "content-encoding" in request.visitor.headers
+        plain = not packed and raw.lstrip()[:1] in {b"{", b"["}
+        if plain and not self._secrets.may_hold(raw):
+            return _Body(raw, raw, value)
+        cleaned, tokens = self._secrets.cut(value)
+        # What held secrets, or was packed, is kept as what it says; a query is cut by itself.
+        unchanged = cleaned == value and not self._secrets.holds_token(raw)
+        as_it_came = not raw or (not packed and unchanged)
+        return _Body(raw, raw if as_it_came else msgspec.json.encode(cleaned), cleaned, tokens)
+
+    async def _bytes(self, receive: Receive, place: Place) -> bytes:
+        chunks: list[bytes] = []
+        size = 0
+        while True:
+            event = await receive()
+            if event["type"] == "http.disconnect":
+                raw = b"".join(chunks)
+                raise _Cut(raw, "disconnected", "the connection was closed in the middle of the body", 400)
+            chunk = event.get("body", b"")
+            size += len(chunk)
+            if size <= self._max_body_bytes or not chunks:
+                place.hold(len(chunk))
+                chunks.append(chunk)
+            if not event.get("more_body", False) or size > self._max_body_bytes + _DRAINED:
+                break
+        raw = b"".join(chunks)
+        if size > self._max_body_bytes:
+            message = f"the body is larger than {self._max_body_bytes} bytes"
+            raise _Cut(raw[:_KEPT_OF_OVERSIZE], "oversize", message, 413)
+        return raw
+
+
+def _request(scope: Scope) -> _Request:
+    headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
+    client = scope["client"][0] if scope.get("client") else None
+    visitor = Visitor(headers, scope["query_string"].decode("latin-1"), client)
+    return _Request(scope["method"], scope["path"], visitor)
+
+
+def _check_envelope(request: _Request) -> None:
+    if request.method not in METHODS:
+        raise Refused("method", f"{request.method} is not taken here", status=405)
+    declared = request.content_type.partition(";")[0].strip().lower()
+    readable = (
+        not declared
+        or declared.startswith("text/")
+        or declared.endswith(("/json", "+json", "/x-www-form-urlencoded"))
+    )
+    if not readable:
+        raise Refused("content_type", f"{declared} is none of JSON, form or text", status=415)
+
+
+def _kept(body: _Body, part: Part) -> bytes:
+    """The part of the body that an event is; of an array the whole would be kept once for each."""
+    return body.kept if part.whole else msgspec.json.encode(part.value)
+
+
+def _announce(seq: int, reading: CallEvent) -> None:
+    if reading.warnings:
+        log.warning("intake.unclear", event_seq=seq, warnings=list(reading.warnings))
+    log.info(
+        f"CloudTalk Webhook Event: call.{reading.kind}",  # noqa: G004 - the name that users look for
+        event_seq=seq,
+        call_id=reading.facts.get("call_id"),
+        call_uuid=reading.facts.get("call_uuid"),
+        dialect=reading.dialect,
+        kind=reading.kind,
+    )
+
+
+def _accepted(events: list[CallEvent]) -> Answer:
+    ids = [f"cloudtalk-{event.name}" for event in events]
+    named: dict[str, Any] = {"id": ids[0]} if len(ids) == 1 else {"ids": ids}
+    return responses.json({"success": True, "message": ACCEPTED, **named})
+
+
+def _closed(problem: str, request: _Request) -> Answer:
+    log.warning("intake.unauthorised", reason=problem, client=request.visitor.client)
+    return responses.problem(
+        401,
+        _CLOSED[problem],
+        reason="unauthorised",
+        headers=(("WWW-Authenticate", 'Bearer realm="cloudtalk"'),),
+    )
+
+
+_NO_TOKENS: Final = "without cloudtalk.tokens in the settings only this machine may speak to the relay"
+_CLOSED: Final = {
+    "no_token": "a token is missing: Authorization: Bearer, the Basic password, X-Webhook-Token or ?token=",
+    "no_signature": "a signature is missing (svix-id, svix-timestamp, svix-signature)",
+    "wrong_signature": "the signature is none that cloudtalk.signing_secrets make",
+    "stale_signature": "the signature's time is off by more than 300 s: one of the two clocks is wrong",
+    "wrong_token": "the token is none of those in the relay's settings (cloudtalk.tokens)",
+    "forwarded": f"{_NO_TOKENS}, and this request was forwarded",
+    "not_local": _NO_TOKENS,
+    "foreign_host": f"{_NO_TOKENS}, and this request names another host",
+}
+
+
+def _unavailable(detail: str, reason: str) -> Answer:
+    log.error("intake.unavailable", reason=reason, error=detail)
+    return responses.problem(
+        503, "the relay cannot take this event just now; send it again", reason=reason, headers=_RETRY_AFTER
+    )

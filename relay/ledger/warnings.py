@@ -1,0 +1,31 @@
+"""Notes to a person: what a running relay saw and `check` should say, one of a name."""
+
+from typing import Final
+
+from sqlalchemy import Connection, delete, insert, select
+
+from relay.ledger.locks import take_turn
+from relay.ledger.tables import notes
+
+CLOCK_OFF: Final = "clock_off"
+"""Signed hooks are refused because their time and this machine's differ too much."""
+
+
+def write(connection: Connection, name: str, at: int, message: str) -> None:
+    """Leave a note, in place of an earlier one."""
+    take_turn(connection, "notes")
+    connection.execute(delete(notes).where(notes.c.name == name))
+    connection.execute(insert(notes).values(name=name, at=at, message=message))
+
+
+def drop(connection: Connection, name: str) -> None:
+    """What the note says is over."""
+    connection.execute(delete(notes).where(notes.c.name == name))
+
+
+def since(connection: Connection, name: str, at: int) -> str | None:
+    """The note of this name, if it is not older than that."""
+    found: str | None = connection.execute(
+        select(notes.c.message).where(notes.c.name == name, notes.c.at >= at)
+    ).scalar()
+    return found

@@ -1,0 +1,1 @@
+"""The HTTP server, its worker processes and the health endpoints."""

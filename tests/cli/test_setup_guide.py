@@ -1,0 +1,259 @@
+import json
+import re
+from pathlib import Path
+from typing import Any, get_args
+
+import pytest
+from click.testing import CliRunner, Result
+
+from relay.cli.main import cli
+from relay.cli.setup_guide import SIGNED_EVENTS, TEXTS, TRIGGERS, Lang, render, setup_for
+from relay.settings.models import CloudTalk
+from tests.support.es_document import ORIGIN, requests_of, tables
+
+DOCS = Path(__file__).parents[2] / "docs"
+DOCUMENTS: dict[Lang, Path] = {
+    "en": DOCS / "cloudtalk-setup.md",
+    "es": DOCS / "es/configuracion-cloudtalk.md",
+}
+KEY: dict[Lang, str] = {"en": "Key", "es": "Clave"}
+FIELD: dict[Lang, str] = {"en": "Field", "es": "Campo"}
+
+PROPERTIES = {
+    "call_uuid",
+    "call_id",
+    "external_number",
+    "internal_number",
+    "direction",
+    "started_at",
+    "ended_at",
+    "talking_time",
+    "waiting_time",
+    "wrapup_time",
+    "agent_id",
+    "agent_first_name",
+    "agent_last_name",
+    "agent_email",
+    "contact_id",
+    "contacts[0].name",
+    "is_voicemail",
+    "recording_url",
+    "tags",
+    "transcript",
+}
+"""What CloudTalk's workflows can send of a call."""
+
+MISSION = {
+    "id",
+    "direction",
+    "from",
+    "to",
+    "contact_id",
+    "contact_name",
+    "duration",
+    "started_at",
+    "ended_at",
+    "status",
+}
+
+SETTINGS = """
+[server]
+public_url = "https://calls.example.test"
+[cloudtalk]
+webhook_path = "/hook"
+tokens = ["first-token", "second-token"]
+"""
+
+
+def run(folder: Path, settings: str, *arguments: str) -> Result:
+    path = folder / "settings.toml"
+    path.write_text(settings)
+    return CliRunner().invoke(cli, ["--settings", str(path), "cloudtalk-setup", *arguments])
+
+
+def shown(folder: Path, settings: str, *arguments: str) -> dict[str, Any]:
+    result = run(folder, settings, "--json", *arguments)
+    assert result.exit_code == 0, result.output
+    found: dict[str, Any] = json.loads(result.stdout)
+    return found
+
+
+# --- the command ------------------------------------------------------------------------------
+
+
+def test_each_trigger_is_shown_with_its_own_url_and_the_first_token(tmp_path: Path) -> None:
+    triggers = shown(tmp_path, SETTINGS)["triggers"]
+    assert [(t["trigger"], t["method"], t["url"]) for t in triggers] == [
+        ("Call Started", "POST", "https://calls.example.test/hook/call.started"),
+        ("Call Ringing on Agent", "POST", "https://calls.example.test/hook/call.ringing"),
+        ("Call Answered", "POST", "https://calls.example.test/hook/call.answered"),
+        ("Call Modified", "POST", "https://calls.example.test/hook/call.modified"),
+        ("Call Ended", "POST", "https://calls.example.test/hook/call.ended"),
+        ("Recording Uploaded", "POST", "https://calls.example.test/hook/recording.uploaded"),
+        ("Transcription Created", "POST", "https://calls.example.test/hook/transcription.created"),
+    ]
+    wanted = {"Authorization": "Bearer first-token", "Content-Type": "application/json"}
+    assert all(t["headers"] == wanted for t in triggers)
+
+
+def test_a_key_gets_cloudtalk_s_variable_of_the_same_name(tmp_path: Path) -> None:
+    recording = next(t for t in shown(tmp_path, SETTINGS)["triggers"] if t["trigger"] == "Recording Uploaded")
+    assert recording["body"] == {
+        "call_id": "{{call_id}}",
+        "recording_url": "{{recording_url}}",
+        "external_number": "{{external_number}}",
+        "internal_number": "{{internal_number}}",
+    }
+
+
+def test_the_number_of_a_call_is_asked_of_no_trigger_that_cannot_know_it() -> None:
+    bodies = {trigger.event: set(trigger.properties) for trigger in TRIGGERS}
+    with_number = {event for event, keys in bodies.items() if "call_id" in keys}
+    assert with_number == {"call.ended", "recording.uploaded", "transcription.created"}
+    with_uuid = {event for event, keys in bodies.items() if "call_uuid" in keys}
+    assert with_uuid == {event for event in bodies if event.startswith("call.")}
+
+
+def test_the_signed_webhooks_go_to_the_hook_itself(tmp_path: Path) -> None:
+    signed = shown(tmp_path, SETTINGS)["signed"]
+    assert signed == {
+        "url": "https://calls.example.test/hook",
+        "events": ["call.ended", "call.recording_ready", "transcript.ready", "cidata.ready"],
+        "setting": "cloudtalk.signing_secrets",
+    }
+    assert signed["setting"].removeprefix("cloudtalk.") in CloudTalk.model_fields
+
+
+@pytest.mark.parametrize("lang", get_args(Lang))
+def test_good_settings_give_no_warning(tmp_path: Path, lang: Lang) -> None:
+    assert shown(tmp_path, SETTINGS, "--lang", lang)["warnings"] == []
+    assert run(tmp_path, SETTINGS, "--lang", lang).stderr == ""
+
+
+@pytest.mark.parametrize(
+    ("settings", "lang", "named"),
+    [
+        ("", "en", ["cloudtalk.tokens", "server.public_url"]),
+        ("", "es", ["cloudtalk.tokens", "server.public_url"]),
+        ('[cloudtalk]\ntokens = ["x"]', "en", ["server.public_url"]),
+        (
+            '[cloudtalk]\ntokens = ["x"]\n[server]\npublic_url = "http://localhost:1"',
+            "es",
+            ["http://localhost:1"],
+        ),
+        ('[cloudtalk]\ntokens = ["x"]\n[server]\npublic_url = "http://[::1]:1"', "es", ["http://[::1]:1"]),
+    ],
+)
+def test_what_must_be_set_first_is_said_and_kept_out_of_the_text(
+    tmp_path: Path, settings: str, lang: Lang, named: list[str]
+) -> None:
+    warnings = shown(tmp_path, settings, "--lang", lang)["warnings"]
+    assert len(warnings) == len(named)
+    for warning, name in zip(warnings, named, strict=True):
+        assert name in warning
+    result = run(tmp_path, settings, "--lang", lang)
+    assert all(warning in result.stderr for warning in warnings)
+    assert not any(warning in result.stdout for warning in warnings)
+
+
+def test_without_a_token_a_placeholder_stands_in_its_place(tmp_path: Path) -> None:
+    assert "Bearer TU_TOKEN" in run(tmp_path, "", "--lang", "es").stdout
+
+
+def test_the_text_says_all_that_json_says(tmp_path: Path) -> None:
+    text = run(tmp_path, SETTINGS).stdout
+    said = shown(tmp_path, SETTINGS)
+    for request in said["triggers"]:
+        chapter = text.split(f"### {request['trigger']}\n")[1].split("###")[0]
+        assert f"`{request['method']} {request['url']}`" in chapter
+        assert tables(chapter, "Key") == [request["body"]]
+    assert tables(text, "Header") == [said["triggers"][0]["headers"]]
+    assert all(f"`{event}`" in text for event in SIGNED_EVENTS)
+
+
+# --- the documents ----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("lang", get_args(Lang))
+def test_the_document_holds_what_the_command_prints(tmp_path: Path, lang: Lang) -> None:
+    """Where this fails, put the command's output with these settings in the place of the chapters."""
+    settings = f"""
+        [server]
+        public_url = "{ORIGIN}"
+        [cloudtalk]
+        tokens = ["{TEXTS[lang].placeholder}"]
+    """
+    assert run(tmp_path, settings, "--lang", lang).stdout in DOCUMENTS[lang].read_text()
+
+
+@pytest.mark.parametrize("lang", get_args(Lang))
+def test_every_key_of_a_document_is_cloudtalk_s_and_is_explained(lang: Lang) -> None:
+    text = DOCUMENTS[lang].read_text()
+    keys = {key for table in tables(text, KEY[lang]) for key in table}
+    mission, explained = (table.keys() for table in tables(text, FIELD[lang]))
+    assert keys == {key for trigger in TRIGGERS for key in trigger.properties} == explained == PROPERTIES
+    assert mission == MISSION
+
+
+@pytest.mark.parametrize("lang", get_args(Lang))
+def test_a_document_shows_the_mission_s_payload_and_its_four_events(lang: Lang) -> None:
+    text = DOCUMENTS[lang].read_text()
+    (example,) = re.findall(r"```json\n(.*?)```", text, re.DOTALL)
+    payload = json.loads(example)
+    assert payload["event"] == "call.started"
+    assert payload["data"].keys() == MISSION
+    (events,) = tables(text, {"en": "Event", "es": "Evento"}[lang])
+    assert list(events) == ["call.started", "call.answered", "call.ended", "call.missed"]
+
+
+def test_both_documents_have_the_same_chapters_tables_and_code() -> None:
+    en, es = (DOCUMENTS[lang].read_text() for lang in ("en", "es"))
+    assert skeleton(en) == skeleton(es)
+
+
+def skeleton(text: str) -> list[str]:
+    """The depth of each heading, and how many cells each row of a table has."""
+    lines = re.findall(r"^(#+ |\|.*|```\w*)", text, re.MULTILINE)
+    return [f"row of {line.count('|')}" if line.startswith("|") else line for line in lines]
+
+
+def test_both_languages_say_the_same_number_of_things() -> None:
+    counts = {(len(texts.steps), len(texts.signed_steps)) for texts in TEXTS.values()}
+    assert len(counts) == 1
+
+
+def test_no_placeholder_is_left_in_the_text() -> None:
+    for lang in get_args(Lang):
+        text = render(setup_for("https://x.test/hook", "t"), lang)
+        assert re.findall(r"(?<!\{)\{\w+\}(?!\})", text) == []
+
+
+# --- following the Spanish document -----------------------------------------------------------
+
+
+def test_following_the_spanish_document_gives_the_requests_of_every_trigger() -> None:
+    asked = requests_of(DOCUMENTS["es"], "http://127.0.0.1:9", "my-token")
+    by_hand, *by_workflow = asked
+    assert (by_hand.url, by_hand.body["event"]) == ("http://127.0.0.1:9/cloudtalk/webhook", "call.missed")
+    assert [a.url for a in by_workflow] == [
+        f"http://127.0.0.1:9/cloudtalk/webhook/{trigger.event}" for trigger in TRIGGERS
+    ]
+    assert [tuple(a.body) for a in by_workflow] == [trigger.properties for trigger in TRIGGERS]
+    assert {a.method for a in asked} == {"POST"}
+    wanted = {"Authorization": "Bearer my-token", "Content-Type": "application/json"}
+    assert all(a.headers == wanted for a in asked)
+
+
+def test_the_requests_of_the_document_tell_one_call_by_both_its_ids() -> None:
+    _, *asked = requests_of(DOCUMENTS["es"], "http://127.0.0.1:9", "t")
+    ended = next(a.body for a in asked if a.url.endswith("/call.ended"))
+    assert (ended["call_id"], ended["talking_time"]) == (1002402487, 109)
+    assert {a.body.get("call_uuid", ended["call_uuid"]) for a in asked} == {ended["call_uuid"]}
+    assert {a.body.get("call_id", ended["call_id"]) for a in asked} == {ended["call_id"]}
+
+
+def test_a_variable_that_cloudtalk_does_not_have_is_a_fault_of_the_document(tmp_path: Path) -> None:
+    text = DOCUMENTS["es"].read_text().replace("{{tags}}", "{{etiquetas}}")
+    (tmp_path / "document.md").write_text(text)
+    with pytest.raises(KeyError, match="etiquetas"):
+        requests_of(tmp_path / "document.md", "http://127.0.0.1:9", "t")

@@ -1,0 +1,45 @@
+"""Rows that travel as one JSON array arrive as they were sent."""
+
+from typing import Any
+
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from sqlalchemy import BigInteger, Column, Integer, Text, select
+
+from relay.ledger import Ledger
+from relay.ledger.json_rows import bound, rows_of
+
+_given = rows_of(Column("word", Text), Column("big", BigInteger), Column("small", Integer))
+
+# Intake refuses what no ledger can store: U+0000 and lone surrogates.
+_words = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\x00"))
+_rows = st.lists(
+    st.tuples(
+        st.none() | _words, st.none() | st.integers(-(2**63), 2**63 - 1), st.integers(-(2**31), 2**31 - 1)
+    ),
+    max_size=20,
+)
+
+
+async def read_back(ledger: Ledger, rows: list[Any]) -> list[Any]:
+    return await ledger.read(lambda c: [tuple(row) for row in c.execute(select(_given), bound(rows))])
+
+
+@given(rows=_rows)
+@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+async def test_any_rows_come_back_as_they_were_sent(ledger: Ledger, rows: list[Any]) -> None:
+    assert await read_back(ledger, rows) == rows
+
+
+async def test_no_rows_are_an_empty_table(ledger: Ledger) -> None:
+    assert await read_back(ledger, []) == []
+
+
+async def test_text_that_looks_like_json_stays_text(ledger: Ledger) -> None:
+    words = ['{"a":1}', "[1]", "null", "1", "1.0", "true", '"x"', ""]
+    assert await read_back(ledger, [(word, 1, 1) for word in words]) == [(word, 1, 1) for word in words]
+
+
+async def test_a_thousand_rows_are_one_statement(ledger: Ledger) -> None:
+    rows = [(f"row {n}", n, -n) for n in range(1_000)]
+    assert await read_back(ledger, rows) == rows

@@ -1,0 +1,136 @@
+"""What is dropped for its age, and what is kept however old it is."""
+
+from typing import Any
+
+import pytest
+
+from relay.ledger import (
+    Ledger,
+    calls,
+    client_state,
+    dedup,
+    deliveries,
+    destinations,
+    journal,
+    pruning,
+    quarantine,
+)
+from relay.ledger.calls import Alias
+from relay.ledger.quarantine import QuarantineRow
+from relay.ledger.tables import events as table
+from tests.support.samples import RECEIVED_AT, call_row, event_row
+
+DAY = 86_400 * 1_000_000
+
+
+@pytest.fixture
+async def owing(ledger: Ledger) -> Ledger:
+    await ledger.write(lambda c: destinations.register(c, {"crm": "local"}))
+    return ledger
+
+
+async def told(ledger: Ledger, name: str, *, at: int = 0, folded: bool = True) -> int:
+    """An event of a call of its own, that came so many microseconds after the first."""
+    (seq,) = await ledger.write(lambda c: journal.append(c, [event_row(at=at, name=name)]))
+    if folded:
+        await ledger.write(lambda c: journal.mark_folded(c, [(seq, f"cloudtalk-{name}")]))
+    return seq
+
+
+async def call(ledger: Ledger, name: str, state: str | None = None) -> None:
+    row = call_row(f"cloudtalk-{name}")
+    await ledger.write(lambda c: calls.write(c, [row], []))
+    await ledger.write(lambda c: calls.write_aliases(c, [Alias(f"id:{name}", row.id, "said")]))
+    await ledger.write(lambda c: deliveries.mark(c, [(row.id, 1)], now=1))
+    if state:
+        await ledger.write(lambda c: c.execute(_state_of(row.id, state)))
+
+
+def _state_of(call_id: str, state: str) -> Any:
+    from relay.ledger.tables import deliveries as marks  # noqa: PLC0415 - a name of the module's own
+
+    return marks.update().where(marks.c.call == call_id).values(state=state)
+
+
+async def seqs(ledger: Ledger) -> list[int]:
+    return list(await ledger.read(lambda c: c.execute(table.select().order_by(table.c.seq)).scalars().all()))
+
+
+async def prune(ledger: Ledger, *, before: int, after: int = 0) -> int | None:
+    return await ledger.write(
+        lambda c: pruning.prune_events(c, before=RECEIVED_AT + before, after=after, now=7)
+    )
+
+
+async def test_old_events_go_and_younger_ones_stay(owing: Ledger) -> None:
+    await told(owing, "1")
+    young = await told(owing, "2", at=2 * DAY)
+    assert await prune(owing, before=DAY) is None
+    assert await seqs(owing) == [young]
+
+
+async def test_what_is_not_folded_is_kept_however_old(owing: Ledger) -> None:
+    waiting = await told(owing, "1", folded=False)
+    await prune(owing, before=DAY)
+    assert await seqs(owing) == [waiting]
+
+
+async def test_a_portion_says_where_to_go_on(owing: Ledger, monkeypatch: pytest.MonkeyPatch) -> None:
+    numbers = [await told(owing, str(number), at=number) for number in range(4)]
+    monkeypatch.setattr(pruning, "PORTION", 2)
+    monkeypatch.setattr(pruning, "_page", pruning._page.limit(2))
+    assert await prune(owing, before=DAY) == numbers[1]
+    assert await prune(owing, before=DAY, after=numbers[1]) == numbers[3]
+    assert await prune(owing, before=DAY, after=numbers[3]) is None
+    assert await seqs(owing) == []
+
+
+async def test_a_call_knows_that_its_events_are_gone(owing: Ledger) -> None:
+    await call(owing, "1")
+    await call(owing, "2")
+    await told(owing, "1")
+    await told(owing, "2", at=2 * DAY)
+    await prune(owing, before=DAY)
+    gone = await owing.read(lambda c: calls.without_events(c, ["cloudtalk-1", "cloudtalk-2"]))
+    assert gone == {"cloudtalk-1"}
+
+
+async def test_messages_go_with_their_events(owing: Ledger) -> None:
+    old = await told(owing, "1")
+    young = await told(owing, "2", at=2 * DAY)
+    await owing.write(lambda c: dedup.remember(c, [("msg:old", old), ("msg:young", young)]))
+    await prune(owing, before=DAY)
+    assert await owing.read(lambda c: dedup.first(c, {"msg:old", "msg:young"})) == {"msg:young": young}
+
+
+@pytest.mark.parametrize(("state", "kept"), [("delivered", 0), ("filtered", 0), ("owed", 1), ("dead", 1)])
+async def test_an_old_call_goes_unless_something_is_still_to_be_done_about_it(
+    owing: Ledger, state: str, kept: int
+) -> None:
+    await call(owing, "1", state)
+    await told(owing, "1")
+    assert not await owing.write(lambda c: pruning.prune_calls(c, before=RECEIVED_AT + DAY))
+    assert await owing.read(calls.count) == kept
+    assert len(await owing.read(lambda c: deliveries.of_call(c, "cloudtalk-1"))) == kept
+    assert len(await owing.read(lambda c: calls.by_alias(c, ["id:1"]))) == kept
+    assert len(await seqs(owing)) == kept
+
+
+async def test_a_young_call_stays(owing: Ledger) -> None:
+    await call(owing, "1", "delivered")
+    await owing.write(lambda c: pruning.prune_calls(c, before=RECEIVED_AT))
+    assert await owing.read(calls.count) == 1
+
+
+async def test_old_bodies_in_quarantine_and_old_memories_go(owing: Ledger) -> None:
+    def write(connection: Any) -> None:
+        for at in (1, 9):
+            quarantine.keep(connection, QuarantineRow(at, "json", "no JSON", "", "", "/", "", b"{"))
+            client_state.keep(connection, "crm", {f"contact:{at}": "7"}, now=at)
+        pruning.prune_quarantine(connection, before=5)
+        pruning.prune_memory(connection, before=5)
+
+    await owing.write(write)
+    assert [row.received_at for row in await owing.read(quarantine.all_of)] == [9]
+    kept = await owing.read(lambda c: client_state.recall(c, "crm", ["contact:1", "contact:9"]))
+    assert kept == {"contact:9": "7"}

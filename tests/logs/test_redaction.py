@@ -1,0 +1,119 @@
+import re
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from relay.logs import redaction
+from relay.logs.redaction import Mask, hide, mask_text
+
+
+@pytest.fixture(autouse=True)
+def forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Secrets are of the whole process: each test gets a mask of its own."""
+    monkeypatch.setattr(redaction, "mask", Mask())
+
+
+# --- people -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("text", "masked"),
+    [
+        ("+34612345678", "+34*****678"),
+        ("call +34 612 345 678 back", "call +34*****678 back"),
+        ("612-34-56-78", "*****678"),
+        ("(91) 123.45.67", "*****567"),
+        ("91.123.45.67", "*****567"),
+        ("tel:+34612345678;x", "tel:+34*****678;x"),
+        ("?phone=%2B34612345678&x=1", "?phone=+34*****678&x=1"),
+        ("from=eq.34612345678", "from=eq.*****678"),
+        ("+1234567", "*****567"),
+        ("ana.garcía@correo.example.es wrote", "***@*** wrote"),
+        ("a 123456 b", "a 123456 b"),
+        ("2024-11-28T10:30:00Z and 2024-11-28 10:30:00.123+01:00", None),
+        ("at http://127.0.0.1:8080/x from 192.168.100.200", None),
+        ("Key (id)=(cloudtalk-1002402487) already exists", None),
+        ("44fe27cd-5268-4670-9931-012900112233", None),
+        ("PGRST205: column 42703 of 34 in 120 ms", None),
+    ],
+)
+def test_numbers_and_addresses_in_texts_are_masked_and_other_things_stay(
+    text: str, masked: str | None
+) -> None:
+    assert mask_text(text) == (text if masked is None else masked)
+
+
+NUMBERS = st.from_regex(r"\+?[2-9]([ .-]?[0-9]){6,14}", fullmatch=True)
+DATE = re.compile(r"\b\d{4}-\d\d-\d\d\b")
+
+
+@given(NUMBERS.filter(lambda number: not DATE.search(number)), st.text(alphabet="abcxyz ,:='\"()\n"))
+def test_no_number_leaves_more_than_its_country_and_three_digits(number: str, around: str) -> None:
+    masked = mask_text(f"{around}{number}{around}")
+    assert sum(character.isdigit() for character in masked) <= 5
+    assert mask_text(masked) == masked
+
+
+@pytest.mark.parametrize(
+    ("text", "personal", "masked"),
+    [
+        ("Key (contact_name)=(Ana) already exists", ["Ana"], "Key (contact_name)=(***) already exists"),
+        ("value ANA GARCÍA", ["Ana García"], "value ***"),
+        ("firstname Begoña is bad", ["Begoña Íñiguez Sáez"], "firstname *** is bad"),
+        ('{"name": "Mar\\u00eda"}', ["María"], '{"name": "***"}'),
+        ("banana is no Ana", ["Ana"], "banana is no ***"),
+        ("extension 101", ["101"], "extension ***"),
+        ("a (b) c", ["", " ", "a"], "a (b) c"),
+        ("(x.y)", ["(x.y)"], "***"),
+    ],
+)
+def test_personal_values_are_masked_in_foreign_texts(text: str, personal: list[str], masked: str) -> None:
+    assert mask_text(text, personal) == masked
+
+
+# --- secrets ----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("text", "cut"),
+    [
+        ("GET /hook?token=abc&x=1", "GET /hook?token=[secret]&x=1"),
+        ("/recordings/1.wav?signature=abc", "/recordings/1.wav?signature=[secret]"),
+        ("Authorization: Bearer abc.def", "Authorization: Bearer [secret]"),
+        ("{'authorization': 'Basic dXNlcg=='}", "{'authorization': 'Basic [secret]'}"),
+        ("(b'Authorization', b'Bearer abc')", "(b'Authorization', b'Bearer [secret]')"),
+        ("authorization=abc", "authorization=[secret]"),
+        ("JWT bearer eyJ0.x1 expired", "JWT bearer [secret] expired"),
+        ('{"token": "abc"}', '{"token": "[secret]"}'),
+        ("postgresql://relay:pa&ss@db/relay", "postgresql://relay:[secret]@db/relay"),
+        ("no Authorization header, no token: neither a bearer token", None),
+    ],
+)
+def test_credentials_are_cut_out_of_texts(text: str, cut: str | None) -> None:
+    assert mask_text(text) == (text if cut is None else cut)
+
+
+def test_a_secret_that_looks_like_the_end_of_a_credential_is_cut_as_a_whole() -> None:
+    hide("ab&cd")
+    assert (
+        mask_text("/hook?token=ab&cd&x=1 {'password': 'ab&cd'}")
+        == "/hook?token=[secret]&x=1 {'password': '[secret]'}"
+    )
+
+
+def test_a_secret_that_holds_another_is_cut_as_a_whole() -> None:
+    hide("abc")
+    hide("abcdef")
+    assert mask_text("abcdef abc") == "[secret] [secret]"
+
+
+def test_a_secret_is_cut_as_an_address_or_json_spells_it() -> None:
+    hide('p"ñ/')
+    assert mask_text(r'p"ñ/ p\"ñ/ p\"\u00f1/ p%22%C3%B1%2F') == "[secret] [secret] [secret] [secret]"
+
+
+def test_a_short_secret_is_hidden_as_a_word_and_leaves_other_words_alone() -> None:
+    mask = Mask()
+    mask.hide("t")
+    assert mask.secrets("the token t; ?token=t&x=1") == "the token [secret]; ?token=[secret]&x=1"

@@ -1,0 +1,186 @@
+"""Running the server: the port, the ready line, the signals, the exit code."""
+
+import asyncio
+import os
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import closing
+from typing import Any
+
+import pytest
+from starlette.applications import Starlette
+from starlette.types import Receive, Scope, Send
+from structlog.testing import capture_logs
+
+from relay import __version__
+from relay.server.server import PortError, Server, bind, new_event_loop
+
+
+@pytest.fixture
+def listening() -> Iterator[socket.socket]:
+    with closing(bind("127.0.0.1", 0)) as bound:
+        yield bound
+
+
+# --- the port -------------------------------------------------------------------------------------
+
+
+def test_port_0_is_any_free_one(listening: socket.socket) -> None:
+    host, port = listening.getsockname()
+    assert host == "127.0.0.1"
+    assert port > 1023
+    with closing(bind("127.0.0.1", 0)) as other:
+        assert other.getsockname()[1] != port
+
+
+def test_it_can_be_connected_to(listening: socket.socket) -> None:
+    with closing(socket.create_connection(listening.getsockname(), timeout=5)) as connected:
+        assert connected.getpeername() == listening.getsockname()
+
+
+def test_an_ipv6_address_is_listened_on() -> None:
+    if not socket.has_dualstack_ipv6():
+        pytest.skip("this machine has no IPv6")
+    with closing(bind("::1", 0)) as bound:
+        assert bound.family == socket.AF_INET6
+
+
+def test_a_taken_port_is_told_with_what_to_do(listening: socket.socket) -> None:
+    port = listening.getsockname()[1]
+    with pytest.raises(PortError) as refused:
+        bind("127.0.0.1", port)
+    assert str(refused.value) == (
+        f"cannot listen on 127.0.0.1:{port}: Address already in use; stop what listens there,"
+        " or set server.port (RELAY__SERVER__PORT) to another, 0 for any free"
+    )
+
+
+@pytest.mark.parametrize("host", ["nowhere.invalid", "203.0.113.1"])
+def test_a_host_that_is_not_this_machine_is_told_with_what_to_do(host: str) -> None:
+    with pytest.raises(PortError) as refused:
+        bind(host, 8080)
+    told = str(refused.value)
+    assert told.startswith(f"cannot listen on {host}:8080: ")
+    assert told.endswith("set server.host (RELAY__SERVER__HOST) to a name or an address of this machine")
+    assert "attempting" not in told
+
+
+def test_a_port_that_only_root_may_take_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    def forbidden(*_: Any, **__: Any) -> socket.socket:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(socket, "create_server", forbidden)
+    with pytest.raises(PortError, match=r":80: Permission denied; ports below 1024 .* server\.port"):
+        bind("127.0.0.1", 80)
+
+
+# --- from the start to the end --------------------------------------------------------------------
+
+
+async def until_started(server: Server) -> None:
+    while not server.started:
+        await asyncio.sleep(0.005)
+
+
+@pytest.mark.parametrize(("sent", "code"), [(signal.SIGTERM, 0), (signal.SIGINT, 130)])
+async def test_it_says_when_it_is_ready_and_ends_in_order(
+    listening: socket.socket, sent: signal.Signals, code: int
+) -> None:
+    before = [signal.getsignal(each) for each in (signal.SIGINT, signal.SIGTERM)]
+    server = Server(Starlette(), "http://relay.example")
+    with capture_logs() as lines:
+        async with asyncio.timeout(10):
+            serving = asyncio.create_task(server.serve(sockets=[listening]))
+            await until_started(server)
+            assert lines == [
+                {
+                    "event": "server.ready",
+                    "log_level": "info",
+                    "url": "http://relay.example",
+                    "version": __version__,
+                }
+            ]
+            os.kill(os.getpid(), sent)
+            await serving
+    assert [line["event"] for line in lines] == ["server.ready", "server.stopping", "server.stopped"]
+    assert server.exit_code == code
+    assert [signal.getsignal(each) for each in (signal.SIGINT, signal.SIGTERM)] == before
+
+
+async def test_a_request_under_way_is_answered_before_the_end(listening: socket.socket) -> None:
+    asked, may_answer = asyncio.Event(), asyncio.Event()
+
+    async def slow(scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "lifespan":
+            while True:
+                message = await receive()
+                await send({"type": f"{message['type']}.complete"})
+                if message["type"] == "lifespan.shutdown":
+                    return
+        asked.set()
+        await may_answer.wait()
+        await send({"type": "http.response.start", "status": 204, "headers": []})
+        await send({"type": "http.response.body"})
+
+    stopping = asyncio.Event()
+    server = Server(slow, "http://relay.example", on_stop=stopping.set)
+    async with asyncio.timeout(10):
+        serving = asyncio.create_task(server.serve(sockets=[listening]))
+        await until_started(server)
+        reader, writer = await asyncio.open_connection(*listening.getsockname())
+        writer.write(b"GET / HTTP/1.1\r\nHost: relay\r\n\r\n")
+        await asked.wait()
+        server.should_exit = True
+        await stopping.wait()  # what else has to end need not wait for the request
+        await asyncio.sleep(0.02)
+        may_answer.set()
+        answer = await reader.read()
+        writer.close()
+        await serving
+    assert answer.startswith(b"HTTP/1.1 204")
+    assert b"server:" not in answer.lower()
+
+
+async def test_an_application_that_cannot_start_ends_with_1(listening: socket.socket) -> None:
+    async def broken(_: Scope, __: Receive, send: Send) -> None:
+        await send({"type": "lifespan.startup.failed", "message": "no"})
+
+    server = Server(broken, "http://relay.example")
+    with capture_logs() as lines:
+        async with asyncio.timeout(10):
+            await server.serve(sockets=[listening])
+    assert server.exit_code == 1
+    assert "server.ready" not in [line["event"] for line in lines]
+
+
+def test_the_loop_is_the_fastest_there_is() -> None:
+    loop = new_event_loop()
+    loop.close()
+    assert type(loop).__module__.partition(".")[0] == "uvloop"
+
+
+EARLY_HANGUP = """
+import asyncio, os, signal
+from starlette.applications import Starlette
+from relay.server.server import Server, bind, hold_hangups
+
+async def main():
+    async def reread():
+        server.should_exit = True
+    server = Server(Starlette(), "http://relay.example", on_hangup=reread)
+    async with asyncio.timeout(10):
+        await server.serve(sockets=[bind("127.0.0.1", 0)])
+
+hold_hangups()
+os.kill(os.getpid(), signal.SIGHUP)
+asyncio.run(main())
+"""
+
+
+def test_a_hangup_that_comes_during_the_start_is_taken_once_it_is_over() -> None:
+    command = [sys.executable, "-c", EARLY_HANGUP]
+    ended = subprocess.run(command, capture_output=True, text=True, timeout=20, check=False)  # noqa: S603
+    assert ended.returncode == 0, ended.stderr
