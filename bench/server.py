@@ -42,7 +42,7 @@ _DELIVERY_LOOK_SECONDS: Final = 0.02
 # there is no moment between the two at which nothing would seem to be left.
 _LEFT: Final = (
     "SELECT EXISTS (SELECT 1 FROM events WHERE state = 'new')"
-    " OR EXISTS (SELECT 1 FROM deliveries WHERE state = 'owed' AND destination = 'crm')"
+    " OR EXISTS (SELECT 1 FROM deliveries WHERE state = 'pending' AND destination = 'crm')"
 )
 
 

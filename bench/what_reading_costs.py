@@ -8,8 +8,8 @@ from zoneinfo import ZoneInfo
 import msgspec
 
 from bench.answer import Answer, BenchError, Figure
-from relay.call import CallEvent, CallState, join, state_of
-from relay.cloudtalk.parser import Reader, Received
+from relay.call import CallEvent, CallState, join, state_from_event
+from relay.cloudtalk.parser import Parser, RawRequest
 
 QUESTION: Final = "What does reading cost?"
 _TIMES: Final = 10_000
@@ -78,14 +78,14 @@ _MOST_TOLERANT: Final = 150
 def answer(*, quick: bool) -> Answer:
     """The best of a few repeats: what disturbs a pure function is never its own."""
     times = _QUICK_TIMES if quick else _TIMES
-    reader = Reader(ZoneInfo("Europe/Madrid"), "ES")
+    reader = Parser(ZoneInfo("Europe/Madrid"), "ES")
     known = _body("call.ended")
     others = [_body("call.ended", **{"from": f"+{_FIRST_NUMBER + n}"}) for n in range(times * _REPEATS)]
     strange = iter(others)
     begun, ended = _state(reader, "call.started", 1), _state(reader, "call.ended", 2)
 
     def read(body: bytes) -> Callable[[], object]:
-        return lambda: reader.read(Received(body))
+        return lambda: reader.read(RawRequest(body))
 
     signed, workflow = msgspec.json.encode(_SIGNED), msgspec.json.encode(_WORKFLOW)
     return Answer(
@@ -94,7 +94,9 @@ def answer(*, quick: bool) -> Answer:
             Figure("mission", _cost(read(known), times), "µs", _MOST_TYPED),
             Figure("signed", _cost(read(signed), times), "µs", _MOST_TYPED),
             Figure("workflow", _cost(read(workflow), times), "µs", _MOST_TOLERANT),
-            Figure("mission, a new number", _cost(lambda: reader.read(Received(next(strange))), times), "µs"),
+            Figure(
+                "mission, a new number", _cost(lambda: reader.read(RawRequest(next(strange))), times), "µs"
+            ),
             Figure("", _cost(lambda: join(begun, ended), times), "µs per join"),
         ),
         f"best of {_REPEATS} rounds of {times:,} bodies, one thread",
@@ -109,9 +111,9 @@ def _body(event: str, **other: str) -> bytes:
     return msgspec.json.encode({"event": event, "data": _DATA | other})
 
 
-def _state(reader: Reader, event: str, seq: int) -> CallState:
-    match reader.read(Received(_body(event))):
+def _state(reader: Parser, event: str, seq: int) -> CallState:
+    match reader.read(RawRequest(_body(event))):
         case [CallEvent() as reading]:
-            return state_of(reading, seq=seq, received_at=seq)
+            return state_from_event(reading, seq=seq, received_at=seq)
         case other:
             raise BenchError(f"the mission's payload was read as {other!r}")

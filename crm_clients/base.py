@@ -44,7 +44,7 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
     a person should read; both without secrets.
     """
 
-    word: ClassVar[str]
+    name: ClassVar[str]
     code: str | None = None
     message: str | None = None
 
@@ -52,56 +52,56 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
 class Delivered(Outcome, frozen=True, kw_only=True):
     """The CRM has this version."""
 
-    word: ClassVar[str] = "delivered"
+    name: ClassVar[str] = "delivered"
     remote_id: str | None = None
 
 
 class Rejected(Outcome, frozen=True, kw_only=True):
     """This record is bad and others are fine: a dead letter."""
 
-    word: ClassVar[str] = "rejected"
+    name: ClassVar[str] = "rejected"
 
 
 class Retry(Outcome, frozen=True, kw_only=True):
     """The CRM, or the way to it, failed. `after`: seconds that the CRM asked for."""
 
-    word: ClassVar[str] = "retry"
+    name: ClassVar[str] = "retry"
     after: float | None = None
 
 
 class Throttled(Outcome, frozen=True, kw_only=True):
     """The relay is too fast. `after`: seconds that the CRM asked for.
 
-    The whole destination waits, unless only one `budget` is spent: then these calls alone do.
+    The whole destination waits, unless only one `rate_limit` is spent: then these calls alone do.
     """
 
-    word: ClassVar[str] = "throttled"
+    name: ClassVar[str] = "throttled"
     after: float | None = None
-    budget: str | None = None
+    rate_limit: str | None = None
 
 
 class Unauthorised(Outcome, frozen=True, kw_only=True):
     """The credentials are broken: the destination waits for a person."""
 
-    word: ClassVar[str] = "unauthorised"
+    name: ClassVar[str] = "unauthorised"
 
 
 class Misconfigured(Outcome, frozen=True, kw_only=True):
     """Unknown table, column or property, or a missing grant: the destination waits for a person."""
 
-    word: ClassVar[str] = "misconfigured"
+    name: ClassVar[str] = "misconfigured"
 
 
 class Split(Outcome, frozen=True, kw_only=True):
     """The batch failed and the CRM did not say for which record: halve and try again."""
 
-    word: ClassVar[str] = "split"
+    name: ClassVar[str] = "split"
 
 
 class Unknown(Outcome, frozen=True, kw_only=True):
     """Sent, and no answer: the CRM may have it or not."""
 
-    word: ClassVar[str] = "unknown"
+    name: ClassVar[str] = "unknown"
 
 
 # --- what a check finds -----------------------------------------------------------------------
@@ -120,24 +120,24 @@ class Finding(msgspec.Struct, frozen=True, kw_only=True):
 # --- what a client is given, and is -----------------------------------------------------------
 
 
-class Memory(Protocol):
+class ClientState(Protocol):
     """What a client wants to know again after a restart: texts by key, of this destination alone.
 
     Whoever holds the customer's number in a key spells it in E.164: so it is found when a person is
     to be forgotten.
     """
 
-    async def recall(self, keys: Collection[str], *, within: float | None = None) -> dict[str, str]:
+    async def get_many(self, keys: Collection[str], *, within: float | None = None) -> dict[str, str]:
         """What is kept under these keys; only what was kept in the last `within` seconds, if given."""
 
-    async def keep(self, values: Mapping[str, str | None]) -> None:
+    async def set_many(self, values: Mapping[str, str | None]) -> None:
         """Keep these, in the place of what was kept under their keys. None: keep nothing."""
 
 
 class Context(msgspec.Struct, frozen=True):
     """What the relay hands to a client: its memory, and how the team reads times and numbers."""
 
-    memory: Memory
+    state: ClientState
     timezone: ZoneInfo
     region: str
     """Country of numbers that come without a country code, as "ES"."""

@@ -15,7 +15,7 @@ import httpx
 from tenacity import AsyncRetrying, retry_if_exception_type, stop_after_attempt, wait_random_exponential
 
 from crm_clients.base import Retry, Throttled, Unknown
-from crm_clients.rate_limit import WRITES, Budget
+from crm_clients.rate_limit import WRITES, RateLimiter
 
 USER_AGENT: Final = f"cloudtalk-relay/{version('cloudtalk-relay')}"
 
@@ -31,7 +31,7 @@ Answer = httpx.Response | Retry | Throttled | Unknown
 class VendorHttp:
     """The connections of one destination; opened by the first request, let go of by `aclose`.
 
-    `budgets`: how many requests of each sort may leave; unless given, `writes` at `rate` a second.
+    `rate_limits`: how many requests of each sort may leave; unless given, `writes` at `rate` a second.
     `timeout_seconds`: how long an answer may take. Redirects are not followed, as they would carry
     the credentials elsewhere.
     """
@@ -43,11 +43,11 @@ class VendorHttp:
         headers: Mapping[str, str],
         timeout_seconds: float,
         rate: float | None = None,
-        budgets: Mapping[str, Budget] | None = None,
+        rate_limits: Mapping[str, RateLimiter] | None = None,
         connections: int = 4,
         transport: httpx.AsyncBaseTransport | None = None,
     ) -> None:
-        self.budgets = {WRITES: Budget(rate)} if budgets is None else dict(budgets)
+        self.rate_limits = {WRITES: RateLimiter(rate)} if rate_limits is None else dict(rate_limits)
         self._client = httpx.AsyncClient(
             base_url=base_url,
             headers={**headers, "User-Agent": USER_AGENT},
@@ -64,16 +64,18 @@ class VendorHttp:
         params: Mapping[str, str] | None = None,
         headers: Mapping[str, str] | None = None,
         content: bytes | None = None,
-        budget: str = WRITES,
+        rate_limit: str = WRITES,
     ) -> Answer:
         """Send it once, connecting up to three times; a failure is an outcome, not an exception.
 
-        Nothing is sent while the budget is spent.
+        Nothing is sent while the rate_limit is spent.
         """
-        if seconds := self.budgets[budget].spent_for:
-            return Throttled(code="budget_spent", message=_spent(budget), after=seconds, budget=budget)
+        if seconds := self.rate_limits[rate_limit].blocked_for:
+            return Throttled(
+                code="rate_limit_reached", message=_spent(rate_limit), after=seconds, rate_limit=rate_limit
+            )
         request = self._client.build_request(method, path, params=params, headers=headers, content=content)
-        await self.budgets[budget].turn()
+        await self.rate_limits[rate_limit].acquire()
         try:
             return await self._send(request)
         except _NOT_SENT as error:
@@ -113,8 +115,8 @@ def retry_after(headers: Mapping[str, str], *, now: datetime | None = None) -> f
     return max(0.0, (moment - (now or datetime.now(UTC))).total_seconds())
 
 
-def _spent(budget: str) -> str:
-    return f"The CRM permits no more {budget} for now."
+def _spent(rate_limit: str) -> str:
+    return f"The CRM permits no more {rate_limit} for now."
 
 
 def _not_sent(url: httpx.URL, error: httpx.RequestError) -> str:

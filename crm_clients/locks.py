@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Iterable
 from contextlib import AsyncExitStack, asynccontextmanager
 
 
-class Turns:
+class KeyedLock:
     """Locks by name, kept while somebody holds or awaits them."""
 
     def __init__(self) -> None:

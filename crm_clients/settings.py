@@ -27,7 +27,7 @@ _FEWEST_DIGITS: Final = 7
 """A number without its country code is the same number; a shorter one is an extension."""
 
 
-class When(BaseModel):
+class DeliveryFilter(BaseModel):
     """Which calls a destination wants; what is not said lets all pass."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
@@ -73,7 +73,7 @@ class DestinationSettings(BaseModel):
     MAPPABLE: ClassVar[tuple[str, ...]] = (*DELIVERED_FIELDS, STATE)
     """The canonical fields that `fields` may send elsewhere."""
 
-    THEIRS: ClassVar[re.Pattern[str]] = re.compile(r".{1,100}", re.DOTALL)
+    REMOTE_FIELD: ClassVar[re.Pattern[str]] = re.compile(r".{1,100}", re.DOTALL)
     """What a field can be called in this CRM."""
 
     client: str = Field(description="The client that speaks to this CRM.")
@@ -100,8 +100,8 @@ class DestinationSettings(BaseModel):
         default_factory=dict,
         description="What every record of this CRM says besides: field → value.",
     )
-    when: When = Field(
-        default_factory=When,
+    when: DeliveryFilter = Field(
+        default_factory=DeliveryFilter,
         description="Which calls are brought. One that was brought is kept up to date whatever it becomes.",
     )
 
@@ -125,7 +125,7 @@ class DestinationSettings(BaseModel):
 
     @classmethod
     def _usable(cls, theirs: str, *, empty: bool = False) -> None:
-        if not (cls.THEIRS.fullmatch(theirs) or (empty and not theirs)):
+        if not (cls.REMOTE_FIELD.fullmatch(theirs) or (empty and not theirs)):
             raise ValueError(f'"{theirs[:100]}" cannot be the name of a field in this CRM')
 
     def label(self, status: Status) -> str:

@@ -15,19 +15,19 @@ from sqlalchemy import Connection
 from starlette.applications import Starlette
 from starlette.routing import Route
 
-from crm_clients.base import Context, CrmClient, Memory
+from crm_clients.base import ClientState, Context, CrmClient
 from relay import logs
-from relay.cloudtalk.authentication import Door
-from relay.cloudtalk.parser import Reader
+from relay.cloudtalk.authentication import Authenticator
+from relay.cloudtalk.parser import Parser
 from relay.cloudtalk.secrets import BodySecrets
 from relay.cloudtalk.signatures import Signatures
-from relay.delivery import Courier, LedgerMemory, Schedule
-from relay.fold import Fold
-from relay.ingest.endpoint import Hook
-from relay.ingest.limits import Admission
+from relay.delivery import DeliveryWorker, LedgerClientState, RetryPolicy
+from relay.fold import FoldWorker
+from relay.ingest.endpoint import WebhookEndpoint
+from relay.ingest.limits import AdmissionControl
 from relay.ledger import Ledger, destinations, leases
 from relay.ledger.group_commit import GroupCommit
-from relay.ledger.notifications import Wakeups
+from relay.ledger.notifications import NotificationListener
 from relay.ledger.retention import Housekeeping
 from relay.server import health
 from relay.settings import CloudTalk, Settings, client_class, load, refreshed
@@ -36,8 +36,8 @@ from relay.settings.secrets import secrets_of
 log = logs.get_logger("relay.app")
 
 
-def clients_of(
-    settings: Settings, memory_of: Callable[[str], Memory], *, only: Collection[str] | None = None
+def build_clients(
+    settings: Settings, memory_of: Callable[[str], ClientState], *, only: Collection[str] | None = None
 ) -> dict[str, CrmClient[Any]]:
     """A client for each destination, or `only` for these, by name, each with a memory of its own."""
     zone, region = ZoneInfo(settings.cloudtalk.timezone), settings.cloudtalk.default_region
@@ -48,9 +48,9 @@ def clients_of(
     }
 
 
-def reader_of(cloudtalk: CloudTalk) -> Reader:
+def build_parser(cloudtalk: CloudTalk) -> Parser:
     """What reads CloudTalk's bodies as these settings say."""
-    return Reader(
+    return Parser(
         ZoneInfo(cloudtalk.timezone),
         cloudtalk.default_region,
         cloudtalk.own_numbers,
@@ -59,12 +59,12 @@ def reader_of(cloudtalk: CloudTalk) -> Reader:
     )
 
 
-def entrance_of(cloudtalk: CloudTalk) -> tuple[Door, BodySecrets]:
+def build_authenticator(cloudtalk: CloudTalk) -> tuple[Authenticator, BodySecrets]:
     """Who is let in, and what of a body is never kept."""
     tokens = [token.get_secret_value() for token in cloudtalk.tokens]
     signatures = Signatures(secret.get_secret_value() for secret in cloudtalk.signing_secrets)
-    door = Door(tokens, signatures, body_tokens=bool(cloudtalk.secret_keys))
-    return door, BodySecrets(cloudtalk.secret_keys, tokens)
+    authenticator = Authenticator(tokens, signatures, body_tokens=bool(cloudtalk.secret_keys))
+    return authenticator, BodySecrets(cloudtalk.secret_keys, tokens)
 
 
 class Relay:
@@ -75,14 +75,14 @@ class Relay:
         self.serving = False
         self.ledger = Ledger(settings.ledger.url.get_secret_value())
         self.journal = GroupCommit(self.ledger, on_append=self._on_append)
-        self.fold = Fold(
+        self.fold = FoldWorker(
             self.ledger,
             forward_internal=settings.cloudtalk.forward_internal,
             grace_seconds=settings.cloudtalk.grace_seconds,
-            pressing=lambda: self.journal.pressing,
+            has_backlog=lambda: self.journal.has_backlog,
             on_marks=self._on_marks,
         )
-        self.clients = clients_of(settings, self._memory_of)
+        self.clients = build_clients(settings, self._memory_of)
         self.couriers = {name: self._courier(name) for name, d in settings.destinations.items() if d.enabled}
         self.hook = self._hook()
         self._retiring: set[asyncio.Task[None]] = set()
@@ -91,19 +91,19 @@ class Relay:
             events_days=settings.privacy.events_days,
             calls_days=settings.privacy.calls_days,
         )
-        self._wakeups = Wakeups(self.ledger, self._on_foreign_write)
+        self._wakeups = NotificationListener(self.ledger, self._on_foreign_write)
         self._delivering: list[asyncio.Task[None]] = []
         self._opened = self._stopping = False
 
-    def _memory_of(self, name: str) -> Memory:
-        return LedgerMemory(self.ledger, name)
+    def _memory_of(self, name: str) -> ClientState:
+        return LedgerClientState(self.ledger, name)
 
-    def _courier(self, name: str) -> Courier:
+    def _courier(self, name: str) -> DeliveryWorker:
         delivery = self.settings.delivery
-        schedule = Schedule(
+        schedule = RetryPolicy(
             delivery.first_retry_seconds, delivery.longest_retry_seconds, delivery.give_up_after_hours
         )
-        return Courier(
+        return DeliveryWorker(
             name,
             self.clients[name],
             self.settings.destinations[name],
@@ -112,17 +112,19 @@ class Relay:
             forward_internal=self.settings.cloudtalk.forward_internal,
         )
 
-    def _hook(self) -> Hook:
+    def _hook(self) -> WebhookEndpoint:
         cloudtalk, server = self.settings.cloudtalk, self.settings.server
-        door, secrets = entrance_of(cloudtalk)
-        return Hook(
+        authenticator, secrets = build_authenticator(cloudtalk)
+        return WebhookEndpoint(
             ledger=self.ledger,
             journal=self.journal,
-            door=door,
+            authenticator=authenticator,
             secrets=secrets,
-            reader=reader_of(cloudtalk),
+            reader=build_parser(cloudtalk),
             max_body_bytes=cloudtalk.max_body_bytes,
-            admission=Admission(requests=server.max_in_flight, held_bytes=server.max_in_flight_bytes),
+            admission_control=AdmissionControl(
+                requests=server.max_in_flight, held_bytes=server.max_in_flight_bytes
+            ),
         )
 
     def _on_append(self) -> None:
@@ -175,7 +177,7 @@ class Relay:
         before, (self.settings, others) = self.settings, refreshed(self.settings, read)
         for secret in secrets_of(self.settings):
             logs.hide(secret)
-        self.hook.open_to(*entrance_of(self.settings.cloudtalk))
+        self.hook.set_authenticator(*build_authenticator(self.settings.cloudtalk))
         changed = [n for n, d in self.settings.destinations.items() if d != before.destinations[n]]
         for name in changed:
             self._renew(name)
@@ -185,7 +187,7 @@ class Relay:
 
     def _renew(self, name: str) -> None:
         destination = self.settings.destinations[name]
-        client = clients_of(self.settings, self._memory_of, only=[name])[name]
+        client = build_clients(self.settings, self._memory_of, only=[name])[name]
         before, self.clients[name] = self.clients[name], client
         if name in self.couriers:
             self.couriers[name].use(client, destination)

@@ -1,6 +1,6 @@
 """One call: what CloudTalk said about it, and what that makes of it. Pure: no I/O, no clock.
 
-A call is a set of *facts*, each a last-writer-wins register. `state_of` reads one event as the
+A call is a set of *facts*, each a last-writer-wins register. `state_from_event` reads one event as the
 state of a call of which nothing else is known, and `join` brings two states together. The join is
 commutative, associative and idempotent, so events may come late, doubled and in any order.
 
@@ -66,7 +66,7 @@ class CallEvent(msgspec.Struct, frozen=True):
     dialect: str
     name: str
     aliases: tuple[str, ...]
-    said_at: int | None
+    occurred_at: int | None
     facts: dict[str, Any]
     data: dict[str, Any]
     keys: tuple[str, ...] = ()
@@ -74,11 +74,11 @@ class CallEvent(msgspec.Struct, frozen=True):
 
 
 class Stamp(msgspec.Struct, frozen=True, array_like=True):
-    """When and by which event a fact was said. `said_at` is the arrival where no time was said."""
+    """When and by which event a fact was said. `occurred_at` is the arrival where no time was said."""
 
     kind: Kind
     dialect: str
-    said_at: int
+    occurred_at: int
     received_at: int
 
 
@@ -172,7 +172,7 @@ Order = tuple[int, int, int, int, int]
 def _order(field: str, stamp: Stamp, seq: int) -> Order:
     """Later phases of a call speak over earlier ones, then the later word over the earlier."""
     source = _SOURCE_RANK[stamp.dialect] if field in _MEASURES else 0
-    return source, _rank(field, stamp.kind), stamp.said_at, stamp.received_at, seq
+    return source, _rank(field, stamp.kind), stamp.occurred_at, stamp.received_at, seq
 
 
 def _rank(field: str, kind: Kind) -> int:
@@ -188,10 +188,10 @@ def _is_empty(value: object) -> bool:
 # --- the join ---------------------------------------------------------------------------------
 
 
-def state_of(event: CallEvent, *, seq: int, received_at: int) -> CallState:
+def state_from_event(event: CallEvent, *, seq: int, received_at: int) -> CallState:
     """The state of a call of which only this event is known."""
-    said_at = received_at if event.said_at is None else event.said_at
-    stamps = {seq: Stamp(event.kind, event.dialect, said_at, received_at)}
+    occurred_at = received_at if event.occurred_at is None else event.occurred_at
+    stamps = {seq: Stamp(event.kind, event.dialect, occurred_at, received_at)}
     facts = {name: (seq, value) for name, value in event.facts.items() if _counts(event.kind, name, value)}
     data = {key: (seq, value) for key, value in event.data.items()}
     seen = {event.kind: received_at}
@@ -274,7 +274,7 @@ def _earliest(left: Mapping[Kind, int], right: Mapping[Kind, int]) -> dict[Kind,
 # --- what the facts come to -------------------------------------------------------------------
 
 
-def status_of(state: CallState) -> Status:
+def compute_status(state: CallState) -> Status:
     """The status table of the design, its rows from top to bottom."""
     outbound = state.fact("direction") in {"outbound", "internal"}
     word = state.fact("status")
@@ -297,10 +297,10 @@ def _was_answered(state: CallState) -> bool:
     return bool(state.fact("talking")) or Kind.ANSWERED in state.seen or state.fact("answered_at") is not None
 
 
-def call_of(state: CallState, *, id: str, version: int) -> Call:  # noqa: A002 - the record's own word
+def build_record(state: CallState, *, id: str, version: int) -> Call:  # noqa: A002 - the record's own word
     """The canonical record that the facts come to."""
     fact = state.fact
-    status, direction = status_of(state), fact("direction")
+    status, direction = compute_status(state), fact("direction")
     external, internal = _parties(state)
     caller, callee = (external, internal) if direction == "inbound" else (internal, external)
     started_at, answered_at, ended_at = fact("started_at"), _answered_at(state), fact("ended_at")

@@ -186,7 +186,7 @@ async def test_a_disabled_destination_is_owed_calls_and_gets_none_until_it_is_en
     async with running_parts(settings) as (relay, client):
         await client.post(HOOK, json=STARTED)
         found = await standing(relay, settings, lambda found: found["on"]["delivered"] == 1)
-    assert (found["off"]["state"], found["off"]["owed"], found["off"]["delivered"]) == ("disabled", 1, 0)
+    assert (found["off"]["state"], found["off"]["pending"], found["off"]["delivered"]) == ("disabled", 1, 0)
     assert not (tmp_path / "off.db").exists()
 
     settings = settings_of(tmp_path, destinations=crms | {"off": local(tmp_path / "off.db")})
@@ -207,7 +207,7 @@ async def test_a_new_destination_is_owed_what_comes_from_then_on(tmp_path: Path)
         await client.post(HOOK, json={"event": "call.started", "data": {"id": "2"}})
         found = await standing(relay, settings, lambda found: found["old"]["delivered"] == 2)
         await standing(relay, settings, lambda found: found["new"]["delivered"] == 1)
-    assert found["new"]["owed"] + found["new"]["delivered"] == 1
+    assert found["new"]["pending"] + found["new"]["delivered"] == 1
     assert list(crm_rows(tmp_path / "new.db")) == ["cloudtalk-2"]
 
 
@@ -219,7 +219,7 @@ async def test_a_destination_that_fails_does_not_delay_another(tmp_path: Path) -
         for number in range(20):
             await client.post(HOOK, json={"event": "call.started", "data": {"id": f"{number}"}})
         found = await standing(relay, settings, lambda found: found["good"]["delivered"] == 20)
-        assert (found["broken"]["owed"], found["broken"]["dead"]) == (20, 0)
+        assert (found["broken"]["pending"], found["broken"]["dead"]) == (20, 0)
 
 
 async def test_a_destination_that_does_not_answer_does_not_delay_another(
@@ -242,7 +242,7 @@ async def test_a_destination_that_does_not_answer_does_not_delay_another(
             await client.post(HOOK, json={"event": "call.started", "data": {"id": f"{number}"}})
         found = await standing(relay, settings, lambda found: found["good"]["delivered"] == 20)
         await asyncio.wait_for(asked.wait(), 5)
-    assert (found["hanging"]["owed"], found["hanging"]["delivered"]) == (20, 0)
+    assert (found["hanging"]["pending"], found["hanging"]["delivered"]) == (20, 0)
 
 
 # --- starting and stopping ------------------------------------------------------------------------

@@ -16,12 +16,12 @@ from relay.call import (
     CallState,
     Kind,
     Status,
-    call_of,
+    build_record,
     changed_fields,
+    compute_status,
     iso,
     join,
-    state_of,
-    status_of,
+    state_from_event,
 )
 
 FROM_TO: dict[str, Any] = {"from": "+1", "to": "+2"}
@@ -29,13 +29,13 @@ T0 = 1_732_789_800 * SECOND  # 2024-11-28T10:30:00Z
 
 
 def event(
-    kind: Kind, said_at: int | None = None, data: dict[str, Any] | None = None, **facts: Any
+    kind: Kind, occurred_at: int | None = None, data: dict[str, Any] | None = None, **facts: Any
 ) -> CallEvent:
-    return CallEvent(kind, "mission", "1", ("id:1",), said_at, facts, data or {})
+    return CallEvent(kind, "mission", "1", ("id:1",), occurred_at, facts, data or {})
 
 
 def joined(*events: CallEvent, received_at: int = T0) -> CallState:
-    states = [state_of(e, seq=seq, received_at=received_at + seq) for seq, e in enumerate(events, 1)]
+    states = [state_from_event(e, seq=seq, received_at=received_at + seq) for seq, e in enumerate(events, 1)]
     total = states[0]
     for state in states[1:]:
         total = join(total, state)
@@ -43,7 +43,7 @@ def joined(*events: CallEvent, received_at: int = T0) -> CallState:
 
 
 def record(*events: CallEvent, received_at: int = T0) -> Call:
-    return call_of(joined(*events, received_at=received_at), id="cloudtalk-1", version=1)
+    return build_record(joined(*events, received_at=received_at), id="cloudtalk-1", version=1)
 
 
 # --- the status table, every subset of kinds by direction by status, written by hand -----------------
@@ -136,14 +136,14 @@ def test_status_is_the_one_of_the_table(row: Row, direction: str | None) -> None
 
 
 def test_talking_says_answered_even_where_a_missed_or_a_voicemail_is_said() -> None:
-    assert status_of(joined(event(E, talking=3, status="missed", voicemail=True))) == DONE
-    assert status_of(joined(event(M), event(E, talking=3, direction="inbound"))) == DONE
+    assert compute_status(joined(event(E, talking=3, status="missed", voicemail=True))) == DONE
+    assert compute_status(joined(event(M), event(E, talking=3, direction="inbound"))) == DONE
 
 
 def test_no_talking_says_missed_unless_answered_was_seen() -> None:
-    assert status_of(joined(event(E, talking=0, direction="inbound"))) == Status.MISSED
-    assert status_of(joined(event(E, talking=0, direction="outbound"))) == Status.NO_ANSWER
-    assert status_of(joined(event(A), event(E, talking=0, direction="inbound"))) == DONE
+    assert compute_status(joined(event(E, talking=0, direction="inbound"))) == Status.MISSED
+    assert compute_status(joined(event(E, talking=0, direction="outbound"))) == Status.NO_ANSWER
+    assert compute_status(joined(event(A), event(E, talking=0, direction="inbound"))) == DONE
 
 
 # --- the laws of the join -------------------------------------------------------------------------
@@ -164,12 +164,12 @@ _events = st.builds(
     dialect=st.just("mission"),
     name=st.just("1"),
     aliases=st.just(("id:1",)),
-    said_at=st.none() | st.integers(T0 - 3, T0 + 3),
+    occurred_at=st.none() | st.integers(T0 - 3, T0 + 3),
     facts=st.fixed_dictionaries({}, optional=_FACTS),
     data=st.dictionaries(st.sampled_from("abc"), st.sampled_from([None, "", [], 0, "x", "y"])),
 )
 _states = st.builds(
-    lambda e, seq, received_at: state_of(e, seq=seq, received_at=received_at),
+    lambda e, seq, received_at: state_from_event(e, seq=seq, received_at=received_at),
     _events,
     st.integers(1, 10**9),
     st.integers(T0 - 3, T0 + 3),
@@ -181,7 +181,7 @@ _states = st.builds(
 def test_any_order_of_folding_and_any_duplicates_give_one_record(
     events: list[CallEvent], random: Any
 ) -> None:
-    states = [state_of(e, seq=seq, received_at=T0 + seq % 3) for seq, e in enumerate(events, 1)]
+    states = [state_from_event(e, seq=seq, received_at=T0 + seq % 3) for seq, e in enumerate(events, 1)]
     shuffled = states + random.choices(states, k=len(states))
     random.shuffle(shuffled)
     assert _total(shuffled) == _total(states)
@@ -204,12 +204,12 @@ def test_the_join_is_commutative_associative_and_idempotent(states: list[CallSta
     assert join(join(a, b), b) == join(a, b)
 
 
-@given(st.lists(_events.filter(lambda e: e.said_at is not None), min_size=1, max_size=6), st.data())
+@given(st.lists(_events.filter(lambda e: e.occurred_at is not None), min_size=1, max_size=6), st.data())
 @settings(max_examples=300)
 def test_events_that_bear_their_time_may_arrive_in_any_order(
     events: list[CallEvent], data: st.DataObject
 ) -> None:
-    unique = {e.said_at: e for e in events}  # of two words of one moment the later arrival counts
+    unique = {e.occurred_at: e for e in events}  # of two words of one moment the later arrival counts
     arrived = data.draw(st.permutations(list(unique.values())))
     first, second = record(*unique.values()), record(*arrived)
     assert changed_fields(first, second) in ([], ["answered_at"], ["answered_at", "response_seconds"])
@@ -272,9 +272,9 @@ def test_the_arrival_of_an_answered_stands_for_the_answer_where_plausible(
     arrived: int, ended_at: int | None, seconds: int | None
 ) -> None:
     facts: dict[str, Any] = {"started_at": T0} | ({} if ended_at is None else {"ended_at": ended_at})
-    answered = state_of(event(A), seq=1, received_at=arrived)
-    ended = state_of(event(E, **facts), seq=2, received_at=arrived)
-    call = call_of(join(answered, ended), id="x", version=1)
+    answered = state_from_event(event(A), seq=1, received_at=arrived)
+    ended = state_from_event(event(E, **facts), seq=2, received_at=arrived)
+    call = build_record(join(answered, ended), id="x", version=1)
     assert call.response_seconds == seconds
     assert (call.answered_at is None) == (seconds is None)
 

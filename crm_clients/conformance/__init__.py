@@ -18,16 +18,16 @@ except ImportError as error:
     ) from error
 
 from crm_clients.conformance.crm import Ability, Crm, Fault
-from crm_clients.conformance.ends import Ends
-from crm_clients.conformance.faults import Faults
-from crm_clients.conformance.http import Answer, HttpCrm, Request
-from crm_clients.conformance.manners import Manners
-from crm_clients.conformance.records import Records
+from crm_clients.conformance.ends import RetractionTests
+from crm_clients.conformance.faults import FaultTests
+from crm_clients.conformance.http import HttpCrm, Request, Response
+from crm_clients.conformance.manners import BehaviourTests
+from crm_clients.conformance.records import RecordTests
 
-__all__ = ["Ability", "Answer", "ClientConformance", "Crm", "Fault", "HttpCrm", "Request"]
+__all__ = ["Ability", "ClientConformance", "Crm", "Fault", "HttpCrm", "Request", "Response"]
 
 
-class ClientConformance(Records, Faults, Ends, Manners):
+class ClientConformance(RecordTests, FaultTests, RetractionTests, BehaviourTests):
     """Everything that a client owes. Derive from it, and give it the fixture `crm`."""
 
     @pytest.fixture

@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 
 from pydantic import BaseModel, SecretStr
 
-from crm_clients.base import Context, CrmClient, Memory
+from crm_clients.base import ClientState, Context, CrmClient
 
 
 class Fault(StrEnum):
@@ -105,7 +105,7 @@ class Crm(ABC):
 
     # --- what the kit makes of it -------------------------------------------------------------
 
-    def client(self, memory: Memory, **settings: Any) -> CrmClient[Any]:
+    def client(self, memory: ClientState, **settings: Any) -> CrmClient[Any]:
         """A new client for it, as the relay would make one after a start."""
         said = {"client": "conformance", **self.settings(), **settings}
         context = Context(memory, ZoneInfo("Europe/Madrid"), "ES")

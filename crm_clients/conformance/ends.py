@@ -6,13 +6,13 @@ import pytest
 
 from crm_clients.conformance.calls import CUSTOMER, ID, call, push, retraction
 from crm_clients.conformance.crm import Crm
-from crm_clients.conformance.watching import delivered, opened, owes, scenario, the_record
-from crm_clients.state import TransientMemory
+from crm_clients.conformance.watching import delivered, opened, require, scenario, the_record
+from crm_clients.state import InMemoryClientState
 
 OnMerge = Literal["delete", "mark"]
 
 
-class Ends:
+class RetractionTests:
     """What is left of a record after `retract` and `forget`."""
 
     @scenario
@@ -31,7 +31,7 @@ class Ends:
             await client.deliver(call("cloudtalk-2"))
             delivered(await client.retract(retraction(call(ID), "cloudtalk-2", outcome)))
         marked = the_record(crm).get("merged_into")
-        owes(
+        require(
             marked == "cloudtalk-2",
             f"with on_merge = mark the record says merged_into = {marked!r}: keep it, and write there which "
             "record the call's is now",
@@ -56,7 +56,7 @@ class Ends:
             gone = retraction(call("cloudtalk-2"), outcome=outcome)
             delivered(await client.retract(never, gone))
             delivered(await client.retract(never, gone))
-            owes(
+            require(
                 not crm.records("cloudtalk-never"),
                 "a retraction of a record that was never there made one: write a mark on what is there only",
             )
@@ -72,7 +72,7 @@ class Ends:
 
     @scenario
     async def test_what_is_forgotten_is_gone_from_the_crm_and_from_the_memory(self, crm: Crm) -> None:
-        memory = TransientMemory()
+        memory = InMemoryClientState()
         async with opened(crm, memory) as client:
             outcome = await client.deliver(call(ID))
             await client.deliver(call("cloudtalk-2", external_number="+34600000002", from_="+34600000002"))
@@ -80,7 +80,7 @@ class Ends:
         _is_gone(crm, "`forget` deletes whatever the client wrote about the call")
         the_record(crm, "cloudtalk-2")
         kept = [key for key, (text, _) in memory.kept.items() if CUSTOMER in key or CUSTOMER in text]
-        owes(
+        require(
             not kept,
             f"the memory still holds the customer's number, under {kept!r}: `forget` keeps None there",
         )
@@ -106,4 +106,4 @@ class Ends:
 def _is_gone(crm: Crm, why: str = "the record must go") -> None:
     __tracebackhide__ = True
     found = crm.records(ID)
-    owes(not found, f"{why}, and the CRM still has {found!r}")
+    require(not found, f"{why}, and the CRM still has {found!r}")

@@ -18,7 +18,7 @@ from crm_clients.base import (
 from crm_clients.conformance.calls import ID, call, push, retraction
 from crm_clients.conformance.crm import Ability, Crm, Fault
 from crm_clients.conformance.http import AFTER
-from crm_clients.conformance.watching import delivered, needs, opened, owes, scenario, the_record
+from crm_clients.conformance.watching import delivered, needs, opened, require, scenario, the_record
 
 OWED: Final[dict[Fault, tuple[type[Outcome], ...]]] = {
     Fault.DOWN: (Retry,),
@@ -52,7 +52,7 @@ WHY: Final = {
 }
 
 
-class Faults:
+class FaultTests:
     """What a client says when something goes wrong, and that it harms nothing."""
 
     @pytest.mark.parametrize("fault", Fault)
@@ -109,7 +109,7 @@ class Faults:
             with crm.failing(Fault.THROTTLED):
                 (outcome,) = await client.upsert(push(call()))
         after = getattr(outcome, "after", None)
-        owes(
+        require(
             after is not None and 0 < after <= AFTER,
             f"the CRM said `Retry-After: {AFTER}`, and the outcome says {after!r}: put it into `after` "
             "(crm_clients.http.retry_after reads it)",
@@ -124,7 +124,7 @@ class Faults:
                 before, bad, after = await client.upsert(*(push(call(id_)) for id_ in ids))
         if {type(before), type(bad), type(after)} == {Split}:
             return
-        owes(
+        require(
             isinstance(bad, Rejected) and isinstance(before, Delivered) and isinstance(after, Delivered),
             "of three records the CRM refused the second, and they came back as "
             f"{before!r}, {bad!r}, {after!r}: say Rejected of the one that is bad "
@@ -138,7 +138,7 @@ class Faults:
         async with opened(crm) as client:
             with crm.refusing("cloudtalk-bad"):
                 (outcome,) = await client.upsert(push(call("cloudtalk-bad")))
-            owes(
+            require(
                 isinstance(outcome, Rejected) and outcome.code and outcome.message,
                 f"the CRM refused a record that stood alone, and it came back as {outcome!r}: say Rejected, "
                 "with the CRM's own code and message, for the person who finds the dead letter",
@@ -152,9 +152,9 @@ class Faults:
         async with opened(crm, timeout_seconds=10) as client:
             with crm.failing(fault):
                 wrong = [finding for finding in await client.check() if not finding.ok]
-        owes(wrong, f"the CRM was {fault}, and `check` found nothing wrong")
+        require(wrong, f"the CRM was {fault}, and `check` found nothing wrong")
         for finding in wrong:
-            owes(
+            require(
                 finding.code and finding.problem and finding.hint,
                 f"`check` found {finding!r}: say a code, the problem, and in `hint` what a person should do",
             )
@@ -164,7 +164,7 @@ def _is_owed(fault: Fault, outcome: Outcome, method: str, *, besides: tuple[type
     __tracebackhide__ = True
     wanted: tuple[Any, ...] = OWED[fault]
     reasons = "; ".join(f"{kind.__name__}: {WHY[kind]}" for kind in wanted)
-    owes(
+    require(
         isinstance(outcome, (*wanted, *besides)),
         f"Fault.{fault.name} came back from `{method}` as {outcome!r}. Owed is {reasons}",
     )

@@ -36,7 +36,7 @@ class Request(msgspec.Struct, frozen=True):
         return json.loads(self.body)
 
 
-class Answer(msgspec.Struct, frozen=True):
+class Response(msgspec.Struct, frozen=True):
     """What is answered: bytes as they are, text as a page of HTML, None as nothing, the rest as JSON."""
 
     status: int = 200
@@ -78,25 +78,25 @@ class HttpCrm(Crm):
         return f"http://127.0.0.1:{self._server.server_port}"
 
     @abstractmethod
-    def answer(self, request: Request) -> Answer:
+    def answer(self, request: Request) -> Response:
         """Do what is asked, and answer. Requests come one at a time."""
 
     def is_write(self, request: Request) -> bool:
         """Whether a request writes. Say so where a search is a POST too."""
         return request.method not in _READING
 
-    def refusal(self, request: Request) -> Answer | None:
+    def refusal(self, request: Request) -> Response | None:
         """The answer to a request that bears a record which is refused."""
         bad = any(json.dumps(call)[1:-1].encode() in request.body for call in self.refused)
-        return Answer(422, {"message": f"invalid: {request.body.decode()}"}) if bad else None
+        return Response(422, {"message": f"invalid: {request.body.decode()}"}) if bad else None
 
-    def error(self, fault: Fault, request: Request) -> Answer:
+    def error(self, fault: Fault, request: Request) -> Response:
         """How the server words a fault."""
         status, headers = _ERRORS[fault]
         if fault is Fault.GARBAGE:
-            return Answer(status, "<html><body>Welcome to the Wi-Fi</body></html>")
+            return Response(status, "<html><body>Welcome to the Wi-Fi</body></html>")
         sent = {"path": request.path, "headers": dict(request.headers)}
-        return Answer(status, {"message": fault.value, "request": sent}, headers)
+        return Response(status, {"message": fault.value, "request": sent}, headers)
 
     def writes(self) -> list[float]:
         """When each writing request came."""
@@ -131,7 +131,7 @@ class HttpCrm(Crm):
         self._over.set()
         self._server.stop()
 
-    def _take(self, request: Request) -> Answer | Fault:
+    def _take(self, request: Request) -> Response | Fault:
         fault = self._fault
         with self._lock:
             self.requests.append(request)
@@ -163,7 +163,7 @@ class _Server(ThreadingHTTPServer):
 
     daemon_threads = False
 
-    def __init__(self, port: int, take: Callable[[Request], Answer | Fault]) -> None:
+    def __init__(self, port: int, take: Callable[[Request], Response | Fault]) -> None:
         super().__init__(("127.0.0.1", port), _Handler)
         self.take = take
         self.connections: set[socket.socket] = set()
@@ -201,14 +201,14 @@ class _Handler(BaseHTTPRequestHandler):
         body = self.rfile.read(int(self.headers.get("content-length") or 0))
         headers = {name.lower(): value for name, value in self.headers.items()}
         answer = self.server.take(Request(self.command, self.path, headers, body))
-        if isinstance(answer, Answer):
+        if isinstance(answer, Response):
             self._answer(answer)
         else:
             self._break(answer)
 
     do_GET = do_HEAD = do_POST = do_PUT = do_PATCH = do_DELETE = do_OPTIONS = _serve  # noqa: N815 - the library's
 
-    def _answer(self, answer: Answer) -> None:
+    def _answer(self, answer: Response) -> None:
         kind, content = answer.content
         self.send_response(answer.status)
         for name, value in {

@@ -9,8 +9,8 @@ import pytest
 from crm_clients.base import Outcome
 from crm_clients.conformance.calls import ID, call, push
 from crm_clients.conformance.crm import Ability, Crm, Fault
-from crm_clients.conformance.watching import delivered, needs, opened, owes, scenario, the_record
-from crm_clients.state import TransientMemory
+from crm_clients.conformance.watching import delivered, needs, opened, require, scenario, the_record
+from crm_clients.state import InMemoryClientState
 
 _RATE: Final = 20.0
 _MANY: Final = 20
@@ -18,7 +18,7 @@ _TOLERANCE: Final = 0.8
 """Of the space between two requests: clocks and networks are not exact."""
 
 
-class Manners:
+class BehaviourTests:
     """What a client owes besides right records."""
 
     @pytest.fixture(autouse=True)
@@ -30,21 +30,21 @@ class Manners:
         logged = "\n".join(caplog.handler.format(record) for record in caplog.get_records("call"))
         said = logged + printed.out + printed.err
         for secret in crm.secrets():
-            owes(secret not in said, "a secret of the settings stands in a log line")
+            require(secret not in said, "a secret of the settings stands in a log line")
 
     @scenario
     async def test_a_client_remembers_after_a_restart(self, crm: Crm) -> None:
         one, _ = crm.texts
-        memory = TransientMemory()
+        memory = InMemoryClientState()
         async with opened(crm, memory) as client:
             outcome = await client.deliver(call())
         async with opened(crm, memory) as client:
             later = call(ID, 2, **{one: "later"})
             delivered(await client.upsert(push(later, one, outcome=outcome)))
-        owes(
+        require(
             the_record(crm).get(one) == "later",
             "a change that a new instance brought did not reach the record: what must outlive the process "
-            "belongs into `context.memory`",
+            "belongs into `context.state`",
         )
 
     @scenario
@@ -64,13 +64,13 @@ class Manners:
                 delivered(outcomes)
         times = crm.writes()
         average = (times[-1] - times[0]) / max(1, len(times) - 1)
-        owes(
+        require(
             average >= _TOLERANCE / _RATE,
             f"with rate = {_RATE:g} writing requests came {average:.3f} s apart on average: let each wait "
-            "its turn (crm_clients.http.VendorHttp and crm_clients.budgets.Budget do it)",
+            "its turn (crm_clients.http.VendorHttp and crm_clients.rate_limits.Budget do it)",
         )
         most = _densest(times, window=0.5)
-        owes(
+        require(
             most <= _RATE * 0.5 + 1,
             f"with rate = {_RATE:g} there were {most} writing requests within half a second",
         )
@@ -81,7 +81,7 @@ class Manners:
         async with opened(crm, concurrency=2, timeout_seconds=10) as client:
             with crm.failing(Fault.THROTTLED):
                 await client.upsert(*(push(call(f"cloudtalk-{number}")) for number in range(_MANY)))
-        owes(
+        require(
             len(crm.writes()) < _MANY / 2,
             f"of {_MANY} calls {len(crm.writes())} were sent to a CRM that answers 429: after Throttled, "
             "Unauthorised or Misconfigured let the rest of the batch come back as the same, unsent",
@@ -91,16 +91,18 @@ class Manners:
     async def test_a_check_of_a_crm_that_is_well_finds_nothing_wrong(self, crm: Crm) -> None:
         async with opened(crm, timeout_seconds=10) as client:
             found = await client.check()
-        owes(found, "`check` found nothing at all: return a Finding, ok or not, for each thing it looked at")
+        require(
+            found, "`check` found nothing at all: return a Finding, ok or not, for each thing it looked at"
+        )
         wrong = [finding for finding in found if not finding.ok]
-        owes(not wrong, f"nothing was wrong, and `check` found {wrong!r}")
+        require(not wrong, f"nothing was wrong, and `check` found {wrong!r}")
 
     @scenario
     async def test_neither_a_check_nor_a_search_for_missing_records_makes_any(self, crm: Crm) -> None:
         async with opened(crm, timeout_seconds=10) as client:
             await client.check()
             await client.missing(push(call()))
-        owes(not crm.records(ID), "`check` or `missing` wrote a record: both only look")
+        require(not crm.records(ID), "`check` or `missing` wrote a record: both only look")
 
     @scenario
     async def test_missing_finds_the_records_that_a_person_deleted_by_reading_alone(self, crm: Crm) -> None:
@@ -108,7 +110,7 @@ class Manners:
         async with opened(crm, timeout_seconds=10) as client:
             ids = (ID, "cloudtalk-2", "cloudtalk-3,(4)")
             pushes = [push(call(id_), outcome=await client.deliver(call(id_))) for id_ in ids]
-            owes(
+            require(
                 await client.missing(*pushes) in ((), [], set(), frozenset()),
                 "all are there, and some are missing",
             )
@@ -116,11 +118,11 @@ class Manners:
             before = len(crm.writes()) if Ability.COUNTING not in crm.lacks else 0
             found = await client.missing(*pushes)
             after = len(crm.writes()) if Ability.COUNTING not in crm.lacks else 0
-        owes(
+        require(
             not isinstance(found, Outcome) and set(found) == {"cloudtalk-2"},
             f"a person deleted cloudtalk-2, and `missing` found {found!r}",
         )
-        owes(before == after, "`missing` made a writing request")
+        require(before == after, "`missing` made a writing request")
 
     @scenario
     async def test_missing_says_when_it_could_not_look(self, crm: Crm) -> None:
@@ -129,7 +131,7 @@ class Manners:
             outcome = await client.deliver(call())
             with crm.failing(Fault.DOWN):
                 found = await client.missing(push(call(), outcome=outcome))
-        owes(
+        require(
             isinstance(found, Outcome),
             f"the CRM was down, and `missing` found {found!r}: return the outcome, so that the relay does "
             "not take every record for lost",
@@ -141,18 +143,18 @@ class Manners:
             await client.deliver(call())
             for _ in range(2):
                 said = await client.setup()
-                owes(
+                require(
                     said and all(isinstance(line, str) for line in said),
                     f"`setup` returned {said!r}: return lines for a person",
                 )
-            owes(
+            require(
                 isinstance(client.client.setup_text(), str), "`setup_text` is a text, empty if there is none"
             )
         the_record(crm)
 
     @scenario
     async def test_a_client_may_be_closed_twice_and_unused(self, crm: Crm) -> None:
-        client = crm.client(TransientMemory())
+        client = crm.client(InMemoryClientState())
         await client.aclose()
         await client.aclose()
 

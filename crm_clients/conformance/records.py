@@ -7,12 +7,12 @@ import pytest
 
 from crm_clients.conformance.calls import ID, ODD_IDS, ODD_TEXTS, call, push
 from crm_clients.conformance.crm import Ability, Crm
-from crm_clients.conformance.watching import delivered, needs, opened, owes, scenario, the_record
+from crm_clients.conformance.watching import delivered, needs, opened, require, scenario, the_record
 
 BY_HAND: Final = "written by a person"
 
 
-class Records:
+class RecordTests:
     """What stands in the CRM after a push."""
 
     @scenario
@@ -21,7 +21,7 @@ class Records:
         async with opened(crm) as client:
             await client.deliver(call(**{one: "one", other: "other"}))
         record = the_record(crm)
-        owes(
+        require(
             (record.get(one), record.get(other)) == ("one", "other"),
             f"the record says {record!r}: a first push (`push.first`) names every field in `changed`; write "
             f"all that the CRM holds, `{one}` and `{other}` among them",
@@ -45,7 +45,7 @@ class Records:
         async with opened(crm) as client:
             delivered(await client.upsert(push(older), push(call("cloudtalk-2")), push(newer)))
         record = the_record(crm)
-        owes(
+        require(
             record.get(one) == "newer",
             f"the record says {record.get(one)!r}: send a call that a batch names twice once, in its newest "
             "version (crm_clients.pushes.newest does it)",
@@ -61,8 +61,10 @@ class Records:
             later = call(ID, 2, **{one: "one", other: "changed"})
             delivered(await client.upsert(push(later, other, outcome=outcome)))
         record = the_record(crm)
-        owes(record.get(other) == "changed", f"`{other}` changed, and the record says {record.get(other)!r}")
-        owes(
+        require(
+            record.get(other) == "changed", f"`{other}` changed, and the record says {record.get(other)!r}"
+        )
+        require(
             record.get(one) == BY_HAND,
             f"a person wrote `{one}`, and now the record says {record.get(one)!r}: after the first push "
             "write the fields in `push.changed` only",
@@ -78,7 +80,7 @@ class Records:
             outcome = await client.deliver(call(**{one: "one"}))
             crm.edit(ID, one, BY_HAND)
             delivered(await client.upsert(push(call(ID, 2, **{one: "one"}), outcome=outcome)))
-        owes(
+        require(
             the_record(crm).get(one) == BY_HAND,
             "`push.changed` was empty, and a field was written all the same",
         )
@@ -93,7 +95,7 @@ class Records:
             later = call(ID, 2, **{one: "one", other: "changed"})
             delivered(await client.upsert(push(later, other, outcome=outcome)))
         found = crm.records(ID)
-        owes(
+        require(
             not found or (len(found) == 1 and (found[0].get(one), found[0].get(other)) == ("one", "changed")),
             f"a person had deleted the record, and a push of `{other}` left {found!r}: where a push that is "
             "not the first makes a new record, write every field of the call",
@@ -113,7 +115,7 @@ class Records:
         async with opened(crm) as client:
             await client.deliver(call(**{crm.texts[0]: text}))
         found = the_record(crm).get(crm.texts[0])
-        owes(
+        require(
             found in {text, text.replace("\0", "")},
             f"the text was {text!r} and the record says {found!r}: escape what the CRM would interpret, and "
             "change nothing",
@@ -140,4 +142,4 @@ class Records:
     @scenario
     async def test_an_empty_batch_is_no_fault(self, crm: Crm) -> None:
         async with opened(crm) as client:
-            owes(await client.upsert() == [], "`upsert` of nothing is an empty list")
+            require(await client.upsert() == [], "`upsert` of nothing is an empty list")

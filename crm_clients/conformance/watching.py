@@ -8,10 +8,10 @@ from typing import Any, Final, NoReturn, ParamSpec, TypeVar
 
 import pytest
 
-from crm_clients.base import CrmClient, Delivered, Finding, Memory, Outcome, Push, Retraction, Unknown
+from crm_clients.base import ClientState, CrmClient, Delivered, Finding, Outcome, Push, Retraction, Unknown
 from crm_clients.conformance.calls import ID, push
 from crm_clients.conformance.crm import Ability, Crm, Fault
-from crm_clients.state import TransientMemory
+from crm_clients.state import InMemoryClientState
 from relay.call import Call
 
 P = ParamSpec("P")
@@ -31,7 +31,7 @@ def scenario(test: Callable[P, Coroutine[Any, Any, None]]) -> Callable[P, None]:
     return run
 
 
-def owes(held: object, message: str) -> None:
+def require(held: object, message: str) -> None:
     """Fail with a message that says what to do."""
     __tracebackhide__ = True
     if not held:
@@ -49,14 +49,14 @@ def delivered(outcomes: Iterable[Outcome]) -> None:
     """Fail unless all of them are."""
     __tracebackhide__ = True
     for outcome in outcomes:
-        owes(isinstance(outcome, Delivered), f"nothing was wrong, and a call came back as {outcome!r}")
+        require(isinstance(outcome, Delivered), f"nothing was wrong, and a call came back as {outcome!r}")
 
 
 def the_record(crm: Crm, call_id: str = ID) -> dict[str, Any]:
     """The one record of a call."""
     __tracebackhide__ = True
     found = crm.records(call_id)
-    owes(
+    require(
         len(found) == 1,
         f"the CRM has {len(found)} records of {call_id!r}, where it should have one: find the record by the "
         "call's id, or by `remote_id` or the memory, before a new one is made",
@@ -65,10 +65,10 @@ def the_record(crm: Crm, call_id: str = ID) -> dict[str, Any]:
 
 
 @asynccontextmanager
-async def opened(crm: Crm, memory: Memory | None = None, **settings: Any) -> AsyncIterator["Watched"]:
+async def opened(crm: Crm, memory: ClientState | None = None, **settings: Any) -> AsyncIterator["Watched"]:
     """A client for the length of a block."""
     said = {"timeout_seconds": PATIENCE, **settings}
-    client = crm.client(TransientMemory() if memory is None else memory, **said)
+    client = crm.client(InMemoryClientState() if memory is None else memory, **said)
     try:
         yield Watched(client, crm.secrets(), said["timeout_seconds"])
     finally:
@@ -121,13 +121,13 @@ class Watched:
                 found = await self._called(method, call(given))
         except TimeoutError:  # as the courier does: what it was not told in time, it does not know
             return [Unknown(code="timeout")] * len(given)
-        owes(
+        require(
             len(found) == len(given),
             f"`{method}` was given {len(given)} and returned {found!r}: return one outcome for each, in "
             "their order",
         )
         for outcome in found:
-            owes(
+            require(
                 isinstance(outcome, Outcome),
                 f"`{method}` returned {outcome!r}: return outcomes (crm_clients.base.Outcome)",
             )
@@ -146,7 +146,7 @@ class Watched:
         """What it said, if no secret stands in it."""
         text = repr(said)
         for secret in self._secrets:
-            owes(
+            require(
                 secret not in text,
                 f"`{method}` tells a secret of the settings: servers repeat requests in their errors, so cut "
                 "every secret out of whatever you pass on",

@@ -7,20 +7,20 @@ import msgspec
 
 from crm_clients.base import Context, Outcome, Throttled
 from crm_clients.http import VendorHttp, retry_after
-from crm_clients.hubspot.errors import Fault, outcome_of, read_fault
-from crm_clients.hubspot.pace import Pace, Steps
+from crm_clients.hubspot.errors import ApiError, outcome_of, parse_error
+from crm_clients.hubspot.pace import AdaptiveRateLimiter, Steps
 from crm_clients.hubspot.settings import MOST_INPUTS, HubSpotSettings
 from crm_clients.rate_limit import WRITES
 
 SEARCH: Final = "search"
-"""The budget of searches, which HubSpot counts apart: five a second for the whole account."""
+"""The rate_limit of searches, which HubSpot counts apart: five a second for the whole account."""
 
 _LONGEST_SILENCE_SECONDS: Final = 30.0
 
 CALLS, TASKS, CONTACTS = "calls", "tasks", "contacts"
 
 Said = dict[str, Any]
-Trouble = Fault | Outcome
+ApiFailure = ApiError | Outcome
 """Why a request brought nothing: HubSpot's refusal, or why there is no answer."""
 
 
@@ -60,13 +60,13 @@ class Paths:
 
 
 class Api:
-    """Requests of one account, within its budgets."""
+    """Requests of one account, within its rate_limits."""
 
     def __init__(self, settings: HubSpotSettings, context: Context) -> None:
         self.paths = Paths(settings.api_version)
         self._token = settings.token.get_secret_value()
         self._zone = context.timezone
-        self._pace = Pace(settings.rate)
+        self._pace = AdaptiveRateLimiter(settings.rate)
         self._http = VendorHttp(
             base_url=settings.base_url,
             headers={
@@ -75,21 +75,21 @@ class Api:
                 "Accept": "application/json",
             },
             timeout_seconds=settings.timeout_seconds,
-            budgets={WRITES: self._pace, SEARCH: Steps(settings.search_rate)},
+            rate_limits={WRITES: self._pace, SEARCH: Steps(settings.search_rate)},
             connections=settings.concurrency,
         )
 
-    async def get(self, path: str, **params: str) -> Said | Trouble:
+    async def get(self, path: str, **params: str) -> Said | ApiFailure:
         """What stands there."""
         return await self._send("GET", path, params=params)
 
-    async def post(self, path: str, body: Said, *, budget: str = WRITES) -> Said | Trouble:
+    async def post(self, path: str, body: Said, *, rate_limit: str = WRITES) -> Said | ApiFailure:
         """What HubSpot says to it. With 207, or any success that has `numErrors`, parts may have failed."""
-        return await self._send("POST", path, content=msgspec.json.encode(body), budget=budget)
+        return await self._send("POST", path, content=msgspec.json.encode(body), rate_limit=rate_limit)
 
     async def read(
         self, kind: str, ids: Sequence[str], properties: Sequence[str], *, by: str | None = None
-    ) -> dict[str, Said] | Trouble:
+    ) -> dict[str, Said] | ApiFailure:
         """Those of these objects that are there, by record id, or by the unique property `by`."""
         found: dict[str, Said] = {}
         names = [*properties, by] if by else list(properties)
@@ -106,11 +106,11 @@ class Api:
                 found[str((each.get("properties") or {}).get(by) if by else each.get("id"))] = each
         return found
 
-    def outcome(self, trouble: Trouble, *, records: int = 1, budget: str | None = None) -> Outcome:
+    def outcome(self, trouble: ApiFailure, *, records: int = 1, rate_limit: str | None = None) -> Outcome:
         """What this trouble means for each of so many records that were sent together."""
         if isinstance(trouble, Outcome):
             return trouble
-        return outcome_of(trouble, records=records, zone=self._zone, budget=budget)
+        return outcome_of(trouble, records=records, zone=self._zone, rate_limit=rate_limit)
 
     async def aclose(self) -> None:
         """Close the connections."""
@@ -123,25 +123,25 @@ class Api:
         *,
         params: Mapping[str, str] | None = None,
         content: bytes | None = None,
-        budget: str = WRITES,
-    ) -> Said | Trouble:
-        answer = await self._http.send(method, path, params=params, content=content, budget=budget)
+        rate_limit: str = WRITES,
+    ) -> Said | ApiFailure:
+        answer = await self._http.send(method, path, params=params, content=content, rate_limit=rate_limit)
         if isinstance(answer, Outcome):
             return answer
-        if budget == WRITES:
+        if rate_limit == WRITES:
             self._pace.learn(answer.headers)
         said = _object(answer.content.replace(self._token.encode(), b"..."))
         if answer.is_success and said is not None:
             return said
-        fault = read_fault(answer.status_code, said or {}, after=retry_after(answer.headers))
-        self._note(fault, budget)
+        fault = parse_error(answer.status_code, said or {}, after=retry_after(answer.headers))
+        self._note(fault, rate_limit)
         return fault
 
-    def _note(self, fault: Fault, budget: str) -> None:
+    def _note(self, fault: ApiError, rate_limit: str) -> None:
         """After a 429 nobody asks before HubSpot permits it; in a long wait the courier's probes may."""
         outcome = self.outcome(fault)
         if isinstance(outcome, Throttled):
-            self._http.budgets[budget].spend(min(outcome.after or 1.0, _LONGEST_SILENCE_SECONDS))
+            self._http.rate_limits[rate_limit].block_for(min(outcome.after or 1.0, _LONGEST_SILENCE_SECONDS))
 
 
 def in_batches(items: Sequence[Any]) -> list[Sequence[Any]]:
@@ -160,16 +160,16 @@ def next_page(said: Said) -> str:
     return str(((said.get("paging") or {}).get("next") or {}).get("after") or "")
 
 
-def failures_of(said: Said) -> list[Fault]:
+def failures_of(said: Said) -> list[ApiError]:
     """What a batch's answer says of the records that failed. HubSpot: `errors`, each with its context."""
     errors = said.get("errors")
     each = [error for error in errors if isinstance(error, dict)] if isinstance(errors, list) else []
-    return [read_fault(_status(error), error) for error in each]
+    return [parse_error(_status(error), error) for error in each]
 
 
-def is_named(id_: str, trouble: Trouble) -> bool:
+def is_named(id_: str, trouble: ApiFailure) -> bool:
     """Whether HubSpot says that this record is the bad one."""
-    return isinstance(trouble, Fault) and id_ in trouble.ids
+    return isinstance(trouble, ApiError) and id_ in trouble.ids
 
 
 def _status(error: Said) -> int:

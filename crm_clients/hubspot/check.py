@@ -6,9 +6,9 @@ from typing import Final
 import msgspec
 
 from crm_clients.base import Finding, Misconfigured, Outcome, Retry, Throttled, Unauthorised, Unknown
-from crm_clients.hubspot.api import CALLS, CONTACTS, SEARCH, TASKS, Api, Paths, Said, Trouble, results_of
+from crm_clients.hubspot.api import CALLS, CONTACTS, SEARCH, TASKS, Api, ApiFailure, Paths, Said, results_of
 from crm_clients.hubspot.calls import DEFAULTS
-from crm_clients.hubspot.errors import MISSING_PROPERTY, MISSING_SCOPE, Fault
+from crm_clients.hubspot.errors import MISSING_PROPERTY, MISSING_SCOPE, ApiError
 from crm_clients.hubspot.owners import NOBODY, Owners
 from crm_clients.hubspot.settings import CALL_ID, MERGED_INTO, TASK_ID, HubSpotSettings
 
@@ -86,7 +86,7 @@ async def _property(api: Api, name: str, wanted: Property) -> Finding | None:
             f"The property {wanted.name} of {wanted.kind} is not unique: records would be doubled.",
             f"Delete it in HubSpot (Settings, Properties) and run `relay setup {name}`.",
         )
-    if isinstance(said, Fault) and said.status == 404:  # noqa: PLR2004 - Not Found
+    if isinstance(said, ApiError) and said.status == 404:  # noqa: PLR2004 - Not Found
         hint = (
             f"Run `relay setup {name}`."
             if wanted.name in _LABELS
@@ -102,7 +102,7 @@ async def _rights(api: Api, name: str, settings: HubSpotSettings) -> AsyncIterat
     """Whether what is done every day is permitted. An upsert of nothing shows it and writes nothing."""
     if settings.contacts != "off":
         body: Said = {"filterGroups": [], "properties": [], "sorts": [], "limit": 1, "after": "0"}
-        said = await api.post(api.paths.search(CONTACTS), body, budget=SEARCH)
+        said = await api.post(api.paths.search(CONTACTS), body, rate_limit=SEARCH)
         if _is_denied(said):
             yield _finding(api, name, said, _READ)
     said = await api.post(api.paths.batch(CALLS, "upsert"), {"inputs": []})
@@ -114,9 +114,9 @@ async def _rights(api: Api, name: str, settings: HubSpotSettings) -> AsyncIterat
             yield _finding(api, name, said, _OWNERS)
 
 
-def _is_denied(said: Said | Trouble) -> bool:
+def _is_denied(said: Said | ApiFailure) -> bool:
     """A request without content may be refused as such (400): then it was permitted."""
-    return not isinstance(said, dict) and not (isinstance(said, Fault) and said.status == 400)  # noqa: PLR2004
+    return not isinstance(said, dict) and not (isinstance(said, ApiError) and said.status == 400)  # noqa: PLR2004
 
 
 async def _default_owner(
@@ -133,7 +133,9 @@ async def _default_owner(
     else:
         said = await api.get(api.paths.owners(owner))
         exists = isinstance(said, dict)
-        if not isinstance(said, dict | Fault) or (isinstance(said, Fault) and said.status not in {400, 404}):
+        if not isinstance(said, dict | ApiError) or (
+            isinstance(said, ApiError) and said.status not in {400, 404}
+        ):
             yield _finding(api, name, said, _OWNERS)
             return
     if not exists:
@@ -141,7 +143,7 @@ async def _default_owner(
         yield _bad(name, _UNKNOWN_OWNER, f"HubSpot has no owner {owner}.", hint)
 
 
-def _finding(api: Api, name: str, said: Said | Trouble, scope: str) -> Finding:
+def _finding(api: Api, name: str, said: Said | ApiFailure, scope: str) -> Finding:
     outcome = api.outcome(said) if not isinstance(said, dict) else Misconfigured()
     code = _BY_OUTCOME.get(type(outcome)) or (outcome.code if outcome.code in CODES else _OTHERWISE)
     hints = {
@@ -155,9 +157,9 @@ def _finding(api: Api, name: str, said: Said | Trouble, scope: str) -> Finding:
     return _bad(name, str(code), outcome.message or "HubSpot gave an unexpected answer.", hint)
 
 
-def _scopes(said: Said | Trouble) -> str:
+def _scopes(said: Said | ApiFailure) -> str:
     """HubSpot: a 403's contexts name the scopes that are missing."""
-    return ", ".join(sorted(i for i in said.ids if "." in i)) if isinstance(said, Fault) else ""
+    return ", ".join(sorted(i for i in said.ids if "." in i)) if isinstance(said, ApiError) else ""
 
 
 def _bad(name: str, code: str, problem: str, hint: str) -> Finding:
@@ -178,13 +180,13 @@ async def _make(api: Api, wanted: Property) -> str:
         return (
             "is there" if not wanted.unique or said.get("hasUniqueValue") else "is there, and is not unique"
         )
-    if not (isinstance(said, Fault) and said.status == 404):  # noqa: PLR2004 - Not Found
+    if not (isinstance(said, ApiError) and said.status == 404):  # noqa: PLR2004 - Not Found
         return f"could not be looked for: {api.outcome(said).message}"
     groups = await api.get(api.paths.groups(wanted.kind))
     if not isinstance(groups, dict):
         return f"could not be made: {api.outcome(groups).message}"
     made = await api.post(api.paths.properties(wanted.kind), _definition(wanted, _group(groups, wanted.kind)))
-    if isinstance(made, Fault) and made.status == 409:  # noqa: PLR2004 - Conflict: somebody was faster
+    if isinstance(made, ApiError) and made.status == 409:  # noqa: PLR2004 - Conflict: somebody was faster
         return "is there"
     return "made" if isinstance(made, dict) else f"could not be made: {api.outcome(made).message}"
 

@@ -8,13 +8,13 @@ import msgspec
 
 from crm_clients.base import Context, CrmClient, Finding, Outcome, Push, Rejected, Retraction, Retry
 from crm_clients.hubspot import check
-from crm_clients.hubspot.api import CALLS, Api, Said, Trouble, failures_of, in_batches, results_of
+from crm_clients.hubspot.api import CALLS, Api, ApiFailure, Said, failures_of, in_batches, results_of
 from crm_clients.hubspot.calls import input_of
 from crm_clients.hubspot.contacts import Contacts
 from crm_clients.hubspot.followups import FollowUps
 from crm_clients.hubspot.links import Links
 from crm_clients.hubspot.owners import Owners
-from crm_clients.hubspot.rounds import Round
+from crm_clients.hubspot.rounds import Batch
 from crm_clients.hubspot.settings import CALL_ID, HubSpotSettings
 from crm_clients.hubspot.taking_back import archive, mark
 from crm_clients.settings import DestinationSettings
@@ -35,9 +35,9 @@ class HubSpotClient(CrmClient[HubSpotSettings]):
     def __init__(self, name: str, settings: HubSpotSettings, context: Context) -> None:
         super().__init__(name, settings, context)
         self._api = Api(settings, context)
-        self._owners = Owners(self._api, context.memory)
+        self._owners = Owners(self._api, context.state)
         self._contacts = Contacts(self._api, settings, context)
-        self._links = Links(self._api, self._contacts, settings, context.memory)
+        self._links = Links(self._api, self._contacts, settings, context.state)
         self._followups = FollowUps(self._api, self._contacts, settings, context)
 
     async def check(self) -> list[Finding]:
@@ -90,7 +90,7 @@ class HubSpotClient(CrmClient[HubSpotSettings]):
 
     async def _bring(self, pushes: Iterable[Push]) -> dict[str, Outcome]:
         """What became of each call; what people have changed in HubSpot meanwhile takes a second round."""
-        round_ = Round(pushes)
+        round_ = Batch(pushes)
         await self._find_owners(round_)
         await self._links.look_up(round_, besides={push.call.id for push in self._followups.due(round_)})
         again = await self._write(round_)
@@ -98,7 +98,7 @@ class HubSpotClient(CrmClient[HubSpotSettings]):
         await self._followups.settle(round_)
         return round_.result() | (await self._bring(again) if again else {})
 
-    async def _find_owners(self, round_: Round) -> None:
+    async def _find_owners(self, round_: Batch) -> None:
         due = {push.call.id for push in self._followups.due(round_)}
         asking = {p.call.id: self._emails(p, due=p.call.id in due) for p in round_.left}
         emails = {email for asked in asking.values() for email in asked}
@@ -115,7 +115,7 @@ class HubSpotClient(CrmClient[HubSpotSettings]):
         default = self._followups.default_owner if due else ""
         return {email for email in (agent if wanted else "", default) if "@" in email}
 
-    async def _write(self, round_: Round) -> list[Push]:
+    async def _write(self, round_: Batch) -> list[Push]:
         """Upsert the calls; those come back that are to be brought once more, for another owner or whole."""
         now = datetime.now(self.context.timezone)
         inputs: dict[str, Said] = {}
@@ -135,7 +135,7 @@ class HubSpotClient(CrmClient[HubSpotSettings]):
         whole = [msgspec.structs.replace(push, first=True, changed=_ALL_FIELDS) for push in lost]
         return whole + await self._disowned(round_)
 
-    async def _disowned(self, round_: Round) -> list[Push]:
+    async def _disowned(self, round_: Batch) -> list[Push]:
         """Those refused while the owner that was remembered for their agent is another now, or gone."""
         rejected = [id_ for id_, outcome in round_.outcomes.items() if isinstance(outcome, Rejected)]
         refused = [push for id_ in rejected if round_.agent_of(push := round_.pushes[id_])]
@@ -146,7 +146,7 @@ class HubSpotClient(CrmClient[HubSpotSettings]):
         round_.fail([push.call.id for push in again], _NO_RESULT)
         return again
 
-    async def _lost(self, round_: Round) -> list[Push]:
+    async def _lost(self, round_: Batch) -> list[Push]:
         """Those refused because HubSpot has them no more, and a part of their fields makes no call."""
         refused = [
             id_
@@ -156,7 +156,7 @@ class HubSpotClient(CrmClient[HubSpotSettings]):
         there = await self._api.read(CALLS, refused, [], by=CALL_ID)
         return [round_.pushes[id_] for id_ in refused if id_ not in there] if isinstance(there, dict) else []
 
-    def _read_answer(self, round_: Round, said: Said | Trouble, ids: Sequence[str]) -> list[Push]:
+    def _read_answer(self, round_: Batch, said: Said | ApiFailure, ids: Sequence[str]) -> list[Push]:
         if not isinstance(said, dict):
             round_.fail(ids, self._api.outcome(said, records=len(ids)))
             return []
@@ -169,7 +169,7 @@ class HubSpotClient(CrmClient[HubSpotSettings]):
         self._blame(round_, said, [id_ for id_ in ids if id_ not in round_.records])
         return renewed
 
-    def _blame(self, round_: Round, said: Said, failed: Sequence[str]) -> None:
+    def _blame(self, round_: Batch, said: Said, failed: Sequence[str]) -> None:
         """HubSpot names the failed by their trace ids; without a name any of them may be the bad one."""
         faults = failures_of(said)
         named = {text: fault for fault in faults for text in fault.ids}

@@ -10,11 +10,11 @@ from typing import Final
 import msgspec
 
 from crm_clients.base import Context, Misconfigured, Outcome, Rejected
-from crm_clients.hubspot.api import CONTACTS, SEARCH, Api, Said, Trouble, next_page, results_of
+from crm_clients.hubspot.api import CONTACTS, SEARCH, Api, ApiFailure, Said, next_page, results_of
 from crm_clients.hubspot.new_contacts import NewContacts
 from crm_clients.hubspot.numbers import canonical, is_dialable, national
 from crm_clients.hubspot.settings import HubSpotSettings
-from crm_clients.locks import Turns
+from crm_clients.locks import KeyedLock
 
 _PHONE_FIELDS: Final = ("phone", "mobilephone")
 _SEARCHABLE: Final = (
@@ -55,10 +55,10 @@ class Contacts:
 
     def __init__(self, api: Api, settings: HubSpotSettings, context: Context) -> None:
         self._api = api
-        self._new = NewContacts(api, context.memory) if settings.contacts == "create" else None
-        self._memory = context.memory
+        self._new = NewContacts(api, context.state) if settings.contacts == "create" else None
+        self._state = context.state
         self._region = context.region
-        self._turns = Turns()
+        self._turns = KeyedLock()
 
     async def of(self, names: Mapping[str, str | None]) -> Found:
         """The contact of each of these E.164 numbers; the names are for those that are to be made."""
@@ -73,7 +73,7 @@ class Contacts:
 
     async def owners(self, contacts: Mapping[str, str]) -> Found:
         """The owner's id of each contact, by number; "" where it has none."""
-        kept = await self._memory.recall([_owner_key(n) for n in contacts], within=_OWNED_SECONDS)
+        kept = await self._state.get_many([_owner_key(n) for n in contacts], within=_OWNED_SECONDS)
         found: Found = {n: kept[key] for n in contacts if (key := _owner_key(n)) in kept}
         unknown = {number: id_ for number, id_ in contacts.items() if number not in found}
         if not unknown:
@@ -82,10 +82,10 @@ class Contacts:
         if not isinstance(read, dict):
             return found | dict.fromkeys(unknown, self._api.outcome(read))
         fresh = {number: _owner_of(read.get(id_, {})) for number, id_ in unknown.items()}
-        await self._memory.keep({_owner_key(number): owner for number, owner in fresh.items()})
+        await self._state.set_many({_owner_key(number): owner for number, owner in fresh.items()})
         return found | fresh
 
-    async def gone(self, ids: Collection[str]) -> set[str] | Trouble:
+    async def gone(self, ids: Collection[str]) -> set[str] | ApiFailure:
         """Those of these contacts that were deleted, or merged into others, meanwhile."""
         read = await self._api.read(CONTACTS, sorted({*ids}), [])
         return read if not isinstance(read, dict) else {*ids} - {*read}
@@ -93,14 +93,16 @@ class Contacts:
     async def forget(self, numbers: Collection[str]) -> None:
         """Remember nothing of these numbers."""
         if numbers:
-            await self._memory.keep({f(n): None for n in numbers for f in (_key, _owner_key, _absent_key)})
+            await self._state.set_many({f(n): None for n in numbers for f in (_key, _owner_key, _absent_key)})
         if self._new is not None:
             await self._new.forget(numbers)
 
     # --- remembering ----------------------------------------------------------------------------
 
     async def _remembered(self, numbers: Collection[str]) -> dict[str, str]:
-        kept = await self._memory.recall([_key(n) for n in numbers], within=_KNOWN_SECONDS) if numbers else {}
+        kept = (
+            await self._state.get_many([_key(n) for n in numbers], within=_KNOWN_SECONDS) if numbers else {}
+        )
         return {number: kept[key] for number in numbers if (key := _key(number)) in kept}
 
     async def _remember(self, contacts: Mapping[str, Contact]) -> None:
@@ -109,7 +111,7 @@ class Contacts:
             values |= {_key(number): contact.id, _owner_key(number): contact.owner}
             values |= {_absent_key(number): None}
         if values:
-            await self._memory.keep(values)
+            await self._state.set_many(values)
         if self._new is not None:
             await self._new.forget(contacts)
 
@@ -130,12 +132,12 @@ class Contacts:
         return found | made
 
     async def _lately_absent(self, numbers: Collection[str]) -> set[str]:
-        kept = await self._memory.recall([_absent_key(n) for n in numbers], within=_ABSENT_SECONDS)
+        kept = await self._state.get_many([_absent_key(n) for n in numbers], within=_ABSENT_SECONDS)
         return {number for number in numbers if _absent_key(number) in kept}
 
     async def _note_absent(self, numbers: Collection[str]) -> None:
         if numbers:
-            await self._memory.keep({_absent_key(number): "1" for number in numbers})
+            await self._state.set_many({_absent_key(number): "1" for number in numbers})
 
     async def _search(self, numbers: Sequence[str]) -> tuple[dict[str, Contact], dict[str, Outcome]]:
         """By all four fields where that fits into one search, else by the national number first.
@@ -153,22 +155,22 @@ class Contacts:
             rest = [number for number in rest if number not in hits]
         return hits, {}
 
-    def _search_outcome(self, trouble: Trouble) -> Outcome:
+    def _search_outcome(self, trouble: ApiFailure) -> Outcome:
         """A search that HubSpot does not take is no call's fault."""
-        outcome = self._api.outcome(trouble, budget=SEARCH)
+        outcome = self._api.outcome(trouble, rate_limit=SEARCH)
         if isinstance(outcome, Rejected):
             return Misconfigured(code=outcome.code, message=outcome.message)
         return outcome
 
     async def _search_some(
         self, numbers: Sequence[str], fields: Sequence[str]
-    ) -> dict[str, Contact] | Trouble:
+    ) -> dict[str, Contact] | ApiFailure:
         """Of several contacts with one number the oldest, which has the lowest id."""
         found: dict[str, Contact] = {}
         body, after = _search_body(numbers, fields), "0"
         for _ in range(_MOST_PAGES):
             said = await self._api.post(
-                self._api.paths.search(CONTACTS), body | {"after": after}, budget=SEARCH
+                self._api.paths.search(CONTACTS), body | {"after": after}, rate_limit=SEARCH
             )
             if not isinstance(said, dict):
                 return said

@@ -35,7 +35,7 @@ option that does not exist is a record's fault."""
 _SERVER_ERROR: Final = 500
 
 
-class Fault(msgspec.Struct, frozen=True):
+class ApiError(msgspec.Struct, frozen=True):
     """An answer other than success, or one failed record of a batch.
 
     `ids` are all texts that its contexts name: trace ids, record ids, property names. `after`:
@@ -56,10 +56,10 @@ class Fault(msgspec.Struct, frozen=True):
         return bool(_UNKNOWN_PROPERTY.search(f"{self.category} {self.message} {self.details}"))
 
 
-def read_fault(status: int, said: Mapping[str, Any], *, after: float | None = None) -> Fault:
+def parse_error(status: int, said: Mapping[str, Any], *, after: float | None = None) -> ApiError:
     """The fault that a body, or an entry of a batch's `errors`, tells."""
     details = list(_details(said))
-    return Fault(
+    return ApiError(
         status=status,
         category=_text(said.get("category")),
         message=_text(said.get("message")),
@@ -72,14 +72,14 @@ def read_fault(status: int, said: Mapping[str, Any], *, after: float | None = No
     )
 
 
-def outcome_of(fault: Fault, *, records: int, zone: ZoneInfo, budget: str | None = None) -> Outcome:
-    """What a request about so many records came to. `budget`: the one that a 429 spends alone."""
+def outcome_of(fault: ApiError, *, records: int, zone: ZoneInfo, rate_limit: str | None = None) -> Outcome:
+    """What a request about so many records came to. `rate_limit`: the one that a 429 spends alone."""
     code, message = code_of(fault), describe(fault)
     if fault.status == 401 or fault.category == "INVALID_AUTHENTICATION":  # noqa: PLR2004 - Unauthorized
         return Unauthorised(code=code, message=message)
     if fault.status == 429 or fault.category == "RATE_LIMITS":  # noqa: PLR2004 - Too Many Requests
-        alone = None if fault.policy in _POLICIES_OF_ALL else budget
-        return Throttled(code=code, message=message, after=_wait(fault, zone), budget=alone)
+        alone = None if fault.policy in _POLICIES_OF_ALL else rate_limit
+        return Throttled(code=code, message=message, after=_wait(fault, zone), rate_limit=alone)
     if fault.status in {409, 423} or fault.category == "CONFLICT":
         return Retry(code=code, message=message, after=max(fault.after or 0.0, _LOCKED_SECONDS))
     if _is_passing(fault):
@@ -89,7 +89,7 @@ def outcome_of(fault: Fault, *, records: int, zone: ZoneInfo, budget: str | None
     return (Split if records > 1 else Rejected)(code=code, message=message)
 
 
-def code_of(fault: Fault) -> str:
+def code_of(fault: ApiError) -> str:
     """The contract's word for it, else HubSpot's, else the status as a word."""
     if fault.status == 403 or fault.category == "MISSING_SCOPES":  # noqa: PLR2004 - Forbidden
         return MISSING_SCOPE
@@ -98,21 +98,21 @@ def code_of(fault: Fault) -> str:
     return fault.policy or fault.category or f"http_{fault.status}"
 
 
-def describe(fault: Fault) -> str:
+def describe(fault: ApiError) -> str:
     """The fault in one line for a person."""
     said = fault.message or "no explanation was given"
     line = f"HubSpot answered {fault.status}: {said}"
     return (f"{line} ({fault.details})" if fault.details else line)[:_LONGEST_MESSAGE]
 
 
-def _is_passing(fault: Fault) -> bool:
+def _is_passing(fault: ApiError) -> bool:
     """477 is HubSpot moving the account to another place."""
     return (
         fault.status >= _SERVER_ERROR or fault.status in {408, 425, 477} or fault.category == "INTERNAL_ERROR"
     )
 
 
-def _is_setup(fault: Fault) -> bool:
+def _is_setup(fault: ApiError) -> bool:
     return (
         fault.is_missing_property
         or fault.category == "MISSING_SCOPES"
@@ -121,7 +121,7 @@ def _is_setup(fault: Fault) -> bool:
     )
 
 
-def _wait(fault: Fault, zone: ZoneInfo) -> float | None:
+def _wait(fault: ApiError, zone: ZoneInfo) -> float | None:
     if fault.after is not None:
         return fault.after
     return seconds_to_midnight(zone) if fault.policy == "DAILY" else _POLICY_SECONDS.get(fault.policy or "")

@@ -6,7 +6,7 @@ from typing import Final
 from crm_clients.base import Context, Outcome, Push, Retraction
 from crm_clients.hubspot.api import CALLS, Api, Said
 from crm_clients.hubspot.contacts import Contacts
-from crm_clients.hubspot.rounds import Round
+from crm_clients.hubspot.rounds import Batch
 from crm_clients.hubspot.settings import CALL_ID, HubSpotSettings
 from crm_clients.hubspot.task_records import Missed
 from crm_clients.hubspot.tasks import CONTACT_GONE, Tasks
@@ -29,7 +29,7 @@ class FollowUps:
         self._on = settings.follow_up_tasks
         self.default_owner = settings.default_owner or ""
 
-    def due(self, round_: Round) -> list[Push]:
+    def due(self, round_: Batch) -> list[Push]:
         """Those that need a task which may not be there yet."""
         return [
             push
@@ -37,7 +37,7 @@ class FollowUps:
             if self._on and push.call.follow_up and (push.first or not _DUE_ANEW.isdisjoint(push.changed))
         ]
 
-    async def settle(self, round_: Round) -> None:
+    async def settle(self, round_: Batch) -> None:
         """Create the tasks that are due, and complete those that were for calls now answered."""
         if due := self.due(round_):
             await self._create(round_, due)
@@ -66,14 +66,14 @@ class FollowUps:
     def _inbound(self, retractions: Sequence[Retraction]) -> list[Call]:
         return [r.call for r in retractions if self._on and r.call.direction == "inbound"]
 
-    async def _create(self, round_: Round, due: Sequence[Push]) -> None:
+    async def _create(self, round_: Batch, due: Sequence[Push]) -> None:
         missed = await self._owned(round_, due)
         failed = await self._tasks.create(missed)
         round_.outcomes |= failed
         lost = {each.call.external_number for each in missed if failed.get(each.call.id) is CONTACT_GONE}
         await self._contacts.forget({number for number in lost if number})
 
-    async def _owned(self, round_: Round, due: Sequence[Push]) -> list[Missed]:
+    async def _owned(self, round_: Batch, due: Sequence[Push]) -> list[Missed]:
         """The contact's owner calls back, else the default one, else the agent that was rung last.
 
         One whom HubSpot does not take any more gives way to the next.
@@ -90,7 +90,7 @@ class FollowUps:
             missed.append(Missed(push.call, round_.contact_of(push), tuple(filter(None, likely))))
         return missed
 
-    def _default(self, round_: Round) -> str:
+    def _default(self, round_: Batch) -> str:
         return round_.owners.get(self.default_owner, "") if "@" in self.default_owner else self.default_owner
 
 

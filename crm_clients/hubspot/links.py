@@ -3,22 +3,22 @@
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Final
 
-from crm_clients.base import Memory, Misconfigured, Outcome, Push, Rejected
+from crm_clients.base import ClientState, Misconfigured, Outcome, Push, Rejected
 from crm_clients.hubspot.api import (
     CALLS,
     CONTACTS,
     Api,
+    ApiFailure,
     Said,
-    Trouble,
     failures_of,
     in_batches,
     is_named,
     results_of,
 )
 from crm_clients.hubspot.contacts import Contacts
-from crm_clients.hubspot.errors import Fault
+from crm_clients.hubspot.errors import ApiError
 from crm_clients.hubspot.numbers import is_dialable
-from crm_clients.hubspot.rounds import Round
+from crm_clients.hubspot.rounds import Batch
 from crm_clients.hubspot.settings import HubSpotSettings
 
 CALL_TO_CONTACT: Final = 194
@@ -37,23 +37,23 @@ def type_of(type_id: int) -> Said:
 class Links:
     """The links of an account's calls to its contacts."""
 
-    def __init__(self, api: Api, contacts: Contacts, settings: HubSpotSettings, memory: Memory) -> None:
+    def __init__(self, api: Api, contacts: Contacts, settings: HubSpotSettings, memory: ClientState) -> None:
         self._api = api
         self._contacts = contacts
         self._off = settings.contacts == "off"
-        self._memory = memory
+        self._state = memory
 
-    async def look_up(self, round_: Round, *, besides: Collection[str]) -> None:
+    async def look_up(self, round_: Batch, *, besides: Collection[str]) -> None:
         """Find the contacts of the calls that are to be linked, and of those `besides`."""
         if self._off:
             return
         old = [push.call.id for push in round_.left if not push.first]
-        kept = await self._memory.recall([_key(id_) for id_ in old]) if old else {}
+        kept = await self._state.get_many([_key(id_) for id_ in old]) if old else {}
         round_.unlinked = {id_ for id_ in old if _key(id_) in kept}
         wanted = [push for push in round_.left if push.call.id in besides or _is_to_link(push, round_)]
         await self._find(round_, wanted)
 
-    async def link(self, round_: Round) -> None:
+    async def link(self, round_: Batch) -> None:
         """Link them. A contact that was remembered may be gone: then it is looked for once more."""
         if self._off:
             return
@@ -70,9 +70,9 @@ class Links:
     async def forget(self, ids: Collection[str]) -> None:
         """Remember nothing of these calls."""
         if ids:
-            await self._memory.keep({_key(id_): None for id_ in ids})
+            await self._state.set_many({_key(id_): None for id_ in ids})
 
-    async def _find(self, round_: Round, pushes: Sequence[Push]) -> None:
+    async def _find(self, round_: Batch, pushes: Sequence[Push]) -> None:
         names = {p.call.external_number: p.call.contact_name for p in pushes if p.call.external_number}
         found = await self._contacts.of(names) if names else {}
         for push in pushes:
@@ -82,7 +82,7 @@ class Links:
             elif push.call.external_number:
                 round_.contacts[push.call.external_number] = contact
 
-    async def _find_again(self, round_: Round, failed: Mapping[str, Trouble]) -> list[Push]:
+    async def _find_again(self, round_: Batch, failed: Mapping[str, ApiFailure]) -> list[Push]:
         """Forget the contacts that are gone; the calls that are worth another try."""
         pushes = [round_.pushes[id_] for id_ in failed]
         gone = await self._contacts.gone({round_.contact_of(push) for push in pushes})
@@ -94,7 +94,7 @@ class Links:
         await self._find(round_, orphans)
         return [push for push in pushes if push.call.id not in round_.outcomes]
 
-    async def _link(self, round_: Round, pushes: Sequence[Push]) -> dict[str, Trouble]:
+    async def _link(self, round_: Batch, pushes: Sequence[Push]) -> dict[str, ApiFailure]:
         """What could not be linked, by the call's id, that another contact might mend."""
         pairs = {
             push.call.id: (round_.records[push.call.id], contact)
@@ -108,7 +108,7 @@ class Links:
             round_.outcomes[id_] = self._api.outcome(troubles[id_], records=len(troubles))
         return mendable
 
-    async def _note(self, round_: Round) -> None:
+    async def _note(self, round_: Batch) -> None:
         """A call without a contact is linked at a later delivery, should there be one by then."""
         values: dict[str, str | None] = {}
         for push in round_.left:
@@ -117,16 +117,16 @@ class Links:
                 if linked != (push.call.id not in round_.unlinked):
                     values[_key(push.call.id)] = None if linked else "1"
         if values:
-            await self._memory.keep(values)
+            await self._state.set_many(values)
 
 
-def _is_to_link(push: Push, round_: Round) -> bool:
+def _is_to_link(push: Push, round_: Batch) -> bool:
     return push.first or "external_number" in push.changed or push.call.id in round_.unlinked
 
 
-async def _associate(api: Api, pairs: Sequence[Pair]) -> dict[Pair, Trouble]:
+async def _associate(api: Api, pairs: Sequence[Pair]) -> dict[Pair, ApiFailure]:
     """Link these, which does no harm where they are; what could not be linked."""
-    failed: dict[Pair, Trouble] = {}
+    failed: dict[Pair, ApiFailure] = {}
     for some in in_batches(list(dict.fromkeys(pairs))):
         inputs = [
             {"from": {"id": call}, "to": {"id": contact}, "types": [type_of(CALL_TO_CONTACT)]}
@@ -137,13 +137,13 @@ async def _associate(api: Api, pairs: Sequence[Pair]) -> dict[Pair, Trouble]:
     return failed
 
 
-def _failed(said: Said, pairs: Sequence[Pair]) -> Iterator[tuple[Pair, Trouble]]:
+def _failed(said: Said, pairs: Sequence[Pair]) -> Iterator[tuple[Pair, ApiFailure]]:
     """HubSpot names the links that it made; of the others its errors say why."""
     faults = failures_of(said)
     if not faults and not said.get("numErrors"):
         return
     made = {_pair_of(each) for each in results_of(said)}
-    first = faults[0] if faults else Fault(400, message="HubSpot did not say why it made no link.")
+    first = faults[0] if faults else ApiError(400, message="HubSpot did not say why it made no link.")
     for pair in pairs:
         if pair not in made:
             yield pair, next((fault for fault in faults if fault.ids.intersection(pair)), first)
@@ -156,8 +156,8 @@ def _pair_of(result: Said) -> Pair:
     return call, contact
 
 
-def _may_be_gone(trouble: Trouble) -> bool:
-    return isinstance(trouble, Fault) and trouble.status in {400, 404}
+def _may_be_gone(trouble: ApiFailure) -> bool:
+    return isinstance(trouble, ApiError) and trouble.status in {400, 404}
 
 
 def _of_the_call(outcome: Outcome) -> Outcome:

@@ -8,9 +8,9 @@ would show it.
 from collections.abc import Collection, Mapping
 from typing import Final
 
-from crm_clients.base import Memory, Outcome, Retry, Unknown
-from crm_clients.hubspot.api import CONTACTS, Api, Said, Trouble, failures_of, in_batches, results_of
-from crm_clients.hubspot.errors import Fault
+from crm_clients.base import ClientState, Outcome, Retry, Unknown
+from crm_clients.hubspot.api import CONTACTS, Api, ApiFailure, Said, failures_of, in_batches, results_of
+from crm_clients.hubspot.errors import ApiError
 from crm_clients.hubspot.text import clean, short
 
 _LAG_SECONDS: Final = 90.0
@@ -24,14 +24,14 @@ Made = dict[str, str | Outcome]
 class NewContacts:
     """Makes contacts; whoever asks has the turn of their numbers."""
 
-    def __init__(self, api: Api, memory: Memory) -> None:
+    def __init__(self, api: Api, memory: ClientState) -> None:
         self._api = api
-        self._memory = memory
+        self._state = memory
 
     async def make(self, names: Mapping[str, str | None]) -> Made:
         """A contact for each of these numbers, under its name if that is known."""
         keys = {_key(number): number for number in names}
-        pending = await self._memory.recall(keys, within=_LAG_SECONDS) if keys else {}
+        pending = await self._state.get_many(keys, within=_LAG_SECONDS) if keys else {}
         made: Made = {keys[key]: _PENDING for key in pending}
         for some in in_batches([number for number in names if number not in made]):
             made |= await self._make({number: names[number] for number in some})
@@ -40,10 +40,10 @@ class NewContacts:
     async def forget(self, numbers: Collection[str]) -> None:
         """Those of which it is known whether they were made."""
         if numbers:
-            await self._memory.keep({_key(number): None for number in numbers})
+            await self._state.set_many({_key(number): None for number in numbers})
 
     async def _make(self, names: Mapping[str, str | None]) -> Made:
-        await self._memory.keep({_key(number): "1" for number in names})
+        await self._state.set_many({_key(number): "1" for number in names})
         inputs = [_input(number, name) for number, name in names.items()]
         said = await self._api.post(self._api.paths.batch(CONTACTS, "create"), {"inputs": inputs})
         if not isinstance(said, dict):
@@ -67,9 +67,9 @@ _PENDING: Final = Retry(
 _LOST: Final = Retry(code="no_result", message="HubSpot said nothing of the contact that was to be made.")
 
 
-def _made_none(trouble: Trouble) -> bool:
+def _made_none(trouble: ApiFailure) -> bool:
     """Whether nothing was made for certain: refused, or never sent."""
-    if isinstance(trouble, Fault):
+    if isinstance(trouble, ApiError):
         return trouble.status < _SERVER_ERROR and trouble.status != _TIMEOUT
     return not isinstance(trouble, Unknown)
 

@@ -3,7 +3,7 @@
 from collections.abc import Collection, Sequence
 from typing import Final
 
-from crm_clients.base import Memory, Outcome
+from crm_clients.base import ClientState, Outcome
 from crm_clients.hubspot.api import Api, Said, next_page, results_of
 
 NOBODY: Final = ""
@@ -25,9 +25,9 @@ Found = dict[str, str | Outcome]
 class Owners:
     """Owners by e-mail address, remembered."""
 
-    def __init__(self, api: Api, memory: Memory) -> None:
+    def __init__(self, api: Api, memory: ClientState) -> None:
         self._api = api
-        self._memory = memory
+        self._state = memory
 
     async def of(self, emails: Collection[str]) -> Found:
         """The owners of these addresses."""
@@ -36,7 +36,7 @@ class Owners:
         found = await (self._listed(unknown) if len(unknown) > _MOST_ASKED else self._asked(unknown))
         learnt = {_key(email): answer for email, answer in found.items() if isinstance(answer, str)}
         if learnt:
-            await self._memory.keep(learnt)
+            await self._state.set_many(learnt)
         return {**remembered, **found}
 
     async def ask(self, email: str) -> str | Outcome:
@@ -49,7 +49,7 @@ class Owners:
     async def forget(self, emails: Collection[str]) -> None:
         """Remember nothing of these addresses."""
         if emails:
-            await self._memory.keep({_key(email): None for email in emails})
+            await self._state.set_many({_key(email): None for email in emails})
 
     async def _asked(self, emails: Sequence[str]) -> Found:
         found: Found = {}
@@ -76,9 +76,9 @@ class Owners:
         keys = {_key(email): email for email in emails}
         if not keys:
             return {}
-        kept = await self._memory.recall(keys, within=_KNOWN_SECONDS)
+        kept = await self._state.get_many(keys, within=_KNOWN_SECONDS)
         absent = [key for key, owner in kept.items() if owner == NOBODY]
-        lately = await self._memory.recall(absent, within=_UNKNOWN_SECONDS) if absent else {}
+        lately = await self._state.get_many(absent, within=_UNKNOWN_SECONDS) if absent else {}
         return {keys[key]: owner for key, owner in kept.items() if owner != NOBODY or key in lately}
 
 

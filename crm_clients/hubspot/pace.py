@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Mapping
 from typing import Final
 
-from crm_clients.rate_limit import Budget
+from crm_clients.rate_limit import RateLimiter
 
 _RESERVE: Final = 0.9
 """A request can be late by a tenth of HubSpot's window and still fall into no full one."""
@@ -16,7 +16,7 @@ _MAKE_UP: Final = 0.5
 """The part of a step, at most, by which one that woke late hastens the next."""
 
 
-class Steps(Budget):
+class Steps(RateLimiter):
     """Requests that follow one another in steps, as they leave: a stall is not made up by a burst."""
 
     def __init__(self, rate: float) -> None:
@@ -24,7 +24,7 @@ class Steps(Budget):
         self._order = asyncio.Lock()
         self._last = 0.0
 
-    async def turn(self) -> None:
+    async def acquire(self) -> None:
         """Return when it is this request's turn; turns are given in the order of asking."""
         async with self._order:
             loop = asyncio.get_running_loop()
@@ -35,7 +35,7 @@ class Steps(Budget):
             self._last = loop.time() - min(loop.time() - due, step * _MAKE_UP)
 
 
-class Pace(Steps):
+class AdaptiveRateLimiter(Steps):
     """As many as HubSpot permits less a reserve; `most` a second at most, whatever it permits."""
 
     def __init__(self, most: float | None = None) -> None:

@@ -6,7 +6,7 @@ from crm_clients.base import Delivered, Outcome, Push
 from crm_clients.batch import newest
 
 
-class Round:
+class Batch:
     """Pushes, and what the steps have found out about them; one that has an outcome goes no further.
 
     `records`: the record id of each call. `contacts`: by number, the contact's id, "" where there is

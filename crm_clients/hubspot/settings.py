@@ -22,7 +22,7 @@ _OURS: Final = frozenset({CALL_ID, TASK_ID, MERGED_INTO})
 class HubSpotSettings(DestinationSettings):
     """A HubSpot account, and how calls are kept in it."""
 
-    THEIRS: ClassVar[re.Pattern[str]] = re.compile(r"[a-z][a-z0-9_]{0,99}")
+    REMOTE_FIELD: ClassVar[re.Pattern[str]] = re.compile(r"[a-z][a-z0-9_]{0,99}")
 
     token: SecretStr = Field(description="The account's service key, or a private app's access token.")
     api_version: str = Field(

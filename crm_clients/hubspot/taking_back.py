@@ -5,7 +5,7 @@ from typing import Final
 
 from crm_clients.base import Delivered, Misconfigured, Outcome, Rejected, Retraction, Split
 from crm_clients.hubspot.api import CALLS, Api, failures_of, in_batches
-from crm_clients.hubspot.errors import Fault
+from crm_clients.hubspot.errors import ApiError
 from crm_clients.hubspot.settings import CALL_ID, MERGED_INTO
 
 _NOT_THERE: Final = "OBJECT_NOT_FOUND"
@@ -41,7 +41,7 @@ async def _archive(api: Api, records: Mapping[str, str]) -> Failed:
 
 
 def _is_not_there(said: object) -> bool:
-    return isinstance(said, Fault) and said.category == _NOT_THERE
+    return isinstance(said, ApiError) and said.category == _NOT_THERE
 
 
 async def mark(api: Api, retractions: Sequence[Retraction]) -> dict[str, Outcome]:

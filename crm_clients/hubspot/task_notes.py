@@ -4,7 +4,7 @@ from collections.abc import Collection, Mapping
 
 import msgspec
 
-from crm_clients.base import Memory
+from crm_clients.base import ClientState
 
 
 class Note(msgspec.Struct):
@@ -18,12 +18,12 @@ class Note(msgspec.Struct):
 class Notes:
     """Notes by the key of their task, which spells the customer's number."""
 
-    def __init__(self, memory: Memory) -> None:
-        self._memory = memory
+    def __init__(self, memory: ClientState) -> None:
+        self._state = memory
 
     async def recall(self, keys: Collection[str]) -> dict[str, Note]:
         """Those that there are."""
-        kept = await self._memory.recall([_key(key) for key in keys]) if keys else {}
+        kept = await self._state.get_many([_key(key) for key in keys]) if keys else {}
         return {
             key: msgspec.json.decode(kept[name], type=Note) for key in keys if (name := _key(key)) in kept
         }
@@ -31,12 +31,12 @@ class Notes:
     async def keep(self, notes: Mapping[str, Note]) -> None:
         """Keep these, in the place of what was kept."""
         if notes:
-            await self._memory.keep({_key(k): msgspec.json.encode(n).decode() for k, n in notes.items()})
+            await self._state.set_many({_key(k): msgspec.json.encode(n).decode() for k, n in notes.items()})
 
     async def forget(self, keys: Collection[str]) -> None:
         """Remember nothing of these tasks."""
         if keys:
-            await self._memory.keep({_key(key): None for key in keys})
+            await self._state.set_many({_key(key): None for key in keys})
 
 
 def _key(key: str) -> str:

@@ -17,14 +17,14 @@ from crm_clients.hubspot.api import (
     CONTACTS,
     TASKS,
     Api,
+    ApiFailure,
     Said,
-    Trouble,
     failures_of,
     in_batches,
     is_named,
     results_of,
 )
-from crm_clients.hubspot.errors import Fault
+from crm_clients.hubspot.errors import ApiError
 from crm_clients.hubspot.settings import TASK_ID
 from crm_clients.hubspot.task_notes import Note, Notes
 from crm_clients.hubspot.task_records import (
@@ -36,7 +36,7 @@ from crm_clients.hubspot.task_records import (
     is_untouched,
     key_of,
 )
-from crm_clients.locks import Turns
+from crm_clients.locks import KeyedLock
 from relay.call import Call
 
 Failed = dict[str, Outcome]
@@ -48,9 +48,9 @@ class Tasks:
 
     def __init__(self, api: Api, context: Context) -> None:
         self._api = api
-        self._notes = Notes(context.memory)
+        self._notes = Notes(context.state)
         self._zone = context.timezone
-        self._turns = Turns()
+        self._turns = KeyedLock()
 
     async def create(self, missed: Sequence[Missed]) -> Failed:
         """See to it that each of these has its task."""
@@ -151,7 +151,9 @@ class Tasks:
             refused = await self._send_owned(left, notes)
         return await self._blamed({key: refused[key] for key in left if key in refused}, missed)
 
-    async def _send_owned(self, missed: Mapping[str, Missed], notes: dict[str, Note]) -> dict[str, Trouble]:
+    async def _send_owned(
+        self, missed: Mapping[str, Missed], notes: dict[str, Note]
+    ) -> dict[str, ApiFailure]:
         """Those refused for the sake of their owner are sent again with the next one's, or nobody's."""
         refused = await self._send(missed, notes)
         again = {
@@ -166,7 +168,7 @@ class Tasks:
         left = {key: trouble for key, trouble in refused.items() if key not in again}
         return left | await self._send_owned(again, notes)
 
-    async def _send(self, missed: Mapping[str, Missed], notes: dict[str, Note]) -> dict[str, Trouble]:
+    async def _send(self, missed: Mapping[str, Missed], notes: dict[str, Note]) -> dict[str, ApiFailure]:
         if not missed:
             return {}
         inputs = [input_of(key, each, self._zone) for key, each in missed.items()]
@@ -182,7 +184,7 @@ class Tasks:
         unnamed = faults[0] if faults else _UNSAID
         return {key: named.get(key, unnamed) for key in missed if key not in notes}
 
-    async def _blamed(self, refused: Mapping[str, Trouble], missed: Mapping[str, Missed]) -> Failed:
+    async def _blamed(self, refused: Mapping[str, ApiFailure], missed: Mapping[str, Missed]) -> Failed:
         """A task cannot be created for a contact that was deleted: then that is to be looked for anew."""
         contacts = {missed[key].contact for key in refused} - {""}
         if not contacts:
@@ -191,7 +193,7 @@ class Tasks:
         gone = contacts - {*there} if isinstance(there, dict) else set()
         return self._outcomes(refused) | {k: CONTACT_GONE for k in refused if missed[k].contact in gone}
 
-    def _outcomes(self, refused: Mapping[str, Trouble]) -> Failed:
+    def _outcomes(self, refused: Mapping[str, ApiFailure]) -> Failed:
         return {
             key: self._api.outcome(trouble, records=1 if is_named(key, trouble) else len(refused))
             for key, trouble in refused.items()
@@ -199,7 +201,7 @@ class Tasks:
 
     # --- completing -----------------------------------------------------------------------------
 
-    async def _complete(self, notes: Sequence[Note]) -> Trouble | None:
+    async def _complete(self, notes: Sequence[Note]) -> ApiFailure | None:
         if not notes:
             return None
         read = await self._api.read(TASKS, [note.id for note in notes], TOUCHABLE)
@@ -218,19 +220,21 @@ class Tasks:
 CONTACT_GONE: Final = Retry(
     code="contact_gone", message="The contact was deleted meanwhile; it is looked for anew.", after=1.0
 )
-_UNSAID: Final = Fault(503, message="HubSpot said nothing of the task that was to be made.")
+_UNSAID: Final = ApiError(503, message="HubSpot said nothing of the task that was to be made.")
 
 
-def _may_be_there(trouble: Trouble) -> bool:
+def _may_be_there(trouble: ApiFailure) -> bool:
     """Whether it may have been refused because there is such a task, or for the sake of one in its batch."""
     return (
-        isinstance(trouble, Fault) and trouble.status in {400, 404, 409} and not trouble.is_missing_property
+        isinstance(trouble, ApiError)
+        and trouble.status in {400, 404, 409}
+        and not trouble.is_missing_property
     )
 
 
-def _is_about_the_owner(trouble: Trouble) -> bool:
+def _is_about_the_owner(trouble: ApiFailure) -> bool:
     return (
-        isinstance(trouble, Fault)
+        isinstance(trouble, ApiError)
         and trouble.status == 400  # noqa: PLR2004 - Bad Request
         and "owner" in f"{trouble.message} {trouble.details}".lower()
     )

@@ -28,7 +28,7 @@ _KINDS: Final[dict[type, str]] = {bool: "INTEGER", int: "INTEGER", float: "REAL"
 class LocalSettings(DestinationSettings):
     """An SQLite file of calls."""
 
-    THEIRS: ClassVar[re.Pattern[str]] = re.compile(r'[^"\x00-\x1f]{1,64}')
+    REMOTE_FIELD: ClassVar[re.Pattern[str]] = re.compile(r'[^"\x00-\x1f]{1,64}')
 
     path: Path = Field(description="The file; it and its folder are created where they are missing.")
 

@@ -7,8 +7,8 @@ from typing import Any, Final
 import msgspec
 
 from crm_clients.base import Delivered, Outcome, Retry, Throttled, Unauthorised, Unknown
-from crm_clients.supabase.errors import Fault, outcome_of
-from crm_clients.supabase.rest import Trouble
+from crm_clients.supabase.errors import ApiError, outcome_of
+from crm_clients.supabase.rest import ApiFailure
 from relay.call import Call
 
 MAX_ROWS: Final = 500
@@ -71,11 +71,11 @@ async def send(batches: Iterable[Sequence[Row]], write: Write) -> dict[str, Outc
     return outcomes
 
 
-def outcome(trouble: Trouble | None, *, remote_id: str, calls: int) -> Outcome:
+def outcome(trouble: ApiFailure | None, *, remote_id: str, calls: int) -> Outcome:
     """What one of so many calls in a request came to."""
     if trouble is None:
         return Delivered(remote_id=remote_id)
-    return outcome_of(trouble, rows=calls) if isinstance(trouble, Fault) else trouble
+    return outcome_of(trouble, rows=calls) if isinstance(trouble, ApiError) else trouble
 
 
 def _halt(outcome: Outcome) -> Outcome | None:

@@ -8,8 +8,8 @@ from urllib.parse import urlsplit
 import msgspec
 
 from crm_clients.base import Finding, Outcome, Retry, Throttled, Unauthorised, Unknown
-from crm_clients.supabase.errors import Fault, describe, outcome_of
-from crm_clients.supabase.rest import Table, Trouble
+from crm_clients.supabase.errors import ApiError, describe, outcome_of
+from crm_clients.supabase.rest import ApiFailure, Table
 from crm_clients.supabase.sql import grant_sql, unique_sql
 
 _BY_CODE: Final = {
@@ -36,7 +36,7 @@ CODES: Final = frozenset({*_BY_CODE.values(), *_BY_STATUS.values(), *_BY_OUTCOME
 """Every code that a finding can bear."""
 
 
-class Place(msgspec.Struct, frozen=True):
+class Location(msgspec.Struct, frozen=True):
     """Where a destination's calls go, in words for a person. `schema` None is the first exposed one.
 
     `key`: the column that tells calls apart. `deletes`: whether a call that is part of another one goes.
@@ -63,7 +63,7 @@ class Place(msgspec.Struct, frozen=True):
         return self.schema or "public"
 
 
-async def findings(table: Table, place: Place) -> list[Finding]:
+async def findings(table: Table, place: Location) -> list[Finding]:
     """All that is wrong, or one finding that says that nothing is."""
     columns = place.columns + place.columns_of_marks
     unread = await table.may_select(columns)
@@ -80,16 +80,16 @@ async def findings(table: Table, place: Place) -> list[Finding]:
     return [_finding(place, _unheard_of(denied))]
 
 
-def _unheard_of(denied: Trouble) -> Trouble:
+def _unheard_of(denied: ApiFailure) -> ApiFailure:
     """PostgREST 12 answers 404 and nothing else to a write into a table that it does not know (yet), also
     where it could read it.
     """
-    if isinstance(denied, Fault) and (denied.status, denied.code) == (HTTPStatus.NOT_FOUND, None):
+    if isinstance(denied, ApiError) and (denied.status, denied.code) == (HTTPStatus.NOT_FOUND, None):
         return msgspec.structs.replace(denied, code="PGRST205")
     return denied
 
 
-async def _may_take_back(table: Table, place: Place) -> Finding:
+async def _may_take_back(table: Table, place: Location) -> Finding:
     """A record whose call went into another one is deleted, unless the settings have it marked."""
     denied = await table.may_delete() if place.deletes else None
     if denied is None:
@@ -101,7 +101,7 @@ async def _may_take_back(table: Table, place: Place) -> Finding:
 
 
 async def _missing_columns(
-    table: Table, place: Place, said: Trouble, columns: Sequence[str]
+    table: Table, place: Location, said: ApiFailure, columns: Sequence[str]
 ) -> list[Finding]:
     """The database names one column at a time, so each is asked for by itself."""
     missing = []
@@ -114,7 +114,7 @@ async def _missing_columns(
     return [_finding(place, said) if not missing else _lacking(place, missing)]
 
 
-def _lacking(place: Place, missing: Sequence[str]) -> Finding:
+def _lacking(place: Location, missing: Sequence[str]) -> Finding:
     plural = "columns" if len(missing) > 1 else "column"
     return _bad(
         place,
@@ -124,12 +124,12 @@ def _lacking(place: Place, missing: Sequence[str]) -> Finding:
     )
 
 
-async def _missing_grant(table: Table, place: Place, denied: Trouble, *, may_select: bool) -> Finding:
+async def _missing_grant(table: Table, place: Location, denied: ApiFailure, *, may_select: bool) -> Finding:
     """Which of the three rights the role lacks. UPDATE cannot be asked for without INSERT."""
     may_insert = await table.may_insert(place.columns) is None
     lacking = [word for word, has in (("SELECT", may_select), ("INSERT", may_insert)) if not has]
     rights = ", ".join(lacking or ["UPDATE"])
-    said = denied.message if isinstance(denied, Fault) else None
+    said = denied.message if isinstance(denied, ApiError) else None
     return _bad(
         place,
         "missing_grant",
@@ -138,7 +138,7 @@ async def _missing_grant(table: Table, place: Place, denied: Trouble, *, may_sel
     )
 
 
-def _grant_hint(place: Place) -> str:
+def _grant_hint(place: Location) -> str:
     if place.role in {"anon", "authenticated"}:
         return (
             f"The key belongs to the role {place.role}, which is for browsers. Put the project's secret key "
@@ -148,16 +148,16 @@ def _grant_hint(place: Place) -> str:
     return f"Run in Supabase's SQL editor: {sql}"
 
 
-def _finding(place: Place, trouble: Trouble) -> Finding:
+def _finding(place: Location, trouble: ApiFailure) -> Finding:
     code = _code(trouble)
     return _bad(place, code, _problem(place, code, trouble), _hint(place, code))
 
 
-def _bad(place: Place, code: str, problem: str, hint: str) -> Finding:
+def _bad(place: Location, code: str, problem: str, hint: str) -> Finding:
     return Finding(name=place.name, ok=False, code=code, problem=problem, hint=hint)
 
 
-def _code(trouble: Trouble) -> str:
+def _code(trouble: ApiFailure) -> str:
     """The contract's word for it."""
     if isinstance(trouble, Outcome):
         return _BY_OUTCOME.get(type(trouble), _OTHERWISE)
@@ -165,7 +165,7 @@ def _code(trouble: Trouble) -> str:
     return known or _BY_OUTCOME.get(type(outcome_of(trouble, rows=1)), _OTHERWISE)
 
 
-def _problem(place: Place, code: str, trouble: Trouble) -> str:
+def _problem(place: Location, code: str, trouble: ApiFailure) -> str:
     if isinstance(trouble, Outcome):
         return trouble.message or f"{place.url} cannot be reached."
     if code == "unknown_table":
@@ -177,7 +177,7 @@ def _problem(place: Place, code: str, trouble: Trouble) -> str:
     return f"{describe(trouble)}."
 
 
-def _hint(place: Place, code: str) -> str:
+def _hint(place: Location, code: str) -> str:
     setting = f"[destinations.{place.name}]"
     hints = {
         "unauthorised": f"Copy the secret key (sb_secret_…) of this project from Supabase, Project Settings, "
@@ -199,7 +199,7 @@ def _hint(place: Place, code: str) -> str:
     return hints.get(code, otherwise)
 
 
-def _run_setup(place: Place) -> str:
+def _run_setup(place: Location) -> str:
     return f"Run the SQL of `relay setup {place.name} --print` in {sql_editor(place.url)}."
 
 

@@ -10,10 +10,10 @@ from crm_clients.batch import newest
 from crm_clients.http import VendorHttp
 from crm_clients.settings import DestinationSettings
 from crm_clients.supabase.batches import outcome
-from crm_clients.supabase.check import Place, findings, sql_editor, words
+from crm_clients.supabase.check import Location, findings, sql_editor, words
 from crm_clients.supabase.layout_kv import KvLayout
 from crm_clients.supabase.layout_table import TableLayout
-from crm_clients.supabase.rest import Table, Trouble, key_headers, role_of
+from crm_clients.supabase.rest import ApiFailure, Table, key_headers, role_of
 from crm_clients.supabase.settings import SupabaseSettings
 from relay.call import Call
 
@@ -41,7 +41,7 @@ class Layout(Protocol):
     async def forget(self, retractions: Sequence[Retraction]) -> dict[str, Outcome]:
         """Delete all that was written of calls."""
 
-    async def present(self, calls: Sequence[Call]) -> set[str] | Trouble:
+    async def present(self, calls: Sequence[Call]) -> set[str] | ApiFailure:
         """The ids of those calls that there is a record of."""
 
 
@@ -66,7 +66,7 @@ class SupabaseClient(CrmClient[SupabaseSettings]):
         self._layout: Layout = (
             KvLayout(settings, self._table, context) if is_kv else TableLayout(settings, self._table)
         )
-        self._place = Place(
+        self._place = Location(
             name=name,
             url=settings.url,
             table=settings.table,

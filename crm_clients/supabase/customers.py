@@ -11,7 +11,7 @@ from typing import Any, Final
 import msgspec
 import phonenumbers
 
-from crm_clients.supabase.rest import Found, Table, Trouble, quoted
+from crm_clients.supabase.rest import ApiFailure, Found, Table, quoted
 
 PREFIX: Final = "cliente:"
 PAGE: Final = 1000
@@ -43,7 +43,7 @@ class Customers:
         self._read_at: float | None = None
         self._reading = asyncio.Lock()
 
-    async def by_number(self, numbers: Collection[str]) -> Mapping[str, Customer] | Trouble:
+    async def by_number(self, numbers: Collection[str]) -> Mapping[str, Customer] | ApiFailure:
         """The clients with these numbers. One that several clients share is no one's: never guess.
 
         A trouble only where nothing has been read yet; else what was read before serves on.
@@ -67,7 +67,7 @@ class Customers:
         missed = any(self._normal(number) not in self._by_number for number in numbers)
         return age >= (MISS_SECONDS if missed else REFRESH_SECONDS)
 
-    async def _read(self) -> Trouble | None:
+    async def _read(self) -> ApiFailure | None:
         """Page by page, each after the last key of the one before; an empty one is the last."""
         rows: Found = []
         while True:

@@ -15,7 +15,7 @@ from crm_clients.base import Misconfigured, Outcome, Rejected, Retry, Split, Thr
 _LONGEST_MESSAGE: Final = 500
 
 
-class Fault(msgspec.Struct, frozen=True):
+class ApiError(msgspec.Struct, frozen=True):
     """An answer other than success. `code` is None where the body is not PostgREST's, as a gateway's page."""
 
     status: int
@@ -99,18 +99,18 @@ _FIRST_SERVER_ERROR: Final = 500
 _SQLSTATE: Final = 5
 
 
-def read_fault(status: int, body: bytes, *, after: float | None = None) -> Fault:
+def parse_error(status: int, body: bytes, *, after: float | None = None) -> ApiError:
     """The fault that an answer tells; a body that cannot be read leaves the status to speak.
 
     PostgreSQL's `details` are left out: they repeat the row, and with it names and numbers.
     """
     said = _object(body)
-    return Fault(
+    return ApiError(
         status, _text(said, "code"), _text(said, "message") or _text(said, "msg"), _text(said, "hint"), after
     )
 
 
-def blame(fault: Fault) -> Blame:
+def blame(fault: ApiError) -> Blame:
     """Who is at fault: by the exact code, by the code's class, then by the status."""
     code = fault.code or ""
     if code in _BY_CODE:
@@ -120,24 +120,24 @@ def blame(fault: Fault) -> Blame:
     return _blame_by_status(_status(fault))
 
 
-def outcome_of(fault: Fault, *, rows: int) -> Outcome:
+def outcome_of(fault: ApiError, *, rows: int) -> Outcome:
     """What a push of so many rows in one request came to."""
     return _OUTCOMES[blame(fault)](fault, rows)
 
 
-def describe(fault: Fault) -> str:
+def describe(fault: ApiError) -> str:
     """The fault in one line for a person."""
     said = fault.message or _MEANING.get(fault.status) or "no explanation was given"
     line = f"Supabase answered {fault.status}: {said}"
     return (f"{line} ({fault.hint})" if fault.hint else line)[:_LONGEST_MESSAGE]
 
 
-def code_of(fault: Fault) -> str:
+def code_of(fault: ApiError) -> str:
     """The vendor's code, else the status as a word."""
     return fault.code or f"http_{fault.status}"
 
 
-def _status(fault: Fault) -> int:
+def _status(fault: ApiError) -> int:
     """The status, or the one that a database function raised as `PTxyz` (PostgREST, "RAISE errors")."""
     code = fault.code or ""
     return int(code[2:]) if code[:2] == "PT" and code[2:].isdigit() else fault.status
@@ -151,36 +151,36 @@ def _blame_by_status(status: int) -> Blame:
     return Blame.RECORD if status < _FIRST_SERVER_ERROR else Blame.SERVER
 
 
-def _retry(fault: Fault, _rows: int) -> Outcome:
+def _retry(fault: ApiError, _rows: int) -> Outcome:
     return Retry(code=code_of(fault), message=describe(fault), after=fault.after)
 
 
-def _throttled(fault: Fault, _rows: int) -> Outcome:
+def _throttled(fault: ApiError, _rows: int) -> Outcome:
     return Throttled(code=code_of(fault), message=describe(fault), after=fault.after)
 
 
-def _unauthorised(fault: Fault, _rows: int) -> Outcome:
+def _unauthorised(fault: ApiError, _rows: int) -> Outcome:
     return Unauthorised(code=code_of(fault), message=describe(fault))
 
 
-def _misconfigured(fault: Fault, _rows: int) -> Outcome:
+def _misconfigured(fault: ApiError, _rows: int) -> Outcome:
     return Misconfigured(code=code_of(fault), message=describe(fault))
 
 
-def _record(fault: Fault, rows: int) -> Outcome:
+def _record(fault: ApiError, rows: int) -> Outcome:
     """One statement wrote them all or none, and does not say which row it was."""
     kind = Split if rows > 1 else Rejected
     return kind(code=code_of(fault), message=describe(fault))
 
 
-def _load(fault: Fault, rows: int) -> Outcome:
+def _load(fault: ApiError, rows: int) -> Outcome:
     if rows > 1:
         return Split(code=code_of(fault), message=describe(fault))
     too_large = fault.status == 413  # noqa: PLR2004 - Content Too Large
     return _record(fault, rows) if too_large else _retry(fault, rows)
 
 
-_OUTCOMES: Final[dict[Blame, Callable[[Fault, int], Outcome]]] = {
+_OUTCOMES: Final[dict[Blame, Callable[[ApiError, int], Outcome]]] = {
     Blame.SERVER: _retry,
     Blame.LOAD: _load,
     Blame.PACE: _throttled,

@@ -13,9 +13,9 @@ from crm_clients.base import Context, Outcome, Push, Retraction
 from crm_clients.supabase import tasks
 from crm_clients.supabase.batches import Row, body, encode, outcome, requests, send
 from crm_clients.supabase.customers import Customer, Customers
-from crm_clients.supabase.errors import Fault
-from crm_clients.supabase.record import UNKNOWN_ID, UNKNOWN_NAME, Shape
-from crm_clients.supabase.rest import Table, Trouble, Upserted
+from crm_clients.supabase.errors import ApiError
+from crm_clients.supabase.record import UNKNOWN_ID, UNKNOWN_NAME, RecordMapper
+from crm_clients.supabase.rest import ApiFailure, Table, Upserted
 from crm_clients.supabase.settings import SupabaseSettings
 from crm_clients.supabase.sql import MARK, kv_sql
 from relay.call import Call
@@ -36,7 +36,7 @@ class KvLayout:
         self._settings = settings
         self._table = table
         self._timezone = context.timezone
-        self._shape = Shape(settings.places, settings.constants, settings.label)
+        self._shape = RecordMapper(settings.places, settings.constants, settings.label)
         self._customers = Customers(table, context.region)
 
     def sql(self, schema: str) -> str:
@@ -47,11 +47,11 @@ class KvLayout:
         """Bring them in two requests, one to read and one to write; in one, where nothing changes."""
         calls = [push.call for push in pushes]
         customers = await self._matching(calls)
-        if isinstance(customers, Fault | Outcome):
+        if isinstance(customers, ApiError | Outcome):
             return self._outcomes(customers, calls)
         # Last of all, so that little time is left for a person to write something that we overwrite.
         there = await self._read([key for push in pushes for key in self._keys(push)])
-        if isinstance(there, Fault | Outcome):
+        if isinstance(there, ApiError | Outcome):
             return self._outcomes(there, calls)
         rows = [self._row(push, there, customers) for push in pushes]
         return self._outcomes(None, calls) | await send(requests(filter(_writes, rows)), self._write)
@@ -75,7 +75,7 @@ class KvLayout:
         keys = [key for call in calls for key in (self._key(call), tasks.PREFIX + call.id)]
         return self._taken_back(await self._table.delete(keys), calls)
 
-    async def present(self, calls: Sequence[Call]) -> set[str] | Trouble:
+    async def present(self, calls: Sequence[Call]) -> set[str] | ApiFailure:
         """The ids of those calls that there is a record of."""
         found = await self._table.rows(map(self._key, calls), ["key"])
         if not isinstance(found, list):
@@ -92,11 +92,11 @@ class KvLayout:
         task = [tasks.PREFIX + push.call.id] if self._settings.tasks and tasks.concerns(push) else []
         return [self._key(push.call), *task]
 
-    async def _read(self, keys: Sequence[str]) -> Values | Trouble:
+    async def _read(self, keys: Sequence[str]) -> Values | ApiFailure:
         found = await self._table.rows(keys, _COLUMNS)
         return {row["key"]: row["value"] for row in found} if isinstance(found, list) else found
 
-    async def _matching(self, calls: Sequence[Call]) -> Mapping[str, Customer] | Trouble:
+    async def _matching(self, calls: Sequence[Call]) -> Mapping[str, Customer] | ApiFailure:
         if not self._settings.match_clients:
             return {}
         return await self._customers.by_number(
@@ -163,7 +163,7 @@ class KvLayout:
 
     async def _mark(self, calls: Sequence[Call]) -> dict[str, Outcome]:
         there = await self._read([self._key(call) for call in calls])
-        if isinstance(there, Fault | Outcome):
+        if isinstance(there, ApiError | Outcome):
             return self._outcomes(there, calls)
         rows = [
             Row(call, _COLUMNS, encode({"key": key, "value": {**record, MARK: call.merged_into}}))
@@ -172,11 +172,11 @@ class KvLayout:
         ]
         return self._outcomes(None, calls) | await send(requests(rows), self._write)
 
-    def _taken_back(self, trouble: Trouble | None, calls: Sequence[Call]) -> dict[str, Outcome]:
+    def _taken_back(self, trouble: ApiFailure | None, calls: Sequence[Call]) -> dict[str, Outcome]:
         """Each as if alone: a deletion cannot be spoilt by one of its records."""
         return {call.id: outcome(trouble, remote_id=self._key(call), calls=1) for call in calls}
 
-    def _outcomes(self, trouble: Trouble | None, calls: Sequence[Call]) -> dict[str, Outcome]:
+    def _outcomes(self, trouble: ApiFailure | None, calls: Sequence[Call]) -> dict[str, Outcome]:
         return {call.id: outcome(trouble, remote_id=self._key(call), calls=len(calls)) for call in calls}
 
 

@@ -6,8 +6,8 @@ from typing import Any, Final
 from crm_clients.base import Outcome, Push, Retraction
 from crm_clients.settings import STATE
 from crm_clients.supabase.batches import Row, body, encode, outcome, requests, send
-from crm_clients.supabase.errors import Fault
-from crm_clients.supabase.rest import Table, Trouble, Upserted
+from crm_clients.supabase.errors import ApiError
+from crm_clients.supabase.rest import ApiFailure, Table, Upserted
 from crm_clients.supabase.settings import SupabaseSettings
 from crm_clients.supabase.sql import MARK, table_sql
 from relay.call import DELIVERED_FIELDS, FIELDS, Call
@@ -78,7 +78,7 @@ class TableLayout:
         trouble = await self._table.delete(ids)
         return {id_: outcome(trouble, remote_id=id_, calls=1) for id_ in ids}
 
-    async def present(self, calls: Sequence[Call]) -> set[str] | Trouble:
+    async def present(self, calls: Sequence[Call]) -> set[str] | ApiFailure:
         """The ids of those calls that there is a row of."""
         found = await self._table.rows([call.id for call in calls], [self._table.key])
         return {str(row[self._table.key]) for row in found} if isinstance(found, list) else found
@@ -128,7 +128,7 @@ class TableLayout:
                 return await self._made_whole(rows)
             self._torn.difference_update(row.call.id for row in rows)
             return _outcomes(None, rows)
-        if not whole and len(rows) == 1 and isinstance(answer, Fault) and answer.code in _INSERT_REFUSED:
+        if not whole and len(rows) == 1 and isinstance(answer, ApiError) and answer.code in _INSERT_REFUSED:
             return await self._update(rows)
         return _outcomes(answer, rows)
 
@@ -151,12 +151,12 @@ class TableLayout:
         torn = [self._row_of(row.call, _ALL) for row in rows if row.call.id in self._torn]
         return _outcomes(None, rows) | await send(requests(torn), self._write)
 
-    async def _look_for_torn(self, ids: Sequence[str]) -> Trouble | None:
+    async def _look_for_torn(self, ids: Sequence[str]) -> ApiFailure | None:
         """Of rows that one upsert wrote, `xmax` is 0 in those alone that it inserted: a row that is there
         is locked before it is updated (PostgreSQL, "System Columns").
         """
         found = await self._table.rows(ids, [self._table.key, "xmax"])
-        if isinstance(found, Fault) and found.code == _NO_SUCH_COLUMN:
+        if isinstance(found, ApiError) and found.code == _NO_SUCH_COLUMN:
             found = []  # a view has none: there it cannot be known
         if not isinstance(found, list):
             self._doubted.update(ids)
@@ -166,5 +166,5 @@ class TableLayout:
         return None
 
 
-def _outcomes(trouble: Trouble | None, rows: Sequence[Row]) -> dict[str, Outcome]:
+def _outcomes(trouble: ApiFailure | None, rows: Sequence[Row]) -> dict[str, Outcome]:
     return {row.call.id: outcome(trouble, remote_id=row.call.id, calls=len(rows)) for row in rows}

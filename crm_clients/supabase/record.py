@@ -38,7 +38,7 @@ _ATTRIBUTES: Final = dict(zip(FIELDS, Call.__struct_fields__, strict=True))
 _ID_PREFIX: Final = "cloudtalk-"
 
 
-class Shape:
+class RecordMapper:
     """How a destination's records look: what each field is called, and what every record says besides."""
 
     def __init__(

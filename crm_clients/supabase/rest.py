@@ -11,7 +11,7 @@ import msgspec
 
 from crm_clients.base import Outcome
 from crm_clients.http import VendorHttp, retry_after
-from crm_clients.supabase.errors import Fault, read_fault
+from crm_clients.supabase.errors import ApiError, parse_error
 from crm_clients.supabase.sql import ROLE
 
 MAX_QUERY_BYTES: Final = 6_000
@@ -23,7 +23,7 @@ _INSERT: Final = "return=minimal"
 _ROWS: Final = "return=representation"
 _NO_API: Final = "the answer is none to {}, so this is no Supabase REST API"
 
-Trouble = Fault | Outcome
+ApiFailure = ApiError | Outcome
 """Why a request did not succeed: the API's answer, or that there was none."""
 
 Found = list[dict[str, Any]]
@@ -49,28 +49,28 @@ class Table:
         self._read = {"Accept-Profile": schema} if schema else {}
         self._write = {"Content-Profile": schema} if schema else {}
 
-    async def upsert(self, rows: bytes) -> Upserted | Trouble:
+    async def upsert(self, rows: bytes) -> Upserted | ApiFailure:
         """Insert or update rows, a JSON array of objects with equal keys; one statement, all or none."""
         answer = await self._post(rows, {"on_conflict": self.key}, _UPSERT)
         if isinstance(answer, httpx.Response):
             return Upserted(answer.status_code == httpx.codes.CREATED)
         return answer
 
-    async def may_upsert(self, columns: Sequence[str]) -> Trouble | None:
+    async def may_upsert(self, columns: Sequence[str]) -> ApiFailure | None:
         """Ask for an upsert of no rows: the database checks columns, key and grants, and writes nothing."""
         return _trouble(
             await self._post(b"[]", {"on_conflict": self.key, "columns": _list(columns)}, _UPSERT)
         )
 
-    async def may_insert(self, columns: Sequence[str]) -> Trouble | None:
+    async def may_insert(self, columns: Sequence[str]) -> ApiFailure | None:
         """The same for a plain insert, to tell the grants apart."""
         return _trouble(await self._post(b"[]", {"columns": _list(columns)}, _INSERT))
 
-    async def may_select(self, columns: Sequence[str]) -> Trouble | None:
+    async def may_select(self, columns: Sequence[str]) -> ApiFailure | None:
         """Ask for these columns of no rows."""
         return _trouble(await self._get({"select": _list(columns), "limit": "0"}))
 
-    async def may_delete(self) -> Trouble | None:
+    async def may_delete(self) -> ApiFailure | None:
         """Ask for the deletion of rows that cannot be: the key is null, and it is not.
 
         In a team's own table the rows that are no calls have no key of ours: null alone would name them.
@@ -78,7 +78,7 @@ class Table:
         nowhere = {self.key: "is.null", "and": f"({self.key}.not.is.null)"}
         return await self._delete(nowhere)
 
-    async def rows(self, keys: Iterable[str], columns: Sequence[str]) -> Found | Trouble:
+    async def rows(self, keys: Iterable[str], columns: Sequence[str]) -> Found | ApiFailure:
         """These columns of the rows with these keys, those that are there."""
         found: Found = []
         for chunk in _chunks(keys):
@@ -88,22 +88,22 @@ class Table:
             found += page
         return found
 
-    async def page(self, params: Mapping[str, str]) -> Found | Trouble:
+    async def page(self, params: Mapping[str, str]) -> Found | ApiFailure:
         """What one question of the caller's own finds."""
         return _found(await self._get(params))
 
-    async def delete(self, keys: Iterable[str], **where: str) -> Trouble | None:
+    async def delete(self, keys: Iterable[str], **where: str) -> ApiFailure | None:
         """Delete these rows, or those of them that `where` holds for; none there is as good as deleted."""
         for chunk in _chunks(keys):
             if trouble := await self._delete({self.key: _in(chunk), **where}):
                 return trouble
         return None
 
-    async def _delete(self, where: Mapping[str, str]) -> Trouble | None:
+    async def _delete(self, where: Mapping[str, str]) -> ApiFailure | None:
         answer = await self._change("DELETE", where)
         return _trouble(answer) or _undone(answer)
 
-    async def update(self, key: str, values: bytes) -> bool | Trouble:
+    async def update(self, key: str, values: bytes) -> bool | ApiFailure:
         """Write these columns, a JSON object, of this row; whether there is one that took them."""
         params = {self.key: f"eq.{key}", "select": self.key}
         found = _found(await self._change("PATCH", params, values, prefer=_ROWS))
@@ -118,7 +118,9 @@ class Table:
         headers = {**self._write, "Prefer": prefer, "Content-Type": "application/json"}
         return await self._http.send(method, self._path, params=params, headers=headers, content=content)
 
-    async def _post(self, content: bytes, params: Mapping[str, str], prefer: str) -> httpx.Response | Trouble:
+    async def _post(
+        self, content: bytes, params: Mapping[str, str], prefer: str
+    ) -> httpx.Response | ApiFailure:
         answer = await self._change("POST", params, content, prefer=prefer)
         return _trouble(answer) or _unapplied(answer, prefer) or answer
 
@@ -175,33 +177,33 @@ def _list(columns: Sequence[str]) -> str:
     return ",".join(columns)
 
 
-def _trouble(answer: httpx.Response | Trouble) -> Trouble | None:
+def _trouble(answer: httpx.Response | ApiFailure) -> ApiFailure | None:
     if not isinstance(answer, httpx.Response):
         return answer
     if answer.is_success:
         return None
-    return read_fault(answer.status_code, answer.content, after=retry_after(answer.headers))
+    return parse_error(answer.status_code, answer.content, after=retry_after(answer.headers))
 
 
-def _found(answer: httpx.Response | Trouble) -> Found | Trouble:
+def _found(answer: httpx.Response | ApiFailure) -> Found | ApiFailure:
     if not isinstance(answer, httpx.Response) or not answer.is_success:
         return _trouble(answer) or []
     try:
         return msgspec.json.decode(answer.content, type=Found)
     except (msgspec.DecodeError, UnicodeDecodeError):
-        return Fault(answer.status_code, "not_rows", _NO_API.format("a question"))
+        return ApiError(answer.status_code, "not_rows", _NO_API.format("a question"))
 
 
-def _undone(answer: httpx.Response | Trouble) -> Trouble | None:
+def _undone(answer: httpx.Response | ApiFailure) -> ApiFailure | None:
     """PostgREST answers a deletion with 204; whoever answers with a page has deleted nothing."""
     if not isinstance(answer, httpx.Response) or answer.status_code == httpx.codes.NO_CONTENT:
         return None
-    return Fault(answer.status_code, "not_deleted", _NO_API.format("a deletion"))
+    return ApiError(answer.status_code, "not_deleted", _NO_API.format("a deletion"))
 
 
-def _unapplied(answer: httpx.Response | Trouble, prefer: str) -> Trouble | None:
+def _unapplied(answer: httpx.Response | ApiFailure, prefer: str) -> ApiFailure | None:
     """A server that does not say that it merged has inserted duplicates, or is no PostgREST."""
     resolution = next((p for p in prefer.split(",") if p.startswith("resolution=")), "")
     if not isinstance(answer, httpx.Response) or resolution in answer.headers.get("preference-applied", ""):
         return None
-    return Fault(answer.status_code, "not_merged", _NO_API.format("an upsert"))
+    return ApiError(answer.status_code, "not_merged", _NO_API.format("an upsert"))

@@ -31,7 +31,7 @@ class SupabaseSettings(DestinationSettings):
     """A Supabase project, and the table in it."""
 
     MAPPABLE: ClassVar[tuple[str, ...]] = (*DestinationSettings.MAPPABLE, "id", "version")
-    THEIRS: ClassVar[re.Pattern[str]] = re.compile(r"[^\W\d]\w{0,62}")
+    REMOTE_FIELD: ClassVar[re.Pattern[str]] = re.compile(r"[^\W\d]\w{0,62}")
 
     url: str = Field(description="The project's address, https://….supabase.co.")
     key: SecretStr = Field(description="The project's secret key (sb_secret_…) or legacy service_role key.")

@@ -20,7 +20,7 @@ from crm_clients.settings import DestinationSettings
 from crm_clients.webhook.addresses import ForbiddenAddress
 from crm_clients.webhook.answers import GONE, REDIRECTED, outcome_of
 from crm_clients.webhook.messages import Message, forgotten, pushed, retracted
-from crm_clients.webhook.round import Pace, Round
+from crm_clients.webhook.round import AdaptiveRateLimiter, Batch
 from crm_clients.webhook.settings import WebhookSettings
 from crm_clients.webhook.signing import PREFIX, Signer
 from crm_clients.webhook.transport import DirectTransport
@@ -49,7 +49,7 @@ class WebhookClient(CrmClient[WebhookSettings]):
         secrets = [secret.get_secret_value() for secret in settings.secret]
         self._signer = Signer(secrets)
         self._hidden = _hidden(settings.url, secrets)
-        self._pace = Pace(settings.concurrency, settings.rate)
+        self._pace = AdaptiveRateLimiter(settings.concurrency, settings.rate)
         self._http = VendorHttp(
             base_url="",
             # Packed bodies would be no shorter here, and are not unpacked.
@@ -86,7 +86,7 @@ class WebhookClient(CrmClient[WebhookSettings]):
         await self._http.aclose()
 
     async def _send(self, messages: Sequence[Message]) -> list[Outcome]:
-        return await Round(self._post, self._pace, seconds=self.settings.timeout_seconds * _SHARE).send(
+        return await Batch(self._post, self._pace, seconds=self.settings.timeout_seconds * _SHARE).send(
             messages
         )
 

@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable, Iterator, Sequence
 from typing import Final
 
 from crm_clients.base import Misconfigured, Outcome, Retry, Throttled, Unauthorised, Unknown
-from crm_clients.rate_limit import Budget
+from crm_clients.rate_limit import RateLimiter
 from crm_clients.webhook.messages import Message
 
 _OF_ALL: Final = (Throttled, Unauthorised, Misconfigured)
@@ -14,24 +14,26 @@ _NO_TIME: Final = Throttled(
     code="no_time",
     message="Not sent yet: the receiver takes fewer calls within timeout_seconds than a push holds.",
     after=0,
-    budget="time",
+    rate_limit="time",
 )
 """These calls alone come again at once: that others took long is no failure of theirs."""
 
 
-class Pace(asyncio.Semaphore):
+class AdaptiveRateLimiter(asyncio.Semaphore):
     """What all batches of a destination have in common: so many requests at once, so many a second."""
 
     def __init__(self, concurrency: int, rate: float | None) -> None:
         super().__init__(concurrency)
         self.concurrency = concurrency
-        self.budget = Budget(rate)
+        self.rate_limit = RateLimiter(rate)
 
 
-class Round:
+class Batch:
     """Sends the messages of one batch, for so many seconds at most."""
 
-    def __init__(self, post: Callable[[Message], Awaitable[Outcome]], pace: Pace, *, seconds: float) -> None:
+    def __init__(
+        self, post: Callable[[Message], Awaitable[Outcome]], pace: AdaptiveRateLimiter, *, seconds: float
+    ) -> None:
         self._post = post
         self._pace = pace
         self._time = asyncio.get_running_loop().time
@@ -55,7 +57,7 @@ class Round:
         sent = False
         try:
             async with asyncio.timeout_at(self._deadline), self._pace:
-                await self._pace.budget.turn()
+                await self._pace.rate_limit.acquire()
                 if self._halted is not None:
                     return self._halted
                 sent = self._time() < self._deadline

@@ -9,7 +9,7 @@ from typing import Any, Final
 import click
 
 from crm_clients.base import CrmClient, Finding
-from crm_clients.state import TransientMemory
+from crm_clients.state import InMemoryClientState
 from relay.call import SECOND
 from relay.cli.main import Context
 from relay.cli.output import as_json, print_json, print_table
@@ -41,9 +41,9 @@ def _line(finding: Finding) -> tuple[str | None, ...]:
 
 async def findings(settings: Settings) -> list[Finding]:
     """What the ledger and each destination say of themselves."""
-    from relay.app import clients_of  # noqa: PLC0415 - app assembles what cli only asks
+    from relay.app import build_clients  # noqa: PLC0415 - app assembles what cli only asks
 
-    clients = clients_of(settings, lambda _: TransientMemory())
+    clients = build_clients(settings, lambda _: InMemoryClientState())
     by_client = await asyncio.gather(*map(_checked, clients.values()))
     ledger = await _ledger(settings)
     clock = [await _clock(settings)] if ledger.ok and settings.cloudtalk.signing_secrets else []

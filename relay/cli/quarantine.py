@@ -60,10 +60,10 @@ def retry_(context: Context, numbers: tuple[int, ...], *, every: bool, wants_jso
 
     Ends with 1 if one still cannot be read.
     """
-    from relay.app import reader_of  # noqa: PLC0415 - app assembles what cli only asks
+    from relay.app import build_parser  # noqa: PLC0415 - app assembles what cli only asks
 
     settings = context.settings()
-    reader = reader_of(settings.cloudtalk)
+    reader = build_parser(settings.cloudtalk)
     found: list[Retried] = _each(context, numbers, lambda c, row: retry(c, reader, row), every=every)
     if wants_json:
         print_json(found)

@@ -48,7 +48,7 @@ def _event(row: Any) -> dict[str, Any]:
         "seq": row.seq,
         "kind": row.kind,
         "dialect": row.dialect,
-        "said_at": iso(reading["said_at"]),
+        "said_at": iso(reading["occurred_at"]),
         "received_at": iso(row.received_at),
         "raw": row.raw.decode(errors="replace"),
     }
@@ -61,7 +61,7 @@ def _delivery(row: Any) -> dict[str, Any]:
         "version": row.version,
         "delivered_version": row.delivered_version or None,
         "attempts": row.attempts,
-        "next_attempt_at": iso(row.due_at) if row.state == "owed" else None,
+        "next_attempt_at": iso(row.due_at) if row.state == "pending" else None,
         "remote_id": row.remote_id,
         "outcome": row.outcome,
         "code": row.code,
@@ -72,7 +72,7 @@ def _delivery(row: Any) -> dict[str, Any]:
 def status_view(connection: Connection, enabled: Mapping[str, bool], *, now: int) -> dict[str, Any]:
     """How events, calls and destinations stand. `enabled`: the destinations in the settings."""
     accepted, unfolded = journal.counts(connection)
-    tallies = deliveries.tallies(connection)
+    tallies = deliveries.counts_by_destination(connection)
     known = {row.name: row for row in destinations.all_of(connection)}
     return {
         "events": {
@@ -82,20 +82,22 @@ def status_view(connection: Connection, enabled: Mapping[str, bool], *, now: int
         },
         "calls": calls.count(connection),
         "destinations": [
-            _destination(row, tallies.get(name, deliveries.Tally()), enabled.get(name), now)
+            _destination(row, tallies.get(name, deliveries.DeliveryCounts()), enabled.get(name), now)
             for name, row in known.items()
         ],
     }
 
 
-def _destination(row: Any, tally: deliveries.Tally, enabled: bool | None, now: int) -> dict[str, Any]:
-    since = tally.oldest_owed_since
+def _destination(
+    row: Any, tally: deliveries.DeliveryCounts, enabled: bool | None, now: int
+) -> dict[str, Any]:
+    since = tally.oldest_pending_since
     return {
         "name": row.name,
         "client": row.client,
         "state": _state(row, enabled),
-        "owed": tally.owed,
-        "oldest_owed_seconds": None if since is None else max(now - since, 0) // _SECOND,
+        "pending": tally.pending,
+        "oldest_pending_seconds": None if since is None else max(now - since, 0) // _SECOND,
         "delivered": tally.delivered,
         "dead": tally.dead,
         "paused_reason": row.paused_reason,
@@ -109,6 +111,6 @@ def _state(row: Any, enabled: bool | None) -> str:
         return "orphaned"
     if not enabled:
         return "disabled"
-    if row.paused_reason == destinations.PAUSED:
+    if row.paused_reason == destinations.BY_OPERATOR:
         return "paused"
     return "waiting" if row.paused_reason else "delivering"

@@ -18,10 +18,10 @@ def command(context: Context, *, wants_json: bool) -> None:
     For after an upgrade or a change of settings: every call is computed anew from what came, and the CRMs
     are owed what changes by it. Ids and links stay. A relay may serve meanwhile.
     """
-    from relay.app import reader_of  # noqa: PLC0415 - app assembles what cli only asks
+    from relay.app import build_parser  # noqa: PLC0415 - app assembles what cli only asks
 
     settings = context.settings()
-    reader, internal = reader_of(settings.cloudtalk), settings.cloudtalk.forward_internal
+    reader, internal = build_parser(settings.cloudtalk), settings.cloudtalk.forward_internal
     with progress_bar("calls") as on_progress:
         done = with_ledger(
             settings, lambda ledger: rebuild(ledger, reader, on_progress, forward_internal=internal)

@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from crm_clients.base import CrmClient
-from crm_clients.state import TransientMemory
+from crm_clients.state import InMemoryClientState
 from relay.cli.main import Context
 
 
@@ -17,9 +17,9 @@ from relay.cli.main import Context
 @click.pass_obj
 def command(context: Context, destination: str, *, only_print: bool) -> None:
     """Create in the CRM what the relay needs there. Doing it twice does no harm."""
-    from relay.app import clients_of  # noqa: PLC0415 - app assembles what cli only asks
+    from relay.app import build_clients  # noqa: PLC0415 - app assembles what cli only asks
 
-    clients = clients_of(context.settings(), lambda _: TransientMemory())
+    clients = build_clients(context.settings(), lambda _: InMemoryClientState())
     if destination not in clients:
         known = ", ".join(clients) or "none"
         raise click.ClickException(f"no destination {destination} in the settings; there are: {known}")

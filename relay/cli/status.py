@@ -13,7 +13,7 @@ from relay.cli.queries import status_view
 from relay.ledger import Ledger
 from relay.settings import Settings
 
-_COLUMNS: Final = ("name", "client", "state", "owed", "oldest_owed_seconds", "delivered", "dead")
+_COLUMNS: Final = ("name", "client", "state", "pending", "oldest_pending_seconds", "delivered", "dead")
 _WATCH_SECONDS: Final = 2.0
 
 

@@ -21,7 +21,7 @@ FORWARDING: Final = ("forwarded", "x-forwarded-", "cf-")
 """Headers that a proxy adds: what bears one comes from elsewhere, whatever its address says."""
 
 
-class Visitor(msgspec.Struct, frozen=True):
+class RequestHead(msgspec.Struct, frozen=True):
     """What a request shows before its body is read. Header names are lower case."""
 
     headers: dict[str, str]
@@ -29,7 +29,7 @@ class Visitor(msgspec.Struct, frozen=True):
     client: str | None
 
 
-class Door:
+class Authenticator:
     """Opens to a listed token, wherever it stands, or to a right signature; where neither is listed,
     to requests made on this machine alone.
     """
@@ -39,29 +39,29 @@ class Door:
         self._signatures = signatures
         self._body_tokens = body_tokens
 
-    def knows(self, visitor: Visitor) -> bool:
-        """Whether this visitor needs no body to prove who it is."""
-        return not self._signatures.apply(visitor.headers) and self._problem(visitor, []) is None
+    def is_authenticated(self, head: RequestHead) -> bool:
+        """Whether this head needs no body to prove who it is."""
+        return not self._signatures.apply(head.headers) and self._problem(head, []) is None
 
-    def problem_before(self, visitor: Visitor) -> str | None:
-        """Why this visitor may not pass, whatever its body holds; None where the body may tell."""
-        if self._signatures.apply(visitor.headers) or (self._tokens and self._body_tokens):
+    def precheck(self, head: RequestHead) -> str | None:
+        """Why this head may not pass, whatever its body holds; None where the body may tell."""
+        if self._signatures.apply(head.headers) or (self._tokens and self._body_tokens):
             return None
-        return self._problem(visitor, [])
+        return self._problem(head, [])
 
-    def problem(self, visitor: Visitor, raw: bytes, body_tokens: list[str], *, now: int) -> str | None:
-        """Why this visitor may not pass; None where it may. `now` in unix seconds. Raises `Stale`.
+    def authenticate(self, head: RequestHead, raw: bytes, body_tokens: list[str], *, now: int) -> str | None:
+        """Why this head may not pass; None where it may. `now` in unix seconds. Raises `Stale`.
 
-        A signature that is there and wrong closes the door whatever token comes with it.
+        A signature that is there and wrong closes the authenticator whatever token comes with it.
         """
-        if self._signatures.apply(visitor.headers):
-            return None if self._signatures.verify(visitor.headers, raw, now=now) else "wrong_signature"
-        return self._problem(visitor, body_tokens)
+        if self._signatures.apply(head.headers):
+            return None if self._signatures.verify(head.headers, raw, now=now) else "wrong_signature"
+        return self._problem(head, body_tokens)
 
-    def _problem(self, visitor: Visitor, body_tokens: list[str]) -> str | None:
+    def _problem(self, head: RequestHead, body_tokens: list[str]) -> str | None:
         if not self._tokens:
-            return "no_signature" if self._signatures else _not_local(visitor)
-        presented = [*_presented(visitor.headers, visitor.query), *body_tokens]
+            return "no_signature" if self._signatures else _not_local(head)
+        presented = [*_presented(head.headers, head.query), *body_tokens]
         if not presented:
             return "no_token"
         return None if self._knows(presented) else "wrong_token"
@@ -95,16 +95,16 @@ def _password(credentials: str) -> Iterator[str]:
     yield decoded.partition(":")[2]
 
 
-def _not_local(visitor: Visitor) -> str | None:
-    if any(name.startswith(FORWARDING) for name in visitor.headers):
+def _not_local(head: RequestHead) -> str | None:
+    if any(name.startswith(FORWARDING) for name in head.headers):
         return "forwarded"
-    if visitor.client is not None and not is_loopback(visitor.client):
+    if head.client is not None and not is_loopback(head.client):
         return "not_local"
     # A page in a browser can be made to call this machine, but not under a name of this machine, nor
     # without any.
-    if "host" not in visitor.headers:
+    if "host" not in head.headers:
         return None
-    return None if is_loopback(_host_of(visitor.headers.get("host", ""))) else "foreign_host"
+    return None if is_loopback(_host_of(head.headers.get("host", ""))) else "foreign_host"
 
 
 def _host_of(header: str) -> str:

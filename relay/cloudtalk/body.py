@@ -10,7 +10,7 @@ from typing import Any, Final, NoReturn
 
 import msgspec
 
-from relay.cloudtalk.errors import Refused, step
+from relay.cloudtalk.errors import InvalidPayload, step
 
 DEEPEST: Final = 64
 _LARGEST: Final = 2**63 - 1
@@ -26,7 +26,7 @@ _decoder = msgspec.json.Decoder()
 
 
 def parse(raw: bytes) -> Any:
-    """The JSON value in `raw`. Raises `Refused`: 400 what is not JSON, 422 what cannot be kept."""
+    """The JSON value in `raw`. Raises `InvalidPayload`: 400 what is not JSON, 422 what cannot be kept."""
     try:
         value = _decoder.decode(raw)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
@@ -48,11 +48,11 @@ def _parse_slowly(raw: bytes) -> Any:
     try:
         value = json.loads(raw.decode("utf-8"), parse_constant=_no_constant)
     except UnicodeDecodeError as error:
-        raise Refused("not_json", f"the body is not UTF-8: byte {error.start}", status=400) from error
+        raise InvalidPayload("not_json", f"the body is not UTF-8: byte {error.start}", status=400) from error
     except RecursionError as error:
-        raise Refused("too_deep", f"nested deeper than {DEEPEST} levels") from error
+        raise InvalidPayload("too_deep", f"nested deeper than {DEEPEST} levels") from error
     except ValueError as error:
-        raise Refused("not_json", f"the body is not JSON: {error}", status=400) from error
+        raise InvalidPayload("not_json", f"the body is not JSON: {error}", status=400) from error
     inspect(value)
     return value
 
@@ -64,7 +64,7 @@ def _no_constant(name: str) -> NoReturn:
 def inspect(value: Any, pointer: str = "", depth: int = 0) -> None:
     """Refuse what some database or CRM behind the relay could not hold."""
     if depth > DEEPEST:
-        raise Refused("too_deep", f"nested deeper than {DEEPEST} levels", pointer)
+        raise InvalidPayload("too_deep", f"nested deeper than {DEEPEST} levels", pointer)
     match value:
         case dict():
             for key, item in value.items():
@@ -81,12 +81,12 @@ def inspect(value: Any, pointer: str = "", depth: int = 0) -> None:
 
 def _inspect_text(value: str, pointer: str) -> None:
     if "\x00" in value:
-        raise Refused("unstorable_text", "text with a null character (\\u0000)", pointer)
+        raise InvalidPayload("unstorable_text", "text with a null character (\\u0000)", pointer)
     if not value.isascii() and any("\ud800" <= c <= "\udfff" for c in value):
-        raise Refused("unstorable_text", "half a surrogate pair is no character", pointer)
+        raise InvalidPayload("unstorable_text", "half a surrogate pair is no character", pointer)
 
 
 def _inspect_number(value: float, pointer: str) -> None:
     fits = abs(value) <= _LARGEST if isinstance(value, int) else math.isfinite(value)
     if not fits:
-        raise Refused("unstorable_number", "a number larger than 64 bits hold", pointer)
+        raise InvalidPayload("unstorable_number", "a number larger than 64 bits hold", pointer)

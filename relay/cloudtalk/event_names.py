@@ -8,15 +8,15 @@ import msgspec
 
 from relay.call import Kind
 from relay.cloudtalk import values
-from relay.cloudtalk.flatten import Said, word_of
-from relay.cloudtalk.request import Received
+from relay.cloudtalk.flatten import Field, normalize_key
+from relay.cloudtalk.request import RawRequest
 from relay.cloudtalk.words import is_event, is_not_of_calls, kind_of
 
 _TYPE: Final = "type"
 _SHOWN: Final = 100
 
 
-class Name(msgspec.Struct, frozen=True):
+class EventName(msgspec.Struct, frozen=True):
     """An event's name as it was said, and the kind that it stands for. `of_calls` is false for messages,
     contacts and users; `in_body` says that the sender typed it into this very body.
     """
@@ -37,23 +37,23 @@ class Name(msgspec.Struct, frozen=True):
         return self.text[:_SHOWN]
 
 
-def _named(text: str, *, in_body: bool = False) -> Name:
+def _named(text: str, *, in_body: bool = False) -> EventName:
     kind = kind_of(text)
-    return Name(text, kind, kind is not None or not is_not_of_calls(text), in_body)
+    return EventName(text, kind, kind is not None or not is_not_of_calls(text), in_body)
 
 
-class Naming:
+class EventNames:
     """Finds names; `paths` says which event a whole path stands for, where its end does not."""
 
     def __init__(self, webhook_path: str, paths: Mapping[str, str]) -> None:
         self._hook = webhook_path.rstrip("/")
         self._paths = {path.rstrip("/"): name for path, name in paths.items()}
 
-    def name_of(self, said: Sequence[Said], received: Received, *, typed: bool) -> Name | None:
+    def name_of(self, said: Sequence[Field], received: RawRequest, *, typed: bool) -> EventName | None:
         """The event's name, None where nobody says it; `typed` tells that `type` is one for sure."""
         return _in_body(said, typed=typed) or self._elsewhere(received)
 
-    def _elsewhere(self, received: Received) -> Name | None:
+    def _elsewhere(self, received: RawRequest) -> EventName | None:
         if received.query and (asked := _in_query(received.query)) is not None:
             return _named(asked)
         path = received.path.rstrip("/")
@@ -65,17 +65,17 @@ class Naming:
         return _named(self._paths[path]) if path in self._paths else None
 
 
-def _in_body(said: Sequence[Said], *, typed: bool) -> Name | None:
+def _in_body(said: Sequence[Field], *, typed: bool) -> EventName | None:
     """The first that names an event that is known; else the first that is there, where a `type` may
     be the type of anything.
     """
-    first: Name | None = None
+    first: EventName | None = None
     for one in said:
         if (text := _text(one.value)) is not None:
             name = _named(text, in_body=True)
             if name.is_known:
                 return name
-            if first is None and (typed or word_of(one.key) != _TYPE):
+            if first is None and (typed or normalize_key(one.key) != _TYPE):
                 first = name
     return first
 
@@ -83,7 +83,7 @@ def _in_body(said: Sequence[Said], *, typed: bool) -> Name | None:
 def _text(value: Any) -> str | None:
     try:
         return values.text(value)
-    except values.Unreadable:
+    except values.InvalidValue:
         return None
 
 

@@ -11,9 +11,9 @@ from typing import Any, Final
 
 from relay.call import Kind
 from relay.cloudtalk import phones, times, values
-from relay.cloudtalk.errors import Refused
-from relay.cloudtalk.flatten import Said, word_of
-from relay.cloudtalk.values import TooLong, Unreadable
+from relay.cloudtalk.errors import InvalidPayload
+from relay.cloudtalk.flatten import Field, normalize_key
+from relay.cloudtalk.values import InvalidValue, TooLong
 
 _SPELLINGS: Final = {
     "call_id": "call_id cdr_id",
@@ -47,7 +47,7 @@ _SPELLINGS: Final = {
     "voicemail": "is_voicemail voicemail",
     "occurred_at": "occurred_at",
 }
-_SPELLED: Final = [(fact, word_of(key)) for fact, keys in _SPELLINGS.items() for key in keys.split()]
+_SPELLED: Final = [(fact, normalize_key(key)) for fact, keys in _SPELLINGS.items() for key in keys.split()]
 _RANK_OF: Final = {word: rank for rank, (_, word) in enumerate(_SPELLED)}
 _HOLDERS: Final = frozenset({"agent", "recording"})
 """Objects whose parts are found under words of their own."""
@@ -56,7 +56,7 @@ _MOST_WARNINGS: Final = 20
 _SHOWN_OF_KEY: Final = 60
 
 
-class FactReader:
+class FieldParser:
     """Reads facts; a time without an offset is in `zone`, a national number of `region`, and
     `own_numbers` tell the direction where nothing else does.
     """
@@ -86,10 +86,10 @@ class FactReader:
             "voicemail": values.truth,
         }
 
-    def read(self, found: Mapping[str, Said], warnings: list[str]) -> dict[str, Any]:
+    def read(self, found: Mapping[str, Field], warnings: list[str]) -> dict[str, Any]:
         """The facts found under these words; among them `occurred_at`, the envelope's own time.
 
-        Raises `Refused` for an id of more than 200 characters.
+        Raises `InvalidPayload` for an id of more than 200 characters.
         """
         facts: dict[str, Any] = {}
         for rank in sorted([_RANK_OF[word] for word in found if word in _RANK_OF]):
@@ -105,13 +105,13 @@ class FactReader:
         self.complete(facts)
         return facts
 
-    def read_one(self, fact: str, said: Said, warnings: list[str]) -> Any:
+    def read_one(self, fact: str, said: Field, warnings: list[str]) -> Any:
         """What is said of one fact, None where that is nothing or cannot be read."""
         try:
             return self.readers[fact](said.value)
         except TooLong as error:
-            raise Refused("unreadable_field", f"{said.key}: {error}", said.pointer) from error
-        except Unreadable as error:
+            raise InvalidPayload("unreadable_field", f"{said.key}: {error}", said.pointer) from error
+        except InvalidValue as error:
             warn(warnings, said.key, error)
             return None
 
@@ -152,13 +152,13 @@ _SAID_BY: Final[Mapping[Kind, tuple[str, ...]]] = {
 """The facts that say when an event happened, by its kind; other kinds have none."""
 
 
-def take_said_at(kind: Kind, facts: dict[str, Any]) -> int | None:
+def take_occurred_at(kind: Kind, facts: dict[str, Any]) -> int | None:
     """When an event of this kind happened: its own fact, else the envelope's, which is taken out."""
     occurred_at: int | None = facts.pop("occurred_at", None)
     return next((facts[fact] for fact in _SAID_BY.get(kind, ()) if fact in facts), occurred_at)
 
 
-def warn(warnings: list[str], key: str, error: Unreadable) -> None:
+def warn(warnings: list[str], key: str, error: InvalidValue) -> None:
     """Say what could not be read; never what it was, which may be anybody's name."""
     if len(warnings) < _MOST_WARNINGS:
         warnings.append(f"{key.strip()[:_SHOWN_OF_KEY]}: {error}")
@@ -166,7 +166,7 @@ def warn(warnings: list[str], key: str, error: Unreadable) -> None:
 
 def _direct(facts: dict[str, Any], typed: Any) -> None:
     """The REST API's `type` is the direction; elsewhere it is anything."""
-    with suppress(Unreadable):
+    with suppress(InvalidValue):
         direction = values.direction(typed)
         if direction is not None:
             facts["direction"] = direction

@@ -12,7 +12,7 @@ from typing import Any, Final
 import msgspec
 
 from relay.cloudtalk import body
-from relay.cloudtalk.errors import Refused, step
+from relay.cloudtalk.errors import InvalidPayload, step
 from relay.cloudtalk.values import is_nothing
 
 ROOTS: Final = ("data", "call", "payload", "event", "properties", "body", "cdr")
@@ -28,7 +28,7 @@ _LONGEST: Final = 100
 _SEPARATORS: Final = str.maketrans("[", ".", "]_- \t\n\r")
 
 
-class Said(msgspec.Struct, frozen=True, gc=False):
+class Field(msgspec.Struct, frozen=True, gc=False):
     """A value and where it stands: under `key` in the object at `above`."""
 
     above: str
@@ -41,24 +41,24 @@ class Said(msgspec.Struct, frozen=True, gc=False):
         return self.above + step(self.key)
 
 
-class Shape(msgspec.Struct):
+class FlatBody(msgspec.Struct):
     """What was found in a body. `names` may say which event it is, the outermost first; `payload` is
     what is kept as the call's data, and stands at `payload_at`.
     """
 
-    found: dict[str, Said]
-    names: list[Said]
+    found: dict[str, Field]
+    names: list[Field]
     payload: dict[str, Any]
     payload_at: str
 
 
-def word_of(key: str) -> str:
+def normalize_key(key: str) -> str:
     """The word that a key is."""
-    return _word_of(key) if len(key) <= _LONGEST else key
+    return _normalize_key(key) if len(key) <= _LONGEST else key
 
 
 @lru_cache(maxsize=4_096)
-def _word_of(key: str) -> str:
+def _normalize_key(key: str) -> str:
     steps = [s for s in key.lower().translate(_SEPARATORS).split(".") if s and not s.isdigit()]
     root = ""
     while len(steps) > 1 and steps[0] in ROOTS:
@@ -71,23 +71,23 @@ def _under(root: str, word: str) -> str:
     return "callid" if word == "id" and root in _CALLS else word
 
 
-def shape_of(said: dict[str, Any], above: str = "") -> Shape:
-    """All that a body says, found at `above`. Raises `Refused` for JSON in text that cannot be kept."""
-    shape = Shape({}, [], said, above)
+def flatten(said: dict[str, Any], above: str = "") -> FlatBody:
+    """Flatten the body at pointer `above`. Raises `InvalidPayload` for nested JSON text that is too deep."""
+    shape = FlatBody({}, [], said, above)
     _take(shape, said, above, "", 0)
     return shape
 
 
-def _take(shape: Shape, layer: dict[str, Any], above: str, root: str, depth: int) -> None:
-    own: list[tuple[str, Said]] = []
-    dotted: list[tuple[str, Said]] = []
+def _take(shape: FlatBody, layer: dict[str, Any], above: str, root: str, depth: int) -> None:
+    own: list[tuple[str, Field]] = []
+    dotted: list[tuple[str, Field]] = []
     inner: dict[str, tuple[str, dict[str, Any]]] = {}
     for key, value in layer.items():
-        word = _word_of(key) if len(key) <= _LONGEST else key
+        word = _normalize_key(key) if len(key) <= _LONGEST else key
         if word in _ROOTS and depth < _DEEPEST and (found := _object_in(value, above, key)) is not None:
             inner[word] = above + step(key), found
             continue
-        said = Said(above, key, value)
+        said = Field(above, key, value)
         (dotted if "." in key or "[" in key else own).append((word, said))
         if word in _NAMES:
             shape.names.append(said)
@@ -98,7 +98,7 @@ def _take(shape: Shape, layer: dict[str, Any], above: str, root: str, depth: int
         _keep(shape.found, _under(root, word) if root else word, said)
 
 
-def _descend(shape: Shape, word: str, above: str, layer: dict[str, Any], depth: int) -> None:
+def _descend(shape: FlatBody, word: str, above: str, layer: dict[str, Any], depth: int) -> None:
     if word in _PAYLOADS:
         shape.payload, shape.payload_at = layer, above
     _take(shape, layer, above, word, depth)
@@ -109,28 +109,30 @@ def _object_in(value: Any, above: str, key: str) -> dict[str, Any] | None:
     if isinstance(value, str) and value[:1] == "{":
         try:
             value = body.parse(value.encode())
-        except Refused as refused:
+        except InvalidPayload as refused:
             if refused.reason == "not_json":
                 return None
-            raise Refused(refused.reason, refused.message, above + step(key) + refused.pointer) from refused
+            raise InvalidPayload(
+                refused.reason, refused.message, above + step(key) + refused.pointer
+            ) from refused
     if isinstance(value, list) and len(value) == 1:
         value = value[0]
     return value if isinstance(value, dict) else None
 
 
-def _keep(found: dict[str, Said], word: str, said: Said) -> None:
+def _keep(found: dict[str, Field], word: str, said: Field) -> None:
     if word not in found or is_nothing(found[word].value):
         found[word] = said
     if type(said.value) in _CONTAINERS:
         _keep_parts(found, word, said)
 
 
-def _keep_parts(found: dict[str, Said], word: str, said: Said) -> None:
+def _keep_parts(found: dict[str, Field], word: str, said: Field) -> None:
     """The parts of an object under its name, `contact.name`; of a list, those of its first one."""
     value = said.value
     if isinstance(value, list):
         value = value[0] if value else None
     for key, item in value.items() if isinstance(value, dict) else ():
-        part = f"{word}.{word_of(key)}"
+        part = f"{word}.{normalize_key(key)}"
         if part not in found or is_nothing(found[part].value):
-            found[part] = Said(said.pointer, key, item)
+            found[part] = Field(said.pointer, key, item)

@@ -3,7 +3,7 @@
 from typing import Any, Final
 
 from relay.cloudtalk.dialects import Dialect
-from relay.cloudtalk.request import Received
+from relay.cloudtalk.request import RawRequest
 
 _VARIABLES: Final = frozenset(
     {
@@ -17,7 +17,7 @@ _VARIABLES: Final = frozenset(
 )
 
 
-def _recognises(body: dict[str, Any], received: Received) -> bool:
+def _recognises(body: dict[str, Any], received: RawRequest) -> bool:
     """By the URL, else by keys called like the variables of a call flow; a workflow's are others."""
     if received.is_of_flow or not _VARIABLES.isdisjoint(body):
         return True
@@ -27,4 +27,4 @@ def _recognises(body: dict[str, Any], received: Received) -> bool:
 
 # The caller waits for the answer, and the flow branches on it.
 # Until somebody answers, its uuid is null: that is no mistake that a person could mend.
-FLOW: Final = Dialect("flow", _recognises, lenient=True, keeps=False)
+FLOW: Final = Dialect("flow", _recognises, always_ack=True, quarantine_unknown=False)

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from relay.call import Kind
-from relay.cloudtalk.flatten import Said
+from relay.cloudtalk.flatten import Field
 from relay.cloudtalk.values import is_nothing
 
 _AGENTS: Final = frozenset({"agent_id", "agent_email", "agent_name"})
@@ -14,7 +14,7 @@ _OF_A_CALL: Final = frozenset(
 )
 
 
-def kind_in(found: Mapping[str, Said], facts: Mapping[str, Any]) -> Kind:
+def kind_in(found: Mapping[str, Field], facts: Mapping[str, Any]) -> Kind:
     """The kind of event that bears these facts.
 
     A call_uuid with an agent and a contact is what an Ended looks like, and a Started, and others: it
@@ -37,7 +37,7 @@ def is_of_call(facts: Mapping[str, Any]) -> bool:
     return not (_OF_A_CALL.isdisjoint(facts) and _AT_THE_END.isdisjoint(facts))
 
 
-def _says_transcript(found: Mapping[str, Said]) -> bool:
+def _says_transcript(found: Mapping[str, Field]) -> bool:
     """Even where the sender's template could not render it, as CloudTalk's own does."""
     return any(
         not is_nothing(said.value) or said.value == "[object Object]"

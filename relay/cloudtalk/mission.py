@@ -10,11 +10,11 @@ from typing import Any, Final
 
 from relay.call import CallEvent, Kind
 from relay.cloudtalk import values
-from relay.cloudtalk.errors import Refused, step
-from relay.cloudtalk.fields import FactReader, take_said_at, warn
-from relay.cloudtalk.flatten import shape_of
+from relay.cloudtalk.errors import InvalidPayload, step
+from relay.cloudtalk.fields import FieldParser, take_occurred_at, warn
+from relay.cloudtalk.flatten import flatten
 from relay.cloudtalk.identity import alias_of, identify
-from relay.cloudtalk.request import Received
+from relay.cloudtalk.request import RawRequest
 
 DIALECT: Final = "mission"
 
@@ -29,7 +29,7 @@ _OTHER_IDS: Final = ("call_uuid", "call_id")
 
 def recognise(body: dict[str, Any], above: str = "") -> Kind | None:
     """The kind of event, where this is the mission's payload: known by its `data.id`, or by the lack
-    of any other id. Raises `Refused` where its event is no text.
+    of any other id. Raises `InvalidPayload` where its event is no text.
     """
     name, data = body.get("event"), body.get("data")
     if not isinstance(data, dict):
@@ -38,14 +38,14 @@ def recognise(body: dict[str, Any], above: str = "") -> Kind | None:
         kind = KINDS.get(name)
         return kind if "id" in data or not any(key in data for key in _OTHER_IDS) else None
     if "id" in data and isinstance(name, int | float | list):
-        raise Refused("unreadable_field", "event: expected text", f"{above}/event")
+        raise InvalidPayload("unreadable_field", "event: expected text", f"{above}/event")
     return None
 
 
-class MissionReader:
+class MissionParser:
     """Reads the mission's `data`."""
 
-    def __init__(self, facts: FactReader) -> None:
+    def __init__(self, facts: FieldParser) -> None:
         self._facts = facts
         read = facts.readers
         self._fields: dict[str, Callable[[Any], Any]] = {
@@ -63,13 +63,13 @@ class MissionReader:
         self._known = frozenset(self._fields) | {"id"}
 
     def read(
-        self, kind: Kind, data: dict[str, Any], pointer: str, received: Received | None = None
+        self, kind: Kind, data: dict[str, Any], pointer: str, received: RawRequest | None = None
     ) -> CallEvent:
-        """What this `data`, found at `pointer`, says. Raises `Refused` with the field that cannot be read."""
+        """Parse `data`, found at `pointer`. Raises `InvalidPayload` with the pointer of the invalid field."""
         warnings: list[str] = []
         name = _read(values.ident, data, "id", pointer, warnings)
         if name is None:
-            raise Refused("missing_id", "the call's id is missing", f"{pointer}/id")
+            raise InvalidPayload("missing_id", "the call's id is missing", f"{pointer}/id")
         facts: dict[str, Any] = {"call_id": name}
         for field, reader in self._fields.items():
             if field in data and (value := _read(reader, data, field, pointer, warnings)) is not None:
@@ -78,14 +78,14 @@ class MissionReader:
         aliases = tuple(_identify(name, facts, others))
         facts |= {fact: value for fact, value in others.items() if fact not in facts}
         self._facts.complete(facts)
-        said_at = take_said_at(kind, facts)
+        occurred_at = take_occurred_at(kind, facts)
         keys = (f"msg:{received.message_id}",) if received and received.message_id else ()
-        return CallEvent(kind, DIALECT, name, aliases, said_at, facts, data, keys, tuple(warnings))
+        return CallEvent(kind, DIALECT, name, aliases, occurred_at, facts, data, keys, tuple(warnings))
 
     def _others(self, data: dict[str, Any], pointer: str, warnings: list[str]) -> dict[str, Any]:
         """Facts under keys that are not the mission's."""
         others = {key: value for key, value in data.items() if key not in self._known}
-        return self._facts.read(shape_of(others, pointer).found, warnings)
+        return self._facts.read(flatten(others, pointer).found, warnings)
 
 
 def _identify(name: str, facts: dict[str, Any], others: dict[str, Any]) -> dict[str, None]:
@@ -104,8 +104,8 @@ def _read(
 ) -> Any:
     try:
         return reader(data.get(field))
-    except values.Unrendered as error:
+    except values.UnrenderedTemplate as error:
         warn(warnings, field, error)
         return None
-    except values.Unreadable as error:
-        raise Refused("unreadable_field", f"{field}: {error}", pointer + step(field)) from error
+    except values.InvalidValue as error:
+        raise InvalidPayload("unreadable_field", f"{field}: {error}", pointer + step(field)) from error

@@ -8,29 +8,29 @@ import msgspec
 
 from relay.call import CallEvent
 from relay.cloudtalk import mission
-from relay.cloudtalk.errors import Refused
-from relay.cloudtalk.event_names import Naming
-from relay.cloudtalk.fields import FactReader
+from relay.cloudtalk.errors import InvalidPayload
+from relay.cloudtalk.event_names import EventNames
+from relay.cloudtalk.fields import FieldParser
 from relay.cloudtalk.flow import FLOW
-from relay.cloudtalk.mission import MissionReader
-from relay.cloudtalk.request import Received, parse_body
+from relay.cloudtalk.mission import MissionParser
+from relay.cloudtalk.request import RawRequest, parse_body
 from relay.cloudtalk.signed import SIGNED
-from relay.cloudtalk.tolerant import Ignored, TolerantReader
+from relay.cloudtalk.tolerant import Ignored, LenientParser
 from relay.cloudtalk.workflow import WORKFLOW
 
-__all__ = ["Ignored", "Part", "Reader", "Received", "parse_body"]
+__all__ = ["Ignored", "ParsedItem", "Parser", "RawRequest", "parse_body"]
 
 _DIALECTS: Final = (SIGNED, FLOW, WORKFLOW)
 """After the mission's, in the order in which they are asked whether a body is theirs."""
 
-_EMPTY: Final = Ignored("empty", keep=False)
+_EMPTY: Final = Ignored("empty", quarantine_unknown=False)
 
 
 MOST_EVENTS: Final = 1_000
 """In one body. CloudTalk sends one at a time; an import is better told apart."""
 
 
-class Part(msgspec.Struct, frozen=True):
+class ParsedItem(msgspec.Struct, frozen=True):
     """One event's value and what it says; `whole` where the body is this value and nothing else."""
 
     value: Any
@@ -38,7 +38,7 @@ class Part(msgspec.Struct, frozen=True):
     whole: bool
 
 
-class Reader:
+class Parser:
     """Reads what CloudTalk sends, as one event or an array of them.
 
     A time without an offset is in `zone`, a national number of `region`; `own_numbers` tell the
@@ -54,47 +54,47 @@ class Reader:
         paths: Mapping[str, str] = {},
         webhook_path: str = "/cloudtalk/webhook",
     ) -> None:
-        facts = FactReader(zone, region, own_numbers)
-        self._mission = MissionReader(facts)
-        self._tolerant = TolerantReader(facts, Naming(webhook_path, paths))
+        facts = FieldParser(zone, region, own_numbers)
+        self._mission = MissionParser(facts)
+        self._tolerant = LenientParser(facts, EventNames(webhook_path, paths))
 
-    def read(self, received: Received) -> list[CallEvent] | Ignored:
-        """The events in this request, all of them or none. Raises `Refused`."""
+    def read(self, received: RawRequest) -> list[CallEvent] | Ignored:
+        """The events in this request, all of them or none. Raises `InvalidPayload`."""
         parts = self.parts(parse_body(received), received)
         events = [part.reading for part in parts if isinstance(part.reading, CallEvent)]
         ignored = [part.reading for part in parts if isinstance(part.reading, Ignored)]
         return events or (ignored[0] if ignored else _EMPTY)
 
-    def parts(self, value: Any, received: Received) -> list[Part]:
-        """What each part of this value of `parse_body` says; none where it is empty. Raises `Refused`."""
+    def parts(self, value: Any, received: RawRequest) -> list[ParsedItem]:
+        """Parse each event in a value of `parse_body`; an empty value has none. Raises `InvalidPayload`."""
         if value is None:
             return []
         if not isinstance(value, list):
-            return [Part(value, self._read_one(value, received, ""), whole=True)]
+            return [ParsedItem(value, self._read_one(value, received, ""), whole=True)]
         if len(value) > MOST_EVENTS:
-            raise Refused("too_many", f"more than {MOST_EVENTS} events in one body")
+            raise InvalidPayload("too_many", f"more than {MOST_EVENTS} events in one body")
         # One message may bear several events: what it is known by is then not theirs alone.
         return [
-            Part(item, self._read_one(item, _part_of(received, index), f"/{index}"), whole=False)
+            ParsedItem(item, self._read_one(item, _part_of(received, index), f"/{index}"), whole=False)
             for index, item in enumerate(value)
         ]
 
-    def _read_one(self, value: Any, received: Received, pointer: str) -> CallEvent | Ignored:
+    def _read_one(self, value: Any, received: RawRequest, pointer: str) -> CallEvent | Ignored:
         if not isinstance(value, dict):
             message = "expected an object with event and data"
-            raise Refused("not_an_event", message, pointer, lenient=received.message_id is not None)
+            raise InvalidPayload("not_an_event", message, pointer, always_ack=received.message_id is not None)
         kind = mission.recognise(value, pointer)
         if kind is not None:
             return self._mission.read(kind, value["data"], f"{pointer}/data", received)
         dialect = next(dialect for dialect in _DIALECTS if dialect.recognises(value, received))
         try:
             return self._tolerant.read(dialect, value, received, pointer)
-        except Refused as refused:
-            refused.lenient = dialect.lenient
+        except InvalidPayload as refused:
+            refused.always_ack = dialect.always_ack
             raise
 
 
-def _part_of(received: Received, index: int) -> Received:
+def _part_of(received: RawRequest, index: int) -> RawRequest:
     if received.message_id is None:
         return received
     return msgspec.structs.replace(received, message_id=f"{received.message_id}/{index}")

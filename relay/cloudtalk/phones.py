@@ -6,7 +6,7 @@ from typing import Any, Final
 import phonenumbers
 from phonenumbers import NumberParseException, PhoneNumberFormat
 
-from relay.cloudtalk.values import Unreadable, text
+from relay.cloudtalk.values import InvalidValue, text
 
 _WITHHELD: Final = frozenset(
     {"anonymous", "withheld", "unknown", "private", "restricted", "unavailable", "blocked"}
@@ -22,7 +22,7 @@ def number(value: Any, region: str) -> str | None:
     """
     if isinstance(value, dict):
         if value and not {"number_e164", "number"} & value.keys():
-            raise Unreadable("expected a telephone number")
+            raise InvalidValue("expected a telephone number")
         value = value.get("number_e164") or value.get("number")
     written = text(value)
     if written is None or written.lower() in _WITHHELD:

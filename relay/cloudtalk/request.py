@@ -7,7 +7,7 @@ from urllib.parse import parse_qsl
 import msgspec
 
 from relay.cloudtalk import body
-from relay.cloudtalk.errors import Refused
+from relay.cloudtalk.errors import InvalidPayload
 
 MAX_BYTES: Final = 1_048_576
 """What a packed body may unpack to, where nothing else is said."""
@@ -22,7 +22,7 @@ _NOT_SAID_OF_A_CALL: Final = frozenset({"token", "event"})
 """What a query bears besides fields: the way in, and the event's name."""
 
 
-class Received(msgspec.Struct, frozen=True):
+class RawRequest(msgspec.Struct, frozen=True):
     """A request to the hook. `path` is the whole one, `encoding` the Content-Encoding, `message_id`
     the svix-id or webhook-id.
     """
@@ -40,32 +40,32 @@ class Received(msgspec.Struct, frozen=True):
         return "flow" in self.path.split("/")[-2:]
 
 
-def parse_body(received: Received, max_bytes: int = MAX_BYTES) -> Any:
+def parse_body(received: RawRequest, max_bytes: int = MAX_BYTES) -> Any:
     """The value that a request bears, None where it bears none.
 
-    Raises `Refused`: 400 what is neither JSON nor a form, 413 what unpacks to more than `max_bytes`,
+    Raises `InvalidPayload`: 400 what is neither JSON nor a form, 413 what unpacks to more than `max_bytes`,
     415 an encoding that is not known, 422 what cannot be kept.
     """
     try:
         return _parse(received, max_bytes)
-    except Refused as refused:
-        refused.lenient = received.message_id is not None or received.is_of_flow
+    except InvalidPayload as refused:
+        refused.always_ack = received.message_id is not None or received.is_of_flow
         raise
 
 
-def _parse(received: Received, max_bytes: int) -> Any:
+def _parse(received: RawRequest, max_bytes: int) -> Any:
     raw = _unpacked(received, max_bytes).removeprefix(_BOM)
     if not raw or raw.isspace():
         return _fields_of_query(received.query)
     return _form(raw) if _is_form(raw, received.content_type) else body.parse(raw)
 
 
-def _unpacked(received: Received, max_bytes: int) -> bytes:
+def _unpacked(received: RawRequest, max_bytes: int) -> bytes:
     encoding = received.encoding.strip().lower()
     if encoding in _PACKED or received.raw.startswith(_GZIP_MAGIC):
         return _unpack(received.raw, max_bytes)
     if encoding not in _PLAIN:
-        raise Refused("encoding", f"{encoding} is none of gzip, deflate, identity", status=415)
+        raise InvalidPayload("encoding", f"{encoding} is none of gzip, deflate, identity", status=415)
     return received.raw
 
 
@@ -74,11 +74,11 @@ def _unpack(raw: bytes, max_bytes: int) -> bytes:
     try:
         unpacked = unpacker.decompress(raw, max_bytes + 1)
     except zlib.error as error:
-        raise Refused("encoding", f"the body cannot be unpacked: {error}", status=400) from error
+        raise InvalidPayload("encoding", f"the body cannot be unpacked: {error}", status=400) from error
     if len(unpacked) > max_bytes:
-        raise Refused("oversize", f"the body unpacks to more than {max_bytes} bytes", status=413)
+        raise InvalidPayload("oversize", f"the body unpacks to more than {max_bytes} bytes", status=413)
     if not unpacker.eof:
-        raise Refused("encoding", "the packed body ends too early", status=400)
+        raise InvalidPayload("encoding", "the packed body ends too early", status=400)
     return unpacked
 
 
@@ -96,9 +96,11 @@ def _form(raw: bytes) -> dict[str, str]:
     try:
         pairs = _pairs(raw.strip().decode())
     except ValueError as error:
-        raise Refused("not_json", f"the body is neither JSON nor a form: {error}", status=400) from error
+        raise InvalidPayload(
+            "not_json", f"the body is neither JSON nor a form: {error}", status=400
+        ) from error
     if b"=" not in raw:
-        raise Refused("not_json", "the body is neither JSON nor a form", status=400)
+        raise InvalidPayload("not_json", "the body is neither JSON nor a form", status=400)
     fields = dict(pairs)
     body.inspect(fields)
     return fields
@@ -110,7 +112,7 @@ def _fields_of_query(query: str) -> dict[str, str] | None:
     try:
         fields = {key: value for key, value in _pairs(query) if key.strip().lower() != "token"}
     except ValueError as error:
-        raise Refused("not_json", f"the query cannot be read: {error}", status=400) from error
+        raise InvalidPayload("not_json", f"the query cannot be read: {error}", status=400) from error
     if _NOT_SAID_OF_A_CALL.issuperset(key.strip().lower() for key in fields):
         return None
     body.inspect(fields)

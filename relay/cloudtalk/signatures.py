@@ -17,7 +17,7 @@ _PREFIXES: Final = ("svix-", "webhook-")
 _PLAIN: Final = "x-cloudtalk-signature"
 
 
-class Stale(Exception):
+class StaleSignature(Exception):
     """The signature is right and its time is not: one of the two clocks is off. `seconds` says how far."""
 
     def __init__(self, seconds: int) -> None:
@@ -42,7 +42,7 @@ class Signatures:
         return bool(self) and any(name in headers for name in _signature_headers())
 
     def verify(self, headers: Mapping[str, str], raw: bytes, *, now: int) -> bool:
-        """Whether the signature is right; `now` in unix seconds. Raises `Stale`. Malformed is wrong."""
+        """Return whether the signature is valid; `now` in Unix seconds. Raises `StaleSignature`."""
         if _PLAIN in headers and not any(f"{prefix}signature" in headers for prefix in _PREFIXES):
             return self._verify_plain(headers[_PLAIN], raw)
         prefix = next(prefix for prefix in _PREFIXES if f"{prefix}signature" in headers)
@@ -54,7 +54,7 @@ class Signatures:
             return False
         age = now - int(timestamp)
         if abs(age) > TOLERANCE_SECONDS:
-            raise Stale(age)
+            raise StaleSignature(age)
         return True
 
     def _verify_plain(self, header: str, raw: bytes) -> bool:

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta, tzinfo
 from typing import Any, Final
 
 from relay.call import SECOND
-from relay.cloudtalk.values import Unreadable, text
+from relay.cloudtalk.values import InvalidValue, text
 
 LONGEST_CALL: Final = 86_400
 """Seconds; a longer duration is no duration of a call."""
@@ -33,9 +33,9 @@ def instant(value: Any, zone: tzinfo) -> int | None:
     try:
         found = _epoch(float(written)) if _is_number(written) else _iso(written, zone)
     except (ValueError, OverflowError) as error:
-        raise Unreadable("expected a time such as 2024-11-28T10:30:00Z") from error
+        raise InvalidValue("expected a time such as 2024-11-28T10:30:00Z") from error
     if not 0 <= found < _YEAR_10000:
-        raise Unreadable("expected a time after 1970")
+        raise InvalidValue("expected a time after 1970")
     return found or None
 
 
@@ -63,7 +63,7 @@ def duration(value: Any) -> int | None:
     try:
         total = _clock(written) if ":" in written else float(written)
     except ValueError as error:
-        raise Unreadable("expected a duration in seconds") from error
+        raise InvalidValue("expected a duration in seconds") from error
     return math.floor(total) if 0 <= total <= LONGEST_CALL * _MILLI else None
 
 

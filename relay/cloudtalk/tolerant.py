@@ -9,13 +9,13 @@ import msgspec
 from relay.call import CallEvent
 from relay.cloudtalk import values
 from relay.cloudtalk.dialects import Dialect
-from relay.cloudtalk.errors import Refused
-from relay.cloudtalk.event_names import Name, Naming
-from relay.cloudtalk.fields import FactReader, take_said_at
-from relay.cloudtalk.flatten import Said, Shape
+from relay.cloudtalk.errors import InvalidPayload
+from relay.cloudtalk.event_names import EventName, EventNames
+from relay.cloudtalk.fields import FieldParser, take_occurred_at
+from relay.cloudtalk.flatten import Field, FlatBody
 from relay.cloudtalk.identity import Identity, identify
 from relay.cloudtalk.inference import is_of_call, kind_in
-from relay.cloudtalk.request import Received
+from relay.cloudtalk.request import RawRequest
 
 _UNNAMED: Final = "unnamed"
 
@@ -27,41 +27,51 @@ class Ignored(msgspec.Struct, frozen=True):
     """
 
     type: str
-    keep: bool
+    quarantine_unknown: bool
 
 
-class TolerantReader:
+class LenientParser:
     """Reads what it can, and says in warnings what it could not."""
 
-    def __init__(self, facts: FactReader, naming: Naming) -> None:
+    def __init__(self, facts: FieldParser, naming: EventNames) -> None:
         self._facts = facts
         self._naming = naming
 
     def read(
-        self, dialect: Dialect, body: dict[str, Any], received: Received, above: str = ""
+        self, dialect: Dialect, body: dict[str, Any], received: RawRequest, above: str = ""
     ) -> CallEvent | Ignored:
         """The event in this body, found at `above`.
 
-        Raises `Refused`: an id of more than 200 characters, or none where an event is named.
+        Raises `InvalidPayload`: an id of more than 200 characters, or none where an event is named.
         """
         shape = dialect.shape(body, above)
         name = self._naming.name_of(shape.names, received, typed=dialect.typed)
         if name is not None and not name.of_calls:
-            return Ignored(name.shown, keep=False)
+            return Ignored(name.shown, quarantine_unknown=False)
         warnings: list[str] = []
         facts = self._facts.read(shape.found, warnings)
         identity = self._identify(shape, facts, warnings, named=name is not None)
         kind = kind_in(shape.found, facts) if name is None else name.kind
         if kind is None or not identity.aliases:
-            return _without(name, shape, facts, keeps=dialect.keeps)
-        said_at = take_said_at(kind, facts)
+            return _without(name, shape, facts, quarantine_unknown=dialect.quarantine_unknown)
+        occurred_at = take_occurred_at(kind, facts)
         record = identity.call_uuid or identity.call_id or ""
         keys = tuple(_keys(dialect, shape, received))
         return CallEvent(
-            kind, dialect.name, record, identity.aliases, said_at, facts, shape.payload, keys, tuple(warnings)
+            kind,
+            dialect.name,
+            record,
+            identity.aliases,
+            occurred_at,
+            facts,
+            shape.payload,
+            keys,
+            tuple(warnings),
         )
 
-    def _identify(self, shape: Shape, facts: dict[str, Any], warnings: list[str], *, named: bool) -> Identity:
+    def _identify(
+        self, shape: FlatBody, facts: dict[str, Any], warnings: list[str], *, named: bool
+    ) -> Identity:
         """Whose the event is, the facts brought in line with it.
 
         A bare `id` is the call's where the body has no better one and is an event of a call for sure.
@@ -75,31 +85,35 @@ class TolerantReader:
         return identity
 
 
-def _without(name: Name | None, shape: Shape, facts: Mapping[str, Any], *, keeps: bool) -> Ignored:
+def _without(
+    name: EventName | None, shape: FlatBody, facts: Mapping[str, Any], *, quarantine_unknown: bool
+) -> Ignored:
     """What becomes of a body that is no known event, or of no call that could be told."""
     like_a_call = is_of_call(facts) or not {"call_id", "call_uuid"}.isdisjoint(facts) or "id" in shape.found
     if name is None:
-        return Ignored(_UNNAMED, keep=like_a_call and keeps)
+        return Ignored(_UNNAMED, quarantine_unknown=like_a_call and quarantine_unknown)
     if name.kind is None:
-        return Ignored(name.shown, keep=like_a_call)
+        return Ignored(name.shown, quarantine_unknown=like_a_call)
     if not (name.in_body or like_a_call):
-        return Ignored(_UNNAMED, keep=False)
+        return Ignored(_UNNAMED, quarantine_unknown=False)
     raise _missing_id(shape)
 
 
-def _missing_id(shape: Shape) -> Refused:
-    data: Said | None = shape.found.get("data")
+def _missing_id(shape: FlatBody) -> InvalidPayload:
+    data: Field | None = shape.found.get("data")
     if data is not None:
-        return Refused("unreadable_field", f"{data.key}: expected an object", data.pointer)
-    return Refused("missing_id", "the call's id is missing: call_uuid, call_id or id", shape.payload_at)
+        return InvalidPayload("unreadable_field", f"{data.key}: expected an object", data.pointer)
+    return InvalidPayload(
+        "missing_id", "the call's id is missing: call_uuid, call_id or id", shape.payload_at
+    )
 
 
-def _keys(dialect: Dialect, shape: Shape, received: Received) -> Iterator[str]:
+def _keys(dialect: Dialect, shape: FlatBody, received: RawRequest) -> Iterator[str]:
     """What a redelivery is known by: the message's id, and the event's own where it has one."""
     if received.message_id is not None:
         yield f"msg:{received.message_id}"
     said = shape.found.get("eventid") if dialect.typed else None
-    with suppress(values.Unreadable):
+    with suppress(values.InvalidValue):
         event_id = None if said is None else values.ident(said.value)
         if event_id is not None:
             yield f"evt:{event_id}"

@@ -1,6 +1,6 @@
 """What CloudTalk writes in a field, and what it means. Pure functions, one per kind of value.
 
-Each returns None where the field says nothing, and raises `Unreadable` where it says something that
+Each returns None where the field says nothing, and raises `InvalidValue` where it says something that
 no reading fits. Source of the quirks: real deliveries and CloudTalk's own API. Numbers of telephones
 stand in `phones`, times and durations in `times`.
 """
@@ -25,18 +25,18 @@ _WEB: Final = ("https://", "http://")
 _ITEM_KEYS: Final = ("name", "label", "note", "text", "content", "title")
 
 
-class Unreadable(ValueError):
+class InvalidValue(ValueError):
     """The value is there and has no meaning that is known; says what was expected."""
 
 
-class Unrendered(Unreadable):
+class UnrenderedTemplate(InvalidValue):
     """The sender's template left a variable as it stands: as good as missing."""
 
     def __init__(self) -> None:
         super().__init__("an unrendered {{ … }} variable")
 
 
-class TooLong(Unreadable):
+class TooLong(InvalidValue):
     """An id that no column holds."""
 
     def __init__(self) -> None:
@@ -58,7 +58,7 @@ def text(value: Any) -> str | None:
         case None:
             return None
         case bool() | dict() | list():
-            raise Unreadable("expected text")
+            raise InvalidValue("expected text")
         case float():
             return _whole(value)
         case _:
@@ -69,7 +69,7 @@ def _said(trimmed: str) -> str | None:
     if len(trimmed) <= _LONGEST_NOTHING and trimmed.lower() in _NOTHING:
         return None
     if trimmed[:2] == "{{" and trimmed.endswith("}}"):
-        raise Unrendered
+        raise UnrenderedTemplate
     return trimmed
 
 
@@ -114,7 +114,7 @@ def web_address(value: Any) -> str | None:
     """A link that a person may follow. A yes or no in its place says nothing."""
     found = None if isinstance(value, bool) else text(value)
     if found is not None and not found.lower().startswith(_WEB):
-        raise Unreadable("expected a web address")
+        raise InvalidValue("expected a web address")
     return found
 
 
@@ -150,7 +150,7 @@ def truth(value: Any) -> bool | None:
         return value or None
     written = _word(value)
     if written not in {None, "true", "1", "yes", "false", "0", "no"}:
-        raise Unreadable("expected true or false")
+        raise InvalidValue("expected true or false")
     return True if written in {"true", "1", "yes"} else None
 
 
@@ -173,7 +173,7 @@ def direction(value: Any) -> str | None:
     """inbound, outbound or internal."""
     written = _word(value)
     if written is not None and written not in _DIRECTIONS:
-        raise Unreadable("expected inbound, outbound or internal")
+        raise InvalidValue("expected inbound, outbound or internal")
     return _DIRECTIONS.get(written or "")
 
 

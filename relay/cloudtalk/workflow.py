@@ -3,10 +3,10 @@
 from typing import Any, Final
 
 from relay.cloudtalk.dialects import Dialect
-from relay.cloudtalk.request import Received
+from relay.cloudtalk.request import RawRequest
 
 
-def _recognises(_body: dict[str, Any], _received: Received) -> bool:
+def _recognises(_body: dict[str, Any], _received: RawRequest) -> bool:
     """What nobody else does: there is no rule for what a customer types."""
     return True
 

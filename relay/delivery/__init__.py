@@ -1,7 +1,7 @@
 """Who brings calls to a CRM: one courier for each destination, over all processes."""
 
-from relay.delivery.client_state import LedgerMemory
-from relay.delivery.transitions import Schedule
-from relay.delivery.worker import Courier
+from relay.delivery.client_state import LedgerClientState
+from relay.delivery.transitions import RetryPolicy
+from relay.delivery.worker import DeliveryWorker
 
-__all__ = ["Courier", "LedgerMemory", "Schedule"]
+__all__ = ["DeliveryWorker", "LedgerClientState", "RetryPolicy"]

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from itertools import count
 from typing import Final
 
-from relay.ledger.deliveries import Due, Turn
+from relay.ledger.deliveries import DueDelivery, Pick
 
 _PATIENT: Final = 2
 """Failed attempts after which a mark is suspected of spoiling the batches that it travels in."""
@@ -12,13 +12,13 @@ _PATIENT: Final = 2
 _OLDEST_EVERY: Final = 5
 
 
-def turns() -> Iterator[Turn]:
+def pick_order() -> Iterator[Pick]:
     """Fresh before old, but one slot in five goes to the oldest due."""
     for slot in count(1):
-        yield Turn.OLDEST if slot % _OLDEST_EVERY == 0 else Turn.FRESH
+        yield Pick.OLDEST if slot % _OLDEST_EVERY == 0 else Pick.FRESH
 
 
-def together(due: Sequence[Due], batch: int) -> list[Due]:
+def choose_batch(due: Sequence[DueDelivery], batch: int) -> list[DueDelivery]:
     """Those of these that travel with the first, sorted by call.
 
     After two failed attempts a mark travels in ever smaller batches, with its like: a record that

@@ -34,22 +34,22 @@ UNANSWERED: Final = Unknown(code="unanswered")
 """The outcome of a call while its request is under way."""
 
 
-async def bring(upsert: Upsert, pushes: Sequence[Push], outcomes: dict[str, Outcome]) -> None:
+async def push_bisecting(upsert: Upsert, pushes: Sequence[Push], outcomes: dict[str, Outcome]) -> None:
     """Push these, and put into `outcomes` what became of each call as it becomes known.
 
     Calls that were not tried have none.
     """
-    await _bring(upsert, pushes, outcomes, guilty=False)
+    await _push(upsert, pushes, outcomes, guilty=False)
 
 
-async def _bring(
+async def _push(
     upsert: Upsert, pushes: Sequence[Push], outcomes: dict[str, Outcome], *, guilty: bool
 ) -> bool:
     """Whether every record was taken at once. `guilty`: one of these is known to be bad."""
-    if _is_hopeless(outcomes):
+    if _should_stop(outcomes):
         return False
     if guilty and len(pushes) > 1:
-        return await _halve(upsert, pushes, outcomes)
+        return await _push_halves(upsert, pushes, outcomes)
     outcomes |= dict.fromkeys((push.call.id for push in pushes), UNANSWERED)
     answers = await upsert(pushes)
     blamed = {push.call.id: answer for push, answer in zip(pushes, answers, strict=True)}
@@ -60,7 +60,7 @@ async def _bring(
                 del outcomes[call]  # taken back by the CRM, and to be tried again in a moment
             else:
                 outcomes[call] = answer
-        return await _halve(upsert, spoiled, outcomes)
+        return await _push_halves(upsert, spoiled, outcomes)
     outcomes |= {call: _alone(answer) for call, answer in blamed.items()}
     return all(isinstance(answer, Delivered) for answer in answers)
 
@@ -70,14 +70,14 @@ def _alone(answer: Outcome) -> Outcome:
     return Retry(code=answer.code, message=answer.message) if isinstance(answer, Split) else answer
 
 
-async def _halve(upsert: Upsert, pushes: Sequence[Push], outcomes: dict[str, Outcome]) -> bool:
+async def _push_halves(upsert: Upsert, pushes: Sequence[Push], outcomes: dict[str, Outcome]) -> bool:
     middle = len(pushes) // 2
-    clean = await _bring(upsert, pushes[:middle], outcomes, guilty=False)
-    await _bring(upsert, pushes[middle:], outcomes, guilty=clean)
+    clean = await _push(upsert, pushes[:middle], outcomes, guilty=False)
+    await _push(upsert, pushes[middle:], outcomes, guilty=clean)
     return False
 
 
-def _is_hopeless(outcomes: Mapping[str, Outcome]) -> bool:
+def _should_stop(outcomes: Mapping[str, Outcome]) -> bool:
     """Whether the CRM refuses everything for one reason, or takes nothing just now: then the rest is not
     tried.
     """

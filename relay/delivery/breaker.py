@@ -5,8 +5,8 @@ from typing import Final
 
 from crm_clients.base import Outcome, Retry, Split, Unknown
 from relay.delivery.purpose import Found
-from relay.ledger.deliveries import Due
-from relay.ledger.destinations import Wait
+from relay.ledger.deliveries import DueDelivery
+from relay.ledger.destinations import Pause
 
 FAILING: Final = "failing"
 """The reason of a destination that waits because nothing gets through."""
@@ -32,7 +32,7 @@ class Breaker:
         self._calls: set[str] = set()
         self._waits = 0
 
-    def note(self, due: Sequence[Due], outcomes: Sequence[Outcome | None]) -> Wait | None:
+    def note(self, due: Sequence[DueDelivery], outcomes: Sequence[Outcome | None]) -> Pause | None:
         """Count this push; the wait that it makes necessary, if it does."""
         pairs = zip(due, outcomes, strict=True)
         told = [(mark, o) for mark, o in pairs if o is not None and not isinstance(o, Found)]
@@ -42,7 +42,7 @@ class Breaker:
             self._count([mark for mark, _ in told])
         return self.open(told[0][1]) if self._is_full() else None
 
-    def _count(self, failed: Sequence[Due]) -> None:
+    def _count(self, failed: Sequence[DueDelivery]) -> None:
         self._pushes += 1
         self.failures += any(not mark.attempts for mark in failed)
         if len(self._calls) < _CALLS_IN_A_ROW:
@@ -52,12 +52,12 @@ class Breaker:
         several = self._pushes >= _PUSHES_IN_A_ROW and len(self._calls) >= _CALLS_IN_A_ROW
         return several or self.failures >= _PUSHES_IN_A_ROW
 
-    def open(self, outcome: Outcome) -> Wait:
+    def open(self, outcome: Outcome) -> Pause:
         """Wait, longer each time. What fails meanwhile was under way before, and is counted anew."""
         self._forget()
         seconds = min(_FIRST_WAIT_SECONDS * 2**self._waits, _LONGEST_WAIT_SECONDS)
         self._waits += 1
-        return Wait(FAILING, seconds, outcome.code, outcome.message)
+        return Pause(FAILING, seconds, outcome.code, outcome.message)
 
     def close(self) -> None:
         """Something got through."""

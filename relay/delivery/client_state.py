@@ -3,29 +3,29 @@
 from collections.abc import Collection, Mapping
 from typing import Final
 
-from crm_clients.base import Memory
+from crm_clients.base import ClientState
 from relay.ledger import Ledger, client_state
 
 _SECOND: Final = 1_000_000
 
 
-class LedgerMemory(Memory):
+class LedgerClientState(ClientState):
     """What the client of one destination keeps, for every process that serves it."""
 
     def __init__(self, ledger: Ledger, destination: str) -> None:
         self._ledger = ledger
         self._destination = destination
 
-    async def recall(self, keys: Collection[str], *, within: float | None = None) -> dict[str, str]:
+    async def get_many(self, keys: Collection[str], *, within: float | None = None) -> dict[str, str]:
         """What is kept under these keys, and not for longer than `within` seconds."""
         since = 0 if within is None else self._ledger.now() - int(within * _SECOND)
         return await self._ledger.read(
-            lambda connection: client_state.recall(connection, self._destination, keys, since=since)
+            lambda connection: client_state.get_many(connection, self._destination, keys, since=since)
         )
 
-    async def keep(self, values: Mapping[str, str | None]) -> None:
+    async def set_many(self, values: Mapping[str, str | None]) -> None:
         """Keep these; None forgets."""
         now = self._ledger.now()
         await self._ledger.write(
-            lambda connection: client_state.keep(connection, self._destination, values, now=now)
+            lambda connection: client_state.set_many(connection, self._destination, values, now=now)
         )

@@ -6,20 +6,22 @@ from typing import Final
 
 from crm_clients.base import Delivered, Outcome
 from relay.delivery.purpose import Found
-from relay.ledger.deliveries import Due, Settlement
-from relay.ledger.destinations import Wait
+from relay.ledger.deliveries import DeliveryUpdate, DueDelivery
+from relay.ledger.destinations import Pause
 from relay.logs import get_logger, mask_text
 
 log = get_logger("relay.delivery")
 
-_GOOD: Final = (Delivered.word, Found.word)
+_GOOD: Final = (Delivered.name, Found.name)
 
 
-def report(destination: str, due: Sequence[Due], outcomes: Sequence[Outcome | None], seconds: float) -> None:
+def log_push(
+    destination: str, due: Sequence[DueDelivery], outcomes: Sequence[Outcome | None], seconds: float
+) -> None:
     """Tell what a push came to."""
     told = [(mark, o) for mark, o in zip(due, outcomes, strict=True) if o is not None]
-    for word in dict.fromkeys(outcome.word for _, outcome in told):
-        theirs = [(mark, outcome) for mark, outcome in told if outcome.word == word]
+    for word in dict.fromkeys(outcome.name for _, outcome in told):
+        theirs = [(mark, outcome) for mark, outcome in told if outcome.name == word]
         mark, outcome = theirs[0]
         log.log(
             logging.INFO if word in _GOOD else logging.WARNING,
@@ -34,7 +36,7 @@ def report(destination: str, due: Sequence[Due], outcomes: Sequence[Outcome | No
         )
 
 
-def tell_dead(destination: str, letters: Sequence[tuple[Due, Settlement]]) -> None:
+def log_dead(destination: str, letters: Sequence[tuple[DueDelivery, DeliveryUpdate]]) -> None:
     """Tell which calls a person must look at."""
     for mark, letter in letters:
         log.error(
@@ -46,7 +48,7 @@ def tell_dead(destination: str, letters: Sequence[tuple[Due, Settlement]]) -> No
         )
 
 
-def tell_wait(destination: str, wait: Wait | None, due: Sequence[Due], *, ended: bool) -> None:
+def log_pause(destination: str, wait: Pause | None, due: Sequence[DueDelivery], *, ended: bool) -> None:
     """Tell that the destination waits, or waits no more."""
     if wait is not None:
         log.error(
@@ -61,7 +63,7 @@ def tell_wait(destination: str, wait: Wait | None, due: Sequence[Due], *, ended:
         log.info("destination.resumed", destination=destination)
 
 
-def _masked(due: Sequence[Due], message: str | None) -> str | None:
+def _masked(due: Sequence[DueDelivery], message: str | None) -> str | None:
     """The CRM's words; it may quote what we sent."""
     calls = [mark.call for mark in due]
     personal = {value for c in calls for value in (c.contact_name, c.agent_name, c.agent_email) if value}

@@ -4,18 +4,18 @@ from enum import Enum, auto
 from typing import ClassVar
 
 from crm_clients.base import Outcome
-from crm_clients.settings import When
+from crm_clients.settings import DeliveryFilter
 from relay.call import DELIVERED_FIELDS, is_wanted
-from relay.ledger.deliveries import Due
+from relay.ledger.deliveries import DueDelivery
 
 
-class Purpose(Enum):
+class Action(Enum):
     """Why a mark is taken."""
 
-    BRING = auto()
-    LOOK = auto()
+    UPSERT = auto()
+    VERIFY = auto()
     """The CRM has this version; a replay asks whether it still does."""
-    TAKE_BACK = auto()
+    RETRACT = auto()
     SKIP = auto()
     """It should not be there, and never was."""
     FILTER = auto()
@@ -25,20 +25,20 @@ class Purpose(Enum):
 class Found(Outcome, frozen=True, kw_only=True):
     """The CRM still has what was looked for. Whether it would take a call, this does not say."""
 
-    word: ClassVar[str] = "found"
+    name: ClassVar[str] = "found"
 
 
-def purpose_of(mark: Due, when: When, *, forward_internal: bool) -> Purpose:
+def choose_action(mark: DueDelivery, when: DeliveryFilter, *, forward_internal: bool) -> Action:
     """The filter looks at the newest version, and only until the call was first brought."""
     untried = mark.outcome is None and not mark.delivered_version
     if not is_wanted(mark.call, forward_internal=forward_internal):
-        return Purpose.SKIP if untried else Purpose.TAKE_BACK
+        return Action.SKIP if untried else Action.RETRACT
     if untried and not when.admits(mark.call):
-        return Purpose.FILTER
-    return Purpose.BRING if changed_in(mark) else Purpose.LOOK
+        return Action.FILTER
+    return Action.UPSERT if changed_in(mark) else Action.VERIFY
 
 
-def changed_in(mark: Due) -> frozenset[str]:
+def changed_in(mark: DueDelivery) -> frozenset[str]:
     """The fields that the CRM lacks of a call that it has."""
     if not mark.delivered_version:
         return frozenset(DELIVERED_FIELDS)

@@ -11,8 +11,8 @@ from sqlalchemy import Connection
 
 from relay.call import Call, is_wanted
 from relay.ledger import Ledger, calls, destinations, replays
-from relay.ledger.lease import Lease, in_turns
-from relay.ledger.replays import Place
+from relay.ledger.lease import Lease, run_in_slices
+from relay.ledger.replays import PageCursor
 
 _PORTION: Final = 1_000
 
@@ -42,7 +42,7 @@ class Replay:
         self, since: int | None, until: int | None, on_progress: Callable[[int, int], None]
     ) -> Replayed:
         """Owe the calls that began in this time (microseconds; `until` not included), oldest first."""
-        place = Place(since or 0)
+        place = PageCursor(since or 0)
         first = place
         total = await self._ledger.read(lambda connection: replays.count(connection, first, until=until))
 
@@ -54,7 +54,7 @@ class Replay:
             place = following or place
             return following is not None
 
-        await in_turns(self._lease, portion)
+        await run_in_slices(self._lease, portion)
         return self.done
 
     async def named(self, ids: Collection[str]) -> Replayed:
@@ -64,16 +64,16 @@ class Replay:
             self._count(*await self._ledger.write(lambda c: self._owe_named(c, ids)))
             return False
 
-        await in_turns(self._lease, portion)
+        await run_in_slices(self._lease, portion)
         return self.done
 
-    def _count(self, owed: int, left_out: int) -> None:
-        self.done.calls += owed
+    def _count(self, pending: int, left_out: int) -> None:
+        self.done.calls += pending
         self.done.left_out += left_out
 
     def _owe_page(
-        self, connection: Connection, place: Place, until: int | None
-    ) -> tuple[tuple[int, int], Place | None]:
+        self, connection: Connection, place: PageCursor, until: int | None
+    ) -> tuple[tuple[int, int], PageCursor | None]:
         found, following = replays.page(connection, place, until=until, most=_PORTION)
         return self._owe(connection, found), following
 
@@ -82,7 +82,7 @@ class Replay:
 
     def _owe(self, connection: Connection, found: Sequence[Call]) -> tuple[int, int]:
         """How many are owed, and how many left out. The ledger may do it twice: it counts nothing itself."""
-        self._lease.prove(connection)
+        self._lease.check(connection)
         destinations.register(connection, self._clients)
         wanted = [
             (call.id, call.version)
@@ -90,5 +90,5 @@ class Replay:
             if is_wanted(call, forward_internal=self._forward_internal)
         ]
         for name in self._clients:
-            replays.owe(connection, name, wanted, now=self._lease.now())
+            replays.enqueue(connection, name, wanted, now=self._lease.now())
         return len(wanted), len(found) - len(wanted)

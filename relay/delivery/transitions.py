@@ -22,9 +22,9 @@ from crm_clients.base import (
 )
 from crm_clients.rate_limit import WRITES
 from relay.delivery.breaker import FAILING
-from relay.delivery.purpose import Found, Purpose
-from relay.ledger.deliveries import Due, Settlement
-from relay.ledger.destinations import Wait
+from relay.delivery.purpose import Action, Found
+from relay.ledger.deliveries import DeliveryUpdate, DueDelivery
+from relay.ledger.destinations import Pause
 
 _SECOND: Final = 1_000_000
 _MOST_DOUBLINGS: Final = 30
@@ -40,7 +40,7 @@ _SHORTEST_WAIT_SECONDS: Final = 1.0
 _OF_THE_DESTINATION: Final = (Throttled, Unauthorised, Misconfigured)
 
 
-class Schedule(msgspec.Struct, frozen=True):
+class RetryPolicy(msgspec.Struct, frozen=True):
     """When a call is tried again, in seconds, and how long in all."""
 
     first_retry_seconds: float
@@ -68,18 +68,18 @@ class Schedule(msgspec.Struct, frozen=True):
 
 
 def settle(
-    due: Due,
+    due: DueDelivery,
     outcome: Outcome,
-    schedule: Schedule,
+    schedule: RetryPolicy,
     *,
     now: int,
     delivered_at: int | None,
     jitter: float,
     gone: bool = False,
-) -> Settlement | None:
+) -> DeliveryUpdate | None:
     """What the mark becomes; None leaves it as it was.
 
-    A call whose budget is spent waits for that, and spends no attempt.
+    A call whose rate_limit is spent waits for that, and spends no attempt.
 
     `delivered_at`: when this destination last took any call. `gone`: the record was to be taken back;
     should its call ever be one again, every field is owed anew.
@@ -90,7 +90,7 @@ def settle(
             due,
             outcome,
             now=now,
-            state="owed",
+            state="pending",
             due_at=now + int(min(seconds, schedule.longest_retry_seconds) * (1 + jitter / 5) * _SECOND),
             attempts=due.attempts,
             failing_for=due.failing_for,
@@ -114,14 +114,14 @@ def settle(
         due,
         outcome,
         now=now,
-        state="dead" if dead else "owed",
+        state="dead" if dead else "pending",
         due_at=now if dead else now + schedule.delay(attempts, after=after, jitter=jitter),
         attempts=attempts,
         failing_for=failing_for,
     )
 
 
-def _failing_since(due: Due, now: int, delivered_at: int | None) -> int:
+def _failing_since(due: DueDelivery, now: int, delivered_at: int | None) -> int:
     """The time since the last attempt, if the destination took others meanwhile."""
     if due.attempted_at is None or delivered_at is None or delivered_at <= due.attempted_at:
         return 0
@@ -129,7 +129,7 @@ def _failing_since(due: Due, now: int, delivered_at: int | None) -> int:
 
 
 def _settlement(
-    due: Due,
+    due: DueDelivery,
     outcome: Outcome,
     *,
     now: int,
@@ -139,7 +139,7 @@ def _settlement(
     attempts: int = 0,
     failing_for: int = 0,
     remote_id: str | None = None,
-) -> Settlement:
+) -> DeliveryUpdate:
     return msgspec.structs.replace(
         _untouched(due, now=now),
         state=state,
@@ -149,37 +149,37 @@ def _settlement(
         attempted_at=now,
         failing_for=failing_for,
         remote_id=remote_id or due.remote_id,
-        outcome=outcome.word,
+        outcome=outcome.name,
         code=outcome.code,
         message=outcome.message,
     )
 
 
-def settle_untried(due: Due, purpose: Purpose, *, now: int) -> Settlement:
+def settle_untried(due: DueDelivery, purpose: Action, *, now: int) -> DeliveryUpdate:
     """What a mark becomes of which the CRM is told nothing."""
-    state = "filtered" if purpose is Purpose.FILTER else "retracted"
+    state = "filtered" if purpose is Action.FILTER else "retracted"
     return msgspec.structs.replace(_untouched(due, now=now), state=state, outcome=None)
 
 
-def settle_probe(due: Due, cause: Outcome, *, now: int) -> Settlement:
+def settle_probe(due: DueDelivery, cause: Outcome, *, now: int) -> DeliveryUpdate:
     """What a mark becomes that met what its destination waits for: no attempt is spent, and another call
     is the next to try. Where there was no answer, the CRM may have it.
     """
     return msgspec.structs.replace(
         _untouched(due, now=now),
         attempted_at=now,
-        outcome=cause.word if isinstance(cause, Unknown) else due.outcome,
+        outcome=cause.name if isinstance(cause, Unknown) else due.outcome,
         code=cause.code,
         message=cause.message,
     )
 
 
-def _untouched(due: Due, *, now: int) -> Settlement:
+def _untouched(due: DueDelivery, *, now: int) -> DeliveryUpdate:
     """The mark as it was taken: owed, and due."""
-    return Settlement(
+    return DeliveryUpdate(
         call=due.call.id,
         version=due.call.version,
-        state="owed",
+        state="pending",
         delivered_version=due.delivered_version,
         due_at=now,
         attempts=due.attempts,
@@ -192,15 +192,15 @@ def _untouched(due: Due, *, now: int) -> Settlement:
     )
 
 
-def wait_after(outcomes: Iterable[Outcome | None], schedule: Schedule) -> Wait | None:
+def wait_after(outcomes: Iterable[Outcome | None], schedule: RetryPolicy) -> Pause | None:
     """Whether, and why, the whole destination must wait after these."""
     for outcome in outcomes:
         if isinstance(outcome, Throttled) and not _is_partial(outcome):
             asked = _THROTTLED_SECONDS if outcome.after is None else outcome.after
             seconds = min(max(asked, _SHORTEST_WAIT_SECONDS), schedule.longest_retry_seconds)
-            return Wait(outcome.word, seconds, outcome.code, outcome.message)
+            return Pause(outcome.name, seconds, outcome.code, outcome.message)
         if isinstance(outcome, Unauthorised | Misconfigured):
-            return Wait(outcome.word, PROBE_SECONDS, outcome.code, outcome.message)
+            return Pause(outcome.name, PROBE_SECONDS, outcome.code, outcome.message)
     return None
 
 
@@ -210,10 +210,10 @@ def is_cause(outcome: Outcome, reason: str, code: str | None) -> bool:
         return isinstance(outcome, Retry | Unknown | Split)
     if isinstance(outcome, Throttled) and _is_partial(outcome):
         return False
-    refused = reason == Misconfigured.word and isinstance(outcome, Rejected) and outcome.code == code
-    return refused or outcome.word == reason
+    refused = reason == Misconfigured.name and isinstance(outcome, Rejected) and outcome.code == code
+    return refused or outcome.name == reason
 
 
 def _is_partial(outcome: Throttled) -> bool:
-    """Whether one budget is spent that not every call needs."""
-    return outcome.budget not in {None, WRITES}
+    """Whether one rate_limit is spent that not every call needs."""
+    return outcome.rate_limit not in {None, WRITES}

@@ -7,26 +7,26 @@ import msgspec
 
 from crm_clients.base import Delivered, Misconfigured, Outcome, Rejected, Throttled
 from relay.delivery.breaker import Breaker
-from relay.delivery.purpose import Purpose
-from relay.delivery.transitions import PROBE_SECONDS, Schedule, is_cause, settle, settle_probe, wait_after
-from relay.ledger.deliveries import EVER_SO_OFTEN, Due, Settlement
-from relay.ledger.destinations import Wait
+from relay.delivery.purpose import Action
+from relay.delivery.transitions import PROBE_SECONDS, RetryPolicy, is_cause, settle, settle_probe, wait_after
+from relay.ledger.deliveries import ANY_ATTEMPTS, DeliveryUpdate, DueDelivery
+from relay.ledger.destinations import Pause
 
 _IN_A_MOMENT: Final = 2
 """So often a call may be tried before the breaker opens: one that was tried oftener fails by itself."""
 
-Marks = Mapping[str, tuple[Due, Purpose]]
+Marks = Mapping[str, tuple[DueDelivery, Action]]
 """The marks of a push by call, and why each was taken."""
 
 
-class Verdict(msgspec.Struct, frozen=True):
+class Transition(msgspec.Struct, frozen=True):
     """What is to be written. `ended`: the destination waits no more. `recovered`: the CRM is back, and what
     was tried so often at most need not wait for its next attempt. `refused`: a rejection, where nothing was
     taken beside it.
     """
 
-    settlements: Sequence[Settlement] = ()
-    wait: Wait | None = None
+    settlements: Sequence[DeliveryUpdate] = ()
+    wait: Pause | None = None
     ended: bool = False
     recovered: int = 0
     refused: Rejected | None = None
@@ -35,7 +35,7 @@ class Verdict(msgspec.Struct, frozen=True):
 class Judge:
     """Judges the pushes of one destination, in the order of their ends."""
 
-    def __init__(self, schedule: Schedule) -> None:
+    def __init__(self, schedule: RetryPolicy) -> None:
         self._schedule = schedule
         self._breaker = Breaker()
 
@@ -52,12 +52,12 @@ class Judge:
         probes: bool,
         now: int,
         jitter: float,
-    ) -> Verdict:
+    ) -> Transition:
         """The verdict on a push. `stand`: how the destination stood; `probes`: whether this was to try it."""
         wait = wait_after(outcomes, self._schedule)
         if probes and (cause := _cause(outcomes, stand)):
             tried = [settle_probe(mark, cause, now=now) for mark, _ in marks.values()]
-            return Verdict(tried, wait or self._wait_again(cause))
+            return Transition(tried, wait or self._wait_again(cause))
         failed_before = self._breaker.failures
         wait = wait or self._breaker.note([mark for mark, _ in marks.values()], outcomes)
         settlements = [
@@ -72,11 +72,11 @@ class Judge:
                     now=now,
                     delivered_at=stand.delivered_at,
                     jitter=jitter,
-                    gone=purpose is Purpose.TAKE_BACK,
+                    gone=purpose is Action.RETRACT,
                 )
             )
         ]
-        return Verdict(
+        return Transition(
             settlements,
             wait,
             ended=probes and wait is None,
@@ -87,20 +87,20 @@ class Judge:
     def _recovered(self, failed_before: int, waited_for: str | None) -> int:
         """A CRM that was only too busy was never away; after a mere moment, only what that made fail."""
         if waited_for is not None:
-            return 0 if waited_for == Throttled.word else EVER_SO_OFTEN
+            return 0 if waited_for == Throttled.name else ANY_ATTEMPTS
         return _IN_A_MOMENT if failed_before and not self._breaker.failures else 0
 
-    def _wait_again(self, cause: Outcome) -> Wait:
+    def _wait_again(self, cause: Outcome) -> Pause:
         """A wait for a reason that the outcome alone does not give."""
         if isinstance(cause, Rejected):
-            return Wait(Misconfigured.word, PROBE_SECONDS, cause.code, cause.message)
+            return Pause(Misconfigured.name, PROBE_SECONDS, cause.code, cause.message)
         return self._breaker.open(cause)
 
 
-def wait_for_run(refused: Rejected, run: int) -> Wait:
+def wait_for_run(refused: Rejected, run: int) -> Pause:
     """The wait after so many rejections in a row."""
     message = f"{run} calls in a row were refused for one reason: {refused.message}"
-    return Wait(Misconfigured.word, PROBE_SECONDS, refused.code, message)
+    return Pause(Misconfigured.name, PROBE_SECONDS, refused.code, message)
 
 
 def _cause(outcomes: Sequence[Outcome | None], stand: Any) -> Outcome | None:

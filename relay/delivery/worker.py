@@ -16,15 +16,15 @@ from sqlalchemy import Connection
 from crm_clients.base import CrmClient, Delivered, Outcome, Rejected, Unknown
 from crm_clients.settings import DestinationSettings
 from relay.delivery.attempt import Attempt
-from relay.delivery.batching import together, turns
+from relay.delivery.batching import choose_batch, pick_order
 from relay.delivery.bisect import RUN_OF_REJECTIONS
-from relay.delivery.log import report, tell_dead, tell_wait
-from relay.delivery.purpose import Purpose, purpose_of
-from relay.delivery.transitions import PROBE_SECONDS, Schedule, settle_untried
-from relay.delivery.verdict import Judge, Marks, Verdict, wait_for_run
+from relay.delivery.log import log_dead, log_pause, log_push
+from relay.delivery.purpose import Action, choose_action
+from relay.delivery.transitions import PROBE_SECONDS, RetryPolicy, settle_untried
+from relay.delivery.verdict import Judge, Marks, Transition, wait_for_run
 from relay.ledger import LeaseLost, Ledger, LedgerError, LedgerUnavailable, deliveries, destinations
-from relay.ledger.deliveries import Due, Settlement, Turn
-from relay.ledger.destinations import Wait
+from relay.ledger.deliveries import DeliveryUpdate, DueDelivery, Pick
+from relay.ledger.destinations import Pause
 from relay.ledger.lease import Lease, wait_for
 from relay.logs import get_logger
 
@@ -39,13 +39,13 @@ _FINISH_SECONDS: Final = 3.5
 _CLOCK_SECONDS: Final = 60.0
 """How often to look for marks that the clock, set back, has put out of reach."""
 
-_UNTOLD: Final = frozenset({Purpose.SKIP, Purpose.FILTER})
+_UNTOLD: Final = frozenset({Action.SKIP, Action.FILTER})
 """Of these the CRM is told nothing."""
 
 _SECOND: Final = 1_000_000
 
 
-class Courier:
+class DeliveryWorker:
     """Brings calls to one destination for as long as it runs."""
 
     def __init__(
@@ -54,7 +54,7 @@ class Courier:
         client: CrmClient[Any],
         settings: DestinationSettings,
         ledger: Ledger,
-        schedule: Schedule,
+        schedule: RetryPolicy,
         *,
         forward_internal: bool = False,
         jitter: Callable[[], float] = random.random,
@@ -70,9 +70,9 @@ class Courier:
         self._lease = Lease(ledger, f"courier:{name}", seconds=settings.timeout_seconds + 15)
         self._wake = asyncio.Event()
         self._busy: set[str] = set()
-        self._pushes: dict[asyncio.Task[None], list[Due]] = {}
+        self._pushes: dict[asyncio.Task[None], list[DueDelivery]] = {}
         self._judge = Judge(schedule)
-        self._turns = turns()
+        self._turns = pick_order()
         self._stand: Any = None
         self._looked_at = self._clock_at = 0.0
 
@@ -110,9 +110,9 @@ class Courier:
 
     def _failed(self, error: Exception) -> None:
         if isinstance(error, LedgerUnavailable):
-            log.warning("courier.failed", destination=self.name, error=str(error))
+            log.warning("delivery.failed", destination=self.name, error=str(error))
         else:
-            log.error("courier.failed", destination=self.name, exc_info=error)
+            log.error("delivery.failed", destination=self.name, exc_info=error)
 
     async def _drop_pushes(self) -> None:
         """What is under way is settled by nobody: it stays owed, and is brought once more."""
@@ -127,7 +127,7 @@ class Courier:
 
     async def _serve(self) -> None:
         while True:
-            await self._lease.keep()
+            await self._lease.renew()
             self._wake.clear()
             self._raise_failures()
             await self._look()
@@ -146,7 +146,7 @@ class Courier:
     async def _bring_forward(self, beyond: int) -> None:
         now = self._ledger.now()
         await self._ledger.write(
-            lambda connection: deliveries.bring_forward(connection, self.name, now=now, beyond=beyond)
+            lambda connection: deliveries.make_due_now(connection, self.name, now=now, beyond=beyond)
         )
 
     async def _dispatch(self) -> float:
@@ -159,7 +159,7 @@ class Courier:
             due = await self._due(now, next(self._turns), self._settings.batch)
             if not due:
                 return await self._seconds_until_due(now)
-            await self._start(together(due, self._settings.batch))
+            await self._start(choose_batch(due, self._settings.batch))
         return _POLL_SECONDS
 
     async def _probe(self, now: int) -> None:
@@ -169,7 +169,7 @@ class Courier:
         until = self._stand.paused_until
         if until is None or self._pushes or now < until <= now + self._longest_wait:
             return
-        while not self._pushes and (due := await self._due(now, Turn.PROBE, self._settings.batch)):
+        while not self._pushes and (due := await self._due(now, Pick.PROBE, self._settings.batch)):
             untold = [mark for mark in due if self._purpose(mark) in _UNTOLD]
             told = [mark for mark in due if self._purpose(mark) not in _UNTOLD]
             await self._start([*untold, *told[:1]], probes=self._stand)
@@ -178,10 +178,10 @@ class Courier:
     def _longest_wait(self) -> int:
         return max(self._schedule.longest_delay, int(PROBE_SECONDS * _SECOND))
 
-    async def _due(self, now: int, turn: Turn, most: int) -> list[Due]:
+    async def _due(self, now: int, turn: Pick, most: int) -> list[DueDelivery]:
         busy = frozenset(self._busy)
         return await self._ledger.read(
-            lambda connection: deliveries.due(connection, self.name, turn, busy=busy, now=now, most=most)
+            lambda connection: deliveries.take_due(connection, self.name, turn, busy=busy, now=now, most=most)
         )
 
     async def _seconds_until_due(self, now: int) -> float:
@@ -190,7 +190,7 @@ class Courier:
             return _POLL_SECONDS
         return min((next_due - now) / _SECOND, _POLL_SECONDS)
 
-    async def _start(self, due: list[Due], *, probes: Any = None) -> None:
+    async def _start(self, due: list[DueDelivery], *, probes: Any = None) -> None:
         marks = {mark.call.id: (mark, self._purpose(mark)) for mark in due}
         if untold := [(m, p) for m, p in marks.values() if p in _UNTOLD]:
             await self._settle_untried(untold)
@@ -207,12 +207,12 @@ class Courier:
 
         push.add_done_callback(finish)
 
-    def _purpose(self, mark: Due) -> Purpose:
-        return purpose_of(mark, self._settings.when, forward_internal=self._forward_internal)
+    def _purpose(self, mark: DueDelivery) -> Action:
+        return choose_action(mark, self._settings.when, forward_internal=self._forward_internal)
 
-    async def _settle_untried(self, marks: Sequence[tuple[Due, Purpose]]) -> None:
+    async def _settle_untried(self, marks: Sequence[tuple[DueDelivery, Action]]) -> None:
         now = self._ledger.now()
-        verdict = Verdict([settle_untried(mark, purpose, now=now) for mark, purpose in marks])
+        verdict = Transition([settle_untried(mark, purpose, now=now) for mark, purpose in marks])
         await self._ledger.write(lambda connection: self._write(connection, verdict, now))
 
     def _raise_failures(self) -> None:
@@ -229,14 +229,14 @@ class Courier:
         started = time.perf_counter()
         outcomes = await Attempt(self._client, marks).make(self._settings.timeout_seconds)
         due = [mark for mark, _ in marks.values()]
-        report(self.name, due, outcomes, time.perf_counter() - started)
+        log_push(self.name, due, outcomes, time.perf_counter() - started)
         try:
             await self._settle(marks, outcomes, probes)
         except LeaseLost:
             await self._owe_again(due, outcomes)
             raise
 
-    async def _owe_again(self, due: Sequence[Due], outcomes: Sequence[Outcome | None]) -> None:
+    async def _owe_again(self, due: Sequence[DueDelivery], outcomes: Sequence[Outcome | None]) -> None:
         pushed = [
             (mark.call.id, mark.delivered_version)
             for mark, outcome in zip(due, outcomes, strict=True)
@@ -244,7 +244,9 @@ class Courier:
         ]
         now = self._ledger.now()
         with suppress(LedgerError):
-            await self._ledger.write(lambda c: deliveries.owe_again(c, self.name, pushed, now=now))
+            await self._ledger.write(
+                lambda c: deliveries.requeue_after_lost_lease(c, self.name, pushed, now=now)
+            )
 
     async def _settle(self, marks: Marks, outcomes: list[Outcome | None], probes: Any) -> None:
         now = self._ledger.now()
@@ -260,28 +262,30 @@ class Courier:
         if wait is not None or verdict.ended:
             self._looked_at = 0.0
         dead = {} if wait is not None and wait is not verdict.wait else _dead_of(verdict)
-        tell_dead(self.name, [(marks[call][0], letter) for call, letter in dead.items()])
-        tell_wait(self.name, wait, [mark for mark, _ in marks.values()], ended=verdict.ended)
+        log_dead(self.name, [(marks[call][0], letter) for call, letter in dead.items()])
+        log_pause(self.name, wait, [mark for mark, _ in marks.values()], ended=verdict.ended)
 
-    def _write(self, connection: Connection, verdict: Verdict, now: int) -> Wait | None:
+    def _write(self, connection: Connection, verdict: Transition, now: int) -> Pause | None:
         """Write all of it; the wait that came of it."""
-        self._lease.prove(connection)
+        self._lease.check(connection)
         deliveries.settle(connection, self.name, verdict.settlements, now=now)
         wait = self._wait_for_run(connection, verdict.refused, now) or verdict.wait
         if wait is not None:
-            destinations.wait(connection, self.name, wait, until=now + int(wait.seconds * _SECOND))
+            destinations.pause_until(connection, self.name, wait, until=now + int(wait.seconds * _SECOND))
         elif verdict.ended:
-            destinations.end_wait(connection, self.name)
+            destinations.end_pause(connection, self.name)
         if wait is None and verdict.recovered:
-            deliveries.bring_forward(connection, self.name, now=now, tried=verdict.recovered)
+            deliveries.make_due_now(connection, self.name, now=now, tried=verdict.recovered)
         return wait
 
-    def _wait_for_run(self, connection: Connection, refused: Rejected | None, now: int) -> Wait | None:
+    def _wait_for_run(self, connection: Connection, refused: Rejected | None, now: int) -> Pause | None:
         if refused is None or refused.code is None:
             return None
-        run = deliveries.revive_run(connection, self.name, refused.code, least=RUN_OF_REJECTIONS, now=now)
+        run = deliveries.requeue_rejected_run(
+            connection, self.name, refused.code, least=RUN_OF_REJECTIONS, now=now
+        )
         return wait_for_run(refused, run) if run else None
 
 
-def _dead_of(verdict: Verdict) -> dict[str, Settlement]:
+def _dead_of(verdict: Transition) -> dict[str, DeliveryUpdate]:
     return {letter.call: letter for letter in verdict.settlements if letter.state == "dead"}

@@ -1,6 +1,6 @@
 """The fold: events → calls. It finds whose call an event is, joins, and marks what every CRM is owed."""
 
-from relay.fold.planning import Plan, World, plan
-from relay.fold.worker import Fold
+from relay.fold.planning import Changes, Snapshot, plan_changes
+from relay.fold.worker import FoldWorker
 
-__all__ = ["Fold", "Plan", "World", "plan"]
+__all__ = ["Changes", "FoldWorker", "Snapshot", "plan_changes"]

@@ -25,7 +25,7 @@ _EDITS: Final = frozenset({Kind.MODIFIED, Kind.UPDATE})
 _FACT_OF: Final = {"uuid": "call_uuid", "id": "call_id"}
 
 
-class Place(msgspec.Struct, frozen=True):
+class Match(msgspec.Struct, frozen=True):
     """Where an event belongs: to a call that there is, or to a new one where `call` is None.
 
     `kept` are its aliases that hold, `dropped` those that contradict, `merge` other calls that turn
@@ -38,12 +38,12 @@ class Place(msgspec.Struct, frozen=True):
     merge: tuple[str, ...] = ()
 
 
-def place(
+def match_call(
     aliases: Sequence[str],
     owners: Mapping[str, str],
     aliases_of: Callable[[str], Iterable[str]],
     pinned: frozenset[str] = frozenset(),
-) -> Place:
+) -> Match:
     """Where an event with these ids belongs. `pinned` ids were split off by a person: they link nothing."""
     ordered = sorted(aliases, key=lambda alias: _PRIORITY[_namespace(alias)])
     for alias in ordered:
@@ -52,10 +52,10 @@ def place(
             return _at(owner, alias, ordered, owners, aliases_of, pinned)
     free = [alias for alias in ordered if alias not in owners]
     if len(free) == len(ordered):
-        return Place(None, tuple(ordered))
+        return Match(None, tuple(ordered))
     # Nothing that is known fits: an id of its own begins a call, else the best id is believed alone.
     kept = free[0] if free else ordered[0]
-    return Place(owners.get(kept), (kept,), tuple(alias for alias in ordered if alias != kept))
+    return Match(owners.get(kept), (kept,), tuple(alias for alias in ordered if alias != kept))
 
 
 def _at(
@@ -65,7 +65,7 @@ def _at(
     owners: Mapping[str, str],
     aliases_of: Callable[[str], Iterable[str]],
     pinned: frozenset[str],
-) -> Place:
+) -> Match:
     kept, dropped, merge = [by], list[str](), list[str]()
     for alias in ordered:
         other = owners.get(alias, owner)
@@ -80,7 +80,7 @@ def _at(
             merge.append(other)
         else:
             dropped.append(alias)
-    return Place(owner, tuple(kept), tuple(dropped), tuple(merge))
+    return Match(owner, tuple(kept), tuple(dropped), tuple(merge))
 
 
 def _unpinned(aliases: Sequence[str], by: str, pinned: frozenset[str]) -> list[str]:
@@ -111,7 +111,7 @@ def _namespace(alias: str) -> str:
     return alias.partition(":")[0]
 
 
-def with_ids(event: CallEvent, kept: Sequence[str]) -> CallEvent:
+def keep_ids(event: CallEvent, kept: Sequence[str]) -> CallEvent:
     """The event as it is told with these ids alone: a dropped one must not stand in the record either."""
     dropped = set(event.aliases) - set(kept)
     if not dropped:
@@ -122,7 +122,7 @@ def with_ids(event: CallEvent, kept: Sequence[str]) -> CallEvent:
     return msgspec.structs.replace(event, aliases=tuple(kept), facts=facts, name=name)
 
 
-def message_keys(event: CallEvent) -> list[str]:
+def dedup_keys(event: CallEvent) -> list[str]:
     """What a redelivery is known by: the ids of its message, and what it says.
 
     An id alone is not enough: where somebody typed one as a constant, news would be taken for a
@@ -152,7 +152,7 @@ def may_wait(event: CallEvent) -> bool:
     return bears_call_id_alone and (event.kind in _CANNOT_BEGIN or event.kind is Kind.ENDED)
 
 
-def waits(event: CallEvent, with_its_number: Iterable[CallState]) -> bool:
+def must_wait(event: CallEvent, with_its_number: Iterable[CallState]) -> bool:
     """An Ended waits only where exactly one open call with its number has no call_id yet."""
     if event.kind in _CANNOT_BEGIN:
         return True
@@ -174,7 +174,7 @@ def _party(facts: Mapping[str, object]) -> object:
     return {"inbound": facts.get("from"), "outbound": facts.get("to")}.get(str(facts.get("direction")))
 
 
-def same_call(event: CallEvent, candidates: Mapping[str, CallState]) -> str | None:
+def match_by_number_and_time(event: CallEvent, candidates: Mapping[str, CallState]) -> str | None:
     """The last resort: the one call with this number that began at this time; None where in doubt."""
     found = [call for call, state in candidates.items() if _fits(event, state)]
     return found[0] if len(found) == 1 else None

@@ -6,7 +6,7 @@ from sqlalchemy import Connection
 
 from relay.call import Call, is_wanted
 from relay.ledger import deliveries
-from relay.ledger.notifications import tell
+from relay.ledger.notifications import notify
 
 
 def owe(connection: Connection, moved: Sequence[Call], *, forward_internal: bool, now: int) -> None:
@@ -20,7 +20,7 @@ def owe(connection: Connection, moved: Sequence[Call], *, forward_internal: bool
     for call in moved:
         part = wanted if is_wanted(call, forward_internal=forward_internal) else others
         part.append((call.id, call.version))
-    deliveries.mark(connection, wanted, now=now)
-    deliveries.mark_known(connection, others, now=now)
+    deliveries.enqueue(connection, wanted, now=now)
+    deliveries.enqueue_known(connection, others, now=now)
     if moved:
-        tell(connection)
+        notify(connection)

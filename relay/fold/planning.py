@@ -5,15 +5,24 @@ from typing import Final
 
 import msgspec
 
-from relay.call import Call, CallEvent, CallState, call_of, changed_fields, join, state_of
-from relay.fold.matching import Place, may_wait, message_keys, number_of, place, same_call, waits, with_ids
+from relay.call import Call, CallEvent, CallState, build_record, changed_fields, join, state_from_event
+from relay.fold.matching import (
+    Match,
+    dedup_keys,
+    keep_ids,
+    match_by_number_and_time,
+    match_call,
+    may_wait,
+    must_wait,
+    number_of,
+)
 from relay.ledger.calls import Alias, CallRow
 from relay.ledger.journal import Unfolded
 
 _NEVER: Final = 2**63
 
 
-class World(msgspec.Struct, frozen=True):
+class Snapshot(msgspec.Struct, frozen=True):
     """What the ledger knows of the calls that these events may belong to.
 
     `owners`: whose an alias is. `pinned`: aliases that a person split off. `delivered`: when a CRM
@@ -35,7 +44,7 @@ class Conflict(msgspec.Struct, frozen=True):
     dropped: tuple[str, ...]
 
 
-class Plan(msgspec.Struct):
+class Changes(msgspec.Struct):
     """What is to be written. `moved` are the calls of which every CRM is owed a newer version;
     `folded`, `waiting` and `aside` name events by their sequence numbers, `seqs` all that were looked
     at; `merged` says which call each call that is no more went into.
@@ -44,65 +53,67 @@ class Plan(msgspec.Struct):
     seqs: list[int] = []
     new: list[CallRow] = []
     known: list[CallRow] = []
-    moved: list[Call] = []
+    updated: list[Call] = []
     aliases: list[Alias] = []
     merged: dict[str, str] = {}
     folded: list[tuple[int, str]] = []
     waiting: list[tuple[int, str]] = []
-    aside: list[tuple[int, Exception]] = []
+    failed: list[tuple[int, Exception]] = []
     conflicts: list[Conflict] = []
     messages: list[tuple[str, int]] = []
 
 
-def plan(events: Iterable[Unfolded], world: World) -> Plan:
+def plan_changes(events: Iterable[Unfolded], world: Snapshot) -> Changes:
     """What these events, in this order, make of the world."""
     planner = _Planner(world)
     for event in events:
-        planner.plan.seqs.append(event.seq)
+        planner.changes.seqs.append(event.seq)
         try:
             planner.take(event)
         except Exception as error:  # noqa: BLE001 - an event that breaks the fold must not hold up the rest
-            planner.plan.aside.append((event.seq, error))
+            planner.changes.failed.append((event.seq, error))
     return planner.finish()
 
 
 class _Planner:
     """The world as it changes, event by event."""
 
-    def __init__(self, world: World) -> None:
+    def __init__(self, world: Snapshot) -> None:
         self._world = world
         self._owners = dict(world.owners)
         self._states: dict[str, CallState] = {}
         self._messages = set(world.messages)
-        self.plan = Plan()
+        self.changes = Changes()
 
     def take(self, event: Unfolded) -> None:
         reading = event.reading
-        found = place(reading.aliases, self._owners, self._aliases_of, self._world.pinned)
+        found = match_call(reading.aliases, self._owners, self._aliases_of, self._world.pinned)
         if found.call is None and not event.waited and self._must_wait(reading):
-            self.plan.waiting.append((event.seq, reading.aliases[0]))
+            self.changes.waiting.append((event.seq, reading.aliases[0]))
             return
         if found.call is None and event.waited:
-            found = msgspec.structs.replace(found, call=same_call(reading, self._calls_with_number(reading)))
+            found = msgspec.structs.replace(
+                found, call=match_by_number_and_time(reading, self._calls_with_number(reading))
+            )
         if found.dropped:
-            self.plan.conflicts.append(Conflict(event.seq, reading, found.dropped))
+            self.changes.conflicts.append(Conflict(event.seq, reading, found.dropped))
         self._fold(event, found)
 
-    def _fold(self, event: Unfolded, found: Place) -> None:
-        reading = with_ids(event.reading, found.kept)
+    def _fold(self, event: Unfolded, found: Match) -> None:
+        reading = keep_ids(event.reading, found.kept)
         call = found.call or self._new_id(reading)
         before = self._state(call)
-        keys = message_keys(event.reading)
+        keys = dedup_keys(event.reading)
         if self._messages.isdisjoint(keys):
-            said = state_of(reading, seq=event.seq, received_at=event.received_at)
+            said = state_from_event(reading, seq=event.seq, received_at=event.received_at)
             state = join(before, said) if before else said
             # A fact that no record can show must fail here, where it is known which event brought it.
-            call_of(state, id=call, version=0)
+            build_record(state, id=call, version=0)
             self._states[call] = state
             self._messages |= set(keys)
-            self.plan.messages += [(key, event.seq) for key in keys]
+            self.changes.messages += [(key, event.seq) for key in keys]
         self._own(call, reading.aliases, "said" if event.reading.aliases == reading.aliases else "chosen")
-        self.plan.folded.append((event.seq, call))
+        self.changes.folded.append((event.seq, call))
         for other in found.merge:
             self._merge(call, other)
 
@@ -115,7 +126,7 @@ class _Planner:
         for alias in aliases:
             if alias not in self._owners:
                 self._owners[alias] = call
-                self.plan.aliases.append(Alias(alias, call, reason))
+                self.changes.aliases.append(Alias(alias, call, reason))
 
     # --- two that are one -----------------------------------------------------------------------
 
@@ -128,7 +139,7 @@ class _Planner:
         states = [state for call in (survivor, loser) if (state := self._state(call))]
         self._states[survivor] = join(*states) if len(states) == 2 else states[0]  # noqa: PLR2004 - both
         self._states.pop(loser, None)
-        self.plan.merged[loser] = survivor
+        self.changes.merged[loser] = survivor
         self._owners |= {alias: survivor for alias, owner in self._owners.items() if owner == loser}
 
     def _seniority(self, call: str) -> tuple[int, bool, int, str]:
@@ -137,8 +148,8 @@ class _Planner:
         return delivered, known is None, known.began_at if known else 0, call
 
     def _survivor_of(self, call: str) -> str:
-        while call in self.plan.merged:
-            call = self.plan.merged[call]
+        while call in self.changes.merged:
+            call = self.changes.merged[call]
         return call
 
     # --- looking --------------------------------------------------------------------------------
@@ -156,47 +167,47 @@ class _Planner:
     def _must_wait(self, event: CallEvent) -> bool:
         if not may_wait(event):
             return False
-        return waits(event, self._calls_with_number(event).values())
+        return must_wait(event, self._calls_with_number(event).values())
 
     def _calls_with_number(self, event: CallEvent) -> dict[str, CallState]:
         number = number_of(event)
         if number is None:
             return {}
         rows = {call: row.state for call, row in self._world.known.items()} | self._states
-        gone = self.plan.merged
+        gone = self.changes.merged
         return {c: s for c, s in rows.items() if c not in gone and number_of(s) == number}
 
     # --- the rows -------------------------------------------------------------------------------
 
-    def finish(self) -> Plan:
+    def finish(self) -> Changes:
         for call, state in self._states.items():
             self._add(call, state)
-        for loser, survivor in self.plan.merged.items():
+        for loser, survivor in self.changes.merged.items():
             self._bury(loser, self._survivor_of(survivor))
-        made = {row.id for row in self.plan.new}
-        self.plan.aliases = [
-            Alias(alias.alias, self._survivor_of(alias.call), alias.reason) for alias in self.plan.aliases
+        made = {row.id for row in self.changes.new}
+        self.changes.aliases = [
+            Alias(alias.alias, self._survivor_of(alias.call), alias.reason) for alias in self.changes.aliases
         ]
-        self.plan.folded = [(seq, self._survivor_of(call)) for seq, call in self.plan.folded]
-        self.plan.merged = {
+        self.changes.folded = [(seq, self._survivor_of(call)) for seq, call in self.changes.folded]
+        self.changes.merged = {
             loser: self._survivor_of(loser)
-            for loser in self.plan.merged
+            for loser in self.changes.merged
             if loser in self._world.known and loser not in made
         }
-        return self.plan
+        return self.changes
 
     def _add(self, call: str, state: CallState) -> None:
         known = self._world.known.get(call)
         if known is None:
-            record = call_of(state, id=call, version=1)
+            record = build_record(state, id=call, version=1)
             began_at = state.fact("started_at") or min(state.seen.values())
-            self.plan.new.append(CallRow(call, 1, began_at, state, record, {}, number_of(state)))
-            self.plan.moved.append(record)
+            self.changes.new.append(CallRow(call, 1, began_at, state, record, {}, number_of(state)))
+            self.changes.updated.append(record)
         elif state != known.state:
             row = newer(known, state)
-            self.plan.known.append(row)
+            self.changes.known.append(row)
             if row.version > known.version:
-                self.plan.moved.append(row.record)
+                self.changes.updated.append(row.record)
 
     def _bury(self, loser: str, survivor: str) -> None:
         """Its CRMs are owed that it is no more."""
@@ -205,15 +216,15 @@ class _Planner:
             version = known.version + 1
             record = msgspec.structs.replace(known.record, version=version, merged_into=survivor)
             state = CallState({}, known.state.seen, {}, {})
-            self.plan.known.append(
+            self.changes.known.append(
                 msgspec.structs.replace(known, version=version, record=record, state=state, number=None)
             )
-            self.plan.moved.append(record)
+            self.changes.updated.append(record)
 
 
 def newer(known: CallRow, state: CallState) -> CallRow:
     """The call with this state; a new version only where a field changed that a CRM sees."""
-    record = call_of(state, id=known.id, version=known.version + 1)
+    record = build_record(state, id=known.id, version=known.version + 1)
     changed = dict.fromkeys(changed_fields(known.record, record), record.version)
     number = number_of(state)
     if not changed:

@@ -10,16 +10,16 @@ from typing import Any, Final
 import msgspec
 from sqlalchemy import Connection
 
-from relay.call import Call, CallEvent, CallState, join, state_of
-from relay.cloudtalk.errors import Refused
-from relay.cloudtalk.parser import Ignored, Part, Reader, Received, parse_body
-from relay.fold.matching import message_keys, with_ids
+from relay.call import Call, CallEvent, CallState, join, state_from_event
+from relay.cloudtalk.errors import InvalidPayload
+from relay.cloudtalk.parser import Ignored, ParsedItem, Parser, RawRequest, parse_body
+from relay.fold.matching import dedup_keys, keep_ids
 from relay.fold.owing import owe
 from relay.fold.planning import newer
 from relay.ledger import Ledger, calls, dedup, journal, quarantine
 from relay.ledger.calls import CallRow
 from relay.ledger.journal import EventRow
-from relay.ledger.lease import Lease, in_turns
+from relay.ledger.lease import Lease, run_in_slices
 
 _PORTION: Final = 50
 
@@ -35,14 +35,14 @@ class Retried(msgspec.Struct, frozen=True):
     problem: str | None = None
 
 
-def retry(connection: Connection, reader: Reader, row: Any) -> Retried:
+def retry(connection: Connection, reader: Parser, row: Any) -> Retried:
     """Read this body again; what can be read now goes into the journal and leaves the quarantine."""
     if row.reason == quarantine.CONFLICTING_IDS:
         return Retried(row.id, 0, f"{row.message}; mend it there, then drop this")
     received = _received(row)
     try:
         parts = reader.parts(parse_body(received), received)
-    except Refused as refused:
+    except InvalidPayload as refused:
         return Retried(row.id, 0, f"{refused.pointer} {refused.message}".strip())
     events = [_event(row, part, number) for number, part in enumerate(parts)]
     rows = [event for event in events if event is not None]
@@ -53,13 +53,13 @@ def retry(connection: Connection, reader: Reader, row: Any) -> Retried:
     return Retried(row.id, len(rows))
 
 
-def _received(row: Any, message_id: str | None = None) -> Received:
-    return Received(
+def _received(row: Any, message_id: str | None = None) -> RawRequest:
+    return RawRequest(
         row.raw, content_type=row.content_type, path=row.path, query=row.query, message_id=message_id
     )
 
 
-def _event(row: Any, part: Part, number: int) -> EventRow | None:
+def _event(row: Any, part: ParsedItem, number: int) -> EventRow | None:
     """It arrived when it arrived; the events of one body are told apart by a microsecond."""
     if isinstance(part.reading, Ignored):
         return None
@@ -83,7 +83,7 @@ class Rebuilt(msgspec.Struct):
 
 
 async def rebuild(
-    ledger: Ledger, reader: Reader, on_progress: Callable[[int, int], None], *, forward_internal: bool
+    ledger: Ledger, reader: Parser, on_progress: Callable[[int, int], None], *, forward_internal: bool
 ) -> Rebuilt:
     """Read the whole journal again, a portion of calls at a time, beside a relay that serves."""
     lease = Lease(ledger, "fold", seconds=15)
@@ -103,20 +103,20 @@ async def rebuild(
         after = ids[-1] if ids else after
         return len(ids) == _PORTION
 
-    await in_turns(lease, portion)
+    await run_in_slices(lease, portion)
     return done
 
 
 def _rebuild(
     connection: Connection,
     lease: Lease,
-    reader: Reader,
+    reader: Parser,
     ids: Sequence[str],
     done: Rebuilt,
     *,
     forward_internal: bool,
 ) -> None:
-    lease.prove(connection)
+    lease.check(connection)
     moved: list[Call] = []
     pruned = calls.without_events(connection, ids)
     done.skipped += len(pruned)
@@ -132,12 +132,12 @@ def _rebuild(
     owe(connection, moved, forward_internal=forward_internal, now=lease.now())
 
 
-def _state(connection: Connection, reader: Reader, known: CallRow, done: Rebuilt) -> CallState | None:
+def _state(connection: Connection, reader: Parser, known: CallRow, done: Rebuilt) -> CallState | None:
     rows = journal.of_call(connection, known.id)
     readings = [(row, _reread(connection, reader, row, done)) for row in rows]
     states = [
-        state_of(
-            with_ids(reading, [alias for alias in reading.aliases if alias in known.state.aliases]),
+        state_from_event(
+            keep_ids(reading, [alias for alias in reading.aliases if alias in known.state.aliases]),
             seq=row.seq,
             received_at=row.received_at,
         )
@@ -150,13 +150,13 @@ def _state(connection: Connection, reader: Reader, known: CallRow, done: Rebuilt
     return state
 
 
-def _reread(connection: Connection, reader: Reader, row: Any, done: Rebuilt) -> CallEvent:
+def _reread(connection: Connection, reader: Parser, row: Any, done: Rebuilt) -> CallEvent:
     """The newer reading of this event, or the one that it has where there is none any more."""
     reading = _reading(reader, row)
     if reading is None:
         done.unread += 1
-        return journal.reading_of(row)
-    journal.reread(connection, row.seq, reading)
+        return journal.parsed_event(row)
+    journal.replace_parsed(connection, row.seq, reading)
     return reading
 
 
@@ -164,18 +164,18 @@ def without_redeliveries(
     connection: Connection, readings: Sequence[tuple[Any, CallEvent]]
 ) -> list[tuple[Any, CallEvent]]:
     """The events of a call that were news when they came, as the fold took them."""
-    first = dedup.first(connection, {key for _, reading in readings for key in message_keys(reading)})
+    first = dedup.first_seen(connection, {key for _, reading in readings for key in dedup_keys(reading)})
     return [
         (row, reading)
         for row, reading in readings
-        if all(first.get(key, row.seq) == row.seq for key in message_keys(reading))
+        if all(first.get(key, row.seq) == row.seq for key in dedup_keys(reading))
     ]
 
 
-def _reading(reader: Reader, row: Any) -> CallEvent | None:
+def _reading(reader: Parser, row: Any) -> CallEvent | None:
     try:
-        found = reader.read(_received(row, _message_id(journal.reading_of(row))))
-    except Refused:
+        found = reader.read(_received(row, _message_id(journal.parsed_event(row))))
+    except InvalidPayload:
         return None
     return found[0] if isinstance(found, list) and len(found) == 1 else None
 

@@ -6,8 +6,8 @@ from typing import Any
 import msgspec
 from sqlalchemy import Connection
 
-from relay.call import DELIVERED_FIELDS, CallState, call_of, join, state_of
-from relay.fold.matching import number_of, with_ids
+from relay.call import DELIVERED_FIELDS, CallState, build_record, join, state_from_event
+from relay.fold.matching import keep_ids, number_of
 from relay.fold.owing import owe
 from relay.fold.planning import newer
 from relay.fold.rebuild import without_redeliveries
@@ -31,7 +31,7 @@ class Parts(msgspec.Struct, frozen=True):
 async def split(ledger: Ledger, call: str, *, forward_internal: bool) -> Parts:
     """Give the call_id of this call a record of its own, for good. Raises `SplitError`."""
     lease = Lease(ledger, "fold", seconds=15)
-    await lease.take()
+    await lease.preempt()
     try:
         return await ledger.write(lambda connection: _split(connection, lease, call, forward_internal))
     finally:
@@ -39,7 +39,7 @@ async def split(ledger: Ledger, call: str, *, forward_internal: bool) -> Parts:
 
 
 def _split(connection: Connection, lease: Lease, call: str, forward_internal: bool) -> Parts:
-    lease.prove(connection)
+    lease.check(connection)
     known = calls.by_id(connection, [call]).get(call)
     if known is None:
         raise SplitError(f"no call {call}; `relay calls list` shows those that there are")
@@ -48,7 +48,7 @@ def _split(connection: Connection, lease: Lease, call: str, forward_internal: bo
     if not ids or not others:
         raise SplitError(f"{call} has only {', '.join(known.state.aliases)}: nothing was linked")
     rows = journal.of_call(connection, call)
-    going = [row for row in rows if not set(others) & set(journal.reading_of(row).aliases)]
+    going = [row for row in rows if not set(others) & set(journal.parsed_event(row).aliases)]
     staying = [row for row in rows if row not in going]
     if not staying:
         raise SplitError(f"no event of {call} bears {', '.join(others)}: there is nothing to tell apart")
@@ -75,7 +75,7 @@ def _begin(connection: Connection, call: str, state: CallState) -> CallRow:
     """A new record, or one that was merged away and is again: CRMs had it taken back."""
     before = calls.by_id(connection, [call]).get(call)
     version = before.version + 1 if before else 1
-    record = call_of(state, id=call, version=version)
+    record = build_record(state, id=call, version=version)
     began_at = state.fact("started_at") or min(state.seen.values())
     changed = dict.fromkeys(DELIVERED_FIELDS, version) if before else {}
     row = CallRow(call, version, began_at, state, record, changed, number_of(state))
@@ -84,10 +84,10 @@ def _begin(connection: Connection, call: str, state: CallState) -> CallRow:
 
 
 def _state(connection: Connection, aliases: list[str], rows: list[Any]) -> CallState:
-    readings = [(row, journal.reading_of(row)) for row in rows]
+    readings = [(row, journal.parsed_event(row)) for row in rows]
     states = [
-        state_of(
-            with_ids(reading, [alias for alias in reading.aliases if alias in aliases]),
+        state_from_event(
+            keep_ids(reading, [alias for alias in reading.aliases if alias in aliases]),
             seq=row.seq,
             received_at=row.received_at,
         )

@@ -9,9 +9,9 @@ from typing import Any, Final
 from sqlalchemy import Connection
 
 from relay.call import SECOND
-from relay.fold.matching import may_wait, message_keys, number_of
+from relay.fold.matching import dedup_keys, may_wait, number_of
 from relay.fold.owing import owe
-from relay.fold.planning import Conflict, Plan, World, plan
+from relay.fold.planning import Changes, Conflict, Snapshot, plan_changes
 from relay.ledger import Ledger, LedgerError, LedgerUnavailable, calls, dedup, deliveries, journal, quarantine
 from relay.ledger.journal import Unfolded
 from relay.ledger.lease import Lease, wait_for
@@ -27,7 +27,7 @@ _GIVE_WAY_SECONDS: Final = 0.005
 _LONGEST_CALL: Final = 86_400 * SECOND
 
 
-class Fold:
+class FoldWorker:
     """Folds what intake wrote down, in one process at a time."""
 
     def __init__(
@@ -36,14 +36,14 @@ class Fold:
         *,
         forward_internal: bool,
         grace_seconds: float,
-        pressing: Callable[[], bool],
+        has_backlog: Callable[[], bool],
         on_marks: Callable[[], None],
     ) -> None:
         self._ledger = ledger
         self._lease = Lease(ledger, "fold", seconds=_LEASE_SECONDS)
         self._forward_internal = forward_internal
         self._grace = int(grace_seconds * SECOND)
-        self._pressing = pressing
+        self._has_backlog = has_backlog
         self._on_marks = on_marks
         self._wake = asyncio.Event()
 
@@ -62,9 +62,9 @@ class Fold:
         while True:
             self._wake.clear()
             if not await self.fold():
-                await self._lease.keep()
+                await self._lease.renew()
                 await wait_for(self._wake, _POLL_SECONDS)
-            elif self._pressing():
+            elif self._has_backlog():
                 # Intake comes first: who was not yet answered waits for the same disk.
                 await asyncio.sleep(_GIVE_WAY_SECONDS)
 
@@ -92,15 +92,15 @@ class Fold:
         except LedgerError:
             raise
         except Exception as error:  # noqa: BLE001 - see `fold`
-            await self._write(Plan(seqs=found.seqs, aside=[(seq, error) for seq in found.seqs]))
+            await self._write(Changes(seqs=found.seqs, failed=[(seq, error) for seq in found.seqs]))
 
-    async def _write(self, found: Plan) -> None:
+    async def _write(self, found: Changes) -> None:
         if found.seqs:
             await self._ledger.write(lambda connection: self._apply(connection, found))
             self._report(found)
 
-    def _apply(self, connection: Connection, found: Plan) -> None:
-        self._lease.prove(connection)
+    def _apply(self, connection: Connection, found: Changes) -> None:
+        self._lease.check(connection)
         now = self._ledger.now()
         calls.write(connection, found.new, found.known)
         calls.write_aliases(connection, found.aliases)
@@ -108,24 +108,24 @@ class Fold:
             calls.repoint(connection, found.merged)
             journal.repoint(connection, found.merged)
         journal.mark_folded(connection, found.folded)
-        dedup.remember(connection, found.messages)
+        dedup.record(connection, found.messages)
         if found.waiting:
             journal.mark_waiting(connection, found.waiting, until=now + self._grace)
         if found.aliases:
             journal.wake(connection, [alias.alias for alias in found.aliases])
-        for seq, error in found.aside:
+        for seq, error in found.failed:
             journal.set_aside(connection, seq, repr(error))
         self._keep_conflicts(connection, found)
-        owe(connection, found.moved, forward_internal=self._forward_internal, now=now)
+        owe(connection, found.updated, forward_internal=self._forward_internal, now=now)
 
-    def _keep_conflicts(self, connection: Connection, found: Plan) -> None:
+    def _keep_conflicts(self, connection: Connection, found: Changes) -> None:
         """One of a kind is enough for a person: a constant typed into a workflow meets every call."""
         for conflict in found.conflicts:
             once = f"{conflict.event.dialect}:{conflict.event.kind}:{','.join(conflict.dropped)}"
-            if quarantine.is_kept(connection, once):
+            if quarantine.contains(connection, once):
                 continue
             came = journal.one(connection, conflict.seq)
-            quarantine.keep(connection, _conflict_row(conflict, came, once))
+            quarantine.add(connection, _conflict_row(conflict, came, once))
             log.warning(
                 "fold.conflict",
                 event_seq=conflict.seq,
@@ -133,14 +133,14 @@ class Fold:
                 dropped=list(conflict.dropped),
             )
 
-    def _report(self, found: Plan) -> None:
-        for call in found.moved:
+    def _report(self, found: Changes) -> None:
+        for call in found.updated:
             log.info("call.folded", call=call.id, version=call.version, status=call.status)
         for loser, survivor in found.merged.items():
             log.info("call.merged", call=survivor, was=loser)
-        for seq, error in found.aside:
+        for seq, error in found.failed:
             log.error("fold.set_aside", event_seq=seq, exc_info=error)
-        if found.moved:
+        if found.updated:
             self._on_marks()
 
 
@@ -151,29 +151,29 @@ def _failed(error: Exception) -> None:
         log.error("fold.failed", exc_info=error)
 
 
-def _plan_batch(connection: Connection, most: int, now: int, grace: int) -> Plan:
+def _plan_batch(connection: Connection, most: int, now: int, grace: int) -> Changes:
     events = journal.unfolded(connection, most, now=now, grace=grace)
-    return plan(events, world_of(connection, events)) if events else Plan()
+    return plan_changes(events, world_of(connection, events)) if events else Changes()
 
 
-def world_of(connection: Connection, events: Sequence[Unfolded]) -> World:
+def world_of(connection: Connection, events: Sequence[Unfolded]) -> Snapshot:
     """What the ledger knows of the calls that these events may belong to."""
     readings = [event.reading for event in events]
     wanted = {alias for reading in readings for alias in reading.aliases}
     owners = calls.by_alias(connection, wanted)
     named = {f"cloudtalk-{reading.name}" for reading in readings}
-    keys = {key for reading in readings for key in message_keys(reading)}
+    keys = {key for reading in readings for key in dedup_keys(reading)}
     numbers = {number for reading in readings if may_wait(reading) and (number := number_of(reading))}
     earliest = min(event.received_at for event in events) - _LONGEST_CALL
     known = calls.by_id(connection, {*owners.values(), *named})
     if numbers:
         known |= calls.by_number(connection, numbers, since=earliest)
-    return World(
+    return Snapshot(
         owners,
         known,
         pinned=calls.pinned(connection, wanted),
         delivered=deliveries.first_delivered(connection, known) if len(known) > 1 else {},
-        messages=frozenset(dedup.first(connection, keys)),
+        messages=frozenset(dedup.first_seen(connection, keys)),
     )
 
 

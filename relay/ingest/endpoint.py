@@ -11,16 +11,16 @@ import msgspec
 from starlette.types import Receive, Scope, Send
 
 from relay.call import SECOND, CallEvent, iso
-from relay.cloudtalk.authentication import Door, Visitor
-from relay.cloudtalk.errors import Refused
-from relay.cloudtalk.parser import Ignored, Part, Reader, Received, parse_body
+from relay.cloudtalk.authentication import Authenticator, RequestHead
+from relay.cloudtalk.errors import InvalidPayload
+from relay.cloudtalk.parser import Ignored, ParsedItem, Parser, RawRequest, parse_body
 from relay.cloudtalk.secrets import BodySecrets
-from relay.cloudtalk.signatures import Stale, message_id
+from relay.cloudtalk.signatures import StaleSignature, message_id
 from relay.ingest import responses
-from relay.ingest.limits import Admission, Overloaded, Place
-from relay.ingest.responses import Answer
+from relay.ingest.limits import AdmissionControl, Overloaded, Permit
+from relay.ingest.responses import Response
 from relay.ledger import Ledger, LedgerUnavailable, quarantine, warnings
-from relay.ledger.group_commit import GroupCommit, Unstorable
+from relay.ledger.group_commit import EventNotStorable, GroupCommit
 from relay.ledger.journal import EventRow
 from relay.ledger.quarantine import QuarantineRow
 from relay.ledger.warnings import CLOCK_OFF
@@ -37,13 +37,13 @@ _DRAINED: Final = 8 * 1024 * 1024
 """A sender that is still writing would not read the refusal: so much more is read and dropped."""
 
 _BODY_SECONDS: Final = 30
-"""How long a sender may take over its body: a slow one holds a place that others need."""
+"""How long a sender may take over its body: a slow one holds a permit that others need."""
 
 _RETRY_AFTER: Final = (("Retry-After", "5"),)
 _ALLOW: Final = (("Allow", ", ".join(METHODS)),)
 
 
-class _Cut(Refused):
+class _Cut(InvalidPayload):
     """The body did not come whole; `raw` is what there is of it."""
 
     def __init__(self, raw: bytes, reason: str, message: str, status: int) -> None:
@@ -54,20 +54,20 @@ class _Cut(Refused):
 class _Request(msgspec.Struct, frozen=True):
     method: str
     path: str
-    visitor: Visitor
+    head: RequestHead
 
     @property
     def content_type(self) -> str:
-        return self.visitor.headers.get("content-type", "")
+        return self.head.headers.get("content-type", "")
 
-    def received(self, raw: bytes) -> Received:
+    def received(self, raw: bytes) -> RawRequest:
         """The request as the reader takes it."""
-        headers = self.visitor.headers
-        return Received(
+        headers = self.head.headers
+        return RawRequest(
             raw,
             content_type=self.content_type,
             path=self.path,
-            query=self.visitor.query,
+            query=self.head.query,
             encoding=headers.get("content-encoding", ""),
             message_id=message_id(headers),
         )
@@ -80,10 +80,10 @@ class _Body(msgspec.Struct, frozen=True):
     kept: bytes
     value: Any = None
     tokens: list[str] = []
-    refused: Refused | None = None
+    refused: InvalidPayload | None = None
 
 
-class Hook:
+class WebhookEndpoint:
     """The endpoint that CloudTalk speaks to."""
 
     def __init__(
@@ -91,33 +91,35 @@ class Hook:
         *,
         ledger: Ledger,
         journal: GroupCommit,
-        door: Door,
+        authenticator: Authenticator,
         secrets: BodySecrets,
-        reader: Reader,
+        reader: Parser,
         max_body_bytes: int,
-        admission: Admission,
+        admission_control: AdmissionControl,
     ) -> None:
         self._ledger = ledger
         self._journal = journal
-        self._door = door
+        self._authenticator = authenticator
         self._secrets = secrets
         self._reader = reader
         self._max_body_bytes = max_body_bytes
-        self._admission = admission
+        self._admission_control = admission_control
         # An earlier process may have left a note; the first message that is in time takes it back.
         self._clock_in_doubt = True
 
-    def open_to(self, door: Door, secrets: BodySecrets) -> None:
+    def set_authenticator(self, authenticator: Authenticator, secrets: BodySecrets) -> None:
         """Whom to let in from now on, and which secrets never to keep."""
-        self._door = door
+        self._authenticator = authenticator
         self._secrets = secrets
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request, whatever becomes of it."""
         request = _request(scope)
         try:
-            with self._admission.place(proven=self._door.knows(request.visitor)) as place:
-                answer = await self._answer(request, receive, place)
+            with self._admission_control.admit(
+                authenticated=self._authenticator.is_authenticated(request.head)
+            ) as permit:
+                answer = await self._answer(request, receive, permit)
         except Overloaded as error:
             answer = _unavailable(str(error), "overloaded")
         except LedgerUnavailable as error:
@@ -127,26 +129,26 @@ class Hook:
             answer = _unavailable("the relay stops", "stopping")
         await answer.send(send)
 
-    async def _answer(self, request: _Request, receive: Receive, place: Place) -> Answer:
-        if problem := self._door.problem_before(request.visitor):
+    async def _answer(self, request: _Request, receive: Receive, permit: Permit) -> Response:
+        if problem := self._authenticator.precheck(request.head):
             return _closed(problem, request)
-        body = await self._read(request, receive, place)
+        body = await self._read(request, receive, permit)
         if problem := await self._problem(request, body):
             return _closed(problem, request)
         try:
             return await self._take(request, body)
-        except Refused as refused:
+        except InvalidPayload as refused:
             return await self._keep(request, body.kept, refused)
 
     async def _problem(self, request: _Request, body: _Body) -> str | None:
         now = self._ledger.now()
         try:
-            problem = self._door.problem(request.visitor, body.raw, body.tokens, now=now // SECOND)
-        except Stale as stale:
+            problem = self._authenticator.authenticate(request.head, body.raw, body.tokens, now=now // SECOND)
+        except StaleSignature as stale:
             seen = f"{stale} (server time {iso(now)})"
-            log.warning("intake.clock_off", seconds=stale.seconds)
+            log.warning("ingest.clock_off", seconds=stale.seconds)
         else:
-            if problem is None and self._clock_in_doubt and message_id(request.visitor.headers):
+            if problem is None and self._clock_in_doubt and message_id(request.head.headers):
                 await self._ledger.write(lambda connection: warnings.drop(connection, CLOCK_OFF))
                 self._clock_in_doubt = False
             return problem
@@ -156,7 +158,7 @@ class Hook:
 
     # --- taking ---------------------------------------------------------------------------------
 
-    async def _take(self, request: _Request, body: _Body) -> Answer:
+    async def _take(self, request: _Request, body: _Body) -> Response:
         if body.refused:
             raise body.refused
         parts = self._reader.parts(body.value, request.received(body.raw))
@@ -167,50 +169,50 @@ class Hook:
         readings = [part.reading for part in events if isinstance(part.reading, CallEvent)]
         try:
             numbers = await self._journal.append([self._row(request, body, part) for part in events])
-        except Unstorable as error:
-            raise Refused("unstorable", str(error)) from error
+        except EventNotStorable as error:
+            raise InvalidPayload("unstorable", str(error)) from error
         for seq, reading in zip(numbers, readings, strict=True):
             _announce(seq, reading)
         return _accepted(readings)
 
-    def _row(self, request: _Request, body: _Body, part: Part) -> EventRow:
+    def _row(self, request: _Request, body: _Body, part: ParsedItem) -> EventRow:
         assert isinstance(part.reading, CallEvent)  # noqa: S101 - narrows the type
         return EventRow(
-            received_at=self._journal.stamp(),
+            received_at=self._journal.next_received_at(),
             content_type=request.content_type,
             path=request.path,
-            query=self._secrets.cut_query(request.visitor.query),
+            query=self._secrets.cut_query(request.head.query),
             raw=_kept(body, part),
             reading=part.reading,
         )
 
-    async def _keep_unknown(self, request: _Request, body: _Body, parts: list[Part]) -> None:
+    async def _keep_unknown(self, request: _Request, body: _Body, parts: list[ParsedItem]) -> None:
         """What looks like a call and is no event that is known, a person should be able to find."""
         for part in parts:
-            if isinstance(part.reading, Ignored) and part.reading.keep:
+            if isinstance(part.reading, Ignored) and part.reading.quarantine_unknown:
                 message = f"no known event: {part.reading.type}"
                 await self._quarantine(request, _kept(body, part), "unknown_event", message, "/event")
 
     @staticmethod
-    def _ignore(parts: list[Part]) -> Answer:
+    def _ignore(parts: list[ParsedItem]) -> Response:
         ignored = [part.reading for part in parts if isinstance(part.reading, Ignored)]
         type_ = ignored[0].type if ignored else "empty"
-        log.info("intake.ignored", type=type_, kept=any(reading.keep for reading in ignored))
+        log.info("ingest.ignored", type=type_, kept=any(reading.quarantine_unknown for reading in ignored))
         return responses.json({"success": True, "message": ACCEPTED, "ignored": True})
 
     # --- refusing -------------------------------------------------------------------------------
 
-    async def _keep(self, request: _Request, raw: bytes, refused: Refused) -> Answer:
+    async def _keep(self, request: _Request, raw: bytes, refused: InvalidPayload) -> Response:
         number = await self._quarantine(request, raw, refused.reason, refused.message, refused.pointer)
         log.warning(
-            "intake.refused",
+            "ingest.refused",
             status=refused.status,
             reason=refused.reason,
             pointer=refused.pointer,
             quarantine_id=number,
         )
         received = request.received(raw)
-        if refused.lenient or received.message_id is not None or received.is_of_flow:
+        if refused.always_ack or received.message_id is not None or received.is_of_flow:
             # Its sender would disable the endpoint, or break the live call: it is kept, and that is all.
             return responses.json(
                 {"success": True, "message": ACCEPTED, "quarantined": True, "quarantine_id": number}
@@ -228,35 +230,35 @@ class Hook:
         self, request: _Request, raw: bytes, reason: str, message: str, pointer: str
     ) -> int:
         row = QuarantineRow(
-            received_at=self._journal.stamp(),
+            received_at=self._journal.next_received_at(),
             reason=reason,
             message=message,
             pointer=pointer,
             content_type=request.content_type,
             path=request.path,
-            query=self._secrets.cut_query(request.visitor.query),
+            query=self._secrets.cut_query(request.head.query),
             raw=raw,
         )
-        return await self._ledger.write(lambda connection: quarantine.keep(connection, row))
+        return await self._ledger.write(lambda connection: quarantine.add(connection, row))
 
     # --- reading the request --------------------------------------------------------------------
 
-    async def _read(self, request: _Request, receive: Receive, place: Place) -> _Body:
+    async def _read(self, request: _Request, receive: Receive, permit: Permit) -> _Body:
         raw = b""
         try:
             async with asyncio.timeout(_BODY_SECONDS):
-                raw = await self._bytes(receive, place)
+                raw = await self._bytes(receive, permit)
             _check_envelope(request)
             value = parse_body(request.received(raw), self._max_body_bytes)
         except TimeoutError:
             late = f"the body was not complete within {_BODY_SECONDS} s"
-            return _Body(raw, b"", refused=Refused("timeout", late, status=408))
-        except Refused as refused:
+            return _Body(raw, b"", refused=InvalidPayload("timeout", late, status=408))
+        except InvalidPayload as refused:
             kept = refused.raw if isinstance(refused, _Cut) else raw
             return _Body(raw, self._secrets.cut_raw(kept), refused=refused)
         # Only plain JSON shows by its bytes whether it can hold a secret: a form, a query and what is
         # packed are always looked into.
-        packed = "content-encoding" in request.visitor.headers
+        packed = "content-encoding" in request.head.headers
         plain = not packed and raw.lstrip()[:1] in {b"{", b"["}
         if plain and not self._secrets.may_hold(raw):
             return _Body(raw, raw, value)
@@ -266,7 +268,7 @@ class Hook:
         as_it_came = not raw or (not packed and unchanged)
         return _Body(raw, raw if as_it_came else msgspec.json.encode(cleaned), cleaned, tokens)
 
-    async def _bytes(self, receive: Receive, place: Place) -> bytes:
+    async def _bytes(self, receive: Receive, permit: Permit) -> bytes:
         chunks: list[bytes] = []
         size = 0
         while True:
@@ -277,7 +279,7 @@ class Hook:
             chunk = event.get("body", b"")
             size += len(chunk)
             if size <= self._max_body_bytes or not chunks:
-                place.hold(len(chunk))
+                permit.hold(len(chunk))
                 chunks.append(chunk)
             if not event.get("more_body", False) or size > self._max_body_bytes + _DRAINED:
                 break
@@ -291,13 +293,13 @@ class Hook:
 def _request(scope: Scope) -> _Request:
     headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
     client = scope["client"][0] if scope.get("client") else None
-    visitor = Visitor(headers, scope["query_string"].decode("latin-1"), client)
-    return _Request(scope["method"], scope["path"], visitor)
+    head = RequestHead(headers, scope["query_string"].decode("latin-1"), client)
+    return _Request(scope["method"], scope["path"], head)
 
 
 def _check_envelope(request: _Request) -> None:
     if request.method not in METHODS:
-        raise Refused("method", f"{request.method} is not taken here", status=405)
+        raise InvalidPayload("method", f"{request.method} is not taken here", status=405)
     declared = request.content_type.partition(";")[0].strip().lower()
     readable = (
         not declared
@@ -305,17 +307,17 @@ def _check_envelope(request: _Request) -> None:
         or declared.endswith(("/json", "+json", "/x-www-form-urlencoded"))
     )
     if not readable:
-        raise Refused("content_type", f"{declared} is none of JSON, form or text", status=415)
+        raise InvalidPayload("content_type", f"{declared} is none of JSON, form or text", status=415)
 
 
-def _kept(body: _Body, part: Part) -> bytes:
+def _kept(body: _Body, part: ParsedItem) -> bytes:
     """The part of the body that an event is; of an array the whole would be kept once for each."""
     return body.kept if part.whole else msgspec.json.encode(part.value)
 
 
 def _announce(seq: int, reading: CallEvent) -> None:
     if reading.warnings:
-        log.warning("intake.unclear", event_seq=seq, warnings=list(reading.warnings))
+        log.warning("ingest.unclear", event_seq=seq, warnings=list(reading.warnings))
     log.info(
         f"CloudTalk Webhook Event: call.{reading.kind}",  # noqa: G004 - the name that users look for
         event_seq=seq,
@@ -326,14 +328,14 @@ def _announce(seq: int, reading: CallEvent) -> None:
     )
 
 
-def _accepted(events: list[CallEvent]) -> Answer:
+def _accepted(events: list[CallEvent]) -> Response:
     ids = [f"cloudtalk-{event.name}" for event in events]
     named: dict[str, Any] = {"id": ids[0]} if len(ids) == 1 else {"ids": ids}
     return responses.json({"success": True, "message": ACCEPTED, **named})
 
 
-def _closed(problem: str, request: _Request) -> Answer:
-    log.warning("intake.unauthorised", reason=problem, client=request.visitor.client)
+def _closed(problem: str, request: _Request) -> Response:
+    log.warning("ingest.unauthorised", reason=problem, client=request.head.client)
     return responses.problem(
         401,
         _CLOSED[problem],
@@ -355,8 +357,8 @@ _CLOSED: Final = {
 }
 
 
-def _unavailable(detail: str, reason: str) -> Answer:
-    log.error("intake.unavailable", reason=reason, error=detail)
+def _unavailable(detail: str, reason: str) -> Response:
+    log.error("ingest.unavailable", reason=reason, error=detail)
     return responses.problem(
         503, "the relay cannot take this event just now; send it again", reason=reason, headers=_RETRY_AFTER
     )

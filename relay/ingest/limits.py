@@ -4,61 +4,61 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Final
 
-_UNPROVEN_PART: Final = 4
-"""Requests that have not proven who they are hold no more than a quarter of the places, so that strangers
-cannot keep CloudTalk out."""
+_UNAUTHENTICATED_SHARE: Final = 4
+"""Unauthenticated requests get at most a quarter of the capacity, so that strangers cannot keep CloudTalk
+out."""
 
 
 class Overloaded(Exception):
-    """There is no place for this request just now; it may come again."""
+    """There is no permit for this request just now; it may come again."""
 
 
-class Place:
-    """The place of one request."""
+class Permit:
+    """The permit of one request."""
 
-    def __init__(self, admission: "Admission", *, proven: bool) -> None:
-        self._admission = admission
-        self.proven = proven
+    def __init__(self, admission_control: "AdmissionControl", *, authenticated: bool) -> None:
+        self._admission_control = admission_control
+        self.authenticated = authenticated
         self.held = 0
 
     def hold(self, size: int) -> None:
         """So many more bytes of its body are kept in memory. Raises `Overloaded`."""
         self.held += size
-        self._admission.hold(size)
+        self._admission_control.hold(size)
 
 
-class Admission:
+class AdmissionControl:
     """The places of one process."""
 
     def __init__(self, *, requests: int, held_bytes: int) -> None:
         self._requests = requests
         self._bytes = held_bytes
         self._under_way = 0
-        self._unproven = 0
+        self._unauthenticated = 0
         self._held = 0
 
     @contextmanager
-    def place(self, *, proven: bool) -> Iterator[Place]:
-        """A place for as long as the block lasts. Raises `Overloaded`.
+    def admit(self, *, authenticated: bool) -> Iterator[Permit]:
+        """A permit for as long as the block lasts. Raises `Overloaded`.
 
-        `proven`: the request showed already that it is CloudTalk's.
+        `authenticated`: the request showed already that it is CloudTalk's.
         """
-        place = Place(self, proven=proven)
+        permit = Permit(self, authenticated=authenticated)
         self._under_way += 1
-        self._unproven += not proven
+        self._unauthenticated += not authenticated
         try:
             if self._under_way > self._requests:
                 raise Overloaded("too many requests at once")
-            if not proven and self._unproven > max(1, self._requests // _UNPROVEN_PART):
+            if not authenticated and self._unauthenticated > max(1, self._requests // _UNAUTHENTICATED_SHARE):
                 raise Overloaded("too many requests at once that do not prove who they are")
-            yield place
+            yield permit
         finally:
             self._under_way -= 1
-            self._unproven -= not proven
-            self._held -= place.held
+            self._unauthenticated -= not authenticated
+            self._held -= permit.held
 
     def hold(self, size: int) -> None:
-        """For `Place`."""
+        """For `Permit`."""
         self._held += size
         if self._held > self._bytes:
             raise Overloaded("too many bytes at once")

@@ -9,7 +9,7 @@ from starlette.types import Send
 _encoder = msgspec.json.Encoder()
 
 
-class Answer(msgspec.Struct, frozen=True):
+class Response(msgspec.Struct, frozen=True):
     """A whole HTTP answer, small enough to be sent at once."""
 
     status: int
@@ -25,9 +25,9 @@ class Answer(msgspec.Struct, frozen=True):
         await send({"type": "http.response.body", "body": self.body})
 
 
-def json(value: Any, *, status: int = 200) -> Answer:
+def json(value: Any, *, status: int = 200) -> Response:
     """This value as JSON."""
-    return Answer(status, "application/json", _encoder.encode(value))
+    return Response(status, "application/json", _encoder.encode(value))
 
 
 def problem(
@@ -38,7 +38,7 @@ def problem(
     pointer: str | None = None,
     quarantine_id: int | None = None,
     headers: tuple[tuple[str, str], ...] = (),
-) -> Answer:
+) -> Response:
     """A problem document; `pointer` (RFC 6901) says where in the body, `quarantine_id` where it is kept."""
     document: dict[str, Any] = {
         "type": f"urn:cloudtalk-relay:problem:{reason}",
@@ -50,4 +50,4 @@ def problem(
         document["errors"] = [{"pointer": pointer, "message": detail}]
     if quarantine_id is not None:
         document["quarantine_id"] = quarantine_id
-    return Answer(status, "application/problem+json", _encoder.encode(document), headers)
+    return Response(status, "application/problem+json", _encoder.encode(document), headers)

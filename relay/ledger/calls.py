@@ -96,18 +96,18 @@ def by_number(connection: Connection, numbers: Collection[str], *, since: int) -
     return {row.id: _call_row(row) for row in connection.execute(_by_number, given)}
 
 
-class Gone(Exception):
+class CallPruned(Exception):
     """A call was dropped for its age since it was read: what it came to is to be computed anew."""
 
 
 def write(connection: Connection, new: Sequence[CallRow], known: Sequence[CallRow]) -> None:
-    """Write the newest version of calls: those that begin, and those that the ledger has. Raises `Gone`."""
+    """Insert `new` calls and update `known` ones. Raises `CallPruned` if a known call is gone."""
     for statement, rows in ((_insert, new), (_update, known)):
         if rows:
             given = bound(_values(row) for row in sorted(rows, key=lambda r: r.id))
             written = connection.execute(statement, given).rowcount
             if statement is _update and written < len(rows):
-                raise Gone
+                raise CallPruned
 
 
 def _values(row: CallRow) -> tuple[Any, ...]:

@@ -20,7 +20,7 @@ _given = rows_of(memory.c.destination, memory.c.key, memory.c.value, memory.c.ke
 _keep = insert(memory).from_select(["destination", "key", "value", "kept_at"], select(_given))
 
 
-def recall(
+def get_many(
     connection: Connection, destination: str, keys: Collection[str], *, since: int = 0
 ) -> dict[str, str]:
     """What is kept under these keys and not older than that."""
@@ -28,7 +28,7 @@ def recall(
     return {row.key: row.value for row in connection.execute(_recall, rows | {"since": since})}
 
 
-def keep(connection: Connection, destination: str, values: Mapping[str, str | None], *, now: int) -> None:
+def set_many(connection: Connection, destination: str, values: Mapping[str, str | None], *, now: int) -> None:
     """Keep these in the place of what was kept under their keys. None: keep nothing."""
     rows = bound((destination, key) for key in values)
     connection.execute(_drop, rows | {"of_destination": destination})

@@ -6,7 +6,7 @@ from typing import Any
 from sqlalchemy import Connection, bindparam, literal_column, select, update
 
 from relay.ledger.json_rows import bound, rows_of
-from relay.ledger.notifications import tell
+from relay.ledger.notifications import notify
 from relay.ledger.tables import calls, deliveries
 
 _DEAD = deliveries.c.state == literal_column("'dead'")
@@ -46,14 +46,14 @@ _mark = update(deliveries).where(
     _DEAD, deliveries.c.destination == _given.c.destination, deliveries.c.call == _given.c.call
 )
 _now: Any = bindparam("now")
-_replay = _mark.values(state="owed", due_at=_now, owed_since=_now, attempts=0, failing_for=0)
+_replay = _mark.values(state="pending", due_at=_now, pending_since=_now, attempts=0, failing_for=0)
 _drop = _mark.values(state="dropped")
 
 
 def replay(connection: Connection, letters: Collection[tuple[str, str]], *, now: int) -> None:
     """These letters (destination, call) are owed afresh, in the newest version of the call."""
     connection.execute(_replay, bound(sorted(letters)) | {"now": now})
-    tell(connection)
+    notify(connection)
 
 
 def drop(connection: Connection, letters: Collection[tuple[str, str]]) -> None:

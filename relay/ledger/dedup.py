@@ -13,13 +13,13 @@ _wanted = rows_of(messages.c.key)
 _first = select(messages.c.key, messages.c.seq).join(_wanted, _wanted.c.key == messages.c.key)
 
 
-def first(connection: Connection, keys: Collection[str]) -> dict[str, int]:
+def first_seen(connection: Connection, keys: Collection[str]) -> dict[str, int]:
     """Which event was the first under each of these; keys that are new are left out."""
     found = connection.execute(_first, bound((key,) for key in sorted(keys)))
     return {row.key: row.seq for row in found}
 
 
-def remember(connection: Connection, keys: Sequence[tuple[str, int]]) -> None:
+def record(connection: Connection, keys: Sequence[tuple[str, int]]) -> None:
     """These were folded, with these events."""
     if keys:
         connection.execute(_insert, bound(keys))

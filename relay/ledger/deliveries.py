@@ -29,12 +29,12 @@ from relay.ledger.tables import calls, deliveries, destinations
 
 _records = msgspec.json.Decoder(Call)
 _changes = msgspec.json.Decoder(dict[str, int])
-_OWED = deliveries.c.state == literal_column("'owed'")
-EVER_SO_OFTEN: Final = 2**31 - 1
+_PENDING = deliveries.c.state == literal_column("'pending'")
+ANY_ATTEMPTS: Final = 2**31 - 1
 """More attempts than any mark has seen."""
 
 
-class Turn(Enum):
+class Pick(Enum):
     """Whose turn it is. Fresh marks go first, so that a backlog does not hold up what happens now."""
 
     FRESH = auto()
@@ -43,7 +43,7 @@ class Turn(Enum):
     """One mark to try a destination that waits: due or not, rather one that never failed."""
 
 
-class Due(msgspec.Struct, frozen=True):
+class DueDelivery(msgspec.Struct, frozen=True):
     """A mark that is due, with the newest version of its call. `outcome`: of the last attempt."""
 
     call: Call
@@ -56,7 +56,7 @@ class Due(msgspec.Struct, frozen=True):
     outcome: str | None
 
 
-class Settlement(msgspec.Struct, frozen=True):
+class DeliveryUpdate(msgspec.Struct, frozen=True):
     """What a push made of a mark. `version` is the one pushed: a mark moved on meanwhile stays owed."""
 
     call: str
@@ -82,12 +82,12 @@ _mark_known = (
     .where(deliveries.c.call == _marked.c.call)
     .values(
         version=_marked.c.version,
-        state="owed",
+        state="pending",
         # A call in back-off stays in it; a dead one is owed afresh.
-        owed_since=case((_OWED, deliveries.c.owed_since), else_=_now),
-        due_at=case((_OWED, deliveries.c.due_at), else_=_now),
-        attempts=case((_OWED, deliveries.c.attempts), else_=0),
-        failing_for=case((_OWED, deliveries.c.failing_for), else_=0),
+        pending_since=case((_PENDING, deliveries.c.pending_since), else_=_now),
+        due_at=case((_PENDING, deliveries.c.due_at), else_=_now),
+        attempts=case((_PENDING, deliveries.c.attempts), else_=0),
+        failing_for=case((_PENDING, deliveries.c.failing_for), else_=0),
     )
 )
 _mark_new = (
@@ -99,7 +99,7 @@ _mark_new = (
             "state",
             "version",
             "delivered_version",
-            "owed_since",
+            "pending_since",
             "due_at",
             "attempts",
             "failing_for",
@@ -107,7 +107,7 @@ _mark_new = (
         select(
             destinations.c.name,
             _marked.c.call,
-            literal("owed"),
+            literal("pending"),
             _marked.c.version,
             literal(0),
             _now,
@@ -123,13 +123,13 @@ _mark_new = (
 )
 
 
-def mark(connection: Connection, versions: Sequence[tuple[str, int]], *, now: int) -> None:
+def enqueue(connection: Connection, versions: Sequence[tuple[str, int]], *, now: int) -> None:
     """Every destination is owed these versions of these calls."""
-    mark_known(connection, versions, now=now)
+    enqueue_known(connection, versions, now=now)
     connection.execute(_mark_new, bound(versions) | {"now": now})
 
 
-def mark_known(connection: Connection, versions: Sequence[tuple[str, int]], *, now: int) -> None:
+def enqueue_known(connection: Connection, versions: Sequence[tuple[str, int]], *, now: int) -> None:
     """Those destinations that these calls were ever owed to are owed these versions."""
     connection.execute(_mark_known, bound(versions) | {"now": now})
 
@@ -137,9 +137,9 @@ def mark_known(connection: Connection, versions: Sequence[tuple[str, int]], *, n
 # --- taking -----------------------------------------------------------------------------------
 
 _busy = rows_of(deliveries.c.call)
-_owed_to = and_(
+_pending_for = and_(
     deliveries.c.destination == bindparam("destination"),
-    _OWED,
+    _PENDING,
     deliveries.c.call.not_in(select(_busy.c.call)),
 )
 _marks = (
@@ -154,16 +154,16 @@ _marks = (
         deliveries.c.outcome,
     )
     .join(calls, calls.c.id == deliveries.c.call)
-    .where(_owed_to)
+    .where(_pending_for)
     .limit(bindparam("most"))
 )
 _due_now = _marks.where(deliveries.c.due_at <= _now)
 _due = {
-    Turn.FRESH: _due_now.order_by(deliveries.c.due_at.desc()),
-    Turn.OLDEST: _due_now.order_by(deliveries.c.due_at),
+    Pick.FRESH: _due_now.order_by(deliveries.c.due_at.desc()),
+    Pick.OLDEST: _due_now.order_by(deliveries.c.due_at),
     # Whatever waits for its own next attempt may be tried: the destination is, not the call. Each in its
     # turn, so that no single one can keep the destination closed. What the CRM has would only be looked for.
-    Turn.PROBE: _marks.order_by(
+    Pick.PROBE: _marks.order_by(
         case((deliveries.c.delivered_version >= deliveries.c.version, 1), else_=0),
         case((deliveries.c.attempts > 0, 1), else_=0),
         func.coalesce(deliveries.c.attempted_at, 0),
@@ -172,23 +172,23 @@ _due = {
 }
 
 
-def due(
-    connection: Connection, destination: str, turn: Turn, *, busy: Collection[str], now: int, most: int
-) -> list[Due]:
+def take_due(
+    connection: Connection, destination: str, turn: Pick, *, busy: Collection[str], now: int, most: int
+) -> list[DueDelivery]:
     """Marks of this destination whose turn it is, but for those under way."""
     given = bound((call,) for call in busy) | {"destination": destination, "most": most}
-    if turn is not Turn.PROBE:
+    if turn is not Pick.PROBE:
         given["now"] = now
     return [_due_row(row) for row in connection.execute(_due[turn], given)]
 
 
-def _due_row(row: Any) -> Due:
+def _due_row(row: Any) -> DueDelivery:
     record, changed, *rest = row
-    return Due(_records.decode(record), _changes.decode(changed), *rest)
+    return DueDelivery(_records.decode(record), _changes.decode(changed), *rest)
 
 
 _next_due = select(func.min(deliveries.c.due_at)).where(
-    deliveries.c.destination == bindparam("destination"), _OWED
+    deliveries.c.destination == bindparam("destination"), _PENDING
 )
 
 
@@ -202,7 +202,7 @@ _bring_forward = (
     update(deliveries)
     .where(
         deliveries.c.destination == bindparam("of_destination"),
-        _OWED,
+        _PENDING,
         deliveries.c.due_at > bindparam("after"),
         deliveries.c.attempts <= bindparam("tried"),
     )
@@ -210,8 +210,8 @@ _bring_forward = (
 )
 
 
-def bring_forward(
-    connection: Connection, destination: str, *, now: int, beyond: int = 0, tried: int = EVER_SO_OFTEN
+def make_due_now(
+    connection: Connection, destination: str, *, now: int, beyond: int = 0, tried: int = ANY_ATTEMPTS
 ) -> None:
     """What would be due more than `beyond` microseconds from now is due now, unless it was tried more often
     than that.
@@ -225,17 +225,19 @@ def bring_forward(
 # --- settling ---------------------------------------------------------------------------------
 
 # The destination stands in each row: given once beside them, SQLite would read all of its marks.
-_settled = rows_of(deliveries.c.destination, *(deliveries.c[name] for name in Settlement.__struct_fields__))
+_settled = rows_of(
+    deliveries.c.destination, *(deliveries.c[name] for name in DeliveryUpdate.__struct_fields__)
+)
 _moved_on = deliveries.c.version > _settled.c.version
 # What came meanwhile is owed, and owes nothing to the schedule of a version delivered or given up.
-_afresh = and_(_moved_on, _settled.c.state != literal_column("'owed'"))
+_afresh = and_(_moved_on, _settled.c.state != literal_column("'pending'"))
 _settle = (
     update(deliveries)
     .where(deliveries.c.destination == _settled.c.destination, deliveries.c.call == _settled.c.call)
     .values(
-        state=case((_moved_on, literal("owed")), else_=_settled.c.state),
+        state=case((_moved_on, literal("pending")), else_=_settled.c.state),
         due_at=case((_afresh, _now), else_=_settled.c.due_at),
-        owed_since=case((_afresh, _now), else_=deliveries.c.owed_since),
+        pending_since=case((_afresh, _now), else_=deliveries.c.pending_since),
         attempts=case((_afresh, 0), else_=_settled.c.attempts),
         failing_for=case((_afresh, 0), else_=_settled.c.failing_for),
         first_delivered_at=case(
@@ -253,7 +255,9 @@ _touch = (
 )
 
 
-def settle(connection: Connection, destination: str, settlements: Sequence[Settlement], *, now: int) -> None:
+def settle(
+    connection: Connection, destination: str, settlements: Sequence[DeliveryUpdate], *, now: int
+) -> None:
     """Write what the pushes made of these marks. Call it with the courier's lease proven."""
     rows = sorted(settlements, key=lambda settlement: settlement.call)
     given = bound((destination, *msgspec.structs.astuple(row)) for row in rows)
@@ -267,9 +271,9 @@ _owe_again = (
     update(deliveries)
     .where(deliveries.c.destination == _pushed.c.destination, deliveries.c.call == _pushed.c.call)
     .values(
-        state="owed",
+        state="pending",
         due_at=_now,
-        owed_since=case((_OWED, deliveries.c.owed_since), else_=_now),
+        pending_since=case((_PENDING, deliveries.c.pending_since), else_=_now),
         delivered_version=case(
             (deliveries.c.delivered_version > _pushed.c.delivered_version, _pushed.c.delivered_version),
             else_=deliveries.c.delivered_version,
@@ -278,7 +282,7 @@ _owe_again = (
 )
 
 
-def owe_again(
+def requeue_after_lost_lease(
     connection: Connection, destination: str, pushed: Sequence[tuple[str, int]], *, now: int
 ) -> None:
     """These calls were pushed by one who was no courier any more: its writes may have come after those of
@@ -305,11 +309,11 @@ _revive = (
         deliveries.c.destination == bindparam("of_destination"),
         deliveries.c.call.in_(_in_a_row.scalar_subquery()),
     )
-    .values(state="owed", due_at=_now, owed_since=_now, attempts=0, failing_for=0)
+    .values(state="pending", due_at=_now, pending_since=_now, attempts=0, failing_for=0)
 )
 
 
-def revive_run(connection: Connection, destination: str, code: str, *, least: int, now: int) -> int:
+def requeue_rejected_run(connection: Connection, destination: str, code: str, *, least: int, now: int) -> int:
     """How many calls were rejected with this code since the destination last took one, if that is `least`
     or more: then it was not they who were at fault, and they are owed again. Else 0.
     """
@@ -345,28 +349,28 @@ def of_call(connection: Connection, call: str) -> Sequence[Any]:
     return connection.execute(found).all()
 
 
-class Tally(msgspec.Struct, frozen=True):
-    """How a destination stands. `oldest_owed_since` is empty while nothing is owed."""
+class DeliveryCounts(msgspec.Struct, frozen=True):
+    """How a destination stands. `oldest_pending_since` is empty while nothing is owed."""
 
-    owed: int = 0
+    pending: int = 0
     delivered: int = 0
     dead: int = 0
-    oldest_owed_since: int | None = None
+    oldest_pending_since: int | None = None
 
 
 _tallies = select(
     deliveries.c.destination,
     *(
         func.sum(case((deliveries.c.state == state, 1), else_=0)).label(state)
-        for state in ("owed", "delivered", "dead")
+        for state in ("pending", "delivered", "dead")
     ),
-    func.min(case((_OWED, deliveries.c.owed_since), else_=null())).label("oldest"),
+    func.min(case((_PENDING, deliveries.c.pending_since), else_=null())).label("oldest"),
 ).group_by(deliveries.c.destination)
 
 
-def tallies(connection: Connection) -> dict[str, Tally]:
+def counts_by_destination(connection: Connection) -> dict[str, DeliveryCounts]:
     """How each destination stands, by name."""
     return {
-        row.destination: Tally(int(row.owed), int(row.delivered), int(row.dead), row.oldest)
+        row.destination: DeliveryCounts(int(row.pending), int(row.delivered), int(row.dead), row.oldest)
         for row in connection.execute(_tallies)
     }

@@ -10,18 +10,18 @@ from typing import Any, Final
 import msgspec
 from sqlalchemy import Connection, and_, insert, select, update
 
-from relay.ledger.locks import take_turn
+from relay.ledger.locks import advisory_lock
 from relay.ledger.tables import destinations
 
-PAUSED: Final = "paused"
+BY_OPERATOR: Final = "paused"
 """The reason while a person says so."""
 
-_NOT_PAUSED: Final = destinations.c.paused_reason.is_distinct_from(PAUSED)
+_NOT_PAUSED: Final = destinations.c.paused_reason.is_distinct_from(BY_OPERATOR)
 _WAITS: Final = and_(_NOT_PAUSED, destinations.c.paused_reason.is_not(None))
 _IN_PEACE: Final = {"paused_reason": None, "paused_until": None, "paused_code": None, "paused_message": None}
 
 
-class Wait(msgspec.Struct, frozen=True):
+class Pause(msgspec.Struct, frozen=True):
     """Why a destination waits, and for how many seconds. `code` and `message` are the CRM's."""
 
     reason: str
@@ -36,7 +36,7 @@ def register(connection: Connection, clients: Mapping[str, str]) -> None:
     What stands there already is left alone: another relay may hold its row, and a start must not wait for one
     that hangs.
     """
-    take_turn(connection, "destinations")
+    advisory_lock(connection, "destinations")
     known = {row.name: row.client for row in all_of(connection)}
     for name, client in clients.items():
         if name not in known:
@@ -45,18 +45,18 @@ def register(connection: Connection, clients: Mapping[str, str]) -> None:
             connection.execute(_of(name).values(client=client))
 
 
-def wait(connection: Connection, name: str, wait: Wait, *, until: int) -> None:
+def pause_until(connection: Connection, name: str, pause: Pause, *, until: int) -> None:
     """The destination waits until then; no call's attempts are spent meanwhile."""
     values = {
-        "paused_reason": wait.reason,
+        "paused_reason": pause.reason,
         "paused_until": until,
-        "paused_code": wait.code,
-        "paused_message": wait.message,
+        "paused_code": pause.code,
+        "paused_message": pause.message,
     }
     connection.execute(_of(name).where(_NOT_PAUSED).values(values))
 
 
-def end_wait(connection: Connection, name: str) -> None:
+def end_pause(connection: Connection, name: str) -> None:
     """The destination waits no more; a pause stays."""
     connection.execute(_of(name).where(_NOT_PAUSED).values(_IN_PEACE))
 
@@ -73,7 +73,7 @@ def probe(connection: Connection, name: str, *, now: int) -> bool:
 
 def pause(connection: Connection, name: str) -> None:
     """Nothing is brought there until a person says otherwise."""
-    connection.execute(_of(name).values(_IN_PEACE | {"paused_reason": PAUSED}))
+    connection.execute(_of(name).values(_IN_PEACE | {"paused_reason": BY_OPERATOR}))
 
 
 def resume(connection: Connection, name: str) -> None:

@@ -8,7 +8,7 @@ from sqlalchemy.engine import URL
 from sqlalchemy.exc import DBAPIError
 
 from relay.ledger.errors import SchemaError
-from relay.ledger.locks import take_turn
+from relay.ledger.locks import advisory_lock
 from relay.ledger.sqlite import open_sqlite
 
 HEAD: Final = "0001"
@@ -53,7 +53,7 @@ def _prepare(connection: Connection) -> None:
 
         connection.execute(text("SET LOCAL statement_timeout = 0"))
         connection.execute(text("SET LOCAL lock_timeout = '60s'"))
-        take_turn(connection, "schema")
+        advisory_lock(connection, "schema")
         make_schema(connection)
 
 

@@ -56,7 +56,7 @@ class _Underway:
                 self._connection.interrupt()
 
 
-class Worker:
+class Executor:
     """Transactions of one kind, each within a time: `options` are those of its connections."""
 
     def __init__(self, name: str, engine: Engine, *, seconds: float, **options: Any) -> None:

@@ -25,7 +25,7 @@ _LARGEST_GROUP: Final = 1_000
 _LARGEST_GROUP_BYTES: Final = 8 * 1024 * 1024
 
 
-class Unstorable(LedgerError):
+class EventNotStorable(LedgerError):
     """The ledger takes other events and not this one."""
 
 
@@ -50,11 +50,11 @@ class GroupCommit:
         self._last_stamp = 0
 
     @property
-    def pressing(self) -> bool:
+    def has_backlog(self) -> bool:
         """Whether requests wait for a commit: others should give way."""
         return bool(self._waiting)
 
-    def stamp(self) -> int:
+    def next_received_at(self) -> int:
         """The moment of arrival, ever growing within this process: no two events share one."""
         self._last_stamp = max(self._ledger.now(), self._last_stamp + 1)
         return self._last_stamp
@@ -62,7 +62,7 @@ class GroupCommit:
     async def append(self, rows: list[EventRow]) -> list[int]:
         """The events' sequence numbers, once they are on disk; all of them or none.
 
-        Raises `LedgerUnavailable` after a hold, or `Unstorable`.
+        Raises `LedgerUnavailable` after a hold, or `EventNotStorable`.
         """
         loop = asyncio.get_running_loop()
         size = sum(len(row.raw or b"") for row in rows)
@@ -113,7 +113,7 @@ class GroupCommit:
     async def _commit_one_by_one(self, group: list[_Waiting], error: Exception) -> LedgerUnavailable | None:
         if len(group) == 1:
             reason = error.orig if isinstance(error, DBAPIError) else error
-            _fail(group[0], Unstorable(f"the ledger refused this event: {reason}"))
+            _fail(group[0], EventNotStorable(f"the ledger refused this event: {reason}"))
             return None
         unavailable = None
         rest = group

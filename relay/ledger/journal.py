@@ -22,7 +22,7 @@ from sqlalchemy import (
 
 from relay.call import CallEvent
 from relay.ledger.json_rows import bound, rows_of
-from relay.ledger.notifications import tell
+from relay.ledger.notifications import notify
 from relay.ledger.tables import events
 
 _encoder = msgspec.json.Encoder()
@@ -103,7 +103,7 @@ def append(connection: Connection, rows: Sequence[EventRow]) -> list[int]:
         received_at: seq
         for seq, received_at in connection.execute(_append, bound(given) | {"bodies": bodies})
     }
-    tell(connection)
+    notify(connection)
     return [numbers[row.received_at] for row in rows]
 
 
@@ -180,7 +180,7 @@ def repoint(connection: Connection, merged: Mapping[str, str]) -> None:
     connection.execute(_repoint, bound(merged.items()))
 
 
-def reread(connection: Connection, seq: int, reading: CallEvent) -> None:
+def replace_parsed(connection: Connection, seq: int, reading: CallEvent) -> None:
     """Keep a newer reading of this event's body."""
     statement = update(events).where(events.c.seq == seq)
     connection.execute(
@@ -213,7 +213,7 @@ def of_call(connection: Connection, call: str) -> Sequence[Any]:
     return connection.execute(_of_call, {"call": call}).all()
 
 
-def reading_of(row: Any) -> CallEvent:
+def parsed_event(row: Any) -> CallEvent:
     """The reading that this row of the journal keeps."""
     return _decoder.decode(row.reading)
 

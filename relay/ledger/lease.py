@@ -43,7 +43,7 @@ class Lease:
         self._ledger = ledger
         self.name = name
         self._length = int(seconds * _SECOND)
-        self._proven_at = 0
+        self._checked_at = 0
         self._token = 0
 
     async def serve(self, work: Callable[[], Awaitable[None]], failed: Callable[[Exception], None]) -> None:
@@ -66,7 +66,7 @@ class Lease:
         self._token = token
         log.info("lease.acquired", lease=self.name, owner=self._ledger.owner, token=token)
 
-    async def take(self) -> None:
+    async def preempt(self) -> None:
         """Take it from whoever holds it, for a short work that a person asked for."""
         token = await self._ledger.write(lambda connection: self._try(connection, force=True))
         assert token is not None  # noqa: S101 - nobody can refuse
@@ -75,25 +75,25 @@ class Lease:
     def _try(self, connection: Connection, *, force: bool = False) -> int | None:
         # The holder may have been killed since this process began to stand by.
         leases.free_orphans(connection)
-        self._proven_at = now = self._ledger.now()
+        self._checked_at = now = self._ledger.now()
         return leases.acquire(
             connection, self.name, self._ledger.owner, now=now, length=self._length, force=force
         )
 
-    def prove(self, connection: Connection) -> None:
+    def check(self, connection: Connection) -> None:
         """Make sure, within this transaction, that it is still ours. Raises `LeaseLost`."""
         now = self._ledger.now()
-        leases.prove(connection, self.name, self._token, now=now, length=self._length)
-        self._proven_at = now
+        leases.check(connection, self.name, self._token, now=now, length=self._length)
+        self._checked_at = now
 
     def now(self) -> int:
         """The ledger's clock."""
         return self._ledger.now()
 
-    async def keep(self) -> None:
+    async def renew(self) -> None:
         """Hold it on while there is nothing to write. Raises `LeaseLost`."""
-        if abs(self._ledger.now() - self._proven_at) > self._length // 3:
-            await self._ledger.write(self.prove)
+        if abs(self._ledger.now() - self._checked_at) > self._length // 3:
+            await self._ledger.write(self.check)
 
     async def release(self) -> None:
         """Let another process have it at once; where the ledger cannot say so, it runs out."""
@@ -102,14 +102,14 @@ class Lease:
                 await self._ledger.write(lambda c: leases.release(c, self.name, self._token))
 
 
-async def in_turns(lease: Lease, portion: Callable[[], Awaitable[bool]]) -> None:
+async def run_in_slices(lease: Lease, portion: Callable[[], Awaitable[bool]]) -> None:
     """Do a long work that a person asked for, beside the lease's holder, who has its turn every two seconds.
 
     `portion` does the next part of it, and says whether there may be more. Raises `LeaseLost`.
     """
     more = True
     while more:
-        await lease.take()
+        await lease.preempt()
         try:
             give_way_at = time.monotonic() + _HOLD_SECONDS
             while more := await portion():

@@ -1,12 +1,12 @@
 """Leases: what only one process may do at a time, fenced by a token that grows.
 
-The holder proves itself in each transaction that matters (`prove`), not only on a heartbeat.
+The holder proves itself in each transaction that matters (`check`), not only on a heartbeat.
 """
 
 from sqlalchemy import Connection, and_, insert, select, update
 
 from relay.ledger.errors import LeaseLost
-from relay.ledger.locks import take_turn
+from relay.ledger.locks import advisory_lock
 from relay.ledger.process_identity import is_gone
 from relay.ledger.tables import leases
 
@@ -18,7 +18,7 @@ def acquire(
 
     `force` takes it from its holder, who learns of it before it writes anything more.
     """
-    take_turn(connection, name)
+    advisory_lock(connection, name)
     held = connection.execute(select(leases).where(leases.c.name == name).with_for_update()).one_or_none()
     if held is None:
         connection.execute(insert(leases).values(name=name, owner=owner, token=1, expires_at=now + length))
@@ -34,7 +34,7 @@ def acquire(
     return token
 
 
-def prove(connection: Connection, name: str, token: int, *, now: int, length: int) -> None:
+def check(connection: Connection, name: str, token: int, *, now: int, length: int) -> None:
     """Check that the lease is still held, and hold it on. Raises `LeaseLost`."""
     ours = and_(leases.c.name == name, leases.c.token == token)
     held = connection.execute(update(leases).where(ours).values(expires_at=now + length))

@@ -12,7 +12,7 @@ from sqlalchemy import Connection, literal_column, update
 
 from relay.ledger.clocks import DatabaseClock, wall_clock
 from relay.ledger.engine import migrate, open_engine, reading_options
-from relay.ledger.executor import Worker
+from relay.ledger.executor import Executor
 from relay.ledger.process_identity import owner_name
 from relay.ledger.tables import notes
 
@@ -35,8 +35,8 @@ class Ledger:
     def __init__(self, url: str, *, clock: Callable[[], int] | None = None) -> None:
         self.url = url
         self._engine = open_engine(url)
-        self._writer = Worker("ledger-writer", self._engine, seconds=_WRITE_SECONDS)
-        self._reader = Worker(
+        self._writer = Executor("ledger-writer", self._engine, seconds=_WRITE_SECONDS)
+        self._reader = Executor(
             "ledger-reader", self._engine, seconds=_READ_SECONDS, **reading_options(self._engine)
         )
         self._database_clock = DatabaseClock() if self._engine.dialect.name == "postgresql" else None

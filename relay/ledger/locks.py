@@ -5,7 +5,7 @@ from sqlalchemy import Connection, text
 _LOCK = text("SELECT pg_advisory_xact_lock(hashtext('cloudtalk-relay'), hashtext(:what))")
 
 
-def take_turn(connection: Connection, what: str) -> None:
+def advisory_lock(connection: Connection, what: str) -> None:
     """Wait until no other transaction is at this, and be at it until ours ends.
 
     SQLite's transactions take turns at writing anyway.

@@ -30,7 +30,7 @@ _AGAIN_SECONDS: Final = 1.0
 _TELL: Final = text("SELECT pg_notify(:channel, :by)")
 
 
-def tell(connection: Connection) -> None:
+def notify(connection: Connection) -> None:
     """Wake the other processes once this transaction is committed. On SQLite the commit itself does."""
     if connection.dialect.name == "postgresql":
         connection.execute(_TELL, {"channel": CHANNEL, "by": _process(os.getpid())})
@@ -42,7 +42,7 @@ def _process(_pid: int) -> str:
     return owner_name(many_hosts=True)
 
 
-class Wakeups:
+class NotificationListener:
     """Calls `wake` whenever another process may have written something; `run` it beside the steps."""
 
     def __init__(self, ledger: Ledger, wake: Callable[[], None]) -> None:
@@ -63,9 +63,9 @@ class Wakeups:
                 await asyncio.sleep(_AGAIN_SECONDS)
 
     async def _listen(self) -> None:
-        from relay.ledger.postgres import told  # noqa: PLC0415 - see open_engine
+        from relay.ledger.postgres import listen  # noqa: PLC0415 - see open_engine
 
-        async with aclosing(told(self._ledger.url, CHANNEL)) as heard:
+        async with aclosing(listen(self._ledger.url, CHANNEL)) as heard:
             async for by in heard:
                 if by != _process(os.getpid()):
                     self._wake()

@@ -177,14 +177,14 @@ def make_schema(connection: Connection) -> None:
         connection.execute(text(f"CREATE SCHEMA {SCHEMA}"))
 
 
-async def told(url: str, channel: str) -> AsyncGenerator[str]:
+async def listen(url: str, channel: str) -> AsyncGenerator[str]:
     """What is said on this channel; first of all an empty word, for what was missed before.
 
     Raises `LedgerUnavailable`, or `Pooled` where nothing can be heard.
     """
     try:
         async with await psycopg.AsyncConnection.connect(conninfo(url), autocommit=True) as connection:
-            await _answered(_listen(connection, channel), connection)
+            await _answered(_start_listening(connection, channel), connection)
             yield ""
             while True:
                 async for said in connection.notifies(timeout=_ALIVE_SECONDS):
@@ -206,7 +206,7 @@ async def _answered(question: Coroutine[Any, Any, Any], connection: _AnyConnecti
     await asking
 
 
-async def _listen(connection: "psycopg.AsyncConnection[Any]", channel: str) -> None:
+async def _start_listening(connection: "psycopg.AsyncConnection[Any]", channel: str) -> None:
     if await (await connection.execute(_WHO)).fetchone() != (connection.info.backend_pid,):
         raise Pooled
     await connection.execute(SQL("LISTEN {}").format(Identifier(channel)))

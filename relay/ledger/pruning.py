@@ -47,7 +47,9 @@ _unsettled = (
     select(deliveries.c.call)
     .where(
         deliveries.c.call == calls.c.id,
-        or_(deliveries.c.state == literal_column("'owed'"), deliveries.c.state == literal_column("'dead'")),
+        or_(
+            deliveries.c.state == literal_column("'pending'"), deliveries.c.state == literal_column("'dead'")
+        ),
     )
     .exists()
 )

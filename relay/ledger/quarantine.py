@@ -28,12 +28,12 @@ class QuarantineRow(msgspec.Struct, frozen=True):
     once: str | None = None
 
 
-def is_kept(connection: Connection, once: str) -> bool:
+def contains(connection: Connection, once: str) -> bool:
     """Whether a body is kept under this name."""
     return connection.execute(select(quarantine.c.id).where(quarantine.c.once == once)).first() is not None
 
 
-def keep(connection: Connection, row: QuarantineRow) -> int:
+def add(connection: Connection, row: QuarantineRow) -> int:
     """Keep this body; its number."""
     kept = connection.execute(
         insert(quarantine).values(msgspec.structs.asdict(row)).returning(quarantine.c.id)

@@ -21,7 +21,7 @@ from sqlalchemy.dialects.postgresql import insert
 
 from relay.call import Call
 from relay.ledger.json_rows import bound, rows_of
-from relay.ledger.notifications import tell
+from relay.ledger.notifications import notify
 from relay.ledger.tables import calls, deliveries
 
 _records = msgspec.json.Decoder(Call)
@@ -29,7 +29,7 @@ _LIVING = calls.c.merged_into.is_(None)
 _EVER: Final = 2**62
 
 
-class Place(msgspec.Struct, frozen=True):
+class PageCursor(msgspec.Struct, frozen=True):
     """A place in the order of the calls' beginnings, in microseconds since 1970; calls that began at
     once are in the order of their ids.
     """
@@ -50,23 +50,23 @@ _count = select(func.count()).select_from(calls).where(*_between)
 
 
 def page(
-    connection: Connection, after: Place, *, until: int | None, most: int
-) -> tuple[list[Call], Place | None]:
+    connection: Connection, after: PageCursor, *, until: int | None, most: int
+) -> tuple[list[Call], PageCursor | None]:
     """The next calls, those that began first first, and the place after which to go on; None at the end.
 
     Those that went into other calls are left out: they are records no more. `until` is not included.
     """
     rows = connection.execute(_page, _given(after, until) | {"most": most}).all()
-    following = Place(rows[-1].began_at, rows[-1].id) if len(rows) == most else None
+    following = PageCursor(rows[-1].began_at, rows[-1].id) if len(rows) == most else None
     return [_records.decode(row.record) for row in rows], following
 
 
-def count(connection: Connection, after: Place, *, until: int | None) -> int:
+def count(connection: Connection, after: PageCursor, *, until: int | None) -> int:
     """How many calls there are on all these pages."""
     return connection.execute(_count, _given(after, until)).scalar_one()
 
 
-def _given(after: Place, until: int | None) -> dict[str, Any]:
+def _given(after: PageCursor, until: int | None) -> dict[str, Any]:
     return {"after_at": after.began_at, "after_id": after.id, "until": _EVER if until is None else until}
 
 
@@ -77,9 +77,9 @@ _owe_known = (
     .where(deliveries.c.destination == _given_marks.c.destination, deliveries.c.call == _given_marks.c.call)
     .values(
         version=_given_marks.c.version,
-        state="owed",
-        owed_since=case(
-            (deliveries.c.state == literal_column("'owed'"), deliveries.c.owed_since), else_=_now
+        state="pending",
+        pending_since=case(
+            (deliveries.c.state == literal_column("'pending'"), deliveries.c.pending_since), else_=_now
         ),
         due_at=_now,
         attempts=0,
@@ -92,7 +92,7 @@ _columns = (
     "version",
     "state",
     "delivered_version",
-    "owed_since",
+    "pending_since",
     "due_at",
     "attempts",
     "failing_for",
@@ -102,7 +102,7 @@ _owe_new = (
     .from_select(
         _columns,
         # SQLite would take what follows for a part of a join.
-        select(_given_marks, literal("owed"), literal(0), _now, _now, literal(0), literal(0)).where(
+        select(_given_marks, literal("pending"), literal(0), _now, _now, literal(0), literal(0)).where(
             literal_column("1") == literal_column("1")
         ),
     )
@@ -110,7 +110,9 @@ _owe_new = (
 )
 
 
-def owe(connection: Connection, destination: str, versions: Sequence[tuple[str, int]], *, now: int) -> None:
+def enqueue(
+    connection: Connection, destination: str, versions: Sequence[tuple[str, int]], *, now: int
+) -> None:
     """This destination is owed these versions of these calls at once, whether it has them or not.
 
     Call it with the fold's lease proven: the fold makes marks too, and newer versions.
@@ -118,4 +120,4 @@ def owe(connection: Connection, destination: str, versions: Sequence[tuple[str, 
     rows = bound((destination, call, version) for call, version in sorted(versions)) | {"now": now}
     connection.execute(_owe_known, rows)
     connection.execute(_owe_new, rows)
-    tell(connection)
+    notify(connection)

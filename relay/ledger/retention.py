@@ -43,7 +43,7 @@ class Housekeeping:
             await self.clean()
             for _ in range(int(_EVERY_SECONDS / _KEEP_SECONDS)):
                 await asyncio.sleep(_KEEP_SECONDS)
-                await self._lease.keep()
+                await self._lease.renew()
 
     async def clean(self) -> None:
         """Drop all that is due, a portion a transaction."""
@@ -61,7 +61,7 @@ class Housekeeping:
         """One portion; then intake and fold have their turn."""
 
         def proven(connection: Connection) -> T:
-            self._lease.prove(connection)
+            self._lease.check(connection)
             return work(connection)
 
         done = await self._ledger.write(proven)

@@ -4,7 +4,7 @@ from typing import Final
 
 from sqlalchemy import Connection, delete, insert, select
 
-from relay.ledger.locks import take_turn
+from relay.ledger.locks import advisory_lock
 from relay.ledger.tables import notes
 
 CLOCK_OFF: Final = "clock_off"
@@ -13,7 +13,7 @@ CLOCK_OFF: Final = "clock_off"
 
 def write(connection: Connection, name: str, at: int, message: str) -> None:
     """Leave a note, in place of an earlier one."""
-    take_turn(connection, "notes")
+    advisory_lock(connection, "notes")
     connection.execute(delete(notes).where(notes.c.name == name))
     connection.execute(insert(notes).values(name=name, at=at, message=message))
 

@@ -9,7 +9,7 @@ from pydantic import BaseModel, SecretStr
 from pydantic.fields import FieldInfo
 
 from crm_clients.settings import DestinationSettings
-from relay.settings.fields import keys_of, place_of
+from relay.settings.fields import field_type, keys_of
 from relay.settings.models import Section, Settings
 from relay.settings.plugins import GROUP, client_class
 
@@ -88,7 +88,7 @@ def _told(model: type[BaseModel], key: str) -> list[str]:
 
 def _rows(model: type[BaseModel], key: str, field: FieldInfo) -> Iterator[str]:
     """One row, or for a table whose keys are known one for each of them."""
-    inner = place_of(model, key).type
+    inner = field_type(model, key).type
     if isinstance(inner, type) and issubclass(inner, BaseModel):
         for name, below in keys_of(inner).items():
             yield _row(inner, name, below, prefix=f"{key}.")
@@ -97,7 +97,7 @@ def _rows(model: type[BaseModel], key: str, field: FieldInfo) -> Iterator[str]:
 
 
 def _row(model: type[BaseModel], key: str, field: FieldInfo, *, prefix: str = "") -> str:
-    takes = (place_of(model, key).words() or "text").replace("|", r"\|")
+    takes = (field_type(model, key).words() or "text").replace("|", r"\|")
     return f"| `{prefix}{key}` | {takes} | {_default(field)} | {field.description or ''} |"
 
 

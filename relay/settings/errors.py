@@ -14,7 +14,7 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 from pydantic_core.core_schema import ErrorType
 
-from relay.settings.fields import KEY, Loc, Place, keys_of, model_at, place_at, place_of
+from relay.settings.fields import KEY, FieldType, Loc, field_type, field_type_at, keys_of, model_at
 from relay.settings.models import Settings
 
 _LONGEST: Final = 80
@@ -75,12 +75,12 @@ class Mistakes:
             case "extra_forbidden":
                 return unknown(at + loc, model_at(model, loc[:-1]))
             case "value_error" | "assertion_error":
-                return _refused(detail, str(detail["ctx"]["error"]), place_at(model, loc))
+                return _refused(detail, str(detail["ctx"]["error"]), field_type_at(model, loc))
             case built_in if built_in in _BUILT_IN:
-                place = place_at(model, detail["loc"])
+                place = field_type_at(model, detail["loc"])
                 return _expected(detail, place, from_environment=self._origin(at + loc) is not None)
             case _:
-                return _refused(detail, detail["msg"], place_at(model, loc))
+                return _refused(detail, detail["msg"], field_type_at(model, loc))
 
     def _origin(self, loc: Loc) -> str | None:
         """The environment variable that said it, itself, as a file, or as part of a larger value."""
@@ -134,7 +134,7 @@ def _keys_of(section: str) -> list[str]:
 
 def _keys(model: type[BaseModel]) -> list[str]:
     """The keys that can be written in a table, a secret's file among them."""
-    secrets = [key for key in keys_of(model) if place_of(model, key).is_secret]
+    secrets = [key for key in keys_of(model) if field_type(model, key).is_secret]
     return [*keys_of(model), *(f"{key}_file" for key in secrets)]
 
 
@@ -144,12 +144,12 @@ def _missing(model: type[BaseModel], loc: Loc) -> str:
     return f"missing, and needed. {meaning}" if meaning else "missing, and needed"
 
 
-def _refused(detail: ErrorDetails, reason: str, place: Place | None) -> str:
+def _refused(detail: ErrorDetails, reason: str, place: FieldType | None) -> str:
     """What a check of ours, or of a client, said; a check of a whole table shows no value."""
     return reason if place is None or place.is_table else f"{reason}, found {shown(detail['input'], place)}"
 
 
-def _expected(detail: ErrorDetails, place: Place | None, *, from_environment: bool) -> str:
+def _expected(detail: ErrorDetails, place: FieldType | None, *, from_environment: bool) -> str:
     words = place.words() if place else None
     expected = words or detail["msg"].removeprefix("Input should be ")
     compound = place is not None and (place.is_list or place.is_table)
@@ -158,7 +158,7 @@ def _expected(detail: ErrorDetails, place: Place | None, *, from_environment: bo
     return f"expected {expected}{as_json}, found {shown(detail['input'], place)}{hint}"
 
 
-def shown(value: Any, place: Place | None) -> str:
+def shown(value: Any, place: FieldType | None) -> str:
     """What was found, or only its kind where it may hold a secret."""
     if place is None or place.is_secret or place.is_list or place.is_table or isinstance(value, list | dict):
         return _KINDS.get(type(value), "something else")

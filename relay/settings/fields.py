@@ -38,7 +38,7 @@ _BOUNDS: Final = {
 }
 
 
-class Place(NamedTuple):
+class FieldType(NamedTuple):
     """What is expected at a place: its type, and the bounds set on it."""
 
     type: Any
@@ -89,15 +89,15 @@ def keys_of(model: type[BaseModel]) -> dict[str, FieldInfo]:
     }
 
 
-def place_of(model: type[BaseModel], key: str) -> Place:
+def field_type(model: type[BaseModel], key: str) -> FieldType:
     """What is expected of a model's field."""
     field = keys_of(model)[key]
     return _place(field.annotation, field.metadata)
 
 
-def place_at(model: type[BaseModel], loc: Loc) -> Place | None:
+def field_type_at(model: type[BaseModel], loc: Loc) -> FieldType | None:
     """What is expected at a place below a model, or None where it cannot be followed there."""
-    place: Place | None = Place(model)
+    place: FieldType | None = FieldType(model)
     for step, following in pairwise((*loc, "")):
         if step != KEY:
             place = place and _below(place, step, key=following == KEY)
@@ -106,27 +106,27 @@ def place_at(model: type[BaseModel], loc: Loc) -> Place | None:
 
 def model_at(model: type[BaseModel], loc: Loc) -> type[BaseModel] | None:
     """The model that says which keys can stand at a place."""
-    place = place_at(model, loc)
+    place = field_type_at(model, loc)
     return place.type if place and _is(place.type, BaseModel) else None
 
 
-def _below(place: Place, step: str | int, *, key: bool) -> Place | None:
+def _below(place: FieldType, step: str | int, *, key: bool) -> FieldType | None:
     """A field, an item, or of a table without fields the value, or the `key` itself."""
     if _is(place.type, BaseModel):
-        return place_of(place.type, str(step)) if step in keys_of(place.type) else None
+        return field_type(place.type, str(step)) if step in keys_of(place.type) else None
     inner = get_args(place.type)
     if not inner or not (place.is_list or place.is_table):
         return None
     return _place(inner[1] if place.is_table and not key else inner[0])
 
 
-def _place(annotation: Any, bounds: Iterable[Any] = ()) -> Place:
+def _place(annotation: Any, bounds: Iterable[Any] = ()) -> FieldType:
     """Without `Annotated` and without `| None`, which change nothing about what can be written."""
     if get_origin(annotation) is Annotated:
         return _place(get_args(annotation)[0], [*bounds, *get_args(annotation)[1:]])
     others = [arg for arg in get_args(annotation) if arg is not NoneType]
     optional = NoneType in get_args(annotation) and len(others) == 1
-    return _place(others[0], bounds) if optional else Place(annotation, tuple(bounds))
+    return _place(others[0], bounds) if optional else FieldType(annotation, tuple(bounds))
 
 
 def _holds_secret(annotation: Any) -> bool:

@@ -1,4 +1,4 @@
-"""CRM clients, found by name under an entry-point group: built-in ones come in by the same door."""
+"""CRM clients, found by name under an entry-point group: built-in ones come in by the same authenticator."""
 
 from importlib.metadata import EntryPoint, entry_points
 from typing import Any, Final

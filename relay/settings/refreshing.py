@@ -5,7 +5,7 @@ from typing import Any, Final, TypeVar
 
 from pydantic import BaseModel
 
-from relay.settings.fields import place_of
+from relay.settings.fields import field_type
 from relay.settings.models import Settings
 
 _Model = TypeVar("_Model", bound=BaseModel)
@@ -53,4 +53,4 @@ def _with_secrets(before: _Model, read: BaseModel) -> _Model:
 def _is_secret(model: BaseModel, name: str) -> bool:
     field = type(model).model_fields[name]
     alias = field.validation_alias
-    return place_of(type(model), alias if isinstance(alias, str) else name).is_secret
+    return field_type(type(model), alias if isinstance(alias, str) else name).is_secret

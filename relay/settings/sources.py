@@ -9,7 +9,7 @@ from typing import Any, Final, NamedTuple
 from pydantic import BaseModel
 
 from relay.settings.errors import Mistakes, SettingsError
-from relay.settings.fields import Loc, keys_of, place_of
+from relay.settings.fields import Loc, field_type, keys_of
 
 PREFIX: Final = "relay"
 Table = dict[str, Any]
@@ -88,10 +88,10 @@ def with_secrets(table: Table, model: type[BaseModel], folder: Path, mistakes: M
     read = dict(table)
     for name in keys_of(model):
         key = f"{name}_file"
-        if key in table and key not in keys_of(model) and place_of(model, name).is_secret:
+        if key in table and key not in keys_of(model) and field_type(model, name).is_secret:
             del read[key]
             try:
-                read[name] = _secret(table, name, folder, many=place_of(model, name).is_list)
+                read[name] = _secret(table, name, folder, many=field_type(model, name).is_list)
             except ValueError as error:
                 mistakes.add((*at, key), str(error), instead_of=(*at, name))
     return read

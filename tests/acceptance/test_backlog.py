@@ -12,7 +12,7 @@ import pytest
 
 from crm_clients.base import CrmClient
 from crm_clients.supabase import SupabaseClient, SupabaseSettings
-from relay.delivery import Courier, Schedule
+from relay.delivery import DeliveryWorker, RetryPolicy
 from relay.ledger import Ledger, calls, deliveries, destinations
 from relay.ledger.calls import CallRow
 from tests.fakes.hubspot import HubSpot, running_hubspot
@@ -23,7 +23,7 @@ from tests.support.samples import call_row
 from tests.support.supabase import Supabase, running_supabase
 
 CALLS = 10_000
-SCHEDULE = Schedule(first_retry_seconds=5, longest_retry_seconds=3_600, give_up_after_hours=72)
+SCHEDULE = RetryPolicy(first_retry_seconds=5, longest_retry_seconds=3_600, give_up_after_hours=72)
 NUMBERS = 200
 PER_SECOND = 190 / 10
 """HubSpot: what a professional account may do, but for searches."""
@@ -50,7 +50,7 @@ async def ledger(tmp_path: Path) -> AsyncIterator[Ledger]:
     rows = [row_of(number) for number in range(CALLS)]
     await opened.write(lambda c: destinations.register(c, {"crm": "of the test"}))
     await opened.write(lambda c: calls.write(c, rows, []))
-    await opened.write(lambda c: deliveries.mark(c, [(row.id, 1) for row in rows], now=opened.now()))
+    await opened.write(lambda c: deliveries.enqueue(c, [(row.id, 1) for row in rows], now=opened.now()))
     yield opened
     await opened.close()
 
@@ -58,10 +58,10 @@ async def ledger(tmp_path: Path) -> AsyncIterator[Ledger]:
 @asynccontextmanager
 async def draining(ledger: Ledger, client: CrmClient[Any]) -> AsyncIterator[None]:
     """A courier at work until everything is delivered."""
-    courier = Courier("crm", client, client.settings, ledger, SCHEDULE)
+    courier = DeliveryWorker("crm", client, client.settings, ledger, SCHEDULE)
     running = asyncio.create_task(courier.run())
     async with asyncio.timeout(60):
-        while (await ledger.read(deliveries.tallies))["crm"].delivered < CALLS:
+        while (await ledger.read(deliveries.counts_by_destination))["crm"].delivered < CALLS:
             await asyncio.sleep(0.05)
     yield
     running.cancel()

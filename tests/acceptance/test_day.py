@@ -93,7 +93,7 @@ class Day:
         """Everything was folded, and brought wherever it is owed."""
 
         def settled(found: dict[str, Any]) -> bool:
-            owed = [crm["owed"] for crm in found["destinations"]]
+            owed = [crm["pending"] for crm in found["destinations"]]
             return not found["events"]["unfolded"] and not any(owed)
 
         eventually(self.status, settled, seconds=80)

@@ -135,7 +135,7 @@ def test_a_row_that_breaks_the_crm_each_time_holds_up_no_other_call(
     crm.have(poison=ids_of(names[17:18]))
     say(relay, names)
     arrive(crm, names[:17] + names[18:])
-    assert marks(relay).pop("cloudtalk-poison-017") == "owed"
+    assert marks(relay).pop("cloudtalk-poison-017") == "pending"
     crm.have()
     arrive(crm, names)
 
@@ -162,7 +162,7 @@ def test_what_concerns_the_whole_crm_spends_no_attempt_and_kills_no_call(
     eventually(lambda: standing(relay)["paused_reason"], lambda why: why == reason)
     say(relay, names[:100], "call.ended", duration=8)
     time.sleep(1.5)
-    assert set(marks(relay).values()) == {"owed"}
+    assert set(marks(relay).values()) == {"pending"}
     assert set(marks(relay, "attempts").values()) == {0}
     assert crm.rows() == []
 
@@ -296,8 +296,8 @@ def test_a_crm_down_for_87_hours_costs_no_call_and_little_memory(tmp_path: Path,
     assert done.returncode == 0, done.stderr
     seen = json.loads(done.stdout.splitlines()[-1])  # after what is logged
     assert (seen["hours"], seen["dead"]) == (HOURS, 0)
-    assert seen["owed"] + seen["delivered"] == CALLS
-    assert seen["owed"] > 0.99 * CALLS
+    assert seen["pending"] + seen["delivered"] == CALLS
+    assert seen["pending"] > 0.99 * CALLS
     assert seen["memory_mb"] < 200, seen
     assert seen["probes"] > 3 * HOURS, seen
     written = crm.written()

@@ -147,7 +147,7 @@ def test_the_command_line_tells_the_story(relay: RelayProcess) -> None:
     relay.post({"event": "call.ended", "data": {"id": "told", "direction": "inbound", "status": "missed"}})
     shown = eventually(
         lambda: relay.command("calls", "show", "told", "--json"),
-        lambda done: '"delivered"' in done.stdout and '"owed"' not in done.stdout,
+        lambda done: '"delivered"' in done.stdout and '"pending"' not in done.stdout,
     )
     call = json.loads(shown.stdout)
     assert (call["id"], call["status"], call["follow_up"]) == ("cloudtalk-told", "missed", True)

@@ -102,7 +102,7 @@ def _rows(outcome: Outcome) -> Iterator[str]:
         "**calls lost**": len(account.lost_calls),
         "**doubled**": len(account.doubled),
         "**stale**": len(account.stale),
-        "not folded, owed, dead at the end": f"{account.not_folded}, {account.owed}, {account.dead}",
+        "not folded, pending, dead at the end": f"{account.not_folded}, {account.pending}, {account.dead}",
     }
     yield from (f"| {name} | {value} |" for name, value in figures.items())
 

@@ -46,14 +46,14 @@ class Account(msgspec.Struct):
     doubled: list[str] = []
     stale: list[str] = []
     not_folded: int = 0
-    owed: int = 0
+    pending: int = 0
     dead: int = 0
 
     @property
     def good(self) -> bool:
         """Whether everything is there, once, and right."""
         wrong = self.lost_events, self.lost_calls, self.doubled, self.stale
-        return not any(wrong) and not (self.not_folded or self.owed or self.dead)
+        return not any(wrong) and not (self.not_folded or self.pending or self.dead)
 
     def __str__(self) -> str:
         counts = {
@@ -65,7 +65,7 @@ class Account(msgspec.Struct):
         lines = [f"{self.acknowledged:,} events acknowledged, {self.calls:,} calls, {self.doubted} doubted"]
         for name, wrong in counts.items():
             lines += [f"{len(wrong)} {name}", *(f"  {each}" for each in wrong[:_FEW])]
-        return "\n".join([*lines, f"{self.not_folded} not folded, {self.owed} owed, {self.dead} dead"])
+        return "\n".join([*lines, f"{self.not_folded} not folded, {self.pending} pending, {self.dead} dead"])
 
 
 @contextmanager
@@ -110,7 +110,7 @@ def account_of(
         doubted=sum(each.doubted for each in told),
         lost_events=[event.decode() for event in wanted - journal.events],
         not_folded=journal.not_folded,
-        owed=journal.deliveries.get("owed", 0),
+        pending=journal.deliveries.get("pending", 0),
         dead=journal.deliveries.get("dead", 0),
     )
     of_call = _rows_by_id(rows)

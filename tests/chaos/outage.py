@@ -21,7 +21,7 @@ from sqlalchemy import Connection, func, select
 
 from crm_clients.supabase import SupabaseClient, SupabaseSettings
 from relay.call import Call
-from relay.delivery import Courier, LedgerMemory, Schedule
+from relay.delivery import DeliveryWorker, LedgerClientState, RetryPolicy
 from relay.ledger import Ledger, calls, deliveries, destinations
 from relay.ledger.calls import CallRow
 from relay.ledger.tables import deliveries as marks
@@ -46,7 +46,7 @@ class Seen(msgspec.Struct):
     """
 
     hours: int
-    owed: int
+    pending: int
     dead: int
     delivered: int
     attempts_most: int
@@ -65,8 +65,8 @@ class Outage:
         settings = SupabaseSettings(
             client="supabase", url=crm_url, key="sb_secret_of_the_tests", batch=200, timeout_seconds=10
         )
-        client = SupabaseClient("crm", settings, context_of(LedgerMemory(self._ledger, "crm")))
-        self._courier = Courier("crm", client, settings, self._ledger, Schedule(5, 3600, 72))
+        client = SupabaseClient("crm", settings, context_of(LedgerClientState(self._ledger, "crm")))
+        self._courier = DeliveryWorker("crm", client, settings, self._ledger, RetryPolicy(5, 3600, 72))
         self._client = client
         self._made = 0
 
@@ -93,7 +93,7 @@ class Outage:
                 await self._pass(3600 / _STEPS)
         seen = Seen(
             HOURS,
-            owed=await self._count("owed"),
+            pending=await self._count("pending"),
             dead=await self._count("dead"),
             delivered=await self._count("delivered"),
             attempts_most=await self._ledger.read(
@@ -127,7 +127,7 @@ class Outage:
 
     def _owe(self, rows: Sequence[CallRow], connection: Connection) -> None:
         calls.write(connection, rows, [])
-        deliveries.mark(connection, [(row.id, row.version) for row in rows], now=self._clock())
+        deliveries.enqueue(connection, [(row.id, row.version) for row in rows], now=self._clock())
 
     async def _pass(self, seconds: float) -> None:
         """Time passes, and the courier does all that is due then: one probe while it waits, else pushes."""
@@ -142,7 +142,7 @@ class Outage:
         until = await self._paused_until()
         if until is not None or self._courier._pushes:
             return until != before and not self._courier._pushes
-        return not await self._count("owed", due_by=self._clock())
+        return not await self._count("pending", due_by=self._clock())
 
     async def _paused_until(self) -> int | None:
         stand = await self._ledger.read(lambda c: destinations.one(c, "crm"))

@@ -143,7 +143,7 @@ def _come_out(stage: Stage, scenario: str, engine: str, seed: int) -> Outcome:
     with suppress(AssertionError):  # then the account says what is left
         eventually(
             lambda: open_ends(url),
-            lambda found: not found[0] and not found[1].get("owed"),
+            lambda found: not found[0] and not found[1].get("pending"),
             seconds=_DRAIN_SECONDS,
         )
     rows = stage.crm.rows()

@@ -85,7 +85,7 @@ def test_of_a_call_whose_messages_may_have_changed_places_it_asks_less() -> None
 def test_what_is_not_folded_owed_or_dead_is_not_good() -> None:
     for journal in (
         Journal(Counter(EVENTS), 1, {}),
-        Journal(Counter(EVENTS), 0, {"owed": 1}),
+        Journal(Counter(EVENTS), 0, {"pending": 1}),
         Journal(Counter(EVENTS), 0, {"dead": 1}),
     ):
         assert not account_of(EVENTS, TOLD, journal, rows()).good

@@ -10,12 +10,12 @@ from sqlalchemy import Connection
 
 from relay.cli.ledger import write_ledger
 from relay.ledger import calls, deliveries, destinations
-from relay.ledger.deliveries import Settlement
+from relay.ledger.deliveries import DeliveryUpdate
 from relay.settings import load
 from tests.support.home import LOCAL, Home
 from tests.support.samples import RECEIVED_AT, call_row
 
-DEAD = Settlement(
+DEAD = DeliveryUpdate(
     call="cloudtalk-1",
     version=1,
     state="dead",
@@ -43,7 +43,7 @@ def graveyard(home: Home) -> Home:
         destinations.register(connection, {"crm": "local", "other": "local"})
         rows = [call_row(f"cloudtalk-{name}", 1, contact_name="Ana") for name in "123"]
         calls.write(connection, rows, [])
-        deliveries.mark(connection, [(row.id, 1) for row in rows], now=1)
+        deliveries.enqueue(connection, [(row.id, 1) for row in rows], now=1)
         deliveries.settle(connection, "crm", [DEAD, GIVEN_UP], now=1)
         deliveries.settle(connection, "other", [DEAD], now=1)
 
@@ -60,7 +60,7 @@ def dead(home: Home, *arguments: str) -> list[str]:
 
 
 def owed(home: Home) -> dict[str, int]:
-    return {row["name"]: row["owed"] for row in home.json("destinations", "list")}
+    return {row["name"]: row["pending"] for row in home.json("destinations", "list")}
 
 
 # --- looking ------------------------------------------------------------------------------------

@@ -7,7 +7,7 @@ from sqlalchemy import Connection
 
 from relay.cli.ledger import write_ledger
 from relay.ledger import destinations
-from relay.ledger.destinations import Wait
+from relay.ledger.destinations import Pause
 from relay.settings import load
 from tests.support.home import LOCAL, Home, settled
 
@@ -22,7 +22,7 @@ def write(home: Home, work: Callable[[Connection], None]) -> None:
 def make_wait(home: Home, name: str = "crm") -> None:
     def work(connection: Connection) -> None:
         destinations.register(connection, {name: "local"})
-        destinations.wait(connection, name, Wait("unauthorised", 60, "401", "bad key"), until=FAR)
+        destinations.pause_until(connection, name, Pause("unauthorised", 60, "401", "bad key"), until=FAR)
 
     write(home, work)
 
@@ -31,9 +31,9 @@ def test_each_is_listed_as_status_has_it(home: Home) -> None:
     home.take(STARTED, until=settled(1))
     (crm,) = home.json("destinations", "list")
     assert crm == home.json("status")["destinations"][0]
-    assert (crm["name"], crm["client"], crm["state"], crm["owed"]) == ("crm", "local", "delivering", 0)
+    assert (crm["name"], crm["client"], crm["state"], crm["pending"]) == ("crm", "local", "delivering", 0)
     heading, line = home.run("destinations", "list").stdout.splitlines()
-    assert heading.split()[:4] == ["name", "client", "state", "owed"]
+    assert heading.split()[:4] == ["name", "client", "state", "pending"]
     assert line.split() == ["crm", "local", "delivering", "0", "1", "0"]
 
 
@@ -46,7 +46,7 @@ def test_one_that_waits_says_why_and_until_when(home: Home) -> None:
 def test_a_paused_one_is_owed_calls_and_brought_none_until_it_is_resumed(home: Home) -> None:
     done = home.run("destinations", "pause", "crm")
     assert (done.exit_code, "relay destinations resume crm" in done.stdout) == (0, True)
-    home.take(STARTED, until=lambda status: status["destinations"][0]["owed"] == 1)
+    home.take(STARTED, until=lambda status: status["destinations"][0]["pending"] == 1)
     (crm,) = home.json("destinations", "list")
     assert (crm["state"], crm["paused_reason"], crm["paused_until"]) == ("paused", "paused", None)
     assert home.run("destinations", "resume", "crm").stdout == "crm is served again\n"

@@ -12,15 +12,15 @@ from relay.call import iso
 from relay.cli.queries import call_view, status_view
 from relay.ledger import Ledger, calls, deliveries, destinations, journal, quarantine
 from relay.ledger.calls import Alias
-from relay.ledger.deliveries import Settlement
-from relay.ledger.destinations import Wait
+from relay.ledger.deliveries import DeliveryUpdate
+from relay.ledger.destinations import Pause
 from relay.ledger.quarantine import QuarantineRow
 from tests.support.clock import SECOND, Clock
 from tests.support.samples import RECEIVED_AT, call_row, event_of, event_row
 
 UUID = "a1b2c3d4-0000-4000-8000-00000000abcd"
 NOW = RECEIVED_AT
-DELIVERED = Settlement(
+DELIVERED = DeliveryUpdate(
     call="cloudtalk-1",
     version=1,
     state="delivered",
@@ -36,7 +36,7 @@ DELIVERED = Settlement(
 )
 WAITING = msgspec.structs.replace(
     DELIVERED,
-    state="owed",
+    state="pending",
     delivered_version=0,
     due_at=NOW + 5 * SECOND,
     attempts=2,
@@ -60,7 +60,7 @@ def write_call(connection: Connection, id_: str, version: int = 1, *aliases: str
     """A call of this id, owed to every destination."""
     calls.write(connection, [call_row(id_, version)], [])
     calls.write_aliases(connection, [Alias(alias, id_, "event") for alias in aliases])
-    deliveries.mark(connection, [(id_, version)], now=NOW)
+    deliveries.enqueue(connection, [(id_, version)], now=NOW)
 
 
 # --- one call -------------------------------------------------------------------------------------
@@ -97,7 +97,7 @@ async def test_the_records_own_id_comes_before_an_alias_that_reads_alike(ledger:
 
 
 async def test_its_events_stand_as_they_came_in_the_order_of_arrival(ledger: Ledger) -> None:
-    said = msgspec.structs.replace(event_of("1"), said_at=NOW - SECOND)
+    said = msgspec.structs.replace(event_of("1"), occurred_at=NOW - SECOND)
 
     def write(connection: Connection) -> None:
         rows = [
@@ -151,12 +151,12 @@ async def test_each_destination_tells_what_it_has_and_what_it_waits_for(ledger: 
         | {"state": "delivered", "version": 1, "delivered_version": 1, "attempts": 1, "remote_id": "r1"}
         | {"next_attempt_at": None, "outcome": "delivered"},
         "waiting": nothing
-        | {"state": "owed", "version": 1, "attempts": 2, "next_attempt_at": iso(NOW + 5 * SECOND)}
+        | {"state": "pending", "version": 1, "attempts": 2, "next_attempt_at": iso(NOW + 5 * SECOND)}
         | {"outcome": "retry", "code": "503", "message": "it's down"},
         "dead": nothing
         | {"state": "dead", "version": 1, "attempts": 2, "next_attempt_at": None}
         | {"outcome": "rejected", "code": "22P05", "message": "it's down"},
-        "new": nothing | {"state": "owed", "version": 1, "attempts": 0, "next_attempt_at": iso(NOW)},
+        "new": nothing | {"state": "pending", "version": 1, "attempts": 0, "next_attempt_at": iso(NOW)},
     }
 
 
@@ -179,7 +179,7 @@ async def test_events_calls_and_quarantine_are_counted(ledger: Ledger) -> None:
         write_call(connection, "cloudtalk-1")
         journal.mark_folded(connection, [(seqs[0], "cloudtalk-1")])
         journal.set_aside(connection, seqs[1], "it broke the fold")
-        quarantine.keep(connection, QuarantineRow(NOW, "not_json", "", "", "", "/", "", b"x"))
+        quarantine.add(connection, QuarantineRow(NOW, "not_json", "", "", "", "/", "", b"x"))
 
     await ledger.write(write)
     found = await status(ledger)
@@ -197,15 +197,15 @@ async def test_a_destination_tells_what_it_is_owed_and_since_when(ledger: Ledger
 
     await ledger.write(write)
     (crm,) = (await status(ledger, now=NOW + 90 * SECOND + 1, crm=True))["destinations"]
-    assert (crm["owed"], crm["delivered"], crm["dead"], crm["oldest_owed_seconds"]) == (2, 1, 1, 90)
+    assert (crm["pending"], crm["delivered"], crm["dead"], crm["oldest_pending_seconds"]) == (2, 1, 1, 90)
     (crm,) = (await status(ledger, now=NOW - SECOND, crm=True))["destinations"]
-    assert crm["oldest_owed_seconds"] == 0  # a clock that was set back
+    assert crm["oldest_pending_seconds"] == 0  # a clock that was set back
 
 
 async def test_a_destination_that_is_owed_nothing_has_no_oldest(ledger: Ledger) -> None:
     await ledger.write(lambda c: destinations.register(c, {"crm": "local"}))
     (crm,) = (await status(ledger, crm=True))["destinations"]
-    assert (crm["owed"], crm["oldest_owed_seconds"]) == (0, None)
+    assert (crm["pending"], crm["oldest_pending_seconds"]) == (0, None)
 
 
 async def test_a_destination_is_delivering_waiting_disabled_orphaned_or_paused(ledger: Ledger) -> None:
@@ -214,7 +214,9 @@ async def test_a_destination_is_delivering_waiting_disabled_orphaned_or_paused(l
     def write(connection: Connection) -> None:
         destinations.register(connection, dict.fromkeys(names, "local"))
         for name in names[1:4]:
-            destinations.wait(connection, name, Wait("throttled", 1, "429", "slow down"), until=NOW + SECOND)
+            destinations.pause_until(
+                connection, name, Pause("throttled", 1, "429", "slow down"), until=NOW + SECOND
+            )
         destinations.pause(connection, "e_paused")
 
     await ledger.write(write)

@@ -26,7 +26,7 @@ def served(home: Home) -> Home:
 
 
 def owed(home: Home) -> dict[str, int]:
-    return {row["name"]: row["owed"] for row in home.json("destinations", "list")}
+    return {row["name"]: row["pending"] for row in home.json("destinations", "list")}
 
 
 def rows(home: Home, name: str) -> list[str]:
@@ -66,7 +66,7 @@ def test_what_a_person_deleted_is_written_again_and_what_is_there_is_not(home: H
 
 def test_what_a_filter_let_not_pass_is_looked_at_anew(home: Home) -> None:
     home.write(f"{LOCAL}[destinations.crm.when]\nminimum_seconds = 60\n")
-    home.take(*map(ended, BEGAN), until=lambda s: s["calls"] == 3 and not s["destinations"][0]["owed"])
+    home.take(*map(ended, BEGAN), until=lambda s: s["calls"] == 3 and not s["destinations"][0]["pending"])
     home.write(f"{LOCAL}[destinations.crm.when]\nminimum_seconds = 5\n")
     home.run("replay")
     home.take(until=settled(3))

@@ -27,8 +27,8 @@ def test_scripts_read_the_shape_of_the_contract(home: Home) -> None:
                 "name": "crm",
                 "client": "local",
                 "state": "delivering",
-                "owed": 0,
-                "oldest_owed_seconds": None,
+                "pending": 0,
+                "oldest_pending_seconds": None,
                 "delivered": 1,
                 "dead": 0,
                 "paused_reason": None,
@@ -44,7 +44,15 @@ def test_a_person_reads_a_line_per_destination(home: Home) -> None:
     events, calls, _, heading, crm = home.run("status").stdout.splitlines()
     assert events == "events: 1 accepted, 0 not folded yet, 0 in quarantine"
     assert calls == "calls: 1"
-    assert heading.split() == ["name", "client", "state", "owed", "oldest_owed_seconds", "delivered", "dead"]
+    assert heading.split() == [
+        "name",
+        "client",
+        "state",
+        "pending",
+        "oldest_pending_seconds",
+        "delivered",
+        "dead",
+    ]
     assert crm.split() == ["crm", "local", "delivering", "0", "1", "0"]
 
 
@@ -62,7 +70,7 @@ def test_a_destination_that_waits_says_why_and_until_when(home: Home) -> None:
         connection.execute("ALTER TABLE calls DROP COLUMN notes")
     home.take(STARTED, until=lambda status: status["destinations"][0]["paused_reason"] is not None)
     (crm,) = home.json("status")["destinations"]
-    assert (crm["state"], crm["paused_reason"], crm["owed"], crm["dead"]) == (
+    assert (crm["state"], crm["paused_reason"], crm["pending"], crm["dead"]) == (
         "waiting",
         "misconfigured",
         1,

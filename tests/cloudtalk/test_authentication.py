@@ -4,7 +4,7 @@ import base64
 
 import pytest
 
-from relay.cloudtalk.authentication import Door, Visitor, is_loopback
+from relay.cloudtalk.authentication import Authenticator, RequestHead, is_loopback
 from relay.cloudtalk.secrets import BodySecrets
 from relay.cloudtalk.signatures import Signatures
 
@@ -18,9 +18,9 @@ def problem_of(
     tokens: tuple[str, ...] = (),
     in_body: tuple[str, ...] = (),
 ) -> str | None:
-    door = Door(tokens, Signatures([]), body_tokens=True)
-    visitor = Visitor(headers, query, client)
-    return door.problem_before(visitor) or door.problem(visitor, b"", list(in_body), now=0)
+    authenticator = Authenticator(tokens, Signatures([]), body_tokens=True)
+    head = RequestHead(headers, query, client)
+    return authenticator.precheck(head) or authenticator.authenticate(head, b"", list(in_body), now=0)
 
 
 LISTED = ("old", "new")
@@ -89,8 +89,8 @@ def test_a_token_in_the_body_opens_like_one_in_a_header() -> None:
 
 
 def test_where_bodies_bear_no_tokens_a_stranger_is_turned_away_before_its_body_is_read() -> None:
-    door = Door(LISTED, Signatures([]), body_tokens=False)
-    assert door.problem_before(Visitor({}, "", "10.1.2.3")) == "no_token"
+    authenticator = Authenticator(LISTED, Signatures([]), body_tokens=False)
+    assert authenticator.precheck(RequestHead({}, "", "10.1.2.3")) == "no_token"
 
 
 def test_a_token_is_cut_out_of_the_query_that_is_kept() -> None:

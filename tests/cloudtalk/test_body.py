@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from relay.cloudtalk.body import DEEPEST, parse
-from relay.cloudtalk.errors import Refused
+from relay.cloudtalk.errors import InvalidPayload
 
 
 @pytest.mark.parametrize(
@@ -32,7 +32,7 @@ from relay.cloudtalk.errors import Refused
 def test_what_cannot_be_kept_is_refused_with_its_place(
     raw: bytes, status: int, reason: str, pointer: str
 ) -> None:
-    with pytest.raises(Refused) as caught:
+    with pytest.raises(InvalidPayload) as caught:
         parse(raw)
     assert (caught.value.status, caught.value.reason, caught.value.pointer) == (status, reason, pointer)
 
@@ -53,5 +53,5 @@ def test_what_can_be_kept_is_taken(raw: bytes, value: object) -> None:
 
 @given(st.binary(max_size=200))
 def test_no_bytes_break_it(raw: bytes) -> None:
-    with suppress(Refused):
+    with suppress(InvalidPayload):
         msgspec.json.encode(parse(raw))

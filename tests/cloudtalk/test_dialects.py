@@ -6,15 +6,15 @@ from zoneinfo import ZoneInfo
 import msgspec
 import pytest
 
-from relay.cloudtalk.parser import Reader, Received
+from relay.cloudtalk.parser import Parser, RawRequest
 
 HOOK = "/cloudtalk/webhook"
 UUID = "44fe27cd-5268-4670-993e-0129aabbccdd"
 
 
 def dialect_of(body: Any, path: str = HOOK, message_id: str | None = None) -> str:
-    found = Reader(ZoneInfo("Europe/Madrid"), "ES").read(
-        Received(msgspec.json.encode(body), path=path, message_id=message_id)
+    found = Parser(ZoneInfo("Europe/Madrid"), "ES").read(
+        RawRequest(msgspec.json.encode(body), path=path, message_id=message_id)
     )
     assert isinstance(found, list)
     return found[0].dialect

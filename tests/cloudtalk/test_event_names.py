@@ -5,9 +5,9 @@ from typing import Any
 import pytest
 
 from relay.call import Kind
-from relay.cloudtalk.event_names import Naming
-from relay.cloudtalk.flatten import shape_of
-from relay.cloudtalk.request import Received
+from relay.cloudtalk.event_names import EventNames
+from relay.cloudtalk.flatten import flatten
+from relay.cloudtalk.request import RawRequest
 
 HOOK = "/cloudtalk/webhook"
 
@@ -33,8 +33,8 @@ HOOK = "/cloudtalk/webhook"
 def test_a_name_is_looked_for_in_order(
     body: dict[str, Any], path: str, query: str, text: str, kind: Kind | None, in_body: bool
 ) -> None:
-    naming = Naming(HOOK + "/", {HOOK + "/fin": "hangup", HOOK + "/missed": "started"})
-    name = naming.name_of(shape_of(body).names, Received(b"", path=HOOK + path, query=query), typed=False)
+    naming = EventNames(HOOK + "/", {HOOK + "/fin": "hangup", HOOK + "/missed": "started"})
+    name = naming.name_of(flatten(body).names, RawRequest(b"", path=HOOK + path, query=query), typed=False)
     assert name is not None
     assert (name.text, name.kind, name.in_body) == (text, kind, in_body)
 
@@ -44,16 +44,16 @@ def test_a_name_is_looked_for_in_order(
     [({}, ""), ({}, "/"), ({}, "/acme"), ({}, "/contact-centre"), ({HOOK + "/fin": "ended"}, "/acme")],
 )
 def test_nobody_may_say_a_name(paths: dict[str, str], path: str) -> None:
-    said = shape_of({"type": "phone", "event": None}).names
-    assert Naming(HOOK, paths).name_of(said, Received(b"", path=HOOK + path), typed=False) is None
+    said = flatten({"type": "phone", "event": None}).names
+    assert EventNames(HOOK, paths).name_of(said, RawRequest(b"", path=HOOK + path), typed=False) is None
 
 
 def test_a_type_that_is_a_name_for_sure_is_one_though_not_known() -> None:
-    said = shape_of({"type": "call.transferred"}).names
-    name = Naming(HOOK, {}).name_of(said, Received(b"", path=HOOK + "/ended"), typed=True)
+    said = flatten({"type": "call.transferred"}).names
+    name = EventNames(HOOK, {}).name_of(said, RawRequest(b"", path=HOOK + "/ended"), typed=True)
     assert name is not None
     assert (name.text, name.is_known) == ("call.transferred", False)
 
 
 def test_the_hook_s_own_path_names_nothing() -> None:
-    assert Naming("/call.ended", {}).name_of([], Received(b"", path="/call.ended"), typed=False) is None
+    assert EventNames("/call.ended", {}).name_of([], RawRequest(b"", path="/call.ended"), typed=False) is None

@@ -15,9 +15,9 @@ from zoneinfo import ZoneInfo
 import msgspec
 import pytest
 
-from relay.call import SECOND, CallEvent, call_of, join, state_of
-from relay.cloudtalk.errors import Refused
-from relay.cloudtalk.parser import Ignored, Reader, Received
+from relay.call import SECOND, CallEvent, build_record, join, state_from_event
+from relay.cloudtalk.errors import InvalidPayload
+from relay.cloudtalk.parser import Ignored, Parser, RawRequest
 
 HOOK: Final = "/cloudtalk/webhook"
 ARRIVAL: Final = "2030-01-01T00:00:00Z"
@@ -35,9 +35,9 @@ class Request(msgspec.Struct, forbid_unknown_fields=True):
     message_id: str | None = None
     received_at: str = ARRIVAL
 
-    def received(self) -> Received:
+    def received(self) -> RawRequest:
         raw = bytes(self.body) or (base64.b64decode(self.base64) if self.raw is None else self.raw.encode())
-        return Received(raw, self.content_type, self.path, self.query, self.encoding, self.message_id)
+        return RawRequest(raw, self.content_type, self.path, self.query, self.encoding, self.message_id)
 
 
 class Example(msgspec.Struct, forbid_unknown_fields=True):
@@ -60,8 +60,8 @@ def example_of(file: Path) -> Example:
     return msgspec.json.decode(file.read_bytes(), type=Example)
 
 
-def reader_of(example: Example) -> Reader:
-    return Reader(ZoneInfo("Europe/Madrid"), "ES", example.own_numbers, example.paths, HOOK)
+def reader_of(example: Example) -> Parser:
+    return Parser(ZoneInfo("Europe/Madrid"), "ES", example.own_numbers, example.paths, HOOK)
 
 
 def named(key: str) -> list[Any]:
@@ -95,10 +95,10 @@ NOT_COMPARED: Final = {"id", "version"}
 def test_an_example_ends_as_the_record_that_was_foretold(example: Example) -> None:
     assert example.record is not None
     states = [
-        state_of(event, seq=seq, received_at=received_at)
+        state_from_event(event, seq=seq, received_at=received_at)
         for seq, (event, received_at) in enumerate(events_of(example), 1)
     ]
-    record = msgspec.to_builtins(call_of(reduce(join, states), id="", version=1))
+    record = msgspec.to_builtins(build_record(reduce(join, states), id="", version=1))
     expected = dict.fromkeys(record) | EMPTY | example.record
     if "cloudtalk_data" not in example.record:
         expected["cloudtalk_data"] = record["cloudtalk_data"]
@@ -132,7 +132,7 @@ def test_an_example_is_ignored(example: Example) -> None:
 @pytest.mark.parametrize("example", named("refused"))
 def test_an_example_is_refused(example: Example) -> None:
     (request,) = example.requests
-    with pytest.raises(Refused) as caught:
+    with pytest.raises(InvalidPayload) as caught:
         reader_of(example).read(request.received())
     assert {key: getattr(caught.value, key) for key in example.refused or {}} == example.refused
 

@@ -6,24 +6,24 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from relay.call import Kind
-from relay.cloudtalk.errors import Refused
-from relay.cloudtalk.fields import FactReader, take_said_at
-from relay.cloudtalk.flatten import shape_of
+from relay.cloudtalk.errors import InvalidPayload
+from relay.cloudtalk.fields import FieldParser, take_occurred_at
+from relay.cloudtalk.flatten import flatten
 from relay.cloudtalk.inference import kind_in
-from relay.cloudtalk.request import Received
+from relay.cloudtalk.request import RawRequest
 from relay.cloudtalk.signed import _KNOWN, SIGNED
 
 
 @pytest.fixture
-def facts() -> FactReader:
-    return FactReader(ZoneInfo("Europe/Madrid"), "ES", ["910000001"])
+def facts() -> FieldParser:
+    return FieldParser(ZoneInfo("Europe/Madrid"), "ES", ["910000001"])
 
 
-def read(facts: FactReader, body: dict[str, Any]) -> dict[str, Any]:
-    return facts.read(shape_of(body).found, [])
+def read(facts: FieldParser, body: dict[str, Any]) -> dict[str, Any]:
+    return facts.read(flatten(body).found, [])
 
 
-def test_every_known_key_of_a_signed_body_reads_alike_in_both_ways(facts: FactReader) -> None:
+def test_every_known_key_of_a_signed_body_reads_alike_in_both_ways(facts: FieldParser) -> None:
     for value in (
         "1",
         1,
@@ -43,9 +43,9 @@ def test_every_known_key_of_a_signed_body_reads_alike_in_both_ways(facts: FactRe
         }
         quick: list[str] = []
         long: list[str] = []
-        assert facts.read(SIGNED.shape(body, "").found, quick) == facts.read(shape_of(body).found, long)
+        assert facts.read(SIGNED.shape(body, "").found, quick) == facts.read(flatten(body).found, long)
         assert quick == long
-    assert SIGNED.recognises(body, Received(b""))
+    assert SIGNED.recognises(body, RawRequest(b""))
 
 
 @pytest.mark.parametrize(
@@ -67,7 +67,7 @@ def test_every_known_key_of_a_signed_body_reads_alike_in_both_ways(facts: FactRe
     ],
 )
 def test_the_direction_is_told_by_whose_the_numbers_are(
-    facts: FactReader, said: dict[str, Any], direction: str | None
+    facts: FieldParser, said: dict[str, Any], direction: str | None
 ) -> None:
     assert read(facts, said).get("direction") == direction
 
@@ -84,27 +84,29 @@ def test_the_direction_is_told_by_whose_the_numbers_are(
         ({}, None),
     ],
 )
-def test_an_agent_is_named_in_several_ways(facts: FactReader, said: dict[str, Any], name: str | None) -> None:
+def test_an_agent_is_named_in_several_ways(
+    facts: FieldParser, said: dict[str, Any], name: str | None
+) -> None:
     read_ = read(facts, said)
     assert read_.get("agent_name") == name
     assert "agent_first_name" not in read_
 
 
-def test_an_unreadable_word_leaves_its_place_to_the_next(facts: FactReader) -> None:
+def test_an_unreadable_word_leaves_its_place_to_the_next(facts: FieldParser) -> None:
     warnings: list[str] = []
-    found = shape_of({"started_at": "soon", "start_time": 1732789800}).found
+    found = flatten({"started_at": "soon", "start_time": 1732789800}).found
     assert facts.read(found, warnings) == {"started_at": 1_732_789_800_000_000}
     assert warnings == ["started_at: expected a time such as 2024-11-28T10:30:00Z"]
 
 
-def test_any_id_that_is_too_long_is_refused_with_its_place(facts: FactReader) -> None:
-    with pytest.raises(Refused) as caught:
-        facts.read(shape_of({"contact": {"id": "x" * 201}}, "/1").found, [])
+def test_any_id_that_is_too_long_is_refused_with_its_place(facts: FieldParser) -> None:
+    with pytest.raises(InvalidPayload) as caught:
+        facts.read(flatten({"contact": {"id": "x" * 201}}, "/1").found, [])
     assert caught.value.pointer == "/1/contact/id"
 
 
 @pytest.mark.parametrize(
-    ("kind", "facts_", "said_at"),
+    ("kind", "facts_", "occurred_at"),
     [
         (Kind.STARTED, {"started_at": 1, "ended_at": 2, "occurred_at": 3}, 1),
         (Kind.ENDED, {"started_at": 1, "ended_at": 2, "occurred_at": 3}, 2),
@@ -116,9 +118,9 @@ def test_any_id_that_is_too_long_is_refused_with_its_place(facts: FactReader) ->
     ],
 )
 def test_an_event_happened_when_its_own_fact_says(
-    kind: Kind, facts_: dict[str, Any], said_at: int | None
+    kind: Kind, facts_: dict[str, Any], occurred_at: int | None
 ) -> None:
-    assert take_said_at(kind, facts_) == said_at
+    assert take_occurred_at(kind, facts_) == occurred_at
     assert "occurred_at" not in facts_
 
 
@@ -137,6 +139,6 @@ def test_an_event_happened_when_its_own_fact_says(
         ({"call_uuid": "u", "agent_id": 1, "contact_id": 2}, Kind.UPDATE),
     ],
 )
-def test_a_body_without_a_name_is_what_it_bears(facts: FactReader, body: dict[str, Any], kind: Kind) -> None:
-    found = shape_of(body).found
+def test_a_body_without_a_name_is_what_it_bears(facts: FieldParser, body: dict[str, Any], kind: Kind) -> None:
+    found = flatten(body).found
     assert kind_in(found, facts.read(found, [])) == kind

@@ -4,12 +4,12 @@ from typing import Any
 
 import pytest
 
-from relay.cloudtalk.errors import Refused
-from relay.cloudtalk.flatten import _word_of, shape_of, word_of
+from relay.cloudtalk.errors import InvalidPayload
+from relay.cloudtalk.flatten import _normalize_key, flatten, normalize_key
 
 
 def found(body: dict[str, Any]) -> dict[str, Any]:
-    return {word: said.value for word, said in shape_of(body).found.items()}
+    return {word: said.value for word, said in flatten(body).found.items()}
 
 
 @pytest.mark.parametrize(
@@ -33,14 +33,14 @@ def found(body: dict[str, Any]) -> dict[str, Any]:
     ],
 )
 def test_a_key_is_a_word_without_its_looks(key: str, word: str) -> None:
-    assert word_of(key) == word
+    assert normalize_key(key) == word
 
 
 def test_long_keys_are_not_remembered() -> None:
-    before = _word_of.cache_info().currsize
-    shape_of({"x" * 101: 1})
-    word_of("y" * 101)
-    assert _word_of.cache_info().currsize == before
+    before = _normalize_key.cache_info().currsize
+    flatten({"x" * 101: 1})
+    normalize_key("y" * 101)
+    assert _normalize_key.cache_info().currsize == before
 
 
 def test_what_stands_deeper_speaks_over_its_envelope() -> None:
@@ -59,7 +59,7 @@ def test_of_two_spellings_the_first_that_says_something_counts() -> None:
 
 
 def test_names_are_heard_from_the_outermost_in() -> None:
-    shape = shape_of({"data": {"type": "incoming"}, "event": "call.ended"})
+    shape = flatten({"data": {"type": "incoming"}, "event": "call.ended"})
     assert [(said.key, said.value) for said in shape.names] == [("event", "call.ended"), ("type", "incoming")]
 
 
@@ -83,12 +83,12 @@ def test_parts_of_objects_stand_under_their_names() -> None:
     ],
 )
 def test_the_payload_is_what_is_kept(body: dict[str, Any], payload: dict[str, Any], at: str) -> None:
-    shape = shape_of(body)
+    shape = flatten(body)
     assert (shape.payload, shape.payload_at) == (payload, at)
 
 
 def test_a_place_is_told_from_where_the_body_stands() -> None:
-    assert shape_of({"data": {"a/b": 1}}, "/3").found["a/b"].pointer == "/3/data/a~1b"
+    assert flatten({"data": {"a/b": 1}}, "/3").found["a/b"].pointer == "/3/data/a~1b"
 
 
 def test_roots_within_roots_end_somewhere() -> None:
@@ -99,6 +99,6 @@ def test_roots_within_roots_end_somewhere() -> None:
 
 
 def test_text_that_holds_what_cannot_be_kept_is_refused_with_its_place() -> None:
-    with pytest.raises(Refused) as caught:
-        shape_of({"payload": '{"a": {"b": "\\u0000"}}'}, "/0")
+    with pytest.raises(InvalidPayload) as caught:
+        flatten({"payload": '{"a": {"b": "\\u0000"}}'}, "/0")
     assert (caught.value.reason, caught.value.pointer) == ("unstorable_text", "/0/payload/a/b")

@@ -18,9 +18,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from relay.call import call_of, join, state_of
-from relay.cloudtalk.errors import Refused
-from relay.cloudtalk.parser import Ignored, Reader, Received
+from relay.call import build_record, join, state_from_event
+from relay.cloudtalk.errors import InvalidPayload
+from relay.cloudtalk.parser import Ignored, Parser, RawRequest
 
 BODIES: Final = int(os.environ.get("FUZZ_BODIES", "20000"))
 HOOK: Final = "/cloudtalk/webhook"
@@ -154,11 +154,11 @@ def mutated(random: Random) -> bytes:
     return msgspec.json.encode(value)
 
 
-def request_of(random: Random) -> Received:
+def request_of(random: Random) -> RawRequest:
     raw, encoding = mutated(random), random.choice(("",) * 12 + ("gzip", "gzip", "x"))
     if encoding == "gzip":
         raw = gzip.compress(raw, 1)[: random.choice((None, None, -5))]
-    return Received(
+    return RawRequest(
         raw,
         random.choice(TYPES),
         random.choice(PATHS),
@@ -168,28 +168,28 @@ def request_of(random: Random) -> Received:
     )
 
 
-def outcome_of(reader: Reader, received: Received) -> str:
+def outcome_of(reader: Parser, received: RawRequest) -> str:
     """What became of a request; fails where it is anything but an outcome that can be written down."""
     try:
         found = reader.read(received)
-    except Refused as refused:
+    except InvalidPayload as refused:
         msgspec.json.encode([refused.reason, refused.message, refused.pointer])
         return "refused" if refused.status in {400, 413, 415, 422} else f"refused as {refused.status}"
     msgspec.json.encode(found)
     if isinstance(found, Ignored):
         return "ignored"
-    states = [state_of(event, seq=seq, received_at=seq) for seq, event in enumerate(found)]
+    states = [state_from_event(event, seq=seq, received_at=seq) for seq, event in enumerate(found)]
     for state in states:
-        call_of(join(states[0], state), id="x", version=1)
+        build_record(join(states[0], state), id="x", version=1)
     return "read"
 
 
 @pytest.fixture(scope="module")
-def reader() -> Reader:
-    return Reader(ZoneInfo("Europe/Madrid"), "ES", ["910000001"], {HOOK + "/fin": "ended"}, HOOK)
+def reader() -> Parser:
+    return Parser(ZoneInfo("Europe/Madrid"), "ES", ["910000001"], {HOOK + "/fin": "ended"}, HOOK)
 
 
-def test_mutated_bodies_are_read_or_refused_and_fill_no_memory(reader: Reader) -> None:
+def test_mutated_bodies_are_read_or_refused_and_fill_no_memory(reader: Parser) -> None:
     random = Random(int(os.environ.get("FUZZ_SEED", "1")))
     outcomes: Counter[str] = Counter()
     for _ in range(BODIES // 10):
@@ -239,5 +239,5 @@ _json: st.SearchStrategy[Any] = st.recursive(
 
 @settings(max_examples=300, deadline=None)
 @given(value=_json, path=st.sampled_from(PATHS), message_id=st.sampled_from([None, "m"]))
-def test_no_value_breaks_the_reader(reader: Reader, value: Any, path: str, message_id: str | None) -> None:
-    outcome_of(reader, Received(msgspec.json.encode(value), path=path, message_id=message_id))
+def test_no_value_breaks_the_reader(reader: Parser, value: Any, path: str, message_id: str | None) -> None:
+    outcome_of(reader, RawRequest(msgspec.json.encode(value), path=path, message_id=message_id))

@@ -7,8 +7,8 @@ import msgspec
 import pytest
 
 from relay.call import CallEvent, Kind
-from relay.cloudtalk.errors import Refused
-from relay.cloudtalk.parser import Ignored, Reader, Received, parse_body
+from relay.cloudtalk.errors import InvalidPayload
+from relay.cloudtalk.parser import Ignored, Parser, RawRequest, parse_body
 
 DATA = {
     "id": "call-id",
@@ -26,23 +26,23 @@ STARTED, ENDED = 1_732_789_800_000_000, 1_732_789_920_000_000
 
 
 @pytest.fixture
-def reader() -> Reader:
-    return Reader(ZoneInfo("Europe/Madrid"), "ES")
+def reader() -> Parser:
+    return Parser(ZoneInfo("Europe/Madrid"), "ES")
 
 
 def payload(event: Any, **changes: Any) -> bytes:
     return msgspec.json.encode({"event": event, "data": DATA | changes})
 
 
-def read_one(reader: Reader, raw: bytes) -> CallEvent:
-    found = reader.read(Received(raw))
+def read_one(reader: Parser, raw: bytes) -> CallEvent:
+    found = reader.read(RawRequest(raw))
     assert isinstance(found, list)
     (event,) = found
     return event
 
 
 @pytest.mark.parametrize(
-    ("name", "kind", "said_at"),
+    ("name", "kind", "occurred_at"),
     [
         ("call.started", Kind.STARTED, STARTED),
         ("call.answered", Kind.ANSWERED, None),
@@ -51,14 +51,14 @@ def read_one(reader: Reader, raw: bytes) -> CallEvent:
     ],
 )
 def test_the_missions_payload_is_read_exactly(
-    reader: Reader, name: str, kind: Kind, said_at: int | None
+    reader: Parser, name: str, kind: Kind, occurred_at: int | None
 ) -> None:
     assert read_one(reader, payload(name)) == CallEvent(
         kind=kind,
         dialect="mission",
         name="call-id",
         aliases=("other:call-id",),
-        said_at=said_at,
+        occurred_at=occurred_at,
         facts={
             "call_id": "call-id",
             "direction": "inbound",
@@ -85,7 +85,7 @@ def test_the_missions_payload_is_read_exactly(
     ],
 )
 def test_an_id_is_kept_verbatim_and_known_by_its_namespace(
-    reader: Reader, id_: Any, name: str, alias: str
+    reader: Parser, id_: Any, name: str, alias: str
 ) -> None:
     event = read_one(reader, payload("call.started", id=id_))
     assert (event.name, event.aliases) == (name, (alias,))
@@ -115,13 +115,13 @@ def test_an_id_is_kept_verbatim_and_known_by_its_namespace(
         (b"[[]]", "/0"),
     ],
 )
-def test_what_cannot_be_read_is_refused_with_a_pointer(reader: Reader, raw: bytes, pointer: str) -> None:
-    with pytest.raises(Refused) as caught:
-        reader.read(Received(raw))
+def test_what_cannot_be_read_is_refused_with_a_pointer(reader: Parser, raw: bytes, pointer: str) -> None:
+    with pytest.raises(InvalidPayload) as caught:
+        reader.read(RawRequest(raw))
     assert (caught.value.status, caught.value.pointer) == (422, pointer)
 
 
-def test_an_array_is_read_whole(reader: Reader) -> None:
+def test_an_array_is_read_whole(reader: Parser) -> None:
     raw = (
         b"["
         + payload("call.started")
@@ -131,7 +131,7 @@ def test_an_array_is_read_whole(reader: Reader) -> None:
         + payload("call.ended")
         + b"]"
     )
-    found = reader.read(Received(raw))
+    found = reader.read(RawRequest(raw))
     assert isinstance(found, list)
     assert [event.kind for event in found] == [Kind.STARTED, Kind.ENDED]
 
@@ -139,41 +139,41 @@ def test_an_array_is_read_whole(reader: Reader) -> None:
 @pytest.mark.parametrize(
     ("raw", "ignored"),
     [
-        (b"", Ignored("empty", keep=False)),
-        (b" \n", Ignored("empty", keep=False)),
-        (b"[]", Ignored("empty", keep=False)),
-        (b"{}", Ignored("unnamed", keep=False)),
-        (b'{"test":true}', Ignored("unnamed", keep=False)),
-        (b'{"event":"ping"}', Ignored("ping", keep=False)),
-        (b"null", Ignored("empty", keep=False)),
-        (payload("contact.updated"), Ignored("contact.updated", keep=False)),
-        (payload("call.teleported"), Ignored("call.teleported", keep=True)),
-        (b'{"id":5,"name":"Ana"}', Ignored("unnamed", keep=True)),
-        (b'{"external_number":39351340000}', Ignored("unnamed", keep=True)),
+        (b"", Ignored("empty", quarantine_unknown=False)),
+        (b" \n", Ignored("empty", quarantine_unknown=False)),
+        (b"[]", Ignored("empty", quarantine_unknown=False)),
+        (b"{}", Ignored("unnamed", quarantine_unknown=False)),
+        (b'{"test":true}', Ignored("unnamed", quarantine_unknown=False)),
+        (b'{"event":"ping"}', Ignored("ping", quarantine_unknown=False)),
+        (b"null", Ignored("empty", quarantine_unknown=False)),
+        (payload("contact.updated"), Ignored("contact.updated", quarantine_unknown=False)),
+        (payload("call.teleported"), Ignored("call.teleported", quarantine_unknown=True)),
+        (b'{"id":5,"name":"Ana"}', Ignored("unnamed", quarantine_unknown=True)),
+        (b'{"external_number":39351340000}', Ignored("unnamed", quarantine_unknown=True)),
     ],
 )
 def test_pings_and_unknown_events_are_ignored_and_kept_if_like_a_call(
-    reader: Reader, raw: bytes, ignored: Ignored
+    reader: Parser, raw: bytes, ignored: Ignored
 ) -> None:
-    assert reader.read(Received(raw)) == ignored
+    assert reader.read(RawRequest(raw)) == ignored
 
 
-def test_a_value_that_is_parsed_already_reads_like_its_body(reader: Reader) -> None:
-    received = Received(payload("call.ended"))
+def test_a_value_that_is_parsed_already_reads_like_its_body(reader: Parser) -> None:
+    received = RawRequest(payload("call.ended"))
     (part,) = reader.parts(parse_body(received), received)
     assert [part.reading] == reader.read(received)
 
 
-def test_each_event_of_an_array_is_known_by_a_key_of_its_own(reader: Reader) -> None:
+def test_each_event_of_an_array_is_known_by_a_key_of_its_own(reader: Parser) -> None:
     found = reader.read(
-        Received(b"[" + payload("call.started") + b"," + payload("call.ended") + b"]", message_id="m")
+        RawRequest(b"[" + payload("call.started") + b"," + payload("call.ended") + b"]", message_id="m")
     )
     assert isinstance(found, list)
     assert [event.keys for event in found] == [("msg:m/0",), ("msg:m/1",)]
 
 
 @pytest.mark.parametrize(
-    ("raw", "message_id", "path", "lenient"),
+    ("raw", "message_id", "path", "always_ack"),
     [
         (b'{"event":"call.ended"}', None, "/cloudtalk/webhook", False),
         (b'{"event":"call.ended"}', "m", "/cloudtalk/webhook", True),
@@ -185,8 +185,8 @@ def test_each_event_of_an_array_is_known_by_a_key_of_its_own(reader: Reader) -> 
     ],
 )
 def test_senders_who_must_not_hear_of_a_refusal_are_told(
-    reader: Reader, raw: bytes, message_id: str | None, path: str, lenient: bool
+    reader: Parser, raw: bytes, message_id: str | None, path: str, always_ack: bool
 ) -> None:
-    with pytest.raises(Refused) as caught:
-        reader.read(Received(raw, path=path, message_id=message_id))
-    assert caught.value.lenient is lenient
+    with pytest.raises(InvalidPayload) as caught:
+        reader.read(RawRequest(raw, path=path, message_id=message_id))
+    assert caught.value.always_ack is always_ack

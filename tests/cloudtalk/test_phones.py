@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from relay.cloudtalk.phones import _e164, number
-from relay.cloudtalk.values import Unreadable
+from relay.cloudtalk.values import InvalidValue
 
 
 @pytest.mark.parametrize(
@@ -59,5 +59,5 @@ def test_what_is_too_long_for_a_number_is_not_remembered() -> None:
 
 @pytest.mark.parametrize("value", [True, [], ["+34612345678"], {"number": [1]}])
 def test_what_is_no_number_is_unreadable(value: Any) -> None:
-    with pytest.raises(Unreadable):
+    with pytest.raises(InvalidValue):
         number(value, "ES")

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from relay.cloudtalk.authentication import Door, Visitor
-from relay.cloudtalk.signatures import Signatures, Stale, message_id
+from relay.cloudtalk.authentication import Authenticator, RequestHead
+from relay.cloudtalk.signatures import Signatures, StaleSignature, message_id
 
 # The vector of Standard Webhooks.
 SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
@@ -64,7 +64,7 @@ def test_one_byte_of_the_body_matters() -> None:
 
 @pytest.mark.parametrize("off", [-301, 301, 10**6])
 def test_a_right_signature_of_another_time_says_that_a_clock_is_off(off: int) -> None:
-    with pytest.raises(Stale) as caught:
+    with pytest.raises(StaleSignature) as caught:
         Signatures([SECRET]).verify(headers(), BODY, now=NOW + off)
     assert caught.value.seconds == off
 
@@ -89,19 +89,20 @@ def test_no_header_breaks_it(signature: str, timestamp: str, id_: str) -> None:
 
 
 def test_a_wrong_signature_closes_the_door_whatever_token_comes_with_it() -> None:
-    door = Door(["token"], Signatures([SECRET]), body_tokens=True)
+    authenticator = Authenticator(["token"], Signatures([SECRET]), body_tokens=True)
     bearer = {"authorization": "Bearer token"}
-    assert door.problem(Visitor(headers() | bearer, "", None), BODY, [], now=NOW) is None
+    assert authenticator.authenticate(RequestHead(headers() | bearer, "", None), BODY, [], now=NOW) is None
     assert (
-        door.problem(Visitor(headers("v1,AAAA") | bearer, "", None), BODY, [], now=NOW) == "wrong_signature"
+        authenticator.authenticate(RequestHead(headers("v1,AAAA") | bearer, "", None), BODY, [], now=NOW)
+        == "wrong_signature"
     )
-    assert door.problem(Visitor(bearer, "", None), BODY, [], now=NOW) is None
-    assert door.problem(Visitor({}, "", None), BODY, [], now=NOW) == "no_token"
+    assert authenticator.authenticate(RequestHead(bearer, "", None), BODY, [], now=NOW) is None
+    assert authenticator.authenticate(RequestHead({}, "", None), BODY, [], now=NOW) == "no_token"
 
 
 def test_with_signing_secrets_alone_a_request_without_a_signature_is_a_strangers() -> None:
-    door = Door([], Signatures([SECRET]))
-    assert door.problem_before(Visitor({"host": "127.0.0.1"}, "", "127.0.0.1")) == "no_signature"
+    authenticator = Authenticator([], Signatures([SECRET]))
+    assert authenticator.precheck(RequestHead({"host": "127.0.0.1"}, "", "127.0.0.1")) == "no_signature"
 
 
 def test_the_messages_own_id_is_read_under_both_names() -> None:

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from relay.call import SECOND
 from relay.cloudtalk.times import LONGEST_CALL, duration, instant, settle
-from relay.cloudtalk.values import Unreadable
+from relay.cloudtalk.values import InvalidValue
 
 MADRID = ZoneInfo("Europe/Madrid")
 HALF_PAST_TEN = 1_732_789_800_000_000  # 2024-11-28T10:30:00Z
@@ -49,7 +49,7 @@ def test_times_of_every_form_are_one_instant(value: Any) -> None:
     ],
 )
 def test_what_is_no_time_is_refused(value: Any) -> None:
-    with pytest.raises(Unreadable):
+    with pytest.raises(InvalidValue):
         instant(value, MADRID)
 
 
@@ -79,7 +79,7 @@ def test_durations_are_whole_seconds(value: Any, expected: int | None) -> None:
 
 @pytest.mark.parametrize("value", ["abc", True, {}, "1:x"])
 def test_what_is_no_duration_is_refused(value: Any) -> None:
-    with pytest.raises(Unreadable):
+    with pytest.raises(InvalidValue):
         duration(value)
 
 

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from relay.cloudtalk import phones, times, values
-from relay.cloudtalk.values import TooLong, Unreadable, Unrendered
+from relay.cloudtalk.values import InvalidValue, TooLong, UnrenderedTemplate
 
 MADRID = ZoneInfo("Europe/Madrid")
 
@@ -55,13 +55,13 @@ def test_ids_are_text_verbatim(value: Any, expected: str) -> None:
 
 @pytest.mark.parametrize("value", ["x" * 201, True, [], {}])
 def test_what_is_no_id_is_refused(value: Any) -> None:
-    with pytest.raises(Unreadable):
+    with pytest.raises(InvalidValue):
         values.ident(value)
 
 
 @pytest.mark.parametrize("value", ["{{ contact.name }}", "{{x}}", " {{a}} {{b}} "])
 def test_an_unrendered_variable_is_told_from_what_cannot_be_read(value: str) -> None:
-    with pytest.raises(Unrendered):
+    with pytest.raises(UnrenderedTemplate):
         values.text(value)
 
 
@@ -117,7 +117,7 @@ def test_escaped_text_is_shown_as_it_was_meant(value: Any, expected: str) -> Non
 
 @given(st.text())
 def test_no_text_becomes_what_a_database_cannot_hold(text: str) -> None:
-    with suppress(Unreadable):
+    with suppress(InvalidValue):
         assert "\x00" in text or "\x00" not in (values.prose(text) or "")
 
 
@@ -154,14 +154,14 @@ def test_notes_are_lines_however_they_come(value: Any, expected: str | None) -> 
 def test_a_link_is_one_that_a_person_may_follow() -> None:
     assert values.web_address(" HTTPS://x.test/a ") == "HTTPS://x.test/a"
     assert values.web_address(False) is None
-    with pytest.raises(Unreadable):
+    with pytest.raises(InvalidValue):
         values.web_address("javascript:alert(1)")
 
 
 def test_yes_is_said_in_several_ways_and_no_is_not_said() -> None:
     assert [values.truth(yes) for yes in (True, "true", "TRUE", 1, "1", "yes")] == [True] * 6
     assert [values.truth(no) for no in (False, None, "false", 0, "0", "no", "")] == [None] * 7
-    with pytest.raises(Unreadable):
+    with pytest.raises(InvalidValue):
         values.truth("perhaps")
 
 
@@ -172,7 +172,7 @@ def test_words_are_read_in_any_spelling() -> None:
 
 
 def test_an_unknown_direction_is_refused_and_an_unknown_outcome_says_nothing() -> None:
-    with pytest.raises(Unreadable):
+    with pytest.raises(InvalidValue):
         values.direction("sideways")
     assert values.outcome("transferred") is None
 
@@ -194,5 +194,5 @@ def test_no_value_breaks_a_reader(value: Any) -> None:
         lambda v: times.instant(v, MADRID),
         lambda v: phones.number(v, "ES"),
     ):
-        with suppress(Unreadable):
+        with suppress(InvalidValue):
             read(value)

@@ -14,10 +14,10 @@ import pytest
 from pydantic import Field, SecretStr
 
 from crm_clients.base import (
+    ClientState,
     CrmClient,
     Delivered,
     Finding,
-    Memory,
     Misconfigured,
     Outcome,
     Push,
@@ -31,7 +31,7 @@ from crm_clients.base import (
 )
 from crm_clients.batch import newest
 from crm_clients.conformance import Ability, ClientConformance, Crm, Fault
-from crm_clients.rate_limit import Budget
+from crm_clients.rate_limit import RateLimiter
 from crm_clients.settings import DestinationSettings
 
 pytest_plugins = ("pytester",)
@@ -78,9 +78,9 @@ class ShelfClient(CrmClient[ShelfSettings]):
         return [outcomes[push.call.id] for push in pushes]
 
     async def bring(self, push: Push) -> Outcome:
-        await self.pace.turn()
+        await self.pace.acquire()
         call = push.call
-        await self.context.memory.keep({f"number:{call.external_number}": call.id})
+        await self.context.state.set_many({f"number:{call.external_number}": call.id})
         return self.shelf.put(call.id, self.fields(push))
 
     def fields(self, push: Push) -> dict[str, Any]:
@@ -99,7 +99,7 @@ class ShelfClient(CrmClient[ShelfSettings]):
         return self.shelf.drop(call.id)
 
     async def forget(self, retractions: Sequence[Retraction]) -> list[Outcome]:
-        await self.context.memory.keep({f"number:{r.call.external_number}": None for r in retractions})
+        await self.context.state.set_many({f"number:{r.call.external_number}": None for r in retractions})
         return [self.shelf.drop(r.call.id) for r in retractions]
 
     async def missing(self, pushes: Sequence[Push]) -> Collection[str] | Outcome:
@@ -108,9 +108,9 @@ class ShelfClient(CrmClient[ShelfSettings]):
         return {push.call.id for push in pushes} - self.shelf.calls.keys()
 
     @property
-    def pace(self) -> Budget:
+    def pace(self) -> RateLimiter:
         if not hasattr(self, "_pace"):
-            self._pace = Budget(self.settings.rate)
+            self._pace = RateLimiter(self.settings.rate)
         return self._pace
 
 
@@ -128,7 +128,7 @@ class Shelf(Crm):
     def settings(self) -> dict[str, Any]:
         return {"secret": SECRET}
 
-    def client(self, memory: Memory, **settings: Any) -> CrmClient[Any]:
+    def client(self, memory: ClientState, **settings: Any) -> CrmClient[Any]:
         made = super().client(memory, **settings)
         assert isinstance(made, ShelfClient)
         made.shelf = self
@@ -218,7 +218,7 @@ class CutsTexts(ShelfClient):
 
 class TurnsTheOrder(ShelfClient):
     async def upsert(self, pushes: Sequence[Push]) -> list[Outcome]:
-        return sorted(await super().upsert(pushes), key=lambda outcome: outcome.word)
+        return sorted(await super().upsert(pushes), key=lambda outcome: outcome.name)
 
 
 class LosesOne(ShelfClient):
@@ -252,8 +252,8 @@ class Hammers(ShelfClient):
 
 class Hurries(ShelfClient):
     @property
-    def pace(self) -> Budget:
-        return Budget()
+    def pace(self) -> RateLimiter:
+        return RateLimiter()
 
 
 class SplitsForever(ShelfClient):

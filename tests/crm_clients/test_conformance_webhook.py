@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from crm_clients.base import CrmClient, Memory
+from crm_clients.base import ClientState, CrmClient
 from crm_clients.conformance import Ability, ClientConformance, Fault
 from tests.support.receiver import Receiver
 
@@ -19,7 +19,7 @@ class Told(Receiver):
         {Ability.EDITS, Ability.LOOKING, Ability.DIAGNOSIS, Fault.GARBAGE}
     )
 
-    def client(self, memory: Memory, **settings: Any) -> CrmClient[Any]:
+    def client(self, memory: ClientState, **settings: Any) -> CrmClient[Any]:
         self.marks = settings.get("on_merge") == "mark"
         return super().client(memory, **settings)
 

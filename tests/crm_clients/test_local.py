@@ -418,7 +418,7 @@ async def test_a_retracted_call_is_deleted_and_no_other(client: LocalClient, crm
     for id_ in ("cloudtalk-1", "cloudtalk-2"):
         await push(client, call_at(id=id_))
     gone = [merged("cloudtalk-1", "cloudtalk-2", 2), merged("cloudtalk-never-was", "cloudtalk-2", 2)]
-    assert [outcome.word for outcome in await client.retract(gone)] == ["delivered", "delivered"]
+    assert [outcome.name for outcome in await client.retract(gone)] == ["delivered", "delivered"]
     assert set(crm_rows(crm)) == {"cloudtalk-2"}
 
 
@@ -562,6 +562,6 @@ async def test_a_call_that_a_batch_names_twice_is_one_row_with_all_that_changed(
     newer, older = changed(call, 3, notes="newest"), changed(call, 2, summary="second")
     both = msgspec.structs.replace(newer[0], summary="second")
     outcomes = await client.upsert([Push(both, newer[1], first=False), Push(*older, first=False)])
-    assert [outcome.word for outcome in outcomes] == ["delivered", "delivered"]
+    assert [outcome.name for outcome in outcomes] == ["delivered", "delivered"]
     row = row_of(crm)
     assert (row["notes"], row["summary"], row["version"]) == ("newest", "second", 3)

@@ -4,11 +4,11 @@ import asyncio
 
 import pytest
 
-from crm_clients.locks import Turns
+from crm_clients.locks import KeyedLock
 
 
 async def test_who_shares_a_name_waits_and_who_does_not_goes_on() -> None:
-    turns = Turns()
+    turns = KeyedLock()
     inside: list[str] = []
 
     async def take(who: str, *names: str) -> None:
@@ -24,7 +24,7 @@ async def test_who_shares_a_name_waits_and_who_does_not_goes_on() -> None:
 
 
 async def test_one_that_is_cancelled_while_it_waits_holds_nobody_up() -> None:
-    turns = Turns()
+    turns = KeyedLock()
     async with turns.of(["b"]):
         waiting = asyncio.create_task(_take(turns, "a", "b"))
         await asyncio.sleep(0.01)
@@ -36,6 +36,6 @@ async def test_one_that_is_cancelled_while_it_waits_holds_nobody_up() -> None:
     assert vars(turns)["_locks"] == {}
 
 
-async def _take(turns: Turns, *names: str) -> None:
+async def _take(turns: KeyedLock, *names: str) -> None:
     async with turns.of(names):
         pass

@@ -25,7 +25,7 @@ from crm_clients.base import (
     Unauthorised,
     Unknown,
 )
-from crm_clients.conformance import Answer, Request
+from crm_clients.conformance import Request, Response
 from crm_clients.http import USER_AGENT
 from crm_clients.webhook import WebhookClient, WebhookSettings
 from relay.call import DELIVERED_FIELDS
@@ -41,9 +41,9 @@ OTHER_SECRET = "whsec_YW5vdGhlciBzZWNyZXQgb2YgdGhlIHRlc3Rz"
 class Answering(Receiver):
     """Answers what it is told to, else as a receiver does."""
 
-    instead: Answer | None = None
+    instead: Response | None = None
 
-    def answer(self, request: Request) -> Answer:
+    def answer(self, request: Request) -> Response:
         return self.instead or super().answer(request)
 
 
@@ -96,7 +96,7 @@ async def test_a_call_is_one_signed_post(client: WebhookClient, receiver: Answer
 async def test_a_retry_bears_the_same_id_and_a_new_time(
     client: WebhookClient, receiver: Answering, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    receiver.instead = Answer(500)
+    receiver.instead = Response(500)
     for moment in (1_768_208_525, 1_768_208_530):
         monkeypatch.setattr("crm_clients.webhook.client.time.time", lambda moment=moment: moment + 0.9)
         await push(client)
@@ -183,7 +183,7 @@ async def test_calls_go_out_at_once_as_far_as_the_settings_allow() -> None:
 async def test_an_answer_is_an_outcome(
     client: WebhookClient, receiver: Answering, status: int, outcome: type[Outcome], code: str | None
 ) -> None:
-    receiver.instead = Answer(status, headers={"Location": receiver.url + "/elsewhere", "Retry-After": "7"})
+    receiver.instead = Response(status, headers={"Location": receiver.url + "/elsewhere", "Retry-After": "7"})
     [came_back] = await push(client)
     assert (type(came_back), came_back.code) == (outcome, code)
     assert getattr(came_back, "after", 7) == 7
@@ -195,7 +195,7 @@ async def test_an_answer_is_an_outcome(
 async def test_without_a_word_on_when_the_wait_is_the_relays_own(
     client: WebhookClient, receiver: Answering
 ) -> None:
-    receiver.instead = Answer(429)
+    receiver.instead = Response(429)
     assert await push(client) == [
         Throttled(code="http_429", message="The receiver answered 429 Too Many Requests.")
     ]
@@ -203,7 +203,7 @@ async def test_without_a_word_on_when_the_wait_is_the_relays_own(
 
 @pytest.mark.parametrize("status", [429, 502, 401, 404, 410, 302])
 async def test_what_would_meet_every_call_is_not_tried_on_the_rest(receiver: Answering, status: int) -> None:
-    receiver.instead = Answer(status)
+    receiver.instead = Response(status)
     async with opened(receiver.url, concurrency=2) as client:
         outcomes = await push(client, *map(str, range(30)))
     assert len(receiver.requests) <= 3
@@ -213,21 +213,21 @@ async def test_what_would_meet_every_call_is_not_tried_on_the_rest(receiver: Ans
 @pytest.mark.parametrize("status", [400, 500])
 async def test_what_may_be_one_calls_fault_stops_no_other(status: int) -> None:
     class Refusing(Answering):
-        def answer(self, request: Request) -> Answer:
+        def answer(self, request: Request) -> Response:
             bad = request.json["data"]["id"] == "bad"
-            return Answer(status) if bad else super().answer(request)
+            return Response(status) if bad else super().answer(request)
 
     with closing(Refusing()) as refusing:
         async with opened(refusing.url) as client:
             outcomes = await push(client, "a", "bad", "b", "c")
-    assert [outcome.word == "delivered" for outcome in outcomes] == [True, False, True, True]
+    assert [outcome.name == "delivered" for outcome in outcomes] == [True, False, True, True]
 
 
 async def test_what_a_receiver_says_is_passed_on_in_short_and_without_what_it_repeats(
     client: WebhookClient, receiver: Answering
 ) -> None:
     text = f"no customer\n\t{SECRET} {SECRET[6:]} {receiver.url}{PATH} x{'y' * 500}"
-    receiver.instead = Answer(422, {"message": text})
+    receiver.instead = Response(422, {"message": text})
     [outcome] = await push(client)
     message = outcome.message or ""
     assert "no customer" in message
@@ -239,14 +239,14 @@ async def test_what_a_receiver_says_is_passed_on_in_short_and_without_what_it_re
 async def test_a_secret_at_the_end_of_what_is_passed_on_is_not_cut_in_half(
     client: WebhookClient, receiver: Answering
 ) -> None:
-    receiver.instead = Answer(422, {"m": "x" * 170 + SECRET})
+    receiver.instead = Response(422, {"m": "x" * 170 + SECRET})
     [outcome] = await push(client)
     assert SECRET[:12] not in (outcome.message or "")
 
 
 @pytest.mark.parametrize("page", ["<html><body>Sign in</body></html>", "  <!doctype html>…"])
 async def test_a_page_says_nothing_in_short(client: WebhookClient, receiver: Answering, page: str) -> None:
-    receiver.instead = Answer(422, page)
+    receiver.instead = Response(422, page)
     [outcome] = await push(client)
     assert outcome.message == "The receiver answered 422 Unprocessable Entity."
 
@@ -319,8 +319,8 @@ async def test_a_receiver_that_hangs_leaves_the_rest_of_the_batch_unsent_and_unh
         started = time.monotonic()
         outcomes = await push(client, *map(str, range(6)))
         assert time.monotonic() - started < 0.5
-    assert [outcome.word for outcome in outcomes] == ["unknown"] * 2 + ["throttled"] * 4
-    assert {getattr(outcome, "budget", None) for outcome in outcomes[2:]} == {"time"}
+    assert [outcome.name for outcome in outcomes] == ["unknown"] * 2 + ["throttled"] * 4
+    assert {getattr(outcome, "rate_limit", None) for outcome in outcomes[2:]} == {"time"}
 
 
 async def test_a_rate_too_slow_for_the_batch_sends_what_it_can_and_leaves_the_rest(
@@ -330,8 +330,8 @@ async def test_a_rate_too_slow_for_the_batch_sends_what_it_can_and_leaves_the_re
         outcomes = await push(client, *map(str, range(20)))
     sent = len(receiver.requests)
     assert 3 <= sent <= 6
-    assert sum(outcome.word == "delivered" for outcome in outcomes) == sent
-    assert {outcome.word for outcome in outcomes} == {"delivered", "throttled"}
+    assert sum(outcome.name == "delivered" for outcome in outcomes) == sent
+    assert {outcome.name for outcome in outcomes} == {"delivered", "throttled"}
 
 
 # --- addresses ----------------------------------------------------------------------------------
@@ -402,7 +402,7 @@ async def test_a_check_posts_nothing_and_takes_any_answer_for_good(
 async def test_a_check_tells_an_endpoint_that_is_elsewhere_or_no_more(
     client: WebhookClient, receiver: Answering, status: int, code: str
 ) -> None:
-    receiver.instead = Answer(status)
+    receiver.instead = Response(status)
     [finding] = await client.check()
     assert (finding.ok, finding.code) == (False, code)
     assert finding.problem

@@ -21,7 +21,7 @@ from crm_clients.base import (
     Unauthorised,
     Unknown,
 )
-from relay.delivery.bisect import RUN_OF_REJECTIONS, UNANSWERED, bring
+from relay.delivery.bisect import RUN_OF_REJECTIONS, UNANSWERED, push_bisecting
 from tests.support.samples import call_at
 
 PUSHES = [Push(call_at(id=f"cloudtalk-{n}"), frozenset({"status"})) for n in range(100)]
@@ -56,7 +56,7 @@ class Crm:
 
 async def brought(crm: Crm, pushes: Sequence[Push]) -> dict[int, Outcome]:
     outcomes: dict[str, Outcome] = {}
-    await bring(crm.upsert, pushes, outcomes)
+    await push_bisecting(crm.upsert, pushes, outcomes)
     return {int(call.removeprefix("cloudtalk-")): outcome for call, outcome in outcomes.items()}
 
 
@@ -182,13 +182,13 @@ class Fixed:
         Rejected(code="22P05"),
         Delivered(remote_id="r"),
     ],
-    ids=lambda answer: answer.word,
+    ids=lambda answer: answer.name,
 )
 @pytest.mark.parametrize("size", [1, 2, 100])
 async def test_other_answers_pass_untouched_after_one_request(answer: Outcome, size: int) -> None:
     crm = Fixed(answer)
     outcomes: dict[str, Outcome] = {}
-    await bring(crm.upsert, PUSHES[:size], outcomes)
+    await push_bisecting(crm.upsert, PUSHES[:size], outcomes)
     assert outcomes == {push.call.id: answer for push in PUSHES[:size]}
     assert crm.requests == 1
 
@@ -196,7 +196,7 @@ async def test_other_answers_pass_untouched_after_one_request(answer: Outcome, s
 @pytest.mark.parametrize("size", [1, 2, 7])
 async def test_a_lone_record_that_cannot_be_blamed_is_tried_again_later(size: int) -> None:
     outcomes: dict[str, Outcome] = {}
-    await bring(Fixed(Split(code="500", message="oops")).upsert, PUSHES[:size], outcomes)
+    await push_bisecting(Fixed(Split(code="500", message="oops")).upsert, PUSHES[:size], outcomes)
     assert outcomes == {push.call.id: Retry(code="500", message="oops") for push in PUSHES[:size]}
 
 
@@ -224,7 +224,7 @@ async def test_what_is_known_before_a_fault_stays_known() -> None:
     outcomes: dict[str, Outcome] = {}
     crm = BreaksOff({0}, at=5, fault=RuntimeError("a fault of the client"))
     with pytest.raises(RuntimeError):
-        await bring(crm.upsert, PUSHES[:4], outcomes)
+        await push_bisecting(crm.upsert, PUSHES[:4], outcomes)
     assert outcomes == {
         "cloudtalk-0": Rejected(code="22P05"),
         "cloudtalk-1": Delivered(remote_id="r1"),
@@ -238,7 +238,7 @@ async def test_what_is_known_before_the_time_runs_out_stays_known() -> None:
     crm = BreaksOff({3}, at=3, fault=None)
     with pytest.raises(TimeoutError):
         async with asyncio.timeout(0.05):
-            await bring(crm.upsert, PUSHES[:4], outcomes)
+            await push_bisecting(crm.upsert, PUSHES[:4], outcomes)
     assert outcomes == {
         "cloudtalk-0": Delivered(remote_id="r0"),
         "cloudtalk-1": Delivered(remote_id="r1"),
@@ -259,7 +259,7 @@ async def test_refusals_beside_something_that_is_taken_are_the_records_own() -> 
     assert len(outcomes) == 100
 
 
-@pytest.mark.parametrize("outcome", [Throttled(), Unauthorised(), Misconfigured()], ids=lambda o: o.word)
+@pytest.mark.parametrize("outcome", [Throttled(), Unauthorised(), Misconfigured()], ids=lambda o: o.name)
 async def test_what_concerns_the_whole_crm_ends_the_halving(outcome: Outcome) -> None:
     requests: list[int] = []
 
@@ -268,6 +268,6 @@ async def test_what_concerns_the_whole_crm_ends_the_halving(outcome: Outcome) ->
         return [Split() if len(requests) == 1 else outcome for _ in pushes]
 
     outcomes: dict[str, Outcome] = {}
-    await bring(upsert, PUSHES[:8], outcomes)
+    await push_bisecting(upsert, PUSHES[:8], outcomes)
     assert requests == [8, 4]
     assert list(outcomes.values()) == [outcome] * 4

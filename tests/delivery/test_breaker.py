@@ -5,24 +5,24 @@ import pytest
 
 from crm_clients.base import Delivered, Outcome, Rejected, Retry, Unknown
 from relay.delivery.breaker import Breaker
-from relay.ledger.deliveries import Due
-from relay.ledger.destinations import Wait
+from relay.ledger.deliveries import DueDelivery
+from relay.ledger.destinations import Pause
 from tests.support.samples import call_at
 
 DOWN = Retry(code="503", message="busy")
 
 
-def marks(*attempts: int) -> list[Due]:
-    return [Due(call_at(), {}, 0, tried, None, 0, None, None) for tried in attempts]
+def marks(*attempts: int) -> list[DueDelivery]:
+    return [DueDelivery(call_at(), {}, 0, tried, None, 0, None, None) for tried in attempts]
 
 
-def noted(breaker: Breaker, times: int, outcome: Outcome = DOWN, attempts: int = 0) -> list[Wait | None]:
+def noted(breaker: Breaker, times: int, outcome: Outcome = DOWN, attempts: int = 0) -> list[Pause | None]:
     return [breaker.note(marks(attempts), [outcome]) for _ in range(times)]
 
 
 @pytest.mark.parametrize("outcome", [DOWN, Unknown(code="503", message="busy")])
 def test_five_pushes_in_a_row_without_success_open_it(outcome: Outcome) -> None:
-    assert noted(Breaker(), 5, outcome) == [None] * 4 + [Wait("failing", 5, "503", "busy")]
+    assert noted(Breaker(), 5, outcome) == [None] * 4 + [Pause("failing", 5, "503", "busy")]
 
 
 @pytest.mark.parametrize("outcome", [Delivered(), Rejected(code="22")])

@@ -37,7 +37,7 @@ async def owed(ledger: Ledger, name: str = "crm") -> list[str]:
     def look(connection: Any) -> list[str]:
         ids = [f"call-{at}" for at in range(1, 8)]
         rows = [row for id_ in ids for row in deliveries.of_call(connection, id_)]
-        return [row.call[5:] for row in rows if row.destination == name and row.state == "owed"]
+        return [row.call[5:] for row in rows if row.destination == name and row.state == "pending"]
 
     return await ledger.read(look)
 
@@ -91,7 +91,7 @@ async def test_a_call_that_went_into_another_is_left_out(ledger: Ledger) -> None
 
 async def test_the_newest_version_is_owed_though_a_mark_knew_an_older_one(ledger: Ledger) -> None:
     await ledger.write(lambda c: destinations.register(c, {"crm": "local"}))
-    await ledger.write(lambda c: deliveries.mark(c, [("call-1", 1)], now=1))
+    await ledger.write(lambda c: deliveries.enqueue(c, [("call-1", 1)], now=1))
     await ledger.write(lambda c: calls.write(c, [], [call_row("call-1", 5)]))
     await replay_of(ledger, "crm").named(["call-1"])
     (mark,) = await ledger.read(lambda c: deliveries.of_call(c, "call-1"))
@@ -111,5 +111,5 @@ async def test_it_takes_the_folds_lease_and_lets_go_of_it(ledger: Ledger) -> Non
     assert token is not None
     await replay_of(ledger, "crm").named(["call-1"])
     with pytest.raises(LeaseLost):
-        await ledger.write(lambda c: leases.prove(c, "fold", token, now=NOW, length=1))
+        await ledger.write(lambda c: leases.check(c, "fold", token, now=NOW, length=1))
     assert await ledger.write(lambda c: take(c, "elsewhere/1/1")) == token + 2

@@ -19,17 +19,17 @@ from crm_clients.base import (
     Unknown,
 )
 from relay.delivery.purpose import Found
-from relay.delivery.transitions import Schedule, is_cause, settle, wait_after
-from relay.ledger.deliveries import Due, Settlement
-from relay.ledger.destinations import Wait
+from relay.delivery.transitions import RetryPolicy, is_cause, settle, wait_after
+from relay.ledger.deliveries import DeliveryUpdate, DueDelivery
+from relay.ledger.destinations import Pause
 from tests.support.clock import SECOND
 from tests.support.samples import call_at
 
 HOUR = 3_600 * SECOND
 NOW = 1_800_000_000 * SECOND
-SCHEDULE = Schedule(first_retry_seconds=5, longest_retry_seconds=3_600, give_up_after_hours=72)
+SCHEDULE = RetryPolicy(first_retry_seconds=5, longest_retry_seconds=3_600, give_up_after_hours=72)
 CALL = call_at(version=7)
-FRESH = Due(
+FRESH = DueDelivery(
     call=CALL,
     changed={},
     delivered_version=0,
@@ -45,12 +45,12 @@ FAILING = msgspec.structs.replace(
 
 
 def settled(
-    due: Due, outcome: Outcome, *, delivered_at: int | None = None, schedule: Schedule = SCHEDULE
-) -> Settlement | None:
+    due: DueDelivery, outcome: Outcome, *, delivered_at: int | None = None, schedule: RetryPolicy = SCHEDULE
+) -> DeliveryUpdate | None:
     return settle(due, outcome, schedule, now=NOW, delivered_at=delivered_at, jitter=0)
 
 
-def certain(due: Due, outcome: Outcome, **given_: Any) -> Settlement:
+def certain(due: DueDelivery, outcome: Outcome, **given_: Any) -> DeliveryUpdate:
     settlement = settled(due, outcome, **given_)
     assert settlement is not None
     return settlement
@@ -67,7 +67,7 @@ KEPT: dict[str, Any] = {
     "message": "m",
 }
 BACK_OFF: dict[str, Any] = {
-    "state": "owed",
+    "state": "pending",
     "due_at": NOW + 20 * SECOND,
     "delivered_version": 4,
     "failing_for": 9,
@@ -104,17 +104,17 @@ def test_the_table_has_every_outcome() -> None:
     assert set(TABLE) == set(Outcome.__subclasses__())
 
 
-@pytest.mark.parametrize("kind", TABLE, ids=lambda kind: kind.word)
+@pytest.mark.parametrize("kind", TABLE, ids=lambda kind: kind.name)
 def test_a_mark_becomes_what_the_table_says(kind: type[Outcome]) -> None:
     expected = TABLE[kind]
     assert settled(FAILING, kind(code="c", message="m")) == (
-        None if expected is None else Settlement(**(KEPT | expected))
+        None if expected is None else DeliveryUpdate(**(KEPT | expected))
     )
 
 
 def test_a_first_attempt_that_fails_waits_the_first_time() -> None:
     settlement = certain(FRESH, Retry())
-    assert (settlement.state, settlement.attempts, settlement.due_at) == ("owed", 1, NOW + 5 * SECOND)
+    assert (settlement.state, settlement.attempts, settlement.due_at) == ("pending", 1, NOW + 5 * SECOND)
     assert (settlement.failing_for, settlement.delivered_version) == (0, 0)
 
 
@@ -147,13 +147,13 @@ def test_a_failure_keeps_what_the_crm_has() -> None:
         (NOW + 60 * SECOND, NOW + 61 * SECOND, 0),  # the clock was set back
     ],
 )
-@pytest.mark.parametrize("outcome", [Retry(), Unknown(), Split()], ids=lambda outcome: outcome.word)
+@pytest.mark.parametrize("outcome", [Retry(), Unknown(), Split()], ids=lambda outcome: outcome.name)
 def test_only_time_in_which_others_were_taken_counts(
     attempted_at: int | None, delivered_at: int | None, counted: int, outcome: Outcome
 ) -> None:
     due = msgspec.structs.replace(FAILING, attempted_at=attempted_at)
     settlement = certain(due, outcome, delivered_at=delivered_at)
-    assert (settlement.failing_for, settlement.state) == (9 + counted, "owed")
+    assert (settlement.failing_for, settlement.state) == (9 + counted, "pending")
 
 
 def test_an_outage_of_a_year_kills_nothing() -> None:
@@ -162,7 +162,7 @@ def test_an_outage_of_a_year_kills_nothing() -> None:
         now = NOW + hour * HOUR
         settlement = settle(due, Retry(), SCHEDULE, now=now, delivered_at=NOW - SECOND, jitter=1)
         assert settlement is not None
-        assert settlement.state == "owed"
+        assert settlement.state == "pending"
         due = msgspec.structs.replace(due, attempts=settlement.attempts, attempted_at=now)
     assert due.attempts == 366 * 24 - 1
 
@@ -177,7 +177,7 @@ def test_a_call_that_alone_fails_for_all_of_the_time_is_given_up_and_not_before(
         due = msgspec.structs.replace(
             due, attempts=hour + 1, attempted_at=now, failing_for=settlement.failing_for
         )
-    assert states == ["owed"] * 72 + ["dead"] * 2
+    assert states == ["pending"] * 72 + ["dead"] * 2
 
 
 def test_what_is_given_up_says_what_it_failed_of() -> None:
@@ -225,12 +225,12 @@ def test_what_the_crm_asks_for_is_granted_within_the_schedule(after: float | Non
 
 
 def test_a_first_wait_longer_than_the_longest_is_the_longest() -> None:
-    assert Schedule(600, 60, 72).delay(1, after=None, jitter=0) == 60 * SECOND
+    assert RetryPolicy(600, 60, 72).delay(1, after=None, jitter=0) == 60 * SECOND
 
 
 def test_the_time_to_give_up_is_in_microseconds() -> None:
     assert SCHEDULE.give_up_after == 72 * HOUR
-    assert Schedule(5, 3_600, 0.5).give_up_after == HOUR // 2
+    assert RetryPolicy(5, 3_600, 0.5).give_up_after == HOUR // 2
 
 
 # --- what makes the whole destination wait --------------------------------------------------------
@@ -248,12 +248,12 @@ def test_the_time_to_give_up_is_in_microseconds() -> None:
     ],
 )
 def test_the_destination_waits_with_the_reason(outcome: Outcome, seconds: float) -> None:
-    assert wait_after([outcome], SCHEDULE) == Wait(outcome.word, seconds, "c", "m")
+    assert wait_after([outcome], SCHEDULE) == Pause(outcome.name, seconds, "c", "m")
 
 
 def test_one_such_outcome_among_many_makes_it_wait() -> None:
     outcomes = [Delivered(), Retry(after=9), Throttled(after=3), Rejected()]
-    assert wait_after(outcomes, SCHEDULE) == Wait("throttled", 3, None, None)
+    assert wait_after(outcomes, SCHEDULE) == Pause("throttled", 3, None, None)
 
 
 def test_no_other_outcome_makes_it_wait() -> None:
@@ -264,18 +264,18 @@ def test_no_other_outcome_makes_it_wait() -> None:
 
 
 def test_a_spent_budget_puts_off_its_calls_alone_and_spends_no_attempt() -> None:
-    settlement = certain(FAILING, Throttled(code="429", after=7, budget="search"))
-    assert (settlement.state, settlement.attempts, settlement.failing_for) == ("owed", 2, 9)
+    settlement = certain(FAILING, Throttled(code="429", after=7, rate_limit="search"))
+    assert (settlement.state, settlement.attempts, settlement.failing_for) == ("pending", 2, 9)
     assert settlement.due_at == NOW + 7 * SECOND
-    assert wait_after([Throttled(after=7, budget="search")], SCHEDULE) is None
-    assert wait_after([Throttled(after=7, budget="writes")], SCHEDULE) is not None
+    assert wait_after([Throttled(after=7, rate_limit="search")], SCHEDULE) is None
+    assert wait_after([Throttled(after=7, rate_limit="writes")], SCHEDULE) is not None
 
 
 @pytest.mark.parametrize(
     ("outcome", "reason", "code", "expected"),
     [
         (Throttled(), "throttled", None, True),
-        (Throttled(budget="search"), "throttled", None, False),
+        (Throttled(rate_limit="search"), "throttled", None, False),
         (Unauthorised(), "unauthorised", None, True),
         (Misconfigured(), "misconfigured", "42P01", True),
         (Rejected(code="23502"), "misconfigured", "23502", True),

@@ -26,17 +26,17 @@ from crm_clients.base import (
 )
 from crm_clients.settings import DestinationSettings
 from relay.call import DELIVERED_FIELDS, CallEvent, Kind
-from relay.delivery import Courier, Schedule
-from relay.fold import Fold
+from relay.delivery import DeliveryWorker, RetryPolicy
+from relay.fold import FoldWorker
 from relay.ledger import Ledger, deliveries, destinations, journal, replays
-from relay.ledger.deliveries import Settlement
-from relay.ledger.destinations import Wait
+from relay.ledger.deliveries import DeliveryUpdate
+from relay.ledger.destinations import Pause
 from relay.ledger.journal import EventRow
 from relay.ledger.lease import Lease
 from relay.ledger.tables import deliveries as table
 from tests.support.clients import context_of
 
-SETTLED = Settlement(
+SETTLED = DeliveryUpdate(
     call="cloudtalk-1",
     version=1,
     state="delivered",
@@ -50,7 +50,7 @@ SETTLED = Settlement(
     code=None,
     message=None,
 )
-QUICK = Schedule(first_retry_seconds=0.05, longest_retry_seconds=0.2, give_up_after_hours=72)
+QUICK = RetryPolicy(first_retry_seconds=0.05, longest_retry_seconds=0.2, give_up_after_hours=72)
 Answer = Callable[[Sequence[Push]], list[Outcome]]
 
 
@@ -115,7 +115,7 @@ def first_then(first: Answer, then: Answer = delivered) -> Answer:
 class World:
     """A ledger, a fold and a courier on a fake CRM."""
 
-    def __init__(self, ledger: Ledger, fold: Fold) -> None:
+    def __init__(self, ledger: Ledger, fold: FoldWorker) -> None:
         self.ledger = ledger
         self.fold = fold
         self.crm = FakeCrm()
@@ -143,9 +143,9 @@ class World:
         return await self.ledger.read(lambda c: destinations.one(c, "crm"))
 
     @asynccontextmanager
-    async def serving(self, schedule: Schedule = QUICK, **settings: Any) -> AsyncIterator[Courier]:
+    async def serving(self, schedule: RetryPolicy = QUICK, **settings: Any) -> AsyncIterator[DeliveryWorker]:
         told = DestinationSettings(client="fake", **settings)
-        courier = Courier("crm", self.crm, told, self.ledger, schedule, jitter=lambda: 0)
+        courier = DeliveryWorker("crm", self.crm, told, self.ledger, schedule, jitter=lambda: 0)
         running = asyncio.create_task(courier.run())
         try:
             yield courier
@@ -160,8 +160,8 @@ async def world(ledger_url: str) -> AsyncIterator[World]:
     ledger = Ledger(ledger_url)
     await ledger.open()
     await ledger.write(lambda c: destinations.register(c, {"crm": "fake"}))
-    fold = Fold(
-        ledger, forward_internal=False, grace_seconds=0, pressing=lambda: False, on_marks=lambda: None
+    fold = FoldWorker(
+        ledger, forward_internal=False, grace_seconds=0, has_backlog=lambda: False, on_marks=lambda: None
     )
     await fold._lease.acquire()
     yield World(ledger, fold)
@@ -200,7 +200,7 @@ async def test_a_field_that_went_and_came_back_is_brought_although_its_push_was_
         # The CRM takes it, and the relay never learns: as if it was killed between push and settle.
         world.crm.answer = all_of(Retry(code="cut"))
         courier.wake()
-        await world.until("owed", outcome="retry")
+        await world.until("pending", outcome="retry")
         await world.say(Kind.STARTED, contact_name="A")
         world.crm.answer = delivered
         await world.until("delivered", delivered_version=3)
@@ -244,9 +244,9 @@ async def test_a_failure_is_tried_again_on_the_schedule(world: World) -> None:
 async def test_a_new_event_of_a_call_in_back_off_does_not_bring_it_forward(world: World) -> None:
     await world.say(Kind.STARTED)
     world.crm.answer = all_of(Retry(code="503"))
-    slow = Schedule(first_retry_seconds=30, longest_retry_seconds=60, give_up_after_hours=72)
+    slow = RetryPolicy(first_retry_seconds=30, longest_retry_seconds=60, give_up_after_hours=72)
     async with world.serving(slow) as courier:
-        before = await world.until("owed", attempts=1)
+        before = await world.until("pending", attempts=1)
         await world.say(Kind.ENDED)
         courier.wake()
         await asyncio.sleep(0.1)
@@ -301,7 +301,7 @@ async def test_what_concerns_the_destination_makes_it_wait_and_spends_nothing(
 ) -> None:
     await world.say(Kind.STARTED)
     world.crm.answer = all_of(outcome)
-    schedule = Schedule(first_retry_seconds=5, longest_retry_seconds=3600, give_up_after_hours=72)
+    schedule = RetryPolicy(first_retry_seconds=5, longest_retry_seconds=3600, give_up_after_hours=72)
     async with world.serving(schedule) as courier:
         async with asyncio.timeout(5):
             while (await world.destination()).paused_reason is None:
@@ -310,9 +310,9 @@ async def test_what_concerns_the_destination_makes_it_wait_and_spends_nothing(
         courier.wake()
         await asyncio.sleep(0.1)
     row, mark = await world.destination(), await world.mark()
-    assert (row.paused_reason, row.paused_message) == (outcome.word, outcome.message)
+    assert (row.paused_reason, row.paused_message) == (outcome.name, outcome.message)
     assert row.paused_until == pytest.approx(before + seconds * 1_000_000, abs=1_500_000)
-    assert (mark.state, mark.attempts, len(world.crm.pushed)) == ("owed", 0, 1)
+    assert (mark.state, mark.attempts, len(world.crm.pushed)) == ("pending", 0, 1)
 
 
 async def test_one_call_probes_a_destination_that_waited_and_opens_it(world: World) -> None:
@@ -333,7 +333,7 @@ async def test_a_push_without_an_answer_in_time_is_unknown_and_tried_again(world
     await world.say(Kind.STARTED)
     world.crm.open.clear()
     async with world.serving(timeout_seconds=0.1):
-        mark = await world.until("owed", outcome="unknown")
+        mark = await world.until("pending", outcome="unknown")
         assert (mark.attempts, mark.code) == (1, "timeout")
         world.crm.open.set()
         await world.until("delivered")
@@ -349,7 +349,7 @@ async def test_a_fault_of_the_client_is_logged_and_tried_again(world: World) -> 
     with capture_logs() as logs:
         async with world.serving():
             await world.until("delivered")
-    assert [line["event"] for line in logs if line["log_level"] == "error"] == ["courier.failed"]
+    assert [line["event"] for line in logs if line["log_level"] == "error"] == ["delivery.failed"]
 
 
 async def test_a_push_under_way_is_settled_before_the_courier_stops(world: World) -> None:
@@ -368,7 +368,7 @@ async def test_of_two_couriers_one_serves_and_the_other_stands_by(world: World, 
     other_ledger.owner = "another-host/1/1"
     await other_ledger.open()
     other_crm = FakeCrm()
-    other = Courier("crm", other_crm, DestinationSettings(client="fake"), other_ledger, QUICK)
+    other = DeliveryWorker("crm", other_crm, DestinationSettings(client="fake"), other_ledger, QUICK)
     async with world.serving():
         await world.say(Kind.STARTED)
         await world.until("delivered")
@@ -407,7 +407,7 @@ async def test_a_crm_that_fails_for_all_is_left_alone_and_no_call_s_attempts_are
     for number in range(12):
         await world.say(Kind.STARTED, str(number))
     world.crm.answer = all_of(Retry(code="503", message="busy"))
-    slow = Schedule(first_retry_seconds=30, longest_retry_seconds=60, give_up_after_hours=72)
+    slow = RetryPolicy(first_retry_seconds=30, longest_retry_seconds=60, give_up_after_hours=72)
     async with world.serving(slow, batch=1, concurrency=1):
         async with asyncio.timeout(5):
             while (await world.destination()).paused_reason is None:
@@ -438,7 +438,7 @@ async def test_a_run_of_rejections_for_one_reason_kills_nothing(world: World) ->
         row = await world.destination()
         assert (row.paused_reason, row.paused_code) == ("misconfigured", "23502")
         marks = [await world.mark(f"cloudtalk-{number:02}") for number in range(30)]
-        assert {(mark.state, mark.attempts) for mark in marks} == {("owed", 0)}
+        assert {(mark.state, mark.attempts) for mark in marks} == {("pending", 0)}
         await world.ledger.write(lambda c: destinations.probe(c, "crm", now=world.ledger.now()))
         pushed = len(world.crm.pushed)
         async with asyncio.timeout(5):
@@ -475,7 +475,7 @@ async def test_a_pause_by_a_person_lasts_and_events_are_still_owed(world: World)
         await world.say(Kind.STARTED)
         courier.wake()
         await asyncio.sleep(0.1)
-        assert (await world.mark()).state == "owed"
+        assert (await world.mark()).state == "pending"
         assert world.crm.pushed == []
         await world.ledger.write(lambda c: destinations.resume(c, "crm"))
         await world.until("delivered")
@@ -486,7 +486,7 @@ async def test_a_spent_budget_keeps_its_own_calls_waiting_and_no_others(world: W
     await world.say(Kind.STARTED, "2")
 
     def no_search(pushes: Sequence[Push]) -> list[Outcome]:
-        searched = {"cloudtalk-1": Throttled(code="429", after=1, budget="search")}
+        searched = {"cloudtalk-1": Throttled(code="429", after=1, rate_limit="search")}
         return [searched.get(push.call.id, Delivered(remote_id="r")) for push in pushes]
 
     world.crm.answer = first_then(no_search)
@@ -524,7 +524,7 @@ async def test_a_replay_writes_only_what_the_crm_has_lost(world: World) -> None:
         world.crm.pushed.clear()
         world.crm.lost = {"cloudtalk-2"}
         versions = [("cloudtalk-1", 1), ("cloudtalk-2", 1)]
-        await world.ledger.write(lambda c: replays.owe(c, "crm", versions, now=world.ledger.now()))
+        await world.ledger.write(lambda c: replays.enqueue(c, "crm", versions, now=world.ledger.now()))
         courier.wake()
         for name in "12":
             await world.until("delivered", f"cloudtalk-{name}")
@@ -547,7 +547,7 @@ async def test_a_wait_survives_a_clock_that_is_set_back(world: World) -> None:
     await world.say(Kind.STARTED)
     far = world.ledger.now() + 10 * 86_400 * 1_000_000
     await world.ledger.write(
-        lambda c: destinations.wait(c, "crm", Wait("throttled", 10, "429", None), until=far)
+        lambda c: destinations.pause_until(c, "crm", Pause("throttled", 10, "429", None), until=far)
     )
     await world.ledger.write(lambda c: c.execute(table.update().values(due_at=far)))
     async with world.serving():
@@ -566,12 +566,12 @@ async def test_a_settle_whose_lease_is_gone_owes_the_call_again(world: World, le
         stranger = Ledger(ledger_url)
         stranger.owner = "another-host/1/1"
         lease = Lease(stranger, "courier:crm", seconds=30)
-        await lease.take()
+        await lease.preempt()
         newer = msgspec.structs.replace(SETTLED, version=2, delivered_version=2)
         await stranger.write(lambda c: deliveries.settle(c, "crm", [newer], now=stranger.now()))
         assert (await world.mark()).state == "delivered"
         world.crm.open.set()
-        mark = await world.until("owed")
+        mark = await world.until("pending")
         assert (mark.version, mark.delivered_version) == (2, 0), "the write may have come after the newer one"
         await lease.release()
         await world.until("delivered", delivered_version=2)
@@ -602,7 +602,7 @@ async def test_a_call_that_breaks_the_crm_does_not_keep_it_closed(world: World) 
     world.crm.answer = all_but_one
     until = world.ledger.now() - 1
     await world.ledger.write(
-        lambda c: destinations.wait(c, "crm", Wait("failing", 5, "500", None), until=until)
+        lambda c: destinations.pause_until(c, "crm", Pause("failing", 5, "500", None), until=until)
     )
     async with world.serving(batch=1, concurrency=1):
         for _ in range(3):
@@ -622,7 +622,7 @@ async def owe_what_the_crm_has(world: World, *names: str) -> None:
     had = [msgspec.structs.replace(SETTLED, call=f"cloudtalk-{name}") for name in names]
     await world.ledger.write(lambda c: deliveries.settle(c, "crm", had, now=1))
     versions = [(each.call, 1) for each in had]
-    await world.ledger.write(lambda c: replays.owe(c, "crm", versions, now=world.ledger.now()))
+    await world.ledger.write(lambda c: replays.enqueue(c, "crm", versions, now=world.ledger.now()))
 
 
 async def test_what_a_replay_only_looked_for_does_not_make_a_run_of_rejections_dead(world: World) -> None:
@@ -634,7 +634,7 @@ async def test_what_a_replay_only_looked_for_does_not_make_a_run_of_rejections_d
         await world.until("delivered", "cloudtalk-had")
         assert (await world.destination()).paused_reason == "misconfigured"
         states = {(await world.mark(f"cloudtalk-{number:02}")).state for number in range(30)}
-        assert states == {"owed"}
+        assert states == {"pending"}
     assert (await world.destination()).delivered_at == 1, "nothing was taken"
 
 
@@ -643,7 +643,7 @@ async def test_a_probe_brings_something_rather_than_look_for_what_is_there(world
     await world.say(Kind.STARTED, "1")
     until = world.ledger.now() - 1
     await world.ledger.write(
-        lambda c: destinations.wait(c, "crm", Wait("unauthorised", 60, "401", None), until=until)
+        lambda c: destinations.pause_until(c, "crm", Pause("unauthorised", 60, "401", None), until=until)
     )
     world.crm.answer = all_of(Unauthorised(code="401"))
     async with world.serving():
@@ -661,7 +661,7 @@ async def test_a_probe_does_not_stop_at_what_the_filter_keeps_out(world: World) 
     await world.say(Kind.MISSED, "99", direction="inbound")
     until = world.ledger.now() - 1
     await world.ledger.write(
-        lambda c: destinations.wait(c, "crm", Wait("throttled", 10, "429", None), until=until)
+        lambda c: destinations.pause_until(c, "crm", Pause("throttled", 10, "429", None), until=until)
     )
     async with world.serving(batch=10, when={"statuses": ["missed"]}):
         async with asyncio.timeout(2):
@@ -680,13 +680,13 @@ async def test_what_was_under_way_when_the_lease_went_is_owed_again(world: World
         stranger = Ledger(ledger_url)
         stranger.owner = "another-host/1/1"
         lease = Lease(stranger, "courier:crm", seconds=30)
-        await lease.take()
+        await lease.preempt()
         newer = msgspec.structs.replace(SETTLED, version=2, delivered_version=2)
         await stranger.write(lambda c: deliveries.settle(c, "crm", [newer], now=stranger.now()))
         # The courier notices before its push is answered: its request may still reach the CRM.
-        courier._lease._proven_at = 0
+        courier._lease._checked_at = 0
         courier.wake()
-        mark = await world.until("owed")
+        mark = await world.until("pending")
         assert (mark.version, mark.delivered_version) == (2, 0)
         world.crm.open.set()
         await lease.release()
@@ -698,13 +698,13 @@ async def test_the_end_of_a_throttle_brings_no_failing_call_forward(world: World
     await world.say(Kind.STARTED, "1")
     await world.say(Kind.STARTED, "2")
     later = world.ledger.now() + 60_000_000
-    failing = msgspec.structs.replace(SETTLED, state="owed", delivered_version=0, attempts=4, due_at=later)
+    failing = msgspec.structs.replace(SETTLED, state="pending", delivered_version=0, attempts=4, due_at=later)
     await world.ledger.write(lambda c: deliveries.settle(c, "crm", [failing], now=1))
     until = world.ledger.now() - 1
     await world.ledger.write(
-        lambda c: destinations.wait(c, "crm", Wait("throttled", 10, "429", None), until=until)
+        lambda c: destinations.pause_until(c, "crm", Pause("throttled", 10, "429", None), until=until)
     )
-    slow = Schedule(first_retry_seconds=30, longest_retry_seconds=3600, give_up_after_hours=72)
+    slow = RetryPolicy(first_retry_seconds=30, longest_retry_seconds=3600, give_up_after_hours=72)
     async with world.serving(slow):
         await world.until("delivered", "cloudtalk-2")
         await asyncio.sleep(0.2)
@@ -716,7 +716,7 @@ async def test_a_probe_without_an_answer_may_have_brought_the_call(world: World)
     await world.say(Kind.STARTED)
     until = world.ledger.now() - 1
     await world.ledger.write(
-        lambda c: destinations.wait(c, "crm", Wait("failing", 5, "503", None), until=until)
+        lambda c: destinations.pause_until(c, "crm", Pause("failing", 5, "503", None), until=until)
     )
     world.crm.answer = all_of(Unknown(code="timeout"))
     async with world.serving():
@@ -738,11 +738,11 @@ async def test_a_moment_s_failure_brings_forward_only_what_it_made_fail(
         await world.say(Kind.STARTED, name)
     later = world.ledger.now() + 60_000_000
     failing = msgspec.structs.replace(
-        SETTLED, state="owed", delivered_version=0, attempts=attempts, due_at=later
+        SETTLED, state="pending", delivered_version=0, attempts=attempts, due_at=later
     )
     await world.ledger.write(lambda c: deliveries.settle(c, "crm", [failing], now=1))
     world.crm.answer = first_then(all_of(Retry(code="503")))
-    slow = Schedule(first_retry_seconds=30, longest_retry_seconds=3600, give_up_after_hours=72)
+    slow = RetryPolicy(first_retry_seconds=30, longest_retry_seconds=3600, give_up_after_hours=72)
     async with world.serving(slow, batch=1, concurrency=1):
         for name in "23":
             await world.until("delivered", f"cloudtalk-{name}")

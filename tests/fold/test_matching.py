@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from relay.call import CallEvent, Kind, Status
-from relay.fold.matching import Place, place
+from relay.fold.matching import Match, match_call
 from relay.ledger.calls import CallRow
 from tests.support.worlds import T0, MemoryWorld
 
@@ -28,25 +28,25 @@ OWNERS = {alias: call for call, aliases in CALLS.items() for alias in aliases}
 @pytest.mark.parametrize(
     ("aliases", "expected"),
     [
-        (("uuid:new",), Place(None, ("uuid:new",))),
-        (("uuid:new", "id:9"), Place(None, ("uuid:new", "id:9"))),
-        ((U1,), Place("A", (U1,))),
-        ((I1,), Place("A", (I1,))),
-        ((U1, I1), Place("A", (U1, I1))),
-        ((U2, "id:9"), Place("B", (U2, "id:9"))),
-        ((I2, "uuid:new"), Place("C", (I2, "uuid:new"))),
+        (("uuid:new",), Match(None, ("uuid:new",))),
+        (("uuid:new", "id:9"), Match(None, ("uuid:new", "id:9"))),
+        ((U1,), Match("A", (U1,))),
+        ((I1,), Match("A", (I1,))),
+        ((U1, I1), Match("A", (U1, I1))),
+        ((U2, "id:9"), Match("B", (U2, "id:9"))),
+        ((I2, "uuid:new"), Match("C", (I2, "uuid:new"))),
         # two calls that turn out to be one
-        ((U2, I2), Place("B", (U2, I2), merge=("C",))),
+        ((U2, I2), Match("B", (U2, I2), merge=("C",))),
         # a call_id typed as a constant: the uuid is believed
-        ((U2, I1), Place("B", (U2,), dropped=(I1,))),
-        (("uuid:new", I1), Place(None, ("uuid:new",), dropped=(I1,))),
+        ((U2, I1), Match("B", (U2,), dropped=(I1,))),
+        (("uuid:new", I1), Match(None, ("uuid:new",), dropped=(I1,))),
         # a uuid typed as a constant: the call_id is believed
-        ((U1, "id:9"), Place(None, ("id:9",), dropped=(U1,))),
-        ((U1, I2), Place("C", (I2,), dropped=(U1,))),
+        ((U1, "id:9"), Match(None, ("id:9",), dropped=(U1,))),
+        ((U1, I2), Match("C", (I2,), dropped=(U1,))),
     ],
 )
-def test_an_event_belongs_where_its_ids_agree(aliases: tuple[str, ...], expected: Place) -> None:
-    found = place(aliases, OWNERS, lambda call: CALLS[call])
+def test_an_event_belongs_where_its_ids_agree(aliases: tuple[str, ...], expected: Match) -> None:
+    found = match_call(aliases, OWNERS, lambda call: CALLS[call])
     assert (found.call, set(found.kept), set(found.dropped), found.merge) == (
         expected.call,
         set(expected.kept),
@@ -58,7 +58,7 @@ def test_an_event_belongs_where_its_ids_agree(aliases: tuple[str, ...], expected
 def test_where_every_id_contradicts_another_the_uuid_is_believed_alone() -> None:
     calls = {"A": [U1, I1], "B": [U2, I2]}
     owners = {alias: call for call, aliases in calls.items() for alias in aliases}
-    assert place((U1, I2), owners, lambda call: calls[call]) == Place("A", (U1,), dropped=(I2,))
+    assert match_call((U1, I2), owners, lambda call: calls[call]) == Match("A", (U1,), dropped=(I2,))
 
 
 @pytest.mark.parametrize("ids", [("other:uuid-1", "other:call-1"), ("id:5", "id:7"), (U1, U2)])
@@ -115,9 +115,9 @@ def test_a_constant_typed_as_a_messages_id_swallows_no_news() -> None:
 def test_an_id_that_a_person_split_off_links_nothing() -> None:
     calls = {"A": [U1], "B": [I1]}
     owners = {U1: "A", I1: "B"}
-    found = place((U1, I1), owners, lambda call: calls[call], frozenset({I1}))
+    found = match_call((U1, I1), owners, lambda call: calls[call], frozenset({I1}))
     assert (found.call, found.kept, found.dropped, found.merge) == ("A", (U1,), (I1,), ())
-    assert place((I1,), owners, lambda call: calls[call], frozenset({I1})).call == "B"
+    assert match_call((I1,), owners, lambda call: calls[call], frozenset({I1})).call == "B"
 
 
 # --- over a world -------------------------------------------------------------------------------------

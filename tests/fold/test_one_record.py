@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from relay.call import SECOND, CallEvent, Kind
-from relay.cloudtalk.parser import Reader, Received
+from relay.cloudtalk.parser import Parser, RawRequest
 from relay.simulator.message import SimulatedCall
 from relay.simulator.scenarios import scenarios
 from tests.support.worlds import T0, MemoryWorld
@@ -26,13 +26,13 @@ _NOT_TIMED = {"answered_at", "response_seconds"}
 
 
 def event(
-    kind: Kind, aliases: tuple[str, ...], dialect: str, said_at: int | None, facts: dict[str, Any]
+    kind: Kind, aliases: tuple[str, ...], dialect: str, occurred_at: int | None, facts: dict[str, Any]
 ) -> CallEvent:
     ids = {"call_uuid": UUID[5:]} if UUID in aliases else {}
     ids |= {"call_id": ID[3:]} if ID in aliases else {}
     name = (UUID if UUID in aliases else ID).partition(":")[2]
     return CallEvent(
-        kind, dialect, name, aliases, said_at, ids | facts, {k: str(v) for k, v in facts.items()}
+        kind, dialect, name, aliases, occurred_at, ids | facts, {k: str(v) for k, v in facts.items()}
     )
 
 
@@ -102,13 +102,13 @@ _BY_ARRIVAL = {"tags", "cloudtalk_data"} | _NOT_TIMED
 """What an event without a time says last, it says last by its arrival."""
 
 
-def readings_of(call: SimulatedCall, reader: Reader) -> list[CallEvent]:
+def readings_of(call: SimulatedCall, reader: Parser) -> list[CallEvent]:
     """The events in a call's messages, in their order; what is none is left out, as intake does."""
     readings: list[CallEvent] = []
     for message in call.messages:
         path = f"/cloudtalk/webhook/{message.path}".rstrip("/")
         raw = msgspec.json.encode(message.body)
-        received = Received(raw, "application/json", path, message.query, message_id=message.id)
+        received = RawRequest(raw, "application/json", path, message.query, message_id=message.id)
         found = reader.read(received)
         readings += found if isinstance(found, list) else []
     return readings
@@ -117,7 +117,7 @@ def readings_of(call: SimulatedCall, reader: Reader) -> list[CallEvent]:
 @pytest.mark.parametrize("dialect", ["workflow", "flow", "signed", "mixed"])
 def test_bodies_of_every_dialect_in_any_order_give_the_one_record(dialect: str) -> None:
     random = Random(dialect)
-    reader = Reader(ZoneInfo("Europe/Madrid"), "ES")
+    reader = Parser(ZoneInfo("Europe/Madrid"), "ES")
     for call in scenarios(BODIES // 4, 11, NOW, dialect=dialect):
         readings = readings_of(call, reader)
         ordered = record_of(readings, Random(0), grace_ends=False, delivers=False)

@@ -10,7 +10,7 @@ import pytest
 from sqlalchemy import select
 
 from relay.app import Relay
-from relay.cloudtalk.parser import Reader, Received
+from relay.cloudtalk.parser import Parser, RawRequest
 from relay.fold.rebuild import Retried, rebuild, retry
 from relay.fold.split import SplitError, split
 from relay.ledger import calls, deliveries, destinations, journal, quarantine
@@ -24,8 +24,8 @@ TWO = b'[{"event":"call.started","data":{"id":"a"}},{"event":"call.ended","data"
 UUID = "44fe27cd-5268-4670-993e-0129aabbccdd"
 
 
-def reader_in(zone: str) -> Reader:
-    return Reader(ZoneInfo(zone), "ES")
+def reader_in(zone: str) -> Parser:
+    return Parser(ZoneInfo(zone), "ES")
 
 
 @pytest.fixture
@@ -38,14 +38,16 @@ async def relay(tmp_path: Path, ledger_url: str) -> AsyncIterator[Relay]:
     await made.ledger.close()
 
 
-async def take(relay: Relay, *bodies: bytes, path: str = HOOK, reader: Reader | None = None) -> None:
+async def take(relay: Relay, *bodies: bytes, path: str = HOOK, reader: Parser | None = None) -> None:
     """What intake does, and then the fold."""
     rows = []
     for body in bodies:
-        found = (reader or reader_in("Europe/Madrid")).read(Received(body, "application/json", path))
+        found = (reader or reader_in("Europe/Madrid")).read(RawRequest(body, "application/json", path))
         assert isinstance(found, list)
         rows += [
-            EventRow(relay.journal.stamp(), "application/json", path, "", raw_of(body, part), reading)
+            EventRow(
+                relay.journal.next_received_at(), "application/json", path, "", raw_of(body, part), reading
+            )
             for part, reading in enumerate(found)
         ]
     await relay.ledger.write(lambda c: journal.append(c, rows))
@@ -59,7 +61,7 @@ def raw_of(body: bytes, part: int) -> bytes:
 
 
 async def fold(relay: Relay) -> None:
-    await relay.fold._lease.take()
+    await relay.fold._lease.preempt()
     while await relay.fold.fold():
         pass
 
@@ -74,7 +76,7 @@ def _remember(seen: list[tuple[int, int]]) -> Callable[[int, int], None]:
 
 async def owed(relay: Relay, id_: str) -> bool:
     (mark,) = await relay.ledger.read(lambda c: deliveries.of_call(c, id_))
-    return bool(mark.state == "owed")
+    return bool(mark.state == "pending")
 
 
 # --- the quarantine -----------------------------------------------------------------------------
@@ -82,7 +84,7 @@ async def owed(relay: Relay, id_: str) -> bool:
 
 async def keep(relay: Relay, raw: bytes, path: str = HOOK) -> int:
     row = QuarantineRow(7, "not_json", "", "", "application/json", path, "", raw)
-    return await relay.ledger.write(lambda c: quarantine.keep(c, row))
+    return await relay.ledger.write(lambda c: quarantine.add(c, row))
 
 
 async def retried(relay: Relay) -> list[Retried]:

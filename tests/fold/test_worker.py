@@ -9,7 +9,7 @@ from sqlalchemy import Connection, select
 from structlog.testing import capture_logs
 
 from relay.call import CallEvent, Kind
-from relay.fold import Fold
+from relay.fold import FoldWorker
 from relay.ledger import LeaseLost, Ledger, calls, destinations, journal, pruning
 from relay.ledger.calls import CallRow
 from relay.ledger.journal import EventRow
@@ -18,8 +18,8 @@ from relay.ledger.tables import deliveries, events, leases
 T0 = 1_732_789_800_000_000
 
 
-def said(kind: Kind, name: str = "1", said_at: int | None = T0, **facts: Any) -> CallEvent:
-    return CallEvent(kind, "mission", name, (f"other:{name}",), said_at, facts, {"id": name})
+def said(kind: Kind, name: str = "1", occurred_at: int | None = T0, **facts: Any) -> CallEvent:
+    return CallEvent(kind, "mission", name, (f"other:{name}",), occurred_at, facts, {"id": name})
 
 
 # --- over a ledger --------------------------------------------------------------------------------
@@ -34,12 +34,12 @@ async def ledger(ledger_url: str) -> AsyncIterator[Ledger]:
     await opened.close()
 
 
-async def fold_of(ledger: Ledger, *, forward_internal: bool = False) -> Fold:
-    fold = Fold(
+async def fold_of(ledger: Ledger, *, forward_internal: bool = False) -> FoldWorker:
+    fold = FoldWorker(
         ledger,
         forward_internal=forward_internal,
         grace_seconds=0,
-        pressing=lambda: False,
+        has_backlog=lambda: False,
         on_marks=lambda: None,
     )
     await fold._lease.acquire()
@@ -53,7 +53,7 @@ async def append(ledger: Ledger, *readings: CallEvent) -> None:
 
 async def owed(ledger: Ledger) -> dict[str, int]:
     found = await ledger.read(lambda c: list(c.execute(select(deliveries))))
-    return {row.call: row.version for row in found if row.state == "owed"}
+    return {row.call: row.version for row in found if row.state == "pending"}
 
 
 async def test_news_of_a_call_that_was_dropped_for_its_age_meanwhile_begin_it_anew(
@@ -63,7 +63,7 @@ async def test_news_of_a_call_that_was_dropped_for_its_age_meanwhile_begin_it_an
     await append(ledger, said(Kind.STARTED))
     await fold.fold()
     await ledger.write(lambda c: c.execute(deliveries.update().values(state="delivered")))
-    await append(ledger, said(Kind.ENDED, said_at=T0 + 1))
+    await append(ledger, said(Kind.ENDED, occurred_at=T0 + 1))
     write = fold._write
 
     async def late(found: Any) -> None:
@@ -133,7 +133,9 @@ async def test_a_holder_whose_lease_has_passed_on_writes_nothing(ledger: Ledger)
 
 async def test_the_loop_folds_what_comes_and_stops_when_told(ledger: Ledger) -> None:
     marked = asyncio.Event()
-    fold = Fold(ledger, forward_internal=False, grace_seconds=0, pressing=lambda: True, on_marks=marked.set)
+    fold = FoldWorker(
+        ledger, forward_internal=False, grace_seconds=0, has_backlog=lambda: True, on_marks=marked.set
+    )
     running = asyncio.create_task(fold.run())
     await append(ledger, said(Kind.STARTED))
     fold.wake()
@@ -146,8 +148,8 @@ async def test_the_loop_folds_what_comes_and_stops_when_told(ledger: Ledger) -> 
 
 
 async def test_a_cancellation_that_meets_the_wake_up_is_not_lost(ledger: Ledger) -> None:
-    fold = Fold(
-        ledger, forward_internal=False, grace_seconds=0, pressing=lambda: False, on_marks=lambda: None
+    fold = FoldWorker(
+        ledger, forward_internal=False, grace_seconds=0, has_backlog=lambda: False, on_marks=lambda: None
     )
     for _ in range(20):
         running = asyncio.create_task(fold.run())

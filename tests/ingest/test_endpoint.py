@@ -140,7 +140,7 @@ async def test_bad_input_gets_its_problem_a_log_line_and_is_kept(
         assert problem["errors"][0].keys() == {"pointer", "message"}
     (row,) = await kept(relay)
     assert (row.id, row.reason, row.raw) == (problem["quarantine_id"], reason, body)
-    (line,) = [line for line in logs if line["event"] == "intake.refused"]
+    (line,) = [line for line in logs if line["event"] == "ingest.refused"]
     assert (line["status"], line["reason"], line["quarantine_id"]) == (status, reason, row.id)
 
 
@@ -245,7 +245,7 @@ async def test_without_a_listed_token_nothing_is_kept(guarded: Parts) -> None:
     assert answer.status_code == 401
     assert answer.headers["www-authenticate"].startswith("Bearer")
     assert await journalled(relay) == await kept(relay) == []
-    assert [line["event"] for line in logs] == ["intake.unauthorised"]
+    assert [line["event"] for line in logs] == ["ingest.unauthorised"]
     assert "guess" not in str(logs)
 
 
@@ -312,7 +312,7 @@ async def test_a_clock_that_is_off_has_a_line_and_a_finding_of_its_own(signed: P
         answer = await client.post(HOOK, content=body, headers=signature(body, time.time() - 1000))
     assert answer.status_code == 401
     assert "clock" in answer.json()["detail"]
-    (line,) = [line for line in logs if line["event"] == "intake.clock_off"]
+    (line,) = [line for line in logs if line["event"] == "ingest.clock_off"]
     assert 995 < line["seconds"] < 1005
     found = {finding.name: finding for finding in await findings(relay.settings)}
     assert (found["clock"].ok, found["clock"].code) == (False, "clock_off")

@@ -7,10 +7,10 @@ import msgspec
 import pytest
 
 from relay.ledger import Ledger, calls, dead_letters, deliveries, destinations
-from relay.ledger.deliveries import Settlement
+from relay.ledger.deliveries import DeliveryUpdate
 from tests.support.samples import ODD_IDS, call_row
 
-DEAD = Settlement(
+DEAD = DeliveryUpdate(
     call="a",
     version=1,
     state="dead",
@@ -41,7 +41,7 @@ async def die(ledger: Ledger, *ids: str, name: str = "crm", at: int = 50) -> Non
         known = calls.by_id(connection, ids)
         rows = [call_row(id_, 1) for id_ in ids if id_ not in known]
         calls.write(connection, rows, [])
-        deliveries.mark(connection, [(row.id, 1) for row in rows], now=10)
+        deliveries.enqueue(connection, [(row.id, 1) for row in rows], now=10)
         deliveries.settle(connection, name, letters, now=at)
 
     await ledger.write(write)
@@ -114,7 +114,7 @@ async def test_a_replayed_letter_is_owed_afresh(owing: Ledger) -> None:
     await die(owing, "a")
     await replay(owing, ("crm", "a"))
     row = await delivery(owing, "a")
-    assert (row.state, row.version, row.owed_since, row.due_at) == ("owed", 1, 90, 90)
+    assert (row.state, row.version, row.pending_since, row.due_at) == ("pending", 1, 90, 90)
     assert (row.attempts, row.failing_for) == (0, 0)
     assert await keys(owing) == []
 
@@ -132,7 +132,7 @@ async def test_replaying_what_is_not_dead_changes_nothing(owing: Ledger) -> None
     before = await delivery(owing, "a")
     await replay(owing, ("crm", "a"), ("other", "a"), ("crm", "nobody"), now=99)
     assert await delivery(owing, "a") == before
-    assert (await delivery(owing, "a", "other")).owed_since == 10
+    assert (await delivery(owing, "a", "other")).pending_since == 10
 
 
 async def test_a_dropped_letter_is_neither_dead_nor_owed(owing: Ledger) -> None:
@@ -140,23 +140,23 @@ async def test_a_dropped_letter_is_neither_dead_nor_owed(owing: Ledger) -> None:
     await drop(owing, ("crm", "a"))
     assert await keys(owing) == [("crm", "b")]
     assert (await delivery(owing, "a")).state == "dropped"
-    tally = (await owing.read(deliveries.tallies))["crm"]
-    assert (tally.owed, tally.dead) == (0, 1)
+    tally = (await owing.read(deliveries.counts_by_destination))["crm"]
+    assert (tally.pending, tally.dead) == (0, 1)
 
 
 async def test_dropping_twice_or_what_is_owed_drops_nothing_more(owing: Ledger) -> None:
     await die(owing, "a")
     await drop(owing, ("crm", "a"), ("other", "a"))
     await drop(owing, ("crm", "a"))
-    assert (await delivery(owing, "a", "other")).state == "owed"
+    assert (await delivery(owing, "a", "other")).state == "pending"
 
 
 async def test_news_of_a_dropped_call_is_owed(owing: Ledger) -> None:
     await die(owing, "a")
     await drop(owing, ("crm", "a"))
-    await owing.write(lambda c: deliveries.mark(c, [("a", 2)], now=70))
+    await owing.write(lambda c: deliveries.enqueue(c, [("a", 2)], now=70))
     row = await delivery(owing, "a")
-    assert (row.state, row.version, row.due_at, row.attempts) == ("owed", 2, 70, 0)
+    assert (row.state, row.version, row.due_at, row.attempts) == ("pending", 2, 70, 0)
 
 
 async def test_letters_of_odd_ids_are_told_apart(owing: Ledger) -> None:

@@ -9,12 +9,12 @@ from sqlalchemy import Connection, update
 
 from relay.ledger import Ledger, calls, deliveries, destinations
 from relay.ledger.calls import CallRow
-from relay.ledger.deliveries import Due, Settlement, Tally, Turn
+from relay.ledger.deliveries import DeliveryCounts, DeliveryUpdate, DueDelivery, Pick
 from relay.ledger.tables import deliveries as table
 from tests.support.samples import ODD_IDS, call_row
 
 CALL = "cloudtalk-1"
-DELIVERED = Settlement(
+DELIVERED = DeliveryUpdate(
     call=CALL,
     version=1,
     state="delivered",
@@ -30,7 +30,7 @@ DELIVERED = Settlement(
 )
 FAILED = msgspec.structs.replace(
     DELIVERED,
-    state="owed",
+    state="pending",
     delivered_version=0,
     due_at=500,
     attempts=3,
@@ -58,7 +58,7 @@ async def mark(ledger: Ledger, *versions: tuple[str, int], now: int = 10) -> Non
         rows = [call_row(call, version) for call, version in versions]
         new, moved = _parted(rows, known)
         calls.write(connection, new, moved)
-        deliveries.mark(connection, versions, now=now)
+        deliveries.enqueue(connection, versions, now=now)
 
     await ledger.write(write)
 
@@ -67,20 +67,20 @@ def _parted(rows: list[CallRow], known: Collection[str]) -> tuple[list[CallRow],
     return [row for row in rows if row.id not in known], [row for row in rows if row.id in known]
 
 
-async def settle(ledger: Ledger, *settlements: Settlement, now: int = 50) -> None:
+async def settle(ledger: Ledger, *settlements: DeliveryUpdate, now: int = 50) -> None:
     await ledger.write(lambda c: deliveries.settle(c, "crm", settlements, now=now))
 
 
 async def due(
     ledger: Ledger,
     name: str = "crm",
-    turn: Turn = Turn.OLDEST,
+    turn: Pick = Pick.OLDEST,
     *,
     now: int = 1_000,
     busy: Collection[str] = (),
     most: int = 100,
-) -> list[Due]:
-    return await ledger.read(lambda c: deliveries.due(c, name, turn, busy=busy, now=now, most=most))
+) -> list[DueDelivery]:
+    return await ledger.read(lambda c: deliveries.take_due(c, name, turn, busy=busy, now=now, most=most))
 
 
 async def due_ids(ledger: Ledger, name: str = "crm", **given: Any) -> list[str]:
@@ -100,10 +100,12 @@ async def test_every_destination_is_owed_a_call(owing: Ledger) -> None:
     await mark(owing, (CALL, 1))
     rows = await owing.read(lambda c: deliveries.of_call(c, CALL))
     assert [(row.destination, row.state, row.version, row.delivered_version) for row in rows] == [
-        ("crm", "owed", 1, 0),
-        ("other", "owed", 1, 0),
+        ("crm", "pending", 1, 0),
+        ("other", "pending", 1, 0),
     ]
-    assert {(row.owed_since, row.due_at, row.attempts, row.failing_for) for row in rows} == {(10, 10, 0, 0)}
+    assert {(row.pending_since, row.due_at, row.attempts, row.failing_for) for row in rows} == {
+        (10, 10, 0, 0)
+    }
 
 
 async def test_without_a_destination_nothing_is_owed(ledger: Ledger) -> None:
@@ -124,7 +126,7 @@ async def test_a_newer_version_leaves_a_call_in_its_back_off(owing: Ledger) -> N
     await settle(owing, FAILED)
     await mark(owing, (CALL, 2), now=60)
     row = await delivery(owing)
-    assert (row.state, row.version, row.owed_since) == ("owed", 2, 10)
+    assert (row.state, row.version, row.pending_since) == ("pending", 2, 10)
     assert (row.due_at, row.attempts, row.failing_for) == (500, 3, 40)
 
 
@@ -133,7 +135,7 @@ async def test_a_newer_version_of_a_dead_call_is_owed_afresh(owing: Ledger) -> N
     await settle(owing, DEAD)
     await mark(owing, (CALL, 2), now=60)
     row = await delivery(owing)
-    assert (row.state, row.version, row.owed_since, row.due_at) == ("owed", 2, 60, 60)
+    assert (row.state, row.version, row.pending_since, row.due_at) == ("pending", 2, 60, 60)
     assert (row.attempts, row.failing_for) == (0, 0)
 
 
@@ -142,7 +144,7 @@ async def test_a_newer_version_of_a_delivered_call_is_owed_afresh(owing: Ledger)
     await settle(owing, DELIVERED)
     await mark(owing, (CALL, 2), now=60)
     row = await delivery(owing)
-    assert (row.state, row.version, row.owed_since, row.due_at) == ("owed", 2, 60, 60)
+    assert (row.state, row.version, row.pending_since, row.due_at) == ("pending", 2, 60, 60)
     assert (row.attempts, row.failing_for) == (0, 0)
     assert (row.delivered_version, row.remote_id) == (1, "r1")
 
@@ -151,12 +153,12 @@ async def test_new_and_known_calls_are_marked_together_and_others_left_alone(owi
     await mark(owing, ("a", 1), ("b", 1))
     await mark(owing, ("b", 2), ("c", 1), now=20)
     rows = [await delivery(owing, call) for call in "abc"]
-    assert [(row.version, row.owed_since) for row in rows] == [(1, 10), (2, 10), (1, 20)]
+    assert [(row.version, row.pending_since) for row in rows] == [(1, 10), (2, 10), (1, 20)]
 
 
 async def test_marking_nothing_marks_nothing(owing: Ledger) -> None:
     await mark(owing)
-    assert await owing.read(deliveries.tallies) == {}
+    assert await owing.read(deliveries.counts_by_destination) == {}
 
 
 async def test_a_new_destination_owes_calls_from_then_on(owing: Ledger) -> None:
@@ -186,7 +188,7 @@ async def test_a_due_mark_comes_with_all_that_a_push_needs(owing: Ledger) -> Non
     row = call_row(CALL, 2, notes="newest")
     await owing.write(lambda c: calls.write(c, [], [row]))
     assert await due(owing) == [
-        Due(
+        DueDelivery(
             call=row.record,
             changed={"notes": 2},
             delivered_version=1,
@@ -221,7 +223,7 @@ async def test_what_is_under_way_is_not_taken_again(owing: Ledger) -> None:
 
 
 @pytest.mark.parametrize("settlement", [DELIVERED, DEAD], ids=["delivered", "dead"])
-async def test_what_is_delivered_or_dead_is_not_taken(owing: Ledger, settlement: Settlement) -> None:
+async def test_what_is_delivered_or_dead_is_not_taken(owing: Ledger, settlement: DeliveryUpdate) -> None:
     await mark(owing, (CALL, 1))
     await settle(owing, settlement)
     assert await due_ids(owing) == []
@@ -247,7 +249,7 @@ async def test_a_delivered_call_is_owed_no_more_and_says_what_the_crm_has(owing:
     await mark(owing, (CALL, 1))
     await settle(owing, DELIVERED)
     row = await delivery(owing)
-    assert {name: getattr(row, name) for name in Settlement.__struct_fields__} == msgspec.structs.asdict(
+    assert {name: getattr(row, name) for name in DeliveryUpdate.__struct_fields__} == msgspec.structs.asdict(
         DELIVERED
     )
     assert (await owing.read(lambda c: destinations.one(c, "crm"))).delivered_at == 50
@@ -256,7 +258,7 @@ async def test_a_delivered_call_is_owed_no_more_and_says_what_the_crm_has(owing:
 async def test_a_settlement_is_of_one_destination(owing: Ledger) -> None:
     await mark(owing, (CALL, 1))
     await settle(owing, DELIVERED)
-    assert (await delivery(owing, name="other")).state == "owed"
+    assert (await delivery(owing, name="other")).state == "pending"
     assert (await owing.read(lambda c: destinations.one(c, "other"))).delivered_at is None
 
 
@@ -264,19 +266,19 @@ async def test_a_failed_attempt_is_written_with_its_reason(owing: Ledger) -> Non
     await mark(owing, (CALL, 1))
     await settle(owing, FAILED)
     row = await delivery(owing)
-    assert (row.state, row.due_at, row.attempts, row.failing_for) == ("owed", 500, 3, 40)
-    assert (row.outcome, row.code, row.message, row.owed_since) == ("retry", "503", "it's down", 10)
+    assert (row.state, row.due_at, row.attempts, row.failing_for) == ("pending", 500, 3, 40)
+    assert (row.outcome, row.code, row.message, row.pending_since) == ("retry", "503", "it's down", 10)
     assert (await owing.read(lambda c: destinations.one(c, "crm"))).delivered_at is None
 
 
 @pytest.mark.parametrize("settlement", [DELIVERED, DEAD], ids=["delivered", "dead"])
-async def test_what_moved_on_meanwhile_is_owed_afresh(owing: Ledger, settlement: Settlement) -> None:
+async def test_what_moved_on_meanwhile_is_owed_afresh(owing: Ledger, settlement: DeliveryUpdate) -> None:
     await mark(owing, (CALL, 1))
     await mark(owing, (CALL, 2), now=40)
     await settle(owing, settlement)
     row = await delivery(owing)
-    assert (row.state, row.version, row.delivered_version) == ("owed", 2, settlement.delivered_version)
-    assert (row.due_at, row.owed_since, row.attempts, row.failing_for) == (50, 50, 0, 0)
+    assert (row.state, row.version, row.delivered_version) == ("pending", 2, settlement.delivered_version)
+    assert (row.due_at, row.pending_since, row.attempts, row.failing_for) == (50, 50, 0, 0)
     assert row.outcome == settlement.outcome
 
 
@@ -285,8 +287,8 @@ async def test_what_moved_on_while_it_failed_stays_in_its_back_off(owing: Ledger
     await mark(owing, (CALL, 2), now=40)
     await settle(owing, FAILED)
     row = await delivery(owing)
-    assert (row.state, row.version, row.due_at, row.attempts, row.failing_for) == ("owed", 2, 500, 3, 40)
-    assert row.owed_since == 10
+    assert (row.state, row.version, row.due_at, row.attempts, row.failing_for) == ("pending", 2, 500, 3, 40)
+    assert row.pending_since == 10
 
 
 async def test_many_are_settled_at_once_each_its_own_way(owing: Ledger) -> None:
@@ -297,29 +299,34 @@ async def test_many_are_settled_at_once_each_its_own_way(owing: Ledger) -> None:
         msgspec.structs.replace(DELIVERED, call="a"),
         msgspec.structs.replace(FAILED, call="b"),
     )
-    assert [(await delivery(owing, call)).state for call in "abcd"] == ["delivered", "owed", "dead", "owed"]
+    assert [(await delivery(owing, call)).state for call in "abcd"] == [
+        "delivered",
+        "pending",
+        "dead",
+        "pending",
+    ]
 
 
 async def test_settling_nothing_changes_nothing(owing: Ledger) -> None:
     await mark(owing, (CALL, 1))
     await settle(owing)
-    assert (await delivery(owing)).state == "owed"
+    assert (await delivery(owing)).state == "pending"
 
 
 # --- looking --------------------------------------------------------------------------------------
 
 
-async def test_each_destination_is_tallied_by_state_with_its_oldest_owed(owing: Ledger) -> None:
+async def test_each_destination_is_tallied_by_state_with_its_oldest_pending(owing: Ledger) -> None:
     for now, call in enumerate("abcd", 1):
         await mark(owing, (call, 1), now=now)
     await settle(owing, msgspec.structs.replace(DELIVERED, call="a"), msgspec.structs.replace(DEAD, call="b"))
-    assert await owing.read(deliveries.tallies) == {
-        "crm": Tally(owed=2, delivered=1, dead=1, oldest_owed_since=3),
-        "other": Tally(owed=4, delivered=0, dead=0, oldest_owed_since=1),
+    assert await owing.read(deliveries.counts_by_destination) == {
+        "crm": DeliveryCounts(pending=2, delivered=1, dead=1, oldest_pending_since=3),
+        "other": DeliveryCounts(pending=4, delivered=0, dead=0, oldest_pending_since=1),
     }
 
 
 async def test_a_destination_that_owes_nothing_has_no_oldest(owing: Ledger) -> None:
     await mark(owing, (CALL, 1))
     await owing.write(lambda c: c.execute(update(table).values(state="delivered")))
-    assert (await owing.read(deliveries.tallies))["crm"] == Tally(delivered=1)
+    assert (await owing.read(deliveries.counts_by_destination))["crm"] == DeliveryCounts(delivered=1)

@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 
 from relay.ledger import Ledger, deliveries, destinations
-from relay.ledger.destinations import PAUSED, Wait
+from relay.ledger.destinations import BY_OPERATOR, Pause
 from relay.ledger.tables import destinations as table
 
-WRONG_KEY = Wait("unauthorised", 60, "401", "the key is 'wrong'")
+WRONG_KEY = Pause("unauthorised", 60, "401", "the key is 'wrong'")
 
 
 async def register(ledger: Ledger, **clients: str) -> None:
@@ -22,7 +22,7 @@ async def one(ledger: Ledger, name: str = "crm") -> Any:
 
 
 async def wait(ledger: Ledger, name: str = "crm") -> None:
-    await ledger.write(lambda c: destinations.wait(c, name, WRONG_KEY, until=9))
+    await ledger.write(lambda c: destinations.pause_until(c, name, WRONG_KEY, until=9))
 
 
 async def why(ledger: Ledger, name: str = "crm") -> tuple[Any, ...]:
@@ -53,7 +53,7 @@ async def test_one_that_waits_says_why_and_until_when(ledger: Ledger) -> None:
 async def test_a_wait_ends(ledger: Ledger) -> None:
     await register(ledger, crm="local")
     await wait(ledger)
-    await ledger.write(lambda c: destinations.end_wait(c, "crm"))
+    await ledger.write(lambda c: destinations.end_pause(c, "crm"))
     assert await why(ledger) == (None, None, None, None)
 
 
@@ -70,12 +70,12 @@ async def test_only_a_person_ends_a_pause(ledger: Ledger) -> None:
     await register(ledger, crm="local")
     await wait(ledger)
     await ledger.write(lambda c: destinations.pause(c, "crm"))
-    assert await why(ledger) == (PAUSED, None, None, None)
+    assert await why(ledger) == (BY_OPERATOR, None, None, None)
     await wait(ledger)
-    await ledger.write(lambda c: destinations.end_wait(c, "crm"))
+    await ledger.write(lambda c: destinations.end_pause(c, "crm"))
     await ledger.write(lambda c: destinations.probe_all(c, now=5))
     assert not await ledger.write(lambda c: destinations.probe(c, "crm", now=5))
-    assert await why(ledger) == (PAUSED, None, None, None)
+    assert await why(ledger) == (BY_OPERATOR, None, None, None)
     await ledger.write(lambda c: destinations.resume(c, "crm"))
     assert await why(ledger) == (None, None, None, None)
 
@@ -97,11 +97,11 @@ async def test_a_restart_keeps_when_it_was_delivered_to(ledger: Ledger) -> None:
 
 async def test_one_that_left_the_settings_stays_with_what_it_is_owed(ledger: Ledger) -> None:
     await register(ledger, old="local", crm="local")
-    await ledger.write(lambda c: deliveries.mark(c, [("cloudtalk-1", 1)], now=1))
+    await ledger.write(lambda c: deliveries.enqueue(c, [("cloudtalk-1", 1)], now=1))
     await register(ledger, crm="local")
     names = [row.name for row in await ledger.read(destinations.all_of)]
     assert names == ["crm", "old"]
-    assert (await ledger.read(deliveries.tallies))["old"].owed == 1
+    assert (await ledger.read(deliveries.counts_by_destination))["old"].pending == 1
 
 
 @pytest.mark.parametrize("ledger_url", ["postgresql"], indirect=True)  # SQLite's writers take turns anyway

@@ -13,7 +13,7 @@ import pytest
 from sqlalchemy import Connection, select
 
 from relay.ledger import Ledger, LedgerUnavailable, journal
-from relay.ledger.group_commit import GroupCommit, Unstorable
+from relay.ledger.group_commit import EventNotStorable, GroupCommit
 from relay.ledger.journal import EventRow
 from relay.ledger.tables import events
 from tests.support.clock import SECOND, Clock
@@ -133,13 +133,13 @@ async def test_the_fold_is_woken_once_the_group_is_on_disk(ledger: Ledger) -> No
 
 async def test_it_is_pressing_while_someone_waits_for_a_commit(ledger: Ledger) -> None:
     group = GroupCommit(ledger, on_append=nothing)
-    pressing = [group.pressing]
+    pressing = [group.has_backlog]
     waiting = asyncio.create_task(group.append(rows(1)))
     await asyncio.sleep(0)
-    pressing.append(group.pressing)
+    pressing.append(group.has_backlog)
     task = asyncio.create_task(group.run())
     await waiting
-    pressing.append(group.pressing)
+    pressing.append(group.has_backlog)
     task.cancel()
     assert pressing == [False, True, False]
 
@@ -164,7 +164,7 @@ async def test_only_the_guilty_event_is_refused(
     given[place] = rows(5, **changes)[place : place + 1]
     answers = await appended(group, *given)
     guilty = answers.pop(place)
-    assert isinstance(guilty, Unstorable)
+    assert isinstance(guilty, EventNotStorable)
     stored = await raws(ledger)
     innocent = [row.raw for n, row in enumerate(rows(5)) if n != place]
     assert [stored[seq] for (seq,) in answers] == innocent
@@ -176,20 +176,20 @@ async def test_several_guilty_events_are_refused_and_the_rest_written(
 ) -> None:
     bad = rows(6, content_type=None)
     answers = await appended(group, *([bad[n] if n % 2 else row] for n, row in enumerate(rows(6))))
-    assert [isinstance(answer, Unstorable) for answer in answers] == [False, True] * 3
+    assert [isinstance(answer, EventNotStorable) for answer in answers] == [False, True] * 3
     assert sorted((await raws(ledger)).values()) == [b"0", b"2", b"4"]
 
 
 async def test_the_events_of_one_body_are_written_all_or_none(ledger: Ledger, group: GroupCommit) -> None:
     good, bad = rows(2)[0], rows(2, content_type=None)[1]
-    with pytest.raises(Unstorable):
+    with pytest.raises(EventNotStorable):
         await group.append([good, bad])
     assert await raws(ledger) == {}
 
 
 async def test_a_refusal_says_why_and_quotes_nothing_of_the_event(group: GroupCommit) -> None:
     secret = event_row(b"secret-body", reading=event_of(phone="+34600000001"), content_type=None)
-    with pytest.raises(Unstorable, match=r"the ledger refused this event: .*content_type") as refusal:
+    with pytest.raises(EventNotStorable, match=r"the ledger refused this event: .*content_type") as refusal:
         await group.append([secret])
     assert "+34600000001" not in str(refusal.value)
     assert "secret-body" not in str(refusal.value)
@@ -271,7 +271,7 @@ def ticks(clock: Clock) -> Iterator[None]:
 
 def test_stamps_grow_whatever_the_clock_does(ledger: Ledger, clock: Clock) -> None:
     group = GroupCommit(ledger, on_append=nothing)
-    stamps = [group.stamp() for _ in ticks(clock)]
+    stamps = [group.next_received_at() for _ in ticks(clock)]
     assert stamps == sorted(set(stamps))
 
 
@@ -279,4 +279,4 @@ def test_a_stamp_is_the_time_where_the_clock_goes_on(ledger: Ledger, clock: Cloc
     group = GroupCommit(ledger, on_append=nothing)
     for _ in range(3):
         clock.advance(1)
-        assert group.stamp() == clock.now
+        assert group.next_received_at() == clock.now

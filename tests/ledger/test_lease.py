@@ -9,7 +9,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from relay.ledger import LeaseLost, Ledger, LedgerUnavailable
-from relay.ledger.lease import Lease, in_turns, wait_for
+from relay.ledger.lease import Lease, run_in_slices, wait_for
 from tests.support.clock import Clock
 
 SECONDS = 15.0
@@ -45,7 +45,7 @@ def leases(ledgers: tuple[Ledger, Ledger], monkeypatch: pytest.MonkeyPatch) -> P
 
 
 async def prove(lease: Lease) -> None:
-    await lease._ledger.write(lease.prove)
+    await lease._ledger.write(lease.check)
 
 
 async def stands_by(task: asyncio.Task[None]) -> bool:
@@ -98,7 +98,7 @@ async def test_keeping_holds_it_on_while_there_is_nothing_to_write(
 ) -> None:
     for _ in range(6):
         clock.advance(SECONDS / 2)
-        await leases[0].keep()
+        await leases[0].renew()
     assert await stands_by(standby)
 
 
@@ -122,11 +122,11 @@ async def test_keeping_writes_only_once_a_third_has_run_out(
     await leases[0].acquire()
     writes.clear()
     clock.advance(SECONDS / 3)
-    await leases[0].keep()
+    await leases[0].renew()
     assert writes == []
     clock.advance(0.001)
-    await leases[0].keep()
-    await leases[0].keep()
+    await leases[0].renew()
+    await leases[0].renew()
     assert len(writes) == 1
 
 
@@ -135,7 +135,7 @@ async def test_keeping_takes_a_proof_for_its_own(leases: Pair, writes: list[Any]
     clock.advance(SECONDS / 2)
     await prove(leases[0])
     writes.clear()
-    await leases[0].keep()
+    await leases[0].renew()
     assert writes == []
 
 
@@ -145,14 +145,14 @@ async def test_keeping_what_is_lost_says_so(leases: Pair, clock: Clock) -> None:
     clock.advance(SECONDS)
     await other.acquire()
     with pytest.raises(LeaseLost):
-        await one.keep()
+        await one.renew()
 
 
 async def test_a_clock_that_is_set_back_is_kept_up_with(leases: Pair, clock: Clock) -> None:
     one, other = leases
     await one.acquire()
     clock.advance(-3_600)
-    await one.keep()
+    await one.renew()
     task = asyncio.create_task(other.acquire())
     assert await stands_by(task)
     await one.release()
@@ -263,7 +263,7 @@ async def test_a_long_work_lets_the_holder_have_its_turns(
 
     turns: list[asyncio.Task[None]] = []
     await fold.acquire()
-    await in_turns(long, portion)
+    await run_in_slices(long, portion)
     await asyncio.gather(*turns)
     assert took == ["portion", "fold", "portion"]
 
@@ -275,5 +275,5 @@ async def test_a_long_work_that_fails_lets_go_of_the_lease(leases: Pair) -> None
         raise LedgerUnavailable("the disk is full")
 
     with pytest.raises(LedgerUnavailable):
-        await in_turns(long, portion)
+        await run_in_slices(long, portion)
     await asyncio.wait_for(fold.acquire(), 1)

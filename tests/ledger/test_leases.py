@@ -32,7 +32,7 @@ async def acquire(ledger: Ledger, owner: str, *, name: str = "fold") -> int | No
 
 
 async def prove(ledger: Ledger, token: int) -> None:
-    await ledger.write(lambda c: leases.prove(c, "fold", token, now=ledger.now(), length=LENGTH))
+    await ledger.write(lambda c: leases.check(c, "fold", token, now=ledger.now(), length=LENGTH))
 
 
 async def release(ledger: Ledger, token: int) -> None:
@@ -100,7 +100,7 @@ async def test_what_is_written_with_a_lost_lease_is_undone(ledger: Ledger) -> No
 
     def work(connection: Connection) -> None:
         leases.acquire(connection, "other", "a", now=ledger.now(), length=LENGTH)
-        leases.prove(connection, "fold", 99, now=ledger.now(), length=LENGTH)
+        leases.check(connection, "fold", 99, now=ledger.now(), length=LENGTH)
 
     with pytest.raises(LeaseLost):
         await ledger.write(work)

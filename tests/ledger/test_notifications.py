@@ -9,7 +9,7 @@ from sqlalchemy import Connection
 from structlog.testing import capture_logs
 
 from relay.ledger import Ledger, destinations, journal, notifications
-from relay.ledger.notifications import Wakeups
+from relay.ledger.notifications import NotificationListener
 from tests.support.postgres import Databases
 from tests.support.samples import event_row
 
@@ -35,7 +35,7 @@ class Ear:
 async def listening(ledger: Ledger) -> AsyncIterator[Ear]:
     """Someone who listens, and was woken for what it missed before."""
     ear = Ear()
-    task = asyncio.create_task(Wakeups(ledger, ear.woken.set).run())
+    task = asyncio.create_task(NotificationListener(ledger, ear.woken.set).run())
     try:
         assert await ear.hears()
         yield ear
@@ -49,7 +49,7 @@ async def other(url: str, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Ledg
     """The same ledger, as another process has it."""
     notifications._process.cache_clear()
     # Who tells is the process; a test is one only.
-    monkeypatch.setattr(notifications, "tell", _tell_as_another)
+    monkeypatch.setattr(notifications, "notify", _tell_as_another)
     monkeypatch.setattr(journal, "tell", _tell_as_another)
     opened = Ledger(url)
     yield opened

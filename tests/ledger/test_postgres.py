@@ -14,7 +14,7 @@ import pytest
 from sqlalchemy import Engine, select, text
 from sqlalchemy.exc import DBAPIError
 
-from relay.fold import Fold
+from relay.fold import FoldWorker
 from relay.ledger import (
     HEAD,
     LeaseLost,
@@ -31,7 +31,7 @@ from relay.ledger import (
     warnings,
 )
 from relay.ledger.engine import migrate, open_engine
-from relay.ledger.postgres import told
+from relay.ledger.postgres import listen
 from relay.ledger.tables import calls as call_table
 from relay.ledger.tables import events
 from relay.ledger.tables import leases as lease_table
@@ -78,9 +78,9 @@ def engine(url: str) -> Iterator[Engine]:
     engine.dispose()
 
 
-async def fold_of(ledger: Ledger) -> Fold:
-    fold = Fold(
-        ledger, forward_internal=False, grace_seconds=0, pressing=lambda: False, on_marks=lambda: None
+async def fold_of(ledger: Ledger) -> FoldWorker:
+    fold = FoldWorker(
+        ledger, forward_internal=False, grace_seconds=0, has_backlog=lambda: False, on_marks=lambda: None
     )
     await fold._lease.acquire()
     return fold
@@ -112,16 +112,16 @@ async def test_a_mark_that_moves_on_while_its_push_is_settled_stays_owed(
     call = call_row("a")
     await ledger.write(lambda c: destinations.register(c, {"crm": "local"}))
     await ledger.write(lambda c: calls.write(c, [call], []))
-    await ledger.write(lambda c: deliveries.mark(c, [("a", 1)], now=1))
-    settled = deliveries.Settlement("a", 1, "delivered", 1, 2, 1, 2, 0, "r", "delivered", None, None)
+    await ledger.write(lambda c: deliveries.enqueue(c, [("a", 1)], now=1))
+    settled = deliveries.DeliveryUpdate("a", 1, "delivered", 1, 2, 1, 2, 0, "r", "delivered", None, None)
     with engine.begin() as folding:
-        deliveries.mark(folding, [("a", 2)], now=2)
+        deliveries.enqueue(folding, [("a", 2)], now=2)
         settling = asyncio.create_task(ledger.write(lambda c: deliveries.settle(c, "crm", [settled], now=3)))
         await asyncio.sleep(0.1)
         assert not settling.done()
     await settling
     (mark,) = await ledger.read(lambda c: deliveries.of_call(c, "a"))
-    assert (mark.state, mark.version, mark.delivered_version) == ("owed", 2, 1)
+    assert (mark.state, mark.version, mark.delivered_version) == ("pending", 2, 1)
 
 
 async def test_marks_that_are_settled_and_moved_on_in_opposite_orders_are_tried_again(
@@ -202,9 +202,9 @@ async def test_who_is_stopped_in_a_transaction_holds_up_the_others_for_a_while_o
     ledger, stopped = Ledger(url), open_engine(url)
     await ledger.write(lambda c: leases.acquire(c, "fold", "a/1/1", now=1, length=LENGTH))
     connection = stopped.connect()
-    leases.prove(connection, "fold", 1, now=2, length=LENGTH)
+    leases.check(connection, "fold", 1, now=2, length=LENGTH)
     started = time.monotonic()
-    await ledger.write(lambda c: leases.prove(c, "fold", 1, now=3, length=LENGTH))
+    await ledger.write(lambda c: leases.check(c, "fold", 1, now=3, length=LENGTH))
     assert time.monotonic() - started < 3
     with pytest.raises(DBAPIError, match="idle"):
         connection.execute(text("SELECT 1"))
@@ -375,7 +375,7 @@ async def test_who_greets_and_never_answers_is_cut_off(mute: str) -> None:
 async def test_who_greets_and_never_answers_is_not_listened_to_for_ever(mute: str) -> None:
     async with asyncio.timeout(5):
         with pytest.raises(LedgerUnavailable):
-            await anext(told(mute, "channel"))
+            await anext(listen(mute, "channel"))
 
 
 async def test_what_was_given_up_before_it_had_a_connection_is_not_done_later(

@@ -20,13 +20,13 @@ ROW = QuarantineRow(
 
 
 async def test_a_body_is_kept_with_its_reason_to_the_byte(ledger: Ledger) -> None:
-    number = await ledger.write(lambda c: quarantine.keep(c, ROW))
+    number = await ledger.write(lambda c: quarantine.add(c, ROW))
     (row,) = await ledger.read(lambda c: c.execute(select(table)).mappings().all())
     assert dict(row) == msgspec.structs.asdict(ROW) | {"id": number}
 
 
 async def test_each_body_has_a_number_of_its_own_and_they_are_counted(ledger: Ledger) -> None:
     empty = msgspec.structs.replace(ROW, raw=b"")
-    numbers = await ledger.write(lambda c: [quarantine.keep(c, row) for row in (ROW, ROW, empty)])
+    numbers = await ledger.write(lambda c: [quarantine.add(c, row) for row in (ROW, ROW, empty)])
     assert len(set(numbers)) == 3
     assert await ledger.read(quarantine.count) == 3

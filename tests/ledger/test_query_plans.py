@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy import Connection, Engine, Executable, text
 
 from relay.ledger import Ledger, calls, client_state, dead_letters, deliveries, journal, replays
-from relay.ledger.deliveries import Turn
+from relay.ledger.deliveries import Pick
 from relay.ledger.engine import open_engine
 from relay.ledger.json_rows import bound
 from tests.support.postgres import Databases
@@ -26,17 +26,17 @@ PLANS: dict[str, tuple[Executable, dict[str, Any], str]] = {
     "calls._by_alias": (calls._by_alias, ROWS, "SEARCH aliases USING PRIMARY KEY (alias=?)"),
     "calls._newest": (calls._newest, {"most": 1}, "SCAN calls USING INDEX calls_began"),
     "deliveries._due fresh": (
-        deliveries._due[Turn.FRESH],
+        deliveries._due[Pick.FRESH],
         ROWS | OF,
         "SEARCH deliveries USING INDEX deliveries_due (destination=? AND due_at<?)",
     ),
     "deliveries._due oldest": (
-        deliveries._due[Turn.OLDEST],
+        deliveries._due[Pick.OLDEST],
         ROWS | OF,
         "SEARCH deliveries USING INDEX deliveries_due (destination=? AND due_at<?)",
     ),
     "deliveries._due probe": (
-        deliveries._due[Turn.PROBE],
+        deliveries._due[Pick.PROBE],
         ROWS | OF,
         "SEARCH deliveries USING INDEX deliveries_due (destination=?)",
     ),
@@ -143,9 +143,9 @@ SELECT 'call-' || n, 1, n, '{}', '{}', '{}', '+34' || n % 3000 FROM generate_ser
 INSERT INTO aliases (alias, call, reason)
 SELECT 'id:' || n, 'call-' || n, 'said' FROM generate_series(1, 20000) n;
 INSERT INTO destinations (name, client) VALUES ('crm', 'local'), ('other', 'local');
-INSERT INTO deliveries (destination, call, state, version, delivered_version, owed_since, due_at, attempts,
+INSERT INTO deliveries (destination, call, state, version, delivered_version, pending_since, due_at, attempts,
   failing_for)
-SELECT d, 'call-' || n, CASE WHEN n % 500 = 0 THEN 'owed' ELSE 'delivered' END, 1, 1, n, n, 0, 0
+SELECT d, 'call-' || n, CASE WHEN n % 500 = 0 THEN 'pending' ELSE 'delivered' END, 1, 1, n, n, 0, 0
 FROM generate_series(1, 20000) n, (VALUES ('crm'), ('other')) v (d);
 ANALYZE;
 """
@@ -165,9 +165,9 @@ IN_USE: dict[str, tuple[Any, dict[str, Any], str]] = {
     "calls._update": (calls._update, ONE, "calls_pkey"),
     "calls._by_alias": (calls._by_alias, bound([("id:1",)]), "aliases_pkey"),
     "calls._newest": (calls._newest, {"most": 10}, "calls_began"),
-    "deliveries._due fresh": (deliveries._due[Turn.FRESH], bound([]) | OF, "deliveries_due"),
-    "deliveries._due oldest": (deliveries._due[Turn.OLDEST], bound([]) | OF, "deliveries_due"),
-    "deliveries._due probe": (deliveries._due[Turn.PROBE], bound([]) | OF, "deliveries_due"),
+    "deliveries._due fresh": (deliveries._due[Pick.FRESH], bound([]) | OF, "deliveries_due"),
+    "deliveries._due oldest": (deliveries._due[Pick.OLDEST], bound([]) | OF, "deliveries_due"),
+    "deliveries._due probe": (deliveries._due[Pick.PROBE], bound([]) | OF, "deliveries_due"),
     "deliveries._next_due": (deliveries._next_due, OF, "deliveries_due"),
     "deliveries._mark_known": (deliveries._mark_known, bound([("call-1", 2)]) | OF, "deliveries_call"),
     "deliveries._settle": (deliveries._settle, ONE | OF, "deliveries_pkey"),

@@ -6,11 +6,11 @@ import msgspec
 import pytest
 
 from relay.ledger import Ledger, calls, deliveries, destinations, replays
-from relay.ledger.deliveries import Settlement
-from relay.ledger.replays import Place
+from relay.ledger.deliveries import DeliveryUpdate
+from relay.ledger.replays import PageCursor
 from tests.support.samples import ODD_IDS, call_row
 
-DELIVERED = Settlement(
+DELIVERED = DeliveryUpdate(
     call="a",
     version=1,
     state="delivered",
@@ -33,7 +33,7 @@ async def begin(ledger: Ledger, *began: tuple[str, int]) -> None:
 
 async def walked(ledger: Ledger, *, since: int = 0, until: int | None = None, most: int = 2) -> list[str]:
     """The ids on all pages, one after the other."""
-    place: Place | None = Place(since)
+    place: PageCursor | None = PageCursor(since)
     found: list[str] = []
     while place is not None:
         after = place
@@ -43,7 +43,7 @@ async def walked(ledger: Ledger, *, since: int = 0, until: int | None = None, mo
 
 
 async def count(ledger: Ledger, *, since: int = 0, until: int | None = None) -> int:
-    return await ledger.read(lambda c: replays.count(c, Place(since), until=until))
+    return await ledger.read(lambda c: replays.count(c, PageCursor(since), until=until))
 
 
 # --- the pages ------------------------------------------------------------------------------------
@@ -86,13 +86,13 @@ async def owing(ledger: Ledger) -> Ledger:
     """A ledger with the destination `crm`, which is owed the calls `a` and `b`, and then `late`."""
     await ledger.write(lambda c: destinations.register(c, {"crm": "local"}))
     await begin(ledger, ("a", 10), ("b", 20))
-    await ledger.write(lambda c: deliveries.mark(c, [("a", 1), ("b", 1)], now=10))
+    await ledger.write(lambda c: deliveries.enqueue(c, [("a", 1), ("b", 1)], now=10))
     await ledger.write(lambda c: destinations.register(c, {"late": "local"}))
     return ledger
 
 
 async def owe(ledger: Ledger, *versions: tuple[str, int], name: str = "crm", now: int = 90) -> None:
-    await ledger.write(lambda c: replays.owe(c, name, versions, now=now))
+    await ledger.write(lambda c: replays.enqueue(c, name, versions, now=now))
 
 
 async def settle(ledger: Ledger, **changes: Any) -> None:
@@ -109,9 +109,9 @@ async def test_a_new_destination_is_owed_its_history(owing: Ledger) -> None:
     await owe(owing, ("a", 1), ("b", 1), name="late")
     for call in "ab":
         row = await delivery(owing, call, "late")
-        assert (row.state, row.version, row.delivered_version) == ("owed", 1, 0)
-        assert (row.owed_since, row.due_at, row.attempts, row.failing_for) == (90, 90, 0, 0)
-    assert (await delivery(owing)).owed_since == 10
+        assert (row.state, row.version, row.delivered_version) == ("pending", 1, 0)
+        assert (row.pending_since, row.due_at, row.attempts, row.failing_for) == (90, 90, 0, 0)
+    assert (await delivery(owing)).pending_since == 10
 
 
 @pytest.mark.parametrize("state", ["delivered", "dead", "dropped", "filtered", "retracted"])
@@ -119,16 +119,28 @@ async def test_whatever_became_of_it_a_call_is_owed_afresh(owing: Ledger, state:
     await settle(owing, state=state, attempts=3, failing_for=40)
     await owe(owing, ("a", 1))
     row = await delivery(owing)
-    assert (row.state, row.owed_since, row.due_at, row.attempts, row.failing_for) == ("owed", 90, 90, 0, 0)
+    assert (row.state, row.pending_since, row.due_at, row.attempts, row.failing_for) == (
+        "pending",
+        90,
+        90,
+        0,
+        0,
+    )
     assert (row.delivered_version, row.remote_id, row.first_delivered_at) == (1, "r1", 50)
     assert (await delivery(owing, "b")).due_at == 10
 
 
 async def test_what_is_owed_already_is_due_at_once_and_owed_for_as_long(owing: Ledger) -> None:
-    await settle(owing, state="owed", delivered_version=0, due_at=500, attempts=3, failing_for=40)
+    await settle(owing, state="pending", delivered_version=0, due_at=500, attempts=3, failing_for=40)
     await owe(owing, ("a", 1))
     row = await delivery(owing)
-    assert (row.state, row.owed_since, row.due_at, row.attempts, row.failing_for) == ("owed", 10, 90, 0, 0)
+    assert (row.state, row.pending_since, row.due_at, row.attempts, row.failing_for) == (
+        "pending",
+        10,
+        90,
+        0,
+        0,
+    )
 
 
 async def test_owing_twice_owes_once(owing: Ledger) -> None:

@@ -41,7 +41,7 @@ async def call(ledger: Ledger, name: str, state: str | None = None) -> None:
     row = call_row(f"cloudtalk-{name}")
     await ledger.write(lambda c: calls.write(c, [row], []))
     await ledger.write(lambda c: calls.write_aliases(c, [Alias(f"id:{name}", row.id, "said")]))
-    await ledger.write(lambda c: deliveries.mark(c, [(row.id, 1)], now=1))
+    await ledger.write(lambda c: deliveries.enqueue(c, [(row.id, 1)], now=1))
     if state:
         await ledger.write(lambda c: c.execute(_state_of(row.id, state)))
 
@@ -98,12 +98,12 @@ async def test_a_call_knows_that_its_events_are_gone(owing: Ledger) -> None:
 async def test_messages_go_with_their_events(owing: Ledger) -> None:
     old = await told(owing, "1")
     young = await told(owing, "2", at=2 * DAY)
-    await owing.write(lambda c: dedup.remember(c, [("msg:old", old), ("msg:young", young)]))
+    await owing.write(lambda c: dedup.record(c, [("msg:old", old), ("msg:young", young)]))
     await prune(owing, before=DAY)
-    assert await owing.read(lambda c: dedup.first(c, {"msg:old", "msg:young"})) == {"msg:young": young}
+    assert await owing.read(lambda c: dedup.first_seen(c, {"msg:old", "msg:young"})) == {"msg:young": young}
 
 
-@pytest.mark.parametrize(("state", "kept"), [("delivered", 0), ("filtered", 0), ("owed", 1), ("dead", 1)])
+@pytest.mark.parametrize(("state", "kept"), [("delivered", 0), ("filtered", 0), ("pending", 1), ("dead", 1)])
 async def test_an_old_call_goes_unless_something_is_still_to_be_done_about_it(
     owing: Ledger, state: str, kept: int
 ) -> None:
@@ -125,12 +125,12 @@ async def test_a_young_call_stays(owing: Ledger) -> None:
 async def test_old_bodies_in_quarantine_and_old_memories_go(owing: Ledger) -> None:
     def write(connection: Any) -> None:
         for at in (1, 9):
-            quarantine.keep(connection, QuarantineRow(at, "json", "no JSON", "", "", "/", "", b"{"))
-            client_state.keep(connection, "crm", {f"contact:{at}": "7"}, now=at)
+            quarantine.add(connection, QuarantineRow(at, "json", "no JSON", "", "", "/", "", b"{"))
+            client_state.set_many(connection, "crm", {f"contact:{at}": "7"}, now=at)
         pruning.prune_quarantine(connection, before=5)
         pruning.prune_memory(connection, before=5)
 
     await owing.write(write)
     assert [row.received_at for row in await owing.read(quarantine.all_of)] == [9]
-    kept = await owing.read(lambda c: client_state.recall(c, "crm", ["contact:1", "contact:9"]))
+    kept = await owing.read(lambda c: client_state.get_many(c, "crm", ["contact:1", "contact:9"]))
     assert kept == {"contact:9": "7"}

@@ -73,7 +73,7 @@ def test_a_timestamp_is_utc_with_milliseconds(lines: Lines) -> None:
 def test_lines_below_the_level_are_not_written(lines: Lines) -> None:
     log = get_logger("x")
     log.debug("call.folded")
-    log.warning("intake.disconnected")
+    log.warning("ingest.disconnected")
     assert [line["level"] for line in lines()] == ["warning"]
 
 
@@ -204,7 +204,7 @@ def test_console_lines_are_masked_and_show_their_fields(stream: io.StringIO) -> 
 
 def test_console_lines_obey_no_control_characters_of_others(stream: io.StringIO) -> None:
     configure("console", "info", "masked", stream)
-    get_logger("x").info("intake.ignored", type="\x1b]0;owned\x07", reason="\ud800")
+    get_logger("x").info("ingest.ignored", type="\x1b]0;owned\x07", reason="\ud800")
     assert "\x1b" not in stream.getvalue()
     assert "\\u001b" in stream.getvalue()
     assert "\\ud800" in stream.getvalue()

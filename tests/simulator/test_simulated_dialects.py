@@ -12,8 +12,8 @@ from urllib.parse import unquote
 import msgspec
 import pytest
 
-from relay.call import FIELDS, call_of, join, state_of
-from relay.cloudtalk.parser import Ignored, Reader, Received
+from relay.call import FIELDS, build_record, join, state_from_event
+from relay.cloudtalk.parser import Ignored, Parser, RawRequest
 from relay.simulator import DIALECTS, Message, SimulatedCall, scenarios
 
 NOW = datetime(2026, 3, 4, 5, 6, 7, 890_000, tzinfo=UTC)
@@ -143,20 +143,20 @@ def test_the_relay_comes_to_what_is_expected(
 
 
 def assert_comes_to(expected: dict[str, Any], messages: list[Message] | tuple[Message, ...]) -> None:
-    reader = Reader(UTC, "ES")
+    reader = Parser(UTC, "ES")
     states = []
     for seq, message in enumerate(messages):
         raw = msgspec.json.encode(message.body)
         found = reader.read(
-            Received(raw, "application/json", HOOK + message.path, message.query, message_id=message.id)
+            RawRequest(raw, "application/json", HOOK + message.path, message.query, message_id=message.id)
         )
         if isinstance(found, Ignored):
             assert message.body.get("call_uuid", message.body.get("call.uuid")) is None
             continue
         received_at = int(NOW.timestamp() * 1_000_000) + seq
-        states += [state_of(event, seq=seq, received_at=received_at) for event in found]
+        states += [state_from_event(event, seq=seq, received_at=received_at) for event in found]
     id_ = expected.get("id", "any")
-    record = msgspec.to_builtins(call_of(reduce(join, states), id=id_, version=1))
+    record = msgspec.to_builtins(build_record(reduce(join, states), id=id_, version=1))
     assert {field: record[field] for field in expected} == expected
 
 

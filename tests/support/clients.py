@@ -2,15 +2,15 @@
 
 from zoneinfo import ZoneInfo
 
-from crm_clients.base import Context, Memory, Retraction
-from crm_clients.state import TransientMemory
+from crm_clients.base import ClientState, Context, Retraction
+from crm_clients.state import InMemoryClientState
 from relay.call import Call
 from tests.support.samples import call_at
 
 
-def context_of(memory: Memory | None = None, *, timezone: str = "Europe/Madrid") -> Context:
+def context_of(memory: ClientState | None = None, *, timezone: str = "Europe/Madrid") -> Context:
     """A team in Spain, and a memory that ends with the test."""
-    return Context(memory or TransientMemory(), ZoneInfo(timezone), "ES")
+    return Context(memory or InMemoryClientState(), ZoneInfo(timezone), "ES")
 
 
 def merged(id: str, into: str, version: int) -> Retraction:  # noqa: A002 - the record's own word

@@ -51,7 +51,7 @@ class Home:
     def keep(self, raw: bytes, *, reason: str, message: str) -> None:
         """Put a body into quarantine."""
         row = QuarantineRow(RECEIVED_AT, reason, message, "", "application/json", HOOK, "", raw)
-        write_ledger(load(self.path), lambda connection: quarantine.keep(connection, row))
+        write_ledger(load(self.path), lambda connection: quarantine.add(connection, row))
 
     def take(self, *bodies: Any, until: Callable[[dict[str, Any]], bool]) -> None:
         """A relay takes these bodies and works until its status is as the test needs it."""
@@ -74,5 +74,5 @@ def settled(calls: int) -> Callable[[dict[str, Any]], bool]:
     return lambda status: (
         status["calls"] == calls
         and status["events"]["unfolded"] == 0
-        and all(d["delivered"] == calls and not d["owed"] for d in status["destinations"])
+        and all(d["delivered"] == calls and not d["pending"] for d in status["destinations"])
     )

@@ -4,9 +4,9 @@ from typing import Any, Final
 
 import msgspec
 
-from crm_clients.base import Delivered, Memory, Outcome, Push, Retraction
+from crm_clients.base import ClientState, Delivered, Outcome, Push, Retraction
 from crm_clients.hubspot import HubSpotClient
-from crm_clients.state import TransientMemory
+from crm_clients.state import InMemoryClientState
 from relay.call import DELIVERED_FIELDS, Call, Status
 from tests.fakes.hubspot import TOKEN
 from tests.support.clients import context_of
@@ -61,17 +61,17 @@ def gone(of: Call, *, into: str | None = None, remote_id: str | None = None) -> 
     return Retraction(msgspec.structs.replace(of, merged_into=into), remote_id)
 
 
-def client_of(url: str, *, memory: Memory | None = None, **settings: Any) -> HubSpotClient:
+def client_of(url: str, *, memory: ClientState | None = None, **settings: Any) -> HubSpotClient:
     chosen = {"client": "hubspot", "token": TOKEN, "base_url": url, "rate": 500, "search_rate": 500}
     return HubSpotClient(
         "hubspot",
         HubSpotClient.Settings.model_validate(chosen | settings),  # type: ignore[arg-type]
-        context_of(memory or TransientMemory()),
+        context_of(memory or InMemoryClientState()),
     )
 
 
 def words(outcomes: list[Outcome]) -> list[str]:
-    return [outcome.word for outcome in outcomes]
+    return [outcome.name for outcome in outcomes]
 
 
 def remote_id(outcome: Outcome) -> str:

@@ -4,7 +4,7 @@ from typing import Any
 
 from standardwebhooks import Webhook, WebhookVerificationError
 
-from crm_clients.conformance import Answer, HttpCrm, Request
+from crm_clients.conformance import HttpCrm, Request, Response
 from crm_clients.webhook import WebhookClient
 
 SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
@@ -31,15 +31,15 @@ class Receiver(HttpCrm):
     def records(self, call_id: str) -> list[dict[str, Any]]:
         return [self.calls[call_id]] if call_id in self.calls else []
 
-    def answer(self, request: Request) -> Answer:
+    def answer(self, request: Request) -> Response:
         if request.method != "POST":
-            return Answer(405)
+            return Response(405)
         try:
             message = Webhook(SECRET).verify(request.body, dict(request.headers))
         except WebhookVerificationError as error:
-            return Answer(401, {"message": str(error)})
+            return Response(401, {"message": str(error)})
         self._take_in(request.headers["webhook-id"], message["type"], message["data"])
-        return Answer(204)
+        return Response(204)
 
     def _take_in(self, id_: str, type_: str, data: dict[str, Any]) -> None:
         if id_ in self.seen:

@@ -4,7 +4,7 @@ from typing import Any, Final
 
 import msgspec
 
-from relay.call import Call, CallEvent, CallState, Kind, call_of, state_of
+from relay.call import Call, CallEvent, CallState, Kind, build_record, state_from_event
 from relay.ledger.calls import CallRow
 from relay.ledger.journal import EventRow
 
@@ -52,12 +52,12 @@ def event_row(raw: bytes = b"{}", *, at: int = 0, name: str = "1", **changes: An
 
 def state_at(seq: int = 1, name: str = "1", **facts: Any) -> CallState:
     """What this one event comes to."""
-    return state_of(event_of(name, **facts), seq=seq, received_at=RECEIVED_AT + seq)
+    return state_from_event(event_of(name, **facts), seq=seq, received_at=RECEIVED_AT + seq)
 
 
 def call_at(version: int = 1, id: str = "cloudtalk-1", **facts: Any) -> Call:  # noqa: A002 - the record's own word
     """A record in this version."""
-    return call_of(state_at(**facts), id=id, version=version)
+    return build_record(state_at(**facts), id=id, version=version)
 
 
 def call_row(id: str = "cloudtalk-1", version: int = 1, **facts: Any) -> CallRow:  # noqa: A002 - see above

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from relay.call import CallEvent
-from relay.fold import Plan, World, plan
+from relay.fold import Changes, Snapshot, plan_changes
 from relay.ledger.calls import CallRow
 from relay.ledger.journal import Unfolded
 
@@ -20,7 +20,7 @@ class MemoryWorld:
         self.delivered: dict[str, int] = {}
         self.messages: set[str] = set()
         self.waiting: dict[int, tuple[str, Unfolded]] = {}
-        self.plans: list[Plan] = []
+        self.plans: list[Changes] = []
         self._seq = 0
 
     def arrive(self, readings: Sequence[CallEvent]) -> list[Unfolded]:
@@ -31,11 +31,13 @@ class MemoryWorld:
             arrived.append(Unfolded(self._seq, T0 + 3_600_000_000 + self._seq * 1_000, reading))
         return arrived
 
-    def fold(self, events: Sequence[Unfolded]) -> Plan:
+    def fold(self, events: Sequence[Unfolded]) -> Changes:
         """Fold this batch, and what it woke."""
-        found = plan(
+        found = plan_changes(
             events,
-            World(self.owners, self.rows, frozenset(self.pinned), self.delivered, frozenset(self.messages)),
+            Snapshot(
+                self.owners, self.rows, frozenset(self.pinned), self.delivered, frozenset(self.messages)
+            ),
         )
         self.plans.append(found)
         self._write(found, {event.seq: event for event in events})
@@ -46,13 +48,13 @@ class MemoryWorld:
             self.fold(woken)
         return found
 
-    def _write(self, found: Plan, events: dict[int, Unfolded]) -> None:
+    def _write(self, found: Changes, events: dict[int, Unfolded]) -> None:
         self.rows |= {row.id: row for row in found.new + found.known}
         self.owners |= {alias.alias: alias.call for alias in found.aliases}
         self.owners = {alias: found.merged.get(call, call) for alias, call in self.owners.items()}
         self.messages |= {key for key, _ in found.messages}
         self.waiting |= {seq: (alias, events[seq]) for seq, alias in found.waiting}
-        assert not found.aside
+        assert not found.failed
 
     def deliver(self) -> None:
         """Every call that there is stands in a CRM now."""

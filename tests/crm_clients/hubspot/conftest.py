@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from crm_clients.hubspot import HubSpotClient
-from crm_clients.state import TransientMemory
+from crm_clients.state import InMemoryClientState
 from tests.fakes.hubspot import HubSpot, Running, running_hubspot
 from tests.support.hubspot import client_of
 
@@ -30,12 +30,12 @@ def hubspot(running: Running) -> HubSpot:
 
 
 @pytest.fixture
-def memory() -> TransientMemory:
-    return TransientMemory()
+def memory() -> InMemoryClientState:
+    return InMemoryClientState()
 
 
 @pytest.fixture
-async def connect(running: Running, hubspot: HubSpot, memory: TransientMemory) -> AsyncIterator[Connect]:
+async def connect(running: Running, hubspot: HubSpot, memory: InMemoryClientState) -> AsyncIterator[Connect]:
     """Clients with these settings, all of one memory."""
     del hubspot  # the account comes first
     clients: list[HubSpotClient] = []

@@ -6,7 +6,7 @@ import pytest
 from starlette.responses import HTMLResponse
 
 from crm_clients.base import Delivered, Misconfigured, Rejected, Retry, Split
-from crm_clients.state import TransientMemory
+from crm_clients.state import InMemoryClientState
 from relay.call import Call, Status
 from tests.crm_clients.hubspot.conftest import Connect
 from tests.fakes.hubspot import HubSpot, running_hubspot
@@ -249,7 +249,7 @@ async def test_a_retracted_call_is_marked_where_the_settings_say_so(
 
 
 async def test_forgetting_leaves_no_record_no_task_and_no_memory_of_the_number(
-    hubspot: HubSpot, connect: Connect, memory: TransientMemory
+    hubspot: HubSpot, connect: Connect, memory: InMemoryClientState
 ) -> None:
     hubspot.contacts.put(phone="+34600111222")
     client = connect()

@@ -8,7 +8,7 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 
 import pytest
 
-from crm_clients.conformance import Answer, ClientConformance, HttpCrm, Request
+from crm_clients.conformance import ClientConformance, HttpCrm, Request, Response
 from crm_clients.hubspot import HubSpotClient
 from tests.fakes.hubspot import TOKEN, HubSpot, Incoming
 from tests.fakes.hubspot_records import Property
@@ -32,14 +32,14 @@ class FakeAccount(HttpCrm):
     def settings(self) -> dict[str, Any]:
         return {"token": TOKEN, "base_url": self.url, "contacts": "create", "fields": _TEXTS}
 
-    def answer(self, request: Request) -> Answer:
+    def answer(self, request: Request) -> Response:
         parts = urlsplit(request.path)
         query = dict(parse_qsl(parts.query))
         said = self.hubspot.handle(
             Incoming(request.method, unquote(parts.path), query, request.headers, request.body)
         )
         headers = {n: v for n, v in said.headers.items() if n not in {"content-length", "content-type"}}
-        return Answer(said.status_code, json.loads(bytes(said.body)) if said.body else None, headers)
+        return Response(said.status_code, json.loads(bytes(said.body)) if said.body else None, headers)
 
     def is_write(self, request: Request) -> bool:
         reading = request.path.endswith(("/search", "/batch/read")) or request.body == b'{"inputs":[]}'

@@ -6,7 +6,7 @@ import pytest
 from starlette.responses import Response
 
 from crm_clients.base import Retry, Throttled
-from crm_clients.state import TransientMemory
+from crm_clients.state import InMemoryClientState
 from tests.crm_clients.hubspot.conftest import Connect
 from tests.fakes.hubspot import HubSpot
 from tests.fakes.hubspot_answers import problem, throttled
@@ -133,12 +133,12 @@ async def test_an_unknown_number_is_not_searched_for_again_at_once(
 
 
 async def test_a_call_without_contact_is_linked_at_a_later_delivery(
-    hubspot: HubSpot, connect: Connect, memory: TransientMemory
+    hubspot: HubSpot, connect: Connect, memory: InMemoryClientState
 ) -> None:
     client = connect()
     [outcome] = await client.upsert([first(call())])
     contact = hubspot.contacts.put(phone="+34600111222")
-    await memory.keep({"no_contact:+34600111222": None})  # as after some minutes
+    await memory.set_many({"no_contact:+34600111222": None})  # as after some minutes
     for tag in ("one", "two"):
         await client.upsert([later(call(), remote_id=remote_id(outcome), tags=[tag])])
     assert hubspot.contacts_of("cloudtalk-1") == {contact}
@@ -242,7 +242,7 @@ async def test_no_contact_is_doubled_while_the_search_lags_and_pushes_run_side_b
 
 
 async def test_a_contact_whose_making_was_not_confirmed_is_not_made_again_until_a_search_would_show_it(
-    hubspot: HubSpot, connect: Connect, memory: TransientMemory
+    hubspot: HubSpot, connect: Connect, memory: InMemoryClientState
 ) -> None:
     hubspot.search_lag = 60
     client = connect(contacts="create")
@@ -264,7 +264,7 @@ async def test_a_refused_contact_rejects_its_calls_alone(hubspot: HubSpot, conne
     assert [each["phone"] for each in hubspot.contacts] == ["+34600999888"]
 
 
-# --- searches have a budget of their own ------------------------------------------------------
+# --- searches have a rate_limit of their own ------------------------------------------------------
 
 
 async def test_a_throttled_search_holds_up_its_own_calls_only(hubspot: HubSpot, connect: Connect) -> None:
@@ -276,7 +276,7 @@ async def test_a_throttled_search_holds_up_its_own_calls_only(hubspot: HubSpot, 
         [first(call("cloudtalk-1")), first(call("cloudtalk-2", external_number="+34600999888"))]
     )
     assert isinstance(outcomes[0], Throttled)
-    assert (outcomes[0].budget, outcomes[0].after) == ("search", 1.0)
+    assert (outcomes[0].rate_limit, outcomes[0].after) == ("search", 1.0)
     assert words(outcomes) == ["throttled", "delivered"]
     assert hubspot.contacts_of("cloudtalk-2") == {known}
     searches = hubspot.count("search")
@@ -306,12 +306,12 @@ async def test_a_search_that_hubspot_does_not_take_is_no_calls_fault(
 
 
 @pytest.mark.parametrize(
-    ("policy", "budget"), [("SECONDLY", "search"), ("TEN_SECONDLY_ROLLING", None), ("DAILY", None)]
+    ("policy", "rate_limit"), [("SECONDLY", "search"), ("TEN_SECONDLY_ROLLING", None), ("DAILY", None)]
 )
 async def test_a_search_stops_the_destination_only_where_its_limit_is_everybodys(
-    hubspot: HubSpot, connect: Connect, policy: str, budget: str | None
+    hubspot: HubSpot, connect: Connect, policy: str, rate_limit: str | None
 ) -> None:
     hubspot.answer(throttled(policy), path="search")
     [outcome] = await connect().upsert([first(call())])
     assert isinstance(outcome, Throttled)
-    assert outcome.budget == budget
+    assert outcome.rate_limit == rate_limit

@@ -7,7 +7,7 @@ import pytest
 from starlette.responses import HTMLResponse, Response
 
 from crm_clients.base import Misconfigured, Outcome, Rejected, Retry, Throttled, Unauthorised, Unknown
-from crm_clients.hubspot.errors import Fault, outcome_of, read_fault, seconds_to_midnight
+from crm_clients.hubspot.errors import ApiError, outcome_of, parse_error, seconds_to_midnight
 from tests.crm_clients.hubspot.conftest import Connect
 from tests.fakes.hubspot import TOKEN, HubSpot
 from tests.fakes.hubspot_answers import missing_scope, problem, throttled
@@ -90,7 +90,7 @@ async def test_a_throttled_write_stops_the_destination_and_nothing_is_sent_befor
     hubspot.answer(throttled("TEN_SECONDLY_ROLLING"), path="calls/batch/upsert")
     [outcome] = await client.upsert([first(call())])
     assert isinstance(outcome, Throttled)
-    assert outcome.budget is None
+    assert outcome.rate_limit is None
     hubspot.log.clear()
     [outcome] = await client.upsert([first(call())])
     assert isinstance(outcome, Throttled)
@@ -98,7 +98,7 @@ async def test_a_throttled_write_stops_the_destination_and_nothing_is_sent_befor
 
 
 def test_the_daily_limit_ends_at_midnight() -> None:
-    fault = Fault(429, category="RATE_LIMITS", policy="DAILY")
+    fault = ApiError(429, category="RATE_LIMITS", policy="DAILY")
     outcome = outcome_of(fault, records=1, zone=MADRID)
     assert isinstance(outcome, Throttled)
     assert outcome.after is not None
@@ -137,7 +137,7 @@ async def test_the_token_is_in_no_message(hubspot: HubSpot, connect: Connect) ->
     ],
 )
 def test_bodies_of_any_shape_are_read(said: dict[str, Any]) -> None:
-    fault = read_fault(400, said)
+    fault = parse_error(400, said)
     assert isinstance(outcome_of(fault, records=1, zone=MADRID), Rejected)
 
 
@@ -164,5 +164,5 @@ async def test_a_missing_scope_names_itself(hubspot: HubSpot, connect: Connect) 
     ],
 )
 def test_a_missing_property_is_told_apart_from_a_bad_value(message: str, kind: type[Outcome]) -> None:
-    fault = read_fault(400, {"category": "VALIDATION_ERROR", "message": message})
+    fault = parse_error(400, {"category": "VALIDATION_ERROR", "message": message})
     assert isinstance(outcome_of(fault, records=1, zone=MADRID), kind)

@@ -2,7 +2,7 @@
 
 from starlette.responses import Response
 
-from crm_clients.state import TransientMemory
+from crm_clients.state import InMemoryClientState
 from tests.crm_clients.hubspot.conftest import Connect
 from tests.fakes.hubspot import HubSpot
 from tests.support.hubspot import call, first, words
@@ -14,7 +14,7 @@ async def test_the_spelling_of_an_address_does_not_matter(hubspot: HubSpot, conn
 
 
 async def test_a_colleague_who_is_invited_later_is_found_later(
-    hubspot: HubSpot, connect: Connect, memory: TransientMemory
+    hubspot: HubSpot, connect: Connect, memory: InMemoryClientState
 ) -> None:
     client = connect()
     await client.upsert([first(call(agent_email="new@example.test"))])

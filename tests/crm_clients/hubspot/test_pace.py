@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from crm_clients.hubspot.pace import Pace, Steps
+from crm_clients.hubspot.pace import AdaptiveRateLimiter, Steps
 from tests.crm_clients.hubspot.conftest import Connect
 from tests.fakes.hubspot import HubSpot
 from tests.fakes.hubspot_limits import Limits, Window
@@ -22,14 +22,14 @@ def headers(most: Any, milliseconds: Any) -> dict[str, str]:
 
 
 def test_it_begins_with_what_the_smallest_account_may_do_and_learns() -> None:
-    pace = Pace()
+    pace = AdaptiveRateLimiter()
     assert pace.rate == 9
     pace.learn(headers(190, 10_000))
     assert pace.rate == pytest.approx(17.1)
 
 
 def test_a_rate_of_the_settings_is_an_upper_bound() -> None:
-    pace = Pace(5)
+    pace = AdaptiveRateLimiter(5)
     pace.learn(headers(190, 10_000))
     assert pace.rate == 5
     pace.learn(headers(40, 10_000))
@@ -38,7 +38,7 @@ def test_a_rate_of_the_settings_is_an_upper_bound() -> None:
 
 @pytest.mark.parametrize("said", [{}, headers("", ""), headers("-1", 10_000), headers(100, 0)])
 def test_what_cannot_be_read_changes_nothing(said: dict[str, str]) -> None:
-    pace = Pace()
+    pace = AdaptiveRateLimiter()
     pace.learn(said)
     assert pace.rate == 9
 
@@ -48,7 +48,7 @@ async def test_a_stall_is_not_made_up_by_a_burst() -> None:
     times: list[float] = []
 
     async def turn() -> None:
-        await steps.turn()
+        await steps.acquire()
         times.append(time.monotonic())
 
     turns = [asyncio.ensure_future(turn()) for _ in range(8)]

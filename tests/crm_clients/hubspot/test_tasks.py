@@ -7,7 +7,7 @@ import pytest
 from starlette.responses import JSONResponse
 
 from crm_clients.base import Retry
-from crm_clients.state import TransientMemory
+from crm_clients.state import InMemoryClientState
 from relay.call import Call, Status
 from tests.crm_clients.hubspot.conftest import Connect
 from tests.fakes.hubspot import HubSpot
@@ -55,14 +55,14 @@ async def test_the_contacts_owner_calls_back_else_the_default_else_the_agent(
 
 
 async def test_a_remembered_contacts_owner_is_asked_for_when_that_is_long_ago(
-    hubspot: HubSpot, connect: Connect, memory: TransientMemory
+    hubspot: HubSpot, connect: Connect, memory: InMemoryClientState
 ) -> None:
     contact = hubspot.contacts.put(phone="+34600111222")
     client = connect()
     await client.upsert([first(call())])
     bea = hubspot.hire("bea@example.test")
     hubspot.contacts.records[contact].properties["hubspot_owner_id"] = bea
-    await memory.keep({"contact_owner:+34600111222": None})
+    await memory.set_many({"contact_owner:+34600111222": None})
     await client.upsert([first(missed("cloudtalk-2"))])
     assert hubspot.tasks.one().properties["hubspot_owner_id"] == bea
 
@@ -101,7 +101,7 @@ async def test_switched_off_or_answered_nobody_calls_back(hubspot: HubSpot, conn
 
 
 async def test_a_completed_task_stays_completed_when_the_recording_arrives(
-    hubspot: HubSpot, connect: Connect, memory: TransientMemory
+    hubspot: HubSpot, connect: Connect, memory: InMemoryClientState
 ) -> None:
     client = connect()
     [outcome] = await client.upsert([first(missed())])
@@ -130,7 +130,7 @@ async def test_a_task_whose_answer_was_lost_is_there_once(hubspot: HubSpot, conn
 
 
 async def test_a_task_that_is_there_is_found_also_if_hubspot_does_not_name_it(
-    hubspot: HubSpot, connect: Connect, memory: TransientMemory
+    hubspot: HubSpot, connect: Connect, memory: InMemoryClientState
 ) -> None:
     client = connect()
     await client.upsert([first(missed())])
@@ -155,7 +155,7 @@ async def test_an_owner_who_has_left_gives_way_to_the_next(hubspot: HubSpot, con
 
 
 async def test_a_batch_that_is_refused_as_a_whole_for_one_task_makes_the_others(
-    hubspot: HubSpot, connect: Connect, memory: TransientMemory
+    hubspot: HubSpot, connect: Connect, memory: InMemoryClientState
 ) -> None:
     client = connect()
     await client.upsert([first(missed())])

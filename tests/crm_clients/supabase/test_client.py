@@ -49,7 +49,7 @@ async def test_a_retracted_call_is_deleted_and_no_other(
     client = connect()
     await client.upsert([push(call(odd)), push(call("cloudtalk-stays"))])
     gone = [merged(odd, "cloudtalk-stays", 2), merged("cloudtalk-never-was", "cloudtalk-stays", 2)]
-    assert [outcome.word for outcome in await client.retract(gone)] == ["delivered", "delivered"]
+    assert [outcome.name for outcome in await client.retract(gone)] == ["delivered", "delivered"]
     assert [row["id"] for row in supabase.rows()] == ["cloudtalk-stays"]
 
 
@@ -59,7 +59,7 @@ async def test_a_retracted_call_is_marked_where_the_settings_say_so(
     client = connect(on_merge="mark")
     await client.upsert([push(call(version=1))])
     outcomes = await client.retract([merged("cloudtalk-1", "cloudtalk-2", 2)])
-    assert [outcome.word for outcome in outcomes] == ["delivered"]
+    assert [outcome.name for outcome in outcomes] == ["delivered"]
     [row] = supabase.rows()
     assert (row["merged_into"], row["version"], row["state"]) == ("cloudtalk-2", 2, "missed")
 
@@ -72,7 +72,7 @@ async def test_a_grant_that_only_a_retraction_needs_stops_no_other_call(
         (outcome,) = await connect().retract([merged("cloudtalk-1", "cloudtalk-2", 2)])
     finally:
         supabase.execute("grant delete on calls to service_role")
-    assert (outcome.word, outcome.code) == ("rejected", "42501")
+    assert (outcome.name, outcome.code) == ("rejected", "42501")
 
 
 async def test_check_finds_what_only_a_retraction_needs(supabase: Supabase, connect: Connect) -> None:

@@ -9,7 +9,7 @@ import psycopg
 import pytest
 from psycopg.types.json import Jsonb
 
-from crm_clients.conformance import Answer, ClientConformance, HttpCrm, Request
+from crm_clients.conformance import ClientConformance, HttpCrm, Request, Response
 from crm_clients.supabase import SupabaseClient
 from crm_clients.supabase.record import KEYS
 from crm_clients.supabase.settings import KV_TABLE
@@ -40,12 +40,12 @@ class Front(HttpCrm):
     def settings(self) -> dict[str, Any]:
         return {"url": self.url, "key": self.project.key}
 
-    def answer(self, request: Request) -> Answer:
+    def answer(self, request: Request) -> Response:
         headers = _passed_on(request.headers)
         answer = self._onward.request(request.method, request.path, content=request.body, headers=headers)
-        return Answer(answer.status_code, answer.content, _passed_on(answer.headers))
+        return Response(answer.status_code, answer.content, _passed_on(answer.headers))
 
-    def refusal(self, request: Request) -> Answer | None:
+    def refusal(self, request: Request) -> Response | None:
         """The database itself refuses."""
         del request
         return None

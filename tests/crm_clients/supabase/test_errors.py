@@ -2,7 +2,7 @@ import msgspec
 import pytest
 
 from crm_clients.base import Misconfigured, Outcome, Rejected, Retry, Split, Throttled, Unauthorised
-from crm_clients.supabase.errors import Fault, describe, outcome_of, read_fault
+from crm_clients.supabase.errors import ApiError, describe, outcome_of, parse_error
 
 CODES: list[tuple[str, int, type[Outcome], type[Outcome]]] = [
     # code, status, alone, among others
@@ -47,7 +47,7 @@ CODES: list[tuple[str, int, type[Outcome], type[Outcome]]] = [
 
 @pytest.mark.parametrize(("code", "status", "alone", "among_others"), CODES)
 def test_the_code_decides(code: str, status: int, alone: type[Outcome], among_others: type[Outcome]) -> None:
-    fault = Fault(status, code, "said")
+    fault = ApiError(status, code, "said")
     assert type(outcome_of(fault, rows=1)) is alone
     outcome = outcome_of(fault, rows=2)
     assert type(outcome) is among_others
@@ -77,7 +77,7 @@ STATUSES: list[tuple[int, type[Outcome], type[Outcome]]] = [
 def test_the_status_decides_where_the_body_says_nothing(
     status: int, body: bytes, alone: type[Outcome], among_others: type[Outcome]
 ) -> None:
-    fault = read_fault(status, body)
+    fault = parse_error(status, body)
     outcomes = outcome_of(fault, rows=1), outcome_of(fault, rows=2)
     assert [type(outcome) for outcome in outcomes] == [alone, among_others]
     assert {outcome.code for outcome in outcomes} == {f"http_{status}"}
@@ -85,16 +85,16 @@ def test_the_status_decides_where_the_body_says_nothing(
 
 @pytest.mark.parametrize("status", [429, 503])
 def test_the_wait_that_was_asked_for_is_passed_on(status: int) -> None:
-    outcome = outcome_of(read_fault(status, b"{}", after=7), rows=3)
+    outcome = outcome_of(parse_error(status, b"{}", after=7), rows=3)
     assert isinstance(outcome, Retry | Throttled)
     assert outcome.after == 7
 
 
 def test_a_fault_tells_message_and_hint_and_keeps_the_row_to_itself() -> None:
     body = {"code": "23502", "message": "null value", "details": "Failing row (Ana)", "hint": "look there"}
-    fault = read_fault(400, msgspec.json.encode(body))
+    fault = parse_error(400, msgspec.json.encode(body))
     assert describe(fault) == "Supabase answered 400: null value (look there)"
 
 
 def test_a_long_message_is_cut() -> None:
-    assert len(describe(Fault(400, "22000", "x" * 10_000))) == 500
+    assert len(describe(ApiError(400, "22000", "x" * 10_000))) == 500

@@ -9,7 +9,7 @@ from starlette.responses import JSONResponse, PlainTextResponse
 
 from crm_clients.base import Delivered, Misconfigured, Rejected, Retry, Split
 from crm_clients.supabase.settings import KV_TABLE
-from relay.call import Call, CallEvent, Kind, Status, call_of, join, state_of
+from relay.call import Call, CallEvent, Kind, Status, build_record, join, state_from_event
 from tests.support.clients import merged
 from tests.support.supabase import Connect, Supabase
 from tests.support.supabase_calls import call, kinds, push
@@ -37,7 +37,7 @@ def finished() -> Call:
     facts |= {"call_id": "abc123", "started_at": STARTED, "ended_at": STARTED + 120_000_000}
     facts |= {"status": "answered", "agent_name": "Ana Agente"}
     states = [
-        state_of(
+        state_from_event(
             CallEvent(kind, "mission", "abc123", ("id:abc123",), None, facts, DATA), seq=n, received_at=at
         )
         for n, (kind, at) in enumerate(
@@ -48,7 +48,7 @@ def finished() -> Call:
             ]
         )
     ]
-    return call_of(join(join(states[0], states[1]), states[2]), id="cloudtalk-abc123", version=3)
+    return build_record(join(join(states[0], states[1]), states[2]), id="cloudtalk-abc123", version=3)
 
 
 # --- the record -------------------------------------------------------------------------------

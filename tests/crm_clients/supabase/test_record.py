@@ -10,11 +10,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from crm_clients.supabase import SupabaseSettings
-from crm_clients.supabase.record import FIXED, KEYS, Shape, clock
+from crm_clients.supabase.record import FIXED, KEYS, RecordMapper, clock
 from relay.call import DELIVERED_FIELDS
 from tests.support.supabase_calls import BASE, call
 
-SHAPE = Shape(KEYS, {"origen": "CloudTalk"}, lambda status: status.value)
+SHAPE = RecordMapper(KEYS, {"origen": "CloudTalk"}, lambda status: status.value)
 OURS = SHAPE.record(BASE)
 
 json = st.recursive(st.none() | st.booleans() | st.integers() | st.text(), lambda j: st.lists(j, max_size=2))
@@ -76,7 +76,7 @@ def test_every_canonical_field_can_be_given_a_key() -> None:
     settings = SupabaseSettings.model_validate(
         {"client": "supabase", "url": "https://a.supabase.co", "key": "k", "layout": "kv", "fields": wanted}
     )
-    record = Shape(settings.places, {}, settings.label).record(call())
+    record = RecordMapper(settings.places, {}, settings.label).record(call())
     assert record.keys() == {*FIXED, *wanted.values()}
     assert (record["x_from"], record["x_state"], record["x_tags"]) == (BASE.from_, "missed", BASE.tags)
 

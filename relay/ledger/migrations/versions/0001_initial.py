@@ -43,7 +43,7 @@ def upgrade() -> None:
         sa.Column("version", sa.BigInteger(), nullable=False),
         sa.Column("delivered_version", sa.BigInteger(), nullable=False),
         sa.Column("first_delivered_at", sa.BigInteger(), nullable=True),
-        sa.Column("owed_since", sa.BigInteger(), nullable=False),
+        sa.Column("pending_since", sa.BigInteger(), nullable=False),
         sa.Column("due_at", sa.BigInteger(), nullable=False),
         sa.Column("attempts", sa.Integer(), nullable=False),
         sa.Column("attempted_at", sa.BigInteger(), nullable=True),
@@ -68,8 +68,8 @@ def upgrade() -> None:
         "deliveries",
         ["destination", "due_at"],
         unique=False,
-        sqlite_where=sa.text("state = 'owed'"),
-        postgresql_where=sa.text("state = 'owed'"),
+        sqlite_where=sa.text("state = 'pending'"),
+        postgresql_where=sa.text("state = 'pending'"),
     )
     op.create_table(
         "destinations",
