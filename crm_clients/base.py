@@ -36,7 +36,14 @@ class Push(msgspec.Struct, frozen=True):
     remote_id: str | None = None
 
 
-# --- what a push can come back as -------------------------------------------------------------
+# --- outcomes -----------------------------------------------------------------------------------
+#
+# Outcome
+# ├── Delivered
+# ├── CallFailure            this call only
+# │   ├── Rejected  Retry  Split  Unknown
+# └── DestinationFailure     every call of the destination
+#     └── Throttled  Unauthorised  Misconfigured
 
 
 class Outcome(msgspec.Struct, frozen=True, kw_only=True):
@@ -56,23 +63,43 @@ class Delivered(Outcome, frozen=True, kw_only=True):
     remote_id: str | None = None
 
 
-class Rejected(Outcome, frozen=True, kw_only=True):
-    """This record is bad and others are fine: a dead letter."""
+class CallFailure(Outcome, frozen=True, kw_only=True):
+    """The push of this call failed; it says nothing about other calls."""
+
+
+class Rejected(CallFailure, frozen=True, kw_only=True):
+    """The CRM refuses this record and accepts others: the delivery becomes a dead letter."""
 
     name: ClassVar[str] = "rejected"
 
 
-class Retry(Outcome, frozen=True, kw_only=True):
-    """The CRM, or the way to it, failed. `after`: seconds that the CRM asked for."""
+class Retry(CallFailure, frozen=True, kw_only=True):
+    """The CRM or the connection to it failed. `after`: the wait in seconds that the CRM asked for."""
 
     name: ClassVar[str] = "retry"
     after: float | None = None
 
 
-class Throttled(Outcome, frozen=True, kw_only=True):
-    """The relay is too fast. `after`: seconds that the CRM asked for.
+class Split(CallFailure, frozen=True, kw_only=True):
+    """A batch failed and the CRM did not say for which record: bisect it."""
 
-    The whole destination waits, unless only one `rate_limit` is spent: then these calls alone do.
+    name: ClassVar[str] = "split"
+
+
+class Unknown(CallFailure, frozen=True, kw_only=True):
+    """The request was sent and no answer came: the CRM may have the record."""
+
+    name: ClassVar[str] = "unknown"
+
+
+class DestinationFailure(Outcome, frozen=True, kw_only=True):
+    """The next request would fail too, whatever its call: the destination pauses, no attempt is counted."""
+
+
+class Throttled(DestinationFailure, frozen=True, kw_only=True):
+    """The relay exceeded a rate limit. `after`: the wait in seconds that the CRM asked for.
+
+    The whole destination pauses, unless only one `rate_limit` is used up: then only these calls wait.
     """
 
     name: ClassVar[str] = "throttled"
@@ -80,28 +107,16 @@ class Throttled(Outcome, frozen=True, kw_only=True):
     rate_limit: str | None = None
 
 
-class Unauthorised(Outcome, frozen=True, kw_only=True):
-    """The credentials are broken: the destination waits for a person."""
+class Unauthorised(DestinationFailure, frozen=True, kw_only=True):
+    """The credentials are invalid: the destination pauses until a person acts."""
 
     name: ClassVar[str] = "unauthorised"
 
 
-class Misconfigured(Outcome, frozen=True, kw_only=True):
-    """Unknown table, column or property, or a missing grant: the destination waits for a person."""
+class Misconfigured(DestinationFailure, frozen=True, kw_only=True):
+    """A table, column, property or grant is missing: the destination pauses until a person acts."""
 
     name: ClassVar[str] = "misconfigured"
-
-
-class Split(Outcome, frozen=True, kw_only=True):
-    """The batch failed and the CRM did not say for which record: halve and try again."""
-
-    name: ClassVar[str] = "split"
-
-
-class Unknown(Outcome, frozen=True, kw_only=True):
-    """Sent, and no answer: the CRM may have it or not."""
-
-    name: ClassVar[str] = "unknown"
 
 
 # --- what a check finds -----------------------------------------------------------------------

@@ -8,14 +8,13 @@ Instants are integers, microseconds since 1970 UTC. Durations are whole seconds.
 """
 
 from collections.abc import Mapping
-from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import Any, Final
 
 import msgspec
 
-SECOND: Final = 1_000_000
-_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+from relay.instants import SECOND, iso
+
 ANSWER_WITHIN: Final = 3_600 * SECOND
 """An Answered that bears no time stands for the answer for this long after the start."""
 
@@ -389,13 +388,3 @@ def _seconds_between(start: int | None, end: int | None) -> int | None:
     if start is None or end is None or end < start:
         return None
     return (end - start) // SECOND
-
-
-def iso(instant: int | None) -> str | None:
-    """ISO 8601 UTC ending in Z, with milliseconds where there are any."""
-    if instant is None:
-        return None
-    moment = _EPOCH + timedelta(microseconds=instant)
-    return moment.strftime("%Y-%m-%dT%H:%M:%S") + (
-        f".{moment.microsecond // 1000:03}Z" if moment.microsecond else "Z"
-    )

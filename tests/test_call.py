@@ -10,7 +10,6 @@ from hypothesis import strategies as st
 
 from relay.call import (
     ANSWER_WITHIN,
-    SECOND,
     Call,
     CallEvent,
     CallState,
@@ -19,10 +18,10 @@ from relay.call import (
     build_record,
     changed_fields,
     compute_status,
-    iso,
     join,
     state_from_event,
 )
+from relay.instants import SECOND, iso
 
 FROM_TO: dict[str, Any] = {"from": "+1", "to": "+2"}
 T0 = 1_732_789_800 * SECOND  # 2024-11-28T10:30:00Z

@@ -4,11 +4,16 @@ import asyncio
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from typing import Final
 
-from crm_clients.base import Misconfigured, Outcome, Retry, Throttled, Unauthorised, Unknown
+from crm_clients.base import (
+    DestinationFailure,
+    Outcome,
+    Retry,
+    Throttled,
+    Unknown,
+)
 from crm_clients.rate_limit import RateLimiter
 from crm_clients.webhook.messages import Message
 
-_OF_ALL: Final = (Throttled, Unauthorised, Misconfigured)
 _NO_ANSWER: Final = Unknown(code="no_answer", message="The receiver did not answer in time.")
 _NO_TIME: Final = Throttled(
     code="no_time",
@@ -73,4 +78,6 @@ class Batch:
 
 def _meets_all(outcome: Outcome) -> bool:
     """Whether the next message would come back with the same: then it is not sent."""
-    return isinstance(outcome, _OF_ALL) or (isinstance(outcome, Retry) and outcome.code == "unreachable")
+    return isinstance(outcome, DestinationFailure) or (
+        isinstance(outcome, Retry) and outcome.code == "unreachable"
+    )

@@ -10,9 +10,9 @@ import click
 
 from crm_clients.base import CrmClient, Finding
 from crm_clients.state import InMemoryClientState
-from relay.call import SECOND
 from relay.cli.main import Context
 from relay.cli.output import as_json, print_json, print_table
+from relay.instants import SECOND
 from relay.ledger import Ledger, LedgerError, warnings
 from relay.settings import Settings
 

@@ -7,12 +7,13 @@ import click
 import msgspec
 from sqlalchemy import Connection
 
-from relay.call import Call, iso
+from relay.call import Call
 from relay.cli.destinations import must_know, names_of
 from relay.cli.ledger import with_ledger
 from relay.cli.main import Context
 from relay.cli.output import as_json, print_json, print_table
 from relay.cli.queries import find_call
+from relay.instants import iso
 from relay.ledger import dead_letters
 
 _COLUMNS: Final = ("id", "destination", "attempted_at", "attempts", "code", "message")

@@ -7,11 +7,11 @@ from typing import Any, Final
 import click
 from sqlalchemy import Connection
 
-from relay.call import iso
 from relay.cli.ledger import read_ledger, write_ledger
 from relay.cli.main import Context
 from relay.cli.output import as_json, print_json, print_table
 from relay.fold.rebuild import Retried, retry
+from relay.instants import iso
 from relay.ledger import quarantine
 
 _COLUMNS: Final = ("id", "received_at", "reason", "pointer", "message", "path")

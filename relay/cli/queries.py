@@ -6,8 +6,8 @@ from typing import Any, Final
 import msgspec
 from sqlalchemy import Connection
 
-from relay.call import iso
 from relay.cloudtalk.identity import alias_of
+from relay.instants import iso
 from relay.ledger import calls, deliveries, destinations, journal, quarantine
 from relay.ledger.calls import CallRow
 

@@ -5,8 +5,8 @@ from collections.abc import MutableMapping
 from datetime import UTC, datetime, timedelta, tzinfo
 from typing import Any, Final
 
-from relay.call import SECOND
 from relay.cloudtalk.values import InvalidValue, text
+from relay.instants import SECOND
 
 LONGEST_CALL: Final = 86_400
 """Seconds; a longer duration is no duration of a call."""

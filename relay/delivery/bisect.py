@@ -11,14 +11,12 @@ from typing import Final
 
 from crm_clients.base import (
     Delivered,
-    Misconfigured,
+    DestinationFailure,
     Outcome,
     Push,
     Rejected,
     Retry,
     Split,
-    Throttled,
-    Unauthorised,
     Unknown,
 )
 
@@ -26,9 +24,6 @@ Upsert = Callable[[Sequence[Push]], Awaitable[list[Outcome]]]
 
 RUN_OF_REJECTIONS: Final = 20
 """So many rejections in a row with one code, and nothing taken between: the fault is not the records'."""
-
-_OF_ALL: Final = (Throttled, Unauthorised, Misconfigured)
-"""What the next request would meet too."""
 
 UNANSWERED: Final = Unknown(code="unanswered")
 """The outcome of a call while its request is under way."""
@@ -81,7 +76,7 @@ def _should_stop(outcomes: Mapping[str, Outcome]) -> bool:
     """Whether the CRM refuses everything for one reason, or takes nothing just now: then the rest is not
     tried.
     """
-    if any(isinstance(outcome, _OF_ALL) for outcome in outcomes.values()):
+    if any(isinstance(outcome, DestinationFailure) for outcome in outcomes.values()):
         return True
     codes = Counter(outcome.code for outcome in outcomes.values() if isinstance(outcome, Rejected))
     refused = max(codes.values(), default=0) >= RUN_OF_REJECTIONS

@@ -11,6 +11,7 @@ import msgspec
 
 from crm_clients.base import (
     Delivered,
+    DestinationFailure,
     Misconfigured,
     Outcome,
     Rejected,
@@ -36,8 +37,6 @@ _THROTTLED_SECONDS: Final = 10.0
 
 _SHORTEST_WAIT_SECONDS: Final = 1.0
 """A CRM that says "too fast, again in 0 s" must not be asked in a tight loop."""
-
-_OF_THE_DESTINATION: Final = (Throttled, Unauthorised, Misconfigured)
 
 
 class RetryPolicy(msgspec.Struct, frozen=True):
@@ -95,7 +94,7 @@ def settle(
             attempts=due.attempts,
             failing_for=due.failing_for,
         )
-    if isinstance(outcome, _OF_THE_DESTINATION):
+    if isinstance(outcome, DestinationFailure):
         return None
     if isinstance(outcome, Delivered | Found):
         return _settlement(

@@ -8,10 +8,10 @@ from typing import Any, Final
 
 from sqlalchemy import Connection
 
-from relay.call import SECOND
 from relay.fold.matching import dedup_keys, may_wait, number_of
 from relay.fold.owing import owe
 from relay.fold.planning import Changes, Conflict, Snapshot, plan_changes
+from relay.instants import SECOND
 from relay.ledger import Ledger, LedgerError, LedgerUnavailable, calls, dedup, deliveries, journal, quarantine
 from relay.ledger.journal import Unfolded
 from relay.ledger.lease import Lease, wait_for

@@ -10,7 +10,7 @@ from typing import Any, Final
 import msgspec
 from starlette.types import Receive, Scope, Send
 
-from relay.call import SECOND, CallEvent, iso
+from relay.call import CallEvent
 from relay.cloudtalk.authentication import Authenticator, RequestHead
 from relay.cloudtalk.errors import InvalidPayload
 from relay.cloudtalk.parser import Ignored, ParsedItem, Parser, RawRequest, parse_body
@@ -19,6 +19,7 @@ from relay.cloudtalk.signatures import StaleSignature, message_id
 from relay.ingest import responses
 from relay.ingest.limits import AdmissionControl, Overloaded, Permit
 from relay.ingest.responses import Response
+from relay.instants import SECOND, iso
 from relay.ledger import Ledger, LedgerUnavailable, quarantine, warnings
 from relay.ledger.group_commit import EventNotStorable, GroupCommit
 from relay.ledger.journal import EventRow

@@ -8,8 +8,8 @@ import msgspec
 import pytest
 from sqlalchemy import Connection
 
-from relay.call import iso
 from relay.cli.queries import call_view, status_view
+from relay.instants import iso
 from relay.ledger import Ledger, calls, deliveries, destinations, journal, quarantine
 from relay.ledger.calls import Alias
 from relay.ledger.deliveries import DeliveryUpdate

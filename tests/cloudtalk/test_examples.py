@@ -15,9 +15,10 @@ from zoneinfo import ZoneInfo
 import msgspec
 import pytest
 
-from relay.call import SECOND, CallEvent, build_record, join, state_from_event
+from relay.call import CallEvent, build_record, join, state_from_event
 from relay.cloudtalk.errors import InvalidPayload
 from relay.cloudtalk.parser import Ignored, Parser, RawRequest
+from relay.instants import SECOND
 
 HOOK: Final = "/cloudtalk/webhook"
 ARRIVAL: Final = "2030-01-01T00:00:00Z"

@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from relay.call import SECOND
 from relay.cloudtalk.times import LONGEST_CALL, duration, instant, settle
 from relay.cloudtalk.values import InvalidValue
+from relay.instants import SECOND
 
 MADRID = ZoneInfo("Europe/Madrid")
 HALF_PAST_TEN = 1_732_789_800_000_000  # 2024-11-28T10:30:00Z

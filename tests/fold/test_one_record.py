@@ -11,8 +11,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from relay.call import SECOND, CallEvent, Kind
+from relay.call import CallEvent, Kind
 from relay.cloudtalk.parser import Parser, RawRequest
+from relay.instants import SECOND
 from relay.simulator.message import SimulatedCall
 from relay.simulator.scenarios import scenarios
 from tests.support.worlds import T0, MemoryWorld
