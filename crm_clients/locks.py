@@ -1,4 +1,4 @@
-"""One at a time per customer: two pushes must not make two contacts, or two tasks, for one number."""
+"""Locks by key. Two concurrent pushes must not create two contacts, or two tasks, for one number."""
 
 import asyncio
 from collections import Counter
@@ -7,25 +7,25 @@ from contextlib import AsyncExitStack, asynccontextmanager
 
 
 class KeyedLock:
-    """Locks by name, kept while somebody holds or awaits them."""
+    """One asyncio lock per key; a lock is removed when nobody holds it or waits for it."""
 
     def __init__(self) -> None:
         self._locks: dict[str, asyncio.Lock] = {}
-        self._wanted: Counter[str] = Counter()
+        self._users: Counter[str] = Counter()
 
     @asynccontextmanager
-    async def of(self, names: Iterable[str]) -> AsyncIterator[None]:
-        """Have the turn of all these; taken in one order, so that nobody waits in a circle."""
-        mine = sorted(set(names))
-        self._wanted.update(mine)
+    async def acquire(self, keys: Iterable[str]) -> AsyncIterator[None]:
+        """Hold the locks of all these keys. They are acquired in sorted order, which excludes deadlocks."""
+        ordered = sorted(set(keys))
+        self._users.update(ordered)
         try:
             async with AsyncExitStack() as held:
-                for name in mine:
-                    await held.enter_async_context(self._locks.setdefault(name, asyncio.Lock()))
+                for key in ordered:
+                    await held.enter_async_context(self._locks.setdefault(key, asyncio.Lock()))
                 yield
         finally:
-            self._wanted.subtract(mine)
-            for name in mine:
-                if not self._wanted[name]:
-                    self._wanted.pop(name)
-                    self._locks.pop(name, None)
+            self._users.subtract(ordered)
+            for key in ordered:
+                if not self._users[key]:
+                    self._users.pop(key)
+                    self._locks.pop(key, None)

@@ -58,12 +58,12 @@ class Contacts:
         self._new = NewContacts(api, context.state) if settings.contacts == "create" else None
         self._state = context.state
         self._region = context.region
-        self._turns = KeyedLock()
+        self._locks = KeyedLock()
 
     async def of(self, names: Mapping[str, str | None]) -> Found:
         """The contact of each of these E.164 numbers; the names are for those that are to be made."""
         wanted = [number for number in names if is_dialable(number)]
-        async with self._turns.of(wanted):
+        async with self._locks.acquire(wanted):
             found: Found = dict.fromkeys(names, NONE)
             found |= await self._remembered(wanted)
             unknown = [number for number in wanted if not found[number]]

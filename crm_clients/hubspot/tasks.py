@@ -50,14 +50,14 @@ class Tasks:
         self._api = api
         self._notes = Notes(context.state)
         self._zone = context.timezone
-        self._turns = KeyedLock()
+        self._locks = KeyedLock()
 
     async def create(self, missed: Sequence[Missed]) -> Failed:
         """See to it that each of these has its task."""
         by_key: dict[str, list[Missed]] = defaultdict(list)
         for each in missed:
             by_key[key_of(each.call, self._zone)].append(each)
-        async with self._turns.of(by_key):
+        async with self._locks.acquire(by_key):
             notes = await self._notes.recall(by_key)
             failed = await self._create({k: m[0] for k, m in by_key.items() if k not in notes}, notes)
             changed = {key: _joined(notes[key], by_key[key]) for key in by_key if key in notes}
@@ -69,7 +69,7 @@ class Tasks:
         by_key: dict[str, set[str]] = defaultdict(set)
         for call in calls:
             by_key[key_of(call, self._zone)].add(call.id)
-        async with self._turns.of(by_key):
+        async with self._locks.acquire(by_key):
             notes = await self._notes.recall(by_key)
             held = {k: note for k, note in notes.items() if not by_key[k].isdisjoint(note.calls)}
             for key, note in held.items():
@@ -88,7 +88,7 @@ class Tasks:
         """
         heirs = {call.id: msgspec.structs.replace(call, id=call.merged_into or "") for call in calls}
         keys = {call.id: key_of(call, self._zone) for call in calls}
-        async with self._turns.of(keys.values()):
+        async with self._locks.acquire(keys.values()):
             notes = await self._notes.recall({*keys.values()})
             held = [
                 id_
@@ -108,7 +108,7 @@ class Tasks:
             by_key[key_of(call, self._zone)].add(call.id)
         if not by_key:
             return None
-        async with self._turns.of(by_key):
+        async with self._locks.acquire(by_key):
             notes = await self._notes.recall(by_key)
             mine = sorted(k for k, ids in by_key.items() if k not in notes or ids.issuperset(notes[k].calls))
             read = await self._api.read(TASKS, mine, [], by=TASK_ID)

@@ -1,4 +1,4 @@
-"""One at a time per name, nobody in a circle, and nothing kept afterwards."""
+"""Locks by key: holders of one key wait for each other, nothing deadlocks, no unused lock is kept."""
 
 import asyncio
 
@@ -7,35 +7,39 @@ import pytest
 from crm_clients.locks import KeyedLock
 
 
-async def test_who_shares_a_name_waits_and_who_does_not_goes_on() -> None:
-    turns = KeyedLock()
-    inside: list[str] = []
+async def test_holders_of_a_common_key_wait_and_others_run_at_once() -> None:
+    locks = KeyedLock()
+    log: list[str] = []
+    proceed = asyncio.Event()
 
-    async def take(who: str, *names: str) -> None:
-        async with turns.of(names):
-            inside.append(who)
-            await asyncio.sleep(0.02)
-            inside.append(f"{who} left")
+    async def hold(name: str, *keys: str) -> None:
+        async with locks.acquire(keys):
+            log.append(f"{name} begins")
+            await proceed.wait()
+            log.append(f"{name} ends")
 
-    await asyncio.gather(take("one", "a", "b"), take("two", "b", "a"), take("three", "c"))
-    assert inside.index("one left") < inside.index("two")
-    assert inside.index("three") < inside.index("one left")
-    assert vars(turns)["_locks"] == {}
+    holders = asyncio.gather(hold("first", "a", "b"), hold("second", "b", "a"), hold("other", "c"))
+    await asyncio.sleep(0)
+    proceed.set()
+    await holders
+    assert log.index("first ends") < log.index("second begins")
+    assert log.index("other begins") < log.index("first ends")
+    assert vars(locks)["_locks"] == {}
 
 
-async def test_one_that_is_cancelled_while_it_waits_holds_nobody_up() -> None:
-    turns = KeyedLock()
-    async with turns.of(["b"]):
-        waiting = asyncio.create_task(_take(turns, "a", "b"))
-        await asyncio.sleep(0.01)
+async def test_a_waiter_that_is_cancelled_blocks_nobody() -> None:
+    locks = KeyedLock()
+    async with locks.acquire(["b"]):
+        waiting = asyncio.create_task(_acquire(locks, "a", "b"))
+        await asyncio.sleep(0)
         waiting.cancel()
         with pytest.raises(asyncio.CancelledError):
             await waiting
-        await asyncio.wait_for(_take(turns, "a"), 1)
-    await asyncio.wait_for(_take(turns, "a", "b"), 1)
-    assert vars(turns)["_locks"] == {}
+        await asyncio.wait_for(_acquire(locks, "a"), 1)
+    await asyncio.wait_for(_acquire(locks, "a", "b"), 1)
+    assert vars(locks)["_locks"] == {}
 
 
-async def _take(turns: KeyedLock, *names: str) -> None:
-    async with turns.of(names):
+async def _acquire(locks: KeyedLock, *keys: str) -> None:
+    async with locks.acquire(keys):
         pass
