@@ -77,10 +77,9 @@ class Relay:
         self.journal = GroupCommit(self.ledger, on_append=self._on_append)
         self.fold = FoldWorker(
             self.ledger,
-            forward_internal=settings.cloudtalk.forward_internal,
             grace_seconds=settings.cloudtalk.grace_seconds,
             has_backlog=lambda: self.journal.has_backlog,
-            on_marks=self._on_marks,
+            on_enqueue=self._on_enqueue,
         )
         self.clients = build_clients(settings, self._memory_of)
         self.couriers = {name: self._courier(name) for name, d in settings.destinations.items() if d.enabled}
@@ -130,13 +129,13 @@ class Relay:
     def _on_append(self) -> None:
         self.fold.wake()
 
-    def _on_marks(self) -> None:
+    def _on_enqueue(self) -> None:
         for courier in self.couriers.values():
             courier.wake()
 
     def _on_foreign_write(self) -> None:
         self.fold.wake()
-        self._on_marks()
+        self._on_enqueue()
 
     async def open(self) -> None:
         """Bring the ledger up to date and register the destinations. Raises `LedgerError`."""

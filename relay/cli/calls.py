@@ -97,12 +97,11 @@ def _shown(value: Any) -> Any:
 def split_(context: Context, id_: str, *, wants_json: bool) -> None:
     """Undo a link: give a call's call_id a record of its own, for good."""
     settings = context.settings()
-    internal = settings.cloudtalk.forward_internal
     known = read_ledger(settings, lambda connection: find_call(connection, id_))
     if known is None:
         raise click.ClickException(f"no call {id_}; `relay calls list` shows those that there are")
     try:
-        parts = with_ledger(settings, lambda ledger: split(ledger, known.id, forward_internal=internal))
+        parts = with_ledger(settings, lambda ledger: split(ledger, known.id))
     except SplitError as error:
         raise click.ClickException(str(error)) from error
     if wants_json:

@@ -21,11 +21,9 @@ def command(context: Context, *, wants_json: bool) -> None:
     from relay.app import build_parser  # noqa: PLC0415 - app assembles what cli only asks
 
     settings = context.settings()
-    reader, internal = build_parser(settings.cloudtalk), settings.cloudtalk.forward_internal
+    reader = build_parser(settings.cloudtalk)
     with progress_bar("calls") as on_progress:
-        done = with_ledger(
-            settings, lambda ledger: rebuild(ledger, reader, on_progress, forward_internal=internal)
-        )
+        done = with_ledger(settings, lambda ledger: rebuild(ledger, reader, on_progress))
     if wants_json:
         print_json(done)
         return

@@ -10,13 +10,12 @@ from typing import Any, Final
 import msgspec
 from sqlalchemy import Connection
 
-from relay.call import Call, CallEvent, CallState, join, state_from_event
+from relay.call import CallEvent, CallState, join, state_from_event
 from relay.cloudtalk.errors import InvalidPayload
 from relay.cloudtalk.parser import Ignored, ParsedItem, Parser, RawRequest, parse_body
 from relay.fold.matching import dedup_keys, keep_ids
-from relay.fold.owing import owe
 from relay.fold.planning import newer
-from relay.ledger import Ledger, calls, dedup, journal, quarantine
+from relay.ledger import Ledger, calls, dedup, deliveries, journal, quarantine
 from relay.ledger.calls import CallRow
 from relay.ledger.journal import EventRow
 from relay.ledger.lease import Lease, run_in_slices
@@ -82,9 +81,7 @@ class Rebuilt(msgspec.Struct):
     skipped: int = 0
 
 
-async def rebuild(
-    ledger: Ledger, reader: Parser, on_progress: Callable[[int, int], None], *, forward_internal: bool
-) -> Rebuilt:
+async def rebuild(ledger: Ledger, reader: Parser, on_progress: Callable[[int, int], None]) -> Rebuilt:
     """Read the whole journal again, a portion of calls at a time, beside a relay that serves."""
     lease = Lease(ledger, "fold", seconds=15)
     total = await ledger.read(calls.count)
@@ -94,11 +91,7 @@ async def rebuild(
     async def portion() -> bool:
         nonlocal after
         ids = await ledger.read(lambda connection: calls.ids_after(connection, after, _PORTION))
-        await ledger.write(
-            lambda connection: _rebuild(
-                connection, lease, reader, ids, done, forward_internal=forward_internal
-            )
-        )
+        await ledger.write(lambda connection: _rebuild(connection, lease, reader, ids, done))
         on_progress(done.calls + done.skipped, total)
         after = ids[-1] if ids else after
         return len(ids) == _PORTION
@@ -107,17 +100,9 @@ async def rebuild(
     return done
 
 
-def _rebuild(
-    connection: Connection,
-    lease: Lease,
-    reader: Parser,
-    ids: Sequence[str],
-    done: Rebuilt,
-    *,
-    forward_internal: bool,
-) -> None:
+def _rebuild(connection: Connection, lease: Lease, reader: Parser, ids: Sequence[str], done: Rebuilt) -> None:
     lease.check(connection)
-    moved: list[Call] = []
+    updated: list[tuple[str, int]] = []
     pruned = calls.without_events(connection, ids)
     done.skipped += len(pruned)
     for known in calls.by_id(connection, [call for call in ids if call not in pruned]).values():
@@ -127,9 +112,9 @@ def _rebuild(
             row = newer(known, state)
             calls.write(connection, [], [row])
             if row.version > known.version:
-                moved.append(row.record)
-    done.changed += len(moved)
-    owe(connection, moved, forward_internal=forward_internal, now=lease.now())
+                updated.append((row.id, row.version))
+    done.changed += len(updated)
+    deliveries.enqueue(connection, updated, now=lease.now())
 
 
 def _state(connection: Connection, reader: Parser, known: CallRow, done: Rebuilt) -> CallState | None:

@@ -8,10 +8,9 @@ from sqlalchemy import Connection
 
 from relay.call import DELIVERED_FIELDS, CallState, build_record, join, state_from_event
 from relay.fold.matching import keep_ids, number_of
-from relay.fold.owing import owe
 from relay.fold.planning import newer
 from relay.fold.rebuild import without_redeliveries
-from relay.ledger import Ledger, calls, journal
+from relay.ledger import Ledger, calls, deliveries, journal
 from relay.ledger.calls import CallRow
 from relay.ledger.lease import Lease
 
@@ -28,17 +27,17 @@ class Parts(msgspec.Struct, frozen=True):
     events_moved: int
 
 
-async def split(ledger: Ledger, call: str, *, forward_internal: bool) -> Parts:
+async def split(ledger: Ledger, call: str) -> Parts:
     """Give the call_id of this call a record of its own, for good. Raises `SplitError`."""
     lease = Lease(ledger, "fold", seconds=15)
     await lease.preempt()
     try:
-        return await ledger.write(lambda connection: _split(connection, lease, call, forward_internal))
+        return await ledger.write(lambda connection: _split(connection, lease, call))
     finally:
         await lease.release()
 
 
-def _split(connection: Connection, lease: Lease, call: str, forward_internal: bool) -> Parts:
+def _split(connection: Connection, lease: Lease, call: str) -> Parts:
     lease.check(connection)
     known = calls.by_id(connection, [call]).get(call)
     if known is None:
@@ -60,8 +59,7 @@ def _split(connection: Connection, lease: Lease, call: str, forward_internal: bo
         journal.move(connection, [row.seq for row in going], other)
     for alias in ids:
         calls.pin(connection, alias, other)
-    records = [row.record for row in moved]
-    owe(connection, records, forward_internal=forward_internal, now=lease.now())
+    deliveries.enqueue(connection, [(row.id, row.version) for row in moved], now=lease.now())
     return Parts(known.id, other, len(going))
 
 

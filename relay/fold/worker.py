@@ -9,7 +9,6 @@ from typing import Any, Final
 from sqlalchemy import Connection
 
 from relay.fold.matching import dedup_keys, may_wait, number_of
-from relay.fold.owing import owe
 from relay.fold.planning import Changes, Conflict, Snapshot, plan_changes
 from relay.instants import SECOND
 from relay.ledger import Ledger, LedgerError, LedgerUnavailable, calls, dedup, deliveries, journal, quarantine
@@ -34,17 +33,15 @@ class FoldWorker:
         self,
         ledger: Ledger,
         *,
-        forward_internal: bool,
         grace_seconds: float,
         has_backlog: Callable[[], bool],
-        on_marks: Callable[[], None],
+        on_enqueue: Callable[[], None],
     ) -> None:
         self._ledger = ledger
         self._lease = Lease(ledger, "fold", seconds=_LEASE_SECONDS)
-        self._forward_internal = forward_internal
         self._grace = int(grace_seconds * SECOND)
         self._has_backlog = has_backlog
-        self._on_marks = on_marks
+        self._on_enqueue = on_enqueue
         self._wake = asyncio.Event()
 
     def wake(self) -> None:
@@ -116,7 +113,7 @@ class FoldWorker:
         for seq, error in found.failed:
             journal.set_aside(connection, seq, repr(error))
         self._keep_conflicts(connection, found)
-        owe(connection, found.updated, forward_internal=self._forward_internal, now=now)
+        deliveries.enqueue(connection, [(call.id, call.version) for call in found.updated], now=now)
 
     def _keep_conflicts(self, connection: Connection, found: Changes) -> None:
         """One of a kind is enough for a person: a constant typed into a workflow meets every call."""
@@ -141,7 +138,7 @@ class FoldWorker:
         for seq, error in found.failed:
             log.error("fold.set_aside", event_seq=seq, exc_info=error)
         if found.updated:
-            self._on_marks()
+            self._on_enqueue()
 
 
 def _failed(error: Exception) -> None:

@@ -25,6 +25,7 @@ from sqlalchemy.dialects.postgresql import insert
 
 from relay.call import Call
 from relay.ledger.json_rows import bound, rows_of
+from relay.ledger.notifications import notify
 from relay.ledger.tables import calls, deliveries, destinations
 
 _records = msgspec.json.Decoder(Call)
@@ -124,14 +125,12 @@ _mark_new = (
 
 
 def enqueue(connection: Connection, versions: Sequence[tuple[str, int]], *, now: int) -> None:
-    """Every destination is owed these versions of these calls."""
-    enqueue_known(connection, versions, now=now)
-    connection.execute(_mark_new, bound(versions) | {"now": now})
-
-
-def enqueue_known(connection: Connection, versions: Sequence[tuple[str, int]], *, now: int) -> None:
-    """Those destinations that these calls were ever owed to are owed these versions."""
-    connection.execute(_mark_known, bound(versions) | {"now": now})
+    """Make these versions of these calls pending for every destination, and wake the delivery workers."""
+    rows = bound(versions) | {"now": now}
+    connection.execute(_mark_known, rows)
+    connection.execute(_mark_new, rows)
+    if versions:
+        notify(connection)
 
 
 # --- taking -----------------------------------------------------------------------------------

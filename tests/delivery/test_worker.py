@@ -29,7 +29,7 @@ from relay.call import DELIVERED_FIELDS, CallEvent, Kind
 from relay.delivery import DeliveryWorker, RetryPolicy
 from relay.fold import FoldWorker
 from relay.ledger import Ledger, deliveries, destinations, journal, replays
-from relay.ledger.deliveries import DeliveryUpdate
+from relay.ledger.deliveries import DeliveryCounts, DeliveryUpdate
 from relay.ledger.destinations import Pause
 from relay.ledger.journal import EventRow
 from relay.ledger.lease import Lease
@@ -160,9 +160,7 @@ async def world(ledger_url: str) -> AsyncIterator[World]:
     ledger = Ledger(ledger_url)
     await ledger.open()
     await ledger.write(lambda c: destinations.register(c, {"crm": "fake"}))
-    fold = FoldWorker(
-        ledger, forward_internal=False, grace_seconds=0, has_backlog=lambda: False, on_marks=lambda: None
-    )
+    fold = FoldWorker(ledger, grace_seconds=0, has_backlog=lambda: False, on_enqueue=lambda: None)
     await fold._lease.acquire()
     yield World(ledger, fold)
     await ledger.close()
@@ -538,6 +536,15 @@ async def test_what_no_crm_ever_had_is_not_taken_back(world: World) -> None:
     async with world.serving():
         await world.until("retracted")
     assert (world.crm.retracted, world.crm.pushed) == ([], [])
+
+
+async def test_an_internal_call_is_settled_without_a_request_to_the_crm(world: World) -> None:
+    await world.say(Kind.STARTED, direction="internal")
+    async with world.serving():
+        delivery = await world.until("retracted")
+    assert (delivery.delivered_version, delivery.outcome) == (0, None)
+    assert (world.crm.retracted, world.crm.pushed) == ([], [])
+    assert (await world.ledger.read(deliveries.counts_by_destination))["crm"] == DeliveryCounts()
 
 
 # --- clocks and fences ---------------------------------------------------------------------------------

@@ -119,7 +119,7 @@ async def test_a_change_of_the_timezone_reads_every_call_again(relay: Relay) -> 
     before = await call_of(relay, "cloudtalk-a")
     assert before.record.started_at == "2024-11-28T09:30:00Z"
     seen: list[tuple[int, int]] = []
-    done = await rebuild(relay.ledger, reader_in("America/Bogota"), _remember(seen), forward_internal=False)
+    done = await rebuild(relay.ledger, reader_in("America/Bogota"), _remember(seen))
     after = await call_of(relay, "cloudtalk-a")
     assert after.record.started_at == "2024-11-28T15:30:00Z"
     assert (after.version, after.changed) == (before.version + 1, {"started_at": before.version + 1})
@@ -134,7 +134,7 @@ async def test_a_rebuild_that_changes_nothing_makes_no_version(relay: Relay) -> 
         relay, b'[{"event":"call.started","data":{"id":"a"}},{"event":"call.ended","data":{"id":"a"}}]'
     )
     before = await call_of(relay, "cloudtalk-a")
-    done = await rebuild(relay.ledger, reader_in("Europe/Madrid"), lambda *_: None, forward_internal=False)
+    done = await rebuild(relay.ledger, reader_in("Europe/Madrid"), lambda *_: None)
     assert (done.calls, done.changed) == (1, 0)
     assert await call_of(relay, "cloudtalk-a") == before
 
@@ -145,7 +145,7 @@ async def test_links_and_merges_stay(relay: Relay) -> None:
     await take(relay, started, path=f"{HOOK}/call.started")
     await take(relay, ended, path=f"{HOOK}/call.ended")
     before = await call_of(relay, f"cloudtalk-{UUID}")
-    await rebuild(relay.ledger, reader_in("Europe/Madrid"), lambda *_: None, forward_internal=False)
+    await rebuild(relay.ledger, reader_in("Europe/Madrid"), lambda *_: None)
     assert await call_of(relay, f"cloudtalk-{UUID}") == before
     assert before.state.aliases == ["id:1002402487", f"uuid:{UUID}"]
 
@@ -165,7 +165,7 @@ async def linked(relay: Relay) -> str:
 async def test_a_split_gives_the_call_id_a_record_of_its_own_for_good(relay: Relay) -> None:
     whole = await linked(relay)
     assert (await call_of(relay, whole)).record.notes == "of the other"
-    parts = await split(relay.ledger, whole, forward_internal=False)
+    parts = await split(relay.ledger, whole)
     assert (parts.kept, parts.split_off, parts.events_moved) == (whole, "cloudtalk-77", 1)
     kept, other = await call_of(relay, whole), await call_of(relay, "cloudtalk-77")
     assert (kept.record.notes, kept.record.call_id, kept.record.talking_seconds) == (None, None, 5)
@@ -180,15 +180,15 @@ async def test_a_split_gives_the_call_id_a_record_of_its_own_for_good(relay: Rel
 async def test_what_was_never_linked_cannot_be_split(relay: Relay) -> None:
     await take(relay, b'{"event":"call.started","data":{"id":"a"}}')
     with pytest.raises(SplitError, match="nothing was linked"):
-        await split(relay.ledger, "cloudtalk-a", forward_internal=False)
+        await split(relay.ledger, "cloudtalk-a")
     with pytest.raises(SplitError, match="no call"):
-        await split(relay.ledger, "cloudtalk-nobody", forward_internal=False)
+        await split(relay.ledger, "cloudtalk-nobody")
 
 
 async def test_a_split_where_every_event_bears_both_ids_pins_the_call_id(relay: Relay) -> None:
     body = b'{"event":"call.ended","data":{"id":"5","call_uuid":"%s","duration":3}}' % UUID.encode()
     await take(relay, body, body.replace(b"ended", b"started"))
-    parts = await split(relay.ledger, "cloudtalk-5", forward_internal=False)
+    parts = await split(relay.ledger, "cloudtalk-5")
     assert (parts.kept, parts.split_off, parts.events_moved) == ("cloudtalk-5", "cloudtalk-id:5", 0)
     await take(relay, b'{"call_id":5,"note":"later"}', path=f"{HOOK}/call.modified")
     assert (await call_of(relay, "cloudtalk-5")).record.notes is None
@@ -203,17 +203,18 @@ async def test_a_rebuild_takes_no_redelivery_for_news(relay: Relay) -> None:
     await take(relay, modified("A"), modified("B"), modified("A"))
     before = await call_of(relay, f"cloudtalk-{UUID}")
     assert before.record.tags == ["B"]
-    await rebuild(relay.ledger, reader_in("Europe/Madrid"), lambda *_: None, forward_internal=False)
+    await rebuild(relay.ledger, reader_in("Europe/Madrid"), lambda *_: None)
     assert (await call_of(relay, f"cloudtalk-{UUID}")).record.tags == ["B"]
 
 
-async def test_a_rebuild_brings_no_call_between_colleagues_to_a_crm(relay: Relay) -> None:
+async def test_an_internal_call_that_a_rebuild_changes_is_enqueued_as_well(relay: Relay) -> None:
     body = (
         b'{"event":"call.ended","data":{"id":"a","direction":"internal","started_at":"2024-11-28 10:30:00"}}'
     )
     await take(relay, body)
-    await rebuild(relay.ledger, reader_in("America/Bogota"), lambda *_: None, forward_internal=False)
-    assert await relay.ledger.read(lambda c: deliveries.of_call(c, "cloudtalk-a")) == []
+    await rebuild(relay.ledger, reader_in("America/Bogota"), lambda *_: None)
+    (delivery,) = await relay.ledger.read(lambda c: deliveries.of_call(c, "cloudtalk-a"))
+    assert (delivery.state, delivery.version) == ("pending", 2)
 
 
 async def test_a_conflict_is_not_folded_a_second_time(relay: Relay) -> None:

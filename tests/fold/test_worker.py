@@ -34,13 +34,12 @@ async def ledger(ledger_url: str) -> AsyncIterator[Ledger]:
     await opened.close()
 
 
-async def fold_of(ledger: Ledger, *, forward_internal: bool = False) -> FoldWorker:
+async def fold_of(ledger: Ledger) -> FoldWorker:
     fold = FoldWorker(
         ledger,
-        forward_internal=forward_internal,
         grace_seconds=0,
         has_backlog=lambda: False,
-        on_marks=lambda: None,
+        on_enqueue=lambda: None,
     )
     await fold._lease.acquire()
     return fold
@@ -93,13 +92,10 @@ async def test_folding_writes_the_call_its_alias_and_a_mark(ledger: Ledger) -> N
     assert await states(ledger) == ["folded", "folded"]
 
 
-async def test_internal_calls_are_owed_only_where_the_settings_say_so(ledger: Ledger) -> None:
+async def test_internal_calls_are_enqueued_too_because_the_delivery_worker_decides(ledger: Ledger) -> None:
     await append(ledger, said(Kind.STARTED, "a", direction="internal"))
     await (await fold_of(ledger)).fold()
-    assert await owed(ledger) == {}
-    await append(ledger, said(Kind.STARTED, "b", direction="internal"))
-    await (await fold_of(ledger, forward_internal=True)).fold()
-    assert await owed(ledger) == {"cloudtalk-b": 1}
+    assert await owed(ledger) == {"cloudtalk-a": 1}
 
 
 async def test_a_call_that_cannot_be_written_holds_up_no_other(
@@ -133,9 +129,7 @@ async def test_a_holder_whose_lease_has_passed_on_writes_nothing(ledger: Ledger)
 
 async def test_the_loop_folds_what_comes_and_stops_when_told(ledger: Ledger) -> None:
     marked = asyncio.Event()
-    fold = FoldWorker(
-        ledger, forward_internal=False, grace_seconds=0, has_backlog=lambda: True, on_marks=marked.set
-    )
+    fold = FoldWorker(ledger, grace_seconds=0, has_backlog=lambda: True, on_enqueue=marked.set)
     running = asyncio.create_task(fold.run())
     await append(ledger, said(Kind.STARTED))
     fold.wake()
@@ -148,9 +142,7 @@ async def test_the_loop_folds_what_comes_and_stops_when_told(ledger: Ledger) -> 
 
 
 async def test_a_cancellation_that_meets_the_wake_up_is_not_lost(ledger: Ledger) -> None:
-    fold = FoldWorker(
-        ledger, forward_internal=False, grace_seconds=0, has_backlog=lambda: False, on_marks=lambda: None
-    )
+    fold = FoldWorker(ledger, grace_seconds=0, has_backlog=lambda: False, on_enqueue=lambda: None)
     for _ in range(20):
         running = asyncio.create_task(fold.run())
         await asyncio.sleep(0.01)

@@ -79,9 +79,7 @@ def engine(url: str) -> Iterator[Engine]:
 
 
 async def fold_of(ledger: Ledger) -> FoldWorker:
-    fold = FoldWorker(
-        ledger, forward_internal=False, grace_seconds=0, has_backlog=lambda: False, on_marks=lambda: None
-    )
+    fold = FoldWorker(ledger, grace_seconds=0, has_backlog=lambda: False, on_enqueue=lambda: None)
     await fold._lease.acquire()
     return fold
 
