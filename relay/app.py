@@ -30,8 +30,8 @@ from relay.ledger.group_commit import GroupCommit
 from relay.ledger.notifications import NotificationListener
 from relay.ledger.retention import Housekeeping
 from relay.server import health
-from relay.settings import CloudTalk, Settings, client_class, load, refreshed
-from relay.settings.secrets import secrets_of
+from relay.settings import CloudTalk, Settings, load, load_client_class, replace_secrets
+from relay.settings.secrets import collect_secrets
 
 log = logs.get_logger("relay.app")
 
@@ -42,7 +42,7 @@ def build_clients(
     """A client for each destination, or `only` for these, by name, each with a memory of its own."""
     zone, region = ZoneInfo(settings.cloudtalk.timezone), settings.cloudtalk.default_region
     return {
-        name: client_class(destination.client)(name, destination, Context(memory_of(name), zone, region))
+        name: load_client_class(destination.client)(name, destination, Context(memory_of(name), zone, region))
         for name, destination in settings.destinations.items()
         if only is None or name in only
     }
@@ -74,16 +74,18 @@ class Relay:
         self.settings = settings
         self.serving = False
         self.ledger = Ledger(settings.ledger.url.get_secret_value())
-        self.journal = GroupCommit(self.ledger, on_append=self._on_append)
+        self.group_commit = GroupCommit(self.ledger, on_append=self._on_append)
         self.fold = FoldWorker(
             self.ledger,
             grace_seconds=settings.cloudtalk.grace_seconds,
-            has_backlog=lambda: self.journal.has_backlog,
+            has_backlog=lambda: self.group_commit.has_backlog,
             on_enqueue=self._on_enqueue,
         )
         self.clients = build_clients(settings, self._memory_of)
-        self.couriers = {name: self._courier(name) for name, d in settings.destinations.items() if d.enabled}
-        self.hook = self._hook()
+        self.delivery_workers = {
+            name: self._courier(name) for name, d in settings.destinations.items() if d.enabled
+        }
+        self.endpoint = self._hook()
         self._retiring: set[asyncio.Task[None]] = set()
         self._housekeeping = Housekeeping(
             self.ledger,
@@ -116,7 +118,7 @@ class Relay:
         authenticator, secrets = build_authenticator(cloudtalk)
         return WebhookEndpoint(
             ledger=self.ledger,
-            journal=self.journal,
+            journal=self.group_commit,
             authenticator=authenticator,
             secrets=secrets,
             reader=build_parser(cloudtalk),
@@ -130,7 +132,7 @@ class Relay:
         self.fold.wake()
 
     def _on_enqueue(self) -> None:
-        for courier in self.couriers.values():
+        for courier in self.delivery_workers.values():
             courier.wake()
 
     def _on_foreign_write(self) -> None:
@@ -158,9 +160,9 @@ class Relay:
     async def running(self) -> AsyncIterator[None]:
         """Fold and deliver for as long as the server serves."""
         await self.open()
-        loops = (self.journal.run(), self.fold.run(), self._wakeups.run(), self._housekeeping.run())
+        loops = (self.group_commit.run(), self.fold.run(), self._wakeups.run(), self._housekeeping.run())
         tasks = [asyncio.create_task(loop) for loop in loops]
-        self._delivering = [asyncio.create_task(courier.run()) for courier in self.couriers.values()]
+        self._delivering = [asyncio.create_task(courier.run()) for courier in self.delivery_workers.values()]
         self.serving = True
         try:
             yield
@@ -168,28 +170,28 @@ class Relay:
             self.serving = False
             await self._stop(tasks)
 
-    async def refresh(self, read: Settings) -> None:
+    async def reload_secrets(self, loaded: Settings) -> None:
         """Go on with the tokens and keys that were read now, without a restart.
 
         Whatever was refused for want of them is tried at once.
         """
-        before, (self.settings, others) = self.settings, refreshed(self.settings, read)
-        for secret in secrets_of(self.settings):
+        before, (self.settings, others) = self.settings, replace_secrets(self.settings, loaded)
+        for secret in collect_secrets(self.settings):
             logs.hide(secret)
-        self.hook.set_authenticator(*build_authenticator(self.settings.cloudtalk))
+        self.endpoint.set_authenticator(*build_authenticator(self.settings.cloudtalk))
         changed = [n for n, d in self.settings.destinations.items() if d != before.destinations[n]]
         for name in changed:
             self._renew(name)
         for name in changed:
             await self.ledger.write(partial(destinations.probe, name=name, now=self.ledger.now()))
-        log.info("settings.refreshed", destinations=changed, restart_needed=others)
+        log.info("settings.reloaded", destinations=changed, restart_needed=others)
 
     def _renew(self, name: str) -> None:
         destination = self.settings.destinations[name]
         client = build_clients(self.settings, self._memory_of, only=[name])[name]
         before, self.clients[name] = self.clients[name], client
-        if name in self.couriers:
-            self.couriers[name].use(client, destination)
+        if name in self.delivery_workers:
+            self.delivery_workers[name].use(client, destination)
         task = asyncio.create_task(_retire(before, destination.timeout_seconds))
         self._retiring.add(task)
         task.add_done_callback(self._retiring.discard)
@@ -233,8 +235,8 @@ def create_app(relay: Relay) -> Starlette:
 
     return Starlette(
         routes=[
-            Route(path, relay.hook),
-            Route(path + "/{rest:path}", relay.hook),
+            Route(path, relay.endpoint),
+            Route(path + "/{rest:path}", relay.endpoint),
             *health.routes(relay.ledger, lambda: relay.serving),
         ],
         lifespan=lifespan,
@@ -244,7 +246,7 @@ def create_app(relay: Relay) -> Starlette:
 def start_logging(settings: Settings) -> None:
     """Log as the settings say; no secret of theirs ever stands in a line."""
     logs.configure(settings.log.format, settings.log.level, settings.log.personal_data)
-    for secret in secrets_of(settings):
+    for secret in collect_secrets(settings):
         logs.hide(secret)
 
 

@@ -20,7 +20,7 @@ from relay import app
 from relay.app import Relay
 from relay.cli.queries import status_view
 from relay.settings import Settings, SettingsError
-from tests.support.parts import running_parts, settings_of
+from tests.support.in_process import in_process_relay, settings_in
 from tests.support.postgrest import free_port
 from tests.support.relay import HOOK, crm_rows, eventually
 
@@ -159,8 +159,8 @@ get_logger("relay.test").info("it said {TOKEN}", message="old-{TOKEN} and {KEY}"
 
 
 async def test_the_hook_stands_where_the_settings_say_and_nowhere_else(tmp_path: Path) -> None:
-    settings = settings_of(tmp_path, cloudtalk={"webhook_path": "/in/calls"})
-    async with running_parts(settings) as (_, client):
+    settings = settings_in(tmp_path, cloudtalk={"webhook_path": "/in/calls"})
+    async with in_process_relay(settings) as (_, client):
         for path in ("/in/calls", "/in/calls/", "/in/calls/call.started"):
             assert (await client.post(path, json=STARTED)).json()["id"] == "cloudtalk-1"
         for path in (HOOK, "/in", "/in/callsigns", "/"):
@@ -173,8 +173,8 @@ async def test_the_hook_stands_where_the_settings_say_and_nowhere_else(tmp_path:
 
 async def test_every_destination_gets_every_call(tmp_path: Path) -> None:
     crms = {name: local(tmp_path / f"{name}.db") for name in ("one", "two")}
-    settings = settings_of(tmp_path, destinations=crms)
-    async with running_parts(settings) as (relay, client):
+    settings = settings_in(tmp_path, destinations=crms)
+    async with in_process_relay(settings) as (relay, client):
         await client.post(HOOK, json=STARTED)
         await standing(relay, settings, lambda found: all(d["delivered"] == 1 for d in found.values()))
     assert [list(crm_rows(tmp_path / f"{name}.db")) for name in crms] == [["cloudtalk-1"]] * 2
@@ -182,28 +182,28 @@ async def test_every_destination_gets_every_call(tmp_path: Path) -> None:
 
 async def test_a_disabled_destination_is_owed_calls_and_gets_none_until_it_is_enabled(tmp_path: Path) -> None:
     crms = {"on": local(tmp_path / "on.db"), "off": local(tmp_path / "off.db", enabled=False)}
-    settings = settings_of(tmp_path, destinations=crms)
-    async with running_parts(settings) as (relay, client):
+    settings = settings_in(tmp_path, destinations=crms)
+    async with in_process_relay(settings) as (relay, client):
         await client.post(HOOK, json=STARTED)
         found = await standing(relay, settings, lambda found: found["on"]["delivered"] == 1)
     assert (found["off"]["state"], found["off"]["pending"], found["off"]["delivered"]) == ("disabled", 1, 0)
     assert not (tmp_path / "off.db").exists()
 
-    settings = settings_of(tmp_path, destinations=crms | {"off": local(tmp_path / "off.db")})
-    async with running_parts(settings) as (relay, _):
+    settings = settings_in(tmp_path, destinations=crms | {"off": local(tmp_path / "off.db")})
+    async with in_process_relay(settings) as (relay, _):
         await standing(relay, settings, lambda found: found["off"]["delivered"] == 1)
     assert list(crm_rows(tmp_path / "off.db")) == ["cloudtalk-1"]
 
 
 async def test_a_new_destination_is_owed_what_comes_from_then_on(tmp_path: Path) -> None:
     crms = {"old": local(tmp_path / "old.db")}
-    settings = settings_of(tmp_path, destinations=crms)
-    async with running_parts(settings) as (relay, client):
+    settings = settings_in(tmp_path, destinations=crms)
+    async with in_process_relay(settings) as (relay, client):
         await client.post(HOOK, json=STARTED)
         await standing(relay, settings, lambda found: found["old"]["delivered"] == 1)
 
-    settings = settings_of(tmp_path, destinations=crms | {"new": local(tmp_path / "new.db")})
-    async with running_parts(settings) as (relay, client):
+    settings = settings_in(tmp_path, destinations=crms | {"new": local(tmp_path / "new.db")})
+    async with in_process_relay(settings) as (relay, client):
         await client.post(HOOK, json={"event": "call.started", "data": {"id": "2"}})
         found = await standing(relay, settings, lambda found: found["old"]["delivered"] == 2)
         await standing(relay, settings, lambda found: found["new"]["delivered"] == 1)
@@ -214,8 +214,8 @@ async def test_a_new_destination_is_owed_what_comes_from_then_on(tmp_path: Path)
 async def test_a_destination_that_fails_does_not_delay_another(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     crms = {"broken": local(tmp_path / "file" / "crm.db"), "good": local(tmp_path / "good.db")}
-    settings = settings_of(tmp_path, destinations=crms)
-    async with running_parts(settings) as (relay, client):
+    settings = settings_in(tmp_path, destinations=crms)
+    async with in_process_relay(settings) as (relay, client):
         for number in range(20):
             await client.post(HOOK, json={"event": "call.started", "data": {"id": f"{number}"}})
         found = await standing(relay, settings, lambda found: found["good"]["delivered"] == 20)
@@ -226,7 +226,7 @@ async def test_a_destination_that_does_not_answer_does_not_delay_another(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     crms = {name: local(tmp_path / f"{name}.db", concurrency=1) for name in ("hanging", "good")}
-    settings = settings_of(tmp_path, destinations=crms)
+    settings = settings_in(tmp_path, destinations=crms)
     asked = asyncio.Event()
 
     async def hang(_: Sequence[Push]) -> list[Outcome]:
@@ -234,7 +234,7 @@ async def test_a_destination_that_does_not_answer_does_not_delay_another(
         await asyncio.Event().wait()
         return []
 
-    async with running_parts(settings) as (relay, client):
+    async with in_process_relay(settings) as (relay, client):
         # The relay's stop waits a while for pushes under way: here there is nothing to wait for.
         monkeypatch.setattr("relay.delivery.worker._FINISH_SECONDS", 0.05)
         monkeypatch.setattr(relay.clients["hanging"], "upsert", hang)
@@ -249,7 +249,7 @@ async def test_a_destination_that_does_not_answer_does_not_delay_another(
 
 
 async def test_it_takes_events_only_between_start_and_stop(tmp_path: Path) -> None:
-    relay = Relay(settings_of(tmp_path))
+    relay = Relay(settings_in(tmp_path))
     assert not relay.serving
     async with relay.running():
         assert relay.serving
@@ -257,9 +257,9 @@ async def test_it_takes_events_only_between_start_and_stop(tmp_path: Path) -> No
 
 
 async def test_stopping_lets_go_of_every_client_and_of_the_leases(tmp_path: Path) -> None:
-    settings = settings_of(tmp_path, destinations={"crm": local(tmp_path / "crm.db")})
+    settings = settings_in(tmp_path, destinations={"crm": local(tmp_path / "crm.db")})
     for _ in range(2):  # the second takes over at once, or the time-out of `standing` ends it
-        async with running_parts(settings) as (relay, client):
+        async with in_process_relay(settings) as (relay, client):
             await client.post(HOOK, json=STARTED)
             await standing(relay, settings, lambda found: found["crm"]["delivered"] == 1)
             client_of_crm: Any = relay.clients["crm"]
@@ -271,8 +271,8 @@ async def test_a_push_under_way_ends_while_the_last_requests_are_answered(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked, may_answer = asyncio.Event(), asyncio.Event()
-    settings = settings_of(tmp_path, destinations={"crm": local(tmp_path / "crm.db")})
-    async with running_parts(settings) as (relay, client):
+    settings = settings_in(tmp_path, destinations={"crm": local(tmp_path / "crm.db")})
+    async with in_process_relay(settings) as (relay, client):
         crm: Any = relay.clients["crm"]
         upsert = crm.upsert
 
@@ -287,6 +287,6 @@ async def test_a_push_under_way_ends_while_the_last_requests_are_answered(
         relay.stop_delivering()
         asyncio.get_running_loop().call_later(0.1, may_answer.set)
     assert len(crm_rows(tmp_path / "crm.db")) == 1
-    async with running_parts(settings) as (relay, _):
+    async with in_process_relay(settings) as (relay, _):
         found = await standing(relay, settings, lambda _: True)
     assert found["crm"]["delivered"] == 1, "the second word to stop did not cut it off"

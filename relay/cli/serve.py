@@ -14,7 +14,7 @@ from relay.ledger import Ledger, LedgerError
 from relay.logs import get_logger
 from relay.server.server import PortError, Server, bind, hold_hangups, new_event_loop
 from relay.server.supervisor import Workers
-from relay.settings import ClientError, Settings, SettingsError
+from relay.settings import ClientLoadError, Settings, SettingsError
 
 log = get_logger("relay.server")
 
@@ -67,15 +67,15 @@ async def serve(settings: Settings, reread: Callable[[], Settings], listening: s
 
     async def refresh() -> None:
         try:
-            read = reread()
-        except (SettingsError, ClientError) as error:
+            loaded = reread()
+        except (SettingsError, ClientLoadError) as error:
             # What runs goes on: a mistake in a file must not take the hook down.
-            log.error("settings.refused", error=str(error))  # noqa: TRY400 - the text says it all
+            log.error("settings.reload_failed", error=str(error))  # noqa: TRY400 - the text says it all
             return
         try:
-            await relay.refresh(read)
+            await relay.reload_secrets(loaded)
         except LedgerError as error:
-            log.error("settings.refused", error=str(error))  # noqa: TRY400 - likewise
+            log.error("settings.reload_failed", error=str(error))  # noqa: TRY400 - likewise
 
     url = settings.server.url_on(listening.getsockname()[1])
     server = Server(create_app(relay), url, on_hangup=refresh, on_stop=relay.stop_delivering)

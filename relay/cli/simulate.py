@@ -13,7 +13,7 @@ from relay.cli.main import Context
 from relay.cli.output import as_json, print_json, print_table
 from relay.cli.progress import progress_bar
 from relay.settings import CloudTalk, Settings
-from relay.settings.validators import url_of
+from relay.settings.models import local_url
 from relay.simulator import DIALECTS, Report, simulate
 from relay.simulator.signing import key_of
 
@@ -119,7 +119,7 @@ def hook_of(settings: Settings) -> str:
     server = settings.server
     if not server.port:
         raise click.UsageError("server.port is 0, any free one: say which by --url (the relay logs its own)")
-    return url_of(server.host, server.port) + settings.cloudtalk.webhook_path
+    return local_url(server.host, server.port) + settings.cloudtalk.webhook_path
 
 
 def _first(listed: Sequence[SecretStr]) -> str | None:

@@ -3,11 +3,11 @@
 from relay.settings.errors import SettingsError
 from relay.settings.loader import load
 from relay.settings.models import CloudTalk, Delivery, Ledger, Log, Server, Settings
-from relay.settings.plugins import ClientError, client_class
-from relay.settings.refreshing import refreshed
+from relay.settings.plugins import ClientLoadError, load_client_class
+from relay.settings.reload import replace_secrets
 
 __all__ = [
-    "ClientError",
+    "ClientLoadError",
     "CloudTalk",
     "Delivery",
     "Ledger",
@@ -15,7 +15,7 @@ __all__ = [
     "Server",
     "Settings",
     "SettingsError",
-    "client_class",
     "load",
-    "refreshed",
+    "load_client_class",
+    "replace_secrets",
 ]

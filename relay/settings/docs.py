@@ -9,9 +9,9 @@ from pydantic import BaseModel, SecretStr
 from pydantic.fields import FieldInfo
 
 from crm_clients.settings import DestinationSettings
-from relay.settings.fields import field_type, keys_of
+from relay.settings.field_types import field_type, keys_of
 from relay.settings.models import Section, Settings
-from relay.settings.plugins import GROUP, client_class
+from relay.settings.plugins import GROUP, load_client_class
 
 DISTRIBUTION: Final = "cloudtalk-relay"
 
@@ -72,7 +72,7 @@ def _clients() -> Iterator[str]:
     for entry in sorted(entry_points(group=GROUP), key=lambda entry: entry.name):
         if entry.dist and entry.dist.name == DISTRIBUTION:
             yield f'### client = "{entry.name}"\n'
-            yield _table(client_class(entry.name).Settings, besides=DestinationSettings)
+            yield _table(load_client_class(entry.name).Settings, besides=DestinationSettings)
 
 
 def _table(model: type[BaseModel], besides: type[BaseModel] | None = None) -> str:

@@ -14,7 +14,7 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 from pydantic_core.core_schema import ErrorType
 
-from relay.settings.fields import KEY, FieldType, Loc, field_type, field_type_at, keys_of, model_at
+from relay.settings.field_types import KEY, FieldType, Loc, field_type, field_type_at, keys_of, model_at
 from relay.settings.models import Settings
 
 _LONGEST: Final = 80

@@ -11,9 +11,9 @@ from pydantic import BaseModel, ValidationError
 
 from crm_clients.settings import DestinationSettings
 from relay.settings.errors import Mistakes, SettingsError, shown, unknown
-from relay.settings.fields import Loc, model_at
+from relay.settings.field_types import Loc, model_at
 from relay.settings.models import Settings
-from relay.settings.plugins import ClientError, client_class, client_names
+from relay.settings.plugins import ClientLoadError, client_names, load_client_class
 from relay.settings.sources import PREFIX, Table, overlay, variables, with_secrets, written
 from relay.settings.validators import is_loopback
 
@@ -117,8 +117,8 @@ class _Reading:
             self._mistakes.add((*at, "client"), f"missing, and needed: one of {', '.join(client_names())}")
             return None
         try:
-            return client_class(client).Settings
-        except ClientError as error:
+            return load_client_class(client).Settings
+        except ClientLoadError as error:
             self._mistakes.add((*at, "client"), str(error))
             return None
 

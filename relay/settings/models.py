@@ -24,6 +24,12 @@ from relay.settings import validators
 from relay.settings.secrets import SecretUrl
 
 
+def local_url(host: str, port: int) -> str:
+    """Build the URL at which a program on this machine reaches a server that listens on `host`."""
+    reachable = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104 - compared, not bound
+    return f"http://[{reachable}]:{port}" if ":" in reachable else f"http://{reachable}:{port}"
+
+
 class Section(BaseModel):
     """A table of the settings file. Its docstring stands in the documentation."""
 
@@ -40,7 +46,7 @@ class Server(Section):
         8080, ge=0, le=65535, description="Port to listen on. 0: any free one; the log says which."
     )
     public_url: Annotated[str, AfterValidator(validators.public_url)] = Field(
-        default_factory=lambda known: validators.url_of(known["host"], known["port"]),
+        default_factory=lambda known: local_url(known["host"], known["port"]),
         description="Where CloudTalk and people reach the relay. Unless set: `http://HOST:PORT`.",
     )
     max_in_flight: int = Field(
@@ -55,9 +61,7 @@ class Server(Section):
 
     def url_on(self, port: int) -> str:
         """The public URL once the port is bound, which port 0 leaves open until then."""
-        return (
-            self.public_url if "public_url" in self.model_fields_set else validators.url_of(self.host, port)
-        )
+        return self.public_url if "public_url" in self.model_fields_set else local_url(self.host, port)
 
 
 class CloudTalk(Section):

@@ -9,7 +9,7 @@ from relay.settings.errors import SettingsError, nearest
 GROUP: Final = "cloudtalk_relay.clients"
 
 
-class ClientError(SettingsError):
+class ClientLoadError(SettingsError):
     """There is no such client, or it cannot be loaded."""
 
 
@@ -18,15 +18,15 @@ def client_names() -> list[str]:
     return sorted(entry_points(group=GROUP).names)
 
 
-def client_class(name: str) -> type[CrmClient[Any]]:
+def load_client_class(name: str) -> type[CrmClient[Any]]:
     """The class that a destination's `client` names; only that one's module is imported.
 
-    Raises ClientError, which says what is known.
+    Raises ClientLoadError, which says what is known.
     """
     entry = next(iter(entry_points(group=GROUP, name=name)), None)
     if entry is None:
         known = client_names()
-        raise ClientError(
+        raise ClientLoadError(
             f'expected a client, one of {", ".join(known)}, found "{name}"{nearest(name, known)}'
         )
     return _loaded(entry)
@@ -36,7 +36,7 @@ def _loaded(entry: EntryPoint) -> type[CrmClient[Any]]:
     try:
         found = entry.load()
     except Exception as error:  # a plug-in may fail in any way, and its name helps more than its traceback
-        raise ClientError(f"{entry.value} cannot be loaded ({type(error).__name__}: {error})") from error
+        raise ClientLoadError(f"{entry.value} cannot be loaded ({type(error).__name__}: {error})") from error
     if not (isinstance(found, type) and issubclass(found, CrmClient)):
-        raise ClientError(f"{entry.value} is no CRM client: it does not derive from CrmClient")
+        raise ClientLoadError(f"{entry.value} is no CRM client: it does not derive from CrmClient")
     return found

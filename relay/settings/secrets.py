@@ -21,7 +21,7 @@ class SecretUrl(SecretStr):
                 yield from {written, unquote(written)}
 
 
-def secrets_of(value: Any) -> Iterator[str]:
+def collect_secrets(value: Any) -> Iterator[str]:
     """The secrets in this value, the clients' own keys included."""
     match value:
         case SecretUrl():
@@ -29,9 +29,9 @@ def secrets_of(value: Any) -> Iterator[str]:
         case SecretStr():
             yield value.get_secret_value()
         case BaseModel():
-            yield from secrets_of(dict(value))
+            yield from collect_secrets(dict(value))
         case dict():
-            yield from secrets_of(list(value.values()))
+            yield from collect_secrets(list(value.values()))
         case list() | tuple():
             for item in value:
-                yield from secrets_of(item)
+                yield from collect_secrets(item)

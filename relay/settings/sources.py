@@ -9,7 +9,7 @@ from typing import Any, Final, NamedTuple
 from pydantic import BaseModel
 
 from relay.settings.errors import Mistakes, SettingsError
-from relay.settings.fields import Loc, field_type, keys_of
+from relay.settings.field_types import Loc, field_type, keys_of
 
 PREFIX: Final = "relay"
 Table = dict[str, Any]

@@ -52,12 +52,6 @@ def _is_ipv6(value: str) -> bool:
         return False
 
 
-def url_of(host: str, port: int) -> str:
-    """The URL at which this machine itself reaches what listens there."""
-    reachable = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104 - compared, not bound
-    return f"http://[{reachable}]:{port}" if ":" in reachable else f"http://{reachable}:{port}"
-
-
 def public_url(value: str) -> str:
     """Check that paths can be appended to it."""
     if not _is_base_url(value):

@@ -18,7 +18,7 @@ from relay.app import Relay
 from relay.ledger import Ledger, calls, journal
 from relay.ledger.group_commit import GroupCommit
 from relay.settings import Settings
-from tests.support.parts import running_parts, settings_of
+from tests.support.in_process import in_process_relay, settings_in
 from tests.support.postgres import Postgres, running_server
 from tests.support.relay import crm_rows
 from tests.support.samples import event_row
@@ -43,12 +43,12 @@ async def fresh(server: Postgres) -> Postgres:
 @pytest.fixture
 def settings(fresh: Postgres, tmp_path: Path) -> Settings:
     crm = LocalSettings(client="local", path=tmp_path / "crm.db")
-    return settings_of(tmp_path, ledger={"url": fresh.dsn}, destinations={"crm": crm})
+    return settings_in(tmp_path, ledger={"url": fresh.dsn}, destinations={"crm": crm})
 
 
 @pytest.fixture
 async def parts(settings: Settings) -> AsyncIterator[tuple[Relay, httpx.AsyncClient]]:
-    async with running_parts(settings) as parts:
+    async with in_process_relay(settings) as parts:
         yield parts
 
 
@@ -84,7 +84,7 @@ async def test_after_the_hold_requests_are_told_and_all_goes_on_without_a_restar
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     relay, client = parts
-    monkeypatch.setattr(relay.journal, "_hold_seconds", 0.3)
+    monkeypatch.setattr(relay.group_commit, "_hold_seconds", 0.3)
     await asyncio.to_thread(server.stop, signal.SIGQUIT)
     try:
         refused = await asyncio.gather(*(post(client, f"refused-{n}") for n in range(5)))
@@ -105,7 +105,7 @@ async def test_a_database_that_hangs_is_cut_off_and_used_again_once_it_answers(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     relay, client = parts
-    monkeypatch.setattr(relay.journal, "_hold_seconds", 0.1)
+    monkeypatch.setattr(relay.group_commit, "_hold_seconds", 0.1)
     monkeypatch.setattr(relay.ledger._writer, "_seconds", 0.5)
     assert (await post(client, "before")).status_code == 200
     with server.frozen():

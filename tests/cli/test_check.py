@@ -84,7 +84,7 @@ def test_a_client_that_fails_is_a_finding_beside_the_others(
                 raise ZeroDivisionError("by nought")
             return await super().check()
 
-    monkeypatch.setattr(app, "client_class", lambda _: Failing)
+    monkeypatch.setattr(app, "load_client_class", lambda _: Failing)
     home.write(LOCAL + BROKEN)
     done = home.run("check", "--json")
     assert done.exit_code == 1
@@ -102,7 +102,7 @@ def test_no_call_is_written_and_every_client_is_closed(home: Home, monkeypatch: 
             await super().aclose()
             closed.append(self.name)
 
-    monkeypatch.setattr(app, "client_class", lambda _: Watched)
+    monkeypatch.setattr(app, "load_client_class", lambda _: Watched)
     assert home.run("check").exit_code == 0
     assert closed == ["crm"]
     with closing(sqlite3.connect(home.crm)) as connection:

@@ -17,7 +17,7 @@ from relay.ledger import calls, deliveries, destinations, journal, quarantine
 from relay.ledger.journal import EventRow
 from relay.ledger.quarantine import QuarantineRow
 from relay.ledger.tables import events
-from tests.support.parts import settings_of
+from tests.support.in_process import settings_in
 
 HOOK = "/cloudtalk/webhook"
 TWO = b'[{"event":"call.started","data":{"id":"a"}},{"event":"call.ended","data":{"id":"%s"}}]'
@@ -31,7 +31,7 @@ def reader_in(zone: str) -> Parser:
 @pytest.fixture
 async def relay(tmp_path: Path, ledger_url: str) -> AsyncIterator[Relay]:
     """The parts, opened and not at work: the tests fold by hand."""
-    made = Relay(settings_of(tmp_path, ledger={"url": ledger_url}))
+    made = Relay(settings_in(tmp_path, ledger={"url": ledger_url}))
     await made.open()
     await made.ledger.write(lambda c: destinations.register(c, {"crm": "local"}))
     yield made
@@ -46,7 +46,12 @@ async def take(relay: Relay, *bodies: bytes, path: str = HOOK, reader: Parser | 
         assert isinstance(found, list)
         rows += [
             EventRow(
-                relay.journal.next_received_at(), "application/json", path, "", raw_of(body, part), reading
+                relay.group_commit.next_received_at(),
+                "application/json",
+                path,
+                "",
+                raw_of(body, part),
+                reading,
             )
             for part, reading in enumerate(found)
         ]

@@ -20,7 +20,7 @@ from relay.app import Relay
 from relay.cli.check import findings
 from relay.ledger import LedgerUnavailable, journal
 from relay.ledger.tables import events, quarantine
-from tests.support.parts import running_parts, settings_of
+from tests.support.in_process import in_process_relay, settings_in
 
 HOOK = "/cloudtalk/webhook"
 JSON = {"content-type": "application/json"}
@@ -31,7 +31,7 @@ Parts = tuple[Relay, httpx.AsyncClient]
 
 @pytest.fixture
 async def parts(tmp_path: Path) -> AsyncIterator[Parts]:
-    async with running_parts(settings_of(tmp_path)) as running:
+    async with in_process_relay(settings_in(tmp_path)) as running:
         yield running
 
 
@@ -161,8 +161,8 @@ async def test_another_method_is_told_which_are_taken(parts: Parts) -> None:
 
 
 async def test_of_an_oversize_body_the_beginning_is_kept(tmp_path: Path) -> None:
-    settings = settings_of(tmp_path, cloudtalk={"max_body_bytes": 10_000})
-    async with running_parts(settings) as (relay, client):
+    settings = settings_in(tmp_path, cloudtalk={"max_body_bytes": 10_000})
+    async with in_process_relay(settings) as (relay, client):
         just = b'{"event":"call.started","data":{"id":"1","x":"' + b"y" * 9_000 + b'"}}'
         assert (await client.post(HOOK, content=just)).status_code == 200
         answer = await client.post(HOOK, content=b"x" * 10_001)
@@ -217,8 +217,8 @@ async def test_of_an_array_each_event_keeps_its_own_part(parts: Parts) -> None:
 
 @pytest.fixture
 async def guarded(tmp_path: Path) -> AsyncIterator[Parts]:
-    settings = settings_of(tmp_path, cloudtalk={"tokens": ["old-token", "new-token"]})
-    async with running_parts(settings) as running:
+    settings = settings_in(tmp_path, cloudtalk={"tokens": ["old-token", "new-token"]})
+    async with in_process_relay(settings) as running:
         yield running
 
 
@@ -279,8 +279,8 @@ def signature(body: bytes, at: float, message: str = "msg_1") -> dict[str, str]:
 
 @pytest.fixture
 async def signed(tmp_path: Path) -> AsyncIterator[Parts]:
-    settings = settings_of(tmp_path, cloudtalk={"tokens": ["a-token"], "signing_secrets": [SECRET]})
-    async with running_parts(settings) as running:
+    settings = settings_in(tmp_path, cloudtalk={"tokens": ["a-token"], "signing_secrets": [SECRET]})
+    async with in_process_relay(settings) as running:
         yield running
 
 
@@ -426,7 +426,7 @@ async def test_while_the_ledger_cannot_take_it_nobody_is_told_that_it_did(
     parts: Parts, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     relay, client = parts
-    monkeypatch.setattr(relay.journal, "_hold_seconds", 0.0)
+    monkeypatch.setattr(relay.group_commit, "_hold_seconds", 0.0)
 
     def locked(*_: Any) -> list[int]:
         raise LedgerUnavailable("the ledger is locked")
@@ -460,15 +460,15 @@ async def test_a_poisoned_event_is_refused_and_its_neighbours_are_taken(
 async def test_beyond_the_bound_of_requests_under_way_it_says_come_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async with running_parts(settings_of(tmp_path, server={"max_in_flight": 2})) as (relay, client):
+    async with in_process_relay(settings_in(tmp_path, server={"max_in_flight": 2})) as (relay, client):
         gate = asyncio.Event()
-        append = relay.journal.append
+        append = relay.group_commit.append
 
         async def slow(rows: list[journal.EventRow]) -> list[int]:
             await gate.wait()
             return await append(rows)
 
-        monkeypatch.setattr(relay.journal, "append", slow)
+        monkeypatch.setattr(relay.group_commit, "append", slow)
         held = [asyncio.create_task(client.post(HOOK, json=STARTED)) for _ in range(2)]
         await asyncio.sleep(0.05)
         assert (await client.post(HOOK, json=STARTED)).status_code == 503

@@ -13,14 +13,14 @@ from relay import __version__
 from relay.app import Relay
 from relay.ledger import HEAD, LedgerUnavailable
 from relay.server import health
-from tests.support.parts import running_parts, settings_of
+from tests.support.in_process import in_process_relay, settings_in
 
 Parts = tuple[Relay, httpx.AsyncClient]
 
 
 @pytest.fixture
 async def parts(tmp_path: Path) -> AsyncIterator[Parts]:
-    async with running_parts(settings_of(tmp_path)) as running:
+    async with in_process_relay(settings_in(tmp_path)) as running:
         yield running
 
 
@@ -80,7 +80,7 @@ async def test_a_ledger_that_does_not_answer_makes_it_not_ready(
 async def test_a_crm_that_is_down_does_not_matter(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     down = LocalSettings(client="local", path=tmp_path / "file" / "crm.db")
-    async with running_parts(settings_of(tmp_path, destinations={"crm": down})) as (relay, client):
+    async with in_process_relay(settings_in(tmp_path, destinations={"crm": down})) as (relay, client):
         assert not (await relay.clients["crm"].check())[0].ok
         assert (await client.get("/readyz")).status_code == 200
 

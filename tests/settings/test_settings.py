@@ -16,12 +16,13 @@ from crm_clients.base import CrmClient, Finding, Outcome, Push, Retraction
 from crm_clients.settings import DeliveryFilter, DestinationSettings
 from relay import settings as package
 from relay.call import Status
-from relay.settings import ClientError, Settings, SettingsError, client_class, load, plugins
+from relay.settings import ClientLoadError, Settings, SettingsError, load, load_client_class, plugins
 from relay.settings.docs import markdown
-from relay.settings.fields import keys_of
-from relay.settings.secrets import secrets_of
+from relay.settings.field_types import keys_of
+from relay.settings.models import local_url
+from relay.settings.secrets import collect_secrets
 from relay.settings.sources import overlay
-from relay.settings.validators import is_loopback, url_of
+from relay.settings.validators import is_loopback
 
 ROOT = Path(__file__).parents[2]
 SECRET = "sb_secret_3f9a"
@@ -282,8 +283,8 @@ def test_a_password_whose_signs_are_not_escaped_is_refused_and_not_told(refused:
 
 def test_of_the_ledgers_address_the_password_alone_is_secret(read: Read) -> None:
     settings = read("ledger.url = 'postgresql://relay:p%40w@db/relay?password=other'")
-    assert set(secrets_of(settings)) == {"p%40w", "p@w", "other"}
-    assert set(secrets_of(read("ledger.url = 'sqlite:///x.db'"))) == set()
+    assert set(collect_secrets(settings)) == {"p%40w", "p@w", "other"}
+    assert set(collect_secrets(read("ledger.url = 'sqlite:///x.db'"))) == set()
 
 
 def test_the_ledgers_address_may_lie_in_a_file(read: Read, tmp_path: Path) -> None:
@@ -303,8 +304,8 @@ def test_the_url_of_a_port_that_was_free_is_known_once_it_is_bound(read: Read) -
 
 
 def test_listening_everywhere_is_reached_here_by_loopback() -> None:
-    assert url_of("0.0.0.0", 1) == "http://127.0.0.1:1"  # noqa: S104 - nothing is bound
-    assert url_of("::", 1) == "http://[::1]:1"
+    assert local_url("0.0.0.0", 1) == "http://127.0.0.1:1"  # noqa: S104 - nothing is bound
+    assert local_url("::", 1) == "http://[::1]:1"
 
 
 # --- values ------------------------------------------------------------------------------------
@@ -674,9 +675,9 @@ def test_a_destination_has_a_plain_name(refused: Refused, name: str) -> None:
 
 @pytest.mark.usefixtures("installed_plugins")
 def test_the_class_of_a_client_is_found_by_its_name() -> None:
-    assert client_class("notebook") is NotebookClient
-    with pytest.raises(ClientError, match="did you mean notebook"):
-        client_class("notebooks")
+    assert load_client_class("notebook") is NotebookClient
+    with pytest.raises(ClientLoadError, match="did you mean notebook"):
+        load_client_class("notebooks")
 
 
 # --- the loopback rule -------------------------------------------------------------------------
@@ -715,7 +716,7 @@ def models() -> list[type[BaseModel]]:
     return [
         DestinationSettings,
         *(s for s in sections if isinstance(s, type) and issubclass(s, BaseModel)),
-        *(client_class(name).Settings for name in ("hubspot", "local", "supabase", "webhook")),
+        *(load_client_class(name).Settings for name in ("hubspot", "local", "supabase", "webhook")),
     ]
 
 

@@ -14,7 +14,7 @@ from relay.cli.queries import status_view
 from relay.ledger import quarantine
 from relay.ledger.quarantine import QuarantineRow
 from relay.settings import load
-from tests.support.parts import running_parts
+from tests.support.in_process import in_process_relay
 from tests.support.relay import HOOK
 from tests.support.samples import RECEIVED_AT
 
@@ -60,7 +60,7 @@ class Home:
     async def _take(self, bodies: Sequence[Any], until: Callable[[dict[str, Any]], bool]) -> None:
         settings = load(self.path)
         enabled = {name: destination.enabled for name, destination in settings.destinations.items()}
-        async with running_parts(settings) as (relay, client), asyncio.timeout(10):
+        async with in_process_relay(settings) as (relay, client), asyncio.timeout(10):
             for body in bodies:
                 await client.post(HOOK, json=body)
             while not until(

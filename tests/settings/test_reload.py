@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from relay.settings import Settings, load, refreshed
+from relay.settings import Settings, load, replace_secrets
 
 BASE = """
 [cloudtalk]
@@ -32,7 +32,9 @@ def read(tmp_path: Path) -> Any:
 
 def test_secrets_are_taken_over(read: Any) -> None:
     before = read(BASE)
-    after, others = refreshed(before, read(BASE.replace("sb_secret_1", "sb_secret_2").replace('"a"', '"b"')))
+    after, others = replace_secrets(
+        before, read(BASE.replace("sb_secret_1", "sb_secret_2").replace('"a"', '"b"'))
+    )
     assert others == []
     assert [token.get_secret_value() for token in after.cloudtalk.tokens] == ["b"]
     assert after.destinations["far"].model_dump()["key"].get_secret_value() == "sb_secret_2"
@@ -60,4 +62,4 @@ def test_secrets_are_taken_over(read: Any) -> None:
 )
 def test_what_is_no_secret_is_named_and_left(read: Any, before: str, after: str, named: list[str]) -> None:
     old = read(before)
-    assert refreshed(old, read(after)) == (old, named)
+    assert replace_secrets(old, read(after)) == (old, named)

@@ -36,7 +36,7 @@ def test_a_new_token_opens_the_hook_and_the_old_one_no_more(tmp_path: Path) -> N
     with running_relay(tmp_path, SETTINGS) as relay:
         assert status_with(relay, "old-token") == 200
         tokens.write_text("new-token\nanother\n")
-        told = hang_up(relay, "settings.refreshed")
+        told = hang_up(relay, "settings.reloaded")
         assert (told["destinations"], told["restart_needed"]) == ([], [])
         assert [status_with(relay, token) for token in ("new-token", "another", "old-token")] == [
             200,
@@ -50,7 +50,7 @@ def test_what_takes_a_restart_is_named_and_left(tmp_path: Path) -> None:
     (tmp_path / "tokens").write_text("t\n")
     with running_relay(tmp_path, SETTINGS) as relay:
         (tmp_path / "settings.toml").write_text(SETTINGS + "batch = 5\n[delivery]\nfirst_retry_seconds = 9\n")
-        told = hang_up(relay, "settings.refreshed")
+        told = hang_up(relay, "settings.reloaded")
         assert told["restart_needed"] == ["delivery.first_retry_seconds", "destinations.crm.batch"]
         assert status_with(relay, "t") == 200
 
@@ -59,5 +59,5 @@ def test_a_mistake_in_the_file_does_not_take_the_relay_down(tmp_path: Path) -> N
     (tmp_path / "tokens").write_text("t\n")
     with running_relay(tmp_path, SETTINGS) as relay:
         (tmp_path / "settings.toml").write_text("[server]\nprot = 1\n")
-        assert "did you mean server.port" in hang_up(relay, "settings.refused")["error"]
+        assert "did you mean server.port" in hang_up(relay, "settings.reload_failed")["error"]
         assert status_with(relay, "t") == 200

@@ -5,14 +5,14 @@ from typing import Any, Final, TypeVar
 
 from pydantic import BaseModel
 
-from relay.settings.fields import field_type
+from relay.settings.field_types import field_type
 from relay.settings.models import Settings
 
 _Model = TypeVar("_Model", bound=BaseModel)
 _DESTINATIONS: Final = "destinations"
 
 
-def refreshed(before: Settings, read: Settings) -> tuple[Settings, list[str]]:
+def replace_secrets(before: Settings, read: Settings) -> tuple[Settings, list[str]]:
     """`before` with the secrets that were read now, and the keys that differ besides: they take a restart."""
     differing = list(_differing(before, read))
     destinations = {

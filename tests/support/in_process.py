@@ -11,14 +11,14 @@ from relay.app import Relay, create_app
 from relay.settings import Settings
 
 
-def settings_of(folder: Path, **sections: Any) -> Settings:
+def settings_in(folder: Path, **sections: Any) -> Settings:
     """Settings as a file in this folder would give them."""
     given = {"ledger": {"url": "sqlite:///relay.db"}} | sections
     return Settings.model_validate(given, context=folder)
 
 
 @asynccontextmanager
-async def running_parts(settings: Settings) -> AsyncIterator[tuple[Relay, httpx.AsyncClient]]:
+async def in_process_relay(settings: Settings) -> AsyncIterator[tuple[Relay, httpx.AsyncClient]]:
     """The parts, at work, and a client that speaks to the application as from this machine."""
     relay = Relay(settings)
     async with relay.running():
