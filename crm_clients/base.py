@@ -1,7 +1,7 @@
-"""What a CRM client is: it knows its vendor and no schedule.
+"""The interface between the relay and a CRM client.
 
-A client turns calls into the vendor's records and the vendor's answers into outcomes. When a call
-is pushed, again or not at all, is the courier's business, so that one taxonomy serves every CRM.
+A client translates calls into the vendor's records and the vendor's responses into outcomes. The
+relay decides when a call is pushed and when it is retried.
 """
 
 from abc import ABC, abstractmethod
@@ -15,24 +15,26 @@ from crm_clients.settings import DestinationSettings
 from relay.call import Call
 
 
-class Retraction(msgspec.Struct, frozen=True):
-    """A record that must go: its call is part of another one (`call.merged_into`), or none of the CRM's."""
-
-    call: Call
-    remote_id: str | None = None
-
-
 class Push(msgspec.Struct, frozen=True):
-    """One call to bring: its newest version, and what changed since the version delivered last.
+    """One call to write to the CRM, in its newest version.
 
-    A client writes the fields in `changed` only: what people changed in the CRM is theirs. The first
-    delivery names every field, as does one of a record that the CRM has lost. `remote_id` is what
-    `Delivered` said last.
+    `changed`: the fields that changed since the version delivered last. A client writes only these,
+    so that it keeps what people changed in the CRM. On the first delivery, and if the CRM has lost the
+    record, `changed` has every field. `remote_id`: the id of the last `Delivered` of this call.
     """
 
     call: Call
     changed: frozenset[str]
     first: bool = True
+    remote_id: str | None = None
+
+
+class Retraction(msgspec.Struct, frozen=True):
+    """A record to remove. Its call was merged into `call.merged_into`; if that is None, the call must
+    not be in this CRM.
+    """
+
+    call: Call
     remote_id: str | None = None
 
 
@@ -47,8 +49,10 @@ class Push(msgspec.Struct, frozen=True):
 
 
 class Outcome(msgspec.Struct, frozen=True, kw_only=True):
-    """What became of one pushed call. `code` is the vendor's own or a word of ours, `message` what
-    a person should read; both without secrets.
+    """The result of a push or a retraction for one call.
+
+    `code`: the vendor's error code, or one of the client's. `message`: text for a person. Both must not
+    contain secrets.
     """
 
     name: ClassVar[str]
@@ -64,7 +68,7 @@ class Delivered(Outcome, frozen=True, kw_only=True):
 
 
 class CallFailure(Outcome, frozen=True, kw_only=True):
-    """The push of this call failed; it says nothing about other calls."""
+    """The push of this call failed; other calls may succeed."""
 
 
 class Rejected(CallFailure, frozen=True, kw_only=True):
@@ -81,13 +85,13 @@ class Retry(CallFailure, frozen=True, kw_only=True):
 
 
 class Split(CallFailure, frozen=True, kw_only=True):
-    """A batch failed and the CRM did not say for which record: bisect it."""
+    """A batch failed and the CRM did not report for which record: the relay bisects the batch."""
 
     name: ClassVar[str] = "split"
 
 
 class Unknown(CallFailure, frozen=True, kw_only=True):
-    """The request was sent and no answer came: the CRM may have the record."""
+    """The request was sent and no response came: the CRM may have the record."""
 
     name: ClassVar[str] = "unknown"
 
@@ -119,11 +123,8 @@ class Misconfigured(DestinationFailure, frozen=True, kw_only=True):
     name: ClassVar[str] = "misconfigured"
 
 
-# --- what a check finds -----------------------------------------------------------------------
-
-
 class Finding(msgspec.Struct, frozen=True, kw_only=True):
-    """One thing that `check` looked at: what is wrong, and what to do."""
+    """One result of `check`: what was checked, what is wrong, and how to fix it."""
 
     name: str
     ok: bool
@@ -132,88 +133,92 @@ class Finding(msgspec.Struct, frozen=True, kw_only=True):
     hint: str | None = None
 
 
-# --- what a client is given, and is -----------------------------------------------------------
+# --- the client -------------------------------------------------------------------------------
 
 
 class ClientState(Protocol):
-    """What a client wants to know again after a restart: texts by key, of this destination alone.
+    """Texts by key that a client needs after a restart. Every destination has its own.
 
-    Whoever holds the customer's number in a key spells it in E.164: so it is found when a person is
-    to be forgotten.
+    A key that contains a customer's number must contain it in E.164: `relay forget` finds it by that.
     """
 
-    async def get_many(self, keys: Collection[str], *, within: float | None = None) -> dict[str, str]:
-        """What is kept under these keys; only what was kept in the last `within` seconds, if given."""
+    async def get_many(
+        self, keys: Collection[str], *, max_age_seconds: float | None = None
+    ) -> dict[str, str]:
+        """Return the texts under these keys. Unknown keys, and texts older than the age, are absent."""
 
     async def set_many(self, values: Mapping[str, str | None]) -> None:
-        """Keep these, in the place of what was kept under their keys. None: keep nothing."""
+        """Replace the texts under these keys; None deletes the key."""
 
 
 class Context(msgspec.Struct, frozen=True):
-    """What the relay hands to a client: its memory, and how the team reads times and numbers."""
+    """What the relay gives to a client besides its settings.
+
+    `timezone`: the team's, for dates that people read. `region`: the country of phone numbers without
+    a country code, as "ES".
+    """
 
     state: ClientState
     timezone: ZoneInfo
     region: str
-    """Country of numbers that come without a country code, as "ES"."""
 
 
 S = TypeVar("S", bound=DestinationSettings)
 
 
 class CrmClient(ABC, Generic[S]):
-    """A CRM that calls are brought to. Found under the entry-point group `cloudtalk_relay.clients`.
+    """A client for one CRM, found under the entry-point group `cloudtalk_relay.clients`.
 
-    One instance serves one destination for as long as the process lives; its methods are called on
-    one event loop, `upsert` up to `concurrency` times at once, never for the same call twice.
+    One instance serves one destination as long as the process lives. Its methods run on one event
+    loop. Up to `concurrency` calls of `upsert` run at once, never two with the same call.
     """
 
     Settings: ClassVar[type[DestinationSettings]] = DestinationSettings
 
     def __init__(self, name: str, settings: S, context: Context) -> None:
-        """Keep what is given; `settings` is an instance of this class's `Settings`. Open nothing yet."""
+        """`settings` is an instance of this class's `Settings`. Must not open connections or files."""
         self.name = name
         self.settings = settings
         self.context = context
 
     @abstractmethod
     async def check(self) -> list[Finding]:
-        """Look whether calls could be brought, without writing any."""
+        """Find out whether calls can be written, without writing any."""
 
     async def setup(self) -> list[str]:
-        """Create in the CRM what the client needs, idempotently; say line by line what was done."""
-        return [f"{self.name} needs nothing to be set up"]
+        """Create what the client needs in the CRM. Idempotent. Return one line per step, for a person."""
+        return [f"{self.name} needs no setup"]
 
     def setup_text(self) -> str:
-        """What `setup` would do, in the CRM's own language (SQL, requests), for a person to run."""
+        """Return what `setup` would do, in the CRM's own language (SQL, requests), for a person to run."""
         return ""
 
     @abstractmethod
     async def upsert(self, pushes: Sequence[Push]) -> list[Outcome]:
-        """Bring each call, once; one outcome per push, in their order.
+        """Write each call. Return one outcome per push, in the order of the pushes.
 
-        Expected failures are outcomes. An exception is a fault of the client: the courier logs it
-        and tries again later.
+        Expected failures are outcomes. An exception is a bug of the client: the relay logs it and
+        retries later.
         """
 
     @abstractmethod
     async def retract(self, retractions: Sequence[Retraction]) -> list[Outcome]:
-        """Delete or mark each record, as `on_merge` says; one outcome per retraction, in their order.
+        """Delete or mark each record, as `on_merge` says. Return one outcome per retraction, in order.
 
-        A record that is not there is as good as gone: the relay asks again when it is in doubt.
+        The relay repeats a retraction if it is in doubt, so a record that does not exist is `Delivered`.
         """
 
     @abstractmethod
     async def forget(self, retractions: Sequence[Retraction]) -> list[Outcome]:
-        """Delete whatever the client wrote about each call, and what it remembers of the customer."""
+        """Delete everything that the client wrote about each call, and its state about the customer."""
 
     async def missing(self, pushes: Sequence[Push]) -> Collection[str] | Outcome:
-        """The ids of those calls of which the CRM has no record any more, found by reading alone.
+        """Return the ids of the calls without a record in the CRM, by reading only.
 
-        A replay asks, so that it writes only what is not there. An outcome: that one could not look.
+        A replay uses it to write only what is missing. Returns an outcome if the CRM cannot be read.
         """
         del pushes
         return ()
 
     async def aclose(self) -> None:
-        """Let go of connections; nothing is called afterwards."""
+        """Close the connections. No other method is called afterwards."""

@@ -1,4 +1,4 @@
-"""What a batch of pushes comes to when one call stands in it twice."""
+"""Deduplicate the pushes of one batch."""
 
 from collections.abc import Iterable
 
@@ -7,24 +7,24 @@ import msgspec
 from crm_clients.base import Push
 
 
-def newest(pushes: Iterable[Push]) -> dict[str, Push]:
-    """One push per call, by id: its newest version, with all that changed.
+def merge_by_call(pushes: Iterable[Push]) -> dict[str, Push]:
+    """Return one push per call id: the newest version, with all fields that changed in any version.
 
-    The courier brings a call once; most CRMs refuse or double a record that a batch names twice, so a
-    client that asks here owes nothing to the courier's care.
+    The relay pushes a call at most once per batch. Most CRMs reject or duplicate a record that a
+    request names twice, so clients call this function instead of relying on the relay.
     """
     by_id: dict[str, Push] = {}
     for push in pushes:
-        other = by_id.get(push.call.id)
-        by_id[push.call.id] = push if other is None else _joined(other, push)
+        earlier = by_id.get(push.call.id)
+        by_id[push.call.id] = push if earlier is None else _merge(earlier, push)
     return by_id
 
 
-def _joined(one: Push, other: Push) -> Push:
-    newer = max(one, other, key=lambda push: push.call.version)
+def _merge(left: Push, right: Push) -> Push:
+    newer = max(left, right, key=lambda push: push.call.version)
     return msgspec.structs.replace(
         newer,
-        changed=one.changed | other.changed,
-        first=one.first or other.first,
-        remote_id=one.remote_id or other.remote_id,
+        changed=left.changed | right.changed,
+        first=left.first or right.first,
+        remote_id=left.remote_id or right.remote_id,
     )

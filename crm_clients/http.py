@@ -1,8 +1,8 @@
-"""How clients speak HTTP to their vendors: one connection pool, at a pace, and every failure an outcome.
+"""HTTP requests to a vendor: one connection pool per destination, rate limits, and outcomes for failures.
 
-A request that never left is `Retry`; one that left and was not answered is `Unknown`, since the
-vendor may have acted on it. Nothing here sleeps for longer than a moment: when to try again is the
-courier's business.
+If a request was never sent, the outcome is `Retry`. If it was sent and no response came, the outcome
+is `Unknown`, since the vendor may have processed it. This module waits at most for some seconds; the
+relay schedules the retries.
 """
 
 from collections.abc import Mapping
@@ -24,16 +24,16 @@ _CONNECT_SECONDS: Final = 10.0
 _CONNECT_ATTEMPTS: Final = 3
 _LONGEST_WAIT_SECONDS: Final = 0.5
 
-Answer = httpx.Response | Retry | Throttled | Unknown
-"""What a request comes back as: the vendor's answer, whatever its status, or why there is none."""
+HttpResult = httpx.Response | Retry | Throttled | Unknown
+"""The vendor's response, whatever its status, or the outcome if there is none."""
 
 
 class VendorHttp:
-    """The connections of one destination; opened by the first request, let go of by `aclose`.
+    """An HTTP client for one destination. The first request opens a connection, `aclose` closes all.
 
-    `rate_limits`: how many requests of each sort may leave; unless given, `writes` at `rate` a second.
-    `timeout_seconds`: how long an answer may take. Redirects are not followed, as they would carry
-    the credentials elsewhere.
+    `rate_limits`: limiters by name. The default is one limiter, `writes`, with `rate` requests per
+    second. `timeout_seconds`: how long to wait for a response. Redirects are not followed, since they
+    would send the credentials to another address.
     """
 
     def __init__(
@@ -65,26 +65,27 @@ class VendorHttp:
         headers: Mapping[str, str] | None = None,
         content: bytes | None = None,
         rate_limit: str = WRITES,
-    ) -> Answer:
-        """Send it once, connecting up to three times; a failure is an outcome, not an exception.
+    ) -> HttpResult:
+        """Send one request; a failed connection is tried up to three times.
 
-        Nothing is sent while the rate_limit is spent.
+        While the vendor blocks `rate_limit`, nothing is sent and the result is `Throttled`.
         """
         if seconds := self.rate_limits[rate_limit].blocked_for:
-            return Throttled(
-                code="rate_limit_reached", message=_spent(rate_limit), after=seconds, rate_limit=rate_limit
-            )
+            message = f"The CRM currently accepts no more requests of the rate limit {rate_limit}."
+            return Throttled(code="rate_limit_reached", message=message, after=seconds, rate_limit=rate_limit)
         request = self._client.build_request(method, path, params=params, headers=headers, content=content)
         await self.rate_limits[rate_limit].acquire()
         try:
-            return await self._send(request)
+            return await self._send_with_reconnect(request)
         except _NOT_SENT as error:
-            return Retry(code="unreachable", message=_not_sent(request.url, error))
+            message = f"No connection to {_origin(request.url)}: {_reason(error)}."
+            return Retry(code="unreachable", message=message)
         except httpx.RequestError as error:
-            return Unknown(code="no_answer", message=_not_answered(request.url, error))
+            message = f"{_origin(request.url)} received a request and did not respond: {_reason(error)}."
+            return Unknown(code="no_answer", message=message)
 
-    async def _send(self, request: httpx.Request) -> httpx.Response:
-        """Only a connection that failed at once is tried again: it costs little, and nothing was sent."""
+    async def _send_with_reconnect(self, request: httpx.Request) -> httpx.Response:
+        """Retry only connections that fail at once: a retry is cheap then, and nothing was sent."""
         attempts = AsyncRetrying(
             retry=retry_if_exception_type(httpx.ConnectError),
             stop=stop_after_attempt(_CONNECT_ATTEMPTS),
@@ -99,39 +100,27 @@ class VendorHttp:
 
 
 def retry_after(headers: Mapping[str, str], *, now: datetime | None = None) -> float | None:
-    """The seconds that a `Retry-After` asks for, said in seconds or as a date (RFC 9110, 10.2.3).
+    """Return the seconds of a `Retry-After` header, given in seconds or as a date (RFC 9110, 10.2.3).
 
-    None where there is none, or none that can be read: then the courier's own schedule holds.
+    None if the header is absent or malformed; the relay then uses its own schedule.
     """
-    said = headers.get("retry-after", "").strip()
-    if said.isascii() and said.isdigit():
-        return float(said)
+    text = headers.get("retry-after", "").strip()
+    if text.isascii() and text.isdigit():
+        return float(text)
     try:
-        moment = parsedate_to_datetime(said)
+        date = parsedate_to_datetime(text)
     except (ValueError, OverflowError):
         return None
-    if moment.tzinfo is None:
-        moment = moment.replace(tzinfo=UTC)
-    return max(0.0, (moment - (now or datetime.now(UTC))).total_seconds())
-
-
-def _spent(rate_limit: str) -> str:
-    return f"The CRM permits no more {rate_limit} for now."
-
-
-def _not_sent(url: httpx.URL, error: httpx.RequestError) -> str:
-    return f"No connection to {_origin(url)}: {_reason(error)}."
-
-
-def _not_answered(url: httpx.URL, error: httpx.RequestError) -> str:
-    return f"{_origin(url)} was sent a request and did not answer: {_reason(error)}."
+    if date.tzinfo is None:
+        date = date.replace(tzinfo=UTC)
+    return max(0.0, (date - (now or datetime.now(UTC))).total_seconds())
 
 
 def _origin(url: httpx.URL) -> str:
-    """Scheme, host and port: what a message may say of an address, which can bear secrets further on."""
+    """Return scheme, host and port. The rest of a URL may contain secrets."""
     return f"{url.scheme}://{url.netloc.decode('ascii')}"
 
 
 def _reason(error: httpx.RequestError) -> str:
-    """The text of a timeout is empty in httpx; its name says what happened."""
+    """Return the error's text, or its class name: timeouts have an empty text in httpx."""
     return (str(error) or type(error).__name__).rstrip(".")

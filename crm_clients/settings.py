@@ -1,4 +1,4 @@
-"""What every destination can be told: pace, labels, which calls it wants, and where fields go."""
+"""Settings that every destination has: limits, labels, a filter of calls, and names of fields."""
 
 import re
 from collections.abc import Iterable, Mapping
@@ -20,143 +20,149 @@ DEFAULT_LABELS: Final[dict[Status, str]] = {
 """How the mission's CRM shows a status."""
 
 STATE: Final = "state"
-"""What can be mapped besides the record's fields: the canonical word of the status, which `status`
-shows as a label."""
+"""A field that a CRM can have besides those of the record: the canonical status, for programs. The field
+`status` has the label, for people."""
 
 _FEWEST_DIGITS: Final = 7
-"""A number without its country code is the same number; a shorter one is an extension."""
+"""Numbers are compared without their country code; a number with fewer digits is an extension."""
 
 
 class DeliveryFilter(BaseModel):
-    """Which calls a destination wants; what is not said lets all pass."""
+    """Which calls a destination receives. A condition that is not set matches every call."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
 
     directions: tuple[Literal["inbound", "outbound", "internal"], ...] = Field(
         (), description="Only calls of these directions."
     )
-    own_numbers: tuple[str, ...] = Field((), description="Only calls on these lines of the company.")
-    statuses: tuple[Status, ...] = Field((), description="Only calls that came to these.")
+    own_numbers: tuple[str, ...] = Field((), description="Only calls on these numbers of the company.")
+    statuses: tuple[Status, ...] = Field((), description="Only calls with one of these statuses.")
     minimum_seconds: int = Field(
-        0, ge=0, description="Only calls that lasted so long; one that goes on is not brought before."
+        0,
+        ge=0,
+        description="Only calls of at least this duration. A call in progress is not delivered before.",
     )
 
     @field_validator("own_numbers")
     @classmethod
-    def _with_digits(cls, numbers: tuple[str, ...]) -> tuple[str, ...]:
+    def _validate_numbers(cls, numbers: tuple[str, ...]) -> tuple[str, ...]:
         for number in numbers:
             if not _digits(number):
-                raise ValueError(f'"{number[:100]}" is no telephone number, so that no call would be brought')
+                raise ValueError(f'"{number[:100]}" has no digits, so it would match no call')
         return numbers
 
-    def admits(self, call: Call) -> bool:
-        """Whether this version of the call is wanted."""
+    def matches(self, call: Call) -> bool:
+        """Whether this version of the call is to be delivered."""
         return (
             (not self.directions or call.direction in self.directions)
             and (not self.statuses or call.status in self.statuses)
-            and (not self.own_numbers or any(_same(call.internal_number, own) for own in self.own_numbers))
-            and self._lasted(call)
+            and (not self.own_numbers or self._matches_number(call))
+            and self._matches_duration(call)
         )
 
-    def _lasted(self, call: Call) -> bool:
-        """A call that is over and whose duration nobody said is not lost for that."""
+    def _matches_number(self, call: Call) -> bool:
+        return any(_is_same_number(call.internal_number, own) for own in self.own_numbers)
+
+    def _matches_duration(self, call: Call) -> bool:
+        """A finished call of unknown duration matches, so that it is not lost."""
         if call.duration_seconds is None:
             return not self.minimum_seconds or call.status not in {Status.IN_PROGRESS, Status.ANSWERED}
         return call.duration_seconds >= self.minimum_seconds
 
 
 class DestinationSettings(BaseModel):
-    """What every destination can be told; a client adds its own keys in a subclass."""
+    """Settings of every destination. A client adds its own keys in a subclass."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
 
     MAPPABLE: ClassVar[tuple[str, ...]] = (*DELIVERED_FIELDS, STATE)
-    """The canonical fields that `fields` may send elsewhere."""
+    """The canonical fields that `fields` can rename."""
 
     REMOTE_FIELD: ClassVar[re.Pattern[str]] = re.compile(r".{1,100}", re.DOTALL)
-    """What a field can be called in this CRM."""
+    """The names that a field can have in this CRM."""
 
-    client: str = Field(description="The client that speaks to this CRM.")
-    enabled: bool = Field(True, description="Off: calls are still owed, nothing is sent.")
+    client: str = Field(description="The client that connects to this CRM.")
+    enabled: bool = Field(True, description="Off: calls become pending, nothing is sent.")
     batch: int = Field(100, ge=1, le=1000, description="Calls in one push, at most.")
     rate: float | None = Field(None, gt=0, description="HTTP requests per second, at most.")
-    concurrency: int = Field(2, ge=1, le=32, description="Pushes under way at once.")
+    concurrency: int = Field(2, ge=1, le=32, description="Pushes in flight at once, at most.")
     on_merge: Literal["delete", "mark"] = Field(
         "delete",
-        description="What becomes of a record when its call proves to be part of another: deleted, or "
-        "marked with the other's id (`merged_into`).",
+        description="What happens to a record when its call is merged into another one: it is deleted, or "
+        "marked with the other call's id (`merged_into`).",
     )
     timeout_seconds: float = Field(
-        30, gt=0, le=600, description="Bound of one push, all its requests included."
+        30, gt=0, le=600, description="Longest duration of one push, all its requests included."
     )
     labels: dict[Status, Annotated[str, StringConstraints(min_length=1)]] = Field(
-        default_factory=dict, description="What a status is called in this CRM."
+        default_factory=dict, description="The name of each status in this CRM."
     )
     fields: dict[str, str] = Field(
         default_factory=dict,
-        description='Where a field goes: its name in the record → its name in this CRM; `""`: nowhere.',
+        description="The name of each field in this CRM: name in the record → name in the CRM; "
+        '`""`: the field is not sent.',
     )
     constants: dict[str, str | bool | int | float] = Field(
         default_factory=dict,
-        description="What every record of this CRM says besides: field → value.",
+        description="Fields that every record in this CRM gets: name in the CRM → value.",
     )
     when: DeliveryFilter = Field(
         default_factory=DeliveryFilter,
-        description="Which calls are brought. One that was brought is kept up to date whatever it becomes.",
+        description="Which calls are delivered. A delivered call is kept up to date, whatever it becomes.",
     )
 
     @field_validator("fields")
     @classmethod
-    def _known_fields(cls, fields: dict[str, str]) -> dict[str, str]:
-        for ours, theirs in fields.items():
-            if ours not in cls.MAPPABLE:
-                near = get_close_matches(ours, cls.MAPPABLE, 1)
+    def _validate_fields(cls, fields: dict[str, str]) -> dict[str, str]:
+        for field, remote_name in fields.items():
+            if field not in cls.MAPPABLE:
+                near = get_close_matches(field, cls.MAPPABLE, 1)
                 hint = f"did you mean {near[0]}?" if near else f"known here: {', '.join(cls.MAPPABLE)}"
-                raise ValueError(f'there is no field "{ours}"; {hint}')
-            cls._usable(theirs, empty=True)
+                raise ValueError(f'there is no field "{field}"; {hint}')
+            if remote_name:
+                cls._validate_remote_name(remote_name)
         return fields
 
     @field_validator("constants")
     @classmethod
-    def _known_constants(cls, constants: dict[str, str | bool | int | float]) -> dict[str, object]:
-        for theirs in constants:
-            cls._usable(theirs)
+    def _validate_constants(cls, constants: dict[str, str | bool | int | float]) -> dict[str, object]:
+        for remote_name in constants:
+            cls._validate_remote_name(remote_name)
         return dict(constants)
 
     @classmethod
-    def _usable(cls, theirs: str, *, empty: bool = False) -> None:
-        if not (cls.REMOTE_FIELD.fullmatch(theirs) or (empty and not theirs)):
-            raise ValueError(f'"{theirs[:100]}" cannot be the name of a field in this CRM')
+    def _validate_remote_name(cls, name: str) -> None:
+        if not cls.REMOTE_FIELD.fullmatch(name):
+            raise ValueError(f'"{name[:100]}" cannot be the name of a field in this CRM')
 
     def label(self, status: Status) -> str:
-        """The word that this CRM's users read for a status."""
+        """Return the text that people read for a status in this CRM."""
         return self.labels.get(status, DEFAULT_LABELS[status])
 
-    def names(self, defaults: Mapping[str, str]) -> dict[str, str]:
-        """What each field is called in this CRM; those that go nowhere are left out.
+    def remote_names(self, defaults: Mapping[str, str]) -> dict[str, str]:
+        """Map each field to its name in this CRM; fields that are not sent are absent.
 
-        `defaults`: what the client calls them by itself.
+        `defaults`: the names that the client gives to fields which the settings do not rename.
         """
-        said = {**defaults, **self.fields}
-        return {ours: theirs for ours, theirs in said.items() if theirs}
+        return {field: name for field, name in {**defaults, **self.fields}.items() if name}
 
 
-def keep_apart(theirs: Iterable[str]) -> None:
-    """Raise ValueError where two things would go to one field of the CRM."""
+def require_distinct_names(remote_names: Iterable[str]) -> None:
+    """Raise `ValueError` if two fields or constants would have the same name in the CRM."""
     seen: set[str] = set()
-    for name in theirs:
+    for name in remote_names:
         if name in seen:
-            raise ValueError(f'"{name}" is said twice: by two fields, a constant, or by the client itself')
+            raise ValueError(f'"{name}" is used twice: by two fields, by a constant, or by the client itself')
         seen.add(name)
 
 
-def _same(number: str | None, own: str) -> bool:
-    one, other = _digits(number or ""), _digits(own)
-    if len(one) < _FEWEST_DIGITS or len(other) < _FEWEST_DIGITS:
-        return one == other != ""
-    # Before a national number may stand a 0, and before a country code two, where the other has none.
-    one, other = one.lstrip("0"), other.lstrip("0")
-    return min(len(one), len(other)) > 0 and (one.endswith(other) or other.endswith(one))
+def _is_same_number(number: str | None, own: str) -> bool:
+    left, right = _digits(number or ""), _digits(own)
+    if len(left) < _FEWEST_DIGITS or len(right) < _FEWEST_DIGITS:
+        return left == right != ""
+    # One spelling may have a national 0 or an international 00 at the start, and the other not.
+    left, right = left.lstrip("0"), right.lstrip("0")
+    return min(len(left), len(right)) > 0 and (left.endswith(right) or right.endswith(left))
 
 
 def _digits(number: str) -> str:

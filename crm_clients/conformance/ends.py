@@ -79,7 +79,7 @@ class RetractionTests:
             delivered(await client.forget(retraction(call(ID), outcome=outcome)))
         _is_gone(crm, "`forget` deletes whatever the client wrote about the call")
         the_record(crm, "cloudtalk-2")
-        kept = [key for key, (text, _) in memory.kept.items() if CUSTOMER in key or CUSTOMER in text]
+        kept = [key for key, (text, _) in memory.entries.items() if CUSTOMER in key or CUSTOMER in text]
         require(
             not kept,
             f"the memory still holds the customer's number, under {kept!r}: `forget` keeps None there",

@@ -67,7 +67,7 @@ class BehaviourTests:
         require(
             average >= _TOLERANCE / _RATE,
             f"with rate = {_RATE:g} writing requests came {average:.3f} s apart on average: let each wait "
-            "its turn (crm_clients.http.VendorHttp and crm_clients.rate_limits.Budget do it)",
+            "its turn (crm_clients.VendorHttp and crm_clients.RateLimiter do it)",
         )
         most = _densest(times, window=0.5)
         require(

@@ -48,7 +48,7 @@ class RecordTests:
         require(
             record.get(one) == "newer",
             f"the record says {record.get(one)!r}: send a call that a batch names twice once, in its newest "
-            "version (crm_clients.pushes.newest does it)",
+            "version (crm_clients.merge_by_call does it)",
         )
 
     @scenario

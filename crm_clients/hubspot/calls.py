@@ -86,7 +86,7 @@ def input_of(push: Push, settings: HubSpotSettings, *, owner: str, now: datetime
 def properties_of(push: Push, settings: HubSpotSettings, *, owner: str, now: datetime) -> Properties:
     """What has changed. An empty text clears; at the first delivery there is nothing to clear."""
     call, changed = push.call, push.changed
-    names = settings.names(DEFAULTS)
+    names = settings.remote_names(DEFAULTS)
     said = _fixed(call, changed, first=push.first, now=now)
     for field, name in names.items():
         if name != BODY and (field in changed or (field == _STATE and "status" in changed)):

@@ -73,7 +73,7 @@ class Contacts:
 
     async def owners(self, contacts: Mapping[str, str]) -> Found:
         """The owner's id of each contact, by number; "" where it has none."""
-        kept = await self._state.get_many([_owner_key(n) for n in contacts], within=_OWNED_SECONDS)
+        kept = await self._state.get_many([_owner_key(n) for n in contacts], max_age_seconds=_OWNED_SECONDS)
         found: Found = {n: kept[key] for n in contacts if (key := _owner_key(n)) in kept}
         unknown = {number: id_ for number, id_ in contacts.items() if number not in found}
         if not unknown:
@@ -101,7 +101,9 @@ class Contacts:
 
     async def _remembered(self, numbers: Collection[str]) -> dict[str, str]:
         kept = (
-            await self._state.get_many([_key(n) for n in numbers], within=_KNOWN_SECONDS) if numbers else {}
+            await self._state.get_many([_key(n) for n in numbers], max_age_seconds=_KNOWN_SECONDS)
+            if numbers
+            else {}
         )
         return {number: kept[key] for number in numbers if (key := _key(number)) in kept}
 
@@ -132,7 +134,7 @@ class Contacts:
         return found | made
 
     async def _lately_absent(self, numbers: Collection[str]) -> set[str]:
-        kept = await self._state.get_many([_absent_key(n) for n in numbers], within=_ABSENT_SECONDS)
+        kept = await self._state.get_many([_absent_key(n) for n in numbers], max_age_seconds=_ABSENT_SECONDS)
         return {number for number in numbers if _absent_key(number) in kept}
 
     async def _note_absent(self, numbers: Collection[str]) -> None:

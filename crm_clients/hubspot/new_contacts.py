@@ -31,7 +31,7 @@ class NewContacts:
     async def make(self, names: Mapping[str, str | None]) -> Made:
         """A contact for each of these numbers, under its name if that is known."""
         keys = {_key(number): number for number in names}
-        pending = await self._state.get_many(keys, within=_LAG_SECONDS) if keys else {}
+        pending = await self._state.get_many(keys, max_age_seconds=_LAG_SECONDS) if keys else {}
         made: Made = {keys[key]: _PENDING for key in pending}
         for some in in_batches([number for number in names if number not in made]):
             made |= await self._make({number: names[number] for number in some})

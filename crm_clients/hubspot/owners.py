@@ -76,9 +76,9 @@ class Owners:
         keys = {_key(email): email for email in emails}
         if not keys:
             return {}
-        kept = await self._state.get_many(keys, within=_KNOWN_SECONDS)
+        kept = await self._state.get_many(keys, max_age_seconds=_KNOWN_SECONDS)
         absent = [key for key, owner in kept.items() if owner == NOBODY]
-        lately = await self._state.get_many(absent, within=_UNKNOWN_SECONDS) if absent else {}
+        lately = await self._state.get_many(absent, max_age_seconds=_UNKNOWN_SECONDS) if absent else {}
         return {keys[key]: owner for key, owner in kept.items() if owner != NOBODY or key in lately}
 
 

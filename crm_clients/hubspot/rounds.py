@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping
 
 from crm_clients.base import Delivered, Outcome, Push
-from crm_clients.batch import newest
+from crm_clients.batch import merge_by_call
 
 
 class Batch:
@@ -15,7 +15,7 @@ class Batch:
     """
 
     def __init__(self, pushes: Iterable[Push]) -> None:
-        self.pushes = newest(pushes)
+        self.pushes = merge_by_call(pushes)
         self.outcomes: dict[str, Outcome] = {}
         self.records: dict[str, str] = {}
         self.contacts: dict[str, str] = {}

@@ -22,7 +22,7 @@ from crm_clients.base import (
     Retry,
     Split,
 )
-from crm_clients.batch import newest
+from crm_clients.batch import merge_by_call
 from crm_clients.local.file import CallsFile, Row, adding, table_of
 from crm_clients.local.settings import LocalSettings
 from crm_clients.settings import STATE
@@ -64,7 +64,7 @@ class LocalClient(CrmClient[LocalSettings]):
 
     async def upsert(self, pushes: Sequence[Push]) -> list[Outcome]:
         """Write these calls, in one transaction."""
-        rows = [self._row(push) for push in newest(pushes).values()]
+        rows = [self._row(push) for push in merge_by_call(pushes).values()]
         return await self._write(lambda: self._file.write(rows), [push.call.id for push in pushes])
 
     async def retract(self, retractions: Sequence[Retraction]) -> list[Outcome]:

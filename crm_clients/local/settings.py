@@ -6,7 +6,7 @@ from typing import ClassVar, Final, Self
 
 from pydantic import Field, model_validator
 
-from crm_clients.settings import DestinationSettings, keep_apart
+from crm_clients.settings import DestinationSettings, require_distinct_names
 from relay.call import FIELDS
 
 MARK: Final = "merged_into"
@@ -35,13 +35,13 @@ class LocalSettings(DestinationSettings):
     @model_validator(mode="after")
     def _apart(self) -> Self:
         # SQLite tells no upper case from lower case in a column's name.
-        keep_apart(name.lower() for name in (*_OWN, *self.mapping.values(), *self.constants))
+        require_distinct_names(name.lower() for name in (*_OWN, *self.mapping.values(), *self.constants))
         return self
 
     @property
     def mapping(self) -> dict[str, str]:
         """The column of each field that has one, in the record's order; `state` has one if it is given."""
-        return self.names(_COLUMN_OF)
+        return self.remote_names(_COLUMN_OF)
 
     @property
     def columns(self) -> dict[str, str]:

@@ -6,7 +6,7 @@ from typing import ClassVar, Final, Protocol, TypeVar
 import msgspec
 
 from crm_clients.base import Context, CrmClient, Finding, Misconfigured, Outcome, Push, Rejected, Retraction
-from crm_clients.batch import newest
+from crm_clients.batch import merge_by_call
 from crm_clients.http import VendorHttp
 from crm_clients.settings import DestinationSettings
 from crm_clients.supabase.batches import outcome
@@ -97,7 +97,7 @@ class SupabaseClient(CrmClient[SupabaseSettings]):
 
     async def upsert(self, pushes: Sequence[Push]) -> list[Outcome]:
         """Bring them in as few requests as the layout allows."""
-        outcomes = await self._layout.upsert(list(newest(pushes).values())) if pushes else {}
+        outcomes = await self._layout.upsert(list(merge_by_call(pushes).values())) if pushes else {}
         return [_without(outcomes[push.call.id], self._secret) for push in pushes]
 
     async def retract(self, retractions: Sequence[Retraction]) -> list[Outcome]:

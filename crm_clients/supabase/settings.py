@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 import httpx
 from pydantic import Field, SecretStr, field_validator, model_validator
 
-from crm_clients.settings import DestinationSettings, keep_apart
+from crm_clients.settings import DestinationSettings, require_distinct_names
 from crm_clients.supabase import customers, tasks
 from crm_clients.supabase.record import FIXED, KEYS
 from crm_clients.supabase.sql import COLUMNS, KEPT, MARK
@@ -107,10 +107,10 @@ class SupabaseSettings(DestinationSettings):
         if self.fields.get("id") in _WORDS_OF_THE_API:
             raise ValueError(f'fields: "id" cannot go to "{self.fields["id"]}", a word of Supabase\'s API')
         kept = (*FIXED, MARK) if self.layout == "kv" else KEPT
-        keep_apart([*kept, *self.places.values(), *self.constants])
+        require_distinct_names([*kept, *self.places.values(), *self.constants])
         return self
 
     @property
     def places(self) -> dict[str, str]:
         """Where each field goes: to its column, or in the layout `kv` to its key of the value."""
-        return self.names(KEYS if self.layout == "kv" else _COLUMNS)
+        return self.remote_names(KEYS if self.layout == "kv" else _COLUMNS)

@@ -14,8 +14,8 @@ from crm_clients.base import (
     Push,
     Retraction,
 )
-from crm_clients.batch import newest
-from crm_clients.http import Answer, VendorHttp
+from crm_clients.batch import merge_by_call
+from crm_clients.http import HttpResult, VendorHttp
 from crm_clients.settings import DestinationSettings
 from crm_clients.webhook.addresses import ForbiddenAddress
 from crm_clients.webhook.answers import GONE, REDIRECTED, outcome_of
@@ -68,7 +68,7 @@ class WebhookClient(CrmClient[WebhookSettings]):
 
     async def upsert(self, pushes: Sequence[Push]) -> list[Outcome]:
         """Send each call, whole, in a request of its own."""
-        calls = newest(pushes)
+        calls = merge_by_call(pushes)
         messages = [pushed(push, self.name, self.settings) for push in calls.values()]
         outcomes = dict(zip(calls, await self._send(messages), strict=True))
         return [outcomes[push.call.id] for push in pushes]
@@ -100,7 +100,9 @@ class WebhookClient(CrmClient[WebhookSettings]):
 
     async def _outcome(self, method: str, body: bytes | None, headers: dict[str, str]) -> Outcome:
         try:
-            answer: Answer = await self._http.send(method, self.settings.url, content=body, headers=headers)
+            answer: HttpResult = await self._http.send(
+                method, self.settings.url, content=body, headers=headers
+            )
         except ForbiddenAddress as error:
             host = urlsplit(self.settings.url).hostname
             return Misconfigured(

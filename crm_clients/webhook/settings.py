@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 import httpx
 from pydantic import Field, SecretStr, field_validator, model_validator
 
-from crm_clients.settings import DestinationSettings, keep_apart
+from crm_clients.settings import DestinationSettings, require_distinct_names
 from crm_clients.webhook.signing import key_of
 from relay.call import DELIVERED_FIELDS
 
@@ -63,11 +63,11 @@ class WebhookSettings(DestinationSettings):
 
     @model_validator(mode="after")
     def _apart(self) -> Self:
-        keep_apart([*OWN, *self.mapping.values(), *self.constants])
+        require_distinct_names([*OWN, *self.mapping.values(), *self.constants])
         return self
 
     @property
     def mapping(self) -> Mapping[str, str]:
         """What each field is called in `data`. The label goes only where someone asked for one."""
         defaults = {field: field for field in (*DELIVERED_FIELDS, *((LABEL,) if self.labels else ()))}
-        return self.names(defaults)
+        return self.remote_names(defaults)

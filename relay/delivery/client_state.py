@@ -16,9 +16,11 @@ class LedgerClientState(ClientState):
         self._ledger = ledger
         self._destination = destination
 
-    async def get_many(self, keys: Collection[str], *, within: float | None = None) -> dict[str, str]:
-        """What is kept under these keys, and not for longer than `within` seconds."""
-        since = 0 if within is None else self._ledger.now() - int(within * _SECOND)
+    async def get_many(
+        self, keys: Collection[str], *, max_age_seconds: float | None = None
+    ) -> dict[str, str]:
+        """What is kept under these keys, and not for longer than `max_age_seconds`."""
+        since = 0 if max_age_seconds is None else self._ledger.now() - int(max_age_seconds * _SECOND)
         return await self._ledger.read(
             lambda connection: client_state.get_many(connection, self._destination, keys, since=since)
         )

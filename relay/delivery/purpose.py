@@ -33,7 +33,7 @@ def choose_action(mark: DueDelivery, when: DeliveryFilter, *, forward_internal: 
     untried = mark.outcome is None and not mark.delivered_version
     if not is_wanted(mark.call, forward_internal=forward_internal):
         return Action.SKIP if untried else Action.RETRACT
-    if untried and not when.admits(mark.call):
+    if untried and not when.matches(mark.call):
         return Action.FILTER
     return Action.UPSERT if changed_in(mark) else Action.VERIFY
 

@@ -29,7 +29,7 @@ from crm_clients.base import (
     Unauthorised,
     Unknown,
 )
-from crm_clients.batch import newest
+from crm_clients.batch import merge_by_call
 from crm_clients.conformance import Ability, ClientConformance, Crm, Fault
 from crm_clients.rate_limit import RateLimiter
 from crm_clients.settings import DestinationSettings
@@ -71,7 +71,7 @@ class ShelfClient(CrmClient[ShelfSettings]):
     async def upsert(self, pushes: Sequence[Push]) -> list[Outcome]:
         stop: Outcome | None = None
         outcomes: dict[str, Outcome] = {}
-        for push in newest(pushes).values():
+        for push in merge_by_call(pushes).values():
             outcome = stop or await self.bring(push)
             stop = outcome if isinstance(outcome, Throttled | Unauthorised | Misconfigured) else None
             outcomes[push.call.id] = outcome

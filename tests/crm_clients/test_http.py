@@ -1,14 +1,15 @@
 import asyncio
-import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 
 import httpx
 import pytest
 
-from crm_clients.base import Retry, Unknown
+from crm_clients.base import Retry, Throttled, Unknown
 from crm_clients.http import USER_AGENT, VendorHttp, retry_after
+from crm_clients.rate_limit import RateLimiter
+from tests.support.fake_time import FakeTime
 from tests.support.postgrest import free_port
 from tests.support.servers import serving
 
@@ -19,13 +20,13 @@ async def connected(
     *,
     transport: httpx.AsyncBaseTransport | None = None,
     timeout_seconds: float = 5,
-    rate: float | None = None,
+    rate_limits: Mapping[str, RateLimiter] | None = None,
 ) -> AsyncIterator[VendorHttp]:
     http = VendorHttp(
         base_url=url,
         headers={"X-Key": "secret"},
         timeout_seconds=timeout_seconds,
-        rate=rate,
+        rate_limits=rate_limits,
         transport=transport,
     )
     try:
@@ -35,7 +36,7 @@ async def connected(
 
 
 class Failing(httpx.AsyncBaseTransport):
-    """Raises so many errors, then answers."""
+    """Raises these errors one after the other, then responds."""
 
     def __init__(self, *errors: httpx.RequestError) -> None:
         self.errors = list(errors)
@@ -48,7 +49,7 @@ class Failing(httpx.AsyncBaseTransport):
         return httpx.Response(200)
 
 
-async def test_a_request_bears_the_clients_headers_its_own_and_our_name() -> None:
+async def test_a_request_has_the_headers_of_the_client_and_its_own_and_the_user_agent() -> None:
     transport = Failing()
     async with connected("http://vendor.example/api", transport=transport) as http:
         await http.send("POST", "/calls", params={"a": "b c"}, headers={"X-Own": "1"}, content=b"{}")
@@ -61,44 +62,44 @@ async def test_a_request_bears_the_clients_headers_its_own_and_our_name() -> Non
     assert (request.headers["x-key"], request.headers["x-own"], request.content) == ("secret", "1", b"{}")
 
 
-async def test_any_status_is_an_answer_and_a_redirect_is_not_followed() -> None:
+async def test_any_status_is_returned_as_a_response_and_a_redirect_is_not_followed() -> None:
     transport = httpx.MockTransport(
         lambda _: httpx.Response(302, headers={"Location": "http://other.example"})
     )
     async with connected(transport=transport) as http:
-        answer = await http.send("GET", "/")
-    assert isinstance(answer, httpx.Response)
-    assert answer.status_code == 302
+        result = await http.send("GET", "/")
+    assert isinstance(result, httpx.Response)
+    assert result.status_code == 302
 
 
-async def test_a_connection_that_fails_twice_is_tried_a_third_time() -> None:
+async def test_a_failed_connection_is_tried_three_times() -> None:
     transport = Failing(httpx.ConnectError("refused"), httpx.ConnectError("refused"))
     async with connected(transport=transport) as http:
-        answer = await http.send("GET", "/")
-    assert isinstance(answer, httpx.Response)
+        result = await http.send("GET", "/")
+    assert isinstance(result, httpx.Response)
     assert len(transport.requests) == 3
 
 
-async def test_a_host_that_refuses_is_a_retry_that_names_it() -> None:
+async def test_a_refused_connection_is_a_retry_whose_message_names_the_host() -> None:
     url = f"http://127.0.0.1:{free_port()}"
     async with connected(url) as http:
-        answer = await http.send("GET", "/secret?token=1")
-    assert isinstance(answer, Retry)
-    assert answer.code == "unreachable"
-    assert answer.message is not None
-    assert url in answer.message
-    assert "secret" not in answer.message
+        result = await http.send("GET", "/secret?token=1")
+    assert isinstance(result, Retry)
+    assert result.code == "unreachable"
+    assert result.message is not None
+    assert url in result.message
+    assert "secret" not in result.message
 
 
 @pytest.mark.parametrize("error", [httpx.ConnectTimeout(""), httpx.PoolTimeout("")])
-async def test_a_request_that_never_left_is_a_retry_and_costs_no_second_wait(
+async def test_a_connect_timeout_is_a_retry_without_a_second_attempt(
     error: httpx.RequestError,
 ) -> None:
     transport = Failing(error)
     async with connected(transport=transport) as http:
-        answer = await http.send("GET", "/")
-    assert isinstance(answer, Retry)
-    assert type(error).__name__ in (answer.message or "")
+        result = await http.send("GET", "/")
+    assert isinstance(result, Retry)
+    assert type(error).__name__ in (result.message or "")
     assert len(transport.requests) == 1
 
 
@@ -106,46 +107,61 @@ async def test_a_request_that_never_left_is_a_retry_and_costs_no_second_wait(
     "error",
     [httpx.ReadTimeout(""), httpx.WriteTimeout(""), httpx.ReadError("reset"), httpx.DecodingError("gzip")],
 )
-async def test_a_request_that_may_have_arrived_is_unknown_and_sent_once(error: httpx.RequestError) -> None:
+async def test_a_failure_after_sending_is_unknown_and_the_request_is_not_repeated(
+    error: httpx.RequestError,
+) -> None:
     transport = Failing(error)
     async with connected(transport=transport) as http:
-        answer = await http.send("POST", "/")
-    assert isinstance(answer, Unknown)
-    assert answer.code == "no_answer"
+        result = await http.send("POST", "/")
+    assert isinstance(result, Unknown)
+    assert result.code == "no_answer"
     assert len(transport.requests) == 1
 
 
-async def test_a_connection_cut_after_the_request_is_unknown() -> None:
-    async def cut(reader: asyncio.StreamReader, _writer: asyncio.StreamWriter) -> None:
+async def test_a_connection_closed_after_the_request_is_unknown() -> None:
+    async def close_at_once(reader: asyncio.StreamReader, _writer: asyncio.StreamWriter) -> None:
         await reader.readuntil(b"\r\n\r\n")
 
-    async with serving(cut) as url, connected(url) as http:
-        answer = await http.send("POST", "/", content=b"x")
-    assert isinstance(answer, Unknown)
+    async with serving(close_at_once) as url, connected(url) as http:
+        result = await http.send("POST", "/", content=b"x")
+    assert isinstance(result, Unknown)
 
 
-async def test_an_answer_that_does_not_come_in_time_is_unknown() -> None:
+async def test_a_response_that_takes_too_long_is_unknown() -> None:
     async def hang(reader: asyncio.StreamReader, _writer: asyncio.StreamWriter) -> None:
         await reader.read()
 
     async with serving(hang) as url, connected(url, timeout_seconds=0.1) as http:
-        answer = await http.send("GET", "/")
-    assert isinstance(answer, Unknown)
+        result = await http.send("GET", "/")
+    assert isinstance(result, Unknown)
 
 
-async def test_a_client_sends_at_its_rate() -> None:
-    async with connected(transport=Failing(), rate=20) as http:
-        begin = time.monotonic()
+async def test_requests_wait_for_their_rate_limit() -> None:
+    time = FakeTime()
+    limiter = RateLimiter(20, clock=time.clock, sleep=time.sleep)
+    async with connected(transport=Failing(), rate_limits={"writes": limiter}) as http:
         for _ in range(3):
             await http.send("GET", "/")
-    assert time.monotonic() - begin >= 0.099
+    assert time.slept == pytest.approx([0.05, 0.05])
+
+
+async def test_a_blocked_rate_limit_is_throttled_and_nothing_is_sent() -> None:
+    time = FakeTime()
+    limiter = RateLimiter(clock=time.clock, sleep=time.sleep)
+    limiter.block_for(7)
+    transport = Failing()
+    async with connected(transport=transport, rate_limits={"writes": limiter}) as http:
+        result = await http.send("GET", "/")
+    assert isinstance(result, Throttled)
+    assert (result.after, result.rate_limit) == (7, "writes")
+    assert transport.requests == []
 
 
 NOW = datetime(2026, 11, 24, 9, 0, 0, tzinfo=UTC)
 
 
 @pytest.mark.parametrize(
-    ("said", "seconds"),
+    ("header", "seconds"),
     [
         ("120", 120),
         (" 0 ", 0),
@@ -160,10 +176,10 @@ NOW = datetime(2026, 11, 24, 9, 0, 0, tzinfo=UTC)
         ("²", None),
     ],
 )
-def test_retry_after_is_read_as_seconds_or_as_a_date(said: str, seconds: float | None) -> None:
-    assert retry_after({"retry-after": said}, now=NOW) == seconds
+def test_retry_after_is_parsed_as_seconds_or_as_a_date(header: str, seconds: float | None) -> None:
+    assert retry_after({"retry-after": header}, now=NOW) == seconds
 
 
-def test_without_retry_after_there_is_no_wait() -> None:
+def test_without_retry_after_the_wait_is_unknown() -> None:
     assert retry_after({}) is None
     assert retry_after(httpx.Headers({"Retry-After": "3"})) == 3

@@ -1,5 +1,3 @@
-"""Locks by key: holders of one key wait for each other, nothing deadlocks, no unused lock is kept."""
-
 import asyncio
 
 import pytest
@@ -7,39 +5,44 @@ import pytest
 from crm_clients.locks import KeyedLock
 
 
-async def test_holders_of_a_common_key_wait_and_others_run_at_once() -> None:
-    locks = KeyedLock()
-    log: list[str] = []
+async def hold_briefly(lock: KeyedLock, *keys: str) -> None:
+    async with lock.acquire(keys):
+        pass
+
+
+async def test_tasks_with_a_common_key_run_one_after_the_other_and_others_at_once() -> None:
+    lock = KeyedLock()
+    events: list[str] = []
     proceed = asyncio.Event()
 
-    async def hold(name: str, *keys: str) -> None:
-        async with locks.acquire(keys):
-            log.append(f"{name} begins")
+    async def run(name: str, *keys: str) -> None:
+        async with lock.acquire(keys):
+            events.append(f"{name} begins")
             await proceed.wait()
-            log.append(f"{name} ends")
+            events.append(f"{name} ends")
 
-    holders = asyncio.gather(hold("first", "a", "b"), hold("second", "b", "a"), hold("other", "c"))
-    await asyncio.sleep(0)
-    proceed.set()
-    await holders
-    assert log.index("first ends") < log.index("second begins")
-    assert log.index("other begins") < log.index("first ends")
-    assert vars(locks)["_locks"] == {}
+    async with asyncio.TaskGroup() as group:
+        group.create_task(run("first", "a", "b"))
+        group.create_task(run("second", "b", "a"))
+        other = group.create_task(run("other", "c"))
+        while "other begins" not in events:
+            await asyncio.sleep(0)
+        assert events == ["first begins", "other begins"]
+        proceed.set()
+        await other
+    assert events.index("first ends") < events.index("second begins")
+    assert vars(lock)["_locks"] == {}
 
 
-async def test_a_waiter_that_is_cancelled_blocks_nobody() -> None:
-    locks = KeyedLock()
-    async with locks.acquire(["b"]):
-        waiting = asyncio.create_task(_acquire(locks, "a", "b"))
-        await asyncio.sleep(0)
+async def test_a_cancelled_waiter_releases_what_it_holds() -> None:
+    lock = KeyedLock()
+    async with lock.acquire(["b"]):
+        waiting = asyncio.create_task(hold_briefly(lock, "a", "b"))
+        while "a" not in vars(lock)["_locks"]:
+            await asyncio.sleep(0)
         waiting.cancel()
         with pytest.raises(asyncio.CancelledError):
             await waiting
-        await asyncio.wait_for(_acquire(locks, "a"), 1)
-    await asyncio.wait_for(_acquire(locks, "a", "b"), 1)
-    assert vars(locks)["_locks"] == {}
-
-
-async def _acquire(locks: KeyedLock, *keys: str) -> None:
-    async with locks.acquire(keys):
-        pass
+        await asyncio.wait_for(hold_briefly(lock, "a"), 1)
+    await asyncio.wait_for(hold_briefly(lock, "a", "b"), 1)
+    assert vars(lock)["_locks"] == {}

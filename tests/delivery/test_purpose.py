@@ -94,4 +94,4 @@ def test_an_internal_call_is_taken_back_where_it_may_be() -> None:
 def test_a_filter_admits_what_meets_all_that_it_says(
     when: dict[str, Any], fields: dict[str, Any], admitted: bool
 ) -> None:
-    assert DeliveryFilter.model_validate(when).admits(call(**fields)) is admitted
+    assert DeliveryFilter.model_validate(when).matches(call(**fields)) is admitted

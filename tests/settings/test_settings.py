@@ -651,7 +651,7 @@ def test_an_override_does_not_hide_a_table_with_a_like_name() -> None:
             "client = 'notebook'\nurl = 'x://'\nfields.zzz = 'x'",
             'no field "zzz"; known here: call_id, ',
         ),
-        ("client = 'notebook'\nurl = 'x://'\nwhen.own_numbers = ['x']", '"x" is no telephone number'),
+        ("client = 'notebook'\nurl = 'x://'\nwhen.own_numbers = ['x']", '"x" has no digits'),
         ("client = 'notebook'\nurl = 'x://'\npages = [1]", "pages[0]: expected text, found 1"),
         ("client = 'notebook'\nurl = 'x://'\ncopy = [1.5]", "copy[0]: expected a whole number, found 1.5"),
         ("client = 'notebook'\nurl = 'x://'\nto = []", "to: unknown key"),

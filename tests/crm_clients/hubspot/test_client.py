@@ -259,7 +259,7 @@ async def test_forgetting_leaves_no_record_no_task_and_no_memory_of_the_number(
     assert words(await client.forget([gone(missed)])) == ["delivered"]
     assert [each["cloudtalk_call_id"] for each in hubspot.calls] == ["cloudtalk-2"]
     assert len(hubspot.tasks) == 0
-    assert [key for key in memory.kept if "600111222" in key or "cloudtalk-1" in key] == []
+    assert [key for key in memory.entries if "600111222" in key or "cloudtalk-1" in key] == []
     assert words(await client.forget([gone(missed)])) == ["delivered"]
 
 

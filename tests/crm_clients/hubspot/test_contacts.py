@@ -254,7 +254,7 @@ async def test_a_contact_whose_making_was_not_confirmed_is_not_made_again_until_
     hubspot.search_lag = 0  # a minute later
     assert words(await client.upsert([first(call())])) == ["delivered"]
     assert len(hubspot.contacts) == 1
-    assert "contact_making:+34600111222" not in memory.kept
+    assert "contact_making:+34600111222" not in memory.entries
 
 
 async def test_a_refused_contact_rejects_its_calls_alone(hubspot: HubSpot, connect: Connect) -> None:

@@ -20,8 +20,8 @@ async def test_a_colleague_who_is_invited_later_is_found_later(
     await client.upsert([first(call(agent_email="new@example.test"))])
     assert "hubspot_owner_id" not in hubspot.calls.one().properties
     owner = hubspot.hire("new@example.test")
-    value, at = memory.kept["owner:new@example.test"]
-    memory.kept["owner:new@example.test"] = value, at - 4_000  # an hour and some minutes ago
+    value, at = memory.entries["owner:new@example.test"]
+    memory.entries["owner:new@example.test"] = value, at - 4_000  # an hour and some minutes ago
     await client.upsert([first(call("cloudtalk-2", agent_email="new@example.test"))])
     assert hubspot.calls.one(cloudtalk_call_id="cloudtalk-2").properties["hubspot_owner_id"] == owner
 

@@ -110,7 +110,7 @@ async def test_a_completed_task_stays_completed_when_the_recording_arrives(
     before = dict(task.properties)
     recorded = later(missed(), remote_id=remote_id(outcome), recording_url="https://example.test/a.wav")
     assert words(await client.upsert([recorded])) == ["delivered"]
-    memory.kept.clear()  # and also if all is forgotten, and the call is brought anew
+    memory.entries.clear()  # and also if all is forgotten, and the call is brought anew
     assert words(await connect().upsert([first(missed())])) == ["delivered"]
     assert hubspot.tasks.one().properties == before
 
@@ -134,7 +134,7 @@ async def test_a_task_that_is_there_is_found_also_if_hubspot_does_not_name_it(
 ) -> None:
     client = connect()
     await client.upsert([first(missed())])
-    memory.kept.clear()
+    memory.entries.clear()
     conflict = {"status": "error", "category": "CONFLICT", "message": "A task with that value exists."}
     said = {"status": "COMPLETE", "results": [], "numErrors": 1, "errors": [conflict]}
     hubspot.answer(JSONResponse(said, 207), path="tasks/batch/create")
@@ -159,7 +159,7 @@ async def test_a_batch_that_is_refused_as_a_whole_for_one_task_makes_the_others(
 ) -> None:
     client = connect()
     await client.upsert([first(missed())])
-    memory.kept.clear()
+    memory.entries.clear()
     hubspot.answer(problem(409, "Task already exists. Existing ID: 1", "CONFLICT"), path="tasks/batch/create")
     pushes = [first(missed()), first(missed("cloudtalk-2", external_number="+34600999888"))]
     assert words(await client.upsert(pushes)) == ["delivered", "delivered"]

@@ -158,14 +158,14 @@ async def test_a_key_that_two_rows_share_is_found_and_its_remedy_spelt_out(
     [
         ({"fields": {"id": ""}}, "must go somewhere"),
         ({"fields": {"id": "columns"}}, "cannot go to .columns., a word of Supabase's API"),
-        ({"fields": {"notes": "tags"}}, '"tags" is said twice'),
-        ({"fields": {"notes": "updated_at"}}, '"updated_at" is said twice'),
-        ({"constants": {"status": "x"}}, '"status" is said twice'),
+        ({"fields": {"notes": "tags"}}, '"tags" is used twice'),
+        ({"fields": {"notes": "updated_at"}}, '"updated_at" is used twice'),
+        ({"constants": {"status": "x"}}, '"status" is used twice'),
         ({"fields": {"notes": "a b"}}, "cannot be the name of a field"),
         ({"fields": {"notes": "x" * 64}}, "cannot be the name of a field"),
         ({"fields": {"note": "x"}}, 'there is no field "note"'),
         ({"layout": "kv", "fields": {"id": "x"}}, "no other place in the layout kv"),
-        ({"layout": "kv", "constants": {"notas": "x"}}, '"notas" is said twice'),
+        ({"layout": "kv", "constants": {"notas": "x"}}, '"notas" is used twice'),
     ],
 )
 def test_a_mapping_that_cannot_work_is_refused(wrong: dict[str, Any], said: str) -> None:
