@@ -21,7 +21,7 @@ def answer(*, quick: bool) -> Answer:
         accepted_at = time.perf_counter()
         lag = server.wait_until_delivered() - accepted_at
         assert_delivered(server, calls)
-    events = sum(len(call.events) for call in calls)
+    events = sum(len(call.bodies) for call in calls)
     return Answer(
         QUESTION,
         (

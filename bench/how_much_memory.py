@@ -27,7 +27,7 @@ def answer(*, quick: bool) -> Answer:
         assert_delivered(server, calls)
         time.sleep(rest)
         resident = _resident_bytes(server.pid) / _MB
-    events = sum(len(call.events) for call in calls)
+    events = sum(len(call.bodies) for call in calls)
     return Answer(
         QUESTION,
         (Figure("resident", resident, "MB", _BOUND_MB),),

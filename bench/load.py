@@ -15,8 +15,8 @@ import msgspec
 from bench.answer import BenchError
 from bench.server import Server
 from relay.server.server import new_event_loop
-from relay.simulator import SimulatedCall, scenarios
-from relay.simulator.demo import differing
+from relay.simulator import SimulatedCall, generate_calls
+from relay.simulator.demo import find_differences
 
 T = TypeVar("T")
 
@@ -34,12 +34,12 @@ def run(work: Coroutine[Any, Any, T]) -> T:
 
 def calls_now(number: int) -> list[SimulatedCall]:
     """That many calls of a simulated CloudTalk, the same ones in each run but for their times."""
-    return scenarios(number, _SEED, datetime.now(UTC))
+    return generate_calls(number, _SEED, datetime.now(UTC))
 
 
 def assert_delivered(server: Server, calls: Sequence[SimulatedCall]) -> None:
     """A relay that answers quickly and delivers something else is not fast. Raises `BenchError`."""
-    wrong = differing([call.expected for call in calls], server.records())
+    wrong = find_differences([call.expected for call in calls], server.records())
     if wrong:
         raise BenchError(f"{len(wrong)} of {len(calls)} records are not as they must be: {wrong[:1]}")
 
@@ -80,7 +80,7 @@ class Connection:
 
 async def send(server: Server, calls: Iterable[SimulatedCall], *, connections: int) -> float:
     """Send every event as fast as it goes, those of a call in their order; the seconds it took."""
-    errands = iter([[request(body) for body in call.events] for call in calls])
+    errands = iter([[request(body) for body in call.bodies] for call in calls])
     lines = [await Connection.open(server) for _ in range(connections)]
     started = time.perf_counter()
     async with asyncio.TaskGroup() as workers:

@@ -11,7 +11,7 @@ import click
 from relay.cli.output import print_table
 from relay.cli.progress import progress_bar
 from relay.simulator import simulate
-from relay.simulator.demo import Demo, DemoError
+from relay.simulator.demo import DemoError, DemoRelay
 
 _COLUMNS: Final = (
     "id",
@@ -40,7 +40,7 @@ def command(*, once: bool) -> None:
     """
     _end_in_order()
     with tempfile.TemporaryDirectory(prefix="relay-demo-") as folder:
-        demo = Demo(Path(folder))
+        demo = DemoRelay(Path(folder))
         try:
             _run(demo, once=once)
         except DemoError as error:
@@ -54,7 +54,7 @@ def _end_in_order() -> None:
             signal.signal(found, signal.default_int_handler)
 
 
-def _run(demo: Demo, *, once: bool) -> None:
+def _run(demo: DemoRelay, *, once: bool) -> None:
     with demo.running():
         click.echo(f"A relay listens at {demo.url}; its ledger, CRM and log are in {demo.folder}")
         click.echo(f"CloudTalk calls: {_CALLS} calls, events doubled and in any order …\n")
@@ -63,17 +63,17 @@ def _run(demo: Demo, *, once: bool) -> None:
             return
         click.echo(f"\nThe relay goes on until Ctrl-C. Call it yourself:\n{_example(demo.url)}")
         click.echo(f"and look into the CRM with any SQLite tool: {demo.crm}")
-        demo.wait()
+        demo.wait_for_exit()
 
 
-async def _show(demo: Demo) -> None:
+async def _show(demo: DemoRelay) -> None:
     with progress_bar("events") as on_progress:
         report = await simulate(
             demo.url + _HOOK, calls=_CALLS, rate=_EVENTS_PER_SECOND, chaos=True, on_progress=on_progress
         )
     if report.acknowledged != report.sent:
         raise DemoError(f"only {report.acknowledged} of {report.sent} events were acknowledged")
-    rows = await demo.records(report.expected)
+    rows = await demo.wait_for_records(report.expected)
     click.echo(f"The CRM's table calls, as read from {demo.crm}:\n")
     print_table(_COLUMNS, ([row[column] for column in _COLUMNS] for row in rows))
     click.echo(f"\n{report.sent} events, {len(rows)} records, each as it must be.")

@@ -1,27 +1,33 @@
-"""A simulated CloudTalk: it speaks all of CloudTalk's dialects over real HTTP and knows how it must end.
+"""A simulated CloudTalk: it sends events over real HTTP in all dialects, and knows the resulting records.
 
-What a call must end as is written beside each scenario and never computed by the relay's own reader
-or join: a simulator that asked those would agree with their faults. `answered_at` and
-`response_seconds` are not foretold, since an Answered bears no time and the moment of its arrival
-stands for it.
+Each dialect states the expected record itself. It is never computed with the relay's own parser or
+join: their faults would then be expected too. `answered_at` and `response_seconds` are not part of it:
+an Answered has no time of its own, so the relay uses the time of arrival.
 
-Time is compressed: what CloudTalk would spread over minutes goes out at once, in the order that real
-deliveries have. All people and numbers are made up.
+Time is compressed: what CloudTalk spreads over minutes is sent at once, in the order of real deliveries.
+All people and numbers are made up.
+
+Import from here; other modules outside `relay.cli` use only what is listed in `__all__`.
 """
 
+from relay.simulator.calls import DIALECTS, generate_calls
 from relay.simulator.message import Body, Message, SimulatedCall
-from relay.simulator.order import errands
-from relay.simulator.run import Progress, Report, simulate
-from relay.simulator.scenarios import DIALECTS, scenarios
+from relay.simulator.report import Report
+from relay.simulator.run import simulate
+from relay.simulator.sender import ClientFactory, OnProgress, RequestBuilder, Sender
+from relay.simulator.sequences import build_sequences
 
 __all__ = [
     "DIALECTS",
     "Body",
+    "ClientFactory",
     "Message",
-    "Progress",
+    "OnProgress",
     "Report",
+    "RequestBuilder",
+    "Sender",
     "SimulatedCall",
-    "errands",
-    "scenarios",
+    "build_sequences",
+    "generate_calls",
     "simulate",
 ]

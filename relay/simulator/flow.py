@@ -1,19 +1,20 @@
-"""The flow dialect: a call flow asks over HTTP while a customer waits; a workflow says how it ended.
+"""The flow dialect: a step of a call flow sends a request while the customer waits on the line.
 
-`{{call.uuid}}` is null until somebody has answered, so a step before that says nothing of which call
-it is about: the relay acknowledges it and keeps it apart.
+`{{call.uuid}}` is null until an agent has answered. A step before that names no call: the relay
+acknowledges its request and puts the body into quarantine. A workflow sends the end of the call.
 """
 
 from random import Random
 from typing import Final
 
-from relay.simulator import naming
+from relay.simulator import event_naming
 from relay.simulator.message import Body, Message, SimulatedCall
-from relay.simulator.record import told
-from relay.simulator.story import Course, Story, Timed
-from relay.simulator.workflow import Workflow
+from relay.simulator.scenario import Scenario
+from relay.simulator.script import CallScript
+from relay.simulator.timed_message import TimedMessage, build_simulated_call
+from relay.simulator.workflow import WorkflowEvents
 
-_FLAT: Final = {
+_WORKFLOW_KEYS: Final = {
     "call.external_number": "external_number",
     "call.uuid": "call_uuid",
     "call.waiting_time": "waiting_time",
@@ -22,38 +23,40 @@ _FLAT: Final = {
     "contact.id": "contact_id",
     "contact.name": "contact_name",
 }
-"""CloudTalk's variables, and keys that a customer who also has workflows would give them."""
+"""CloudTalk's flow variables, and the keys that a customer with workflows would send them under."""
 
 
-def fits(course: Course) -> bool:
-    """Call flows are for calls that come in."""
-    return course.ended and course.direction == "inbound"
+def supports(scenario: Scenario) -> bool:
+    """Call flows handle incoming calls only."""
+    return scenario.ended and scenario.inbound
 
 
-def simulated(story: Story, random: Random) -> SimulatedCall:
-    """The call as a flow and a workflow tell it."""
-    teller = Workflow(story, random)
-    told_by_workflows = [teller.ended(), *teller.modified(), *teller.recording(), *teller.transcript()]
-    return told(story, [step(story, random), *told_by_workflows], teller.expected())
+def simulate_call(script: CallScript, random: Random) -> SimulatedCall:
+    """Build the messages of a company that uses a call flow and workflows."""
+    workflow = WorkflowEvents(script, random)
+    after_call = [workflow.ended(), *workflow.modified(), *workflow.recording(), *workflow.transcript()]
+    return build_simulated_call(script, [flow_step(script, random), *after_call], workflow.expected())
 
 
-def step(story: Story, random: Random) -> Timed:
-    """The HTTP request, made when somebody answered or when nobody did."""
-    body = _variables(story)
-    if random.random() < 0.5:  # noqa: PLR2004 - a coin
-        body = {_FLAT[variable]: value for variable, value in body.items()}
-    named = story.course.answered and random.random() < 0.5  # noqa: PLR2004 - a coin
-    return story.waiting, naming.by_path(naming.ANSWERED, body) if named else Message(body)
+def flow_step(script: CallScript, random: Random) -> TimedMessage:
+    """Build the request of the step that runs once an agent has answered, or once none has."""
+    body = _variables(script)
+    if random.random() < 0.5:  # noqa: PLR2004 - half of them
+        body = {_WORKFLOW_KEYS[variable]: value for variable, value in body.items()}
+    is_named = script.scenario.answered and random.random() < 0.5  # noqa: PLR2004 - half of them
+    message = event_naming.name_in_path(event_naming.ANSWERED, body) if is_named else Message(body)
+    return TimedMessage(script.waiting, message)
 
 
-def _variables(story: Story) -> Body:
-    who, agent = story.customer, story.agent
+def _variables(script: CallScript) -> Body:
+    customer, agent = script.customer, script.agent
+    known = not customer.created_during_call
     return {
-        "call.external_number": who.number,
-        "call.uuid": story.uuid if story.course.answered else None,
-        "call.waiting_time": story.waiting,
+        "call.external_number": customer.number,
+        "call.uuid": script.uuid if script.scenario.answered else None,
+        "call.waiting_time": script.waiting,
         "call.agent_id": agent.id if agent else None,
         "call.agent_email": agent.email if agent else None,
-        "contact.id": int(who.contact_id) if who.contact_id and not who.late else None,
-        "contact.name": None if who.late else who.contact_name,
+        "contact.id": int(customer.contact_id) if customer.contact_id and known else None,
+        "contact.name": customer.contact_name if known else None,
     }

@@ -1,4 +1,4 @@
-"""What is sent about one call, and what it must come to."""
+"""Messages of one simulated call, and the record that the CRM must show for it."""
 
 from typing import Any
 
@@ -8,11 +8,11 @@ Body = dict[str, Any]
 
 
 class Message(msgspec.Struct, frozen=True):
-    """One request to the hook: its JSON body, and what stands outside of it.
+    """One webhook request: a JSON body, and the parts of the URL and headers that vary.
 
-    `path` and `query` are added to the hook's URL, where a customer names the event there. `id` is
-    the message id of CloudTalk's native webhooks: a message that has one is signed where a secret is
-    known, and a redelivery bears the same.
+    `path` and `query` are appended to the webhook URL, for customers who name the event there.
+    `id` is the message id of native webhooks. A message with an id is signed if a signing secret is
+    configured; a redelivery has the same id.
     """
 
     body: Body
@@ -22,22 +22,21 @@ class Message(msgspec.Struct, frozen=True):
 
 
 class SimulatedCall(msgspec.Struct, frozen=True):
-    """The messages that CloudTalk sends about one call, in their order, and the record it must end as.
+    """The messages that CloudTalk sends about one call, in order, and the record that must result.
 
-    `by_order` names the fields of `expected` that hold only for messages that come in this order:
-    the record's id, where it depends on which of CloudTalk's two ids came first, and tags of
-    several edits, of which the last to come counts.
+    `order_dependent` names the fields of `expected` that hold only if the messages arrive in this
+    order: the record's id (CloudTalk has two ids per call; the first to arrive names the record), and
+    tags that were edited several times (the last edit to arrive counts).
     """
 
     messages: tuple[Message, ...]
     expected: dict[str, Any]
-    by_order: frozenset[str] = frozenset()
+    order_dependent: frozenset[str] = frozenset()
 
     @property
-    def events(self) -> tuple[Body, ...]:
-        """The bodies alone."""
+    def bodies(self) -> tuple[Body, ...]:
         return tuple(message.body for message in self.messages)
 
     def expected_in_any_order(self) -> dict[str, Any]:
-        """What holds of the record however the messages were mixed."""
-        return {field: value for field, value in self.expected.items() if field not in self.by_order}
+        """Return the expected fields that hold in whatever order the messages arrive."""
+        return {field: value for field, value in self.expected.items() if field not in self.order_dependent}

@@ -6,111 +6,112 @@ from typing import Any, Final
 
 import msgspec
 
+from relay.simulator.expected import format_utc
 from relay.simulator.message import Body, Message, SimulatedCall
-from relay.simulator.people import OWN_NUMBERS, Customer, customer
+from relay.simulator.people import OWN_NUMBERS, Customer, choose_customer
 
 
-class _Plot(msgspec.Struct, frozen=True):
-    """How a call may go. `says` is the status that its end bears; `status` and `follow_up` are what
-    its record must show.
+class _Scenario(msgspec.Struct, frozen=True):
+    """One way in which a call may go.
+
+    `ended_status` is the status that its Ended event contains, None for no status; `status` and
+    `follow_up` are what the record must show. `weight` is the relative frequency.
     """
 
     weight: int
     direction: str
     events: tuple[str, ...]
-    says: str | None
+    ended_status: str | None
     status: str
     follow_up: bool = False
 
 
-_PLOTS: Final = (
-    _Plot(34, "inbound", ("started", "answered", "ended"), "completed", "completed"),
-    _Plot(10, "inbound", ("started", "missed"), None, "missed", follow_up=True),
-    _Plot(10, "inbound", ("started", "missed", "ended"), "missed", "missed", follow_up=True),
-    _Plot(4, "inbound", ("started", "ended"), "missed", "missed", follow_up=True),
-    _Plot(3, "inbound", ("started", "ended"), None, "completed"),
-    _Plot(2, "inbound", ("started",), None, "in_progress"),
-    _Plot(2, "inbound", ("started", "answered"), None, "answered"),
-    _Plot(20, "outbound", ("started", "answered", "ended"), "completed", "completed"),
-    _Plot(6, "outbound", ("started", "ended"), "missed", "no_answer"),
-    _Plot(3, "outbound", ("started", "missed"), None, "no_answer"),
-    _Plot(2, "outbound", ("started", "answered", "ended"), None, "completed"),
-    _Plot(2, "outbound", ("started",), None, "in_progress"),
-    _Plot(2, "outbound", ("started", "answered"), None, "answered"),
+_SCENARIOS: Final = (
+    _Scenario(34, "inbound", ("started", "answered", "ended"), "completed", "completed"),
+    _Scenario(10, "inbound", ("started", "missed"), None, "missed", follow_up=True),
+    _Scenario(10, "inbound", ("started", "missed", "ended"), "missed", "missed", follow_up=True),
+    _Scenario(4, "inbound", ("started", "ended"), "missed", "missed", follow_up=True),
+    _Scenario(3, "inbound", ("started", "ended"), None, "completed"),
+    _Scenario(2, "inbound", ("started",), None, "in_progress"),
+    _Scenario(2, "inbound", ("started", "answered"), None, "answered"),
+    _Scenario(20, "outbound", ("started", "answered", "ended"), "completed", "completed"),
+    _Scenario(6, "outbound", ("started", "ended"), "missed", "no_answer"),
+    _Scenario(3, "outbound", ("started", "missed"), None, "no_answer"),
+    _Scenario(2, "outbound", ("started", "answered", "ended"), None, "completed"),
+    _Scenario(2, "outbound", ("started",), None, "in_progress"),
+    _Scenario(2, "outbound", ("started", "answered"), None, "answered"),
 )
 
 
-def calls_of(calls: int, seed: int, now: datetime, spacing: timedelta) -> list[SimulatedCall]:
-    """The calls of a run. The first one rings a few seconds before `now`, each further one `spacing`
-    later.
+def generate_calls(count: int, seed: int, now: datetime, spacing: timedelta) -> list[SimulatedCall]:
+    """Generate the calls of a run. The first starts a few seconds before `now`, each further call
+    `spacing` later.
     """
-    random = Random(seed)  # noqa: S311 - repeatable is the point, secret is not
-    plots = random.choices(_PLOTS, [plot.weight for plot in _PLOTS], k=calls)
+    random = Random(seed)  # noqa: S311 - must be repeatable; nothing here is secret
+    scenarios = random.choices(_SCENARIOS, [scenario.weight for scenario in _SCENARIOS], k=count)
     return [
-        _call(random, f"sim-{seed:08x}-{index:06}", plot, now + index * spacing)
-        for index, plot in enumerate(plots)
+        _simulate_call(random, f"sim-{seed:08x}-{index:06}", scenario, now + index * spacing)
+        for index, scenario in enumerate(scenarios)
     ]
 
 
-def _call(random: Random, name: str, plot: _Plot, now: datetime) -> SimulatedCall:
-    who, own = customer(random, "contact-"), random.choice(OWN_NUMBERS)
-    caller, callee = (who.number, own) if plot.direction == "inbound" else (own, who.number)
-    # Time is compressed: events follow one another at once, and the end that they tell may lie in
-    # the future. So the moment at which an Answered arrives lies within its call, as it must to count.
+def _simulate_call(random: Random, call_id: str, scenario: _Scenario, now: datetime) -> SimulatedCall:
+    customer, own_number = choose_customer(random, "contact-"), random.choice(OWN_NUMBERS)
+    inbound = scenario.direction == "inbound"
+    # All events are sent at once, and the end that they state may be in the future. So the arrival of an
+    # Answered is between the start and the end of its call; otherwise the relay would not use it.
     started = now.astimezone(UTC).replace(microsecond=0) - timedelta(seconds=random.randint(2, 6))
-    seconds = random.randint(20, 300) if "answered" in plot.events else random.randint(15, 45)
-    base = {
-        "id": name,
-        "direction": plot.direction,
-        "from": caller,
-        "to": callee,
-        "started_at": _iso(started),
+    seconds = random.randint(20, 300) if "answered" in scenario.events else random.randint(15, 45)
+    start = {
+        "id": call_id,
+        "direction": scenario.direction,
+        "from": customer.number if inbound else own_number,
+        "to": own_number if inbound else customer.number,
+        "started_at": format_utc(started),
     }
-    over = {"duration": seconds, "ended_at": _iso(started + timedelta(seconds=seconds))}
+    end = {"duration": seconds, "ended_at": format_utc(started + timedelta(seconds=seconds))}
     return SimulatedCall(
-        messages=tuple(Message(_body(kind, plot, who, base, over)) for kind in plot.events),
-        expected=_expected(plot, who, base, over, own),
+        messages=tuple(Message(_body(kind, scenario, customer, start, end)) for kind in scenario.events),
+        expected=_expected(scenario, customer, start, end, own_number),
     )
 
 
-def _body(kind: str, plot: _Plot, who: Customer, base: Body, over: Body) -> Body:
-    known = not (who.late and kind == "started")
-    data = base | {
-        "contact_id": who.contact_id if known else None,
-        "contact_name": who.contact_name if known else "",
+def _body(kind: str, scenario: _Scenario, customer: Customer, start: Body, end: Body) -> Body:
+    has_contact = not (customer.created_during_call and kind == "started")
+    data = start | {
+        "contact_id": customer.contact_id if has_contact else None,
+        "contact_name": customer.contact_name if has_contact else "",
     }
     match kind:
         case "answered":
             data["status"] = "answered"
         case "missed":
             data["status"] = "missed"
-            if kind == plot.events[-1]:  # nothing else will say when it ended
-                data["ended_at"] = over["ended_at"]
+            if kind == scenario.events[-1]:  # no later event states the end
+                data["ended_at"] = end["ended_at"]
         case "ended":
-            data |= over if plot.says is None else over | {"status": plot.says}
+            data |= end if scenario.ended_status is None else end | {"status": scenario.ended_status}
     return {"event": f"call.{kind}", "data": data}
 
 
-def _expected(plot: _Plot, who: Customer, base: Body, over: Body, own: str) -> dict[str, Any]:
-    is_over = plot.events[-1] in {"missed", "ended"}
-    known = not who.late or len(plot.events) > 1
+def _expected(
+    scenario: _Scenario, customer: Customer, start: Body, end: Body, own_number: str
+) -> dict[str, Any]:
+    has_ended = scenario.events[-1] in {"missed", "ended"}
+    has_contact = not customer.created_during_call or len(scenario.events) > 1
     return {
-        "id": f"cloudtalk-{base['id']}",
-        "call_id": base["id"],
-        "direction": plot.direction,
-        "status": plot.status,
-        "from": base["from"],
-        "to": base["to"],
-        "external_number": who.number,
-        "internal_number": own,
-        "contact_id": who.contact_id if known else None,
-        "contact_name": who.contact_name if known else None,
-        "started_at": base["started_at"],
-        "ended_at": over["ended_at"] if is_over else None,
-        "duration_seconds": over["duration"] if is_over else None,
-        "follow_up": plot.follow_up,
+        "id": f"cloudtalk-{start['id']}",
+        "call_id": start["id"],
+        "direction": scenario.direction,
+        "status": scenario.status,
+        "from": start["from"],
+        "to": start["to"],
+        "external_number": customer.number,
+        "internal_number": own_number,
+        "contact_id": customer.contact_id if has_contact else None,
+        "contact_name": customer.contact_name if has_contact else None,
+        "started_at": start["started_at"],
+        "ended_at": end["ended_at"] if has_ended else None,
+        "duration_seconds": end["duration"] if has_ended else None,
+        "follow_up": scenario.follow_up,
     }
-
-
-def _iso(moment: datetime) -> str:
-    return moment.strftime("%Y-%m-%dT%H:%M:%SZ")

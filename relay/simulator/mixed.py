@@ -1,28 +1,29 @@
-"""One call in several dialects: a company has workflows, adds native webhooks, and forgets none of them.
+"""Several dialects for one call, as in a company that has workflows and adds native webhooks.
 
-Workflows and native webhooks both tell the end; who tells the answer and the recording varies.
+Workflows and native webhooks both send the end. Which of them sends the answer and the recording
+varies from call to call.
 """
 
 from random import Random
 from typing import Any
 
-from relay.simulator.flow import step
+from relay.simulator.expected import expected_record, format_utc
+from relay.simulator.flow import flow_step
 from relay.simulator.message import Message, SimulatedCall
-from relay.simulator.record import iso, record_of, told
-from relay.simulator.signed import Signed
-from relay.simulator.story import Story, Timed
-from relay.simulator.workflow import Workflow, fits
+from relay.simulator.script import CallScript
+from relay.simulator.signed import SignedEvents
+from relay.simulator.timed_message import TimedMessage, build_simulated_call
+from relay.simulator.workflow import WorkflowEvents, supports
 
-__all__ = ["fits", "simulated"]
+__all__ = ["simulate_call", "supports"]
 
 
-def simulated(story: Story, random: Random) -> SimulatedCall:
-    """The call as all of them tell it."""
-    workflow = Workflow(story, random)
-    messages = [workflow.started(), *workflow.ringing(), *_answered(story, workflow, random)]
-    if not story.course.ended:
-        return told(story, messages, record_of(story))
-    signed = Signed(story, random, may_withhold=False)
+def simulate_call(script: CallScript, random: Random) -> SimulatedCall:
+    workflow = WorkflowEvents(script, random)
+    messages = [workflow.started(), *workflow.ringing(), *_answered(script, workflow, random)]
+    if not script.scenario.ended:
+        return build_simulated_call(script, messages, expected_record(script))
+    signed = SignedEvents(script, random, may_withhold=False)
     messages += [
         *signed.ended(),
         workflow.ended(),
@@ -31,37 +32,39 @@ def simulated(story: Story, random: Random) -> SimulatedCall:
         *signed.transcript(),
     ]
     messages += random.choice((signed, workflow)).recording()
-    return told(story, messages, _expected(story, workflow))
+    return build_simulated_call(script, messages, _expected(script, workflow))
 
 
-def _answered(story: Story, workflow: Workflow, random: Random) -> list[Timed]:
-    if not story.course.answered:
+def _answered(script: CallScript, workflow: WorkflowEvents, random: Random) -> list[TimedMessage]:
+    if not script.scenario.answered:
         return []
-    ways = [workflow.answered()]
-    if story.course.ended:  # which will name the agent; these need not
-        ways += [(story.waiting, _mission(story))]
-        ways += [step(story, random)] if story.course.direction == "inbound" else []
-    return [random.choice(ways)]
+    choices = [workflow.answered()]
+    # The mission's event and the flow step have no agent's name; only the end supplies it.
+    if script.scenario.ended:
+        choices.append(TimedMessage(script.waiting, _mission_answered(script)))
+        if script.scenario.inbound:
+            choices.append(flow_step(script, random))
+    return [random.choice(choices)]
 
 
-def _mission(story: Story) -> Message:
-    """What a workflow sends whose author followed the mission's document, with the uuid as the id."""
-    who, inbound = story.customer, story.course.direction == "inbound"
+def _mission_answered(script: CallScript) -> Message:
+    """Build an event in the mission's format, with the uuid as its id."""
+    caller, callee = script.caller_and_callee
     data = {
-        "id": story.uuid,
-        "direction": story.course.direction,
-        "from": who.number if inbound else story.own,
-        "to": story.own if inbound else who.number,
-        "contact_id": who.contact_id,
-        "contact_name": who.contact_name,
-        "started_at": iso(story.started),
+        "id": script.uuid,
+        "direction": script.scenario.direction,
+        "from": caller,
+        "to": callee,
+        "contact_id": script.customer.contact_id,
+        "contact_name": script.customer.contact_name,
+        "started_at": format_utc(script.started_at),
         "status": "answered",
     }
     return Message({"event": "call.answered", "data": data})
 
 
-def _expected(story: Story, workflow: Workflow) -> dict[str, Any]:
-    """Native webhooks say the end that a workflow may leave out, and a transcript of their own."""
-    expected = record_of(story) | {"recording_url": workflow.expected()["recording_url"]}
+def _expected(script: CallScript, workflow: WorkflowEvents) -> dict[str, Any]:
+    """Native webhooks always state the end, which a workflow may omit; for `transcript` see signed.py."""
+    expected = expected_record(script) | {"recording_url": workflow.expected()["recording_url"]}
     del expected["transcript"]
     return expected

@@ -1,4 +1,4 @@
-"""Who calls and who is called: made up, with the accents that real ones have."""
+"""Made-up customers and agents. Names have accents, as real Spanish names do."""
 
 from random import Random
 from typing import Final
@@ -20,26 +20,27 @@ _FIRST_NAMES: Final = (
     "Zoë",
 )
 _LAST_NAMES: Final = ("Álvarez", "Fernández", "García", "Íñiguez", "López", "Muñoz", "Peña", "Ruiz", "Yagüe")
-_STRANGERS: Final = 0.1
-"""The share of customers who are nobody's contact."""
+_UNKNOWN_SHARE: Final = 0.1
+"""The share of customers who have no contact in CloudTalk."""
 
-_NEW: Final = 0.2
-"""The share of customers whom CloudTalk knows only after the call has begun."""
+_CREATED_DURING_CALL_SHARE: Final = 0.2
+"""The share of customers whose contact is created in CloudTalk after the call has started."""
 
 
 class Customer(msgspec.Struct, frozen=True):
-    """Who is at the other end. CloudTalk knows a new contact only after the call has begun
-    (`late`), and some never.
+    """The customer of one call. `contact_id` and `contact_name` are None without a contact.
+
+    `created_during_call`: the contact is missing in the call's first event.
     """
 
     number: str
     contact_id: str | None
     contact_name: str | None
-    late: bool
+    created_during_call: bool
 
 
 class Agent(msgspec.Struct, frozen=True):
-    """Who takes calls in the company."""
+    """A user of CloudTalk who makes and answers calls."""
 
     id: int
     first_name: str
@@ -48,7 +49,6 @@ class Agent(msgspec.Struct, frozen=True):
 
     @property
     def name(self) -> str:
-        """As the record shows it."""
         return f"{self.first_name} {self.last_name}"
 
 
@@ -60,11 +60,12 @@ AGENTS: Final = (
 )
 
 
-def customer(random: Random, contact_prefix: str = "") -> Customer:
-    """Somebody. `contact_prefix` makes of CloudTalk's number for a contact an id of another kind."""
+def choose_customer(random: Random, contact_prefix: str = "") -> Customer:
+    """Make up a customer. `contact_prefix` is put before the four digits of the contact's id."""
     number = f"+346000{random.randrange(100_000):05}"
     name = f"{random.choice(_FIRST_NAMES)} {random.choice(_LAST_NAMES)} {random.choice(_LAST_NAMES)}"
-    contact_id, acquaintance = f"{contact_prefix}{random.randrange(10_000)}", random.random()
-    if acquaintance < _STRANGERS:
-        return Customer(number, None, None, late=False)
-    return Customer(number, contact_id, name, late=acquaintance < _STRANGERS + _NEW)
+    contact_id, share = f"{contact_prefix}{random.randrange(10_000)}", random.random()
+    if share < _UNKNOWN_SHARE:
+        return Customer(number, None, None, created_during_call=False)
+    created = share < _UNKNOWN_SHARE + _CREATED_DURING_CALL_SHARE
+    return Customer(number, contact_id, name, created_during_call=created)

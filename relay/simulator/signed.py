@@ -1,7 +1,7 @@
-"""The signed dialect: CloudTalk's native webhooks of 2026. All of them come after the call.
+"""The signed dialect: CloudTalk's native webhooks of 2026. All of them are sent after the call.
 
-A message is delivered until it is acknowledged: some come again, under the same message id, and now
-and then under another event id. No agent, contact or tags are told.
+CloudTalk repeats a message until it is acknowledged: some come twice with the same message id, and
+sometimes with another event id. These webhooks contain no agent, contact or tags.
 """
 
 from random import Random
@@ -9,16 +9,22 @@ from typing import Any, Final
 
 import msgspec
 
+from relay.simulator.expected import expected_record, format_utc
 from relay.simulator.message import Body, Message, SimulatedCall
-from relay.simulator.record import iso, record_of, told
-from relay.simulator.story import Course, Story, Timed
+from relay.simulator.scenario import Scenario
+from relay.simulator.script import CallScript
+from relay.simulator.timed_message import TimedMessage, build_simulated_call
 from relay.simulator.workflow import DIRECTIONS, recording_url
 
 _COMPANY: Final = "12345"
-_REDELIVERED: Final = 0.15
-"""The share of messages that come again."""
+_REDELIVERED_SHARE: Final = 0.15
+"""The share of messages that are sent twice."""
 
-_UNTOLD: Final = (
+_REDELIVERY_SECONDS: Final = 30
+_WITHHELD_SHARE: Final = 0.08
+"""The share of incoming calls whose caller withholds the number."""
+
+_NOT_SENT: Final = (
     "contact_id",
     "contact_name",
     "agent_id",
@@ -27,107 +33,111 @@ _UNTOLD: Final = (
     "wrapup_seconds",
 )
 _SUMMARY: Final = "El cliente pregunta por su pedido; se le llamará mañana."
-_TEXT: Final = "Hola, buenos días. Llamo por mi pedido."
+_TRANSCRIPT: Final = "Hola, buenos días. Llamo por mi pedido."
 
 
-def fits(course: Course) -> bool:
-    """There is no webhook for a call under way."""
-    return course.ended
+def supports(scenario: Scenario) -> bool:
+    """CloudTalk has no native webhook for a call in progress."""
+    return scenario.ended
 
 
-def simulated(story: Story, random: Random) -> SimulatedCall:
-    """The call as native webhooks alone tell it."""
-    story = msgspec.structs.replace(story, edits=())
-    teller = Signed(story, random)
-    messages = [*teller.ended(), *teller.recording(), *teller.summary(), *teller.transcript()]
-    return told(story, messages, teller.expected())
+def simulate_call(script: CallScript, random: Random) -> SimulatedCall:
+    """Build the messages of a company that uses native webhooks only."""
+    script = msgspec.structs.replace(script, tag_edits=())
+    events = SignedEvents(script, random)
+    messages = [*events.ended(), *events.recording(), *events.summary(), *events.transcript()]
+    return build_simulated_call(script, messages, events.expected())
 
 
-class Signed:
-    """Tells the events of one story, each with its moment. A caller may have `withheld` their number."""
+class SignedEvents:
+    """Builds the native webhooks of one call, each once or twice."""
 
-    def __init__(self, story: Story, random: Random, *, may_withhold: bool = True) -> None:
-        self._story, self._random = story, random
-        self._recording_url = recording_url(story)
-        inbound = story.course.direction == "inbound"
-        self._withheld = may_withhold and inbound and random.random() < 0.08  # noqa: PLR2004 - one in twelve
+    def __init__(self, script: CallScript, random: Random, *, may_withhold: bool = True) -> None:
+        self._script, self._random = script, random
+        self._recording_url = recording_url(script)
+        self._withheld = may_withhold and script.scenario.inbound and random.random() < _WITHHELD_SHARE
 
-    def ended(self) -> list[Timed]:
-        """Both ids, the measures, and no wait for the agent's wrap-up."""
-        story = self._story
-        whom = (
-            {"caller_id_status": "withheld"} if self._withheld else {"external_number": story.customer.number}
+    def ended(self) -> list[TimedMessage]:
+        """The event has both ids and does not wait for the agent's wrap-up."""
+        script = self._script
+        caller: Body = (
+            {"caller_id_status": "withheld"}
+            if self._withheld
+            else {"external_number": script.customer.number}
         )
         data = {
-            "direction": DIRECTIONS[story.course.direction],
-            "internal_number": {"number_e164": story.own},
-            "started_at": iso(story.started),
-            "ended_at": iso(story.at(story.over)),
-            "duration": story.over,
-            "talking_time": story.talking,
-            "waiting_time": story.waiting,
-            "is_voicemail": story.course.voicemail,
+            "direction": DIRECTIONS[script.scenario.direction],
+            "internal_number": {"number_e164": script.own_number},
+            "started_at": format_utc(script.started_at),
+            "ended_at": format_utc(script.time_at(script.ended)),
+            "duration": script.ended,
+            "talking_time": script.talking,
+            "waiting_time": script.waiting,
+            "is_voicemail": script.scenario.voicemail,
         }
-        return self._sent(story.over + 1, "call.ended", self._ids() | whom | data)
+        return self._deliver(script.ended + 1, "call.ended", self._both_ids() | caller | data)
 
-    def recording(self) -> list[Timed]:
-        """The call's number, and not always its uuid."""
-        if self._story.recorded is None:
+    def recording(self) -> list[TimedMessage]:
+        """The event has the call_id and sometimes the uuid."""
+        if self._script.recorded is None:
             return []
-        data = self._random.choice((self._ids(), self._number()))
-        return self._sent(
-            self._story.recorded, "call.recording_ready", data | {"recording_url": self._recording_url}
-        )
+        ids = self._random.choice((self._both_ids(), self._call_id()))
+        data = ids | {"recording_url": self._recording_url}
+        return self._deliver(self._script.recorded, "call.recording_ready", data)
 
-    def summary(self) -> list[Timed]:
-        """What CloudTalk's AI makes of a call; it may be there before the call has ended."""
-        if not self._story.course.answered:
+    def summary(self) -> list[TimedMessage]:
+        """The summary of CloudTalk's AI may come before Call Ended."""
+        if not self._script.scenario.answered:
             return []
-        moment = self._story.over + self._random.uniform(-2, 20)
-        return self._sent(moment, "cidata.ready", self._ids() | {"summary": _SUMMARY})
+        offset = self._script.ended + self._random.uniform(-2, 20)
+        return self._deliver(offset, "cidata.ready", self._both_ids() | {"summary": _SUMMARY})
 
-    def transcript(self) -> list[Timed]:
-        """The call's number alone."""
-        if self._story.transcribed is None:
+    def transcript(self) -> list[TimedMessage]:
+        """The event has the call_id and no uuid."""
+        if self._script.transcribed is None:
             return []
-        return self._sent(self._story.transcribed, "transcript.ready", self._number() | {"transcript": _TEXT})
+        data = self._call_id() | {"transcript": _TRANSCRIPT}
+        return self._deliver(self._script.transcribed, "transcript.ready", data)
 
     def expected(self) -> dict[str, Any]:
-        """The record of the call once all of this was told. In which shape CloudTalk sends the text of
-        a transcript is not known for sure, so it is not foretold.
+        """Return the record that must result.
+
+        It has no `transcript`: CloudTalk does not document in which shape it sends the text.
         """
-        expected = record_of(self._story) | dict.fromkeys(_UNTOLD)
-        if self._story.recorded is not None:
+        expected = expected_record(self._script) | dict.fromkeys(_NOT_SENT)
+        if self._script.recorded is not None:
             expected["recording_url"] = self._recording_url
         if self._withheld:
             expected |= {"from": None, "external_number": None}
         del expected["transcript"]
         return expected
 
-    def _ids(self) -> Body:
-        return {"call_uuid": self._story.uuid} | self._number()
+    def _both_ids(self) -> Body:
+        return {"call_uuid": self._script.uuid} | self._call_id()
 
-    def _number(self) -> Body:
-        return {"call_id": str(self._story.call_id)}
+    def _call_id(self) -> Body:
+        return {"call_id": str(self._script.call_id)}
 
-    def _sent(self, moment: float, type: str, data: Body) -> list[Timed]:  # noqa: A002 - the envelope's own word
-        """Delivered once, or twice."""
-        message = self._message(moment, type, data)
-        if self._random.random() > _REDELIVERED:
-            return [(moment, message)]
-        body = message.body | {"event_id": self._random.choice((message.body["event_id"], self._name("evt")))}
-        return [(moment, message), (moment + 30, Message(body, id=message.id))]
+    def _deliver(self, offset: float, type: str, data: Body) -> list[TimedMessage]:  # noqa: A002 - CloudTalk's key
+        """Build the message, and sometimes its redelivery."""
+        message = self._message(offset, type, data)
+        if self._random.random() > _REDELIVERED_SHARE:
+            return [TimedMessage(offset, message)]
+        event_id = self._random.choice((message.body["event_id"], self._random_id("evt")))
+        redelivery = Message(message.body | {"event_id": event_id}, id=message.id)
+        return [TimedMessage(offset, message), TimedMessage(offset + _REDELIVERY_SECONDS, redelivery)]
 
-    def _message(self, moment: float, type: str, data: Body) -> Message:  # noqa: A002 - as above
+    def _message(self, offset: float, type: str, data: Body) -> Message:  # noqa: A002 - CloudTalk's key
+        occurred_at = self._script.time_at(offset).isoformat(timespec="milliseconds")
         body = {
-            "event_id": self._name("evt"),
+            "event_id": self._random_id("evt"),
             "type": type,
             "version": "v1",
-            "occurred_at": self._story.at(moment).isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+            "occurred_at": occurred_at.replace("+00:00", "Z"),
             "company_id": _COMPANY,
             "data": data,
         }
-        return Message(body, id=self._name("msg"))
+        return Message(body, id=self._random_id("msg"))
 
-    def _name(self, prefix: str) -> str:
+    def _random_id(self, prefix: str) -> str:
         return f"{prefix}_{self._random.getrandbits(96):024x}"

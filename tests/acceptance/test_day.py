@@ -20,7 +20,7 @@ from relay.call import Status
 from relay.simulator.people import AGENTS
 from tests.fakes.hubspot import TOKEN, HubSpot, running_hubspot
 from tests.fakes.hubspot_limits import Limits, Window
-from tests.support.day import CALLS, calls_of, told
+from tests.support.day import CALLS, day_calls, send_day
 from tests.support.receiver import Receiver
 from tests.support.relay import HOOK, RelayProcess, crm_rows, eventually, running_relay
 from tests.support.supabase import Supabase, running_supabase
@@ -126,14 +126,14 @@ def day(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Day]:
             supabase=supabase, hubspot=hubspot, token=TOKEN, receiver=receiver.settings()
         )
         with running_relay(folder, settings) as relay:
-            found = Day(relay, supabase, hubspot.hubspot, receiver, told(relay.url + HOOK, NOW))
+            found = Day(relay, supabase, hubspot.hubspot, receiver, send_day(relay.url + HOOK, NOW))
             found.until_delivered()
             yield found
 
 
 def _numbers() -> list[str]:
     """Who will call, in the order of their calls."""
-    return [call.expected["external_number"] for call in calls_of(NOW)]
+    return [call.expected["external_number"] for call in day_calls(NOW)]
 
 
 def _regulars() -> list[str]:
@@ -276,7 +276,7 @@ def test_nothing_was_throttled(day: Day) -> None:
 
 def test_said_again_and_replayed_the_day_makes_no_writing_request(day: Day) -> None:
     before = day.writes()
-    told(day.relay.url + HOOK, NOW, again=True)
+    send_day(day.relay.url + HOOK, NOW, again=True)
     day.until_delivered()
     assert day.writes() == before
     done = day.relay.command("replay", "--json")

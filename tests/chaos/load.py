@@ -18,7 +18,7 @@ from typing import Final
 import msgspec
 
 from relay.server.server import new_event_loop
-from relay.simulator import Message, SimulatedCall, scenarios
+from relay.simulator import Message, SimulatedCall, generate_calls
 
 HOOK: Final = "/cloudtalk/webhook"
 DIALECTS: Final = ("mission", "workflow", "mixed")
@@ -233,4 +233,4 @@ def _voice(dialect: str, seed: int, spacing: timedelta) -> Iterator[SimulatedCal
     for portion in count():
         # A seed of its own: with the same one the same calls would come again.
         own_seed = seed * 1_000 + portion
-        yield from scenarios(_PORTION, own_seed, datetime.now(UTC), spacing=spacing, dialect=dialect)
+        yield from generate_calls(_PORTION, own_seed, datetime.now(UTC), spacing=spacing, dialect=dialect)

@@ -6,11 +6,11 @@ from typing import Any
 
 from crm_clients.settings import DEFAULT_LABELS
 from relay.call import Status
-from relay.simulator import scenarios
+from relay.simulator import generate_calls
 from tests.chaos.account import Account, Journal, account_of
 from tests.chaos.load import Told, key_of
 
-CALLS = scenarios(20, 1, datetime(2026, 1, 1, tzinfo=UTC), dialect="mixed")
+CALLS = generate_calls(20, 1, datetime(2026, 1, 1, tzinfo=UTC), dialect="mixed")
 TOLD = [Told(call) for call in CALLS]
 EVENTS = [key_of(message) for call in CALLS for message in call.messages]
 
@@ -74,7 +74,7 @@ def test_it_finds_a_row_that_is_not_the_newest() -> None:
 
 
 def test_of_a_call_whose_messages_may_have_changed_places_it_asks_less() -> None:
-    edited = next(n for n, call in enumerate(CALLS) if "tags" in call.by_order)
+    edited = next(n for n, call in enumerate(CALLS) if "tags" in call.order_dependent)
     crm = rows()
     crm[edited] |= {"tags": ["another"]}
     assert len(account(crm=crm).stale) == 1

@@ -14,8 +14,7 @@ from hypothesis import strategies as st
 from relay.call import CallEvent, Kind
 from relay.cloudtalk.parser import Parser, RawRequest
 from relay.instants import SECOND
-from relay.simulator.message import SimulatedCall
-from relay.simulator.scenarios import scenarios
+from relay.simulator import SimulatedCall, generate_calls
 from tests.support.worlds import T0, MemoryWorld
 
 EXAMPLES = int(os.environ.get("ONE_RECORD_EXAMPLES", "2000"))
@@ -119,7 +118,7 @@ def readings_of(call: SimulatedCall, reader: Parser) -> list[CallEvent]:
 def test_bodies_of_every_dialect_in_any_order_give_the_one_record(dialect: str) -> None:
     random = Random(dialect)
     reader = Parser(ZoneInfo("Europe/Madrid"), "ES")
-    for call in scenarios(BODIES // 4, 11, NOW, dialect=dialect):
+    for call in generate_calls(BODIES // 4, 11, NOW, dialect=dialect):
         readings = readings_of(call, reader)
         ordered = record_of(readings, Random(0), grace_ends=False, delivers=False)
         mixed = readings + random.choices(readings, k=random.randint(0, len(readings)))

@@ -1,4 +1,4 @@
-"""The demo's own relay, and how it tells whether the CRM has what it must."""
+"""The demo's relay process, and the comparison of the CRM's rows with the expected records."""
 
 import sqlite3
 from contextlib import closing
@@ -7,15 +7,14 @@ from typing import Any
 
 import pytest
 
-from relay.simulator import demo as module
-from relay.simulator.demo import Demo, DemoError, differing, rows_of
+from relay.simulator.demo import DemoError, DemoRelay, find_differences, read_crm_rows
 
 EXPECTED = {"id": "cloudtalk-1", "status": "missed", "follow_up": True, "ended_at": None}
-ROW = {"id": "cloudtalk-1", "status": "Perdida", "follow_up": 1, "ended_at": None, "notes": "whatever"}
+ROW = {"id": "cloudtalk-1", "status": "Perdida", "follow_up": 1, "ended_at": None, "notes": "anything"}
 
 
-def test_a_row_with_its_label_stands_for_the_expected_record() -> None:
-    assert differing([EXPECTED], [ROW]) == []
+def test_a_row_with_the_label_of_the_status_matches() -> None:
+    assert find_differences([EXPECTED], [ROW]) == []
 
 
 @pytest.mark.parametrize(
@@ -28,55 +27,49 @@ def test_a_row_with_its_label_stands_for_the_expected_record() -> None:
         [ROW | {"ended_at": "2026-01-01T10:00:00Z"}],
     ],
 )
-def test_a_row_that_is_missing_or_other_is_told(rows: list[dict[str, Any]]) -> None:
-    assert differing([EXPECTED], rows) == [EXPECTED]
+def test_a_missing_or_different_row_is_a_difference(rows: list[dict[str, Any]]) -> None:
+    assert find_differences([EXPECTED], rows) == [EXPECTED]
 
 
-def test_two_rows_of_one_call_are_told() -> None:
-    assert differing([EXPECTED], [ROW, ROW]) != []
+def test_two_rows_of_one_call_are_a_difference() -> None:
+    assert find_differences([EXPECTED], [ROW, ROW]) != []
 
 
-def test_rows_are_read_as_any_tool_would_and_none_before_there_is_a_file(tmp_path: Path) -> None:
+def test_rows_are_read_in_order_and_none_before_the_file_exists(tmp_path: Path) -> None:
     crm = tmp_path / "50% of #1?.db"
-    assert rows_of(crm) == []
+    assert read_crm_rows(crm) == []
     with closing(sqlite3.connect(crm)) as connection:
         connection.executescript(
             "CREATE TABLE calls (id, started_at); INSERT INTO calls VALUES ('b', 2), ('a', 1)"
         )
-    assert [row["id"] for row in rows_of(crm)] == ["a", "b"]
+    assert [row["id"] for row in read_crm_rows(crm)] == ["a", "b"]
 
 
-async def test_records_that_never_become_as_expected_are_told(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(module, "_DELIVERY_SECONDS", 0.2)
-    with pytest.raises(DemoError, match=r"1 records are not as expected: .*cloudtalk-1"):
-        await Demo(tmp_path).records([EXPECTED])
+async def test_records_that_never_match_raise_an_error(tmp_path: Path) -> None:
+    with pytest.raises(DemoError, match=r"1 records differ from what is expected: .*cloudtalk-1"):
+        await DemoRelay(tmp_path, delivery_seconds=0).wait_for_records([EXPECTED])
 
 
-def test_a_relay_that_cannot_start_is_told_with_its_log(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(module, "_SETTINGS", "[server]\nprot = 0\n")
+def test_a_relay_that_cannot_start_raises_an_error_with_its_log(tmp_path: Path) -> None:
+    demo = DemoRelay(tmp_path, settings="[server]\nprot = 0\n")
     with (
-        pytest.raises(DemoError, match=r"the relay did not start; its log says:\n(.*\n)*.*server\.port"),
-        Demo(tmp_path).running(),
+        pytest.raises(DemoError, match=r"the relay did not start; its log:\n(.*\n)*.*server\.port"),
+        demo.running(),
     ):
         pass
 
 
-def test_a_relay_that_ends_by_itself_is_told_with_its_log(tmp_path: Path) -> None:
-    demo = Demo(tmp_path)
+def test_a_relay_that_exits_by_itself_raises_an_error_with_its_log(tmp_path: Path) -> None:
+    demo = DemoRelay(tmp_path)
     with demo.running():
         assert demo._process is not None
         demo._process.kill()
-        with pytest.raises(DemoError, match=r"the relay ended by itself with -9; (.*\n)*.*server\.ready"):
-            demo.wait()
+        with pytest.raises(DemoError, match=r"the relay exited with code -9; (.*\n)*.*server\.ready"):
+            demo.wait_for_exit()
 
 
-def test_a_relay_that_will_not_end_is_ended(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "_STOP_SECONDS", 0.001)
-    demo = Demo(tmp_path)
+def test_a_relay_that_ignores_sigterm_is_killed(tmp_path: Path) -> None:
+    demo = DemoRelay(tmp_path, stop_seconds=0.001)
     with demo.running():
         assert demo.url.startswith("http://127.0.0.1:")
     assert demo._process is not None
