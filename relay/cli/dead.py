@@ -4,10 +4,8 @@ from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 import click
-import msgspec
 from sqlalchemy import Connection
 
-from relay.call import Call
 from relay.cli.destinations import must_know, names_of
 from relay.cli.ledger import with_ledger
 from relay.cli.main import Context
@@ -15,12 +13,12 @@ from relay.cli.output import as_json, print_json, print_table
 from relay.cli.queries import find_call
 from relay.instants import iso
 from relay.ledger import dead_letters
+from relay.ledger.dead_letters import DeadLetter
 
 _COLUMNS: Final = ("id", "destination", "attempted_at", "attempts", "code", "message")
 _RECORD: Final = ("status", "direction", "started_at", "external_number", "contact_name")
 _REFUSED: Final = "the CRM refuses this record: mend what it complains of, there or in the settings"
 _GIVEN_UP: Final = "it kept failing while the CRM took other calls: see what is particular about it"
-_records = msgspec.json.Decoder(Call)
 
 _of_one = click.option("--destination", "destination", metavar="NAME", help="Only those of this CRM.")
 _ids = click.argument("ids", metavar="[ID]…", nargs=-1)
@@ -54,7 +52,7 @@ def list_(context: Context, destination: str | None, *, wants_json: bool) -> Non
 def show(context: Context, id_: str, destination: str | None, *, wants_json: bool) -> None:
     """Show what CRMs said of one call, and what to do."""
     rows = _on_letters(context, destination, lambda connection, only: _of(connection, [id_], only))
-    call = _records.decode(rows[0].record)
+    call = rows[0].call
     shown = {"id": call.id} | {field: getattr(call, field) for field in _RECORD}
     letters = [_shown(row) | {"hint": _hint(row)} for row in rows]
     if wants_json:
@@ -78,7 +76,7 @@ def replay(
 ) -> None:
     """Owe calls again, in their newest version."""
 
-    def work(connection: Connection, rows: Sequence[Any], now: int) -> None:
+    def work(connection: Connection, rows: Sequence[DeadLetter], now: int) -> None:
         dead_letters.replay(connection, _keys(rows), now=now)
 
     _tell(_decide(context, ids, destination, work, every=every), "owed again", wants_json=wants_json)
@@ -95,7 +93,7 @@ def drop(
 ) -> None:
     """Give calls up. News of one is brought all the same."""
 
-    def work(connection: Connection, rows: Sequence[Any], _: int) -> None:
+    def work(connection: Connection, rows: Sequence[DeadLetter], _: int) -> None:
         dead_letters.drop(connection, _keys(rows))
 
     _tell(_decide(context, ids, destination, work, every=every), "dropped", wants_json=wants_json)
@@ -103,15 +101,15 @@ def drop(
 
 # --- finding ------------------------------------------------------------------------------------
 
-Find = Callable[[Connection, str | None], Sequence[Any]]
+Find = Callable[[Connection, str | None], Sequence[DeadLetter]]
 """Which letters are meant, of this destination or of all."""
 
 
-def _every(connection: Connection, destination: str | None) -> Sequence[Any]:
-    return dead_letters.all_of(connection, destination=destination)
+def _every(connection: Connection, destination: str | None) -> Sequence[DeadLetter]:
+    return dead_letters.find(connection, destination=destination)
 
 
-def _of(connection: Connection, ids: Sequence[str], destination: str | None) -> Sequence[Any]:
+def _of(connection: Connection, ids: Sequence[str], destination: str | None) -> Sequence[DeadLetter]:
     """The letters of these calls; one that has none ends the command before anything is done."""
     found = {id_: _of_call(connection, id_, destination) for id_ in ids}
     if missing := [id_ for id_, rows in found.items() if not rows]:
@@ -121,18 +119,18 @@ def _of(connection: Connection, ids: Sequence[str], destination: str | None) -> 
     return [row for rows in found.values() for row in rows]
 
 
-def _of_call(connection: Connection, wanted: str, destination: str | None) -> Sequence[Any]:
+def _of_call(connection: Connection, wanted: str, destination: str | None) -> Sequence[DeadLetter]:
     """By the record's id first: one that went into another call may have left a record to take back."""
-    if rows := dead_letters.all_of(connection, destination=destination, only=[wanted]):
+    if rows := dead_letters.find(connection, destination=destination, ids=[wanted]):
         return rows
     call = find_call(connection, wanted)
-    return [] if call is None else dead_letters.all_of(connection, destination=destination, only=[call.id])
+    return [] if call is None else dead_letters.find(connection, destination=destination, ids=[call.id])
 
 
-def _on_letters(context: Context, destination: str | None, find: Find) -> Sequence[Any]:
+def _on_letters(context: Context, destination: str | None, find: Find) -> Sequence[DeadLetter]:
     settings = context.settings()
 
-    def look(connection: Connection) -> Sequence[Any]:
+    def look(connection: Connection) -> Sequence[DeadLetter]:
         must_know(destination, names_of(connection, settings))
         return find(connection, destination)
 
@@ -146,16 +144,16 @@ def _decide(
     context: Context,
     ids: tuple[str, ...],
     destination: str | None,
-    work: Callable[[Connection, Sequence[Any], int], None],
+    work: Callable[[Connection, Sequence[DeadLetter], int], None],
     *,
     every: bool,
-) -> Sequence[Any]:
+) -> Sequence[DeadLetter]:
     """Do this with the letters that are meant, all of it or nothing."""
     if bool(ids) == every:
         raise click.UsageError("name the calls by their IDs, or all that are dead by --all")
     settings = context.settings()
 
-    def decide(connection: Connection, now: int) -> Sequence[Any]:
+    def decide(connection: Connection, now: int) -> Sequence[DeadLetter]:
         must_know(destination, names_of(connection, settings))
         rows = _every(connection, destination) if every else _of(connection, ids, destination)
         work(connection, rows, now)
@@ -166,11 +164,11 @@ def _decide(
     )
 
 
-def _keys(rows: Sequence[Any]) -> set[tuple[str, str]]:
-    return {(row.destination, row.call) for row in rows}
+def _keys(rows: Sequence[DeadLetter]) -> set[tuple[str, str]]:
+    return {row.key for row in rows}
 
 
-def _tell(rows: Sequence[Any], what: str, *, wants_json: bool) -> None:
+def _tell(rows: Sequence[DeadLetter], what: str, *, wants_json: bool) -> None:
     letters = sorted(_keys(rows))
     if wants_json:
         print_json([{"id": call, "destination": destination} for destination, call in letters])
@@ -178,9 +176,9 @@ def _tell(rows: Sequence[Any], what: str, *, wants_json: bool) -> None:
         click.echo(f"{len(letters)} {what}")
 
 
-def _shown(row: Any) -> dict[str, Any]:
+def _shown(row: DeadLetter) -> dict[str, Any]:
     return {
-        "id": row.call,
+        "id": row.call.id,
         "destination": row.destination,
         "version": row.version,
         "delivered_version": row.delivered_version or None,
@@ -192,6 +190,8 @@ def _shown(row: Any) -> dict[str, Any]:
     }
 
 
-def _hint(row: Any) -> str:
+def _hint(row: DeadLetter) -> str:
     cause = _REFUSED if row.outcome == "rejected" else _GIVEN_UP
-    return f"{cause}; then `relay dead replay {row.call}`, or give it up by `relay dead drop {row.call}`"
+    return (
+        f"{cause}; then `relay dead replay {row.call.id}`, or give it up by `relay dead drop {row.call.id}`"
+    )

@@ -36,7 +36,7 @@ def must_know(name: str | None, known: Iterable[str]) -> None:
 
 def names_of(connection: Connection, settings: Settings) -> set[str]:
     """The destinations that calls were ever owed to, and those of the settings."""
-    return {row.name for row in destinations.all_of(connection)} | set(settings.destinations)
+    return {row.name for row in destinations.list_all(connection)} | set(settings.destinations)
 
 
 @click.group("destinations")
@@ -84,7 +84,7 @@ def resume(context: Context, name: str) -> None:
 
     def work(connection: Connection) -> str | None:
         _learn_of(connection, settings, name)
-        before: str | None = destinations.one(connection, name).paused_reason
+        before = destinations.get(connection, name).paused_reason
         destinations.resume(connection, name)
         return before
 
@@ -116,7 +116,7 @@ def probe(context: Context, name: str) -> None:
 def _learn_of(connection: Connection, settings: Settings, name: str) -> None:
     """Register one of the settings that no relay has served yet."""
     must_know(name, names_of(connection, settings))
-    if destinations.one(connection, name) is None:
+    if name not in {row.name for row in destinations.list_all(connection)}:
         destinations.register(connection, {name: settings.destinations[name].client})
 
 

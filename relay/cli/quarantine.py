@@ -2,7 +2,7 @@
 
 import sys
 from collections.abc import Callable
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import click
 from sqlalchemy import Connection
@@ -10,9 +10,12 @@ from sqlalchemy import Connection
 from relay.cli.ledger import read_ledger, write_ledger
 from relay.cli.main import Context
 from relay.cli.output import as_json, print_json, print_table
-from relay.fold.rebuild import Retried, retry
+from relay.fold.rebuild import retry
 from relay.instants import iso
 from relay.ledger import quarantine
+from relay.ledger.quarantine import QuarantinedBody
+
+T = TypeVar("T")
 
 _COLUMNS: Final = ("id", "received_at", "reason", "pointer", "message", "path")
 
@@ -27,7 +30,7 @@ def command() -> None:
 @click.pass_obj
 def list_(context: Context, *, wants_json: bool) -> None:
     """List what is kept, oldest first."""
-    found = [_shown(row) for row in read_ledger(context.settings(), quarantine.all_of)]
+    found = [_shown(row) for row in read_ledger(context.settings(), quarantine.list_all)]
     if wants_json:
         print_json(found)
     else:
@@ -40,7 +43,7 @@ def list_(context: Context, *, wants_json: bool) -> None:
 @click.pass_obj
 def show(context: Context, number: int, *, wants_json: bool) -> None:
     """Show one body, as it came but for its secrets."""
-    rows = {row.id: row for row in read_ledger(context.settings(), quarantine.all_of)}
+    rows = {row.id: row for row in read_ledger(context.settings(), quarantine.list_all)}
     if number not in rows:
         raise click.ClickException(_unknown([number]))
     found = _shown(rows[number])
@@ -64,7 +67,7 @@ def retry_(context: Context, numbers: tuple[int, ...], *, every: bool, wants_jso
 
     settings = context.settings()
     reader = build_parser(settings.cloudtalk)
-    found: list[Retried] = _each(context, numbers, lambda c, row: retry(c, reader, row), every=every)
+    found = _each(context, numbers, lambda c, row: retry(c, reader, row), every=every)
     if wants_json:
         print_json(found)
     else:
@@ -78,19 +81,23 @@ def retry_(context: Context, numbers: tuple[int, ...], *, every: bool, wants_jso
 @click.pass_obj
 def drop(context: Context, numbers: tuple[int, ...], *, every: bool) -> None:
     """Forget bodies for good."""
-    dropped = _each(context, numbers, lambda c, row: quarantine.drop(c, row.id), every=every)
+    dropped = _each(context, numbers, lambda c, row: quarantine.delete_body(c, row.id), every=every)
     click.echo(f"{len(dropped)} dropped")
 
 
 def _each(
-    context: Context, numbers: tuple[int, ...], work: Callable[[Connection, Any], Any], *, every: bool
-) -> list[Any]:
+    context: Context,
+    numbers: tuple[int, ...],
+    work: Callable[[Connection, QuarantinedBody], T],
+    *,
+    every: bool,
+) -> list[T]:
     """What `work` makes of each of these; one that is not there ends the command before anything is done."""
     if bool(numbers) == every:
         raise click.UsageError("name the bodies by their IDs, or all of them by --all")
 
-    def work_on_all(connection: Connection) -> list[Any]:
-        rows = {row.id: row for row in quarantine.all_of(connection)}
+    def work_on_all(connection: Connection) -> list[T]:
+        rows = {row.id: row for row in quarantine.list_all(connection)}
         if missing := [number for number in numbers if number not in rows]:
             raise click.ClickException(_unknown(missing))
         return [work(connection, rows[number]) for number in (rows if every else dict.fromkeys(numbers))]
@@ -103,7 +110,7 @@ def _unknown(numbers: list[int]) -> str:
     return f"nothing in quarantine under {listed}; `relay quarantine list` shows what is"
 
 
-def _shown(row: Any) -> dict[str, Any]:
+def _shown(row: QuarantinedBody) -> dict[str, Any]:
     return {
         "id": row.id,
         "received_at": iso(row.received_at),

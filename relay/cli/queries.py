@@ -10,6 +10,10 @@ from relay.cloudtalk.identity import alias_of
 from relay.instants import iso
 from relay.ledger import calls, deliveries, destinations, journal, quarantine
 from relay.ledger.calls import CallRow
+from relay.ledger.deliveries import DeliveryCounts, DeliveryRow
+from relay.ledger.destinations import DestinationRow
+from relay.ledger.journal import StoredEvent
+from relay.ledger.states import DeliveryState
 
 _SECOND: Final = 1_000_000
 
@@ -25,8 +29,8 @@ def call_view(connection: Connection, wanted: str) -> dict[str, Any] | None:
     record: dict[str, Any] = msgspec.to_builtins(found.record)
     return record | {
         "agents": [{"id": id_, "name": name} for id_, name in found.state.agents.items()],
-        "events": [_event(row) for row in journal.of_call(connection, found.id)],
-        "deliveries": [_delivery(row) for row in deliveries.of_call(connection, found.id)],
+        "events": [_event(row) for row in journal.list_for_call(connection, found.id)],
+        "deliveries": [_delivery(row) for row in deliveries.list_for_call(connection, found.id)],
     }
 
 
@@ -42,26 +46,25 @@ def find_call(connection: Connection, wanted: str) -> CallRow | None:
     return found
 
 
-def _event(row: Any) -> dict[str, Any]:
-    reading = msgspec.json.decode(row.reading)
+def _event(event: StoredEvent) -> dict[str, Any]:
     return {
-        "seq": row.seq,
-        "kind": row.kind,
-        "dialect": row.dialect,
-        "said_at": iso(reading["occurred_at"]),
-        "received_at": iso(row.received_at),
-        "raw": row.raw.decode(errors="replace"),
+        "seq": event.seq,
+        "kind": event.parsed.kind,
+        "dialect": event.parsed.dialect,
+        "said_at": iso(event.parsed.occurred_at),
+        "received_at": iso(event.received_at),
+        "raw": event.raw.decode(errors="replace"),
     }
 
 
-def _delivery(row: Any) -> dict[str, Any]:
+def _delivery(row: DeliveryRow) -> dict[str, Any]:
     return {
         "destination": row.destination,
         "state": row.state,
         "version": row.version,
         "delivered_version": row.delivered_version or None,
         "attempts": row.attempts,
-        "next_attempt_at": iso(row.due_at) if row.state == "pending" else None,
+        "next_attempt_at": iso(row.due_at) if row.state is DeliveryState.PENDING else None,
         "remote_id": row.remote_id,
         "outcome": row.outcome,
         "code": row.code,
@@ -71,25 +74,24 @@ def _delivery(row: Any) -> dict[str, Any]:
 
 def status_view(connection: Connection, enabled: Mapping[str, bool], *, now: int) -> dict[str, Any]:
     """How events, calls and destinations stand. `enabled`: the destinations in the settings."""
-    accepted, unfolded = journal.counts(connection)
+    events = journal.count(connection)
     tallies = deliveries.counts_by_destination(connection)
-    known = {row.name: row for row in destinations.all_of(connection)}
     return {
         "events": {
-            "accepted": accepted,
-            "unfolded": unfolded,
+            "accepted": events.accepted,
+            "unfolded": events.unfolded,
             "quarantined": quarantine.count(connection),
         },
         "calls": calls.count(connection),
         "destinations": [
-            _destination(row, tallies.get(name, deliveries.DeliveryCounts()), enabled.get(name), now)
-            for name, row in known.items()
+            _destination(row, tallies.get(row.name, DeliveryCounts()), enabled.get(row.name), now)
+            for row in destinations.list_all(connection)
         ],
     }
 
 
 def _destination(
-    row: Any, tally: deliveries.DeliveryCounts, enabled: bool | None, now: int
+    row: DestinationRow, tally: DeliveryCounts, enabled: bool | None, now: int
 ) -> dict[str, Any]:
     since = tally.oldest_pending_since
     return {
@@ -106,7 +108,7 @@ def _destination(
     }
 
 
-def _state(row: Any, enabled: bool | None) -> str:
+def _state(row: DestinationRow, enabled: bool | None) -> str:
     if enabled is None:
         return "orphaned"
     if not enabled:

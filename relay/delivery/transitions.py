@@ -26,6 +26,7 @@ from relay.delivery.breaker import FAILING
 from relay.delivery.purpose import Action, Found
 from relay.ledger.deliveries import DeliveryUpdate, DueDelivery
 from relay.ledger.destinations import Pause
+from relay.ledger.states import DeliveryState
 
 _SECOND: Final = 1_000_000
 _MOST_DOUBLINGS: Final = 30
@@ -89,7 +90,7 @@ def settle(
             due,
             outcome,
             now=now,
-            state="pending",
+            state=DeliveryState.PENDING,
             due_at=now + int(min(seconds, schedule.longest_retry_seconds) * (1 + jitter / 5) * _SECOND),
             attempts=due.attempts,
             failing_for=due.failing_for,
@@ -101,7 +102,7 @@ def settle(
             due,
             outcome,
             now=now,
-            state="retracted" if gone else "delivered",
+            state=DeliveryState.RETRACTED if gone else DeliveryState.DELIVERED,
             attempts=due.attempts + 1,
             delivered_version=0 if gone else due.call.version,
             remote_id=outcome.remote_id if isinstance(outcome, Delivered) else None,
@@ -113,7 +114,7 @@ def settle(
         due,
         outcome,
         now=now,
-        state="dead" if dead else "pending",
+        state=DeliveryState.DEAD if dead else DeliveryState.PENDING,
         due_at=now if dead else now + schedule.delay(attempts, after=after, jitter=jitter),
         attempts=attempts,
         failing_for=failing_for,
@@ -132,7 +133,7 @@ def _settlement(
     outcome: Outcome,
     *,
     now: int,
-    state: str,
+    state: DeliveryState,
     delivered_version: int | None = None,
     due_at: int | None = None,
     attempts: int = 0,
@@ -156,7 +157,7 @@ def _settlement(
 
 def settle_untried(due: DueDelivery, purpose: Action, *, now: int) -> DeliveryUpdate:
     """What a mark becomes of which the CRM is told nothing."""
-    state = "filtered" if purpose is Action.FILTER else "retracted"
+    state = DeliveryState.FILTERED if purpose is Action.FILTER else DeliveryState.RETRACTED
     return msgspec.structs.replace(_untouched(due, now=now), state=state, outcome=None)
 
 
@@ -178,7 +179,7 @@ def _untouched(due: DueDelivery, *, now: int) -> DeliveryUpdate:
     return DeliveryUpdate(
         call=due.call.id,
         version=due.call.version,
-        state="pending",
+        state=DeliveryState.PENDING,
         delivered_version=due.delivered_version,
         due_at=now,
         attempts=due.attempts,

@@ -1,7 +1,7 @@
 """What a push makes of its marks and of its destination. Pure but for the breaker, which counts."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Final
+from typing import Final
 
 import msgspec
 
@@ -10,7 +10,7 @@ from relay.delivery.breaker import Breaker
 from relay.delivery.purpose import Action
 from relay.delivery.transitions import PROBE_SECONDS, RetryPolicy, is_cause, settle, settle_probe, wait_after
 from relay.ledger.deliveries import ANY_ATTEMPTS, DeliveryUpdate, DueDelivery
-from relay.ledger.destinations import Pause
+from relay.ledger.destinations import DestinationRow, Pause
 
 _IN_A_MOMENT: Final = 2
 """So often a call may be tried before the breaker opens: one that was tried oftener fails by itself."""
@@ -48,7 +48,7 @@ class Judge:
         marks: Marks,
         outcomes: Sequence[Outcome | None],
         *,
-        stand: Any,
+        stand: DestinationRow,
         probes: bool,
         now: int,
         jitter: float,
@@ -103,10 +103,13 @@ def wait_for_run(refused: Rejected, run: int) -> Pause:
     return Pause(Misconfigured.name, PROBE_SECONDS, refused.code, message)
 
 
-def _cause(outcomes: Sequence[Outcome | None], stand: Any) -> Outcome | None:
+def _cause(outcomes: Sequence[Outcome | None], stand: DestinationRow) -> Outcome | None:
     """What a probe met, where it is what its destination waits for."""
+    reason = stand.paused_reason
+    if reason is None:
+        return None
     told = (outcome for outcome in outcomes if outcome is not None)
-    return next((o for o in told if is_cause(o, stand.paused_reason, stand.paused_code)), None)
+    return next((o for o in told if is_cause(o, reason, stand.paused_code)), None)
 
 
 def _refused(outcomes: Sequence[Outcome | None]) -> Rejected | None:

@@ -24,8 +24,9 @@ from relay.delivery.transitions import PROBE_SECONDS, RetryPolicy, settle_untrie
 from relay.delivery.verdict import Judge, Marks, Transition, wait_for_run
 from relay.ledger import LeaseLost, Ledger, LedgerError, LedgerUnavailable, deliveries, destinations
 from relay.ledger.deliveries import DeliveryUpdate, DueDelivery, Pick
-from relay.ledger.destinations import Pause
+from relay.ledger.destinations import DestinationRow, Pause
 from relay.ledger.lease import Lease, wait_for
+from relay.ledger.states import DeliveryState
 from relay.logs import get_logger
 
 log = get_logger("relay.delivery")
@@ -73,7 +74,7 @@ class DeliveryWorker:
         self._pushes: dict[asyncio.Task[None], list[DueDelivery]] = {}
         self._judge = Judge(schedule)
         self._turns = pick_order()
-        self._stand: Any = None
+        self._stand: DestinationRow
         self._looked_at = self._clock_at = 0.0
 
     def wake(self) -> None:
@@ -137,7 +138,7 @@ class DeliveryWorker:
         """How the destination stands: a person may have paused it, or asked for a probe."""
         at = time.monotonic()
         if at - self._looked_at >= _POLL_SECONDS or not self._looked_at:
-            self._stand = await self._ledger.read(lambda connection: destinations.one(connection, self.name))
+            self._stand = await self._ledger.read(lambda connection: destinations.get(connection, self.name))
             self._looked_at = at
         if at - self._clock_at >= _CLOCK_SECONDS or not self._clock_at:
             await self._bring_forward(self._schedule.longest_delay)
@@ -190,7 +191,7 @@ class DeliveryWorker:
             return _POLL_SECONDS
         return min((next_due - now) / _SECOND, _POLL_SECONDS)
 
-    async def _start(self, due: list[DueDelivery], *, probes: Any = None) -> None:
+    async def _start(self, due: list[DueDelivery], *, probes: DestinationRow | None = None) -> None:
         marks = {mark.call.id: (mark, self._purpose(mark)) for mark in due}
         if untold := [(m, p) for m, p in marks.values() if p in _UNTOLD]:
             await self._settle_untried(untold)
@@ -225,7 +226,7 @@ class DeliveryWorker:
 
     # --- bringing -------------------------------------------------------------------------------
 
-    async def _push(self, marks: Marks, probes: Any) -> None:
+    async def _push(self, marks: Marks, probes: DestinationRow | None) -> None:
         started = time.perf_counter()
         outcomes = await Attempt(self._client, marks).make(self._settings.timeout_seconds)
         due = [mark for mark, _ in marks.values()]
@@ -248,7 +249,9 @@ class DeliveryWorker:
                 lambda c: deliveries.requeue_after_lost_lease(c, self.name, pushed, now=now)
             )
 
-    async def _settle(self, marks: Marks, outcomes: list[Outcome | None], probes: Any) -> None:
+    async def _settle(
+        self, marks: Marks, outcomes: list[Outcome | None], probes: DestinationRow | None
+    ) -> None:
         now = self._ledger.now()
         verdict = self._judge.judge(
             marks,
@@ -288,4 +291,4 @@ class DeliveryWorker:
 
 
 def _dead_of(verdict: Transition) -> dict[str, DeliveryUpdate]:
-    return {letter.call: letter for letter in verdict.settlements if letter.state == "dead"}
+    return {letter.call: letter for letter in verdict.settlements if letter.state is DeliveryState.DEAD}

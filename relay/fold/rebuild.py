@@ -5,7 +5,7 @@ A rebuild computes facts anew. Ids, aliases and merges stay: they were told to C
 
 from collections.abc import Callable, Sequence
 from functools import reduce
-from typing import Any, Final
+from typing import Final
 
 import msgspec
 from sqlalchemy import Connection
@@ -17,8 +17,9 @@ from relay.fold.matching import dedup_keys, keep_ids
 from relay.fold.planning import newer
 from relay.ledger import Ledger, calls, dedup, deliveries, journal, quarantine
 from relay.ledger.calls import CallRow
-from relay.ledger.journal import EventRow
+from relay.ledger.journal import EventRow, StoredEvent
 from relay.ledger.lease import Lease, run_in_slices
+from relay.ledger.quarantine import QuarantinedBody
 
 _PORTION: Final = 50
 
@@ -34,7 +35,7 @@ class Retried(msgspec.Struct, frozen=True):
     problem: str | None = None
 
 
-def retry(connection: Connection, reader: Parser, row: Any) -> Retried:
+def retry(connection: Connection, reader: Parser, row: QuarantinedBody) -> Retried:
     """Read this body again; what can be read now goes into the journal and leaves the quarantine."""
     if row.reason == quarantine.CONFLICTING_IDS:
         return Retried(row.id, 0, f"{row.message}; mend it there, then drop this")
@@ -48,17 +49,17 @@ def retry(connection: Connection, reader: Parser, row: Any) -> Retried:
     if not rows:
         return Retried(row.id, 0, "no event of a call that is known")
     journal.append(connection, rows)
-    quarantine.drop(connection, row.id)
+    quarantine.delete_body(connection, row.id)
     return Retried(row.id, len(rows))
 
 
-def _received(row: Any, message_id: str | None = None) -> RawRequest:
+def _received(row: QuarantinedBody | StoredEvent, message_id: str | None = None) -> RawRequest:
     return RawRequest(
         row.raw, content_type=row.content_type, path=row.path, query=row.query, message_id=message_id
     )
 
 
-def _event(row: Any, part: ParsedItem, number: int) -> EventRow | None:
+def _event(row: QuarantinedBody, part: ParsedItem, number: int) -> EventRow | None:
     """It arrived when it arrived; the events of one body are told apart by a microsecond."""
     if isinstance(part.reading, Ignored):
         return None
@@ -118,7 +119,7 @@ def _rebuild(connection: Connection, lease: Lease, reader: Parser, ids: Sequence
 
 
 def _state(connection: Connection, reader: Parser, known: CallRow, done: Rebuilt) -> CallState | None:
-    rows = journal.of_call(connection, known.id)
+    rows = journal.list_for_call(connection, known.id)
     readings = [(row, _reread(connection, reader, row, done)) for row in rows]
     states = [
         state_from_event(
@@ -135,19 +136,19 @@ def _state(connection: Connection, reader: Parser, known: CallRow, done: Rebuilt
     return state
 
 
-def _reread(connection: Connection, reader: Parser, row: Any, done: Rebuilt) -> CallEvent:
+def _reread(connection: Connection, reader: Parser, row: StoredEvent, done: Rebuilt) -> CallEvent:
     """The newer reading of this event, or the one that it has where there is none any more."""
     reading = _reading(reader, row)
     if reading is None:
         done.unread += 1
-        return journal.parsed_event(row)
+        return row.parsed
     journal.replace_parsed(connection, row.seq, reading)
     return reading
 
 
 def without_redeliveries(
-    connection: Connection, readings: Sequence[tuple[Any, CallEvent]]
-) -> list[tuple[Any, CallEvent]]:
+    connection: Connection, readings: Sequence[tuple[StoredEvent, CallEvent]]
+) -> list[tuple[StoredEvent, CallEvent]]:
     """The events of a call that were news when they came, as the fold took them."""
     first = dedup.first_seen(connection, {key for _, reading in readings for key in dedup_keys(reading)})
     return [
@@ -157,9 +158,9 @@ def without_redeliveries(
     ]
 
 
-def _reading(reader: Parser, row: Any) -> CallEvent | None:
+def _reading(reader: Parser, row: StoredEvent) -> CallEvent | None:
     try:
-        found = reader.read(_received(row, _message_id(journal.parsed_event(row))))
+        found = reader.read(_received(row, _message_id(row.parsed)))
     except InvalidPayload:
         return None
     return found[0] if isinstance(found, list) and len(found) == 1 else None

@@ -1,7 +1,6 @@
 """Undoing a link: two calls that were taken for one."""
 
 from functools import reduce
-from typing import Any
 
 import msgspec
 from sqlalchemy import Connection
@@ -12,6 +11,7 @@ from relay.fold.planning import newer
 from relay.fold.rebuild import without_redeliveries
 from relay.ledger import Ledger, calls, deliveries, journal
 from relay.ledger.calls import CallRow
+from relay.ledger.journal import StoredEvent
 from relay.ledger.lease import Lease
 
 
@@ -46,8 +46,8 @@ def _split(connection: Connection, lease: Lease, call: str) -> Parts:
     others = [alias for alias in known.state.aliases if not alias.startswith("id:")]
     if not ids or not others:
         raise SplitError(f"{call} has only {', '.join(known.state.aliases)}: nothing was linked")
-    rows = journal.of_call(connection, call)
-    going = [row for row in rows if not set(others) & set(journal.parsed_event(row).aliases)]
+    rows = journal.list_for_call(connection, call)
+    going = [row for row in rows if not set(others) & set(row.parsed.aliases)]
     staying = [row for row in rows if row not in going]
     if not staying:
         raise SplitError(f"no event of {call} bears {', '.join(others)}: there is nothing to tell apart")
@@ -81,8 +81,8 @@ def _begin(connection: Connection, call: str, state: CallState) -> CallRow:
     return row
 
 
-def _state(connection: Connection, aliases: list[str], rows: list[Any]) -> CallState:
-    readings = [(row, journal.parsed_event(row)) for row in rows]
+def _state(connection: Connection, aliases: list[str], rows: list[StoredEvent]) -> CallState:
+    readings = [(row, row.parsed) for row in rows]
     states = [
         state_from_event(
             keep_ids(reading, [alias for alias in reading.aliases if alias in aliases]),

@@ -4,7 +4,7 @@ transaction that proves its lease.
 
 import asyncio
 from collections.abc import Callable, Sequence
-from typing import Any, Final
+from typing import Final
 
 from sqlalchemy import Connection
 
@@ -12,7 +12,7 @@ from relay.fold.matching import dedup_keys, may_wait, number_of
 from relay.fold.planning import Changes, Conflict, Snapshot, plan_changes
 from relay.instants import SECOND
 from relay.ledger import Ledger, LedgerError, LedgerUnavailable, calls, dedup, deliveries, journal, quarantine
-from relay.ledger.journal import Unfolded
+from relay.ledger.journal import StoredEvent, Unfolded
 from relay.ledger.lease import Lease, wait_for
 from relay.ledger.quarantine import CONFLICTING_IDS, QuarantineRow
 from relay.logs import get_logger
@@ -121,7 +121,7 @@ class FoldWorker:
             once = f"{conflict.event.dialect}:{conflict.event.kind}:{','.join(conflict.dropped)}"
             if quarantine.contains(connection, once):
                 continue
-            came = journal.one(connection, conflict.seq)
+            came = journal.get(connection, conflict.seq)
             quarantine.add(connection, _conflict_row(conflict, came, once))
             log.warning(
                 "fold.conflict",
@@ -174,7 +174,7 @@ def world_of(connection: Connection, events: Sequence[Unfolded]) -> Snapshot:
     )
 
 
-def _conflict_row(conflict: Conflict, came: Any, once: str) -> QuarantineRow:
+def _conflict_row(conflict: Conflict, came: StoredEvent, once: str) -> QuarantineRow:
     dropped = ", ".join(conflict.dropped)
     return QuarantineRow(
         received_at=came.received_at,

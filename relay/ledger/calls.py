@@ -52,6 +52,7 @@ _columns = (
     calls.c.number,
     calls.c.merged_into,
 )
+_read_columns = _columns[:-1]
 _LIVING = calls.c.merged_into.is_(None)
 _given = rows_of(*_columns)
 _insert = insert(calls).from_select([c.name for c in _columns], select(_given))
@@ -61,30 +62,31 @@ _update = (
     .values({c.name: _given.c[c.name] for c in _columns if c is not calls.c.id})
 )
 _wanted = rows_of(calls.c.id)
-_by_id = select(*_columns).join(_wanted, _wanted.c.id == calls.c.id)
+_by_id = select(*_read_columns).join(_wanted, _wanted.c.id == calls.c.id)
 
 
 def by_id(connection: Connection, ids: Collection[str]) -> dict[str, CallRow]:
     """Those of these calls that there are."""
     found = connection.execute(_by_id, bound((i,) for i in sorted(ids)))
-    return {row.id: _call_row(row) for row in found}
+    return {row.id: row for row in map(_call_row, found)}
 
 
-def _call_row(row: Any) -> CallRow:
+def _call_row(row: Sequence[Any]) -> CallRow:
+    id_, version, began_at, state, record, changed, number = row
     return CallRow(
-        row.id,
-        row.version,
-        row.began_at,
-        _states.decode(row.state),
-        _records.decode(row.record),
-        _changes.decode(row.changed),
-        row.number,
+        id_,
+        version,
+        began_at,
+        _states.decode(state),
+        _records.decode(record),
+        _changes.decode(changed),
+        number,
     )
 
 
 _wanted_numbers = rows_of(calls.c.number)
 _by_number = (
-    select(*_columns)
+    select(*_read_columns)
     .join(_wanted_numbers, _wanted_numbers.c.number == calls.c.number)
     .where(calls.c.began_at >= bindparam("since"), _LIVING)
 )
@@ -93,7 +95,7 @@ _by_number = (
 def by_number(connection: Connection, numbers: Collection[str], *, since: int) -> dict[str, CallRow]:
     """The calls with these customers since then."""
     given = bound((number,) for number in sorted(numbers)) | {"since": since}
-    return {row.id: _call_row(row) for row in connection.execute(_by_number, given)}
+    return {row.id: row for row in map(_call_row, connection.execute(_by_number, given))}
 
 
 class CallPruned(Exception):
@@ -128,7 +130,7 @@ _by_alias = select(aliases.c.alias, aliases.c.call).join(
 def by_alias(connection: Connection, wanted: Collection[str]) -> dict[str, str]:
     """The calls that these ids belong to, by id; unknown ids are left out."""
     found = connection.execute(_by_alias, bound((alias,) for alias in sorted(wanted)))
-    return {row.alias: row.call for row in found}
+    return dict(found.all())
 
 
 def write_aliases(connection: Connection, new: Sequence[Alias]) -> None:

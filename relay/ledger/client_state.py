@@ -25,7 +25,8 @@ def get_many(
 ) -> dict[str, str]:
     """What is kept under these keys and not older than that."""
     rows = bound((destination, key) for key in sorted(set(keys)))
-    return {row.key: row.value for row in connection.execute(_recall, rows | {"since": since})}
+    found = connection.execute(_recall, rows | {"since": since})
+    return dict(found.all())
 
 
 def set_many(connection: Connection, destination: str, values: Mapping[str, str | None], *, now: int) -> None:

@@ -1,18 +1,48 @@
 """Dead letters: calls that a destination will not have, until a person decides."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection
 from typing import Any
 
-from sqlalchemy import Connection, bindparam, literal_column, select, update
+import msgspec
+from sqlalchemy import Connection, bindparam, select, update
 
+from relay.call import Call
+from relay.instants import Instant
 from relay.ledger.json_rows import bound, rows_of
 from relay.ledger.notifications import notify
+from relay.ledger.states import DeliveryState, has_state
 from relay.ledger.tables import calls, deliveries
 
-_DEAD = deliveries.c.state == literal_column("'dead'")
+_records = msgspec.json.Decoder(Call)
+_DEAD = has_state(deliveries.c.state, DeliveryState.DEAD)
+
+
+class DeadLetter(msgspec.Struct, frozen=True):
+    """A delivery that failed for good, with the newest version of its call.
+
+    `attempts`, `outcome`, `code` and `message` are of the last attempts; `delivered_version` is the one
+    that the CRM has (0: none).
+    """
+
+    call: Call
+    destination: str
+    version: int
+    delivered_version: int
+    attempts: int
+    attempted_at: Instant
+    outcome: str
+    code: str | None
+    message: str | None
+
+    @property
+    def key(self) -> tuple[str, str]:
+        """(destination, id of the call)."""
+        return self.destination, self.call.id
+
+
 _dead = (
     select(
-        deliveries.c.call,
+        calls.c.record,
         deliveries.c.destination,
         deliveries.c.version,
         deliveries.c.delivered_version,
@@ -21,7 +51,6 @@ _dead = (
         deliveries.c.outcome,
         deliveries.c.code,
         deliveries.c.message,
-        calls.c.record,
     )
     .join(calls, calls.c.id == deliveries.c.call)
     .where(_DEAD)
@@ -31,14 +60,18 @@ _wanted = rows_of(deliveries.c.call)
 _dead_of = _dead.join(_wanted, _wanted.c.call == deliveries.c.call)
 
 
-def all_of(
-    connection: Connection, *, destination: str | None = None, only: Collection[str] | None = None
-) -> Sequence[Any]:
-    """The dead letters, the latest first, of one destination or of all, of these calls or of all."""
-    found, given = (_dead, {}) if only is None else (_dead_of, bound((call,) for call in sorted(set(only))))
+def find(
+    connection: Connection, *, destination: str | None = None, ids: Collection[str] | None = None
+) -> list[DeadLetter]:
+    """Return the dead letters, the latest first; only of this destination and of these calls if given."""
+    found, parameters = (
+        (_dead, {}) if ids is None else (_dead_of, bound((call,) for call in sorted(set(ids))))
+    )
     if destination is not None:
         found = found.where(deliveries.c.destination == destination)
-    return connection.execute(found, given).all()
+    return [
+        DeadLetter(_records.decode(record), *rest) for record, *rest in connection.execute(found, parameters)
+    ]
 
 
 _given = rows_of(deliveries.c.destination, deliveries.c.call)
@@ -46,8 +79,10 @@ _mark = update(deliveries).where(
     _DEAD, deliveries.c.destination == _given.c.destination, deliveries.c.call == _given.c.call
 )
 _now: Any = bindparam("now")
-_replay = _mark.values(state="pending", due_at=_now, pending_since=_now, attempts=0, failing_for=0)
-_drop = _mark.values(state="dropped")
+_replay = _mark.values(
+    state=DeliveryState.PENDING, due_at=_now, pending_since=_now, attempts=0, failing_for=0
+)
+_drop = _mark.values(state=DeliveryState.DROPPED)
 
 
 def replay(connection: Connection, letters: Collection[tuple[str, str]], *, now: int) -> None:

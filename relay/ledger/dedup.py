@@ -16,7 +16,7 @@ _first = select(messages.c.key, messages.c.seq).join(_wanted, _wanted.c.key == m
 def first_seen(connection: Connection, keys: Collection[str]) -> dict[str, int]:
     """Which event was the first under each of these; keys that are new are left out."""
     found = connection.execute(_first, bound((key,) for key in sorted(keys)))
-    return {row.key: row.seq for row in found}
+    return dict(found.all())
 
 
 def record(connection: Connection, keys: Sequence[tuple[str, int]]) -> None:

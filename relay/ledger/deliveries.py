@@ -10,6 +10,7 @@ from typing import Any, Final
 
 import msgspec
 from sqlalchemy import (
+    ColumnElement,
     Connection,
     and_,
     bindparam,
@@ -24,13 +25,15 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import insert
 
 from relay.call import Call
+from relay.instants import Duration, Instant
 from relay.ledger.json_rows import bound, rows_of
 from relay.ledger.notifications import notify
+from relay.ledger.states import DeliveryState, has_state, sql_state
 from relay.ledger.tables import calls, deliveries, destinations
 
 _records = msgspec.json.Decoder(Call)
 _changes = msgspec.json.Decoder(dict[str, int])
-_PENDING = deliveries.c.state == literal_column("'pending'")
+_PENDING = has_state(deliveries.c.state, DeliveryState.PENDING)
 ANY_ATTEMPTS: Final = 2**31 - 1
 """More attempts than any mark has seen."""
 
@@ -62,7 +65,7 @@ class DeliveryUpdate(msgspec.Struct, frozen=True):
 
     call: str
     version: int
-    state: str
+    state: DeliveryState
     delivered_version: int
     due_at: int
     attempts: int
@@ -83,7 +86,7 @@ _mark_known = (
     .where(deliveries.c.call == _marked.c.call)
     .values(
         version=_marked.c.version,
-        state="pending",
+        state=DeliveryState.PENDING,
         # A call in back-off stays in it; a dead one is owed afresh.
         pending_since=case((_PENDING, deliveries.c.pending_since), else_=_now),
         due_at=case((_PENDING, deliveries.c.due_at), else_=_now),
@@ -108,7 +111,7 @@ _mark_new = (
         select(
             destinations.c.name,
             _marked.c.call,
-            literal("pending"),
+            sql_state(DeliveryState.PENDING),
             _marked.c.version,
             literal(0),
             _now,
@@ -181,7 +184,7 @@ def take_due(
     return [_due_row(row) for row in connection.execute(_due[turn], given)]
 
 
-def _due_row(row: Any) -> DueDelivery:
+def _due_row(row: Sequence[Any]) -> DueDelivery:
     record, changed, *rest = row
     return DueDelivery(_records.decode(record), _changes.decode(changed), *rest)
 
@@ -229,12 +232,12 @@ _settled = rows_of(
 )
 _moved_on = deliveries.c.version > _settled.c.version
 # What came meanwhile is owed, and owes nothing to the schedule of a version delivered or given up.
-_afresh = and_(_moved_on, _settled.c.state != literal_column("'pending'"))
+_afresh = and_(_moved_on, _settled.c.state != sql_state(DeliveryState.PENDING))
 _settle = (
     update(deliveries)
     .where(deliveries.c.destination == _settled.c.destination, deliveries.c.call == _settled.c.call)
     .values(
-        state=case((_moved_on, literal("pending")), else_=_settled.c.state),
+        state=case((_moved_on, sql_state(DeliveryState.PENDING)), else_=_settled.c.state),
         due_at=case((_afresh, _now), else_=_settled.c.due_at),
         pending_since=case((_afresh, _now), else_=deliveries.c.pending_since),
         attempts=case((_afresh, 0), else_=_settled.c.attempts),
@@ -270,7 +273,7 @@ _owe_again = (
     update(deliveries)
     .where(deliveries.c.destination == _pushed.c.destination, deliveries.c.call == _pushed.c.call)
     .values(
-        state="pending",
+        state=DeliveryState.PENDING,
         due_at=_now,
         pending_since=case((_PENDING, deliveries.c.pending_since), else_=_now),
         delivered_version=case(
@@ -296,7 +299,7 @@ _in_a_row = (
     .join(destinations, destinations.c.name == deliveries.c.destination)
     .where(
         deliveries.c.destination == bindparam("of_destination"),
-        deliveries.c.state == literal_column("'dead'"),
+        has_state(deliveries.c.state, DeliveryState.DEAD),
         deliveries.c.outcome == literal_column("'rejected'"),
         deliveries.c.code == bindparam("of_code"),
         deliveries.c.attempted_at > func.coalesce(destinations.c.delivered_at, 0),
@@ -308,7 +311,7 @@ _revive = (
         deliveries.c.destination == bindparam("of_destination"),
         deliveries.c.call.in_(_in_a_row.scalar_subquery()),
     )
-    .values(state="pending", due_at=_now, pending_since=_now, attempts=0, failing_for=0)
+    .values(state=DeliveryState.PENDING, due_at=_now, pending_since=_now, attempts=0, failing_for=0)
 )
 
 
@@ -326,7 +329,7 @@ def requeue_rejected_run(connection: Connection, destination: str, code: str, *,
 
 _wanted = rows_of(deliveries.c.call)
 _first_delivered = (
-    select(deliveries.c.call, func.min(deliveries.c.first_delivered_at).label("at"))
+    select(deliveries.c.call, func.min(deliveries.c.first_delivered_at))
     .join(_wanted, _wanted.c.call == deliveries.c.call)
     .where(deliveries.c.first_delivered_at.is_not(None))
     .group_by(deliveries.c.call)
@@ -336,16 +339,52 @@ _first_delivered = (
 def first_delivered(connection: Connection, wanted: Collection[str]) -> dict[str, int]:
     """When a CRM first had each of these calls; those that none has are left out."""
     found = connection.execute(_first_delivered, bound((call,) for call in sorted(wanted)))
-    return {row.call: row.at for row in found}
+    return dict(found.all())
 
 
 # --- looking ----------------------------------------------------------------------------------
 
 
-def of_call(connection: Connection, call: str) -> Sequence[Any]:
-    """What each destination has, and is owed, of this call."""
-    found = select(deliveries).where(deliveries.c.call == call).order_by(deliveries.c.destination)
-    return connection.execute(found).all()
+class DeliveryRow(msgspec.Struct, frozen=True):
+    """A delivery: one call at one destination.
+
+    `version` is the newest one that was enqueued, `delivered_version` the one that the CRM has (0: none).
+    `attempts` were made since it became pending; `failing_for` is the part of that time, in microseconds,
+    in which the destination took other calls.
+    """
+
+    destination: str
+    call: str
+    state: DeliveryState
+    version: int
+    delivered_version: int
+    first_delivered_at: Instant | None
+    pending_since: Instant
+    due_at: Instant
+    attempts: int
+    attempted_at: Instant | None
+    failing_for: Duration
+    remote_id: str | None
+    outcome: str | None
+    code: str | None
+    message: str | None
+
+
+_by_call = (
+    select(*(deliveries.c[name] for name in DeliveryRow.__struct_fields__))
+    .where(deliveries.c.call == bindparam("call"))
+    .order_by(deliveries.c.destination)
+)
+
+
+def list_for_call(connection: Connection, call: str) -> list[DeliveryRow]:
+    """Return the deliveries of this call, by destination."""
+    return [_delivery_row(row) for row in connection.execute(_by_call, {"call": call})]
+
+
+def _delivery_row(row: Sequence[Any]) -> DeliveryRow:
+    destination, call, state, *rest = row
+    return DeliveryRow(destination, call, DeliveryState(state), *rest)
 
 
 class DeliveryCounts(msgspec.Struct, frozen=True):
@@ -354,22 +393,25 @@ class DeliveryCounts(msgspec.Struct, frozen=True):
     pending: int = 0
     delivered: int = 0
     dead: int = 0
-    oldest_pending_since: int | None = None
+    oldest_pending_since: Instant | None = None
+
+
+def _number_in(state: DeliveryState) -> ColumnElement[int]:
+    return func.sum(case((has_state(deliveries.c.state, state), 1), else_=0))
 
 
 _tallies = select(
     deliveries.c.destination,
-    *(
-        func.sum(case((deliveries.c.state == state, 1), else_=0)).label(state)
-        for state in ("pending", "delivered", "dead")
-    ),
-    func.min(case((_PENDING, deliveries.c.pending_since), else_=null())).label("oldest"),
+    _number_in(DeliveryState.PENDING),
+    _number_in(DeliveryState.DELIVERED),
+    _number_in(DeliveryState.DEAD),
+    func.min(case((_PENDING, deliveries.c.pending_since), else_=null())),
 ).group_by(deliveries.c.destination)
 
 
 def counts_by_destination(connection: Connection) -> dict[str, DeliveryCounts]:
     """How each destination stands, by name."""
     return {
-        row.destination: DeliveryCounts(int(row.pending), int(row.delivered), int(row.dead), row.oldest)
-        for row in connection.execute(_tallies)
+        destination: DeliveryCounts(int(pending), int(delivered), int(dead), oldest)
+        for destination, pending, delivered, dead, oldest in connection.execute(_tallies)
     }

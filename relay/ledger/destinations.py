@@ -4,12 +4,13 @@ A destination *waits* until an instant, for a reason of its own; it is *paused* 
 person says so. Nothing but a person ends a pause.
 """
 
-from collections.abc import Mapping, Sequence
-from typing import Any, Final
+from collections.abc import Mapping
+from typing import Final
 
 import msgspec
-from sqlalchemy import Connection, and_, insert, select, update
+from sqlalchemy import Connection, Update, and_, bindparam, insert, select, update
 
+from relay.instants import Instant
 from relay.ledger.locks import advisory_lock
 from relay.ledger.tables import destinations
 
@@ -30,6 +31,22 @@ class Pause(msgspec.Struct, frozen=True):
     message: str | None
 
 
+class DestinationRow(msgspec.Struct, frozen=True):
+    """A destination that calls were ever enqueued for.
+
+    `delivered_at`: when it last took a call. `paused_reason` is None while it is served; `paused_until`
+    is None while an operator pauses it. `paused_code` and `paused_message` are the CRM's.
+    """
+
+    name: str
+    client: str
+    delivered_at: Instant | None
+    paused_reason: str | None
+    paused_until: Instant | None
+    paused_code: str | None
+    paused_message: str | None
+
+
 def register(connection: Connection, clients: Mapping[str, str]) -> None:
     """Owe calls to these destinations (name → client) from now on.
 
@@ -37,12 +54,12 @@ def register(connection: Connection, clients: Mapping[str, str]) -> None:
     that hangs.
     """
     advisory_lock(connection, "destinations")
-    known = {row.name: row.client for row in all_of(connection)}
+    known = {row.name: row.client for row in list_all(connection)}
     for name, client in clients.items():
         if name not in known:
             connection.execute(insert(destinations).values(name=name, client=client))
         elif client != known[name]:
-            connection.execute(_of(name).values(client=client))
+            connection.execute(_update(name).values(client=client))
 
 
 def pause_until(connection: Connection, name: str, pause: Pause, *, until: int) -> None:
@@ -53,12 +70,12 @@ def pause_until(connection: Connection, name: str, pause: Pause, *, until: int) 
         "paused_code": pause.code,
         "paused_message": pause.message,
     }
-    connection.execute(_of(name).where(_NOT_PAUSED).values(values))
+    connection.execute(_update(name).where(_NOT_PAUSED).values(values))
 
 
 def end_pause(connection: Connection, name: str) -> None:
     """The destination waits no more; a pause stays."""
-    connection.execute(_of(name).where(_NOT_PAUSED).values(_IN_PEACE))
+    connection.execute(_update(name).where(_NOT_PAUSED).values(_IN_PEACE))
 
 
 def probe_all(connection: Connection, *, now: int) -> None:
@@ -68,28 +85,34 @@ def probe_all(connection: Connection, *, now: int) -> None:
 
 def probe(connection: Connection, name: str, *, now: int) -> bool:
     """One that waits is tried at once; whether it waited."""
-    return connection.execute(_of(name).where(_WAITS).values(paused_until=now)).rowcount == 1
+    return connection.execute(_update(name).where(_WAITS).values(paused_until=now)).rowcount == 1
 
 
 def pause(connection: Connection, name: str) -> None:
     """Nothing is brought there until a person says otherwise."""
-    connection.execute(_of(name).values(_IN_PEACE | {"paused_reason": BY_OPERATOR}))
+    connection.execute(_update(name).values(_IN_PEACE | {"paused_reason": BY_OPERATOR}))
 
 
 def resume(connection: Connection, name: str) -> None:
     """Whatever it waited for, it is served again."""
-    connection.execute(_of(name).values(_IN_PEACE))
+    connection.execute(_update(name).values(_IN_PEACE))
 
 
-def one(connection: Connection, name: str) -> Any:
-    """How this destination stands; None where no call was ever owed to it."""
-    return connection.execute(select(destinations).where(destinations.c.name == name)).one_or_none()
+_all = select(*(destinations.c[name] for name in DestinationRow.__struct_fields__)).order_by(
+    destinations.c.name
+)
+_by_name = _all.where(destinations.c.name == bindparam("name"))
 
 
-def all_of(connection: Connection) -> Sequence[Any]:
-    """Every destination that calls were ever owed to, by name."""
-    return connection.execute(select(destinations).order_by(destinations.c.name)).all()
+def get(connection: Connection, name: str) -> DestinationRow:
+    """Return the destination of this name. Raises `NoResultFound`."""
+    return DestinationRow(*connection.execute(_by_name, {"name": name}).one())
 
 
-def _of(name: str) -> Any:
+def list_all(connection: Connection) -> list[DestinationRow]:
+    """Return every destination that calls were ever enqueued for, by name."""
+    return [DestinationRow(*row) for row in connection.execute(_all)]
+
+
+def _update(name: str) -> Update:
     return update(destinations).where(destinations.c.name == name)

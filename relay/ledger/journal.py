@@ -1,7 +1,7 @@
 """The raw journal: events as they came, and whether they are folded."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import msgspec
 from sqlalchemy import (
@@ -13,16 +13,16 @@ from sqlalchemy import (
     bindparam,
     func,
     insert,
-    literal,
-    literal_column,
     or_,
     select,
     update,
 )
 
 from relay.call import CallEvent
+from relay.instants import Instant
 from relay.ledger.json_rows import bound, rows_of
 from relay.ledger.notifications import notify
+from relay.ledger.states import EventState, has_state, sql_state
 from relay.ledger.tables import events
 
 _encoder = msgspec.json.Encoder()
@@ -41,6 +41,31 @@ class EventRow(msgspec.Struct, frozen=True):
     query: str
     raw: bytes
     reading: CallEvent
+
+
+class StoredEvent(msgspec.Struct, frozen=True):
+    """An event as the journal keeps it. `parsed` is read from the cache, not from the raw body.
+
+    `call` is set once the event is folded; `problem` says why it was set aside.
+    """
+
+    seq: int
+    received_at: Instant
+    content_type: str
+    path: str
+    query: str
+    raw: bytes
+    parsed: CallEvent
+    state: EventState
+    call: str | None
+    problem: str | None
+
+
+class EventCounts(NamedTuple):
+    """How many events were accepted, and how many of them are not folded yet."""
+
+    accepted: int
+    unfolded: int
 
 
 class Unfolded(msgspec.Struct, frozen=True):
@@ -71,9 +96,9 @@ _append = (
     insert(events)
     .from_select(
         [*(c.name for c in _given.c if c.name not in {"offset", "length"}), "raw", "state"],
-        select(*(c for c in _given.c if c.name not in {"offset", "length"}), _raw, literal("new")).order_by(
-            _given.c.received_at
-        ),
+        select(
+            *(c for c in _given.c if c.name not in {"offset", "length"}), _raw, sql_state(EventState.NEW)
+        ).order_by(_given.c.received_at),
     )
     .returning(events.c.seq, events.c.received_at)
 )
@@ -108,9 +133,9 @@ def append(connection: Connection, rows: Sequence[EventRow]) -> list[int]:
 
 
 _readable = select(events.c.seq, events.c.received_at, events.c.reading).limit(bindparam("most"))
-_unfolded = _readable.where(events.c.state == literal_column("'new'")).order_by(events.c.seq)
+_unfolded = _readable.where(has_state(events.c.state, EventState.NEW)).order_by(events.c.seq)
 _due = _readable.where(
-    events.c.state == literal_column("'waiting'"),
+    has_state(events.c.state, EventState.WAITING),
     or_(events.c.waits_until <= bindparam("now"), events.c.waits_until > bindparam("latest")),
 ).order_by(events.c.waits_until)
 
@@ -134,7 +159,9 @@ def unfolded(connection: Connection, most: int, *, now: int, grace: int) -> list
 
 
 _folded = rows_of(events.c.seq, events.c.call)
-_mark_folded = update(events).where(events.c.seq == _folded.c.seq).values(state="folded", call=_folded.c.call)
+_mark_folded = (
+    update(events).where(events.c.seq == _folded.c.seq).values(state=EventState.FOLDED, call=_folded.c.call)
+)
 
 
 def mark_folded(connection: Connection, calls: Sequence[tuple[int, str]]) -> None:
@@ -146,7 +173,7 @@ _waiting = rows_of(events.c.seq, events.c.waits_for)
 _mark_waiting = (
     update(events)
     .where(events.c.seq == _waiting.c.seq)
-    .values(state="waiting", waits_for=_waiting.c.waits_for, waits_until=bindparam("until"))
+    .values(state=EventState.WAITING, waits_for=_waiting.c.waits_for, waits_until=bindparam("until"))
 )
 
 
@@ -159,10 +186,10 @@ _linked = rows_of(events.c.waits_for)
 _wake = (
     update(events)
     .where(
-        events.c.state == literal_column("'waiting'"),
+        has_state(events.c.state, EventState.WAITING),
         events.c.waits_for.in_(select(_linked.c.waits_for)),
     )
-    .values(state="new")
+    .values(state=EventState.NEW)
 )
 
 
@@ -197,30 +224,50 @@ def move(connection: Connection, numbers: Sequence[int], call: str) -> None:
 
 def set_aside(connection: Connection, seq: int, problem: str) -> None:
     """This event broke the fold: the rest goes on without it."""
-    connection.execute(update(events).where(events.c.seq == seq).values(state="aside", problem=problem))
+    connection.execute(
+        update(events).where(events.c.seq == seq).values(state=EventState.ASIDE, problem=problem)
+    )
 
 
-def one(connection: Connection, seq: int) -> Any:
-    """This event, as it came."""
-    return connection.execute(select(events).where(events.c.seq == seq)).one()
+_stored = select(
+    events.c.seq,
+    events.c.received_at,
+    events.c.content_type,
+    events.c.path,
+    events.c.query,
+    events.c.raw,
+    events.c.reading,
+    events.c.state,
+    events.c.call,
+    events.c.problem,
+)
+_by_seq = _stored.where(events.c.seq == bindparam("seq"))
+_by_call = _stored.where(events.c.call == bindparam("call")).order_by(events.c.seq)
 
 
-_of_call = select(events).where(events.c.call == bindparam("call")).order_by(events.c.seq)
+def get(connection: Connection, seq: int) -> StoredEvent:
+    """Return the event with this number. Raises `NoResultFound`."""
+    return _stored_event(connection.execute(_by_seq, {"seq": seq}).one())
 
 
-def of_call(connection: Connection, call: str) -> Sequence[Any]:
-    """What stands in this call, as it came, in the order of arrival."""
-    return connection.execute(_of_call, {"call": call}).all()
+def list_for_call(connection: Connection, call: str) -> list[StoredEvent]:
+    """Return the events that were folded into this call, in the order of arrival."""
+    return [_stored_event(row) for row in connection.execute(_by_call, {"call": call})]
 
 
-def parsed_event(row: Any) -> CallEvent:
-    """The reading that this row of the journal keeps."""
-    return _decoder.decode(row.reading)
+def _stored_event(row: Sequence[Any]) -> StoredEvent:
+    seq, received_at, content_type, path, query, raw, parsed, state, call, problem = row
+    event = _decoder.decode(parsed)
+    return StoredEvent(
+        seq, received_at, content_type, path, query, raw, event, EventState(state), call, problem
+    )
 
 
-def counts(connection: Connection) -> tuple[int, int]:
-    """How many events were accepted, and how many of them are not folded."""
+_is_unfolded = has_state(events.c.state, EventState.NEW, EventState.WAITING)
+
+
+def count(connection: Connection) -> EventCounts:
+    """Count the events of the journal."""
     accepted = connection.execute(select(func.count()).select_from(events)).scalar_one()
-    not_folded = events.c.state.in_([literal_column("'new'"), literal_column("'waiting'")])
-    waiting = connection.execute(select(func.count()).select_from(events).where(not_folded)).scalar_one()
-    return accepted, waiting
+    unfolded = connection.execute(select(func.count()).select_from(events).where(_is_unfolded)).scalar_one()
+    return EventCounts(accepted, unfolded)

@@ -3,12 +3,28 @@
 The holder proves itself in each transaction that matters (`check`), not only on a heartbeat.
 """
 
-from sqlalchemy import Connection, and_, insert, select, update
+from typing import NamedTuple
 
+from sqlalchemy import Connection, and_, bindparam, insert, select, update
+
+from relay.instants import Instant
 from relay.ledger.errors import LeaseLost
 from relay.ledger.locks import advisory_lock
 from relay.ledger.process_identity import is_gone
 from relay.ledger.tables import leases
+
+
+class _LeaseRow(NamedTuple):
+    owner: str
+    token: int
+    expires_at: Instant
+
+
+_by_name = (
+    select(leases.c.owner, leases.c.token, leases.c.expires_at)
+    .where(leases.c.name == bindparam("name"))
+    .with_for_update()
+)
 
 
 def acquire(
@@ -19,15 +35,16 @@ def acquire(
     `force` takes it from its holder, who learns of it before it writes anything more.
     """
     advisory_lock(connection, name)
-    held = connection.execute(select(leases).where(leases.c.name == name).with_for_update()).one_or_none()
-    if held is None:
+    row = connection.execute(_by_name, {"name": name}).one_or_none()
+    if row is None:
         connection.execute(insert(leases).values(name=name, owner=owner, token=1, expires_at=now + length))
         return 1
+    held = _LeaseRow(*row)
     # A lease that runs longer than its length was taken before the clock was set back: it is over.
     runs = now < held.expires_at <= now + length
     if runs and held.owner != owner and not force:
         return None
-    token: int = held.token + 1
+    token = held.token + 1
     connection.execute(
         update(leases).where(leases.c.name == name).values(owner=owner, token=token, expires_at=now + length)
     )
@@ -50,7 +67,7 @@ def release(connection: Connection, name: str, token: int) -> None:
 
 def free_orphans(connection: Connection) -> list[str]:
     """Free the leases of processes of this host that are gone; their names."""
-    held = connection.execute(select(leases.c.name, leases.c.owner).where(leases.c.expires_at > 0)).all()
-    orphans = [row.name for row in held if is_gone(row.owner)]
+    held = connection.execute(select(leases.c.name, leases.c.owner).where(leases.c.expires_at > 0))
+    orphans: list[str] = [name for name, owner in held if is_gone(owner)]
     connection.execute(update(leases).where(leases.c.name.in_(orphans)).values(expires_at=0))
     return orphans

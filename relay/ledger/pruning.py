@@ -4,11 +4,12 @@ What a call came to outlives its events: the join's state lies in the call's own
 event still joins. What is still owed, or waits for a person, is kept however old it is.
 """
 
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
-from sqlalchemy import Connection, bindparam, delete, literal_column, or_, select, update
+from sqlalchemy import Connection, bindparam, delete, select, update
 
 from relay.ledger.json_rows import bound, rows_of
+from relay.ledger.states import DeliveryState, EventState, has_state
 from relay.ledger.tables import aliases, calls, deliveries, events, memory, messages, quarantine
 
 PORTION: Final = 500
@@ -26,14 +27,21 @@ _pruned = update(calls).where(calls.c.id.in_(select(_ids.c.id))).values(pruned_a
 _drop_messages = delete(messages).where(messages.c.seq <= bindparam("upto"))
 
 
+class _PrunableEvent(NamedTuple):
+    seq: int
+    received_at: int
+    state: str
+    call: str
+
+
 def prune_events(connection: Connection, *, before: int, after: int, now: int) -> int | None:
     """Drop the folded events of a portion of the journal, the oldest first, that came before an instant.
 
     The sequence number to go on after; None when the rest is younger. Events that were not folded stay.
     """
-    rows = connection.execute(_page, {"after": after}).all()
+    rows = [_PrunableEvent(*row) for row in connection.execute(_page, {"after": after})]
     old = [row for row in rows if row.received_at < before]
-    folded = [row for row in old if row.state == "folded"]
+    folded = [row for row in old if row.state == EventState.FOLDED]
     connection.execute(
         _pruned, bound((call,) for call in sorted({row.call for row in folded})) | {"now": now}
     )
@@ -47,9 +55,7 @@ _unsettled = (
     select(deliveries.c.call)
     .where(
         deliveries.c.call == calls.c.id,
-        or_(
-            deliveries.c.state == literal_column("'pending'"), deliveries.c.state == literal_column("'dead'")
-        ),
+        has_state(deliveries.c.state, DeliveryState.PENDING, DeliveryState.DEAD),
     )
     .exists()
 )

@@ -1,11 +1,11 @@
 """Bodies that could not be read, kept with the reason."""
 
-from collections.abc import Sequence
-from typing import Any, Final
+from typing import Final
 
 import msgspec
 from sqlalchemy import Connection, delete, func, insert, select
 
+from relay.instants import Instant
 from relay.ledger.tables import quarantine
 
 CONFLICTING_IDS: Final = "conflicting_ids"
@@ -28,6 +28,23 @@ class QuarantineRow(msgspec.Struct, frozen=True):
     once: str | None = None
 
 
+class QuarantinedBody(msgspec.Struct, frozen=True):
+    """A body in quarantine, secrets removed. `pointer`: the place of the problem in it (RFC 6901)."""
+
+    id: int
+    received_at: Instant
+    reason: str
+    message: str
+    pointer: str
+    content_type: str
+    path: str
+    query: str
+    raw: bytes
+
+
+_all = select(*(quarantine.c[name] for name in QuarantinedBody.__struct_fields__)).order_by(quarantine.c.id)
+
+
 def contains(connection: Connection, once: str) -> bool:
     """Whether a body is kept under this name."""
     return connection.execute(select(quarantine.c.id).where(quarantine.c.once == once)).first() is not None
@@ -47,11 +64,11 @@ def count(connection: Connection) -> int:
     return connection.execute(select(func.count()).select_from(quarantine)).scalar_one()
 
 
-def all_of(connection: Connection) -> Sequence[Any]:
-    """Every body that is kept, oldest first."""
-    return connection.execute(select(quarantine).order_by(quarantine.c.id)).all()
+def list_all(connection: Connection) -> list[QuarantinedBody]:
+    """Return every body in quarantine, oldest first."""
+    return [QuarantinedBody(*row) for row in connection.execute(_all)]
 
 
-def drop(connection: Connection, number: int) -> None:
+def delete_body(connection: Connection, number: int) -> None:
     """Forget this body."""
     connection.execute(delete(quarantine).where(quarantine.c.id == number))

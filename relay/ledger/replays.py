@@ -22,6 +22,7 @@ from sqlalchemy.dialects.postgresql import insert
 from relay.call import Call
 from relay.ledger.json_rows import bound, rows_of
 from relay.ledger.notifications import notify
+from relay.ledger.states import DeliveryState, has_state, sql_state
 from relay.ledger.tables import calls, deliveries
 
 _records = msgspec.json.Decoder(Call)
@@ -56,9 +57,12 @@ def page(
 
     Those that went into other calls are left out: they are records no more. `until` is not included.
     """
-    rows = connection.execute(_page, _given(after, until) | {"most": most}).all()
-    following = PageCursor(rows[-1].began_at, rows[-1].id) if len(rows) == most else None
-    return [_records.decode(row.record) for row in rows], following
+    found: list[Call] = []
+    following = after
+    for began_at, id_, record in connection.execute(_page, _given(after, until) | {"most": most}):
+        found.append(_records.decode(record))
+        following = PageCursor(began_at, id_)
+    return found, following if len(found) == most else None
 
 
 def count(connection: Connection, after: PageCursor, *, until: int | None) -> int:
@@ -77,9 +81,9 @@ _owe_known = (
     .where(deliveries.c.destination == _given_marks.c.destination, deliveries.c.call == _given_marks.c.call)
     .values(
         version=_given_marks.c.version,
-        state="pending",
+        state=DeliveryState.PENDING,
         pending_since=case(
-            (deliveries.c.state == literal_column("'pending'"), deliveries.c.pending_since), else_=_now
+            (has_state(deliveries.c.state, DeliveryState.PENDING), deliveries.c.pending_since), else_=_now
         ),
         due_at=_now,
         attempts=0,
@@ -102,9 +106,9 @@ _owe_new = (
     .from_select(
         _columns,
         # SQLite would take what follows for a part of a join.
-        select(_given_marks, literal("pending"), literal(0), _now, _now, literal(0), literal(0)).where(
-            literal_column("1") == literal_column("1")
-        ),
+        select(
+            _given_marks, sql_state(DeliveryState.PENDING), literal(0), _now, _now, literal(0), literal(0)
+        ).where(literal_column("1") == literal_column("1")),
     )
     .on_conflict_do_nothing()
 )

@@ -145,7 +145,7 @@ class Outage:
         return not await self._count("pending", due_by=self._clock())
 
     async def _paused_until(self) -> int | None:
-        stand = await self._ledger.read(lambda c: destinations.one(c, "crm"))
+        stand = await self._ledger.read(lambda c: destinations.get(c, "crm"))
         until: int | None = stand.paused_until
         return until
 

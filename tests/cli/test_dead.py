@@ -11,6 +11,7 @@ from sqlalchemy import Connection
 from relay.cli.ledger import write_ledger
 from relay.ledger import calls, deliveries, destinations
 from relay.ledger.deliveries import DeliveryUpdate
+from relay.ledger.states import DeliveryState
 from relay.settings import load
 from tests.support.home import LOCAL, Home
 from tests.support.samples import RECEIVED_AT, call_row
@@ -18,7 +19,7 @@ from tests.support.samples import RECEIVED_AT, call_row
 DEAD = DeliveryUpdate(
     call="cloudtalk-1",
     version=1,
-    state="dead",
+    state=DeliveryState.DEAD,
     delivered_version=0,
     due_at=0,
     attempts=1,

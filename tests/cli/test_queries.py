@@ -15,6 +15,7 @@ from relay.ledger.calls import Alias
 from relay.ledger.deliveries import DeliveryUpdate
 from relay.ledger.destinations import Pause
 from relay.ledger.quarantine import QuarantineRow
+from relay.ledger.states import DeliveryState
 from tests.support.clock import SECOND, Clock
 from tests.support.samples import RECEIVED_AT, call_row, event_of, event_row
 
@@ -23,7 +24,7 @@ NOW = RECEIVED_AT
 DELIVERED = DeliveryUpdate(
     call="cloudtalk-1",
     version=1,
-    state="delivered",
+    state=DeliveryState.DELIVERED,
     delivered_version=1,
     due_at=NOW,
     attempts=1,
@@ -36,7 +37,7 @@ DELIVERED = DeliveryUpdate(
 )
 WAITING = msgspec.structs.replace(
     DELIVERED,
-    state="pending",
+    state=DeliveryState.PENDING,
     delivered_version=0,
     due_at=NOW + 5 * SECOND,
     attempts=2,
@@ -45,7 +46,7 @@ WAITING = msgspec.structs.replace(
     code="503",
     message="it's down",
 )
-DEAD = msgspec.structs.replace(WAITING, state="dead", outcome="rejected", code="22P05")
+DEAD = msgspec.structs.replace(WAITING, state=DeliveryState.DEAD, outcome="rejected", code="22P05")
 
 
 @pytest.fixture

@@ -36,7 +36,7 @@ def replay_of(ledger: Ledger, *names: str, forward_internal: bool = False) -> Re
 async def owed(ledger: Ledger, name: str = "crm") -> list[str]:
     def look(connection: Any) -> list[str]:
         ids = [f"call-{at}" for at in range(1, 8)]
-        rows = [row for id_ in ids for row in deliveries.of_call(connection, id_)]
+        rows = [row for id_ in ids for row in deliveries.list_for_call(connection, id_)]
         return [row.call[5:] for row in rows if row.destination == name and row.state == "pending"]
 
     return await ledger.read(look)
@@ -94,13 +94,13 @@ async def test_the_newest_version_is_owed_though_a_mark_knew_an_older_one(ledger
     await ledger.write(lambda c: deliveries.enqueue(c, [("call-1", 1)], now=1))
     await ledger.write(lambda c: calls.write(c, [], [call_row("call-1", 5)]))
     await replay_of(ledger, "crm").named(["call-1"])
-    (mark,) = await ledger.read(lambda c: deliveries.of_call(c, "call-1"))
+    (mark,) = await ledger.read(lambda c: deliveries.list_for_call(c, "call-1"))
     assert mark.version == 5
 
 
 async def test_the_ledger_learns_of_a_destination_that_no_relay_has_served(ledger: Ledger) -> None:
     await replay_of(ledger, "crm").between(None, None, silent)
-    assert [(row.name, row.client) for row in await ledger.read(destinations.all_of)] == [("crm", "local")]
+    assert [(row.name, row.client) for row in await ledger.read(destinations.list_all)] == [("crm", "local")]
 
 
 async def test_it_takes_the_folds_lease_and_lets_go_of_it(ledger: Ledger) -> None:

@@ -33,13 +33,14 @@ from relay.ledger.deliveries import DeliveryCounts, DeliveryUpdate
 from relay.ledger.destinations import Pause
 from relay.ledger.journal import EventRow
 from relay.ledger.lease import Lease
+from relay.ledger.states import DeliveryState
 from relay.ledger.tables import deliveries as table
 from tests.support.clients import context_of
 
 SETTLED = DeliveryUpdate(
     call="cloudtalk-1",
     version=1,
-    state="delivered",
+    state=DeliveryState.DELIVERED,
     delivered_version=1,
     due_at=0,
     attempts=1,
@@ -128,7 +129,7 @@ class World:
             pass
 
     async def mark(self, call: str = "cloudtalk-1", destination: str = "crm") -> Any:
-        rows = await self.ledger.read(lambda c: deliveries.of_call(c, call))
+        rows = await self.ledger.read(lambda c: deliveries.list_for_call(c, call))
         return next((row for row in rows if row.destination == destination), None)
 
     async def until(self, state: str, call: str = "cloudtalk-1", **fields: Any) -> Any:
@@ -140,7 +141,7 @@ class World:
                 await asyncio.sleep(0.01)
 
     async def destination(self) -> Any:
-        return await self.ledger.read(lambda c: destinations.one(c, "crm"))
+        return await self.ledger.read(lambda c: destinations.get(c, "crm"))
 
     @asynccontextmanager
     async def serving(self, schedule: RetryPolicy = QUICK, **settings: Any) -> AsyncIterator[DeliveryWorker]:
@@ -705,7 +706,9 @@ async def test_the_end_of_a_throttle_brings_no_failing_call_forward(world: World
     await world.say(Kind.STARTED, "1")
     await world.say(Kind.STARTED, "2")
     later = world.ledger.now() + 60_000_000
-    failing = msgspec.structs.replace(SETTLED, state="pending", delivered_version=0, attempts=4, due_at=later)
+    failing = msgspec.structs.replace(
+        SETTLED, state=DeliveryState.PENDING, delivered_version=0, attempts=4, due_at=later
+    )
     await world.ledger.write(lambda c: deliveries.settle(c, "crm", [failing], now=1))
     until = world.ledger.now() - 1
     await world.ledger.write(
@@ -745,7 +748,7 @@ async def test_a_moment_s_failure_brings_forward_only_what_it_made_fail(
         await world.say(Kind.STARTED, name)
     later = world.ledger.now() + 60_000_000
     failing = msgspec.structs.replace(
-        SETTLED, state="pending", delivered_version=0, attempts=attempts, due_at=later
+        SETTLED, state=DeliveryState.PENDING, delivered_version=0, attempts=attempts, due_at=later
     )
     await world.ledger.write(lambda c: deliveries.settle(c, "crm", [failing], now=1))
     world.crm.answer = first_then(all_of(Retry(code="503")))

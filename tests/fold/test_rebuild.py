@@ -80,7 +80,7 @@ def _remember(seen: list[tuple[int, int]]) -> Callable[[int, int], None]:
 
 
 async def owed(relay: Relay, id_: str) -> bool:
-    (mark,) = await relay.ledger.read(lambda c: deliveries.of_call(c, id_))
+    (mark,) = await relay.ledger.read(lambda c: deliveries.list_for_call(c, id_))
     return bool(mark.state == "pending")
 
 
@@ -94,7 +94,7 @@ async def keep(relay: Relay, raw: bytes, path: str = HOOK) -> int:
 
 async def retried(relay: Relay) -> list[Retried]:
     reader = reader_in("Europe/Madrid")
-    return await relay.ledger.write(lambda c: [retry(c, reader, row) for row in quarantine.all_of(c)])
+    return await relay.ledger.write(lambda c: [retry(c, reader, row) for row in quarantine.list_all(c)])
 
 
 async def test_what_can_be_read_now_becomes_an_event_as_of_its_arrival(relay: Relay) -> None:
@@ -106,7 +106,7 @@ async def test_what_can_be_read_now_becomes_an_event_as_of_its_arrival(relay: Re
     assert first == Retried(one, 2)
     assert (second.id, second.events) == (two, 0)
     assert second.problem is not None
-    assert [row.id for row in await relay.ledger.read(quarantine.all_of)] == [two]
+    assert [row.id for row in await relay.ledger.read(quarantine.list_all)] == [two]
     rows = await relay.ledger.read(lambda c: list(c.execute(select(events.c.received_at, events.c.raw))))
     assert [row.received_at for row in rows] == [7, 8]
     assert msgspec.json.decode(rows[1].raw) == {"event": "call.ended", "data": {"id": "b"}}
@@ -130,7 +130,7 @@ async def test_a_change_of_the_timezone_reads_every_call_again(relay: Relay) -> 
     assert (after.version, after.changed) == (before.version + 1, {"started_at": before.version + 1})
     assert (done.calls, done.changed, done.unread) == (2, 1, 0)
     assert seen[-1] == (2, 2)
-    (mark,) = await relay.ledger.read(lambda c: deliveries.of_call(c, "cloudtalk-a"))
+    (mark,) = await relay.ledger.read(lambda c: deliveries.list_for_call(c, "cloudtalk-a"))
     assert mark.version == after.version
 
 
@@ -218,7 +218,7 @@ async def test_an_internal_call_that_a_rebuild_changes_is_enqueued_as_well(relay
     )
     await take(relay, body)
     await rebuild(relay.ledger, reader_in("America/Bogota"), lambda *_: None)
-    (delivery,) = await relay.ledger.read(lambda c: deliveries.of_call(c, "cloudtalk-a"))
+    (delivery,) = await relay.ledger.read(lambda c: deliveries.list_for_call(c, "cloudtalk-a"))
     assert (delivery.state, delivery.version) == ("pending", 2)
 
 

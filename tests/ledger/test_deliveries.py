@@ -7,9 +7,11 @@ import msgspec
 import pytest
 from sqlalchemy import Connection, update
 
+from relay.instants import Instant
 from relay.ledger import Ledger, calls, deliveries, destinations
 from relay.ledger.calls import CallRow
-from relay.ledger.deliveries import DeliveryCounts, DeliveryUpdate, DueDelivery, Pick
+from relay.ledger.deliveries import DeliveryCounts, DeliveryRow, DeliveryUpdate, DueDelivery, Pick
+from relay.ledger.states import DeliveryState
 from relay.ledger.tables import deliveries as table
 from tests.support.samples import ODD_IDS, call_row
 
@@ -17,7 +19,7 @@ CALL = "cloudtalk-1"
 DELIVERED = DeliveryUpdate(
     call=CALL,
     version=1,
-    state="delivered",
+    state=DeliveryState.DELIVERED,
     delivered_version=1,
     due_at=50,
     attempts=1,
@@ -30,7 +32,7 @@ DELIVERED = DeliveryUpdate(
 )
 FAILED = msgspec.structs.replace(
     DELIVERED,
-    state="pending",
+    state=DeliveryState.PENDING,
     delivered_version=0,
     due_at=500,
     attempts=3,
@@ -40,7 +42,7 @@ FAILED = msgspec.structs.replace(
     code="503",
     message="it's down",
 )
-DEAD = msgspec.structs.replace(FAILED, state="dead", due_at=50, outcome="rejected", code="22P05")
+DEAD = msgspec.structs.replace(FAILED, state=DeliveryState.DEAD, due_at=50, outcome="rejected", code="22P05")
 
 
 @pytest.fixture
@@ -87,8 +89,8 @@ async def due_ids(ledger: Ledger, name: str = "crm", **given: Any) -> list[str]:
     return [found.call.id for found in await due(ledger, name, **given)]
 
 
-async def delivery(ledger: Ledger, call: str = CALL, name: str = "crm") -> Any:
-    rows = await ledger.read(lambda c: deliveries.of_call(c, call))
+async def delivery(ledger: Ledger, call: str = CALL, name: str = "crm") -> DeliveryRow:
+    rows = await ledger.read(lambda c: deliveries.list_for_call(c, call))
     (row,) = [row for row in rows if row.destination == name]
     return row
 
@@ -98,7 +100,7 @@ async def delivery(ledger: Ledger, call: str = CALL, name: str = "crm") -> Any:
 
 async def test_every_destination_is_owed_a_call(owing: Ledger) -> None:
     await mark(owing, (CALL, 1))
-    rows = await owing.read(lambda c: deliveries.of_call(c, CALL))
+    rows = await owing.read(lambda c: deliveries.list_for_call(c, CALL))
     assert [(row.destination, row.state, row.version, row.delivered_version) for row in rows] == [
         ("crm", "pending", 1, 0),
         ("other", "pending", 1, 0),
@@ -110,7 +112,7 @@ async def test_every_destination_is_owed_a_call(owing: Ledger) -> None:
 
 async def test_without_a_destination_nothing_is_owed(ledger: Ledger) -> None:
     await mark(ledger, (CALL, 1))
-    assert await ledger.read(lambda c: deliveries.of_call(c, CALL)) == []
+    assert await ledger.read(lambda c: deliveries.list_for_call(c, CALL)) == []
 
 
 async def test_many_events_of_a_call_are_one_mark(owing: Ledger) -> None:
@@ -252,14 +254,14 @@ async def test_a_delivered_call_is_owed_no_more_and_says_what_the_crm_has(owing:
     assert {name: getattr(row, name) for name in DeliveryUpdate.__struct_fields__} == msgspec.structs.asdict(
         DELIVERED
     )
-    assert (await owing.read(lambda c: destinations.one(c, "crm"))).delivered_at == 50
+    assert (await owing.read(lambda c: destinations.get(c, "crm"))).delivered_at == 50
 
 
 async def test_a_settlement_is_of_one_destination(owing: Ledger) -> None:
     await mark(owing, (CALL, 1))
     await settle(owing, DELIVERED)
     assert (await delivery(owing, name="other")).state == "pending"
-    assert (await owing.read(lambda c: destinations.one(c, "other"))).delivered_at is None
+    assert (await owing.read(lambda c: destinations.get(c, "other"))).delivered_at is None
 
 
 async def test_a_failed_attempt_is_written_with_its_reason(owing: Ledger) -> None:
@@ -268,7 +270,7 @@ async def test_a_failed_attempt_is_written_with_its_reason(owing: Ledger) -> Non
     row = await delivery(owing)
     assert (row.state, row.due_at, row.attempts, row.failing_for) == ("pending", 500, 3, 40)
     assert (row.outcome, row.code, row.message, row.pending_since) == ("retry", "503", "it's down", 10)
-    assert (await owing.read(lambda c: destinations.one(c, "crm"))).delivered_at is None
+    assert (await owing.read(lambda c: destinations.get(c, "crm"))).delivered_at is None
 
 
 @pytest.mark.parametrize("settlement", [DELIVERED, DEAD], ids=["delivered", "dead"])
@@ -321,12 +323,12 @@ async def test_each_destination_is_tallied_by_state_with_its_oldest_pending(owin
         await mark(owing, (call, 1), now=now)
     await settle(owing, msgspec.structs.replace(DELIVERED, call="a"), msgspec.structs.replace(DEAD, call="b"))
     assert await owing.read(deliveries.counts_by_destination) == {
-        "crm": DeliveryCounts(pending=2, delivered=1, dead=1, oldest_pending_since=3),
-        "other": DeliveryCounts(pending=4, delivered=0, dead=0, oldest_pending_since=1),
+        "crm": DeliveryCounts(pending=2, delivered=1, dead=1, oldest_pending_since=Instant(3)),
+        "other": DeliveryCounts(pending=4, delivered=0, dead=0, oldest_pending_since=Instant(1)),
     }
 
 
 async def test_a_destination_that_owes_nothing_has_no_oldest(owing: Ledger) -> None:
     await mark(owing, (CALL, 1))
-    await owing.write(lambda c: c.execute(update(table).values(state="delivered")))
+    await owing.write(lambda c: c.execute(update(table).values(state=DeliveryState.DELIVERED)))
     assert (await owing.read(deliveries.counts_by_destination))["crm"] == DeliveryCounts(delivered=1)

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from relay.ledger import Ledger, deliveries, destinations
-from relay.ledger.destinations import BY_OPERATOR, Pause
+from relay.ledger.destinations import BY_OPERATOR, DestinationRow, Pause
 from relay.ledger.tables import destinations as table
 
 WRONG_KEY = Pause("unauthorised", 60, "401", "the key is 'wrong'")
@@ -17,8 +17,8 @@ async def register(ledger: Ledger, **clients: str) -> None:
     await ledger.write(lambda c: destinations.register(c, clients))
 
 
-async def one(ledger: Ledger, name: str = "crm") -> Any:
-    return await ledger.read(lambda c: destinations.one(c, name))
+async def one(ledger: Ledger, name: str = "crm") -> DestinationRow:
+    return await ledger.read(lambda c: destinations.get(c, name))
 
 
 async def wait(ledger: Ledger, name: str = "crm") -> None:
@@ -32,15 +32,15 @@ async def why(ledger: Ledger, name: str = "crm") -> tuple[Any, ...]:
 
 async def test_a_new_destination_is_known_and_does_not_wait(ledger: Ledger) -> None:
     await register(ledger, crm="supabase")
-    assert (await one(ledger))._asdict() == {
-        "name": "crm",
-        "client": "supabase",
-        "delivered_at": None,
-        "paused_reason": None,
-        "paused_until": None,
-        "paused_code": None,
-        "paused_message": None,
-    }
+    assert await one(ledger) == DestinationRow(
+        name="crm",
+        client="supabase",
+        delivered_at=None,
+        paused_reason=None,
+        paused_until=None,
+        paused_code=None,
+        paused_message=None,
+    )
 
 
 async def test_one_that_waits_says_why_and_until_when(ledger: Ledger) -> None:
@@ -99,7 +99,7 @@ async def test_one_that_left_the_settings_stays_with_what_it_is_owed(ledger: Led
     await register(ledger, old="local", crm="local")
     await ledger.write(lambda c: deliveries.enqueue(c, [("cloudtalk-1", 1)], now=1))
     await register(ledger, crm="local")
-    names = [row.name for row in await ledger.read(destinations.all_of)]
+    names = [row.name for row in await ledger.read(destinations.list_all)]
     assert names == ["crm", "old"]
     assert (await ledger.read(deliveries.counts_by_destination))["old"].pending == 1
 

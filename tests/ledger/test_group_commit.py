@@ -256,7 +256,7 @@ async def test_a_ledger_that_was_unavailable_takes_events_again_without_a_restar
             await group.append(rows(1))
         holder.execute("ROLLBACK")
         assert await group.append(rows(1)) == [1]
-    assert await ledger.read(journal.counts) == (1, 1)
+    assert await ledger.read(journal.count) == (1, 1)
 
 
 # --- stamps ---------------------------------------------------------------------------------------

@@ -109,7 +109,7 @@ async def test_what_is_folded_waits_no_more_and_stands_in_its_call(ledger: Ledge
     first, second, third = await append(ledger, *(event_row(at=n) for n in range(3)))
     await ledger.write(lambda c: journal.mark_folded(c, [(third, "cloudtalk-1"), (first, "cloudtalk-1")]))
     assert await unfolded(ledger) == [second]
-    assert [row.seq for row in await ledger.read(lambda c: journal.of_call(c, "cloudtalk-1"))] == [
+    assert [row.seq for row in await ledger.read(lambda c: journal.list_for_call(c, "cloudtalk-1"))] == [
         first,
         third,
     ]
@@ -125,8 +125,8 @@ async def test_a_hole_in_the_numbers_hides_no_event(ledger: Ledger) -> None:
 async def test_an_event_stands_in_a_call_of_any_id(ledger: Ledger, call: str) -> None:
     (seq,) = await append(ledger, event_row(b"raw"))
     await ledger.write(lambda c: journal.mark_folded(c, [(seq, call)]))
-    (row,) = await ledger.read(lambda c: journal.of_call(c, call))
-    assert (row.seq, row.raw, row.kind, row.received_at) == (seq, b"raw", "started", RECEIVED_AT)
+    (row,) = await ledger.read(lambda c: journal.list_for_call(c, call))
+    assert (row.seq, row.raw, row.parsed.kind, row.received_at) == (seq, b"raw", "started", RECEIVED_AT)
 
 
 async def test_an_event_set_aside_waits_no_more_and_says_why(ledger: Ledger) -> None:
@@ -145,7 +145,7 @@ async def test_events_are_counted_and_those_that_wait_too(ledger: Ledger) -> Non
         journal.set_aside(connection, second, "broken")
 
     await ledger.write(settle)
-    assert await ledger.read(journal.counts) == (3, 1)
+    assert await ledger.read(journal.count) == (3, 1)
 
 
 # --- waiting for a link -----------------------------------------------------------------------------
@@ -160,15 +160,15 @@ async def test_what_waits_is_folded_once_its_alias_has_a_call_or_its_grace_is_ov
     assert await unfolded(ledger) == [2, 3]
     due = await ledger.read(lambda c: journal.unfolded(c, 10, now=100, grace=1_000))
     assert [(event.seq, event.waited) for event in due] == [(1, True), (2, False), (3, False)]
-    assert await ledger.read(journal.counts) == (3, 3)
+    assert await ledger.read(journal.count) == (3, 3)
 
 
 async def test_the_events_of_a_call_that_went_into_another_go_with_it(ledger: Ledger) -> None:
     await append(ledger, *(event_row(at=n) for n in range(3)))
     await ledger.write(lambda c: journal.mark_folded(c, [(1, "a"), (2, "b"), (3, "c")]))
     await ledger.write(lambda c: journal.repoint(c, {"a": "b"}))
-    assert [row.seq for row in await ledger.read(lambda c: journal.of_call(c, "b"))] == [1, 2]
-    assert await ledger.read(lambda c: journal.of_call(c, "a")) == []
+    assert [row.seq for row in await ledger.read(lambda c: journal.list_for_call(c, "b"))] == [1, 2]
+    assert await ledger.read(lambda c: journal.list_for_call(c, "a")) == []
 
 
 async def test_a_grace_that_a_clock_set_back_has_put_out_of_reach_is_over(ledger: Ledger) -> None:

@@ -144,5 +144,5 @@ async def test_behind_a_pooler_each_transaction_is_set_up_by_itself(
         ledger = Ledger(url)
         await ledger.open()
         await ledger.write(lambda c: destinations.register(c, {"crm": "local"}))
-        assert len(await ledger.read(destinations.all_of)) == 1
+        assert len(await ledger.read(destinations.list_all)) == 1
         await ledger.close()

@@ -32,6 +32,7 @@ from relay.ledger import (
 )
 from relay.ledger.engine import migrate, open_engine
 from relay.ledger.postgres import listen
+from relay.ledger.states import DeliveryState
 from relay.ledger.tables import calls as call_table
 from relay.ledger.tables import events
 from relay.ledger.tables import leases as lease_table
@@ -111,14 +112,16 @@ async def test_a_mark_that_moves_on_while_its_push_is_settled_stays_owed(
     await ledger.write(lambda c: destinations.register(c, {"crm": "local"}))
     await ledger.write(lambda c: calls.write(c, [call], []))
     await ledger.write(lambda c: deliveries.enqueue(c, [("a", 1)], now=1))
-    settled = deliveries.DeliveryUpdate("a", 1, "delivered", 1, 2, 1, 2, 0, "r", "delivered", None, None)
+    settled = deliveries.DeliveryUpdate(
+        "a", 1, DeliveryState.DELIVERED, 1, 2, 1, 2, 0, "r", "delivered", None, None
+    )
     with engine.begin() as folding:
         deliveries.enqueue(folding, [("a", 2)], now=2)
         settling = asyncio.create_task(ledger.write(lambda c: deliveries.settle(c, "crm", [settled], now=3)))
         await asyncio.sleep(0.1)
         assert not settling.done()
     await settling
-    (mark,) = await ledger.read(lambda c: deliveries.of_call(c, "a"))
+    (mark,) = await ledger.read(lambda c: deliveries.list_for_call(c, "a"))
     assert (mark.state, mark.version, mark.delivered_version) == ("pending", 2, 1)
 
 

@@ -19,7 +19,7 @@ OF = {"destination": "crm", "now": 1, "most": 1}
 
 PLANS: dict[str, tuple[Executable, dict[str, Any], str]] = {
     "journal._unfolded": (journal._unfolded, {"most": 1}, "SCAN events USING INDEX events_new"),
-    "journal._of_call": (journal._of_call, {"call": "x"}, "SEARCH events USING INDEX events_call (call=?)"),
+    "journal._by_call": (journal._by_call, {"call": "x"}, "SEARCH events USING INDEX events_call (call=?)"),
     "journal._mark_folded": (journal._mark_folded, ROWS, "SEARCH events USING INTEGER PRIMARY KEY (rowid=?)"),
     "calls._by_id": (calls._by_id, ROWS, "SEARCH calls USING INDEX sqlite_autoindex_calls_1 (id=?)"),
     "calls._update": (calls._update, ROWS, "SEARCH calls USING INDEX sqlite_autoindex_calls_1 (id=?)"),
@@ -122,7 +122,7 @@ async def test_it_uses_its_index(ledger: Ledger, name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["journal._unfolded", "journal._of_call", "deliveries._due fresh", "deliveries._due oldest"]
+    "name", ["journal._unfolded", "journal._by_call", "deliveries._due fresh", "deliveries._due oldest"]
 )
 async def test_it_reads_in_order_instead_of_sorting(ledger: Ledger, name: str) -> None:
     statement, given, _ = PLANS[name]
@@ -152,7 +152,7 @@ ANALYZE;
 ONE = bound([("call-1", "1", "1", "1", "1", "1", "1", "1", "1", "1", "1", "1", "1")])
 IN_USE: dict[str, tuple[Any, dict[str, Any], str]] = {
     "journal._unfolded": (journal._unfolded, {"most": 200}, "events_new"),
-    "journal._of_call": (journal._of_call, {"call": "call-1"}, "events_call"),
+    "journal._by_call": (journal._by_call, {"call": "call-1"}, "events_call"),
     "journal._mark_folded": (journal._mark_folded, bound([(1, "call-1")]), "events_pkey"),
     "journal._due": (journal._due, {"most": 200, "now": 1, "latest": 9}, "events_due"),
     "journal._wake": (journal._wake, bound([("id:1",)]), "events_waiting|events_due"),

@@ -8,12 +8,13 @@ import pytest
 from relay.ledger import Ledger, calls, deliveries, destinations, replays
 from relay.ledger.deliveries import DeliveryUpdate
 from relay.ledger.replays import PageCursor
+from relay.ledger.states import DeliveryState
 from tests.support.samples import ODD_IDS, call_row
 
 DELIVERED = DeliveryUpdate(
     call="a",
     version=1,
-    state="delivered",
+    state=DeliveryState.DELIVERED,
     delivered_version=1,
     due_at=50,
     attempts=1,
@@ -101,7 +102,7 @@ async def settle(ledger: Ledger, **changes: Any) -> None:
 
 
 async def delivery(ledger: Ledger, call: str = "a", name: str = "crm") -> Any:
-    rows = await ledger.read(lambda c: deliveries.of_call(c, call))
+    rows = await ledger.read(lambda c: deliveries.list_for_call(c, call))
     return next((row for row in rows if row.destination == name), None)
 
 
@@ -131,7 +132,9 @@ async def test_whatever_became_of_it_a_call_is_owed_afresh(owing: Ledger, state:
 
 
 async def test_what_is_owed_already_is_due_at_once_and_owed_for_as_long(owing: Ledger) -> None:
-    await settle(owing, state="pending", delivered_version=0, due_at=500, attempts=3, failing_for=40)
+    await settle(
+        owing, state=DeliveryState.PENDING, delivered_version=0, due_at=500, attempts=3, failing_for=40
+    )
     await owe(owing, ("a", 1))
     row = await delivery(owing)
     assert (row.state, row.pending_since, row.due_at, row.attempts, row.failing_for) == (

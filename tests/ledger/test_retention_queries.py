@@ -111,7 +111,7 @@ async def test_an_old_call_goes_unless_something_is_still_to_be_done_about_it(
     await told(owing, "1")
     assert not await owing.write(lambda c: pruning.prune_calls(c, before=RECEIVED_AT + DAY))
     assert await owing.read(calls.count) == kept
-    assert len(await owing.read(lambda c: deliveries.of_call(c, "cloudtalk-1"))) == kept
+    assert len(await owing.read(lambda c: deliveries.list_for_call(c, "cloudtalk-1"))) == kept
     assert len(await owing.read(lambda c: calls.by_alias(c, ["id:1"]))) == kept
     assert len(await seqs(owing)) == kept
 
@@ -131,6 +131,6 @@ async def test_old_bodies_in_quarantine_and_old_memories_go(owing: Ledger) -> No
         pruning.prune_memory(connection, before=5)
 
     await owing.write(write)
-    assert [row.received_at for row in await owing.read(quarantine.all_of)] == [9]
+    assert [row.received_at for row in await owing.read(quarantine.list_all)] == [9]
     kept = await owing.read(lambda c: client_state.get_many(c, "crm", ["contact:1", "contact:9"]))
     assert kept == {"contact:9": "7"}

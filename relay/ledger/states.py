@@ -1,0 +1,43 @@
+"""The states of events and deliveries, and how statements compare them."""
+
+from enum import StrEnum
+from typing import Any
+
+from sqlalchemy import ColumnElement, Text, literal_column
+
+
+class EventState(StrEnum):
+    """The state of an event in the journal."""
+
+    NEW = "new"
+    WAITING = "waiting"
+    """Its only id cannot begin a call: it waits for an event that links the id to a call."""
+    FOLDED = "folded"
+    ASIDE = "aside"
+    """The fold failed on it and goes on without it."""
+
+
+class DeliveryState(StrEnum):
+    """The state of a delivery, which is one call at one destination."""
+
+    PENDING = "pending"
+    DELIVERED = "delivered"
+    DEAD = "dead"
+    """A dead letter: it waits for a decision of a person."""
+    DROPPED = "dropped"
+    """A dead letter that a person gave up. A newer version of the call makes it pending again."""
+    FILTERED = "filtered"
+    """The destination's filter excludes the call, which was never delivered."""
+    RETRACTED = "retracted"
+    """The CRM must not have the call: it was removed there, or never sent."""
+
+
+def sql_state(state: StrEnum) -> ColumnElement[str]:
+    """Return the state as a literal: with a bound value no engine would choose a partial index."""
+    return literal_column(f"'{state}'", Text)
+
+
+def has_state(column: ColumnElement[Any], *states: StrEnum) -> ColumnElement[bool]:
+    """Return the condition that the column has one of these states."""
+    literals = [sql_state(state) for state in states]
+    return column == literals[0] if len(literals) == 1 else column.in_(literals)
