@@ -20,7 +20,7 @@ from relay import logs
 from relay.cloudtalk.authentication import Authenticator
 from relay.cloudtalk.parser import Parser
 from relay.cloudtalk.secrets import BodySecrets
-from relay.cloudtalk.signatures import Signatures
+from relay.cloudtalk.signatures import SignatureVerifier
 from relay.delivery import DeliveryWorker, LedgerClientState, RetryPolicy
 from relay.fold import FoldWorker
 from relay.ingest.endpoint import WebhookEndpoint
@@ -62,7 +62,7 @@ def build_parser(cloudtalk: CloudTalk) -> Parser:
 def build_authenticator(cloudtalk: CloudTalk) -> tuple[Authenticator, BodySecrets]:
     """Who is let in, and what of a body is never kept."""
     tokens = [token.get_secret_value() for token in cloudtalk.tokens]
-    signatures = Signatures(secret.get_secret_value() for secret in cloudtalk.signing_secrets)
+    signatures = SignatureVerifier(secret.get_secret_value() for secret in cloudtalk.signing_secrets)
     authenticator = Authenticator(tokens, signatures, body_tokens=bool(cloudtalk.secret_keys))
     return authenticator, BodySecrets(cloudtalk.secret_keys, tokens)
 

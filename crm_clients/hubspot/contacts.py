@@ -12,9 +12,9 @@ import msgspec
 from crm_clients.base import Context, Misconfigured, Outcome, Rejected
 from crm_clients.hubspot.api import CONTACTS, SEARCH, Api, ApiFailure, Said, next_page, results_of
 from crm_clients.hubspot.new_contacts import NewContacts
-from crm_clients.hubspot.numbers import canonical, is_dialable, national
 from crm_clients.hubspot.settings import HubSpotSettings
 from crm_clients.locks import KeyedLock
+from relay.standards.phones import is_e164, national_digits, normalize_typed_phone
 
 _PHONE_FIELDS: Final = ("phone", "mobilephone")
 _SEARCHABLE: Final = (
@@ -62,7 +62,7 @@ class Contacts:
 
     async def of(self, names: Mapping[str, str | None]) -> Found:
         """The contact of each of these E.164 numbers; the names are for those that are to be made."""
-        wanted = [number for number in names if is_dialable(number)]
+        wanted = [number for number in names if is_e164(number)]
         async with self._locks.acquire(wanted):
             found: Found = dict.fromkeys(names, NONE)
             found |= await self._remembered(wanted)
@@ -188,7 +188,8 @@ class Contacts:
         """A search by the national number also finds those of other countries: the whole one decides."""
         for each in results_of(said):
             properties = each.get("properties") or {}
-            held = {canonical(properties.get(field), self._region) for field in _PHONE_FIELDS}
+            texts = [properties.get(field) for field in _PHONE_FIELDS]
+            held = {normalize_typed_phone(text, self._region) for text in texts if isinstance(text, str)}
             for number in held.intersection(numbers):
                 yield str(number), Contact(str(each["id"]), _owner_of(each))
 
@@ -200,7 +201,7 @@ def _age(contact: Contact) -> tuple[int, str]:
 
 def _search_body(numbers: Sequence[str], fields: Sequence[str]) -> Said:
     """One group of one filter for each field; HubSpot joins groups by "or" and takes five of them."""
-    whole, nationals = sorted(numbers), sorted({national(number) for number in numbers})
+    whole, nationals = sorted(numbers), sorted({national_digits(number) for number in numbers})
     filters: list[Said] = [
         {"propertyName": field, "operator": "IN", "values": nationals if field in _SEARCHABLE else whole}
         for field in fields

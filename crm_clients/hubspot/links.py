@@ -17,9 +17,9 @@ from crm_clients.hubspot.api import (
 )
 from crm_clients.hubspot.contacts import Contacts
 from crm_clients.hubspot.errors import ApiError
-from crm_clients.hubspot.numbers import is_dialable
 from crm_clients.hubspot.rounds import Batch
 from crm_clients.hubspot.settings import HubSpotSettings
+from relay.standards.phones import is_e164
 
 CALL_TO_CONTACT: Final = 194
 TASK_TO_CONTACT: Final = 204
@@ -112,7 +112,7 @@ class Links:
         """A call without a contact is linked at a later delivery, should there be one by then."""
         values: dict[str, str | None] = {}
         for push in round_.left:
-            if is_dialable(push.call.external_number) and _is_to_link(push, round_):
+            if is_e164(push.call.external_number) and _is_to_link(push, round_):
                 linked = bool(round_.contact_of(push))
                 if linked != (push.call.id not in round_.unlinked):
                     values[_key(push.call.id)] = None if linked else "1"

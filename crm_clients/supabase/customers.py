@@ -9,9 +9,9 @@ from collections.abc import Collection, Iterable, Mapping
 from typing import Any, Final
 
 import msgspec
-import phonenumbers
 
 from crm_clients.supabase.rest import ApiFailure, Found, Table, quoted
+from relay.standards.phones import find_phones, phone_key
 
 PREFIX: Final = "cliente:"
 PAGE: Final = 1000
@@ -21,7 +21,6 @@ REFRESH_SECONDS: Final = 300.0
 MISS_SECONDS: Final = 60.0
 """A number that is not found is looked for again after so long: somebody may have entered it meanwhile."""
 
-_POSSIBLE: Final = phonenumbers.Leniency.POSSIBLE
 _COLUMNS: Final = "key,id:value->id,nombre:value->>nombre,telefono:value->>telefono"
 
 
@@ -53,7 +52,7 @@ class Customers:
                 trouble = await self._read()
                 if trouble is not None and self._read_at is None:
                     return trouble
-        found = {number: self._by_number.get(self._normal(number)) for number in numbers}
+        found = {number: self._by_number.get(phone_key(number, self._region)) for number in numbers}
         return {number: customer for number, customer in found.items() if customer is not None}
 
     def forget(self) -> None:
@@ -64,7 +63,7 @@ class Customers:
         if self._read_at is None:
             return bool(numbers)
         age = asyncio.get_running_loop().time() - self._read_at
-        missed = any(self._normal(number) not in self._by_number for number in numbers)
+        missed = any(phone_key(number, self._region) not in self._by_number for number in numbers)
         return age >= (MISS_SECONDS if missed else REFRESH_SECONDS)
 
     async def _read(self) -> ApiFailure | None:
@@ -85,25 +84,9 @@ class Customers:
         index: dict[str, Customer | None] = {}
         for row in rows:
             customer = Customer(row["id"] or row["key"].removeprefix(PREFIX), row["nombre"] or "")
-            for number in self._numbers_in(row["telefono"] or ""):
+            for number in find_phones(row["telefono"] or "", self._region):
                 index[number] = None if number in index else customer
         return index
-
-    def _numbers_in(self, text: str) -> set[str]:
-        """What people write into one field: a number, two of them, a word about it, spaces of any kind."""
-        found = phonenumbers.PhoneNumberMatcher(" ".join(text.split()), self._region, _POSSIBLE)
-        return {_e164(match.number) for match in found} or {self._normal(text)} - {""}
-
-    def _normal(self, number: str) -> str:
-        """E.164 where it can be, else the digits alone."""
-        try:
-            return _e164(phonenumbers.parse(number, self._region))
-        except phonenumbers.NumberParseException:
-            return "".join(filter(str.isdigit, number))
-
-
-def _e164(number: phonenumbers.PhoneNumber) -> str:
-    return phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164)
 
 
 def _page_after(key: str) -> dict[str, str]:

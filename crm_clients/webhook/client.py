@@ -22,8 +22,8 @@ from crm_clients.webhook.answers import GONE, REDIRECTED, outcome_of
 from crm_clients.webhook.messages import Message, forgotten, pushed, retracted
 from crm_clients.webhook.round import AdaptiveRateLimiter, Batch
 from crm_clients.webhook.settings import WebhookSettings
-from crm_clients.webhook.signing import PREFIX, Signer
 from crm_clients.webhook.transport import DirectTransport
+from relay.standards.webhooks import KEY_PREFIX, Signer
 
 _SHARE: Final = 0.9
 """Of an attempt's time: what is known of a batch must be told before the courier's patience ends."""
@@ -121,5 +121,5 @@ def _hidden(url: str, secrets: Sequence[str]) -> list[str]:
     """What no message may show: whole secrets, their keys, and what follows the host in the address."""
     parts = urlsplit(url)
     ways = [parts._replace(scheme="", netloc="").geturl(), parts.query, parts.path]
-    keys = [secret.removeprefix(PREFIX) for secret in secrets]
+    keys = [secret.removeprefix(KEY_PREFIX) for secret in secrets]
     return [text for text in (url, *secrets, *keys, *ways) if len(text) > 1]

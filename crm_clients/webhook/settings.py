@@ -8,11 +8,13 @@ import httpx
 from pydantic import Field, SecretStr, field_validator, model_validator
 
 from crm_clients.settings import DestinationSettings, require_distinct_names
-from crm_clients.webhook.signing import key_of
 from relay.call import DELIVERED_FIELDS
+from relay.standards.webhooks import decode_secret
 
 LABEL: Final = "status_label"
 """What people read for a status; `status` itself keeps the canonical word, which programs hold on to."""
+
+_HOW_TO_MAKE_ONE: Final = '`echo "whsec_$(openssl rand -base64 32)"` makes one'
 
 OWN: Final = ("id", "version", "merged_into")
 """The keys of `data` that never go elsewhere: by them a receiver tells which call, and which is newer."""
@@ -58,7 +60,10 @@ class WebhookSettings(DestinationSettings):
     @classmethod
     def _signing(cls, secrets: tuple[SecretStr, ...]) -> tuple[SecretStr, ...]:
         for secret in secrets:
-            key_of(secret.get_secret_value())
+            try:
+                decode_secret(secret.get_secret_value())
+            except ValueError as error:
+                raise ValueError(f"{error}; {_HOW_TO_MAKE_ONE}") from None
         return secrets
 
     @model_validator(mode="after")

@@ -11,7 +11,8 @@ from urllib.parse import urlsplit
 
 import msgspec
 
-from relay.settings import Settings, validators
+from relay.settings import Settings
+from relay.standards.addresses import is_loopback
 
 Lang = Literal["en", "es"]
 
@@ -118,7 +119,7 @@ def setup_for(hook: str, token: str, warnings: Sequence[str] = ()) -> CloudTalkS
 
 def _warnings(settings: Settings, texts: "Texts") -> list[str]:
     warnings = [] if settings.cloudtalk.tokens else [texts.warn_closed]
-    if validators.is_loopback(urlsplit(settings.server.public_url).hostname or ""):
+    if is_loopback(urlsplit(settings.server.public_url).hostname or ""):
         warnings.append(texts.warn_loopback.format(url=settings.server.public_url))
     return warnings
 

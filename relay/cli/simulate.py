@@ -15,7 +15,7 @@ from relay.cli.progress import progress_bar
 from relay.settings import CloudTalk, Settings
 from relay.settings.models import local_url
 from relay.simulator import DIALECTS, Report, simulate
-from relay.simulator.signing import key_of
+from relay.standards.webhooks import decode_secret
 
 _COLUMNS = ("id", "direction", "status", "external_number", "contact_name", "duration_seconds", "follow_up")
 
@@ -49,7 +49,7 @@ def _if_it_is(reading: Callable[[str], object]) -> Callable[..., str | None]:
 @click.option("--token", help="What opens the hook; without --url the first token of the settings.")
 @click.option(
     "--signing-secret",
-    callback=_if_it_is(key_of),
+    callback=_if_it_is(decode_secret),
     help="What signs native webhooks (whsec_…); without --url the first of the settings.",
 )
 @click.option("--calls", default=10, show_default=True, type=click.IntRange(1), help="How many calls.")

@@ -7,7 +7,6 @@ tells neither how much of a guess was right nor which token it was.
 import base64
 import binascii
 import hmac
-import ipaddress
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Final
 from urllib.parse import parse_qsl
@@ -15,7 +14,8 @@ from urllib.parse import parse_qsl
 import msgspec
 
 from relay.cloudtalk.secrets import QUERY_KEY
-from relay.cloudtalk.signatures import Signatures
+from relay.cloudtalk.signatures import SignatureVerifier
+from relay.standards.addresses import is_loopback
 
 FORWARDING: Final = ("forwarded", "x-forwarded-", "cf-")
 """Headers that a proxy adds: what bears one comes from elsewhere, whatever its address says."""
@@ -34,18 +34,20 @@ class Authenticator:
     to requests made on this machine alone.
     """
 
-    def __init__(self, tokens: Iterable[str], signatures: Signatures, *, body_tokens: bool = False) -> None:
+    def __init__(
+        self, tokens: Iterable[str], signatures: SignatureVerifier, *, body_tokens: bool = False
+    ) -> None:
         self._tokens = [token.encode() for token in tokens]
         self._signatures = signatures
         self._body_tokens = body_tokens
 
     def is_authenticated(self, head: RequestHead) -> bool:
         """Whether this head needs no body to prove who it is."""
-        return not self._signatures.apply(head.headers) and self._problem(head, []) is None
+        return not self._signatures.applies_to(head.headers) and self._problem(head, []) is None
 
     def precheck(self, head: RequestHead) -> str | None:
         """Why this head may not pass, whatever its body holds; None where the body may tell."""
-        if self._signatures.apply(head.headers) or (self._tokens and self._body_tokens):
+        if self._signatures.applies_to(head.headers) or (self._tokens and self._body_tokens):
             return None
         return self._problem(head, [])
 
@@ -54,7 +56,7 @@ class Authenticator:
 
         A signature that is there and wrong closes the authenticator whatever token comes with it.
         """
-        if self._signatures.apply(head.headers):
+        if self._signatures.applies_to(head.headers):
             return None if self._signatures.verify(head.headers, raw, now=now) else "wrong_signature"
         return self._problem(head, body_tokens)
 
@@ -111,11 +113,3 @@ def _host_of(header: str) -> str:
     if header.startswith("["):
         return header[1:].partition("]")[0]
     return header.partition(":")[0]
-
-
-def is_loopback(host: str) -> bool:
-    """Whether this name or address is of this machine alone."""
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host.lower() == "localhost"

@@ -10,7 +10,7 @@ from datetime import tzinfo
 from typing import Any, Final
 
 from relay.call import Kind
-from relay.cloudtalk import phones, times, values
+from relay.cloudtalk import times, values
 from relay.cloudtalk.errors import InvalidPayload
 from relay.cloudtalk.flatten import Field, normalize_key
 from relay.cloudtalk.values import InvalidValue, TooLong
@@ -66,7 +66,7 @@ class FieldParser:
             return times.instant(value, zone)
 
         def number(value: Any) -> str | None:
-            return phones.number(value, region)
+            return values.phone(value, region)
 
         self._own_numbers = frozenset(number(own) for own in own_numbers) - {None}
         self.readers: Final[Mapping[str, Callable[[Any], Any]]] = {

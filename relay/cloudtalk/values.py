@@ -1,14 +1,16 @@
 """What CloudTalk writes in a field, and what it means. Pure functions, one per kind of value.
 
 Each returns None where the field says nothing, and raises `InvalidValue` where it says something that
-no reading fits. Source of the quirks: real deliveries and CloudTalk's own API. Numbers of telephones
-stand in `phones`, times and durations in `times`.
+no reading fits. Source of the quirks: real deliveries and CloudTalk's own API. Times and durations are
+parsed in `times`.
 """
 
 import html
 import re
 from collections.abc import Iterator
 from typing import Any, Final
+
+from relay.standards.phones import normalize_phone
 
 LONGEST_ID: Final = 200
 
@@ -20,6 +22,12 @@ _ENTITY: Final = re.compile(r"&(?:#\d{1,7}|#[xX][0-9a-fA-F]{1,6}|[a-zA-Z][a-zA-Z
 _FLOAT: Final = re.compile(r"\d+\.\d*(?:e\+?\d{1,2})?", re.ASCII | re.IGNORECASE)
 _EXACT: Final = 2**53
 """Up to here a float still tells one id from the next."""
+
+_WITHHELD: Final = frozenset(
+    {"anonymous", "withheld", "unknown", "private", "restricted", "unavailable", "blocked"}
+)
+_LONGEST_PHONE: Final = 64
+"""Characters; a longer text is no phone number."""
 
 _WEB: Final = ("https://", "http://")
 _ITEM_KEYS: Final = ("name", "label", "note", "text", "content", "title")
@@ -108,6 +116,25 @@ def prose(value: Any) -> str | None:
 
 def _character(entity: re.Match[str]) -> str:
     return html.unescape(entity[0])
+
+
+def phone(value: Any, region: str) -> str | None:
+    """A phone number in E.164 if it is valid, else as it was written; None if it is withheld.
+
+    An object has it under `number_e164` or `number`.
+    """
+    if isinstance(value, dict):
+        if value and not {"number_e164", "number"} & value.keys():
+            raise InvalidValue("expected a telephone number")
+        value = value.get("number_e164") or value.get("number")
+    written = text(value)
+    if written is None or written.lower() in _WITHHELD:
+        return None
+    if len(written) > _LONGEST_PHONE:
+        return written
+    if written[:4].lower() == "tel:":
+        written = written[4:].strip()
+    return normalize_phone(written, region) if written else None
 
 
 def web_address(value: Any) -> str | None:

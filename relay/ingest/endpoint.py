@@ -15,7 +15,6 @@ from relay.cloudtalk.authentication import Authenticator, RequestHead
 from relay.cloudtalk.errors import InvalidPayload
 from relay.cloudtalk.parser import Ignored, ParsedItem, Parser, RawRequest, parse_body
 from relay.cloudtalk.secrets import BodySecrets
-from relay.cloudtalk.signatures import StaleSignature, message_id
 from relay.ingest import responses
 from relay.ingest.limits import AdmissionControl, Overloaded, Permit
 from relay.ingest.responses import Response
@@ -26,6 +25,7 @@ from relay.ledger.journal import EventRow
 from relay.ledger.quarantine import QuarantineRow
 from relay.ledger.warnings import CLOCK_OFF
 from relay.logs import get_logger
+from relay.standards.webhooks import StaleSignature, message_id
 
 log = get_logger("relay.ingest")
 

@@ -15,7 +15,7 @@ from relay.settings.field_types import Loc, model_at
 from relay.settings.models import Settings
 from relay.settings.plugins import ClientLoadError, client_names, load_client_class
 from relay.settings.sources import PREFIX, Table, overlay, variables, with_secrets, written
-from relay.settings.validators import is_loopback
+from relay.standards.addresses import is_loopback
 
 DEFAULT_FILE: Final = Path("settings.toml")
 _OPEN_TO_ALL: Final = (

@@ -9,7 +9,7 @@ import httpx
 import msgspec
 
 from relay.simulator.message import Message
-from relay.simulator.signing import key_of, signature_headers
+from relay.standards.webhooks import Signer
 
 CONNECTIONS: Final = 16
 """The number of sequences that are sent concurrently, each over a connection of its own."""
@@ -49,7 +49,7 @@ class RequestBuilder:
         self._url = url
         self._content_type = {b"Content-Type": b"application/json"}
         self._token = {b"Authorization": f"Bearer {token}".encode()} if token else {}
-        self._key = key_of(signing_secret) if signing_secret else None
+        self._signer = Signer([signing_secret], prefix="svix-") if signing_secret else None
         self._urls: dict[tuple[str, str], httpx.URL] = {}
 
     def build(self, message: Message) -> tuple[httpx.URL, dict[bytes, bytes], bytes]:
@@ -58,9 +58,10 @@ class RequestBuilder:
         return self._url_of(message), self._content_type | self._credentials(message, content), content
 
     def _credentials(self, message: Message, content: bytes) -> dict[bytes, bytes]:
-        if self._key is None or message.id is None:
+        if self._signer is None or message.id is None:
             return self._token
-        return signature_headers(self._key, message.id, int(time.time()), content)
+        signed = self._signer.headers(message.id, int(time.time()), content)
+        return {name.encode(): value.encode() for name, value in signed.items()}
 
     def _url_of(self, message: Message) -> httpx.URL:
         key = message.path, message.query

@@ -8,8 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from relay.cloudtalk import phones, times, values
+from relay.cloudtalk import times, values
 from relay.cloudtalk.values import InvalidValue, TooLong, UnrenderedTemplate
+from relay.standards.phones import normalize_phone
 
 MADRID = ZoneInfo("Europe/Madrid")
 
@@ -31,7 +32,7 @@ def test_sentinels_say_nothing(nothing: Any) -> None:
     assert values.web_address(nothing) is None
     assert values.truth(nothing) is None
     assert values.is_nothing(nothing)
-    assert phones.number(nothing, "ES") is None
+    assert values.phone(nothing, "ES") is None
     assert times.instant(nothing, MADRID) is None
     assert times.duration(nothing) is None
     assert values.direction(nothing) is None
@@ -151,6 +152,47 @@ def test_notes_are_lines_however_they_come(value: Any, expected: str | None) -> 
     assert values.lines(value) == expected
 
 
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        ("612345678", "+34612345678"),
+        (612345678, "+34612345678"),
+        ("tel:+34612345678", "+34612345678"),
+        (39351340000, "+39351340000"),
+        ("anonymous", None),
+        ("withheld", None),
+        ("Unknown", None),
+        ("ext 12", "ext 12"),
+        ("TEL: 612345678", "+34612345678"),
+        ("tel:", None),
+        ({"number_e164": "+34612345678", "number": "1"}, "+34612345678"),
+        ({"number_e164": None, "number": 612345678}, "+34612345678"),
+        ({}, None),
+        ("9" * 65, "9" * 65),
+    ],
+)
+def test_a_phone_number_is_e164_if_it_is_valid(value: Any, expected: str | None) -> None:
+    assert values.phone(value, "ES") == expected
+
+
+@given(st.text(max_size=80))
+def test_any_text_is_accepted_as_a_phone_number(written: str) -> None:
+    phone = values.phone("x" + written, "ES")
+    assert phone is None or phone
+
+
+def test_a_text_too_long_for_a_phone_number_is_not_cached() -> None:
+    before = normalize_phone.cache_info().currsize
+    assert values.phone("1" * 1_000, "ES") == "1" * 1_000
+    assert normalize_phone.cache_info().currsize == before
+
+
+@pytest.mark.parametrize("value", [True, [], ["+34612345678"], {"number": [1]}])
+def test_a_value_that_is_no_text_is_an_invalid_phone_number(value: Any) -> None:
+    with pytest.raises(InvalidValue):
+        values.phone(value, "ES")
+
+
 def test_a_link_is_one_that_a_person_may_follow() -> None:
     assert values.web_address(" HTTPS://x.test/a ") == "HTTPS://x.test/a"
     assert values.web_address(False) is None
@@ -192,7 +234,7 @@ def test_no_value_breaks_a_reader(value: Any) -> None:
         values.direction,
         values.outcome,
         lambda v: times.instant(v, MADRID),
-        lambda v: phones.number(v, "ES"),
+        lambda v: values.phone(v, "ES"),
     ):
         with suppress(InvalidValue):
             read(value)

@@ -22,7 +22,6 @@ from relay.settings.field_types import keys_of
 from relay.settings.models import local_url
 from relay.settings.secrets import collect_secrets
 from relay.settings.sources import overlay
-from relay.settings.validators import is_loopback
 
 ROOT = Path(__file__).parents[2]
 SECRET = "sb_secret_3f9a"
@@ -703,7 +702,6 @@ def test_without_a_token_others_are_kept_out(refused: Refused, read: Read, toml:
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "127.1.2.3", "::1", "localhost"])
 def test_this_machine_needs_no_token(read: Read, host: str) -> None:
-    assert is_loopback(host)
     settings = read(f"[server]\nhost = '{host}'\npublic_url = 'http://localhost:80/relay'")
     assert settings.server.host == host
 

@@ -1,0 +1,147 @@
+"""Standard Webhooks: the published example, and the `standardwebhooks` library as a second opinion."""
+
+import base64
+import json
+import time
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from standardwebhooks import Webhook, WebhookVerificationError
+
+from relay.standards.webhooks import (
+    Signer,
+    StaleSignature,
+    Verifier,
+    decode_secret,
+    has_signature,
+    message_id,
+)
+
+SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
+OTHER = "whsec_" + base64.b64encode(b"another secret, of the same right").decode()
+BODY = b'{"test": 2432232314}'
+NOW = 1614265330
+SIGNATURE = "v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE="
+
+
+def headers(signature: str = SIGNATURE, prefix: str = "svix-", **changes: str) -> dict[str, str]:
+    values = {"id": "msg_p5jXN8AQM9LWM0D4loKWxJek", "timestamp": str(NOW), "signature": signature} | changes
+    return {prefix + name: value for name, value in values.items()}
+
+
+def verifier(*secrets: str) -> Verifier:
+    return Verifier([decode_secret(secret) for secret in secrets])
+
+
+# --- secrets -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("secret", ["whsec_YQ==", "whsec_YQ"])
+def test_padding_of_a_secret_is_optional(secret: str) -> None:
+    assert decode_secret(secret) == b"a"
+
+
+@pytest.mark.parametrize(
+    "secret",
+    ["", "whsec_", "YQ==", "whsec_a", "whsec_?", "whsec_not base64", "whsec_ñ", "whpk_YQ==", "secret_MfKQ"],
+)
+def test_an_invalid_secret_is_refused_and_not_repeated(secret: str) -> None:
+    with pytest.raises(ValueError, match="expected whsec_ and base64") as caught:
+        decode_secret(secret)
+    assert not secret or len(secret) < 7 or secret not in str(caught.value)
+
+
+# --- signing -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("prefix", ["webhook-", "svix-"])
+def test_the_signer_gives_the_published_signature(prefix: str) -> None:
+    signed = Signer([SECRET], prefix=prefix).headers("msg_p5jXN8AQM9LWM0D4loKWxJek", NOW, BODY)
+    assert signed == headers(prefix=prefix)
+
+
+@pytest.mark.parametrize("secret", [SECRET, OTHER])
+def test_each_of_several_secrets_signs(secret: str) -> None:
+    body = json.dumps({"name": "ñ 漢字 🎉"}, ensure_ascii=False).encode()
+    signed = Signer([SECRET, OTHER]).headers("msg_1", int(time.time()), body)
+    assert Webhook(secret).verify(body, signed) == {"name": "ñ 漢字 🎉"}
+
+
+def test_a_changed_body_does_not_verify() -> None:
+    signed = Signer([SECRET]).headers("msg_1", int(time.time()), b"{}")
+    with pytest.raises(WebhookVerificationError):
+        Webhook(SECRET).verify(b'{"a": 1}', signed)
+
+
+# --- verification ------------------------------------------------------------------------------
+
+
+def test_the_published_signature_verifies_under_both_prefixes() -> None:
+    for prefix in ("svix-", "webhook-"):
+        assert verifier(SECRET).verify(headers(prefix=prefix), BODY, now=NOW)
+
+
+def test_any_secret_and_any_signature_of_the_header_may_match() -> None:
+    assert verifier(OTHER, SECRET).verify(headers(), BODY, now=NOW)
+    assert verifier(SECRET).verify(headers("v1,AAAA v2,xxx " + SIGNATURE), BODY, now=NOW)
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        headers("v1,AAAA"),
+        headers("v1," + "A" * 43 + "="),
+        headers("v1"),
+        headers(""),
+        headers("v1,!!!"),
+        headers("v2" + SIGNATURE[2:]),
+        headers(timestamp=""),
+        headers(timestamp="soon"),
+        headers(timestamp="-1"),
+        headers(timestamp="²"),
+        headers(timestamp=str(NOW + 1)),
+        headers(id=""),
+        headers(id="msg_ñ€"),
+        {"svix-signature": SIGNATURE},
+        {},
+    ],
+)
+def test_a_wrong_or_malformed_signature_is_invalid(wrong: dict[str, str]) -> None:
+    assert not verifier(SECRET).verify(wrong, BODY, now=NOW)
+
+
+def test_another_body_or_another_secret_is_invalid() -> None:
+    assert not verifier(SECRET).verify(headers(), BODY + b" ", now=NOW)
+    assert not verifier(OTHER).verify(headers(), BODY, now=NOW)
+
+
+@pytest.mark.parametrize("off", [-301, 301, 10**6])
+def test_a_valid_signature_of_another_time_is_stale(off: int) -> None:
+    with pytest.raises(StaleSignature) as caught:
+        verifier(SECRET).verify(headers(), BODY, now=NOW + off)
+    assert caught.value.seconds == off
+
+
+@pytest.mark.parametrize("off", [-300, 0, 300])
+def test_a_signature_within_the_tolerance_is_valid(off: int) -> None:
+    assert verifier(SECRET).verify(headers(), BODY, now=NOW + off)
+
+
+@given(st.text(max_size=60), st.text(max_size=20), st.text(max_size=20))
+def test_no_header_raises_another_error(signature: str, timestamp: str, id_: str) -> None:
+    assert not verifier(SECRET).verify(headers(signature, timestamp=timestamp, id=id_), b"{}", now=NOW)
+
+
+# --- headers -----------------------------------------------------------------------------------
+
+
+def test_a_request_is_signed_if_it_has_a_signature_header_of_either_prefix() -> None:
+    assert has_signature({"svix-signature": ""})
+    assert has_signature({"webhook-signature": ""})
+    assert not has_signature({"svix-id": "a"})
+
+
+def test_the_message_id_is_read_under_both_prefixes() -> None:
+    assert message_id({"svix-id": "a"}) == message_id({"webhook-id": "a"}) == "a"
+    assert message_id({"svix-id": ""}) is None
