@@ -9,14 +9,15 @@ from typing import Final
 
 from sqlalchemy import Connection, text
 
+from relay.instants import Instant
+
 _SECOND: Final = 1_000_000
 _EVERY_SECONDS: Final = 30.0
 _NOW: Final = text("SELECT CAST(extract(epoch FROM clock_timestamp()) * 1000000 AS bigint)")
 
 
-def wall_clock() -> int:
-    """Microseconds since 1970 UTC."""
-    return time.time_ns() // 1_000
+def wall_clock() -> Instant:
+    return Instant(time.time_ns() // 1_000)
 
 
 class DatabaseClock:
@@ -29,9 +30,8 @@ class DatabaseClock:
         self._ahead: int | None = None
         self._asked_at = 0.0
 
-    def __call__(self) -> int:
-        """Microseconds since 1970 UTC."""
-        return wall_clock() if self._ahead is None else self._ahead + _counted()
+    def __call__(self) -> Instant:
+        return wall_clock() if self._ahead is None else Instant(self._ahead + _counted())
 
     def ask(self, connection: Connection) -> None:
         """Set it by the database's, unless that was done within the last half minute."""

@@ -8,6 +8,7 @@ from typing import Final
 
 from sqlalchemy import Connection
 
+from relay.instants import Instant
 from relay.ledger import LeaseLost, Ledger, LedgerError, leases
 from relay.logs import get_logger
 
@@ -86,7 +87,7 @@ class Lease:
         leases.check(connection, self.name, self._token, now=now, length=self._length)
         self._checked_at = now
 
-    def now(self) -> int:
+    def now(self) -> Instant:
         """The ledger's clock."""
         return self._ledger.now()
 

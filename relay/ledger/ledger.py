@@ -10,6 +10,7 @@ from typing import Final, TypeVar
 
 from sqlalchemy import Connection, literal_column, update
 
+from relay.instants import Instant
 from relay.ledger.clocks import DatabaseClock, wall_clock
 from relay.ledger.engine import migrate, open_engine, reading_options
 from relay.ledger.executor import Executor
@@ -32,7 +33,7 @@ class Ledger:
     `work` may be called twice.
     """
 
-    def __init__(self, url: str, *, clock: Callable[[], int] | None = None) -> None:
+    def __init__(self, url: str, *, clock: Callable[[], Instant] | None = None) -> None:
         self.url = url
         self._engine = open_engine(url)
         self._writer = Executor("ledger-writer", self._engine, seconds=_WRITE_SECONDS)
@@ -40,7 +41,7 @@ class Ledger:
             "ledger-reader", self._engine, seconds=_READ_SECONDS, **reading_options(self._engine)
         )
         self._database_clock = DatabaseClock() if self._engine.dialect.name == "postgresql" else None
-        self.now = clock or self._database_clock or wall_clock
+        self.now: Callable[[], Instant] = clock or self._database_clock or wall_clock
         self.owner = owner_name(many_hosts=self._database_clock is not None)
         self.writes = 0
         """How many transactions this process wrote."""

@@ -2,6 +2,8 @@
 
 from typing import Final
 
+from relay.instants import Instant
+
 SECOND: Final = 1_000_000
 
 
@@ -11,8 +13,8 @@ class Clock:
     def __init__(self, now: int = 1_800_000_000 * SECOND) -> None:
         self.now = now
 
-    def __call__(self) -> int:
-        return self.now
+    def __call__(self) -> Instant:
+        return Instant(self.now)
 
     def advance(self, seconds: float) -> None:
         self.now += int(seconds * SECOND)
