@@ -53,7 +53,8 @@ class CallEvent(msgspec.Struct, frozen=True):
     `name` is what follows `cloudtalk-` in the id of a record that this event begins. `facts` holds
     the known ones only: what is absent or empty never erases. `data` is what CloudTalk sent.
     `keys` name the message itself, so that a redelivery is known as one. `warnings` are for the
-    log: what was there and could not be read.
+    log: what was there and could not be read. `source_rank`: of two events the one with the higher rank
+    sets the durations. `single_id`: all events of the call have the same single id.
 
     Facts: `call_id call_uuid direction status from to external_number internal_number contact_id
     contact_name agent_id agent_name agent_email recording_url tags notes transcript summary` as in
@@ -70,13 +71,15 @@ class CallEvent(msgspec.Struct, frozen=True):
     data: dict[str, Any]
     keys: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
+    source_rank: int = 0
+    single_id: bool = False
 
 
 class Stamp(msgspec.Struct, frozen=True, array_like=True):
     """When and by which event a fact was said. `occurred_at` is the arrival where no time was said."""
 
     kind: Kind
-    dialect: str
+    source_rank: int
     occurred_at: int
     received_at: int
 
@@ -155,7 +158,6 @@ _OUTCOME_FACTS: Final = frozenset({"status", "ended_at", "duration", "talking", 
 all four events, so a *started* may bear an end."""
 
 _MEASURES: Final = frozenset({"duration", "talking", "waiting", "wrapup"})
-_SOURCE_RANK: Final = {"mission": 1, "flow": 2, "workflow": 2, "signed": 3}
 _OUTCOME_RANK: Final = {Kind.MISSED: 1, Kind.VOICEMAIL: 1, Kind.ENDED: 2}
 _PHASE_RANK: Final = {Kind.STARTED: 0, Kind.RINGING: 1, Kind.ANSWERED: 2, Kind.UPDATE: 2}
 _AFTERWARDS: Final = 3
@@ -170,7 +172,7 @@ Order = tuple[int, int, int, int, int]
 
 def _order(field: str, stamp: Stamp, seq: int) -> Order:
     """Later phases of a call speak over earlier ones, then the later word over the earlier."""
-    source = _SOURCE_RANK[stamp.dialect] if field in _MEASURES else 0
+    source = stamp.source_rank if field in _MEASURES else 0
     return source, _rank(field, stamp.kind), stamp.occurred_at, stamp.received_at, seq
 
 
@@ -190,7 +192,7 @@ def _is_empty(value: object) -> bool:
 def state_from_event(event: CallEvent, *, seq: int, received_at: int) -> CallState:
     """The state of a call of which only this event is known."""
     occurred_at = received_at if event.occurred_at is None else event.occurred_at
-    stamps = {seq: Stamp(event.kind, event.dialect, occurred_at, received_at)}
+    stamps = {seq: Stamp(event.kind, event.source_rank, occurred_at, received_at)}
     facts = {name: (seq, value) for name, value in event.facts.items() if _counts(event.kind, name, value)}
     data = {key: (seq, value) for key, value in event.data.items()}
     seen = {event.kind: received_at}

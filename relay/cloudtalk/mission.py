@@ -6,40 +6,16 @@ strictly; whatever else the customer adds is read as in any hand-written body.
 """
 
 from collections.abc import Callable
-from typing import Any, Final
+from typing import Any
 
-from relay.call import CallEvent, Kind
+from relay.call import CallEvent
 from relay.cloudtalk import values
+from relay.cloudtalk.dialects import MISSION_KINDS, Dialect
 from relay.cloudtalk.errors import InvalidPayload, step
 from relay.cloudtalk.fields import FieldParser, take_occurred_at, warn
 from relay.cloudtalk.flatten import flatten
 from relay.cloudtalk.identity import alias_of, identify
 from relay.cloudtalk.request import RawRequest
-
-DIALECT: Final = "mission"
-
-KINDS: Final = {
-    "call.started": Kind.STARTED,
-    "call.answered": Kind.ANSWERED,
-    "call.ended": Kind.ENDED,
-    "call.missed": Kind.MISSED,
-}
-_OTHER_IDS: Final = ("call_uuid", "call_id")
-
-
-def recognise(body: dict[str, Any], above: str = "") -> Kind | None:
-    """The kind of event, where this is the mission's payload: known by its `data.id`, or by the lack
-    of any other id. Raises `InvalidPayload` where its event is no text.
-    """
-    name, data = body.get("event"), body.get("data")
-    if not isinstance(data, dict):
-        return None
-    if isinstance(name, str):
-        kind = KINDS.get(name)
-        return kind if "id" in data or not any(key in data for key in _OTHER_IDS) else None
-    if "id" in data and isinstance(name, int | float | list):
-        raise InvalidPayload("unreadable_field", "event: expected text", f"{above}/event")
-    return None
 
 
 class MissionParser:
@@ -62,10 +38,13 @@ class MissionParser:
         }
         self._known = frozenset(self._fields) | {"id"}
 
-    def read(
-        self, kind: Kind, data: dict[str, Any], pointer: str, received: RawRequest | None = None
+    def parse(
+        self, dialect: Dialect, body: dict[str, Any], request: RawRequest, above: str = ""
     ) -> CallEvent:
-        """Parse `data`, found at `pointer`. Raises `InvalidPayload` with the pointer of the invalid field."""
+        """Parse a body at pointer `above`. Raises `InvalidPayload` with the pointer of the invalid field."""
+        if not isinstance(body["event"], str):
+            raise InvalidPayload("unreadable_field", "event: expected text", f"{above}/event")
+        kind, data, pointer = MISSION_KINDS[body["event"]], body["data"], f"{above}/data"
         warnings: list[str] = []
         name = _read(values.ident, data, "id", pointer, warnings)
         if name is None:
@@ -79,8 +58,19 @@ class MissionParser:
         facts |= {fact: value for fact, value in others.items() if fact not in facts}
         self._facts.complete(facts)
         occurred_at = take_occurred_at(kind, facts)
-        keys = (f"msg:{received.message_id}",) if received and received.message_id else ()
-        return CallEvent(kind, DIALECT, name, aliases, occurred_at, facts, data, keys, tuple(warnings))
+        return CallEvent(
+            kind,
+            dialect.name,
+            name,
+            aliases,
+            occurred_at,
+            facts,
+            data,
+            keys=(f"msg:{request.message_id}",) if request.message_id else (),
+            warnings=tuple(warnings),
+            source_rank=dialect.source_rank,
+            single_id=dialect.single_id,
+        )
 
     def _others(self, data: dict[str, Any], pointer: str, warnings: list[str]) -> dict[str, Any]:
         """Facts under keys that are not the mission's."""

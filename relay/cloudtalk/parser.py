@@ -7,21 +7,15 @@ from typing import Any, Final
 import msgspec
 
 from relay.call import CallEvent
-from relay.cloudtalk import mission
+from relay.cloudtalk.dialects import MISSION, recognise_dialect
 from relay.cloudtalk.errors import InvalidPayload
 from relay.cloudtalk.event_names import EventNames
 from relay.cloudtalk.fields import FieldParser
-from relay.cloudtalk.flow import FLOW
 from relay.cloudtalk.mission import MissionParser
 from relay.cloudtalk.request import RawRequest, parse_body
-from relay.cloudtalk.signed import SIGNED
 from relay.cloudtalk.tolerant import Ignored, LenientParser
-from relay.cloudtalk.workflow import WORKFLOW
 
 __all__ = ["Ignored", "ParsedItem", "Parser", "RawRequest", "parse_body"]
-
-_DIALECTS: Final = (SIGNED, FLOW, WORKFLOW)
-"""After the mission's, in the order in which they are asked whether a body is theirs."""
 
 _EMPTY: Final = Ignored("empty", quarantine_unknown=False)
 
@@ -56,7 +50,7 @@ class Parser:
     ) -> None:
         facts = FieldParser(zone, region, own_numbers)
         self._mission = MissionParser(facts)
-        self._tolerant = LenientParser(facts, EventNames(webhook_path, paths))
+        self._lenient = LenientParser(facts, EventNames(webhook_path, paths))
 
     def read(self, received: RawRequest) -> list[CallEvent] | Ignored:
         """The events in this request, all of them or none. Raises `InvalidPayload`."""
@@ -83,12 +77,11 @@ class Parser:
         if not isinstance(value, dict):
             message = "expected an object with event and data"
             raise InvalidPayload("not_an_event", message, pointer, always_ack=received.message_id is not None)
-        kind = mission.recognise(value, pointer)
-        if kind is not None:
-            return self._mission.read(kind, value["data"], f"{pointer}/data", received)
-        dialect = next(dialect for dialect in _DIALECTS if dialect.recognises(value, received))
+        dialect = recognise_dialect(value, received)
         try:
-            return self._tolerant.read(dialect, value, received, pointer)
+            if dialect is MISSION:
+                return self._mission.parse(dialect, value, received, pointer)
+            return self._lenient.parse(dialect, value, received, pointer)
         except InvalidPayload as refused:
             refused.always_ack = dialect.always_ack
             raise

@@ -37,15 +37,15 @@ class LenientParser:
         self._facts = facts
         self._naming = naming
 
-    def read(
+    def parse(
         self, dialect: Dialect, body: dict[str, Any], received: RawRequest, above: str = ""
     ) -> CallEvent | Ignored:
         """The event in this body, found at `above`.
 
         Raises `InvalidPayload`: an id of more than 200 characters, or none where an event is named.
         """
-        shape = dialect.shape(body, above)
-        name = self._naming.name_of(shape.names, received, typed=dialect.typed)
+        shape = dialect.flatten(body, above)
+        name = self._naming.name_of(shape.names, received, typed=dialect.enveloped)
         if name is not None and not name.of_calls:
             return Ignored(name.shown, quarantine_unknown=False)
         warnings: list[str] = []
@@ -67,6 +67,8 @@ class LenientParser:
             shape.payload,
             keys,
             tuple(warnings),
+            source_rank=dialect.source_rank,
+            single_id=dialect.single_id,
         )
 
     def _identify(
@@ -112,7 +114,7 @@ def _keys(dialect: Dialect, shape: FlatBody, received: RawRequest) -> Iterator[s
     """What a redelivery is known by: the message's id, and the event's own where it has one."""
     if received.message_id is not None:
         yield f"msg:{received.message_id}"
-    said = shape.found.get("eventid") if dialect.typed else None
+    said = shape.found.get("eventid") if dialect.enveloped else None
     with suppress(values.InvalidValue):
         event_id = None if said is None else values.ident(said.value)
         if event_id is not None:

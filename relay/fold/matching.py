@@ -128,10 +128,10 @@ def dedup_keys(event: CallEvent) -> list[str]:
     An id alone is not enough: where somebody typed one as a constant, news would be taken for a
     redelivery. A body that bears none is known by its words: an *ended* that comes once more must not
     speak over the tags that were edited since. Edits themselves are exempt: tags A, B and A again are
-    three facts. The mission's words have a rank of their own each, and need no such memory.
+    three facts. Events with a single id have kinds that are ranked, and need no such key.
     """
     keys = event.keys
-    if not keys and event.kind not in _EDITS and event.dialect != "mission":
+    if not keys and event.kind not in _EDITS and not event.single_id:
         keys = (f"said:{event.name}",)
     if not keys:
         return []
@@ -146,9 +146,9 @@ def dedup_keys(event: CallEvent) -> list[str]:
 def may_wait(event: CallEvent) -> bool:
     """Whether this event cannot begin a call, or might be the end of one that is known by its uuid.
 
-    The mission's events bear one id, all of them the same: there is nothing to wait for.
+    An event with a single id has nothing to wait for: all events of its call have the same one.
     """
-    bears_call_id_alone = event.dialect != "mission" and "call_uuid" not in event.facts
+    bears_call_id_alone = not event.single_id and "call_uuid" not in event.facts
     return bears_call_id_alone and (event.kind in _CANNOT_BEGIN or event.kind is Kind.ENDED)
 
 

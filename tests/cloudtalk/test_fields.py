@@ -6,12 +6,12 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from relay.call import Kind
+from relay.cloudtalk.dialects import _SIGNED_KEYS, SIGNED
 from relay.cloudtalk.errors import InvalidPayload
 from relay.cloudtalk.fields import FieldParser, take_occurred_at
 from relay.cloudtalk.flatten import flatten
 from relay.cloudtalk.inference import kind_in
 from relay.cloudtalk.request import RawRequest
-from relay.cloudtalk.signed import _KNOWN, SIGNED
 
 
 @pytest.fixture
@@ -39,11 +39,11 @@ def test_every_known_key_of_a_signed_body_reads_alike_in_both_ways(facts: FieldP
             "type": "call.ended",
             "event_id": "e",
             "occurred_at": 1732789800,
-            "data": dict.fromkeys(_KNOWN, value),
+            "data": dict.fromkeys(_SIGNED_KEYS, value),
         }
         quick: list[str] = []
         long: list[str] = []
-        assert facts.read(SIGNED.shape(body, "").found, quick) == facts.read(flatten(body).found, long)
+        assert facts.read(SIGNED.flatten(body, "").found, quick) == facts.read(flatten(body).found, long)
         assert quick == long
     assert SIGNED.recognises(body, RawRequest(b""))
 

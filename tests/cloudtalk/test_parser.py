@@ -72,6 +72,8 @@ def test_the_missions_payload_is_read_exactly(
             "status": "answered",
         },
         data=DATA,
+        source_rank=1,
+        single_id=True,
     )
 
 

@@ -122,7 +122,7 @@ class World:
         self.crm = FakeCrm()
 
     async def say(self, kind: Kind, name: str = "1", **facts: Any) -> None:
-        reading = CallEvent(kind, "mission", name, (f"other:{name}",), None, facts, {})
+        reading = CallEvent(kind, "mission", name, (f"other:{name}",), None, facts, {}, single_id=True)
         row = EventRow(self.ledger.now(), "", "/", "", b"", reading)
         await self.ledger.write(lambda c: journal.append(c, [row]))
         while await self.fold.fold():

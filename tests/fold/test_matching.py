@@ -16,7 +16,16 @@ def event(kind: Kind, *aliases: str, dialect: str = "workflow", data: Any = None
     namespaces = {"uuid": "call_uuid", "id": "call_id", "other": "call_id"}
     ids = {namespaces[kind]: id_ for kind, _, id_ in (alias.partition(":") for alias in aliases)}
     name = aliases[0].partition(":")[2]
-    return CallEvent(kind, dialect, name, aliases, facts.get("started_at"), ids | facts, data or {})
+    return CallEvent(
+        kind,
+        dialect,
+        name,
+        aliases,
+        facts.get("started_at"),
+        ids | facts,
+        data or {},
+        single_id=dialect == "mission",
+    )
 
 
 # --- the place of an event, as a table ----------------------------------------------------------------

@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from relay.call import CallEvent, Kind
+from relay.cloudtalk.dialects import DIALECTS
 from relay.cloudtalk.parser import Parser, RawRequest
 from relay.instants import SECOND
 from relay.simulator import SimulatedCall, generate_calls
@@ -22,6 +23,7 @@ UUID, ID = "uuid:44fe27cd-5268-4670-993e-0129aabbccdd", "id:1002402487"
 BOTH = (UUID, ID)
 _NEEDS_BOTH = (BOTH,)
 _EITHER = ((UUID,), (ID,), BOTH)
+SOURCE_RANKS = {dialect.name: dialect.source_rank for dialect in DIALECTS}
 _NOT_TIMED = {"answered_at", "response_seconds"}
 
 
@@ -32,7 +34,14 @@ def event(
     ids |= {"call_id": ID[3:]} if ID in aliases else {}
     name = (UUID if UUID in aliases else ID).partition(":")[2]
     return CallEvent(
-        kind, dialect, name, aliases, occurred_at, ids | facts, {k: str(v) for k, v in facts.items()}
+        kind,
+        dialect,
+        name,
+        aliases,
+        occurred_at,
+        ids | facts,
+        {k: str(v) for k, v in facts.items()},
+        source_rank=SOURCE_RANKS[dialect],
     )
 
 

@@ -11,7 +11,9 @@ T0 = 1_732_789_800_000_000
 
 
 def said(kind: Kind, name: str = "1", occurred_at: int | None = T0, **facts: Any) -> CallEvent:
-    return CallEvent(kind, "mission", name, (f"other:{name}",), occurred_at, facts, {"id": name})
+    return CallEvent(
+        kind, "mission", name, (f"other:{name}",), occurred_at, facts, {"id": name}, single_id=True
+    )
 
 
 def unfolded(*readings: CallEvent, first: int = 1) -> list[Unfolded]:

@@ -39,7 +39,9 @@ ODD_IDS: Final = [
 
 def event_of(name: str = "1", **facts: Any) -> CallEvent:
     """A started call of this name."""
-    return CallEvent(Kind.STARTED, "mission", name, (f"id:{name}",), None, facts, {"id": name})
+    return CallEvent(
+        Kind.STARTED, "mission", name, (f"id:{name}",), None, facts, {"id": name}, single_id=True
+    )
 
 
 def event_row(raw: bytes = b"{}", *, at: int = 0, name: str = "1", **changes: Any) -> EventRow:
