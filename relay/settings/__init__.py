@@ -1,10 +1,15 @@
-"""Everything that a user can set: a file, overrides in the environment, secrets in files."""
+"""Settings: the models, and how they are loaded from a TOML file, the environment and secret files.
 
-from relay.settings.errors import SettingsError
+Import from here: `load` and `Settings` with its sections, the errors, `load_client_class`,
+`collect_secrets` for the log, and `replace_secrets` for a reload.
+"""
+
+from relay.settings.errors import ClientLoadError, SettingsError
 from relay.settings.loader import load
-from relay.settings.models import CloudTalk, Delivery, Ledger, Log, Server, Settings
-from relay.settings.plugins import ClientLoadError, load_client_class
+from relay.settings.models import CloudTalk, Delivery, Ledger, Log, Privacy, Server, Settings
+from relay.settings.plugins import load_client_class
 from relay.settings.reload import replace_secrets
+from relay.settings.secrets import collect_secrets
 
 __all__ = [
     "ClientLoadError",
@@ -12,9 +17,11 @@ __all__ = [
     "Delivery",
     "Ledger",
     "Log",
+    "Privacy",
     "Server",
     "Settings",
     "SettingsError",
+    "collect_secrets",
     "load",
     "load_client_class",
     "replace_secrets",

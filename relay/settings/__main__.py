@@ -1,8 +1,8 @@
-"""`python -m relay.settings` writes the documentation of the settings."""
+"""Write `docs/settings.md` to standard output: `python -m relay.settings > docs/settings.md`."""
 
 import sys
 
-from relay.settings.docs import markdown
+from relay.settings.docs import render_markdown
 
 if __name__ == "__main__":
-    sys.stdout.write(markdown())
+    sys.stdout.write(render_markdown())

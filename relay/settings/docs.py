@@ -1,4 +1,4 @@
-"""The documentation of the settings, made of the fields' own descriptions."""
+"""Generates `docs/settings.md` from the descriptions of the fields."""
 
 import json
 from collections.abc import Iterator
@@ -9,102 +9,102 @@ from pydantic import BaseModel, SecretStr
 from pydantic.fields import FieldInfo
 
 from crm_clients.settings import DestinationSettings
-from relay.settings.field_types import field_type, keys_of
+from relay.settings.field_types import field_type, fields_by_key
 from relay.settings.models import Section, Settings
-from relay.settings.plugins import GROUP, load_client_class
+from relay.settings.plugins import ENTRY_POINT_GROUP, load_client_class
 
 DISTRIBUTION: Final = "cloudtalk-relay"
 
 _INTRODUCTION: Final = """\
 # Settings
 
-<!-- Made by `python -m relay.settings > docs/settings.md`; edit the descriptions in the code. -->
+<!-- Generated: edit the descriptions in the code, then run `python -m relay.settings > docs/settings.md`. -->
 
-The relay reads one TOML file: the one that `--settings PATH` names, else the environment variable
-`RELAY_SETTINGS`, else `settings.toml` in the current folder. Relative paths in it are read from the
-folder that it lies in. The file that comes with the relay runs as it is.
+The relay reads one TOML file: the file that `--settings PATH` names, else the one that the environment
+variable `RELAY_SETTINGS` names, else `settings.toml` in the current folder. Relative paths in the file are
+resolved against the folder of the file. The `settings.toml` that comes with the relay works unchanged.
 
-**Environment.** `RELAY__SECTION__KEY` speaks over the file: `RELAY__SERVER__PORT=9000`,
+**Environment variables** named `RELAY__SECTION__KEY` override the file: `RELAY__SERVER__PORT=9000`,
 `RELAY__DESTINATIONS__CRM__BATCH=50`. Lists and tables are written as JSON:
-`RELAY__CLOUDTALK__TOKENS='["…"]'`. Upper and lower case are alike, and `_` stands for a `-` in a
-destination's name. A destination that the file does not have is added.
+`RELAY__CLOUDTALK__TOKENS='["…"]'`. Upper and lower case make no difference. In a destination's name `_`
+also matches `-`. A destination that is not in the file is added.
 
-**Secrets** can lie in files of their own: for each key that takes a secret there is one that ends in
-`_file` and names the file (`tokens_file = "secrets/tokens"`, `RELAY__CLOUDTALK__TOKENS_FILE`). The end
-of its last line does not count; a list has one item a line.
+**Secrets** can be kept in files of their own. For each key that takes a secret there is a key that ends
+in `_file` and names the file (`tokens_file = "secrets/tokens"`, `RELAY__CLOUDTALK__TOKENS_FILE`). The line
+break at the end of the file is ignored. A list has one item per line.
 
-A mistake keeps the relay from starting. All of them are told at once, each with its file or
-variable, its key, what was expected and what was found; a secret is never shown.
+If the settings have a problem, the relay does not start. It reports all problems at once, each with the
+file or environment variable, the key, the expected value and the value found. Secrets are never shown.
 """
 _DESTINATIONS: Final = """\
 ## [destinations.NAME]
 
-A CRM that calls are brought to. There may be several; a name is made of lower-case letters and
+A CRM to which calls are delivered. There can be several. A name consists of lower-case letters and
 digits, with single `-` or `_` between.
 
-**Where fields go.** `[destinations.NAME.fields]` names the CRM's own field for each field of the record
-that should not go where it goes by itself: `external_number = "phone"`. An empty name sends it nowhere.
-Besides the record's fields there is `state`, the canonical word behind the label in `status`.
-`[destinations.NAME.constants]` says what every record bears besides: `source = "CloudTalk"`.
+**Field names.** `[destinations.NAME.fields]` maps a field of the call to a field of the CRM, if its
+default name does not fit: `external_number = "phone"`. A field with an empty name is not sent. Besides
+the call's fields there is `state`: the status as a fixed English word, while `status` is the label.
+`[destinations.NAME.constants]` adds fixed values to every record: `source = "CloudTalk"`.
 
-**Which calls are brought.** `[destinations.NAME.when]` looks at the newest version of a call each time
-that something is said about it: with `statuses = ["missed", "voicemail"]` a call comes once it was
-missed. A call that was brought once is kept up to date whatever it becomes. After a change of the filter,
-`relay replay --destination NAME` looks at the calls of the past again.
+**Filter.** `[destinations.NAME.when]` selects calls. The filter is applied to the newest version of a call
+each time the call changes: with `statuses = ["missed", "voicemail"]` a call is delivered once it is missed.
+After its first delivery a call is always kept up to date. After you change a filter, run
+`relay replay --destination NAME` to apply it to past calls.
 """
 
 
-def markdown() -> str:
-    """The whole of `docs/settings.md`."""
-    return "\n".join([_INTRODUCTION, *_sections(), _DESTINATIONS, _table(DestinationSettings), *_clients()])
+def render_markdown() -> str:
+    """Return the whole text of `docs/settings.md`."""
+    destinations = [_DESTINATIONS, _render_table(DestinationSettings), *_client_chapters()]
+    return "\n".join([_INTRODUCTION, *_section_chapters(), *destinations])
 
 
-def _sections() -> Iterator[str]:
+def _section_chapters() -> Iterator[str]:
     for name, field in Settings.model_fields.items():
         section = field.annotation
         if isinstance(section, type) and issubclass(section, Section):
             yield f"## [{name}]\n\n{section.__doc__}\n"
-            yield _table(section)
+            yield _render_table(section)
 
 
-def _clients() -> Iterator[str]:
-    """What the built-in clients add; a plug-in documents itself."""
-    for entry in sorted(entry_points(group=GROUP), key=lambda entry: entry.name):
+def _client_chapters() -> Iterator[str]:
+    """Yield the keys that each built-in client adds or changes. Plug-ins have their own documentation."""
+    for entry in sorted(entry_points(group=ENTRY_POINT_GROUP), key=lambda entry: entry.name):
         if entry.dist and entry.dist.name == DISTRIBUTION:
             yield f'### client = "{entry.name}"\n'
-            yield _table(load_client_class(entry.name).Settings, besides=DestinationSettings)
+            yield _render_table(load_client_class(entry.name).Settings, base=DestinationSettings)
 
 
-def _table(model: type[BaseModel], besides: type[BaseModel] | None = None) -> str:
-    known = {key: _told(besides, key) for key in keys_of(besides)} if besides else {}
-    rows = [row for key in keys_of(model) if (told := _told(model, key)) != known.get(key) for row in told]
+def _render_table(model: type[BaseModel], base: type[BaseModel] | None = None) -> str:
+    """Render one row per key. With `base` only the keys whose rows differ from those of `base`."""
+    rows_of_base = {key: _render_rows(base, key) for key in fields_by_key(base)} if base else {}
+    rows = [
+        row
+        for key in fields_by_key(model)
+        if (rows_of_key := _render_rows(model, key)) != rows_of_base.get(key)
+        for row in rows_of_key
+    ]
     return "\n".join(["| key | takes | default | meaning |", "|---|---|---|---|", *rows, ""])
 
 
-def _told(model: type[BaseModel], key: str) -> list[str]:
-    """What is said of a key: a client may have a default or a bound of its own for a common one."""
-    return list(_rows(model, key, keys_of(model)[key]))
-
-
-def _rows(model: type[BaseModel], key: str, field: FieldInfo) -> Iterator[str]:
-    """One row, or for a table whose keys are known one for each of them."""
+def _render_rows(model: type[BaseModel], key: str) -> list[str]:
+    """Render one row; for a table whose keys are known, one row for each of them."""
     inner = field_type(model, key).type
     if isinstance(inner, type) and issubclass(inner, BaseModel):
-        for name, below in keys_of(inner).items():
-            yield _row(inner, name, below, prefix=f"{key}.")
-    else:
-        yield _row(model, key, field)
+        return [_render_row(inner, name, field, f"{key}.") for name, field in fields_by_key(inner).items()]
+    return [_render_row(model, key, fields_by_key(model)[key], "")]
 
 
-def _row(model: type[BaseModel], key: str, field: FieldInfo, *, prefix: str = "") -> str:
-    takes = (field_type(model, key).words() or "text").replace("|", r"\|")
-    return f"| `{prefix}{key}` | {takes} | {_default(field)} | {field.description or ''} |"
+def _render_row(model: type[BaseModel], key: str, field: FieldInfo, prefix: str) -> str:
+    takes = (field_type(model, key).describe() or "text").replace("|", r"\|")
+    return f"| `{prefix}{key}` | {takes} | {_format_default(field)} | {field.description or ''} |"
 
 
-def _default(field: FieldInfo) -> str:
-    """As it would be written in the file. What a default is computed from, its description says."""
+def _format_default(field: FieldInfo) -> str:
+    """Return the default as JSON. A computed default is explained by the field's description."""
     if field.is_required():
-        return "needed"
+        return "required"
     if field.default_factory is not None and field.annotation is str:
         return "computed"
     default = field.get_default(call_default_factory=True)

@@ -1,5 +1,10 @@
-"""Mistakes in the settings, told to the person who made them: all of them at once, each with
-where it stands, what was expected and what was found. A secret is never shown.
+"""Errors in the settings, and the text that a person reads about them.
+
+    SettingsError               the settings cannot be used
+    └── ClientLoadError         a destination's client is not installed or cannot be loaded
+
+All problems of one file are collected and reported at once. Each line names the file or environment
+variable, the key, what was expected and what was found. A secret is never shown.
 """
 
 import datetime as dt
@@ -14,11 +19,19 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 from pydantic_core.core_schema import ErrorType
 
-from relay.settings.field_types import KEY, FieldType, Loc, field_type, field_type_at, keys_of, model_at
+from relay.settings.field_types import (
+    KEY_STEP,
+    FieldType,
+    Location,
+    field_type,
+    field_type_at,
+    fields_by_key,
+    model_at,
+)
 from relay.settings.models import Settings
 
-_LONGEST: Final = 80
-_KINDS: Final[dict[type, str]] = {
+_LONGEST_VALUE: Final = 80
+_TOML_TYPE_NAMES: Final[dict[type, str]] = {
     bool: "true or false",
     int: "a number",
     float: "a number",
@@ -29,139 +42,165 @@ _KINDS: Final[dict[type, str]] = {
     dt.date: "a date",
     dt.time: "a time",
 }
-_CREDENTIALS: Final = re.compile(r"(?<=//)[^/@\s]*@")
-_CONSEQUENCES: Final = frozenset({"default_factory_not_called"})
-"""What pydantic also reports where another mistake, already told, made it so."""
-_BUILT_IN: Final = frozenset(get_args(ErrorType))
-"""Pydantic's own refusals; any other word is a client's, whose text says best what is wrong."""
+_URL_CREDENTIALS: Final = re.compile(r"(?<=//)[^/@\s]*@")
+_FOLLOW_UP_ERRORS: Final = frozenset({"default_factory_not_called"})
+"""Pydantic's errors that only follow from another error, which is reported itself."""
+_PYDANTIC_ERRORS: Final = frozenset(get_args(ErrorType))
+"""Pydantic's own error types. Any other type is a client's, whose message is shown as it is."""
 
 
 class SettingsError(Exception):
-    """What is wrong with the settings, ready to be shown to a person."""
+    """The settings cannot be used. The message is complete and meant for a person."""
 
 
-class Mistakes:
-    """Collects mistakes; knows which keys came from the environment."""
+class ClientLoadError(SettingsError):
+    """A destination's client is not installed or cannot be loaded."""
 
-    def __init__(self, file: Path, variables: Mapping[Loc, str]) -> None:
+
+class Problems:
+    """Collects the problems of one settings file and its environment variables."""
+
+    def __init__(self, file: Path, variables: Mapping[Location, str]) -> None:
+        """`variables`: the name of the environment variable that sets each location."""
         self._file = file
         self._variables = variables
         self._lines: list[str] = []
-        self._told: set[Loc] = set()
+        self._explained: set[Location] = set()
 
     def __bool__(self) -> bool:
-        """Whether there are any."""
+        """Whether there are any problems."""
         return bool(self._lines)
 
-    def add(self, loc: Loc, problem: str, *, instead_of: Loc | None = None) -> None:
-        """Note what is wrong with the value at a place, which also explains what is amiss at another."""
-        if loc in self._told:
+    def add(self, location: Location, problem: str, *, also_explains: Location | None = None) -> None:
+        """Add a problem with the value at a location.
+
+        A later problem at `also_explains` is left out, because it only follows from this one.
+        """
+        if location in self._explained:
             return
-        if instead_of:
-            self._told.add(instead_of)
-        self._lines.append(f"{self._origin(loc) or self._file}: {dotted(loc)}: {problem}")
+        if also_explains:
+            self._explained.add(also_explains)
+        source = self._find_variable(location) or self._file
+        self._lines.append(f"{source}: {format_location(location)}: {problem}")
 
-    def add_all(self, error: ValidationError, model: type[BaseModel], at: Loc = ()) -> None:
-        """Note what a validation of the table at a place found."""
+    def add_validation_error(self, error: ValidationError, model: type[BaseModel], at: Location = ()) -> None:
+        """Add every problem that the validation of the model at a location found."""
         for detail in error.errors(include_url=False):
-            if detail["type"] not in _CONSEQUENCES:
-                loc = tuple(step for step in detail["loc"] if step != KEY)
-                self.add(at + loc, self._problem(detail, model, loc, at))
+            if detail["type"] not in _FOLLOW_UP_ERRORS:
+                location = tuple(step for step in detail["loc"] if step != KEY_STEP)
+                self.add(at + location, self._describe(detail, model, location, at))
 
-    def _problem(self, detail: ErrorDetails, model: type[BaseModel], loc: Loc, at: Loc) -> str:
+    def _describe(
+        self, detail: ErrorDetails, model: type[BaseModel], location: Location, at: Location
+    ) -> str:
         match detail["type"]:
             case "missing":
-                return _missing(model, loc)
+                return _describe_missing_key(model, location)
             case "extra_forbidden":
-                return unknown(at + loc, model_at(model, loc[:-1]))
+                return describe_unknown_key(at + location, model_at(model, location[:-1]))
             case "value_error" | "assertion_error":
-                return _refused(detail, str(detail["ctx"]["error"]), field_type_at(model, loc))
-            case built_in if built_in in _BUILT_IN:
-                place = field_type_at(model, detail["loc"])
-                return _expected(detail, place, from_environment=self._origin(at + loc) is not None)
+                reason = str(detail["ctx"]["error"])
+                return _describe_rejected_value(reason, detail["input"], field_type_at(model, location))
+            case known if known in _PYDANTIC_ERRORS:
+                expected = field_type_at(model, detail["loc"])
+                in_environment = self._find_variable(at + location) is not None
+                return _describe_wrong_type(detail, expected, in_environment=in_environment)
             case _:
-                return _refused(detail, detail["msg"], field_type_at(model, loc))
+                return _describe_rejected_value(
+                    detail["msg"], detail["input"], field_type_at(model, location)
+                )
 
-    def _origin(self, loc: Loc) -> str | None:
-        """The environment variable that said it, itself, as a file, or as part of a larger value."""
-        for end in range(len(loc), 0, -1):
-            for name in (loc[end - 1], f"{loc[end - 1]}_file"):
-                if variable := self._variables.get((*loc[: end - 1], name)):
+    def _find_variable(self, location: Location) -> str | None:
+        """Return the variable that set the location, its `…_file` key, or a table that contains it."""
+        for end in range(len(location), 0, -1):
+            for name in (location[end - 1], f"{location[end - 1]}_file"):
+                if variable := self._variables.get((*location[: end - 1], name)):
                     return variable
         return None
 
-    def error(self) -> SettingsError:
-        """All of them, to be raised."""
-        count = "a mistake" if len(self._lines) == 1 else f"{len(self._lines)} mistakes"
+    def to_error(self) -> SettingsError:
+        """Return one error that lists all problems."""
+        count = "a problem" if len(self._lines) == 1 else f"{len(self._lines)} problems"
         return SettingsError(
             "\n".join([f"The settings have {count}:", *(f"- {line}" for line in self._lines)])
         )
 
 
-def dotted(loc: Loc) -> str:
-    """A place as a person writes it: `cloudtalk.tokens[0]`."""
-    return "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in loc).removeprefix(".")
+def format_location(location: Location) -> str:
+    """Format a location as users write it: `cloudtalk.tokens[0]`."""
+    return "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in location).removeprefix(
+        "."
+    )
 
 
-def nearest(word: str, known: Iterable[str]) -> str:
-    """A hint to append, if any known word is near."""
-    near = _near(word, known)
-    return f"; did you mean {near}?" if near else ""
+# --- hints ------------------------------------------------------------------------------------
 
 
-def _near(word: str, known: Iterable[str]) -> str | None:
+def suggest(word: str, known: Iterable[str]) -> str:
+    """Return `; did you mean …?` with the most similar known word; empty if none is similar."""
+    similar = _most_similar(word, known)
+    return f"; did you mean {similar}?" if similar else ""
+
+
+def _most_similar(word: str, known: Iterable[str]) -> str | None:
     return next(iter(difflib.get_close_matches(word.lower(), list(known), n=1)), None)
 
 
-def unknown(loc: Loc, siblings: type[BaseModel] | None) -> str:
-    """What a key that is none may have meant: one of another section, or a near one of this."""
-    *above, key = map(str, loc)
-    known = _keys(siblings) if siblings else []
-    homes = [f"[{name}]" for name in Settings.model_fields if key in _keys_of(name) and [name] != above]
+def describe_unknown_key(location: Location, siblings: type[BaseModel] | None) -> str:
+    """Say which key was probably meant: the same key of another section, or a similar one."""
+    *above, key = map(str, location)
+    known = _writable_keys(siblings) if siblings else []
+    homes = [f"[{name}]" for name in Settings.model_fields if key in _section_keys(name) and [name] != above]
     if homes:
         return f"unknown key; it belongs in {' or '.join(homes)}"
-    if near := _near(key, known):
-        return f"unknown key; did you mean {dotted((*above, near))}?"
-    known_here = f"; known here: {', '.join(known)}"
-    elsewhere = [f"{section}.{name}" for section in Settings.model_fields for name in _keys_of(section)]
-    return f"unknown key{nearest(key, elsewhere) or known_here}"
+    if similar := _most_similar(key, known):
+        return f"unknown key; did you mean {format_location((*above, similar))}?"
+    elsewhere = [f"{section}.{name}" for section in Settings.model_fields for name in _section_keys(section)]
+    return f"unknown key{suggest(key, elsewhere) or '; known keys: ' + ', '.join(known)}"
 
 
-def _keys_of(section: str) -> list[str]:
+def _section_keys(section: str) -> list[str]:
     model = model_at(Settings, (section,))
-    return _keys(model) if model else []
+    return _writable_keys(model) if model else []
 
 
-def _keys(model: type[BaseModel]) -> list[str]:
-    """The keys that can be written in a table, a secret's file among them."""
-    secrets = [key for key in keys_of(model) if field_type(model, key).is_secret]
-    return [*keys_of(model), *(f"{key}_file" for key in secrets)]
+def _writable_keys(model: type[BaseModel]) -> list[str]:
+    """Return the keys that a user can write in a table, the `…_file` keys of secrets included."""
+    secrets = [key for key in fields_by_key(model) if field_type(model, key).is_secret]
+    return [*fields_by_key(model), *(f"{key}_file" for key in secrets)]
 
 
-def _missing(model: type[BaseModel], loc: Loc) -> str:
-    above = model_at(model, loc[:-1])
-    meaning = keys_of(above)[str(loc[-1])].description if above else None
-    return f"missing, and needed. {meaning}" if meaning else "missing, and needed"
+# --- descriptions of one problem --------------------------------------------------------------
 
 
-def _refused(detail: ErrorDetails, reason: str, place: FieldType | None) -> str:
-    """What a check of ours, or of a client, said; a check of a whole table shows no value."""
-    return reason if place is None or place.is_table else f"{reason}, found {shown(detail['input'], place)}"
+def _describe_missing_key(model: type[BaseModel], location: Location) -> str:
+    parent = model_at(model, location[:-1])
+    meaning = fields_by_key(parent)[str(location[-1])].description if parent else None
+    return f"required, but missing. {meaning}" if meaning else "required, but missing"
 
 
-def _expected(detail: ErrorDetails, place: FieldType | None, *, from_environment: bool) -> str:
-    words = place.words() if place else None
-    expected = words or detail["msg"].removeprefix("Input should be ")
-    compound = place is not None and (place.is_list or place.is_table)
-    as_json = ", as JSON" if from_environment and compound else ""
-    hint = nearest(str(detail["input"]), place.choices) if place and place.choices else ""
-    return f"expected {expected}{as_json}, found {shown(detail['input'], place)}{hint}"
+def _describe_rejected_value(reason: str, value: Any, expected: FieldType | None) -> str:
+    """Return a validator's own reason. The validator of a whole table shows no value."""
+    if expected is None or expected.is_table:
+        return reason
+    return f"{reason}, found {describe_value(value, expected)}"
 
 
-def shown(value: Any, place: FieldType | None) -> str:
-    """What was found, or only its kind where it may hold a secret."""
-    if place is None or place.is_secret or place.is_list or place.is_table or isinstance(value, list | dict):
-        return _KINDS.get(type(value), "something else")
-    text = _CREDENTIALS.sub("…@", value) if isinstance(value, str) else str(value)
-    short = text if len(text) <= _LONGEST else f"{text[:_LONGEST]}…"
+def _describe_wrong_type(detail: ErrorDetails, expected: FieldType | None, *, in_environment: bool) -> str:
+    description = (expected.describe() if expected else None) or detail["msg"].removeprefix(
+        "Input should be "
+    )
+    is_compound = expected is not None and (expected.is_list or expected.is_table)
+    as_json = ", as JSON" if in_environment and is_compound else ""
+    hint = suggest(str(detail["input"]), expected.choices) if expected and expected.choices else ""
+    return f"expected {description}{as_json}, found {describe_value(detail['input'], expected)}{hint}"
+
+
+def describe_value(value: Any, expected: FieldType | None) -> str:
+    """Return the value, shortened; only its type if it may contain a secret."""
+    may_hold_secret = expected is None or expected.is_secret or expected.is_list or expected.is_table
+    if may_hold_secret or isinstance(value, list | dict):
+        return _TOML_TYPE_NAMES.get(type(value), "something else")
+    text = _URL_CREDENTIALS.sub("…@", value) if isinstance(value, str) else str(value)
+    short = text if len(text) <= _LONGEST_VALUE else f"{text[:_LONGEST_VALUE]}…"
     return json.dumps(short, ensure_ascii=False) if isinstance(value, str) else short.lower()

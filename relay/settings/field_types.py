@@ -1,4 +1,4 @@
-"""What the fields of a model take, in words: for the documentation and for mistakes alike."""
+"""Which values a field of a model accepts, in words: for `docs/settings.md` and for error messages."""
 
 from collections.abc import Iterable, Sequence
 from enum import Enum
@@ -12,13 +12,13 @@ from pydantic.fields import FieldInfo
 
 from relay.settings.secrets import SecretUrl
 
-Loc = tuple[str | int, ...]
-"""Where a value stands: ("cloudtalk", "tokens", 0)."""
+Location = tuple[str | int, ...]
+"""Keys and list indexes that lead to a value: ("cloudtalk", "tokens", 0)."""
 
-KEY: Final = "[key]"
-"""The last step of a place that is a key of a table, in pydantic's words."""
+KEY_STEP: Final = "[key]"
+"""Pydantic's last step of a location if the key of a table is meant, not its value."""
 
-_WORDS: Final[dict[Any, str]] = {
+_TYPE_NAMES: Final[dict[Any, str]] = {
     bool: "true or false",
     int: "a whole number",
     float: "a number",
@@ -27,7 +27,7 @@ _WORDS: Final[dict[Any, str]] = {
     SecretStr: "a secret",
     SecretUrl: "a secret",
 }
-_BOUNDS: Final = {
+_CONSTRAINT_NAMES: Final = {
     "ge": "at least",
     "gt": "above",
     "le": "at most",
@@ -39,50 +39,51 @@ _BOUNDS: Final = {
 
 
 class FieldType(NamedTuple):
-    """What is expected at a place: its type, and the bounds set on it."""
+    """The type of a field and its constraints, as pydantic's metadata holds them."""
 
     type: Any
-    bounds: Sequence[Any] = ()
+    constraints: Sequence[Any] = ()
 
     @property
     def is_list(self) -> bool:
-        """Whether several values stand here."""
+        """Whether the value is a list."""
         return get_origin(self.type) in {list, tuple, set, frozenset}
 
     @property
     def is_table(self) -> bool:
-        """Whether keys stand here."""
-        return get_origin(self.type) is dict or _is(self.type, BaseModel)
+        """Whether the value is a TOML table."""
+        return get_origin(self.type) is dict or _is_subclass(self.type, BaseModel)
 
     @property
     def is_secret(self) -> bool:
-        """Whether what stands here is for no one's eyes."""
-        return _holds_secret(self.type)
+        """Whether the value is or contains a secret, and must not be shown."""
+        return _contains_secret(self.type)
 
     @property
     def choices(self) -> list[str]:
-        """The words that can stand here, where only some can."""
+        """The allowed words of a Literal or an Enum; empty for all other types."""
         if get_origin(self.type) is Literal:
             return [str(choice) for choice in get_args(self.type)]
-        return [str(choice.value) for choice in self.type] if _is(self.type, Enum) else []
+        return [str(choice.value) for choice in self.type] if _is_subclass(self.type, Enum) else []
 
-    def words(self) -> str | None:
-        """What is taken here, or None where that is the client's own affair."""
+    def describe(self) -> str | None:
+        """Return for example "a whole number, at least 1"; None for a type that only the client knows."""
         if self.choices:
             return f"one of {', '.join(self.choices)}"
-        return ", ".join(filter(None, (self._kind(), _bounds(self.bounds)))) if self._kind() else None
+        name = self._name()
+        return ", ".join(filter(None, (name, _describe_constraints(self.constraints)))) if name else None
 
-    def _kind(self) -> str | None:
+    def _name(self) -> str | None:
         if self.is_table:
             return "a table"
         if self.is_list:
-            item = _place(get_args(self.type)[0]).words()
+            item = _parse_annotation(get_args(self.type)[0]).describe()
             return f"a list, each item {item}" if item else "a list"
-        return _WORDS.get(self.type)
+        return _TYPE_NAMES.get(self.type)
 
 
-def keys_of(model: type[BaseModel]) -> dict[str, FieldInfo]:
-    """A model's fields by the keys that people write, which an alias may set."""
+def fields_by_key(model: type[BaseModel]) -> dict[str, FieldInfo]:
+    """Return a model's fields by the keys that users write: the alias if there is one, else the name."""
     return {
         field.validation_alias if isinstance(field.validation_alias, str) else name: field
         for name, field in model.model_fields.items()
@@ -90,58 +91,59 @@ def keys_of(model: type[BaseModel]) -> dict[str, FieldInfo]:
 
 
 def field_type(model: type[BaseModel], key: str) -> FieldType:
-    """What is expected of a model's field."""
-    field = keys_of(model)[key]
-    return _place(field.annotation, field.metadata)
+    """Return the type of a model's field."""
+    field = fields_by_key(model)[key]
+    return _parse_annotation(field.annotation, field.metadata)
 
 
-def field_type_at(model: type[BaseModel], loc: Loc) -> FieldType | None:
-    """What is expected at a place below a model, or None where it cannot be followed there."""
-    place: FieldType | None = FieldType(model)
-    for step, following in pairwise((*loc, "")):
-        if step != KEY:
-            place = place and _below(place, step, key=following == KEY)
-    return place
+def field_type_at(model: type[BaseModel], location: Location) -> FieldType | None:
+    """Return the type at a location inside a model; None if the model has no such location."""
+    current: FieldType | None = FieldType(model)
+    for step, following in pairwise((*location, "")):
+        if step != KEY_STEP:
+            current = current and _child(current, step, is_key=following == KEY_STEP)
+    return current
 
 
-def model_at(model: type[BaseModel], loc: Loc) -> type[BaseModel] | None:
-    """The model that says which keys can stand at a place."""
-    place = field_type_at(model, loc)
-    return place.type if place and _is(place.type, BaseModel) else None
+def model_at(model: type[BaseModel], location: Location) -> type[BaseModel] | None:
+    """Return the model at a location; None if there is none, or a value without known keys."""
+    found = field_type_at(model, location)
+    return found.type if found and _is_subclass(found.type, BaseModel) else None
 
 
-def _below(place: FieldType, step: str | int, *, key: bool) -> FieldType | None:
-    """A field, an item, or of a table without fields the value, or the `key` itself."""
-    if _is(place.type, BaseModel):
-        return field_type(place.type, str(step)) if step in keys_of(place.type) else None
-    inner = get_args(place.type)
-    if not inner or not (place.is_list or place.is_table):
+def _child(parent: FieldType, step: str | int, *, is_key: bool) -> FieldType | None:
+    """Return the type of a model's field, of a list's item, or of a table's value (or of its key)."""
+    if _is_subclass(parent.type, BaseModel):
+        return field_type(parent.type, str(step)) if step in fields_by_key(parent.type) else None
+    inner = get_args(parent.type)
+    if not inner or not (parent.is_list or parent.is_table):
         return None
-    return _place(inner[1] if place.is_table and not key else inner[0])
+    return _parse_annotation(inner[1] if parent.is_table and not is_key else inner[0])
 
 
-def _place(annotation: Any, bounds: Iterable[Any] = ()) -> FieldType:
-    """Without `Annotated` and without `| None`, which change nothing about what can be written."""
+def _parse_annotation(annotation: Any, constraints: Iterable[Any] = ()) -> FieldType:
+    """Remove `Annotated` and `| None`: neither changes what a user can write."""
     if get_origin(annotation) is Annotated:
-        return _place(get_args(annotation)[0], [*bounds, *get_args(annotation)[1:]])
+        return _parse_annotation(get_args(annotation)[0], [*constraints, *get_args(annotation)[1:]])
     others = [arg for arg in get_args(annotation) if arg is not NoneType]
-    optional = NoneType in get_args(annotation) and len(others) == 1
-    return _place(others[0], bounds) if optional else FieldType(annotation, tuple(bounds))
+    is_optional = NoneType in get_args(annotation) and len(others) == 1
+    if is_optional:
+        return _parse_annotation(others[0], constraints)
+    return FieldType(annotation, tuple(constraints))
 
 
-def _holds_secret(annotation: Any) -> bool:
-    return _is(annotation, SecretStr) or any(_holds_secret(arg) for arg in get_args(annotation))
+def _contains_secret(annotation: Any) -> bool:
+    return _is_subclass(annotation, SecretStr) or any(_contains_secret(arg) for arg in get_args(annotation))
 
 
-def _is(annotation: Any, kind: type) -> bool:
-    return isinstance(annotation, type) and issubclass(annotation, kind)
+def _is_subclass(annotation: Any, parent: type) -> bool:
+    return isinstance(annotation, type) and issubclass(annotation, parent)
 
 
-def _bounds(metadata: Iterable[Any]) -> str:
-    said = (
-        f"{word} `{getattr(mark, name)}`" if name == "pattern" else f"{word} {getattr(mark, name)}"
-        for mark in metadata
-        for name, word in _BOUNDS.items()
-        if getattr(mark, name, None) is not None
+def _describe_constraints(constraints: Iterable[Any]) -> str:
+    return " and ".join(
+        f"{words} `{limit}`" if name == "pattern" else f"{words} {limit}"
+        for constraint in constraints
+        for name, words in _CONSTRAINT_NAMES.items()
+        if (limit := getattr(constraint, name, None)) is not None
     )
-    return " and ".join(said)

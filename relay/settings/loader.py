@@ -1,4 +1,4 @@
-"""From a settings file and the environment to `Settings`, or to all that is wrong with them."""
+"""Load the settings: merge the file and the environment, validate them, report all problems at once."""
 
 import os
 import re
@@ -10,145 +10,156 @@ from urllib.parse import urlsplit
 from pydantic import BaseModel, ValidationError
 
 from crm_clients.settings import DestinationSettings
-from relay.settings.errors import Mistakes, SettingsError, shown, unknown
-from relay.settings.field_types import Loc, model_at
+from relay.settings.errors import (
+    ClientLoadError,
+    Problems,
+    SettingsError,
+    describe_unknown_key,
+    describe_value,
+)
+from relay.settings.field_types import Location, model_at
 from relay.settings.models import Settings
-from relay.settings.plugins import ClientLoadError, client_names, load_client_class
-from relay.settings.sources import PREFIX, Table, overlay, variables, with_secrets, written
+from relay.settings.plugins import client_names, load_client_class
+from relay.settings.sources import (
+    ENVIRONMENT_PREFIX,
+    Table,
+    merge_tables,
+    parse_overrides,
+    read_environment,
+    read_secret_files,
+    read_toml,
+)
 from relay.standards.addresses import is_loopback
 
 DEFAULT_FILE: Final = Path("settings.toml")
-_OPEN_TO_ALL: Final = (
-    "{} can be reached from other machines, and without a token anyone could post calls. Write one to a file "
-    "(openssl rand -hex 32 > tokens) and name it: tokens_file under [cloudtalk], or "
-    "RELAY__CLOUDTALK__TOKENS_FILE. Or stay on 127.0.0.1"
+_NOT_PROTECTED: Final = (
+    "{} can be reached from other machines, but there is no token and no signing secret, so anyone could "
+    "post calls. Write a token to a file (openssl rand -hex 32 > tokens) and name the file: tokens_file "
+    "under [cloudtalk], or RELAY__CLOUDTALK__TOKENS_FILE. Or use 127.0.0.1"
 )
-_NAME: Final = re.compile(r"[a-z0-9]+([_-][a-z0-9]+)*")
+_DESTINATION_NAME: Final = re.compile(r"[a-z0-9]+([_-][a-z0-9]+)*")
 
 
 def load(path: Path | None = None, env: Mapping[str, str] | None = None) -> Settings:
-    """The settings in a file, else in $RELAY_SETTINGS, else in ./settings.toml, with the environment's
-    overrides.
+    """Load the settings from `path`, else from $RELAY_SETTINGS, else from ./settings.toml.
 
-    Raises SettingsError, whose text names every mistake; only what keeps the file from being read
-    is told alone.
+    Environment variables (`env`, default: this process's) override the file. Raises `SettingsError`,
+    whose message lists every problem; a file that cannot be read is reported alone.
     """
     env = os.environ if env is None else env
-    file = _file(path, env)
-    return _Reading(file, written(file), env).settings()
+    file = _find_file(path, env)
+    return _Loader(file, read_toml(file), env).load()
 
 
-def _file(path: Path | None, env: Mapping[str, str]) -> Path:
-    named = env.get("RELAY_SETTINGS")
-    file = path or (Path(named) if named else DEFAULT_FILE)
+def _find_file(path: Path | None, env: Mapping[str, str]) -> Path:
+    from_environment = env.get("RELAY_SETTINGS")
+    file = path or (Path(from_environment) if from_environment else DEFAULT_FILE)
     if not file.exists():
-        by = " (named by RELAY_SETTINGS)" if path is None and named else ""
+        origin = " (named by RELAY_SETTINGS)" if path is None and from_environment else ""
         raise SettingsError(
-            f"There is no settings file {file}{by}. Name one with --settings PATH or RELAY_SETTINGS."
+            f"There is no settings file {file}{origin}. Name one with --settings PATH or RELAY_SETTINGS."
         )
     return file
 
 
-class _Reading:
-    """One reading of one file: its layers, and the mistakes found on the way."""
+class _Loader:
+    """One load of one file."""
 
     def __init__(self, file: Path, table: Table, env: Mapping[str, str]) -> None:
         self._folder = file.absolute().parent
-        self._variables = variables(env, known=table.get("destinations"))
-        self._mistakes = Mistakes(file, {loc: said.name for loc, said in self._variables.items()})
-        self._table = overlay(table, self._overrides(Settings, ()))
+        self._variables = read_environment(env, destinations=table.get("destinations"))
+        self._problems = Problems(file, {at: variable.name for at, variable in self._variables.items()})
+        self._table = merge_tables(table, self._overrides(Settings, ()))
 
-    def settings(self) -> Settings:
-        """All sections and destinations. Raises SettingsError, once everything has been looked at."""
-        for loc in self._variables:
-            if loc[0] not in Settings.model_fields:
-                self._mistakes.add(loc, unknown(loc[:1], Settings))
-        sections = {name: self._section(name, table) for name, table in self._table.items()}
+    def load(self) -> Settings:
+        """Validate all sections and destinations. Raises `SettingsError` after all were checked."""
+        for location in self._variables:
+            if location[0] not in Settings.model_fields:
+                self._problems.add(location, describe_unknown_key(location[:1], Settings))
+        sections = {name: self._prepare_section(name, table) for name, table in self._table.items()}
         try:
             settings = Settings.model_validate(sections, context=self._folder)
         except ValidationError as error:
-            self._mistakes.add_all(error, Settings)
-            raise self._mistakes.error() from None
-        self._keep_strangers_out(settings)
-        self._keep_files_apart(settings)
-        if self._mistakes:
-            raise self._mistakes.error()
+            self._problems.add_validation_error(error, Settings)
+            raise self._problems.to_error() from None
+        self._check_protected(settings)
+        self._check_files_distinct(settings)
+        if self._problems:
+            raise self._problems.to_error()
         return settings
 
-    def _overrides(self, model: type[BaseModel], at: Loc) -> Table:
-        prefix = "".join(f"{step}__" for step in (PREFIX, *at))
-        said = {f"{PREFIX}__{'__'.join(map(str, loc))}": var.value for loc, var in self._variables.items()}
-        if not any(name.startswith(prefix) for name in said):
-            return {}
-        from relay.settings.overrides import overrides  # noqa: PLC0415 - 50 ms for those only who override
+    def _overrides(self, model: type[BaseModel], at: Location) -> Table:
+        """Return what the environment sets in the model at a location."""
+        prefix = "".join(f"{step}__" for step in (ENVIRONMENT_PREFIX, *at))
+        values = {
+            f"{ENVIRONMENT_PREFIX}__{'__'.join(map(str, location))}": variable.value
+            for location, variable in self._variables.items()
+        }
+        return parse_overrides(model, prefix, values) if any(n.startswith(prefix) for n in values) else {}
 
-        return overrides(model, prefix, said)
-
-    def _section(self, name: str, table: Any) -> Any:
-        """A section's keys, ready to be validated; what is no section is left for that to refuse."""
-        model = model_at(Settings, (name,))
+    def _prepare_section(self, name: str, table: Any) -> Any:
+        """Read the secret files of a section. An unknown section is returned as it is, for validation."""
         if not isinstance(table, dict):
             return table
         if name == "destinations":
-            read = {key: self._destination(key, value) for key, value in table.items()}
-            return {key: value for key, value in read.items() if value}
-        return with_secrets(table, model, self._folder, self._mistakes, (name,)) if model else table
+            loaded = {key: self._load_destination(key, value) for key, value in table.items()}
+            return {key: destination for key, destination in loaded.items() if destination}
+        model = model_at(Settings, (name,))
+        return read_secret_files(table, model, self._folder, self._problems, (name,)) if model else table
 
-    def _destination(self, name: str, table: Any) -> DestinationSettings | None:
-        """A destination as its client reads it, or None where that is not known."""
+    def _load_destination(self, name: str, table: Any) -> DestinationSettings | None:
+        """Validate a destination with its client's settings model; None if there is a problem."""
         at = ("destinations", name)
-        if not _NAME.fullmatch(name):
-            self._mistakes.add(
+        if not _DESTINATION_NAME.fullmatch(name):
+            self._problems.add(
                 at, "expected a name of lower-case letters and digits, with single - or _ between"
             )
         elif not isinstance(table, dict):
-            self._mistakes.add(at, f"expected a table, found {shown(table, None)}")
+            self._problems.add(at, f"expected a table, found {describe_value(table, None)}")
         elif model := self._client_settings(table.get("client"), at):
-            said = overlay(table, self._overrides(model, at))
-            said = with_secrets(said, model, self._folder, self._mistakes, at)
+            merged = merge_tables(table, self._overrides(model, at))
+            merged = read_secret_files(merged, model, self._folder, self._problems, at)
             try:
-                return within(self._folder, model.model_validate(said))
+                return _resolve_paths(self._folder, model.model_validate(merged))
             except ValidationError as error:
-                self._mistakes.add_all(error, model, at)
+                self._problems.add_validation_error(error, model, at)
         return None
 
-    def _client_settings(self, client: Any, at: Loc) -> type[DestinationSettings] | None:
+    def _client_settings(self, client: Any, at: Location) -> type[DestinationSettings] | None:
         if not isinstance(client, str):
-            self._mistakes.add((*at, "client"), f"missing, and needed: one of {', '.join(client_names())}")
+            expected = f"required, but missing: one of {', '.join(client_names())}"
+            self._problems.add((*at, "client"), expected)
             return None
         try:
             return load_client_class(client).Settings
         except ClientLoadError as error:
-            self._mistakes.add((*at, "client"), str(error))
+            self._problems.add((*at, "client"), str(error))
             return None
 
-    def _keep_files_apart(self, settings: Settings) -> None:
-        """A CRM in the ledger's file would take its tables for its own."""
+    def _check_files_distinct(self, settings: Settings) -> None:
+        """A CRM in the ledger's file would mix its tables with the ledger's."""
         ledger = settings.ledger.path
         if ledger is None:
             return
         for name, destination in settings.destinations.items():
             for key, path in destination:
                 if path == ledger:
-                    self._mistakes.add(
-                        ("destinations", name, key), f"{path} is the ledger's; expected another"
+                    self._problems.add(
+                        ("destinations", name, key), f"{path} is the ledger's file; expected another file"
                     )
 
-    def _keep_strangers_out(self, settings: Settings) -> None:
-        """Where nothing proves who speaks, the relay serves its own machine only."""
+    def _check_protected(self, settings: Settings) -> None:
+        """Without a token or signing secret the relay must be reachable from this machine only."""
+        if settings.cloudtalk.tokens or settings.cloudtalk.signing_secrets:
+            return
         server = settings.server
         public = urlsplit(server.public_url).hostname if "public_url" in server.model_fields_set else None
-        reach = {"host": server.host, "public_url": public}
-        for key, host in reach.items():
-            if (
-                host
-                and not is_loopback(host)
-                and not (settings.cloudtalk.tokens or settings.cloudtalk.signing_secrets)
-            ):
-                self._mistakes.add(("server", key), _OPEN_TO_ALL.format(host))
+        for key, host in {"host": server.host, "public_url": public}.items():
+            if host and not is_loopback(host):
+                self._problems.add(("server", key), _NOT_PROTECTED.format(host))
 
 
-def within(folder: Path, settings: DestinationSettings) -> DestinationSettings:
-    """The same settings, their relative paths read from a folder."""
+def _resolve_paths(folder: Path, settings: DestinationSettings) -> DestinationSettings:
+    """Resolve the relative paths of a destination against the settings file's folder."""
     paths = {name: folder / value for name, value in settings if isinstance(value, Path)}
     return settings.model_copy(update=paths) if paths else settings

@@ -1,7 +1,7 @@
-"""Everything that can be set, typed, with its meaning.
+"""The sections of the settings file: every key with its type, default and description.
 
-A new section is a class here and a field of `Settings`; `docs/settings.md` is made of the
-descriptions (`python -m relay.settings`).
+`docs/settings.md` is generated from this module (`python -m relay.settings`). To add a section, add a
+class and a field of `Settings`.
 """
 
 from pathlib import Path
@@ -31,118 +31,133 @@ def local_url(host: str, port: int) -> str:
 
 
 class Section(BaseModel):
-    """A table of the settings file. Its docstring stands in the documentation."""
+    """A table of the settings file. The docstring of a subclass is copied to the documentation."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True, hide_input_in_errors=True)
 
 
 class Server(Section):
-    """Where the relay listens, and under which address others find it."""
+    """The address on which the relay listens, and the URL at which others reach it."""
 
     host: Annotated[str, AfterValidator(validators.host)] = Field(
-        "127.0.0.1", description="Address to listen on. `0.0.0.0` listens on all, and needs a token."
+        "127.0.0.1", description="Address to listen on. `0.0.0.0` listens on all addresses and needs a token."
     )
     port: int = Field(
-        8080, ge=0, le=65535, description="Port to listen on. 0: any free one; the log says which."
+        8080,
+        ge=0,
+        le=65535,
+        description="Port to listen on. 0 takes a free port; the log event `server.ready` shows its URL.",
     )
     public_url: Annotated[str, AfterValidator(validators.public_url)] = Field(
         default_factory=lambda known: local_url(known["host"], known["port"]),
-        description="Where CloudTalk and people reach the relay. Unless set: `http://HOST:PORT`.",
+        description="URL at which CloudTalk and users reach the relay. Default: `http://HOST:PORT`.",
     )
     max_in_flight: int = Field(
-        1000, ge=1, description="Requests under way at once; what comes beyond is asked to come again."
+        1000,
+        ge=1,
+        description="Maximum number of requests in progress. Further requests are answered 503, so that "
+        "the sender retries them.",
     )
-
     max_in_flight_bytes: int = Field(
         67_108_864,
         ge=1,
-        description="Bytes of their bodies held in memory at once; what comes beyond is asked to come again.",
+        description="Maximum size in bytes of all request bodies in memory. Further requests are answered "
+        "503, so that the sender retries them.",
     )
 
     def url_on(self, port: int) -> str:
-        """The public URL once the port is bound, which port 0 leaves open until then."""
+        """Return the public URL for the port that was bound; it differs from `port` if that is 0."""
         return self.public_url if "public_url" in self.model_fields_set else local_url(self.host, port)
 
 
 class CloudTalk(Section):
-    """What CloudTalk sends, and how it proves that it is CloudTalk."""
+    """The webhook that CloudTalk calls: authentication, and how its events are parsed."""
 
     webhook_path: Annotated[str, AfterValidator(validators.webhook_path)] = Field(
-        "/cloudtalk/webhook", description="Path of the hook. Every path below it belongs to it too."
+        "/cloudtalk/webhook",
+        description="Path of the webhook. Every path below it belongs to the webhook too.",
     )
     tokens: tuple[Annotated[SecretStr, AfterValidator(validators.token)], ...] = Field(
         (),
-        description="Any of these opens the hook, as `Authorization: Bearer`, Basic password, "
-        "`X-Webhook-Token` or `?token=`. Neither these nor signing secrets: the relay "
-        "serves this machine only.",
+        description="Tokens that authenticate a request, each as `Authorization: Bearer`, Basic password, "
+        "`X-Webhook-Token` or `?token=`. Without tokens and signing secrets the relay accepts requests "
+        "from this machine only.",
     )
     signing_secrets: tuple[Annotated[SecretStr, AfterValidator(validators.signing_secret)], ...] = Field(
         (),
-        description="Any of these verifies CloudTalk's signed webhooks (`whsec_…`). A signature that is "
-        "there and wrong is refused whatever the token.",
+        description="Secrets that verify CloudTalk's signed webhooks (`whsec_…`). A request with a wrong "
+        "signature is rejected even if its token is valid.",
     )
     secret_keys: tuple[str, ...] = Field(
         ("secret", "token", "lhc_key"),
-        description="Keys in bodies whose values open the hook like a token, and are never stored.",
+        description="Keys of a body whose values authenticate the request like a token. Their values are "
+        "never stored.",
     )
     paths: Annotated[dict[str, str], AfterValidator(validators.event_paths)] = Field(
         default_factory=dict,
-        description="Which event a path below the hook stands for, where its last segment does not say so.",
+        description="Event name for a path below the webhook whose last segment is not an event name.",
     )
     own_numbers: tuple[str, ...] = Field(
-        (), description="The company's own lines: they tell the direction where a body does not."
+        (),
+        description="The company's own numbers. They give the direction of a call if the body does not.",
     )
     grace_seconds: float = Field(
         120,
         ge=0,
-        description="How long what bears the call's number alone (a recording, say) waits to be "
-        "linked to its call before it makes a record of its own.",
+        description="Seconds for which an event that has only a call id (for example a recording) waits "
+        "for its call. Then it creates a call of its own.",
     )
     timezone: Annotated[str, AfterValidator(validators.timezone)] = Field(
-        "Europe/Madrid", description="Time zone of times that come without one."
+        "Europe/Madrid", description="Time zone of times that are sent without one."
     )
     default_region: Annotated[str, AfterValidator(validators.region)] = Field(
-        "ES", description="Country of numbers that come without a country code."
+        "ES", description="Country of telephone numbers that are sent without a country code."
     )
     forward_internal: bool = Field(
-        False, description="Whether calls between colleagues are brought to the CRMs too."
+        False, description="Whether internal calls (between colleagues) are delivered to the CRMs."
     )
-    max_body_bytes: int = Field(1_048_576, ge=1, description="Largest body that is taken, in bytes.")
+    max_body_bytes: int = Field(1_048_576, ge=1, description="Maximum size of a request body in bytes.")
 
 
 class Ledger(Section):
-    """The durable memory of everything that was accepted."""
+    """The database that stores every accepted event until it is delivered to every CRM."""
 
     url: Annotated[SecretUrl, AfterValidator(validators.ledger_url)] = Field(
         SecretUrl("sqlite:///var/relay.db"),
-        description="Where it lies: `sqlite:///PATH`, `sqlite:////PATH` for an absolute path, or "
-        "`postgresql://USER:PASSWORD@HOST/DATABASE`, which several relays may share.",
+        description="`sqlite:///PATH` (relative to the settings file), `sqlite:////PATH` (absolute), or "
+        "`postgresql://USER:PASSWORD@HOST/DATABASE`, which several relays can share.",
     )
 
     @property
     def path(self) -> Path | None:
-        """SQLite's file; None where a server keeps the ledger."""
+        """The file of an SQLite ledger; None for PostgreSQL."""
         url = self.url.get_secret_value()
-        return Path(url.removeprefix(validators.SQLITE)) if url.startswith(validators.SQLITE) else None
+        return (
+            Path(url.removeprefix(validators.SQLITE_PREFIX))
+            if url.startswith(validators.SQLITE_PREFIX)
+            else None
+        )
 
 
 class Delivery(Section):
-    """When a push that failed is tried again."""
+    """When a failed push is retried, and when the relay gives up."""
 
-    first_retry_seconds: float = Field(5, gt=0, description="Seconds until the second attempt.")
+    first_retry_seconds: float = Field(5, gt=0, description="Seconds until the first retry.")
     longest_retry_seconds: float = Field(
-        3600, gt=0, description="Seconds between two attempts, at most: each wait is longer than the last."
+        3600,
+        gt=0,
+        description="Maximum seconds between two attempts. Each wait is longer than the wait before it.",
     )
     give_up_after_hours: float = Field(
         72,
         gt=0,
-        description="Hours after which a call that alone keeps failing becomes a dead letter. "
-        "While the whole CRM is down this clock stands still.",
+        description="Hours after which a delivery that keeps failing becomes a dead letter. Only time in "
+        "which the CRM accepts other calls is counted.",
     )
 
     @field_validator("longest_retry_seconds")
     @classmethod
-    def _not_shorter_than_the_first(cls, longest: float, info: ValidationInfo) -> float:
+    def _not_shorter_than_first_retry(cls, longest: float, info: ValidationInfo) -> float:
         first = info.data.get("first_retry_seconds", 0)
         if longest < first:
             raise ValueError(f"expected at least delivery.first_retry_seconds, {first:g}")
@@ -150,16 +165,18 @@ class Delivery(Section):
 
 
 class Privacy(Section):
-    """How long the relay remembers. What is owed to a CRM, or waits for a person, is kept however old."""
+    """Retention: how long the relay keeps data. Pending deliveries and dead letters are kept at any age."""
 
     events_days: float = Field(
         30,
         gt=0,
-        description="Days for which the bodies that CloudTalk sent are kept, those in quarantine too. "
-        "What they said of their calls stays.",
+        description="Days for which the bodies that CloudTalk sent are kept, those in quarantine too. The "
+        "calls that were made from them stay.",
     )
     calls_days: float = Field(
-        730, gt=0, description="Days for which a call is kept in the ledger; the CRMs keep their records."
+        730,
+        gt=0,
+        description="Days for which a call is kept in the ledger. Records in the CRMs are not removed.",
     )
 
     @field_validator("calls_days")
@@ -172,24 +189,25 @@ class Privacy(Section):
 
 
 class Log(Section):
-    """What the relay writes to standard output."""
+    """The log, which is written to standard output."""
 
     format: Literal["auto", "json", "console"] = Field(
-        "auto", description="`json`: an object a line; `console`: for people; `auto`: by where it goes."
+        "auto",
+        description="`json`: one JSON object per line; `console`: readable text; `auto`: `console` on a "
+        "terminal, else `json`.",
     )
     level: Literal["debug", "info", "warning", "error"] = Field(
-        "info", description="The least that is worth a line."
+        "info", description="Lines below this level are not written."
     )
     personal_data: Literal["masked", "plain"] = Field(
-        "masked", description="Whether telephone numbers and names are masked."
+        "masked", description="Whether telephone numbers and names are masked or shown in plain text."
     )
 
 
 class Settings(Section):
-    """What a settings file and the environment come to.
+    """All settings. Relative paths are already resolved against `folder`.
 
-    Relative paths are already read from `folder`. Made by `load`; a test may use
-    `Settings.model_validate({...}, context=folder)`.
+    `load` creates it. A test can use `Settings.model_validate({...}, context=folder)`.
     """
 
     server: Server = Field(default_factory=Server)
@@ -204,16 +222,16 @@ class Settings(Section):
 
     @property
     def folder(self) -> Path:
-        """The settings file's folder, from which relative paths are read."""
+        """The folder of the settings file."""
         return self._folder
 
     @model_validator(mode="before")
     @classmethod
-    def _read_sections_that_are_not_written(cls, data: dict[str, Any]) -> dict[str, Any]:
-        """Defaults are read like what is written, because a relative path among them needs the folder."""
+    def _add_missing_sections(cls, data: dict[str, Any]) -> dict[str, Any]:
+        """Validate defaults like written values: a relative path among them needs the folder."""
         return {name: {} for name in cls.model_fields} | data
 
     def model_post_init(self, context: Any, /) -> None:
-        """Keep the folder, which comes as the validation's context."""
+        """Store the folder, which is passed as the context of the validation."""
         if isinstance(context, Path):
             self._folder = context

@@ -1,4 +1,4 @@
-"""New secrets for a relay that runs: what can be taken over without a restart, and what cannot."""
+"""Reload of the settings in a running relay: secrets are replaced, all other changes need a restart."""
 
 from collections.abc import Iterator
 from typing import Any, Final, TypeVar
@@ -12,45 +12,49 @@ _Model = TypeVar("_Model", bound=BaseModel)
 _DESTINATIONS: Final = "destinations"
 
 
-def replace_secrets(before: Settings, read: Settings) -> tuple[Settings, list[str]]:
-    """`before` with the secrets that were read now, and the keys that differ besides: they take a restart."""
-    differing = list(_differing(before, read))
+def replace_secrets(current: Settings, loaded: Settings) -> tuple[Settings, list[str]]:
+    """Return `current` with the secrets of `loaded`, and the other keys that differ.
+
+    Secrets of `[cloudtalk]` and of destinations are replaced. The other keys (`delivery.batch`) count
+    only after a restart, and so do added and removed destinations.
+    """
     destinations = {
-        name: _with_secrets(destination, read.destinations[name])
-        for name, destination in before.destinations.items()
-        if name in read.destinations and type(read.destinations[name]) is type(destination)
+        name: _with_secrets_of(destination, loaded.destinations[name])
+        for name, destination in current.destinations.items()
+        if name in loaded.destinations and type(loaded.destinations[name]) is type(destination)
     }
-    cloudtalk = _with_secrets(before.cloudtalk, read.cloudtalk)
-    update = {"cloudtalk": cloudtalk, _DESTINATIONS: before.destinations | destinations}
-    return before.model_copy(update=update), differing
+    update = {
+        "cloudtalk": _with_secrets_of(current.cloudtalk, loaded.cloudtalk),
+        _DESTINATIONS: current.destinations | destinations,
+    }
+    return current.model_copy(update=update), list(_keys_that_need_restart(current, loaded))
 
 
-def _differing(before: Settings, read: Settings) -> Iterator[str]:
-    for section in type(before).model_fields:
+def _keys_that_need_restart(current: Settings, loaded: Settings) -> Iterator[str]:
+    for section in type(current).model_fields:
         if section != _DESTINATIONS:
-            yield from _keys(section, getattr(before, section), getattr(read, section))
-    for name in sorted(before.destinations.keys() | read.destinations.keys()):
-        one, other = before.destinations.get(name), read.destinations.get(name)
-        if type(one) is not type(other) or one is None or other is None:
+            yield from _differing_keys(section, getattr(current, section), getattr(loaded, section))
+    for name in sorted(current.destinations.keys() | loaded.destinations.keys()):
+        before, after = current.destinations.get(name), loaded.destinations.get(name)
+        if type(before) is not type(after) or before is None or after is None:
             yield f"{_DESTINATIONS}.{name}"
         else:
-            yield from _keys(f"{_DESTINATIONS}.{name}", one, other)
+            yield from _differing_keys(f"{_DESTINATIONS}.{name}", before, after)
 
 
-def _keys(at: str, before: BaseModel, read: BaseModel) -> Iterator[str]:
-    for key in type(before).model_fields:
-        if not _is_secret(before, key) and getattr(before, key) != getattr(read, key):
-            yield f"{at}.{key}"
+def _differing_keys(section: str, current: BaseModel, loaded: BaseModel) -> Iterator[str]:
+    for name in type(current).model_fields:
+        if not _is_secret(current, name) and getattr(current, name) != getattr(loaded, name):
+            yield f"{section}.{name}"
 
 
-def _with_secrets(before: _Model, read: BaseModel) -> _Model:
+def _with_secrets_of(current: _Model, loaded: BaseModel) -> _Model:
     secrets: dict[str, Any] = {
-        key: getattr(read, key) for key in type(before).model_fields if _is_secret(before, key)
+        name: getattr(loaded, name) for name in type(current).model_fields if _is_secret(current, name)
     }
-    return before.model_copy(update=secrets)
+    return current.model_copy(update=secrets)
 
 
 def _is_secret(model: BaseModel, name: str) -> bool:
-    field = type(model).model_fields[name]
-    alias = field.validation_alias
+    alias = type(model).model_fields[name].validation_alias
     return field_type(type(model), alias if isinstance(alias, str) else name).is_secret

@@ -1,4 +1,4 @@
-"""Every secret in the settings, so that none of them is ever logged."""
+"""Secrets in the settings, and how to collect all of them so that the log can hide them."""
 
 import re
 from collections.abc import Iterator
@@ -7,22 +7,22 @@ from urllib.parse import unquote
 
 from pydantic import BaseModel, SecretStr
 
-_PASSWORDS: Final = (re.compile(r"://[^@/:]*:([^@/]+)@"), re.compile(r"[?&]password=([^&]+)"))
+_PASSWORD_PATTERNS: Final = (re.compile(r"://[^@/:]*:([^@/]+)@"), re.compile(r"[?&]password=([^&]+)"))
 
 
 class SecretUrl(SecretStr):
-    """A database's address. It is shown to nobody; what is secret of it is the password alone."""
+    """A database URL. It is never shown, but only its password counts as a secret in log lines."""
 
     @property
     def passwords(self) -> Iterator[str]:
-        """The password, as it is written and as it is said."""
-        for pattern in _PASSWORDS:
-            for written in pattern.findall(self.get_secret_value()):
-                yield from {written, unquote(written)}
+        """Each password in the URL, as written and percent-decoded."""
+        for pattern in _PASSWORD_PATTERNS:
+            for password in pattern.findall(self.get_secret_value()):
+                yield from {password, unquote(password)}
 
 
 def collect_secrets(value: Any) -> Iterator[str]:
-    """The secrets in this value, the clients' own keys included."""
+    """Yield every secret inside a model, dict or list, at any depth; keys of CRM clients included."""
     match value:
         case SecretUrl():
             yield from value.passwords

@@ -1,109 +1,156 @@
-"""The layers that settings come in: the file, over it the environment, and files that hold a secret."""
+"""The sources of the settings: the TOML file, environment variables, and files that hold a secret.
 
+An environment variable wins over the TOML file. A secret and its `…_file` key replace each other.
+"""
+
+import json
 import re
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, cast
 
 from pydantic import BaseModel
+from pydantic.fields import FieldInfo
 
-from relay.settings.errors import Mistakes, SettingsError
-from relay.settings.field_types import Loc, field_type, keys_of
+from relay.settings.errors import Problems, SettingsError
+from relay.settings.field_types import Location, field_type, fields_by_key
 
-PREFIX: Final = "relay"
+ENVIRONMENT_PREFIX: Final = "relay"
 Table = dict[str, Any]
 
-_TOML_PLACE: Final = re.compile(r" \(at (?:line (?P<line>\d+), column (?P<column>\d+)|end of document)\)$")
+_TOML_POSITION: Final = re.compile(r" \(at (?:line (?P<line>\d+), column (?P<column>\d+)|end of document)\)$")
 
 
 class Variable(NamedTuple):
-    """An environment variable: its name as it was written, and its value."""
+    """An environment variable: its name as the environment spells it, and its value."""
 
     name: str
     value: str
 
 
-def written(file: Path) -> Table:
-    """The settings file as it stands. Raises SettingsError where it cannot be read."""
+# --- the TOML file ----------------------------------------------------------------------------
+
+
+def read_toml(file: Path) -> Table:
+    """Parse the settings file. Raises `SettingsError` if it cannot be read or is not TOML."""
     try:
         return tomllib.loads(file.read_text("utf-8"))
     except tomllib.TOMLDecodeError as error:
-        raise SettingsError(f"{file}: {_where(str(error))}") from None
+        raise SettingsError(f"{file}: {_format_toml_error(str(error))}") from None
     except UnicodeDecodeError as error:
         raise SettingsError(f"{file}: not UTF-8 at byte {error.start}; save it as UTF-8.") from None
     except OSError as error:
         raise SettingsError(f"{file}: cannot be read ({error.strerror}).") from None
 
 
-def _where(message: str) -> str:
-    """The place before the fault: `line 3, column 8: invalid value`."""
-    place = _TOML_PLACE.search(message)
-    fault = message[: place.start()] if place else message
-    where = f"line {place['line']}, column {place['column']}" if place and place["line"] else "at its end"
-    hint = "; text needs quotes" if fault == "Invalid value" else ""
-    return f"{where}: {fault[:1].lower()}{fault[1:]}{hint}."
+def _format_toml_error(message: str) -> str:
+    """Put the position first: `line 3, column 8: invalid value`."""
+    found = _TOML_POSITION.search(message)
+    reason = message[: found.start()] if found else message
+    position = f"line {found['line']}, column {found['column']}" if found and found["line"] else "at its end"
+    hint = "; text needs quotes" if reason == "Invalid value" else ""
+    return f"{position}: {reason[:1].lower()}{reason[1:]}{hint}."
 
 
-def variables(env: Mapping[str, str], *, known: Any) -> dict[Loc, Variable]:
-    """The overrides in the environment, by the key that each one names.
+# --- environment variables --------------------------------------------------------------------
 
-    Names are read in lower case; since a shell allows no `-` in them, `_` stands for it in the name
-    of a known destination.
+
+def read_environment(env: Mapping[str, str], *, destinations: Any) -> dict[Location, Variable]:
+    """Return the `RELAY__…` variables by the location of the key that each one sets.
+
+    Names are read in lower case. A shell allows no `-` in a name, so `_` also matches the `-` in the
+    name of a destination of the file (`destinations`: that table as it was read).
     """
-    spelt = {name.replace("-", "_"): name for name in known} if isinstance(known, dict) else {}
-    found: dict[Loc, Variable] = {}
+    spellings = (
+        {name.replace("-", "_"): name for name in destinations} if isinstance(destinations, dict) else {}
+    )
+    found: dict[Location, Variable] = {}
     for name, value in env.items():
-        prefix, *loc = name.lower().split("__")
-        if prefix == PREFIX and loc:
-            named = (
-                [*loc[:1], spelt.get(loc[1], loc[1]), *loc[2:]]
-                if loc[0] == "destinations" and loc[1:]
-                else loc
-            )
-            found[tuple(named)] = Variable(name, value)
+        prefix, *steps = name.lower().split("__")
+        if prefix == ENVIRONMENT_PREFIX and steps:
+            if steps[0] == "destinations" and steps[1:]:
+                steps[1] = spellings.get(steps[1], steps[1])
+            found[tuple(steps)] = Variable(name, value)
     return found
 
 
-def overlay(below: Table, above: Table) -> Table:
-    """Both, where the upper layer's word counts; a secret and its file stand for one another."""
+def parse_overrides(model: type[BaseModel], prefix: str, values: Mapping[str, str]) -> Table:
+    """Return the fields of a model that variables with this prefix set, key by key or as JSON.
+
+    The prefix and the names in `values` are in lower case.
+    """
+    # Imported here because it costs 50 ms, and only users of environment variables need it.
+    from pydantic_settings import BaseSettings, EnvSettingsSource  # noqa: PLC0415
+
+    class Source(EnvSettingsSource):
+        def decode_complex_value(self, field_name: str, field: FieldInfo, value: Any) -> Any:  # noqa: ARG002
+            """Keep text that is not JSON, so that validation reports it like any other wrong value."""
+            try:
+                return json.loads(value)
+            except ValueError:
+                return value
+
+    # The source uses only `model_config` and `model_fields`, which every model has.
+    source = Source(
+        cast("type[BaseSettings]", model),
+        env_prefix=prefix,
+        env_prefix_target="all",
+        env_nested_delimiter="__",
+    )
+    source.env_vars = values
+    return source()
+
+
+def merge_tables(lower: Table, upper: Table) -> Table:
+    """Merge two sources; `upper` wins. A secret in one replaces its `…_file` key in the other."""
     kept = {
-        key: value for key, value in below.items() if isinstance(value, dict) or not _spoken_over(key, above)
+        key: value
+        for key, value in lower.items()
+        if isinstance(value, dict) or not _is_overridden(key, upper)
     }
-    joined = {
-        key: overlay(kept[key], value)
+    merged = {
+        key: merge_tables(kept[key], value)
         if isinstance(value, dict) and isinstance(kept.get(key), dict)
         else value
-        for key, value in above.items()
+        for key, value in upper.items()
     }
-    return kept | joined
+    return kept | merged
 
 
-def _spoken_over(key: str, above: Table) -> bool:
-    return key in above or f"{key}_file" in above or key.removesuffix("_file") in above
+def _is_overridden(key: str, upper: Table) -> bool:
+    return key in upper or f"{key}_file" in upper or key.removesuffix("_file") in upper
 
 
-def with_secrets(table: Table, model: type[BaseModel], folder: Path, mistakes: Mistakes, at: Loc) -> Table:
-    """A table with its `…_file` keys replaced by what those files hold."""
-    read = dict(table)
-    for name in keys_of(model):
+# --- files that hold a secret -----------------------------------------------------------------
+
+
+def read_secret_files(
+    table: Table, model: type[BaseModel], folder: Path, problems: Problems, at: Location
+) -> Table:
+    """Replace each `…_file` key of a table by the content of its file; add a problem if that fails."""
+    result = dict(table)
+    for name in fields_by_key(model):
         key = f"{name}_file"
-        if key in table and key not in keys_of(model) and field_type(model, name).is_secret:
-            del read[key]
+        if key in table and key not in fields_by_key(model) and field_type(model, name).is_secret:
+            del result[key]
             try:
-                read[name] = _secret(table, name, folder, many=field_type(model, name).is_list)
+                result[name] = _read_secret_file(table, name, folder, many=field_type(model, name).is_list)
             except ValueError as error:
-                mistakes.add((*at, key), str(error), instead_of=(*at, name))
-    return read
+                problems.add((*at, key), str(error), also_explains=(*at, name))
+    return result
 
 
-def _secret(table: Table, name: str, folder: Path, *, many: bool) -> str | list[str]:
-    """What a file holds: without the last line's end, a list one by line. Raises ValueError."""
+def _read_secret_file(table: Table, name: str, folder: Path, *, many: bool) -> str | list[str]:
+    """Return the file's text without its last line break; with `many` one secret a line.
+
+    Raises ValueError.
+    """
     file = table[f"{name}_file"]
     if name in table:
-        raise ValueError(f"says the same as {name}; keep one of them")
+        raise ValueError(f"{name} is set too; remove one of them")
     if not isinstance(file, str):
-        raise ValueError("expected the path of a file that holds it")  # noqa: TRY004 - told as any mistake
+        raise ValueError("expected the path of a file that holds the secret")  # noqa: TRY004 - see `Raises`
     try:
         text = (folder / file).read_text("utf-8")
     except (OSError, UnicodeDecodeError) as error:
@@ -111,5 +158,5 @@ def _secret(table: Table, name: str, folder: Path, *, many: bool) -> str | list[
         raise ValueError(f"{folder / file} cannot be read ({reason})") from None
     secret = text.removesuffix("\n").removesuffix("\r")
     if not secret:
-        raise ValueError(f"{folder / file} is empty")
+        raise ValueError(f"{folder / file} is empty; write the secret to it")
     return secret.splitlines() if many else secret

@@ -1,4 +1,7 @@
-"""What a single value must be like. Each check raises ValueError with what it expected."""
+"""Validators of single values, named after their keys.
+
+Each returns the value, or raises ValueError with what was expected.
+"""
 
 import re
 from difflib import get_close_matches
@@ -14,9 +17,10 @@ from relay.cloudtalk.words import kind_of
 from relay.settings.secrets import SecretUrl
 from relay.standards.webhooks import decode_secret
 
-SQLITE: Final = "sqlite:///"
-OWN_PATHS: Final = ("/healthz", "/readyz", "/metrics", "/recordings", "/console")
-"""What the relay serves itself; the hook takes every path below its own, so it may not lie above these."""
+SQLITE_PREFIX: Final = "sqlite:///"
+RESERVED_PATHS: Final = ("/healthz", "/readyz", "/metrics", "/recordings", "/console")
+"""Paths that the relay serves itself. The webhook takes every path below its own, so it must not be one
+of these nor below one."""
 
 _PATH: Final = re.compile(r"(/[\w.~-]+)+", re.ASCII)
 _HOST: Final = re.compile(r"[\w.-]+", re.ASCII)
@@ -30,7 +34,7 @@ _TOKEN: Final = re.compile(r"[\x21-\x7e]+")
 
 
 def host(value: str) -> str:
-    """Check that it is a bare name or address."""
+    """Check that it is a host name or an IP address, without scheme and port."""
     if not (_HOST.fullmatch(value) or _is_ipv6(value)):
         raise ValueError("expected a host name or an IP address, without http:// and without a port")
     return value
@@ -44,7 +48,7 @@ def _is_ipv6(value: str) -> bool:
 
 
 def public_url(value: str) -> str:
-    """Check that paths can be appended to it."""
+    """Check that it is a URL to which a path can be appended."""
     if not _is_base_url(value):
         raise ValueError("expected an http:// or https:// URL without user, query or trailing slash")
     return value
@@ -61,32 +65,32 @@ def _is_base_url(value: str) -> bool:
 
 
 def webhook_path(value: str) -> str:
-    """Check that it is a path, and that it hides none of the relay's own."""
+    """Check that it is a path that the relay does not serve itself."""
     if not _PATH.fullmatch(value):
         raise ValueError("expected a path that starts with / and ends without it, like /cloudtalk/webhook")
-    own = next((path for path in OWN_PATHS if f"{value}/".startswith(f"{path}/")), None)
-    if own:
-        raise ValueError(f"expected a path of its own: {own} is served by the relay itself")
+    reserved = next((path for path in RESERVED_PATHS if f"{value}/".startswith(f"{path}/")), None)
+    if reserved:
+        raise ValueError(f"expected another path: {reserved} is served by the relay itself")
     return value
 
 
 def token(value: SecretStr) -> SecretStr:
-    """Check that it can travel in a header: what cannot would open nothing."""
+    """Check that it can be sent in a header; otherwise no request could use it."""
     if not _TOKEN.fullmatch(value.get_secret_value()):
-        raise ValueError("expected a token of one or more ASCII letters, digits and signs, without spaces")
+        raise ValueError("expected a token of ASCII letters, digits and signs, without spaces")
     return value
 
 
 def event_paths(paths: dict[str, str]) -> dict[str, str]:
-    """Check that each names an event that is known: one that is not would lose calls with a 200."""
+    """Check that each path names a known event: events of an unknown type are answered 200 and dropped."""
     for path, event in paths.items():
         if kind_of(event) is None:
             known = ("call.started", "call.answered", "call.ended", "call.missed", "recording.uploaded")
-            near = get_close_matches(event, known, 1)
-            hint = f"; did you mean {near[0]}?" if near else ""
+            similar = get_close_matches(event, known, 1)
+            hint = f"; did you mean {similar[0]}?" if similar else ""
             raise ValueError(f"expected the name of an event, such as call.ended, for {path}{hint}")
         if not path.startswith("/"):
-            raise ValueError(f"expected whole paths, which begin with /, not {path}")
+            raise ValueError(f"expected full paths, which start with /, not {path}")
     return paths
 
 
@@ -100,44 +104,48 @@ def signing_secret(value: SecretStr) -> SecretStr:
 
 
 def timezone(value: str) -> str:
-    """Check that this machine knows the zone."""
+    """Check that this machine knows the time zone."""
     try:
         ZoneInfo(value)
     except (KeyError, ValueError, OSError):
         if available_timezones():
             raise ValueError("expected the name of a time zone, like Europe/Madrid") from None
         raise ValueError(
-            "this machine knows no time zones; install them (on Debian: apt-get install tzdata)"
+            "this machine has no time zone database; install one (on Debian: apt-get install tzdata)"
         ) from None
     return value
 
 
 def region(value: str) -> str:
-    """Check that it has the form of an ISO 3166 code."""
+    """Check that it looks like an ISO 3166 country code."""
     if not _REGION.fullmatch(value):
-        raise ValueError("expected a country's code of two capital letters, like ES")
+        raise ValueError("expected a country code of two capital letters, like ES")
     return value
 
 
 def ledger_url(value: SecretUrl, info: ValidationInfo) -> SecretUrl:
-    """Check the engine, and read a relative path from the settings file's folder, the context."""
+    """Check the engine. A relative SQLite path is resolved against the settings file's folder, which is
+    the validation's context.
+    """
     url = value.get_secret_value()
     if url.startswith(("postgresql://", "postgres://")):
         return _postgres_url(value)
-    path = url.removeprefix(SQLITE)
+    path = url.removeprefix(SQLITE_PREFIX)
     if path in {url, ""} or "?" in path or path.startswith(":"):
         raise ValueError(
             "expected sqlite:///PATH, relative to the settings file, sqlite:////PATH, absolute, "
             "or postgresql://USER:PASSWORD@HOST/DATABASE"
         )
-    return SecretUrl(SQLITE + str(info.context / path)) if isinstance(info.context, Path) else value
+    return SecretUrl(SQLITE_PREFIX + str(info.context / path)) if isinstance(info.context, Path) else value
 
 
 def _postgres_url(value: SecretUrl) -> SecretUrl:
-    """A sign of the password that is not escaped would be taken for a part of the host, and be told."""
+    """Check that the password is percent-encoded: the part after a bare `@` would be parsed as the host,
+    and error messages show the host.
+    """
     if not _POSTGRES.fullmatch(value.get_secret_value()):
         raise ValueError(
-            "expected postgresql://USER:PASSWORD@HOST:PORT/DATABASE; what is no letter and no digit in the "
-            "password is written as % and its code (@ as %40, / as %2F, : as %3A)"
+            "expected postgresql://USER:PASSWORD@HOST:PORT/DATABASE; percent-encode the signs in the "
+            "password that are not letters or digits (@ as %40, / as %2F, : as %3A)"
         )
     return value

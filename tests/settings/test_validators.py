@@ -1,0 +1,126 @@
+"""The validators of single values."""
+
+import pytest
+from pydantic import SecretStr
+
+from relay.settings import SettingsError
+from tests.support.notebook import LoadError, LoadText
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "expected"),
+    [
+        ("server.host", '"http://127.0.0.1"', "a host name or an IP address"),
+        ("server.host", '"127.0.0.1:80"', "a host name or an IP address"),
+        ("server.host", '""', "a host name or an IP address"),
+        ("server.port", "65536", "a whole number, at least 0 and at most 65535, found 65536"),
+        ("server.port", '"http"', 'a whole number, at least 0 and at most 65535, found "http"'),
+        ("server.port", "1.5", "a whole number, at least 0 and at most 65535, found 1.5"),
+        ("server.port", "[1]", "a whole number, at least 0 and at most 65535, found a list"),
+        ("server.max_in_flight", "0", "a whole number, at least 1, found 0"),
+        ("server.public_url", '"https://localhost/"', "without user, query or trailing slash"),
+        ("server.public_url", '"localhost:80"', "an http:// or https:// URL"),
+        ("server.public_url", '"http://"', "an http:// or https:// URL"),
+        ("server.public_url", '"http://localhost:99999"', "an http:// or https:// URL"),
+        ("server.public_url", '"http://[::1"', "an http:// or https:// URL"),
+        ("server.public_url", '"http://localhost?a=1"', "an http:// or https:// URL"),
+        ("cloudtalk.webhook_path", '"hook"', "a path that starts with /"),
+        ("cloudtalk.webhook_path", '"/"', "a path that starts with /"),
+        ("cloudtalk.webhook_path", '"/hook/"', "a path that starts with /"),
+        ("cloudtalk.webhook_path", '"/a?b"', "a path that starts with /"),
+        ("cloudtalk.webhook_path", '"/healthz"', "/healthz is served by the relay itself"),
+        ("cloudtalk.webhook_path", '"/console/hook"', "/console is served by the relay itself"),
+        ("cloudtalk.timezone", '"Europe/Madrit"', 'a time zone, like Europe/Madrid, found "Europe/Madrit"'),
+        ("cloudtalk.timezone", '"../../etc/passwd"', "a time zone"),
+        ("cloudtalk.timezone", '"Europe"', "a time zone"),
+        ("cloudtalk.timezone", '""', "a time zone"),
+        ("cloudtalk.default_region", '"Spain"', "two capital letters"),
+        ("cloudtalk.default_region", '"es"', "two capital letters"),
+        ("cloudtalk.forward_internal", '"perhaps"', 'true or false, found "perhaps"'),
+        ("cloudtalk.max_body_bytes", "0", "a whole number, at least 1, found 0"),
+        ("delivery.first_retry_seconds", "0", "a number, above 0, found 0"),
+        ("delivery.longest_retry_seconds", "4", "at least delivery.first_retry_seconds, 5, found 4"),
+        ("delivery.give_up_after_hours", "2024-01-01", "a number, above 0"),
+        ("log.format", '"jsn"', 'one of auto, json, console, found "jsn"; did you mean json?'),
+        ("log.level", '"loud"', 'one of debug, info, warning, error, found "loud"'),
+        ("log.personal_data", "true", "one of masked, plain, found true"),
+        ("server", "1", "a table, found a number"),
+    ],
+)
+def test_a_wrong_value_is_reported_with_the_expected_one(
+    load_error: LoadError, key: str, value: str, expected: str
+) -> None:
+    message = load_error(f"{key} = {value}")
+    assert message.startswith(f"The settings have a problem:\n- settings.toml: {key}: expected ")
+    assert expected in message
+
+
+def test_without_a_time_zone_database_the_error_says_what_to_install(
+    load_error: LoadError, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("relay.settings.validators.available_timezones", set)
+    assert "install one (on Debian: apt-get install tzdata)" in load_error(
+        "cloudtalk.timezone = 'Mars/Olympus'"
+    )
+
+
+@pytest.mark.parametrize("path", ["/hook", "/cloudtalk/webhook", "/healthzz", "/a-b/c.d~e_f"])
+def test_a_webhook_path_is_accepted(load_text: LoadText, path: str) -> None:
+    assert load_text(f"cloudtalk.webhook_path = '{path}'").cloudtalk.webhook_path == path
+
+
+@pytest.mark.parametrize("token", ["", " ", "a b", "a\\n", "ñ"])
+def test_a_token_that_cannot_be_sent_in_a_header_is_rejected_and_not_shown(
+    load_error: LoadError, token: str
+) -> None:
+    assert load_error(f'cloudtalk.tokens = ["good", "{token}"]').endswith(
+        "cloudtalk.tokens[1]: expected a token of ASCII letters, digits and signs, without spaces, found text"
+    )
+
+
+def test_a_short_token_is_accepted(load_text: LoadText) -> None:
+    assert load_text("cloudtalk.tokens = ['x']").cloudtalk.tokens == (SecretStr("x"),)
+
+
+def test_a_path_for_an_unknown_event_is_rejected(load_text: LoadText) -> None:
+    with pytest.raises(SettingsError, match=r"cloudtalk\.paths.*did you mean call\.ended\?"):
+        load_text('[cloudtalk.paths]\n"/cloudtalk/webhook/fin" = "call.endd"')
+
+
+# --- the ledger's URL --------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "url", ["mysql://u:pw@h/d", "sqlite://", "sqlite:///", "sqlite:///:memory:", "relay.db"]
+)
+def test_an_unknown_database_is_rejected_with_the_known_ones(load_error: LoadError, url: str) -> None:
+    message = load_error(f"ledger.url = '{url}'")
+    assert "ledger.url: expected sqlite:///PATH" in message
+    assert "postgresql://USER:PASSWORD@HOST/DATABASE" in message
+    assert "pw" not in message
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "postgresql://relay:pw@db.example.com:5432/relay",
+        "postgres://relay:p%40w@db/relay?sslmode=require",
+        "postgresql://relay:pw@one:5432,two:5432/relay",
+        "postgresql://relay@[::1]/relay",
+        "postgresql:///relay?host=/run/postgresql",
+    ],
+)
+def test_a_postgresql_url_is_accepted(load_text: LoadText, url: str) -> None:
+    settings = load_text(f"ledger.url = '{url}'\n[destinations.a]\nclient = 'notebook'\nurl = 'x://'")
+    assert settings.ledger.url.get_secret_value() == url
+    assert settings.ledger.path is None
+    assert "pw" not in repr(settings)
+
+
+@pytest.mark.parametrize("sign", ["@", "/", ":", "?@"])
+def test_a_password_that_is_not_percent_encoded_is_rejected_and_not_shown(
+    load_error: LoadError, sign: str
+) -> None:
+    message = load_error(f"ledger.url = 'postgresql://relay:hush{sign}word@db/relay'")
+    assert "@ as %40" in message
+    assert "word" not in message.replace("PASSWORD", "").replace("password", "")
