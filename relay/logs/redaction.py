@@ -1,8 +1,8 @@
-"""What may not be read in a log line: secrets never, people unless the settings show them.
+"""Redaction: secrets are always removed from log lines, personal data unless the settings allow it.
 
-Values of known keys are masked by their key, and whatever looks like a telephone number, an e-mail
-address or a credential in any other text. What no pattern can know is told: secrets by `hide`, once
-at assembly, and a contact's name by whoever quotes a CRM's error about it.
+A value with a known key is masked as a whole. In any other text, patterns find telephone numbers, e-mail
+addresses and credentials. Values that no pattern can find must be passed in: secrets to `hide` when the
+relay starts, and a contact's name to `mask_text` together with a CRM's error text.
 """
 
 import re
@@ -15,11 +15,11 @@ from urllib.parse import quote
 
 import msgspec
 
-SECRET: Final = "[secret]"  # noqa: S105 - what stands in a secret's place
+SECRET: Final = "[secret]"  # noqa: S105 - the replacement of a secret
 PERSON: Final = "***"
 EMAIL: Final = "***@***"
-LONGEST: Final = 8_192
-"""Characters of one text in a line; its middle is cut, since errors end with the cause."""
+LONGEST_TEXT: Final = 8_192
+"""Maximum characters of one text. A longer text loses its middle, because errors end with the cause."""
 
 _NUMBER_KEYS: Final = frozenset(
     {"from", "to", "external_number", "internal_number", "number", "phone", "phone_number", "telefono"}
@@ -33,28 +33,16 @@ _SECRET_KEYS: Final = frozenset(
 )
 _READABLE_KEYS: Final = frozenset(
     {"timestamp", "level", "logger", "call", "calls", "call_id", "call_uuid", "event_seq", "quarantine_id"}
-    | {
-        "dropped",
-        "remote_id",
-        "client",
-        "dialect",
-        "kind",
-        "destination",
-        "lease",
-        "owner",
-        "outcome",
-        "url",
-        "until",
-    }
-    | {"version", "dropped"}
+    | {"remote_id", "client", "dialect", "kind", "destination", "lease", "owner", "outcome", "url"}
+    | {"until", "version", "dropped"}
 )
-"""Ids, times and words of our own: they may look like a telephone number and must stay readable."""
+"""Keys of ids, times and the relay's own words. They can look like a telephone number, but are not masked."""
 
 _PERSONAL: Final = re.compile(
-    r"(?P<keep>\bcloudtalk-\w[\w-]*"  # a record's id
+    r"(?P<keep>\bcloudtalk-\w[\w-]*"  # the id of a record
     r"|\b[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}\b"
     r"|\b\d{4}-\d\d-\d\d(?:[T ]\d\d:\d\d(?::\d\d(?:\.\d+)?)?(?:Z|[+-]\d\d:?\d\d)?)?\b"
-    r"|\b(?:127|10|172|192)(?:\.\d{1,3}){3}\b)"  # of our own network: 91.123.45.67 may be a telephone
+    r"|\b(?:127|10|172|192)(?:\.\d{1,3}){3}\b)"  # private IP; 91.123.45.67 can be a telephone number
     r"|(?P<email>[\w.+%-]{1,64}@[\w-]+(?:\.[\w-]+)+)"
     r"|(?P<plus>\+|%2[Bb])?\(?(?P<digits>\d(?:[ \xa0().-]{0,2}\d){6,})"
 )
@@ -65,79 +53,89 @@ _CREDENTIAL: Final = re.compile(
     r"|(?P<login>://[^\s/:@]*:)[^\s/@]+(?=@)"
 )
 _DIGIT_OR_AT: Final = re.compile(r"\d\D{0,2}\d|@")
-_MARKS_OF_CREDENTIALS: Final = re.compile(r"=|://|['\"]\s*:|[Ee]arer|EARER|[Uu]thoriz|UTHORIZ")
-"""What is cheap to look for first: most texts have no such thing."""
+_CREDENTIAL_HINT: Final = re.compile(r"=|://|['\"]\s*:|[Ee]arer|EARER|[Uu]thoriz|UTHORIZ")
+"""Cheap tests that are made before the expensive patterns: most texts contain nothing to redact."""
+
+_SHORT_SECRET: Final = 4
+_LONGEST_EXTENSION: Final = 4
+_DEEPEST_NESTING: Final = 4
 
 
-_SHORT: Final = 4
-
-
-class Mask:
-    """What may not be read in a line. One per process: secrets are learnt at assembly."""
+class Redactor:
+    """Redacts the values of log lines. There is one per process: `redactor`."""
 
     def __init__(self) -> None:
-        self.personal = True
+        self.mask_people = True
         self._secrets: list[str] = []
         self._short_secrets: list[re.Pattern[str]] = []
 
     def hide(self, secret: str) -> None:
-        """In every spelling, the longest first: a secret may hold another one. A short one counts as a
-        word of its own only: else a token `t` would eat every word of the log.
+        """Remove this secret, in every encoding, from all later lines.
+
+        Longer secrets are removed first, because a secret can contain another one. A short secret is
+        removed only where it is a whole word: a token `t` would otherwise remove every t of the log.
         """
-        if len(secret) < _SHORT and secret.isalnum():
+        if len(secret) < _SHORT_SECRET and secret.isalnum():
             self._short_secrets.append(re.compile(rf"(?<!\w){re.escape(secret)}(?!\w)"))
             return
-        spellings = {*self._secrets, *_spellings(secret), quote(secret, safe="")} - {""}
-        self._secrets = sorted(spellings, key=len, reverse=True)
+        encodings = {*self._secrets, *_json_encodings(secret), quote(secret, safe="")} - {""}
+        self._secrets = sorted(encodings, key=len, reverse=True)
 
-    def field(self, key: str, value: Any, depth: int = 0) -> Any:
-        """A value as it may stand in a line: plain data, and of its key."""
+    def redact_field(self, key: str, value: Any, depth: int = 0) -> Any:
+        """Return the value of a field as redacted plain data. Never raises."""
         if value is None or isinstance(value, (bool, float)):
             return value
         key = key.lower()
-        if self.personal and key in _PERSON_KEYS:
+        if self.mask_people and key in _PERSON_KEYS:
             return PERSON if value else value
-        if self.personal and key in _NUMBER_KEYS:
-            return self._number(value)
+        if self.mask_people and key in _NUMBER_KEYS:
+            return self._mask_number(value)
         if isinstance(value, int):
             return value
         if isinstance(value, msgspec.Struct):
-            value = msgspec.to_builtins(value, enc_hook=text_of)
-        if depth < 4 and isinstance(value, (dict, list, tuple, set, frozenset)):  # noqa: PLR2004 - deep enough
-            return self._nested(key, value, depth + 1)
-        return self._told(key, text_of(value))
+            value = msgspec.to_builtins(value, enc_hook=to_text)
+        if depth < _DEEPEST_NESTING and isinstance(value, (dict, list, tuple, set, frozenset)):
+            return self._redact_nested(key, value, depth + 1)
+        return self._redact_value(key, to_text(value))
 
-    def _told(self, key: str, text: str) -> str:
+    def _redact_value(self, key: str, text: str) -> str:
         if key in _SECRET_KEYS:
             return SECRET
-        return self.secrets(text) if key in _READABLE_KEYS else _shortened(self.text(text))
+        return self.remove_secrets(text) if key in _READABLE_KEYS else _shorten(self.redact_text(text))
 
-    def _nested(self, key: str, value: Any, depth: int) -> Any:
+    def _redact_nested(self, key: str, value: Any, depth: int) -> Any:
         if isinstance(value, dict):
-            return {self.text(text_of(k)): self.field(text_of(k), v, depth) for k, v in value.items()}
-        return [self.field(key, item, depth) for item in value]
+            return {
+                self.redact_text(to_text(inner_key)): self.redact_field(to_text(inner_key), item, depth)
+                for inner_key, item in value.items()
+            }
+        return [self.redact_field(key, item, depth) for item in value]
 
-    def _number(self, value: Any) -> Any:
-        """A version or an extension has few digits and no person behind it."""
-        text = text_of(value)
+    def _mask_number(self, value: Any) -> Any:
+        """Mask a telephone number. A number with few digits is an extension and identifies nobody."""
+        text = to_text(value)
         digits = re.sub(r"\D", "", text)
-        if len(digits) <= 4:  # noqa: PLR2004 - as said
-            return value if isinstance(value, int) else self.text(text)
-        return _masked_number("+" if text.startswith("+") else "", digits)
+        if len(digits) <= _LONGEST_EXTENSION:
+            return value if isinstance(value, int) else self.redact_text(text)
+        return _format_masked_number("+" if text.startswith("+") else "", digits)
 
-    def text(self, text: str, personal: Iterable[str] = ()) -> str:
-        """Free text without secrets and, unless they are asked for, without people."""
-        text = self.secrets(text)  # first: a credential's pattern may end in the midst of a secret
-        if _MARKS_OF_CREDENTIALS.search(text):
+    def redact_text(self, text: str, personal: Iterable[str] = ()) -> str:
+        """Remove secrets and credentials from a text and mask personal data, if that is configured.
+
+        `personal`: values that no pattern can find, such as a contact's name.
+        """
+        # Secrets first: the pattern of a credential can end in the middle of a secret.
+        text = self.remove_secrets(text)
+        if _CREDENTIAL_HINT.search(text):
             text = _CREDENTIAL.sub(rf"\g<before>\g<login>{SECRET}", text)
-        if not self.personal:
+        if not self.mask_people:
             return text
-        for pattern in map(_pattern_of, _by_length(personal)):
+        for pattern in map(_whole_word_pattern, _values_to_mask(personal)):
             text = pattern.sub(PERSON, text)
-        return _PERSONAL.sub(_masked, text) if _DIGIT_OR_AT.search(text) else text
+        return _PERSONAL.sub(_mask_match, text) if _DIGIT_OR_AT.search(text) else text
 
-    def secrets(self, text: str) -> str:
-        """A text without the secrets that were told; cheap, and all that our own words need."""
+    def remove_secrets(self, text: str) -> str:
+        """Remove only the secrets that `hide` was called with. It is cheap, and enough for event names."""
         for secret in self._secrets:
             if secret in text:
                 text = text.replace(secret, SECRET)
@@ -146,75 +144,80 @@ class Mask:
         return text
 
 
-def _spellings(value: str) -> set[str]:
-    """A value, and how JSON spells it: error texts quote the body that was sent."""
+def _json_encodings(value: str) -> set[str]:
+    """Return the value and its JSON encodings: error texts quote the JSON body that was sent."""
     return {value, dumps(value)[1:-1], dumps(value, ensure_ascii=False)[1:-1]}
 
 
-def _by_length(personal: Iterable[str]) -> list[str]:
-    """Whole values and their words: a CRM may quote the first name alone. Single letters are no name."""
+def _values_to_mask(personal: Iterable[str]) -> list[str]:
+    """Return the values and their words, the longest first: a CRM can quote the first name alone.
+
+    Single letters are left out.
+    """
     words = {word for value in personal for word in (value.strip(), *re.findall(r"\w{3,}", value))}
-    spelt = {spelling for word in words if len(word) > 1 for spelling in _spellings(word)}
-    return sorted(spelt, key=len, reverse=True)
+    encodings = {encoding for word in words if len(word) > 1 for encoding in _json_encodings(word)}
+    return sorted(encodings, key=len, reverse=True)
 
 
-def _pattern_of(value: str) -> re.Pattern[str]:
+def _whole_word_pattern(value: str) -> re.Pattern[str]:
     return re.compile(rf"(?<!\w){re.escape(value)}(?!\w)", re.IGNORECASE)
 
 
-def _masked(found: re.Match[str]) -> str:
+def _mask_match(found: re.Match[str]) -> str:
     if found["keep"]:
         return found["keep"]
     if found["email"]:
         return EMAIL
-    return _masked_number("+" if found["plus"] else "", re.sub(r"\D", "", found["digits"]))
+    return _format_masked_number("+" if found["plus"] else "", re.sub(r"\D", "", found["digits"]))
 
 
-def _masked_number(plus: str, digits: str) -> str:
-    """`+34*****678`: enough to tell two calls apart, too little to dial."""
-    country = plus + digits[:2] if plus and len(digits) >= 10 else ""  # noqa: PLR2004 - an E.164 of some length
-    return f"{country}*****{digits[-3:] if len(digits) >= 7 else ''}"  # noqa: PLR2004 - else too much of it
+def _format_masked_number(plus: str, digits: str) -> str:
+    """Return `+34*****678`: enough to tell two calls apart, too little to dial."""
+    country = plus + digits[:2] if plus and len(digits) >= 10 else ""  # noqa: PLR2004 - a full E.164 number
+    return f"{country}*****{digits[-3:] if len(digits) >= 7 else ''}"  # noqa: PLR2004 - too short for a part
 
 
-def _shortened(text: str) -> str:
-    half = LONGEST // 2
-    return text if len(text) <= LONGEST else f"{text[:half]} [{len(text) - LONGEST} more] {text[-half:]}"
+def _shorten(text: str) -> str:
+    half = LONGEST_TEXT // 2
+    if len(text) <= LONGEST_TEXT:
+        return text
+    return f"{text[:half]} [{len(text) - LONGEST_TEXT} more] {text[-half:]}"
 
 
-def text_of(value: Any) -> str:
-    """A value as text, not yet masked. Never raises."""
+def to_text(value: Any) -> str:
+    """Return any value as text, not yet redacted. Never raises."""
     try:
         match value:
             case str():
                 return str(value)
             case datetime():
-                return utc(value)
+                return format_utc(value)
             case bytes():
                 return value.decode(errors="backslashreplace")
             case BaseException():
                 return "".join(traceback.format_exception_only(value)).strip()
             case _:
                 return str(value)
-    except Exception:  # noqa: BLE001 - a log line never breaks what it speaks of
+    except Exception:  # noqa: BLE001 - a value of any class must not break its log line
         return f"<{type(value).__name__} that cannot be shown>"
 
 
-def utc(moment: datetime) -> str:
-    """ISO 8601 with milliseconds, ending in Z."""
+def format_utc(moment: datetime) -> str:
+    """Format as ISO 8601 UTC with milliseconds, ending in Z."""
     return moment.astimezone(UTC).isoformat(timespec="milliseconds")[:-6] + "Z"
 
 
-mask = Mask()
+redactor = Redactor()
 
 
 def hide(secret: str) -> None:
-    """Never let this value stand in a line, whatever the settings; called once per token or key."""
-    mask.hide(secret)
+    """Remove this secret from all later log lines, whatever the settings."""
+    redactor.hide(secret)
 
 
 def mask_text(text: str, personal: Iterable[str] = ()) -> str:
-    """A text of others, a CRM's error say, as it may be shown.
+    """Redact a foreign text, for example the error text of a CRM.
 
-    `personal` are values of the record it speaks of that no pattern could know: the contact's name.
+    `personal`: values that no pattern can find, such as the name of the contact that the text is about.
     """
-    return mask.text(text, personal)
+    return redactor.redact_text(text, personal)

@@ -1,0 +1,5 @@
+from collections.abc import Callable
+from typing import Any
+
+Lines = Callable[[], list[dict[str, Any]]]
+"""Returns the log lines that were written so far, parsed."""
