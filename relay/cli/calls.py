@@ -10,7 +10,7 @@ from relay.cli.ledger import read_ledger, with_ledger
 from relay.cli.main import Context
 from relay.cli.output import as_json, print_json, print_table
 from relay.cli.queries import call_view, find_call
-from relay.fold.split import SplitError, split
+from relay.fold.split import SplitError, split_call
 from relay.ledger import calls
 
 _SCREENFUL: Final = 50
@@ -101,7 +101,7 @@ def split_(context: Context, id_: str, *, wants_json: bool) -> None:
     if known is None:
         raise click.ClickException(f"no call {id_}; `relay calls list` shows those that there are")
     try:
-        parts = with_ledger(settings, lambda ledger: split(ledger, known.id))
+        parts = with_ledger(settings, lambda ledger: split_call(ledger, known.id))
     except SplitError as error:
         raise click.ClickException(str(error)) from error
     if wants_json:

@@ -10,7 +10,7 @@ from sqlalchemy import Connection
 from relay.cli.ledger import read_ledger, write_ledger
 from relay.cli.main import Context
 from relay.cli.output import as_json, print_json, print_table
-from relay.fold.rebuild import retry
+from relay.fold.quarantine import retry_body
 from relay.instants import iso
 from relay.ledger import quarantine
 from relay.ledger.quarantine import QuarantinedBody
@@ -67,7 +67,7 @@ def retry_(context: Context, numbers: tuple[int, ...], *, every: bool, wants_jso
 
     settings = context.settings()
     reader = build_parser(settings.cloudtalk)
-    found = _each(context, numbers, lambda c, row: retry(c, reader, row), every=every)
+    found = _each(context, numbers, lambda c, row: retry_body(c, reader, row), every=every)
     if wants_json:
         print_json(found)
     else:

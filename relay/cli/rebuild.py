@@ -6,7 +6,7 @@ from relay.cli.ledger import with_ledger
 from relay.cli.main import Context
 from relay.cli.output import as_json, print_json
 from relay.cli.progress import progress_bar
-from relay.fold.rebuild import rebuild
+from relay.fold.rebuild import rebuild_calls
 
 
 @click.command("rebuild")
@@ -23,7 +23,7 @@ def command(context: Context, *, wants_json: bool) -> None:
     settings = context.settings()
     reader = build_parser(settings.cloudtalk)
     with progress_bar("calls") as on_progress:
-        done = with_ledger(settings, lambda ledger: rebuild(ledger, reader, on_progress))
+        done = with_ledger(settings, lambda ledger: rebuild_calls(ledger, reader, on_progress))
     if wants_json:
         print_json(done)
         return

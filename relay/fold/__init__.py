@@ -1,6 +1,11 @@
-"""The fold: events → calls. It finds whose call an event is, joins, and marks what every CRM is owed."""
+"""Step 2, events → calls: match each event to its call, join it, write the new version, enqueue deliveries.
 
-from relay.fold.planning import Changes, Snapshot, plan_changes
+Other packages import `FoldWorker` from here, and the one-off commands from their modules: `rebuild`,
+`split`, `quarantine`. Matching and planning are pure and serve the tests.
+"""
+
+from relay.fold.planning import Changes, plan_changes
+from relay.fold.snapshot import Snapshot
 from relay.fold.worker import FoldWorker
 
 __all__ = ["Changes", "FoldWorker", "Snapshot", "plan_changes"]

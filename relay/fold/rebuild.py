@@ -1,9 +1,9 @@
-"""Reading again what was kept, after an upgrade or a change of settings: quarantine and journal.
+"""Recompute calls from the journal, after an upgrade or a change of settings.
 
-A rebuild computes facts anew. Ids, aliases and merges stay: they were told to CRMs.
+A rebuild recomputes facts. Ids, aliases and merges stay: CRMs have received them.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from functools import reduce
 from typing import Final
 
@@ -12,68 +12,24 @@ from sqlalchemy import Connection
 
 from relay.call import CallEvent, CallState, join, state_from_event
 from relay.cloudtalk.errors import InvalidPayload
-from relay.cloudtalk.parser import Ignored, ParsedItem, Parser, RawRequest, parse_body
-from relay.fold.matching import dedup_keys, keep_ids
-from relay.fold.planning import newer
-from relay.ledger import Ledger, calls, dedup, deliveries, journal, quarantine
+from relay.cloudtalk.parser import Parser
+from relay.fold.dedup import drop_redeliveries
+from relay.fold.matching import restrict_ids
+from relay.fold.planning import next_row
+from relay.fold.quarantine import stored_request
+from relay.ledger import Ledger, calls, deliveries, journal
 from relay.ledger.calls import CallRow
-from relay.ledger.journal import EventRow, StoredEvent
+from relay.ledger.journal import StoredEvent
 from relay.ledger.lease import Lease, run_in_slices
-from relay.ledger.quarantine import QuarantinedBody
 
-_PORTION: Final = 50
-
-
-# --- the quarantine -----------------------------------------------------------------------------
+_PAGE: Final = 50
 
 
-class Retried(msgspec.Struct, frozen=True):
-    """What became of a body in quarantine: `events` it gave, or the `problem` that it still has."""
+class RebuildResult(msgspec.Struct):
+    """`calls`: how many calls were recomputed, `changed`: how many of them got a new version.
 
-    id: int
-    events: int
-    problem: str | None = None
-
-
-def retry(connection: Connection, reader: Parser, row: QuarantinedBody) -> Retried:
-    """Read this body again; what can be read now goes into the journal and leaves the quarantine."""
-    if row.reason == quarantine.CONFLICTING_IDS:
-        return Retried(row.id, 0, f"{row.message}; mend it there, then drop this")
-    received = _received(row)
-    try:
-        parts = reader.parts(parse_body(received), received)
-    except InvalidPayload as refused:
-        return Retried(row.id, 0, f"{refused.pointer} {refused.message}".strip())
-    events = [_event(row, part, number) for number, part in enumerate(parts)]
-    rows = [event for event in events if event is not None]
-    if not rows:
-        return Retried(row.id, 0, "no event of a call that is known")
-    journal.append(connection, rows)
-    quarantine.delete_body(connection, row.id)
-    return Retried(row.id, len(rows))
-
-
-def _received(row: QuarantinedBody | StoredEvent, message_id: str | None = None) -> RawRequest:
-    return RawRequest(
-        row.raw, content_type=row.content_type, path=row.path, query=row.query, message_id=message_id
-    )
-
-
-def _event(row: QuarantinedBody, part: ParsedItem, number: int) -> EventRow | None:
-    """It arrived when it arrived; the events of one body are told apart by a microsecond."""
-    if isinstance(part.reading, Ignored):
-        return None
-    raw = row.raw if part.whole else msgspec.json.encode(part.value)
-    return EventRow(row.received_at + number, row.content_type, row.path, row.query, raw, part.reading)
-
-
-# --- the journal --------------------------------------------------------------------------------
-
-
-class Rebuilt(msgspec.Struct):
-    """How many calls were read again, how many of them changed, how many events could not be.
-
-    `skipped`: calls whose events were dropped for their age; they stay as they are.
+    `unread`: events whose body the parser does not accept any more; their stored parsed form was used.
+    `skipped`: calls that stay as they are because some of their events were pruned.
     """
 
     calls: int = 0
@@ -82,91 +38,98 @@ class Rebuilt(msgspec.Struct):
     skipped: int = 0
 
 
-async def rebuild(ledger: Ledger, reader: Parser, on_progress: Callable[[int, int], None]) -> Rebuilt:
-    """Read the whole journal again, a portion of calls at a time, beside a relay that serves."""
+async def rebuild_calls(
+    ledger: Ledger, parser: Parser, on_progress: Callable[[int, int], None]
+) -> RebuildResult:
+    """Recompute all calls, one page per transaction; a relay may serve meanwhile.
+
+    `on_progress` gets the number of calls so far and in all. Raises `LeaseLost`.
+    """
     lease = Lease(ledger, "fold", seconds=15)
     total = await ledger.read(calls.count)
-    done = Rebuilt()
+    result = RebuildResult()
     after = ""
 
-    async def portion() -> bool:
+    async def rebuild_next_page() -> bool:
         nonlocal after
-        ids = await ledger.read(lambda connection: calls.ids_after(connection, after, _PORTION))
-        await ledger.write(lambda connection: _rebuild(connection, lease, reader, ids, done))
-        on_progress(done.calls + done.skipped, total)
+        ids = await ledger.read(lambda connection: calls.ids_after(connection, after, _PAGE))
+        await ledger.write(lambda connection: _rebuild_page(connection, lease, parser, ids, result))
+        on_progress(result.calls + result.skipped, total)
         after = ids[-1] if ids else after
-        return len(ids) == _PORTION
+        return len(ids) == _PAGE
 
-    await run_in_slices(lease, portion)
-    return done
+    await run_in_slices(lease, rebuild_next_page)
+    return result
 
 
-def _rebuild(connection: Connection, lease: Lease, reader: Parser, ids: Sequence[str], done: Rebuilt) -> None:
+def _rebuild_page(
+    connection: Connection, lease: Lease, parser: Parser, ids: Sequence[str], result: RebuildResult
+) -> None:
     lease.check(connection)
     updated: list[tuple[str, int]] = []
     pruned = calls.without_events(connection, ids)
-    done.skipped += len(pruned)
-    for known in calls.by_id(connection, [call for call in ids if call not in pruned]).values():
-        done.calls += 1
-        state = _state(connection, reader, known, done)
-        if state is not None and state != known.state:
-            row = newer(known, state)
-            calls.write(connection, [], [row])
-            if row.version > known.version:
-                updated.append((row.id, row.version))
-    done.changed += len(updated)
+    result.skipped += len(pruned)
+    for row in calls.by_id(connection, [call for call in ids if call not in pruned]).values():
+        result.calls += 1
+        state = _recompute_state(connection, parser, row, result)
+        if state is not None and state != row.state:
+            changed = next_row(row, state)
+            calls.write(connection, [], [changed])
+            if changed.version > row.version:
+                updated.append((changed.id, changed.version))
+    result.changed += len(updated)
     deliveries.enqueue(connection, updated, now=lease.now())
 
 
-def _state(connection: Connection, reader: Parser, known: CallRow, done: Rebuilt) -> CallState | None:
-    rows = journal.list_for_call(connection, known.id)
-    readings = [(row, _reread(connection, reader, row, done)) for row in rows]
-    states = [
-        state_from_event(
-            keep_ids(reading, [alias for alias in reading.aliases if alias in known.state.aliases]),
-            seq=row.seq,
-            received_at=row.received_at,
-        )
-        for row, reading in without_redeliveries(connection, readings)
+def _recompute_state(
+    connection: Connection, parser: Parser, row: CallRow, result: RebuildResult
+) -> CallState | None:
+    events = [
+        _parse_again(connection, parser, event, result) for event in journal.list_for_call(connection, row.id)
     ]
-    if not states:
-        return None
-    state = reduce(join, states)
-    state.aliases = known.state.aliases
+    state = join_events(connection, events, row.state.aliases)
+    if state is not None:
+        state.aliases = row.state.aliases
     return state
 
 
-def _reread(connection: Connection, reader: Parser, row: StoredEvent, done: Rebuilt) -> CallEvent:
-    """The newer reading of this event, or the one that it has where there is none any more."""
-    reading = _reading(reader, row)
-    if reading is None:
-        done.unread += 1
-        return row.parsed
-    journal.replace_parsed(connection, row.seq, reading)
-    return reading
-
-
-def without_redeliveries(
-    connection: Connection, readings: Sequence[tuple[StoredEvent, CallEvent]]
-) -> list[tuple[StoredEvent, CallEvent]]:
-    """The events of a call that were news when they came, as the fold took them."""
-    first = dedup.first_seen(connection, {key for _, reading in readings for key in dedup_keys(reading)})
-    return [
-        (row, reading)
-        for row, reading in readings
-        if all(first.get(key, row.seq) == row.seq for key in dedup_keys(reading))
+def join_events(
+    connection: Connection, events: Sequence[StoredEvent], aliases: Collection[str]
+) -> CallState | None:
+    """Join the events of one call; of their ids only `aliases` count. None without events."""
+    states = [
+        state_from_event(
+            restrict_ids(event.parsed, [alias for alias in event.parsed.aliases if alias in aliases]),
+            seq=event.seq,
+            received_at=event.received_at,
+        )
+        for event in drop_redeliveries(connection, events)
     ]
+    return reduce(join, states) if states else None
 
 
-def _reading(reader: Parser, row: StoredEvent) -> CallEvent | None:
+def _parse_again(
+    connection: Connection, parser: Parser, event: StoredEvent, result: RebuildResult
+) -> StoredEvent:
+    parsed = _parse(parser, event)
+    if parsed is None:
+        result.unread += 1
+        return event
+    journal.replace_parsed(connection, event.seq, parsed)
+    return msgspec.structs.replace(event, parsed=parsed)
+
+
+def _parse(parser: Parser, event: StoredEvent) -> CallEvent | None:
     try:
-        found = reader.read(_received(row, _message_id(row.parsed)))
+        events = parser.read(stored_request(event, message_id=_message_id(event.parsed)))
     except InvalidPayload:
         return None
-    return found[0] if isinstance(found, list) and len(found) == 1 else None
+    return events[0] if isinstance(events, list) and len(events) == 1 else None
 
 
-def _message_id(reading: CallEvent) -> str | None:
-    """The id under which the message came: its headers are not kept, and it tells a signed body."""
-    found = (key.removeprefix("msg:") for key in reading.keys if key.startswith("msg:"))
-    return next(found, None)
+def _message_id(event: CallEvent) -> str | None:
+    """The id in the message's headers, from its keys: the journal has no headers, and the parser knows a
+    signed message by this id.
+    """
+    ids = (key.removeprefix("msg:") for key in event.keys if key.startswith("msg:"))
+    return next(ids, None)

@@ -1,17 +1,13 @@
-"""Undoing a link: two calls that were taken for one."""
-
-from functools import reduce
+"""Undo a wrong link: split a call into the record of its uuid and the record of its call_id."""
 
 import msgspec
 from sqlalchemy import Connection
 
-from relay.call import DELIVERED_FIELDS, CallState, build_record, join, state_from_event
-from relay.fold.matching import keep_ids, number_of
-from relay.fold.planning import newer
-from relay.fold.rebuild import without_redeliveries
+from relay.call import DELIVERED_FIELDS, CallState
+from relay.fold.planning import new_row, next_row
+from relay.fold.rebuild import join_events
 from relay.ledger import Ledger, calls, deliveries, journal
 from relay.ledger.calls import CallRow
-from relay.ledger.journal import StoredEvent
 from relay.ledger.lease import Lease
 
 
@@ -19,16 +15,19 @@ class SplitError(Exception):
     """The call cannot be split; the message says why."""
 
 
-class Parts(msgspec.Struct, frozen=True):
-    """The record that keeps the uuid, and the one that the call_id begins."""
+class SplitResult(msgspec.Struct, frozen=True):
+    """`kept`: id of the record that keeps the uuid. `split_off`: id of the record of the call_id."""
 
     kept: str
     split_off: str
     events_moved: int
 
 
-async def split(ledger: Ledger, call: str) -> Parts:
-    """Give the call_id of this call a record of its own, for good. Raises `SplitError`."""
+async def split_call(ledger: Ledger, call: str) -> SplitResult:
+    """Give the call_id of this call a record of its own. No later event links the two again.
+
+    Raises `SplitError`.
+    """
     lease = Lease(ledger, "fold", seconds=15)
     await lease.preempt()
     try:
@@ -37,58 +36,55 @@ async def split(ledger: Ledger, call: str) -> Parts:
         await lease.release()
 
 
-def _split(connection: Connection, lease: Lease, call: str) -> Parts:
+def _split(connection: Connection, lease: Lease, call: str) -> SplitResult:
     lease.check(connection)
-    known = calls.by_id(connection, [call]).get(call)
-    if known is None:
-        raise SplitError(f"no call {call}; `relay calls list` shows those that there are")
-    ids = [alias for alias in known.state.aliases if alias.startswith("id:")]
-    others = [alias for alias in known.state.aliases if not alias.startswith("id:")]
-    if not ids or not others:
-        raise SplitError(f"{call} has only {', '.join(known.state.aliases)}: nothing was linked")
-    rows = journal.list_for_call(connection, call)
-    going = [row for row in rows if not set(others) & set(row.parsed.aliases)]
-    staying = [row for row in rows if row not in going]
-    if not staying:
-        raise SplitError(f"no event of {call} bears {', '.join(others)}: there is nothing to tell apart")
-    moved = [newer(known, _state(connection, others, staying))]
-    calls.write(connection, [], moved)
-    other = _id_of(ids[0], known.id)
-    if going:
-        moved.append(_begin(connection, other, _state(connection, ids, going)))
-        journal.move(connection, [row.seq for row in going], other)
-    for alias in ids:
-        calls.pin(connection, alias, other)
-    deliveries.enqueue(connection, [(row.id, row.version) for row in moved], now=lease.now())
-    return Parts(known.id, other, len(going))
+    row = calls.by_id(connection, [call]).get(call)
+    if row is None:
+        raise SplitError(f"no call {call}; `relay calls list` shows the ids of the calls")
+    call_ids, other_ids = _split_aliases(row)
+    events = journal.list_for_call(connection, call)
+    staying = [event for event in events if set(other_ids) & set(event.parsed.aliases)]
+    leaving = [event for event in events if not set(other_ids) & set(event.parsed.aliases)]
+    state = join_events(connection, staying, other_ids)
+    if state is None:
+        raise SplitError(f"no event of {call} has {' or '.join(other_ids)}: its events cannot be told apart")
+    rows = [next_row(row, state)]
+    calls.write(connection, [], rows)
+    split_off = _split_off_id(call_ids[0], row.id)
+    if (state := join_events(connection, leaving, call_ids)) is not None:
+        rows.append(_write_split_off(connection, split_off, state))
+        journal.move(connection, [event.seq for event in leaving], split_off)
+    for alias in call_ids:
+        calls.pin(connection, alias, split_off)
+    deliveries.enqueue(connection, [(changed.id, changed.version) for changed in rows], now=lease.now())
+    return SplitResult(row.id, split_off, len(leaving))
 
 
-def _id_of(alias: str, taken: str) -> str:
-    """The record's id that the call_id names, unless the call that it is split off already bears it."""
+def _split_aliases(row: CallRow) -> tuple[list[str], list[str]]:
+    """The call_ids of a call and its other ids. Raises `SplitError` if it has only one of the two."""
+    call_ids = [alias for alias in row.state.aliases if alias.startswith("id:")]
+    other_ids = [alias for alias in row.state.aliases if not alias.startswith("id:")]
+    if not call_ids or not other_ids:
+        raise SplitError(f"{row.id} has only {', '.join(row.state.aliases)}: nothing was linked")
+    return call_ids, other_ids
+
+
+def _split_off_id(alias: str, taken: str) -> str:
+    """The id of the record that the call_id begins; `taken` is the id of the call that it is split off."""
     plain = f"cloudtalk-{alias.partition(':')[2]}"
     return f"cloudtalk-{alias}" if plain == taken else plain
 
 
-def _begin(connection: Connection, call: str, state: CallState) -> CallRow:
-    """A new record, or one that was merged away and is again: CRMs had it taken back."""
+def _write_split_off(connection: Connection, call: str, state: CallState) -> CallRow:
+    """Write the record of the call_id. If it existed before it was merged, CRMs have retracted it: then
+    every field counts as changed.
+    """
     before = calls.by_id(connection, [call]).get(call)
-    version = before.version + 1 if before else 1
-    record = build_record(state, id=call, version=version)
-    began_at = state.fact("started_at") or min(state.seen.values())
-    changed = dict.fromkeys(DELIVERED_FIELDS, version) if before else {}
-    row = CallRow(call, version, began_at, state, record, changed, number_of(state))
-    calls.write(connection, [] if before else [row], [row] if before else [])
+    if before is None:
+        row = new_row(call, state)
+        calls.write(connection, [row], [])
+        return row
+    row = new_row(call, state, version=before.version + 1)
+    row = msgspec.structs.replace(row, changed=dict.fromkeys(DELIVERED_FIELDS, row.version))
+    calls.write(connection, [], [row])
     return row
-
-
-def _state(connection: Connection, aliases: list[str], rows: list[StoredEvent]) -> CallState:
-    readings = [(row, row.parsed) for row in rows]
-    states = [
-        state_from_event(
-            keep_ids(reading, [alias for alias in reading.aliases if alias in aliases]),
-            seq=row.seq,
-            received_at=row.received_at,
-        )
-        for row, reading in without_redeliveries(connection, readings)
-    ]
-    return reduce(join, states)

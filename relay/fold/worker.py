@@ -1,33 +1,31 @@
-"""The loop of the fold: it reads a snapshot, computes outside any lock, and writes one short
-transaction that proves its lease.
-"""
+"""The fold worker: reads a snapshot, plans without any lock, writes one short transaction."""
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Final
 
 from sqlalchemy import Connection
 
-from relay.fold.matching import dedup_keys, may_wait, number_of
-from relay.fold.planning import Changes, Conflict, Snapshot, plan_changes
-from relay.instants import SECOND
-from relay.ledger import Ledger, LedgerError, LedgerUnavailable, calls, dedup, deliveries, journal, quarantine
-from relay.ledger.journal import StoredEvent, Unfolded
+from relay.fold.conflicts import quarantine_conflicts
+from relay.fold.planning import Changes, plan_changes
+from relay.fold.snapshot import read_snapshot
+from relay.instants import duration
+from relay.ledger import Ledger, LedgerError, LedgerUnavailable, calls, dedup, deliveries, journal
 from relay.ledger.lease import Lease, wait_for
-from relay.ledger.quarantine import CONFLICTING_IDS, QuarantineRow
 from relay.logs import get_logger
 
 log = get_logger("relay.fold")
 
 _BATCH: Final = 200
-_LEASE_SECONDS: Final = 15.0
-_POLL_SECONDS: Final = 1.0
-_GIVE_WAY_SECONDS: Final = 0.005
-_LONGEST_CALL: Final = 86_400 * SECOND
+_YIELD_SECONDS: Final = 0.005
 
 
 class FoldWorker:
-    """Folds what intake wrote down, in one process at a time."""
+    """Folds the journal's events. Of all processes only the holder of the lease `fold` does.
+
+    `has_backlog`: whether ingest has events to commit. `on_enqueue`: called when deliveries are pending.
+    `poll_seconds`: how often to look for events that another process appended without a notification.
+    """
 
     def __init__(
         self,
@@ -36,154 +34,104 @@ class FoldWorker:
         grace_seconds: float,
         has_backlog: Callable[[], bool],
         on_enqueue: Callable[[], None],
+        poll_seconds: float = 1.0,
+        lease_seconds: float = 15.0,
     ) -> None:
+        self.lease = Lease(ledger, "fold", seconds=lease_seconds)
         self._ledger = ledger
-        self._lease = Lease(ledger, "fold", seconds=_LEASE_SECONDS)
-        self._grace = int(grace_seconds * SECOND)
+        self._grace = duration(grace_seconds)
         self._has_backlog = has_backlog
         self._on_enqueue = on_enqueue
+        self._poll_seconds = poll_seconds
         self._wake = asyncio.Event()
 
     def wake(self) -> None:
-        """There are new events."""
+        """Look for new events now."""
         self._wake.set()
 
     async def run(self) -> None:
-        """Fold whatever comes, until cancelled."""
+        """Fold until cancelled, whenever the lease is held."""
         try:
-            await self._lease.serve(self._serve, _failed)
+            await self.lease.serve(self._serve, _log_failure)
         finally:
-            await self._lease.release()
+            await self.lease.release()
 
     async def _serve(self) -> None:
         while True:
             self._wake.clear()
-            if not await self.fold():
-                await self._lease.renew()
-                await wait_for(self._wake, _POLL_SECONDS)
+            if not await self.fold_batch():
+                await self.lease.renew()
+                await wait_for(self._wake, self._poll_seconds)
             elif self._has_backlog():
-                # Intake comes first: who was not yet answered waits for the same disk.
-                await asyncio.sleep(_GIVE_WAY_SECONDS)
+                # Ingest uses the same disk, and its senders wait for an answer.
+                await asyncio.sleep(_YIELD_SECONDS)
 
-    async def fold(self) -> int:
-        """Fold one batch; how many events were in it."""
-        found = await self._ledger.read(
-            lambda connection: _plan_batch(connection, _BATCH, self._ledger.now(), self._grace)
-        )
-        events = len(found.seqs)
+    async def fold_batch(self) -> int:
+        """Fold the next batch and return its number of events. The lease must be held."""
+        changes = await self._plan_batch(_BATCH)
+        size = len(changes.seqs)
         try:
-            await self._write(found)
+            await self._write(changes)
         except LedgerError:
             raise
-        except Exception:  # noqa: BLE001 - one of these cannot be written: the others go on without it
-            for _ in range(events):
-                await self._fold_one()
-        return events
+        except Exception:  # noqa: BLE001 - the rows of one event cannot be written: find it, fold the others
+            for _ in range(size):
+                await self._fold_single()
+        return size
 
-    async def _fold_one(self) -> None:
-        found = await self._ledger.read(
-            lambda connection: _plan_batch(connection, 1, self._ledger.now(), self._grace)
-        )
+    async def _fold_single(self) -> None:
+        changes = await self._plan_batch(1)
         try:
-            await self._write(found)
+            await self._write(changes)
         except LedgerError:
             raise
-        except Exception as error:  # noqa: BLE001 - see `fold`
-            await self._write(Changes(seqs=found.seqs, failed=[(seq, error) for seq in found.seqs]))
+        except Exception as error:  # noqa: BLE001 - this is the event: set it aside
+            await self._write(Changes(seqs=changes.seqs, failed=[(seq, error) for seq in changes.seqs]))
 
-    async def _write(self, found: Changes) -> None:
-        if found.seqs:
-            await self._ledger.write(lambda connection: self._apply(connection, found))
-            self._report(found)
+    async def _plan_batch(self, most: int) -> Changes:
+        return await self._ledger.read(lambda connection: self._read_and_plan(connection, most))
 
-    def _apply(self, connection: Connection, found: Changes) -> None:
-        self._lease.check(connection)
+    def _read_and_plan(self, connection: Connection, most: int) -> Changes:
+        batch = journal.unfolded(connection, most, now=self._ledger.now(), grace=self._grace)
+        return plan_changes(batch, read_snapshot(connection, batch)) if batch else Changes()
+
+    async def _write(self, changes: Changes) -> None:
+        if changes.seqs:
+            await self._ledger.write(lambda connection: self._apply(connection, changes))
+            self._report(changes)
+
+    def _apply(self, connection: Connection, changes: Changes) -> None:
+        self.lease.check(connection)
         now = self._ledger.now()
-        calls.write(connection, found.new, found.known)
-        calls.write_aliases(connection, found.aliases)
-        if found.merged:
-            calls.repoint(connection, found.merged)
-            journal.repoint(connection, found.merged)
-        journal.mark_folded(connection, found.folded)
-        dedup.record(connection, found.messages)
-        if found.waiting:
-            journal.mark_waiting(connection, found.waiting, until=now + self._grace)
-        if found.aliases:
-            journal.wake(connection, [alias.alias for alias in found.aliases])
-        for seq, error in found.failed:
+        calls.write(connection, changes.new_rows, changes.changed_rows)
+        calls.write_aliases(connection, changes.aliases)
+        if changes.merged:
+            calls.repoint(connection, changes.merged)
+            journal.repoint(connection, changes.merged)
+        journal.mark_folded(connection, changes.folded)
+        dedup.record(connection, changes.dedup_keys)
+        if changes.waiting:
+            journal.mark_waiting(connection, changes.waiting, until=now + self._grace)
+        if changes.aliases:
+            journal.wake(connection, [alias.alias for alias in changes.aliases])
+        for seq, error in changes.failed:
             journal.set_aside(connection, seq, repr(error))
-        self._keep_conflicts(connection, found)
-        deliveries.enqueue(connection, [(call.id, call.version) for call in found.updated], now=now)
+        quarantine_conflicts(connection, changes.conflicts)
+        deliveries.enqueue(connection, [(call.id, call.version) for call in changes.updated], now=now)
 
-    def _keep_conflicts(self, connection: Connection, found: Changes) -> None:
-        """One of a kind is enough for a person: a constant typed into a workflow meets every call."""
-        for conflict in found.conflicts:
-            once = f"{conflict.event.dialect}:{conflict.event.kind}:{','.join(conflict.dropped)}"
-            if quarantine.contains(connection, once):
-                continue
-            came = journal.get(connection, conflict.seq)
-            quarantine.add(connection, _conflict_row(conflict, came, once))
-            log.warning(
-                "fold.conflict",
-                event_seq=conflict.seq,
-                kind=conflict.event.kind,
-                dropped=list(conflict.dropped),
-            )
-
-    def _report(self, found: Changes) -> None:
-        for call in found.updated:
+    def _report(self, changes: Changes) -> None:
+        for call in changes.updated:
             log.info("call.folded", call=call.id, version=call.version, status=call.status)
-        for loser, survivor in found.merged.items():
+        for loser, survivor in changes.merged.items():
             log.info("call.merged", call=survivor, was=loser)
-        for seq, error in found.failed:
+        for seq, error in changes.failed:
             log.error("fold.set_aside", event_seq=seq, exc_info=error)
-        if found.updated:
+        if changes.updated:
             self._on_enqueue()
 
 
-def _failed(error: Exception) -> None:
+def _log_failure(error: Exception) -> None:
     if isinstance(error, LedgerUnavailable):
         log.warning("fold.failed", error=str(error))
     else:
         log.error("fold.failed", exc_info=error)
-
-
-def _plan_batch(connection: Connection, most: int, now: int, grace: int) -> Changes:
-    events = journal.unfolded(connection, most, now=now, grace=grace)
-    return plan_changes(events, world_of(connection, events)) if events else Changes()
-
-
-def world_of(connection: Connection, events: Sequence[Unfolded]) -> Snapshot:
-    """What the ledger knows of the calls that these events may belong to."""
-    readings = [event.reading for event in events]
-    wanted = {alias for reading in readings for alias in reading.aliases}
-    owners = calls.by_alias(connection, wanted)
-    named = {f"cloudtalk-{reading.name}" for reading in readings}
-    keys = {key for reading in readings for key in dedup_keys(reading)}
-    numbers = {number for reading in readings if may_wait(reading) and (number := number_of(reading))}
-    earliest = min(event.received_at for event in events) - _LONGEST_CALL
-    known = calls.by_id(connection, {*owners.values(), *named})
-    if numbers:
-        known |= calls.by_number(connection, numbers, since=earliest)
-    return Snapshot(
-        owners,
-        known,
-        pinned=calls.pinned(connection, wanted),
-        delivered=deliveries.first_delivered(connection, known) if len(known) > 1 else {},
-        messages=frozenset(dedup.first_seen(connection, keys)),
-    )
-
-
-def _conflict_row(conflict: Conflict, came: StoredEvent, once: str) -> QuarantineRow:
-    dropped = ", ".join(conflict.dropped)
-    return QuarantineRow(
-        received_at=came.received_at,
-        reason=CONFLICTING_IDS,
-        message=f"{dropped} belongs to another call: the event was folded without it (a typed constant?)",
-        pointer="",
-        content_type=came.content_type,
-        path=came.path,
-        query=came.query,
-        raw=came.raw,
-        once=once,
-    )

@@ -125,7 +125,7 @@ class World:
         reading = CallEvent(kind, "mission", name, (f"other:{name}",), None, facts, {}, single_id=True)
         row = EventRow(self.ledger.now(), "", "/", "", b"", reading)
         await self.ledger.write(lambda c: journal.append(c, [row]))
-        while await self.fold.fold():
+        while await self.fold.fold_batch():
             pass
 
     async def mark(self, call: str = "cloudtalk-1", destination: str = "crm") -> Any:
@@ -162,7 +162,7 @@ async def world(ledger_url: str) -> AsyncIterator[World]:
     await ledger.open()
     await ledger.write(lambda c: destinations.register(c, {"crm": "fake"}))
     fold = FoldWorker(ledger, grace_seconds=0, has_backlog=lambda: False, on_enqueue=lambda: None)
-    await fold._lease.acquire()
+    await fold.lease.acquire()
     yield World(ledger, fold)
     await ledger.close()
 

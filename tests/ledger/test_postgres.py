@@ -81,7 +81,7 @@ def engine(url: str) -> Iterator[Engine]:
 
 async def fold_of(ledger: Ledger) -> FoldWorker:
     fold = FoldWorker(ledger, grace_seconds=0, has_backlog=lambda: False, on_enqueue=lambda: None)
-    await fold._lease.acquire()
+    await fold.lease.acquire()
     return fold
 
 
@@ -100,8 +100,8 @@ async def test_an_event_whose_number_is_smaller_and_whose_commit_is_later_is_fol
         (first,) = journal.append(slow, [event_row(reading=event_of(name="a"))])
         (second,) = await ledger.write(lambda c: journal.append(c, [event_row(reading=event_of(name="b"))]))
         assert first < second
-        assert await fold.fold() == 1
-    assert await fold.fold() == 1
+        assert await fold.fold_batch() == 1
+    assert await fold.fold_batch() == 1
     assert await states(ledger) == {first: "folded", second: "folded"}
 
 
@@ -186,11 +186,11 @@ async def test_a_fold_that_was_stopped_writes_nothing_once_another_has_taken_ove
     # As if it had slept for longer than its lease is.
     await ledger.write(lambda c: c.execute(lease_table.update().values(expires_at=other.now() - 1)))
     taken_over = await fold_of(other)
-    assert await taken_over.fold() == len(planned)
+    assert await taken_over.fold_batch() == len(planned)
     await ledger.write(lambda c: journal.append(c, [event_row(at=1)]))
     with pytest.raises(LeaseLost):
-        await stopped.fold()
-    assert await taken_over.fold() == 1
+        await stopped.fold_batch()
+    assert await taken_over.fold_batch() == 1
 
 
 async def test_who_is_stopped_in_a_transaction_holds_up_the_others_for_a_while_only(

@@ -44,6 +44,30 @@ def event_of(name: str = "1", **facts: Any) -> CallEvent:
     )
 
 
+_FACT_BY_NAMESPACE: Final = {"uuid": "call_uuid", "id": "call_id", "other": "call_id"}
+
+
+def event_with_ids(
+    kind: Kind, *aliases: str, dialect: str = "workflow", data: dict[str, Any] | None = None, **facts: Any
+) -> CallEvent:
+    """An event with these aliases and the facts that follow from them."""
+    ids = {
+        _FACT_BY_NAMESPACE[namespace]: id_
+        for namespace, _, id_ in (alias.partition(":") for alias in aliases)
+    }
+    name = aliases[0].partition(":")[2]
+    return CallEvent(
+        kind,
+        dialect,
+        name,
+        aliases,
+        facts.get("started_at"),
+        ids | facts,
+        data or {},
+        single_id=dialect == "mission",
+    )
+
+
 def event_row(raw: bytes = b"{}", *, at: int = 0, name: str = "1", **changes: Any) -> EventRow:
     """An event that came `at` microseconds after the first; `changes` of any other column."""
     row = EventRow(

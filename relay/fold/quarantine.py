@@ -1,0 +1,56 @@
+"""Parse quarantined bodies again, after an upgrade or a change of settings."""
+
+import msgspec
+from sqlalchemy import Connection
+
+from relay.cloudtalk.errors import InvalidPayload
+from relay.cloudtalk.parser import Ignored, ParsedItem, Parser, RawRequest, parse_body
+from relay.instants import Instant
+from relay.ledger import journal, quarantine
+from relay.ledger.journal import EventRow, StoredEvent
+from relay.ledger.quarantine import QuarantinedBody
+
+
+class RetriedBody(msgspec.Struct, frozen=True):
+    """`id`: the body's in quarantine. `events`: how many it gave; if 0, `problem` is why it stays."""
+
+    id: int
+    events: int
+    problem: str | None = None
+
+
+def retry_body(connection: Connection, parser: Parser, body: QuarantinedBody) -> RetriedBody:
+    """Parse a quarantined body; if that gives events, append them to the journal and drop the body."""
+    if body.reason == quarantine.CONFLICTING_IDS:
+        return RetriedBody(body.id, 0, f"{body.message}; correct the workflow, then drop this body")
+    request = stored_request(body)
+    try:
+        items = parser.parts(parse_body(request), request)
+    except InvalidPayload as error:
+        return RetriedBody(body.id, 0, f"{error.pointer} {error.message}".strip())
+    event_rows = [row for index, item in enumerate(items) if (row := _event_row(body, item, index))]
+    if not event_rows:
+        return RetriedBody(body.id, 0, "the body has no call event that the relay knows")
+    journal.append(connection, event_rows)
+    quarantine.delete_body(connection, body.id)
+    return RetriedBody(body.id, len(event_rows))
+
+
+def stored_request(stored: QuarantinedBody | StoredEvent, *, message_id: str | None = None) -> RawRequest:
+    """Build the request that a stored body came with, as far as it was stored."""
+    return RawRequest(
+        stored.raw,
+        content_type=stored.content_type,
+        path=stored.path,
+        query=stored.query,
+        message_id=message_id,
+    )
+
+
+def _event_row(body: QuarantinedBody, item: ParsedItem, index: int) -> EventRow | None:
+    if isinstance(item.reading, Ignored):
+        return None
+    # The journal needs a different `received_at` for each event of a body.
+    received_at = Instant(body.received_at + index)
+    raw = body.raw if item.whole else msgspec.json.encode(item.value)
+    return EventRow(received_at, body.content_type, body.path, body.query, raw, item.reading)

@@ -1,0 +1,56 @@
+"""What the ledger holds about the calls that a batch of events may belong to."""
+
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+import msgspec
+from sqlalchemy import Connection
+
+from relay.fold.dedup import dedup_keys
+from relay.fold.matching import customer_number
+from relay.fold.waiting import may_wait
+from relay.instants import SECOND, Duration
+from relay.ledger import calls, dedup, deliveries
+from relay.ledger.calls import CallRow
+from relay.ledger.journal import Unfolded
+
+_LONGEST_CALL: Final = Duration(86_400 * SECOND)
+"""How long before the arrival of an event a call with its number may have begun."""
+
+
+class Snapshot(msgspec.Struct, frozen=True):
+    """One consistent read of the ledger.
+
+    `owners`: alias → id of its call. `calls`: id → row. `pinned`: aliases that a person split off.
+    `first_delivered`: id → when a CRM first received the call. `seen_keys`: those of the batch's
+    deduplication keys that were folded before.
+    """
+
+    owners: Mapping[str, str]
+    calls: Mapping[str, CallRow]
+    pinned: frozenset[str] = frozenset()
+    first_delivered: Mapping[str, int] = {}
+    seen_keys: frozenset[str] = frozenset()
+
+
+def read_snapshot(connection: Connection, batch: Sequence[Unfolded]) -> Snapshot:
+    """Read what `plan_changes` needs for this batch, which must not be empty."""
+    events = [unfolded.reading for unfolded in batch]
+    aliases = {alias for event in events for alias in event.aliases}
+    owners = calls.by_alias(connection, aliases)
+    # An event without a call begins one with this id, unless the id is taken.
+    own_ids = {f"cloudtalk-{event.name}" for event in events}
+    rows = calls.by_id(connection, {*owners.values(), *own_ids})
+    numbers = {number for event in events if may_wait(event) and (number := customer_number(event))}
+    if numbers:
+        since = min(unfolded.received_at for unfolded in batch) - _LONGEST_CALL
+        rows |= calls.by_number(connection, numbers, since=since)
+    keys = {key for event in events for key in dedup_keys(event)}
+    return Snapshot(
+        owners,
+        rows,
+        pinned=calls.pinned(connection, aliases),
+        # Only a merge needs it, and a merge needs two calls.
+        first_delivered=deliveries.first_delivered(connection, rows) if len(rows) > 1 else {},
+        seen_keys=frozenset(dedup.first_seen(connection, keys)),
+    )

@@ -1,0 +1,50 @@
+"""Parsing quarantined bodies again."""
+
+import msgspec
+from sqlalchemy import select
+
+from relay.fold.quarantine import RetriedBody, retry_body
+from relay.instants import Instant
+from relay.ledger import quarantine
+from relay.ledger.quarantine import QuarantineRow
+from relay.ledger.tables import events
+from tests.support.folding import WEBHOOK, FoldingRelay, parser_in
+
+UUID = "44fe27cd-5268-4670-993e-0129aabbccdd"
+RECEIVED_AT = Instant(7)
+
+
+async def add(relay: FoldingRelay, raw: bytes) -> int:
+    row = QuarantineRow(RECEIVED_AT, "not_json", "", "", "application/json", WEBHOOK, "", raw)
+    return await relay.ledger.write(lambda c: quarantine.add(c, row))
+
+
+async def retry_all(relay: FoldingRelay) -> list[RetriedBody]:
+    parser = parser_in()
+    return await relay.ledger.write(lambda c: [retry_body(c, parser, row) for row in quarantine.list_all(c)])
+
+
+async def test_a_body_that_can_be_parsed_now_becomes_events_as_of_its_arrival(relay: FoldingRelay) -> None:
+    good = await add(
+        relay, b'[{"event":"call.started","data":{"id":"a"}},{"event":"call.ended","data":{"id":"b"}}]'
+    )
+    bad = await add(relay, b"still no JSON")
+    first, second = await retry_all(relay)
+    assert first == RetriedBody(good, 2)
+    assert (second.id, second.events) == (bad, 0)
+    assert second.problem is not None
+    assert [row.id for row in await relay.ledger.read(quarantine.list_all)] == [bad]
+    rows = await relay.ledger.read(lambda c: list(c.execute(select(events.c.received_at, events.c.raw))))
+    assert [row.received_at for row in rows] == [RECEIVED_AT, RECEIVED_AT + 1]
+    assert msgspec.json.decode(rows[1].raw) == {"event": "call.ended", "data": {"id": "b"}}
+    await relay.fold()
+    assert (await relay.row("cloudtalk-a")).version == 1
+
+
+async def test_a_body_with_conflicting_ids_is_not_folded_a_second_time(relay: FoldingRelay) -> None:
+    for uuid in (UUID, UUID.replace("44", "55")):
+        body = b'{"call_uuid":"%s","call_id":77,"talking_time":5}' % uuid.encode()
+        await relay.receive(body, path=f"{WEBHOOK}/call.ended")
+    (retried,) = await retry_all(relay)
+    assert retried.events == 0
+    assert "drop this body" in (retried.problem or "")

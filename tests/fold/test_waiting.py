@@ -1,0 +1,56 @@
+"""Which events wait for a link to their call."""
+
+from typing import Any
+
+import pytest
+
+from relay.call import Kind, Status
+from tests.support.memory_ledger import T0, MemoryLedger
+from tests.support.samples import event_with_ids as event
+
+U1, I1, I2 = "uuid:u1", "id:1", "id:2"
+NUMBER: dict[str, Any] = {"external_number": "+34612345678", "direction": "inbound"}
+RECORDING = event(Kind.RECORDING, I1, recording_url="https://example.test/1.wav")
+ENDED = event(Kind.ENDED, U1, I1, talking=7, direction="inbound")
+
+
+@pytest.fixture
+def ledger() -> MemoryLedger:
+    return MemoryLedger()
+
+
+def test_a_recording_before_its_end_waits_for_the_end(ledger: MemoryLedger) -> None:
+    ledger.fold_each(RECORDING)
+    assert ledger.live_rows == []
+    ledger.fold_each(ENDED)
+    assert ledger.only_row.record.recording_url == "https://example.test/1.wav"
+    assert ledger.only_row.id == "cloudtalk-u1"
+
+
+def test_without_an_end_a_recording_begins_a_call_after_the_grace_period(ledger: MemoryLedger) -> None:
+    ledger.fold_each(RECORDING)
+    ledger.end_grace()
+    assert (ledger.only_row.id, ledger.only_row.record.status) == ("cloudtalk-1", Status.IN_PROGRESS)
+    ledger.fold_each(ENDED)
+    assert (ledger.only_row.id, ledger.only_row.record.status) == ("cloudtalk-1", Status.COMPLETED)
+    assert ledger.only_row.record.call_uuid == "u1"
+
+
+def test_an_end_with_the_call_id_alone_waits_if_one_open_call_has_its_number(ledger: MemoryLedger) -> None:
+    ended = event(Kind.ENDED, I1, talking=0, **NUMBER)
+    ledger.fold_each(event(Kind.STARTED, U1, started_at=T0, **NUMBER), ended)
+    assert [row.id for row in ledger.live_rows] == ["cloudtalk-u1"]
+    ledger.fold_each(event(Kind.RECORDING, U1, I1))
+    assert ledger.only_row.record.status == Status.MISSED
+
+
+def test_an_end_of_the_mission_never_waits(ledger: MemoryLedger) -> None:
+    ledger.fold_each(event(Kind.STARTED, "id:1001", dialect="mission", **NUMBER))
+    ledger.fold_each(event(Kind.ENDED, "id:1002", dialect="mission", talking=1, **NUMBER))
+    assert len(ledger.live_rows) == 2
+
+
+@pytest.mark.parametrize("other", [Kind.ENDED, Kind.MISSED, Kind.VOICEMAIL])
+def test_an_end_does_not_wait_for_a_call_that_is_over(ledger: MemoryLedger, other: Kind) -> None:
+    ledger.fold_each(event(other, U1, **NUMBER), event(Kind.ENDED, I2, talking=1, **NUMBER))
+    assert len(ledger.live_rows) == 2
