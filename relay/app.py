@@ -191,7 +191,7 @@ class Relay:
         client = build_clients(self.settings, self._memory_of, only=[name])[name]
         before, self.clients[name] = self.clients[name], client
         if name in self.delivery_workers:
-            self.delivery_workers[name].use(client, destination)
+            self.delivery_workers[name].set_client(client, destination)
         task = asyncio.create_task(_retire(before, destination.timeout_seconds))
         self._retiring.add(task)
         task.add_done_callback(self._retiring.discard)

@@ -339,13 +339,6 @@ def build_record(state: CallState, *, id: str, version: int) -> Call:  # noqa: A
     )
 
 
-def is_wanted(call: Call, *, forward_internal: bool) -> bool:
-    """Whether a CRM should have this call as a record: not one that went into another one, nor one
-    between colleagues unless that is wanted.
-    """
-    return call.merged_into is None and (call.direction != "internal" or forward_internal)
-
-
 def changed_fields(before: Call, after: Call) -> list[str]:
     """The names of the fields that a CRM is owed anew."""
     old, new = msgspec.structs.astuple(before), msgspec.structs.astuple(after)

@@ -14,7 +14,8 @@ from relay.cli.main import Context
 from relay.cli.output import as_json, print_json
 from relay.cli.progress import progress_bar
 from relay.cli.queries import find_call
-from relay.delivery.replay import Replay, Replayed
+from relay.delivery.replay import Replay, ReplayResult
+from relay.instants import Instant
 from relay.settings import Settings
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
@@ -65,8 +66,7 @@ def _clients(settings: Settings, wanted: str | None) -> dict[str, str]:
     return clients
 
 
-def _instant(written: str | None, zone: ZoneInfo, option: str) -> int | None:
-    """Microseconds since 1970 UTC."""
+def _instant(written: str | None, zone: ZoneInfo, option: str) -> Instant | None:
     if written is None:
         return None
     try:
@@ -76,14 +76,14 @@ def _instant(written: str | None, zone: ZoneInfo, option: str) -> int | None:
         raise click.BadParameter(
             "expected a date such as 2024-11-28, or a time such as 2024-11-28T10:30:00", param_hint=hint
         ) from error
-    return ((moment if moment.tzinfo else moment.replace(tzinfo=zone)) - _EPOCH) // _MICROSECOND
+    return Instant(((moment if moment.tzinfo else moment.replace(tzinfo=zone)) - _EPOCH) // _MICROSECOND)
 
 
-def _replay_named(settings: Settings, clients: dict[str, str], ids: Sequence[str]) -> Replayed:
+def _replay_named(settings: Settings, clients: dict[str, str], ids: Sequence[str]) -> ReplayResult:
     records = read_ledger(settings, lambda connection: _records_of(connection, ids))
     internal = settings.cloudtalk.forward_internal
     return with_ledger(
-        settings, lambda ledger: Replay(ledger, clients, forward_internal=internal).named(records)
+        settings, lambda ledger: Replay(ledger, clients, forward_internal=internal).replay_calls(records)
     )
 
 
@@ -98,19 +98,19 @@ def _records_of(connection: Connection, ids: Sequence[str]) -> set[str]:
 
 
 def _replay_between(
-    settings: Settings, clients: dict[str, str], since: int | None, until: int | None
-) -> Replayed:
+    settings: Settings, clients: dict[str, str], since: Instant | None, until: Instant | None
+) -> ReplayResult:
     internal = settings.cloudtalk.forward_internal
     with progress_bar("calls") as on_progress:
         return with_ledger(
             settings,
-            lambda ledger: Replay(ledger, clients, forward_internal=internal).between(
+            lambda ledger: Replay(ledger, clients, forward_internal=internal).replay_between(
                 since, until, on_progress
             ),
         )
 
 
-def _tell(done: Replayed) -> None:
+def _tell(done: ReplayResult) -> None:
     if done.calls:
         click.echo(f"{done.calls} calls are owed again to {', '.join(done.destinations)}")
     else:

@@ -1,83 +1,80 @@
-"""One attempt: a batch of marks, the client's requests about them, and what became of each."""
+"""One attempt: a batch of deliveries, the requests of the client and one outcome for each delivery."""
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any, Final
 
 from crm_clients.base import CrmClient, Outcome, Push, Retraction, Retry, Unknown
 from relay.call import DELIVERED_FIELDS
+from relay.delivery.actions import Action, Found, PlannedDelivery, changed_fields
 from relay.delivery.bisect import UNANSWERED, push_bisecting
-from relay.delivery.purpose import Action, Found, changed_in
 from relay.ledger.deliveries import DueDelivery
 from relay.logs import get_logger
 
 log = get_logger("relay.delivery")
 
 _ALL_FIELDS: Final = frozenset(DELIVERED_FIELDS)
-_LATE: Final = Unknown(code="timeout", message="no answer within timeout_seconds")
+_TIMED_OUT: Final = Unknown(code="timeout", message="no answer within timeout_seconds")
 
 
 class Attempt:
-    """What is asked of a client about some marks, within a bound of time."""
+    """The requests about a batch of deliveries, within a time limit."""
 
-    def __init__(self, client: CrmClient[Any], marks: Mapping[str, tuple[DueDelivery, Action]]) -> None:
+    def __init__(self, client: CrmClient[Any], batch: Sequence[PlannedDelivery]) -> None:
         self._client = client
-        self._marks = marks
+        self._batch = batch
         self._outcomes: dict[str, Outcome] = {}
+        """By the id of the call."""
 
-    async def make(self, seconds: float) -> list[Outcome | None]:
-        """One outcome per mark, in their order; None where nothing was tried."""
-        missing: Outcome = _LATE
+    async def run(self, timeout_seconds: float) -> list[Outcome | None]:
+        """Return one outcome per delivery, in their order; None for a delivery that was not tried."""
+        without_answer: Outcome = _TIMED_OUT
         try:
-            async with asyncio.timeout(seconds):
-                await self._take_back()
-                await self._bring(await self._lost())
+            async with asyncio.timeout(timeout_seconds):
+                await self._retract()
+                await self._upsert(await self._verify())
         except TimeoutError:
             pass
         except Exception as error:
-            # A fault of the client's: nothing is known of the CRM, so it counts as a failed attempt.
+            # An exception is a defect of the client. The state of the CRM is unknown: the attempt failed.
             log.exception("delivery.failed", destination=self._client.name)
-            missing = Retry(code="client_fault", message=repr(error))
-        found = (self._outcomes.get(call) for call in self._marks)
-        return [missing if outcome is UNANSWERED else outcome for outcome in found]
+            without_answer = Retry(code="client_fault", message=repr(error))
+        outcomes = (self._outcomes.get(planned.due.call.id) for planned in self._batch)
+        return [without_answer if outcome is UNANSWERED else outcome for outcome in outcomes]
 
-    async def _take_back(self) -> None:
-        gone = self._of(Action.RETRACT)
-        if gone:
-            self._ask(gone)
-            answers = await self._client.retract([Retraction(mark.call, mark.remote_id) for mark in gone])
-            self._keep(gone, answers)
+    async def _retract(self) -> None:
+        batch = self._with_action(Action.RETRACT)
+        if batch:
+            self._set_outcomes(batch, [UNANSWERED] * len(batch))
+            outcomes = await self._client.retract([Retraction(due.call, due.remote_id) for due in batch])
+            self._set_outcomes(batch, outcomes)
 
-    async def _lost(self) -> list[Push]:
-        """Those that the CRM had and has no more: they come whole, as if for the first time."""
-        marks = self._of(Action.VERIFY)
-        if not marks:
+    async def _verify(self) -> list[Push]:
+        """Return a push of every field for each record that the CRM has lost."""
+        batch = self._with_action(Action.VERIFY)
+        if not batch:
             return []
-        self._ask(marks)
-        missing = await self._client.missing([_push_of(mark) for mark in marks])
+        self._set_outcomes(batch, [UNANSWERED] * len(batch))
+        missing = await self._client.missing([_push(due) for due in batch])
         if isinstance(missing, Outcome):
-            self._keep(marks, [missing] * len(marks))
+            self._set_outcomes(batch, [missing] * len(batch))
             return []
-        there = [mark for mark in marks if mark.call.id not in missing]
-        self._keep(there, [Found()] * len(there))
-        return [Push(mark.call, _ALL_FIELDS) for mark in marks if mark.call.id in missing]
+        existing = [due for due in batch if due.call.id not in missing]
+        self._set_outcomes(existing, [Found()] * len(existing))
+        return [Push(due.call, _ALL_FIELDS) for due in batch if due.call.id in missing]
 
-    async def _bring(self, lost: list[Push]) -> None:
-        pushes = [*lost, *(_push_of(mark) for mark in self._of(Action.UPSERT))]
+    async def _upsert(self, lost: list[Push]) -> None:
+        pushes = [*lost, *(_push(due) for due in self._with_action(Action.UPSERT))]
         if pushes:
             await push_bisecting(self._client.upsert, pushes, self._outcomes)
 
-    def _of(self, purpose: Action) -> list[DueDelivery]:
-        return [mark for mark, its_purpose in self._marks.values() if its_purpose is purpose]
+    def _with_action(self, action: Action) -> list[DueDelivery]:
+        return [planned.due for planned in self._batch if planned.action is action]
 
-    def _ask(self, marks: Sequence[DueDelivery]) -> None:
-        self._keep(marks, [UNANSWERED] * len(marks))
-
-    def _keep(self, marks: Sequence[DueDelivery], answers: Sequence[Outcome]) -> None:
-        self._outcomes |= {mark.call.id: answer for mark, answer in zip(marks, answers, strict=True)}
+    def _set_outcomes(self, batch: Sequence[DueDelivery], outcomes: Sequence[Outcome]) -> None:
+        self._outcomes |= {due.call.id: outcome for due, outcome in zip(batch, outcomes, strict=True)}
 
 
-def _push_of(mark: DueDelivery) -> Push:
-    if not mark.delivered_version:
-        return Push(mark.call, _ALL_FIELDS, first=True, remote_id=mark.remote_id)
-    return Push(mark.call, changed_in(mark), first=False, remote_id=mark.remote_id)
+def _push(due: DueDelivery) -> Push:
+    first = not due.delivered_version
+    return Push(due.call, changed_fields(due), first=first, remote_id=due.remote_id)

@@ -1,4 +1,4 @@
-"""Which marks travel together. Pure."""
+"""Which due deliveries are pushed next, and which share a batch. Pure."""
 
 from collections.abc import Iterator, Sequence
 from itertools import count
@@ -6,31 +6,31 @@ from typing import Final
 
 from relay.ledger.deliveries import DueDelivery, Pick
 
-_PATIENT: Final = 2
-"""Failed attempts after which a mark is suspected of spoiling the batches that it travels in."""
+_FULL_BATCH_ATTEMPTS: Final = 2
+"""A delivery with so many failed attempts may be the one that makes its batches fail."""
 
 _OLDEST_EVERY: Final = 5
 
 
 def pick_order() -> Iterator[Pick]:
-    """Fresh before old, but one slot in five goes to the oldest due."""
+    """Yield, without end, which deliveries each batch takes: the newest, and in one of five the oldest."""
     for slot in count(1):
         yield Pick.OLDEST if slot % _OLDEST_EVERY == 0 else Pick.FRESH
 
 
 def choose_batch(due: Sequence[DueDelivery], batch: int) -> list[DueDelivery]:
-    """Those of these that travel with the first, sorted by call.
+    """Return the deliveries that are pushed together with the first one, sorted by call; at most `batch`.
 
-    After two failed attempts a mark travels in ever smaller batches, with its like: a record that
-    breaks the CRM can look like a CRM that is down.
+    After two failed attempts a delivery travels in ever smaller batches, with others of as many attempts: a
+    record that makes the CRM fail can look like a CRM that is down.
     """
     if not due:
         return []
-    most = _size(due[0].attempts, batch)
-    alike = [mark for mark in due if _size(mark.attempts, batch) == most]
-    return sorted(alike[:most], key=lambda mark: mark.call.id)
+    size = _batch_size(due[0].attempts, batch)
+    alike = [delivery for delivery in due if _batch_size(delivery.attempts, batch) == size]
+    return sorted(alike[:size], key=lambda delivery: delivery.call.id)
 
 
-def _size(attempts: int, batch: int) -> int:
+def _batch_size(attempts: int, batch: int) -> int:
     """A quarter of the batch after two failed attempts, a sixteenth after three, and so on."""
-    return batch if attempts < _PATIENT else max(1, batch >> 2 * min(attempts - 1, 10))
+    return batch if attempts < _FULL_BATCH_ATTEMPTS else max(1, batch >> 2 * min(attempts - 1, 10))

@@ -1,70 +1,75 @@
-"""What a courier logs: one line for each outcome of a push, one for each call that needs a person."""
+"""The log lines of a delivery worker: pushes, dead letters, and the pauses of the destination."""
 
 import logging
 from collections.abc import Sequence
 from typing import Final
 
 from crm_clients.base import Delivered, Outcome
-from relay.delivery.purpose import Found
+from relay.delivery.actions import Found
 from relay.ledger.deliveries import DeliveryUpdate, DueDelivery
 from relay.ledger.destinations import Pause
+from relay.ledger.states import DeliveryState
 from relay.logs import get_logger, mask_text
 
 log = get_logger("relay.delivery")
 
-_GOOD: Final = (Delivered.name, Found.name)
+_SUCCESSES: Final = (Delivered.name, Found.name)
 
 
 def log_push(
-    destination: str, due: Sequence[DueDelivery], outcomes: Sequence[Outcome | None], seconds: float
+    destination: str, pushed: Sequence[DueDelivery], outcomes: Sequence[Outcome | None], seconds: float
 ) -> None:
-    """Tell what a push came to."""
-    told = [(mark, o) for mark, o in zip(due, outcomes, strict=True) if o is not None]
-    for word in dict.fromkeys(outcome.name for _, outcome in told):
-        theirs = [(mark, outcome) for mark, outcome in told if outcome.name == word]
-        mark, outcome = theirs[0]
+    """Log one line for each kind of outcome."""
+    by_name: dict[str, list[tuple[DueDelivery, Outcome]]] = {}
+    for due, outcome in zip(pushed, outcomes, strict=True):
+        if outcome is not None:
+            by_name.setdefault(outcome.name, []).append((due, outcome))
+    for name, results in by_name.items():
+        due, outcome = results[0]
         log.log(
-            logging.INFO if word in _GOOD else logging.WARNING,
+            logging.INFO if name in _SUCCESSES else logging.WARNING,
             "push",
             destination=destination,
-            calls=len(theirs),
-            attempt=max(m.attempts for m, _ in theirs) + 1,
-            outcome=word,
+            calls=len(results),
+            attempt=max(each.attempts for each, _ in results) + 1,
+            outcome=name,
             duration_ms=round(seconds * 1000, 1),
-            **({"call": mark.call.id} if len(theirs) == 1 else {}),
-            **({"code": outcome.code, "message": _masked([mark], outcome.message)} if outcome.code else {}),
+            **({"call": due.call.id} if len(results) == 1 else {}),
+            **({"code": outcome.code, "message": _masked([due], outcome.message)} if outcome.code else {}),
         )
 
 
-def log_dead(destination: str, letters: Sequence[tuple[DueDelivery, DeliveryUpdate]]) -> None:
-    """Tell which calls a person must look at."""
-    for mark, letter in letters:
-        log.error(
-            "delivery.dead",
-            destination=destination,
-            call=letter.call,
-            code=letter.code,
-            message=_masked([mark], letter.message),
-        )
+def log_dead(destination: str, pushed: Sequence[DueDelivery], updates: Sequence[DeliveryUpdate]) -> None:
+    """Log each delivery that is a dead letter now."""
+    by_call = {due.call.id: due for due in pushed}
+    for update in updates:
+        if update.state == DeliveryState.DEAD:
+            log.error(
+                "delivery.dead",
+                destination=destination,
+                call=update.call,
+                code=update.code,
+                message=_masked([by_call[update.call]], update.message),
+            )
 
 
-def log_pause(destination: str, wait: Pause | None, due: Sequence[DueDelivery], *, ended: bool) -> None:
-    """Tell that the destination waits, or waits no more."""
-    if wait is not None:
+def log_pause(destination: str, pushed: Sequence[DueDelivery], pause: Pause | None, *, resumed: bool) -> None:
+    """Log that the destination pauses or resumes, if it does."""
+    if pause is not None:
         log.error(
             "destination.paused",
             destination=destination,
-            reason=wait.reason,
-            code=wait.code,
-            message=_masked(due, wait.message),
-            seconds=wait.seconds,
+            reason=pause.reason,
+            code=pause.code,
+            message=_masked(pushed, pause.message),
+            seconds=pause.seconds,
         )
-    elif ended:
+    elif resumed:
         log.info("destination.resumed", destination=destination)
 
 
-def _masked(due: Sequence[DueDelivery], message: str | None) -> str | None:
-    """The CRM's words; it may quote what we sent."""
-    calls = [mark.call for mark in due]
+def _masked(pushed: Sequence[DueDelivery], message: str | None) -> str | None:
+    """The CRM's message, which may quote the names that were sent."""
+    calls = [due.call for due in pushed]
     personal = {value for c in calls for value in (c.contact_name, c.agent_name, c.agent_email) if value}
     return message and mask_text(message, sorted(personal))

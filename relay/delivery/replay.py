@@ -1,25 +1,26 @@
-"""Owing calls again: to a new CRM its history, to any what it lost, refused, or would not have before.
+"""`relay replay`: make calls pending again for some destinations.
 
-A CRM that has the newest version of a call is only asked whether it still does: that is the courier's.
+A new CRM receives its history, and any CRM what it lost, rejected or did not want before. Where the CRM has
+the newest version of a call, the delivery worker only asks whether the record still exists.
 """
 
 from collections.abc import Callable, Collection, Mapping, Sequence
-from typing import Final
 
 import msgspec
 from sqlalchemy import Connection
 
-from relay.call import Call, is_wanted
+from relay.call import Call
+from relay.delivery.actions import is_wanted
+from relay.instants import Instant
 from relay.ledger import Ledger, calls, destinations, replays
 from relay.ledger.lease import Lease, run_in_slices
 from relay.ledger.replays import PageCursor
 
-_PORTION: Final = 1_000
 
+class ReplayResult(msgspec.Struct):
+    """How many calls are pending again, each at all of these destinations.
 
-class Replayed(msgspec.Struct):
-    """How many calls are owed again, each of them to all of these destinations. `left_out`: calls that no
-    CRM should have, as those between colleagues.
+    `left_out`: calls of which no CRM should have a record, such as internal ones.
     """
 
     destinations: list[str]
@@ -28,67 +29,78 @@ class Replayed(msgspec.Struct):
 
 
 class Replay:
-    """Owes calls to destinations (name → client); one that the ledger does not know yet, it learns of."""
+    """One replay, to destinations (name → client). One that the ledger does not know is registered."""
 
-    def __init__(self, ledger: Ledger, clients: Mapping[str, str], *, forward_internal: bool) -> None:
+    def __init__(
+        self,
+        ledger: Ledger,
+        clients: Mapping[str, str],
+        *,
+        forward_internal: bool,
+        calls_per_transaction: int = 1_000,
+    ) -> None:
         self._ledger = ledger
         self._clients = clients
         self._forward_internal = forward_internal
-        # The fold's, since the fold makes marks and versions too.
+        self._page_size = calls_per_transaction
+        # The lease of the fold, which writes deliveries and versions too.
         self._lease = Lease(ledger, "fold", seconds=15)
-        self.done = Replayed(list(clients))
+        self._result = ReplayResult(list(clients))
 
-    async def between(
-        self, since: int | None, until: int | None, on_progress: Callable[[int, int], None]
-    ) -> Replayed:
-        """Owe the calls that began in this time (microseconds; `until` not included), oldest first."""
-        place = PageCursor(since or 0)
-        first = place
+    async def replay_between(
+        self, since: Instant | None, until: Instant | None, on_progress: Callable[[int, int], None]
+    ) -> ReplayResult:
+        """Replay the calls that began in this period (`until` not included), oldest first.
+
+        `on_progress` receives how many calls are done, and how many there are in all.
+        """
+        cursor = PageCursor(since or Instant(0))
+        first = cursor
         total = await self._ledger.read(lambda connection: replays.count(connection, first, until=until))
 
-        async def portion() -> bool:
-            nonlocal place
-            owed, following = await self._ledger.write(lambda c: self._owe_page(c, place, until))
-            self._count(*owed)
-            on_progress(self.done.calls + self.done.left_out, total)
-            place = following or place
+        async def next_page() -> bool:
+            nonlocal cursor
+            counts, following = await self._ledger.write(lambda c: self._enqueue_page(c, cursor, until))
+            self._count(*counts)
+            on_progress(self._result.calls + self._result.left_out, total)
+            cursor = following or cursor
             return following is not None
 
-        await run_in_slices(self._lease, portion)
-        return self.done
+        await run_in_slices(self._lease, next_page)
+        return self._result
 
-    async def named(self, ids: Collection[str]) -> Replayed:
-        """Owe the calls of these record ids."""
+    async def replay_calls(self, ids: Collection[str]) -> ReplayResult:
+        """Replay the calls with these record ids; unknown ids are ignored."""
 
-        async def portion() -> bool:
-            self._count(*await self._ledger.write(lambda c: self._owe_named(c, ids)))
+        async def all_calls() -> bool:
+            self._count(*await self._ledger.write(lambda c: self._enqueue_calls(c, ids)))
             return False
 
-        await run_in_slices(self._lease, portion)
-        return self.done
+        await run_in_slices(self._lease, all_calls)
+        return self._result
 
     def _count(self, pending: int, left_out: int) -> None:
-        self.done.calls += pending
-        self.done.left_out += left_out
+        self._result.calls += pending
+        self._result.left_out += left_out
 
-    def _owe_page(
-        self, connection: Connection, place: PageCursor, until: int | None
+    def _enqueue_page(
+        self, connection: Connection, cursor: PageCursor, until: Instant | None
     ) -> tuple[tuple[int, int], PageCursor | None]:
-        found, following = replays.page(connection, place, until=until, most=_PORTION)
-        return self._owe(connection, found), following
+        page, following = replays.page(connection, cursor, until=until, most=self._page_size)
+        return self._enqueue(connection, page), following
 
-    def _owe_named(self, connection: Connection, ids: Collection[str]) -> tuple[int, int]:
-        return self._owe(connection, [row.record for row in calls.by_id(connection, ids).values()])
+    def _enqueue_calls(self, connection: Connection, ids: Collection[str]) -> tuple[int, int]:
+        return self._enqueue(connection, [row.record for row in calls.by_id(connection, ids).values()])
 
-    def _owe(self, connection: Connection, found: Sequence[Call]) -> tuple[int, int]:
-        """How many are owed, and how many left out. The ledger may do it twice: it counts nothing itself."""
+    def _enqueue(self, connection: Connection, records: Sequence[Call]) -> tuple[int, int]:
+        """Return how many calls are pending and how many were left out.
+
+        The transaction may run twice: so the sums are made after it.
+        """
         self._lease.check(connection)
         destinations.register(connection, self._clients)
-        wanted = [
-            (call.id, call.version)
-            for call in found
-            if is_wanted(call, forward_internal=self._forward_internal)
-        ]
+        wanted = [call for call in records if is_wanted(call, forward_internal=self._forward_internal)]
+        versions = [(call.id, call.version) for call in wanted]
         for name in self._clients:
-            replays.enqueue(connection, name, wanted, now=self._lease.now())
-        return len(wanted), len(found) - len(wanted)
+            replays.enqueue(connection, name, versions, now=self._lease.now())
+        return len(wanted), len(records) - len(wanted)

@@ -1,53 +1,44 @@
-"""The courier of one destination: takes marks whose turn it is, brings the newest version, settles.
+"""The delivery worker of one destination: takes due deliveries, pushes the newest versions, settles them.
 
-It alone serves its destination, over all processes, so that pace, order and waiting need no shared
-counters. No transaction is open during a request.
+Over all processes only the holder of a lease serves a destination, so that rate limits, the order of the
+calls and pauses need no shared counters. No transaction is open during a request.
 """
 
 import asyncio
+import math
 import random
 import time
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from typing import Any, Final
 
-from sqlalchemy import Connection
-
-from crm_clients.base import CrmClient, Delivered, Outcome, Rejected, Unknown
+from crm_clients.base import CrmClient, Unknown
 from crm_clients.settings import DestinationSettings
+from relay.delivery.actions import PlannedDelivery, choose_action
 from relay.delivery.attempt import Attempt
 from relay.delivery.batching import choose_batch, pick_order
-from relay.delivery.bisect import RUN_OF_REJECTIONS
-from relay.delivery.log import log_dead, log_pause, log_push
-from relay.delivery.purpose import Action, choose_action
-from relay.delivery.transitions import PROBE_SECONDS, RetryPolicy, settle_untried
-from relay.delivery.verdict import Judge, Marks, Transition, wait_for_run
-from relay.ledger import LeaseLost, Ledger, LedgerError, LedgerUnavailable, deliveries, destinations
-from relay.ledger.deliveries import DeliveryUpdate, DueDelivery, Pick
-from relay.ledger.destinations import DestinationRow, Pause
+from relay.delivery.log import log_push
+from relay.delivery.retry_policy import RetryPolicy
+from relay.delivery.settle import Settler
+from relay.instants import SECOND, Instant
+from relay.ledger import LeaseLost, Ledger, LedgerUnavailable, deliveries, destinations
+from relay.ledger.deliveries import DueDelivery, Pick
+from relay.ledger.destinations import DestinationRow
 from relay.ledger.lease import Lease, wait_for
-from relay.ledger.states import DeliveryState
 from relay.logs import get_logger
 
 log = get_logger("relay.delivery")
 
-_POLL_SECONDS: Final = 1.0
-_CUT: Final = Unknown(code="cut")
-
-_FINISH_SECONDS: Final = 3.5
-"""How long a push under way may take to end when the relay stops."""
-
-_CLOCK_SECONDS: Final = 60.0
-"""How often to look for marks that the clock, set back, has put out of reach."""
-
-_UNTOLD: Final = frozenset({Action.SKIP, Action.FILTER})
-"""Of these the CRM is told nothing."""
-
-_SECOND: Final = 1_000_000
+_INTERRUPTED: Final = Unknown(code="interrupted")
 
 
 class DeliveryWorker:
-    """Brings calls to one destination for as long as it runs."""
+    """Delivers calls to one destination until it is cancelled.
+
+    `poll_seconds`: how often it looks for due deliveries and for pauses that a person begins or ends, if
+    nothing wakes it. `clock_seconds`: how often it looks for deliveries that are due too late because the
+    clock was set back. `finish_seconds`: how long a push under way may take when the relay stops. `jitter`
+    returns a number from 0 to 1.
+    """
 
     def __init__(
         self,
@@ -55,240 +46,173 @@ class DeliveryWorker:
         client: CrmClient[Any],
         settings: DestinationSettings,
         ledger: Ledger,
-        schedule: RetryPolicy,
+        policy: RetryPolicy,
         *,
         forward_internal: bool = False,
         jitter: Callable[[], float] = random.random,
+        poll_seconds: float = 1.0,
+        clock_seconds: float = 60.0,
+        finish_seconds: float = 3.5,
     ) -> None:
         self.name = name
         self._client = client
         self._settings = settings
         self._ledger = ledger
-        self._schedule = schedule
+        self._policy = policy
         self._forward_internal = forward_internal
-        self._jitter = jitter
-        # Longer than an attempt, so that a push is settled by the courier that made it.
-        self._lease = Lease(ledger, f"courier:{name}", seconds=settings.timeout_seconds + 15)
+        self._poll_seconds = poll_seconds
+        self._clock_seconds = clock_seconds
+        self._finish_seconds = finish_seconds
+        # Longer than an attempt, so that the worker that pushes also settles.
+        self._lease = Lease(ledger, f"delivery:{name}", seconds=settings.timeout_seconds + 15)
+        self._settler = Settler(ledger, self._lease, name, policy, jitter)
         self._wake = asyncio.Event()
-        self._busy: set[str] = set()
         self._pushes: dict[asyncio.Task[None], list[DueDelivery]] = {}
-        self._judge = Judge(schedule)
-        self._turns = pick_order()
-        self._stand: DestinationRow
-        self._looked_at = self._clock_at = 0.0
+        self._picks = pick_order()
+        self._destination: DestinationRow  # read in each round, before the first push
+        self._destination_read_at = self._clock_checked_at = -math.inf
 
     def wake(self) -> None:
-        """There may be marks that are due."""
+        """Look for due deliveries now."""
         self._wake.set()
 
-    def use(self, client: CrmClient[Any], settings: DestinationSettings) -> None:
-        """Go on with this client, whose keys are new. The one before is its maker's to close."""
+    def set_client(self, client: CrmClient[Any], settings: DestinationSettings) -> None:
+        """Use this client, whose credentials are new, for the next pushes. The caller closes the old one."""
         self._client, self._settings = client, settings
         self.wake()
 
     async def run(self) -> None:
-        """Serve the destination whenever the lease is ours, until cancelled."""
+        """Serve the destination whenever this process holds its lease, until cancelled."""
         try:
-            await self._lease.serve(self._work, self._failed)
+            await self._lease.serve(self._work, self._log_failure)
         finally:
             if self._pushes:
-                await asyncio.wait(self._pushes, timeout=_FINISH_SECONDS)
-            await self._drop_pushes()
+                await asyncio.wait(self._pushes, timeout=self._finish_seconds)
+            await self._cancel_pushes()
             await self._lease.release()
 
     async def _work(self) -> None:
         try:
-            self._judge.forget()
-            self._looked_at = self._clock_at = 0.0
+            self._settler.pauses.reset()
+            self._destination_read_at = self._clock_checked_at = -math.inf
             await self._serve()
         except Exception as error:
             under_way = list(self._pushes.values())
-            await self._drop_pushes()
+            await self._cancel_pushes()
             if isinstance(error, LeaseLost):
                 for due in under_way:
-                    await self._owe_again(due, [_CUT] * len(due))
+                    await self._settler.requeue_after_lost_lease(due, [_INTERRUPTED] * len(due))
             raise
 
-    def _failed(self, error: Exception) -> None:
+    def _log_failure(self, error: Exception) -> None:
         if isinstance(error, LedgerUnavailable):
             log.warning("delivery.failed", destination=self.name, error=str(error))
         else:
             log.error("delivery.failed", destination=self.name, exc_info=error)
 
-    async def _drop_pushes(self) -> None:
-        """What is under way is settled by nobody: it stays owed, and is brought once more."""
+    async def _cancel_pushes(self) -> None:
+        """Their deliveries are not settled: they stay pending and are pushed again."""
         pushes = list(self._pushes)
         for push in pushes:
             push.cancel()
         await asyncio.gather(*pushes, return_exceptions=True)
         self._pushes.clear()
-        self._busy.clear()
-
-    # --- taking ---------------------------------------------------------------------------------
 
     async def _serve(self) -> None:
         while True:
             await self._lease.renew()
             self._wake.clear()
-            self._raise_failures()
-            await self._look()
-            await wait_for(self._wake, await self._dispatch())
+            self._collect_pushes()
+            await self._read_destination()
+            await self._check_clock()
+            await wait_for(self._wake, await self._start_pushes())
 
-    async def _look(self) -> None:
-        """How the destination stands: a person may have paused it, or asked for a probe."""
-        at = time.monotonic()
-        if at - self._looked_at >= _POLL_SECONDS or not self._looked_at:
-            self._stand = await self._ledger.read(lambda connection: destinations.get(connection, self.name))
-            self._looked_at = at
-        if at - self._clock_at >= _CLOCK_SECONDS or not self._clock_at:
-            await self._bring_forward(self._schedule.longest_delay)
-            self._clock_at = at
-
-    async def _bring_forward(self, beyond: int) -> None:
-        now = self._ledger.now()
-        await self._ledger.write(
-            lambda connection: deliveries.make_due_now(connection, self.name, now=now, beyond=beyond)
-        )
-
-    async def _dispatch(self) -> float:
-        """Start what can be started; the seconds until it is worth looking again."""
-        now = self._ledger.now()
-        if self._stand.paused_reason is not None:
-            await self._probe(now)
-            return _POLL_SECONDS
-        while len(self._pushes) < self._settings.concurrency:
-            due = await self._due(now, next(self._turns), self._settings.batch)
-            if not due:
-                return await self._seconds_until_due(now)
-            await self._start(choose_batch(due, self._settings.batch))
-        return _POLL_SECONDS
-
-    async def _probe(self, now: int) -> None:
-        """One call, alone, once the wait is over. A wait longer than the longest began before the
-        clock was set back: it is over.
-        """
-        until = self._stand.paused_until
-        if until is None or self._pushes or now < until <= now + self._longest_wait:
-            return
-        while not self._pushes and (due := await self._due(now, Pick.PROBE, self._settings.batch)):
-            untold = [mark for mark in due if self._purpose(mark) in _UNTOLD]
-            told = [mark for mark in due if self._purpose(mark) not in _UNTOLD]
-            await self._start([*untold, *told[:1]], probes=self._stand)
-
-    @property
-    def _longest_wait(self) -> int:
-        return max(self._schedule.longest_delay, int(PROBE_SECONDS * _SECOND))
-
-    async def _due(self, now: int, turn: Pick, most: int) -> list[DueDelivery]:
-        busy = frozenset(self._busy)
-        return await self._ledger.read(
-            lambda connection: deliveries.take_due(connection, self.name, turn, busy=busy, now=now, most=most)
-        )
-
-    async def _seconds_until_due(self, now: int) -> float:
-        next_due = await self._ledger.read(lambda connection: deliveries.next_due(connection, self.name))
-        if next_due is None or next_due <= now:
-            return _POLL_SECONDS
-        return min((next_due - now) / _SECOND, _POLL_SECONDS)
-
-    async def _start(self, due: list[DueDelivery], *, probes: DestinationRow | None = None) -> None:
-        marks = {mark.call.id: (mark, self._purpose(mark)) for mark in due}
-        if untold := [(m, p) for m, p in marks.values() if p in _UNTOLD]:
-            await self._settle_untried(untold)
-        marks = {call: (m, p) for call, (m, p) in marks.items() if p not in _UNTOLD}
-        if not marks:
-            return
-        self._busy |= marks.keys()
-        push = asyncio.create_task(self._push(marks, probes), name=f"push:{self.name}")
-        self._pushes[push] = [mark for mark, _ in marks.values()]
-
-        def finish(_: asyncio.Task[None]) -> None:
-            self._busy -= marks.keys()
-            self._wake.set()
-
-        push.add_done_callback(finish)
-
-    def _purpose(self, mark: DueDelivery) -> Action:
-        return choose_action(mark, self._settings.when, forward_internal=self._forward_internal)
-
-    async def _settle_untried(self, marks: Sequence[tuple[DueDelivery, Action]]) -> None:
-        now = self._ledger.now()
-        verdict = Transition([settle_untried(mark, purpose, now=now) for mark, purpose in marks])
-        await self._ledger.write(lambda connection: self._write(connection, verdict, now))
-
-    def _raise_failures(self) -> None:
-        """Forget the pushes that are over; a lost lease or ledger in one is the courier's own."""
+    def _collect_pushes(self) -> None:
+        """Remove the pushes that are over. Raises what one raised: `LeaseLost` or another `LedgerError`."""
         over = [push for push in self._pushes if push.done()]
         for push in over:
             del self._pushes[push]
         for push in over:
             push.result()
 
-    # --- bringing -------------------------------------------------------------------------------
+    async def _read_destination(self) -> None:
+        """A person may have paused the destination, resumed it or asked for a probe."""
+        at = time.monotonic()
+        if at - self._destination_read_at >= self._poll_seconds:
+            self._destination = await self._ledger.read(lambda c: destinations.get(c, self.name))
+            self._destination_read_at = at
 
-    async def _push(self, marks: Marks, probes: DestinationRow | None) -> None:
+    async def _check_clock(self) -> None:
+        """A delivery that waits longer than the longest delay began to wait before the clock was set back."""
+        at = time.monotonic()
+        if at - self._clock_checked_at >= self._clock_seconds:
+            now, longest = self._ledger.now(), self._policy.longest_delay
+            await self._ledger.write(lambda c: deliveries.make_due_now(c, self.name, now=now, beyond=longest))
+            self._clock_checked_at = at
+
+    async def _start_pushes(self) -> float:
+        """Start the pushes that are possible now. Return the seconds until the next round."""
+        now = self._ledger.now()
+        if self._destination.paused_reason is not None:
+            if self._settler.pauses.may_probe(self._destination, now):
+                await self._probe(now)
+            return self._poll_seconds
+        while len(self._pushes) < self._settings.concurrency:
+            due = await self._take_due(now, next(self._picks))
+            if not due:
+                return await self._seconds_until_due(now)
+            if batch := await self._plan(choose_batch(due, self._settings.batch)):
+                self._start_push(batch)
+        return self._poll_seconds
+
+    async def _probe(self, now: Instant) -> None:
+        """Push one delivery alone: the first that needs a request."""
+        while not self._pushes and (due := await self._take_due(now, Pick.PROBE)):
+            if batch := await self._plan(due):
+                self._start_push(batch[:1], probed=self._destination)
+
+    async def _take_due(self, now: Instant, pick: Pick) -> list[DueDelivery]:
+        """Return due deliveries that are not being pushed, at most a batch."""
+        under_way = (due for push, batch in self._pushes.items() if not push.done() for due in batch)
+        busy = {due.call.id for due in under_way}
+        most = self._settings.batch
+        return await self._ledger.read(
+            lambda c: deliveries.take_due(c, self.name, pick, busy=busy, now=now, most=most)
+        )
+
+    async def _seconds_until_due(self, now: Instant) -> float:
+        """At most `poll_seconds`: deliveries under way are due and cannot be taken."""
+        next_due = await self._ledger.read(lambda c: deliveries.next_due(c, self.name))
+        if next_due is None or next_due <= now:
+            return self._poll_seconds
+        return min((next_due - now) / SECOND, self._poll_seconds)
+
+    async def _plan(self, due: Sequence[DueDelivery]) -> list[PlannedDelivery]:
+        """Choose an action for each delivery. Settle those that need no request, and return the others."""
+        planned = [
+            PlannedDelivery(
+                each, choose_action(each, self._settings.when, forward_internal=self._forward_internal)
+            )
+            for each in due
+        ]
+        if without_request := [each for each in planned if each.action.sends_nothing]:
+            await self._settler.settle_without_request(without_request)
+        return [each for each in planned if not each.action.sends_nothing]
+
+    def _start_push(self, batch: Sequence[PlannedDelivery], *, probed: DestinationRow | None = None) -> None:
+        """Push in a task of its own. `probed`: the paused destination, if this is its probe."""
+        task = asyncio.create_task(self._push(batch, probed), name=f"push:{self.name}")
+        self._pushes[task] = [planned.due for planned in batch]
+        task.add_done_callback(lambda _: self._wake.set())
+
+    async def _push(self, batch: Sequence[PlannedDelivery], probed: DestinationRow | None) -> None:
         started = time.perf_counter()
-        outcomes = await Attempt(self._client, marks).make(self._settings.timeout_seconds)
-        due = [mark for mark, _ in marks.values()]
+        outcomes = await Attempt(self._client, batch).run(self._settings.timeout_seconds)
+        due = [planned.due for planned in batch]
         log_push(self.name, due, outcomes, time.perf_counter() - started)
         try:
-            await self._settle(marks, outcomes, probes)
+            if await self._settler.settle_push(batch, outcomes, self._destination, probed=probed):
+                self._destination_read_at = -math.inf
         except LeaseLost:
-            await self._owe_again(due, outcomes)
+            await self._settler.requeue_after_lost_lease(due, outcomes)
             raise
-
-    async def _owe_again(self, due: Sequence[DueDelivery], outcomes: Sequence[Outcome | None]) -> None:
-        pushed = [
-            (mark.call.id, mark.delivered_version)
-            for mark, outcome in zip(due, outcomes, strict=True)
-            if isinstance(outcome, Delivered | Unknown)
-        ]
-        now = self._ledger.now()
-        with suppress(LedgerError):
-            await self._ledger.write(
-                lambda c: deliveries.requeue_after_lost_lease(c, self.name, pushed, now=now)
-            )
-
-    async def _settle(
-        self, marks: Marks, outcomes: list[Outcome | None], probes: DestinationRow | None
-    ) -> None:
-        now = self._ledger.now()
-        verdict = self._judge.judge(
-            marks,
-            outcomes,
-            stand=probes or self._stand,
-            probes=probes is not None,
-            now=now,
-            jitter=self._jitter(),
-        )
-        wait = await self._ledger.write(lambda connection: self._write(connection, verdict, now))
-        if wait is not None or verdict.ended:
-            self._looked_at = 0.0
-        dead = {} if wait is not None and wait is not verdict.wait else _dead_of(verdict)
-        log_dead(self.name, [(marks[call][0], letter) for call, letter in dead.items()])
-        log_pause(self.name, wait, [mark for mark, _ in marks.values()], ended=verdict.ended)
-
-    def _write(self, connection: Connection, verdict: Transition, now: int) -> Pause | None:
-        """Write all of it; the wait that came of it."""
-        self._lease.check(connection)
-        deliveries.settle(connection, self.name, verdict.settlements, now=now)
-        wait = self._wait_for_run(connection, verdict.refused, now) or verdict.wait
-        if wait is not None:
-            destinations.pause_until(connection, self.name, wait, until=now + int(wait.seconds * _SECOND))
-        elif verdict.ended:
-            destinations.end_pause(connection, self.name)
-        if wait is None and verdict.recovered:
-            deliveries.make_due_now(connection, self.name, now=now, tried=verdict.recovered)
-        return wait
-
-    def _wait_for_run(self, connection: Connection, refused: Rejected | None, now: int) -> Pause | None:
-        if refused is None or refused.code is None:
-            return None
-        run = deliveries.requeue_rejected_run(
-            connection, self.name, refused.code, least=RUN_OF_REJECTIONS, now=now
-        )
-        return wait_for_run(refused, run) if run else None
-
-
-def _dead_of(verdict: Transition) -> dict[str, DeliveryUpdate]:
-    return {letter.call: letter for letter in verdict.settlements if letter.state is DeliveryState.DEAD}

@@ -27,9 +27,9 @@ class DeliveryState(StrEnum):
     DROPPED = "dropped"
     """A dead letter that a person gave up. A newer version of the call makes it pending again."""
     FILTERED = "filtered"
-    """The destination's filter excludes the call, which was never delivered."""
+    """The CRM never received the call, which is internal or excluded by the filter. It may change yet."""
     RETRACTED = "retracted"
-    """The CRM must not have the call: it was removed there, or never sent."""
+    """The record was removed from the CRM, or its call was merged before the CRM received it."""
 
 
 def sql_state(state: StrEnum) -> ColumnElement[str]:

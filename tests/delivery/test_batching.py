@@ -1,42 +1,43 @@
-"""Which marks travel together, and whose turn it is."""
+"""Which deliveries are pushed next, and which share a batch."""
 
 from itertools import islice
 
-import msgspec
-
 from relay.delivery.batching import choose_batch, pick_order
-from relay.ledger.deliveries import DueDelivery, Pick
-from tests.support.samples import call_at
+from relay.ledger.deliveries import Pick
+from tests.support.deliveries import due_delivery
 
 
-def mark(name: str, attempts: int = 0) -> DueDelivery:
-    return DueDelivery(call_at(id=name), {}, 0, attempts, None, 0, None, None)
-
-
-def test_one_slot_in_five_goes_to_the_oldest() -> None:
-    fresh, oldest = Pick.FRESH, Pick.OLDEST
-    assert list(islice(pick_order(), 10)) == [fresh, fresh, fresh, fresh, oldest] * 2
+def test_one_batch_in_five_takes_the_oldest() -> None:
+    assert list(islice(pick_order(), 10)) == [*[Pick.FRESH] * 4, Pick.OLDEST] * 2
 
 
 def test_a_batch_is_sorted_by_call() -> None:
-    found = choose_batch([mark("c"), mark("a"), mark("b", attempts=1)], 100)
-    assert [m.call.id for m in found] == ["a", "b", "c"]
+    batch = choose_batch([due_delivery("c"), due_delivery("a"), due_delivery("b", attempts=1)], 100)
+    assert [due.call.id for due in batch] == ["a", "b", "c"]
 
 
-def test_nothing_due_is_nothing_to_bring() -> None:
+def test_without_due_deliveries_the_batch_is_empty() -> None:
     assert choose_batch([], 100) == []
 
 
-def test_after_two_failed_attempts_a_mark_travels_in_ever_smaller_batches() -> None:
-    sizes = [len(choose_batch([mark(f"{n:03}", attempts) for n in range(100)], 100)) for attempts in range(6)]
-    assert sizes == [100, 100, 25, 6, 1, 1]
+def test_after_two_failed_attempts_the_batches_become_smaller() -> None:
+    def batch_size(attempts: int) -> int:
+        return len(choose_batch([due_delivery(f"{n:03}", attempts=attempts) for n in range(100)], 100))
+
+    assert [batch_size(attempts) for attempts in range(6)] == [100, 100, 25, 6, 1, 1]
 
 
-def test_a_suspect_travels_with_its_like_and_not_with_the_fresh() -> None:
-    due = [mark("bad", 3), mark("new"), mark("worse", 7), mark("as bad", 3)]
-    assert [m.call.id for m in choose_batch(due, 100)] == ["as bad", "bad"]
-    assert [m.call.id for m in choose_batch(due[1:], 100)] == ["new"]
+def test_a_batch_holds_only_deliveries_with_as_many_failed_attempts() -> None:
+    due = [
+        due_delivery("failed", attempts=3),
+        due_delivery("new"),
+        due_delivery("failed more", attempts=7),
+        due_delivery("failed as well", attempts=3),
+    ]
+    assert [each.call.id for each in choose_batch(due, 100)] == ["failed", "failed as well"]
+    assert [each.call.id for each in choose_batch(due[1:], 100)] == ["new"]
 
 
-def test_however_often_it_failed_it_travels() -> None:
-    assert choose_batch([mark("a", 10_000)], 1) == [msgspec.structs.replace(mark("a"), attempts=10_000)]
+def test_a_delivery_is_pushed_after_any_number_of_failed_attempts() -> None:
+    due = due_delivery(attempts=10_000)
+    assert choose_batch([due], 1) == [due]

@@ -1,4 +1,4 @@
-"""A batch that a bad record spoils: every good record is taken, and every bad one found."""
+"""Bisecting a batch with bad records: every good record is delivered, and every bad one is found."""
 
 import asyncio
 import random
@@ -21,49 +21,49 @@ from crm_clients.base import (
     Unauthorised,
     Unknown,
 )
-from relay.delivery.bisect import RUN_OF_REJECTIONS, UNANSWERED, push_bisecting
+from relay.delivery.bisect import UNANSWERED, push_bisecting
+from relay.delivery.pauses import RUN_OF_REJECTIONS
 from tests.support.samples import call_at
 
 PUSHES = [Push(call_at(id=f"cloudtalk-{n}"), frozenset({"status"})) for n in range(100)]
 MOST_REQUESTS_FOR_3_IN_100 = 40
 
 
-def name(push: Push) -> int:
-    """Its place in PUSHES."""
-    return int(push.call.id.removeprefix("cloudtalk-"))
+def index_of(call: str) -> int:
+    """The index in PUSHES."""
+    return int(call.removeprefix("cloudtalk-"))
 
 
 class Crm:
-    """Takes each group of a batch whole or not at all, and blames a record only where it stands alone."""
+    """Writes each group of a batch whole or not at all, and names a bad record only if it is alone."""
 
     def __init__(self, bad: Collection[int], *, group: Callable[[int], int] = lambda _: 0) -> None:
         self.bad = frozenset(bad)
         self.group = group
         self.requests: list[list[int]] = []
-        self.taken: Counter[int] = Counter()
+        self.written: Counter[int] = Counter()
 
     async def upsert(self, pushes: Sequence[Push]) -> list[Outcome]:
-        batch = [name(push) for push in pushes]
+        batch = [index_of(push.call.id) for push in pushes]
         self.requests.append(batch)
         return [self._answer(n, [m for m in batch if self.group(m) == self.group(n)]) for n in batch]
 
     def _answer(self, n: int, group: list[int]) -> Outcome:
         if self.bad.isdisjoint(group):
-            self.taken[n] += 1
+            self.written[n] += 1
             return Delivered(remote_id=f"r{n}")
         return Rejected(code="22P05") if len(group) == 1 else Split(code="22P05")
 
 
-async def brought(crm: Crm, pushes: Sequence[Push]) -> dict[int, Outcome]:
+async def outcomes_of(crm: Crm, pushes: Sequence[Push]) -> dict[int, Outcome]:
     outcomes: dict[str, Outcome] = {}
     await push_bisecting(crm.upsert, pushes, outcomes)
-    return {int(call.removeprefix("cloudtalk-")): outcome for call, outcome in outcomes.items()}
+    return {index_of(call): outcome for call, outcome in outcomes.items()}
 
 
 def expected(crm: Crm, pushes: Sequence[Push]) -> dict[int, Outcome]:
-    return {
-        n: Rejected(code="22P05") if n in crm.bad else Delivered(remote_id=f"r{n}") for n in map(name, pushes)
-    }
+    indexes = [index_of(push.call.id) for push in pushes]
+    return {n: Rejected(code="22P05") if n in crm.bad else Delivered(remote_id=f"r{n}") for n in indexes}
 
 
 _sizes = st.integers(1, 100)
@@ -74,34 +74,34 @@ _placements = _sizes.flatmap(
 
 @given(_placements)
 @settings(max_examples=300, deadline=None)
-async def test_every_good_one_is_delivered_once_and_every_bad_one_rejected(
+async def test_each_good_record_is_delivered_once_and_each_bad_one_is_rejected(
     placement: tuple[int, set[int]],
 ) -> None:
     size, bad = placement
     crm = Crm(bad)
-    assert await brought(crm, PUSHES[:size]) == expected(crm, PUSHES[:size])
-    assert set(crm.taken.values()) <= {1}
+    assert await outcomes_of(crm, PUSHES[:size]) == expected(crm, PUSHES[:size])
+    assert set(crm.written.values()) <= {1}
 
 
-async def test_a_clean_batch_is_one_request() -> None:
+async def test_a_batch_without_a_bad_record_is_one_request() -> None:
     crm = Crm(set())
-    assert await brought(crm, PUSHES) == expected(crm, PUSHES)
+    assert await outcomes_of(crm, PUSHES) == expected(crm, PUSHES)
     assert len(crm.requests) == 1
 
 
-async def test_a_half_known_to_be_bad_is_not_tried_whole() -> None:
+async def test_a_half_that_must_hold_a_bad_record_is_not_tried_whole() -> None:
     crm = Crm({3})
-    await brought(crm, PUSHES[:4])
+    await outcomes_of(crm, PUSHES[:4])
     assert crm.requests == [[0, 1, 2, 3], [0, 1], [2], [3]]
 
 
-async def test_where_both_halves_may_be_bad_both_are_tried() -> None:
+async def test_if_both_halves_may_hold_a_bad_record_both_are_tried() -> None:
     crm = Crm({0})
-    await brought(crm, PUSHES[:4])
+    await outcomes_of(crm, PUSHES[:4])
     assert crm.requests == [[0, 1, 2, 3], [0, 1], [0], [1], [2, 3]]
 
 
-async def test_three_bad_in_a_hundred_are_found_in_few_requests() -> None:
+async def test_three_bad_records_in_a_hundred_are_found_in_few_requests() -> None:
     """Counted over all 161 700 placements: 26 requests on average, 34 at most."""
     chance = random.Random(7)
     placements = [chance.sample(range(100), 3) for _ in range(500)]
@@ -118,49 +118,49 @@ async def test_three_bad_in_a_hundred_are_found_in_few_requests() -> None:
     counts = []
     for bad in placements:
         crm = Crm(bad)
-        assert await brought(crm, PUSHES) == expected(crm, PUSHES)
+        assert await outcomes_of(crm, PUSHES) == expected(crm, PUSHES)
         counts.append(len(crm.requests))
     assert max(counts) <= MOST_REQUESTS_FOR_3_IN_100
 
 
-# --- a CRM that spoils a part of a batch ----------------------------------------------------------
+# --- a CRM that refuses a part of a batch ----------------------------------------------------------
 
 
 @given(st.sets(st.integers(0, 39), max_size=12), st.integers(1, 5))
 @settings(deadline=None)
-async def test_groups_that_are_taken_are_not_brought_again(bad: set[int], groups: int) -> None:
+async def test_groups_that_were_written_are_not_pushed_again(bad: set[int], groups: int) -> None:
     crm = Crm(bad, group=lambda n: n % groups)
-    outcomes = await brought(crm, PUSHES[:40])
+    outcomes = await outcomes_of(crm, PUSHES[:40])
     assert {n for n, outcome in outcomes.items() if isinstance(outcome, Delivered)} == set(range(40)) - bad
-    assert set(crm.taken.values()) <= {1}
+    assert set(crm.written.values()) <= {1}
     assert all(isinstance(outcomes[n], Rejected | Retry) for n in bad)
 
 
-async def test_only_the_spoiled_part_is_brought_again() -> None:
+async def test_only_the_refused_part_is_pushed_again() -> None:
     crm = Crm({1}, group=lambda n: n % 2)
-    assert await brought(crm, PUSHES[:8]) == expected(crm, PUSHES[:8])
+    assert await outcomes_of(crm, PUSHES[:8]) == expected(crm, PUSHES[:8])
     assert crm.requests == [[0, 1, 2, 3, 4, 5, 6, 7], [1, 3], [1], [3], [5, 7]]
 
 
-async def test_a_record_named_in_a_spoiled_batch_is_not_brought_again() -> None:
-    class Blaming(Crm):
+async def test_a_record_that_the_crm_rejected_by_name_is_not_pushed_again() -> None:
+    class NamesRecord(Crm):
         async def upsert(self, pushes: Sequence[Push]) -> list[Outcome]:
             answers = await super().upsert(pushes)
             if len(self.requests) == 1:
                 answers[2] = Rejected(code="named")
             return answers
 
-    crm = Blaming({0})
-    outcomes = await brought(crm, PUSHES[:4])
+    crm = NamesRecord({0})
+    outcomes = await outcomes_of(crm, PUSHES[:4])
     assert outcomes[2] == Rejected(code="named")
     assert crm.requests == [[0, 1, 2, 3], [0], [1, 3]]
 
 
-# --- what is no question of halves ----------------------------------------------------------------
+# --- outcomes without bisecting -------------------------------------------------------------------
 
 
 class Fixed:
-    """A CRM that gives one answer to every record, whatever the batch."""
+    """Gives one outcome for each record of any batch."""
 
     def __init__(self, answer: Outcome) -> None:
         self.answer = answer
@@ -185,7 +185,7 @@ class Fixed:
     ids=lambda answer: answer.name,
 )
 @pytest.mark.parametrize("size", [1, 2, 100])
-async def test_other_answers_pass_untouched_after_one_request(answer: Outcome, size: int) -> None:
+async def test_other_outcomes_are_returned_after_one_request(answer: Outcome, size: int) -> None:
     crm = Fixed(answer)
     outcomes: dict[str, Outcome] = {}
     await push_bisecting(crm.upsert, PUSHES[:size], outcomes)
@@ -194,17 +194,17 @@ async def test_other_answers_pass_untouched_after_one_request(answer: Outcome, s
 
 
 @pytest.mark.parametrize("size", [1, 2, 7])
-async def test_a_lone_record_that_cannot_be_blamed_is_tried_again_later(size: int) -> None:
+async def test_a_single_record_that_fails_with_split_is_retried_later(size: int) -> None:
     outcomes: dict[str, Outcome] = {}
     await push_bisecting(Fixed(Split(code="500", message="oops")).upsert, PUSHES[:size], outcomes)
     assert outcomes == {push.call.id: Retry(code="500", message="oops") for push in PUSHES[:size]}
 
 
-# --- an attempt that is broken off ----------------------------------------------------------------
+# --- an attempt that is interrupted ---------------------------------------------------------------
 
 
-class BreaksOff(Crm):
-    """Fails in the middle of the halving, at the given request."""
+class Interrupted(Crm):
+    """Fails at the given request, or never answers it."""
 
     def __init__(self, bad: Collection[int], *, at: int, fault: BaseException | None) -> None:
         super().__init__(bad)
@@ -220,9 +220,9 @@ class BreaksOff(Crm):
         return await super().upsert(pushes)
 
 
-async def test_what_is_known_before_a_fault_stays_known() -> None:
+async def test_outcomes_before_an_exception_are_kept() -> None:
     outcomes: dict[str, Outcome] = {}
-    crm = BreaksOff({0}, at=5, fault=RuntimeError("a fault of the client"))
+    crm = Interrupted({0}, at=5, fault=RuntimeError("a fault of the client"))
     with pytest.raises(RuntimeError):
         await push_bisecting(crm.upsert, PUSHES[:4], outcomes)
     assert outcomes == {
@@ -233,9 +233,9 @@ async def test_what_is_known_before_a_fault_stays_known() -> None:
     }
 
 
-async def test_what_is_known_before_the_time_runs_out_stays_known() -> None:
+async def test_outcomes_before_a_timeout_are_kept() -> None:
     outcomes: dict[str, Outcome] = {}
-    crm = BreaksOff({3}, at=3, fault=None)
+    crm = Interrupted({3}, at=3, fault=None)
     with pytest.raises(TimeoutError):
         async with asyncio.timeout(0.05):
             await push_bisecting(crm.upsert, PUSHES[:4], outcomes)
@@ -243,24 +243,24 @@ async def test_what_is_known_before_the_time_runs_out_stays_known() -> None:
         "cloudtalk-0": Delivered(remote_id="r0"),
         "cloudtalk-1": Delivered(remote_id="r1"),
         "cloudtalk-2": UNANSWERED,
-    }, "what was never sent has no outcome"
+    }, "a call that was not tried has no outcome"
 
 
-async def test_a_crm_that_refuses_everything_for_one_reason_is_not_asked_about_the_rest() -> None:
+async def test_after_a_run_of_rejections_the_other_records_are_not_tried() -> None:
     crm = Crm(range(100))
-    outcomes = await brought(crm, PUSHES)
+    outcomes = await outcomes_of(crm, PUSHES)
     assert list(outcomes.values()) == [Rejected(code="22P05")] * RUN_OF_REJECTIONS
     assert len(crm.requests) < 2 * RUN_OF_REJECTIONS + 10
 
 
-async def test_refusals_beside_something_that_is_taken_are_the_records_own() -> None:
+async def test_rejections_beside_a_delivery_do_not_stop_the_push() -> None:
     crm = Crm(set(range(100)) - {0})
-    outcomes = await brought(crm, PUSHES)
+    outcomes = await outcomes_of(crm, PUSHES)
     assert len(outcomes) == 100
 
 
 @pytest.mark.parametrize("outcome", [Throttled(), Unauthorised(), Misconfigured()], ids=lambda o: o.name)
-async def test_what_concerns_the_whole_crm_ends_the_halving(outcome: Outcome) -> None:
+async def test_a_failure_of_the_destination_stops_the_push(outcome: Outcome) -> None:
     requests: list[int] = []
 
     async def upsert(pushes: Sequence[Push]) -> list[Outcome]:

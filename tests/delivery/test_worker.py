@@ -535,14 +535,14 @@ async def test_what_no_crm_ever_had_is_not_taken_back(world: World) -> None:
     await world.say(Kind.STARTED)
     await world.say(Kind.ENDED, direction="internal")
     async with world.serving():
-        await world.until("retracted")
+        await world.until("filtered")
     assert (world.crm.retracted, world.crm.pushed) == ([], [])
 
 
 async def test_an_internal_call_is_settled_without_a_request_to_the_crm(world: World) -> None:
     await world.say(Kind.STARTED, direction="internal")
     async with world.serving():
-        delivery = await world.until("retracted")
+        delivery = await world.until("filtered")
     assert (delivery.delivered_version, delivery.outcome) == (0, None)
     assert (world.crm.retracted, world.crm.pushed) == ([], [])
     assert (await world.ledger.read(deliveries.counts_by_destination))["crm"] == DeliveryCounts()
@@ -573,7 +573,7 @@ async def test_a_settle_whose_lease_is_gone_owes_the_call_again(world: World, le
         await world.say(Kind.ENDED)
         stranger = Ledger(ledger_url)
         stranger.owner = "another-host/1/1"
-        lease = Lease(stranger, "courier:crm", seconds=30)
+        lease = Lease(stranger, "delivery:crm", seconds=30)
         await lease.preempt()
         newer = msgspec.structs.replace(SETTLED, version=2, delivered_version=2)
         await stranger.write(lambda c: deliveries.settle(c, "crm", [newer], now=stranger.now()))
@@ -687,7 +687,7 @@ async def test_what_was_under_way_when_the_lease_went_is_owed_again(world: World
         await world.say(Kind.ENDED)
         stranger = Ledger(ledger_url)
         stranger.owner = "another-host/1/1"
-        lease = Lease(stranger, "courier:crm", seconds=30)
+        lease = Lease(stranger, "delivery:crm", seconds=30)
         await lease.preempt()
         newer = msgspec.structs.replace(SETTLED, version=2, delivered_version=2)
         await stranger.write(lambda c: deliveries.settle(c, "crm", [newer], now=stranger.now()))

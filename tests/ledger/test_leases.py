@@ -46,7 +46,7 @@ async def test_a_free_lease_is_had_and_others_stand_by(ledger: Ledger) -> None:
 
 async def test_each_lease_stands_alone(ledger: Ledger) -> None:
     assert await acquire(ledger, "a") == 1
-    assert await acquire(ledger, "b", name="courier:crm") == 1
+    assert await acquire(ledger, "b", name="delivery:crm") == 1
 
 
 async def test_a_lease_runs_out_and_the_token_grows_with_the_takeover(ledger: Ledger, clock: Clock) -> None:
@@ -143,10 +143,10 @@ async def test_a_lease_of_a_process_that_is_gone_is_freed(
 
 async def test_leases_of_the_living_and_of_other_hosts_are_not_freed(ledger: Ledger) -> None:
     await acquire(ledger, process_identity.owner_name())
-    await acquire(ledger, "another-host/1/1", name="courier:crm")
+    await acquire(ledger, "another-host/1/1", name="delivery:crm")
     assert await ledger.write(leases.free_orphans) == []
     assert await acquire(ledger, "b") is None
-    assert await acquire(ledger, "b", name="courier:crm") is None
+    assert await acquire(ledger, "b", name="delivery:crm") is None
 
 
 async def test_a_released_lease_of_a_process_that_is_gone_is_no_orphan(

@@ -1,0 +1,82 @@
+"""What to do with a due delivery. Pure.
+
+Only this module decides whether a call is delivered to a destination: by the call itself (`is_wanted`) and by
+the destination's `when` filter.
+"""
+
+from enum import Enum, auto
+from typing import ClassVar
+
+import msgspec
+
+from crm_clients.base import Outcome
+from crm_clients.settings import DeliveryFilter
+from relay.call import DELIVERED_FIELDS, Call
+from relay.ledger.deliveries import DueDelivery
+
+
+class Action(Enum):
+    """What to do with a due delivery."""
+
+    UPSERT = auto()
+    """Write the fields that the CRM does not have yet."""
+    VERIFY = auto()
+    """The CRM has this version. A replay asks whether the record still exists."""
+    RETRACT = auto()
+    """Remove the record: no CRM should have this call, and this one may have it."""
+    SKIP = auto()
+    """Send nothing: the call was merged into another one before the CRM received it."""
+    FILTER = auto()
+    """Send nothing: the call is not wanted as it is now, and the CRM never received it."""
+
+    @property
+    def sends_nothing(self) -> bool:
+        """Whether the delivery is settled without a request to the CRM."""
+        return self in {Action.SKIP, Action.FILTER}
+
+
+class PlannedDelivery(msgspec.Struct, frozen=True):
+    """A due delivery and what to do with it."""
+
+    due: DueDelivery
+    action: Action
+
+
+class Found(Outcome, frozen=True, kw_only=True):
+    """The record still exists in the CRM: the outcome of `VERIFY`.
+
+    It does not show that the CRM would accept a write.
+    """
+
+    name: ClassVar[str] = "found"
+
+
+def choose_action(due: DueDelivery, when: DeliveryFilter, *, forward_internal: bool) -> Action:
+    """Choose by the newest version of the call. A CRM that may have the call receives each update of it:
+    the filter counts only before the first attempt.
+    """
+    may_exist = due.outcome is not None or due.delivered_version > 0
+    if not is_wanted(due.call, forward_internal=forward_internal):
+        return Action.RETRACT if may_exist else _action_without_record(due.call)
+    if not may_exist and not when.matches(due.call):
+        return Action.FILTER
+    return Action.UPSERT if changed_fields(due) else Action.VERIFY
+
+
+def is_wanted(call: Call, *, forward_internal: bool) -> bool:
+    """Whether a CRM should have a record of this call. Merged calls never are wanted; calls between
+    colleagues only if `cloudtalk.forward_internal` is set.
+    """
+    return call.merged_into is None and (call.direction != "internal" or forward_internal)
+
+
+def _action_without_record(call: Call) -> Action:
+    """An internal call may prove external later; a merged one stays merged."""
+    return Action.SKIP if call.merged_into else Action.FILTER
+
+
+def changed_fields(due: DueDelivery) -> frozenset[str]:
+    """The fields that changed since the version delivered last; every field if none was delivered."""
+    if not due.delivered_version:
+        return frozenset(DELIVERED_FIELDS)
+    return frozenset(field for field, version in due.changed.items() if version > due.delivered_version)

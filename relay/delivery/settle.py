@@ -1,0 +1,134 @@
+"""Write the result of a push: the states of its deliveries and the pause of the destination.
+
+All of it is one transaction that checks the lease first, so that a worker whose lease has expired writes
+nothing.
+"""
+
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+
+from sqlalchemy import Connection
+
+from crm_clients.base import Delivered, Outcome, Rejected, Unknown
+from relay.delivery import transitions
+from relay.delivery.actions import PlannedDelivery
+from relay.delivery.log import log_dead, log_pause
+from relay.delivery.pauses import RUN_OF_REJECTIONS, PauseChange, Pauses
+from relay.delivery.retry_policy import RetryPolicy
+from relay.instants import Instant, duration
+from relay.ledger import Ledger, LedgerError, deliveries, destinations
+from relay.ledger.deliveries import DeliveryUpdate, DueDelivery
+from relay.ledger.destinations import DestinationRow, Pause
+from relay.ledger.lease import Lease
+
+
+class Settler:
+    """Settles the pushes of one destination. Each method raises `LeaseLost` if another worker serves it."""
+
+    def __init__(
+        self, ledger: Ledger, lease: Lease, destination: str, policy: RetryPolicy, jitter: Callable[[], float]
+    ) -> None:
+        self._ledger = ledger
+        self._lease = lease
+        self._name = destination
+        self._policy = policy
+        self._jitter = jitter
+        self.pauses = Pauses(policy)
+
+    async def settle_push(
+        self,
+        batch: Sequence[PlannedDelivery],
+        outcomes: Sequence[Outcome | None],
+        destination: DestinationRow,
+        *,
+        probed: DestinationRow | None,
+    ) -> bool:
+        """Write the outcomes of a push, one per delivery. Return whether the destination paused or resumed.
+
+        `destination`: its latest row; `probed`: its row when the push began, if it was a probe.
+        """
+        now, due = self._ledger.now(), [planned.due for planned in batch]
+        # Decided before the transaction, which may run twice: the circuit breaker counts each push once.
+        change = (
+            self.pauses.after_push(due, outcomes)
+            if probed is None
+            else self.pauses.after_probe(due, outcomes, probed)
+        )
+        delivered_at = (probed or destination).delivered_at
+        updates = self._updates(batch, outcomes, change, now, delivered_at)
+        run = await self._ledger.write(lambda connection: self._write(connection, updates, change, now))
+        if run is None:  # the deliveries of a run of rejections are pending again
+            log_dead(self._name, due, updates)
+        pause = run or change.pause
+        log_pause(self._name, due, pause, resumed=change.resumes)
+        return pause is not None or change.resumes
+
+    async def settle_without_request(self, batch: Sequence[PlannedDelivery]) -> None:
+        """Write the deliveries whose action sends nothing."""
+        now = self._ledger.now()
+        updates = [transitions.without_request(planned, now=now) for planned in batch]
+        await self._ledger.write(lambda connection: self._write(connection, updates, PauseChange(), now))
+
+    async def requeue_after_lost_lease(
+        self, due: Sequence[DueDelivery], outcomes: Sequence[Outcome | None]
+    ) -> None:
+        """Make the deliveries pending again whose requests may have reached the CRM after those of the worker
+        that holds the lease now. If the ledger fails, they stay as that worker settled them.
+        """
+        pushed = [
+            (delivery.call.id, delivery.delivered_version)
+            for delivery, outcome in zip(due, outcomes, strict=True)
+            if isinstance(outcome, Delivered | Unknown)
+        ]
+        now = self._ledger.now()
+        with suppress(LedgerError):
+            await self._ledger.write(
+                lambda c: deliveries.requeue_after_lost_lease(c, self._name, pushed, now=now)
+            )
+
+    def _updates(
+        self,
+        batch: Sequence[PlannedDelivery],
+        outcomes: Sequence[Outcome | None],
+        change: PauseChange,
+        now: Instant,
+        delivered_at: Instant | None,
+    ) -> list[DeliveryUpdate]:
+        if change.probe_failure is not None:
+            return [transitions.after_failed_probe(p.due, change.probe_failure, now=now) for p in batch]
+        jitter = self._jitter()
+        updates = (
+            transitions.after_push(
+                planned, outcome, self._policy, now=now, delivered_at=delivered_at, jitter=jitter
+            )
+            for planned, outcome in zip(batch, outcomes, strict=True)
+            if outcome is not None
+        )
+        return [update for update in updates if update is not None]
+
+    def _write(
+        self, connection: Connection, updates: Sequence[DeliveryUpdate], change: PauseChange, now: Instant
+    ) -> Pause | None:
+        """Return the pause after a run of rejections, which only the ledger can count."""
+        self._lease.check(connection)
+        deliveries.settle(connection, self._name, updates, now=now)
+        run = self._pause_after_rejections(connection, change.rejected, now)
+        pause = run or change.pause
+        if pause is not None:
+            until = Instant(now + duration(pause.seconds))
+            destinations.pause_until(connection, self._name, pause, until=until)
+        elif change.resumes:
+            destinations.end_pause(connection, self._name)
+        if pause is None and change.retry_up_to_attempts:
+            deliveries.make_due_now(connection, self._name, now=now, tried=change.retry_up_to_attempts)
+        return run
+
+    def _pause_after_rejections(
+        self, connection: Connection, rejected: Rejected | None, now: Instant
+    ) -> Pause | None:
+        if rejected is None or rejected.code is None:
+            return None
+        count = deliveries.requeue_rejected_run(
+            connection, self._name, rejected.code, least=RUN_OF_REJECTIONS, now=now
+        )
+        return self.pauses.after_rejections(rejected, count) if count else None
