@@ -1,31 +1,39 @@
-"""HubSpot's API: where things are in each of its versions, and one request with what it came to."""
+"""HubSpot's API: the paths of each version, and requests within the rate limits."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Final
+from datetime import datetime
+from enum import StrEnum
+from typing import Final, Literal, TypeVar
 
 import msgspec
 
 from crm_clients.base import Context, Outcome, Throttled
 from crm_clients.http import VendorHttp, retry_after
-from crm_clients.hubspot.errors import ApiError, outcome_of, parse_error
-from crm_clients.hubspot.pace import AdaptiveRateLimiter, Steps
-from crm_clients.hubspot.settings import MOST_INPUTS, HubSpotSettings
+from crm_clients.hubspot.errors import ApiError, ApiFailure, parse_error, to_outcome
+from crm_clients.hubspot.rate_limit import AdaptiveRateLimiter, IntervalRateLimiter
+from crm_clients.hubspot.responses import ApiResponse, JsonObject, Record, parse_body
+from crm_clients.hubspot.settings import MAX_BATCH_SIZE, HubSpotSettings
 from crm_clients.rate_limit import WRITES
 
 SEARCH: Final = "search"
-"""The rate_limit of searches, which HubSpot counts apart: five a second for the whole account."""
+"""The rate limit of searches. HubSpot counts them apart: five a second for the whole account."""
 
-_LONGEST_SILENCE_SECONDS: Final = 30.0
+_MAX_BLOCK_SECONDS: Final = 30.0
 
-CALLS, TASKS, CONTACTS = "calls", "tasks", "contacts"
+BatchAction = Literal["read", "create", "update", "upsert", "archive"]
+T = TypeVar("T")
 
-Said = dict[str, Any]
-ApiFailure = ApiError | Outcome
-"""Why a request brought nothing: HubSpot's refusal, or why there is no answer."""
+
+class ObjectType(StrEnum):
+    """The types of record that the client reads and writes."""
+
+    CALLS = "calls"
+    CONTACTS = "contacts"
+    TASKS = "tasks"
 
 
 class Paths:
-    """Where things are: version `v3` has its number before the area, those named by a date after it."""
+    """The paths of one API version: `v3` precedes the name of the area, a date follows it."""
 
     def __init__(self, version: str) -> None:
         v3 = version == "v3"
@@ -34,39 +42,39 @@ class Paths:
         self._properties = "/crm/v3/properties" if v3 else f"/crm/properties/{version}"
         self._owners = "/crm/v3/owners" if v3 else f"/crm/owners/{version}"
 
-    def batch(self, kind: str, action: str) -> str:
-        """`action` is read, create, update, upsert or archive."""
-        return f"{self._objects}/{kind}/batch/{action}"
+    def batch(self, type_: ObjectType, action: BatchAction) -> str:
+        return f"{self._objects}/{type_}/batch/{action}"
 
-    def search(self, kind: str) -> str:
-        """Objects by their properties."""
-        return f"{self._objects}/{kind}/search"
+    def search(self, type_: ObjectType) -> str:
+        return f"{self._objects}/{type_}/search"
 
-    def associations(self, kind: str, other: str) -> str:
-        """New links from one kind to the other."""
-        return f"{self._associations}/{kind}/{other}/batch/create"
+    def create_associations(self, from_: ObjectType, to: ObjectType) -> str:
+        return f"{self._associations}/{from_}/{to}/batch/create"
 
-    def properties(self, kind: str, name: str = "") -> str:
-        """All properties of a kind, or one of them."""
-        return f"{self._properties}/{kind}" + (f"/{name}" if name else "")
+    def properties(self, type_: ObjectType) -> str:
+        return f"{self._properties}/{type_}"
 
-    def groups(self, kind: str) -> str:
-        """The groups that the properties of a kind stand in."""
-        return f"{self._properties}/{kind}/groups"
+    def property(self, type_: ObjectType, name: str) -> str:
+        return f"{self._properties}/{type_}/{name}"
 
-    def owners(self, id_: str = "") -> str:
-        """All owners, or one of them."""
-        return self._owners + (f"/{id_}" if id_ else "")
+    def property_groups(self, type_: ObjectType) -> str:
+        return f"{self._properties}/{type_}/groups"
+
+    def owners(self) -> str:
+        return self._owners
+
+    def owner(self, id_: str) -> str:
+        return f"{self._owners}/{id_}"
 
 
 class Api:
-    """Requests of one account, within its rate_limits."""
+    """Requests to one account, within its rate limits. A failure is a value, not an exception."""
 
     def __init__(self, settings: HubSpotSettings, context: Context) -> None:
         self.paths = Paths(settings.api_version)
         self._token = settings.token.get_secret_value()
-        self._zone = context.timezone
-        self._pace = AdaptiveRateLimiter(settings.rate)
+        self._timezone = context.timezone
+        self._write_limit = AdaptiveRateLimiter(settings.rate)
         self._http = VendorHttp(
             base_url=settings.base_url,
             headers={
@@ -75,42 +83,60 @@ class Api:
                 "Accept": "application/json",
             },
             timeout_seconds=settings.timeout_seconds,
-            rate_limits={WRITES: self._pace, SEARCH: Steps(settings.search_rate)},
+            rate_limits={WRITES: self._write_limit, SEARCH: IntervalRateLimiter(settings.search_rate)},
             connections=settings.concurrency,
         )
 
-    async def get(self, path: str, **params: str) -> Said | ApiFailure:
-        """What stands there."""
+    async def get(self, path: str, **params: str) -> ApiResponse | ApiFailure:
+        """Send a GET request with these query parameters."""
         return await self._send("GET", path, params=params)
 
-    async def post(self, path: str, body: Said, *, rate_limit: str = WRITES) -> Said | ApiFailure:
-        """What HubSpot says to it. With 207, or any success that has `numErrors`, parts may have failed."""
+    async def post(
+        self, path: str, body: JsonObject, *, rate_limit: str = WRITES
+    ) -> ApiResponse | ApiFailure:
+        """Send a POST request with this JSON body."""
         return await self._send("POST", path, content=msgspec.json.encode(body), rate_limit=rate_limit)
 
-    async def read(
-        self, kind: str, ids: Sequence[str], properties: Sequence[str], *, by: str | None = None
-    ) -> dict[str, Said] | ApiFailure:
-        """Those of these objects that are there, by record id, or by the unique property `by`."""
-        found: dict[str, Said] = {}
-        names = [*properties, by] if by else list(properties)
-        for some in in_batches(ids):
-            body: Said = {
-                "inputs": [{"id": id_} for id_ in some],
-                "properties": names,
+    async def post_batch(
+        self, type_: ObjectType, action: BatchAction, inputs: Sequence[JsonObject]
+    ) -> ApiResponse | ApiFailure:
+        """Write up to MAX_BATCH_SIZE records by one request."""
+        return await self.post(self.paths.batch(type_, action), {"inputs": inputs})
+
+    async def read_records(
+        self,
+        type_: ObjectType,
+        ids: Sequence[str],
+        properties: Sequence[str] = (),
+        *,
+        id_property: str | None = None,
+    ) -> dict[str, Record] | ApiFailure:
+        """Return the existing records by record id, or by the unique property `id_property`.
+
+        Ids without a record are absent from the result. Without ids no request is sent.
+        """
+        found: dict[str, Record] = {}
+        for chunk in chunks(ids):
+            body: JsonObject = {
+                "inputs": [{"id": id_} for id_ in chunk],
+                "properties": [*properties, id_property] if id_property else list(properties),
                 "propertiesWithHistory": [],
             }
-            said = await self.post(self.paths.batch(kind, "read"), body | ({"idProperty": by} if by else {}))
-            if not isinstance(said, dict):
-                return said
-            for each in results_of(said):
-                found[str((each.get("properties") or {}).get(by) if by else each.get("id"))] = each
+            if id_property:
+                body["idProperty"] = id_property
+            response = await self.post(self.paths.batch(type_, "read"), body)
+            if isinstance(response, ApiFailure):
+                return response
+            for record in response.records:
+                found[record.properties.get(id_property, "") if id_property else record.id] = record
         return found
 
-    def outcome(self, trouble: ApiFailure, *, records: int = 1, rate_limit: str | None = None) -> Outcome:
-        """What this trouble means for each of so many records that were sent together."""
-        if isinstance(trouble, Outcome):
-            return trouble
-        return outcome_of(trouble, records=records, zone=self._zone, rate_limit=rate_limit)
+    def outcome(self, failure: ApiFailure, *, records: int = 1, rate_limit: str | None = None) -> Outcome:
+        """Return the outcome of each of the `records` records that the failed request held."""
+        if isinstance(failure, Outcome):
+            return failure
+        now = datetime.now(self._timezone)
+        return to_outcome(failure, records=records, now=now, rate_limit=rate_limit)
 
     async def aclose(self) -> None:
         """Close the connections."""
@@ -124,64 +150,28 @@ class Api:
         params: Mapping[str, str] | None = None,
         content: bytes | None = None,
         rate_limit: str = WRITES,
-    ) -> Said | ApiFailure:
-        answer = await self._http.send(method, path, params=params, content=content, rate_limit=rate_limit)
-        if isinstance(answer, Outcome):
-            return answer
+    ) -> ApiResponse | ApiFailure:
+        response = await self._http.send(method, path, params=params, content=content, rate_limit=rate_limit)
+        if isinstance(response, Outcome):
+            return response
         if rate_limit == WRITES:
-            self._pace.learn(answer.headers)
-        said = _object(answer.content.replace(self._token.encode(), b"..."))
-        if answer.is_success and said is not None:
-            return said
-        fault = parse_error(answer.status_code, said or {}, after=retry_after(answer.headers))
-        self._note(fault, rate_limit)
-        return fault
+            self._write_limit.update_from_headers(response.headers)
+        # HubSpot may repeat the token in a message, and messages are logged.
+        body = parse_body(response.content.replace(self._token.encode(), b"..."))
+        if response.is_success and body is not None:
+            return ApiResponse(body)
+        error = parse_error(response.status_code, body or {}, after=retry_after(response.headers))
+        self._block_if_throttled(error, rate_limit)
+        return error
 
-    def _note(self, fault: ApiError, rate_limit: str) -> None:
-        """After a 429 nobody asks before HubSpot permits it; in a long wait the courier's probes may."""
-        outcome = self.outcome(fault)
+    def _block_if_throttled(self, error: ApiError, rate_limit: str) -> None:
+        """Send nothing before HubSpot permits it again; in a long wait the delivery worker may probe."""
+        outcome = self.outcome(error)
         if isinstance(outcome, Throttled):
-            self._http.rate_limits[rate_limit].block_for(min(outcome.after or 1.0, _LONGEST_SILENCE_SECONDS))
+            seconds = min(outcome.after or 1.0, _MAX_BLOCK_SECONDS)
+            self._http.rate_limits[rate_limit].block_for(seconds)
 
 
-def in_batches(items: Sequence[Any]) -> list[Sequence[Any]]:
-    """As many at once as HubSpot takes."""
-    return [items[at : at + MOST_INPUTS] for at in range(0, len(items), MOST_INPUTS)]
-
-
-def results_of(said: Said) -> list[Said]:
-    """The `results` of an answer, none where it has none."""
-    results = said.get("results")
-    return [each for each in results if isinstance(each, dict)] if isinstance(results, list) else []
-
-
-def next_page(said: Said) -> str:
-    """What a list's next page is asked for by, "" where this was the last."""
-    return str(((said.get("paging") or {}).get("next") or {}).get("after") or "")
-
-
-def failures_of(said: Said) -> list[ApiError]:
-    """What a batch's answer says of the records that failed. HubSpot: `errors`, each with its context."""
-    errors = said.get("errors")
-    each = [error for error in errors if isinstance(error, dict)] if isinstance(errors, list) else []
-    return [parse_error(_status(error), error) for error in each]
-
-
-def is_named(id_: str, trouble: ApiFailure) -> bool:
-    """Whether HubSpot says that this record is the bad one."""
-    return isinstance(trouble, ApiError) and id_ in trouble.ids
-
-
-def _status(error: Said) -> int:
-    """An entry of `errors` has the word "error" where an answer has a status."""
-    said = str(error.get("status", ""))
-    return int(said) if said.isdigit() else 400
-
-
-def _object(body: bytes) -> Said | None:
-    """What a body says; None where it is not HubSpot's, whatever its status: a captive portal's page."""
-    try:
-        said = msgspec.json.decode(body) if body else {}
-    except (msgspec.DecodeError, UnicodeDecodeError):
-        return None
-    return said if isinstance(said, dict) else None
+def chunks(items: Sequence[T]) -> list[Sequence[T]]:
+    """Split into sequences of at most MAX_BATCH_SIZE items."""
+    return [items[at : at + MAX_BATCH_SIZE] for at in range(0, len(items), MAX_BATCH_SIZE)]

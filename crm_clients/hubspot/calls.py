@@ -1,182 +1,197 @@
-"""A call as HubSpot's properties. Pure.
+"""The call records of an account: upserted, looked for, archived, or marked as merged."""
 
-Sources: HubSpot's guide "Calls" and, for the dispositions, the ids that every account has. All values
-are texts; times are Unix milliseconds, durations milliseconds.
-"""
-
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime
-from typing import Any, Final
+from typing import Final
+from zoneinfo import ZoneInfo
 
-from crm_clients.base import Push
-from crm_clients.hubspot.settings import CALL_ID, HubSpotSettings
-from crm_clients.hubspot.text import clean, short, text_of, titled
-from relay.call import DELIVERED_FIELDS, FIELDS, Call, Status
+import msgspec
 
-BODY: Final = "hs_call_body"
-TIMESTAMP: Final = "hs_timestamp"
-OWNER: Final = "hubspot_owner_id"
+from crm_clients.base import (
+    Delivered,
+    Outcome,
+    Push,
+    Rejected,
+    Retraction,
+    Retry,
+    Split,
+)
+from crm_clients.hubspot.api import Api, ObjectType, chunks
+from crm_clients.hubspot.batch import Batch
+from crm_clients.hubspot.call_records import upsert_input
+from crm_clients.hubspot.errors import ApiError, ApiFailure, as_call_failure
+from crm_clients.hubspot.owners import Owners
+from crm_clients.hubspot.responses import ApiResponse, JsonObject
+from crm_clients.hubspot.settings import CALL_ID, MERGED_INTO, HubSpotSettings
+from relay.call import DELIVERED_FIELDS
 
-DEFAULTS: Final = {
-    "direction": "hs_call_direction",
-    "status": "hs_call_status",
-    "from": "hs_call_from_number",
-    "to": "hs_call_to_number",
-    "duration_seconds": "hs_call_duration",
-    "recording_url": "hs_call_recording_url",
-    "agent_email": OWNER,
-    "summary": BODY,
-    "notes": BODY,
-    "tags": BODY,
-    "transcript": BODY,
-}
-"""Where fields go, unless the settings say otherwise."""
+_ALL_FIELDS: Final = frozenset(DELIVERED_FIELDS)
+_NO_RESULT: Final = Retry(code="no_result", message="HubSpot's response does not mention this call.")
 
-_HEADINGS: Final = {"summary": "Summary", "notes": "Notes", "tags": "Tags", "transcript": "Transcript"}
-_ATTRIBUTES: Final = dict(zip(FIELDS, Call.__struct_fields__, strict=True))
-_STATE: Final = "state"
-
-_CONNECTED: Final = "f240bbac-87c9-4f6e-bf70-924b57d47db7"
-_NO_ANSWER: Final = "73a0d17f-1163-4015-bdd5-ec830791da20"
-_LEFT_VOICEMAIL: Final = "b2cf5968-551e-4856-9783-52b3da59a7d0"
-
-_STATUSES: Final = {
-    Status.IN_PROGRESS: "IN_PROGRESS",
-    Status.ANSWERED: "IN_PROGRESS",
-    Status.COMPLETED: "COMPLETED",
-    Status.MISSED: "NO_ANSWER",
-    Status.VOICEMAIL: "NO_ANSWER",
-    Status.NO_ANSWER: "NO_ANSWER",
-}
-_DISPOSITIONS: Final = {
-    Status.COMPLETED: _CONNECTED,
-    Status.MISSED: _NO_ANSWER,
-    Status.VOICEMAIL: _LEFT_VOICEMAIL,
-    Status.NO_ANSWER: _NO_ANSWER,
-}
-"""How a call went; one that goes on has no such thing yet."""
-
-_DIRECTIONS: Final = {"inbound": "INBOUND", "outbound": "OUTBOUND", "internal": "OUTBOUND"}
-_SPOKEN: Final = {Status.MISSED: "Missed call", Status.VOICEMAIL: "Voicemail"}
-
-_TIMES: Final = frozenset({"started_at", "answered_at", "ended_at"})
-_TITLE: Final = frozenset({"direction", "status", "external_number", "contact_name"})
-
-Properties = dict[str, str]
+OutcomesById = dict[str, Outcome]
+"""Outcomes by the id of their call."""
 
 
-def input_of(push: Push, settings: HubSpotSettings, *, owner: str, now: datetime) -> dict[str, Any] | None:
-    """One input of a batch upsert; None where nothing has changed that HubSpot shows.
+class Calls:
+    """The call records of one account. The relay finds a record by its unique property CALL_ID."""
 
-    `owner`: the id of the agent's owner, "" where there is none. `now` stands for the time of a call
-    that has none, as HubSpot requires one. `objectWriteTraceId` makes HubSpot say which record failed.
-    """
-    properties = properties_of(push, settings, owner=owner, now=now)
-    if not properties and push.remote_id and not push.first:
-        return None
-    id_ = push.call.id
-    return {
-        "id": id_,
-        "idProperty": CALL_ID,
-        "objectWriteTraceId": id_,
-        "properties": {CALL_ID: id_, **properties},
-    }
+    def __init__(self, api: Api, owners: Owners, settings: HubSpotSettings, timezone: ZoneInfo) -> None:
+        self._api = api
+        self._owners = owners
+        self._settings = settings
+        self._timezone = timezone
+
+    # --- upsert ---------------------------------------------------------------------------------
+
+    async def upsert(self, batch: Batch) -> list[Push]:
+        """Write the calls; return the pushes that must be repeated because people changed HubSpot.
+
+        A record that was deleted is written again with all fields. A record that was rejected for its
+        owner is written again if the agent has another owner now, or none.
+        """
+        deleted = await self._send_upserts(batch)
+        deleted += await self._find_rejected_as_deleted(batch)
+        batch.fail([push.call.id for push in deleted], _NO_RESULT)
+        outdated = await self._find_rejected_for_old_owner(batch)
+        batch.fail([push.call.id for push in outdated], _NO_RESULT)
+        whole = [msgspec.structs.replace(push, first=True, changed=_ALL_FIELDS) for push in deleted]
+        return whole + outdated
+
+    async def _send_upserts(self, batch: Batch) -> list[Push]:
+        """Return the pushes of changes for which HubSpot created a record: the old one was deleted."""
+        now = datetime.now(self._timezone)
+        inputs: dict[str, JsonObject] = {}
+        for push in batch.open_pushes:
+            input_ = upsert_input(push, self._settings, owner_id=batch.agent_owner_id(push), now=now)
+            if input_ is None:
+                batch.record_ids[push.call.id] = str(push.remote_id)
+            else:
+                inputs[push.call.id] = input_
+        deleted: list[Push] = []
+        for ids in chunks(list(inputs)):
+            response = await self._api.post_batch(ObjectType.CALLS, "upsert", [inputs[id_] for id_ in ids])
+            if isinstance(response, ApiFailure):
+                batch.fail(ids, self._api.outcome(response, records=len(ids)))
+            else:
+                deleted += self._apply_response(batch, response, ids)
+        return deleted
+
+    def _apply_response(self, batch: Batch, response: ApiResponse, ids: Collection[str]) -> list[Push]:
+        deleted = []
+        for record in response.records:
+            id_ = record.find_key(ids, CALL_ID)
+            if id_ is None:
+                continue
+            batch.record_ids[id_] = record.id
+            if record.created and not batch.pushes[id_].first:
+                deleted.append(batch.pushes[id_])
+        self._apply_errors(batch, response, [id_ for id_ in ids if id_ not in batch.record_ids])
+        return deleted
+
+    def _apply_errors(self, batch: Batch, response: ApiResponse, failed: Sequence[str]) -> None:
+        """HubSpot names failed records by their trace ids; an error without a name may mean any of them."""
+        errors, by_id = response.errors, response.errors_by_id
+        for id_ in failed:
+            if id_ in by_id:
+                batch.outcomes[id_] = self._api.outcome(by_id[id_])
+            elif errors:
+                batch.outcomes[id_] = self._api.outcome(errors[0], records=len(failed))
+            else:
+                batch.outcomes[id_] = _NO_RESULT
+
+    async def _find_rejected_as_deleted(self, batch: Batch) -> list[Push]:
+        """Changed fields alone make no valid new call, so HubSpot rejects them once a record is deleted."""
+        rejected = [id_ for id_ in _rejected_ids(batch) if not batch.pushes[id_].first]
+        existing = await self._api.read_records(ObjectType.CALLS, rejected, id_property=CALL_ID)
+        if isinstance(existing, ApiFailure):
+            return []
+        return [batch.pushes[id_] for id_ in rejected if id_ not in existing]
+
+    async def _find_rejected_for_old_owner(self, batch: Batch) -> list[Push]:
+        """The cached owner of an agent may have left HubSpot since: ask again."""
+        rejected = [push for id_ in _rejected_ids(batch) if batch.agent_owner_id(push := batch.pushes[id_])]
+        emails = {str(push.call.agent_email) for push in rejected}
+        await self._owners.forget(emails)
+        owner_ids = await self._owners.find(emails)
+        return [
+            push for push in rejected if owner_ids[str(push.call.agent_email)] != batch.agent_owner_id(push)
+        ]
+
+    # --- look up --------------------------------------------------------------------------------
+
+    async def find_missing(self, call_ids: Iterable[str]) -> set[str] | ApiFailure:
+        """Return the calls that have no record, or an archived one."""
+        ids = list(dict.fromkeys(call_ids))
+        existing = await self._api.read_records(ObjectType.CALLS, ids, id_property=CALL_ID)
+        return existing if isinstance(existing, ApiFailure) else {*ids} - {*existing}
+
+    # --- archive --------------------------------------------------------------------------------
+
+    async def archive(self, retractions: Sequence[Retraction]) -> OutcomesById:
+        """Archive these records. A record that does not exist counts as archived."""
+        record_ids = {r.call.id: r.remote_id or "" for r in retractions}
+        unknown = [id_ for id_, record_id in record_ids.items() if not record_id]
+        existing = await self._api.read_records(ObjectType.CALLS, unknown, id_property=CALL_ID)
+        if isinstance(existing, ApiFailure):
+            return dict.fromkeys(record_ids, self._api.outcome(existing))
+        record_ids |= {id_: record.id for id_, record in existing.items()}
+        failed: OutcomesById = {}
+        for ids in chunks([id_ for id_, record_id in record_ids.items() if record_id]):
+            failed |= await self._archive_chunk({id_: record_ids[id_] for id_ in ids})
+        return {
+            id_: failed.get(id_) or Delivered(remote_id=record_id or None)
+            for id_, record_id in record_ids.items()
+        }
+
+    async def _archive_chunk(self, record_ids: Mapping[str, str]) -> OutcomesById:
+        """Return the failures. A batch that fails and names no record is sent again one by one."""
+        inputs: list[JsonObject] = [{"id": record_id} for record_id in record_ids.values()]
+        response = await self._api.post_batch(ObjectType.CALLS, "archive", inputs)
+        if isinstance(response, ApiResponse):
+            return {}
+        outcome = self._api.outcome(response, records=len(record_ids))
+        if len(record_ids) > 1 and (isinstance(outcome, Split) or _is_not_found(response)):
+            failed: OutcomesById = {}
+            for id_, record_id in record_ids.items():
+                failed |= await self._archive_chunk({id_: record_id})
+            return failed
+        return {} if _is_not_found(response) else dict.fromkeys(record_ids, outcome)
+
+    # --- mark as merged -------------------------------------------------------------------------
+
+    async def mark_merged(self, retractions: Sequence[Retraction]) -> OutcomesById:
+        """Write into each record which call it is part of. A record that does not exist needs no mark."""
+        ids = [r.call.id for r in retractions]
+        existing = await self._api.read_records(ObjectType.CALLS, ids, id_property=CALL_ID)
+        if isinstance(existing, ApiFailure):
+            return dict.fromkeys(ids, self._api.outcome(existing))
+        inputs: dict[str, JsonObject] = {
+            r.call.id: {
+                "id": existing[r.call.id].id,
+                "objectWriteTraceId": r.call.id,
+                "properties": {MERGED_INTO: r.call.merged_into or ""},
+            }
+            for r in retractions
+            if r.call.id in existing
+        }
+        failed: OutcomesById = {}
+        for chunk in chunks(list(inputs)):
+            failed |= await self._mark_chunk({id_: inputs[id_] for id_ in chunk})
+        return {r.call.id: failed.get(r.call.id) or Delivered(remote_id=r.remote_id) for r in retractions}
+
+    async def _mark_chunk(self, inputs: Mapping[str, JsonObject]) -> OutcomesById:
+        """Return the failures."""
+        response = await self._api.post_batch(ObjectType.CALLS, "update", list(inputs.values()))
+        if isinstance(response, ApiFailure):
+            # Only merged calls need MERGED_INTO: if it is missing, other calls must not wait.
+            return dict.fromkeys(inputs, as_call_failure(self._api.outcome(response)))
+        by_id = response.errors_by_id
+        return {id_: as_call_failure(self._api.outcome(by_id[id_])) for id_ in inputs if id_ in by_id}
 
 
-def properties_of(push: Push, settings: HubSpotSettings, *, owner: str, now: datetime) -> Properties:
-    """What has changed. An empty text clears; at the first delivery there is nothing to clear."""
-    call, changed = push.call, push.changed
-    names = settings.remote_names(DEFAULTS)
-    said = _fixed(call, changed, first=push.first, now=now)
-    for field, name in names.items():
-        if name != BODY and (field in changed or (field == _STATE and "status" in changed)):
-            said[name] = _value(call, field, name, settings, owner)
-    body = [field for field, name in names.items() if name == BODY]
-    if changed.intersection(body) or ("recording_url" in changed and "recording_url" in names):
-        said[BODY] = _body(call, body, recording="recording_url" in names)
-    if push.first:
-        said |= {name: text_of(value) for name, value in settings.constants.items()}
-        return {name: value for name, value in said.items() if value}
-    return {name: value for name, value in said.items() if value or name != OWNER}
+def _rejected_ids(batch: Batch) -> list[str]:
+    return [id_ for id_, outcome in batch.outcomes.items() if isinstance(outcome, Rejected)]
 
 
-def _fixed(call: Call, changed: Collection[str], *, first: bool, now: datetime) -> Properties:
-    """What goes nowhere else, whatever the settings say."""
-    said: Properties = {}
-    moment = moment_of(call)
-    if first or (moment and not _TIMES.isdisjoint(changed)):
-        said[TIMESTAMP] = str(int((moment or now).timestamp() * 1000))
-    if not _TITLE.isdisjoint(changed):
-        said["hs_call_title"] = title_of(call)
-    if "status" in changed:
-        said["hs_call_disposition"] = _DISPOSITIONS.get(call.status, "")
-    if first:
-        said["hs_call_source"] = "INTEGRATIONS_PLATFORM"
-    return said
-
-
-def moment_of(call: Call) -> datetime | None:
-    """When the call began, else the earliest that is known of it."""
-    if call.started_at:
-        return datetime.fromisoformat(call.started_at)
-    known = [datetime.fromisoformat(time) for time in (call.answered_at, call.ended_at) if time]
-    return min(known, default=None)
-
-
-def title_of(call: Call) -> str:
-    """As "Missed call from Ana Ruiz (+34600111222)"."""
-    spoken = _SPOKEN.get(call.status) or f"{(call.direction or '').capitalize()} call".strip().capitalize()
-    towards = "from" if call.direction == "inbound" else "to" if call.direction == "outbound" else "with"
-    return clean(f"{spoken} {towards} {who(call)}")
-
-
-def who(call: Call) -> str:
-    """The customer, by name and number, as far as they are known."""
-    name, number = short(call.contact_name or ""), call.external_number
-    return f"{name} ({number})" if name and number else name or number or "an unknown number"
-
-
-def _value(call: Call, field: str, name: str, settings: HubSpotSettings, owner: str) -> str:
-    """HubSpot's own property has HubSpot's own words, one of the team's the field as it is."""
-    if DEFAULTS.get(field) == name:
-        return _OWN[field](call, owner)
-    if field == "status":
-        return settings.label(call.status)
-    return text_of(call.status.value if field == _STATE else getattr(call, _ATTRIBUTES[field]))
-
-
-def _milliseconds(seconds: int | None) -> str:
-    return "" if seconds is None else str(seconds * 1000)
-
-
-def _playable(url: str | None) -> str:
-    """HubSpot: a recording is played from an https address only."""
-    return clean(url) if url and url.startswith("https://") else ""
-
-
-_OWN: Final[Mapping[str, Callable[[Call, str], str]]] = {
-    "direction": lambda call, _: _DIRECTIONS.get(call.direction or "", ""),
-    "status": lambda call, _: _STATUSES[call.status],
-    "from": lambda call, _: clean(call.from_ or ""),
-    "to": lambda call, _: clean(call.to or ""),
-    "duration_seconds": lambda call, _: _milliseconds(call.duration_seconds),
-    "recording_url": lambda call, _: _playable(call.recording_url),
-    "agent_email": lambda _, owner: owner,
-}
-
-
-def _body(call: Call, fields: Collection[str], *, recording: bool) -> str:
-    ordered = [field for field in (*_HEADINGS, *DELIVERED_FIELDS) if field in fields]
-    sections = [(_heading(field), _shown(call, field)) for field in dict.fromkeys(ordered)]
-    if recording and call.recording_url:
-        sections.insert(0, ("Recording", clean(call.recording_url)))
-    return titled((heading, text) for heading, text in sections if text)
-
-
-def _heading(field: str) -> str:
-    return _HEADINGS.get(field) or field.replace("_", " ").capitalize()
-
-
-def _shown(call: Call, field: str) -> str:
-    value = getattr(call, _ATTRIBUTES[field])
-    return ", ".join(map(str, value)) if isinstance(value, list) else text_of(value)
+def _is_not_found(failure: ApiFailure) -> bool:
+    return isinstance(failure, ApiError) and failure.category == "OBJECT_NOT_FOUND"

@@ -1,15 +1,17 @@
-"""What keeps calls from reaching HubSpot, and what `setup` makes there. `check` writes nothing."""
+"""What `relay check` examines in a HubSpot account, and the properties that `relay setup` creates there."""
 
 from collections.abc import AsyncIterator, Iterator
+from http import HTTPStatus
 from typing import Final
 
 import msgspec
 
 from crm_clients.base import Finding, Misconfigured, Outcome, Retry, Throttled, Unauthorised, Unknown
-from crm_clients.hubspot.api import CALLS, CONTACTS, SEARCH, TASKS, Api, ApiFailure, Paths, Said, results_of
-from crm_clients.hubspot.calls import DEFAULTS
-from crm_clients.hubspot.errors import MISSING_PROPERTY, MISSING_SCOPE, ApiError
-from crm_clients.hubspot.owners import NOBODY, Owners
+from crm_clients.hubspot.api import SEARCH, Api, ObjectType, Paths
+from crm_clients.hubspot.call_records import DEFAULT_PROPERTIES
+from crm_clients.hubspot.errors import MISSING_PROPERTY, MISSING_SCOPE, ApiError, ApiFailure
+from crm_clients.hubspot.owners import NO_OWNER, Owners
+from crm_clients.hubspot.responses import ApiResponse, JsonObject
 from crm_clients.hubspot.settings import CALL_ID, MERGED_INTO, TASK_ID, HubSpotSettings
 
 _LABELS: Final = {
@@ -17,213 +19,233 @@ _LABELS: Final = {
     TASK_ID: "CloudTalk follow-up",
     MERGED_INTO: "CloudTalk call that this one is part of",
 }
-_READ, _WRITE, _OWNERS = "crm.objects.contacts.read", "crm.objects.contacts.write", "crm.objects.owners.read"
-_BY_OUTCOME: Final[dict[type[Outcome], str]] = {
+_READ_SCOPE: Final = "crm.objects.contacts.read"
+_WRITE_SCOPE: Final = "crm.objects.contacts.write"
+_OWNERS_SCOPE: Final = "crm.objects.owners.read"
+
+_CODES_BY_OUTCOME: Final[dict[type[Outcome], str]] = {
     Unauthorised: "unauthorised",
     Throttled: "throttled",
     Retry: "unreachable",
     Unknown: "unreachable",
 }
 _UNKNOWN_OWNER: Final = "unknown_owner"
-_OTHERWISE: Final = "unexpected_answer"
+_OTHER: Final = "unexpected_answer"
+_NO_SUCH_OWNER: Final = frozenset({HTTPStatus.BAD_REQUEST, HTTPStatus.NOT_FOUND})
 
-CODES: Final = frozenset({MISSING_SCOPE, MISSING_PROPERTY, *_BY_OUTCOME.values(), _UNKNOWN_OWNER, _OTHERWISE})
-"""Every code that a finding can bear."""
+CODES: Final = {MISSING_SCOPE, MISSING_PROPERTY, *_CODES_BY_OUTCOME.values(), _UNKNOWN_OWNER, _OTHER}
+"""Every code that a finding can have."""
 
 
-class Property(msgspec.Struct, frozen=True):
-    """A property that records of a kind need."""
+class RequiredProperty(msgspec.Struct, frozen=True):
+    """A property that the records of a type must have."""
 
-    kind: str
+    type_: ObjectType
     name: str
     unique: bool = False
 
 
-def needed(settings: HubSpotSettings) -> Iterator[Property]:
-    """What `setup` makes."""
-    yield Property(CALLS, CALL_ID, unique=True)
+def required_properties(settings: HubSpotSettings) -> Iterator[RequiredProperty]:
+    """Yield the properties that `setup` creates."""
+    yield RequiredProperty(ObjectType.CALLS, CALL_ID, unique=True)
     if settings.follow_up_tasks:
-        yield Property(TASKS, TASK_ID, unique=True)
+        yield RequiredProperty(ObjectType.TASKS, TASK_ID, unique=True)
     if settings.on_merge == "mark":
-        yield Property(CALLS, MERGED_INTO)
+        yield RequiredProperty(ObjectType.CALLS, MERGED_INTO)
 
 
-# --- checking ---------------------------------------------------------------------------------
+# --- check --------------------------------------------------------------------------------------
 
 
-async def findings(api: Api, owners: Owners, name: str, settings: HubSpotSettings) -> list[Finding]:
-    """All that is wrong, or one finding that says that nothing is.
+async def check_account(api: Api, owners: Owners, name: str, settings: HubSpotSettings) -> list[Finding]:
+    """Return every problem, or one finding without a problem. Sends no request that writes.
 
-    Where the token or the way to HubSpot is bad, the rest would say the same.
+    If the token is invalid or HubSpot cannot be reached, the check ends: each further request would fail too.
     """
-    bad: list[Finding] = []
-    for wanted in (*needed(settings), *_mapped(settings)):
-        finding = await _property(api, name, wanted)
+    problems: list[Finding] = []
+    for required in (*required_properties(settings), *_mapped_properties(settings)):
+        finding = await _check_property(api, name, required)
         if finding is not None:
-            bad.append(finding)
+            problems.append(finding)
             if finding.code not in {MISSING_PROPERTY, MISSING_SCOPE}:
-                return bad
-    bad += [finding async for finding in _rights(api, name, settings)]
-    if not any(finding.code == MISSING_SCOPE for finding in bad):
-        bad += [finding async for finding in _default_owner(api, owners, name, settings)]
-    return bad or [Finding(name=name, ok=True)]
+                return problems
+    problems += [finding async for finding in _check_scopes(api, name, settings)]
+    if not any(finding.code == MISSING_SCOPE for finding in problems):
+        problems += [finding async for finding in _check_default_owner(api, owners, name, settings)]
+    return problems or [Finding(name=name, ok=True)]
 
 
-def _mapped(settings: HubSpotSettings) -> Iterator[Property]:
-    ours = {*DEFAULTS.values()}
-    for name in sorted({*settings.fields.values(), *settings.constants} - ours - {""}):
-        yield Property(CALLS, name)
+def _mapped_properties(settings: HubSpotSettings) -> Iterator[RequiredProperty]:
+    """Yield the properties of the team's own that `fields` and `constants` name."""
+    for name in sorted({*settings.fields.values(), *settings.constants} - {*DEFAULT_PROPERTIES.values(), ""}):
+        yield RequiredProperty(ObjectType.CALLS, name)
 
 
-async def _property(api: Api, name: str, wanted: Property) -> Finding | None:
-    said = await api.get(api.paths.properties(wanted.kind, wanted.name))
-    if isinstance(said, dict):
-        if not wanted.unique or said.get("hasUniqueValue") is True:
+async def _check_property(api: Api, name: str, required: RequiredProperty) -> Finding | None:
+    response = await api.get(api.paths.property(required.type_, required.name))
+    if isinstance(response, ApiResponse):
+        if not required.unique or _is_unique(response):
             return None
-        return _bad(
+        return _problem(
             name,
             MISSING_PROPERTY,
-            f"The property {wanted.name} of {wanted.kind} is not unique: records would be doubled.",
+            f"The property {required.name} of {required.type_} is not unique: records would be duplicated.",
             f"Delete it in HubSpot (Settings, Properties) and run `relay setup {name}`.",
         )
-    if isinstance(said, ApiError) and said.status == 404:  # noqa: PLR2004 - Not Found
+    if _is_absent(response):
         hint = (
             f"Run `relay setup {name}`."
-            if wanted.name in _LABELS
-            else f"Make it in HubSpot (Settings, Properties), or correct [destinations.{name}]."
+            if required.name in _LABELS
+            else f"Create it in HubSpot (Settings, Properties), or correct [destinations.{name}]."
         )
-        return _bad(
-            name, MISSING_PROPERTY, f"{wanted.kind} have no property {wanted.name}.".capitalize(), hint
-        )
-    return _finding(api, name, said, _READ)
+        problem = f"{required.type_.capitalize()} have no property {required.name}."
+        return _problem(name, MISSING_PROPERTY, problem, hint)
+    return _finding(api, name, response, _READ_SCOPE)
 
 
-async def _rights(api: Api, name: str, settings: HubSpotSettings) -> AsyncIterator[Finding]:
-    """Whether what is done every day is permitted. An upsert of nothing shows it and writes nothing."""
+async def _check_scopes(api: Api, name: str, settings: HubSpotSettings) -> AsyncIterator[Finding]:
+    """Send one request for each permission. An upsert without inputs needs the scope, and writes nothing."""
     if settings.contacts != "off":
-        body: Said = {"filterGroups": [], "properties": [], "sorts": [], "limit": 1, "after": "0"}
-        said = await api.post(api.paths.search(CONTACTS), body, rate_limit=SEARCH)
-        if _is_denied(said):
-            yield _finding(api, name, said, _READ)
-    said = await api.post(api.paths.batch(CALLS, "upsert"), {"inputs": []})
-    if _is_denied(said):
-        yield _finding(api, name, said, _WRITE)
+        body: JsonObject = {"filterGroups": [], "properties": [], "sorts": [], "limit": 1, "after": "0"}
+        response = await api.post(api.paths.search(ObjectType.CONTACTS), body, rate_limit=SEARCH)
+        if _is_denied(response):
+            yield _finding(api, name, response, _READ_SCOPE)
+    response = await api.post_batch(ObjectType.CALLS, "upsert", [])
+    if _is_denied(response):
+        yield _finding(api, name, response, _WRITE_SCOPE)
     if settings.owners_by_email:
-        said = await api.get(api.paths.owners(), limit="1")
-        if _is_denied(said):
-            yield _finding(api, name, said, _OWNERS)
+        response = await api.get(api.paths.owners(), limit="1")
+        if _is_denied(response):
+            yield _finding(api, name, response, _OWNERS_SCOPE)
 
 
-def _is_denied(said: Said | ApiFailure) -> bool:
-    """A request without content may be refused as such (400): then it was permitted."""
-    return not isinstance(said, dict) and not (isinstance(said, ApiError) and said.status == 400)  # noqa: PLR2004
-
-
-async def _default_owner(
+async def _check_default_owner(
     api: Api, owners: Owners, name: str, settings: HubSpotSettings
 ) -> AsyncIterator[Finding]:
     owner = settings.default_owner
     if owner is None:
         return
     if "@" in owner:
-        found = await owners.ask(owner)
+        found = await owners.fetch(owner)
         if isinstance(found, Outcome):
-            yield _finding(api, name, found, _OWNERS)
-        exists = found != NOBODY
+            yield _finding(api, name, found, _OWNERS_SCOPE)
+        exists = found != NO_OWNER
     else:
-        said = await api.get(api.paths.owners(owner))
-        exists = isinstance(said, dict)
-        if not isinstance(said, dict | ApiError) or (
-            isinstance(said, ApiError) and said.status not in {400, 404}
+        response = await api.get(api.paths.owner(owner))
+        exists = isinstance(response, ApiResponse)
+        if isinstance(response, Outcome) or (
+            isinstance(response, ApiError) and response.status not in _NO_SUCH_OWNER
         ):
-            yield _finding(api, name, said, _OWNERS)
+            yield _finding(api, name, response, _OWNERS_SCOPE)
             return
     if not exists:
         hint = f"Correct default_owner in [destinations.{name}]: an active user's e-mail address or owner id."
-        yield _bad(name, _UNKNOWN_OWNER, f"HubSpot has no owner {owner}.", hint)
+        yield _problem(name, _UNKNOWN_OWNER, f"HubSpot has no owner {owner}.", hint)
 
 
-def _finding(api: Api, name: str, said: Said | ApiFailure, scope: str) -> Finding:
-    outcome = api.outcome(said) if not isinstance(said, dict) else Misconfigured()
-    code = _BY_OUTCOME.get(type(outcome)) or (outcome.code if outcome.code in CODES else _OTHERWISE)
+def _is_unique(response: ApiResponse) -> bool:
+    return response.body.get("hasUniqueValue") is True
+
+
+def _is_absent(failure: ApiFailure) -> bool:
+    return isinstance(failure, ApiError) and failure.status == HTTPStatus.NOT_FOUND
+
+
+def _is_denied(response: ApiResponse | ApiFailure) -> bool:
+    """A bad request was permitted: HubSpot may refuse a request without content for that reason alone."""
+    if isinstance(response, ApiResponse):
+        return False
+    return not (isinstance(response, ApiError) and response.status == HTTPStatus.BAD_REQUEST)
+
+
+def _finding(api: Api, name: str, response: ApiResponse | ApiFailure, scope: str) -> Finding:
+    outcome = Misconfigured() if isinstance(response, ApiResponse) else api.outcome(response)
+    code = _CODES_BY_OUTCOME.get(type(outcome)) or (outcome.code if outcome.code in CODES else _OTHER)
     hints = {
         "unauthorised": "Copy the service key from HubSpot (Development, Keys, Service keys) into the "
         f"setting token of [destinations.{name}].",
-        MISSING_SCOPE: f"Add the scope {_scopes(said) or scope} to the service key in HubSpot.",
-        "throttled": "Wait: HubSpot's limit is spent, a daily one until midnight. Nothing is lost.",
-        "unreachable": f"See that this machine reaches base_url of [destinations.{name}].",
+        MISSING_SCOPE: f"Add the scope {_missing_scopes(response) or scope} to the service key in HubSpot.",
+        "throttled": "Wait until HubSpot's limit is reset, a daily limit at midnight. No call is lost.",
+        "unreachable": f"Check that this machine reaches base_url of [destinations.{name}].",
     }
-    hint = hints.get(str(code), f"See that base_url and api_version of [destinations.{name}] are right.")
-    return _bad(name, str(code), outcome.message or "HubSpot gave an unexpected answer.", hint)
+    hint = hints.get(str(code), f"Check base_url and api_version of [destinations.{name}].")
+    return _problem(name, str(code), outcome.message or "HubSpot gave an unexpected answer.", hint)
 
 
-def _scopes(said: Said | ApiFailure) -> str:
-    """HubSpot: a 403's contexts name the scopes that are missing."""
-    return ", ".join(sorted(i for i in said.ids if "." in i)) if isinstance(said, ApiError) else ""
+def _missing_scopes(response: ApiResponse | ApiFailure) -> str:
+    """HubSpot: the contexts of a 403 name the missing scopes."""
+    if not isinstance(response, ApiError):
+        return ""
+    return ", ".join(sorted(id_ for id_ in response.context_ids if "." in id_))
 
 
-def _bad(name: str, code: str, problem: str, hint: str) -> Finding:
+def _problem(name: str, code: str, problem: str, hint: str) -> Finding:
     return Finding(name=name, ok=False, code=code, problem=problem, hint=hint)
 
 
-# --- setting up -------------------------------------------------------------------------------
+# --- setup --------------------------------------------------------------------------------------
 
 
-async def set_up(api: Api, settings: HubSpotSettings) -> list[str]:
-    """Make the properties that are not there; one line for each."""
-    return [f"{each.kind}.{each.name}: {await _make(api, each)}" for each in needed(settings)]
+async def create_properties(api: Api, settings: HubSpotSettings) -> list[str]:
+    """Create the required properties that do not exist. Returns one line for each."""
+    return [
+        f"{required.type_}.{required.name}: {await _create_property(api, required)}"
+        for required in required_properties(settings)
+    ]
 
 
-async def _make(api: Api, wanted: Property) -> str:
-    said = await api.get(api.paths.properties(wanted.kind, wanted.name))
-    if isinstance(said, dict):
-        return (
-            "is there" if not wanted.unique or said.get("hasUniqueValue") else "is there, and is not unique"
-        )
-    if not (isinstance(said, ApiError) and said.status == 404):  # noqa: PLR2004 - Not Found
-        return f"could not be looked for: {api.outcome(said).message}"
-    groups = await api.get(api.paths.groups(wanted.kind))
-    if not isinstance(groups, dict):
-        return f"could not be made: {api.outcome(groups).message}"
-    made = await api.post(api.paths.properties(wanted.kind), _definition(wanted, _group(groups, wanted.kind)))
-    if isinstance(made, ApiError) and made.status == 409:  # noqa: PLR2004 - Conflict: somebody was faster
-        return "is there"
-    return "made" if isinstance(made, dict) else f"could not be made: {api.outcome(made).message}"
+async def _create_property(api: Api, required: RequiredProperty) -> str:
+    existing = await api.get(api.paths.property(required.type_, required.name))
+    if isinstance(existing, ApiResponse):
+        unique = not required.unique or _is_unique(existing)
+        return "exists already" if unique else "exists already, and is not unique"
+    if not _is_absent(existing):
+        return f"could not be looked up: {api.outcome(existing).message}"
+    groups = await api.get(api.paths.property_groups(required.type_))
+    if isinstance(groups, ApiFailure):
+        return f"could not be created: {api.outcome(groups).message}"
+    definition = _property_definition(required, _choose_group(groups, required.type_))
+    created = await api.post(api.paths.properties(required.type_), definition)
+    if isinstance(created, ApiError) and created.status == HTTPStatus.CONFLICT:
+        return "exists already"  # created by somebody else since the look-up
+    if isinstance(created, ApiFailure):
+        return f"could not be created: {api.outcome(created).message}"
+    return "created"
 
 
-def _group(said: Said, kind: str) -> str:
-    """HubSpot's own group of the kind comes first in its list; its name differs from kind to kind."""
-    names = [str(group.get("name")) for group in results_of(said) if not group.get("archived")]
-    return names[0] if names else _usual_group(kind)
+def _choose_group(groups: ApiResponse, type_: ObjectType) -> str:
+    """HubSpot's own group comes first in the list of a type; its name differs from type to type."""
+    names = [str(group.get("name")) for group in groups.results if not group.get("archived")]
+    return names[0] if names else _usual_group(type_)
 
 
-def _usual_group(kind: str) -> str:
-    return kind.removesuffix("s")
+def _usual_group(type_: ObjectType) -> str:
+    return type_.removesuffix("s")
 
 
-def _definition(wanted: Property, group: str) -> Said:
+def _property_definition(required: RequiredProperty, group: str) -> JsonObject:
     return {
-        "name": wanted.name,
-        "label": _LABELS[wanted.name],
+        "name": required.name,
+        "label": _LABELS[required.name],
         "description": "Written by CloudTalk Relay. Please leave it as it is.",
         "type": "string",
         "fieldType": "text",
         "groupName": group,
-        "hasUniqueValue": wanted.unique,
+        "hasUniqueValue": required.unique,
     }
 
 
-def setup_text(settings: HubSpotSettings) -> str:
-    """The requests for a shell with curl; HUBSPOT_TOKEN holds a key with the schemas' scopes."""
-    paths = Paths(settings.api_version)
-    return "\n".join(
-        f"# groupName is one of: {settings.base_url}{paths.groups(each.kind)}\n"
-        f"curl -X POST '{settings.base_url}{paths.properties(each.kind)}' \\\n"
+def format_setup_requests(settings: HubSpotSettings) -> str:
+    """Format the requests as curl commands; HUBSPOT_TOKEN must hold a key with the scopes for schemas."""
+    return "\n".join(_curl_command(settings, required) for required in required_properties(settings))
+
+
+def _curl_command(settings: HubSpotSettings, required: RequiredProperty) -> str:
+    paths, type_ = Paths(settings.api_version), required.type_
+    body = msgspec.json.encode(_property_definition(required, _usual_group(type_))).decode()
+    return (
+        f"# groupName is one of: {settings.base_url}{paths.property_groups(type_)}\n"
+        f"curl -X POST '{settings.base_url}{paths.properties(type_)}' \\\n"
         "  -H \"Authorization: Bearer $HUBSPOT_TOKEN\" -H 'Content-Type: application/json' \\\n"
-        f"  -d '{_json(_definition(each, _usual_group(each.kind)))}'\n"
-        for each in needed(settings)
+        f"  -d '{body}'\n"
     )
-
-
-def _json(body: Said) -> str:
-    return msgspec.json.encode(body).decode()

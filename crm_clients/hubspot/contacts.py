@@ -1,7 +1,7 @@
-"""Which contact has a number: remembered, else searched for, else made if the team wants that.
+"""The contact of a number: from the cache, else by a search, else newly created if the settings say so.
 
-Each number has one look-up at a time, and what was made is remembered at once: a search does not see it
-yet.
+The lookups of one number run one after the other, and a new contact is cached at once, because a search
+does not show it yet.
 """
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -10,48 +10,53 @@ from typing import Final
 import msgspec
 
 from crm_clients.base import Context, Misconfigured, Outcome, Rejected
-from crm_clients.hubspot.api import CONTACTS, SEARCH, Api, ApiFailure, Said, next_page, results_of
+from crm_clients.hubspot.api import SEARCH, Api, ObjectType
+from crm_clients.hubspot.call_records import OWNER
+from crm_clients.hubspot.errors import ApiFailure
 from crm_clients.hubspot.new_contacts import NewContacts
+from crm_clients.hubspot.responses import ApiResponse, JsonObject, Record
 from crm_clients.hubspot.settings import HubSpotSettings
 from crm_clients.locks import KeyedLock
 from relay.standards.phones import is_e164, national_digits, normalize_typed_phone
 
-_PHONE_FIELDS: Final = ("phone", "mobilephone")
-_SEARCHABLE: Final = (
+_PHONE_PROPERTIES: Final = ("phone", "mobilephone")
+_NATIONAL_PROPERTIES: Final = (
     "hs_searchable_calculated_phone_number",
     "hs_searchable_calculated_mobile_number",
 )
-"""HubSpot: both hold the number without its country code, whatever way it was typed."""
+"""HubSpot: both hold the number without its country code, however it was typed."""
 
-_ALL_FIELDS: Final = (*_SEARCHABLE, *_PHONE_FIELDS)
-_OWNER: Final = "hubspot_owner_id"
-_PAGE: Final = 200
-_MOST_PAGES: Final = 5
-_LONGEST_SEARCH: Final = 3_000
-"""HubSpot: characters in the body of a search; a longer one is refused."""
+_SEARCH_PROPERTIES: Final = (*_NATIONAL_PROPERTIES, *_PHONE_PROPERTIES)
+_PAGE_SIZE: Final = 200
+_MAX_PAGES: Final = 5
+_MAX_SEARCH_LENGTH: Final = 3_000
+"""HubSpot: characters in the body of a search."""
 
-_ROOM_FOR_AFTER: Final = 40
-_KNOWN_SECONDS: Final = 7 * 86_400.0
-"""A number may pass on to another contact."""
+_AFTER_LENGTH: Final = 40
+"""Characters that the parameter `after` of a later page may need."""
 
-_OWNED_SECONDS: Final = 3_600.0
-_ABSENT_SECONDS: Final = 300.0
+_CACHE_SECONDS: Final = 7 * 86_400.0
+"""A number may pass to another contact."""
 
-Found = dict[str, str | Outcome]
-"""The contact's id of each number, NONE where there is none, or why it is not known."""
+_OWNER_CACHE_SECONDS: Final = 3_600.0
+_NO_CONTACT_CACHE_SECONDS: Final = 300.0
 
-NONE: Final = ""
+NO_CONTACT: Final = ""
+"""Stands for the record id of a number that no contact has."""
+
+IdsByNumber = dict[str, str | Outcome]
+"""By number: a record id or owner id, "" for none, or why it could not be looked up."""
 
 
 class Contact(msgspec.Struct, frozen=True):
-    """A contact with the number that was asked for."""
+    """A contact that a search found, or that was created."""
 
     id: str
-    owner: str = ""
+    owner_id: str = ""
 
 
 class Contacts:
-    """Contacts by number."""
+    """The contacts of one account, by E.164 number."""
 
     def __init__(self, api: Api, settings: HubSpotSettings, context: Context) -> None:
         self._api = api
@@ -60,181 +65,185 @@ class Contacts:
         self._region = context.region
         self._locks = KeyedLock()
 
-    async def of(self, names: Mapping[str, str | None]) -> Found:
-        """The contact of each of these E.164 numbers; the names are for those that are to be made."""
-        wanted = [number for number in names if is_e164(number)]
-        async with self._locks.acquire(wanted):
-            found: Found = dict.fromkeys(names, NONE)
-            found |= await self._remembered(wanted)
-            unknown = [number for number in wanted if not found[number]]
+    async def find_or_create(self, names: Mapping[str, str | None]) -> IdsByNumber:
+        """Return the contact of each number; `names` holds the name for a contact that is created."""
+        numbers = [number for number in names if is_e164(number)]
+        async with self._locks.acquire(numbers):
+            found: IdsByNumber = dict.fromkeys(names, NO_CONTACT)
+            found |= await self._load_cached(numbers)
+            unknown = [number for number in numbers if not found[number]]
             if unknown:
-                found |= await self._look_up({number: names[number] for number in unknown})
+                found |= await self._search_or_create({number: names[number] for number in unknown})
         return found
 
-    async def owners(self, contacts: Mapping[str, str]) -> Found:
-        """The owner's id of each contact, by number; "" where it has none."""
-        kept = await self._state.get_many([_owner_key(n) for n in contacts], max_age_seconds=_OWNED_SECONDS)
-        found: Found = {n: kept[key] for n in contacts if (key := _owner_key(n)) in kept}
-        unknown = {number: id_ for number, id_ in contacts.items() if number not in found}
+    async def find_owners(self, contact_ids: Mapping[str, str]) -> IdsByNumber:
+        """Return the owner id of each contact, by number; "" for a contact without an owner."""
+        keys = {_owner_key(number): number for number in contact_ids}
+        cached = await self._state.get_many(keys, max_age_seconds=_OWNER_CACHE_SECONDS) if keys else {}
+        found: IdsByNumber = {keys[key]: owner_id for key, owner_id in cached.items()}
+        unknown = {number: id_ for number, id_ in contact_ids.items() if number not in found}
         if not unknown:
             return found
-        read = await self._api.read(CONTACTS, sorted({*unknown.values()}), [_OWNER])
-        if not isinstance(read, dict):
-            return found | dict.fromkeys(unknown, self._api.outcome(read))
-        fresh = {number: _owner_of(read.get(id_, {})) for number, id_ in unknown.items()}
-        await self._state.set_many({_owner_key(number): owner for number, owner in fresh.items()})
-        return found | fresh
+        records = await self._api.read_records(ObjectType.CONTACTS, sorted({*unknown.values()}), [OWNER])
+        if isinstance(records, ApiFailure):
+            return found | dict.fromkeys(unknown, self._api.outcome(records))
+        owner_ids = {number: _owner_id(records.get(id_)) for number, id_ in unknown.items()}
+        await self._state.set_many({_owner_key(number): owner for number, owner in owner_ids.items()})
+        return found | owner_ids
 
-    async def gone(self, ids: Collection[str]) -> set[str] | ApiFailure:
-        """Those of these contacts that were deleted, or merged into others, meanwhile."""
-        read = await self._api.read(CONTACTS, sorted({*ids}), [])
-        return read if not isinstance(read, dict) else {*ids} - {*read}
+    async def find_deleted(self, contact_ids: Collection[str]) -> set[str] | ApiFailure:
+        """Return the contacts that were deleted, or merged into others."""
+        existing = await self._api.read_records(ObjectType.CONTACTS, sorted({*contact_ids}))
+        return existing if isinstance(existing, ApiFailure) else {*contact_ids} - {*existing}
 
     async def forget(self, numbers: Collection[str]) -> None:
-        """Remember nothing of these numbers."""
-        if numbers:
-            await self._state.set_many({f(n): None for n in numbers for f in (_key, _owner_key, _absent_key)})
+        """Remove these numbers from the client state."""
+        keys = [key(number) for number in numbers for key in (_contact_key, _owner_key, _no_contact_key)]
+        if keys:
+            await self._state.set_many(dict.fromkeys(keys))
         if self._new is not None:
-            await self._new.forget(numbers)
+            await self._new.clear_pending(numbers)
 
-    # --- remembering ----------------------------------------------------------------------------
+    # --- cache ----------------------------------------------------------------------------------
 
-    async def _remembered(self, numbers: Collection[str]) -> dict[str, str]:
-        kept = (
-            await self._state.get_many([_key(n) for n in numbers], max_age_seconds=_KNOWN_SECONDS)
-            if numbers
-            else {}
-        )
-        return {number: kept[key] for number in numbers if (key := _key(number)) in kept}
+    async def _load_cached(self, numbers: Collection[str]) -> dict[str, str]:
+        keys = {_contact_key(number): number for number in numbers}
+        cached = await self._state.get_many(keys, max_age_seconds=_CACHE_SECONDS) if keys else {}
+        return {keys[key]: contact_id for key, contact_id in cached.items()}
 
-    async def _remember(self, contacts: Mapping[str, Contact]) -> None:
+    async def _load_cached_absent(self, numbers: Collection[str]) -> set[str]:
+        keys = {_no_contact_key(number): number for number in numbers}
+        cached = await self._state.get_many(keys, max_age_seconds=_NO_CONTACT_CACHE_SECONDS)
+        return {keys[key] for key in cached}
+
+    async def _cache(self, contacts: Mapping[str, Contact]) -> None:
         values: dict[str, str | None] = {}
         for number, contact in contacts.items():
-            values |= {_key(number): contact.id, _owner_key(number): contact.owner}
-            values |= {_absent_key(number): None}
+            values |= {_contact_key(number): contact.id, _owner_key(number): contact.owner_id}
+            values |= {_no_contact_key(number): None}
         if values:
             await self._state.set_many(values)
         if self._new is not None:
-            await self._new.forget(contacts)
+            await self._new.clear_pending(contacts)
 
-    # --- looking up -----------------------------------------------------------------------------
+    # --- search ---------------------------------------------------------------------------------
 
-    async def _look_up(self, names: Mapping[str, str | None]) -> Found:
-        absent = await self._lately_absent(names) if self._new is None else set()
-        asked = [number for number in names if number not in absent]
-        hits, troubles = await self._search(asked)
-        await self._remember(hits)
-        found: Found = {number: contact.id for number, contact in hits.items()} | troubles
-        left = {number: names[number] for number in asked if number not in found}
+    async def _search_or_create(self, names: Mapping[str, str | None]) -> IdsByNumber:
+        absent = await self._load_cached_absent(names) if self._new is None else set()
+        numbers = [number for number in names if number not in absent]
+        contacts, failures = await self._search(numbers)
+        await self._cache(contacts)
+        found: IdsByNumber = {number: contact.id for number, contact in contacts.items()} | failures
+        unknown = {number: names[number] for number in numbers if number not in found}
         if self._new is None:
-            await self._note_absent(left)
+            if unknown:
+                await self._state.set_many({_no_contact_key(number): "1" for number in unknown})
             return found
-        made = await self._new.make(left)
-        await self._remember({n: Contact(id_) for n, id_ in made.items() if isinstance(id_, str)})
-        return found | made
-
-    async def _lately_absent(self, numbers: Collection[str]) -> set[str]:
-        kept = await self._state.get_many([_absent_key(n) for n in numbers], max_age_seconds=_ABSENT_SECONDS)
-        return {number for number in numbers if _absent_key(number) in kept}
-
-    async def _note_absent(self, numbers: Collection[str]) -> None:
-        if numbers:
-            await self._state.set_many({_absent_key(number): "1" for number in numbers})
+        created = await self._new.create(unknown)
+        await self._cache({n: Contact(id_) for n, id_ in created.items() if isinstance(id_, str)})
+        return found | created
 
     async def _search(self, numbers: Sequence[str]) -> tuple[dict[str, Contact], dict[str, Outcome]]:
-        """By all four fields where that fits into one search, else by the national number first.
+        """Return the contacts found, and why the other numbers could not be searched for.
 
-        That finds nearly all of them, and so costs the fewest searches.
+        If the numbers fit into one search by all properties, one is sent. Otherwise the national number is
+        searched for first: it finds nearly all contacts, so this costs the fewest searches.
         """
-        hits: dict[str, Contact] = {}
-        rest = list(numbers)
-        for fields in [_ALL_FIELDS] if _fits(rest) else [_SEARCHABLE, _PHONE_FIELDS]:
-            for some in _fitting(rest, fields):
-                answer = await self._search_some(some, fields)
-                if not isinstance(answer, dict):
-                    return hits, dict.fromkeys(set(rest) - set(hits), self._search_outcome(answer))
-                hits |= answer
-            rest = [number for number in rest if number not in hits]
-        return hits, {}
+        found: dict[str, Contact] = {}
+        remaining = list(numbers)
+        for properties in (
+            [_SEARCH_PROPERTIES] if _fits(remaining) else [_NATIONAL_PROPERTIES, _PHONE_PROPERTIES]
+        ):
+            for some in _split_to_fit(remaining, properties):
+                contacts = await self._search_pages(some, properties)
+                if isinstance(contacts, ApiFailure):
+                    return found, dict.fromkeys(set(remaining) - set(found), self._search_outcome(contacts))
+                found |= contacts
+            remaining = [number for number in remaining if number not in found]
+        return found, {}
 
-    def _search_outcome(self, trouble: ApiFailure) -> Outcome:
-        """A search that HubSpot does not take is no call's fault."""
-        outcome = self._api.outcome(trouble, rate_limit=SEARCH)
+    def _search_outcome(self, failure: ApiFailure) -> Outcome:
+        """A search that HubSpot rejects is no fault of a single call."""
+        outcome = self._api.outcome(failure, rate_limit=SEARCH)
         if isinstance(outcome, Rejected):
             return Misconfigured(code=outcome.code, message=outcome.message)
         return outcome
 
-    async def _search_some(
-        self, numbers: Sequence[str], fields: Sequence[str]
+    async def _search_pages(
+        self, numbers: Sequence[str], properties: Sequence[str]
     ) -> dict[str, Contact] | ApiFailure:
-        """Of several contacts with one number the oldest, which has the lowest id."""
+        """Send one search, all its pages. If several contacts have a number, the oldest is taken."""
         found: dict[str, Contact] = {}
-        body, after = _search_body(numbers, fields), "0"
-        for _ in range(_MOST_PAGES):
-            said = await self._api.post(
-                self._api.paths.search(CONTACTS), body | {"after": after}, rate_limit=SEARCH
-            )
-            if not isinstance(said, dict):
-                return said
-            for number, contact in self._matches(said, numbers):
-                if number not in found or _age(contact) < _age(found[number]):
+        body, after = _search_body(numbers, properties), "0"
+        for _ in range(_MAX_PAGES):
+            path = self._api.paths.search(ObjectType.CONTACTS)
+            response = await self._api.post(path, body | {"after": after}, rate_limit=SEARCH)
+            if isinstance(response, ApiFailure):
+                return response
+            for number, contact in self._match_numbers(response, numbers):
+                if number not in found or _age_order(contact) < _age_order(found[number]):
                     found[number] = contact
-            after = next_page(said)
+            after = response.next_page
             if not after:
                 break
         return found
 
-    def _matches(self, said: Said, numbers: Collection[str]) -> Iterator[tuple[str, Contact]]:
-        """A search by the national number also finds those of other countries: the whole one decides."""
-        for each in results_of(said):
-            properties = each.get("properties") or {}
-            texts = [properties.get(field) for field in _PHONE_FIELDS]
-            held = {normalize_typed_phone(text, self._region) for text in texts if isinstance(text, str)}
-            for number in held.intersection(numbers):
-                yield str(number), Contact(str(each["id"]), _owner_of(each))
+    def _match_numbers(
+        self, response: ApiResponse, numbers: Collection[str]
+    ) -> Iterator[tuple[str, Contact]]:
+        """Compare whole numbers: a national number may also belong to a contact in another country."""
+        for record in response.records:
+            written = [record.properties.get(name, "") for name in _PHONE_PROPERTIES]
+            own = {normalize_typed_phone(number, self._region) for number in written}
+            for number in own.intersection(numbers):
+                yield str(number), Contact(record.id, _owner_id(record))
 
 
-def _age(contact: Contact) -> tuple[int, str]:
-    """HubSpot's ids are numbers that grow, said as texts."""
+def _age_order(contact: Contact) -> tuple[int, str]:
+    """HubSpot's record ids are growing numbers, written as texts: the oldest contact has the lowest."""
     return len(contact.id), contact.id
 
 
-def _search_body(numbers: Sequence[str], fields: Sequence[str]) -> Said:
-    """One group of one filter for each field; HubSpot joins groups by "or" and takes five of them."""
-    whole, nationals = sorted(numbers), sorted({national_digits(number) for number in numbers})
-    filters: list[Said] = [
-        {"propertyName": field, "operator": "IN", "values": nationals if field in _SEARCHABLE else whole}
-        for field in fields
+def _search_body(numbers: Sequence[str], properties: Sequence[str]) -> JsonObject:
+    """One filter group per property. HubSpot joins groups by "or" and permits five of them."""
+    whole, national_numbers = sorted(numbers), sorted({national_digits(number) for number in numbers})
+    filters: list[JsonObject] = [
+        {
+            "propertyName": name,
+            "operator": "IN",
+            "values": national_numbers if name in _NATIONAL_PROPERTIES else whole,
+        }
+        for name in properties
     ]
     return {
         "filterGroups": [{"filters": [each]} for each in filters],
-        "properties": [*_PHONE_FIELDS, _OWNER],
+        "properties": [*_PHONE_PROPERTIES, OWNER],
         "sorts": [],
-        "limit": _PAGE,
+        "limit": _PAGE_SIZE,
     }
 
 
-def _fits(numbers: Sequence[str], fields: Sequence[str] = _ALL_FIELDS) -> bool:
-    return len(msgspec.json.encode(_search_body(numbers, fields))) <= _LONGEST_SEARCH - _ROOM_FOR_AFTER
+def _fits(numbers: Sequence[str], properties: Sequence[str] = _SEARCH_PROPERTIES) -> bool:
+    return len(msgspec.json.encode(_search_body(numbers, properties))) <= _MAX_SEARCH_LENGTH - _AFTER_LENGTH
 
 
-def _fitting(numbers: Sequence[str], fields: Sequence[str]) -> Iterator[Sequence[str]]:
-    """As few parts as there can be, halved until each fits."""
+def _split_to_fit(numbers: Sequence[str], properties: Sequence[str]) -> Iterator[Sequence[str]]:
+    """Split into as few parts as possible: in halves, until each fits into one search."""
     if not numbers:
         return
-    if len(numbers) == 1 or _fits(numbers, fields):
+    if len(numbers) == 1 or _fits(numbers, properties):
         yield numbers
         return
     middle = len(numbers) // 2
-    yield from _fitting(numbers[:middle], fields)
-    yield from _fitting(numbers[middle:], fields)
+    yield from _split_to_fit(numbers[:middle], properties)
+    yield from _split_to_fit(numbers[middle:], properties)
 
 
-def _owner_of(record: Said) -> str:
-    return str((record.get("properties") or {}).get(_OWNER) or "")
+def _owner_id(contact: Record | None) -> str:
+    return contact.properties.get(OWNER, "") if contact else ""
 
 
-def _key(number: str) -> str:
+def _contact_key(number: str) -> str:
     return f"contact:{number}"
 
 
@@ -242,5 +251,5 @@ def _owner_key(number: str) -> str:
     return f"contact_owner:{number}"
 
 
-def _absent_key(number: str) -> str:
+def _no_contact_key(number: str) -> str:
     return f"no_contact:{number}"

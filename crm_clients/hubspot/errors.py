@@ -1,14 +1,25 @@
-"""What an answer of HubSpot means. Pure: the category decides first, then the status.
+"""HubSpot's error responses, and the outcome that each becomes. Pure.
 
-Sources: HubSpot's guide "Error handling" and its usage guidelines; the shapes of its API description
-(`Error`, `StandardError`), all of whose fields may be missing.
+ApiFailure                         a request without a usable response
+├── ApiError                       HubSpot answered with an error; `to_outcome` makes of it:
+│   ├── Unauthorised                 401
+│   ├── Throttled                    429
+│   ├── Retry                        408, 409, 423, 425, 477, 5xx
+│   ├── Misconfigured                402 to 405, 3xx, a missing property or scope
+│   └── Rejected, or Split           any other; Split if the request had several records
+└── Outcome                        no response: Retry, Throttled or Unknown, from `crm_clients.http`
+
+The category of an error counts before its status: the errors of single records have no status.
+
+Sources: HubSpot's guides "Error handling" and "Usage guidelines"; the schemas `Error` and `StandardError`
+of its API description. Every field may be missing.
 """
 
 import re
 from collections.abc import Iterator, Mapping
 from datetime import datetime, timedelta
+from http import HTTPStatus
 from typing import Any, Final
-from zoneinfo import ZoneInfo
 
 import msgspec
 
@@ -17,133 +28,165 @@ from crm_clients.base import Misconfigured, Outcome, Rejected, Retry, Split, Thr
 MISSING_SCOPE: Final = "missing_scope"
 MISSING_PROPERTY: Final = "missing_property"
 
-_LONGEST_MESSAGE: Final = 500
-_LOCKED_SECONDS: Final = 2.0
-"""HubSpot: after a 423, wait two seconds at least; a conflict too comes from a write under way."""
+_MAX_MESSAGE_LENGTH: Final = 500
+_MIN_LOCK_SECONDS: Final = 2.0
+"""HubSpot: wait at least two seconds after a 423. A 409 also comes from a write that is still running."""
 
-_POLICY_SECONDS: Final = {"TEN_SECONDLY_ROLLING": 10.0, "SECONDLY": 1.0}
-_POLICIES_OF_ALL: Final = frozenset({"DAILY", "TEN_SECONDLY_ROLLING"})
-"""What stops a search for these stops everything."""
+_ACCOUNT_MIGRATION: Final = 477
+"""HubSpot: the account is being moved to another data centre."""
 
-_UNKNOWN_PROPERTY: Final = re.compile(
+_TEMPORARY: Final = frozenset({HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_EARLY, _ACCOUNT_MIGRATION})
+_SETUP: Final = frozenset(
+    {
+        HTTPStatus.PAYMENT_REQUIRED,
+        HTTPStatus.FORBIDDEN,
+        HTTPStatus.NOT_FOUND,
+        HTTPStatus.METHOD_NOT_ALLOWED,
+    }
+)
+
+_SECONDS_BY_POLICY: Final = {"TEN_SECONDLY_ROLLING": 10.0, "SECONDLY": 1.0}
+_SHARED_POLICIES: Final = frozenset({"DAILY", "TEN_SECONDLY_ROLLING"})
+"""Limits that searches and writes share: a search that exceeds one pauses the whole destination."""
+
+_MISSING_PROPERTY_TEXT: Final = re.compile(
     r"PROPERTY_DOESNT_EXIST|by non-unique|\bpropert(?:y|ies)\W+\w+\W+(?:does not|doesn't|do not) exist",
     re.IGNORECASE,
 )
-"""What HubSpot's texts say where a property is missing, or `idProperty` is not unique. An owner or an
-option that does not exist is a record's fault."""
-
-_SERVER_ERROR: Final = 500
+"""HubSpot's texts for a property that is missing, or an `idProperty` that is not unique. An owner or an
+option that does not exist has similar texts, and is the fault of a record."""
 
 
 class ApiError(msgspec.Struct, frozen=True):
-    """An answer other than success, or one failed record of a batch.
+    """An error response, or the error of one record of a batch.
 
-    `ids` are all texts that its contexts name: trace ids, record ids, property names. `after`:
-    seconds that HubSpot asked for.
+    `context_ids`: all values of the contexts: trace ids, record ids, names of scopes or properties.
+    `policy`: the name of the exceeded limit. `after`: the wait in seconds that HubSpot asked for.
     """
 
     status: int
     category: str | None = None
     message: str | None = None
     details: str = ""
-    ids: frozenset[str] = frozenset()
+    context_ids: frozenset[str] = frozenset()
     policy: str | None = None
     after: float | None = None
 
     @property
     def is_missing_property(self) -> bool:
-        """Whether the account lacks what the settings or the set-up name; no record is at fault."""
-        return bool(_UNKNOWN_PROPERTY.search(f"{self.category} {self.message} {self.details}"))
+        """Whether the account lacks a property that the settings or `setup` name; no record is at fault."""
+        return bool(_MISSING_PROPERTY_TEXT.search(f"{self.category} {self.message} {self.details}"))
 
 
-def parse_error(status: int, said: Mapping[str, Any], *, after: float | None = None) -> ApiError:
-    """The fault that a body, or an entry of a batch's `errors`, tells."""
-    details = list(_details(said))
+ApiFailure = ApiError | Outcome
+
+
+def parse_error(status: int, body: Mapping[str, Any], *, after: float | None = None) -> ApiError:
+    """Parse the body of an error response, or one entry of a batch's `errors`."""
+    details = list(_detail_objects(body))
+    texts = [_text(detail.get(name)) for detail in details for name in ("message", "code")]
     return ApiError(
         status=status,
-        category=_text(said.get("category")),
-        message=_text(said.get("message")),
-        details=" ".join(
-            text for d in details for text in (_text(d.get("message")), _text(d.get("code"))) if text
+        category=_text(body.get("category")),
+        message=_text(body.get("message")),
+        details=" ".join(text for text in texts if text),
+        context_ids=frozenset(
+            value for each in (body, *details) for value in _context_values(each.get("context"))
         ),
-        ids=frozenset(text for each in (said, *details) for text in _texts(each.get("context"))),
-        policy=_text(said.get("policyName")),
+        policy=_text(body.get("policyName")),
         after=after,
     )
 
 
-def outcome_of(fault: ApiError, *, records: int, zone: ZoneInfo, rate_limit: str | None = None) -> Outcome:
-    """What a request about so many records came to. `rate_limit`: the one that a 429 spends alone."""
-    code, message = code_of(fault), describe(fault)
-    if fault.status == 401 or fault.category == "INVALID_AUTHENTICATION":  # noqa: PLR2004 - Unauthorized
+def names_record(failure: ApiFailure, id_: str) -> bool:
+    """Whether HubSpot blames the record with this trace id, record id or unique property."""
+    return isinstance(failure, ApiError) and id_ in failure.context_ids
+
+
+def to_outcome(error: ApiError, *, records: int, now: datetime, rate_limit: str | None = None) -> Outcome:
+    """Return the outcome of each of the `records` records that one request held.
+
+    `now`: in the time zone of the account. `rate_limit`: the limit that a 429 uses up, if it is the only one.
+    """
+    code, message = error_code(error), describe(error)
+    if error.status == HTTPStatus.UNAUTHORIZED or error.category == "INVALID_AUTHENTICATION":
         return Unauthorised(code=code, message=message)
-    if fault.status == 429 or fault.category == "RATE_LIMITS":  # noqa: PLR2004 - Too Many Requests
-        alone = None if fault.policy in _POLICIES_OF_ALL else rate_limit
-        return Throttled(code=code, message=message, after=_wait(fault, zone), rate_limit=alone)
-    if fault.status in {409, 423} or fault.category == "CONFLICT":
-        return Retry(code=code, message=message, after=max(fault.after or 0.0, _LOCKED_SECONDS))
-    if _is_passing(fault):
-        return Retry(code=code, message=message, after=fault.after)
-    if _is_setup(fault):
+    if error.status == HTTPStatus.TOO_MANY_REQUESTS or error.category == "RATE_LIMITS":
+        single = None if error.policy in _SHARED_POLICIES else rate_limit
+        return Throttled(code=code, message=message, after=_throttled_seconds(error, now), rate_limit=single)
+    if error.status in {HTTPStatus.CONFLICT, HTTPStatus.LOCKED} or error.category == "CONFLICT":
+        return Retry(code=code, message=message, after=max(error.after or 0.0, _MIN_LOCK_SECONDS))
+    if _is_temporary(error):
+        return Retry(code=code, message=message, after=error.after)
+    if _is_misconfiguration(error):
         return Misconfigured(code=code, message=message)
     return (Split if records > 1 else Rejected)(code=code, message=message)
 
 
-def code_of(fault: ApiError) -> str:
-    """The contract's word for it, else HubSpot's, else the status as a word."""
-    if fault.status == 403 or fault.category == "MISSING_SCOPES":  # noqa: PLR2004 - Forbidden
+def as_call_failure(outcome: Outcome) -> Outcome:
+    """Return Rejected in place of Misconfigured, where the fault concerns one call and not the account."""
+    if isinstance(outcome, Misconfigured):
+        return Rejected(code=outcome.code, message=outcome.message)
+    return outcome
+
+
+def error_code(error: ApiError) -> str:
+    """Return the relay's own code, else HubSpot's, else the status as "http_502"."""
+    if error.status == HTTPStatus.FORBIDDEN or error.category == "MISSING_SCOPES":
         return MISSING_SCOPE
-    if fault.is_missing_property:
+    if error.is_missing_property:
         return MISSING_PROPERTY
-    return fault.policy or fault.category or f"http_{fault.status}"
+    return error.policy or error.category or f"http_{error.status}"
 
 
-def describe(fault: ApiError) -> str:
-    """The fault in one line for a person."""
-    said = fault.message or "no explanation was given"
-    line = f"HubSpot answered {fault.status}: {said}"
-    return (f"{line} ({fault.details})" if fault.details else line)[:_LONGEST_MESSAGE]
+def describe(error: ApiError) -> str:
+    """Describe the error for a person, in one line."""
+    line = f"HubSpot answered {error.status}: {error.message or 'no explanation was given'}"
+    return (f"{line} ({error.details})" if error.details else line)[:_MAX_MESSAGE_LENGTH]
 
 
-def _is_passing(fault: ApiError) -> bool:
-    """477 is HubSpot moving the account to another place."""
+def _is_temporary(error: ApiError) -> bool:
     return (
-        fault.status >= _SERVER_ERROR or fault.status in {408, 425, 477} or fault.category == "INTERNAL_ERROR"
+        error.status >= HTTPStatus.INTERNAL_SERVER_ERROR
+        or error.status in _TEMPORARY
+        or error.category == "INTERNAL_ERROR"
     )
 
 
-def _is_setup(fault: ApiError) -> bool:
+def _is_misconfiguration(error: ApiError) -> bool:
+    """A redirect means that `base_url` is not the address of the API."""
     return (
-        fault.is_missing_property
-        or fault.category == "MISSING_SCOPES"
-        or fault.status in {402, 403, 404, 405}
-        or fault.status < 400  # noqa: PLR2004 - a redirect: the address is not the API's
+        error.is_missing_property
+        or error.category == "MISSING_SCOPES"
+        or error.status in _SETUP
+        or error.status < HTTPStatus.BAD_REQUEST
     )
 
 
-def _wait(fault: ApiError, zone: ZoneInfo) -> float | None:
-    if fault.after is not None:
-        return fault.after
-    return seconds_to_midnight(zone) if fault.policy == "DAILY" else _POLICY_SECONDS.get(fault.policy or "")
+def _throttled_seconds(error: ApiError, now: datetime) -> float | None:
+    if error.after is not None:
+        return error.after
+    if error.policy == "DAILY":
+        return _seconds_to_midnight(now)
+    return _SECONDS_BY_POLICY.get(error.policy or "")
 
 
-def seconds_to_midnight(zone: ZoneInfo) -> float:
-    """HubSpot's daily limit begins anew at midnight of the account, whose zone the team's stands for."""
-    now = datetime.now(zone)
+def _seconds_to_midnight(now: datetime) -> float:
+    """HubSpot resets the daily limit at midnight in the account's time zone; `now` is in that zone."""
     midnight = (now + timedelta(days=1)).replace(hour=0, minute=0, second=0, microsecond=0)
     return midnight.timestamp() - now.timestamp()
 
 
-def _details(said: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
-    errors = said.get("errors")
+def _detail_objects(body: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
+    errors = body.get("errors")
     yield from (each for each in errors if isinstance(each, dict)) if isinstance(errors, list) else ()
 
 
-def _texts(context: Any) -> Iterator[str]:
-    """HubSpot's contexts map a word to a list of texts; a text alone is seen as well."""
+def _context_values(context: object) -> Iterator[str]:
+    """HubSpot's contexts map a name to a list of texts, sometimes to a single text."""
     for value in context.values() if isinstance(context, dict) else ():
         yield from (str(each) for each in (value if isinstance(value, list) else [value]))
 
 
-def _text(value: Any) -> str | None:
+def _text(value: object) -> str | None:
     return value if isinstance(value, str) and value else None

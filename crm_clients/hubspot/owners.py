@@ -1,95 +1,101 @@
-"""Who a call belongs to: HubSpot's owner with the agent's e-mail address."""
+"""The HubSpot owner of a call: the user with the agent's e-mail address. Owner ids are cached."""
 
 from collections.abc import Collection, Sequence
 from typing import Final
 
 from crm_clients.base import ClientState, Outcome
-from crm_clients.hubspot.api import Api, Said, next_page, results_of
+from crm_clients.hubspot.api import Api
+from crm_clients.hubspot.errors import ApiFailure
+from crm_clients.hubspot.responses import ApiResponse
 
-NOBODY: Final = ""
-"""What is remembered of an address that no owner has."""
+NO_OWNER: Final = ""
+"""Stands for the owner id of an e-mail address that no active user has."""
 
-_KNOWN_SECONDS: Final = 86_400.0
-_UNKNOWN_SECONDS: Final = 3_600.0
-"""A colleague may be invited to HubSpot meanwhile."""
+_CACHE_SECONDS: Final = 86_400.0
+_NO_OWNER_CACHE_SECONDS: Final = 3_600.0
+"""Shorter, as the agent may be invited to HubSpot meanwhile."""
 
-_MOST_ASKED: Final = 3
-"""So many are asked for one by one; of more the list is read, which costs fewer requests."""
+_MAX_SINGLE_LOOKUPS: Final = 3
+"""More addresses than this are looked up in the list of all owners, which costs fewer requests."""
 
-_MOST_PAGES: Final = 50
+_MAX_PAGES: Final = 50
 
-Found = dict[str, str | Outcome]
-"""The owner's id of each address, NOBODY where there is none, or why it could not be asked for."""
+OwnerIds = dict[str, str | Outcome]
+"""By e-mail address: the owner id, NO_OWNER, or why it could not be looked up."""
 
 
 class Owners:
-    """Owners by e-mail address, remembered."""
+    """Owner ids by e-mail address. HubSpot compares addresses in lower case."""
 
-    def __init__(self, api: Api, memory: ClientState) -> None:
+    def __init__(self, api: Api, state: ClientState) -> None:
         self._api = api
-        self._state = memory
+        self._state = state
 
-    async def of(self, emails: Collection[str]) -> Found:
-        """The owners of these addresses."""
-        remembered = await self._remembered(emails)
-        unknown = sorted({*emails} - {*remembered})
-        found = await (self._listed(unknown) if len(unknown) > _MOST_ASKED else self._asked(unknown))
-        learnt = {_key(email): answer for email, answer in found.items() if isinstance(answer, str)}
-        if learnt:
-            await self._state.set_many(learnt)
-        return {**remembered, **found}
+    async def find(self, emails: Collection[str]) -> OwnerIds:
+        """Return the owner id of each address, from the cache or from HubSpot."""
+        cached = await self._load_cached(emails)
+        unknown = sorted({*emails} - {*cached})
+        if len(unknown) > _MAX_SINGLE_LOOKUPS:
+            fetched = await self._fetch_from_list(unknown)
+        else:
+            fetched = await self._fetch_one_by_one(unknown)
+        to_cache = {_state_key(email): id_ for email, id_ in fetched.items() if isinstance(id_, str)}
+        if to_cache:
+            await self._state.set_many(to_cache)
+        return {**cached, **fetched}
 
-    async def ask(self, email: str) -> str | Outcome:
-        """The id of the active owner with this address; HubSpot keeps addresses in lower case."""
-        said = await self._api.get(self._api.paths.owners(), email=email.lower())
-        if not isinstance(said, dict):
-            return self._api.outcome(said)
-        return _active(said).get(email.lower(), NOBODY)
+    async def fetch(self, email: str) -> str | Outcome:
+        """Return the id of the active owner with this address, or NO_OWNER, without the cache."""
+        response = await self._api.get(self._api.paths.owners(), email=email.lower())
+        if isinstance(response, ApiFailure):
+            return self._api.outcome(response)
+        return _active_owners(response).get(email.lower(), NO_OWNER)
 
     async def forget(self, emails: Collection[str]) -> None:
-        """Remember nothing of these addresses."""
+        """Remove these addresses from the cache."""
         if emails:
-            await self._state.set_many({_key(email): None for email in emails})
+            await self._state.set_many({_state_key(email): None for email in emails})
 
-    async def _asked(self, emails: Sequence[str]) -> Found:
-        found: Found = {}
+    async def _fetch_one_by_one(self, emails: Sequence[str]) -> OwnerIds:
+        """After a failure the remaining addresses get the same failure."""
+        found: OwnerIds = {}
         for at, email in enumerate(emails):
-            found[email] = answer = await self.ask(email)
-            if isinstance(answer, Outcome):
-                return found | dict.fromkeys(emails[at:], answer)
+            found[email] = owner = await self.fetch(email)
+            if isinstance(owner, Outcome):
+                return found | dict.fromkeys(emails[at:], owner)
         return found
 
-    async def _listed(self, emails: Sequence[str]) -> Found:
+    async def _fetch_from_list(self, emails: Sequence[str]) -> OwnerIds:
         owners: dict[str, str] = {}
         page: dict[str, str] = {}
-        for _ in range(_MOST_PAGES):
-            said = await self._api.get(self._api.paths.owners(), **page)
-            if not isinstance(said, dict):
-                return dict.fromkeys(emails, self._api.outcome(said))
-            owners |= _active(said)
-            page = {"after": after} if (after := next_page(said)) else {}
-            if not page:
+        for _ in range(_MAX_PAGES):
+            response = await self._api.get(self._api.paths.owners(), **page)
+            if isinstance(response, ApiFailure):
+                return dict.fromkeys(emails, self._api.outcome(response))
+            owners |= _active_owners(response)
+            if not response.next_page:
                 break
-        return {email: owners.get(email.lower(), NOBODY) for email in emails}
+            page = {"after": response.next_page}
+        return {email: owners.get(email.lower(), NO_OWNER) for email in emails}
 
-    async def _remembered(self, emails: Collection[str]) -> dict[str, str]:
-        keys = {_key(email): email for email in emails}
+    async def _load_cached(self, emails: Collection[str]) -> dict[str, str]:
+        keys = {_state_key(email): email for email in emails}
         if not keys:
             return {}
-        kept = await self._state.get_many(keys, max_age_seconds=_KNOWN_SECONDS)
-        absent = [key for key, owner in kept.items() if owner == NOBODY]
-        lately = await self._state.get_many(absent, max_age_seconds=_UNKNOWN_SECONDS) if absent else {}
-        return {keys[key]: owner for key, owner in kept.items() if owner != NOBODY or key in lately}
+        cached = await self._state.get_many(keys, max_age_seconds=_CACHE_SECONDS)
+        absent = [key for key, owner in cached.items() if owner == NO_OWNER]
+        recent = await self._state.get_many(absent, max_age_seconds=_NO_OWNER_CACHE_SECONDS) if absent else {}
+        return {keys[key]: owner for key, owner in cached.items() if owner != NO_OWNER or key in recent}
 
 
-def _active(said: Said) -> dict[str, str]:
-    """The ids of the owners in an answer, by address in lower case."""
+def _active_owners(response: ApiResponse) -> dict[str, str]:
+    """Return owner ids by e-mail address in lower case. HubSpot: `archived` owners are former users."""
     return {
-        str(each.get("email") or "").lower(): str(each["id"])
-        for each in results_of(said)
-        if not each.get("archived")
+        str(owner.get("email") or "").lower(): str(owner["id"])
+        for owner in response.results
+        if not owner.get("archived")
     }
 
 
-def _key(email: str) -> str:
+def _state_key(email: str) -> str:
     return f"owner:{email.lower()}"

@@ -1,4 +1,4 @@
-"""What a HubSpot destination can be told."""
+"""The settings of a HubSpot destination, and the names of the properties that the relay creates."""
 
 import re
 from typing import ClassVar, Final, Literal
@@ -8,19 +8,19 @@ from pydantic import Field, SecretStr, field_validator
 
 from crm_clients.settings import DestinationSettings
 
-MOST_INPUTS: Final = 100
-"""HubSpot: records in one batch request."""
+MAX_BATCH_SIZE: Final = 100
+"""HubSpot: records per batch request."""
 
 CALL_ID: Final = "cloudtalk_call_id"
 TASK_ID: Final = "cloudtalk_task_id"
 MERGED_INTO: Final = "cloudtalk_merged_into"
-"""The properties that `setup` makes; the first two are unique, so that records are found by them."""
+"""Properties that `setup` creates. CALL_ID and TASK_ID are unique: the relay finds its records by them."""
 
-_OURS: Final = frozenset({CALL_ID, TASK_ID, MERGED_INTO})
+_RELAY_PROPERTIES: Final = frozenset({CALL_ID, TASK_ID, MERGED_INTO})
 
 
 class HubSpotSettings(DestinationSettings):
-    """A HubSpot account, and how calls are kept in it."""
+    """A HubSpot account, and how the relay writes calls to it."""
 
     REMOTE_FIELD: ClassVar[re.Pattern[str]] = re.compile(r"[a-z][a-z0-9_]{0,99}")
 
@@ -30,60 +30,60 @@ class HubSpotSettings(DestinationSettings):
         pattern=r"^(v3|\d{4}-\d{2})$",
         description='The version of HubSpot\'s API: "v3" or a date, as "2026-09".',
     )
-    base_url: str = Field("https://api.hubapi.com", description="Where HubSpot's API is.")
+    base_url: str = Field("https://api.hubapi.com", description="The address of HubSpot's API.")
     contacts: Literal["match", "create", "off"] = Field(
         "match",
-        description="Whether a call is linked to the contact with its number: only where there is one, "
-        "or one is made where there is none, or not at all.",
+        description="How a call is linked to the contact with its number. `match`: to an existing contact; "
+        "`create`: to an existing or a new contact; `off`: not at all.",
     )
     follow_up_tasks: bool = Field(
-        True, description="A task for who was missed: one per number and day, to call back."
+        True, description="Create a task to call back after a missed call: one per number and day."
     )
     owners_by_email: bool = Field(
-        True, description="A call belongs to the HubSpot user with its agent's e-mail address."
+        True, description="The owner of a call is the HubSpot user with its agent's e-mail address."
     )
     default_owner: str | None = Field(
-        None, description="Who calls back where the contact has no owner: an owner's id or e-mail address."
+        None, description="The owner of a task whose contact has no owner: an owner id or e-mail address."
     )
     search_rate: float = Field(
-        4, gt=0, description="Searches per second, at most; the whole account has five."
+        4, gt=0, description="Searches per second, at most; HubSpot permits the whole account five."
     )
     rate: float | None = Field(
         None,
         gt=0,
-        description="HTTP requests per second, at most. Unless given, nine tenths of what HubSpot says that "
-        "it permits.",
+        description="HTTP requests per second, at most. "
+        "Default: nine tenths of the limit that HubSpot states.",
     )
-    batch: int = Field(MOST_INPUTS, ge=1, le=MOST_INPUTS, description="Calls in one push, at most.")
-    concurrency: int = Field(4, ge=1, le=32, description="Pushes under way at once.")
+    batch: int = Field(MAX_BATCH_SIZE, ge=1, le=MAX_BATCH_SIZE, description="Calls per push, at most.")
+    concurrency: int = Field(4, ge=1, le=32, description="Pushes at the same time, at most.")
 
     @field_validator("token")
     @classmethod
-    def _usable_token(cls, token: SecretStr) -> SecretStr:
+    def _check_token(cls, token: SecretStr) -> SecretStr:
         text = token.get_secret_value().strip()
         if not text or not text.isascii() or not text.isprintable() or " " in text:
-            raise ValueError("must be the service key as HubSpot shows it: not empty, one word")
+            raise ValueError("must be the service key as HubSpot shows it: one word, not empty")
         return SecretStr(text)
 
     @field_validator("base_url")
     @classmethod
-    def _api_address(cls, url: str) -> str:
+    def _check_base_url(cls, url: str) -> str:
         parts = urlsplit(url.strip())
         if parts.scheme not in {"http", "https"} or not parts.hostname or parts.username or parts.query:
-            raise ValueError("must be the address of HubSpot's API, like https://api.hubapi.com")
+            raise ValueError("must be the address of HubSpot's API, for example https://api.hubapi.com")
         return url.strip().rstrip("/")
 
     @field_validator("default_owner")
     @classmethod
-    def _one_owner(cls, owner: str | None) -> str | None:
+    def _check_default_owner(cls, owner: str | None) -> str | None:
         text = (owner or "").strip()
         if text and not text.isdigit() and "@" not in text:
-            raise ValueError("must be an owner's id (digits) or e-mail address")
+            raise ValueError("must be an owner id (digits) or an e-mail address")
         return text or None
 
     @field_validator("fields", "constants")
     @classmethod
-    def _not_ours(cls, mapping: dict[str, object]) -> dict[str, object]:
-        for name in _OURS & {*mapping, *map(str, mapping.values())}:
-            raise ValueError(f'"{name}" is how the relay finds its records again')
+    def _exclude_relay_properties(cls, mapping: dict[str, object]) -> dict[str, object]:
+        for name in _RELAY_PROPERTIES & {*mapping, *map(str, mapping.values())}:
+            raise ValueError(f'"{name}" is reserved: the relay finds its own records by it')
         return mapping

@@ -1,117 +1,165 @@
-"""A follow-up task as HubSpot's properties. Pure.
+"""A follow-up task: its properties in HubSpot, and its entry in the client state.
 
-Source: HubSpot's guide "Tasks". `hs_timestamp` is when it is due.
+Source: HubSpot's guide "Tasks". `hs_timestamp` is the due time.
 """
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from datetime import datetime
-from typing import Any, Final
+from typing import Final
 from zoneinfo import ZoneInfo
 
 import msgspec
 
-from crm_clients.hubspot.api import Said
-from crm_clients.hubspot.calls import OWNER, TIMESTAMP, moment_of, who
-from crm_clients.hubspot.links import TASK_TO_CONTACT, type_of
+from crm_clients.base import ClientState
+from crm_clients.hubspot.associations import TASK_TO_CONTACT, association_type
+from crm_clients.hubspot.call_records import OWNER, TIMESTAMP, call_time, customer_label
+from crm_clients.hubspot.responses import JsonObject, Record
 from crm_clients.hubspot.settings import TASK_ID
-from crm_clients.hubspot.text import plain, titled
+from crm_clients.hubspot.text import html_to_text, sections_to_html
 from relay.call import Call, Status
 
 SUBJECT, BODY, STATUS = "hs_task_subject", "hs_task_body", "hs_task_status"
 _PRIORITY: Final = "hs_task_priority"
 
-TOUCHABLE: Final = (STATUS, SUBJECT, BODY, TIMESTAMP, _PRIORITY, OWNER)
-"""What people change in a task that is theirs."""
+EDITABLE_PROPERTIES: Final = (STATUS, SUBJECT, BODY, TIMESTAMP, _PRIORITY, OWNER)
+"""What people change when they work on a task."""
 
-_OPEN: Final = "NOT_STARTED"
-_REMARK: Final = "Nobody needs to call back any more: the call was answered after all."
+_COMPLETION_REMARK: Final = "Nobody needs to call back any more: the call was answered after all."
 
 
-class Missed(msgspec.Struct, frozen=True):
-    """A call that somebody should call back, with the record id of its contact.
+class MissedCall(msgspec.Struct, frozen=True):
+    """A call that needs a task.
 
-    `owners`: the ids of those who may be asked to, the likeliest first.
+    `contact_id`: "" for none. `owner_ids`: the possible owners of the task, the preferred one first.
     """
 
     call: Call
-    contact: str = ""
-    owners: tuple[str, ...] = ()
+    contact_id: str = ""
+    owner_ids: tuple[str, ...] = ()
 
 
-def key_of(call: Call, zone: ZoneInfo) -> str:
-    """What names a task: the number and the day of the call; a call without number has one of its own."""
-    return f"{call.external_number}:{_local(call, zone):%Y-%m-%d}" if call.external_number else call.id
+# --- properties ---------------------------------------------------------------------------------
 
 
-def _local(call: Call, zone: ZoneInfo) -> datetime:
-    return (moment_of(call) or datetime.now(zone)).astimezone(zone)
+def task_key(call: Call, timezone: ZoneInfo) -> str:
+    """Return the unique property of a task: number and day of the call, or the call's id without a number."""
+    return f"{call.external_number}:{_local(call, timezone):%Y-%m-%d}" if call.external_number else call.id
 
 
-def input_of(key: str, missed: Missed, zone: ZoneInfo) -> Said:
-    """The input that creates it, linked to the contact."""
-    contact = {"to": {"id": missed.contact}, "types": [type_of(TASK_TO_CONTACT)]}
+def _local(call: Call, timezone: ZoneInfo) -> datetime:
+    return (call_time(call) or datetime.now(timezone)).astimezone(timezone)
+
+
+def create_input(key: str, missed: MissedCall, timezone: ZoneInfo) -> JsonObject:
+    """Build the input that creates the task and its association with the contact."""
+    association = {"to": {"id": missed.contact_id}, "types": [association_type(TASK_TO_CONTACT)]}
     return {
         "objectWriteTraceId": key,
-        "associations": [contact] if missed.contact else [],
-        "properties": {TASK_ID: key, **_properties(missed, zone)},
+        "associations": [association] if missed.contact_id else [],
+        "properties": {TASK_ID: key, **_initial_properties(missed, timezone)},
     }
 
 
-def _properties(missed: Missed, zone: ZoneInfo) -> dict[str, str]:
-    """What it says at first: due on the day of the call."""
-    subject, body = _texts(missed.call, zone)
-    due = _local(missed.call, zone).replace(hour=23, minute=59, second=0, microsecond=0)
+def complete_input(task: Record) -> JsonObject:
+    """Build the input that completes the task and adds a remark to its body."""
+    body = task.properties.get(BODY, "") + sections_to_html([("CloudTalk", _COMPLETION_REMARK)])
+    return {"id": task.id, "properties": {STATUS: "COMPLETED", BODY: body}}
+
+
+def _initial_properties(missed: MissedCall, timezone: ZoneInfo) -> dict[str, str]:
+    """The task is due at the end of the day of the call."""
+    due = _local(missed.call, timezone).replace(hour=23, minute=59, second=0, microsecond=0)
     properties = {
         TIMESTAMP: str(int(due.timestamp() * 1000)),
-        SUBJECT: subject,
-        BODY: body,
-        STATUS: _OPEN,
+        SUBJECT: f"Call back {customer_label(missed.call)}",
+        BODY: _initial_body(missed.call, timezone),
+        STATUS: "NOT_STARTED",
         _PRIORITY: "HIGH",
         "hs_task_type": "CALL",
     }
-    return properties | ({OWNER: missed.owners[0]} if missed.owners else {})
+    return properties | ({OWNER: missed.owner_ids[0]} if missed.owner_ids else {})
 
 
-def _texts(call: Call, zone: ZoneInfo) -> tuple[str, str]:
-    """Subject and body."""
-    what = "Voicemail" if call.status is Status.VOICEMAIL else "Missed call"
-    at = f"{_local(call, zone):%Y-%m-%d %H:%M}"
-    lines = [f"{what} on {at} ({zone.key}) from {who(call)}."]
+def _initial_body(call: Call, timezone: ZoneInfo) -> str:
+    kind = "Voicemail" if call.status is Status.VOICEMAIL else "Missed call"
+    time = f"{_local(call, timezone):%Y-%m-%d %H:%M}"
+    lines = [f"{kind} on {time} ({timezone.key}) from {customer_label(call)}."]
     if call.internal_number:
         lines.append(f"They called {call.internal_number}.")
-    return f"Call back {who(call)}", titled([("CloudTalk", "\n".join(lines))])
+    return sections_to_html([("CloudTalk", "\n".join(lines))])
 
 
-def digest_of(missed: Missed, zone: ZoneInfo) -> str:
-    """Of what the task for this call says at first."""
-    return _digest(_properties(missed, zone))
+# --- digest: has somebody changed the task? -----------------------------------------------------
 
 
-def _digest(said: Mapping[str, Any]) -> str:
-    """Enough to see whether somebody has changed a task, without remembering what it says."""
-    seen = {name: str(said.get(name) or "") for name in TOUCHABLE}
-    seen |= {BODY: plain(seen[BODY]), TIMESTAMP: _milliseconds(seen[TIMESTAMP])}
-    return hashlib.sha256("\n".join(seen.values()).encode()).hexdigest()
+def initial_digest(missed: MissedCall, timezone: ZoneInfo) -> str:
+    """Return the digest of the task as it is created for this call."""
+    return _digest(_initial_properties(missed, timezone))
 
 
-def _milliseconds(moment: str) -> str:
-    """HubSpot takes a time in milliseconds and says it in ISO 8601."""
+def is_unchanged(task: Record, digest: str) -> bool:
+    """Whether nobody has changed the EDITABLE_PROPERTIES of the task."""
+    return _digest(task.properties) == digest
+
+
+def _digest(properties: Mapping[str, str]) -> str:
+    """SHA-256: it shows a change, and keeps no text of the task in the client state."""
+    values = {name: properties.get(name, "") for name in EDITABLE_PROPERTIES}
+    values |= {BODY: html_to_text(values[BODY]), TIMESTAMP: _to_milliseconds(values[TIMESTAMP])}
+    return hashlib.sha256("\n".join(values.values()).encode()).hexdigest()
+
+
+def _to_milliseconds(time: str) -> str:
+    """HubSpot accepts milliseconds, and answers in ISO 8601."""
     try:
-        return moment if moment.isdigit() else str(int(datetime.fromisoformat(moment).timestamp() * 1000))
+        return time if time.isdigit() else str(int(datetime.fromisoformat(time).timestamp() * 1000))
     except ValueError:
-        return moment
+        return time
 
 
-def is_untouched(task: Said, digest: str) -> bool:
-    """Whether nobody has begun with it, written into it, put it off or passed it on."""
-    return _digest(task.get("properties") or {}) == digest
+# --- client state -------------------------------------------------------------------------------
 
 
-def completed(task: Said) -> Said:
-    """The input that completes it, and says why."""
-    body = str((task.get("properties") or {}).get(BODY) or "")
-    return {
-        "id": str(task["id"]),
-        "properties": {STATUS: "COMPLETED", BODY: body + titled([("CloudTalk", _REMARK)])},
-    }
+class TaskState(msgspec.Struct, frozen=True):
+    """A task's record id, the ids of the calls that it is for, and its digest when it was created."""
+
+    id: str
+    calls: list[str]
+    digest: str = ""
+
+    def with_calls(self, call_ids: Collection[str]) -> "TaskState":
+        return msgspec.structs.replace(self, calls=list(dict.fromkeys([*self.calls, *call_ids])))
+
+    def without_calls(self, call_ids: Collection[str]) -> "TaskState":
+        return msgspec.structs.replace(self, calls=[id_ for id_ in self.calls if id_ not in call_ids])
+
+    def with_call_replaced(self, call_id: str, new_id: str) -> "TaskState":
+        calls = [new_id if id_ == call_id else id_ for id_ in self.calls]
+        return msgspec.structs.replace(self, calls=list(dict.fromkeys(calls)))
+
+
+class TaskStates:
+    """Task states in the client state, by task key. A key contains the customer's number."""
+
+    def __init__(self, state: ClientState) -> None:
+        self._state = state
+
+    async def get_many(self, keys: Collection[str]) -> dict[str, TaskState]:
+        """Return the stored states; a task that the relay did not create has none."""
+        names = {_state_key(key): key for key in keys}
+        stored = await self._state.get_many(names) if names else {}
+        return {names[name]: msgspec.json.decode(text, type=TaskState) for name, text in stored.items()}
+
+    async def set_many(self, states: Mapping[str, TaskState]) -> None:
+        if states:
+            encoded = {_state_key(k): msgspec.json.encode(state).decode() for k, state in states.items()}
+            await self._state.set_many(encoded)
+
+    async def delete_many(self, keys: Collection[str]) -> None:
+        if keys:
+            await self._state.set_many({_state_key(key): None for key in keys})
+
+
+def _state_key(key: str) -> str:
+    return f"task:{key}"

@@ -1,251 +1,253 @@
-"""A task for who was missed: to call back, one per number and day.
+"""The follow-up tasks of an account: created once per number and day, completed, or deleted.
 
-A task is only ever *created*, under a unique property: where there is one already HubSpot refuses, so
-none is doubled, and one that a person has completed or changed stays as it is. It is completed by the
-relay in one case alone: its calls prove to have been answered, and nobody has touched it.
+A task is only ever *created*, never upserted. HubSpot refuses a second task with the same unique property,
+so there is one per key, and a task that a person completed or changed stays as it is. The relay completes
+a task in one case: none of its calls needs a call back any more, and nobody has changed the task.
 """
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from http import HTTPStatus
 from typing import Final
-from zoneinfo import ZoneInfo
 
 import msgspec
 
 from crm_clients.base import Context, Outcome, Retry
-from crm_clients.hubspot.api import (
-    CONTACTS,
-    TASKS,
-    Api,
-    ApiFailure,
-    Said,
-    failures_of,
-    in_batches,
-    is_named,
-    results_of,
-)
-from crm_clients.hubspot.errors import ApiError
+from crm_clients.hubspot.api import Api, ObjectType, chunks
+from crm_clients.hubspot.errors import ApiError, ApiFailure, names_record
 from crm_clients.hubspot.settings import TASK_ID
-from crm_clients.hubspot.task_notes import Note, Notes
 from crm_clients.hubspot.task_records import (
-    TOUCHABLE,
-    Missed,
-    completed,
-    digest_of,
-    input_of,
-    is_untouched,
-    key_of,
+    EDITABLE_PROPERTIES,
+    MissedCall,
+    TaskState,
+    TaskStates,
+    complete_input,
+    create_input,
+    initial_digest,
+    is_unchanged,
+    task_key,
 )
 from crm_clients.locks import KeyedLock
 from relay.call import Call
 
-Failed = dict[str, Outcome]
-"""By a call's id, why its task is not as it should be."""
+CONTACT_DELETED: Final = Retry(
+    code="contact_gone",
+    message="The task's contact was deleted in HubSpot. The next attempt looks for another one.",
+    after=1.0,
+)
+_NO_RESULT: Final = ApiError(503, message="HubSpot's response does not mention the new task.")
+
+Outcomes = dict[str, Outcome]
+Failures = dict[str, ApiFailure]
+States = dict[str, TaskState]
 
 
 class Tasks:
-    """The tasks of one account."""
+    """The tasks of one account. Requests about one key are sent one after the other."""
 
     def __init__(self, api: Api, context: Context) -> None:
         self._api = api
-        self._notes = Notes(context.state)
-        self._zone = context.timezone
+        self._states = TaskStates(context.state)
+        self._timezone = context.timezone
         self._locks = KeyedLock()
 
-    async def create(self, missed: Sequence[Missed]) -> Failed:
-        """See to it that each of these has its task."""
-        by_key: dict[str, list[Missed]] = defaultdict(list)
-        for each in missed:
-            by_key[key_of(each.call, self._zone)].append(each)
+    async def create(self, missed_calls: Sequence[MissedCall]) -> Outcomes:
+        """Create the tasks that do not exist. Returns by call id why a task could not be created."""
+        by_key: dict[str, list[MissedCall]] = defaultdict(list)
+        for missed in missed_calls:
+            by_key[task_key(missed.call, self._timezone)].append(missed)
         async with self._locks.acquire(by_key):
-            notes = await self._notes.recall(by_key)
-            failed = await self._create({k: m[0] for k, m in by_key.items() if k not in notes}, notes)
-            changed = {key: _joined(notes[key], by_key[key]) for key in by_key if key in notes}
-            await self._notes.keep({key: note for key, note in changed.items() if note is not None})
-        return {each.call.id: outcome for key, outcome in failed.items() for each in by_key[key]}
+            stored = await self._states.get_many(by_key)
+            created, failed = await self._create({k: m[0] for k, m in by_key.items() if k not in stored})
+            states = stored | created
+            updated = {k: state.with_calls([m.call.id for m in by_key[k]]) for k, state in states.items()}
+            await self._states.set_many({k: s for k, s in updated.items() if s != stored.get(k)})
+        return {missed.call.id: outcome for key, outcome in failed.items() for missed in by_key[key]}
 
-    async def release(self, calls: Sequence[Call]) -> Failed:
-        """These need no calling back: a task that was for them alone, and is untouched, is completed."""
-        by_key: dict[str, set[str]] = defaultdict(set)
-        for call in calls:
-            by_key[key_of(call, self._zone)].add(call.id)
+    async def complete(self, calls: Sequence[Call]) -> Outcomes:
+        """Remove these calls from their tasks, and complete unchanged tasks that have no call left.
+
+        Returns by call id why a task could not be completed.
+        """
+        by_key = self._call_ids_by_key(calls)
         async with self._locks.acquire(by_key):
-            notes = await self._notes.recall(by_key)
-            held = {k: note for k, note in notes.items() if not by_key[k].isdisjoint(note.calls)}
-            for key, note in held.items():
-                note.calls = [call for call in note.calls if call not in by_key[key]]
-            trouble = await self._complete([note for note in held.values() if not note.calls])
-            if trouble is not None:
-                outcome = self._api.outcome(trouble, records=len(held))
-                return {call: outcome for key in held for call in by_key[key]}
-            await self._notes.keep(held)
+            stored = await self._states.get_many(by_key)
+            updated = {
+                key: state.without_calls(by_key[key])
+                for key, state in stored.items()
+                if not by_key[key].isdisjoint(state.calls)
+            }
+            failure = await self._complete([state for state in updated.values() if not state.calls])
+            if failure is not None:
+                outcome = self._api.outcome(failure, records=len(updated))
+                return {call_id: outcome for key in updated for call_id in by_key[key]}
+            await self._states.set_many(updated)
         return {}
 
-    async def hand_over(self, calls: Sequence[Call]) -> list[Call]:
-        """Each of these is part of another call, whose the task is from now on: those that had one.
+    async def reassign_merged(self, calls: Sequence[Call]) -> list[Call]:
+        """Replace each merged call in its task by the call that it is part of (`merged_into`).
 
-        They come back under the other call's id.
+        Returns the calls whose task was reassigned, now or before, with their new ids.
         """
-        heirs = {call.id: msgspec.structs.replace(call, id=call.merged_into or "") for call in calls}
-        keys = {call.id: key_of(call, self._zone) for call in calls}
+        survivors = {call.id: msgspec.structs.replace(call, id=call.merged_into or "") for call in calls}
+        keys = {call.id: task_key(call, self._timezone) for call in calls}
         async with self._locks.acquire(keys.values()):
-            notes = await self._notes.recall({*keys.values()})
-            held = [
+            states = await self._states.get_many({*keys.values()})
+            reassigned = [
                 id_
                 for id_, key in keys.items()
-                if key in notes and {id_, heirs[id_].id}.intersection(notes[key].calls)
+                if key in states and {id_, survivors[id_].id}.intersection(states[key].calls)
             ]
-            for id_ in held:
-                note = notes[keys[id_]]
-                note.calls = list(dict.fromkeys(heirs[i].id if i == id_ else i for i in note.calls))
-            await self._notes.keep({keys[id_]: notes[keys[id_]] for id_ in held})
-        return [heirs[id_] for id_ in held]
+            for id_ in reassigned:
+                states[keys[id_]] = states[keys[id_]].with_call_replaced(id_, survivors[id_].id)
+            await self._states.set_many({keys[id_]: states[keys[id_]] for id_ in reassigned})
+        return [survivors[id_] for id_ in reassigned]
 
     async def delete(self, calls: Sequence[Call]) -> Outcome | None:
-        """Archive the tasks that were for these calls alone, and remember nothing of them."""
-        by_key: dict[str, set[str]] = defaultdict(set)
-        for call in calls:
-            by_key[key_of(call, self._zone)].add(call.id)
+        """Archive the tasks that are for these calls alone, and remove the calls from other tasks."""
+        by_key = self._call_ids_by_key(calls)
         if not by_key:
             return None
         async with self._locks.acquire(by_key):
-            notes = await self._notes.recall(by_key)
-            mine = sorted(k for k, ids in by_key.items() if k not in notes or ids.issuperset(notes[k].calls))
-            read = await self._api.read(TASKS, mine, [], by=TASK_ID)
-            if not isinstance(read, dict):
-                return self._api.outcome(read)
-            for some in in_batches([str(each["id"]) for each in read.values()]):
-                said = await self._api.post(
-                    self._api.paths.batch(TASKS, "archive"), {"inputs": [{"id": id_} for id_ in some]}
-                )
-                if not isinstance(said, dict):
-                    return self._api.outcome(said)
-            await self._notes.forget(mine)
-            shared = {key: note for key, note in notes.items() if key not in mine}
-            for key, note in shared.items():
-                note.calls = [call for call in note.calls if call not in by_key[key]]
-            await self._notes.keep(shared)
+            stored = await self._states.get_many(by_key)
+            own = [k for k, ids in by_key.items() if k not in stored or ids.issuperset(stored[k].calls)]
+            failure = await self._archive(sorted(own))
+            if failure is not None:
+                return self._api.outcome(failure)
+            await self._states.delete_many(own)
+            shared = {key: state for key, state in stored.items() if key not in own}
+            await self._states.set_many({k: state.without_calls(by_key[k]) for k, state in shared.items()})
         return None
 
-    # --- creating -------------------------------------------------------------------------------
+    def _call_ids_by_key(self, calls: Iterable[Call]) -> dict[str, set[str]]:
+        by_key: dict[str, set[str]] = defaultdict(set)
+        for call in calls:
+            by_key[task_key(call, self._timezone)].add(call.id)
+        return by_key
 
-    async def _create(self, missed: Mapping[str, Missed], notes: dict[str, Note]) -> Failed:
-        """Fills in `notes`, and says by key what could not be created."""
-        failed: Failed = {}
-        for some in in_batches(list(missed)):
-            failed |= await self._create_some({key: missed[key] for key in some}, notes)
-        return failed
+    # --- create ---------------------------------------------------------------------------------
 
-    async def _create_some(self, missed: Mapping[str, Missed], notes: dict[str, Note]) -> Failed:
-        refused = await self._send_owned(missed, notes)
-        if not refused or not all(map(_may_be_there, refused.values())):
-            return self._outcomes(refused)
-        there = await self._api.read(TASKS, sorted(refused), [], by=TASK_ID)
-        if not isinstance(there, dict):
-            return {key: self._api.outcome(there) for key in refused}
-        notes |= {
-            key: _note_of(each, missed[key], self._zone) for key, each in there.items() if key in missed
+    async def _create(self, missed: Mapping[str, MissedCall]) -> tuple[States, Outcomes]:
+        """Return by key the states of the tasks that exist now, and why the others could not be created."""
+        states: States = {}
+        failed: Outcomes = {}
+        for keys in chunks(list(missed)):
+            created, refused = await self._create_chunk({key: missed[key] for key in keys})
+            states |= created
+            failed |= refused
+        return states, failed
+
+    async def _create_chunk(self, missed: Mapping[str, MissedCall]) -> tuple[States, Outcomes]:
+        created, refused = await self._send_with_owners(missed)
+        if not refused or not all(map(_may_exist, refused.values())):
+            return created, self._outcomes(refused)
+        existing = await self._api.read_records(ObjectType.TASKS, sorted(refused), id_property=TASK_ID)
+        if isinstance(existing, ApiFailure):
+            return created, dict.fromkeys(refused, self._api.outcome(existing))
+        # An existing task is unchanged if an earlier response was lost; otherwise its digest will differ.
+        created |= {key: self._state(task.id, missed[key]) for key, task in existing.items() if key in missed}
+        remaining = {key: missed[key] for key in refused if key not in existing}
+        if existing and len(refused) == len(missed):
+            # HubSpot may have refused the whole batch because of the tasks that exist.
+            repeated, refused = await self._send_with_owners(remaining)
+            created |= repeated
+        refused = {key: failure for key, failure in refused.items() if key in remaining}
+        return created, self._outcomes(refused) | await self._find_deleted_contacts(refused, missed)
+
+    async def _send_with_owners(self, missed: Mapping[str, MissedCall]) -> tuple[States, Failures]:
+        """Send a task that was refused for its owner again with the next possible owner, or with none."""
+        created, refused = await self._send(missed)
+        next_owner = {
+            key: msgspec.structs.replace(missed[key], owner_ids=missed[key].owner_ids[1:])
+            for key, failure in refused.items()
+            if missed[key].owner_ids
+            and _is_about_owner(failure)
+            and (names_record(failure, key) or len(missed) == 1)
         }
-        left = {key: missed[key] for key in refused if key not in there}
-        if there and len(refused) == len(missed):  # refused as a whole, on account of those that were there
-            refused = await self._send_owned(left, notes)
-        return await self._blamed({key: refused[key] for key in left if key in refused}, missed)
+        if not next_owner:
+            return created, refused
+        repeated, still_refused = await self._send_with_owners(next_owner)
+        others = {key: failure for key, failure in refused.items() if key not in next_owner}
+        return created | repeated, others | still_refused
 
-    async def _send_owned(
-        self, missed: Mapping[str, Missed], notes: dict[str, Note]
-    ) -> dict[str, ApiFailure]:
-        """Those refused for the sake of their owner are sent again with the next one's, or nobody's."""
-        refused = await self._send(missed, notes)
-        again = {
-            key: msgspec.structs.replace(missed[key], owners=missed[key].owners[1:])
-            for key, trouble in refused.items()
-            if missed[key].owners
-            and _is_about_the_owner(trouble)
-            and (is_named(key, trouble) or len(missed) == 1)
-        }
-        if not again:
-            return refused
-        left = {key: trouble for key, trouble in refused.items() if key not in again}
-        return left | await self._send_owned(again, notes)
-
-    async def _send(self, missed: Mapping[str, Missed], notes: dict[str, Note]) -> dict[str, ApiFailure]:
+    async def _send(self, missed: Mapping[str, MissedCall]) -> tuple[States, Failures]:
         if not missed:
+            return {}, {}
+        inputs = [create_input(key, each, self._timezone) for key, each in missed.items()]
+        response = await self._api.post_batch(ObjectType.TASKS, "create", inputs)
+        if isinstance(response, ApiFailure):
+            return {}, dict.fromkeys(missed, response)
+        created = {
+            key: self._state(task.id, missed[key])
+            for task in response.records
+            if (key := task.find_key(missed, TASK_ID)) is not None
+        }
+        by_id = response.errors_by_id
+        unnamed = next(iter(response.errors), _NO_RESULT)
+        return created, {key: by_id.get(key, unnamed) for key in missed if key not in created}
+
+    async def _find_deleted_contacts(
+        self, refused: Failures, missed: Mapping[str, MissedCall]
+    ) -> dict[str, Retry]:
+        """Return by key the tasks that were refused because their contact was deleted."""
+        contact_ids = {missed[key].contact_id for key in refused} - {""}
+        existing = await self._api.read_records(ObjectType.CONTACTS, sorted(contact_ids))
+        if isinstance(existing, ApiFailure):
             return {}
-        inputs = [input_of(key, each, self._zone) for key, each in missed.items()]
-        said = await self._api.post(self._api.paths.batch(TASKS, "create"), {"inputs": inputs})
-        if not isinstance(said, dict):
-            return dict.fromkeys(missed, said)
-        for each in results_of(said):
-            key = each.get("objectWriteTraceId") or (each.get("properties") or {}).get(TASK_ID)
-            if key in missed:
-                notes[str(key)] = Note(str(each["id"]), [], digest_of(missed[str(key)], self._zone))
-        faults = failures_of(said)
-        named = {id_: fault for fault in faults for id_ in fault.ids}
-        unnamed = faults[0] if faults else _UNSAID
-        return {key: named.get(key, unnamed) for key in missed if key not in notes}
+        deleted = contact_ids - {*existing}
+        return {key: CONTACT_DELETED for key in refused if missed[key].contact_id in deleted}
 
-    async def _blamed(self, refused: Mapping[str, ApiFailure], missed: Mapping[str, Missed]) -> Failed:
-        """A task cannot be created for a contact that was deleted: then that is to be looked for anew."""
-        contacts = {missed[key].contact for key in refused} - {""}
-        if not contacts:
-            return self._outcomes(refused)
-        there = await self._api.read(CONTACTS, sorted(contacts), [])
-        gone = contacts - {*there} if isinstance(there, dict) else set()
-        return self._outcomes(refused) | {k: CONTACT_GONE for k in refused if missed[k].contact in gone}
-
-    def _outcomes(self, refused: Mapping[str, ApiFailure]) -> Failed:
+    def _outcomes(self, refused: Failures) -> Outcomes:
+        """A failure that names no record may be about any task of the batch."""
         return {
-            key: self._api.outcome(trouble, records=1 if is_named(key, trouble) else len(refused))
-            for key, trouble in refused.items()
+            key: self._api.outcome(failure, records=1 if names_record(failure, key) else len(refused))
+            for key, failure in refused.items()
         }
 
-    # --- completing -----------------------------------------------------------------------------
+    def _state(self, task_id: str, missed: MissedCall) -> TaskState:
+        return TaskState(task_id, [], initial_digest(missed, self._timezone))
 
-    async def _complete(self, notes: Sequence[Note]) -> ApiFailure | None:
-        if not notes:
-            return None
-        read = await self._api.read(TASKS, [note.id for note in notes], TOUCHABLE)
-        if not isinstance(read, dict):
-            return read
-        untouched = [
-            read[note.id] for note in notes if note.id in read and is_untouched(read[note.id], note.digest)
+    # --- complete and archive -------------------------------------------------------------------
+
+    async def _complete(self, states: Sequence[TaskState]) -> ApiFailure | None:
+        ids = [state.id for state in states]
+        tasks = await self._api.read_records(ObjectType.TASKS, ids, EDITABLE_PROPERTIES)
+        if isinstance(tasks, ApiFailure):
+            return tasks
+        unchanged = [
+            tasks[state.id]
+            for state in states
+            if state.id in tasks and is_unchanged(tasks[state.id], state.digest)
         ]
-        for some in in_batches([completed(task) for task in untouched]):
-            said = await self._api.post(self._api.paths.batch(TASKS, "update"), {"inputs": some})
-            if not isinstance(said, dict):
-                return said
+        for chunk in chunks([complete_input(task) for task in unchanged]):
+            response = await self._api.post_batch(ObjectType.TASKS, "update", chunk)
+            if isinstance(response, ApiFailure):
+                return response
+        return None
+
+    async def _archive(self, keys: Sequence[str]) -> ApiFailure | None:
+        tasks = await self._api.read_records(ObjectType.TASKS, keys, id_property=TASK_ID)
+        if isinstance(tasks, ApiFailure):
+            return tasks
+        for chunk in chunks([task.id for task in tasks.values()]):
+            response = await self._api.post_batch(ObjectType.TASKS, "archive", [{"id": id_} for id_ in chunk])
+            if isinstance(response, ApiFailure):
+                return response
         return None
 
 
-CONTACT_GONE: Final = Retry(
-    code="contact_gone", message="The contact was deleted meanwhile; it is looked for anew.", after=1.0
-)
-_UNSAID: Final = ApiError(503, message="HubSpot said nothing of the task that was to be made.")
-
-
-def _may_be_there(trouble: ApiFailure) -> bool:
-    """Whether it may have been refused because there is such a task, or for the sake of one in its batch."""
+def _may_exist(failure: ApiFailure) -> bool:
+    """Whether the task may have been refused because it exists, or because another of its batch does."""
     return (
-        isinstance(trouble, ApiError)
-        and trouble.status in {400, 404, 409}
-        and not trouble.is_missing_property
+        isinstance(failure, ApiError)
+        and failure.status in {HTTPStatus.BAD_REQUEST, HTTPStatus.NOT_FOUND, HTTPStatus.CONFLICT}
+        and not failure.is_missing_property
     )
 
 
-def _is_about_the_owner(trouble: ApiFailure) -> bool:
+def _is_about_owner(failure: ApiFailure) -> bool:
     return (
-        isinstance(trouble, ApiError)
-        and trouble.status == 400  # noqa: PLR2004 - Bad Request
-        and "owner" in f"{trouble.message} {trouble.details}".lower()
+        isinstance(failure, ApiError)
+        and failure.status == HTTPStatus.BAD_REQUEST
+        and "owner" in f"{failure.message} {failure.details}".lower()
     )
-
-
-def _note_of(task: Said, missed: Missed, zone: ZoneInfo) -> Note:
-    """Of a task that was there: ours, if an answer was lost, else somebody's who has changed it."""
-    return Note(str(task["id"]), [], digest_of(missed, zone))
-
-
-def _joined(note: Note, missed: Sequence[Missed]) -> Note | None:
-    """None where nothing is new."""
-    calls = [each.call.id for each in missed if each.call.id not in note.calls]
-    return Note(note.id, [*note.calls, *calls], note.digest) if calls else None

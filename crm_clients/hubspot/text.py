@@ -1,61 +1,67 @@
-"""What people read in HubSpot: titles, and bodies of a little HTML."""
+"""Texts in HubSpot: names, values of properties, and bodies in simple HTML."""
 
 import html
 import re
 from collections.abc import Iterable
-from typing import Any, Final
+from typing import Final
 
 import msgspec
 
-LONGEST: Final = 65_000
+MAX_TEXT_LENGTH: Final = 65_000
 """Characters. HubSpot: a text property holds 65 536."""
 
-_MARKER: Final = " … [cut]"
-_LONGEST_NAME: Final = 200
-_OVERHEAD: Final = 200
-"""Characters that a section's tags, heading and marker may need besides its text."""
+_CUT_MARKER: Final = " … [cut]"
+_MAX_NAME_LENGTH: Final = 200
+_SECTION_OVERHEAD: Final = 200
+"""Characters that the tags, heading and cut marker of a section may need besides its text."""
 
 
-def titled(sections: Iterable[tuple[str, str]]) -> str:
-    """HTML of headed sections, escaped, LONGEST at most; what does not fit is cut and says so."""
+def sections_to_html(sections: Iterable[tuple[str, str]]) -> str:
+    """Format pairs of heading and text as escaped HTML of at most MAX_TEXT_LENGTH characters.
+
+    A text that does not fit is cut and ends in a marker; sections without any room are left out.
+    """
     body = ""
     for heading, text in sections:
-        room = LONGEST - len(body) - _OVERHEAD
+        room = MAX_TEXT_LENGTH - len(body) - _SECTION_OVERHEAD
         if room <= 0:
             break
-        body += f"<p><strong>{html.escape(heading)}</strong><br>{_escaped(text, room)}</p>"
+        body += f"<p><strong>{html.escape(heading)}</strong><br>{_escape_to_length(text, room)}</p>"
     return body
 
 
-def _escaped(text: str, room: int) -> str:
-    """Cut before it is escaped, so that no entity is cut in two."""
-    whole = _lines(text)
-    if len(whole) <= room:
+def _escape_to_length(text: str, length: int) -> str:
+    """Search the longest part that fits when escaped: cutting escaped text could cut an entity in two."""
+    whole = _escape(text)
+    if len(whole) <= length:
         return whole
-    low, high = 0, min(len(text), room)
+    low, high = 0, min(len(text), length)
     while low < high:
         middle = (low + high + 1) // 2
-        low, high = (middle, high) if len(_lines(text[:middle])) <= room else (low, middle - 1)
-    return _lines(text[:low]) + _MARKER
+        low, high = (middle, high) if len(_escape(text[:middle])) <= length else (low, middle - 1)
+    return _escape(text[:low]) + _CUT_MARKER
 
 
-def _lines(text: str) -> str:
+def _escape(text: str) -> str:
     return html.escape(text).replace("\n", "<br>")
 
 
-def plain(markup: str) -> str:
-    """The words of some HTML: HubSpot may store it in other tags than it was sent in."""
+def html_to_text(markup: str) -> str:
+    """Return the words of some HTML, to compare it: HubSpot may store other tags than it received."""
     return " ".join(html.unescape(re.sub(r"<[^>]*>", " ", markup)).split())
 
 
-def short(text: str) -> str:
-    """A name in one line."""
-    line = " ".join(text.split())
-    return line if len(line) <= _LONGEST_NAME else line[:_LONGEST_NAME] + "…"
+def shorten_name(name: str) -> str:
+    """Join the lines of a name and cut it at 200 characters."""
+    line = " ".join(name.split())
+    return line if len(line) <= _MAX_NAME_LENGTH else line[:_MAX_NAME_LENGTH] + "…"
 
 
-def text_of(value: Any) -> str:
-    """A field in a property of the team's own; HubSpot takes texts only, and lists with semicolons."""
+def property_value(value: object) -> str:
+    """Format a field of the record for a property of the team's own: lists joined by ";", objects as JSON.
+
+    HubSpot: every property value is a text; "" clears a property.
+    """
     match value:
         case None:
             return ""
@@ -64,11 +70,11 @@ def text_of(value: Any) -> str:
         case list():
             return ";".join(map(str, value))
         case dict():
-            return clean(msgspec.json.encode(value).decode())[:LONGEST]
+            return clean(msgspec.json.encode(value).decode())[:MAX_TEXT_LENGTH]
         case _:
-            return clean(str(value))[:LONGEST]
+            return clean(str(value))[:MAX_TEXT_LENGTH]
 
 
 def clean(text: str) -> str:
-    """Without NUL and halves of surrogate pairs, which no JSON text of HubSpot's can hold."""
+    """Remove NUL and unpaired surrogates, which HubSpot's JSON cannot hold."""
     return text.replace("\0", "").encode("utf-8", "ignore").decode()

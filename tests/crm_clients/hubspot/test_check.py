@@ -96,11 +96,11 @@ async def test_a_set_up_makes_what_is_missing_once_and_calls_can_be_brought(
     hubspot.tasks.properties.pop("cloudtalk_task_id")
     client = connect(on_merge="mark")
     assert await client.setup() == [
-        "calls.cloudtalk_call_id: made",
-        "tasks.cloudtalk_task_id: made",
-        "calls.cloudtalk_merged_into: made",
+        "calls.cloudtalk_call_id: created",
+        "tasks.cloudtalk_task_id: created",
+        "calls.cloudtalk_merged_into: created",
     ]
-    assert {line.partition(": ")[2] for line in await client.setup()} == {"is there"}
+    assert {line.partition(": ")[2] for line in await client.setup()} == {"exists already"}
     assert [finding.ok for finding in await client.check()] == [True]
     assert words(await client.upsert([first(call())])) == ["delivered"]
 
@@ -110,7 +110,7 @@ async def test_a_set_up_that_may_not_says_so(hubspot: HubSpot, connect: Connect)
     hubspot.scopes.discard("crm.schemas.contacts.write")
     lines = await connect(follow_up_tasks=False).setup()
     assert len(lines) == 1
-    assert "could not be made" in lines[0]
+    assert "could not be created" in lines[0]
     assert "scopes" in lines[0]
 
 

@@ -1,5 +1,6 @@
 """Every answer of HubSpot's table becomes the outcome that it calls for, on its way through the client."""
 
+from datetime import datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -7,13 +8,13 @@ import pytest
 from starlette.responses import HTMLResponse, Response
 
 from crm_clients.base import Misconfigured, Outcome, Rejected, Retry, Throttled, Unauthorised, Unknown
-from crm_clients.hubspot.errors import ApiError, outcome_of, parse_error, seconds_to_midnight
+from crm_clients.hubspot.errors import ApiError, parse_error, to_outcome
 from tests.crm_clients.hubspot.conftest import Connect
 from tests.fakes.hubspot import TOKEN, HubSpot
 from tests.fakes.hubspot_answers import missing_scope, problem, throttled
 from tests.support.hubspot import call, first
 
-MADRID = ZoneInfo("Europe/Madrid")
+NOW = datetime(2026, 11, 24, 22, 30, tzinfo=ZoneInfo("Europe/Madrid"))
 
 
 def after(response: Response, seconds: int) -> Response:
@@ -98,12 +99,10 @@ async def test_a_throttled_write_stops_the_destination_and_nothing_is_sent_befor
 
 
 def test_the_daily_limit_ends_at_midnight() -> None:
-    fault = ApiError(429, category="RATE_LIMITS", policy="DAILY")
-    outcome = outcome_of(fault, records=1, zone=MADRID)
+    error = ApiError(429, category="RATE_LIMITS", policy="DAILY")
+    outcome = to_outcome(error, records=1, now=NOW)
     assert isinstance(outcome, Throttled)
-    assert outcome.after is not None
-    assert 0 < outcome.after <= 90_000
-    assert abs(outcome.after - seconds_to_midnight(MADRID)) < 5
+    assert outcome.after == 5_400
 
 
 async def test_a_server_that_is_down_is_tried_again(hubspot: HubSpot, connect: Connect) -> None:
@@ -137,8 +136,8 @@ async def test_the_token_is_in_no_message(hubspot: HubSpot, connect: Connect) ->
     ],
 )
 def test_bodies_of_any_shape_are_read(said: dict[str, Any]) -> None:
-    fault = parse_error(400, said)
-    assert isinstance(outcome_of(fault, records=1, zone=MADRID), Rejected)
+    error = parse_error(400, said)
+    assert isinstance(to_outcome(error, records=1, now=NOW), Rejected)
 
 
 async def test_a_wrong_token_is_unauthorised(hubspot: HubSpot, connect: Connect) -> None:
@@ -164,5 +163,5 @@ async def test_a_missing_scope_names_itself(hubspot: HubSpot, connect: Connect) 
     ],
 )
 def test_a_missing_property_is_told_apart_from_a_bad_value(message: str, kind: type[Outcome]) -> None:
-    fault = parse_error(400, {"category": "VALIDATION_ERROR", "message": message})
-    assert isinstance(outcome_of(fault, records=1, zone=MADRID), kind)
+    error = parse_error(400, {"category": "VALIDATION_ERROR", "message": message})
+    assert isinstance(to_outcome(error, records=1, now=NOW), kind)

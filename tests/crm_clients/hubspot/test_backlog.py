@@ -1,62 +1,14 @@
-"""As fast as HubSpot permits, and not a request more: strictly counted, in any window."""
+"""A backlog of calls: no request is refused for its rate, and a call costs few requests."""
 
 import asyncio
 import time
-from itertools import pairwise
-from typing import Any
 
 import pytest
 
-from crm_clients.hubspot.pace import AdaptiveRateLimiter, Steps
 from tests.crm_clients.hubspot.conftest import Connect
 from tests.fakes.hubspot import HubSpot
 from tests.fakes.hubspot_limits import Limits, Window
 from tests.support.hubspot import call, first, missed, words
-
-
-def headers(most: Any, milliseconds: Any) -> dict[str, str]:
-    return {
-        "x-hubspot-ratelimit-max": str(most),
-        "x-hubspot-ratelimit-interval-milliseconds": str(milliseconds),
-    }
-
-
-def test_it_begins_with_what_the_smallest_account_may_do_and_learns() -> None:
-    pace = AdaptiveRateLimiter()
-    assert pace.rate == 9
-    pace.learn(headers(190, 10_000))
-    assert pace.rate == pytest.approx(17.1)
-
-
-def test_a_rate_of_the_settings_is_an_upper_bound() -> None:
-    pace = AdaptiveRateLimiter(5)
-    pace.learn(headers(190, 10_000))
-    assert pace.rate == 5
-    pace.learn(headers(40, 10_000))
-    assert pace.rate == pytest.approx(3.6)
-
-
-@pytest.mark.parametrize("said", [{}, headers("", ""), headers("-1", 10_000), headers(100, 0)])
-def test_what_cannot_be_read_changes_nothing(said: dict[str, str]) -> None:
-    pace = AdaptiveRateLimiter()
-    pace.learn(said)
-    assert pace.rate == 9
-
-
-async def test_a_stall_is_not_made_up_by_a_burst() -> None:
-    steps = Steps(50)
-    times: list[float] = []
-
-    async def turn() -> None:
-        await steps.acquire()
-        times.append(time.monotonic())
-
-    turns = [asyncio.ensure_future(turn()) for _ in range(8)]
-    await asyncio.sleep(0.03)
-    time.sleep(0.1)  # noqa: ASYNC251 - the stall
-    await asyncio.gather(*turns)
-    assert min(b - a for a, b in pairwise(times[-5:])) >= 0.009
-    assert times[-1] - times[-5] >= 0.069
 
 
 async def test_a_backlog_drains_without_one_429_at_four_fifths_of_what_is_permitted_or_more(

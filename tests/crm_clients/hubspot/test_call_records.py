@@ -6,9 +6,9 @@ from typing import Any
 import pytest
 
 from crm_clients.base import Push
-from crm_clients.hubspot.calls import moment_of, properties_of, title_of
+from crm_clients.hubspot.call_records import call_time, call_title, changed_properties
 from crm_clients.hubspot.settings import HubSpotSettings
-from crm_clients.hubspot.text import LONGEST, plain, titled
+from crm_clients.hubspot.text import MAX_TEXT_LENGTH, html_to_text, sections_to_html
 from relay.call import Status
 from tests.support.hubspot import call, first, later, missed
 
@@ -17,7 +17,7 @@ NOW = datetime(2026, 11, 24, 12, tzinfo=UTC)
 
 def said(push: Push, *, owner: str = "", **settings: Any) -> dict[str, str]:
     chosen = HubSpotSettings.model_validate({"client": "hubspot", "token": "pat", **settings})
-    return properties_of(push, chosen, owner=owner, now=NOW)
+    return changed_properties(push, chosen, owner_id=owner, now=NOW)
 
 
 @pytest.mark.parametrize(
@@ -32,7 +32,7 @@ def said(push: Push, *, owner: str = "", **settings: Any) -> dict[str, str]:
     ],
 )
 def test_titles_say_what_happened_and_with_whom(fields: dict[str, Any], title: str) -> None:
-    assert title_of(call(**fields)) == title
+    assert call_title(call(**fields)) == title
 
 
 def test_texts_are_escaped_and_lines_stay_lines() -> None:
@@ -45,14 +45,14 @@ def test_texts_are_escaped_and_lines_stay_lines() -> None:
 @pytest.mark.parametrize("text", ["x" * 100_000, "&" * 100_000, "\n" * 100_000, "漢" * 100_000])
 def test_a_long_transcript_is_cut_and_says_so(text: str) -> None:
     body = said(first(call(summary="short", transcript=text)))["hs_call_body"]
-    assert len(body) <= LONGEST
-    assert len(body) > LONGEST - 300
+    assert len(body) <= MAX_TEXT_LENGTH
+    assert len(body) > MAX_TEXT_LENGTH - 300
     assert body.endswith(" … [cut]</p>")
     assert "<p><strong>Summary</strong><br>short</p>" in body
 
 
 def test_what_has_no_room_left_is_left_out() -> None:
-    assert titled([("One", "x" * 70_000), ("Two", "y")]).count("<p>") == 1
+    assert sections_to_html([("One", "x" * 70_000), ("Two", "y")]).count("<p>") == 1
 
 
 def test_nul_and_halves_of_surrogates_are_cut_out() -> None:
@@ -60,7 +60,7 @@ def test_nul_and_halves_of_surrogates_are_cut_out() -> None:
 
 
 def test_plain_text_is_the_same_however_it_is_marked_up() -> None:
-    assert plain("<p>One<br>two &amp; three</p>") == plain(
+    assert html_to_text("<p>One<br>two &amp; three</p>") == html_to_text(
         '<div dir="auto">One <br/>\n two &amp; three</div>'
     )
 
@@ -92,10 +92,10 @@ def test_an_owner_that_is_unknown_does_not_take_the_present_one_away() -> None:
 
 def test_the_time_is_the_start_else_the_earliest_known_else_now() -> None:
     start = call()
-    assert moment_of(start) == datetime(2026, 11, 24, 9, 42, 11, tzinfo=UTC)
+    assert call_time(start) == datetime(2026, 11, 24, 9, 42, 11, tzinfo=UTC)
     assert said(first(start))["hs_timestamp"] == "1795513331000"
     end_only = call(started_at=None, answered_at=None)
-    assert moment_of(end_only) == datetime(2026, 11, 24, 9, 43, 12, tzinfo=UTC)
+    assert call_time(end_only) == datetime(2026, 11, 24, 9, 43, 12, tzinfo=UTC)
     nothing = call(started_at=None, answered_at=None, ended_at=None)
     assert said(first(nothing))["hs_timestamp"] == str(int(NOW.timestamp() * 1000))
     assert said(later(nothing, notes="x")).keys() == {"hs_call_body"}

@@ -1,0 +1,194 @@
+"""A call as a HubSpot record: which field becomes which property. Pure.
+
+Sources: HubSpot's guide "Calls"; the ids of the dispositions are the same in every account. All values are
+texts; times are Unix milliseconds, durations milliseconds.
+"""
+
+from collections.abc import Callable, Collection, Mapping
+from datetime import datetime
+from typing import Final
+
+from crm_clients.base import Push
+from crm_clients.hubspot.responses import JsonObject
+from crm_clients.hubspot.settings import CALL_ID, HubSpotSettings
+from crm_clients.hubspot.text import clean, property_value, sections_to_html, shorten_name
+from relay.call import DELIVERED_FIELDS, FIELDS, Call, Status
+
+BODY: Final = "hs_call_body"
+STATUS: Final = "hs_call_status"
+TIMESTAMP: Final = "hs_timestamp"
+OWNER: Final = "hubspot_owner_id"
+
+DEFAULT_PROPERTIES: Final = {
+    "direction": "hs_call_direction",
+    "status": STATUS,
+    "from": "hs_call_from_number",
+    "to": "hs_call_to_number",
+    "duration_seconds": "hs_call_duration",
+    "recording_url": "hs_call_recording_url",
+    "agent_email": OWNER,
+    "summary": BODY,
+    "notes": BODY,
+    "tags": BODY,
+    "transcript": BODY,
+}
+"""The property of each field, unless the settings name another one."""
+
+_BODY_HEADINGS: Final = {
+    "summary": "Summary",
+    "notes": "Notes",
+    "tags": "Tags",
+    "transcript": "Transcript",
+}
+_ATTRIBUTES: Final = dict(zip(FIELDS, Call.__struct_fields__, strict=True))
+_STATE: Final = "state"
+
+_CONNECTED: Final = "f240bbac-87c9-4f6e-bf70-924b57d47db7"
+_NO_ANSWER: Final = "73a0d17f-1163-4015-bdd5-ec830791da20"
+_LEFT_VOICEMAIL: Final = "b2cf5968-551e-4856-9783-52b3da59a7d0"
+
+COMPLETED: Final = "COMPLETED"
+_STATUSES: Final = {
+    Status.IN_PROGRESS: "IN_PROGRESS",
+    Status.ANSWERED: "IN_PROGRESS",
+    Status.COMPLETED: COMPLETED,
+    Status.MISSED: "NO_ANSWER",
+    Status.VOICEMAIL: "NO_ANSWER",
+    Status.NO_ANSWER: "NO_ANSWER",
+}
+_DISPOSITIONS: Final = {
+    Status.COMPLETED: _CONNECTED,
+    Status.MISSED: _NO_ANSWER,
+    Status.VOICEMAIL: _LEFT_VOICEMAIL,
+    Status.NO_ANSWER: _NO_ANSWER,
+}
+"""HubSpot: the disposition is the result of a call, so a call in progress has none."""
+
+_DIRECTIONS: Final = {"inbound": "INBOUND", "outbound": "OUTBOUND", "internal": "OUTBOUND"}
+_TITLES: Final = {Status.MISSED: "Missed call", Status.VOICEMAIL: "Voicemail"}
+_PREPOSITIONS: Final = {"inbound": "from", "outbound": "to"}
+
+_TIME_FIELDS: Final = frozenset({"started_at", "answered_at", "ended_at"})
+_TITLE_FIELDS: Final = frozenset({"direction", "status", "external_number", "contact_name"})
+
+Properties = dict[str, str]
+
+
+def upsert_input(push: Push, settings: HubSpotSettings, *, owner_id: str, now: datetime) -> JsonObject | None:
+    """Build one input of a batch upsert; None if nothing changed that HubSpot shows.
+
+    `owner_id`: the owner id of the agent, "" for none. `now`: the time of a call that has none, as HubSpot
+    requires one. HubSpot: only inputs with an `objectWriteTraceId` can fail singly.
+    """
+    properties = changed_properties(push, settings, owner_id=owner_id, now=now)
+    if not properties and push.remote_id and not push.first:
+        return None
+    id_ = push.call.id
+    return {
+        "id": id_,
+        "idProperty": CALL_ID,
+        "objectWriteTraceId": id_,
+        "properties": {CALL_ID: id_, **properties},
+    }
+
+
+def changed_properties(push: Push, settings: HubSpotSettings, *, owner_id: str, now: datetime) -> Properties:
+    """Return the properties of the changed fields. "" clears a property; a new record has none to clear.
+
+    An agent without an owner id does not remove the present owner.
+    """
+    call, changed = push.call, push.changed
+    names = settings.remote_names(DEFAULT_PROPERTIES)
+    properties = _computed_properties(call, changed, first=push.first, now=now)
+    for field, name in names.items():
+        if name != BODY and (field in changed or (field == _STATE and "status" in changed)):
+            properties[name] = _field_value(call, field, name, settings, owner_id)
+    body_fields = [field for field, name in names.items() if name == BODY]
+    if changed.intersection(body_fields) or ("recording_url" in changed and "recording_url" in names):
+        properties[BODY] = _body(call, body_fields, recording="recording_url" in names)
+    if push.first:
+        properties |= {name: property_value(value) for name, value in settings.constants.items()}
+        return {name: value for name, value in properties.items() if value}
+    return {name: value for name, value in properties.items() if value or name != OWNER}
+
+
+def _computed_properties(call: Call, changed: Collection[str], *, first: bool, now: datetime) -> Properties:
+    """Return the properties that no setting moves elsewhere."""
+    properties: Properties = {}
+    began = call_time(call)
+    if first or (began and not _TIME_FIELDS.isdisjoint(changed)):
+        properties[TIMESTAMP] = str(int((began or now).timestamp() * 1000))
+    if not _TITLE_FIELDS.isdisjoint(changed):
+        properties["hs_call_title"] = call_title(call)
+    if "status" in changed:
+        properties["hs_call_disposition"] = _DISPOSITIONS.get(call.status, "")
+    if first:
+        properties["hs_call_source"] = "INTEGRATIONS_PLATFORM"
+    return properties
+
+
+def call_time(call: Call) -> datetime | None:
+    """Return the start of the call, else the earliest of its other times."""
+    if call.started_at:
+        return datetime.fromisoformat(call.started_at)
+    others = [datetime.fromisoformat(time) for time in (call.answered_at, call.ended_at) if time]
+    return min(others, default=None)
+
+
+def call_title(call: Call) -> str:
+    """Format a title like "Missed call from Ana Ruiz (+34600111222)"."""
+    kind = _TITLES.get(call.status) or f"{call.direction or ''} call".strip().capitalize()
+    return clean(f"{kind} {_PREPOSITIONS.get(call.direction or '', 'with')} {customer_label(call)}")
+
+
+def customer_label(call: Call) -> str:
+    """Format the customer's name and number, as far as they are known."""
+    name, number = shorten_name(call.contact_name or ""), call.external_number
+    return f"{name} ({number})" if name and number else name or number or "an unknown number"
+
+
+def _field_value(call: Call, field: str, name: str, settings: HubSpotSettings, owner_id: str) -> str:
+    """HubSpot's own properties take HubSpot's values; other properties take the field unconverted."""
+    if DEFAULT_PROPERTIES.get(field) == name:
+        return _CONVERTERS[field](call, owner_id)
+    if field == "status":
+        return settings.label(call.status)
+    return property_value(call.status.value if field == _STATE else getattr(call, _ATTRIBUTES[field]))
+
+
+def _milliseconds(seconds: int | None) -> str:
+    return "" if seconds is None else str(seconds * 1000)
+
+
+def _playable_url(url: str | None) -> str:
+    """HubSpot plays recordings from https addresses only."""
+    return clean(url) if url and url.startswith("https://") else ""
+
+
+_CONVERTERS: Final[Mapping[str, Callable[[Call, str], str]]] = {
+    "direction": lambda call, _: _DIRECTIONS.get(call.direction or "", ""),
+    "status": lambda call, _: _STATUSES[call.status],
+    "from": lambda call, _: clean(call.from_ or ""),
+    "to": lambda call, _: clean(call.to or ""),
+    "duration_seconds": lambda call, _: _milliseconds(call.duration_seconds),
+    "recording_url": lambda call, _: _playable_url(call.recording_url),
+    "agent_email": lambda _, owner_id: owner_id,
+}
+"""How a field becomes the property that it has by default."""
+
+
+def _body(call: Call, fields: Collection[str], *, recording: bool) -> str:
+    ordered = [field for field in (*_BODY_HEADINGS, *DELIVERED_FIELDS) if field in fields]
+    sections = [(_heading(field), _body_text(call, field)) for field in dict.fromkeys(ordered)]
+    if recording and call.recording_url:
+        sections.insert(0, ("Recording", clean(call.recording_url)))
+    return sections_to_html((heading, text) for heading, text in sections if text)
+
+
+def _heading(field: str) -> str:
+    return _BODY_HEADINGS.get(field) or field.replace("_", " ").capitalize()
+
+
+def _body_text(call: Call, field: str) -> str:
+    value = getattr(call, _ATTRIBUTES[field])
+    return ", ".join(map(str, value)) if isinstance(value, list) else property_value(value)

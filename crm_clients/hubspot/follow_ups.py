@@ -1,0 +1,116 @@
+"""Follow-ups: when a call needs a task, who owns the task, and when the task is completed or deleted."""
+
+from collections.abc import Sequence
+from typing import Final
+
+from crm_clients.base import Context, Outcome, Push, Retraction
+from crm_clients.hubspot.api import Api, ObjectType
+from crm_clients.hubspot.batch import Batch
+from crm_clients.hubspot.call_records import COMPLETED, STATUS
+from crm_clients.hubspot.contacts import Contacts
+from crm_clients.hubspot.errors import ApiFailure
+from crm_clients.hubspot.responses import Record
+from crm_clients.hubspot.settings import CALL_ID, HubSpotSettings
+from crm_clients.hubspot.task_records import MissedCall
+from crm_clients.hubspot.tasks import CONTACT_DELETED, Tasks
+from relay.call import Call
+
+_TASK_FIELDS: Final = frozenset({"follow_up", "external_number", "started_at"})
+"""A change of one of these makes a task necessary, or another task (they determine its key)."""
+
+
+class FollowUps:
+    """Decides about the tasks of an account's calls. Without `follow_up_tasks` it does nothing."""
+
+    def __init__(self, api: Api, contacts: Contacts, settings: HubSpotSettings, context: Context) -> None:
+        self._api = api
+        self._tasks = Tasks(api, context)
+        self._contacts = contacts
+        self._enabled = settings.follow_up_tasks
+        self.default_owner = settings.default_owner or ""
+
+    def needing_task(self, batch: Batch) -> list[Push]:
+        """Return the pushes of missed calls whose task may not exist yet."""
+        return [
+            push
+            for push in batch.open_pushes
+            if self._enabled
+            and push.call.follow_up
+            and (push.first or not _TASK_FIELDS.isdisjoint(push.changed))
+        ]
+
+    async def update_tasks(self, batch: Batch) -> None:
+        """Create the tasks of missed calls, and complete the tasks of calls that were answered after all."""
+        if pushes := self.needing_task(batch):
+            await self._create_tasks(batch, pushes)
+        answered = [push.call for push in batch.open_pushes if self._enabled and _may_have_had_task(push)]
+        if answered:
+            batch.outcomes |= await self._tasks.complete(answered)
+
+    async def complete_retracted(self, retractions: Sequence[Retraction]) -> dict[str, Outcome]:
+        """Complete the tasks of retracted calls. Returns by call id why a task could not be completed.
+
+        The task of a call that is part of another passes to that call, and is completed only if HubSpot
+        has that call as answered.
+        """
+        calls = self._inbound_calls(retractions)
+        merged = [call for call in calls if call.merged_into]
+        merged_ids = {str(call.merged_into): call.id for call in merged}
+        survivors = await self._tasks.reassign_merged(merged)
+        ids = sorted({survivor.id for survivor in survivors})
+        records = await self._api.read_records(ObjectType.CALLS, ids, [STATUS], id_property=CALL_ID)
+        if isinstance(records, ApiFailure):
+            return {merged_ids[survivor.id]: self._api.outcome(records) for survivor in survivors}
+        answered = [survivor for survivor in survivors if _is_answered(records.get(survivor.id))]
+        failed = await self._tasks.complete([*answered, *(call for call in calls if not call.merged_into)])
+        return {merged_ids.get(id_, id_): outcome for id_, outcome in failed.items()}
+
+    async def delete(self, retractions: Sequence[Retraction]) -> Outcome | None:
+        """Archive the tasks of these calls. Returns why that failed."""
+        return await self._tasks.delete(self._inbound_calls(retractions))
+
+    def _inbound_calls(self, retractions: Sequence[Retraction]) -> list[Call]:
+        return [r.call for r in retractions if self._enabled and r.call.direction == "inbound"]
+
+    async def _create_tasks(self, batch: Batch, pushes: Sequence[Push]) -> None:
+        missed_calls = await self._choose_owners(batch, pushes)
+        failed = await self._tasks.create(missed_calls)
+        batch.outcomes |= failed
+        outdated = {m.call.external_number for m in missed_calls if failed.get(m.call.id) is CONTACT_DELETED}
+        await self._contacts.forget({number for number in outdated if number})
+
+    async def _choose_owners(self, batch: Batch, pushes: Sequence[Push]) -> list[MissedCall]:
+        """List the possible owners of each task: the contact's owner, the default owner, then the agent.
+
+        The agent of a missed call is the one whose phone rang last. HubSpot may refuse an owner who has
+        left: then the next one is tried.
+        """
+        contact_ids = {
+            str(push.call.external_number): id_ for push in pushes if (id_ := batch.contact_id(push))
+        }
+        contact_owners = await self._contacts.find_owners(contact_ids)
+        missed_calls = []
+        for push in pushes:
+            contact_owner = contact_owners.get(push.call.external_number or "", "")
+            if isinstance(contact_owner, Outcome):
+                batch.outcomes[push.call.id] = contact_owner
+                continue
+            owner_ids = (contact_owner, self._default_owner_id(batch), batch.agent_owner_id(push))
+            distinct = tuple(dict.fromkeys(id_ for id_ in owner_ids if id_))
+            missed_calls.append(MissedCall(push.call, batch.contact_id(push), distinct))
+        return missed_calls
+
+    def _default_owner_id(self, batch: Batch) -> str:
+        """The setting is an owner id or an e-mail address."""
+        if "@" in self.default_owner:
+            return batch.owner_ids.get(self.default_owner, "")
+        return self.default_owner
+
+
+def _may_have_had_task(push: Push) -> bool:
+    """The first delivery counts too: an earlier attempt may have created a task while the call was missed."""
+    return push.call.direction == "inbound" and not push.call.follow_up
+
+
+def _is_answered(record: Record | None) -> bool:
+    return record is not None and record.properties.get(STATUS) == COMPLETED
