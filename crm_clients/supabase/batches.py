@@ -1,4 +1,4 @@
-"""Calls as rows, rows as requests, and what one answer means for the calls in it."""
+"""Group the rows of calls into requests, send them, and build the outcome of each call."""
 
 from collections import defaultdict
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
@@ -7,103 +7,104 @@ from typing import Any, Final
 import msgspec
 
 from crm_clients.base import Delivered, Outcome, Retry, Throttled, Unauthorised, Unknown
-from crm_clients.supabase.errors import ApiError, outcome_of
-from crm_clients.supabase.rest import ApiFailure
+from crm_clients.supabase.errors import ApiError, ApiFailure, outcome_of
 from relay.call import Call
 
 MAX_ROWS: Final = 500
 """Of one POST."""
 
 MAX_REQUEST_BYTES: Final = 1_000_000
-"""Of one POST's body; a single larger row still goes, alone."""
+"""Of one POST's body. A single call whose rows are larger is sent alone."""
 
 
-class Row(msgspec.Struct, frozen=True):
-    """What one call writes: the columns that are named, and itself as JSON; `rows` objects of it."""
+class CallRows(msgspec.Struct, frozen=True):
+    """The rows that one call writes, as JSON objects separated by commas. All have the same columns."""
 
     call: Call
     columns: tuple[str, ...]
     encoded: bytes
-    rows: int = 1
+    count: int = 1
 
 
-Write = Callable[[Sequence[Row]], Awaitable[dict[str, Outcome]]]
+Write = Callable[[Sequence[CallRows]], Awaitable[dict[str, Outcome]]]
+"""Sends one request and returns the outcome of each of its calls by call id."""
 
 
-def requests(rows: Iterable[Row]) -> Iterator[list[Row]]:
-    """Rows of equal columns share a request (PGRST102), as many as its bounds allow."""
-    groups: dict[tuple[str, ...], list[Row]] = defaultdict(list)
-    for row in rows:
-        groups[row.columns].append(row)
-    for group in groups.values():
-        yield from _bounded(group)
+def group_into_requests(calls: Iterable[CallRows]) -> Iterator[list[CallRows]]:
+    """Group calls into requests within the limits; a request has rows of equal columns (PGRST102)."""
+    by_columns: dict[tuple[str, ...], list[CallRows]] = defaultdict(list)
+    for rows in calls:
+        by_columns[rows.columns].append(rows)
+    for group in by_columns.values():
+        yield from _divide(group)
 
 
-def _bounded(rows: Sequence[Row]) -> Iterator[list[Row]]:
-    taken: list[Row] = []
+def _divide(calls: Sequence[CallRows]) -> Iterator[list[CallRows]]:
+    request: list[CallRows] = []
     size = count = 0
-    for row in rows:
-        if taken and (size + len(row.encoded) > MAX_REQUEST_BYTES or count + row.rows > MAX_ROWS):
-            yield taken
-            taken, size, count = [], 0, 0
-        taken.append(row)
-        size += len(row.encoded) + len(",")
-        count += row.rows
-    yield taken
+    for rows in calls:
+        if request and (size + len(rows.encoded) > MAX_REQUEST_BYTES or count + rows.count > MAX_ROWS):
+            yield request
+            request, size, count = [], 0, 0
+        request.append(rows)
+        size += len(rows.encoded) + len(",")
+        count += rows.count
+    yield request
 
 
-def body(rows: Sequence[Row]) -> bytes:
-    """One request's rows as a JSON array."""
-    return b"[" + b",".join(row.encoded for row in rows) + b"]"
+def request_body(calls: Sequence[CallRows]) -> bytes:
+    """Return the rows of one request as a JSON array."""
+    return b"[" + b",".join(rows.encoded for rows in calls) + b"]"
 
 
-async def send(batches: Iterable[Sequence[Row]], write: Write) -> dict[str, Outcome]:
-    """One after the other. What would meet every request alike is not tried on the rest."""
+async def send_in_order(requests: Iterable[Sequence[CallRows]], write: Write) -> dict[str, Outcome]:
+    """Send one request after the other. A failure that the next requests would share ends the sending."""
     outcomes: dict[str, Outcome] = {}
-    halted: Outcome | None = None
-    for rows in batches:
-        if halted is None:
-            answers = await write(rows)
-            outcomes |= answers
-            halted = next(filter(None, map(_halt, answers.values())), None)
+    unsent: Outcome | None = None
+    for calls in requests:
+        if unsent is None:
+            written = await write(calls)
+            outcomes |= written
+            unsent = next(filter(None, map(_outcome_of_unsent, written.values())), None)
         else:
-            outcomes |= {row.call.id: halted for row in rows}
+            outcomes |= {rows.call.id: unsent for rows in calls}
     return outcomes
 
 
-def outcome(trouble: ApiFailure | None, *, remote_id: str, calls: int) -> Outcome:
-    """What one of so many calls in a request came to."""
-    if trouble is None:
+def build_outcome(failure: ApiFailure | None, *, remote_id: str, calls: int) -> Outcome:
+    """Return the outcome of one call whose request had so many calls."""
+    if failure is None:
         return Delivered(remote_id=remote_id)
-    return outcome_of(trouble, rows=calls) if isinstance(trouble, ApiError) else trouble
+    return outcome_of(failure, rows=calls) if isinstance(failure, ApiError) else failure
 
 
-def _halt(outcome: Outcome) -> Outcome | None:
-    """What the requests not yet sent come back as, where the next would meet the same."""
+def _outcome_of_unsent(outcome: Outcome) -> Outcome | None:
+    """Return the outcome of the unsent requests, if the next one would fail like this one."""
     match outcome:
         case Retry() | Throttled() | Unauthorised():
             return outcome
         case Unknown():
-            return Retry(code=outcome.code, message="Not sent, since the request before was not answered.")
+            message = "Not sent, because the previous request got no response."
+            return Retry(code=outcome.code, message=message)
         case _:
             return None
 
 
-# --- what PostgreSQL can hold -----------------------------------------------------------------
+# --- JSON that PostgreSQL can store -----------------------------------------------------------
 
 
-def encode(value: dict[str, Any]) -> bytes:
-    """As JSON. PostgreSQL's text holds no NUL (22P05) and no half of a surrogate pair: both are cut out."""
+def encode_json(value: dict[str, Any]) -> bytes:
+    """Encode as JSON, without NUL (22P05) and lone surrogates, which PostgreSQL's text cannot hold."""
     try:
         encoded = msgspec.json.encode(value)
     except UnicodeEncodeError:
-        return msgspec.json.encode(_cleaned(value))
-    return msgspec.json.encode(_cleaned(value)) if b"\\u0000" in encoded else encoded
+        return msgspec.json.encode(_clean(value))
+    return msgspec.json.encode(_clean(value)) if b"\\u0000" in encoded else encoded
 
 
-def _cleaned(value: Any) -> Any:
+def _clean(value: Any) -> Any:
     if isinstance(value, str):
         return value.replace("\0", "").encode("utf-8", "ignore").decode()
     if isinstance(value, dict):
-        return {_cleaned(key): _cleaned(item) for key, item in value.items()}
-    return [_cleaned(item) for item in value] if isinstance(value, list) else value
+        return {_clean(key): _clean(item) for key, item in value.items()}
+    return [_clean(item) for item in value] if isinstance(value, list) else value

@@ -1,4 +1,4 @@
-"""What keeps calls from reaching the table, each finding with its remedy. Nothing is written."""
+"""Find what prevents calls from being written to the table, with a hint for each problem. Writes nothing."""
 
 from collections.abc import Sequence
 from http import HTTPStatus
@@ -8,11 +8,11 @@ from urllib.parse import urlsplit
 import msgspec
 
 from crm_clients.base import Finding, Outcome, Retry, Throttled, Unauthorised, Unknown
-from crm_clients.supabase.errors import ApiError, describe, outcome_of
-from crm_clients.supabase.rest import ApiFailure, Table
+from crm_clients.supabase.errors import ApiError, ApiFailure, describe, outcome_of
+from crm_clients.supabase.rest import Table
 from crm_clients.supabase.sql import grant_sql, unique_sql
 
-_BY_CODE: Final = {
+_BY_ERROR_CODE: Final = {
     "PGRST106": "unknown_schema",
     "PGRST205": "unknown_table",
     "42P01": "unknown_table",
@@ -22,7 +22,7 @@ _BY_CODE: Final = {
     "42P10": "missing_key",
 }
 _BY_STATUS: Final = {402: "over_quota", 540: "project_paused"}
-"""Supabase's own statuses; a body without a code comes with them."""
+"""Supabase's own statuses; their bodies have no error code."""
 
 _BY_OUTCOME: Final[dict[type[Outcome], str]] = {
     Unauthorised: "unauthorised",
@@ -32,179 +32,179 @@ _BY_OUTCOME: Final[dict[type[Outcome], str]] = {
 }
 _OTHERWISE: Final = "unexpected_answer"
 
-CODES: Final = frozenset({*_BY_CODE.values(), *_BY_STATUS.values(), *_BY_OUTCOME.values(), _OTHERWISE})
-"""Every code that a finding can bear."""
+CODES: Final = frozenset({*_BY_ERROR_CODE.values(), *_BY_STATUS.values(), *_BY_OUTCOME.values(), _OTHERWISE})
+"""Every code that a finding can have."""
 
 
 class Location(msgspec.Struct, frozen=True):
-    """Where a destination's calls go, in words for a person. `schema` None is the first exposed one.
+    """Where a destination writes its calls. `schema` None means the first schema that the API exposes.
 
-    `key`: the column that tells calls apart. `deletes`: whether a call that is part of another one goes.
+    `key`: the column that identifies a call. `merge_columns`: columns that only `on_merge = "mark"`
+    needs. `deletes`: whether the records of merged calls are deleted.
     """
 
-    name: str
+    destination: str
     url: str
     table: str
     schema: str | None
     role: str
     key: str
     columns: tuple[str, ...]
-    columns_of_marks: tuple[str, ...] = ()
+    merge_columns: tuple[str, ...] = ()
     deletes: bool = True
 
     @property
     def full_table(self) -> str:
-        """The table as a person would look for it."""
+        """The table's name for a person."""
         return f"{self.schema}.{self.table}" if self.schema else self.table
 
     @property
     def sql_schema(self) -> str:
-        """For SQL, where a name is needed: Supabase exposes `public` first."""
+        """The schema's name for SQL. Supabase exposes `public` first."""
         return self.schema or "public"
 
 
-async def findings(table: Table, place: Location) -> list[Finding]:
-    """All that is wrong, or one finding that says that nothing is."""
-    columns = place.columns + place.columns_of_marks
-    unread = await table.may_select(columns)
-    if unread is not None and _code(unread) == "missing_column":
-        return await _missing_columns(table, place, unread, columns)
-    if unread is not None and _code(unread) != "missing_grant":
-        return [_finding(place, unread)]
-    unwritten = await table.may_upsert(place.columns)
-    denied = unread or unwritten
-    if denied is None:
-        return [await _may_take_back(table, place)]
-    if _code(denied) == "missing_grant":
-        return [await _missing_grant(table, place, denied, may_select=unread is None)]
-    return [_finding(place, _unheard_of(denied))]
+async def check_table(table: Table, location: Location) -> list[Finding]:
+    """Return all problems, or one finding that is ok."""
+    columns = location.columns + location.merge_columns
+    select_failure = await table.probe_select(columns)
+    if select_failure is not None and _code(select_failure) == "missing_column":
+        return await _find_missing_columns(table, location, select_failure, columns)
+    if select_failure is not None and _code(select_failure) != "missing_grant":
+        return [_finding(location, select_failure)]
+    upsert_failure = await table.probe_upsert(location.columns)
+    failure = select_failure or upsert_failure
+    if failure is None:
+        return [await _check_delete(table, location)]
+    if _code(failure) == "missing_grant":
+        return [await _find_missing_grant(table, location, failure, may_select=select_failure is None)]
+    return [_finding(location, _as_unknown_table(failure))]
 
 
-def _unheard_of(denied: ApiFailure) -> ApiFailure:
-    """PostgREST 12 answers 404 and nothing else to a write into a table that it does not know (yet), also
-    where it could read it.
+def _as_unknown_table(failure: ApiFailure) -> ApiFailure:
+    """PostgREST 12 responds with 404 and no code to a write into a table that its schema cache lacks, even
+    if it can read the table.
     """
-    if isinstance(denied, ApiError) and (denied.status, denied.code) == (HTTPStatus.NOT_FOUND, None):
-        return msgspec.structs.replace(denied, code="PGRST205")
-    return denied
+    if isinstance(failure, ApiError) and (failure.status, failure.code) == (HTTPStatus.NOT_FOUND, None):
+        return msgspec.structs.replace(failure, code="PGRST205")
+    return failure
 
 
-async def _may_take_back(table: Table, place: Location) -> Finding:
-    """A record whose call went into another one is deleted, unless the settings have it marked."""
-    denied = await table.may_delete() if place.deletes else None
-    if denied is None:
-        return Finding(name=place.name, ok=True)
-    if _code(denied) != "missing_grant":
-        return _finding(place, denied)
-    problem = f"The role {place.role} lacks DELETE on the table {place.full_table}: no doubled call could go."
-    return _bad(place, "missing_grant", problem, _grant_hint(place))
+async def _check_delete(table: Table, location: Location) -> Finding:
+    failure = await table.probe_delete() if location.deletes else None
+    if failure is None:
+        return Finding(name=location.destination, ok=True)
+    if _code(failure) != "missing_grant":
+        return _finding(location, failure)
+    problem = (
+        f"The role {location.role} lacks DELETE on the table {location.full_table}, so the records of merged "
+        "calls cannot be deleted."
+    )
+    return _problem_finding(location, "missing_grant", problem, _grant_hint(location))
 
 
-async def _missing_columns(
-    table: Table, place: Location, said: ApiFailure, columns: Sequence[str]
+async def _find_missing_columns(
+    table: Table, location: Location, failure: ApiFailure, columns: Sequence[str]
 ) -> list[Finding]:
-    """The database names one column at a time, so each is asked for by itself."""
+    """Probe each column by itself, because an error names only one."""
     missing = []
     for column in columns:
-        trouble = await table.may_select([column])
-        if trouble is not None and _code(trouble) == "missing_column":
+        column_failure = await table.probe_select([column])
+        if column_failure is not None and _code(column_failure) == "missing_column":
             missing.append(column)
-        elif trouble is not None and _code(trouble) != "missing_grant":
-            return [_finding(place, trouble)]
-    return [_finding(place, said) if not missing else _lacking(place, missing)]
+        elif column_failure is not None and _code(column_failure) != "missing_grant":
+            return [_finding(location, column_failure)]
+    return [_missing_columns_finding(location, missing) if missing else _finding(location, failure)]
 
 
-def _lacking(place: Location, missing: Sequence[str]) -> Finding:
+def _missing_columns_finding(location: Location, missing: Sequence[str]) -> Finding:
     plural = "columns" if len(missing) > 1 else "column"
-    return _bad(
-        place,
-        "missing_column",
-        f"The table {place.full_table} lacks the {plural} {', '.join(missing)}.",
-        _hint(place, "missing_column"),
-    )
+    problem = f"The table {location.full_table} lacks the {plural} {', '.join(missing)}."
+    return _problem_finding(location, "missing_column", problem, _hint(location, "missing_column"))
 
 
-async def _missing_grant(table: Table, place: Location, denied: ApiFailure, *, may_select: bool) -> Finding:
-    """Which of the three rights the role lacks. UPDATE cannot be asked for without INSERT."""
-    may_insert = await table.may_insert(place.columns) is None
-    lacking = [word for word, has in (("SELECT", may_select), ("INSERT", may_insert)) if not has]
-    rights = ", ".join(lacking or ["UPDATE"])
-    said = denied.message if isinstance(denied, ApiError) else None
-    return _bad(
-        place,
-        "missing_grant",
-        f"The role {place.role} lacks {rights} on the table {place.full_table} ({said}).",
-        _grant_hint(place),
-    )
+async def _find_missing_grant(
+    table: Table, location: Location, failure: ApiFailure, *, may_select: bool
+) -> Finding:
+    """Find out which grants the role lacks. UPDATE cannot be probed without INSERT."""
+    may_insert = await table.probe_insert(location.columns) is None
+    lacking = [grant for grant, granted in (("SELECT", may_select), ("INSERT", may_insert)) if not granted]
+    grants = ", ".join(lacking or ["UPDATE"])
+    message = failure.message if isinstance(failure, ApiError) else None
+    problem = f"The role {location.role} lacks {grants} on the table {location.full_table} ({message})."
+    return _problem_finding(location, "missing_grant", problem, _grant_hint(location))
 
 
-def _grant_hint(place: Location) -> str:
-    if place.role in {"anon", "authenticated"}:
-        return (
-            f"The key belongs to the role {place.role}, which is for browsers. Put the project's secret key "
-            f"(sb_secret_…) or legacy service_role key into the setting key of [destinations.{place.name}]."
-        )
-    sql = grant_sql(place.table, place.sql_schema, place.role)
-    return f"Run in Supabase's SQL editor: {sql}"
+def _finding(location: Location, failure: ApiFailure) -> Finding:
+    code = _code(failure)
+    return _problem_finding(location, code, _problem(location, code, failure), _hint(location, code))
 
 
-def _finding(place: Location, trouble: ApiFailure) -> Finding:
-    code = _code(trouble)
-    return _bad(place, code, _problem(place, code, trouble), _hint(place, code))
+def _problem_finding(location: Location, code: str, problem: str, hint: str) -> Finding:
+    return Finding(name=location.destination, ok=False, code=code, problem=problem, hint=hint)
 
 
-def _bad(place: Location, code: str, problem: str, hint: str) -> Finding:
-    return Finding(name=place.name, ok=False, code=code, problem=problem, hint=hint)
+def _code(failure: ApiFailure) -> str:
+    if isinstance(failure, Outcome):
+        return _BY_OUTCOME.get(type(failure), _OTHERWISE)
+    known = _BY_ERROR_CODE.get(failure.code or "") or _BY_STATUS.get(failure.status)
+    return known or _BY_OUTCOME.get(type(outcome_of(failure, rows=1)), _OTHERWISE)
 
 
-def _code(trouble: ApiFailure) -> str:
-    """The contract's word for it."""
-    if isinstance(trouble, Outcome):
-        return _BY_OUTCOME.get(type(trouble), _OTHERWISE)
-    known = _BY_CODE.get(trouble.code or "") or _BY_STATUS.get(trouble.status)
-    return known or _BY_OUTCOME.get(type(outcome_of(trouble, rows=1)), _OTHERWISE)
+# --- texts for a person -----------------------------------------------------------------------
 
 
-def _problem(place: Location, code: str, trouble: ApiFailure) -> str:
-    if isinstance(trouble, Outcome):
-        return trouble.message or f"{place.url} cannot be reached."
+def _problem(location: Location, code: str, failure: ApiFailure) -> str:
+    if isinstance(failure, Outcome):
+        return failure.message or f"{location.url} cannot be reached."
     if code == "unknown_table":
-        return f"There is no table {place.full_table} in the API of {place.url}."
+        return f"There is no table {location.full_table} in the API of {location.url}."
     if code == "unknown_schema":
-        return f"The API of {place.url} does not expose the schema {place.schema}: {trouble.message}."
+        return f"The API of {location.url} does not expose the schema {location.schema}: {failure.message}."
     if code == "missing_key":
-        return f"The column {place.key} of {place.full_table} is neither the primary key nor unique."
-    return f"{describe(trouble)}."
+        return f"The column {location.key} of {location.full_table} is neither the primary key nor unique."
+    return f"{describe(failure)}."
 
 
-def _hint(place: Location, code: str) -> str:
-    setting = f"[destinations.{place.name}]"
+def _hint(location: Location, code: str) -> str:
+    section = f"[destinations.{location.destination}]"
     hints = {
         "unauthorised": f"Copy the secret key (sb_secret_…) of this project from Supabase, Project Settings, "
-        f"API Keys, into the setting key of {setting}, and see that url is the same project's.",
-        "unknown_table": f"If the name is right, create the table: {_run_setup(place)} Otherwise correct the "
-        f"setting table of {setting}.",
-        "unknown_schema": f"Add {place.schema} in Supabase under Project Settings, Data API, Exposed "
-        f"schemas, or correct the setting schema of {setting}.",
-        "missing_column": f"{_run_setup(place)} It adds what is missing and leaves your own columns alone.",
-        "missing_key": f"Remove rows that repeat a value of it, then run in Supabase's SQL editor: "
-        f"{unique_sql(place.table, place.sql_schema, place.key)}",
-        "unreachable": f"See that the setting url of {setting} is the project's own (https://….supabase.co), "
-        "that the project is neither paused nor deleted, and that this machine reaches it.",
-        "throttled": f"Wait, or set a lower rate in {setting}.",
-        "over_quota": "Raise the plan or the spend cap in Supabase; nothing is lost meanwhile.",
-        "project_paused": "Restore the project in Supabase's dashboard; nothing is lost meanwhile.",
+        f"API Keys, into the setting key of {section}, and check that url is of the same project.",
+        "unknown_table": f"If the name is right, create the table: {_run_setup(location)} Otherwise correct "
+        f"the setting table of {section}.",
+        "unknown_schema": f"Add {location.schema} in Supabase under Project Settings, Data API, Exposed "
+        f"schemas, or correct the setting schema of {section}.",
+        "missing_column": f"{_run_setup(location)} It adds what is missing and does not change your columns.",
+        "missing_key": f"Remove rows with duplicate values in it, then run in Supabase's SQL editor: "
+        f"{unique_sql(location.table, location.sql_schema, location.key)}",
+        "unreachable": f"Check that the setting url of {section} is the project's (https://….supabase.co), "
+        "that the project is neither paused nor deleted, and that this machine can reach it.",
+        "throttled": f"Wait, or set a lower rate in {section}.",
+        "over_quota": "Raise the plan or the spend cap in Supabase. Meanwhile no call is lost.",
+        "project_paused": "Restore the project in Supabase's dashboard. Meanwhile no call is lost.",
     }
-    otherwise = f"Set url of {setting} to the project's own address (https://….supabase.co)."
+    otherwise = f"Set url of {section} to the project's own address (https://….supabase.co)."
     return hints.get(code, otherwise)
 
 
-def _run_setup(place: Location) -> str:
-    return f"Run the SQL of `relay setup {place.name} --print` in {sql_editor(place.url)}."
+def _grant_hint(location: Location) -> str:
+    if location.role in {"anon", "authenticated"}:
+        return (
+            f"The key belongs to the role {location.role}, which is for browsers. Put the project's secret "
+            "key (sb_secret_…) or legacy service_role key into the setting key of "
+            f"[destinations.{location.destination}]."
+        )
+    sql = grant_sql(location.table, location.sql_schema, location.role)
+    return f"Run in Supabase's SQL editor: {sql}"
+
+
+def _run_setup(location: Location) -> str:
+    return f"Run the SQL of `relay setup {location.destination} --print` in {sql_editor(location.url)}."
 
 
 def sql_editor(url: str) -> str:
-    """Where SQL is pasted: the address for a hosted project, words for any other."""
+    """Name the SQL editor, with its address if the project is hosted by Supabase."""
     host = urlsplit(url).hostname or ""
     project, _, rest = host.partition(".")
     if rest == "supabase.co":
@@ -212,6 +212,6 @@ def sql_editor(url: str) -> str:
     return "Supabase's SQL editor"
 
 
-def words(found: Sequence[Finding]) -> list[str]:
-    """Findings as lines for a person."""
-    return [f"{f.name}: ready" if f.ok else f"{f.name}: {f.code}: {f.problem} {f.hint}" for f in found]
+def format_findings(findings: Sequence[Finding]) -> list[str]:
+    """Return one line per finding, for a person."""
+    return [f"{f.name}: ready" if f.ok else f"{f.name}: {f.code}: {f.problem} {f.hint}" for f in findings]

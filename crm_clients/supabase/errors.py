@@ -1,11 +1,16 @@
-"""What an answer of PostgREST means. Pure: the code decides first, the status where no code is known.
+"""Failures of a request to Supabase, and the outcome for each.
 
-Sources: PostgREST's error reference (docs.postgrest.org, "Errors"), PostgreSQL's appendix A
-("Error Codes"), and what PostgREST 12.0.2 was seen to answer.
+ApiFailure
+├── ApiError     the API responded with an error; `outcome_of` maps it to an outcome
+└── Outcome      there was no response: Retry, Throttled or Unknown, from crm_clients.http
+
+The error code decides; if the code is unknown, the status decides. Sources: PostgREST's error reference
+(docs.postgrest.org, "Errors"), PostgreSQL's appendix A ("Error Codes"), and responses of PostgREST 12.0.2.
 """
 
 from collections.abc import Callable
 from enum import Enum, auto
+from http import HTTPStatus
 from typing import Any, Final
 
 import msgspec
@@ -16,7 +21,10 @@ _LONGEST_MESSAGE: Final = 500
 
 
 class ApiError(msgspec.Struct, frozen=True):
-    """An answer other than success. `code` is None where the body is not PostgREST's, as a gateway's page."""
+    """A response without success. `code` is None if the body is not PostgREST's, as a gateway's page.
+
+    `after`: the seconds of `Retry-After`.
+    """
 
     status: int
     code: str | None = None
@@ -25,63 +33,66 @@ class ApiError(msgspec.Struct, frozen=True):
     after: float | None = None
 
 
-class Blame(Enum):
-    """What is at fault, and so who has to wait or act."""
+ApiFailure = ApiError | Outcome
+
+
+class Cause(Enum):
+    """What causes an error, and so what has to change before a request succeeds."""
 
     SERVER = auto()
-    """The database or the way to it: later it may work."""
+    """The database or the connection to it: a later request may succeed."""
     LOAD = auto()
-    """Too much for one statement: less at once may work."""
-    PACE = auto()
+    """One statement was too large or too slow: a smaller one may succeed."""
+    RATE = auto()
     CREDENTIALS = auto()
     SETUP = auto()
     RECORD = auto()
 
 
 _BY_CODE: Final = {
-    "PGRST000": Blame.SERVER,
-    "PGRST001": Blame.SERVER,
-    "PGRST002": Blame.SERVER,
-    "PGRST003": Blame.SERVER,
-    "40001": Blame.SERVER,
-    "40P01": Blame.SERVER,
-    "55P03": Blame.SERVER,
-    "57014": Blame.LOAD,
-    "PGRST301": Blame.CREDENTIALS,
-    "PGRST302": Blame.CREDENTIALS,
-    "PGRST303": Blame.CREDENTIALS,
-    "PGRST106": Blame.SETUP,
-    "PGRST202": Blame.SETUP,
-    "PGRST204": Blame.SETUP,
-    "PGRST205": Blame.SETUP,
-    "21000": Blame.RECORD,
-    "P0001": Blame.RECORD,
+    "PGRST000": Cause.SERVER,
+    "PGRST001": Cause.SERVER,
+    "PGRST002": Cause.SERVER,
+    "PGRST003": Cause.SERVER,
+    "40001": Cause.SERVER,
+    "40P01": Cause.SERVER,
+    "55P03": Cause.SERVER,
+    "57014": Cause.LOAD,
+    "PGRST301": Cause.CREDENTIALS,
+    "PGRST302": Cause.CREDENTIALS,
+    "PGRST303": Cause.CREDENTIALS,
+    "PGRST106": Cause.SETUP,
+    "PGRST202": Cause.SETUP,
+    "PGRST204": Cause.SETUP,
+    "PGRST205": Cause.SETUP,
+    "21000": Cause.RECORD,
+    "P0001": Cause.RECORD,
 }
 _BY_CLASS: Final = {
-    "08": Blame.SERVER,
-    "53": Blame.SERVER,
-    "57": Blame.SERVER,
-    "58": Blame.SERVER,
-    "28": Blame.CREDENTIALS,
-    "42": Blame.SETUP,
-    "22": Blame.RECORD,
-    "23": Blame.RECORD,
+    "08": Cause.SERVER,
+    "53": Cause.SERVER,
+    "57": Cause.SERVER,
+    "58": Cause.SERVER,
+    "28": Cause.CREDENTIALS,
+    "42": Cause.SETUP,
+    "22": Cause.RECORD,
+    "23": Cause.RECORD,
 }
-"""PostgreSQL's error classes, the first two letters of its five-letter codes."""
+"""PostgreSQL's error classes: the first two characters of its codes, which have five."""
 
 _BY_STATUS: Final = {
-    401: Blame.CREDENTIALS,
-    402: Blame.SETUP,
-    403: Blame.CREDENTIALS,
-    404: Blame.SETUP,
-    405: Blame.SETUP,
-    406: Blame.SETUP,
-    408: Blame.SERVER,
-    413: Blame.LOAD,
-    425: Blame.SERVER,
-    429: Blame.PACE,
-    501: Blame.SETUP,
-    540: Blame.SETUP,
+    401: Cause.CREDENTIALS,
+    402: Cause.SETUP,
+    403: Cause.CREDENTIALS,
+    404: Cause.SETUP,
+    405: Cause.SETUP,
+    406: Cause.SETUP,
+    408: Cause.SERVER,
+    413: Cause.LOAD,
+    425: Cause.SERVER,
+    429: Cause.RATE,
+    501: Cause.SETUP,
+    540: Cause.SETUP,
 }
 _MEANING: Final = {
     401: "the key was refused",
@@ -92,112 +103,114 @@ _MEANING: Final = {
     429: "too many requests",
     540: "the project is paused",
 }
-"""What a status says where the body says nothing; 402 and 540 are Supabase's own."""
+"""The message for a status if the body has none. 402 and 540 are Supabase's own."""
 
 _FIRST_ERROR: Final = 400
 _FIRST_SERVER_ERROR: Final = 500
-_SQLSTATE: Final = 5
+_SQLSTATE_LENGTH: Final = 5
 
 
 def parse_error(status: int, body: bytes, *, after: float | None = None) -> ApiError:
-    """The fault that an answer tells; a body that cannot be read leaves the status to speak.
+    """Parse an error response. A body that is not PostgREST's leaves all fields but the status empty.
 
-    PostgreSQL's `details` are left out: they repeat the row, and with it names and numbers.
+    PostgreSQL's `details` are dropped: they repeat the row, and with it names and phone numbers.
     """
-    said = _object(body)
+    fields = _decode_object(body)
     return ApiError(
-        status, _text(said, "code"), _text(said, "message") or _text(said, "msg"), _text(said, "hint"), after
+        status,
+        _text(fields, "code"),
+        _text(fields, "message") or _text(fields, "msg"),
+        _text(fields, "hint"),
+        after,
     )
 
 
-def blame(fault: ApiError) -> Blame:
-    """Who is at fault: by the exact code, by the code's class, then by the status."""
-    code = fault.code or ""
+def cause_of(error: ApiError) -> Cause:
+    """Look up the exact code, then the code's class, then the status."""
+    code = error.code or ""
     if code in _BY_CODE:
         return _BY_CODE[code]
-    if len(code) == _SQLSTATE and code[:2] in _BY_CLASS:
+    if len(code) == _SQLSTATE_LENGTH and code[:2] in _BY_CLASS:
         return _BY_CLASS[code[:2]]
-    return _blame_by_status(_status(fault))
+    return _cause_of_status(_effective_status(error))
 
 
-def outcome_of(fault: ApiError, *, rows: int) -> Outcome:
-    """What a push of so many rows in one request came to."""
-    return _OUTCOMES[blame(fault)](fault, rows)
+def outcome_of(error: ApiError, *, rows: int) -> Outcome:
+    """Return the outcome of each call in a request with so many rows."""
+    return _OUTCOMES[cause_of(error)](error, rows)
 
 
-def describe(fault: ApiError) -> str:
-    """The fault in one line for a person."""
-    said = fault.message or _MEANING.get(fault.status) or "no explanation was given"
-    line = f"Supabase answered {fault.status}: {said}"
-    return (f"{line} ({fault.hint})" if fault.hint else line)[:_LONGEST_MESSAGE]
+def describe(error: ApiError) -> str:
+    """Return the error as one line for a person."""
+    message = error.message or _MEANING.get(error.status) or "no explanation was given"
+    line = f"Supabase answered {error.status}: {message}"
+    return (f"{line} ({error.hint})" if error.hint else line)[:_LONGEST_MESSAGE]
 
 
-def code_of(fault: ApiError) -> str:
-    """The vendor's code, else the status as a word."""
-    return fault.code or f"http_{fault.status}"
+def _outcome_code(error: ApiError) -> str:
+    return error.code or f"http_{error.status}"
 
 
-def _status(fault: ApiError) -> int:
-    """The status, or the one that a database function raised as `PTxyz` (PostgREST, "RAISE errors")."""
-    code = fault.code or ""
-    return int(code[2:]) if code[:2] == "PT" and code[2:].isdigit() else fault.status
+def _effective_status(error: ApiError) -> int:
+    """Return the status that a database function raised as `PTxyz` (PostgREST, "RAISE errors"), if any."""
+    code = error.code or ""
+    return int(code[2:]) if code[:2] == "PT" and code[2:].isdigit() else error.status
 
 
-def _blame_by_status(status: int) -> Blame:
+def _cause_of_status(status: int) -> Cause:
     if status in _BY_STATUS:
         return _BY_STATUS[status]
     if status < _FIRST_ERROR:
-        return Blame.SETUP  # a redirect: the address is not the API's
-    return Blame.RECORD if status < _FIRST_SERVER_ERROR else Blame.SERVER
+        return Cause.SETUP  # a redirect: the URL is not the API's
+    return Cause.RECORD if status < _FIRST_SERVER_ERROR else Cause.SERVER
 
 
-def _retry(fault: ApiError, _rows: int) -> Outcome:
-    return Retry(code=code_of(fault), message=describe(fault), after=fault.after)
+def _retry(error: ApiError, _rows: int) -> Outcome:
+    return Retry(code=_outcome_code(error), message=describe(error), after=error.after)
 
 
-def _throttled(fault: ApiError, _rows: int) -> Outcome:
-    return Throttled(code=code_of(fault), message=describe(fault), after=fault.after)
+def _throttled(error: ApiError, _rows: int) -> Outcome:
+    return Throttled(code=_outcome_code(error), message=describe(error), after=error.after)
 
 
-def _unauthorised(fault: ApiError, _rows: int) -> Outcome:
-    return Unauthorised(code=code_of(fault), message=describe(fault))
+def _unauthorised(error: ApiError, _rows: int) -> Outcome:
+    return Unauthorised(code=_outcome_code(error), message=describe(error))
 
 
-def _misconfigured(fault: ApiError, _rows: int) -> Outcome:
-    return Misconfigured(code=code_of(fault), message=describe(fault))
+def _misconfigured(error: ApiError, _rows: int) -> Outcome:
+    return Misconfigured(code=_outcome_code(error), message=describe(error))
 
 
-def _record(fault: ApiError, rows: int) -> Outcome:
-    """One statement wrote them all or none, and does not say which row it was."""
-    kind = Split if rows > 1 else Rejected
-    return kind(code=code_of(fault), message=describe(fault))
+def _rejected_or_split(error: ApiError, rows: int) -> Outcome:
+    """One statement writes all rows or none, and the error does not name the row."""
+    outcome = Split if rows > 1 else Rejected
+    return outcome(code=_outcome_code(error), message=describe(error))
 
 
-def _load(fault: ApiError, rows: int) -> Outcome:
-    if rows > 1:
-        return Split(code=code_of(fault), message=describe(fault))
-    too_large = fault.status == 413  # noqa: PLR2004 - Content Too Large
-    return _record(fault, rows) if too_large else _retry(fault, rows)
+def _overloaded(error: ApiError, rows: int) -> Outcome:
+    if rows > 1 or error.status == HTTPStatus.REQUEST_ENTITY_TOO_LARGE:
+        return _rejected_or_split(error, rows)
+    return _retry(error, rows)
 
 
-_OUTCOMES: Final[dict[Blame, Callable[[ApiError, int], Outcome]]] = {
-    Blame.SERVER: _retry,
-    Blame.LOAD: _load,
-    Blame.PACE: _throttled,
-    Blame.CREDENTIALS: _unauthorised,
-    Blame.SETUP: _misconfigured,
-    Blame.RECORD: _record,
+_OUTCOMES: Final[dict[Cause, Callable[[ApiError, int], Outcome]]] = {
+    Cause.SERVER: _retry,
+    Cause.LOAD: _overloaded,
+    Cause.RATE: _throttled,
+    Cause.CREDENTIALS: _unauthorised,
+    Cause.SETUP: _misconfigured,
+    Cause.RECORD: _rejected_or_split,
 }
 
 
-def _object(body: bytes) -> dict[str, Any]:
+def _decode_object(body: bytes) -> dict[str, Any]:
     try:
-        said = msgspec.json.decode(body)
+        decoded = msgspec.json.decode(body)
     except (msgspec.DecodeError, UnicodeDecodeError):
         return {}
-    return said if isinstance(said, dict) else {}
+    return decoded if isinstance(decoded, dict) else {}
 
 
-def _text(said: dict[str, Any], key: str) -> str | None:
-    value = said.get(key)
+def _text(fields: dict[str, Any], key: str) -> str | None:
+    value = fields.get(key)
     return value if isinstance(value, str) and value else None

@@ -1,170 +1,184 @@
-"""The layout `table`: one row per call, a column per field."""
+"""The layout `table`: one row per call, with a column per field."""
 
 from collections.abc import Collection, Sequence
 from typing import Any, Final
 
 from crm_clients.base import Outcome, Push, Retraction
 from crm_clients.settings import STATE
-from crm_clients.supabase.batches import Row, body, encode, outcome, requests, send
-from crm_clients.supabase.errors import ApiError
-from crm_clients.supabase.rest import ApiFailure, Table, Upserted
+from crm_clients.supabase.batches import (
+    CallRows,
+    build_outcome,
+    encode_json,
+    group_into_requests,
+    request_body,
+    send_in_order,
+)
+from crm_clients.supabase.errors import ApiError, ApiFailure
+from crm_clients.supabase.rest import Table, Upserted
 from crm_clients.supabase.settings import SupabaseSettings
-from crm_clients.supabase.sql import MARK, table_sql
+from crm_clients.supabase.sql import MERGED_INTO, table_sql
 from relay.call import DELIVERED_FIELDS, FIELDS, Call
 
 _SOURCES: Final = {STATE: "status"}
 _ATTRIBUTES: Final = {**dict(zip(FIELDS, Call.__struct_fields__, strict=True)), STATE: "status"}
-_ALWAYS: Final = frozenset({"id", "version"})
-_ALL: Final = frozenset(DELIVERED_FIELDS)
+_ALWAYS_WRITTEN: Final = frozenset({"id", "version"})
+_ALL_FIELDS: Final = frozenset(DELIVERED_FIELDS)
+
 _INSERT_REFUSED: Final = frozenset({"23502", "23514"})
-"""Not null and check: PostgreSQL holds them to the row that an upsert would insert, also where it updates
-one that is there (PostgreSQL, INSERT, "ON CONFLICT")."""
+"""NOT NULL and CHECK violations. PostgreSQL checks the row that an upsert would insert, even if it updates
+an existing one (PostgreSQL, INSERT, "ON CONFLICT")."""
 
 _NO_SUCH_COLUMN: Final = "42703"
 
 
 class TableLayout:
-    """Upserts that name the changed columns only, and see that no row stays partly written."""
+    """Upserts the changed columns only, and completes rows that such an upsert has inserted.
+
+    If a person deleted a row, an upsert of changed columns inserts a row without the other columns.
+    Such an incomplete row is found by a read after the upsert, and then written whole.
+    """
 
     def __init__(self, settings: SupabaseSettings, table: Table) -> None:
         self._settings = settings
         self._table = table
-        self._places = settings.places
-        self._whole = (*(column for _, column in self._columns(_ALL)), *settings.constants)
-        self._torn: set[str] = set()
-        """Rows that a push of changes has inserted: a person had deleted them."""
-        self._doubted: set[str] = set()
-        """Rows among which there are some, and nobody could look which."""
+        self._mapping = settings.mapping
+        self._all_columns = (
+            *(column for _, column in self._columns_of(_ALL_FIELDS)),
+            *settings.constants,
+        )
+        self._incomplete: set[str] = set()
+        """Call ids of incomplete rows."""
+        self._unchecked: set[str] = set()
+        """Call ids of rows that may be incomplete, because the read after the upsert failed."""
         self._only_updates = False
+        """Whether the table refused an insert of changed columns, so that rows are updated one by one."""
 
     @property
     def columns(self) -> tuple[str, ...]:
         """The columns that the relay writes."""
-        return self._whole
+        return self._all_columns
 
     @property
-    def columns_of_marks(self) -> tuple[str, ...]:
-        """The column that only a mark is written to."""
-        return (MARK,)
+    def merge_columns(self) -> tuple[str, ...]:
+        """The column that only a retraction writes."""
+        return (MERGED_INTO,)
 
     def sql(self, schema: str) -> str:
-        """The SQL that makes the table."""
-        return table_sql(self._settings.table, schema, self._places, self._settings.constants)
+        """Return the SQL that creates the table."""
+        return table_sql(self._settings.table, schema, self._mapping, self._settings.constants)
 
     async def upsert(self, pushes: Sequence[Push]) -> dict[str, Outcome]:
-        """Bring them in as few requests as their columns allow."""
+        """Write the calls, with one request per set of changed columns."""
         ids = [push.call.id for push in pushes]
-        if doubted := self._doubted.intersection(ids):
-            trouble = await self._look_for_torn(sorted(doubted))
-            if trouble is not None:
-                return {id_: outcome(trouble, remote_id=id_, calls=len(ids)) for id_ in ids}
-        return await send(requests(map(self._row, pushes)), self._write)
+        if unchecked := self._unchecked.intersection(ids):
+            failure = await self._find_incomplete(sorted(unchecked))
+            if failure is not None:
+                return {id_: build_outcome(failure, remote_id=id_, calls=len(ids)) for id_ in ids}
+        return await send_in_order(group_into_requests(map(self._row, pushes)), self._write)
 
     async def retract(self, retractions: Sequence[Retraction], *, mark: bool) -> dict[str, Outcome]:
-        """Mark each row, or delete all in one request."""
+        """Mark the rows one by one, or delete all of them in one request."""
         if not mark:
             return await self.forget(retractions)
-        marked = {}
+        outcomes = {}
         for retraction in retractions:
             call = retraction.call
-            written = await self._table.update(call.id, encode(self._mark(call)))
-            trouble = None if isinstance(written, bool) else written
-            marked[call.id] = outcome(trouble, remote_id=call.id, calls=1)
-        return marked
+            updated = await self._table.update(call.id, encode_json(self._merge_values(call)))
+            failure = None if isinstance(updated, bool) else updated
+            outcomes[call.id] = build_outcome(failure, remote_id=call.id, calls=1)
+        return outcomes
 
     async def forget(self, retractions: Sequence[Retraction]) -> dict[str, Outcome]:
-        """Delete these rows."""
+        """Delete the rows."""
         ids = [retraction.call.id for retraction in retractions]
-        trouble = await self._table.delete(ids)
-        return {id_: outcome(trouble, remote_id=id_, calls=1) for id_ in ids}
+        failure = await self._table.delete(ids)
+        return {id_: build_outcome(failure, remote_id=id_, calls=1) for id_ in ids}
 
-    async def present(self, calls: Sequence[Call]) -> set[str] | ApiFailure:
-        """The ids of those calls that there is a row of."""
-        found = await self._table.rows([call.id for call in calls], [self._table.key])
-        return {str(row[self._table.key]) for row in found} if isinstance(found, list) else found
+    async def list_existing(self, calls: Sequence[Call]) -> set[str] | ApiFailure:
+        """Return the ids of the calls that have a row."""
+        rows = await self._table.select([call.id for call in calls], [self._table.key])
+        return {str(row[self._table.key]) for row in rows} if isinstance(rows, list) else rows
 
-    # --- calls to rows ----------------------------------------------------------------------------
+    # --- building rows ----------------------------------------------------------------------------
 
-    def _row(self, push: Push) -> Row:
-        return self._row_of(push.call, _ALL if push.call.id in self._torn else push.changed)
+    def _row(self, push: Push) -> CallRows:
+        return self._build_row(push.call, _ALL_FIELDS if push.call.id in self._incomplete else push.changed)
 
-    def _row_of(self, call: Call, fields: Collection[str]) -> Row:
+    def _build_row(self, call: Call, fields: Collection[str]) -> CallRows:
         values = self._values(call, fields)
-        return Row(call, tuple(values), encode(values))
+        return CallRows(call, tuple(values), encode_json(values))
 
     def _values(self, call: Call, fields: Collection[str]) -> dict[str, Any]:
-        """What these fields say, by column. Constants are said once, with the whole row: people may change
-        them.
-        """
-        said = {column: self._value(field, call) for field, column in self._columns(fields)}
-        return said | self._settings.constants if _ALL.issubset(fields) else said
+        """Map columns to values. Constants are only part of a whole row, since people may change them."""
+        values = {column: self._value(field, call) for field, column in self._columns_of(fields)}
+        return values | self._settings.constants if _ALL_FIELDS.issubset(fields) else values
 
-    def _columns(self, fields: Collection[str]) -> list[tuple[str, str]]:
+    def _columns_of(self, fields: Collection[str]) -> list[tuple[str, str]]:
         return [
             (field, column)
-            for field, column in self._places.items()
-            if field in _ALWAYS or _SOURCES.get(field, field) in fields
+            for field, column in self._mapping.items()
+            if field in _ALWAYS_WRITTEN or _SOURCES.get(field, field) in fields
         ]
 
     def _value(self, field: str, call: Call) -> Any:
-        """`status` is the label that people read, `state` the word for machines."""
         if field == "status":
             return self._settings.label(call.status)
         return getattr(call, _ATTRIBUTES[field])
 
-    def _mark(self, call: Call) -> dict[str, Any]:
-        version = self._places.get("version")
-        return {MARK: call.merged_into, **({version: call.version} if version else {})}
+    def _merge_values(self, call: Call) -> dict[str, Any]:
+        version = self._mapping.get("version")
+        return {MERGED_INTO: call.merged_into, **({version: call.version} if version else {})}
 
-    # --- rows to the table ------------------------------------------------------------------------
+    # --- writing rows -----------------------------------------------------------------------------
 
-    async def _write(self, rows: Sequence[Row]) -> dict[str, Outcome]:
-        whole = rows[0].columns == self._whole
-        if self._only_updates and not whole:
-            return await send([[row] for row in rows], self._update)
-        answer = await self._table.upsert(body(rows))
-        if isinstance(answer, Upserted):
-            if answer.inserted and not whole:
-                return await self._made_whole(rows)
-            self._torn.difference_update(row.call.id for row in rows)
-            return _outcomes(None, rows)
-        if not whole and len(rows) == 1 and isinstance(answer, ApiError) and answer.code in _INSERT_REFUSED:
-            return await self._update(rows)
-        return _outcomes(answer, rows)
+    async def _write(self, request: Sequence[CallRows]) -> dict[str, Outcome]:
+        is_whole = request[0].columns == self._all_columns
+        if self._only_updates and not is_whole:
+            return await send_in_order([[row] for row in request], self._update)
+        result = await self._table.upsert(request_body(request))
+        if isinstance(result, Upserted):
+            if result.inserted and not is_whole:
+                return await self._complete(request)
+            self._incomplete.difference_update(row.call.id for row in request)
+            return _outcomes(None, request)
+        is_single = not is_whole and len(request) == 1
+        if is_single and isinstance(result, ApiError) and result.code in _INSERT_REFUSED:
+            return await self._update(request)
+        return _outcomes(result, request)
 
-    async def _update(self, rows: Sequence[Row]) -> dict[str, Outcome]:
-        """One row, by an update, which the table's constraints hold to what it becomes."""
-        (row,) = rows
-        written = await self._table.update(row.call.id, row.encoded)
-        if not isinstance(written, bool):
-            return _outcomes(written, rows)
-        if written:
+    async def _update(self, request: Sequence[CallRows]) -> dict[str, Outcome]:
+        """Update one row; PostgreSQL then checks the whole row and not only the changed columns."""
+        (row,) = request
+        updated = await self._table.update(row.call.id, row.encoded)
+        if not isinstance(updated, bool):
+            return _outcomes(updated, request)
+        if updated:
             self._only_updates = True
-            return _outcomes(None, rows)
-        return await self._write([self._row_of(row.call, _ALL)])
+            return _outcomes(None, request)
+        return await self._write([self._build_row(row.call, _ALL_FIELDS)])
 
-    async def _made_whole(self, rows: Sequence[Row]) -> dict[str, Outcome]:
-        """Write those whole that were not there; a person may have written in the others."""
-        trouble = await self._look_for_torn([row.call.id for row in rows])
-        if trouble is not None:
-            return _outcomes(trouble, rows)
-        torn = [self._row_of(row.call, _ALL) for row in rows if row.call.id in self._torn]
-        return _outcomes(None, rows) | await send(requests(torn), self._write)
+    async def _complete(self, request: Sequence[CallRows]) -> dict[str, Outcome]:
+        """Write the rows that the upsert inserted as whole rows. The others may have a person's changes."""
+        failure = await self._find_incomplete([row.call.id for row in request])
+        if failure is not None:
+            return _outcomes(failure, request)
+        whole = [self._build_row(row.call, _ALL_FIELDS) for row in request if row.call.id in self._incomplete]
+        return _outcomes(None, request) | await send_in_order(group_into_requests(whole), self._write)
 
-    async def _look_for_torn(self, ids: Sequence[str]) -> ApiFailure | None:
-        """Of rows that one upsert wrote, `xmax` is 0 in those alone that it inserted: a row that is there
-        is locked before it is updated (PostgreSQL, "System Columns").
+    async def _find_incomplete(self, ids: Sequence[str]) -> ApiFailure | None:
+        """Find the rows that the last upsert inserted: their `xmax` is 0. An upsert locks an existing row
+        before it updates it, which sets `xmax` (PostgreSQL, "System Columns").
         """
-        found = await self._table.rows(ids, [self._table.key, "xmax"])
-        if isinstance(found, ApiError) and found.code == _NO_SUCH_COLUMN:
-            found = []  # a view has none: there it cannot be known
-        if not isinstance(found, list):
-            self._doubted.update(ids)
-            return found
-        self._doubted.difference_update(ids)
-        self._torn.update(str(row[self._table.key]) for row in found if int(row["xmax"]) == 0)
+        rows = await self._table.select(ids, [self._table.key, "xmax"])
+        if isinstance(rows, ApiError) and rows.code == _NO_SUCH_COLUMN:
+            rows = []  # a view has no xmax: incomplete rows cannot be found there
+        if not isinstance(rows, list):
+            self._unchecked.update(ids)
+            return rows
+        self._unchecked.difference_update(ids)
+        self._incomplete.update(str(row[self._table.key]) for row in rows if int(row["xmax"]) == 0)
         return None
 
 
-def _outcomes(trouble: ApiFailure | None, rows: Sequence[Row]) -> dict[str, Outcome]:
-    return {row.call.id: outcome(trouble, remote_id=row.call.id, calls=len(rows)) for row in rows}
+def _outcomes(failure: ApiFailure | None, request: Sequence[CallRows]) -> dict[str, Outcome]:
+    return {row.call.id: build_outcome(failure, remote_id=row.call.id, calls=len(request)) for row in request}

@@ -1,4 +1,4 @@
-"""The record of a call as the pages of the mission's CRM read it: a JSON value under a key."""
+"""The record of a call in the layout `kv`: a JSON object with the keys that the mission's CRM reads."""
 
 from collections.abc import Callable, Collection, Mapping
 from typing import Any, Final
@@ -20,15 +20,15 @@ KEYS: Final = {
     "recording_url": "grabacionUrl",
     "follow_up": "seguimiento",
 }
-"""What a field is called in the record; from `telefono` on they are the relay's additions."""
+"""The key of each field. The CRM knows the first six; the relay adds the others."""
 
-FIXED: Final = ("id", "cloudtalkId", "fecha", "notas")
-"""Keys that the pages look for and that are no field's own."""
+FIXED_KEYS: Final = ("id", "cloudtalkId", "fecha", "notas")
+"""Keys that the CRM's pages need and that are not the key of one field."""
 
 UNKNOWN_ID: Final = "unknown"
 UNKNOWN_NAME: Final = "Desconocido"
 
-_SOURCES: Final[dict[str, frozenset[str]]] = {
+_FIXED_SOURCES: Final[dict[str, frozenset[str]]] = {
     "id": frozenset(),
     "cloudtalkId": frozenset(),
     "fecha": frozenset({"started_at"}),
@@ -39,65 +39,69 @@ _ID_PREFIX: Final = "cloudtalk-"
 
 
 class RecordMapper:
-    """How a destination's records look: what each field is called, and what every record says besides."""
+    """Builds records. `mapping`: field → key. `constants`: keys that every new record gets."""
 
     def __init__(
         self,
-        places: Mapping[str, str],
+        mapping: Mapping[str, str],
         constants: Mapping[str, Any],
         label: Callable[[Status], str],
     ) -> None:
-        self._places = places
+        self._mapping = mapping
         self._constants = constants
         self._label = label
         self._sources: dict[str, frozenset[str]] = {
-            **_SOURCES,
-            **{key: frozenset({"status" if field == "state" else field}) for field, key in places.items()},
+            **_FIXED_SOURCES,
+            **{key: frozenset({"status" if field == "state" else field}) for field, key in mapping.items()},
         }
-        self.client_keys = tuple(places.get(field) for field in ("contact_id", "contact_name"))
+        """The fields that each key depends on."""
+        self.customer_keys = (mapping.get("contact_id"), mapping.get("contact_name"))
 
-    def record(self, call: Call) -> dict[str, Any]:
-        """All that the relay says of a call."""
+    def build(self, call: Call) -> dict[str, Any]:
+        """Build the record of a call, without constants."""
         return {
             "id": call.id,
             "cloudtalkId": call.id.removeprefix(_ID_PREFIX),
             "fecha": call.started_at,
             "notas": f"Llamada CloudTalk - {call.from_ or UNKNOWN_NAME} → {call.to or UNKNOWN_NAME}",
-            **{key: self._value(field, call) for field, key in self._places.items()},
+            **{key: self._value(field, call) for field, key in self._mapping.items()},
         }
 
-    def merged(
-        self, there: Mapping[str, Any] | None, ours: Mapping[str, Any], changed: Collection[str] | None
+    def merge(
+        self,
+        existing: Mapping[str, Any] | None,
+        record: Mapping[str, Any],
+        changed: Collection[str] | None,
     ) -> dict[str, Any]:
-        """The record to be: what is there, and over it what we say anew of the fields that changed.
+        """Write the keys of the changed fields over the existing record and keep its other keys.
 
-        `there` None: the CRM has no such record. `changed` None: all fields.
+        `existing` None: the CRM has no record, so all keys are written. `changed` None: all fields.
         """
-        if there is None or changed is None:
-            return {**self._constants, **(there or {}), **ours}
-        return {**there, **{key: ours[key] for key in ours if self._is_said_by(key, changed)}}
+        if existing is None or changed is None:
+            return {**self._constants, **(existing or {}), **record}
+        return {**existing, **{key: record[key] for key in record if self._depends_on(key, changed)}}
 
-    def _is_said_by(self, key: str, changed: Collection[str]) -> bool:
+    def _depends_on(self, key: str, changed: Collection[str]) -> bool:
         return not self._sources[key].isdisjoint(changed)
 
     def _value(self, field: str, call: Call) -> Any:
-        special = _SPECIAL.get(field)
-        if special is not None:
-            return special(call)
+        convert = _CONVERSIONS.get(field)
+        if convert is not None:
+            return convert(call)
         return self._label(call.status) if field == "status" else getattr(call, _ATTRIBUTES[field])
 
 
-def clock(seconds: int | None) -> str:
-    """Minutes and seconds, M:SS; hours are minutes too. `0:00` where the duration is unknown."""
+def format_duration(seconds: int | None) -> str:
+    """Return M:SS; hours are minutes too. `0:00` if the duration is unknown."""
     minutes, rest = divmod(seconds or 0, 60)
     return f"{minutes}:{rest:02}"
 
 
-_SPECIAL: Final[dict[str, Callable[[Call], Any]]] = {
+_CONVERSIONS: Final[dict[str, Callable[[Call], Any]]] = {
     "contact_id": lambda call: call.contact_id or UNKNOWN_ID,
     "contact_name": lambda call: call.contact_name or UNKNOWN_NAME,
     "direction": lambda call: "Entrante" if call.direction == "inbound" else "Saliente",
-    "duration_seconds": lambda call: clock(call.duration_seconds),
+    "duration_seconds": lambda call: format_duration(call.duration_seconds),
     "state": lambda call: call.status.value,
 }
-"""What the pages show in another way than the call has it."""
+"""Fields whose value in the CRM's pages differs from the call's."""

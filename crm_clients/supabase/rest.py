@@ -1,7 +1,5 @@
-"""One table behind Supabase's REST API: addresses, keys and the requests that the relay makes."""
+"""Requests to one table of a project, through Supabase's REST API (PostgREST)."""
 
-import base64
-import binascii
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final
 from urllib.parse import quote
@@ -11,199 +9,180 @@ import msgspec
 
 from crm_clients.base import Outcome
 from crm_clients.http import VendorHttp, retry_after
-from crm_clients.supabase.errors import ApiError, parse_error
-from crm_clients.supabase.sql import ROLE
+from crm_clients.supabase.errors import ApiError, ApiFailure, parse_error
 
 MAX_QUERY_BYTES: Final = 6_000
-"""Of the ids in one address, as they are sent: gateways take lines of 8 KiB."""
+"""Of the keys in one URL, as they are sent: gateways accept request lines of 8 KiB."""
 
-_JWT_PARTS: Final = 3
-_UPSERT: Final = "resolution=merge-duplicates,return=minimal"
-_INSERT: Final = "return=minimal"
-_ROWS: Final = "return=representation"
-_NO_API: Final = "the answer is none to {}, so this is no Supabase REST API"
+_PREFER_UPSERT: Final = "resolution=merge-duplicates,return=minimal"
+_PREFER_NO_ROWS: Final = "return=minimal"
+_PREFER_ROWS: Final = "return=representation"
+_NOT_THE_API: Final = "the response is not one to {}, so this is not a Supabase REST API"
 
-ApiFailure = ApiError | Outcome
-"""Why a request did not succeed: the API's answer, or that there was none."""
-
-Found = list[dict[str, Any]]
+Row = dict[str, Any]
+"""A row as the API returns it: column → value."""
 
 
 class Upserted(msgspec.Struct, frozen=True):
-    """The rows are there. `inserted`: at least one of them was not before (201 instead of 200)."""
+    """All rows were written. `inserted`: at least one of them is new (status 201 instead of 200)."""
 
     inserted: bool
 
 
 class Table:
-    """One table of one project, spoken to with one key. `schema` None is the first exposed one.
+    """One table. `schema` None means the first schema that the API exposes.
 
-    `key`: the column that tells rows apart. Where a request has nothing to tell it returns None on
-    success; a trouble otherwise.
+    `key`: the column that identifies a row. The methods return an `ApiFailure` instead of raising; a
+    result of None means success.
     """
 
     def __init__(self, http: VendorHttp, *, table: str, schema: str | None, key: str) -> None:
         self.key = key
         self._http = http
         self._path = f"/{table}"
-        self._read = {"Accept-Profile": schema} if schema else {}
-        self._write = {"Content-Profile": schema} if schema else {}
+        self._read_headers = {"Accept-Profile": schema} if schema else {}
+        self._write_headers = {"Content-Profile": schema} if schema else {}
+
+    # --- rows -------------------------------------------------------------------------------------
 
     async def upsert(self, rows: bytes) -> Upserted | ApiFailure:
-        """Insert or update rows, a JSON array of objects with equal keys; one statement, all or none."""
-        answer = await self._post(rows, {"on_conflict": self.key}, _UPSERT)
-        if isinstance(answer, httpx.Response):
-            return Upserted(answer.status_code == httpx.codes.CREATED)
-        return answer
-
-    async def may_upsert(self, columns: Sequence[str]) -> ApiFailure | None:
-        """Ask for an upsert of no rows: the database checks columns, key and grants, and writes nothing."""
-        return _trouble(
-            await self._post(b"[]", {"on_conflict": self.key, "columns": _list(columns)}, _UPSERT)
-        )
-
-    async def may_insert(self, columns: Sequence[str]) -> ApiFailure | None:
-        """The same for a plain insert, to tell the grants apart."""
-        return _trouble(await self._post(b"[]", {"columns": _list(columns)}, _INSERT))
-
-    async def may_select(self, columns: Sequence[str]) -> ApiFailure | None:
-        """Ask for these columns of no rows."""
-        return _trouble(await self._get({"select": _list(columns), "limit": "0"}))
-
-    async def may_delete(self) -> ApiFailure | None:
-        """Ask for the deletion of rows that cannot be: the key is null, and it is not.
-
-        In a team's own table the rows that are no calls have no key of ours: null alone would name them.
-        """
-        nowhere = {self.key: "is.null", "and": f"({self.key}.not.is.null)"}
-        return await self._delete(nowhere)
-
-    async def rows(self, keys: Iterable[str], columns: Sequence[str]) -> Found | ApiFailure:
-        """These columns of the rows with these keys, those that are there."""
-        found: Found = []
-        for chunk in _chunks(keys):
-            page = await self.page({"select": _list(columns), self.key: _in(chunk)})
-            if not isinstance(page, list):
-                return page
-            found += page
-        return found
-
-    async def page(self, params: Mapping[str, str]) -> Found | ApiFailure:
-        """What one question of the caller's own finds."""
-        return _found(await self._get(params))
-
-    async def delete(self, keys: Iterable[str], **where: str) -> ApiFailure | None:
-        """Delete these rows, or those of them that `where` holds for; none there is as good as deleted."""
-        for chunk in _chunks(keys):
-            if trouble := await self._delete({self.key: _in(chunk), **where}):
-                return trouble
-        return None
-
-    async def _delete(self, where: Mapping[str, str]) -> ApiFailure | None:
-        answer = await self._change("DELETE", where)
-        return _trouble(answer) or _undone(answer)
+        """Insert or update rows, a JSON array of objects with equal keys. One statement: all or none."""
+        response = await self._post(rows, {"on_conflict": self.key}, _PREFER_UPSERT)
+        if isinstance(response, httpx.Response):
+            return Upserted(response.status_code == httpx.codes.CREATED)
+        return response
 
     async def update(self, key: str, values: bytes) -> bool | ApiFailure:
-        """Write these columns, a JSON object, of this row; whether there is one that took them."""
+        """Write these columns, a JSON object, of one row. Return whether the row exists."""
         params = {self.key: f"eq.{key}", "select": self.key}
-        found = _found(await self._change("PATCH", params, values, prefer=_ROWS))
-        return bool(found) if isinstance(found, list) else found
+        rows = _decode_rows(await self._change("PATCH", params, values, prefer=_PREFER_ROWS))
+        return bool(rows) if isinstance(rows, list) else rows
+
+    async def delete(self, keys: Iterable[str], **where: str) -> ApiFailure | None:
+        """Delete the rows with these keys that also match `where`. Keys without a row are ignored."""
+        for chunk in _chunks(keys):
+            if failure := await self._delete({self.key: _in_list(chunk), **where}):
+                return failure
+        return None
+
+    async def select(self, keys: Iterable[str], columns: Sequence[str]) -> list[Row] | ApiFailure:
+        """Return these columns of the rows with these keys. Keys without a row are absent."""
+        rows: list[Row] = []
+        for chunk in _chunks(keys):
+            found = await self.query({"select": _columns_param(columns), self.key: _in_list(chunk)})
+            if not isinstance(found, list):
+                return found
+            rows += found
+        return rows
+
+    async def query(self, params: Mapping[str, str]) -> list[Row] | ApiFailure:
+        """Return the rows for a query in PostgREST's own syntax."""
+        return _decode_rows(await self._get(params))
+
+    # --- probes: requests that change and return no row, to find out what is missing --------------
+
+    async def probe_upsert(self, columns: Sequence[str]) -> ApiFailure | None:
+        """Upsert no rows: the database still checks columns, key and grants."""
+        params = {"on_conflict": self.key, "columns": _columns_param(columns)}
+        return _failure_of(await self._post(b"[]", params, _PREFER_UPSERT))
+
+    async def probe_insert(self, columns: Sequence[str]) -> ApiFailure | None:
+        """Insert no rows: this needs the grant INSERT and not UPDATE."""
+        return _failure_of(await self._post(b"[]", {"columns": _columns_param(columns)}, _PREFER_NO_ROWS))
+
+    async def probe_select(self, columns: Sequence[str]) -> ApiFailure | None:
+        """Select these columns of no rows."""
+        return _failure_of(await self._get({"select": _columns_param(columns), "limit": "0"}))
+
+    async def probe_delete(self) -> ApiFailure | None:
+        """Delete the rows whose key is null and not null, so none.
+
+        "Is null" alone would match rows of the team's own table that are not calls and have no key.
+        """
+        return await self._delete({self.key: "is.null", "and": f"({self.key}.not.is.null)"})
+
+    # --- requests ---------------------------------------------------------------------------------
 
     async def _get(self, params: Mapping[str, str]) -> httpx.Response | Outcome:
-        return await self._http.send("GET", self._path, params=params, headers=self._read)
-
-    async def _change(
-        self, method: str, params: Mapping[str, str], content: bytes = b"", *, prefer: str = _INSERT
-    ) -> httpx.Response | Outcome:
-        headers = {**self._write, "Prefer": prefer, "Content-Type": "application/json"}
-        return await self._http.send(method, self._path, params=params, headers=headers, content=content)
+        return await self._http.send("GET", self._path, params=params, headers=self._read_headers)
 
     async def _post(
         self, content: bytes, params: Mapping[str, str], prefer: str
     ) -> httpx.Response | ApiFailure:
-        answer = await self._change("POST", params, content, prefer=prefer)
-        return _trouble(answer) or _unapplied(answer, prefer) or answer
+        response = await self._change("POST", params, content, prefer=prefer)
+        return _failure_of(response) or _unmerged(response, prefer) or response
+
+    async def _delete(self, where: Mapping[str, str]) -> ApiFailure | None:
+        response = await self._change("DELETE", where)
+        return _failure_of(response) or _undeleted(response)
+
+    async def _change(
+        self, method: str, params: Mapping[str, str], content: bytes = b"", *, prefer: str = _PREFER_NO_ROWS
+    ) -> httpx.Response | Outcome:
+        headers = {**self._write_headers, "Prefer": prefer, "Content-Type": "application/json"}
+        return await self._http.send(method, self._path, params=params, headers=headers, content=content)
 
 
-def quoted(value: str) -> str:
-    """In a list of PostgREST's: commas and brackets of an id are no punctuation."""
+def quote_value(value: str) -> str:
+    """Quote a value in a filter of PostgREST, where commas and brackets are syntax."""
     return '"' + value.replace("\\", "\\\\").replace('"', '\\"') + '"'
 
 
-def key_headers(key: str) -> dict[str, str]:
-    """A legacy JWT goes in both headers, a newer `sb_…` key in `apikey` only (PGRST301 otherwise)."""
-    bearer = {"Authorization": f"Bearer {key}"} if key.startswith("eyJ") else {}
-    return {"apikey": key, **bearer}
-
-
-def role_of(key: str) -> str:
-    """The database role behind a key, as far as it can be read off the key; nothing is verified here."""
-    if key.startswith("sb_publishable_"):
-        return "anon"
-    parts = key.split(".")
-    if len(parts) != _JWT_PARTS:
-        return ROLE
-    try:
-        claims = msgspec.json.decode(base64.urlsafe_b64decode(parts[1] + "=="), type=_Claims)
-    except (binascii.Error, msgspec.DecodeError, UnicodeDecodeError):
-        return ROLE
-    return claims.role
-
-
-class _Claims(msgspec.Struct):
-    role: str = ROLE
-
-
 def _chunks(keys: Iterable[str]) -> Iterator[list[str]]:
-    """Keys for one address each, however many bytes of it one takes."""
-    taken: list[str] = []
+    """Divide keys so that each chunk fits into one URL. A key that is too long gets a chunk of its own."""
+    chunk: list[str] = []
     size = 0
     for key in keys:
-        length = len(quote(quoted(key))) + len("%2C")
-        if taken and size + length > MAX_QUERY_BYTES:
-            yield taken
-            taken, size = [], 0
-        taken.append(key)
+        length = len(quote(quote_value(key))) + len("%2C")
+        if chunk and size + length > MAX_QUERY_BYTES:
+            yield chunk
+            chunk, size = [], 0
+        chunk.append(key)
         size += length
-    if taken:
-        yield taken
+    if chunk:
+        yield chunk
 
 
-def _in(keys: Iterable[str]) -> str:
-    return f"in.({','.join(map(quoted, keys))})"
+def _in_list(keys: Iterable[str]) -> str:
+    return f"in.({','.join(map(quote_value, keys))})"
 
 
-def _list(columns: Sequence[str]) -> str:
+def _columns_param(columns: Sequence[str]) -> str:
     return ",".join(columns)
 
 
-def _trouble(answer: httpx.Response | ApiFailure) -> ApiFailure | None:
-    if not isinstance(answer, httpx.Response):
-        return answer
-    if answer.is_success:
+# --- responses --------------------------------------------------------------------------------
+
+
+def _failure_of(response: httpx.Response | ApiFailure) -> ApiFailure | None:
+    if not isinstance(response, httpx.Response):
+        return response
+    if response.is_success:
         return None
-    return parse_error(answer.status_code, answer.content, after=retry_after(answer.headers))
+    return parse_error(response.status_code, response.content, after=retry_after(response.headers))
 
 
-def _found(answer: httpx.Response | ApiFailure) -> Found | ApiFailure:
-    if not isinstance(answer, httpx.Response) or not answer.is_success:
-        return _trouble(answer) or []
+def _decode_rows(response: httpx.Response | ApiFailure) -> list[Row] | ApiFailure:
+    if not isinstance(response, httpx.Response) or not response.is_success:
+        return _failure_of(response) or []
     try:
-        return msgspec.json.decode(answer.content, type=Found)
+        return msgspec.json.decode(response.content, type=list[Row])
     except (msgspec.DecodeError, UnicodeDecodeError):
-        return ApiError(answer.status_code, "not_rows", _NO_API.format("a question"))
+        return ApiError(response.status_code, "not_rows", _NOT_THE_API.format("a query"))
 
 
-def _undone(answer: httpx.Response | ApiFailure) -> ApiFailure | None:
-    """PostgREST answers a deletion with 204; whoever answers with a page has deleted nothing."""
-    if not isinstance(answer, httpx.Response) or answer.status_code == httpx.codes.NO_CONTENT:
+def _undeleted(response: httpx.Response | ApiFailure) -> ApiFailure | None:
+    """PostgREST responds to a deletion with 204; a server that sends a page has deleted nothing."""
+    if not isinstance(response, httpx.Response) or response.status_code == httpx.codes.NO_CONTENT:
         return None
-    return ApiError(answer.status_code, "not_deleted", _NO_API.format("a deletion"))
+    return ApiError(response.status_code, "not_deleted", _NOT_THE_API.format("a deletion"))
 
 
-def _unapplied(answer: httpx.Response | ApiFailure, prefer: str) -> ApiFailure | None:
-    """A server that does not say that it merged has inserted duplicates, or is no PostgREST."""
-    resolution = next((p for p in prefer.split(",") if p.startswith("resolution=")), "")
-    if not isinstance(answer, httpx.Response) or resolution in answer.headers.get("preference-applied", ""):
+def _unmerged(response: httpx.Response | ApiFailure, prefer: str) -> ApiFailure | None:
+    """A server that does not confirm the merge has inserted duplicates, or is not PostgREST."""
+    resolution = next((part for part in prefer.split(",") if part.startswith("resolution=")), "")
+    if not isinstance(response, httpx.Response):
         return None
-    return ApiError(answer.status_code, "not_merged", _NO_API.format("an upsert"))
+    if resolution in response.headers.get("preference-applied", ""):
+        return None
+    return ApiError(response.status_code, "not_merged", _NOT_THE_API.format("an upsert"))

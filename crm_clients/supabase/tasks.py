@@ -1,4 +1,4 @@
-"""The CRM's tasks for calls that want to be followed up: `tarea:` values of the layout `kv`."""
+"""Follow-up tasks in the layout `kv`: one `tarea:` value of the CRM for each call to follow up."""
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -11,57 +11,69 @@ from relay.call import Call
 
 PREFIX: Final = "tarea:"
 
-PENDING: Final = "Pendiente"
-_DONE: Final = "Completada"
-_WHEN: Final = "%d/%m/%Y %H:%M"
-_REMARK: Final = "\nLa llamada fue atendida después: tarea completada por CloudTalk Relay."
+OPEN_STATUS: Final = "Pendiente"
+_DONE_STATUS: Final = "Completada"
+_TIME_FORMAT: Final = "%d/%m/%Y %H:%M"
+_TIME_LENGTH: Final = len("28/11/2024 23:30")
+_COMPLETED_REMARK: Final = "\nLa llamada fue atendida después: tarea completada por CloudTalk Relay."
 
 
-def concerns(push: Push) -> bool:
-    """Whether this push can make or complete a task: so a recording never brings back a deleted one."""
+def may_change_task(push: Push) -> bool:
+    """Whether this push may create or complete a task.
+
+    A push of other fields, as a recording, must not restore a task that a person deleted.
+    """
     return push.first or "follow_up" in push.changed
 
 
-def change(call: Call, there: Any, client: tuple[Any, Any], timezone: ZoneInfo) -> dict[str, Any] | None:
-    """The task to be written, if any: a new one, or one that nobody touched and that is needed no more.
+def updated_task(
+    call: Call, existing: Any, customer: tuple[Any, Any], timezone: ZoneInfo
+) -> dict[str, Any] | None:
+    """Return the task to write: a new one, or an untouched one marked as done. None: write nothing.
 
-    `there`: what stands under the task's key. `client`: id and name, as the call's record has them.
+    `existing`: the value under the task's key. `customer`: id and name, as in the call's record.
     """
     if call.follow_up:
-        return None if there is not None else task_of(call, client, _moment(call).astimezone(timezone))
-    if not isinstance(there, dict) or not _is_untouched(call, there):
+        if existing is not None:
+            return None
+        return build_task(call, customer, _call_time(call).astimezone(timezone))
+    if not isinstance(existing, dict) or not _is_untouched(call, existing):
         return None
-    return {**there, "estado": _DONE, "descripcion": f"{there['descripcion']}{_REMARK}"}
+    description = f"{existing['descripcion']}{_COMPLETED_REMARK}"
+    return {**existing, "estado": _DONE_STATUS, "descripcion": description}
 
 
-def task_of(call: Call, client: tuple[Any, Any], when: datetime) -> dict[str, Any]:
-    """The task as it is made; due on the day of the call. `when`: its time, as the team counts days."""
-    id_, name = client
+def build_task(call: Call, customer: tuple[Any, Any], called_at: datetime) -> dict[str, Any]:
+    """Build a new task, due on the day of the call. `called_at` is in the team's time zone."""
+    id_, name = customer
     number = call.external_number or UNKNOWN_NAME
     return {
         "id": call.id,
         "clienteId": id_,
         "clienteNombre": name,
         "titulo": f"Devolver llamada a {number if name == UNKNOWN_NAME else name}",
-        "descripcion": f"Llamada perdida de {number}, {when:{_WHEN}}",
-        "fechaVencimiento": f"{when:%Y-%m-%d}",
+        "descripcion": f"Llamada perdida de {number}, {called_at:{_TIME_FORMAT}}",
+        "fechaVencimiento": f"{called_at:%Y-%m-%d}",
         "prioridad": "Alta",
-        "estado": PENDING,
+        "estado": OPEN_STATUS,
         "tipo": "Llamada",
     }
 
 
-def _is_untouched(call: Call, there: Mapping[str, Any]) -> bool:
-    """Whether it is as we would make it; who the client is, and when it was, may have come to light since."""
-    client = there.get("clienteId", UNKNOWN_ID), there.get("clienteNombre", UNKNOWN_NAME)
-    written = str(there.get("descripcion"))[-len("28/11/2024 23:30") :]
+def _is_untouched(call: Call, existing: Mapping[str, Any]) -> bool:
+    """Whether the task is as the relay created it.
+
+    Customer and time are read from the task: the relay may know other ones since.
+    """
+    customer = existing.get("clienteId", UNKNOWN_ID), existing.get("clienteNombre", UNKNOWN_NAME)
+    written = str(existing.get("descripcion"))[-_TIME_LENGTH:]
     try:
-        when = datetime.strptime(written, _WHEN)  # noqa: DTZ007 - the team's own clock
+        called_at = datetime.strptime(written, _TIME_FORMAT)  # noqa: DTZ007 - in the team's time zone
     except ValueError:
         return False
-    return there == task_of(call, client, when)
+    return existing == build_task(call, customer, called_at)
 
 
-def _moment(call: Call) -> datetime:
-    said = call.started_at or call.ended_at
-    return datetime.fromisoformat(said) if said else datetime.now(UTC)
+def _call_time(call: Call) -> datetime:
+    text = call.started_at or call.ended_at
+    return datetime.fromisoformat(text) if text else datetime.now(UTC)

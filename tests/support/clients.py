@@ -1,4 +1,4 @@
-"""What the relay hands to a client, for tests that have no ledger."""
+"""Contexts and retractions for tests of clients."""
 
 from zoneinfo import ZoneInfo
 
@@ -8,12 +8,12 @@ from relay.call import Call
 from tests.support.samples import call_at
 
 
-def context_of(memory: ClientState | None = None, *, timezone: str = "Europe/Madrid") -> Context:
-    """A team in Spain, and a memory that ends with the test."""
-    return Context(memory or InMemoryClientState(), ZoneInfo(timezone), "ES")
+def context_of(state: ClientState | None = None, *, timezone: str = "Europe/Madrid") -> Context:
+    """The context of a team in Spain, by default with an empty client state."""
+    return Context(state or InMemoryClientState(), ZoneInfo(timezone), "ES")
 
 
 def merged(id: str, into: str, version: int) -> Retraction:  # noqa: A002 - the record's own word
-    """The record of a call that proved to be part of another."""
+    """The retraction of a call that was merged into another one."""
     fields = {name: getattr(call_at(version, id), name) for name in Call.__struct_fields__}
     return Retraction(Call(**fields | {"merged_into": into}))

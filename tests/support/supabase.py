@@ -1,4 +1,4 @@
-"""A Supabase project for tests: PostgreSQL, PostgREST and the gateway, and the table of calls in it."""
+"""A Supabase project for tests: PostgreSQL, PostgREST, the gateway, and a table of calls."""
 
 import itertools
 import time
@@ -21,7 +21,7 @@ from tests.support.postgrest import JWT_SECRET, running_postgrest
 from tests.support.proxy import Gateway, Seen, running_gateway
 
 Connect = Callable[..., SupabaseClient]
-"""What the fixture `connect` gives: a client with these settings."""
+"""The type of the fixture `connect`: it makes a client with these settings."""
 
 SECRET_KEY = "sb_secret_of_the_tests"
 PUBLISHABLE_KEY = "sb_publishable_of_the_tests"
@@ -29,7 +29,7 @@ PUBLISHABLE_KEY = "sb_publishable_of_the_tests"
 
 @dataclass(frozen=True)
 class Supabase:
-    """`url` and `key` are what a destination is told; `dsn` is the database's, for a superuser."""
+    """`url` and `key` are for a destination; `dsn` connects to the database as a superuser."""
 
     url: str
     key: str
@@ -64,7 +64,7 @@ class Supabase:
         return {row["key"]: row["value"] for row in self.rows(table, "key")}
 
     def put(self, values: Mapping[str, Any], table: str = KV_TABLE) -> None:
-        """Write values as the CRM's own pages do."""
+        """Write values as the CRM's pages do."""
         with psycopg.connect(self.dsn, autocommit=True) as connection:
             sql = (
                 f"insert into {table} values (%s, %s) on conflict (key) do update set value = excluded.value"  # noqa: S608 - a test's own table
@@ -72,22 +72,22 @@ class Supabase:
             connection.cursor().executemany(sql.encode(), [(k, Jsonb(v)) for k, v in values.items()])
 
     def create_table(self, table: str = "calls", schema: str = "public") -> None:
-        """Run our own set-up SQL, and wait until the API knows the table."""
+        """Run the setup SQL, and wait until the API knows the table."""
         self.execute(table_sql(table, schema))
         self.wait_for(table, schema)
 
     def create_kv(self, table: str = KV_TABLE) -> None:
-        """The same for a key-value table."""
+        """Run the setup SQL of the layout `kv`, and wait until the API knows the table."""
         self.execute(kv_sql(table, "public"))
         self.wait_for(table, column="key")
 
     def wait_for(self, table: str, schema: str = "public", column: str = "id") -> None:
-        """Wait until the API has read the schema as it is now, and can write to the column."""
+        """Wait until the API has loaded the current schema and can write to the column."""
         self.settle()
         self._until_known(table, schema, column)
 
     def settle(self) -> None:
-        """Wait until the API has read the schema as it is now: what it knew before tells nothing."""
+        """Wait until the API has loaded the current schema, which it does after a table is added."""
         marker = f"marker_{next(self._markers)}"
         self.execute(f"create table {marker} (id text); notify pgrst, 'reload schema'")
         self._until_known(marker, "public", "id")
@@ -101,7 +101,7 @@ class Supabase:
             time.sleep(0.02)
 
     def _knows(self, table: str, schema: str, column: str) -> bool:
-        """A write of no rows looks into the schema cache; a read would go past it."""
+        """Write no rows: only writes use the schema cache."""
         bearer = {"Authorization": f"Bearer {self.legacy_key}", "Content-Profile": schema}
         url = f"{self.gateway.upstream}/{table}"
         answer = httpx.post(url, params={"columns": column}, json=[], headers=bearer)
@@ -110,7 +110,7 @@ class Supabase:
 
 @contextmanager
 def running_supabase() -> Iterator[Supabase]:
-    """A project of its own, with the table `calls` and the mission's, for as long as the block."""
+    """Run a project with the table `calls` and the table of the layout `kv`."""
     service, anon = (jwt.encode({"role": role}, JWT_SECRET) for role in ("service_role", "anon"))
     keys = {SECRET_KEY: service, PUBLISHABLE_KEY: anon, service: service, anon: anon}
     with (

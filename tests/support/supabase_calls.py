@@ -1,4 +1,4 @@
-"""Calls as the tests of Supabase push them."""
+"""Calls and pushes for the tests of Supabase."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -47,7 +47,7 @@ def call(id: str = "cloudtalk-1", **changes: Any) -> Call:  # noqa: A002 - the r
 
 
 def push(this: Call, *changed: str) -> Push:
-    """The first delivery of a call; where fields are named, a later one that brings these."""
+    """A first delivery; if fields are named, a later delivery with these changes."""
     return Push(this, frozenset(changed or DELIVERED_FIELDS), first=not changed)
 
 

@@ -21,14 +21,14 @@ async def check(client: SupabaseClient) -> tuple[str | None, str, str]:
     return finding.code, finding.problem or "", finding.hint or ""
 
 
-async def test_check_finds_a_table_of_our_sql_good_and_writes_nothing(
+async def test_a_table_created_by_the_setup_sql_is_ok_and_check_writes_nothing(
     supabase: Supabase, connect: Connect
 ) -> None:
     assert await check(connect()) == (None, "", "")
     assert supabase.rows() == []
 
 
-async def test_check_names_a_wrong_key(connect: Connect) -> None:
+async def test_a_wrong_key_is_unauthorised_and_not_repeated(connect: Connect) -> None:
     code, problem, hint = await check(connect(key="sb_secret_wrong"))
     assert code == "unauthorised"
     assert "Invalid API key" in problem
@@ -36,12 +36,12 @@ async def test_check_names_a_wrong_key(connect: Connect) -> None:
     assert "sb_secret_wrong" not in problem + hint
 
 
-async def test_check_names_an_unverifiable_legacy_key(connect: Connect) -> None:
+async def test_a_legacy_key_with_a_wrong_signature_is_unauthorised(connect: Connect) -> None:
     code, _, _ = await check(connect(key="eyJhbGciOiJIUzI1NiJ9.eyJyb2xlIjoic2VydmljZV9yb2xlIn0.AAAA"))
     assert code == "unauthorised"
 
 
-async def test_check_names_a_publishable_key_and_the_key_to_take(
+async def test_a_publishable_key_lacks_grants_and_the_hint_names_the_right_key(
     supabase: Supabase, connect: Connect
 ) -> None:
     code, problem, hint = await check(connect(key=supabase.publishable_key))
@@ -50,21 +50,21 @@ async def test_check_names_a_publishable_key_and_the_key_to_take(
     assert "sb_secret_" in hint
 
 
-async def test_check_names_an_unknown_table(connect: Connect) -> None:
+async def test_an_unknown_table_is_named(connect: Connect) -> None:
     code, problem, hint = await check(connect(table="absent"))
     assert code == "unknown_table"
     assert "absent" in problem
     assert "relay setup crm --print" in hint
 
 
-async def test_check_names_an_unknown_schema_and_where_to_expose_it(connect: Connect) -> None:
+async def test_an_unknown_schema_is_named_with_the_setting_that_exposes_it(connect: Connect) -> None:
     code, problem, hint = await check(connect(schema="hidden"))
     assert code == "unknown_schema"
     assert "hidden" in problem
     assert "Exposed schemas" in hint
 
 
-async def test_check_names_all_missing_columns_at_once(supabase: Supabase, connect: Connect) -> None:
+async def test_all_missing_columns_are_named_at_once(supabase: Supabase, connect: Connect) -> None:
     supabase.create_table("partial")
     supabase.execute('alter table partial drop column "from", drop column state, drop column version')
     supabase.execute("notify pgrst, 'reload schema'")
@@ -83,7 +83,7 @@ async def test_check_names_all_missing_columns_at_once(supabase: Supabase, conne
         ("all", "lacks SELECT, INSERT on"),
     ],
 )
-async def test_check_names_the_missing_grant_and_the_sql_that_gives_it(
+async def test_a_missing_grant_is_named_and_the_sql_in_the_hint_grants_it(
     supabase: Supabase, connect: Connect, revoked: str, named: str
 ) -> None:
     supabase.create_table("guarded")
@@ -99,20 +99,22 @@ async def test_check_names_the_missing_grant_and_the_sql_that_gives_it(
 
 
 @pytest.mark.parametrize(("granted", "code"), [(True, "unknown_table"), (False, "missing_grant")])
-async def test_check_tells_of_a_table_that_the_api_has_not_heard_of_yet(
+async def test_a_table_that_the_schema_cache_lacks_is_unknown(
     supabase: Supabase, connect: Connect, *, granted: bool, code: str
 ) -> None:
     supabase.settle()
-    quiet = table_sql("newborn", "public").replace("notify pgrst, 'reload schema';", "")
-    revoked = "" if granted else "revoke all on newborn from service_role;"
-    supabase.execute(f"drop table if exists newborn; {quiet} {revoked}")
-    found, problem, hint = await check(connect(table="newborn"))
+    without_reload = table_sql("uncached", "public").replace("notify pgrst, 'reload schema';", "")
+    revoked = "" if granted else "revoke all on uncached from service_role;"
+    supabase.execute(f"drop table if exists uncached; {without_reload} {revoked}")
+    found, problem, hint = await check(connect(table="uncached"))
     assert found == code
-    assert "newborn" in problem
+    assert "uncached" in problem
     assert "SQL" in hint
 
 
-async def test_check_names_a_table_whose_id_is_not_unique(supabase: Supabase, connect: Connect) -> None:
+async def test_a_key_column_that_is_not_unique_is_named_and_the_sql_in_the_hint_fixes_it(
+    supabase: Supabase, connect: Connect
+) -> None:
     supabase.create_table("loose")
     supabase.execute("alter table loose drop constraint loose_pkey; notify pgrst, 'reload schema'")
     client = connect(table="loose")
@@ -123,12 +125,12 @@ async def test_check_names_a_table_whose_id_is_not_unique(supabase: Supabase, co
     assert await check(client) == (None, "", "")
 
 
-async def test_check_names_a_host_that_cannot_be_reached(connect: Connect) -> None:
+async def test_a_host_that_cannot_be_reached_is_named(connect: Connect) -> None:
     url = f"http://127.0.0.1:{free_port()}"
     code, problem, hint = await check(connect(url=url))
     assert code == "unreachable"
     assert url in problem
-    assert "setting url" in hint
+    assert "the setting url" in hint
 
 
 @pytest.mark.parametrize(
@@ -144,7 +146,7 @@ async def test_check_names_a_host_that_cannot_be_reached(connect: Connect) -> No
         (JSONResponse({"code": "PGRST205", "message": "Could not find the table"}, 404), "unknown_table"),
     ],
 )
-async def test_check_tells_other_answers_apart(
+async def test_other_responses_have_different_codes(
     supabase: Supabase, connect: Connect, answer: Response, code: str
 ) -> None:
     with supabase.gateway.answering(answer):
@@ -152,7 +154,7 @@ async def test_check_tells_other_answers_apart(
     assert (found, bool(problem), bool(hint)) == (code, True, True)
 
 
-async def test_setup_says_where_to_paste_the_sql_and_what_is_missing(connect: Connect) -> None:
+async def test_setup_says_where_to_run_the_sql_and_what_is_missing(connect: Connect) -> None:
     text = "\n".join(await connect(table="absent").setup())
     assert "SQL editor" in text
     assert "relay setup crm --print" in text
@@ -160,7 +162,7 @@ async def test_setup_says_where_to_paste_the_sql_and_what_is_missing(connect: Co
     assert "crm: ready" in await connect().setup()
 
 
-async def test_the_setup_sql_may_be_run_again_and_completes_an_older_table(
+async def test_the_setup_sql_is_idempotent_and_completes_an_existing_table(
     supabase: Supabase, connect: Connect
 ) -> None:
     supabase.execute("create table old (id text primary key, notes text, mine text)")
@@ -175,20 +177,22 @@ async def test_the_setup_sql_may_be_run_again_and_completes_an_older_table(
     assert (row["notes"], row["mine"], row["tags"]) == ("kept", "kept too", ["x"])
 
 
-async def test_a_table_of_our_sql_is_closed_to_browsers(supabase: Supabase, connect: Connect) -> None:
+async def test_browsers_cannot_read_a_table_created_by_the_setup_sql(
+    supabase: Supabase, connect: Connect
+) -> None:
     await connect().upsert([push(call())])
     supabase.execute("grant select on calls to anon")
     headers = {"apikey": supabase.publishable_key}
     async with httpx.AsyncClient(headers=headers) as browser:
-        answer = await browser.get(f"{supabase.url}/rest/v1/calls")
+        response = await browser.get(f"{supabase.url}/rest/v1/calls")
     supabase.execute("revoke select on calls from anon")
-    assert answer.json() == []
+    assert response.json() == []
 
 
-async def test_a_column_that_is_found_when_asked_for_alone_leaves_the_first_answer_to_speak(
+async def test_if_no_single_column_is_missing_the_first_error_is_reported(
     supabase: Supabase, connect: Connect
 ) -> None:
-    """So it goes where the API reads the schema anew between the two questions."""
+    """This happens if the API reloads the schema between the two requests."""
     answer = JSONResponse({"code": "42703", "message": "column x does not exist"}, 400)
     with supabase.gateway.answering(answer, times=1):
         code, problem, hint = await check(connect())
@@ -197,7 +201,7 @@ async def test_a_column_that_is_found_when_asked_for_alone_leaves_the_first_answ
     assert "relay setup crm --print" in hint
 
 
-def test_every_code_of_check_is_documented_and_no_other() -> None:
+def test_exactly_the_codes_of_check_are_documented() -> None:
     text = (Path(__file__).parents[3] / "docs" / "supabase.md").read_text("utf-8")
     _, _, section = text.partition("## What `relay check` can say")
     table = section.partition("\n## ")[0]

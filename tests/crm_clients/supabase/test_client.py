@@ -18,22 +18,22 @@ from crm_clients.base import (
     Unknown,
 )
 from crm_clients.supabase.batches import MAX_REQUEST_BYTES
-from crm_clients.supabase.sql import COLUMNS
+from crm_clients.supabase.sql import FIELDS_WRITTEN
 from relay.call import Status
 from tests.support.clients import merged
 from tests.support.supabase import Connect, Supabase
 from tests.support.supabase_calls import BASE, call, kinds, push
 
-# --- what reaches the table -------------------------------------------------------------------
+# --- rows in the table -------------------------------------------------------------------
 
 
-async def test_a_new_call_becomes_a_row_with_every_column(supabase: Supabase, connect: Connect) -> None:
+async def test_a_new_call_is_written_as_a_row_with_every_column(supabase: Supabase, connect: Connect) -> None:
     outcomes = await connect().upsert([push(call())])
     assert outcomes == [Delivered(remote_id="cloudtalk-1")]
     [row] = supabase.rows()
     assert datetime.now(UTC) >= row.pop("updated_at")
     assert row == {
-        **{f: v for f, v in msgspec.to_builtins(BASE).items() if f in COLUMNS},
+        **{f: v for f, v in msgspec.to_builtins(BASE).items() if f in FIELDS_WRITTEN},
         "status": "Perdida",
         "state": "missed",
         "started_at": datetime(2024, 1, 15, 10, tzinfo=UTC),
@@ -53,9 +53,7 @@ async def test_a_retracted_call_is_deleted_and_no_other(
     assert [row["id"] for row in supabase.rows()] == ["cloudtalk-stays"]
 
 
-async def test_a_retracted_call_is_marked_where_the_settings_say_so(
-    supabase: Supabase, connect: Connect
-) -> None:
+async def test_a_retracted_call_is_marked_if_on_merge_is_mark(supabase: Supabase, connect: Connect) -> None:
     client = connect(on_merge="mark")
     await client.upsert([push(call(version=1))])
     outcomes = await client.retract([merged("cloudtalk-1", "cloudtalk-2", 2)])
@@ -64,7 +62,7 @@ async def test_a_retracted_call_is_marked_where_the_settings_say_so(
     assert (row["merged_into"], row["version"], row["state"]) == ("cloudtalk-2", 2, "missed")
 
 
-async def test_a_grant_that_only_a_retraction_needs_stops_no_other_call(
+async def test_a_missing_grant_that_only_a_retraction_needs_does_not_pause_the_destination(
     supabase: Supabase, connect: Connect
 ) -> None:
     supabase.execute("revoke delete on calls from service_role")
@@ -75,7 +73,9 @@ async def test_a_grant_that_only_a_retraction_needs_stops_no_other_call(
     assert (outcome.name, outcome.code) == ("rejected", "42501")
 
 
-async def test_check_finds_what_only_a_retraction_needs(supabase: Supabase, connect: Connect) -> None:
+async def test_check_finds_a_missing_grant_that_only_a_retraction_needs(
+    supabase: Supabase, connect: Connect
+) -> None:
     supabase.execute("revoke delete on calls from service_role")
     try:
         (finding,) = await connect().check()
@@ -88,12 +88,12 @@ async def test_check_finds_what_only_a_retraction_needs(supabase: Supabase, conn
     assert marking.ok
 
 
-async def test_a_label_of_the_settings_is_what_people_read(supabase: Supabase, connect: Connect) -> None:
+async def test_the_status_column_has_the_label_of_the_settings(supabase: Supabase, connect: Connect) -> None:
     await connect(labels={"missed": "Llamar"}).upsert([push(call())])
     assert supabase.rows()[0]["status"] == "Llamar"
 
 
-async def test_a_note_that_a_person_wrote_survives_the_next_version(
+async def test_the_next_version_keeps_a_note_that_a_person_wrote(
     supabase: Supabase, connect: Connect
 ) -> None:
     client = connect()
@@ -107,7 +107,7 @@ async def test_a_note_that_a_person_wrote_survives_the_next_version(
     ]
 
 
-async def test_calls_with_different_changes_share_a_push_and_take_a_request_per_set_of_columns(
+async def test_a_push_takes_one_request_per_set_of_changed_columns(
     supabase: Supabase, connect: Connect
 ) -> None:
     client = connect()
@@ -131,7 +131,7 @@ async def test_calls_with_different_changes_share_a_push_and_take_a_request_per_
     ]
 
 
-async def test_a_call_twice_in_a_push_is_sent_once_as_its_newest_version_with_all_that_changed(
+async def test_a_call_that_is_twice_in_a_batch_is_sent_once_in_its_newest_version_with_all_changes(
     supabase: Supabase, connect: Connect
 ) -> None:
     client = connect()
@@ -144,14 +144,16 @@ async def test_a_call_twice_in_a_push_is_sent_once_as_its_newest_version_with_al
     assert supabase.log[-1].rows == 1
 
 
-async def test_an_older_version_that_comes_late_changes_nothing(supabase: Supabase, connect: Connect) -> None:
+async def test_an_older_version_that_arrives_late_changes_nothing(
+    supabase: Supabase, connect: Connect
+) -> None:
     client = connect()
     await client.upsert([push(call(version=5, notes="new"))])
     assert kinds(await client.upsert([push(call(version=4, notes="old"))])) == [Delivered]
     assert [(row["version"], row["notes"]) for row in supabase.rows()] == [(5, "new")]
 
 
-async def test_updated_at_is_the_time_of_the_last_change_also_by_a_person(
+async def test_updated_at_is_the_time_of_the_last_change_by_the_relay_or_a_person(
     supabase: Supabase, connect: Connect
 ) -> None:
     await connect().upsert([push(call())])
@@ -160,7 +162,7 @@ async def test_updated_at_is_the_time_of_the_last_change_also_by_a_person(
     assert supabase.rows()[0]["updated_at"] > before
 
 
-async def test_nul_characters_and_half_surrogates_are_cut_out_and_the_text_that_names_them_stays(
+async def test_nul_characters_and_lone_surrogates_are_removed_and_their_escaped_spelling_stays(
     supabase: Supabase, connect: Connect
 ) -> None:
     data = {"a\0b": ["\0x", {"deep": "\ud800y"}]}
@@ -176,7 +178,7 @@ async def test_nul_characters_and_half_surrogates_are_cut_out_and_the_text_that_
     assert (two["contact_name"], two["notes"]) == ("", "\\u0000")
 
 
-async def test_a_request_stays_within_its_bytes(supabase: Supabase, connect: Connect) -> None:
+async def test_a_request_is_limited_in_bytes(supabase: Supabase, connect: Connect) -> None:
     long = "ñ" * 200_000
     outcomes = await connect().upsert([push(call(f"cloudtalk-{n}", transcript=long)) for n in range(5)])
     assert kinds(outcomes) == [Delivered] * 5
@@ -184,19 +186,21 @@ async def test_a_request_stays_within_its_bytes(supabase: Supabase, connect: Con
     assert all(len(seen.body) <= MAX_REQUEST_BYTES + 2 for seen in supabase.log)
 
 
-async def test_a_row_larger_than_a_request_goes_alone(supabase: Supabase, connect: Connect) -> None:
+async def test_a_row_larger_than_the_limit_is_sent_alone(supabase: Supabase, connect: Connect) -> None:
     huge = "x" * (MAX_REQUEST_BYTES + 1)
     outcomes = await connect().upsert([push(call("cloudtalk-1", transcript=huge)), push(call("cloudtalk-2"))])
     assert kinds(outcomes) == [Delivered, Delivered]
     assert [seen.rows for seen in supabase.log] == [1, 1]
 
 
-async def test_no_calls_make_no_request(supabase: Supabase, connect: Connect) -> None:
+async def test_an_empty_batch_makes_no_request(supabase: Supabase, connect: Connect) -> None:
     assert await connect().upsert([]) == []
     assert supabase.log == []
 
 
-async def test_the_request_says_who_asks_and_what_it_prefers(supabase: Supabase, connect: Connect) -> None:
+async def test_a_request_has_the_key_the_user_agent_and_the_preference(
+    supabase: Supabase, connect: Connect
+) -> None:
     await connect().upsert([push(call())])
     [seen] = supabase.log
     assert (seen.method, seen.path, seen.query) == ("POST", "/rest/v1/calls", {"on_conflict": "id"})
@@ -206,12 +210,12 @@ async def test_the_request_says_who_asks_and_what_it_prefers(supabase: Supabase,
     assert "authorization" not in seen.headers
 
 
-async def test_a_legacy_key_goes_in_both_headers(supabase: Supabase, connect: Connect) -> None:
+async def test_a_legacy_key_is_sent_in_both_headers(supabase: Supabase, connect: Connect) -> None:
     assert kinds(await connect(key=supabase.legacy_key).upsert([push(call())])) == [Delivered]
     assert supabase.log[0].headers["authorization"] == f"Bearer {supabase.legacy_key}"
 
 
-async def test_calls_go_to_the_schema_of_the_settings(supabase: Supabase, connect: Connect) -> None:
+async def test_calls_are_written_to_the_schema_of_the_settings(supabase: Supabase, connect: Connect) -> None:
     supabase.create_table("calls", "crm")
     client = connect(schema="crm")
     assert [finding.ok for finding in await client.check()] == [True]
@@ -220,10 +224,10 @@ async def test_calls_go_to_the_schema_of_the_settings(supabase: Supabase, connec
     assert supabase.rows("public.calls") == []
 
 
-# --- what goes wrong --------------------------------------------------------------------------
+# --- failures --------------------------------------------------------------------------
 
 
-async def test_a_row_that_the_table_refuses_splits_a_batch_and_is_rejected_alone(
+async def test_a_row_that_the_table_refuses_splits_a_batch_and_is_rejected_by_itself(
     supabase: Supabase, connect: Connect
 ) -> None:
     supabase.create_table("strict")
@@ -240,7 +244,7 @@ async def test_a_row_that_the_table_refuses_splits_a_batch_and_is_rejected_alone
     assert kinds(await client.upsert([good])) == [Delivered]
 
 
-async def test_a_missing_value_of_a_column_not_null_is_rejected(supabase: Supabase, connect: Connect) -> None:
+async def test_a_null_in_a_column_that_is_not_null_is_rejected(supabase: Supabase, connect: Connect) -> None:
     supabase.create_table("demanding")
     supabase.execute("alter table demanding alter agent_name set not null")
     [outcome] = await connect(table="demanding").upsert([push(call())])
@@ -249,7 +253,7 @@ async def test_a_missing_value_of_a_column_not_null_is_rejected(supabase: Supaba
     assert "agent_name" in (outcome.message or "")
 
 
-async def test_a_group_that_is_refused_leaves_the_others_delivered(
+async def test_a_refused_request_does_not_affect_the_other_requests_of_the_batch(
     supabase: Supabase, connect: Connect
 ) -> None:
     supabase.create_table("picky")
@@ -287,7 +291,9 @@ async def test_a_missing_grant_is_misconfigured(supabase: Supabase, connect: Con
     assert outcome.code == "42501"
 
 
-async def test_a_wrong_key_is_unauthorised_and_never_repeated(supabase: Supabase, connect: Connect) -> None:
+async def test_a_wrong_key_is_unauthorised_and_is_removed_from_messages(
+    supabase: Supabase, connect: Connect
+) -> None:
     client = connect(key="sb_secret_wrong")
     echo = JSONResponse({"message": "Invalid API key sb_secret_wrong"}, 401)
     with supabase.gateway.answering(echo):
@@ -299,7 +305,7 @@ async def test_a_wrong_key_is_unauthorised_and_never_repeated(supabase: Supabase
     assert kinds(await client.upsert([push(call())])) == [Unauthorised]
 
 
-async def test_a_crm_that_is_down_is_asked_once_and_takes_the_calls_when_it_is_back(
+async def test_during_an_outage_one_request_is_sent_and_afterwards_the_calls_are_delivered(
     supabase: Supabase, connect: Connect
 ) -> None:
     client = connect()
@@ -319,7 +325,7 @@ async def test_a_crm_that_is_down_is_asked_once_and_takes_the_calls_when_it_is_b
         (JSONResponse({"message": "no"}, 401), Unauthorised),
     ],
 )
-async def test_what_would_meet_every_request_alike_is_tried_on_the_first_only(
+async def test_a_failure_that_all_requests_would_share_ends_the_batch(
     supabase: Supabase, connect: Connect, answer: Response, outcome: type[Outcome]
 ) -> None:
     with supabase.gateway.answering(answer):
@@ -330,7 +336,7 @@ async def test_what_would_meet_every_request_alike_is_tried_on_the_first_only(
         assert outcomes[0].after == 7
 
 
-async def test_an_answer_that_does_not_confirm_the_upsert_is_misconfigured(
+async def test_a_response_that_does_not_confirm_the_upsert_is_misconfigured(
     supabase: Supabase, connect: Connect
 ) -> None:
     with supabase.gateway.answering(JSONResponse([], 201)):
@@ -339,7 +345,7 @@ async def test_an_answer_that_does_not_confirm_the_upsert_is_misconfigured(
     assert outcome.code == "not_merged"
 
 
-async def test_a_request_that_is_not_answered_is_unknown_and_the_next_is_not_sent(
+async def test_a_request_without_a_response_is_unknown_and_the_next_is_not_sent(
     supabase: Supabase, connect: Connect
 ) -> None:
     client = connect(timeout_seconds=0.3)

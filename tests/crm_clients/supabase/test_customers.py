@@ -1,4 +1,4 @@
-"""Calls are linked to the CRM's own clients by their telephones, as people write them."""
+"""Against a real PostgREST on a real PostgreSQL."""
 
 from typing import Any
 
@@ -6,13 +6,16 @@ import pytest
 from starlette.responses import JSONResponse
 
 from crm_clients.base import Delivered, Retry
-from crm_clients.supabase import SupabaseClient, customers
+from crm_clients.supabase import SupabaseClient
+from crm_clients.supabase.customers import Customers
+from crm_clients.supabase.layout_kv import KvLayout
 from tests.support.clients import merged
+from tests.support.fake_time import FakeTime
 from tests.support.supabase import Connect, Supabase
 from tests.support.supabase_calls import call, kinds, push
 
 RECORD = "llamada:cloudtalk-1"
-NOBODY: dict[str, Any] = {"contact_name": None}
+NO_CONTACT: dict[str, Any] = {"contact_name": None}
 
 
 @pytest.fixture
@@ -21,7 +24,21 @@ def client(kv: Supabase, connect: Connect) -> SupabaseClient:
     return connect(layout="kv", match_clients=True)
 
 
+@pytest.fixture
+def time(client: SupabaseClient) -> FakeTime:
+    """The time of the client's customers, which decides when they are read again."""
+    time = FakeTime()
+    set_customers(client, Customers(client._table, "ES", clock=time.clock))
+    return time
+
+
+def set_customers(client: SupabaseClient, customers: Customers) -> None:
+    assert isinstance(client._layout, KvLayout)
+    client._layout._customers = customers
+
+
 def cliente(telefono: Any, id_: Any = "c-1", nombre: str = "Ana García") -> dict[str, Any]:
+    """A customer as the CRM's pages write it."""
     return {f"cliente:{id_}": {"id": id_, "nombre": nombre, "telefono": telefono}}
 
 
@@ -43,7 +60,7 @@ def linked(kv: Supabase, key: str = RECORD) -> tuple[Any, Any]:
         ),
     ],
 )
-async def test_a_telephone_is_found_however_it_is_written(
+async def test_a_customer_is_found_by_a_phone_number_in_any_spelling(
     kv: Supabase, client: SupabaseClient, telefono: Any
 ) -> None:
     kv.put(cliente(telefono) | cliente("+34600000002", "c-2") | cliente("", "c-3") | cliente(None, "c-4"))
@@ -51,7 +68,7 @@ async def test_a_telephone_is_found_however_it_is_written(
     assert linked(kv) == ("c-1", "Ana García")
 
 
-async def test_an_id_stays_what_it_is_and_a_client_without_one_is_known_by_its_key(
+async def test_an_id_keeps_its_type_and_a_customer_without_an_id_has_that_of_its_key(
     kv: Supabase, client: SupabaseClient
 ) -> None:
     kv.put(cliente("+34600000001", 17))
@@ -61,7 +78,7 @@ async def test_an_id_stays_what_it_is_and_a_client_without_one_is_known_by_its_k
     assert linked(kv, "llamada:cloudtalk-2") == ("k-9", "Sin Id")
 
 
-async def test_without_a_client_the_contact_of_cloudtalk_is_shown(
+async def test_without_a_customer_the_record_has_the_contact_of_cloudtalk(
     kv: Supabase, client: SupabaseClient
 ) -> None:
     await client.upsert([push(call(contact_id="7", contact_name="Leo"))])
@@ -71,33 +88,35 @@ async def test_without_a_client_the_contact_of_cloudtalk_is_shown(
     assert linked(kv, "llamada:cloudtalk-2") == ("unknown", "Desconocido")
 
 
-async def test_a_number_that_two_clients_share_links_to_neither(kv: Supabase, client: SupabaseClient) -> None:
+async def test_a_number_of_two_customers_links_to_neither(kv: Supabase, client: SupabaseClient) -> None:
     kv.put(cliente("600000001") | cliente("+34 600000001", "c-2", "Otro"))
-    await client.upsert([push(call(**NOBODY))])
+    await client.upsert([push(call(**NO_CONTACT))])
     assert linked(kv) == ("unknown", "Desconocido")
 
 
-@pytest.mark.parametrize("before", [NOBODY, {"contact_id": "7", "contact_name": "Leo"}])
-async def test_a_client_that_was_entered_later_is_linked_by_the_next_event(
-    kv: Supabase, client: SupabaseClient, monkeypatch: pytest.MonkeyPatch, before: dict[str, Any]
+@pytest.mark.parametrize("before", [NO_CONTACT, {"contact_id": "7", "contact_name": "Leo"}])
+async def test_a_customer_that_is_added_later_is_linked_by_a_push_after_a_minute(
+    kv: Supabase, client: SupabaseClient, time: FakeTime, before: dict[str, Any]
 ) -> None:
     data = {"contact_id": 7, "contact_name": "Leo"}
     await client.upsert([push(call(cloudtalk_data=data, **before))])
     kv.put(cliente("600000001"))
     later = push(call(version=2, recording_url="https://r/1.wav", **before), "recording_url")
     await client.upsert([later])
-    assert linked(kv) != ("c-1", "Ana García"), "a miss was looked for again within the minute"
-    monkeypatch.setattr(customers, "MISS_SECONDS", 0)
+    assert linked(kv) != ("c-1", "Ana García"), "the customers were read again within the minute"
+    time.now += 60
     await client.upsert([later])
     assert linked(kv) == ("c-1", "Ana García")
 
 
-@pytest.mark.parametrize("theirs", [{"clienteId": "c-9"}, {"clienteNombre": "Sra. García"}])
-async def test_what_a_person_set_stays(kv: Supabase, client: SupabaseClient, theirs: dict[str, str]) -> None:
-    await client.upsert([push(call(**NOBODY))])
-    set_by_hand = kv.values()[RECORD] | theirs
+@pytest.mark.parametrize("edit", [{"clienteId": "c-9"}, {"clienteNombre": "Sra. García"}])
+async def test_a_customer_that_a_person_chose_stays(
+    kv: Supabase, client: SupabaseClient, time: FakeTime, edit: dict[str, str]
+) -> None:
+    await client.upsert([push(call(**NO_CONTACT))])
+    set_by_hand = kv.values()[RECORD] | edit
     kv.put({RECORD: set_by_hand} | cliente("600000001"))
-    client._layout._customers.forget()  # type: ignore[attr-defined]  # as if minutes had gone by
+    time.now += 300
     await client.upsert(
         [push(call(version=2, contact_id="8", contact_name="Eva"), "contact_id", "contact_name")]
     )
@@ -105,9 +124,11 @@ async def test_what_a_person_set_stays(kv: Supabase, client: SupabaseClient, the
     assert linked(kv) == (set_by_hand["clienteId"], set_by_hand["clienteNombre"])
 
 
-async def test_a_link_stays_when_cloudtalk_learns_of_a_contact(kv: Supabase, client: SupabaseClient) -> None:
+async def test_a_linked_customer_stays_if_cloudtalk_has_a_contact_later(
+    kv: Supabase, client: SupabaseClient
+) -> None:
     kv.put(cliente("600000001"))
-    await client.upsert([push(call(**NOBODY))])
+    await client.upsert([push(call(**NO_CONTACT))])
     kv.log.clear()
     await client.upsert(
         [push(call(version=2, contact_id="8", contact_name="Eva"), "contact_id", "contact_name")]
@@ -116,7 +137,7 @@ async def test_a_link_stays_when_cloudtalk_learns_of_a_contact(kv: Supabase, cli
     assert [seen.method for seen in kv.log] == ["GET"]
 
 
-async def test_a_task_is_the_same_clients(kv: Supabase, connect: Connect) -> None:
+async def test_a_task_has_the_customer_of_its_call(kv: Supabase, connect: Connect) -> None:
     kv.put(cliente("600000001"))
     await connect(layout="kv", match_clients=True, tasks=True).upsert([push(call())])
     task = kv.values()["tarea:cloudtalk-1"]
@@ -124,53 +145,53 @@ async def test_a_task_is_the_same_clients(kv: Supabase, connect: Connect) -> Non
     assert task["titulo"] == "Devolver llamada a Ana García"
 
 
-async def test_clients_are_read_page_by_page_and_then_not_for_a_while(
-    kv: Supabase, client: SupabaseClient, monkeypatch: pytest.MonkeyPatch
+async def test_customers_are_read_in_pages_and_then_kept_in_memory(
+    kv: Supabase, client: SupabaseClient
 ) -> None:
-    monkeypatch.setattr(customers, "PAGE", 2)
+    set_customers(client, Customers(client._table, "ES", page_rows=2))
     for n in range(5):
         kv.put(cliente(f"+3460000000{n}", f'{n},"(x)\\', f"N{n}"))
     kv.put({"clienteX": {"telefono": "+34600000009"}})
     pushes = [push(call(f"cloudtalk-{n}", external_number=f"+3460000000{n}")) for n in range(5)]
     await client.upsert(pushes)
     assert [linked(kv, f"llamada:cloudtalk-{n}")[1] for n in range(5)] == [f"N{n}" for n in range(5)]
-    asked = [seen for seen in kv.log if "nombre" in seen.query.get("select", "")]
-    assert len(asked) == 4
+    reads = [seen for seen in kv.log if "nombre" in seen.query.get("select", "")]
+    assert len(reads) == 4
     kv.log.clear()
     await client.upsert(pushes)
     assert [seen.method for seen in kv.log] == ["GET"]
 
 
-async def test_clients_are_read_anew_after_some_minutes(
-    kv: Supabase, client: SupabaseClient, monkeypatch: pytest.MonkeyPatch
+async def test_customers_are_read_again_after_five_minutes(
+    kv: Supabase, client: SupabaseClient, time: FakeTime
 ) -> None:
     kv.put(cliente("600000001"))
-    await client.upsert([push(call(**NOBODY))])
+    await client.upsert([push(call(**NO_CONTACT))])
     kv.put(cliente("600000001", nombre="Ana G. Pérez"))
-    monkeypatch.setattr(customers, "REFRESH_SECONDS", 0)
+    time.now += 300
     await client.upsert([push(call("cloudtalk-2"))])
     assert linked(kv, "llamada:cloudtalk-2") == ("c-1", "Ana G. Pérez")
 
 
-async def test_clients_that_cannot_be_read_hold_the_calls_back_only_until_they_once_were(
-    kv: Supabase, client: SupabaseClient, monkeypatch: pytest.MonkeyPatch
+async def test_a_failed_read_of_the_customers_delays_calls_only_if_there_was_no_read_before(
+    kv: Supabase, client: SupabaseClient, time: FakeTime
 ) -> None:
     kv.put(cliente("600000001"))
     with kv.gateway.answering(JSONResponse({}, 503), times=1):
         assert kinds(await client.upsert([push(call())])) == [Retry]
     assert kinds(await client.upsert([push(call())])) == [Delivered]
-    monkeypatch.setattr(customers, "REFRESH_SECONDS", 0)
+    time.now += 300
     with kv.gateway.answering(JSONResponse({}, 503), times=1):
         assert kinds(await client.upsert([push(call("cloudtalk-2"))])) == [Delivered]
     assert linked(kv, "llamada:cloudtalk-2") == ("c-1", "Ana García")
 
 
-async def test_to_forget_a_call_forgets_the_clients_that_were_read(
+async def test_forgetting_a_call_drops_the_customers_from_memory(
     kv: Supabase, client: SupabaseClient
 ) -> None:
     kv.put(cliente("600000001"))
     await client.upsert([push(call())])
     await client.forget([merged("cloudtalk-1", "", 1)])
     kv.execute("delete from kv_store_d03ded2a")
-    await client.upsert([push(call(**NOBODY))])
+    await client.upsert([push(call(**NO_CONTACT))])
     assert linked(kv) == ("unknown", "Desconocido")

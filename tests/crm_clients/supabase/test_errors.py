@@ -5,7 +5,7 @@ from crm_clients.base import Misconfigured, Outcome, Rejected, Retry, Split, Thr
 from crm_clients.supabase.errors import ApiError, describe, outcome_of, parse_error
 
 CODES: list[tuple[str, int, type[Outcome], type[Outcome]]] = [
-    # code, status, alone, among others
+    # code, status, outcome of a single row, outcome of a batch
     ("PGRST000", 503, Retry, Retry),
     ("PGRST001", 503, Retry, Retry),
     ("PGRST002", 503, Retry, Retry),
@@ -45,12 +45,14 @@ CODES: list[tuple[str, int, type[Outcome], type[Outcome]]] = [
 ]
 
 
-@pytest.mark.parametrize(("code", "status", "alone", "among_others"), CODES)
-def test_the_code_decides(code: str, status: int, alone: type[Outcome], among_others: type[Outcome]) -> None:
-    fault = ApiError(status, code, "said")
-    assert type(outcome_of(fault, rows=1)) is alone
-    outcome = outcome_of(fault, rows=2)
-    assert type(outcome) is among_others
+@pytest.mark.parametrize(("code", "status", "single", "batch"), CODES)
+def test_the_error_code_decides_the_outcome(
+    code: str, status: int, single: type[Outcome], batch: type[Outcome]
+) -> None:
+    error = ApiError(status, code, "said")
+    assert type(outcome_of(error, rows=1)) is single
+    outcome = outcome_of(error, rows=2)
+    assert type(outcome) is batch
     assert (outcome.code, outcome.message) == (code, f"Supabase answered {status}: said")
 
 
@@ -72,29 +74,29 @@ STATUSES: list[tuple[int, type[Outcome], type[Outcome]]] = [
 ]
 
 
-@pytest.mark.parametrize(("status", "alone", "among_others"), STATUSES)
+@pytest.mark.parametrize(("status", "single", "batch"), STATUSES)
 @pytest.mark.parametrize("body", [b"", b"{}", b"[]", b"<html>", b"\xff", b'{"code":7,"message":null}'])
-def test_the_status_decides_where_the_body_says_nothing(
-    status: int, body: bytes, alone: type[Outcome], among_others: type[Outcome]
+def test_the_status_decides_if_the_body_has_no_code(
+    status: int, body: bytes, single: type[Outcome], batch: type[Outcome]
 ) -> None:
-    fault = parse_error(status, body)
-    outcomes = outcome_of(fault, rows=1), outcome_of(fault, rows=2)
-    assert [type(outcome) for outcome in outcomes] == [alone, among_others]
+    error = parse_error(status, body)
+    outcomes = outcome_of(error, rows=1), outcome_of(error, rows=2)
+    assert [type(outcome) for outcome in outcomes] == [single, batch]
     assert {outcome.code for outcome in outcomes} == {f"http_{status}"}
 
 
 @pytest.mark.parametrize("status", [429, 503])
-def test_the_wait_that_was_asked_for_is_passed_on(status: int) -> None:
+def test_the_requested_wait_is_part_of_the_outcome(status: int) -> None:
     outcome = outcome_of(parse_error(status, b"{}", after=7), rows=3)
     assert isinstance(outcome, Retry | Throttled)
     assert outcome.after == 7
 
 
-def test_a_fault_tells_message_and_hint_and_keeps_the_row_to_itself() -> None:
+def test_a_description_has_message_and_hint_and_not_the_row() -> None:
     body = {"code": "23502", "message": "null value", "details": "Failing row (Ana)", "hint": "look there"}
-    fault = parse_error(400, msgspec.json.encode(body))
-    assert describe(fault) == "Supabase answered 400: null value (look there)"
+    error = parse_error(400, msgspec.json.encode(body))
+    assert describe(error) == "Supabase answered 400: null value (look there)"
 
 
-def test_a_long_message_is_cut() -> None:
+def test_a_long_message_is_truncated() -> None:
     assert len(describe(ApiError(400, "22000", "x" * 10_000))) == 500

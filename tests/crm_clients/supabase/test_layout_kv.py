@@ -1,4 +1,4 @@
-"""The mission's CRM: its records in its own table, against a real PostgREST."""
+"""Against a real PostgREST on a real PostgreSQL."""
 
 from typing import Any
 
@@ -31,8 +31,8 @@ DATA = {
 }
 
 
-def finished() -> Call:
-    """The call that the mission tells of, after its four events."""
+def finished_call() -> Call:
+    """The example call of the mission's documents, after its last event."""
     facts = {name: value for name, value in DATA.items() if name not in {"id", "started_at", "ended_at"}}
     facts |= {"call_id": "abc123", "started_at": STARTED, "ended_at": STARTED + 120_000_000}
     facts |= {"status": "answered", "agent_name": "Ana Agente"}
@@ -54,10 +54,10 @@ def finished() -> Call:
 # --- the record -------------------------------------------------------------------------------
 
 
-async def test_the_record_of_a_finished_call_is_what_the_crms_pages_read(
+async def test_the_record_of_a_finished_call_has_the_keys_that_the_crm_reads(
     kv: Supabase, connect: Connect
 ) -> None:
-    outcomes = await connect(layout="kv").upsert([push(finished())])
+    outcomes = await connect(layout="kv").upsert([push(finished_call())])
     assert outcomes == [Delivered(remote_id="llamada:cloudtalk-abc123")]
     assert kv.values() == {
         "llamada:cloudtalk-abc123": {
@@ -82,10 +82,8 @@ async def test_the_record_of_a_finished_call_is_what_the_crms_pages_read(
     }
 
 
-async def test_a_call_of_which_little_is_known_says_so_in_the_pages_words(
-    kv: Supabase, connect: Connect
-) -> None:
-    nobody = call(
+async def test_unknown_values_have_the_placeholders_of_the_crm(kv: Supabase, connect: Connect) -> None:
+    unknown = call(
         direction="outbound",
         status=Status.IN_PROGRESS,
         contact_name=None,
@@ -93,8 +91,8 @@ async def test_a_call_of_which_little_is_known_says_so_in_the_pages_words(
         external_number=None,
         follow_up=False,
     )
-    nobody = msgspec.structs.replace(nobody, from_=None)
-    await connect(layout="kv").upsert([push(nobody)])
+    unknown = msgspec.structs.replace(unknown, from_=None)
+    await connect(layout="kv").upsert([push(unknown)])
     record = kv.values()["llamada:cloudtalk-1"]
     assert (record["clienteId"], record["clienteNombre"]) == ("unknown", "Desconocido")
     assert (record["tipo"], record["duracion"], record["estado"]) == ("Saliente", "0:00", "En Progreso")
@@ -102,7 +100,7 @@ async def test_a_call_of_which_little_is_known_says_so_in_the_pages_words(
     assert (record["telefono"], record["agente"], record["tiempoRespuesta"]) == (None, None, None)
 
 
-async def test_labels_fields_and_constants_of_the_settings_shape_the_record(
+async def test_labels_fields_and_constants_of_the_settings_apply_to_the_record(
     kv: Supabase, connect: Connect
 ) -> None:
     client = connect(
@@ -120,10 +118,10 @@ async def test_labels_fields_and_constants_of_the_settings_shape_the_record(
     assert record.keys().isdisjoint({"telefono", "agente"})
 
 
-# --- keeping what is there --------------------------------------------------------------------
+# --- existing records --------------------------------------------------------------------
 
 
-async def test_what_people_and_pages_wrote_stays_and_only_what_changed_is_written(
+async def test_only_changed_fields_are_written_and_edits_of_people_stay(
     kv: Supabase, connect: Connect
 ) -> None:
     client = connect(layout="kv")
@@ -137,7 +135,7 @@ async def test_what_people_and_pages_wrote_stays_and_only_what_changed_is_writte
     assert record["grabacionUrl"] == "https://r/1.wav"
 
 
-async def test_where_nothing_would_change_nothing_is_written(kv: Supabase, connect: Connect) -> None:
+async def test_nothing_is_written_if_nothing_changes(kv: Supabase, connect: Connect) -> None:
     client = connect(layout="kv", tasks=True)
     pushes = [
         push(call(f"cloudtalk-{n}", notes="a\0b", cloudtalk_data={"a": "\0", "b": 1.0})) for n in range(3)
@@ -149,7 +147,7 @@ async def test_where_nothing_would_change_nothing_is_written(kv: Supabase, conne
     assert [seen.method for seen in kv.log] == ["GET", "GET"]
 
 
-async def test_a_record_that_a_person_deleted_comes_back_whole(kv: Supabase, connect: Connect) -> None:
+async def test_a_record_that_a_person_deleted_is_written_whole(kv: Supabase, connect: Connect) -> None:
     client = connect(layout="kv")
     await client.upsert([push(call("cloudtalk-1")), push(call("cloudtalk-2"))])
     whole = kv.values()
@@ -158,14 +156,16 @@ async def test_a_record_that_a_person_deleted_comes_back_whole(kv: Supabase, con
     assert kv.values() == whole
 
 
-async def test_a_value_that_is_no_record_gives_way_to_one(kv: Supabase, connect: Connect) -> None:
+async def test_a_value_that_is_not_an_object_is_replaced(kv: Supabase, connect: Connect) -> None:
     kv.put({"llamada:cloudtalk-1": "a person's text", "llamada:cloudtalk-2": None})
     await connect(layout="kv").upsert([push(call(f"cloudtalk-{n}", version=2), "notes") for n in (1, 2)])
     assert [record["id"] for record in kv.values().values()] == ["cloudtalk-1", "cloudtalk-2"]
 
 
-async def test_the_record_of_the_system_before_is_carried_on(kv: Supabase, connect: Connect) -> None:
-    """Its bug left every call as it was at its start."""
+async def test_a_record_of_the_previous_system_is_updated_and_keeps_its_keys(
+    kv: Supabase, connect: Connect
+) -> None:
+    """The previous system never updated a call after its start."""
     before = {"id": "cloudtalk-1", "estado": "En Progreso", "valoracion": 5}
     kv.put({"llamada:cloudtalk-1": before})
     await connect(layout="kv").upsert([push(call())])
@@ -175,9 +175,7 @@ async def test_the_record_of_the_system_before_is_carried_on(kv: Supabase, conne
 
 @pytest.mark.parametrize("odd", ['a,b"(c)\\ñ', "x" * 200, "%", "a_b", "*"])
 @pytest.mark.parametrize("prefix", ["llamada:", "ll_m%*\\:", ""])
-async def test_keys_are_told_apart_to_the_letter(
-    kv: Supabase, connect: Connect, odd: str, prefix: str
-) -> None:
+async def test_keys_are_compared_exactly(kv: Supabase, connect: Connect, odd: str, prefix: str) -> None:
     others = {f"{prefix}axb": {"id": "other"}, "llamada:axb": {"id": "other"}, "llxmx:z": {"id": "other"}}
     kv.put(others)
     client = connect(layout="kv", kv_prefix=prefix)
@@ -191,7 +189,7 @@ async def test_keys_are_told_apart_to_the_letter(
     assert kv.values() == others
 
 
-async def test_many_long_keys_are_asked_for_in_several_addresses(kv: Supabase, connect: Connect) -> None:
+async def test_many_long_keys_are_read_in_several_requests(kv: Supabase, connect: Connect) -> None:
     client = connect(layout="kv")
     pushes = [push(call(f"cloudtalk-{n}{'ñ' * 150}")) for n in range(40)]
     assert kinds(await client.upsert(pushes)) == [Delivered] * 40
@@ -201,10 +199,10 @@ async def test_many_long_keys_are_asked_for_in_several_addresses(kv: Supabase, c
     assert all(len(seen.target) < 8_000 for seen in kv.log)
 
 
-# --- taking back, looking ---------------------------------------------------------------------
+# --- retracting and forgetting ---------------------------------------------------------------------
 
 
-async def test_a_merged_call_is_deleted_or_marked_as_the_settings_say(kv: Supabase, connect: Connect) -> None:
+async def test_a_merged_call_is_deleted_or_marked_as_on_merge_says(kv: Supabase, connect: Connect) -> None:
     client, marking = connect(layout="kv"), connect(layout="kv", on_merge="mark")
     await client.upsert([push(call(f"cloudtalk-{n}")) for n in (1, 2, 3)])
     assert kinds(await client.retract([merged("cloudtalk-1", "cloudtalk-3", 2)])) == [Delivered]
@@ -215,7 +213,7 @@ async def test_a_merged_call_is_deleted_or_marked_as_the_settings_say(kv: Supaba
     assert (marked["merged_into"], marked["estado"]) == ("cloudtalk-3", "Perdida")
 
 
-async def test_a_forgotten_call_leaves_neither_record_nor_task(kv: Supabase, connect: Connect) -> None:
+async def test_forgetting_deletes_the_record_and_the_task(kv: Supabase, connect: Connect) -> None:
     client = connect(layout="kv", tasks=True)
     await client.upsert([push(call("cloudtalk-1")), push(call("cloudtalk-2"))])
     kv.put({"tarea:cloudtalk-1": kv.values()["tarea:cloudtalk-1"] | {"estado": "En Progreso"}})
@@ -223,10 +221,10 @@ async def test_a_forgotten_call_leaves_neither_record_nor_task(kv: Supabase, con
     assert set(kv.values()) == {"llamada:cloudtalk-2", "tarea:cloudtalk-2"}
 
 
-# --- what goes wrong --------------------------------------------------------------------------
+# --- failures --------------------------------------------------------------------------
 
 
-async def test_a_record_that_the_database_refuses_splits_a_batch_and_is_rejected_alone_with_its_task(
+async def test_a_refused_record_splits_a_batch_and_is_rejected_by_itself_with_its_task(
     kv: Supabase, connect: Connect
 ) -> None:
     kv.execute(f"alter table {KV_TABLE} add constraint no_robots check (value->>'agente' <> 'Robot')")
@@ -242,7 +240,7 @@ async def test_a_record_that_the_database_refuses_splits_a_batch_and_is_rejected
         kv.execute(f"alter table {KV_TABLE} drop constraint no_robots")
 
 
-async def test_records_that_cannot_be_read_are_not_written(kv: Supabase, connect: Connect) -> None:
+async def test_nothing_is_written_if_the_records_cannot_be_read(kv: Supabase, connect: Connect) -> None:
     client = connect(layout="kv")
     with kv.gateway.answering(JSONResponse({}, 503, {"Retry-After": "7"}), times=1):
         outcomes = await client.upsert([push(call("cloudtalk-1")), push(call("cloudtalk-2"))])
@@ -254,19 +252,17 @@ async def test_records_that_cannot_be_read_are_not_written(kv: Supabase, connect
     assert kv.values() == {}
 
 
-async def test_a_crm_that_goes_down_between_reading_and_writing_is_tried_again(
-    kv: Supabase, connect: Connect
-) -> None:
+async def test_an_outage_between_reading_and_writing_is_a_retry(kv: Supabase, connect: Connect) -> None:
     client = connect(layout="kv")
     with kv.gateway.answering(JSONResponse({}, 502), after=1):
         assert kinds(await client.upsert([push(call())])) == [Retry]
     assert kinds(await client.upsert([push(call())])) == [Delivered]
 
 
-# --- set-up and check -------------------------------------------------------------------------
+# --- setup and check -------------------------------------------------------------------------
 
 
-async def test_the_setup_sql_makes_the_missions_table_closed_to_browsers(
+async def test_the_setup_sql_creates_a_table_that_browsers_cannot_read(
     kv: Supabase, connect: Connect
 ) -> None:
     kv.execute(f"drop table {KV_TABLE}; notify pgrst, 'reload schema'")
@@ -278,13 +274,13 @@ async def test_the_setup_sql_makes_the_missions_table_closed_to_browsers(
     assert kinds(await client.upsert([push(call())])) == [Delivered]
     kv.execute("grant select on kv_store_d03ded2a to anon")
     async with httpx.AsyncClient(headers={"apikey": kv.publishable_key}) as browser:
-        answer = await browser.get(f"{kv.url}/rest/v1/{KV_TABLE}")
+        response = await browser.get(f"{kv.url}/rest/v1/{KV_TABLE}")
     kv.execute("revoke select on kv_store_d03ded2a from anon")
-    assert answer.json() == []
+    assert response.json() == []
 
 
 @pytest.mark.parametrize(
-    ("broken", "mended", "code"),
+    ("breaking", "repairing", "code"),
     [
         ("revoke update on {} from service_role", "grant update on {} to service_role", "missing_grant"),
         ("revoke delete on {} from service_role", "grant delete on {} to service_role", "missing_grant"),
@@ -292,20 +288,20 @@ async def test_the_setup_sql_makes_the_missions_table_closed_to_browsers(
     ],
 )
 async def test_check_finds_what_is_missing_and_writes_nothing(
-    kv: Supabase, connect: Connect, broken: str, mended: str, code: str
+    kv: Supabase, connect: Connect, breaking: str, repairing: str, code: str
 ) -> None:
     kv.put({"cliente:1": {"id": "1"}})
-    kv.execute(broken.format(KV_TABLE))
+    kv.execute(breaking.format(KV_TABLE))
     try:
         [finding] = await connect(layout="kv").check()
     finally:
-        kv.execute(mended.format(KV_TABLE))
+        kv.execute(repairing.format(KV_TABLE))
     assert finding.code == code
     assert kv.values() == {"cliente:1": {"id": "1"}}
 
 
-async def test_another_table_may_hold_the_values(supabase: Supabase, connect: Connect) -> None:
-    supabase.create_kv("values_of_ours")
-    settings: dict[str, Any] = {"layout": "kv", "table": "values_of_ours"}
+async def test_the_values_can_be_in_another_table(supabase: Supabase, connect: Connect) -> None:
+    supabase.create_kv("own_values")
+    settings: dict[str, Any] = {"layout": "kv", "table": "own_values"}
     assert kinds(await connect(**settings).upsert([push(call())])) == [Delivered]
-    assert set(supabase.values("values_of_ours")) == {"llamada:cloudtalk-1"}
+    assert set(supabase.values("own_values")) == {"llamada:cloudtalk-1"}

@@ -1,4 +1,4 @@
-"""Rows of calls: mapping, whole rows, looking and forgetting, against a real PostgREST."""
+"""Against a real PostgREST on a real PostgreSQL."""
 
 from typing import Any
 
@@ -16,7 +16,7 @@ from tests.support.clients import merged
 from tests.support.supabase import Connect, Supabase
 from tests.support.supabase_calls import BASE, call, kinds, push
 
-OWN = {
+MAPPED = {
     "table": "llamadas",
     "fields": {
         "id": "cloudtalk_id",
@@ -31,8 +31,8 @@ OWN = {
 
 
 @pytest.fixture
-def own(supabase: Supabase) -> Supabase:
-    """A table that the team has had for long, with a key and duties of its own."""
+def team_table(supabase: Supabase) -> Supabase:
+    """A table of the team with a key of its own and a row that is not a call."""
     supabase.execute("""
         drop table if exists llamadas;
         create table llamadas (
@@ -47,22 +47,22 @@ def own(supabase: Supabase) -> Supabase:
 # --- mapping ----------------------------------------------------------------------------------
 
 
-async def test_a_table_of_the_teams_own_takes_calls_where_its_columns_are(
-    own: Supabase, connect: Connect
+async def test_calls_are_written_to_the_mapped_columns_of_a_table_of_the_team(
+    team_table: Supabase, connect: Connect
 ) -> None:
-    client = connect(**OWN)
+    client = connect(**MAPPED)
     [before] = await client.check()
     assert before.code == "missing_column"
     assert "cloudtalk_id, call_id" in (before.problem or "")
     for _ in range(2):
-        own.execute(client.setup_text())
-    own.wait_for("llamadas", column="cloudtalk_id")
+        team_table.execute(client.setup_text())
+    team_table.wait_for("llamadas", column="cloudtalk_id")
     assert [finding.ok for finding in await client.check()] == [True]
     assert kinds(await client.upsert([push(call()), push(call("cloudtalk-2"))])) == [Delivered, Delivered]
-    one, _two, old = own.rows("llamadas", key="cloudtalk_id")
+    one, _two, old = team_table.rows("llamadas", key="cloudtalk_id")
     assert (old["cliente"], old["cloudtalk_id"]) == ("de antes", None)
     assert one["id"] is not None
-    wanted = {
+    expected = {
         "cloudtalk_id": "cloudtalk-1",
         "cliente": BASE.contact_name,
         "duración": 61,
@@ -74,45 +74,43 @@ async def test_a_table_of_the_teams_own_takes_calls_where_its_columns_are(
         "activo": True,
         "peso": 0.5,
     }
-    assert {name: one[name] for name in wanted} == wanted
+    assert {name: one[name] for name in expected} == expected
     assert one.keys().isdisjoint({"transcript", "cloudtalk_data", "version", "contact_name"})
 
 
-async def test_check_leaves_rows_alone_that_are_no_calls(own: Supabase, connect: Connect) -> None:
-    client = connect(**OWN)
-    own.execute(client.setup_text())
-    own.wait_for("llamadas", column="cloudtalk_id")
+async def test_check_does_not_change_rows_that_are_not_calls(team_table: Supabase, connect: Connect) -> None:
+    client = connect(**MAPPED)
+    team_table.execute(client.setup_text())
+    team_table.wait_for("llamadas", column="cloudtalk_id")
     assert [finding.ok for finding in await client.check()] == [True]
-    assert [row["cliente"] for row in own.rows("llamadas")] == ["de antes"]
+    assert [row["cliente"] for row in team_table.rows("llamadas")] == ["de antes"]
 
 
-async def test_a_constant_is_said_once_and_is_then_a_persons_to_change(
-    own: Supabase, connect: Connect
+async def test_a_constant_is_written_once_and_a_person_can_change_it(
+    team_table: Supabase, connect: Connect
 ) -> None:
-    client = connect(**OWN)
-    own.execute(client.setup_text())
-    own.wait_for("llamadas", column="cloudtalk_id")
+    client = connect(**MAPPED)
+    team_table.execute(client.setup_text())
+    team_table.wait_for("llamadas", column="cloudtalk_id")
     await client.upsert([push(call())])
-    own.execute("update llamadas set origen = 'a mano' where cloudtalk_id is not null")
+    team_table.execute("update llamadas set origen = 'a mano' where cloudtalk_id is not null")
     await client.upsert([push(call(version=2, contact_name="Ana"), "contact_name")])
-    [row] = [row for row in own.rows("llamadas", "cliente") if row["cloudtalk_id"]]
+    [row] = [row for row in team_table.rows("llamadas", "cliente") if row["cloudtalk_id"]]
     assert (row["origen"], row["cliente"], row["revision"]) == ("a mano", "Ana", 2)
-    assert own.log[-1].records == [{"cloudtalk_id": "cloudtalk-1", "cliente": "Ana", "revision": 2}]
-    assert own.log[-1].query["on_conflict"] == "cloudtalk_id"
+    assert team_table.log[-1].records == [{"cloudtalk_id": "cloudtalk-1", "cliente": "Ana", "revision": 2}]
+    assert team_table.log[-1].query["on_conflict"] == "cloudtalk_id"
 
 
-async def test_the_guard_of_our_sql_follows_the_version_to_its_column(
-    own: Supabase, connect: Connect
-) -> None:
-    client = connect(**OWN)
-    own.execute(client.setup_text())
-    own.wait_for("llamadas", column="cloudtalk_id")
+async def test_the_version_trigger_uses_the_mapped_column(team_table: Supabase, connect: Connect) -> None:
+    client = connect(**MAPPED)
+    team_table.execute(client.setup_text())
+    team_table.wait_for("llamadas", column="cloudtalk_id")
     await client.upsert([push(call(version=5, notes="new"))])
     assert kinds(await client.upsert([push(call(version=4, notes="old"))])) == [Delivered]
-    assert [row["notes"] for row in own.rows("llamadas", "cliente") if row["cloudtalk_id"]] == ["new"]
+    assert [row["notes"] for row in team_table.rows("llamadas", "cliente") if row["cloudtalk_id"]] == ["new"]
 
 
-async def test_a_version_that_goes_nowhere_needs_no_column_and_guards_nothing(
+async def test_without_a_version_column_an_older_version_overwrites(
     supabase: Supabase, connect: Connect
 ) -> None:
     client = connect(table="unversioned", fields={"version": ""})
@@ -126,22 +124,22 @@ async def test_a_version_that_goes_nowhere_needs_no_column_and_guards_nothing(
     assert row["notes"] == "later"
 
 
-async def test_rows_are_taken_back_looked_for_and_forgotten_by_the_column_of_the_id(
-    own: Supabase, connect: Connect
+async def test_rows_are_retracted_looked_up_and_forgotten_by_the_mapped_id_column(
+    team_table: Supabase, connect: Connect
 ) -> None:
-    client = connect(**OWN, on_merge="mark")
-    own.execute(client.setup_text())
-    own.wait_for("llamadas", column="cloudtalk_id")
+    client = connect(**MAPPED, on_merge="mark")
+    team_table.execute(client.setup_text())
+    team_table.wait_for("llamadas", column="cloudtalk_id")
     pushes = [push(call(f"cloudtalk-{n}")) for n in range(1, 4)]
     await client.upsert(pushes[:2])
     assert await client.missing(pushes) == {"cloudtalk-3"}
     assert kinds(await client.retract([merged("cloudtalk-1", "cloudtalk-2", 2)])) == [Delivered]
     assert kinds(await client.forget([merged("cloudtalk-2", "", 2)])) == [Delivered]
-    [row] = [row for row in own.rows("llamadas", "id") if row["cloudtalk_id"]]
+    [row] = [row for row in team_table.rows("llamadas", "id") if row["cloudtalk_id"]]
     assert (row["cloudtalk_id"], row["merged_into"], row["revision"]) == ("cloudtalk-1", "cloudtalk-2", 2)
 
 
-async def test_a_key_that_two_rows_share_is_found_and_its_remedy_spelt_out(
+async def test_check_finds_a_mapped_id_column_that_is_not_unique(
     supabase: Supabase, connect: Connect
 ) -> None:
     client = connect(table="keyless", fields={"id": "ct"})
@@ -154,31 +152,31 @@ async def test_a_key_that_two_rows_share_is_found_and_its_remedy_spelt_out(
 
 
 @pytest.mark.parametrize(
-    ("wrong", "said"),
+    ("invalid", "message"),
     [
-        ({"fields": {"id": ""}}, "must go somewhere"),
-        ({"fields": {"id": "columns"}}, "cannot go to .columns., a word of Supabase's API"),
+        ({"fields": {"id": ""}}, "needs a column"),
+        ({"fields": {"id": "columns"}}, "cannot be .columns., a query parameter of Supabase's API"),
         ({"fields": {"notes": "tags"}}, '"tags" is used twice'),
         ({"fields": {"notes": "updated_at"}}, '"updated_at" is used twice'),
         ({"constants": {"status": "x"}}, '"status" is used twice'),
         ({"fields": {"notes": "a b"}}, "cannot be the name of a field"),
         ({"fields": {"notes": "x" * 64}}, "cannot be the name of a field"),
         ({"fields": {"note": "x"}}, 'there is no field "note"'),
-        ({"layout": "kv", "fields": {"id": "x"}}, "no other place in the layout kv"),
+        ({"layout": "kv", "fields": {"id": "x"}}, "cannot be renamed in the layout kv"),
         ({"layout": "kv", "constants": {"notas": "x"}}, '"notas" is used twice'),
     ],
 )
-def test_a_mapping_that_cannot_work_is_refused(wrong: dict[str, Any], said: str) -> None:
-    with pytest.raises(ValidationError, match=said):
+def test_an_invalid_mapping_is_refused(invalid: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValidationError, match=message):
         SupabaseSettings.model_validate(
-            {"client": "supabase", "url": "https://abc.supabase.co", "key": "k"} | wrong
+            {"client": "supabase", "url": "https://abc.supabase.co", "key": "k"} | invalid
         )
 
 
 # --- whole rows -------------------------------------------------------------------------------
 
 
-async def test_a_row_that_a_person_deleted_comes_back_whole_and_the_others_keep_what_was_typed(
+async def test_a_row_that_a_person_deleted_is_written_whole_and_the_others_keep_their_edits(
     supabase: Supabase, connect: Connect
 ) -> None:
     client = connect()
@@ -201,7 +199,7 @@ async def test_a_row_that_a_person_deleted_comes_back_whole_and_the_others_keep_
     ]
 
 
-async def test_changes_of_rows_that_are_there_take_one_request(supabase: Supabase, connect: Connect) -> None:
+async def test_changes_of_existing_rows_take_one_request(supabase: Supabase, connect: Connect) -> None:
     client = connect()
     await client.upsert([push(call())])
     supabase.log.clear()
@@ -210,7 +208,7 @@ async def test_changes_of_rows_that_are_there_take_one_request(supabase: Supabas
 
 
 @pytest.mark.parametrize("failing", ["GET", "POST"])
-async def test_a_row_that_could_not_be_made_whole_at_once_is_made_whole_next_time(
+async def test_an_incomplete_row_is_completed_by_the_next_push_if_the_first_fails(
     supabase: Supabase, connect: Connect, failing: str
 ) -> None:
     client = connect()
@@ -226,27 +224,25 @@ async def test_a_row_that_could_not_be_made_whole_at_once_is_made_whole_next_tim
     assert [row["contact_name"] for row in supabase.rows()] == [BASE.contact_name, "typed"]
 
 
-async def test_a_column_that_must_not_be_null_lets_changes_of_other_columns_through(
+async def test_other_columns_can_change_although_a_column_is_not_null(
     supabase: Supabase, connect: Connect
 ) -> None:
-    """PostgreSQL holds the row that an upsert would insert to NOT NULL, though it updates one."""
-    supabase.execute("drop table if exists dutiful")
-    supabase.create_table("dutiful")
-    supabase.execute("alter table dutiful alter direction set not null")
-    client = connect(table="dutiful")
+    """PostgreSQL checks NOT NULL on the row that an upsert would insert, although it updates one."""
+    supabase.execute("drop table if exists not_null")
+    supabase.create_table("not_null")
+    supabase.execute("alter table not_null alter direction set not null")
+    client = connect(table="not_null")
     await client.upsert([push(call("cloudtalk-1")), push(call("cloudtalk-2"))])
     changed = [push(call(f"cloudtalk-{n}", version=2, notes="new"), "notes") for n in (1, 2, 3)]
     assert kinds(await client.upsert(changed)) == [Split] * 3
     assert kinds(await client.upsert(changed[:1])) == [Delivered]
     supabase.log.clear()
     assert kinds(await client.upsert(changed)) == [Delivered] * 3
-    assert [(row["notes"], row["direction"]) for row in supabase.rows("dutiful")] == [("new", "inbound")] * 3
+    assert [(row["notes"], row["direction"]) for row in supabase.rows("not_null")] == [("new", "inbound")] * 3
     assert [seen.method for seen in supabase.log] == ["PATCH", "PATCH", "PATCH", "POST"]
 
 
-async def test_a_change_that_the_table_refuses_is_rejected_alone(
-    supabase: Supabase, connect: Connect
-) -> None:
+async def test_a_change_that_the_table_refuses_is_rejected(supabase: Supabase, connect: Connect) -> None:
     supabase.execute("drop table if exists measured")
     supabase.create_table("measured")
     client = connect(table="measured")
@@ -257,7 +253,7 @@ async def test_a_change_that_the_table_refuses_is_rejected_alone(
     assert outcome.code == "23514"
 
 
-async def test_a_view_over_the_table_takes_calls_too(supabase: Supabase, connect: Connect) -> None:
+async def test_calls_can_be_written_to_a_view(supabase: Supabase, connect: Connect) -> None:
     supabase.execute("drop view if exists seen_calls; create view seen_calls as select * from calls")
     supabase.execute("grant all on seen_calls to service_role; notify pgrst, 'reload schema'")
     supabase.wait_for("seen_calls")
@@ -267,10 +263,10 @@ async def test_a_view_over_the_table_takes_calls_too(supabase: Supabase, connect
     assert [row["direction"] for row in supabase.rows()] == ["inbound", "inbound"]
 
 
-# --- looking, forgetting, bounds --------------------------------------------------------------
+# --- missing, forgetting, limits --------------------------------------------------------------
 
 
-async def test_what_the_crm_has_lost_is_found_by_reading_keys(supabase: Supabase, connect: Connect) -> None:
+async def test_missing_calls_are_found_by_reading_keys_only(supabase: Supabase, connect: Connect) -> None:
     client = connect()
     pushes = [push(call(f"cloudtalk-{n}, {'ñ' * 60}")) for n in range(60)]
     await client.upsert(pushes[::2])
@@ -282,13 +278,15 @@ async def test_what_the_crm_has_lost_is_found_by_reading_keys(supabase: Supabase
     assert all(len(seen.target) < MAX_QUERY_BYTES + 200 for seen in supabase.log)
 
 
-async def test_a_crm_that_cannot_be_asked_says_why(supabase: Supabase, connect: Connect) -> None:
+async def test_missing_returns_the_failure_if_the_table_cannot_be_read(
+    supabase: Supabase, connect: Connect
+) -> None:
     with supabase.gateway.answering(JSONResponse({}, 503)):
         assert isinstance(await connect().missing([push(call())]), Retry)
     assert isinstance(await connect(table="absent").missing([push(call())]), Misconfigured)
 
 
-async def test_a_forgotten_call_is_deleted_and_no_other(supabase: Supabase, connect: Connect) -> None:
+async def test_only_the_forgotten_call_is_deleted(supabase: Supabase, connect: Connect) -> None:
     client = connect()
     await client.upsert([push(call(f"cloudtalk-{n}")) for n in range(3)])
     gone = [merged("cloudtalk-0", "", 1), merged("cloudtalk-never", "", 1)]
@@ -296,7 +294,7 @@ async def test_a_forgotten_call_is_deleted_and_no_other(supabase: Supabase, conn
     assert [row["id"] for row in supabase.rows()] == ["cloudtalk-1", "cloudtalk-2"]
 
 
-async def test_a_record_that_is_none_of_the_crms_goes_also_where_merged_ones_are_marked(
+async def test_a_retraction_without_merged_into_deletes_the_row_even_if_on_merge_is_mark(
     supabase: Supabase, connect: Connect
 ) -> None:
     client = connect(on_merge="mark")
@@ -307,14 +305,14 @@ async def test_a_record_that_is_none_of_the_crms_goes_also_where_merged_ones_are
     assert [(row["id"], row["merged_into"]) for row in supabase.rows()] == [("cloudtalk-2", "cloudtalk-3")]
 
 
-async def test_a_request_stays_within_its_rows(supabase: Supabase, connect: Connect) -> None:
+async def test_a_request_is_limited_in_rows(supabase: Supabase, connect: Connect) -> None:
     pushes = [push(call(f"cloudtalk-{n}", cloudtalk_data={})) for n in range(MAX_ROWS * 2 + 1)]
     assert kinds(await connect(batch=1000).upsert(pushes)) == [Delivered] * len(pushes)
     assert [seen.rows for seen in supabase.log] == [MAX_ROWS, MAX_ROWS, 1]
 
 
-def test_every_field_that_can_be_moved_has_a_place_of_its_own() -> None:
+def test_every_mappable_field_has_a_column_by_default() -> None:
     settings = SupabaseSettings.model_validate(
         {"client": "supabase", "url": "https://abc.supabase.co", "key": "k"}
     )
-    assert set(settings.places) == {*DELIVERED_FIELDS, "id", "version", "state"}
+    assert set(settings.mapping) == {*DELIVERED_FIELDS, "id", "version", "state"}

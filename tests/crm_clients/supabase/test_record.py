@@ -1,5 +1,3 @@
-"""The record of the layout kv, and what may be written into one that is there."""
-
 import re
 from pathlib import Path
 from typing import Any
@@ -10,80 +8,82 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from crm_clients.supabase import SupabaseSettings
-from crm_clients.supabase.record import FIXED, KEYS, RecordMapper, clock
+from crm_clients.supabase.record import FIXED_KEYS, KEYS, RecordMapper, format_duration
 from relay.call import DELIVERED_FIELDS
 from tests.support.supabase_calls import BASE, call
 
-SHAPE = RecordMapper(KEYS, {"origen": "CloudTalk"}, lambda status: status.value)
-OURS = SHAPE.record(BASE)
+MAPPER = RecordMapper(KEYS, {"origen": "CloudTalk"}, lambda status: status.value)
+RECORD = MAPPER.build(BASE)
 
 json = st.recursive(st.none() | st.booleans() | st.integers() | st.text(), lambda j: st.lists(j, max_size=2))
-records = st.dictionaries(st.sampled_from([*OURS, "origen", "mine", "theirs"]), json)
+records = st.dictionaries(st.sampled_from([*RECORD, "origen", "mine", "theirs"]), json)
 changes = st.frozensets(st.sampled_from(DELIVERED_FIELDS))
 
 
 @given(records, changes)
-def test_a_key_changes_only_where_a_field_that_it_shows_did(
-    there: dict[str, Any], changed: frozenset[str]
+def test_a_key_changes_only_if_a_field_that_it_depends_on_changed(
+    existing: dict[str, Any], changed: frozenset[str]
 ) -> None:
-    merged = SHAPE.merged(there, OURS, changed)
-    for key in merged.keys() | there.keys():
-        if key in OURS and SHAPE._sources[key] & changed:
-            assert merged[key] == OURS[key]
+    merged = MAPPER.merge(existing, RECORD, changed)
+    for key in merged.keys() | existing.keys():
+        if key in RECORD and MAPPER._sources[key] & changed:
+            assert merged[key] == RECORD[key]
         else:
-            assert merged.get(key) == there.get(key)
-            assert (key in merged) == (key in there)
+            assert merged.get(key) == existing.get(key)
+            assert (key in merged) == (key in existing)
 
 
 @given(records)
-def test_a_first_delivery_says_all_of_ours_and_keeps_all_of_theirs(there: dict[str, Any]) -> None:
-    merged = SHAPE.merged(there, OURS, None)
-    assert {key: merged[key] for key in OURS} == OURS
-    assert {k: v for k, v in merged.items() if k not in OURS} == {
+def test_a_first_delivery_writes_every_key_of_the_relay_and_keeps_all_others(
+    existing: dict[str, Any],
+) -> None:
+    merged = MAPPER.merge(existing, RECORD, None)
+    assert {key: merged[key] for key in RECORD} == RECORD
+    assert {k: v for k, v in merged.items() if k not in RECORD} == {
         "origen": "CloudTalk",
-        **{k: v for k, v in there.items() if k not in OURS},
+        **{k: v for k, v in existing.items() if k not in RECORD},
     }
 
 
 @given(changes)
-def test_a_record_that_is_not_there_is_written_whole_whatever_changed(changed: frozenset[str]) -> None:
-    assert SHAPE.merged(None, OURS, changed) == {"origen": "CloudTalk", **OURS}
+def test_a_missing_record_is_written_whole_whatever_changed(changed: frozenset[str]) -> None:
+    assert MAPPER.merge(None, RECORD, changed) == {"origen": "CloudTalk", **RECORD}
 
 
 @given(records, changes, changes)
-def test_merging_is_idempotent_and_in_any_order(
-    there: dict[str, Any], one: frozenset[str], other: frozenset[str]
+def test_merging_is_idempotent_and_independent_of_order(
+    existing: dict[str, Any], one: frozenset[str], other: frozenset[str]
 ) -> None:
-    merged = SHAPE.merged(there, OURS, one)
-    assert SHAPE.merged(merged, OURS, one) == merged
-    assert SHAPE.merged(merged, OURS, other) == SHAPE.merged(there, OURS, one | other)
+    merged = MAPPER.merge(existing, RECORD, one)
+    assert MAPPER.merge(merged, RECORD, one) == merged
+    assert MAPPER.merge(merged, RECORD, other) == MAPPER.merge(existing, RECORD, one | other)
 
 
-def test_every_key_comes_from_a_field_or_is_fixed() -> None:
-    assert OURS.keys() == {*FIXED, *KEYS.values()}
+def test_every_key_is_of_a_field_or_fixed() -> None:
+    assert RECORD.keys() == {*FIXED_KEYS, *KEYS.values()}
     assert KEYS.keys() <= set(DELIVERED_FIELDS)
-    assert all(SHAPE._sources[key] for key in OURS.keys() - {"id", "cloudtalkId"})
+    assert all(MAPPER._sources[key] for key in RECORD.keys() - {"id", "cloudtalkId"})
 
 
-def test_the_documented_record_is_the_one_that_is_written() -> None:
+def test_the_documented_record_has_the_same_keys() -> None:
     text = (Path(__file__).parents[3] / "docs" / "supabase.md").read_text("utf-8")
-    [shown] = re.findall(r"```json\n(.*?)```", text, re.DOTALL)
-    assert msgspec.json.decode(shown).keys() == OURS.keys()
+    [example] = re.findall(r"```json\n(.*?)```", text, re.DOTALL)
+    assert msgspec.json.decode(example).keys() == RECORD.keys()
 
 
-def test_every_canonical_field_can_be_given_a_key() -> None:
-    wanted = {f: f"x_{f}" for f in SupabaseSettings.MAPPABLE if f not in {"id", "version"}}
+def test_every_mappable_field_can_get_a_key() -> None:
+    fields = {f: f"x_{f}" for f in SupabaseSettings.MAPPABLE if f not in {"id", "version"}}
     settings = SupabaseSettings.model_validate(
-        {"client": "supabase", "url": "https://a.supabase.co", "key": "k", "layout": "kv", "fields": wanted}
+        {"client": "supabase", "url": "https://a.supabase.co", "key": "k", "layout": "kv", "fields": fields}
     )
-    record = RecordMapper(settings.places, {}, settings.label).record(call())
-    assert record.keys() == {*FIXED, *wanted.values()}
+    record = RecordMapper(settings.mapping, {}, settings.label).build(call())
+    assert record.keys() == {*FIXED_KEYS, *fields.values()}
     assert (record["x_from"], record["x_state"], record["x_tags"]) == (BASE.from_, "missed", BASE.tags)
 
 
 @pytest.mark.parametrize(
-    ("seconds", "shown"),
+    ("seconds", "text"),
     [(None, "0:00"), (0, "0:00"), (9, "0:09"), (61, "1:01"), (120, "2:00"), (600, "10:00"), (3_725, "62:05")],
 )
-def test_a_duration_is_shown_as_minutes_and_seconds(seconds: int | None, shown: str) -> None:
-    assert clock(seconds) == shown
+def test_a_duration_is_formatted_as_minutes_and_seconds(seconds: int | None, text: str) -> None:
+    assert format_duration(seconds) == text

@@ -1,4 +1,4 @@
-"""Tasks for calls that want to be followed up, in the mission's CRM."""
+"""Against a real PostgREST on a real PostgreSQL."""
 
 from typing import Any
 
@@ -35,13 +35,13 @@ def answered(**changes: Any) -> Any:
     return push(call(version=2, status=Status.COMPLETED, follow_up=False, **changes), "status", "follow_up")
 
 
-async def test_a_missed_call_makes_a_task_in_the_same_request(kv: Supabase, client: SupabaseClient) -> None:
+async def test_a_missed_call_creates_a_task_in_the_same_request(kv: Supabase, client: SupabaseClient) -> None:
     assert kinds(await client.upsert([push(call())])) == [Delivered]
     assert kv.values()[KEY] == TASK
     assert [(seen.method, seen.rows) for seen in kv.log] == [("GET", 0), ("POST", 2)]
 
 
-async def test_a_call_that_was_answered_makes_none_and_without_the_switch_neither_does_a_missed_one(
+async def test_no_task_is_created_for_an_answered_call_or_if_tasks_are_off(
     kv: Supabase, client: SupabaseClient, connect: Connect
 ) -> None:
     await client.upsert([push(call(status=Status.COMPLETED, follow_up=False))])
@@ -49,7 +49,7 @@ async def test_a_call_that_was_answered_makes_none_and_without_the_switch_neithe
     assert set(kv.values()) == {"llamada:cloudtalk-1", "llamada:cloudtalk-2"}
 
 
-async def test_a_call_that_is_missed_after_its_start_was_brought_makes_one(
+async def test_a_call_that_is_missed_after_its_first_delivery_creates_a_task(
     kv: Supabase, client: SupabaseClient
 ) -> None:
     await client.upsert([push(call(status=Status.IN_PROGRESS, follow_up=False))])
@@ -61,14 +61,14 @@ async def test_a_call_that_is_missed_after_its_start_was_brought_makes_one(
     ("started_at", "day"),
     [("2024-01-15T22:59:00Z", "2024-01-15"), ("2024-01-15T23:01:00Z", "2024-01-16")],
 )
-async def test_a_task_is_due_on_the_day_of_the_call_as_the_team_counts_days(
+async def test_a_task_is_due_on_the_day_of_the_call_in_the_teams_time_zone(
     kv: Supabase, client: SupabaseClient, started_at: str, day: str
 ) -> None:
     await client.upsert([push(call(started_at=started_at))])
     assert kv.values()[KEY]["fechaVencimiento"] == day
 
 
-async def test_a_task_for_nobody_known_names_the_number(kv: Supabase, client: SupabaseClient) -> None:
+async def test_a_task_without_a_customer_names_the_number(kv: Supabase, client: SupabaseClient) -> None:
     await client.upsert([push(call(contact_name=None))])
     assert kv.values()[KEY]["titulo"] == "Devolver llamada a +34600000001"
 
@@ -82,7 +82,7 @@ async def test_a_completed_task_stays_completed_when_the_recording_arrives(
     assert kv.values()[KEY] == TASK | {"estado": "Completada"}
 
 
-async def test_a_deleted_task_does_not_come_back_when_the_recording_arrives(
+async def test_a_deleted_task_is_not_created_again_when_the_recording_arrives(
     kv: Supabase, client: SupabaseClient
 ) -> None:
     await client.upsert([push(call())])
@@ -91,16 +91,14 @@ async def test_a_deleted_task_does_not_come_back_when_the_recording_arrives(
     assert KEY not in kv.values()
 
 
-async def test_a_task_that_is_there_is_not_made_again_whoever_changed_it(
-    kv: Supabase, client: SupabaseClient
-) -> None:
+async def test_an_existing_task_is_not_overwritten(kv: Supabase, client: SupabaseClient) -> None:
     await client.upsert([push(call())])
     kv.put({KEY: TASK | {"prioridad": "Baja"}})
     await client.upsert([push(call(version=2, status=Status.VOICEMAIL))])
     assert kv.values()[KEY]["prioridad"] == "Baja"
 
 
-async def test_an_untouched_task_of_a_call_that_was_answered_after_all_is_completed_with_a_remark(
+async def test_an_untouched_task_is_completed_with_a_remark_if_the_call_proves_answered(
     kv: Supabase, client: SupabaseClient
 ) -> None:
     await client.upsert([push(call())])
@@ -117,12 +115,14 @@ async def test_an_untouched_task_of_a_call_that_was_answered_after_all_is_comple
     assert "POST" not in {seen.method for seen in kv.log}
 
 
-@pytest.mark.parametrize(("then", "since"), [(None, "2024-01-15T10:00:00Z"), ("2024-01-14T10:00:00Z", None)])
-async def test_a_task_is_untouched_though_the_calls_time_came_to_light_later(
-    kv: Supabase, client: SupabaseClient, then: str | None, since: str | None
+@pytest.mark.parametrize(
+    ("before", "after"), [(None, "2024-01-15T10:00:00Z"), ("2024-01-14T10:00:00Z", None)]
+)
+async def test_a_task_counts_as_untouched_if_the_time_of_the_call_changed_later(
+    kv: Supabase, client: SupabaseClient, before: str | None, after: str | None
 ) -> None:
-    await client.upsert([push(call(started_at=then, ended_at=None))])
-    await client.upsert([answered(started_at=since, ended_at=None)])
+    await client.upsert([push(call(started_at=before, ended_at=None))])
+    await client.upsert([answered(started_at=after, ended_at=None)])
     assert kv.values()[KEY]["estado"] == "Completada"
 
 
@@ -138,16 +138,14 @@ async def test_a_task_is_untouched_though_the_calls_time_came_to_light_later(
         None,
     ],
 )
-async def test_a_task_that_a_person_took_up_is_theirs(
-    kv: Supabase, client: SupabaseClient, touched: Any
-) -> None:
+async def test_a_task_that_a_person_changed_stays(kv: Supabase, client: SupabaseClient, touched: Any) -> None:
     await client.upsert([push(call())])
     kv.put({KEY: touched})
     await client.upsert([answered()])
     assert kv.values()[KEY] == touched
 
 
-async def test_a_merged_calls_task_goes_unless_a_person_took_it_up(
+async def test_the_task_of_a_merged_call_is_deleted_unless_a_person_changed_it(
     kv: Supabase, client: SupabaseClient
 ) -> None:
     await client.upsert([push(call("cloudtalk-1")), push(call("cloudtalk-2"))])

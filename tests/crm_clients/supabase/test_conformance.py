@@ -1,4 +1,4 @@
-"""Supabase owes what every client owes, in both layouts: on a real PostgREST, behind a server that fails."""
+"""Both layouts pass the conformance tests, on a real PostgREST behind a server that injects faults."""
 
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
@@ -13,10 +13,10 @@ from crm_clients.conformance import ClientConformance, HttpCrm, Request, Respons
 from crm_clients.supabase import SupabaseClient
 from crm_clients.supabase.record import KEYS
 from crm_clients.supabase.settings import KV_TABLE
-from crm_clients.supabase.sql import MARK
+from crm_clients.supabase.sql import MERGED_INTO
 from tests.support.supabase import Supabase
 
-_OF_THE_CONNECTION = {
+_CONNECTION_HEADERS = {
     "host",
     "connection",
     "content-length",
@@ -27,31 +27,31 @@ _OF_THE_CONNECTION = {
 }
 
 
-class Front(HttpCrm):
-    """Passes on to the project what it does not answer itself."""
+class ProxyCrm(HttpCrm):
+    """Forwards requests to the project unless a fault is injected."""
 
     Client = SupabaseClient
 
     def __init__(self, project: Supabase) -> None:
         super().__init__()
         self.project = project
-        self._onward = httpx.Client(base_url=project.url, timeout=30)
+        self._upstream = httpx.Client(base_url=project.url, timeout=30)
 
     def settings(self) -> dict[str, Any]:
         return {"url": self.url, "key": self.project.key}
 
     def answer(self, request: Request) -> Response:
-        headers = _passed_on(request.headers)
-        answer = self._onward.request(request.method, request.path, content=request.body, headers=headers)
-        return Response(answer.status_code, answer.content, _passed_on(answer.headers))
+        headers = _forwarded_headers(request.headers)
+        answer = self._upstream.request(request.method, request.path, content=request.body, headers=headers)
+        return Response(answer.status_code, answer.content, _forwarded_headers(answer.headers))
 
     def refusal(self, request: Request) -> Response | None:
-        """The database itself refuses."""
+        """None: the database itself rejects the record."""
         del request
         return None
 
     @contextmanager
-    def guarded(self, table: str, check: str) -> Iterator[None]:
+    def check_constraint(self, table: str, check: str) -> Iterator[None]:
         self.project.execute(f"alter table {table} add constraint guard check ({check})")
         try:
             yield
@@ -65,10 +65,10 @@ class Front(HttpCrm):
 
     def close(self) -> None:
         super().close()
-        self._onward.close()
+        self._upstream.close()
 
 
-class TableCrm(Front):
+class TableCrm(ProxyCrm):
     def records(self, call_id: str) -> list[dict[str, Any]]:
         return self.query("select * from calls where id = %s", (call_id,))
 
@@ -79,10 +79,10 @@ class TableCrm(Front):
         self.query("delete from calls where id = %s", (call_id,))
 
     def refusing(self, call_id: str) -> Any:
-        return self.guarded("calls", f"id <> '{call_id}'")
+        return self.check_constraint("calls", f"id <> '{call_id}'")
 
 
-class KvCrm(Front):
+class KvCrm(ProxyCrm):
     texts = ("agent_name", "contact_name")
 
     def settings(self) -> dict[str, Any]:
@@ -91,7 +91,7 @@ class KvCrm(Front):
     def records(self, call_id: str) -> list[dict[str, Any]]:
         found = self.query(f"select value from {KV_TABLE} where key = %s", (_key(call_id),))  # noqa: S608 - ours
         return [
-            {"merged_into": row["value"].get(MARK)}
+            {"merged_into": row["value"].get(MERGED_INTO)}
             | {field: row["value"].get(KEYS[field]) for field in self.texts}
             for row in found
         ]
@@ -104,15 +104,15 @@ class KvCrm(Front):
         self.query(f"delete from {KV_TABLE} where key = %s", (_key(call_id),))  # noqa: S608 - ours
 
     def refusing(self, call_id: str) -> Any:
-        return self.guarded(KV_TABLE, f"key <> '{_key(call_id)}'")
+        return self.check_constraint(KV_TABLE, f"key <> '{_key(call_id)}'")
 
 
 def _key(call_id: str) -> str:
     return f"llamada:{call_id}"
 
 
-def _passed_on(headers: Any) -> dict[str, str]:
-    return {name: value for name, value in headers.items() if name.lower() not in _OF_THE_CONNECTION}
+def _forwarded_headers(headers: Any) -> dict[str, str]:
+    return {name: value for name, value in headers.items() if name.lower() not in _CONNECTION_HEADERS}
 
 
 class TestTable(ClientConformance):

@@ -1,7 +1,7 @@
-"""Each way in which a push fails, and the outcome that the client makes of it.
+"""The outcome of each way in which a push can fail.
 
-On a real PostgREST 12.0.2 and PostgreSQL wherever these can fail so; what only newer versions or the
-hosted service answer comes from the gateway in front.
+The errors come from a real PostgREST 12.0.2 and PostgreSQL if these can produce them. Responses of newer
+versions and of the hosted service come from the gateway in front.
 """
 
 import asyncio
@@ -37,8 +37,8 @@ TWO = [push(call("cloudtalk-1")), push(call("cloudtalk-2"))]
 
 
 @pytest.fixture(scope="module")
-def fragile() -> Iterator[Supabase]:
-    """A project of these tests' own, which they may stop and starve."""
+def own_project() -> Iterator[Supabase]:
+    """A project of these tests single, whose servers they stop."""
     with running_supabase() as project:
         yield project
 
@@ -53,17 +53,17 @@ async def connected(url: str, key: str = "sb_secret_of_the_tests") -> AsyncItera
         await client.aclose()
 
 
-async def pushed(client: SupabaseClient, *pushes: Push) -> Outcome:
-    """The one outcome of all these."""
+async def shared_outcome(client: SupabaseClient, *pushes: Push) -> Outcome:
+    """Push, and return the outcome that all calls share."""
     outcomes = await client.upsert(pushes)
     assert len(set(outcomes)) == 1
     return outcomes[0]
 
 
-# --- what the database says -------------------------------------------------------------------
+# --- errors of the database -------------------------------------------------------------------
 
 RAISED: list[tuple[str, type[Outcome], type[Outcome]]] = [
-    # code, alone, among others
+    # code, outcome of a single row, outcome of a batch
     ("08001", Retry, Retry),
     ("08006", Retry, Retry),
     ("53100", Retry, Retry),
@@ -100,7 +100,7 @@ RAISED: list[tuple[str, type[Outcome], type[Outcome]]] = [
 
 @pytest.fixture(scope="module")
 def raising(supabase_project: Supabase) -> Supabase:
-    """A table whose trigger raises what a call's notes say."""
+    """A table whose trigger raises the error code in a call's notes."""
     supabase_project.create_table("raising")
     supabase_project.execute("""
         create function raise_it() returns trigger language plpgsql as $$
@@ -110,26 +110,26 @@ def raising(supabase_project: Supabase) -> Supabase:
     return supabase_project
 
 
-@pytest.mark.parametrize(("code", "alone", "among_others"), RAISED)
-async def test_what_a_function_in_the_database_raises(
-    raising: Supabase, connect: Connect, code: str, alone: type[Outcome], among_others: type[Outcome]
+@pytest.mark.parametrize(("code", "single", "batch"), RAISED)
+async def test_an_error_that_a_database_function_raises(
+    raising: Supabase, connect: Connect, code: str, single: type[Outcome], batch: type[Outcome]
 ) -> None:
     del raising
     client = connect(table="raising")
     bad = [push(call(f"cloudtalk-{n}", notes=code)) for n in (1, 2)]
-    outcome = await pushed(client, bad[0])
-    assert (type(outcome), outcome.code) == (alone, code)
+    outcome = await shared_outcome(client, bad[0])
+    assert (type(outcome), outcome.code) == (single, code)
     assert "it is so" in (outcome.message or "")
-    assert kinds(await client.upsert(bad)) == [among_others, among_others]
+    assert kinds(await client.upsert(bad)) == [batch, batch]
 
 
-async def test_a_serialisation_failure_hangs_in_12_0_2_and_is_unknown(
+async def test_a_serialisation_failure_hangs_in_postgrest_12_0_2_and_is_unknown(
     raising: Supabase, connect: Connect
 ) -> None:
-    """PostgREST 12.0.2 tries it again for ever, by itself."""
+    """PostgREST 12.0.2 retries it without end."""
     client = connect(table="raising", timeout_seconds=0.3)
     try:
-        assert isinstance(await pushed(client, push(call(notes="40001"))), Unknown)
+        assert isinstance(await shared_outcome(client, push(call(notes="40001"))), Unknown)
     finally:
         raising.execute("alter table raising disable trigger raise_it; select pg_sleep(0.1)")
         raising.execute("truncate raising; alter table raising enable trigger raise_it")
@@ -145,23 +145,23 @@ async def test_a_statement_that_takes_too_long_is_split(supabase: Supabase, conn
     """)
     with role_setting(supabase, "statement_timeout", "300ms"):
         client = connect(table="slow")
-        outcome = await pushed(client, *TWO)
+        outcome = await shared_outcome(client, *TWO)
         assert (type(outcome), outcome.code) == (Split, "57014")
         assert kinds(await client.upsert(TWO[:1])) == [Delivered]
 
 
-async def test_a_row_that_somebody_holds_is_tried_again(supabase: Supabase, connect: Connect) -> None:
+async def test_a_locked_row_is_a_retry(supabase: Supabase, connect: Connect) -> None:
     client = connect()
     await client.upsert(TWO)
-    with role_setting(supabase, "lock_timeout", "100ms"), psycopg.connect(supabase.dsn) as somebody:
-        somebody.execute("update calls set notes = 'typing' where id = 'cloudtalk-1'")
-        outcome = await pushed(client, *TWO)
+    with role_setting(supabase, "lock_timeout", "100ms"), psycopg.connect(supabase.dsn) as other_session:
+        other_session.execute("update calls set notes = 'typing' where id = 'cloudtalk-1'")
+        outcome = await shared_outcome(client, *TWO)
     assert (type(outcome), outcome.code) == (Retry, "55P03")
 
 
 @contextmanager
 def role_setting(supabase: Supabase, name: str, value: str) -> Iterator[None]:
-    """PostgREST reads the settings of roles with its configuration."""
+    """Change a setting of the role; PostgREST reads it when it reloads its configuration."""
     supabase.execute(f"alter role service_role set {name} = '{value}'; notify pgrst, 'reload config'")
     supabase.execute("select pg_sleep(0.2)")
     try:
@@ -183,7 +183,7 @@ REFUSED = [
 
 
 @pytest.mark.parametrize(("ddl", "code"), REFUSED)
-async def test_a_row_that_a_column_refuses_is_rejected(
+async def test_a_row_that_violates_a_constraint_is_rejected(
     supabase: Supabase, connect: Connect, ddl: str, code: str
 ) -> None:
     supabase.execute("drop table if exists refusing")
@@ -195,7 +195,7 @@ async def test_a_row_that_a_column_refuses_is_rejected(
     if code == "23505":
         await client.upsert([push(call("cloudtalk-0"))])
     assert kinds(await client.upsert(bad)) == [Split, Split]
-    outcome = await pushed(client, bad[0])
+    outcome = await shared_outcome(client, bad[0])
     assert (type(outcome), outcome.code) == (Rejected, code)
     assert "+34600000001" not in (outcome.message or "")
 
@@ -205,7 +205,7 @@ async def test_row_level_security_is_misconfigured_for_a_role_without_a_policy(
 ) -> None:
     supabase.execute("grant select, insert, update on calls to anon")
     try:
-        outcome = await pushed(connect(key=supabase.publishable_key), *TWO)
+        outcome = await shared_outcome(connect(key=supabase.publishable_key), *TWO)
     finally:
         supabase.execute("revoke all on calls from anon")
     assert (type(outcome), outcome.code) == (Misconfigured, "42501")
@@ -216,19 +216,19 @@ async def test_row_level_security_is_misconfigured_for_a_role_without_a_policy(
 async def test_a_missing_grant_is_misconfigured(supabase: Supabase, connect: Connect, right: str) -> None:
     supabase.execute(f"revoke {right} on calls from service_role")
     try:
-        outcome = await pushed(connect(), *TWO)
+        outcome = await shared_outcome(connect(), *TWO)
     finally:
         supabase.execute("grant select, insert, update, delete on calls to service_role")
     assert (type(outcome), outcome.code) == (Misconfigured, "42501")
 
 
 async def test_a_schema_that_is_not_exposed_is_misconfigured(connect: Connect) -> None:
-    outcome = await pushed(connect(schema="hidden"), *TWO)
+    outcome = await shared_outcome(connect(schema="hidden"), *TWO)
     assert (type(outcome), outcome.code) == (Misconfigured, "PGRST106")
 
 
 async def test_a_table_that_is_not_there_is_misconfigured(connect: Connect) -> None:
-    outcome = await pushed(connect(table="absent"), *TWO)
+    outcome = await shared_outcome(connect(table="absent"), *TWO)
     assert (type(outcome), outcome.code) == (Misconfigured, "http_404")
 
 
@@ -236,11 +236,11 @@ async def test_a_table_without_the_key_is_misconfigured(supabase: Supabase, conn
     supabase.execute("drop table if exists keyless_rows")
     supabase.create_table("keyless_rows")
     supabase.execute("alter table keyless_rows drop constraint keyless_rows_pkey")
-    outcome = await pushed(connect(table="keyless_rows"), *TWO)
+    outcome = await shared_outcome(connect(table="keyless_rows"), *TWO)
     assert (type(outcome), outcome.code) == (Misconfigured, "42P10")
 
 
-async def test_after_a_migration_the_api_knows_nothing_until_it_has_read_the_schema_anew(
+async def test_after_a_migration_calls_are_misconfigured_until_the_api_reloads_the_schema(
     supabase: Supabase, connect: Connect
 ) -> None:
     supabase.execute("drop table if exists migrating")
@@ -252,57 +252,55 @@ async def test_after_a_migration_the_api_knows_nothing_until_it_has_read_the_sch
     ]
     for ddl, code in steps:
         supabase.execute(ddl)
-        outcome = await pushed(client, *TWO)
+        outcome = await shared_outcome(client, *TWO)
         assert (type(outcome), outcome.code) == (Misconfigured, code)
     moved = connect(table="migrating", fields={"notes": "n"})
-    outcome = await pushed(moved, *TWO)
+    outcome = await shared_outcome(moved, *TWO)
     assert (type(outcome), outcome.code) == (Misconfigured, "PGRST204")
     supabase.execute("notify pgrst, 'reload schema'")
     supabase.wait_for("migrating", column="n")
     assert kinds(await moved.upsert(TWO)) == [Delivered, Delivered]
 
 
-# --- what PostgREST says of itself ------------------------------------------------------------
+# --- errors of PostgREST ------------------------------------------------------------
 
 
 @pytest.mark.parametrize("by", [signal.SIGINT, signal.SIGQUIT], ids=["stopped", "crashed"])
-async def test_a_database_that_stops_in_mid_batch_is_tried_again_and_has_each_call_once(
-    fragile: Supabase, by: signal.Signals
+async def test_a_database_that_stops_during_a_batch_is_a_retry_and_has_each_call_once(
+    own_project: Supabase, by: signal.Signals
 ) -> None:
-    fragile.execute("""
+    own_project.execute("""
         create or replace function take_time() returns trigger language plpgsql as $$
         begin perform pg_sleep(0.3); return new; end $$;
         create or replace trigger take_time before insert on calls for each row execute function take_time();
         truncate calls;
     """)
-    async with connected(fragile.url) as client:
+    async with connected(own_project.url) as client:
         in_flight = asyncio.create_task(client.upsert(TWO))
         await asyncio.sleep(0.3)
-        await asyncio.to_thread(fragile.postgres.stop, by)
+        await asyncio.to_thread(own_project.postgres.stop, by)
         try:
             assert kinds(await in_flight) == [Retry, Retry]
-            outcome = await pushed(client, *TWO)
+            outcome = await shared_outcome(client, *TWO)
             assert (type(outcome), outcome.code) == (Retry, "PGRST000")
         finally:
-            await asyncio.to_thread(fragile.postgres.start)
-        assert [row["id"] for row in fragile.rows()] == []
+            await asyncio.to_thread(own_project.postgres.start)
+        assert [row["id"] for row in own_project.rows()] == []
         assert await until_delivered(client) == [Delivered, Delivered]
-    assert [row["id"] for row in fragile.rows()] == ["cloudtalk-1", "cloudtalk-2"]
+    assert [row["id"] for row in own_project.rows()] == ["cloudtalk-1", "cloudtalk-2"]
 
 
 async def until_delivered(client: SupabaseClient) -> list[type[Outcome]]:
-    """Try for some seconds, as the courier does for days."""
+    """Retry until the calls are delivered, as the relay does."""
     async with asyncio.timeout(20):
         while kinds(outcomes := await client.upsert(TWO)) == [Retry, Retry]:
             await asyncio.sleep(0.05)
     return kinds(outcomes)
 
 
-async def test_a_connection_that_is_cut_in_mid_batch_is_tried_again(
-    supabase: Supabase, connect: Connect
-) -> None:
-    with psycopg.connect(supabase.dsn) as somebody:
-        somebody.execute("lock table calls in exclusive mode")
+async def test_a_connection_closed_during_a_batch_is_a_retry(supabase: Supabase, connect: Connect) -> None:
+    with psycopg.connect(supabase.dsn) as other_session:
+        other_session.execute("lock table calls in exclusive mode")
         in_flight = asyncio.create_task(connect().upsert(TWO))
         await asyncio.sleep(0.2)
         supabase.execute("""
@@ -313,51 +311,56 @@ async def test_a_connection_that_is_cut_in_mid_batch_is_tried_again(
     assert (type(outcome), outcome.code) == (Retry, "PGRST001")
 
 
-async def test_an_api_that_has_not_read_the_schema_is_tried_again(fragile: Supabase) -> None:
-    fragile.execute("alter role authenticator set statement_timeout = 1")
+async def test_an_api_without_a_schema_cache_is_a_retry(own_project: Supabase) -> None:
+    own_project.execute("alter role authenticator set statement_timeout = 1")
     try:
-        with running_postgrest(fragile.dsn, waits=False) as upstream:
-            async with in_front_of(upstream, fragile) as client:
-                outcome = await pushed(client, *TWO)
+        with running_postgrest(own_project.dsn, waits=False) as upstream:
+            async with connected_to(upstream, own_project) as client:
+                outcome = await shared_outcome(client, *TWO)
     finally:
-        fragile.execute("alter role authenticator reset statement_timeout")
+        own_project.execute("alter role authenticator reset statement_timeout")
     assert (type(outcome), outcome.code) == (Retry, "PGRST002")
 
 
-async def test_an_api_without_a_free_connection_is_tried_again(fragile: Supabase) -> None:
-    starved = running_postgrest(fragile.dsn, db_pool="1", db_pool_acquisition_timeout="1")
-    with starved as upstream, psycopg.connect(fragile.dsn) as somebody:
-        async with in_front_of(upstream, fragile) as client, in_front_of(upstream, fragile) as other:
-            somebody.execute("lock table calls in exclusive mode")
+async def test_an_api_without_a_free_connection_is_a_retry(own_project: Supabase) -> None:
+    starved = running_postgrest(own_project.dsn, db_pool="1", db_pool_acquisition_timeout="1")
+    with starved as upstream, psycopg.connect(own_project.dsn) as other_session:
+        async with (
+            connected_to(upstream, own_project) as client,
+            connected_to(upstream, own_project) as other,
+        ):
+            other_session.execute("lock table calls in exclusive mode")
             holding = asyncio.create_task(other.upsert(TWO))
             await asyncio.sleep(0.2)
-            outcome = await pushed(client, *TWO)
-            somebody.rollback()
+            outcome = await shared_outcome(client, *TWO)
+            other_session.rollback()
             await holding
     assert (type(outcome), outcome.code) == (Retry, "PGRST003")
 
 
-async def test_a_project_without_anonymous_access_that_is_told_no_one_is_unauthorised(
-    fragile: Supabase,
+async def test_a_request_without_a_role_is_unauthorised_if_the_project_has_no_anonymous_role(
+    own_project: Supabase,
 ) -> None:
-    with running_postgrest(fragile.dsn, db_anon_role=None) as upstream:
-        async with in_front_of(upstream, fragile, token=None) as client:
-            outcome = await pushed(client, *TWO)
+    with running_postgrest(own_project.dsn, db_anon_role=None) as upstream:
+        async with connected_to(upstream, own_project, token=None) as client:
+            outcome = await shared_outcome(client, *TWO)
     assert (type(outcome), outcome.code) == (Unauthorised, "PGRST302")
 
 
 @asynccontextmanager
-async def in_front_of(
+async def connected_to(
     upstream: str, project: Supabase, token: str | None = ""
 ) -> AsyncIterator[SupabaseClient]:
-    """A client of this PostgREST. `token`: what the secret key stands for, unless the service role's."""
+    """Connect to this PostgREST. `token`: the JWT that the gateway sends for the secret key, if it is not the
+    service role's.
+    """
     keys = {project.key: project.legacy_key if token == "" else token}
     with running_gateway(upstream, keys) as gateway:
         async with connected(gateway.url) as client:
             yield client
 
 
-async def test_a_legacy_key_that_has_expired_or_is_another_projects_is_unauthorised(
+async def test_a_legacy_key_that_is_expired_or_of_another_project_is_unauthorised(
     supabase: Supabase,
 ) -> None:
     claims = {"role": "service_role", "exp": 1}
@@ -366,13 +369,13 @@ async def test_a_legacy_key_that_has_expired_or_is_another_projects_is_unauthori
     for key in (expired, another):
         with running_gateway(supabase.gateway.upstream, {key: key}) as gateway:
             async with connected(gateway.url, key) as client:
-                outcome = await pushed(client, *TWO)
+                outcome = await shared_outcome(client, *TWO)
         assert (type(outcome), outcome.code) == (Unauthorised, "PGRST301")
         assert key not in (outcome.message or "")
 
 
 @pytest.mark.parametrize("kind", ["key", "legacy_key"])
-async def test_both_kinds_of_key_open_a_project_whose_gateway_turns_browsers_away(
+async def test_both_kinds_of_key_are_accepted_by_a_gateway_that_refuses_browsers(
     supabase: Supabase, connect: Connect, kind: str
 ) -> None:
     key = getattr(supabase, kind)
@@ -385,10 +388,10 @@ async def test_both_kinds_of_key_open_a_project_whose_gateway_turns_browsers_awa
         assert seen.headers.get("authorization") == (f"Bearer {key}" if kind == "legacy_key" else None)
 
 
-# --- what newer versions and the hosted service say -------------------------------------------
+# --- responses of newer versions and of the hosted service -------------------------------------------
 
 NEWER: list[tuple[int, str, type[Outcome], type[Outcome]]] = [
-    # status, code, alone, among others
+    # status, code, outcome of a single row, outcome of a batch
     (500, "40001", Retry, Retry),
     (500, "21000", Rejected, Split),
     (401, "PGRST303", Unauthorised, Unauthorised),
@@ -399,29 +402,29 @@ NEWER: list[tuple[int, str, type[Outcome], type[Outcome]]] = [
 
 
 @pytest.mark.parametrize("layout", ["table", "kv"])
-@pytest.mark.parametrize(("status", "code", "alone", "among_others"), NEWER)
-async def test_what_newer_versions_answer(
+@pytest.mark.parametrize(("status", "code", "single", "batch"), NEWER)
+async def test_a_response_of_a_newer_version(
     supabase: Supabase,
     connect: Connect,
     layout: str,
     status: int,
     code: str,
-    alone: type[Outcome],
-    among_others: type[Outcome],
+    single: type[Outcome],
+    batch: type[Outcome],
 ) -> None:
     body = {"code": code, "message": "so it is", "details": "Failing row (+34600000001)", "hint": None}
     reads = 1 if layout == "kv" else 0
-    for pushes, expected in ((TWO[:1], alone), (TWO, among_others)):
+    for pushes, expected in ((TWO[:1], single), (TWO, batch)):
         with supabase.gateway.answering(JSONResponse(body, status), after=reads):
-            outcome = await pushed_any(connect(layout=layout), pushes)
+            outcome = await shared_outcome_of_changed(connect(layout=layout), pushes)
         assert (type(outcome), outcome.code) == (expected, code)
         assert "+34600000001" not in (outcome.message or "")
 
 
-async def pushed_any(client: SupabaseClient, pushes: list[Push]) -> Outcome:
-    """The layout kv reads before it writes, and what is read here has to differ."""
+async def shared_outcome_of_changed(client: SupabaseClient, pushes: list[Push]) -> Outcome:
+    """Push changed names: the layout kv writes only what differs from the existing records."""
     changed = [Push(call(p.call.id, contact_name=f"n{len(pushes)}"), p.changed) for p in pushes]
-    return await pushed(client, *changed)
+    return await shared_outcome(client, *changed)
 
 
 HOSTED: list[tuple[int, type[Outcome]]] = [
@@ -437,12 +440,12 @@ HOSTED: list[tuple[int, type[Outcome]]] = [
 
 @pytest.mark.parametrize(("status", "expected"), HOSTED)
 @pytest.mark.parametrize("body", ["<html>", '{"message":"said"}'])
-async def test_what_the_hosted_gateway_answers(
+async def test_a_response_of_the_hosted_gateway(
     supabase: Supabase, connect: Connect, status: int, expected: type[Outcome], body: str
 ) -> None:
     answer: Response = PlainTextResponse(body, status, {"Retry-After": "7"})
     with supabase.gateway.answering(answer):
-        outcome = await pushed(connect(), *TWO)
+        outcome = await shared_outcome(connect(), *TWO)
     assert (type(outcome), outcome.code) == (expected, f"http_{status}")
     if isinstance(outcome, Retry | Throttled):
         assert outcome.after == 7
