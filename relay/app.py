@@ -28,7 +28,7 @@ from relay.ingest.limits import AdmissionControl
 from relay.ledger import Ledger, destinations, leases
 from relay.ledger.group_commit import GroupCommit
 from relay.ledger.notifications import NotificationListener
-from relay.ledger.retention import Housekeeping
+from relay.ledger.retention import RetentionWorker
 from relay.server import health
 from relay.settings import CloudTalk, Settings, load, load_client_class, replace_secrets
 from relay.settings.secrets import collect_secrets
@@ -87,7 +87,7 @@ class Relay:
         }
         self.endpoint = self._hook()
         self._retiring: set[asyncio.Task[None]] = set()
-        self._housekeeping = Housekeeping(
+        self._housekeeping = RetentionWorker(
             self.ledger,
             events_days=settings.privacy.events_days,
             calls_days=settings.privacy.calls_days,
@@ -154,7 +154,7 @@ class Relay:
         leases.free_orphans(connection)
         named = {name: d.client for name, d in self.settings.destinations.items()}
         destinations.register(connection, named)
-        destinations.probe_all(connection, now=self.ledger.now())
+        destinations.probe_all_now(connection, now=self.ledger.now())
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
@@ -183,7 +183,7 @@ class Relay:
         for name in changed:
             self._renew(name)
         for name in changed:
-            await self.ledger.write(partial(destinations.probe, name=name, now=self.ledger.now()))
+            await self.ledger.write(partial(destinations.probe_now, name=name, now=self.ledger.now()))
         log.info("settings.reloaded", destinations=changed, restart_needed=others)
 
     def _renew(self, name: str) -> None:

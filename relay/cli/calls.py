@@ -41,7 +41,7 @@ def list_(context: Context, limit: int | None, *, wants_json: bool) -> None:
     """List calls, those that began last first."""
     most = limit or (_EVERY if wants_json else _SCREENFUL)
     found, total = read_ledger(
-        context.settings(), lambda connection: (calls.newest(connection, most), calls.count(connection))
+        context.settings(), lambda connection: (calls.list_newest(connection, most), calls.count(connection))
     )
     if wants_json:
         print_json(found)

@@ -71,7 +71,7 @@ async def _checked(client: CrmClient[Any]) -> list[Finding]:
 async def _ledger(settings: Settings) -> Finding:
     try:
         async with _opened(settings.ledger.url.get_secret_value()) as ledger:
-            await ledger.probe()
+            await ledger.check_writable()
     except LedgerError as error:
         return Finding(
             name="ledger",
@@ -92,7 +92,7 @@ def _hint(settings: Settings) -> str:
 async def _clock(settings: Settings) -> Finding:
     async with _opened(settings.ledger.url.get_secret_value()) as ledger:
         since = ledger.now() - _NEWS
-        seen = await ledger.read(lambda connection: warnings.since(connection, warnings.CLOCK_OFF, since))
+        seen = await ledger.read(lambda connection: warnings.get(connection, warnings.CLOCK_OFF, since=since))
     if seen is None:
         return Finding(name="clock", ok=True)
     return Finding(

@@ -102,7 +102,7 @@ def probe(context: Context, name: str) -> None:
     def work(connection: Connection, now: int) -> bool:
         _learn_of(connection, settings, name)
         _must_be_served(connection, settings, name, now)
-        return destinations.probe(connection, name, now=now)
+        return destinations.probe_now(connection, name, now=now)
 
     waited = with_ledger(
         settings, lambda ledger: ledger.write(lambda connection: work(connection, ledger.now()))

@@ -81,7 +81,7 @@ def retry_(context: Context, numbers: tuple[int, ...], *, every: bool, wants_jso
 @click.pass_obj
 def drop(context: Context, numbers: tuple[int, ...], *, every: bool) -> None:
     """Forget bodies for good."""
-    dropped = _each(context, numbers, lambda c, row: quarantine.delete_body(c, row.id), every=every)
+    dropped = _each(context, numbers, lambda c, row: quarantine.remove(c, row.id), every=every)
     click.echo(f"{len(dropped)} dropped")
 
 

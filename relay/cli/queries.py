@@ -8,7 +8,7 @@ from sqlalchemy import Connection
 
 from relay.cloudtalk.identity import alias_of
 from relay.instants import iso
-from relay.ledger import calls, deliveries, destinations, journal, quarantine
+from relay.ledger import aliases, calls, deliveries, destinations, journal, quarantine
 from relay.ledger.calls import CallRow
 from relay.ledger.deliveries import DeliveryCounts, DeliveryRow
 from relay.ledger.destinations import DestinationRow
@@ -37,12 +37,12 @@ def call_view(connection: Connection, wanted: str) -> dict[str, Any] | None:
 def find_call(connection: Connection, wanted: str) -> CallRow | None:
     """The call of this record id or id of CloudTalk's; the one that it went into, where it did."""
     alias = alias_of(wanted)
-    owner = calls.by_alias(connection, [alias]).get(alias)
+    owner = aliases.resolve(connection, [alias]).get(alias)
     candidates = [wanted, f"cloudtalk-{wanted}", *([owner] if owner else [])]
-    rows = calls.by_id(connection, candidates)
+    rows = calls.get_many(connection, candidates)
     found = next((rows[call] for call in candidates if call in rows), None)
     while found is not None and found.record.merged_into:
-        found = calls.by_id(connection, [found.record.merged_into]).get(found.record.merged_into)
+        found = calls.get_many(connection, [found.record.merged_into]).get(found.record.merged_into)
     return found
 
 

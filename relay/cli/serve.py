@@ -51,7 +51,7 @@ def _several(settings: Settings, number: int, work: Callable[[], int]) -> int:
     if not hasattr(os, "fork"):
         raise click.UsageError("several workers need a system that can fork")
     # A ledger that cannot be used is told once, here, and not again and again by each of them.
-    with_ledger(settings, Ledger.probe)
+    with_ledger(settings, Ledger.check_writable)
     return Workers(number, work).run()
 
 

@@ -86,11 +86,11 @@ class Replay:
     def _enqueue_page(
         self, connection: Connection, cursor: PageCursor, until: Instant | None
     ) -> tuple[tuple[int, int], PageCursor | None]:
-        page, following = replays.page(connection, cursor, until=until, most=self._page_size)
+        page, following = replays.list_page(connection, cursor, until=until, limit=self._page_size)
         return self._enqueue(connection, page), following
 
     def _enqueue_calls(self, connection: Connection, ids: Collection[str]) -> tuple[int, int]:
-        return self._enqueue(connection, [row.record for row in calls.by_id(connection, ids).values()])
+        return self._enqueue(connection, [row.record for row in calls.get_many(connection, ids).values()])
 
     def _enqueue(self, connection: Connection, records: Sequence[Call]) -> tuple[int, int]:
         """Return how many calls are pending and how many were left out.

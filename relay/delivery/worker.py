@@ -177,12 +177,12 @@ class DeliveryWorker:
         busy = {due.call.id for due in under_way}
         most = self._settings.batch
         return await self._ledger.read(
-            lambda c: deliveries.take_due(c, self.name, pick, busy=busy, now=now, most=most)
+            lambda c: deliveries.take_due(c, self.name, pick, busy=busy, now=now, limit=most)
         )
 
     async def _seconds_until_due(self, now: Instant) -> float:
         """At most `poll_seconds`: deliveries under way are due and cannot be taken."""
-        next_due = await self._ledger.read(lambda c: deliveries.next_due(c, self.name))
+        next_due = await self._ledger.read(lambda c: deliveries.next_due_at(c, self.name))
         if next_due is None or next_due <= now:
             return self._poll_seconds
         return min((next_due - now) / SECOND, self._poll_seconds)

@@ -7,7 +7,7 @@ from sqlalchemy import Connection
 
 from relay.call import CallEvent
 from relay.ledger import journal, quarantine
-from relay.ledger.quarantine import CONFLICTING_IDS, QuarantineRow
+from relay.ledger.quarantine import CONFLICTING_IDS, NewQuarantinedBody
 from relay.logs import get_logger
 
 log = get_logger("relay.fold")
@@ -26,10 +26,10 @@ def quarantine_conflicts(connection: Connection, conflicts: Iterable[Conflict]) 
     constant typed into a workflow conflicts in every call.
     """
     for conflict in conflicts:
-        once = f"{conflict.event.dialect}:{conflict.event.kind}:{','.join(conflict.dropped)}"
-        if quarantine.contains(connection, once):
+        unique_key = f"{conflict.event.dialect}:{conflict.event.kind}:{','.join(conflict.dropped)}"
+        if quarantine.contains_key(connection, unique_key):
             continue
-        quarantine.add(connection, _quarantine_row(connection, conflict, once))
+        quarantine.add(connection, _quarantine_row(connection, conflict, unique_key))
         log.warning(
             "fold.conflict",
             event_seq=conflict.seq,
@@ -38,10 +38,10 @@ def quarantine_conflicts(connection: Connection, conflicts: Iterable[Conflict]) 
         )
 
 
-def _quarantine_row(connection: Connection, conflict: Conflict, once: str) -> QuarantineRow:
+def _quarantine_row(connection: Connection, conflict: Conflict, unique_key: str) -> NewQuarantinedBody:
     row = journal.get(connection, conflict.seq)
     dropped = ", ".join(conflict.dropped)
-    return QuarantineRow(
+    return NewQuarantinedBody(
         received_at=row.received_at,
         reason=CONFLICTING_IDS,
         message=f"{dropped} belongs to another call: the event was folded without it (a typed constant?)",
@@ -50,5 +50,5 @@ def _quarantine_row(connection: Connection, conflict: Conflict, once: str) -> Qu
         path=row.path,
         query=row.query,
         raw=row.raw,
-        once=once,
+        unique_key=unique_key,
     )

@@ -18,8 +18,9 @@ from relay.fold.matching import (
 )
 from relay.fold.snapshot import Snapshot
 from relay.fold.waiting import may_wait, must_wait
-from relay.ledger.calls import Alias, CallRow
-from relay.ledger.journal import Unfolded
+from relay.ledger.aliases import Alias, AliasReason
+from relay.ledger.calls import CallRow
+from relay.ledger.journal import UnfoldedEvent
 
 _NEVER: Final = 2**63
 
@@ -47,7 +48,7 @@ class Changes(msgspec.Struct):
     dedup_keys: list[tuple[str, int]] = []
 
 
-def plan_changes(batch: Iterable[Unfolded], snapshot: Snapshot) -> Changes:
+def plan_changes(batch: Iterable[UnfoldedEvent], snapshot: Snapshot) -> Changes:
     """Fold these events into the calls of the snapshot, in the order given."""
     planner = _Planner(snapshot)
     for unfolded in batch:
@@ -69,8 +70,8 @@ class _Planner:
         self._seen_keys = set(snapshot.seen_keys)
         self.changes = Changes()
 
-    def plan_event(self, unfolded: Unfolded) -> None:
-        event = unfolded.reading
+    def plan_event(self, unfolded: UnfoldedEvent) -> None:
+        event = unfolded.parsed
         match = self._match_call(unfolded)
         if match is None:
             self.changes.waiting.append((unfolded.seq, event.aliases[0]))
@@ -79,12 +80,12 @@ class _Planner:
             self.changes.conflicts.append(Conflict(unfolded.seq, event, match.dropped))
         self._fold(unfolded, match)
 
-    def _match_call(self, unfolded: Unfolded) -> Match | None:
+    def _match_call(self, unfolded: UnfoldedEvent) -> Match | None:
         """Match the event to its call; None if it must wait for a link.
 
         By its ids; by number and time only if it shares no id with a call and its wait is over.
         """
-        event = unfolded.reading
+        event = unfolded.parsed
         index = AliasIndex(self._owners, self._aliases_of, self._snapshot.pinned)
         match = match_by_ids(event.aliases, index)
         if match.call is not None:
@@ -96,18 +97,19 @@ class _Planner:
             return None
         return match
 
-    def _fold(self, unfolded: Unfolded, match: Match) -> None:
-        event = restrict_ids(unfolded.reading, match.accepted)
+    def _fold(self, unfolded: UnfoldedEvent, match: Match) -> None:
+        event = restrict_ids(unfolded.parsed, match.accepted)
         call = match.call or self._new_id(event)
         self._join(call, event, unfolded)
-        reason = "said" if event.aliases == unfolded.reading.aliases else "chosen"
+        is_whole = event.aliases == unfolded.parsed.aliases
+        reason = AliasReason.STATED if is_whole else AliasReason.CHOSEN
         self._add_aliases(call, event.aliases, reason)
         self.changes.folded.append((unfolded.seq, call))
         for other in match.merge:
             self._merge(call, other)
 
-    def _join(self, call: str, event: CallEvent, unfolded: Unfolded) -> None:
-        keys = dedup_keys(unfolded.reading)
+    def _join(self, call: str, event: CallEvent, unfolded: UnfoldedEvent) -> None:
+        keys = dedup_keys(unfolded.parsed)
         if not self._seen_keys.isdisjoint(keys):
             return
         state = state_from_event(event, seq=unfolded.seq, received_at=unfolded.received_at)
@@ -126,7 +128,7 @@ class _Planner:
         plain = f"cloudtalk-{event.name}"
         return f"cloudtalk-{event.aliases[0]}" if self._state(plain) else plain
 
-    def _add_aliases(self, call: str, aliases: Iterable[str], reason: str) -> None:
+    def _add_aliases(self, call: str, aliases: Iterable[str], reason: AliasReason) -> None:
         for alias in aliases:
             if alias not in self._owners:
                 self._owners[alias] = call

@@ -7,7 +7,7 @@ from relay.cloudtalk.errors import InvalidPayload
 from relay.cloudtalk.parser import Ignored, ParsedItem, Parser, RawRequest, parse_body
 from relay.instants import Instant
 from relay.ledger import journal, quarantine
-from relay.ledger.journal import EventRow, StoredEvent
+from relay.ledger.journal import NewEvent, StoredEvent
 from relay.ledger.quarantine import QuarantinedBody
 
 
@@ -32,7 +32,7 @@ def retry_body(connection: Connection, parser: Parser, body: QuarantinedBody) ->
     if not event_rows:
         return RetriedBody(body.id, 0, "the body has no call event that the relay knows")
     journal.append(connection, event_rows)
-    quarantine.delete_body(connection, body.id)
+    quarantine.remove(connection, body.id)
     return RetriedBody(body.id, len(event_rows))
 
 
@@ -47,10 +47,10 @@ def stored_request(stored: QuarantinedBody | StoredEvent, *, message_id: str | N
     )
 
 
-def _event_row(body: QuarantinedBody, item: ParsedItem, index: int) -> EventRow | None:
+def _event_row(body: QuarantinedBody, item: ParsedItem, index: int) -> NewEvent | None:
     if isinstance(item.reading, Ignored):
         return None
     # The journal needs a different `received_at` for each event of a body.
     received_at = Instant(body.received_at + index)
     raw = body.raw if item.whole else msgspec.json.encode(item.value)
-    return EventRow(received_at, body.content_type, body.path, body.query, raw, item.reading)
+    return NewEvent(received_at, body.content_type, body.path, body.query, raw, item.reading)

@@ -52,7 +52,7 @@ async def rebuild_calls(
 
     async def rebuild_next_page() -> bool:
         nonlocal after
-        ids = await ledger.read(lambda connection: calls.ids_after(connection, after, _PAGE))
+        ids = await ledger.read(lambda connection: calls.list_ids_after(connection, after, _PAGE))
         await ledger.write(lambda connection: _rebuild_page(connection, lease, parser, ids, result))
         on_progress(result.calls + result.skipped, total)
         after = ids[-1] if ids else after
@@ -67,9 +67,9 @@ def _rebuild_page(
 ) -> None:
     lease.check(connection)
     updated: list[tuple[str, int]] = []
-    pruned = calls.without_events(connection, ids)
+    pruned = calls.list_pruned_ids(connection, ids)
     result.skipped += len(pruned)
-    for row in calls.by_id(connection, [call for call in ids if call not in pruned]).values():
+    for row in calls.get_many(connection, [call for call in ids if call not in pruned]).values():
         result.calls += 1
         state = _recompute_state(connection, parser, row, result)
         if state is not None and state != row.state:

@@ -10,9 +10,9 @@ from relay.fold.dedup import dedup_keys
 from relay.fold.matching import customer_number
 from relay.fold.waiting import may_wait
 from relay.instants import SECOND, Duration
-from relay.ledger import calls, dedup, deliveries
+from relay.ledger import aliases, calls, dedup, deliveries
 from relay.ledger.calls import CallRow
-from relay.ledger.journal import Unfolded
+from relay.ledger.journal import UnfoldedEvent
 
 _LONGEST_CALL: Final = Duration(86_400 * SECOND)
 """How long before the arrival of an event a call with its number may have begun."""
@@ -33,24 +33,24 @@ class Snapshot(msgspec.Struct, frozen=True):
     seen_keys: frozenset[str] = frozenset()
 
 
-def read_snapshot(connection: Connection, batch: Sequence[Unfolded]) -> Snapshot:
+def read_snapshot(connection: Connection, batch: Sequence[UnfoldedEvent]) -> Snapshot:
     """Read what `plan_changes` needs for this batch, which must not be empty."""
-    events = [unfolded.reading for unfolded in batch]
-    aliases = {alias for event in events for alias in event.aliases}
-    owners = calls.by_alias(connection, aliases)
+    events = [unfolded.parsed for unfolded in batch]
+    ids = {alias for event in events for alias in event.aliases}
+    owners = aliases.resolve(connection, ids)
     # An event without a call begins one with this id, unless the id is taken.
     own_ids = {f"cloudtalk-{event.name}" for event in events}
-    rows = calls.by_id(connection, {*owners.values(), *own_ids})
+    rows = calls.get_many(connection, {*owners.values(), *own_ids})
     numbers = {number for event in events if may_wait(event) and (number := customer_number(event))}
     if numbers:
         since = min(unfolded.received_at for unfolded in batch) - _LONGEST_CALL
-        rows |= calls.by_number(connection, numbers, since=since)
+        rows |= calls.list_by_number(connection, numbers, since=since)
     keys = {key for event in events for key in dedup_keys(event)}
     return Snapshot(
         owners,
         rows,
-        pinned=calls.pinned(connection, aliases),
+        pinned=aliases.list_pinned(connection, ids),
         # Only a merge needs it, and a merge needs two calls.
-        first_delivered=deliveries.first_delivered(connection, rows) if len(rows) > 1 else {},
+        first_delivered=deliveries.first_delivered_at(connection, rows) if len(rows) > 1 else {},
         seen_keys=frozenset(dedup.first_seen(connection, keys)),
     )

@@ -6,7 +6,7 @@ from sqlalchemy import Connection
 from relay.call import DELIVERED_FIELDS, CallState
 from relay.fold.planning import new_row, next_row
 from relay.fold.rebuild import join_events
-from relay.ledger import Ledger, calls, deliveries, journal
+from relay.ledger import Ledger, aliases, calls, deliveries, journal
 from relay.ledger.calls import CallRow
 from relay.ledger.lease import Lease
 
@@ -38,7 +38,7 @@ async def split_call(ledger: Ledger, call: str) -> SplitResult:
 
 def _split(connection: Connection, lease: Lease, call: str) -> SplitResult:
     lease.check(connection)
-    row = calls.by_id(connection, [call]).get(call)
+    row = calls.get_many(connection, [call]).get(call)
     if row is None:
         raise SplitError(f"no call {call}; `relay calls list` shows the ids of the calls")
     call_ids, other_ids = _split_aliases(row)
@@ -53,9 +53,9 @@ def _split(connection: Connection, lease: Lease, call: str) -> SplitResult:
     split_off = _split_off_id(call_ids[0], row.id)
     if (state := join_events(connection, leaving, call_ids)) is not None:
         rows.append(_write_split_off(connection, split_off, state))
-        journal.move(connection, [event.seq for event in leaving], split_off)
+        journal.move_events(connection, [event.seq for event in leaving], split_off)
     for alias in call_ids:
-        calls.pin(connection, alias, split_off)
+        aliases.pin(connection, alias, split_off)
     deliveries.enqueue(connection, [(changed.id, changed.version) for changed in rows], now=lease.now())
     return SplitResult(row.id, split_off, len(leaving))
 
@@ -79,7 +79,7 @@ def _write_split_off(connection: Connection, call: str, state: CallState) -> Cal
     """Write the record of the call_id. If it existed before it was merged, CRMs have retracted it: then
     every field counts as changed.
     """
-    before = calls.by_id(connection, [call]).get(call)
+    before = calls.get_many(connection, [call]).get(call)
     if before is None:
         row = new_row(call, state)
         calls.write(connection, [row], [])

@@ -10,7 +10,7 @@ from relay.fold.conflicts import quarantine_conflicts
 from relay.fold.planning import Changes, plan_changes
 from relay.fold.snapshot import read_snapshot
 from relay.instants import duration
-from relay.ledger import Ledger, LedgerError, LedgerUnavailable, calls, dedup, deliveries, journal
+from relay.ledger import Ledger, LedgerError, LedgerUnavailable, aliases, calls, dedup, deliveries, journal
 from relay.ledger.lease import Lease, wait_for
 from relay.logs import get_logger
 
@@ -92,7 +92,7 @@ class FoldWorker:
         return await self._ledger.read(lambda connection: self._read_and_plan(connection, most))
 
     def _read_and_plan(self, connection: Connection, most: int) -> Changes:
-        batch = journal.unfolded(connection, most, now=self._ledger.now(), grace=self._grace)
+        batch = journal.list_unfolded(connection, most, now=self._ledger.now(), grace=self._grace)
         return plan_changes(batch, read_snapshot(connection, batch)) if batch else Changes()
 
     async def _write(self, changes: Changes) -> None:
@@ -104,16 +104,16 @@ class FoldWorker:
         self.lease.check(connection)
         now = self._ledger.now()
         calls.write(connection, changes.new_rows, changes.changed_rows)
-        calls.write_aliases(connection, changes.aliases)
+        aliases.add(connection, changes.aliases)
         if changes.merged:
-            calls.repoint(connection, changes.merged)
-            journal.repoint(connection, changes.merged)
+            aliases.reassign_merged(connection, changes.merged)
+            journal.reassign_merged(connection, changes.merged)
         journal.mark_folded(connection, changes.folded)
         dedup.record(connection, changes.dedup_keys)
         if changes.waiting:
             journal.mark_waiting(connection, changes.waiting, until=now + self._grace)
         if changes.aliases:
-            journal.wake(connection, [alias.alias for alias in changes.aliases])
+            journal.requeue_waiting(connection, [alias.alias for alias in changes.aliases])
         for seq, error in changes.failed:
             journal.set_aside(connection, seq, repr(error))
         quarantine_conflicts(connection, changes.conflicts)

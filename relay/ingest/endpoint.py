@@ -21,8 +21,8 @@ from relay.ingest.responses import Response
 from relay.instants import SECOND, iso
 from relay.ledger import Ledger, LedgerUnavailable, quarantine, warnings
 from relay.ledger.group_commit import EventNotStorable, GroupCommit
-from relay.ledger.journal import EventRow
-from relay.ledger.quarantine import QuarantineRow
+from relay.ledger.journal import NewEvent
+from relay.ledger.quarantine import NewQuarantinedBody
 from relay.ledger.warnings import CLOCK_OFF
 from relay.logs import get_logger
 from relay.standards.webhooks import StaleSignature, message_id
@@ -150,10 +150,10 @@ class WebhookEndpoint:
             log.warning("ingest.clock_off", seconds=stale.seconds)
         else:
             if problem is None and self._clock_in_doubt and message_id(request.head.headers):
-                await self._ledger.write(lambda connection: warnings.drop(connection, CLOCK_OFF))
+                await self._ledger.write(lambda connection: warnings.clear(connection, CLOCK_OFF))
                 self._clock_in_doubt = False
             return problem
-        await self._ledger.write(lambda connection: warnings.write(connection, CLOCK_OFF, now, seen))
+        await self._ledger.write(lambda connection: warnings.record(connection, CLOCK_OFF, now, seen))
         self._clock_in_doubt = True
         return "stale_signature"
 
@@ -176,15 +176,15 @@ class WebhookEndpoint:
             _announce(seq, reading)
         return _accepted(readings)
 
-    def _row(self, request: _Request, body: _Body, part: ParsedItem) -> EventRow:
+    def _row(self, request: _Request, body: _Body, part: ParsedItem) -> NewEvent:
         assert isinstance(part.reading, CallEvent)  # noqa: S101 - narrows the type
-        return EventRow(
+        return NewEvent(
             received_at=self._journal.next_received_at(),
             content_type=request.content_type,
             path=request.path,
             query=self._secrets.cut_query(request.head.query),
             raw=_kept(body, part),
-            reading=part.reading,
+            parsed=part.reading,
         )
 
     async def _keep_unknown(self, request: _Request, body: _Body, parts: list[ParsedItem]) -> None:
@@ -230,7 +230,7 @@ class WebhookEndpoint:
     async def _quarantine(
         self, request: _Request, raw: bytes, reason: str, message: str, pointer: str
     ) -> int:
-        row = QuarantineRow(
+        row = NewQuarantinedBody(
             received_at=self._journal.next_received_at(),
             reason=reason,
             message=message,

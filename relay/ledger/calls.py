@@ -1,23 +1,19 @@
-"""The joined record of each call, and which ids are its own."""
+"""The joined record of each call."""
 
-from collections.abc import Collection, Mapping, Sequence
-from typing import Any, Final
+from collections.abc import Collection, Sequence
+from typing import Any
 
 import msgspec
-from sqlalchemy import Column, Connection, Text, bindparam, func, insert, select, update
+from sqlalchemy import Connection, bindparam, func, insert, select, update
 
 from relay.call import Call, CallState
 from relay.ledger.json_rows import bound, rows_of
-from relay.ledger.tables import aliases, calls
+from relay.ledger.tables import calls
 
 _encoder = msgspec.json.Encoder()
 _states = msgspec.json.Decoder(CallState)
 _records = msgspec.json.Decoder(Call)
 _changes = msgspec.json.Decoder(dict[str, int])
-
-
-SPLIT: Final = "split"
-"""Why an alias belongs to its call: a person said so, and no event changes it."""
 
 
 class CallRow(msgspec.Struct, frozen=True):
@@ -32,14 +28,6 @@ class CallRow(msgspec.Struct, frozen=True):
     record: Call
     changed: dict[str, int]
     number: str | None = None
-
-
-class Alias(msgspec.Struct, frozen=True):
-    """An id of CloudTalk's and the call that it belongs to."""
-
-    alias: str
-    call: str
-    reason: str
 
 
 _columns = (
@@ -65,7 +53,7 @@ _wanted = rows_of(calls.c.id)
 _by_id = select(*_read_columns).join(_wanted, _wanted.c.id == calls.c.id)
 
 
-def by_id(connection: Connection, ids: Collection[str]) -> dict[str, CallRow]:
+def get_many(connection: Connection, ids: Collection[str]) -> dict[str, CallRow]:
     """Those of these calls that there are."""
     found = connection.execute(_by_id, bound((i,) for i in sorted(ids)))
     return {row.id: row for row in map(_call_row, found)}
@@ -92,7 +80,7 @@ _by_number = (
 )
 
 
-def by_number(connection: Connection, numbers: Collection[str], *, since: int) -> dict[str, CallRow]:
+def list_by_number(connection: Connection, numbers: Collection[str], *, since: int) -> dict[str, CallRow]:
     """The calls with these customers since then."""
     given = bound((number,) for number in sorted(numbers)) | {"since": since}
     return {row.id: row for row in map(_call_row, connection.execute(_by_number, given))}
@@ -118,89 +106,40 @@ def _values(row: CallRow) -> tuple[Any, ...]:
     return row.id, row.version, row.began_at, state, record, changed, row.number, merged_into
 
 
-_alias_columns = (aliases.c.alias, aliases.c.call, aliases.c.reason)
-_given_aliases = rows_of(*_alias_columns)
-_insert_aliases = insert(aliases).from_select([c.name for c in _alias_columns], select(_given_aliases))
-_wanted_aliases = rows_of(aliases.c.alias)
-_by_alias = select(aliases.c.alias, aliases.c.call).join(
-    _wanted_aliases, _wanted_aliases.c.alias == aliases.c.alias
-)
-
-
-def by_alias(connection: Connection, wanted: Collection[str]) -> dict[str, str]:
-    """The calls that these ids belong to, by id; unknown ids are left out."""
-    found = connection.execute(_by_alias, bound((alias,) for alias in sorted(wanted)))
-    return dict(found.all())
-
-
-def write_aliases(connection: Connection, new: Sequence[Alias]) -> None:
-    """Keep whose these ids are."""
-    if new:
-        connection.execute(_insert_aliases, bound(msgspec.structs.astuple(alias) for alias in new))
-
-
-_pinned = (
-    select(aliases.c.alias)
-    .join(_wanted_aliases, _wanted_aliases.c.alias == aliases.c.alias)
-    .where(aliases.c.reason == SPLIT)
-)
-
-
-def pinned(connection: Connection, wanted: Collection[str]) -> frozenset[str]:
-    """Those of these aliases that a person split off."""
-    found = connection.execute(_pinned, bound((alias,) for alias in sorted(wanted)))
-    return frozenset(found.scalars())
-
-
-_moved = rows_of(Column("old", Text), Column("new", Text))
-_repoint = update(aliases).where(aliases.c.call == _moved.c.old).values(call=_moved.c.new)
-
-
-def repoint(connection: Connection, merged: Mapping[str, str]) -> None:
-    """The aliases of these calls belong to other ones now."""
-    connection.execute(_repoint, bound(merged.items()))
-
-
-def pin(connection: Connection, alias: str, call: str) -> None:
-    """A person says whose this alias is: no event links it to another call."""
-    statement = update(aliases).where(aliases.c.alias == alias)
-    connection.execute(statement.values(call=call, reason=SPLIT))
-
-
 _after = (
     select(calls.c.id)
     .where(calls.c.id > bindparam("after"), _LIVING)
     .order_by(calls.c.id)
-    .limit(bindparam("most"))
+    .limit(bindparam("limit"))
 )
 
 
-def ids_after(connection: Connection, after: str, most: int) -> list[str]:
+def list_ids_after(connection: Connection, after: str, limit: int) -> list[str]:
     """The next calls in the order of their ids: for going through all of them in portions."""
-    return list(connection.execute(_after, {"after": after, "most": most}).scalars())
+    return list(connection.execute(_after, {"after": after, "limit": limit}).scalars())
 
 
-_without_events = select(calls.c.id).where(
+_pruned_ids = select(calls.c.id).where(
     calls.c.id.in_(select(rows_of(calls.c.id).c.id)), calls.c.pruned_at.is_not(None)
 )
 
 
-def without_events(connection: Connection, ids: Collection[str]) -> set[str]:
+def list_pruned_ids(connection: Connection, ids: Collection[str]) -> set[str]:
     """Those of these calls of whose events some were dropped for their age."""
-    return set(connection.execute(_without_events, bound((call,) for call in ids)).scalars())
+    return set(connection.execute(_pruned_ids, bound((call,) for call in ids)).scalars())
 
 
 _newest = (
     select(calls.c.record)
     .where(_LIVING)
     .order_by(calls.c.began_at.desc(), calls.c.id)
-    .limit(bindparam("most"))
+    .limit(bindparam("limit"))
 )
 
 
-def newest(connection: Connection, most: int) -> list[Call]:
+def list_newest(connection: Connection, limit: int) -> list[Call]:
     """The calls that began last."""
-    return [_records.decode(record) for record in connection.execute(_newest, {"most": most}).scalars()]
+    return [_records.decode(record) for record in connection.execute(_newest, {"limit": limit}).scalars()]
 
 
 def count(connection: Connection) -> int:

@@ -157,7 +157,7 @@ _marks = (
     )
     .join(calls, calls.c.id == deliveries.c.call)
     .where(_pending_for)
-    .limit(bindparam("most"))
+    .limit(bindparam("limit"))
 )
 _due_now = _marks.where(deliveries.c.due_at <= _now)
 _due = {
@@ -175,10 +175,10 @@ _due = {
 
 
 def take_due(
-    connection: Connection, destination: str, turn: Pick, *, busy: Collection[str], now: int, most: int
+    connection: Connection, destination: str, turn: Pick, *, busy: Collection[str], now: int, limit: int
 ) -> list[DueDelivery]:
     """Marks of this destination whose turn it is, but for those under way."""
-    given = bound((call,) for call in busy) | {"destination": destination, "most": most}
+    given = bound((call,) for call in busy) | {"destination": destination, "limit": limit}
     if turn is not Pick.PROBE:
         given["now"] = now
     return [_due_row(row) for row in connection.execute(_due[turn], given)]
@@ -194,7 +194,7 @@ _next_due = select(func.min(deliveries.c.due_at)).where(
 )
 
 
-def next_due(connection: Connection, destination: str) -> int | None:
+def next_due_at(connection: Connection, destination: str) -> int | None:
     """When the next mark of this destination is due; None while it is owed nothing."""
     found: int | None = connection.execute(_next_due, {"destination": destination}).scalar()
     return found
@@ -336,9 +336,9 @@ _first_delivered = (
 )
 
 
-def first_delivered(connection: Connection, wanted: Collection[str]) -> dict[str, int]:
+def first_delivered_at(connection: Connection, ids: Collection[str]) -> dict[str, int]:
     """When a CRM first had each of these calls; those that none has are left out."""
-    found = connection.execute(_first_delivered, bound((call,) for call in sorted(wanted)))
+    found = connection.execute(_first_delivered, bound((call,) for call in sorted(ids)))
     return dict(found.all())
 
 

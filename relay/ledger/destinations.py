@@ -78,12 +78,12 @@ def end_pause(connection: Connection, name: str) -> None:
     connection.execute(_update(name).where(_NOT_PAUSED).values(_IN_PEACE))
 
 
-def probe_all(connection: Connection, *, now: int) -> None:
+def probe_all_now(connection: Connection, *, now: int) -> None:
     """What made them wait may have been mended, as the settings were: each is tried at once."""
     connection.execute(update(destinations).where(_WAITS).values(paused_until=now))
 
 
-def probe(connection: Connection, name: str, *, now: int) -> bool:
+def probe_now(connection: Connection, name: str, *, now: int) -> bool:
     """One that waits is tried at once; whether it waited."""
     return connection.execute(_update(name).where(_WAITS).values(paused_until=now)).rowcount == 1
 

@@ -13,7 +13,7 @@ from sqlalchemy.exc import DBAPIError
 
 from relay.ledger import journal
 from relay.ledger.errors import LedgerError, LedgerUnavailable
-from relay.ledger.journal import EventRow
+from relay.ledger.journal import NewEvent
 from relay.ledger.ledger import Ledger
 
 HOLD_SECONDS: Final = 5.0
@@ -30,7 +30,7 @@ class EventNotStorable(LedgerError):
 
 
 class _Waiting(msgspec.Struct, eq=False):
-    rows: list[EventRow]
+    rows: list[NewEvent]
     size: int
     until: float
     written: asyncio.Future[list[int]]
@@ -59,7 +59,7 @@ class GroupCommit:
         self._last_stamp = max(self._ledger.now(), self._last_stamp + 1)
         return self._last_stamp
 
-    async def append(self, rows: list[EventRow]) -> list[int]:
+    async def append(self, rows: list[NewEvent]) -> list[int]:
         """The events' sequence numbers, once they are on disk; all of them or none.
 
         Raises `LedgerUnavailable` after a hold, or `EventNotStorable`.
@@ -122,7 +122,7 @@ class GroupCommit:
             rest = rest[1:] if unavailable is None else _fail_overdue(rest[1:], unavailable)
         return unavailable
 
-    async def _write(self, rows: list[EventRow]) -> list[int]:
+    async def _write(self, rows: list[NewEvent]) -> list[int]:
         return await self._ledger.write(lambda connection: journal.append(connection, rows))
 
 

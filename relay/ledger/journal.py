@@ -29,7 +29,7 @@ _encoder = msgspec.json.Encoder()
 _decoder = msgspec.json.Decoder(CallEvent)
 
 
-class EventRow(msgspec.Struct, frozen=True):
+class NewEvent(msgspec.Struct, frozen=True):
     """An event as it came, secrets cut out, and the reading of it.
 
     `received_at` is unique within a process: intake stamps it ever growing.
@@ -40,7 +40,7 @@ class EventRow(msgspec.Struct, frozen=True):
     path: str
     query: str
     raw: bytes
-    reading: CallEvent
+    parsed: CallEvent
 
 
 class StoredEvent(msgspec.Struct, frozen=True):
@@ -68,12 +68,12 @@ class EventCounts(NamedTuple):
     unfolded: int
 
 
-class Unfolded(msgspec.Struct, frozen=True):
+class UnfoldedEvent(msgspec.Struct, frozen=True):
     """An event that is to be folded. `waited`: no link came for it within the grace period."""
 
     seq: int
     received_at: int
-    reading: CallEvent
+    parsed: CallEvent
     waited: bool = False
 
 
@@ -84,7 +84,7 @@ _given = rows_of(
     events.c.content_type,
     events.c.path,
     events.c.query,
-    events.c.reading,
+    events.c.parsed,
     Column("offset", Integer),
     Column("length", Integer),
 )
@@ -104,20 +104,20 @@ _append = (
 )
 
 
-def append(connection: Connection, rows: Sequence[EventRow]) -> list[int]:
+def append(connection: Connection, rows: Sequence[NewEvent]) -> list[int]:
     """Write the events down; their sequence numbers, in the order given."""
     given, offset = [], len(_NOBODYS) + 1
     for row in rows:
-        reading = _encoder.encode(row.reading).decode()
+        parsed = _encoder.encode(row.parsed).decode()
         given.append(
             (
                 row.received_at,
-                row.reading.dialect,
-                row.reading.kind,
+                row.parsed.dialect,
+                row.parsed.kind,
                 row.content_type,
                 row.path,
                 row.query,
-                reading,
+                parsed,
                 offset,
                 len(row.raw),
             )
@@ -132,7 +132,7 @@ def append(connection: Connection, rows: Sequence[EventRow]) -> list[int]:
     return [numbers[row.received_at] for row in rows]
 
 
-_readable = select(events.c.seq, events.c.received_at, events.c.reading).limit(bindparam("most"))
+_readable = select(events.c.seq, events.c.received_at, events.c.parsed).limit(bindparam("limit"))
 _unfolded = _readable.where(has_state(events.c.state, EventState.NEW)).order_by(events.c.seq)
 _due = _readable.where(
     has_state(events.c.state, EventState.WAITING),
@@ -140,22 +140,22 @@ _due = _readable.where(
 ).order_by(events.c.waits_until)
 
 
-def unfolded(connection: Connection, most: int, *, now: int, grace: int) -> list[Unfolded]:
+def list_unfolded(connection: Connection, limit: int, *, now: int, grace: int) -> list[UnfoldedEvent]:
     """The events that are to be folded, oldest first; those whose grace is over among them.
 
     One that would wait for longer than the grace period began to before the clock was set back.
     """
     new = [
-        Unfolded(seq, received_at, _decoder.decode(reading))
-        for seq, received_at, reading in connection.execute(_unfolded, {"most": most})
+        UnfoldedEvent(seq, received_at, _decoder.decode(parsed))
+        for seq, received_at, parsed in connection.execute(_unfolded, {"limit": limit})
     ]
     due = [
-        Unfolded(seq, received_at, _decoder.decode(reading), waited=True)
-        for seq, received_at, reading in connection.execute(
-            _due, {"most": most, "now": now, "latest": now + grace}
+        UnfoldedEvent(seq, received_at, _decoder.decode(parsed), waited=True)
+        for seq, received_at, parsed in connection.execute(
+            _due, {"limit": limit, "now": now, "latest": now + grace}
         )
     ]
-    return sorted(new + due, key=lambda event: event.seq)[:most]
+    return sorted(new + due, key=lambda event: event.seq)[:limit]
 
 
 _folded = rows_of(events.c.seq, events.c.call)
@@ -183,7 +183,7 @@ def mark_waiting(connection: Connection, waiting: Sequence[tuple[int, str]], *, 
 
 
 _linked = rows_of(events.c.waits_for)
-_wake = (
+_requeue_waiting = (
     update(events)
     .where(
         has_state(events.c.state, EventState.WAITING),
@@ -193,31 +193,29 @@ _wake = (
 )
 
 
-def wake(connection: Connection, aliases: Sequence[str]) -> None:
+def requeue_waiting(connection: Connection, aliases: Sequence[str]) -> None:
     """A call has these aliases now: what waited for one is folded next."""
-    connection.execute(_wake, bound((alias,) for alias in aliases))
+    connection.execute(_requeue_waiting, bound((alias,) for alias in aliases))
 
 
 _moved = rows_of(Column("old", Text), Column("new", Text))
-_repoint = update(events).where(events.c.call == _moved.c.old).values(call=_moved.c.new)
+_reassign_merged = update(events).where(events.c.call == _moved.c.old).values(call=_moved.c.new)
 
 
-def repoint(connection: Connection, merged: Mapping[str, str]) -> None:
+def reassign_merged(connection: Connection, merged: Mapping[str, str]) -> None:
     """The events of these calls belong to other ones now."""
-    connection.execute(_repoint, bound(merged.items()))
+    connection.execute(_reassign_merged, bound(merged.items()))
 
 
-def replace_parsed(connection: Connection, seq: int, reading: CallEvent) -> None:
+def replace_parsed(connection: Connection, seq: int, parsed: CallEvent) -> None:
     """Keep a newer reading of this event's body."""
     statement = update(events).where(events.c.seq == seq)
     connection.execute(
-        statement.values(
-            reading=_encoder.encode(reading).decode(), dialect=reading.dialect, kind=reading.kind
-        )
+        statement.values(parsed=_encoder.encode(parsed).decode(), dialect=parsed.dialect, kind=parsed.kind)
     )
 
 
-def move(connection: Connection, numbers: Sequence[int], call: str) -> None:
+def move_events(connection: Connection, numbers: Sequence[int], call: str) -> None:
     """These events belong to that call."""
     connection.execute(_mark_folded, bound((seq, call) for seq in numbers))
 
@@ -236,7 +234,7 @@ _stored = select(
     events.c.path,
     events.c.query,
     events.c.raw,
-    events.c.reading,
+    events.c.parsed,
     events.c.state,
     events.c.call,
     events.c.problem,

@@ -68,7 +68,7 @@ class Ledger:
             self._database_clock.ask(connection)
         return work(connection)
 
-    async def probe(self) -> None:
+    async def check_writable(self) -> None:
         """Make sure that it can be written. Raises `LedgerUnavailable`."""
         await self.write(lambda connection: connection.execute(_WRITE_NOTHING))
 

@@ -12,9 +12,9 @@ CONFLICTING_IDS: Final = "conflicting_ids"
 """The reason of a body that was folded, but for an id that belongs to another call."""
 
 
-class QuarantineRow(msgspec.Struct, frozen=True):
+class NewQuarantinedBody(msgspec.Struct, frozen=True):
     """A body that could not be read, secrets cut out. `pointer`: where in it, as RFC 6901;
-    `once`: what would be said again and again is kept once under this name.
+    `unique_key`: what would be said again and again is kept once under this name.
     """
 
     received_at: int
@@ -25,7 +25,7 @@ class QuarantineRow(msgspec.Struct, frozen=True):
     path: str
     query: str
     raw: bytes
-    once: str | None = None
+    unique_key: str | None = None
 
 
 class QuarantinedBody(msgspec.Struct, frozen=True):
@@ -45,12 +45,15 @@ class QuarantinedBody(msgspec.Struct, frozen=True):
 _all = select(*(quarantine.c[name] for name in QuarantinedBody.__struct_fields__)).order_by(quarantine.c.id)
 
 
-def contains(connection: Connection, once: str) -> bool:
+def contains_key(connection: Connection, unique_key: str) -> bool:
     """Whether a body is kept under this name."""
-    return connection.execute(select(quarantine.c.id).where(quarantine.c.once == once)).first() is not None
+    return (
+        connection.execute(select(quarantine.c.id).where(quarantine.c.unique_key == unique_key)).first()
+        is not None
+    )
 
 
-def add(connection: Connection, row: QuarantineRow) -> int:
+def add(connection: Connection, row: NewQuarantinedBody) -> int:
     """Keep this body; its number."""
     kept = connection.execute(
         insert(quarantine).values(msgspec.structs.asdict(row)).returning(quarantine.c.id)
@@ -69,6 +72,6 @@ def list_all(connection: Connection) -> list[QuarantinedBody]:
     return [QuarantinedBody(*row) for row in connection.execute(_all)]
 
 
-def delete_body(connection: Connection, number: int) -> None:
+def remove(connection: Connection, number: int) -> None:
     """Forget this body."""
     connection.execute(delete(quarantine).where(quarantine.c.id == number))

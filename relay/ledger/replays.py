@@ -45,13 +45,13 @@ _page = (
     select(calls.c.began_at, calls.c.id, calls.c.record)
     .where(*_between)
     .order_by(calls.c.began_at, calls.c.id)
-    .limit(bindparam("most"))
+    .limit(bindparam("limit"))
 )
 _count = select(func.count()).select_from(calls).where(*_between)
 
 
-def page(
-    connection: Connection, after: PageCursor, *, until: int | None, most: int
+def list_page(
+    connection: Connection, after: PageCursor, *, until: int | None, limit: int
 ) -> tuple[list[Call], PageCursor | None]:
     """The next calls, those that began first first, and the place after which to go on; None at the end.
 
@@ -59,10 +59,10 @@ def page(
     """
     found: list[Call] = []
     following = after
-    for began_at, id_, record in connection.execute(_page, _given(after, until) | {"most": most}):
+    for began_at, id_, record in connection.execute(_page, _given(after, until) | {"limit": limit}):
         found.append(_records.decode(record))
         following = PageCursor(began_at, id_)
-    return found, following if len(found) == most else None
+    return found, following if len(found) == limit else None
 
 
 def count(connection: Connection, after: PageCursor, *, until: int | None) -> int:

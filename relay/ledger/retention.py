@@ -22,7 +22,7 @@ _GIVE_WAY_SECONDS: Final = 0.05
 _DAY: Final = 86_400 * 1_000_000
 
 
-class Housekeeping:
+class RetentionWorker:
     """Drops events, quarantined bodies and calls that are older than the settings say, in days."""
 
     def __init__(self, ledger: Ledger, *, events_days: float, calls_days: float) -> None:

@@ -49,7 +49,7 @@ events = Table(
     Column("query", Text, nullable=False),
     Column("raw", LargeBinary, nullable=False),
     # A cache: a corrected mapping or timezone can read the raw body again.
-    Column("reading", Text, nullable=False),
+    Column("parsed", Text, nullable=False),
     Column("state", Text, nullable=False),
     Column("call", Text),
     Column("problem", Text),
@@ -181,7 +181,7 @@ quarantine = Table(
     Column("query", Text, nullable=False),
     Column("raw", LargeBinary, nullable=False),
     # What would be said a hundred times is kept once.
-    Column("once", Text, unique=True),
+    Column("unique_key", Text, unique=True),
     sqlite_autoincrement=True,
 )
 """Bodies that could not be read, with the reason."""

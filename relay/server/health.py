@@ -33,7 +33,7 @@ async def _problem(ledger: Ledger) -> str | None:
     """Why the ledger takes nothing just now. A CRM that is down does not matter here."""
     try:
         async with asyncio.timeout(_PATIENCE_SECONDS):
-            await ledger.probe()
+            await ledger.check_writable()
     except LedgerUnavailable as error:
         return str(error)
     except TimeoutError:

@@ -125,7 +125,7 @@ async def test_a_relay_stops_although_its_database_hangs(
     ledger = Ledger(settings.ledger.url.get_secret_value())
     await ledger.open()
     with server.frozen():
-        hanging = asyncio.create_task(ledger.probe())
+        hanging = asyncio.create_task(ledger.check_writable())
         await asyncio.sleep(0.1)
         async with asyncio.timeout(5):
             await ledger.close()

@@ -10,11 +10,11 @@ from sqlalchemy import Connection
 
 from relay.cli.queries import call_view, status_view
 from relay.instants import iso
-from relay.ledger import Ledger, calls, deliveries, destinations, journal, quarantine
-from relay.ledger.calls import Alias
+from relay.ledger import Ledger, aliases, calls, deliveries, destinations, journal, quarantine
+from relay.ledger.aliases import Alias, AliasReason
 from relay.ledger.deliveries import DeliveryUpdate
 from relay.ledger.destinations import Pause
-from relay.ledger.quarantine import QuarantineRow
+from relay.ledger.quarantine import NewQuarantinedBody
 from relay.ledger.states import DeliveryState
 from tests.support.clock import SECOND, Clock
 from tests.support.samples import RECEIVED_AT, call_row, event_of, event_row
@@ -57,10 +57,10 @@ async def ledger(tmp_path: Path) -> AsyncIterator[Ledger]:
     await opened.close()
 
 
-def write_call(connection: Connection, id_: str, version: int = 1, *aliases: str) -> None:
+def write_call(connection: Connection, id_: str, version: int = 1, *ids: str) -> None:
     """A call of this id, owed to every destination."""
     calls.write(connection, [call_row(id_, version)], [])
-    calls.write_aliases(connection, [Alias(alias, id_, "event") for alias in aliases])
+    aliases.add(connection, [Alias(alias, id_, AliasReason.STATED) for alias in ids])
     deliveries.enqueue(connection, [(id_, version)], now=NOW)
 
 
@@ -180,7 +180,7 @@ async def test_events_calls_and_quarantine_are_counted(ledger: Ledger) -> None:
         write_call(connection, "cloudtalk-1")
         journal.mark_folded(connection, [(seqs[0], "cloudtalk-1")])
         journal.set_aside(connection, seqs[1], "it broke the fold")
-        quarantine.add(connection, QuarantineRow(NOW, "not_json", "", "", "", "/", "", b"x"))
+        quarantine.add(connection, NewQuarantinedBody(NOW, "not_json", "", "", "", "/", "", b"x"))
 
     await ledger.write(write)
     found = await status(ledger)

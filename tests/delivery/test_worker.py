@@ -31,7 +31,7 @@ from relay.fold import FoldWorker
 from relay.ledger import Ledger, deliveries, destinations, journal, replays
 from relay.ledger.deliveries import DeliveryCounts, DeliveryUpdate
 from relay.ledger.destinations import Pause
-from relay.ledger.journal import EventRow
+from relay.ledger.journal import NewEvent
 from relay.ledger.lease import Lease
 from relay.ledger.states import DeliveryState
 from relay.ledger.tables import deliveries as table
@@ -123,7 +123,7 @@ class World:
 
     async def say(self, kind: Kind, name: str = "1", **facts: Any) -> None:
         reading = CallEvent(kind, "mission", name, (f"other:{name}",), None, facts, {}, single_id=True)
-        row = EventRow(self.ledger.now(), "", "/", "", b"", reading)
+        row = NewEvent(self.ledger.now(), "", "/", "", b"", reading)
         await self.ledger.write(lambda c: journal.append(c, [row]))
         while await self.fold.fold_batch():
             pass
@@ -412,7 +412,7 @@ async def test_a_crm_that_fails_for_all_is_left_alone_and_no_call_s_attempts_are
             while (await world.destination()).paused_reason is None:
                 await asyncio.sleep(0.01)
         row = await world.destination()
-        await world.ledger.write(lambda c: destinations.probe(c, "crm", now=world.ledger.now()))
+        await world.ledger.write(lambda c: destinations.probe_now(c, "crm", now=world.ledger.now()))
         async with asyncio.timeout(5):
             while len(world.crm.pushed) < 6:
                 await asyncio.sleep(0.01)
@@ -421,7 +421,7 @@ async def test_a_crm_that_fails_for_all_is_left_alone_and_no_call_s_attempts_are
         assert (row.paused_reason, row.paused_code, row.paused_message) == ("failing", "503", "busy")
         assert attempts == [0] * 7 + [1] * 5, "the probe spent none"
         world.crm.answer = delivered
-        await world.ledger.write(lambda c: destinations.probe(c, "crm", now=world.ledger.now()))
+        await world.ledger.write(lambda c: destinations.probe_now(c, "crm", now=world.ledger.now()))
         for number in range(12):
             await world.until("delivered", f"cloudtalk-{number}")
 
@@ -438,7 +438,7 @@ async def test_a_run_of_rejections_for_one_reason_kills_nothing(world: World) ->
         assert (row.paused_reason, row.paused_code) == ("misconfigured", "23502")
         marks = [await world.mark(f"cloudtalk-{number:02}") for number in range(30)]
         assert {(mark.state, mark.attempts) for mark in marks} == {("pending", 0)}
-        await world.ledger.write(lambda c: destinations.probe(c, "crm", now=world.ledger.now()))
+        await world.ledger.write(lambda c: destinations.probe_now(c, "crm", now=world.ledger.now()))
         pushed = len(world.crm.pushed)
         async with asyncio.timeout(5):
             while len(world.crm.pushed) == pushed:
@@ -446,7 +446,7 @@ async def test_a_run_of_rejections_for_one_reason_kills_nothing(world: World) ->
         await asyncio.sleep(0.05)
         assert (await world.destination()).paused_reason == "misconfigured", "the probe met its cause"
         world.crm.answer = delivered
-        await world.ledger.write(lambda c: destinations.probe(c, "crm", now=world.ledger.now()))
+        await world.ledger.write(lambda c: destinations.probe_now(c, "crm", now=world.ledger.now()))
         for number in range(30):
             await world.until("delivered", f"cloudtalk-{number:02}")
 
@@ -614,7 +614,7 @@ async def test_a_call_that_breaks_the_crm_does_not_keep_it_closed(world: World) 
     )
     async with world.serving(batch=1, concurrency=1):
         for _ in range(3):
-            await world.ledger.write(lambda c: destinations.probe(c, "crm", now=world.ledger.now()))
+            await world.ledger.write(lambda c: destinations.probe_now(c, "crm", now=world.ledger.now()))
             await asyncio.sleep(1.2)
         await world.until("delivered", "cloudtalk-1")
         await world.until("delivered", "cloudtalk-2")
@@ -735,7 +735,7 @@ async def test_a_probe_without_an_answer_may_have_brought_the_call(world: World)
                 await asyncio.sleep(0.01)
         assert (await world.mark()).attempts == 0
         await world.say(Kind.ENDED, direction="internal")
-        await world.ledger.write(lambda c: destinations.probe(c, "crm", now=world.ledger.now()))
+        await world.ledger.write(lambda c: destinations.probe_now(c, "crm", now=world.ledger.now()))
         await world.until("retracted")
     assert len(world.crm.retracted) == 1
 

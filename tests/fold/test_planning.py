@@ -5,7 +5,7 @@ from typing import Any
 from relay.call import DELIVERED_FIELDS, CallEvent, Kind, Status
 from relay.fold import Changes, Snapshot, plan_changes
 from relay.ledger.calls import CallRow
-from relay.ledger.journal import Unfolded
+from relay.ledger.journal import UnfoldedEvent
 from tests.support.memory_ledger import T0
 
 EMPTY = Snapshot({}, {})
@@ -15,8 +15,8 @@ def event(kind: Kind, name: str = "1", occurred_at: int | None = T0, **facts: An
     return CallEvent(kind, "mission", name, (f"other:{name}",), occurred_at, facts, {"id": name})
 
 
-def batch(*events: CallEvent, first: int = 1) -> list[Unfolded]:
-    return [Unfolded(seq, T0 + seq, event) for seq, event in enumerate(events, first)]
+def batch(*events: CallEvent, first: int = 1) -> list[UnfoldedEvent]:
+    return [UnfoldedEvent(seq, T0 + seq, event) for seq, event in enumerate(events, first)]
 
 
 def row_after(*events: CallEvent) -> CallRow:

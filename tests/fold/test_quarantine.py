@@ -6,7 +6,7 @@ from sqlalchemy import select
 from relay.fold.quarantine import RetriedBody, retry_body
 from relay.instants import Instant
 from relay.ledger import quarantine
-from relay.ledger.quarantine import QuarantineRow
+from relay.ledger.quarantine import NewQuarantinedBody
 from relay.ledger.tables import events
 from tests.support.folding import WEBHOOK, FoldingRelay, parser_in
 
@@ -15,7 +15,7 @@ RECEIVED_AT = Instant(7)
 
 
 async def add(relay: FoldingRelay, raw: bytes) -> int:
-    row = QuarantineRow(RECEIVED_AT, "not_json", "", "", "application/json", WEBHOOK, "", raw)
+    row = NewQuarantinedBody(RECEIVED_AT, "not_json", "", "", "application/json", WEBHOOK, "", raw)
     return await relay.ledger.write(lambda c: quarantine.add(c, row))
 
 

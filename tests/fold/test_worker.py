@@ -10,9 +10,9 @@ from structlog.testing import capture_logs
 
 from relay.call import CallEvent, Kind
 from relay.fold import Changes, FoldWorker
-from relay.ledger import LeaseLost, Ledger, calls, destinations, journal, pruning
+from relay.ledger import LeaseLost, Ledger, aliases, calls, destinations, journal, pruning
 from relay.ledger.calls import CallRow
-from relay.ledger.journal import EventRow
+from relay.ledger.journal import NewEvent
 from relay.ledger.tables import deliveries, events, leases
 from tests.support.memory_ledger import T0
 
@@ -43,7 +43,7 @@ async def worker(ledger: Ledger) -> FoldWorker:
 
 
 async def append(ledger: Ledger, *parsed: CallEvent) -> None:
-    rows = [EventRow(ledger.now() + index, "", "/", "", b"{}", event) for index, event in enumerate(parsed)]
+    rows = [NewEvent(ledger.now() + index, "", "/", "", b"{}", event) for index, event in enumerate(parsed)]
     await ledger.write(lambda c: journal.append(c, rows))
 
 
@@ -69,7 +69,7 @@ async def test_a_batch_writes_the_call_its_alias_and_a_pending_delivery(
     assert await worker.fold_batch() == 2
     assert await worker.fold_batch() == 0
     assert await pending(ledger) == {"cloudtalk-1": 1}
-    assert await ledger.read(lambda c: calls.by_alias(c, ["other:1"])) == {"other:1": "cloudtalk-1"}
+    assert await ledger.read(lambda c: aliases.resolve(c, ["other:1"])) == {"other:1": "cloudtalk-1"}
     assert await event_states(ledger) == ["folded", "folded"]
 
 
@@ -98,7 +98,7 @@ async def test_an_event_of_a_call_that_is_pruned_meanwhile_begins_a_new_record(
     monkeypatch.setattr(worker, "_write", write_after_pruning)
     await worker.fold_batch()
     assert await pending(ledger) == {"cloudtalk-1": 1}
-    assert "cloudtalk-1" in await ledger.read(lambda c: calls.by_id(c, ["cloudtalk-1"]))
+    assert "cloudtalk-1" in await ledger.read(lambda c: calls.get_many(c, ["cloudtalk-1"]))
 
 
 async def test_an_event_whose_call_cannot_be_written_is_set_aside_and_holds_up_no_other(

@@ -360,7 +360,7 @@ async def test_a_secret_in_the_body_opens_and_is_never_stored_or_logged(guarded:
     assert (answer.status_code, wrong.status_code) == (200, 401)
     (row,) = await journalled(relay)
     assert json.loads(row.raw) == {"action": "call_started", "call_uuid": body["call_uuid"]}
-    assert "old-token" not in row.reading + str(logs)
+    assert "old-token" not in row.parsed + str(logs)
     assert "a-guess" not in str(logs)
 
 
@@ -386,7 +386,7 @@ async def test_a_secret_opens_and_is_never_stored_however_it_comes(
     answer = await client.post(HOOK + query, content=body, headers=headers)
     assert answer.status_code == 200, answer.text
     (row,) = await journalled(relay)
-    stored = f"{row.query} {row.reading}".encode() + (
+    stored = f"{row.query} {row.parsed}".encode() + (
         gzip.decompress(row.raw) if row.raw[:1] == b"\x1f" else row.raw
     )
     assert UUID.encode() in stored
@@ -445,8 +445,8 @@ async def test_a_poisoned_event_is_refused_and_its_neighbours_are_taken(
     relay, client = parts
     append = journal.append
 
-    def picky(connection: Connection, rows: list[journal.EventRow]) -> list[int]:
-        if any(row.reading.name == "poison" for row in rows):
+    def picky(connection: Connection, rows: list[journal.NewEvent]) -> list[int]:
+        if any(row.parsed.name == "poison" for row in rows):
             raise ValueError("cannot be bound")
         return append(connection, rows)
 
@@ -464,7 +464,7 @@ async def test_beyond_the_bound_of_requests_under_way_it_says_come_again(
         gate = asyncio.Event()
         append = relay.group_commit.append
 
-        async def slow(rows: list[journal.EventRow]) -> list[int]:
+        async def slow(rows: list[journal.NewEvent]) -> list[int]:
             await gate.wait()
             return await append(rows)
 

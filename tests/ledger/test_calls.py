@@ -4,8 +4,9 @@ import msgspec
 import pytest
 from sqlalchemy.exc import IntegrityError
 
-from relay.ledger import Ledger, calls
-from relay.ledger.calls import Alias, CallRow
+from relay.ledger import Ledger, aliases, calls
+from relay.ledger.aliases import Alias, AliasReason
+from relay.ledger.calls import CallRow
 from tests.support.samples import ODD_IDS, RECEIVED_AT, call_row
 
 
@@ -16,7 +17,7 @@ async def write(
 
 
 async def found(ledger: Ledger, *ids: str) -> dict[str, CallRow]:
-    return await ledger.read(lambda c: calls.by_id(c, ids))
+    return await ledger.read(lambda c: calls.get_many(c, ids))
 
 
 async def test_a_call_comes_back_as_it_was_written(ledger: Ledger) -> None:
@@ -59,7 +60,7 @@ async def test_the_newest_are_those_that_began_last(ledger: Ledger) -> None:
         msgspec.structs.replace(call_row(call), began_at=at) for call, at in (("a", 2), ("b", 3), ("c", 1))
     ]
     await write(ledger, new=rows)
-    assert [call.id for call in await ledger.read(lambda c: calls.newest(c, 2))] == ["b", "a"]
+    assert [call.id for call in await ledger.read(lambda c: calls.list_newest(c, 2))] == ["b", "a"]
     assert await ledger.read(calls.count) == 3
 
 
@@ -75,12 +76,12 @@ async def test_calls_of_every_odd_id_are_told_apart(ledger: Ledger) -> None:
 
 async def own(ledger: Ledger, *pairs: tuple[str, str]) -> None:
     await ledger.write(
-        lambda c: calls.write_aliases(c, [Alias(alias, call, "said") for alias, call in pairs])
+        lambda c: aliases.add(c, [Alias(alias, call, AliasReason.STATED) for alias, call in pairs])
     )
 
 
-async def owners(ledger: Ledger, *aliases: str) -> dict[str, str]:
-    return await ledger.read(lambda c: calls.by_alias(c, aliases))
+async def owners(ledger: Ledger, *ids: str) -> dict[str, str]:
+    return await ledger.read(lambda c: aliases.resolve(c, ids))
 
 
 async def test_an_alias_finds_its_call_and_an_unknown_one_nothing(ledger: Ledger) -> None:

@@ -40,7 +40,7 @@ async def die(ledger: Ledger, *ids: str, name: str = "crm", at: int = 50) -> Non
     letters = [msgspec.structs.replace(DEAD, call=id_, attempted_at=at) for id_ in ids]
 
     def write(connection: Any) -> None:
-        known = calls.by_id(connection, ids)
+        known = calls.get_many(connection, ids)
         rows = [call_row(id_, 1) for id_ in ids if id_ not in known]
         calls.write(connection, rows, [])
         deliveries.enqueue(connection, [(row.id, 1) for row in rows], now=10)

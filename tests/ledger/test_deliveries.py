@@ -56,7 +56,7 @@ async def mark(ledger: Ledger, *versions: tuple[str, int], now: int = 10) -> Non
     """As the fold does: the newest version of each call, and the marks for it."""
 
     def write(connection: Connection) -> None:
-        known = calls.by_id(connection, [call for call, _ in versions])
+        known = calls.get_many(connection, [call for call, _ in versions])
         rows = [call_row(call, version) for call, version in versions]
         new, moved = _parted(rows, known)
         calls.write(connection, new, moved)
@@ -80,9 +80,9 @@ async def due(
     *,
     now: int = 1_000,
     busy: Collection[str] = (),
-    most: int = 100,
+    limit: int = 100,
 ) -> list[DueDelivery]:
-    return await ledger.read(lambda c: deliveries.take_due(c, name, turn, busy=busy, now=now, most=most))
+    return await ledger.read(lambda c: deliveries.take_due(c, name, turn, busy=busy, now=now, limit=limit))
 
 
 async def due_ids(ledger: Ledger, name: str = "crm", **given: Any) -> list[str]:
@@ -214,7 +214,7 @@ async def test_the_longest_due_is_taken_first_and_no_more_than_asked_for(owing: 
     for call, now in (("b", 3), ("a", 1), ("c", 2), ("d", 4)):
         await mark(owing, (call, 1), now=now)
     assert await due_ids(owing) == ["a", "c", "b", "d"]
-    assert await due_ids(owing, most=2) == ["a", "c"]
+    assert await due_ids(owing, limit=2) == ["a", "c"]
 
 
 async def test_what_is_under_way_is_not_taken_again(owing: Ledger) -> None:
@@ -229,7 +229,7 @@ async def test_what_is_delivered_or_dead_is_not_taken(owing: Ledger, settlement:
     await mark(owing, (CALL, 1))
     await settle(owing, settlement)
     assert await due_ids(owing) == []
-    assert await owing.read(lambda c: deliveries.next_due(c, "crm")) is None
+    assert await owing.read(lambda c: deliveries.next_due_at(c, "crm")) is None
 
 
 async def test_the_next_due_is_the_soonest_of_this_destination(owing: Ledger) -> None:
@@ -239,9 +239,9 @@ async def test_the_next_due_is_the_soonest_of_this_destination(owing: Ledger) ->
         msgspec.structs.replace(FAILED, call="a", due_at=300),
         msgspec.structs.replace(FAILED, call="b", due_at=200),
     )
-    assert await owing.read(lambda c: deliveries.next_due(c, "crm")) == 200
-    assert await owing.read(lambda c: deliveries.next_due(c, "other")) == 10
-    assert await owing.read(lambda c: deliveries.next_due(c, "unknown")) is None
+    assert await owing.read(lambda c: deliveries.next_due_at(c, "crm")) == 200
+    assert await owing.read(lambda c: deliveries.next_due_at(c, "other")) == 10
+    assert await owing.read(lambda c: deliveries.next_due_at(c, "unknown")) is None
 
 
 # --- settling -------------------------------------------------------------------------------------

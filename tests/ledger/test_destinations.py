@@ -61,7 +61,7 @@ async def test_a_restart_tries_at_once_what_waited_and_takes_the_new_client(ledg
     await register(ledger, crm="local")
     await wait(ledger)
     await register(ledger, crm="supabase")
-    await ledger.write(lambda c: destinations.probe_all(c, now=5))
+    await ledger.write(lambda c: destinations.probe_all_now(c, now=5))
     row = await one(ledger)
     assert (row.client, row.paused_reason, row.paused_until) == ("supabase", "unauthorised", 5)
 
@@ -73,8 +73,8 @@ async def test_only_a_person_ends_a_pause(ledger: Ledger) -> None:
     assert await why(ledger) == (BY_OPERATOR, None, None, None)
     await wait(ledger)
     await ledger.write(lambda c: destinations.end_pause(c, "crm"))
-    await ledger.write(lambda c: destinations.probe_all(c, now=5))
-    assert not await ledger.write(lambda c: destinations.probe(c, "crm", now=5))
+    await ledger.write(lambda c: destinations.probe_all_now(c, now=5))
+    assert not await ledger.write(lambda c: destinations.probe_now(c, "crm", now=5))
     assert await why(ledger) == (BY_OPERATOR, None, None, None)
     await ledger.write(lambda c: destinations.resume(c, "crm"))
     assert await why(ledger) == (None, None, None, None)
@@ -82,9 +82,9 @@ async def test_only_a_person_ends_a_pause(ledger: Ledger) -> None:
 
 async def test_a_probe_is_due_at_once_where_there_is_a_wait(ledger: Ledger) -> None:
     await register(ledger, crm="local")
-    assert not await ledger.write(lambda c: destinations.probe(c, "crm", now=5))
+    assert not await ledger.write(lambda c: destinations.probe_now(c, "crm", now=5))
     await wait(ledger)
-    assert await ledger.write(lambda c: destinations.probe(c, "crm", now=5))
+    assert await ledger.write(lambda c: destinations.probe_now(c, "crm", now=5))
     assert await why(ledger) == ("unauthorised", 5, "401", "the key is 'wrong'")
 
 
@@ -121,7 +121,7 @@ async def test_a_start_waits_for_no_relay_that_hangs_in_a_settlement(ledger: Led
     try:
         async with asyncio.timeout(2):
             await register(other, crm="local")
-            await other.write(lambda c: destinations.probe_all(c, now=5))
+            await other.write(lambda c: destinations.probe_all_now(c, now=5))
     finally:
         thaws.set()
         await hanging

@@ -14,7 +14,7 @@ from sqlalchemy import Connection, select
 
 from relay.ledger import Ledger, LedgerUnavailable, journal
 from relay.ledger.group_commit import EventNotStorable, GroupCommit
-from relay.ledger.journal import EventRow
+from relay.ledger.journal import NewEvent
 from relay.ledger.tables import events
 from tests.support.clock import SECOND, Clock
 from tests.support.samples import event_of, event_row
@@ -70,11 +70,11 @@ async def raws(ledger: Ledger) -> dict[int, bytes]:
     return {row.seq: row.raw for row in found}
 
 
-def rows(count: int, **changes: Any) -> list[EventRow]:
+def rows(count: int, **changes: Any) -> list[NewEvent]:
     return [msgspec.structs.replace(event_row(str(n).encode(), at=n), **changes) for n in range(count)]
 
 
-async def appended(group: GroupCommit, *given: list[EventRow]) -> list[Any]:
+async def appended(group: GroupCommit, *given: list[NewEvent]) -> list[Any]:
     return await asyncio.gather(*(group.append(each) for each in given), return_exceptions=True)
 
 
@@ -188,7 +188,7 @@ async def test_the_events_of_one_body_are_written_all_or_none(ledger: Ledger, gr
 
 
 async def test_a_refusal_says_why_and_quotes_nothing_of_the_event(group: GroupCommit) -> None:
-    secret = event_row(b"secret-body", reading=event_of(phone="+34600000001"), content_type=None)
+    secret = event_row(b"secret-body", parsed=event_of(phone="+34600000001"), content_type=None)
     with pytest.raises(EventNotStorable, match=r"the ledger refused this event: .*content_type") as refusal:
         await group.append([secret])
     assert "+34600000001" not in str(refusal.value)

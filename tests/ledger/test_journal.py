@@ -8,7 +8,7 @@ import pytest
 from sqlalchemy import Connection, select
 
 from relay.ledger import Ledger, journal
-from relay.ledger.journal import EventRow
+from relay.ledger.journal import NewEvent
 from relay.ledger.tables import events
 from tests.support.samples import ODD_IDS, RECEIVED_AT, event_of, event_row
 
@@ -25,7 +25,7 @@ BODIES = [
 ]
 
 
-async def append(ledger: Ledger, *rows: EventRow) -> list[int]:
+async def append(ledger: Ledger, *rows: NewEvent) -> list[int]:
     return await ledger.write(lambda c: journal.append(c, rows))
 
 
@@ -33,8 +33,11 @@ async def stored(ledger: Ledger) -> Sequence[Any]:
     return await ledger.read(lambda c: c.execute(select(events).order_by(events.c.seq)).all())
 
 
-async def unfolded(ledger: Ledger, most: int = 100) -> list[int]:
-    return [event.seq for event in await ledger.read(lambda c: journal.unfolded(c, most, now=0, grace=1_000))]
+async def unfolded(ledger: Ledger, limit: int = 100) -> list[int]:
+    return [
+        event.seq
+        for event in await ledger.read(lambda c: journal.list_unfolded(c, limit, now=0, grace=1_000))
+    ]
 
 
 # --- appending ------------------------------------------------------------------------------------
@@ -70,8 +73,8 @@ async def test_sequence_numbers_come_in_the_order_given_and_grow(ledger: Ledger)
     first = await append(ledger, *(event_row(at=n, name=f"a{n}") for n in range(50)))
     second = await append(ledger, *(event_row(at=100 + n) for n in range(50)))
     assert [*first, *second] == sorted({*first, *second})
-    found = await ledger.read(lambda c: journal.unfolded(c, 50, now=0, grace=1_000))
-    names = [event.reading.name for event in found]
+    found = await ledger.read(lambda c: journal.list_unfolded(c, 50, now=0, grace=1_000))
+    names = [event.parsed.name for event in found]
     assert names == [f"a{n}" for n in range(50)]
 
 
@@ -94,9 +97,9 @@ async def test_a_number_is_never_given_twice(ledger: Ledger) -> None:
 
 async def test_the_reading_comes_back_as_it_was(ledger: Ledger) -> None:
     reading = event_of("it's 🎉", started_at=5, contact_name='"', tags=["a", "ñ"])
-    await append(ledger, event_row(reading=reading))
-    (event,) = await ledger.read(lambda c: journal.unfolded(c, 1, now=0, grace=1_000))
-    assert (event.reading, event.received_at) == (reading, RECEIVED_AT)
+    await append(ledger, event_row(parsed=reading))
+    (event,) = await ledger.read(lambda c: journal.list_unfolded(c, 1, now=0, grace=1_000))
+    assert (event.parsed, event.received_at) == (reading, RECEIVED_AT)
 
 
 async def test_the_unfolded_come_oldest_first_and_no_more_than_asked_for(ledger: Ledger) -> None:
@@ -156,9 +159,9 @@ async def test_what_waits_is_folded_once_its_alias_has_a_call_or_its_grace_is_ov
     waiting = [(1, "id:1"), (2, "id:2")]
     await ledger.write(lambda c: journal.mark_waiting(c, waiting, until=100))
     assert await unfolded(ledger) == [3]
-    await ledger.write(lambda c: journal.wake(c, ["id:2", "id:9"]))
+    await ledger.write(lambda c: journal.requeue_waiting(c, ["id:2", "id:9"]))
     assert await unfolded(ledger) == [2, 3]
-    due = await ledger.read(lambda c: journal.unfolded(c, 10, now=100, grace=1_000))
+    due = await ledger.read(lambda c: journal.list_unfolded(c, 10, now=100, grace=1_000))
     assert [(event.seq, event.waited) for event in due] == [(1, True), (2, False), (3, False)]
     assert await ledger.read(journal.count) == (3, 3)
 
@@ -166,7 +169,7 @@ async def test_what_waits_is_folded_once_its_alias_has_a_call_or_its_grace_is_ov
 async def test_the_events_of_a_call_that_went_into_another_go_with_it(ledger: Ledger) -> None:
     await append(ledger, *(event_row(at=n) for n in range(3)))
     await ledger.write(lambda c: journal.mark_folded(c, [(1, "a"), (2, "b"), (3, "c")]))
-    await ledger.write(lambda c: journal.repoint(c, {"a": "b"}))
+    await ledger.write(lambda c: journal.reassign_merged(c, {"a": "b"}))
     assert [row.seq for row in await ledger.read(lambda c: journal.list_for_call(c, "b"))] == [1, 2]
     assert await ledger.read(lambda c: journal.list_for_call(c, "a")) == []
 
@@ -176,7 +179,7 @@ async def test_a_grace_that_a_clock_set_back_has_put_out_of_reach_is_over(ledger
     await ledger.write(lambda c: journal.mark_waiting(c, [(seq, "id:1")], until=9_000))
 
     async def due(now: int) -> list[int]:
-        found = await ledger.read(lambda c: journal.unfolded(c, 10, now=now, grace=1_000))
+        found = await ledger.read(lambda c: journal.list_unfolded(c, 10, now=now, grace=1_000))
         return [event.seq for event in found]
 
     assert await due(8_500) == []

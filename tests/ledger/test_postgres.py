@@ -97,8 +97,8 @@ async def test_an_event_whose_number_is_smaller_and_whose_commit_is_later_is_fol
 ) -> None:
     fold = await fold_of(ledger)
     with engine.begin() as slow:
-        (first,) = journal.append(slow, [event_row(reading=event_of(name="a"))])
-        (second,) = await ledger.write(lambda c: journal.append(c, [event_row(reading=event_of(name="b"))]))
+        (first,) = journal.append(slow, [event_row(parsed=event_of(name="a"))])
+        (second,) = await ledger.write(lambda c: journal.append(c, [event_row(parsed=event_of(name="b"))]))
         assert first < second
         assert await fold.fold_batch() == 1
     assert await fold.fold_batch() == 1
@@ -162,7 +162,7 @@ async def test_relays_that_start_at_once_migrate_once_and_all_succeed(empty: str
     assert sorted(found, key=str) == [*[(HEAD, HEAD)] * 3, (None, HEAD)]
     named = {"crm": "local", "other": "local"}
     await asyncio.gather(*(o.write(lambda c: destinations.register(c, named)) for o in ledgers))
-    await asyncio.gather(*(o.write(lambda c: warnings.write(c, "x", 1, "said")) for o in ledgers))
+    await asyncio.gather(*(o.write(lambda c: warnings.record(c, "x", 1, "said")) for o in ledgers))
     taken = await asyncio.gather(
         *(
             ledger.write(partial(leases.acquire, name="fold", owner=f"h/{n}/1", now=1, length=LENGTH))
@@ -182,7 +182,7 @@ async def test_a_fold_that_was_stopped_writes_nothing_once_another_has_taken_ove
 ) -> None:
     stopped = await fold_of(ledger)
     await ledger.write(lambda c: journal.append(c, [event_row()]))
-    planned = await ledger.read(lambda c: journal.unfolded(c, 10, now=0, grace=0))
+    planned = await ledger.read(lambda c: journal.list_unfolded(c, 10, now=0, grace=0))
     # As if it had slept for longer than its lease is.
     await ledger.write(lambda c: c.execute(lease_table.update().values(expires_at=other.now() - 1)))
     taken_over = await fold_of(other)
@@ -369,7 +369,7 @@ async def test_who_greets_and_never_answers_is_cut_off(mute: str) -> None:
     async with asyncio.timeout(5):
         for _ in range(2):
             with pytest.raises(LedgerUnavailable):
-                await ledger.probe()
+                await ledger.check_writable()
         await ledger.close()
 
 

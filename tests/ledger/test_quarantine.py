@@ -4,10 +4,10 @@ import msgspec
 from sqlalchemy import select
 
 from relay.ledger import Ledger, quarantine
-from relay.ledger.quarantine import QuarantineRow
+from relay.ledger.quarantine import NewQuarantinedBody
 from relay.ledger.tables import quarantine as table
 
-ROW = QuarantineRow(
+ROW = NewQuarantinedBody(
     received_at=7,
     reason="not_json",
     message="the body is no JSON: 'ñ' 🎉",

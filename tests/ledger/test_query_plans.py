@@ -8,23 +8,23 @@ from typing import Any
 import pytest
 from sqlalchemy import Connection, Engine, Executable, text
 
-from relay.ledger import Ledger, calls, client_state, dead_letters, deliveries, journal, replays
+from relay.ledger import Ledger, aliases, calls, client_state, dead_letters, deliveries, journal, replays
 from relay.ledger.deliveries import Pick
 from relay.ledger.engine import open_engine
 from relay.ledger.json_rows import bound
 from tests.support.postgres import Databases
 
 ROWS = bound([])
-OF = {"destination": "crm", "now": 1, "most": 1}
+OF = {"destination": "crm", "now": 1, "limit": 1}
 
 PLANS: dict[str, tuple[Executable, dict[str, Any], str]] = {
-    "journal._unfolded": (journal._unfolded, {"most": 1}, "SCAN events USING INDEX events_new"),
+    "journal._unfolded": (journal._unfolded, {"limit": 1}, "SCAN events USING INDEX events_new"),
     "journal._by_call": (journal._by_call, {"call": "x"}, "SEARCH events USING INDEX events_call (call=?)"),
     "journal._mark_folded": (journal._mark_folded, ROWS, "SEARCH events USING INTEGER PRIMARY KEY (rowid=?)"),
     "calls._by_id": (calls._by_id, ROWS, "SEARCH calls USING INDEX sqlite_autoindex_calls_1 (id=?)"),
     "calls._update": (calls._update, ROWS, "SEARCH calls USING INDEX sqlite_autoindex_calls_1 (id=?)"),
-    "calls._by_alias": (calls._by_alias, ROWS, "SEARCH aliases USING PRIMARY KEY (alias=?)"),
-    "calls._newest": (calls._newest, {"most": 1}, "SCAN calls USING INDEX calls_began"),
+    "aliases._resolve": (aliases._resolve, ROWS, "SEARCH aliases USING PRIMARY KEY (alias=?)"),
+    "calls._newest": (calls._newest, {"limit": 1}, "SCAN calls USING INDEX calls_began"),
     "deliveries._due fresh": (
         deliveries._due[Pick.FRESH],
         ROWS | OF,
@@ -57,7 +57,7 @@ PLANS: dict[str, tuple[Executable, dict[str, Any], str]] = {
     ),
     "replays._page": (
         replays._page,
-        {"after_at": 1, "after_id": "", "until": 2, "most": 1},
+        {"after_at": 1, "after_id": "", "until": 2, "limit": 1},
         "SEARCH calls USING INDEX calls_began (began_at>? AND began_at<?)",
     ),
     "replays._owe_known": (
@@ -151,11 +151,11 @@ ANALYZE;
 """
 ONE = bound([("call-1", "1", "1", "1", "1", "1", "1", "1", "1", "1", "1", "1", "1")])
 IN_USE: dict[str, tuple[Any, dict[str, Any], str]] = {
-    "journal._unfolded": (journal._unfolded, {"most": 200}, "events_new"),
+    "journal._unfolded": (journal._unfolded, {"limit": 200}, "events_new"),
     "journal._by_call": (journal._by_call, {"call": "call-1"}, "events_call"),
     "journal._mark_folded": (journal._mark_folded, bound([(1, "call-1")]), "events_pkey"),
-    "journal._due": (journal._due, {"most": 200, "now": 1, "latest": 9}, "events_due"),
-    "journal._wake": (journal._wake, bound([("id:1",)]), "events_waiting|events_due"),
+    "journal._due": (journal._due, {"limit": 200, "now": 1, "latest": 9}, "events_due"),
+    "journal._requeue_waiting": (journal._requeue_waiting, bound([("id:1",)]), "events_waiting|events_due"),
     "calls._by_id": (calls._by_id, bound([("call-1",)]), "calls_pkey"),
     "calls._by_number": (
         calls._by_number,
@@ -163,8 +163,8 @@ IN_USE: dict[str, tuple[Any, dict[str, Any], str]] = {
         "calls_number|calls_began",
     ),
     "calls._update": (calls._update, ONE, "calls_pkey"),
-    "calls._by_alias": (calls._by_alias, bound([("id:1",)]), "aliases_pkey"),
-    "calls._newest": (calls._newest, {"most": 10}, "calls_began"),
+    "aliases._resolve": (aliases._resolve, bound([("id:1",)]), "aliases_pkey"),
+    "calls._newest": (calls._newest, {"limit": 10}, "calls_began"),
     "deliveries._due fresh": (deliveries._due[Pick.FRESH], bound([]) | OF, "deliveries_due"),
     "deliveries._due oldest": (deliveries._due[Pick.OLDEST], bound([]) | OF, "deliveries_due"),
     "deliveries._due probe": (deliveries._due[Pick.PROBE], bound([]) | OF, "deliveries_due"),

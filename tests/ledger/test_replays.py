@@ -32,13 +32,13 @@ async def begin(ledger: Ledger, *began: tuple[str, int]) -> None:
     await ledger.write(lambda c: calls.write(c, rows, []))
 
 
-async def walked(ledger: Ledger, *, since: int = 0, until: int | None = None, most: int = 2) -> list[str]:
+async def walked(ledger: Ledger, *, since: int = 0, until: int | None = None, limit: int = 2) -> list[str]:
     """The ids on all pages, one after the other."""
     place: PageCursor | None = PageCursor(since)
     found: list[str] = []
     while place is not None:
         after = place
-        page, place = await ledger.read(lambda c: replays.page(c, after, until=until, most=most))  # noqa: B023 - read at once
+        page, place = await ledger.read(lambda c: replays.list_page(c, after, until=until, limit=limit))  # noqa: B023 - read at once
         found += [call.id for call in page]
     return found
 
@@ -53,7 +53,7 @@ async def count(ledger: Ledger, *, since: int = 0, until: int | None = None) -> 
 async def test_the_pages_hold_every_call_once_the_oldest_first(ledger: Ledger) -> None:
     await begin(ledger, ("d", 40), ("b", 20), ("c", 20), ("a", 20), ("e", 5))
     for most in range(1, 7):
-        assert await walked(ledger, most=most) == ["e", "a", "b", "c", "d"]
+        assert await walked(ledger, limit=most) == ["e", "a", "b", "c", "d"]
     assert await count(ledger) == 5
 
 
@@ -76,7 +76,7 @@ async def test_a_call_that_went_into_another_is_on_no_page(ledger: Ledger) -> No
 
 async def test_odd_ids_end_no_page_too_early(ledger: Ledger) -> None:
     await begin(ledger, *((odd, 10) for odd in ODD_IDS))
-    assert sorted(await walked(ledger, most=3)) == sorted(ODD_IDS)
+    assert sorted(await walked(ledger, limit=3)) == sorted(ODD_IDS)
 
 
 # --- owing ----------------------------------------------------------------------------------------

@@ -1,9 +1,9 @@
-"""Housekeeping: what has served its time goes, without holding up anybody."""
+"""RetentionWorker: what has served its time goes, without holding up anybody."""
 
 import asyncio
 
 from relay.ledger import Ledger, journal
-from relay.ledger.retention import Housekeeping
+from relay.ledger.retention import RetentionWorker
 from tests.support.clock import Clock
 from tests.support.samples import RECEIVED_AT, event_row
 
@@ -18,7 +18,7 @@ async def test_all_that_is_old_goes_at_the_start(ledger_url: str) -> None:
     rows = [event_row(at=number, name=str(number)) for number in range(1_201)]
     numbers = await ledger.write(lambda c: journal.append(c, rows))
     await ledger.write(lambda c: journal.mark_folded(c, [(seq, "cloudtalk-1") for seq in numbers]))
-    running = asyncio.create_task(Housekeeping(ledger, events_days=30, calls_days=730).run())
+    running = asyncio.create_task(RetentionWorker(ledger, events_days=30, calls_days=730).run())
     async with asyncio.timeout(10):
         while await ledger.read(journal.count) != (0, 0):
             await asyncio.sleep(0.01)

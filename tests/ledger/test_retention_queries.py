@@ -6,6 +6,7 @@ import pytest
 
 from relay.ledger import (
     Ledger,
+    aliases,
     calls,
     client_state,
     dedup,
@@ -15,8 +16,8 @@ from relay.ledger import (
     pruning,
     quarantine,
 )
-from relay.ledger.calls import Alias
-from relay.ledger.quarantine import QuarantineRow
+from relay.ledger.aliases import Alias, AliasReason
+from relay.ledger.quarantine import NewQuarantinedBody
 from relay.ledger.tables import events as table
 from tests.support.samples import RECEIVED_AT, call_row, event_row
 
@@ -40,7 +41,7 @@ async def told(ledger: Ledger, name: str, *, at: int = 0, folded: bool = True) -
 async def call(ledger: Ledger, name: str, state: str | None = None) -> None:
     row = call_row(f"cloudtalk-{name}")
     await ledger.write(lambda c: calls.write(c, [row], []))
-    await ledger.write(lambda c: calls.write_aliases(c, [Alias(f"id:{name}", row.id, "said")]))
+    await ledger.write(lambda c: aliases.add(c, [Alias(f"id:{name}", row.id, AliasReason.STATED)]))
     await ledger.write(lambda c: deliveries.enqueue(c, [(row.id, 1)], now=1))
     if state:
         await ledger.write(lambda c: c.execute(_state_of(row.id, state)))
@@ -91,7 +92,7 @@ async def test_a_call_knows_that_its_events_are_gone(owing: Ledger) -> None:
     await told(owing, "1")
     await told(owing, "2", at=2 * DAY)
     await prune(owing, before=DAY)
-    gone = await owing.read(lambda c: calls.without_events(c, ["cloudtalk-1", "cloudtalk-2"]))
+    gone = await owing.read(lambda c: calls.list_pruned_ids(c, ["cloudtalk-1", "cloudtalk-2"]))
     assert gone == {"cloudtalk-1"}
 
 
@@ -112,7 +113,7 @@ async def test_an_old_call_goes_unless_something_is_still_to_be_done_about_it(
     assert not await owing.write(lambda c: pruning.prune_calls(c, before=RECEIVED_AT + DAY))
     assert await owing.read(calls.count) == kept
     assert len(await owing.read(lambda c: deliveries.list_for_call(c, "cloudtalk-1"))) == kept
-    assert len(await owing.read(lambda c: calls.by_alias(c, ["id:1"]))) == kept
+    assert len(await owing.read(lambda c: aliases.resolve(c, ["id:1"]))) == kept
     assert len(await seqs(owing)) == kept
 
 
@@ -125,7 +126,7 @@ async def test_a_young_call_stays(owing: Ledger) -> None:
 async def test_old_bodies_in_quarantine_and_old_memories_go(owing: Ledger) -> None:
     def write(connection: Any) -> None:
         for at in (1, 9):
-            quarantine.add(connection, QuarantineRow(at, "json", "no JSON", "", "", "/", "", b"{"))
+            quarantine.add(connection, NewQuarantinedBody(at, "json", "no JSON", "", "", "/", "", b"{"))
             client_state.set_many(connection, "crm", {f"contact:{at}": "7"}, now=at)
         pruning.prune_quarantine(connection, before=5)
         pruning.prune_memory(connection, before=5)

@@ -13,7 +13,7 @@ from relay.cloudtalk.parser import Parser, RawRequest
 from relay.ledger import Ledger, calls, deliveries, destinations, journal
 from relay.ledger.calls import CallRow
 from relay.ledger.deliveries import DeliveryRow
-from relay.ledger.journal import EventRow
+from relay.ledger.journal import NewEvent
 from tests.support.in_process import settings_in
 
 WEBHOOK: Final = "/cloudtalk/webhook"
@@ -41,7 +41,7 @@ class FoldingRelay:
             events = parser_in().read(RawRequest(body, "application/json", path))
             assert isinstance(events, list)
             rows += [
-                EventRow(
+                NewEvent(
                     self._relay.group_commit.next_received_at(),
                     "application/json",
                     path,
@@ -61,7 +61,7 @@ class FoldingRelay:
 
     async def row(self, call: str) -> CallRow:
         """The row of this call; fails if there is none."""
-        return (await self.ledger.read(lambda c: calls.by_id(c, [call])))[call]
+        return (await self.ledger.read(lambda c: calls.get_many(c, [call])))[call]
 
     async def delivery(self, call: str) -> DeliveryRow:
         """The delivery of this call; fails if there is none."""

@@ -12,7 +12,7 @@ from relay.cli.ledger import write_ledger
 from relay.cli.main import cli
 from relay.cli.queries import status_view
 from relay.ledger import quarantine
-from relay.ledger.quarantine import QuarantineRow
+from relay.ledger.quarantine import NewQuarantinedBody
 from relay.settings import load
 from tests.support.in_process import in_process_relay
 from tests.support.relay import HOOK
@@ -50,7 +50,7 @@ class Home:
 
     def keep(self, raw: bytes, *, reason: str, message: str) -> None:
         """Put a body into quarantine."""
-        row = QuarantineRow(RECEIVED_AT, reason, message, "", "application/json", HOOK, "", raw)
+        row = NewQuarantinedBody(RECEIVED_AT, reason, message, "", "application/json", HOOK, "", raw)
         write_ledger(load(self.path), lambda connection: quarantine.add(connection, row))
 
     def take(self, *bodies: Any, until: Callable[[dict[str, Any]], bool]) -> None:

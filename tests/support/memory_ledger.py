@@ -7,7 +7,7 @@ from relay.call import CallEvent
 from relay.fold import Changes, Snapshot, plan_changes
 from relay.instants import SECOND, Instant
 from relay.ledger.calls import CallRow
-from relay.ledger.journal import Unfolded
+from relay.ledger.journal import UnfoldedEvent
 
 T0: Final = Instant(1_732_789_800 * SECOND)  # 2024-11-28T10:30:00Z
 _FIRST_ARRIVAL: Final = Instant(T0 + 3_600 * SECOND)
@@ -21,16 +21,16 @@ class MemoryLedger:
         self.rows: dict[str, CallRow] = {}
         self.first_delivered: dict[str, int] = {}
         self.seen_keys: set[str] = set()
-        self.waiting: dict[int, tuple[str, Unfolded]] = {}
+        self.waiting: dict[int, tuple[str, UnfoldedEvent]] = {}
         self.changes: list[Changes] = []
         self._seq = 0
 
-    def append(self, events: Sequence[CallEvent]) -> list[Unfolded]:
+    def append(self, events: Sequence[CallEvent]) -> list[UnfoldedEvent]:
         """Number these events in the order of their arrival, a millisecond apart."""
         appended = []
         for event in events:
             self._seq += 1
-            appended.append(Unfolded(self._seq, _FIRST_ARRIVAL + self._seq * 1_000, event))
+            appended.append(UnfoldedEvent(self._seq, _FIRST_ARRIVAL + self._seq * 1_000, event))
         return appended
 
     def fold_each(self, *events: CallEvent) -> None:
@@ -38,7 +38,7 @@ class MemoryLedger:
         for unfolded in self.append(events):
             self.fold([unfolded])
 
-    def fold(self, batch: Sequence[Unfolded]) -> None:
+    def fold(self, batch: Sequence[UnfoldedEvent]) -> None:
         """Fold this batch, and then the waiting events that it linked to a call."""
         snapshot = Snapshot(
             self.owners,
@@ -55,7 +55,7 @@ class MemoryLedger:
         if linked:
             self.fold(linked)
 
-    def _write(self, changes: Changes, batch: dict[int, Unfolded]) -> None:
+    def _write(self, changes: Changes, batch: dict[int, UnfoldedEvent]) -> None:
         self.rows |= {row.id: row for row in changes.new_rows + changes.changed_rows}
         self.owners |= {alias.alias: alias.call for alias in changes.aliases}
         self.owners = {alias: changes.merged.get(call, call) for alias, call in self.owners.items()}
@@ -70,7 +70,7 @@ class MemoryLedger:
 
     def end_grace(self) -> None:
         """Fold the waiting events, whose grace period ends without a link."""
-        due = [Unfolded(e.seq, e.received_at, e.reading, waited=True) for _, e in self.waiting.values()]
+        due = [UnfoldedEvent(e.seq, e.received_at, e.parsed, waited=True) for _, e in self.waiting.values()]
         self.waiting = {}
         for unfolded in due:
             self.fold([unfolded])

@@ -6,7 +6,7 @@ import msgspec
 
 from relay.call import Call, CallEvent, CallState, Kind, build_record, state_from_event
 from relay.ledger.calls import CallRow
-from relay.ledger.journal import EventRow
+from relay.ledger.journal import NewEvent
 
 RECEIVED_AT: Final = 1_800_000_000_000_000
 """Microseconds since 1970 UTC."""
@@ -68,9 +68,9 @@ def event_with_ids(
     )
 
 
-def event_row(raw: bytes = b"{}", *, at: int = 0, name: str = "1", **changes: Any) -> EventRow:
+def event_row(raw: bytes = b"{}", *, at: int = 0, name: str = "1", **changes: Any) -> NewEvent:
     """An event that came `at` microseconds after the first; `changes` of any other column."""
-    row = EventRow(
+    row = NewEvent(
         RECEIVED_AT + at, "application/json", "/cloudtalk/webhook", "a=1&b=%20", raw, event_of(name)
     )
     return msgspec.structs.replace(row, **changes)

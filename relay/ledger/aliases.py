@@ -1,0 +1,72 @@
+"""The ids by which CloudTalk names a call, and the call that each belongs to."""
+
+from collections.abc import Collection, Mapping, Sequence
+from enum import StrEnum
+
+import msgspec
+from sqlalchemy import Column, Connection, Text, insert, select, update
+
+from relay.ledger.json_rows import bound, rows_of
+from relay.ledger.tables import aliases
+
+
+class AliasReason(StrEnum):
+    """Why an alias belongs to its call."""
+
+    STATED = "stated"
+    """An event named it, and every id of that event belongs to the call."""
+    CHOSEN = "chosen"
+    """An event named it beside ids that contradict it and were dropped."""
+    SPLIT = "split"
+    """An operator decided it: the alias is pinned, and no event links it to another call."""
+
+
+class Alias(msgspec.Struct, frozen=True):
+    """An alias with its namespace (`uuid:`, `id:` or `other:`), and the record's id of its call."""
+
+    alias: str
+    call: str
+    reason: AliasReason
+
+
+_columns = (aliases.c.alias, aliases.c.call, aliases.c.reason)
+_new = rows_of(*_columns)
+_add = insert(aliases).from_select([column.name for column in _columns], select(_new))
+_ids = rows_of(aliases.c.alias)
+_resolve = select(aliases.c.alias, aliases.c.call).join(_ids, _ids.c.alias == aliases.c.alias)
+_pinned = (
+    select(aliases.c.alias)
+    .join(_ids, _ids.c.alias == aliases.c.alias)
+    .where(aliases.c.reason == AliasReason.SPLIT)
+)
+_merged = rows_of(Column("old", Text), Column("new", Text))
+_reassign = update(aliases).where(aliases.c.call == _merged.c.old).values(call=_merged.c.new)
+
+
+def add(connection: Connection, new: Sequence[Alias]) -> None:
+    """Insert aliases. Raises `IntegrityError` if one belongs to a call already."""
+    if new:
+        connection.execute(_add, bound(msgspec.structs.astuple(alias) for alias in new))
+
+
+def resolve(connection: Connection, ids: Collection[str]) -> dict[str, str]:
+    """Return the call of each of these aliases; unknown aliases are absent from the result."""
+    found = connection.execute(_resolve, bound((alias,) for alias in sorted(ids)))
+    return dict(found.all())
+
+
+def list_pinned(connection: Connection, ids: Collection[str]) -> frozenset[str]:
+    """Return those of these aliases that an operator split off."""
+    found = connection.execute(_pinned, bound((alias,) for alias in sorted(ids)))
+    return frozenset(found.scalars())
+
+
+def reassign_merged(connection: Connection, merged: Mapping[str, str]) -> None:
+    """Move all aliases of merged calls (merged call → surviving call)."""
+    connection.execute(_reassign, bound(merged.items()))
+
+
+def pin(connection: Connection, alias: str, call: str) -> None:
+    """Assign the alias to this call for good."""
+    statement = update(aliases).where(aliases.c.alias == alias)
+    connection.execute(statement.values(call=call, reason=AliasReason.SPLIT))
