@@ -79,4 +79,5 @@ def changed_fields(due: DueDelivery) -> frozenset[str]:
     """The fields that changed since the version delivered last; every field if none was delivered."""
     if not due.delivered_version:
         return frozenset(DELIVERED_FIELDS)
-    return frozenset(field for field, version in due.changed.items() if version > due.delivered_version)
+    delivered = due.delivered_version
+    return frozenset(field for field, version in due.field_versions.items() if version > delivered)

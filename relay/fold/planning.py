@@ -237,4 +237,4 @@ def next_row(row: CallRow, state: CallState) -> CallRow:
     if not changed:
         return msgspec.structs.replace(row, state=state, number=number)
     began_at = state.fact("started_at") or row.began_at
-    return CallRow(row.id, record.version, began_at, state, record, row.changed | changed, number)
+    return CallRow(row.id, record.version, began_at, state, record, row.field_versions | changed, number)

@@ -13,11 +13,11 @@ from relay.ledger.tables import calls
 _encoder = msgspec.json.Encoder()
 _states = msgspec.json.Decoder(CallState)
 _records = msgspec.json.Decoder(Call)
-_changes = msgspec.json.Decoder(dict[str, int])
+_field_versions = msgspec.json.Decoder(dict[str, int])
 
 
 class CallRow(msgspec.Struct, frozen=True):
-    """A call as the ledger keeps it. `changed`: the version in which each field changed last;
+    """A call as the ledger keeps it. `field_versions`: the version in which each field changed last;
     `number`: the customer's, where it is one that could be nobody else's.
     """
 
@@ -26,7 +26,7 @@ class CallRow(msgspec.Struct, frozen=True):
     began_at: int
     state: CallState
     record: Call
-    changed: dict[str, int]
+    field_versions: dict[str, int]
     number: str | None = None
 
 
@@ -36,7 +36,7 @@ _columns = (
     calls.c.began_at,
     calls.c.state,
     calls.c.record,
-    calls.c.changed,
+    calls.c.field_versions,
     calls.c.number,
     calls.c.merged_into,
 )
@@ -60,14 +60,14 @@ def get_many(connection: Connection, ids: Collection[str]) -> dict[str, CallRow]
 
 
 def _call_row(row: Sequence[Any]) -> CallRow:
-    id_, version, began_at, state, record, changed, number = row
+    id_, version, began_at, state, record, field_versions, number = row
     return CallRow(
         id_,
         version,
         began_at,
         _states.decode(state),
         _records.decode(record),
-        _changes.decode(changed),
+        _field_versions.decode(field_versions),
         number,
     )
 
@@ -101,7 +101,9 @@ def write(connection: Connection, new: Sequence[CallRow], known: Sequence[CallRo
 
 
 def _values(row: CallRow) -> tuple[Any, ...]:
-    state, record, changed = (_encoder.encode(part).decode() for part in (row.state, row.record, row.changed))
+    state, record, changed = (
+        _encoder.encode(part).decode() for part in (row.state, row.record, row.field_versions)
+    )
     merged_into = row.record.merged_into
     return row.id, row.version, row.began_at, state, record, changed, row.number, merged_into
 

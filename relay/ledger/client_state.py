@@ -1,38 +1,39 @@
-"""What the client of a destination wants to know again after a restart."""
+"""Values that the client of a destination keeps over a restart, such as the contact of a phone number."""
 
 from collections.abc import Collection, Mapping
 
 from sqlalchemy import Connection, bindparam, delete, insert, select
 
 from relay.ledger.json_rows import bound, rows_of
-from relay.ledger.tables import memory
+from relay.ledger.tables import client_state as table
 
-_wanted = rows_of(memory.c.destination, memory.c.key)
-_recall = (
-    select(memory.c.key, memory.c.value)
-    .join(_wanted, (_wanted.c.destination == memory.c.destination) & (_wanted.c.key == memory.c.key))
-    .where(memory.c.kept_at >= bindparam("since"))
+_columns = (table.c.destination, table.c.key, table.c.value, table.c.updated_at)
+_new = rows_of(*_columns)
+_insert = insert(table).from_select([column.name for column in _columns], select(_new))
+_keys = rows_of(table.c.destination, table.c.key)
+_get = (
+    select(table.c.key, table.c.value)
+    .join(_keys, (_keys.c.destination == table.c.destination) & (_keys.c.key == table.c.key))
+    .where(table.c.updated_at >= bindparam("since"))
 )
-_drop = delete(memory).where(
-    memory.c.destination == bindparam("of_destination"), memory.c.key.in_(select(_wanted.c.key))
+_delete = delete(table).where(
+    table.c.destination == bindparam("of_destination"), table.c.key.in_(select(_keys.c.key))
 )
-_given = rows_of(memory.c.destination, memory.c.key, memory.c.value, memory.c.kept_at)
-_keep = insert(memory).from_select(["destination", "key", "value", "kept_at"], select(_given))
 
 
 def get_many(
     connection: Connection, destination: str, keys: Collection[str], *, since: int = 0
 ) -> dict[str, str]:
-    """What is kept under these keys and not older than that."""
+    """Return the values of these keys that were set at `since` or later; others are absent."""
     rows = bound((destination, key) for key in sorted(set(keys)))
-    found = connection.execute(_recall, rows | {"since": since})
+    found = connection.execute(_get, rows | {"since": since})
     return dict(found.all())
 
 
 def set_many(connection: Connection, destination: str, values: Mapping[str, str | None], *, now: int) -> None:
-    """Keep these in the place of what was kept under their keys. None: keep nothing."""
+    """Set the values of these keys. None removes a key."""
     rows = bound((destination, key) for key in values)
-    connection.execute(_drop, rows | {"of_destination": destination})
-    kept = [(destination, key, value, now) for key, value in sorted(values.items()) if value is not None]
-    if kept:
-        connection.execute(_keep, bound(kept))
+    connection.execute(_delete, rows | {"of_destination": destination})
+    new = [(destination, key, value, now) for key, value in sorted(values.items()) if value is not None]
+    if new:
+        connection.execute(_insert, bound(new))

@@ -1,25 +1,25 @@
-"""The messages that were folded, by their own ids: CloudTalk sends one again until it is answered."""
+"""Keys of the messages that were folded: CloudTalk sends a message again until it gets an answer."""
 
 from collections.abc import Collection, Sequence
 
 from sqlalchemy import Connection, insert, select
 
 from relay.ledger.json_rows import bound, rows_of
-from relay.ledger.tables import messages
+from relay.ledger.tables import dedup_keys
 
-_given = rows_of(messages.c.key, messages.c.seq)
-_insert = insert(messages).from_select(["key", "seq"], select(_given))
-_wanted = rows_of(messages.c.key)
-_first = select(messages.c.key, messages.c.seq).join(_wanted, _wanted.c.key == messages.c.key)
+_new = rows_of(dedup_keys.c.key, dedup_keys.c.seq)
+_insert = insert(dedup_keys).from_select(["key", "seq"], select(_new))
+_keys = rows_of(dedup_keys.c.key)
+_first_seen = select(dedup_keys.c.key, dedup_keys.c.seq).join(_keys, _keys.c.key == dedup_keys.c.key)
 
 
 def first_seen(connection: Connection, keys: Collection[str]) -> dict[str, int]:
-    """Which event was the first under each of these; keys that are new are left out."""
-    found = connection.execute(_first, bound((key,) for key in sorted(keys)))
+    """Return the sequence number of the first event with each key; new keys are absent from the result."""
+    found = connection.execute(_first_seen, bound((key,) for key in sorted(keys)))
     return dict(found.all())
 
 
 def record(connection: Connection, keys: Sequence[tuple[str, int]]) -> None:
-    """These were folded, with these events."""
+    """Insert the keys of folded events: (key, sequence number). Raises `IntegrityError` for a known key."""
     if keys:
         connection.execute(_insert, bound(keys))

@@ -32,7 +32,7 @@ from relay.ledger.states import DeliveryState, has_state, sql_state
 from relay.ledger.tables import calls, deliveries, destinations
 
 _records = msgspec.json.Decoder(Call)
-_changes = msgspec.json.Decoder(dict[str, int])
+_field_versions = msgspec.json.Decoder(dict[str, int])
 _PENDING = has_state(deliveries.c.state, DeliveryState.PENDING)
 ANY_ATTEMPTS: Final = 2**31 - 1
 """More attempts than any mark has seen."""
@@ -51,7 +51,7 @@ class DueDelivery(msgspec.Struct, frozen=True):
     """A mark that is due, with the newest version of its call. `outcome`: of the last attempt."""
 
     call: Call
-    changed: dict[str, int]
+    field_versions: dict[str, int]
     delivered_version: int
     attempts: int
     attempted_at: int | None
@@ -147,7 +147,7 @@ _pending_for = and_(
 _marks = (
     select(
         calls.c.record,
-        calls.c.changed,
+        calls.c.field_versions,
         deliveries.c.delivered_version,
         deliveries.c.attempts,
         deliveries.c.attempted_at,
@@ -185,8 +185,8 @@ def take_due(
 
 
 def _due_row(row: Sequence[Any]) -> DueDelivery:
-    record, changed, *rest = row
-    return DueDelivery(_records.decode(record), _changes.decode(changed), *rest)
+    record, field_versions, *rest = row
+    return DueDelivery(_records.decode(record), _field_versions.decode(field_versions), *rest)
 
 
 _next_due = select(func.min(deliveries.c.due_at)).where(

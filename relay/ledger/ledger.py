@@ -15,7 +15,7 @@ from relay.ledger.clocks import DatabaseClock, wall_clock
 from relay.ledger.engine import migrate, open_engine, reading_options
 from relay.ledger.executor import Executor
 from relay.ledger.process_identity import owner_name
-from relay.ledger.tables import notes
+from relay.ledger.tables import warnings
 
 T = TypeVar("T")
 
@@ -23,7 +23,7 @@ _WRITE_SECONDS: Final = 6.0
 """Longer than a database waits for a lock: it says better what it waited for."""
 
 _READ_SECONDS: Final = 30.0
-_WRITE_NOTHING: Final = update(notes).where(literal_column("1") == literal_column("0")).values(message="")
+_WRITE_NOTHING: Final = update(warnings).where(literal_column("1") == literal_column("0")).values(message="")
 
 
 class Ledger:

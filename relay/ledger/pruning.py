@@ -10,7 +10,7 @@ from sqlalchemy import Connection, bindparam, delete, select, update
 
 from relay.ledger.json_rows import bound, rows_of
 from relay.ledger.states import DeliveryState, EventState, has_state
-from relay.ledger.tables import aliases, calls, deliveries, events, memory, messages, quarantine
+from relay.ledger.tables import aliases, calls, client_state, dedup_keys, deliveries, events, quarantine
 
 PORTION: Final = 500
 
@@ -24,7 +24,7 @@ _seqs = rows_of(events.c.seq)
 _drop_events = delete(events).where(events.c.seq.in_(select(_seqs.c.seq)))
 _ids = rows_of(calls.c.id)
 _pruned = update(calls).where(calls.c.id.in_(select(_ids.c.id))).values(pruned_at=bindparam("now"))
-_drop_messages = delete(messages).where(messages.c.seq <= bindparam("upto"))
+_delete_dedup_keys = delete(dedup_keys).where(dedup_keys.c.seq <= bindparam("upto"))
 
 
 class _PrunableEvent(NamedTuple):
@@ -47,7 +47,7 @@ def prune_events(connection: Connection, *, before: int, after: int, now: int) -
     )
     connection.execute(_drop_events, bound((row.seq,) for row in folded))
     if old:
-        connection.execute(_drop_messages, {"upto": old[-1].seq})
+        connection.execute(_delete_dedup_keys, {"upto": old[-1].seq})
     return rows[-1].seq if len(rows) == PORTION and old else None
 
 
@@ -89,6 +89,6 @@ def prune_quarantine(connection: Connection, *, before: int) -> None:
     connection.execute(delete(quarantine).where(quarantine.c.received_at < before))
 
 
-def prune_memory(connection: Connection, *, before: int) -> None:
+def prune_client_state(connection: Connection, *, before: int) -> None:
     """Drop what clients kept before an instant; what they still need, they find again."""
-    connection.execute(delete(memory).where(memory.c.kept_at < before))
+    connection.execute(delete(client_state).where(client_state.c.updated_at < before))

@@ -55,7 +55,7 @@ class RetentionWorker:
         while await self._portion(partial(pruning.prune_calls, before=now - self._calls)):
             pass
         await self._portion(partial(pruning.prune_quarantine, before=now - self._events))
-        await self._portion(partial(pruning.prune_memory, before=now - self._calls))
+        await self._portion(partial(pruning.prune_client_state, before=now - self._calls))
 
     async def _portion(self, work: Callable[[Connection], T]) -> T:
         """One portion; then intake and fold have their turn."""

@@ -95,7 +95,7 @@ calls = Table(
     Column("state", Text, nullable=False),
     Column("record", Text, nullable=False),
     # {field: the version in which it changed last}, so that a CRM gets only what it lacks.
-    Column("changed", Text, nullable=False),
+    Column("field_versions", Text, nullable=False),
     # The customer's number, for the last resort of finding an event's call.
     Column("number", Text),
     # The call that this one turned out to be: it is a record no more.
@@ -186,32 +186,32 @@ quarantine = Table(
 )
 """Bodies that could not be read, with the reason."""
 
-memory = Table(
-    "memory",
+client_state = Table(
+    "client_state",
     metadata,
     Column("destination", Text, primary_key=True),
     Column("key", Text, primary_key=True),
     Column("value", Text, nullable=False),
-    Column("kept_at", BigInteger, nullable=False),
+    Column("updated_at", BigInteger, nullable=False),
     sqlite_with_rowid=False,
 )
 """What the client of a destination wants to know again: whose contact a number is, who an agent is."""
 
-notes = Table(
-    "notes",
+warnings = Table(
+    "warnings",
     metadata,
     Column("name", Text, primary_key=True),
-    Column("at", BigInteger, nullable=False),
+    Column("recorded_at", BigInteger, nullable=False),
     Column("message", Text, nullable=False),
 )
 """What a running relay saw and a person should be told, one of a name."""
 
-messages = Table(
-    "messages",
+dedup_keys = Table(
+    "dedup_keys",
     metadata,
     Column("key", Text, primary_key=True),
     Column("seq", BigInteger, nullable=False),
-    Index("messages_seq", "seq"),
+    Index("dedup_keys_seq", "seq"),
     sqlite_with_rowid=False,
 )
 """The messages that were folded, by their own ids: a redelivery is no news."""

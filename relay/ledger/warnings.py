@@ -1,31 +1,30 @@
-"""Notes to a person: what a running relay saw and `check` should say, one of a name."""
+"""Warnings of a running relay that `relay check` shows, one for each name."""
 
 from typing import Final
 
 from sqlalchemy import Connection, delete, insert, select
 
 from relay.ledger.locks import advisory_lock
-from relay.ledger.tables import notes
+from relay.ledger.tables import warnings as table
 
 CLOCK_OFF: Final = "clock_off"
-"""Signed hooks are refused because their time and this machine's differ too much."""
+"""Signed webhooks are rejected because their time and this machine's clock differ too much."""
 
 
 def record(connection: Connection, name: str, at: int, message: str) -> None:
-    """Leave a note, in place of an earlier one."""
-    advisory_lock(connection, "notes")
-    connection.execute(delete(notes).where(notes.c.name == name))
-    connection.execute(insert(notes).values(name=name, at=at, message=message))
+    """Write a warning in place of the last one of this name."""
+    advisory_lock(connection, "warnings")
+    connection.execute(delete(table).where(table.c.name == name))
+    connection.execute(insert(table).values(name=name, recorded_at=at, message=message))
 
 
 def clear(connection: Connection, name: str) -> None:
-    """What the note says is over."""
-    connection.execute(delete(notes).where(notes.c.name == name))
+    """Remove the warning of this name: its cause is gone."""
+    connection.execute(delete(table).where(table.c.name == name))
 
 
 def get(connection: Connection, name: str, *, since: int) -> str | None:
-    """The note of this name, if it is not older than that."""
-    found: str | None = connection.execute(
-        select(notes.c.message).where(notes.c.name == name, notes.c.at >= since)
-    ).scalar()
-    return found
+    """Return the message of this warning if it was recorded at `since` or later."""
+    found = select(table.c.message).where(table.c.name == name, table.c.recorded_at >= since)
+    message: str | None = connection.execute(found).scalar()
+    return message

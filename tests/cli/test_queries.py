@@ -102,7 +102,7 @@ async def test_its_events_stand_as_they_came_in_the_order_of_arrival(ledger: Led
 
     def write(connection: Connection) -> None:
         rows = [
-            event_row(b'{"first": "\xc3\xb1"}', reading=said),
+            event_row(b'{"first": "\xc3\xb1"}', parsed=said),
             event_row(b"caf\xe9", at=1500),
             event_row(b"of another call", at=1600, name="2"),
         ]

@@ -20,7 +20,7 @@ def call(**fields: Any) -> Call:
 
 
 def due(record: Call, **changes: Any) -> DueDelivery:
-    return due_delivery(call=record, changed={"status": 3, "notes": 1}, **changes)
+    return due_delivery(call=record, field_versions={"status": 3, "notes": 1}, **changes)
 
 
 def action(delivery: DueDelivery, when: DeliveryFilter = INBOUND, *, internal: bool = False) -> Action:

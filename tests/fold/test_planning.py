@@ -60,8 +60,8 @@ def test_each_field_has_the_version_in_which_it_changed_last() -> None:
         later = event(Kind.STARTED, occurred_at=T0 + version, contact_name=name)
         (row,) = plan_next(row, later, seq=version).changed_rows
     assert row.version == 3
-    assert row.changed == {"contact_name": 3}
-    assert set(row.changed) <= set(DELIVERED_FIELDS)
+    assert row.field_versions == {"contact_name": 3}
+    assert set(row.field_versions) <= set(DELIVERED_FIELDS)
 
 
 def test_an_event_that_breaks_the_fold_fails_alone() -> None:

@@ -192,7 +192,7 @@ async def test_a_due_mark_comes_with_all_that_a_push_needs(owing: Ledger) -> Non
     assert await due(owing) == [
         DueDelivery(
             call=row.record,
-            changed={"notes": 2},
+            field_versions={"notes": 2},
             delivered_version=1,
             attempts=3,
             attempted_at=50,

@@ -23,9 +23,9 @@ T = TypeVar("T")
 
 POISONED: dict[str, Any] = {
     "a column that must not be empty": {"content_type": None},
-    "text that is no Unicode": {"reading": event_of(note="\ud800")},
+    "text that is no Unicode": {"parsed": event_of(note="\ud800")},
     "a path that is no Unicode": {"path": "\udc80"},
-    "what JSON cannot say": {"reading": event_of(note=object())},
+    "what JSON cannot say": {"parsed": event_of(note=object())},
     "a body that is no bytes": {"raw": None},
 }
 

@@ -50,7 +50,7 @@ async def other(url: str, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Ledg
     notifications._process.cache_clear()
     # Who tells is the process; a test is one only.
     monkeypatch.setattr(notifications, "notify", _tell_as_another)
-    monkeypatch.setattr(journal, "tell", _tell_as_another)
+    monkeypatch.setattr(journal, "notify", _tell_as_another)
     opened = Ledger(url)
     yield opened
     await opened.close()

@@ -75,10 +75,10 @@ PLANS: dict[str, tuple[Executable, dict[str, Any], str]] = {
         ROWS,
         "SEARCH deliveries USING INDEX deliveries_call (call=?)",
     ),
-    "memory._recall": (
-        client_state._recall,
+    "client_state._get": (
+        client_state._get,
         ROWS | {"since": 0},
-        "SEARCH memory USING PRIMARY KEY (destination=? AND key=?)",
+        "SEARCH client_state USING PRIMARY KEY (destination=? AND key=?)",
     ),
     "deliveries._next_due": (
         deliveries._next_due,
@@ -134,11 +134,11 @@ async def test_it_reads_in_order_instead_of_sorting(ledger: Ledger, name: str) -
 
 # As after a month: nearly everything is folded and delivered, and one mark in five hundred is owed.
 FILL = """
-INSERT INTO events (received_at, dialect, kind, content_type, path, query, raw, reading, state, call)
+INSERT INTO events (received_at, dialect, kind, content_type, path, query, raw, parsed, state, call)
 SELECT n, 'd', 'k', 'c', 'p', 'q', '', '{}', CASE WHEN n > 19990 THEN 'new' ELSE 'folded' END,
   'call-' || n / 5
 FROM generate_series(1, 20000) n;
-INSERT INTO calls (id, version, began_at, state, record, changed, number)
+INSERT INTO calls (id, version, began_at, state, record, field_versions, number)
 SELECT 'call-' || n, 1, n, '{}', '{}', '{}', '+34' || n % 3000 FROM generate_series(1, 20000) n;
 INSERT INTO aliases (alias, call, reason)
 SELECT 'id:' || n, 'call-' || n, 'said' FROM generate_series(1, 20000) n;

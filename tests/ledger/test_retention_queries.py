@@ -129,7 +129,7 @@ async def test_old_bodies_in_quarantine_and_old_memories_go(owing: Ledger) -> No
             quarantine.add(connection, NewQuarantinedBody(at, "json", "no JSON", "", "", "/", "", b"{"))
             client_state.set_many(connection, "crm", {f"contact:{at}": "7"}, now=at)
         pruning.prune_quarantine(connection, before=5)
-        pruning.prune_memory(connection, before=5)
+        pruning.prune_client_state(connection, before=5)
 
     await owing.write(write)
     assert [row.received_at for row in await owing.read(quarantine.list_all)] == [9]

@@ -14,7 +14,7 @@ def due_delivery(id: str = "cloudtalk-1", *, version: int = 1, **changes: Any) -
     """A delivery that was never attempted, of this version of the call."""
     due = DueDelivery(
         call=call_at(version, id),
-        changed={},
+        field_versions={},
         delivered_version=0,
         attempts=0,
         attempted_at=None,

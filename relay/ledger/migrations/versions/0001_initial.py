@@ -27,7 +27,7 @@ def upgrade() -> None:
         sa.Column("began_at", sa.BigInteger(), nullable=False),
         sa.Column("state", TEXT, nullable=False),
         sa.Column("record", TEXT, nullable=False),
-        sa.Column("changed", TEXT, nullable=False),
+        sa.Column("field_versions", TEXT, nullable=False),
         sa.Column("number", TEXT, nullable=True),
         sa.Column("merged_into", TEXT, nullable=True),
         sa.Column("pruned_at", sa.BigInteger(), nullable=True),
@@ -137,26 +137,26 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("name"),
     )
     op.create_table(
-        "messages",
+        "dedup_keys",
         sa.Column("key", TEXT, nullable=False),
         sa.Column("seq", sa.BigInteger(), nullable=False),
         sa.PrimaryKeyConstraint("key"),
         sqlite_with_rowid=False,
     )
-    op.create_index("messages_seq", "messages", ["seq"], unique=False)
+    op.create_index("dedup_keys_seq", "dedup_keys", ["seq"], unique=False)
     op.create_table(
-        "memory",
+        "client_state",
         sa.Column("destination", TEXT, nullable=False),
         sa.Column("key", TEXT, nullable=False),
         sa.Column("value", TEXT, nullable=False),
-        sa.Column("kept_at", sa.BigInteger(), nullable=False),
+        sa.Column("updated_at", sa.BigInteger(), nullable=False),
         sa.PrimaryKeyConstraint("destination", "key"),
         sqlite_with_rowid=False,
     )
     op.create_table(
-        "notes",
+        "warnings",
         sa.Column("name", TEXT, nullable=False),
-        sa.Column("at", sa.BigInteger(), nullable=False),
+        sa.Column("recorded_at", sa.BigInteger(), nullable=False),
         sa.Column("message", TEXT, nullable=False),
         sa.PrimaryKeyConstraint("name"),
     )
