@@ -1,3 +1,3 @@
-"""For `uvicorn app:app`. Not part of the installed package: it would hide an `app.py` of the user's own."""
+"""For `uvicorn app:app`. It is not installed: users may have an `app.py` of their own."""
 
-from relay.app import app as app  # noqa: PLC0414 - the name is re-exported
+from relay.app import app as app  # noqa: PLC0414 - re-exported

@@ -1,4 +1,4 @@
-"""CloudTalk Relay: one record per CloudTalk call in your CRM, right at any moment."""
+"""CloudTalk Relay: one record per CloudTalk call in your CRM, always current."""
 
 from importlib.metadata import version
 

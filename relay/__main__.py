@@ -1,4 +1,4 @@
-"""`python -m relay` is `relay`."""
+"""`python -m relay` runs the command `relay`."""
 
 from relay.cli import main
 

@@ -1,17 +1,19 @@
-"""Assembly, and nothing else: settings → ledger, clients, couriers → the Starlette application.
+"""Composition root: builds the components of one process from the settings and connects them.
 
-`uvicorn app:app` serves the settings file that RELAY_SETTINGS names; `relay serve` does the same
-with a ready line, a clean exit and the port that was bound.
+    step 1  ingest      WebhookEndpoint → GroupCommit → ledger
+    step 2  fold        FoldWorker
+    step 3  delivery    one DeliveryWorker and one CrmClient per destination
+
+`uvicorn app:app` serves the settings file that RELAY_SETTINGS names. `relay serve` also binds the port,
+logs `server.ready` and sets the exit code.
 """
 
-import asyncio
 from collections.abc import AsyncIterator, Callable, Collection
 from contextlib import asynccontextmanager
 from functools import partial
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import Connection
 from starlette.applications import Starlette
 from starlette.routing import Route
 
@@ -25,31 +27,30 @@ from relay.delivery import DeliveryWorker, LedgerClientState, RetryPolicy
 from relay.fold import FoldWorker
 from relay.ingest.endpoint import WebhookEndpoint
 from relay.ingest.limits import AdmissionControl
-from relay.ledger import Ledger, destinations, leases
+from relay.ledger import Ledger, destinations
 from relay.ledger.group_commit import GroupCommit
 from relay.ledger.notifications import NotificationListener
 from relay.ledger.retention import RetentionWorker
 from relay.server import health
-from relay.settings import CloudTalk, Settings, load, load_client_class, replace_secrets
-from relay.settings.secrets import collect_secrets
+from relay.server.lifecycle import Lifecycle
+from relay.settings import CloudTalk, Settings, collect_secrets, load, load_client_class, replace_secrets
 
 log = logs.get_logger("relay.app")
 
 
-def build_clients(
-    settings: Settings, memory_of: Callable[[str], ClientState], *, only: Collection[str] | None = None
-) -> dict[str, CrmClient[Any]]:
-    """A client for each destination, or `only` for these, by name, each with a memory of its own."""
-    zone, region = ZoneInfo(settings.cloudtalk.timezone), settings.cloudtalk.default_region
-    return {
-        name: load_client_class(destination.client)(name, destination, Context(memory_of(name), zone, region))
-        for name, destination in settings.destinations.items()
-        if only is None or name in only
-    }
+# --- the parts of each component --------------------------------------------------------------
+
+
+def build_authenticator(cloudtalk: CloudTalk) -> tuple[Authenticator, BodySecrets]:
+    """Build what checks the sender of a request, and what removes secrets from its body."""
+    tokens = [token.get_secret_value() for token in cloudtalk.tokens]
+    verifier = SignatureVerifier(secret.get_secret_value() for secret in cloudtalk.signing_secrets)
+    authenticator = Authenticator(tokens, verifier, body_tokens=bool(cloudtalk.secret_keys))
+    return authenticator, BodySecrets(cloudtalk.secret_keys, tokens)
 
 
 def build_parser(cloudtalk: CloudTalk) -> Parser:
-    """What reads CloudTalk's bodies as these settings say."""
+    """Build the parser of request bodies."""
     return Parser(
         ZoneInfo(cloudtalk.timezone),
         cloudtalk.default_region,
@@ -59,61 +60,57 @@ def build_parser(cloudtalk: CloudTalk) -> Parser:
     )
 
 
-def build_authenticator(cloudtalk: CloudTalk) -> tuple[Authenticator, BodySecrets]:
-    """Who is let in, and what of a body is never kept."""
-    tokens = [token.get_secret_value() for token in cloudtalk.tokens]
-    signatures = SignatureVerifier(secret.get_secret_value() for secret in cloudtalk.signing_secrets)
-    authenticator = Authenticator(tokens, signatures, body_tokens=bool(cloudtalk.secret_keys))
-    return authenticator, BodySecrets(cloudtalk.secret_keys, tokens)
+def build_clients(
+    settings: Settings,
+    client_state: Callable[[str], ClientState],
+    *,
+    only: Collection[str] | None = None,
+) -> dict[str, CrmClient[Any]]:
+    """Build the client of each destination, by name, or of the destinations in `only`.
+
+    `client_state` returns the state of a destination's client by the name of the destination.
+    """
+    timezone, region = ZoneInfo(settings.cloudtalk.timezone), settings.cloudtalk.default_region
+    return {
+        name: load_client_class(destination.client)(
+            name, destination, Context(client_state(name), timezone, region)
+        )
+        for name, destination in settings.destinations.items()
+        if only is None or name in only
+    }
+
+
+# --- the components ---------------------------------------------------------------------------
 
 
 class Relay:
-    """The parts of one process, and how they start and stop."""
+    """The components of one process, connected."""
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
-        self.serving = False
         self.ledger = Ledger(settings.ledger.url.get_secret_value())
-        self.group_commit = GroupCommit(self.ledger, on_append=self._on_append)
-        self.fold = FoldWorker(
-            self.ledger,
-            grace_seconds=settings.cloudtalk.grace_seconds,
-            has_backlog=lambda: self.group_commit.has_backlog,
-            on_enqueue=self._on_enqueue,
-        )
-        self.clients = build_clients(settings, self._memory_of)
+        self.group_commit = GroupCommit(self.ledger, on_append=self._wake_fold)
+        self.endpoint = self._build_endpoint()
+        self.fold = self._build_fold_worker()
+        self.clients = build_clients(settings, self._client_state)
         self.delivery_workers = {
-            name: self._courier(name) for name, d in settings.destinations.items() if d.enabled
+            name: self._build_delivery_worker(name)
+            for name, destination in settings.destinations.items()
+            if destination.enabled
         }
-        self.endpoint = self._hook()
-        self._retiring: set[asyncio.Task[None]] = set()
-        self._housekeeping = RetentionWorker(
+        retention = RetentionWorker(
+            self.ledger, events_days=settings.privacy.events_days, calls_days=settings.privacy.calls_days
+        )
+        notifications = NotificationListener(self.ledger, self._wake_all)
+        self.lifecycle = Lifecycle(
             self.ledger,
-            events_days=settings.privacy.events_days,
-            calls_days=settings.privacy.calls_days,
-        )
-        self._wakeups = NotificationListener(self.ledger, self._on_foreign_write)
-        self._delivering: list[asyncio.Task[None]] = []
-        self._opened = self._stopping = False
-
-    def _memory_of(self, name: str) -> ClientState:
-        return LedgerClientState(self.ledger, name)
-
-    def _courier(self, name: str) -> DeliveryWorker:
-        delivery = self.settings.delivery
-        schedule = RetryPolicy(
-            delivery.first_retry_seconds, delivery.longest_retry_seconds, delivery.give_up_after_hours
-        )
-        return DeliveryWorker(
-            name,
-            self.clients[name],
-            self.settings.destinations[name],
-            self.ledger,
-            schedule,
-            forward_internal=self.settings.cloudtalk.forward_internal,
+            {name: destination.client for name, destination in settings.destinations.items()},
+            self.clients,
+            loops=[self.group_commit.run, self.fold.run, notifications.run, retention.run],
+            delivery_loops=[worker.run for worker in self.delivery_workers.values()],
         )
 
-    def _hook(self) -> WebhookEndpoint:
+    def _build_endpoint(self) -> WebhookEndpoint:
         cloudtalk, server = self.settings.cloudtalk, self.settings.server
         authenticator, secrets = build_authenticator(cloudtalk)
         return WebhookEndpoint(
@@ -128,130 +125,106 @@ class Relay:
             ),
         )
 
-    def _on_append(self) -> None:
+    def _build_fold_worker(self) -> FoldWorker:
+        return FoldWorker(
+            self.ledger,
+            grace_seconds=self.settings.cloudtalk.grace_seconds,
+            has_backlog=lambda: self.group_commit.has_backlog,
+            on_enqueue=self._wake_delivery_workers,
+        )
+
+    def _build_delivery_worker(self, name: str) -> DeliveryWorker:
+        delivery = self.settings.delivery
+        retry_policy = RetryPolicy(
+            delivery.first_retry_seconds, delivery.longest_retry_seconds, delivery.give_up_after_hours
+        )
+        return DeliveryWorker(
+            name,
+            self.clients[name],
+            self.settings.destinations[name],
+            self.ledger,
+            retry_policy,
+            forward_internal=self.settings.cloudtalk.forward_internal,
+        )
+
+    def _client_state(self, name: str) -> ClientState:
+        return LedgerClientState(self.ledger, name)
+
+    # Each step wakes the next one, so that it does not wait for its poll.
+
+    def _wake_fold(self) -> None:
         self.fold.wake()
 
-    def _on_enqueue(self) -> None:
-        for courier in self.delivery_workers.values():
-            courier.wake()
+    def _wake_delivery_workers(self) -> None:
+        for worker in self.delivery_workers.values():
+            worker.wake()
 
-    def _on_foreign_write(self) -> None:
-        self.fold.wake()
-        self._on_enqueue()
+    def _wake_all(self) -> None:
+        self._wake_fold()
+        self._wake_delivery_workers()
 
-    async def open(self) -> None:
-        """Bring the ledger up to date and register the destinations. Raises `LedgerError`."""
-        if self._opened:
-            return
-        self._opened = True
-        before, after = await self.ledger.open()
-        if before != after:
-            log.info("ledger.migrated", before=before, after=after)
-        await self.ledger.write(self._register)
-
-    def _register(self, connection: Connection) -> None:
-        # A process that was killed let go of nothing: waiting for its leases would delay every call.
-        leases.free_orphans(connection)
-        named = {name: d.client for name, d in self.settings.destinations.items()}
-        destinations.register(connection, named)
-        destinations.probe_all_now(connection, now=self.ledger.now())
-
-    @asynccontextmanager
-    async def running(self) -> AsyncIterator[None]:
-        """Fold and deliver for as long as the server serves."""
-        await self.open()
-        loops = (self.group_commit.run(), self.fold.run(), self._wakeups.run(), self._housekeeping.run())
-        tasks = [asyncio.create_task(loop) for loop in loops]
-        self._delivering = [asyncio.create_task(courier.run()) for courier in self.delivery_workers.values()]
-        self.serving = True
-        try:
-            yield
-        finally:
-            self.serving = False
-            await self._stop(tasks)
+    # --- reload ---------------------------------------------------------------------------------
 
     async def reload_secrets(self, loaded: Settings) -> None:
-        """Go on with the tokens and keys that were read now, without a restart.
+        """Use the tokens and keys of newly loaded settings, without a restart.
 
-        Whatever was refused for want of them is tried at once.
+        A destination with new keys is probed at once. Raises `LedgerError`.
         """
-        before, (self.settings, others) = self.settings, replace_secrets(self.settings, loaded)
-        for secret in collect_secrets(self.settings):
-            logs.hide(secret)
+        before = self.settings
+        self.settings, restart_needed = replace_secrets(before, loaded)
+        _hide_secrets(self.settings)
         self.endpoint.set_authenticator(*build_authenticator(self.settings.cloudtalk))
         changed = [n for n, d in self.settings.destinations.items() if d != before.destinations[n]]
         for name in changed:
-            self._renew(name)
+            self._replace_client(name)
         for name in changed:
             await self.ledger.write(partial(destinations.probe_now, name=name, now=self.ledger.now()))
-        log.info("settings.reloaded", destinations=changed, restart_needed=others)
+        log.info("settings.reloaded", destinations=changed, restart_needed=restart_needed)
 
-    def _renew(self, name: str) -> None:
+    def _replace_client(self, name: str) -> None:
         destination = self.settings.destinations[name]
-        client = build_clients(self.settings, self._memory_of, only=[name])[name]
-        before, self.clients[name] = self.clients[name], client
+        replaced = self.clients[name]
+        self.clients |= build_clients(self.settings, self._client_state, only=[name])
         if name in self.delivery_workers:
-            self.delivery_workers[name].set_client(client, destination)
-        task = asyncio.create_task(_retire(before, destination.timeout_seconds))
-        self._retiring.add(task)
-        task.add_done_callback(self._retiring.discard)
-
-    def stop_delivering(self) -> None:
-        """Begin to stop: the pushes under way end while the last requests are answered."""
-        if not self._stopping:
-            self._stopping = True
-            for courier in self._delivering:
-                courier.cancel()
-
-    async def _stop(self, tasks: list[asyncio.Task[None]]) -> None:
-        self.stop_delivering()
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, *self._delivering, return_exceptions=True)
-        for retiring in self._retiring:
-            retiring.cancel()
-        await asyncio.gather(*self._retiring, return_exceptions=True)
-        for client in self.clients.values():
-            await client.aclose()
-        await self.ledger.close()
+            self.delivery_workers[name].set_client(self.clients[name], destination)
+        self.lifecycle.close_later(replaced, destination.timeout_seconds)
 
 
-async def _retire(client: CrmClient[Any], seconds: float) -> None:
-    """Close a client once the last push that it was given is over."""
-    try:
-        await asyncio.sleep(seconds)
-    finally:
-        await client.aclose()
+# --- the application --------------------------------------------------------------------------
 
 
 def create_app(relay: Relay) -> Starlette:
-    """The application around these parts."""
+    """Build the ASGI application; its lifespan runs the components."""
     path = relay.settings.cloudtalk.webhook_path.rstrip("/")
 
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:
-        async with relay.running():
+        async with relay.lifecycle.running():
             yield
 
     return Starlette(
         routes=[
             Route(path, relay.endpoint),
             Route(path + "/{rest:path}", relay.endpoint),
-            *health.routes(relay.ledger, lambda: relay.serving),
+            *health.routes(relay.ledger, lambda: relay.lifecycle.is_serving),
         ],
         lifespan=lifespan,
     )
 
 
 def start_logging(settings: Settings) -> None:
-    """Log as the settings say; no secret of theirs ever stands in a line."""
+    """Configure the log. No secret of the settings is ever written to it."""
     logs.configure(settings.log.format, settings.log.level, settings.log.personal_data)
+    _hide_secrets(settings)
+
+
+def _hide_secrets(settings: Settings) -> None:
     for secret in collect_secrets(settings):
         logs.hide(secret)
 
 
 def __getattr__(name: str) -> Any:
-    # Made when a server asks for it, so that importing this module reads no settings.
+    """Build `relay.app.app` when a server asks for it, so that importing the module reads no settings."""
     if name != "app":
         raise AttributeError(name)
     settings = load()

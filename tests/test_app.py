@@ -250,10 +250,10 @@ async def test_a_destination_that_does_not_answer_does_not_delay_another(
 
 async def test_it_takes_events_only_between_start_and_stop(tmp_path: Path) -> None:
     relay = Relay(settings_in(tmp_path))
-    assert not relay.serving
-    async with relay.running():
-        assert relay.serving
-    assert not relay.serving  # type: ignore[unreachable] # mypy cannot see that the block ends it
+    assert not relay.lifecycle.is_serving
+    async with relay.lifecycle.running():
+        assert relay.lifecycle.is_serving
+    assert not relay.lifecycle.is_serving  # type: ignore[unreachable] # mypy cannot see that the block ends it
 
 
 async def test_stopping_lets_go_of_every_client_and_of_the_leases(tmp_path: Path) -> None:
@@ -284,7 +284,7 @@ async def test_a_push_under_way_ends_while_the_last_requests_are_answered(
         monkeypatch.setattr(crm, "upsert", slow)
         await client.post(HOOK, json=STARTED)
         await asyncio.wait_for(asked.wait(), 5)
-        relay.stop_delivering()
+        relay.lifecycle.stop_delivering()
         asyncio.get_running_loop().call_later(0.1, may_answer.set)
     assert len(crm_rows(tmp_path / "crm.db")) == 1
     async with in_process_relay(settings) as (relay, _):

@@ -10,7 +10,7 @@ from typing import Final
 
 import click
 
-from relay.settings import ClientLoadError, Settings, SettingsError, load
+from relay.settings import Settings, SettingsError, load
 
 _COMMANDS: Final = {
     "calls": "calls",
@@ -52,7 +52,7 @@ class Context:
         """The settings, or a readable end of the command (exit code 2)."""
         try:
             return self.reread()
-        except (SettingsError, ClientLoadError) as error:
+        except SettingsError as error:
             raise BadSettings(str(error)) from error
 
     def reread(self) -> Settings:

@@ -12,9 +12,9 @@ from relay.cli.ledger import with_ledger
 from relay.cli.main import Context
 from relay.ledger import Ledger, LedgerError
 from relay.logs import get_logger
-from relay.server.server import PortError, Server, bind, hold_hangups, new_event_loop
-from relay.server.supervisor import Workers
-from relay.settings import ClientLoadError, Settings, SettingsError
+from relay.server.server import PortError, Server, bind, block_sighup, new_event_loop
+from relay.server.supervisor import Supervisor
+from relay.settings import Settings, SettingsError
 
 log = get_logger("relay.server")
 
@@ -32,7 +32,7 @@ def command(context: Context, workers: int) -> None:
     """Bring CloudTalk's calls to the CRMs, until stopped."""
     from relay.app import start_logging  # noqa: PLC0415 - app assembles what cli only starts
 
-    hold_hangups()
+    block_sighup()
     settings = context.settings()
     start_logging(settings)
     try:
@@ -52,7 +52,7 @@ def _several(settings: Settings, number: int, work: Callable[[], int]) -> int:
         raise click.UsageError("several workers need a system that can fork")
     # A ledger that cannot be used is told once, here, and not again and again by each of them.
     with_ledger(settings, Ledger.check_writable)
-    return Workers(number, work).run()
+    return Supervisor(number, work).run()
 
 
 async def serve(settings: Settings, reread: Callable[[], Settings], listening: socket.socket) -> int:
@@ -63,12 +63,12 @@ async def serve(settings: Settings, reread: Callable[[], Settings], listening: s
     from relay.app import Relay, create_app  # noqa: PLC0415 - see command
 
     relay = Relay(settings)
-    await relay.open()
+    await relay.lifecycle.open()
 
     async def refresh() -> None:
         try:
             loaded = reread()
-        except (SettingsError, ClientLoadError) as error:
+        except SettingsError as error:
             # What runs goes on: a mistake in a file must not take the hook down.
             log.error("settings.reload_failed", error=str(error))  # noqa: TRY400 - the text says it all
             return
@@ -78,6 +78,6 @@ async def serve(settings: Settings, reread: Callable[[], Settings], listening: s
             log.error("settings.reload_failed", error=str(error))  # noqa: TRY400 - likewise
 
     url = settings.server.url_on(listening.getsockname()[1])
-    server = Server(create_app(relay), url, on_hangup=refresh, on_stop=relay.stop_delivering)
+    server = Server(create_app(relay), url, on_reload=refresh, on_stop=relay.lifecycle.stop_delivering)
     await server.serve(sockets=[listening])
     return server.exit_code

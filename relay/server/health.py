@@ -1,8 +1,7 @@
-"""What a supervisor and a load balancer ask."""
+"""`/healthz` and `/readyz`, for supervisors and load balancers."""
 
 import asyncio
 from collections.abc import Callable
-from typing import Final
 
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
@@ -11,17 +10,23 @@ from starlette.routing import Route
 from relay import __version__
 from relay.ledger import HEAD, Ledger, LedgerUnavailable
 
-_PATIENCE_SECONDS: Final = 2.0
 
+def routes(ledger: Ledger, is_serving: Callable[[], bool], *, timeout_seconds: float = 2.0) -> list[Route]:
+    """Build both routes.
 
-def routes(ledger: Ledger, is_serving: Callable[[], bool]) -> list[Route]:
-    """`/healthz` says that the process is alive, `/readyz` that it can take events."""
+    `/healthz` is 200 while the process is alive. `/readyz` is 200 while the relay can store events, else
+    503 with the reason; a ledger that does not answer within the timeout counts as not ready. A CRM that
+    is down does not matter.
+    """
 
     async def healthz(_: Request) -> Response:
         return JSONResponse({"status": "alive", "version": __version__, "schema_version": HEAD})
 
     async def readyz(_: Request) -> Response:
-        problem = await _problem(ledger) if is_serving() else "starting or stopping"
+        if not is_serving():
+            problem: str | None = "starting or stopping"
+        else:
+            problem = await _check_ledger(ledger, timeout_seconds)
         if problem is None:
             return JSONResponse({"status": "ready"})
         return JSONResponse({"status": "not ready", "problem": problem}, status_code=503)
@@ -29,13 +34,13 @@ def routes(ledger: Ledger, is_serving: Callable[[], bool]) -> list[Route]:
     return [Route("/healthz", healthz), Route("/readyz", readyz)]
 
 
-async def _problem(ledger: Ledger) -> str | None:
-    """Why the ledger takes nothing just now. A CRM that is down does not matter here."""
+async def _check_ledger(ledger: Ledger, timeout_seconds: float) -> str | None:
+    """Return why the ledger cannot be written; None if it can."""
     try:
-        async with asyncio.timeout(_PATIENCE_SECONDS):
+        async with asyncio.timeout(timeout_seconds):
             await ledger.check_writable()
     except LedgerUnavailable as error:
         return str(error)
     except TimeoutError:
-        return f"the ledger did not answer within {_PATIENCE_SECONDS:g} s"
+        return f"the ledger did not answer within {timeout_seconds:g} s"
     return None

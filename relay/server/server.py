@@ -1,4 +1,4 @@
-"""Running the server: the port, the ready line, the signals, the exit code."""
+"""The HTTP server of one process: its port, its signals, its exit code."""
 
 import asyncio
 import errno
@@ -19,58 +19,62 @@ from relay.logs import get_logger
 log = get_logger("relay.server")
 
 _DRAIN_SECONDS: Final = 5
+"""How long requests in flight may take when the server stops."""
 _BACKLOG: Final = 2048
 _SIGNALS: Final = (signal.SIGINT, signal.SIGTERM)
-_INTERRUPTED: Final = 130
+_EXIT_INTERRUPTED: Final = 130
 
-_ANOTHER_PORT: Final = "set server.port (RELAY__SERVER__PORT) to another, 0 for any free"
-_ANOTHER_HOST: Final = "set server.host (RELAY__SERVER__HOST) to a name or an address of this machine"
+_ANOTHER_PORT: Final = "set server.port (RELAY__SERVER__PORT) to another port, or to 0 for a free one"
+_ANOTHER_HOST: Final = "set server.host (RELAY__SERVER__HOST) to a name or address of this machine"
 _HINTS: Final = {
-    errno.EADDRINUSE: f"stop what listens there, or {_ANOTHER_PORT}",
-    errno.EACCES: f"ports below 1024 need root's rights: {_ANOTHER_PORT}",
+    errno.EADDRINUSE: f"stop the program that uses it, or {_ANOTHER_PORT}",
+    errno.EACCES: f"ports below 1024 need root privileges; {_ANOTHER_PORT}",
 }
 
 
 class PortError(Exception):
-    """The address cannot be listened on; the message says why and what to do."""
+    """The server cannot listen on its address. The message gives the reason and what to do."""
 
 
 def bind(host: str, port: int) -> socket.socket:
-    """A listening socket; port 0 takes any free one. Raises `PortError`."""
+    """Return a listening socket. Port 0 takes a free port. Raises `PortError`."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
         return socket.create_server((host, port), family=family, backlog=_BACKLOG)
     except OSError as error:
-        # Python repeats the address in its own words, which the message begins with.
+        # Python appends the address to its message, which already starts with it.
         reason = str(error.strerror or error).partition(" (while")[0]
         hint = _HINTS.get(error.errno or 0, _ANOTHER_HOST)
         raise PortError(f"cannot listen on {host}:{port}: {reason}; {hint}") from error
 
 
-def hold_hangups() -> None:
-    """A SIGHUP that comes while the relay starts waits until it is ready: it would end the process."""
+def block_sighup() -> None:
+    """Delay a SIGHUP until the server can handle it; before that it would end the process."""
     if hasattr(signal, "SIGHUP"):
         signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGHUP})
 
 
 def new_event_loop() -> asyncio.AbstractEventLoop:
-    """The fastest loop that this platform has."""
+    """Return uvloop's event loop, or asyncio's own on Windows."""
     if sys.platform == "win32":
         return asyncio.new_event_loop()
-    import uvloop  # noqa: PLC0415 - there is none on Windows
+    import uvloop  # noqa: PLC0415 - not available on Windows
 
     return uvloop.new_event_loop()
 
 
 class Server(uvicorn.Server):
-    """Uvicorn, saying when it is ready and ending as a service should."""
+    """Uvicorn with a log line when it is ready, a reload on SIGHUP, and the exit codes of a service.
+
+    `on_stop` is called at the start of a stop, before the last requests are answered.
+    """
 
     def __init__(
         self,
         app: ASGIApp,
         url: str,
         *,
-        on_hangup: Callable[[], Awaitable[None]] | None = None,
+        on_reload: Callable[[], Awaitable[None]] | None = None,
         on_stop: Callable[[], None] = lambda: None,
     ) -> None:
         super().__init__(
@@ -87,38 +91,42 @@ class Server(uvicorn.Server):
             )
         )
         self._url = url
-        self._on_hangup = on_hangup
+        self._on_reload = on_reload
         self._on_stop = on_stop
-        self._hangups: set[asyncio.Task[None]] = set()
-        self.interrupted = False
+        self._reloads: set[asyncio.Task[None]] = set()
+        self._is_interrupted = False
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        """Start, and say where the relay can be reached."""
+        """Start uvicorn and log the URL of the relay."""
         try:
             await super().startup(sockets)
-        except SystemExit:  # with a code of uvicorn's own; its log says why, `exit_code` says that
+        except SystemExit:  # uvicorn logged the reason; `exit_code` gives the relay's own code
             self.should_exit = True
         if self.started:
             log.info("server.ready", url=self._url, version=__version__)
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        """Finish what was begun and stop."""
+        """Answer the requests in flight and stop."""
         log.info("server.stopping")
         self._on_stop()
         await super().shutdown(sockets)
         log.info("server.stopped")
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
-        """Stop as uvicorn does, and remember whether a person asked for it."""
-        self.interrupted = self.interrupted or sig == signal.SIGINT
+        """Stop, and remember whether it was interrupted by SIGINT."""
+        self._is_interrupted = self._is_interrupted or sig == signal.SIGINT
         super().handle_exit(sig, frame)
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
-        """Uvicorn raises the signal again once it has stopped; a service that ends in order ends with 0."""
+        """Handle signals during the block.
+
+        Unlike uvicorn it does not raise the signal again after the stop: a service that was stopped in
+        order exits with 0.
+        """
         before = {sig: signal.signal(sig, self.handle_exit) for sig in _SIGNALS}
-        if self._on_hangup is not None and hasattr(signal, "SIGHUP"):
-            asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, self._hang_up, self._on_hangup)
+        if self._on_reload is not None and hasattr(signal, "SIGHUP"):
+            asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, self._start_reload, self._on_reload)
             signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGHUP})
         try:
             yield
@@ -126,14 +134,14 @@ class Server(uvicorn.Server):
             for sig, handler in before.items():
                 signal.signal(sig, handler)
 
-    def _hang_up(self, work: Callable[[], Awaitable[None]]) -> None:
-        task = asyncio.ensure_future(work())
-        self._hangups.add(task)
-        task.add_done_callback(self._hangups.discard)
+    def _start_reload(self, reload: Callable[[], Awaitable[None]]) -> None:
+        task = asyncio.ensure_future(reload())
+        self._reloads.add(task)
+        task.add_done_callback(self._reloads.discard)
 
     @property
     def exit_code(self) -> int:
-        """What the command ends with."""
+        """The exit code of `relay serve`."""
         if not self.started:
             return 1
-        return _INTERRUPTED if self.interrupted else 0
+        return _EXIT_INTERRUPTED if self._is_interrupted else 0

@@ -1,4 +1,4 @@
-"""Several processes that share one port and one ledger, and one that sees to it that they run."""
+"""Several worker processes that share one port and one ledger, and the supervisor that keeps them running."""
 
 import os
 import signal
@@ -14,89 +14,98 @@ from relay.logs import get_logger
 
 log = get_logger("relay.server")
 
-_AGAIN_SECONDS: Final = 1.0
-"""Before a worker that died is replaced: one that cannot live must not keep the machine busy."""
-
-_END_SECONDS: Final = 20
-"""How long workers may take to stop in order; one that hangs then must not keep a restart waiting."""
-
 _SIGNALS: Final = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
-_INTERRUPTED: Final = 130
+_EXIT_INTERRUPTED: Final = 130
 
 
-class Workers:
-    """Forks `number` processes that do `serve`, and replaces each that dies, until it is told to stop."""
+class Supervisor:
+    """Forks `number` processes that run `serve`, and replaces each one that dies, until it is stopped."""
 
-    def __init__(self, number: int, serve: Callable[[], int]) -> None:
+    def __init__(
+        self,
+        number: int,
+        serve: Callable[[], int],
+        *,
+        restart_delay_seconds: float = 1,
+        stop_timeout_seconds: float = 20,
+    ) -> None:
+        """`serve` returns the exit code of a worker.
+
+        The restart delay keeps a worker that dies at its start from using up the CPU. A worker that does
+        not stop within the timeout is killed, so that it does not delay a restart of the service.
+        """
         self._number = number
         self._serve = serve
-        self._running: set[int] = set()
+        self._restart_delay_seconds = restart_delay_seconds
+        self._stop_timeout_seconds = stop_timeout_seconds
+        self._workers: set[int] = set()
         self._stopped_by: int | None = None
-        # Nothing is ever written into it: it closes with this process, whichever way that ends.
-        self._life, self._alive = os.pipe()
+        # Nothing is written to this pipe. It is closed when this process ends, in whatever way, and
+        # each worker waits for that.
+        self._read_end, self._write_end = os.pipe()
 
     def run(self) -> int:
-        """Until a SIGTERM or a SIGINT; the exit code. A SIGHUP is handed on."""
+        """Run until SIGTERM or SIGINT and return the exit code. SIGHUP is forwarded to the workers."""
         for sig in (signal.SIGTERM, signal.SIGINT):
             signal.signal(sig, self._stop)
-        signal.signal(signal.SIGHUP, self._hand_on)
+        signal.signal(signal.SIGHUP, self._forward)
         signal.signal(signal.SIGALRM, self._kill)
         for _ in range(self._number):
-            self._start()
-        while self._running:
+            self._start_worker()
+        while self._workers:
             pid, status = os.wait()
-            if pid not in self._running:  # not ours: the first process of a container inherits others
+            if pid not in self._workers:  # the first process of a container also adopts foreign processes
                 continue
-            self._running.discard(pid)
+            self._workers.discard(pid)
             if self._stopped_by is None:
                 log.error("worker.died", worker=pid, code=os.waitstatus_to_exitcode(status))
-                time.sleep(_AGAIN_SECONDS)
-                self._start()
-        return _INTERRUPTED if self._stopped_by == signal.SIGINT else 0
+                time.sleep(self._restart_delay_seconds)
+                self._start_worker()
+        return _EXIT_INTERRUPTED if self._stopped_by == signal.SIGINT else 0
 
-    def _start(self) -> None:
-        # Until the new one is known, a signal waits: it could not be handed on to it.
+    def _start_worker(self) -> None:
+        # Signals are blocked until the new worker is known, so that they are forwarded to it too.
         signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
         if self._stopped_by is None:
             pid = os.fork()
             if pid == 0:
-                self._be_worker()
-            self._running.add(pid)
+                self._run_worker()
+            self._workers.add(pid)
         signal.pthread_sigmask(signal.SIG_UNBLOCK, _SIGNALS)
 
-    def _be_worker(self) -> NoReturn:
-        code = 1
+    def _run_worker(self) -> NoReturn:
+        exit_code = 1
         try:
             for sig in _SIGNALS:
                 signal.signal(sig, signal.SIG_DFL)
-            # A SIGHUP waits until the server can take it.
+            # SIGHUP stays blocked until the server can handle it.
             signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM, signal.SIGINT})
-            os.close(self._alive)
-            threading.Thread(target=_end_with, args=(self._life,), daemon=True).start()
-            code = self._serve()
+            os.close(self._write_end)
+            threading.Thread(target=_stop_with_supervisor, args=(self._read_end,), daemon=True).start()
+            exit_code = self._serve()
         except Exception:
             log.exception("worker.failed", worker=os.getpid())
         finally:
             sys.stdout.flush()
-            os._exit(code)
+            os._exit(exit_code)
 
     def _stop(self, sig: int, _: FrameType | None) -> None:
         if self._stopped_by is None:
             self._stopped_by = sig
-            signal.alarm(_END_SECONDS)
-        self._hand_on(signal.SIGTERM, None)
+            signal.setitimer(signal.ITIMER_REAL, self._stop_timeout_seconds)
+        self._forward(signal.SIGTERM, None)
 
     def _kill(self, _: int, __: FrameType | None) -> None:
-        log.error("worker.killed", workers=sorted(self._running), seconds=_END_SECONDS)
-        self._hand_on(signal.SIGKILL, None)
+        log.error("worker.killed", workers=sorted(self._workers), seconds=self._stop_timeout_seconds)
+        self._forward(signal.SIGKILL, None)
 
-    def _hand_on(self, sig: int, _: FrameType | None) -> None:
-        for pid in self._running:
-            with suppress(ProcessLookupError):  # it ended a moment ago
+    def _forward(self, sig: int, _: FrameType | None) -> None:
+        for pid in self._workers:
+            with suppress(ProcessLookupError):  # it has just ended
                 os.kill(pid, sig)
 
 
-def _end_with(life: int) -> None:
-    """Stop in order once the process is gone that would have replaced this one."""
-    os.read(life, 1)
+def _stop_with_supervisor(read_end: int) -> None:
+    """Stop this worker when the supervisor is gone, since nothing would replace or stop it any more."""
+    os.read(read_end, 1)
     os.kill(os.getpid(), signal.SIGTERM)

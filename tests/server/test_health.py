@@ -1,4 +1,4 @@
-"""What a supervisor and a load balancer are told."""
+"""`/healthz` and `/readyz`."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -7,6 +7,7 @@ from typing import Any
 
 import httpx
 import pytest
+from starlette.applications import Starlette
 
 from crm_clients.local import LocalSettings
 from relay import __version__
@@ -15,17 +16,17 @@ from relay.ledger import HEAD, LedgerUnavailable
 from relay.server import health
 from tests.support.in_process import in_process_relay, settings_in
 
-Parts = tuple[Relay, httpx.AsyncClient]
+RunningRelay = tuple[Relay, httpx.AsyncClient]
 
 
 @pytest.fixture
-async def parts(tmp_path: Path) -> AsyncIterator[Parts]:
-    async with in_process_relay(settings_in(tmp_path)) as running:
-        yield running
+async def running_relay(tmp_path: Path) -> AsyncIterator[RunningRelay]:
+    async with in_process_relay(settings_in(tmp_path)) as relay_and_client:
+        yield relay_and_client
 
 
-async def test_a_relay_at_work_is_alive_and_ready(parts: Parts) -> None:
-    _, client = parts
+async def test_a_running_relay_is_alive_and_ready(running_relay: RunningRelay) -> None:
+    _, client = running_relay
     alive = await client.get("/healthz")
     assert (alive.status_code, alive.json()) == (
         200,
@@ -35,26 +36,26 @@ async def test_a_relay_at_work_is_alive_and_ready(parts: Parts) -> None:
     assert (ready.status_code, ready.json()) == (200, {"status": "ready"})
 
 
-async def test_while_it_starts_or_stops_it_is_alive_and_not_ready(parts: Parts) -> None:
-    relay, client = parts
-    relay.serving = False
-    answer = await client.get("/readyz")
-    assert (answer.status_code, answer.json()["problem"]) == (503, "starting or stopping")
+async def test_a_relay_that_starts_or_stops_is_alive_and_not_ready(running_relay: RunningRelay) -> None:
+    relay, client = running_relay
+    relay.lifecycle.is_serving = False
+    response = await client.get("/readyz")
+    assert (response.status_code, response.json()["problem"]) == (503, "starting or stopping")
     assert (await client.get("/healthz")).status_code == 200
 
 
-async def test_a_ledger_that_cannot_be_written_makes_it_not_ready(
-    parts: Parts, monkeypatch: pytest.MonkeyPatch
+async def test_a_relay_whose_ledger_cannot_be_written_is_not_ready(
+    running_relay: RunningRelay, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    relay, client = parts
+    relay, client = running_relay
 
     async def full(_: Any) -> None:
         raise LedgerUnavailable("the disk is full")
 
     with monkeypatch.context() as broken:
         broken.setattr(relay.ledger, "write", full)
-        answer = await client.get("/readyz")
-        assert (answer.status_code, answer.json()) == (
+        response = await client.get("/readyz")
+        assert (response.status_code, response.json()) == (
             503,
             {"status": "not ready", "problem": "the disk is full"},
         )
@@ -62,22 +63,23 @@ async def test_a_ledger_that_cannot_be_written_makes_it_not_ready(
     assert (await client.get("/readyz")).status_code == 200
 
 
-async def test_a_ledger_that_does_not_answer_makes_it_not_ready(
-    parts: Parts, monkeypatch: pytest.MonkeyPatch
+async def test_a_relay_whose_ledger_does_not_answer_is_not_ready(
+    running_relay: RunningRelay, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    relay, client = parts
+    relay, _ = running_relay
 
-    async def silent(_: Any) -> None:
+    async def never_answer(_: Any) -> None:
         await asyncio.Event().wait()
 
-    monkeypatch.setattr(health, "_PATIENCE_SECONDS", 0.02)
-    monkeypatch.setattr(relay.ledger, "write", silent)
-    answer = await client.get("/readyz")
-    assert answer.status_code == 503
-    assert "0.02 s" in answer.json()["problem"]
+    monkeypatch.setattr(relay.ledger, "write", never_answer)
+    app = Starlette(routes=health.routes(relay.ledger, lambda: True, timeout_seconds=0.02))
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://relay") as client:
+        response = await client.get("/readyz")
+    assert response.status_code == 503
+    assert "0.02 s" in response.json()["problem"]
 
 
-async def test_a_crm_that_is_down_does_not_matter(tmp_path: Path) -> None:
+async def test_a_relay_with_a_crm_that_is_down_is_ready(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     down = LocalSettings(client="local", path=tmp_path / "file" / "crm.db")
     async with in_process_relay(settings_in(tmp_path, destinations={"crm": down})) as (relay, client):
@@ -86,7 +88,7 @@ async def test_a_crm_that_is_down_does_not_matter(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("path", ["/healthz", "/readyz"])
-async def test_they_are_asked_by_get_and_head(parts: Parts, path: str) -> None:
-    _, client = parts
+async def test_both_routes_accept_get_and_head(running_relay: RunningRelay, path: str) -> None:
+    _, client = running_relay
     assert (await client.head(path)).status_code == 200
     assert (await client.post(path)).status_code == 405

@@ -1,4 +1,4 @@
-"""Running the server: the port, the ready line, the signals, the exit code."""
+"""The HTTP server of one process: its port, its signals, its exit code."""
 
 import asyncio
 import os
@@ -28,7 +28,7 @@ def listening() -> Iterator[socket.socket]:
 # --- the port -------------------------------------------------------------------------------------
 
 
-def test_port_0_is_any_free_one(listening: socket.socket) -> None:
+def test_port_0_takes_a_free_port(listening: socket.socket) -> None:
     host, port = listening.getsockname()
     assert host == "127.0.0.1"
     assert port > 1023
@@ -36,39 +36,39 @@ def test_port_0_is_any_free_one(listening: socket.socket) -> None:
         assert other.getsockname()[1] != port
 
 
-def test_it_can_be_connected_to(listening: socket.socket) -> None:
+def test_a_client_can_connect_to_the_port(listening: socket.socket) -> None:
     with closing(socket.create_connection(listening.getsockname(), timeout=5)) as connected:
         assert connected.getpeername() == listening.getsockname()
 
 
-def test_an_ipv6_address_is_listened_on() -> None:
+def test_an_ipv6_address_can_be_used() -> None:
     if not socket.has_dualstack_ipv6():
         pytest.skip("this machine has no IPv6")
     with closing(bind("::1", 0)) as bound:
         assert bound.family == socket.AF_INET6
 
 
-def test_a_taken_port_is_told_with_what_to_do(listening: socket.socket) -> None:
+def test_the_error_for_a_port_in_use_says_what_to_do(listening: socket.socket) -> None:
     port = listening.getsockname()[1]
-    with pytest.raises(PortError) as refused:
+    with pytest.raises(PortError) as caught:
         bind("127.0.0.1", port)
-    assert str(refused.value) == (
-        f"cannot listen on 127.0.0.1:{port}: Address already in use; stop what listens there,"
-        " or set server.port (RELAY__SERVER__PORT) to another, 0 for any free"
+    assert str(caught.value) == (
+        f"cannot listen on 127.0.0.1:{port}: Address already in use; stop the program that uses it,"
+        " or set server.port (RELAY__SERVER__PORT) to another port, or to 0 for a free one"
     )
 
 
 @pytest.mark.parametrize("host", ["nowhere.invalid", "203.0.113.1"])
-def test_a_host_that_is_not_this_machine_is_told_with_what_to_do(host: str) -> None:
-    with pytest.raises(PortError) as refused:
+def test_the_error_for_a_foreign_host_says_what_to_do(host: str) -> None:
+    with pytest.raises(PortError) as caught:
         bind(host, 8080)
-    told = str(refused.value)
-    assert told.startswith(f"cannot listen on {host}:8080: ")
-    assert told.endswith("set server.host (RELAY__SERVER__HOST) to a name or an address of this machine")
-    assert "attempting" not in told
+    message = str(caught.value)
+    assert message.startswith(f"cannot listen on {host}:8080: ")
+    assert message.endswith("set server.host (RELAY__SERVER__HOST) to a name or address of this machine")
+    assert "attempting" not in message
 
 
-def test_a_port_that_only_root_may_take_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_error_for_a_privileged_port_says_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
     def forbidden(*_: Any, **__: Any) -> socket.socket:
         raise PermissionError(13, "Permission denied")
 
@@ -77,16 +77,16 @@ def test_a_port_that_only_root_may_take_is_told(monkeypatch: pytest.MonkeyPatch)
         bind("127.0.0.1", 80)
 
 
-# --- from the start to the end --------------------------------------------------------------------
+# --- start and stop -------------------------------------------------------------------------------
 
 
-async def until_started(server: Server) -> None:
+async def wait_until_started(server: Server) -> None:
     while not server.started:
-        await asyncio.sleep(0.005)
+        await asyncio.sleep(0)
 
 
 @pytest.mark.parametrize(("sent", "code"), [(signal.SIGTERM, 0), (signal.SIGINT, 130)])
-async def test_it_says_when_it_is_ready_and_ends_in_order(
+async def test_the_server_logs_that_it_is_ready_and_stops_on_a_signal(
     listening: socket.socket, sent: signal.Signals, code: int
 ) -> None:
     before = [signal.getsignal(each) for each in (signal.SIGINT, signal.SIGTERM)]
@@ -94,7 +94,7 @@ async def test_it_says_when_it_is_ready_and_ends_in_order(
     with capture_logs() as lines:
         async with asyncio.timeout(10):
             serving = asyncio.create_task(server.serve(sockets=[listening]))
-            await until_started(server)
+            await wait_until_started(server)
             assert lines == [
                 {
                     "event": "server.ready",
@@ -110,8 +110,8 @@ async def test_it_says_when_it_is_ready_and_ends_in_order(
     assert [signal.getsignal(each) for each in (signal.SIGINT, signal.SIGTERM)] == before
 
 
-async def test_a_request_under_way_is_answered_before_the_end(listening: socket.socket) -> None:
-    asked, may_answer = asyncio.Event(), asyncio.Event()
+async def test_a_request_in_flight_is_answered_before_the_end(listening: socket.socket) -> None:
+    requested, may_answer = asyncio.Event(), asyncio.Event()
 
     async def slow(scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
@@ -120,7 +120,7 @@ async def test_a_request_under_way_is_answered_before_the_end(listening: socket.
                 await send({"type": f"{message['type']}.complete"})
                 if message["type"] == "lifespan.shutdown":
                     return
-        asked.set()
+        requested.set()
         await may_answer.wait()
         await send({"type": "http.response.start", "status": 204, "headers": []})
         await send({"type": "http.response.body"})
@@ -129,22 +129,23 @@ async def test_a_request_under_way_is_answered_before_the_end(listening: socket.
     server = Server(slow, "http://relay.example", on_stop=stopping.set)
     async with asyncio.timeout(10):
         serving = asyncio.create_task(server.serve(sockets=[listening]))
-        await until_started(server)
+        await wait_until_started(server)
         reader, writer = await asyncio.open_connection(*listening.getsockname())
         writer.write(b"GET / HTTP/1.1\r\nHost: relay\r\n\r\n")
-        await asked.wait()
+        await requested.wait()
         server.should_exit = True
-        await stopping.wait()  # what else has to end need not wait for the request
-        await asyncio.sleep(0.02)
+        await stopping.wait()  # other components stop before the request is answered
+        while listening.fileno() != -1:  # the server closes its port, and then waits for the request
+            await asyncio.sleep(0)
         may_answer.set()
-        answer = await reader.read()
+        response = await reader.read()
         writer.close()
         await serving
-    assert answer.startswith(b"HTTP/1.1 204")
-    assert b"server:" not in answer.lower()
+    assert response.startswith(b"HTTP/1.1 204")
+    assert b"server:" not in response.lower()
 
 
-async def test_an_application_that_cannot_start_ends_with_1(listening: socket.socket) -> None:
+async def test_the_exit_code_is_1_if_the_application_cannot_start(listening: socket.socket) -> None:
     async def broken(_: Scope, __: Receive, send: Send) -> None:
         await send({"type": "lifespan.startup.failed", "message": "no"})
 
@@ -156,31 +157,31 @@ async def test_an_application_that_cannot_start_ends_with_1(listening: socket.so
     assert "server.ready" not in [line["event"] for line in lines]
 
 
-def test_the_loop_is_the_fastest_there_is() -> None:
+def test_the_event_loop_is_uvloops() -> None:
     loop = new_event_loop()
     loop.close()
     assert type(loop).__module__.partition(".")[0] == "uvloop"
 
 
-EARLY_HANGUP = """
+EARLY_SIGHUP = """
 import asyncio, os, signal
 from starlette.applications import Starlette
-from relay.server.server import Server, bind, hold_hangups
+from relay.server.server import Server, bind, block_sighup
 
 async def main():
-    async def reread():
+    async def reload():
         server.should_exit = True
-    server = Server(Starlette(), "http://relay.example", on_hangup=reread)
+    server = Server(Starlette(), "http://relay.example", on_reload=reload)
     async with asyncio.timeout(10):
         await server.serve(sockets=[bind("127.0.0.1", 0)])
 
-hold_hangups()
+block_sighup()
 os.kill(os.getpid(), signal.SIGHUP)
 asyncio.run(main())
 """
 
 
-def test_a_hangup_that_comes_during_the_start_is_taken_once_it_is_over() -> None:
-    command = [sys.executable, "-c", EARLY_HANGUP]
+def test_a_sighup_during_the_start_is_handled_after_it() -> None:
+    command = [sys.executable, "-c", EARLY_SIGHUP]
     ended = subprocess.run(command, capture_output=True, text=True, timeout=20, check=False)  # noqa: S603
     assert ended.returncode == 0, ended.stderr

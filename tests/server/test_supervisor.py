@@ -1,62 +1,79 @@
-"""The one that sees to it that workers run: what it inherits, and what does not stop."""
+"""The supervisor: adopted processes, and workers that do not stop."""
 
+import os
+import signal
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from textwrap import dedent
 
-import psutil  # type: ignore[import-untyped]  # it bears no types, and little of it is used
+import psutil  # type: ignore[import-untyped]
 import pytest
 
 from tests.support.relay import eventually
 
-pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="it has no fork")
+pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="Windows has no fork")
 
 
 @contextmanager
-def workers(before: str) -> Iterator[psutil.Popen]:
-    """Two that only wait to be stopped, after `before` was run."""
+def supervised(before: str = "", **options: float) -> Iterator[psutil.Popen]:
+    """Run a supervisor of two workers that wait to be stopped. Each prints a line when it starts.
+
+    `before`: code that is run before the workers are forked.
+    """
     program = f"""
         import signal, subprocess, sys
-        from relay.server import supervisor as workers
+        from relay.server.supervisor import Supervisor
 
         {before}
 
         def serve():
             signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+            print("started", flush=True)
             signal.pause()
 
-        sys.exit(workers.Workers(2, serve).run())
+        sys.exit(Supervisor(2, serve, **{options}).run())
     """
-    with psutil.Popen([sys.executable, "-c", dedent(program)], stdout=subprocess.DEVNULL) as running:
+    command = [sys.executable, "-c", dedent(program)]
+    with psutil.Popen(command, stdout=subprocess.PIPE, text=True) as supervisor:
         try:
-            yield running
+            yield supervisor
         finally:
-            left = running.children() if running.poll() is None else []
-            for process in [running, *left]:
+            left = supervisor.children() if supervisor.poll() is None else []
+            for process in [supervisor, *left]:
                 with suppress(psutil.NoSuchProcess):
                     process.kill()
 
 
-def children(running: psutil.Popen, number: int) -> list[psutil.Process]:
-    found: list[psutil.Process] = eventually(running.children, lambda found: len(found) == number)
-    return found
+def wait_for_starts(supervisor: psutil.Popen, number: int) -> None:
+    for line in supervisor.stdout:  # log lines are printed too
+        number -= line == "started\n"
+        if not number:
+            return
+    pytest.fail("the supervisor ended before its workers started")
 
 
-def test_the_end_of_a_process_that_was_inherited_starts_no_worker() -> None:
-    # The first process of a container inherits whatever its parent left behind.
-    with workers("subprocess.Popen(['sleep', '0.3']); workers._AGAIN_SECONDS = 0.1") as running:
-        children(running, 3)
-        eventually(running.children, lambda now: len(now) != 3)
-        time.sleep(0.5)
-        assert len(running.children()) == 2
+def test_the_end_of_an_adopted_process_starts_no_worker() -> None:
+    # The first process of a container adopts the processes that its parent left.
+    adopted = "print(subprocess.Popen(['sleep', '60'], stdout=subprocess.DEVNULL).pid, flush=True)"
+    with supervised(adopted, restart_delay_seconds=0) as supervisor:
+        pid = int(supervisor.stdout.readline())
+        wait_for_starts(supervisor, 2)
+        os.kill(pid, signal.SIGKILL)
+        eventually(lambda: [child.pid for child in supervisor.children()], lambda pids: pid not in pids)
+        first, _ = supervisor.children()
+        first.kill()
+        wait_for_starts(supervisor, 1)  # the replacement of the killed worker
+        supervisor.terminate()
+        assert "started" not in supervisor.stdout.read()
+        assert supervisor.wait(10) == 0
 
 
-def test_a_worker_that_hangs_is_killed_in_the_end() -> None:
-    with workers("workers._END_SECONDS = 1") as running:
-        hanging, _ = children(running, 2)
+def test_a_worker_that_does_not_stop_is_killed() -> None:
+    with supervised(stop_timeout_seconds=0.2) as supervisor:
+        wait_for_starts(supervisor, 2)
+        hanging, _ = supervisor.children()
         hanging.suspend()
-        running.terminate()
-        assert running.wait(10) == 0
+        supervisor.terminate()
+        assert supervisor.wait(10) == 0

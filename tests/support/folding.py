@@ -79,7 +79,7 @@ def _raw_of(body: bytes, index: int) -> bytes:
 async def folding_relay(folder: Path, ledger_url: str) -> AsyncIterator[FoldingRelay]:
     """Open a relay without starting its tasks."""
     relay = Relay(settings_in(folder, ledger={"url": ledger_url}))
-    await relay.open()
+    await relay.lifecycle.open()
     await relay.ledger.write(lambda c: destinations.register(c, {"crm": "local"}))
     try:
         yield FoldingRelay(relay)

@@ -21,7 +21,7 @@ def settings_in(folder: Path, **sections: Any) -> Settings:
 async def in_process_relay(settings: Settings) -> AsyncIterator[tuple[Relay, httpx.AsyncClient]]:
     """The parts, at work, and a client that speaks to the application as from this machine."""
     relay = Relay(settings)
-    async with relay.running():
+    async with relay.lifecycle.running():
         transport = httpx.ASGITransport(create_app(relay), client=("127.0.0.1", 4321))
         async with httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1:8080") as client:
             yield relay, client

@@ -1,0 +1,105 @@
+"""Start and stop of the components of one process, in the right order."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
+from contextlib import asynccontextmanager
+from typing import Any
+
+from sqlalchemy import Connection
+
+from crm_clients.base import CrmClient
+from relay.ledger import Ledger, destinations, leases
+from relay.logs import get_logger
+
+log = get_logger("relay.server")
+
+Loop = Callable[[], Coroutine[Any, Any, None]]
+"""The `run` method of a component: works until it is cancelled."""
+
+
+class Lifecycle:
+    """Opens the ledger, runs the loops of all components as tasks, and stops them.
+
+    `destinations` maps the names of all configured destinations to their clients' names. `clients` is
+    read again at the stop: clients that were replaced meanwhile are not in it.
+    """
+
+    def __init__(
+        self,
+        ledger: Ledger,
+        destinations: Mapping[str, str],
+        clients: Mapping[str, CrmClient[Any]],
+        *,
+        loops: Sequence[Loop],
+        delivery_loops: Sequence[Loop],
+    ) -> None:
+        self.is_serving = False
+        self._ledger = ledger
+        self._destinations = destinations
+        self._clients = clients
+        self._loops = loops
+        self._delivery_loops = delivery_loops
+        self._deliveries: list[asyncio.Task[None]] = []
+        self._closing: set[asyncio.Task[None]] = set()
+        self._is_open = self._is_stopping = False
+
+    async def open(self) -> None:
+        """Migrate the ledger and register the destinations, once. Raises `LedgerError`."""
+        if self._is_open:
+            return
+        self._is_open = True
+        before, after = await self._ledger.open()
+        if before != after:
+            log.info("ledger.migrated", before=before, after=after)
+        await self._ledger.write(self._prepare)
+
+    def _prepare(self, connection: Connection) -> None:
+        # A killed process did not release its leases; waiting until they expire would delay every call.
+        leases.free_orphans(connection)
+        destinations.register(connection, self._destinations)
+        destinations.probe_all_now(connection, now=self._ledger.now())
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        """Open the ledger and run all components for the duration of the block."""
+        await self.open()
+        tasks = [asyncio.create_task(loop()) for loop in self._loops]
+        self._deliveries = [asyncio.create_task(loop()) for loop in self._delivery_loops]
+        self.is_serving = True
+        try:
+            yield
+        finally:
+            self.is_serving = False
+            await self._stop(tasks)
+
+    def stop_delivering(self) -> None:
+        """Start no more pushes. Pushes in flight finish while the server answers its last requests."""
+        if not self._is_stopping:  # a second cancellation would abort the pushes in flight
+            self._is_stopping = True
+            for task in self._deliveries:
+                task.cancel()
+
+    def close_later(self, client: CrmClient[Any], seconds: float) -> None:
+        """Close a replaced client after the longest duration of a push that it may still have in flight."""
+        task = asyncio.create_task(_close_after(client, seconds))
+        self._closing.add(task)
+        task.add_done_callback(self._closing.discard)
+
+    async def _stop(self, tasks: list[asyncio.Task[None]]) -> None:
+        self.stop_delivering()
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, *self._deliveries, return_exceptions=True)
+        for task in self._closing:
+            task.cancel()
+        await asyncio.gather(*self._closing, return_exceptions=True)
+        for client in self._clients.values():
+            await client.aclose()
+        await self._ledger.close()
+
+
+async def _close_after(client: CrmClient[Any], seconds: float) -> None:
+    try:
+        await asyncio.sleep(seconds)
+    finally:
+        await client.aclose()
