@@ -17,11 +17,11 @@ ROWS: Final = re.findall(
 MEANING: Final[dict[str, type[Outcome]]] = {
     "is delivered": Delivered,
     "Stops": Misconfigured,
-    "whole destination waits": Throttled,
+    "pauses: as long as": Throttled,
     "secrets differ": Unauthorised,
     "not the endpoint": Misconfigured,
     "dead letter": Rejected,
-    "tried again later": Retry,
+    "retried later": Retry,
 }
 
 

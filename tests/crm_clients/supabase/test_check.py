@@ -203,6 +203,6 @@ async def test_if_no_single_column_is_missing_the_first_error_is_reported(
 
 def test_exactly_the_codes_of_check_are_documented() -> None:
     text = (Path(__file__).parents[3] / "docs" / "supabase.md").read_text("utf-8")
-    _, _, section = text.partition("## What `relay check` can say")
+    _, _, section = text.partition("## What `relay check` reports")
     table = section.partition("\n## ")[0]
     assert set(re.findall(r"^\| `(\w+)` \|", table, re.MULTILINE)) == CODES
