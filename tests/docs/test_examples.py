@@ -1,0 +1,199 @@
+"""Every code block in the documents is run: settings are loaded, commands are parsed, requests are sent."""
+
+import json
+import re
+import shlex
+import tomllib
+from itertools import groupby
+from pathlib import Path
+from typing import Any, Final
+
+import click
+import pytest
+
+from relay.cli.main import cli
+from relay.settings import Settings, load
+from tests.support.documents import DOCUMENTS, ROOT, Block, blocks, prose
+from tests.support.parts import running_parts, settings_of
+from tests.support.postgres import Databases
+
+SECRETS: Final = {
+    "tokens": "0123456789abcdef0123456789abcdef",
+    "key": "sb_secret_0123456789",
+    "token": "pat-eu1-0123456789",
+    "secret": "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw",
+    "url": "postgresql://relay:secret@db.example.com/relay",
+}
+"""What each `…_file` of an example contains, by its key."""
+
+CLIENTS: Final[dict[str, dict[str, str]]] = {
+    "hubspot": {"client": "hubspot", "token": SECRETS["token"]},
+    "hook": {"client": "webhook", "url": "https://example.com/calls", "secret": SECRETS["secret"]},
+}
+"""The rest of a destination of which an example shows only a part."""
+
+PROGRAMS: Final = {"curl", "echo", "export", "kill", "mkdir", "openssl", "python", "pip", "sqlite3"}
+"""Other programs in the examples; a reader has them, or installs them as the text says."""
+
+PLUG_IN: Final = "docs/write-a-client.md"
+"""Its blocks are one package, which tests/plugins installs and runs."""
+
+
+def here(*languages: str) -> list[Any]:
+    found = [block for block in blocks(*languages) if not block.location.startswith(PLUG_IN)]
+    assert found
+    return [pytest.param(block, id=block.location) for block in found]
+
+
+# --- settings -------------------------------------------------------------------------------------
+
+
+def with_secret_files(table: dict[str, Any], folder: Path) -> None:
+    """Create the files that the example names."""
+    for key, value in table.items():
+        if isinstance(value, dict):
+            with_secret_files(value, folder)
+        elif key.endswith("_file"):
+            file = folder / value
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_text(SECRETS[key.removesuffix("_file")])
+
+
+@pytest.mark.parametrize("block", here("toml"))
+def test_settings_in_the_documents_are_valid(block: Block, tmp_path: Path) -> None:
+    table = tomllib.loads(block.text)
+    with_secret_files(table, tmp_path)
+    missing = {
+        f"RELAY__DESTINATIONS__{name.upper()}__{key.upper()}": value
+        for name, destination in table.get("destinations", {}).items()
+        if "client" not in destination
+        for key, value in CLIENTS[name].items()
+    }
+    (tmp_path / "settings.toml").write_text(block.text)
+    assert isinstance(load(tmp_path / "settings.toml", missing), Settings)
+
+
+# --- commands -------------------------------------------------------------------------------------
+
+
+def commands(block: Block) -> list[list[str]]:
+    """Split a shell block into commands, without prompts, comments and output."""
+    lines = block.text.replace("\\\n", " ").splitlines()
+    if block.language == "console":
+        lines = [line[2:] for line in lines if line.startswith("$ ")]
+    found: list[list[str]] = []
+    pending = ""
+    for line in lines:
+        pending += line + "\n"
+        try:
+            words = shlex.split(pending, comments=True)
+        except ValueError:  # a quoted text that goes on in the next line
+            continue
+        pending = ""
+        found += [
+            list(part)
+            for is_operator, part in groupby(words, {"|", "&&", ";"}.__contains__)
+            if not is_operator
+        ]
+    assert not pending
+    return found
+
+
+def parse_relay(arguments: list[str]) -> None:
+    """Parse the command line of `relay` without running it. Raises `click.UsageError`."""
+    context = cli.make_context("relay", list(arguments))
+    command: click.Command = cli
+    while isinstance(command, click.Group):
+        name, found, rest = command.resolve_command(context, [*context._protected_args, *context.args])
+        assert found is not None
+        assert name is not None
+        context = found.make_context(name, list(rest), parent=context)
+        command = found
+
+
+def check_command(words: list[str]) -> None:
+    """Fail unless the program, its command and its options exist."""
+    program = Path(words[0]).name
+    if program == "relay":
+        parse_relay(words[1:])
+    elif program == "make":
+        targets = re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE)
+        assert words[1] in targets
+    else:
+        assert program in PROGRAMS
+
+
+@pytest.mark.parametrize("block", here("sh", "bash", "console"))
+def test_commands_in_the_documents_exist(block: Block) -> None:
+    for words in commands(block):
+        check_command(words)
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.relative_to(ROOT).as_posix())
+def test_commands_in_the_text_exist(document: Path) -> None:
+    context = click.Context(cli)
+    for mention in re.findall(r"`(?:\.venv/bin/)?relay ([a-z][^`]*)`", prose(document)):
+        for name in mention.split()[0].split("|"):
+            command = cli.get_command(context, name)
+            assert command is not None, f"`relay {mention}`: there is no such command"
+            check_options(command, mention)
+
+
+def check_options(command: click.Command, mention: str) -> None:
+    """Fail unless each option and subcommand in this inline mention exists."""
+    words = re.findall(r"(?<!\S)--?[a-z][a-z-]*", mention)
+    if isinstance(command, click.Group):
+        subcommands = mention.split()[1:2]
+        for name in (n for word in subcommands for n in re.split(r"\\?\|", word)):
+            found = command.get_command(click.Context(command), name)
+            assert found is not None, f"`relay {mention}`: there is no such subcommand"
+            check_options(found, mention.partition(name)[2] if words else "")
+        return
+    known = {option for parameter in command.params for option in parameter.opts}
+    assert set(words) <= known | {"--help"}, f"`relay {mention}`: unknown option"
+
+
+# --- data -----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("block", here("json"))
+def test_json_in_the_documents_is_valid(block: Block) -> None:
+    for document in re.split(r"\n(?=\{)", block.text.strip()):
+        assert json.loads(document)
+
+
+async def test_the_first_call_of_the_readme_is_answered_as_shown(tmp_path: Path) -> None:
+    curl = next(
+        words
+        for block in blocks("sh")
+        if block.location.startswith("README.md")
+        for words in commands(block)
+        if words[0] == "curl"
+    )
+    body, header = curl[curl.index("-d") + 1], curl[curl.index("-H") + 1].split(": ")
+    shown = next(block for block in blocks("json") if block.location.startswith("README.md"))
+    async with running_parts(settings_of(tmp_path)) as (_, client):
+        answer = await client.post(curl[1], content=body, headers=dict([header]))
+    assert answer.status_code == 200
+    assert answer.json() == json.loads(shown.text)
+
+
+@pytest.mark.parametrize("block", here("sql"))
+def test_sql_in_the_documents_runs(block: Block, databases: Databases) -> None:
+    try:
+        for statement in block.text.strip().split(";\n"):
+            databases.execute(statement.strip().removesuffix(";"))
+    finally:
+        databases.execute("DROP DATABASE IF EXISTS relay")
+        databases.execute("DROP ROLE IF EXISTS relay")
+
+
+def test_every_language_of_a_block_is_tested() -> None:
+    # An HTTP message and a drawing are compared with nothing; they need no language of their own.
+    tested = {"toml", "sh", "bash", "console", "json", "sql", "python", "http", ""}
+    opened = [line.strip().removeprefix("```") for file in DOCUMENTS for line in fences(file)]
+    assert set(opened) <= tested
+
+
+def fences(file: Path) -> list[str]:
+    return re.findall(r"^ *```\w*$", file.read_text(), re.MULTILINE)
