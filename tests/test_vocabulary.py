@@ -33,71 +33,17 @@ WORDS: Final = {
 """Patterns of words in any text, and what to write instead."""
 
 NAMES: Final = frozenset(
-    {
-        "Door",
-        "problem_before",
-        "Visitor",
-        "entrance_of",
-        "open_to",
-        "Hook",
-        "Answer",
-        "Received",
-        "Said",
-        "Shape",
-        "word_of",
-        "Part",
-        "Reader",
-        "TolerantReader",
-        "FactReader",
-        "Place",
-        "Admission",
-        "Refused",
-        "Stale",
-        "Unreadable",
-        "Unrendered",
-        "World",
-        "Plan",
-        "owe",
-        "Due",
-        "Settlement",
-        "Turn",
-        "Turns",
-        "turns",
-        "take_turn",
-        "owe_again",
-        "revive_run",
-        "bring_forward",
-        "Courier",
-        "Purpose",
-        "BRING",
-        "LOOK",
-        "TAKE_BACK",
-        "Judge",
-        "Verdict",
-        "stand",
-        "Schedule",
-        "Wait",
-        "pressing",
-        "stamp",
-        "prove",
-        "Memory",
-        "recall",
-        "Pace",
-        "Round",
-        "Trouble",
-        "Fault",
-        "When",
-        "THEIRS",
-        "Ends",
-        "Manners",
-        "owes",
-        "watching",
-        "purpose_of",
-        "settlement",
-        "letter",
-        "letters",
-        "mark",
-    }
+    re.findall(
+        r"\w+",
+        """
+        Door problem_before Visitor entrance_of open_to Hook Answer Received Said Shape word_of Part
+        Reader TolerantReader FactReader Place Admission Refused Stale Unreadable Unrendered World Plan
+        owe Due Settlement Turn Turns turns take_turn owe_again revive_run bring_forward Courier Purpose
+        BRING LOOK TAKE_BACK Judge Verdict stand Schedule Wait pressing stamp prove Memory recall Pace
+        Round Trouble Fault When THEIRS Ends Manners owes watching purpose_of settlement letter letters
+        mark
+        """,
+    )
 )
 """Identifiers of code, exactly as they were written."""
 
