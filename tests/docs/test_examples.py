@@ -14,7 +14,7 @@ import pytest
 from relay.cli.main import cli
 from relay.settings import Settings, load
 from tests.support.documents import DOCUMENTS, ROOT, Block, blocks, prose
-from tests.support.parts import running_parts, settings_of
+from tests.support.in_process import in_process_relay, settings_in
 from tests.support.postgres import Databases
 
 SECRETS: Final = {
@@ -172,7 +172,7 @@ async def test_the_first_call_of_the_readme_is_answered_as_shown(tmp_path: Path)
     )
     body, header = curl[curl.index("-d") + 1], curl[curl.index("-H") + 1].split(": ")
     shown = next(block for block in blocks("json") if block.location.startswith("README.md"))
-    async with running_parts(settings_of(tmp_path)) as (_, client):
+    async with in_process_relay(settings_in(tmp_path)) as (_, client):
         answer = await client.post(curl[1], content=body, headers=dict([header]))
     assert answer.status_code == 200
     assert answer.json() == json.loads(shown.text)
