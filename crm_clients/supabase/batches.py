@@ -7,7 +7,7 @@ from typing import Any, Final
 import msgspec
 
 from crm_clients.base import Delivered, Outcome, Retry, Throttled, Unauthorised, Unknown
-from crm_clients.supabase.errors import ApiError, ApiFailure, outcome_of
+from crm_clients.supabase.errors import ApiError, ApiFailure, to_outcome
 from relay.call import Call
 
 MAX_ROWS: Final = 500
@@ -75,7 +75,7 @@ def build_outcome(failure: ApiFailure | None, *, remote_id: str, calls: int) -> 
     """Return the outcome of one call whose request had so many calls."""
     if failure is None:
         return Delivered(remote_id=remote_id)
-    return outcome_of(failure, rows=calls) if isinstance(failure, ApiError) else failure
+    return to_outcome(failure, rows=calls) if isinstance(failure, ApiError) else failure
 
 
 def _outcome_of_unsent(outcome: Outcome) -> Outcome | None:

@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 import msgspec
 
 from crm_clients.base import Finding, Outcome, Retry, Throttled, Unauthorised, Unknown
-from crm_clients.supabase.errors import ApiError, ApiFailure, describe, outcome_of
+from crm_clients.supabase.errors import ApiError, ApiFailure, describe, to_outcome
 from crm_clients.supabase.rest import Table
 from crm_clients.supabase.sql import grant_sql, unique_sql
 
@@ -148,7 +148,7 @@ def _code(failure: ApiFailure) -> str:
     if isinstance(failure, Outcome):
         return _BY_OUTCOME.get(type(failure), _OTHERWISE)
     known = _BY_ERROR_CODE.get(failure.code or "") or _BY_STATUS.get(failure.status)
-    return known or _BY_OUTCOME.get(type(outcome_of(failure, rows=1)), _OTHERWISE)
+    return known or _BY_OUTCOME.get(type(to_outcome(failure, rows=1)), _OTHERWISE)
 
 
 # --- texts for a person -----------------------------------------------------------------------

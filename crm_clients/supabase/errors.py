@@ -1,7 +1,7 @@
 """Failures of a request to Supabase, and the outcome for each.
 
 ApiFailure
-├── ApiError     the API responded with an error; `outcome_of` maps it to an outcome
+├── ApiError     the API responded with an error; `to_outcome` maps it to an outcome
 └── Outcome      there was no response: Retry, Throttled or Unknown, from crm_clients.http
 
 The error code decides; if the code is unknown, the status decides. Sources: PostgREST's error reference
@@ -135,7 +135,7 @@ def cause_of(error: ApiError) -> Cause:
     return _cause_of_status(_effective_status(error))
 
 
-def outcome_of(error: ApiError, *, rows: int) -> Outcome:
+def to_outcome(error: ApiError, *, rows: int) -> Outcome:
     """Return the outcome of each call in a request with so many rows."""
     return _OUTCOMES[cause_of(error)](error, rows)
 

@@ -1,4 +1,7 @@
-"""Any endpoint, in the way of Standard Webhooks: a signed POST for each version of a call."""
+"""The client for any endpoint that accepts Standard Webhooks: one signed POST for each version of a call.
+
+Import only the two names below; the modules are internal.
+"""
 
 from crm_clients.webhook.client import WebhookClient
 from crm_clients.webhook.settings import WebhookSettings

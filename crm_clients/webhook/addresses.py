@@ -1,8 +1,8 @@
-"""Where a webhook may lead: to the public internet, unless the settings allow more.
+"""Connections to public addresses only, unless the settings allow private ones.
 
-A name is resolved when the connection is made, each of its addresses is looked at, and the connection
-goes to an address that was looked at: a name that resolves otherwise a moment later (DNS rebinding)
-leads nowhere else. The request keeps the name, in `Host` and in TLS.
+The name is resolved for each connection, every address is checked, and the connection is made to a
+checked address. So a name that resolves to another address a moment later (DNS rebinding) has no
+effect. `Host` and TLS use the name.
 """
 
 import asyncio
@@ -15,29 +15,26 @@ from typing import Final
 
 import httpcore
 
+from crm_clients.webhook.errors import ForbiddenAddress
+
 _NAT64: Final = IPv6Network("64:ff9b::/96")
-"""On networks without IPv4, its addresses are written as these (RFC 6052)."""
-
-
-class ForbiddenAddress(Exception):
-    """A name that leads only to addresses which are not public."""
-
-    def __init__(self, addresses: Iterable[str]) -> None:
-        super().__init__(", ".join(sorted(set(addresses))))
+"""IPv4 addresses in networks without IPv4 (RFC 6052)."""
 
 
 def is_public(address: str) -> bool:
-    """Whether an address is one of the public internet: not of this machine, of a private network, of a
-    link (cloud metadata: 169.254.169.254), reserved, or an IPv4 one of these in the dress of IPv6.
+    """Whether an address is on the public internet.
+
+    Not public: this machine, private networks, link-local addresses (cloud metadata: 169.254.169.254),
+    reserved addresses, and IPv6 forms of such IPv4 addresses.
     """
-    found = _undressed(ip_address(address))
+    found = _unwrap_ipv4(ip_address(address))
     if isinstance(found, IPv6Address) and found.is_site_local:
         return False
     return found.is_global and not (found.is_multicast or found.is_reserved)
 
 
-def _undressed(address: IPv4Address | IPv6Address) -> IPv4Address | IPv6Address:
-    """The IPv4 address that an IPv6 one stands for, where it does."""
+def _unwrap_ipv4(address: IPv4Address | IPv6Address) -> IPv4Address | IPv6Address:
+    """Return the IPv4 address that an IPv6 address contains, if any."""
     if isinstance(address, IPv4Address):
         return address
     if address in _NAT64:
@@ -45,8 +42,8 @@ def _undressed(address: IPv4Address | IPv6Address) -> IPv4Address | IPv6Address:
     return address.ipv4_mapped or address.sixtofour or address
 
 
-class PublicOnly(httpcore.AsyncNetworkBackend):
-    """Connects to public addresses alone. Raises `ForbiddenAddress` where a name has none."""
+class PublicNetworkBackend(httpcore.AsyncNetworkBackend):
+    """Connects to public addresses only. Raises `ForbiddenAddress` if a name has none."""
 
     def __init__(self) -> None:
         self._network = httpcore.AnyIOBackend()
@@ -59,13 +56,13 @@ class PublicOnly(httpcore.AsyncNetworkBackend):
         local_address: str | None = None,
         socket_options: Iterable[httpcore.SOCKET_OPTION] | None = None,
     ) -> httpcore.AsyncNetworkStream:
-        """Resolve, look, and connect to the first address that answers. Seconds for all of it."""
+        """Connect to the first public address that accepts. `timeout`: seconds for all of it."""
         connect = partial(
             self._network.connect_tcp, port=port, local_address=local_address, socket_options=socket_options
         )
         try:
             async with asyncio.timeout(timeout):
-                *others, last = await _permitted(host, port)
+                *others, last = await _resolve_public(host, port)
                 for address in others:
                     with suppress(httpcore.ConnectError):
                         return await connect(address)
@@ -74,18 +71,18 @@ class PublicOnly(httpcore.AsyncNetworkBackend):
             raise httpcore.ConnectTimeout("no connection in time") from error
 
     async def sleep(self, seconds: float) -> None:
-        """Wait so long."""
+        """Implement httpcore's interface."""
         await self._network.sleep(seconds)
 
 
-async def _permitted(host: str, port: int) -> list[str]:
-    """The public addresses of a name, at least one."""
+async def _resolve_public(host: str, port: int) -> list[str]:
+    """Return the public addresses of a name, at least one. Raises `ForbiddenAddress`, `ConnectError`."""
     try:
         found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
-    except (OSError, UnicodeError) as error:  # an unknown name, or what can be none
+    except (OSError, UnicodeError) as error:  # an unknown or an invalid name
         raise httpcore.ConnectError(str(error)) from error
     addresses = list(dict.fromkeys(str(sockaddr[0]) for *_, sockaddr in found))
-    permitted = [address for address in addresses if is_public(address)]
-    if not permitted:
+    public = [address for address in addresses if is_public(address)]
+    if not public:
         raise ForbiddenAddress(addresses)
-    return permitted
+    return public

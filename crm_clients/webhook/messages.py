@@ -1,7 +1,7 @@
-"""What a receiver is told: which call, what became of it, and under which id.
+"""The messages that a receiver gets: their type, id and data.
 
-The body's shape is documented in docs/webhook.schema.json. `SCHEMA_VERSION` rises when something in
-it changes its meaning or goes; what is only added leaves it as it is.
+docs/webhook.schema.json documents the body. `SCHEMA_VERSION` rises if a key is removed or changes its
+meaning; a new key does not change it.
 """
 
 import hashlib
@@ -11,7 +11,7 @@ from typing import Any, Final
 import msgspec
 
 from crm_clients.base import Push, Retraction
-from crm_clients.webhook.settings import LABEL, WebhookSettings
+from crm_clients.webhook.settings import LABEL_FIELD, WebhookSettings
 from relay.call import Call
 
 SCHEMA_VERSION: Final = 1
@@ -20,55 +20,52 @@ CREATED: Final = "call.created"
 UPDATED: Final = "call.updated"
 MERGED: Final = "call.merged"
 DELETED: Final = "call.deleted"
-_FORGOTTEN: Final = "forgotten"
 
 
 class Message(msgspec.Struct, frozen=True):
-    """One event for the receiver. The same one keeps its `id` however often it is sent."""
+    """One message. It keeps its `id` when it is sent again, so that a receiver can deduplicate."""
 
     id: str
     type: str
     data: dict[str, Any]
 
-    def body(self, moment: int) -> bytes:
-        """As it is sent at this moment, in unix seconds."""
-        timestamp = datetime.fromtimestamp(moment, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-        said = {
+    def encode(self, timestamp: int) -> bytes:
+        """Encode the body. `timestamp`: the time of sending, in Unix seconds."""
+        body = {
             "type": self.type,
             "schema_version": SCHEMA_VERSION,
-            "timestamp": timestamp,
+            "timestamp": datetime.fromtimestamp(timestamp, UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
             "data": self.data,
         }
-        return msgspec.json.encode(said)
+        return msgspec.json.encode(body)
 
 
-def pushed(push: Push, destination: str, settings: WebhookSettings) -> Message:
-    """A call that is new to the receiver, or changed. The whole of it: a receiver may keep nothing."""
+def upsert_message(push: Push, destination: str, settings: WebhookSettings) -> Message:
+    """Build the message for a new or changed call. It has all fields: a receiver may store nothing."""
     type_ = CREATED if push.first else UPDATED
-    return Message(_id(destination, push.call, type_), type_, _data(push.call, settings))
+    return Message(_message_id(destination, push.call, type_), type_, _call_data(push.call, settings))
 
 
-def retracted(retraction: Retraction, destination: str, settings: WebhookSettings) -> Message:
-    """A call that went into another one, or is none of the receiver's any more."""
-    type_ = MERGED if retraction.call.merged_into else DELETED
-    return Message(_id(destination, retraction.call, type_), type_, _data(retraction.call, settings))
+def retract_message(retraction: Retraction, destination: str, settings: WebhookSettings) -> Message:
+    """Build the message for a call that was merged into another one, or that must be deleted."""
+    call = retraction.call
+    type_ = MERGED if call.merged_into else DELETED
+    return Message(_message_id(destination, call, type_), type_, _call_data(call, settings))
 
 
-def forgotten(retraction: Retraction, destination: str) -> Message:
-    """A call of which nothing may be kept: its id alone is said. It is no repetition of a retraction."""
-    return Message(
-        _id(destination, retraction.call, DELETED, _FORGOTTEN), DELETED, {"id": retraction.call.id}
-    )
+def forget_message(retraction: Retraction, destination: str) -> Message:
+    """Build a deletion with only the call's id. Its message id differs from that of a retraction."""
+    call = retraction.call
+    return Message(_message_id(destination, call, DELETED, "forgotten"), DELETED, {"id": call.id})
 
 
-def _id(destination: str, call: Call, *what: str) -> str:
-    named = msgspec.json.encode([destination, call.id, call.version, *what])
-    return "msg_" + hashlib.sha256(named).hexdigest()[:32]
+def _message_id(destination: str, call: Call, *parts: str) -> str:
+    digested = msgspec.json.encode([destination, call.id, call.version, *parts])
+    return "msg_" + hashlib.sha256(digested).hexdigest()[:32]
 
 
-def _data(call: Call, settings: WebhookSettings) -> dict[str, Any]:
-    """The canonical call, its fields under the names that the settings give them."""
-    values = msgspec.to_builtins(call) | {LABEL: settings.label(call.status)}
-    mapped = {theirs: values[ours] for ours, theirs in settings.mapping.items()}
-    own = {"version": call.version, "merged_into": call.merged_into}
-    return {"id": call.id} | mapped | own | settings.constants
+def _call_data(call: Call, settings: WebhookSettings) -> dict[str, Any]:
+    values = msgspec.to_builtins(call) | {LABEL_FIELD: settings.label(call.status)}
+    mapped = {key: values[field] for field, key in settings.mapping.items()}
+    fixed = {"version": call.version, "merged_into": call.merged_into}
+    return {"id": call.id} | mapped | fixed | settings.constants

@@ -1,4 +1,4 @@
-"""What a webhook can be told."""
+"""Settings of a webhook."""
 
 from collections.abc import Mapping
 from typing import Any, ClassVar, Final, Self
@@ -11,37 +11,37 @@ from crm_clients.settings import DestinationSettings, require_distinct_names
 from relay.call import DELIVERED_FIELDS
 from relay.standards.webhooks import decode_secret
 
-LABEL: Final = "status_label"
-"""What people read for a status; `status` itself keeps the canonical word, which programs hold on to."""
+LABEL_FIELD: Final = "status_label"
+"""The label of the status, for people. The field `status` always has the canonical word, for programs."""
 
-_HOW_TO_MAKE_ONE: Final = '`echo "whsec_$(openssl rand -base64 32)"` makes one'
+RESERVED_KEYS: Final = ("id", "version", "merged_into")
+"""Keys of `data` that cannot be renamed: by them a receiver finds the call and its newest version."""
 
-OWN: Final = ("id", "version", "merged_into")
-"""The keys of `data` that never go elsewhere: by them a receiver tells which call, and which is newer."""
+_HOW_TO_CREATE: Final = '`echo "whsec_$(openssl rand -base64 32)"` creates one'
 
 
 class WebhookSettings(DestinationSettings):
-    """An endpoint that takes signed POSTs."""
+    """An endpoint that accepts signed POSTs."""
 
-    MAPPABLE: ClassVar[tuple[str, ...]] = (*DELIVERED_FIELDS, LABEL)
+    MAPPABLE: ClassVar[tuple[str, ...]] = (*DELIVERED_FIELDS, LABEL_FIELD)
 
     url: str = Field(
-        description="The endpoint's address. Its path and query count as secret: no message shows them."
+        description="The endpoint's URL. No message shows its path and query: they may be secret."
     )
     secret: tuple[SecretStr, ...] = Field(
         min_length=1,
-        description="What signs each request: `whsec_` and base64, as text or as a list. All of them sign, "
-        "so that a receiver can change from one to another.",
+        description="The secret that signs each request, `whsec_` and base64; several as a list or separated "
+        "by spaces. All of them sign, so that a receiver can change from one to another.",
     )
     allow_private: bool = Field(
         False,
-        description="Whether the address may lead to this machine or into a private network. Off: it is "
-        "refused, whatever a name resolves to.",
+        description="Whether the URL may lead to this machine or to a private network. Off: such addresses "
+        "are refused, whatever the name resolves to.",
     )
 
     @field_validator("url")
     @classmethod
-    def _whole_address(cls, url: str) -> str:
+    def _validate_url(cls, url: str) -> str:
         try:
             parts, _ = urlsplit(url), httpx.URL(url).host
             usable = parts.scheme in {"http", "https"} and parts.hostname and parts.port != 0
@@ -53,26 +53,26 @@ class WebhookSettings(DestinationSettings):
 
     @field_validator("secret", mode="before")
     @classmethod
-    def _one_or_several(cls, secret: Any) -> Any:
+    def _split_secrets(cls, secret: Any) -> Any:
         return tuple(secret.split()) if isinstance(secret, str) else secret
 
     @field_validator("secret")
     @classmethod
-    def _signing(cls, secrets: tuple[SecretStr, ...]) -> tuple[SecretStr, ...]:
+    def _validate_secrets(cls, secrets: tuple[SecretStr, ...]) -> tuple[SecretStr, ...]:
         for secret in secrets:
             try:
                 decode_secret(secret.get_secret_value())
             except ValueError as error:
-                raise ValueError(f"{error}; {_HOW_TO_MAKE_ONE}") from None
+                raise ValueError(f"{error}; {_HOW_TO_CREATE}") from None
         return secrets
 
     @model_validator(mode="after")
-    def _apart(self) -> Self:
-        require_distinct_names([*OWN, *self.mapping.values(), *self.constants])
+    def _validate_mapping(self) -> Self:
+        require_distinct_names([*RESERVED_KEYS, *self.mapping.values(), *self.constants])
         return self
 
     @property
     def mapping(self) -> Mapping[str, str]:
-        """What each field is called in `data`. The label goes only where someone asked for one."""
-        defaults = {field: field for field in (*DELIVERED_FIELDS, *((LABEL,) if self.labels else ()))}
+        """The key of each field in `data`. The label is sent only if the settings name it or a label."""
+        defaults = {field: field for field in (*DELIVERED_FIELDS, *((LABEL_FIELD,) if self.labels else ()))}
         return self.remote_names(defaults)

@@ -1,7 +1,7 @@
-"""Connections straight to an endpoint that nobody vouches for.
+"""HTTP connections to an endpoint that is not trusted.
 
-An answer's status counts. Of its body the beginning is read, for a person, and not unpacked: neither
-an endless nor a slow body, nor one that swells when unpacked, holds the relay up.
+The outcome depends on the status. Of the body only the start is read, for a person, and it is not
+decompressed. So an endless, slow or compressed body does not use up the relay's time or memory.
 """
 
 import asyncio
@@ -13,53 +13,56 @@ from typing import Final
 import httpcore
 import httpx
 
-from crm_clients.webhook.addresses import PublicOnly
+from crm_clients.webhook.addresses import PublicNetworkBackend
 
-MOST_BYTES: Final = 65_536
-_READ_SECONDS: Final = 2.0
-_OF_THE_WHOLE_BODY: Final = {b"content-length", b"content-encoding", b"transfer-encoding"}
+_LONGEST_BODY_BYTES: Final = 65_536
+_BODY_SECONDS: Final = 2.0
+_HEADERS_OF_THE_BODY: Final = {b"content-length", b"content-encoding", b"transfer-encoding"}
 
 
 class DirectTransport(httpx.AsyncHTTPTransport):
-    """Neither proxies nor redirects: what was checked is the address that the connection goes to."""
+    """Uses no proxy, so that the checked address is the one that is connected to.
 
-    def __init__(self, *, allow_private: bool, connections: int) -> None:
-        context = _trusted()
+    `body_seconds`: how long to wait for the start of a body.
+    """
+
+    def __init__(self, *, allow_private: bool, connections: int, body_seconds: float = _BODY_SECONDS) -> None:
+        context = _ssl_context()
         super().__init__(verify=context)
+        self._body_seconds = body_seconds
         self._pool = httpcore.AsyncConnectionPool(
             ssl_context=context,
             max_connections=connections,
             max_keepalive_connections=connections,
             keepalive_expiry=httpx.Limits().keepalive_expiry,
-            network_backend=httpcore.AnyIOBackend() if allow_private else PublicOnly(),
+            network_backend=httpcore.AnyIOBackend() if allow_private else PublicNetworkBackend(),
         )
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        """The answer, with no more of its body than its beginning."""
-        answer = await super().handle_async_request(request)
+        """Return the response with the start of its body."""
+        response = await super().handle_async_request(request)
         try:
-            begun = await _beginning(answer)
+            start = await self._read_start(response)
         finally:
-            await answer.aclose()
+            await response.aclose()
         headers = [
-            (name, value) for name, value in answer.headers.raw if name.lower() not in _OF_THE_WHOLE_BODY
+            (name, value) for name, value in response.headers.raw if name.lower() not in _HEADERS_OF_THE_BODY
         ]
-        return httpx.Response(answer.status_code, headers=headers, content=begun)
+        return httpx.Response(response.status_code, headers=headers, content=start)
+
+    async def _read_start(self, response: httpx.Response) -> bytes:
+        """Read the first bytes. If the body breaks off or is slow, what has arrived is returned."""
+        start = bytearray()
+        with suppress(TimeoutError, httpx.RequestError):
+            async with asyncio.timeout(self._body_seconds):
+                async for chunk in response.aiter_raw():
+                    start += chunk
+                    if len(start) >= _LONGEST_BODY_BYTES:
+                        break
+        return bytes(start[:_LONGEST_BODY_BYTES])
 
 
 @cache
-def _trusted() -> ssl.SSLContext:
-    """Whom TLS trusts; reading that takes 50 ms, and it is the same for every webhook."""
+def _ssl_context() -> ssl.SSLContext:
+    """Load the trusted certificates once, since that takes 50 ms."""
     return httpx.create_ssl_context()
-
-
-async def _beginning(answer: httpx.Response) -> bytes:
-    """The body's first bytes, as far as they come at once: how the rest goes changes no outcome."""
-    begun = bytearray()
-    with suppress(TimeoutError, httpx.RequestError):
-        async with asyncio.timeout(_READ_SECONDS):
-            async for part in answer.aiter_raw():
-                begun += part
-                if len(begun) >= MOST_BYTES:
-                    break
-    return bytes(begun[:MOST_BYTES])

@@ -1,4 +1,4 @@
-"""Somebody's endpoint: verifies each message as its author's library would, and keeps what it was told."""
+"""A webhook receiver that verifies each message with the library `standardwebhooks` and stores the calls."""
 
 from typing import Any
 
@@ -8,11 +8,15 @@ from crm_clients.conformance import HttpCrm, Request, Response
 from crm_clients.webhook import WebhookClient
 
 SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
-PATH = "/hooks/of-which-nobody-knows?key=f00d"
+OTHER_SECRET = "whsec_YW5vdGhlciBzZWNyZXQgb2YgdGhlIHRlc3Rz"
+PATH = "/hooks/with-a-secret-path?key=f00d"
 
 
 class Receiver(HttpCrm):
-    """One record per call, by the id in `data`; a message that it has seen before changes nothing."""
+    """Stores one record per call, by the id in `data`, and deduplicates by message id.
+
+    `marks`: whether it marks merged calls instead of deleting them.
+    """
 
     Client = WebhookClient
 
@@ -26,7 +30,7 @@ class Receiver(HttpCrm):
         return {"url": self.url + PATH, "secret": SECRET, "allow_private": True}
 
     def secrets(self) -> set[str]:
-        return {*super().secrets(), SECRET.removeprefix("whsec_"), "of-which-nobody-knows", "f00d"}
+        return {*super().secrets(), SECRET.removeprefix("whsec_"), "with-a-secret-path", "f00d"}
 
     def records(self, call_id: str) -> list[dict[str, Any]]:
         return [self.calls[call_id]] if call_id in self.calls else []
@@ -38,10 +42,10 @@ class Receiver(HttpCrm):
             message = Webhook(SECRET).verify(request.body, dict(request.headers))
         except WebhookVerificationError as error:
             return Response(401, {"message": str(error)})
-        self._take_in(request.headers["webhook-id"], message["type"], message["data"])
+        self._store(request.headers["webhook-id"], message["type"], message["data"])
         return Response(204)
 
-    def _take_in(self, id_: str, type_: str, data: dict[str, Any]) -> None:
+    def _store(self, id_: str, type_: str, data: dict[str, Any]) -> None:
         if id_ in self.seen:
             return
         self.seen.add(id_)

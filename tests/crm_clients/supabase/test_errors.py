@@ -2,7 +2,7 @@ import msgspec
 import pytest
 
 from crm_clients.base import Misconfigured, Outcome, Rejected, Retry, Split, Throttled, Unauthorised
-from crm_clients.supabase.errors import ApiError, describe, outcome_of, parse_error
+from crm_clients.supabase.errors import ApiError, describe, parse_error, to_outcome
 
 CODES: list[tuple[str, int, type[Outcome], type[Outcome]]] = [
     # code, status, outcome of a single row, outcome of a batch
@@ -50,8 +50,8 @@ def test_the_error_code_decides_the_outcome(
     code: str, status: int, single: type[Outcome], batch: type[Outcome]
 ) -> None:
     error = ApiError(status, code, "said")
-    assert type(outcome_of(error, rows=1)) is single
-    outcome = outcome_of(error, rows=2)
+    assert type(to_outcome(error, rows=1)) is single
+    outcome = to_outcome(error, rows=2)
     assert type(outcome) is batch
     assert (outcome.code, outcome.message) == (code, f"Supabase answered {status}: said")
 
@@ -80,14 +80,14 @@ def test_the_status_decides_if_the_body_has_no_code(
     status: int, body: bytes, single: type[Outcome], batch: type[Outcome]
 ) -> None:
     error = parse_error(status, body)
-    outcomes = outcome_of(error, rows=1), outcome_of(error, rows=2)
+    outcomes = to_outcome(error, rows=1), to_outcome(error, rows=2)
     assert [type(outcome) for outcome in outcomes] == [single, batch]
     assert {outcome.code for outcome in outcomes} == {f"http_{status}"}
 
 
 @pytest.mark.parametrize("status", [429, 503])
 def test_the_requested_wait_is_part_of_the_outcome(status: int) -> None:
-    outcome = outcome_of(parse_error(status, b"{}", after=7), rows=3)
+    outcome = to_outcome(parse_error(status, b"{}", after=7), rows=3)
     assert isinstance(outcome, Retry | Throttled)
     assert outcome.after == 7
 

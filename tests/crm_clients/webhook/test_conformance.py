@@ -1,5 +1,3 @@
-"""The webhook owes what every client owes, as far as a receiver can tell."""
-
 from collections.abc import Iterator
 from contextlib import closing
 from typing import Any
@@ -11,11 +9,11 @@ from crm_clients.conformance import Ability, ClientConformance, Fault
 from tests.support.receiver import Receiver
 
 
-class Told(Receiver):
-    """What a receiver makes of a merge is its own affair; this one does what the test's setting says."""
+class ConformanceReceiver(Receiver):
+    """Marks merged calls if the test's settings say so; the client leaves that to the receiver."""
 
     lacks = frozenset(
-        # It is told whole calls, and never asked; any page with status 200 has taken them.
+        # Messages have all fields and nothing is read back; any response with status 200 is a success.
         {Ability.EDITS, Ability.LOOKING, Ability.DIAGNOSIS, Fault.GARBAGE}
     )
 
@@ -26,6 +24,6 @@ class Told(Receiver):
 
 class TestWebhook(ClientConformance):
     @pytest.fixture
-    def crm(self) -> Iterator[Told]:
-        with closing(Told()) as crm:
+    def crm(self) -> Iterator[ConformanceReceiver]:
+        with closing(ConformanceReceiver()) as crm:
             yield crm

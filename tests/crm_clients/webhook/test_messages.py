@@ -1,4 +1,4 @@
-"""What a receiver is told, held against the documented schema."""
+"""Messages match the documented JSON schema."""
 
 import json
 from pathlib import Path
@@ -12,26 +12,26 @@ from pydantic import ValidationError as SettingsError
 
 from crm_clients.base import Push, Retraction
 from crm_clients.webhook import WebhookSettings
-from crm_clients.webhook.messages import Message, forgotten, pushed, retracted
+from crm_clients.webhook.messages import Message, forget_message, retract_message, upsert_message
 from relay.call import DELIVERED_FIELDS, FIELDS, Status
 from tests.support.clients import merged
 from tests.support.receiver import SECRET
 from tests.support.samples import call_at, call_row
 
-SCHEMA: Final = json.loads((Path(__file__).parents[2] / "docs/webhook.schema.json").read_text())
+SCHEMA: Final = json.loads((Path(__file__).parents[3] / "docs/webhook.schema.json").read_text())
 VALIDATOR: Final = Draft202012Validator(SCHEMA, format_checker=Draft202012Validator.FORMAT_CHECKER)
 ALL: Final = frozenset(DELIVERED_FIELDS)
-MOMENT: Final = 1_768_208_525
+TIMESTAMP: Final = 1_768_208_525
 
 
-def settings_of(**said: Any) -> WebhookSettings:
+def settings_of(**values: Any) -> WebhookSettings:
     return WebhookSettings.model_validate(
-        {"client": "webhook", "url": "https://hook.example", "secret": SECRET, **said}
+        {"client": "webhook", "url": "https://hook.example", "secret": SECRET, **values}
     )
 
 
 def body_of(message: Message) -> dict[str, Any]:
-    body: dict[str, Any] = json.loads(message.body(MOMENT))
+    body: dict[str, Any] = json.loads(message.encode(TIMESTAMP))
     return body
 
 
@@ -52,40 +52,40 @@ FULL: Final = call_row(
 # --- the schema ---------------------------------------------------------------------------------
 
 
-def test_the_schema_is_one_and_names_every_field_of_a_call() -> None:
+def test_the_schema_is_valid_and_has_every_field_of_a_call() -> None:
     Draft202012Validator.check_schema(SCHEMA)
     assert set(SCHEMA["$defs"]["call"]["properties"]) == {*FIELDS, "status_label"}
     assert SCHEMA["$defs"]["call"]["required"] == list(FIELDS)
     assert SCHEMA["$defs"]["call"]["properties"]["status"]["enum"] == [status.value for status in Status]
 
 
-@pytest.mark.parametrize("call", [call_at(), FULL], ids=["almost nothing known", "much known"])
+@pytest.mark.parametrize("call", [call_at(), FULL], ids=["few fields", "many fields"])
 @pytest.mark.parametrize("first", [True, False])
-def test_a_push_is_as_the_schema_says(call: Any, first: bool) -> None:
-    body = body_of(pushed(Push(call, ALL, first=first), "hook", settings_of()))
+def test_a_push_matches_the_schema(call: Any, first: bool) -> None:
+    body = body_of(upsert_message(Push(call, ALL, first=first), "hook", settings_of()))
     VALIDATOR.validate(body)
     assert body["type"] == ("call.created" if first else "call.updated")
     assert body["data"] == msgspec.to_builtins(call)
     assert body["timestamp"] == "2026-01-12T09:02:05Z"
 
 
-def test_a_merge_names_the_other_call_and_is_as_the_schema_says() -> None:
-    body = body_of(retracted(merged("cloudtalk-1", "cloudtalk-2", 3), "hook", settings_of()))
+def test_a_merge_matches_the_schema_and_names_the_other_call() -> None:
+    body = body_of(retract_message(merged("cloudtalk-1", "cloudtalk-2", 3), "hook", settings_of()))
     VALIDATOR.validate(body)
     assert (body["type"], body["data"]["merged_into"]) == ("call.merged", "cloudtalk-2")
 
 
-def test_a_call_that_is_none_of_the_receivers_is_deleted() -> None:
-    body = body_of(retracted(Retraction(FULL), "hook", settings_of()))
+def test_a_retraction_without_merged_into_is_a_deletion() -> None:
+    body = body_of(retract_message(Retraction(FULL), "hook", settings_of()))
     VALIDATOR.validate(body)
     assert (body["type"], body["data"]["id"]) == ("call.deleted", "cloudtalk-1")
 
 
-def test_of_a_call_that_is_forgotten_the_id_alone_is_said() -> None:
-    message = forgotten(Retraction(FULL), "hook")
+def test_forgetting_a_call_sends_only_its_id() -> None:
+    message = forget_message(Retraction(FULL), "hook")
     VALIDATOR.validate(body_of(message))
     assert (message.type, message.data) == ("call.deleted", {"id": "cloudtalk-1"})
-    assert message.id != retracted(Retraction(FULL), "hook", settings_of()).id
+    assert message.id != retract_message(Retraction(FULL), "hook", settings_of()).id
 
 
 @pytest.mark.parametrize(
@@ -101,8 +101,8 @@ def test_of_a_call_that_is_forgotten_the_id_alone_is_said() -> None:
         {"data": msgspec.to_builtins(FULL) | {"merged_into": "cloudtalk-2"}},
     ],
 )
-def test_the_schema_refuses_what_is_never_sent(change: dict[str, Any]) -> None:
-    body = body_of(pushed(Push(FULL, ALL), "hook", settings_of()))
+def test_the_schema_refuses_an_invalid_body(change: dict[str, Any]) -> None:
+    body = body_of(upsert_message(Push(FULL, ALL), "hook", settings_of()))
     with pytest.raises(ValidationError):
         VALIDATOR.validate(body | change)
 
@@ -110,27 +110,27 @@ def test_the_schema_refuses_what_is_never_sent(change: dict[str, Any]) -> None:
 # --- mapping ------------------------------------------------------------------------------------
 
 
-def test_fields_go_where_the_settings_say_and_constants_come_besides() -> None:
+def test_fields_are_renamed_and_constants_added_as_the_settings_say() -> None:
     settings = settings_of(
         fields={"external_number": "phone", "notes": "", "cloudtalk_data": ""},
         constants={"source": "cloudtalk", "team": 7},
     )
-    data = pushed(Push(FULL, ALL), "hook", settings).data
+    data = upsert_message(Push(FULL, ALL), "hook", settings).data
     assert (data["phone"], data["source"], data["team"]) == ("+34612345678", "cloudtalk", 7)
     assert {"external_number", "notes", "cloudtalk_data"}.isdisjoint(data)
     assert (data["id"], data["version"], data["merged_into"]) == ("cloudtalk-1", 7, None)
 
 
-def test_the_status_stays_canonical_and_a_label_comes_besides() -> None:
-    data = pushed(Push(FULL, ALL), "hook", settings_of(labels={"in_progress": "Läuft"})).data
+def test_the_status_is_canonical_and_the_label_is_a_field_of_its_own() -> None:
+    data = upsert_message(Push(FULL, ALL), "hook", settings_of(labels={"in_progress": "Läuft"})).data
     assert (data["status"], data["status_label"]) == ("in_progress", "Läuft")
-    assert "status_label" not in pushed(Push(FULL, ALL), "hook", settings_of()).data
-    asked_for = settings_of(fields={"status_label": "estado"})
-    assert pushed(Push(FULL, ALL), "hook", asked_for).data["estado"] == "En Progreso"
+    assert "status_label" not in upsert_message(Push(FULL, ALL), "hook", settings_of()).data
+    renamed = settings_of(fields={"status_label": "estado"})
+    assert upsert_message(Push(FULL, ALL), "hook", renamed).data["estado"] == "En Progreso"
 
 
 @pytest.mark.parametrize(
-    "said",
+    "values",
     [
         {"fields": {"notes": "id"}},
         {"fields": {"notes": "summary"}},
@@ -139,24 +139,24 @@ def test_the_status_stays_canonical_and_a_label_comes_besides() -> None:
         {"fields": {"state": "status"}},
     ],
 )
-def test_what_would_go_to_one_key_twice_is_refused(said: dict[str, Any]) -> None:
+def test_a_key_that_is_used_twice_is_refused(values: dict[str, Any]) -> None:
     with pytest.raises(SettingsError):
-        settings_of(**said)
+        settings_of(**values)
 
 
 # --- ids ----------------------------------------------------------------------------------------
 
 
-def test_a_message_keeps_its_id_and_no_other_has_it() -> None:
+def test_a_message_has_a_stable_and_unique_id() -> None:
     push, later = Push(FULL, ALL), Push(msgspec.structs.replace(FULL, version=8), ALL)
     other = Push(msgspec.structs.replace(FULL, id="cloudtalk-2"), ALL)
     ids = {
-        pushed(push, "hook", settings_of()).id,
-        pushed(later, "hook", settings_of()).id,
-        pushed(other, "hook", settings_of()).id,
-        pushed(push, "other-hook", settings_of()).id,
-        pushed(msgspec.structs.replace(push, first=False), "hook", settings_of()).id,
-        retracted(Retraction(FULL), "hook", settings_of()).id,
+        upsert_message(push, "hook", settings_of()).id,
+        upsert_message(later, "hook", settings_of()).id,
+        upsert_message(other, "hook", settings_of()).id,
+        upsert_message(push, "other-hook", settings_of()).id,
+        upsert_message(msgspec.structs.replace(push, first=False), "hook", settings_of()).id,
+        retract_message(Retraction(FULL), "hook", settings_of()).id,
     }
     assert len(ids) == 6
-    assert pushed(push, "hook", settings_of(constants={"a": 1})).id in ids
+    assert upsert_message(push, "hook", settings_of(constants={"a": 1})).id in ids

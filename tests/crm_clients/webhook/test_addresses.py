@@ -1,5 +1,3 @@
-"""A webhook leads to the public internet and nowhere else, whatever a name says at which moment."""
-
 import asyncio
 import socket
 from typing import Any
@@ -7,7 +5,8 @@ from typing import Any
 import httpcore
 import pytest
 
-from crm_clients.webhook.addresses import ForbiddenAddress, PublicOnly, is_public
+from crm_clients.webhook.addresses import PublicNetworkBackend, is_public
+from crm_clients.webhook.errors import ForbiddenAddress
 
 PUBLIC = [
     "8.8.8.8",
@@ -19,7 +18,7 @@ PUBLIC = [
 ]
 NOT_PUBLIC = [
     *("127.0.0.1", "127.1.2.3", "::1", "::ffff:127.0.0.1", "::127.0.0.1"),  # this machine
-    *("0.0.0.0", "::"),  # noqa: S104 - looked at, not listened on
+    *("0.0.0.0", "::"),  # noqa: S104 - checked, not listened on
     *("10.0.0.1", "172.16.0.1", "192.168.1.1", "::ffff:192.168.1.1", "fc00::1", "fd00:ec2::254", "fec0::1"),
     *("169.254.169.254", "::ffff:169.254.169.254", "fe80::1", "fe80::1%eth0"),  # metadata, links
     *("100.64.0.1", "192.0.2.1", "198.18.0.1", "2001:db8::1", "240.0.0.1", "255.255.255.255"),
@@ -29,25 +28,25 @@ NOT_PUBLIC = [
 
 
 @pytest.mark.parametrize("address", PUBLIC)
-def test_an_address_of_the_internet_is_public(address: str) -> None:
+def test_an_internet_address_is_public(address: str) -> None:
     assert is_public(address)
 
 
 @pytest.mark.parametrize("address", NOT_PUBLIC)
-def test_an_address_of_this_machine_or_of_a_private_network_is_not(address: str) -> None:
+def test_an_address_of_this_machine_or_of_a_private_network_is_not_public(address: str) -> None:
     assert not is_public(address)
 
 
-class Network:
-    """Where names lead, one answer a look, and which addresses were connected to."""
+class FakeNetwork:
+    """Resolves each lookup to the next list of addresses, and records the connections."""
 
-    def __init__(self, *answers: list[str], refusing: tuple[str, ...] = ()) -> None:
-        self.answers = list(answers)
+    def __init__(self, *lookups: list[str], refusing: tuple[str, ...] = ()) -> None:
+        self.lookups = list(lookups)
         self.refusing = refusing
         self.connected: list[tuple[str, int]] = []
 
     async def getaddrinfo(self, _host: str, port: int, **_: Any) -> list[Any]:
-        addresses = self.answers.pop(0)
+        addresses = self.lookups.pop(0)
         if not addresses:
             raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
         return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (address, port)) for address in addresses]
@@ -59,56 +58,56 @@ class Network:
         return "a stream"
 
 
-async def connecting(network: Network, monkeypatch: pytest.MonkeyPatch, host: str = "hook.example") -> None:
+async def connect(network: FakeNetwork, monkeypatch: pytest.MonkeyPatch, host: str = "hook.example") -> None:
     monkeypatch.setattr(asyncio.get_running_loop(), "getaddrinfo", network.getaddrinfo)
-    backend = PublicOnly()
+    backend = PublicNetworkBackend()
     monkeypatch.setattr(backend, "_network", network)
     await backend.connect_tcp(host, 443, 1.0)
 
 
-async def test_it_connects_to_the_address_that_was_looked_at(monkeypatch: pytest.MonkeyPatch) -> None:
-    network = Network(["8.8.8.8"], ["127.0.0.1"])
-    await connecting(network, monkeypatch)
+async def test_the_connection_goes_to_the_checked_address(monkeypatch: pytest.MonkeyPatch) -> None:
+    network = FakeNetwork(["8.8.8.8"], ["127.0.0.1"])
+    await connect(network, monkeypatch)
     assert network.connected == [("8.8.8.8", 443)]
-    assert network.answers == [["127.0.0.1"]]  # a name that leads elsewhere a moment later is not asked
+    assert network.lookups == [["127.0.0.1"]]  # the name is not resolved again
 
 
-async def test_a_name_that_leads_elsewhere_at_the_next_connection_is_refused_then(
+async def test_the_next_connection_is_refused_if_the_name_then_resolves_to_a_private_address(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    network = Network(["8.8.8.8"], ["169.254.169.254"])
-    await connecting(network, monkeypatch)
+    network = FakeNetwork(["8.8.8.8"], ["169.254.169.254"])
+    await connect(network, monkeypatch)
     with pytest.raises(ForbiddenAddress, match=r"169\.254\.169\.254"):
-        await connecting(network, monkeypatch)
+        await connect(network, monkeypatch)
     assert network.connected == [("8.8.8.8", 443)]
 
 
-async def test_of_several_addresses_only_the_public_ones_are_tried_in_their_order(
+async def test_only_the_public_addresses_of_a_name_are_tried_in_order(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    network = Network(["10.0.0.1", "9.9.9.9", "8.8.8.8", "1.1.1.1"], refusing=("9.9.9.9",))
-    await connecting(network, monkeypatch)
+    network = FakeNetwork(["10.0.0.1", "9.9.9.9", "8.8.8.8", "1.1.1.1"], refusing=("9.9.9.9",))
+    await connect(network, monkeypatch)
     assert network.connected == [("9.9.9.9", 443), ("8.8.8.8", 443)]
 
 
-async def test_where_none_answers_the_last_failure_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
-    network = Network(["9.9.9.9", "8.8.8.8"], refusing=("9.9.9.9", "8.8.8.8"))
+async def test_if_no_address_accepts_the_last_error_is_raised(monkeypatch: pytest.MonkeyPatch) -> None:
+    network = FakeNetwork(["9.9.9.9", "8.8.8.8"], refusing=("9.9.9.9", "8.8.8.8"))
     with pytest.raises(httpcore.ConnectError, match="refused"):
-        await connecting(network, monkeypatch)
+        await connect(network, monkeypatch)
 
 
-async def test_an_unknown_name_is_no_connection(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_an_unknown_name_is_a_connect_error(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(httpcore.ConnectError, match="not known"):
-        await connecting(Network([]), monkeypatch)
+        await connect(FakeNetwork([]), monkeypatch)
 
 
 @pytest.mark.parametrize("host", ["hook..example", f"{'x' * 64}.example"])
-async def test_what_can_be_no_name_is_no_connection(host: str) -> None:
+async def test_an_invalid_name_is_a_connect_error(host: str) -> None:
     with pytest.raises(httpcore.ConnectError, match="idna"):
-        await PublicOnly().connect_tcp(host, 443, 5.0)
+        await PublicNetworkBackend().connect_tcp(host, 443, 5.0)
 
 
-async def test_a_name_server_that_does_not_answer_is_no_connection_in_time(
+async def test_a_name_server_that_does_not_answer_is_a_connect_timeout(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     async def hang(*_: Any, **__: Any) -> list[Any]:
@@ -117,12 +116,12 @@ async def test_a_name_server_that_does_not_answer_is_no_connection_in_time(
 
     monkeypatch.setattr(asyncio.get_running_loop(), "getaddrinfo", hang)
     with pytest.raises(httpcore.ConnectTimeout):
-        await PublicOnly().connect_tcp("hook.example", 443, 0.05)
+        await PublicNetworkBackend().connect_tcp("hook.example", 443, 0.05)
 
 
 @pytest.mark.parametrize(
     "host", ["127.0.0.1", "localhost", "2130706433", "0x7f.1", "127.1", "0", "[::1]", "::ffff:127.0.0.1"]
 )
-async def test_no_spelling_of_this_machine_leads_to_it(host: str) -> None:
+async def test_no_spelling_of_the_loopback_address_is_connected_to(host: str) -> None:
     with pytest.raises((ForbiddenAddress, httpcore.ConnectError)):
-        await PublicOnly().connect_tcp(host, 9, 1.0)
+        await PublicNetworkBackend().connect_tcp(host, 9, 1.0)
