@@ -18,7 +18,7 @@ from relay.ledger.calls import CallRow
 from tests.fakes.hubspot import HubSpot, running_hubspot
 from tests.fakes.hubspot_limits import Limits, Window
 from tests.support.clients import context_of
-from tests.support.hubspot import client_of
+from tests.support.hubspot import build_client
 from tests.support.samples import call_row
 from tests.support.supabase import Supabase, running_supabase
 
@@ -86,12 +86,12 @@ async def test_a_real_postgrest_gets_it_in_large_batches(ledger: Ledger, supabas
 
 async def test_hubspot_gets_it_at_its_own_pace_without_one_429(ledger: Ledger) -> None:
     hubspot = HubSpot()
-    hubspot.set_up()
+    hubspot.create_relay_properties()
     hubspot.limits = Limits(burst=Window(190, 10))
     for number in range(NUMBERS):
-        hubspot.contacts.put(phone=f"+3460{number:07}", firstname=str(number))
+        hubspot.contacts.add(phone=f"+3460{number:07}", firstname=str(number))
     with running_hubspot(hubspot) as running:
-        client = client_of(running.url)
+        client = build_client(running.url)
         begun = time.monotonic()
         async with draining(ledger, client):
             seconds = time.monotonic() - begun

@@ -150,12 +150,12 @@ def _spelt(n: int, number: str) -> str:
 def _account() -> HubSpot:
     """A portal with its agents, and the regulars among its contacts."""
     hubspot = HubSpot()
-    hubspot.set_up()
+    hubspot.create_relay_properties()
     hubspot.limits = Limits(burst=Window(190, 10), search=Window(5, 1))
     for agent in AGENTS:
-        hubspot.hire(agent.email)
+        hubspot.add_owner(agent.email)
     for n, number in enumerate(_regulars()):
-        hubspot.contacts.put(phone=number if n % 2 else _spelt(2, number), firstname=f"Cliente {n}")
+        hubspot.contacts.add(phone=number if n % 2 else _spelt(2, number), firstname=f"Cliente {n}")
     return hubspot
 
 
@@ -246,7 +246,8 @@ def test_hubspot_has_each_call_with_its_contact_owner_and_task(day: Day) -> None
         call = calls[ids[key(expected)]]
         number = expected["external_number"]
         contacts = [
-            hubspot.contacts.records[c] for c in hubspot.contacts_of(call.properties["cloudtalk_call_id"])
+            hubspot.contacts.records[c]
+            for c in hubspot.contact_ids_of_call(call.properties["cloudtalk_call_id"])
         ]
         if [_digits(c.properties["phone"]) for c in contacts] != [number[3:]]:
             wrong.append(f"{call.properties} is linked to {contacts}")

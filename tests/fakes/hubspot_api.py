@@ -1,4 +1,4 @@
-"""What can be asked of the fake account: HubSpot's paths, and what each of them does and refuses."""
+"""The API of the fake account: HubSpot's paths, and what each of them does and refuses."""
 
 import time
 from collections.abc import Callable, Mapping
@@ -8,27 +8,27 @@ from typing import Any
 import msgspec
 from starlette.responses import JSONResponse, Response
 
-from tests.fakes.hubspot_answers import (
-    batch,
-    check_unique_ids,
-    error_of,
-    inputs,
-    missing_scope,
-    problem,
-    refusal,
-    require,
-    texts,
-)
 from tests.fakes.hubspot_records import (
     Property,
     Record,
+    RecordRejected,
     Records,
-    Refused,
-    as_said,
     call_properties,
     contact_properties,
-    searchable,
+    record_json,
     task_properties,
+    with_searchable_numbers,
+)
+from tests.fakes.hubspot_responses import (
+    batch_error,
+    batch_response,
+    error_response,
+    missing_scope_response,
+    rejection_response,
+    require_inputs,
+    require_keys,
+    require_texts,
+    require_unique_ids,
 )
 
 READ, WRITE, OWNERS = "crm.objects.contacts.read", "crm.objects.contacts.write", "crm.objects.owners.read"
@@ -36,7 +36,7 @@ SCHEMAS = "crm.schemas.contacts.write"
 
 CALL_TO_CONTACT, TASK_TO_CONTACT = 194, 204
 
-_LONGEST_SEARCH = 3_000
+_MAX_SEARCH_LENGTH = 3_000
 """HubSpot: characters in the body of a search."""
 
 _AREAS = {"objects": "v3", "associations": "v4", "properties": "v3", "owners": "v3"}
@@ -44,7 +44,7 @@ _AREAS = {"objects": "v3", "associations": "v4", "properties": "v3", "owners": "
 
 
 @dataclass(frozen=True)
-class Asked:
+class ApiRequest:
     """A request by its parts: `action` is what follows the kind, as `batch/upsert`."""
 
     method: str
@@ -55,6 +55,9 @@ class Asked:
     query: Mapping[str, str]
 
 
+Handler = Callable[[ApiRequest], Response]
+
+
 @dataclass
 class Owner:
     id: str
@@ -62,7 +65,11 @@ class Owner:
 
 
 class Account:
-    """The records of an account, and what its API does with them."""
+    """The records of an account, and its API.
+
+    `associations`: type, record id and contact id. `search_lag`: seconds until a search finds a new record.
+    `unsearchable`: searches know no national numbers. `associations_all_or_none`: one bad pair fails all.
+    """
 
     def __init__(self, version: str, region: str) -> None:
         self.version, self.region = version, region
@@ -71,13 +78,13 @@ class Account:
         self.calls = Records("calls", call_properties(), self._owner_ids)
         self.tasks = Records("tasks", task_properties(), self._owner_ids)
         self.contacts = Records("contacts", contact_properties(), self._owner_ids)
-        self.links: set[tuple[int, str, str]] = set()
+        self.associations: set[tuple[int, str, str]] = set()
         self.search_lag = 0.0
         self.unsearchable = False
-        self.links_all_or_none = False
+        self.associations_all_or_none = False
 
-    def place(self, path: str) -> tuple[str, str, str]:
-        """Area, kind and action of a path in this version; the area is "" where there is no such path."""
+    def split_path(self, path: str) -> tuple[str, str, str]:
+        """Return area, kind and action; the area is "" if this version has no such path."""
         for area, number in _AREAS.items():
             prefix = f"/crm/{number}/{area}" if self.version == "v3" else f"/crm/{area}/{self.version}"
             if path == prefix or path.startswith(f"{prefix}/"):
@@ -85,34 +92,34 @@ class Account:
                 return area, kind, action
         return "", "", ""
 
-    def do(self, asked: Asked) -> Response:
-        handler = self._handler(asked)
+    def execute(self, request: ApiRequest) -> Response:
+        handler = self._handler(request)
         if handler is None:
-            return problem(404, "resource not found", "NOT_FOUND")
+            return error_response(404, "resource not found", "NOT_FOUND")
         scope, handle = handler
         if scope not in self.scopes:
-            return missing_scope(scope)
+            return missing_scope_response(scope)
         try:
-            return handle(asked)
-        except Refused as refused:
-            return refusal(refused)
+            return handle(request)
+        except RecordRejected as rejected:
+            return rejection_response(rejected)
 
-    def _handler(self, asked: Asked) -> tuple[str, Callable[[Asked], Response]] | None:
+    def _handler(self, request: ApiRequest) -> tuple[str, Handler] | None:
         named = {
             ("GET", "properties", "groups"): (READ, self._groups),
             ("POST", "properties", ""): (SCHEMAS, self._create_property),
             ("POST", "associations", "contacts/batch/create"): (WRITE, self._associate),
         }
-        match asked.method, asked.area:
+        match request.method, request.area:
             case "GET", "owners":
                 return OWNERS, self._get_owners
             case "POST", "objects":
-                return self._of_objects(asked.action)
-            case "GET", "properties" if asked.action != "groups":
+                return self._object_handler(request.action)
+            case "GET", "properties" if request.action != "groups":
                 return READ, self._get_property
-        return named.get((asked.method, asked.area, asked.action))
+        return named.get((request.method, request.area, request.action))
 
-    def _of_objects(self, action: str) -> tuple[str, Callable[[Asked], Response]] | None:
+    def _object_handler(self, action: str) -> tuple[str, Handler] | None:
         return {
             "batch/upsert": (WRITE, self._batch_write),
             "batch/create": (WRITE, self._batch_write),
@@ -128,120 +135,130 @@ class Account:
     def _records(self, kind: str) -> Records:
         found = {"calls": self.calls, "tasks": self.tasks, "contacts": self.contacts}.get(kind)
         if found is None:
-            raise Refused(f"Unable to infer object type from: {kind}")
+            raise RecordRejected(f"Unable to infer object type from: {kind}")
         return found
 
     # --- objects --------------------------------------------------------------------------------
 
-    def _batch_write(self, asked: Asked) -> Response:
-        records, verb = self._records(asked.kind), asked.action.removeprefix("batch/")
-        given = inputs(asked.body)
-        traces = [each.get("objectWriteTraceId") for each in given]
-        partial = bool(traces) and all(traces) and len({*traces}) == len(traces)
-        check_unique_ids([each.get("id") for each in given if "id" in each])
+    def _batch_write(self, request: ApiRequest) -> Response:
+        records, verb = self._records(request.kind), request.action.removeprefix("batch/")
+        inputs = require_inputs(request.body)
+        trace_ids = [each.get("objectWriteTraceId") for each in inputs]
+        partial = bool(trace_ids) and all(trace_ids) and len({*trace_ids}) == len(trace_ids)
+        require_unique_ids([each.get("id") for each in inputs if "id" in each])
         before = {id_: dict(record.properties) for id_, record in records.records.items()}
-        results, refusals = [], []
-        for each in given:
+        results, rejections = [], []
+        for each in inputs:
             try:
                 results.append(self._write(records, verb, each))
-            except Refused as refused:
-                refusals.append((each, refused))
-        if refusals and not partial:
+            except RecordRejected as rejected:
+                rejections.append((each, rejected))
+        if rejections and not partial:
             records.restore(before)
-            raise refusals[0][1]
-        ok = 201 if verb == "create" else 200
-        return batch(results, [error_of(e, r) for e, r in refusals], ok)
+            raise rejections[0][1]
+        errors = [batch_error(input_, rejected) for input_, rejected in rejections]
+        return batch_response(results, errors, 201 if verb == "create" else 200)
 
     def _write(self, records: Records, verb: str, each: dict[str, Any]) -> dict[str, Any]:
-        properties = texts(each.get("properties"))
+        properties = require_texts(each.get("properties"))
         if verb == "create":
             if not isinstance(each.get("associations"), list):
-                raise Refused("associations is required")
+                raise RecordRejected("associations is required")
             self._check_associations(each["associations"])
             record, new = records.create(properties), True
             for one in each["associations"]:
-                self.links |= {(t["associationTypeId"], record.id, one["to"]["id"]) for t in one["types"]}
+                self.associations |= {
+                    (t["associationTypeId"], record.id, one["to"]["id"]) for t in one["types"]
+                }
         else:
             record, new = self._find_or_create(records, verb, each, properties)
-        said = as_said(record)
+        result = record_json(record)
         if "objectWriteTraceId" in each:
-            said["objectWriteTraceId"] = each["objectWriteTraceId"]
-        return said | ({"new": new} if verb == "upsert" else {})
+            result["objectWriteTraceId"] = each["objectWriteTraceId"]
+        return result | ({"new": new} if verb == "upsert" else {})
 
     def _find_or_create(
         self, records: Records, verb: str, each: dict[str, Any], properties: dict[str, str]
     ) -> tuple[Record, bool]:
         if "associations" in each:
-            raise Refused('Unrecognized field "associations"')
+            raise RecordRejected('Unrecognized field "associations"')
         if not isinstance(each.get("id"), str):
-            raise Refused("id must be a string")
+            raise RecordRejected("id must be a string")
         if verb == "upsert" and "idProperty" not in each:
-            raise Refused("idProperty is required")
-        record = records.by(each.get("idProperty"), each["id"])
+            raise RecordRejected("idProperty is required")
+        record = records.find(each.get("idProperty"), each["id"])
         if record is not None:
             return records.update(record, properties), False
         if verb == "update":
-            raise Refused("Could not get some objects", category="OBJECT_NOT_FOUND", status=404)
+            raise RecordRejected("Could not get some objects", category="OBJECT_NOT_FOUND", status=404)
         return records.create(properties | {each["idProperty"]: each["id"]}), True
 
     def _check_associations(self, associations: list[dict[str, Any]]) -> None:
         for one in associations:
             if one["to"]["id"] not in self.contacts.records:
-                raise Refused(f"No contact with ID {one['to']['id']} exists", category="OBJECT_NOT_FOUND")
+                raise RecordRejected(
+                    f"No contact with ID {one['to']['id']} exists", category="OBJECT_NOT_FOUND"
+                )
 
-    def _batch_archive(self, asked: Asked) -> Response:
-        for each in inputs(asked.body):
-            self._records(asked.kind).records.pop(each["id"], None)
+    def _batch_archive(self, request: ApiRequest) -> Response:
+        for each in require_inputs(request.body):
+            self._records(request.kind).records.pop(each["id"], None)
         return Response(status_code=204)
 
-    def _batch_read(self, asked: Asked) -> Response:
-        records = self._records(asked.kind)
-        require(asked.body, "inputs", "properties", "propertiesWithHistory")
-        by = asked.body.get("idProperty")
+    def _batch_read(self, request: ApiRequest) -> Response:
+        records = self._records(request.kind)
+        require_keys(request.body, "inputs", "properties", "propertiesWithHistory")
+        by = request.body.get("idProperty")
         if by is not None:
             records.check_unique(by)
-        ids = [each["id"] for each in inputs(asked.body)]
-        check_unique_ids(ids)
-        found = [record for id_ in ids if (record := records.by(by, id_))]
-        there = {record.properties.get(by) if by else record.id for record in found}
-        lost = [id_ for id_ in ids if id_ not in there]
+        ids = [each["id"] for each in require_inputs(request.body)]
+        require_unique_ids(ids)
+        found = [record for id_ in ids if (record := records.find(by, id_))]
+        present = {record.properties.get(by) if by else record.id for record in found}
+        absent = [id_ for id_ in ids if id_ not in present]
         error = {
             "status": "error",
             "category": "OBJECT_NOT_FOUND",
-            "message": f"Could not get some {asked.kind.upper()} objects, they may be deleted or not exist.",
-            "context": {"ids": lost},
+            "message": f"Could not get some {request.kind} objects, they may be deleted or not exist.",
+            "context": {"ids": absent},
         }
-        return batch([as_said(r, asked.body["properties"]) for r in found], [error] if lost else [], 200)
+        return batch_response(
+            [record_json(r, request.body["properties"]) for r in found], [error] if absent else [], 200
+        )
 
-    def _search(self, asked: Asked) -> Response:
-        require(asked.body, "after", "filterGroups", "limit", "properties", "sorts")
-        groups, limit = asked.body["filterGroups"], asked.body["limit"]
+    def _search(self, request: ApiRequest) -> Response:
+        require_keys(request.body, "after", "filterGroups", "limit", "properties", "sorts")
+        groups, limit = request.body["filterGroups"], request.body["limit"]
         if len(groups) > 5 or any(len(group["filters"]) > 6 for group in groups) or limit > 200:
-            raise Refused("Too many filter groups, filters, or results")
-        if len(msgspec.json.encode(asked.body)) > _LONGEST_SEARCH:
-            raise Refused("The search is too long")
-        seen = [
+            raise RecordRejected("Too many filter groups, filters, or results")
+        if len(msgspec.json.encode(request.body)) > _MAX_SEARCH_LENGTH:
+            raise RecordRejected("The search is too long")
+        searchable = [
             r
-            for r in self._records(asked.kind).records.values()
+            for r in self._records(request.kind).records.values()
             if time.monotonic() - r.created > self.search_lag
         ]
-        found = [r for r in seen if not groups or any(self._matches(r, group) for group in groups)]
-        begin = int(asked.body["after"])
-        said: dict[str, Any] = {
+        found = [r for r in searchable if not groups or any(self._matches(r, group) for group in groups)]
+        begin = int(request.body["after"])
+        body: dict[str, Any] = {
             "total": len(found),
-            "results": [as_said(r, asked.body["properties"]) for r in found[begin : begin + limit]],
+            "results": [record_json(r, request.body["properties"]) for r in found[begin : begin + limit]],
         }
         if begin + limit < len(found):
-            said["paging"] = {"next": {"after": str(begin + limit)}}
-        return JSONResponse(said)
+            body["paging"] = {"next": {"after": str(begin + limit)}}
+        return JSONResponse(body)
 
     def _matches(self, record: Record, group: dict[str, Any]) -> bool:
-        values = record.properties if self.unsearchable else searchable(record.properties, self.region)
+        values = (
+            record.properties
+            if self.unsearchable
+            else with_searchable_numbers(record.properties, self.region)
+        )
         for each in group["filters"]:
             if each["operator"] not in {"IN", "EQ"}:
-                raise Refused(f"Invalid operator {each['operator']}")
+                raise RecordRejected(f"Invalid operator {each['operator']}")
             if each["operator"] == "IN" and ("value" in each or not each.get("values")):
-                raise Refused("IN takes values")
+                raise RecordRejected("IN takes values")
             wanted = each["values"] if each["operator"] == "IN" else [each["value"]]
             if values.get(each["propertyName"]) not in wanted:
                 return False
@@ -249,19 +266,19 @@ class Account:
 
     # --- associations, properties, owners -------------------------------------------------------
 
-    def _associate(self, asked: Asked) -> Response:
+    def _associate(self, request: ApiRequest) -> Response:
         types = {"calls": CALL_TO_CONTACT, "tasks": TASK_TO_CONTACT}
         results, errors = [], []
-        for each in inputs(asked.body):
+        for each in require_inputs(request.body):
             one, other = each["from"]["id"], each["to"]["id"]
             for type_ in each["types"]:
                 if type_ != {
                     "associationCategory": "HUBSPOT_DEFINED",
-                    "associationTypeId": types[asked.kind],
+                    "associationTypeId": types[request.kind],
                 }:
-                    raise Refused(f"Association type {type_} does not exist")
-            if one in self._records(asked.kind).records and other in self.contacts.records:
-                self.links.add((types[asked.kind], one, other))
+                    raise RecordRejected(f"Association type {type_} does not exist")
+            if one in self._records(request.kind).records and other in self.contacts.records:
+                self.associations.add((types[request.kind], one, other))
                 results.append({"fromObjectId": int(one), "toObjectId": int(other), "labels": []})
             else:
                 errors.append(
@@ -273,48 +290,50 @@ class Account:
                         "context": {"fromObjectId": [one], "toObjectId": [other]},
                     }
                 )
-        if errors and self.links_all_or_none:
-            return problem(404, "One or more objects could not be found", "OBJECT_NOT_FOUND")
-        return batch(results, errors, 201)
+        if errors and self.associations_all_or_none:
+            return error_response(404, "One or more objects could not be found", "OBJECT_NOT_FOUND")
+        return batch_response(results, errors, 201)
 
-    def _get_property(self, asked: Asked) -> Response:
-        known = self._records(asked.kind).properties.get(asked.action)
+    def _get_property(self, request: ApiRequest) -> Response:
+        known = self._records(request.kind).properties.get(request.action)
         if known is None:
-            return problem(404, f'Property "{asked.action}" does not exist', "OBJECT_NOT_FOUND")
+            return error_response(404, f'Property "{request.action}" does not exist', "OBJECT_NOT_FOUND")
         return JSONResponse({"name": known.name, "type": known.kind, "hasUniqueValue": known.unique})
 
-    def _groups(self, asked: Asked) -> Response:
-        name = f"{asked.kind.removesuffix('s')}_information"
+    def _groups(self, request: ApiRequest) -> Response:
+        name = f"{request.kind.removesuffix('s')}_information"
         return JSONResponse({"results": [{"name": name, "label": name, "archived": False}]})
 
-    def _create_property(self, asked: Asked) -> Response:
-        require(asked.body, "fieldType", "groupName", "label", "name", "type")
-        records = self._records(asked.kind)
-        if asked.body["name"] in records.properties:
-            return problem(
-                409, f'A property named "{asked.body["name"]}" already exists', "OBJECT_ALREADY_EXISTS"
+    def _create_property(self, request: ApiRequest) -> Response:
+        require_keys(request.body, "fieldType", "groupName", "label", "name", "type")
+        records = self._records(request.kind)
+        if request.body["name"] in records.properties:
+            return error_response(
+                409, f'A property named "{request.body["name"]}" already exists', "OBJECT_ALREADY_EXISTS"
             )
-        if asked.body["groupName"] != f"{asked.kind.removesuffix('s')}_information":
-            raise Refused(f"Property group {asked.body['groupName']} does not exist")
-        records.properties[asked.body["name"]] = Property(
-            asked.body["name"],
-            asked.body["type"],
-            unique=asked.body.get("hasUniqueValue", False),
-            label=asked.body["label"],
+        if request.body["groupName"] != f"{request.kind.removesuffix('s')}_information":
+            raise RecordRejected(f"Property group {request.body['groupName']} does not exist")
+        records.properties[request.body["name"]] = Property(
+            request.body["name"],
+            request.body["type"],
+            unique=request.body.get("hasUniqueValue", False),
+            label=request.body["label"],
         )
-        return JSONResponse(asked.body, 201)
+        return JSONResponse(request.body, 201)
 
-    def _get_owners(self, asked: Asked) -> Response:
-        if asked.kind:
-            one = next((owner for owner in self.owners if owner.id == asked.kind), None)
-            return JSONResponse(_owner(one)) if one else problem(404, "No such owner", "OBJECT_NOT_FOUND")
-        email, limit = asked.query.get("email"), int(asked.query.get("limit", "100"))
+    def _get_owners(self, request: ApiRequest) -> Response:
+        if request.kind:
+            one = next((owner for owner in self.owners if owner.id == request.kind), None)
+            return (
+                JSONResponse(_owner(one)) if one else error_response(404, "No such owner", "OBJECT_NOT_FOUND")
+            )
+        email, limit = request.query.get("email"), int(request.query.get("limit", "100"))
         found = [_owner(owner) for owner in self.owners if email in {None, owner.email}]
-        begin = int(asked.query.get("after", "0"))
-        said: dict[str, Any] = {"results": found[begin : begin + limit]}
+        begin = int(request.query.get("after", "0"))
+        body: dict[str, Any] = {"results": found[begin : begin + limit]}
         if begin + limit < len(found):
-            said["paging"] = {"next": {"after": str(begin + limit)}}
-        return JSONResponse(said)
+            body["paging"] = {"next": {"after": str(begin + limit)}}
+        return JSONResponse(body)
 
 
 def _owner(owner: Owner) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""The fake account's records: what HubSpot takes, and what it refuses."""
+"""The records of the fake account: what HubSpot accepts, and what it rejects."""
 
 import itertools
 import time
@@ -9,7 +9,7 @@ from typing import Any
 
 import phonenumbers
 
-LONGEST = 65_536
+MAX_TEXT_LENGTH = 65_536
 
 CALL_STATUSES = frozenset(
     [
@@ -35,8 +35,8 @@ DISPOSITIONS = {
 }
 
 
-class Refused(Exception):
-    """One record that HubSpot does not take."""
+class RecordRejected(Exception):
+    """HubSpot rejects one record of a batch, or the whole request."""
 
     def __init__(
         self, message: str, *, category: str = "VALIDATION_ERROR", code: str = "", status: int = 400
@@ -66,7 +66,7 @@ class Record:
 
 
 Rule = Callable[[dict[str, str]], str | None]
-"""An administrator's validation rule: why a record is refused, if it is."""
+"""A validation rule of an administrator: returns why it rejects a record, or None."""
 
 _ids = itertools.count(1001)
 
@@ -87,19 +87,19 @@ class Records:
     def __len__(self) -> int:
         return len(self.records)
 
-    def one(self, **properties: str) -> Record:
-        """The only record with these properties."""
+    def get_one(self, **properties: str) -> Record:
+        """Return the only record with these properties."""
         found = [r for r in self.records.values() if properties.items() <= r.properties.items()]
         assert len(found) == 1, f"{len(found)} {self.kind} with {properties}"
         return found[0]
 
-    def put(self, **properties: str) -> str:
-        """What a person enters; the id of the new record."""
+    def add(self, **properties: str) -> str:
+        """Add a record as a person does; return its id."""
         record = Record(str(next(_ids)), properties, created=0.0)
         self.records[record.id] = record
         return record.id
 
-    def by(self, id_property: str | None, value: str) -> Record | None:
+    def find(self, id_property: str | None, value: str) -> Record | None:
         if id_property is None:
             return self.records.get(value)
         self.check_unique(id_property)
@@ -107,7 +107,7 @@ class Records:
 
     def check_unique(self, name: str) -> None:
         if name not in self.properties or not self.properties[name].unique:
-            raise Refused(f"Unable to perform update/upsert by non-unique {self.kind} property {name}")
+            raise RecordRejected(f"Unable to perform update/upsert by non-unique {self.kind} property {name}")
 
     def create(self, properties: dict[str, str]) -> Record:
         self._check(properties, None)
@@ -121,7 +121,7 @@ class Records:
         return self._set(record, properties)
 
     def restore(self, before: dict[str, dict[str, str]]) -> None:
-        """Undo what was written since; a batch that is refused as a whole leaves nothing."""
+        """Undo all writes since: a batch that is rejected as a whole changes nothing."""
         self.records = {id_: record for id_, record in self.records.items() if id_ in before}
         for id_, properties in before.items():
             self.records[id_].properties = properties
@@ -135,45 +135,45 @@ class Records:
         for name, value in properties.items():
             known = self.properties.get(name)
             if known is None:
-                raise Refused(f'Property "{name}" does not exist', code="PROPERTY_DOESNT_EXIST")
+                raise RecordRejected(f'Property "{name}" does not exist', code="PROPERTY_DOESNT_EXIST")
             self._check_value(known, value)
-            if known.unique and (other := self.by(name, value)) and other is not record:
-                raise Refused(f"{name} {value} is taken", category="CONFLICT", status=409)
+            if known.unique and (other := self.find(name, value)) and other is not record:
+                raise RecordRejected(f"{name} {value} is taken", category="CONFLICT", status=409)
         whole = (record.properties if record else {}) | properties
         for broken in filter(None, (rule(whole) for rule in self.rules)):
-            raise Refused(broken, code="VALIDATION_RULE")
+            raise RecordRejected(broken, code="VALIDATION_RULE")
 
     def _check_value(self, known: Property, value: str) -> None:
         if known.read_only:
-            raise Refused(f'"{known.name}" is read only', code="READ_ONLY_VALUE")
-        if len(value) > LONGEST or "\0" in value:
-            raise Refused(f"{known.name} is too long", code="INVALID_LONG_STRING")
+            raise RecordRejected(f'"{known.name}" is read only', code="READ_ONLY_VALUE")
+        if len(value) > MAX_TEXT_LENGTH or "\0" in value:
+            raise RecordRejected(f"{known.name} is too long", code="INVALID_LONG_STRING")
         if not value:
             return
         if known.options and value not in known.options:
-            raise Refused(f"{value} was not one of the allowed options", code="INVALID_OPTION")
+            raise RecordRejected(f"{value} was not one of the allowed options", code="INVALID_OPTION")
         if known.kind == "owner" and value not in self._owners():
-            raise Refused(f"Owner {value} does not exist", code="INVALID_OWNER_ID")
+            raise RecordRejected(f"Owner {value} does not exist", code="INVALID_OWNER_ID")
         if known.kind == "number" and not value.lstrip("-").isdigit():
-            raise Refused(f"{value} was not a valid number", code="INVALID_INTEGER")
+            raise RecordRejected(f"{value} was not a valid number", code="INVALID_INTEGER")
         if known.kind == "datetime" and not value.isdigit():
             try:
                 datetime.fromisoformat(value)
             except ValueError as error:
-                raise Refused(f"{value} was not a valid timestamp", code="INVALID_DATE") from error
+                raise RecordRejected(f"{value} was not a valid timestamp", code="INVALID_DATE") from error
 
     def _check_required(self, properties: dict[str, str]) -> None:
         if self.kind == "contacts":
             if not any(properties.get(name) for name in ("email", "firstname", "lastname")):
-                raise Refused(
+                raise RecordRejected(
                     "At least one of email, firstname or lastname is required", code="REQUIRED_FIELD"
                 )
         elif not properties.get("hs_timestamp"):
-            raise Refused("hs_timestamp is required", code="REQUIRED_FIELD")
+            raise RecordRejected("hs_timestamp is required", code="REQUIRED_FIELD")
 
 
-def searchable(properties: dict[str, str], region: str) -> dict[str, str]:
-    """What HubSpot computes to be searched for: numbers without their country code."""
+def with_searchable_numbers(properties: dict[str, str], region: str) -> dict[str, str]:
+    """Add the properties that HubSpot computes for searches: numbers without their country code."""
     computed = {}
     for name, source in (("phone", "phone"), ("mobile", "mobilephone")):
         try:
@@ -222,8 +222,8 @@ def contact_properties() -> list[Property]:
     return [*map(Property, plain), Property("hubspot_owner_id", "owner")]
 
 
-def as_said(record: Record, names: list[str] | None = None) -> dict[str, Any]:
-    """A record as HubSpot says it."""
+def record_json(record: Record, names: list[str] | None = None) -> dict[str, Any]:
+    """Format a record as HubSpot does."""
     properties: dict[str, Any] = {"hs_object_id": record.id}
     properties |= record.properties if names is None else {n: record.properties.get(n) for n in names}
     stamp = "2026-11-24T10:00:00.000Z"

@@ -1,4 +1,4 @@
-"""A HubSpot client before the fake account, and the calls that tests bring with it."""
+"""A HubSpot client for the fake account, and the calls and pushes of its tests."""
 
 from typing import Any, Final
 
@@ -12,10 +12,9 @@ from tests.fakes.hubspot import TOKEN
 from tests.support.clients import context_of
 from tests.support.samples import call_at
 
-ALL: Final = frozenset(DELIVERED_FIELDS)
 NUMBER: Final = "+34600111222"
 
-_FINISHED: Final = {
+_COMPLETED: Final = {
     "direction": "inbound",
     "status": Status.COMPLETED,
     "from_": NUMBER,
@@ -29,52 +28,49 @@ _FINISHED: Final = {
     "duration_seconds": 61,
     "talking_seconds": 52,
 }
-_MISSED: Final = _FINISHED | {
-    "status": Status.MISSED,
-    "answered_at": None,
-    "talking_seconds": 0,
-    "follow_up": True,
-}
+_MISSED: Final = {"status": Status.MISSED, "answered_at": None, "talking_seconds": 0, "follow_up": True}
 
 
 def call(name: str = "cloudtalk-1", **fields: Any) -> Call:
-    """A finished inbound call."""
-    return msgspec.structs.replace(call_at(1, name), **_FINISHED | {"version": 1} | fields)
+    """A completed inbound call."""
+    return msgspec.structs.replace(call_at(1, name), **_COMPLETED | {"version": 1} | fields)
 
 
-def missed(name: str = "cloudtalk-1", **fields: Any) -> Call:
+def missed_call(name: str = "cloudtalk-1", **fields: Any) -> Call:
     """An inbound call that nobody answered."""
     return call(name, **_MISSED | fields)
 
 
-def first(of: Call) -> Push:
-    return Push(of, ALL)
+def first_push(of: Call) -> Push:
+    """The first delivery of a call."""
+    return Push(of, frozenset(DELIVERED_FIELDS))
 
 
-def later(of: Call, *changed: str, remote_id: str | None = None, **fields: Any) -> Push:
-    """A delivery after the first one, of which these fields have changed."""
+def later_push(of: Call, *changed: str, remote_id: str | None = None, **fields: Any) -> Push:
+    """A later delivery. `fields`: new values; `changed`: further fields that count as changed."""
     newer = msgspec.structs.replace(of, version=of.version + 1, **fields)
     return Push(newer, frozenset({*changed, *fields}), first=False, remote_id=remote_id)
 
 
-def gone(of: Call, *, into: str | None = None, remote_id: str | None = None) -> Retraction:
+def retraction(of: Call, *, into: str | None = None, remote_id: str | None = None) -> Retraction:
     return Retraction(msgspec.structs.replace(of, merged_into=into), remote_id)
 
 
-def client_of(url: str, *, memory: ClientState | None = None, **settings: Any) -> HubSpotClient:
-    chosen = {"client": "hubspot", "token": TOKEN, "base_url": url, "rate": 500, "search_rate": 500}
+def build_client(url: str, *, state: ClientState | None = None, **settings: Any) -> HubSpotClient:
+    defaults = {"client": "hubspot", "token": TOKEN, "base_url": url, "rate": 500, "search_rate": 500}
     return HubSpotClient(
         "hubspot",
-        HubSpotClient.Settings.model_validate(chosen | settings),  # type: ignore[arg-type]
-        context_of(memory or InMemoryClientState()),
+        HubSpotClient.Settings.model_validate(defaults | settings),  # type: ignore[arg-type]
+        context_of(state or InMemoryClientState()),
     )
 
 
-def words(outcomes: list[Outcome]) -> list[str]:
+def outcome_names(outcomes: list[Outcome]) -> list[str]:
     return [outcome.name for outcome in outcomes]
 
 
 def remote_id(outcome: Outcome) -> str:
+    """Return the remote id of a call that must have been delivered."""
     assert isinstance(outcome, Delivered), outcome
     assert outcome.remote_id
     return outcome.remote_id

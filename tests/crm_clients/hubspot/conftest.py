@@ -1,4 +1,4 @@
-"""A fake account for each test, set up, with one agent; and clients of it."""
+"""A fake account for each test, and clients for it."""
 
 from collections.abc import AsyncIterator, Callable, Iterator
 from typing import Any
@@ -7,41 +7,50 @@ import pytest
 
 from crm_clients.hubspot import HubSpotClient
 from crm_clients.state import InMemoryClientState
-from tests.fakes.hubspot import HubSpot, Running, running_hubspot
-from tests.support.hubspot import client_of
+from tests.fakes.hubspot import HubSpot, RunningHubSpot, running_hubspot
+from tests.support.fake_time import FakeTime
+from tests.support.hubspot import build_client
 
 Connect = Callable[..., HubSpotClient]
 
 
 @pytest.fixture(scope="module")
-def running() -> Iterator[Running]:
+def running() -> Iterator[RunningHubSpot]:
     with running_hubspot() as running:
         yield running
 
 
 @pytest.fixture
-def hubspot(running: Running) -> HubSpot:
-    """An account of its own for each test; its limits are out of the way."""
+def hubspot(running: RunningHubSpot) -> HubSpot:
+    """A new account after `relay setup`, with one owner (7001), and limits that no test reaches."""
     running.hubspot = hubspot = HubSpot()
-    hubspot.set_up()
-    hubspot.limits.burst.most = hubspot.limits.search.most = 10_000
-    hubspot.hire("ana@example.test")
+    hubspot.create_relay_properties()
+    hubspot.limits.burst.max_requests = hubspot.limits.search.max_requests = 10_000
+    hubspot.add_owner("ana@example.test")
     return hubspot
 
 
 @pytest.fixture
-def memory() -> InMemoryClientState:
-    return InMemoryClientState()
+def fake_time() -> FakeTime:
+    """The clock of the client state."""
+    return FakeTime()
 
 
 @pytest.fixture
-async def connect(running: Running, hubspot: HubSpot, memory: InMemoryClientState) -> AsyncIterator[Connect]:
-    """Clients with these settings, all of one memory."""
-    del hubspot  # the account comes first
+def state(fake_time: FakeTime) -> InMemoryClientState:
+    return InMemoryClientState(clock=fake_time.clock)
+
+
+@pytest.fixture
+async def connect(
+    running: RunningHubSpot, hubspot: HubSpot, state: InMemoryClientState
+) -> AsyncIterator[Connect]:
+    """Build clients with these settings. All of them share one client state."""
+    del hubspot  # the account must exist before a client
     clients: list[HubSpotClient] = []
 
     def connect(**settings: Any) -> HubSpotClient:
-        clients.append(client_of(running.url, **{"memory": memory} | settings))
+        clients.append(build_client(running.url, **{"state": state} | settings))
         return clients[-1]
 
     yield connect

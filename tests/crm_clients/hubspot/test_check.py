@@ -1,4 +1,4 @@
-"""What `check` finds, what `setup` makes, and that the one writes nothing and the other nothing twice."""
+"""`check` finds problems and writes nothing; `setup` creates properties, each once."""
 
 import re
 
@@ -9,12 +9,14 @@ from crm_clients.base import Finding
 from crm_clients.hubspot.check import CODES
 from tests.crm_clients.hubspot.conftest import Connect
 from tests.fakes.hubspot import TOKEN, HubSpot, running_hubspot
-from tests.fakes.hubspot_answers import throttled
 from tests.fakes.hubspot_records import Property
-from tests.support.hubspot import call, client_of, first, words
+from tests.fakes.hubspot_responses import throttled_response
+from tests.support.hubspot import build_client, call, first_push, outcome_names
 
 
-async def test_an_account_that_is_ready_is_and_nothing_is_written(hubspot: HubSpot, connect: Connect) -> None:
+async def test_check_of_a_ready_account_finds_no_problem_and_writes_nothing(
+    hubspot: HubSpot, connect: Connect
+) -> None:
     client = connect(default_owner="ana@example.test", contacts="create", fields={"notes": "ct_notes"})
     hubspot.calls.properties["ct_notes"] = Property("ct_notes")
     assert await client.check() == [Finding(name="hubspot", ok=True)]
@@ -22,7 +24,7 @@ async def test_an_account_that_is_ready_is_and_nothing_is_written(hubspot: HubSp
     assert len(hubspot.calls) == len(hubspot.contacts) == len(hubspot.tasks) == 0
 
 
-async def test_every_property_that_is_missing_is_named(hubspot: HubSpot, connect: Connect) -> None:
+async def test_check_names_every_missing_property(hubspot: HubSpot, connect: Connect) -> None:
     del hubspot.calls.properties["cloudtalk_call_id"], hubspot.tasks.properties["cloudtalk_task_id"]
     client = connect(fields={"notes": "ct_notes"}, constants={"ct_constant": "x"}, on_merge="mark")
     found = await client.check()
@@ -36,7 +38,7 @@ async def test_every_property_that_is_missing_is_named(hubspot: HubSpot, connect
         assert ("relay setup" in f"{finding.hint}") == name.startswith("cloudtalk")
 
 
-async def test_a_property_that_is_not_unique_would_double_calls(hubspot: HubSpot, connect: Connect) -> None:
+async def test_check_finds_a_property_that_is_not_unique(hubspot: HubSpot, connect: Connect) -> None:
     hubspot.calls.properties["cloudtalk_call_id"].unique = False
     [finding] = await connect().check()
     assert (finding.code, finding.ok) == ("missing_property", False)
@@ -46,50 +48,50 @@ async def test_a_property_that_is_not_unique_would_double_calls(hubspot: HubSpot
 @pytest.mark.parametrize(
     "scope", ["crm.objects.contacts.read", "crm.objects.contacts.write", "crm.objects.owners.read"]
 )
-async def test_a_scope_that_is_missing_is_named(hubspot: HubSpot, connect: Connect, scope: str) -> None:
+async def test_check_names_a_missing_scope(hubspot: HubSpot, connect: Connect, scope: str) -> None:
     hubspot.scopes.discard(scope)
     found = await connect().check()
     assert {finding.code for finding in found} == {"missing_scope"}
     assert all(scope in f"{finding.hint}" for finding in found)
 
 
-async def test_a_scope_that_is_not_used_is_not_wanted(hubspot: HubSpot, connect: Connect) -> None:
+async def test_check_requires_no_scope_that_the_settings_do_not_need(
+    hubspot: HubSpot, connect: Connect
+) -> None:
     hubspot.scopes.discard("crm.objects.owners.read")
     assert [finding.ok for finding in await connect(owners_by_email=False).check()] == [True]
 
 
-async def test_a_wrong_token_is_one_finding(hubspot: HubSpot, connect: Connect) -> None:
+async def test_check_reports_a_wrong_token_once(hubspot: HubSpot, connect: Connect) -> None:
     del hubspot
     [finding] = await connect(token="pat-of-somebody-else").check()
     assert finding.code == "unauthorised"
     assert "pat-of-somebody-else" not in f"{finding}"
 
 
-async def test_an_account_that_is_out_of_reach_or_out_of_quota_is_one_finding(
+async def test_check_reports_an_unreachable_or_throttled_account_once(
     hubspot: HubSpot, connect: Connect
 ) -> None:
     [finding] = await connect(base_url="http://127.0.0.1:1").check()
     assert finding.code == "unreachable"
-    hubspot.answer(throttled("DAILY"))
+    hubspot.respond_with(throttled_response("DAILY"))
     [finding] = await connect().check()
     assert finding.code == "throttled"
     assert finding.code in CODES
 
 
 @pytest.mark.parametrize("owner", ["nobody@example.test", "99"])
-async def test_a_default_owner_that_does_not_exist_is_found(
-    hubspot: HubSpot, connect: Connect, owner: str
-) -> None:
+async def test_check_finds_an_unknown_default_owner(hubspot: HubSpot, connect: Connect, owner: str) -> None:
     assert [finding.ok for finding in await connect(default_owner="7001").check()] == [True]
     [finding] = await connect(default_owner=owner).check()
     assert finding.code == "unknown_owner"
     assert hubspot.writes == []
 
 
-# --- setting up -------------------------------------------------------------------------------
+# --- setup ------------------------------------------------------------------------------------
 
 
-async def test_a_set_up_makes_what_is_missing_once_and_calls_can_be_brought(
+async def test_setup_creates_missing_properties_once_and_then_calls_are_delivered(
     hubspot: HubSpot, connect: Connect
 ) -> None:
     hubspot.calls.properties.pop("cloudtalk_call_id")
@@ -102,10 +104,10 @@ async def test_a_set_up_makes_what_is_missing_once_and_calls_can_be_brought(
     ]
     assert {line.partition(": ")[2] for line in await client.setup()} == {"exists already"}
     assert [finding.ok for finding in await client.check()] == [True]
-    assert words(await client.upsert([first(call())])) == ["delivered"]
+    assert outcome_names(await client.upsert([first_push(call())])) == ["delivered"]
 
 
-async def test_a_set_up_that_may_not_says_so(hubspot: HubSpot, connect: Connect) -> None:
+async def test_setup_without_the_scope_reports_why(hubspot: HubSpot, connect: Connect) -> None:
     hubspot.calls.properties.pop("cloudtalk_call_id")
     hubspot.scopes.discard("crm.schemas.contacts.write")
     lines = await connect(follow_up_tasks=False).setup()
@@ -114,11 +116,11 @@ async def test_a_set_up_that_may_not_says_so(hubspot: HubSpot, connect: Connect)
     assert "scopes" in lines[0]
 
 
-def test_the_printed_requests_do_the_same() -> None:
+def test_the_printed_setup_requests_create_the_same_properties() -> None:
     with running_hubspot() as running:
-        text = client_of(running.url).setup_text()
+        text = build_client(running.url).setup_text()
         for url, body in re.findall(r"POST '(.+?)'.*?-d '(.+?)'\n", text, re.DOTALL):
-            # The group is looked up, as the comment above each request says.
+            # A person looks up the group, as the comment above each request says.
             content = re.sub(r'"groupName":"(\w+)"', r'"groupName":"\1_information"', body)
             headers = {"Authorization": f"Bearer {TOKEN}", "Content-Type": "application/json"}
             assert httpx.post(url, content=content, headers=headers).status_code == 201

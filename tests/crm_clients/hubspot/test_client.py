@@ -1,4 +1,4 @@
-"""Calls in HubSpot: one record each, right, whatever fails on the way."""
+"""The HubSpot client: one correct record per call, also after failures."""
 
 from typing import Any
 
@@ -10,16 +10,24 @@ from crm_clients.state import InMemoryClientState
 from relay.call import Call, Status
 from tests.crm_clients.hubspot.conftest import Connect
 from tests.fakes.hubspot import HubSpot, running_hubspot
-from tests.fakes.hubspot_answers import problem
 from tests.fakes.hubspot_records import DISPOSITIONS, Property
-from tests.support.hubspot import call, client_of, first, gone, later, remote_id, words
+from tests.fakes.hubspot_responses import error_response
+from tests.support.hubspot import (
+    build_client,
+    call,
+    first_push,
+    later_push,
+    outcome_names,
+    remote_id,
+    retraction,
+)
 
 
-async def test_a_finished_call_is_in_hubspot_as_its_users_expect_it(
+async def test_a_completed_call_becomes_a_record_with_all_properties(
     hubspot: HubSpot, connect: Connect
 ) -> None:
-    [outcome] = await connect().upsert([first(call(summary="Wants a quote.", tags=["vip", "sales"]))])
-    record = hubspot.calls.one(cloudtalk_call_id="cloudtalk-1")
+    [outcome] = await connect().upsert([first_push(call(summary="Wants a quote.", tags=["vip", "sales"]))])
+    record = hubspot.calls.get_one(cloudtalk_call_id="cloudtalk-1")
     assert outcome == Delivered(remote_id=record.id)
     assert record.properties == {
         "cloudtalk_call_id": "cloudtalk-1",
@@ -38,23 +46,23 @@ async def test_a_finished_call_is_in_hubspot_as_its_users_expect_it(
     }
 
 
-async def test_every_request_bears_the_token_and_says_that_it_is_json(
+async def test_every_request_has_the_token_and_the_json_content_type(
     hubspot: HubSpot, connect: Connect
 ) -> None:
-    await connect().upsert([first(call())])
+    await connect().upsert([first_push(call())])
     for seen in hubspot.log:
         assert seen.headers["authorization"] == "Bearer pat-eu1-secret-of-the-tests"
         assert seen.headers["content-type"] == "application/json"
         assert seen.headers["user-agent"].startswith("cloudtalk-relay/")
 
 
-async def test_version_3_has_other_paths() -> None:
+async def test_version_3_uses_its_own_paths() -> None:
     with running_hubspot(HubSpot(version="v3")) as running:
-        running.hubspot.set_up()
-        contact = running.hubspot.contacts.put(phone="+34600111222")
-        client = client_of(running.url, api_version="v3", owners_by_email=False)
-        assert words(await client.upsert([first(call())])) == ["delivered"]
-        assert running.hubspot.contacts_of("cloudtalk-1") == {contact}
+        running.hubspot.create_relay_properties()
+        contact = running.hubspot.contacts.add(phone="+34600111222")
+        client = build_client(running.url, api_version="v3", owners_by_email=False)
+        assert outcome_names(await client.upsert([first_push(call())])) == ["delivered"]
+        assert running.hubspot.contact_ids_of_call("cloudtalk-1") == {contact}
         await client.aclose()
         assert [seen.path for seen in running.hubspot.log] == [
             "/crm/v3/objects/contacts/search",
@@ -63,211 +71,225 @@ async def test_version_3_has_other_paths() -> None:
         ]
 
 
-async def test_a_call_that_is_brought_twice_is_there_once(hubspot: HubSpot, connect: Connect) -> None:
+async def test_a_call_that_is_pushed_twice_has_one_record(hubspot: HubSpot, connect: Connect) -> None:
     client = connect()
-    one, other = await client.upsert([first(call())]) + await client.upsert([first(call())])
+    one, other = await client.upsert([first_push(call())]) + await client.upsert([first_push(call())])
     assert remote_id(one) == remote_id(other)
     assert len(hubspot.calls) == 1
 
 
-async def test_a_call_that_a_batch_names_twice_is_sent_once_in_its_newest_version(
+async def test_a_call_given_twice_in_a_batch_is_sent_once_in_its_newest_version(
     hubspot: HubSpot, connect: Connect
 ) -> None:
     old, new = call(notes="old"), call(version=2, notes="new")
-    assert words(await connect().upsert([first(new), first(old)])) == ["delivered", "delivered"]
-    assert hubspot.calls.one().properties["hs_call_body"] == "<p><strong>Notes</strong><br>new</p>"
+    assert outcome_names(await connect().upsert([first_push(new), first_push(old)])) == [
+        "delivered",
+        "delivered",
+    ]
+    assert hubspot.calls.get_one().properties["hs_call_body"] == "<p><strong>Notes</strong><br>new</p>"
 
 
-async def test_later_only_what_changed_is_written_and_what_people_wrote_stays(
+async def test_a_later_push_writes_only_changed_fields_and_keeps_what_people_wrote(
     hubspot: HubSpot, connect: Connect
 ) -> None:
     client = connect()
-    [outcome] = await client.upsert([first(call())])
-    hubspot.calls.one().properties |= {"hs_call_title": "Ana's own title", "hubspot_owner_id": "7001"}
+    [outcome] = await client.upsert([first_push(call())])
+    hubspot.calls.get_one().properties |= {"hs_call_title": "Ana's own title", "hubspot_owner_id": "7001"}
     url = "https://example.test/a.wav"
-    await client.upsert([later(call(), remote_id=remote_id(outcome), recording_url=url)])
+    await client.upsert([later_push(call(), remote_id=remote_id(outcome), recording_url=url)])
     assert hubspot.log[-1].body["inputs"][0]["properties"] == {
         "cloudtalk_call_id": "cloudtalk-1",
         "hs_call_recording_url": url,
         "hs_call_body": f"<p><strong>Recording</strong><br>{url}</p>",
     }
-    assert hubspot.calls.one().properties["hs_call_title"] == "Ana's own title"
+    assert hubspot.calls.get_one().properties["hs_call_title"] == "Ana's own title"
 
 
-async def test_a_change_that_hubspot_does_not_show_asks_for_nothing(
+async def test_a_change_that_hubspot_does_not_show_sends_no_request(
     hubspot: HubSpot, connect: Connect
 ) -> None:
     client = connect()
-    [outcome] = await client.upsert([first(call())])
+    [outcome] = await client.upsert([first_push(call())])
     hubspot.log.clear()
-    push = later(call(), remote_id=remote_id(outcome), wrapup_seconds=3)
+    push = later_push(call(), remote_id=remote_id(outcome), wrapup_seconds=3)
     assert await client.upsert([push]) == [outcome]
     assert hubspot.log == []
 
 
 @pytest.mark.parametrize("changed", [["started_at"], ["to"]])
-async def test_a_record_that_was_deleted_meanwhile_comes_back_whole_and_linked(
+async def test_a_deleted_record_is_written_again_with_all_fields_and_its_association(
     hubspot: HubSpot, connect: Connect, changed: list[str]
 ) -> None:
-    contact = hubspot.contacts.put(phone="+34600111222")
+    contact = hubspot.contacts.add(phone="+34600111222")
     client = connect()
-    [outcome] = await client.upsert([first(call())])
+    [outcome] = await client.upsert([first_push(call())])
     whole = hubspot.calls.records.pop(remote_id(outcome)).properties
-    [again] = await client.upsert([later(call(), *changed, remote_id=remote_id(outcome))])
+    [again] = await client.upsert([later_push(call(), *changed, remote_id=remote_id(outcome))])
     assert remote_id(again) != remote_id(outcome)
-    assert hubspot.calls.one().properties == whole
-    assert hubspot.contacts_of("cloudtalk-1") == {contact}
+    assert hubspot.calls.get_one().properties == whole
+    assert hubspot.contact_ids_of_call("cloudtalk-1") == {contact}
 
 
-async def test_the_agent_of_a_later_version_becomes_the_owner_and_an_unknown_one_changes_nothing(
+async def test_a_later_agent_becomes_the_owner_unless_he_is_no_hubspot_user(
     hubspot: HubSpot, connect: Connect
 ) -> None:
     client = connect()
-    other = hubspot.hire("bea@example.test")
-    [outcome] = await client.upsert([first(call())])
-    await client.upsert([later(call(), remote_id=remote_id(outcome), agent_email="bea@example.test")])
-    assert hubspot.calls.one().properties["hubspot_owner_id"] == other
-    await client.upsert([later(call(), remote_id=remote_id(outcome), agent_email="nobody@example.test")])
-    assert hubspot.calls.one().properties["hubspot_owner_id"] == other
+    other = hubspot.add_owner("bea@example.test")
+    [outcome] = await client.upsert([first_push(call())])
+    await client.upsert([later_push(call(), remote_id=remote_id(outcome), agent_email="bea@example.test")])
+    assert hubspot.calls.get_one().properties["hubspot_owner_id"] == other
+    await client.upsert([later_push(call(), remote_id=remote_id(outcome), agent_email="nobody@example.test")])
+    assert hubspot.calls.get_one().properties["hubspot_owner_id"] == other
 
 
-async def test_owners_are_asked_for_once(hubspot: HubSpot, connect: Connect) -> None:
+async def test_owners_are_looked_up_once(hubspot: HubSpot, connect: Connect) -> None:
     client = connect()
     calls = [
         call(f"cloudtalk-{n}", agent_email=mail) for n, mail in enumerate(["ana@example.test", "no@one.test"])
     ]
     for _ in range(2):
-        await client.upsert([first(each) for each in calls])
+        await client.upsert([first_push(each) for each in calls])
     assert len([seen for seen in hubspot.log if "owners" in seen.path]) == 2
 
 
 # --- one bad record ---------------------------------------------------------------------------
 
 
-async def test_a_bad_record_is_rejected_and_the_others_are_delivered(
+async def test_one_bad_record_is_rejected_and_the_others_are_delivered(
     hubspot: HubSpot, connect: Connect
 ) -> None:
     hubspot.calls.rules.append(
-        lambda said: "No notes here" if "bad" in said.get("hs_call_body", "") else None
+        lambda properties: "No notes here" if "bad" in properties.get("hs_call_body", "") else None
     )
     calls = [call("cloudtalk-1"), call("cloudtalk-2", notes="bad"), call("cloudtalk-3")]
-    outcomes = await connect().upsert([first(each) for each in calls])
-    assert words(outcomes) == ["delivered", "rejected", "delivered"]
+    outcomes = await connect().upsert([first_push(each) for each in calls])
+    assert outcome_names(outcomes) == ["delivered", "rejected", "delivered"]
     assert "No notes here" in str(outcomes[1].message)
     assert len(hubspot.calls) == 2
 
 
-async def test_a_batch_that_fails_without_blame_is_to_be_split(hubspot: HubSpot, connect: Connect) -> None:
+async def test_a_batch_that_fails_without_naming_a_record_is_split(
+    hubspot: HubSpot, connect: Connect
+) -> None:
     client = connect()
-    hubspot.answer(problem(400, "Something is invalid", "VALIDATION_ERROR"), path="calls/batch", times=2)
-    outcomes = await client.upsert([first(call("cloudtalk-1")), first(call("cloudtalk-2"))])
+    hubspot.respond_with(
+        error_response(400, "Something is invalid", "VALIDATION_ERROR"), path="calls/batch", times=2
+    )
+    outcomes = await client.upsert([first_push(call("cloudtalk-1")), first_push(call("cloudtalk-2"))])
     assert [type(outcome) for outcome in outcomes] == [Split, Split]
-    assert [type(o) for o in await client.upsert([first(call("cloudtalk-1"))])] == [Rejected]
+    assert [type(o) for o in await client.upsert([first_push(call("cloudtalk-1"))])] == [Rejected]
 
 
-async def test_an_unknown_property_is_the_settings_fault_and_no_records(
+async def test_an_unknown_property_is_misconfigured_and_rejects_no_call(
     hubspot: HubSpot, connect: Connect
 ) -> None:
     client = connect(fields={"call_id": "not_there"})
-    pushes = [first(call(f"cloudtalk-{n}", call_id=str(n))) for n in (1, 2)]
+    pushes = [first_push(call(f"cloudtalk-{n}", call_id=str(n))) for n in (1, 2)]
     outcomes = await client.upsert(pushes)
     assert [(type(o), o.code) for o in outcomes] == [(Misconfigured, "missing_property")] * 2
     hubspot.calls.properties["not_there"] = Property("not_there")
-    assert words(await client.upsert(pushes)) == ["delivered", "delivered"]
+    assert outcome_names(await client.upsert(pushes)) == ["delivered", "delivered"]
 
 
-async def test_without_the_unique_property_the_destination_waits(hubspot: HubSpot, connect: Connect) -> None:
+async def test_without_the_unique_property_calls_are_misconfigured(
+    hubspot: HubSpot, connect: Connect
+) -> None:
     del hubspot.calls.properties["cloudtalk_call_id"]
-    [outcome] = await connect().upsert([first(call())])
+    [outcome] = await connect().upsert([first_push(call())])
     assert (type(outcome), outcome.code) == (Misconfigured, "missing_property")
     assert len(hubspot.calls) == 0
 
 
-async def test_a_page_in_the_place_of_an_answer_delivers_nothing(hubspot: HubSpot, connect: Connect) -> None:
+async def test_an_html_page_with_status_200_is_no_delivery(hubspot: HubSpot, connect: Connect) -> None:
     client = connect(contacts="off", owners_by_email=False)
-    hubspot.answer(HTMLResponse("<h1>Welcome to our Wi-Fi</h1>"), times=2)
-    assert words(await client.upsert([first(call())])) == ["misconfigured"]
-    assert words(await client.retract([gone(call(), remote_id="1")])) == ["misconfigured"]
+    hubspot.respond_with(HTMLResponse("<h1>Welcome to our Wi-Fi</h1>"), times=2)
+    assert outcome_names(await client.upsert([first_push(call())])) == ["misconfigured"]
+    assert outcome_names(await client.retract([retraction(call(), remote_id="1")])) == ["misconfigured"]
 
 
-async def test_a_lost_answer_doubles_nothing(hubspot: HubSpot, connect: Connect) -> None:
+async def test_a_lost_response_duplicates_no_record(hubspot: HubSpot, connect: Connect) -> None:
     client = connect()
-    hubspot.lose_answer(path="calls/batch/upsert")
-    [outcome] = await client.upsert([first(call())])
+    hubspot.lose_response(path="calls/batch/upsert")
+    [outcome] = await client.upsert([first_push(call())])
     assert isinstance(outcome, Retry)
-    assert words(await client.upsert([first(call())])) == ["delivered"]
+    assert outcome_names(await client.upsert([first_push(call())])) == ["delivered"]
     assert len(hubspot.calls) == 1
 
 
-# --- replays ----------------------------------------------------------------------------------
+# --- missing ----------------------------------------------------------------------------------
 
 
-async def test_a_replay_finds_what_is_missing_and_writes_nothing(hubspot: HubSpot, connect: Connect) -> None:
+async def test_missing_returns_calls_without_a_record_and_writes_nothing(
+    hubspot: HubSpot, connect: Connect
+) -> None:
     client = connect()
     calls = [call(f"cloudtalk-{n}") for n in range(150)]
-    outcomes = await client.upsert([first(each) for each in calls])
+    outcomes = await client.upsert([first_push(each) for each in calls])
     del hubspot.calls.records[remote_id(outcomes[7])]
     hubspot.log.clear()
-    assert await client.missing([first(each) for each in calls]) == {"cloudtalk-7"}
+    assert await client.missing([first_push(each) for each in calls]) == {"cloudtalk-7"}
     assert hubspot.writes == []
-    assert hubspot.count("batch/read") == 2
+    assert hubspot.count_requests("batch/read") == 2
 
 
-async def test_a_replay_that_cannot_look_says_why(hubspot: HubSpot, connect: Connect) -> None:
+async def test_missing_returns_an_outcome_if_hubspot_cannot_be_read(
+    hubspot: HubSpot, connect: Connect
+) -> None:
     hubspot.scopes.clear()
-    assert isinstance(await connect().missing([first(call())]), Misconfigured)
+    assert isinstance(await connect().missing([first_push(call())]), Misconfigured)
 
 
-# --- taking back ------------------------------------------------------------------------------
+# --- retract and forget -----------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("known", [True, False])
-async def test_a_retracted_call_is_archived_also_if_its_record_id_is_unknown(
+async def test_a_retracted_call_is_archived_with_or_without_its_record_id(
     hubspot: HubSpot, connect: Connect, *, known: bool
 ) -> None:
     client = connect()
-    [outcome, _] = await client.upsert([first(call()), first(call("cloudtalk-2"))])
+    [outcome, _] = await client.upsert([first_push(call()), first_push(call("cloudtalk-2"))])
     id_ = remote_id(outcome) if known else None
-    taken = await client.retract(
-        [gone(call(), into="cloudtalk-2", remote_id=id_), gone(call("cloudtalk-never"), into="cloudtalk-2")]
+    outcomes = await client.retract(
+        [
+            retraction(call(), into="cloudtalk-2", remote_id=id_),
+            retraction(call("cloudtalk-never"), into="cloudtalk-2"),
+        ]
     )
-    assert words(taken) == ["delivered", "delivered"]
+    assert outcome_names(outcomes) == ["delivered", "delivered"]
     assert [each["cloudtalk_call_id"] for each in hubspot.calls] == ["cloudtalk-2"]
 
 
-async def test_a_retracted_call_is_marked_where_the_settings_say_so(
-    hubspot: HubSpot, connect: Connect
-) -> None:
+async def test_a_merged_call_is_marked_if_on_merge_says_so(hubspot: HubSpot, connect: Connect) -> None:
     client = connect(on_merge="mark")
     await client.setup()
-    await client.upsert([first(call())])
-    taken = await client.retract(
-        [gone(call(), into="cloudtalk-2"), gone(call("cloudtalk-0"), into="cloudtalk-2")]
+    await client.upsert([first_push(call())])
+    outcomes = await client.retract(
+        [retraction(call(), into="cloudtalk-2"), retraction(call("cloudtalk-0"), into="cloudtalk-2")]
     )
-    assert words(taken) == ["delivered", "delivered"]
-    assert hubspot.calls.one().properties["cloudtalk_merged_into"] == "cloudtalk-2"
+    assert outcome_names(outcomes) == ["delivered", "delivered"]
+    assert hubspot.calls.get_one().properties["cloudtalk_merged_into"] == "cloudtalk-2"
 
 
-async def test_forgetting_leaves_no_record_no_task_and_no_memory_of_the_number(
-    hubspot: HubSpot, connect: Connect, memory: InMemoryClientState
+async def test_forget_removes_the_record_the_task_and_the_state_of_the_number(
+    hubspot: HubSpot, connect: Connect, state: InMemoryClientState
 ) -> None:
-    hubspot.contacts.put(phone="+34600111222")
+    hubspot.contacts.add(phone="+34600111222")
     client = connect()
     missed = call(status=Status.MISSED, follow_up=True)
-    await client.upsert([first(missed), first(call("cloudtalk-2", external_number="+34600999888"))])
+    await client.upsert([first_push(missed), first_push(call("cloudtalk-2", external_number="+34600999888"))])
     assert len(hubspot.tasks) == 1
-    assert words(await client.forget([gone(missed)])) == ["delivered"]
+    assert outcome_names(await client.forget([retraction(missed)])) == ["delivered"]
     assert [each["cloudtalk_call_id"] for each in hubspot.calls] == ["cloudtalk-2"]
     assert len(hubspot.tasks) == 0
-    assert [key for key in memory.entries if "600111222" in key or "cloudtalk-1" in key] == []
-    assert words(await client.forget([gone(missed)])) == ["delivered"]
+    assert [key for key in state.entries if "600111222" in key or "cloudtalk-1" in key] == []
+    assert outcome_names(await client.forget([retraction(missed)])) == ["delivered"]
 
 
-# --- what is where ----------------------------------------------------------------------------
+# --- statuses ---------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
-    ("status", "theirs", "disposition"),
+    ("status", "hubspot_status", "disposition"),
     [
         (Status.IN_PROGRESS, "IN_PROGRESS", None),
         (Status.ANSWERED, "IN_PROGRESS", None),
@@ -277,18 +299,18 @@ async def test_forgetting_leaves_no_record_no_task_and_no_memory_of_the_number(
         (Status.NO_ANSWER, "NO_ANSWER", "No answer"),
     ],
 )
-async def test_every_status_is_one_that_hubspot_takes(
-    hubspot: HubSpot, connect: Connect, status: Status, theirs: str, disposition: str | None
+async def test_every_status_has_a_valid_status_and_disposition_in_hubspot(
+    hubspot: HubSpot, connect: Connect, status: Status, hubspot_status: str, disposition: str | None
 ) -> None:
-    assert words(await connect().upsert([first(call(status=status))])) == ["delivered"]
-    said = hubspot.calls.one().properties
-    assert said["hs_call_status"] == theirs
-    assert DISPOSITIONS.get(said.get("hs_call_disposition", "")) == disposition
+    assert outcome_names(await connect().upsert([first_push(call(status=status))])) == ["delivered"]
+    properties = hubspot.calls.get_one().properties
+    assert properties["hs_call_status"] == hubspot_status
+    assert DISPOSITIONS.get(properties.get("hs_call_disposition", "")) == disposition
 
 
-async def test_a_call_of_which_nothing_is_known_is_taken_too(hubspot: HubSpot, connect: Connect) -> None:
+async def test_a_call_without_any_known_field_is_delivered(hubspot: HubSpot, connect: Connect) -> None:
     nothing: dict[str, Any] = dict.fromkeys(Call.__struct_fields__)
     known = {"id": "cloudtalk-1", "status": Status.IN_PROGRESS, "tags": [], "cloudtalk_data": {}}
     bare = Call(**nothing | known | {"version": 1, "follow_up": False})
-    assert words(await connect().upsert([first(bare)])) == ["delivered"]
-    assert int(hubspot.calls.one().properties["hs_timestamp"]) > 1_700_000_000_000
+    assert outcome_names(await connect().upsert([first_push(bare)])) == ["delivered"]
+    assert int(hubspot.calls.get_one().properties["hs_timestamp"]) > 1_700_000_000_000

@@ -1,4 +1,4 @@
-"""HubSpot's client owes what every client owes."""
+"""The HubSpot client passes the conformance kit."""
 
 import json
 from collections.abc import Iterator
@@ -10,22 +10,22 @@ import pytest
 
 from crm_clients.conformance import ClientConformance, HttpCrm, Request, Response
 from crm_clients.hubspot import HubSpotClient
-from tests.fakes.hubspot import TOKEN, HubSpot, Incoming
+from tests.fakes.hubspot import TOKEN, HubSpot, RawRequest
 from tests.fakes.hubspot_records import Property
 
 _TEXTS = {"notes": "call_notes", "contact_name": "call_contact"}
 
 
 class FakeAccount(HttpCrm):
-    """The fake account behind the kit's own server, which brings the faults."""
+    """The fake account behind the server of the kit, which injects the faults."""
 
     Client = HubSpotClient
 
     def __init__(self) -> None:
         super().__init__()
         self.hubspot = HubSpot()
-        self.hubspot.set_up()
-        self.hubspot.limits.burst.most = self.hubspot.limits.search.most = 10_000
+        self.hubspot.create_relay_properties()
+        self.hubspot.limits.burst.max_requests = self.hubspot.limits.search.max_requests = 10_000
         for name in (*_TEXTS.values(), "cloudtalk_merged_into"):
             self.hubspot.calls.properties[name] = Property(name)
 
@@ -35,29 +35,31 @@ class FakeAccount(HttpCrm):
     def answer(self, request: Request) -> Response:
         parts = urlsplit(request.path)
         query = dict(parse_qsl(parts.query))
-        said = self.hubspot.handle(
-            Incoming(request.method, unquote(parts.path), query, request.headers, request.body)
+        response = self.hubspot.handle(
+            RawRequest(request.method, unquote(parts.path), query, request.headers, request.body)
         )
-        headers = {n: v for n, v in said.headers.items() if n not in {"content-length", "content-type"}}
-        return Response(said.status_code, json.loads(bytes(said.body)) if said.body else None, headers)
+        headers = {n: v for n, v in response.headers.items() if n not in {"content-length", "content-type"}}
+        return Response(
+            response.status_code, json.loads(bytes(response.body)) if response.body else None, headers
+        )
 
     def is_write(self, request: Request) -> bool:
-        reading = request.path.endswith(("/search", "/batch/read")) or request.body == b'{"inputs":[]}'
-        return request.method != "GET" and not reading
+        is_read = request.path.endswith(("/search", "/batch/read")) or request.body == b'{"inputs":[]}'
+        return request.method != "GET" and not is_read
 
     def records(self, call_id: str) -> list[dict[str, Any]]:
         return [
-            {ours: said.get(theirs) for ours, theirs in _TEXTS.items()}
-            | {"merged_into": said.get("cloudtalk_merged_into")}
-            for said in self.hubspot.calls
-            if said["cloudtalk_call_id"] == call_id
+            {field: properties.get(name) for field, name in _TEXTS.items()}
+            | {"merged_into": properties.get("cloudtalk_merged_into")}
+            for properties in self.hubspot.calls
+            if properties["cloudtalk_call_id"] == call_id
         ]
 
     def edit(self, call_id: str, field: str, text: str) -> None:
-        self.hubspot.calls.one(cloudtalk_call_id=call_id).properties[_TEXTS[field]] = text
+        self.hubspot.calls.get_one(cloudtalk_call_id=call_id).properties[_TEXTS[field]] = text
 
     def remove(self, call_id: str) -> None:
-        del self.hubspot.calls.records[self.hubspot.calls.one(cloudtalk_call_id=call_id).id]
+        del self.hubspot.calls.records[self.hubspot.calls.get_one(cloudtalk_call_id=call_id).id]
 
 
 class TestHubSpot(ClientConformance):

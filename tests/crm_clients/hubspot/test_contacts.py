@@ -1,4 +1,4 @@
-"""The right contact for each number, made once where the team wants that."""
+"""The contact of a number: found, cached, or created once; and its association with the call."""
 
 import asyncio
 
@@ -9,8 +9,9 @@ from crm_clients.base import Retry, Throttled
 from crm_clients.state import InMemoryClientState
 from tests.crm_clients.hubspot.conftest import Connect
 from tests.fakes.hubspot import HubSpot
-from tests.fakes.hubspot_answers import problem, throttled
-from tests.support.hubspot import call, first, later, missed, remote_id, words
+from tests.fakes.hubspot_responses import error_response, throttled_response
+from tests.support.fake_time import FakeTime
+from tests.support.hubspot import call, first_push, later_push, missed_call, outcome_names, remote_id
 
 
 @pytest.mark.parametrize(
@@ -25,57 +26,59 @@ from tests.support.hubspot import call, first, later, missed, remote_id, words
         "34 600 111 222",
     ],
 )
-async def test_a_number_is_found_however_it_was_typed(
+async def test_a_contact_is_found_in_every_notation_of_its_number(
     hubspot: HubSpot, connect: Connect, written: str
 ) -> None:
     number = "+34600112233" if "ext" in written else "+34600111222"
-    contact = hubspot.contacts.put(phone=written)
-    assert words(await connect().upsert([first(call(external_number=number))])) == ["delivered"]
-    assert hubspot.contacts_of("cloudtalk-1") == {contact}
+    contact = hubspot.contacts.add(phone=written)
+    assert outcome_names(await connect().upsert([first_push(call(external_number=number))])) == ["delivered"]
+    assert hubspot.contact_ids_of_call("cloudtalk-1") == {contact}
 
 
-async def test_a_mobile_number_counts_too(hubspot: HubSpot, connect: Connect) -> None:
-    contact = hubspot.contacts.put(phone="+34910000000", mobilephone="600 111 222")
-    await connect().upsert([first(call())])
-    assert hubspot.contacts_of("cloudtalk-1") == {contact}
+async def test_a_contact_is_found_by_its_mobile_number(hubspot: HubSpot, connect: Connect) -> None:
+    contact = hubspot.contacts.add(phone="+34910000000", mobilephone="600 111 222")
+    await connect().upsert([first_push(call())])
+    assert hubspot.contact_ids_of_call("cloudtalk-1") == {contact}
 
 
-async def test_a_foreign_number_without_its_plus_is_found(hubspot: HubSpot, connect: Connect) -> None:
-    hubspot.region = "GB"  # HubSpot reads what people typed by the account's country
-    contact = hubspot.contacts.put(phone="44 7911 123456")
-    await connect().upsert([first(call(external_number="+447911123456"))])
-    assert hubspot.contacts_of("cloudtalk-1") == {contact}
+async def test_a_foreign_number_typed_without_plus_is_found(hubspot: HubSpot, connect: Connect) -> None:
+    hubspot.region = "GB"  # HubSpot interprets typed numbers by the country of the account
+    contact = hubspot.contacts.add(phone="44 7911 123456")
+    await connect().upsert([first_push(call(external_number="+447911123456"))])
+    assert hubspot.contact_ids_of_call("cloudtalk-1") == {contact}
 
 
-async def test_the_same_national_number_of_another_country_is_not_the_contact(
+async def test_the_same_national_number_in_another_country_does_not_match(
     hubspot: HubSpot, connect: Connect
 ) -> None:
-    hubspot.contacts.put(phone="+48600111222")
-    assert words(await connect().upsert([first(call())])) == ["delivered"]
-    assert hubspot.contacts_of("cloudtalk-1") == set()
+    hubspot.contacts.add(phone="+48600111222")
+    assert outcome_names(await connect().upsert([first_push(call())])) == ["delivered"]
+    assert hubspot.contact_ids_of_call("cloudtalk-1") == set()
 
 
-async def test_of_several_contacts_the_oldest_is_taken(hubspot: HubSpot, connect: Connect) -> None:
-    ids = [hubspot.contacts.put(phone="+34600111222") for _ in range(3)]
-    await connect().upsert([first(call())])
-    assert hubspot.contacts_of("cloudtalk-1") == {min(ids, key=int)}
+async def test_the_oldest_of_several_contacts_is_linked(hubspot: HubSpot, connect: Connect) -> None:
+    ids = [hubspot.contacts.add(phone="+34600111222") for _ in range(3)]
+    await connect().upsert([first_push(call())])
+    assert hubspot.contact_ids_of_call("cloudtalk-1") == {min(ids, key=int)}
 
 
-async def test_many_numbers_are_one_search_and_pages_are_followed(hubspot: HubSpot, connect: Connect) -> None:
+async def test_many_numbers_need_one_search_and_all_its_pages_are_read(
+    hubspot: HubSpot, connect: Connect
+) -> None:
     for n in range(100):
         for _ in range(3):
-            hubspot.contacts.put(phone=f"+346000000{n:02}")
+            hubspot.contacts.add(phone=f"+346000000{n:02}")
     calls = [call(f"cloudtalk-{n}", external_number=f"+346000000{n:02}") for n in range(100)]
-    assert {*words(await connect().upsert([first(each) for each in calls]))} == {"delivered"}
+    assert {*outcome_names(await connect().upsert([first_push(each) for each in calls]))} == {"delivered"}
     searches = [seen for seen in hubspot.log if seen.action == "search"]
     assert [seen.body["after"] for seen in searches] == ["0", "200"]
-    assert len(hubspot.links) == 100
+    assert len(hubspot.associations) == 100
 
 
-async def test_a_few_numbers_are_looked_for_in_all_four_fields_at_once(
+async def test_a_few_numbers_are_searched_for_in_all_four_properties_at_once(
     hubspot: HubSpot, connect: Connect
 ) -> None:
-    await connect().upsert([first(call())])
+    await connect().upsert([first_push(call())])
     [search] = [seen for seen in hubspot.log if seen.action == "search"]
     filters = [each["filters"] for each in search.body["filterGroups"]]
     assert filters == [
@@ -90,228 +93,237 @@ async def test_a_few_numbers_are_looked_for_in_all_four_fields_at_once(
 
 
 @pytest.mark.parametrize(("country", "searches"), [("+34600000", 1), ("+49151000000", 2)])
-async def test_no_search_is_longer_than_hubspot_takes_and_few_are_needed(
+async def test_no_search_exceeds_the_length_limit_and_few_searches_are_sent(
     hubspot: HubSpot, connect: Connect, country: str, searches: int
 ) -> None:
     numbers = [f"{country}{n:03}" for n in range(100)]
     for number in numbers:
-        hubspot.contacts.put(phone=number)
+        hubspot.contacts.add(phone=number)
     calls = [call(f"cloudtalk-{n}", external_number=number) for n, number in enumerate(numbers)]
-    assert {*words(await connect().upsert([first(each) for each in calls]))} == {"delivered"}
-    assert len(hubspot.links) == 100
+    assert {*outcome_names(await connect().upsert([first_push(each) for each in calls]))} == {"delivered"}
+    assert len(hubspot.associations) == 100
     assert [seen.status for seen in hubspot.log if seen.action == "search"] == [200] * searches
 
 
-async def test_what_hubspot_has_not_made_searchable_is_found_as_it_was_typed(
+async def test_without_national_numbers_a_contact_is_found_by_its_e164_number(
     hubspot: HubSpot, connect: Connect
 ) -> None:
     hubspot.unsearchable = True
     numbers = [f"+34600000{n:03}" for n in range(100)]
     for number in numbers:
-        hubspot.contacts.put(mobilephone=number)
+        hubspot.contacts.add(mobilephone=number)
     calls = [call(f"cloudtalk-{n}", external_number=number) for n, number in enumerate(numbers)]
-    assert {*words(await connect().upsert([first(each) for each in calls]))} == {"delivered"}
-    assert len(hubspot.links) == 100
+    assert {*outcome_names(await connect().upsert([first_push(each) for each in calls]))} == {"delivered"}
+    assert len(hubspot.associations) == 100
 
 
-async def test_what_was_found_is_remembered_after_a_restart(hubspot: HubSpot, connect: Connect) -> None:
-    contact = hubspot.contacts.put(phone="+34600111222")
-    await connect().upsert([first(call())])
-    await connect().upsert([first(call("cloudtalk-2"))])
-    assert hubspot.count("search") == 1
-    assert hubspot.contacts_of("cloudtalk-2") == {contact}
+async def test_a_found_contact_is_cached_across_restarts(hubspot: HubSpot, connect: Connect) -> None:
+    contact = hubspot.contacts.add(phone="+34600111222")
+    await connect().upsert([first_push(call())])
+    await connect().upsert([first_push(call("cloudtalk-2"))])
+    assert hubspot.count_requests("search") == 1
+    assert hubspot.contact_ids_of_call("cloudtalk-2") == {contact}
 
 
-async def test_an_unknown_number_is_not_searched_for_again_at_once(
+async def test_a_number_without_contact_is_not_searched_for_again_at_once(
     hubspot: HubSpot, connect: Connect
 ) -> None:
     client = connect()
-    await client.upsert([first(call())])
-    await client.upsert([first(call("cloudtalk-2"))])
-    assert hubspot.count("search") == 1
+    await client.upsert([first_push(call())])
+    await client.upsert([first_push(call("cloudtalk-2"))])
+    assert hubspot.count_requests("search") == 1
     assert len(hubspot.contacts) == 0
 
 
-async def test_a_call_without_contact_is_linked_at_a_later_delivery(
-    hubspot: HubSpot, connect: Connect, memory: InMemoryClientState
+async def test_an_unlinked_call_is_linked_at_a_later_delivery(
+    hubspot: HubSpot, connect: Connect, fake_time: FakeTime
 ) -> None:
     client = connect()
-    [outcome] = await client.upsert([first(call())])
-    contact = hubspot.contacts.put(phone="+34600111222")
-    await memory.set_many({"no_contact:+34600111222": None})  # as after some minutes
+    [outcome] = await client.upsert([first_push(call())])
+    contact = hubspot.contacts.add(phone="+34600111222")
+    fake_time.now += 301
     for tag in ("one", "two"):
-        await client.upsert([later(call(), remote_id=remote_id(outcome), tags=[tag])])
-    assert hubspot.contacts_of("cloudtalk-1") == {contact}
-    assert hubspot.count("contacts/batch/create") == 1
+        await client.upsert([later_push(call(), remote_id=remote_id(outcome), tags=[tag])])
+    assert hubspot.contact_ids_of_call("cloudtalk-1") == {contact}
+    assert hubspot.count_requests("contacts/batch/create") == 1
 
 
-async def test_a_number_that_becomes_known_later_is_linked(hubspot: HubSpot, connect: Connect) -> None:
-    contact = hubspot.contacts.put(phone="+34600111222")
+async def test_a_call_whose_number_becomes_known_later_is_linked(hubspot: HubSpot, connect: Connect) -> None:
+    contact = hubspot.contacts.add(phone="+34600111222")
     client = connect()
     withheld = call(external_number=None, from_=None)
-    [outcome] = await client.upsert([first(withheld)])
-    await client.upsert([later(withheld, remote_id=remote_id(outcome), external_number="+34600111222")])
-    assert hubspot.contacts_of("cloudtalk-1") == {contact}
+    [outcome] = await client.upsert([first_push(withheld)])
+    await client.upsert([later_push(withheld, remote_id=remote_id(outcome), external_number="+34600111222")])
+    assert hubspot.contact_ids_of_call("cloudtalk-1") == {contact}
 
 
 @pytest.mark.parametrize("number", [None, "201", "+1"])
-async def test_who_is_withheld_or_an_extension_is_nobody(
+async def test_a_withheld_number_or_an_extension_has_no_contact(
     hubspot: HubSpot, connect: Connect, number: str | None
 ) -> None:
-    assert words(await connect(contacts="create").upsert([first(call(external_number=number))])) == [
-        "delivered"
-    ]
-    assert hubspot.count("search") == 0
+    assert outcome_names(
+        await connect(contacts="create").upsert([first_push(call(external_number=number))])
+    ) == ["delivered"]
+    assert hubspot.count_requests("search") == 0
     assert len(hubspot.contacts) == 0
 
 
-async def test_without_contacts_nothing_is_looked_for(hubspot: HubSpot, connect: Connect) -> None:
-    hubspot.contacts.put(phone="+34600111222")
-    assert words(await connect(contacts="off").upsert([first(missed())])) == ["delivered"]
-    assert hubspot.count("search") == 0
-    assert hubspot.links == set()
+async def test_with_contacts_off_no_contact_is_searched_for(hubspot: HubSpot, connect: Connect) -> None:
+    hubspot.contacts.add(phone="+34600111222")
+    assert outcome_names(await connect(contacts="off").upsert([first_push(missed_call())])) == ["delivered"]
+    assert hubspot.count_requests("search") == 0
+    assert hubspot.associations == set()
 
 
-# --- gone meanwhile ---------------------------------------------------------------------------
+# --- deleted contacts -------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("all_or_none", [False, True])
-async def test_a_remembered_contact_that_was_deleted_is_looked_for_anew(
+async def test_a_cached_contact_that_was_deleted_is_searched_for_again(
     hubspot: HubSpot, connect: Connect, *, all_or_none: bool
 ) -> None:
     client = connect()
-    hubspot.links_all_or_none = all_or_none
-    gone, other = hubspot.contacts.put(phone="+34600111222"), hubspot.contacts.put(phone="+34600999888")
-    await client.upsert([first(call())])
-    hubspot.delete_contact(gone)
-    successor = hubspot.contacts.put(phone="+34600111222")
-    pushes = [first(call("cloudtalk-2")), first(call("cloudtalk-3", external_number="+34600999888"))]
-    assert words(await client.upsert(pushes)) == ["delivered", "delivered"]
-    assert hubspot.contacts_of("cloudtalk-2") == {successor}
-    assert hubspot.contacts_of("cloudtalk-3") == {other}
+    hubspot.associations_all_or_none = all_or_none
+    deleted, other = hubspot.contacts.add(phone="+34600111222"), hubspot.contacts.add(phone="+34600999888")
+    await client.upsert([first_push(call())])
+    hubspot.delete_contact(deleted)
+    successor = hubspot.contacts.add(phone="+34600111222")
+    pushes = [
+        first_push(call("cloudtalk-2")),
+        first_push(call("cloudtalk-3", external_number="+34600999888")),
+    ]
+    assert outcome_names(await client.upsert(pushes)) == ["delivered", "delivered"]
+    assert hubspot.contact_ids_of_call("cloudtalk-2") == {successor}
+    assert hubspot.contact_ids_of_call("cloudtalk-3") == {other}
 
 
-async def test_a_deleted_contact_without_successor_leaves_the_call_unlinked(
+async def test_without_a_successor_of_a_deleted_contact_the_call_stays_unlinked(
     hubspot: HubSpot, connect: Connect
 ) -> None:
     client = connect()
-    contact = hubspot.contacts.put(phone="+34600111222")
-    await client.upsert([first(call())])
+    contact = hubspot.contacts.add(phone="+34600111222")
+    await client.upsert([first_push(call())])
     hubspot.delete_contact(contact)
-    assert words(await client.upsert([first(call("cloudtalk-2"))])) == ["delivered"]
-    assert hubspot.contacts_of("cloudtalk-2") == set()
+    assert outcome_names(await client.upsert([first_push(call("cloudtalk-2"))])) == ["delivered"]
+    assert hubspot.contact_ids_of_call("cloudtalk-2") == set()
 
 
-async def test_a_link_that_failed_is_made_by_the_next_attempt(hubspot: HubSpot, connect: Connect) -> None:
-    contact = hubspot.contacts.put(phone="+34600111222")
+async def test_the_next_attempt_repeats_a_failed_association(hubspot: HubSpot, connect: Connect) -> None:
+    contact = hubspot.contacts.add(phone="+34600111222")
     client = connect()
-    hubspot.answer(problem(503, "Try later", "INTERNAL_ERROR"), path="associations")
-    assert words(await client.upsert([first(call())])) == ["retry"]
-    assert words(await client.upsert([first(call())])) == ["delivered"]
-    assert hubspot.contacts_of("cloudtalk-1") == {contact}
+    hubspot.respond_with(error_response(503, "Try later", "INTERNAL_ERROR"), path="associations")
+    assert outcome_names(await client.upsert([first_push(call())])) == ["retry"]
+    assert outcome_names(await client.upsert([first_push(call())])) == ["delivered"]
+    assert hubspot.contact_ids_of_call("cloudtalk-1") == {contact}
     assert len(hubspot.calls) == 1
 
 
-# --- made -------------------------------------------------------------------------------------
+# --- created contacts -------------------------------------------------------------------------
 
 
-async def test_an_unknown_number_becomes_a_contact(hubspot: HubSpot, connect: Connect) -> None:
+async def test_create_adds_a_contact_for_an_unknown_number(hubspot: HubSpot, connect: Connect) -> None:
     named = call("cloudtalk-2", external_number="+34600999888", contact_name="Ana Ruiz")
-    await connect(contacts="create").upsert([first(call()), first(named)])
+    await connect(contacts="create").upsert([first_push(call()), first_push(named)])
     assert sorted(map(sorted, (each.items() for each in hubspot.contacts))) == [
         [("firstname", "+34600111222"), ("phone", "+34600111222")],
         [("firstname", "Ana Ruiz"), ("phone", "+34600999888")],
     ]
-    assert hubspot.contacts_of("cloudtalk-1") == {hubspot.contacts.one(phone="+34600111222").id}
+    assert hubspot.contact_ids_of_call("cloudtalk-1") == {hubspot.contacts.get_one(phone="+34600111222").id}
 
 
-async def test_no_contact_is_doubled_while_the_search_lags_and_pushes_run_side_by_side(
+async def test_concurrent_pushes_create_one_contact_while_the_search_lags(
     hubspot: HubSpot, connect: Connect
 ) -> None:
     hubspot.search_lag, hubspot.latency = 60, 0.02
     client = connect(contacts="create")
     await asyncio.gather(
-        *(client.upsert([first(call(f"cloudtalk-{batch}-{n}")) for n in range(5)]) for batch in range(4))
+        *(client.upsert([first_push(call(f"cloudtalk-{batch}-{n}")) for n in range(5)]) for batch in range(4))
     )
     [contact] = hubspot.contacts.records
     assert all(
-        hubspot.contacts_of(f"cloudtalk-{batch}-{n}") == {contact} for batch in range(4) for n in range(5)
+        hubspot.contact_ids_of_call(f"cloudtalk-{batch}-{n}") == {contact}
+        for batch in range(4)
+        for n in range(5)
     )
-    await connect(contacts="create").upsert([first(call("cloudtalk-after-a-restart"))])
+    await connect(contacts="create").upsert([first_push(call("cloudtalk-after-a-restart"))])
     assert len(hubspot.contacts) == 1
 
 
-async def test_a_contact_whose_making_was_not_confirmed_is_not_made_again_until_a_search_would_show_it(
-    hubspot: HubSpot, connect: Connect, memory: InMemoryClientState
+async def test_an_unconfirmed_contact_is_not_created_again_until_a_search_would_show_it(
+    hubspot: HubSpot, connect: Connect, state: InMemoryClientState
 ) -> None:
     hubspot.search_lag = 60
     client = connect(contacts="create")
-    hubspot.lose_answer(path="contacts/batch/create")
-    assert words(await client.upsert([first(call())])) == ["retry"]
-    [outcome] = await client.upsert([first(call())])
+    hubspot.lose_response(path="contacts/batch/create")
+    assert outcome_names(await client.upsert([first_push(call())])) == ["retry"]
+    [outcome] = await client.upsert([first_push(call())])
     assert isinstance(outcome, Retry)
     assert outcome.code == "contact_pending"
     hubspot.search_lag = 0  # a minute later
-    assert words(await client.upsert([first(call())])) == ["delivered"]
+    assert outcome_names(await client.upsert([first_push(call())])) == ["delivered"]
     assert len(hubspot.contacts) == 1
-    assert "contact_making:+34600111222" not in memory.entries
+    assert "contact_making:+34600111222" not in state.entries
 
 
-async def test_a_refused_contact_rejects_its_calls_alone(hubspot: HubSpot, connect: Connect) -> None:
-    hubspot.contacts.rules.append(lambda said: "Not this one" if said["phone"] == "+34600111222" else None)
-    pushes = [first(call()), first(call("cloudtalk-2", external_number="+34600999888"))]
-    assert words(await connect(contacts="create").upsert(pushes)) == ["rejected", "delivered"]
+async def test_a_rejected_contact_rejects_only_its_own_calls(hubspot: HubSpot, connect: Connect) -> None:
+    hubspot.contacts.rules.append(
+        lambda properties: "Not this one" if properties["phone"] == "+34600111222" else None
+    )
+    pushes = [first_push(call()), first_push(call("cloudtalk-2", external_number="+34600999888"))]
+    assert outcome_names(await connect(contacts="create").upsert(pushes)) == ["rejected", "delivered"]
     assert [each["phone"] for each in hubspot.contacts] == ["+34600999888"]
 
 
-# --- searches have a rate_limit of their own ------------------------------------------------------
+# --- the rate limit of searches ---------------------------------------------------------------
 
 
-async def test_a_throttled_search_holds_up_its_own_calls_only(hubspot: HubSpot, connect: Connect) -> None:
-    client = connect()
-    known = hubspot.contacts.put(phone="+34600999888")
-    await client.upsert([first(call("cloudtalk-0", external_number="+34600999888"))])
-    hubspot.answer(throttled("SECONDLY"), path="search")
-    outcomes = await client.upsert(
-        [first(call("cloudtalk-1")), first(call("cloudtalk-2", external_number="+34600999888"))]
-    )
-    assert isinstance(outcomes[0], Throttled)
-    assert (outcomes[0].rate_limit, outcomes[0].after) == ("search", 1.0)
-    assert words(outcomes) == ["throttled", "delivered"]
-    assert hubspot.contacts_of("cloudtalk-2") == {known}
-    searches = hubspot.count("search")
-    assert words(await client.upsert([first(call("cloudtalk-1"))])) == ["throttled"]
-    assert hubspot.count("search") == searches, "nobody asks before HubSpot permits it again"
-
-
-async def test_a_search_that_fails_names_no_wrong_contact(hubspot: HubSpot, connect: Connect) -> None:
-    hubspot.answer(Response(status_code=502), path="search")
-    assert words(await connect(contacts="create").upsert([first(call())])) == ["retry"]
-    assert len(hubspot.contacts) == 0
-
-
-async def test_a_search_that_hubspot_does_not_take_is_no_calls_fault(
+async def test_a_throttled_search_throttles_only_the_calls_that_need_it(
     hubspot: HubSpot, connect: Connect
 ) -> None:
     client = connect()
-    pushes = [first(call(f"cloudtalk-{n}", external_number=f"+3460000000{n}")) for n in range(5)]
-    hubspot.answer(
-        problem(400, "There was a problem with the request.", "VALIDATION_ERROR"), path="search", times=9
+    known = hubspot.contacts.add(phone="+34600999888")
+    await client.upsert([first_push(call("cloudtalk-0", external_number="+34600999888"))])
+    hubspot.respond_with(throttled_response("SECONDLY"), path="search")
+    outcomes = await client.upsert(
+        [first_push(call("cloudtalk-1")), first_push(call("cloudtalk-2", external_number="+34600999888"))]
     )
-    assert {*words(await client.upsert(pushes))} == {"misconfigured"}
-    hubspot.answers_again()
+    assert isinstance(outcomes[0], Throttled)
+    assert (outcomes[0].rate_limit, outcomes[0].after) == ("search", 1.0)
+    assert outcome_names(outcomes) == ["throttled", "delivered"]
+    assert hubspot.contact_ids_of_call("cloudtalk-2") == {known}
+    searches = hubspot.count_requests("search")
+    assert outcome_names(await client.upsert([first_push(call("cloudtalk-1"))])) == ["throttled"]
+    assert hubspot.count_requests("search") == searches, "no search is sent before HubSpot permits it"
+
+
+async def test_a_failed_search_creates_no_contact(hubspot: HubSpot, connect: Connect) -> None:
+    hubspot.respond_with(Response(status_code=502), path="search")
+    assert outcome_names(await connect(contacts="create").upsert([first_push(call())])) == ["retry"]
+    assert len(hubspot.contacts) == 0
+
+
+async def test_a_search_that_hubspot_rejects_is_misconfigured(hubspot: HubSpot, connect: Connect) -> None:
+    client = connect()
+    pushes = [first_push(call(f"cloudtalk-{n}", external_number=f"+3460000000{n}")) for n in range(5)]
+    hubspot.respond_with(
+        error_response(400, "There was a problem with the request.", "VALIDATION_ERROR"),
+        path="search",
+        times=9,
+    )
+    assert {*outcome_names(await client.upsert(pushes))} == {"misconfigured"}
+    hubspot.clear_canned_responses()
     hubspot.log.clear()
-    assert {*words(await client.upsert(pushes))} == {"delivered"}
-    assert hubspot.count("search") == 1
+    assert {*outcome_names(await client.upsert(pushes))} == {"delivered"}
+    assert hubspot.count_requests("search") == 1
 
 
 @pytest.mark.parametrize(
     ("policy", "rate_limit"), [("SECONDLY", "search"), ("TEN_SECONDLY_ROLLING", None), ("DAILY", None)]
 )
-async def test_a_search_stops_the_destination_only_where_its_limit_is_everybodys(
+async def test_a_throttled_search_names_its_rate_limit_unless_writes_share_the_limit(
     hubspot: HubSpot, connect: Connect, policy: str, rate_limit: str | None
 ) -> None:
-    hubspot.answer(throttled(policy), path="search")
-    [outcome] = await connect().upsert([first(call())])
+    hubspot.respond_with(throttled_response(policy), path="search")
+    [outcome] = await connect().upsert([first_push(call())])
     assert isinstance(outcome, Throttled)
     assert outcome.rate_limit == rate_limit

@@ -1,4 +1,4 @@
-"""A HubSpot destination's settings: what is refused, and that no secret is repeated."""
+"""The settings of a HubSpot destination: what is refused, and that errors repeat no secret."""
 
 from typing import Any
 
@@ -8,20 +8,20 @@ from pydantic import ValidationError
 from crm_clients.hubspot.settings import HubSpotSettings
 
 
-def settings(**said: Any) -> HubSpotSettings:
-    return HubSpotSettings.model_validate({"client": "hubspot", "token": "pat-eu1-1", **said})
+def settings(**values: Any) -> HubSpotSettings:
+    return HubSpotSettings.model_validate({"client": "hubspot", "token": "pat-eu1-1", **values})
 
 
-def test_the_defaults_are_those_of_the_newest_version() -> None:
-    chosen = settings()
-    assert (chosen.api_version, chosen.base_url) == ("2026-09", "https://api.hubapi.com")
-    assert (chosen.contacts, chosen.batch, chosen.concurrency, chosen.rate) == ("match", 100, 4, None)
-    assert chosen.follow_up_tasks
-    assert chosen.owners_by_email
+def test_the_defaults_are_as_documented() -> None:
+    parsed = settings()
+    assert (parsed.api_version, parsed.base_url) == ("2026-09", "https://api.hubapi.com")
+    assert (parsed.contacts, parsed.batch, parsed.concurrency, parsed.rate) == ("match", 100, 4, None)
+    assert parsed.follow_up_tasks
+    assert parsed.owners_by_email
 
 
 @pytest.mark.parametrize(
-    "said",
+    "invalid",
     [
         {"token": ""},
         {"token": " "},
@@ -43,18 +43,18 @@ def test_the_defaults_are_those_of_the_newest_version() -> None:
         {"constants": {"cloudtalk_task_id": "1"}},
     ],
 )
-def test_what_cannot_work_is_refused_without_repeating_a_secret(said: dict[str, Any]) -> None:
+def test_invalid_settings_are_refused_without_repeating_a_secret(invalid: dict[str, Any]) -> None:
     with pytest.raises(ValidationError) as refused:
-        settings(**said)
+        settings(**invalid)
     assert "secret-1" not in str(refused.value)
 
 
-@pytest.mark.parametrize("said", ["", None, "7001", " ana@example.test "])
-def test_a_default_owner_is_an_id_or_an_address(said: str | None) -> None:
-    assert settings(default_owner=said).default_owner == ((said or "").strip() or None)
+@pytest.mark.parametrize("owner", ["", None, "7001", " ana@example.test "])
+def test_a_default_owner_is_an_id_or_an_e_mail_address(owner: str | None) -> None:
+    assert settings(default_owner=owner).default_owner == ((owner or "").strip() or None)
 
 
-def test_spaces_around_and_a_slash_at_the_end_do_no_harm() -> None:
-    chosen = settings(token=" pat-eu1-2\n", base_url="https://api-eu1.hubapi.com/ ")
-    assert chosen.token.get_secret_value() == "pat-eu1-2"
-    assert chosen.base_url == "https://api-eu1.hubapi.com"
+def test_surrounding_spaces_and_a_trailing_slash_are_removed() -> None:
+    parsed = settings(token=" pat-eu1-2\n", base_url="https://api-eu1.hubapi.com/ ")
+    assert parsed.token.get_secret_value() == "pat-eu1-2"
+    assert parsed.base_url == "https://api-eu1.hubapi.com"
