@@ -1,4 +1,4 @@
-# `make` needs python3 (>= 3.11), python3-venv and make; everything else comes into .venv.
+# Needs python3 (>= 3.11), python3-venv and make. Everything else is installed into .venv.
 PYTHON ?= python3
 BIN := .venv/bin
 SOURCES := app.py relay crm_clients tests bench
@@ -9,10 +9,10 @@ SOURCES := app.py relay crm_clients tests bench
 help: ## list the commands
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
 
-# pip brings uv and the build backend, both pinned by hash; uv installs the rest.
+# pip installs uv and the build backend, both pinned by hash. uv installs the rest.
 .venv/.build: requirements-build.lock
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "make: $(PYTHON) is older than 3.11; name a newer one: make PYTHON=python3.12" >&2; exit 1; }
-	@$(PYTHON) -m venv --clear .venv || { echo "make: no virtual environment; on Debian: apt-get install python3-venv" >&2; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "make: $(PYTHON) is older than 3.11; use a newer one: make PYTHON=python3.12" >&2; exit 1; }
+	@$(PYTHON) -m venv --clear .venv || { echo "make: cannot create a virtual environment; on Debian: apt-get install python3-venv" >&2; exit 1; }
 	@$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements-build.lock
 	@touch $@
 
@@ -27,37 +27,38 @@ help: ## list the commands
 
 setup: .venv/.runtime ## install the relay into .venv
 
-demo: .venv/.runtime ## a simulated CloudTalk calls a relay with an embedded CRM (ARGS=--once ends by itself)
+demo: .venv/.runtime ## run a simulated CloudTalk, a relay and an embedded CRM (ARGS=--once: end after the last call)
 	@$(BIN)/relay demo $(ARGS)
 
-run: .venv/.runtime ## serve settings.toml
+run: .venv/.runtime ## run the relay with settings.toml
 	@$(BIN)/relay serve $(ARGS)
 
-test: .venv/.dev ## run every test, those against real servers included
+test: .venv/.dev ## run all tests, including those against real servers
 	@$(BIN)/pytest -n 2 --dist loadfile $(ARGS)
 
-check: .venv/.dev ## format, lint, types, import contract
+check: .venv/.dev ## check format, lint, types and the import contract
 	@$(BIN)/ruff format --check $(SOURCES)
 	@$(BIN)/ruff check $(SOURCES)
 	@$(BIN)/mypy $(SOURCES)
 	@$(BIN)/lint-imports
 
-format: .venv/.dev ## format the code and mend what the linter can
+format: .venv/.dev ## format the code and apply the fixes of the linter
 	@$(BIN)/ruff format $(SOURCES)
 	@$(BIN)/ruff check --fix $(SOURCES)
 
-bench: .venv/.dev ## measure the relay on this machine
+bench: .venv/.dev ## run the benchmarks on this machine
 	@$(BIN)/python -m bench $(ARGS)
 
-chaos: .venv/.dev ## kill relays under load, a hundred times and more, and write the account to docs/chaos.md
+chaos: .venv/.dev ## kill relays under load more than a hundred times and write the results to docs/chaos.md
 	@$(BIN)/python -m tests.chaos $(ARGS)
 
-# --upgrade takes the newest versions that pyproject.toml allows; the dev lock stays within the runtime's.
+# --upgrade takes the newest versions that pyproject.toml allows. The dev lock uses the versions of the
+# runtime lock.
 COMPILE = $(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes --custom-compile-command "make lock"
-lock: .venv/.build ## write requirements*.lock anew
+lock: .venv/.build ## update requirements*.lock
 	@$(COMPILE) --group build -o requirements-build.lock
 	@$(COMPILE) pyproject.toml -o requirements.lock
 	@$(COMPILE) -c requirements.lock --group dev -o requirements-dev.lock
 
-clean: ## remove what the commands made
+clean: ## remove all files that the commands created
 	@rm -rf .venv build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

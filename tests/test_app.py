@@ -1,4 +1,4 @@
-"""The assembly: what the parts of one process are together, and that a server may ask for it by name."""
+"""The composition root: the components of one process together, and `app:app` for an ASGI server."""
 
 import asyncio
 import json
@@ -34,13 +34,13 @@ def local(path: Path, **changes: Any) -> LocalSettings:
 
 
 def environment(**changes: str) -> dict[str, str]:
-    """The environment of a process of ours, without what would change its settings."""
+    """The environment for a child process, without variables that would override its settings."""
     return {key: value for key, value in os.environ.items() if not key.startswith("RELAY_")} | changes
 
 
-def script(source: str, **changes: str) -> subprocess.CompletedProcess[str]:
-    """What a fresh interpreter makes of this."""
-    return subprocess.run(  # noqa: S603 - our own interpreter
+def run_program(source: str, **changes: str) -> subprocess.CompletedProcess[str]:
+    """Run a program in a new interpreter."""
+    return subprocess.run(  # noqa: S603 - this interpreter
         [sys.executable, "-c", source],
         env=environment(**changes),
         capture_output=True,
@@ -50,28 +50,28 @@ def script(source: str, **changes: str) -> subprocess.CompletedProcess[str]:
     )
 
 
-async def standing(
-    relay: Relay, settings: Settings, holds: Callable[[dict[str, Any]], bool]
+async def wait_for_status(
+    relay: Relay, settings: Settings, condition: Callable[[dict[str, Any]], bool]
 ) -> dict[str, Any]:
-    """How each destination stands, once it holds; within a few seconds or not at all."""
+    """Return the status of each destination by name once the condition holds. Fails after 5 seconds."""
     enabled = {name: destination.enabled for name, destination in settings.destinations.items()}
     async with asyncio.timeout(5):
         while True:
             view = await relay.ledger.read(lambda c: status_view(c, enabled, now=relay.ledger.now()))
-            found = {destination["name"]: destination for destination in view["destinations"]}
-            if holds(found):
-                return found
+            status = {destination["name"]: destination for destination in view["destinations"]}
+            if condition(status):
+                return status
             await asyncio.sleep(0.01)
 
 
-# --- by name, for a server ------------------------------------------------------------------------
+# --- app:app --------------------------------------------------------------------------------------
 
 
 @contextmanager
 def uvicorn(settings: Path, port: int) -> Iterator[subprocess.Popen[bytes]]:
     command = [sys.executable, "-m", "uvicorn", "app:app", "--port", str(port)]
     with settings.with_name("uvicorn.log").open("wb") as log:
-        process = subprocess.Popen(  # noqa: S603 - our own server
+        process = subprocess.Popen(  # noqa: S603 - a command of the project
             command, env=environment(RELAY_SETTINGS=str(settings)), stdout=log, stderr=log
         )
     try:
@@ -88,7 +88,7 @@ def is_ready(url: str) -> bool:
         return False
 
 
-def test_uvicorn_serves_the_settings_that_the_environment_names(tmp_path: Path) -> None:
+def test_uvicorn_serves_the_settings_that_an_environment_variable_names(tmp_path: Path) -> None:
     settings, port = tmp_path / "settings.toml", free_port()
     settings.write_text("""
         [ledger]
@@ -100,35 +100,35 @@ def test_uvicorn_serves_the_settings_that_the_environment_names(tmp_path: Path) 
     url = f"http://127.0.0.1:{port}"
     with uvicorn(settings, port) as process:
         eventually(lambda: is_ready(url), bool)
-        answer = httpx.post(url + HOOK, json=STARTED, trust_env=False)
-        assert answer.json()["success"] is True
+        response = httpx.post(url + HOOK, json=STARTED, trust_env=False)
+        assert response.json()["success"] is True
         eventually(lambda: crm_rows(tmp_path / "crm.db"), lambda rows: list(rows) == ["cloudtalk-1"])
         process.send_signal(signal.SIGTERM)
-        assert process.wait(10) in {0, -signal.SIGTERM}  # uvicorn passes the signal on once it has stopped
+        assert process.wait(10) in {0, -signal.SIGTERM}  # uvicorn raises the signal again after the stop
     lines = [json.loads(line) for line in (tmp_path / "uvicorn.log").read_text().splitlines()]
     assert "CloudTalk Webhook Event: call.started" in [line["event"] for line in lines]
     assert {line["level"] for line in lines} == {"info"}
 
 
 def test_importing_the_module_reads_no_settings() -> None:
-    done = script(
+    done = run_program(
         "from relay import app; print(app.create_app.__name__)", RELAY_SETTINGS="/nowhere/settings.toml"
     )
     assert (done.returncode, done.stdout, done.stderr) == (0, "create_app\n", "")
 
 
-def test_asking_for_the_application_reads_them(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_reading_the_attribute_app_loads_the_settings(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("RELAY_SETTINGS", "/nowhere/settings.toml")
     with pytest.raises(SettingsError, match=r"/nowhere/settings\.toml"):
         _ = app.app
 
 
-def test_it_has_no_other_names() -> None:
+def test_other_unknown_attributes_raise() -> None:
     with pytest.raises(AttributeError, match="application"):
         _ = app.application
 
 
-def test_no_secret_of_the_settings_stands_in_a_log_line(tmp_path: Path) -> None:
+def test_log_lines_contain_no_secret_of_the_settings(tmp_path: Path) -> None:
     settings = tmp_path / "settings.toml"
     settings.write_text(f"""
         [cloudtalk]
@@ -143,22 +143,22 @@ from relay.app import start_logging
 from relay.settings import load
 from relay.logs import get_logger
 start_logging(load())
-get_logger("relay.test").info("it said {TOKEN}", message="old-{TOKEN} and {KEY}", nested={{"a": ["{KEY}"]}})
+get_logger("relay.test").info("received {TOKEN}", message="old-{TOKEN} and {KEY}", nested={{"a": ["{KEY}"]}})
 """
-    done = script(source, RELAY_SETTINGS=str(settings))
+    done = run_program(source, RELAY_SETTINGS=str(settings))
     assert done.returncode == 0, done.stderr
     line = json.loads(done.stdout)
     assert (line["event"], line["message"], line["nested"]) == (
-        "it said [secret]",
+        "received [secret]",
         "[secret] and [secret]",
         {"a": ["[secret]"]},
     )
 
 
-# --- the hook's path ------------------------------------------------------------------------------
+# --- the webhook's path ---------------------------------------------------------------------------
 
 
-async def test_the_hook_stands_where_the_settings_say_and_nowhere_else(tmp_path: Path) -> None:
+async def test_the_webhook_has_the_path_of_the_settings_and_no_other(tmp_path: Path) -> None:
     settings = settings_in(tmp_path, cloudtalk={"webhook_path": "/in/calls"})
     async with in_process_relay(settings) as (_, client):
         for path in ("/in/calls", "/in/calls/", "/in/calls/call.started"):
@@ -171,43 +171,49 @@ async def test_the_hook_stands_where_the_settings_say_and_nowhere_else(tmp_path:
 # --- several destinations -------------------------------------------------------------------------
 
 
-async def test_every_destination_gets_every_call(tmp_path: Path) -> None:
+async def test_every_destination_receives_every_call(tmp_path: Path) -> None:
     crms = {name: local(tmp_path / f"{name}.db") for name in ("one", "two")}
     settings = settings_in(tmp_path, destinations=crms)
     async with in_process_relay(settings) as (relay, client):
         await client.post(HOOK, json=STARTED)
-        await standing(relay, settings, lambda found: all(d["delivered"] == 1 for d in found.values()))
+        await wait_for_status(
+            relay, settings, lambda status: all(d["delivered"] == 1 for d in status.values())
+        )
     assert [list(crm_rows(tmp_path / f"{name}.db")) for name in crms] == [["cloudtalk-1"]] * 2
 
 
-async def test_a_disabled_destination_is_owed_calls_and_gets_none_until_it_is_enabled(tmp_path: Path) -> None:
+async def test_calls_of_a_disabled_destination_are_pending_until_it_is_enabled(tmp_path: Path) -> None:
     crms = {"on": local(tmp_path / "on.db"), "off": local(tmp_path / "off.db", enabled=False)}
     settings = settings_in(tmp_path, destinations=crms)
     async with in_process_relay(settings) as (relay, client):
         await client.post(HOOK, json=STARTED)
-        found = await standing(relay, settings, lambda found: found["on"]["delivered"] == 1)
-    assert (found["off"]["state"], found["off"]["pending"], found["off"]["delivered"]) == ("disabled", 1, 0)
+        status = await wait_for_status(relay, settings, lambda status: status["on"]["delivered"] == 1)
+    assert (status["off"]["state"], status["off"]["pending"], status["off"]["delivered"]) == (
+        "disabled",
+        1,
+        0,
+    )
     assert not (tmp_path / "off.db").exists()
 
     settings = settings_in(tmp_path, destinations=crms | {"off": local(tmp_path / "off.db")})
     async with in_process_relay(settings) as (relay, _):
-        await standing(relay, settings, lambda found: found["off"]["delivered"] == 1)
+        await wait_for_status(relay, settings, lambda status: status["off"]["delivered"] == 1)
     assert list(crm_rows(tmp_path / "off.db")) == ["cloudtalk-1"]
 
 
-async def test_a_new_destination_is_owed_what_comes_from_then_on(tmp_path: Path) -> None:
+async def test_a_new_destination_receives_only_later_calls(tmp_path: Path) -> None:
     crms = {"old": local(tmp_path / "old.db")}
     settings = settings_in(tmp_path, destinations=crms)
     async with in_process_relay(settings) as (relay, client):
         await client.post(HOOK, json=STARTED)
-        await standing(relay, settings, lambda found: found["old"]["delivered"] == 1)
+        await wait_for_status(relay, settings, lambda status: status["old"]["delivered"] == 1)
 
     settings = settings_in(tmp_path, destinations=crms | {"new": local(tmp_path / "new.db")})
     async with in_process_relay(settings) as (relay, client):
         await client.post(HOOK, json={"event": "call.started", "data": {"id": "2"}})
-        found = await standing(relay, settings, lambda found: found["old"]["delivered"] == 2)
-        await standing(relay, settings, lambda found: found["new"]["delivered"] == 1)
-    assert found["new"]["pending"] + found["new"]["delivered"] == 1
+        status = await wait_for_status(relay, settings, lambda status: status["old"]["delivered"] == 2)
+        await wait_for_status(relay, settings, lambda status: status["new"]["delivered"] == 1)
+    assert status["new"]["pending"] + status["new"]["delivered"] == 1
     assert list(crm_rows(tmp_path / "new.db")) == ["cloudtalk-2"]
 
 
@@ -218,19 +224,19 @@ async def test_a_destination_that_fails_does_not_delay_another(tmp_path: Path) -
     async with in_process_relay(settings) as (relay, client):
         for number in range(20):
             await client.post(HOOK, json={"event": "call.started", "data": {"id": f"{number}"}})
-        found = await standing(relay, settings, lambda found: found["good"]["delivered"] == 20)
-        assert (found["broken"]["pending"], found["broken"]["dead"]) == (20, 0)
+        status = await wait_for_status(relay, settings, lambda status: status["good"]["delivered"] == 20)
+        assert (status["broken"]["pending"], status["broken"]["dead"]) == (20, 0)
 
 
-async def test_a_destination_that_does_not_answer_does_not_delay_another(
+async def test_a_destination_that_does_not_respond_does_not_delay_another(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     crms = {name: local(tmp_path / f"{name}.db", concurrency=1) for name in ("hanging", "good")}
     settings = settings_in(tmp_path, destinations=crms)
-    asked = asyncio.Event()
+    requested = asyncio.Event()
 
     async def hang(_: Sequence[Push]) -> list[Outcome]:
-        asked.set()
+        requested.set()
         await asyncio.Event().wait()
         return []
 
@@ -240,15 +246,15 @@ async def test_a_destination_that_does_not_answer_does_not_delay_another(
         monkeypatch.setattr(relay.clients["hanging"], "upsert", hang)
         for number in range(20):
             await client.post(HOOK, json={"event": "call.started", "data": {"id": f"{number}"}})
-        found = await standing(relay, settings, lambda found: found["good"]["delivered"] == 20)
-        await asyncio.wait_for(asked.wait(), 5)
-    assert (found["hanging"]["pending"], found["hanging"]["delivered"]) == (20, 0)
+        status = await wait_for_status(relay, settings, lambda status: status["good"]["delivered"] == 20)
+        await asyncio.wait_for(requested.wait(), 5)
+    assert (status["hanging"]["pending"], status["hanging"]["delivered"]) == (20, 0)
 
 
-# --- starting and stopping ------------------------------------------------------------------------
+# --- start and stop -------------------------------------------------------------------------------
 
 
-async def test_it_takes_events_only_between_start_and_stop(tmp_path: Path) -> None:
+async def test_the_relay_serves_only_between_start_and_stop(tmp_path: Path) -> None:
     relay = Relay(settings_in(tmp_path))
     assert not relay.lifecycle.is_serving
     async with relay.lifecycle.running():
@@ -256,37 +262,37 @@ async def test_it_takes_events_only_between_start_and_stop(tmp_path: Path) -> No
     assert not relay.lifecycle.is_serving  # type: ignore[unreachable] # mypy cannot see that the block ends it
 
 
-async def test_stopping_lets_go_of_every_client_and_of_the_leases(tmp_path: Path) -> None:
+async def test_a_stop_closes_every_client_and_releases_the_leases(tmp_path: Path) -> None:
     settings = settings_in(tmp_path, destinations={"crm": local(tmp_path / "crm.db")})
-    for _ in range(2):  # the second takes over at once, or the time-out of `standing` ends it
+    for _ in range(2):  # the second run must get the leases at once, or `wait_for_status` times out
         async with in_process_relay(settings) as (relay, client):
             await client.post(HOOK, json=STARTED)
-            await standing(relay, settings, lambda found: found["crm"]["delivered"] == 1)
+            await wait_for_status(relay, settings, lambda status: status["crm"]["delivered"] == 1)
             client_of_crm: Any = relay.clients["crm"]
         with pytest.raises(RuntimeError, match="after shutdown"):
             await client_of_crm.check()
 
 
-async def test_a_push_under_way_ends_while_the_last_requests_are_answered(
+async def test_a_push_in_flight_finishes_while_the_last_requests_are_answered(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    asked, may_answer = asyncio.Event(), asyncio.Event()
+    requested, may_respond = asyncio.Event(), asyncio.Event()
     settings = settings_in(tmp_path, destinations={"crm": local(tmp_path / "crm.db")})
     async with in_process_relay(settings) as (relay, client):
         crm: Any = relay.clients["crm"]
         upsert = crm.upsert
 
         async def slow(pushes: Sequence[Push]) -> list[Outcome]:
-            asked.set()
-            await may_answer.wait()
+            requested.set()
+            await may_respond.wait()
             return list(await upsert(pushes))
 
         monkeypatch.setattr(crm, "upsert", slow)
         await client.post(HOOK, json=STARTED)
-        await asyncio.wait_for(asked.wait(), 5)
+        await asyncio.wait_for(requested.wait(), 5)
         relay.lifecycle.stop_delivering()
-        asyncio.get_running_loop().call_later(0.1, may_answer.set)
+        asyncio.get_running_loop().call_later(0.1, may_respond.set)
     assert len(crm_rows(tmp_path / "crm.db")) == 1
     async with in_process_relay(settings) as (relay, _):
-        found = await standing(relay, settings, lambda _: True)
-    assert found["crm"]["delivered"] == 1, "the second word to stop did not cut it off"
+        status = await wait_for_status(relay, settings, lambda _: True)
+    assert status["crm"]["delivered"] == 1, "the second stop aborted the push"

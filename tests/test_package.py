@@ -1,4 +1,4 @@
-"""What is shipped: the program, and nothing of its tests."""
+"""The installed package: what the wheel contains, and commands beside a foreign `app.py`."""
 
 import subprocess
 import sys
@@ -13,9 +13,9 @@ from relay.cli.main import Commands, cli
 ROOT = Path(__file__).parents[1]
 
 
-def test_the_wheel_holds_the_program_and_nothing_else(tmp_path: Path) -> None:
+def test_the_wheel_contains_the_program_and_nothing_else(tmp_path: Path) -> None:
     line = ["-m", "uv", "build", "--wheel", "--quiet", "--offline", "--no-build-isolation"]
-    subprocess.run([sys.executable, *line, "--out-dir", tmp_path, ROOT], check=True, timeout=60)  # noqa: S603 - our own
+    subprocess.run([sys.executable, *line, "--out-dir", tmp_path, ROOT], check=True, timeout=60)  # noqa: S603 - a command of the project
     [wheel] = tmp_path.glob("*.whl")
     names = zipfile.ZipFile(wheel).namelist()
     assert {name.split("/")[0].split("-")[0] for name in names} == {
@@ -28,7 +28,7 @@ def test_the_wheel_holds_the_program_and_nothing_else(tmp_path: Path) -> None:
 
 @pytest.fixture(scope="module")
 def foreign_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A user's folder with settings, a ledger, and an `app.py` that must not be imported."""
+    """A folder with settings, a ledger, and an `app.py` of the user that must not be imported."""
     tmp_path = tmp_path_factory.mktemp("foreign")
     (tmp_path / "app.py").write_text('raise SystemExit("the foreign app.py was imported")')
     (tmp_path / "settings.toml").write_text("""
@@ -52,13 +52,13 @@ def foreign_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def relay(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    # `-m` puts the working folder first on sys.path, so a foreign app.py would be found first.
+    # `-m` puts the working folder first on sys.path, so an import of `app` would find the foreign one.
     command = [sys.executable, "-m", "relay", *arguments]
-    return subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=60, check=False)  # noqa: S603 - our own
+    return subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=60, check=False)  # noqa: S603 - a command of the project
 
 
 @pytest.mark.parametrize("command", sorted(Commands().list_commands(click.Context(cli))))
-def test_each_command_loads_beside_a_foreign_app_module(foreign_folder: Path, command: str) -> None:
+def test_each_command_can_be_imported_beside_a_foreign_app_module(foreign_folder: Path, command: str) -> None:
     done = relay(foreign_folder, command, "--help")
     assert (done.returncode, done.stderr) == (0, "")
 

@@ -76,7 +76,7 @@ class BadSettings(click.ClickException):
 @click.version_option(package_name="cloudtalk-relay", prog_name="relay")
 @click.pass_context
 def cli(context: click.Context, path: Path | None) -> None:
-    """One record per CloudTalk call in your CRM, right at any moment."""
+    """One record per CloudTalk call in your CRM, always current."""
     context.obj = Context(path)
 
 

@@ -1,11 +1,11 @@
-"""What a running relay takes over of settings that were read again."""
+"""Reload: which settings a running relay replaces, and which need a restart."""
 
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from relay.settings import Settings, load, replace_secrets
+from tests.support.notebook import LoadText
 
 BASE = """
 [cloudtalk]
@@ -22,28 +22,33 @@ key = "sb_secret_1"
 
 
 @pytest.fixture
-def read(tmp_path: Path) -> Any:
-    def read_(text: str) -> Settings:
-        (tmp_path / "settings.toml").write_text(text)
-        return load(tmp_path / "settings.toml", {})
+def load_text(tmp_path: Path) -> LoadText:
+    """Load with the built-in clients instead of the notebook plug-in."""
 
-    return read_
+    def load_text(toml: str = "", /, **env: str) -> Settings:
+        (tmp_path / "settings.toml").write_text(toml)
+        return load(tmp_path / "settings.toml", env)
+
+    return load_text
 
 
-def test_secrets_are_taken_over(read: Any) -> None:
-    before = read(BASE)
-    after, others = replace_secrets(
-        before, read(BASE.replace("sb_secret_1", "sb_secret_2").replace('"a"', '"b"'))
+def test_secrets_are_replaced(load_text: LoadText) -> None:
+    current = load_text(BASE)
+    loaded = load_text(BASE.replace("sb_secret_1", "sb_secret_2").replace('"a"', '"b"'))
+    updated, restart_needed = replace_secrets(current, loaded)
+    assert restart_needed == []
+    assert [token.get_secret_value() for token in updated.cloudtalk.tokens] == ["b"]
+    assert updated.destinations["far"].model_dump()["key"].get_secret_value() == "sb_secret_2"
+    assert updated.destinations["crm"] == current.destinations["crm"]
+    assert (updated.server, updated.ledger, updated.folder) == (
+        current.server,
+        current.ledger,
+        current.folder,
     )
-    assert others == []
-    assert [token.get_secret_value() for token in after.cloudtalk.tokens] == ["b"]
-    assert after.destinations["far"].model_dump()["key"].get_secret_value() == "sb_secret_2"
-    assert after.destinations["crm"] == before.destinations["crm"]
-    assert (after.server, after.ledger, after.folder) == (before.server, before.ledger, before.folder)
 
 
 @pytest.mark.parametrize(
-    ("before", "after", "named"),
+    ("before", "after", "restart_needed"),
     [
         ("", "[delivery]\nfirst_retry_seconds = 9", ["delivery.first_retry_seconds"]),
         ("[destinations.a]\nclient='local'\npath='a'", "", ["destinations.a"]),
@@ -60,6 +65,8 @@ def test_secrets_are_taken_over(read: Any) -> None:
         ),
     ],
 )
-def test_what_is_no_secret_is_named_and_left(read: Any, before: str, after: str, named: list[str]) -> None:
-    old = read(before)
-    assert replace_secrets(old, read(after)) == (old, named)
+def test_other_changes_are_listed_and_not_applied(
+    load_text: LoadText, before: str, after: str, restart_needed: list[str]
+) -> None:
+    current = load_text(before)
+    assert replace_secrets(current, load_text(after)) == (current, restart_needed)
