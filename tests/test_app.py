@@ -18,7 +18,7 @@ from crm_clients.base import Outcome, Push
 from crm_clients.local import LocalSettings
 from relay import app
 from relay.app import Relay
-from relay.cli.queries import status_view
+from relay.cli.queries import DestinationStatus, get_status
 from relay.settings import Settings, SettingsError
 from tests.support.in_process import in_process_relay, settings_in
 from tests.support.postgrest import free_port
@@ -51,14 +51,14 @@ def run_program(source: str, **changes: str) -> subprocess.CompletedProcess[str]
 
 
 async def wait_for_status(
-    relay: Relay, settings: Settings, condition: Callable[[dict[str, Any]], bool]
-) -> dict[str, Any]:
+    relay: Relay, settings: Settings, condition: Callable[[dict[str, DestinationStatus]], bool]
+) -> dict[str, DestinationStatus]:
     """Return the status of each destination by name once the condition holds. Fails after 5 seconds."""
     enabled = {name: destination.enabled for name, destination in settings.destinations.items()}
     async with asyncio.timeout(5):
         while True:
-            view = await relay.ledger.read(lambda c: status_view(c, enabled, now=relay.ledger.now()))
-            status = {destination["name"]: destination for destination in view["destinations"]}
+            found = await relay.ledger.read(lambda c: get_status(c, enabled, now=relay.ledger.now()))
+            status = {destination.name: destination for destination in found.destinations}
             if condition(status):
                 return status
             await asyncio.sleep(0.01)
@@ -176,9 +176,7 @@ async def test_every_destination_receives_every_call(tmp_path: Path) -> None:
     settings = settings_in(tmp_path, destinations=crms)
     async with in_process_relay(settings) as (relay, client):
         await client.post(HOOK, json=STARTED)
-        await wait_for_status(
-            relay, settings, lambda status: all(d["delivered"] == 1 for d in status.values())
-        )
+        await wait_for_status(relay, settings, lambda status: all(d.delivered == 1 for d in status.values()))
     assert [list(crm_rows(tmp_path / f"{name}.db")) for name in crms] == [["cloudtalk-1"]] * 2
 
 
@@ -187,8 +185,8 @@ async def test_calls_of_a_disabled_destination_are_pending_until_it_is_enabled(t
     settings = settings_in(tmp_path, destinations=crms)
     async with in_process_relay(settings) as (relay, client):
         await client.post(HOOK, json=STARTED)
-        status = await wait_for_status(relay, settings, lambda status: status["on"]["delivered"] == 1)
-    assert (status["off"]["state"], status["off"]["pending"], status["off"]["delivered"]) == (
+        status = await wait_for_status(relay, settings, lambda status: status["on"].delivered == 1)
+    assert (status["off"].state, status["off"].pending, status["off"].delivered) == (
         "disabled",
         1,
         0,
@@ -197,7 +195,7 @@ async def test_calls_of_a_disabled_destination_are_pending_until_it_is_enabled(t
 
     settings = settings_in(tmp_path, destinations=crms | {"off": local(tmp_path / "off.db")})
     async with in_process_relay(settings) as (relay, _):
-        await wait_for_status(relay, settings, lambda status: status["off"]["delivered"] == 1)
+        await wait_for_status(relay, settings, lambda status: status["off"].delivered == 1)
     assert list(crm_rows(tmp_path / "off.db")) == ["cloudtalk-1"]
 
 
@@ -206,14 +204,14 @@ async def test_a_new_destination_receives_only_later_calls(tmp_path: Path) -> No
     settings = settings_in(tmp_path, destinations=crms)
     async with in_process_relay(settings) as (relay, client):
         await client.post(HOOK, json=STARTED)
-        await wait_for_status(relay, settings, lambda status: status["old"]["delivered"] == 1)
+        await wait_for_status(relay, settings, lambda status: status["old"].delivered == 1)
 
     settings = settings_in(tmp_path, destinations=crms | {"new": local(tmp_path / "new.db")})
     async with in_process_relay(settings) as (relay, client):
         await client.post(HOOK, json={"event": "call.started", "data": {"id": "2"}})
-        status = await wait_for_status(relay, settings, lambda status: status["old"]["delivered"] == 2)
-        await wait_for_status(relay, settings, lambda status: status["new"]["delivered"] == 1)
-    assert status["new"]["pending"] + status["new"]["delivered"] == 1
+        status = await wait_for_status(relay, settings, lambda status: status["old"].delivered == 2)
+        await wait_for_status(relay, settings, lambda status: status["new"].delivered == 1)
+    assert status["new"].pending + status["new"].delivered == 1
     assert list(crm_rows(tmp_path / "new.db")) == ["cloudtalk-2"]
 
 
@@ -224,8 +222,8 @@ async def test_a_destination_that_fails_does_not_delay_another(tmp_path: Path) -
     async with in_process_relay(settings) as (relay, client):
         for number in range(20):
             await client.post(HOOK, json={"event": "call.started", "data": {"id": f"{number}"}})
-        status = await wait_for_status(relay, settings, lambda status: status["good"]["delivered"] == 20)
-        assert (status["broken"]["pending"], status["broken"]["dead"]) == (20, 0)
+        status = await wait_for_status(relay, settings, lambda status: status["good"].delivered == 20)
+        assert (status["broken"].pending, status["broken"].dead) == (20, 0)
 
 
 async def test_a_destination_that_does_not_respond_does_not_delay_another(
@@ -246,9 +244,9 @@ async def test_a_destination_that_does_not_respond_does_not_delay_another(
         monkeypatch.setattr(relay.clients["hanging"], "upsert", hang)
         for number in range(20):
             await client.post(HOOK, json={"event": "call.started", "data": {"id": f"{number}"}})
-        status = await wait_for_status(relay, settings, lambda status: status["good"]["delivered"] == 20)
+        status = await wait_for_status(relay, settings, lambda status: status["good"].delivered == 20)
         await asyncio.wait_for(requested.wait(), 5)
-    assert (status["hanging"]["pending"], status["hanging"]["delivered"]) == (20, 0)
+    assert (status["hanging"].pending, status["hanging"].delivered) == (20, 0)
 
 
 # --- start and stop -------------------------------------------------------------------------------
@@ -267,7 +265,7 @@ async def test_a_stop_closes_every_client_and_releases_the_leases(tmp_path: Path
     for _ in range(2):  # the second run must get the leases at once, or `wait_for_status` times out
         async with in_process_relay(settings) as (relay, client):
             await client.post(HOOK, json=STARTED)
-            await wait_for_status(relay, settings, lambda status: status["crm"]["delivered"] == 1)
+            await wait_for_status(relay, settings, lambda status: status["crm"].delivered == 1)
             client_of_crm: Any = relay.clients["crm"]
         with pytest.raises(RuntimeError, match="after shutdown"):
             await client_of_crm.check()
@@ -295,4 +293,4 @@ async def test_a_push_in_flight_finishes_while_the_last_requests_are_answered(
     assert len(crm_rows(tmp_path / "crm.db")) == 1
     async with in_process_relay(settings) as (relay, _):
         status = await wait_for_status(relay, settings, lambda _: True)
-    assert status["crm"]["delivered"] == 1, "the second stop aborted the push"
+    assert status["crm"].delivered == 1, "the second stop aborted the push"

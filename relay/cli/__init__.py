@@ -1,4 +1,7 @@
-"""The command line. Each command is a module, loaded when it is used: `serve` pays for no table."""
+"""The command line `relay`. Each command is a module of its name, imported when it is used.
+
+Only `relay.__main__` and the console script import from here.
+"""
 
 from relay.cli.main import main
 

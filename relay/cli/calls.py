@@ -1,20 +1,32 @@
-"""`relay calls list` and `relay calls show`."""
+"""`relay calls`: list and show calls, and split one that was linked wrongly."""
 
 from typing import Any, Final
 
 import click
 import msgspec
+from sqlalchemy import Connection
 
-from relay.call import Call
-from relay.cli.ledger import read_ledger, with_ledger
+from relay.cli.ledger_session import read_ledger, with_ledger
+from relay.cli.lookup import require_calls
 from relay.cli.main import Context
-from relay.cli.output import as_json, print_json, print_table
-from relay.cli.queries import call_view, find_call
+from relay.cli.output import json_option, print_fields, print_json, print_records, print_table
+from relay.cli.queries import CallView, view_call
 from relay.fold.split import SplitError, split_call
 from relay.ledger import calls
 
-_SCREENFUL: Final = 50
-_EVERY: Final = 2**62
+_DEFAULT_ROWS: Final = 50
+_NO_LIMIT: Final = 2**62
+
+_COLUMNS: Final = {
+    "id": "id",
+    "direction": "direction",
+    "status": "status",
+    "number": "external_number",
+    "contact": "contact_name",
+    "started": "started_at",
+    "seconds": "duration_seconds",
+}
+"""Headings of the table, and the fields of the record."""
 
 _EVENT_COLUMNS: Final = ("seq", "kind", "dialect", "said_at", "received_at")
 _DELIVERY_COLUMNS: Final = (
@@ -30,83 +42,78 @@ _DELIVERY_COLUMNS: Final = (
 
 @click.group("calls")
 def command() -> None:
-    """Look at the joined records."""
+    """List and show calls; split one that was linked wrongly."""
 
 
 @command.command("list")
-@click.option("--limit", type=click.IntRange(1), help="Calls at most; in a table 50 unless said.")
-@as_json
+@click.option(
+    "--limit", type=click.IntRange(1), help="List at most this many calls. Default: 50; all with --json."
+)
+@json_option
 @click.pass_obj
-def list_(context: Context, limit: int | None, *, wants_json: bool) -> None:
-    """List calls, those that began last first."""
-    most = limit or (_EVERY if wants_json else _SCREENFUL)
-    found, total = read_ledger(
+def list_(context: Context, limit: int | None, *, as_json: bool) -> None:
+    """List calls, the latest first."""
+    most = limit or (_NO_LIMIT if as_json else _DEFAULT_ROWS)
+    records, total = read_ledger(
         context.settings(), lambda connection: (calls.list_newest(connection, most), calls.count(connection))
     )
-    if wants_json:
-        print_json(found)
+    if as_json:
+        print_json(records)
         return
-    print_table(("id", "direction", "status", "number", "contact", "started", "seconds"), map(_line, found))
-    if len(found) < total:
-        click.echo(f"\n{len(found)} of {total}; --limit shows more", err=True)
-
-
-def _line(call: Call) -> tuple[Any, ...]:
-    return (
-        call.id,
-        call.direction,
-        call.status,
-        call.external_number,
-        call.contact_name,
-        call.started_at,
-        call.duration_seconds,
-    )
+    rows = [[getattr(record, field) for field in _COLUMNS.values()] for record in records]
+    print_table(tuple(_COLUMNS), rows)
+    if len(records) < total:
+        click.echo(f"\n{len(records)} of {total} calls; use --limit to list more", err=True)
 
 
 @command.command("show")
 @click.argument("id_", metavar="ID")
-@as_json
+@json_option
 @click.pass_obj
-def show(context: Context, id_: str, *, wants_json: bool) -> None:
-    """Show one call, by the record's id or CloudTalk's, with its events and deliveries."""
-    found = read_ledger(context.settings(), lambda connection: call_view(connection, id_))
-    if found is None:
-        raise click.ClickException(f"no call {id_}; `relay calls list` shows those that there are")
-    if wants_json:
-        print_json(found)
+def show(context: Context, id_: str, *, as_json: bool) -> None:
+    """Show one call with its events and deliveries.
+
+    ID is the id of the record, or CloudTalk's call_id or call_uuid.
+    """
+
+    def read(connection: Connection) -> CallView:
+        (row,) = require_calls(connection, [id_])
+        return view_call(connection, row)
+
+    call = read_ledger(context.settings(), read)
+    if as_json:
+        print_json(call)
         return
-    events, delivered = found.pop("events"), found.pop("deliveries")
-    found["agents"] = ", ".join(agent["name"] for agent in found["agents"])
-    print_table(("field", "value"), [(field, _shown(value)) for field, value in found.items()])
-    for title, columns, rows in (
-        ("events", _EVENT_COLUMNS, events),
-        ("deliveries", _DELIVERY_COLUMNS, delivered),
-    ):
-        click.echo(f"\n{title}")
-        print_table(columns, [[row[column] for column in columns] for row in rows])
+    fields: dict[str, Any] = msgspec.to_builtins(call)
+    del fields["events"], fields["deliveries"]
+    fields["agents"] = ", ".join(agent.name for agent in call.agents)
+    print_fields({field: _format(value) for field, value in fields.items()})
+    click.echo("\nevents")
+    print_records(_EVENT_COLUMNS, call.events)
+    click.echo("\ndeliveries")
+    print_records(_DELIVERY_COLUMNS, call.deliveries)
 
 
-def _shown(value: Any) -> Any:
+def _format(value: Any) -> Any:
     return msgspec.json.encode(value).decode() if isinstance(value, dict | list) else value
 
 
 @command.command("split")
 @click.argument("id_", metavar="ID")
-@as_json
+@json_option
 @click.pass_obj
-def split_(context: Context, id_: str, *, wants_json: bool) -> None:
-    """Undo a link: give a call's call_id a record of its own, for good."""
+def split_(context: Context, id_: str, *, as_json: bool) -> None:
+    """Undo a wrong link: move the events of a call's call_id to a record of their own.
+
+    The link is not made again: later events with the call_id go to the new record.
+    """
     settings = context.settings()
-    known = read_ledger(settings, lambda connection: find_call(connection, id_))
-    if known is None:
-        raise click.ClickException(f"no call {id_}; `relay calls list` shows those that there are")
+    (call,) = read_ledger(settings, lambda connection: require_calls(connection, [id_]))
     try:
-        parts = with_ledger(settings, lambda ledger: split_call(ledger, known.id))
+        parts = with_ledger(settings, lambda ledger: split_call(ledger, call.id))
     except SplitError as error:
         raise click.ClickException(str(error)) from error
-    if wants_json:
+    if as_json:
         print_json(parts)
     else:
-        click.echo(
-            f"{parts.split_off} is a record of its own now, with {parts.events_moved} events of {parts.kept}"
-        )
+        click.echo(f"split {parts.split_off} from {parts.kept}; {parts.events_moved} events were moved")

@@ -1,27 +1,27 @@
-"""`relay cloudtalk-setup`: what to type into CloudTalk."""
+"""The command `relay cloudtalk-setup`. What it prints is built in `setup_guide`."""
 
 import click
 
 from relay.cli.main import Context
-from relay.cli.output import as_json, print_json
-from relay.cli.setup_guide import Lang, cloudtalk_setup, render
+from relay.cli.output import json_option, print_json
+from relay.cli.setup_guide import build_guide, format_markdown
+from relay.cli.setup_guide_texts import Lang
 
 
 @click.command("cloudtalk-setup")
 @click.option("--lang", default="en", show_default=True, type=click.Choice(["en", "es"]), help="Language.")
-@as_json
+@json_option
 @click.pass_obj
-def command(context: Context, lang: Lang, *, wants_json: bool) -> None:
-    """Print what to type into CloudTalk.
+def command(context: Context, lang: Lang, *, as_json: bool) -> None:
+    """Print what to enter in CloudTalk.
 
-    URLs, headers and keys, for your own address and token.
-
-    The token is shown in clear, since it is to be copied.
+    Prints the URL, the headers and the keys of each workflow, with your own address and token. The token
+    is printed in clear text so that you can copy it.
     """
-    setup = cloudtalk_setup(context.settings(), lang)
-    if wants_json:
-        print_json(setup)
+    guide = build_guide(context.settings(), lang)
+    if as_json:
+        print_json(guide)
         return
-    for warning in setup.warnings:
+    for warning in guide.warnings:
         click.secho(f"! {warning}\n", err=True, bold=True)
-    click.echo(render(setup, lang))
+    click.echo(format_markdown(guide, lang))

@@ -1,197 +1,235 @@
-"""`relay dead`: calls that a CRM will not have, until a person decides."""
+"""`relay dead`: list dead letters, and replay or drop them.
 
-from collections.abc import Callable, Sequence
+A dead letter is a delivery that failed for good. It waits for the decision of a person.
+"""
+
+from collections.abc import Callable, Collection, Sequence
 from typing import Any, Final
 
 import click
+import msgspec
 from sqlalchemy import Connection
 
-from relay.cli.destinations import must_know, names_of
-from relay.cli.ledger import with_ledger
+from relay.cli.ledger_session import read_ledger, with_ledger
+from relay.cli.lookup import destination_names, require_destination
 from relay.cli.main import Context
-from relay.cli.output import as_json, print_json, print_table
+from relay.cli.output import json_option, print_fields, print_json, print_records
 from relay.cli.queries import find_call
-from relay.instants import iso
+from relay.instants import Instant, iso
 from relay.ledger import dead_letters
 from relay.ledger.dead_letters import DeadLetter
+from relay.settings import Settings
 
 _COLUMNS: Final = ("id", "destination", "attempted_at", "attempts", "code", "message")
-_RECORD: Final = ("status", "direction", "started_at", "external_number", "contact_name")
-_REFUSED: Final = "the CRM refuses this record: mend what it complains of, there or in the settings"
-_GIVEN_UP: Final = "it kept failing while the CRM took other calls: see what is particular about it"
+_CALL_FIELDS: Final = ("id", "status", "direction", "started_at", "external_number", "contact_name")
+_REJECTED: Final = "the CRM rejects this record: fix the cause in the CRM or in the settings"
+_GAVE_UP: Final = "this call kept failing while the CRM accepted others: find out what differs in it"
 
-_of_one = click.option("--destination", "destination", metavar="NAME", help="Only those of this CRM.")
-_ids = click.argument("ids", metavar="[ID]…", nargs=-1)
-_all = click.option("--all", "every", is_flag=True, help="All that are dead.")
+_destination_option = click.option(
+    "--destination", metavar="NAME", help="Only the dead letters of this destination."
+)
+_ids_argument = click.argument("ids", metavar="[ID]…", nargs=-1)
+_all_option = click.option("--all", "select_all", is_flag=True, help="All dead letters.")
+
+
+class DeadLetterView(msgspec.Struct, frozen=True):
+    """A dead letter as `relay dead list` shows it. `id` is the id of the call."""
+
+    id: str
+    destination: str
+    version: int
+    delivered_version: int | None
+    attempts: int
+    attempted_at: str | None
+    outcome: str
+    code: str | None
+    message: str | None
 
 
 @click.group("dead")
 def command() -> None:
-    """Decide about calls that a CRM will not have."""
+    """List dead letters; replay or drop them.
+
+    A dead letter is a delivery that failed for good.
+    """
 
 
 @command.command("list")
-@_of_one
-@as_json
+@_destination_option
+@json_option
 @click.pass_obj
-def list_(context: Context, destination: str | None, *, wants_json: bool) -> None:
+def list_(context: Context, destination: str | None, *, as_json: bool) -> None:
     """List the dead letters, the latest first."""
-    found = _on_letters(context, destination, _every)
-    shown = [_shown(row) for row in found]
-    if wants_json:
-        print_json(shown)
+    settings = context.settings()
+
+    def read(connection: Connection) -> list[DeadLetter]:
+        _check_destination(connection, settings, destination)
+        return dead_letters.find(connection, destination=destination)
+
+    views = [_view(letter) for letter in read_ledger(settings, read)]
+    if as_json:
+        print_json(views)
     else:
-        print_table(_COLUMNS, [[row[column] for column in _COLUMNS] for row in shown])
+        print_records(_COLUMNS, views)
 
 
 @command.command("show")
 @click.argument("id_", metavar="ID")
-@_of_one
-@as_json
+@_destination_option
+@json_option
 @click.pass_obj
-def show(context: Context, id_: str, destination: str | None, *, wants_json: bool) -> None:
-    """Show what CRMs said of one call, and what to do."""
-    rows = _on_letters(context, destination, lambda connection, only: _of(connection, [id_], only))
-    call = rows[0].call
-    shown = {"id": call.id} | {field: getattr(call, field) for field in _RECORD}
-    letters = [_shown(row) | {"hint": _hint(row)} for row in rows]
-    if wants_json:
-        print_json(shown | {"letters": letters})
+def show(context: Context, id_: str, destination: str | None, *, as_json: bool) -> None:
+    """Show the dead letters of one call: what each CRM answered, and what to do."""
+    settings = context.settings()
+
+    def read(connection: Connection) -> list[DeadLetter]:
+        _check_destination(connection, settings, destination)
+        return _require_dead_letters(connection, [id_], destination)
+
+    letters = read_ledger(settings, read)
+    call = {field: getattr(letters[0].call, field) for field in _CALL_FIELDS}
+    shown: list[dict[str, Any]] = [
+        msgspec.structs.asdict(_view(letter)) | {"hint": _hint(letter)} for letter in letters
+    ]
+    if as_json:
+        print_json(call | {"dead_letters": shown})
         return
-    print_table(("field", "value"), list(shown.items()))
-    for letter in letters:
+    print_fields(call)
+    for fields in shown:
         click.echo()
-        del letter["id"]
-        print_table(("field", "value"), list(letter.items()))
+        print_fields({field: value for field, value in fields.items() if field != "id"})
 
 
 @command.command("replay")
-@_ids
-@_all
-@_of_one
-@as_json
+@_ids_argument
+@_all_option
+@_destination_option
+@json_option
 @click.pass_obj
 def replay(
-    context: Context, ids: tuple[str, ...], destination: str | None, *, every: bool, wants_json: bool
+    context: Context, ids: tuple[str, ...], destination: str | None, *, select_all: bool, as_json: bool
 ) -> None:
-    """Owe calls again, in their newest version."""
+    """Deliver calls again, in their newest version.
 
-    def work(connection: Connection, rows: Sequence[DeadLetter], now: int) -> None:
-        dead_letters.replay(connection, _keys(rows), now=now)
-
-    _tell(_decide(context, ids, destination, work, every=every), "owed again", wants_json=wants_json)
+    If an ID has no dead letter, the command names it, changes nothing and exits with 1.
+    """
+    letters = _change(
+        context,
+        ids,
+        destination,
+        lambda connection, keys, now: dead_letters.replay(connection, keys, now=now),
+        select_all=select_all,
+    )
+    _print_changed(letters, "pending again", as_json=as_json)
 
 
 @command.command("drop")
-@_ids
-@_all
-@_of_one
-@as_json
+@_ids_argument
+@_all_option
+@_destination_option
+@json_option
 @click.pass_obj
 def drop(
-    context: Context, ids: tuple[str, ...], destination: str | None, *, every: bool, wants_json: bool
+    context: Context, ids: tuple[str, ...], destination: str | None, *, select_all: bool, as_json: bool
 ) -> None:
-    """Give calls up. News of one is brought all the same."""
+    """Give up dead letters. Later changes of a call are still delivered.
 
-    def work(connection: Connection, rows: Sequence[DeadLetter], _: int) -> None:
-        dead_letters.drop(connection, _keys(rows))
-
-    _tell(_decide(context, ids, destination, work, every=every), "dropped", wants_json=wants_json)
-
-
-# --- finding ------------------------------------------------------------------------------------
-
-Find = Callable[[Connection, str | None], Sequence[DeadLetter]]
-"""Which letters are meant, of this destination or of all."""
-
-
-def _every(connection: Connection, destination: str | None) -> Sequence[DeadLetter]:
-    return dead_letters.find(connection, destination=destination)
+    If an ID has no dead letter, the command names it, changes nothing and exits with 1.
+    """
+    letters = _change(
+        context,
+        ids,
+        destination,
+        lambda connection, keys, _: dead_letters.drop(connection, keys),
+        select_all=select_all,
+    )
+    _print_changed(letters, "dropped", as_json=as_json)
 
 
-def _of(connection: Connection, ids: Sequence[str], destination: str | None) -> Sequence[DeadLetter]:
-    """The letters of these calls; one that has none ends the command before anything is done."""
-    found = {id_: _of_call(connection, id_, destination) for id_ in ids}
-    if missing := [id_ for id_, rows in found.items() if not rows]:
+# --- selecting ------------------------------------------------------------------------------------
+
+
+def _check_destination(connection: Connection, settings: Settings, name: str | None) -> None:
+    if name is not None:
+        require_destination(name, destination_names(connection, settings))
+
+
+def _require_dead_letters(
+    connection: Connection, ids: Sequence[str], destination: str | None
+) -> list[DeadLetter]:
+    """Return the dead letters of these calls. An id without one ends the command."""
+    found = {id_: _find_dead_letters(connection, id_, destination) for id_ in ids}
+    if missing := [id_ for id_, letters in found.items() if not letters]:
         raise click.ClickException(
-            f"nothing is dead under {', '.join(missing)}; `relay dead list` shows what is"
+            f"no dead letter for {', '.join(missing)}; `relay dead list` lists the dead letters"
         )
-    return [row for rows in found.values() for row in rows]
+    return list({letter.key: letter for letters in found.values() for letter in letters}.values())
 
 
-def _of_call(connection: Connection, wanted: str, destination: str | None) -> Sequence[DeadLetter]:
-    """By the record's id first: one that went into another call may have left a record to take back."""
-    if rows := dead_letters.find(connection, destination=destination, ids=[wanted]):
-        return rows
-    call = find_call(connection, wanted)
+def _find_dead_letters(connection: Connection, id_: str, destination: str | None) -> list[DeadLetter]:
+    """Search by the record's id first: a merged call may have the dead letter of its own retraction."""
+    if letters := dead_letters.find(connection, destination=destination, ids=[id_]):
+        return letters
+    call = find_call(connection, id_)
     return [] if call is None else dead_letters.find(connection, destination=destination, ids=[call.id])
 
 
-def _on_letters(context: Context, destination: str | None, find: Find) -> Sequence[DeadLetter]:
-    settings = context.settings()
-
-    def look(connection: Connection) -> Sequence[DeadLetter]:
-        must_know(destination, names_of(connection, settings))
-        return find(connection, destination)
-
-    return with_ledger(settings, lambda ledger: ledger.read(look))
+# --- changing -------------------------------------------------------------------------------------
 
 
-# --- deciding -----------------------------------------------------------------------------------
-
-
-def _decide(
+def _change(
     context: Context,
-    ids: tuple[str, ...],
+    ids: Sequence[str],
     destination: str | None,
-    work: Callable[[Connection, Sequence[DeadLetter], int], None],
+    change: Callable[[Connection, Collection[tuple[str, str]], Instant], None],
     *,
-    every: bool,
-) -> Sequence[DeadLetter]:
-    """Do this with the letters that are meant, all of it or nothing."""
-    if bool(ids) == every:
-        raise click.UsageError("name the calls by their IDs, or all that are dead by --all")
+    select_all: bool,
+) -> list[DeadLetter]:
+    """Apply `change` to the keys of the selected dead letters, in one transaction."""
+    if bool(ids) == select_all:
+        raise click.UsageError("give the IDs of calls, or --all for all dead letters")
     settings = context.settings()
 
-    def decide(connection: Connection, now: int) -> Sequence[DeadLetter]:
-        must_know(destination, names_of(connection, settings))
-        rows = _every(connection, destination) if every else _of(connection, ids, destination)
-        work(connection, rows, now)
-        return rows
+    def write(connection: Connection, now: Instant) -> list[DeadLetter]:
+        _check_destination(connection, settings, destination)
+        if select_all:
+            letters = dead_letters.find(connection, destination=destination)
+        else:
+            letters = _require_dead_letters(connection, ids, destination)
+        change(connection, [letter.key for letter in letters], now)
+        return letters
 
     return with_ledger(
-        settings, lambda ledger: ledger.write(lambda connection: decide(connection, ledger.now()))
+        settings, lambda ledger: ledger.write(lambda connection: write(connection, ledger.now()))
     )
 
 
-def _keys(rows: Sequence[DeadLetter]) -> set[tuple[str, str]]:
-    return {row.key for row in rows}
+# --- printing -------------------------------------------------------------------------------------
 
 
-def _tell(rows: Sequence[DeadLetter], what: str, *, wants_json: bool) -> None:
-    letters = sorted(_keys(rows))
-    if wants_json:
-        print_json([{"id": call, "destination": destination} for destination, call in letters])
+def _view(letter: DeadLetter) -> DeadLetterView:
+    return DeadLetterView(
+        id=letter.call.id,
+        destination=letter.destination,
+        version=letter.version,
+        delivered_version=letter.delivered_version or None,
+        attempts=letter.attempts,
+        attempted_at=iso(letter.attempted_at),
+        outcome=letter.outcome,
+        code=letter.code,
+        message=letter.message,
+    )
+
+
+def _hint(letter: DeadLetter) -> str:
+    cause = _REJECTED if letter.outcome == "rejected" else _GAVE_UP
+    id_ = letter.call.id
+    return f"{cause}; then run `relay dead replay {id_}`, or `relay dead drop {id_}` to give it up"
+
+
+def _print_changed(letters: Sequence[DeadLetter], change: str, *, as_json: bool) -> None:
+    if as_json:
+        keys = sorted(letter.key for letter in letters)
+        print_json([{"id": call, "destination": destination} for destination, call in keys])
     else:
-        click.echo(f"{len(letters)} {what}")
-
-
-def _shown(row: DeadLetter) -> dict[str, Any]:
-    return {
-        "id": row.call.id,
-        "destination": row.destination,
-        "version": row.version,
-        "delivered_version": row.delivered_version or None,
-        "attempts": row.attempts,
-        "attempted_at": iso(row.attempted_at),
-        "outcome": row.outcome,
-        "code": row.code,
-        "message": row.message,
-    }
-
-
-def _hint(row: DeadLetter) -> str:
-    cause = _REFUSED if row.outcome == "rejected" else _GIVEN_UP
-    return (
-        f"{cause}; then `relay dead replay {row.call.id}`, or give it up by `relay dead drop {row.call.id}`"
-    )
+        click.echo(f"{len(letters)} {change}")

@@ -1,4 +1,4 @@
-"""`relay demo`: see it work, with nothing of one's own at stake."""
+"""`relay demo`: a relay with an embedded CRM and simulated calls, in a temporary folder."""
 
 import asyncio
 import signal
@@ -26,57 +26,61 @@ _COLUMNS: Final = (
 )
 _CALLS: Final = 12
 _EVENTS_PER_SECOND: Final = 10
-_HOOK: Final = "/cloudtalk/webhook"
+_WEBHOOK_PATH: Final = "/cloudtalk/webhook"
 
 
 @click.command("demo")
-@click.option("--once", is_flag=True, help="End by itself instead of serving until Ctrl-C.")
+@click.option("--once", is_flag=True, help="End after the simulated calls instead of running until Ctrl-C.")
 def command(*, once: bool) -> None:
-    """See it work, with nothing of your own at stake.
+    """Try the relay with simulated calls and an embedded CRM.
 
-    A simulated CloudTalk calls a relay with an embedded CRM; then you see what the CRM has.
+    Starts a relay, sends it the events of simulated calls, and prints the records of the CRM.
 
-    All of it lies in a scratch folder, and is gone afterwards.
+    All files are in a temporary folder, which is deleted at the end.
     """
-    _end_in_order()
+    _handle_signals()
     with tempfile.TemporaryDirectory(prefix="relay-demo-") as folder:
-        demo = DemoRelay(Path(folder))
+        relay = DemoRelay(Path(folder))
         try:
-            _run(demo, once=once)
+            _run(relay, once=once)
         except DemoError as error:
             raise click.ClickException(str(error)) from error
 
 
-def _end_in_order() -> None:
-    """A supervisor and a terminal that closes end the demo as Ctrl-C does, with its relay and its folder."""
+def _handle_signals() -> None:
+    """Let SIGTERM and SIGHUP end the demo as Ctrl-C does, so that its relay and its folder are removed."""
     for name in ("SIGINT", "SIGTERM", "SIGHUP"):
-        if found := getattr(signal, name, None):  # not every platform has all
-            signal.signal(found, signal.default_int_handler)
+        if number := getattr(signal, name, None):  # not every platform has all of them
+            signal.signal(number, signal.default_int_handler)
 
 
-def _run(demo: DemoRelay, *, once: bool) -> None:
-    with demo.running():
-        click.echo(f"A relay listens at {demo.url}; its ledger, CRM and log are in {demo.folder}")
-        click.echo(f"CloudTalk calls: {_CALLS} calls, events doubled and in any order …\n")
-        asyncio.run(_show(demo))
+def _run(relay: DemoRelay, *, once: bool) -> None:
+    with relay.running():
+        click.echo(f"The relay listens at {relay.url}. Its ledger, CRM and log are in {relay.folder}")
+        click.echo(f"Sending the events of {_CALLS} calls, shuffled and partly twice …\n")
+        asyncio.run(_send_calls_and_print_records(relay))
         if once:
             return
-        click.echo(f"\nThe relay goes on until Ctrl-C. Call it yourself:\n{_example(demo.url)}")
-        click.echo(f"and look into the CRM with any SQLite tool: {demo.crm}")
-        demo.wait_for_exit()
+        click.echo(f"\nThe relay runs until Ctrl-C. Send it an event yourself:\n{_example(relay.url)}")
+        click.echo(f"and read the CRM with any SQLite tool: {relay.crm}")
+        relay.wait_for_exit()
 
 
-async def _show(demo: DemoRelay) -> None:
+async def _send_calls_and_print_records(relay: DemoRelay) -> None:
     with progress_bar("events") as on_progress:
         report = await simulate(
-            demo.url + _HOOK, calls=_CALLS, rate=_EVENTS_PER_SECOND, chaos=True, on_progress=on_progress
+            relay.url + _WEBHOOK_PATH,
+            calls=_CALLS,
+            rate=_EVENTS_PER_SECOND,
+            chaos=True,
+            on_progress=on_progress,
         )
     if report.acknowledged != report.sent:
         raise DemoError(f"only {report.acknowledged} of {report.sent} events were acknowledged")
-    rows = await demo.wait_for_records(report.expected)
-    click.echo(f"The CRM's table calls, as read from {demo.crm}:\n")
+    rows = await relay.wait_for_records(report.expected)
+    click.echo(f"The CRM's table calls, as read from {relay.crm}:\n")
     print_table(_COLUMNS, ([row[column] for column in _COLUMNS] for row in rows))
-    click.echo(f"\n{report.sent} events, {len(rows)} records, each as it must be.")
+    click.echo(f"\n{report.sent} events gave {len(rows)} records. All are as expected.")
 
 
 def _example(url: str) -> str:
@@ -84,4 +88,4 @@ def _example(url: str) -> str:
         '{"event":"call.missed","data":{"id":"my-call","direction":"inbound",'
         '"from":"+34612345678","to":"+34910000000"}}'
     )
-    return f"  curl {url}{_HOOK} -H 'Content-Type: application/json' -d '{body}'"
+    return f"  curl {url}{_WEBHOOK_PATH} -H 'Content-Type: application/json' -d '{body}'"

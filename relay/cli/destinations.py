@@ -1,15 +1,16 @@
-"""`relay destinations`: how each CRM stands, and whether calls are brought to it."""
+"""`relay destinations`: list the CRMs; pause, resume or probe one."""
 
-from collections.abc import Iterable
-from typing import Any, Final
+from typing import Final
 
 import click
 from sqlalchemy import Connection
 
-from relay.cli.ledger import with_ledger, write_ledger
+from relay.cli.ledger_session import with_ledger, write_ledger
+from relay.cli.lookup import destination_names, require_destination
 from relay.cli.main import Context
-from relay.cli.output import as_json, print_json, print_table
-from relay.cli.queries import status_view
+from relay.cli.output import json_option, print_json, print_records
+from relay.cli.queries import DestinationState, DestinationStatus, list_destinations
+from relay.instants import Instant
 from relay.ledger import destinations
 from relay.settings import Settings
 
@@ -26,109 +27,110 @@ _COLUMNS: Final = (
 )
 
 
-def must_know(name: str | None, known: Iterable[str]) -> None:
-    """End the command with 1 where there is no such destination."""
-    names = sorted(set(known))
-    if name is not None and name not in names:
-        there_are = f"there are {', '.join(names)}" if names else "the settings name none"
-        raise click.ClickException(f"no destination {name}; {there_are}")
-
-
-def names_of(connection: Connection, settings: Settings) -> set[str]:
-    """The destinations that calls were ever owed to, and those of the settings."""
-    return {row.name for row in destinations.list_all(connection)} | set(settings.destinations)
-
-
 @click.group("destinations")
 def command() -> None:
-    """See how each CRM stands; pause, resume, probe one."""
+    """List the CRMs; pause, resume or probe one."""
 
 
 @command.command("list")
-@as_json
+@json_option
 @click.pass_obj
-def list_(context: Context, *, wants_json: bool) -> None:
-    """List the CRMs, with what each is owed and why one waits."""
+def list_(context: Context, *, as_json: bool) -> None:
+    r"""List the CRMs with their pending calls, and why one is paused.
+
+    \b
+    delivering  calls are delivered
+    waiting     a failure paused it; the relay probes it again by itself
+    paused      `relay destinations pause` paused it, until `resume`
+    disabled    the settings say enabled = false
+    orphaned    it is no longer in the settings
+    """
     settings = context.settings()
-    found = with_ledger(
+    statuses = with_ledger(
         settings,
-        lambda ledger: ledger.read(lambda connection: _stands(connection, settings, ledger.now())),
+        lambda ledger: ledger.read(lambda connection: _list(connection, settings, ledger.now())),
     )
-    if wants_json:
-        print_json(found)
+    if as_json:
+        print_json(statuses)
     else:
-        print_table(_COLUMNS, [[row[column] for column in _COLUMNS] for row in found])
+        print_records(_COLUMNS, statuses)
 
 
 @command.command("pause")
 @click.argument("name")
 @click.pass_obj
 def pause(context: Context, name: str) -> None:
-    """Bring nothing there until it is resumed. Calls are owed meanwhile."""
+    """Deliver nothing to a CRM until it is resumed. Calls stay pending."""
     settings = context.settings()
 
-    def work(connection: Connection) -> None:
-        _learn_of(connection, settings, name)
+    def write(connection: Connection) -> None:
+        _require_registered(connection, settings, name)
         destinations.pause(connection, name)
 
-    write_ledger(settings, work)
-    click.echo(f"{name} is paused; calls are owed to it until `relay destinations resume {name}`")
+    write_ledger(settings, write)
+    click.echo(f"{name} is paused; its calls stay pending until `relay destinations resume {name}`")
 
 
 @command.command("resume")
 @click.argument("name")
 @click.pass_obj
 def resume(context: Context, name: str) -> None:
-    """Bring calls there again, whatever it waited for."""
+    """Deliver to a CRM again, whatever paused it."""
     settings = context.settings()
 
-    def work(connection: Connection) -> str | None:
-        _learn_of(connection, settings, name)
-        before = destinations.get(connection, name).paused_reason
+    def write(connection: Connection) -> str | None:
+        _require_registered(connection, settings, name)
+        reason = destinations.get(connection, name).paused_reason
         destinations.resume(connection, name)
-        return before
+        return reason
 
-    before = write_ledger(settings, work)
-    click.echo(f"{name} is served again" if before else f"{name} was neither paused nor waiting")
+    was_paused = write_ledger(settings, write) is not None
+    click.echo(f"{name} is resumed" if was_paused else f"{name} was not paused")
 
 
 @command.command("probe")
 @click.argument("name")
 @click.pass_obj
 def probe(context: Context, name: str) -> None:
-    """Try at once, with one call, a CRM that waits."""
+    """Try a CRM that is waiting now, with one call."""
     settings = context.settings()
 
-    def work(connection: Connection, now: int) -> bool:
-        _learn_of(connection, settings, name)
-        _must_be_served(connection, settings, name, now)
+    def write(connection: Connection, now: Instant) -> bool:
+        _require_registered(connection, settings, name)
+        _require_served(connection, settings, name, now)
         return destinations.probe_now(connection, name, now=now)
 
-    waited = with_ledger(
-        settings, lambda ledger: ledger.write(lambda connection: work(connection, ledger.now()))
+    was_waiting = with_ledger(
+        settings, lambda ledger: ledger.write(lambda connection: write(connection, ledger.now()))
     )
-    if waited:
-        click.echo(f"{name} is tried with one call; `relay destinations list` shows what came of it")
+    if was_waiting:
+        click.echo(f"{name} is tried now with one call; `relay destinations list` shows the result")
     else:
-        click.echo(f"{name} does not wait: there is nothing to try")
+        click.echo(f"{name} is not waiting: calls are delivered, so there is nothing to probe")
 
 
-def _learn_of(connection: Connection, settings: Settings, name: str) -> None:
-    """Register one of the settings that no relay has served yet."""
-    must_know(name, names_of(connection, settings))
+def _require_registered(connection: Connection, settings: Settings, name: str) -> None:
+    """Register a destination that is in the settings and that no relay has served yet."""
+    require_destination(name, destination_names(connection, settings))
     if name not in {row.name for row in destinations.list_all(connection)}:
         destinations.register(connection, {name: settings.destinations[name].client})
 
 
-def _must_be_served(connection: Connection, settings: Settings, name: str, now: int) -> None:
-    (row,) = (row for row in _stands(connection, settings, now) if row["name"] == name)
-    if row["state"] == "paused":
-        raise click.ClickException(f"{name} is paused; `relay destinations resume {name}` ends that")
-    if row["state"] in {"disabled", "orphaned"}:
-        raise click.ClickException(f"{name} is {row['state']} in the settings: nothing is brought there")
+def _require_served(connection: Connection, settings: Settings, name: str, now: Instant) -> None:
+    (state,) = (status.state for status in _list(connection, settings, now) if status.name == name)
+    match state:
+        case DestinationState.PAUSED:
+            raise click.ClickException(f"{name} is paused; `relay destinations resume {name}` resumes it")
+        case DestinationState.DISABLED:
+            raise click.ClickException(
+                f"{name} is disabled: nothing is delivered to it; set destinations.{name}.enabled = true"
+            )
+        case DestinationState.ORPHANED:
+            raise click.ClickException(
+                f"{name} is orphaned: nothing is delivered to it, since the settings do not have it"
+            )
 
 
-def _stands(connection: Connection, settings: Settings, now: int) -> list[dict[str, Any]]:
+def _list(connection: Connection, settings: Settings, now: Instant) -> list[DestinationStatus]:
     enabled = {name: destination.enabled for name, destination in settings.destinations.items()}
-    rows: list[dict[str, Any]] = status_view(connection, enabled, now=now)["destinations"]
-    return rows
+    return list_destinations(connection, enabled, now=now)

@@ -1,6 +1,7 @@
 """`relay`: its commands, its settings, its exit codes.
 
-0 good · 1 the answer is bad · 2 usage or settings · 130 interrupted.
+0 success · 1 the result is bad (a check failed, an unknown call) · 2 wrong usage or settings ·
+130 interrupted.
 """
 
 import sys
@@ -12,66 +13,66 @@ import click
 
 from relay.settings import Settings, SettingsError, load
 
-_COMMANDS: Final = {
-    "calls": "calls",
-    "check": "check",
-    "cloudtalk-setup": "cloudtalk_setup",
-    "dead": "dead",
-    "demo": "demo",
-    "destinations": "destinations",
-    "quarantine": "quarantine",
-    "rebuild": "rebuild",
-    "replay": "replay",
-    "serve": "serve",
-    "setup": "setup",
-    "simulate": "simulate",
-    "status": "status",
-}
+_COMMANDS: Final = (
+    "calls",
+    "check",
+    "cloudtalk-setup",
+    "dead",
+    "demo",
+    "destinations",
+    "quarantine",
+    "rebuild",
+    "replay",
+    "serve",
+    "setup",
+    "simulate",
+    "status",
+)
 
 
-class Commands(click.Group):
-    """Commands by name, each imported when it is asked for."""
+class LazyGroup(click.Group):
+    """Imports the module of a command when the command is used: `serve` needs no tables, for example."""
 
     def list_commands(self, _: click.Context) -> list[str]:
-        """Every command's name."""
-        return sorted(_COMMANDS)
+        return list(_COMMANDS)
 
     def get_command(self, _: click.Context, name: str) -> click.Command | None:
-        """The command of this name; None where there is none."""
-        module = _COMMANDS.get(name)
-        return None if module is None else import_module(f"relay.cli.{module}").command
+        if name not in _COMMANDS:
+            return None
+        command: click.Command = import_module(f"relay.cli.{name.replace('-', '_')}").command
+        return command
 
 
 class Context:
-    """What every command may need: the settings, read when they are asked for."""
+    """Gives each command the settings. They are read only when a command asks for them."""
 
     def __init__(self, path: Path | None) -> None:
         self._path = path
 
     def settings(self) -> Settings:
-        """The settings, or a readable end of the command (exit code 2)."""
+        """Load the settings. If they are wrong the command ends with exit code 2."""
         try:
-            return self.reread()
+            return self.reload()
         except SettingsError as error:
             raise BadSettings(str(error)) from error
 
-    def reread(self) -> Settings:
-        """The settings as they are written now. Raises `SettingsError`."""
+    def reload(self) -> Settings:
+        """Load the settings from the file as it is now. Raises `SettingsError`."""
         return load(self._path)
 
 
 class BadSettings(click.ClickException):
-    """The settings cannot be used; the message lists every mistake."""
+    """The settings cannot be used. The message lists every mistake."""
 
     exit_code = 2
 
 
-@click.command(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
+@click.command(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
 @click.option(
     "--settings",
     "path",
     type=click.Path(path_type=Path),
-    help="The settings file; else RELAY_SETTINGS, else ./settings.toml.",
+    help="Path of the settings file. Default: RELAY_SETTINGS, else ./settings.toml.",
 )
 @click.version_option(package_name="cloudtalk-relay", prog_name="relay")
 @click.pass_context
@@ -81,7 +82,6 @@ def cli(context: click.Context, path: Path | None) -> None:
 
 
 def main() -> None:
-    """Run the command line."""
     try:
         sys.exit(cli(standalone_mode=False) or 0)
     except click.ClickException as error:

@@ -1,15 +1,17 @@
-"""`relay quarantine`: bodies that could not be read."""
+"""`relay quarantine`: list bodies that could not be parsed, and retry or drop them."""
 
 import sys
 from collections.abc import Callable
-from typing import Any, Final, TypeVar
+from typing import Final, TypeVar
 
 import click
+import msgspec
 from sqlalchemy import Connection
 
-from relay.cli.ledger import read_ledger, write_ledger
+from relay.app import build_parser
+from relay.cli.ledger_session import read_ledger, write_ledger
 from relay.cli.main import Context
-from relay.cli.output import as_json, print_json, print_table
+from relay.cli.output import json_option, print_fields, print_json, print_records
 from relay.fold.quarantine import retry_body
 from relay.instants import iso
 from relay.ledger import quarantine
@@ -19,106 +21,130 @@ T = TypeVar("T")
 
 _COLUMNS: Final = ("id", "received_at", "reason", "pointer", "message", "path")
 
+_ids_argument = click.argument("ids", metavar="[ID]…", type=int, nargs=-1)
+_all_option = click.option("--all", "select_all", is_flag=True, help="All bodies in quarantine.")
+
+
+class QuarantineView(msgspec.Struct, frozen=True):
+    """A body in quarantine. `pointer` is the place of the problem in it (RFC 6901)."""
+
+    id: int
+    received_at: str | None
+    reason: str
+    pointer: str
+    message: str
+    content_type: str
+    path: str
+    query: str
+    raw: str
+
 
 @click.group("quarantine")
 def command() -> None:
-    """Look at bodies that could not be read."""
+    """List bodies that could not be parsed; retry or drop them."""
 
 
 @command.command("list")
-@as_json
+@json_option
 @click.pass_obj
-def list_(context: Context, *, wants_json: bool) -> None:
-    """List what is kept, oldest first."""
-    found = [_shown(row) for row in read_ledger(context.settings(), quarantine.list_all)]
-    if wants_json:
-        print_json(found)
+def list_(context: Context, *, as_json: bool) -> None:
+    """List the bodies in quarantine, oldest first."""
+    views = [_view(body) for body in read_ledger(context.settings(), quarantine.list_all)]
+    if as_json:
+        print_json(views)
     else:
-        print_table(_COLUMNS, [[row[column] for column in _COLUMNS] for row in found])
+        print_records(_COLUMNS, views)
 
 
 @command.command("show")
-@click.argument("number", metavar="ID", type=int)
-@as_json
+@click.argument("id_", metavar="ID", type=int)
+@json_option
 @click.pass_obj
-def show(context: Context, number: int, *, wants_json: bool) -> None:
-    """Show one body, as it came but for its secrets."""
-    rows = {row.id: row for row in read_ledger(context.settings(), quarantine.list_all)}
-    if number not in rows:
-        raise click.ClickException(_unknown([number]))
-    found = _shown(rows[number])
-    if wants_json:
-        print_json(found)
+def show(context: Context, id_: int, *, as_json: bool) -> None:
+    """Show one body as it was received, without its secrets."""
+    (body,) = read_ledger(context.settings(), lambda connection: _require_bodies(connection, (id_,)))
+    view = _view(body)
+    if as_json:
+        print_json(view)
     else:
-        print_table(("field", "value"), list(found.items()))
+        print_fields(msgspec.structs.asdict(view))
 
 
 @command.command("retry")
-@click.argument("numbers", metavar="[ID]…", type=int, nargs=-1)
-@click.option("--all", "every", is_flag=True, help="All that is kept.")
-@as_json
+@_ids_argument
+@_all_option
+@json_option
 @click.pass_obj
-def retry_(context: Context, numbers: tuple[int, ...], *, every: bool, wants_json: bool) -> None:
-    """Read bodies again, after an upgrade or a change of settings.
+def retry_(context: Context, ids: tuple[int, ...], *, select_all: bool, as_json: bool) -> None:
+    """Parse bodies again, after an upgrade or a change of settings.
 
-    Ends with 1 if one still cannot be read.
+    A body that can be parsed now leaves the quarantine, and its events are folded.
+    Exit code 1 if a body still cannot be parsed.
     """
-    from relay.app import build_parser  # noqa: PLC0415 - app assembles what cli only asks
-
-    settings = context.settings()
-    reader = build_parser(settings.cloudtalk)
-    found = _each(context, numbers, lambda c, row: retry_body(c, reader, row), every=every)
-    if wants_json:
-        print_json(found)
+    parser = build_parser(context.settings().cloudtalk)
+    results = _change(
+        context, ids, lambda connection, body: retry_body(connection, parser, body), select_all=select_all
+    )
+    if as_json:
+        print_json(results)
     else:
-        print_table(("id", "events", "problem"), [(r.id, r.events, r.problem) for r in found])
-    sys.exit(1 if any(retried.problem for retried in found) else 0)
+        print_records(("id", "events", "problem"), results)
+    sys.exit(1 if any(result.problem for result in results) else 0)
 
 
 @command.command("drop")
-@click.argument("numbers", metavar="[ID]…", type=int, nargs=-1)
-@click.option("--all", "every", is_flag=True, help="All that is kept.")
+@_ids_argument
+@_all_option
 @click.pass_obj
-def drop(context: Context, numbers: tuple[int, ...], *, every: bool) -> None:
-    """Forget bodies for good."""
-    dropped = _each(context, numbers, lambda c, row: quarantine.remove(c, row.id), every=every)
+def drop(context: Context, ids: tuple[int, ...], *, select_all: bool) -> None:
+    """Delete bodies for good."""
+    dropped = _change(
+        context,
+        ids,
+        lambda connection, body: quarantine.remove(connection, body.id),
+        select_all=select_all,
+    )
     click.echo(f"{len(dropped)} dropped")
 
 
-def _each(
+def _change(
     context: Context,
-    numbers: tuple[int, ...],
-    work: Callable[[Connection, QuarantinedBody], T],
+    ids: tuple[int, ...],
+    change: Callable[[Connection, QuarantinedBody], T],
     *,
-    every: bool,
+    select_all: bool,
 ) -> list[T]:
-    """What `work` makes of each of these; one that is not there ends the command before anything is done."""
-    if bool(numbers) == every:
-        raise click.UsageError("name the bodies by their IDs, or all of them by --all")
+    """Apply `change` to each of these bodies, in one transaction."""
+    if bool(ids) == select_all:
+        raise click.UsageError("give the IDs of bodies, or --all for all bodies in quarantine")
 
-    def work_on_all(connection: Connection) -> list[T]:
-        rows = {row.id: row for row in quarantine.list_all(connection)}
-        if missing := [number for number in numbers if number not in rows]:
-            raise click.ClickException(_unknown(missing))
-        return [work(connection, rows[number]) for number in (rows if every else dict.fromkeys(numbers))]
+    def write(connection: Connection) -> list[T]:
+        bodies = quarantine.list_all(connection) if select_all else _require_bodies(connection, ids)
+        return [change(connection, body) for body in bodies]
 
-    return write_ledger(context.settings(), work_on_all)
+    return write_ledger(context.settings(), write)
 
 
-def _unknown(numbers: list[int]) -> str:
-    listed = ", ".join(map(str, numbers))
-    return f"nothing in quarantine under {listed}; `relay quarantine list` shows what is"
+def _require_bodies(connection: Connection, ids: tuple[int, ...]) -> list[QuarantinedBody]:
+    """Return the bodies with these ids, each once. An unknown id ends the command with exit code 1."""
+    bodies = {body.id: body for body in quarantine.list_all(connection)}
+    if missing := [id_ for id_ in ids if id_ not in bodies]:
+        listed = ", ".join(map(str, missing))
+        raise click.ClickException(
+            f"no body in quarantine has the id {listed}; `relay quarantine list` lists them"
+        )
+    return [bodies[id_] for id_ in dict.fromkeys(ids)]
 
 
-def _shown(row: QuarantinedBody) -> dict[str, Any]:
-    return {
-        "id": row.id,
-        "received_at": iso(row.received_at),
-        "reason": row.reason,
-        "pointer": row.pointer,
-        "message": row.message,
-        "content_type": row.content_type,
-        "path": row.path,
-        "query": row.query,
-        "raw": row.raw.decode(errors="replace"),
-    }
+def _view(body: QuarantinedBody) -> QuarantineView:
+    return QuarantineView(
+        id=body.id,
+        received_at=iso(body.received_at),
+        reason=body.reason,
+        pointer=body.pointer,
+        message=body.message,
+        content_type=body.content_type,
+        path=body.path,
+        query=body.query,
+        raw=body.raw.decode(errors="replace"),
+    )

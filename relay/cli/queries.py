@@ -1,13 +1,14 @@
-"""What the command line shows: calls with their events and deliveries, and how all of it stands."""
+"""What the commands show of the ledger. The field names of the structs are the keys of their JSON."""
 
 from collections.abc import Mapping
-from typing import Any, Final
+from enum import StrEnum
 
 import msgspec
 from sqlalchemy import Connection
 
+from relay.call import Call
 from relay.cloudtalk.identity import alias_of
-from relay.instants import iso
+from relay.instants import SECOND, Instant, iso
 from relay.ledger import aliases, calls, deliveries, destinations, journal, quarantine
 from relay.ledger.calls import CallRow
 from relay.ledger.deliveries import DeliveryCounts, DeliveryRow
@@ -15,104 +16,190 @@ from relay.ledger.destinations import DestinationRow
 from relay.ledger.journal import StoredEvent
 from relay.ledger.states import DeliveryState
 
-_SECOND: Final = 1_000_000
+# --- one call -------------------------------------------------------------------------------------
 
 
-def call_view(connection: Connection, wanted: str) -> dict[str, Any] | None:
-    """A call with everything that is known of it, by the record's id or an id of CloudTalk's.
+class AgentView(msgspec.Struct, frozen=True):
+    """An agent whose phone rang or who spoke in the call."""
 
-    One that went into another call is found as that one. `agents`: whoever was rung or spoke.
+    id: str
+    name: str
+
+
+class EventView(msgspec.Struct, frozen=True):
+    """An event that was folded into the call. `said_at`: its own time, None if it states none."""
+
+    seq: int
+    kind: str
+    dialect: str
+    said_at: str | None
+    received_at: str | None
+    raw: str
+
+
+class DeliveryView(msgspec.Struct, frozen=True):
+    """The delivery of the call to one destination."""
+
+    destination: str
+    state: DeliveryState
+    version: int
+    delivered_version: int | None
+    attempts: int
+    next_attempt_at: str | None
+    remote_id: str | None
+    outcome: str | None
+    code: str | None
+    message: str | None
+
+
+class CallView(Call, frozen=True, kw_only=True):
+    """The record of a call with everything that the ledger knows about it."""
+
+    agents: list[AgentView]
+    events: list[EventView]
+    deliveries: list[DeliveryView]
+
+
+def view_call(connection: Connection, call: CallRow) -> CallView:
+    return CallView(
+        **msgspec.structs.asdict(call.record),
+        agents=[AgentView(agent, name) for agent, name in call.state.agents.items()],
+        events=[_event_view(event) for event in journal.list_for_call(connection, call.id)],
+        deliveries=[_delivery_view(row) for row in deliveries.list_for_call(connection, call.id)],
+    )
+
+
+def find_call(connection: Connection, id_: str) -> CallRow | None:
+    """Return the call with this id: the record's id, with or without `cloudtalk-`, or an id of CloudTalk.
+
+    A call that was merged into another one is found as that one.
     """
-    found = find_call(connection, wanted)
-    if found is None:
-        return None
-    record: dict[str, Any] = msgspec.to_builtins(found.record)
-    return record | {
-        "agents": [{"id": id_, "name": name} for id_, name in found.state.agents.items()],
-        "events": [_event(row) for row in journal.list_for_call(connection, found.id)],
-        "deliveries": [_delivery(row) for row in deliveries.list_for_call(connection, found.id)],
-    }
-
-
-def find_call(connection: Connection, wanted: str) -> CallRow | None:
-    """The call of this record id or id of CloudTalk's; the one that it went into, where it did."""
-    alias = alias_of(wanted)
+    alias = alias_of(id_)
     owner = aliases.resolve(connection, [alias]).get(alias)
-    candidates = [wanted, f"cloudtalk-{wanted}", *([owner] if owner else [])]
+    candidates = [id_, f"cloudtalk-{id_}", *([owner] if owner else [])]
     rows = calls.get_many(connection, candidates)
-    found = next((rows[call] for call in candidates if call in rows), None)
-    while found is not None and found.record.merged_into:
-        found = calls.get_many(connection, [found.record.merged_into]).get(found.record.merged_into)
-    return found
+    call = next((rows[candidate] for candidate in candidates if candidate in rows), None)
+    while call is not None and call.record.merged_into:
+        survivor = call.record.merged_into
+        call = calls.get_many(connection, [survivor]).get(survivor)
+    return call
 
 
-def _event(event: StoredEvent) -> dict[str, Any]:
-    return {
-        "seq": event.seq,
-        "kind": event.parsed.kind,
-        "dialect": event.parsed.dialect,
-        "said_at": iso(event.parsed.occurred_at),
-        "received_at": iso(event.received_at),
-        "raw": event.raw.decode(errors="replace"),
-    }
+def _event_view(event: StoredEvent) -> EventView:
+    return EventView(
+        seq=event.seq,
+        kind=event.parsed.kind,
+        dialect=event.parsed.dialect,
+        said_at=iso(event.parsed.occurred_at),
+        received_at=iso(event.received_at),
+        raw=event.raw.decode(errors="replace"),
+    )
 
 
-def _delivery(row: DeliveryRow) -> dict[str, Any]:
-    return {
-        "destination": row.destination,
-        "state": row.state,
-        "version": row.version,
-        "delivered_version": row.delivered_version or None,
-        "attempts": row.attempts,
-        "next_attempt_at": iso(row.due_at) if row.state is DeliveryState.PENDING else None,
-        "remote_id": row.remote_id,
-        "outcome": row.outcome,
-        "code": row.code,
-        "message": row.message,
-    }
+def _delivery_view(row: DeliveryRow) -> DeliveryView:
+    return DeliveryView(
+        destination=row.destination,
+        state=row.state,
+        version=row.version,
+        delivered_version=row.delivered_version or None,
+        attempts=row.attempts,
+        next_attempt_at=iso(row.due_at) if row.state is DeliveryState.PENDING else None,
+        remote_id=row.remote_id,
+        outcome=row.outcome,
+        code=row.code,
+        message=row.message,
+    )
 
 
-def status_view(connection: Connection, enabled: Mapping[str, bool], *, now: int) -> dict[str, Any]:
-    """How events, calls and destinations stand. `enabled`: the destinations in the settings."""
-    events = journal.count(connection)
-    tallies = deliveries.counts_by_destination(connection)
-    return {
-        "events": {
-            "accepted": events.accepted,
-            "unfolded": events.unfolded,
-            "quarantined": quarantine.count(connection),
-        },
-        "calls": calls.count(connection),
-        "destinations": [
-            _destination(row, tallies.get(row.name, DeliveryCounts()), enabled.get(row.name), now)
-            for row in destinations.list_all(connection)
-        ],
-    }
+# --- the status of everything ---------------------------------------------------------------------
 
 
-def _destination(
-    row: DestinationRow, tally: DeliveryCounts, enabled: bool | None, now: int
-) -> dict[str, Any]:
-    since = tally.oldest_pending_since
-    return {
-        "name": row.name,
-        "client": row.client,
-        "state": _state(row, enabled),
-        "pending": tally.pending,
-        "oldest_pending_seconds": None if since is None else max(now - since, 0) // _SECOND,
-        "delivered": tally.delivered,
-        "dead": tally.dead,
-        "paused_reason": row.paused_reason,
-        "paused_until": iso(row.paused_until),
-        "paused_message": row.paused_message,
-    }
+class DestinationState(StrEnum):
+    """What a destination does at present."""
+
+    DELIVERING = "delivering"
+    WAITING = "waiting"
+    """The relay paused it after a failure, until an instant."""
+    PAUSED = "paused"
+    """An operator paused it, until an operator resumes it."""
+    DISABLED = "disabled"
+    """The settings say `enabled = false`. Calls are enqueued and not delivered."""
+    ORPHANED = "orphaned"
+    """It is no longer in the settings."""
 
 
-def _state(row: DestinationRow, enabled: bool | None) -> str:
+class EventCounts(msgspec.Struct, frozen=True):
+    accepted: int
+    unfolded: int
+    quarantined: int
+
+
+class DestinationStatus(msgspec.Struct, frozen=True):
+    """A destination with the numbers of its deliveries, and the reason of a pause."""
+
+    name: str
+    client: str
+    state: DestinationState
+    pending: int
+    oldest_pending_seconds: int | None
+    delivered: int
+    dead: int
+    paused_reason: str | None
+    paused_until: str | None
+    paused_message: str | None
+
+
+class Status(msgspec.Struct, frozen=True):
+    events: EventCounts
+    calls: int
+    destinations: list[DestinationStatus]
+
+
+def get_status(connection: Connection, enabled: Mapping[str, bool], *, now: Instant) -> Status:
+    """Count events, calls and deliveries. `enabled` has every destination of the settings."""
+    counts = journal.count(connection)
+    return Status(
+        events=EventCounts(counts.accepted, counts.unfolded, quarantine.count(connection)),
+        calls=calls.count(connection),
+        destinations=list_destinations(connection, enabled, now=now),
+    )
+
+
+def list_destinations(
+    connection: Connection, enabled: Mapping[str, bool], *, now: Instant
+) -> list[DestinationStatus]:
+    """List the destinations that are registered in the ledger, by name. For `enabled` see `get_status`."""
+    counts = deliveries.counts_by_destination(connection)
+    return [
+        _destination_status(row, counts.get(row.name, DeliveryCounts()), enabled.get(row.name), now)
+        for row in destinations.list_all(connection)
+    ]
+
+
+def _destination_status(
+    row: DestinationRow, counts: DeliveryCounts, enabled: bool | None, now: Instant
+) -> DestinationStatus:
+    since = counts.oldest_pending_since
+    return DestinationStatus(
+        name=row.name,
+        client=row.client,
+        state=_destination_state(row, enabled),
+        pending=counts.pending,
+        # A clock that was set back must not give a negative age.
+        oldest_pending_seconds=None if since is None else max(now - since, 0) // SECOND,
+        delivered=counts.delivered,
+        dead=counts.dead,
+        paused_reason=row.paused_reason,
+        paused_until=iso(row.paused_until),
+        paused_message=row.paused_message,
+    )
+
+
+def _destination_state(row: DestinationRow, enabled: bool | None) -> DestinationState:
     if enabled is None:
-        return "orphaned"
+        return DestinationState.ORPHANED
     if not enabled:
-        return "disabled"
+        return DestinationState.DISABLED
     if row.paused_reason == destinations.BY_OPERATOR:
-        return "paused"
-    return "waiting" if row.paused_reason else "delivering"
+        return DestinationState.PAUSED
+    return DestinationState.WAITING if row.paused_reason else DestinationState.DELIVERING

@@ -1,34 +1,35 @@
-"""`relay rebuild`: read the whole journal again."""
+"""`relay rebuild`: parse all stored events again and recompute the calls."""
 
 import click
 
-from relay.cli.ledger import with_ledger
+from relay.app import build_parser
+from relay.cli.ledger_session import with_ledger
 from relay.cli.main import Context
-from relay.cli.output import as_json, print_json
+from relay.cli.output import json_option, print_json
 from relay.cli.progress import progress_bar
 from relay.fold.rebuild import rebuild_calls
 
 
 @click.command("rebuild")
-@as_json
+@json_option
 @click.pass_obj
-def command(context: Context, *, wants_json: bool) -> None:
-    """Read the whole journal again.
+def command(context: Context, *, as_json: bool) -> None:
+    """Recompute all calls from the stored events.
 
-    For after an upgrade or a change of settings: every call is computed anew from what came, and the CRMs
-    are owed what changes by it. Ids and links stay. A relay may serve meanwhile.
+    Run it after an upgrade or a change of settings: every event is parsed again, and changed calls are
+    delivered again. The ids of calls and the links between ids stay. A relay may serve meanwhile.
     """
-    from relay.app import build_parser  # noqa: PLC0415 - app assembles what cli only asks
-
     settings = context.settings()
-    reader = build_parser(settings.cloudtalk)
+    parser = build_parser(settings.cloudtalk)
     with progress_bar("calls") as on_progress:
-        done = with_ledger(settings, lambda ledger: rebuild_calls(ledger, reader, on_progress))
-    if wants_json:
-        print_json(done)
+        result = with_ledger(settings, lambda ledger: rebuild_calls(ledger, parser, on_progress))
+    if as_json:
+        print_json(result)
         return
-    click.echo(f"{done.calls} calls read again, {done.changed} changed")
-    if done.skipped:
-        click.echo(f"{done.skipped} older calls stay as they are: their events were dropped for their age")
-    if done.unread:
-        click.echo(f"{done.unread} events could not be read any more; their last reading stands", err=True)
+    click.echo(f"{result.calls} calls recomputed, {result.changed} changed")
+    if result.skipped:
+        click.echo(f"{result.skipped} older calls skipped: the retention has deleted some of their events")
+    if result.unread:
+        click.echo(
+            f"{result.unread} events could not be parsed again; their earlier parsed form was used", err=True
+        )

@@ -1,4 +1,4 @@
-"""`relay serve`."""
+"""`relay serve`: run the relay until it is stopped."""
 
 import asyncio
 import os
@@ -8,7 +8,8 @@ from collections.abc import Callable
 
 import click
 
-from relay.cli.ledger import with_ledger
+from relay.app import Relay, create_app, start_logging
+from relay.cli.ledger_session import with_ledger
 from relay.cli.main import Context
 from relay.ledger import Ledger, LedgerError
 from relay.logs import get_logger
@@ -25,13 +26,14 @@ log = get_logger("relay.server")
     type=click.IntRange(1),
     default=1,
     show_default=True,
-    help="Processes that share the port and the ledger.",
+    help="Number of processes; they share the port and the ledger.",
 )
 @click.pass_obj
 def command(context: Context, workers: int) -> None:
-    """Bring CloudTalk's calls to the CRMs, until stopped."""
-    from relay.app import start_logging  # noqa: PLC0415 - app assembles what cli only starts
+    """Receive events and deliver calls until stopped.
 
+    SIGTERM stops it with exit code 0. SIGHUP reloads the tokens and keys of the settings.
+    """
     block_sighup()
     settings = context.settings()
     start_logging(settings)
@@ -40,44 +42,37 @@ def command(context: Context, workers: int) -> None:
 
         def work() -> int:
             with asyncio.Runner(loop_factory=new_event_loop) as runner:
-                return runner.run(serve(settings, context.reread, listening))
+                return runner.run(serve(settings, context.reload, listening))
 
-        sys.exit(work() if workers == 1 else _several(settings, workers, work))
+        sys.exit(work() if workers == 1 else _serve_with_workers(settings, workers, work))
     except (PortError, LedgerError) as error:
         raise click.ClickException(str(error)) from error
 
 
-def _several(settings: Settings, number: int, work: Callable[[], int]) -> int:
+def _serve_with_workers(settings: Settings, number: int, work: Callable[[], int]) -> int:
     if not hasattr(os, "fork"):
-        raise click.UsageError("several workers need a system that can fork")
-    # A ledger that cannot be used is told once, here, and not again and again by each of them.
+        raise click.UsageError("--workers needs a system with fork, such as Linux; run one worker")
+    # An unusable ledger is reported once here, instead of by every worker again and again.
     with_ledger(settings, Ledger.check_writable)
     return Supervisor(number, work).run()
 
 
-async def serve(settings: Settings, reread: Callable[[], Settings], listening: socket.socket) -> int:
-    """Serve these settings until a signal; the exit code. Raises `LedgerError`.
+async def serve(settings: Settings, reload: Callable[[], Settings], listening: socket.socket) -> int:
+    """Serve until a signal stops the process, and return the exit code.
 
-    At a SIGHUP the tokens and keys are read again.
+    `reload` loads the settings again; it is called at a SIGHUP. Raises `LedgerError`.
     """
-    from relay.app import Relay, create_app  # noqa: PLC0415 - see command
-
     relay = Relay(settings)
     await relay.lifecycle.open()
 
-    async def refresh() -> None:
+    async def reload_secrets() -> None:
+        # After a mistake in the file the relay continues with the earlier secrets.
         try:
-            loaded = reread()
-        except SettingsError as error:
-            # What runs goes on: a mistake in a file must not take the hook down.
-            log.error("settings.reload_failed", error=str(error))  # noqa: TRY400 - the text says it all
-            return
-        try:
-            await relay.reload_secrets(loaded)
-        except LedgerError as error:
-            log.error("settings.reload_failed", error=str(error))  # noqa: TRY400 - likewise
+            await relay.reload_secrets(reload())
+        except (SettingsError, LedgerError) as error:
+            log.error("settings.reload_failed", error=str(error))  # noqa: TRY400 - the message is enough
 
     url = settings.server.url_on(listening.getsockname()[1])
-    server = Server(create_app(relay), url, on_reload=refresh, on_stop=relay.lifecycle.stop_delivering)
+    server = Server(create_app(relay), url, on_reload=reload_secrets, on_stop=relay.lifecycle.stop_delivering)
     await server.serve(sockets=[listening])
     return server.exit_code

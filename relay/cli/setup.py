@@ -1,4 +1,4 @@
-"""`relay setup`: prepare a CRM for calls."""
+"""`relay setup`: create in a CRM the tables or properties that the relay needs."""
 
 import asyncio
 import sys
@@ -8,36 +8,37 @@ import click
 
 from crm_clients.base import CrmClient
 from crm_clients.state import InMemoryClientState
+from relay.app import build_clients
+from relay.cli.lookup import require_destination
 from relay.cli.main import Context
 
 
 @click.command("setup")
 @click.argument("destination")
-@click.option("--print", "only_print", is_flag=True, help="Print what would be done, for a person to run.")
+@click.option("--print", "print_only", is_flag=True, help="Print the commands, so that you can run them.")
 @click.pass_obj
-def command(context: Context, destination: str, *, only_print: bool) -> None:
-    """Create in the CRM what the relay needs there. Doing it twice does no harm."""
-    from relay.app import build_clients  # noqa: PLC0415 - app assembles what cli only asks
+def command(context: Context, destination: str, *, print_only: bool) -> None:
+    """Create in a CRM what the relay needs there. It may be repeated.
 
+    Exit code 1 if `relay check` would still find a problem in the CRM.
+    """
     clients = build_clients(context.settings(), lambda _: InMemoryClientState())
-    if destination not in clients:
-        known = ", ".join(clients) or "none"
-        raise click.ClickException(f"no destination {destination} in the settings; there are: {known}")
+    require_destination(destination, clients)
     client = clients[destination]
-    if only_print:
+    if print_only:
         click.echo(client.setup_text(), nl=False)
         return
     try:
-        lines, stands = asyncio.run(_set_up(client))
-    except Exception as error:  # a client may fail in any way, and its words help more than its traceback
+        lines, is_ready = asyncio.run(_set_up(client))
+    except Exception as error:  # a plug-in may raise anything
         raise click.ClickException(f"{destination} could not be set up: {error}") from error
     for line in lines:
         click.echo(line)
-    sys.exit(0 if stands else 1)
+    sys.exit(0 if is_ready else 1)
 
 
 async def _set_up(client: CrmClient[Any]) -> tuple[list[str], bool]:
-    """What was done, and whether calls could be brought now."""
+    """Return one line per thing that was done, and whether the client's checks succeed now."""
     try:
         lines = await client.setup()
         return lines, all(finding.ok for finding in await client.check())

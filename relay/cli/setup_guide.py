@@ -1,20 +1,19 @@
-"""What to type into CloudTalk, so that it tells the relay of every call.
+"""The guide for setting up CloudTalk: its triggers, URLs and keys, and its text as Markdown.
 
-One table says which trigger of CloudTalk's Workflow Automations sends what; the texts of a language
-say it to a person. `docs/cloudtalk-setup.md` and `docs/es/configuracion-cloudtalk.md` hold the same,
-rendered with placeholders.
+`TRIGGERS` says which trigger of CloudTalk's Workflow Automations sends which variables. The command
+`relay cloudtalk-setup` prints the guide with the settings of the user; `docs/cloudtalk-setup.md` and
+`docs/es/configuracion-cloudtalk.md` contain it with placeholders. For the texts see `setup_guide_texts`.
 """
 
 from collections.abc import Iterator, Sequence
-from typing import Final, Literal
+from typing import Final
 from urllib.parse import urlsplit
 
 import msgspec
 
+from relay.cli.setup_guide_texts import TEXTS, Lang, Texts
 from relay.settings import Settings
 from relay.standards.addresses import is_loopback
-
-Lang = Literal["en", "es"]
 
 _AGENT: Final = ("agent_id", "agent_first_name", "agent_last_name", "agent_email")
 _CONTACT: Final = ("contact_id", "contacts[0].name")
@@ -22,8 +21,10 @@ _NUMBERS: Final = ("direction", "external_number", "internal_number")
 
 
 class Trigger(msgspec.Struct, frozen=True):
-    """One workflow to make: CloudTalk's name of the trigger, the event that the URL ends in, and the
-    properties to send, which are the keys of the body and CloudTalk's variables alike.
+    """One workflow to create.
+
+    `name` is CloudTalk's name of the trigger, `event` the last segment of the URL. `properties` are
+    CloudTalk's variables; the body has a key of the same name for each.
     """
 
     name: str
@@ -67,7 +68,7 @@ SIGNED_EVENTS: Final = ("call.ended", "call.recording_ready", "transcript.ready"
 
 
 class Request(msgspec.Struct, frozen=True):
-    """One API Request as it is typed into CloudTalk; `body` says which variable each key gets."""
+    """One *API Request* of a workflow. `body` has the variable of each key."""
 
     trigger: str
     method: str
@@ -76,178 +77,80 @@ class Request(msgspec.Struct, frozen=True):
     body: dict[str, str]
 
 
-class Signed(msgspec.Struct, frozen=True):
-    """One native webhook: where it goes, what it tells, and which setting takes its secret."""
+class SignedWebhook(msgspec.Struct, frozen=True):
+    """The native webhook to create. `setting` is the key of the settings for its secret."""
 
     url: str
     events: tuple[str, ...]
     setting: str = "cloudtalk.signing_secrets"
 
 
-class CloudTalkSetup(msgspec.Struct, frozen=True):
-    """All that is to be done in CloudTalk. `warnings` are what to set first."""
+class Guide(msgspec.Struct, frozen=True):
+    """Everything to enter in CloudTalk. `warnings` say what to change in the settings first."""
 
     triggers: list[Request]
-    signed: Signed
+    signed: SignedWebhook
     warnings: list[str]
 
 
-def cloudtalk_setup(settings: Settings, lang: Lang = "en") -> CloudTalkSetup:
-    """What to type, with the URL, the path and the first token of these settings."""
+def build_guide(settings: Settings, lang: Lang) -> Guide:
+    """Build the guide with the public URL, the webhook path and the first token of these settings."""
     texts = TEXTS[lang]
     tokens = settings.cloudtalk.tokens
-    hook = settings.server.public_url + settings.cloudtalk.webhook_path
+    webhook_url = settings.server.public_url + settings.cloudtalk.webhook_path
     token = tokens[0].get_secret_value() if tokens else texts.placeholder
-    return setup_for(hook, token, _warnings(settings, texts))
+    return guide_for(webhook_url, token, _warnings(settings, texts))
 
 
-def setup_for(hook: str, token: str, warnings: Sequence[str] = ()) -> CloudTalkSetup:
-    """What to type for the hook at this URL, opened by this token."""
+def guide_for(webhook_url: str, token: str, warnings: Sequence[str] = ()) -> Guide:
     headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/json"}
     requests = [
         Request(
             trigger.name,
             "POST",
-            f"{hook}/{trigger.event}",
+            f"{webhook_url}/{trigger.event}",
             headers,
             {key: f"{{{{{key}}}}}" for key in trigger.properties},
         )
         for trigger in TRIGGERS
     ]
-    return CloudTalkSetup(requests, Signed(hook, SIGNED_EVENTS), list(warnings))
+    return Guide(requests, SignedWebhook(webhook_url, SIGNED_EVENTS), list(warnings))
 
 
-def _warnings(settings: Settings, texts: "Texts") -> list[str]:
-    warnings = [] if settings.cloudtalk.tokens else [texts.warn_closed]
+def _warnings(settings: Settings, texts: Texts) -> list[str]:
+    warnings = [] if settings.cloudtalk.tokens else [texts.warn_unauthorised]
     if is_loopback(urlsplit(settings.server.public_url).hostname or ""):
-        warnings.append(texts.warn_loopback.format(url=settings.server.public_url))
+        warnings.append(texts.warn_unreachable.format(url=settings.server.public_url))
     return warnings
 
 
-# --- in words ---------------------------------------------------------------------------------
+# --- as Markdown ----------------------------------------------------------------------------------
 
 
-class Texts(msgspec.Struct, frozen=True):
-    """All that is said to a person, in one language."""
-
-    placeholder: str
-    warn_closed: str
-    warn_loopback: str
-    workflows: str
-    header: str
-    key: str
-    value: str
-    steps: tuple[str, ...]
-    each: str
-    signed: str
-    signed_steps: tuple[str, ...]
-
-
-TEXTS: Final[dict[Lang, Texts]] = {
-    "en": Texts(
-        placeholder="YOUR_TOKEN",
-        warn_closed="No token is set: CloudTalk would be turned away. Set cloudtalk.tokens first "
-        "(a good token: openssl rand -hex 32), restart the relay, and run this again.",
-        warn_loopback="CloudTalk cannot reach {url}, which is this machine alone. Set server.public_url "
-        "first to the address under which the relay is seen from outside, https://…, and run this again.",
-        workflows="Workflow Automations",
-        header="Header",
-        key="Key",
-        value="Value",
-        steps=(
-            "In CloudTalk open **Settings → Workflow Automations** and choose **+ Add Workflow**.",
-            "Choose the trigger that the heading names: first its object, then its action. No conditions.",
-            "Choose **+ Add action → API Request**. Take over the method and the URL (*Endpoint*).",
-            "Under *Headers* type the two headers, the same ones in every workflow.",
-            (
-                "Under *Values* type each key as it stands below, format *String*. Choose its value from "
-                "CloudTalk's picker of variables: it is the one named as shown between the braces. Text "
-                "typed by hand is sent as it is, and says nothing about the call. A variable that the "
-                "picker does not offer for this trigger is left out."
-            ),
-            "Save and activate the workflow, and go on with the next one.",
-        ),
-        each="These two headers go with every request:",
-        signed="Native signed webhooks",
-        signed_steps=(
-            "Where your CloudTalk account offers signed webhooks, add an endpoint with this URL: `{url}`",
-            "Choose these events: {events}",
-            (
-                "Copy the secret that CloudTalk shows, `whsec_…`, into the list `{setting}` of the settings, "
-                "and restart the relay. While you change secrets, list the old and the new one."
-            ),
-            "Workflows and webhooks may both be active: a call is one record, however often it is told.",
-        ),
-    ),
-    "es": Texts(
-        placeholder="TU_TOKEN",
-        warn_closed="No hay ningún token: el relay rechazaría a CloudTalk. Primero pon uno en "
-        "cloudtalk.tokens (uno bueno: openssl rand -hex 32), reinicia el relay y repite esta orden.",
-        warn_loopback="CloudTalk no puede llegar a {url}, que es solo esta máquina. Primero pon en "
-        "server.public_url la dirección con la que se ve el relay desde fuera, https://…, y repite esta "
-        "orden.",
-        workflows="Workflow Automations",
-        header="Cabecera",
-        key="Clave",
-        value="Valor",
-        steps=(
-            "En CloudTalk abre **Settings → Workflow Automations** y elige **+ Add Workflow**.",
-            (
-                "Elige el disparador (*trigger*) que dice el título: primero el objeto y luego la acción. "
-                "Sin condiciones."
-            ),
-            "Elige **+ Add action → API Request**. Copia el método y la URL (*Endpoint*).",
-            "En *Headers* escribe las dos cabeceras, las mismas en todos los workflows.",
-            (
-                "En *Values* escribe cada clave tal como está abajo, con formato *String*. Elige su valor "
-                "en el selector de variables de CloudTalk: es la que se llama como se ve entre las llaves. "
-                "Un texto escrito a mano se envía tal cual y no dice nada de la llamada. La variable que el "
-                "selector no ofrezca para ese disparador se deja fuera."
-            ),
-            "Guarda y activa el workflow, y sigue con el siguiente.",
-        ),
-        each="Estas dos cabeceras van con todas las peticiones:",
-        signed="Webhooks nativos firmados",
-        signed_steps=(
-            "Si tu cuenta de CloudTalk ofrece webhooks firmados, añade un endpoint con esta URL: `{url}`",
-            "Elige estos eventos: {events}",
-            (
-                "Copia el secreto que muestra CloudTalk, `whsec_…`, en la lista `{setting}` de la "
-                "configuración y reinicia el relay. Mientras cambias de secreto, pon el viejo y el nuevo."
-            ),
-            (
-                "Los workflows y los webhooks pueden estar activos a la vez: una llamada es un solo "
-                "registro, se cuente las veces que se cuente."
-            ),
-        ),
-    ),
-}
-
-
-def render(setup: CloudTalkSetup, lang: Lang) -> str:
-    """The whole of it as Markdown, warnings aside."""
+def format_markdown(guide: Guide, lang: Lang) -> str:
+    """Format the two chapters of the guide, without its warnings."""
     texts = TEXTS[lang]
-    return "\n".join((*_workflows(setup, texts), *_signed(setup.signed, texts)))
+    return "\n".join((*_workflows(guide, texts), *_signed(guide.signed, texts)))
 
 
-def _workflows(setup: CloudTalkSetup, texts: Texts) -> Iterator[str]:
+def _workflows(guide: Guide, texts: Texts) -> Iterator[str]:
     yield f"## {texts.workflows}\n"
     yield from _numbered(texts.steps)
-    yield f"\n{texts.each}\n"
-    yield from _table(texts.header, texts.value, setup.triggers[0].headers)
-    for request in setup.triggers:
+    yield f"\n{texts.headers_intro}\n"
+    yield from _table(texts.header, texts.value, guide.triggers[0].headers)
+    for request in guide.triggers:
         yield f"\n### {request.trigger}\n\n`{request.method} {request.url}`\n"
         yield from _table(texts.key, texts.value, request.body)
 
 
-def _signed(signed: Signed, texts: Texts) -> Iterator[str]:
+def _signed(signed: SignedWebhook, texts: Texts) -> Iterator[str]:
     yield f"\n## {texts.signed}\n"
-    said = {
+    values = {
         "url": signed.url,
         "events": ", ".join(f"`{event}`" for event in signed.events),
         "setting": signed.setting,
     }
-    yield from _numbered([step.format_map(said) for step in texts.signed_steps])
+    yield from _numbered([step.format_map(values) for step in texts.signed_steps])
 
 
 def _numbered(steps: Sequence[str]) -> Iterator[str]:

@@ -1,15 +1,15 @@
-"""`relay status`."""
+"""`relay status`: count events, calls and deliveries, once or again and again."""
 
 import asyncio
-from typing import Any, Final
+from typing import Final
 
 import click
 import msgspec
 
-from relay.cli.ledger import with_ledger
+from relay.cli.ledger_session import with_ledger
 from relay.cli.main import Context
-from relay.cli.output import as_json, print_json, print_table
-from relay.cli.queries import status_view
+from relay.cli.output import json_option, print_json, print_records
+from relay.cli.queries import DestinationState, Status, get_status
 from relay.ledger import Ledger
 from relay.settings import Settings
 
@@ -18,50 +18,53 @@ _WATCH_SECONDS: Final = 2.0
 
 
 @click.command("status")
-@click.option("--watch", is_flag=True, help="Again every 2 s, until Ctrl-C; with --json an object a line.")
-@as_json
+@click.option(
+    "--watch", is_flag=True, help="Repeat every 2 s until Ctrl-C; with --json print one object per line."
+)
+@json_option
 @click.pass_obj
-def command(context: Context, *, watch: bool, wants_json: bool) -> None:
-    """Count events, calls, and what each CRM is owed."""
+def command(context: Context, *, watch: bool, as_json: bool) -> None:
+    """Count events, calls and the pending deliveries of each CRM."""
     settings = context.settings()
     if watch:
-        with_ledger(settings, lambda ledger: _watch(ledger, settings, wants_json=wants_json))
+        with_ledger(settings, lambda ledger: _watch(ledger, settings, as_json=as_json))
         return
-    found = with_ledger(settings, lambda ledger: _look(ledger, settings))
-    if wants_json:
-        print_json(found)
+    status = with_ledger(settings, lambda ledger: _read(ledger, settings))
+    if as_json:
+        print_json(status)
     else:
-        _print(found)
+        _print(status)
 
 
-async def _look(ledger: Ledger, settings: Settings) -> dict[str, Any]:
+async def _read(ledger: Ledger, settings: Settings) -> Status:
     enabled = {name: destination.enabled for name, destination in settings.destinations.items()}
-    return await ledger.read(lambda connection: status_view(connection, enabled, now=ledger.now()))
+    return await ledger.read(lambda connection: get_status(connection, enabled, now=ledger.now()))
 
 
-async def _watch(ledger: Ledger, settings: Settings, *, wants_json: bool) -> None:
+async def _watch(ledger: Ledger, settings: Settings, *, as_json: bool) -> None:
     while True:
-        found = await _look(ledger, settings)
-        if wants_json:
-            click.echo(msgspec.json.encode(found))
+        status = await _read(ledger, settings)
+        if as_json:
+            click.echo(msgspec.json.encode(status))
         else:
             click.clear()
-            _print(found)
+            _print(status)
         await asyncio.sleep(_WATCH_SECONDS)
 
 
-def _print(found: dict[str, Any]) -> None:
-    events = found["events"]
+def _print(status: Status) -> None:
+    events = status.events
     click.echo(
-        f"events: {events['accepted']} accepted, {events['unfolded']} not folded yet,"
-        f" {events['quarantined']} in quarantine\ncalls: {found['calls']}\n"
+        f"events: {events.accepted} accepted, {events.unfolded} not folded yet,"
+        f" {events.quarantined} in quarantine\ncalls: {status.calls}\n"
     )
-    print_table(_COLUMNS, [[row[column] for column in _COLUMNS] for row in found["destinations"]])
-    for row in found["destinations"]:
-        if row["state"] == "paused":
-            click.echo(f"\n{row['name']} is paused; `relay destinations resume {row['name']}` ends that")
-        elif row["paused_reason"]:
+    print_records(_COLUMNS, status.destinations)
+    for destination in status.destinations:
+        name = destination.name
+        if destination.state is DestinationState.PAUSED:
+            click.echo(f"\n{name} is paused; `relay destinations resume {name}` resumes it")
+        elif destination.paused_reason:
             click.echo(
-                f"\n{row['name']} waits until {row['paused_until']}: {row['paused_reason']},"
-                f" {row['paused_message']}"
+                f"\n{name} waits until {destination.paused_until}: {destination.paused_reason},"
+                f" {destination.paused_message}"
             )

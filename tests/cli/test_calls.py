@@ -1,4 +1,4 @@
-"""`relay calls`: the joined records, for people and for scripts."""
+"""`relay calls`: list, show and split calls, as tables and as JSON."""
 
 import json
 from datetime import UTC, datetime
@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.support.home import Home, settled
+from tests.support.home import Home, all_delivered
 
 RECORD = [
     *("id", "call_id", "call_uuid", "direction", "status", "from", "to", "external_number"),
@@ -15,27 +15,29 @@ RECORD = [
     *("waiting_seconds", "wrapup_seconds", "recording_url", "tags", "notes", "transcript", "summary"),
     *("follow_up", "version", "cloudtalk_data", "merged_into"),
 ]
-"""As the contract lists them."""
+"""The fields of the record, in their order."""
 
 
 def event(kind: str, name: str, **data: Any) -> dict[str, Any]:
     return {"event": f"call.{kind}", "data": {"id": name, "direction": "inbound"} | data}
 
 
-def test_the_calls_that_began_last_come_first(home: Home) -> None:
-    began = {
+def test_the_latest_calls_come_first(home: Home) -> None:
+    started = {
         "middle": "2026-01-02T10:00:00Z",
         "first": "2026-01-01T10:00:00Z",
         "last": "2026-01-03T10:00:00Z",
     }
-    home.take(*(event("started", name, started_at=at) for name, at in began.items()), until=settled(3))
+    home.run_relay(
+        *(event("started", name, started_at=at) for name, at in started.items()), until=all_delivered(3)
+    )
     ids = ["cloudtalk-last", "cloudtalk-middle", "cloudtalk-first"]
     assert [call["id"] for call in home.json("calls", "list")] == ids
     assert [call["id"] for call in home.json("calls", "list", "--limit", "2")] == ids[:2]
 
 
 def test_a_listed_call_is_the_canonical_record(home: Home) -> None:
-    home.take(event("ended", "1", status="missed", contact_name="Íñigo"), until=settled(1))
+    home.run_relay(event("ended", "1", status="missed", contact_name="Íñigo"), until=all_delivered(1))
     (call,) = home.json("calls", "list")
     assert list(call) == RECORD
     assert (call["status"], call["contact_name"], call["follow_up"], call["tags"]) == (
@@ -46,39 +48,41 @@ def test_a_listed_call_is_the_canonical_record(home: Home) -> None:
     )
 
 
-def test_off_a_terminal_each_call_is_one_line(home: Home) -> None:
+def test_without_a_terminal_each_call_is_one_line(home: Home) -> None:
     long = "x" * 150
-    home.take(event("started", long, contact_name="María José " * 9), event("ended", "2"), until=settled(2))
-    done = home.run("calls", "list")
-    heading, *lines = done.stdout.splitlines()
+    home.run_relay(
+        event("started", long, contact_name="María José " * 9), event("ended", "2"), until=all_delivered(2)
+    )
+    result = home.run("calls", "list")
+    heading, *lines = result.stdout.splitlines()
     assert heading.split() == ["id", "direction", "status", "number", "contact", "started", "seconds"]
     assert sorted(line.split()[0] for line in lines) == ["cloudtalk-2", f"cloudtalk-{long}"]
 
 
-def test_without_calls_there_is_nothing_to_list(home: Home) -> None:
+def test_without_calls_the_list_is_empty(home: Home) -> None:
     assert home.json("calls", "list") == []
     assert len(home.run("calls", "list").stdout.splitlines()) == 1
 
 
 @pytest.mark.parametrize("limit", ["0", "-1", "many"])
-def test_a_limit_is_a_count(home: Home, limit: str) -> None:
+def test_an_invalid_limit_is_a_usage_error(home: Home, limit: str) -> None:
     assert home.run("calls", "list", "--limit", limit).exit_code == 2
 
 
 def test_a_call_is_shown_with_its_events_and_deliveries(home: Home) -> None:
     sent = [event("started", "1", started_at="2026-01-01T10:00:00Z"), event("ended", "1", duration=61)]
-    home.take(*sent, until=settled(1))
+    home.run_relay(*sent, until=all_delivered(1))
     call = home.json("calls", "show", "cloudtalk-1")
     assert list(call) == [*RECORD, "agents", "events", "deliveries"]
     assert (call["status"], call["duration_seconds"], call["merged_into"]) == ("completed", 61, None)
-    assert [list(told) for told in call["events"]] == [
+    assert [list(view) for view in call["events"]] == [
         ["seq", "kind", "dialect", "said_at", "received_at", "raw"]
     ] * 2
-    assert [(told["kind"], json.loads(told["raw"])) for told in call["events"]] == [
+    assert [(view["kind"], json.loads(view["raw"])) for view in call["events"]] == [
         ("started", sent[0]),
         ("ended", sent[1]),
     ]
-    assert [told["seq"] for told in call["events"]] == [1, 2]
+    assert [view["seq"] for view in call["events"]] == [1, 2]
     assert abs(datetime.now(UTC) - datetime.fromisoformat(call["events"][0]["received_at"])).seconds < 60
     (delivery,) = call["deliveries"]
     assert delivery == {
@@ -96,19 +100,24 @@ def test_a_call_is_shown_with_its_events_and_deliveries(home: Home) -> None:
 
 
 @pytest.mark.parametrize("name", ["42", "A1B2C3D4-0000-4000-8000-00000000ABCD", "my call"])
-def test_a_call_is_found_by_the_records_id_and_by_cloudtalks(home: Home, name: str) -> None:
-    home.take(event("started", name), until=settled(1))
+def test_a_call_is_found_by_the_id_of_the_record_and_by_the_id_of_cloudtalk(home: Home, name: str) -> None:
+    home.run_relay(event("started", name), until=all_delivered(1))
     for wanted in (name, f"cloudtalk-{name}"):
         assert home.json("calls", "show", wanted)["call_id"] == name
 
 
-def test_a_person_reads_the_fields_then_the_events_then_the_deliveries(home: Home) -> None:
-    home.take(event("missed", "1", contact_name="Ana", duration=5), until=settled(1))
+def test_the_tables_show_the_fields_then_the_events_then_the_deliveries(home: Home) -> None:
+    home.run_relay(event("missed", "1", contact_name="Ana", duration=5), until=all_delivered(1))
     fields, events, deliveries = home.run("calls", "show", "1").stdout.split("\n\n")
-    told = {line.split()[0]: line.partition(" ")[2].strip() for line in fields.splitlines()}
-    assert list(told) == ["field", *RECORD, "agents"]
-    assert (told["contact_name"], told["tags"], told["notes"], told["follow_up"]) == ("Ana", "[]", "", "True")
-    assert json.loads(told["cloudtalk_data"])["duration"] == 5
+    values = {line.split()[0]: line.partition(" ")[2].strip() for line in fields.splitlines()}
+    assert list(values) == ["field", *RECORD, "agents"]
+    assert (values["contact_name"], values["tags"], values["notes"], values["follow_up"]) == (
+        "Ana",
+        "[]",
+        "",
+        "True",
+    )
+    assert json.loads(values["cloudtalk_data"])["duration"] == 5
     assert [line.split()[:3] for line in events.splitlines()] == [
         ["events"],
         ["seq", "kind", "dialect"],
@@ -121,44 +130,44 @@ def test_a_person_reads_the_fields_then_the_events_then_the_deliveries(home: Hom
     ]
 
 
-def test_others_words_are_shown_and_not_obeyed(home: Home) -> None:
+def test_markup_and_control_characters_in_names_are_shown_as_text(home: Home) -> None:
     name = "[red]Ana[/blue] :smile: \x1b[2J\nBob"
-    home.take(event("started", "1", contact_name=name), until=settled(1))
+    home.run_relay(event("started", "1", contact_name=name), until=all_delivered(1))
     for command in (("calls", "list"), ("calls", "show", "1")):
         shown = home.run(*command).stdout
         assert "[red]Ana[/blue] :smile: \\x1b[2J\\nBob" in shown
         assert "\x1b" not in shown
 
 
-def test_an_unknown_call_ends_with_1_and_says_where_to_look(home: Home) -> None:
-    done = home.run("calls", "show", "nobody")
-    assert (done.exit_code, done.stdout) == (1, "")
-    assert "nobody" in done.stderr
-    assert "relay calls list" in done.stderr
+def test_an_unknown_call_exits_with_1_and_says_how_to_list_calls(home: Home) -> None:
+    result = home.run("calls", "show", "nobody")
+    assert (result.exit_code, result.stdout) == (1, "")
+    assert "nobody" in result.stderr
+    assert "relay calls list" in result.stderr
 
 
-def test_a_ledger_that_cannot_be_read_ends_with_1(home: Home) -> None:
+def test_an_unreadable_ledger_exits_with_1(home: Home) -> None:
     (home.folder / "relay.db").write_text("Dear diary, " * 1000)
-    done = home.run("calls", "list")
-    assert (done.exit_code, done.stdout) == (1, "")
-    assert "relay.db" in done.stderr
-    assert isinstance(done.exception, SystemExit)
+    result = home.run("calls", "list")
+    assert (result.exit_code, result.stdout) == (1, "")
+    assert "relay.db" in result.stderr
+    assert isinstance(result.exception, SystemExit)
 
 
-def test_a_table_is_a_screenful_and_scripts_get_all(home: Home) -> None:
+def test_a_table_lists_50_calls_and_json_all(home: Home) -> None:
     names = [str(number) for number in range(60)]
-    home.take(*(event("started", name) for name in names), until=settled(60))
+    home.run_relay(*(event("started", name) for name in names), until=all_delivered(60))
     assert len(home.json("calls", "list")) == 60
     assert len(home.json("calls", "list", "--limit", "7")) == 7
-    done = home.run("calls", "list")
-    assert len(done.stdout.splitlines()) == 51
-    assert "50 of 60" in done.stderr
+    result = home.run("calls", "list")
+    assert len(result.stdout.splitlines()) == 51
+    assert "50 of 60 calls; use --limit" in result.stderr
 
 
 def test_a_call_is_split_by_any_of_its_ids(home: Home) -> None:
     uuid = "44fe27cd-5268-4670-993e-0129aabbccdd"
     linked = {"event": "call.ended", "call_uuid": uuid, "call_id": 77, "talking_time": 5}
-    home.take(linked, until=settled(1))
+    home.run_relay(linked, until=all_delivered(1))
     assert home.json("calls", "split", "77") == {
         "kept": f"cloudtalk-{uuid}",
         "split_off": "cloudtalk-77",

@@ -1,22 +1,18 @@
-"""`relay dead`: a person looks at what a CRM will not have, and decides."""
+"""`relay dead`: list, show, replay and drop dead letters."""
 
 import json
-from collections.abc import Callable
-from typing import Any
 
 import msgspec
 import pytest
 from sqlalchemy import Connection
 
-from relay.cli.ledger import write_ledger
 from relay.ledger import calls, deliveries, destinations
 from relay.ledger.deliveries import DeliveryUpdate
 from relay.ledger.states import DeliveryState
-from relay.settings import load
 from tests.support.home import LOCAL, Home
 from tests.support.samples import RECEIVED_AT, call_row
 
-DEAD = DeliveryUpdate(
+REJECTED = DeliveryUpdate(
     call="cloudtalk-1",
     version=1,
     state=DeliveryState.DEAD,
@@ -30,46 +26,38 @@ DEAD = DeliveryUpdate(
     code="22P05",
     message="it's no [text]",
 )
-GIVEN_UP = msgspec.structs.replace(
-    DEAD, call="cloudtalk-2", outcome="retry", code="500", message="oops", attempted_at=RECEIVED_AT - 1
+GAVE_UP = msgspec.structs.replace(
+    REJECTED, call="cloudtalk-2", outcome="retry", code="500", message="oops", attempted_at=RECEIVED_AT - 1
 )
 
 
 @pytest.fixture
-def graveyard(home: Home) -> Home:
-    """`crm` will not have the calls 1 and 2, nor `other` the call 1; the call 3 is owed to both."""
-    home.write(LOCAL + LOCAL.replace("crm", "other"))
+def with_dead_letters(home: Home) -> Home:
+    """`crm` has dead letters of the calls 1 and 2, `other` of the call 1; call 3 is pending at both."""
+    home.write_settings(LOCAL + LOCAL.replace("crm", "other"))
 
-    def work(connection: Connection) -> None:
+    def write(connection: Connection) -> None:
         destinations.register(connection, {"crm": "local", "other": "local"})
         rows = [call_row(f"cloudtalk-{name}", 1, contact_name="Ana") for name in "123"]
         calls.write(connection, rows, [])
         deliveries.enqueue(connection, [(row.id, 1) for row in rows], now=1)
-        deliveries.settle(connection, "crm", [DEAD, GIVEN_UP], now=1)
-        deliveries.settle(connection, "other", [DEAD], now=1)
+        deliveries.settle(connection, "crm", [REJECTED, GAVE_UP], now=1)
+        deliveries.settle(connection, "other", [REJECTED], now=1)
 
-    write(home, work)
+    home.write_ledger(write)
     return home
 
 
-def write(home: Home, work: Callable[[Connection], Any]) -> None:
-    write_ledger(load(home.path), work)
-
-
-def dead(home: Home, *arguments: str) -> list[str]:
+def list_dead(home: Home, *arguments: str) -> list[str]:
     return [f"{row['destination']} {row['id'][10:]}" for row in home.json("dead", "list", *arguments)]
 
 
-def owed(home: Home) -> dict[str, int]:
-    return {row["name"]: row["pending"] for row in home.json("destinations", "list")}
+# --- list and show ------------------------------------------------------------------------------------
 
 
-# --- looking ------------------------------------------------------------------------------------
-
-
-def test_they_are_listed_with_the_crms_words_the_latest_first(graveyard: Home) -> None:
-    first, *others = graveyard.json("dead", "list")
-    assert first == {
+def test_dead_letters_are_listed_with_the_crms_message_the_latest_first(with_dead_letters: Home) -> None:
+    latest, *others = with_dead_letters.json("dead", "list")
+    assert latest == {
         "id": "cloudtalk-1",
         "destination": "crm",
         "version": 1,
@@ -84,111 +72,116 @@ def test_they_are_listed_with_the_crms_words_the_latest_first(graveyard: Home) -
         ("cloudtalk-1", "other"),
         ("cloudtalk-2", "crm"),
     ]
-    heading, line, *_ = graveyard.run("dead", "list").stdout.splitlines()
+    heading, line, *_ = with_dead_letters.run("dead", "list").stdout.splitlines()
     assert heading.split() == ["id", "destination", "attempted_at", "attempts", "code", "message"]
     assert line.split()[:5] == ["cloudtalk-1", "crm", "2027-01-15T08:00:00Z", "1", "22P05"]
     assert line.endswith("it's no [text]")
 
 
-def test_those_of_one_crm_are_listed_alone(graveyard: Home) -> None:
-    assert dead(graveyard, "--destination", "other") == ["other 1"]
+def test_the_dead_letters_of_one_destination_are_listed(with_dead_letters: Home) -> None:
+    assert list_dead(with_dead_letters, "--destination", "other") == ["other 1"]
 
 
 @pytest.mark.parametrize("name", ["1", "cloudtalk-1"])
-def test_a_call_is_shown_with_what_each_crm_said_and_what_to_do(graveyard: Home, name: str) -> None:
-    shown = graveyard.json("dead", "show", name)
+def test_a_call_is_shown_with_the_message_of_each_crm_and_a_hint(with_dead_letters: Home, name: str) -> None:
+    shown = with_dead_letters.json("dead", "show", name)
     assert (shown["id"], shown["contact_name"]) == ("cloudtalk-1", "Ana")
-    assert [letter["destination"] for letter in shown["letters"]] == ["crm", "other"]
-    assert "relay dead replay cloudtalk-1" in shown["letters"][0]["hint"]
-    record, crm, other = graveyard.run("dead", "show", name).stdout.split("\n\n")
+    assert [letter["destination"] for letter in shown["dead_letters"]] == ["crm", "other"]
+    assert "relay dead replay cloudtalk-1" in shown["dead_letters"][0]["hint"]
+    record, crm, other = with_dead_letters.run("dead", "show", name).stdout.split("\n\n")
     assert "Ana" in record
-    for told, destination in ((crm, "crm"), (other, "other")):
-        assert f"destination        {destination}" in told
-        assert "22P05" in told
-        assert "it's no [text]" in told
-        assert "relay dead drop cloudtalk-1" in told
+    for table, destination in ((crm, "crm"), (other, "other")):
+        assert f"destination        {destination}" in table
+        assert "22P05" in table
+        assert "it's no [text]" in table
+        assert "relay dead drop cloudtalk-1" in table
 
 
-def test_what_was_given_up_is_not_said_to_be_refused(graveyard: Home) -> None:
-    hints = [graveyard.json("dead", "show", name)["letters"][0]["hint"] for name in "12"]
-    assert "the CRM refuses this record" in hints[0]
-    assert "it kept failing while the CRM took other calls" in hints[1]
+def test_the_hint_depends_on_whether_the_crm_rejected_the_call(with_dead_letters: Home) -> None:
+    hints = [with_dead_letters.json("dead", "show", name)["dead_letters"][0]["hint"] for name in "12"]
+    assert "the CRM rejects this record" in hints[0]
+    assert "this call kept failing while the CRM accepted others" in hints[1]
 
 
-def test_the_letter_of_a_call_that_went_into_another_is_found_by_its_own_id(graveyard: Home) -> None:
+def test_the_dead_letter_of_a_merged_call_is_found_by_its_own_id(with_dead_letters: Home) -> None:
     row = call_row("cloudtalk-2", 2)
     merged = msgspec.structs.replace(
         row, record=msgspec.structs.replace(row.record, merged_into="cloudtalk-3")
     )
-    write(graveyard, lambda c: calls.write(c, [], [merged]))
-    assert graveyard.json("dead", "show", "cloudtalk-2")["letters"][0]["code"] == "500"
+    with_dead_letters.write_ledger(lambda c: calls.write(c, [], [merged]))
+    assert with_dead_letters.json("dead", "show", "cloudtalk-2")["dead_letters"][0]["code"] == "500"
 
 
 @pytest.mark.parametrize("wanted", [("nobody",), ("3",), ("2", "--destination", "other")])
-def test_under_what_is_not_dead_nothing_is_shown(graveyard: Home, wanted: tuple[str, ...]) -> None:
-    done = graveyard.run("dead", "show", *wanted)
-    assert (done.exit_code, done.stdout) == (1, "")
-    assert f"nothing is dead under {wanted[0]};" in done.stderr
+def test_a_call_without_a_dead_letter_exits_with_1(with_dead_letters: Home, wanted: tuple[str, ...]) -> None:
+    result = with_dead_letters.run("dead", "show", *wanted)
+    assert (result.exit_code, result.stdout) == (1, "")
+    assert f"no dead letter for {wanted[0]};" in result.stderr
 
 
-# --- deciding -----------------------------------------------------------------------------------
+# --- replay and drop -----------------------------------------------------------------------------------
 
 
-def test_a_call_is_owed_afresh_to_whoever_would_not_have_it(graveyard: Home) -> None:
-    assert graveyard.run("dead", "replay", "1").stdout == "2 owed again\n"
-    assert dead(graveyard) == ["crm 2"]
-    assert owed(graveyard) == {"crm": 2, "other": 3}
+def test_a_replayed_call_is_pending_again_at_each_destination(with_dead_letters: Home) -> None:
+    assert with_dead_letters.run("dead", "replay", "1").stdout == "2 pending again\n"
+    assert list_dead(with_dead_letters) == ["crm 2"]
+    assert with_dead_letters.count_pending() == {"crm": 2, "other": 3}
 
 
-def test_several_are_replayed_and_told_to_scripts(graveyard: Home) -> None:
-    assert graveyard.json("dead", "replay", "2", "cloudtalk-1", "1", "--destination", "crm") == [
+def test_several_calls_are_replayed_and_printed_as_json(with_dead_letters: Home) -> None:
+    assert with_dead_letters.json("dead", "replay", "2", "cloudtalk-1", "1", "--destination", "crm") == [
         {"id": "cloudtalk-1", "destination": "crm"},
         {"id": "cloudtalk-2", "destination": "crm"},
     ]
-    assert dead(graveyard) == ["other 1"]
+    assert list_dead(with_dead_letters) == ["other 1"]
 
 
-def test_dropped_ones_are_given_up(graveyard: Home) -> None:
-    assert graveyard.run("dead", "drop", "1", "--destination", "other").stdout == "1 dropped\n"
-    assert dead(graveyard) == ["crm 1", "crm 2"]
-    assert owed(graveyard) == {"crm": 1, "other": 2}
+def test_dropped_calls_are_not_pending(with_dead_letters: Home) -> None:
+    assert with_dead_letters.run("dead", "drop", "1", "--destination", "other").stdout == "1 dropped\n"
+    assert list_dead(with_dead_letters) == ["crm 1", "crm 2"]
+    assert with_dead_letters.count_pending() == {"crm": 1, "other": 2}
 
 
-@pytest.mark.parametrize(("command", "said"), [("replay", "owed again"), ("drop", "dropped")])
-def test_all_are_decided_at_once_and_a_second_time_there_is_none(
-    graveyard: Home, command: str, said: str
+@pytest.mark.parametrize(("command", "change"), [("replay", "pending again"), ("drop", "dropped")])
+def test_all_changes_every_dead_letter_and_a_second_time_none(
+    with_dead_letters: Home, command: str, change: str
 ) -> None:
-    assert graveyard.run("dead", command, "--all").stdout == f"3 {said}\n"
-    done = graveyard.run("dead", command, "--all")
-    assert (done.exit_code, done.stdout) == (0, f"0 {said}\n")
-    assert dead(graveyard) == []
+    assert with_dead_letters.run("dead", command, "--all").stdout == f"3 {change}\n"
+    result = with_dead_letters.run("dead", command, "--all")
+    assert (result.exit_code, result.stdout) == (0, f"0 {change}\n")
+    assert list_dead(with_dead_letters) == []
 
 
 @pytest.mark.parametrize("command", ["replay", "drop"])
-def test_one_that_is_not_dead_ends_with_1_and_nothing_is_done(graveyard: Home, command: str) -> None:
-    done = graveyard.run("dead", command, "1", "nobody", "3")
-    assert (done.exit_code, done.stdout) == (1, "")
-    assert "nothing is dead under nobody, 3; `relay dead list`" in done.stderr
-    assert len(dead(graveyard)) == 3
+def test_an_id_without_a_dead_letter_exits_with_1_and_changes_nothing(
+    with_dead_letters: Home, command: str
+) -> None:
+    result = with_dead_letters.run("dead", command, "1", "nobody", "3")
+    assert (result.exit_code, result.stdout) == (1, "")
+    assert "no dead letter for nobody, 3; `relay dead list`" in result.stderr
+    assert len(list_dead(with_dead_letters)) == 3
 
 
 @pytest.mark.parametrize("command", ["replay", "drop"])
-def test_it_must_be_told_which(graveyard: Home, command: str) -> None:
-    assert graveyard.run("dead", command).exit_code == 2
-    assert graveyard.run("dead", command, "1", "--all").exit_code == 2
-    assert len(dead(graveyard)) == 3
+def test_ids_or_all_are_required_and_not_both(with_dead_letters: Home, command: str) -> None:
+    assert with_dead_letters.run("dead", command).exit_code == 2
+    assert with_dead_letters.run("dead", command, "1", "--all").exit_code == 2
+    assert len(list_dead(with_dead_letters)) == 3
 
 
 @pytest.mark.parametrize(
     "command", [("list",), ("show", "1"), ("replay", "--all"), ("drop", "--all"), ("replay", "1")]
 )
-def test_an_unknown_destination_ends_with_1_and_names_the_known(
-    graveyard: Home, command: tuple[str, ...]
+def test_an_unknown_destination_exits_with_1_and_names_the_known_ones(
+    with_dead_letters: Home, command: tuple[str, ...]
 ) -> None:
-    done = graveyard.run("dead", *command, "--destination", "cmr")
-    assert (done.exit_code, "no destination cmr; there are crm, other" in done.stderr) == (1, True)
-    assert len(dead(graveyard)) == 3
+    result = with_dead_letters.run("dead", *command, "--destination", "cmr")
+    assert (
+        result.exit_code,
+        "no destination is named cmr; the destinations are crm, other" in result.stderr,
+    ) == (1, True)
+    assert len(list_dead(with_dead_letters)) == 3
 
 
-def test_without_any_there_is_nothing_to_list(home: Home) -> None:
+def test_without_dead_letters_the_list_is_empty(home: Home) -> None:
     assert json.loads(home.run("dead", "list", "--json").stdout) == []

@@ -1,4 +1,4 @@
-"""`relay demo` as a person meets it: it ends by itself or by Ctrl-C, and leaves nothing behind."""
+"""`relay demo`, as a process: it ends by itself or by Ctrl-C, and removes its files."""
 
 import os
 import re
@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import httpx
-import psutil  # type: ignore[import-untyped]  # it bears no types, and little of it is used
+import psutil  # type: ignore[import-untyped]  # it has no types, and little of it is used
 import pytest
 
 from tests.support.relay import HOOK
@@ -19,8 +19,8 @@ from tests.support.relay import HOOK
 
 @contextmanager
 def demo(folder: Path, *arguments: str) -> Iterator[subprocess.Popen[str]]:
-    """The real program; its scratch folder lies in this one."""
-    # A relay of the caller's own must not be touched: what is set for it leads nowhere.
+    """Run the command; its temporary folder is created in `folder`."""
+    # The command must ignore the environment of a relay that the user runs: these values would break it.
     environment = os.environ | {
         "TMPDIR": str(folder),
         "RELAY__SERVER__PORT": "1",
@@ -33,26 +33,26 @@ def demo(folder: Path, *arguments: str) -> Iterator[subprocess.Popen[str]]:
     try:
         yield process
     finally:
-        end(process)
+        kill(process)
 
 
-def end(process: subprocess.Popen[str]) -> None:
-    """What a failed test left running, too: the relay lies in a session of its own."""
-    left = psutil.Process(process.pid).children() if process.poll() is None else []
-    for each in (process, *left):
+def kill(process: subprocess.Popen[str]) -> None:
+    """Kill also the relay, which is in a session of its own, if a failed test left it running."""
+    children = psutil.Process(process.pid).children() if process.poll() is None else []
+    for each in (process, *children):
         each.kill()
     process.communicate()
 
 
-def read_until(process: subprocess.Popen[str], words: str) -> str:
-    """What it says, up to the line with these words; its end, where it never says them, fails the test."""
+def read_until(process: subprocess.Popen[str], text: str) -> str:
+    """Read the output up to the line with this text. Fails if the output ends without it."""
     assert process.stdout is not None
-    said = ""
+    output = ""
     for line in process.stdout:
-        said += line
-        if words in line:
-            return said
-    raise AssertionError(said)
+        output += line
+        if text in line:
+            return output
+    raise AssertionError(output)
 
 
 def relay_of(process: subprocess.Popen[str]) -> psutil.Process:
@@ -60,11 +60,11 @@ def relay_of(process: subprocess.Popen[str]) -> psutil.Process:
     return child
 
 
-def test_once_prints_the_crms_records_and_ends_with_0(tmp_path: Path) -> None:
+def test_once_prints_the_records_of_the_crm_and_exits_with_0(tmp_path: Path) -> None:
     with demo(tmp_path, "--once") as process:
-        said, complaints = process.communicate(timeout=20)
-    assert (process.returncode, complaints) == (0, "")
-    _, table, last = said.rsplit("\n\n", 2)
+        output, errors = process.communicate(timeout=20)
+    assert (process.returncode, errors) == (0, "")
+    _, table, last = output.rsplit("\n\n", 2)
     heading, *records = table.splitlines()
     assert heading.split()[:3] == ["id", "direction", "status"]
     assert len(records) == 12
@@ -72,38 +72,38 @@ def test_once_prints_the_crms_records_and_ends_with_0(tmp_path: Path) -> None:
         assert re.match(
             r"cloudtalk-sim-\S+ +(inbound|outbound) +(En Progreso|Completada|Perdida) +\+34\d{9} ", record
         )
-    assert last.strip().endswith("12 records, each as it must be.")
-    assert re.search(rf"as read from {tmp_path}/relay-demo-\w+/crm\.db:", said)
+    assert last.strip().endswith("12 records. All are as expected.")
+    assert re.search(rf"as read from {tmp_path}/relay-demo-\w+/crm\.db:", output)
     assert list(tmp_path.iterdir()) == []
 
 
-def test_it_goes_on_until_ctrl_c_and_leaves_nothing_behind(tmp_path: Path) -> None:
+def test_it_runs_until_ctrl_c_and_removes_its_files(tmp_path: Path) -> None:
     with demo(tmp_path) as process:
-        said = read_until(process, "with any SQLite tool")
-        assert "each as it must be" in said
-        (url,) = re.findall(r"A relay listens at (\S+);", said)
-        example = re.search(r"curl (\S+) -H '([^']+)' -d '([^']+)'", said)
+        output = read_until(process, "with any SQLite tool")
+        assert "All are as expected" in output
+        (url,) = re.findall(r"The relay listens at (\S+)\. ", output)
+        example = re.search(r"curl (\S+) -H '([^']+)' -d '([^']+)'", output)
         assert example is not None
         assert example[1] == url + HOOK
         header = dict([example[2].split(": ")])
         assert httpx.post(example[1], content=example[3], headers=header, trust_env=False).is_success
         relay = relay_of(process)
         process.send_signal(signal.SIGINT)
-        began = time.monotonic()
+        interrupted_at = time.monotonic()
         assert process.wait(10) == 130
-        assert time.monotonic() - began < 5
+        assert time.monotonic() - interrupted_at < 5
     assert not relay.is_running()
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM])
-def test_it_may_be_ended_in_the_midst_of_its_calls(tmp_path: Path, sent: signal.Signals) -> None:
+@pytest.mark.parametrize("signal_number", [signal.SIGINT, signal.SIGTERM])
+def test_it_can_be_stopped_while_it_sends_events(tmp_path: Path, signal_number: signal.Signals) -> None:
     with demo(tmp_path) as process:
-        read_until(process, "CloudTalk calls:")
+        read_until(process, "Sending the events")
         relay = relay_of(process)
-        time.sleep(0.5)  # in the midst of its calls, and not while Python makes its event loop
-        process.send_signal(sent)
-        _, complaints = process.communicate(timeout=10)
-    assert (process.returncode, complaints.strip()) == (130, "")
+        time.sleep(0.5)  # it sends events now, and no longer creates the event loop
+        process.send_signal(signal_number)
+        _, errors = process.communicate(timeout=10)
+    assert (process.returncode, errors.strip()) == (130, "")
     assert not relay.is_running()
     assert list(tmp_path.iterdir()) == []

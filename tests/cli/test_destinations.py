@@ -1,34 +1,28 @@
-"""`relay destinations`: how each CRM stands, and a person's say in it."""
-
-from collections.abc import Callable
+"""`relay destinations`: list, pause, resume and probe."""
 
 import pytest
 from sqlalchemy import Connection
 
-from relay.cli.ledger import write_ledger
 from relay.ledger import destinations
 from relay.ledger.destinations import Pause
-from relay.settings import load
-from tests.support.home import LOCAL, Home, settled
+from tests.support.home import LOCAL, Home, all_delivered
 
 STARTED = {"event": "call.started", "data": {"id": "1", "direction": "inbound"}}
-FAR = 4_000_000_000_000_000
+FAR_FUTURE = 4_000_000_000_000_000
 
 
-def write(home: Home, work: Callable[[Connection], None]) -> None:
-    write_ledger(load(home.path), work)
-
-
-def make_wait(home: Home, name: str = "crm") -> None:
-    def work(connection: Connection) -> None:
+def pause_after_failure(home: Home, name: str = "crm") -> None:
+    def write(connection: Connection) -> None:
         destinations.register(connection, {name: "local"})
-        destinations.pause_until(connection, name, Pause("unauthorised", 60, "401", "bad key"), until=FAR)
+        destinations.pause_until(
+            connection, name, Pause("unauthorised", 60, "401", "bad key"), until=FAR_FUTURE
+        )
 
-    write(home, work)
+    home.write_ledger(write)
 
 
-def test_each_is_listed_as_status_has_it(home: Home) -> None:
-    home.take(STARTED, until=settled(1))
+def test_destinations_are_listed_as_in_status(home: Home) -> None:
+    home.run_relay(STARTED, until=all_delivered(1))
     (crm,) = home.json("destinations", "list")
     assert crm == home.json("status")["destinations"][0]
     assert (crm["name"], crm["client"], crm["state"], crm["pending"]) == ("crm", "local", "delivering", 0)
@@ -37,20 +31,20 @@ def test_each_is_listed_as_status_has_it(home: Home) -> None:
     assert line.split() == ["crm", "local", "delivering", "0", "1", "0"]
 
 
-def test_one_that_waits_says_why_and_until_when(home: Home) -> None:
-    make_wait(home)
+def test_a_waiting_destination_has_the_reason_and_the_time(home: Home) -> None:
+    pause_after_failure(home)
     line = home.run("destinations", "list").stdout.splitlines()[-1]
     assert line.split() == ["crm", "local", "waiting", "0", "0", "0", "unauthorised", "2096-10-02T07:06:40Z"]
 
 
-def test_a_paused_one_is_owed_calls_and_brought_none_until_it_is_resumed(home: Home) -> None:
-    done = home.run("destinations", "pause", "crm")
-    assert (done.exit_code, "relay destinations resume crm" in done.stdout) == (0, True)
-    home.take(STARTED, until=lambda status: status["destinations"][0]["pending"] == 1)
+def test_a_paused_destination_has_pending_calls_until_it_is_resumed(home: Home) -> None:
+    result = home.run("destinations", "pause", "crm")
+    assert (result.exit_code, "relay destinations resume crm" in result.stdout) == (0, True)
+    home.run_relay(STARTED, until=lambda status: status.destinations[0].pending == 1)
     (crm,) = home.json("destinations", "list")
     assert (crm["state"], crm["paused_reason"], crm["paused_until"]) == ("paused", "paused", None)
-    assert home.run("destinations", "resume", "crm").stdout == "crm is served again\n"
-    home.take(until=settled(1))
+    assert home.run("destinations", "resume", "crm").stdout == "crm is resumed\n"
+    home.run_relay(until=all_delivered(1))
 
 
 def test_pausing_and_resuming_twice_is_as_once(home: Home) -> None:
@@ -58,64 +52,69 @@ def test_pausing_and_resuming_twice_is_as_once(home: Home) -> None:
         assert home.run("destinations", "pause", "crm").exit_code == 0
     assert home.json("destinations", "list")[0]["state"] == "paused"
     assert home.run("destinations", "resume", "crm").exit_code == 0
-    assert home.run("destinations", "resume", "crm").stdout == "crm was neither paused nor waiting\n"
+    assert home.run("destinations", "resume", "crm").stdout == "crm was not paused\n"
 
 
-def test_a_pause_takes_the_place_of_a_wait_and_resuming_ends_either(home: Home) -> None:
-    make_wait(home)
+def test_a_pause_replaces_a_wait_and_resume_ends_either(home: Home) -> None:
+    pause_after_failure(home)
     home.run("destinations", "pause", "crm")
-    make_wait(home)  # a push that was under way
+    pause_after_failure(home)  # by a push that was in flight
     assert home.json("destinations", "list")[0]["state"] == "paused"
     home.run("destinations", "resume", "crm")
-    make_wait(home)
+    pause_after_failure(home)
     home.run("destinations", "resume", "crm")
     assert home.json("destinations", "list")[0]["state"] == "delivering"
 
 
-def test_a_probe_of_one_that_waits_makes_it_due_now(home: Home) -> None:
-    make_wait(home)
-    done = home.run("destinations", "probe", "crm")
-    assert (done.exit_code, done.stdout[:24]) == (0, "crm is tried with one ca")
+def test_a_probe_of_a_waiting_destination_makes_it_due_now(home: Home) -> None:
+    pause_after_failure(home)
+    result = home.run("destinations", "probe", "crm")
+    assert (result.exit_code, result.stdout[:28]) == (0, "crm is tried now with one ca")
     (crm,) = home.json("destinations", "list")
     assert (crm["state"], crm["paused_reason"]) == ("waiting", "unauthorised")
     assert crm["paused_until"] < "2096"
 
 
-def test_a_probe_of_one_that_does_not_wait_says_so(home: Home) -> None:
-    done = home.run("destinations", "probe", "crm")
-    assert (done.exit_code, done.stdout) == (0, "crm does not wait: there is nothing to try\n")
+def test_a_probe_of_a_delivering_destination_changes_nothing(home: Home) -> None:
+    result = home.run("destinations", "probe", "crm")
+    assert (result.exit_code, result.stdout) == (
+        0,
+        "crm is not waiting: calls are delivered, so there is nothing to probe\n",
+    )
 
 
-def test_a_probe_of_a_paused_one_says_how_to_resume(home: Home) -> None:
+def test_a_probe_of_a_paused_destination_says_how_to_resume_it(home: Home) -> None:
     home.run("destinations", "pause", "crm")
-    done = home.run("destinations", "probe", "crm")
-    assert (done.exit_code, done.stdout) == (1, "")
-    assert "relay destinations resume crm" in done.stderr
+    result = home.run("destinations", "probe", "crm")
+    assert (result.exit_code, result.stdout) == (1, "")
+    assert "relay destinations resume crm" in result.stderr
     assert home.json("destinations", "list")[0]["state"] == "paused"
 
 
 @pytest.mark.parametrize(("settings", "state"), [(LOCAL + "enabled = false", "disabled"), ("", "orphaned")])
-def test_a_probe_of_one_that_nobody_serves_says_so(home: Home, settings: str, state: str) -> None:
-    make_wait(home)
-    home.write(settings)
-    done = home.run("destinations", "probe", "crm")
-    assert (done.exit_code, f"crm is {state}" in done.stderr) == (1, True)
+def test_a_probe_of_a_disabled_or_orphaned_destination_exits_with_1(
+    home: Home, settings: str, state: str
+) -> None:
+    pause_after_failure(home)
+    home.write_settings(settings)
+    result = home.run("destinations", "probe", "crm")
+    assert (result.exit_code, f"crm is {state}" in result.stderr) == (1, True)
 
 
 @pytest.mark.parametrize("command", ["pause", "resume", "probe"])
-def test_an_unknown_one_ends_with_1_and_names_the_known(home: Home, command: str) -> None:
-    make_wait(home, "old")
-    done = home.run("destinations", command, "cmr")
-    assert (done.exit_code, done.stdout) == (1, "")
-    assert "no destination cmr; there are crm, old" in done.stderr
+def test_an_unknown_destination_exits_with_1_and_names_the_known_ones(home: Home, command: str) -> None:
+    pause_after_failure(home, "old")
+    result = home.run("destinations", command, "cmr")
+    assert (result.exit_code, result.stdout) == (1, "")
+    assert "no destination is named cmr; the destinations are crm, old" in result.stderr
     assert home.run("destinations", command).exit_code == 2
 
 
-def test_one_that_left_the_settings_can_be_paused(home: Home) -> None:
-    make_wait(home, "old")
+def test_a_destination_that_left_the_settings_can_be_paused(home: Home) -> None:
+    pause_after_failure(home, "old")
     assert home.run("destinations", "pause", "old").exit_code == 0
 
 
-def test_without_any_the_settings_are_said_to_name_none(home: Home) -> None:
-    home.write("")
-    assert "the settings name none" in home.run("destinations", "pause", "crm").stderr
+def test_without_destinations_the_error_says_so(home: Home) -> None:
+    home.write_settings("")
+    assert "the settings have no destination" in home.run("destinations", "pause", "crm").stderr

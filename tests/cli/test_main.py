@@ -1,4 +1,4 @@
-"""`relay` as a shell sees it: help, version, and the exit codes of the contract."""
+"""`relay` as a process: help, version and exit codes."""
 
 import os
 import subprocess
@@ -16,9 +16,9 @@ COMMANDS += ["replay", "serve", "setup", "simulate", "status"]
 
 
 def shell(folder: Path, *arguments: str, stdout: int = subprocess.PIPE) -> subprocess.CompletedProcess[str]:
-    """The real program, in this folder."""
+    """Run the program in this folder."""
     environment = {key: value for key, value in os.environ.items() if not key.startswith("RELAY_")}
-    return subprocess.run(  # noqa: S603 - our own command
+    return subprocess.run(  # noqa: S603 - a fixed command
         [sys.executable, "-m", "relay", *arguments],
         cwd=folder,
         env=environment,
@@ -30,10 +30,10 @@ def shell(folder: Path, *arguments: str, stdout: int = subprocess.PIPE) -> subpr
     )
 
 
-def test_help_lists_every_command_with_its_purpose_on_one_line(home: Home) -> None:
-    done = home.run("--help")
-    assert done.exit_code == 0
-    lines = done.stdout.partition("Commands:\n")[2].splitlines()
+def test_help_lists_every_command_with_one_whole_sentence(home: Home) -> None:
+    result = home.run("--help")
+    assert result.exit_code == 0
+    lines = result.stdout.partition("Commands:\n")[2].splitlines()
     assert [line.split()[0] for line in lines] == COMMANDS
     for line in lines:
         assert line.endswith(".")
@@ -42,64 +42,64 @@ def test_help_lists_every_command_with_its_purpose_on_one_line(home: Home) -> No
 
 
 @pytest.mark.parametrize("command", COMMANDS)
-def test_every_command_has_help_of_its_own(home: Home, command: str) -> None:
+def test_every_command_has_help(home: Home, command: str) -> None:
     for option in ("--help", "-h"):
-        done = home.run(command, option)
-        assert (done.exit_code, f"relay {command}" in done.stdout.replace("cli", "relay")) == (0, True)
+        result = home.run(command, option)
+        assert (result.exit_code, f"relay {command}" in result.stdout.replace("cli", "relay")) == (0, True)
 
 
-def test_the_version_is_said(home: Home) -> None:
+def test_the_version_is_printed(home: Home) -> None:
     assert home.run("--version").stdout == "relay, version 0.1.0\n"
 
 
-def test_an_answer_that_is_good_ends_with_0(home: Home) -> None:
-    done = shell(home.folder, "calls", "list", "--json")
-    assert (done.returncode, done.stdout, done.stderr) == (0, "[]\n", "")
+def test_a_good_result_exits_with_0(home: Home) -> None:
+    result = shell(home.folder, "calls", "list", "--json")
+    assert (result.returncode, result.stdout, result.stderr) == (0, "[]\n", "")
 
 
-def test_an_answer_that_is_bad_ends_with_1(home: Home) -> None:
-    done = shell(home.folder, "calls", "show", "nobody")
-    assert (done.returncode, done.stdout) == (1, "")
-    assert done.stderr.startswith("Error: no call nobody")
-    assert "Traceback" not in done.stderr
+def test_a_bad_result_exits_with_1(home: Home) -> None:
+    result = shell(home.folder, "calls", "show", "nobody")
+    assert (result.returncode, result.stdout) == (1, "")
+    assert result.stderr.startswith("Error: no call has the id nobody")
+    assert "Traceback" not in result.stderr
 
 
-def test_a_missing_settings_file_ends_with_2_and_says_how_to_name_one(tmp_path: Path) -> None:
-    done = shell(tmp_path, "status")
-    assert (done.returncode, done.stdout) == (2, "")
-    assert done.stderr == (
+def test_a_missing_settings_file_exits_with_2_and_says_how_to_name_one(tmp_path: Path) -> None:
+    result = shell(tmp_path, "status")
+    assert (result.returncode, result.stdout) == (2, "")
+    assert result.stderr == (
         "Error: There is no settings file settings.toml. Name one with --settings PATH or RELAY_SETTINGS.\n"
     )
 
 
-def test_a_reader_that_has_seen_enough_is_spared_a_traceback(home: Home) -> None:
+def test_a_closed_output_pipe_causes_no_traceback(home: Home) -> None:
     reading, writing = os.pipe()
     os.close(reading)
     try:
-        done = shell(home.folder, "status", stdout=writing)
+        result = shell(home.folder, "status", stdout=writing)
     finally:
         os.close(writing)
-    assert (done.returncode, done.stderr) == (1, "")
+    assert (result.returncode, result.stderr) == (1, "")
 
 
 @pytest.mark.parametrize(
     "command", [("check",), ("status",), ("calls", "list"), ("setup", "crm"), ("serve",)]
 )
-def test_mistaken_settings_end_with_2_and_name_the_key(home: Home, command: tuple[str, ...]) -> None:
-    home.write("[server]\nprot = 1\n")
-    done = home.run(*command)
-    assert (done.exit_code, done.stdout) == (2, "")
-    assert "server.port" in done.stderr
+def test_wrong_settings_exit_with_2_and_name_the_key(home: Home, command: tuple[str, ...]) -> None:
+    home.write_settings("[server]\nprot = 1\n")
+    result = home.run(*command)
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert "server.port" in result.stderr
 
 
 @pytest.mark.parametrize("arguments", [[], ["nonsense"], ["--nonsense"], ["calls"], ["calls", "nonsense"]])
-def test_wrong_usage_ends_with_2_and_says_what_there_is(home: Home, arguments: list[str]) -> None:
-    done = home.run(*arguments)
-    assert (done.exit_code, done.stdout) == (2, "")
-    assert "Usage:" in done.stderr
+def test_wrong_usage_exits_with_2_and_prints_the_usage(home: Home, arguments: list[str]) -> None:
+    result = home.run(*arguments)
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert "Usage:" in result.stderr
 
 
-def test_settings_are_read_only_when_a_command_asks(tmp_path: Path) -> None:
+def test_settings_are_loaded_only_when_a_command_asks(tmp_path: Path) -> None:
     missing = tmp_path / "missing.toml"
     context = Context(missing)
     with pytest.raises(BadSettings, match=r"missing\.toml"):
@@ -109,7 +109,7 @@ def test_settings_are_read_only_when_a_command_asks(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("interrupt", [KeyboardInterrupt, EOFError])
-def test_an_interrupted_command_ends_with_130(
+def test_an_interrupted_command_exits_with_130(
     monkeypatch: pytest.MonkeyPatch, interrupt: type[BaseException]
 ) -> None:
     def interrupted(_: Context) -> Settings:
@@ -117,24 +117,24 @@ def test_an_interrupted_command_ends_with_130(
 
     monkeypatch.setattr(Context, "settings", interrupted)
     monkeypatch.setattr(sys, "argv", ["relay", "status"])
-    with pytest.raises(SystemExit) as ended:
+    with pytest.raises(SystemExit) as exit_:
         main()
-    assert ended.value.code == 130
+    assert exit_.value.code == 130
 
 
-def test_serve_pays_for_no_table() -> None:
+def test_serve_does_not_import_the_library_for_tables() -> None:
     script = (
         "import sys; from relay.cli.main import cli; cli.get_command(None, 'serve');"
         "print('rich' in sys.modules)"
     )
-    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)  # noqa: S603 - our own interpreter
-    assert done.stdout == "False\n"
+    result = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)  # noqa: S603 - our own interpreter
+    assert result.stdout == "False\n"
 
 
-def test_each_command_is_named_in_its_module() -> None:
+def test_each_command_has_the_name_in_its_module() -> None:
     with cli.make_context("relay", ["status"]) as context:
         assert cli.list_commands(context) == COMMANDS
         for name in COMMANDS:
-            found = cli.get_command(context, name)
-            assert found is not None
-            assert found.name == name
+            command = cli.get_command(context, name)
+            assert command is not None
+            assert command.name == name

@@ -9,18 +9,18 @@ import pytest
 
 from relay.cli.output import print_json, print_table
 
-Said = pytest.CaptureFixture[str]
+Capture = pytest.CaptureFixture[str]
 
 
-def test_json_is_complete_and_readable(capsys: Said) -> None:
+def test_json_is_complete_and_readable(capsys: Capture) -> None:
     print_json([{"id": "1", "name": "Íñigo 漢字", "tags": [], "at": None}])
-    said = capsys.readouterr().out
-    assert json.loads(said) == [{"id": "1", "name": "Íñigo 漢字", "tags": [], "at": None}]
-    assert "Íñigo 漢字" in said
-    assert said.count("\n") > 3
+    output = capsys.readouterr().out
+    assert json.loads(output) == [{"id": "1", "name": "Íñigo 漢字", "tags": [], "at": None}]
+    assert "Íñigo 漢字" in output
+    assert output.count("\n") > 3
 
 
-def test_off_a_terminal_a_row_is_a_line_however_long(capsys: Said) -> None:
+def test_without_a_terminal_a_row_is_one_line_however_long(capsys: Capture) -> None:
     print_table(("id", "contact", "problem"), [("x" * 300, "María José " * 40, "end"), ("2", None, "end")])
     heading, long, short = capsys.readouterr().out.splitlines()
     assert heading.split() == ["id", "contact", "problem"]
@@ -28,7 +28,7 @@ def test_off_a_terminal_a_row_is_a_line_however_long(capsys: Said) -> None:
     assert (long[-3:], short.split()) == ("end", ["2", "end"])
 
 
-def test_columns_stand_below_their_headings(capsys: Said) -> None:
+def test_columns_are_aligned_with_their_headings(capsys: Capture) -> None:
     print_table(("a", "b", "c"), [(None, "漢字", 0), ("long enough", False, "")])
     heading, first, second = capsys.readouterr().out.splitlines()
     assert heading == "a            b      c"
@@ -36,7 +36,7 @@ def test_columns_stand_below_their_headings(capsys: Said) -> None:
     assert second == "long enough  False"
 
 
-def test_no_line_is_filled_up_to_the_longest(capsys: Said) -> None:
+def test_short_lines_are_not_padded_to_the_longest(capsys: Capture) -> None:
     print_table(("field", "value"), [("transcript", "x" * 5000), ("notes", "short")])
     assert capsys.readouterr().out.splitlines()[2] == "notes       short"
 
@@ -52,12 +52,12 @@ def test_no_line_is_filled_up_to_the_longest(capsys: Said) -> None:
         ("\x9b2J", "\\x9b2J"),
     ],
 )
-def test_a_cell_is_shown_as_it_is_and_obeyed_by_nobody(capsys: Said, value: str, shown: str) -> None:
+def test_markup_and_control_characters_are_shown_as_text(capsys: Capture, value: str, shown: str) -> None:
     print_table(("name",), [(value,)])
     assert capsys.readouterr().out.splitlines()[1] == shown
 
 
-def test_on_a_terminal_ids_are_whole_and_the_rest_is_folded(
+def test_on_a_terminal_ids_are_not_wrapped_and_other_columns_are(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     class Terminal(io.StringIO):
@@ -70,7 +70,7 @@ def test_on_a_terminal_ids_are_whole_and_the_rest_is_folded(
     monkeypatch.setenv("TERM", "xterm")
     rows: list[tuple[Any, ...]] = [("cloudtalk-sim-00000000-000001", "missed", "María José Fernández " * 4)]
     print_table(("id", "status", "contact"), rows)
-    said = terminal.getvalue()
-    assert "cloudtalk-sim-00000000-000001" in said
-    assert len(said.splitlines()) > 3
-    assert said.count("Fernández") == 4
+    output = terminal.getvalue()
+    assert "cloudtalk-sim-00000000-000001" in output
+    assert len(output.splitlines()) > 3
+    assert output.count("Fernández") == 4

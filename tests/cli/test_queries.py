@@ -1,15 +1,14 @@
-"""What the command line shows, as it is found in the ledger."""
+"""The views of calls, deliveries and destinations that the commands show."""
 
 from collections.abc import AsyncIterator
 from pathlib import Path
-from typing import Any
 
 import msgspec
 import pytest
 from sqlalchemy import Connection
 
-from relay.cli.queries import call_view, status_view
-from relay.instants import iso
+from relay.cli.queries import CallView, EventCounts, Status, find_call, get_status, view_call
+from relay.instants import Instant, iso
 from relay.ledger import Ledger, aliases, calls, deliveries, destinations, journal, quarantine
 from relay.ledger.aliases import Alias, AliasReason
 from relay.ledger.deliveries import DeliveryUpdate
@@ -35,7 +34,7 @@ DELIVERED = DeliveryUpdate(
     code=None,
     message=None,
 )
-WAITING = msgspec.structs.replace(
+RETRYING = msgspec.structs.replace(
     DELIVERED,
     state=DeliveryState.PENDING,
     delivered_version=0,
@@ -46,7 +45,7 @@ WAITING = msgspec.structs.replace(
     code="503",
     message="it's down",
 )
-DEAD = msgspec.structs.replace(WAITING, state=DeliveryState.DEAD, outcome="rejected", code="22P05")
+DEAD = msgspec.structs.replace(RETRYING, state=DeliveryState.DEAD, outcome="rejected", code="22P05")
 
 
 @pytest.fixture
@@ -58,7 +57,7 @@ async def ledger(tmp_path: Path) -> AsyncIterator[Ledger]:
 
 
 def write_call(connection: Connection, id_: str, version: int = 1, *ids: str) -> None:
-    """A call of this id, owed to every destination."""
+    """Write a call, pending for every destination."""
     calls.write(connection, [call_row(id_, version)], [])
     aliases.add(connection, [Alias(alias, id_, AliasReason.STATED) for alias in ids])
     deliveries.enqueue(connection, [(id_, version)], now=NOW)
@@ -67,42 +66,48 @@ def write_call(connection: Connection, id_: str, version: int = 1, *ids: str) ->
 # --- one call -------------------------------------------------------------------------------------
 
 
-async def shown(ledger: Ledger, wanted: str) -> dict[str, Any] | None:
-    return await ledger.read(lambda connection: call_view(connection, wanted))
+async def find_id(ledger: Ledger, wanted: str) -> str | None:
+    call = await ledger.read(lambda connection: find_call(connection, wanted))
+    return call.id if call else None
+
+
+async def view(ledger: Ledger, wanted: str) -> CallView:
+    def read(connection: Connection) -> CallView:
+        call = find_call(connection, wanted)
+        assert call is not None
+        return view_call(connection, call)
+
+    return await ledger.read(read)
 
 
 @pytest.mark.parametrize("wanted", ["cloudtalk-x", "x", "42", UUID, UUID.upper(), "a word"])
-async def test_a_call_is_found_by_the_records_id_and_by_each_of_cloudtalks(
+async def test_a_call_is_found_by_the_id_of_the_record_and_by_each_id_of_cloudtalk(
     ledger: Ledger, wanted: str
 ) -> None:
     await ledger.write(
         lambda c: write_call(c, "cloudtalk-x", 1, "id:42", f"uuid:{UUID}", "other:a word", "id:cloudtalk-x")
     )
-    found = await shown(ledger, wanted)
-    assert found is not None
-    assert found["id"] == "cloudtalk-x"
+    assert await find_id(ledger, wanted) == "cloudtalk-x"
 
 
 @pytest.mark.parametrize("wanted", ["y", "4", "", "cloudtalk-", "%", "CLOUDTALK-X"])
 async def test_another_id_finds_nothing(ledger: Ledger, wanted: str) -> None:
     await ledger.write(lambda c: write_call(c, "cloudtalk-x", 1, "id:42"))
-    assert await shown(ledger, wanted) is None
+    assert await find_id(ledger, wanted) is None
 
 
-async def test_the_records_own_id_comes_before_an_alias_that_reads_alike(ledger: Ledger) -> None:
+async def test_the_id_of_a_record_is_preferred_to_an_equal_alias(ledger: Ledger) -> None:
     await ledger.write(lambda c: write_call(c, "cloudtalk-1"))
     await ledger.write(lambda c: write_call(c, "cloudtalk-2", 1, "other:cloudtalk-1"))
-    found = await shown(ledger, "cloudtalk-1")
-    assert found is not None
-    assert found["id"] == "cloudtalk-1"
+    assert await find_id(ledger, "cloudtalk-1") == "cloudtalk-1"
 
 
-async def test_its_events_stand_as_they_came_in_the_order_of_arrival(ledger: Ledger) -> None:
-    said = msgspec.structs.replace(event_of("1"), occurred_at=NOW - SECOND)
+async def test_the_events_of_a_call_are_shown_raw_in_the_order_of_arrival(ledger: Ledger) -> None:
+    parsed = msgspec.structs.replace(event_of("1"), occurred_at=NOW - SECOND)
 
     def write(connection: Connection) -> None:
         rows = [
-            event_row(b'{"first": "\xc3\xb1"}', parsed=said),
+            event_row(b'{"first": "\xc3\xb1"}', parsed=parsed),
             event_row(b"caf\xe9", at=1500),
             event_row(b"of another call", at=1600, name="2"),
         ]
@@ -113,9 +118,8 @@ async def test_its_events_stand_as_they_came_in_the_order_of_arrival(ledger: Led
         )
 
     await ledger.write(write)
-    found = await shown(ledger, "1")
-    assert found is not None
-    assert found["events"] == [
+    call = await view(ledger, "1")
+    assert msgspec.to_builtins(call.events) == [
         {
             "seq": 1,
             "kind": "started",
@@ -135,19 +139,18 @@ async def test_its_events_stand_as_they_came_in_the_order_of_arrival(ledger: Led
     ]
 
 
-async def test_each_destination_tells_what_it_has_and_what_it_waits_for(ledger: Ledger) -> None:
+async def test_a_call_is_shown_with_its_delivery_to_each_destination(ledger: Ledger) -> None:
     def write(connection: Connection) -> None:
         destinations.register(connection, dict.fromkeys(("dead", "done", "new", "waiting"), "local"))
         write_call(connection, "cloudtalk-1")
-        for destination, settlement in (("done", DELIVERED), ("waiting", WAITING), ("dead", DEAD)):
-            deliveries.settle(connection, destination, [settlement], now=NOW)
+        for destination, update in (("done", DELIVERED), ("waiting", RETRYING), ("dead", DEAD)):
+            deliveries.settle(connection, destination, [update], now=NOW)
 
     await ledger.write(write)
-    found = await shown(ledger, "1")
-    assert found is not None
-    told = {delivery.pop("destination"): delivery for delivery in found["deliveries"]}
+    call = await view(ledger, "1")
+    shown = {delivery.pop("destination"): delivery for delivery in msgspec.to_builtins(call.deliveries)}
     nothing = dict.fromkeys(("delivered_version", "remote_id", "outcome", "code", "message"))
-    assert told == {
+    assert shown == {
         "done": nothing
         | {"state": "delivered", "version": 1, "delivered_version": 1, "attempts": 1, "remote_id": "r1"}
         | {"next_attempt_at": None, "outcome": "delivered"},
@@ -161,15 +164,15 @@ async def test_each_destination_tells_what_it_has_and_what_it_waits_for(ledger: 
     }
 
 
-# --- how all of it stands -------------------------------------------------------------------------
+# --- the status of everything ----------------------------------------------------------------------
 
 
-async def status(ledger: Ledger, *, now: int = NOW, **enabled: bool) -> dict[str, Any]:
-    return await ledger.read(lambda connection: status_view(connection, enabled, now=now))
+async def status(ledger: Ledger, *, now: int = NOW, **enabled: bool) -> Status:
+    return await ledger.read(lambda connection: get_status(connection, enabled, now=Instant(now)))
 
 
 async def test_events_calls_and_quarantine_are_counted(ledger: Ledger) -> None:
-    assert await status(ledger) == {
+    assert msgspec.to_builtins(await status(ledger)) == {
         "events": {"accepted": 0, "unfolded": 0, "quarantined": 0},
         "calls": 0,
         "destinations": [],
@@ -179,16 +182,16 @@ async def test_events_calls_and_quarantine_are_counted(ledger: Ledger) -> None:
         seqs = journal.append(connection, [event_row(at=at) for at in range(4)])
         write_call(connection, "cloudtalk-1")
         journal.mark_folded(connection, [(seqs[0], "cloudtalk-1")])
-        journal.set_aside(connection, seqs[1], "it broke the fold")
+        journal.set_aside(connection, seqs[1], "the fold failed")
         quarantine.add(connection, NewQuarantinedBody(NOW, "not_json", "", "", "", "/", "", b"x"))
 
     await ledger.write(write)
     found = await status(ledger)
-    assert found["events"] == {"accepted": 4, "unfolded": 2, "quarantined": 1}
-    assert found["calls"] == 1
+    assert found.events == EventCounts(accepted=4, unfolded=2, quarantined=1)
+    assert found.calls == 1
 
 
-async def test_a_destination_tells_what_it_is_owed_and_since_when(ledger: Ledger) -> None:
+async def test_a_destination_has_its_pending_deliveries_and_the_age_of_the_oldest(ledger: Ledger) -> None:
     def write(connection: Connection) -> None:
         destinations.register(connection, {"crm": "local"})
         for number in range(1, 5):
@@ -197,16 +200,16 @@ async def test_a_destination_tells_what_it_is_owed_and_since_when(ledger: Ledger
         deliveries.settle(connection, "crm", ended, now=NOW)
 
     await ledger.write(write)
-    (crm,) = (await status(ledger, now=NOW + 90 * SECOND + 1, crm=True))["destinations"]
-    assert (crm["pending"], crm["delivered"], crm["dead"], crm["oldest_pending_seconds"]) == (2, 1, 1, 90)
-    (crm,) = (await status(ledger, now=NOW - SECOND, crm=True))["destinations"]
-    assert crm["oldest_pending_seconds"] == 0  # a clock that was set back
+    (crm,) = (await status(ledger, now=NOW + 90 * SECOND + 1, crm=True)).destinations
+    assert (crm.pending, crm.delivered, crm.dead, crm.oldest_pending_seconds) == (2, 1, 1, 90)
+    (crm,) = (await status(ledger, now=NOW - SECOND, crm=True)).destinations
+    assert crm.oldest_pending_seconds == 0  # a clock that was set back
 
 
-async def test_a_destination_that_is_owed_nothing_has_no_oldest(ledger: Ledger) -> None:
+async def test_a_destination_without_pending_deliveries_has_no_oldest(ledger: Ledger) -> None:
     await ledger.write(lambda c: destinations.register(c, {"crm": "local"}))
-    (crm,) = (await status(ledger, crm=True))["destinations"]
-    assert (crm["pending"], crm["oldest_pending_seconds"]) == (0, None)
+    (crm,) = (await status(ledger, crm=True)).destinations
+    assert (crm.pending, crm.oldest_pending_seconds) == (0, None)
 
 
 async def test_a_destination_is_delivering_waiting_disabled_orphaned_or_paused(ledger: Ledger) -> None:
@@ -221,13 +224,12 @@ async def test_a_destination_is_delivering_waiting_disabled_orphaned_or_paused(l
         destinations.pause(connection, "e_paused")
 
     await ledger.write(write)
-    told = (await status(ledger, a_delivering=True, b_waiting=True, c_disabled=False, e_paused=True))[
-        "destinations"
-    ]
-    assert [row["name"] for row in told] == list(names)
-    assert [row["name"][2:] for row in told] == [row["state"] for row in told]
-    assert told[0]["paused_reason"] is told[0]["paused_until"] is told[0]["paused_message"] is None
-    assert (told[1]["paused_reason"], told[1]["paused_until"], told[1]["paused_message"]) == (
+    found = await status(ledger, a_delivering=True, b_waiting=True, c_disabled=False, e_paused=True)
+    assert [row.name for row in found.destinations] == list(names)
+    assert [row.name[2:] for row in found.destinations] == [row.state for row in found.destinations]
+    delivering, waiting, *_ = found.destinations
+    assert delivering.paused_reason is delivering.paused_until is delivering.paused_message is None
+    assert (waiting.paused_reason, waiting.paused_until, waiting.paused_message) == (
         "throttled",
         iso(NOW + SECOND),
         "slow down",

@@ -1,4 +1,4 @@
-"""`relay replay`: calls are owed again, and a relay that serves brings them."""
+"""`relay replay`: calls become pending again, and a relay delivers them."""
 
 import sqlite3
 from contextlib import closing
@@ -6,77 +6,73 @@ from typing import Any
 
 import pytest
 
-from tests.support.home import LOCAL, Home, settled
+from tests.support.home import LOCAL, Home, all_delivered
 
 OTHER = LOCAL.replace("crm", "other")
-BEGAN = {"a": "2024-11-27T23:30:00Z", "b": "2024-11-28T10:00:00Z", "c": "2024-11-29T10:00:00Z"}
+STARTED_AT = {"a": "2024-11-27T23:30:00Z", "b": "2024-11-28T10:00:00Z", "c": "2024-11-29T10:00:00Z"}
 
 
 def ended(name: str, **data: Any) -> dict[str, Any]:
-    facts = {"id": name, "direction": "inbound", "duration": 20, "started_at": BEGAN.get(name)}
+    facts = {"id": name, "direction": "inbound", "duration": 20, "started_at": STARTED_AT.get(name)}
     return {"event": "call.ended", "data": facts | data}
 
 
 @pytest.fixture
-def served(home: Home) -> Home:
-    """The calls a, b and c are delivered to `crm`; a new CRM came into the settings since."""
-    home.take(*map(ended, BEGAN), until=settled(3))
-    home.write(LOCAL + OTHER)
+def delivered(home: Home) -> Home:
+    """The calls a, b and c are delivered to `crm`; then `other` was added to the settings."""
+    home.run_relay(*map(ended, STARTED_AT), until=all_delivered(3))
+    home.write_settings(LOCAL + OTHER)
     return home
 
 
-def owed(home: Home) -> dict[str, int]:
-    return {row["name"]: row["pending"] for row in home.json("destinations", "list")}
-
-
-def rows(home: Home, name: str) -> list[str]:
+def crm_call_ids(home: Home, name: str) -> list[str]:
     with closing(sqlite3.connect(home.folder / f"{name}.db")) as connection:
         return [id_[10:] for (id_,) in connection.execute("SELECT id FROM calls ORDER BY id")]
 
 
-def test_a_new_crm_is_brought_its_history(served: Home) -> None:
-    done = served.run("replay", "--destination", "other")
-    assert (done.exit_code, done.stdout) == (0, "3 calls are owed again to other\n")
-    assert owed(served) == {"crm": 0, "other": 3}
-    served.take(until=settled(3))
-    assert rows(served, "other") == ["a", "b", "c"]
+def test_a_new_crm_receives_the_calls_of_the_past(delivered: Home) -> None:
+    result = delivered.run("replay", "--destination", "other")
+    assert (result.exit_code, result.stdout) == (0, "3 calls are pending again for other\n")
+    assert delivered.count_pending() == {"crm": 0, "other": 3}
+    delivered.run_relay(until=all_delivered(3))
+    assert crm_call_ids(delivered, "other") == ["a", "b", "c"]
 
 
-def test_without_a_destination_all_of_the_settings_are_owed(served: Home) -> None:
-    served.write(LOCAL + OTHER + "enabled = false")
-    found = served.json("replay")
-    assert found == {"destinations": ["crm", "other"], "calls": 3, "left_out": 0}
-    assert owed(served) == {"crm": 3, "other": 3}
-    assert served.json("replay") == found
-    assert owed(served) == {"crm": 3, "other": 3}
+def test_without_a_destination_calls_are_pending_for_all_of_the_settings(delivered: Home) -> None:
+    delivered.write_settings(LOCAL + OTHER + "enabled = false")
+    replayed = delivered.json("replay")
+    assert replayed == {"destinations": ["crm", "other"], "calls": 3, "left_out": 0}
+    assert delivered.count_pending() == {"crm": 3, "other": 3}
+    assert delivered.json("replay") == replayed
+    assert delivered.count_pending() == {"crm": 3, "other": 3}
 
 
-def test_what_a_person_deleted_is_written_again_and_what_is_there_is_not(home: Home) -> None:
-    home.take(*map(ended, BEGAN), until=settled(3))
+def test_a_record_that_was_deleted_in_the_crm_is_written_again_and_others_are_not(home: Home) -> None:
+    home.run_relay(*map(ended, STARTED_AT), until=all_delivered(3))
     with closing(sqlite3.connect(home.crm)) as connection, connection:
         connection.execute("DELETE FROM calls WHERE id = 'cloudtalk-b'")
-        connection.execute("UPDATE calls SET notes = 'theirs'")
+        connection.execute("UPDATE calls SET notes = 'edited'")
     home.run("replay")
-    home.take(until=settled(3))
-    assert rows(home, "crm") == ["a", "b", "c"]
+    home.run_relay(until=all_delivered(3))
+    assert crm_call_ids(home, "crm") == ["a", "b", "c"]
     with closing(sqlite3.connect(home.crm)) as connection:
-        kept = connection.execute("SELECT count(*) FROM calls WHERE notes = 'theirs'").fetchone()
-    assert kept == (2,)
+        edited = connection.execute("SELECT count(*) FROM calls WHERE notes = 'edited'").fetchone()
+    assert edited == (2,)
 
 
-def test_what_a_filter_let_not_pass_is_looked_at_anew(home: Home) -> None:
-    home.write(f"{LOCAL}[destinations.crm.when]\nminimum_seconds = 60\n")
-    home.take(*map(ended, BEGAN), until=lambda s: s["calls"] == 3 and not s["destinations"][0]["pending"])
-    home.write(f"{LOCAL}[destinations.crm.when]\nminimum_seconds = 5\n")
+def test_a_call_is_delivered_after_its_filter_was_changed(home: Home) -> None:
+    home.write_settings(f"{LOCAL}[destinations.crm.when]\nminimum_seconds = 60\n")
+    home.run_relay(*map(ended, STARTED_AT), until=lambda s: s.calls == 3 and not s.destinations[0].pending)
+    home.write_settings(f"{LOCAL}[destinations.crm.when]\nminimum_seconds = 5\n")
     home.run("replay")
-    home.take(until=settled(3))
-    assert rows(home, "crm") == ["a", "b", "c"]
+    home.run_relay(until=all_delivered(3))
+    assert crm_call_ids(home, "crm") == ["a", "b", "c"]
 
 
 @pytest.mark.parametrize(
-    ("when", "calls"),
+    ("options", "calls"),
     [
-        (("--since", "2024-11-28"), 3),  # a began at half past midnight in Madrid
+        (("--since", "2024-11-28"), 3),  # call a started at half past midnight in Madrid
         (("--since", "2024-11-28T00:00:00Z"), 2),
         (("--since", "2024-11-28T00:30:01"), 2),
         (("--until", "2024-11-29"), 2),
@@ -85,58 +81,58 @@ def test_what_a_filter_let_not_pass_is_looked_at_anew(home: Home) -> None:
         (("--since", "2024-11-30", "--until", "2024-11-28"), 0),
     ],
 )
-def test_calls_of_a_time_are_owed(served: Home, when: tuple[str, ...], calls: int) -> None:
-    assert served.json("replay", *when)["calls"] == calls
-    assert owed(served)["crm"] == calls
+def test_calls_of_a_time_range_are_pending(delivered: Home, options: tuple[str, ...], calls: int) -> None:
+    assert delivered.json("replay", *options)["calls"] == calls
+    assert delivered.count_pending()["crm"] == calls
 
 
-def test_named_calls_are_owed_by_any_of_their_ids(served: Home) -> None:
-    found = served.json("replay", "--call", "a", "--call", "cloudtalk-a", "--call", "c")
-    assert (found["calls"], owed(served)["crm"]) == (2, 2)
+def test_calls_are_named_by_any_of_their_ids(delivered: Home) -> None:
+    replayed = delivered.json("replay", "--call", "a", "--call", "cloudtalk-a", "--call", "c")
+    assert (replayed["calls"], delivered.count_pending()["crm"]) == (2, 2)
 
 
-def test_calls_between_colleagues_are_left_out_unless_they_are_wanted(served: Home) -> None:
-    served.write(LOCAL)
-    served.take(ended("d", direction="internal"), until=lambda s: s["calls"] == 4)
-    done = served.run("replay")
-    assert (done.stdout, done.stderr) == (
-        "3 calls are owed again to crm\n",
-        "1 left out: no CRM is to have them\n",
+def test_internal_calls_are_left_out_unless_they_are_forwarded(delivered: Home) -> None:
+    delivered.write_settings(LOCAL)
+    delivered.run_relay(ended("d", direction="internal"), until=lambda s: s.calls == 4)
+    result = delivered.run("replay")
+    assert (result.stdout, result.stderr) == (
+        "3 calls are pending again for crm\n",
+        "1 internal calls were left out: the settings do not forward them\n",
     )
-    served.write(f"[cloudtalk]\nforward_internal = true\n{LOCAL}")
-    assert served.json("replay")["calls"] == 4
+    delivered.write_settings(f"[cloudtalk]\nforward_internal = true\n{LOCAL}")
+    assert delivered.json("replay")["calls"] == 4
 
 
-def test_where_nothing_is_found_it_says_so(home: Home) -> None:
-    done = home.run("replay")
-    assert (done.exit_code, done.stdout, done.stderr) == (0, "no call to owe again\n", "")
+def test_without_calls_there_is_nothing_to_replay(home: Home) -> None:
+    result = home.run("replay")
+    assert (result.exit_code, result.stdout, result.stderr) == (0, "no call to replay\n", "")
 
 
-def test_an_unknown_call_ends_with_1_and_nothing_is_owed(served: Home) -> None:
-    done = served.run("replay", "--call", "a", "--call", "nobody")
-    assert (done.exit_code, done.stdout) == (1, "")
-    assert "no call nobody;" in done.stderr
-    assert owed(served) == {"crm": 0}
+def test_an_unknown_call_exits_with_1_and_changes_nothing(delivered: Home) -> None:
+    result = delivered.run("replay", "--call", "a", "--call", "nobody")
+    assert (result.exit_code, result.stdout) == (1, "")
+    assert "no call has the id nobody;" in result.stderr
+    assert delivered.count_pending() == {"crm": 0}
 
 
-def test_an_unknown_destination_ends_with_1_and_names_the_known(served: Home) -> None:
-    done = served.run("replay", "--destination", "cmr")
-    assert (done.exit_code, done.stdout) == (1, "")
-    assert "no destination cmr; there are crm, other" in done.stderr
+def test_an_unknown_destination_exits_with_1_and_names_the_known_ones(delivered: Home) -> None:
+    result = delivered.run("replay", "--destination", "cmr")
+    assert (result.exit_code, result.stdout) == (1, "")
+    assert "no destination is named cmr; the destinations are crm, other" in result.stderr
 
 
-def test_settings_without_a_destination_end_with_1(served: Home) -> None:
-    served.write("")
-    assert served.run("replay").exit_code == 1
+def test_settings_without_a_destination_exit_with_1(delivered: Home) -> None:
+    delivered.write_settings("")
+    assert delivered.run("replay").exit_code == 1
 
 
 @pytest.mark.parametrize("arguments", [("--since", "yesterday"), ("--until", "2024-13-01"), ("--since", "")])
-def test_a_time_that_is_none_ends_with_2_and_shows_one(home: Home, arguments: tuple[str, ...]) -> None:
-    done = home.run("replay", *arguments)
-    assert done.exit_code == 2
-    assert arguments[0] in done.stderr
-    assert "2024-11-28T10:30:00" in done.stderr
+def test_an_invalid_time_exits_with_2_and_shows_a_valid_one(home: Home, arguments: tuple[str, ...]) -> None:
+    result = home.run("replay", *arguments)
+    assert result.exit_code == 2
+    assert arguments[0] in result.stderr
+    assert "2024-11-28T10:30:00" in result.stderr
 
 
-def test_calls_are_named_or_a_time_is_and_not_both(served: Home) -> None:
-    assert served.run("replay", "--call", "a", "--since", "2024-11-28").exit_code == 2
+def test_calls_and_a_time_range_together_are_a_usage_error(delivered: Home) -> None:
+    assert delivered.run("replay", "--call", "a", "--since", "2024-11-28").exit_code == 2

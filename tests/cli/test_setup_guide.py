@@ -7,7 +7,8 @@ import pytest
 from click.testing import CliRunner, Result
 
 from relay.cli.main import cli
-from relay.cli.setup_guide import SIGNED_EVENTS, TEXTS, TRIGGERS, Lang, render, setup_for
+from relay.cli.setup_guide import SIGNED_EVENTS, TRIGGERS, format_markdown, guide_for
+from relay.cli.setup_guide_texts import TEXTS, Lang
 from relay.settings.models import CloudTalk
 from tests.support.es_document import ORIGIN, requests_of, tables
 
@@ -41,9 +42,9 @@ PROPERTIES = {
     "tags",
     "transcript",
 }
-"""What CloudTalk's workflows can send of a call."""
+"""The variables of CloudTalk's workflows."""
 
-MISSION = {
+MISSION_FIELDS = {
     "id",
     "direction",
     "from",
@@ -60,7 +61,7 @@ SETTINGS = """
 [server]
 public_url = "https://calls.example.test"
 [cloudtalk]
-webhook_path = "/hook"
+webhook_path = "/webhook"
 tokens = ["first-token", "second-token"]
 """
 
@@ -71,33 +72,35 @@ def run(folder: Path, settings: str, *arguments: str) -> Result:
     return CliRunner().invoke(cli, ["--settings", str(path), "cloudtalk-setup", *arguments])
 
 
-def shown(folder: Path, settings: str, *arguments: str) -> dict[str, Any]:
+def run_json(folder: Path, settings: str, *arguments: str) -> dict[str, Any]:
     result = run(folder, settings, "--json", *arguments)
     assert result.exit_code == 0, result.output
-    found: dict[str, Any] = json.loads(result.stdout)
-    return found
+    guide: dict[str, Any] = json.loads(result.stdout)
+    return guide
 
 
 # --- the command ------------------------------------------------------------------------------
 
 
-def test_each_trigger_is_shown_with_its_own_url_and_the_first_token(tmp_path: Path) -> None:
-    triggers = shown(tmp_path, SETTINGS)["triggers"]
+def test_each_trigger_has_its_own_url_and_the_first_token(tmp_path: Path) -> None:
+    triggers = run_json(tmp_path, SETTINGS)["triggers"]
     assert [(t["trigger"], t["method"], t["url"]) for t in triggers] == [
-        ("Call Started", "POST", "https://calls.example.test/hook/call.started"),
-        ("Call Ringing on Agent", "POST", "https://calls.example.test/hook/call.ringing"),
-        ("Call Answered", "POST", "https://calls.example.test/hook/call.answered"),
-        ("Call Modified", "POST", "https://calls.example.test/hook/call.modified"),
-        ("Call Ended", "POST", "https://calls.example.test/hook/call.ended"),
-        ("Recording Uploaded", "POST", "https://calls.example.test/hook/recording.uploaded"),
-        ("Transcription Created", "POST", "https://calls.example.test/hook/transcription.created"),
+        ("Call Started", "POST", "https://calls.example.test/webhook/call.started"),
+        ("Call Ringing on Agent", "POST", "https://calls.example.test/webhook/call.ringing"),
+        ("Call Answered", "POST", "https://calls.example.test/webhook/call.answered"),
+        ("Call Modified", "POST", "https://calls.example.test/webhook/call.modified"),
+        ("Call Ended", "POST", "https://calls.example.test/webhook/call.ended"),
+        ("Recording Uploaded", "POST", "https://calls.example.test/webhook/recording.uploaded"),
+        ("Transcription Created", "POST", "https://calls.example.test/webhook/transcription.created"),
     ]
     wanted = {"Authorization": "Bearer first-token", "Content-Type": "application/json"}
     assert all(t["headers"] == wanted for t in triggers)
 
 
-def test_a_key_gets_cloudtalk_s_variable_of_the_same_name(tmp_path: Path) -> None:
-    recording = next(t for t in shown(tmp_path, SETTINGS)["triggers"] if t["trigger"] == "Recording Uploaded")
+def test_each_key_has_the_variable_of_the_same_name(tmp_path: Path) -> None:
+    recording = next(
+        t for t in run_json(tmp_path, SETTINGS)["triggers"] if t["trigger"] == "Recording Uploaded"
+    )
     assert recording["body"] == {
         "call_id": "{{call_id}}",
         "recording_url": "{{recording_url}}",
@@ -106,18 +109,18 @@ def test_a_key_gets_cloudtalk_s_variable_of_the_same_name(tmp_path: Path) -> Non
     }
 
 
-def test_the_number_of_a_call_is_asked_of_no_trigger_that_cannot_know_it() -> None:
+def test_only_triggers_that_know_an_id_send_it() -> None:
     bodies = {trigger.event: set(trigger.properties) for trigger in TRIGGERS}
-    with_number = {event for event, keys in bodies.items() if "call_id" in keys}
-    assert with_number == {"call.ended", "recording.uploaded", "transcription.created"}
+    with_call_id = {event for event, keys in bodies.items() if "call_id" in keys}
+    assert with_call_id == {"call.ended", "recording.uploaded", "transcription.created"}
     with_uuid = {event for event, keys in bodies.items() if "call_uuid" in keys}
     assert with_uuid == {event for event in bodies if event.startswith("call.")}
 
 
-def test_the_signed_webhooks_go_to_the_hook_itself(tmp_path: Path) -> None:
-    signed = shown(tmp_path, SETTINGS)["signed"]
+def test_the_signed_webhook_has_the_url_of_the_webhook_itself(tmp_path: Path) -> None:
+    signed = run_json(tmp_path, SETTINGS)["signed"]
     assert signed == {
-        "url": "https://calls.example.test/hook",
+        "url": "https://calls.example.test/webhook",
         "events": ["call.ended", "call.recording_ready", "transcript.ready", "cidata.ready"],
         "setting": "cloudtalk.signing_secrets",
     }
@@ -126,7 +129,7 @@ def test_the_signed_webhooks_go_to_the_hook_itself(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("lang", get_args(Lang))
 def test_good_settings_give_no_warning(tmp_path: Path, lang: Lang) -> None:
-    assert shown(tmp_path, SETTINGS, "--lang", lang)["warnings"] == []
+    assert run_json(tmp_path, SETTINGS, "--lang", lang)["warnings"] == []
     assert run(tmp_path, SETTINGS, "--lang", lang).stderr == ""
 
 
@@ -144,10 +147,10 @@ def test_good_settings_give_no_warning(tmp_path: Path, lang: Lang) -> None:
         ('[cloudtalk]\ntokens = ["x"]\n[server]\npublic_url = "http://[::1]:1"', "es", ["http://[::1]:1"]),
     ],
 )
-def test_what_must_be_set_first_is_said_and_kept_out_of_the_text(
+def test_warnings_name_what_to_set_first_and_are_not_part_of_the_text(
     tmp_path: Path, settings: str, lang: Lang, named: list[str]
 ) -> None:
-    warnings = shown(tmp_path, settings, "--lang", lang)["warnings"]
+    warnings = run_json(tmp_path, settings, "--lang", lang)["warnings"]
     assert len(warnings) == len(named)
     for warning, name in zip(warnings, named, strict=True):
         assert name in warning
@@ -156,18 +159,18 @@ def test_what_must_be_set_first_is_said_and_kept_out_of_the_text(
     assert not any(warning in result.stdout for warning in warnings)
 
 
-def test_without_a_token_a_placeholder_stands_in_its_place(tmp_path: Path) -> None:
+def test_without_a_token_a_placeholder_is_shown(tmp_path: Path) -> None:
     assert "Bearer TU_TOKEN" in run(tmp_path, "", "--lang", "es").stdout
 
 
-def test_the_text_says_all_that_json_says(tmp_path: Path) -> None:
+def test_the_text_contains_everything_of_the_json(tmp_path: Path) -> None:
     text = run(tmp_path, SETTINGS).stdout
-    said = shown(tmp_path, SETTINGS)
-    for request in said["triggers"]:
+    guide = run_json(tmp_path, SETTINGS)
+    for request in guide["triggers"]:
         chapter = text.split(f"### {request['trigger']}\n")[1].split("###")[0]
         assert f"`{request['method']} {request['url']}`" in chapter
         assert tables(chapter, "Key") == [request["body"]]
-    assert tables(text, "Header") == [said["triggers"][0]["headers"]]
+    assert tables(text, "Header") == [guide["triggers"][0]["headers"]]
     assert all(f"`{event}`" in text for event in SIGNED_EVENTS)
 
 
@@ -175,8 +178,8 @@ def test_the_text_says_all_that_json_says(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("lang", get_args(Lang))
-def test_the_document_holds_what_the_command_prints(tmp_path: Path, lang: Lang) -> None:
-    """Where this fails, put the command's output with these settings in the place of the chapters."""
+def test_the_document_contains_what_the_command_prints(tmp_path: Path, lang: Lang) -> None:
+    """If this fails, replace the chapters by the output of the command with these settings."""
     settings = f"""
         [server]
         public_url = "{ORIGIN}"
@@ -187,21 +190,21 @@ def test_the_document_holds_what_the_command_prints(tmp_path: Path, lang: Lang) 
 
 
 @pytest.mark.parametrize("lang", get_args(Lang))
-def test_every_key_of_a_document_is_cloudtalk_s_and_is_explained(lang: Lang) -> None:
+def test_every_key_of_a_document_is_a_variable_of_cloudtalk_and_is_explained(lang: Lang) -> None:
     text = DOCUMENTS[lang].read_text()
     keys = {key for table in tables(text, KEY[lang]) for key in table}
     mission, explained = (table.keys() for table in tables(text, FIELD[lang]))
     assert keys == {key for trigger in TRIGGERS for key in trigger.properties} == explained == PROPERTIES
-    assert mission == MISSION
+    assert mission == MISSION_FIELDS
 
 
 @pytest.mark.parametrize("lang", get_args(Lang))
-def test_a_document_shows_the_mission_s_payload_and_its_four_events(lang: Lang) -> None:
+def test_a_document_shows_the_payload_of_the_mission_and_its_four_events(lang: Lang) -> None:
     text = DOCUMENTS[lang].read_text()
     (example,) = re.findall(r"```json\n(.*?)```", text, re.DOTALL)
     payload = json.loads(example)
     assert payload["event"] == "call.started"
-    assert payload["data"].keys() == MISSION
+    assert payload["data"].keys() == MISSION_FIELDS
     (events,) = tables(text, {"en": "Event", "es": "Evento"}[lang])
     assert list(events) == ["call.started", "call.answered", "call.ended", "call.missed"]
 
@@ -217,14 +220,14 @@ def skeleton(text: str) -> list[str]:
     return [f"row of {line.count('|')}" if line.startswith("|") else line for line in lines]
 
 
-def test_both_languages_say_the_same_number_of_things() -> None:
+def test_both_languages_have_the_same_number_of_steps() -> None:
     counts = {(len(texts.steps), len(texts.signed_steps)) for texts in TEXTS.values()}
     assert len(counts) == 1
 
 
-def test_no_placeholder_is_left_in_the_text() -> None:
+def test_no_field_is_left_in_the_text() -> None:
     for lang in get_args(Lang):
-        text = render(setup_for("https://x.test/hook", "t"), lang)
+        text = format_markdown(guide_for("https://x.test/webhook", "t"), lang)
         assert re.findall(r"(?<!\{)\{\w+\}(?!\})", text) == []
 
 
@@ -232,27 +235,27 @@ def test_no_placeholder_is_left_in_the_text() -> None:
 
 
 def test_following_the_spanish_document_gives_the_requests_of_every_trigger() -> None:
-    asked = requests_of(DOCUMENTS["es"], "http://127.0.0.1:9", "my-token")
-    by_hand, *by_workflow = asked
+    requests = requests_of(DOCUMENTS["es"], "http://127.0.0.1:9", "my-token")
+    by_hand, *by_workflow = requests
     assert (by_hand.url, by_hand.body["event"]) == ("http://127.0.0.1:9/cloudtalk/webhook", "call.missed")
     assert [a.url for a in by_workflow] == [
         f"http://127.0.0.1:9/cloudtalk/webhook/{trigger.event}" for trigger in TRIGGERS
     ]
     assert [tuple(a.body) for a in by_workflow] == [trigger.properties for trigger in TRIGGERS]
-    assert {a.method for a in asked} == {"POST"}
+    assert {a.method for a in requests} == {"POST"}
     wanted = {"Authorization": "Bearer my-token", "Content-Type": "application/json"}
-    assert all(a.headers == wanted for a in asked)
+    assert all(a.headers == wanted for a in requests)
 
 
-def test_the_requests_of_the_document_tell_one_call_by_both_its_ids() -> None:
-    _, *asked = requests_of(DOCUMENTS["es"], "http://127.0.0.1:9", "t")
-    ended = next(a.body for a in asked if a.url.endswith("/call.ended"))
+def test_the_requests_of_the_document_are_about_one_call_with_two_ids() -> None:
+    _, *requests = requests_of(DOCUMENTS["es"], "http://127.0.0.1:9", "t")
+    ended = next(a.body for a in requests if a.url.endswith("/call.ended"))
     assert (ended["call_id"], ended["talking_time"]) == (1002402487, 109)
-    assert {a.body.get("call_uuid", ended["call_uuid"]) for a in asked} == {ended["call_uuid"]}
-    assert {a.body.get("call_id", ended["call_id"]) for a in asked} == {ended["call_id"]}
+    assert {a.body.get("call_uuid", ended["call_uuid"]) for a in requests} == {ended["call_uuid"]}
+    assert {a.body.get("call_id", ended["call_id"]) for a in requests} == {ended["call_id"]}
 
 
-def test_a_variable_that_cloudtalk_does_not_have_is_a_fault_of_the_document(tmp_path: Path) -> None:
+def test_a_variable_that_cloudtalk_does_not_have_raises_an_error(tmp_path: Path) -> None:
     text = DOCUMENTS["es"].read_text().replace("{{tags}}", "{{etiquetas}}")
     (tmp_path / "document.md").write_text(text)
     with pytest.raises(KeyError, match="etiquetas"):

@@ -1,4 +1,4 @@
-"""`relay simulate`: what it sends where, what it says came of it, and that a real relay comes to it."""
+"""`relay simulate`: its options and output, and a run against a real relay."""
 
 import json
 from collections.abc import Iterator
@@ -30,24 +30,24 @@ def relay(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RelayProcess]:
         yield process
 
 
-def as_a_row(expected: dict[str, Any]) -> dict[str, Any]:
-    """An expected record as the embedded CRM holds it."""
+def expected_row(expected: dict[str, Any]) -> dict[str, Any]:
+    """Convert an expected record to a row of the embedded CRM."""
     return expected | {"status": LABELS[expected["status"]], "follow_up": int(expected["follow_up"])}
 
 
-def test_under_chaos_the_crm_ends_with_every_expected_record_and_no_other(relay: RelayProcess) -> None:
-    hook = ("--url", relay.url + HOOK, "--token", TOKEN)
-    done = relay.command("simulate", *hook, "--calls", "60", "--chaos", "--json")
-    assert (done.returncode, done.stderr) == (0, "")
-    report = json.loads(done.stdout)
+def test_with_chaos_the_crm_has_exactly_the_expected_records(relay: RelayProcess) -> None:
+    options = ("--url", relay.url + HOOK, "--token", TOKEN)
+    result = relay.command("simulate", *options, "--calls", "60", "--chaos", "--json")
+    assert (result.returncode, result.stderr) == (0, "")
+    report = json.loads(result.stdout)
     assert report["acknowledged"] == report["sent"] > 60
     assert (report["refused"], report["unanswered"]) == ({}, 0)
-    expected = {call["id"]: as_a_row(call) for call in report["expected"]}
+    expected = {call["id"]: expected_row(call) for call in report["expected"]}
     assert len(expected) == 60
     assert {call["status"] for call in expected.values()} >= {"Completada", "Perdida"}
 
     def rows() -> dict[str, dict[str, Any]]:
-        """Those of this run, by the columns that it foretells."""
+        """The rows of this run, with the expected columns only."""
         prefix = f"cloudtalk-sim-{report['seed']:08x}"
         return {
             id_: {column: row[column] for column in expected.get(id_, row)}
@@ -58,29 +58,31 @@ def test_under_chaos_the_crm_ends_with_every_expected_record_and_no_other(relay:
     eventually(rows, lambda found: found == expected)
 
 
-def test_a_relay_that_refuses_is_told_by_the_status_and_ends_with_1(relay: RelayProcess, home: Home) -> None:
-    done = home.run("simulate", "--url", relay.url + HOOK, "--token", "guess", "--calls", "1", "--seed", "1")
-    assert done.exit_code == 1
-    assert "refused with 401" in done.stderr
-    assert " 0 acknowledged (seed 1)" in done.stdout
-    assert TOKEN not in done.output
+def test_refused_events_are_reported_by_status_and_exit_with_1(relay: RelayProcess, home: Home) -> None:
+    result = home.run(
+        "simulate", "--url", relay.url + HOOK, "--token", "guess", "--calls", "1", "--seed", "1"
+    )
+    assert result.exit_code == 1
+    assert "were refused with status 401" in result.stderr
+    assert " 0 acknowledged (seed 1)" in result.stdout
+    assert TOKEN not in result.output
 
 
-def test_where_nothing_listens_it_says_so_and_ends_with_1(home: Home) -> None:
+def test_events_without_a_response_are_reported_and_exit_with_1(home: Home) -> None:
     port = free_port()
-    home.write(f"[server]\nport = {port}\n{LOCAL}")
-    done = home.run("simulate", "--calls", "2", "--seed", "1")
-    assert done.exit_code == 1
-    assert "without an answer: does a relay listen there?" in done.stderr
-    assert f"sent to http://127.0.0.1:{port}/cloudtalk/webhook in" in done.stdout
-    assert isinstance(done.exception, SystemExit)
+    home.write_settings(f"[server]\nport = {port}\n{LOCAL}")
+    result = home.run("simulate", "--calls", "2", "--seed", "1")
+    assert result.exit_code == 1
+    assert "had no response: check that a relay listens at this URL" in result.stderr
+    assert f"sent to http://127.0.0.1:{port}/cloudtalk/webhook in" in result.stdout
+    assert isinstance(result.exception, SystemExit)
 
 
-# --- what it sends where --------------------------------------------------------------------------
+# --- the options --------------------------------------------------------------------------
 
 
 def report_of(**changes: Any) -> Report:
-    told: dict[str, Any] = {
+    report: dict[str, Any] = {
         "seed": 7,
         "dialect": "mission",
         "sent": 3,
@@ -102,31 +104,33 @@ def report_of(**changes: Any) -> Report:
             }
         ],
     }
-    return Report(**told | changes)
+    return Report(**report | changes)
 
 
 @pytest.fixture
 def runs(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
-    """How the simulator was asked to run; it runs nothing."""
-    asked: list[dict[str, Any]] = []
+    """The arguments of each run of the simulator, which is replaced by a fake."""
+    arguments: list[dict[str, Any]] = []
 
-    async def simulate(url: str, **how: Any) -> Report:
-        asked.append({"url": url} | how)
+    async def simulate(url: str, **options: Any) -> Report:
+        arguments.append({"url": url} | options)
         return report_of()
 
     monkeypatch.setattr(command, "simulate", simulate)
-    return asked
+    return arguments
 
 
-def test_unless_told_otherwise_it_calls_the_relay_of_the_settings(
+def test_by_default_events_are_sent_to_the_relay_of_the_settings(
     home: Home, runs: list[dict[str, Any]]
 ) -> None:
-    home.write(f'[server]\nport = 8123\n[cloudtalk]\nwebhook_path = "/hook"\ntokens = ["{TOKEN}", "old"]')
+    home.write_settings(
+        f'[server]\nport = 8123\n[cloudtalk]\nwebhook_path = "/webhook"\ntokens = ["{TOKEN}", "old"]'
+    )
     home.run("simulate")
     home.run("simulate", "--token", "old")
     assert [(run["url"], run["token"]) for run in runs] == [
-        ("http://127.0.0.1:8123/hook", TOKEN),
-        ("http://127.0.0.1:8123/hook", "old"),
+        ("http://127.0.0.1:8123/webhook", TOKEN),
+        ("http://127.0.0.1:8123/webhook", "old"),
     ]
     assert (runs[0]["calls"], runs[0]["rate"], runs[0]["chaos"], runs[0]["seed"]) == (10, None, False, None)
 
@@ -135,22 +139,20 @@ def test_unless_told_otherwise_it_calls_the_relay_of_the_settings(
     ("host", "reached"),
     [
         ("::1", "[::1]"),
-        ("0.0.0.0", "127.0.0.1"),  # noqa: S104 - read, not bound
+        ("0.0.0.0", "127.0.0.1"),  # noqa: S104 - not bound
         ("localhost", "localhost"),
     ],
 )
-def test_it_reaches_the_relay_from_this_machine(
+def test_the_url_is_reachable_from_this_machine(
     home: Home, runs: list[dict[str, Any]], host: str, reached: str
 ) -> None:
-    home.write(f'[server]\nhost = "{host}"\n[cloudtalk]\ntokens = ["{TOKEN}"]')
+    home.write_settings(f'[server]\nhost = "{host}"\n[cloudtalk]\ntokens = ["{TOKEN}"]')
     assert home.run("simulate").exit_code == 0
     assert runs[0]["url"] == f"http://{reached}:8080/cloudtalk/webhook"
 
 
-def test_another_relay_is_not_told_the_tokens_of_these_settings(
-    home: Home, runs: list[dict[str, Any]]
-) -> None:
-    home.write(f'[cloudtalk]\ntokens = ["{TOKEN}"]')
+def test_tokens_of_the_settings_are_not_sent_to_another_relay(home: Home, runs: list[dict[str, Any]]) -> None:
+    home.write_settings(f'[cloudtalk]\ntokens = ["{TOKEN}"]')
     home.run(
         *("simulate", "--url", "https://relay.example/hook", "--calls", "3", "--rate", "2.5"),
         *("--seed", "9", "--chaos"),
@@ -176,11 +178,11 @@ def test_another_relay_needs_no_settings(tmp_path: Path, runs: list[dict[str, An
     assert len(runs) == 1
 
 
-def test_a_port_that_only_the_relay_knows_must_be_told(home: Home, runs: list[dict[str, Any]]) -> None:
-    home.write("[server]\nport = 0")
-    done = home.run("simulate")
-    assert (done.exit_code, runs) == (2, [])
-    assert "--url" in done.stderr
+def test_port_0_in_the_settings_requires_a_url(home: Home, runs: list[dict[str, Any]]) -> None:
+    home.write_settings("[server]\nport = 0")
+    result = home.run("simulate")
+    assert (result.exit_code, runs) == (2, [])
+    assert "--url" in result.stderr
 
 
 @pytest.mark.parametrize(
@@ -196,11 +198,11 @@ def test_a_port_that_only_the_relay_knows_must_be_told(home: Home, runs: list[di
         "http://a:b/",
     ],
 )
-def test_an_address_that_is_none_is_a_usage_error(home: Home, runs: list[dict[str, Any]], url: str) -> None:
-    done = home.run("simulate", "--url", url)
-    assert (done.exit_code, runs, done.stdout) == (2, [], "")
-    assert "--url" in done.stderr
-    assert repr(url) in done.stderr
+def test_an_invalid_url_is_a_usage_error(home: Home, runs: list[dict[str, Any]], url: str) -> None:
+    result = home.run("simulate", "--url", url)
+    assert (result.exit_code, runs, result.stdout) == (2, [], "")
+    assert "--url" in result.stderr
+    assert repr(url) in result.stderr
 
 
 @pytest.mark.parametrize("option", [("--calls", "0"), ("--rate", "0"), ("--rate", "-1"), ("--seed", "x")])
@@ -210,13 +212,13 @@ def test_a_number_out_of_bounds_is_a_usage_error(
     assert (home.run("simulate", *option).exit_code, runs) == (2, [])
 
 
-# --- what it says ---------------------------------------------------------------------------------
+# --- the output ---------------------------------------------------------------------------------
 
 
-def test_scripts_read_what_was_sent_and_what_must_come_of_it(home: Home, runs: list[dict[str, Any]]) -> None:
-    told = home.json("simulate")
+def test_json_has_every_key_of_the_report(home: Home, runs: list[dict[str, Any]]) -> None:
+    report = home.json("simulate")
     assert len(runs) == 1
-    assert list(told) == [
+    assert list(report) == [
         *(
             "seed",
             "dialect",
@@ -230,22 +232,24 @@ def test_scripts_read_what_was_sent_and_what_must_come_of_it(home: Home, runs: l
             "expected",
         )
     ]
-    assert told["expected"][0]["contact_name"] == "Íñigo"
+    assert report["expected"][0]["contact_name"] == "Íñigo"
 
 
-def test_a_person_reads_a_line_per_call_and_the_count(home: Home, runs: list[dict[str, Any]]) -> None:
-    done = home.run("simulate")
+def test_the_table_has_a_line_per_call_and_the_totals_follow(home: Home, runs: list[dict[str, Any]]) -> None:
+    result = home.run("simulate")
     assert len(runs) == 1
-    assert done.stdout.splitlines()[1].split() == [
+    assert result.stdout.splitlines()[1].split() == [
         *("cloudtalk-sim-1", "inbound", "missed", "+34600000001", "Íñigo", "True")
     ]
-    assert "3 events of 1 calls sent to http://127.0.0.1:8080/cloudtalk/webhook in 0.5 s" in done.stdout
-    assert "3 acknowledged (seed 7)" in done.stdout
-    assert "1.25 ms (median), 2.5 ms (95 %)" in done.stdout
-    assert done.stderr == ""
+    assert "3 events of 1 calls sent to http://127.0.0.1:8080/cloudtalk/webhook in 0.5 s" in result.stdout
+    assert "3 acknowledged (seed 7)" in result.stdout
+    assert "1.25 ms (median), 2.5 ms (95th percentile)" in result.stdout
+    assert result.stderr == ""
 
 
-def test_the_relays_address_will_do_as_the_hooks(tmp_path: Path, runs: list[dict[str, Any]]) -> None:
+def test_the_url_of_the_relay_is_completed_with_the_path_of_the_webhook(
+    tmp_path: Path, runs: list[dict[str, Any]]
+) -> None:
     for url in ("http://127.0.0.1:1", "http://127.0.0.1:1/"):
         Home(tmp_path).run("simulate", "--url", url)
     assert [run["url"] for run in runs] == [f"http://127.0.0.1:1{HOOK}"] * 2

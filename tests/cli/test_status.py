@@ -1,4 +1,4 @@
-"""`relay status`: how events, calls and destinations stand."""
+"""`relay status`: the numbers of events, calls and deliveries."""
 
 import json
 import sqlite3
@@ -7,17 +7,17 @@ from types import SimpleNamespace
 
 import pytest
 
-from tests.support.home import LOCAL, Home, settled
+from tests.support.home import LOCAL, Home, all_delivered
 
 STARTED = {"event": "call.started", "data": {"id": "1", "direction": "inbound"}}
 
 
-def test_scripts_read_the_shape_of_the_contract(home: Home) -> None:
-    home.take(
+def test_json_has_every_key(home: Home) -> None:
+    home.run_relay(
         STARTED,
         {"event": "call.ended", "data": {"id": "1"}},
         {"event": "call.teleported", "data": {"id": "1"}},
-        until=settled(1),
+        until=all_delivered(1),
     )
     assert home.json("status") == {
         "events": {"accepted": 2, "unfolded": 0, "quarantined": 1},
@@ -39,8 +39,8 @@ def test_scripts_read_the_shape_of_the_contract(home: Home) -> None:
     }
 
 
-def test_a_person_reads_a_line_per_destination(home: Home) -> None:
-    home.take(STARTED, until=settled(1))
+def test_the_table_has_a_line_per_destination(home: Home) -> None:
+    home.run_relay(STARTED, until=all_delivered(1))
     events, calls, _, heading, crm = home.run("status").stdout.splitlines()
     assert events == "events: 1 accepted, 0 not folded yet, 0 in quarantine"
     assert calls == "calls: 1"
@@ -56,7 +56,7 @@ def test_a_person_reads_a_line_per_destination(home: Home) -> None:
     assert crm.split() == ["crm", "local", "delivering", "0", "1", "0"]
 
 
-def test_before_the_first_start_there_is_nothing(home: Home) -> None:
+def test_before_the_first_start_all_numbers_are_0(home: Home) -> None:
     assert home.json("status") == {
         "events": {"accepted": 0, "unfolded": 0, "quarantined": 0},
         "calls": 0,
@@ -64,11 +64,11 @@ def test_before_the_first_start_there_is_nothing(home: Home) -> None:
     }
 
 
-def test_a_destination_that_waits_says_why_and_until_when(home: Home) -> None:
+def test_a_waiting_destination_has_the_reason_and_the_time(home: Home) -> None:
     home.run("setup", "crm")
     with closing(sqlite3.connect(home.crm)) as connection:
         connection.execute("ALTER TABLE calls DROP COLUMN notes")
-    home.take(STARTED, until=lambda status: status["destinations"][0]["paused_reason"] is not None)
+    home.run_relay(STARTED, until=lambda status: status.destinations[0].paused_reason is not None)
     (crm,) = home.json("status")["destinations"]
     assert (crm["state"], crm["paused_reason"], crm["pending"], crm["dead"]) == (
         "waiting",
@@ -81,10 +81,10 @@ def test_a_destination_that_waits_says_why_and_until_when(home: Home) -> None:
     assert "notes" in line
 
 
-def test_destinations_that_are_off_and_that_are_gone_are_told_apart(home: Home) -> None:
-    home.write(LOCAL + LOCAL.replace("crm", "other"))
-    home.take(STARTED, until=settled(1))
-    home.write(LOCAL + "enabled = false")
+def test_a_destination_may_be_disabled_or_orphaned(home: Home) -> None:
+    home.write_settings(LOCAL + LOCAL.replace("crm", "other"))
+    home.run_relay(STARTED, until=all_delivered(1))
+    home.write_settings(LOCAL + "enabled = false")
     assert {d["name"]: d["state"] for d in home.json("status")["destinations"]} == {
         "crm": "disabled",
         "other": "orphaned",
@@ -92,28 +92,28 @@ def test_destinations_that_are_off_and_that_are_gone_are_told_apart(home: Home) 
 
 
 @pytest.fixture
-def glances(monkeypatch: pytest.MonkeyPatch) -> list[float]:
-    """A person who watches for a while, and then has seen enough; the pauses in between."""
-    seen: list[float] = []
+def pauses(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """The lengths of the pauses of --watch; the third one is interrupted by Ctrl-C."""
+    lengths: list[float] = []
 
     async def sleep(seconds: float) -> None:
-        seen.append(seconds)
-        if len(seen) == 3:
+        lengths.append(seconds)
+        if len(lengths) == 3:
             raise KeyboardInterrupt
 
-    # The command's own name for it: servers of other tests sleep too.
+    # Only the command's reference is replaced: servers of other tests sleep too.
     monkeypatch.setattr("relay.cli.status.asyncio", SimpleNamespace(sleep=sleep))
-    return seen
+    return lengths
 
 
-def test_a_watch_looks_again_and_again_until_it_is_interrupted(home: Home, glances: list[float]) -> None:
-    done = home.run("status", "--watch")
-    assert done.stdout.count("events: 0 accepted") == 3
-    assert glances == [2.0] * 3
-    assert isinstance(done.exception, SystemExit)
+def test_watch_repeats_the_table_until_it_is_interrupted(home: Home, pauses: list[float]) -> None:
+    result = home.run("status", "--watch")
+    assert result.stdout.count("events: 0 accepted") == 3
+    assert pauses == [2.0] * 3
+    assert isinstance(result.exception, SystemExit)
 
 
-def test_a_watching_script_reads_an_object_a_line(home: Home, glances: list[float]) -> None:
+def test_watch_prints_one_json_object_per_line(home: Home, pauses: list[float]) -> None:
     lines = home.run("status", "--watch", "--json").stdout.splitlines()
     assert [json.loads(line)["calls"] for line in lines] == [0, 0, 0]
-    assert len(glances) == 3
+    assert len(pauses) == 3

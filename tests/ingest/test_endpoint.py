@@ -17,7 +17,7 @@ from sqlalchemy import Connection, select
 from structlog.testing import capture_logs
 
 from relay.app import Relay
-from relay.cli.check import findings
+from relay.cli.check import run_checks
 from relay.ledger import LedgerUnavailable, journal
 from relay.ledger.tables import events, quarantine
 from tests.support.in_process import in_process_relay, settings_in
@@ -314,7 +314,7 @@ async def test_a_clock_that_is_off_has_a_line_and_a_finding_of_its_own(signed: P
     assert "clock" in answer.json()["detail"]
     (line,) = [line for line in logs if line["event"] == "ingest.clock_off"]
     assert 995 < line["seconds"] < 1005
-    found = {finding.name: finding for finding in await findings(relay.settings)}
+    found = {finding.name: finding for finding in await run_checks(relay.settings)}
     assert (found["clock"].ok, found["clock"].code) == (False, "clock_off")
 
 
@@ -331,7 +331,7 @@ async def test_a_message_that_is_in_time_says_that_the_clock_is_right(signed: Pa
     body = json.dumps(SIGNED).encode()
     for late in (1000, 0):
         await client.post(HOOK, content=body, headers=signature(body, time.time() - late))
-    found = {finding.name: finding for finding in await findings(relay.settings)}
+    found = {finding.name: finding for finding in await run_checks(relay.settings)}
     assert found["clock"].ok
 
 

@@ -1,22 +1,25 @@
-"""A settings file, the commands on it, and a relay that works on its ledger for a moment."""
+"""A folder with a settings file: runs commands in it, and a relay on its ledger for a moment."""
 
 import asyncio
 import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from click.testing import CliRunner, Result
+from sqlalchemy import Connection
 
-from relay.cli.ledger import write_ledger
+from relay.cli.ledger_session import write_ledger
 from relay.cli.main import cli
-from relay.cli.queries import status_view
+from relay.cli.queries import Status, get_status
 from relay.ledger import quarantine
 from relay.ledger.quarantine import NewQuarantinedBody
 from relay.settings import load
 from tests.support.in_process import in_process_relay
 from tests.support.relay import HOOK
 from tests.support.samples import RECEIVED_AT
+
+T = TypeVar("T")
 
 LOCAL = """
 [destinations.crm]
@@ -26,53 +29,60 @@ path = "crm.db"
 
 
 class Home:
-    """A folder with a settings file."""
+    """A folder with a settings file, a ledger, and an embedded CRM `crm`."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.path = folder / "settings.toml"
         self.crm = folder / "crm.db"
-        self.write(LOCAL)
+        self.write_settings(LOCAL)
 
-    def write(self, settings: str) -> None:
-        """Settings of the test's own; the ledger lies in the folder whatever they say."""
+    def write_settings(self, settings: str) -> None:
+        """Replace the settings; the ledger stays in the folder."""
         self.path.write_text(f'[ledger]\nurl = "sqlite:///relay.db"\n{settings}')
 
     def run(self, *arguments: str) -> Result:
-        """One command, in this process."""
+        """Run one command in this process."""
         return CliRunner().invoke(cli, ["--settings", str(self.path), *arguments])
 
     def json(self, *arguments: str) -> Any:
-        """What a command that must be good says to scripts."""
-        done = self.run(*arguments, "--json")
-        assert (done.exit_code, done.stderr) == (0, "")
-        return json.loads(done.stdout)
+        """Run one command with `--json`; it must succeed. Returns what it printed."""
+        result = self.run(*arguments, "--json")
+        assert (result.exit_code, result.stderr) == (0, "")
+        return json.loads(result.stdout)
 
-    def keep(self, raw: bytes, *, reason: str, message: str) -> None:
+    def write_ledger(self, write: Callable[[Connection], T]) -> T:
+        return write_ledger(load(self.path), write)
+
+    def quarantine(self, raw: bytes, *, reason: str, message: str) -> None:
         """Put a body into quarantine."""
         row = NewQuarantinedBody(RECEIVED_AT, reason, message, "", "application/json", HOOK, "", raw)
-        write_ledger(load(self.path), lambda connection: quarantine.add(connection, row))
+        self.write_ledger(lambda connection: quarantine.add(connection, row))
 
-    def take(self, *bodies: Any, until: Callable[[dict[str, Any]], bool]) -> None:
-        """A relay takes these bodies and works until its status is as the test needs it."""
-        asyncio.run(self._take(bodies, until))
+    def count_pending(self) -> dict[str, int]:
+        """Return the number of pending deliveries of each destination."""
+        return {row["name"]: row["pending"] for row in self.json("destinations", "list")}
 
-    async def _take(self, bodies: Sequence[Any], until: Callable[[dict[str, Any]], bool]) -> None:
+    def run_relay(self, *bodies: Any, until: Callable[[Status], bool]) -> None:
+        """Run a relay, post these bodies to it, and stop it once `until` is true of the status."""
+        asyncio.run(self._run_relay(bodies, until))
+
+    async def _run_relay(self, bodies: Sequence[Any], until: Callable[[Status], bool]) -> None:
         settings = load(self.path)
         enabled = {name: destination.enabled for name, destination in settings.destinations.items()}
         async with in_process_relay(settings) as (relay, client), asyncio.timeout(10):
             for body in bodies:
                 await client.post(HOOK, json=body)
             while not until(
-                await relay.ledger.read(lambda c: status_view(c, enabled, now=relay.ledger.now()))
+                await relay.ledger.read(lambda c: get_status(c, enabled, now=relay.ledger.now()))
             ):
                 await asyncio.sleep(0.01)
 
 
-def settled(calls: int) -> Callable[[dict[str, Any]], bool]:
-    """So many calls, each of them delivered everywhere."""
+def all_delivered(calls: int) -> Callable[[Status], bool]:
+    """A condition for `run_relay`: there are this many calls, and every destination has all of them."""
     return lambda status: (
-        status["calls"] == calls
-        and status["events"]["unfolded"] == 0
-        and all(d["delivered"] == calls and not d["pending"] for d in status["destinations"])
+        status.calls == calls
+        and status.events.unfolded == 0
+        and all(d.delivered == calls and not d.pending for d in status.destinations)
     )

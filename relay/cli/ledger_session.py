@@ -1,4 +1,7 @@
-"""The ledger at hand for a command, whether a relay serves it or not."""
+"""Opens the ledger for one command, while a relay serves it or not.
+
+All functions end the command with exit code 1 if the ledger cannot be used.
+"""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -14,7 +17,7 @@ T = TypeVar("T")
 
 
 def with_ledger(settings: Settings, work: Callable[[Ledger], Awaitable[T]]) -> T:
-    """What `work` makes of the ledger. Ends the command with 1 where the ledger cannot be used."""
+    """Open the ledger, await `work` with it, and close it."""
 
     async def run() -> T:
         ledger = Ledger(settings.ledger.url.get_secret_value())
@@ -30,11 +33,11 @@ def with_ledger(settings: Settings, work: Callable[[Ledger], Awaitable[T]]) -> T
         raise click.ClickException(str(error)) from error
 
 
-def read_ledger(settings: Settings, look: Callable[[Connection], T]) -> T:
-    """What `look` finds in a snapshot."""
-    return with_ledger(settings, lambda ledger: ledger.read(look))
+def read_ledger(settings: Settings, read: Callable[[Connection], T]) -> T:
+    """Run `read` on a snapshot of the ledger."""
+    return with_ledger(settings, lambda ledger: ledger.read(read))
 
 
-def write_ledger(settings: Settings, work: Callable[[Connection], T]) -> T:
-    """What `work` does in one transaction, all of it or nothing."""
-    return with_ledger(settings, lambda ledger: ledger.write(work))
+def write_ledger(settings: Settings, write: Callable[[Connection], T]) -> T:
+    """Run `write` in one transaction."""
+    return with_ledger(settings, lambda ledger: ledger.write(write))

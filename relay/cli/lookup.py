@@ -1,0 +1,36 @@
+"""Looks up the calls and destinations that a command line names.
+
+A name or id that does not exist ends the command with exit code 1 before anything is changed.
+"""
+
+from collections.abc import Iterable, Sequence
+
+import click
+from sqlalchemy import Connection
+
+from relay.cli.queries import find_call
+from relay.ledger import destinations
+from relay.ledger.calls import CallRow
+from relay.settings import Settings
+
+
+def require_calls(connection: Connection, ids: Sequence[str]) -> list[CallRow]:
+    """Return the calls with these ids, each once. For the ids see `find_call`."""
+    found = {id_: find_call(connection, id_) for id_ in ids}
+    if missing := [id_ for id_, call in found.items() if call is None]:
+        raise click.ClickException(
+            f"no call has the id {', '.join(missing)}; `relay calls list` lists the calls"
+        )
+    return list({call.id: call for call in found.values() if call is not None}.values())
+
+
+def require_destination(name: str, known: Iterable[str]) -> None:
+    names = sorted(set(known))
+    if name not in names:
+        hint = f"the destinations are {', '.join(names)}" if names else "the settings have no destination"
+        raise click.ClickException(f"no destination is named {name}; {hint}")
+
+
+def destination_names(connection: Connection, settings: Settings) -> set[str]:
+    """Return the names of the destinations in the settings and of those that were there before."""
+    return {row.name for row in destinations.list_all(connection)} | set(settings.destinations)
