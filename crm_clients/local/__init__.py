@@ -1,4 +1,7 @@
-"""The embedded CRM: one SQLite file with a table `calls`, for trying the relay out and for small teams."""
+"""The embedded CRM: one SQLite file with a table `calls`, for trials and small teams.
+
+Import only the two names below; the modules are internal.
+"""
 
 from crm_clients.local.client import LocalClient
 from crm_clients.local.settings import LocalSettings

@@ -23,75 +23,74 @@ from crm_clients.base import (
     Split,
 )
 from crm_clients.batch import merge_by_call
-from crm_clients.local.file import CallsFile, Row, adding, table_of
+from crm_clients.local.file import CallsFile, Row, add_column_sql, create_table_sql
 from crm_clients.local.settings import LocalSettings
 from crm_clients.settings import STATE
 
 T = TypeVar("T")
 
-_LONGEST_PATIENCE_SECONDS: Final = 5.0
+_LONGEST_BUSY_TIMEOUT_SECONDS: Final = 5.0
 
 
 class LocalClient(CrmClient[LocalSettings]):
-    """Writes calls into an SQLite file that anything may read meanwhile."""
+    """Writes calls to an SQLite file that other programs can read meanwhile."""
 
     Settings = LocalSettings
 
     def __init__(self, name: str, settings: LocalSettings, context: Context) -> None:
-        """Keep the settings; the file is opened when it is first needed."""
         super().__init__(name, settings, context)
-        patience = min(_LONGEST_PATIENCE_SECONDS, settings.timeout_seconds / 2)
-        self._file = CallsFile(settings.path, settings.columns, patience_seconds=patience)
-        # One thread, one connection: SQLite takes one writer at a time anyway.
+        busy_timeout = min(_LONGEST_BUSY_TIMEOUT_SECONDS, settings.timeout_seconds / 2)
+        self._file = CallsFile(settings.path, settings.columns, busy_timeout_seconds=busy_timeout)
+        # One thread and one connection: SQLite allows only one writer at a time.
         self._thread = ThreadPoolExecutor(1, thread_name_prefix=f"local-{name}")
         self._closed = False
 
     async def check(self) -> list[Finding]:
-        """Look whether the file can be written and has every column."""
+        """Check whether the file can be written and the table has all columns."""
         return [await self._run(self._check)]
 
     async def setup(self) -> list[str]:
-        """Create the file and its table, and the columns that it lacks."""
-        added = await self._run(self._file.add_missing)
+        """Create the file and the table, and add missing columns."""
+        added = await self._run(self._file.add_missing_columns)
         return [
-            f"the table calls stands in {self.settings.path}",
+            f"the table calls is in {self.settings.path}",
             *(f"added its column {column}" for column in added),
         ]
 
     def setup_text(self) -> str:
-        """The table, as SQL."""
-        return table_of(self.settings.columns) + ";\n"
+        """Return the SQL that creates the table."""
+        return create_table_sql(self.settings.columns) + ";\n"
 
     async def upsert(self, pushes: Sequence[Push]) -> list[Outcome]:
-        """Write these calls, in one transaction."""
-        rows = [self._row(push) for push in merge_by_call(pushes).values()]
-        return await self._write(lambda: self._file.write(rows), [push.call.id for push in pushes])
+        """Write the calls in one transaction."""
+        rows = [self._build_row(push) for push in merge_by_call(pushes).values()]
+        return await self._write(lambda: self._file.upsert(rows), [push.call.id for push in pushes])
 
     async def retract(self, retractions: Sequence[Retraction]) -> list[Outcome]:
-        """Delete these rows, or mark those that went into others."""
+        """Mark the rows of merged calls if `on_merge` is "mark"; delete all others."""
         marks = [
             (r.call.merged_into, r.call.version, r.call.id)
             for r in retractions
             if r.call.merged_into and self.settings.on_merge == "mark"
         ]
         marked = {id_ for _, _, id_ in marks}
-        gone = [r.call.id for r in retractions if r.call.id not in marked]
+        deleted = [r.call.id for r in retractions if r.call.id not in marked]
         return await self._write(
-            lambda: self._file.mark_and_delete(marks, gone), [r.call.id for r in retractions]
+            lambda: self._file.mark_and_delete(marks, deleted), [r.call.id for r in retractions]
         )
 
     async def forget(self, retractions: Sequence[Retraction]) -> list[Outcome]:
-        """Erase these rows: the client remembers nothing else of a customer."""
-        calls = [r.call.id for r in retractions]
-        return await self._write(lambda: self._file.erase(calls), calls)
+        """Erase the rows. The client keeps no state about customers."""
+        ids = [r.call.id for r in retractions]
+        return await self._write(lambda: self._file.erase(ids), ids)
 
     async def missing(self, pushes: Sequence[Push]) -> Collection[str] | Outcome:
-        """The calls of which the file has no row."""
-        calls = {push.call.id for push in pushes}
+        """Return the calls without a row. Does not create the file."""
+        ids = {push.call.id for push in pushes}
         try:
-            return calls - await self._run(lambda: self._known(calls))
+            return ids - await self._run(lambda: self._existing_ids(ids))
         except (sqlite3.Error, OSError) as error:
-            return _outcome_of(error, alone=True)
+            return _to_outcome(error, calls=1)
 
     async def aclose(self) -> None:
         """Close the file."""
@@ -100,35 +99,36 @@ class LocalClient(CrmClient[LocalSettings]):
             await self._run(self._file.close)
             self._thread.shutdown()
 
-    async def _write(self, work: Callable[[], None], calls: list[str]) -> list[Outcome]:
-        """What became of these calls, which one transaction writes all or none of."""
+    async def _write(self, transaction: Callable[[], None], ids: list[str]) -> list[Outcome]:
+        """Run a transaction for these calls: it writes all of them or none."""
         try:
-            await self._run(work)
+            await self._run(transaction)
         except (sqlite3.Error, OSError) as error:
-            return [_outcome_of(error, alone=len(calls) == 1)] * len(calls)
-        return [Delivered(remote_id=call) for call in calls]
+            return [_to_outcome(error, calls=len(ids))] * len(ids)
+        return [Delivered(remote_id=id_) for id_ in ids]
 
     async def _run(self, work: Callable[[], T]) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._thread, work)
 
-    def _known(self, calls: Collection[str]) -> set[str]:
-        return set(self._file.versions(calls)) if self._file.exists() else set()
+    def _existing_ids(self, ids: Collection[str]) -> set[str]:
+        return set(self._file.versions(ids)) if self._file.exists() else set()
 
     def _check(self) -> Finding:
         path = self.settings.path
         try:
-            missing = self._file.missing()
+            missing = self._file.missing_columns()
         except (sqlite3.Error, OSError) as error:
             return Finding(
                 name=self.name,
                 ok=False,
                 code="unreachable",
                 problem=f"{path} cannot be opened: {error}",
-                hint="see that the folder exists, can be written, and that the file is an SQLite database",
+                hint="check that the folder exists, that it can be written, and that the file is an SQLite "
+                "database",
             )
         if not missing:
             return Finding(name=self.name, ok=True)
-        statements = "; ".join(adding(column, self.settings.columns[column]) for column in missing)
+        statements = "; ".join(add_column_sql(column, self.settings.columns[column]) for column in missing)
         return Finding(
             name=self.name,
             ok=False,
@@ -137,17 +137,15 @@ class LocalClient(CrmClient[LocalSettings]):
             hint=f"`relay setup {self.name}` adds them, as does {statements}",
         )
 
-    def _row(self, push: Push) -> Row:
-        """`status` is the label that people read, `state` the word for programs. Constants are written
-        once: what a person makes of them later is theirs.
-        """
+    def _build_row(self, push: Push) -> Row:
+        """Constants are no changed columns: they are written once, and people may change them."""
         call, mapping = push.call, self.settings.mapping
-        said = msgspec.to_builtins(call) | {
+        fields = msgspec.to_builtins(call) | {
             "status": self.settings.label(call.status),
             STATE: call.status.value,
         }
         now = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-        values = {theirs: _stored(said[ours]) for ours, theirs in mapping.items()}
+        values = {column: _to_sqlite(fields[field]) for field, column in mapping.items()}
         always = {"version": call.version, "updated_at": now}
         changed = push.changed | ({STATE} if "status" in push.changed else set())
         return Row(
@@ -158,20 +156,20 @@ class LocalClient(CrmClient[LocalSettings]):
         )
 
 
-def _stored(value: Any) -> Any:
+def _to_sqlite(value: Any) -> Any:
     if isinstance(value, dict | list):
         return msgspec.json.encode(value).decode()
     return int(value) if isinstance(value, bool) else value
 
 
-def _outcome_of(error: sqlite3.Error | OSError, *, alone: bool) -> Outcome:
-    """A file's errors in the taxonomy of every CRM."""
+def _to_outcome(error: sqlite3.Error | OSError, *, calls: int) -> Outcome:
+    """Return the outcome of each call of a failed transaction with so many calls."""
     message = str(error)
     if isinstance(error, OSError):
         return Retry(code="unreachable", message=message)
     code = getattr(error, "sqlite_errorname", None) or "SQLITE_ERROR"
     if isinstance(error, sqlite3.IntegrityError):
-        return Rejected(code=code, message=message) if alone else Split(code=code, message=message)
+        return Rejected(code=code, message=message) if calls == 1 else Split(code=code, message=message)
     if "no such" in message or "has no column" in message:
         return Misconfigured(code=code, message=f"{message}; `relay check` says what to do")
     return Retry(code=code, message=message)

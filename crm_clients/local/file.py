@@ -1,4 +1,4 @@
-"""An SQLite file with a table `calls`, which people and other programs may read, change and replace."""
+"""The SQLite file. People and other programs may read it, change its rows, or replace it at any time."""
 
 import sqlite3
 from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -8,14 +8,14 @@ from typing import Any
 
 import msgspec
 
-from crm_clients.local.settings import MARK
+from crm_clients.local.settings import MERGED_INTO
 
-_Identity = tuple[int, int]
-"""Device and inode: which file lies at a path."""
+FileIdentity = tuple[int, int]
+"""Device and inode of a file."""
 
 
 class Row(msgspec.Struct, frozen=True):
-    """One call as the table takes it: all of its columns, and those that changed."""
+    """One call as a row: the values of all columns, and the names of the columns that changed."""
 
     id: str
     version: int
@@ -23,63 +23,71 @@ class Row(msgspec.Struct, frozen=True):
     changed: Collection[str]
 
 
-def table_of(columns: Mapping[str, str]) -> str:
-    """The table, as SQL: `status` holds the label, times are text, `follow_up` is 0 or 1, `tags` and
-    `cloudtalkData` JSON text.
+def create_table_sql(columns: Mapping[str, str]) -> str:
+    """Return the SQL that creates the table; `columns`: name → type.
+
+    `status` has the label, times are text, `follow_up` is 0 or 1, `tags` and `cloudtalkData` are JSON text.
     """
-    declared = (_declared(column, kind) for column, kind in columns.items())
-    return "CREATE TABLE IF NOT EXISTS calls (\n  " + ",\n  ".join(declared) + "\n)"
+    declarations = (_declaration(column, type_) for column, type_ in columns.items())
+    return "CREATE TABLE IF NOT EXISTS calls (\n  " + ",\n  ".join(declarations) + "\n)"
 
 
-def adding(column: str, kind: str) -> str:
-    """What adds a column, as SQL."""
-    return f"ALTER TABLE calls ADD COLUMN {_declared(column, kind)}"
+def add_column_sql(column: str, type_: str) -> str:
+    """Return the SQL that adds a column."""
+    return f"ALTER TABLE calls ADD COLUMN {_declaration(column, type_)}"
 
 
 class CallsFile:
-    """The file, for one thread. Opened when it is first needed. Raises `sqlite3.Error` and `OSError`.
+    """The file, for one thread. The first use opens it. The methods raise `sqlite3.Error` and `OSError`.
 
-    `columns`: the name and type of each. `patience_seconds`: how long another writer is waited for.
+    `columns`: name → type. `busy_timeout_seconds`: how long to wait for another writer.
     """
 
-    def __init__(self, path: Path, columns: Mapping[str, str], *, patience_seconds: float) -> None:
+    def __init__(self, path: Path, columns: Mapping[str, str], *, busy_timeout_seconds: float) -> None:
         self._path = path
         self._columns = columns
-        self._patience = patience_seconds
+        self._busy_timeout_seconds = busy_timeout_seconds
         self._connection: sqlite3.Connection | None = None
-        self._opened: _Identity | None = None
+        self._opened: FileIdentity | None = None
 
     def open(self) -> sqlite3.Connection:
-        """The connection to the file that lies there now, made anew if it is another one."""
-        # Whoever deletes the file or puts a backup in its place must not lose what comes afterwards.
-        if self._connection is None or _identity(self._path) != self._opened:
+        """Return a connection to the file that is at the path now."""
+        # If a person deleted the file or replaced it by a backup, the old connection would write to a
+        # file that nobody reads any more.
+        if self._connection is None or _identify(self._path) != self._opened:
             self.close()
-            self._connection = _connect(self._path, table_of(self._columns), self._patience)
-            self._opened = _identity(self._path)
-            if MARK in self.missing():
-                self._connection.execute(adding(MARK, self._columns[MARK]))
+            self._connection = _connect(
+                self._path, create_table_sql(self._columns), self._busy_timeout_seconds
+            )
+            self._opened = _identify(self._path)
+            if MERGED_INTO in self.missing_columns():
+                self._connection.execute(add_column_sql(MERGED_INTO, self._columns[MERGED_INTO]))
         return self._connection
 
     def close(self) -> None:
-        """Let go of the file."""
+        """Close the connection, if there is one."""
         if self._connection is not None:
             self._connection.close()
             self._connection = None
 
-    def missing(self) -> list[str]:
-        """The columns that the table lacks."""
+    def exists(self) -> bool:
+        """Whether the file exists; `open` would create it."""
+        return _identify(self._path) is not None
+
+    def missing_columns(self) -> list[str]:
+        """Return the columns that the table lacks."""
         found = {row[1].lower() for row in self.open().execute("PRAGMA table_info(calls)")}
         return [column for column in self._columns if column.lower() not in found]
 
-    def add_missing(self) -> list[str]:
-        """Add the columns that the table lacks, and name them."""
-        missing = self.missing()
+    def add_missing_columns(self) -> list[str]:
+        """Add the columns that the table lacks, and return their names."""
+        missing = self.missing_columns()
         for column in missing:
-            self.open().execute(adding(column, self._columns[column]))
+            self.open().execute(add_column_sql(column, self._columns[column]))
         return missing
 
-    def write(self, rows: Sequence[Row]) -> None:
-        """Insert what is not there, whole, and change the rest; all of it or nothing."""
+    def upsert(self, rows: Sequence[Row]) -> None:
+        """Insert new rows whole, and update the changed columns of existing ones. One transaction."""
         with _transaction(self.open()) as connection:
             versions = self.versions([row.id for row in rows])
             for row in rows:
@@ -89,36 +97,30 @@ class CallsFile:
                     _update(connection, row)
 
     def versions(self, ids: Collection[str]) -> dict[str, int]:
-        """The versions that the file has of these. A call that a person deleted is not among them."""
+        """Return the version of each row that exists."""
         wanted = msgspec.json.encode(list(ids)).decode()
-        # A person may have emptied the version, or a spreadsheet made a text of it.
+        # A person may have deleted the version, or a spreadsheet may have made it a text.
         query = """
             SELECT id, coalesce(CAST(version AS INTEGER), 0)
             FROM calls WHERE id IN (SELECT value FROM json_each(?))
         """
         return dict(self.open().execute(query, (wanted,)))
 
-    def exists(self) -> bool:
-        """Whether there is a file at all: opening makes one."""
-        return _identity(self._path) is not None
-
     def mark_and_delete(self, marks: Sequence[tuple[str | None, int, str]], ids: Sequence[str]) -> None:
-        """Mark some rows with another's id and a version, delete others; all of it or nothing."""
+        """Mark rows, given as (merged_into, version, id), and delete others. One transaction."""
         with _transaction(self.open()) as connection:
-            for mark in marks:  # without any, the table may have no such column
+            for mark in marks:  # no statement without marks: the table may lack the column
                 connection.execute("UPDATE calls SET merged_into = ?, version = ? WHERE id = ?", mark)
             connection.executemany("DELETE FROM calls WHERE id = ?", [(id_,) for id_ in ids])
 
-    def delete(self, ids: Sequence[str]) -> None:
-        """Delete these rows; all of them or none."""
-        self.mark_and_delete([], ids)
-
     def erase(self, ids: Sequence[str]) -> None:
-        """Delete these rows and what the file keeps of them besides, in free pages and the journal."""
-        self.delete(ids)
+        """Delete rows, also from free pages and the journal. Raises if a reader keeps the journal in use."""
+        self.mark_and_delete([], ids)
         (busy, *_) = self.open().execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
         if busy:
-            raise sqlite3.OperationalError("deleted, but a reader keeps the journal from being emptied")
+            raise sqlite3.OperationalError(
+                "deleted, but the journal cannot be emptied while a reader uses it"
+            )
 
 
 @contextmanager
@@ -127,27 +129,27 @@ def _transaction(connection: sqlite3.Connection) -> Iterator[sqlite3.Connection]
     try:
         yield connection
     except BaseException:
-        if connection.in_transaction:  # a trigger of the CRM's own may have ended it
+        if connection.in_transaction:  # a trigger in the file may have rolled back already
             connection.execute("ROLLBACK")
         raise
     connection.execute("COMMIT")
 
 
-def _connect(path: Path, table: str, patience_seconds: float) -> sqlite3.Connection:
+def _connect(path: Path, create_table: str, busy_timeout_seconds: float) -> sqlite3.Connection:
     path.parent.mkdir(parents=True, exist_ok=True)
-    connection = sqlite3.connect(path, timeout=patience_seconds, isolation_level=None)
+    connection = sqlite3.connect(path, timeout=busy_timeout_seconds, isolation_level=None)
     try:
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute("PRAGMA synchronous = FULL")
         connection.execute("PRAGMA secure_delete = ON")
-        connection.execute(table)
+        connection.execute(create_table)
     except BaseException:
         connection.close()
         raise
     return connection
 
 
-def _identity(path: Path) -> _Identity | None:
+def _identify(path: Path) -> FileIdentity | None:
     try:
         found = path.stat()
     except FileNotFoundError:
@@ -155,14 +157,14 @@ def _identity(path: Path) -> _Identity | None:
     return found.st_dev, found.st_ino
 
 
-def _declared(column: str, kind: str) -> str:
-    return f'"{column}" {kind}' + (" PRIMARY KEY" if column == "id" else "")
+def _declaration(column: str, type_: str) -> str:
+    return f'"{column}" {type_}' + (" PRIMARY KEY" if column == "id" else "")
 
 
 def _insert(connection: sqlite3.Connection, row: Row) -> None:
-    columns, places = ", ".join(f'"{c}"' for c in row.columns), ", ".join("?" for _ in row.columns)
-    # The settings let no quote into a column's name; values are bound.
-    connection.execute(f"INSERT INTO calls ({columns}) VALUES ({places})", tuple(row.columns.values()))  # noqa: S608
+    columns, values = ", ".join(f'"{column}"' for column in row.columns), ", ".join("?" for _ in row.columns)
+    # The settings allow no quote in a column's name; values are bound.
+    connection.execute(f"INSERT INTO calls ({columns}) VALUES ({values})", tuple(row.columns.values()))  # noqa: S608
 
 
 def _update(connection: sqlite3.Connection, row: Row) -> None:

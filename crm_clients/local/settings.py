@@ -1,4 +1,4 @@
-"""Where the embedded CRM's file lies, and which columns it has."""
+"""Settings of the embedded CRM: its file, and the columns of its table."""
 
 import re
 from pathlib import Path
@@ -9,44 +9,49 @@ from pydantic import Field, model_validator
 from crm_clients.settings import DestinationSettings, require_distinct_names
 from relay.call import FIELDS
 
-MARK: Final = "merged_into"
-"""A column of its own where `on_merge` marks records that went into others."""
+MERGED_INTO: Final = "merged_into"
+"""The column with the id of the call that this call was merged into, for `on_merge = "mark"`."""
 
-_OWN: Final = ("id", "version", "updated_at", MARK)
-"""The columns that go nowhere else: by them a row is found, and an older version known."""
+_RESERVED_COLUMNS: Final = ("id", "version", "updated_at", MERGED_INTO)
+"""Columns that cannot be renamed: by them the client finds a row and its version."""
 
-_COLUMN_OF: Final = {field: field for field in FIELDS if field not in _OWN} | {
+_DEFAULT_MAPPING: Final = {field: field for field in FIELDS if field not in _RESERVED_COLUMNS} | {
     "cloudtalk_data": "cloudtalkData"
 }
-_INTEGERS: Final = frozenset(
+_INTEGER_FIELDS: Final = frozenset(
     {"response_seconds", "duration_seconds", "talking_seconds", "waiting_seconds", "wrapup_seconds"}
     | {"follow_up"}
 )
-_KINDS: Final[dict[type, str]] = {bool: "INTEGER", int: "INTEGER", float: "REAL", str: "TEXT"}
+_TYPE_OF_CONSTANT: Final[dict[type, str]] = {bool: "INTEGER", int: "INTEGER", float: "REAL", str: "TEXT"}
 
 
 class LocalSettings(DestinationSettings):
-    """An SQLite file of calls."""
+    """An SQLite file with a table of calls."""
 
     REMOTE_FIELD: ClassVar[re.Pattern[str]] = re.compile(r'[^"\x00-\x1f]{1,64}')
 
-    path: Path = Field(description="The file; it and its folder are created where they are missing.")
+    path: Path = Field(description="The file. The relay creates it and its folder if they are missing.")
 
     @model_validator(mode="after")
-    def _apart(self) -> Self:
-        # SQLite tells no upper case from lower case in a column's name.
-        require_distinct_names(name.lower() for name in (*_OWN, *self.mapping.values(), *self.constants))
+    def _validate_mapping(self) -> Self:
+        # SQLite ignores the case of column names.
+        names = (*_RESERVED_COLUMNS, *self.mapping.values(), *self.constants)
+        require_distinct_names(name.lower() for name in names)
         return self
 
     @property
     def mapping(self) -> dict[str, str]:
-        """The column of each field that has one, in the record's order; `state` has one if it is given."""
-        return self.remote_names(_COLUMN_OF)
+        """The column of each field, in the order of the record. `state` has one only if it is renamed."""
+        return self.remote_names(_DEFAULT_MAPPING)
 
     @property
     def columns(self) -> dict[str, str]:
-        """Every column of the table, and its type."""
-        fields = {theirs: "INTEGER" if ours in _INTEGERS else "TEXT" for ours, theirs in self.mapping.items()}
-        constants = {column: _KINDS[type(value)] for column, value in self.constants.items()}
-        mark = {MARK: "TEXT"} if self.on_merge == "mark" else {}
-        return {"id": "TEXT"} | fields | {"version": "INTEGER", "updated_at": "TEXT"} | constants | mark
+        """The type of each column of the table."""
+        fields = {
+            column: "INTEGER" if field in _INTEGER_FIELDS else "TEXT"
+            for field, column in self.mapping.items()
+        }
+        constants = {column: _TYPE_OF_CONSTANT[type(value)] for column, value in self.constants.items()}
+        merged_into = {MERGED_INTO: "TEXT"} if self.on_merge == "mark" else {}
+        fixed = {"version": "INTEGER", "updated_at": "TEXT"}
+        return {"id": "TEXT"} | fields | fixed | constants | merged_into

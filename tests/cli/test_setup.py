@@ -9,7 +9,7 @@ from tests.support.home import LOCAL, Home
 def test_it_creates_the_table_and_may_be_repeated(home: Home) -> None:
     for _ in range(2):
         result = home.run("setup", "crm")
-        assert (result.exit_code, result.stdout) == (0, f"the table calls stands in {home.crm}\n")
+        assert (result.exit_code, result.stdout) == (0, f"the table calls is in {home.crm}\n")
     with closing(sqlite3.connect(home.crm)) as connection:
         assert connection.execute("SELECT count(*) FROM calls").fetchone() == (0,)
 
