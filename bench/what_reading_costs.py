@@ -10,6 +10,7 @@ import msgspec
 from bench.answer import Answer, BenchError, Figure
 from relay.call import CallEvent, CallState, join, state_from_event
 from relay.cloudtalk.parser import Parser, RawRequest
+from relay.instants import Instant
 
 QUESTION: Final = "What does reading cost?"
 _TIMES: Final = 10_000
@@ -114,6 +115,6 @@ def _body(event: str, **other: str) -> bytes:
 def _state(reader: Parser, event: str, seq: int) -> CallState:
     match reader.read(RawRequest(_body(event))):
         case [CallEvent() as reading]:
-            return state_from_event(reading, seq=seq, received_at=seq)
+            return state_from_event(reading, seq=seq, received_at=Instant(seq))
         case other:
             raise BenchError(f"the mission's payload was read as {other!r}")

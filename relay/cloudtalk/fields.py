@@ -14,6 +14,7 @@ from relay.cloudtalk import times, values
 from relay.cloudtalk.errors import InvalidPayload
 from relay.cloudtalk.flatten import Field, normalize_key
 from relay.cloudtalk.values import InvalidValue, TooLong
+from relay.instants import Instant
 
 _SPELLINGS: Final = {
     "call_id": "call_id cdr_id",
@@ -152,9 +153,9 @@ _SAID_BY: Final[Mapping[Kind, tuple[str, ...]]] = {
 """The facts that say when an event happened, by its kind; other kinds have none."""
 
 
-def take_occurred_at(kind: Kind, facts: dict[str, Any]) -> int | None:
+def take_occurred_at(kind: Kind, facts: dict[str, Any]) -> Instant | None:
     """When an event of this kind happened: its own fact, else the envelope's, which is taken out."""
-    occurred_at: int | None = facts.pop("occurred_at", None)
+    occurred_at: Instant | None = facts.pop("occurred_at", None)
     return next((facts[fact] for fact in _SAID_BY.get(kind, ()) if fact in facts), occurred_at)
 
 

@@ -13,7 +13,7 @@ from typing import Final
 
 import msgspec
 
-from relay.call import CallEvent, CallState
+from relay.call import CallEvent, CallState, external_number
 from relay.instants import SECOND, Duration
 
 LINK_WITHIN: Final = Duration(120 * SECOND)
@@ -152,27 +152,19 @@ def match_by_number_and_time(event: CallEvent, candidates: Mapping[str, CallStat
 
 
 def _fits(event: CallEvent, state: CallState) -> bool:
-    started_at, other_started_at = event.facts.get("started_at"), state.fact("started_at")
+    started_at, other_started_at = event.fact("started_at"), state.fact("started_at")
     if started_at is None or other_started_at is None or abs(started_at - other_started_at) > LINK_WITHIN:
         return False
     namespaces = {_namespace(alias) for alias in state.aliases}
     if any(_namespace(alias) in namespaces for alias in event.aliases):
         return False
     return all(
-        None in (event.facts.get(fact), state.fact(fact)) or event.facts[fact] == state.fact(fact)
+        None in (event.fact(fact), state.fact(fact)) or event.fact(fact) == state.fact(fact)
         for fact in ("internal_number", "direction")
     )
 
 
-def customer_number(source: CallState | CallEvent) -> str | None:
-    """The customer's number if it is E.164; only then does it identify one customer."""
-    if isinstance(source, CallEvent):
-        facts = source.facts
-    else:
-        facts = {name: value for name, (_, value) in source.facts.items()}
-    number = facts.get("external_number") or _customer_by_direction(facts)
+def customer_number(source: CallEvent | CallState) -> str | None:
+    """The external number if it is E.164; only then does it identify one customer."""
+    number = external_number(source)
     return number if isinstance(number, str) and number.startswith("+") else None
-
-
-def _customer_by_direction(facts: Mapping[str, object]) -> object:
-    return {"inbound": facts.get("from"), "outbound": facts.get("to")}.get(str(facts.get("direction")))

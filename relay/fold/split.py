@@ -85,6 +85,6 @@ def _write_split_off(connection: Connection, call: str, state: CallState) -> Cal
         calls.write(connection, [row], [])
         return row
     row = new_row(call, state, version=before.version + 1)
-    row = msgspec.structs.replace(row, changed=dict.fromkeys(DELIVERED_FIELDS, row.version))
+    row = msgspec.structs.replace(row, field_versions=dict.fromkeys(DELIVERED_FIELDS, row.version))
     calls.write(connection, [], [row])
     return row

@@ -72,7 +72,7 @@ class UnfoldedEvent(msgspec.Struct, frozen=True):
     """An event that is to be folded. `waited`: no link came for it within the grace period."""
 
     seq: int
-    received_at: int
+    received_at: Instant
     parsed: CallEvent
     waited: bool = False
 

@@ -19,7 +19,7 @@ from tests.fakes.hubspot import HubSpot, running_hubspot
 from tests.fakes.hubspot_limits import Limits, Window
 from tests.support.clients import context_of
 from tests.support.hubspot import build_client
-from tests.support.samples import call_row
+from tests.support.samples import make_call_row
 from tests.support.supabase import Supabase, running_supabase
 
 CALLS = 10_000
@@ -28,7 +28,7 @@ NUMBERS = 200
 PER_SECOND = 190 / 10
 """HubSpot: what a professional account may do, but for searches."""
 
-SAMPLE = call_row()
+SAMPLE = make_call_row()
 
 
 def row_of(number: int) -> CallRow:

@@ -21,7 +21,7 @@ from relay.settings import Settings
 from tests.support.in_process import in_process_relay, settings_in
 from tests.support.postgres import Postgres, running_server
 from tests.support.relay import crm_rows
-from tests.support.samples import event_row
+from tests.support.samples import make_event_row
 
 HOOK = "/cloudtalk/webhook"
 
@@ -139,7 +139,7 @@ async def test_a_poisoned_group_in_an_outage_is_held_once_and_not_each_of_its_ev
     ledger = Ledger(fresh.dsn)
     await ledger.open()
     group = GroupCommit(ledger, on_append=lambda: None, hold_seconds=0.4)
-    rows = [event_row(at=n) for n in range(40)] + [event_row(at=99, content_type=None)]
+    rows = [make_event_row(at=n) for n in range(40)] + [make_event_row(at=99, content_type=None)]
     write = ledger.write
 
     async def poisoned_then_gone(work: Any) -> Any:

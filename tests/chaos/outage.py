@@ -28,7 +28,7 @@ from relay.ledger.tables import deliveries as marks
 from tests.fakes.faults import Fault, Faults
 from tests.support.clients import context_of
 from tests.support.clock import Clock
-from tests.support.samples import call_row
+from tests.support.samples import make_call_row
 
 HOURS: Final = 87
 CALLS: Final = 100_000
@@ -163,7 +163,7 @@ class Outage:
 
 def _call(number: int, now: int) -> CallRow:
     """A call as large as they are."""
-    row = call_row(f"cloudtalk-{number:06}", number=f"+346{number:08}", contact_name="Ana Álvarez Peña")
+    row = make_call_row(f"cloudtalk-{number:06}", number=f"+346{number:08}", contact_name="Ana Álvarez Peña")
     facts = {name: getattr(row.record, name) for name in Call.__struct_fields__}
     record = Call(**facts | {"notes": "Llama por su pedido. " * 10, "cloudtalk_data": {"id": str(number)}})
     return msgspec.structs.replace(row, began_at=now, record=record)

@@ -10,7 +10,7 @@ from relay.ledger import calls, deliveries, destinations
 from relay.ledger.deliveries import DeliveryUpdate
 from relay.ledger.states import DeliveryState
 from tests.support.home import LOCAL, Home
-from tests.support.samples import RECEIVED_AT, call_row
+from tests.support.samples import RECEIVED_AT, make_call_row
 
 REJECTED = DeliveryUpdate(
     call="cloudtalk-1",
@@ -38,7 +38,7 @@ def with_dead_letters(home: Home) -> Home:
 
     def write(connection: Connection) -> None:
         destinations.register(connection, {"crm": "local", "other": "local"})
-        rows = [call_row(f"cloudtalk-{name}", 1, contact_name="Ana") for name in "123"]
+        rows = [make_call_row(f"cloudtalk-{name}", 1, contact_name="Ana") for name in "123"]
         calls.write(connection, rows, [])
         deliveries.enqueue(connection, [(row.id, 1) for row in rows], now=1)
         deliveries.settle(connection, "crm", [REJECTED, GAVE_UP], now=1)
@@ -104,7 +104,7 @@ def test_the_hint_depends_on_whether_the_crm_rejected_the_call(with_dead_letters
 
 
 def test_the_dead_letter_of_a_merged_call_is_found_by_its_own_id(with_dead_letters: Home) -> None:
-    row = call_row("cloudtalk-2", 2)
+    row = make_call_row("cloudtalk-2", 2)
     merged = msgspec.structs.replace(
         row, record=msgspec.structs.replace(row.record, merged_into="cloudtalk-3")
     )

@@ -16,7 +16,7 @@ from relay.ledger.destinations import Pause
 from relay.ledger.quarantine import NewQuarantinedBody
 from relay.ledger.states import DeliveryState
 from tests.support.clock import SECOND, Clock
-from tests.support.samples import RECEIVED_AT, call_row, event_of, event_row
+from tests.support.samples import RECEIVED_AT, make_call_row, make_event, make_event_row
 
 UUID = "a1b2c3d4-0000-4000-8000-00000000abcd"
 NOW = RECEIVED_AT
@@ -58,7 +58,7 @@ async def ledger(tmp_path: Path) -> AsyncIterator[Ledger]:
 
 def write_call(connection: Connection, id_: str, version: int = 1, *ids: str) -> None:
     """Write a call, pending for every destination."""
-    calls.write(connection, [call_row(id_, version)], [])
+    calls.write(connection, [make_call_row(id_, version)], [])
     aliases.add(connection, [Alias(alias, id_, AliasReason.STATED) for alias in ids])
     deliveries.enqueue(connection, [(id_, version)], now=NOW)
 
@@ -103,13 +103,13 @@ async def test_the_id_of_a_record_is_preferred_to_an_equal_alias(ledger: Ledger)
 
 
 async def test_the_events_of_a_call_are_shown_raw_in_the_order_of_arrival(ledger: Ledger) -> None:
-    parsed = msgspec.structs.replace(event_of("1"), occurred_at=NOW - SECOND)
+    parsed = msgspec.structs.replace(make_event(name="1"), occurred_at=NOW - SECOND)
 
     def write(connection: Connection) -> None:
         rows = [
-            event_row(b'{"first": "\xc3\xb1"}', parsed=parsed),
-            event_row(b"caf\xe9", at=1500),
-            event_row(b"of another call", at=1600, name="2"),
+            make_event_row(b'{"first": "\xc3\xb1"}', parsed=parsed),
+            make_event_row(b"caf\xe9", at=1500),
+            make_event_row(b"of another call", at=1600, name="2"),
         ]
         first, second, other = journal.append(connection, rows)
         write_call(connection, "cloudtalk-1")
@@ -179,7 +179,7 @@ async def test_events_calls_and_quarantine_are_counted(ledger: Ledger) -> None:
     }
 
     def write(connection: Connection) -> None:
-        seqs = journal.append(connection, [event_row(at=at) for at in range(4)])
+        seqs = journal.append(connection, [make_event_row(at=at) for at in range(4)])
         write_call(connection, "cloudtalk-1")
         journal.mark_folded(connection, [(seqs[0], "cloudtalk-1")])
         journal.set_aside(connection, seqs[1], "the fold failed")

@@ -18,7 +18,7 @@ import pytest
 from relay.call import CallEvent, build_record, join, state_from_event
 from relay.cloudtalk.errors import InvalidPayload
 from relay.cloudtalk.parser import Ignored, Parser, RawRequest
-from relay.instants import SECOND
+from relay.instants import SECOND, Instant
 
 HOOK: Final = "/cloudtalk/webhook"
 ARRIVAL: Final = "2030-01-01T00:00:00Z"
@@ -74,17 +74,17 @@ def named(key: str) -> list[Any]:
     return found
 
 
-def arrival(request: Request) -> int:
-    return int(datetime.fromisoformat(request.received_at).timestamp()) * SECOND
+def arrival(request: Request) -> Instant:
+    return Instant(int(datetime.fromisoformat(request.received_at).timestamp()) * SECOND)
 
 
-def events_of(example: Example) -> list[tuple[CallEvent, int]]:
+def events_of(example: Example) -> list[tuple[CallEvent, Instant]]:
     reader = reader_of(example)
-    said: list[tuple[CallEvent, int]] = []
+    said: list[tuple[CallEvent, Instant]] = []
     for request in example.requests:
         found = reader.read(request.received())
         assert isinstance(found, list)
-        said += [(event, arrival(request) + index) for index, event in enumerate(found)]
+        said += [(event, Instant(arrival(request) + index)) for index, event in enumerate(found)]
     return said
 
 

@@ -21,6 +21,7 @@ from hypothesis import strategies as st
 from relay.call import build_record, join, state_from_event
 from relay.cloudtalk.errors import InvalidPayload
 from relay.cloudtalk.parser import Ignored, Parser, RawRequest
+from relay.instants import Instant
 
 BODIES: Final = int(os.environ.get("FUZZ_BODIES", "20000"))
 HOOK: Final = "/cloudtalk/webhook"
@@ -178,7 +179,7 @@ def outcome_of(reader: Parser, received: RawRequest) -> str:
     msgspec.json.encode(found)
     if isinstance(found, Ignored):
         return "ignored"
-    states = [state_from_event(event, seq=seq, received_at=seq) for seq, event in enumerate(found)]
+    states = [state_from_event(event, seq=seq, received_at=Instant(seq)) for seq, event in enumerate(found)]
     for state in states:
         build_record(join(states[0], state), id="x", version=1)
     return "read"

@@ -9,6 +9,7 @@ import pytest
 from relay.call import CallEvent, Kind
 from relay.cloudtalk.errors import InvalidPayload
 from relay.cloudtalk.parser import Ignored, Parser, RawRequest, parse_body
+from relay.instants import Instant
 
 DATA = {
     "id": "call-id",
@@ -22,7 +23,7 @@ DATA = {
     "ended_at": "2024-11-28T10:32:00Z",
     "status": "completed",
 }
-STARTED, ENDED = 1_732_789_800_000_000, 1_732_789_920_000_000
+STARTED, ENDED = Instant(1_732_789_800_000_000), Instant(1_732_789_920_000_000)
 
 
 @pytest.fixture
@@ -51,7 +52,7 @@ def read_one(reader: Parser, raw: bytes) -> CallEvent:
     ],
 )
 def test_the_missions_payload_is_read_exactly(
-    reader: Parser, name: str, kind: Kind, occurred_at: int | None
+    reader: Parser, name: str, kind: Kind, occurred_at: Instant | None
 ) -> None:
     assert read_one(reader, payload(name)) == CallEvent(
         kind=kind,

@@ -2,11 +2,11 @@ import msgspec
 
 from crm_clients.base import Push
 from crm_clients.batch import merge_by_call
-from tests.support.samples import call_at
+from tests.support.samples import make_call
 
 
 def push(version: int, *changed: str, id: str = "a", first: bool = False) -> Push:  # noqa: A002 - see samples
-    return Push(call_at(version, id), frozenset(changed), first=first)
+    return Push(make_call(version, id), frozenset(changed), first=first)
 
 
 def test_every_call_appears_once_in_the_order_of_its_first_push() -> None:

@@ -10,13 +10,13 @@ from relay.call import DELIVERED_FIELDS, Call, Status
 from relay.delivery.actions import Action, changed_fields, choose_action
 from relay.ledger.deliveries import DueDelivery
 from tests.support.deliveries import due_delivery
-from tests.support.samples import call_at
+from tests.support.samples import make_call
 
 INBOUND = DeliveryFilter(directions=("inbound",))
 
 
 def call(**fields: Any) -> Call:
-    return msgspec.structs.replace(call_at(version=3), **fields)
+    return msgspec.structs.replace(make_call(version=3), **fields)
 
 
 def due(record: Call, **changes: Any) -> DueDelivery:

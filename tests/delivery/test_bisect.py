@@ -23,9 +23,9 @@ from crm_clients.base import (
 )
 from relay.delivery.bisect import UNANSWERED, push_bisecting
 from relay.delivery.pauses import RUN_OF_REJECTIONS
-from tests.support.samples import call_at
+from tests.support.samples import make_call
 
-PUSHES = [Push(call_at(id=f"cloudtalk-{n}"), frozenset({"status"})) for n in range(100)]
+PUSHES = [Push(make_call(id=f"cloudtalk-{n}"), frozenset({"status"})) for n in range(100)]
 MOST_REQUESTS_FOR_3_IN_100 = 40
 
 

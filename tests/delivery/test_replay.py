@@ -11,7 +11,7 @@ from relay.delivery.replay import Replay, ReplayResult
 from relay.instants import Instant
 from relay.ledger import LeaseLost, Ledger, calls, deliveries, destinations, leases
 from tests.support.clock import Clock
-from tests.support.samples import call_row
+from tests.support.samples import make_call_row
 
 NOW = 1_000
 
@@ -21,8 +21,8 @@ async def ledger(tmp_path: Path) -> AsyncIterator[Ledger]:
     """Seven calls that began a microsecond apart; the last one is internal."""
     opened = Ledger(f"sqlite:///{tmp_path / 'relay.db'}", clock=Clock(NOW))
     await opened.open()
-    rows = [msgspec.structs.replace(call_row(f"call-{at}", 1), began_at=at) for at in range(1, 7)]
-    internal = msgspec.structs.replace(call_row("call-7", 1, direction="internal"), began_at=7)
+    rows = [msgspec.structs.replace(make_call_row(f"call-{at}", 1), began_at=at) for at in range(1, 7)]
+    internal = msgspec.structs.replace(make_call_row("call-7", 1, direction="internal"), began_at=7)
     await opened.write(lambda c: calls.write(c, [*rows, internal], []))
     yield opened
     await opened.close()
@@ -83,7 +83,7 @@ async def test_only_the_calls_with_these_ids_are_pending(ledger: Ledger) -> None
 
 
 async def test_a_merged_call_is_left_out(ledger: Ledger) -> None:
-    row = call_row("call-2", 2)
+    row = make_call_row("call-2", 2)
     merged = msgspec.structs.replace(row, record=msgspec.structs.replace(row.record, merged_into="call-1"))
     await ledger.write(lambda c: calls.write(c, [], [merged]))
     await replay_of(ledger, "crm").replay_between(None, Instant(4), ignore)
@@ -94,7 +94,7 @@ async def test_a_merged_call_is_left_out(ledger: Ledger) -> None:
 async def test_a_pending_delivery_is_raised_to_the_newest_version(ledger: Ledger) -> None:
     await ledger.write(lambda c: destinations.register(c, {"crm": "local"}))
     await ledger.write(lambda c: deliveries.enqueue(c, [("call-1", 1)], now=1))
-    await ledger.write(lambda c: calls.write(c, [], [call_row("call-1", 5)]))
+    await ledger.write(lambda c: calls.write(c, [], [make_call_row("call-1", 5)]))
     await replay_of(ledger, "crm").replay_calls(["call-1"])
     (delivery,) = await ledger.read(lambda c: deliveries.list_for_call(c, "call-1"))
     assert delivery.version == 5

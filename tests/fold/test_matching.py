@@ -8,7 +8,7 @@ from relay.call import Kind, Status
 from relay.fold.matching import AliasIndex, Match, match_by_ids
 from relay.instants import SECOND
 from tests.support.memory_ledger import T0, MemoryLedger
-from tests.support.samples import event_with_ids as event
+from tests.support.samples import make_event_with_ids as event
 
 U1, U2, I1, I2 = "uuid:u1", "uuid:u2", "id:1", "id:2"
 NUMBER: dict[str, Any] = {"external_number": "+34612345678", "direction": "inbound"}

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from relay.call import CallEvent, Kind
 from relay.cloudtalk.parser import Parser, RawRequest
-from relay.instants import SECOND
+from relay.instants import SECOND, Instant
 from relay.simulator import SimulatedCall, generate_calls
 from tests.support.memory_ledger import T0, MemoryLedger
 
@@ -27,7 +27,7 @@ _BY_FIRST_ARRIVAL: Final = {"answered_at", "response_seconds"}
 
 
 def event(
-    kind: Kind, aliases: tuple[str, ...], dialect: str, occurred_at: int | None, facts: dict[str, Any]
+    kind: Kind, aliases: tuple[str, ...], dialect: str, occurred_at: Instant, facts: dict[str, Any]
 ) -> CallEvent:
     ids = {"call_uuid": UUID[5:]} if UUID in aliases else {}
     ids |= {"call_id": ID[3:]} if ID in aliases else {}
@@ -50,7 +50,7 @@ def events_of_a_call(draw: st.DrawFn) -> list[CallEvent]:
         kind: Kind, at: int, ids: tuple[tuple[str, ...], ...] = _ANY_IDS, **facts: Any
     ) -> CallEvent:
         dialect = draw(st.sampled_from(list(_SOURCE_RANKS)))
-        return event(kind, draw(st.sampled_from(ids)), dialect, at, facts)
+        return event(kind, draw(st.sampled_from(ids)), dialect, Instant(at), facts)
 
     events = [draw_event(Kind.STARTED, T0, ((UUID,), BOTH), started_at=T0, **common)]
     ringing = draw(st.integers(0, 2))

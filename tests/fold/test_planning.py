@@ -1,22 +1,18 @@
 """What a batch of events changes: records, versions, aliases."""
 
-from typing import Any
-
 from relay.call import DELIVERED_FIELDS, CallEvent, Kind, Status
 from relay.fold import Changes, Snapshot, plan_changes
+from relay.instants import Instant
 from relay.ledger.calls import CallRow
 from relay.ledger.journal import UnfoldedEvent
 from tests.support.memory_ledger import T0
+from tests.support.samples import make_event
 
 EMPTY = Snapshot({}, {})
 
 
-def event(kind: Kind, name: str = "1", occurred_at: int | None = T0, **facts: Any) -> CallEvent:
-    return CallEvent(kind, "mission", name, (f"other:{name}",), occurred_at, facts, {"id": name})
-
-
 def batch(*events: CallEvent, first: int = 1) -> list[UnfoldedEvent]:
-    return [UnfoldedEvent(seq, T0 + seq, event) for seq, event in enumerate(events, first)]
+    return [UnfoldedEvent(seq, Instant(T0 + seq), event) for seq, event in enumerate(events, first)]
 
 
 def row_after(*events: CallEvent) -> CallRow:
@@ -25,29 +21,29 @@ def row_after(*events: CallEvent) -> CallRow:
 
 
 def plan_next(row: CallRow, event: CallEvent, *, seq: int) -> Changes:
-    """Fold one more event into this call, which owns the alias `other:1`."""
-    return plan_changes(batch(event, first=seq), Snapshot({"other:1": row.id}, {row.id: row}))
+    """Fold one more event into this call, which owns the alias `id:1`."""
+    return plan_changes(batch(event, first=seq), Snapshot({"id:1": row.id}, {row.id: row}))
 
 
 def test_the_events_of_a_call_make_one_record_in_one_version() -> None:
-    changes = plan_changes(batch(event(Kind.STARTED), event(Kind.ENDED, status="missed")), EMPTY)
+    changes = plan_changes(batch(make_event(Kind.STARTED), make_event(Kind.ENDED, status="missed")), EMPTY)
     (row,) = changes.new_rows
     assert (row.id, row.version, row.record.status) == ("cloudtalk-1", 1, Status.MISSED)
-    assert [(alias.alias, alias.call) for alias in changes.aliases] == [("other:1", "cloudtalk-1")]
+    assert [(alias.alias, alias.call) for alias in changes.aliases] == [("id:1", "cloudtalk-1")]
     assert changes.folded == [(1, "cloudtalk-1"), (2, "cloudtalk-1")]
     assert changes.updated == [row.record]
 
 
 def test_an_event_that_changes_nothing_makes_no_version_and_no_delivery() -> None:
-    row = row_after(event(Kind.STARTED, contact_name="Ana"))
-    changes = plan_next(row, event(Kind.STARTED, contact_name="Ana"), seq=1)
+    row = row_after(make_event(Kind.STARTED, contact_name="Ana"))
+    changes = plan_next(row, make_event(Kind.STARTED, contact_name="Ana"), seq=1)
     assert (changes.new_rows, changes.changed_rows, changes.updated) == ([], [], [])
     assert changes.folded == [(1, row.id)]
 
 
 def test_a_change_of_the_join_state_alone_makes_no_version() -> None:
-    row = row_after(event(Kind.STARTED, contact_name="Ana"))
-    changes = plan_next(row, event(Kind.STARTED, contact_name="Ana"), seq=2)
+    row = row_after(make_event(Kind.STARTED, contact_name="Ana"))
+    changes = plan_next(row, make_event(Kind.STARTED, contact_name="Ana"), seq=2)
     (changed,) = changes.changed_rows
     assert changed.version == row.version
     assert changed.state != row.state
@@ -55,9 +51,9 @@ def test_a_change_of_the_join_state_alone_makes_no_version() -> None:
 
 
 def test_each_field_has_the_version_in_which_it_changed_last() -> None:
-    row = row_after(event(Kind.STARTED, contact_name="A"))
+    row = row_after(make_event(Kind.STARTED, contact_name="A"))
     for version, name in ((2, "B"), (3, "A")):
-        later = event(Kind.STARTED, occurred_at=T0 + version, contact_name=name)
+        later = make_event(Kind.STARTED, occurred_at=T0 + version, contact_name=name)
         (row,) = plan_next(row, later, seq=version).changed_rows
     assert row.version == 3
     assert row.field_versions == {"contact_name": 3}
@@ -65,8 +61,8 @@ def test_each_field_has_the_version_in_which_it_changed_last() -> None:
 
 
 def test_an_event_that_breaks_the_fold_fails_alone() -> None:
-    broken = event(Kind.STARTED, "2", started_at="no instant")
-    changes = plan_changes(batch(event(Kind.STARTED), broken, event(Kind.ENDED)), EMPTY)
+    broken = make_event(Kind.STARTED, name="2", started_at="no instant")
+    changes = plan_changes(batch(make_event(Kind.STARTED), broken, make_event(Kind.ENDED)), EMPTY)
     assert [seq for seq, _ in changes.failed] == [2]
     assert [seq for seq, _ in changes.folded] == [1, 3]
     assert [row.id for row in changes.new_rows] == ["cloudtalk-1"]

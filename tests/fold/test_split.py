@@ -2,6 +2,7 @@
 
 import pytest
 
+from relay.call import DELIVERED_FIELDS
 from relay.fold.split import SplitError, SplitResult, split_call
 from tests.support.folding import WEBHOOK, FoldingRelay
 
@@ -49,3 +50,19 @@ async def test_if_every_event_has_both_ids_a_split_only_pins_the_call_id(relay: 
     await relay.receive(b'{"call_id":5,"note":"later"}', path=f"{WEBHOOK}/call.modified")
     assert (await relay.row("cloudtalk-5")).record.notes is None
     assert (await relay.row("cloudtalk-id:5")).record.notes == "later"
+
+
+async def test_a_record_that_was_merged_and_split_off_again_is_delivered_with_every_field(
+    relay: FoldingRelay,
+) -> None:
+    uuid = UUID.encode()
+    await relay.receive(b'{"call_uuid":"%s"}' % uuid, path=f"{WEBHOOK}/call.started")
+    await relay.receive(b'{"call_id":77,"note":"of the other"}', path=f"{WEBHOOK}/call.modified")
+    await relay.receive(b'{"call_uuid":"%s","call_id":77}' % uuid, path=f"{WEBHOOK}/call.ended")
+    merged = await relay.row("cloudtalk-77")
+    assert merged.record.merged_into == f"cloudtalk-{UUID}"
+    await split_call(relay.ledger, f"cloudtalk-{UUID}")
+    split_off = await relay.row("cloudtalk-77")
+    assert (split_off.record.merged_into, split_off.record.notes) == (None, "of the other")
+    assert split_off.version == merged.version + 1
+    assert split_off.field_versions == dict.fromkeys(DELIVERED_FIELDS, split_off.version)

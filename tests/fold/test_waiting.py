@@ -6,7 +6,7 @@ import pytest
 
 from relay.call import Kind, Status
 from tests.support.memory_ledger import T0, MemoryLedger
-from tests.support.samples import event_with_ids as event
+from tests.support.samples import make_event_with_ids as event
 
 U1, I1, I2 = "uuid:u1", "id:1", "id:2"
 NUMBER: dict[str, Any] = {"external_number": "+34612345678", "direction": "inbound"}

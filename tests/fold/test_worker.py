@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
-from typing import Any
 
 import pytest
 from sqlalchemy import Connection, select
@@ -15,10 +14,7 @@ from relay.ledger.calls import CallRow
 from relay.ledger.journal import NewEvent
 from relay.ledger.tables import deliveries, events, leases
 from tests.support.memory_ledger import T0
-
-
-def event(kind: Kind, name: str = "1", occurred_at: int | None = T0, **facts: Any) -> CallEvent:
-    return CallEvent(kind, "mission", name, (f"other:{name}",), occurred_at, facts, {"id": name})
+from tests.support.samples import make_event
 
 
 @pytest.fixture
@@ -65,18 +61,18 @@ async def event_states(ledger: Ledger) -> list[str]:
 async def test_a_batch_writes_the_call_its_alias_and_a_pending_delivery(
     ledger: Ledger, worker: FoldWorker
 ) -> None:
-    await append(ledger, event(Kind.STARTED), event(Kind.ENDED))
+    await append(ledger, make_event(Kind.STARTED), make_event(Kind.ENDED))
     assert await worker.fold_batch() == 2
     assert await worker.fold_batch() == 0
     assert await pending(ledger) == {"cloudtalk-1": 1}
-    assert await ledger.read(lambda c: aliases.resolve(c, ["other:1"])) == {"other:1": "cloudtalk-1"}
+    assert await ledger.read(lambda c: aliases.resolve(c, ["id:1"])) == {"id:1": "cloudtalk-1"}
     assert await event_states(ledger) == ["folded", "folded"]
 
 
 async def test_internal_calls_are_enqueued_too_because_the_delivery_worker_decides(
     ledger: Ledger, worker: FoldWorker
 ) -> None:
-    await append(ledger, event(Kind.STARTED, "a", direction="internal"))
+    await append(ledger, make_event(Kind.STARTED, name="a", direction="internal"))
     await worker.fold_batch()
     assert await pending(ledger) == {"cloudtalk-a": 1}
 
@@ -84,10 +80,10 @@ async def test_internal_calls_are_enqueued_too_because_the_delivery_worker_decid
 async def test_an_event_of_a_call_that_is_pruned_meanwhile_begins_a_new_record(
     ledger: Ledger, worker: FoldWorker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    await append(ledger, event(Kind.STARTED))
+    await append(ledger, make_event(Kind.STARTED))
     await worker.fold_batch()
     await ledger.write(lambda c: c.execute(deliveries.update().values(state="delivered")))
-    await append(ledger, event(Kind.ENDED, occurred_at=T0 + 1))
+    await append(ledger, make_event(Kind.ENDED, occurred_at=T0 + 1))
     write = worker._write
 
     async def write_after_pruning(changes: Changes) -> None:
@@ -104,7 +100,7 @@ async def test_an_event_of_a_call_that_is_pruned_meanwhile_begins_a_new_record(
 async def test_an_event_whose_call_cannot_be_written_is_set_aside_and_holds_up_no_other(
     ledger: Ledger, worker: FoldWorker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    await append(ledger, event(Kind.STARTED, "a"), event(Kind.STARTED, "poison"), event(Kind.STARTED, "b"))
+    await append(ledger, *(make_event(name=name) for name in ("a", "poison", "b")))
     write = calls.write
 
     def fail_on_poison(connection: Connection, new: list[CallRow], changed: list[CallRow]) -> None:
@@ -121,7 +117,7 @@ async def test_an_event_whose_call_cannot_be_written_is_set_aside_and_holds_up_n
 
 
 async def test_a_worker_that_lost_its_lease_writes_nothing(ledger: Ledger, worker: FoldWorker) -> None:
-    await append(ledger, event(Kind.STARTED))
+    await append(ledger, make_event(Kind.STARTED))
     await ledger.write(lambda c: c.execute(leases.update().values(token=99, owner="another")))
     with pytest.raises(LeaseLost):
         await worker.fold_batch()
@@ -136,7 +132,7 @@ async def test_the_loop_folds_new_events_and_releases_its_lease_when_cancelled(l
     enqueued = asyncio.Event()
     worker = new_worker(ledger, enqueued.set)
     running = asyncio.create_task(worker.run())
-    await append(ledger, event(Kind.STARTED))
+    await append(ledger, make_event(Kind.STARTED))
     worker.wake()
     await asyncio.wait_for(enqueued.wait(), 5)
     running.cancel()

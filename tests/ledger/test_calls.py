@@ -7,7 +7,7 @@ from sqlalchemy.exc import IntegrityError
 from relay.ledger import Ledger, aliases, calls
 from relay.ledger.aliases import Alias, AliasReason
 from relay.ledger.calls import CallRow
-from tests.support.samples import ODD_IDS, RECEIVED_AT, call_row
+from tests.support.samples import ODD_IDS, RECEIVED_AT, make_call_row
 
 
 async def write(
@@ -21,21 +21,21 @@ async def found(ledger: Ledger, *ids: str) -> dict[str, CallRow]:
 
 
 async def test_a_call_comes_back_as_it_was_written(ledger: Ledger) -> None:
-    row = call_row(contact_name="Zoë 'Ñ' \"🎉\"", tags=["a", ""], started_at=RECEIVED_AT, notes="a\nb")
+    row = make_call_row(contact_name="Zoë 'Ñ' \"🎉\"", tags=["a", ""], started_at=RECEIVED_AT, notes="a\nb")
     await write(ledger, new=[row])
     assert await found(ledger, row.id) == {row.id: row}
 
 
 async def test_a_newer_version_takes_the_place_of_the_older_and_of_no_other(ledger: Ledger) -> None:
-    await write(ledger, new=[call_row("a"), call_row("b")])
-    newer = msgspec.structs.replace(call_row("b", 2, notes="new"), began_at=7)
+    await write(ledger, new=[make_call_row("a"), make_call_row("b")])
+    newer = msgspec.structs.replace(make_call_row("b", 2, notes="new"), began_at=7)
     await write(ledger, known=[newer])
-    assert await found(ledger, "a", "b") == {"a": call_row("a"), "b": newer}
+    assert await found(ledger, "a", "b") == {"a": make_call_row("a"), "b": newer}
 
 
 async def test_new_and_known_calls_are_written_together(ledger: Ledger) -> None:
-    await write(ledger, new=[call_row("b")])
-    await write(ledger, new=[call_row("c"), call_row("a")], known=[call_row("b", 2)])
+    await write(ledger, new=[make_call_row("b")])
+    await write(ledger, new=[make_call_row("c"), make_call_row("a")], known=[make_call_row("b", 2)])
     assert {call: row.version for call, row in (await found(ledger, "a", "b", "c")).items()} == {
         "a": 1,
         "b": 2,
@@ -44,20 +44,21 @@ async def test_new_and_known_calls_are_written_together(ledger: Ledger) -> None:
 
 
 async def test_what_is_unknown_is_left_out(ledger: Ledger) -> None:
-    await write(ledger, new=[call_row("a")])
+    await write(ledger, new=[make_call_row("a")])
     assert (await found(ledger, "a", "b")).keys() == {"a"}
     assert await found(ledger) == {}
 
 
 async def test_a_call_cannot_begin_twice(ledger: Ledger) -> None:
-    await write(ledger, new=[call_row()])
+    await write(ledger, new=[make_call_row()])
     with pytest.raises(IntegrityError):
-        await write(ledger, new=[call_row()])
+        await write(ledger, new=[make_call_row()])
 
 
 async def test_the_newest_are_those_that_began_last(ledger: Ledger) -> None:
     rows = [
-        msgspec.structs.replace(call_row(call), began_at=at) for call, at in (("a", 2), ("b", 3), ("c", 1))
+        msgspec.structs.replace(make_call_row(call), began_at=at)
+        for call, at in (("a", 2), ("b", 3), ("c", 1))
     ]
     await write(ledger, new=rows)
     assert [call.id for call in await ledger.read(lambda c: calls.list_newest(c, 2))] == ["b", "a"]
@@ -65,10 +66,10 @@ async def test_the_newest_are_those_that_began_last(ledger: Ledger) -> None:
 
 
 async def test_calls_of_every_odd_id_are_told_apart(ledger: Ledger) -> None:
-    await write(ledger, new=[call_row(odd, contact_name=odd) for odd in ODD_IDS])
-    await write(ledger, known=[call_row(odd, 2, contact_name=odd) for odd in ODD_IDS])
+    await write(ledger, new=[make_call_row(odd, contact_name=odd) for odd in ODD_IDS])
+    await write(ledger, known=[make_call_row(odd, 2, contact_name=odd) for odd in ODD_IDS])
     everything = await found(ledger, *ODD_IDS)
-    assert everything == {odd: call_row(odd, 2, contact_name=odd) for odd in ODD_IDS}
+    assert everything == {odd: make_call_row(odd, 2, contact_name=odd) for odd in ODD_IDS}
 
 
 # --- aliases --------------------------------------------------------------------------------------

@@ -10,7 +10,7 @@ from relay.ledger import Ledger, calls, dead_letters, deliveries, destinations
 from relay.ledger.dead_letters import DeadLetter
 from relay.ledger.deliveries import DeliveryRow, DeliveryUpdate
 from relay.ledger.states import DeliveryState
-from tests.support.samples import ODD_IDS, call_row
+from tests.support.samples import ODD_IDS, make_call_row
 
 DEAD = DeliveryUpdate(
     call="a",
@@ -41,7 +41,7 @@ async def die(ledger: Ledger, *ids: str, name: str = "crm", at: int = 50) -> Non
 
     def write(connection: Any) -> None:
         known = calls.get_many(connection, ids)
-        rows = [call_row(id_, 1) for id_ in ids if id_ not in known]
+        rows = [make_call_row(id_, 1) for id_ in ids if id_ not in known]
         calls.write(connection, rows, [])
         deliveries.enqueue(connection, [(row.id, 1) for row in rows], now=10)
         deliveries.settle(connection, name, letters, now=at)
@@ -75,7 +75,7 @@ async def test_a_letter_says_what_the_crm_said_and_of_which_call(owing: Ledger) 
     await die(owing, "a")
     (letter,) = await letters(owing)
     assert letter == DeadLetter(
-        call=call_row("a", 1).record,
+        call=make_call_row("a", 1).record,
         destination="crm",
         version=1,
         delivered_version=0,

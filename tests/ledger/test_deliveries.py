@@ -13,7 +13,7 @@ from relay.ledger.calls import CallRow
 from relay.ledger.deliveries import DeliveryCounts, DeliveryRow, DeliveryUpdate, DueDelivery, Pick
 from relay.ledger.states import DeliveryState
 from relay.ledger.tables import deliveries as table
-from tests.support.samples import ODD_IDS, call_row
+from tests.support.samples import ODD_IDS, make_call_row
 
 CALL = "cloudtalk-1"
 DELIVERED = DeliveryUpdate(
@@ -57,7 +57,7 @@ async def mark(ledger: Ledger, *versions: tuple[str, int], now: int = 10) -> Non
 
     def write(connection: Connection) -> None:
         known = calls.get_many(connection, [call for call, _ in versions])
-        rows = [call_row(call, version) for call, version in versions]
+        rows = [make_call_row(call, version) for call, version in versions]
         new, moved = _parted(rows, known)
         calls.write(connection, new, moved)
         deliveries.enqueue(connection, versions, now=now)
@@ -187,7 +187,7 @@ async def test_marks_of_every_odd_id_are_told_apart(owing: Ledger) -> None:
 async def test_a_due_mark_comes_with_all_that_a_push_needs(owing: Ledger) -> None:
     await mark(owing, (CALL, 1))
     await settle(owing, msgspec.structs.replace(FAILED, remote_id="r1", delivered_version=1))
-    row = call_row(CALL, 2, notes="newest")
+    row = make_call_row(CALL, 2, notes="newest")
     await owing.write(lambda c: calls.write(c, [], [row]))
     assert await due(owing) == [
         DueDelivery(

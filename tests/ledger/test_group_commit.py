@@ -17,15 +17,15 @@ from relay.ledger.group_commit import EventNotStorable, GroupCommit
 from relay.ledger.journal import NewEvent
 from relay.ledger.tables import events
 from tests.support.clock import SECOND, Clock
-from tests.support.samples import event_of, event_row
+from tests.support.samples import make_event, make_event_row
 
 T = TypeVar("T")
 
 POISONED: dict[str, Any] = {
     "a column that must not be empty": {"content_type": None},
-    "text that is no Unicode": {"parsed": event_of(note="\ud800")},
+    "text that is no Unicode": {"parsed": make_event(note="\ud800")},
     "a path that is no Unicode": {"path": "\udc80"},
-    "what JSON cannot say": {"parsed": event_of(note=object())},
+    "what JSON cannot say": {"parsed": make_event(note=object())},
     "a body that is no bytes": {"raw": None},
 }
 
@@ -71,7 +71,7 @@ async def raws(ledger: Ledger) -> dict[int, bytes]:
 
 
 def rows(count: int, **changes: Any) -> list[NewEvent]:
-    return [msgspec.structs.replace(event_row(str(n).encode(), at=n), **changes) for n in range(count)]
+    return [msgspec.structs.replace(make_event_row(str(n).encode(), at=n), **changes) for n in range(count)]
 
 
 async def appended(group: GroupCommit, *given: list[NewEvent]) -> list[Any]:
@@ -188,7 +188,7 @@ async def test_the_events_of_one_body_are_written_all_or_none(ledger: Ledger, gr
 
 
 async def test_a_refusal_says_why_and_quotes_nothing_of_the_event(group: GroupCommit) -> None:
-    secret = event_row(b"secret-body", parsed=event_of(phone="+34600000001"), content_type=None)
+    secret = make_event_row(b"secret-body", parsed=make_event(phone="+34600000001"), content_type=None)
     with pytest.raises(EventNotStorable, match=r"the ledger refused this event: .*content_type") as refusal:
         await group.append([secret])
     assert "+34600000001" not in str(refusal.value)

@@ -11,7 +11,7 @@ from structlog.testing import capture_logs
 from relay.ledger import Ledger, destinations, journal, notifications
 from relay.ledger.notifications import NotificationListener
 from tests.support.postgres import Databases
-from tests.support.samples import event_row
+from tests.support.samples import make_event_row
 
 
 class Ear:
@@ -62,7 +62,7 @@ def _tell_as_another(connection: Connection) -> None:
 
 
 async def append(ledger: Ledger) -> None:
-    await ledger.write(lambda c: journal.append(c, [event_row()]))
+    await ledger.write(lambda c: journal.append(c, [make_event_row()]))
 
 
 async def test_what_another_process_appends_is_heard_at_once(ledger: Ledger, other: Ledger) -> None:
@@ -73,7 +73,7 @@ async def test_what_another_process_appends_is_heard_at_once(ledger: Ledger, oth
 
 async def test_what_is_undone_is_not_heard(ledger: Ledger, other: Ledger) -> None:
     def fail(connection: Connection) -> None:
-        journal.append(connection, [event_row()])
+        journal.append(connection, [make_event_row()])
         raise ValueError
 
     async with listening(ledger) as ear:

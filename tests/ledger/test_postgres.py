@@ -37,7 +37,7 @@ from relay.ledger.tables import calls as call_table
 from relay.ledger.tables import events
 from relay.ledger.tables import leases as lease_table
 from tests.support.postgres import Databases
-from tests.support.samples import call_row, event_of, event_row
+from tests.support.samples import make_call_row, make_event, make_event_row
 
 LENGTH = 15_000_000
 
@@ -97,8 +97,10 @@ async def test_an_event_whose_number_is_smaller_and_whose_commit_is_later_is_fol
 ) -> None:
     fold = await fold_of(ledger)
     with engine.begin() as slow:
-        (first,) = journal.append(slow, [event_row(parsed=event_of(name="a"))])
-        (second,) = await ledger.write(lambda c: journal.append(c, [event_row(parsed=event_of(name="b"))]))
+        (first,) = journal.append(slow, [make_event_row(parsed=make_event(name="a"))])
+        (second,) = await ledger.write(
+            lambda c: journal.append(c, [make_event_row(parsed=make_event(name="b"))])
+        )
         assert first < second
         assert await fold.fold_batch() == 1
     assert await fold.fold_batch() == 1
@@ -108,7 +110,7 @@ async def test_an_event_whose_number_is_smaller_and_whose_commit_is_later_is_fol
 async def test_a_mark_that_moves_on_while_its_push_is_settled_stays_owed(
     ledger: Ledger, engine: Engine
 ) -> None:
-    call = call_row("a")
+    call = make_call_row("a")
     await ledger.write(lambda c: destinations.register(c, {"crm": "local"}))
     await ledger.write(lambda c: calls.write(c, [call], []))
     await ledger.write(lambda c: deliveries.enqueue(c, [("a", 1)], now=1))
@@ -128,7 +130,7 @@ async def test_a_mark_that_moves_on_while_its_push_is_settled_stays_owed(
 async def test_marks_that_are_settled_and_moved_on_in_opposite_orders_are_tried_again(
     ledger: Ledger, engine: Engine
 ) -> None:
-    await ledger.write(lambda c: calls.write(c, [call_row("a"), call_row("b")], []))
+    await ledger.write(lambda c: calls.write(c, [make_call_row("a"), make_call_row("b")], []))
 
     def lock(connection: Any, call: str) -> None:
         connection.execute(select(call_table.c.id).where(call_table.c.id == call).with_for_update())
@@ -181,13 +183,13 @@ async def test_a_fold_that_was_stopped_writes_nothing_once_another_has_taken_ove
     ledger: Ledger, other: Ledger
 ) -> None:
     stopped = await fold_of(ledger)
-    await ledger.write(lambda c: journal.append(c, [event_row()]))
+    await ledger.write(lambda c: journal.append(c, [make_event_row()]))
     planned = await ledger.read(lambda c: journal.list_unfolded(c, 10, now=0, grace=0))
     # As if it had slept for longer than its lease is.
     await ledger.write(lambda c: c.execute(lease_table.update().values(expires_at=other.now() - 1)))
     taken_over = await fold_of(other)
     assert await taken_over.fold_batch() == len(planned)
-    await ledger.write(lambda c: journal.append(c, [event_row(at=1)]))
+    await ledger.write(lambda c: journal.append(c, [make_event_row(at=1)]))
     with pytest.raises(LeaseLost):
         await stopped.fold_batch()
     assert await taken_over.fold_batch() == 1
@@ -290,14 +292,14 @@ async def test_a_right_that_was_taken_away_is_no_fault_of_an_event(ledger: Ledge
     with psycopg.connect(url, autocommit=True) as connection:
         connection.execute("ALTER TABLE cloudtalk_relay.events RENAME TO gone")
     with pytest.raises(LedgerUnavailable, match="does not exist"):
-        await ledger.write(lambda c: journal.append(c, [event_row()]))
+        await ledger.write(lambda c: journal.append(c, [make_event_row()]))
 
 
 # --- text -----------------------------------------------------------------------------------------
 
 
 async def test_a_path_with_a_null_character_is_kept_with_a_mark_in_its_place(ledger: Ledger) -> None:
-    await ledger.write(lambda c: journal.append(c, [event_row(path="/hook/\0x\\u0000")]))
+    await ledger.write(lambda c: journal.append(c, [make_event_row(path="/hook/\0x\\u0000")]))
     (path,) = await ledger.read(lambda c: c.execute(select(events.c.path)).scalars().all())
     assert path == "/hook/\ufffdx\\u0000"
 

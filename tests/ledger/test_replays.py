@@ -9,7 +9,7 @@ from relay.ledger import Ledger, calls, deliveries, destinations, replays
 from relay.ledger.deliveries import DeliveryUpdate
 from relay.ledger.replays import PageCursor
 from relay.ledger.states import DeliveryState
-from tests.support.samples import ODD_IDS, call_row
+from tests.support.samples import ODD_IDS, make_call_row
 
 DELIVERED = DeliveryUpdate(
     call="a",
@@ -28,7 +28,7 @@ DELIVERED = DeliveryUpdate(
 
 
 async def begin(ledger: Ledger, *began: tuple[str, int]) -> None:
-    rows = [msgspec.structs.replace(call_row(id_, 1), began_at=at) for id_, at in began]
+    rows = [msgspec.structs.replace(make_call_row(id_, 1), began_at=at) for id_, at in began]
     await ledger.write(lambda c: calls.write(c, rows, []))
 
 
@@ -67,7 +67,7 @@ async def test_a_time_begins_with_its_first_instant_and_ends_before_its_last(led
 
 async def test_a_call_that_went_into_another_is_on_no_page(ledger: Ledger) -> None:
     await begin(ledger, ("a", 10), ("b", 20))
-    row = call_row("b", 2)
+    row = make_call_row("b", 2)
     merged = msgspec.structs.replace(row, record=msgspec.structs.replace(row.record, merged_into="a"))
     await ledger.write(lambda c: calls.write(c, [], [merged]))
     assert await walked(ledger) == ["a"]

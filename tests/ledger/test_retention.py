@@ -5,7 +5,7 @@ import asyncio
 from relay.ledger import Ledger, journal
 from relay.ledger.retention import RetentionWorker
 from tests.support.clock import Clock
-from tests.support.samples import RECEIVED_AT, event_row
+from tests.support.samples import RECEIVED_AT, make_event_row
 
 DAY = 86_400 * 1_000_000
 
@@ -15,7 +15,7 @@ async def test_all_that_is_old_goes_at_the_start(ledger_url: str) -> None:
     clock.now = RECEIVED_AT + 31 * DAY
     ledger = Ledger(ledger_url, clock=clock)
     await ledger.open()
-    rows = [event_row(at=number, name=str(number)) for number in range(1_201)]
+    rows = [make_event_row(at=number, name=str(number)) for number in range(1_201)]
     numbers = await ledger.write(lambda c: journal.append(c, rows))
     await ledger.write(lambda c: journal.mark_folded(c, [(seq, "cloudtalk-1") for seq in numbers]))
     running = asyncio.create_task(RetentionWorker(ledger, events_days=30, calls_days=730).run())

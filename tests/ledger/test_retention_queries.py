@@ -19,7 +19,7 @@ from relay.ledger import (
 from relay.ledger.aliases import Alias, AliasReason
 from relay.ledger.quarantine import NewQuarantinedBody
 from relay.ledger.tables import events as table
-from tests.support.samples import RECEIVED_AT, call_row, event_row
+from tests.support.samples import RECEIVED_AT, make_call_row, make_event_row
 
 DAY = 86_400 * 1_000_000
 
@@ -32,14 +32,14 @@ async def owing(ledger: Ledger) -> Ledger:
 
 async def told(ledger: Ledger, name: str, *, at: int = 0, folded: bool = True) -> int:
     """An event of a call of its own, that came so many microseconds after the first."""
-    (seq,) = await ledger.write(lambda c: journal.append(c, [event_row(at=at, name=name)]))
+    (seq,) = await ledger.write(lambda c: journal.append(c, [make_event_row(at=at, name=name)]))
     if folded:
         await ledger.write(lambda c: journal.mark_folded(c, [(seq, f"cloudtalk-{name}")]))
     return seq
 
 
 async def call(ledger: Ledger, name: str, state: str | None = None) -> None:
-    row = call_row(f"cloudtalk-{name}")
+    row = make_call_row(f"cloudtalk-{name}")
     await ledger.write(lambda c: calls.write(c, [row], []))
     await ledger.write(lambda c: aliases.add(c, [Alias(f"id:{name}", row.id, AliasReason.STATED)]))
     await ledger.write(lambda c: deliveries.enqueue(c, [(row.id, 1)], now=1))

@@ -14,6 +14,7 @@ import pytest
 
 from relay.call import FIELDS, build_record, join, state_from_event
 from relay.cloudtalk.parser import Ignored, Parser, RawRequest
+from relay.instants import Instant
 from relay.simulator import DIALECTS, Message, SimulatedCall, generate_calls
 
 NOW = datetime(2026, 3, 4, 5, 6, 7, 890_000, tzinfo=UTC)
@@ -157,7 +158,7 @@ def assert_relay_builds(expected: dict[str, Any], messages: list[Message] | tupl
         if isinstance(found, Ignored):
             assert message.body.get("call_uuid", message.body.get("call.uuid")) is None
             continue
-        received_at = int(NOW.timestamp() * 1_000_000) + seq
+        received_at = Instant(int(NOW.timestamp() * 1_000_000) + seq)
         states += [state_from_event(event, seq=seq, received_at=received_at) for event in found]
     id_ = expected.get("id", "any")
     record = msgspec.to_builtins(build_record(reduce(join, states), id=id_, version=1))

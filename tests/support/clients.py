@@ -5,7 +5,7 @@ from zoneinfo import ZoneInfo
 from crm_clients.base import ClientState, Context, Retraction
 from crm_clients.state import InMemoryClientState
 from relay.call import Call
-from tests.support.samples import call_at
+from tests.support.samples import make_call
 
 
 def context_of(state: ClientState | None = None, *, timezone: str = "Europe/Madrid") -> Context:
@@ -15,5 +15,5 @@ def context_of(state: ClientState | None = None, *, timezone: str = "Europe/Madr
 
 def merged(id: str, into: str, version: int) -> Retraction:  # noqa: A002 - the record's own word
     """The retraction of a call that was merged into another one."""
-    fields = {name: getattr(call_at(version, id), name) for name in Call.__struct_fields__}
+    fields = {name: getattr(make_call(version, id), name) for name in Call.__struct_fields__}
     return Retraction(Call(**fields | {"merged_into": into}))

@@ -7,13 +7,13 @@ import msgspec
 from relay.instants import Duration, Instant
 from relay.ledger.deliveries import DeliveryUpdate, DueDelivery
 from relay.ledger.states import DeliveryState
-from tests.support.samples import call_at
+from tests.support.samples import make_call
 
 
 def due_delivery(id: str = "cloudtalk-1", *, version: int = 1, **changes: Any) -> DueDelivery:  # noqa: A002 - the record's own word
     """A delivery that was never attempted, of this version of the call."""
     due = DueDelivery(
-        call=call_at(version, id),
+        call=make_call(version, id),
         field_versions={},
         delivered_version=0,
         attempts=0,

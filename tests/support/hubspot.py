@@ -10,7 +10,7 @@ from crm_clients.state import InMemoryClientState
 from relay.call import DELIVERED_FIELDS, Call, Status
 from tests.fakes.hubspot import TOKEN
 from tests.support.clients import context_of
-from tests.support.samples import call_at
+from tests.support.samples import make_call
 
 NUMBER: Final = "+34600111222"
 
@@ -33,7 +33,7 @@ _MISSED: Final = {"status": Status.MISSED, "answered_at": None, "talking_seconds
 
 def call(name: str = "cloudtalk-1", **fields: Any) -> Call:
     """A completed inbound call."""
-    return msgspec.structs.replace(call_at(1, name), **_COMPLETED | {"version": 1} | fields)
+    return msgspec.structs.replace(make_call(1, name), **_COMPLETED | {"version": 1} | fields)
 
 
 def missed_call(name: str = "cloudtalk-1", **fields: Any) -> Call:

@@ -30,7 +30,7 @@ class MemoryLedger:
         appended = []
         for event in events:
             self._seq += 1
-            appended.append(UnfoldedEvent(self._seq, _FIRST_ARRIVAL + self._seq * 1_000, event))
+            appended.append(UnfoldedEvent(self._seq, Instant(_FIRST_ARRIVAL + self._seq * 1_000), event))
         return appended
 
     def fold_each(self, *events: CallEvent) -> None:

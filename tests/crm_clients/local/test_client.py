@@ -26,7 +26,7 @@ from crm_clients.local.file import create_table_sql
 from relay.call import DELIVERED_FIELDS, Call, Status
 from tests.support.clients import context_of, merged
 from tests.support.relay import crm_rows
-from tests.support.samples import ODD_IDS, call_at
+from tests.support.samples import ODD_IDS, make_call
 
 ALL = frozenset(DELIVERED_FIELDS)
 COLUMNS = [
@@ -88,7 +88,7 @@ def row_of(crm: Path, id_: str = "cloudtalk-1") -> dict[str, Any]:
 
 
 async def test_the_first_push_writes_every_column(client: LocalClient, crm: Path) -> None:
-    call = call_at(
+    call = make_call(
         3,
         direction="inbound",
         call_id="1",
@@ -126,7 +126,11 @@ async def test_the_first_push_writes_every_column(client: LocalClient, crm: Path
 
 async def test_follow_up_is_0_or_1_and_durations_are_numbers(client: LocalClient, crm: Path) -> None:
     call = msgspec.structs.replace(
-        call_at(), follow_up=True, duration_seconds=0, talking_seconds=61, cloudtalk_data={"a": {"b": [None]}}
+        make_call(),
+        follow_up=True,
+        duration_seconds=0,
+        talking_seconds=61,
+        cloudtalk_data={"a": {"b": [None]}},
     )
     await push(client, call)
     row = row_of(crm)
@@ -135,7 +139,7 @@ async def test_follow_up_is_0_or_1_and_durations_are_numbers(client: LocalClient
 
 
 async def test_a_later_push_writes_only_the_changed_fields(client: LocalClient, crm: Path) -> None:
-    call = call_at(contact_name="Ana", notes="from CloudTalk")
+    call = make_call(contact_name="Ana", notes="from CloudTalk")
     await push(client, call)
     edit(crm, "UPDATE calls SET notes = 'llamar mañana', contact_name = 'Ana María', updated_at = ''")
     assert isinstance(
@@ -148,7 +152,7 @@ async def test_a_later_push_writes_only_the_changed_fields(client: LocalClient, 
 
 
 async def test_every_delivered_field_can_change(client: LocalClient, crm: Path) -> None:
-    call = call_at()
+    call = make_call()
     await push(client, call)
     before = row_of(crm)
     values: dict[str, Any] = {
@@ -168,7 +172,7 @@ async def test_every_delivered_field_can_change(client: LocalClient, crm: Path) 
 
 
 async def test_a_row_that_a_person_deleted_is_written_whole(client: LocalClient, crm: Path) -> None:
-    call = call_at(contact_name="Ana", notes="kept")
+    call = make_call(contact_name="Ana", notes="kept")
     await push(client, call)
     edit(crm, "DELETE FROM calls")
     await push(client, *changed_call(call, 2, contact_name="Ana Ruiz"))
@@ -176,14 +180,14 @@ async def test_a_row_that_a_person_deleted_is_written_whole(client: LocalClient,
 
 
 async def test_an_older_version_does_not_overwrite_a_newer_one(client: LocalClient, crm: Path) -> None:
-    await push(client, call_at(5, contact_name="newer"))
-    assert isinstance(await push(client, call_at(4, contact_name="older")), Delivered)
+    await push(client, make_call(5, contact_name="newer"))
+    assert isinstance(await push(client, make_call(4, contact_name="older")), Delivered)
     assert (row_of(crm)["contact_name"], row_of(crm)["version"]) == ("newer", 5)
 
 
 @pytest.mark.parametrize("value", ["NULL", "''", "'2'", "'two'"])
 async def test_a_row_with_an_invalid_version_is_updated(client: LocalClient, crm: Path, value: str) -> None:
-    call = call_at(2)
+    call = make_call(2)
     await push(client, call)
     edit(crm, "UPDATE calls SET version = " + value)  # noqa: S608 - a constant of the test
     await push(client, *changed_call(call, 3, notes="arrived"))
@@ -191,11 +195,11 @@ async def test_a_row_with_an_invalid_version_is_updated(client: LocalClient, crm
 
 
 async def test_a_batch_can_have_new_and_existing_calls(client: LocalClient, crm: Path) -> None:
-    known = call_at(notes="kept")
+    known = make_call(notes="kept")
     await push(client, known)
     calls = [
         Push(*changed_call(known, 2, contact_name="Ana")),
-        *(Push(call_at(id=id_), ALL) for id_ in ODD_IDS),
+        *(Push(make_call(id=id_), ALL) for id_ in ODD_IDS),
     ]
     outcomes = await client.upsert(calls)
     assert outcomes == [Delivered(remote_id=id_) for id_ in ("cloudtalk-1", *ODD_IDS)]
@@ -204,7 +208,7 @@ async def test_a_batch_can_have_new_and_existing_calls(client: LocalClient, crm:
 
 
 async def test_a_file_that_a_person_deleted_is_created_again(client: LocalClient, crm: Path) -> None:
-    call = call_at(contact_name="Ana")
+    call = make_call(contact_name="Ana")
     await push(client, call)
     crm.unlink()  # noqa: ASYNC240 - nothing else runs
     assert isinstance(await push(client, *changed_call(call, 2, notes="later")), Delivered)
@@ -214,7 +218,7 @@ async def test_a_file_that_a_person_deleted_is_created_again(client: LocalClient
 async def test_a_file_that_a_person_replaced_by_a_backup_is_written_to(
     client: LocalClient, crm: Path
 ) -> None:
-    call = call_at(contact_name="Ana")
+    call = make_call(contact_name="Ana")
     await push(client, call)
     backup = crm.with_name("backup.db")
     with closing(sqlite3.connect(crm)) as now, closing(sqlite3.connect(backup)) as then:
@@ -244,14 +248,14 @@ async def test_a_file_that_a_person_replaced_by_a_backup_is_written_to(
 async def test_the_status_column_has_the_default_label(
     client: LocalClient, crm: Path, status: str, label: str
 ) -> None:
-    await push(client, msgspec.structs.replace(call_at(), status=Status(status)))
+    await push(client, msgspec.structs.replace(make_call(), status=Status(status)))
     assert row_of(crm)["status"] == label
 
 
 async def test_the_labels_of_the_settings_come_first(crm: Path) -> None:
     client = client_of(crm, labels={"voicemail": "Buzón"})
     for id_, status in (("a", Status.VOICEMAIL), ("b", Status.MISSED)):
-        await push(client, msgspec.structs.replace(call_at(id=id_), status=status))
+        await push(client, msgspec.structs.replace(make_call(id=id_), status=status))
     await client.aclose()
     assert {id_: row["status"] for id_, row in crm_rows(crm).items()} == {"a": "Buzón", "b": "Perdida"}
 
@@ -278,7 +282,7 @@ async def test_a_constraint_in_the_file_rejects_its_row_and_no_other(
 ) -> None:
     edit(crm, CONSTRAINTS[constraint])
     name = None if constraint == "not null" else "poison"
-    good, bad = call_at(id="good", contact_name="Ana"), call_at(id="bad", contact_name=name)
+    good, bad = make_call(id="good", contact_name="Ana"), make_call(id="bad", contact_name=name)
     together = await client.upsert([Push(good, ALL), Push(bad, ALL)])
     assert [type(outcome) for outcome in together] == [Split, Split]
     assert crm_rows(crm) == {}
@@ -293,9 +297,9 @@ async def test_a_constraint_in_the_file_rejects_its_row_and_no_other(
 async def test_a_missing_column_is_misconfigured_and_the_message_names_relay_check(
     client: LocalClient, crm: Path
 ) -> None:
-    await push(client, call_at())
+    await push(client, make_call())
     edit(crm, "ALTER TABLE calls DROP COLUMN summary")
-    for call in (call_at(id="new"), call_at(2)):
+    for call in (make_call(id="new"), make_call(2)):
         outcome = await push(client, call)
         assert isinstance(outcome, Misconfigured)
         assert "summary" in (outcome.message or "")
@@ -304,26 +308,26 @@ async def test_a_missing_column_is_misconfigured_and_the_message_names_relay_che
 
 
 async def test_a_missing_table_is_misconfigured(client: LocalClient, crm: Path) -> None:
-    await push(client, call_at())
+    await push(client, make_call())
     edit(crm, "DROP TABLE calls")
-    assert isinstance(await push(client, call_at(2)), Misconfigured)
+    assert isinstance(await push(client, make_call(2)), Misconfigured)
 
 
 async def test_a_locked_file_is_a_retry(impatient: LocalClient, crm: Path) -> None:
     await impatient.setup()
     with closing(sqlite3.connect(crm, isolation_level=None)) as other:
         other.execute("BEGIN IMMEDIATE")
-        assert await push(impatient, call_at()) == Retry(code="SQLITE_BUSY", message="database is locked")
+        assert await push(impatient, make_call()) == Retry(code="SQLITE_BUSY", message="database is locked")
         other.execute("ROLLBACK")
-    assert isinstance(await push(impatient, call_at()), Delivered)
+    assert isinstance(await push(impatient, make_call()), Delivered)
 
 
 async def test_a_reader_does_not_block_the_client(client: LocalClient, crm: Path) -> None:
-    await push(client, call_at(id="before"))
+    await push(client, make_call(id="before"))
     with closing(sqlite3.connect(crm, isolation_level=None)) as reader:
         reader.execute("BEGIN")
         assert reader.execute("SELECT count(*) FROM calls").fetchone() == (1,)
-        assert isinstance(await push(client, call_at(id="meanwhile")), Delivered)
+        assert isinstance(await push(client, make_call(id="meanwhile")), Delivered)
         assert reader.execute("SELECT count(*) FROM calls").fetchone() == (1,)
 
 
@@ -351,7 +355,7 @@ async def test_a_file_that_cannot_be_opened_is_a_retry_and_a_finding_of_check(
 ) -> None:
     path = make_path(tmp_path)
     client = client_of(path)
-    outcomes = await client.upsert([Push(call_at(id=id_), ALL) for id_ in ("a", "b")])
+    outcomes = await client.upsert([Push(make_call(id=id_), ALL) for id_ in ("a", "b")])
     assert [type(outcome) for outcome in outcomes] == [Retry, Retry]
     (finding,) = await client.check()
     await client.aclose()
@@ -384,7 +388,7 @@ async def test_check_names_missing_columns_and_the_sql_in_the_hint_adds_them(
     assert (finding.problem or "").endswith("lacks tags, follow_up")
     edit(crm, (finding.hint or "").partition("as does ")[2])
     assert (await client.check())[0].ok
-    assert isinstance(await push(client, call_at()), Delivered)
+    assert isinstance(await push(client, make_call()), Delivered)
 
 
 async def test_setup_creates_folder_and_table_and_is_idempotent(tmp_path: Path) -> None:
@@ -392,14 +396,14 @@ async def test_setup_creates_folder_and_table_and_is_idempotent(tmp_path: Path) 
     client = client_of(path)
     lines = await client.setup()
     assert lines == [f"the table calls is in {path}"]
-    await push(client, call_at(notes="kept"))
+    await push(client, make_call(notes="kept"))
     assert await client.setup() == lines
     assert row_of(path)["notes"] == "kept"
     await client.aclose()
 
 
 async def test_setup_adds_the_columns_that_are_missing(client: LocalClient, crm: Path) -> None:
-    await push(client, call_at(notes="kept"))
+    await push(client, make_call(notes="kept"))
     edit(crm, "ALTER TABLE calls DROP COLUMN tags")
     assert (await client.setup())[1:] == ["added its column tags"]
     assert (await client.check())[0].ok
@@ -425,14 +429,14 @@ def columns_of(path: Path) -> list[tuple[str, str, int]]:
 
 async def test_only_the_retracted_call_is_deleted(client: LocalClient, crm: Path) -> None:
     for id_ in ("cloudtalk-1", "cloudtalk-2"):
-        await push(client, call_at(id=id_))
+        await push(client, make_call(id=id_))
     gone = [merged("cloudtalk-1", "cloudtalk-2", 2), merged("cloudtalk-never-was", "cloudtalk-2", 2)]
     assert [outcome.name for outcome in await client.retract(gone)] == ["delivered", "delivered"]
     assert set(crm_rows(crm)) == {"cloudtalk-2"}
 
 
 async def test_a_retracted_call_is_marked_if_on_merge_is_mark(client: LocalClient, crm: Path) -> None:
-    await push(client, call_at())
+    await push(client, make_call())
     marking = client_of(crm, on_merge="mark")
     try:
         await marking.retract([merged("cloudtalk-1", "cloudtalk-2", 2)])
@@ -447,8 +451,8 @@ async def test_a_retraction_without_merged_into_deletes_the_row_even_if_on_merge
 ) -> None:
     marking = client_of(crm, on_merge="mark")
     for id_ in ("cloudtalk-1", "cloudtalk-2"):
-        await push(marking, call_at(id=id_))
-    await marking.retract([Retraction(call_at(2)), merged("cloudtalk-2", "cloudtalk-3", 2)])
+        await push(marking, make_call(id=id_))
+    await marking.retract([Retraction(make_call(2)), merged("cloudtalk-2", "cloudtalk-3", 2)])
     await marking.aclose()
     assert {id_: row["merged_into"] for id_, row in crm_rows(crm).items()} == {"cloudtalk-2": "cloudtalk-3"}
 
@@ -457,8 +461,8 @@ async def test_a_forgotten_call_is_erased_from_the_file_and_its_journal(
     client: LocalClient, crm: Path
 ) -> None:
     for id_, number in (("cloudtalk-1", "+34612345678"), ("cloudtalk-2", "+34699999999")):
-        await push(client, call_at(id=id_, external_number=number))
-    assert await client.forget([Retraction(call_at())]) == [Delivered(remote_id="cloudtalk-1")]
+        await push(client, make_call(id=id_, external_number=number))
+    assert await client.forget([Retraction(make_call())]) == [Delivered(remote_id="cloudtalk-1")]
     bytes_ = b"".join(path.read_bytes() for path in crm.parent.glob("crm.db*"))
     assert b"+34612345678" not in bytes_
     assert b"+34699999999" in bytes_
@@ -467,20 +471,20 @@ async def test_a_forgotten_call_is_erased_from_the_file_and_its_journal(
 async def test_forgetting_is_a_retry_while_a_reader_uses_the_journal(
     impatient: LocalClient, crm: Path
 ) -> None:
-    await push(impatient, call_at())
+    await push(impatient, make_call())
     with closing(sqlite3.connect(crm, isolation_level=None)) as reader:
         reader.execute("BEGIN")
         reader.execute("SELECT count(*) FROM calls").fetchone()
-        [outcome] = await impatient.forget([Retraction(call_at())])
+        [outcome] = await impatient.forget([Retraction(make_call())])
     assert isinstance(outcome, Retry)
     assert "journal" in (outcome.message or "")
-    assert isinstance((await impatient.forget([Retraction(call_at())]))[0], Delivered)
+    assert isinstance((await impatient.forget([Retraction(make_call())]))[0], Delivered)
 
 
 async def test_missing_returns_the_calls_without_a_row_and_does_not_create_the_file(
     client: LocalClient, crm: Path
 ) -> None:
-    pushes = [Push(call_at(id=id_), ALL) for id_ in ("a", "b", *ODD_IDS)]
+    pushes = [Push(make_call(id=id_), ALL) for id_ in ("a", "b", *ODD_IDS)]
     assert await client.missing(pushes) == {push.call.id for push in pushes}
     assert crm_rows(crm) == {}
     assert not list(crm.parent.iterdir())
@@ -491,7 +495,7 @@ async def test_missing_returns_the_calls_without_a_row_and_does_not_create_the_f
 
 async def test_missing_is_a_retry_if_the_file_cannot_be_read(tmp_path: Path) -> None:
     client = client_of(not_a_database(tmp_path))
-    assert isinstance(await client.missing([Push(call_at(), ALL)]), Retry)
+    assert isinstance(await client.missing([Push(make_call(), ALL)]), Retry)
     await client.aclose()
 
 
@@ -509,7 +513,7 @@ async def test_fields_are_written_to_the_columns_of_the_settings(crm: Path) -> N
         },
         constants={"source": "CloudTalk", "team": 7, "paid": True, "share": 0.5},
     )
-    call = call_at(external_number="+34612345678")
+    call = make_call(external_number="+34612345678")
     await push(client, call)
     await push(client, *changed_call(call, 2, status=Status.MISSED, transcript="nowhere"))
     assert (await client.check())[0].ok
@@ -525,7 +529,7 @@ async def test_fields_are_written_to_the_columns_of_the_settings(crm: Path) -> N
 
 async def test_a_person_can_change_a_constant(crm: Path) -> None:
     client = client_of(crm, constants={"source": "CloudTalk"})
-    call = call_at()
+    call = make_call()
     await push(client, call)
     edit(crm, "UPDATE calls SET source = 'Ana'")
     await push(client, *changed_call(call, 2, notes="later"))
@@ -534,12 +538,12 @@ async def test_a_person_can_change_a_constant(crm: Path) -> None:
 
 
 async def test_a_field_that_is_renamed_later_needs_its_new_column(client: LocalClient, crm: Path) -> None:
-    await push(client, call_at())
+    await push(client, make_call())
     other = client_of(crm, fields={"notes": "remarks"}, constants={"team": 7})
-    assert isinstance(await push(other, call_at(2)), Misconfigured)
+    assert isinstance(await push(other, make_call(2)), Misconfigured)
     assert (await other.check())[0].problem == f"the table calls in {crm} lacks remarks, team"
     assert (await other.setup())[1:] == ["added its column remarks", "added its column team"]
-    await push(other, *changed_call(call_at(2), 3, notes="here"))
+    await push(other, *changed_call(make_call(2), 3, notes="here"))
     await other.aclose()
     assert (row_of(crm)["remarks"], row_of(crm)["notes"]) == ("here", None)
 
@@ -547,7 +551,7 @@ async def test_a_field_that_is_renamed_later_needs_its_new_column(client: LocalC
 async def test_a_call_that_is_twice_in_a_batch_is_one_row_with_all_changes(
     client: LocalClient, crm: Path
 ) -> None:
-    call = call_at(notes="first", summary="first")
+    call = make_call(notes="first", summary="first")
     await push(client, call)
     newer, older = changed_call(call, 3, notes="newest"), changed_call(call, 2, summary="second")
     both = msgspec.structs.replace(newer[0], summary="second")

@@ -10,6 +10,7 @@ from starlette.responses import JSONResponse, PlainTextResponse
 from crm_clients.base import Delivered, Misconfigured, Rejected, Retry, Split
 from crm_clients.supabase.settings import KV_TABLE
 from relay.call import Call, CallEvent, Kind, Status, build_record, join, state_from_event
+from relay.instants import Instant
 from tests.support.clients import merged
 from tests.support.supabase import Connect, Supabase
 from tests.support.supabase_calls import call, kinds, push
@@ -38,7 +39,9 @@ def finished_call() -> Call:
     facts |= {"status": "answered", "agent_name": "Ana Agente"}
     states = [
         state_from_event(
-            CallEvent(kind, "mission", "abc123", ("id:abc123",), None, facts, DATA), seq=n, received_at=at
+            CallEvent(kind, "mission", "abc123", ("id:abc123",), None, facts, DATA),
+            seq=n,
+            received_at=Instant(at),
         )
         for n, (kind, at) in enumerate(
             [

@@ -31,7 +31,7 @@ from relay.call import DELIVERED_FIELDS
 from tests.support.clients import context_of, merged
 from tests.support.fake_time import FakeTime
 from tests.support.receiver import OTHER_SECRET, PATH, SECRET, Receiver
-from tests.support.samples import call_at
+from tests.support.samples import make_call
 from tests.support.servers import Handle, serving
 
 ALL = frozenset(DELIVERED_FIELDS)
@@ -71,7 +71,7 @@ async def client(receiver: ScriptedReceiver) -> AsyncIterator[WebhookClient]:
 
 
 async def push(client: WebhookClient, *ids: str, first: bool = True) -> list[Outcome]:
-    return await client.upsert([Push(call_at(id=id_), ALL, first=first) for id_ in ids or ("cloudtalk-1",)])
+    return await client.upsert([Push(make_call(id=id_), ALL, first=first) for id_ in ids or ("cloudtalk-1",)])
 
 
 # --- requests --------------------------------------------------------------------------------
@@ -119,8 +119,8 @@ async def test_changes_merges_and_deletions_have_their_own_types(
     client: WebhookClient, receiver: ScriptedReceiver
 ) -> None:
     await push(client, first=False)
-    await client.retract([merged("cloudtalk-1", "cloudtalk-2", 2), Retraction(call_at(3))])
-    await client.forget([Retraction(call_at(3))])
+    await client.retract([merged("cloudtalk-1", "cloudtalk-2", 2), Retraction(make_call(3))])
+    await client.forget([Retraction(make_call(3))])
     types = [request.json["type"] for request in receiver.requests]
     assert types[0] == "call.updated"
     assert sorted(types[1:3]) == ["call.deleted", "call.merged"]

@@ -16,7 +16,7 @@ from crm_clients.webhook.messages import Message, forget_message, retract_messag
 from relay.call import DELIVERED_FIELDS, FIELDS, Status
 from tests.support.clients import merged
 from tests.support.receiver import SECRET
-from tests.support.samples import call_at, call_row
+from tests.support.samples import make_call, make_call_row
 
 SCHEMA: Final = json.loads((Path(__file__).parents[3] / "docs/webhook.schema.json").read_text())
 VALIDATOR: Final = Draft202012Validator(SCHEMA, format_checker=Draft202012Validator.FORMAT_CHECKER)
@@ -35,7 +35,7 @@ def body_of(message: Message) -> dict[str, Any]:
     return body
 
 
-FULL: Final = call_row(
+FULL: Final = make_call_row(
     version=7,
     call_id="1",
     call_uuid="44fe27cd-5268-4670-993e-0129aabbccdd",
@@ -59,7 +59,7 @@ def test_the_schema_is_valid_and_has_every_field_of_a_call() -> None:
     assert SCHEMA["$defs"]["call"]["properties"]["status"]["enum"] == [status.value for status in Status]
 
 
-@pytest.mark.parametrize("call", [call_at(), FULL], ids=["few fields", "many fields"])
+@pytest.mark.parametrize("call", [make_call(), FULL], ids=["few fields", "many fields"])
 @pytest.mark.parametrize("first", [True, False])
 def test_a_push_matches_the_schema(call: Any, first: bool) -> None:
     body = body_of(upsert_message(Push(call, ALL, first=first), "hook", settings_of()))

@@ -1,0 +1,38 @@
+"""One call: its events, the join of their facts, the status and the record. Pure: no I/O, no clock.
+
+`event` → `state` (the facts of an event as registers) → `join` → `status` → `record`. Import everything from
+here, nothing from the modules.
+"""
+
+from relay.call.event import CallEvent, Kind
+from relay.call.join import join
+from relay.call.parties import external_number
+from relay.call.record import (
+    ANSWER_WITHIN,
+    DELIVERED_FIELDS,
+    FIELDS,
+    Call,
+    build_record,
+    changed_fields,
+)
+from relay.call.state import CallState, Register, Stamp, state_from_event
+from relay.call.status import Status, compute_status
+
+__all__ = [
+    "ANSWER_WITHIN",
+    "DELIVERED_FIELDS",
+    "FIELDS",
+    "Call",
+    "CallEvent",
+    "CallState",
+    "Kind",
+    "Register",
+    "Stamp",
+    "Status",
+    "build_record",
+    "changed_fields",
+    "compute_status",
+    "external_number",
+    "join",
+    "state_from_event",
+]

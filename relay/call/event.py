@@ -1,0 +1,59 @@
+"""The event: what one message states about one call."""
+
+from enum import StrEnum
+from typing import Any
+
+import msgspec
+
+from relay.instants import Instant
+
+
+class Kind(StrEnum):
+    """What happened to the call."""
+
+    STARTED = "started"
+    RINGING = "ringing"
+    ANSWERED = "answered"
+    ENDED = "ended"
+    MISSED = "missed"
+    VOICEMAIL = "voicemail"
+    RECORDING = "recording"
+    TRANSCRIPT = "transcript"
+    SUMMARY = "summary"
+    MODIFIED = "modified"
+    """A person edited tags, notes or the contact."""
+    UPDATE = "update"
+    """Nothing happened; the message only states facts."""
+
+
+class CallEvent(msgspec.Struct, frozen=True):
+    """A parsed event, the same for all dialects.
+
+    `name`: the record that this event begins has the id `cloudtalk-{name}`. `aliases`: the ids of the call,
+    each with its namespace (`uuid:`, `id:` or `other:`). `data`: what CloudTalk sent. `keys`: ids of the
+    message; a redelivery has the same. `warnings`: values that could not be parsed, for the log.
+    `source_rank`: of two events the one with the higher rank sets the durations. `single_id`: all events of
+    the call have the same single id.
+
+    `facts` has only what the message states: `call_id call_uuid direction status from to external_number
+    internal_number contact_id contact_name agent_id agent_name agent_email recording_url tags notes
+    transcript summary` as in the record (`tags` a list, `status` answered, missed or voicemail),
+    `started_at answered_at ended_at` as `Instant`, `duration talking waiting wrapup` in seconds,
+    `voicemail` true.
+    """
+
+    kind: Kind
+    dialect: str
+    name: str
+    aliases: tuple[str, ...]
+    occurred_at: Instant | None
+    facts: dict[str, Any]
+    data: dict[str, Any]
+    keys: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
+    source_rank: int = 0
+    single_id: bool = False
+
+    def fact(self, name: str) -> Any:
+        """The value of a fact; None if the event does not state it."""
+        return self.facts.get(name)

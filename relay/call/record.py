@@ -1,0 +1,138 @@
+"""The record of a call, built from its state."""
+
+from typing import Any, Final
+
+import msgspec
+
+from relay.call.event import Kind
+from relay.call.parties import external_number, internal_number
+from relay.call.state import CallState
+from relay.call.status import Status, compute_status
+from relay.instants import SECOND, Duration, Instant, iso
+
+ANSWER_WITHIN: Final = Duration(3_600 * SECOND)
+"""The longest plausible time between the start of a call and its answer."""
+
+
+class Call(msgspec.Struct, frozen=True, rename={"from_": "from"}):
+    """The canonical record of a call, as CRM clients receive it.
+
+    Times are ISO 8601 UTC and end in `Z`; numbers are E.164 if they can be. `follow_up`: an inbound call that
+    nobody answered. `merged_into`: the id of the call that this one became part of.
+    """
+
+    id: str
+    call_id: str | None
+    call_uuid: str | None
+    direction: str | None
+    status: Status
+    from_: str | None
+    to: str | None
+    external_number: str | None
+    internal_number: str | None
+    contact_id: str | None
+    contact_name: str | None
+    agent_id: str | None
+    agent_name: str | None
+    agent_email: str | None
+    started_at: str | None
+    answered_at: str | None
+    ended_at: str | None
+    response_seconds: int | None
+    duration_seconds: int | None
+    talking_seconds: int | None
+    waiting_seconds: int | None
+    wrapup_seconds: int | None
+    recording_url: str | None
+    tags: list[str]
+    notes: str | None
+    transcript: str | None
+    summary: str | None
+    follow_up: bool
+    version: int
+    cloudtalk_data: dict[str, Any]
+    merged_into: str | None = None
+
+
+FIELDS: Final = tuple(field.encode_name for field in msgspec.structs.fields(Call))
+"""The names of the fields, in the order of the record."""
+
+DELIVERED_FIELDS: Final = tuple(f for f in FIELDS if f not in {"id", "version", "merged_into"})
+"""The fields whose changes are delivered to a CRM."""
+
+
+def build_record(state: CallState, *, id: str, version: int) -> Call:  # noqa: A002 - the field's own name
+    """Build the canonical record of this state."""
+    fact = state.fact
+    status, direction = compute_status(state), fact("direction")
+    external, internal = external_number(state), internal_number(state)
+    caller, callee = (external, internal) if direction == "inbound" else (internal, external)
+    started_at, answered_at, ended_at = fact("started_at"), _answered_at(state), fact("ended_at")
+    return Call(
+        id=id,
+        call_id=fact("call_id"),
+        call_uuid=fact("call_uuid"),
+        direction=direction,
+        status=status,
+        from_=fact("from") or (caller if direction else None),
+        to=fact("to") or (callee if direction else None),
+        external_number=external,
+        internal_number=internal,
+        contact_id=fact("contact_id"),
+        contact_name=fact("contact_name"),
+        agent_id=fact("agent_id"),
+        agent_name=fact("agent_name"),
+        agent_email=fact("agent_email"),
+        started_at=iso(started_at),
+        answered_at=iso(answered_at),
+        ended_at=iso(ended_at),
+        response_seconds=_seconds_between(started_at, answered_at),
+        duration_seconds=_duration_seconds(state),
+        talking_seconds=fact("talking"),
+        waiting_seconds=fact("waiting"),
+        wrapup_seconds=fact("wrapup"),
+        recording_url=fact("recording_url"),
+        tags=fact("tags") or [],
+        notes=fact("notes"),
+        transcript=fact("transcript"),
+        summary=fact("summary"),
+        follow_up=direction == "inbound" and status in {Status.MISSED, Status.VOICEMAIL},
+        version=version,
+        cloudtalk_data={key: value for key, (_, value) in sorted(state.data.items())},
+    )
+
+
+def changed_fields(before: Call, after: Call) -> list[str]:
+    """Return the names of the delivered fields in which two versions of a record differ."""
+    old, new = msgspec.structs.astuple(before), msgspec.structs.astuple(after)
+    return [f for f, a, b in zip(FIELDS, old, new, strict=True) if a != b and f in DELIVERED_FIELDS]
+
+
+def _answered_at(state: CallState) -> Instant | None:
+    """When the call was answered: as stated, else the first arrival of an Answered, if that is plausible.
+
+    Plausible: after the start, at most `ANSWER_WITHIN` later, and not after the end.
+    """
+    stated = state.fact("answered_at")
+    if isinstance(stated, int):
+        return Instant(stated)
+    arrived_at, started_at = state.seen.get(Kind.ANSWERED), state.fact("started_at")
+    if arrived_at is None or started_at is None:
+        return None
+    latest = min(started_at + ANSWER_WITHIN, state.fact("ended_at") or arrived_at)
+    return arrived_at if started_at <= arrived_at <= latest else None
+
+
+def _duration_seconds(state: CallState) -> int | None:
+    """As stated, else the time between the start and the end."""
+    stated = state.fact("duration")
+    if isinstance(stated, int):
+        return stated
+    return _seconds_between(state.fact("started_at"), state.fact("ended_at"))
+
+
+def _seconds_between(start: Instant | None, end: Instant | None) -> int | None:
+    """Whole seconds; None if one of the two is unknown or the end is before the start."""
+    if start is None or end is None or end < start:
+        return None
+    return (end - start) // SECOND

@@ -1,0 +1,53 @@
+"""The status of a call. It is always computed from the facts and never stored as a step."""
+
+from enum import StrEnum
+
+from relay.call.event import Kind
+from relay.call.state import CallState
+
+
+class Status(StrEnum):
+    """The status in the record."""
+
+    IN_PROGRESS = "in_progress"
+    ANSWERED = "answered"
+    COMPLETED = "completed"
+    MISSED = "missed"
+    VOICEMAIL = "voicemail"
+    NO_ANSWER = "no_answer"
+
+
+def compute_status(state: CallState) -> Status:
+    """Compute the status, by the first row of this table that fits.
+
+    | facts                                                      | inbound     | outbound, internal |
+    |------------------------------------------------------------|-------------|--------------------|
+    | ended, and answered or status answered                     | completed   | completed          |
+    | answered, and missed or voicemail event                    | completed   | completed          |
+    | answered                                                   | answered    | answered           |
+    | ended or missed, with a voicemail                          | voicemail   | no_answer          |
+    | missed; or ended with status missed or without talking     | missed      | no_answer          |
+    | ended                                                      | completed   | completed          |
+    | nothing of this                                            | in_progress | in_progress        |
+
+    "Answered" is an Answered event, a time of the answer, or talking time.
+    """
+    outbound = state.fact("direction") in {"outbound", "internal"}
+    stated = state.fact("status")
+    ended = Kind.ENDED in state.seen
+    missed = Kind.MISSED in state.seen or Kind.VOICEMAIL in state.seen
+    voicemail = Kind.VOICEMAIL in state.seen or stated == "voicemail" or bool(state.fact("voicemail"))
+    answered = _was_answered(state)
+    if ended and (answered or stated == "answered"):
+        return Status.COMPLETED
+    if answered:
+        return Status.COMPLETED if missed else Status.ANSWERED
+    if (ended or missed) and voicemail:
+        return Status.NO_ANSWER if outbound else Status.VOICEMAIL
+    if missed or (ended and (stated == "missed" or state.fact("talking") == 0)):
+        return Status.NO_ANSWER if outbound else Status.MISSED
+    return Status.COMPLETED if ended else Status.IN_PROGRESS
+
+
+def _was_answered(state: CallState) -> bool:
+    return bool(state.fact("talking")) or Kind.ANSWERED in state.seen or state.fact("answered_at") is not None

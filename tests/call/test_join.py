@@ -1,0 +1,125 @@
+"""The laws of the join, which let events come in any order, and the order of the registers."""
+
+from functools import reduce
+from random import Random
+from typing import Any
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from relay.call import (
+    Call,
+    CallEvent,
+    CallState,
+    Kind,
+    Status,
+    build_record,
+    changed_fields,
+    join,
+    state_from_event,
+)
+from relay.instants import SECOND, Instant
+from tests.support.samples import join_events, make_event
+
+S, E = Kind.STARTED, Kind.ENDED
+T0 = Instant(1_732_789_800 * SECOND)  # 2024-11-28T10:30:00Z
+
+
+def record_of(*events: CallEvent) -> Call:
+    return build_record(join_events(*events, received_at=T0), id="cloudtalk-1", version=1)
+
+
+# --- the laws -------------------------------------------------------------------------------------
+
+_FACTS: dict[str, st.SearchStrategy[Any]] = {
+    "direction": st.sampled_from(["inbound", "outbound"]),
+    "from": st.sampled_from(["+34600000001", "+34600000002"]),
+    "contact_name": st.sampled_from(["Ana", "Íñigo", "José"]),
+    "started_at": st.integers(T0 - 5 * SECOND, T0),
+    "ended_at": st.integers(T0, T0 + 90 * SECOND),
+    "duration": st.integers(0, 90),
+    "talking": st.integers(0, 90),
+    "status": st.sampled_from(["answered", "missed", "voicemail"]),
+}
+_instants = st.integers(T0 - 3, T0 + 3).map(Instant)
+_events = st.builds(
+    CallEvent,
+    kind=st.sampled_from(list(Kind)),
+    dialect=st.just("mission"),
+    name=st.just("1"),
+    aliases=st.just(("id:1",)),
+    occurred_at=st.none() | _instants,
+    facts=st.fixed_dictionaries({}, optional=_FACTS),
+    data=st.dictionaries(st.sampled_from("abc"), st.sampled_from([None, "", [], 0, "x", "y"])),
+    source_rank=st.integers(0, 3),
+)
+_states = st.builds(
+    lambda event, seq, received_at: state_from_event(event, seq=seq, received_at=received_at),
+    _events,
+    st.integers(1, 10**9),
+    _instants,
+)
+
+
+@given(st.lists(_events, min_size=1, max_size=6), st.randoms(use_true_random=False))
+@settings(max_examples=300)
+def test_any_order_and_any_duplicates_give_one_state(events: list[CallEvent], random: Random) -> None:
+    states = [
+        state_from_event(event, seq=seq, received_at=Instant(T0 + seq % 3))
+        for seq, event in enumerate(events, 1)
+    ]
+    shuffled = states + random.choices(states, k=len(states))
+    random.shuffle(shuffled)
+    assert reduce(join, shuffled) == reduce(join, states)
+
+
+@given(st.lists(_states, min_size=3, max_size=3, unique_by=lambda state: next(iter(state.stamps), id(state))))
+@settings(max_examples=300)
+def test_the_join_is_commutative_associative_and_idempotent(states: list[CallState]) -> None:
+    a, b, c = states
+    assert join(a, b) == join(b, a)
+    assert join(join(a, b), c) == join(a, join(b, c))
+    assert join(a, a) == join(join(a, a), a)
+    assert join(join(a, b), b) == join(a, b)
+
+
+@given(
+    st.lists(_events.filter(lambda event: event.occurred_at is not None), min_size=1, max_size=6), st.data()
+)
+@settings(max_examples=300)
+def test_events_with_a_time_of_their_own_may_arrive_in_any_order(
+    events: list[CallEvent], data: st.DataObject
+) -> None:
+    # Of two events at one instant the later arrival wins, so each instant has one event here.
+    unique = list({event.occurred_at: event for event in events}.values())
+    permuted = data.draw(st.permutations(unique))
+    changed = changed_fields(record_of(*unique), record_of(*permuted))
+    # An Answered without a stated time counts by its arrival.
+    assert changed in ([], ["answered_at"], ["answered_at", "response_seconds"])
+
+
+# --- the order of the registers -------------------------------------------------------------------
+
+
+def test_an_empty_value_never_erases() -> None:
+    record = record_of(
+        make_event(S, T0, {"contact_name": "Ana"}), make_event(E, T0 + 1, {"contact_name": None})
+    )
+    assert record.cloudtalk_data == {"contact_name": "Ana"}
+
+
+def test_of_two_events_at_one_instant_the_later_arrival_wins() -> None:
+    record = record_of(make_event(S, T0, contact_name="A"), make_event(S, T0, contact_name="B"))
+    assert record.contact_name == "B"
+
+
+def test_a_late_start_fills_unknown_fields_and_changes_no_other() -> None:
+    ended = make_event(E, T0 + 60 * SECOND, contact_name="Ana", status="answered", ended_at=T0 + 60 * SECOND)
+    late = make_event(S, T0 + 90 * SECOND, contact_name="?", contact_id="7", started_at=T0)
+    record = record_of(ended, late)
+    assert (record.contact_name, record.contact_id, record.status) == ("Ana", "7", Status.COMPLETED)
+
+
+def test_a_stamp_that_no_register_points_to_is_dropped() -> None:
+    state = join_events(*(make_event(S, T0 + n, contact_name=str(n)) for n in range(100)), received_at=T0)
+    assert len(state.stamps) == 1

@@ -1,0 +1,91 @@
+"""The record: what is built from the facts of a call."""
+
+from typing import Any
+
+import pytest
+
+from relay.call import (
+    ANSWER_WITHIN,
+    Call,
+    CallEvent,
+    Kind,
+    Status,
+    build_record,
+    changed_fields,
+    join,
+    state_from_event,
+)
+from relay.instants import SECOND, Instant, iso
+from tests.support.samples import join_events, make_event
+
+S, A, E, M = Kind.STARTED, Kind.ANSWERED, Kind.ENDED, Kind.MISSED
+FROM_TO: dict[str, Any] = {"from": "+1", "to": "+2"}
+T0 = Instant(1_732_789_800 * SECOND)  # 2024-11-28T10:30:00Z
+
+
+def record_of(*events: CallEvent, received_at: int = T0) -> Call:
+    return build_record(join_events(*events, received_at=received_at), id="cloudtalk-1", version=1)
+
+
+def test_an_end_in_the_payload_of_a_started_does_not_count() -> None:
+    call = record_of(make_event(S, started_at=T0, ended_at=T0 + SECOND, duration=1, status="answered"))
+    assert (call.ended_at, call.duration_seconds, call.status) == (None, None, Status.IN_PROGRESS)
+
+
+def test_the_parties_depend_on_the_direction() -> None:
+    inbound = record_of(make_event(S, direction="inbound", **FROM_TO))
+    outbound = record_of(make_event(S, direction="outbound", **FROM_TO))
+    assert (inbound.external_number, inbound.internal_number) == ("+1", "+2")
+    assert (outbound.external_number, outbound.internal_number) == ("+2", "+1")
+
+
+def test_without_a_direction_the_parties_are_unknown() -> None:
+    call = record_of(make_event(S, **FROM_TO))
+    assert (call.external_number, call.internal_number, call.from_, call.to) == (None, None, "+1", "+2")
+
+
+@pytest.mark.parametrize(
+    ("arrived_at", "ended_at", "response_seconds"),
+    [
+        (T0 + 7 * SECOND, None, 7),
+        (T0, None, 0),
+        (T0 + 7 * SECOND, T0 + 60 * SECOND, 7),
+        (T0 + 61 * SECOND, T0 + 60 * SECOND, None),
+        (T0 - 1, None, None),
+        (T0 + ANSWER_WITHIN, None, 3600),
+        (T0 + ANSWER_WITHIN + 1, None, None),
+    ],
+)
+def test_the_arrival_of_an_answered_is_the_time_of_the_answer_if_plausible(
+    arrived_at: int, ended_at: int | None, response_seconds: int | None
+) -> None:
+    facts: dict[str, Any] = {"started_at": T0} | ({} if ended_at is None else {"ended_at": ended_at})
+    answered = state_from_event(make_event(A), seq=1, received_at=Instant(arrived_at))
+    ended = state_from_event(make_event(E, **facts), seq=2, received_at=Instant(arrived_at))
+    call = build_record(join(answered, ended), id="x", version=1)
+    assert call.response_seconds == response_seconds
+    assert (call.answered_at is None) == (response_seconds is None)
+
+
+def test_the_earliest_arrival_of_an_answered_counts() -> None:
+    first, again = make_event(A, started_at=T0), make_event(A, started_at=T0)
+    assert record_of(first, again, received_at=T0 + 5 * SECOND).response_seconds == 5
+
+
+def test_a_duration_that_is_not_stated_is_the_time_from_start_to_end() -> None:
+    times: dict[str, Any] = {"started_at": T0, "ended_at": T0 + 61 * SECOND}
+    assert record_of(make_event(E, **times)).duration_seconds == 61
+    assert record_of(make_event(E, **times, duration=60)).duration_seconds == 60
+    assert record_of(make_event(E, started_at=T0, ended_at=T0 - SECOND)).duration_seconds is None
+
+
+def test_times_are_iso_utc_with_milliseconds_only_if_there_are_any() -> None:
+    assert iso(T0) == "2024-11-28T10:30:00Z"
+    assert iso(T0 + 1_500) == "2024-11-28T10:30:00.001Z"
+    assert iso(None) is None
+
+
+def test_changed_fields_has_only_fields_that_are_delivered() -> None:
+    before = record_of(make_event(S, T0, contact_name="Ana", direction="inbound"))
+    after = record_of(make_event(S, T0, contact_name="Ana", direction="inbound"), make_event(M, T0))
+    assert changed_fields(before, after) == ["status", "follow_up"]
