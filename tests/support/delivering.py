@@ -1,0 +1,211 @@
+"""A delivery worker on a fake CRM and a ledger whose clock a test moves."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+from typing import Any
+
+from crm_clients.base import CrmClient, Delivered, Finding, Outcome, Push, Retraction
+from crm_clients.settings import DestinationSettings
+from relay.call import CallEvent, Kind
+from relay.delivery import DeliveryWorker, RetryPolicy
+from relay.fold import FoldWorker
+from relay.instants import Instant
+from relay.ledger import Ledger, deliveries, destinations, journal, replays
+from relay.ledger.deliveries import DeliveryRow, DeliveryUpdate
+from relay.ledger.destinations import DestinationRow, Pause
+from relay.ledger.journal import NewEvent
+from tests.support.clients import context_of
+from tests.support.clock import Clock
+from tests.support.deliveries import delivered_update
+
+POLICY = RetryPolicy(first_retry_seconds=30, longest_retry_seconds=3_600, give_up_after_hours=72)
+Answer = Callable[[Sequence[Push]], list[Outcome]]
+
+
+def delivered(pushes: Sequence[Push]) -> list[Outcome]:
+    return [Delivered(remote_id=f"remote-{push.call.id}") for push in pushes]
+
+
+def always(outcome: Outcome) -> Answer:
+    return lambda pushes: [outcome] * len(pushes)
+
+
+def first_then(first: Answer, then: Answer = delivered) -> Answer:
+    answers = iter([first])
+
+    def answer(pushes: Sequence[Push]) -> list[Outcome]:
+        return next(answers, then)(pushes)
+
+    return answer
+
+
+class FakeCrm(CrmClient[DestinationSettings]):
+    """Answers with `answer` once `may_answer` is set, and keeps the requests."""
+
+    def __init__(self) -> None:
+        super().__init__("crm", DestinationSettings(client="fake"), context_of())
+        self.pushed: list[list[Push]] = []
+        self.retracted: list[list[Retraction]] = []
+        self.answer: Answer = delivered
+        self.lost: set[str] = set()
+        self.may_answer = asyncio.Event()
+        self.may_answer.set()
+
+    async def check(self) -> list[Finding]:
+        return []
+
+    async def upsert(self, pushes: Sequence[Push]) -> list[Outcome]:
+        self.pushed.append(list(pushes))
+        await self.may_answer.wait()
+        return self.answer(pushes)
+
+    async def retract(self, retractions: Sequence[Retraction]) -> list[Outcome]:
+        self.retracted.append(list(retractions))
+        return [Delivered() for _ in retractions]
+
+    async def missing(self, pushes: Sequence[Push]) -> set[str]:
+        return self.lost & {push.call.id for push in pushes}
+
+    async def forget(self, retractions: Sequence[Retraction]) -> list[Outcome]:
+        return [Delivered() for _ in retractions]
+
+    @property
+    def versions(self) -> list[list[tuple[str, int]]]:
+        """The id and version of each call, by push."""
+        return [[(push.call.id, push.call.version) for push in batch] for batch in self.pushed]
+
+
+class ObservedWorker(DeliveryWorker):
+    """Counts its rounds, so that a test can wait for one instead of sleeping."""
+
+    def __init__(self, *args: Any, **intervals: Any) -> None:
+        super().__init__(*args, **intervals)
+        self.rounds = 0
+        self.round_over = asyncio.Event()
+
+    async def _start_pushes(self) -> float:
+        seconds = await super()._start_pushes()
+        self.rounds += 1
+        over, self.round_over = self.round_over, asyncio.Event()
+        over.set()
+        return seconds
+
+    async def finish_round(self) -> None:
+        """Wait for the end of a round that began after this call."""
+        last = self.rounds + 2
+        async with asyncio.timeout(5):
+            while self.rounds < last:
+                self.wake()
+                await self.round_over.wait()
+
+
+async def wait_until(condition: Callable[[], bool]) -> None:
+    async with asyncio.timeout(5):
+        while not condition():
+            await asyncio.sleep(0.01)
+
+
+class Delivering:
+    """A ledger with the destination `crm`, a fold to enqueue calls, and a fake CRM."""
+
+    def __init__(self, ledger: Ledger, clock: Clock, fold: FoldWorker) -> None:
+        self.ledger = ledger
+        self.clock = clock
+        self.crm = FakeCrm()
+        self._fold = fold
+
+    async def add_event(self, kind: Kind, name: str = "1", **facts: Any) -> None:
+        """Fold an event of the call `cloudtalk-{name}`, a millisecond after the one before."""
+        self.clock.advance(0.001)
+        event = CallEvent(kind, "mission", name, (f"other:{name}",), None, facts, {}, single_id=True)
+        row = NewEvent(self.ledger.now(), "", "/", "", b"", event)
+        await self.ledger.write(lambda c: journal.append(c, [row]))
+        while await self._fold.fold_batch():
+            pass
+
+    async def delivery(self, call: str = "cloudtalk-1") -> DeliveryRow:
+        (row,) = await self.ledger.read(lambda c: deliveries.list_for_call(c, call))
+        return row
+
+    async def wait_for(self, state: str, call: str = "cloudtalk-1", **fields: Any) -> DeliveryRow:
+        """Wait until the delivery of this call has this state and these fields."""
+        async with asyncio.timeout(5):
+            while True:
+                row = await self.delivery(call)
+                if row.state == state and all(getattr(row, name) == fields[name] for name in fields):
+                    return row
+                await asyncio.sleep(0.01)
+
+    async def wait_for_push(self, count: int = 1) -> None:
+        await wait_until(lambda: len(self.crm.pushed) >= count)
+
+    async def destination(self) -> DestinationRow:
+        return await self.ledger.read(lambda c: destinations.get(c, "crm"))
+
+    async def wait_for_pause(self) -> DestinationRow:
+        """Wait until the destination pauses, from now on."""
+        async with asyncio.timeout(5):
+            while True:
+                row = await self.destination()
+                if row.paused_until is not None and row.paused_until > self.ledger.now():
+                    return row
+                await asyncio.sleep(0.01)
+
+    async def pause(self, reason: str, code: str | None = None, *, until: Instant | None = None) -> None:
+        """Pause the destination; without `until` a probe is due."""
+        end = until or self.ledger.now()
+        await self.ledger.write(
+            lambda c: destinations.pause_until(c, "crm", Pause(reason, 5, code, None), until=end)
+        )
+
+    async def probe(self) -> None:
+        await self.ledger.write(lambda c: destinations.probe_now(c, "crm", now=self.ledger.now()))
+
+    async def settle(self, *updates: DeliveryUpdate) -> None:
+        """Write these updates as an earlier worker would have, shortly after 1970."""
+        await self.ledger.write(lambda c: deliveries.settle(c, "crm", updates, now=1))
+
+    async def replay(self, *names: str) -> None:
+        """Replay the first version of these calls."""
+        versions = [(f"cloudtalk-{name}", 1) for name in names]
+        await self.ledger.write(lambda c: replays.enqueue(c, "crm", versions, now=self.ledger.now()))
+
+    async def replay_delivered(self, *names: str) -> None:
+        """Replay calls whose newest version the CRM has: they are only verified."""
+        for name in names:
+            await self.add_event(Kind.STARTED, name)
+        await self.settle(*(delivered_update(f"cloudtalk-{name}") for name in names))
+        await self.replay(*names)
+
+    @asynccontextmanager
+    async def worker(self, policy: RetryPolicy = POLICY, **settings: Any) -> AsyncIterator[ObservedWorker]:
+        """A worker that runs; `settings` of the destination."""
+        worker = ObservedWorker(
+            "crm",
+            self.crm,
+            DestinationSettings(client="fake", **settings),
+            self.ledger,
+            policy,
+            jitter=lambda: 0,
+            poll_seconds=0.01,
+        )
+        running = asyncio.create_task(worker.run())
+        try:
+            yield worker
+        finally:
+            running.cancel()
+            await asyncio.wait([running], timeout=8)
+            assert running.done()
+
+
+@asynccontextmanager
+async def delivering(ledger_url: str) -> AsyncIterator[Delivering]:
+    clock = Clock()
+    ledger = Ledger(ledger_url, clock=clock)
+    await ledger.open()
+    await ledger.write(lambda c: destinations.register(c, {"crm": "fake"}))
+    fold = FoldWorker(ledger, grace_seconds=0, has_backlog=lambda: False, on_enqueue=lambda: None)
+    await fold.lease.acquire()
+    yield Delivering(ledger, clock, fold)
+    await ledger.close()
