@@ -6,7 +6,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -17,10 +17,8 @@ import pytest
 from crm_clients.base import Outcome, Push
 from crm_clients.local import LocalSettings
 from relay import app
-from relay.app import Relay
-from relay.cli.queries import DestinationStatus, get_status
-from relay.settings import Settings, SettingsError
-from tests.support.in_process import in_process_relay, settings_in
+from relay.settings import SettingsError
+from tests.support.in_process import in_process_relay, settings_in, wait_for_status
 from tests.support.postgrest import free_port
 from tests.support.relay import HOOK, crm_rows, eventually
 
@@ -48,20 +46,6 @@ def run_program(source: str, **changes: str) -> subprocess.CompletedProcess[str]
         timeout=20,
         check=False,
     )
-
-
-async def wait_for_status(
-    relay: Relay, settings: Settings, condition: Callable[[dict[str, DestinationStatus]], bool]
-) -> dict[str, DestinationStatus]:
-    """Return the status of each destination by name once the condition holds. Fails after 5 seconds."""
-    enabled = {name: destination.enabled for name, destination in settings.destinations.items()}
-    async with asyncio.timeout(5):
-        while True:
-            found = await relay.ledger.read(lambda c: get_status(c, enabled, now=relay.ledger.now()))
-            status = {destination.name: destination for destination in found.destinations}
-            if condition(status):
-                return status
-            await asyncio.sleep(0.01)
 
 
 # --- app:app --------------------------------------------------------------------------------------
@@ -247,50 +231,3 @@ async def test_a_destination_that_does_not_respond_does_not_delay_another(
         status = await wait_for_status(relay, settings, lambda status: status["good"].delivered == 20)
         await asyncio.wait_for(requested.wait(), 5)
     assert (status["hanging"].pending, status["hanging"].delivered) == (20, 0)
-
-
-# --- start and stop -------------------------------------------------------------------------------
-
-
-async def test_the_relay_serves_only_between_start_and_stop(tmp_path: Path) -> None:
-    relay = Relay(settings_in(tmp_path))
-    assert not relay.lifecycle.is_serving
-    async with relay.lifecycle.running():
-        assert relay.lifecycle.is_serving
-    assert not relay.lifecycle.is_serving  # type: ignore[unreachable] # mypy cannot see that the block ends it
-
-
-async def test_a_stop_closes_every_client_and_releases_the_leases(tmp_path: Path) -> None:
-    settings = settings_in(tmp_path, destinations={"crm": local(tmp_path / "crm.db")})
-    for _ in range(2):  # the second run must get the leases at once, or `wait_for_status` times out
-        async with in_process_relay(settings) as (relay, client):
-            await client.post(HOOK, json=STARTED)
-            await wait_for_status(relay, settings, lambda status: status["crm"].delivered == 1)
-            client_of_crm: Any = relay.clients["crm"]
-        with pytest.raises(RuntimeError, match="after shutdown"):
-            await client_of_crm.check()
-
-
-async def test_a_push_in_flight_finishes_while_the_last_requests_are_answered(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    requested, may_respond = asyncio.Event(), asyncio.Event()
-    settings = settings_in(tmp_path, destinations={"crm": local(tmp_path / "crm.db")})
-    async with in_process_relay(settings) as (relay, client):
-        crm: Any = relay.clients["crm"]
-        upsert = crm.upsert
-
-        async def slow(pushes: Sequence[Push]) -> list[Outcome]:
-            requested.set()
-            await may_respond.wait()
-            return list(await upsert(pushes))
-
-        monkeypatch.setattr(crm, "upsert", slow)
-        await client.post(HOOK, json=STARTED)
-        await asyncio.wait_for(requested.wait(), 5)
-        relay.lifecycle.stop_delivering()
-        asyncio.get_running_loop().call_later(0.1, may_respond.set)
-    assert len(crm_rows(tmp_path / "crm.db")) == 1
-    async with in_process_relay(settings) as (relay, _):
-        status = await wait_for_status(relay, settings, lambda _: True)
-    assert status["crm"].delivered == 1, "the second stop aborted the push"

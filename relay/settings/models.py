@@ -66,7 +66,7 @@ class Server(Section):
     )
 
     def url_on(self, port: int) -> str:
-        """Return the public URL for the port that was bound; it differs from `port` if that is 0."""
+        """Return the public URL. `port`: the port that was bound, which differs from the setting 0."""
         return self.public_url if "public_url" in self.model_fields_set else local_url(self.host, port)
 
 
@@ -132,11 +132,8 @@ class Ledger(Section):
     def path(self) -> Path | None:
         """The file of an SQLite ledger; None for PostgreSQL."""
         url = self.url.get_secret_value()
-        return (
-            Path(url.removeprefix(validators.SQLITE_PREFIX))
-            if url.startswith(validators.SQLITE_PREFIX)
-            else None
-        )
+        path = url.removeprefix(validators.SQLITE_PREFIX)
+        return None if path == url else Path(path)
 
 
 class Delivery(Section):

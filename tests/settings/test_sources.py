@@ -123,7 +123,7 @@ def test_environment_variables_name_destinations_in_upper_or_lower_case(load_tex
 def test_pydantic_settings_is_imported_only_for_environment_variables() -> None:
     script = "import sys, pathlib, relay.settings as s; s.load(pathlib.Path('settings.toml'), {})"
     script += "; sys.exit('pydantic_settings' in sys.modules)"
-    assert subprocess.run([sys.executable, "-c", script], cwd=ROOT, check=False).returncode == 0  # noqa: S603 - ours
+    assert subprocess.run([sys.executable, "-c", script], cwd=ROOT, check=False).returncode == 0  # noqa: S603
 
 
 # --- files that hold a secret ------------------------------------------------------------------
