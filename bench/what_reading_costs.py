@@ -9,7 +9,8 @@ import msgspec
 
 from bench.answer import Answer, BenchError, Figure
 from relay.call import CallEvent, CallState, join, state_from_event
-from relay.cloudtalk.parser import Parser, RawRequest
+from relay.cloudtalk.parser import Parser
+from relay.cloudtalk.request import RawRequest
 from relay.instants import Instant
 
 QUESTION: Final = "What does reading cost?"
@@ -86,7 +87,7 @@ def answer(*, quick: bool) -> Answer:
     begun, ended = _state(reader, "call.started", 1), _state(reader, "call.ended", 2)
 
     def read(body: bytes) -> Callable[[], object]:
-        return lambda: reader.read(RawRequest(body))
+        return lambda: reader.parse(RawRequest(body))
 
     signed, workflow = msgspec.json.encode(_SIGNED), msgspec.json.encode(_WORKFLOW)
     return Answer(
@@ -96,7 +97,7 @@ def answer(*, quick: bool) -> Answer:
             Figure("signed", _cost(read(signed), times), "µs", _MOST_TYPED),
             Figure("workflow", _cost(read(workflow), times), "µs", _MOST_TOLERANT),
             Figure(
-                "mission, a new number", _cost(lambda: reader.read(RawRequest(next(strange))), times), "µs"
+                "mission, a new number", _cost(lambda: reader.parse(RawRequest(next(strange))), times), "µs"
             ),
             Figure("", _cost(lambda: join(begun, ended), times), "µs per join"),
         ),
@@ -113,7 +114,7 @@ def _body(event: str, **other: str) -> bytes:
 
 
 def _state(reader: Parser, event: str, seq: int) -> CallState:
-    match reader.read(RawRequest(_body(event))):
+    match reader.parse(RawRequest(_body(event))):
         case [CallEvent() as reading]:
             return state_from_event(reading, seq=seq, received_at=Instant(seq))
         case other:

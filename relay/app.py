@@ -115,10 +115,10 @@ class Relay:
         authenticator, secrets = build_authenticator(cloudtalk)
         return WebhookEndpoint(
             ledger=self.ledger,
-            journal=self.group_commit,
+            group_commit=self.group_commit,
             authenticator=authenticator,
             secrets=secrets,
-            reader=build_parser(cloudtalk),
+            parser=build_parser(cloudtalk),
             max_body_bytes=cloudtalk.max_body_bytes,
             admission_control=AdmissionControl(
                 requests=server.max_in_flight, held_bytes=server.max_in_flight_bytes

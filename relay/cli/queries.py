@@ -7,7 +7,7 @@ import msgspec
 from sqlalchemy import Connection
 
 from relay.call import Call
-from relay.cloudtalk.identity import alias_of
+from relay.cloudtalk.identity import alias_of_id
 from relay.instants import SECOND, Instant, iso
 from relay.ledger import aliases, calls, deliveries, destinations, journal, quarantine
 from relay.ledger.calls import CallRow
@@ -74,7 +74,7 @@ def find_call(connection: Connection, id_: str) -> CallRow | None:
 
     A call that was merged into another one is found as that one.
     """
-    alias = alias_of(id_)
+    alias = alias_of_id(id_)
     owner = aliases.resolve(connection, [alias]).get(alias)
     candidates = [id_, f"cloudtalk-{id_}", *([owner] if owner else [])]
     rows = calls.get_many(connection, candidates)

@@ -1,37 +1,42 @@
-"""Who may speak: a token in one of five places, a signature, or nobody but this machine.
+"""Authentication of a request: by a token, by a signature, or, if neither is set up, by its origin.
 
-Tokens are compared in constant time and against every one that is listed, so that an answer's time
-tells neither how much of a guess was right nor which token it was.
+Tokens are compared in constant time, each with every listed token, so that the response time shows neither
+how much of a guess was right nor which token matched.
 """
 
 import base64
 import binascii
 import hmac
 from collections.abc import Iterable, Iterator, Mapping
+from enum import StrEnum
 from typing import Final
 from urllib.parse import parse_qsl
 
-import msgspec
-
-from relay.cloudtalk.secrets import QUERY_KEY
+from relay.cloudtalk.request import RequestHead
+from relay.cloudtalk.secrets import TOKEN_QUERY_KEY
 from relay.cloudtalk.signatures import SignatureVerifier
 from relay.standards.addresses import is_loopback
 
-FORWARDING: Final = ("forwarded", "x-forwarded-", "cf-")
-"""Headers that a proxy adds: what bears one comes from elsewhere, whatever its address says."""
+FORWARDING_HEADERS: Final = ("forwarded", "x-forwarded-", "cf-")
+"""The beginnings of headers that a proxy adds: the request comes from elsewhere, whatever its address is."""
 
 
-class RequestHead(msgspec.Struct, frozen=True):
-    """What a request shows before its body is read. Header names are lower case."""
+class AuthProblem(StrEnum):
+    """Why a request is not authenticated."""
 
-    headers: dict[str, str]
-    query: str
-    client: str | None
+    NO_TOKEN = "no_token"  # noqa: S105 - a code
+    WRONG_TOKEN = "wrong_token"  # noqa: S105 - a code
+    NO_SIGNATURE = "no_signature"
+    WRONG_SIGNATURE = "wrong_signature"
+    STALE_SIGNATURE = "stale_signature"
+    FORWARDED = "forwarded"
+    NOT_LOCAL = "not_local"
+    FOREIGN_HOST = "foreign_host"
 
 
 class Authenticator:
-    """Opens to a listed token, wherever it stands, or to a right signature; where neither is listed,
-    to requests made on this machine alone.
+    """Accepts a listed token or a valid signature; if neither tokens nor secrets are listed, it accepts
+    requests from this machine alone. `body_tokens`: tokens may be inside the body.
     """
 
     def __init__(
@@ -41,55 +46,59 @@ class Authenticator:
         self._signatures = signatures
         self._body_tokens = body_tokens
 
-    def is_authenticated(self, head: RequestHead) -> bool:
-        """Whether this head needs no body to prove who it is."""
-        return not self._signatures.applies_to(head.headers) and self._problem(head, []) is None
-
-    def precheck(self, head: RequestHead) -> str | None:
-        """Why this head may not pass, whatever its body holds; None where the body may tell."""
+    def precheck(self, head: RequestHead) -> AuthProblem | None:
+        """Return the problem of a request that no body can authenticate; None if the body has to be read."""
         if self._signatures.applies_to(head.headers) or (self._tokens and self._body_tokens):
             return None
-        return self._problem(head, [])
+        return self._check_tokens(head, [])
 
-    def authenticate(self, head: RequestHead, raw: bytes, body_tokens: list[str], *, now: int) -> str | None:
-        """Why this head may not pass; None where it may. `now` in unix seconds. Raises `Stale`.
+    def is_authenticated(self, head: RequestHead) -> bool:
+        """Whether the head alone authenticates the request."""
+        return not self._signatures.applies_to(head.headers) and self._check_tokens(head, []) is None
 
-        A signature that is there and wrong closes the authenticator whatever token comes with it.
+    def authenticate(
+        self, head: RequestHead, raw: bytes, body_tokens: list[str], *, now: int
+    ) -> AuthProblem | None:
+        """Return the problem of a request with this body, None if it is authenticated.
+
+        `now` is in Unix seconds. Raises `StaleSignature`. A wrong signature is refused whatever token
+        comes with it.
         """
         if self._signatures.applies_to(head.headers):
-            return None if self._signatures.verify(head.headers, raw, now=now) else "wrong_signature"
-        return self._problem(head, body_tokens)
+            is_valid = self._signatures.verify(head.headers, raw, now=now)
+            return None if is_valid else AuthProblem.WRONG_SIGNATURE
+        return self._check_tokens(head, body_tokens)
 
-    def _problem(self, head: RequestHead, body_tokens: list[str]) -> str | None:
+    def _check_tokens(self, head: RequestHead, body_tokens: list[str]) -> AuthProblem | None:
         if not self._tokens:
-            return "no_signature" if self._signatures else _not_local(head)
-        presented = [*_presented(head.headers, head.query), *body_tokens]
-        if not presented:
-            return "no_token"
-        return None if self._knows(presented) else "wrong_token"
+            return AuthProblem.NO_SIGNATURE if self._signatures else _check_local(head)
+        tokens = [*_tokens_in_head(head.headers, head.query), *body_tokens]
+        if not tokens:
+            return AuthProblem.NO_TOKEN
+        return None if self._has_listed(tokens) else AuthProblem.WRONG_TOKEN
 
-    def _knows(self, presented: list[str]) -> bool:
+    def _has_listed(self, tokens: list[str]) -> bool:
         matches = [
-            hmac.compare_digest(candidate.encode("utf-8", "surrogateescape"), token)
-            for candidate in presented
-            for token in self._tokens
+            hmac.compare_digest(token.encode("utf-8", "surrogateescape"), listed)
+            for token in tokens
+            for listed in self._tokens
         ]
         return any(matches)
 
 
-def _presented(headers: Mapping[str, str], query: str) -> Iterator[str]:
+def _tokens_in_head(headers: Mapping[str, str], query: str) -> Iterator[str]:
     scheme, _, credentials = headers.get("authorization", "").partition(" ")
     match scheme.lower():
         case "bearer":
             yield credentials.strip()
         case "basic":
-            yield from _password(credentials)
+            yield from _decode_basic_password(credentials)
     if "x-webhook-token" in headers:
         yield headers["x-webhook-token"]
-    yield from (value for key, value in parse_qsl(query) if key == QUERY_KEY)
+    yield from (value for key, value in parse_qsl(query) if key == TOKEN_QUERY_KEY)
 
 
-def _password(credentials: str) -> Iterator[str]:
+def _decode_basic_password(credentials: str) -> Iterator[str]:
     try:
         decoded = base64.b64decode(credentials.strip(), validate=True).decode()
     except (binascii.Error, UnicodeDecodeError):
@@ -97,19 +106,20 @@ def _password(credentials: str) -> Iterator[str]:
     yield decoded.partition(":")[2]
 
 
-def _not_local(head: RequestHead) -> str | None:
-    if any(name.startswith(FORWARDING) for name in head.headers):
-        return "forwarded"
+def _check_local(head: RequestHead) -> AuthProblem | None:
+    """Return the problem of a request that does not come from a program on this machine."""
+    if any(name.startswith(FORWARDING_HEADERS) for name in head.headers):
+        return AuthProblem.FORWARDED
     if head.client is not None and not is_loopback(head.client):
-        return "not_local"
-    # A page in a browser can be made to call this machine, but not under a name of this machine, nor
-    # without any.
+        return AuthProblem.NOT_LOCAL
+    # A web page can make a browser call this machine under the page's own host name (DNS rebinding).
+    # A request without Host comes from no browser.
     if "host" not in head.headers:
         return None
-    return None if is_loopback(_host_of(head.headers.get("host", ""))) else "foreign_host"
+    return None if is_loopback(_host_name(head.headers["host"])) else AuthProblem.FOREIGN_HOST
 
 
-def _host_of(header: str) -> str:
+def _host_name(header: str) -> str:
     if header.startswith("["):
         return header[1:].partition("]")[0]
     return header.partition(":")[0]

@@ -1,7 +1,7 @@
-"""The facts in what was said: which words bear which fact, and how each is read.
+"""The facts of an event: which keys have which fact, and how its value is parsed.
 
-The first word of a fact that says something wins. What cannot be read is left out, with a warning:
-a call is worth more than one of its fields. Only an id that no column holds refuses the body.
+Of the keys of a fact, the first one with a valid value counts. An invalid value is left out, with a warning,
+since the event is worth more than one of its fields. Only an id that is too long makes the body invalid.
 """
 
 from collections.abc import Callable, Iterable, Mapping
@@ -10,13 +10,13 @@ from datetime import tzinfo
 from typing import Any, Final
 
 from relay.call import Kind
-from relay.cloudtalk import times, values
-from relay.cloudtalk.errors import InvalidPayload
+from relay.cloudtalk import values
+from relay.cloudtalk.errors import InvalidPayload, InvalidValue, TooLong
 from relay.cloudtalk.flatten import Field, normalize_key
-from relay.cloudtalk.values import InvalidValue, TooLong
+from relay.cloudtalk.times import correct_durations, parse_instant, parse_seconds
 from relay.instants import Instant
 
-_SPELLINGS: Final = {
+_KEYS: Final = {
     "call_id": "call_id cdr_id",
     "call_uuid": "call_uuid uuid",
     "direction": "direction call_direction",
@@ -48,84 +48,84 @@ _SPELLINGS: Final = {
     "voicemail": "is_voicemail voicemail",
     "occurred_at": "occurred_at",
 }
-_SPELLED: Final = [(fact, normalize_key(key)) for fact, keys in _SPELLINGS.items() for key in keys.split()]
-_RANK_OF: Final = {word: rank for rank, (_, word) in enumerate(_SPELLED)}
-_HOLDERS: Final = frozenset({"agent", "recording"})
-"""Objects whose parts are found under words of their own."""
+_FACT_AND_KEY: Final = [(fact, normalize_key(key)) for fact, keys in _KEYS.items() for key in keys.split()]
+_PRIORITY: Final = {key: priority for priority, (_, key) in enumerate(_FACT_AND_KEY)}
+_OBJECT_KEYS: Final = frozenset({"agent", "recording"})
+"""Keys that may have an object; its parts are then fields with keys of their own."""
 
-_MOST_WARNINGS: Final = 20
-_SHOWN_OF_KEY: Final = 60
+_MAX_WARNINGS: Final = 20
+_LONGEST_SHOWN_KEY: Final = 60
 
 
 class FieldParser:
-    """Reads facts; a time without an offset is in `zone`, a national number of `region`, and
-    `own_numbers` tell the direction where nothing else does.
+    """Parses facts. A time without an offset is in `zone`, a national phone number of `region`;
+    `own_numbers` give the direction if no field does.
     """
 
     def __init__(self, zone: tzinfo, region: str, own_numbers: Iterable[str] = ()) -> None:
-        def instant(value: Any) -> int | None:
-            return times.instant(value, zone)
+        def instant(value: Any) -> Instant | None:
+            return parse_instant(value, zone)
 
-        def number(value: Any) -> str | None:
-            return values.phone(value, region)
+        def phone(value: Any) -> str | None:
+            return values.parse_phone(value, region)
 
-        self._own_numbers = frozenset(number(own) for own in own_numbers) - {None}
-        self.readers: Final[Mapping[str, Callable[[Any], Any]]] = {
-            **dict.fromkeys(("call_id", "call_uuid"), values.digits),
-            **dict.fromkeys(("contact_id", "agent_id"), values.digits),
-            **dict.fromkeys(("external_number", "internal_number", "from", "to"), number),
+        self._own_numbers = frozenset(phone(number) for number in own_numbers) - {None}
+        self.parsers: Final[Mapping[str, Callable[[Any], Any]]] = {
+            **dict.fromkeys(("call_id", "call_uuid"), values.parse_numeric_id),
+            **dict.fromkeys(("contact_id", "agent_id"), values.parse_numeric_id),
+            **dict.fromkeys(("external_number", "internal_number", "from", "to"), phone),
             **dict.fromkeys(("started_at", "answered_at", "ended_at", "occurred_at"), instant),
-            **dict.fromkeys(("duration", "talking", "waiting", "wrapup"), times.duration),
-            **dict.fromkeys(("contact_name", "agent_name"), values.prose),
-            **dict.fromkeys(("agent_first_name", "agent_last_name"), values.prose),
-            **dict.fromkeys(("notes", "transcript", "summary"), values.lines),
-            "agent_email": values.text,
-            "direction": values.direction,
-            "status": values.outcome,
-            "recording_url": values.web_address,
-            "tags": values.listed,
-            "voicemail": values.truth,
+            **dict.fromkeys(("duration", "talking", "waiting", "wrapup"), parse_seconds),
+            **dict.fromkeys(("contact_name", "agent_name"), values.parse_display_text),
+            **dict.fromkeys(("agent_first_name", "agent_last_name"), values.parse_display_text),
+            **dict.fromkeys(("notes", "transcript", "summary"), values.parse_lines),
+            "agent_email": values.parse_text,
+            "direction": values.parse_direction,
+            "status": values.parse_call_status,
+            "recording_url": values.parse_web_address,
+            "tags": values.parse_list,
+            "voicemail": values.parse_flag,
         }
 
-    def read(self, found: Mapping[str, Field], warnings: list[str]) -> dict[str, Any]:
-        """The facts found under these words; among them `occurred_at`, the envelope's own time.
+    def parse(self, fields: Mapping[str, Field], warnings: list[str]) -> dict[str, Any]:
+        """Parse the facts in these fields; `occurred_at` among them is the time of the envelope.
 
         Raises `InvalidPayload` for an id of more than 200 characters.
         """
         facts: dict[str, Any] = {}
-        for rank in sorted([_RANK_OF[word] for word in found if word in _RANK_OF]):
-            fact, word = _SPELLED[rank]
-            said = found[word]
-            if fact not in facts and not (word in _HOLDERS and isinstance(said.value, dict)):
-                value = self.read_one(fact, said, warnings)
+        for priority in sorted([_PRIORITY[key] for key in fields if key in _PRIORITY]):
+            fact, key = _FACT_AND_KEY[priority]
+            field = fields[key]
+            if fact not in facts and not (key in _OBJECT_KEYS and isinstance(field.value, dict)):
+                value = self.parse_field(fact, field, warnings)
                 if value is not None:
                     facts[fact] = value
-        _name_agent(facts)
-        if "direction" not in facts and (typed := found.get("type")):
-            _direct(facts, typed.value)
+        _join_agent_names(facts)
+        if "direction" not in facts and (type_ := fields.get("type")):
+            _add_direction_of_type(facts, type_.value)
         self.complete(facts)
         return facts
 
-    def read_one(self, fact: str, said: Field, warnings: list[str]) -> Any:
-        """What is said of one fact, None where that is nothing or cannot be read."""
+    def parse_field(self, fact: str, field: Field, warnings: list[str]) -> Any:
+        """Parse the value of one fact; None if it is missing or invalid."""
         try:
-            return self.readers[fact](said.value)
+            return self.parsers[fact](field.value)
         except TooLong as error:
-            raise InvalidPayload("unreadable_field", f"{said.key}: {error}", said.pointer) from error
+            raise InvalidPayload("unreadable_field", f"{field.key}: {error}", field.pointer) from error
         except InvalidValue as error:
-            warn(warnings, said.key, error)
+            add_warning(warnings, field.key, error)
             return None
 
     def complete(self, facts: dict[str, Any]) -> None:
-        """What these facts tell together: durations that fit the times, and the direction."""
-        times.settle(facts)
+        """Correct durations by the times, and add the direction by the numbers."""
+        correct_durations(facts)
         if "direction" not in facts:
-            direction = self._direction(facts)
+            direction = self._infer_direction(facts)
             if direction is not None:
                 facts["direction"] = direction
 
-    def _direction(self, facts: Mapping[str, Any]) -> str | None:
-        """By whose the numbers are: the own line in a body is an own number too."""
+    def _infer_direction(self, facts: Mapping[str, Any]) -> str | None:
+        """The number of the own line in the body counts as an own number, too."""
         internal, external = facts.get("internal_number"), facts.get("external_number")
         if internal is not None and external in self._own_numbers:
             return "internal"
@@ -143,37 +143,37 @@ class FieldParser:
                 return None
 
 
-_SAID_BY: Final[Mapping[Kind, tuple[str, ...]]] = {
+_TIME_FACTS: Final[Mapping[Kind, tuple[str, ...]]] = {
     Kind.STARTED: ("started_at",),
     Kind.ANSWERED: ("answered_at",),
     Kind.ENDED: ("ended_at",),
     Kind.MISSED: ("ended_at", "started_at"),
     Kind.VOICEMAIL: ("ended_at", "started_at"),
 }
-"""The facts that say when an event happened, by its kind; other kinds have none."""
+"""The facts that give the time of an event, by its kind; other kinds have none."""
 
 
-def take_occurred_at(kind: Kind, facts: dict[str, Any]) -> Instant | None:
-    """When an event of this kind happened: its own fact, else the envelope's, which is taken out."""
-    occurred_at: Instant | None = facts.pop("occurred_at", None)
-    return next((facts[fact] for fact in _SAID_BY.get(kind, ()) if fact in facts), occurred_at)
+def pop_occurred_at(kind: Kind, facts: dict[str, Any]) -> Instant | None:
+    """Return the time of the event: its own fact, else the envelope's, which is removed from the facts."""
+    envelope_time: Instant | None = facts.pop("occurred_at", None)
+    return next((facts[fact] for fact in _TIME_FACTS.get(kind, ()) if fact in facts), envelope_time)
 
 
-def warn(warnings: list[str], key: str, error: InvalidValue) -> None:
-    """Say what could not be read; never what it was, which may be anybody's name."""
-    if len(warnings) < _MOST_WARNINGS:
-        warnings.append(f"{key.strip()[:_SHOWN_OF_KEY]}: {error}")
+def add_warning(warnings: list[str], key: str, error: InvalidValue) -> None:
+    """Add a warning with the key, never with the value, which may be personal data."""
+    if len(warnings) < _MAX_WARNINGS:
+        warnings.append(f"{key.strip()[:_LONGEST_SHOWN_KEY]}: {error}")
 
 
-def _direct(facts: dict[str, Any], typed: Any) -> None:
-    """The REST API's `type` is the direction; elsewhere it is anything."""
+def _add_direction_of_type(facts: dict[str, Any], type_: Any) -> None:
+    """In CloudTalk's REST API `type` is the direction; in other bodies it may be anything."""
     with suppress(InvalidValue):
-        direction = values.direction(typed)
+        direction = values.parse_direction(type_)
         if direction is not None:
             facts["direction"] = direction
 
 
-def _name_agent(facts: dict[str, Any]) -> None:
+def _join_agent_names(facts: dict[str, Any]) -> None:
     names = [facts.pop(name, None) for name in ("agent_first_name", "agent_last_name")]
     if "agent_name" not in facts and any(names):
         facts["agent_name"] = " ".join(filter(None, names))

@@ -1,9 +1,9 @@
-"""A body of any shape as one flat table: which words were said, where, and what under each.
+"""Flatten a body of any form to one table: normalized key → field.
 
-Hand-written bodies are flat, nested under one of several roots, or have dots and brackets in their
-keys; keys differ in case, spaces and underscores. A *word* is a key without all that:
-`Call_ID`, `data.callId` and `{"call": {"id": …}}` are all `callid`. What stands deeper speaks over
-its envelope, except for the event's name, which the envelope says.
+Bodies that people type are flat, or nested under one of several roots, or have keys with dots and brackets;
+their keys differ in case, spaces and underscores. Normalized keys do not: `Call_ID`, `data.callId` and
+`{"call": {"id": …}}` all become `callid`. An inner value has priority over an outer one; for the event's
+name the outer one has priority.
 """
 
 from functools import lru_cache
@@ -11,50 +11,53 @@ from typing import Any, Final
 
 import msgspec
 
-from relay.cloudtalk import body
-from relay.cloudtalk.errors import InvalidPayload, step
-from relay.cloudtalk.values import is_nothing
+from relay.cloudtalk.errors import InvalidPayload, pointer_step
+from relay.cloudtalk.request import parse_json
+from relay.cloudtalk.values import is_missing
 
 ROOTS: Final = ("data", "call", "payload", "event", "properties", "body", "cdr")
-_PAYLOADS: Final = frozenset({"data", "payload", "properties", "body"})
-"""The roots that hold all that is said of a call; a `call` may have a `contact` beside it."""
+"""Keys whose object is flattened as if its fields were one level higher; the first has priority."""
 
+_PAYLOAD_ROOTS: Final = frozenset({"data", "payload", "properties", "body"})
+"""Roots that hold everything about a call. A `call` may have a `contact` beside it."""
+
+_CALL_ROOTS: Final = frozenset({"call", "cdr"})
 _ROOTS: Final = frozenset(ROOTS)
 _CONTAINERS: Final = frozenset({dict, list})
-_CALLS: Final = frozenset({"call", "cdr"})
-_NAMES: Final = frozenset({"event", "eventtype", "action", "trigger", "type"})
-_DEEPEST: Final = 4
-_LONGEST: Final = 100
+_EVENT_NAME_KEYS: Final = frozenset({"event", "eventtype", "action", "trigger", "type"})
+_MAX_ROOT_DEPTH: Final = 4
+_LONGEST_KEY: Final = 100
+"""A longer key is not normalized, so that the cache stays small."""
+
 _SEPARATORS: Final = str.maketrans("[", ".", "]_- \t\n\r")
 
 
 class Field(msgspec.Struct, frozen=True, gc=False):
-    """A value and where it stands: under `key` in the object at `above`."""
+    """A value under `key` in the object at the pointer `parent`."""
 
-    above: str
+    parent: str
     key: str
     value: Any
 
     @property
     def pointer(self) -> str:
-        """Where it stands in the body."""
-        return self.above + step(self.key)
+        """The place of the value in the body (RFC 6901)."""
+        return self.parent + pointer_step(self.key)
 
 
 class FlatBody(msgspec.Struct):
-    """What was found in a body. `names` may say which event it is, the outermost first; `payload` is
-    what is kept as the call's data, and stands at `payload_at`.
+    """`event_names` are the fields that may name the event, the outermost first. `payload` is stored as
+    the call's data; it is the object at `payload_pointer`.
     """
 
-    found: dict[str, Field]
-    names: list[Field]
+    fields: dict[str, Field]
+    event_names: list[Field]
     payload: dict[str, Any]
-    payload_at: str
+    payload_pointer: str
 
 
 def normalize_key(key: str) -> str:
-    """The word that a key is."""
-    return _normalize_key(key) if len(key) <= _LONGEST else key
+    return _normalize_key(key) if len(key) <= _LONGEST_KEY else key
 
 
 @lru_cache(maxsize=4_096)
@@ -63,76 +66,79 @@ def _normalize_key(key: str) -> str:
     root = ""
     while len(steps) > 1 and steps[0] in ROOTS:
         root = steps.pop(0)
-    return _under(root, ".".join(steps))
+    return _qualify_id(root, ".".join(steps))
 
 
-def _under(root: str, word: str) -> str:
-    """An `id` is an envelope's, or the call's: only the call's own object tells."""
-    return "callid" if word == "id" and root in _CALLS else word
+def _qualify_id(root: str, key: str) -> str:
+    """An `id` may be the envelope's or the call's: only in the call's own object it is surely the call's."""
+    return "callid" if key == "id" and root in _CALL_ROOTS else key
 
 
-def flatten(said: dict[str, Any], above: str = "") -> FlatBody:
-    """Flatten the body at pointer `above`. Raises `InvalidPayload` for nested JSON text that is too deep."""
-    shape = FlatBody({}, [], said, above)
-    _take(shape, said, above, "", 0)
-    return shape
+def flatten(body: dict[str, Any], pointer: str = "") -> FlatBody:
+    """Flatten the body at `pointer`. Raises `InvalidPayload` for JSON inside a text that cannot be stored."""
+    flat = FlatBody({}, [], body, pointer)
+    _add_layer(flat, body, pointer, "", 0)
+    return flat
 
 
-def _take(shape: FlatBody, layer: dict[str, Any], above: str, root: str, depth: int) -> None:
-    own: list[tuple[str, Field]] = []
+def _add_layer(flat: FlatBody, layer: dict[str, Any], pointer: str, root: str, depth: int) -> None:
+    plain: list[tuple[str, Field]] = []
     dotted: list[tuple[str, Field]] = []
     inner: dict[str, tuple[str, dict[str, Any]]] = {}
-    for key, value in layer.items():
-        word = _normalize_key(key) if len(key) <= _LONGEST else key
-        if word in _ROOTS and depth < _DEEPEST and (found := _object_in(value, above, key)) is not None:
-            inner[word] = above + step(key), found
+    for raw_key, value in layer.items():
+        key = _normalize_key(raw_key) if len(raw_key) <= _LONGEST_KEY else raw_key
+        if (
+            key in _ROOTS
+            and depth < _MAX_ROOT_DEPTH
+            and (object_ := _parse_root(value, pointer, raw_key)) is not None
+        ):
+            inner[key] = pointer + pointer_step(raw_key), object_
             continue
-        said = Field(above, key, value)
-        (dotted if "." in key or "[" in key else own).append((word, said))
-        if word in _NAMES:
-            shape.names.append(said)
-    for word in ROOTS if inner else ():
-        if word in inner:
-            _descend(shape, word, *inner[word], depth + 1)
-    for word, said in dotted + own if dotted else own:
-        _keep(shape.found, _under(root, word) if root else word, said)
+        field = Field(pointer, raw_key, value)
+        (dotted if "." in raw_key or "[" in raw_key else plain).append((key, field))
+        if key in _EVENT_NAME_KEYS:
+            flat.event_names.append(field)
+    for key in ROOTS if inner else ():
+        if key in inner:
+            _add_root(flat, key, *inner[key], depth + 1)
+    for key, field in dotted + plain if dotted else plain:
+        _add_field(flat.fields, _qualify_id(root, key) if root else key, field)
 
 
-def _descend(shape: FlatBody, word: str, above: str, layer: dict[str, Any], depth: int) -> None:
-    if word in _PAYLOADS:
-        shape.payload, shape.payload_at = layer, above
-    _take(shape, layer, above, word, depth)
+def _add_root(flat: FlatBody, root: str, pointer: str, layer: dict[str, Any], depth: int) -> None:
+    if root in _PAYLOAD_ROOTS:
+        flat.payload, flat.payload_pointer = layer, pointer
+    _add_layer(flat, layer, pointer, root, depth)
 
 
-def _object_in(value: Any, above: str, key: str) -> dict[str, Any] | None:
-    """The object that a root holds: itself, alone in a list, or as JSON in text."""
+def _parse_root(value: Any, parent: str, key: str) -> dict[str, Any] | None:
+    """Return the object under a root's key: itself, the only item of a list, or JSON inside a text."""
     if isinstance(value, str) and value[:1] == "{":
         try:
-            value = body.parse(value.encode())
-        except InvalidPayload as refused:
-            if refused.reason == "not_json":
+            value = parse_json(value.encode())
+        except InvalidPayload as error:
+            if error.reason == "not_json":
                 return None
-            raise InvalidPayload(
-                refused.reason, refused.message, above + step(key) + refused.pointer
-            ) from refused
+            pointer = parent + pointer_step(key) + error.pointer
+            raise InvalidPayload(error.reason, error.message, pointer) from error
     if isinstance(value, list) and len(value) == 1:
         value = value[0]
     return value if isinstance(value, dict) else None
 
 
-def _keep(found: dict[str, Field], word: str, said: Field) -> None:
-    if word not in found or is_nothing(found[word].value):
-        found[word] = said
-    if type(said.value) in _CONTAINERS:
-        _keep_parts(found, word, said)
+def _add_field(fields: dict[str, Field], key: str, field: Field) -> None:
+    if key not in fields or is_missing(fields[key].value):
+        fields[key] = field
+    if type(field.value) in _CONTAINERS:
+        _add_parts(fields, key, field)
 
 
-def _keep_parts(found: dict[str, Field], word: str, said: Field) -> None:
-    """The parts of an object under its name, `contact.name`; of a list, those of its first one."""
-    value = said.value
+def _add_parts(fields: dict[str, Field], key: str, field: Field) -> None:
+    """Add the parts of an object as `contact.name`; of a list, the parts of its first item."""
+    value = field.value
     if isinstance(value, list):
         value = value[0] if value else None
-    for key, item in value.items() if isinstance(value, dict) else ():
-        part = f"{word}.{normalize_key(key)}"
-        if part not in found or is_nothing(found[part].value):
-            found[part] = Field(said.pointer, key, item)
+    for raw_key, item in value.items() if isinstance(value, dict) else ():
+        part_key = f"{key}.{normalize_key(raw_key)}"
+        if part_key not in fields or is_missing(fields[part_key].value):
+            fields[part_key] = Field(field.pointer, raw_key, item)

@@ -1,8 +1,8 @@
-"""The mission's payload: `{"event": "call.…", "data": {…}}`, as a customer's automation builds it.
+"""Parse the mission dialect: `{"event": "call.…", "data": {…}}`, as a customer's automation builds it.
 
-`data` bears `id direction from to contact_id contact_name duration started_at ended_at status`;
-durations are seconds, times ISO 8601. `call.answered` bears no time of its own. These are read
-strictly; whatever else the customer adds is read as in any hand-written body.
+`data` has `id direction from to contact_id contact_name duration started_at ended_at status`: durations in
+seconds, times in ISO 8601. `call.answered` has no time of its own. An invalid value of one of these keys
+makes the body invalid. All other keys are parsed leniently, as in the other dialects.
 """
 
 from collections.abc import Callable
@@ -11,57 +11,57 @@ from typing import Any
 from relay.call import CallEvent
 from relay.cloudtalk import values
 from relay.cloudtalk.dialects import MISSION_KINDS, Dialect
-from relay.cloudtalk.errors import InvalidPayload, step
-from relay.cloudtalk.fields import FieldParser, take_occurred_at, warn
+from relay.cloudtalk.errors import InvalidPayload, InvalidValue, UnrenderedTemplate, pointer_step
+from relay.cloudtalk.fields import FieldParser, add_warning, pop_occurred_at
 from relay.cloudtalk.flatten import flatten
-from relay.cloudtalk.identity import alias_of, identify
+from relay.cloudtalk.identity import alias_of_id, build_identity
 from relay.cloudtalk.request import RawRequest
 
 
 class MissionParser:
-    """Reads the mission's `data`."""
+    """Parses the keys of the mission strictly."""
 
-    def __init__(self, facts: FieldParser) -> None:
-        self._facts = facts
-        read = facts.readers
-        self._fields: dict[str, Callable[[Any], Any]] = {
-            "direction": read["direction"],
-            "from": read["from"],
-            "to": read["to"],
-            "contact_id": values.ident,
-            "contact_name": values.text,
-            "duration": read["duration"],
-            "started_at": read["started_at"],
-            "answered_at": read["answered_at"],
-            "ended_at": read["ended_at"],
-            "status": read["status"],
+    def __init__(self, field_parser: FieldParser) -> None:
+        self._field_parser = field_parser
+        parsers = field_parser.parsers
+        self._parsers: dict[str, Callable[[Any], Any]] = {
+            "direction": parsers["direction"],
+            "from": parsers["from"],
+            "to": parsers["to"],
+            "contact_id": values.parse_id,
+            "contact_name": values.parse_text,
+            "duration": parsers["duration"],
+            "started_at": parsers["started_at"],
+            "answered_at": parsers["answered_at"],
+            "ended_at": parsers["ended_at"],
+            "status": parsers["status"],
         }
-        self._known = frozenset(self._fields) | {"id"}
+        self._keys = frozenset(self._parsers) | {"id"}
 
     def parse(
-        self, dialect: Dialect, body: dict[str, Any], request: RawRequest, above: str = ""
+        self, dialect: Dialect, body: dict[str, Any], request: RawRequest, pointer: str = ""
     ) -> CallEvent:
-        """Parse a body at pointer `above`. Raises `InvalidPayload` with the pointer of the invalid field."""
+        """Parse the body at `pointer`. Raises `InvalidPayload` with the pointer of the invalid field."""
         if not isinstance(body["event"], str):
-            raise InvalidPayload("unreadable_field", "event: expected text", f"{above}/event")
-        kind, data, pointer = MISSION_KINDS[body["event"]], body["data"], f"{above}/data"
+            raise InvalidPayload("unreadable_field", "event: expected text", f"{pointer}/event")
+        kind, data, pointer = MISSION_KINDS[body["event"]], body["data"], f"{pointer}/data"
         warnings: list[str] = []
-        name = _read(values.ident, data, "id", pointer, warnings)
-        if name is None:
+        id_ = _parse_key(values.parse_id, data, "id", pointer, warnings)
+        if id_ is None:
             raise InvalidPayload("missing_id", "the call's id is missing", f"{pointer}/id")
-        facts: dict[str, Any] = {"call_id": name}
-        for field, reader in self._fields.items():
-            if field in data and (value := _read(reader, data, field, pointer, warnings)) is not None:
-                facts[field] = value
-        others = {} if self._known.issuperset(data) else self._others(data, pointer, warnings)
-        aliases = tuple(_identify(name, facts, others))
-        facts |= {fact: value for fact, value in others.items() if fact not in facts}
-        self._facts.complete(facts)
-        occurred_at = take_occurred_at(kind, facts)
+        facts: dict[str, Any] = {"call_id": id_}
+        for key, parser in self._parsers.items():
+            if key in data and (value := _parse_key(parser, data, key, pointer, warnings)) is not None:
+                facts[key] = value
+        other_facts = {} if self._keys.issuperset(data) else self._parse_others(data, pointer, warnings)
+        aliases = tuple(_add_ids(id_, facts, other_facts))
+        facts |= {fact: value for fact, value in other_facts.items() if fact not in facts}
+        self._field_parser.complete(facts)
+        occurred_at = pop_occurred_at(kind, facts)
         return CallEvent(
             kind,
             dialect.name,
-            name,
+            id_,
             aliases,
             occurred_at,
             facts,
@@ -72,30 +72,30 @@ class MissionParser:
             single_id=dialect.single_id,
         )
 
-    def _others(self, data: dict[str, Any], pointer: str, warnings: list[str]) -> dict[str, Any]:
-        """Facts under keys that are not the mission's."""
-        others = {key: value for key, value in data.items() if key not in self._known}
-        return self._facts.read(flatten(others, pointer).found, warnings)
+    def _parse_others(self, data: dict[str, Any], pointer: str, warnings: list[str]) -> dict[str, Any]:
+        """Parse the facts under keys that the mission does not define."""
+        others = {key: value for key, value in data.items() if key not in self._keys}
+        return self._field_parser.parse(flatten(others, pointer).fields, warnings)
 
 
-def _identify(name: str, facts: dict[str, Any], others: dict[str, Any]) -> dict[str, None]:
-    """All that the call may be known by; its `id` stays what it is, whatever other ids are said."""
-    own = alias_of(name)
-    call_id = others.pop("call_id", None) or (name if own.startswith("id:") else None)
-    call_uuid = others.pop("call_uuid", None) or (name if own.startswith("uuid:") else None)
-    identity = identify(call_id, call_uuid, others.get("recording_url"))
+def _add_ids(id_: str, facts: dict[str, Any], other_facts: dict[str, Any]) -> dict[str, None]:
+    """Return all ids of the call as aliases; its own `id` stays the first, whatever other ids there are."""
+    alias = alias_of_id(id_)
+    call_id = other_facts.pop("call_id", None) or (id_ if alias.startswith("id:") else None)
+    call_uuid = other_facts.pop("call_uuid", None) or (id_ if alias.startswith("uuid:") else None)
+    identity = build_identity(call_id, call_uuid, other_facts.get("recording_url"))
     if identity.call_uuid is not None:
         facts["call_uuid"] = identity.call_uuid
-    return dict.fromkeys((own, *identity.aliases))
+    return dict.fromkeys((alias, *identity.aliases))
 
 
-def _read(
-    reader: Callable[[Any], Any], data: dict[str, Any], field: str, pointer: str, warnings: list[str]
+def _parse_key(
+    parser: Callable[[Any], Any], data: dict[str, Any], key: str, pointer: str, warnings: list[str]
 ) -> Any:
     try:
-        return reader(data.get(field))
-    except values.UnrenderedTemplate as error:
-        warn(warnings, field, error)
+        return parser(data.get(key))
+    except UnrenderedTemplate as error:
+        add_warning(warnings, key, error)
         return None
-    except values.InvalidValue as error:
-        raise InvalidPayload("unreadable_field", f"{field}: {error}", pointer + step(field)) from error
+    except InvalidValue as error:
+        raise InvalidPayload("unreadable_field", f"{key}: {error}", pointer + pointer_step(key)) from error

@@ -1,30 +1,79 @@
-"""What came over HTTP, and the value in it: unpacked, decoded, JSON or a form or a query."""
+"""A request, and the JSON value in its body: decompressed, then decoded as JSON, a form or a query.
 
+A fast decoder parses nearly all bodies. A slow one parses again what the fast one refuses or what may hold
+more than can be stored, to find out what is wrong and where.
+"""
+
+import json
+import math
 import zlib
-from typing import Any, Final
+from typing import Any, Final, NoReturn
 from urllib.parse import parse_qsl
 
 import msgspec
 
-from relay.cloudtalk import body
-from relay.cloudtalk.errors import InvalidPayload
+from relay.cloudtalk.errors import InvalidPayload, pointer_step
+from relay.cloudtalk.secrets import TOKEN_QUERY_KEY
+from relay.standards.webhooks import message_id
 
 MAX_BYTES: Final = 1_048_576
-"""What a packed body may unpack to, where nothing else is said."""
+"""The default limit of a decompressed body."""
 
-_MOST_FIELDS: Final = 1_000
+MAX_DEPTH: Final = 64
+"""The limit of nested objects and arrays."""
+
+_MAX_FORM_FIELDS: Final = 1_000
+_MAX_INTEGER: Final = 2**63 - 1
+"""A database column of 64 bits holds no larger number."""
+
 _BOM: Final = b"\xef\xbb\xbf"
 _GZIP_MAGIC: Final = b"\x1f\x8b"
 _GZIP_OR_ZLIB: Final = zlib.MAX_WBITS | 32
-_PLAIN: Final = frozenset({"", "identity"})
-_PACKED: Final = frozenset({"gzip", "x-gzip", "deflate"})
-_NOT_SAID_OF_A_CALL: Final = frozenset({"token", "event"})
-"""What a query bears besides fields: the way in, and the event's name."""
+_UNCOMPRESSED: Final = frozenset({"", "identity"})
+_COMPRESSED: Final = frozenset({"gzip", "x-gzip", "deflate"})
+_NO_FIELDS: Final = frozenset({TOKEN_QUERY_KEY, "event"})
+"""Keys of a query that are no fields of a call."""
+
+_DIGITS_TO_ZERO: Final = bytes(ord("0") if ord("0") <= byte <= ord("9") else ord(" ") for byte in range(256))
+_LONG_NUMBER: Final = b"0" * 19
+"""With all digits replaced by zero, a number of this length may exceed 64 bits. A regular expression would
+cost more than the decoder."""
+
+_decoder = msgspec.json.Decoder()
+
+
+class RequestHead(msgspec.Struct, frozen=True):
+    """A request without its body. Header names are lower case; `client` is the address of the peer."""
+
+    headers: dict[str, str]
+    query: str
+    client: str | None
+    method: str = "POST"
+    path: str = ""
+
+    @property
+    def content_type(self) -> str:
+        return self.headers.get("content-type", "")
+
+    @property
+    def content_encoding(self) -> str:
+        return self.headers.get("content-encoding", "")
+
+    def with_body(self, raw: bytes) -> "RawRequest":
+        """Return the whole request as the parser needs it."""
+        return RawRequest(
+            raw,
+            content_type=self.content_type,
+            path=self.path,
+            query=self.query,
+            encoding=self.content_encoding,
+            message_id=message_id(self.headers),
+        )
 
 
 class RawRequest(msgspec.Struct, frozen=True):
-    """A request to the hook. `path` is the whole one, `encoding` the Content-Encoding, `message_id`
-    the svix-id or webhook-id.
+    """A request to the webhook. `raw` is the body as received, `path` the whole path, `encoding` the
+    Content-Encoding, `message_id` the svix-id or webhook-id of a signed message.
     """
 
     raw: bytes
@@ -35,55 +84,54 @@ class RawRequest(msgspec.Struct, frozen=True):
     message_id: str | None = None
 
     @property
-    def is_of_flow(self) -> bool:
-        """Whether the URL says that a call flow waits for the answer: `…/flow` or `…/flow/EVENT`."""
+    def is_from_call_flow(self) -> bool:
+        """Whether the URL was given to a step of a call flow: it ends in `/flow` or `/flow/EVENT`."""
         return "flow" in self.path.split("/")[-2:]
 
 
-def parse_body(received: RawRequest, max_bytes: int = MAX_BYTES) -> Any:
-    """The value that a request bears, None where it bears none.
+def parse_body(request: RawRequest, max_bytes: int = MAX_BYTES) -> Any:
+    """Return the JSON value of the body, or of the query if the body is empty; None if both are empty.
 
-    Raises `InvalidPayload`: 400 what is neither JSON nor a form, 413 what unpacks to more than `max_bytes`,
-    415 an encoding that is not known, 422 what cannot be kept.
+    Raises `InvalidPayload`: 400 for what is neither JSON nor a form, 413 for a body of more than `max_bytes`
+    once decompressed, 415 for an unknown encoding, 422 for a value that cannot be stored.
     """
-    try:
-        return _parse(received, max_bytes)
-    except InvalidPayload as refused:
-        refused.always_ack = received.message_id is not None or received.is_of_flow
-        raise
-
-
-def _parse(received: RawRequest, max_bytes: int) -> Any:
-    raw = _unpacked(received, max_bytes).removeprefix(_BOM)
+    raw = _decompress(request, max_bytes).removeprefix(_BOM)
     if not raw or raw.isspace():
-        return _fields_of_query(received.query)
-    return _form(raw) if _is_form(raw, received.content_type) else body.parse(raw)
+        return _parse_query(request.query)
+    return _parse_form(raw) if _is_form(raw, request.content_type) else parse_json(raw)
 
 
-def _unpacked(received: RawRequest, max_bytes: int) -> bytes:
-    encoding = received.encoding.strip().lower()
-    if encoding in _PACKED or received.raw.startswith(_GZIP_MAGIC):
-        return _unpack(received.raw, max_bytes)
-    if encoding not in _PLAIN:
+# --- compression --------------------------------------------------------------------------------
+
+
+def _decompress(request: RawRequest, max_bytes: int) -> bytes:
+    encoding = request.encoding.strip().lower()
+    if encoding in _COMPRESSED or request.raw.startswith(_GZIP_MAGIC):
+        return _inflate(request.raw, max_bytes)
+    if encoding not in _UNCOMPRESSED:
         raise InvalidPayload("encoding", f"{encoding} is none of gzip, deflate, identity", status=415)
-    return received.raw
+    return request.raw
 
 
-def _unpack(raw: bytes, max_bytes: int) -> bytes:
-    unpacker = zlib.decompressobj(_GZIP_OR_ZLIB)
+def _inflate(raw: bytes, max_bytes: int) -> bytes:
+    decompressor = zlib.decompressobj(_GZIP_OR_ZLIB)
     try:
-        unpacked = unpacker.decompress(raw, max_bytes + 1)
+        inflated = decompressor.decompress(raw, max_bytes + 1)
     except zlib.error as error:
-        raise InvalidPayload("encoding", f"the body cannot be unpacked: {error}", status=400) from error
-    if len(unpacked) > max_bytes:
-        raise InvalidPayload("oversize", f"the body unpacks to more than {max_bytes} bytes", status=413)
-    if not unpacker.eof:
-        raise InvalidPayload("encoding", "the packed body ends too early", status=400)
-    return unpacked
+        raise InvalidPayload("encoding", f"the body cannot be decompressed: {error}", status=400) from error
+    if len(inflated) > max_bytes:
+        message = f"the decompressed body is larger than {max_bytes} bytes"
+        raise InvalidPayload("oversize", message, status=413)
+    if not decompressor.eof:
+        raise InvalidPayload("encoding", "the compressed body is incomplete", status=400)
+    return inflated
+
+
+# --- forms and queries --------------------------------------------------------------------------
 
 
 def _is_form(raw: bytes, content_type: str) -> bool:
-    """`curl -d` calls JSON a form, and some senders call a form nothing at all."""
+    """`curl -d` declares JSON as a form, and some senders declare a form as text or not at all."""
     if raw.lstrip()[:1] in {b"{", b"["}:
         return False
     declared = content_type.partition(";")[0].strip().lower()
@@ -92,33 +140,102 @@ def _is_form(raw: bytes, content_type: str) -> bool:
     return (not declared or declared.startswith("text/")) and b"=" in raw
 
 
-def _form(raw: bytes) -> dict[str, str]:
+def _parse_form(raw: bytes) -> dict[str, str]:
     try:
-        pairs = _pairs(raw.strip().decode())
+        pairs = _split_pairs(raw.strip().decode())
     except ValueError as error:
-        raise InvalidPayload(
-            "not_json", f"the body is neither JSON nor a form: {error}", status=400
-        ) from error
+        message = f"the body is neither JSON nor a form: {error}"
+        raise InvalidPayload("not_json", message, status=400) from error
     if b"=" not in raw:
         raise InvalidPayload("not_json", "the body is neither JSON nor a form", status=400)
     fields = dict(pairs)
-    body.inspect(fields)
+    check_storable(fields)
     return fields
 
 
-def _fields_of_query(query: str) -> dict[str, str] | None:
+def _parse_query(query: str) -> dict[str, str] | None:
     if not query:
         return None
     try:
-        fields = {key: value for key, value in _pairs(query) if key.strip().lower() != "token"}
+        fields = {key: value for key, value in _split_pairs(query) if key.strip().lower() != TOKEN_QUERY_KEY}
     except ValueError as error:
-        raise InvalidPayload("not_json", f"the query cannot be read: {error}", status=400) from error
-    if _NOT_SAID_OF_A_CALL.issuperset(key.strip().lower() for key in fields):
+        raise InvalidPayload("not_json", f"the query cannot be parsed: {error}", status=400) from error
+    if _NO_FIELDS.issuperset(key.strip().lower() for key in fields):
         return None
-    body.inspect(fields)
+    check_storable(fields)
     return fields
 
 
-def _pairs(text: str) -> list[tuple[str, str]]:
-    """Raises `ValueError` where percent-escapes are no UTF-8, or fields are too many."""
-    return parse_qsl(text, keep_blank_values=True, errors="strict", max_num_fields=_MOST_FIELDS)
+def _split_pairs(text: str) -> list[tuple[str, str]]:
+    """Raises `ValueError` if percent-escapes are not UTF-8, or if there are too many fields."""
+    return parse_qsl(text, keep_blank_values=True, errors="strict", max_num_fields=_MAX_FORM_FIELDS)
+
+
+# --- JSON ---------------------------------------------------------------------------------------
+
+
+def parse_json(raw: bytes) -> Any:
+    """Raises `InvalidPayload`: 400 for what is not JSON, 422 for a value that cannot be stored."""
+    try:
+        value = _decoder.decode(raw)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        return _parse_json_slowly(raw)
+    if _may_be_unstorable(raw):
+        check_storable(value)
+    return value
+
+
+def _may_be_unstorable(raw: bytes) -> bool:
+    return (
+        b"\\u0000" in raw
+        or _LONG_NUMBER in raw.translate(_DIGITS_TO_ZERO)
+        or raw.count(b"{") + raw.count(b"[") > MAX_DEPTH
+    )
+
+
+def _parse_json_slowly(raw: bytes) -> Any:
+    try:
+        value = json.loads(raw.decode("utf-8"), parse_constant=_reject_constant)
+    except UnicodeDecodeError as error:
+        raise InvalidPayload("not_json", f"the body is not UTF-8: byte {error.start}", status=400) from error
+    except RecursionError as error:
+        raise InvalidPayload("too_deep", f"nested deeper than {MAX_DEPTH} levels") from error
+    except ValueError as error:
+        raise InvalidPayload("not_json", f"the body is not JSON: {error}", status=400) from error
+    check_storable(value)
+    return value
+
+
+def _reject_constant(name: str) -> NoReturn:
+    raise ValueError(f"{name} is not a JSON number")
+
+
+def check_storable(value: Any, pointer: str = "", depth: int = 0) -> None:
+    """Raise `InvalidPayload` (422) if a database or a CRM could not hold the value."""
+    if depth > MAX_DEPTH:
+        raise InvalidPayload("too_deep", f"nested deeper than {MAX_DEPTH} levels", pointer)
+    match value:
+        case dict():
+            for key, item in value.items():
+                _check_text(key, pointer)
+                check_storable(item, pointer + pointer_step(key), depth + 1)
+        case list():
+            for index, item in enumerate(value):
+                check_storable(item, f"{pointer}/{index}", depth + 1)
+        case str():
+            _check_text(value, pointer)
+        case int() | float():
+            _check_number(value, pointer)
+
+
+def _check_text(text: str, pointer: str) -> None:
+    if "\x00" in text:
+        raise InvalidPayload("unstorable_text", "text with a null character (\\u0000)", pointer)
+    if not text.isascii() and any("\ud800" <= character <= "\udfff" for character in text):
+        raise InvalidPayload("unstorable_text", "text with half a surrogate pair", pointer)
+
+
+def _check_number(number: float, pointer: str) -> None:
+    fits = abs(number) <= _MAX_INTEGER if isinstance(number, int) else math.isfinite(number)
+    if not fits:
+        raise InvalidPayload("unstorable_number", "a number of more than 64 bits", pointer)

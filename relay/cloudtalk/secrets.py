@@ -1,6 +1,6 @@
-"""Secrets inside bodies and queries: they open the hook, and are never written down.
+"""Secrets inside bodies and queries: they may authenticate a request, and they are never stored.
 
-Hand-written bodies bear them because not every sender can set a header.
+Bodies have them because not every sender can set a header.
 """
 
 import re
@@ -11,90 +11,92 @@ from urllib.parse import parse_qsl, urlencode
 
 import msgspec
 
-CUT: Final = b"[secret]"
-QUERY_KEY: Final = "token"
-"""What opens the hook in a query, whatever the keys of bodies are called."""
+REDACTED: Final = b"[secret]"
+TOKEN_QUERY_KEY: Final = "token"  # noqa: S105 - a key
+"""The key of a token in a query, whatever the secret keys of bodies are."""
 
 
 class BodySecrets:
-    """Finds and cuts the values of these keys, in any spelling and at any depth, and the listed tokens
-    wherever they stand.
-    """
+    """Removes the values of the secret keys, in any case and at any depth, and the listed tokens anywhere."""
 
     def __init__(self, keys: Iterable[str], tokens: Iterable[str]) -> None:
         self._keys = frozenset(key.strip().lower() for key in keys)
         self._tokens = sorted((token for token in tokens if token), key=len, reverse=True)
-        named = b"|".join(re.escape(key.encode()) for key in sorted(self._keys)) or b"(?!)"
-        value = rb'(?:\\*"[^"]*"?|[^\s",}\]]+)'
-        self._quoted = re.compile(rb"((?:" + named + rb')\\*"\s*:\s*)' + value, re.IGNORECASE)
-        self._assigned = re.compile(rb"((?:^|[&?])(?:" + named + rb")=)[^&\s]*", re.IGNORECASE)
-        self._suspicious = re.compile(
-            b"|".join([named, rb"\\u", *(re.escape(token.encode()) for token in self._tokens)]), re.IGNORECASE
-        )
+        any_key = b"|".join(re.escape(key.encode()) for key in sorted(self._keys)) or b"(?!)"
+        json_value = rb'(?:\\*"[^"]*"?|[^\s",}\]]+)'
+        self._json_pair = re.compile(rb"((?:" + any_key + rb')\\*"\s*:\s*)' + json_value, re.IGNORECASE)
+        self._form_pair = re.compile(rb"((?:^|[&?])(?:" + any_key + rb")=)[^&\s]*", re.IGNORECASE)
+        escaped_tokens = [re.escape(token.encode()) for token in self._tokens]
+        # JSON may write any character as \uXXXX, and so hide a key.
+        self._suspicious = re.compile(b"|".join([any_key, rb"\\u", *escaped_tokens]), re.IGNORECASE)
 
-    def may_hold(self, raw: bytes) -> bool:
-        """Whether a closer look is worth it. JSON may spell any letter by its number."""
+    def may_be_in(self, raw: bytes) -> bool:
+        """Whether JSON in these bytes may have a secret: a fast check before `remove`."""
         return self._suspicious.search(raw) is not None
 
-    def holds_token(self, raw: bytes) -> bool:
-        """Whether a listed token stands in these bytes, if only under a key that another one hides."""
+    def has_listed_token(self, raw: bytes) -> bool:
+        """Whether a listed token is anywhere in these bytes, also under a key that occurs twice."""
         return any(token.encode() in raw for token in self._tokens)
 
-    def cut(self, value: Any) -> tuple[Any, list[str]]:
-        """The value without its secrets, and those that could open the hook."""
-        found: list[str] = []
-        return self._cut(value, found), found
+    # --- parsed values --------------------------------------------------------------------------
 
-    def _cut(self, value: Any, found: list[str]) -> Any:
+    def remove(self, value: Any) -> tuple[Any, list[str]]:
+        """Return the value without its secrets, and the secrets that may be tokens."""
+        removed: list[str] = []
+        return self._clean(value, removed), removed
+
+    def _clean(self, value: Any, removed: list[str]) -> Any:
         match value:
             case dict():
                 return {
-                    self._text(key): self._cut(item, found)
+                    self._redact_tokens(key): self._clean(item, removed)
                     for key, item in value.items()
-                    if not self._take(key, item, found)
+                    if not self._remove_secret(key, item, removed)
                 }
             case list():
-                return [self._cut(item, found) for item in value]
+                return [self._clean(item, removed) for item in value]
             case str():
-                return self._cut_text(value, found)
+                return self._clean_text(value, removed)
             case _:
                 return value
 
-    def _cut_text(self, text: str, found: list[str]) -> Any:
-        """JSON in a text is looked into, since some senders quote their payload once more."""
-        if text.lstrip()[:1] in {"{", "["} and self.may_hold(text.encode("utf-8", "replace")):
+    def _clean_text(self, text: str, removed: list[str]) -> Any:
+        """Clean JSON inside a text, too: some senders quote their payload as a text."""
+        if text.lstrip()[:1] in {"{", "["} and self.may_be_in(text.encode("utf-8", "replace")):
             with suppress(msgspec.DecodeError, RecursionError):
-                return msgspec.json.encode(self._cut(msgspec.json.decode(text), found)).decode()
-        return self._text(text)
+                return msgspec.json.encode(self._clean(msgspec.json.decode(text), removed)).decode()
+        return self._redact_tokens(text)
 
-    def _text(self, text: str) -> str:
+    def _redact_tokens(self, text: str) -> str:
         for token in self._tokens:
-            text = text.replace(token, CUT.decode())
+            text = text.replace(token, REDACTED.decode())
         return text
 
-    def _take(self, key: str, item: Any, found: list[str]) -> bool:
-        if self._last_part(key) not in self._keys:
+    def _remove_secret(self, key: str, item: Any, removed: list[str]) -> bool:
+        """Note the secret under a secret key; False if the key is not secret."""
+        if _last_key(key) not in self._keys:
             return False
         if isinstance(item, str | int):
-            found.append(str(item))
+            removed.append(str(item))
         return True
 
-    @staticmethod
-    def _last_part(key: str) -> str:
-        """`data.secret` is a secret too."""
-        return re.split(r"[.\[\]]+", key.strip(" ]"))[-1].strip().lower()
+    # --- queries and bodies that cannot be parsed -----------------------------------------------
 
-    def cut_query(self, query: str) -> str:
-        """The query as it may be kept."""
+    def remove_from_query(self, query: str) -> str:
         pairs = parse_qsl(query, keep_blank_values=True)
-        cut = self._keys | {QUERY_KEY}
-        kept = [(key, value) for key, value in pairs if self._last_part(key) not in cut]
-        return query if len(kept) == len(pairs) else urlencode(kept)
+        secret_keys = self._keys | {TOKEN_QUERY_KEY}
+        clean = [(key, value) for key, value in pairs if _last_key(key) not in secret_keys]
+        return query if len(clean) == len(pairs) else urlencode(clean)
 
-    def cut_raw(self, raw: bytes) -> bytes:
-        """A body that cannot be read, as it may be kept: by the look of it."""
-        raw = self._quoted.sub(rb'\g<1>"' + CUT + rb'"', raw)
-        raw = self._assigned.sub(rb"\g<1>" + CUT, raw)
+    def redact_raw(self, raw: bytes) -> bytes:
+        """Redact a body that cannot be parsed: everything that looks like a secret in JSON or a form."""
+        raw = self._json_pair.sub(rb'\g<1>"' + REDACTED + rb'"', raw)
+        raw = self._form_pair.sub(rb"\g<1>" + REDACTED, raw)
         for token in self._tokens:
-            raw = raw.replace(token.encode(), CUT)
+            raw = raw.replace(token.encode(), REDACTED)
         return raw
+
+
+def _last_key(key: str) -> str:
+    """The key itself, or the last part of a dotted one: `data.secret` is a secret, too."""
+    return re.split(r"[.\[\]]+", key.strip(" ]"))[-1].strip().lower()

@@ -1,90 +1,95 @@
-"""Instants and durations, as CloudTalk and those who type its bodies write them."""
+"""Parse times and durations as CloudTalk and people write them."""
 
 import math
 from collections.abc import MutableMapping
 from datetime import UTC, datetime, timedelta, tzinfo
 from typing import Any, Final
 
-from relay.cloudtalk.values import InvalidValue, text
-from relay.instants import SECOND
+from relay.cloudtalk.errors import InvalidValue
+from relay.cloudtalk.values import parse_text
+from relay.instants import SECOND, Instant
 
-LONGEST_CALL: Final = 86_400
-"""Seconds; a longer duration is no duration of a call."""
+LONGEST_CALL_SECONDS: Final = 86_400
+"""A longer duration is not the duration of a call."""
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND: Final = timedelta(microseconds=1)
 _YEAR_10000: Final = 253_402_300_800 * SECOND
 _MILLISECONDS_FROM: Final = 100_000_000_000
-"""An epoch from here on is in milliseconds: in seconds it would be the year 5138."""
+"""From here on a Unix time is in milliseconds: in seconds it would be the year 5138."""
 
 _MILLI: Final = 1_000
-_SLACK: Final = 60
-"""Seconds by which a measure may go beyond the call that it is of: clocks differ, and are rounded."""
+_SLACK_SECONDS: Final = 60
+"""A duration may exceed its call by this much: clocks differ, and times are rounded."""
 
 
-def instant(value: Any, zone: tzinfo) -> int | None:
-    """Microseconds since 1970 UTC, from ISO 8601 or an epoch in seconds or milliseconds.
+def parse_instant(value: Any, zone: tzinfo) -> Instant | None:
+    """Parse ISO 8601, or a Unix time in seconds or milliseconds; zero counts as missing.
 
-    A time without an offset is taken to be in `zone`; zero says nothing.
+    A time without an offset is in `zone`.
     """
-    written = text(value)
-    if written is None:
+    text = parse_text(value)
+    if text is None:
         return None
     try:
-        found = _epoch(float(written)) if _is_number(written) else _iso(written, zone)
+        instant = _parse_unix_time(float(text)) if _is_number(text) else _parse_iso(text, zone)
     except (ValueError, OverflowError) as error:
         raise InvalidValue("expected a time such as 2024-11-28T10:30:00Z") from error
-    if not 0 <= found < _YEAR_10000:
+    if not 0 <= instant < _YEAR_10000:
         raise InvalidValue("expected a time after 1970")
-    return found or None
+    return Instant(instant) if instant else None
 
 
-def _is_number(written: str) -> bool:
-    return written[0].isdigit() and written.replace(".", "", 1).isdigit() and written.isascii()
+def _is_number(text: str) -> bool:
+    return text[0].isdigit() and text.replace(".", "", 1).isdigit() and text.isascii()
 
 
-def _epoch(number: float) -> int:
+def _parse_unix_time(number: float) -> int:
     seconds = number / _MILLI if number >= _MILLISECONDS_FROM else number
     return timedelta(seconds=seconds) // _MICROSECOND
 
 
-def _iso(written: str, zone: tzinfo) -> int:
-    moment = datetime.fromisoformat(written)
+def _parse_iso(text: str, zone: tzinfo) -> int:
+    moment = datetime.fromisoformat(text)
     return ((moment if moment.tzinfo else moment.replace(tzinfo=zone)) - _EPOCH) // _MICROSECOND
 
 
-def duration(value: Any) -> int | None:
-    """A duration in whole seconds, from a number, `"21"`, `"2:05"` or `"1:02:03"`; a negative one says
-    nothing. It may still be in milliseconds by mistake: see `settle`.
+def parse_seconds(value: Any) -> int | None:
+    """Parse a duration in whole seconds from a number, `"21"`, `"2:05"` or `"1:02:03"`.
+
+    A negative duration counts as missing. The result may still be in milliseconds: see
+    `correct_durations`.
     """
-    written = text(value)
-    if written is None:
+    text = parse_text(value)
+    if text is None:
         return None
     try:
-        total = _clock(written) if ":" in written else float(written)
+        total = _parse_clock(text) if ":" in text else float(text)
     except ValueError as error:
         raise InvalidValue("expected a duration in seconds") from error
-    return math.floor(total) if 0 <= total <= LONGEST_CALL * _MILLI else None
+    return math.floor(total) if 0 <= total <= LONGEST_CALL_SECONDS * _MILLI else None
 
 
-def _clock(written: str) -> float:
+def _parse_clock(text: str) -> float:
     total = 0.0
-    for part in written.split(":"):
+    for part in text.split(":"):
         total = total * 60 + float(part)
     return total
 
 
-def settle(facts: MutableMapping[str, Any]) -> None:
-    """Mend the durations of these facts: what only milliseconds can have meant, between this start and
-    this end, is divided; what no call can last says nothing.
+def correct_durations(facts: MutableMapping[str, Any]) -> None:
+    """Convert durations that can only be milliseconds, and remove those that are too long for any call.
+
+    A duration is in milliseconds if it is far too long for the time between start and end, and fits it once
+    divided by 1000.
     """
     started_at, ended_at = facts.get("started_at"), facts.get("ended_at")
     if started_at is not None and ended_at is not None and ended_at >= started_at:
-        allowed = (ended_at - started_at) // SECOND + _SLACK
-        for measure in ("duration", "talking", "waiting"):
-            said = facts.get(measure, 0)
-            if said >= _MILLI and said > 2 * allowed and said // _MILLI <= allowed:
-                facts[measure] = said // _MILLI
-    for measure in ("duration", "talking", "waiting", "wrapup"):
-        if facts.get(measure, 0) > LONGEST_CALL:
-            del facts[measure]
+        allowed = (ended_at - started_at) // SECOND + _SLACK_SECONDS
+        for fact in ("duration", "talking", "waiting"):
+            seconds = facts.get(fact, 0)
+            if seconds >= _MILLI and seconds > 2 * allowed and seconds // _MILLI <= allowed:
+                facts[fact] = seconds // _MILLI
+    for fact in ("duration", "talking", "waiting", "wrapup"):
+        if facts.get(fact, 0) > LONGEST_CALL_SECONDS:
+            del facts[fact]

@@ -1,8 +1,7 @@
-"""What CloudTalk writes in a field, and what it means. Pure functions, one per kind of value.
+"""Parse the value of one field. Pure functions, one for each kind of value.
 
-Each returns None where the field says nothing, and raises `InvalidValue` where it says something that
-no reading fits. Source of the quirks: real deliveries and CloudTalk's own API. Times and durations are
-parsed in `times`.
+Each returns None for a missing value and raises `InvalidValue` for one that it cannot parse. The odd forms
+come from real deliveries and from CloudTalk's own API. Times and durations are parsed in `times`.
 """
 
 import html
@@ -10,176 +9,27 @@ import re
 from collections.abc import Iterator
 from typing import Any, Final
 
+from relay.cloudtalk.errors import LONGEST_ID, InvalidValue, TooLong, UnrenderedTemplate
 from relay.standards.phones import normalize_phone
 
-LONGEST_ID: Final = 200
-
-_NOTHING: Final = frozenset(
+_MISSING: Final = frozenset(
     {"", "null", "undefined", "none", "nan", "[object object]", "0000-00-00 00:00:00", "0000-00-00"}
 )
-_LONGEST_NOTHING: Final = max(map(len, _NOTHING))
-_ENTITY: Final = re.compile(r"&(?:#\d{1,7}|#[xX][0-9a-fA-F]{1,6}|[a-zA-Z][a-zA-Z0-9]{1,31});")
+_LONGEST_MISSING: Final = max(map(len, _MISSING))
+_HTML_ENTITY: Final = re.compile(r"&(?:#\d{1,7}|#[xX][0-9a-fA-F]{1,6}|[a-zA-Z][a-zA-Z0-9]{1,31});")
 _FLOAT: Final = re.compile(r"\d+\.\d*(?:e\+?\d{1,2})?", re.ASCII | re.IGNORECASE)
-_EXACT: Final = 2**53
-"""Up to here a float still tells one id from the next."""
+_EXACT_FLOAT_LIMIT: Final = 2**53
+"""From here on two ids may have the same float."""
 
 _WITHHELD: Final = frozenset(
     {"anonymous", "withheld", "unknown", "private", "restricted", "unavailable", "blocked"}
 )
 _LONGEST_PHONE: Final = 64
-"""Characters; a longer text is no phone number."""
+"""In characters; a longer text is no phone number."""
 
 _WEB: Final = ("https://", "http://")
 _ITEM_KEYS: Final = ("name", "label", "note", "text", "content", "title")
-
-
-class InvalidValue(ValueError):
-    """The value is there and has no meaning that is known; says what was expected."""
-
-
-class UnrenderedTemplate(InvalidValue):
-    """The sender's template left a variable as it stands: as good as missing."""
-
-    def __init__(self) -> None:
-        super().__init__("an unrendered {{ … }} variable")
-
-
-class TooLong(InvalidValue):
-    """An id that no column holds."""
-
-    def __init__(self) -> None:
-        super().__init__(f"expected an id of at most {LONGEST_ID} characters")
-
-
-def is_nothing(value: Any) -> bool:
-    """Whether this value stands for a missing one, unreadable or not."""
-    if isinstance(value, str):
-        return len(value) < _LONGEST_NOTHING * 2 and value.strip().lower() in _NOTHING
-    return value is None
-
-
-def text(value: Any) -> str | None:
-    """Text, trimmed. Numbers are text too: a hand-written body quotes what it likes."""
-    if isinstance(value, str):
-        return _said(value.strip())
-    match value:
-        case None:
-            return None
-        case bool() | dict() | list():
-            raise InvalidValue("expected text")
-        case float():
-            return _whole(value)
-        case _:
-            return str(value)
-
-
-def _said(trimmed: str) -> str | None:
-    if len(trimmed) <= _LONGEST_NOTHING and trimmed.lower() in _NOTHING:
-        return None
-    if trimmed[:2] == "{{" and trimmed.endswith("}}"):
-        raise UnrenderedTemplate
-    return trimmed
-
-
-def _whole(value: float) -> str:
-    """`123.0` and `1.002402487e9` are what a spreadsheet makes of an id."""
-    return str(int(value)) if value.is_integer() else str(value)
-
-
-def ident(value: Any) -> str | None:
-    """An id, verbatim but for surrounding space; never longer than 200 characters."""
-    found = text(value)
-    if found is not None and len(found) > LONGEST_ID:
-        raise TooLong
-    return found
-
-
-def digits(value: Any) -> str | None:
-    """An id that is a number, whatever became of it on its way: `"1.002402487e9"`, `"123.0"`."""
-    found = ident(value)
-    return found if found is None else whole(found)
-
-
-def whole(written: str) -> str:
-    """A number that was made a float, as the digits that it was; anything else as it is."""
-    if "." not in written or not _FLOAT.fullmatch(written):
-        return written
-    number = float(written)
-    return _whole(number) if number < _EXACT and number.is_integer() else written
-
-
-def prose(value: Any) -> str | None:
-    """Text for people: `&amp;` is what an escaping template made of `&`."""
-    found = text(value)
-    return found if found is None or "&" not in found else _ENTITY.sub(_character, found)
-
-
-def _character(entity: re.Match[str]) -> str:
-    return html.unescape(entity[0])
-
-
-def phone(value: Any, region: str) -> str | None:
-    """A phone number in E.164 if it is valid, else as it was written; None if it is withheld.
-
-    An object has it under `number_e164` or `number`.
-    """
-    if isinstance(value, dict):
-        if value and not {"number_e164", "number"} & value.keys():
-            raise InvalidValue("expected a telephone number")
-        value = value.get("number_e164") or value.get("number")
-    written = text(value)
-    if written is None or written.lower() in _WITHHELD:
-        return None
-    if len(written) > _LONGEST_PHONE:
-        return written
-    if written[:4].lower() == "tel:":
-        written = written[4:].strip()
-    return normalize_phone(written, region) if written else None
-
-
-def web_address(value: Any) -> str | None:
-    """A link that a person may follow. A yes or no in its place says nothing."""
-    found = None if isinstance(value, bool) else text(value)
-    if found is not None and not found.lower().startswith(_WEB):
-        raise InvalidValue("expected a web address")
-    return found
-
-
-def listed(value: Any) -> list[str] | None:
-    """The items of a list of texts or of `{name}`, or of text with commas; each once, in their order."""
-    items = _items(value) if isinstance(value, list) else (prose(value) or "").split(",")
-    found = dict.fromkeys(item.strip() for item in items if not is_nothing(item))
-    return list(found) or None
-
-
-def lines(value: Any) -> str | None:
-    """Text, or a list of texts or of `{note}` or `{text}`, a line each."""
-    if not isinstance(value, list | dict):
-        return prose(value)
-    return "\n".join(_items(value if isinstance(value, list) else [value])) or None
-
-
-def _items(values: list[Any]) -> Iterator[str]:
-    for item in values:
-        inner = next((item[key] for key in _ITEM_KEYS if key in item), None) if _is_object(item) else item
-        found = prose(inner)
-        if found is not None:
-            yield found
-
-
-def _is_object(value: Any) -> bool:
-    return isinstance(value, dict)
-
-
-def truth(value: Any) -> bool | None:
-    """True where it is said, in any of the usual ways; None for no, which is also what null means."""
-    if isinstance(value, bool):
-        return value or None
-    written = _word(value)
-    if written not in {None, "true", "1", "yes", "false", "0", "no"}:
-        raise InvalidValue("expected true or false")
-    return True if written in {"true", "1", "yes"} else None
-
+"""Keys under which an item of a list has its text."""
 
 _DIRECTIONS: Final = {
     "inbound": "inbound",
@@ -188,7 +38,7 @@ _DIRECTIONS: Final = {
     "outgoing": "outbound",
     "internal": "internal",
 }
-_OUTCOMES: Final = {
+_CALL_STATUSES: Final = {
     **dict.fromkeys(("answered", "completed"), "answered"),
     **dict.fromkeys(("missed", "no_answer", "unanswered", "busy", "abandoned", "failed"), "missed"),
     **dict.fromkeys(("cancelled", "canceled", "rejected"), "missed"),
@@ -196,22 +46,158 @@ _OUTCOMES: Final = {
 }
 
 
-def direction(value: Any) -> str | None:
-    """inbound, outbound or internal."""
-    written = _word(value)
-    if written is not None and written not in _DIRECTIONS:
-        raise InvalidValue("expected inbound, outbound or internal")
-    return _DIRECTIONS.get(written or "")
+def is_missing(value: Any) -> bool:
+    """Whether the value stands for a missing one, such as `null` as a text."""
+    if isinstance(value, str):
+        return len(value) < _LONGEST_MISSING * 2 and value.strip().lower() in _MISSING
+    return value is None
 
 
-def outcome(value: Any) -> str | None:
-    """How a call went, as its end says it: answered, missed or voicemail.
+# --- texts --------------------------------------------------------------------------------------
 
-    A word that is not known says nothing: CloudTalk may add some, and a call is not refused for it.
+
+def parse_text(value: Any) -> str | None:
+    """A trimmed text. A number counts as a text: people who type bodies quote as they like."""
+    if isinstance(value, str):
+        return _check_text(value.strip())
+    match value:
+        case None:
+            return None
+        case bool() | dict() | list():
+            raise InvalidValue("expected text")
+        case float():
+            return _format_float(value)
+        case _:
+            return str(value)
+
+
+def _check_text(trimmed: str) -> str | None:
+    if len(trimmed) <= _LONGEST_MISSING and trimmed.lower() in _MISSING:
+        return None
+    if trimmed[:2] == "{{" and trimmed.endswith("}}"):
+        raise UnrenderedTemplate
+    return trimmed
+
+
+def parse_display_text(value: Any) -> str | None:
+    """A text for people. `&amp;` becomes `&`, since some templates escape their values."""
+    text = parse_text(value)
+    return text if text is None or "&" not in text else _HTML_ENTITY.sub(_unescape, text)
+
+
+def _unescape(entity: re.Match[str]) -> str:
+    return html.unescape(entity[0])
+
+
+def parse_lines(value: Any) -> str | None:
+    """A text, or a list of texts or of `{note}` or `{text}` with one line for each item."""
+    if not isinstance(value, list | dict):
+        return parse_display_text(value)
+    return "\n".join(_parse_items(value if isinstance(value, list) else [value])) or None
+
+
+def parse_list(value: Any) -> list[str] | None:
+    """The items of a list of texts or of `{name}`, or of a text with commas; each item once."""
+    items = _parse_items(value) if isinstance(value, list) else (parse_display_text(value) or "").split(",")
+    unique = dict.fromkeys(item.strip() for item in items if not is_missing(item))
+    return list(unique) or None
+
+
+def _parse_items(items: list[Any]) -> Iterator[str]:
+    for item in items:
+        value = item
+        if isinstance(item, dict):
+            value = next((item[key] for key in _ITEM_KEYS if key in item), None)
+        text = parse_display_text(value)
+        if text is not None:
+            yield text
+
+
+# --- ids ----------------------------------------------------------------------------------------
+
+
+def parse_id(value: Any) -> str | None:
+    """An id, verbatim but trimmed. Raises `TooLong`."""
+    text = parse_text(value)
+    if text is not None and len(text) > LONGEST_ID:
+        raise TooLong
+    return text
+
+
+def parse_numeric_id(value: Any) -> str | None:
+    """An id that may be a number, also one that a program made a float: `"1.002402487e9"`, `"123.0"`."""
+    text = parse_id(value)
+    return None if text is None else restore_digits(text)
+
+
+def restore_digits(text: str) -> str:
+    """Return the digits of a whole number that is written as a float; any other text unchanged."""
+    if "." not in text or not _FLOAT.fullmatch(text):
+        return text
+    number = float(text)
+    return _format_float(number) if number < _EXACT_FLOAT_LIMIT and number.is_integer() else text
+
+
+def _format_float(value: float) -> str:
+    return str(int(value)) if value.is_integer() else str(value)
+
+
+# --- phone numbers and links --------------------------------------------------------------------
+
+
+def parse_phone(value: Any, region: str) -> str | None:
+    """A phone number in E.164 if it is valid, else as it was written; None if it is withheld.
+
+    An object has it under `number_e164` or `number`.
     """
-    return _OUTCOMES.get(_word(value) or "")
+    if isinstance(value, dict):
+        if value and not {"number_e164", "number"} & value.keys():
+            raise InvalidValue("expected a telephone number")
+        value = value.get("number_e164") or value.get("number")
+    text = parse_text(value)
+    if text is None or text.lower() in _WITHHELD:
+        return None
+    if len(text) > _LONGEST_PHONE:
+        return text
+    if text[:4].lower() == "tel:":
+        text = text[4:].strip()
+    return normalize_phone(text, region) if text else None
 
 
-def _word(value: Any) -> str | None:
-    written = text(value)
-    return None if written is None else written.lower().replace("-", "_").replace(" ", "_")
+def parse_web_address(value: Any) -> str | None:
+    """An http or https link. A boolean in its place counts as missing."""
+    text = None if isinstance(value, bool) else parse_text(value)
+    if text is not None and not text.lower().startswith(_WEB):
+        raise InvalidValue("expected a web address")
+    return text
+
+
+# --- enumerations -------------------------------------------------------------------------------
+
+
+def parse_flag(value: Any) -> bool | None:
+    """True for yes, None for no: a missing value means no, too."""
+    if isinstance(value, bool):
+        return value or None
+    code = _parse_code(value)
+    if code not in {None, "true", "1", "yes", "false", "0", "no"}:
+        raise InvalidValue("expected true or false")
+    return True if code in {"true", "1", "yes"} else None
+
+
+def parse_direction(value: Any) -> str | None:
+    """inbound, outbound or internal."""
+    code = _parse_code(value)
+    if code is not None and code not in _DIRECTIONS:
+        raise InvalidValue("expected inbound, outbound or internal")
+    return _DIRECTIONS.get(code or "")
+
+
+def parse_call_status(value: Any) -> str | None:
+    """answered, missed or voicemail. An unknown status counts as missing, since CloudTalk may add some."""
+    return _CALL_STATUSES.get(_parse_code(value) or "")
+
+
+def _parse_code(value: Any) -> str | None:
+    text = parse_text(value)
+    return None if text is None else text.lower().replace("-", "_").replace(" ", "_")

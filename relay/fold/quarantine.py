@@ -4,7 +4,8 @@ import msgspec
 from sqlalchemy import Connection
 
 from relay.cloudtalk.errors import InvalidPayload
-from relay.cloudtalk.parser import Ignored, ParsedItem, Parser, RawRequest, parse_body
+from relay.cloudtalk.parser import Ignored, ParsedItem, Parser
+from relay.cloudtalk.request import RawRequest, parse_body
 from relay.instants import Instant
 from relay.ledger import journal, quarantine
 from relay.ledger.journal import NewEvent, StoredEvent
@@ -25,7 +26,7 @@ def retry_body(connection: Connection, parser: Parser, body: QuarantinedBody) ->
         return RetriedBody(body.id, 0, f"{body.message}; correct the workflow, then drop this body")
     request = stored_request(body)
     try:
-        items = parser.parts(parse_body(request), request)
+        items = parser.parse_items(parse_body(request), request)
     except InvalidPayload as error:
         return RetriedBody(body.id, 0, f"{error.pointer} {error.message}".strip())
     event_rows = [row for index, item in enumerate(items) if (row := _event_row(body, item, index))]
@@ -48,9 +49,9 @@ def stored_request(stored: QuarantinedBody | StoredEvent, *, message_id: str | N
 
 
 def _event_row(body: QuarantinedBody, item: ParsedItem, index: int) -> NewEvent | None:
-    if isinstance(item.reading, Ignored):
+    if isinstance(item.parsed, Ignored):
         return None
     # The journal needs a different `received_at` for each event of a body.
     received_at = Instant(body.received_at + index)
     raw = body.raw if item.whole else msgspec.json.encode(item.value)
-    return NewEvent(received_at, body.content_type, body.path, body.query, raw, item.reading)
+    return NewEvent(received_at, body.content_type, body.path, body.query, raw, item.parsed)

@@ -121,7 +121,7 @@ def _parse_again(
 
 def _parse(parser: Parser, event: StoredEvent) -> CallEvent | None:
     try:
-        events = parser.read(stored_request(event, message_id=_message_id(event.parsed)))
+        events = parser.parse(stored_request(event, message_id=_message_id(event.parsed)))
     except InvalidPayload:
         return None
     return events[0] if isinstance(events, list) and len(events) == 1 else None

@@ -1,64 +1,60 @@
-"""How much may be under way at once: requests, and the bytes of their bodies."""
+"""Limits of concurrent requests and of the memory that their bodies use."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Final
 
 _UNAUTHENTICATED_SHARE: Final = 4
-"""Unauthenticated requests get at most a quarter of the capacity, so that strangers cannot keep CloudTalk
-out."""
+"""Unauthenticated requests get at most a quarter of the capacity, so that they cannot block CloudTalk's."""
 
 
 class Overloaded(Exception):
-    """There is no permit for this request just now; it may come again."""
-
-
-class Permit:
-    """The permit of one request."""
-
-    def __init__(self, admission_control: "AdmissionControl", *, authenticated: bool) -> None:
-        self._admission_control = admission_control
-        self.authenticated = authenticated
-        self.held = 0
-
-    def hold(self, size: int) -> None:
-        """So many more bytes of its body are kept in memory. Raises `Overloaded`."""
-        self.held += size
-        self._admission_control.hold(size)
+    """The relay has no capacity for this request now; the sender may repeat it."""
 
 
 class AdmissionControl:
-    """The places of one process."""
+    """Admits requests to one process, up to a number of requests and of bytes in their bodies."""
 
     def __init__(self, *, requests: int, held_bytes: int) -> None:
-        self._requests = requests
-        self._bytes = held_bytes
-        self._under_way = 0
+        self._max_requests = requests
+        self._max_bytes = held_bytes
+        self._max_unauthenticated = max(1, requests // _UNAUTHENTICATED_SHARE)
+        self._requests = 0
         self._unauthenticated = 0
-        self._held = 0
+        self._bytes = 0
 
     @contextmanager
-    def admit(self, *, authenticated: bool) -> Iterator[Permit]:
-        """A permit for as long as the block lasts. Raises `Overloaded`.
-
-        `authenticated`: the request showed already that it is CloudTalk's.
-        """
-        permit = Permit(self, authenticated=authenticated)
-        self._under_way += 1
+    def admit(self, *, authenticated: bool) -> Iterator["Permit"]:
+        """Admit a request while the block runs. `authenticated`: its head is. Raises `Overloaded`."""
+        permit = Permit(self)
+        self._requests += 1
         self._unauthenticated += not authenticated
         try:
-            if self._under_way > self._requests:
-                raise Overloaded("too many requests at once")
-            if not authenticated and self._unauthenticated > max(1, self._requests // _UNAUTHENTICATED_SHARE):
-                raise Overloaded("too many requests at once that do not prove who they are")
+            if self._requests > self._max_requests:
+                raise Overloaded("too many concurrent requests")
+            if not authenticated and self._unauthenticated > self._max_unauthenticated:
+                raise Overloaded("too many concurrent requests without authentication")
             yield permit
         finally:
-            self._under_way -= 1
+            self._requests -= 1
             self._unauthenticated -= not authenticated
-            self._held -= permit.held
+            self._bytes -= permit.reserved_bytes
 
-    def hold(self, size: int) -> None:
-        """For `Permit`."""
-        self._held += size
-        if self._held > self._bytes:
-            raise Overloaded("too many bytes at once")
+    def reserve(self, size: int) -> None:
+        """Called by `Permit.reserve`, which remembers the bytes to free."""
+        self._bytes += size
+        if self._bytes > self._max_bytes:
+            raise Overloaded("too many bytes in concurrent requests")
+
+
+class Permit:
+    """The capacity of one admitted request."""
+
+    def __init__(self, admission_control: AdmissionControl) -> None:
+        self._admission_control = admission_control
+        self.reserved_bytes = 0
+
+    def reserve(self, size: int) -> None:
+        """Reserve memory for more bytes of the body. Raises `Overloaded`."""
+        self.reserved_bytes += size
+        self._admission_control.reserve(size)

@@ -13,7 +13,7 @@ from zoneinfo import ZoneInfo, available_timezones
 
 from pydantic import SecretStr, ValidationInfo
 
-from relay.cloudtalk.words import kind_of
+from relay.cloudtalk.event_names import kind_of_name
 from relay.settings.secrets import SecretUrl
 from relay.standards.webhooks import decode_secret
 
@@ -84,7 +84,7 @@ def token(value: SecretStr) -> SecretStr:
 def event_paths(paths: dict[str, str]) -> dict[str, str]:
     """Check that each path names a known event: events of an unknown type are answered 200 and dropped."""
     for path, event in paths.items():
-        if kind_of(event) is None:
+        if kind_of_name(event) is None:
             known = ("call.started", "call.answered", "call.ended", "call.missed", "recording.uploaded")
             similar = get_close_matches(event, known, 1)
             hint = f"; did you mean {similar[0]}?" if similar else ""

@@ -1,4 +1,4 @@
-"""Whose a body is: each dialect declares how it is recognised."""
+"""Which dialect a body has."""
 
 from pathlib import Path
 from typing import Any
@@ -8,19 +8,20 @@ import msgspec
 import pytest
 
 from relay.cloudtalk.dialects import DIALECTS
-from relay.cloudtalk.parser import Parser, RawRequest
+from relay.cloudtalk.parser import Parser
+from relay.cloudtalk.request import RawRequest
 
 RELAY = Path(__file__).parents[2] / "relay"
-HOOK = "/cloudtalk/webhook"
+PATH = "/cloudtalk/webhook"
 UUID = "44fe27cd-5268-4670-993e-0129aabbccdd"
 
 
-def dialect_of(body: Any, path: str = HOOK, message_id: str | None = None) -> str:
-    found = Parser(ZoneInfo("Europe/Madrid"), "ES").read(
+def dialect_of(body: Any, path: str = PATH, message_id: str | None = None) -> str:
+    events = Parser(ZoneInfo("Europe/Madrid"), "ES").parse(
         RawRequest(msgspec.json.encode(body), path=path, message_id=message_id)
     )
-    assert isinstance(found, list)
-    return found[0].dialect
+    assert isinstance(events, list)
+    return events[0].dialect
 
 
 @pytest.mark.parametrize(
@@ -44,22 +45,22 @@ def dialect_of(body: Any, path: str = HOOK, message_id: str | None = None) -> st
         ({"call_uuid": UUID}, "workflow"),
     ],
 )
-def test_a_body_is_known_by_its_shape(body: Any, dialect: str) -> None:
+def test_a_dialect_is_recognised_by_the_body(body: Any, dialect: str) -> None:
     assert dialect_of(body) == dialect
 
 
 @pytest.mark.parametrize("path", ["/flow", "/flow/", "/flow/call.answered"])
-def test_the_url_tells_a_call_flow(path: str) -> None:
-    assert dialect_of({"call_uuid": UUID}, HOOK + path) == "flow"
+def test_a_call_flow_is_recognised_by_the_url(path: str) -> None:
+    assert dialect_of({"call_uuid": UUID}, PATH + path) == "flow"
 
 
-def test_a_message_s_id_tells_a_signed_body() -> None:
+def test_a_signed_body_is_recognised_by_its_message_id() -> None:
     assert dialect_of({"call_uuid": UUID}, message_id="m") == "signed"
     assert dialect_of({"event": "call.ended", "data": {"id": "x"}}, message_id="m") == "mission"
 
 
-def test_the_relay_knows_a_dialect_by_its_declaration_alone() -> None:
-    """So a new dialect needs one declaration and no change of the join or of the matching."""
+def test_the_join_and_the_fold_know_no_dialect_by_name() -> None:
+    """A new dialect needs one declaration and no change elsewhere."""
     names = {f'"{dialect.name}"' for dialect in DIALECTS}
     modules = [module for pattern in ("call.py", "call/*.py", "fold/*.py") for module in RELAY.glob(pattern)]
     assert modules

@@ -1,8 +1,8 @@
-"""Every example and every quirk of CloudTalk, each with the record that it must end as.
+"""Examples of CloudTalk's requests, each with the record or the error that it must give.
 
-A file in `examples/` says why it is there, the requests in their order, and what comes of them:
-`record` (fields that are not named are empty), `ignored` or `refused`. The expectations were written
-by hand from what CloudTalk sends and what the CRM must show.
+A file in `examples/` has the reason for the example, its requests in order of arrival, and one result:
+`record` (fields that are not listed are empty), `ignored` or `error`. The results were written by hand from
+what CloudTalk sends and what the CRM must show.
 """
 
 import base64
@@ -17,10 +17,12 @@ import pytest
 
 from relay.call import CallEvent, build_record, join, state_from_event
 from relay.cloudtalk.errors import InvalidPayload
-from relay.cloudtalk.parser import Ignored, Parser, RawRequest
+from relay.cloudtalk.parser import Ignored, Parser
+from relay.cloudtalk.request import RawRequest
+from relay.ingest.refusals import must_acknowledge
 from relay.instants import SECOND, Instant
 
-HOOK: Final = "/cloudtalk/webhook"
+WEBHOOK_PATH: Final = "/cloudtalk/webhook"
 ARRIVAL: Final = "2030-01-01T00:00:00Z"
 FILES: Final = sorted((Path(__file__).parent / "examples").glob("*.json"))
 
@@ -30,13 +32,13 @@ class Request(msgspec.Struct, forbid_unknown_fields=True):
     raw: str | None = None
     base64: str = ""
     content_type: str = ""
-    path: str = HOOK
+    path: str = WEBHOOK_PATH
     query: str = ""
     encoding: str = ""
     message_id: str | None = None
     received_at: str = ARRIVAL
 
-    def received(self) -> RawRequest:
+    def build(self) -> RawRequest:
         raw = bytes(self.body) or (base64.b64decode(self.base64) if self.raw is None else self.raw.encode())
         return RawRequest(raw, self.content_type, self.path, self.query, self.encoding, self.message_id)
 
@@ -48,7 +50,7 @@ class Example(msgspec.Struct, forbid_unknown_fields=True):
     paths: dict[str, str] = {}
     record: dict[str, Any] | None = None
     ignored: dict[str, Any] | None = None
-    refused: dict[str, Any] | None = None
+    error: dict[str, Any] | None = None
     id: str | None = None
     dialects: list[str] | None = None
     kinds: list[str] | None = None
@@ -57,47 +59,47 @@ class Example(msgspec.Struct, forbid_unknown_fields=True):
     warnings: list[str] = []
 
 
-def example_of(file: Path) -> Example:
+def load_example(file: Path) -> Example:
     return msgspec.json.decode(file.read_bytes(), type=Example)
 
 
-def reader_of(example: Example) -> Parser:
-    return Parser(ZoneInfo("Europe/Madrid"), "ES", example.own_numbers, example.paths, HOOK)
-
-
-def named(key: str) -> list[Any]:
-    """The examples that end so."""
-    found = [
-        pytest.param(example, id=file.stem) for file in FILES if getattr(example := example_of(file), key)
+def examples_with(result: str) -> list[Any]:
+    """The examples that have this result, as parameters of a test."""
+    examples = [
+        pytest.param(example, id=file.stem)
+        for file in FILES
+        if getattr(example := load_example(file), result)
     ]
-    assert found
-    return found
+    assert examples
+    return examples
 
 
-def arrival(request: Request) -> Instant:
-    return Instant(int(datetime.fromisoformat(request.received_at).timestamp()) * SECOND)
+def build_parser(example: Example) -> Parser:
+    return Parser(ZoneInfo("Europe/Madrid"), "ES", example.own_numbers, example.paths, WEBHOOK_PATH)
 
 
-def events_of(example: Example) -> list[tuple[CallEvent, Instant]]:
-    reader = reader_of(example)
-    said: list[tuple[CallEvent, Instant]] = []
+def parse_events(example: Example) -> list[tuple[CallEvent, Instant]]:
+    """The events of the example, each with its time of arrival."""
+    parser = build_parser(example)
+    events: list[tuple[CallEvent, Instant]] = []
     for request in example.requests:
-        found = reader.read(request.received())
-        assert isinstance(found, list)
-        said += [(event, Instant(arrival(request) + index)) for index, event in enumerate(found)]
-    return said
+        parsed = parser.parse(request.build())
+        assert isinstance(parsed, list)
+        arrival = int(datetime.fromisoformat(request.received_at).timestamp()) * SECOND
+        events += [(event, Instant(arrival + index)) for index, event in enumerate(parsed)]
+    return events
 
 
 EMPTY: Final[dict[str, Any]] = {"tags": [], "follow_up": False}
 NOT_COMPARED: Final = {"id", "version"}
 
 
-@pytest.mark.parametrize("example", named("record"))
-def test_an_example_ends_as_the_record_that_was_foretold(example: Example) -> None:
+@pytest.mark.parametrize("example", examples_with("record"))
+def test_the_requests_of_an_example_give_its_record(example: Example) -> None:
     assert example.record is not None
     states = [
         state_from_event(event, seq=seq, received_at=received_at)
-        for seq, (event, received_at) in enumerate(events_of(example), 1)
+        for seq, (event, received_at) in enumerate(parse_events(example), 1)
     ]
     record = msgspec.to_builtins(build_record(reduce(join, states), id="", version=1))
     expected = dict.fromkeys(record) | EMPTY | example.record
@@ -108,37 +110,44 @@ def test_an_example_ends_as_the_record_that_was_foretold(example: Example) -> No
     }
 
 
-@pytest.mark.parametrize("example", named("record"))
-def test_an_example_is_read_as_it_says(example: Example) -> None:
-    events = [event for event, _ in events_of(example)]
+@pytest.mark.parametrize("example", examples_with("record"))
+def test_the_requests_of_an_example_give_its_ids_kinds_and_warnings(example: Example) -> None:
+    events = [event for event, _ in parse_events(example)]
     first = events[0]
     assert [warning for event in events for warning in event.warnings] == example.warnings
-    told = {
+    actual = {
         "id": f"cloudtalk-{first.name}",
         "dialects": [event.dialect for event in events],
         "kinds": [str(event.kind) for event in events],
         "aliases": list(first.aliases),
         "keys": list(first.keys),
     }
-    expected = {key: getattr(example, key) for key in told if getattr(example, key) is not None}
-    assert {key: told[key] for key in expected} == expected
+    expected = {key: getattr(example, key) for key in actual if getattr(example, key) is not None}
+    assert {key: actual[key] for key in expected} == expected
 
 
-@pytest.mark.parametrize("example", named("ignored"))
-def test_an_example_is_ignored(example: Example) -> None:
+@pytest.mark.parametrize("example", examples_with("ignored"))
+def test_the_request_of_an_example_is_ignored(example: Example) -> None:
     (request,) = example.requests
-    assert reader_of(example).read(request.received()) == Ignored(**(example.ignored or {}))
+    assert build_parser(example).parse(request.build()) == Ignored(**(example.ignored or {}))
 
 
-@pytest.mark.parametrize("example", named("refused"))
-def test_an_example_is_refused(example: Example) -> None:
+@pytest.mark.parametrize("example", examples_with("error"))
+def test_the_request_of_an_example_gives_its_error(example: Example) -> None:
     (request,) = example.requests
     with pytest.raises(InvalidPayload) as caught:
-        reader_of(example).read(request.received())
-    assert {key: getattr(caught.value, key) for key in example.refused or {}} == example.refused
+        build_parser(example).parse(request.build())
+    error = caught.value
+    actual = {
+        "status": error.status,
+        "reason": error.reason,
+        "pointer": error.pointer,
+        "acknowledged": must_acknowledge(request.build(), error),
+    }
+    assert actual == example.error
 
 
-def test_every_file_says_one_outcome() -> None:
+def test_every_example_has_one_result() -> None:
     for file in FILES:
-        example = example_of(file)
-        assert sum(map(bool, (example.record, example.ignored, example.refused))) == 1, file.name
+        example = load_example(file)
+        assert sum(map(bool, (example.record, example.ignored, example.error))) == 1, file.name

@@ -1,4 +1,4 @@
-"""The facts in what was said: in the quick way of a dialect or the long one, and never a crash."""
+"""The facts of an event: which field gives which fact."""
 
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -8,22 +8,21 @@ import pytest
 from relay.call import Kind
 from relay.cloudtalk.dialects import _SIGNED_KEYS, SIGNED
 from relay.cloudtalk.errors import InvalidPayload
-from relay.cloudtalk.fields import FieldParser, take_occurred_at
+from relay.cloudtalk.fields import FieldParser, pop_occurred_at
 from relay.cloudtalk.flatten import flatten
-from relay.cloudtalk.inference import kind_in
 from relay.cloudtalk.request import RawRequest
 
 
 @pytest.fixture
-def facts() -> FieldParser:
+def field_parser() -> FieldParser:
     return FieldParser(ZoneInfo("Europe/Madrid"), "ES", ["910000001"])
 
 
-def read(facts: FieldParser, body: dict[str, Any]) -> dict[str, Any]:
-    return facts.read(flatten(body).found, [])
+def parse_facts(field_parser: FieldParser, body: dict[str, Any]) -> dict[str, Any]:
+    return field_parser.parse(flatten(body).fields, [])
 
 
-def test_every_known_key_of_a_signed_body_reads_alike_in_both_ways(facts: FieldParser) -> None:
+def test_the_fast_way_to_flatten_a_signed_body_gives_the_same_facts(field_parser: FieldParser) -> None:
     for value in (
         "1",
         1,
@@ -41,15 +40,16 @@ def test_every_known_key_of_a_signed_body_reads_alike_in_both_ways(facts: FieldP
             "occurred_at": 1732789800,
             "data": dict.fromkeys(_SIGNED_KEYS, value),
         }
-        quick: list[str] = []
-        long: list[str] = []
-        assert facts.read(SIGNED.flatten(body, "").found, quick) == facts.read(flatten(body).found, long)
-        assert quick == long
+        fast_warnings: list[str] = []
+        warnings: list[str] = []
+        fast_facts = field_parser.parse(SIGNED.flatten(body, "").fields, fast_warnings)
+        assert fast_facts == field_parser.parse(flatten(body).fields, warnings)
+        assert fast_warnings == warnings
     assert SIGNED.recognises(body, RawRequest(b""))
 
 
 @pytest.mark.parametrize(
-    ("said", "direction"),
+    ("body", "direction"),
     [
         ({"from": "+34910000001"}, "outbound"),
         ({"to": "910000001"}, "inbound"),
@@ -66,14 +66,14 @@ def test_every_known_key_of_a_signed_body_reads_alike_in_both_ways(facts: FieldP
         ({}, None),
     ],
 )
-def test_the_direction_is_told_by_whose_the_numbers_are(
-    facts: FieldParser, said: dict[str, Any], direction: str | None
+def test_own_numbers_give_the_direction(
+    field_parser: FieldParser, body: dict[str, Any], direction: str | None
 ) -> None:
-    assert read(facts, said).get("direction") == direction
+    assert parse_facts(field_parser, body).get("direction") == direction
 
 
 @pytest.mark.parametrize(
-    ("said", "name"),
+    ("body", "name"),
     [
         ({"agent_first_name": "Ana", "agent_last_name": "X"}, "Ana X"),
         ({"agent_first_name": "Ana"}, "Ana"),
@@ -84,29 +84,29 @@ def test_the_direction_is_told_by_whose_the_numbers_are(
         ({}, None),
     ],
 )
-def test_an_agent_is_named_in_several_ways(
-    facts: FieldParser, said: dict[str, Any], name: str | None
+def test_the_agents_name_may_be_in_several_fields(
+    field_parser: FieldParser, body: dict[str, Any], name: str | None
 ) -> None:
-    read_ = read(facts, said)
-    assert read_.get("agent_name") == name
-    assert "agent_first_name" not in read_
+    facts = parse_facts(field_parser, body)
+    assert facts.get("agent_name") == name
+    assert "agent_first_name" not in facts
 
 
-def test_an_unreadable_word_leaves_its_place_to_the_next(facts: FieldParser) -> None:
+def test_an_invalid_field_leaves_the_fact_to_the_next_key(field_parser: FieldParser) -> None:
     warnings: list[str] = []
-    found = flatten({"started_at": "soon", "start_time": 1732789800}).found
-    assert facts.read(found, warnings) == {"started_at": 1_732_789_800_000_000}
+    fields = flatten({"started_at": "soon", "start_time": 1732789800}).fields
+    assert field_parser.parse(fields, warnings) == {"started_at": 1_732_789_800_000_000}
     assert warnings == ["started_at: expected a time such as 2024-11-28T10:30:00Z"]
 
 
-def test_any_id_that_is_too_long_is_refused_with_its_place(facts: FieldParser) -> None:
+def test_an_id_that_is_too_long_is_refused_with_its_pointer(field_parser: FieldParser) -> None:
     with pytest.raises(InvalidPayload) as caught:
-        facts.read(flatten({"contact": {"id": "x" * 201}}, "/1").found, [])
+        field_parser.parse(flatten({"contact": {"id": "x" * 201}}, "/1").fields, [])
     assert caught.value.pointer == "/1/contact/id"
 
 
 @pytest.mark.parametrize(
-    ("kind", "facts_", "occurred_at"),
+    ("kind", "facts", "occurred_at"),
     [
         (Kind.STARTED, {"started_at": 1, "ended_at": 2, "occurred_at": 3}, 1),
         (Kind.ENDED, {"started_at": 1, "ended_at": 2, "occurred_at": 3}, 2),
@@ -117,28 +117,8 @@ def test_any_id_that_is_too_long_is_refused_with_its_place(facts: FieldParser) -
         (Kind.UPDATE, {"started_at": 1}, None),
     ],
 )
-def test_an_event_happened_when_its_own_fact_says(
-    kind: Kind, facts_: dict[str, Any], occurred_at: int | None
+def test_the_time_of_an_event_is_its_own_fact_else_the_envelopes_time(
+    kind: Kind, facts: dict[str, Any], occurred_at: int | None
 ) -> None:
-    assert take_occurred_at(kind, facts_) == occurred_at
-    assert "occurred_at" not in facts_
-
-
-@pytest.mark.parametrize(
-    ("body", "kind"),
-    [
-        ({"call_id": 1, "transcript": "x", "talking_time": 2}, Kind.TRANSCRIPT),
-        ({"call_id": 1, "transcript": "[object Object]"}, Kind.TRANSCRIPT),
-        ({"call_id": 1, "transcript": None, "talking_time": 2}, Kind.ENDED),
-        ({"call_id": 1, "transcript": ""}, Kind.UPDATE),
-        ({"call_id": 1, "recording_url": "https://x.test/a"}, Kind.RECORDING),
-        ({"call_id": 1, "recording_url": "https://x.test/a", "agent_id": 1}, Kind.UPDATE),
-        ({"call_id": 1, "call_uuid": "u", "recording_url": "https://x.test/a"}, Kind.UPDATE),
-        ({"call_id": 1, "wrapup_time": 0}, Kind.ENDED),
-        ({"call_id": 1, "ended_at": "null"}, Kind.UPDATE),
-        ({"call_uuid": "u", "agent_id": 1, "contact_id": 2}, Kind.UPDATE),
-    ],
-)
-def test_a_body_without_a_name_is_what_it_bears(facts: FieldParser, body: dict[str, Any], kind: Kind) -> None:
-    found = flatten(body).found
-    assert kind_in(found, facts.read(found, [])) == kind
+    assert pop_occurred_at(kind, facts) == occurred_at
+    assert "occurred_at" not in facts

@@ -1,6 +1,6 @@
-"""Bodies that nobody meant: whatever comes is read, ignored or refused, and can be written down.
+"""Random bodies: each is parsed, ignored or refused, and the result can be stored.
 
-`FUZZ_BODIES=1000000 pytest tests/cloudtalk/test_fuzz.py -s --timeout 3600` reads a million.
+`FUZZ_BODIES=1000000 pytest tests/cloudtalk/test_fuzz.py -s --timeout 3600` parses a million.
 """
 
 import gzip
@@ -20,13 +20,14 @@ from hypothesis import strategies as st
 
 from relay.call import build_record, join, state_from_event
 from relay.cloudtalk.errors import InvalidPayload
-from relay.cloudtalk.parser import Ignored, Parser, RawRequest
+from relay.cloudtalk.parser import Ignored, Parser
+from relay.cloudtalk.request import RawRequest
 from relay.instants import Instant
 
 BODIES: Final = int(os.environ.get("FUZZ_BODIES", "20000"))
-HOOK: Final = "/cloudtalk/webhook"
-MOST_GROWN: Final = 8 * 1024 * 1024
-"""Bytes: the caches of numbers, keys and names, full."""
+WEBHOOK_PATH: Final = "/cloudtalk/webhook"
+MAX_GROWTH: Final = 8 * 1024 * 1024
+"""In bytes: the full caches of phone numbers, keys and names."""
 
 EXAMPLES: Final = [
     msgspec.json.decode(file.read_bytes())
@@ -93,41 +94,49 @@ STRANGE: Final[list[Any]] = [
     "\ud7ff\U0010ffff",
     "\x01\x7f\u2028",
 ]
-PATHS: Final = (HOOK, HOOK + "/", HOOK + "/call.ended", HOOK + "/flow", HOOK + "/%FF/%00", "", "/")
+PATHS: Final = (
+    WEBHOOK_PATH,
+    WEBHOOK_PATH + "/",
+    WEBHOOK_PATH + "/call.ended",
+    WEBHOOK_PATH + "/flow",
+    WEBHOOK_PATH + "/%FF/%00",
+    "",
+    "/",
+)
 QUERIES: Final = ("", "", "event=ended", "event=%FF", "call_uuid=x&a", "&&=;")
 TYPES: Final = ("application/json", "", "application/x-www-form-urlencoded", "text/plain")
 
 
-def places(value: Any) -> list[tuple[Any, Any]]:
+def positions(value: Any) -> list[tuple[Any, Any]]:
     """Every container with each of its keys or indexes."""
-    found: list[tuple[Any, Any]] = []
+    pairs: list[tuple[Any, Any]] = []
     inner = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
     for key, item in inner:
-        found.append((value, key))
-        found += places(item)
-    return found
+        pairs.append((value, key))
+        pairs += positions(item)
+    return pairs
 
 
 def mutated_value(random: Random, value: Any) -> Any:
-    """A value, one of its parts changed, gone, renamed, or wrapped."""
-    if not (found := places(value)):
+    """The value with one of its parts changed, removed, renamed or wrapped."""
+    if not (pairs := positions(value)):
         return deepcopy(random.choice(STRANGE))
-    holder, key = random.choice(found)
+    container, key = random.choice(pairs)
     match random.randrange(5):
         case 0:
-            del holder[key]
-        case 1 if isinstance(holder, dict):
-            other = random.choice(found)[1]
-            holder[str(other) if random.random() < 0.5 else str(key).upper() + "."] = holder.pop(key)
+            del container[key]
+        case 1 if isinstance(container, dict):
+            other = random.choice(pairs)[1]
+            container[str(other) if random.random() < 0.5 else str(key).upper() + "."] = container.pop(key)
         case 2:
-            holder[key] = random.choice([{"data": holder[key]}, [holder[key]], str(holder[key])])
+            container[key] = random.choice([{"data": container[key]}, [container[key]], str(container[key])])
         case _:
-            holder[key] = deepcopy(random.choice(STRANGE))
+            container[key] = deepcopy(random.choice(STRANGE))
     return value
 
 
 def mutated_bytes(random: Random, raw: bytes) -> bytes:
-    """Bytes, some of them changed, gone or twice there."""
+    """The bytes with some of them changed, removed or doubled."""
     changed = bytearray(raw or b"x")
     for _ in range(random.randint(1, 4)):
         at = random.randrange(len(changed) or 1)
@@ -142,7 +151,7 @@ def mutated_bytes(random: Random, raw: bytes) -> bytes:
 
 
 def mutated(random: Random) -> bytes:
-    """A seed's body, changed once or several times."""
+    """The body of an example, changed once or several times."""
     raw = random.choice(SEEDS)
     if random.random() < 0.25:
         return mutated_bytes(random, raw)
@@ -155,7 +164,7 @@ def mutated(random: Random) -> bytes:
     return msgspec.json.encode(value)
 
 
-def request_of(random: Random) -> RawRequest:
+def random_request(random: Random) -> RawRequest:
     raw, encoding = mutated(random), random.choice(("",) * 12 + ("gzip", "gzip", "x"))
     if encoding == "gzip":
         raw = gzip.compress(raw, 1)[: random.choice((None, None, -5))]
@@ -169,42 +178,44 @@ def request_of(random: Random) -> RawRequest:
     )
 
 
-def outcome_of(reader: Parser, received: RawRequest) -> str:
-    """What became of a request; fails where it is anything but an outcome that can be written down."""
+def result_of(parser: Parser, request: RawRequest) -> str:
+    """Parse the request and check that the result can be stored."""
     try:
-        found = reader.read(received)
-    except InvalidPayload as refused:
-        msgspec.json.encode([refused.reason, refused.message, refused.pointer])
-        return "refused" if refused.status in {400, 413, 415, 422} else f"refused as {refused.status}"
-    msgspec.json.encode(found)
-    if isinstance(found, Ignored):
+        parsed = parser.parse(request)
+    except InvalidPayload as error:
+        msgspec.json.encode([error.reason, error.message, error.pointer])
+        return "refused" if error.status in {400, 413, 415, 422} else f"refused as {error.status}"
+    msgspec.json.encode(parsed)
+    if isinstance(parsed, Ignored):
         return "ignored"
-    states = [state_from_event(event, seq=seq, received_at=Instant(seq)) for seq, event in enumerate(found)]
+    states = [state_from_event(event, seq=seq, received_at=Instant(seq)) for seq, event in enumerate(parsed)]
     for state in states:
         build_record(join(states[0], state), id="x", version=1)
-    return "read"
+    return "parsed"
 
 
 @pytest.fixture(scope="module")
-def reader() -> Parser:
-    return Parser(ZoneInfo("Europe/Madrid"), "ES", ["910000001"], {HOOK + "/fin": "ended"}, HOOK)
+def parser() -> Parser:
+    return Parser(
+        ZoneInfo("Europe/Madrid"), "ES", ["910000001"], {WEBHOOK_PATH + "/fin": "ended"}, WEBHOOK_PATH
+    )
 
 
-def test_mutated_bodies_are_read_or_refused_and_fill_no_memory(reader: Parser) -> None:
+def test_mutated_bodies_are_parsed_or_refused_and_do_not_fill_the_memory(parser: Parser) -> None:
     random = Random(int(os.environ.get("FUZZ_SEED", "1")))
-    outcomes: Counter[str] = Counter()
+    results: Counter[str] = Counter()
     for _ in range(BODIES // 10):
-        outcomes[outcome_of(reader, request_of(random))] += 1
+        results[result_of(parser, random_request(random))] += 1
     tracemalloc.start()
     before = tracemalloc.get_traced_memory()[0]
     for _ in range(BODIES - BODIES // 10):
-        outcomes[outcome_of(reader, request_of(random))] += 1
-    grown = tracemalloc.get_traced_memory()[0] - before
+        results[result_of(parser, random_request(random))] += 1
+    growth = tracemalloc.get_traced_memory()[0] - before
     tracemalloc.stop()
-    print(f"{sum(outcomes.values())} bodies: {dict(outcomes)}, {grown} bytes more")  # noqa: T201 - the count is asked for
-    assert outcomes.keys() == {"read", "ignored", "refused"}
-    assert min(outcomes.values()) > BODIES // 100
-    assert grown < MOST_GROWN
+    print(f"{sum(results.values())} bodies: {dict(results)}, {growth} more bytes of memory")  # noqa: T201 - the count is asked for
+    assert results.keys() == {"parsed", "ignored", "refused"}
+    assert min(results.values()) > BODIES // 100
+    assert growth < MAX_GROWTH
 
 
 _json: st.SearchStrategy[Any] = st.recursive(
@@ -240,5 +251,7 @@ _json: st.SearchStrategy[Any] = st.recursive(
 
 @settings(max_examples=300, deadline=None)
 @given(value=_json, path=st.sampled_from(PATHS), message_id=st.sampled_from([None, "m"]))
-def test_no_value_breaks_the_reader(reader: Parser, value: Any, path: str, message_id: str | None) -> None:
-    outcome_of(reader, RawRequest(msgspec.json.encode(value), path=path, message_id=message_id))
+def test_any_json_value_is_parsed_ignored_or_refused(
+    parser: Parser, value: Any, path: str, message_id: str | None
+) -> None:
+    result_of(parser, RawRequest(msgspec.json.encode(value), path=path, message_id=message_id))

@@ -1,4 +1,4 @@
-"""Ids by their form, and whose an event is."""
+"""The namespaces of ids, and the ids of one event."""
 
 import base64
 from urllib.parse import quote
@@ -7,14 +7,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from relay.cloudtalk.identity import Identity, alias_of, identify, recorded_id
+from relay.cloudtalk.identity import Identity, alias_of_id, build_identity, parse_recording_call_id
 
 UUID = "44fe27cd-5268-4670-993e-0129aabbccdd"
 LINK = "https://my.cloudtalk.io/pub/r/MTAwMjQwMjQ4Nw%3D%3D/M2Q1.wav"
 
 
 @pytest.mark.parametrize(
-    ("written", "alias"),
+    ("id_", "alias"),
     [
         (UUID.upper(), f"uuid:{UUID}"),
         ("123", "id:123"),
@@ -28,8 +28,8 @@ LINK = "https://my.cloudtalk.io/pub/r/MTAwMjQwMjQ4Nw%3D%3D/M2Q1.wav"
         (UUID + "0", f"other:{UUID}0"),
     ],
 )
-def test_an_id_has_a_namespace_by_its_form(written: str, alias: str) -> None:
-    assert alias_of(written) == alias
+def test_an_id_has_a_namespace_by_its_form(id_: str, alias: str) -> None:
+    assert alias_of_id(id_) == alias
 
 
 @pytest.mark.parametrize(
@@ -46,27 +46,27 @@ def test_an_id_has_a_namespace_by_its_form(written: str, alias: str) -> None:
         (None, None, "https://x.test/a.wav", Identity(None, None, ())),
     ],
 )
-def test_an_event_is_known_by_all_that_it_says(
+def test_an_identity_has_all_ids_of_the_event(
     call_id: str | None, call_uuid: str | None, url: str | None, identity: Identity
 ) -> None:
-    assert identify(call_id, call_uuid, url) == identity
+    assert build_identity(call_id, call_uuid, url) == identity
 
 
-@given(st.integers(0, 2**63 - 1), st.sampled_from(["as it is", "quoted", "bare"]))
-def test_a_link_reveals_its_call_however_its_padding_came(number: int, form: str) -> None:
+@given(st.integers(0, 2**63 - 1), st.sampled_from(["padded", "quoted", "unpadded"]))
+def test_a_recording_link_gives_its_call_id_with_any_padding(number: int, form: str) -> None:
     encoded = base64.b64encode(str(number).encode()).decode()
-    written = {"as it is": encoded, "quoted": quote(encoded), "bare": encoded.rstrip("=")}[form]
-    assert recorded_id(f"https://my.cloudtalk.io/pub/r/{written}/abc.wav") == str(number)
+    segment = {"padded": encoded, "quoted": quote(encoded), "unpadded": encoded.rstrip("=")}[form]
+    assert parse_recording_call_id(f"https://my.cloudtalk.io/pub/r/{segment}/abc.wav") == str(number)
 
 
 @pytest.mark.parametrize(
     "segment", ["", "%", "a", "aGVsbG8", "MTAwMjQwMjQ4N", "4pmA", "%FF%FE", "MTIz IA", "LTU"]
 )
-def test_a_link_that_bears_no_number_reveals_nothing(segment: str) -> None:
-    assert recorded_id(f"https://my.cloudtalk.io/pub/r/{segment}/abc.wav") is None
+def test_a_link_without_a_number_gives_no_call_id(segment: str) -> None:
+    assert parse_recording_call_id(f"https://my.cloudtalk.io/pub/r/{segment}/abc.wav") is None
 
 
 @given(st.text(max_size=90))
-def test_no_link_breaks_it(text: str) -> None:
-    found = recorded_id("/pub/r/" + text)
-    assert found is None or (found.isascii() and found.isdigit())
+def test_any_link_gives_digits_or_none(text: str) -> None:
+    call_id = parse_recording_call_id("/pub/r/" + text)
+    assert call_id is None or (call_id.isascii() and call_id.isdigit())

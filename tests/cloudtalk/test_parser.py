@@ -1,4 +1,4 @@
-"""From a body to call events: the mission's payload, exactly, and what is left aside."""
+"""Parse requests: the mission's payload strictly, and what is refused or ignored."""
 
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -8,7 +8,8 @@ import pytest
 
 from relay.call import CallEvent, Kind
 from relay.cloudtalk.errors import InvalidPayload
-from relay.cloudtalk.parser import Ignored, Parser, RawRequest, parse_body
+from relay.cloudtalk.parser import Ignored, Parser
+from relay.cloudtalk.request import RawRequest, parse_body
 from relay.instants import Instant
 
 DATA = {
@@ -27,7 +28,7 @@ STARTED, ENDED = Instant(1_732_789_800_000_000), Instant(1_732_789_920_000_000)
 
 
 @pytest.fixture
-def reader() -> Parser:
+def parser() -> Parser:
     return Parser(ZoneInfo("Europe/Madrid"), "ES")
 
 
@@ -35,10 +36,10 @@ def payload(event: Any, **changes: Any) -> bytes:
     return msgspec.json.encode({"event": event, "data": DATA | changes})
 
 
-def read_one(reader: Parser, raw: bytes) -> CallEvent:
-    found = reader.read(RawRequest(raw))
-    assert isinstance(found, list)
-    (event,) = found
+def parse_one(parser: Parser, raw: bytes) -> CallEvent:
+    events = parser.parse(RawRequest(raw))
+    assert isinstance(events, list)
+    (event,) = events
     return event
 
 
@@ -51,10 +52,10 @@ def read_one(reader: Parser, raw: bytes) -> CallEvent:
         ("call.missed", Kind.MISSED, ENDED),
     ],
 )
-def test_the_missions_payload_is_read_exactly(
-    reader: Parser, name: str, kind: Kind, occurred_at: Instant | None
+def test_the_missions_payload_is_parsed_exactly(
+    parser: Parser, name: str, kind: Kind, occurred_at: Instant | None
 ) -> None:
-    assert read_one(reader, payload(name)) == CallEvent(
+    assert parse_one(parser, payload(name)) == CallEvent(
         kind=kind,
         dialect="mission",
         name="call-id",
@@ -87,10 +88,10 @@ def test_the_missions_payload_is_read_exactly(
         ("a b/ñ", "a b/ñ", "other:a b/ñ"),
     ],
 )
-def test_an_id_is_kept_verbatim_and_known_by_its_namespace(
-    reader: Parser, id_: Any, name: str, alias: str
+def test_an_id_stays_verbatim_and_its_alias_has_a_namespace(
+    parser: Parser, id_: Any, name: str, alias: str
 ) -> None:
-    event = read_one(reader, payload("call.started", id=id_))
+    event = parse_one(parser, payload("call.started", id=id_))
     assert (event.name, event.aliases) == (name, (alias,))
 
 
@@ -118,13 +119,13 @@ def test_an_id_is_kept_verbatim_and_known_by_its_namespace(
         (b"[[]]", "/0"),
     ],
 )
-def test_what_cannot_be_read_is_refused_with_a_pointer(reader: Parser, raw: bytes, pointer: str) -> None:
+def test_an_invalid_body_is_refused_with_a_pointer(parser: Parser, raw: bytes, pointer: str) -> None:
     with pytest.raises(InvalidPayload) as caught:
-        reader.read(RawRequest(raw))
+        parser.parse(RawRequest(raw))
     assert (caught.value.status, caught.value.pointer) == (422, pointer)
 
 
-def test_an_array_is_read_whole(reader: Parser) -> None:
+def test_an_array_gives_its_call_events(parser: Parser) -> None:
     raw = (
         b"["
         + payload("call.started")
@@ -134,62 +135,42 @@ def test_an_array_is_read_whole(reader: Parser) -> None:
         + payload("call.ended")
         + b"]"
     )
-    found = reader.read(RawRequest(raw))
-    assert isinstance(found, list)
-    assert [event.kind for event in found] == [Kind.STARTED, Kind.ENDED]
+    events = parser.parse(RawRequest(raw))
+    assert isinstance(events, list)
+    assert [event.kind for event in events] == [Kind.STARTED, Kind.ENDED]
 
 
 @pytest.mark.parametrize(
     ("raw", "ignored"),
     [
-        (b"", Ignored("empty", quarantine_unknown=False)),
-        (b" \n", Ignored("empty", quarantine_unknown=False)),
-        (b"[]", Ignored("empty", quarantine_unknown=False)),
-        (b"{}", Ignored("unnamed", quarantine_unknown=False)),
-        (b'{"test":true}', Ignored("unnamed", quarantine_unknown=False)),
-        (b'{"event":"ping"}', Ignored("ping", quarantine_unknown=False)),
-        (b"null", Ignored("empty", quarantine_unknown=False)),
-        (payload("contact.updated"), Ignored("contact.updated", quarantine_unknown=False)),
-        (payload("call.teleported"), Ignored("call.teleported", quarantine_unknown=True)),
-        (b'{"id":5,"name":"Ana"}', Ignored("unnamed", quarantine_unknown=True)),
-        (b'{"external_number":39351340000}', Ignored("unnamed", quarantine_unknown=True)),
+        (b"", Ignored("empty", quarantine=False)),
+        (b" \n", Ignored("empty", quarantine=False)),
+        (b"[]", Ignored("empty", quarantine=False)),
+        (b"{}", Ignored("unnamed", quarantine=False)),
+        (b'{"test":true}', Ignored("unnamed", quarantine=False)),
+        (b'{"event":"ping"}', Ignored("ping", quarantine=False)),
+        (b"null", Ignored("empty", quarantine=False)),
+        (payload("contact.updated"), Ignored("contact.updated", quarantine=False)),
+        (payload("call.teleported"), Ignored("call.teleported", quarantine=True)),
+        (b'{"id":5,"name":"Ana"}', Ignored("unnamed", quarantine=True)),
+        (b'{"external_number":39351340000}', Ignored("unnamed", quarantine=True)),
     ],
 )
-def test_pings_and_unknown_events_are_ignored_and_kept_if_like_a_call(
-    reader: Parser, raw: bytes, ignored: Ignored
+def test_pings_and_unknown_events_are_ignored_and_quarantined_if_they_look_like_a_call(
+    parser: Parser, raw: bytes, ignored: Ignored
 ) -> None:
-    assert reader.read(RawRequest(raw)) == ignored
+    assert parser.parse(RawRequest(raw)) == ignored
 
 
-def test_a_value_that_is_parsed_already_reads_like_its_body(reader: Parser) -> None:
-    received = RawRequest(payload("call.ended"))
-    (part,) = reader.parts(parse_body(received), received)
-    assert [part.reading] == reader.read(received)
+def test_a_decoded_value_is_parsed_like_its_body(parser: Parser) -> None:
+    request = RawRequest(payload("call.ended"))
+    (item,) = parser.parse_items(parse_body(request), request)
+    assert [item.parsed] == parser.parse(request)
 
 
-def test_each_event_of_an_array_is_known_by_a_key_of_its_own(reader: Parser) -> None:
-    found = reader.read(
+def test_each_event_of_an_array_has_a_dedup_key_of_its_own(parser: Parser) -> None:
+    events = parser.parse(
         RawRequest(b"[" + payload("call.started") + b"," + payload("call.ended") + b"]", message_id="m")
     )
-    assert isinstance(found, list)
-    assert [event.keys for event in found] == [("msg:m/0",), ("msg:m/1",)]
-
-
-@pytest.mark.parametrize(
-    ("raw", "message_id", "path", "always_ack"),
-    [
-        (b'{"event":"call.ended"}', None, "/cloudtalk/webhook", False),
-        (b'{"event":"call.ended"}', "m", "/cloudtalk/webhook", True),
-        (b'{"event":"call.ended"}', None, "/cloudtalk/webhook/flow", True),
-        (b'{"event":"call.ended","call.uuid":null}', None, "/cloudtalk/webhook", True),
-        (b'{"event_id":"e","type":"call.ended","data":{}}', None, "/cloudtalk/webhook", True),
-        (b"42", "m", "/cloudtalk/webhook", True),
-        (payload("call.ended", id=None), "m", "/cloudtalk/webhook", False),
-    ],
-)
-def test_senders_who_must_not_hear_of_a_refusal_are_told(
-    reader: Parser, raw: bytes, message_id: str | None, path: str, always_ack: bool
-) -> None:
-    with pytest.raises(InvalidPayload) as caught:
-        reader.read(RawRequest(raw, path=path, message_id=message_id))
-    assert caught.value.always_ack is always_ack
+    assert isinstance(events, list)
+    assert [event.keys for event in events] == [("msg:m/0",), ("msg:m/1",)]

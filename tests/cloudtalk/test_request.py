@@ -1,19 +1,22 @@
-"""From a request to a value: packing, forms, queries."""
+"""Decode the body of a request: compression, forms, queries, JSON."""
 
 import gzip
 import zlib
-from typing import Any
+from contextlib import suppress
 
+import msgspec
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from relay.cloudtalk.errors import InvalidPayload
-from relay.cloudtalk.request import RawRequest, parse_body
+from relay.cloudtalk.request import MAX_DEPTH, RawRequest, RequestHead, parse_body, parse_json
 
 BODY = b'{"a": "\xc3\xb1"}'
 
 
 @pytest.mark.parametrize(
-    "received",
+    "request_",
     [
         RawRequest(BODY),
         RawRequest(BODY, content_type="application/x-www-form-urlencoded"),
@@ -31,17 +34,17 @@ BODY = b'{"a": "\xc3\xb1"}'
         RawRequest(BODY, query="a=other"),
     ],
 )
-def test_one_value_is_borne_in_many_ways(received: RawRequest) -> None:
-    assert parse_body(received) == {"a": "ñ"}
+def test_one_value_can_be_sent_in_many_forms(request_: RawRequest) -> None:
+    assert parse_body(request_) == {"a": "ñ"}
 
 
 @pytest.mark.parametrize("query", ["", "token=t", "event=call.ended", "token=t&event=x"])
-def test_a_request_may_bear_nothing(query: str) -> None:
+def test_a_request_may_be_empty(query: str) -> None:
     assert parse_body(RawRequest(b"", query=query)) is None
 
 
 @pytest.mark.parametrize(
-    ("received", "status", "reason"),
+    ("request_", "status", "reason"),
     [
         (RawRequest(gzip.compress(b" " * 200), encoding="gzip"), 413, "oversize"),
         (RawRequest(gzip.compress(BODY)[:-3], encoding="gzip"), 400, "encoding"),
@@ -59,25 +62,69 @@ def test_a_request_may_bear_nothing(query: str) -> None:
         (RawRequest(b"", query="a=%00"), 422, "unstorable_text"),
     ],
 )
-def test_what_cannot_be_parsed_is_refused(received: RawRequest, status: int, reason: str) -> None:
+def test_an_invalid_body_is_refused(request_: RawRequest, status: int, reason: str) -> None:
     with pytest.raises(InvalidPayload) as caught:
-        parse_body(received, max_bytes=100)
-    assert (caught.value.status, caught.value.reason, caught.value.always_ack) == (status, reason, False)
+        parse_body(request_, max_bytes=100)
+    assert (caught.value.status, caught.value.reason) == (status, reason)
+
+
+def test_a_decompressed_body_may_have_the_size_of_the_limit() -> None:
+    assert parse_body(RawRequest(gzip.compress(b'"' + b"x" * 98 + b'"')), max_bytes=100) == "x" * 98
+
+
+# --- JSON ---------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
-    "more",
+    ("raw", "status", "reason", "pointer"),
     [
-        {"message_id": "m"},
-        {"path": "/cloudtalk/webhook/flow"},
-        {"path": "/cloudtalk/webhook/flow/call.ended"},
+        (b"hello", 400, "not_json", ""),
+        (b'{"a":', 400, "not_json", ""),
+        (b'{"a":NaN}', 400, "not_json", ""),
+        (b'{"a":Infinity}', 400, "not_json", ""),
+        (b'{"a":"\xff"}', 400, "not_json", ""),
+        (b'{"a":{"b":1e400}}', 422, "unstorable_number", "/a/b"),
+        (b'{"a":[0,10000000000000000000]}', 422, "unstorable_number", "/a/1"),
+        (b'{"a":' + b"9" * 5000 + b"}", 400, "not_json", ""),
+        (b'{"a":"\\ud800"}', 422, "unstorable_text", "/a"),
+        (b'{"a/b":{"~":"x\\u0000"}}', 422, "unstorable_text", "/a~1b/~0"),
+        (b'{"\\u0000":1}', 422, "unstorable_text", ""),
+        (b'{"a":' + b"[" * 100 + b"]" * 100 + b"}", 422, "too_deep", "/a" + "/0" * MAX_DEPTH),
+        (b"[" * 200_000, 422, "too_deep", ""),
     ],
 )
-def test_a_signed_message_and_a_call_flow_do_not_hear_of_it(more: dict[str, Any]) -> None:
+def test_json_that_cannot_be_stored_is_refused_with_its_pointer(
+    raw: bytes, status: int, reason: str, pointer: str
+) -> None:
     with pytest.raises(InvalidPayload) as caught:
-        parse_body(RawRequest(b"{", **more))
-    assert caught.value.always_ack
+        parse_json(raw)
+    assert (caught.value.status, caught.value.reason, caught.value.pointer) == (status, reason, pointer)
 
 
-def test_a_body_may_unpack_to_just_the_bound() -> None:
-    assert parse_body(RawRequest(gzip.compress(b'"' + b"x" * 98 + b'"')), max_bytes=100) == "x" * 98
+@pytest.mark.parametrize(
+    ("raw", "value"),
+    [
+        (b'{"a":9223372036854775807}', {"a": 2**63 - 1}),
+        (b'{"a":"\\ud83d\\ude00"}', {"a": "😀"}),
+        (b'{"a":1,"a":2}', {"a": 2}),
+        (b'"\\\\u0000"', "\\u0000"),
+        (b"[]" + b" " * 10, []),
+    ],
+)
+def test_json_that_can_be_stored_is_accepted(raw: bytes, value: object) -> None:
+    assert parse_json(raw) == value
+
+
+@given(st.binary(max_size=200))
+def test_no_bytes_raise_another_error(raw: bytes) -> None:
+    with suppress(InvalidPayload):
+        msgspec.json.encode(parse_json(raw))
+
+
+# --- the head -----------------------------------------------------------------------------------
+
+
+def test_a_request_takes_its_encoding_and_message_id_from_the_headers() -> None:
+    headers = {"content-type": "text/plain", "content-encoding": "gzip", "webhook-id": "m"}
+    head = RequestHead(headers, "a=1", None, "PUT", "/cloudtalk/webhook")
+    assert head.with_body(b"x") == RawRequest(b"x", "text/plain", "/cloudtalk/webhook", "a=1", "gzip", "m")

@@ -6,7 +6,8 @@ import hmac
 
 import pytest
 
-from relay.cloudtalk.authentication import Authenticator, RequestHead
+from relay.cloudtalk.authentication import Authenticator
+from relay.cloudtalk.request import RequestHead
 from relay.cloudtalk.signatures import SignatureVerifier
 from relay.standards.webhooks import Signer
 

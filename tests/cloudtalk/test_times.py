@@ -1,4 +1,4 @@
-"""Instants and durations, in every spelling that was seen."""
+"""Times and durations in all forms of real deliveries."""
 
 from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from relay.cloudtalk.times import LONGEST_CALL, duration, instant, settle
-from relay.cloudtalk.values import InvalidValue
+from relay.cloudtalk.errors import InvalidValue
+from relay.cloudtalk.times import LONGEST_CALL_SECONDS, correct_durations, parse_instant, parse_seconds
 from relay.instants import SECOND
 
 MADRID = ZoneInfo("Europe/Madrid")
@@ -31,8 +31,8 @@ HALF_PAST_TEN = 1_732_789_800_000_000  # 2024-11-28T10:30:00Z
         1732789800000,
     ],
 )
-def test_times_of_every_form_are_one_instant(value: Any) -> None:
-    assert instant(value, MADRID) == HALF_PAST_TEN
+def test_each_form_of_a_time_gives_the_same_instant(value: Any) -> None:
+    assert parse_instant(value, MADRID) == HALF_PAST_TEN
 
 
 @pytest.mark.parametrize(
@@ -48,14 +48,14 @@ def test_times_of_every_form_are_one_instant(value: Any) -> None:
         "0001-01-01",
     ],
 )
-def test_what_is_no_time_is_refused(value: Any) -> None:
+def test_a_value_that_is_no_time_is_invalid(value: Any) -> None:
     with pytest.raises(InvalidValue):
-        instant(value, MADRID)
+        parse_instant(value, MADRID)
 
 
 @pytest.mark.parametrize("value", ["0000-00-00 00:00:00", "0000-00-00", 0, "0"])
-def test_a_zero_says_nothing(value: Any) -> None:
-    assert instant(value, MADRID) is None
+def test_zero_counts_as_missing(value: Any) -> None:
+    assert parse_instant(value, MADRID) is None
 
 
 @pytest.mark.parametrize(
@@ -73,50 +73,50 @@ def test_a_zero_says_nothing(value: Any) -> None:
         ("1:inf", None),
     ],
 )
-def test_durations_are_whole_seconds(value: Any, expected: int | None) -> None:
-    assert duration(value) == expected
+def test_durations_become_whole_seconds(value: Any, expected: int | None) -> None:
+    assert parse_seconds(value) == expected
 
 
 @pytest.mark.parametrize("value", ["abc", True, {}, "1:x"])
-def test_what_is_no_duration_is_refused(value: Any) -> None:
+def test_a_value_that_is_no_duration_is_invalid(value: Any) -> None:
     with pytest.raises(InvalidValue):
-        duration(value)
+        parse_seconds(value)
 
 
 @given(
     st.datetimes(datetime(1971, 1, 1), datetime(9000, 1, 1)),  # noqa: DTZ001 - the offset comes next
     st.integers(-14 * 60, 14 * 60),
 )
-def test_a_moment_is_the_same_in_every_offset(naive: datetime, minutes: int) -> None:
+def test_an_instant_is_the_same_in_every_offset(naive: datetime, minutes: int) -> None:
     moment = naive.replace(tzinfo=UTC)
     elsewhere = moment.astimezone(timezone(timedelta(minutes=minutes)))
-    assert instant(elsewhere.isoformat(), MADRID) == instant(moment.isoformat(), MADRID)
-    assert instant(naive.isoformat(), UTC) == (moment - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(
+    assert parse_instant(elsewhere.isoformat(), MADRID) == parse_instant(moment.isoformat(), MADRID)
+    assert parse_instant(naive.isoformat(), UTC) == (moment - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(
         microseconds=1
     )
 
 
-@given(st.integers(0, LONGEST_CALL))
-def test_a_duration_is_the_same_on_a_clock(seconds: int) -> None:
+@given(st.integers(0, LONGEST_CALL_SECONDS))
+def test_a_duration_in_clock_form_is_the_same(seconds: int) -> None:
     clock = f"{seconds // 3600}:{seconds // 60 % 60:02}:{seconds % 60:02}"
-    assert duration(clock) == duration(str(seconds)) == duration(float(seconds)) == seconds
+    assert parse_seconds(clock) == parse_seconds(str(seconds)) == parse_seconds(float(seconds)) == seconds
 
 
-# --- settling ---------------------------------------------------------------------------------
+# --- corrections --------------------------------------------------------------------------------
 
 
-def settled(seconds: int | None, **measures: int) -> dict[str, Any]:
-    """The measures of a call that took so long, or of which no times are known."""
+def corrected(seconds: int | None, **durations: int) -> dict[str, Any]:
+    """The corrected durations of a call of this length, or without times if it is None."""
     times = (
         {} if seconds is None else {"started_at": HALF_PAST_TEN, "ended_at": HALF_PAST_TEN + seconds * SECOND}
     )
-    facts: dict[str, Any] = times | measures
-    settle(facts)
-    return {fact: value for fact, value in facts.items() if fact in measures}
+    facts: dict[str, Any] = times | durations
+    correct_durations(facts)
+    return {fact: value for fact, value in facts.items() if fact in durations}
 
 
 @pytest.mark.parametrize(
-    ("seconds", "said", "meant"),
+    ("seconds", "talking", "expected"),
     [
         (75, 75_000, 75),
         (75, 62_000, 62),
@@ -131,20 +131,20 @@ def settled(seconds: int | None, **measures: int) -> dict[str, Any]:
         (-10, 75_000, 75_000),
     ],
 )
-def test_milliseconds_are_told_by_the_start_and_the_end(
-    seconds: int | None, said: int, meant: int | None
+def test_milliseconds_are_recognised_by_the_start_and_the_end(
+    seconds: int | None, talking: int, expected: int | None
 ) -> None:
-    assert settled(seconds, talking=said) == ({} if meant is None else {"talking": meant})
+    assert corrected(seconds, talking=talking) == ({} if expected is None else {"talking": expected})
 
 
 def test_a_wrap_up_may_be_longer_than_its_call() -> None:
-    assert settled(5, wrapup=1_200) == {"wrapup": 1_200}
+    assert corrected(5, wrapup=1_200) == {"wrapup": 1_200}
 
 
-@given(st.integers(0, LONGEST_CALL), st.integers(0, LONGEST_CALL))
-def test_seconds_that_fit_the_call_are_never_changed(seconds: int, said: int) -> None:
-    talking = min(seconds, said)
-    assert settled(seconds, talking=talking, waiting=seconds - talking) == {
+@given(st.integers(0, LONGEST_CALL_SECONDS), st.integers(0, LONGEST_CALL_SECONDS))
+def test_seconds_that_fit_the_call_are_never_changed(seconds: int, maximum: int) -> None:
+    talking = min(seconds, maximum)
+    assert corrected(seconds, talking=talking, waiting=seconds - talking) == {
         "talking": talking,
         "waiting": seconds - talking,
     }

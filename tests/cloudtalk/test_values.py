@@ -1,4 +1,4 @@
-"""What a field means: the quirks seen in real deliveries, and no crash on anything else."""
+"""Values of fields in the odd forms of real deliveries; any other value raises `InvalidValue`."""
 
 from contextlib import suppress
 from typing import Any
@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from relay.cloudtalk import times, values
-from relay.cloudtalk.values import InvalidValue, TooLong, UnrenderedTemplate
+from relay.cloudtalk.errors import InvalidValue, TooLong, UnrenderedTemplate
 from relay.standards.phones import normalize_phone
 
 MADRID = ZoneInfo("Europe/Madrid")
@@ -21,22 +21,22 @@ _json = st.recursive(
 )
 
 
-@pytest.mark.parametrize("nothing", [None, "", "  ", "null", "undefined", "None", "[object Object]", "NaN"])
-def test_sentinels_say_nothing(nothing: Any) -> None:
-    assert values.text(nothing) is None
-    assert values.ident(nothing) is None
-    assert values.digits(nothing) is None
-    assert values.prose(nothing) is None
-    assert values.lines(nothing) is None
-    assert values.listed(nothing) is None
-    assert values.web_address(nothing) is None
-    assert values.truth(nothing) is None
-    assert values.is_nothing(nothing)
-    assert values.phone(nothing, "ES") is None
-    assert times.instant(nothing, MADRID) is None
-    assert times.duration(nothing) is None
-    assert values.direction(nothing) is None
-    assert values.outcome(nothing) is None
+@pytest.mark.parametrize("missing", [None, "", "  ", "null", "undefined", "None", "[object Object]", "NaN"])
+def test_sentinels_count_as_missing(missing: Any) -> None:
+    assert values.parse_text(missing) is None
+    assert values.parse_id(missing) is None
+    assert values.parse_numeric_id(missing) is None
+    assert values.parse_display_text(missing) is None
+    assert values.parse_lines(missing) is None
+    assert values.parse_list(missing) is None
+    assert values.parse_web_address(missing) is None
+    assert values.parse_flag(missing) is None
+    assert values.is_missing(missing)
+    assert values.parse_phone(missing, "ES") is None
+    assert times.parse_instant(missing, MADRID) is None
+    assert times.parse_seconds(missing) is None
+    assert values.parse_direction(missing) is None
+    assert values.parse_call_status(missing) is None
 
 
 @pytest.mark.parametrize(
@@ -50,25 +50,25 @@ def test_sentinels_say_nothing(nothing: Any) -> None:
         ("x" * 200, "x" * 200),
     ],
 )
-def test_ids_are_text_verbatim(value: Any, expected: str) -> None:
-    assert values.ident(value) == expected
+def test_ids_stay_verbatim(value: Any, expected: str) -> None:
+    assert values.parse_id(value) == expected
 
 
 @pytest.mark.parametrize("value", ["x" * 201, True, [], {}])
-def test_what_is_no_id_is_refused(value: Any) -> None:
+def test_a_value_that_is_no_id_is_invalid(value: Any) -> None:
     with pytest.raises(InvalidValue):
-        values.ident(value)
+        values.parse_id(value)
 
 
 @pytest.mark.parametrize("value", ["{{ contact.name }}", "{{x}}", " {{a}} {{b}} "])
-def test_an_unrendered_variable_is_told_from_what_cannot_be_read(value: str) -> None:
+def test_an_unrendered_variable_raises_an_error_of_its_own(value: str) -> None:
     with pytest.raises(UnrenderedTemplate):
-        values.text(value)
+        values.parse_text(value)
 
 
-def test_an_id_that_is_too_long_is_told_from_what_cannot_be_read() -> None:
+def test_an_id_that_is_too_long_raises_an_error_of_its_own() -> None:
     with pytest.raises(TooLong):
-        values.ident("x" * 201)
+        values.parse_id("x" * 201)
 
 
 @pytest.mark.parametrize(
@@ -88,14 +88,17 @@ def test_an_id_that_is_too_long_is_told_from_what_cannot_be_read() -> None:
         ("٣.٣", "٣.٣"),
     ],
 )
-def test_an_id_that_was_made_a_float_is_the_number_that_it_was(value: Any, expected: str) -> None:
-    assert values.digits(value) == expected
+def test_a_numeric_id_in_the_form_of_a_float_gets_its_digits_back(value: Any, expected: str) -> None:
+    assert values.parse_numeric_id(value) == expected
 
 
 @given(st.integers(0, 2**53 - 1))
-def test_a_number_is_the_same_id_in_each_of_its_forms(number: int) -> None:
+def test_a_number_is_the_same_id_in_each_form(number: int) -> None:
     assert (
-        values.digits(number) == values.digits(float(number)) == values.digits(f"{number}.0") == str(number)
+        values.parse_numeric_id(number)
+        == values.parse_numeric_id(float(number))
+        == values.parse_numeric_id(f"{number}.0")
+        == str(number)
     )
 
 
@@ -112,14 +115,14 @@ def test_a_number_is_the_same_id_in_each_of_its_forms(number: int) -> None:
         (5, "5"),
     ],
 )
-def test_escaped_text_is_shown_as_it_was_meant(value: Any, expected: str) -> None:
-    assert values.prose(value) == expected
+def test_html_entities_are_unescaped(value: Any, expected: str) -> None:
+    assert values.parse_display_text(value) == expected
 
 
 @given(st.text())
-def test_no_text_becomes_what_a_database_cannot_hold(text: str) -> None:
+def test_no_text_becomes_one_that_a_database_cannot_hold(text: str) -> None:
     with suppress(InvalidValue):
-        assert "\x00" in text or "\x00" not in (values.prose(text) or "")
+        assert "\x00" in text or "\x00" not in (values.parse_display_text(text) or "")
 
 
 @pytest.mark.parametrize(
@@ -134,8 +137,8 @@ def test_no_text_becomes_what_a_database_cannot_hold(text: str) -> None:
         (7, ["7"]),
     ],
 )
-def test_tags_are_a_list_however_they_come(value: Any, expected: list[str] | None) -> None:
-    assert values.listed(value) == expected
+def test_tags_in_any_form_become_a_list(value: Any, expected: list[str] | None) -> None:
+    assert values.parse_list(value) == expected
 
 
 @pytest.mark.parametrize(
@@ -148,8 +151,8 @@ def test_tags_are_a_list_however_they_come(value: Any, expected: list[str] | Non
         ({}, None),
     ],
 )
-def test_notes_are_lines_however_they_come(value: Any, expected: str | None) -> None:
-    assert values.lines(value) == expected
+def test_notes_in_any_form_become_lines(value: Any, expected: str | None) -> None:
+    assert values.parse_lines(value) == expected
 
 
 @pytest.mark.parametrize(
@@ -172,69 +175,74 @@ def test_notes_are_lines_however_they_come(value: Any, expected: str | None) -> 
     ],
 )
 def test_a_phone_number_is_e164_if_it_is_valid(value: Any, expected: str | None) -> None:
-    assert values.phone(value, "ES") == expected
+    assert values.parse_phone(value, "ES") == expected
 
 
 @given(st.text(max_size=80))
 def test_any_text_is_accepted_as_a_phone_number(written: str) -> None:
-    phone = values.phone("x" + written, "ES")
+    phone = values.parse_phone("x" + written, "ES")
     assert phone is None or phone
 
 
 def test_a_text_too_long_for_a_phone_number_is_not_cached() -> None:
     before = normalize_phone.cache_info().currsize
-    assert values.phone("1" * 1_000, "ES") == "1" * 1_000
+    assert values.parse_phone("1" * 1_000, "ES") == "1" * 1_000
     assert normalize_phone.cache_info().currsize == before
 
 
 @pytest.mark.parametrize("value", [True, [], ["+34612345678"], {"number": [1]}])
 def test_a_value_that_is_no_text_is_an_invalid_phone_number(value: Any) -> None:
     with pytest.raises(InvalidValue):
-        values.phone(value, "ES")
+        values.parse_phone(value, "ES")
 
 
-def test_a_link_is_one_that_a_person_may_follow() -> None:
-    assert values.web_address(" HTTPS://x.test/a ") == "HTTPS://x.test/a"
-    assert values.web_address(False) is None
+def test_only_http_links_are_web_addresses() -> None:
+    assert values.parse_web_address(" HTTPS://x.test/a ") == "HTTPS://x.test/a"
+    assert values.parse_web_address(False) is None
     with pytest.raises(InvalidValue):
-        values.web_address("javascript:alert(1)")
+        values.parse_web_address("javascript:alert(1)")
 
 
-def test_yes_is_said_in_several_ways_and_no_is_not_said() -> None:
-    assert [values.truth(yes) for yes in (True, "true", "TRUE", 1, "1", "yes")] == [True] * 6
-    assert [values.truth(no) for no in (False, None, "false", 0, "0", "no", "")] == [None] * 7
+def test_yes_is_true_in_any_form_and_no_counts_as_missing() -> None:
+    assert [values.parse_flag(yes) for yes in (True, "true", "TRUE", 1, "1", "yes")] == [True] * 6
+    assert [values.parse_flag(no) for no in (False, None, "false", 0, "0", "no", "")] == [None] * 7
     with pytest.raises(InvalidValue):
-        values.truth("perhaps")
+        values.parse_flag("perhaps")
 
 
-def test_words_are_read_in_any_spelling() -> None:
-    assert values.direction("Incoming") == values.direction("INBOUND") == "inbound"
-    assert values.outcome("No Answer") == values.outcome("no-answer") == values.outcome("busy") == "missed"
-    assert values.outcome("completed") == "answered"
+def test_directions_and_statuses_are_parsed_in_any_form() -> None:
+    assert values.parse_direction("Incoming") == values.parse_direction("INBOUND") == "inbound"
+    assert (
+        values.parse_call_status("No Answer")
+        == values.parse_call_status("no-answer")
+        == values.parse_call_status("busy")
+        == "missed"
+    )
+    assert values.parse_call_status("completed") == "answered"
 
 
-def test_an_unknown_direction_is_refused_and_an_unknown_outcome_says_nothing() -> None:
+def test_an_unknown_direction_is_invalid_and_an_unknown_status_counts_as_missing() -> None:
     with pytest.raises(InvalidValue):
-        values.direction("sideways")
-    assert values.outcome("transferred") is None
+        values.parse_direction("sideways")
+    assert values.parse_call_status("transferred") is None
 
 
 @given(_json)
-def test_no_value_breaks_a_reader(value: Any) -> None:
-    for read in (
-        values.text,
-        values.ident,
-        values.digits,
-        values.prose,
-        values.lines,
-        values.listed,
-        values.web_address,
-        values.truth,
-        times.duration,
-        values.direction,
-        values.outcome,
-        lambda v: times.instant(v, MADRID),
-        lambda v: values.phone(v, "ES"),
+def test_no_value_raises_another_error(value: Any) -> None:
+    for parse in (
+        values.parse_text,
+        values.parse_id,
+        values.parse_numeric_id,
+        values.parse_display_text,
+        values.parse_lines,
+        values.parse_list,
+        values.parse_web_address,
+        values.parse_flag,
+        times.parse_seconds,
+        values.parse_direction,
+        values.parse_call_status,
+        lambda v: times.parse_instant(v, MADRID),
+        lambda v: values.parse_phone(v, "ES"),
     ):
         with suppress(InvalidValue):
-            read(value)
+            parse(value)

@@ -12,7 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from relay.call import CallEvent, Kind
-from relay.cloudtalk.parser import Parser, RawRequest
+from relay.cloudtalk.parser import Parser
+from relay.cloudtalk.request import RawRequest
 from relay.instants import SECOND, Instant
 from relay.simulator import SimulatedCall, generate_calls
 from tests.support.memory_ledger import T0, MemoryLedger
@@ -127,7 +128,7 @@ def parse_messages(call: SimulatedCall, parser: Parser) -> list[CallEvent]:
         path = f"/cloudtalk/webhook/{message.path}".rstrip("/")
         raw = msgspec.json.encode(message.body)
         request = RawRequest(raw, "application/json", path, message.query, message_id=message.id)
-        parsed = parser.read(request)
+        parsed = parser.parse(request)
         events += parsed if isinstance(parsed, list) else []
     return events
 

@@ -1,4 +1,4 @@
-"""The hook: what it answers, what it keeps, and that no request harms another."""
+"""The webhook's endpoint: its responses, what it stores, and that no request harms another."""
 
 import asyncio
 import base64
@@ -22,91 +22,107 @@ from relay.ledger import LedgerUnavailable, journal
 from relay.ledger.tables import events, quarantine
 from tests.support.in_process import in_process_relay, settings_in
 
-HOOK = "/cloudtalk/webhook"
+WEBHOOK_PATH = "/cloudtalk/webhook"
 JSON = {"content-type": "application/json"}
 FORM = "application/x-www-form-urlencoded"
 STARTED = {"event": "call.started", "data": {"id": "1", "direction": "inbound"}}
-Parts = tuple[Relay, httpx.AsyncClient]
+RelayAndClient = tuple[Relay, httpx.AsyncClient]
 
 
 @pytest.fixture
-async def parts(tmp_path: Path) -> AsyncIterator[Parts]:
+async def open_relay(tmp_path: Path) -> AsyncIterator[RelayAndClient]:
+    """A relay without tokens, and a client on the same machine."""
     async with in_process_relay(settings_in(tmp_path)) as running:
         yield running
 
 
-async def kept(relay: Relay) -> list[Any]:
-    """What stands in quarantine."""
+async def quarantined(relay: Relay) -> list[Any]:
     return await relay.ledger.read(lambda c: list(c.execute(select(quarantine).order_by(quarantine.c.id))))
 
 
-async def journalled(relay: Relay) -> list[Any]:
+async def stored_events(relay: Relay) -> list[Any]:
     return await relay.ledger.read(lambda c: list(c.execute(select(events).order_by(events.c.seq))))
 
 
-# --- taking ---------------------------------------------------------------------------------------
+# --- accepted requests ------------------------------------------------------------------------------
 
 
-async def test_an_event_is_acknowledged_once_it_is_written_down(parts: Parts) -> None:
-    relay, client = parts
-    answer = await client.post(HOOK, json=STARTED)
-    assert answer.status_code == 200
-    assert answer.json() == {
+async def test_an_event_is_acknowledged_once_it_is_stored(open_relay: RelayAndClient) -> None:
+    relay, client = open_relay
+    response = await client.post(WEBHOOK_PATH, json=STARTED)
+    assert response.status_code == 200
+    assert response.json() == {
         "success": True,
         "message": "Webhook procesado correctamente",
         "id": "cloudtalk-1",
     }
-    (row,) = await journalled(relay)
-    assert (row.dialect, row.kind, row.path, row.raw) == ("mission", "started", HOOK, answer.request.content)
+    (row,) = await stored_events(relay)
+    assert (row.dialect, row.kind, row.path, row.raw) == (
+        "mission",
+        "started",
+        WEBHOOK_PATH,
+        response.request.content,
+    )
 
 
-async def test_an_array_is_acknowledged_with_the_ids_of_all(parts: Parts) -> None:
-    _, client = parts
+async def test_an_array_is_acknowledged_with_the_ids_of_all(open_relay: RelayAndClient) -> None:
+    _, client = open_relay
     other = {"event": "call.ended", "data": {"id": 2}}
-    assert (await client.post(HOOK, json=[STARTED, other])).json()["ids"] == ["cloudtalk-1", "cloudtalk-2"]
+    assert (await client.post(WEBHOOK_PATH, json=[STARTED, other])).json()["ids"] == [
+        "cloudtalk-1",
+        "cloudtalk-2",
+    ]
 
 
 @pytest.mark.parametrize("method", ["POST", "PUT", "PATCH"])
-@pytest.mark.parametrize("path", [HOOK, HOOK + "/", HOOK + "/call.started"])
-async def test_it_takes_several_methods_and_every_path_below(parts: Parts, method: str, path: str) -> None:
-    _, client = parts
+@pytest.mark.parametrize("path", [WEBHOOK_PATH, WEBHOOK_PATH + "/", WEBHOOK_PATH + "/call.started"])
+async def test_several_methods_and_every_path_below_are_accepted(
+    open_relay: RelayAndClient, method: str, path: str
+) -> None:
+    _, client = open_relay
     assert (await client.request(method, path, json=STARTED)).json()["id"] == "cloudtalk-1"
 
 
 @pytest.mark.parametrize(
     "content_type", ["application/json; charset=utf-8", "application/x+json", "text/plain", ""]
 )
-async def test_a_json_body_is_taken_under_any_readable_type(parts: Parts, content_type: str) -> None:
-    _, client = parts
+async def test_a_json_body_is_accepted_under_any_supported_type(
+    open_relay: RelayAndClient, content_type: str
+) -> None:
+    _, client = open_relay
     headers = {"content-type": content_type} if content_type else {}
-    answer = await client.post(HOOK, content=b'{"event":"call.started","data":{"id":1}}', headers=headers)
-    assert answer.status_code == 200
+    response = await client.post(
+        WEBHOOK_PATH, content=b'{"event":"call.started","data":{"id":1}}', headers=headers
+    )
+    assert response.status_code == 200
 
 
 @pytest.mark.parametrize("body", [b"", b"{}", b'{"test":true}', b'{"event":"contact.updated"}', b"[]"])
-async def test_pings_and_unknown_events_are_acknowledged_and_ignored(parts: Parts, body: bytes) -> None:
-    relay, client = parts
-    answer = await client.post(HOOK, content=body, headers=JSON)
-    assert (answer.status_code, answer.json()["ignored"]) == (200, True)
-    assert await journalled(relay) == []
-    assert await kept(relay) == []
+async def test_pings_and_unknown_events_are_acknowledged_and_ignored(
+    open_relay: RelayAndClient, body: bytes
+) -> None:
+    relay, client = open_relay
+    response = await client.post(WEBHOOK_PATH, content=body, headers=JSON)
+    assert (response.status_code, response.json()["ignored"]) == (200, True)
+    assert await stored_events(relay) == []
+    assert await quarantined(relay) == []
 
 
-async def test_an_unknown_event_like_a_call_is_kept_for_a_person(parts: Parts) -> None:
-    relay, client = parts
-    answer = await client.post(HOOK, json={"event": "call.teleported", "data": {"id": 1}})
-    assert answer.json()["ignored"] is True
-    assert [row.reason for row in await kept(relay)] == ["unknown_event"]
+async def test_an_unknown_event_that_looks_like_a_call_is_quarantined(open_relay: RelayAndClient) -> None:
+    relay, client = open_relay
+    response = await client.post(WEBHOOK_PATH, json={"event": "call.teleported", "data": {"id": 1}})
+    assert response.json()["ignored"] is True
+    assert [row.reason for row in await quarantined(relay)] == ["unknown_event"]
 
 
-async def test_a_browser_that_looks_at_the_hook_is_answered(parts: Parts) -> None:
-    _, client = parts
-    assert (await client.get(HOOK)).json()["ignored"] is True
+async def test_a_get_request_of_a_browser_is_acknowledged(open_relay: RelayAndClient) -> None:
+    _, client = open_relay
+    assert (await client.get(WEBHOOK_PATH)).json()["ignored"] is True
 
 
-# --- refusing -------------------------------------------------------------------------------------
+# --- invalid requests -------------------------------------------------------------------------------
 
-BAD = [
+INVALID = [
     (b"hello", JSON, 400, "not_json"),
     (b'{"event":"call.started","data":{"id":NaN}}', JSON, 400, "not_json"),
     (b'{"event":"call.started","data":{"id":"\xff"}}', JSON, 400, "not_json"),
@@ -125,54 +141,56 @@ BAD = [
 ]
 
 
-@pytest.mark.parametrize(("body", "headers", "status", "reason"), BAD)
-async def test_bad_input_gets_its_problem_a_log_line_and_is_kept(
-    parts: Parts, body: bytes, headers: dict[str, str], status: int, reason: str
+@pytest.mark.parametrize(("body", "headers", "status", "reason"), INVALID)
+async def test_an_invalid_body_gets_a_problem_document_and_a_log_line_and_is_quarantined(
+    open_relay: RelayAndClient, body: bytes, headers: dict[str, str], status: int, reason: str
 ) -> None:
-    relay, client = parts
+    relay, client = open_relay
     with capture_logs() as logs:
-        answer = await client.post(HOOK, content=body, headers=headers)
-    problem = answer.json()
-    assert answer.status_code == problem["status"] == status
-    assert answer.headers["content-type"] == "application/problem+json"
+        response = await client.post(WEBHOOK_PATH, content=body, headers=headers)
+    problem = response.json()
+    assert response.status_code == problem["status"] == status
+    assert response.headers["content-type"] == "application/problem+json"
     assert {"type", "title", "detail"} <= problem.keys()
     if status == 422:
         assert problem["errors"][0].keys() == {"pointer", "message"}
-    (row,) = await kept(relay)
+    (row,) = await quarantined(relay)
     assert (row.id, row.reason, row.raw) == (problem["quarantine_id"], reason, body)
     (line,) = [line for line in logs if line["event"] == "ingest.refused"]
     assert (line["status"], line["reason"], line["quarantine_id"]) == (status, reason, row.id)
 
 
-async def test_bad_input_harms_no_neighbour_of_the_same_moment(parts: Parts) -> None:
-    relay, client = parts
-    good = [{"event": "call.started", "data": {"id": f"good-{n}"}} for n in range(20)]
-    requests = [client.post(HOOK, json=event) for event in good]
-    requests += [client.post(HOOK, content=body, headers=headers) for body, headers, _, _ in BAD]
-    answers = await asyncio.gather(*requests)
-    assert [answer.status_code for answer in answers] == [200] * 20 + [status for _, _, status, _ in BAD]
-    assert len(await journalled(relay)) == 20
+async def test_invalid_requests_harm_no_concurrent_request(open_relay: RelayAndClient) -> None:
+    relay, client = open_relay
+    valid = [{"event": "call.started", "data": {"id": f"valid-{n}"}} for n in range(20)]
+    requests = [client.post(WEBHOOK_PATH, json=event) for event in valid]
+    requests += [client.post(WEBHOOK_PATH, content=body, headers=headers) for body, headers, _, _ in INVALID]
+    responses = await asyncio.gather(*requests)
+    assert [response.status_code for response in responses] == [200] * 20 + [
+        status for _, _, status, _ in INVALID
+    ]
+    assert len(await stored_events(relay)) == 20
 
 
-async def test_another_method_is_told_which_are_taken(parts: Parts) -> None:
-    _, client = parts
-    answer = await client.delete(HOOK)
-    assert (answer.status_code, answer.headers["allow"]) == (405, "GET, PATCH, POST, PUT")
+async def test_another_method_is_refused_with_the_supported_ones(open_relay: RelayAndClient) -> None:
+    _, client = open_relay
+    response = await client.delete(WEBHOOK_PATH)
+    assert (response.status_code, response.headers["allow"]) == (405, "GET, PATCH, POST, PUT")
 
 
-async def test_of_an_oversize_body_the_beginning_is_kept(tmp_path: Path) -> None:
+async def test_the_beginning_of_a_body_that_is_too_large_is_quarantined(tmp_path: Path) -> None:
     settings = settings_in(tmp_path, cloudtalk={"max_body_bytes": 10_000})
     async with in_process_relay(settings) as (relay, client):
-        just = b'{"event":"call.started","data":{"id":"1","x":"' + b"y" * 9_000 + b'"}}'
-        assert (await client.post(HOOK, content=just)).status_code == 200
-        answer = await client.post(HOOK, content=b"x" * 10_001)
-        assert answer.status_code == 413
-        (row,) = await kept(relay)
+        below_limit = b'{"event":"call.started","data":{"id":"1","x":"' + b"y" * 9_000 + b'"}}'
+        assert (await client.post(WEBHOOK_PATH, content=below_limit)).status_code == 200
+        response = await client.post(WEBHOOK_PATH, content=b"x" * 10_001)
+        assert response.status_code == 413
+        (row,) = await quarantined(relay)
         assert (row.reason, row.raw) == ("oversize", b"x" * 4096)
 
 
-async def test_what_came_before_the_connection_closed_is_kept(parts: Parts) -> None:
-    relay, client = parts
+async def test_the_part_of_a_body_before_a_disconnect_is_quarantined(open_relay: RelayAndClient) -> None:
+    relay, client = open_relay
 
     application = client._transport.app  # type: ignore[attr-defined]
     messages = iter(
@@ -192,31 +210,33 @@ async def test_what_came_before_the_connection_closed_is_kept(parts: Parts) -> N
     scope = {
         "type": "http",
         "method": "POST",
-        "path": HOOK,
+        "path": WEBHOOK_PATH,
         "query_string": b"",
         "headers": [(b"host", b"127.0.0.1")],
         "client": ("127.0.0.1", 1),
     }
     await application(scope, receive, send)
-    (row,) = await kept(relay)
+    (row,) = await quarantined(relay)
     assert (row.reason, row.raw) == ("disconnected", b'{"event":')
 
 
-async def test_of_an_array_each_event_keeps_its_own_part(parts: Parts) -> None:
-    relay, client = parts
+async def test_each_event_of_an_array_stores_its_own_part_of_the_body(open_relay: RelayAndClient) -> None:
+    relay, client = open_relay
     other = {"event": "call.transferred", "data": {"id": 3}}
-    answer = await client.post(HOOK, json=[STARTED, other, STARTED])
-    assert answer.status_code == 200
-    assert [json.loads(row.raw) for row in await journalled(relay)] == [STARTED, STARTED]
-    assert [(row.reason, json.loads(row.raw)) for row in await kept(relay)] == [("unknown_event", other)]
-    assert (await client.post(HOOK, json=[STARTED] * 1001)).status_code == 422
+    response = await client.post(WEBHOOK_PATH, json=[STARTED, other, STARTED])
+    assert response.status_code == 200
+    assert [json.loads(row.raw) for row in await stored_events(relay)] == [STARTED, STARTED]
+    assert [(row.reason, json.loads(row.raw)) for row in await quarantined(relay)] == [
+        ("unknown_event", other)
+    ]
+    assert (await client.post(WEBHOOK_PATH, json=[STARTED] * 1001)).status_code == 422
 
 
-# --- who may speak --------------------------------------------------------------------------------
+# --- authentication ---------------------------------------------------------------------------------
 
 
 @pytest.fixture
-async def guarded(tmp_path: Path) -> AsyncIterator[Parts]:
+async def relay_with_tokens(tmp_path: Path) -> AsyncIterator[RelayAndClient]:
     settings = settings_in(tmp_path, cloudtalk={"tokens": ["old-token", "new-token"]})
     async with in_process_relay(settings) as running:
         yield running
@@ -231,29 +251,31 @@ async def guarded(tmp_path: Path) -> AsyncIterator[Parts]:
         ({}, "?token=old-token"),
     ],
 )
-async def test_a_listed_token_opens(guarded: Parts, headers: dict[str, str], query: str) -> None:
-    relay, client = guarded
-    assert (await client.post(HOOK + query, json=STARTED, headers=headers)).status_code == 200
-    (row,) = await journalled(relay)
+async def test_a_listed_token_is_accepted_and_not_stored(
+    relay_with_tokens: RelayAndClient, headers: dict[str, str], query: str
+) -> None:
+    relay, client = relay_with_tokens
+    assert (await client.post(WEBHOOK_PATH + query, json=STARTED, headers=headers)).status_code == 200
+    (row,) = await stored_events(relay)
     assert "token" not in row.query
 
 
-async def test_without_a_listed_token_nothing_is_kept(guarded: Parts) -> None:
-    relay, client = guarded
+async def test_without_a_listed_token_nothing_is_stored(relay_with_tokens: RelayAndClient) -> None:
+    relay, client = relay_with_tokens
     with capture_logs() as logs:
-        answer = await client.post(HOOK, json=STARTED, headers={"authorization": "Bearer guess"})
-    assert answer.status_code == 401
-    assert answer.headers["www-authenticate"].startswith("Bearer")
-    assert await journalled(relay) == await kept(relay) == []
+        response = await client.post(WEBHOOK_PATH, json=STARTED, headers={"authorization": "Bearer guess"})
+    assert response.status_code == 401
+    assert response.headers["www-authenticate"].startswith("Bearer")
+    assert await stored_events(relay) == await quarantined(relay) == []
     assert [line["event"] for line in logs] == ["ingest.unauthorised"]
     assert "guess" not in str(logs)
 
 
-async def test_without_tokens_a_forwarded_request_is_refused(parts: Parts) -> None:
-    _, client = parts
-    answer = await client.post(HOOK, json=STARTED, headers={"x-forwarded-for": "203.0.113.1"})
-    assert answer.status_code == 401
-    assert "cloudtalk.tokens" in answer.json()["detail"]
+async def test_without_tokens_a_forwarded_request_is_refused(open_relay: RelayAndClient) -> None:
+    _, client = open_relay
+    response = await client.post(WEBHOOK_PATH, json=STARTED, headers={"x-forwarded-for": "203.0.113.1"})
+    assert response.status_code == 401
+    assert "cloudtalk.tokens" in response.json()["detail"]
 
 
 # --- secrets and signatures -------------------------------------------------------------------------
@@ -267,7 +289,7 @@ SIGNED = {
 }
 
 
-def signature(body: bytes, at: float, message: str = "msg_1") -> dict[str, str]:
+def signed_headers(body: bytes, at: float, message: str = "msg_1") -> dict[str, str]:
     key, stamp = base64.b64decode(SECRET[6:]), str(int(at))
     digest = hmac.new(key, f"{message}.{stamp}.".encode() + body, hashlib.sha256).digest()
     return JSON | {
@@ -278,59 +300,65 @@ def signature(body: bytes, at: float, message: str = "msg_1") -> dict[str, str]:
 
 
 @pytest.fixture
-async def signed(tmp_path: Path) -> AsyncIterator[Parts]:
+async def relay_with_secret(tmp_path: Path) -> AsyncIterator[RelayAndClient]:
     settings = settings_in(tmp_path, cloudtalk={"tokens": ["a-token"], "signing_secrets": [SECRET]})
     async with in_process_relay(settings) as running:
         yield running
 
 
-async def test_a_right_signature_opens(signed: Parts) -> None:
-    relay, client = signed
+async def test_a_valid_signature_is_accepted(relay_with_secret: RelayAndClient) -> None:
+    relay, client = relay_with_secret
     body = json.dumps(SIGNED).encode()
-    answer = await client.post(HOOK, content=body, headers=signature(body, time.time()))
-    assert (answer.status_code, answer.json()["success"]) == (200, True)
-    (row,) = await journalled(relay)
+    response = await client.post(WEBHOOK_PATH, content=body, headers=signed_headers(body, time.time()))
+    assert (response.status_code, response.json()["success"]) == (200, True)
+    (row,) = await stored_events(relay)
     assert (row.dialect, row.kind, row.raw) == ("signed", "ended", body)
 
 
 @pytest.mark.parametrize("broken", [{"svix-signature": "v1,AAAA"}, {"svix-signature": ""}, {"svix-id": ""}])
 async def test_a_wrong_signature_is_refused_whatever_token_comes_with_it(
-    signed: Parts, broken: dict[str, str]
+    relay_with_secret: RelayAndClient, broken: dict[str, str]
 ) -> None:
-    relay, client = signed
+    relay, client = relay_with_secret
     body = json.dumps(SIGNED).encode()
-    headers = signature(body, time.time()) | broken | {"authorization": "Bearer a-token"}
-    answer = await client.post(HOOK, content=body, headers=headers)
-    assert answer.status_code == 401
-    assert await journalled(relay) == await kept(relay) == []
+    headers = signed_headers(body, time.time()) | broken | {"authorization": "Bearer a-token"}
+    response = await client.post(WEBHOOK_PATH, content=body, headers=headers)
+    assert response.status_code == 401
+    assert await stored_events(relay) == await quarantined(relay) == []
 
 
-async def test_a_clock_that_is_off_has_a_line_and_a_finding_of_its_own(signed: Parts) -> None:
-    relay, client = signed
+async def test_a_stale_signature_is_logged_and_shown_by_check(relay_with_secret: RelayAndClient) -> None:
+    relay, client = relay_with_secret
     body = json.dumps(SIGNED).encode()
     with capture_logs() as logs:
-        answer = await client.post(HOOK, content=body, headers=signature(body, time.time() - 1000))
-    assert answer.status_code == 401
-    assert "clock" in answer.json()["detail"]
+        response = await client.post(
+            WEBHOOK_PATH, content=body, headers=signed_headers(body, time.time() - 1000)
+        )
+    assert response.status_code == 401
+    assert "clock" in response.json()["detail"]
     (line,) = [line for line in logs if line["event"] == "ingest.clock_off"]
     assert 995 < line["seconds"] < 1005
     found = {finding.name: finding for finding in await run_checks(relay.settings)}
     assert (found["clock"].ok, found["clock"].code) == (False, "clock_off")
 
 
-async def test_a_signed_body_that_cannot_be_read_is_acknowledged_and_kept(signed: Parts) -> None:
-    relay, client = signed
+async def test_a_signed_body_that_cannot_be_parsed_is_acknowledged_and_quarantined(
+    relay_with_secret: RelayAndClient,
+) -> None:
+    relay, client = relay_with_secret
     body = b'{"type":"call.ended","data":'
-    answer = await client.post(HOOK, content=body, headers=signature(body, time.time()))
-    assert (answer.status_code, answer.json()["quarantined"]) == (200, True)
-    assert [row.raw for row in await kept(relay)] == [body]
+    response = await client.post(WEBHOOK_PATH, content=body, headers=signed_headers(body, time.time()))
+    assert (response.status_code, response.json()["quarantined"]) == (200, True)
+    assert [row.raw for row in await quarantined(relay)] == [body]
 
 
-async def test_a_message_that_is_in_time_says_that_the_clock_is_right(signed: Parts) -> None:
-    relay, client = signed
+async def test_a_valid_signature_clears_the_clock_warning(
+    relay_with_secret: RelayAndClient,
+) -> None:
+    relay, client = relay_with_secret
     body = json.dumps(SIGNED).encode()
     for late in (1000, 0):
-        await client.post(HOOK, content=body, headers=signature(body, time.time() - late))
+        await client.post(WEBHOOK_PATH, content=body, headers=signed_headers(body, time.time() - late))
     found = {finding.name: finding for finding in await run_checks(relay.settings)}
     assert found["clock"].ok
 
@@ -342,30 +370,34 @@ async def test_a_message_that_is_in_time_says_that_the_clock_is_right(signed: Pa
         (b"\x89PNG", {"content-type": "image/png"}),
     ],
 )
-async def test_a_signed_sender_never_hears_of_a_refusal(
-    signed: Parts, body: bytes, headers: dict[str, str]
+async def test_a_signed_message_is_never_refused_for_its_body(
+    relay_with_secret: RelayAndClient, body: bytes, headers: dict[str, str]
 ) -> None:
-    relay, client = signed
-    answer = await client.post(HOOK, content=body, headers=signature(body, time.time()) | headers)
-    assert (answer.status_code, answer.json()["quarantined"]) == (200, True)
-    assert [row.raw for row in await kept(relay)] == [body]
+    relay, client = relay_with_secret
+    response = await client.post(
+        WEBHOOK_PATH, content=body, headers=signed_headers(body, time.time()) | headers
+    )
+    assert (response.status_code, response.json()["quarantined"]) == (200, True)
+    assert [row.raw for row in await quarantined(relay)] == [body]
 
 
-async def test_a_secret_in_the_body_opens_and_is_never_stored_or_logged(guarded: Parts) -> None:
-    relay, client = guarded
+async def test_a_secret_in_the_body_authenticates_and_is_never_stored_or_logged(
+    relay_with_tokens: RelayAndClient,
+) -> None:
+    relay, client = relay_with_tokens
     body = {"action": "call_started", "lhc_key": "old-token", "call_uuid": SIGNED["data"]["call_uuid"]}  # type: ignore[index]
     with capture_logs() as logs:
-        answer = await client.post(HOOK, json=body)
-        wrong = await client.post(HOOK, json=body | {"lhc_key": "a-guess"})
-    assert (answer.status_code, wrong.status_code) == (200, 401)
-    (row,) = await journalled(relay)
+        response = await client.post(WEBHOOK_PATH, json=body)
+        wrong = await client.post(WEBHOOK_PATH, json=body | {"lhc_key": "a-guess"})
+    assert (response.status_code, wrong.status_code) == (200, 401)
+    (row,) = await stored_events(relay)
     assert json.loads(row.raw) == {"action": "call_started", "call_uuid": body["call_uuid"]}
     assert "old-token" not in row.parsed + str(logs)
     assert "a-guess" not in str(logs)
 
 
 UUID = "44fe27cd-5268-4670-993e-0129aabbccdd"
-_SECRETIVE = {"event": "call.started", "call_uuid": UUID, "secret": "old-token", "note": "n"}
+_WITH_SECRET = {"event": "call.started", "call_uuid": UUID, "secret": "old-token", "note": "n"}
 
 
 @pytest.mark.parametrize(
@@ -373,19 +405,19 @@ _SECRETIVE = {"event": "call.started", "call_uuid": UUID, "secret": "old-token",
     [
         (f"?event=call.started&call_uuid={UUID}&secret=old-token", b"", {}),
         (f"?event=call.started&call_uuid={UUID}&%73ecret=old-token", b"", {}),
-        ("", gzip.compress(json.dumps(_SECRETIVE).encode()), JSON),
-        ("", gzip.compress(json.dumps(_SECRETIVE).encode()), JSON | {"content-encoding": "gzip"}),
+        ("", gzip.compress(json.dumps(_WITH_SECRET).encode()), JSON),
+        ("", gzip.compress(json.dumps(_WITH_SECRET).encode()), JSON | {"content-encoding": "gzip"}),
         ("", f"event=call.started&call_uuid={UUID}&%73ecret=old-token".encode(), {"content-type": FORM}),
-        ("", b"\xef\xbb\xbf" + json.dumps(_SECRETIVE).encode(), JSON),
+        ("", b"\xef\xbb\xbf" + json.dumps(_WITH_SECRET).encode(), JSON),
     ],
 )
-async def test_a_secret_opens_and_is_never_stored_however_it_comes(
-    guarded: Parts, query: str, body: bytes, headers: dict[str, str]
+async def test_a_secret_authenticates_and_is_never_stored_in_any_form_of_body(
+    relay_with_tokens: RelayAndClient, query: str, body: bytes, headers: dict[str, str]
 ) -> None:
-    relay, client = guarded
-    answer = await client.post(HOOK + query, content=body, headers=headers)
-    assert answer.status_code == 200, answer.text
-    (row,) = await journalled(relay)
+    relay, client = relay_with_tokens
+    response = await client.post(WEBHOOK_PATH + query, content=body, headers=headers)
+    assert response.status_code == 200, response.text
+    (row,) = await stored_events(relay)
     stored = f"{row.query} {row.parsed}".encode() + (
         gzip.decompress(row.raw) if row.raw[:1] == b"\x1f" else row.raw
     )
@@ -393,73 +425,73 @@ async def test_a_secret_opens_and_is_never_stored_however_it_comes(
     assert b"old-token" not in stored
 
 
-async def test_a_body_that_cannot_be_read_is_kept_without_its_secret(guarded: Parts) -> None:
-    relay, client = guarded
-    body = b'{"lhc_key":"old-token","call_uuid":'
-    assert (await client.post(HOOK, content=body, headers=JSON)).status_code == 401
-    authorised = JSON | {"authorization": "Bearer old-token"}
-    assert (await client.post(HOOK, content=body, headers=authorised)).status_code == 400
-    assert [row.raw for row in await kept(relay)] == [b'{"lhc_key":"[secret]","call_uuid":']
-
-
-async def test_a_packed_body_is_taken_and_kept_as_what_it_says(parts: Parts) -> None:
-    relay, client = parts
-    packed = gzip.compress(json.dumps(STARTED).encode())
-    headers = JSON | {"content-encoding": "gzip"}
-    assert (await client.post(HOOK, content=packed, headers=headers)).status_code == 200
-    assert json.loads((await journalled(relay))[0].raw) == STARTED
-    bomb = gzip.compress(b" " * 2_000_000)
-    assert (await client.post(HOOK, content=bomb, headers=headers)).status_code == 413
-
-
-async def test_the_event_may_be_named_by_the_path(parts: Parts) -> None:
-    relay, client = parts
-    body = {"call_uuid": "44fe27cd-5268-4670-993e-0129aabbccdd", "talking_time": 0}
-    assert (await client.post(f"{HOOK}/call.ended", json=body)).status_code == 200
-    assert [row.kind for row in await journalled(relay)] == ["ended"]
-
-
-# --- when the ledger cannot -----------------------------------------------------------------------
-
-
-async def test_while_the_ledger_cannot_take_it_nobody_is_told_that_it_did(
-    parts: Parts, monkeypatch: pytest.MonkeyPatch
+async def test_a_body_that_cannot_be_parsed_is_quarantined_without_its_secret(
+    relay_with_tokens: RelayAndClient,
 ) -> None:
-    relay, client = parts
+    relay, client = relay_with_tokens
+    body = b'{"lhc_key":"old-token","call_uuid":'
+    assert (await client.post(WEBHOOK_PATH, content=body, headers=JSON)).status_code == 401
+    authorised = JSON | {"authorization": "Bearer old-token"}
+    assert (await client.post(WEBHOOK_PATH, content=body, headers=authorised)).status_code == 400
+    assert [row.raw for row in await quarantined(relay)] == [b'{"lhc_key":"[secret]","call_uuid":']
+
+
+async def test_a_compressed_body_is_stored_decompressed(open_relay: RelayAndClient) -> None:
+    relay, client = open_relay
+    compressed = gzip.compress(json.dumps(STARTED).encode())
+    headers = JSON | {"content-encoding": "gzip"}
+    assert (await client.post(WEBHOOK_PATH, content=compressed, headers=headers)).status_code == 200
+    assert json.loads((await stored_events(relay))[0].raw) == STARTED
+    bomb = gzip.compress(b" " * 2_000_000)
+    assert (await client.post(WEBHOOK_PATH, content=bomb, headers=headers)).status_code == 413
+
+
+async def test_the_path_may_name_the_event(open_relay: RelayAndClient) -> None:
+    relay, client = open_relay
+    body = {"call_uuid": "44fe27cd-5268-4670-993e-0129aabbccdd", "talking_time": 0}
+    assert (await client.post(f"{WEBHOOK_PATH}/call.ended", json=body)).status_code == 200
+    assert [row.kind for row in await stored_events(relay)] == ["ended"]
+
+
+# --- an unavailable ledger and too many requests ------------------------------------------------------
+
+
+async def test_no_event_is_acknowledged_while_the_ledger_is_unavailable(
+    open_relay: RelayAndClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    relay, client = open_relay
     monkeypatch.setattr(relay.group_commit, "_hold_seconds", 0.0)
 
     def locked(*_: Any) -> list[int]:
         raise LedgerUnavailable("the ledger is locked")
 
-    with monkeypatch.context() as broken:
-        broken.setattr(journal, "append", locked)
-        answer = await client.post(HOOK, json=STARTED)
-    assert (answer.status_code, answer.headers["retry-after"]) == (503, "5")
-    assert (await client.post(HOOK, json=STARTED)).status_code == 200
-    assert len(await journalled(relay)) == 1
+    with monkeypatch.context() as patch:
+        patch.setattr(journal, "append", locked)
+        response = await client.post(WEBHOOK_PATH, json=STARTED)
+    assert (response.status_code, response.headers["retry-after"]) == (503, "5")
+    assert (await client.post(WEBHOOK_PATH, json=STARTED)).status_code == 200
+    assert len(await stored_events(relay)) == 1
 
 
-async def test_a_poisoned_event_is_refused_and_its_neighbours_are_taken(
-    parts: Parts, monkeypatch: pytest.MonkeyPatch
+async def test_an_event_that_cannot_be_stored_is_refused_alone(
+    open_relay: RelayAndClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    relay, client = parts
+    relay, client = open_relay
     append = journal.append
 
-    def picky(connection: Connection, rows: list[journal.NewEvent]) -> list[int]:
+    def append_without_poison(connection: Connection, rows: list[journal.NewEvent]) -> list[int]:
         if any(row.parsed.name == "poison" for row in rows):
             raise ValueError("cannot be bound")
         return append(connection, rows)
 
-    monkeypatch.setattr(journal, "append", picky)
+    monkeypatch.setattr(journal, "append", append_without_poison)
     bodies = [{"event": "call.started", "data": {"id": name}} for name in ("a", "poison", "b")]
-    answers = await asyncio.gather(*(client.post(HOOK, json=body) for body in bodies))
-    assert [answer.status_code for answer in answers] == [200, 422, 200]
-    assert [row.reason for row in await kept(relay)] == ["unstorable"]
+    responses = await asyncio.gather(*(client.post(WEBHOOK_PATH, json=body) for body in bodies))
+    assert [response.status_code for response in responses] == [200, 422, 200]
+    assert [row.reason for row in await quarantined(relay)] == ["unstorable"]
 
 
-async def test_beyond_the_bound_of_requests_under_way_it_says_come_again(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_too_many_concurrent_requests_get_503(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     async with in_process_relay(settings_in(tmp_path, server={"max_in_flight": 2})) as (relay, client):
         gate = asyncio.Event()
         append = relay.group_commit.append
@@ -469,8 +501,8 @@ async def test_beyond_the_bound_of_requests_under_way_it_says_come_again(
             return await append(rows)
 
         monkeypatch.setattr(relay.group_commit, "append", slow)
-        held = [asyncio.create_task(client.post(HOOK, json=STARTED)) for _ in range(2)]
+        held = [asyncio.create_task(client.post(WEBHOOK_PATH, json=STARTED)) for _ in range(2)]
         await asyncio.sleep(0.05)
-        assert (await client.post(HOOK, json=STARTED)).status_code == 503
+        assert (await client.post(WEBHOOK_PATH, json=STARTED)).status_code == 503
         gate.set()
-        assert [answer.status_code for answer in await asyncio.gather(*held)] == [200, 200]
+        assert [response.status_code for response in await asyncio.gather(*held)] == [200, 200]

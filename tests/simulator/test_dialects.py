@@ -13,7 +13,8 @@ import msgspec
 import pytest
 
 from relay.call import FIELDS, build_record, join, state_from_event
-from relay.cloudtalk.parser import Ignored, Parser, RawRequest
+from relay.cloudtalk.parser import Ignored, Parser
+from relay.cloudtalk.request import RawRequest
 from relay.instants import Instant
 from relay.simulator import DIALECTS, Message, SimulatedCall, generate_calls
 
@@ -150,7 +151,7 @@ def assert_relay_builds(expected: dict[str, Any], messages: list[Message] | tupl
     states = []
     for seq, message in enumerate(messages):
         raw = msgspec.json.encode(message.body)
-        found = reader.read(
+        found = reader.parse(
             RawRequest(
                 raw, "application/json", WEBHOOK_PATH + message.path, message.query, message_id=message.id
             )

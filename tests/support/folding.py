@@ -9,7 +9,8 @@ from zoneinfo import ZoneInfo
 import msgspec
 
 from relay.app import Relay
-from relay.cloudtalk.parser import Parser, RawRequest
+from relay.cloudtalk.parser import Parser
+from relay.cloudtalk.request import RawRequest
 from relay.ledger import Ledger, calls, deliveries, destinations, journal
 from relay.ledger.calls import CallRow
 from relay.ledger.deliveries import DeliveryRow
@@ -38,7 +39,7 @@ class FoldingRelay:
         """Append the events of these bodies, as ingest does, and fold them."""
         rows = []
         for body in bodies:
-            events = parser_in().read(RawRequest(body, "application/json", path))
+            events = parser_in().parse(RawRequest(body, "application/json", path))
             assert isinstance(events, list)
             rows += [
                 NewEvent(

@@ -1,0 +1,82 @@
+"""What the sender hears of a request that is not accepted, and whether it hears of the refusal at all."""
+
+from http import HTTPStatus
+from typing import Final
+
+from relay.cloudtalk.authentication import AuthProblem
+from relay.cloudtalk.errors import InvalidPayload
+from relay.cloudtalk.request import RawRequest, RequestHead
+from relay.ingest.body import METHODS
+from relay.ingest.responses import Response, json_response, problem_response
+from relay.logs import get_logger
+
+log = get_logger("relay.ingest")
+
+ACCEPTED: Final = "Webhook procesado correctamente"
+"""Customers' automations look for this text: it is the response of the system that the relay replaces."""
+
+_RETRY_AFTER: Final = (("Retry-After", "5"),)
+_ALLOW: Final = (("Allow", ", ".join(METHODS)),)
+_AUTHENTICATE: Final = (("WWW-Authenticate", 'Bearer realm="cloudtalk"'),)
+
+_NO_TOKENS: Final = (
+    "without cloudtalk.tokens in the settings the relay accepts requests from its machine only"
+)
+_AUTH_DETAILS: Final = {
+    AuthProblem.NO_TOKEN: "a token is missing: Authorization: Bearer, the Basic password, X-Webhook-Token or "
+    "?token=",
+    AuthProblem.WRONG_TOKEN: "the token is none of cloudtalk.tokens in the relay's settings",
+    AuthProblem.NO_SIGNATURE: "a signature is missing (svix-id, svix-timestamp, svix-signature)",
+    AuthProblem.WRONG_SIGNATURE: "the signature does not match any of cloudtalk.signing_secrets in the "
+    "relay's settings",
+    AuthProblem.STALE_SIGNATURE: "the signature's time is off by more than 300 s: one of the two clocks is "
+    "wrong",
+    AuthProblem.FORWARDED: f"{_NO_TOKENS}, and this request was forwarded",
+    AuthProblem.NOT_LOCAL: _NO_TOKENS,
+    AuthProblem.FOREIGN_HOST: f"{_NO_TOKENS}, and this request names another host",
+}
+
+
+def must_acknowledge(request: RawRequest, error: InvalidPayload) -> bool:
+    """Whether the sender gets a 2xx although its body is invalid, because a refusal would do harm.
+
+    The sender of signed messages disables an endpoint that refuses them; a call flow branches on the
+    response while the caller waits. Both are known by the request, or by the dialect of the body.
+    """
+    return request.message_id is not None or request.is_from_call_flow or error.always_ack
+
+
+def refuse_payload(request: RawRequest, error: InvalidPayload, *, quarantine_id: int) -> Response:
+    """Log the invalid body, and build the response."""
+    log.warning(
+        "ingest.refused",
+        status=error.status,
+        reason=error.reason,
+        pointer=error.pointer,
+        quarantine_id=quarantine_id,
+    )
+    if must_acknowledge(request, error):
+        return json_response(
+            {"success": True, "message": ACCEPTED, "quarantined": True, "quarantine_id": quarantine_id}
+        )
+    return problem_response(
+        error.status,
+        error.message,
+        reason=error.reason,
+        pointer=error.pointer if error.status == HTTPStatus.UNPROCESSABLE_ENTITY else None,
+        quarantine_id=quarantine_id,
+        headers=_ALLOW if error.status == HTTPStatus.METHOD_NOT_ALLOWED else (),
+    )
+
+
+def refuse_unauthenticated(head: RequestHead, problem: AuthProblem) -> Response:
+    """Log the request that is not authenticated, and build the response."""
+    log.warning("ingest.unauthorised", reason=problem, client=head.client)
+    return problem_response(401, _AUTH_DETAILS[problem], reason="unauthorised", headers=_AUTHENTICATE)
+
+
+def refuse_unavailable(reason: str, detail: str) -> Response:
+    """Log why the relay cannot accept any event now, and build the response."""
+    log.error("ingest.unavailable", reason=reason, error=detail)
+    message = "the relay cannot accept this event now; send it again"
+    return problem_response(503, message, reason=reason, headers=_RETRY_AFTER)
