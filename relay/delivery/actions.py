@@ -57,22 +57,19 @@ def choose_action(due: DueDelivery, when: DeliveryFilter, *, forward_internal: b
     """
     may_exist = due.outcome is not None or due.delivered_version > 0
     if not is_wanted(due.call, forward_internal=forward_internal):
-        return Action.RETRACT if may_exist else _action_without_record(due.call)
+        # An internal call may prove external later; a merged call stays merged.
+        without_record = Action.SKIP if due.call.merged_into else Action.FILTER
+        return Action.RETRACT if may_exist else without_record
     if not may_exist and not when.matches(due.call):
         return Action.FILTER
     return Action.UPSERT if changed_fields(due) else Action.VERIFY
 
 
 def is_wanted(call: Call, *, forward_internal: bool) -> bool:
-    """Whether a CRM should have a record of this call. Merged calls never are wanted; calls between
-    colleagues only if `cloudtalk.forward_internal` is set.
+    """Whether a CRM should have a record of this call: never of a merged call, and of an internal one only
+    with `forward_internal`.
     """
     return call.merged_into is None and (call.direction != "internal" or forward_internal)
-
-
-def _action_without_record(call: Call) -> Action:
-    """An internal call may prove external later; a merged one stays merged."""
-    return Action.SKIP if call.merged_into else Action.FILTER
 
 
 def changed_fields(due: DueDelivery) -> frozenset[str]:

@@ -12,7 +12,7 @@ from relay.instants import Duration, Instant, duration
 from relay.ledger.deliveries import DueDelivery
 
 _MOST_DOUBLINGS: Final = 30
-"""More of them exceed any wait, and at last the range of a float."""
+"""2^30 times the first delay is longer than any wait, and still within the range of a float."""
 
 _THROTTLED_SECONDS: Final = 10.0
 """The wait after a rate limit if the CRM asks for none: the longest common window (HubSpot: 10 s)."""

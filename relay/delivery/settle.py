@@ -26,14 +26,20 @@ class Settler:
     """Settles the pushes of one destination. Each method raises `LeaseLost` if another worker serves it."""
 
     def __init__(
-        self, ledger: Ledger, lease: Lease, destination: str, policy: RetryPolicy, jitter: Callable[[], float]
+        self,
+        ledger: Ledger,
+        lease: Lease,
+        destination: str,
+        policy: RetryPolicy,
+        pauses: Pauses,
+        jitter: Callable[[], float],
     ) -> None:
         self._ledger = ledger
         self._lease = lease
         self._name = destination
         self._policy = policy
+        self._pauses = pauses
         self._jitter = jitter
-        self.pauses = Pauses(policy)
 
     async def settle_push(
         self,
@@ -50,9 +56,9 @@ class Settler:
         now, due = self._ledger.now(), [planned.due for planned in batch]
         # Decided before the transaction, which may run twice: the circuit breaker counts each push once.
         change = (
-            self.pauses.after_push(due, outcomes)
+            self._pauses.after_push(due, outcomes)
             if probed is None
-            else self.pauses.after_probe(due, outcomes, probed)
+            else self._pauses.after_probe(due, outcomes, probed)
         )
         delivered_at = (probed or destination).delivered_at
         updates = self._updates(batch, outcomes, change, now, delivered_at)
@@ -131,4 +137,4 @@ class Settler:
         count = deliveries.requeue_rejected_run(
             connection, self._name, rejected.code, least=RUN_OF_REJECTIONS, now=now
         )
-        return self.pauses.after_rejections(rejected, count) if count else None
+        return self._pauses.after_rejections(rejected, count) if count else None

@@ -17,6 +17,7 @@ from relay.delivery.actions import PlannedDelivery, choose_action
 from relay.delivery.attempt import Attempt
 from relay.delivery.batching import choose_batch, pick_order
 from relay.delivery.log import log_push
+from relay.delivery.pauses import Pauses
 from relay.delivery.retry_policy import RetryPolicy
 from relay.delivery.settle import Settler
 from relay.instants import SECOND, Instant
@@ -34,10 +35,10 @@ _INTERRUPTED: Final = Unknown(code="interrupted")
 class DeliveryWorker:
     """Delivers calls to one destination until it is cancelled.
 
-    `poll_seconds`: how often it looks for due deliveries and for pauses that a person begins or ends, if
-    nothing wakes it. `clock_seconds`: how often it looks for deliveries that are due too late because the
-    clock was set back. `finish_seconds`: how long a push under way may take when the relay stops. `jitter`
-    returns a number from 0 to 1.
+    `poll_seconds`: how often it looks for due deliveries, and for pauses that a person begins or ends, if
+    nothing wakes it. `clock_check_seconds`: how often it looks for deliveries that are due too late because
+    the clock was set back. `finish_seconds`: how long a push under way may take when the relay stops.
+    `jitter` returns a number from 0 to 1.
     """
 
     def __init__(
@@ -51,7 +52,7 @@ class DeliveryWorker:
         forward_internal: bool = False,
         jitter: Callable[[], float] = random.random,
         poll_seconds: float = 1.0,
-        clock_seconds: float = 60.0,
+        clock_check_seconds: float = 60.0,
         finish_seconds: float = 3.5,
     ) -> None:
         self.name = name
@@ -61,11 +62,12 @@ class DeliveryWorker:
         self._policy = policy
         self._forward_internal = forward_internal
         self._poll_seconds = poll_seconds
-        self._clock_seconds = clock_seconds
+        self._clock_check_seconds = clock_check_seconds
         self._finish_seconds = finish_seconds
         # Longer than an attempt, so that the worker that pushes also settles.
         self._lease = Lease(ledger, f"delivery:{name}", seconds=settings.timeout_seconds + 15)
-        self._settler = Settler(ledger, self._lease, name, policy, jitter)
+        self._pauses = Pauses(policy)
+        self._settler = Settler(ledger, self._lease, name, policy, self._pauses, jitter)
         self._wake = asyncio.Event()
         self._pushes: dict[asyncio.Task[None], list[DueDelivery]] = {}
         self._picks = pick_order()
@@ -93,7 +95,7 @@ class DeliveryWorker:
 
     async def _work(self) -> None:
         try:
-            self._settler.pauses.reset()
+            self._pauses.reset()
             self._destination_read_at = self._clock_checked_at = -math.inf
             await self._serve()
         except Exception as error:
@@ -145,7 +147,7 @@ class DeliveryWorker:
     async def _check_clock(self) -> None:
         """A delivery that waits longer than the longest delay began to wait before the clock was set back."""
         at = time.monotonic()
-        if at - self._clock_checked_at >= self._clock_seconds:
+        if at - self._clock_checked_at >= self._clock_check_seconds:
             now, longest = self._ledger.now(), self._policy.longest_delay
             await self._ledger.write(lambda c: deliveries.make_due_now(c, self.name, now=now, beyond=longest))
             self._clock_checked_at = at
@@ -154,7 +156,7 @@ class DeliveryWorker:
         """Start the pushes that are possible now. Return the seconds until the next round."""
         now = self._ledger.now()
         if self._destination.paused_reason is not None:
-            if self._settler.pauses.may_probe(self._destination, now):
+            if self._pauses.may_probe(self._destination, now):
                 await self._probe(now)
             return self._poll_seconds
         while len(self._pushes) < self._settings.concurrency:
@@ -175,9 +177,8 @@ class DeliveryWorker:
         """Return due deliveries that are not being pushed, at most a batch."""
         under_way = (due for push, batch in self._pushes.items() if not push.done() for due in batch)
         busy = {due.call.id for due in under_way}
-        most = self._settings.batch
         return await self._ledger.read(
-            lambda c: deliveries.take_due(c, self.name, pick, busy=busy, now=now, limit=most)
+            lambda c: deliveries.take_due(c, self.name, pick, busy=busy, now=now, limit=self._settings.batch)
         )
 
     async def _seconds_until_due(self, now: Instant) -> float:

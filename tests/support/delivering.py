@@ -1,7 +1,7 @@
 """A delivery worker on a fake CRM and a ledger whose clock a test moves."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -64,7 +64,7 @@ class FakeCrm(CrmClient[DestinationSettings]):
         self.retracted.append(list(retractions))
         return [Delivered() for _ in retractions]
 
-    async def missing(self, pushes: Sequence[Push]) -> set[str]:
+    async def missing(self, pushes: Sequence[Push]) -> Collection[str] | Outcome:
         return self.lost & {push.call.id for push in pushes}
 
     async def forget(self, retractions: Sequence[Retraction]) -> list[Outcome]:

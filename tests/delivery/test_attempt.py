@@ -1,0 +1,78 @@
+"""The requests of one attempt, and the outcome of each delivery."""
+
+from collections.abc import Collection, Sequence
+
+from crm_clients.base import Delivered, Misconfigured, Outcome, Push, Retraction
+from relay.call import DELIVERED_FIELDS
+from relay.delivery.actions import Action, Found, PlannedDelivery
+from relay.delivery.attempt import Attempt
+from tests.support.deliveries import due_delivery
+from tests.support.delivering import FakeCrm
+
+
+def planned(id: str, action: Action, *, delivered_version: int = 0) -> PlannedDelivery:  # noqa: A002 - the record's own word
+    due = due_delivery(id, field_versions={"status": 1}, delivered_version=delivered_version, remote_id="r")
+    return PlannedDelivery(due, action)
+
+
+async def test_each_delivery_has_its_outcome_whatever_its_action() -> None:
+    crm = FakeCrm()
+    crm.lost = {"lost"}
+    batch = [
+        planned("new", Action.UPSERT),
+        planned("there", Action.VERIFY, delivered_version=1),
+        planned("gone", Action.RETRACT, delivered_version=1),
+        planned("lost", Action.VERIFY, delivered_version=1),
+    ]
+    outcomes = await Attempt(crm, batch).run(5)
+    assert outcomes == [
+        Delivered(remote_id="remote-new"),
+        Found(),
+        Delivered(),
+        Delivered(remote_id="remote-lost"),
+    ]
+    assert [retraction.remote_id for retraction in crm.retracted[0]] == ["r"]
+
+
+async def test_a_lost_record_is_pushed_like_a_new_one() -> None:
+    crm = FakeCrm()
+    crm.lost = {"lost"}
+    await Attempt(crm, [planned("lost", Action.VERIFY, delivered_version=1)]).run(5)
+    ((push,),) = crm.pushed
+    assert (push.first, push.changed, push.remote_id) == (True, frozenset(DELIVERED_FIELDS), None)
+
+
+async def test_if_the_verification_fails_no_record_is_written() -> None:
+    class Failing(FakeCrm):
+        async def missing(self, pushes: Sequence[Push]) -> Collection[str] | Outcome:
+            del pushes
+            return Misconfigured(code="42P01")
+
+    crm = Failing()
+    batch = [
+        planned("a", Action.VERIFY, delivered_version=1),
+        planned("b", Action.VERIFY, delivered_version=1),
+    ]
+    assert await Attempt(crm, batch).run(5) == [Misconfigured(code="42P01")] * 2
+    assert crm.pushed == []
+
+
+async def test_after_an_exception_only_deliveries_under_way_have_failed() -> None:
+    class Raising(FakeCrm):
+        async def retract(self, retractions: Sequence[Retraction]) -> list[Outcome]:
+            del retractions
+            raise RuntimeError("a defect")
+
+    batch = [planned("gone", Action.RETRACT, delivered_version=1), planned("new", Action.UPSERT)]
+    failed, not_tried = await Attempt(Raising(), batch).run(5)
+    assert failed is not None
+    assert (failed.name, failed.code) == ("retry", "client_fault")
+    assert not_tried is None
+
+
+async def test_after_the_time_limit_a_delivery_under_way_is_unknown() -> None:
+    crm = FakeCrm()
+    crm.may_answer.clear()
+    (outcome,) = await Attempt(crm, [planned("new", Action.UPSERT)]).run(0.01)
+    assert outcome is not None
+    assert (outcome.name, outcome.code) == ("unknown", "timeout")
