@@ -23,14 +23,14 @@ def supervised(before: str = "", **options: float) -> Iterator[psutil.Popen]:
     `before`: code that is run before the workers are forked.
     """
     program = f"""
-        import signal, subprocess, sys
+        import os, signal, subprocess, sys
         from relay.server.supervisor import Supervisor
 
         {before}
 
         def serve():
             signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
-            print("started", flush=True)
+            os.write(1, b"started\\n")  # in one piece: print can mix the output of two workers
             signal.pause()
 
         sys.exit(Supervisor(2, serve, **{options}).run())
