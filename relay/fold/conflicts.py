@@ -1,4 +1,4 @@
-"""Events whose ids belong to different calls, and how a person hears of them."""
+"""Events whose ids belong to different calls, and how they are reported."""
 
 from collections.abc import Iterable
 

@@ -54,10 +54,12 @@ class Match(msgspec.Struct, frozen=True):
 
 
 def match_by_ids(aliases: Sequence[str], index: AliasIndex) -> Match:
-    """Find the call that owns one of these aliases and contradicts none of the others.
+    """Match an event with these aliases. The first rule that applies decides.
 
-    Without such a call, the most reliable alias that no call owns begins a new call; if all are owned,
-    the most reliable one alone decides. Either way the other aliases are dropped, unless none is owned.
+    1. A call owns one of the aliases and contradicts none of the others: that call.
+    2. No call owns any of the aliases: a new call.
+    3. The aliases contradict each other: the most reliable alias that no call owns begins a new call; if
+       all are owned, the most reliable one decides. The others are dropped.
     """
     ordered = sorted(aliases, key=lambda alias: _PRIORITY[_namespace(alias)])
     for alias in ordered:

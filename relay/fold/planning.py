@@ -18,11 +18,12 @@ from relay.fold.matching import (
 )
 from relay.fold.snapshot import Snapshot
 from relay.fold.waiting import may_wait, must_wait
+from relay.instants import Instant
 from relay.ledger.aliases import Alias, AliasReason
 from relay.ledger.calls import CallRow
 from relay.ledger.journal import UnfoldedEvent
 
-_NEVER: Final = 2**63
+_NEVER: Final = Instant(2**63)
 
 
 class Changes(msgspec.Struct):
@@ -169,10 +170,10 @@ class _Planner:
         self.changes.merged[loser] = survivor
         self._owners |= {alias: survivor for alias, owner in self._owners.items() if owner == loser}
 
-    def _seniority(self, call: str) -> tuple[int, bool, int, str]:
+    def _seniority(self, call: str) -> tuple[Instant, bool, Instant, str]:
         row = self._snapshot.calls.get(call)
         first_delivered = self._snapshot.first_delivered.get(call, _NEVER)
-        return first_delivered, row is None, row.began_at if row else 0, call
+        return first_delivered, row is None, row.began_at if row else Instant(0), call
 
     def _survivor_of(self, call: str) -> str:
         while call in self.changes.merged:

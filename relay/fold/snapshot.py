@@ -9,7 +9,7 @@ from sqlalchemy import Connection
 from relay.fold.dedup import dedup_keys
 from relay.fold.matching import customer_number
 from relay.fold.waiting import may_wait
-from relay.instants import SECOND, Duration
+from relay.instants import SECOND, Duration, Instant
 from relay.ledger import aliases, calls, dedup, deliveries
 from relay.ledger.calls import CallRow
 from relay.ledger.journal import UnfoldedEvent
@@ -29,7 +29,7 @@ class Snapshot(msgspec.Struct, frozen=True):
     owners: Mapping[str, str]
     calls: Mapping[str, CallRow]
     pinned: frozenset[str] = frozenset()
-    first_delivered: Mapping[str, int] = {}
+    first_delivered: Mapping[str, Instant] = {}
     seen_keys: frozenset[str] = frozenset()
 
 
@@ -43,7 +43,7 @@ def read_snapshot(connection: Connection, batch: Sequence[UnfoldedEvent]) -> Sna
     rows = calls.get_many(connection, {*owners.values(), *own_ids})
     numbers = {number for event in events if may_wait(event) and (number := customer_number(event))}
     if numbers:
-        since = min(unfolded.received_at for unfolded in batch) - _LONGEST_CALL
+        since = Instant(min(unfolded.received_at for unfolded in batch) - _LONGEST_CALL)
         rows |= calls.list_by_number(connection, numbers, since=since)
     keys = {key for event in events for key in dedup_keys(event)}
     return Snapshot(

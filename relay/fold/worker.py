@@ -9,7 +9,7 @@ from sqlalchemy import Connection
 from relay.fold.conflicts import quarantine_conflicts
 from relay.fold.planning import Changes, plan_changes
 from relay.fold.snapshot import read_snapshot
-from relay.instants import duration
+from relay.instants import Instant, duration
 from relay.ledger import Ledger, LedgerError, LedgerUnavailable, aliases, calls, dedup, deliveries, journal
 from relay.ledger.lease import Lease, wait_for
 from relay.logs import get_logger
@@ -111,7 +111,7 @@ class FoldWorker:
         journal.mark_folded(connection, changes.folded)
         dedup.record(connection, changes.dedup_keys)
         if changes.waiting:
-            journal.mark_waiting(connection, changes.waiting, until=now + self._grace)
+            journal.mark_waiting(connection, changes.waiting, until=Instant(now + self._grace))
         if changes.aliases:
             journal.requeue_waiting(connection, [alias.alias for alias in changes.aliases])
         for seq, error in changes.failed:

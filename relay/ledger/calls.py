@@ -7,6 +7,7 @@ import msgspec
 from sqlalchemy import Connection, bindparam, func, insert, select, update
 
 from relay.call import Call, CallState
+from relay.instants import Instant
 from relay.ledger.json_rows import bound, rows_of
 from relay.ledger.tables import calls
 
@@ -23,7 +24,7 @@ class CallRow(msgspec.Struct, frozen=True):
 
     id: str
     version: int
-    began_at: int
+    began_at: Instant
     state: CallState
     record: Call
     field_versions: dict[str, int]

@@ -336,7 +336,7 @@ _first_delivered = (
 )
 
 
-def first_delivered_at(connection: Connection, ids: Collection[str]) -> dict[str, int]:
+def first_delivered_at(connection: Connection, ids: Collection[str]) -> dict[str, Instant]:
     """When a CRM first had each of these calls; those that none has are left out."""
     found = connection.execute(_first_delivered, bound((call,) for call in sorted(ids)))
     return dict(found.all())

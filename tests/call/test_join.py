@@ -19,10 +19,9 @@ from relay.call import (
     state_from_event,
 )
 from relay.instants import SECOND, Instant
-from tests.support.samples import join_events, make_event
+from tests.support.samples import T0, join_events, make_event
 
 S, E = Kind.STARTED, Kind.ENDED
-T0 = Instant(1_732_789_800 * SECOND)  # 2024-11-28T10:30:00Z
 
 
 def record_of(*events: CallEvent) -> Call:
@@ -118,6 +117,17 @@ def test_a_late_start_fills_unknown_fields_and_changes_no_other() -> None:
     late = make_event(S, T0 + 90 * SECOND, contact_name="?", contact_id="7", started_at=T0)
     record = record_of(ended, late)
     assert (record.contact_name, record.contact_id, record.status) == ("Ana", "7", Status.COMPLETED)
+
+
+def test_ringing_sets_no_agent_but_adds_to_the_involved_agents() -> None:
+    ringing = [
+        make_event(Kind.RINGING, agent_id="1", agent_name="Ana"),
+        make_event(Kind.RINGING, agent_id="2", agent_name="Luis"),
+    ]
+    assert record_of(*ringing).agent_id is None
+    state = join_events(*ringing, make_event(Kind.ANSWERED, agent_id="2", agent_name="Luis"))
+    assert (state.fact("agent_id"), state.fact("agent_name")) == ("2", "Luis")
+    assert state.agents == {"1": "Ana", "2": "Luis"}
 
 
 def test_a_stamp_that_no_register_points_to_is_dropped() -> None:

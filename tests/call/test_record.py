@@ -16,11 +16,10 @@ from relay.call import (
     state_from_event,
 )
 from relay.instants import SECOND, Instant, iso
-from tests.support.samples import join_events, make_event
+from tests.support.samples import T0, join_events, make_event
 
 S, A, E, M = Kind.STARTED, Kind.ANSWERED, Kind.ENDED, Kind.MISSED
 FROM_TO: dict[str, Any] = {"from": "+1", "to": "+2"}
-T0 = Instant(1_732_789_800 * SECOND)  # 2024-11-28T10:30:00Z
 
 
 def record_of(*events: CallEvent, received_at: int = T0) -> Call:

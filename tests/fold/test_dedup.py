@@ -3,7 +3,8 @@
 import pytest
 
 from relay.call import CallEvent, Kind
-from tests.support.memory_ledger import T0, MemoryLedger
+from tests.support.memory_ledger import MemoryLedger
+from tests.support.samples import T0
 from tests.support.samples import make_event_with_ids as event
 
 U1 = "uuid:u1"

@@ -7,7 +7,8 @@ import pytest
 from relay.call import Kind, Status
 from relay.fold.matching import AliasIndex, Match, match_by_ids
 from relay.instants import SECOND
-from tests.support.memory_ledger import T0, MemoryLedger
+from tests.support.memory_ledger import MemoryLedger
+from tests.support.samples import T0
 from tests.support.samples import make_event_with_ids as event
 
 U1, U2, I1, I2 = "uuid:u1", "uuid:u2", "id:1", "id:2"
@@ -183,17 +184,3 @@ def test_with_two_candidates_number_and_time_link_nothing(ledger: MemoryLedger) 
     ledger.fold_each(event(Kind.ENDED, I1, **facts))
     ledger.end_grace()
     assert len(ledger.live_rows) == 3
-
-
-# --- agents -----------------------------------------------------------------------------------------
-
-
-def test_ringing_sets_no_agent_but_adds_to_the_involved_agents(ledger: MemoryLedger) -> None:
-    ledger.fold_each(
-        event(Kind.RINGING, U1, agent_id="1", agent_name="Ana"),
-        event(Kind.RINGING, U1, agent_id="2", agent_name="Luis"),
-    )
-    assert ledger.only_row.record.agent_id is None
-    ledger.fold_each(event(Kind.ANSWERED, U1, agent_id="2", agent_name="Luis"))
-    assert ledger.only_row.record.agent_name == "Luis"
-    assert ledger.only_row.state.agents == {"1": "Ana", "2": "Luis"}

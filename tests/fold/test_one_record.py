@@ -16,7 +16,8 @@ from relay.cloudtalk.parser import Parser
 from relay.cloudtalk.request import RawRequest
 from relay.instants import SECOND, Instant
 from relay.simulator import SimulatedCall, generate_calls
-from tests.support.memory_ledger import T0, MemoryLedger
+from tests.support.memory_ledger import MemoryLedger
+from tests.support.samples import T0
 
 EXAMPLES: Final = int(os.environ.get("ONE_RECORD_EXAMPLES", "2000"))
 UUID, ID = "uuid:44fe27cd-5268-4670-993e-0129aabbccdd", "id:1002402487"

@@ -5,8 +5,7 @@ from relay.fold import Changes, Snapshot, plan_changes
 from relay.instants import Instant
 from relay.ledger.calls import CallRow
 from relay.ledger.journal import UnfoldedEvent
-from tests.support.memory_ledger import T0
-from tests.support.samples import make_event
+from tests.support.samples import T0, make_event
 
 EMPTY = Snapshot({}, {})
 

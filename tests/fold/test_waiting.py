@@ -5,7 +5,8 @@ from typing import Any
 import pytest
 
 from relay.call import Kind, Status
-from tests.support.memory_ledger import T0, MemoryLedger
+from tests.support.memory_ledger import MemoryLedger
+from tests.support.samples import T0
 from tests.support.samples import make_event_with_ids as event
 
 U1, I1, I2 = "uuid:u1", "id:1", "id:2"

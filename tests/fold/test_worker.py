@@ -13,8 +13,7 @@ from relay.ledger import LeaseLost, Ledger, aliases, calls, destinations, journa
 from relay.ledger.calls import CallRow
 from relay.ledger.journal import NewEvent
 from relay.ledger.tables import deliveries, events, leases
-from tests.support.memory_ledger import T0
-from tests.support.samples import make_event
+from tests.support.samples import T0, make_event
 
 
 @pytest.fixture

@@ -8,8 +8,8 @@ from relay.fold import Changes, Snapshot, plan_changes
 from relay.instants import SECOND, Instant
 from relay.ledger.calls import CallRow
 from relay.ledger.journal import UnfoldedEvent
+from tests.support.samples import T0
 
-T0: Final = Instant(1_732_789_800 * SECOND)  # 2024-11-28T10:30:00Z
 _FIRST_ARRIVAL: Final = Instant(T0 + 3_600 * SECOND)
 
 
@@ -19,7 +19,7 @@ class MemoryLedger:
     def __init__(self) -> None:
         self.owners: dict[str, str] = {}
         self.rows: dict[str, CallRow] = {}
-        self.first_delivered: dict[str, int] = {}
+        self.first_delivered: dict[str, Instant] = {}
         self.seen_keys: set[str] = set()
         self.waiting: dict[int, tuple[str, UnfoldedEvent]] = {}
         self.changes: list[Changes] = []
@@ -66,7 +66,7 @@ class MemoryLedger:
     def deliver_all(self) -> None:
         """Record that a CRM received every call, in the order of the rows."""
         for call in self.rows:
-            self.first_delivered.setdefault(call, T0 + len(self.first_delivered))
+            self.first_delivered.setdefault(call, Instant(T0 + len(self.first_delivered)))
 
     def end_grace(self) -> None:
         """Fold the waiting events, whose grace period ends without a link."""

@@ -10,6 +10,7 @@ from relay.instants import SECOND, Instant
 from relay.ledger.calls import CallRow
 from relay.ledger.journal import NewEvent
 
+T0: Final = Instant(1_732_789_800 * SECOND)  # 2024-11-28T10:30:00Z
 RECEIVED_AT: Final = Instant(1_800_000_000 * SECOND)
 
 ODD_IDS: Final = [
