@@ -165,7 +165,7 @@ class Api:
         return error
 
     def _block_if_throttled(self, error: ApiError, rate_limit: str) -> None:
-        """Send nothing before HubSpot permits it again; in a long wait the delivery worker may probe."""
+        """Block the rate limit as long as HubSpot asks, but leave room for a probe in a long wait."""
         outcome = self.outcome(error)
         if isinstance(outcome, Throttled):
             seconds = min(outcome.after or 1.0, _MAX_BLOCK_SECONDS)

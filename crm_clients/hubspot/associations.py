@@ -1,6 +1,7 @@
-"""The association of a call with its contact, made again at later deliveries while there is no contact."""
+"""The association of a call with its contact; tried again at later deliveries if there is no contact."""
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from http import HTTPStatus
 from typing import Final
 
 from crm_clients.base import ClientState, Outcome, Push
@@ -159,7 +160,7 @@ def _parse_end(result: JsonObject, end: str) -> str:
 
 
 def _may_be_deleted(failure: ApiFailure) -> bool:
-    return isinstance(failure, ApiError) and failure.status in {400, 404}
+    return isinstance(failure, ApiError) and failure.status in {HTTPStatus.BAD_REQUEST, HTTPStatus.NOT_FOUND}
 
 
 def _state_key(call_id: str) -> str:

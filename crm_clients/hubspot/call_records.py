@@ -34,12 +34,7 @@ DEFAULT_PROPERTIES: Final = {
 }
 """The property of each field, unless the settings name another one."""
 
-_BODY_HEADINGS: Final = {
-    "summary": "Summary",
-    "notes": "Notes",
-    "tags": "Tags",
-    "transcript": "Transcript",
-}
+_BODY_HEADINGS: Final = {"summary": "Summary", "notes": "Notes", "tags": "Tags", "transcript": "Transcript"}
 _ATTRIBUTES: Final = dict(zip(FIELDS, Call.__struct_fields__, strict=True))
 _STATE: Final = "state"
 
@@ -113,7 +108,7 @@ def changed_properties(push: Push, settings: HubSpotSettings, *, owner_id: str, 
 
 
 def _computed_properties(call: Call, changed: Collection[str], *, first: bool, now: datetime) -> Properties:
-    """Return the properties that no setting moves elsewhere."""
+    """Return the properties that settings cannot map: time, title, disposition and source."""
     properties: Properties = {}
     began = call_time(call)
     if first or (began and not _TIME_FIELDS.isdisjoint(changed)):

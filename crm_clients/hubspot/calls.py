@@ -1,4 +1,4 @@
-"""The call records of an account: upserted, looked for, archived, or marked as merged."""
+"""The call records of an account: upsert, look up, archive, mark as merged."""
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime
@@ -7,15 +7,7 @@ from zoneinfo import ZoneInfo
 
 import msgspec
 
-from crm_clients.base import (
-    Delivered,
-    Outcome,
-    Push,
-    Rejected,
-    Retraction,
-    Retry,
-    Split,
-)
+from crm_clients.base import Delivered, Outcome, Push, Rejected, Retraction, Retry, Split
 from crm_clients.hubspot.api import Api, ObjectType, chunks
 from crm_clients.hubspot.batch import Batch
 from crm_clients.hubspot.call_records import upsert_input
@@ -100,7 +92,7 @@ class Calls:
                 batch.outcomes[id_] = _NO_RESULT
 
     async def _find_rejected_as_deleted(self, batch: Batch) -> list[Push]:
-        """Changed fields alone make no valid new call, so HubSpot rejects them once a record is deleted."""
+        """Find records that were deleted: HubSpot rejects changed fields that make no valid new record."""
         rejected = [id_ for id_ in _rejected_ids(batch) if not batch.pushes[id_].first]
         existing = await self._api.read_records(ObjectType.CALLS, rejected, id_property=CALL_ID)
         if isinstance(existing, ApiFailure):
@@ -108,7 +100,7 @@ class Calls:
         return [batch.pushes[id_] for id_ in rejected if id_ not in existing]
 
     async def _find_rejected_for_old_owner(self, batch: Batch) -> list[Push]:
-        """The cached owner of an agent may have left HubSpot since: ask again."""
+        """Look up the owners of rejected calls again: a cached owner may have left HubSpot since."""
         rejected = [push for id_ in _rejected_ids(batch) if batch.agent_owner_id(push := batch.pushes[id_])]
         emails = {str(push.call.agent_email) for push in rejected}
         await self._owners.forget(emails)

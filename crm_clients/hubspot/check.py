@@ -31,7 +31,6 @@ _CODES_BY_OUTCOME: Final[dict[type[Outcome], str]] = {
 }
 _UNKNOWN_OWNER: Final = "unknown_owner"
 _OTHER: Final = "unexpected_answer"
-_NO_SUCH_OWNER: Final = frozenset({HTTPStatus.BAD_REQUEST, HTTPStatus.NOT_FOUND})
 
 CODES: Final = {MISSING_SCOPE, MISSING_PROPERTY, *_CODES_BY_OUTCOME.values(), _UNKNOWN_OWNER, _OTHER}
 """Every code that a finding can have."""
@@ -71,7 +70,8 @@ async def check_account(api: Api, owners: Owners, name: str, settings: HubSpotSe
                 return problems
     problems += [finding async for finding in _check_scopes(api, name, settings)]
     if not any(finding.code == MISSING_SCOPE for finding in problems):
-        problems += [finding async for finding in _check_default_owner(api, owners, name, settings)]
+        finding = await _check_default_owner(api, owners, name, settings)
+        problems += [finding] if finding else []
     return problems or [Finding(name=name, ok=True)]
 
 
@@ -121,26 +121,25 @@ async def _check_scopes(api: Api, name: str, settings: HubSpotSettings) -> Async
 
 async def _check_default_owner(
     api: Api, owners: Owners, name: str, settings: HubSpotSettings
-) -> AsyncIterator[Finding]:
+) -> Finding | None:
     owner = settings.default_owner
-    if owner is None:
-        return
+    exists = True if owner is None else await _owner_exists(api, owners, owner)
+    if isinstance(exists, ApiFailure):
+        return _finding(api, name, exists, _OWNERS_SCOPE)
+    if exists:
+        return None
+    hint = f"Correct default_owner in [destinations.{name}]: an active user's e-mail address or owner id."
+    return _problem(name, _UNKNOWN_OWNER, f"HubSpot has no owner {owner}.", hint)
+
+
+async def _owner_exists(api: Api, owners: Owners, owner: str) -> bool | ApiFailure:
     if "@" in owner:
-        found = await owners.fetch(owner)
-        if isinstance(found, Outcome):
-            yield _finding(api, name, found, _OWNERS_SCOPE)
-        exists = found != NO_OWNER
-    else:
-        response = await api.get(api.paths.owner(owner))
-        exists = isinstance(response, ApiResponse)
-        if isinstance(response, Outcome) or (
-            isinstance(response, ApiError) and response.status not in _NO_SUCH_OWNER
-        ):
-            yield _finding(api, name, response, _OWNERS_SCOPE)
-            return
-    if not exists:
-        hint = f"Correct default_owner in [destinations.{name}]: an active user's e-mail address or owner id."
-        yield _problem(name, _UNKNOWN_OWNER, f"HubSpot has no owner {owner}.", hint)
+        id_ = await owners.fetch(owner)
+        return id_ if isinstance(id_, Outcome) else id_ != NO_OWNER
+    response = await api.get(api.paths.owner(owner))
+    if isinstance(response, ApiError) and response.status in {HTTPStatus.BAD_REQUEST, HTTPStatus.NOT_FOUND}:
+        return False
+    return response if isinstance(response, ApiFailure) else True
 
 
 def _is_unique(response: ApiResponse) -> bool:

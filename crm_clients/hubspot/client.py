@@ -57,7 +57,7 @@ class HubSpotClient(CrmClient[HubSpotSettings]):
         return self._api.outcome(missing) if isinstance(missing, ApiFailure) else missing
 
     async def retract(self, retractions: Sequence[Retraction]) -> list[Outcome]:
-        """Complete the tasks of these calls, then archive the calls, or mark them as `on_merge` says."""
+        """Complete the tasks of these calls, then archive the calls, or mark them depending on `on_merge`."""
         outcomes = await self._follow_ups.complete_retracted(retractions)
         remaining = [retraction for retraction in retractions if retraction.call.id not in outcomes]
         marked = [r for r in remaining if r.call.merged_into and self.settings.on_merge == "mark"]
@@ -93,11 +93,11 @@ class HubSpotClient(CrmClient[HubSpotSettings]):
     async def _find_owners(self, batch: Batch) -> None:
         """Find the owners of calls and tasks; a call whose owner cannot be looked up gets that failure."""
         follow_ups = {push.call.id for push in self._follow_ups.needing_task(batch)}
-        emails = {p.call.id: self._owner_emails(p, task=p.call.id in follow_ups) for p in batch.open_pushes}
-        found = await self._owners.find({email for some in emails.values() for email in some})
+        needed = {p.call.id: self._owner_emails(p, task=p.call.id in follow_ups) for p in batch.open_pushes}
+        found = await self._owners.find({email for emails in needed.values() for email in emails})
         batch.owner_ids = {email: owner for email, owner in found.items() if isinstance(owner, str)}
-        for id_, some in emails.items():
-            failures = [owner for email in some if isinstance(owner := found[email], Outcome)]
+        for id_, emails in needed.items():
+            failures = [owner for email in emails if isinstance(owner := found[email], Outcome)]
             if failures:
                 batch.outcomes[id_] = failures[0]
 

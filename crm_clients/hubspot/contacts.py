@@ -9,10 +9,10 @@ from typing import Final
 
 import msgspec
 
-from crm_clients.base import Context, Misconfigured, Outcome, Rejected
+from crm_clients.base import Context, Outcome
 from crm_clients.hubspot.api import SEARCH, Api, ObjectType
 from crm_clients.hubspot.call_records import OWNER
-from crm_clients.hubspot.errors import ApiFailure
+from crm_clients.hubspot.errors import ApiFailure, as_destination_failure
 from crm_clients.hubspot.new_contacts import NewContacts
 from crm_clients.hubspot.responses import ApiResponse, JsonObject, Record
 from crm_clients.hubspot.settings import HubSpotSettings
@@ -26,7 +26,7 @@ _NATIONAL_PROPERTIES: Final = (
 )
 """HubSpot: both hold the number without its country code, however it was typed."""
 
-_SEARCH_PROPERTIES: Final = (*_NATIONAL_PROPERTIES, *_PHONE_PROPERTIES)
+_ALL_PROPERTIES: Final = (*_NATIONAL_PROPERTIES, *_PHONE_PROPERTIES)
 _PAGE_SIZE: Final = 200
 _MAX_PAGES: Final = 5
 _MAX_SEARCH_LENGTH: Final = 3_000
@@ -42,7 +42,7 @@ _OWNER_CACHE_SECONDS: Final = 3_600.0
 _NO_CONTACT_CACHE_SECONDS: Final = 300.0
 
 NO_CONTACT: Final = ""
-"""Stands for the record id of a number that no contact has."""
+"""The value in place of a record id, if no contact has the number."""
 
 IdsByNumber = dict[str, str | Outcome]
 """By number: a record id or owner id, "" for none, or why it could not be looked up."""
@@ -119,8 +119,9 @@ class Contacts:
     async def _cache(self, contacts: Mapping[str, Contact]) -> None:
         values: dict[str, str | None] = {}
         for number, contact in contacts.items():
-            values |= {_contact_key(number): contact.id, _owner_key(number): contact.owner_id}
-            values |= {_no_contact_key(number): None}
+            values[_contact_key(number)] = contact.id
+            values[_owner_key(number)] = contact.owner_id
+            values[_no_contact_key(number)] = None
         if values:
             await self._state.set_many(values)
         if self._new is not None:
@@ -151,23 +152,16 @@ class Contacts:
         """
         found: dict[str, Contact] = {}
         remaining = list(numbers)
-        for properties in (
-            [_SEARCH_PROPERTIES] if _fits(remaining) else [_NATIONAL_PROPERTIES, _PHONE_PROPERTIES]
-        ):
+        one_search = _fits(remaining)
+        for properties in [_ALL_PROPERTIES] if one_search else [_NATIONAL_PROPERTIES, _PHONE_PROPERTIES]:
             for some in _split_to_fit(remaining, properties):
                 contacts = await self._search_pages(some, properties)
                 if isinstance(contacts, ApiFailure):
-                    return found, dict.fromkeys(set(remaining) - set(found), self._search_outcome(contacts))
+                    outcome = as_destination_failure(self._api.outcome(contacts, rate_limit=SEARCH))
+                    return found, dict.fromkeys(set(remaining) - set(found), outcome)
                 found |= contacts
             remaining = [number for number in remaining if number not in found]
         return found, {}
-
-    def _search_outcome(self, failure: ApiFailure) -> Outcome:
-        """A search that HubSpot rejects is no fault of a single call."""
-        outcome = self._api.outcome(failure, rate_limit=SEARCH)
-        if isinstance(outcome, Rejected):
-            return Misconfigured(code=outcome.code, message=outcome.message)
-        return outcome
 
     async def _search_pages(
         self, numbers: Sequence[str], properties: Sequence[str]
@@ -223,7 +217,7 @@ def _search_body(numbers: Sequence[str], properties: Sequence[str]) -> JsonObjec
     }
 
 
-def _fits(numbers: Sequence[str], properties: Sequence[str] = _SEARCH_PROPERTIES) -> bool:
+def _fits(numbers: Sequence[str], properties: Sequence[str] = _ALL_PROPERTIES) -> bool:
     return len(msgspec.json.encode(_search_body(numbers, properties))) <= _MAX_SEARCH_LENGTH - _AFTER_LENGTH
 
 

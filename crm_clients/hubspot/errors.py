@@ -130,6 +130,13 @@ def as_call_failure(outcome: Outcome) -> Outcome:
     return outcome
 
 
+def as_destination_failure(outcome: Outcome) -> Outcome:
+    """Return Misconfigured in place of Rejected, where the rejected request concerns no single call."""
+    if isinstance(outcome, Rejected):
+        return Misconfigured(code=outcome.code, message=outcome.message)
+    return outcome
+
+
 def error_code(error: ApiError) -> str:
     """Return the relay's own code, else HubSpot's, else the status as "http_502"."""
     if error.status == HTTPStatus.FORBIDDEN or error.category == "MISSING_SCOPES":

@@ -9,7 +9,7 @@ from crm_clients.hubspot.errors import ApiFailure
 from crm_clients.hubspot.responses import ApiResponse
 
 NO_OWNER: Final = ""
-"""Stands for the owner id of an e-mail address that no active user has."""
+"""The value in place of an owner id, if no active user has the e-mail address."""
 
 _CACHE_SECONDS: Final = 86_400.0
 _NO_OWNER_CACHE_SECONDS: Final = 3_600.0

@@ -214,11 +214,7 @@ class Tasks:
         tasks = await self._api.read_records(ObjectType.TASKS, ids, EDITABLE_PROPERTIES)
         if isinstance(tasks, ApiFailure):
             return tasks
-        unchanged = [
-            tasks[state.id]
-            for state in states
-            if state.id in tasks and is_unchanged(tasks[state.id], state.digest)
-        ]
+        unchanged = [tasks[s.id] for s in states if s.id in tasks and is_unchanged(tasks[s.id], s.digest)]
         for chunk in chunks([complete_input(task) for task in unchanged]):
             response = await self._api.post_batch(ObjectType.TASKS, "update", chunk)
             if isinstance(response, ApiFailure):

@@ -120,7 +120,7 @@ def test_the_printed_setup_requests_create_the_same_properties() -> None:
     with running_hubspot() as running:
         text = build_client(running.url).setup_text()
         for url, body in re.findall(r"POST '(.+?)'.*?-d '(.+?)'\n", text, re.DOTALL):
-            # A person looks up the group, as the comment above each request says.
+            # A person looks up the group, as the comment above each request asks for.
             content = re.sub(r'"groupName":"(\w+)"', r'"groupName":"\1_information"', body)
             headers = {"Authorization": f"Bearer {TOKEN}", "Content-Type": "application/json"}
             assert httpx.post(url, content=content, headers=headers).status_code == 201

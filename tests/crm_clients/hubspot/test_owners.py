@@ -35,7 +35,7 @@ async def test_many_unknown_agents_are_looked_up_in_the_list_of_all_owners(
     for _ in range(2):
         assert {*outcome_names(await client.upsert([first_push(each) for each in calls]))} == {"delivered"}
     assert len([seen for seen in hubspot.log if "owners" in seen.path]) == 2
-    found = {said["cloudtalk_call_id"]: said.get("hubspot_owner_id") for said in hubspot.calls}
+    found = {each["cloudtalk_call_id"]: each.get("hubspot_owner_id") for each in hubspot.calls}
     assert found == {each.id: owners.get(f"{each.agent_email}") for each in calls}
 
 
