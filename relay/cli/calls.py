@@ -103,9 +103,10 @@ def _format(value: Any) -> Any:
 @json_option
 @click.pass_obj
 def split_(context: Context, id_: str, *, as_json: bool) -> None:
-    """Undo a wrong link: move the events of a call's call_id to a record of their own.
+    """Undo a wrong link between two ids of a call.
 
-    The link is not made again: later events with the call_id go to the new record.
+    The events with the call_id move to a record of their own. The link is not made again: later events
+    with the call_id go to the new record.
     """
     settings = context.settings()
     (call,) = read_ledger(settings, lambda connection: require_calls(connection, [id_]))

@@ -79,7 +79,7 @@ def list_(context: Context, destination: str | None, *, as_json: bool) -> None:
 @json_option
 @click.pass_obj
 def show(context: Context, id_: str, destination: str | None, *, as_json: bool) -> None:
-    """Show the dead letters of one call: what each CRM answered, and what to do."""
+    """Show the dead letters of one call, and what to do."""
     settings = context.settings()
 
     def read(connection: Connection) -> list[DeadLetter]:

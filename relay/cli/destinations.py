@@ -36,7 +36,7 @@ def command() -> None:
 @json_option
 @click.pass_obj
 def list_(context: Context, *, as_json: bool) -> None:
-    r"""List the CRMs with their pending calls, and why one is paused.
+    """List the CRMs with their pending calls, and why one is paused.
 
     \b
     delivering  calls are delivered
@@ -44,7 +44,7 @@ def list_(context: Context, *, as_json: bool) -> None:
     paused      `relay destinations pause` paused it, until `resume`
     disabled    the settings say enabled = false
     orphaned    it is no longer in the settings
-    """
+    """  # noqa: D301 - click keeps the lines of a paragraph that begins with a backspace
     settings = context.settings()
     statuses = with_ledger(
         settings,

@@ -15,7 +15,7 @@ from relay.cli.main import Context
 
 @click.command("setup")
 @click.argument("destination")
-@click.option("--print", "print_only", is_flag=True, help="Print the commands, so that you can run them.")
+@click.option("--print", "print_only", is_flag=True, help="Print what to run in the CRM, and change nothing.")
 @click.pass_obj
 def command(context: Context, destination: str, *, print_only: bool) -> None:
     """Create in a CRM what the relay needs there. It may be repeated.

@@ -24,7 +24,7 @@ _WATCH_SECONDS: Final = 2.0
 @json_option
 @click.pass_obj
 def command(context: Context, *, watch: bool, as_json: bool) -> None:
-    """Count events, calls and the pending deliveries of each CRM."""
+    """Count events, calls, and the deliveries of each CRM."""
     settings = context.settings()
     if watch:
         with_ledger(settings, lambda ledger: _watch(ledger, settings, as_json=as_json))

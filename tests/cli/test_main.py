@@ -35,9 +35,19 @@ def test_help_lists_every_command_with_one_whole_sentence(home: Home) -> None:
     assert result.exit_code == 0
     lines = result.stdout.partition("Commands:\n")[2].splitlines()
     assert [line.split()[0] for line in lines] == COMMANDS
+    assert_whole_sentences(lines)
+
+
+@pytest.mark.parametrize("group", ["calls", "dead", "destinations", "quarantine"])
+def test_help_of_a_group_lists_every_command_with_one_whole_sentence(home: Home, group: str) -> None:
+    assert_whole_sentences(home.run(group, "--help").stdout.partition("Commands:\n")[2].splitlines())
+
+
+def assert_whole_sentences(lines: list[str]) -> None:
+    assert lines
     for line in lines:
         assert line.endswith(".")
-        assert not line.endswith("...")  # cut off
+        assert not line.endswith("...")  # truncated
         assert len(line) < 80
 
 
