@@ -1,1 +1,4 @@
-"""Measures the relay on the machine that it runs on; each module is the question that it answers."""
+"""Benchmarks of the relay on the machine that they run on: `python -m bench`.
+
+Each benchmark is a module with a `TITLE` and a function `measure` that returns a `Result`.
+"""

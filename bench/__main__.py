@@ -1,57 +1,55 @@
-"""`python -m bench`: ask every question, print an answer a line; 1 where a bound is broken."""
+"""`python -m bench`: run the benchmarks and print one line each.
+
+Exit code 1 if a limit is exceeded or a benchmark failed.
+"""
 
 import argparse
 import sys
 from types import ModuleType
 from typing import Final
 
-from bench import (
-    how_long_from_start_to_ready,
-    how_long_to_the_crm,
-    how_many_events_per_second,
-    how_much_memory,
-    machine,
-    what_reading_costs,
-)
-from bench.answer import BenchError
+from bench import latency, machine, memory, parsing, start, throughput
+from bench.result import BenchError
 
-_BENCHES: Final = {
-    "start": how_long_from_start_to_ready,
-    "memory": how_much_memory,
-    "throughput": how_many_events_per_second,
-    "latency": how_long_to_the_crm,
-    "reading": what_reading_costs,
+_BENCHMARKS: Final = {
+    "start": start,
+    "memory": memory,
+    "throughput": throughput,
+    "latency": latency,
+    "parsing": parsing,
 }
 
 
 def main() -> int:
-    """The exit code."""
-    options = _options()
-    print(machine.described(), flush=True)
-    chosen = [_BENCHES[name] for name in options.which or _BENCHES]
-    answered = [_holds(bench, quick=options.quick) for bench in chosen]
-    return 0 if all(answered) else 1
+    options = _parse_options()
+    print(machine.describe_machine(), flush=True)
+    chosen = [_BENCHMARKS[name] for name in options.names or _BENCHMARKS]
+    passed = [_run(benchmark, quick=options.quick) for benchmark in chosen]
+    return 0 if all(passed) else 1
 
 
-def _options() -> argparse.Namespace:
+def _parse_options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
-    parser.add_argument("which", nargs="*", metavar="WHICH", help=f"of {', '.join(_BENCHES)}; else all")
-    parser.add_argument("--quick", action="store_true", help="shorter and rougher, for trying a bench out")
+    parser.add_argument(
+        "names", nargs="*", metavar="NAME", help=f"{', '.join(_BENCHMARKS)}; default: all of them"
+    )
+    parser.add_argument("--quick", action="store_true", help="shorter and less exact, to try a benchmark out")
     options = parser.parse_args()
-    unknown = [name for name in options.which if name not in _BENCHES]
+    unknown = [name for name in options.names if name not in _BENCHMARKS]
     if unknown:
-        parser.error(f"no bench {', '.join(unknown)}; there are {', '.join(_BENCHES)}")
+        parser.error(f"no benchmark {', '.join(unknown)}; the benchmarks are {', '.join(_BENCHMARKS)}")
     return options
 
 
-def _holds(bench: ModuleType, *, quick: bool) -> bool:
+def _run(benchmark: ModuleType, *, quick: bool) -> bool:
+    """Run one benchmark and print its result. Returns whether it is within its limits."""
     try:
-        found = bench.answer(quick=quick)
+        result = benchmark.measure(quick=quick)
     except BenchError as error:
-        print(f"{bench.QUESTION}  NOT MEASURED: {error}", flush=True)
+        print(f"{benchmark.TITLE}: FAILED: {error}", flush=True)
         return False
-    print(found, flush=True)
-    return bool(found.holds)
+    print(result, flush=True)
+    return bool(result.is_within_limits)
 
 
 sys.exit(main())

@@ -1,4 +1,4 @@
-"""What the figures were measured on, and what would make them those of another installation."""
+"""A description of the machine that the figures are measured on."""
 
 import os
 import platform
@@ -6,18 +6,18 @@ from importlib.util import find_spec
 from pathlib import Path
 
 
-def described() -> str:
-    """The machine in a line, and a second one where dependencies stand there without bytecode."""
+def describe_machine() -> str:
+    """Return one line about the machine, and a second line if dependencies have no bytecode."""
     line = f"{os.cpu_count()} cores, {platform.machine()}, Python {platform.python_version()}"
     if _has_bytecode("sqlalchemy"):
         return line
-    # Without it each start compiles what it imports: three times as long, and memory besides.
+    # Without bytecode each start compiles its imports: that takes three times as long, and more memory.
     return (
-        f"{line}\nDependencies are not compiled here, which slows starts; `make clean setup` compiles them."
+        f"{line}\nDependencies are not compiled, which slows every start; `make clean setup` compiles them."
     )
 
 
 def _has_bytecode(package: str) -> bool:
-    """Whether the interpreter finds this package compiled. SQLAlchemy is the largest that a start imports."""
+    """Whether the interpreter has bytecode of this package. SQLAlchemy is the largest import of a start."""
     spec = find_spec(package)
     return spec is not None and spec.cached is not None and Path(spec.cached).exists()

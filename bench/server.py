@@ -1,4 +1,4 @@
-"""The relay under measurement: a real `relay serve` in a folder of its own, ended by its pid."""
+"""The relay that is measured: a real process `relay serve` in a folder of its own."""
 
 import json
 import os
@@ -13,13 +13,13 @@ from pathlib import Path
 from typing import Any, Final
 from urllib.parse import urlsplit
 
-from bench.answer import BenchError
+from bench.result import BenchError
 
 ENGINE: Final = f"SQLite {sqlite3.sqlite_version}, embedded CRM"
-"""What every server here runs on."""
+"""The ledger and the CRM of every server here."""
 
 _SCRATCH: Final = Path("var")
-"""Beside the project, and not in /tmp: that may lie in memory, where a commit costs nothing."""
+"""Not /tmp: it may be in memory, where a commit costs nothing."""
 
 _SETTINGS: Final = """\
 [server]
@@ -33,21 +33,21 @@ client = "local"
 path = "crm.db"
 """
 _START_SECONDS: Final = 20.0
+_START_POLL_SECONDS: Final = 0.001
 _STOP_SECONDS: Final = 15.0
-_LOOK_SECONDS: Final = 0.001
 _DELIVERY_SECONDS: Final = 60.0
-_DELIVERY_LOOK_SECONDS: Final = 0.02
+_DELIVERY_POLL_SECONDS: Final = 0.02
 
-# One statement is one snapshot, and an event is folded and its call owed in one transaction: so
-# there is no moment between the two at which nothing would seem to be left.
-_LEFT: Final = (
+# One statement reads one snapshot, and the fold writes an event and its delivery in one transaction. So
+# there is no moment between the two in which nothing seems to be left.
+_HAS_WORK_LEFT: Final = (
     "SELECT EXISTS (SELECT 1 FROM events WHERE state = 'new')"
     " OR EXISTS (SELECT 1 FROM deliveries WHERE state = 'pending' AND destination = 'crm')"
 )
 
 
 class Server:
-    """A process that serves. `ready_seconds`: from its start until its ready line could be read."""
+    """A running relay. `ready_seconds` is the time from its start until its ready line could be read."""
 
     def __init__(
         self, process: "subprocess.Popen[bytes]", folder: Path, url: str, ready_seconds: float
@@ -60,81 +60,80 @@ class Server:
         self.host, self.port = str(parts.hostname), parts.port or 0
 
     def wait_until_delivered(self) -> float:
-        """The moment (`perf_counter`) at which no accepted event was left that the CRM lacks."""
-        give_up_at = time.monotonic() + _DELIVERY_SECONDS
-        with closing(_open(self.ledger)) as connection:
-            while connection.execute(_LEFT).fetchone()[0]:
-                if time.monotonic() > give_up_at:
+        """Wait until every accepted event is delivered. Returns `perf_counter`; raises `BenchError`."""
+        deadline = time.monotonic() + _DELIVERY_SECONDS
+        with closing(_open_read_only(self.ledger)) as connection:
+            while connection.execute(_HAS_WORK_LEFT).fetchone()[0]:
+                if time.monotonic() > deadline:
                     raise BenchError(f"not everything was delivered within {_DELIVERY_SECONDS:g} s")
-                time.sleep(_DELIVERY_LOOK_SECONDS)
+                time.sleep(_DELIVERY_POLL_SECONDS)
         return time.perf_counter()
 
-    def records(self) -> list[dict[str, Any]]:
-        """The CRM's table, as any tool reads it."""
-        with closing(_open(self.crm)) as connection:
+    def read_crm_rows(self) -> list[dict[str, Any]]:
+        with closing(_open_read_only(self.crm)) as connection:
             connection.row_factory = sqlite3.Row
             return [dict(row) for row in connection.execute("SELECT * FROM calls")]
 
 
-def _open(path: Path) -> sqlite3.Connection:
+def _open_read_only(path: Path) -> sqlite3.Connection:
     return sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, isolation_level=None)
 
 
 @contextmanager
-def scratch() -> Iterator[Path]:
-    """A folder that is gone afterwards."""
+def scratch_folder() -> Iterator[Path]:
+    """Create a folder that is deleted at the end."""
     _SCRATCH.mkdir(exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="bench-", dir=_SCRATCH) as folder:
         yield Path(folder)
 
 
 @contextmanager
-def serving(folder: Path, *, besides: str = "") -> Iterator[Server]:
-    """A relay on this folder's ledger, a fresh one where there is none, for as long as the block runs.
-
-    `besides`: settings of further destinations.
-    """
-    (folder / "settings.toml").write_text(_SETTINGS + besides)
+def serve(folder: Path, *, more_settings: str = "") -> Iterator[Server]:
+    """Run a relay with its ledger in this folder, which is created if it does not exist."""
+    (folder / "settings.toml").write_text(_SETTINGS + more_settings)
     log_path = folder / "relay.log"
     started = time.perf_counter()
     with log_path.open("wb") as log:
-        process = subprocess.Popen(_command(folder), stdout=log, stderr=log, env=_environment())  # noqa: S603 - ours
+        process = subprocess.Popen(  # noqa: S603 - a fixed command
+            _command(folder), stdout=log, stderr=log, env=_environment()
+        )
     try:
-        url = _ready_url(process, log_path)
+        url = _wait_until_ready(process, log_path)
         yield Server(process, folder, url, time.perf_counter() - started)
     finally:
-        _end(process)
+        _stop(process)
 
 
 def _command(folder: Path) -> list[str]:
-    """What a person types: the console script beside this interpreter."""
+    """Use the console script next to this interpreter, as a user does."""
     relay = Path(sys.executable).with_name("relay")
     return [str(relay), "--settings", str(folder / "settings.toml"), "serve"]
 
 
 def _environment() -> dict[str, str]:
-    """Ours, without the settings of a relay of the caller's."""
+    """Copy the environment without the settings of a relay that the user runs."""
     return {key: value for key, value in os.environ.items() if not key.startswith("RELAY_")}
 
 
-def _ready_url(process: "subprocess.Popen[bytes]", log_path: Path) -> str:
-    give_up_at = time.monotonic() + _START_SECONDS
+def _wait_until_ready(process: "subprocess.Popen[bytes]", log_path: Path) -> str:
+    """Return the URL from the log event `server.ready`. Raises `BenchError`."""
+    deadline = time.monotonic() + _START_SECONDS
     with log_path.open("rb") as log:
-        said = b""
-        while time.monotonic() < give_up_at and process.poll() is None:
-            said += log.read()
-            for line in said.splitlines(keepends=True):
+        output = b""
+        while time.monotonic() < deadline and process.poll() is None:
+            output += log.read()
+            for line in output.splitlines(keepends=True):
                 if b'"server.ready"' in line and line.endswith(b"\n"):
                     return str(json.loads(line)["url"])
-            time.sleep(_LOOK_SECONDS)
-    raise BenchError(f"the relay did not start; it said:\n{log_path.read_text(errors='replace')}")
+            time.sleep(_START_POLL_SECONDS)
+    raise BenchError(f"the relay did not start; its log:\n{log_path.read_text(errors='replace')}")
 
 
-def _end(process: "subprocess.Popen[bytes]") -> None:
+def _stop(process: "subprocess.Popen[bytes]") -> None:
     process.terminate()
     try:
         process.wait(_STOP_SECONDS)
     except subprocess.TimeoutExpired:
         process.kill()
         process.wait()
-        raise BenchError(f"the relay did not end within {_STOP_SECONDS:g} s of SIGTERM") from None
+        raise BenchError(f"the relay did not end within {_STOP_SECONDS:g} s after SIGTERM") from None

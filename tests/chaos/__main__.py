@@ -9,7 +9,7 @@ from functools import partial
 from pathlib import Path
 from typing import Final
 
-from bench.machine import described
+from bench.machine import describe_machine
 from tests.chaos.engines import ENGINES, SHARED
 from tests.chaos.scenarios import RATE, Outcome, one_relay_killed, three_relays_mistreated
 
@@ -74,7 +74,7 @@ def _runs(options: argparse.Namespace) -> Iterator[Callable[[Path], Outcome]]:
 
 
 def _page(outcomes: list[Outcome], began: datetime) -> str:
-    place = described().splitlines()[0]
+    place = describe_machine().splitlines()[0]
     lines = [_HEAD, f"{began:%Y-%m-%d}, {place}.\n"]
     for outcome in outcomes:
         lines += [f"\n## {outcome.scenario}, {outcome.engine}\n", "| | |", "|---|---|", *_rows(outcome)]
