@@ -10,6 +10,7 @@ import click
 import msgspec
 from sqlalchemy import Connection
 
+from crm_clients.base import Rejected
 from relay.cli.ledger_session import read_ledger, with_ledger
 from relay.cli.lookup import destination_names, require_destination
 from relay.cli.main import Context
@@ -66,7 +67,7 @@ def list_(context: Context, destination: str | None, *, as_json: bool) -> None:
         _check_destination(connection, settings, destination)
         return dead_letters.find(connection, destination=destination)
 
-    views = [_view(letter) for letter in read_ledger(settings, read)]
+    views = [_view(dead_letter) for dead_letter in read_ledger(settings, read)]
     if as_json:
         print_json(views)
     else:
@@ -86,10 +87,10 @@ def show(context: Context, id_: str, destination: str | None, *, as_json: bool) 
         _check_destination(connection, settings, destination)
         return _require_dead_letters(connection, [id_], destination)
 
-    letters = read_ledger(settings, read)
-    call = {field: getattr(letters[0].call, field) for field in _CALL_FIELDS}
+    selected = read_ledger(settings, read)
+    call = {field: getattr(selected[0].call, field) for field in _CALL_FIELDS}
     shown: list[dict[str, Any]] = [
-        msgspec.structs.asdict(_view(letter)) | {"hint": _hint(letter)} for letter in letters
+        msgspec.structs.asdict(_view(dead_letter)) | {"hint": _hint(dead_letter)} for dead_letter in selected
     ]
     if as_json:
         print_json(call | {"dead_letters": shown})
@@ -113,14 +114,14 @@ def replay(
 
     If an ID has no dead letter, the command names it, changes nothing and exits with 1.
     """
-    letters = _change(
+    changed = _change(
         context,
         ids,
         destination,
         lambda connection, keys, now: dead_letters.replay(connection, keys, now=now),
         select_all=select_all,
     )
-    _print_changed(letters, "pending again", as_json=as_json)
+    _print_changed(changed, "pending again", as_json=as_json)
 
 
 @command.command("drop")
@@ -136,14 +137,14 @@ def drop(
 
     If an ID has no dead letter, the command names it, changes nothing and exits with 1.
     """
-    letters = _change(
+    changed = _change(
         context,
         ids,
         destination,
         lambda connection, keys, _: dead_letters.drop(connection, keys),
         select_all=select_all,
     )
-    _print_changed(letters, "dropped", as_json=as_json)
+    _print_changed(changed, "dropped", as_json=as_json)
 
 
 # --- selecting ------------------------------------------------------------------------------------
@@ -159,17 +160,17 @@ def _require_dead_letters(
 ) -> list[DeadLetter]:
     """Return the dead letters of these calls. An id without one ends the command."""
     found = {id_: _find_dead_letters(connection, id_, destination) for id_ in ids}
-    if missing := [id_ for id_, letters in found.items() if not letters]:
+    if missing := [id_ for id_, rows in found.items() if not rows]:
         raise click.ClickException(
             f"no dead letter for {', '.join(missing)}; `relay dead list` lists the dead letters"
         )
-    return list({letter.key: letter for letters in found.values() for letter in letters}.values())
+    return list({row.key: row for rows in found.values() for row in rows}.values())
 
 
 def _find_dead_letters(connection: Connection, id_: str, destination: str | None) -> list[DeadLetter]:
     """Search by the record's id first: a merged call may have the dead letter of its own retraction."""
-    if letters := dead_letters.find(connection, destination=destination, ids=[id_]):
-        return letters
+    if found := dead_letters.find(connection, destination=destination, ids=[id_]):
+        return found
     call = find_call(connection, id_)
     return [] if call is None else dead_letters.find(connection, destination=destination, ids=[call.id])
 
@@ -193,11 +194,11 @@ def _change(
     def write(connection: Connection, now: Instant) -> list[DeadLetter]:
         _check_destination(connection, settings, destination)
         if select_all:
-            letters = dead_letters.find(connection, destination=destination)
+            selected = dead_letters.find(connection, destination=destination)
         else:
-            letters = _require_dead_letters(connection, ids, destination)
-        change(connection, [letter.key for letter in letters], now)
-        return letters
+            selected = _require_dead_letters(connection, ids, destination)
+        change(connection, [dead_letter.key for dead_letter in selected], now)
+        return selected
 
     return with_ledger(
         settings, lambda ledger: ledger.write(lambda connection: write(connection, ledger.now()))
@@ -207,29 +208,29 @@ def _change(
 # --- printing -------------------------------------------------------------------------------------
 
 
-def _view(letter: DeadLetter) -> DeadLetterView:
+def _view(dead_letter: DeadLetter) -> DeadLetterView:
     return DeadLetterView(
-        id=letter.call.id,
-        destination=letter.destination,
-        version=letter.version,
-        delivered_version=letter.delivered_version or None,
-        attempts=letter.attempts,
-        attempted_at=iso(letter.attempted_at),
-        outcome=letter.outcome,
-        code=letter.code,
-        message=letter.message,
+        id=dead_letter.call.id,
+        destination=dead_letter.destination,
+        version=dead_letter.version,
+        delivered_version=dead_letter.delivered_version or None,
+        attempts=dead_letter.attempts,
+        attempted_at=iso(dead_letter.attempted_at),
+        outcome=dead_letter.outcome,
+        code=dead_letter.code,
+        message=dead_letter.message,
     )
 
 
-def _hint(letter: DeadLetter) -> str:
-    cause = _REJECTED if letter.outcome == "rejected" else _GAVE_UP
-    id_ = letter.call.id
+def _hint(dead_letter: DeadLetter) -> str:
+    cause = _REJECTED if dead_letter.outcome == Rejected.name else _GAVE_UP
+    id_ = dead_letter.call.id
     return f"{cause}; then run `relay dead replay {id_}`, or `relay dead drop {id_}` to give it up"
 
 
-def _print_changed(letters: Sequence[DeadLetter], change: str, *, as_json: bool) -> None:
+def _print_changed(changed: Sequence[DeadLetter], change: str, *, as_json: bool) -> None:
     if as_json:
-        keys = sorted(letter.key for letter in letters)
+        keys = sorted(dead_letter.key for dead_letter in changed)
         print_json([{"id": call, "destination": destination} for destination, call in keys])
     else:
-        click.echo(f"{len(letters)} {change}")
+        click.echo(f"{len(changed)} {change}")

@@ -86,7 +86,7 @@ def test_the_dead_letters_of_one_destination_are_listed(with_dead_letters: Home)
 def test_a_call_is_shown_with_the_message_of_each_crm_and_a_hint(with_dead_letters: Home, name: str) -> None:
     shown = with_dead_letters.json("dead", "show", name)
     assert (shown["id"], shown["contact_name"]) == ("cloudtalk-1", "Ana")
-    assert [letter["destination"] for letter in shown["dead_letters"]] == ["crm", "other"]
+    assert [row["destination"] for row in shown["dead_letters"]] == ["crm", "other"]
     assert "relay dead replay cloudtalk-1" in shown["dead_letters"][0]["hint"]
     record, crm, other = with_dead_letters.run("dead", "show", name).stdout.split("\n\n")
     assert "Ana" in record

@@ -154,13 +154,13 @@ def test_the_url_is_reachable_from_this_machine(
 def test_tokens_of_the_settings_are_not_sent_to_another_relay(home: Home, runs: list[dict[str, Any]]) -> None:
     home.write_settings(f'[cloudtalk]\ntokens = ["{TOKEN}"]')
     home.run(
-        *("simulate", "--url", "https://relay.example/hook", "--calls", "3", "--rate", "2.5"),
+        *("simulate", "--url", "https://relay.example/webhook", "--calls", "3", "--rate", "2.5"),
         *("--seed", "9", "--chaos"),
     )
     (run,) = runs
     del run["on_progress"]
     assert run == {
-        "url": "https://relay.example/hook",
+        "url": "https://relay.example/webhook",
         "token": None,
         "calls": 3,
         "rate": 2.5,
@@ -174,7 +174,7 @@ def test_tokens_of_the_settings_are_not_sent_to_another_relay(home: Home, runs: 
 def test_another_relay_needs_no_settings(tmp_path: Path, runs: list[dict[str, Any]]) -> None:
     home = Home(tmp_path)
     home.path.unlink()
-    assert home.run("simulate", "--url", "http://127.0.0.1:1/hook").exit_code == 0
+    assert home.run("simulate", "--url", "http://127.0.0.1:1/webhook").exit_code == 0
     assert len(runs) == 1
 
 
@@ -190,9 +190,9 @@ def test_port_0_in_the_settings_requires_a_url(home: Home, runs: list[dict[str, 
     [
         "nonsense",
         "",
-        "127.0.0.1:8080/hook",
+        "127.0.0.1:8080/webhook",
         "http://",
-        "http:///hook",
+        "http:///webhook",
         "ftp://a/b",
         "http://[::1",
         "http://a:b/",

@@ -147,20 +147,20 @@ def test_the_relay_builds_the_expected_record(
 
 
 def assert_relay_builds(expected: dict[str, Any], messages: list[Message] | tuple[Message, ...]) -> None:
-    reader = Parser(UTC, "ES")
+    parser = Parser(UTC, "ES")
     states = []
     for seq, message in enumerate(messages):
         raw = msgspec.json.encode(message.body)
-        found = reader.parse(
+        parsed = parser.parse(
             RawRequest(
                 raw, "application/json", WEBHOOK_PATH + message.path, message.query, message_id=message.id
             )
         )
-        if isinstance(found, Ignored):
+        if isinstance(parsed, Ignored):
             assert message.body.get("call_uuid", message.body.get("call.uuid")) is None
             continue
         received_at = Instant(int(NOW.timestamp() * 1_000_000) + seq)
-        states += [state_from_event(event, seq=seq, received_at=received_at) for event in found]
+        states += [state_from_event(event, seq=seq, received_at=received_at) for event in parsed]
     id_ = expected.get("id", "any")
     record = msgspec.to_builtins(build_record(reduce(join, states), id=id_, version=1))
     assert {field: record[field] for field in expected} == expected
