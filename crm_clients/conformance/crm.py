@@ -1,4 +1,4 @@
-"""What the kit must know of a CRM, real or fake, to try a client on it."""
+"""The interface between the test kit and a CRM, real or fake."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
@@ -13,121 +13,122 @@ from crm_clients.base import ClientState, Context, CrmClient
 
 
 class Fault(StrEnum):
-    """What a CRM, or the way to it, does to a client."""
+    """A failure of the CRM or of the network that the kit injects."""
 
     DOWN = "down"
     """Connections are refused."""
-    SLOW = "slow"
-    """Takes requests, does nothing and does not answer."""
-    RESET = "reset"
-    """Takes the request and breaks the connection; nothing is written."""
-    CUT = "cut"
-    """Writes what it was told and breaks the connection before it answers."""
+    HANGING = "hanging"
+    """A request is accepted, not processed and not answered."""
+    CLOSED_BEFORE_WRITE = "closed_before_write"
+    """A request is accepted and the connection is reset; nothing is written."""
+    CLOSED_AFTER_WRITE = "closed_after_write"
+    """A request is processed and the connection is closed before the response."""
     UNAUTHORISED = "unauthorised"
     """The credentials are refused (401)."""
     THROTTLED = "throttled"
-    """Too many requests (429); says `Retry-After: 7`."""
-    THROTTLED_WITHOUT_WORD = "throttled_without_word"
-    """Too many requests (429); does not say until when."""
-    FAILING = "failing"
-    """An error of its own (500)."""
+    """Too many requests (429), with `Retry-After: 7`."""
+    THROTTLED_WITHOUT_RETRY_AFTER = "throttled_without_retry_after"
+    """Too many requests (429), without `Retry-After`."""
+    SERVER_ERROR = "server_error"
+    """An internal error of the CRM (500)."""
     UNAVAILABLE = "unavailable"
-    """Not now (503); says `Retry-After: 7`."""
-    GARBAGE = "garbage"
-    """A page where the API's answer should be, with status 200: a captive portal, a parked domain."""
+    """Temporarily unavailable (503), with `Retry-After: 7`."""
+    HTML_PAGE = "html_page"
+    """An HTML page with status 200 instead of the API's response: a captive portal, a parked domain."""
     MISCONFIGURED = "misconfigured"
-    """The place that calls go to, a table or an address, is not there."""
+    """The table or the address that calls are written to does not exist."""
 
 
-class Ability(StrEnum):
-    """What not every CRM has, or lets its client know."""
+class Capability(StrEnum):
+    """Something that not every CRM or client can do."""
 
     EDITS = "edits"
     """People can change a record, and the CRM keeps fields that a later write does not name."""
-    LOOKING = "looking"
-    """Records can be looked up without writing: `missing` can tell."""
+    LOOKUP = "lookup"
+    """Records can be found by reading, so that the client implements `missing`."""
     DIAGNOSIS = "diagnosis"
-    """Broken credentials and a missing place show without writing: `check` can tell."""
-    REFUSING = "refusing"
-    """A record can be bad by itself, while others are taken."""
-    COUNTING = "counting"
-    """The kit can see when writing requests come."""
+    """`check` can find invalid credentials and a missing table or address without writing."""
+    REJECTION = "rejection"
+    """The CRM can reject one record and accept others."""
+    WRITE_TIMES = "write_times"
+    """The kit can see when writing requests arrive."""
 
 
 class Crm(ABC):
-    """A CRM for one test: empty at its beginning, and let go of by `close`.
+    """A CRM for one test. It is empty at first, and `close` releases it.
 
-    Whatever it cannot do or be made to do is named in `lacks`; the tests that need it are skipped and
-    say so. All methods are called on the test's thread, while the client may be under way on the same
-    one: a server needs a thread or a process of its own.
+    `unsupported` names what it cannot do and which faults it cannot inject; the kit skips the tests
+    that need them. All methods are called on the test's thread, on which the client may have requests
+    in flight. So a server needs a thread or a process of its own.
     """
 
     Client: ClassVar[type[CrmClient[Any]]]
-    """The client that is tried."""
+    """The client under test."""
 
-    lacks: ClassVar[frozenset[Ability | Fault]] = frozenset()
+    unsupported: ClassVar[frozenset[Capability | Fault]] = frozenset()
 
-    texts: ClassVar[tuple[str, str]] = ("notes", "contact_name")
-    """Two fields of the call that the CRM holds as texts, by their canonical names."""
+    text_fields: ClassVar[tuple[str, str]] = ("notes", "contact_name")
+    """Two canonical fields of a call that the CRM stores as texts."""
 
     @abstractmethod
     def settings(self) -> dict[str, Any]:
-        """What a destination would be told to reach this CRM, without `client`."""
+        """Return the settings of a destination for this CRM, without `client`."""
 
     @abstractmethod
     def records(self, call_id: str) -> list[dict[str, Any]]:
-        """Every record of the call with this id (`cloudtalk-…`): one, if all is well. Of each, both
-        `texts` by their canonical names, and `merged_into` where it is marked so.
+        """Return every record of the call with this id (`cloudtalk-…`).
+
+        A record has both `text_fields` under their canonical names, and `merged_into` if it is marked.
         """
 
     def edit(self, call_id: str, field: str, text: str) -> None:
-        """Change one of the `texts`, as a person would. `Ability.EDITS`."""
-        raise NotImplementedError("write `edit`, or name Ability.EDITS in `lacks`")
+        """Change one of the `text_fields`, as a person would. For `Capability.EDITS`."""
+        raise NotImplementedError("implement `edit`, or name Capability.EDITS in `unsupported`")
 
     def remove(self, call_id: str) -> None:
-        """Delete the record, as a person would. `Ability.EDITS`."""
-        raise NotImplementedError("write `remove`, or name Ability.EDITS in `lacks`")
+        """Delete the record, as a person would. For `Capability.EDITS`."""
+        raise NotImplementedError("implement `remove`, or name Capability.EDITS in `unsupported`")
 
-    def writes(self) -> list[float]:
-        """When each writing request came, by `time.monotonic()`. `Ability.COUNTING`."""
-        raise NotImplementedError("write `writes`, or name Ability.COUNTING in `lacks`")
+    def write_times(self) -> list[float]:
+        """Return when each writing request arrived, by `time.monotonic()`. For `Capability.WRITE_TIMES`."""
+        raise NotImplementedError("implement `write_times`, or name Capability.WRITE_TIMES in `unsupported`")
 
-    def refusing(self, call_id: str) -> AbstractContextManager[None]:
-        """Refuse the record of this call as invalid, and no other, for as long. `Ability.REFUSING`."""
-        raise NotImplementedError("write `refusing`, or name Ability.REFUSING in `lacks`")
+    def reject(self, call_id: str) -> AbstractContextManager[None]:
+        """Reject only the record of this call during the block. For `Capability.REJECTION`."""
+        raise NotImplementedError("implement `reject`, or name Capability.REJECTION in `unsupported`")
 
-    def failing(self, fault: Fault) -> AbstractContextManager[None]:
-        """Bring this fault about, for as long; it is asked for none that `lacks` names."""
-        raise NotImplementedError(f"bring about Fault.{fault.name} in `failing`, or name it in `lacks`")
+    def inject(self, fault: Fault) -> AbstractContextManager[None]:
+        """Inject a fault during the block. It is called with supported faults only."""
+        raise NotImplementedError(f"implement Fault.{fault.name} in `inject`, or name it in `unsupported`")
 
-    def close(self) -> None:  # noqa: B027 - many have nothing to let go of
-        """Let go of whatever it holds."""
+    def close(self) -> None:  # noqa: B027 - many have nothing to release
+        """Release what the CRM holds."""
 
-    # --- what the kit makes of it -------------------------------------------------------------
+    # --- used by the kit --------------------------------------------------------------------------
 
-    def client(self, memory: ClientState, **settings: Any) -> CrmClient[Any]:
-        """A new client for it, as the relay would make one after a start."""
-        said = {"client": "conformance", **self.settings(), **settings}
-        context = Context(memory, ZoneInfo("Europe/Madrid"), "ES")
-        return self.Client("crm", self.Client.Settings.model_validate(said), context)
+    def make_client(self, state: ClientState, **settings: Any) -> CrmClient[Any]:
+        """Return a new client, as the relay makes it after a start."""
+        values = {"client": "conformance", **self.settings(), **settings}
+        context = Context(state, ZoneInfo("Europe/Madrid"), "ES")
+        return self.Client("crm", self.Client.Settings.model_validate(values), context)
 
     def secrets(self) -> set[str]:
-        """What may stand in no message: every secret in the settings. Add what else is one."""
-        return set(_secrets_in(self.client_settings()))
+        """Return what no message may contain: all secrets of the settings. Extend it if there are others."""
+        return set(_find_secrets(self.parse_settings()))
 
-    def client_settings(self) -> BaseModel:
-        """The settings as the client reads them."""
+    def parse_settings(self) -> BaseModel:
+        """Return the settings as the client gets them."""
         return self.Client.Settings.model_validate({"client": "conformance", **self.settings()})
 
 
-def _secrets_in(value: Any) -> Iterator[str]:
+def _find_secrets(value: Any) -> Iterator[str]:
     match value:
         case SecretStr():
             yield value.get_secret_value()
         case BaseModel():
-            yield from _secrets_in(dict(value))
+            yield from _find_secrets(dict(value))
         case Mapping():
-            yield from _secrets_in(list(value.values()))
+            yield from _find_secrets(list(value.values()))
         case list() | tuple():
             for item in value:
-                yield from _secrets_in(item)
+                yield from _find_secrets(item)

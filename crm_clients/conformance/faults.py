@@ -1,4 +1,4 @@
-"""Each fault of a CRM comes back as the outcome that makes the relay do the right thing."""
+"""Tests of failures: each fault must have the outcome that makes the relay react correctly."""
 
 from typing import Any, Final
 
@@ -15,156 +15,165 @@ from crm_clients.base import (
     Unauthorised,
     Unknown,
 )
-from crm_clients.conformance.calls import ID, call, push, retraction
-from crm_clients.conformance.crm import Ability, Crm, Fault
-from crm_clients.conformance.http import AFTER
-from crm_clients.conformance.watching import delivered, needs, opened, require, scenario, the_record
+from crm_clients.conformance.crm import Capability, Crm, Fault
+from crm_clients.conformance.harness import async_test, open_client
+from crm_clients.conformance.http_crm import RETRY_AFTER_SECONDS
+from crm_clients.conformance.require import (
+    require,
+    require_delivered,
+    require_one_record,
+    skip_unless_supported,
+)
+from crm_clients.conformance.sample_calls import ID, call, first_push, retraction
 
-OWED: Final[dict[Fault, tuple[type[Outcome], ...]]] = {
+OutcomeTypes = tuple[type[Outcome], ...]
+
+EXPECTED: Final[dict[Fault, OutcomeTypes]] = {
     Fault.DOWN: (Retry,),
-    Fault.SLOW: (Unknown, Retry),
-    Fault.RESET: (Unknown, Retry),
-    Fault.CUT: (Unknown, Retry, Delivered),
+    Fault.HANGING: (Unknown, Retry),
+    Fault.CLOSED_BEFORE_WRITE: (Unknown, Retry),
+    Fault.CLOSED_AFTER_WRITE: (Unknown, Retry, Delivered),
     Fault.UNAUTHORISED: (Unauthorised,),
     Fault.THROTTLED: (Throttled,),
-    Fault.THROTTLED_WITHOUT_WORD: (Throttled,),
-    Fault.FAILING: (Retry,),
+    Fault.THROTTLED_WITHOUT_RETRY_AFTER: (Throttled,),
+    Fault.SERVER_ERROR: (Retry,),
     Fault.UNAVAILABLE: (Retry, Throttled),
-    Fault.GARBAGE: (Retry, Unknown, Misconfigured),
+    Fault.HTML_PAGE: (Retry, Unknown, Misconfigured),
     Fault.MISCONFIGURED: (Misconfigured,),
 }
-"""What a fault may come back as: several where the relay does the same for them."""
+"""The outcomes that a fault may have. The relay reacts alike to all outcomes of one fault."""
 
-ALSO_OWED: Final[dict[Fault, tuple[type[Outcome], ...]]] = {
+EXPECTED_OF_RETRACTIONS: Final[dict[Fault, OutcomeTypes]] = {
     Fault.MISCONFIGURED: (Rejected, Delivered),
-    Fault.GARBAGE: (Rejected,),
+    Fault.HTML_PAGE: (Rejected,),
 }
-"""What a retraction or a deletion may come back as besides: a dead letter, which holds up no other call,
-and delivered where the CRM says that there is no such record."""
+"""Outcomes that `retract` and `forget` may have besides. Rejected: a dead letter, which stops no other call.
+Delivered: the CRM responds that the record does not exist."""
 
-WHY: Final = {
-    Retry: "it is tried again later, and no call is lost",
-    Unknown: "the CRM may have it or not; it is brought once more",
-    Throttled: "the destination waits, and spends no call's attempts",
-    Unauthorised: "the destination waits for a person with new credentials",
-    Misconfigured: "the destination waits for a person who mends the set-up",
-    Delivered: "the client looked, and the CRM has it",
+REACTION: Final = {
+    Retry: "the relay retries later and no call is lost",
+    Unknown: "the CRM may have the call, so the relay pushes it once more",
+    Throttled: "the destination pauses and no attempt is counted",
+    Unauthorised: "the destination pauses until a person changes the credentials",
+    Misconfigured: "the destination pauses until a person corrects the set-up",
+    Delivered: "the client has checked that the CRM has the call",
 }
 
 
 class FaultTests:
-    """What a client says when something goes wrong, and that it harms nothing."""
+    """Outcomes of faults, and records after them."""
 
     @pytest.mark.parametrize("fault", Fault)
-    @scenario
-    async def test_a_fault_comes_back_as_its_outcome(self, crm: Crm, fault: Fault) -> None:
-        needs(crm, fault)
-        async with opened(crm) as client:
+    @async_test
+    async def test_a_fault_has_its_outcome(self, crm: Crm, fault: Fault) -> None:
+        skip_unless_supported(crm, fault)
+        async with open_client(crm) as client:
             await client.deliver(call("cloudtalk-before"))
-            with crm.failing(fault):
-                outcomes = await client.upsert(push(call(ID)), push(call("cloudtalk-2")))
+            with crm.inject(fault):
+                outcomes = await client.upsert(first_push(call(ID)), first_push(call("cloudtalk-2")))
         for outcome in outcomes:
-            _is_owed(fault, outcome, "upsert", besides=(Split,))
+            _require_expected(fault, outcome, "upsert", also=(Split,))
 
     @pytest.mark.parametrize("fault", Fault)
-    @scenario
-    async def test_after_a_fault_the_same_pushes_make_one_record_each(self, crm: Crm, fault: Fault) -> None:
-        needs(crm, fault)
-        pushes = [push(call(ID)), push(call("cloudtalk-2"))]
-        async with opened(crm) as client:
-            with crm.failing(fault):
+    @async_test
+    async def test_after_a_fault_the_same_pushes_create_one_record_each(self, crm: Crm, fault: Fault) -> None:
+        skip_unless_supported(crm, fault)
+        pushes = [first_push(call(ID)), first_push(call("cloudtalk-2"))]
+        async with open_client(crm) as client:
+            with crm.inject(fault):
                 await client.upsert(*pushes)
-        async with opened(crm, timeout_seconds=30) as client:
-            delivered(await client.upsert(*pushes))
-        for each in pushes:
-            the_record(crm, each.call.id)
+        async with open_client(crm, timeout_seconds=30) as client:
+            require_delivered(await client.upsert(*pushes))
+        for push in pushes:
+            require_one_record(crm, push.call.id)
 
-    @scenario
-    async def test_a_client_that_met_an_outage_delivers_when_it_is_over(self, crm: Crm) -> None:
-        needs(crm, Fault.DOWN)
-        async with opened(crm) as client:
+    @async_test
+    async def test_a_client_delivers_after_an_outage(self, crm: Crm) -> None:
+        skip_unless_supported(crm, Fault.DOWN)
+        async with open_client(crm) as client:
             await client.deliver(call("cloudtalk-before"))
-            with crm.failing(Fault.DOWN):
-                await client.upsert(push(call()))
+            with crm.inject(Fault.DOWN):
+                await client.upsert(first_push(call()))
             await client.deliver(call())
 
     @pytest.mark.parametrize("fault", Fault)
-    @scenario
-    async def test_a_fault_in_a_retraction_or_a_deletion_comes_back_as_its_outcome(
+    @async_test
+    async def test_a_fault_during_a_retraction_or_a_deletion_has_its_outcome(
         self, crm: Crm, fault: Fault
     ) -> None:
-        needs(crm, fault)
-        async with opened(crm) as client:
-            gone = retraction(call(), outcome=await client.deliver(call()))
-            with crm.failing(fault):
-                retracted = await client.retract(gone)
-                forgotten = await client.forget(gone)
-        _is_owed(fault, retracted[0], "retract", besides=ALSO_OWED.get(fault, ()))
-        _is_owed(fault, forgotten[0], "forget", besides=ALSO_OWED.get(fault, ()))
+        skip_unless_supported(crm, fault)
+        async with open_client(crm) as client:
+            deleted = retraction(call(), last=await client.deliver(call()))
+            with crm.inject(fault):
+                (retracted,) = await client.retract(deleted)
+                (forgotten,) = await client.forget(deleted)
+        also = EXPECTED_OF_RETRACTIONS.get(fault, ())
+        _require_expected(fault, retracted, "retract", also=also)
+        _require_expected(fault, forgotten, "forget", also=also)
 
-    @scenario
-    async def test_the_wait_that_the_crm_asks_for_is_passed_on(self, crm: Crm) -> None:
-        needs(crm, Fault.THROTTLED)
-        async with opened(crm) as client:
-            with crm.failing(Fault.THROTTLED):
-                (outcome,) = await client.upsert(push(call()))
+    @async_test
+    async def test_the_requested_wait_is_part_of_the_outcome(self, crm: Crm) -> None:
+        skip_unless_supported(crm, Fault.THROTTLED)
+        async with open_client(crm) as client:
+            with crm.inject(Fault.THROTTLED):
+                (outcome,) = await client.upsert(first_push(call()))
         after = getattr(outcome, "after", None)
         require(
-            after is not None and 0 < after <= AFTER,
-            f"the CRM said `Retry-After: {AFTER}`, and the outcome says {after!r}: put it into `after` "
-            "(crm_clients.http.retry_after reads it)",
+            after is not None and 0 < after <= RETRY_AFTER_SECONDS,
+            f"the CRM sent `Retry-After: {RETRY_AFTER_SECONDS}`, and the outcome has after = {after!r}: "
+            "parse the header (crm_clients.retry_after does it)",
         )
 
-    @scenario
-    async def test_a_refused_record_is_told_apart_from_the_others(self, crm: Crm) -> None:
-        needs(crm, Ability.REFUSING)
+    @async_test
+    async def test_a_rejected_record_does_not_affect_the_others(self, crm: Crm) -> None:
+        skip_unless_supported(crm, Capability.REJECTION)
         ids = (ID, "cloudtalk-bad", "cloudtalk-3")
-        async with opened(crm) as client:
-            with crm.refusing("cloudtalk-bad"):
-                before, bad, after = await client.upsert(*(push(call(id_)) for id_ in ids))
+        async with open_client(crm) as client:
+            with crm.reject("cloudtalk-bad"):
+                before, bad, after = await client.upsert(*(first_push(call(id_)) for id_ in ids))
         if {type(before), type(bad), type(after)} == {Split}:
             return
         require(
             isinstance(bad, Rejected) and isinstance(before, Delivered) and isinstance(after, Delivered),
-            "of three records the CRM refused the second, and they came back as "
-            f"{before!r}, {bad!r}, {after!r}: say Rejected of the one that is bad "
-            "and Delivered of those that were taken, in the order of the "
-            "pushes; where the CRM refuses a batch and does not say for which record, say Split of all",
+            f"the CRM rejected the second of three records, and the outcomes were {before!r}, {bad!r}, "
+            f"{after!r}: return Rejected for the record that was rejected and Delivered for the others, in "
+            "the order of the pushes; if the CRM rejects a batch and does not name the record, return Split "
+            "for all",
         )
 
-    @scenario
-    async def test_a_refused_record_that_stands_alone_is_rejected(self, crm: Crm) -> None:
-        needs(crm, Ability.REFUSING)
-        async with opened(crm) as client:
-            with crm.refusing("cloudtalk-bad"):
-                (outcome,) = await client.upsert(push(call("cloudtalk-bad")))
+    @async_test
+    async def test_a_single_rejected_record_is_rejected_with_code_and_message(self, crm: Crm) -> None:
+        skip_unless_supported(crm, Capability.REJECTION)
+        async with open_client(crm) as client:
+            with crm.reject("cloudtalk-bad"):
+                (outcome,) = await client.upsert(first_push(call("cloudtalk-bad")))
             require(
                 isinstance(outcome, Rejected) and outcome.code and outcome.message,
-                f"the CRM refused a record that stood alone, and it came back as {outcome!r}: say Rejected, "
-                "with the CRM's own code and message, for the person who finds the dead letter",
+                f"the CRM rejected a single record, and the outcome was {outcome!r}: return Rejected, with "
+                "the CRM's own code and message, for the person who reads the dead letter",
             )
             await client.deliver(call("cloudtalk-bad"))
 
     @pytest.mark.parametrize("fault", [Fault.DOWN, Fault.UNAUTHORISED, Fault.MISCONFIGURED])
-    @scenario
-    async def test_a_check_finds_it_and_says_what_to_do(self, crm: Crm, fault: Fault) -> None:
-        needs(crm, fault, *(() if fault is Fault.DOWN else (Ability.DIAGNOSIS,)))
-        async with opened(crm, timeout_seconds=10) as client:
-            with crm.failing(fault):
-                wrong = [finding for finding in await client.check() if not finding.ok]
-        require(wrong, f"the CRM was {fault}, and `check` found nothing wrong")
-        for finding in wrong:
+    @async_test
+    async def test_check_finds_a_fault_and_says_what_to_do(self, crm: Crm, fault: Fault) -> None:
+        skip_unless_supported(crm, fault, *(() if fault is Fault.DOWN else (Capability.DIAGNOSIS,)))
+        async with open_client(crm, timeout_seconds=10) as client:
+            with crm.inject(fault):
+                problems = [finding for finding in await client.check() if not finding.ok]
+        require(problems, f"the fault was {fault}, and `check` found no problem")
+        for finding in problems:
             require(
                 finding.code and finding.problem and finding.hint,
-                f"`check` found {finding!r}: say a code, the problem, and in `hint` what a person should do",
+                f"`check` returned {finding!r}: set `code`, `problem`, and in `hint` what a person should do",
             )
 
 
-def _is_owed(fault: Fault, outcome: Outcome, method: str, *, besides: tuple[type[Outcome], ...]) -> None:
+def _require_expected(fault: Fault, outcome: Outcome, method: str, *, also: OutcomeTypes) -> None:
     __tracebackhide__ = True
-    wanted: tuple[Any, ...] = OWED[fault]
-    reasons = "; ".join(f"{kind.__name__}: {WHY[kind]}" for kind in wanted)
+    expected: tuple[Any, ...] = EXPECTED[fault]
+    alternatives = "; ".join(f"{kind.__name__}: {REACTION[kind]}" for kind in expected)
     require(
-        isinstance(outcome, (*wanted, *besides)),
-        f"Fault.{fault.name} came back from `{method}` as {outcome!r}. Owed is {reasons}",
+        isinstance(outcome, (*expected, *also)),
+        f"`{method}` returned {outcome!r} for Fault.{fault.name}. Expected: {alternatives}",
     )

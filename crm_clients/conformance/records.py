@@ -1,145 +1,161 @@
-"""One record per call, whole at first, and with what people wrote in it."""
+"""Tests of `upsert`: one record per call, with all fields at first, and with the edits of people kept."""
 
 import asyncio
 from typing import Final
 
 import pytest
 
-from crm_clients.conformance.calls import ID, ODD_IDS, ODD_TEXTS, call, push
-from crm_clients.conformance.crm import Ability, Crm
-from crm_clients.conformance.watching import delivered, needs, opened, require, scenario, the_record
+from crm_clients.conformance.crm import Capability, Crm
+from crm_clients.conformance.harness import async_test, open_client
+from crm_clients.conformance.require import (
+    require,
+    require_delivered,
+    require_one_record,
+    skip_unless_supported,
+)
+from crm_clients.conformance.sample_calls import (
+    ID,
+    UNUSUAL_IDS,
+    UNUSUAL_TEXTS,
+    call,
+    first_push,
+    later_push,
+)
 
-BY_HAND: Final = "written by a person"
+_EDITED: Final = "written by a person"
 
 
 class RecordTests:
-    """What stands in the CRM after a push."""
+    """Records after a push."""
 
-    @scenario
-    async def test_a_first_push_makes_one_whole_record(self, crm: Crm) -> None:
-        one, other = crm.texts
-        async with opened(crm) as client:
-            await client.deliver(call(**{one: "one", other: "other"}))
-        record = the_record(crm)
+    @async_test
+    async def test_a_first_push_creates_one_record_with_all_fields(self, crm: Crm) -> None:
+        field, other = crm.text_fields
+        async with open_client(crm) as client:
+            await client.deliver(call(**{field: "one", other: "other"}))
+        record = require_one_record(crm)
         require(
-            (record.get(one), record.get(other)) == ("one", "other"),
-            f"the record says {record!r}: a first push (`push.first`) names every field in `changed`; write "
-            f"all that the CRM holds, `{one}` and `{other}` among them",
+            (record.get(field), record.get(other)) == ("one", "other"),
+            f"the record is {record!r}: on a first push (`push.first`) `changed` has every field; write all "
+            f"that the CRM can store, `{field}` and `{other}` included",
         )
 
-    @scenario
-    async def test_the_same_pushes_twice_make_one_record_each(self, crm: Crm) -> None:
-        pushes = [push(call(ID)), push(call("cloudtalk-2"))]
-        async with opened(crm) as client:
+    @async_test
+    async def test_the_same_pushes_twice_create_one_record_each(self, crm: Crm) -> None:
+        pushes = [first_push(call(ID)), first_push(call("cloudtalk-2"))]
+        async with open_client(crm) as client:
             for _ in range(2):
-                delivered(await client.upsert(*pushes))
-        for each in pushes:
-            the_record(crm, each.call.id)
+                require_delivered(await client.upsert(*pushes))
+        for push in pushes:
+            require_one_record(crm, push.call.id)
 
-    @scenario
-    async def test_a_call_that_stands_twice_in_a_batch_makes_one_record_of_its_newest_version(
+    @async_test
+    async def test_a_call_that_is_twice_in_a_batch_becomes_one_record_in_its_newest_version(
         self, crm: Crm
     ) -> None:
-        one, _ = crm.texts
-        older, newer = call(ID, 1, **{one: "older"}), call(ID, 2, **{one: "newer"})
-        async with opened(crm) as client:
-            delivered(await client.upsert(push(older), push(call("cloudtalk-2")), push(newer)))
-        record = the_record(crm)
+        field, _ = crm.text_fields
+        older, newer = call(ID, 1, **{field: "older"}), call(ID, 2, **{field: "newer"})
+        batch = [first_push(older), first_push(call("cloudtalk-2")), first_push(newer)]
+        async with open_client(crm) as client:
+            require_delivered(await client.upsert(*batch))
+        record = require_one_record(crm)
         require(
-            record.get(one) == "newer",
-            f"the record says {record.get(one)!r}: send a call that a batch names twice once, in its newest "
-            "version (crm_clients.merge_by_call does it)",
+            record.get(field) == "newer",
+            f"the record has {record.get(field)!r}: if a call is twice in a batch, send it once in its "
+            "newest version (crm_clients.merge_by_call does it)",
         )
 
-    @scenario
-    async def test_what_changed_comes_and_what_a_person_wrote_stays(self, crm: Crm) -> None:
-        needs(crm, Ability.EDITS)
-        one, other = crm.texts
-        async with opened(crm) as client:
-            outcome = await client.deliver(call(**{one: "one", other: "other"}))
-            crm.edit(ID, one, BY_HAND)
-            later = call(ID, 2, **{one: "one", other: "changed"})
-            delivered(await client.upsert(push(later, other, outcome=outcome)))
-        record = the_record(crm)
+    @async_test
+    async def test_changed_fields_are_written_and_edits_of_people_stay(self, crm: Crm) -> None:
+        skip_unless_supported(crm, Capability.EDITS)
+        field, other = crm.text_fields
+        async with open_client(crm) as client:
+            delivered = await client.deliver(call(**{field: "one", other: "other"}))
+            crm.edit(ID, field, _EDITED)
+            later = call(ID, 2, **{field: "one", other: "changed"})
+            require_delivered(await client.upsert(later_push(later, other, last=delivered)))
+        record = require_one_record(crm)
         require(
-            record.get(other) == "changed", f"`{other}` changed, and the record says {record.get(other)!r}"
+            record.get(other) == "changed", f"`{other}` changed, and the record has {record.get(other)!r}"
         )
         require(
-            record.get(one) == BY_HAND,
-            f"a person wrote `{one}`, and now the record says {record.get(one)!r}: after the first push "
-            "write the fields in `push.changed` only",
+            record.get(field) == _EDITED,
+            f"a person edited `{field}`, and now the record has {record.get(field)!r}: after the first push "
+            "write only the fields in `push.changed`",
         )
 
-    @scenario
-    async def test_a_push_in_which_nothing_changed_is_delivered_and_writes_over_nothing(
+    @async_test
+    async def test_a_push_without_changes_is_delivered_and_overwrites_nothing(self, crm: Crm) -> None:
+        skip_unless_supported(crm, Capability.EDITS)
+        field, _ = crm.text_fields
+        async with open_client(crm) as client:
+            delivered = await client.deliver(call(**{field: "one"}))
+            crm.edit(ID, field, _EDITED)
+            unchanged = later_push(call(ID, 2, **{field: "one"}), last=delivered)
+            require_delivered(await client.upsert(unchanged))
+        require(
+            require_one_record(crm).get(field) == _EDITED,
+            "`push.changed` was empty, and a field was written",
+        )
+
+    @async_test
+    async def test_a_record_that_a_person_deleted_is_created_with_all_fields_or_not_at_all(
         self, crm: Crm
     ) -> None:
-        needs(crm, Ability.EDITS)
-        one, _ = crm.texts
-        async with opened(crm) as client:
-            outcome = await client.deliver(call(**{one: "one"}))
-            crm.edit(ID, one, BY_HAND)
-            delivered(await client.upsert(push(call(ID, 2, **{one: "one"}), outcome=outcome)))
-        require(
-            the_record(crm).get(one) == BY_HAND,
-            "`push.changed` was empty, and a field was written all the same",
-        )
-
-    @scenario
-    async def test_a_record_that_a_person_deleted_comes_back_whole_or_not_at_all(self, crm: Crm) -> None:
-        needs(crm, Ability.EDITS)
-        one, other = crm.texts
-        async with opened(crm) as client:
-            outcome = await client.deliver(call(**{one: "one", other: "other"}))
+        skip_unless_supported(crm, Capability.EDITS)
+        field, other = crm.text_fields
+        async with open_client(crm) as client:
+            delivered = await client.deliver(call(**{field: "one", other: "other"}))
             crm.remove(ID)
-            later = call(ID, 2, **{one: "one", other: "changed"})
-            delivered(await client.upsert(push(later, other, outcome=outcome)))
+            later = call(ID, 2, **{field: "one", other: "changed"})
+            require_delivered(await client.upsert(later_push(later, other, last=delivered)))
         found = crm.records(ID)
+        is_whole = len(found) == 1 and (found[0].get(field), found[0].get(other)) == ("one", "changed")
         require(
-            not found or (len(found) == 1 and (found[0].get(one), found[0].get(other)) == ("one", "changed")),
-            f"a person had deleted the record, and a push of `{other}` left {found!r}: where a push that is "
-            "not the first makes a new record, write every field of the call",
+            not found or is_whole,
+            f"a person had deleted the record, and a push of `{other}` created {found!r}: if a later push "
+            "creates a new record, write every field of the call",
         )
 
-    @scenario
-    async def test_odd_ids_make_a_record_each(self, crm: Crm) -> None:
-        async with opened(crm) as client:
-            delivered(await client.upsert(*(push(call(id_)) for id_ in ODD_IDS)))
-        for id_ in ODD_IDS:
-            the_record(crm, id_)
+    @async_test
+    async def test_unusual_ids_create_one_record_each(self, crm: Crm) -> None:
+        async with open_client(crm) as client:
+            require_delivered(await client.upsert(*(first_push(call(id_)) for id_ in UNUSUAL_IDS)))
+        for id_ in UNUSUAL_IDS:
+            require_one_record(crm, id_)
 
-    @pytest.mark.parametrize("kind", ODD_TEXTS)
-    @scenario
-    async def test_texts_arrive_as_people_typed_them(self, crm: Crm, kind: str) -> None:
-        text = ODD_TEXTS[kind]
-        async with opened(crm) as client:
-            await client.deliver(call(**{crm.texts[0]: text}))
-        found = the_record(crm).get(crm.texts[0])
+    @pytest.mark.parametrize("kind", UNUSUAL_TEXTS)
+    @async_test
+    async def test_texts_are_stored_unchanged(self, crm: Crm, kind: str) -> None:
+        text = UNUSUAL_TEXTS[kind]
+        async with open_client(crm) as client:
+            await client.deliver(call(**{crm.text_fields[0]: text}))
+        stored = require_one_record(crm).get(crm.text_fields[0])
         require(
-            found in {text, text.replace("\0", "")},
-            f"the text was {text!r} and the record says {found!r}: escape what the CRM would interpret, and "
-            "change nothing",
+            stored in {text, text.replace("\0", "")},
+            f"the text was {text!r} and the record has {stored!r}: escape what the CRM would interpret, and "
+            "change nothing else",
         )
 
-    @scenario
-    async def test_a_full_batch_makes_a_record_of_each_call(self, crm: Crm) -> None:
-        async with opened(crm, timeout_seconds=30) as client:
+    @async_test
+    async def test_a_full_batch_creates_a_record_of_each_call(self, crm: Crm) -> None:
+        async with open_client(crm, timeout_seconds=30) as client:
             ids = [f"cloudtalk-{number}" for number in range(client.client.settings.batch)]
-            delivered(await client.upsert(*(push(call(id_)) for id_ in ids)))
+            require_delivered(await client.upsert(*(first_push(call(id_)) for id_ in ids)))
         for id_ in (ids[0], ids[len(ids) // 2], ids[-1]):
-            the_record(crm, id_)
+            require_one_record(crm, id_)
 
-    @scenario
-    async def test_batches_under_way_at_once_do_not_disturb_one_another(self, crm: Crm) -> None:
+    @async_test
+    async def test_concurrent_batches_do_not_affect_each_other(self, crm: Crm) -> None:
         ids = [f"cloudtalk-{number}" for number in range(12)]
-        async with opened(crm, concurrency=4, timeout_seconds=30) as client:
-            batches = [[push(call(id_)) for id_ in ids[start::4]] for start in range(4)]
+        async with open_client(crm, concurrency=4, timeout_seconds=30) as client:
+            batches = [[first_push(call(id_)) for id_ in ids[start::4]] for start in range(4)]
             for outcomes in await asyncio.gather(*(client.upsert(*batch) for batch in batches)):
-                delivered(outcomes)
+                require_delivered(outcomes)
         for id_ in ids:
-            the_record(crm, id_)
+            require_one_record(crm, id_)
 
-    @scenario
-    async def test_an_empty_batch_is_no_fault(self, crm: Crm) -> None:
-        async with opened(crm) as client:
-            require(await client.upsert() == [], "`upsert` of nothing is an empty list")
+    @async_test
+    async def test_an_empty_batch_returns_no_outcomes(self, crm: Crm) -> None:
+        async with open_client(crm) as client:
+            require(await client.upsert() == [], "`upsert` of an empty batch must return an empty list")

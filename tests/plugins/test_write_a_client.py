@@ -1,4 +1,4 @@
-"""The client of docs/write-a-client.md, in a package of its own: installed, found, and fit to be copied."""
+"""The client in docs/write-a-client.md works when it is installed as a package of its own."""
 
 import importlib.util
 import os
@@ -35,14 +35,14 @@ source = "CloudTalk"
 
 
 def files_of(document: Path) -> dict[str, str]:
-    """The code blocks of a document that bear a file's name on the line before."""
-    found = re.findall(r"^`([\w.-]+)`\n\n```\w+\n(.*?)^```$", document.read_text(), re.MULTILINE | re.DOTALL)
-    return dict(found)
+    """Return the code blocks of a document that follow a line with a file name."""
+    blocks = re.findall(r"^`([\w.-]+)`\n\n```\w+\n(.*?)^```$", document.read_text(), re.MULTILINE | re.DOTALL)
+    return dict(blocks)
 
 
 @pytest.fixture(scope="module")
 def package(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder that the document describes."""
+    """The folder with the document's files."""
     folder = tmp_path_factory.mktemp("acme")
     for name, text in files_of(ROOT / "docs/write-a-client.md").items():
         (folder / name).write_text(text)
@@ -51,11 +51,11 @@ def package(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def installed(package: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Where it is installed to, as a wheel is, beside the environment of the tests."""
+    """The folder that the package is installed into."""
     target = tmp_path_factory.mktemp("site-packages")
-    line = ["-m", "uv", "pip", "install", "--quiet", "--offline", "--no-deps", "--no-build-isolation"]
-    place = ["--python", sys.executable, "--target", str(target)]
-    subprocess.run([sys.executable, *line, *place, str(package)], check=True, timeout=60)  # noqa: S603 - our own
+    command = ["-m", "uv", "pip", "install", "--quiet", "--offline", "--no-deps", "--no-build-isolation"]
+    options = ["--python", sys.executable, "--target", str(target)]
+    subprocess.run([sys.executable, *command, *options, str(package)], check=True, timeout=60)  # noqa: S603 - our own
     return target
 
 
@@ -66,16 +66,16 @@ def environment(installed: Path) -> dict[str, str]:
 
 @pytest.fixture
 def acme(package: Path, installed: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
-    """The document's own fake, serving."""
+    """The document's fake CRM, running."""
     monkeypatch.syspath_prepend(str(installed))
-    with closing(module_at(package / "test_acme_crm.py").AcmeCrm()) as crm:
+    with closing(load_module(package / "test_acme_crm.py").AcmeCrm()) as crm:
         assert isinstance(crm, HttpCrm)
         yield crm
     sys.modules.pop("acme_crm")
 
 
-def module_at(path: Path) -> ModuleType:
-    spec = importlib.util.spec_from_file_location("acme_harness", path)
+def load_module(path: Path) -> ModuleType:
+    spec = importlib.util.spec_from_file_location("test_acme_crm", path)
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
@@ -83,18 +83,18 @@ def module_at(path: Path) -> ModuleType:
     return module
 
 
-def test_the_document_holds_a_whole_package() -> None:
+def test_the_document_has_all_files_of_a_package() -> None:
     files = files_of(ROOT / "docs/write-a-client.md")
     assert list(files) == ["pyproject.toml", "acme_crm.py", "test_acme_crm.py"]
 
 
-def test_it_is_not_long() -> None:
+def test_the_client_is_short() -> None:
     client = files_of(ROOT / "docs/write-a-client.md")["acme_crm.py"]
     _, _, body = client.partition("class AcmeClient")
     assert len([line for line in body.splitlines() if line.strip()]) < 80
 
 
-def test_it_passes_the_conformance_kit(package: Path, environment: dict[str, str]) -> None:
+def test_the_client_passes_the_conformance_kit(package: Path, environment: dict[str, str]) -> None:
     line = [sys.executable, "-W", "error", "-m", "pytest", "-q", "-p", "no:asyncio", "test_acme_crm.py"]
     ended = subprocess.run(  # noqa: S603 - our own
         line,
@@ -109,7 +109,7 @@ def test_it_passes_the_conformance_kit(package: Path, environment: dict[str, str
     assert re.search(r"\b[6-9]\d passed, \d skipped", ended.stdout), ended.stdout
 
 
-def test_a_relay_finds_it_and_its_check_is_good(
+def test_a_relay_finds_the_client_and_its_check_is_ok(
     tmp_path: Path, environment: dict[str, str], acme: Any
 ) -> None:
     relay = RelayProcess(tmp_path, SETTINGS.format(url=acme.url), **environment)
@@ -119,13 +119,13 @@ def test_a_relay_finds_it_and_its_check_is_good(
     assert acme.calls == {}
 
 
-def test_a_relay_brings_a_simulated_call_to_it(
+def test_a_relay_delivers_a_simulated_call_to_it(
     tmp_path: Path, environment: dict[str, str], acme: Any
 ) -> None:
     with running_relay(tmp_path, SETTINGS.format(url=acme.url), **environment) as relay:
         sent = relay.command("simulate", "--url", relay.url, "--calls", "1", "--seed", "1", "--json")
         assert sent.returncode == 0, sent.stderr
-        [call] = eventually(lambda: list(acme.calls.values()), ended, seconds=15)
+        [call] = eventually(lambda: list(acme.calls.values()), has_ended_call, seconds=15)
     assert call["id"].startswith("cloudtalk-")
     assert call["status"] in {"Completada", "Perdida"}
     assert call["source"] == "CloudTalk"
@@ -133,11 +133,11 @@ def test_a_relay_brings_a_simulated_call_to_it(
     assert "contact_name" not in call
 
 
-def ended(calls: list[dict[str, Any]]) -> bool:
+def has_ended_call(calls: list[dict[str, Any]]) -> bool:
     return any(call.get("ended_at") for call in calls)
 
 
-def test_a_relay_without_the_package_names_what_it_knows(tmp_path: Path) -> None:
+def test_without_the_package_the_error_names_the_known_clients(tmp_path: Path) -> None:
     ended = RelayProcess(tmp_path, SETTINGS.format(url="http://127.0.0.1:1")).command("check")
     assert ended.returncode == 2
     assert 'found "acme"' in ended.stderr

@@ -35,7 +35,7 @@ class Receiver(HttpCrm):
     def records(self, call_id: str) -> list[dict[str, Any]]:
         return [self.calls[call_id]] if call_id in self.calls else []
 
-    def answer(self, request: Request) -> Response:
+    def respond(self, request: Request) -> Response:
         if request.method != "POST":
             return Response(405)
         try:

@@ -32,7 +32,7 @@ class FakeAccount(HttpCrm):
     def settings(self) -> dict[str, Any]:
         return {"token": TOKEN, "base_url": self.url, "contacts": "create", "fields": _TEXTS}
 
-    def answer(self, request: Request) -> Response:
+    def respond(self, request: Request) -> Response:
         parts = urlsplit(request.path)
         query = dict(parse_qsl(parts.query))
         response = self.hubspot.handle(

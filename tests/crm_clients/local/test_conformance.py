@@ -1,5 +1,3 @@
-"""The embedded CRM owes what every client owes."""
-
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
@@ -8,16 +6,18 @@ from typing import Any
 
 import pytest
 
-from crm_clients.conformance import Ability, ClientConformance, Crm, Fault
+from crm_clients.conformance import Capability, ClientConformance, Crm, Fault
 from crm_clients.local import LocalClient
 
 
 class LocalCrm(Crm):
-    """A file that people and other programs open too."""
+    """The file, opened by a second connection as a person or another program does."""
 
     Client = LocalClient
-    # What it has instead of requests are transactions, which no credentials open and no network breaks.
-    lacks = frozenset({Ability.COUNTING, *Fault} - {Fault.DOWN, Fault.SLOW, Fault.MISCONFIGURED})
+    # The client writes by transactions: there are no requests, credentials or networks.
+    unsupported = frozenset(
+        {Capability.WRITE_TIMES, *Fault} - {Fault.DOWN, Fault.HANGING, Fault.MISCONFIGURED}
+    )
 
     def __init__(self, folder: Path) -> None:
         self.path = folder / "crm.db"
@@ -39,20 +39,20 @@ class LocalCrm(Crm):
         self._execute("DELETE FROM calls WHERE id = ?", (call_id,))
 
     @contextmanager
-    def refusing(self, call_id: str) -> Iterator[None]:
+    def reject(self, call_id: str) -> Iterator[None]:
         guard = f"WHEN NEW.id = '{call_id}' BEGIN SELECT RAISE(ABORT, 'not in my table'); END"
-        self.client_table()
+        self.create_table()
         self._execute(f"CREATE TRIGGER guard BEFORE INSERT ON calls {guard}")
         yield
         self._execute("DROP TRIGGER guard")
 
-    def client_table(self) -> None:
-        """Make the table, as the first push does."""
-        self._execute(self.Client("crm", self.client_settings(), None).setup_text())  # type: ignore[arg-type]
+    def create_table(self) -> None:
+        """Create the table, as the first push does."""
+        self._execute(self.Client("crm", self.parse_settings(), None).setup_text())  # type: ignore[arg-type]
 
     @contextmanager
-    def failing(self, fault: Fault) -> Iterator[None]:
-        self.client_table()
+    def inject(self, fault: Fault) -> Iterator[None]:
+        self.create_table()
         match fault:
             case Fault.DOWN:
                 self.path.replace(self.path.with_name("away.db"))
@@ -60,7 +60,7 @@ class LocalCrm(Crm):
                 yield
                 self.path.rmdir()
                 self.path.with_name("away.db").replace(self.path)
-            case Fault.SLOW:
+            case Fault.HANGING:
                 with closing(sqlite3.connect(self.path, isolation_level=None)) as other:
                     other.execute("BEGIN IMMEDIATE")
                     yield

@@ -40,12 +40,12 @@ class ProxyCrm(HttpCrm):
     def settings(self) -> dict[str, Any]:
         return {"url": self.url, "key": self.project.key}
 
-    def answer(self, request: Request) -> Response:
+    def respond(self, request: Request) -> Response:
         headers = _forwarded_headers(request.headers)
         answer = self._upstream.request(request.method, request.path, content=request.body, headers=headers)
         return Response(answer.status_code, answer.content, _forwarded_headers(answer.headers))
 
-    def refusal(self, request: Request) -> Response | None:
+    def rejection(self, request: Request) -> Response | None:
         """None: the database itself rejects the record."""
         del request
         return None
@@ -78,12 +78,12 @@ class TableCrm(ProxyCrm):
     def remove(self, call_id: str) -> None:
         self.query("delete from calls where id = %s", (call_id,))
 
-    def refusing(self, call_id: str) -> Any:
+    def reject(self, call_id: str) -> Any:
         return self.check_constraint("calls", f"id <> '{call_id}'")
 
 
 class KvCrm(ProxyCrm):
-    texts = ("agent_name", "contact_name")
+    text_fields = ("agent_name", "contact_name")
 
     def settings(self) -> dict[str, Any]:
         return {**super().settings(), "layout": "kv"}
@@ -92,7 +92,7 @@ class KvCrm(ProxyCrm):
         found = self.query(f"select value from {KV_TABLE} where key = %s", (_key(call_id),))  # noqa: S608 - ours
         return [
             {"merged_into": row["value"].get(MERGED_INTO)}
-            | {field: row["value"].get(KEYS[field]) for field in self.texts}
+            | {field: row["value"].get(KEYS[field]) for field in self.text_fields}
             for row in found
         ]
 
@@ -103,7 +103,7 @@ class KvCrm(ProxyCrm):
     def remove(self, call_id: str) -> None:
         self.query(f"delete from {KV_TABLE} where key = %s", (_key(call_id),))  # noqa: S608 - ours
 
-    def refusing(self, call_id: str) -> Any:
+    def reject(self, call_id: str) -> Any:
         return self.check_constraint(KV_TABLE, f"key <> '{_key(call_id)}'")
 
 

@@ -42,8 +42,8 @@ class ScriptedReceiver(Receiver):
 
     response: Response | None = None
 
-    def answer(self, request: Request) -> Response:
-        return self.response or super().answer(request)
+    def respond(self, request: Request) -> Response:
+        return self.response or super().respond(request)
 
 
 @pytest.fixture
@@ -216,9 +216,9 @@ async def test_a_failure_that_every_call_would_share_ends_the_batch(
 @pytest.mark.parametrize("status", [400, 500])
 async def test_a_failure_of_one_call_does_not_stop_the_others(status: int) -> None:
     class RejectingReceiver(ScriptedReceiver):
-        def answer(self, request: Request) -> Response:
+        def respond(self, request: Request) -> Response:
             bad = request.json["data"]["id"] == "bad"
-            return Response(status) if bad else super().answer(request)
+            return Response(status) if bad else super().respond(request)
 
     with closing(RejectingReceiver()) as rejecting:
         async with opened(rejecting.url) as client:

@@ -5,21 +5,21 @@ from typing import Any
 import pytest
 
 from crm_clients.base import ClientState, CrmClient
-from crm_clients.conformance import Ability, ClientConformance, Fault
+from crm_clients.conformance import Capability, ClientConformance, Fault
 from tests.support.receiver import Receiver
 
 
 class ConformanceReceiver(Receiver):
     """Marks merged calls if the test's settings say so; the client leaves that to the receiver."""
 
-    lacks = frozenset(
+    unsupported = frozenset(
         # Messages have all fields and nothing is read back; any response with status 200 is a success.
-        {Ability.EDITS, Ability.LOOKING, Ability.DIAGNOSIS, Fault.GARBAGE}
+        {Capability.EDITS, Capability.LOOKUP, Capability.DIAGNOSIS, Fault.HTML_PAGE}
     )
 
-    def client(self, memory: ClientState, **settings: Any) -> CrmClient[Any]:
+    def make_client(self, state: ClientState, **settings: Any) -> CrmClient[Any]:
         self.marks = settings.get("on_merge") == "mark"
-        return super().client(memory, **settings)
+        return super().make_client(state, **settings)
 
 
 class TestWebhook(ClientConformance):

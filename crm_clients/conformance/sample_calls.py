@@ -1,4 +1,4 @@
-"""Calls as the kit pushes them."""
+"""Calls, pushes and retractions for the tests of the kit."""
 
 from typing import Any, Final
 
@@ -9,9 +9,9 @@ from relay.call import DELIVERED_FIELDS, Call, Status
 
 ID: Final = "cloudtalk-1"
 CUSTOMER: Final = "+34612345678"
-ALL: Final = frozenset(DELIVERED_FIELDS)
+_ALL_FIELDS: Final = frozenset(DELIVERED_FIELDS)
 
-ODD_IDS: Final = (
+UNUSUAL_IDS: Final = (
     "cloudtalk-it's",
     'cloudtalk-"quoted"',
     "cloudtalk-a,b(c)",
@@ -23,9 +23,9 @@ ODD_IDS: Final = (
     "cloudtalk-" + "x" * 190,
     "cloudtalk-null",
 )
-"""Ids that a careless address, filter or statement would read as something else."""
+"""Ids with characters that URLs, filters and SQL must escape."""
 
-ODD_TEXTS: Final = {
+UNUSUAL_TEXTS: Final = {
     "quotes": 'it\'s "quoted" and `ticked` \\',
     "lines": "one\r\ntwo\n\tthree",
     "emoji": "Begoña Íñiguez 漢字 🎉👩‍👩‍👧 שלום",
@@ -35,26 +35,28 @@ ODD_TEXTS: Final = {
     "null": "a\x00b",
     "long": "x" * 200,
 }
-"""Texts as people type them; of `null` the CRM may drop the null character alone."""
+"""Texts that a CRM must store unchanged, except that it may remove the null character of `null`."""
 
 
-def call(id: str = ID, version: int = 1, /, **fields: Any) -> Call:  # noqa: A002 - the record's own word
-    """A finished inbound call of which everything is known."""
+def call(id: str = ID, version: int = 1, /, **fields: Any) -> Call:  # noqa: A002 - the field's name
+    """Return a finished inbound call with all fields known."""
     return msgspec.structs.replace(_CALL, id=id, version=version, **fields)
 
 
-def push(call: Call, *changed: str, outcome: Outcome | None = None) -> Push:
-    """A first delivery; with what `changed` and what the last one came back as, a later one."""
-    remote_id = getattr(outcome, "remote_id", None)
-    if outcome is None:
-        return Push(call, ALL, first=True)
-    return Push(call, frozenset(changed), first=False, remote_id=remote_id)
+def first_push(call: Call) -> Push:
+    """Return the first push of a call, with all fields."""
+    return Push(call, _ALL_FIELDS, first=True)
 
 
-def retraction(call: Call, into: str | None = None, outcome: Outcome | None = None) -> Retraction:
-    """The record of a call that went into another one or, without `into`, is none of the CRM's."""
-    gone = msgspec.structs.replace(call, version=call.version + 1, merged_into=into)
-    return Retraction(gone, getattr(outcome, "remote_id", None))
+def later_push(call: Call, *changed: str, last: Outcome) -> Push:
+    """Return a push of these changed fields, after a delivery with the outcome `last`."""
+    return Push(call, frozenset(changed), first=False, remote_id=getattr(last, "remote_id", None))
+
+
+def retraction(call: Call, into: str | None = None, last: Outcome | None = None) -> Retraction:
+    """Return the retraction of a call that was merged `into` another one, or that must be deleted."""
+    retracted = msgspec.structs.replace(call, version=call.version + 1, merged_into=into)
+    return Retraction(retracted, getattr(last, "remote_id", None))
 
 
 _CALL: Final = Call(
