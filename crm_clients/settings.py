@@ -23,6 +23,9 @@ STATE: Final = "state"
 """A field that a CRM can have besides those of the record: the canonical status, for programs. The field
 `status` has the label, for people."""
 
+Constant = str | bool | int | float
+"""The value of a field that every record has."""
+
 _FEWEST_DIGITS: Final = 7
 """Numbers are compared without their country code; a number with fewer digits is an extension."""
 
@@ -102,7 +105,7 @@ class DestinationSettings(BaseModel):
         description="The name of each field in this CRM: name in the record → name in the CRM; "
         '`""`: the field is not sent.',
     )
-    constants: dict[str, str | bool | int | float] = Field(
+    constants: dict[str, Constant] = Field(
         default_factory=dict,
         description="Fields that every record in this CRM gets: name in the CRM → value.",
     )
@@ -125,7 +128,7 @@ class DestinationSettings(BaseModel):
 
     @field_validator("constants")
     @classmethod
-    def _validate_constants(cls, constants: dict[str, str | bool | int | float]) -> dict[str, object]:
+    def _validate_constants(cls, constants: dict[str, Constant]) -> dict[str, object]:
         for remote_name in constants:
             cls._validate_remote_name(remote_name)
         return dict(constants)

@@ -10,14 +10,13 @@ from pydantic import Field, SecretStr, field_validator, model_validator
 from crm_clients.settings import DestinationSettings, require_distinct_names
 from crm_clients.supabase import customers, tasks
 from crm_clients.supabase.record import FIXED_KEYS, KEYS
-from crm_clients.supabase.sql import FIELDS_WRITTEN, MERGED_INTO, RESERVED_COLUMNS
+from crm_clients.supabase.sql import DEFAULT_MAPPING, MERGED_INTO, RESERVED_COLUMNS
 
 KV_TABLE: Final = "kv_store_d03ded2a"
 """The table of the mission's CRM."""
 
 _IDENTIFIER: Final = r"^[A-Za-z_][A-Za-z0-9_]*$"
 _PREFIXES_OF_THE_CRM: Final = (tasks.PREFIX, customers.PREFIX)
-_COLUMNS: Final = {field: field for field in FIELDS_WRITTEN}
 _QUERY_PARAMETERS: Final = frozenset(
     {"select", "order", "limit", "offset", "columns", "on_conflict", "and", "or", "not"}
 )
@@ -114,4 +113,4 @@ class SupabaseSettings(DestinationSettings):
     @property
     def mapping(self) -> dict[str, str]:
         """The column of each field, or in the layout `kv` its key in the record."""
-        return self.remote_names(KEYS if self.layout == "kv" else _COLUMNS)
+        return self.remote_names(KEYS if self.layout == "kv" else DEFAULT_MAPPING)

@@ -3,12 +3,11 @@
 from collections.abc import Mapping
 from typing import Final
 
+from crm_clients.settings import Constant
 from relay.call import FIELDS
 
 ROLE: Final = "service_role"
 """The database role of Supabase's secret keys."""
-
-Constant = str | bool | int | float
 
 _TYPE_BY_FIELD: Final = {
     "id": "text",
@@ -23,8 +22,7 @@ _TYPE_OF_CONSTANT: Final[dict[type, str]] = {bool: "boolean", int: "bigint", flo
 
 _RECORD_FIELDS: Final = tuple(f for f in FIELDS if f not in {"version", "cloudtalk_data", "merged_into"})
 FIELDS_WRITTEN: Final = (*_RECORD_FIELDS, "state", "cloudtalk_data", "version")
-"""The fields that the relay writes, in the order of the columns. A column has its field's name unless the
-settings rename it."""
+"""The fields that the relay writes, in the order of the columns."""
 
 MERGED_INTO: Final = "merged_into"
 """The column with the id of the call that this call was merged into, for `on_merge = "mark"`."""
@@ -32,13 +30,14 @@ MERGED_INTO: Final = "merged_into"
 RESERVED_COLUMNS: Final = ("updated_at", MERGED_INTO)
 """Columns that no field can be renamed to."""
 
-_DEFAULT_MAPPING: Final = {field: field for field in FIELDS_WRITTEN}
+DEFAULT_MAPPING: Final = {field: field for field in FIELDS_WRITTEN}
+"""The column of each field, unless the settings rename it."""
 
 
 def table_sql(
     table: str,
     schema: str,
-    mapping: Mapping[str, str] = _DEFAULT_MAPPING,
+    mapping: Mapping[str, str] = DEFAULT_MAPPING,
     constants: Mapping[str, Constant] | None = None,
 ) -> str:
     """Return SQL that creates the table, or adds what an existing table lacks.

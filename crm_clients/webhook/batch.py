@@ -15,8 +15,8 @@ _NO_TIME: Final = Throttled(
     after=0,
     rate_limit="time",
 )
-"""For calls that were not sent because others took long. They are pushed again at once. The rate limit
-`time` is theirs alone, so the destination does not pause."""
+"""For calls that were not sent because others took long. They are pushed again at once. The outcome names a
+rate limit of its own, `time`, so that the destination does not pause."""
 
 
 class SendLimits:

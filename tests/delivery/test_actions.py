@@ -6,7 +6,7 @@ import msgspec
 import pytest
 
 from crm_clients.settings import DeliveryFilter
-from relay.call import DELIVERED_FIELDS, Call, Status
+from relay.call import DELIVERED_FIELDS, Call
 from relay.delivery.actions import Action, changed_fields, choose_action
 from relay.ledger.deliveries import DueDelivery
 from tests.support.deliveries import due_delivery
@@ -63,40 +63,3 @@ def test_a_merged_call_is_retracted_if_the_crm_may_have_it() -> None:
     assert action(due(merged, delivered_version=2)) is Action.RETRACT
     assert action(due(merged)) is Action.SKIP
     assert action(due(merged), internal=True) is Action.SKIP
-
-
-# --- the filter itself ----------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    ("when", "fields", "matches"),
-    [
-        ({}, {}, True),
-        ({"directions": ["inbound", "outbound"]}, {"direction": "outbound"}, True),
-        ({"directions": ["inbound"]}, {"direction": None}, False),
-        ({"statuses": ["missed", "voicemail"]}, {"status": Status.MISSED}, True),
-        ({"statuses": ["missed"]}, {"status": Status.IN_PROGRESS}, False),
-        ({"own_numbers": ["+34910000001"]}, {"internal_number": "+34910000001"}, True),
-        ({"own_numbers": ["910 000 001"]}, {"internal_number": "+34910000001"}, True),
-        ({"own_numbers": ["910000001"]}, {"internal_number": "+34910000002"}, False),
-        ({"own_numbers": ["001"]}, {"internal_number": "+34910000001"}, False),
-        ({"own_numbers": ["020 7946 0958"]}, {"internal_number": "+442079460958"}, True),
-        ({"own_numbers": ["00 34 910 000 001"]}, {"internal_number": "910000001"}, True),
-        ({"own_numbers": ["+34910000001"]}, {"internal_number": "0000000"}, False),
-        ({"own_numbers": ["1001"]}, {"internal_number": "1001"}, True),
-        ({"own_numbers": ["+34910000001"]}, {"internal_number": None}, False),
-        ({"minimum_seconds": 10}, {"duration_seconds": 10}, True),
-        ({"minimum_seconds": 10}, {"duration_seconds": 9}, False),
-        ({"minimum_seconds": 10}, {"duration_seconds": None, "status": Status.ANSWERED}, False),
-        ({"minimum_seconds": 10}, {"duration_seconds": None, "status": Status.COMPLETED}, True),
-        (
-            {"directions": ["inbound"], "statuses": ["missed"]},
-            {"direction": "inbound", "status": Status.COMPLETED},
-            False,
-        ),
-    ],
-)
-def test_a_filter_matches_a_call_that_meets_all_its_conditions(
-    when: dict[str, Any], fields: dict[str, Any], matches: bool
-) -> None:
-    assert DeliveryFilter.model_validate(when).matches(call(**fields)) is matches
