@@ -121,7 +121,7 @@ class Relay:
             parser=build_parser(cloudtalk),
             max_body_bytes=cloudtalk.max_body_bytes,
             admission_control=AdmissionControl(
-                requests=server.max_in_flight, held_bytes=server.max_in_flight_bytes
+                max_requests=server.max_in_flight, max_bytes=server.max_in_flight_bytes
             ),
         )
 

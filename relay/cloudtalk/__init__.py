@@ -2,5 +2,5 @@
 
 `authentication` decides who may send, `request` decodes the body, `dialects` recognises its form, `parser`
 turns it into events. `secrets` removes secrets from what is stored. Ingest, the fold's rebuild and the
-settings import from these modules; this package imports only `relay.call` and `relay.standards`.
+settings import from these modules; this package imports only `call`, `standards` and `instants` of the relay.
 """

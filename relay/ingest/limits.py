@@ -15,10 +15,10 @@ class Overloaded(Exception):
 class AdmissionControl:
     """Admits requests to one process, up to a number of requests and of bytes in their bodies."""
 
-    def __init__(self, *, requests: int, held_bytes: int) -> None:
-        self._max_requests = requests
-        self._max_bytes = held_bytes
-        self._max_unauthenticated = max(1, requests // _UNAUTHENTICATED_SHARE)
+    def __init__(self, *, max_requests: int, max_bytes: int) -> None:
+        self._max_requests = max_requests
+        self._max_bytes = max_bytes
+        self._max_unauthenticated = max(1, max_requests // _UNAUTHENTICATED_SHARE)
         self._requests = 0
         self._unauthenticated = 0
         self._bytes = 0

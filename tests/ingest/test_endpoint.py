@@ -3,8 +3,6 @@
 import asyncio
 import base64
 import gzip
-import hashlib
-import hmac
 import json
 import time
 from collections.abc import AsyncIterator
@@ -20,6 +18,7 @@ from relay.app import Relay
 from relay.cli.check import run_checks
 from relay.ledger import LedgerUnavailable, journal
 from relay.ledger.tables import events, quarantine
+from relay.standards.webhooks import Signer
 from tests.support.in_process import in_process_relay, settings_in
 
 WEBHOOK_PATH = "/cloudtalk/webhook"
@@ -289,14 +288,8 @@ SIGNED = {
 }
 
 
-def signed_headers(body: bytes, at: float, message: str = "msg_1") -> dict[str, str]:
-    key, stamp = base64.b64decode(SECRET[6:]), str(int(at))
-    digest = hmac.new(key, f"{message}.{stamp}.".encode() + body, hashlib.sha256).digest()
-    return JSON | {
-        "svix-id": message,
-        "svix-timestamp": stamp,
-        "svix-signature": "v1," + base64.b64encode(digest).decode(),
-    }
+def signed_headers(body: bytes, at: float) -> dict[str, str]:
+    return JSON | Signer([SECRET], prefix="svix-").headers("msg_1", int(at), body)
 
 
 @pytest.fixture
@@ -338,8 +331,8 @@ async def test_a_stale_signature_is_logged_and_shown_by_check(relay_with_secret:
     assert "clock" in response.json()["detail"]
     (line,) = [line for line in logs if line["event"] == "ingest.clock_off"]
     assert 995 < line["seconds"] < 1005
-    found = {finding.name: finding for finding in await run_checks(relay.settings)}
-    assert (found["clock"].ok, found["clock"].code) == (False, "clock_off")
+    checks = {finding.name: finding for finding in await run_checks(relay.settings)}
+    assert (checks["clock"].ok, checks["clock"].code) == (False, "clock_off")
 
 
 async def test_a_signed_body_that_cannot_be_parsed_is_acknowledged_and_quarantined(
@@ -359,8 +352,8 @@ async def test_a_valid_signature_clears_the_clock_warning(
     body = json.dumps(SIGNED).encode()
     for late in (1000, 0):
         await client.post(WEBHOOK_PATH, content=body, headers=signed_headers(body, time.time() - late))
-    found = {finding.name: finding for finding in await run_checks(relay.settings)}
-    assert found["clock"].ok
+    checks = {finding.name: finding for finding in await run_checks(relay.settings)}
+    assert checks["clock"].ok
 
 
 @pytest.mark.parametrize(
@@ -493,16 +486,17 @@ async def test_an_event_that_cannot_be_stored_is_refused_alone(
 
 async def test_too_many_concurrent_requests_get_503(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     async with in_process_relay(settings_in(tmp_path, server={"max_in_flight": 2})) as (relay, client):
-        gate = asyncio.Event()
+        both_wait, may_append = asyncio.Barrier(3), asyncio.Event()
         append = relay.group_commit.append
 
-        async def slow(rows: list[journal.NewEvent]) -> list[int]:
-            await gate.wait()
+        async def append_later(rows: list[journal.NewEvent]) -> list[int]:
+            await both_wait.wait()
+            await may_append.wait()
             return await append(rows)
 
-        monkeypatch.setattr(relay.group_commit, "append", slow)
-        held = [asyncio.create_task(client.post(WEBHOOK_PATH, json=STARTED)) for _ in range(2)]
-        await asyncio.sleep(0.05)
+        monkeypatch.setattr(relay.group_commit, "append", append_later)
+        waiting = [asyncio.create_task(client.post(WEBHOOK_PATH, json=STARTED)) for _ in range(2)]
+        await both_wait.wait()
         assert (await client.post(WEBHOOK_PATH, json=STARTED)).status_code == 503
-        gate.set()
-        assert [response.status_code for response in await asyncio.gather(*held)] == [200, 200]
+        may_append.set()
+        assert [response.status_code for response in await asyncio.gather(*waiting)] == [200, 200]

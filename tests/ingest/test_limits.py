@@ -6,7 +6,7 @@ from relay.ingest.limits import AdmissionControl, Overloaded
 
 
 def test_the_number_of_requests_is_limited_and_each_permit_is_returned() -> None:
-    admission_control = AdmissionControl(requests=2, held_bytes=10)
+    admission_control = AdmissionControl(max_requests=2, max_bytes=10)
     full = pytest.raises(Overloaded, match="too many concurrent requests")
     with (
         admission_control.admit(authenticated=True),
@@ -20,7 +20,7 @@ def test_the_number_of_requests_is_limited_and_each_permit_is_returned() -> None
 
 
 def test_unauthenticated_requests_get_a_quarter_of_the_capacity() -> None:
-    admission_control = AdmissionControl(requests=8, held_bytes=10)
+    admission_control = AdmissionControl(max_requests=8, max_bytes=10)
     with admission_control.admit(authenticated=False), admission_control.admit(authenticated=False):
         with (
             pytest.raises(Overloaded, match="without authentication"),
@@ -32,7 +32,7 @@ def test_unauthenticated_requests_get_a_quarter_of_the_capacity() -> None:
 
 
 def test_the_bytes_of_all_bodies_together_are_limited() -> None:
-    admission_control = AdmissionControl(requests=9, held_bytes=10)
+    admission_control = AdmissionControl(max_requests=9, max_bytes=10)
     with admission_control.admit(authenticated=True) as one:
         one.reserve(6)
         with pytest.raises(Overloaded, match="bytes"), admission_control.admit(authenticated=True) as other:
