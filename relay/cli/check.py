@@ -13,7 +13,7 @@ from crm_clients.state import InMemoryClientState
 from relay.app import build_clients
 from relay.cli.main import Context
 from relay.cli.output import json_option, print_json, print_table
-from relay.instants import SECOND
+from relay.instants import SECOND, Instant
 from relay.ledger import Ledger, LedgerError, warnings
 from relay.settings import Settings
 
@@ -94,7 +94,7 @@ def _ledger_hint(settings: Settings) -> str:
 async def _check_clock(settings: Settings) -> Finding:
     """Look for a warning that the ingest wrote when it refused a signed webhook because of its time."""
     async with _open_ledger(settings) as ledger:
-        since = ledger.now() - _CLOCK_WARNING_AGE
+        since = Instant(ledger.now() - _CLOCK_WARNING_AGE)
         warning = await ledger.read(
             lambda connection: warnings.get(connection, warnings.CLOCK_OFF, since=since)
         )

@@ -3,7 +3,7 @@
 from collections.abc import Collection, Mapping
 
 from crm_clients.base import ClientState
-from relay.instants import duration
+from relay.instants import Instant, duration
 from relay.ledger import Ledger, client_state
 
 
@@ -18,7 +18,9 @@ class LedgerClientState(ClientState):
         self, keys: Collection[str], *, max_age_seconds: float | None = None
     ) -> dict[str, str]:
         """Return the values by key; an unknown key is absent, as is a value older than `max_age_seconds`."""
-        since = 0 if max_age_seconds is None else self._ledger.now() - duration(max_age_seconds)
+        since = Instant(0)
+        if max_age_seconds is not None:
+            since = Instant(self._ledger.now() - duration(max_age_seconds))
         return await self._ledger.read(
             lambda connection: client_state.get_many(connection, self._destination, keys, since=since)
         )

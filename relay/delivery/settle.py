@@ -126,7 +126,7 @@ class Settler:
         elif change.resumes:
             destinations.end_pause(connection, self._name)
         if pause is None and change.retry_up_to_attempts:
-            deliveries.make_due_now(connection, self._name, now=now, tried=change.retry_up_to_attempts)
+            deliveries.make_due_now(connection, self._name, now=now, max_attempts=change.retry_up_to_attempts)
         return run
 
     def _pause_after_rejections(
@@ -135,6 +135,6 @@ class Settler:
         if rejected is None or rejected.code is None:
             return None
         count = deliveries.requeue_rejected_run(
-            connection, self._name, rejected.code, least=RUN_OF_REJECTIONS, now=now
+            connection, self._name, rejected.code, min_length=RUN_OF_REJECTIONS, now=now
         )
         return self._pauses.after_rejections(rejected, count) if count else None

@@ -24,7 +24,8 @@ from relay.instants import SECOND, Instant
 from relay.ledger import LeaseLost, Ledger, LedgerUnavailable, deliveries, destinations
 from relay.ledger.deliveries import DueDelivery, Pick
 from relay.ledger.destinations import DestinationRow
-from relay.ledger.lease import Lease, wait_for
+from relay.ledger.lease import Lease
+from relay.ledger.notifications import wait_for_event
 from relay.logs import get_logger
 
 log = get_logger("relay.delivery")
@@ -127,7 +128,7 @@ class DeliveryWorker:
             self._collect_pushes()
             await self._read_destination()
             await self._check_clock()
-            await wait_for(self._wake, await self._start_pushes())
+            await wait_for_event(self._wake, await self._start_pushes())
 
     def _collect_pushes(self) -> None:
         """Remove the pushes that are over. Raises what one raised: `LeaseLost` or another `LedgerError`."""
@@ -149,7 +150,9 @@ class DeliveryWorker:
         at = time.monotonic()
         if at - self._clock_checked_at >= self._clock_check_seconds:
             now, longest = self._ledger.now(), self._policy.longest_delay
-            await self._ledger.write(lambda c: deliveries.make_due_now(c, self.name, now=now, beyond=longest))
+            await self._ledger.write(
+                lambda c: deliveries.make_due_now(c, self.name, now=now, min_delay=longest)
+            )
             self._clock_checked_at = at
 
     async def _start_pushes(self) -> float:

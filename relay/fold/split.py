@@ -53,7 +53,7 @@ def _split(connection: Connection, lease: Lease, call: str) -> SplitResult:
     split_off = _split_off_id(call_ids[0], row.id)
     if (state := join_events(connection, leaving, call_ids)) is not None:
         rows.append(_write_split_off(connection, split_off, state))
-        journal.move_events(connection, [event.seq for event in leaving], split_off)
+        journal.mark_folded(connection, [(event.seq, split_off) for event in leaving])
     for alias in call_ids:
         aliases.pin(connection, alias, split_off)
     deliveries.enqueue(connection, [(changed.id, changed.version) for changed in rows], now=lease.now())

@@ -11,7 +11,9 @@ from relay.fold.planning import Changes, plan_changes
 from relay.fold.snapshot import read_snapshot
 from relay.instants import Instant, duration
 from relay.ledger import Ledger, LedgerError, LedgerUnavailable, aliases, calls, dedup, deliveries, journal
-from relay.ledger.lease import Lease, wait_for
+from relay.ledger.errors import CallPruned
+from relay.ledger.lease import Lease
+from relay.ledger.notifications import wait_for_event
 from relay.logs import get_logger
 
 log = get_logger("relay.fold")
@@ -61,7 +63,7 @@ class FoldWorker:
             self._wake.clear()
             if not await self.fold_batch():
                 await self.lease.renew()
-                await wait_for(self._wake, self._poll_seconds)
+                await wait_for_event(self._wake, self._poll_seconds)
             elif self._has_backlog():
                 # Ingest uses the same disk, and its senders wait for an answer.
                 await asyncio.sleep(_YIELD_SECONDS)
@@ -72,6 +74,8 @@ class FoldWorker:
         size = len(changes.seqs)
         try:
             await self._write(changes)
+        except CallPruned:
+            return await self.fold_batch()  # planned from a snapshot that is out of date
         except LedgerError:
             raise
         except Exception:  # noqa: BLE001 - the rows of one event cannot be written: find it, fold the others

@@ -22,7 +22,8 @@ from relay.ingest.refusals import ACCEPTED, refuse_payload, refuse_unauthenticat
 from relay.ingest.responses import Response, json_response
 from relay.instants import SECOND, iso
 from relay.ledger import Ledger, LedgerUnavailable, quarantine, warnings
-from relay.ledger.group_commit import EventNotStorable, GroupCommit
+from relay.ledger.errors import EventNotStorable
+from relay.ledger.group_commit import GroupCommit
 from relay.ledger.journal import NewEvent
 from relay.ledger.quarantine import NewQuarantinedBody
 from relay.ledger.warnings import CLOCK_OFF

@@ -1,6 +1,6 @@
-"""The joined record of each call."""
+"""The joined record of each call, with the join state behind it."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from typing import Any
 
 import msgspec
@@ -8,18 +8,21 @@ from sqlalchemy import Connection, bindparam, func, insert, select, update
 
 from relay.call import Call, CallState
 from relay.instants import Instant
+from relay.ledger.errors import CallPruned
 from relay.ledger.json_rows import bound, rows_of
 from relay.ledger.tables import calls
 
 _encoder = msgspec.json.Encoder()
-_states = msgspec.json.Decoder(CallState)
-_records = msgspec.json.Decoder(Call)
-_field_versions = msgspec.json.Decoder(dict[str, int])
+_decode_state = msgspec.json.Decoder(CallState).decode
+_decode_record = msgspec.json.Decoder(Call).decode
+_decode_field_versions = msgspec.json.Decoder(dict[str, int]).decode
 
 
 class CallRow(msgspec.Struct, frozen=True):
-    """A call as the ledger keeps it. `field_versions`: the version in which each field changed last;
-    `number`: the customer's, where it is one that could be nobody else's.
+    """A call as it is stored.
+
+    `began_at`: its start, or the arrival of its first event. `field_versions`: for each field the version
+    in which it changed last. `number`: the customer's, if it is an E.164 number.
     """
 
     id: str
@@ -31,7 +34,7 @@ class CallRow(msgspec.Struct, frozen=True):
     number: str | None = None
 
 
-_columns = (
+_read_columns = (
     calls.c.id,
     calls.c.version,
     calls.c.began_at,
@@ -39,25 +42,64 @@ _columns = (
     calls.c.record,
     calls.c.field_versions,
     calls.c.number,
-    calls.c.merged_into,
 )
-_read_columns = _columns[:-1]
-_LIVING = calls.c.merged_into.is_(None)
-_given = rows_of(*_columns)
-_insert = insert(calls).from_select([c.name for c in _columns], select(_given))
+_columns = (*_read_columns, calls.c.merged_into)
+_is_not_merged = calls.c.merged_into.is_(None)
+_rows = rows_of(*_columns)
+_insert = insert(calls).from_select([column.name for column in _columns], select(_rows))
 _update = (
     update(calls)
-    .where(calls.c.id == _given.c.id)
-    .values({c.name: _given.c[c.name] for c in _columns if c is not calls.c.id})
+    .where(calls.c.id == _rows.c.id)
+    .values({column.name: _rows.c[column.name] for column in _columns if column is not calls.c.id})
 )
-_wanted = rows_of(calls.c.id)
-_by_id = select(*_read_columns).join(_wanted, _wanted.c.id == calls.c.id)
+
+
+def write(connection: Connection, new: Sequence[CallRow], changed: Sequence[CallRow]) -> None:
+    """Insert the new calls and update the changed ones. Raises `CallPruned` if a changed one is gone."""
+    if new:
+        connection.execute(_insert, _bound(new))
+    if changed and connection.execute(_update, _bound(changed)).rowcount < len(changed):
+        raise CallPruned("a call was pruned after it was read")
+
+
+def _bound(rows: Iterable[CallRow]) -> dict[str, str]:
+    """Sorted by id, so that two transactions lock rows in the same order."""
+    return bound(_values(row) for row in sorted(rows, key=lambda row: row.id))
+
+
+def _values(row: CallRow) -> tuple[Any, ...]:
+    return (
+        row.id,
+        row.version,
+        row.began_at,
+        _encoder.encode(row.state).decode(),
+        _encoder.encode(row.record).decode(),
+        _encoder.encode(row.field_versions).decode(),
+        row.number,
+        row.record.merged_into,
+    )
+
+
+_ids = rows_of(calls.c.id)
+_by_id = select(*_read_columns).join(_ids, _ids.c.id == calls.c.id)
+_numbers = rows_of(calls.c.number)
+_by_number = (
+    select(*_read_columns)
+    .join(_numbers, _numbers.c.number == calls.c.number)
+    .where(calls.c.began_at >= bindparam("since"), _is_not_merged)
+)
 
 
 def get_many(connection: Connection, ids: Collection[str]) -> dict[str, CallRow]:
-    """Those of these calls that there are."""
-    found = connection.execute(_by_id, bound((i,) for i in sorted(ids)))
+    """Return the calls with these ids; unknown ids are absent from the result."""
+    found = connection.execute(_by_id, bound((id_,) for id_ in sorted(ids)))
     return {row.id: row for row in map(_call_row, found)}
+
+
+def list_by_number(connection: Connection, numbers: Collection[str], *, since: Instant) -> dict[str, CallRow]:
+    """Return the calls with these customer numbers that began at `since` or later, by id."""
+    parameters = bound((number,) for number in sorted(numbers)) | {"since": since}
+    return {row.id: row for row in map(_call_row, connection.execute(_by_number, parameters))}
 
 
 def _call_row(row: Sequence[Any]) -> CallRow:
@@ -66,85 +108,43 @@ def _call_row(row: Sequence[Any]) -> CallRow:
         id_,
         version,
         began_at,
-        _states.decode(state),
-        _records.decode(record),
-        _field_versions.decode(field_versions),
+        _decode_state(state),
+        _decode_record(record),
+        _decode_field_versions(field_versions),
         number,
     )
 
 
-_wanted_numbers = rows_of(calls.c.number)
-_by_number = (
-    select(*_read_columns)
-    .join(_wanted_numbers, _wanted_numbers.c.number == calls.c.number)
-    .where(calls.c.began_at >= bindparam("since"), _LIVING)
-)
-
-
-def list_by_number(connection: Connection, numbers: Collection[str], *, since: int) -> dict[str, CallRow]:
-    """The calls with these customers since then."""
-    given = bound((number,) for number in sorted(numbers)) | {"since": since}
-    return {row.id: row for row in map(_call_row, connection.execute(_by_number, given))}
-
-
-class CallPruned(Exception):
-    """A call was dropped for its age since it was read: what it came to is to be computed anew."""
-
-
-def write(connection: Connection, new: Sequence[CallRow], known: Sequence[CallRow]) -> None:
-    """Insert `new` calls and update `known` ones. Raises `CallPruned` if a known call is gone."""
-    for statement, rows in ((_insert, new), (_update, known)):
-        if rows:
-            given = bound(_values(row) for row in sorted(rows, key=lambda r: r.id))
-            written = connection.execute(statement, given).rowcount
-            if statement is _update and written < len(rows):
-                raise CallPruned
-
-
-def _values(row: CallRow) -> tuple[Any, ...]:
-    state, record, changed = (
-        _encoder.encode(part).decode() for part in (row.state, row.record, row.field_versions)
-    )
-    merged_into = row.record.merged_into
-    return row.id, row.version, row.began_at, state, record, changed, row.number, merged_into
-
-
 _after = (
     select(calls.c.id)
-    .where(calls.c.id > bindparam("after"), _LIVING)
+    .where(calls.c.id > bindparam("after"), _is_not_merged)
     .order_by(calls.c.id)
     .limit(bindparam("limit"))
 )
-
-
-def list_ids_after(connection: Connection, after: str, limit: int) -> list[str]:
-    """The next calls in the order of their ids: for going through all of them in portions."""
-    return list(connection.execute(_after, {"after": after, "limit": limit}).scalars())
-
-
-_pruned_ids = select(calls.c.id).where(
-    calls.c.id.in_(select(rows_of(calls.c.id).c.id)), calls.c.pruned_at.is_not(None)
-)
-
-
-def list_pruned_ids(connection: Connection, ids: Collection[str]) -> set[str]:
-    """Those of these calls of whose events some were dropped for their age."""
-    return set(connection.execute(_pruned_ids, bound((call,) for call in ids)).scalars())
-
-
+_pruned_ids = select(calls.c.id).where(calls.c.id.in_(select(_ids.c.id)), calls.c.pruned_at.is_not(None))
 _newest = (
     select(calls.c.record)
-    .where(_LIVING)
+    .where(_is_not_merged)
     .order_by(calls.c.began_at.desc(), calls.c.id)
     .limit(bindparam("limit"))
 )
 
 
+def list_ids_after(connection: Connection, after: str, limit: int) -> list[str]:
+    """Return the next ids in alphabetical order: a page of all calls."""
+    return list(connection.execute(_after, {"after": after, "limit": limit}).scalars())
+
+
+def list_pruned_ids(connection: Connection, ids: Collection[str]) -> set[str]:
+    """Return those of these calls that lost events by retention and so cannot be recomputed."""
+    return set(connection.execute(_pruned_ids, bound((id_,) for id_ in ids)).scalars())
+
+
 def list_newest(connection: Connection, limit: int) -> list[Call]:
-    """The calls that began last."""
-    return [_records.decode(record) for record in connection.execute(_newest, {"limit": limit}).scalars()]
+    """Return the records of the calls that began last, the newest first."""
+    return [_decode_record(record) for record in connection.execute(_newest, {"limit": limit}).scalars()]
 
 
 def count(connection: Connection) -> int:
-    """How many calls there are."""
-    return connection.execute(select(func.count()).select_from(calls).where(_LIVING)).scalar_one()
+    """Return the number of calls, without those that were merged into another."""
+    return connection.execute(select(func.count()).select_from(calls).where(_is_not_merged)).scalar_one()

@@ -4,6 +4,7 @@ from collections.abc import Collection, Mapping
 
 from sqlalchemy import Connection, bindparam, delete, insert, select
 
+from relay.instants import Instant
 from relay.ledger.json_rows import bound, rows_of
 from relay.ledger.tables import client_state as table
 
@@ -22,7 +23,7 @@ _delete = delete(table).where(
 
 
 def get_many(
-    connection: Connection, destination: str, keys: Collection[str], *, since: int = 0
+    connection: Connection, destination: str, keys: Collection[str], *, since: Instant = Instant(0)
 ) -> dict[str, str]:
     """Return the values of these keys that were set at `since` or later; others are absent."""
     rows = bound((destination, key) for key in sorted(set(keys)))
@@ -30,7 +31,9 @@ def get_many(
     return dict(found.all())
 
 
-def set_many(connection: Connection, destination: str, values: Mapping[str, str | None], *, now: int) -> None:
+def set_many(
+    connection: Connection, destination: str, values: Mapping[str, str | None], *, now: Instant
+) -> None:
     """Set the values of these keys. None removes a key."""
     rows = bound((destination, key) for key in values)
     connection.execute(_delete, rows | {"of_destination": destination})

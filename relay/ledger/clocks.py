@@ -1,7 +1,7 @@
-"""The ledger's clock: what all processes that share a ledger agree on.
+"""The clock of the ledger, which all processes that share a ledger use.
 
-On one machine that is the machine's. Machines differ by seconds, and so do their ideas of what is due
-and whose lease is over: on PostgreSQL the database's clock counts.
+On SQLite it is the clock of the machine. On PostgreSQL it is the clock of the database: machines differ by
+seconds, and would disagree on what is due and which lease is over.
 """
 
 import time
@@ -9,11 +9,10 @@ from typing import Final
 
 from sqlalchemy import Connection, text
 
-from relay.instants import Instant
+from relay.instants import Duration, Instant, duration
 
-_SECOND: Final = 1_000_000
-_EVERY_SECONDS: Final = 30.0
-_NOW: Final = text("SELECT CAST(extract(epoch FROM clock_timestamp()) * 1000000 AS bigint)")
+_SYNC_SECONDS: Final = 30.0
+_now = text("SELECT CAST(extract(epoch FROM clock_timestamp()) * 1000000 AS bigint)")
 
 
 def wall_clock() -> Instant:
@@ -21,28 +20,28 @@ def wall_clock() -> Instant:
 
 
 class DatabaseClock:
-    """The database's clock, asked now and then; between, this machine's seconds are counted.
+    """The clock of the database, computed from this machine's monotonic clock since the last `sync`.
 
-    Before it was first asked it is this machine's.
+    Before the first `sync` it is the clock of this machine.
     """
 
     def __init__(self) -> None:
-        self._ahead: int | None = None
-        self._asked_at = 0.0
+        self._offset: Duration | None = None
+        self._synced_at = 0.0
 
     def __call__(self) -> Instant:
-        return wall_clock() if self._ahead is None else Instant(self._ahead + _counted())
+        return wall_clock() if self._offset is None else Instant(self._offset + _monotonic())
 
-    def ask(self, connection: Connection) -> None:
-        """Set it by the database's, unless that was done within the last half minute."""
-        if self._ahead is not None and time.monotonic() - self._asked_at < _EVERY_SECONDS:
+    def sync(self, connection: Connection) -> None:
+        """Read the time of the database, unless that was done in the last half minute."""
+        if self._offset is not None and time.monotonic() - self._synced_at < _SYNC_SECONDS:
             return
-        before = _counted()
-        now: int = connection.execute(_NOW).scalar_one()
-        # The answer was on its way back for about half of the time.
-        self._ahead = now - (before + _counted()) // 2
-        self._asked_at = time.monotonic()
+        before = _monotonic()
+        now: int = connection.execute(_now).scalar_one()
+        # The database read its clock about in the middle of the round trip.
+        self._offset = Duration(now - (before + _monotonic()) // 2)
+        self._synced_at = time.monotonic()
 
 
-def _counted() -> int:
-    return int(time.monotonic() * _SECOND)
+def _monotonic() -> Duration:
+    return duration(time.monotonic())

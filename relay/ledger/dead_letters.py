@@ -1,10 +1,9 @@
-"""Dead letters: calls that a destination will not have, until a person decides."""
+"""Dead letters: deliveries that failed for good and wait for a decision of a person."""
 
 from collections.abc import Collection
-from typing import Any
 
 import msgspec
-from sqlalchemy import Connection, bindparam, select, update
+from sqlalchemy import BindParameter, Connection, bindparam, select, update
 
 from relay.call import Call
 from relay.instants import Instant
@@ -13,15 +12,15 @@ from relay.ledger.notifications import notify
 from relay.ledger.states import DeliveryState, has_state
 from relay.ledger.tables import calls, deliveries
 
-_records = msgspec.json.Decoder(Call)
-_DEAD = has_state(deliveries.c.state, DeliveryState.DEAD)
+_decode_call = msgspec.json.Decoder(Call).decode
+_is_dead = has_state(deliveries.c.state, DeliveryState.DEAD)
 
 
 class DeadLetter(msgspec.Struct, frozen=True):
-    """A delivery that failed for good, with the newest version of its call.
+    """A dead letter with the newest version of its call.
 
-    `attempts`, `outcome`, `code` and `message` are of the last attempts; `delivered_version` is the one
-    that the CRM has (0: none).
+    `delivered_version` is the one that the CRM has (0: none); `outcome`, `code` and `message` are those of
+    the last attempt.
     """
 
     call: Call
@@ -40,7 +39,7 @@ class DeadLetter(msgspec.Struct, frozen=True):
         return self.destination, self.call.id
 
 
-_dead = (
+_all = (
     select(
         calls.c.record,
         deliveries.c.destination,
@@ -53,44 +52,44 @@ _dead = (
         deliveries.c.message,
     )
     .join(calls, calls.c.id == deliveries.c.call)
-    .where(_DEAD)
+    .where(_is_dead)
     .order_by(deliveries.c.attempted_at.desc(), deliveries.c.call, deliveries.c.destination)
 )
-_wanted = rows_of(deliveries.c.call)
-_dead_of = _dead.join(_wanted, _wanted.c.call == deliveries.c.call)
+_ids = rows_of(deliveries.c.call)
+_by_call = _all.join(_ids, _ids.c.call == deliveries.c.call)
 
 
 def find(
     connection: Connection, *, destination: str | None = None, ids: Collection[str] | None = None
 ) -> list[DeadLetter]:
-    """Return the dead letters, the latest first; only of this destination and of these calls if given."""
-    found, parameters = (
-        (_dead, {}) if ids is None else (_dead_of, bound((call,) for call in sorted(set(ids))))
-    )
+    """Return the dead letters, the latest first; if given, only of this destination and of these calls."""
+    statement, parameters = _all, dict[str, str]()
+    if ids is not None:
+        statement, parameters = _by_call, bound((call,) for call in sorted(set(ids)))
     if destination is not None:
-        found = found.where(deliveries.c.destination == destination)
+        statement = statement.where(deliveries.c.destination == destination)
     return [
-        DeadLetter(_records.decode(record), *rest) for record, *rest in connection.execute(found, parameters)
+        DeadLetter(_decode_call(record), *rest) for record, *rest in connection.execute(statement, parameters)
     ]
 
 
-_given = rows_of(deliveries.c.destination, deliveries.c.call)
-_mark = update(deliveries).where(
-    _DEAD, deliveries.c.destination == _given.c.destination, deliveries.c.call == _given.c.call
+_keys = rows_of(deliveries.c.destination, deliveries.c.call)
+_update = update(deliveries).where(
+    _is_dead, deliveries.c.destination == _keys.c.destination, deliveries.c.call == _keys.c.call
 )
-_now: Any = bindparam("now")
-_replay = _mark.values(
+_now: BindParameter[int] = bindparam("now")
+_replay = _update.values(
     state=DeliveryState.PENDING, due_at=_now, pending_since=_now, attempts=0, failing_for=0
 )
-_drop = _mark.values(state=DeliveryState.DROPPED)
+_drop = _update.values(state=DeliveryState.DROPPED)
 
 
-def replay(connection: Connection, letters: Collection[tuple[str, str]], *, now: int) -> None:
-    """These letters (destination, call) are owed afresh, in the newest version of the call."""
-    connection.execute(_replay, bound(sorted(letters)) | {"now": now})
+def replay(connection: Connection, keys: Collection[tuple[str, str]], *, now: Instant) -> None:
+    """Make these dead letters (destination, call) pending again; others are ignored."""
+    connection.execute(_replay, bound(sorted(keys)) | {"now": now})
     notify(connection)
 
 
-def drop(connection: Connection, letters: Collection[tuple[str, str]]) -> None:
-    """Give these letters up. News of the call is owed all the same."""
-    connection.execute(_drop, bound(sorted(letters)))
+def drop(connection: Connection, keys: Collection[tuple[str, str]]) -> None:
+    """Give up these dead letters (destination, call); a newer version of the call is delivered again."""
+    connection.execute(_drop, bound(sorted(keys)))

@@ -1,7 +1,7 @@
-"""The destinations that calls are owed to, and why one waits.
+"""The destinations that calls are enqueued for, and their pauses.
 
-A destination *waits* until an instant, for a reason of its own; it is *paused* without an end while a
-person says so. Nothing but a person ends a pause.
+A pause has a reason. An automatic pause ends at `paused_until`, when the worker tests the CRM with one call.
+A pause by an operator has the reason `BY_OPERATOR` and no end; only an operator ends it.
 """
 
 from collections.abc import Mapping
@@ -11,19 +11,19 @@ import msgspec
 from sqlalchemy import Connection, Update, and_, bindparam, insert, select, update
 
 from relay.instants import Instant
-from relay.ledger.locks import advisory_lock
+from relay.ledger.leases import advisory_lock
 from relay.ledger.tables import destinations
 
 BY_OPERATOR: Final = "paused"
-"""The reason while a person says so."""
+"""The reason of a pause by an operator."""
 
-_NOT_PAUSED: Final = destinations.c.paused_reason.is_distinct_from(BY_OPERATOR)
-_WAITS: Final = and_(_NOT_PAUSED, destinations.c.paused_reason.is_not(None))
-_IN_PEACE: Final = {"paused_reason": None, "paused_until": None, "paused_code": None, "paused_message": None}
+_not_paused_by_operator = destinations.c.paused_reason.is_distinct_from(BY_OPERATOR)
+_paused_automatically = and_(_not_paused_by_operator, destinations.c.paused_reason.is_not(None))
+_NO_PAUSE: Final = {"paused_reason": None, "paused_until": None, "paused_code": None, "paused_message": None}
 
 
 class Pause(msgspec.Struct, frozen=True):
-    """Why a destination waits, and for how many seconds. `code` and `message` are the CRM's."""
+    """An automatic pause. `code` and `message` are those of the CRM."""
 
     reason: str
     seconds: float
@@ -32,10 +32,10 @@ class Pause(msgspec.Struct, frozen=True):
 
 
 class DestinationRow(msgspec.Struct, frozen=True):
-    """A destination that calls were ever enqueued for.
+    """A destination as it is stored.
 
-    `delivered_at`: when it last took a call. `paused_reason` is None while it is served; `paused_until`
-    is None while an operator pauses it. `paused_code` and `paused_message` are the CRM's.
+    `delivered_at`: when it last took a call. `paused_reason` is None while it is not paused, `paused_until`
+    also during a pause by an operator. `paused_code` and `paused_message` are those of the CRM.
     """
 
     name: str
@@ -45,57 +45,6 @@ class DestinationRow(msgspec.Struct, frozen=True):
     paused_until: Instant | None
     paused_code: str | None
     paused_message: str | None
-
-
-def register(connection: Connection, clients: Mapping[str, str]) -> None:
-    """Owe calls to these destinations (name → client) from now on.
-
-    What stands there already is left alone: another relay may hold its row, and a start must not wait for one
-    that hangs.
-    """
-    advisory_lock(connection, "destinations")
-    known = {row.name: row.client for row in list_all(connection)}
-    for name, client in clients.items():
-        if name not in known:
-            connection.execute(insert(destinations).values(name=name, client=client))
-        elif client != known[name]:
-            connection.execute(_update(name).values(client=client))
-
-
-def pause_until(connection: Connection, name: str, pause: Pause, *, until: int) -> None:
-    """The destination waits until then; no call's attempts are spent meanwhile."""
-    values = {
-        "paused_reason": pause.reason,
-        "paused_until": until,
-        "paused_code": pause.code,
-        "paused_message": pause.message,
-    }
-    connection.execute(_update(name).where(_NOT_PAUSED).values(values))
-
-
-def end_pause(connection: Connection, name: str) -> None:
-    """The destination waits no more; a pause stays."""
-    connection.execute(_update(name).where(_NOT_PAUSED).values(_IN_PEACE))
-
-
-def probe_all_now(connection: Connection, *, now: int) -> None:
-    """What made them wait may have been mended, as the settings were: each is tried at once."""
-    connection.execute(update(destinations).where(_WAITS).values(paused_until=now))
-
-
-def probe_now(connection: Connection, name: str, *, now: int) -> bool:
-    """One that waits is tried at once; whether it waited."""
-    return connection.execute(_update(name).where(_WAITS).values(paused_until=now)).rowcount == 1
-
-
-def pause(connection: Connection, name: str) -> None:
-    """Nothing is brought there until a person says otherwise."""
-    connection.execute(_update(name).values(_IN_PEACE | {"paused_reason": BY_OPERATOR}))
-
-
-def resume(connection: Connection, name: str) -> None:
-    """Whatever it waited for, it is served again."""
-    connection.execute(_update(name).values(_IN_PEACE))
 
 
 _all = select(*(destinations.c[name] for name in DestinationRow.__struct_fields__)).order_by(
@@ -110,8 +59,60 @@ def get(connection: Connection, name: str) -> DestinationRow:
 
 
 def list_all(connection: Connection) -> list[DestinationRow]:
-    """Return every destination that calls were ever enqueued for, by name."""
+    """Return every destination that was ever registered, by name."""
     return [DestinationRow(*row) for row in connection.execute(_all)]
+
+
+def register(connection: Connection, clients: Mapping[str, str]) -> None:
+    """Add these destinations (name → client): calls are enqueued for them from now on.
+
+    A row that needs no change is not written: another process may hold its lock, and a start of the relay
+    must not wait for a process that hangs.
+    """
+    advisory_lock(connection, "destinations")
+    known = {row.name: row.client for row in list_all(connection)}
+    for name, client in clients.items():
+        if name not in known:
+            connection.execute(insert(destinations).values(name=name, client=client))
+        elif client != known[name]:
+            connection.execute(_update(name).values(client=client))
+
+
+def pause_until(connection: Connection, name: str, pause: Pause, *, until: Instant) -> None:
+    """Start an automatic pause, unless an operator paused the destination."""
+    values = {
+        "paused_reason": pause.reason,
+        "paused_until": until,
+        "paused_code": pause.code,
+        "paused_message": pause.message,
+    }
+    connection.execute(_update(name).where(_not_paused_by_operator).values(values))
+
+
+def end_pause(connection: Connection, name: str) -> None:
+    """End an automatic pause; a pause by an operator continues."""
+    connection.execute(_update(name).where(_not_paused_by_operator).values(_NO_PAUSE))
+
+
+def probe_now(connection: Connection, name: str, *, now: Instant) -> bool:
+    """Let an automatic pause end now, and return whether there is one."""
+    statement = _update(name).where(_paused_automatically).values(paused_until=now)
+    return connection.execute(statement).rowcount == 1
+
+
+def probe_all_now(connection: Connection, *, now: Instant) -> None:
+    """Let every automatic pause end now: a restart or new settings may have removed its cause."""
+    connection.execute(update(destinations).where(_paused_automatically).values(paused_until=now))
+
+
+def pause(connection: Connection, name: str) -> None:
+    """Pause the destination until an operator calls `resume`."""
+    connection.execute(_update(name).values(_NO_PAUSE | {"paused_reason": BY_OPERATOR}))
+
+
+def resume(connection: Connection, name: str) -> None:
+    """End any pause."""
+    connection.execute(_update(name).values(_NO_PAUSE))
 
 
 def _update(name: str) -> Update:

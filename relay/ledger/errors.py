@@ -1,30 +1,38 @@
-"""What the ledger raises.
+"""The exceptions of the ledger.
 
 LedgerError
-├── SchemaError        the schema is not this code's
-├── LedgerUnavailable  not just now; worth trying again
-└── LeaseLost          another process does this now
+├── SchemaError               the schema belongs to another version of the relay, or a migration failed
+├── LedgerUnavailable         the database cannot be read or written now; try again
+├── NotificationsUnavailable  a connection pooler passes no notifications on
+├── EventNotStorable          the database takes other events, but not this one
+├── LeaseLost                 another process holds the lease
+└── CallPruned                retention removed a call after it was read
 """
 
 
 class LedgerError(Exception):
-    """The ledger cannot be used; the message says why and what to do."""
+    """The ledger cannot be used. The message names the ledger, the reason and what to do."""
 
 
 class SchemaError(LedgerError):
-    """The schema could not be brought up to date."""
+    """The schema belongs to a newer version of the relay, or a migration failed."""
 
 
 class LedgerUnavailable(LedgerError):
-    """The ledger cannot be read or written just now: locked, full, broken, gone. Worth trying again."""
+    """The database is locked, full, damaged or not reachable. The same call may succeed later."""
+
+
+class NotificationsUnavailable(LedgerError):
+    """A connection pooler between the relay and PostgreSQL passes no notifications on."""
+
+
+class EventNotStorable(LedgerError):
+    """The database takes other events, but not this one."""
 
 
 class LeaseLost(LedgerError):
-    """Another process holds this lease now: what was about to be written must not be."""
+    """Another process holds the lease: the transaction must not be committed."""
 
 
-class Pooled(LedgerError):
-    """A connection pooler stands between, and passes no notifications on."""
-
-    def __init__(self) -> None:
-        super().__init__(self.__doc__)
+class CallPruned(LedgerError):
+    """Retention removed a call after it was read: the changes must be planned again."""

@@ -1,4 +1,4 @@
-"""One thread that works on the database, one piece of work after the other."""
+"""One thread that runs transactions, one after the other, each within a time limit."""
 
 import asyncio
 import threading
@@ -14,21 +14,22 @@ from relay.ledger.errors import LedgerUnavailable
 
 T = TypeVar("T")
 
-_FAULTS_OF_THE_WORK: Final = (DataError, IntegrityError, NotSupportedError, ProgrammingError)
-"""What was asked is wrong. Whatever else a driver says, it says of the database."""
+_FAULTS_OF_THE_STATEMENT: Final = (DataError, IntegrityError, NotSupportedError, ProgrammingError)
+"""Errors of the driver that concern the statement or its data. All others concern the database."""
 
-_OF_THE_DATABASE: Final = ("28", "3D", "3F", "42")
-"""Classes of SQLSTATE: a right, a table or a database is missing, whatever event was to be written."""
+_FAULTS_OF_THE_DATABASE: Final = ("28", "3D", "3F", "42")
+"""Classes of SQLSTATE: a right, a database, a schema or a table is missing, whatever was to be written."""
 
-_MET_ANOTHER: Final = ("40001", "40P01")
-_TRIES: Final = 3
+_SERIALIZATION_FAILURES: Final = ("40001", "40P01")
+_MAX_TRIES: Final = 3
 _FINISH_SECONDS: Final = 2.0
-"""How long what is under way may take when the ledger is closed."""
+"""How long a running transaction may take when the executor is closed."""
 
 
-class _Underway:
-    """A piece of work, and the driver's connection while it has one. `is_final`: it is not to be run again,
-    since it was cut, or may be committed.
+class _Run:
+    """One transaction, and the driver's connection while it has one.
+
+    `is_final`: it must not be tried again, because it was cancelled or may be committed.
     """
 
     def __init__(self, engine: Engine) -> None:
@@ -37,101 +38,104 @@ class _Underway:
         self._lock = threading.Lock()
         self._connection: Any = None
 
-    def on(self, connection: Any) -> None:
-        """The work is on this connection now; None: on none any more."""
+    def set_connection(self, connection: Any) -> None:
         with self._lock:
             self._connection = connection
 
-    def cut(self) -> None:
-        """End it: the database may never answer."""
+    def cancel(self) -> None:
+        """Interrupt the connection: the database may never answer."""
         self.is_final = True
         with self._lock:
             if self._connection is None:
                 return
             if self._engine.dialect.name == "postgresql":
-                from relay.ledger.postgres import cut  # noqa: PLC0415 - see open_engine
+                from relay.ledger.postgres import shut_down  # noqa: PLC0415 - see `open_engine`
 
-                cut(self._connection)
+                shut_down(self._connection)
             else:
                 self._connection.interrupt()
 
 
 class Executor:
-    """Transactions of one kind, each within a time: `options` are those of its connections."""
+    """Runs transactions on a thread of its own. `options` are those of its connections."""
 
     def __init__(self, name: str, engine: Engine, *, seconds: float, **options: Any) -> None:
         self._engine = engine.execution_options(**options)
-        self._threads = ThreadPoolExecutor(1, thread_name_prefix=name)
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix=name)
         self._seconds = seconds
-        self._underway = _Underway(engine)
+        self._current = _Run(engine)
 
     async def run(self, work: Callable[[Connection], T]) -> T:
-        """Run this in a transaction of its own. Raises `LedgerUnavailable`, also where it takes too long."""
-        underway = _Underway(self._engine)
+        """Run `work` in a transaction. Raises `LedgerUnavailable`, also after the time limit."""
+        run = _Run(self._engine)
         try:
-            async with asyncio.timeout(self._seconds) as within:
-                return await self.on_thread(lambda: self._work(work, underway))
+            async with asyncio.timeout(self._seconds) as limit:
+                return await self.run_on_thread(lambda: self._try(work, run))
         except TimeoutError:
-            if not within.expired():
+            if not limit.expired():
                 raise
-            underway.cut()
+            run.cancel()
             address = self._engine.url.render_as_string()
             raise LedgerUnavailable(
                 f"the ledger {address} did not answer within {self._seconds:g} s"
             ) from None
 
-    async def on_thread(self, work: Callable[[], T]) -> T:
-        """Run this in its turn, however long it takes. Raises `LedgerUnavailable`."""
+    async def run_on_thread(self, work: Callable[[], T]) -> T:
+        """Run `work` after all earlier work, without a time limit. Raises `LedgerUnavailable`."""
         try:
-            return await asyncio.get_running_loop().run_in_executor(self._threads, work)
+            return await asyncio.get_running_loop().run_in_executor(self._thread, work)
         except DBAPIError as error:
-            if _is_fault_of_the_work(error):
+            if _is_fault_of_the_statement(error):
                 raise
             raise LedgerUnavailable(explain(error, self._engine.url)) from error
 
-    def _work(self, work: Callable[[Connection], T], underway: _Underway) -> T:
-        self._underway = underway
-        for _ in range(_TRIES - 1):
+    def _try(self, work: Callable[[Connection], T], run: _Run) -> T:
+        self._current = run
+        for _ in range(_MAX_TRIES - 1):
             try:
-                return self._transaction(work, underway)
+                return self._run_transaction(work, run)
             except DBAPIError as error:
-                if underway.is_final or not _is_undone(error):
+                if run.is_final or not _is_rolled_back(error):
                     raise
-        return self._transaction(work, underway)
+        return self._run_transaction(work, run)
 
-    def _transaction(self, work: Callable[[Connection], T], underway: _Underway) -> T:
+    def _run_transaction(self, work: Callable[[Connection], T], run: _Run) -> T:
         with self._engine.connect() as connection:
-            underway.on(connection.connection.driver_connection)
+            run.set_connection(connection.connection.driver_connection)
             try:
-                if underway.is_final:  # cut while there was no connection yet: nobody waits for it any more
+                if run.is_final:  # cancelled before it had a connection
                     raise LedgerUnavailable("the ledger was too late to connect")
                 with connection.begin():
-                    done = work(connection)
-                    underway.is_final = True
-                return done
+                    result = work(connection)
+                    run.is_final = True
+                return result
             finally:
-                underway.on(None)
+                run.set_connection(None)
 
     async def close(self) -> None:
-        """Finish what was asked for; what the database does not answer is cut."""
-        closing = asyncio.create_task(asyncio.to_thread(self._threads.shutdown))
+        """Finish the work that was started, and cancel what does not end in time."""
+        closing = asyncio.create_task(asyncio.to_thread(self._thread.shutdown))
         await asyncio.wait([closing], timeout=_FINISH_SECONDS)
         while not closing.done():
-            self._underway.cut()
+            self._current.cancel()
             await asyncio.wait([closing], timeout=0.1)
 
 
-def _is_fault_of_the_work(error: DBAPIError) -> bool:
-    return isinstance(error, _FAULTS_OF_THE_WORK) and not _sqlstate(error).startswith(_OF_THE_DATABASE)
+def _is_fault_of_the_statement(error: DBAPIError) -> bool:
+    return isinstance(error, _FAULTS_OF_THE_STATEMENT) and not _sqlstate(error).startswith(
+        _FAULTS_OF_THE_DATABASE
+    )
 
 
-def _is_undone(error: DBAPIError) -> bool:
-    """The database undid it because it met another transaction, or the connection was lost: after a
-    restart of the server, say, the first to use an old one finds out.
+def _is_rolled_back(error: DBAPIError) -> bool:
+    """Whether nothing was written: the transaction conflicted with another one, or its connection was lost.
+
+    A lost connection is common after a restart of the server: the first transaction on each old connection
+    fails.
     """
-    return _sqlstate(error) in _MET_ANOTHER or error.connection_invalidated
+    return _sqlstate(error) in _SERIALIZATION_FAILURES or error.connection_invalidated
 
 
 def _sqlstate(error: DBAPIError) -> str:
-    """PostgreSQL's code of the error; empty where there is none."""
+    """PostgreSQL's code of the error; empty on SQLite."""
     return getattr(error.orig, "sqlstate", None) or ""

@@ -1,7 +1,7 @@
 """Group commit: requests that wait at the same time share one commit.
 
-No timer: the next group is whatever came in during the last commit, so a lone request waits for
-nobody and a thousand at once cost one sync of the disk.
+There is no timer: the next group is what arrived during the last commit. So a single request waits for no
+other, and a thousand concurrent ones cost one sync of the disk.
 """
 
 import asyncio
@@ -11,65 +11,70 @@ from typing import Final
 import msgspec
 from sqlalchemy.exc import DBAPIError
 
+from relay.instants import Instant
 from relay.ledger import journal
-from relay.ledger.errors import LedgerError, LedgerUnavailable
+from relay.ledger.errors import EventNotStorable, LedgerUnavailable
 from relay.ledger.journal import NewEvent
 from relay.ledger.ledger import Ledger
 
 HOLD_SECONDS: Final = 5.0
-"""How long requests are held while the ledger cannot take them, before they are told so. Those that a
-hung database keeps in the midst of an attempt learn it once that is cut off."""
+"""How long requests are held while the ledger is unavailable, before they fail. If the database hangs in a
+commit, they fail when that commit is cut off."""
 
 _RETRY_SECONDS: Final = 0.1
-_LARGEST_GROUP: Final = 1_000
-_LARGEST_GROUP_BYTES: Final = 8 * 1024 * 1024
+_MAX_GROUP_REQUESTS: Final = 1_000
+_MAX_GROUP_BYTES: Final = 8 * 1024 * 1024
 
 
-class EventNotStorable(LedgerError):
-    """The ledger takes other events and not this one."""
+class _Request(msgspec.Struct, eq=False):
+    """The events of one HTTP request. `hold_until` is a time of the event loop; `seqs` is the result."""
 
-
-class _Waiting(msgspec.Struct, eq=False):
-    rows: list[NewEvent]
+    events: list[NewEvent]
     size: int
-    until: float
-    written: asyncio.Future[list[int]]
+    hold_until: float
+    seqs: asyncio.Future[list[int]]
 
 
 class GroupCommit:
-    """Appends events to the journal; `run` it beside those who `append`."""
+    """Appends events to the journal. `run` must run while requests call `append`."""
 
     def __init__(
-        self, ledger: Ledger, *, on_append: Callable[[], None], hold_seconds: float = HOLD_SECONDS
+        self,
+        ledger: Ledger,
+        *,
+        on_append: Callable[[], None],
+        hold_seconds: float = HOLD_SECONDS,
+        max_group_requests: int = _MAX_GROUP_REQUESTS,
     ) -> None:
         self._ledger = ledger
         self._on_append = on_append
         self._hold_seconds = hold_seconds
-        self._waiting: list[_Waiting] = []
+        self._max_group_requests = max_group_requests
+        self._waiting: list[_Request] = []
         self._wake = asyncio.Event()
-        self._last_stamp = 0
+        self._last_received_at = Instant(0)
 
     @property
     def has_backlog(self) -> bool:
-        """Whether requests wait for a commit: others should give way."""
+        """Whether requests wait for a commit: other writers of this process should wait."""
         return bool(self._waiting)
 
-    def next_received_at(self) -> int:
-        """The moment of arrival, ever growing within this process: no two events share one."""
-        self._last_stamp = max(self._ledger.now(), self._last_stamp + 1)
-        return self._last_stamp
+    def next_received_at(self) -> Instant:
+        """Return the time of arrival for an event: now, but later than the last one of this process."""
+        self._last_received_at = Instant(max(self._ledger.now(), self._last_received_at + 1))
+        return self._last_received_at
 
-    async def append(self, rows: list[NewEvent]) -> list[int]:
-        """The events' sequence numbers, once they are on disk; all of them or none.
+    async def append(self, events: list[NewEvent]) -> list[int]:
+        """Commit all of these events or none, and return their sequence numbers.
 
-        Raises `LedgerUnavailable` after a hold, or `EventNotStorable`.
+        Raises `LedgerUnavailable` after `hold_seconds`, or `EventNotStorable`.
         """
         loop = asyncio.get_running_loop()
-        size = sum(len(row.raw or b"") for row in rows)
-        waiting = _Waiting(rows, size, loop.time() + self._hold_seconds, loop.create_future())
-        self._waiting.append(waiting)
+        size = sum(len(event.raw) for event in events)
+        request = _Request(events, size, loop.time() + self._hold_seconds, loop.create_future())
+        self._waiting.append(request)
         self._wake.set()
-        return await waiting.written
+        return await request.seqs
 
     async def run(self) -> None:
         """Commit group after group, until cancelled."""
@@ -81,39 +86,39 @@ class GroupCommit:
                 await self._commit(group)
                 self._on_append()
 
-    def _next_group(self) -> list[_Waiting]:
-        """As many requests as one commit should bear, by their number and their bytes."""
+    def _next_group(self) -> list[_Request]:
+        """Take the first requests, within the limits of a group, but at least one."""
         size = 0
-        for number, waiting in enumerate(self._waiting):
-            size += waiting.size
-            if number and (number == _LARGEST_GROUP or size > _LARGEST_GROUP_BYTES):
+        for number, request in enumerate(self._waiting):
+            size += request.size
+            if number and (number == self._max_group_requests or size > _MAX_GROUP_BYTES):
                 break
         else:
             number = len(self._waiting)
         group, self._waiting = self._waiting[:number], self._waiting[number:]
         return group
 
-    async def _commit(self, group: list[_Waiting]) -> LedgerUnavailable | None:
-        """Commit these, or tell them why not; what the ledger said where it was not to be had."""
+    async def _commit(self, group: list[_Request]) -> LedgerUnavailable | None:
+        """Commit these requests or fail them; return the error if the ledger stayed unavailable."""
         unavailable = None
         while group:
             try:
-                numbers = await self._write([row for waiting in group for row in waiting.rows])
+                seqs = await self._append([event for request in group for event in request.events])
             except LedgerUnavailable as error:
                 unavailable = error
                 if group := _fail_overdue(group, error):
                     await asyncio.sleep(_RETRY_SECONDS)
-            except Exception as error:  # noqa: BLE001 - whatever a poisoned row breaks, its neighbours must not suffer
+            except Exception as error:  # noqa: BLE001 - one faulty event must not fail the others of its group
                 return await self._commit_one_by_one(group, error)
             else:
-                _succeed(group, numbers)
+                _succeed(group, seqs)
                 return None
         return unavailable
 
-    async def _commit_one_by_one(self, group: list[_Waiting], error: Exception) -> LedgerUnavailable | None:
+    async def _commit_one_by_one(self, group: list[_Request], error: Exception) -> LedgerUnavailable | None:
         if len(group) == 1:
             reason = error.orig if isinstance(error, DBAPIError) else error
-            _fail(group[0], EventNotStorable(f"the ledger refused this event: {reason}"))
+            _fail(group[0], EventNotStorable(f"the ledger cannot store this event: {reason}"))
             return None
         unavailable = None
         rest = group
@@ -122,27 +127,27 @@ class GroupCommit:
             rest = rest[1:] if unavailable is None else _fail_overdue(rest[1:], unavailable)
         return unavailable
 
-    async def _write(self, rows: list[NewEvent]) -> list[int]:
-        return await self._ledger.write(lambda connection: journal.append(connection, rows))
+    async def _append(self, events: list[NewEvent]) -> list[int]:
+        return await self._ledger.write(lambda connection: journal.append(connection, events))
 
 
-def _fail_overdue(group: list[_Waiting], error: LedgerUnavailable) -> list[_Waiting]:
-    """Tell those that were held long enough; the others."""
+def _fail_overdue(group: list[_Request], error: LedgerUnavailable) -> list[_Request]:
+    """Fail the requests that were held long enough, and return the others."""
     now = asyncio.get_running_loop().time()
-    for waiting in group:
-        if now >= waiting.until:
-            _fail(waiting, error)
-    return [waiting for waiting in group if now < waiting.until]
+    for request in group:
+        if now >= request.hold_until:
+            _fail(request, error)
+    return [request for request in group if now < request.hold_until]
 
 
-def _succeed(group: list[_Waiting], numbers: list[int]) -> None:
-    rest = iter(numbers)
-    for waiting in group:
-        theirs = [next(rest) for _ in waiting.rows]
-        if not waiting.written.done():
-            waiting.written.set_result(theirs)
+def _succeed(group: list[_Request], seqs: list[int]) -> None:
+    rest = iter(seqs)
+    for request in group:
+        own_seqs = [next(rest) for _ in request.events]
+        if not request.seqs.done():
+            request.seqs.set_result(own_seqs)
 
 
-def _fail(waiting: _Waiting, error: Exception) -> None:
-    if not waiting.written.done():
-        waiting.written.set_exception(error)
+def _fail(request: _Request, error: Exception) -> None:
+    if not request.seqs.done():
+        request.seqs.set_exception(error)

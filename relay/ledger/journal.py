@@ -1,4 +1,4 @@
-"""The raw journal: events as they came, and whether they are folded."""
+"""The journal: every accepted event as it was received, and whether it is folded."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any, Final, NamedTuple
@@ -19,23 +19,23 @@ from sqlalchemy import (
 )
 
 from relay.call import CallEvent
-from relay.instants import Instant
+from relay.instants import Duration, Instant
 from relay.ledger.json_rows import bound, rows_of
 from relay.ledger.notifications import notify
 from relay.ledger.states import EventState, has_state, sql_state
 from relay.ledger.tables import events
 
 _encoder = msgspec.json.Encoder()
-_decoder = msgspec.json.Decoder(CallEvent)
+_decode_parsed = msgspec.json.Decoder(CallEvent).decode
 
 
 class NewEvent(msgspec.Struct, frozen=True):
-    """An event as it came, secrets cut out, and the reading of it.
+    """An event to append: its raw body, secrets removed, and its parsed form.
 
-    `received_at` is unique within a process: intake stamps it ever growing.
+    `received_at` must be unique within a process; see `GroupCommit.next_received_at`.
     """
 
-    received_at: int
+    received_at: Instant
     content_type: str
     path: str
     query: str
@@ -44,9 +44,9 @@ class NewEvent(msgspec.Struct, frozen=True):
 
 
 class StoredEvent(msgspec.Struct, frozen=True):
-    """An event as the journal keeps it. `parsed` is read from the cache, not from the raw body.
+    """An event as it is stored. `parsed` is the cached form, not parsed again from `raw`.
 
-    `call` is set once the event is folded; `problem` says why it was set aside.
+    `call` is None until the event is folded; `problem` says why the fold failed on it.
     """
 
     seq: int
@@ -61,15 +61,8 @@ class StoredEvent(msgspec.Struct, frozen=True):
     problem: str | None
 
 
-class EventCounts(NamedTuple):
-    """How many events were accepted, and how many of them are not folded yet."""
-
-    accepted: int
-    unfolded: int
-
-
 class UnfoldedEvent(msgspec.Struct, frozen=True):
-    """An event that is to be folded. `waited`: no link came for it within the grace period."""
+    """An event to fold. `waited`: its grace period ended without a link to a call."""
 
     seq: int
     received_at: Instant
@@ -77,7 +70,19 @@ class UnfoldedEvent(msgspec.Struct, frozen=True):
     waited: bool = False
 
 
-_given = rows_of(
+class EventCounts(NamedTuple):
+    """How many events were accepted, and how many of them are not folded yet."""
+
+    accepted: int
+    unfolded: int
+
+
+# --- writing ------------------------------------------------------------------------------------
+
+# JSON holds no bytes: the bodies of all rows are bound as one blob, and each row has its place in it. The
+# blob starts with a filler byte, because SQLite returns NULL for any part of an empty blob.
+_FILLER: Final = b"\0"
+_copied = (
     events.c.received_at,
     events.c.dialect,
     events.c.kind,
@@ -85,75 +90,77 @@ _given = rows_of(
     events.c.path,
     events.c.query,
     events.c.parsed,
-    Column("offset", Integer),
-    Column("length", Integer),
 )
-# JSON bears no bytes: the bodies travel as one blob, of which each row knows its part. The blob begins
-# with a byte of nobody's, because SQLite takes any part of an empty one for NULL.
-_NOBODYS: Final = b"\0"
-_raw = func.substr(bindparam("bodies", type_=LargeBinary), _given.c.offset, _given.c.length)
+_new = rows_of(*_copied, Column("offset", Integer), Column("length", Integer))
+_raw = func.substr(bindparam("bodies", type_=LargeBinary), _new.c.offset, _new.c.length)
 _append = (
     insert(events)
     .from_select(
-        [*(c.name for c in _given.c if c.name not in {"offset", "length"}), "raw", "state"],
-        select(
-            *(c for c in _given.c if c.name not in {"offset", "length"}), _raw, sql_state(EventState.NEW)
-        ).order_by(_given.c.received_at),
+        [*(column.name for column in _copied), "raw", "state"],
+        select(*(_new.c[column.name] for column in _copied), _raw, sql_state(EventState.NEW)).order_by(
+            _new.c.received_at
+        ),
     )
     .returning(events.c.seq, events.c.received_at)
 )
 
 
-def append(connection: Connection, rows: Sequence[NewEvent]) -> list[int]:
-    """Write the events down; their sequence numbers, in the order given."""
-    given, offset = [], len(_NOBODYS) + 1
-    for row in rows:
-        parsed = _encoder.encode(row.parsed).decode()
-        given.append(
+def append(connection: Connection, new: Sequence[NewEvent]) -> list[int]:
+    """Insert the events and return their sequence numbers, in the order given."""
+    rows, offset = [], len(_FILLER) + 1
+    for event in new:
+        rows.append(
             (
-                row.received_at,
-                row.parsed.dialect,
-                row.parsed.kind,
-                row.content_type,
-                row.path,
-                row.query,
-                parsed,
+                event.received_at,
+                event.parsed.dialect,
+                event.parsed.kind,
+                event.content_type,
+                event.path,
+                event.query,
+                _encoder.encode(event.parsed).decode(),
                 offset,
-                len(row.raw),
+                len(event.raw),
             )
         )
-        offset += len(row.raw)
-    bodies = _NOBODYS + b"".join(row.raw for row in rows)
-    numbers = {
-        received_at: seq
-        for seq, received_at in connection.execute(_append, bound(given) | {"bodies": bodies})
-    }
+        offset += len(event.raw)
+    bodies = _FILLER + b"".join(event.raw for event in new)
+    inserted = connection.execute(_append, bound(rows) | {"bodies": bodies})
+    seqs = {received_at: seq for seq, received_at in inserted}
     notify(connection)
-    return [numbers[row.received_at] for row in rows]
+    return [seqs[event.received_at] for event in new]
 
 
-_readable = select(events.c.seq, events.c.received_at, events.c.parsed).limit(bindparam("limit"))
-_unfolded = _readable.where(has_state(events.c.state, EventState.NEW)).order_by(events.c.seq)
-_due = _readable.where(
+def replace_parsed(connection: Connection, seq: int, parsed: CallEvent) -> None:
+    """Replace the cached form of this event."""
+    values = {"parsed": _encoder.encode(parsed).decode(), "dialect": parsed.dialect, "kind": parsed.kind}
+    connection.execute(update(events).where(events.c.seq == seq).values(values))
+
+
+# --- what is not folded -------------------------------------------------------------------------
+
+_unfolded_columns = select(events.c.seq, events.c.received_at, events.c.parsed).limit(bindparam("limit"))
+_unfolded = _unfolded_columns.where(has_state(events.c.state, EventState.NEW)).order_by(events.c.seq)
+_due = _unfolded_columns.where(
     has_state(events.c.state, EventState.WAITING),
     or_(events.c.waits_until <= bindparam("now"), events.c.waits_until > bindparam("latest")),
 ).order_by(events.c.waits_until)
 
 
-def list_unfolded(connection: Connection, limit: int, *, now: int, grace: int) -> list[UnfoldedEvent]:
-    """The events that are to be folded, oldest first; those whose grace is over among them.
+def list_unfolded(
+    connection: Connection, limit: int, *, now: Instant, grace: Duration
+) -> list[UnfoldedEvent]:
+    """Return the events to fold, oldest first: new ones, and waiting ones whose grace period is over.
 
-    One that would wait for longer than the grace period began to before the clock was set back.
+    A wait that would last longer than the grace period began before the clock was set back: it is over.
     """
     new = [
-        UnfoldedEvent(seq, received_at, _decoder.decode(parsed))
+        UnfoldedEvent(seq, received_at, _decode_parsed(parsed))
         for seq, received_at, parsed in connection.execute(_unfolded, {"limit": limit})
     ]
+    parameters = {"limit": limit, "now": now, "latest": now + grace}
     due = [
-        UnfoldedEvent(seq, received_at, _decoder.decode(parsed), waited=True)
-        for seq, received_at, parsed in connection.execute(
-            _due, {"limit": limit, "now": now, "latest": now + grace}
-        )
+        UnfoldedEvent(seq, received_at, _decode_parsed(parsed), waited=True)
+        for seq, received_at, parsed in connection.execute(_due, parameters)
     ]
     return sorted(new + due, key=lambda event: event.seq)[:limit]
 
@@ -162,85 +169,57 @@ _folded = rows_of(events.c.seq, events.c.call)
 _mark_folded = (
     update(events).where(events.c.seq == _folded.c.seq).values(state=EventState.FOLDED, call=_folded.c.call)
 )
-
-
-def mark_folded(connection: Connection, calls: Sequence[tuple[int, str]]) -> None:
-    """These events stand in these calls now."""
-    connection.execute(_mark_folded, bound(calls))
-
-
 _waiting = rows_of(events.c.seq, events.c.waits_for)
 _mark_waiting = (
     update(events)
     .where(events.c.seq == _waiting.c.seq)
     .values(state=EventState.WAITING, waits_for=_waiting.c.waits_for, waits_until=bindparam("until"))
 )
-
-
-def mark_waiting(connection: Connection, waiting: Sequence[tuple[int, str]], *, until: int) -> None:
-    """These events wait for a call that has this alias."""
-    connection.execute(_mark_waiting, bound(waiting) | {"until": until})
-
-
-_linked = rows_of(events.c.waits_for)
+_aliases = rows_of(events.c.waits_for)
 _requeue_waiting = (
     update(events)
     .where(
         has_state(events.c.state, EventState.WAITING),
-        events.c.waits_for.in_(select(_linked.c.waits_for)),
+        events.c.waits_for.in_(select(_aliases.c.waits_for)),
     )
     .values(state=EventState.NEW)
 )
+_merged = rows_of(Column("old", Text), Column("new", Text))
+_reassign_merged = update(events).where(events.c.call == _merged.c.old).values(call=_merged.c.new)
+
+
+def mark_folded(connection: Connection, folded: Sequence[tuple[int, str]]) -> None:
+    """Set the call of these events: (sequence number, call)."""
+    connection.execute(_mark_folded, bound(folded))
+
+
+def mark_waiting(connection: Connection, waiting: Sequence[tuple[int, str]], *, until: Instant) -> None:
+    """Let these events, (sequence number, alias), wait until a call has the alias."""
+    connection.execute(_mark_waiting, bound(waiting) | {"until": until})
 
 
 def requeue_waiting(connection: Connection, aliases: Sequence[str]) -> None:
-    """A call has these aliases now: what waited for one is folded next."""
+    """End the wait of the events that wait for one of these aliases."""
     connection.execute(_requeue_waiting, bound((alias,) for alias in aliases))
 
 
-_moved = rows_of(Column("old", Text), Column("new", Text))
-_reassign_merged = update(events).where(events.c.call == _moved.c.old).values(call=_moved.c.new)
-
-
 def reassign_merged(connection: Connection, merged: Mapping[str, str]) -> None:
-    """The events of these calls belong to other ones now."""
+    """Move all events of merged calls (merged call → surviving call)."""
     connection.execute(_reassign_merged, bound(merged.items()))
 
 
-def replace_parsed(connection: Connection, seq: int, parsed: CallEvent) -> None:
-    """Keep a newer reading of this event's body."""
-    statement = update(events).where(events.c.seq == seq)
-    connection.execute(
-        statement.values(parsed=_encoder.encode(parsed).decode(), dialect=parsed.dialect, kind=parsed.kind)
-    )
-
-
-def move_events(connection: Connection, numbers: Sequence[int], call: str) -> None:
-    """These events belong to that call."""
-    connection.execute(_mark_folded, bound((seq, call) for seq in numbers))
-
-
 def set_aside(connection: Connection, seq: int, problem: str) -> None:
-    """This event broke the fold: the rest goes on without it."""
-    connection.execute(
-        update(events).where(events.c.seq == seq).values(state=EventState.ASIDE, problem=problem)
-    )
+    """Exclude an event on which the fold failed, so that the others are folded."""
+    values = {"state": EventState.ASIDE, "problem": problem}
+    connection.execute(update(events).where(events.c.seq == seq).values(values))
 
 
-_stored = select(
-    events.c.seq,
-    events.c.received_at,
-    events.c.content_type,
-    events.c.path,
-    events.c.query,
-    events.c.raw,
-    events.c.parsed,
-    events.c.state,
-    events.c.call,
-    events.c.problem,
-)
+# --- reading ------------------------------------------------------------------------------------
+
+_stored = select(*(events.c[name] for name in StoredEvent.__struct_fields__))
 _by_seq = _stored.where(events.c.seq == bindparam("seq"))
 _by_call = _stored.where(events.c.call == bindparam("call")).order_by(events.c.seq)
+_is_unfolded = has_state(events.c.state, EventState.NEW, EventState.WAITING)
 
 
 def get(connection: Connection, seq: int) -> StoredEvent:
@@ -255,13 +234,10 @@ def list_for_call(connection: Connection, call: str) -> list[StoredEvent]:
 
 def _stored_event(row: Sequence[Any]) -> StoredEvent:
     seq, received_at, content_type, path, query, raw, parsed, state, call, problem = row
-    event = _decoder.decode(parsed)
+    event = _decode_parsed(parsed)
     return StoredEvent(
         seq, received_at, content_type, path, query, raw, event, EventState(state), call, problem
     )
-
-
-_is_unfolded = has_state(events.c.state, EventState.NEW, EventState.WAITING)
 
 
 def count(connection: Connection) -> EventCounts:

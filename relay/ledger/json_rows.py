@@ -1,7 +1,7 @@
-"""Many rows as one bound JSON array, read by the database as a table.
+"""Many rows in one bound parameter: a JSON array, which the database reads as a table.
 
-One statement a batch instead of one a row: the interpreter lock is free while the database works.
-How an engine reads it stands here and nowhere else.
+A batch is one statement instead of one statement for each row, and the interpreter lock is free while the
+database works. Only this module knows how each engine reads the array.
 """
 
 import re
@@ -16,28 +16,28 @@ from sqlalchemy.sql.functions import FunctionElement
 
 _encoder = msgspec.json.Encoder()
 
-# PostgreSQL's text holds no U+0000: it becomes U+FFFD, on either engine, so that both take the same.
+# Text of PostgreSQL cannot hold U+0000: it becomes U+FFFD, on SQLite too, so that both store the same.
 _NUL: Final = re.compile(r"(?<!\\)((?:\\\\)*)\\u0000")
 
 
 def bound(rows: Iterable[Sequence[Any]]) -> dict[str, str]:
-    """The parameters of a statement over `rows_of`: each row an array, in the order of its columns."""
+    """Return the parameters for a statement over `rows_of`, whose columns have the order of each row."""
     encoded = _encoder.encode(list(rows)).decode()
     return {"rows": _NUL.sub(r"\1\\ufffd", encoded) if "\\u0000" in encoded else encoded}
 
 
 def rows_of(*columns: Column[Any]) -> Subquery:
-    """The bound rows as a table with the names and types of these columns."""
+    """Return the bound rows as a table with the names and types of these columns."""
     items = _JsonItems(bindparam("rows")).table_valued("value", name="items")
-    picked = (
+    cells = (
         cast(_JsonItem(items.c.value, literal_column(str(index))), column.type).label(column.name)
         for index, column in enumerate(columns)
     )
-    return select(*picked).select_from(items).subquery("given")
+    return select(*cells).select_from(items).subquery("bound_rows")
 
 
 class _JsonItems(FunctionElement[Any]):
-    """The items of a JSON array, a row each."""
+    """The items of a JSON array, one row each."""
 
     name = "items"
     inherit_cache = True

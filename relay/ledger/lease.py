@@ -1,4 +1,4 @@
-"""Holding a lease: the loop that only one process may run."""
+"""Holding a lease: work that only one process may do at a time, and that another takes over."""
 
 import asyncio
 import time
@@ -8,73 +8,77 @@ from typing import Final
 
 from sqlalchemy import Connection
 
-from relay.instants import Instant
-from relay.ledger import LeaseLost, Ledger, LedgerError, leases
+from relay.instants import Instant, duration
+from relay.ledger import leases
+from relay.ledger.errors import LeaseLost, LedgerError
+from relay.ledger.ledger import Ledger
 from relay.logs import get_logger
 
 log = get_logger("relay.ledger")
 
 _STANDBY_SECONDS: Final = 1.0
-_AGAIN_SECONDS: Final = 1.0
+_RETRY_SECONDS: Final = 1.0
 _HOLD_SECONDS: Final = 2.0
 _YIELD_SECONDS: Final = 1.2
-"""Longer than the holder that was sent away stands by: it goes on between turns."""
+"""Longer than the standby of the holder that was preempted: so it works between two slices."""
 
 _RELEASE_SECONDS: Final = 1.0
-"""A ledger that hangs must not hold up a stop."""
-
-_SECOND: Final = 1_000_000
-
-
-async def wait_for(event: asyncio.Event, seconds: float) -> None:
-    """Until the event, but not longer.
-
-    `asyncio.wait_for` of Python 3.11 loses a cancellation that comes together with the event, and
-    the loop that was to stop would run for ever.
-    """
-    with suppress(TimeoutError):
-        async with asyncio.timeout(seconds):
-            await event.wait()
+"""A database that hangs must not delay a stop."""
 
 
 class Lease:
-    """One lease of this process. It is proven, and so held on, in each transaction that matters."""
+    """A named lease of this process, valid for `seconds` after the last check.
 
-    def __init__(self, ledger: Ledger, name: str, *, seconds: float) -> None:
-        self._ledger = ledger
+    Each transaction that depends on the lease must call `check`, which also renews it.
+    """
+
+    def __init__(
+        self,
+        ledger: Ledger,
+        name: str,
+        *,
+        seconds: float,
+        standby_seconds: float = _STANDBY_SECONDS,
+        retry_seconds: float = _RETRY_SECONDS,
+    ) -> None:
         self.name = name
-        self._length = int(seconds * _SECOND)
-        self._checked_at = 0
+        self._ledger = ledger
+        self._length = duration(seconds)
+        self._standby_seconds = standby_seconds
+        self._retry_seconds = retry_seconds
+        self._checked_at = Instant(0)
         self._token = 0
 
-    async def serve(self, work: Callable[[], Awaitable[None]], failed: Callable[[Exception], None]) -> None:
-        """Work whenever it is ours, until cancelled. Whatever failed, the next round may go well."""
+    async def serve(
+        self, work: Callable[[], Awaitable[None]], on_failure: Callable[[Exception], None]
+    ) -> None:
+        """Acquire the lease and work, again after each failure, until cancelled."""
         while True:
             try:
                 await self.acquire()
                 await work()
             except LeaseLost:
                 log.warning("lease.lost", lease=self.name, owner=self._ledger.owner)
-            except Exception as error:  # noqa: BLE001 - `failed` tells it
-                failed(error)
-                await asyncio.sleep(_AGAIN_SECONDS)
+            except Exception as error:  # noqa: BLE001 - `on_failure` logs it
+                on_failure(error)
+                await asyncio.sleep(self._retry_seconds)
 
     async def acquire(self) -> None:
-        """Stand by until it is ours."""
-        while (token := await self._ledger.write(self._try)) is None:  # noqa: ASYNC110 - see below
+        """Wait until no other process holds the lease, and take it."""
+        while (token := await self._ledger.write(self._acquire)) is None:  # noqa: ASYNC110 - see below
             # The holder is another process: there is no event to wait for.
-            await asyncio.sleep(_STANDBY_SECONDS)
+            await asyncio.sleep(self._standby_seconds)
         self._token = token
         log.info("lease.acquired", lease=self.name, owner=self._ledger.owner, token=token)
 
     async def preempt(self) -> None:
-        """Take it from whoever holds it, for a short work that a person asked for."""
-        token = await self._ledger.write(lambda connection: self._try(connection, force=True))
-        assert token is not None  # noqa: S101 - nobody can refuse
+        """Take the lease from any holder, for a short work that an operator asked for."""
+        token = await self._ledger.write(lambda connection: self._acquire(connection, force=True))
+        assert token is not None  # noqa: S101 - with `force` it is never refused
         self._token = token
 
-    def _try(self, connection: Connection, *, force: bool = False) -> int | None:
-        # The holder may have been killed since this process began to stand by.
+    def _acquire(self, connection: Connection, *, force: bool = False) -> int | None:
+        # The holder may have been killed since the last try.
         leases.free_orphans(connection)
         self._checked_at = now = self._ledger.now()
         return leases.acquire(
@@ -82,41 +86,48 @@ class Lease:
         )
 
     def check(self, connection: Connection) -> None:
-        """Make sure, within this transaction, that it is still ours. Raises `LeaseLost`."""
+        """Make sure that this process still holds the lease, and renew it. Raises `LeaseLost`."""
         now = self._ledger.now()
         leases.check(connection, self.name, self._token, now=now, length=self._length)
         self._checked_at = now
 
     def now(self) -> Instant:
-        """The ledger's clock."""
+        """Return the time of the ledger's clock."""
         return self._ledger.now()
 
     async def renew(self) -> None:
-        """Hold it on while there is nothing to write. Raises `LeaseLost`."""
+        """Renew the lease if no transaction did so lately. Raises `LeaseLost`."""
         if abs(self._ledger.now() - self._checked_at) > self._length // 3:
             await self._ledger.write(self.check)
 
     async def release(self) -> None:
-        """Let another process have it at once; where the ledger cannot say so, it runs out."""
+        """Let another process have the lease now; if the ledger cannot be written, it expires."""
         with suppress(LedgerError, TimeoutError):
             async with asyncio.timeout(_RELEASE_SECONDS):
                 await self._ledger.write(lambda c: leases.release(c, self.name, self._token))
 
 
-async def run_in_slices(lease: Lease, portion: Callable[[], Awaitable[bool]]) -> None:
-    """Do a long work that a person asked for, beside the lease's holder, who has its turn every two seconds.
+async def run_in_slices(
+    lease: Lease,
+    step: Callable[[], Awaitable[bool]],
+    *,
+    hold_seconds: float = _HOLD_SECONDS,
+    yield_seconds: float = _YIELD_SECONDS,
+) -> None:
+    """Do long work that an operator asked for, while the worker that holds the lease works too.
 
-    `portion` does the next part of it, and says whether there may be more. Raises `LeaseLost`.
+    The lease is preempted for `hold_seconds` and released for `yield_seconds`, in turns. `step` does the next
+    part of the work and returns whether there is more. Raises `LeaseLost`.
     """
     more = True
     while more:
         await lease.preempt()
         try:
-            give_way_at = time.monotonic() + _HOLD_SECONDS
-            while more := await portion():
-                if time.monotonic() >= give_way_at:
+            yield_at = time.monotonic() + hold_seconds
+            while more := await step():
+                if time.monotonic() >= yield_at:
                     break
         finally:
             await lease.release()
         if more:
-            await asyncio.sleep(_YIELD_SECONDS)
+            await asyncio.sleep(yield_seconds)

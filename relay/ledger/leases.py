@@ -1,17 +1,28 @@
-"""Leases: what only one process may do at a time, fenced by a token that grows.
+"""Queries on leases, and locks within a transaction.
 
-The holder proves itself in each transaction that matters (`check`), not only on a heartbeat.
+A lease is what only one process may do at a time. Its fencing token grows with each new holder, so a holder
+that was replaced without noticing fails at `check`, which each of its transactions must call.
 """
 
 from typing import NamedTuple
 
-from sqlalchemy import Connection, and_, bindparam, insert, select, update
+from sqlalchemy import Connection, and_, bindparam, insert, select, text, update
 
-from relay.instants import Instant
+from relay.instants import Duration, Instant
 from relay.ledger.errors import LeaseLost
-from relay.ledger.locks import advisory_lock
 from relay.ledger.process_identity import is_gone
 from relay.ledger.tables import leases
+
+_lock = text("SELECT pg_advisory_xact_lock(hashtext('cloudtalk-relay'), hashtext(:name))")
+
+
+def advisory_lock(connection: Connection, name: str) -> None:
+    """Lock this name until the transaction ends, and wait while another transaction has it locked.
+
+    SQLite needs none: its writing transactions run one after the other.
+    """
+    if connection.dialect.name == "postgresql":
+        connection.execute(_lock, {"name": name})
 
 
 class _LeaseRow(NamedTuple):
@@ -28,11 +39,11 @@ _by_name = (
 
 
 def acquire(
-    connection: Connection, name: str, owner: str, *, now: int, length: int, force: bool = False
+    connection: Connection, name: str, owner: str, *, now: Instant, length: Duration, force: bool = False
 ) -> int | None:
-    """Take the lease where it is free, run out or ours; its token, or None while another holds it.
+    """Take the lease if it is free, expired, or already this owner's, and return its new token.
 
-    `force` takes it from its holder, who learns of it before it writes anything more.
+    Return None while another owner holds it. `force` takes it from that owner, whose next `check` fails.
     """
     advisory_lock(connection, name)
     row = connection.execute(_by_name, {"name": name}).one_or_none()
@@ -40,9 +51,9 @@ def acquire(
         connection.execute(insert(leases).values(name=name, owner=owner, token=1, expires_at=now + length))
         return 1
     held = _LeaseRow(*row)
-    # A lease that runs longer than its length was taken before the clock was set back: it is over.
-    runs = now < held.expires_at <= now + length
-    if runs and held.owner != owner and not force:
+    # A lease that would last longer than its length began before the clock was set back: it is over.
+    is_valid = now < held.expires_at <= now + length
+    if is_valid and held.owner != owner and not force:
         return None
     token = held.token + 1
     connection.execute(
@@ -51,22 +62,22 @@ def acquire(
     return token
 
 
-def check(connection: Connection, name: str, token: int, *, now: int, length: int) -> None:
-    """Check that the lease is still held, and hold it on. Raises `LeaseLost`."""
-    ours = and_(leases.c.name == name, leases.c.token == token)
-    held = connection.execute(update(leases).where(ours).values(expires_at=now + length))
-    if held.rowcount != 1:
+def check(connection: Connection, name: str, token: int, *, now: Instant, length: Duration) -> None:
+    """Renew the lease. Raises `LeaseLost` if another owner took it since."""
+    is_same = and_(leases.c.name == name, leases.c.token == token)
+    renewed = connection.execute(update(leases).where(is_same).values(expires_at=now + length))
+    if renewed.rowcount != 1:
         raise LeaseLost(f"the lease {name} has passed to another process")
 
 
 def release(connection: Connection, name: str, token: int) -> None:
-    """Let another have it at once. The row stays, for its token."""
-    ours = and_(leases.c.name == name, leases.c.token == token)
-    connection.execute(update(leases).where(ours).values(expires_at=0))
+    """Let the lease expire now, if this token still holds it. The row stays, for its token."""
+    is_same = and_(leases.c.name == name, leases.c.token == token)
+    connection.execute(update(leases).where(is_same).values(expires_at=0))
 
 
 def free_orphans(connection: Connection) -> list[str]:
-    """Free the leases of processes of this host that are gone; their names."""
+    """Let the leases expire that processes of this host held which are gone; return their names."""
     held = connection.execute(select(leases.c.name, leases.c.owner).where(leases.c.expires_at > 0))
     orphans: list[str] = [name for name, owner in held if is_gone(owner)]
     connection.execute(update(leases).where(leases.c.name.in_(orphans)).values(expires_at=0))

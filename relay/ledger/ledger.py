@@ -1,7 +1,7 @@
-"""The durable memory: one database, one thread that writes, one that reads.
+"""The ledger of one process: one database, a thread that writes and a thread that reads.
 
-All writes of a process go through one connection on one thread, in the order in which they were
-asked for: so commits are never contended within a process, and the event loop never waits.
+All writes of a process use one connection on one thread, in the order of the calls. So the commits of a
+process never wait for each other's locks, and the event loop never waits for the database.
 """
 
 import asyncio
@@ -20,17 +20,17 @@ from relay.ledger.tables import warnings
 T = TypeVar("T")
 
 _WRITE_SECONDS: Final = 6.0
-"""Longer than a database waits for a lock: it says better what it waited for."""
+"""Longer than a database waits for a lock, whose error says what it waited for."""
 
 _READ_SECONDS: Final = 30.0
-_WRITE_NOTHING: Final = update(warnings).where(literal_column("1") == literal_column("0")).values(message="")
+_write_nothing = update(warnings).where(literal_column("1") == literal_column("0")).values(message="")
 
 
 class Ledger:
-    """Opened once a process; `write` and `read` take a function of a connection.
+    """Opened once in a process. `write` and `read` run a function of a connection in a transaction.
 
-    What the database undid because another transaction met it, or a connection was lost, is run again:
-    `work` may be called twice.
+    A transaction that the database rolled back because of another one, or whose connection was lost, runs
+    again: so `work` may be called twice.
     """
 
     def __init__(self, url: str, *, clock: Callable[[], Instant] | None = None) -> None:
@@ -44,39 +44,42 @@ class Ledger:
         self.now: Callable[[], Instant] = clock or self._database_clock or wall_clock
         self.owner = owner_name(many_hosts=self._database_clock is not None)
         self.writes = 0
-        """How many transactions this process wrote."""
+        """The number of transactions that this process wrote."""
 
     @property
     def path(self) -> str | None:
-        """SQLite's file; None where a server keeps the ledger."""
+        """The file of SQLite; None on PostgreSQL."""
         return self._engine.url.database if self._engine.dialect.name == "sqlite" else None
 
     async def open(self) -> tuple[str | None, str]:
-        """Bring the schema up to date; the versions before and after. Raises `LedgerError`."""
-        versions = await self._writer.on_thread(lambda: migrate(self._engine))
+        """Migrate the schema and return its version before (None: no schema) and after.
+
+        Raises `LedgerError`.
+        """
+        versions = await self._writer.run_on_thread(lambda: migrate(self._engine))
         await self.write(lambda _: None)
         return versions
 
     async def write(self, work: Callable[[Connection], T]) -> T:
-        """Run this in a transaction of its own; once it returns, it is on disk."""
-        done = await self._writer.run(lambda connection: self._timed(connection, work))
+        """Run `work` in a transaction; when this returns, it is on disk. Raises `LedgerUnavailable`."""
+        result = await self._writer.run(lambda connection: self._with_clock(connection, work))
         self.writes += 1
-        return done
+        return result
 
-    def _timed(self, connection: Connection, work: Callable[[Connection], T]) -> T:
+    def _with_clock(self, connection: Connection, work: Callable[[Connection], T]) -> T:
         if self._database_clock is not None:
-            self._database_clock.ask(connection)
+            self._database_clock.sync(connection)
         return work(connection)
 
-    async def check_writable(self) -> None:
-        """Make sure that it can be written. Raises `LedgerUnavailable`."""
-        await self.write(lambda connection: connection.execute(_WRITE_NOTHING))
-
     async def read(self, work: Callable[[Connection], T]) -> T:
-        """Run this on a snapshot."""
+        """Run `work` on a snapshot of the database. Raises `LedgerUnavailable`."""
         return await self._reader.run(work)
 
+    async def check_writable(self) -> None:
+        """Run a write that changes nothing. Raises `LedgerUnavailable`."""
+        await self.write(lambda connection: connection.execute(_write_nothing))
+
     async def close(self) -> None:
-        """Finish what was asked for and let go of the database."""
+        """Finish the transactions that were started and close the database."""
         await asyncio.gather(self._writer.close(), self._reader.close())
         self._engine.dispose()

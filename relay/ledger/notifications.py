@@ -1,21 +1,21 @@
-"""Hearing what other processes write, so that nobody waits for a poll.
+"""Notifications of what other processes wrote, so that no worker waits for its next poll.
 
-PostgreSQL tells by LISTEN; SQLite's file bears a number that changes. Behind a pooler neither can be
-had, and the ledger is looked at several times a second. Every step polls besides, so that a wake-up
-that is lost costs a second and nothing else.
+PostgreSQL: NOTIFY and LISTEN. SQLite: `PRAGMA data_version`, which changes with each commit of another
+connection. Behind a connection pooler neither works, and the listener wakes the workers several times a
+second. Every worker also polls by itself, so a lost notification costs a second and nothing else.
 """
 
 import asyncio
 import os
 import sqlite3
 from collections.abc import Callable
-from contextlib import aclosing, closing
+from contextlib import aclosing, closing, suppress
 from functools import cache
 from typing import Final
 
 from sqlalchemy import Connection, text
 
-from relay.ledger.errors import LedgerUnavailable, Pooled
+from relay.ledger.errors import LedgerUnavailable, NotificationsUnavailable
 from relay.ledger.ledger import Ledger
 from relay.ledger.process_identity import owner_name
 from relay.logs import get_logger
@@ -24,66 +24,92 @@ log = get_logger("relay.ledger")
 
 CHANNEL: Final = "cloudtalk_relay"
 
-_LOOK_SECONDS: Final = 0.1
+_CHECK_SECONDS: Final = 0.1
 _POLL_SECONDS: Final = 0.25
-_AGAIN_SECONDS: Final = 1.0
-_TELL: Final = text("SELECT pg_notify(:channel, :by)")
+_RETRY_SECONDS: Final = 1.0
+_notify = text("SELECT pg_notify(:channel, :sender)")
 
 
 def notify(connection: Connection) -> None:
-    """Wake the other processes once this transaction is committed. On SQLite the commit itself does."""
+    """Wake the workers of other processes once this transaction is committed. SQLite needs no statement."""
     if connection.dialect.name == "postgresql":
-        connection.execute(_TELL, {"channel": CHANNEL, "by": _process(os.getpid())})
+        connection.execute(_notify, {"channel": CHANNEL, "sender": _sender(os.getpid())})
 
 
 @cache
-def _process(_pid: int) -> str:
-    """Who tells: it need not hear itself. By its number, since a fork has another one."""
+def _sender(_pid: int) -> str:
+    """This process, which ignores its own notifications. Cached by process id: a fork has another one."""
     return owner_name(many_hosts=True)
 
 
-class NotificationListener:
-    """Calls `wake` whenever another process may have written something; `run` it beside the steps."""
+async def wait_for_event(event: asyncio.Event, seconds: float) -> None:
+    """Wait for the event, or for this time.
 
-    def __init__(self, ledger: Ledger, wake: Callable[[], None]) -> None:
+    `asyncio.wait_for` of Python 3.11 loses a cancellation that comes together with the event: a loop that is
+    to stop would run for ever.
+    """
+    with suppress(TimeoutError):
+        async with asyncio.timeout(seconds):
+            await event.wait()
+
+
+class NotificationListener:
+    """Calls `wake` when another process may have written something.
+
+    `check_seconds`: how often SQLite's data version is read. `poll_seconds`: how often `wake` is called
+    behind a pooler. `retry_seconds`: how long to wait after a failure.
+    """
+
+    def __init__(
+        self,
+        ledger: Ledger,
+        wake: Callable[[], None],
+        *,
+        check_seconds: float = _CHECK_SECONDS,
+        poll_seconds: float = _POLL_SECONDS,
+        retry_seconds: float = _RETRY_SECONDS,
+    ) -> None:
         self._ledger = ledger
         self._wake = wake
+        self._check_seconds = check_seconds
+        self._poll_seconds = poll_seconds
+        self._retry_seconds = retry_seconds
 
     async def run(self) -> None:
         """Listen until cancelled."""
         while True:
             try:
                 path = self._ledger.path
-                await (self._listen() if path is None else self._look(path))
-            except Pooled as reason:
-                log.warning("ledger.polling", reason=str(reason))
+                await (self._listen() if path is None else self._watch_data_version(path))
+            except NotificationsUnavailable as error:
+                log.warning("ledger.polling", reason=str(error))
                 await self._poll()
             except (LedgerUnavailable, sqlite3.Error):
-                # Whoever needs the ledger says so; what is missed meanwhile, the steps find by polling.
-                await asyncio.sleep(_AGAIN_SECONDS)
+                # Not logged: the workers log it, and find by polling what was missed meanwhile.
+                await asyncio.sleep(self._retry_seconds)
 
     async def _listen(self) -> None:
-        from relay.ledger.postgres import listen  # noqa: PLC0415 - see open_engine
+        from relay.ledger.postgres import listen  # noqa: PLC0415 - see `open_engine`
 
-        async with aclosing(listen(self._ledger.url, CHANNEL)) as heard:
-            async for by in heard:
-                if by != _process(os.getpid()):
+        async with aclosing(listen(self._ledger.url, CHANNEL)) as senders:
+            async for sender in senders:
+                if sender != _sender(os.getpid()):
                     self._wake()
 
-    async def _look(self, path: str) -> None:
-        # Reading the number waits for nobody: it needs no thread.
+    async def _watch_data_version(self, path: str) -> None:
+        # Reading the data version waits for no lock: it needs no thread.
         with closing(sqlite3.connect(path, timeout=0)) as connection:
-            seen, ours = None, self._ledger.writes
+            last_version, own_writes = None, self._ledger.writes
             while True:
-                (number,) = connection.execute("PRAGMA data_version").fetchone()
-                # What this process writes changes the number too, and has woken the steps already: while
-                # it writes, what others write is found with it, or by polling.
-                if number != seen and self._ledger.writes == ours:
+                (version,) = connection.execute("PRAGMA data_version").fetchone()
+                # A write of this process changes the version too, and has woken the workers already. With it
+                # they find what another process wrote in the same interval, or by polling.
+                if version != last_version and self._ledger.writes == own_writes:
                     self._wake()
-                seen, ours = number, self._ledger.writes
-                await asyncio.sleep(_LOOK_SECONDS)
+                last_version, own_writes = version, self._ledger.writes
+                await asyncio.sleep(self._check_seconds)
 
     async def _poll(self) -> None:
         while True:
             self._wake()
-            await asyncio.sleep(_POLL_SECONDS)
+            await asyncio.sleep(self._poll_seconds)

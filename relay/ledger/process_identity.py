@@ -1,4 +1,4 @@
-"""Who holds a lease: a process, told apart from a later one with the same number."""
+"""The identity of a process, as the owner of a lease; another process with the same id has another one."""
 
 import os
 import socket
@@ -6,22 +6,23 @@ from pathlib import Path
 
 
 def owner_name(*, many_hosts: bool = False) -> str:
-    """This process: host, process id and start. Where several hosts meet, names may be doubled, and
-    containers number their processes alike: the kernel and its namespace are named too.
+    """Return the identity of this process: host, process id, start.
+
+    With `many_hosts` the host includes its boot id and process namespace: hosts may have the same name, and
+    containers number their processes alike.
     """
     pid = os.getpid()
-    place = _kernel() if many_hosts else socket.gethostname()
-    return f"{place}/{pid}/{_started(pid)}"
+    host = _host_and_namespace() if many_hosts else socket.gethostname()
+    return f"{host}/{pid}/{_start_of(pid)}"
 
 
 def is_gone(owner: str) -> bool:
-    """Whether the owner ran on this host and runs no more. Owners on other hosts only run out."""
-    place, pid, started = owner.rsplit("/", 2)
-    return place in {socket.gethostname(), _kernel()} and _started(int(pid)) != started
+    """Return whether this owner ran on this host and has ended. Of other hosts nothing is known."""
+    host, pid, start = owner.rsplit("/", 2)
+    return host in {socket.gethostname(), _host_and_namespace()} and _start_of(int(pid)) != start
 
 
-def _kernel() -> str:
-    """The host, its boot and the namespace of its process ids."""
+def _host_and_namespace() -> str:
     try:
         boot = Path("/proc/sys/kernel/random/boot_id").read_text()[:8]
         namespace = str(Path("/proc/self/ns/pid").readlink()).strip("pid:[]")
@@ -30,16 +31,16 @@ def _kernel() -> str:
     return f"{socket.gethostname()}@{boot}.{namespace}"
 
 
-def _started(pid: int) -> str:
-    """When the process started, in the kernel's ticks; without /proc only whether there is one."""
+def _start_of(pid: int) -> str:
+    """Return the start of the process in clock ticks; without /proc only whether the process exists."""
     try:
-        # The command's name stands in parentheses and may hold anything, spaces included.
+        # The name of the command is in parentheses and may contain anything, spaces included.
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[19]
-    except (FileNotFoundError, ProcessLookupError):  # the latter where it ends between open and read
-        return _alive(pid)
+    except (FileNotFoundError, ProcessLookupError):  # the latter if it ends between open and read
+        return _existence(pid)
 
 
-def _alive(pid: int) -> str:
+def _existence(pid: int) -> str:
     try:
         os.kill(pid, 0)
     except ProcessLookupError:

@@ -1,4 +1,4 @@
-"""Bodies that could not be read, kept with the reason."""
+"""Bodies that could not be parsed, or not folded whole, with the reason. A person retries or drops them."""
 
 from typing import Final
 
@@ -9,15 +9,16 @@ from relay.instants import Instant
 from relay.ledger.tables import quarantine
 
 CONFLICTING_IDS: Final = "conflicting_ids"
-"""The reason of a body that was folded, but for an id that belongs to another call."""
+"""The reason of an event that was folded without an id that belongs to another call."""
 
 
 class NewQuarantinedBody(msgspec.Struct, frozen=True):
-    """A body that could not be read, secrets cut out. `pointer`: where in it, as RFC 6901;
-    `unique_key`: what would be said again and again is kept once under this name.
+    """A body to quarantine, secrets removed. `pointer`: the place of the problem in it (RFC 6901).
+
+    With a `unique_key`, only the first of many bodies with the same problem is added; see `contains_key`.
     """
 
-    received_at: int
+    received_at: Instant
     reason: str
     message: str
     pointer: str
@@ -29,7 +30,7 @@ class NewQuarantinedBody(msgspec.Struct, frozen=True):
 
 
 class QuarantinedBody(msgspec.Struct, frozen=True):
-    """A body in quarantine, secrets removed. `pointer`: the place of the problem in it (RFC 6901)."""
+    """A body in quarantine; see `NewQuarantinedBody`."""
 
     id: int
     received_at: Instant
@@ -45,26 +46,17 @@ class QuarantinedBody(msgspec.Struct, frozen=True):
 _all = select(*(quarantine.c[name] for name in QuarantinedBody.__struct_fields__)).order_by(quarantine.c.id)
 
 
+def add(connection: Connection, body: NewQuarantinedBody) -> int:
+    """Insert the body and return its id. Raises `IntegrityError` if its unique key is known."""
+    statement = insert(quarantine).values(msgspec.structs.asdict(body)).returning(quarantine.c.id)
+    id_: int = connection.execute(statement).scalar_one()
+    return id_
+
+
 def contains_key(connection: Connection, unique_key: str) -> bool:
-    """Whether a body is kept under this name."""
-    return (
-        connection.execute(select(quarantine.c.id).where(quarantine.c.unique_key == unique_key)).first()
-        is not None
-    )
-
-
-def add(connection: Connection, row: NewQuarantinedBody) -> int:
-    """Keep this body; its number."""
-    kept = connection.execute(
-        insert(quarantine).values(msgspec.structs.asdict(row)).returning(quarantine.c.id)
-    )
-    number: int = kept.scalar_one()
-    return number
-
-
-def count(connection: Connection) -> int:
-    """How many bodies are kept."""
-    return connection.execute(select(func.count()).select_from(quarantine)).scalar_one()
+    """Return whether a body with this unique key is in quarantine."""
+    found = select(quarantine.c.id).where(quarantine.c.unique_key == unique_key)
+    return connection.execute(found).first() is not None
 
 
 def list_all(connection: Connection) -> list[QuarantinedBody]:
@@ -72,6 +64,11 @@ def list_all(connection: Connection) -> list[QuarantinedBody]:
     return [QuarantinedBody(*row) for row in connection.execute(_all)]
 
 
-def remove(connection: Connection, number: int) -> None:
-    """Forget this body."""
-    connection.execute(delete(quarantine).where(quarantine.c.id == number))
+def count(connection: Connection) -> int:
+    """Return the number of bodies in quarantine."""
+    return connection.execute(select(func.count()).select_from(quarantine)).scalar_one()
+
+
+def remove(connection: Connection, id_: int) -> None:
+    """Remove the body with this id for good."""
+    connection.execute(delete(quarantine).where(quarantine.c.id == id_))

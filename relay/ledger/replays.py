@@ -1,4 +1,4 @@
-"""Owing calls again: to a new destination its history, to one whose filter changed what it lets pass now."""
+"""Replaying calls to one destination: paging through all calls, and making them pending again."""
 
 from collections.abc import Sequence
 from typing import Any, Final
@@ -6,6 +6,7 @@ from typing import Any, Final
 import msgspec
 from sqlalchemy import (
     BigInteger,
+    BindParameter,
     Connection,
     Text,
     bindparam,
@@ -20,108 +21,107 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import insert
 
 from relay.call import Call
+from relay.instants import Instant
+from relay.ledger.deliveries.rows import IS_PENDING
 from relay.ledger.json_rows import bound, rows_of
 from relay.ledger.notifications import notify
-from relay.ledger.states import DeliveryState, has_state, sql_state
+from relay.ledger.states import DeliveryState, sql_state
 from relay.ledger.tables import calls, deliveries
 
-_records = msgspec.json.Decoder(Call)
-_LIVING = calls.c.merged_into.is_(None)
-_EVER: Final = 2**62
+_decode_call = msgspec.json.Decoder(Call).decode
+_LAST: Final = Instant(2**62)
 
 
 class PageCursor(msgspec.Struct, frozen=True):
-    """A place in the order of the calls' beginnings, in microseconds since 1970; calls that began at
-    once are in the order of their ids.
-    """
+    """A place in the order of the calls, which is by start and then by id."""
 
-    began_at: int = 0
+    began_at: Instant = Instant(0)
     id: str = ""
 
 
 _after = tuple_(bindparam("after_at", type_=BigInteger), bindparam("after_id", type_=Text))
-_between = (_LIVING, calls.c.began_at < bindparam("until"), tuple_(calls.c.began_at, calls.c.id) > _after)
+_conditions = (
+    calls.c.merged_into.is_(None),
+    calls.c.began_at < bindparam("until"),
+    tuple_(calls.c.began_at, calls.c.id) > _after,
+)
 _page = (
     select(calls.c.began_at, calls.c.id, calls.c.record)
-    .where(*_between)
+    .where(*_conditions)
     .order_by(calls.c.began_at, calls.c.id)
     .limit(bindparam("limit"))
 )
-_count = select(func.count()).select_from(calls).where(*_between)
+_count = select(func.count()).select_from(calls).where(*_conditions)
 
 
 def list_page(
-    connection: Connection, after: PageCursor, *, until: int | None, limit: int
+    connection: Connection, after: PageCursor, *, until: Instant | None, limit: int
 ) -> tuple[list[Call], PageCursor | None]:
-    """The next calls, those that began first first, and the place after which to go on; None at the end.
+    """Return the next calls that began before `until`, and the cursor for the next page (None: the last).
 
-    Those that went into other calls are left out: they are records no more. `until` is not included.
+    Calls that were merged into another are left out.
     """
-    found: list[Call] = []
-    following = after
-    for began_at, id_, record in connection.execute(_page, _given(after, until) | {"limit": limit}):
-        found.append(_records.decode(record))
-        following = PageCursor(began_at, id_)
-    return found, following if len(found) == limit else None
+    page: list[Call] = []
+    cursor = after
+    for began_at, id_, record in connection.execute(_page, _parameters(after, until) | {"limit": limit}):
+        page.append(_decode_call(record))
+        cursor = PageCursor(began_at, id_)
+    return page, cursor if len(page) == limit else None
 
 
-def count(connection: Connection, after: PageCursor, *, until: int | None) -> int:
-    """How many calls there are on all these pages."""
-    return connection.execute(_count, _given(after, until)).scalar_one()
+def count(connection: Connection, after: PageCursor, *, until: Instant | None) -> int:
+    """Return the number of calls on all pages after the cursor."""
+    return connection.execute(_count, _parameters(after, until)).scalar_one()
 
 
-def _given(after: PageCursor, until: int | None) -> dict[str, Any]:
-    return {"after_at": after.began_at, "after_id": after.id, "until": _EVER if until is None else until}
+def _parameters(after: PageCursor, until: Instant | None) -> dict[str, Any]:
+    return {"after_at": after.began_at, "after_id": after.id, "until": _LAST if until is None else until}
 
 
-_given_marks = rows_of(deliveries.c.destination, deliveries.c.call, deliveries.c.version)
-_now: Any = bindparam("now", type_=BigInteger)
-_owe_known = (
+_now: BindParameter[int] = bindparam("now", type_=BigInteger)
+_versions = rows_of(deliveries.c.destination, deliveries.c.call, deliveries.c.version)
+_requeue_known = (
     update(deliveries)
-    .where(deliveries.c.destination == _given_marks.c.destination, deliveries.c.call == _given_marks.c.call)
+    .where(deliveries.c.destination == _versions.c.destination, deliveries.c.call == _versions.c.call)
     .values(
-        version=_given_marks.c.version,
+        version=_versions.c.version,
         state=DeliveryState.PENDING,
-        pending_since=case(
-            (has_state(deliveries.c.state, DeliveryState.PENDING), deliveries.c.pending_since), else_=_now
-        ),
+        pending_since=case((IS_PENDING, deliveries.c.pending_since), else_=_now),
         due_at=_now,
         attempts=0,
         failing_for=0,
     )
 )
-_columns = (
-    "destination",
-    "call",
-    "version",
-    "state",
-    "delivered_version",
-    "pending_since",
-    "due_at",
-    "attempts",
-    "failing_for",
-)
-_owe_new = (
+_insert_new = (
     insert(deliveries)
     .from_select(
-        _columns,
-        # SQLite would take what follows for a part of a join.
-        select(
-            _given_marks, sql_state(DeliveryState.PENDING), literal(0), _now, _now, literal(0), literal(0)
-        ).where(literal_column("1") == literal_column("1")),
+        [
+            "destination",
+            "call",
+            "version",
+            "state",
+            "delivered_version",
+            "pending_since",
+            "due_at",
+            "attempts",
+            "failing_for",
+        ],
+        select(_versions, sql_state(DeliveryState.PENDING), literal(0), _now, _now, literal(0), literal(0))
+        # Without a WHERE, SQLite reads ON CONFLICT as a part of a join.
+        .where(literal_column("1") == literal_column("1")),
     )
     .on_conflict_do_nothing()
 )
 
 
 def enqueue(
-    connection: Connection, destination: str, versions: Sequence[tuple[str, int]], *, now: int
+    connection: Connection, destination: str, versions: Sequence[tuple[str, int]], *, now: Instant
 ) -> None:
-    """This destination is owed these versions of these calls at once, whether it has them or not.
+    """Make these calls, each as (id, version), due now at this destination, whatever their state.
 
-    Call it with the fold's lease proven: the fold makes marks too, and newer versions.
+    The caller must hold the lease of the fold, which writes versions and deliveries too.
     """
     rows = bound((destination, call, version) for call, version in sorted(versions)) | {"now": now}
-    connection.execute(_owe_known, rows)
-    connection.execute(_owe_new, rows)
+    connection.execute(_requeue_known, rows)
+    connection.execute(_insert_new, rows)
     notify(connection)

@@ -1,4 +1,4 @@
-"""Keeping the ledger small: once an hour, what has served its time is dropped, by one process at a time."""
+"""Retention: old rows are deleted once an hour, by one process at a time."""
 
 import asyncio
 from collections.abc import Callable
@@ -7,70 +7,79 @@ from typing import Final, TypeVar
 
 from sqlalchemy import Connection
 
-from relay.ledger import Ledger, LedgerUnavailable, pruning
+from relay.instants import Duration, Instant, duration
+from relay.ledger import retention_queries
+from relay.ledger.errors import LedgerUnavailable
 from relay.ledger.lease import Lease
+from relay.ledger.ledger import Ledger
 from relay.logs import get_logger
 
 T = TypeVar("T")
 
 log = get_logger("relay.ledger")
 
-_EVERY_SECONDS: Final = 3_600.0
+_INTERVAL_SECONDS: Final = 3_600.0
+_RENEW_SECONDS: Final = 15.0
 _LEASE_SECONDS: Final = 60.0
-_KEEP_SECONDS: Final = 15.0
-_GIVE_WAY_SECONDS: Final = 0.05
-_DAY: Final = 86_400 * 1_000_000
+_YIELD_SECONDS: Final = 0.05
+_DAY_SECONDS: Final = 86_400
 
 
 class RetentionWorker:
-    """Drops events, quarantined bodies and calls that are older than the settings say, in days."""
+    """Deletes events, quarantined bodies, calls and client state that are older than the settings allow."""
 
     def __init__(self, ledger: Ledger, *, events_days: float, calls_days: float) -> None:
         self._ledger = ledger
-        self._lease = Lease(ledger, "housekeeping", seconds=_LEASE_SECONDS)
-        self._events = int(events_days * _DAY)
-        self._calls = int(calls_days * _DAY)
+        self._lease = Lease(ledger, "retention", seconds=_LEASE_SECONDS)
+        self._events_age = duration(events_days * _DAY_SECONDS)
+        self._calls_age = duration(calls_days * _DAY_SECONDS)
 
     async def run(self) -> None:
-        """Clean up now and every hour, until cancelled."""
+        """Prune now and every hour, until cancelled."""
         try:
-            await self._lease.serve(self._serve, _failed)
+            await self._lease.serve(self._serve, _log_failure)
         finally:
             await self._lease.release()
 
     async def _serve(self) -> None:
         while True:
-            await self.clean()
-            for _ in range(int(_EVERY_SECONDS / _KEEP_SECONDS)):
-                await asyncio.sleep(_KEEP_SECONDS)
+            await self.prune()
+            for _ in range(int(_INTERVAL_SECONDS / _RENEW_SECONDS)):
+                await asyncio.sleep(_RENEW_SECONDS)
                 await self._lease.renew()
 
-    async def clean(self) -> None:
-        """Drop all that is due, a portion a transaction."""
+    async def prune(self) -> None:
+        """Delete all that is old, one portion per transaction. The lease must be held."""
         now = self._ledger.now()
+        events_before, calls_before = _before(now, self._events_age), _before(now, self._calls_age)
         after: int | None = 0
         while after is not None:
-            events = partial(pruning.prune_events, before=now - self._events, after=after, now=now)
-            after = await self._portion(events)
-        while await self._portion(partial(pruning.prune_calls, before=now - self._calls)):
+            after = await self._delete(
+                partial(retention_queries.prune_events, before=events_before, after=after, now=now)
+            )
+        while await self._delete(partial(retention_queries.prune_calls, before=calls_before)):
             pass
-        await self._portion(partial(pruning.prune_quarantine, before=now - self._events))
-        await self._portion(partial(pruning.prune_client_state, before=now - self._calls))
+        await self._delete(partial(retention_queries.prune_quarantine, before=events_before))
+        await self._delete(partial(retention_queries.prune_client_state, before=calls_before))
 
-    async def _portion(self, work: Callable[[Connection], T]) -> T:
-        """One portion; then intake and fold have their turn."""
+    async def _delete(self, portion: Callable[[Connection], T]) -> T:
+        """Run one portion; then other writers of the ledger have a turn."""
 
-        def proven(connection: Connection) -> T:
+        def checked(connection: Connection) -> T:
             self._lease.check(connection)
-            return work(connection)
+            return portion(connection)
 
-        done = await self._ledger.write(proven)
-        await asyncio.sleep(_GIVE_WAY_SECONDS)
-        return done
+        result = await self._ledger.write(checked)
+        await asyncio.sleep(_YIELD_SECONDS)
+        return result
 
 
-def _failed(error: Exception) -> None:
+def _before(now: Instant, age: Duration) -> Instant:
+    return Instant(now - age)
+
+
+def _log_failure(error: Exception) -> None:
     if isinstance(error, LedgerUnavailable):
-        log.warning("housekeeping.failed", error=str(error))
+        log.warning("retention.failed", error=str(error))
     else:
-        log.error("housekeeping.failed", exc_info=error)
+        log.error("retention.failed", exc_info=error)

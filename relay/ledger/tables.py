@@ -1,5 +1,6 @@
-"""What the ledger holds. Instants are microseconds since 1970 UTC; JSON stands as text."""
+"""The tables of the ledger. Instants are microseconds since 1970 UTC; JSON is stored as text."""
 
+from enum import StrEnum
 from typing import Any
 
 from sqlalchemy import (
@@ -16,26 +17,33 @@ from sqlalchemy import (
 from sqlalchemy import Text as AnyText
 from sqlalchemy.dialects import postgresql
 
+from relay.ledger.states import DeliveryState, EventState
+
 metadata = MetaData()
 
 
 class Text(TypeDecorator[str]):
-    """Text of any origin. PostgreSQL's holds no U+0000: it becomes U+FFFD, on either engine.
+    """Text from any sender. U+0000 is stored as U+FFFD: PostgreSQL cannot hold it.
 
-    Ordered by its bytes everywhere: a language's order may change with the system below a database,
-    and would break its indexes.
+    It is ordered by its bytes: the order of a language may change with the operating system below a
+    database, which would corrupt the indexes.
     """
 
     impl = AnyText().with_variant(postgresql.TEXT(collation="C"), "postgresql")
     cache_ok = True
 
     def process_bind_param(self, value: str | None, _: Any) -> str | None:
-        """What can be stored of this text."""
         return value and value.replace("\0", "\ufffd")
 
 
 Sequence = BigInteger().with_variant(Integer, "sqlite")
-"""SQLite numbers rows by itself only where the key is an INTEGER."""
+"""SQLite numbers rows by itself only if the key is an INTEGER."""
+
+
+def _partial_index(name: str, *columns: str, state: StrEnum) -> Index:
+    condition = text(f"state = '{state}'")
+    return Index(name, *columns, sqlite_where=condition, postgresql_where=condition)
+
 
 events = Table(
     "events",
@@ -48,32 +56,21 @@ events = Table(
     Column("path", Text, nullable=False),
     Column("query", Text, nullable=False),
     Column("raw", LargeBinary, nullable=False),
-    # A cache: a corrected mapping or timezone can read the raw body again.
+    # A cache of the parsed form: `relay rebuild` parses the raw body again.
     Column("parsed", Text, nullable=False),
     Column("state", Text, nullable=False),
     Column("call", Text),
     Column("problem", Text),
-    # An event that waits for a link: the id that it bears alone, and until when.
+    # Of a waiting event: its alias, and the end of its grace period.
     Column("waits_for", Text),
     Column("waits_until", BigInteger),
-    Index(
-        "events_waiting",
-        "waits_for",
-        sqlite_where=text("state = 'waiting'"),
-        postgresql_where=text("state = 'waiting'"),
-    ),
-    Index(
-        "events_due",
-        "waits_until",
-        sqlite_where=text("state = 'waiting'"),
-        postgresql_where=text("state = 'waiting'"),
-    ),
-    Index("events_new", "seq", sqlite_where=text("state = 'new'"), postgresql_where=text("state = 'new'")),
+    _partial_index("events_waiting", "waits_for", state=EventState.WAITING),
+    _partial_index("events_due", "waits_until", state=EventState.WAITING),
+    _partial_index("events_new", "seq", state=EventState.NEW),
     Index("events_call", "call", "seq"),
     sqlite_autoincrement=True,
 )
-"""The raw journal: what came, as it came, secrets cut out. `state`: new, waiting, folded or
-aside."""
+"""The journal: each accepted event as it was received, secrets removed. `state`: see `EventState`."""
 
 aliases = Table(
     "aliases",
@@ -84,7 +81,7 @@ aliases = Table(
     Index("aliases_call", "call"),
     sqlite_with_rowid=False,
 )
-"""Which call an id of CloudTalk's belongs to, and how that came to be known."""
+"""The call that each id of CloudTalk belongs to, and why: see `AliasReason`."""
 
 calls = Table(
     "calls",
@@ -94,13 +91,13 @@ calls = Table(
     Column("began_at", BigInteger, nullable=False),
     Column("state", Text, nullable=False),
     Column("record", Text, nullable=False),
-    # {field: the version in which it changed last}, so that a CRM gets only what it lacks.
+    # {field: the version in which it changed last}: a CRM receives only what changed since its version.
     Column("field_versions", Text, nullable=False),
-    # The customer's number, for the last resort of finding an event's call.
+    # The customer's number, by which an event without a known id is matched last.
     Column("number", Text),
-    # The call that this one turned out to be: it is a record no more.
+    # The surviving call, if this one was merged into it.
     Column("merged_into", Text),
-    # When the first of its events was dropped: what it came to cannot be computed anew.
+    # When retention removed its first event: after that the call cannot be recomputed.
     Column("pruned_at", BigInteger),
     Index("calls_began", "began_at"),
     Index("calls_number", "number", "began_at"),
@@ -114,11 +111,12 @@ destinations = Table(
     Column("client", Text, nullable=False),
     Column("delivered_at", BigInteger),
     Column("paused_reason", Text),
+    # Empty during a pause by an operator.
     Column("paused_until", BigInteger),
     Column("paused_code", Text),
     Column("paused_message", Text),
 )
-"""The CRMs that calls are owed to, and why one waits. `paused_until` is empty while a person says so."""
+"""The CRMs that calls are enqueued for, and why one is paused."""
 
 deliveries = Table(
     "deliveries",
@@ -131,32 +129,23 @@ deliveries = Table(
     Column("first_delivered_at", BigInteger),
     Column("pending_since", BigInteger, nullable=False),
     Column("due_at", BigInteger, nullable=False),
+    # Made since it became pending.
     Column("attempts", Integer, nullable=False),
     Column("attempted_at", BigInteger),
+    # Microseconds in which it failed while the destination took other calls.
     Column("failing_for", BigInteger, nullable=False),
     Column("remote_id", Text),
     Column("outcome", Text),
     Column("code", Text),
     Column("message", Text),
-    Index(
-        "deliveries_due",
-        "destination",
-        "due_at",
-        sqlite_where=text("state = 'pending'"),
-        postgresql_where=text("state = 'pending'"),
-    ),
-    Index(
-        "deliveries_dead",
-        "destination",
-        "attempted_at",
-        sqlite_where=text("state = 'dead'"),
-        postgresql_where=text("state = 'dead'"),
-    ),
+    _partial_index("deliveries_due", "destination", "due_at", state=DeliveryState.PENDING),
+    _partial_index("deliveries_dead", "destination", "attempted_at", state=DeliveryState.DEAD),
     Index("deliveries_call", "call"),
 )
-"""The marks: what each destination is owed of each call. `state`: owed, delivered, dead, dropped (a dead
-letter that a person gave up), filtered (not wanted so far) or retracted; `attempts` were made at what is
-owed."""
+"""One row for each destination and call: `version` is to be delivered, `delivered_version` the CRM has.
+
+`state`: see `DeliveryState`.
+"""
 
 leases = Table(
     "leases",
@@ -166,7 +155,7 @@ leases = Table(
     Column("token", BigInteger, nullable=False),
     Column("expires_at", BigInteger, nullable=False),
 )
-"""Who does what only one may do. The token grows with each change of hands and fences off the last holder."""
+"""Which process does what only one may do. The fencing token grows with each new holder."""
 
 quarantine = Table(
     "quarantine",
@@ -180,11 +169,11 @@ quarantine = Table(
     Column("path", Text, nullable=False),
     Column("query", Text, nullable=False),
     Column("raw", LargeBinary, nullable=False),
-    # What would be said a hundred times is kept once.
+    # A problem that many events have is stored once.
     Column("unique_key", Text, unique=True),
     sqlite_autoincrement=True,
 )
-"""Bodies that could not be read, with the reason."""
+"""Bodies that could not be parsed or not folded whole, with the reason."""
 
 client_state = Table(
     "client_state",
@@ -195,7 +184,7 @@ client_state = Table(
     Column("updated_at", BigInteger, nullable=False),
     sqlite_with_rowid=False,
 )
-"""What the client of a destination wants to know again: whose contact a number is, who an agent is."""
+"""Values that the client of a destination keeps, such as the contact of a phone number."""
 
 warnings = Table(
     "warnings",
@@ -204,7 +193,7 @@ warnings = Table(
     Column("recorded_at", BigInteger, nullable=False),
     Column("message", Text, nullable=False),
 )
-"""What a running relay saw and a person should be told, one of a name."""
+"""Problems that a running relay saw and `relay check` shows, one for each name."""
 
 dedup_keys = Table(
     "dedup_keys",
@@ -214,4 +203,4 @@ dedup_keys = Table(
     Index("dedup_keys_seq", "seq"),
     sqlite_with_rowid=False,
 )
-"""The messages that were folded, by their own ids: a redelivery is no news."""
+"""The deduplication keys of folded events, with the sequence number of the first event that had the key."""

@@ -4,14 +4,15 @@ from typing import Final
 
 from sqlalchemy import Connection, delete, insert, select
 
-from relay.ledger.locks import advisory_lock
+from relay.instants import Instant
+from relay.ledger.leases import advisory_lock
 from relay.ledger.tables import warnings as table
 
 CLOCK_OFF: Final = "clock_off"
 """Signed webhooks are rejected because their time and this machine's clock differ too much."""
 
 
-def record(connection: Connection, name: str, at: int, message: str) -> None:
+def record(connection: Connection, name: str, at: Instant, message: str) -> None:
     """Write a warning in place of the last one of this name."""
     advisory_lock(connection, "warnings")
     connection.execute(delete(table).where(table.c.name == name))
@@ -23,7 +24,7 @@ def clear(connection: Connection, name: str) -> None:
     connection.execute(delete(table).where(table.c.name == name))
 
 
-def get(connection: Connection, name: str, *, since: int) -> str | None:
+def get(connection: Connection, name: str, *, since: Instant) -> str | None:
     """Return the message of this warning if it was recorded at `since` or later."""
     found = select(table.c.message).where(table.c.name == name, table.c.recorded_at >= since)
     message: str | None = connection.execute(found).scalar()

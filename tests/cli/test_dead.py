@@ -6,6 +6,7 @@ import msgspec
 import pytest
 from sqlalchemy import Connection
 
+from relay.instants import Duration, Instant
 from relay.ledger import calls, deliveries, destinations
 from relay.ledger.deliveries import DeliveryUpdate
 from relay.ledger.states import DeliveryState
@@ -17,10 +18,10 @@ REJECTED = DeliveryUpdate(
     version=1,
     state=DeliveryState.DEAD,
     delivered_version=0,
-    due_at=0,
+    due_at=Instant(0),
     attempts=1,
     attempted_at=RECEIVED_AT,
-    failing_for=0,
+    failing_for=Duration(0),
     remote_id=None,
     outcome="rejected",
     code="22P05",
@@ -40,9 +41,9 @@ def with_dead_letters(home: Home) -> Home:
         destinations.register(connection, {"crm": "local", "other": "local"})
         rows = [make_call_row(f"cloudtalk-{name}", 1, contact_name="Ana") for name in "123"]
         calls.write(connection, rows, [])
-        deliveries.enqueue(connection, [(row.id, 1) for row in rows], now=1)
-        deliveries.settle(connection, "crm", [REJECTED, GAVE_UP], now=1)
-        deliveries.settle(connection, "other", [REJECTED], now=1)
+        deliveries.enqueue(connection, [(row.id, 1) for row in rows], now=Instant(1))
+        deliveries.settle(connection, "crm", [REJECTED, GAVE_UP], now=Instant(1))
+        deliveries.settle(connection, "other", [REJECTED], now=Instant(1))
 
     home.write_ledger(write)
     return home

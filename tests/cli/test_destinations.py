@@ -3,6 +3,7 @@
 import pytest
 from sqlalchemy import Connection
 
+from relay.instants import Instant
 from relay.ledger import destinations
 from relay.ledger.destinations import Pause
 from tests.support.home import LOCAL, Home, all_delivered
@@ -15,7 +16,7 @@ def pause_after_failure(home: Home, name: str = "crm") -> None:
     def write(connection: Connection) -> None:
         destinations.register(connection, {name: "local"})
         destinations.pause_until(
-            connection, name, Pause("unauthorised", 60, "401", "bad key"), until=FAR_FUTURE
+            connection, name, Pause("unauthorised", 60, "401", "bad key"), until=Instant(FAR_FUTURE)
         )
 
     home.write_ledger(write)

@@ -8,7 +8,7 @@ import pytest
 from sqlalchemy import Connection
 
 from relay.cli.queries import CallView, EventCounts, Status, find_call, get_status, view_call
-from relay.instants import Instant, iso
+from relay.instants import Duration, Instant, iso
 from relay.ledger import Ledger, aliases, calls, deliveries, destinations, journal, quarantine
 from relay.ledger.aliases import Alias, AliasReason
 from relay.ledger.deliveries import DeliveryUpdate
@@ -28,7 +28,7 @@ DELIVERED = DeliveryUpdate(
     due_at=NOW,
     attempts=1,
     attempted_at=NOW,
-    failing_for=0,
+    failing_for=Duration(0),
     remote_id="r1",
     outcome="delivered",
     code=None,
@@ -219,7 +219,7 @@ async def test_a_destination_is_delivering_waiting_disabled_orphaned_or_paused(l
         destinations.register(connection, dict.fromkeys(names, "local"))
         for name in names[1:4]:
             destinations.pause_until(
-                connection, name, Pause("throttled", 1, "429", "slow down"), until=NOW + SECOND
+                connection, name, Pause("throttled", 1, "429", "slow down"), until=Instant(NOW + SECOND)
             )
         destinations.pause(connection, "e_paused")
 

@@ -8,7 +8,7 @@ import msgspec
 import pytest
 
 from relay.delivery.replay import Replay, ReplayResult
-from relay.instants import Instant
+from relay.instants import Duration, Instant
 from relay.ledger import LeaseLost, Ledger, calls, deliveries, destinations, leases
 from tests.support.clock import Clock
 from tests.support.samples import make_call_row
@@ -93,7 +93,7 @@ async def test_a_merged_call_is_left_out(ledger: Ledger) -> None:
 
 async def test_a_pending_delivery_is_raised_to_the_newest_version(ledger: Ledger) -> None:
     await ledger.write(lambda c: destinations.register(c, {"crm": "local"}))
-    await ledger.write(lambda c: deliveries.enqueue(c, [("call-1", 1)], now=1))
+    await ledger.write(lambda c: deliveries.enqueue(c, [("call-1", 1)], now=Instant(1)))
     await ledger.write(lambda c: calls.write(c, [], [make_call_row("call-1", 5)]))
     await replay_of(ledger, "crm").replay_calls(["call-1"])
     (delivery,) = await ledger.read(lambda c: deliveries.list_for_call(c, "call-1"))
@@ -107,11 +107,11 @@ async def test_a_destination_that_the_ledger_does_not_know_is_registered(ledger:
 
 async def test_it_preempts_the_lease_of_the_fold_and_releases_it(ledger: Ledger) -> None:
     def acquire(connection: Any, owner: str) -> int | None:
-        return leases.acquire(connection, "fold", owner, now=NOW, length=9_000_000)
+        return leases.acquire(connection, "fold", owner, now=Instant(NOW), length=Duration(9_000_000))
 
     token = await ledger.write(lambda c: acquire(c, "elsewhere/1/1"))
     assert token is not None
     await replay_of(ledger, "crm").replay_calls(["call-1"])
     with pytest.raises(LeaseLost):
-        await ledger.write(lambda c: leases.check(c, "fold", token, now=NOW, length=1))
+        await ledger.write(lambda c: leases.check(c, "fold", token, now=Instant(NOW), length=Duration(1)))
     assert await ledger.write(lambda c: acquire(c, "elsewhere/1/1")) == token + 2

@@ -9,7 +9,8 @@ from structlog.testing import capture_logs
 
 from relay.call import CallEvent, Kind
 from relay.fold import Changes, FoldWorker
-from relay.ledger import LeaseLost, Ledger, aliases, calls, destinations, journal, pruning
+from relay.instants import Instant
+from relay.ledger import LeaseLost, Ledger, aliases, calls, destinations, journal, retention_queries
 from relay.ledger.calls import CallRow
 from relay.ledger.journal import NewEvent
 from relay.ledger.tables import deliveries, events, leases
@@ -38,7 +39,10 @@ async def worker(ledger: Ledger) -> FoldWorker:
 
 
 async def append(ledger: Ledger, *parsed: CallEvent) -> None:
-    rows = [NewEvent(ledger.now() + index, "", "/", "", b"{}", event) for index, event in enumerate(parsed)]
+    rows = [
+        NewEvent(Instant(ledger.now() + index), "", "/", "", b"{}", event)
+        for index, event in enumerate(parsed)
+    ]
     await ledger.write(lambda c: journal.append(c, rows))
 
 
@@ -85,12 +89,12 @@ async def test_an_event_of_a_call_that_is_pruned_meanwhile_begins_a_new_record(
     await append(ledger, make_event(Kind.ENDED, occurred_at=T0 + 1))
     write = worker._write
 
-    async def write_after_pruning(changes: Changes) -> None:
-        await ledger.write(lambda c: pruning.prune_calls(c, before=2**62))
+    async def write_after_retention_queries(changes: Changes) -> None:
+        await ledger.write(lambda c: retention_queries.prune_calls(c, before=Instant(2**62)))
         monkeypatch.setattr(worker, "_write", write)
         await write(changes)
 
-    monkeypatch.setattr(worker, "_write", write_after_pruning)
+    monkeypatch.setattr(worker, "_write", write_after_retention_queries)
     await worker.fold_batch()
     assert await pending(ledger) == {"cloudtalk-1": 1}
     assert "cloudtalk-1" in await ledger.read(lambda c: calls.get_many(c, ["cloudtalk-1"]))

@@ -2,16 +2,17 @@
 
 from collections.abc import Mapping
 
+from relay.instants import Instant
 from relay.ledger import Ledger, client_state
 from tests.support.samples import ODD_IDS
 
 
 async def keep(ledger: Ledger, values: Mapping[str, str | None], name: str = "crm", now: int = 10) -> None:
-    await ledger.write(lambda c: client_state.set_many(c, name, values, now=now))
+    await ledger.write(lambda c: client_state.set_many(c, name, values, now=Instant(now)))
 
 
 async def recall(ledger: Ledger, *keys: str, name: str = "crm", since: int = 0) -> dict[str, str]:
-    return await ledger.read(lambda c: client_state.get_many(c, name, keys, since=since))
+    return await ledger.read(lambda c: client_state.get_many(c, name, keys, since=Instant(since)))
 
 
 async def test_what_was_kept_is_known_again_and_nothing_else(ledger: Ledger) -> None:

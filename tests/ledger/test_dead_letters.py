@@ -5,7 +5,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from relay.instants import Instant
+from relay.instants import Duration, Instant
 from relay.ledger import Ledger, calls, dead_letters, deliveries, destinations
 from relay.ledger.dead_letters import DeadLetter
 from relay.ledger.deliveries import DeliveryRow, DeliveryUpdate
@@ -17,10 +17,10 @@ DEAD = DeliveryUpdate(
     version=1,
     state=DeliveryState.DEAD,
     delivered_version=0,
-    due_at=50,
+    due_at=Instant(50),
     attempts=3,
-    attempted_at=50,
-    failing_for=40,
+    attempted_at=Instant(50),
+    failing_for=Duration(40),
     remote_id=None,
     outcome="rejected",
     code="22P05",
@@ -43,8 +43,8 @@ async def die(ledger: Ledger, *ids: str, name: str = "crm", at: int = 50) -> Non
         known = calls.get_many(connection, ids)
         rows = [make_call_row(id_, 1) for id_ in ids if id_ not in known]
         calls.write(connection, rows, [])
-        deliveries.enqueue(connection, [(row.id, 1) for row in rows], now=10)
-        deliveries.settle(connection, name, letters, now=at)
+        deliveries.enqueue(connection, [(row.id, 1) for row in rows], now=Instant(10))
+        deliveries.settle(connection, name, letters, now=Instant(at))
 
     await ledger.write(write)
 
@@ -64,7 +64,7 @@ async def delivery(ledger: Ledger, call: str, name: str = "crm") -> DeliveryRow:
 
 
 async def replay(ledger: Ledger, *letters: tuple[str, str], now: int = 90) -> None:
-    await ledger.write(lambda c: dead_letters.replay(c, letters, now=now))
+    await ledger.write(lambda c: dead_letters.replay(c, letters, now=Instant(now)))
 
 
 async def drop(ledger: Ledger, *letters: tuple[str, str]) -> None:
@@ -108,7 +108,7 @@ async def test_what_is_owed_or_delivered_is_no_letter(owing: Ledger) -> None:
     delivered = msgspec.structs.replace(
         DEAD, state=DeliveryState.DELIVERED, delivered_version=1, outcome="delivered"
     )
-    await owing.write(lambda c: deliveries.settle(c, "crm", [delivered], now=60))
+    await owing.write(lambda c: deliveries.settle(c, "crm", [delivered], now=Instant(60)))
     assert await keys(owing) == []
 
 
@@ -156,7 +156,7 @@ async def test_dropping_twice_or_what_is_owed_drops_nothing_more(owing: Ledger) 
 async def test_news_of_a_dropped_call_is_owed(owing: Ledger) -> None:
     await die(owing, "a")
     await drop(owing, ("crm", "a"))
-    await owing.write(lambda c: deliveries.enqueue(c, [("a", 2)], now=70))
+    await owing.write(lambda c: deliveries.enqueue(c, [("a", 2)], now=Instant(70)))
     row = await delivery(owing, "a")
     assert (row.state, row.version, row.due_at, row.attempts) == ("pending", 2, 70, 0)
 

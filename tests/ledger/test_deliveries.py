@@ -7,7 +7,7 @@ import msgspec
 import pytest
 from sqlalchemy import Connection, update
 
-from relay.instants import Instant
+from relay.instants import Duration, Instant
 from relay.ledger import Ledger, calls, deliveries, destinations
 from relay.ledger.calls import CallRow
 from relay.ledger.deliveries import DeliveryCounts, DeliveryRow, DeliveryUpdate, DueDelivery, Pick
@@ -21,10 +21,10 @@ DELIVERED = DeliveryUpdate(
     version=1,
     state=DeliveryState.DELIVERED,
     delivered_version=1,
-    due_at=50,
+    due_at=Instant(50),
     attempts=1,
-    attempted_at=50,
-    failing_for=0,
+    attempted_at=Instant(50),
+    failing_for=Duration(0),
     remote_id="r1",
     outcome="delivered",
     code=None,
@@ -60,7 +60,7 @@ async def mark(ledger: Ledger, *versions: tuple[str, int], now: int = 10) -> Non
         rows = [make_call_row(call, version) for call, version in versions]
         new, moved = _parted(rows, known)
         calls.write(connection, new, moved)
-        deliveries.enqueue(connection, versions, now=now)
+        deliveries.enqueue(connection, versions, now=Instant(now))
 
     await ledger.write(write)
 
@@ -70,7 +70,7 @@ def _parted(rows: list[CallRow], known: Collection[str]) -> tuple[list[CallRow],
 
 
 async def settle(ledger: Ledger, *settlements: DeliveryUpdate, now: int = 50) -> None:
-    await ledger.write(lambda c: deliveries.settle(c, "crm", settlements, now=now))
+    await ledger.write(lambda c: deliveries.settle(c, "crm", settlements, now=Instant(now)))
 
 
 async def due(
@@ -82,7 +82,9 @@ async def due(
     busy: Collection[str] = (),
     limit: int = 100,
 ) -> list[DueDelivery]:
-    return await ledger.read(lambda c: deliveries.take_due(c, name, turn, busy=busy, now=now, limit=limit))
+    return await ledger.read(
+        lambda c: deliveries.take_due(c, name, turn, busy=busy, now=Instant(now), limit=limit)
+    )
 
 
 async def due_ids(ledger: Ledger, name: str = "crm", **given: Any) -> list[str]:
@@ -195,8 +197,8 @@ async def test_a_due_mark_comes_with_all_that_a_push_needs(owing: Ledger) -> Non
             field_versions={"notes": 2},
             delivered_version=1,
             attempts=3,
-            attempted_at=50,
-            failing_for=40,
+            attempted_at=Instant(50),
+            failing_for=Duration(40),
             remote_id="r1",
             outcome="retry",
         )

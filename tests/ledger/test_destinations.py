@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from relay.instants import Instant
 from relay.ledger import Ledger, deliveries, destinations
 from relay.ledger.destinations import BY_OPERATOR, DestinationRow, Pause
 from relay.ledger.tables import destinations as table
@@ -22,7 +23,7 @@ async def one(ledger: Ledger, name: str = "crm") -> DestinationRow:
 
 
 async def wait(ledger: Ledger, name: str = "crm") -> None:
-    await ledger.write(lambda c: destinations.pause_until(c, name, WRONG_KEY, until=9))
+    await ledger.write(lambda c: destinations.pause_until(c, name, WRONG_KEY, until=Instant(9)))
 
 
 async def why(ledger: Ledger, name: str = "crm") -> tuple[Any, ...]:
@@ -61,7 +62,7 @@ async def test_a_restart_tries_at_once_what_waited_and_takes_the_new_client(ledg
     await register(ledger, crm="local")
     await wait(ledger)
     await register(ledger, crm="supabase")
-    await ledger.write(lambda c: destinations.probe_all_now(c, now=5))
+    await ledger.write(lambda c: destinations.probe_all_now(c, now=Instant(5)))
     row = await one(ledger)
     assert (row.client, row.paused_reason, row.paused_until) == ("supabase", "unauthorised", 5)
 
@@ -73,8 +74,8 @@ async def test_only_a_person_ends_a_pause(ledger: Ledger) -> None:
     assert await why(ledger) == (BY_OPERATOR, None, None, None)
     await wait(ledger)
     await ledger.write(lambda c: destinations.end_pause(c, "crm"))
-    await ledger.write(lambda c: destinations.probe_all_now(c, now=5))
-    assert not await ledger.write(lambda c: destinations.probe_now(c, "crm", now=5))
+    await ledger.write(lambda c: destinations.probe_all_now(c, now=Instant(5)))
+    assert not await ledger.write(lambda c: destinations.probe_now(c, "crm", now=Instant(5)))
     assert await why(ledger) == (BY_OPERATOR, None, None, None)
     await ledger.write(lambda c: destinations.resume(c, "crm"))
     assert await why(ledger) == (None, None, None, None)
@@ -82,9 +83,9 @@ async def test_only_a_person_ends_a_pause(ledger: Ledger) -> None:
 
 async def test_a_probe_is_due_at_once_where_there_is_a_wait(ledger: Ledger) -> None:
     await register(ledger, crm="local")
-    assert not await ledger.write(lambda c: destinations.probe_now(c, "crm", now=5))
+    assert not await ledger.write(lambda c: destinations.probe_now(c, "crm", now=Instant(5)))
     await wait(ledger)
-    assert await ledger.write(lambda c: destinations.probe_now(c, "crm", now=5))
+    assert await ledger.write(lambda c: destinations.probe_now(c, "crm", now=Instant(5)))
     assert await why(ledger) == ("unauthorised", 5, "401", "the key is 'wrong'")
 
 
@@ -97,7 +98,7 @@ async def test_a_restart_keeps_when_it_was_delivered_to(ledger: Ledger) -> None:
 
 async def test_one_that_left_the_settings_stays_with_what_it_is_owed(ledger: Ledger) -> None:
     await register(ledger, old="local", crm="local")
-    await ledger.write(lambda c: deliveries.enqueue(c, [("cloudtalk-1", 1)], now=1))
+    await ledger.write(lambda c: deliveries.enqueue(c, [("cloudtalk-1", 1)], now=Instant(1)))
     await register(ledger, crm="local")
     names = [row.name for row in await ledger.read(destinations.list_all)]
     assert names == ["crm", "old"]
@@ -121,7 +122,7 @@ async def test_a_start_waits_for_no_relay_that_hangs_in_a_settlement(ledger: Led
     try:
         async with asyncio.timeout(2):
             await register(other, crm="local")
-            await other.write(lambda c: destinations.probe_all_now(c, now=5))
+            await other.write(lambda c: destinations.probe_all_now(c, now=Instant(5)))
     finally:
         thaws.set()
         await hanging

@@ -128,7 +128,7 @@ def test_a_newer_schema_is_refused_with_what_to_do_and_left_alone(opened: Engine
     with pytest.raises(SchemaError) as refusal:
         migrate(opened)
     assert str(refusal.value) == (
-        f"the ledger sqlite:///{path} stands at schema 9999, which this version of the relay does not know"
+        f"the ledger sqlite:///{path} has schema 9999, which this version of the relay does not know"
         f" (it knows up to {HEAD}); run the newer relay that wrote it"
     )
     assert contents(path) == before
@@ -147,7 +147,7 @@ def test_a_failed_migration_leaves_the_database_as_it_was(
     (broken / "versions" / "9001_broken.py").write_text(BROKEN.format(HEAD=HEAD, fault=fault))
     monkeypatch.setattr(engine, "_MIGRATIONS", broken)
     monkeypatch.setattr(engine, "HEAD", "9001")
-    with pytest.raises(SchemaError, match=f"from schema {HEAD} to 9001 and was left as it was: .*{said}"):
+    with pytest.raises(SchemaError, match=f"from schema {HEAD} to 9001 and is unchanged: .*{said}"):
         migrate(opened)
     assert contents(path) == before
 

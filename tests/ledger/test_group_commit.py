@@ -13,7 +13,8 @@ import pytest
 from sqlalchemy import Connection, select
 
 from relay.ledger import Ledger, LedgerUnavailable, journal
-from relay.ledger.group_commit import EventNotStorable, GroupCommit
+from relay.ledger.errors import EventNotStorable
+from relay.ledger.group_commit import GroupCommit
 from relay.ledger.journal import NewEvent
 from relay.ledger.tables import events
 from tests.support.clock import SECOND, Clock
@@ -26,7 +27,7 @@ POISONED: dict[str, Any] = {
     "text that is no Unicode": {"parsed": make_event(note="\ud800")},
     "a path that is no Unicode": {"path": "\udc80"},
     "what JSON cannot say": {"parsed": make_event(note=object())},
-    "a body that is no bytes": {"raw": None},
+    "a body that is no bytes": {"raw": "text"},
 }
 
 
@@ -36,9 +37,15 @@ def nothing() -> None:
 
 @asynccontextmanager
 async def running(
-    ledger: Ledger, *, on_append: Callable[[], None] = nothing, hold_seconds: float = 5
+    ledger: Ledger,
+    *,
+    on_append: Callable[[], None] = nothing,
+    hold_seconds: float = 5,
+    max_group_requests: int = 1_000,
 ) -> AsyncIterator[GroupCommit]:
-    group = GroupCommit(ledger, on_append=on_append, hold_seconds=hold_seconds)
+    group = GroupCommit(
+        ledger, on_append=on_append, hold_seconds=hold_seconds, max_group_requests=max_group_requests
+    )
     task = asyncio.create_task(group.run())
     yield group
     task.cancel()
@@ -107,11 +114,9 @@ async def test_a_lone_event_waits_for_nobody(group: GroupCommit, commits: list[A
     assert len(commits) == 3
 
 
-async def test_more_than_the_largest_group_are_several_commits(
-    monkeypatch: pytest.MonkeyPatch, group: GroupCommit, commits: list[Any]
-) -> None:
-    monkeypatch.setattr("relay.ledger.group_commit._LARGEST_GROUP", 10)
-    numbers = await appended(group, *([row] for row in rows(25)))
+async def test_more_than_the_largest_group_are_several_commits(ledger: Ledger, commits: list[Any]) -> None:
+    async with running(ledger, max_group_requests=10) as group:
+        numbers = await appended(group, *([row] for row in rows(25)))
     assert len(commits) == 3
     assert numbers == [[seq] for seq in range(1, 26)]
 
@@ -189,7 +194,9 @@ async def test_the_events_of_one_body_are_written_all_or_none(ledger: Ledger, gr
 
 async def test_a_refusal_says_why_and_quotes_nothing_of_the_event(group: GroupCommit) -> None:
     secret = make_event_row(b"secret-body", parsed=make_event(phone="+34600000001"), content_type=None)
-    with pytest.raises(EventNotStorable, match=r"the ledger refused this event: .*content_type") as refusal:
+    with pytest.raises(
+        EventNotStorable, match=r"the ledger cannot store this event: .*content_type"
+    ) as refusal:
         await group.append([secret])
     assert "+34600000001" not in str(refusal.value)
     assert "secret-body" not in str(refusal.value)

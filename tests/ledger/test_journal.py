@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from sqlalchemy import Connection, select
 
+from relay.instants import Duration, Instant
 from relay.ledger import Ledger, journal
 from relay.ledger.journal import NewEvent
 from relay.ledger.tables import events
@@ -36,7 +37,9 @@ async def stored(ledger: Ledger) -> Sequence[Any]:
 async def unfolded(ledger: Ledger, limit: int = 100) -> list[int]:
     return [
         event.seq
-        for event in await ledger.read(lambda c: journal.list_unfolded(c, limit, now=0, grace=1_000))
+        for event in await ledger.read(
+            lambda c: journal.list_unfolded(c, limit, now=Instant(0), grace=Duration(1_000))
+        )
     ]
 
 
@@ -75,7 +78,7 @@ async def test_sequence_numbers_come_in_the_order_given_and_grow(ledger: Ledger)
     first = await append(ledger, *(make_event_row(at=n, name=f"a{n}") for n in range(50)))
     second = await append(ledger, *(make_event_row(at=100 + n) for n in range(50)))
     assert [*first, *second] == sorted({*first, *second})
-    found = await ledger.read(lambda c: journal.list_unfolded(c, 50, now=0, grace=1_000))
+    found = await ledger.read(lambda c: journal.list_unfolded(c, 50, now=Instant(0), grace=Duration(1_000)))
     names = [event.parsed.name for event in found]
     assert names == [f"a{n}" for n in range(50)]
 
@@ -100,7 +103,7 @@ async def test_a_number_is_never_given_twice(ledger: Ledger) -> None:
 async def test_the_reading_comes_back_as_it_was(ledger: Ledger) -> None:
     reading = make_event(name="it's 🎉", started_at=5, contact_name='"', tags=["a", "ñ"])
     await append(ledger, make_event_row(parsed=reading))
-    (event,) = await ledger.read(lambda c: journal.list_unfolded(c, 1, now=0, grace=1_000))
+    (event,) = await ledger.read(lambda c: journal.list_unfolded(c, 1, now=Instant(0), grace=Duration(1_000)))
     assert (event.parsed, event.received_at) == (reading, RECEIVED_AT)
 
 
@@ -159,11 +162,11 @@ async def test_events_are_counted_and_those_that_wait_too(ledger: Ledger) -> Non
 async def test_what_waits_is_folded_once_its_alias_has_a_call_or_its_grace_is_over(ledger: Ledger) -> None:
     await append(ledger, *(make_event_row(at=n) for n in range(3)))
     waiting = [(1, "id:1"), (2, "id:2")]
-    await ledger.write(lambda c: journal.mark_waiting(c, waiting, until=100))
+    await ledger.write(lambda c: journal.mark_waiting(c, waiting, until=Instant(100)))
     assert await unfolded(ledger) == [3]
     await ledger.write(lambda c: journal.requeue_waiting(c, ["id:2", "id:9"]))
     assert await unfolded(ledger) == [2, 3]
-    due = await ledger.read(lambda c: journal.list_unfolded(c, 10, now=100, grace=1_000))
+    due = await ledger.read(lambda c: journal.list_unfolded(c, 10, now=Instant(100), grace=Duration(1_000)))
     assert [(event.seq, event.waited) for event in due] == [(1, True), (2, False), (3, False)]
     assert await ledger.read(journal.count) == (3, 3)
 
@@ -178,10 +181,12 @@ async def test_the_events_of_a_call_that_went_into_another_go_with_it(ledger: Le
 
 async def test_a_grace_that_a_clock_set_back_has_put_out_of_reach_is_over(ledger: Ledger) -> None:
     (seq,) = await ledger.write(lambda c: journal.append(c, [make_event_row()]))
-    await ledger.write(lambda c: journal.mark_waiting(c, [(seq, "id:1")], until=9_000))
+    await ledger.write(lambda c: journal.mark_waiting(c, [(seq, "id:1")], until=Instant(9_000)))
 
     async def due(now: int) -> list[int]:
-        found = await ledger.read(lambda c: journal.list_unfolded(c, 10, now=now, grace=1_000))
+        found = await ledger.read(
+            lambda c: journal.list_unfolded(c, 10, now=Instant(now), grace=Duration(1_000))
+        )
         return [event.seq for event in found]
 
     assert await due(8_500) == []

@@ -9,7 +9,8 @@ import pytest
 from structlog.testing import capture_logs
 
 from relay.ledger import LeaseLost, Ledger, LedgerUnavailable
-from relay.ledger.lease import Lease, run_in_slices, wait_for
+from relay.ledger.lease import Lease, run_in_slices
+from relay.ledger.notifications import wait_for_event
 from tests.support.clock import Clock
 
 SECONDS = 15.0
@@ -38,9 +39,8 @@ async def ledgers(ledger_url: str, clock: Clock) -> AsyncIterator[tuple[Ledger, 
 
 
 @pytest.fixture
-def leases(ledgers: tuple[Ledger, Ledger], monkeypatch: pytest.MonkeyPatch) -> Pair:
-    monkeypatch.setattr("relay.ledger.lease._STANDBY_SECONDS", 0.01)
-    one, other = (Lease(ledger, "fold", seconds=SECONDS) for ledger in ledgers)
+def leases(ledgers: tuple[Ledger, Ledger]) -> Pair:
+    one, other = (Lease(ledger, "fold", seconds=SECONDS, standby_seconds=0.01) for ledger in ledgers)
     return one, other
 
 
@@ -222,16 +222,16 @@ async def test_a_lease_that_is_had_is_told_with_its_token(leases: Pair) -> None:
 
 async def test_a_wait_ends_with_the_event_or_with_the_time() -> None:
     event = asyncio.Event()
-    await wait_for(event, 0.01)
+    await wait_for_event(event, 0.01)
     assert not event.is_set()
     asyncio.get_running_loop().call_soon(event.set)
     async with asyncio.timeout(5):
-        await wait_for(event, 3_600)
+        await wait_for_event(event, 3_600)
 
 
 async def test_a_cancellation_that_comes_together_with_the_event_is_not_lost() -> None:
     event = asyncio.Event()
-    task = asyncio.create_task(wait_for(event, 3_600))
+    task = asyncio.create_task(wait_for_event(event, 3_600))
     await asyncio.sleep(0)
     event.set()
     task.cancel()
@@ -243,10 +243,8 @@ async def test_a_cancellation_that_comes_together_with_the_event_is_not_lost() -
 
 
 async def test_a_long_work_lets_the_holder_have_its_turns(
-    leases: Pair, monkeypatch: pytest.MonkeyPatch
+    leases: Pair,
 ) -> None:
-    monkeypatch.setattr("relay.ledger.lease._HOLD_SECONDS", 0.0)
-    monkeypatch.setattr("relay.ledger.lease._YIELD_SECONDS", 0.3)
     fold, long = leases
     took: list[str] = []
 
@@ -263,7 +261,7 @@ async def test_a_long_work_lets_the_holder_have_its_turns(
 
     turns: list[asyncio.Task[None]] = []
     await fold.acquire()
-    await run_in_slices(long, portion)
+    await run_in_slices(long, portion, hold_seconds=0, yield_seconds=0.3)
     await asyncio.gather(*turns)
     assert took == ["portion", "fold", "portion"]
 

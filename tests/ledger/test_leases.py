@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import pytest
 from sqlalchemy import Connection
 
+from relay.instants import Duration
 from relay.ledger import LeaseLost, Ledger, leases, process_identity
 from tests.support.clock import SECOND, Clock
 
@@ -24,15 +25,17 @@ def process() -> Iterator[subprocess.Popen[bytes]]:
 
 def owner_of(process: subprocess.Popen[bytes]) -> str:
     host, _, _ = process_identity.owner_name().rsplit("/", 2)
-    return f"{host}/{process.pid}/{process_identity._started(process.pid)}"
+    return f"{host}/{process.pid}/{process_identity._start_of(process.pid)}"
 
 
 async def acquire(ledger: Ledger, owner: str, *, name: str = "fold") -> int | None:
-    return await ledger.write(lambda c: leases.acquire(c, name, owner, now=ledger.now(), length=LENGTH))
+    return await ledger.write(
+        lambda c: leases.acquire(c, name, owner, now=ledger.now(), length=Duration(LENGTH))
+    )
 
 
 async def prove(ledger: Ledger, token: int) -> None:
-    await ledger.write(lambda c: leases.check(c, "fold", token, now=ledger.now(), length=LENGTH))
+    await ledger.write(lambda c: leases.check(c, "fold", token, now=ledger.now(), length=Duration(LENGTH)))
 
 
 async def release(ledger: Ledger, token: int) -> None:
@@ -99,8 +102,8 @@ async def test_what_is_written_with_a_lost_lease_is_undone(ledger: Ledger) -> No
     await acquire(ledger, "a")
 
     def work(connection: Connection) -> None:
-        leases.acquire(connection, "other", "a", now=ledger.now(), length=LENGTH)
-        leases.check(connection, "fold", 99, now=ledger.now(), length=LENGTH)
+        leases.acquire(connection, "other", "a", now=ledger.now(), length=Duration(LENGTH))
+        leases.check(connection, "fold", 99, now=ledger.now(), length=Duration(LENGTH))
 
     with pytest.raises(LeaseLost):
         await ledger.write(work)

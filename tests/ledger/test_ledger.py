@@ -115,7 +115,7 @@ async def test_a_database_that_is_broken_is_unavailable_and_no_fault_of_an_event
 
 async def test_a_folder_that_cannot_be_made_is_said_with_what_to_do(tmp_path: Path) -> None:
     (tmp_path / "var").write_text("a file")
-    with pytest.raises(LedgerError, match=r"var/relay\.db cannot be made.*RELAY__LEDGER__URL"):
+    with pytest.raises(LedgerError, match=r"var/relay\.db cannot be created.*RELAY__LEDGER__URL"):
         Ledger(f"sqlite:///{tmp_path}/var/relay.db")
 
 

@@ -32,10 +32,10 @@ class Ear:
 
 
 @asynccontextmanager
-async def listening(ledger: Ledger) -> AsyncIterator[Ear]:
+async def listening(ledger: Ledger, **intervals: float) -> AsyncIterator[Ear]:
     """Someone who listens, and was woken for what it missed before."""
     ear = Ear()
-    task = asyncio.create_task(NotificationListener(ledger, ear.woken.set).run())
+    task = asyncio.create_task(NotificationListener(ledger, ear.woken.set, **intervals).run())
     try:
         assert await ear.hears()
         yield ear
@@ -47,7 +47,7 @@ async def listening(ledger: Ledger) -> AsyncIterator[Ear]:
 @pytest.fixture
 async def other(url: str, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Ledger]:
     """The same ledger, as another process has it."""
-    notifications._process.cache_clear()
+    notifications._sender.cache_clear()
     # Who tells is the process; a test is one only.
     monkeypatch.setattr(notifications, "notify", _tell_as_another)
     monkeypatch.setattr(journal, "notify", _tell_as_another)
@@ -58,7 +58,7 @@ async def other(url: str, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Ledg
 
 def _tell_as_another(connection: Connection) -> None:
     if connection.dialect.name == "postgresql":
-        connection.execute(notifications._TELL, {"channel": notifications.CHANNEL, "by": "another/1/1"})
+        connection.execute(notifications._notify, {"channel": notifications.CHANNEL, "sender": "another/1/1"})
 
 
 async def append(ledger: Ledger) -> None:
@@ -114,10 +114,9 @@ async def test_a_process_does_not_hear_itself(on_postgres: Ledger) -> None:
 
 
 async def test_a_connection_that_is_lost_is_made_anew_and_what_was_missed_is_woken_for(
-    on_postgres: Ledger, databases: Databases, monkeypatch: pytest.MonkeyPatch
+    on_postgres: Ledger, databases: Databases
 ) -> None:
-    monkeypatch.setattr(notifications, "_AGAIN_SECONDS", 0.01)
-    async with listening(on_postgres) as ear:
+    async with listening(on_postgres, retry_seconds=0.01) as ear:
         databases.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query LIKE 'LISTEN%'")
         assert await ear.hears()
 
@@ -126,10 +125,9 @@ async def test_behind_a_pooler_the_ledger_is_polled_and_it_is_said_once(
     on_postgres: Ledger, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # What a pooler does: the session that answers is not the one that greeted.
-    monkeypatch.setattr("relay.ledger.postgres._WHO", "SELECT 0")
-    monkeypatch.setattr(notifications, "_POLL_SECONDS", 0.01)
+    monkeypatch.setattr("relay.ledger.postgres._BACKEND_PID", "SELECT 0")
     with capture_logs() as logs:
-        async with listening(on_postgres) as ear:
+        async with listening(on_postgres, poll_seconds=0.01) as ear:
             for _ in range(3):
                 assert await ear.hears()
     assert [line["event"] for line in logs] == ["ledger.polling"]
@@ -139,7 +137,7 @@ async def test_behind_a_pooler_the_ledger_is_polled_and_it_is_said_once(
 async def test_behind_a_pooler_each_transaction_is_set_up_by_itself(
     databases: Databases, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("relay.ledger.postgres._WHO", "SELECT 0")
+    monkeypatch.setattr("relay.ledger.postgres._BACKEND_PID", "SELECT 0")
     with databases.fresh("template0") as url:
         ledger = Ledger(url)
         await ledger.open()

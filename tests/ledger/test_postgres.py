@@ -15,6 +15,7 @@ from sqlalchemy import Engine, select, text
 from sqlalchemy.exc import DBAPIError
 
 from relay.fold import FoldWorker
+from relay.instants import Duration, Instant
 from relay.ledger import (
     HEAD,
     LeaseLost,
@@ -113,13 +114,26 @@ async def test_a_mark_that_moves_on_while_its_push_is_settled_stays_owed(
     call = make_call_row("a")
     await ledger.write(lambda c: destinations.register(c, {"crm": "local"}))
     await ledger.write(lambda c: calls.write(c, [call], []))
-    await ledger.write(lambda c: deliveries.enqueue(c, [("a", 1)], now=1))
+    await ledger.write(lambda c: deliveries.enqueue(c, [("a", 1)], now=Instant(1)))
     settled = deliveries.DeliveryUpdate(
-        "a", 1, DeliveryState.DELIVERED, 1, 2, 1, 2, 0, "r", "delivered", None, None
+        "a",
+        1,
+        DeliveryState.DELIVERED,
+        1,
+        Instant(2),
+        1,
+        Instant(2),
+        Duration(0),
+        "r",
+        "delivered",
+        None,
+        None,
     )
     with engine.begin() as folding:
-        deliveries.enqueue(folding, [("a", 2)], now=2)
-        settling = asyncio.create_task(ledger.write(lambda c: deliveries.settle(c, "crm", [settled], now=3)))
+        deliveries.enqueue(folding, [("a", 2)], now=Instant(2))
+        settling = asyncio.create_task(
+            ledger.write(lambda c: deliveries.settle(c, "crm", [settled], now=Instant(3)))
+        )
         await asyncio.sleep(0.1)
         assert not settling.done()
     await settling
@@ -164,10 +178,14 @@ async def test_relays_that_start_at_once_migrate_once_and_all_succeed(empty: str
     assert sorted(found, key=str) == [*[(HEAD, HEAD)] * 3, (None, HEAD)]
     named = {"crm": "local", "other": "local"}
     await asyncio.gather(*(o.write(lambda c: destinations.register(c, named)) for o in ledgers))
-    await asyncio.gather(*(o.write(lambda c: warnings.record(c, "x", 1, "said")) for o in ledgers))
+    await asyncio.gather(*(o.write(lambda c: warnings.record(c, "x", Instant(1), "said")) for o in ledgers))
     taken = await asyncio.gather(
         *(
-            ledger.write(partial(leases.acquire, name="fold", owner=f"h/{n}/1", now=1, length=LENGTH))
+            ledger.write(
+                partial(
+                    leases.acquire, name="fold", owner=f"h/{n}/1", now=Instant(1), length=Duration(LENGTH)
+                )
+            )
             for n, ledger in enumerate(ledgers)
         )
     )
@@ -184,7 +202,7 @@ async def test_a_fold_that_was_stopped_writes_nothing_once_another_has_taken_ove
 ) -> None:
     stopped = await fold_of(ledger)
     await ledger.write(lambda c: journal.append(c, [make_event_row()]))
-    planned = await ledger.read(lambda c: journal.list_unfolded(c, 10, now=0, grace=0))
+    planned = await ledger.read(lambda c: journal.list_unfolded(c, 10, now=Instant(0), grace=Duration(0)))
     # As if it had slept for longer than its lease is.
     await ledger.write(lambda c: c.execute(lease_table.update().values(expires_at=other.now() - 1)))
     taken_over = await fold_of(other)
@@ -198,16 +216,16 @@ async def test_a_fold_that_was_stopped_writes_nothing_once_another_has_taken_ove
 async def test_who_is_stopped_in_a_transaction_holds_up_the_others_for_a_while_only(
     url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    short = postgres._FOR_THE_SESSION.replace(
+    short = postgres._SET_FOR_SESSION.replace(
         "'idle_in_transaction_session_timeout', '10s'", "'idle_in_transaction_session_timeout', '200ms'"
     )
-    monkeypatch.setattr(postgres, "_FOR_THE_SESSION", short)
+    monkeypatch.setattr(postgres, "_SET_FOR_SESSION", short)
     ledger, stopped = Ledger(url), open_engine(url)
-    await ledger.write(lambda c: leases.acquire(c, "fold", "a/1/1", now=1, length=LENGTH))
+    await ledger.write(lambda c: leases.acquire(c, "fold", "a/1/1", now=Instant(1), length=Duration(LENGTH)))
     connection = stopped.connect()
-    leases.check(connection, "fold", 1, now=2, length=LENGTH)
+    leases.check(connection, "fold", 1, now=Instant(2), length=Duration(LENGTH))
     started = time.monotonic()
-    await ledger.write(lambda c: leases.check(c, "fold", 1, now=3, length=LENGTH))
+    await ledger.write(lambda c: leases.check(c, "fold", 1, now=Instant(3), length=Duration(LENGTH)))
     assert time.monotonic() - started < 3
     with pytest.raises(DBAPIError, match="idle"):
         connection.execute(text("SELECT 1"))
@@ -245,7 +263,7 @@ async def test_a_relay_needs_no_right_to_make_schemas_where_it_has_one(
 async def test_a_database_that_cannot_hold_every_name_is_refused(databases: Databases) -> None:
     databases.execute("CREATE DATABASE latin TEMPLATE template0 ENCODING 'LATIN1' LOCALE 'C'")
     ledger = Ledger(databases.url_of("latin"))
-    with pytest.raises(LedgerError, match="encoded in LATIN1"):
+    with pytest.raises(LedgerError, match="has the encoding LATIN1"):
         await ledger.open()
     await ledger.close()
     databases.execute("DROP DATABASE latin")
@@ -255,7 +273,7 @@ def test_a_failed_migration_leaves_nothing_behind(empty: str, monkeypatch: pytes
     engine = open_engine(empty)
     monkeypatch.setattr("relay.ledger.engine.HEAD", "9999")
     monkeypatch.setattr("alembic.command.upgrade", _half_way)
-    with pytest.raises(SchemaError, match="could not be brought from schema None to 9999"):
+    with pytest.raises(SchemaError, match="could not be migrated from schema None to 9999"):
         migrate(engine)
     with engine.connect() as connection:
         assert connection.execute(text("SELECT to_regclass('half')")).scalar() is None

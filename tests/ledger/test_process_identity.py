@@ -48,7 +48,7 @@ def test_a_command_of_any_name_hides_no_start() -> None:
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:  # noqa: S603 - ours
         assert process.stdout is not None
         process.stdout.readline()
-        ticks = int(process_identity._started(process.pid))
+        ticks = int(process_identity._start_of(process.pid))
         process.kill()
     assert ticks >= int(_parts()[2])
 

@@ -3,12 +3,13 @@
 import msgspec
 from sqlalchemy import select
 
+from relay.instants import Instant
 from relay.ledger import Ledger, quarantine
 from relay.ledger.quarantine import NewQuarantinedBody
 from relay.ledger.tables import quarantine as table
 
 ROW = NewQuarantinedBody(
-    received_at=7,
+    received_at=Instant(7),
     reason="not_json",
     message="the body is no JSON: 'ñ' 🎉",
     pointer="/data/id",

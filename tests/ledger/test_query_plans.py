@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 from sqlalchemy import Connection, Engine, Executable, text
 
-from relay.ledger import Ledger, aliases, calls, client_state, dead_letters, deliveries, journal, replays
-from relay.ledger.deliveries import Pick
+from relay.ledger import Ledger, aliases, calls, client_state, dead_letters, journal, replays
+from relay.ledger.deliveries import Pick, enqueueing, picking, settling
 from relay.ledger.engine import open_engine
 from relay.ledger.json_rows import bound
 from tests.support.postgres import Databases
@@ -25,33 +25,33 @@ PLANS: dict[str, tuple[Executable, dict[str, Any], str]] = {
     "calls._update": (calls._update, ROWS, "SEARCH calls USING INDEX sqlite_autoindex_calls_1 (id=?)"),
     "aliases._resolve": (aliases._resolve, ROWS, "SEARCH aliases USING PRIMARY KEY (alias=?)"),
     "calls._newest": (calls._newest, {"limit": 1}, "SCAN calls USING INDEX calls_began"),
-    "deliveries._due fresh": (
-        deliveries._due[Pick.FRESH],
+    "picking._take fresh": (
+        picking._take[Pick.FRESH],
         ROWS | OF,
         "SEARCH deliveries USING INDEX deliveries_due (destination=? AND due_at<?)",
     ),
-    "deliveries._due oldest": (
-        deliveries._due[Pick.OLDEST],
+    "picking._take oldest": (
+        picking._take[Pick.OLDEST],
         ROWS | OF,
         "SEARCH deliveries USING INDEX deliveries_due (destination=? AND due_at<?)",
     ),
-    "deliveries._due probe": (
-        deliveries._due[Pick.PROBE],
+    "picking._take probe": (
+        picking._take[Pick.PROBE],
         ROWS | OF,
         "SEARCH deliveries USING INDEX deliveries_due (destination=?)",
     ),
-    "deliveries._bring_forward": (
-        deliveries._bring_forward,
-        {"of_destination": "crm", "now": 1, "after": 1, "tried": 1},
+    "picking._make_due_now": (
+        picking._make_due_now,
+        {"of_destination": "crm", "now": 1, "after": 1, "max_attempts": 1},
         "SEARCH deliveries USING INDEX deliveries_due (destination=? AND due_at>?)",
     ),
-    "deliveries._in_a_row": (
-        deliveries._in_a_row,
+    "settling._rejected_run": (
+        settling._rejected_run,
         {"of_destination": "crm", "of_code": "23502"},
         "SEARCH deliveries USING INDEX deliveries_dead (destination=? AND attempted_at>?)",
     ),
-    "deliveries._owe_again": (
-        deliveries._owe_again,
+    "settling._requeue_pushed": (
+        settling._requeue_pushed,
         ROWS | OF,
         "SEARCH deliveries USING INDEX sqlite_autoindex_deliveries_1 (destination=? AND call=?)",
     ),
@@ -60,8 +60,8 @@ PLANS: dict[str, tuple[Executable, dict[str, Any], str]] = {
         {"after_at": 1, "after_id": "", "until": 2, "limit": 1},
         "SEARCH calls USING INDEX calls_began (began_at>? AND began_at<?)",
     ),
-    "replays._owe_known": (
-        replays._owe_known,
+    "replays._requeue_known": (
+        replays._requeue_known,
         ROWS | OF,
         "SEARCH deliveries USING INDEX sqlite_autoindex_deliveries_1 (destination=? AND call=?)",
     ),
@@ -70,8 +70,8 @@ PLANS: dict[str, tuple[Executable, dict[str, Any], str]] = {
         ROWS | OF,
         "SEARCH deliveries USING INDEX sqlite_autoindex_deliveries_1 (destination=? AND call=?)",
     ),
-    "dead_letters._dead_of": (
-        dead_letters._dead_of,
+    "dead_letters._by_call": (
+        dead_letters._by_call,
         ROWS,
         "SEARCH deliveries USING INDEX deliveries_call (call=?)",
     ),
@@ -80,18 +80,18 @@ PLANS: dict[str, tuple[Executable, dict[str, Any], str]] = {
         ROWS | {"since": 0},
         "SEARCH client_state USING PRIMARY KEY (destination=? AND key=?)",
     ),
-    "deliveries._next_due": (
-        deliveries._next_due,
+    "picking._next_due_at": (
+        picking._next_due_at,
         OF,
         "SEARCH deliveries USING INDEX deliveries_due (destination=?)",
     ),
-    "deliveries._mark_known": (
-        deliveries._mark_known,
+    "enqueueing._requeue_known": (
+        enqueueing._requeue_known,
         ROWS | OF,
         "SEARCH deliveries USING INDEX deliveries_call (call=?)",
     ),
-    "deliveries._settle": (
-        deliveries._settle,
+    "settling._settle": (
+        settling._settle,
         ROWS | OF,
         "SEARCH deliveries USING INDEX sqlite_autoindex_deliveries_1 (destination=? AND call=?)",
     ),
@@ -122,7 +122,7 @@ async def test_it_uses_its_index(ledger: Ledger, name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["journal._unfolded", "journal._by_call", "deliveries._due fresh", "deliveries._due oldest"]
+    "name", ["journal._unfolded", "journal._by_call", "picking._take fresh", "picking._take oldest"]
 )
 async def test_it_reads_in_order_instead_of_sorting(ledger: Ledger, name: str) -> None:
     statement, given, _ = PLANS[name]
@@ -165,12 +165,12 @@ IN_USE: dict[str, tuple[Any, dict[str, Any], str]] = {
     "calls._update": (calls._update, ONE, "calls_pkey"),
     "aliases._resolve": (aliases._resolve, bound([("id:1",)]), "aliases_pkey"),
     "calls._newest": (calls._newest, {"limit": 10}, "calls_began"),
-    "deliveries._due fresh": (deliveries._due[Pick.FRESH], bound([]) | OF, "deliveries_due"),
-    "deliveries._due oldest": (deliveries._due[Pick.OLDEST], bound([]) | OF, "deliveries_due"),
-    "deliveries._due probe": (deliveries._due[Pick.PROBE], bound([]) | OF, "deliveries_due"),
-    "deliveries._next_due": (deliveries._next_due, OF, "deliveries_due"),
-    "deliveries._mark_known": (deliveries._mark_known, bound([("call-1", 2)]) | OF, "deliveries_call"),
-    "deliveries._settle": (deliveries._settle, ONE | OF, "deliveries_pkey"),
+    "picking._take fresh": (picking._take[Pick.FRESH], bound([]) | OF, "deliveries_due"),
+    "picking._take oldest": (picking._take[Pick.OLDEST], bound([]) | OF, "deliveries_due"),
+    "picking._take probe": (picking._take[Pick.PROBE], bound([]) | OF, "deliveries_due"),
+    "picking._next_due_at": (picking._next_due_at, OF, "deliveries_due"),
+    "enqueueing._requeue_known": (enqueueing._requeue_known, bound([("call-1", 2)]) | OF, "deliveries_call"),
+    "settling._settle": (settling._settle, ONE | OF, "deliveries_pkey"),
 }
 
 

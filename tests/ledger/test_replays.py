@@ -1,10 +1,12 @@
 """Calls are owed again: page by page in the order of their beginnings, whatever became of them before."""
 
+from functools import partial
 from typing import Any
 
 import msgspec
 import pytest
 
+from relay.instants import Duration, Instant
 from relay.ledger import Ledger, calls, deliveries, destinations, replays
 from relay.ledger.deliveries import DeliveryUpdate
 from relay.ledger.replays import PageCursor
@@ -16,10 +18,10 @@ DELIVERED = DeliveryUpdate(
     version=1,
     state=DeliveryState.DELIVERED,
     delivered_version=1,
-    due_at=50,
+    due_at=Instant(50),
     attempts=1,
-    attempted_at=50,
-    failing_for=0,
+    attempted_at=Instant(50),
+    failing_for=Duration(0),
     remote_id="r1",
     outcome="delivered",
     code=None,
@@ -32,18 +34,19 @@ async def begin(ledger: Ledger, *began: tuple[str, int]) -> None:
     await ledger.write(lambda c: calls.write(c, rows, []))
 
 
-async def walked(ledger: Ledger, *, since: int = 0, until: int | None = None, limit: int = 2) -> list[str]:
+async def walked(
+    ledger: Ledger, *, since: Instant = Instant(0), until: Instant | None = None, limit: int = 2
+) -> list[str]:
     """The ids on all pages, one after the other."""
     place: PageCursor | None = PageCursor(since)
     found: list[str] = []
     while place is not None:
-        after = place
-        page, place = await ledger.read(lambda c: replays.list_page(c, after, until=until, limit=limit))  # noqa: B023 - read at once
+        page, place = await ledger.read(partial(replays.list_page, after=place, until=until, limit=limit))
         found += [call.id for call in page]
     return found
 
 
-async def count(ledger: Ledger, *, since: int = 0, until: int | None = None) -> int:
+async def count(ledger: Ledger, *, since: Instant = Instant(0), until: Instant | None = None) -> int:
     return await ledger.read(lambda c: replays.count(c, PageCursor(since), until=until))
 
 
@@ -59,10 +62,13 @@ async def test_the_pages_hold_every_call_once_the_oldest_first(ledger: Ledger) -
 
 async def test_a_time_begins_with_its_first_instant_and_ends_before_its_last(ledger: Ledger) -> None:
     await begin(ledger, *((str(at), at) for at in (10, 20, 30, 40)))
-    assert await walked(ledger, since=20, until=40) == ["20", "30"]
-    assert await walked(ledger, since=21) == ["30", "40"]
-    assert await walked(ledger, until=10) == []
-    assert (await count(ledger, since=20, until=40), await count(ledger, since=41)) == (2, 0)
+    assert await walked(ledger, since=Instant(20), until=Instant(40)) == ["20", "30"]
+    assert await walked(ledger, since=Instant(21)) == ["30", "40"]
+    assert await walked(ledger, until=Instant(10)) == []
+    assert (
+        await count(ledger, since=Instant(20), until=Instant(40)),
+        await count(ledger, since=Instant(41)),
+    ) == (2, 0)
 
 
 async def test_a_call_that_went_into_another_is_on_no_page(ledger: Ledger) -> None:
@@ -87,18 +93,18 @@ async def owing(ledger: Ledger) -> Ledger:
     """A ledger with the destination `crm`, which is owed the calls `a` and `b`, and then `late`."""
     await ledger.write(lambda c: destinations.register(c, {"crm": "local"}))
     await begin(ledger, ("a", 10), ("b", 20))
-    await ledger.write(lambda c: deliveries.enqueue(c, [("a", 1), ("b", 1)], now=10))
+    await ledger.write(lambda c: deliveries.enqueue(c, [("a", 1), ("b", 1)], now=Instant(10)))
     await ledger.write(lambda c: destinations.register(c, {"late": "local"}))
     return ledger
 
 
 async def owe(ledger: Ledger, *versions: tuple[str, int], name: str = "crm", now: int = 90) -> None:
-    await ledger.write(lambda c: replays.enqueue(c, name, versions, now=now))
+    await ledger.write(lambda c: replays.enqueue(c, name, versions, now=Instant(now)))
 
 
 async def settle(ledger: Ledger, **changes: Any) -> None:
     settlement = msgspec.structs.replace(DELIVERED, **changes)
-    await ledger.write(lambda c: deliveries.settle(c, "crm", [settlement], now=50))
+    await ledger.write(lambda c: deliveries.settle(c, "crm", [settlement], now=Instant(50)))
 
 
 async def delivery(ledger: Ledger, call: str = "a", name: str = "crm") -> Any:

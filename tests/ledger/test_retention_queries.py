@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from relay.instants import Instant
 from relay.ledger import (
     Ledger,
     aliases,
@@ -13,8 +14,8 @@ from relay.ledger import (
     deliveries,
     destinations,
     journal,
-    pruning,
     quarantine,
+    retention_queries,
 )
 from relay.ledger.aliases import Alias, AliasReason
 from relay.ledger.quarantine import NewQuarantinedBody
@@ -42,7 +43,7 @@ async def call(ledger: Ledger, name: str, state: str | None = None) -> None:
     row = make_call_row(f"cloudtalk-{name}")
     await ledger.write(lambda c: calls.write(c, [row], []))
     await ledger.write(lambda c: aliases.add(c, [Alias(f"id:{name}", row.id, AliasReason.STATED)]))
-    await ledger.write(lambda c: deliveries.enqueue(c, [(row.id, 1)], now=1))
+    await ledger.write(lambda c: deliveries.enqueue(c, [(row.id, 1)], now=Instant(1)))
     if state:
         await ledger.write(lambda c: c.execute(_state_of(row.id, state)))
 
@@ -57,9 +58,11 @@ async def seqs(ledger: Ledger) -> list[int]:
     return list(await ledger.read(lambda c: c.execute(table.select().order_by(table.c.seq)).scalars().all()))
 
 
-async def prune(ledger: Ledger, *, before: int, after: int = 0) -> int | None:
+async def prune(ledger: Ledger, *, before: int, after: int = 0, limit: int = 500) -> int | None:
     return await ledger.write(
-        lambda c: pruning.prune_events(c, before=RECEIVED_AT + before, after=after, now=7)
+        lambda c: retention_queries.prune_events(
+            c, before=Instant(RECEIVED_AT + before), after=after, now=Instant(7), limit=limit
+        )
     )
 
 
@@ -76,13 +79,11 @@ async def test_what_is_not_folded_is_kept_however_old(owing: Ledger) -> None:
     assert await seqs(owing) == [waiting]
 
 
-async def test_a_portion_says_where_to_go_on(owing: Ledger, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_portion_says_where_to_go_on(owing: Ledger) -> None:
     numbers = [await told(owing, str(number), at=number) for number in range(4)]
-    monkeypatch.setattr(pruning, "PORTION", 2)
-    monkeypatch.setattr(pruning, "_page", pruning._page.limit(2))
-    assert await prune(owing, before=DAY) == numbers[1]
-    assert await prune(owing, before=DAY, after=numbers[1]) == numbers[3]
-    assert await prune(owing, before=DAY, after=numbers[3]) is None
+    assert await prune(owing, before=DAY, limit=2) == numbers[1]
+    assert await prune(owing, before=DAY, after=numbers[1], limit=2) == numbers[3]
+    assert await prune(owing, before=DAY, after=numbers[3], limit=2) is None
     assert await seqs(owing) == []
 
 
@@ -110,7 +111,9 @@ async def test_an_old_call_goes_unless_something_is_still_to_be_done_about_it(
 ) -> None:
     await call(owing, "1", state)
     await told(owing, "1")
-    assert not await owing.write(lambda c: pruning.prune_calls(c, before=RECEIVED_AT + DAY))
+    assert not await owing.write(
+        lambda c: retention_queries.prune_calls(c, before=Instant(RECEIVED_AT + DAY))
+    )
     assert await owing.read(calls.count) == kept
     assert len(await owing.read(lambda c: deliveries.list_for_call(c, "cloudtalk-1"))) == kept
     assert len(await owing.read(lambda c: aliases.resolve(c, ["id:1"]))) == kept
@@ -119,17 +122,19 @@ async def test_an_old_call_goes_unless_something_is_still_to_be_done_about_it(
 
 async def test_a_young_call_stays(owing: Ledger) -> None:
     await call(owing, "1", "delivered")
-    await owing.write(lambda c: pruning.prune_calls(c, before=RECEIVED_AT))
+    await owing.write(lambda c: retention_queries.prune_calls(c, before=RECEIVED_AT))
     assert await owing.read(calls.count) == 1
 
 
 async def test_old_bodies_in_quarantine_and_old_memories_go(owing: Ledger) -> None:
     def write(connection: Any) -> None:
         for at in (1, 9):
-            quarantine.add(connection, NewQuarantinedBody(at, "json", "no JSON", "", "", "/", "", b"{"))
-            client_state.set_many(connection, "crm", {f"contact:{at}": "7"}, now=at)
-        pruning.prune_quarantine(connection, before=5)
-        pruning.prune_client_state(connection, before=5)
+            quarantine.add(
+                connection, NewQuarantinedBody(Instant(at), "json", "no JSON", "", "", "/", "", b"{")
+            )
+            client_state.set_many(connection, "crm", {f"contact:{at}": "7"}, now=Instant(at))
+        retention_queries.prune_quarantine(connection, before=Instant(5))
+        retention_queries.prune_client_state(connection, before=Instant(5))
 
     await owing.write(write)
     assert [row.received_at for row in await owing.read(quarantine.list_all)] == [9]

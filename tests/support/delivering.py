@@ -164,7 +164,7 @@ class Delivering:
 
     async def settle(self, *updates: DeliveryUpdate) -> None:
         """Write these updates as an earlier worker would have, shortly after 1970."""
-        await self.ledger.write(lambda c: deliveries.settle(c, "crm", updates, now=1))
+        await self.ledger.write(lambda c: deliveries.settle(c, "crm", updates, now=Instant(1)))
 
     async def replay(self, *names: str) -> None:
         """Replay the first version of these calls."""

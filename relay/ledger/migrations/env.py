@@ -1,4 +1,4 @@
-"""Alembic's entry: the ledger hands over the connection, whose transaction holds the lock."""
+"""Entry point of Alembic. `engine.migrate` provides the connection, in whose transaction it all runs."""
 
 from alembic import context
 

@@ -1,0 +1,31 @@
+"""Deliveries: which version of a call each destination needs, and which one it has.
+
+There is one delivery for each destination and call, however many events the call gets: a push sends the
+newest version. `enqueueing` makes deliveries pending, `picking` chooses those to attempt, `settling` writes
+the result of an attempt, and `reports` reads for people. Import from here.
+"""
+
+from relay.ledger.deliveries.enqueueing import enqueue
+from relay.ledger.deliveries.picking import ANY_ATTEMPTS, Pick, make_due_now, next_due_at, take_due
+from relay.ledger.deliveries.reports import counts_by_destination, first_delivered_at, list_for_call
+from relay.ledger.deliveries.rows import DeliveryCounts, DeliveryRow, DeliveryUpdate, DueDelivery
+from relay.ledger.deliveries.settling import requeue_after_lost_lease, requeue_rejected_run, settle
+
+__all__ = [
+    "ANY_ATTEMPTS",
+    "DeliveryCounts",
+    "DeliveryRow",
+    "DeliveryUpdate",
+    "DueDelivery",
+    "Pick",
+    "counts_by_destination",
+    "enqueue",
+    "first_delivered_at",
+    "list_for_call",
+    "make_due_now",
+    "next_due_at",
+    "requeue_after_lost_lease",
+    "requeue_rejected_run",
+    "settle",
+    "take_due",
+]

@@ -1,0 +1,70 @@
+"""Making new versions of calls pending at every destination."""
+
+from collections.abc import Sequence
+
+from sqlalchemy import BindParameter, Connection, bindparam, case, literal, literal_column, select, update
+from sqlalchemy.dialects.postgresql import insert
+
+from relay.instants import Instant
+from relay.ledger.deliveries.rows import IS_PENDING
+from relay.ledger.json_rows import bound, rows_of
+from relay.ledger.notifications import notify
+from relay.ledger.states import DeliveryState, sql_state
+from relay.ledger.tables import deliveries, destinations
+
+_now: BindParameter[int] = bindparam("now")
+_versions = rows_of(deliveries.c.call, deliveries.c.version)
+_requeue_known = (
+    update(deliveries)
+    .where(deliveries.c.call == _versions.c.call)
+    .values(
+        version=_versions.c.version,
+        state=DeliveryState.PENDING,
+        # A pending delivery keeps its backoff; any other starts with a new schedule.
+        pending_since=case((IS_PENDING, deliveries.c.pending_since), else_=_now),
+        due_at=case((IS_PENDING, deliveries.c.due_at), else_=_now),
+        attempts=case((IS_PENDING, deliveries.c.attempts), else_=0),
+        failing_for=case((IS_PENDING, deliveries.c.failing_for), else_=0),
+    )
+)
+_always = literal_column("1") == literal_column("1")
+_insert_new = (
+    insert(deliveries)
+    .from_select(
+        [
+            "destination",
+            "call",
+            "state",
+            "version",
+            "delivered_version",
+            "pending_since",
+            "due_at",
+            "attempts",
+            "failing_for",
+        ],
+        select(
+            destinations.c.name,
+            _versions.c.call,
+            sql_state(DeliveryState.PENDING),
+            _versions.c.version,
+            literal(0),
+            _now,
+            _now,
+            literal(0),
+            literal(0),
+        )
+        .select_from(_versions.join(destinations, _always))
+        # Without a WHERE, SQLite reads ON CONFLICT as a part of the join.
+        .where(_always),
+    )
+    .on_conflict_do_nothing()
+)
+
+
+def enqueue(connection: Connection, versions: Sequence[tuple[str, int]], *, now: Instant) -> None:
+    """Make these calls, each as (id, version), pending at every destination."""
+    parameters = bound(versions) | {"now": now}
+    connection.execute(_requeue_known, parameters)
+    connection.execute(_insert_new, parameters)
+    if versions:
+        notify(connection)

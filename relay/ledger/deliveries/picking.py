@@ -1,0 +1,138 @@
+"""Choosing the deliveries of one destination that its worker attempts next.
+
+Nothing is written when a delivery is taken: the worker holds the lease of its destination, so it alone
+knows which deliveries are under way (`busy`), and a worker that dies leaves nothing to undo.
+"""
+
+from collections.abc import Collection, Sequence
+from enum import Enum, auto
+from typing import Any, Final
+
+import msgspec
+from sqlalchemy import BindParameter, Connection, and_, bindparam, case, func, select, update
+
+from relay.call import Call
+from relay.instants import Duration, Instant
+from relay.ledger.deliveries.rows import IS_PENDING, DueDelivery
+from relay.ledger.json_rows import bound, rows_of
+from relay.ledger.tables import calls, deliveries
+
+ANY_ATTEMPTS: Final = 2**31 - 1
+"""More attempts than any delivery has."""
+
+_decode_call = msgspec.json.Decoder(Call).decode
+_decode_field_versions = msgspec.json.Decoder(dict[str, int]).decode
+
+
+class Pick(Enum):
+    """Which deliveries come first."""
+
+    FRESH = auto()
+    """Those that became due last, so that a backlog does not delay current calls."""
+    OLDEST = auto()
+    PROBE = auto()
+    """Any pending delivery to test a paused destination with, due or not; one that never failed first."""
+
+
+_now: BindParameter[int] = bindparam("now")
+_busy = rows_of(deliveries.c.call)
+_pending = (
+    select(
+        calls.c.record,
+        calls.c.field_versions,
+        deliveries.c.delivered_version,
+        deliveries.c.attempts,
+        deliveries.c.attempted_at,
+        deliveries.c.failing_for,
+        deliveries.c.remote_id,
+        deliveries.c.outcome,
+    )
+    .join(calls, calls.c.id == deliveries.c.call)
+    .where(
+        and_(
+            deliveries.c.destination == bindparam("destination"),
+            IS_PENDING,
+            deliveries.c.call.not_in(select(_busy.c.call)),
+        )
+    )
+    .limit(bindparam("limit"))
+)
+_due = _pending.where(deliveries.c.due_at <= _now)
+_take = {
+    Pick.FRESH: _due.order_by(deliveries.c.due_at.desc()),
+    Pick.OLDEST: _due.order_by(deliveries.c.due_at),
+    Pick.PROBE: _pending.order_by(
+        # A call that the CRM has is only looked up there, which proves less than a write.
+        case((deliveries.c.delivered_version >= deliveries.c.version, 1), else_=0),
+        case((deliveries.c.attempts > 0, 1), else_=0),
+        # The longest not attempted first: otherwise one bad call could keep the destination paused.
+        func.coalesce(deliveries.c.attempted_at, 0),
+        deliveries.c.due_at,
+    ),
+}
+
+
+def take_due(
+    connection: Connection,
+    destination: str,
+    pick: Pick,
+    *,
+    busy: Collection[str],
+    now: Instant,
+    limit: int,
+) -> list[DueDelivery]:
+    """Return the next deliveries of this destination, without those of `busy` calls."""
+    parameters: dict[str, Any] = {"destination": destination, "limit": limit}
+    if pick is not Pick.PROBE:
+        parameters["now"] = now
+    parameters |= bound((call,) for call in busy)
+    return [_due_delivery(row) for row in connection.execute(_take[pick], parameters)]
+
+
+def _due_delivery(row: Sequence[Any]) -> DueDelivery:
+    record, field_versions, *rest = row
+    return DueDelivery(_decode_call(record), _decode_field_versions(field_versions), *rest)
+
+
+_next_due_at = select(func.min(deliveries.c.due_at)).where(
+    deliveries.c.destination == bindparam("destination"), IS_PENDING
+)
+
+
+def next_due_at(connection: Connection, destination: str) -> Instant | None:
+    """Return when the next delivery of this destination is due; None if none is pending."""
+    due_at: Instant | None = connection.execute(_next_due_at, {"destination": destination}).scalar()
+    return due_at
+
+
+_make_due_now = (
+    update(deliveries)
+    .where(
+        deliveries.c.destination == bindparam("of_destination"),
+        IS_PENDING,
+        deliveries.c.due_at > bindparam("after"),
+        deliveries.c.attempts <= bindparam("max_attempts"),
+    )
+    .values(due_at=_now)
+)
+
+
+def make_due_now(
+    connection: Connection,
+    destination: str,
+    *,
+    now: Instant,
+    min_delay: Duration = Duration(0),
+    max_attempts: int = ANY_ATTEMPTS,
+) -> None:
+    """End the wait of the deliveries that are due more than `min_delay` from now.
+
+    For a CRM that works again, or, with the longest possible delay, after the clock was set back.
+    """
+    parameters = {
+        "of_destination": destination,
+        "now": now,
+        "after": now + min_delay,
+        "max_attempts": max_attempts,
+    }
+    connection.execute(_make_due_now, parameters)

@@ -1,0 +1,64 @@
+"""Reading deliveries of any state, for people and for the fold."""
+
+from collections.abc import Collection, Sequence
+from typing import Any
+
+from sqlalchemy import ColumnElement, Connection, bindparam, case, func, null, select
+
+from relay.instants import Instant
+from relay.ledger.deliveries.rows import IS_PENDING, DeliveryCounts, DeliveryRow
+from relay.ledger.json_rows import bound, rows_of
+from relay.ledger.states import DeliveryState, has_state
+from relay.ledger.tables import deliveries
+
+_by_call = (
+    select(*(deliveries.c[name] for name in DeliveryRow.__struct_fields__))
+    .where(deliveries.c.call == bindparam("call"))
+    .order_by(deliveries.c.destination)
+)
+
+
+def list_for_call(connection: Connection, call: str) -> list[DeliveryRow]:
+    """Return the deliveries of this call, by destination."""
+    return [_delivery_row(row) for row in connection.execute(_by_call, {"call": call})]
+
+
+def _delivery_row(row: Sequence[Any]) -> DeliveryRow:
+    destination, call, state, *rest = row
+    return DeliveryRow(destination, call, DeliveryState(state), *rest)
+
+
+_ids = rows_of(deliveries.c.call)
+_first_delivered_at = (
+    select(deliveries.c.call, func.min(deliveries.c.first_delivered_at))
+    .join(_ids, _ids.c.call == deliveries.c.call)
+    .where(deliveries.c.first_delivered_at.is_not(None))
+    .group_by(deliveries.c.call)
+)
+
+
+def first_delivered_at(connection: Connection, ids: Collection[str]) -> dict[str, Instant]:
+    """Return when a CRM first received each of these calls; calls that no CRM has are absent."""
+    found = connection.execute(_first_delivered_at, bound((call,) for call in sorted(ids)))
+    return dict(found.all())
+
+
+def _count(state: DeliveryState) -> ColumnElement[int]:
+    return func.sum(case((has_state(deliveries.c.state, state), 1), else_=0))
+
+
+_counts = select(
+    deliveries.c.destination,
+    _count(DeliveryState.PENDING),
+    _count(DeliveryState.DELIVERED),
+    _count(DeliveryState.DEAD),
+    func.min(case((IS_PENDING, deliveries.c.pending_since), else_=null())),
+).group_by(deliveries.c.destination)
+
+
+def counts_by_destination(connection: Connection) -> dict[str, DeliveryCounts]:
+    """Count the deliveries of each destination; destinations without deliveries are absent."""
+    return {
+        destination: DeliveryCounts(int(pending), int(delivered), int(dead), oldest_pending_since)
+        for destination, pending, delivered, dead, oldest_pending_since in connection.execute(_counts)
+    }

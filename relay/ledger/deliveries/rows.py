@@ -1,0 +1,81 @@
+"""The rows that the queries on deliveries take and return."""
+
+from typing import Final
+
+import msgspec
+
+from relay.call import Call
+from relay.instants import Duration, Instant
+from relay.ledger.states import DeliveryState, has_state
+from relay.ledger.tables import deliveries
+
+IS_PENDING: Final = has_state(deliveries.c.state, DeliveryState.PENDING)
+
+
+class DeliveryRow(msgspec.Struct, frozen=True):
+    """A delivery as it is stored.
+
+    `version` is the newest one that was enqueued, `delivered_version` the one that the CRM has (0: none).
+    `attempts` were made since it became pending; `failing_for` is the part of that time in which the
+    destination took other calls. `outcome`, `code` and `message` are those of the last attempt.
+    """
+
+    destination: str
+    call: str
+    state: DeliveryState
+    version: int
+    delivered_version: int
+    first_delivered_at: Instant | None
+    pending_since: Instant
+    due_at: Instant
+    attempts: int
+    attempted_at: Instant | None
+    failing_for: Duration
+    remote_id: str | None
+    outcome: str | None
+    code: str | None
+    message: str | None
+
+
+class DueDelivery(msgspec.Struct, frozen=True):
+    """A delivery to attempt, with the newest version of its call; see `DeliveryRow`.
+
+    `field_versions`: for each field of the call the version in which it changed last.
+    """
+
+    call: Call
+    field_versions: dict[str, int]
+    delivered_version: int
+    attempts: int
+    attempted_at: Instant | None
+    failing_for: Duration
+    remote_id: str | None
+    outcome: str | None
+
+
+class DeliveryUpdate(msgspec.Struct, frozen=True):
+    """The result of an attempt; see `DeliveryRow`. `version` is the one that was pushed: if a newer one was
+    enqueued meanwhile, the delivery stays pending.
+    """
+
+    call: str
+    version: int
+    state: DeliveryState
+    delivered_version: int
+    due_at: Instant
+    attempts: int
+    attempted_at: Instant | None
+    failing_for: Duration
+    remote_id: str | None
+    outcome: str | None
+    code: str | None
+    message: str | None
+
+
+class DeliveryCounts(msgspec.Struct, frozen=True):
+    """How many deliveries of a destination are in each state, and since when the oldest one is pending."""
+
+    pending: int = 0
+    delivered: int = 0
+    dead: int = 0
+    oldest_pending_since: Instant | None = None

@@ -1,0 +1,99 @@
+"""Deleting old rows, one portion per transaction, so that no lock is held for long.
+
+A call outlives its events: its join state is in its own row, so a late event still joins. A call with a
+pending or dead delivery is never deleted.
+"""
+
+from typing import Final, NamedTuple
+
+from sqlalchemy import Connection, Delete, bindparam, delete, select, update
+
+from relay.instants import Instant
+from relay.ledger.json_rows import bound, rows_of
+from relay.ledger.states import DeliveryState, EventState, has_state
+from relay.ledger.tables import aliases, calls, client_state, dedup_keys, deliveries, events, quarantine
+
+PORTION: Final = 500
+
+
+class _OldEvent(NamedTuple):
+    seq: int
+    received_at: Instant
+    state: str
+    call: str
+
+
+_page = (
+    select(events.c.seq, events.c.received_at, events.c.state, events.c.call)
+    .where(events.c.seq > bindparam("after"))
+    .order_by(events.c.seq)
+    .limit(bindparam("limit"))
+)
+_seqs = rows_of(events.c.seq)
+_delete_events = delete(events).where(events.c.seq.in_(select(_seqs.c.seq)))
+_ids = rows_of(calls.c.id)
+_set_pruned_at = update(calls).where(calls.c.id.in_(select(_ids.c.id))).values(pruned_at=bindparam("now"))
+_delete_dedup_keys = delete(dedup_keys).where(dedup_keys.c.seq <= bindparam("last"))
+
+
+def prune_events(
+    connection: Connection, *, before: Instant, after: int, now: Instant, limit: int = PORTION
+) -> int | None:
+    """Delete folded events that were received before an instant, from the next `limit` rows of the journal.
+
+    `after` is the last sequence number of the portion before. Return it for the next portion; None if the
+    rest is younger. Events that are not folded stay.
+    """
+    page = [_OldEvent(*row) for row in connection.execute(_page, {"after": after, "limit": limit})]
+    old = [event for event in page if event.received_at < before]
+    folded = [event for event in old if event.state == EventState.FOLDED]
+    ids = sorted({event.call for event in folded})
+    connection.execute(_set_pruned_at, bound((id_,) for id_ in ids) | {"now": now})
+    connection.execute(_delete_events, bound((event.seq,) for event in folded))
+    if old:
+        connection.execute(_delete_dedup_keys, {"last": old[-1].seq})
+    return page[-1].seq if len(page) == limit and old else None
+
+
+_has_open_delivery = (
+    select(deliveries.c.call)
+    .where(
+        deliveries.c.call == calls.c.id,
+        has_state(deliveries.c.state, DeliveryState.PENDING, DeliveryState.DEAD),
+    )
+    .exists()
+)
+_old_calls = (
+    select(calls.c.id)
+    .where(calls.c.began_at < bindparam("before"), ~_has_open_delivery)
+    .order_by(calls.c.began_at)
+    .limit(bindparam("limit"))
+)
+_delete_calls: tuple[Delete, ...] = (
+    delete(events).where(events.c.call.in_(select(_ids.c.id))),
+    delete(deliveries).where(deliveries.c.call.in_(select(_ids.c.id))),
+    delete(aliases).where(aliases.c.call.in_(select(_ids.c.id))),
+    delete(calls).where(calls.c.id.in_(select(_ids.c.id))),
+)
+
+
+def prune_calls(connection: Connection, *, before: Instant, limit: int = PORTION) -> bool:
+    """Delete up to `limit` calls that began before an instant, with their events, aliases and deliveries.
+
+    Return whether there may be more.
+    """
+    ids = list(connection.execute(_old_calls, {"before": before, "limit": limit}).scalars())
+    rows = bound((id_,) for id_ in sorted(ids))
+    for statement in _delete_calls:
+        connection.execute(statement, rows)
+    return len(ids) == limit
+
+
+def prune_quarantine(connection: Connection, *, before: Instant) -> None:
+    """Delete quarantined bodies that were received before an instant."""
+    connection.execute(delete(quarantine).where(quarantine.c.received_at < before))
+
+
+def prune_client_state(connection: Connection, *, before: Instant) -> None:
+    """Delete client state that was set before an instant; the client looks it up again if needed."""
+    connection.execute(delete(client_state).where(client_state.c.updated_at < before))
