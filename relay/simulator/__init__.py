@@ -7,7 +7,7 @@ an Answered has no time of its own, so the relay uses the time of arrival.
 Time is compressed: what CloudTalk spreads over minutes is sent at once, in the order of real deliveries.
 All people and numbers are made up.
 
-Import from here; other modules outside `relay.cli` use only what is listed in `__all__`.
+Import from this package; `relay.simulator.demo` has the relay process of the demo.
 """
 
 from relay.simulator.calls import DIALECTS, generate_calls

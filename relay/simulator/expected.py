@@ -55,8 +55,8 @@ def _people(script: CallScript) -> dict[str, Any]:
 def _lengths(script: CallScript) -> dict[str, Any]:
     ended = script.scenario.ended
     return {
-        "ended_at": format_utc(script.time_at(script.ended)) if ended else None,
-        "duration_seconds": script.ended if ended else None,
+        "ended_at": format_utc(script.time_at(script.hung_up)) if ended else None,
+        "duration_seconds": script.hung_up if ended else None,
         "talking_seconds": script.talking if ended else None,
         "waiting_seconds": script.waiting if ended else None,
         "wrapup_seconds": script.wrapup if ended else None,

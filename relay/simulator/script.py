@@ -52,14 +52,14 @@ class CallScript(msgspec.Struct, frozen=True):
     transcribed: float | None
 
     @property
-    def ended(self) -> int:
+    def hung_up(self) -> int:
         """The offset at which the call was hung up."""
         return self.waiting + self.talking + self.voicemail
 
     @property
     def wrapped_up(self) -> int:
         """The offset at which the agent finished the wrap-up. Only then CloudTalk sends Call Ended."""
-        return self.ended + self.wrapup
+        return self.hung_up + self.wrapup
 
     @property
     def caller_and_callee(self) -> tuple[str, str]:

@@ -69,13 +69,13 @@ class SignedEvents:
             "direction": DIRECTIONS[script.scenario.direction],
             "internal_number": {"number_e164": script.own_number},
             "started_at": format_utc(script.started_at),
-            "ended_at": format_utc(script.time_at(script.ended)),
-            "duration": script.ended,
+            "ended_at": format_utc(script.time_at(script.hung_up)),
+            "duration": script.hung_up,
             "talking_time": script.talking,
             "waiting_time": script.waiting,
             "is_voicemail": script.scenario.voicemail,
         }
-        return self._deliver(script.ended + 1, "call.ended", self._both_ids() | caller | data)
+        return self._deliver(script.hung_up + 1, "call.ended", self._both_ids() | caller | data)
 
     def recording(self) -> list[TimedMessage]:
         """The event has the call_id and sometimes the uuid."""
@@ -89,7 +89,7 @@ class SignedEvents:
         """The summary of CloudTalk's AI may come before Call Ended."""
         if not self._script.scenario.answered:
             return []
-        offset = self._script.ended + self._random.uniform(-2, 20)
+        offset = self._script.hung_up + self._random.uniform(-2, 20)
         return self._deliver(offset, "cidata.ready", self._both_ids() | {"summary": _SUMMARY})
 
     def transcript(self) -> list[TimedMessage]:

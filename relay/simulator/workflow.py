@@ -129,7 +129,7 @@ class WorkflowEvents:
         is_recorded = script.recorded is not None and script.recorded < script.wrapped_up
         fields = {
             "call_id": script.call_id,
-            "ended_at": style.format_time(script.time_at(script.ended)) if style.has_ended_at else None,
+            "ended_at": style.format_time(script.time_at(script.hung_up)) if style.has_ended_at else None,
             "talking_time": style.format_seconds(script.talking),
             "waiting_time": style.format_seconds(script.waiting),
             "wrapup_time": style.format_seconds(script.wrapup),

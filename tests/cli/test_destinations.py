@@ -6,9 +6,8 @@ from sqlalchemy import Connection
 from relay.instants import Instant
 from relay.ledger import destinations
 from relay.ledger.destinations import Pause
-from tests.support.home import LOCAL, Home, all_delivered
+from tests.support.home import LOCAL, STARTED, Home, all_delivered
 
-STARTED = {"event": "call.started", "data": {"id": "1", "direction": "inbound"}}
 FAR_FUTURE = 4_000_000_000_000_000
 
 

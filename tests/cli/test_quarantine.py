@@ -12,8 +12,8 @@ EVENT = b'{"event":"call.started","data":{"id":"7","direction":"inbound"}}'
 @pytest.fixture
 def two_bodies(home: Home) -> Home:
     """The first body can be parsed now, the second cannot."""
-    home.quarantine(EVENT, reason="unreadable_field", message="direction: expected")
-    home.quarantine(b"hello", reason="not_json", message="the body is not JSON")
+    home.add_quarantined_body(EVENT, reason="unreadable_field", message="direction: expected")
+    home.add_quarantined_body(b"hello", reason="not_json", message="the body is not JSON")
     return home
 
 

@@ -7,9 +7,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from tests.support.home import LOCAL, Home, all_delivered
-
-STARTED = {"event": "call.started", "data": {"id": "1", "direction": "inbound"}}
+from tests.support.home import LOCAL, STARTED, Home, all_delivered
 
 
 def test_json_has_every_key(home: Home) -> None:

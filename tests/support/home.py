@@ -21,6 +21,8 @@ from tests.support.samples import RECEIVED_AT
 
 T = TypeVar("T")
 
+STARTED = {"event": "call.started", "data": {"id": "1", "direction": "inbound"}}
+
 LOCAL = """
 [destinations.crm]
 client = "local"
@@ -54,8 +56,7 @@ class Home:
     def write_ledger(self, write: Callable[[Connection], T]) -> T:
         return write_ledger(load(self.path), write)
 
-    def quarantine(self, raw: bytes, *, reason: str, message: str) -> None:
-        """Put a body into quarantine."""
+    def add_quarantined_body(self, raw: bytes, *, reason: str, message: str) -> None:
         row = NewQuarantinedBody(RECEIVED_AT, reason, message, "", "application/json", HOOK, "", raw)
         self.write_ledger(lambda connection: quarantine.add(connection, row))
 
