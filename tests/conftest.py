@@ -32,7 +32,7 @@ def databases() -> Iterator[Databases]:
 
 @pytest.fixture(params=["sqlite", "postgresql"])
 def ledger_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
-    """Where a new ledger may lie; a test that asks for it runs over every engine."""
+    """The URL of a new ledger. A test with this fixture runs once per database engine."""
     if request.param == "sqlite":
         yield f"sqlite:///{tmp_path / 'relay.db'}"
     else:

@@ -20,7 +20,7 @@ from relay import app
 from relay.settings import SettingsError
 from tests.support.in_process import in_process_relay, settings_in, wait_for_status
 from tests.support.postgrest import free_port
-from tests.support.relay import HOOK, crm_rows, eventually
+from tests.support.relay import WEBHOOK_PATH, crm_rows, eventually
 
 STARTED = {"event": "call.started", "data": {"id": "1", "direction": "inbound"}}
 TOKEN = "open-sesame"
@@ -84,7 +84,7 @@ def test_uvicorn_serves_the_settings_that_an_environment_variable_names(tmp_path
     url = f"http://127.0.0.1:{port}"
     with uvicorn(settings, port) as process:
         eventually(lambda: is_ready(url), bool)
-        response = httpx.post(url + HOOK, json=STARTED, trust_env=False)
+        response = httpx.post(url + WEBHOOK_PATH, json=STARTED, trust_env=False)
         assert response.json()["success"] is True
         eventually(lambda: crm_rows(tmp_path / "crm.db"), lambda rows: list(rows) == ["cloudtalk-1"])
         process.send_signal(signal.SIGTERM)
@@ -147,7 +147,7 @@ async def test_the_webhook_has_the_path_of_the_settings_and_no_other(tmp_path: P
     async with in_process_relay(settings) as (_, client):
         for path in ("/in/calls", "/in/calls/", "/in/calls/call.started"):
             assert (await client.post(path, json=STARTED)).json()["id"] == "cloudtalk-1"
-        for path in (HOOK, "/in", "/in/callsigns", "/"):
+        for path in (WEBHOOK_PATH, "/in", "/in/callsigns", "/"):
             assert (await client.post(path, json=STARTED)).status_code == 404
         assert (await client.get("/healthz")).status_code == 200
 
@@ -159,7 +159,7 @@ async def test_every_destination_receives_every_call(tmp_path: Path) -> None:
     crms = {name: local(tmp_path / f"{name}.db") for name in ("one", "two")}
     settings = settings_in(tmp_path, destinations=crms)
     async with in_process_relay(settings) as (relay, client):
-        await client.post(HOOK, json=STARTED)
+        await client.post(WEBHOOK_PATH, json=STARTED)
         await wait_for_status(relay, settings, lambda status: all(d.delivered == 1 for d in status.values()))
     assert [list(crm_rows(tmp_path / f"{name}.db")) for name in crms] == [["cloudtalk-1"]] * 2
 
@@ -168,7 +168,7 @@ async def test_calls_of_a_disabled_destination_are_pending_until_it_is_enabled(t
     crms = {"on": local(tmp_path / "on.db"), "off": local(tmp_path / "off.db", enabled=False)}
     settings = settings_in(tmp_path, destinations=crms)
     async with in_process_relay(settings) as (relay, client):
-        await client.post(HOOK, json=STARTED)
+        await client.post(WEBHOOK_PATH, json=STARTED)
         status = await wait_for_status(relay, settings, lambda status: status["on"].delivered == 1)
     assert (status["off"].state, status["off"].pending, status["off"].delivered) == (
         "disabled",
@@ -187,12 +187,12 @@ async def test_a_new_destination_receives_only_later_calls(tmp_path: Path) -> No
     crms = {"old": local(tmp_path / "old.db")}
     settings = settings_in(tmp_path, destinations=crms)
     async with in_process_relay(settings) as (relay, client):
-        await client.post(HOOK, json=STARTED)
+        await client.post(WEBHOOK_PATH, json=STARTED)
         await wait_for_status(relay, settings, lambda status: status["old"].delivered == 1)
 
     settings = settings_in(tmp_path, destinations=crms | {"new": local(tmp_path / "new.db")})
     async with in_process_relay(settings) as (relay, client):
-        await client.post(HOOK, json={"event": "call.started", "data": {"id": "2"}})
+        await client.post(WEBHOOK_PATH, json={"event": "call.started", "data": {"id": "2"}})
         status = await wait_for_status(relay, settings, lambda status: status["old"].delivered == 2)
         await wait_for_status(relay, settings, lambda status: status["new"].delivered == 1)
     assert status["new"].pending + status["new"].delivered == 1
@@ -205,7 +205,7 @@ async def test_a_destination_that_fails_does_not_delay_another(tmp_path: Path) -
     settings = settings_in(tmp_path, destinations=crms)
     async with in_process_relay(settings) as (relay, client):
         for number in range(20):
-            await client.post(HOOK, json={"event": "call.started", "data": {"id": f"{number}"}})
+            await client.post(WEBHOOK_PATH, json={"event": "call.started", "data": {"id": f"{number}"}})
         status = await wait_for_status(relay, settings, lambda status: status["good"].delivered == 20)
         assert (status["broken"].pending, status["broken"].dead) == (20, 0)
 
@@ -227,7 +227,7 @@ async def test_a_destination_that_does_not_respond_does_not_delay_another(
         monkeypatch.setattr(relay.delivery_workers["hanging"], "_finish_seconds", 0.05)
         monkeypatch.setattr(relay.clients["hanging"], "upsert", hang)
         for number in range(20):
-            await client.post(HOOK, json={"event": "call.started", "data": {"id": f"{number}"}})
+            await client.post(WEBHOOK_PATH, json={"event": "call.started", "data": {"id": f"{number}"}})
         status = await wait_for_status(relay, settings, lambda status: status["good"].delivered == 20)
         await asyncio.wait_for(requested.wait(), 5)
     assert (status["hanging"].pending, status["hanging"].delivered) == (20, 0)

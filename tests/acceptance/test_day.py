@@ -22,7 +22,7 @@ from tests.fakes.hubspot import TOKEN, HubSpot, running_hubspot
 from tests.fakes.hubspot_limits import Limits, Window
 from tests.support.day import CALLS, day_calls, send_day
 from tests.support.receiver import Receiver
-from tests.support.relay import HOOK, RelayProcess, crm_rows, eventually, running_relay
+from tests.support.relay import WEBHOOK_PATH, RelayProcess, crm_rows, eventually, running_relay
 from tests.support.supabase import Supabase, running_supabase
 
 NOW = datetime.now(UTC)
@@ -126,7 +126,7 @@ def day(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Day]:
             supabase=supabase, hubspot=hubspot, token=TOKEN, receiver=receiver.settings()
         )
         with running_relay(folder, settings) as relay:
-            found = Day(relay, supabase, hubspot.hubspot, receiver, send_day(relay.url + HOOK, NOW))
+            found = Day(relay, supabase, hubspot.hubspot, receiver, send_day(relay.url + WEBHOOK_PATH, NOW))
             found.until_delivered()
             yield found
 
@@ -277,7 +277,7 @@ def test_nothing_was_throttled(day: Day) -> None:
 
 def test_said_again_and_replayed_the_day_makes_no_writing_request(day: Day) -> None:
     before = day.writes()
-    send_day(day.relay.url + HOOK, NOW, again=True)
+    send_day(day.relay.url + WEBHOOK_PATH, NOW, again=True)
     day.until_delivered()
     assert day.writes() == before
     done = day.relay.command("replay", "--json")

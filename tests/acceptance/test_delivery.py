@@ -31,7 +31,7 @@ def crm_process() -> Iterator[FaultyCrm]:
 
 @pytest.fixture
 def crm(crm_process: FaultyCrm) -> FaultyCrm:
-    crm_process.have()
+    crm_process.set_faults()
     crm_process.clear()
     return crm_process
 
@@ -85,7 +85,7 @@ def standing(relay: RelayProcess) -> dict[str, Any]:
 
 def arrive(crm: FaultyCrm, names: list[str], *, seconds: float = 15) -> dict[str, dict[str, Any]]:
     """The CRM's rows, once each of these calls has one."""
-    return eventually(crm.by_id, lambda rows: ids_of(names) <= rows.keys(), seconds=seconds)
+    return eventually(crm.rows_by_id, lambda rows: ids_of(names) <= rows.keys(), seconds=seconds)
 
 
 # --- faults of a moment -------------------------------------------------------------------------
@@ -113,13 +113,13 @@ def test_each_call_arrives_once_after_the_crm_failed_for_a_moment(
     restless: RelayProcess, crm: FaultyCrm, request: pytest.FixtureRequest, faults: dict[str, Any]
 ) -> None:
     names = names_of(request.node.callspec.id, 60)
-    crm.have(**faults)
+    crm.set_faults(**faults)
     say(restless, names)
     time.sleep(0.7)
     say(restless, names, "call.ended", duration=61)
-    crm.have()
+    crm.set_faults()
     rows = eventually(
-        crm.by_id,
+        crm.rows_by_id,
         lambda found: ids_of(names) == {i for i, row in found.items() if row["duration_seconds"] == 61},
         seconds=25,  # 429 without a word of when: ten seconds
     )
@@ -132,11 +132,11 @@ def test_a_row_that_breaks_the_crm_each_time_holds_up_no_other_call(
     relay: RelayProcess, crm: FaultyCrm
 ) -> None:
     names = names_of("poison", 50)
-    crm.have(poison=ids_of(names[17:18]))
+    crm.set_faults(poison=ids_of(names[17:18]))
     say(relay, names)
     arrive(crm, names[:17] + names[18:])
     assert marks(relay).pop("cloudtalk-poison-017") == "pending"
-    crm.have()
+    crm.set_faults()
     arrive(crm, names)
 
 
@@ -156,7 +156,7 @@ def test_what_concerns_the_whole_crm_spends_no_attempt_and_kills_no_call(
     relay: RelayProcess, crm: FaultyCrm, faults: dict[str, Any], reason: str
 ) -> None:
     """Credentials revoked and restored; a column made mandatory in the CRM and given a default."""
-    crm.have(**faults)
+    crm.set_faults(**faults)
     names = names_of("waits", 250)
     say(relay, names)
     eventually(lambda: standing(relay)["paused_reason"], lambda why: why == reason)
@@ -166,7 +166,7 @@ def test_what_concerns_the_whole_crm_spends_no_attempt_and_kills_no_call(
     assert set(marks(relay, "attempts").values()) == {0}
     assert crm.rows() == []
 
-    crm.have()
+    crm.set_faults()
     assert relay.command("destinations", "probe", "crm").returncode == 0
     rows = arrive(crm, names)
     assert {rows[f"cloudtalk-{name}"]["state"] for name in names[:100]} == {"completed"}
@@ -182,13 +182,13 @@ def test_a_column_made_mandatory_kills_no_new_call_while_known_ones_are_still_ta
     known, new = names_of("known", 40), names_of("new", 120)
     say(relay, known)
     arrive(crm, known)
-    crm.have(mandatory="sales_area")
+    crm.set_faults(mandatory="sales_area")
     for number in range(6):
         say(relay, new[number * 20 : number * 20 + 20])
         say(relay, known, "call.ended", duration=number + 1)
         time.sleep(0.5)
     eventually(lambda: standing(relay)["paused_reason"], lambda why: why == "misconfigured")
-    crm.have()
+    crm.set_faults()
     relay.command("destinations", "probe", "crm")
     arrive(crm, new)
     eventually(lambda: set(marks(relay).values()), lambda states: states == {"delivered"})
@@ -215,9 +215,9 @@ def test_of_a_hundred_calls_three_bad_ones_are_dead_and_no_other(
     bad = {f"cloudtalk-{names[place]}" for place in places}
     steady.command("destinations", "pause", "crm")
     say(steady, names)
-    crm.have(bad=bad)
+    crm.set_faults(bad=bad)
     steady.command("destinations", "resume", "crm")
-    eventually(crm.by_id, lambda rows: rows.keys() == ids_of(names) - bad)
+    eventually(crm.rows_by_id, lambda rows: rows.keys() == ids_of(names) - bad)
     letters = {letter["id"]: letter for letter in _letters(steady, bad)}
     assert letters.keys() == bad
     assert {letter["code"] for letter in letters.values()} == {"22P02"}
@@ -225,9 +225,9 @@ def test_of_a_hundred_calls_three_bad_ones_are_dead_and_no_other(
     assert crm.tally().requests <= 40
 
     mended = min(bad)
-    crm.have(bad=bad - {mended})
+    crm.set_faults(bad=bad - {mended})
     say(steady, [names[place] for place in places], "call.ended", duration=5)
-    eventually(crm.by_id, lambda rows: mended in rows and rows[mended]["duration_seconds"] == 5)
+    eventually(crm.rows_by_id, lambda rows: mended in rows and rows[mended]["duration_seconds"] == 5)
     tried = {letter["id"]: letter["version"] for letter in _letters(steady, bad - {mended})}
     assert tried == dict.fromkeys(bad - {mended}, 2)
 
@@ -255,7 +255,7 @@ def test_a_dead_crm_delays_a_live_one_by_nothing(
     ):
         alone = _latencies(relay, crm, names_of("alone", 150))
         requests_alone = crm.tally().requests
-        dead.have(**faults)
+        dead.set_faults(**faults)
         say(relay, names_of("before", 500))
         arrive(crm, names_of("before", 500))
         requests_before = crm.tally().requests

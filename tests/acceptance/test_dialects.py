@@ -9,7 +9,7 @@ import httpx
 import pytest
 
 from tests.support.es_document import requests_of
-from tests.support.relay import HOOK, RelayProcess, crm_rows, eventually, running_relay
+from tests.support.relay import WEBHOOK_PATH, RelayProcess, crm_rows, eventually, running_relay
 from tests.support.supabase import Supabase
 
 DOCUMENT = Path(__file__).parents[2] / "docs/es/configuracion-cloudtalk.md"
@@ -43,7 +43,7 @@ def relay(tmp_path: Path, supabase: Supabase) -> Iterator[RelayProcess]:
 def send(relay: RelayProcess) -> Send:
     def post(event: str, body: dict[str, Any]) -> None:
         headers = {"Authorization": f"Bearer {TOKEN}"}
-        answer = httpx.post(f"{relay.url}{HOOK}/{event}", json=body, headers=headers, trust_env=False)
+        answer = httpx.post(f"{relay.url}{WEBHOOK_PATH}/{event}", json=body, headers=headers, trust_env=False)
         assert answer.status_code == 200, answer.text
 
     return post
@@ -132,7 +132,17 @@ def test_the_spanish_document_to_the_letter_ends_with_calls_in_the_crm(
 def test_each_dialect_of_the_simulator_ends_as_it_must(
     relay: RelayProcess, supabase: Supabase, dialect: str
 ) -> None:
-    arguments = ["--url", relay.url + HOOK, "--token", TOKEN, "--calls", "30", "--chaos", "--seed", "7"]
+    arguments = [
+        "--url",
+        relay.url + WEBHOOK_PATH,
+        "--token",
+        TOKEN,
+        "--calls",
+        "30",
+        "--chaos",
+        "--seed",
+        "7",
+    ]
     done = relay.command("simulate", *arguments, "--dialect", dialect, "--json")
     assert done.returncode == 0, done.stdout + done.stderr
     expected = json.loads(done.stdout)["expected"]

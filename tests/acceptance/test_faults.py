@@ -12,7 +12,7 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.support.relay import HOOK, RelayProcess, crm_rows, eventually, running_relay
+from tests.support.relay import WEBHOOK_PATH, RelayProcess, crm_rows, eventually, running_relay
 from tests.support.supabase import Supabase
 
 LOCAL = """
@@ -98,7 +98,7 @@ def test_killed_at_random_moments_under_load_nothing_acknowledged_is_lost(tmp_pa
                 seconds=5,
             )
             assert time.monotonic() - ready < 5
-            callers = [Caller(relay.url + HOOK, acknowledged, kill * 10 + n) for n in range(4)]
+            callers = [Caller(relay.url + WEBHOOK_PATH, acknowledged, kill * 10 + n) for n in range(4)]
             for caller in callers:
                 caller.start()
             time.sleep(random.uniform(0.3, 1.2))

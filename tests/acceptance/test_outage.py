@@ -20,10 +20,8 @@ from relay.ledger.group_commit import GroupCommit
 from relay.settings import Settings
 from tests.support.in_process import in_process_relay, settings_in
 from tests.support.postgres import Postgres, running_server
-from tests.support.relay import crm_rows
+from tests.support.relay import WEBHOOK_PATH, crm_rows
 from tests.support.samples import make_event_row
-
-HOOK = "/cloudtalk/webhook"
 
 
 @pytest.fixture(scope="module")
@@ -53,7 +51,7 @@ async def parts(settings: Settings) -> AsyncIterator[tuple[Relay, httpx.AsyncCli
 
 
 async def post(client: httpx.AsyncClient, call: str) -> httpx.Response:
-    return await client.post(HOOK, json={"event": "call.started", "data": {"id": call}})
+    return await client.post(WEBHOOK_PATH, json={"event": "call.started", "data": {"id": call}})
 
 
 async def brought(folder: Path, *ids: str) -> None:

@@ -10,7 +10,7 @@ import httpx
 import psutil  # type: ignore[import-untyped]  # it bears no types, and little of it is used
 import pytest
 
-from tests.support.relay import HOOK, RelayProcess, crm_rows, eventually
+from tests.support.relay import WEBHOOK_PATH, RelayProcess, crm_rows, eventually
 
 SETTINGS = """
 [server]
@@ -26,8 +26,8 @@ path = "crm.db"
 class Several(RelayProcess):
     """`relay serve --workers 3`."""
 
-    def _line(self, *arguments: str) -> list[str]:
-        return super()._line(*arguments, *(["--workers", "3"] if arguments == ("serve",) else []))
+    def _command_line(self, *arguments: str) -> list[str]:
+        return super()._command_line(*arguments, *(["--workers", "3"] if arguments == ("serve",) else []))
 
     def workers(self) -> set[int]:
         return {child.pid for child in psutil.Process(self.process.pid).children()}
@@ -57,7 +57,7 @@ def send(relay: Several, *calls: str) -> None:
     """Each over a connection of its own, so that any of them may take it."""
     for call in calls:
         started = {"event": "call.started", "data": {"id": call}}
-        answer = httpx.post(relay.url + HOOK, json=started, timeout=30, trust_env=False)
+        answer = httpx.post(relay.url + WEBHOOK_PATH, json=started, timeout=30, trust_env=False)
         assert answer.status_code == 200
 
 

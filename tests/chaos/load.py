@@ -19,8 +19,8 @@ import msgspec
 
 from relay.server.server import new_event_loop
 from relay.simulator import Message, SimulatedCall, generate_calls
+from tests.support.relay import WEBHOOK_PATH
 
-HOOK: Final = "/cloudtalk/webhook"
 DIALECTS: Final = ("mission", "workflow", "mixed")
 """Those in which every message names its call, so that what each call comes to is foretold."""
 
@@ -198,7 +198,7 @@ class Line:
         """Send it; the status of the answer."""
         body = msgspec.json.encode(message.body)
         query = f"?{message.query}" if message.query else ""
-        head = f"POST {HOOK}{message.path}{query} HTTP/1.1\r\nHost: localhost\r\n"
+        head = f"POST {WEBHOOK_PATH}{message.path}{query} HTTP/1.1\r\nHost: localhost\r\n"
         head += f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
         self._writer.write(head.encode() + body)
         answer = await self._reader.readuntil(b"\r\n\r\n")
@@ -214,7 +214,7 @@ class Line:
 def key_of(message: Message) -> bytes:
     """A message as the journal keeps it: path, query and body, on one line."""
     return b"%s%s %s %s" % (
-        HOOK.encode(),
+        WEBHOOK_PATH.encode(),
         message.path.encode(),
         message.query.encode(),
         msgspec.json.encode(message.body),

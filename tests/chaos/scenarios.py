@@ -123,7 +123,7 @@ class Stage:
 def _stage(folder: Path, engine: str, number: int, *, rate: float, seed: int) -> Iterator[Stage]:
     kept = folder / "acknowledged"
     with ENGINES[engine](folder) as database, running_faulty_crm(seed) as crm:
-        crm.have(slow=_SLOW_SECONDS, mix=_MIX)
+        crm.set_faults(slow=_SLOW_SECONDS, mix=_MIX)
         section = crm.settings(timeout_seconds=5)
         with relays(folder, number, database.url, section) as all_of:
             patience = {"patience": 2.0} if number > 1 else {}
@@ -138,7 +138,7 @@ def _stage(folder: Path, engine: str, number: int, *, rate: float, seed: int) ->
 def _come_out(stage: Stage, scenario: str, engine: str, seed: int) -> Outcome:
     """Let all calls be told to their end and all be brought, and make the account."""
     stage.load.stop()
-    stage.crm.have()
+    stage.crm.set_faults()
     url = stage.database.url
     with suppress(AssertionError):  # then the account says what is left
         eventually(

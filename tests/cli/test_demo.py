@@ -14,7 +14,7 @@ import httpx
 import psutil  # type: ignore[import-untyped]  # it has no types, and little of it is used
 import pytest
 
-from tests.support.relay import HOOK
+from tests.support.relay import WEBHOOK_PATH
 
 
 @contextmanager
@@ -84,7 +84,7 @@ def test_it_runs_until_ctrl_c_and_removes_its_files(tmp_path: Path) -> None:
         (url,) = re.findall(r"The relay listens at (\S+)\. ", output)
         example = re.search(r"curl (\S+) -H '([^']+)' -d '([^']+)'", output)
         assert example is not None
-        assert example[1] == url + HOOK
+        assert example[1] == url + WEBHOOK_PATH
         header = dict([example[2].split(": ")])
         assert httpx.post(example[1], content=example[3], headers=header, trust_env=False).is_success
         relay = relay_of(process)

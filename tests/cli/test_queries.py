@@ -8,14 +8,14 @@ import pytest
 from sqlalchemy import Connection
 
 from relay.cli.queries import CallView, EventCounts, Status, find_call, get_status, view_call
-from relay.instants import Duration, Instant, iso
+from relay.instants import SECOND, Duration, Instant, iso
 from relay.ledger import Ledger, aliases, calls, deliveries, destinations, journal, quarantine
 from relay.ledger.aliases import Alias, AliasReason
 from relay.ledger.deliveries import DeliveryUpdate
 from relay.ledger.destinations import Pause
 from relay.ledger.quarantine import NewQuarantinedBody
 from relay.ledger.states import DeliveryState
-from tests.support.clock import SECOND, Clock
+from tests.support.clock import Clock
 from tests.support.samples import RECEIVED_AT, make_call_row, make_event, make_event_row
 
 UUID = "a1b2c3d4-0000-4000-8000-00000000abcd"

@@ -11,7 +11,7 @@ from relay.cli import simulate as command
 from relay.simulator import Report
 from tests.support.home import LOCAL, Home
 from tests.support.postgrest import free_port
-from tests.support.relay import HOOK, RelayProcess, crm_rows, eventually, running_relay
+from tests.support.relay import WEBHOOK_PATH, RelayProcess, crm_rows, eventually, running_relay
 
 LABELS = {
     "in_progress": "En Progreso",
@@ -36,7 +36,7 @@ def expected_row(expected: dict[str, Any]) -> dict[str, Any]:
 
 
 def test_with_chaos_the_crm_has_exactly_the_expected_records(relay: RelayProcess) -> None:
-    options = ("--url", relay.url + HOOK, "--token", TOKEN)
+    options = ("--url", relay.url + WEBHOOK_PATH, "--token", TOKEN)
     result = relay.command("simulate", *options, "--calls", "60", "--chaos", "--json")
     assert (result.returncode, result.stderr) == (0, "")
     report = json.loads(result.stdout)
@@ -60,7 +60,7 @@ def test_with_chaos_the_crm_has_exactly_the_expected_records(relay: RelayProcess
 
 def test_refused_events_are_reported_by_status_and_exit_with_1(relay: RelayProcess, home: Home) -> None:
     result = home.run(
-        "simulate", "--url", relay.url + HOOK, "--token", "guess", "--calls", "1", "--seed", "1"
+        "simulate", "--url", relay.url + WEBHOOK_PATH, "--token", "guess", "--calls", "1", "--seed", "1"
     )
     assert result.exit_code == 1
     assert "were refused with status 401" in result.stderr
@@ -252,4 +252,4 @@ def test_the_url_of_the_relay_is_completed_with_the_path_of_the_webhook(
 ) -> None:
     for url in ("http://127.0.0.1:1", "http://127.0.0.1:1/"):
         Home(tmp_path).run("simulate", "--url", url)
-    assert [run["url"] for run in runs] == [f"http://127.0.0.1:1{HOOK}"] * 2
+    assert [run["url"] for run in runs] == [f"http://127.0.0.1:1{WEBHOOK_PATH}"] * 2

@@ -20,10 +20,9 @@ from crm_clients.base import (
 from relay.delivery.actions import Found
 from relay.delivery.pauses import CircuitBreaker, PauseChange, Pauses, repeats_pause
 from relay.delivery.retry_policy import RetryPolicy
-from relay.instants import Instant
+from relay.instants import SECOND, Instant
 from relay.ledger.deliveries import ANY_ATTEMPTS, DueDelivery
 from relay.ledger.destinations import DestinationRow, Pause
-from tests.support.clock import SECOND
 from tests.support.deliveries import due_delivery
 
 NOW = Instant(1_800_000_000 * SECOND)

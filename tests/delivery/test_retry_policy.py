@@ -5,8 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from relay.delivery.retry_policy import RetryPolicy, failing_time
-from relay.instants import Instant
-from tests.support.clock import SECOND
+from relay.instants import SECOND, Instant
 from tests.support.deliveries import due_delivery
 
 HOUR = 3_600 * SECOND

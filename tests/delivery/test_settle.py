@@ -17,9 +17,8 @@ from crm_clients.base import (
     Unauthorised,
 )
 from relay.call import Kind
-from relay.instants import Instant
+from relay.instants import SECOND, Instant
 from relay.ledger.states import DeliveryState
-from tests.support.clock import SECOND
 from tests.support.deliveries import delivered_update
 from tests.support.delivering import Delivering, always, delivered, first_then, wait_until
 

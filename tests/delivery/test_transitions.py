@@ -21,9 +21,8 @@ from crm_clients.base import (
 from relay.delivery.actions import Action, Found, PlannedDelivery
 from relay.delivery.retry_policy import RetryPolicy
 from relay.delivery.transitions import after_failed_probe, after_push, without_request
-from relay.instants import Instant
+from relay.instants import SECOND, Instant
 from relay.ledger.deliveries import DeliveryUpdate, DueDelivery
-from tests.support.clock import SECOND
 from tests.support.deliveries import due_delivery
 
 HOUR = 3_600 * SECOND

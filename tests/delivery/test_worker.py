@@ -11,12 +11,11 @@ from crm_clients.base import Outcome, Push, Retry, Throttled, Unauthorised, Unkn
 from crm_clients.settings import DestinationSettings
 from relay.call import DELIVERED_FIELDS, Kind
 from relay.delivery import DeliveryWorker
-from relay.instants import Instant
+from relay.instants import SECOND, Instant
 from relay.ledger import Ledger, deliveries, destinations
 from relay.ledger.deliveries import DeliveryCounts
 from relay.ledger.lease import Lease
 from relay.ledger.tables import deliveries as table
-from tests.support.clock import SECOND
 from tests.support.deliveries import delivered_update
 from tests.support.delivering import (
     POLICY,

@@ -1,4 +1,4 @@
-"""The faults that a CRM of the tests can be told to have."""
+"""The faults that a test can switch on in the faulty CRM, and what that CRM counts."""
 
 from enum import StrEnum
 
@@ -6,37 +6,39 @@ import msgspec
 
 
 class Fault(StrEnum):
-    """What befalls one request."""
+    """The way in which one request fails."""
 
     RESET = "reset"
     """The connection is reset before anything is written."""
     CUT = "cut"
-    """Everything is written, and the connection closed before the answer."""
+    """Everything is written, and the connection is closed before the response."""
     LATE = "late"
-    """The connection is closed at once, and everything written a while later, as by a database that goes
-    on with what its gateway has given up."""
+    """The connection is closed at once, and everything is written later: the database continues a request
+    that its gateway has given up."""
     THROTTLED = "throttled"
-    """429 without a word of when."""
+    """429 without `Retry-After`."""
     THROTTLED_AFTER = "throttled_after"
     """429 with `Retry-After: 1`."""
     ERROR = "error"
-    """503, as a database that restarts."""
+    """503, as from a database that restarts."""
     GATEWAY = "gateway"
-    """502 with a page of HTML."""
+    """502 with an HTML page."""
     UNAUTHORISED = "unauthorised"
     GARBAGE = "garbage"
-    """200 and a page of HTML: whatever answers there is no REST API."""
+    """200 with an HTML page: the URL belongs to no REST API."""
     HANG = "hang"
-    """No answer for as long as the client waits."""
+    """No response for as long as the client waits."""
 
 
 class Faults(msgspec.Struct, frozen=True):
-    """What is wrong just now. With nothing said, nothing is.
+    """The faults that the CRM has now. By default it has none.
 
-    `down`: connections are refused, those that there are end. `always` befalls each request; `mix` some,
-    with these probabilities. `slow`: seconds, at most, that a request takes before its write, and as many
-    after it. `late_seconds`: how long after its request a late write comes. `bad` and `poison` are ids of
-    rows that spoil their batch with 400 and 500. `mandatory`: a column without which no row is taken.
+    `down`: new connections are refused, open ones are closed.
+    `always`: the fault of every request. `mix`: the probability of each fault, drawn for each request.
+    `slow`: the longest delay before a write, in seconds, and again before its response.
+    `late_seconds`: the longest delay of a late write, in seconds.
+    `bad`, `poison`: ids of rows for which the whole batch fails with 400 or 500.
+    `mandatory`: a column; a batch with a row without a value in it fails with 400.
     """
 
     down: bool = False
@@ -50,9 +52,11 @@ class Faults(msgspec.Struct, frozen=True):
 
 
 class Tally(msgspec.Struct, frozen=True):
-    """What the CRM counted. `requests`: of data; `batches`: the rows of each that brought some; `under_way`:
-    how many are not over; `abandoned`: pushes whose client was gone before the answer; `faults`: how often
-    each befell a request.
+    """Counts of the CRM since it was last cleared.
+
+    `requests`: requests to the REST API. `batches`: the number of rows of each push. `under_way`: requests
+    without a response yet. `abandoned`: pushes whose client disconnected before the response. `faults`: the
+    number of requests that failed in each way.
     """
 
     requests: int
@@ -63,8 +67,10 @@ class Tally(msgspec.Struct, frozen=True):
 
 
 class Written(msgspec.Struct):
-    """How often a row was made, and written, and written by an older version, which the guard refused;
-    `first_at`, in seconds since 1970.
+    """The writes of one row.
+
+    `first_at`: the time of the first write, in seconds since 1970. `inserts`: how often the row was inserted.
+    `writes`: all writes. `stale`: writes of an older version, which the version guard ignored.
     """
 
     first_at: float

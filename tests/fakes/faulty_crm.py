@@ -1,6 +1,6 @@
-"""A CRM with faults to order: a process of its own that speaks Supabase's REST API of tables.
+"""A CRM that fails on demand: a process of its own with Supabase's REST API of tables.
 
-It outlives the relays that a test kills, and keeps what reached it for the account at the end.
+It survives the relays that a test kills, and keeps every row for the check at the end.
 """
 
 import subprocess
@@ -22,8 +22,10 @@ _KEY: Final = "sb_secret_of_the_tests"
 
 
 class FaultyCrm:
-    """What a test says to the CRM and hears from it. `url` is what a relay is told,
-    `control_url` what another process of the test is."""
+    """The test's side of the CRM: sets its faults and reads its rows and counts.
+
+    `url`: the address for a relay. `control_url`: the address that sets faults and returns counts.
+    """
 
     def __init__(self, url: str, control: httpx.Client) -> None:
         self.url = url
@@ -31,39 +33,38 @@ class FaultyCrm:
         self._control = control
 
     def settings(self, name: str = "crm", **more: Any) -> str:
-        """The section of a relay's settings that names this CRM; `more` as JSON, which TOML reads too."""
-        said = {"client": "supabase", "url": self.url, "key": _KEY} | more
-        lines = [f"{key} = {msgspec.json.encode(value).decode()}" for key, value in said.items()]
+        """The destination's section of a relay's settings, as TOML; `more`: further keys."""
+        values = {"client": "supabase", "url": self.url, "key": _KEY} | more
+        # A string, number or list in JSON is valid TOML too.
+        lines = [f"{key} = {msgspec.json.encode(value).decode()}" for key, value in values.items()]
         return "\n".join([f"[destinations.{name}]", *lines, ""])
 
-    def have(self, **faults: Any) -> None:
-        """From now on exactly these faults, those of `Faults`; none without arguments."""
+    def set_faults(self, **faults: Any) -> None:
+        """Replace the faults by these fields of `Faults`; without arguments the CRM has none."""
         self._control.put("/faults", content=msgspec.json.encode(Faults(**faults))).raise_for_status()
 
     def wait_for_push(self, seconds: float) -> bool:
-        """Return as soon as the next push is under way; whether there was one in that time."""
-        answer = self._control.get("/next-push", params={"seconds": seconds})
-        return bool(answer.raise_for_status().json())
+        """Wait until the next push begins; return whether one began within `seconds`."""
+        response = self._control.get("/next-push", params={"seconds": seconds})
+        return bool(response.raise_for_status().json())
 
     def rows(self) -> list[dict[str, Any]]:
-        """Every row that the CRM has."""
+        """Return every row, once all late writes are done."""
         content = self._control.get("/rows").raise_for_status().content
         return msgspec.json.decode(content, type=list[dict[str, Any]])
 
-    def by_id(self) -> dict[str, dict[str, Any]]:
-        """The same by id."""
+    def rows_by_id(self) -> dict[str, dict[str, Any]]:
         return {row["id"]: row for row in self.rows()}
 
     def clear(self) -> None:
-        """It has no rows, and has counted nothing."""
+        """Remove all rows and reset all counts."""
         self._control.delete("/rows").raise_for_status()
 
     def tally(self) -> Tally:
-        """What it counted so far."""
         return msgspec.json.decode(self._control.get("/tally").raise_for_status().content, type=Tally)
 
     def written(self) -> dict[str, Written]:
-        """How each row was written, by id."""
+        """Return the writes of each row, by id; rows that were deleted are included."""
         return msgspec.json.decode(
             self._control.get("/written").raise_for_status().content, type=dict[str, Written]
         )
@@ -71,7 +72,7 @@ class FaultyCrm:
 
 @contextmanager
 def running_faulty_crm(seed: int = 0) -> Iterator[FaultyCrm]:
-    """A CRM for as long as the block; `seed` of its random faults."""
+    """Run a CRM during the block; `seed`: of its random faults."""
     process = subprocess.Popen(  # noqa: S603 - our own module
         [sys.executable, "-m", "tests.fakes.faulty_crm_process", str(seed)],
         cwd=_PROJECT,
@@ -80,9 +81,9 @@ def running_faulty_crm(seed: int = 0) -> Iterator[FaultyCrm]:
     )
     try:
         assert process.stdout is not None
-        said = msgspec.json.decode(process.stdout.readline())
-        with httpx.Client(base_url=said["control"], timeout=60, trust_env=False) as control:
-            yield FaultyCrm(said["url"], control)
+        urls = msgspec.json.decode(process.stdout.readline(), type=dict[str, str])
+        with httpx.Client(base_url=urls["control"], timeout=60, trust_env=False) as control:
+            yield FaultyCrm(urls["url"], control)
     finally:
         process.kill()
         process.communicate()

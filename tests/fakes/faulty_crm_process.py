@@ -1,7 +1,7 @@
-"""The process of `FaultyCrm`: a table behind a REST API, with faults that a second port switches.
+"""The process of `FaultyCrm`: a table behind a REST API, and a second port that sets its faults.
 
-It says both addresses in a line on stdout and ends when its standard input does, so that it is gone
-with the test that started it, however that ends.
+It prints both addresses as one line of JSON. It ends when its standard input closes, so it ends with the
+test that started it, even if that test is killed.
 """
 
 import asyncio
@@ -30,12 +30,12 @@ from relay.server.server import new_event_loop
 from tests.fakes.faults import Fault, Faults, Tally
 from tests.fakes.rest_table import Refusal, RestTable, Row, ids_of
 
-_PAGE: Final = "<html><body><h1>Something is in the way</h1></body></html>"
-_LINGER_NOT: Final = struct.pack("ii", 1, 0)
+_PAGE: Final = "<html><body><h1>Bad gateway</h1></body></html>"
+_RESET: Final = struct.pack("ii", 1, 0)
 
 
 class Protocol(HttpToolsProtocol):
-    """Hands its transport to the application, so that it can be cut."""
+    """Puts the transport into the scope, so that the application can close the connection."""
 
     def on_message_begin(self) -> None:
         super().on_message_begin()
@@ -43,7 +43,7 @@ class Protocol(HttpToolsProtocol):
 
 
 class Port:
-    """A port on loopback that can be closed and opened again under its number."""
+    """A port on loopback that can be closed and opened again with the same number."""
 
     def __init__(self, app: Starlette) -> None:
         self._config = uvicorn.Config(app, http=Protocol, lifespan="off", log_config=None, access_log=False)
@@ -63,7 +63,7 @@ class Port:
         return Protocol(config=self._config, server_state=self._state, app_state={})
 
     async def close(self) -> None:
-        """Refuse connections, and end those that there are."""
+        """Refuse new connections and close the open ones."""
         if self._server is not None:
             self._server.close()
             self._server = None
@@ -71,8 +71,8 @@ class Port:
                 connection.transport.abort()
 
 
-class Cut:
-    """No answer: the connection ends."""
+class Disconnect:
+    """Closes the connection instead of a response; `reset`: with a TCP reset."""
 
     def __init__(self, *, reset: bool = False) -> None:
         self._reset = reset
@@ -80,26 +80,26 @@ class Cut:
     async def __call__(self, scope: Scope, receive: Receive, _: Send) -> None:
         transport = scope["transport"]
         if self._reset:
-            transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _LINGER_NOT)
+            transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
         transport.abort()
         while (await receive())["type"] != "http.disconnect":
             pass
 
 
-Answer = Response | Cut
+Reply = Response | Disconnect
 
 
 class Crm:
-    """The data, the faults, and what was counted."""
+    """The table, the faults and the counts, and the two ports."""
 
     def __init__(self, seed: int) -> None:
         self._random = Random(seed)
         self._faults = Faults()
         self._under_way = 0
-        self._begin()
-        self._pushed = asyncio.Event()
-        self._later: set[asyncio.Task[None]] = set()
-        self.data = Port(Starlette(routes=[Route("/rest/v1/{table}", self._serve, methods=_METHODS)]))
+        self._reset()
+        self._push_began = asyncio.Event()
+        self._late_writes: set[asyncio.Task[None]] = set()
+        self.data = Port(Starlette(routes=[Route("/rest/v1/{table}", self._serve_data, methods=_METHODS)]))
         self.control = Port(
             Starlette(
                 routes=[
@@ -113,51 +113,51 @@ class Crm:
             )
         )
 
-    def _begin(self) -> None:
+    def _reset(self) -> None:
         self._table = RestTable()
         self._requests = self._abandoned = 0
         self._batches: list[int] = []
-        self._befell: Counter[str] = Counter()
+        self._fault_counts: Counter[str] = Counter()
 
     # --- data -----------------------------------------------------------------------------------
 
-    async def _serve(self, request: Request) -> Answer:
+    async def _serve_data(self, request: Request) -> Reply:
         body = await request.body()
         self._requests += 1
         self._under_way += 1
         try:
             if request.method != "POST":
-                return await self._befall(request, body)
-            self._pushed.set()
-            answer = await self._befall(request, body)
+                return await self._handle(request, body)
+            self._push_began.set()
+            reply = await self._handle(request, body)
             self._abandoned += await request.is_disconnected()
-            return answer
+            return reply
         finally:
             self._under_way -= 1
 
-    async def _befall(self, request: Request, body: bytes) -> Answer:
-        fault = self._next_fault()
+    async def _handle(self, request: Request, body: bytes) -> Reply:
+        fault = self._draw_fault()
         if fault is not None:
-            self._befell[fault] += 1
-        await self._be_slow()
+            self._fault_counts[fault] += 1
+        await self._delay()
         match fault:
             case Fault.RESET:
-                return Cut(reset=True)
+                return Disconnect(reset=True)
             case Fault.HANG:
                 while not await request.is_disconnected():
                     await asyncio.sleep(0.05)
-                return Cut()
+                return Disconnect()
             case Fault.LATE:
                 self._write_later(request, body)
-                return Cut()
+                return Disconnect()
             case None | Fault.CUT:
-                answer = self._answer(request, body)
-                await self._be_slow()
-                return answer if fault is None else Cut()
+                response = self._execute(request, body)
+                await self._delay()
+                return response if fault is None else Disconnect()
             case _:
-                return _refusing(fault)
+                return _error_response(fault)
 
-    def _next_fault(self) -> Fault | None:
+    def _draw_fault(self) -> Fault | None:
         if self._faults.always is not None:
             return self._faults.always
         chance = self._random.random()
@@ -167,20 +167,20 @@ class Crm:
                 return fault
         return None
 
-    async def _be_slow(self) -> None:
+    async def _delay(self) -> None:
         if self._faults.slow:
             await asyncio.sleep(self._random.uniform(0, self._faults.slow))
 
     def _write_later(self, request: Request, body: bytes) -> None:
         async def write(seconds: float) -> None:
             await asyncio.sleep(seconds)
-            self._answer(request, body)
+            self._execute(request, body)
 
         task = asyncio.create_task(write(self._random.uniform(0, self._faults.late_seconds)))
-        self._later.add(task)
-        task.add_done_callback(self._later.discard)
+        self._late_writes.add(task)
+        task.add_done_callback(self._late_writes.discard)
 
-    def _answer(self, request: Request, body: bytes) -> Response:
+    def _execute(self, request: Request, body: bytes) -> Response:
         match request.method:
             case "GET":
                 columns = request.query_params.get("select", "id").split(",")
@@ -192,14 +192,14 @@ class Crm:
                 written = self._table.update(ids_of(request.query_params), msgspec.json.decode(body))
                 return _json([{"id": row["id"]} for row in written])
             case _:
-                return self._upserted(msgspec.json.decode(body, type=list[Row]))
+                return self._upsert(msgspec.json.decode(body, type=list[Row]))
 
-    def _upserted(self, rows: list[Row]) -> Response:
+    def _upsert(self, rows: list[Row]) -> Response:
         self._batches.append(len(rows))
         inserted = self._table.upsert(rows, self._faults)
         if isinstance(inserted, Refusal):
-            said = {"code": inserted.code, "message": inserted.message, "details": None, "hint": None}
-            return _json(said, inserted.status)
+            error = {"code": inserted.code, "message": inserted.message, "details": None, "hint": None}
+            return _json(error, inserted.status)
         applied = {"Preference-Applied": "resolution=merge-duplicates, return=minimal"}
         return Response(status_code=201 if inserted else 200, headers=applied)
 
@@ -211,31 +211,30 @@ class Crm:
         return _json({})
 
     async def _rows(self, _: Request) -> Response:
-        """Every row, once what is to be written late is written."""
-        await asyncio.gather(*self._later)
+        """Return every row, once all late writes are done."""
+        await asyncio.gather(*self._late_writes)
         return _json(list(self._table.rows.values()))
 
     async def _clear(self, _: Request) -> Response:
-        """Forget every row and every count."""
-        await asyncio.gather(*self._later)
-        self._begin()
+        await asyncio.gather(*self._late_writes)
+        self._reset()
         return _json({})
 
     async def _tally(self, _: Request) -> Response:
         return _json(
-            Tally(self._requests, self._batches, self._under_way, self._abandoned, dict(self._befell))
+            Tally(self._requests, self._batches, self._under_way, self._abandoned, dict(self._fault_counts))
         )
 
     async def _written(self, _: Request) -> Response:
         return _json(self._table.written)
 
     async def _next_push(self, request: Request) -> Response:
-        """Answered as soon as a push is under way that was not when this was asked; false after `seconds`."""
-        self._pushed.clear()
+        """Respond with true when the next push begins, with false after `seconds` without one."""
+        self._push_began.clear()
         with suppress(TimeoutError):
             async with asyncio.timeout(float(request.query_params["seconds"])):
-                await self._pushed.wait()
-        return _json(self._pushed.is_set())
+                await self._push_began.wait()
+        return _json(self._push_began.is_set())
 
 
 _METHODS: Final = ["GET", "POST", "PATCH", "DELETE"]
@@ -245,14 +244,14 @@ def _json(value: Any, status: int = 200) -> Response:
     return Response(msgspec.json.encode(value), status, media_type="application/json")
 
 
-def _refusing(fault: Fault) -> Response:
+def _error_response(fault: Fault) -> Response:
     match fault:
         case Fault.THROTTLED:
             return _json({"message": "Too many requests"}, 429)
         case Fault.THROTTLED_AFTER:
-            answer = _json({"message": "Too many requests"}, 429)
-            answer.headers["Retry-After"] = "1"
-            return answer
+            response = _json({"message": "Too many requests"}, 429)
+            response.headers["Retry-After"] = "1"
+            return response
         case Fault.UNAUTHORISED:
             return _json({"message": "Invalid API key"}, 401)
         case Fault.GARBAGE:
@@ -260,17 +259,17 @@ def _refusing(fault: Fault) -> Response:
         case Fault.GATEWAY:
             return HTMLResponse(_PAGE, 502)
         case _:
-            said = {"code": "PGRST001", "message": "Could not connect with the database"}
-            return _json(said | {"details": None, "hint": None}, 503)
+            error = {"code": "PGRST001", "message": "Could not connect with the database"}
+            return _json(error | {"details": None, "hint": None}, 503)
 
 
 async def _serve(seed: int) -> None:
     crm = Crm(seed)
     await crm.data.open()
     await crm.control.open()
-    urls = {"url": crm.data.number, "control": crm.control.number}
-    said = {name: f"http://127.0.0.1:{number}" for name, number in urls.items()}
-    print(msgspec.json.encode(said).decode(), flush=True)  # noqa: T201 - to the test that started this
+    ports = {"url": crm.data.number, "control": crm.control.number}
+    urls = {name: f"http://127.0.0.1:{number}" for name, number in ports.items()}
+    print(msgspec.json.encode(urls).decode(), flush=True)  # noqa: T201 - the test that started this reads it
     await asyncio.Event().wait()
 
 

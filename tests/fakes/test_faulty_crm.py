@@ -1,4 +1,4 @@
-"""The faulty CRM: sound, it behaves as PostgREST does; told to, it fails in the ways of real ones."""
+"""The faulty CRM: without faults it behaves as PostgREST does, with faults as a failing PostgREST."""
 
 import os
 import signal
@@ -25,7 +25,7 @@ def process() -> Iterator[FaultyCrm]:
 
 @pytest.fixture
 def crm(process: FaultyCrm) -> FaultyCrm:
-    process.have()
+    process.set_faults()
     process.clear()
     return process
 
@@ -39,30 +39,30 @@ def _post(crm: FaultyCrm, *rows: dict[str, Any]) -> httpx.Response:
     return _send(crm, "POST", list(rows), on_conflict="id")
 
 
-def test_it_merges_by_id_and_says_whether_it_inserted(crm: FaultyCrm) -> None:
+def test_a_batch_is_merged_by_id_and_the_status_shows_an_insert(crm: FaultyCrm) -> None:
     first = _post(crm, {"id": "a", "version": 1, "notes": "n"}, {"id": "b", "version": 1, "notes": None})
-    again = _post(crm, {"id": "a", "version": 2, "status": "s"})
-    assert [first.status_code, again.status_code] == [201, 200]
-    assert "resolution=merge-duplicates" in again.headers["Preference-Applied"]
-    assert crm.by_id()["a"] == {"id": "a", "version": 2, "notes": "n", "status": "s"}
+    second = _post(crm, {"id": "a", "version": 2, "status": "s"})
+    assert [first.status_code, second.status_code] == [201, 200]
+    assert "resolution=merge-duplicates" in second.headers["Preference-Applied"]
+    assert crm.rows_by_id()["a"] == {"id": "a", "version": 2, "notes": "n", "status": "s"}
 
 
 def test_an_older_version_changes_nothing_and_is_counted(crm: FaultyCrm) -> None:
     _post(crm, {"id": "old", "version": 2, "notes": "new"})
     assert _post(crm, {"id": "old", "version": 1, "notes": "old"}).status_code == 200
-    assert crm.by_id()["old"]["notes"] == "new"
+    assert crm.rows_by_id()["old"]["notes"] == "new"
     written = crm.written()["old"]
     assert (written.inserts, written.writes, written.stale) == (1, 2, 1)
 
 
-def test_it_refuses_what_postgrest_refuses(crm: FaultyCrm) -> None:
+def test_unlike_keys_and_repeated_ids_are_refused_as_by_postgrest(crm: FaultyCrm) -> None:
     unlike = _post(crm, {"id": "a", "version": 1}, {"id": "b", "version": 1, "notes": ""})
     twice = _post(crm, {"id": "a", "version": 1}, {"id": "a", "version": 1})
     assert [unlike.json()["code"], twice.json()["code"]] == ["PGRST102", "21000"]
     assert crm.rows() == []
 
 
-def test_rows_are_read_changed_and_deleted_by_id(crm: FaultyCrm) -> None:
+def test_rows_are_read_updated_and_deleted_by_id(crm: FaultyCrm) -> None:
     _post(crm, {"id": 'a"b', "version": 1, "notes": "n"}, {"id": "c", "version": 1, "notes": "n"})
     _post(crm, {"id": "c", "version": 2})
     found = _send(crm, "GET", id='in.("a\\"b","c","d")', select="id,xmax").json()
@@ -84,13 +84,13 @@ def test_rows_are_read_changed_and_deleted_by_id(crm: FaultyCrm) -> None:
         (Fault.GARBAGE, 200, {"Preference-Applied": None}),
     ],
 )
-def test_it_answers_with_an_error_and_writes_nothing(
+def test_an_error_response_writes_nothing(
     crm: FaultyCrm, fault: Fault, status: int, headers: dict[str, str | None]
 ) -> None:
-    crm.have(always=fault)
-    answer = _post(crm, {"id": "a", "version": 1})
-    assert answer.status_code == status
-    assert {name: answer.headers.get(name) for name in headers} == headers
+    crm.set_faults(always=fault)
+    response = _post(crm, {"id": "a", "version": 1})
+    assert response.status_code == status
+    assert {name: response.headers.get(name) for name in headers} == headers
     assert crm.rows() == []
 
 
@@ -103,39 +103,39 @@ def test_it_answers_with_an_error_and_writes_nothing(
         (Fault.HANG, httpx.ReadTimeout, False),
     ],
 )
-def test_it_breaks_the_connection_before_or_after_the_write(
+def test_the_connection_breaks_before_or_after_the_write(
     crm: FaultyCrm, fault: Fault, error: type[Exception], written: bool
 ) -> None:
-    crm.have(always=fault, late_seconds=0.2)
+    crm.set_faults(always=fault, late_seconds=0.2)
     with pytest.raises(error):
         _post(crm, {"id": "a", "version": 1})
     assert bool(crm.rows()) is written
 
 
-def test_it_is_down_and_up_again_on_the_same_port(crm: FaultyCrm) -> None:
-    crm.have(down=True)
+def test_after_it_was_down_the_crm_has_the_same_port(crm: FaultyCrm) -> None:
+    crm.set_faults(down=True)
     with pytest.raises(httpx.ConnectError):
         _post(crm, {"id": "a", "version": 1})
-    crm.have()
+    crm.set_faults()
     assert _post(crm, {"id": "a", "version": 1}).status_code == 201
 
 
-def test_a_bad_row_a_poisonous_one_and_a_missing_column_spoil_the_whole_batch(crm: FaultyCrm) -> None:
+def test_one_bad_row_makes_the_whole_batch_fail(crm: FaultyCrm) -> None:
     rows = [{"id": id_, "version": 1} for id_ in "abc"]
     seen = []
     for faults in ({"bad": {"b"}}, {"poison": {"b"}}, {"mandatory": "sales_area"}):
-        crm.have(**faults)
-        answer = _post(crm, *rows)
-        seen.append((answer.status_code, answer.json()["code"]))
+        crm.set_faults(**faults)
+        response = _post(crm, *rows)
+        seen.append((response.status_code, response.json()["code"]))
     assert seen == [(400, "22P02"), (500, "XX000"), (400, "23502")]
     assert crm.rows() == []
 
 
-def test_a_mix_is_what_its_seed_makes_it_and_bounded_by_its_probabilities() -> None:
+def test_a_mix_of_faults_depends_on_the_seed_and_has_the_set_probabilities() -> None:
     seen = []
     for _ in range(2):
         with running_faulty_crm(seed=3) as crm:
-            crm.have(mix={Fault.ERROR: 0.2, Fault.THROTTLED: 0.1})
+            crm.set_faults(mix={Fault.ERROR: 0.2, Fault.THROTTLED: 0.1})
             with httpx.Client(base_url=crm.url, trust_env=False) as client:
                 seen.append([client.get("/rest/v1/calls").status_code for _ in range(100)])
             assert crm.tally().faults == {"error": seen[-1].count(503), "throttled": seen[-1].count(429)}
@@ -143,27 +143,27 @@ def test_a_mix_is_what_its_seed_makes_it_and_bounded_by_its_probabilities() -> N
     assert 10 < seen[0].count(503) + seen[0].count(429) < 50
 
 
-def test_it_tells_of_a_push_under_way_and_counts_one_whose_client_went_away(crm: FaultyCrm) -> None:
+def test_a_push_whose_client_disconnects_is_counted_as_abandoned(crm: FaultyCrm) -> None:
     assert crm.wait_for_push(0.01) is False
     before = crm.tally().abandoned
-    crm.have(slow=0.5)
+    crm.set_faults(slow=0.5)
     script = "import sys, httpx; httpx.post(sys.argv[1], json=[{'id': 'k', 'version': 1}], trust_env=False)"
-    pusher = subprocess.Popen([sys.executable, "-c", script, f"{crm.url}/rest/v1/calls"])  # noqa: S603 - ours
+    pusher = subprocess.Popen([sys.executable, "-c", script, f"{crm.url}/rest/v1/calls"])  # noqa: S603 - fixed command
     assert crm.wait_for_push(10)
     pusher.kill()
     pusher.wait()
     while crm.tally().under_way:
         time.sleep(0.02)
     assert crm.tally().abandoned == before + 1
-    assert "k" in crm.by_id()
+    assert "k" in crm.rows_by_id()
 
 
-def test_it_ends_with_whoever_started_it() -> None:
+def test_the_crm_ends_when_its_starter_is_killed() -> None:
     script = (
         "from tests.fakes.faulty_crm import running_faulty_crm\n"
         "with running_faulty_crm() as crm: print(crm.url, flush=True); input()"
     )
-    starter = subprocess.Popen(  # noqa: S603 - our own
+    starter = subprocess.Popen(  # noqa: S603 - fixed command
         [sys.executable, "-c", script], stdin=subprocess.PIPE, stdout=subprocess.PIPE
     )
     assert starter.stdout is not None
@@ -178,4 +178,4 @@ def test_it_ends_with_whoever_started_it() -> None:
         except ConnectionRefusedError:
             return
         time.sleep(0.05)
-    pytest.fail("it serves on")
+    pytest.fail("the CRM still accepts connections")

@@ -8,14 +8,15 @@ from relay.instants import Instant
 from relay.ledger import quarantine
 from relay.ledger.quarantine import NewQuarantinedBody
 from relay.ledger.tables import events
-from tests.support.folding import WEBHOOK, FoldingRelay, parser_in
+from tests.support.folding import FoldingRelay, parser_in
+from tests.support.relay import WEBHOOK_PATH
 
 UUID = "44fe27cd-5268-4670-993e-0129aabbccdd"
 RECEIVED_AT = Instant(7)
 
 
 async def add(relay: FoldingRelay, raw: bytes) -> int:
-    row = NewQuarantinedBody(RECEIVED_AT, "not_json", "", "", "application/json", WEBHOOK, "", raw)
+    row = NewQuarantinedBody(RECEIVED_AT, "not_json", "", "", "application/json", WEBHOOK_PATH, "", raw)
     return await relay.ledger.write(lambda c: quarantine.add(c, row))
 
 
@@ -44,7 +45,7 @@ async def test_a_body_that_can_be_parsed_now_becomes_events_as_of_its_arrival(re
 async def test_a_body_with_conflicting_ids_is_not_folded_a_second_time(relay: FoldingRelay) -> None:
     for uuid in (UUID, UUID.replace("44", "55")):
         body = b'{"call_uuid":"%s","call_id":77,"talking_time":5}' % uuid.encode()
-        await relay.receive(body, path=f"{WEBHOOK}/call.ended")
+        await relay.receive(body, path=f"{WEBHOOK_PATH}/call.ended")
     (retried,) = await retry_all(relay)
     assert retried.events == 0
     assert "drop this body" in (retried.problem or "")

@@ -3,7 +3,8 @@
 import msgspec
 
 from relay.fold.rebuild import RebuildResult, rebuild_calls
-from tests.support.folding import WEBHOOK, FoldingRelay, parser_in
+from tests.support.folding import FoldingRelay, parser_in
+from tests.support.relay import WEBHOOK_PATH
 
 UUID = "44fe27cd-5268-4670-993e-0129aabbccdd"
 
@@ -42,8 +43,8 @@ async def test_a_rebuild_that_changes_nothing_makes_no_version(relay: FoldingRel
 async def test_a_rebuild_leaves_links_and_merges_as_they_are(relay: FoldingRelay) -> None:
     started = b'{"call_uuid":"%s","direction":"incoming"}' % UUID.encode()
     ended = b'{"call_uuid":"%s","call_id":1002402487,"talking_time":5}' % UUID.encode()
-    await relay.receive(started, path=f"{WEBHOOK}/call.started")
-    await relay.receive(ended, path=f"{WEBHOOK}/call.ended")
+    await relay.receive(started, path=f"{WEBHOOK_PATH}/call.started")
+    await relay.receive(ended, path=f"{WEBHOOK_PATH}/call.ended")
     before = await relay.row(f"cloudtalk-{UUID}")
     await rebuild(relay)
     assert await relay.row(f"cloudtalk-{UUID}") == before

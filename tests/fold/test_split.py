@@ -4,7 +4,8 @@ import pytest
 
 from relay.call import DELIVERED_FIELDS
 from relay.fold.split import SplitError, SplitResult, split_call
-from tests.support.folding import WEBHOOK, FoldingRelay
+from tests.support.folding import FoldingRelay
+from tests.support.relay import WEBHOOK_PATH
 
 UUID = "44fe27cd-5268-4670-993e-0129aabbccdd"
 
@@ -12,11 +13,13 @@ UUID = "44fe27cd-5268-4670-993e-0129aabbccdd"
 async def receive_linked_call(relay: FoldingRelay) -> str:
     """Receive a call whose Ended links the call_id of another call; return its id."""
     uuid = UUID.encode()
-    await relay.receive(b'{"call_uuid":"%s","direction":"incoming"}' % uuid, path=f"{WEBHOOK}/call.started")
     await relay.receive(
-        b'{"call_uuid":"%s","call_id":77,"talking_time":5}' % uuid, path=f"{WEBHOOK}/call.ended"
+        b'{"call_uuid":"%s","direction":"incoming"}' % uuid, path=f"{WEBHOOK_PATH}/call.started"
     )
-    await relay.receive(b'{"call_id":77,"note":"of the other"}', path=f"{WEBHOOK}/call.modified")
+    await relay.receive(
+        b'{"call_uuid":"%s","call_id":77,"talking_time":5}' % uuid, path=f"{WEBHOOK_PATH}/call.ended"
+    )
+    await relay.receive(b'{"call_id":77,"note":"of the other"}', path=f"{WEBHOOK_PATH}/call.modified")
     return f"cloudtalk-{UUID}"
 
 
@@ -29,7 +32,7 @@ async def test_a_split_gives_the_call_id_a_record_of_its_own_for_good(relay: Fol
     assert (split_off.record.notes, split_off.record.call_id) == ("of the other", "77")
     assert [(await relay.delivery(call)).state for call in (linked, split_off.id)] == ["pending", "pending"]
     body = b'{"call_uuid":"%s","call_id":77,"wrapup_time":3}' % UUID.encode()
-    await relay.receive(body, path=f"{WEBHOOK}/call.ended")
+    await relay.receive(body, path=f"{WEBHOOK_PATH}/call.ended")
     assert (await relay.row(linked)).record.wrapup_seconds == 3
     assert (await relay.row("cloudtalk-77")).version == split_off.version
 
@@ -47,7 +50,7 @@ async def test_if_every_event_has_both_ids_a_split_only_pins_the_call_id(relay: 
     await relay.receive(body, body.replace(b"ended", b"started"))
     result = await split_call(relay.ledger, "cloudtalk-5")
     assert result == SplitResult("cloudtalk-5", "cloudtalk-id:5", 0)
-    await relay.receive(b'{"call_id":5,"note":"later"}', path=f"{WEBHOOK}/call.modified")
+    await relay.receive(b'{"call_id":5,"note":"later"}', path=f"{WEBHOOK_PATH}/call.modified")
     assert (await relay.row("cloudtalk-5")).record.notes is None
     assert (await relay.row("cloudtalk-id:5")).record.notes == "later"
 
@@ -56,9 +59,9 @@ async def test_a_record_that_was_merged_and_split_off_again_is_delivered_with_ev
     relay: FoldingRelay,
 ) -> None:
     uuid = UUID.encode()
-    await relay.receive(b'{"call_uuid":"%s"}' % uuid, path=f"{WEBHOOK}/call.started")
-    await relay.receive(b'{"call_id":77,"note":"of the other"}', path=f"{WEBHOOK}/call.modified")
-    await relay.receive(b'{"call_uuid":"%s","call_id":77}' % uuid, path=f"{WEBHOOK}/call.ended")
+    await relay.receive(b'{"call_uuid":"%s"}' % uuid, path=f"{WEBHOOK_PATH}/call.started")
+    await relay.receive(b'{"call_id":77,"note":"of the other"}', path=f"{WEBHOOK_PATH}/call.modified")
+    await relay.receive(b'{"call_uuid":"%s","call_id":77}' % uuid, path=f"{WEBHOOK_PATH}/call.ended")
     merged = await relay.row("cloudtalk-77")
     assert merged.record.merged_into == f"cloudtalk-{UUID}"
     await split_call(relay.ledger, f"cloudtalk-{UUID}")

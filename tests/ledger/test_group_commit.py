@@ -12,12 +12,13 @@ import msgspec
 import pytest
 from sqlalchemy import Connection, select
 
+from relay.instants import SECOND
 from relay.ledger import Ledger, LedgerUnavailable, journal
 from relay.ledger.errors import EventNotStorable
 from relay.ledger.group_commit import GroupCommit
 from relay.ledger.journal import NewEvent
 from relay.ledger.tables import events
-from tests.support.clock import SECOND, Clock
+from tests.support.clock import Clock
 from tests.support.samples import make_event, make_event_row
 
 T = TypeVar("T")

@@ -7,9 +7,9 @@ from collections.abc import Iterator
 import pytest
 from sqlalchemy import Connection
 
-from relay.instants import Duration
+from relay.instants import SECOND, Duration
 from relay.ledger import LeaseLost, Ledger, leases, process_identity
-from tests.support.clock import SECOND, Clock
+from tests.support.clock import Clock
 
 LENGTH = 10 * SECOND
 

@@ -13,7 +13,7 @@ from crm_clients.state import InMemoryClientState
 from relay.app import Relay, build_clients
 from relay.settings import Settings
 from tests.support.in_process import in_process_relay, settings_in, wait_for_status
-from tests.support.relay import HOOK, crm_rows
+from tests.support.relay import WEBHOOK_PATH, crm_rows
 
 STARTED = {"event": "call.started", "data": {"id": "1", "direction": "inbound"}}
 
@@ -35,7 +35,7 @@ async def test_a_stop_closes_every_client_and_releases_the_leases(tmp_path: Path
     settings = settings_with_crm(tmp_path)
     for _ in range(2):  # the second run must get the leases at once, or `wait_for_status` times out
         async with in_process_relay(settings) as (relay, client):
-            await client.post(HOOK, json=STARTED)
+            await client.post(WEBHOOK_PATH, json=STARTED)
             await wait_for_status(relay, settings, lambda status: status["crm"].delivered == 1)
             client_of_crm: Any = relay.clients["crm"]
         with pytest.raises(RuntimeError, match="after shutdown"):
@@ -57,7 +57,7 @@ async def test_a_push_in_flight_finishes_while_the_last_requests_are_answered(
             return list(await upsert(pushes))
 
         monkeypatch.setattr(crm, "upsert", slow)
-        await client.post(HOOK, json=STARTED)
+        await client.post(WEBHOOK_PATH, json=STARTED)
         await asyncio.wait_for(requested.wait(), 5)
         relay.lifecycle.stop_delivering()
         asyncio.get_running_loop().call_later(0.1, may_respond.set)

@@ -1,10 +1,6 @@
-"""A clock that stands still until a test moves it."""
+"""A clock that stops until a test moves it."""
 
-from typing import Final
-
-from relay.instants import Instant
-
-SECOND: Final = 1_000_000
+from relay.instants import SECOND, Instant
 
 
 class Clock:

@@ -1,4 +1,4 @@
-"""Following `docs/es/configuracion-cloudtalk.md` to the letter, as a person with CloudTalk would."""
+"""The requests that CloudTalk sends after a person followed `docs/es/configuracion-cloudtalk.md`."""
 
 import json
 import re
@@ -31,10 +31,10 @@ SAMPLES: Final[dict[str, Any]] = {
     "recording_url": "https://my.cloudtalk.io/pub/r/MTAwMjQwMjQ4Nw%3D%3D/M2Q1NDg1.wav",
     "transcript": "Hola, buenos días.",
 }
-"""What CloudTalk would put in the place of each variable, of one answered call."""
+"""The value that CloudTalk puts in the place of each variable, for one answered call."""
 
 
-class Asked(NamedTuple):
+class DocumentRequest(NamedTuple):
     """One request that the document asks for."""
 
     method: str
@@ -43,40 +43,41 @@ class Asked(NamedTuple):
     body: dict[str, Any]
 
 
-def requests_of(document: Path, url: str, token: str) -> list[Asked]:
-    """The request of the document's verification, then those of its workflows in their order, all of
-    one call. `url` is the relay's own, without a path.
+def requests_of(document: Path, url: str, token: str) -> list[DocumentRequest]:
+    """Return the request of the document's verification, then one per workflow, in the document's order.
+
+    The workflow requests are about one call. `url`: the address of the relay, without a path.
 
     Raises `KeyError` for a variable that CloudTalk does not have.
     """
     text = document.read_text().replace(ORIGIN, url).replace(TOKEN, token)
-    return [_by_hand(text), *_by_workflows(text)]
+    return [_verification_request(text), *_workflow_requests(text)]
 
 
-def _by_hand(text: str) -> Asked:
-    """The `curl` of the verification."""
+def _verification_request(text: str) -> DocumentRequest:
+    """Parse the `curl` command of the verification."""
     (block,) = re.findall(r"```bash\n(\s*curl .*?)```", text, re.DOTALL)
     words = shlex.split(block)
     options = list(pairwise(words))
     headers = dict(value.split(": ", 1) for option, value in options if option == "-H")
     (method,) = [value for option, value in options if option == "-X"]
     (data,) = [value for option, value in options if option == "-d"]
-    (where,) = [word for word in words if word.startswith("http")]
-    return Asked(method, where, headers, json.loads(data))
+    (url,) = [word for word in words if word.startswith("http")]
+    return DocumentRequest(method, url, headers, json.loads(data))
 
 
-def _by_workflows(text: str) -> list[Asked]:
-    """A chapter each: `METHOD URL`, then the table of its keys."""
+def _workflow_requests(text: str) -> list[DocumentRequest]:
+    """Parse the chapter of each workflow: `METHOD URL`, then the table of the body's keys."""
     (headers,) = tables(text, "Cabecera")
-    asked = re.findall(r"^### .+\n\n`(\w+) (\S+)`\n\n((?:\|.*\n)+)", text, re.MULTILINE)
+    chapters = re.findall(r"^### .+\n\n`(\w+) (\S+)`\n\n((?:\|.*\n)+)", text, re.MULTILINE)
     return [
-        Asked(method, url, headers, {key: _filled_in(value) for key, value in _rows(table).items()})
-        for method, url, table in asked
+        DocumentRequest(method, url, headers, {key: _fill_in(value) for key, value in _rows(table).items()})
+        for method, url, table in chapters
     ]
 
 
 def tables(text: str, heading: str) -> list[dict[str, str]]:
-    """Each table whose first column has this heading: what stands as code in its first two columns."""
+    """Return each table whose first column has this heading: the code in its first column → in its second."""
     found = re.findall(rf"^\| {heading} \|.*\n\|[-|]+\n((?:\|.*\n)+)", text, re.MULTILINE)
     return [_rows(table) for table in found]
 
@@ -85,6 +86,6 @@ def _rows(table: str) -> dict[str, str]:
     return dict(re.findall(r"^\| `([^`]+)` \| `?([^`|]*)", table, re.MULTILINE))
 
 
-def _filled_in(value: str) -> Any:
+def _fill_in(value: str) -> Any:
     variable = re.fullmatch(r"\{\{(.+)\}\}", value)
     return SAMPLES[variable[1]] if variable else value

@@ -3,7 +3,6 @@
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Final
 from zoneinfo import ZoneInfo
 
 import msgspec
@@ -16,8 +15,7 @@ from relay.ledger.calls import CallRow
 from relay.ledger.deliveries import DeliveryRow
 from relay.ledger.journal import NewEvent
 from tests.support.in_process import settings_in
-
-WEBHOOK: Final = "/cloudtalk/webhook"
+from tests.support.relay import WEBHOOK_PATH
 
 
 def parser_in(zone: str = "Europe/Madrid") -> Parser:
@@ -35,7 +33,7 @@ class FoldingRelay:
     def ledger(self) -> Ledger:
         return self._relay.ledger
 
-    async def receive(self, *bodies: bytes, path: str = WEBHOOK) -> None:
+    async def receive(self, *bodies: bytes, path: str = WEBHOOK_PATH) -> None:
         """Append the events of these bodies, as ingest does, and fold them."""
         rows = []
         for body in bodies:

@@ -1,4 +1,4 @@
-"""A folder with a settings file: runs commands in it, and a relay on its ledger for a moment."""
+"""A folder with a settings file: a test runs commands in it, and a relay on its ledger."""
 
 import asyncio
 import json
@@ -16,7 +16,7 @@ from relay.ledger import quarantine
 from relay.ledger.quarantine import NewQuarantinedBody
 from relay.settings import load
 from tests.support.in_process import in_process_relay
-from tests.support.relay import HOOK
+from tests.support.relay import WEBHOOK_PATH
 from tests.support.samples import RECEIVED_AT
 
 T = TypeVar("T")
@@ -57,7 +57,7 @@ class Home:
         return write_ledger(load(self.path), write)
 
     def add_quarantined_body(self, raw: bytes, *, reason: str, message: str) -> None:
-        row = NewQuarantinedBody(RECEIVED_AT, reason, message, "", "application/json", HOOK, "", raw)
+        row = NewQuarantinedBody(RECEIVED_AT, reason, message, "", "application/json", WEBHOOK_PATH, "", raw)
         self.write_ledger(lambda connection: quarantine.add(connection, row))
 
     def count_pending(self) -> dict[str, int]:
@@ -73,7 +73,7 @@ class Home:
         enabled = {name: destination.enabled for name, destination in settings.destinations.items()}
         async with in_process_relay(settings) as (relay, client), asyncio.timeout(10):
             for body in bodies:
-                await client.post(HOOK, json=body)
+                await client.post(WEBHOOK_PATH, json=body)
             while not until(
                 await relay.ledger.read(lambda c: get_status(c, enabled, now=relay.ledger.now()))
             ):

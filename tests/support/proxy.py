@@ -1,6 +1,6 @@
-"""What Supabase's gateway adds to PostgREST: the prefix `/rest/v1` and the check of `apikey`.
+"""Supabase's gateway in front of PostgREST: the prefix `/rest/v1` and the check of `apikey`.
 
-It keeps a log of requests, can be taken down and up again on the same port, and can answer by itself.
+It logs requests, can be stopped and started again on the same port, and can send responses of its own.
 """
 
 import itertools
@@ -18,12 +18,12 @@ from starlette.routing import Route
 
 from tests.support.servers import ThreadedServer
 
-_HOP = {"host", "content-length", "connection", "accept-encoding", "authorization"}
+_NOT_FORWARDED = {"host", "content-length", "connection", "accept-encoding", "authorization"}
 
 
 @dataclass(frozen=True)
 class Seen:
-    """One request that came in. `rows`: how many a POST held, `body` what it held, `target` its address."""
+    """One request and the status of its response. `target`: the whole URL."""
 
     method: str
     path: str
@@ -43,7 +43,7 @@ class Seen:
 
 
 class Gateway(ThreadedServer):
-    """A gateway before `upstream`. `keys`: each key that opens it, and the JWT that it stands for, if any."""
+    """A gateway in front of `upstream`. `keys`: the valid keys, and the JWT that replaces each, if any."""
 
     def __init__(self, upstream: str, keys: Mapping[str, str | None]) -> None:
         methods = ["GET", "HEAD", "POST", "PATCH", "PUT", "DELETE"]
@@ -52,7 +52,7 @@ class Gateway(ThreadedServer):
         self.upstream = upstream
         self.keys = keys
         self.log: list[Seen] = []
-        self._instead: Iterator[Response | None] = iter(())
+        self._responses: Iterator[Response | None] = iter(())
 
     @contextmanager
     def down(self) -> Iterator[None]:
@@ -64,20 +64,23 @@ class Gateway(ThreadedServer):
 
     @contextmanager
     def answering(self, response: Response, *, after: int = 0, times: int = sys.maxsize) -> Iterator[None]:
-        """Answer the next requests with this, and pass none of them on, but those that come before."""
-        passed = itertools.repeat(None, after)
-        self._instead = itertools.chain(passed, itertools.repeat(response, times))
+        """Send this response, and forward nothing, during the block.
+
+        The first `after` requests are still forwarded; after `times` responses all are forwarded again.
+        """
+        forwarded = itertools.repeat(None, after)
+        self._responses = itertools.chain(forwarded, itertools.repeat(response, times))
         try:
             yield
         finally:
-            self._instead = iter(())
+            self._responses = iter(())
 
     def posts(self) -> list[Seen]:
         return [seen for seen in self.log if seen.method == "POST"]
 
     async def _handle(self, request: Request) -> Response:
         body = await request.body()
-        response = next(self._instead, None) or await self._answer(request, body)
+        response = next(self._responses, None) or await self._authenticate_and_forward(request, body)
         seen = Seen(
             request.method,
             request.url.path,
@@ -90,8 +93,8 @@ class Gateway(ThreadedServer):
         self.log.append(seen)
         return response
 
-    async def _answer(self, request: Request, body: bytes) -> Response:
-        """The texts are Supabase's own."""
+    async def _authenticate_and_forward(self, request: Request, body: bytes) -> Response:
+        """The error messages are Supabase's."""
         key = request.headers.get("apikey")
         if key is None:
             return JSONResponse({"message": "No API key found in request"}, 401)
@@ -99,7 +102,7 @@ class Gateway(ThreadedServer):
             return JSONResponse({"message": "Invalid API key"}, 401)
         if key.startswith("sb_secret_") and "Mozilla" in request.headers.get("user-agent", ""):
             return JSONResponse({"message": "Forbidden use of secret API key in browser"}, 401)
-        headers = {name: value for name, value in request.headers.items() if name not in _HOP}
+        headers = {name: value for name, value in request.headers.items() if name not in _NOT_FORWARDED}
         token = self.keys[key]
         bearer = request.headers.get("authorization") or (token and f"Bearer {token}")
         return await self._forward(request, body, headers | ({"authorization": bearer} if bearer else {}))
@@ -107,9 +110,9 @@ class Gateway(ThreadedServer):
     async def _forward(self, request: Request, body: bytes, headers: dict[str, str]) -> Response:
         url = f"{self.upstream}/{request.path_params['path']}?{request.url.query}"
         async with httpx.AsyncClient(timeout=60) as client:
-            answer = await client.request(request.method, url, content=body, headers=headers)
-        kept = {k: v for k, v in answer.headers.items() if k not in {"content-length", "transfer-encoding"}}
-        return Response(answer.content, answer.status_code, kept)
+            response = await client.request(request.method, url, content=body, headers=headers)
+        kept = {k: v for k, v in response.headers.items() if k not in {"content-length", "transfer-encoding"}}
+        return Response(response.content, response.status_code, kept)
 
 
 @contextmanager

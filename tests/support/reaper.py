@@ -1,7 +1,7 @@
-"""Ends what a test run started once the run is gone, whichever way it went.
+"""A process that removes the processes and folders of a test run that was killed.
 
-Run as a process of its own, with pids and folders as arguments. Its standard input is a pipe whose
-other end only the run holds: the pipe closes when the run ends, also by SIGKILL.
+Its arguments are pids and folders. Its standard input is a pipe whose other end only the test run has:
+the pipe closes when the run ends, even by SIGKILL.
 """
 
 import contextlib
@@ -16,7 +16,7 @@ from collections.abc import Iterator
 
 @contextlib.contextmanager
 def reaped(*, pids: tuple[int, ...] = (), folders: tuple[str, ...] = ()) -> Iterator[None]:
-    """Have a reaper wait outside for as long as the block runs; a block that ends has cleaned up itself."""
+    """Run a reaper during the block. At the end of the block the caller has cleaned up, so it is stopped."""
     command = [sys.executable, __file__, *map(str, pids), *folders]
     reaper = subprocess.Popen(command, stdin=subprocess.PIPE, start_new_session=True)  # noqa: S603 - this file
     try:
@@ -29,7 +29,7 @@ def reaped(*, pids: tuple[int, ...] = (), folders: tuple[str, ...] = ()) -> Iter
 def main(arguments: list[str]) -> None:
     sys.stdin.buffer.read()
     pids = [int(each) for each in arguments if each.isdigit()]
-    end(pids, signal.SIGQUIT)  # PostgreSQL then frees its shared memory; PostgREST does not mind
+    end(pids, signal.SIGQUIT)  # on SIGQUIT PostgreSQL frees its shared memory
     time.sleep(0.5)
     end(pids, signal.SIGKILL)
     for folder in (each for each in arguments if not each.isdigit()):

@@ -1,4 +1,4 @@
-"""A real relay, as a process of its own: started, spoken to, read, stopped and killed."""
+"""A real relay in a process of its own: a test starts, stops and kills it, and reads its log."""
 
 import json
 import os
@@ -17,22 +17,25 @@ import httpx
 T = TypeVar("T")
 
 START_SECONDS: Final = 20.0
-HOOK: Final = "/cloudtalk/webhook"
+WEBHOOK_PATH: Final = "/cloudtalk/webhook"
 
 
-def eventually(look: Callable[[], T], holds: Callable[[T], bool], *, seconds: float = 10.0) -> T:
-    """What `look` finds as soon as it holds; fails with what it found last."""
-    give_up_at = time.monotonic() + seconds
+def eventually(read: Callable[[], T], condition: Callable[[T], bool], *, seconds: float = 10.0) -> T:
+    """Call `read` until the condition is true of its value; return that value.
+
+    Raises `AssertionError` with the last value after `seconds`.
+    """
+    deadline = time.monotonic() + seconds
     while True:
-        found = look()
-        if holds(found):
-            return found
-        assert time.monotonic() < give_up_at, f"still, after {seconds} s: {found!r}"
+        value = read()
+        if condition(value):
+            return value
+        assert time.monotonic() < deadline, f"still, after {seconds} s: {value!r}"
         time.sleep(0.02)
 
 
 class RelayProcess:
-    """`relay serve` on settings of the test's own, in a folder of the test's own."""
+    """`relay serve` with these settings, in this folder. The log is `relay.log` there."""
 
     def __init__(self, folder: Path, settings: str, **environment: str) -> None:
         self.folder = folder
@@ -44,9 +47,9 @@ class RelayProcess:
         self.url = ""
 
     def command(self, *arguments: str) -> subprocess.CompletedProcess[str]:
-        """Run another command of the same settings to its end."""
-        return subprocess.run(  # noqa: S603 - our own command
-            self._line(*arguments),
+        """Run another command with the same settings and wait for its end."""
+        return subprocess.run(  # noqa: S603 - fixed command
+            self._command_line(*arguments),
             env=self._environment,
             capture_output=True,
             text=True,
@@ -54,21 +57,21 @@ class RelayProcess:
             check=False,
         )
 
-    def _line(self, *arguments: str) -> list[str]:
+    def _command_line(self, *arguments: str) -> list[str]:
         return [sys.executable, "-m", "relay", "--settings", str(self.folder / "settings.toml"), *arguments]
 
     def start(self) -> "RelayProcess":
-        """Start it and wait until it says that it is ready."""
+        """Start the process and wait until it has logged `server.ready`."""
         self._log_offset = self.log_path.stat().st_size if self.log_path.exists() else 0
         with self.log_path.open("ab") as log:
-            self._process = subprocess.Popen(  # noqa: S603 - our own command
-                self._line("serve"), stdout=log, stderr=log, env=self._environment
+            self._process = subprocess.Popen(  # noqa: S603 - fixed command
+                self._command_line("serve"), stdout=log, stderr=log, env=self._environment
             )
-        ready = eventually(self._ready, bool, seconds=START_SECONDS)
+        ready = eventually(self._ready_lines, bool, seconds=START_SECONDS)
         self.url = ready[0]["url"]
         return self
 
-    def _ready(self) -> list[dict[str, Any]]:
+    def _ready_lines(self) -> list[dict[str, Any]]:
         assert self.process.poll() is None, self.log_path.read_text()
         return [line for line in self.log_lines(self._log_offset) if line["event"] == "server.ready"]
 
@@ -78,30 +81,30 @@ class RelayProcess:
         return self._process
 
     def log_lines(self, offset: int = 0) -> list[dict[str, Any]]:
-        """Everything that it said, each line read as JSON: a line that is none fails the test."""
+        """Return the log lines after this offset. Raises `ValueError` for a line that is not JSON."""
         raw = self.log_path.read_bytes()[offset:]
         complete = raw[: raw.rfind(b"\n") + 1]
         return [json.loads(line) for line in complete.splitlines()]
 
     def kill(self) -> None:
-        """End it as a power cut would."""
+        """End the process with SIGKILL, as a power cut would."""
         self.process.kill()
         self.process.wait(10)
 
     def stop(self, by: signal.Signals = signal.SIGTERM) -> int:
-        """End it as a supervisor would; its exit code."""
+        """End the process with a signal, as a supervisor does; return its exit code."""
         if self.process.poll() is None:
             self.process.send_signal(by)
         return self.process.wait(15)
 
     def post(self, body: Any, **options: Any) -> httpx.Response:
-        """Send one event."""
-        return httpx.post(self.url + HOOK, json=body, timeout=30, trust_env=False, **options)
+        """Send this body to the webhook."""
+        return httpx.post(self.url + WEBHOOK_PATH, json=body, timeout=30, trust_env=False, **options)
 
 
 @contextmanager
 def running_relay(folder: Path, settings: str, **environment: str) -> Iterator[RelayProcess]:
-    """A relay for the length of a test."""
+    """Run a relay during the block."""
     relay = RelayProcess(folder, settings, **environment)
     try:
         yield relay.start()
@@ -111,7 +114,7 @@ def running_relay(folder: Path, settings: str, **environment: str) -> Iterator[R
 
 
 def crm_rows(path: Path) -> dict[str, dict[str, Any]]:
-    """The embedded CRM's table by id, as any tool reads it."""
+    """Read the embedded CRM's table `calls`, by id; empty if there is none yet."""
     if not path.exists():
         return {}
     with closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as connection:

@@ -1,4 +1,4 @@
-"""Servers of tests: one that does to a connection what no library's server would, one in a thread."""
+"""Servers for tests: one with full control of its connections, and one in a thread."""
 
 import asyncio
 import socket
@@ -15,7 +15,7 @@ Handle = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 
 @asynccontextmanager
 async def serving(handle: Handle) -> AsyncIterator[str]:
-    """A server that handles each connection so, then closes it; it ends when its clients are gone."""
+    """Run a server that handles each connection with `handle`, then closes it; yields its URL."""
     connections: list[asyncio.Task[None]] = []
 
     async def closing(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -34,7 +34,7 @@ async def serving(handle: Handle) -> AsyncIterator[str]:
 
 
 class ThreadedServer:
-    """An application on loopback, in a thread of its own; stopped, it starts again on the same port."""
+    """An ASGI application on loopback, in a thread of its own. It starts again on the same port."""
 
     def __init__(self, app: ASGIApp, name: str) -> None:
         self._app = app
@@ -48,7 +48,7 @@ class ThreadedServer:
         return f"http://127.0.0.1:{self.port}"
 
     def start(self) -> None:
-        """Return once it takes requests."""
+        """Start the server and wait until it accepts requests."""
         listening = socket.create_server(("127.0.0.1", self.port))
         self.port = listening.getsockname()[1]
         config = uvicorn.Config(self._app, log_config=None, lifespan="off", access_log=False)
@@ -60,7 +60,7 @@ class ThreadedServer:
             time.sleep(0.005)
 
     def stop(self) -> None:
-        """Refuse connections from now on."""
+        """Stop the server and close its port."""
         if self._server is not None and self._thread is not None:
             self._server.should_exit = True
             self._thread.join(timeout=10)

@@ -104,8 +104,8 @@ class Supabase:
         """Write no rows: only writes use the schema cache."""
         bearer = {"Authorization": f"Bearer {self.legacy_key}", "Content-Profile": schema}
         url = f"{self.gateway.upstream}/{table}"
-        answer = httpx.post(url, params={"columns": column}, json=[], headers=bearer)
-        return answer.status_code != httpx.codes.NOT_FOUND and "PGRST204" not in answer.text
+        response = httpx.post(url, params={"columns": column}, json=[], headers=bearer)
+        return response.status_code != httpx.codes.NOT_FOUND and "PGRST204" not in response.text
 
 
 @contextmanager

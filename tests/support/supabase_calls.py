@@ -42,7 +42,7 @@ BASE = Call(
 )
 
 
-def call(id: str = "cloudtalk-1", **changes: Any) -> Call:  # noqa: A002 - the record's own word
+def call(id: str = "cloudtalk-1", **changes: Any) -> Call:  # noqa: A002 - the field's name
     return msgspec.structs.replace(BASE, id=id, **changes)
 
 

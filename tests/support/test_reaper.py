@@ -20,10 +20,10 @@ def test_a_run_that_is_killed_leaves_neither_process_nor_folder(tmp_path: Path) 
     folder.mkdir()
     command = [sys.executable, "-c", RUN, str(folder)]
     begin = time.monotonic()
-    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE) as run:  # noqa: S603 - our own
+    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE) as run:  # noqa: S603 - fixed command
         assert run.stdout is not None
         assert run.stdout.readline() == b"reaped\n"
         run.kill()
-        run.stdout.read()  # its other ends are the child's and the reaper's, and close when they end
+        run.stdout.read()  # ends when the child and the reaper have ended
     assert time.monotonic() - begin < 20
     assert not folder.exists()
