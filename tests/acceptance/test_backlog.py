@@ -17,7 +17,7 @@ from relay.ledger import Ledger, calls, deliveries, destinations
 from relay.ledger.calls import CallRow
 from tests.fakes.hubspot import HubSpot, running_hubspot
 from tests.fakes.hubspot_limits import Limits, Window
-from tests.support.clients import context_of
+from tests.support.clients import make_context
 from tests.support.hubspot import build_client
 from tests.support.samples import make_call_row
 from tests.support.supabase import Supabase, running_supabase
@@ -77,7 +77,7 @@ def supabase() -> Iterator[Supabase]:
 
 async def test_a_real_postgrest_gets_it_in_large_batches(ledger: Ledger, supabase: Supabase) -> None:
     settings = SupabaseSettings(client="supabase", url=supabase.url, key=supabase.key)
-    async with draining(ledger, SupabaseClient("crm", settings, context_of())):
+    async with draining(ledger, SupabaseClient("crm", settings, make_context())):
         pass
     posts = [seen for seen in supabase.log if seen.method == "POST"]
     assert len(supabase.rows()) == CALLS

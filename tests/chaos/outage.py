@@ -26,7 +26,7 @@ from relay.ledger import Ledger, calls, deliveries, destinations
 from relay.ledger.calls import CallRow
 from relay.ledger.tables import deliveries as marks
 from tests.fakes.faults import Fault, Faults
-from tests.support.clients import context_of
+from tests.support.clients import make_context
 from tests.support.clock import Clock
 from tests.support.samples import make_call_row
 
@@ -65,7 +65,7 @@ class Outage:
         settings = SupabaseSettings(
             client="supabase", url=crm_url, key="sb_secret_of_the_tests", batch=200, timeout_seconds=10
         )
-        client = SupabaseClient("crm", settings, context_of(LedgerClientState(self._ledger, "crm")))
+        client = SupabaseClient("crm", settings, make_context(LedgerClientState(self._ledger, "crm")))
         self._courier = DeliveryWorker("crm", client, settings, self._ledger, RetryPolicy(5, 3600, 72))
         self._client = client
         self._made = 0

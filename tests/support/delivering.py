@@ -15,7 +15,7 @@ from relay.ledger import Ledger, deliveries, destinations, journal, replays
 from relay.ledger.deliveries import DeliveryRow, DeliveryUpdate
 from relay.ledger.destinations import DestinationRow, Pause
 from relay.ledger.journal import NewEvent
-from tests.support.clients import context_of
+from tests.support.clients import make_context
 from tests.support.clock import Clock
 from tests.support.deliveries import delivered_update
 
@@ -44,7 +44,7 @@ class FakeCrm(CrmClient[DestinationSettings]):
     """Answers with `answer` once `may_answer` is set, and keeps the requests."""
 
     def __init__(self) -> None:
-        super().__init__("crm", DestinationSettings(client="fake"), context_of())
+        super().__init__("crm", DestinationSettings(client="fake"), make_context())
         self.pushed: list[list[Push]] = []
         self.retracted: list[list[Retraction]] = []
         self.answer: Answer = delivered

@@ -9,7 +9,7 @@ from crm_clients.hubspot import HubSpotClient
 from crm_clients.state import InMemoryClientState
 from relay.call import DELIVERED_FIELDS, Call, Status
 from tests.fakes.hubspot import TOKEN
-from tests.support.clients import context_of
+from tests.support.clients import make_context
 from tests.support.samples import make_call
 
 NUMBER: Final = "+34600111222"
@@ -61,7 +61,7 @@ def build_client(url: str, *, state: ClientState | None = None, **settings: Any)
     return HubSpotClient(
         "hubspot",
         HubSpotClient.Settings.model_validate(defaults | settings),  # type: ignore[arg-type]
-        context_of(state or InMemoryClientState()),
+        make_context(state or InMemoryClientState()),
     )
 
 

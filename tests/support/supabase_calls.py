@@ -51,5 +51,5 @@ def push(this: Call, *changed: str) -> Push:
     return Push(this, frozenset(changed or DELIVERED_FIELDS), first=not changed)
 
 
-def kinds(outcomes: Sequence[Outcome]) -> list[type[Outcome]]:
+def types_of(outcomes: Sequence[Outcome]) -> list[type[Outcome]]:
     return [type(outcome) for outcome in outcomes]

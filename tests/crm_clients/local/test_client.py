@@ -24,7 +24,7 @@ from crm_clients.base import (
 from crm_clients.local import LocalClient, LocalSettings
 from crm_clients.local.file import create_table_sql
 from relay.call import DELIVERED_FIELDS, Call, Status
-from tests.support.clients import context_of, merged
+from tests.support.clients import make_context, make_retraction
 from tests.support.relay import crm_rows
 from tests.support.samples import ODD_IDS, make_call
 
@@ -60,7 +60,7 @@ async def impatient(crm: Path) -> AsyncIterator[LocalClient]:
 
 
 def client_of(path: Path, **settings: Any) -> LocalClient:
-    return LocalClient("crm", LocalSettings(client="local", path=path, **settings), context_of())
+    return LocalClient("crm", LocalSettings(client="local", path=path, **settings), make_context())
 
 
 def changed_call(call: Call, version: int, **fields: Any) -> tuple[Call, frozenset[str]]:
@@ -430,8 +430,11 @@ def columns_of(path: Path) -> list[tuple[str, str, int]]:
 async def test_only_the_retracted_call_is_deleted(client: LocalClient, crm: Path) -> None:
     for id_ in ("cloudtalk-1", "cloudtalk-2"):
         await push(client, make_call(id=id_))
-    gone = [merged("cloudtalk-1", "cloudtalk-2", 2), merged("cloudtalk-never-was", "cloudtalk-2", 2)]
-    assert [outcome.name for outcome in await client.retract(gone)] == ["delivered", "delivered"]
+    retractions = [
+        make_retraction("cloudtalk-1", "cloudtalk-2", 2),
+        make_retraction("cloudtalk-never-was", "cloudtalk-2", 2),
+    ]
+    assert [outcome.name for outcome in await client.retract(retractions)] == ["delivered", "delivered"]
     assert set(crm_rows(crm)) == {"cloudtalk-2"}
 
 
@@ -439,7 +442,7 @@ async def test_a_retracted_call_is_marked_if_on_merge_is_mark(client: LocalClien
     await push(client, make_call())
     marking = client_of(crm, on_merge="mark")
     try:
-        await marking.retract([merged("cloudtalk-1", "cloudtalk-2", 2)])
+        await marking.retract([make_retraction("cloudtalk-1", "cloudtalk-2", 2)])
     finally:
         await marking.aclose()
     row = crm_rows(crm)["cloudtalk-1"]
@@ -452,7 +455,7 @@ async def test_a_retraction_without_merged_into_deletes_the_row_even_if_on_merge
     marking = client_of(crm, on_merge="mark")
     for id_ in ("cloudtalk-1", "cloudtalk-2"):
         await push(marking, make_call(id=id_))
-    await marking.retract([Retraction(make_call(2)), merged("cloudtalk-2", "cloudtalk-3", 2)])
+    await marking.retract([Retraction(make_call(2)), make_retraction("cloudtalk-2", "cloudtalk-3", 2)])
     await marking.aclose()
     assert {id_: row["merged_into"] for id_, row in crm_rows(crm).items()} == {"cloudtalk-2": "cloudtalk-3"}
 

@@ -4,7 +4,7 @@ from typing import Any
 import pytest
 
 from crm_clients.supabase import SupabaseClient, SupabaseSettings
-from tests.support.clients import context_of
+from tests.support.clients import make_context
 from tests.support.supabase import Connect, Supabase
 
 
@@ -14,7 +14,7 @@ async def connect(supabase: Supabase) -> AsyncIterator[Connect]:
 
     def connected(**settings: Any) -> SupabaseClient:
         defaults = {"client": "supabase", "url": supabase.url, "key": supabase.key}
-        client = SupabaseClient("crm", SupabaseSettings.model_validate(defaults | settings), context_of())
+        client = SupabaseClient("crm", SupabaseSettings.model_validate(defaults | settings), make_context())
         clients.append(client)
         return client
 

@@ -20,9 +20,9 @@ from crm_clients.base import (
 from crm_clients.supabase.batches import MAX_REQUEST_BYTES
 from crm_clients.supabase.sql import FIELDS_WRITTEN
 from relay.call import Status
-from tests.support.clients import merged
+from tests.support.clients import make_retraction
 from tests.support.supabase import Connect, Supabase
-from tests.support.supabase_calls import BASE, call, kinds, push
+from tests.support.supabase_calls import BASE, call, push, types_of
 
 # --- rows in the table -------------------------------------------------------------------
 
@@ -48,15 +48,18 @@ async def test_a_retracted_call_is_deleted_and_no_other(
 ) -> None:
     client = connect()
     await client.upsert([push(call(odd)), push(call("cloudtalk-stays"))])
-    gone = [merged(odd, "cloudtalk-stays", 2), merged("cloudtalk-never-was", "cloudtalk-stays", 2)]
-    assert [outcome.name for outcome in await client.retract(gone)] == ["delivered", "delivered"]
+    retractions = [
+        make_retraction(odd, "cloudtalk-stays", 2),
+        make_retraction("cloudtalk-never-was", "cloudtalk-stays", 2),
+    ]
+    assert [outcome.name for outcome in await client.retract(retractions)] == ["delivered", "delivered"]
     assert [row["id"] for row in supabase.rows()] == ["cloudtalk-stays"]
 
 
 async def test_a_retracted_call_is_marked_if_on_merge_is_mark(supabase: Supabase, connect: Connect) -> None:
     client = connect(on_merge="mark")
     await client.upsert([push(call(version=1))])
-    outcomes = await client.retract([merged("cloudtalk-1", "cloudtalk-2", 2)])
+    outcomes = await client.retract([make_retraction("cloudtalk-1", "cloudtalk-2", 2)])
     assert [outcome.name for outcome in outcomes] == ["delivered"]
     [row] = supabase.rows()
     assert (row["merged_into"], row["version"], row["state"]) == ("cloudtalk-2", 2, "missed")
@@ -67,7 +70,7 @@ async def test_a_missing_grant_that_only_a_retraction_needs_does_not_pause_the_d
 ) -> None:
     supabase.execute("revoke delete on calls from service_role")
     try:
-        (outcome,) = await connect().retract([merged("cloudtalk-1", "cloudtalk-2", 2)])
+        (outcome,) = await connect().retract([make_retraction("cloudtalk-1", "cloudtalk-2", 2)])
     finally:
         supabase.execute("grant delete on calls to service_role")
     assert (outcome.name, outcome.code) == ("rejected", "42501")
@@ -138,7 +141,7 @@ async def test_a_call_that_is_twice_in_a_batch_is_sent_once_in_its_newest_versio
     await client.upsert([push(call(version=1))])
     newest = push(call(version=3, notes="third", tags=["third"]), "notes")
     older = push(call(version=2, notes="second", tags=["third"]), "tags")
-    assert kinds(await client.upsert([newest, older])) == [Delivered, Delivered]
+    assert types_of(await client.upsert([newest, older])) == [Delivered, Delivered]
     [row] = supabase.rows()
     assert (row["version"], row["notes"], row["tags"]) == (3, "third", ["third"])
     assert supabase.log[-1].rows == 1
@@ -149,7 +152,7 @@ async def test_an_older_version_that_arrives_late_changes_nothing(
 ) -> None:
     client = connect()
     await client.upsert([push(call(version=5, notes="new"))])
-    assert kinds(await client.upsert([push(call(version=4, notes="old"))])) == [Delivered]
+    assert types_of(await client.upsert([push(call(version=4, notes="old"))])) == [Delivered]
     assert [(row["version"], row["notes"]) for row in supabase.rows()] == [(5, "new")]
 
 
@@ -172,7 +175,7 @@ async def test_nul_characters_and_lone_surrogates_are_removed_and_their_escaped_
             push(call("cloudtalk-2", contact_name="\0", notes="\\u0000")),
         ]
     )
-    assert kinds(outcomes) == [Delivered, Delivered]
+    assert types_of(outcomes) == [Delivered, Delivered]
     one, two = supabase.rows()
     assert (one["notes"], one["cloudtalk_data"]) == ("ab", {"ab": ["x", {"deep": "y"}]})
     assert (two["contact_name"], two["notes"]) == ("", "\\u0000")
@@ -181,7 +184,7 @@ async def test_nul_characters_and_lone_surrogates_are_removed_and_their_escaped_
 async def test_a_request_is_limited_in_bytes(supabase: Supabase, connect: Connect) -> None:
     long = "ñ" * 200_000
     outcomes = await connect().upsert([push(call(f"cloudtalk-{n}", transcript=long)) for n in range(5)])
-    assert kinds(outcomes) == [Delivered] * 5
+    assert types_of(outcomes) == [Delivered] * 5
     assert [seen.rows for seen in supabase.log] == [2, 2, 1]
     assert all(len(seen.body) <= MAX_REQUEST_BYTES + 2 for seen in supabase.log)
 
@@ -189,7 +192,7 @@ async def test_a_request_is_limited_in_bytes(supabase: Supabase, connect: Connec
 async def test_a_row_larger_than_the_limit_is_sent_alone(supabase: Supabase, connect: Connect) -> None:
     huge = "x" * (MAX_REQUEST_BYTES + 1)
     outcomes = await connect().upsert([push(call("cloudtalk-1", transcript=huge)), push(call("cloudtalk-2"))])
-    assert kinds(outcomes) == [Delivered, Delivered]
+    assert types_of(outcomes) == [Delivered, Delivered]
     assert [seen.rows for seen in supabase.log] == [1, 1]
 
 
@@ -211,7 +214,7 @@ async def test_a_request_has_the_key_the_user_agent_and_the_preference(
 
 
 async def test_a_legacy_key_is_sent_in_both_headers(supabase: Supabase, connect: Connect) -> None:
-    assert kinds(await connect(key=supabase.legacy_key).upsert([push(call())])) == [Delivered]
+    assert types_of(await connect(key=supabase.legacy_key).upsert([push(call())])) == [Delivered]
     assert supabase.log[0].headers["authorization"] == f"Bearer {supabase.legacy_key}"
 
 
@@ -219,7 +222,7 @@ async def test_calls_are_written_to_the_schema_of_the_settings(supabase: Supabas
     supabase.create_table("calls", "crm")
     client = connect(schema="crm")
     assert [finding.ok for finding in await client.check()] == [True]
-    assert kinds(await client.upsert([push(call())])) == [Delivered]
+    assert types_of(await client.upsert([push(call())])) == [Delivered]
     assert len(supabase.rows("crm.calls")) == 1
     assert supabase.rows("public.calls") == []
 
@@ -234,14 +237,14 @@ async def test_a_row_that_the_table_refuses_splits_a_batch_and_is_rejected_by_it
     supabase.execute("alter table strict add constraint no_robots check (agent_name <> 'Robot')")
     client = connect(table="strict")
     good, bad = push(call("cloudtalk-1")), push(call("cloudtalk-2", agent_name="Robot"))
-    assert kinds(await client.upsert([good, bad])) == [Split, Split]
+    assert types_of(await client.upsert([good, bad])) == [Split, Split]
     assert supabase.rows("strict") == []
     [outcome] = await client.upsert([bad])
     assert isinstance(outcome, Rejected)
     assert outcome.code == "23514"
     assert "no_robots" in (outcome.message or "")
     assert "+34600000001" not in (outcome.message or "")
-    assert kinds(await client.upsert([good])) == [Delivered]
+    assert types_of(await client.upsert([good])) == [Delivered]
 
 
 async def test_a_null_in_a_column_that_is_not_null_is_rejected(supabase: Supabase, connect: Connect) -> None:
@@ -266,7 +269,7 @@ async def test_a_refused_request_does_not_affect_the_other_requests_of_the_batch
             push(call("cloudtalk-2", version=2, tags=["a"]), "tags"),
         ]
     )
-    assert kinds(outcomes) == [Rejected, Delivered]
+    assert types_of(outcomes) == [Rejected, Delivered]
 
 
 async def test_an_unknown_table_is_misconfigured(connect: Connect) -> None:
@@ -302,7 +305,7 @@ async def test_a_wrong_key_is_unauthorised_and_is_removed_from_messages(
     assert isinstance(outcome, Unauthorised)
     assert "Invalid API key" in (outcome.message or "")
     assert "sb_secret_wrong" not in repr((outcome, finding))
-    assert kinds(await client.upsert([push(call())])) == [Unauthorised]
+    assert types_of(await client.upsert([push(call())])) == [Unauthorised]
 
 
 async def test_during_an_outage_one_request_is_sent_and_afterwards_the_calls_are_delivered(
@@ -312,9 +315,9 @@ async def test_during_an_outage_one_request_is_sent_and_afterwards_the_calls_are
     pushes = [push(call("cloudtalk-1")), push(call("cloudtalk-2"), "notes")]
     with supabase.gateway.down():
         outcomes = await client.upsert(pushes)
-    assert kinds(outcomes) == [Retry, Retry]
+    assert types_of(outcomes) == [Retry, Retry]
     assert outcomes[0].code == "unreachable"
-    assert kinds(await client.upsert(pushes)) == [Delivered, Delivered]
+    assert types_of(await client.upsert(pushes)) == [Delivered, Delivered]
 
 
 @pytest.mark.parametrize(
@@ -330,7 +333,7 @@ async def test_a_failure_that_all_requests_would_share_ends_the_batch(
 ) -> None:
     with supabase.gateway.answering(answer):
         outcomes = await connect().upsert([push(call("cloudtalk-1")), push(call("cloudtalk-2"), "notes")])
-    assert kinds(outcomes) == [outcome, outcome]
+    assert types_of(outcomes) == [outcome, outcome]
     assert len(supabase.log) == 1
     if isinstance(outcomes[0], Retry | Throttled):
         assert outcomes[0].after == 7
@@ -358,4 +361,4 @@ async def test_a_request_without_a_response_is_unknown_and_the_next_is_not_sent(
         outcomes = await client.upsert([push(call("cloudtalk-1")), push(call("cloudtalk-2"), "notes")])
     finally:
         supabase.execute("drop trigger slow on calls")
-    assert kinds(outcomes) == [Unknown, Retry]
+    assert types_of(outcomes) == [Unknown, Retry]

@@ -9,10 +9,10 @@ from crm_clients.base import Delivered, Retry
 from crm_clients.supabase import SupabaseClient
 from crm_clients.supabase.customers import Customers
 from crm_clients.supabase.layout_kv import KvLayout
-from tests.support.clients import merged
+from tests.support.clients import make_retraction
 from tests.support.fake_time import FakeTime
 from tests.support.supabase import Connect, Supabase
-from tests.support.supabase_calls import call, kinds, push
+from tests.support.supabase_calls import call, push, types_of
 
 RECORD = "llamada:cloudtalk-1"
 NO_CONTACT: dict[str, Any] = {"contact_name": None}
@@ -178,11 +178,11 @@ async def test_a_failed_read_of_the_customers_delays_calls_only_if_there_was_no_
 ) -> None:
     kv.put(cliente("600000001"))
     with kv.gateway.answering(JSONResponse({}, 503), times=1):
-        assert kinds(await client.upsert([push(call())])) == [Retry]
-    assert kinds(await client.upsert([push(call())])) == [Delivered]
+        assert types_of(await client.upsert([push(call())])) == [Retry]
+    assert types_of(await client.upsert([push(call())])) == [Delivered]
     time.now += 300
     with kv.gateway.answering(JSONResponse({}, 503), times=1):
-        assert kinds(await client.upsert([push(call("cloudtalk-2"))])) == [Delivered]
+        assert types_of(await client.upsert([push(call("cloudtalk-2"))])) == [Delivered]
     assert linked(kv, "llamada:cloudtalk-2") == ("c-1", "Ana García")
 
 
@@ -191,7 +191,7 @@ async def test_forgetting_a_call_drops_the_customers_from_memory(
 ) -> None:
     kv.put(cliente("600000001"))
     await client.upsert([push(call())])
-    await client.forget([merged("cloudtalk-1", "", 1)])
+    await client.forget([make_retraction("cloudtalk-1", "", 1)])
     kv.execute("delete from kv_store_d03ded2a")
     await client.upsert([push(call(**NO_CONTACT))])
     assert linked(kv) == ("unknown", "Desconocido")

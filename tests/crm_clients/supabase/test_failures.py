@@ -27,11 +27,11 @@ from crm_clients.base import (
     Unknown,
 )
 from crm_clients.supabase import SupabaseClient, SupabaseSettings
-from tests.support.clients import context_of
+from tests.support.clients import make_context
 from tests.support.postgrest import JWT_SECRET, running_postgrest
 from tests.support.proxy import running_gateway
 from tests.support.supabase import Connect, Supabase, running_supabase
-from tests.support.supabase_calls import call, kinds, push
+from tests.support.supabase_calls import call, push, types_of
 
 TWO = [push(call("cloudtalk-1")), push(call("cloudtalk-2"))]
 
@@ -46,7 +46,7 @@ def own_project() -> Iterator[Supabase]:
 @asynccontextmanager
 async def connected(url: str, key: str = "sb_secret_of_the_tests") -> AsyncIterator[SupabaseClient]:
     settings = SupabaseSettings.model_validate({"client": "supabase", "url": url, "key": key})
-    client = SupabaseClient("crm", settings, context_of())
+    client = SupabaseClient("crm", settings, make_context())
     try:
         yield client
     finally:
@@ -120,7 +120,7 @@ async def test_an_error_that_a_database_function_raises(
     outcome = await shared_outcome(client, bad[0])
     assert (type(outcome), outcome.code) == (single, code)
     assert "it is so" in (outcome.message or "")
-    assert kinds(await client.upsert(bad)) == [batch, batch]
+    assert types_of(await client.upsert(bad)) == [batch, batch]
 
 
 async def test_a_serialisation_failure_hangs_in_postgrest_12_0_2_and_is_unknown(
@@ -147,7 +147,7 @@ async def test_a_statement_that_takes_too_long_is_split(supabase: Supabase, conn
         client = connect(table="slow")
         outcome = await shared_outcome(client, *TWO)
         assert (type(outcome), outcome.code) == (Split, "57014")
-        assert kinds(await client.upsert(TWO[:1])) == [Delivered]
+        assert types_of(await client.upsert(TWO[:1])) == [Delivered]
 
 
 async def test_a_locked_row_is_a_retry(supabase: Supabase, connect: Connect) -> None:
@@ -194,7 +194,7 @@ async def test_a_row_that_violates_a_constraint_is_rejected(
     bad = [push(call(f"cloudtalk-{n}", duration_seconds=99_999)) for n in (1, 2)]
     if code == "23505":
         await client.upsert([push(call("cloudtalk-0"))])
-    assert kinds(await client.upsert(bad)) == [Split, Split]
+    assert types_of(await client.upsert(bad)) == [Split, Split]
     outcome = await shared_outcome(client, bad[0])
     assert (type(outcome), outcome.code) == (Rejected, code)
     assert "+34600000001" not in (outcome.message or "")
@@ -259,7 +259,7 @@ async def test_after_a_migration_calls_are_misconfigured_until_the_api_reloads_t
     assert (type(outcome), outcome.code) == (Misconfigured, "PGRST204")
     supabase.execute("notify pgrst, 'reload schema'")
     supabase.wait_for("migrating", column="n")
-    assert kinds(await moved.upsert(TWO)) == [Delivered, Delivered]
+    assert types_of(await moved.upsert(TWO)) == [Delivered, Delivered]
 
 
 # --- errors of PostgREST ------------------------------------------------------------
@@ -280,7 +280,7 @@ async def test_a_database_that_stops_during_a_batch_is_a_retry_and_has_each_call
         await asyncio.sleep(0.3)
         await asyncio.to_thread(own_project.postgres.stop, by)
         try:
-            assert kinds(await in_flight) == [Retry, Retry]
+            assert types_of(await in_flight) == [Retry, Retry]
             outcome = await shared_outcome(client, *TWO)
             assert (type(outcome), outcome.code) == (Retry, "PGRST000")
         finally:
@@ -293,9 +293,9 @@ async def test_a_database_that_stops_during_a_batch_is_a_retry_and_has_each_call
 async def until_delivered(client: SupabaseClient) -> list[type[Outcome]]:
     """Retry until the calls are delivered, as the relay does."""
     async with asyncio.timeout(20):
-        while kinds(outcomes := await client.upsert(TWO)) == [Retry, Retry]:
+        while types_of(outcomes := await client.upsert(TWO)) == [Retry, Retry]:
             await asyncio.sleep(0.05)
-    return kinds(outcomes)
+    return types_of(outcomes)
 
 
 async def test_a_connection_closed_during_a_batch_is_a_retry(supabase: Supabase, connect: Connect) -> None:
@@ -381,7 +381,7 @@ async def test_both_kinds_of_key_are_accepted_by_a_gateway_that_refuses_browsers
     key = getattr(supabase, kind)
     for layout in ("table", "kv"):
         client = connect(key=key, layout=layout)
-        assert kinds(await client.upsert(TWO)) == [Delivered, Delivered]
+        assert types_of(await client.upsert(TWO)) == [Delivered, Delivered]
     for seen in supabase.log:
         assert seen.headers["user-agent"].startswith("cloudtalk-relay/")
         assert seen.headers["apikey"] == key

@@ -11,9 +11,9 @@ from crm_clients.base import Delivered, Misconfigured, Rejected, Retry, Split
 from crm_clients.supabase.settings import KV_TABLE
 from relay.call import Call, CallEvent, Kind, Status, build_record, join, state_from_event
 from relay.instants import Instant
-from tests.support.clients import merged
+from tests.support.clients import make_retraction
 from tests.support.supabase import Connect, Supabase
-from tests.support.supabase_calls import call, kinds, push
+from tests.support.supabase_calls import call, push, types_of
 
 STARTED = 1_732_789_800_000_000
 """2024-11-28T10:30:00Z"""
@@ -145,8 +145,8 @@ async def test_nothing_is_written_if_nothing_changes(kv: Supabase, connect: Conn
     ]
     await client.upsert(pushes)
     kv.log.clear()
-    assert kinds(await client.upsert(pushes)) == [Delivered] * 3
-    assert kinds(await client.upsert([push(call(version=2, tags=["x"]), "tags")])) == [Delivered]
+    assert types_of(await client.upsert(pushes)) == [Delivered] * 3
+    assert types_of(await client.upsert([push(call(version=2, tags=["x"]), "tags")])) == [Delivered]
     assert [seen.method for seen in kv.log] == ["GET", "GET"]
 
 
@@ -188,16 +188,16 @@ async def test_keys_are_compared_exactly(kv: Supabase, connect: Connect, odd: st
     assert [seen.method for seen in kv.log] == ["GET"]
     assert set(kv.values()) == {*others, prefix + odd}
     assert await client.missing([push(call(odd)), push(call("absent"))]) == {"absent"}
-    assert kinds(await client.retract([merged(odd, "other", 2)])) == [Delivered]
+    assert types_of(await client.retract([make_retraction(odd, "other", 2)])) == [Delivered]
     assert kv.values() == others
 
 
 async def test_many_long_keys_are_read_in_several_requests(kv: Supabase, connect: Connect) -> None:
     client = connect(layout="kv")
     pushes = [push(call(f"cloudtalk-{n}{'ñ' * 150}")) for n in range(40)]
-    assert kinds(await client.upsert(pushes)) == [Delivered] * 40
+    assert types_of(await client.upsert(pushes)) == [Delivered] * 40
     kv.log.clear()
-    assert kinds(await client.upsert(pushes)) == [Delivered] * 40
+    assert types_of(await client.upsert(pushes)) == [Delivered] * 40
     assert len(kv.log) > 1
     assert all(len(seen.target) < 8_000 for seen in kv.log)
 
@@ -208,9 +208,12 @@ async def test_many_long_keys_are_read_in_several_requests(kv: Supabase, connect
 async def test_a_merged_call_is_deleted_or_marked_as_on_merge_says(kv: Supabase, connect: Connect) -> None:
     client, marking = connect(layout="kv"), connect(layout="kv", on_merge="mark")
     await client.upsert([push(call(f"cloudtalk-{n}")) for n in (1, 2, 3)])
-    assert kinds(await client.retract([merged("cloudtalk-1", "cloudtalk-3", 2)])) == [Delivered]
-    gone = [merged("cloudtalk-2", "cloudtalk-3", 2), merged("cloudtalk-never", "cloudtalk-3", 2)]
-    assert kinds(await marking.retract(gone)) == [Delivered, Delivered]
+    assert types_of(await client.retract([make_retraction("cloudtalk-1", "cloudtalk-3", 2)])) == [Delivered]
+    retractions = [
+        make_retraction("cloudtalk-2", "cloudtalk-3", 2),
+        make_retraction("cloudtalk-never", "cloudtalk-3", 2),
+    ]
+    assert types_of(await marking.retract(retractions)) == [Delivered, Delivered]
     assert set(kv.values()) == {"llamada:cloudtalk-2", "llamada:cloudtalk-3"}
     marked = kv.values()["llamada:cloudtalk-2"]
     assert (marked["merged_into"], marked["estado"]) == ("cloudtalk-3", "Perdida")
@@ -220,7 +223,7 @@ async def test_forgetting_deletes_the_record_and_the_task(kv: Supabase, connect:
     client = connect(layout="kv", tasks=True)
     await client.upsert([push(call("cloudtalk-1")), push(call("cloudtalk-2"))])
     kv.put({"tarea:cloudtalk-1": kv.values()["tarea:cloudtalk-1"] | {"estado": "En Progreso"}})
-    assert kinds(await connect(layout="kv").forget([merged("cloudtalk-1", "", 2)])) == [Delivered]
+    assert types_of(await connect(layout="kv").forget([make_retraction("cloudtalk-1", "", 2)])) == [Delivered]
     assert set(kv.values()) == {"llamada:cloudtalk-2", "tarea:cloudtalk-2"}
 
 
@@ -234,7 +237,7 @@ async def test_a_refused_record_splits_a_batch_and_is_rejected_by_itself_with_it
     try:
         client = connect(layout="kv", tasks=True)
         good, bad = push(call("cloudtalk-1")), push(call("cloudtalk-2", agent_name="Robot"))
-        assert kinds(await client.upsert([good, bad])) == [Split, Split]
+        assert types_of(await client.upsert([good, bad])) == [Split, Split]
         [outcome] = await client.upsert([bad])
         assert isinstance(outcome, Rejected)
         assert outcome.code == "23514"
@@ -247,7 +250,7 @@ async def test_nothing_is_written_if_the_records_cannot_be_read(kv: Supabase, co
     client = connect(layout="kv")
     with kv.gateway.answering(JSONResponse({}, 503, {"Retry-After": "7"}), times=1):
         outcomes = await client.upsert([push(call("cloudtalk-1")), push(call("cloudtalk-2"))])
-    assert kinds(outcomes) == [Retry, Retry]
+    assert types_of(outcomes) == [Retry, Retry]
     with kv.gateway.answering(PlainTextResponse("<html>"), times=1):
         [outcome] = await client.upsert([push(call())])
     assert isinstance(outcome, Misconfigured)
@@ -258,8 +261,8 @@ async def test_nothing_is_written_if_the_records_cannot_be_read(kv: Supabase, co
 async def test_an_outage_between_reading_and_writing_is_a_retry(kv: Supabase, connect: Connect) -> None:
     client = connect(layout="kv")
     with kv.gateway.answering(JSONResponse({}, 502), after=1):
-        assert kinds(await client.upsert([push(call())])) == [Retry]
-    assert kinds(await client.upsert([push(call())])) == [Delivered]
+        assert types_of(await client.upsert([push(call())])) == [Retry]
+    assert types_of(await client.upsert([push(call())])) == [Delivered]
 
 
 # --- setup and check -------------------------------------------------------------------------
@@ -274,7 +277,7 @@ async def test_the_setup_sql_creates_a_table_that_browsers_cannot_read(
         kv.execute(client.setup_text())
     kv.wait_for(KV_TABLE, column="key")
     assert [finding.ok for finding in await client.check()] == [True]
-    assert kinds(await client.upsert([push(call())])) == [Delivered]
+    assert types_of(await client.upsert([push(call())])) == [Delivered]
     kv.execute("grant select on kv_store_d03ded2a to anon")
     async with httpx.AsyncClient(headers={"apikey": kv.publishable_key}) as browser:
         response = await browser.get(f"{kv.url}/rest/v1/{KV_TABLE}")
@@ -306,5 +309,5 @@ async def test_check_finds_what_is_missing_and_writes_nothing(
 async def test_the_values_can_be_in_another_table(supabase: Supabase, connect: Connect) -> None:
     supabase.create_kv("own_values")
     settings: dict[str, Any] = {"layout": "kv", "table": "own_values"}
-    assert kinds(await connect(**settings).upsert([push(call())])) == [Delivered]
+    assert types_of(await connect(**settings).upsert([push(call())])) == [Delivered]
     assert set(supabase.values("own_values")) == {"llamada:cloudtalk-1"}

@@ -12,9 +12,9 @@ from crm_clients.supabase import SupabaseSettings
 from crm_clients.supabase.batches import MAX_ROWS
 from crm_clients.supabase.rest import MAX_QUERY_BYTES
 from relay.call import DELIVERED_FIELDS
-from tests.support.clients import merged
+from tests.support.clients import make_retraction
 from tests.support.supabase import Connect, Supabase
-from tests.support.supabase_calls import BASE, call, kinds, push
+from tests.support.supabase_calls import BASE, call, push, types_of
 
 MAPPED = {
     "table": "llamadas",
@@ -58,7 +58,7 @@ async def test_calls_are_written_to_the_mapped_columns_of_a_table_of_the_team(
         team_table.execute(client.setup_text())
     team_table.wait_for("llamadas", column="cloudtalk_id")
     assert [finding.ok for finding in await client.check()] == [True]
-    assert kinds(await client.upsert([push(call()), push(call("cloudtalk-2"))])) == [Delivered, Delivered]
+    assert types_of(await client.upsert([push(call()), push(call("cloudtalk-2"))])) == [Delivered, Delivered]
     one, _two, old = team_table.rows("llamadas", key="cloudtalk_id")
     assert (old["cliente"], old["cloudtalk_id"]) == ("de antes", None)
     assert one["id"] is not None
@@ -106,7 +106,7 @@ async def test_the_version_trigger_uses_the_mapped_column(team_table: Supabase, 
     team_table.execute(client.setup_text())
     team_table.wait_for("llamadas", column="cloudtalk_id")
     await client.upsert([push(call(version=5, notes="new"))])
-    assert kinds(await client.upsert([push(call(version=4, notes="old"))])) == [Delivered]
+    assert types_of(await client.upsert([push(call(version=4, notes="old"))])) == [Delivered]
     assert [row["notes"] for row in team_table.rows("llamadas", "cliente") if row["cloudtalk_id"]] == ["new"]
 
 
@@ -133,8 +133,8 @@ async def test_rows_are_retracted_looked_up_and_forgotten_by_the_mapped_id_colum
     pushes = [push(call(f"cloudtalk-{n}")) for n in range(1, 4)]
     await client.upsert(pushes[:2])
     assert await client.missing(pushes) == {"cloudtalk-3"}
-    assert kinds(await client.retract([merged("cloudtalk-1", "cloudtalk-2", 2)])) == [Delivered]
-    assert kinds(await client.forget([merged("cloudtalk-2", "", 2)])) == [Delivered]
+    assert types_of(await client.retract([make_retraction("cloudtalk-1", "cloudtalk-2", 2)])) == [Delivered]
+    assert types_of(await client.forget([make_retraction("cloudtalk-2", "", 2)])) == [Delivered]
     [row] = [row for row in team_table.rows("llamadas", "id") if row["cloudtalk_id"]]
     assert (row["cloudtalk_id"], row["merged_into"], row["revision"]) == ("cloudtalk-1", "cloudtalk-2", 2)
 
@@ -185,7 +185,7 @@ async def test_a_row_that_a_person_deleted_is_written_whole_and_the_others_keep_
     supabase.execute("update calls set contact_name = 'typed', direction = null")
     changed = [push(call(f"cloudtalk-{n}", version=2, notes="new"), "notes") for n in range(4)]
     supabase.log.clear()
-    assert kinds(await client.upsert(changed)) == [Delivered] * 4
+    assert types_of(await client.upsert(changed)) == [Delivered] * 4
     assert [(row["notes"], row["contact_name"], row["direction"]) for row in supabase.rows()] == [
         ("new", "typed", None),
         ("new", BASE.contact_name, "inbound"),
@@ -219,8 +219,8 @@ async def test_an_incomplete_row_is_completed_by_the_next_push_if_the_first_fail
     down = JSONResponse({}, 503)
     with supabase.gateway.answering(down, after=1 if failing == "GET" else 2):
         outcomes = await client.upsert(changed)
-    assert Retry in kinds(outcomes)
-    assert kinds(await client.upsert(changed)) == [Delivered, Delivered]
+    assert Retry in types_of(outcomes)
+    assert types_of(await client.upsert(changed)) == [Delivered, Delivered]
     assert [row["contact_name"] for row in supabase.rows()] == [BASE.contact_name, "typed"]
 
 
@@ -234,10 +234,10 @@ async def test_other_columns_can_change_although_a_column_is_not_null(
     client = connect(table="not_null")
     await client.upsert([push(call("cloudtalk-1")), push(call("cloudtalk-2"))])
     changed = [push(call(f"cloudtalk-{n}", version=2, notes="new"), "notes") for n in (1, 2, 3)]
-    assert kinds(await client.upsert(changed)) == [Split] * 3
-    assert kinds(await client.upsert(changed[:1])) == [Delivered]
+    assert types_of(await client.upsert(changed)) == [Split] * 3
+    assert types_of(await client.upsert(changed[:1])) == [Delivered]
     supabase.log.clear()
-    assert kinds(await client.upsert(changed)) == [Delivered] * 3
+    assert types_of(await client.upsert(changed)) == [Delivered] * 3
     assert [(row["notes"], row["direction"]) for row in supabase.rows("not_null")] == [("new", "inbound")] * 3
     assert [seen.method for seen in supabase.log] == ["PATCH", "PATCH", "PATCH", "POST"]
 
@@ -258,8 +258,8 @@ async def test_calls_can_be_written_to_a_view(supabase: Supabase, connect: Conne
     supabase.execute("grant all on seen_calls to service_role; notify pgrst, 'reload schema'")
     supabase.wait_for("seen_calls")
     client = connect(table="seen_calls")
-    assert kinds(await client.upsert([push(call(), "notes")])) == [Delivered]
-    assert kinds(await client.upsert([push(call()), push(call("cloudtalk-2"))])) == [Delivered, Delivered]
+    assert types_of(await client.upsert([push(call(), "notes")])) == [Delivered]
+    assert types_of(await client.upsert([push(call()), push(call("cloudtalk-2"))])) == [Delivered, Delivered]
     assert [row["direction"] for row in supabase.rows()] == ["inbound", "inbound"]
 
 
@@ -289,8 +289,8 @@ async def test_missing_returns_the_failure_if_the_table_cannot_be_read(
 async def test_only_the_forgotten_call_is_deleted(supabase: Supabase, connect: Connect) -> None:
     client = connect()
     await client.upsert([push(call(f"cloudtalk-{n}")) for n in range(3)])
-    gone = [merged("cloudtalk-0", "", 1), merged("cloudtalk-never", "", 1)]
-    assert kinds(await client.forget(gone)) == [Delivered, Delivered]
+    retractions = [make_retraction("cloudtalk-0", "", 1), make_retraction("cloudtalk-never", "", 1)]
+    assert types_of(await client.forget(retractions)) == [Delivered, Delivered]
     assert [row["id"] for row in supabase.rows()] == ["cloudtalk-1", "cloudtalk-2"]
 
 
@@ -299,15 +299,17 @@ async def test_a_retraction_without_merged_into_deletes_the_row_even_if_on_merge
 ) -> None:
     client = connect(on_merge="mark")
     await client.upsert([push(call("cloudtalk-1")), push(call("cloudtalk-2"))])
-    internal = msgspec.structs.replace(merged("cloudtalk-1", "", 2), call=call("cloudtalk-1", version=2))
-    outcomes = await client.retract([internal, merged("cloudtalk-2", "cloudtalk-3", 2)])
-    assert kinds(outcomes) == [Delivered, Delivered]
+    internal = msgspec.structs.replace(
+        make_retraction("cloudtalk-1", "", 2), call=call("cloudtalk-1", version=2)
+    )
+    outcomes = await client.retract([internal, make_retraction("cloudtalk-2", "cloudtalk-3", 2)])
+    assert types_of(outcomes) == [Delivered, Delivered]
     assert [(row["id"], row["merged_into"]) for row in supabase.rows()] == [("cloudtalk-2", "cloudtalk-3")]
 
 
 async def test_a_request_is_limited_in_rows(supabase: Supabase, connect: Connect) -> None:
     pushes = [push(call(f"cloudtalk-{n}", cloudtalk_data={})) for n in range(MAX_ROWS * 2 + 1)]
-    assert kinds(await connect(batch=1000).upsert(pushes)) == [Delivered] * len(pushes)
+    assert types_of(await connect(batch=1000).upsert(pushes)) == [Delivered] * len(pushes)
     assert [seen.rows for seen in supabase.log] == [MAX_ROWS, MAX_ROWS, 1]
 
 

@@ -2,7 +2,7 @@ import pytest
 from pydantic import ValidationError
 
 from crm_clients.supabase import SupabaseClient, SupabaseSettings
-from tests.support.clients import context_of
+from tests.support.clients import make_context
 
 VALID = {"client": "supabase", "url": "https://abc.supabase.co", "key": "sb_secret_1"}
 
@@ -50,6 +50,6 @@ def test_a_key_is_trimmed_and_not_shown() -> None:
 
 
 async def test_the_setup_sql_creates_the_default_table() -> None:
-    client = SupabaseClient("crm", SupabaseSettings.model_validate(VALID), context_of())
+    client = SupabaseClient("crm", SupabaseSettings.model_validate(VALID), make_context())
     assert 'create table if not exists "public"."calls"' in client.setup_text()
     await client.aclose()

@@ -7,9 +7,9 @@ import pytest
 from crm_clients.base import Delivered
 from crm_clients.supabase import SupabaseClient
 from relay.call import Status
-from tests.support.clients import merged
+from tests.support.clients import make_retraction
 from tests.support.supabase import Connect, Supabase
-from tests.support.supabase_calls import call, kinds, push
+from tests.support.supabase_calls import call, push, types_of
 
 KEY = "tarea:cloudtalk-1"
 TASK = {
@@ -36,7 +36,7 @@ def answered(**changes: Any) -> Any:
 
 
 async def test_a_missed_call_creates_a_task_in_the_same_request(kv: Supabase, client: SupabaseClient) -> None:
-    assert kinds(await client.upsert([push(call())])) == [Delivered]
+    assert types_of(await client.upsert([push(call())])) == [Delivered]
     assert kv.values()[KEY] == TASK
     assert [(seen.method, seen.rows) for seen in kv.log] == [("GET", 0), ("POST", 2)]
 
@@ -102,7 +102,7 @@ async def test_an_untouched_task_is_completed_with_a_remark_if_the_call_proves_a
     kv: Supabase, client: SupabaseClient
 ) -> None:
     await client.upsert([push(call())])
-    assert kinds(await client.upsert([answered(contact_name="Ana", contact_id="7")])) == [Delivered]
+    assert types_of(await client.upsert([answered(contact_name="Ana", contact_id="7")])) == [Delivered]
     task = kv.values()[KEY]
     assert task["estado"] == "Completada"
     assert task["descripcion"].startswith(TASK["descripcion"] + "\n")
@@ -150,6 +150,6 @@ async def test_the_task_of_a_merged_call_is_deleted_unless_a_person_changed_it(
 ) -> None:
     await client.upsert([push(call("cloudtalk-1")), push(call("cloudtalk-2"))])
     kv.put({"tarea:cloudtalk-2": TASK | {"estado": "En Progreso"}})
-    gone = [merged(f"cloudtalk-{n}", "cloudtalk-3", 2) for n in (1, 2)]
-    assert kinds(await client.retract(gone)) == [Delivered, Delivered]
+    retractions = [make_retraction(f"cloudtalk-{n}", "cloudtalk-3", 2) for n in (1, 2)]
+    assert types_of(await client.retract(retractions)) == [Delivered, Delivered]
     assert set(kv.values()) == {"tarea:cloudtalk-2"}

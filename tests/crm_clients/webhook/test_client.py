@@ -28,7 +28,7 @@ from crm_clients.conformance import Request, Response
 from crm_clients.http import USER_AGENT
 from crm_clients.webhook import WebhookClient, WebhookSettings
 from relay.call import DELIVERED_FIELDS
-from tests.support.clients import context_of, merged
+from tests.support.clients import make_context, make_retraction
 from tests.support.fake_time import FakeTime
 from tests.support.receiver import OTHER_SECRET, PATH, SECRET, Receiver
 from tests.support.samples import make_call
@@ -57,7 +57,7 @@ async def opened(
     url: str, *, clock: Callable[[], float] = time.time, **settings: Any
 ) -> AsyncIterator[WebhookClient]:
     values = {"client": "webhook", "url": url, "secret": SECRET, "allow_private": True, **settings}
-    client = WebhookClient("hook", WebhookSettings.model_validate(values), context_of(), clock=clock)
+    client = WebhookClient("hook", WebhookSettings.model_validate(values), make_context(), clock=clock)
     try:
         yield client
     finally:
@@ -119,7 +119,7 @@ async def test_changes_merges_and_deletions_have_their_own_types(
     client: WebhookClient, receiver: ScriptedReceiver
 ) -> None:
     await push(client, first=False)
-    await client.retract([merged("cloudtalk-1", "cloudtalk-2", 2), Retraction(make_call(3))])
+    await client.retract([make_retraction("cloudtalk-1", "cloudtalk-2", 2), Retraction(make_call(3))])
     await client.forget([Retraction(make_call(3))])
     types = [request.json["type"] for request in receiver.requests]
     assert types[0] == "call.updated"

@@ -14,7 +14,7 @@ from crm_clients.base import Push, Retraction
 from crm_clients.webhook import WebhookSettings
 from crm_clients.webhook.messages import Message, forget_message, retract_message, upsert_message
 from relay.call import DELIVERED_FIELDS, FIELDS, Status
-from tests.support.clients import merged
+from tests.support.clients import make_retraction
 from tests.support.receiver import SECRET
 from tests.support.samples import make_call, make_call_row
 
@@ -70,7 +70,7 @@ def test_a_push_matches_the_schema(call: Any, first: bool) -> None:
 
 
 def test_a_merge_matches_the_schema_and_names_the_other_call() -> None:
-    body = body_of(retract_message(merged("cloudtalk-1", "cloudtalk-2", 3), "hook", settings_of()))
+    body = body_of(retract_message(make_retraction("cloudtalk-1", "cloudtalk-2", 3), "hook", settings_of()))
     VALIDATOR.validate(body)
     assert (body["type"], body["data"]["merged_into"]) == ("call.merged", "cloudtalk-2")
 
