@@ -23,7 +23,7 @@ from tests.support.samples import make_call_row
 from tests.support.supabase import Supabase, running_supabase
 
 CALLS = 10_000
-SCHEDULE = RetryPolicy(first_retry_seconds=5, longest_retry_seconds=3_600, give_up_after_hours=72)
+POLICY = RetryPolicy(first_retry_seconds=5, longest_retry_seconds=3_600, give_up_after_hours=72)
 NUMBERS = 200
 PER_SECOND = 190 / 10
 """HubSpot: what a professional account may do, but for searches."""
@@ -44,7 +44,7 @@ def row_of(number: int) -> CallRow:
 
 @pytest.fixture
 async def ledger(tmp_path: Path) -> AsyncIterator[Ledger]:
-    """A ledger in which everything is owed to `crm`."""
+    """A ledger in which every call is pending for `crm`."""
     opened = Ledger(f"sqlite:///{tmp_path}/relay.db")
     await opened.open()
     rows = [row_of(number) for number in range(CALLS)]
@@ -57,9 +57,9 @@ async def ledger(tmp_path: Path) -> AsyncIterator[Ledger]:
 
 @asynccontextmanager
 async def draining(ledger: Ledger, client: CrmClient[Any]) -> AsyncIterator[None]:
-    """A courier at work until everything is delivered."""
-    courier = DeliveryWorker("crm", client, client.settings, ledger, SCHEDULE)
-    running = asyncio.create_task(courier.run())
+    """Run a delivery worker until everything is delivered."""
+    worker = DeliveryWorker("crm", client, client.settings, ledger, POLICY)
+    running = asyncio.create_task(worker.run())
     async with asyncio.timeout(60):
         while (await ledger.read(deliveries.counts_by_destination))["crm"].delivered < CALLS:
             await asyncio.sleep(0.05)
