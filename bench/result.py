@@ -13,7 +13,7 @@ class BenchError(Exception):
 
 
 class Figure(msgspec.Struct, frozen=True):
-    """One number. `label` tells several figures of a result apart. It must be below its `limit`."""
+    """One number. `label` distinguishes several figures of a result. It must be below its `limit`."""
 
     label: str
     value: float

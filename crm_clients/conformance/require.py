@@ -1,4 +1,4 @@
-"""Assertions of the kit. Their messages tell the author of a client what to do."""
+"""Assertions of the kit. Their messages say what the author of a client must do."""
 
 from collections.abc import Iterable
 from typing import Any

@@ -1,7 +1,8 @@
 """Push a batch in which one bad record may make the CRM refuse all of them.
 
-Such a CRM says that something is wrong, and not in which record (`Split`). The batch is halved until each bad
-record is alone. If the first half succeeds, a bad record must be in the second: it is halved without a try.
+Such a CRM says that something is wrong, and not in which record (`Split`). The batch is bisected until each
+bad record is alone. If the first half succeeds, a bad record must be in the second, which is bisected
+without being tried as a whole.
 """
 
 from collections import Counter
@@ -49,7 +50,7 @@ async def _push(
 
 
 def _outcome_of_single(answer: Outcome) -> Outcome:
-    """A single record cannot be halved: its failure is one to retry."""
+    """A single record cannot be bisected: its failure is one to retry."""
     return Retry(code=answer.code, message=answer.message) if isinstance(answer, Split) else answer
 
 

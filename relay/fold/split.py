@@ -47,7 +47,7 @@ def _split(connection: Connection, lease: Lease, call: str) -> SplitResult:
     leaving = [event for event in events if not set(other_ids) & set(event.parsed.aliases)]
     state = join_events(connection, staying, other_ids)
     if state is None:
-        raise SplitError(f"no event of {call} has {' or '.join(other_ids)}: its events cannot be told apart")
+        raise SplitError(f"no event of {call} has {' or '.join(other_ids)}: its events cannot be assigned")
     rows = [next_row(row, state)]
     calls.write(connection, [], rows)
     split_off = _split_off_id(call_ids[0], row.id)

@@ -172,7 +172,7 @@ def _mask_match(found: re.Match[str]) -> str:
 
 
 def _format_masked_number(plus: str, digits: str) -> str:
-    """Return `+34*****678`: enough to tell two calls apart, too little to dial."""
+    """Return `+34*****678`: enough to distinguish two calls, too little to dial."""
     country = plus + digits[:2] if plus and len(digits) >= 10 else ""  # noqa: PLR2004 - a full E.164 number
     return f"{country}*****{digits[-3:] if len(digits) >= 7 else ''}"  # noqa: PLR2004 - too short for a part
 

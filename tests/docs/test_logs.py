@@ -35,7 +35,7 @@ def logged_in(source: str, place: str = "code") -> Iterator[Logged]:
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and is_logger(node.func.value):
             if node.func.attr in LEVELS:
                 yield logged(node, node.args[0], node.func.attr, place)
-            elif node.func.attr == "log":  # the level is told at run time
+            elif node.func.attr == "log":  # the level is known at run time
                 yield logged(node, node.args[1], None, place)
 
 
@@ -106,7 +106,7 @@ def test_log_events_have_the_levels_that_are_documented(
     assert not stray
 
 
-def test_log_events_bear_no_field_that_is_not_documented(
+def test_log_events_have_only_documented_fields(
     documented: dict[str, Documented], written: list[Logged]
 ) -> None:
     stray = {
