@@ -1,18 +1,16 @@
-"""The conformance suite runs over every engine; what only one of them has stands in `test_engine.py`
-and `test_query_plans.py`.
-"""
+"""The tests of the ledger run on every engine, except those of what only one engine has."""
 
 from collections.abc import AsyncIterator
 
 import pytest
 
-from relay.ledger import Ledger
+from relay.ledger import Ledger, destinations
 from tests.support.clock import Clock
 
 
 @pytest.fixture
 def url(ledger_url: str) -> str:
-    """A ledger with nothing in it."""
+    """The URL of an empty ledger."""
     return ledger_url
 
 
@@ -27,3 +25,10 @@ async def ledger(url: str, clock: Clock) -> AsyncIterator[Ledger]:
     await opened.open()
     yield opened
     await opened.close()
+
+
+@pytest.fixture
+async def two_destinations(ledger: Ledger) -> Ledger:
+    """A ledger with the destinations `crm` and `other`."""
+    await ledger.write(lambda c: destinations.register(c, {"crm": "local", "other": "local"}))
+    return ledger

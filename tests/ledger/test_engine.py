@@ -1,4 +1,4 @@
-"""How SQLite is set up, and how the schema comes up to date: whole or not at all."""
+"""Settings of SQLite, and migrations, which succeed as a whole or change nothing."""
 
 import asyncio
 import shutil
@@ -62,7 +62,7 @@ def contents(path: Path) -> list[str]:
 
 
 def schema(path: Path) -> set[str]:
-    """What was created, but for what belongs to Alembic and to SQLite."""
+    """The statements that created tables and indexes, without those of Alembic and SQLite."""
     with closing(sqlite3.connect(path)) as connection:
         found = connection.execute(
             "SELECT sql FROM sqlite_master WHERE sql NOT NULL"
@@ -71,7 +71,7 @@ def schema(path: Path) -> set[str]:
         return {" ".join(sql.split()) for (sql,) in found}
 
 
-def put_at(path: Path, version: str) -> None:
+def set_version(path: Path, version: str) -> None:
     with closing(sqlite3.connect(path, isolation_level=None)) as connection:
         connection.execute("UPDATE alembic_version SET version_num = ?", (version,))
 
@@ -79,26 +79,26 @@ def put_at(path: Path, version: str) -> None:
 # --- the schema -----------------------------------------------------------------------------------
 
 
-def test_a_fresh_database_comes_up_to_this_schema(opened: Engine) -> None:
+def test_an_empty_database_is_migrated_to_the_newest_schema(opened: Engine) -> None:
     assert migrate(opened) == (None, HEAD)
     with opened.begin() as connection:
         assert schema_version(connection) == HEAD
 
 
-def test_a_database_that_is_up_to_date_is_left_alone(opened: Engine, path: Path) -> None:
+def test_a_database_with_the_newest_schema_is_unchanged(opened: Engine, path: Path) -> None:
     migrate(opened)
     before = contents(path)
     assert migrate(opened) == (HEAD, HEAD)
     assert contents(path) == before
 
 
-def test_the_schema_that_the_code_speaks_is_the_newest_migration() -> None:
+def test_the_schema_of_the_code_is_the_newest_migration() -> None:
     config = Config()
     config.set_main_option("script_location", str(engine._MIGRATIONS))
     assert ScriptDirectory.from_config(config).get_heads() == [HEAD]
 
 
-def test_migrations_and_tables_say_the_same(opened: Engine) -> None:
+def test_migrations_and_tables_are_equal(opened: Engine) -> None:
     migrate(opened)
     with opened.begin() as connection:
         context = MigrationContext.configure(
@@ -107,7 +107,7 @@ def test_migrations_and_tables_say_the_same(opened: Engine) -> None:
         assert compare_metadata(context, metadata) == []
 
 
-def test_migrations_and_tables_say_the_same_of_partial_indexes_and_row_ids(
+def test_migrations_and_tables_have_equal_partial_indexes_and_row_ids(
     opened: Engine, path: Path, tmp_path: Path
 ) -> None:
     migrate(opened)
@@ -118,16 +118,16 @@ def test_migrations_and_tables_say_the_same_of_partial_indexes_and_row_ids(
     assert schema(path) == schema(tmp_path / "declared.db")
 
 
-# --- a schema that cannot be brought up to date ---------------------------------------------------
+# --- a schema that cannot be migrated -------------------------------------------------------------
 
 
-def test_a_newer_schema_is_refused_with_what_to_do_and_left_alone(opened: Engine, path: Path) -> None:
+def test_a_newer_schema_is_an_error_that_says_what_to_do(opened: Engine, path: Path) -> None:
     migrate(opened)
-    put_at(path, "9999")
+    set_version(path, "9999")
     before = contents(path)
-    with pytest.raises(SchemaError) as refusal:
+    with pytest.raises(SchemaError) as raised:
         migrate(opened)
-    assert str(refusal.value) == (
+    assert str(raised.value) == (
         f"the ledger sqlite:///{path} has schema 9999, which this version of the relay does not know"
         f" (it knows up to {HEAD}); run the newer relay that wrote it"
     )
@@ -135,11 +135,11 @@ def test_a_newer_schema_is_refused_with_what_to_do_and_left_alone(opened: Engine
 
 
 @pytest.mark.parametrize(
-    ("fault", "said"),
-    [("op.execute('NO SQL')", "syntax error"), ("raise ValueError('no such luck')", "no such luck")],
+    ("fault", "reason"),
+    [("op.execute('NO SQL')", "syntax error"), ("raise ValueError('no space')", "no space")],
 )
-def test_a_failed_migration_leaves_the_database_as_it_was(
-    opened: Engine, path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fault: str, said: str
+def test_a_failed_migration_changes_nothing(
+    opened: Engine, path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fault: str, reason: str
 ) -> None:
     migrate(opened)
     before = contents(path)
@@ -147,7 +147,7 @@ def test_a_failed_migration_leaves_the_database_as_it_was(
     (broken / "versions" / "9001_broken.py").write_text(BROKEN.format(HEAD=HEAD, fault=fault))
     monkeypatch.setattr(engine, "_MIGRATIONS", broken)
     monkeypatch.setattr(engine, "HEAD", "9001")
-    with pytest.raises(SchemaError, match=f"from schema {HEAD} to 9001 and is unchanged: .*{said}"):
+    with pytest.raises(SchemaError, match=f"from schema {HEAD} to 9001 and is unchanged: .*{reason}"):
         migrate(opened)
     assert contents(path) == before
 
@@ -166,7 +166,7 @@ def test_a_failed_first_migration_leaves_an_empty_database(
     assert schema(path) == set()
 
 
-async def test_a_database_that_another_migrates_too_long_is_unavailable(
+async def test_a_database_that_another_process_migrates_for_too_long_is_unavailable(
     path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(sqlite, "_BUSY_SECONDS", 0.05)
@@ -179,10 +179,10 @@ async def test_a_database_that_another_migrates_too_long_is_unavailable(
     await ledger.close()
 
 
-# --- several at once ------------------------------------------------------------------------------
+# --- concurrent migrations ------------------------------------------------------------------------
 
 
-async def test_threads_that_open_at_once_all_succeed_and_one_migrates(path: Path) -> None:
+async def test_of_several_threads_one_migrates_and_all_succeed(path: Path) -> None:
     ledgers = [Ledger(f"sqlite:///{path}") for _ in range(6)]
     found = await asyncio.gather(*(ledger.open() for ledger in ledgers))
     assert sorted(found, key=str) == [*[(HEAD, HEAD)] * 5, (None, HEAD)]
@@ -190,7 +190,7 @@ async def test_threads_that_open_at_once_all_succeed_and_one_migrates(path: Path
         await ledger.close()
 
 
-async def test_a_new_database_that_another_sets_up_just_now_is_waited_for(path: Path) -> None:
+async def test_a_database_that_another_process_creates_is_waited_for(path: Path) -> None:
     with closing(sqlite3.connect(path, isolation_level=None)) as other:
         other.execute("BEGIN IMMEDIATE")
         ledger = Ledger(f"sqlite:///{path}")
@@ -202,7 +202,7 @@ async def test_a_new_database_that_another_sets_up_just_now_is_waited_for(path: 
     await ledger.close()
 
 
-def test_processes_that_open_at_once_all_succeed_and_one_migrates(path: Path) -> None:
+def test_of_several_processes_one_migrates_and_all_succeed(path: Path) -> None:
     command = [sys.executable, "-c", OPEN, f"sqlite:///{path}"]
     with ExitStack() as stack:
         processes = [
@@ -218,24 +218,24 @@ def test_processes_that_open_at_once_all_succeed_and_one_migrates(path: Path) ->
             assert process.stdin is not None
             process.stdin.write("\n")
             process.stdin.flush()
-        said = sorted(process.communicate(timeout=20)[0].strip() for process in processes)
-    assert said == [f"{HEAD} {HEAD}", f"{HEAD} {HEAD}", f"None {HEAD}"]
+        outputs = sorted(process.communicate(timeout=20)[0].strip() for process in processes)
+    assert outputs == [f"{HEAD} {HEAD}", f"{HEAD} {HEAD}", f"None {HEAD}"]
 
 
-# --- how a connection is set up -------------------------------------------------------------------
+# --- the settings of a connection -----------------------------------------------------------------
 
 
-def test_every_connection_syncs_each_commit_and_reads_beside_a_writer(opened: Engine) -> None:
+def test_every_connection_syncs_each_commit_and_uses_wal(opened: Engine) -> None:
     with ExitStack() as stack:
-        several = [_reader(stack, opened) for _ in range(6)]
-        assert {_setup(connection) for connection in several} == {("wal", 2, 1)}
+        connections = [_reader(stack, opened) for _ in range(6)]
+        assert {_settings(connection) for connection in connections} == {("wal", 2, 1)}
 
 
 def _reader(stack: ExitStack, opened: Engine) -> Connection:
     return stack.enter_context(opened.connect().execution_options(read_only=True))
 
 
-def _setup(connection: Connection) -> tuple[str, int, int]:
+def _settings(connection: Connection) -> tuple[str, int, int]:
     """Journal mode, synchronous (2: FULL), foreign keys."""
     journal, synchronous, foreign = (
         connection.exec_driver_sql(f"PRAGMA {name}").scalar_one()
@@ -244,7 +244,7 @@ def _setup(connection: Connection) -> tuple[str, int, int]:
     return journal, synchronous, foreign
 
 
-def test_a_writer_takes_its_lock_at_once_and_a_reader_none(
+def test_a_writer_locks_at_the_start_and_a_reader_does_not(
     path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(sqlite, "_BUSY_SECONDS", 0.05)
@@ -257,7 +257,7 @@ def test_a_writer_takes_its_lock_at_once_and_a_reader_none(
     opened.dispose()
 
 
-def test_what_a_person_reads_names_no_password() -> None:
+def test_an_error_message_has_no_password() -> None:
     assert issubclass(SchemaError, LedgerError)
     url = make_url("postgresql://relay:secret@db/relay")
     fault = DBAPIError("SELECT 1", None, Exception("connection refused"))

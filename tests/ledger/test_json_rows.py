@@ -1,4 +1,4 @@
-"""Rows that travel as one JSON array arrive as they were sent."""
+"""The database reads bound rows as they were bound."""
 
 from typing import Any
 
@@ -9,9 +9,9 @@ from sqlalchemy import BigInteger, Column, Integer, Text, select
 from relay.ledger import Ledger
 from relay.ledger.json_rows import bound, rows_of
 
-_given = rows_of(Column("word", Text), Column("big", BigInteger), Column("small", Integer))
+_bound = rows_of(Column("word", Text), Column("big", BigInteger), Column("small", Integer))
 
-# Intake refuses what no ledger can store: U+0000 and lone surrogates.
+# Ingest rejects text with lone surrogates, which no ledger can store; U+0000 becomes U+FFFD.
 _words = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\x00"))
 _rows = st.lists(
     st.tuples(
@@ -22,12 +22,12 @@ _rows = st.lists(
 
 
 async def read_back(ledger: Ledger, rows: list[Any]) -> list[Any]:
-    return await ledger.read(lambda c: [tuple(row) for row in c.execute(select(_given), bound(rows))])
+    return await ledger.read(lambda c: [tuple(row) for row in c.execute(select(_bound), bound(rows))])
 
 
 @given(rows=_rows)
 @settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-async def test_any_rows_come_back_as_they_were_sent(ledger: Ledger, rows: list[Any]) -> None:
+async def test_any_rows_are_read_as_they_were_bound(ledger: Ledger, rows: list[Any]) -> None:
     assert await read_back(ledger, rows) == rows
 
 
@@ -35,7 +35,7 @@ async def test_no_rows_are_an_empty_table(ledger: Ledger) -> None:
     assert await read_back(ledger, []) == []
 
 
-async def test_text_that_looks_like_json_stays_text(ledger: Ledger) -> None:
+async def test_text_that_looks_like_json_is_read_as_text(ledger: Ledger) -> None:
     words = ['{"a":1}', "[1]", "null", "1", "1.0", "true", '"x"', ""]
     assert await read_back(ledger, [(word, 1, 1) for word in words]) == [(word, 1, 1) for word in words]
 

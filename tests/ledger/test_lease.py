@@ -1,4 +1,4 @@
-"""Two processes and one lease, over one ledger: one works, the other stands by and takes over."""
+"""Two processes and one lease: one works, the other waits and takes over."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -10,10 +10,10 @@ from structlog.testing import capture_logs
 
 from relay.ledger import LeaseLost, Ledger, LedgerUnavailable
 from relay.ledger.lease import Lease, run_in_slices
-from relay.ledger.notifications import wait_for_event
 from tests.support.clock import Clock
 
 SECONDS = 15.0
+STANDBY_SECONDS = 0.01
 Pair = tuple[Lease, Lease]
 
 
@@ -27,119 +27,108 @@ async def opened(url: str, clock: Clock, owner: str) -> AsyncIterator[Ledger]:
 
 
 @pytest.fixture
-def clock() -> Clock:
-    return Clock()
-
-
-@pytest.fixture
 async def ledgers(ledger_url: str, clock: Clock) -> AsyncIterator[tuple[Ledger, Ledger]]:
-    """One database as two processes have it."""
+    """One database, opened by two processes."""
     async with opened(ledger_url, clock, "here/1/1") as one, opened(ledger_url, clock, "here/2/2") as other:
         yield one, other
 
 
 @pytest.fixture
 def leases(ledgers: tuple[Ledger, Ledger]) -> Pair:
-    one, other = (Lease(ledger, "fold", seconds=SECONDS, standby_seconds=0.01) for ledger in ledgers)
+    one, other = (
+        Lease(ledger, "fold", seconds=SECONDS, standby_seconds=STANDBY_SECONDS) for ledger in ledgers
+    )
     return one, other
 
 
-async def prove(lease: Lease) -> None:
+async def check(lease: Lease) -> None:
     await lease._ledger.write(lease.check)
 
 
-async def stands_by(task: asyncio.Task[None]) -> bool:
-    """Whether it is still without the lease after it has asked a few times."""
-    await asyncio.sleep(0.1)
+async def is_refused(task: asyncio.Task[None], lease: Lease) -> bool:
+    """Whether the task, which acquires this lease, is refused several times."""
+    tries = lease._ledger.writes
+    while not task.done() and lease._ledger.writes < tries + 4:
+        await asyncio.sleep(STANDBY_SECONDS)
     return not task.done()
 
 
 @pytest.fixture
 async def standby(leases: Pair) -> AsyncIterator[asyncio.Task[None]]:
-    """The first has the lease, and the second waits for it."""
+    """The task of the second process, which waits while the first has the lease."""
     one, other = leases
     await one.acquire()
     task = asyncio.create_task(other.acquire())
-    assert await stands_by(task)
+    assert await is_refused(task, other)
     yield task
     task.cancel()
     await asyncio.gather(task, return_exceptions=True)
 
 
-async def test_who_stands_by_has_it_once_it_is_released(leases: Pair, standby: asyncio.Task[None]) -> None:
+async def test_a_waiting_process_acquires_the_lease_after_its_release(
+    leases: Pair, standby: asyncio.Task[None]
+) -> None:
     one, other = leases
     await one.release()
     await asyncio.wait_for(standby, 5)
-    await prove(other)
+    await check(other)
     with pytest.raises(LeaseLost):
-        await prove(one)
+        await check(one)
 
 
-async def test_who_stands_by_has_it_once_it_has_run_out(
+async def test_a_waiting_process_acquires_the_lease_after_its_end(
     leases: Pair, standby: asyncio.Task[None], clock: Clock
 ) -> None:
     clock.advance(SECONDS - 1)
-    assert await stands_by(standby)
+    assert await is_refused(standby, leases[1])
     clock.advance(1)
     await asyncio.wait_for(standby, 5)
     with pytest.raises(LeaseLost):
-        await prove(leases[0])
+        await check(leases[0])
 
 
-async def test_each_proof_holds_it_on(leases: Pair, standby: asyncio.Task[None], clock: Clock) -> None:
+async def test_each_check_renews_the_lease(leases: Pair, standby: asyncio.Task[None], clock: Clock) -> None:
     for _ in range(3):
         clock.advance(SECONDS - 1)
-        await prove(leases[0])
-    assert await stands_by(standby)
+        await check(leases[0])
+    assert await is_refused(standby, leases[1])
 
 
-async def test_keeping_holds_it_on_while_there_is_nothing_to_write(
+async def test_renewing_is_enough_while_there_is_nothing_to_write(
     leases: Pair, standby: asyncio.Task[None], clock: Clock
 ) -> None:
     for _ in range(6):
         clock.advance(SECONDS / 2)
         await leases[0].renew()
-    assert await stands_by(standby)
+    assert await is_refused(standby, leases[1])
 
 
-@pytest.fixture
-def writes(ledgers: tuple[Ledger, Ledger], monkeypatch: pytest.MonkeyPatch) -> list[Any]:
-    """Every transaction that is asked of the first ledger."""
-    asked: list[Any] = []
-    write = ledgers[0].write
-
-    async def counted(work: Any) -> Any:
-        asked.append(work)
-        return await write(work)
-
-    monkeypatch.setattr(ledgers[0], "write", counted)
-    return asked
-
-
-async def test_keeping_writes_only_once_a_third_has_run_out(
-    leases: Pair, writes: list[Any], clock: Clock
+async def test_renewing_writes_only_after_a_third_of_the_length(
+    leases: Pair, ledgers: tuple[Ledger, Ledger], clock: Clock
 ) -> None:
     await leases[0].acquire()
-    writes.clear()
+    writes = ledgers[0].writes
     clock.advance(SECONDS / 3)
     await leases[0].renew()
-    assert writes == []
+    assert ledgers[0].writes == writes
     clock.advance(0.001)
     await leases[0].renew()
     await leases[0].renew()
-    assert len(writes) == 1
+    assert ledgers[0].writes == writes + 1
 
 
-async def test_keeping_takes_a_proof_for_its_own(leases: Pair, writes: list[Any], clock: Clock) -> None:
+async def test_renewing_is_not_needed_after_a_check(
+    leases: Pair, ledgers: tuple[Ledger, Ledger], clock: Clock
+) -> None:
     await leases[0].acquire()
     clock.advance(SECONDS / 2)
-    await prove(leases[0])
-    writes.clear()
+    await check(leases[0])
+    writes = ledgers[0].writes
     await leases[0].renew()
-    assert writes == []
+    assert ledgers[0].writes == writes
 
 
-async def test_keeping_what_is_lost_says_so(leases: Pair, clock: Clock) -> None:
+async def test_renewing_a_lost_lease_is_an_error(leases: Pair, clock: Clock) -> None:
     one, other = leases
     await one.acquire()
     clock.advance(SECONDS)
@@ -148,41 +137,41 @@ async def test_keeping_what_is_lost_says_so(leases: Pair, clock: Clock) -> None:
         await one.renew()
 
 
-async def test_a_clock_that_is_set_back_is_kept_up_with(leases: Pair, clock: Clock) -> None:
+async def test_renewing_follows_a_clock_that_is_set_back(leases: Pair, clock: Clock) -> None:
     one, other = leases
     await one.acquire()
     clock.advance(-3_600)
     await one.renew()
     task = asyncio.create_task(other.acquire())
-    assert await stands_by(task)
+    assert await is_refused(task, other)
     await one.release()
     await asyncio.wait_for(task, 5)
 
 
-async def test_who_lost_it_releases_nothing(leases: Pair, clock: Clock) -> None:
+async def test_a_process_that_lost_the_lease_does_not_release_it(leases: Pair, clock: Clock) -> None:
     one, other = leases
     await one.acquire()
     clock.advance(SECONDS)
     await other.acquire()
     await one.release()
-    await prove(other)
+    await check(other)
     task = asyncio.create_task(one.acquire())
-    assert await stands_by(task)
+    assert await is_refused(task, one)
     await other.release()
     await asyncio.wait_for(task, 5)
 
 
-async def test_who_never_had_it_proves_and_releases_nothing(
+async def test_a_process_that_never_had_the_lease_cannot_check_or_release_it(
     leases: Pair, standby: asyncio.Task[None]
 ) -> None:
-    never = Lease(leases[1]._ledger, "fold", seconds=SECONDS)
+    third = Lease(leases[1]._ledger, "fold", seconds=SECONDS)
     with pytest.raises(LeaseLost):
-        await prove(never)
-    await never.release()
-    assert await stands_by(standby)
+        await check(third)
+    await third.release()
+    assert await is_refused(standby, leases[1])
 
 
-async def test_a_release_that_the_ledger_cannot_take_is_left_to_run_out(
+async def test_a_lease_whose_release_fails_is_left_to_expire(
     leases: Pair, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def locked(_: Any) -> None:
@@ -193,7 +182,7 @@ async def test_a_release_that_the_ledger_cannot_take_is_left_to_run_out(
     monkeypatch.setattr(one._ledger, "write", locked)
     await one.release()
     task = asyncio.create_task(other.acquire())
-    assert await stands_by(task)
+    assert await is_refused(task, other)
     task.cancel()
 
 
@@ -209,7 +198,7 @@ async def test_a_release_does_not_wait_for_a_ledger_that_hangs(
         await leases[0].release()
 
 
-async def test_a_lease_that_is_had_is_told_with_its_token(leases: Pair) -> None:
+async def test_an_acquired_lease_is_logged_with_its_token(leases: Pair) -> None:
     with capture_logs() as logs:
         await leases[0].acquire()
     assert [(line["event"], line["lease"], line["owner"], line["token"]) for line in logs] == [
@@ -217,61 +206,70 @@ async def test_a_lease_that_is_had_is_told_with_its_token(leases: Pair) -> None:
     ]
 
 
-# --- waiting for an event or a while --------------------------------------------------------------
+# --- serving --------------------------------------------------------------------------------------
 
 
-async def test_a_wait_ends_with_the_event_or_with_the_time() -> None:
-    event = asyncio.Event()
-    await wait_for_event(event, 0.01)
-    assert not event.is_set()
-    asyncio.get_running_loop().call_soon(event.set)
-    async with asyncio.timeout(5):
-        await wait_for_event(event, 3_600)
-
-
-async def test_a_cancellation_that_comes_together_with_the_event_is_not_lost() -> None:
-    event = asyncio.Event()
-    task = asyncio.create_task(wait_for_event(event, 3_600))
-    await asyncio.sleep(0)
-    event.set()
-    task.cancel()
-    with pytest.raises(asyncio.CancelledError):
-        await task
-
-
-# --- taking turns -------------------------------------------------------------------------------
-
-
-async def test_a_long_work_lets_the_holder_have_its_turns(
-    leases: Pair,
+async def test_work_is_done_again_after_a_failure_and_after_a_lost_lease(
+    ledgers: tuple[Ledger, Ledger],
 ) -> None:
+    one = Lease(ledgers[0], "fold", seconds=SECONDS, standby_seconds=0, retry_seconds=0)
+    other = Lease(ledgers[1], "fold", seconds=SECONDS)
+    failures: list[Exception] = []
+    rounds = 0
+    finished = asyncio.Event()
+
+    async def work() -> None:
+        nonlocal rounds
+        rounds += 1
+        if rounds == 1:
+            raise LedgerUnavailable("the disk is full")
+        if rounds == 2:
+            await other.preempt()
+            await other.release()
+            await check(one)
+        finished.set()
+        await asyncio.sleep(60)
+
+    with capture_logs() as logs:
+        task = asyncio.create_task(one.serve(work, failures.append))
+        await asyncio.wait_for(finished.wait(), 5)
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+    assert (rounds, [str(failure) for failure in failures]) == (3, ["the disk is full"])
+    assert [line["event"] for line in logs if line["event"] == "lease.lost"] == ["lease.lost"]
+
+
+# --- slices ---------------------------------------------------------------------------------------
+
+
+async def test_the_holder_works_between_the_slices_of_a_long_work(leases: Pair) -> None:
     fold, long = leases
-    took: list[str] = []
+    order: list[str] = []
+    holders: list[asyncio.Task[None]] = []
 
     async def hold() -> None:
         await fold.acquire()
-        took.append("fold")
+        order.append("fold")
 
-    async def portion() -> bool:
-        await prove(long)
-        took.append("portion")
-        if len(took) < 3:
-            turns.append(asyncio.create_task(hold()))
-        return len(took) < 3
+    async def step() -> bool:
+        await check(long)
+        order.append("step")
+        if len(order) < 3:
+            holders.append(asyncio.create_task(hold()))
+        return len(order) < 3
 
-    turns: list[asyncio.Task[None]] = []
     await fold.acquire()
-    await run_in_slices(long, portion, hold_seconds=0, yield_seconds=0.3)
-    await asyncio.gather(*turns)
-    assert took == ["portion", "fold", "portion"]
+    await run_in_slices(long, step, hold_seconds=0, yield_seconds=0.3)
+    await asyncio.gather(*holders)
+    assert order == ["step", "fold", "step"]
 
 
-async def test_a_long_work_that_fails_lets_go_of_the_lease(leases: Pair) -> None:
+async def test_a_long_work_that_fails_releases_the_lease(leases: Pair) -> None:
     fold, long = leases
 
-    async def portion() -> bool:
+    async def step() -> bool:
         raise LedgerUnavailable("the disk is full")
 
     with pytest.raises(LedgerUnavailable):
-        await run_in_slices(long, portion)
+        await run_in_slices(long, step)
     await asyncio.wait_for(fold.acquire(), 1)

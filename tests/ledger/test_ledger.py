@@ -1,4 +1,4 @@
-"""One thread writes in order, one reads a snapshot, and what fails leaves nothing behind."""
+"""Transactions of a process: writes run in order, reads see a snapshot, failures leave nothing behind."""
 
 import asyncio
 from functools import partial
@@ -22,27 +22,27 @@ def count(connection: Connection) -> int:
     return connection.execute(select(func.count()).select_from(destinations)).scalar_one()
 
 
-def _note(made: list[int], number: int, _: Connection) -> None:
-    made.append(number)
+def _record(order: list[int], number: int, _: Connection) -> None:
+    order.append(number)
 
 
-async def test_a_write_that_fails_leaves_nothing_behind(ledger: Ledger) -> None:
+async def test_a_failed_write_leaves_nothing_behind(ledger: Ledger) -> None:
     def work(connection: Connection) -> None:
         add(connection, "crm")
         raise ValueError
 
-    with pytest.raises(ValueError):  # noqa: PT011 - the work's own, as it is
+    with pytest.raises(ValueError):  # noqa: PT011 - raised by the test itself
         await ledger.write(work)
     assert await ledger.read(count) == 0
 
 
-async def test_writes_are_made_in_the_order_in_which_they_were_asked_for(ledger: Ledger) -> None:
-    made: list[int] = []
-    await asyncio.gather(*(ledger.write(partial(_note, made, n)) for n in range(50)))
-    assert made == list(range(50))
+async def test_writes_run_in_the_order_of_the_calls(ledger: Ledger) -> None:
+    order: list[int] = []
+    await asyncio.gather(*(ledger.write(partial(_record, order, n)) for n in range(50)))
+    assert order == list(range(50))
 
 
-async def test_a_read_sees_one_snapshot_whatever_is_written_meanwhile(ledger: Ledger) -> None:
+async def test_a_read_sees_one_snapshot_while_others_write(ledger: Ledger) -> None:
     loop = asyncio.get_running_loop()
 
     def work(connection: Connection) -> tuple[int, int]:
@@ -54,31 +54,31 @@ async def test_a_read_sees_one_snapshot_whatever_is_written_meanwhile(ledger: Le
     assert await ledger.read(count) == 1
 
 
-async def test_a_fault_of_the_work_is_not_taken_for_one_of_the_ledger(ledger: Ledger) -> None:
+async def test_an_error_of_the_statement_is_not_an_error_of_the_ledger(ledger: Ledger) -> None:
     with pytest.raises(IntegrityError):
         await ledger.write(lambda c: add(c, None))
 
 
-async def test_an_error_quotes_nothing_of_what_was_to_be_written(ledger: Ledger) -> None:
+async def test_an_error_does_not_quote_the_data(ledger: Ledger) -> None:
     await ledger.write(lambda c: add(c, "+34600000001"))
     with pytest.raises(IntegrityError) as fault:
         await ledger.write(lambda c: add(c, "+34600000001"))
     assert "+34600000001" not in str(fault.value)
 
 
-async def test_closing_finishes_what_was_asked_for(url: str) -> None:
+async def test_closing_finishes_the_writes_that_were_started(url: str) -> None:
     ledger = Ledger(url)
     await ledger.open()
-    asked = [asyncio.create_task(ledger.write(partial(add, name=str(n)))) for n in range(20)]
+    started = [asyncio.create_task(ledger.write(partial(add, name=str(n)))) for n in range(20)]
     await asyncio.sleep(0)
     await ledger.close()
-    await asyncio.gather(*asked)
-    again = Ledger(url)
-    assert await again.read(count) == 20
-    await again.close()
+    await asyncio.gather(*started)
+    reopened = Ledger(url)
+    assert await reopened.read(count) == 20
+    await reopened.close()
 
 
-async def test_a_ledger_is_its_process_own_and_tells_the_time(url: str) -> None:
+async def test_a_ledger_knows_its_owner_and_the_time(url: str) -> None:
     ledger = Ledger(url)
     before = wall_clock()
     assert ledger.owner == owner_name(many_hosts=url.startswith("postgresql"))
@@ -86,10 +86,10 @@ async def test_a_ledger_is_its_process_own_and_tells_the_time(url: str) -> None:
     await ledger.close()
 
 
-# --- files that cannot be used (SQLite) -----------------------------------------------------------
+# --- SQLite files that cannot be used -------------------------------------------------------------
 
 
-async def test_a_file_that_is_no_database_is_said_to_be_none_and_left_alone(tmp_path: Path) -> None:
+async def test_a_file_that_is_no_database_is_an_error_and_unchanged(tmp_path: Path) -> None:
     path = tmp_path / "notes.txt"
     path.write_text("not a database, but somebody's notes" * 100)
     ledger = Ledger(f"sqlite:///{path}")
@@ -99,7 +99,7 @@ async def test_a_file_that_is_no_database_is_said_to_be_none_and_left_alone(tmp_
     assert path.read_text().startswith("not a database")
 
 
-async def test_a_database_that_is_broken_is_unavailable_and_no_fault_of_an_event(
+async def test_a_damaged_database_is_unavailable(
     tmp_path: Path,
 ) -> None:
     path = tmp_path / "relay.db"
@@ -113,13 +113,13 @@ async def test_a_database_that_is_broken_is_unavailable_and_no_fault_of_an_event
     await broken.close()
 
 
-async def test_a_folder_that_cannot_be_made_is_said_with_what_to_do(tmp_path: Path) -> None:
+async def test_the_error_of_a_folder_that_cannot_be_created_says_what_to_do(tmp_path: Path) -> None:
     (tmp_path / "var").write_text("a file")
     with pytest.raises(LedgerError, match=r"var/relay\.db cannot be created.*RELAY__LEDGER__URL"):
         Ledger(f"sqlite:///{tmp_path}/var/relay.db")
 
 
-async def test_the_folder_of_a_new_ledger_is_made(tmp_path: Path) -> None:
+async def test_the_folder_of_a_new_ledger_is_created(tmp_path: Path) -> None:
     ledger = Ledger(f"sqlite:///{tmp_path}/new/folder/relay.db")
     await ledger.open()
     await ledger.close()

@@ -1,4 +1,4 @@
-"""A process learns at once what another one wrote, and by polling where nothing can be heard."""
+"""A process learns at once what another one wrote, or by polling behind a pooler."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -9,36 +9,33 @@ from sqlalchemy import Connection
 from structlog.testing import capture_logs
 
 from relay.ledger import Ledger, destinations, journal, notifications
-from relay.ledger.notifications import NotificationListener
+from relay.ledger.notifications import NotificationListener, wait_for_event
 from tests.support.postgres import Databases
 from tests.support.samples import make_event_row
 
 
-class Ear:
-    """Counts how often it was woken."""
+class WakeUps:
+    """Lets a test wait for the next wake-up."""
 
     def __init__(self) -> None:
-        self.woken = asyncio.Event()
+        self.event = asyncio.Event()
 
-    async def hears(self, seconds: float = 2.0) -> bool:
-        """Whether it is woken within this time."""
-        try:
-            async with asyncio.timeout(seconds):
-                await self.woken.wait()
-        except TimeoutError:
-            return False
-        self.woken.clear()
-        return True
+    async def has_next(self, seconds: float = 2.0) -> bool:
+        """Whether there is a wake-up within this time."""
+        await wait_for_event(self.event, seconds)
+        was_set = self.event.is_set()
+        self.event.clear()
+        return was_set
 
 
 @asynccontextmanager
-async def listening(ledger: Ledger, **intervals: float) -> AsyncIterator[Ear]:
-    """Someone who listens, and was woken for what it missed before."""
-    ear = Ear()
-    task = asyncio.create_task(NotificationListener(ledger, ear.woken.set, **intervals).run())
+async def listening(ledger: Ledger, **intervals: float) -> AsyncIterator[WakeUps]:
+    """Listen to the ledger, after the first wake-up, which is for what was written before."""
+    wake_ups = WakeUps()
+    task = asyncio.create_task(NotificationListener(ledger, wake_ups.event.set, **intervals).run())
     try:
-        assert await ear.hears()
-        yield ear
+        assert await wake_ups.has_next()
+        yield wake_ups
     finally:
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
@@ -46,56 +43,79 @@ async def listening(ledger: Ledger, **intervals: float) -> AsyncIterator[Ear]:
 
 @pytest.fixture
 async def other(url: str, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Ledger]:
-    """The same ledger, as another process has it."""
+    """The same ledger, opened by another process."""
     notifications._sender.cache_clear()
-    # Who tells is the process; a test is one only.
-    monkeypatch.setattr(notifications, "notify", _tell_as_another)
-    monkeypatch.setattr(journal, "notify", _tell_as_another)
+    # The sender is a process, and this test runs in one only.
+    monkeypatch.setattr(notifications, "notify", _notify_as_another_process)
+    monkeypatch.setattr(journal, "notify", _notify_as_another_process)
     opened = Ledger(url)
     yield opened
     await opened.close()
 
 
-def _tell_as_another(connection: Connection) -> None:
+def _notify_as_another_process(connection: Connection) -> None:
     if connection.dialect.name == "postgresql":
-        connection.execute(notifications._notify, {"channel": notifications.CHANNEL, "sender": "another/1/1"})
+        parameters = {"channel": notifications.CHANNEL, "sender": "another/1/1"}
+        connection.execute(notifications._notify, parameters)
 
 
 async def append(ledger: Ledger) -> None:
     await ledger.write(lambda c: journal.append(c, [make_event_row()]))
 
 
-async def test_what_another_process_appends_is_heard_at_once(ledger: Ledger, other: Ledger) -> None:
-    async with listening(ledger) as ear:
+async def test_a_write_of_another_process_wakes_at_once(ledger: Ledger, other: Ledger) -> None:
+    async with listening(ledger) as wake_ups:
         await append(other)
-        assert await ear.hears(0.5)
+        assert await wake_ups.has_next(0.5)
 
 
-async def test_what_is_undone_is_not_heard(ledger: Ledger, other: Ledger) -> None:
+async def test_a_transaction_that_is_rolled_back_does_not_wake(ledger: Ledger, other: Ledger) -> None:
     def fail(connection: Connection) -> None:
         journal.append(connection, [make_event_row()])
         raise ValueError
 
-    async with listening(ledger) as ear:
-        with pytest.raises(ValueError):  # noqa: PT011 - the work's own
+    async with listening(ledger, check_seconds=0.01) as wake_ups:
+        with pytest.raises(ValueError):  # noqa: PT011 - raised by the test itself
             await other.write(fail)
-        assert not await ear.hears(0.3)
+        assert not await wake_ups.has_next(0.3)
 
 
-async def test_nothing_is_heard_while_nothing_is_written(ledger: Ledger) -> None:
-    async with listening(ledger) as ear:
-        assert not await ear.hears(0.3)
+async def test_there_is_no_wake_up_while_nothing_is_written(ledger: Ledger) -> None:
+    async with listening(ledger, check_seconds=0.01) as wake_ups:
+        assert not await wake_ups.has_next(0.3)
 
 
-async def test_what_this_process_writes_is_not_heard(ledger: Ledger) -> None:
-    async with listening(ledger) as ear:
+async def test_writes_of_this_process_do_not_wake(ledger: Ledger) -> None:
+    async with listening(ledger) as wake_ups:
         for _ in range(5):
             await append(ledger)
             await asyncio.sleep(0.04)
-        assert not await ear.hears(0.3)
+        assert not await wake_ups.has_next(0.3)
 
 
-# --- PostgreSQL alone -----------------------------------------------------------------------------
+# --- waiting for an event or a time ---------------------------------------------------------------
+
+
+async def test_a_wait_ends_with_the_event_or_with_the_time() -> None:
+    event = asyncio.Event()
+    await wait_for_event(event, 0.01)
+    assert not event.is_set()
+    asyncio.get_running_loop().call_soon(event.set)
+    async with asyncio.timeout(5):
+        await wait_for_event(event, 3_600)
+
+
+async def test_a_cancellation_that_comes_together_with_the_event_is_not_lost() -> None:
+    event = asyncio.Event()
+    task = asyncio.create_task(wait_for_event(event, 3_600))
+    await asyncio.sleep(0)
+    event.set()
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+
+
+# --- PostgreSQL only ------------------------------------------------------------------------------
 
 
 @pytest.fixture
@@ -107,34 +127,34 @@ async def on_postgres(databases: Databases) -> AsyncIterator[Ledger]:
         await ledger.close()
 
 
-async def test_a_process_does_not_hear_itself(on_postgres: Ledger) -> None:
-    async with listening(on_postgres) as ear:
+async def test_a_process_ignores_its_own_notifications(on_postgres: Ledger) -> None:
+    async with listening(on_postgres) as wake_ups:
         await append(on_postgres)
-        assert not await ear.hears(0.3)
+        assert not await wake_ups.has_next(0.3)
 
 
-async def test_a_connection_that_is_lost_is_made_anew_and_what_was_missed_is_woken_for(
+async def test_a_lost_connection_is_opened_again_and_wakes_for_what_was_missed(
     on_postgres: Ledger, databases: Databases
 ) -> None:
-    async with listening(on_postgres, retry_seconds=0.01) as ear:
+    async with listening(on_postgres, retry_seconds=0.01) as wake_ups:
         databases.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query LIKE 'LISTEN%'")
-        assert await ear.hears()
+        assert await wake_ups.has_next()
 
 
-async def test_behind_a_pooler_the_ledger_is_polled_and_it_is_said_once(
+async def test_behind_a_pooler_the_listener_polls_and_logs_it_once(
     on_postgres: Ledger, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    # What a pooler does: the session that answers is not the one that greeted.
+    # As behind a pooler: the session that answers is not the one that connected.
     monkeypatch.setattr("relay.ledger.postgres._BACKEND_PID", "SELECT 0")
     with capture_logs() as logs:
-        async with listening(on_postgres, poll_seconds=0.01) as ear:
+        async with listening(on_postgres, poll_seconds=0.01) as wake_ups:
             for _ in range(3):
-                assert await ear.hears()
+                assert await wake_ups.has_next()
     assert [line["event"] for line in logs] == ["ledger.polling"]
     assert "pooler" in logs[0]["reason"]
 
 
-async def test_behind_a_pooler_each_transaction_is_set_up_by_itself(
+async def test_behind_a_pooler_each_transaction_has_its_own_settings(
     databases: Databases, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("relay.ledger.postgres._BACKEND_PID", "SELECT 0")

@@ -1,4 +1,4 @@
-"""PostgreSQL: what several hosts do at once, what a connection is set to, and what is never told."""
+"""PostgreSQL: several hosts at once, the settings of a connection, and what errors must not quote."""
 
 import asyncio
 import socket
@@ -15,7 +15,7 @@ from sqlalchemy import Engine, select, text
 from sqlalchemy.exc import DBAPIError
 
 from relay.fold import FoldWorker
-from relay.instants import Duration, Instant
+from relay.instants import Duration, Instant, duration
 from relay.ledger import (
     HEAD,
     LeaseLost,
@@ -40,7 +40,7 @@ from relay.ledger.tables import leases as lease_table
 from tests.support.postgres import Databases
 from tests.support.samples import make_call_row, make_event, make_event_row
 
-LENGTH = 15_000_000
+LENGTH = duration(15)
 
 
 @pytest.fixture
@@ -65,7 +65,7 @@ async def ledger(url: str) -> AsyncIterator[Ledger]:
 
 @pytest.fixture
 async def other(url: str) -> AsyncIterator[Ledger]:
-    """The same ledger, as a relay on another host has it."""
+    """The same ledger, opened by a relay on another host."""
     ledger = Ledger(url)
     ledger.owner = "another-host@0.0/1/1"
     yield ledger
@@ -74,29 +74,29 @@ async def other(url: str) -> AsyncIterator[Ledger]:
 
 @pytest.fixture
 def engine(url: str) -> Iterator[Engine]:
-    """The same database, for transactions that the test holds open."""
+    """The same database, for transactions that the test keeps open."""
     engine = open_engine(url)
     yield engine
     engine.dispose()
 
 
-async def fold_of(ledger: Ledger) -> FoldWorker:
+async def start_fold(ledger: Ledger) -> FoldWorker:
     fold = FoldWorker(ledger, grace_seconds=0, has_backlog=lambda: False, on_enqueue=lambda: None)
     await fold.lease.acquire()
     return fold
 
 
-async def states(ledger: Ledger) -> dict[int, str]:
+async def event_states(ledger: Ledger) -> dict[int, str]:
     return await ledger.read(lambda c: {row.seq: row.state for row in c.execute(select(events))})
 
 
-# --- several at once ------------------------------------------------------------------------------
+# --- concurrent transactions ----------------------------------------------------------------------
 
 
-async def test_an_event_whose_number_is_smaller_and_whose_commit_is_later_is_folded(
+async def test_an_event_with_a_smaller_number_and_a_later_commit_is_folded(
     ledger: Ledger, engine: Engine
 ) -> None:
-    fold = await fold_of(ledger)
+    fold = await start_fold(ledger)
     with engine.begin() as slow:
         (first,) = journal.append(slow, [make_event_row(parsed=make_event(name="a"))])
         (second,) = await ledger.write(
@@ -105,17 +105,17 @@ async def test_an_event_whose_number_is_smaller_and_whose_commit_is_later_is_fol
         assert first < second
         assert await fold.fold_batch() == 1
     assert await fold.fold_batch() == 1
-    assert await states(ledger) == {first: "folded", second: "folded"}
+    assert await event_states(ledger) == {first: "folded", second: "folded"}
 
 
-async def test_a_mark_that_moves_on_while_its_push_is_settled_stays_owed(
+async def test_a_delivery_that_gets_a_newer_version_while_it_is_settled_stays_pending(
     ledger: Ledger, engine: Engine
 ) -> None:
     call = make_call_row("a")
     await ledger.write(lambda c: destinations.register(c, {"crm": "local"}))
     await ledger.write(lambda c: calls.write(c, [call], []))
     await ledger.write(lambda c: deliveries.enqueue(c, [("a", 1)], now=Instant(1)))
-    settled = deliveries.DeliveryUpdate(
+    update = deliveries.DeliveryUpdate(
         "a",
         1,
         DeliveryState.DELIVERED,
@@ -132,16 +132,16 @@ async def test_a_mark_that_moves_on_while_its_push_is_settled_stays_owed(
     with engine.begin() as folding:
         deliveries.enqueue(folding, [("a", 2)], now=Instant(2))
         settling = asyncio.create_task(
-            ledger.write(lambda c: deliveries.settle(c, "crm", [settled], now=Instant(3)))
+            ledger.write(lambda c: deliveries.settle(c, "crm", [update], now=Instant(3)))
         )
         await asyncio.sleep(0.1)
         assert not settling.done()
     await settling
-    (mark,) = await ledger.read(lambda c: deliveries.list_for_call(c, "a"))
-    assert (mark.state, mark.version, mark.delivered_version) == ("pending", 2, 1)
+    (row,) = await ledger.read(lambda c: deliveries.list_for_call(c, "a"))
+    assert (row.state, row.version, row.delivered_version) == ("pending", 2, 1)
 
 
-async def test_marks_that_are_settled_and_moved_on_in_opposite_orders_are_tried_again(
+async def test_a_transaction_that_is_rolled_back_for_a_deadlock_runs_again(
     ledger: Ledger, engine: Engine
 ) -> None:
     await ledger.write(lambda c: calls.write(c, [make_call_row("a"), make_call_row("b")], []))
@@ -150,62 +150,64 @@ async def test_marks_that_are_settled_and_moved_on_in_opposite_orders_are_tried_
         connection.execute(select(call_table.c.id).where(call_table.c.id == call).with_for_update())
 
     tries: list[int] = []
-    ours = threading.Event()
+    has_b = threading.Event()
 
-    def both(connection: Any) -> None:
-        time.sleep(0.3 * len(tries))  # the other one has what it waited for by then
+    def lock_b_then_a(connection: Any) -> None:
+        time.sleep(0.3 * len(tries))  # by then the other transaction has both locks
         tries.append(1)
         lock(connection, "b")
-        ours.set()
+        has_b.set()
         lock(connection, "a")
 
-    def theirs() -> None:
+    def lock_a_then_b() -> None:
         with engine.begin() as connection:
-            connection.execute(text("SET LOCAL deadlock_timeout = '10s'"))  # it is not theirs to give way
+            connection.execute(
+                text("SET LOCAL deadlock_timeout = '10s'")
+            )  # so that the other one is rolled back
             lock(connection, "a")
-            ours.wait(5)
+            has_b.wait(5)
             lock(connection, "b")
 
-    meeting = asyncio.create_task(asyncio.to_thread(theirs))
+    other = asyncio.create_task(asyncio.to_thread(lock_a_then_b))
     await asyncio.sleep(0.1)
-    await asyncio.gather(ledger.write(both), meeting)
+    await asyncio.gather(ledger.write(lock_b_then_a), other)
     assert len(tries) > 1
 
 
-async def test_relays_that_start_at_once_migrate_once_and_all_succeed(empty: str) -> None:
+async def test_of_several_relays_that_start_together_one_migrates_and_all_succeed(empty: str) -> None:
     ledgers = [Ledger(empty) for _ in range(4)]
     found = await asyncio.gather(*(ledger.open() for ledger in ledgers))
     assert sorted(found, key=str) == [*[(HEAD, HEAD)] * 3, (None, HEAD)]
-    named = {"crm": "local", "other": "local"}
-    await asyncio.gather(*(o.write(lambda c: destinations.register(c, named)) for o in ledgers))
-    await asyncio.gather(*(o.write(lambda c: warnings.record(c, "x", Instant(1), "said")) for o in ledgers))
-    taken = await asyncio.gather(
+    clients = {"crm": "local", "other": "local"}
+    await asyncio.gather(*(o.write(lambda c: destinations.register(c, clients)) for o in ledgers))
+    await asyncio.gather(
+        *(o.write(lambda c: warnings.record(c, "x", Instant(1), "message")) for o in ledgers)
+    )
+    tokens = await asyncio.gather(
         *(
             ledger.write(
-                partial(
-                    leases.acquire, name="fold", owner=f"h/{n}/1", now=Instant(1), length=Duration(LENGTH)
-                )
+                partial(leases.acquire, name="fold", owner=f"h/{n}/1", now=Instant(1), length=LENGTH)
             )
             for n, ledger in enumerate(ledgers)
         )
     )
-    assert sorted(taken, key=str) == [1, None, None, None]
+    assert sorted(tokens, key=str) == [1, None, None, None]
     for ledger in ledgers:
         await ledger.close()
 
 
-# --- one that stopped -----------------------------------------------------------------------------
+# --- a process that stops -------------------------------------------------------------------------
 
 
-async def test_a_fold_that_was_stopped_writes_nothing_once_another_has_taken_over(
+async def test_a_fold_that_lost_its_lease_while_it_was_stopped_writes_nothing(
     ledger: Ledger, other: Ledger
 ) -> None:
-    stopped = await fold_of(ledger)
+    stopped = await start_fold(ledger)
     await ledger.write(lambda c: journal.append(c, [make_event_row()]))
     planned = await ledger.read(lambda c: journal.list_unfolded(c, 10, now=Instant(0), grace=Duration(0)))
-    # As if it had slept for longer than its lease is.
+    # As if the process had been stopped for longer than the lease is valid.
     await ledger.write(lambda c: c.execute(lease_table.update().values(expires_at=other.now() - 1)))
-    taken_over = await fold_of(other)
+    taken_over = await start_fold(other)
     assert await taken_over.fold_batch() == len(planned)
     await ledger.write(lambda c: journal.append(c, [make_event_row(at=1)]))
     with pytest.raises(LeaseLost):
@@ -213,7 +215,7 @@ async def test_a_fold_that_was_stopped_writes_nothing_once_another_has_taken_ove
     assert await taken_over.fold_batch() == 1
 
 
-async def test_who_is_stopped_in_a_transaction_holds_up_the_others_for_a_while_only(
+async def test_a_process_that_stops_in_a_transaction_blocks_others_only_briefly(
     url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     short = postgres._SET_FOR_SESSION.replace(
@@ -221,11 +223,11 @@ async def test_who_is_stopped_in_a_transaction_holds_up_the_others_for_a_while_o
     )
     monkeypatch.setattr(postgres, "_SET_FOR_SESSION", short)
     ledger, stopped = Ledger(url), open_engine(url)
-    await ledger.write(lambda c: leases.acquire(c, "fold", "a/1/1", now=Instant(1), length=Duration(LENGTH)))
+    await ledger.write(lambda c: leases.acquire(c, "fold", "a/1/1", now=Instant(1), length=LENGTH))
     connection = stopped.connect()
-    leases.check(connection, "fold", 1, now=Instant(2), length=Duration(LENGTH))
+    leases.check(connection, "fold", 1, now=Instant(2), length=LENGTH)
     started = time.monotonic()
-    await ledger.write(lambda c: leases.check(c, "fold", 1, now=Instant(3), length=Duration(LENGTH)))
+    await ledger.write(lambda c: leases.check(c, "fold", 1, now=Instant(3), length=LENGTH))
     assert time.monotonic() - started < 3
     with pytest.raises(DBAPIError, match="idle"):
         connection.execute(text("SELECT 1"))
@@ -234,33 +236,33 @@ async def test_who_is_stopped_in_a_transaction_holds_up_the_others_for_a_while_o
     await ledger.close()
 
 
-# --- a connection ---------------------------------------------------------------------------------
+# --- the settings of a connection -----------------------------------------------------------------
 
 
-def test_every_connection_is_durable_bounded_and_at_home(engine: Engine) -> None:
+def test_every_connection_has_the_settings_of_the_relay(engine: Engine) -> None:
     names = ("synchronous_commit", "lock_timeout", "statement_timeout", "search_path")
     with ExitStack() as stack:
-        several = [stack.enter_context(engine.connect()) for _ in range(3)]
-        said = {tuple(c.execute(text(f"SHOW {name}")).scalar() for name in names) for c in several}
-    assert said == {("on", "5s", "30s", "cloudtalk_relay")}
+        connections = [stack.enter_context(engine.connect()) for _ in range(3)]
+        values = {tuple(c.execute(text(f"SHOW {name}")).scalar() for name in names) for c in connections}
+    assert values == {("on", "5s", "30s", "cloudtalk_relay")}
 
 
-async def test_a_relay_needs_no_right_to_make_schemas_where_it_has_one(
+async def test_the_right_to_create_schemas_is_needed_only_if_the_schema_is_missing(
     empty: str, databases: Databases
 ) -> None:
-    databases.execute("DROP ROLE IF EXISTS little")
-    databases.execute("CREATE ROLE little LOGIN")
-    little = empty.replace("postgres:@", "little:@")
-    ledger = Ledger(little)
+    databases.execute("DROP ROLE IF EXISTS restricted")
+    databases.execute("CREATE ROLE restricted LOGIN")
+    restricted = empty.replace("postgres:@", "restricted:@")
+    ledger = Ledger(restricted)
     with pytest.raises(LedgerError, match="permission denied"):
         await ledger.open()
     with psycopg.connect(empty, autocommit=True) as connection:
-        connection.execute("CREATE SCHEMA cloudtalk_relay AUTHORIZATION little")
+        connection.execute("CREATE SCHEMA cloudtalk_relay AUTHORIZATION restricted")
     assert await ledger.open() == (None, HEAD)
     await ledger.close()
 
 
-async def test_a_database_that_cannot_hold_every_name_is_refused(databases: Databases) -> None:
+async def test_a_database_that_cannot_store_every_name_is_an_error(databases: Databases) -> None:
     databases.execute("CREATE DATABASE latin TEMPLATE template0 ENCODING 'LATIN1' LOCALE 'C'")
     ledger = Ledger(databases.url_of("latin"))
     with pytest.raises(LedgerError, match="has the encoding LATIN1"):
@@ -269,10 +271,10 @@ async def test_a_database_that_cannot_hold_every_name_is_refused(databases: Data
     databases.execute("DROP DATABASE latin")
 
 
-def test_a_failed_migration_leaves_nothing_behind(empty: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_failed_migration_changes_nothing(empty: str, monkeypatch: pytest.MonkeyPatch) -> None:
     engine = open_engine(empty)
     monkeypatch.setattr("relay.ledger.engine.HEAD", "9999")
-    monkeypatch.setattr("alembic.command.upgrade", _half_way)
+    monkeypatch.setattr("alembic.command.upgrade", _fail_half_way)
     with pytest.raises(SchemaError, match="could not be migrated from schema None to 9999"):
         migrate(engine)
     with engine.connect() as connection:
@@ -280,33 +282,33 @@ def test_a_failed_migration_leaves_nothing_behind(empty: str, monkeypatch: pytes
     engine.dispose()
 
 
-def _half_way(config: Any, _: str) -> None:
+def _fail_half_way(config: Any, _: str) -> None:
     config.attributes["connection"].execute(text("CREATE TABLE half (id int)"))
-    raise ValueError("no such luck")
+    raise ValueError("no space")
 
 
-# --- what is told ---------------------------------------------------------------------------------
+# --- error messages -------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
     "url", ["postgresql://relay:hush@127.0.0.1:1/relay", "postgresql://relay:hush@[::1]:1/relay"]
 )
-async def test_a_server_that_is_not_there_is_unavailable_and_its_password_is_not_told(url: str) -> None:
+async def test_a_server_that_does_not_run_is_unavailable_and_the_error_has_no_password(url: str) -> None:
     ledger = Ledger(url)
-    with pytest.raises(LedgerUnavailable, match="connection failed") as refusal:
+    with pytest.raises(LedgerUnavailable, match="connection failed") as raised:
         await ledger.open()
-    assert "hush" not in str(refusal.value)
-    assert ":1/relay cannot be used" in str(refusal.value)
+    assert "hush" not in str(raised.value)
+    assert ":1/relay cannot be used" in str(raised.value)
     await ledger.close()
 
 
-def test_an_address_that_is_none_is_not_quoted() -> None:
-    with pytest.raises(LedgerError) as refusal:
+def test_the_error_of_an_invalid_url_does_not_quote_it() -> None:
+    with pytest.raises(LedgerError) as raised:
         Ledger("postgresql://relay:hu%sh@db/relay")
-    assert "hu" not in str(refusal.value)
+    assert "hu" not in str(raised.value)
 
 
-async def test_a_right_that_was_taken_away_is_no_fault_of_an_event(ledger: Ledger, url: str) -> None:
+async def test_a_missing_table_means_that_the_ledger_is_unavailable(ledger: Ledger, url: str) -> None:
     with psycopg.connect(url, autocommit=True) as connection:
         connection.execute("ALTER TABLE cloudtalk_relay.events RENAME TO gone")
     with pytest.raises(LedgerUnavailable, match="does not exist"):
@@ -316,7 +318,7 @@ async def test_a_right_that_was_taken_away_is_no_fault_of_an_event(ledger: Ledge
 # --- text -----------------------------------------------------------------------------------------
 
 
-async def test_a_path_with_a_null_character_is_kept_with_a_mark_in_its_place(ledger: Ledger) -> None:
+async def test_a_null_character_is_stored_as_a_replacement_character(ledger: Ledger) -> None:
     await ledger.write(lambda c: journal.append(c, [make_event_row(path="/hook/\0x\\u0000")]))
     (path,) = await ledger.read(lambda c: c.execute(select(events.c.path)).scalars().all())
     assert path == "/hook/\ufffdx\\u0000"
@@ -325,7 +327,7 @@ async def test_a_path_with_a_null_character_is_kept_with_a_mark_in_its_place(led
 # --- time -----------------------------------------------------------------------------------------
 
 
-async def test_the_time_is_the_databases_whatever_this_machines_clock_says(
+async def test_the_time_is_that_of_the_database_whatever_the_clock_of_this_machine(
     url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     true = time.time_ns() // 1_000
@@ -336,7 +338,7 @@ async def test_the_time_is_the_databases_whatever_this_machines_clock_says(
     await ledger.close()
 
 
-# --- a pooler whose database is away ---------------------------------------------------------------
+# --- a pooler whose database is down ---------------------------------------------------------------
 
 
 def _message(kind: bytes, *parts: bytes) -> bytes:
@@ -362,30 +364,30 @@ _GREETING = b"".join(
 
 
 @pytest.fixture
-def mute(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
-    """The address of one who greets everybody and answers nothing."""
+def silent_pooler(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """The URL of a server that accepts connections and answers no query."""
     monkeypatch.setattr("relay.ledger.postgres._SET_UP_SECONDS", 0.2)
-    greeted: list[socket.socket] = []
+    connections: list[socket.socket] = []
 
-    def greet() -> None:
+    def accept() -> None:
         with suppress(OSError):
             while True:
                 line, _ = listening.accept()
-                greeted.append(line)
+                connections.append(line)
                 line.recv(4096)
                 line.sendall(_GREETING)
 
     with socket.create_server(("127.0.0.1", 0)) as listening:
-        threading.Thread(target=greet, daemon=True).start()
+        threading.Thread(target=accept, daemon=True).start()
         port = listening.getsockname()[1]
         yield f"postgresql://relay@127.0.0.1:{port}/relay?sslmode=disable&gssencmode=disable"
         listening.shutdown(socket.SHUT_RDWR)
-    for line in greeted:
+    for line in connections:
         line.close()
 
 
-async def test_who_greets_and_never_answers_is_cut_off(mute: str) -> None:
-    ledger = Ledger(mute)
+async def test_a_pooler_that_never_answers_is_unavailable(silent_pooler: str) -> None:
+    ledger = Ledger(silent_pooler)
     async with asyncio.timeout(5):
         for _ in range(2):
             with pytest.raises(LedgerUnavailable):
@@ -393,13 +395,13 @@ async def test_who_greets_and_never_answers_is_cut_off(mute: str) -> None:
         await ledger.close()
 
 
-async def test_who_greets_and_never_answers_is_not_listened_to_for_ever(mute: str) -> None:
+async def test_listening_to_a_pooler_that_never_answers_fails(silent_pooler: str) -> None:
     async with asyncio.timeout(5):
         with pytest.raises(LedgerUnavailable):
-            await anext(listen(mute, "channel"))
+            await anext(listen(silent_pooler, "channel"))
 
 
-async def test_what_was_given_up_before_it_had_a_connection_is_not_done_later(
+async def test_work_that_timed_out_before_it_had_a_connection_is_not_done_later(
     url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     ledger = Ledger(url)

@@ -1,0 +1,134 @@
+"""Which deliveries of a destination come next, and when."""
+
+import pytest
+
+from relay.instants import Duration, Instant
+from relay.ledger import Ledger, calls, deliveries
+from relay.ledger.deliveries import DeliveryUpdate, DueDelivery, Pick
+from relay.ledger.states import DeliveryState
+from tests.support.deliveries import delivered_update, due_ids, enqueue, settle, take_due
+from tests.support.samples import ODD_IDS, make_call_row
+
+CALL = "cloudtalk-1"
+DELIVERED = delivered_update(CALL)
+DEAD = delivered_update(CALL, state=DeliveryState.DEAD, delivered_version=0, outcome="rejected")
+
+
+def failed(
+    call: str = CALL, *, due_at: int = 500, attempts: int = 3, attempted_at: int = 50
+) -> DeliveryUpdate:
+    return delivered_update(
+        call,
+        state=DeliveryState.PENDING,
+        delivered_version=0,
+        due_at=Instant(due_at),
+        attempts=attempts,
+        attempted_at=Instant(attempted_at),
+        failing_for=Duration(40),
+        remote_id=None,
+        outcome="retry",
+    )
+
+
+async def make_due_now(
+    ledger: Ledger, *, now: int, min_delay: int = 0, max_attempts: int = deliveries.ANY_ATTEMPTS
+) -> None:
+    await ledger.write(
+        lambda c: deliveries.make_due_now(
+            c, "crm", now=Instant(now), min_delay=Duration(min_delay), max_attempts=max_attempts
+        )
+    )
+
+
+async def next_due_at(ledger: Ledger, name: str = "crm") -> Instant | None:
+    return await ledger.read(lambda c: deliveries.next_due_at(c, name))
+
+
+async def test_a_due_delivery_has_all_that_a_push_needs(two_destinations: Ledger) -> None:
+    await enqueue(two_destinations, (CALL, 1))
+    await settle(
+        two_destinations,
+        delivered_update(
+            CALL,
+            state=DeliveryState.PENDING,
+            attempts=3,
+            attempted_at=Instant(50),
+            failing_for=Duration(40),
+            remote_id="r1",
+            outcome="retry",
+        ),
+    )
+    row = make_call_row(CALL, 2, notes="newest")
+    await two_destinations.write(lambda c: calls.write(c, [], [row]))
+    assert await take_due(two_destinations) == [
+        DueDelivery(
+            call=row.record,
+            field_versions={"notes": 2},
+            delivered_version=1,
+            attempts=3,
+            attempted_at=Instant(50),
+            failing_for=Duration(40),
+            remote_id="r1",
+            outcome="retry",
+        )
+    ]
+
+
+async def test_a_delivery_is_not_taken_before_it_is_due(two_destinations: Ledger) -> None:
+    await enqueue(two_destinations, (CALL, 1))
+    await settle(two_destinations, failed())
+    assert await due_ids(two_destinations, now=499) == []
+    assert await due_ids(two_destinations, now=500) == [CALL]
+
+
+async def test_the_oldest_due_or_the_last_due_come_first_up_to_the_limit(two_destinations: Ledger) -> None:
+    for call, now in (("b", 3), ("a", 1), ("c", 2), ("d", 4)):
+        await enqueue(two_destinations, (call, 1), now=now)
+    assert await due_ids(two_destinations) == ["a", "c", "b", "d"]
+    assert await due_ids(two_destinations, limit=2) == ["a", "c"]
+    assert await due_ids(two_destinations, pick=Pick.FRESH, limit=2) == ["d", "b"]
+
+
+async def test_a_probe_takes_a_call_without_failures_first_then_the_longest_not_attempted(
+    two_destinations: Ledger,
+) -> None:
+    await enqueue(two_destinations, ("a", 1), ("b", 1), ("c", 1), ("delivered", 1))
+    await settle(two_destinations, failed("a", attempted_at=60), failed("b", attempted_at=50))
+    await settle(two_destinations, delivered_update("delivered", state=DeliveryState.PENDING, attempts=0))
+    assert await due_ids(two_destinations, pick=Pick.PROBE, now=0) == ["c", "b", "a", "delivered"]
+
+
+async def test_a_busy_call_is_not_taken_again(two_destinations: Ledger) -> None:
+    await enqueue(two_destinations, *((odd, 1) for odd in ODD_IDS))
+    busy = set(ODD_IDS[1:])
+    assert await due_ids(two_destinations, busy=busy) == [ODD_IDS[0]]
+    assert sorted(await due_ids(two_destinations, "other")) == sorted(ODD_IDS)
+
+
+@pytest.mark.parametrize("update", [DELIVERED, DEAD], ids=["delivered", "dead"])
+async def test_a_delivered_or_dead_call_is_not_taken(
+    two_destinations: Ledger, update: DeliveryUpdate
+) -> None:
+    await enqueue(two_destinations, (CALL, 1))
+    await settle(two_destinations, update)
+    assert await due_ids(two_destinations) == []
+    assert await next_due_at(two_destinations) is None
+
+
+async def test_the_next_due_is_the_first_of_this_destination(two_destinations: Ledger) -> None:
+    await enqueue(two_destinations, ("a", 1), ("b", 1))
+    await settle(two_destinations, failed("a", due_at=300), failed("b", due_at=200))
+    assert await next_due_at(two_destinations) == 200
+    assert await next_due_at(two_destinations, "other") == 10
+    assert await next_due_at(two_destinations, "unknown") is None
+
+
+async def test_only_long_waits_and_calls_with_few_attempts_are_made_due_now(two_destinations: Ledger) -> None:
+    await enqueue(two_destinations, ("a", 1), ("b", 1))
+    await settle(two_destinations, failed("a", due_at=300, attempts=2), failed("b", due_at=200, attempts=3))
+    await make_due_now(two_destinations, now=100, min_delay=200)
+    assert await due_ids(two_destinations, now=100) == []
+    await make_due_now(two_destinations, now=100, max_attempts=2)
+    assert await due_ids(two_destinations, now=100) == ["a"]
+    await make_due_now(two_destinations, now=100)
+    assert await due_ids(two_destinations, now=100) == ["a", "b"]

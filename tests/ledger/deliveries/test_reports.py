@@ -1,0 +1,37 @@
+"""What people and the fold read of deliveries."""
+
+from sqlalchemy import update
+
+from relay.instants import Instant
+from relay.ledger import Ledger, deliveries
+from relay.ledger.deliveries import DeliveryCounts
+from relay.ledger.states import DeliveryState
+from relay.ledger.tables import deliveries as table
+from tests.support.deliveries import delivered_update, enqueue, settle
+
+
+async def test_the_deliveries_of_each_destination_are_counted_by_state(two_destinations: Ledger) -> None:
+    for now, call in enumerate("abcd", 1):
+        await enqueue(two_destinations, (call, 1), now=now)
+    await settle(two_destinations, delivered_update("a"), delivered_update("b", state=DeliveryState.DEAD))
+    assert await two_destinations.read(deliveries.counts_by_destination) == {
+        "crm": DeliveryCounts(pending=2, delivered=1, dead=1, oldest_pending_since=Instant(3)),
+        "other": DeliveryCounts(pending=4, delivered=0, dead=0, oldest_pending_since=Instant(1)),
+    }
+
+
+async def test_a_destination_without_pending_deliveries_has_no_oldest(two_destinations: Ledger) -> None:
+    await enqueue(two_destinations, ("a", 1))
+    await two_destinations.write(lambda c: c.execute(update(table).values(state=DeliveryState.DELIVERED)))
+    assert (await two_destinations.read(deliveries.counts_by_destination))["crm"] == DeliveryCounts(
+        delivered=1
+    )
+
+
+async def test_the_first_delivery_of_a_call_is_the_earliest_of_all_destinations(
+    two_destinations: Ledger,
+) -> None:
+    await enqueue(two_destinations, ("a", 1), ("b", 1))
+    await settle(two_destinations, delivered_update("a"), name="other", now=60)
+    await settle(two_destinations, delivered_update("a"), now=70)
+    assert await two_destinations.read(lambda c: deliveries.first_delivered_at(c, ["a", "b"])) == {"a": 60}

@@ -1,0 +1,139 @@
+"""The result of an attempt is written, unless a newer version makes the call pending again."""
+
+import msgspec
+import pytest
+
+from relay.instants import Duration, Instant
+from relay.ledger import Ledger, deliveries, destinations
+from relay.ledger.deliveries import DeliveryUpdate
+from relay.ledger.states import DeliveryState
+from tests.support.deliveries import delivered_update, enqueue, get_delivery, settle
+
+CALL = "cloudtalk-1"
+DELIVERED = delivered_update(CALL, due_at=Instant(50), attempted_at=Instant(50), remote_id="r1")
+FAILED = delivered_update(
+    CALL,
+    state=DeliveryState.PENDING,
+    delivered_version=0,
+    due_at=Instant(500),
+    attempts=3,
+    attempted_at=Instant(50),
+    failing_for=Duration(40),
+    remote_id=None,
+    outcome="retry",
+    code="503",
+    message="it's down",
+)
+DEAD = msgspec.structs.replace(
+    FAILED, state=DeliveryState.DEAD, due_at=Instant(50), outcome="rejected", code="22P05"
+)
+
+
+async def delivered_at(ledger: Ledger, name: str = "crm") -> Instant | None:
+    return (await ledger.read(lambda c: destinations.get(c, name))).delivered_at
+
+
+async def test_a_delivered_call_has_the_version_and_id_of_the_crm(two_destinations: Ledger) -> None:
+    await enqueue(two_destinations, (CALL, 1))
+    await settle(two_destinations, DELIVERED)
+    row = await get_delivery(two_destinations)
+    assert {name: getattr(row, name) for name in DeliveryUpdate.__struct_fields__} == msgspec.structs.asdict(
+        DELIVERED
+    )
+    assert row.first_delivered_at == 50
+    assert await delivered_at(two_destinations) == 50
+
+
+async def test_an_update_concerns_one_destination(two_destinations: Ledger) -> None:
+    await enqueue(two_destinations, (CALL, 1))
+    await settle(two_destinations, DELIVERED)
+    assert (await get_delivery(two_destinations, name="other")).state == "pending"
+    assert await delivered_at(two_destinations, "other") is None
+
+
+async def test_a_failed_attempt_is_written_with_its_reason(two_destinations: Ledger) -> None:
+    await enqueue(two_destinations, (CALL, 1))
+    await settle(two_destinations, FAILED)
+    row = await get_delivery(two_destinations)
+    assert (row.state, row.due_at, row.attempts, row.failing_for) == ("pending", 500, 3, 40)
+    assert (row.outcome, row.code, row.message, row.pending_since) == ("retry", "503", "it's down", 10)
+    assert await delivered_at(two_destinations) is None
+
+
+@pytest.mark.parametrize("update", [DELIVERED, DEAD], ids=["delivered", "dead"])
+async def test_a_version_that_arrived_during_the_push_is_pending_with_a_new_schedule(
+    two_destinations: Ledger, update: DeliveryUpdate
+) -> None:
+    await enqueue(two_destinations, (CALL, 1))
+    await enqueue(two_destinations, (CALL, 2), now=40)
+    await settle(two_destinations, update)
+    row = await get_delivery(two_destinations)
+    assert (row.state, row.version, row.delivered_version) == ("pending", 2, update.delivered_version)
+    assert (row.due_at, row.pending_since, row.attempts, row.failing_for) == (50, 50, 0, 0)
+    assert row.outcome == update.outcome
+
+
+async def test_a_version_that_arrived_during_a_failed_push_waits_for_its_backoff(
+    two_destinations: Ledger,
+) -> None:
+    await enqueue(two_destinations, (CALL, 1))
+    await enqueue(two_destinations, (CALL, 2), now=40)
+    await settle(two_destinations, FAILED)
+    row = await get_delivery(two_destinations)
+    assert (row.state, row.version, row.due_at, row.attempts, row.failing_for) == ("pending", 2, 500, 3, 40)
+    assert row.pending_since == 10
+
+
+async def test_many_updates_with_different_results_are_written_together(two_destinations: Ledger) -> None:
+    await enqueue(two_destinations, ("a", 1), ("b", 1), ("c", 1), ("d", 1))
+    await settle(
+        two_destinations,
+        msgspec.structs.replace(DEAD, call="c"),
+        msgspec.structs.replace(DELIVERED, call="a"),
+        msgspec.structs.replace(FAILED, call="b"),
+    )
+    assert [(await get_delivery(two_destinations, call)).state for call in "abcd"] == [
+        "delivered",
+        "pending",
+        "dead",
+        "pending",
+    ]
+
+
+async def test_settling_nothing_changes_nothing(two_destinations: Ledger) -> None:
+    await enqueue(two_destinations, (CALL, 1))
+    await settle(two_destinations)
+    assert (await get_delivery(two_destinations)).state == "pending"
+
+
+async def test_a_push_under_a_lost_lease_is_pending_again_with_the_version_that_it_knew(
+    two_destinations: Ledger,
+) -> None:
+    await enqueue(two_destinations, (CALL, 2))
+    await settle(two_destinations, delivered_update(CALL, version=2))
+    await two_destinations.write(
+        lambda c: deliveries.requeue_after_lost_lease(c, "crm", [(CALL, 1)], now=Instant(90))
+    )
+    row = await get_delivery(two_destinations)
+    assert (row.state, row.version, row.delivered_version, row.due_at) == ("pending", 2, 1, 90)
+
+
+@pytest.mark.parametrize(("min_length", "state"), [(2, "pending"), (3, "dead")])
+async def test_a_run_of_rejections_with_one_code_is_pending_again_if_it_is_long_enough(
+    two_destinations: Ledger, min_length: int, state: str
+) -> None:
+    await enqueue(two_destinations, ("before", 1), ("a", 1), ("b", 1), ("other code", 1))
+    await settle(two_destinations, msgspec.structs.replace(DEAD, call="before", attempted_at=Instant(40)))
+    await settle(two_destinations, msgspec.structs.replace(DELIVERED, call="before"), now=45)
+    await settle(
+        two_destinations,
+        msgspec.structs.replace(DEAD, call="a"),
+        msgspec.structs.replace(DEAD, call="b"),
+        msgspec.structs.replace(DEAD, call="other code", code="23502"),
+    )
+    length = await two_destinations.write(
+        lambda c: deliveries.requeue_rejected_run(c, "crm", "22P05", min_length=min_length, now=Instant(90))
+    )
+    assert length == (2 if state == "pending" else 0)
+    assert {(await get_delivery(two_destinations, call)).state for call in "ab"} == {state}
+    assert (await get_delivery(two_destinations, "other code")).state == "dead"
