@@ -56,7 +56,7 @@ def resolve(connection: Connection, ids: Collection[str]) -> dict[str, str]:
 
 
 def list_pinned(connection: Connection, ids: Collection[str]) -> frozenset[str]:
-    """Return those of these aliases that an operator split off."""
+    """Return the subset of these aliases that an operator split off."""
     found = connection.execute(_pinned, bound((alias,) for alias in sorted(ids)))
     return frozenset(found.scalars())
 

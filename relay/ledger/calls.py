@@ -136,7 +136,7 @@ def list_ids_after(connection: Connection, after: str, limit: int) -> list[str]:
 
 
 def list_pruned_ids(connection: Connection, ids: Collection[str]) -> set[str]:
-    """Return those of these calls that lost events by retention and so cannot be recomputed."""
+    """Return the subset of these calls that lost events by retention and cannot be recomputed."""
     return set(connection.execute(_pruned_ids, bound((id_,) for id_ in ids)).scalars())
 
 

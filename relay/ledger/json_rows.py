@@ -21,7 +21,7 @@ _NUL: Final = re.compile(r"(?<!\\)((?:\\\\)*)\\u0000")
 
 
 def bound(rows: Iterable[Sequence[Any]]) -> dict[str, str]:
-    """Return the parameters for a statement over `rows_of`, whose columns have the order of each row."""
+    """Return the parameters for a statement over `rows_of`; a row has the order of its columns."""
     encoded = _encoder.encode(list(rows)).decode()
     return {"rows": _NUL.sub(r"\1\\ufffd", encoded) if "\\u0000" in encoded else encoded}
 

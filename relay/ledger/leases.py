@@ -71,13 +71,13 @@ def check(connection: Connection, name: str, token: int, *, now: Instant, length
 
 
 def release(connection: Connection, name: str, token: int) -> None:
-    """Let the lease expire now, if this token still holds it. The row stays, for its token."""
+    """Expire the lease now, if this token still holds it. The row stays, because the token must grow."""
     is_same = and_(leases.c.name == name, leases.c.token == token)
     connection.execute(update(leases).where(is_same).values(expires_at=0))
 
 
 def free_orphans(connection: Connection) -> list[str]:
-    """Let the leases expire that processes of this host held which are gone; return their names."""
+    """Expire the leases of processes of this host that have ended, and return their names."""
     held = connection.execute(select(leases.c.name, leases.c.owner).where(leases.c.expires_at > 0))
     orphans: list[str] = [name for name, owner in held if is_gone(owner)]
     connection.execute(update(leases).where(leases.c.name.in_(orphans)).values(expires_at=0))

@@ -20,7 +20,7 @@ from relay.ledger.tables import warnings
 T = TypeVar("T")
 
 _WRITE_SECONDS: Final = 6.0
-"""Longer than a database waits for a lock, whose error says what it waited for."""
+"""Longer than a database waits for a lock: its own error says what it waited for."""
 
 _READ_SECONDS: Final = 30.0
 _write_nothing = update(warnings).where(literal_column("1") == literal_column("0")).values(message="")

@@ -20,7 +20,7 @@ def record(connection: Connection, name: str, at: Instant, message: str) -> None
 
 
 def clear(connection: Connection, name: str) -> None:
-    """Remove the warning of this name: its cause is gone."""
+    """Remove the warning of this name, whose cause has ended."""
     connection.execute(delete(table).where(table.c.name == name))
 
 

@@ -85,9 +85,9 @@ def requeue_after_lost_lease(
 ) -> None:
     """Make deliveries pending again that were pushed by a worker whose lease had expired.
 
-    Its requests may have reached the CRM after those of the new holder, so the CRM may hold stale fields:
-    all fields that changed since the delivered version which that worker knew, `pushed` as (call, delivered
-    version), are sent again. This is the one write on deliveries that needs no lease.
+    `pushed`: (call, delivered version that the worker knew). Its requests may have reached the CRM after
+    those of the new holder, so the CRM may hold stale fields: all that changed since that version is sent
+    again. This is the only result that is written without the lease.
     """
     rows = bound((destination, call, version) for call, version in sorted(pushed))
     connection.execute(_requeue_pushed, rows | {"now": now})

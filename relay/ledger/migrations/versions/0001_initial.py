@@ -1,4 +1,4 @@
-"""The journal, the calls, the deliveries, and what keeps them in order."""
+"""The first schema."""
 
 import sqlalchemy as sa
 from alembic import op
