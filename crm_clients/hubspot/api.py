@@ -7,11 +7,20 @@ from typing import Final, Literal, TypeVar
 
 import msgspec
 
-from crm_clients.base import Context, Outcome, Throttled
+from crm_clients.base import Context, Outcome, Rejected, Retry, Throttled
 from crm_clients.http import VendorHttp, retry_after
 from crm_clients.hubspot.errors import ApiError, ApiFailure, parse_error, to_outcome
 from crm_clients.hubspot.rate_limit import AdaptiveRateLimiter, IntervalRateLimiter
-from crm_clients.hubspot.responses import ApiResponse, JsonObject, Record, parse_body
+from crm_clients.hubspot.responses import (
+    Archived,
+    JsonObject,
+    Record,
+    RecordResults,
+    parse_error_body,
+    parse_response,
+    to_records,
+    unexpected_answer,
+)
 from crm_clients.hubspot.settings import MAX_BATCH_SIZE, HubSpotSettings
 from crm_clients.rate_limit import WRITES
 
@@ -21,6 +30,7 @@ SEARCH: Final = "search"
 _MAX_BLOCK_SECONDS: Final = 30.0
 
 BatchAction = Literal["read", "create", "update", "upsert", "archive"]
+_OBJECT_NOT_FOUND: Final = "OBJECT_NOT_FOUND"
 T = TypeVar("T")
 
 
@@ -87,21 +97,32 @@ class Api:
             connections=settings.concurrency,
         )
 
-    async def get(self, path: str, **params: str) -> ApiResponse | ApiFailure:
-        """Send a GET request with these query parameters."""
-        return await self._send("GET", path, params=params)
+    async def get(self, path: str, expected: type[T], **params: str) -> T | ApiFailure:
+        """Send a GET request with these query parameters. `expected`: what the response must consist of."""
+        return await self._send("GET", path, expected, params=params)
 
     async def post(
-        self, path: str, body: JsonObject, *, rate_limit: str = WRITES
-    ) -> ApiResponse | ApiFailure:
-        """Send a POST request with this JSON body."""
-        return await self._send("POST", path, content=msgspec.json.encode(body), rate_limit=rate_limit)
+        self, path: str, body: JsonObject, expected: type[T], *, rate_limit: str = WRITES
+    ) -> T | ApiFailure:
+        """Send a POST request with this JSON body. `expected`: what the response must consist of."""
+        content = msgspec.json.encode(body)
+        return await self._send("POST", path, expected, content=content, rate_limit=rate_limit)
 
-    async def post_batch(
-        self, type_: ObjectType, action: BatchAction, inputs: Sequence[JsonObject]
-    ) -> ApiResponse | ApiFailure:
+    async def write_batch(
+        self, type_: ObjectType, action: Literal["create", "update", "upsert"], inputs: Sequence[JsonObject]
+    ) -> RecordResults | ApiFailure:
         """Write up to MAX_BATCH_SIZE records by one request."""
-        return await self.post(self.paths.batch(type_, action), {"inputs": inputs})
+        return await self.post(self.paths.batch(type_, action), {"inputs": inputs}, RecordResults)
+
+    async def archive(self, type_: ObjectType, ids: Sequence[str]) -> ApiFailure | None:
+        """Archive up to MAX_BATCH_SIZE records by one request. Return why that failed."""
+        body: JsonObject = {"inputs": [{"id": id_} for id_ in ids]}
+        response = await self.post(self.paths.batch(type_, "archive"), body, Archived)
+        return None if isinstance(response, Archived) else response
+
+    async def search(self, type_: ObjectType, body: JsonObject) -> RecordResults | ApiFailure:
+        """Send one search, one page of it."""
+        return await self.post(self.paths.search(type_), body, RecordResults, rate_limit=SEARCH)
 
     async def read_records(
         self,
@@ -113,7 +134,8 @@ class Api:
     ) -> dict[str, Record] | ApiFailure:
         """Return the existing records by record id, or by the unique property `id_property`.
 
-        Ids without a record are absent from the result. Without ids no request is sent.
+        Ids without a record are absent from the result; if one could not be read, the whole result is that
+        failure. Without ids no request is sent.
         """
         found: dict[str, Record] = {}
         for chunk in chunks(ids):
@@ -124,12 +146,25 @@ class Api:
             }
             if id_property:
                 body["idProperty"] = id_property
-            response = await self.post(self.paths.batch(type_, "read"), body)
+            response = await self.post(self.paths.batch(type_, "read"), body, RecordResults)
             if isinstance(response, ApiFailure):
                 return response
-            for record in response.records:
-                found[record.properties.get(id_property, "") if id_property else record.id] = record
+            unread = next((error for error in response.errors if error.category != _OBJECT_NOT_FOUND), None)
+            if unread is not None:
+                return self._unread(unread)
+            for record in to_records(response):
+                key = record.properties.get(id_property) if id_property else record.id
+                if key is None:
+                    return unexpected_answer(f"HubSpot returned one of the {type_} without {id_property}.")
+                found[key] = record
         return found
+
+    def _unread(self, error: ApiError) -> Outcome:
+        """A record that cannot be read says nothing against the call that needs it."""
+        outcome = self.outcome(error)
+        if isinstance(outcome, Rejected):
+            return Retry(code=outcome.code, message=outcome.message)
+        return outcome
 
     def outcome(self, failure: ApiFailure, *, records: int = 1, rate_limit: str | None = None) -> Outcome:
         """Return the outcome of each of the `records` records that the failed request held."""
@@ -146,21 +181,23 @@ class Api:
         self,
         method: str,
         path: str,
+        expected: type[T],
         *,
         params: Mapping[str, str] | None = None,
         content: bytes | None = None,
         rate_limit: str = WRITES,
-    ) -> ApiResponse | ApiFailure:
+    ) -> T | ApiFailure:
         response = await self._http.send(method, path, params=params, content=content, rate_limit=rate_limit)
         if isinstance(response, Outcome):
             return response
         if rate_limit == WRITES:
             self._write_limit.update_from_headers(response.headers)
         # HubSpot may repeat the token in a message, and messages are logged.
-        body = parse_body(response.content.replace(self._token.encode(), b"..."))
-        if response.is_success and body is not None:
-            return ApiResponse(body)
-        error = parse_error(response.status_code, body or {}, after=retry_after(response.headers))
+        body = response.content.replace(self._token.encode(), b"...")
+        if response.is_success:
+            return parse_response(body, expected, f"{method} {path}")
+        after = retry_after(response.headers)
+        error = parse_error(response.status_code, parse_error_body(body), after=after)
         self._block_if_throttled(error, rate_limit)
         return error
 

@@ -9,7 +9,7 @@ from crm_clients.hubspot.api import Api, ObjectType, chunks
 from crm_clients.hubspot.batch import Batch
 from crm_clients.hubspot.contacts import NO_CONTACT, Contacts
 from crm_clients.hubspot.errors import ApiError, ApiFailure, as_call_failure, names_record
-from crm_clients.hubspot.responses import ApiResponse, JsonObject
+from crm_clients.hubspot.responses import AssociationObject, JsonObject, Results
 from crm_clients.hubspot.settings import HubSpotSettings
 from relay.standards.phones import is_e164
 
@@ -17,7 +17,9 @@ CALL_TO_CONTACT: Final = 194
 TASK_TO_CONTACT: Final = 204
 """HubSpot: ids of association types that every account has."""
 
-_NO_REASON: Final = ApiError(400, message="HubSpot did not say why it made no association.")
+_NO_RESULT: Final = ApiError(503, message="HubSpot's response does not mention the association.")
+
+AssociationResults = Results[AssociationObject]
 
 Pair = tuple[str, str]
 """The record ids of a call and of its contact."""
@@ -113,7 +115,7 @@ class Associations:
                 {"from": {"id": call}, "to": {"id": contact}, "types": [association_type(CALL_TO_CONTACT)]}
                 for call, contact in chunk
             ]
-            response = await self._api.post(path, {"inputs": inputs})
+            response = await self._api.post(path, {"inputs": inputs}, AssociationResults)
             if isinstance(response, ApiFailure):
                 failed |= dict.fromkeys(chunk, response)
             else:
@@ -137,26 +139,14 @@ def _needs_association(push: Push, batch: Batch) -> bool:
     return push.first or "external_number" in push.changed or push.call.id in batch.unlinked
 
 
-def _failed_pairs(response: ApiResponse, pairs: Sequence[Pair]) -> Iterator[tuple[Pair, ApiFailure]]:
+def _failed_pairs(response: AssociationResults, pairs: Sequence[Pair]) -> Iterator[tuple[Pair, ApiFailure]]:
     """HubSpot lists the associations that it made; the errors say why the others failed."""
     errors = response.errors
-    if not errors and not response.body.get("numErrors"):
-        return
-    made = {_parse_pair(result) for result in response.results}
-    unnamed = errors[0] if errors else _NO_REASON
+    made = {result.ends for result in response.results}
+    unnamed = errors[0] if errors else _NO_RESULT
     for pair in pairs:
         if pair not in made:
             yield pair, next((error for error in errors if error.context_ids.intersection(pair)), unnamed)
-
-
-def _parse_pair(result: JsonObject) -> Pair:
-    """HubSpot's results have one of two forms: `fromObjectId`, or `from` with an `id`; likewise for `to`."""
-    return _parse_end(result, "from"), _parse_end(result, "to")
-
-
-def _parse_end(result: JsonObject, end: str) -> str:
-    flat = result.get(f"{end}ObjectId")
-    return str((result.get(end) or {}).get("id") if flat is None else flat)
 
 
 def _may_be_deleted(failure: ApiFailure) -> bool:

@@ -13,7 +13,7 @@ from crm_clients.hubspot.batch import Batch
 from crm_clients.hubspot.call_records import upsert_input
 from crm_clients.hubspot.errors import ApiError, ApiFailure, as_call_failure
 from crm_clients.hubspot.owners import Owners
-from crm_clients.hubspot.responses import ApiResponse, JsonObject
+from crm_clients.hubspot.responses import JsonObject, RecordResults, to_records
 from crm_clients.hubspot.settings import CALL_ID, MERGED_INTO, HubSpotSettings
 from relay.call import DELIVERED_FIELDS
 
@@ -61,16 +61,16 @@ class Calls:
                 inputs[push.call.id] = input_
         deleted: list[Push] = []
         for ids in chunks(list(inputs)):
-            response = await self._api.post_batch(ObjectType.CALLS, "upsert", [inputs[id_] for id_ in ids])
+            response = await self._api.write_batch(ObjectType.CALLS, "upsert", [inputs[id_] for id_ in ids])
             if isinstance(response, ApiFailure):
                 batch.fail(ids, self._api.outcome(response, records=len(ids)))
             else:
                 deleted += self._apply_response(batch, response, ids)
         return deleted
 
-    def _apply_response(self, batch: Batch, response: ApiResponse, ids: Collection[str]) -> list[Push]:
+    def _apply_response(self, batch: Batch, response: RecordResults, ids: Collection[str]) -> list[Push]:
         deleted = []
-        for record in response.records:
+        for record in to_records(response):
             id_ = record.find_key(ids, CALL_ID)
             if id_ is None:
                 continue
@@ -80,7 +80,7 @@ class Calls:
         self._apply_errors(batch, response, [id_ for id_ in ids if id_ not in batch.record_ids])
         return deleted
 
-    def _apply_errors(self, batch: Batch, response: ApiResponse, failed: Sequence[str]) -> None:
+    def _apply_errors(self, batch: Batch, response: RecordResults, failed: Sequence[str]) -> None:
         """HubSpot names failed records by their trace ids; an error without a name may mean any of them."""
         errors, by_id = response.errors, response.errors_by_id
         for id_ in failed:
@@ -96,6 +96,7 @@ class Calls:
         rejected = [id_ for id_ in _rejected_ids(batch) if not batch.pushes[id_].first]
         existing = await self._api.read_records(ObjectType.CALLS, rejected, id_property=CALL_ID)
         if isinstance(existing, ApiFailure):
+            batch.fail(rejected, self._api.outcome(existing))
             return []
         return [batch.pushes[id_] for id_ in rejected if id_ not in existing]
 
@@ -137,17 +138,16 @@ class Calls:
 
     async def _archive_chunk(self, record_ids: Mapping[str, str]) -> OutcomesById:
         """Return the failures. A batch that fails and names no record is sent again one by one."""
-        inputs: list[JsonObject] = [{"id": record_id} for record_id in record_ids.values()]
-        response = await self._api.post_batch(ObjectType.CALLS, "archive", inputs)
-        if isinstance(response, ApiResponse):
+        failure = await self._api.archive(ObjectType.CALLS, list(record_ids.values()))
+        if failure is None:
             return {}
-        outcome = self._api.outcome(response, records=len(record_ids))
-        if len(record_ids) > 1 and (isinstance(outcome, Split) or _is_not_found(response)):
+        outcome = self._api.outcome(failure, records=len(record_ids))
+        if len(record_ids) > 1 and (isinstance(outcome, Split) or _is_not_found(failure)):
             failed: OutcomesById = {}
             for id_, record_id in record_ids.items():
                 failed |= await self._archive_chunk({id_: record_id})
             return failed
-        return {} if _is_not_found(response) else dict.fromkeys(record_ids, outcome)
+        return {} if _is_not_found(failure) else dict.fromkeys(record_ids, outcome)
 
     # --- mark as merged -------------------------------------------------------------------------
 
@@ -173,12 +173,18 @@ class Calls:
 
     async def _mark_chunk(self, inputs: Mapping[str, JsonObject]) -> OutcomesById:
         """Return the failures."""
-        response = await self._api.post_batch(ObjectType.CALLS, "update", list(inputs.values()))
+        response = await self._api.write_batch(ObjectType.CALLS, "update", list(inputs.values()))
         if isinstance(response, ApiFailure):
             # Only merged calls need MERGED_INTO: if it is missing, other calls must not wait.
             return dict.fromkeys(inputs, as_call_failure(self._api.outcome(response)))
-        by_id = response.errors_by_id
-        return {id_: as_call_failure(self._api.outcome(by_id[id_])) for id_ in inputs if id_ in by_id}
+        written = {record.id for record in to_records(response)}
+        unnamed = next(iter(response.errors), None)
+        return {
+            id_: as_call_failure(self._api.outcome(error)) if error else _NO_RESULT
+            for id_, input_ in inputs.items()
+            if input_["id"] not in written
+            for error in [response.errors_by_id.get(id_, unnamed)]
+        }
 
 
 def _rejected_ids(batch: Batch) -> list[str]:

@@ -2,16 +2,23 @@
 
 from collections.abc import AsyncIterator, Iterator
 from http import HTTPStatus
-from typing import Final
+from typing import Final, TypeGuard
 
 import msgspec
 
-from crm_clients.base import Finding, Misconfigured, Outcome, Retry, Throttled, Unauthorised, Unknown
-from crm_clients.hubspot.api import SEARCH, Api, ObjectType, Paths
+from crm_clients.base import Finding, Outcome, Retry, Throttled, Unauthorised, Unknown
+from crm_clients.hubspot.api import Api, ObjectType, Paths
 from crm_clients.hubspot.call_records import DEFAULT_PROPERTIES
 from crm_clients.hubspot.errors import MISSING_PROPERTY, MISSING_SCOPE, ApiError, ApiFailure
-from crm_clients.hubspot.owners import NO_OWNER, Owners
-from crm_clients.hubspot.responses import ApiResponse, JsonObject
+from crm_clients.hubspot.owners import NO_OWNER, OwnerResults, Owners
+from crm_clients.hubspot.responses import (
+    UNEXPECTED_ANSWER,
+    JsonObject,
+    OwnerObject,
+    PropertyGroup,
+    PropertyObject,
+    Results,
+)
 from crm_clients.hubspot.settings import CALL_ID, MERGED_INTO, TASK_ID, HubSpotSettings
 
 _LABELS: Final = {
@@ -30,10 +37,17 @@ _CODES_BY_OUTCOME: Final[dict[type[Outcome], str]] = {
     Unknown: "unreachable",
 }
 _UNKNOWN_OWNER: Final = "unknown_owner"
-_OTHER: Final = "unexpected_answer"
-
-CODES: Final = {MISSING_SCOPE, MISSING_PROPERTY, *_CODES_BY_OUTCOME.values(), _UNKNOWN_OWNER, _OTHER}
+CODES: Final = {
+    MISSING_SCOPE,
+    MISSING_PROPERTY,
+    *_CODES_BY_OUTCOME.values(),
+    _UNKNOWN_OWNER,
+    UNEXPECTED_ANSWER,
+}
 """Every code that a finding can have."""
+
+
+GroupResults = Results[PropertyGroup]
 
 
 class RequiredProperty(msgspec.Struct, frozen=True):
@@ -82,9 +96,9 @@ def _mapped_properties(settings: HubSpotSettings) -> Iterator[RequiredProperty]:
 
 
 async def _check_property(api: Api, name: str, required: RequiredProperty) -> Finding | None:
-    response = await api.get(api.paths.property(required.type_, required.name))
-    if isinstance(response, ApiResponse):
-        if not required.unique or _is_unique(response):
+    response = await api.get(api.paths.property(required.type_, required.name), PropertyObject)
+    if isinstance(response, PropertyObject):
+        if not required.unique or response.has_unique_value:
             return None
         return _problem(
             name,
@@ -107,16 +121,16 @@ async def _check_scopes(api: Api, name: str, settings: HubSpotSettings) -> Async
     """Send one request for each permission. An upsert without inputs needs the scope, and writes nothing."""
     if settings.contacts != "off":
         body: JsonObject = {"filterGroups": [], "properties": [], "sorts": [], "limit": 1, "after": "0"}
-        response = await api.post(api.paths.search(ObjectType.CONTACTS), body, rate_limit=SEARCH)
-        if _is_denied(response):
-            yield _finding(api, name, response, _READ_SCOPE)
-    response = await api.post_batch(ObjectType.CALLS, "upsert", [])
-    if _is_denied(response):
-        yield _finding(api, name, response, _WRITE_SCOPE)
+        found = await api.search(ObjectType.CONTACTS, body)
+        if _is_denied(found):
+            yield _finding(api, name, found, _READ_SCOPE)
+    written = await api.write_batch(ObjectType.CALLS, "upsert", [])
+    if _is_denied(written):
+        yield _finding(api, name, written, _WRITE_SCOPE)
     if settings.owners_by_email:
-        response = await api.get(api.paths.owners(), limit="1")
-        if _is_denied(response):
-            yield _finding(api, name, response, _OWNERS_SCOPE)
+        owners = await api.get(api.paths.owners(), OwnerResults, limit="1")
+        if _is_denied(owners):
+            yield _finding(api, name, owners, _OWNERS_SCOPE)
 
 
 async def _check_default_owner(
@@ -136,34 +150,31 @@ async def _owner_exists(api: Api, owners: Owners, owner: str) -> bool | ApiFailu
     if "@" in owner:
         id_ = await owners.fetch(owner)
         return id_ if isinstance(id_, Outcome) else id_ != NO_OWNER
-    response = await api.get(api.paths.owner(owner))
+    response = await api.get(api.paths.owner(owner), OwnerObject)
     if isinstance(response, ApiError) and response.status in {HTTPStatus.BAD_REQUEST, HTTPStatus.NOT_FOUND}:
         return False
     return response if isinstance(response, ApiFailure) else True
-
-
-def _is_unique(response: ApiResponse) -> bool:
-    return response.body.get("hasUniqueValue") is True
 
 
 def _is_absent(failure: ApiFailure) -> bool:
     return isinstance(failure, ApiError) and failure.status == HTTPStatus.NOT_FOUND
 
 
-def _is_denied(response: ApiResponse | ApiFailure) -> bool:
+def _is_denied(response: object) -> TypeGuard[ApiFailure]:
     """A bad request was permitted: HubSpot may refuse a request without content for that reason alone."""
-    if isinstance(response, ApiResponse):
-        return False
-    return not (isinstance(response, ApiError) and response.status == HTTPStatus.BAD_REQUEST)
+    if isinstance(response, ApiError):
+        return response.status != HTTPStatus.BAD_REQUEST
+    return isinstance(response, ApiFailure)
 
 
-def _finding(api: Api, name: str, response: ApiResponse | ApiFailure, scope: str) -> Finding:
-    outcome = Misconfigured() if isinstance(response, ApiResponse) else api.outcome(response)
-    code = _CODES_BY_OUTCOME.get(type(outcome)) or (outcome.code if outcome.code in CODES else _OTHER)
+def _finding(api: Api, name: str, failure: ApiFailure, scope: str) -> Finding:
+    outcome = api.outcome(failure)
+    own_code = outcome.code if outcome.code in CODES else None
+    code = own_code or _CODES_BY_OUTCOME.get(type(outcome), UNEXPECTED_ANSWER)
     hints = {
         "unauthorised": "Copy the service key from HubSpot (Development, Keys, Service keys) into the "
         f"setting token of [destinations.{name}].",
-        MISSING_SCOPE: f"Add the scope {_missing_scopes(response) or scope} to the service key in HubSpot.",
+        MISSING_SCOPE: f"Add the scope {_missing_scopes(failure) or scope} to the service key in HubSpot.",
         "throttled": "Wait until HubSpot's limit is reset, a daily limit at midnight. No call is lost.",
         "unreachable": f"Check that this machine reaches base_url of [destinations.{name}].",
     }
@@ -171,11 +182,11 @@ def _finding(api: Api, name: str, response: ApiResponse | ApiFailure, scope: str
     return _problem(name, str(code), outcome.message or "HubSpot gave an unexpected answer.", hint)
 
 
-def _missing_scopes(response: ApiResponse | ApiFailure) -> str:
+def _missing_scopes(failure: ApiFailure) -> str:
     """HubSpot: the contexts of a 403 name the missing scopes."""
-    if not isinstance(response, ApiError):
+    if not isinstance(failure, ApiError):
         return ""
-    return ", ".join(sorted(id_ for id_ in response.context_ids if "." in id_))
+    return ", ".join(sorted(id_ for id_ in failure.context_ids if "." in id_))
 
 
 def _problem(name: str, code: str, problem: str, hint: str) -> Finding:
@@ -194,17 +205,17 @@ async def create_properties(api: Api, settings: HubSpotSettings) -> list[str]:
 
 
 async def _create_property(api: Api, required: RequiredProperty) -> str:
-    existing = await api.get(api.paths.property(required.type_, required.name))
-    if isinstance(existing, ApiResponse):
-        unique = not required.unique or _is_unique(existing)
+    existing = await api.get(api.paths.property(required.type_, required.name), PropertyObject)
+    if isinstance(existing, PropertyObject):
+        unique = not required.unique or existing.has_unique_value
         return "exists already" if unique else "exists already, and is not unique"
     if not _is_absent(existing):
         return f"could not be looked up: {api.outcome(existing).message}"
-    groups = await api.get(api.paths.property_groups(required.type_))
+    groups = await api.get(api.paths.property_groups(required.type_), GroupResults)
     if isinstance(groups, ApiFailure):
         return f"could not be created: {api.outcome(groups).message}"
     definition = _property_definition(required, _choose_group(groups, required.type_))
-    created = await api.post(api.paths.properties(required.type_), definition)
+    created = await api.post(api.paths.properties(required.type_), definition, PropertyObject)
     if isinstance(created, ApiError) and created.status == HTTPStatus.CONFLICT:
         return "exists already"  # created by somebody else since the look-up
     if isinstance(created, ApiFailure):
@@ -212,9 +223,9 @@ async def _create_property(api: Api, required: RequiredProperty) -> str:
     return "created"
 
 
-def _choose_group(groups: ApiResponse, type_: ObjectType) -> str:
+def _choose_group(groups: GroupResults, type_: ObjectType) -> str:
     """HubSpot's own group comes first in the list of a type; its name differs from type to type."""
-    names = [str(group.get("name")) for group in groups.results if not group.get("archived")]
+    names = [group.name for group in groups.results if not group.archived]
     return names[0] if names else _usual_group(type_)
 
 

@@ -14,7 +14,7 @@ from crm_clients.hubspot.api import SEARCH, Api, ObjectType
 from crm_clients.hubspot.call_records import OWNER
 from crm_clients.hubspot.errors import ApiFailure, as_destination_failure
 from crm_clients.hubspot.new_contacts import NewContacts
-from crm_clients.hubspot.responses import ApiResponse, JsonObject, Record
+from crm_clients.hubspot.responses import JsonObject, Record, RecordResults, to_records
 from crm_clients.hubspot.settings import HubSpotSettings
 from crm_clients.locks import KeyedLock
 from relay.standards.phones import is_e164, national_digits, normalize_typed_phone
@@ -170,8 +170,7 @@ class Contacts:
         found: dict[str, Contact] = {}
         body, after = _search_body(numbers, properties), "0"
         for _ in range(_MAX_PAGES):
-            path = self._api.paths.search(ObjectType.CONTACTS)
-            response = await self._api.post(path, body | {"after": after}, rate_limit=SEARCH)
+            response = await self._api.search(ObjectType.CONTACTS, body | {"after": after})
             if isinstance(response, ApiFailure):
                 return response
             for number, contact in self._match_numbers(response, numbers):
@@ -183,10 +182,10 @@ class Contacts:
         return found
 
     def _match_numbers(
-        self, response: ApiResponse, numbers: Collection[str]
+        self, response: RecordResults, numbers: Collection[str]
     ) -> Iterator[tuple[str, Contact]]:
         """Compare whole numbers: a national number may also belong to a contact in another country."""
-        for record in response.records:
+        for record in to_records(response):
             written = [record.properties.get(name, "") for name in _PHONE_PROPERTIES]
             own = {normalize_typed_phone(number, self._region) for number in written}
             for number in own.intersection(numbers):

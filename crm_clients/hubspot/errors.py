@@ -7,7 +7,8 @@ ApiFailure                         a request without a usable response
 │   ├── Retry                        408, 409, 423, 425, 477, 5xx
 │   ├── Misconfigured                402 to 405, 3xx, a missing property or scope
 │   └── Rejected, or Split           any other; Split if the request had several records
-└── Outcome                        no response: Retry, Throttled or Unknown, from `crm_clients.http`
+└── Outcome                        no response: Retry, Throttled or Unknown, from `crm_clients.http`;
+                                   a successful response that answers nothing: Retry, from `responses`
 
 The category of an error counts before its status: the errors of single records have no status.
 

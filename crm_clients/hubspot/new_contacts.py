@@ -12,7 +12,7 @@ from typing import Final
 from crm_clients.base import ClientState, Outcome, Retry, Unknown
 from crm_clients.hubspot.api import Api, ObjectType, chunks
 from crm_clients.hubspot.errors import ApiError, ApiFailure
-from crm_clients.hubspot.responses import JsonObject
+from crm_clients.hubspot.responses import UNEXPECTED_ANSWER, JsonObject, to_records
 from crm_clients.hubspot.text import clean, shorten_name
 
 _SEARCH_LAG_SECONDS: Final = 90.0
@@ -52,14 +52,14 @@ class NewContacts:
     async def _create_chunk(self, names: Mapping[str, str | None]) -> CreatedContacts:
         await self._state.set_many({_state_key(number): "1" for number in names})
         inputs = [_create_input(number, name) for number, name in names.items()]
-        response = await self._api.post_batch(ObjectType.CONTACTS, "create", inputs)
+        response = await self._api.write_batch(ObjectType.CONTACTS, "create", inputs)
         if isinstance(response, ApiFailure):
             if _certainly_created_none(response):
                 await self.clear_pending(names)
             return dict.fromkeys(names, self._api.outcome(response, records=len(names)))
         created = {
             number: record.id
-            for record in response.records
+            for record in to_records(response)
             if (number := record.find_key(names, "phone")) is not None
         }
         rejected = {
@@ -72,12 +72,15 @@ class NewContacts:
 
 
 def _certainly_created_none(failure: ApiFailure) -> bool:
-    """An error response other than a time-out or a server error, or a request that was not sent."""
+    """An error response other than a time-out or a server error, or a request that was not sent.
+
+    A successful response that confirms nothing may come from a request that created contacts.
+    """
     if isinstance(failure, ApiError):
         return (
             failure.status < HTTPStatus.INTERNAL_SERVER_ERROR and failure.status != HTTPStatus.REQUEST_TIMEOUT
         )
-    return not isinstance(failure, Unknown)
+    return not isinstance(failure, Unknown) and failure.code != UNEXPECTED_ANSWER
 
 
 def _create_input(number: str, name: str | None) -> JsonObject:

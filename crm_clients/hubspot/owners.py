@@ -6,7 +6,7 @@ from typing import Final
 from crm_clients.base import ClientState, Outcome
 from crm_clients.hubspot.api import Api
 from crm_clients.hubspot.errors import ApiFailure
-from crm_clients.hubspot.responses import ApiResponse
+from crm_clients.hubspot.responses import OwnerObject, Results
 
 NO_OWNER: Final = ""
 """The value in place of an owner id, if no active user has the e-mail address."""
@@ -19,6 +19,8 @@ _MAX_SINGLE_LOOKUPS: Final = 3
 """More addresses than this are looked up in the list of all owners, which costs fewer requests."""
 
 _MAX_PAGES: Final = 50
+
+OwnerResults = Results[OwnerObject]
 
 OwnerIds = dict[str, str | Outcome]
 """By e-mail address: the owner id, NO_OWNER, or why it could not be looked up."""
@@ -46,7 +48,7 @@ class Owners:
 
     async def fetch(self, email: str) -> str | Outcome:
         """Return the id of the active owner with this address, or NO_OWNER, without the cache."""
-        response = await self._api.get(self._api.paths.owners(), email=email.lower())
+        response = await self._api.get(self._api.paths.owners(), OwnerResults, email=email.lower())
         if isinstance(response, ApiFailure):
             return self._api.outcome(response)
         return _active_owners(response).get(email.lower(), NO_OWNER)
@@ -69,7 +71,7 @@ class Owners:
         owners: dict[str, str] = {}
         page: dict[str, str] = {}
         for _ in range(_MAX_PAGES):
-            response = await self._api.get(self._api.paths.owners(), **page)
+            response = await self._api.get(self._api.paths.owners(), OwnerResults, **page)
             if isinstance(response, ApiFailure):
                 return dict.fromkeys(emails, self._api.outcome(response))
             owners |= _active_owners(response)
@@ -88,13 +90,9 @@ class Owners:
         return {keys[key]: owner for key, owner in cached.items() if owner != NO_OWNER or key in recent}
 
 
-def _active_owners(response: ApiResponse) -> dict[str, str]:
-    """Return owner ids by e-mail address in lower case. HubSpot: `archived` owners are former users."""
-    return {
-        str(owner.get("email") or "").lower(): str(owner["id"])
-        for owner in response.results
-        if not owner.get("archived")
-    }
+def _active_owners(response: OwnerResults) -> dict[str, str]:
+    """Return owner ids by e-mail address in lower case."""
+    return {(owner.email or "").lower(): str(owner.id) for owner in response.results if not owner.archived}
 
 
 def _state_key(email: str) -> str:

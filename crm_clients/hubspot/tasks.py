@@ -15,6 +15,7 @@ import msgspec
 from crm_clients.base import Context, Outcome, Retry
 from crm_clients.hubspot.api import Api, ObjectType, chunks
 from crm_clients.hubspot.errors import ApiError, ApiFailure, names_record
+from crm_clients.hubspot.responses import to_records
 from crm_clients.hubspot.settings import TASK_ID
 from crm_clients.hubspot.task_records import (
     EDITABLE_PROPERTIES,
@@ -35,7 +36,7 @@ CONTACT_DELETED: Final = Retry(
     message="The task's contact was deleted in HubSpot. The next attempt looks for another one.",
     after=1.0,
 )
-_NO_RESULT: Final = ApiError(503, message="HubSpot's response does not mention the new task.")
+_NO_RESULT: Final = ApiError(503, message="HubSpot's response does not mention the task.")
 
 Outcomes = dict[str, Outcome]
 Failures = dict[str, ApiFailure]
@@ -174,26 +175,24 @@ class Tasks:
         if not missed:
             return {}, {}
         inputs = [create_input(key, each, self._timezone) for key, each in missed.items()]
-        response = await self._api.post_batch(ObjectType.TASKS, "create", inputs)
+        response = await self._api.write_batch(ObjectType.TASKS, "create", inputs)
         if isinstance(response, ApiFailure):
             return {}, dict.fromkeys(missed, response)
         created = {
             key: self._state(task.id, missed[key])
-            for task in response.records
+            for task in to_records(response)
             if (key := task.find_key(missed, TASK_ID)) is not None
         }
         by_id = response.errors_by_id
         unnamed = next(iter(response.errors), _NO_RESULT)
         return created, {key: by_id.get(key, unnamed) for key in missed if key not in created}
 
-    async def _find_deleted_contacts(
-        self, refused: Failures, missed: Mapping[str, MissedCall]
-    ) -> dict[str, Retry]:
-        """Return by key the tasks that were refused because their contact was deleted."""
+    async def _find_deleted_contacts(self, refused: Failures, missed: Mapping[str, MissedCall]) -> Outcomes:
+        """Return by key the tasks that were refused because their contact was deleted, or may be."""
         contact_ids = {missed[key].contact_id for key in refused} - {""}
         existing = await self._api.read_records(ObjectType.CONTACTS, sorted(contact_ids))
         if isinstance(existing, ApiFailure):
-            return {}
+            return {k: self._api.outcome(existing) for k in refused if missed[k].contact_id}
         deleted = contact_ids - {*existing}
         return {key: CONTACT_DELETED for key in refused if missed[key].contact_id in deleted}
 
@@ -216,9 +215,12 @@ class Tasks:
             return tasks
         unchanged = [tasks[s.id] for s in states if s.id in tasks and is_unchanged(tasks[s.id], s.digest)]
         for chunk in chunks([complete_input(task) for task in unchanged]):
-            response = await self._api.post_batch(ObjectType.TASKS, "update", chunk)
+            response = await self._api.write_batch(ObjectType.TASKS, "update", chunk)
             if isinstance(response, ApiFailure):
                 return response
+            written = {task.id for task in to_records(response)}
+            if any(each["id"] not in written for each in chunk):
+                return next(iter(response.errors), _NO_RESULT)
         return None
 
     async def _archive(self, keys: Sequence[str]) -> ApiFailure | None:
@@ -226,9 +228,9 @@ class Tasks:
         if isinstance(tasks, ApiFailure):
             return tasks
         for chunk in chunks([task.id for task in tasks.values()]):
-            response = await self._api.post_batch(ObjectType.TASKS, "archive", [{"id": id_} for id_ in chunk])
-            if isinstance(response, ApiFailure):
-                return response
+            failure = await self._api.archive(ObjectType.TASKS, chunk)
+            if failure is not None:
+                return failure
         return None
 
 

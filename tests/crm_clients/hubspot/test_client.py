@@ -203,8 +203,8 @@ async def test_without_the_unique_property_calls_are_misconfigured(
 async def test_an_html_page_with_status_200_is_no_delivery(hubspot: HubSpot, connect: Connect) -> None:
     client = connect(contacts="off", owners_by_email=False)
     hubspot.respond_with(HTMLResponse("<h1>Welcome to our Wi-Fi</h1>"), times=2)
-    assert outcome_names(await client.upsert([first_push(call())])) == ["misconfigured"]
-    assert outcome_names(await client.retract([retraction(call(), remote_id="1")])) == ["misconfigured"]
+    assert outcome_names(await client.upsert([first_push(call())])) == ["retry"]
+    assert outcome_names(await client.retract([retraction(call(), remote_id="1")])) == ["retry"]
 
 
 async def test_a_lost_response_duplicates_no_record(hubspot: HubSpot, connect: Connect) -> None:

@@ -1,0 +1,275 @@
+"""Successful responses without what HubSpot's API promises: nothing is concluded from them."""
+
+from collections.abc import Mapping
+
+import msgspec
+import pytest
+from starlette.responses import JSONResponse, Response
+
+from crm_clients.base import Outcome, Retry
+from crm_clients.hubspot.responses import (
+    AssociationObject,
+    RecordResults,
+    Results,
+    parse_response,
+    to_records,
+)
+from crm_clients.state import InMemoryClientState
+from tests.crm_clients.hubspot.conftest import Connect
+from tests.fakes.hubspot import HubSpot
+from tests.support.fake_time import FakeTime
+from tests.support.hubspot import (
+    call,
+    first_push,
+    later_push,
+    missed_call,
+    outcome_names,
+    remote_id,
+    retraction,
+)
+
+NO_JSON = [b"", b"<h1>Welcome to our Wi-Fi</h1>", b'{"results":[', b"\xff", b"OK"]
+NO_RESULTS = [
+    b"{}",
+    b"[]",
+    b"null",
+    b'"COMPLETE"',
+    b'{"total":0}',
+    b'{"results":null}',
+    b'{"results":{}}',
+    b'{"results":[null]}',
+    b'{"results":[{}]}',
+    b'{"results":[{"id":""}]}',
+    b'{"results":[{"id":null,"properties":{}}]}',
+    b'{"results":[],"paging":{"next":{}}}',
+    b'{"status":"error","message":"Something went wrong"}',
+]
+NO_RECORDS = [
+    b'{"results":[{"id":"1"}]}',
+    b'{"results":[{"properties":{"phone":"+34600111222"}}]}',
+    b'{"status":"PENDING","results":[]}',
+    b'{"status":"CANCELED","results":[]}',
+]
+SAMPLES = [b"", b"<h1>Welcome to our Wi-Fi</h1>", b"{}", b'{"results":null}', b'{"results":[{}]}']
+"""For the tests through the client, which are slower."""
+
+
+@pytest.mark.parametrize("body", [*NO_JSON, *NO_RESULTS, *NO_RECORDS])
+def test_a_response_without_a_promised_part_is_a_retry(body: bytes) -> None:
+    outcome = parse_response(body, RecordResults, "POST /crm/objects")
+    assert isinstance(outcome, Retry)
+    assert outcome.code == "unexpected_answer"
+    assert "POST /crm/objects" in f"{outcome.message}"
+
+
+def test_a_complete_response_is_parsed_whatever_else_it_holds() -> None:
+    body = {
+        "results": [{"id": 7, "properties": {"phone": None, "size": 3}, "archived": False, "new": True}],
+        "status": "COMPLETE",
+        "errors": None,
+        "paging": {"next": {"after": 200, "link": "?after=200"}, "prev": None},
+        "somethingNew": [],
+    }
+    response = parse_response(msgspec.json.encode(body), RecordResults, "POST /")
+    assert isinstance(response, Results)
+    [record] = to_records(response)
+    assert (record.id, record.properties, record.created) == ("7", {"size": "3"}, True)
+    assert (response.next_page, response.errors) == ("200", [])
+
+
+@pytest.mark.parametrize(
+    ("association", "ends"),
+    [
+        (b'{"fromObjectId":1,"toObjectId":2}', ("1", "2")),
+        (b'{"fromObjectId":"1","toObjectId":"2","labels":[]}', ("1", "2")),
+        (b'{"from":{"id":"1"},"to":{"id":"2"}}', ("1", "2")),
+        (b"{}", ("", "")),
+    ],
+)
+def test_an_association_is_parsed_in_both_of_its_forms(association: bytes, ends: tuple[str, str]) -> None:
+    assert msgspec.json.decode(association, type=AssociationObject).ends == ends
+
+
+# --- through the client -----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("body", "status"), [*((body, 200) for body in SAMPLES), (b"{}", 202), (b"", 204)])
+async def test_an_answer_to_a_contact_search_that_says_nothing_duplicates_no_contact(
+    hubspot: HubSpot, connect: Connect, body: bytes, status: int
+) -> None:
+    contact = hubspot.contacts.add(phone="+34600111222")
+    client = connect(contacts="create")
+    hubspot.respond_with(Response(body, status), path="contacts/search")
+    assert outcome_names(await client.upsert([first_push(call())])) == ["retry"]
+    assert outcome_names(await client.upsert([first_push(call())])) == ["delivered"]
+    assert [*hubspot.contacts.records] == [contact]
+    assert hubspot.contact_ids_of_call("cloudtalk-1") == {contact}
+
+
+@pytest.mark.parametrize("body", [*SAMPLES, *NO_RECORDS])
+async def test_an_answer_to_a_contact_search_that_says_nothing_is_not_cached(
+    hubspot: HubSpot, connect: Connect, state: InMemoryClientState, body: bytes
+) -> None:
+    hubspot.respond_with(Response(body), path="contacts/search")
+    assert outcome_names(await connect().upsert([first_push(call())])) == ["retry"]
+    assert [key for key in state.entries if "+34600111222" in key] == []
+
+
+@pytest.mark.parametrize("agents", [1, 9])
+@pytest.mark.parametrize("body", [*SAMPLES, b'{"results":[{"email":"ana@example.test"}]}'])
+async def test_an_answer_about_owners_that_says_nothing_is_not_cached_as_nobody(
+    hubspot: HubSpot, connect: Connect, body: bytes, agents: int
+) -> None:
+    for n in range(1, agents):
+        hubspot.add_owner(f"agent-{n}@example.test")
+    emails = ["ana@example.test", *(f"agent-{n}@example.test" for n in range(1, agents))]
+    pushes = [first_push(call(f"cloudtalk-{n}", agent_email=email)) for n, email in enumerate(emails)]
+    client = connect()
+    hubspot.respond_with(Response(body), path="owners")
+    assert {*outcome_names(await client.upsert(pushes))} == {"retry"}
+    assert {*outcome_names(await client.upsert(pushes))} == {"delivered"}
+    assert hubspot.calls.get_one(cloudtalk_call_id="cloudtalk-0").properties["hubspot_owner_id"] == "7001"
+    assert all(record["hubspot_owner_id"] for record in hubspot.calls)
+
+
+@pytest.mark.parametrize("body", [*SAMPLES, b'{"results":[]}', b'{"results":[{"labels":[]}]}'])
+async def test_an_association_that_hubspot_does_not_confirm_is_repeated(
+    hubspot: HubSpot, connect: Connect, body: bytes
+) -> None:
+    contact = hubspot.contacts.add(phone="+34600111222")
+    client = connect()
+    hubspot.respond_with(Response(body, 201), path="associations")
+    assert outcome_names(await client.upsert([first_push(call())])) == ["retry"]
+    assert outcome_names(await client.upsert([first_push(call())])) == ["delivered"]
+    assert hubspot.contact_ids_of_call("cloudtalk-1") == {contact}
+
+
+async def test_only_associations_that_hubspot_lists_count_as_made(hubspot: HubSpot, connect: Connect) -> None:
+    ids = [hubspot.contacts.add(phone=f"+3460000000{n}") for n in range(3)]
+    pushes = [first_push(call(f"cloudtalk-{n}", external_number=f"+3460000000{n}")) for n in range(3)]
+    client = connect()
+    outcomes = await client.upsert(pushes)
+    made = {"fromObjectId": int(remote_id(outcomes[1])), "toObjectId": int(ids[1])}
+    hubspot.respond_with(JSONResponse({"results": [made]}, 201), path="associations")
+    assert outcome_names(await client.upsert(pushes)) == ["retry", "delivered", "retry"]
+
+
+@pytest.mark.parametrize("body", [*SAMPLES, NO_RECORDS[0], b'{"results":[]}'])
+@pytest.mark.parametrize("path", ["calls/batch/upsert", "tasks/batch/create"])
+async def test_a_write_that_hubspot_does_not_confirm_is_repeated(
+    hubspot: HubSpot, connect: Connect, path: str, body: bytes
+) -> None:
+    client = connect()
+    hubspot.respond_with(Response(body), path=path)
+    assert outcome_names(await client.upsert([first_push(missed_call())])) == ["retry"]
+    assert outcome_names(await client.upsert([first_push(missed_call())])) == ["delivered"]
+    assert (len(hubspot.calls), len(hubspot.tasks)) == (1, 1)
+
+
+@pytest.mark.parametrize("body", [*SAMPLES, NO_RECORDS[0], b'{"results":[]}'])
+async def test_a_contact_that_hubspot_does_not_confirm_is_created_once(
+    hubspot: HubSpot, connect: Connect, fake_time: FakeTime, body: bytes
+) -> None:
+    client = connect(contacts="create")
+    hubspot.respond_with(Response(body, 201), path="contacts/batch/create")
+    assert outcome_names(await client.upsert([first_push(call())])) == ["retry"]
+    assert outcome_names(await client.upsert([first_push(call())])) == ["retry"]
+    fake_time.now += 91
+    assert outcome_names(await client.upsert([first_push(call())])) == ["delivered"]
+    assert len(hubspot.contacts) == 1
+
+
+@pytest.mark.parametrize("body", NO_JSON[1:])
+async def test_a_page_that_is_no_answer_archives_nothing(
+    hubspot: HubSpot, connect: Connect, body: bytes
+) -> None:
+    client = connect()
+    [outcome] = await client.upsert([first_push(call())])
+    hubspot.respond_with(Response(body), path="calls/batch/archive")
+    retractions = [retraction(call(), remote_id=remote_id(outcome))]
+    assert outcome_names(await client.retract(retractions)) == ["retry"]
+    assert outcome_names(await client.retract(retractions)) == ["delivered"]
+    assert len(hubspot.calls) == 0
+
+
+async def test_a_merge_that_hubspot_does_not_confirm_is_repeated(hubspot: HubSpot, connect: Connect) -> None:
+    client = connect(on_merge="mark")
+    await client.setup()
+    await client.upsert([first_push(call())])
+    merged = [retraction(call(), into="cloudtalk-2")]
+    hubspot.respond_with(JSONResponse({"results": []}), path="calls/batch/update")
+    assert outcome_names(await client.retract(merged)) == ["retry"]
+    assert outcome_names(await client.retract(merged)) == ["delivered"]
+    assert hubspot.calls.get_one().properties["cloudtalk_merged_into"] == "cloudtalk-2"
+
+
+async def test_a_completed_task_that_hubspot_does_not_confirm_is_completed_again(
+    hubspot: HubSpot, connect: Connect
+) -> None:
+    client = connect()
+    [outcome] = await client.upsert([first_push(missed_call())])
+    answered = later_push(call(), "status", "follow_up", remote_id=remote_id(outcome))
+    hubspot.respond_with(JSONResponse({"results": []}), path="tasks/batch/update")
+    assert outcome_names(await client.upsert([answered])) == ["retry"]
+    assert outcome_names(await client.upsert([answered])) == ["delivered"]
+    assert hubspot.tasks.get_one().properties["hs_task_status"] == "COMPLETED"
+
+
+# --- reading by batch -------------------------------------------------------------------------
+
+
+def batch_read_answer(*errors: Mapping[str, object], count: int | None = None) -> JSONResponse:
+    body = {"status": "COMPLETE", "results": [], "errors": list(errors)}
+    return JSONResponse(body | {"numErrors": len(errors) if count is None else count}, 207)
+
+
+NOT_FOUND = {"status": "error", "category": "OBJECT_NOT_FOUND", "context": {"ids": ["cloudtalk-1"]}}
+
+
+@pytest.mark.parametrize(
+    ("answer", "expected"),
+    [
+        (batch_read_answer(NOT_FOUND), {"cloudtalk-1"}),
+        (JSONResponse({"results": []}), {"cloudtalk-1"}),
+        (batch_read_answer({"status": "error", "category": "INTERNAL_ERROR"}), "retry"),
+        (batch_read_answer(NOT_FOUND, {"status": "error", "category": "VALIDATION_ERROR"}), "retry"),
+        (batch_read_answer({"status": "error", "category": "RATE_LIMITS"}), "throttled"),
+        (batch_read_answer({"status": "error", "category": "MISSING_SCOPES"}), "misconfigured"),
+        (batch_read_answer({}), "retry"),
+        (batch_read_answer(count=1), "retry"),
+        (JSONResponse({"results": [{"id": "1", "properties": {}}]}), "retry"),
+        (JSONResponse({}), "retry"),
+        (Response(b""), "retry"),
+    ],
+)
+async def test_only_a_record_that_hubspot_calls_unknown_is_missing(
+    hubspot: HubSpot, connect: Connect, answer: Response, expected: set[str] | str
+) -> None:
+    hubspot.respond_with(answer, path="calls/batch/read")
+    missing = await connect().missing([first_push(call())])
+    assert (missing.name if isinstance(missing, Outcome) else missing) == expected
+
+
+async def test_a_contact_that_could_not_be_read_is_not_deleted(hubspot: HubSpot, connect: Connect) -> None:
+    contact = hubspot.contacts.add(phone="+34600111222")
+    client = connect()
+    await client.upsert([first_push(call())])
+    searches = hubspot.count_requests("search")
+    hubspot.respond_with(JSONResponse({"category": "VALIDATION_ERROR"}, 400), path="associations")
+    hubspot.respond_with(batch_read_answer({"category": "INTERNAL_ERROR"}), path="contacts/batch/read")
+    assert outcome_names(await client.upsert([first_push(call("cloudtalk-2"))])) == ["retry"]
+    assert outcome_names(await client.upsert([first_push(call("cloudtalk-2"))])) == ["delivered"]
+    assert hubspot.contact_ids_of_call("cloudtalk-2") == {contact}
+    assert hubspot.count_requests("search") == searches
+
+
+async def test_a_rejected_change_is_retried_if_it_is_unknown_whether_the_record_exists(
+    hubspot: HubSpot, connect: Connect
+) -> None:
+    client = connect()
+    [outcome] = await client.upsert([first_push(call())])
+    del hubspot.calls.records[remote_id(outcome)]
+    change = later_push(call(), remote_id=remote_id(outcome), to="+34910000002")
+    hubspot.respond_with(batch_read_answer({"category": "INTERNAL_ERROR"}), path="calls/batch/read")
+    assert outcome_names(await client.upsert([change])) == ["retry"]
+    assert outcome_names(await client.upsert([change])) == ["delivered"]
