@@ -76,13 +76,12 @@ _KINDS: Final = {
 
 class EventName(msgspec.Struct, frozen=True):
     """An event's name as it was sent, and its kind. `about_call` is false for an event about a message, a
-    contact or a user; `in_body`: the sender put the name into this very body.
+    contact or a user.
     """
 
     text: str
     kind: Kind | None
     about_call: bool
-    in_body: bool = False
 
     @property
     def is_known(self) -> bool:
@@ -93,9 +92,9 @@ class EventName(msgspec.Struct, frozen=True):
         return self.text[:_LONGEST_SHOWN]
 
 
-def _build_name(text: str, *, in_body: bool = False) -> EventName:
+def _build_name(text: str) -> EventName:
     kind = kind_of_name(text)
-    return EventName(text, kind, kind is not None or not is_about_another_resource(text), in_body)
+    return EventName(text, kind, kind is not None or not is_about_another_resource(text))
 
 
 class EventNameResolver:
@@ -134,7 +133,7 @@ def _resolve_in_body(candidates: Sequence[Field], *, type_is_name: bool) -> Even
     first: EventName | None = None
     for field in candidates:
         if (text := _parse_name(field.value)) is not None:
-            name = _build_name(text, in_body=True)
+            name = _build_name(text)
             if name.is_known:
                 return name
             if first is None and (type_is_name or normalize_key(field.key) != _TYPE_KEY):
@@ -158,9 +157,17 @@ def _find_in_query(query: str) -> str | None:
 
 _AGENT_FACTS: Final = frozenset({"agent_id", "agent_email", "agent_name"})
 _END_FACTS: Final = frozenset({"talking", "wrapup", "ended_at"})
-_CALL_FACTS: Final = frozenset(
-    {"external_number", "internal_number", "from", "to", "direction", "started_at", "recording_url"}
-)
+CALL_FACTS: Final = _END_FACTS | {
+    "external_number",
+    "internal_number",
+    "from",
+    "to",
+    "direction",
+    "started_at",
+    "recording_url",
+}
+"""Facts that only a call has, its ids aside: a contact, for example, has none."""
+
 _TRANSCRIPT_KEYS: Final = ("transcript", "transcription")
 _UNRENDERED_TRANSCRIPT: Final = "[object Object]"
 """CloudTalk's own template renders a transcript so."""
@@ -181,8 +188,8 @@ def infer_kind(fields: Mapping[str, Field], facts: Mapping[str, Any]) -> Kind:
 
 
 def has_call_facts(facts: Mapping[str, Any]) -> bool:
-    """Whether there are facts that only a call has, ids aside: a contact, for example, has none."""
-    return not (_CALL_FACTS.isdisjoint(facts) and _END_FACTS.isdisjoint(facts))
+    """Whether there are facts that only a call has, ids aside."""
+    return not CALL_FACTS.isdisjoint(facts)
 
 
 def _has_transcript(fields: Mapping[str, Field]) -> bool:

@@ -4,7 +4,7 @@ Of the keys of a fact, the first one with a valid value counts. An invalid value
 since the event is worth more than one of its fields. Only an id that is too long makes the body invalid.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from contextlib import suppress
 from datetime import tzinfo
 from typing import Any, Final
@@ -50,11 +50,19 @@ _KEYS: Final = {
 }
 _FACT_AND_KEY: Final = [(fact, normalize_key(key)) for fact, keys in _KEYS.items() for key in keys.split()]
 _PRIORITY: Final = {key: priority for priority, (_, key) in enumerate(_FACT_AND_KEY)}
+FIRST_STEPS: Final = frozenset(key.partition(".")[0] for key in _PRIORITY)
+"""The keys of facts, and of the objects that have facts as their parts, such as `contact`."""
+
 _OBJECT_KEYS: Final = frozenset({"agent", "recording"})
 """Keys that may have an object; its parts are then fields with keys of their own."""
 
 _MAX_WARNINGS: Final = 20
 _LONGEST_SHOWN_KEY: Final = 60
+
+
+def keys_of(facts: Collection[str]) -> frozenset[str]:
+    """Return all normalized keys of these facts."""
+    return frozenset(key for fact, key in _FACT_AND_KEY if fact in facts)
 
 
 class FieldParser:

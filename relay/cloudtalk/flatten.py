@@ -113,17 +113,26 @@ def _add_root(flat: FlatBody, root: str, pointer: str, layer: dict[str, Any], de
 
 def _parse_root(value: Any, parent: str, key: str) -> dict[str, Any] | None:
     """Return the object under a root's key: itself, the only item of a list, or JSON inside a text."""
-    if isinstance(value, str) and value[:1] == "{":
-        try:
-            value = parse_json(value.encode())
-        except InvalidPayload as error:
-            if error.reason == "not_json":
-                return None
-            pointer = parent + pointer_step(key) + error.pointer
-            raise InvalidPayload(error.reason, error.message, pointer) from error
+    value = parse_nested(value, parent, key)
     if isinstance(value, list) and len(value) == 1:
         value = value[0]
     return value if isinstance(value, dict) else None
+
+
+def parse_nested(value: Any, parent: str, key: str) -> Any:
+    """Return the object or list that the text under a key holds as JSON; any other value unchanged.
+
+    Raises `InvalidPayload` for JSON that cannot be stored.
+    """
+    if not isinstance(value, str) or value[:1] not in {"{", "["}:
+        return value
+    try:
+        return parse_json(value.encode())
+    except InvalidPayload as error:
+        if error.reason == "not_json":
+            return value
+        pointer = parent + pointer_step(key) + error.pointer
+        raise InvalidPayload(error.reason, error.message, pointer) from error
 
 
 def _add_field(fields: dict[str, Field], key: str, field: Field) -> None:

@@ -16,6 +16,7 @@ from relay.cloudtalk.fields import FieldParser, add_warning, pop_occurred_at
 from relay.cloudtalk.flatten import flatten
 from relay.cloudtalk.identity import alias_of_id, build_identity
 from relay.cloudtalk.request import RawRequest
+from relay.cloudtalk.variables import explain_variables, find_variables
 
 
 class MissionParser:
@@ -48,7 +49,8 @@ class MissionParser:
         warnings: list[str] = []
         id_ = _parse_key(values.parse_id, data, "id", pointer, warnings)
         if id_ is None:
-            raise InvalidPayload("missing_id", "the call's id is missing", f"{pointer}/id")
+            explanation = explain_variables(find_variables(data.values()))
+            raise InvalidPayload("missing_id", "the call's id is missing" + explanation, f"{pointer}/id")
         facts: dict[str, Any] = {"call_id": id_}
         for key, parser in self._parsers.items():
             if key in data and (value := _parse_key(parser, data, key, pointer, warnings)) is not None:

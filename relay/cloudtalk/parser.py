@@ -17,11 +17,15 @@ from relay.cloudtalk.identity import Identity, build_identity
 from relay.cloudtalk.mission import MissionParser
 from relay.cloudtalk.request import RawRequest, parse_body
 from relay.cloudtalk.values import parse_id
+from relay.cloudtalk.variables import explain_variables, find_variables
+from relay.cloudtalk.wrappers import CALL_KEYS, add_wrapped, unwrap
 
 MAX_EVENTS: Final = 1_000
 """The limit of events in one body. CloudTalk sends one; an import can send several bodies."""
 
 _UNNAMED: Final = "unnamed"
+_PING_KEYS: Final = frozenset({"test", "ping"})
+"""A body with no other key is a ping."""
 
 
 class Ignored(msgspec.Struct, frozen=True):
@@ -76,17 +80,22 @@ class Parser:
         """Parse each event in a value of `parse_body`; None has no events. Raises `InvalidPayload`."""
         if value is None:
             return []
-        if not isinstance(value, list):
-            return [ParsedItem(value, self._parse_item(value, request, ""), whole=True)]
-        if len(value) > MAX_EVENTS:
+        unwrapped, pointer = unwrap(value)
+        if not isinstance(unwrapped, list):
+            return [ParsedItem(value, self._parse_item(request, unwrapped, pointer), whole=True)]
+        if len(unwrapped) > MAX_EVENTS:
             raise InvalidPayload("too_many", f"more than {MAX_EVENTS} events in one body")
         # The message id belongs to the array: with an index it becomes unique for each event.
         return [
-            ParsedItem(item, self._parse_item(item, _with_index(request, index), f"/{index}"), whole=False)
-            for index, item in enumerate(value)
+            ParsedItem(
+                item,
+                self._parse_item(_with_index(request, index), *unwrap(item, f"{pointer}/{index}")),
+                whole=False,
+            )
+            for index, item in enumerate(unwrapped)
         ]
 
-    def _parse_item(self, value: Any, request: RawRequest, pointer: str) -> CallEvent | Ignored:
+    def _parse_item(self, request: RawRequest, value: Any, pointer: str) -> CallEvent | Ignored:
         if not isinstance(value, dict):
             raise InvalidPayload("not_an_event", "expected an object with event and data", pointer)
         dialect = recognise_dialect(value, request)
@@ -120,7 +129,7 @@ class LenientParser:
         Raises `InvalidPayload` for an id of more than 200 characters, and for an event with a name and
         without an id.
         """
-        flat = dialect.flatten(body, pointer)
+        flat = add_wrapped(dialect.flatten(body, pointer))
         name = self._event_names.resolve(flat.event_names, request, type_is_name=dialect.enveloped)
         if name is not None and not name.about_call:
             return Ignored(name.log_text, quarantine=False)
@@ -129,7 +138,7 @@ class LenientParser:
         identity = self._add_ids(flat, facts, warnings, has_name=name is not None)
         kind = infer_kind(flat.fields, facts) if name is None else name.kind
         if kind is None or not identity.aliases:
-            return _ignore_or_refuse(dialect, name, flat, facts)
+            return _ignore_or_refuse(dialect, name, body, flat)
         occurred_at = pop_occurred_at(kind, facts)
         return CallEvent(
             kind,
@@ -163,21 +172,21 @@ class LenientParser:
 
 
 def _ignore_or_refuse(
-    dialect: Dialect, name: EventName | None, flat: FlatBody, facts: Mapping[str, Any]
+    dialect: Dialect, name: EventName | None, body: Mapping[str, Any], flat: FlatBody
 ) -> Ignored:
     """Handle a body without a known event name or without an id. Raises `InvalidPayload`."""
-    has_id = not {"call_id", "call_uuid"}.isdisjoint(facts) or "id" in flat.fields
-    looks_like_call = has_id or has_call_facts(facts)
-    if name is None:
-        return Ignored(_UNNAMED, quarantine=looks_like_call and dialect.quarantine_unknown)
-    if name.kind is None:
+    if name is not None and name.kind is None:
+        looks_like_call = "id" in flat.fields or not CALL_KEYS.isdisjoint(flat.fields)
         return Ignored(name.log_text, quarantine=looks_like_call)
-    if not (name.in_body or looks_like_call):
+    if _PING_KEYS.issuperset(body):
         return Ignored(_UNNAMED, quarantine=False)
+    variables = find_variables(field.value for field in flat.fields.values())
+    if name is None and not variables:
+        return Ignored(_UNNAMED, quarantine=dialect.quarantine_unknown)
     if (data := flat.fields.get("data")) is not None:
         raise InvalidPayload("unreadable_field", f"{data.key}: expected an object", data.pointer)
     message = "the call's id is missing: call_uuid, call_id or id"
-    raise InvalidPayload("missing_id", message, flat.payload_pointer)
+    raise InvalidPayload("missing_id", message + explain_variables(variables), flat.payload_pointer)
 
 
 def _dedup_keys(dialect: Dialect, flat: FlatBody, request: RawRequest) -> Iterator[str]:

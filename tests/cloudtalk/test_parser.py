@@ -162,6 +162,41 @@ def test_pings_and_unknown_events_are_ignored_and_quarantined_if_they_look_like_
     assert parser.parse(RawRequest(raw)) == ignored
 
 
+@pytest.mark.parametrize(
+    ("body", "path", "quarantine"),
+    [
+        ({"test": True}, "/call.ended", False),
+        ({}, "/call.ended", False),
+        ({"ping": 1, "test": "x"}, "", False),
+        ({"hello": "world"}, "", True),
+        ({"call_uuid": None}, "", True),
+        ({"contact": {"id": 5}}, "", True),
+        ({"a": {"call_uuid": "x"}, "b": {"call_uuid": "y"}}, "", True),
+        ({"event": "call.parked", "call_uuid": None}, "", True),
+        ({"event": "agent.changed", "agent_id": 5}, "", False),
+        ({"call.uuid": None, "call.external_number": "+34612345678"}, "/flow", False),
+    ],
+)
+def test_only_pings_empty_bodies_and_other_events_are_ignored_without_a_copy(
+    parser: Parser, body: dict[str, Any], path: str, quarantine: bool
+) -> None:
+    parsed = parser.parse(RawRequest(msgspec.json.encode(body), path="/cloudtalk/webhook" + path))
+    assert isinstance(parsed, Ignored)
+    assert parsed.quarantine is quarantine
+
+
+@pytest.mark.parametrize(
+    "body", [{"hello": "world"}, {"call_uuid": None}, {"a": [1, 2]}, {"customer_reference": "x"}]
+)
+@pytest.mark.parametrize("path", ["/call.ended", "/recording.uploaded"])
+def test_a_body_without_an_id_whose_url_names_an_event_is_refused(
+    parser: Parser, body: dict[str, Any], path: str
+) -> None:
+    with pytest.raises(InvalidPayload) as caught:
+        parser.parse(RawRequest(msgspec.json.encode(body), path="/cloudtalk/webhook" + path))
+    assert (caught.value.status, caught.value.reason) == (422, "missing_id")
+
+
 def test_a_decoded_value_is_parsed_like_its_body(parser: Parser) -> None:
     request = RawRequest(payload("call.ended"))
     (item,) = parser.parse_items(parse_body(request), request)

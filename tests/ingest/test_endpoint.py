@@ -114,6 +114,25 @@ async def test_an_unknown_event_that_looks_like_a_call_is_quarantined(open_relay
     assert [row.reason for row in await quarantined(relay)] == ["unknown_event"]
 
 
+async def test_an_event_in_a_wrapper_is_stored_as_it_was_sent(open_relay: RelayAndClient) -> None:
+    relay, client = open_relay
+    response = await client.post(WEBHOOK_PATH + "/call.ended", json={"record": {"call_id": 77}})
+    assert (response.status_code, response.json()["id"]) == (200, "cloudtalk-77")
+    (row,) = await stored_events(relay)
+    assert json.loads(row.raw) == {"record": {"call_id": 77}}
+
+
+async def test_a_body_of_typed_variables_is_refused_with_the_reason_and_quarantined(
+    open_relay: RelayAndClient,
+) -> None:
+    relay, client = open_relay
+    response = await client.post(WEBHOOK_PATH, json={"call_uuid": "{{call_uuid}}"})
+    assert response.status_code == 422
+    assert "{{call_uuid}} was typed; choose it from the picker" in response.json()["detail"]
+    (row,) = await quarantined(relay)
+    assert row.id == response.json()["quarantine_id"]
+
+
 async def test_a_get_request_of_a_browser_is_acknowledged(open_relay: RelayAndClient) -> None:
     _, client = open_relay
     assert (await client.get(WEBHOOK_PATH)).json()["ignored"] is True
