@@ -1,4 +1,4 @@
-"""A backlog of 10 000 calls: drained in large batches, and at the pace that the CRM permits."""
+"""A backlog of 10 000 calls is delivered in large batches, and within the rate limit of the CRM."""
 
 import asyncio
 import time
@@ -25,13 +25,13 @@ from tests.support.supabase import Supabase, running_supabase
 CALLS = 10_000
 POLICY = RetryPolicy(first_retry_seconds=5, longest_retry_seconds=3_600, give_up_after_hours=72)
 NUMBERS = 200
-PER_SECOND = 190 / 10
-"""HubSpot: what a professional account may do, but for searches."""
+REQUESTS_PER_SECOND = 190 / 10
+"""The rate limit of a professional HubSpot account, except for searches."""
 
 SAMPLE = make_call_row()
 
 
-def row_of(number: int) -> CallRow:
+def call_row(number: int) -> CallRow:
     record = msgspec.structs.replace(
         SAMPLE.record,
         id=f"cloudtalk-{number:05}",
@@ -47,8 +47,8 @@ async def ledger(tmp_path: Path) -> AsyncIterator[Ledger]:
     """A ledger in which every call is pending for `crm`."""
     opened = Ledger(f"sqlite:///{tmp_path}/relay.db")
     await opened.open()
-    rows = [row_of(number) for number in range(CALLS)]
-    await opened.write(lambda c: destinations.register(c, {"crm": "of the test"}))
+    rows = [call_row(number) for number in range(CALLS)]
+    await opened.write(lambda c: destinations.register(c, {"crm": "fake"}))
     await opened.write(lambda c: calls.write(c, rows, []))
     await opened.write(lambda c: deliveries.enqueue(c, [(row.id, 1) for row in rows], now=opened.now()))
     yield opened
@@ -56,8 +56,8 @@ async def ledger(tmp_path: Path) -> AsyncIterator[Ledger]:
 
 
 @asynccontextmanager
-async def draining(ledger: Ledger, client: CrmClient[Any]) -> AsyncIterator[None]:
-    """Run a delivery worker until everything is delivered."""
+async def delivering_all(ledger: Ledger, client: CrmClient[Any]) -> AsyncIterator[None]:
+    """Run a delivery worker; the block begins when every call is delivered."""
     worker = DeliveryWorker("crm", client, client.settings, ledger, POLICY)
     running = asyncio.create_task(worker.run())
     async with asyncio.timeout(60):
@@ -75,16 +75,16 @@ def supabase() -> Iterator[Supabase]:
         yield running
 
 
-async def test_a_real_postgrest_gets_it_in_large_batches(ledger: Ledger, supabase: Supabase) -> None:
+async def test_a_backlog_reaches_postgrest_in_large_batches(ledger: Ledger, supabase: Supabase) -> None:
     settings = SupabaseSettings(client="supabase", url=supabase.url, key=supabase.key)
-    async with draining(ledger, SupabaseClient("crm", settings, make_context())):
+    async with delivering_all(ledger, SupabaseClient("crm", settings, make_context())):
         pass
     posts = [seen for seen in supabase.log if seen.method == "POST"]
     assert len(supabase.rows()) == CALLS
     assert sum(post.rows for post in posts) / len(posts) >= 50
 
 
-async def test_hubspot_gets_it_at_its_own_pace_without_one_429(ledger: Ledger) -> None:
+async def test_a_backlog_reaches_hubspot_near_its_rate_limit_without_a_429(ledger: Ledger) -> None:
     hubspot = HubSpot()
     hubspot.create_relay_properties()
     hubspot.limits = Limits(burst=Window(190, 10))
@@ -92,11 +92,12 @@ async def test_hubspot_gets_it_at_its_own_pace_without_one_429(ledger: Ledger) -
         hubspot.contacts.add(phone=f"+3460{number:07}", firstname=str(number))
     with running_hubspot(hubspot) as running:
         client = build_client(running.url)
-        begun = time.monotonic()
-        async with draining(ledger, client):
-            seconds = time.monotonic() - begun
+        began = time.monotonic()
+        async with delivering_all(ledger, client):
+            seconds = time.monotonic() - began
     assert hubspot.throttled == []
     assert len(hubspot.calls) == CALLS
     assert len(hubspot.log) / CALLS <= 0.05
-    paced, permitted = len([seen for seen in hubspot.log if seen.action != "search"]), PER_SECOND * seconds
-    assert paced >= 0.8 * permitted, f"{paced} requests of {permitted:.0f} in {seconds:.1f} s"
+    requests = len([seen for seen in hubspot.log if seen.action != "search"])
+    permitted = REQUESTS_PER_SECOND * seconds
+    assert requests >= 0.8 * permitted, f"{requests} requests of {permitted:.0f} in {seconds:.1f} s"

@@ -1,7 +1,7 @@
-"""A call centre's day: 2 000 calls in every shape, doubled and out of order, in five CRMs at once.
+"""A call centre's day: 2 000 calls in several dialects, duplicated and out of order, in five CRMs at once.
 
-Each CRM ends with one right record for each call, the right contact, owner and task. Said again,
-the whole day makes no writing request.
+At the end each CRM has one correct record per call, with the right contact, owner and task. If the whole day
+is sent again, no CRM receives a request that writes.
 """
 
 import json
@@ -27,7 +27,7 @@ from tests.support.supabase import Supabase, running_supabase
 
 NOW = datetime.now(UTC)
 MADRID = ZoneInfo("Europe/Madrid")
-# At these paces calls gather, as they do on a real day, and the fakes do not take the test's time.
+# At these rates calls are batched, as on a real day, and the fakes leave the CPU to the relay.
 SETTINGS = """
     [server]
     port = 0
@@ -54,14 +54,14 @@ SETTINGS = """
     token = "{token}"
     base_url = "{hubspot.url}"
     contacts = "create"
-    [destinations.hook]
+    [destinations.webhook]
     client = "webhook"
     url = "{receiver[url]}"
     rate = 60
     secret = "{receiver[secret]}"
     allow_private = true
 """
-KNOWN = (
+COMPARED = (
     "started_at",
     "ended_at",
     "direction",
@@ -72,12 +72,12 @@ KNOWN = (
     "duration_seconds",
     "talking_seconds",
 )
-"""What is compared in each CRM beside status and follow-up."""
+"""The fields that are compared in each CRM, besides status and follow-up."""
 
 
 @dataclass
 class Day:
-    """The CRMs at the end of the day, and what they should hold."""
+    """The relay and its CRMs at the end of the day, and the expected records."""
 
     relay: RelayProcess
     supabase: Supabase
@@ -86,25 +86,25 @@ class Day:
     expected: list[dict[str, Any]]
 
     def status(self) -> dict[str, Any]:
-        found: dict[str, Any] = json.loads(self.relay.command("status", "--json").stdout)
-        return found
+        status: dict[str, Any] = json.loads(self.relay.command("status", "--json").stdout)
+        return status
 
-    def until_delivered(self) -> None:
-        """Everything was folded, and brought wherever it is owed."""
+    def wait_until_delivered(self) -> None:
+        """Wait until every event is folded and no delivery is pending."""
 
-        def settled(found: dict[str, Any]) -> bool:
-            owed = [crm["pending"] for crm in found["destinations"]]
-            return not found["events"]["unfolded"] and not any(owed)
+        def is_delivered(status: dict[str, Any]) -> bool:
+            pending = [crm["pending"] for crm in status["destinations"]]
+            return not status["events"]["unfolded"] and not any(pending)
 
-        eventually(self.status, settled, seconds=80)
+        eventually(self.status, is_delivered, seconds=80)
 
-    def writes(self) -> dict[str, int]:
-        """How many requests each CRM was sent that could have written something."""
-        reading = {"GET", "HEAD"}
+    def count_writes(self) -> dict[str, int]:
+        """Count the requests to each CRM that may have written something."""
+        reads = {"GET", "HEAD"}
         return {
-            "supabase": len([seen for seen in self.supabase.log if seen.method not in reading]),
+            "supabase": len([seen for seen in self.supabase.log if seen.method not in reads]),
             "hubspot": len(self.hubspot.writes),
-            "hook": len(self.receiver.requests),
+            "webhook": len(self.receiver.requests),
         }
 
 
@@ -113,118 +113,122 @@ def day(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Day]:
     folder = tmp_path_factory.mktemp("day")
     with (
         running_supabase() as supabase,
-        running_hubspot(_account()) as hubspot,
+        running_hubspot(_hubspot_account()) as hubspot,
         closing(Receiver()) as receiver,
     ):
         supabase.put(
             {
-                f"cliente:{n}": {"id": str(n), "nombre": f"Cliente {n}", "telefono": _spelt(n, number)}
-                for n, number in enumerate(_regulars())
+                f"cliente:{n}": {
+                    "id": str(n),
+                    "nombre": f"Cliente {n}",
+                    "telefono": _format_typed(n, number),
+                }
+                for n, number in enumerate(_known_callers())
             }
         )
         settings = SETTINGS.format(
             supabase=supabase, hubspot=hubspot, token=TOKEN, receiver=receiver.settings()
         )
         with running_relay(folder, settings) as relay:
-            found = Day(relay, supabase, hubspot.hubspot, receiver, send_day(relay.url + WEBHOOK_PATH, NOW))
-            found.until_delivered()
-            yield found
+            day = Day(relay, supabase, hubspot.hubspot, receiver, send_day(relay.url + WEBHOOK_PATH, NOW))
+            day.wait_until_delivered()
+            yield day
 
 
-def _numbers() -> list[str]:
-    """Who will call, in the order of their calls."""
+def _callers() -> list[str]:
+    """The number of each caller, in the order of the calls."""
     return [call.expected["external_number"] for call in day_calls(NOW)]
 
 
-def _regulars() -> list[str]:
-    """Half of them are in the CRMs already."""
-    return sorted(set(_numbers()))[::2]
+def _known_callers() -> list[str]:
+    """Half of the callers: the CRMs have contacts of them."""
+    return sorted(set(_callers()))[::2]
 
 
-def _spelt(n: int, number: str) -> str:
-    """As people write numbers."""
+def _format_typed(n: int, number: str) -> str:
+    """Format a number in one of the ways in which people type them."""
     national = number.removeprefix("+34")
     return (number, national, f"{national[:3]} {national[3:6]} {national[6:]}", f"0034{national}")[n % 4]
 
 
-def _account() -> HubSpot:
-    """A portal with its agents, and the regulars among its contacts."""
+def _hubspot_account() -> HubSpot:
+    """An account with the agents as owners and the known callers as contacts."""
     hubspot = HubSpot()
     hubspot.create_relay_properties()
     hubspot.limits = Limits(burst=Window(190, 10), search=Window(5, 1))
     for agent in AGENTS:
         hubspot.add_owner(agent.email)
-    for n, number in enumerate(_regulars()):
-        hubspot.contacts.add(phone=number if n % 2 else _spelt(2, number), firstname=f"Cliente {n}")
+    for n, number in enumerate(_known_callers()):
+        hubspot.contacts.add(phone=number if n % 2 else _format_typed(2, number), firstname=f"Cliente {n}")
     return hubspot
 
 
-def key(record: dict[str, Any]) -> tuple[Any, Any]:
-    """CloudTalk's own ids: which of them named the record is a matter of order."""
+def ids_of(record: dict[str, Any]) -> tuple[Any, Any]:
+    """CloudTalk's two ids. The record's id is one of them, which depends on the order of the events."""
     return record["call_uuid"], record["call_id"]
 
 
-def by_ids(records: list[dict[str, Any]]) -> dict[tuple[Any, Any], dict[str, Any]]:
-    found = {key(record): record for record in records}
-    assert len(found) == len(records), "one record for each call"
+def group_by_ids(records: list[dict[str, Any]]) -> dict[tuple[Any, Any], dict[str, Any]]:
+    found = {ids_of(record): record for record in records}
+    assert len(found) == len(records), "a call has several records"
     return found
 
 
-def as_told(value: Any) -> Any:
-    """Times as the record writes them, whatever the CRM makes of them."""
+def normalize(value: Any) -> Any:
+    """Format a time as the record does; some CRMs return a `datetime`."""
     if isinstance(value, datetime):
         return value.astimezone(UTC).isoformat().replace("+00:00", "Z")
     return value
 
 
-def compared(expected: dict[str, Any], record: dict[str, Any]) -> list[str]:
+def list_differences(expected: dict[str, Any], record: dict[str, Any]) -> list[str]:
     return [
-        f"{key(expected)} {field}: {as_told(record[field])!r}, not {expected[field]!r}"
-        for field in KNOWN
-        if as_told(record[field]) != expected[field]
+        f"{ids_of(expected)} {field}: {normalize(record[field])!r}, not {expected[field]!r}"
+        for field in COMPARED
+        if normalize(record[field]) != expected[field]
     ]
 
 
-def label(expected: dict[str, Any]) -> str:
+def label_of(expected: dict[str, Any]) -> str:
     return DEFAULT_LABELS[Status(expected["status"])]
 
 
-def _records(day: Day, crm: str) -> list[dict[str, Any]]:
+def _read_records(day: Day, crm: str) -> list[dict[str, Any]]:
     if crm == "local":
         return list(crm_rows(day.relay.folder / "crm.db").values())
     return day.supabase.rows() if crm == "table" else list(day.receiver.calls.values())
 
 
-@pytest.mark.parametrize("crm", ["local", "table", "hook"])
-def test_each_call_has_one_right_record(day: Day, crm: str) -> None:
-    records = _records(day, crm)
-    found = by_ids(records)
-    assert found.keys() == {key(expected) for expected in day.expected}
+@pytest.mark.parametrize("crm", ["local", "table", "webhook"])
+def test_each_call_has_one_correct_record(day: Day, crm: str) -> None:
+    records = _read_records(day, crm)
+    found = group_by_ids(records)
+    assert found.keys() == {ids_of(expected) for expected in day.expected}
     wrong = []
     for expected in day.expected:
-        record = found[key(expected)]
-        wrong += compared(expected, record)
-        status = expected["status"] if crm == "hook" else label(expected)
+        record = found[ids_of(expected)]
+        wrong += list_differences(expected, record)
+        status = expected["status"] if crm == "webhook" else label_of(expected)
         if (record["status"], bool(record["follow_up"])) != (status, expected["follow_up"]):
-            wrong.append(f"{key(expected)}: {record['status']}, not {status}")
+            wrong.append(f"{ids_of(expected)}: {record['status']}, not {status}")
     assert wrong == []
 
 
-def test_the_mission_s_crm_has_each_call_with_its_client_and_its_task(day: Day) -> None:
+def test_the_key_value_crm_has_each_call_with_its_client_and_task(day: Day) -> None:
     values = day.supabase.values()
     calls = {k: v for k, v in values.items() if k.startswith("llamada:")}
     tasks = {k: v for k, v in values.items() if k.startswith("tarea:")}
     clients = {v["telefono"]: v for k, v in values.items() if k.startswith("cliente:")}
-    by_number = {number: clients[_spelt(n, number)] for n, number in enumerate(_regulars())}
+    by_number = {number: clients[_format_typed(n, number)] for n, number in enumerate(_known_callers())}
     assert len(calls) == CALLS
     rows = crm_rows(day.relay.folder / "crm.db")
-    found = by_ids([rows[value["id"]] | {"value": value} for value in calls.values()])
+    found = group_by_ids([rows[value["id"]] | {"value": value} for value in calls.values()])
     wrong = []
     for expected in day.expected:
-        value = found[key(expected)]["value"]
+        value = found[ids_of(expected)]["value"]
         client = by_number.get(expected["external_number"])
-        if value["estado"] != label(expected) or value["seguimiento"] != expected["follow_up"]:
-            wrong.append(f"{value['id']}: {value['estado']}, not {label(expected)}")
+        if value["estado"] != label_of(expected) or value["seguimiento"] != expected["follow_up"]:
+            wrong.append(f"{value['id']}: {value['estado']}, not {label_of(expected)}")
         if client and (value["clienteId"], value["clienteNombre"]) != (client["id"], client["nombre"]):
             wrong.append(f"{value['id']}: {value['clienteId']}, not {client['id']}")
         if expected["follow_up"] and f"tarea:{value['id']}" not in tasks:
@@ -243,7 +247,7 @@ def test_hubspot_has_each_call_with_its_contact_owner_and_task(day: Day) -> None
     assert len(hubspot.calls.records) == len(calls) == CALLS
     wrong = []
     for expected in day.expected:
-        call = calls[ids[key(expected)]]
+        call = calls[ids[ids_of(expected)]]
         number = expected["external_number"]
         contacts = [
             hubspot.contacts.records[c]
@@ -255,12 +259,12 @@ def test_hubspot_has_each_call_with_its_contact_owner_and_task(day: Day) -> None
             wrong.append(f"{call.properties} is not owned by {expected['agent_email']}")
     assert wrong == []
     phones = Counter(_digits(contact.properties["phone"]) for contact in hubspot.contacts.records.values())
-    assert [number for number, times in phones.items() if times > 1] == [], "no contact is doubled"
+    assert [number for number, times in phones.items() if times > 1] == [], "a contact is duplicated"
     missed = {(e["external_number"], _date(e)) for e in day.expected if e["follow_up"]}
     pending = [
         task for task in hubspot.tasks.records.values() if task.properties["hs_task_status"] == "NOT_STARTED"
     ]
-    assert len(pending) == len(missed), "a task for each number and day that a call was missed on"
+    assert len(pending) == len(missed), "there must be one task per number and day with a missed call"
 
 
 def _digits(phone: str) -> str:
@@ -271,16 +275,16 @@ def _date(expected: dict[str, Any]) -> str:
     return str(datetime.fromisoformat(expected["started_at"]).astimezone(MADRID).date())
 
 
-def test_nothing_was_throttled(day: Day) -> None:
+def test_hubspot_throttled_no_request(day: Day) -> None:
     assert day.hubspot.throttled == []
 
 
-def test_said_again_and_replayed_the_day_makes_no_writing_request(day: Day) -> None:
-    before = day.writes()
+def test_the_day_sent_again_and_replayed_writes_nothing(day: Day) -> None:
+    before = day.count_writes()
     send_day(day.relay.url + WEBHOOK_PATH, NOW, again=True)
-    day.until_delivered()
-    assert day.writes() == before
-    done = day.relay.command("replay", "--json")
-    assert done.returncode == 0, done.stderr
-    day.until_delivered()
-    assert day.writes() == before
+    day.wait_until_delivered()
+    assert day.count_writes() == before
+    replay = day.relay.command("replay", "--json")
+    assert replay.returncode == 0, replay.stderr
+    day.wait_until_delivered()
+    assert day.count_writes() == before

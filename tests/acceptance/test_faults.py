@@ -1,4 +1,4 @@
-"""What was acknowledged arrives: the process killed, the CRM away, the supervisor impatient."""
+"""Acknowledged events reach the CRM although the process is killed, the CRM is down or it is stopped."""
 
 import json
 import os
@@ -26,7 +26,7 @@ KILLS = 5
 
 
 class Caller(threading.Thread):
-    """CloudTalk under load: sends calls, and keeps a list of what was acknowledged, flushed to disk."""
+    """A CloudTalk under load: sends calls and writes each acknowledged event to a file on disk."""
 
     def __init__(self, url: str, acknowledged: Path, seed: int) -> None:
         super().__init__(daemon=True)
@@ -37,7 +37,7 @@ class Caller(threading.Thread):
         self.stopped = threading.Event()
 
     def run(self) -> None:
-        with self._acknowledged.open("a") as kept, httpx.Client(trust_env=False, timeout=5) as client:
+        with self._acknowledged.open("a") as acknowledged, httpx.Client(trust_env=False, timeout=5) as client:
             for number in range(100_000):
                 if self.stopped.is_set():
                     return
@@ -49,17 +49,17 @@ class Caller(threading.Thread):
                 }
                 for event in ("call.started", "call.answered", "call.ended"):
                     try:
-                        answer = client.post(self._url, json={"event": event, "data": data})
+                        response = client.post(self._url, json={"event": event, "data": data})
                     except httpx.HTTPError:
                         return
-                    if answer.status_code == httpx.codes.OK:
-                        kept.write(json.dumps({"event": event, "data": data}) + "\n")
-                        kept.flush()
-                        os.fsync(kept.fileno())
+                    if response.status_code == httpx.codes.OK:
+                        acknowledged.write(json.dumps({"event": event, "data": data}) + "\n")
+                        acknowledged.flush()
+                        os.fsync(acknowledged.fileno())
 
 
-def expected_of(acknowledged: Path) -> dict[str, dict[str, Any]]:
-    """What each call must be at least, by what of it was acknowledged."""
+def read_expected(acknowledged: Path) -> dict[str, dict[str, Any]]:
+    """Read the acknowledged events: per call, the data and the names of its events."""
     calls: dict[str, dict[str, Any]] = {}
     for line in acknowledged.read_text().splitlines():
         event = json.loads(line)
@@ -68,8 +68,8 @@ def expected_of(acknowledged: Path) -> dict[str, dict[str, Any]]:
     return calls
 
 
-def wrong_of(expected: dict[str, dict[str, Any]], rows: dict[str, dict[str, Any]]) -> list[str]:
-    """The calls that the CRM has not, or not as what was acknowledged makes them."""
+def wrong_calls(expected: dict[str, dict[str, Any]], rows: dict[str, dict[str, Any]]) -> list[str]:
+    """List the calls whose row is missing or lacks data of an acknowledged event."""
     return [
         id_
         for id_, call in expected.items()
@@ -80,7 +80,7 @@ def wrong_of(expected: dict[str, dict[str, Any]], rows: dict[str, dict[str, Any]
     ]
 
 
-def test_killed_at_random_moments_under_load_nothing_acknowledged_is_lost(tmp_path: Path) -> None:
+def test_kills_at_random_moments_under_load_lose_no_acknowledged_event(tmp_path: Path) -> None:
     random = Random(7)
     acknowledged = tmp_path / "acknowledged.jsonl"
     relay = RelayProcess(tmp_path, LOCAL)
@@ -90,7 +90,7 @@ def test_killed_at_random_moments_under_load_nothing_acknowledged_is_lost(tmp_pa
             ready = time.monotonic()
             eventually(
                 lambda: (
-                    wrong_of(expected_of(acknowledged), crm_rows(tmp_path / "crm.db"))
+                    wrong_calls(read_expected(acknowledged), crm_rows(tmp_path / "crm.db"))
                     if acknowledged.exists()
                     else []
                 ),
@@ -106,18 +106,20 @@ def test_killed_at_random_moments_under_load_nothing_acknowledged_is_lost(tmp_pa
             for caller in callers:
                 caller.join(10)
         relay.start()
-        expected = expected_of(acknowledged)
+        expected = read_expected(acknowledged)
         rows = eventually(
-            lambda: crm_rows(tmp_path / "crm.db"), lambda found: not wrong_of(expected, found), seconds=5
+            lambda: crm_rows(tmp_path / "crm.db"),
+            lambda found: not wrong_calls(expected, found),
+            seconds=5,
         )
         assert len(expected) > 50
-        # A call whose first event was in flight when the process died may be there; a doubled one may not.
+        # Calls whose first event was in flight at a kill may exist too; duplicates may not.
         assert len(rows) <= len(expected) + KILLS * 4
     finally:
         relay.kill()
 
 
-def test_with_the_crm_away_ten_events_of_a_call_come_as_one_row_in_one_request(
+def test_after_an_outage_ten_events_of_a_call_are_one_row_in_one_request(
     tmp_path: Path, supabase: Supabase
 ) -> None:
     settings = f"""
@@ -138,19 +140,19 @@ def test_with_the_crm_away_ten_events_of_a_call_come_as_one_row_in_one_request(
         with supabase.gateway.down():
             for event in events:
                 assert relay.post(event).status_code == httpx.codes.OK
-            eventually(relay.log_lines, lambda lines: _attempts(lines) >= 1)
+            eventually(relay.log_lines, lambda lines: _count_failed_pushes(lines) >= 1)
             supabase.log.clear()
         rows = eventually(supabase.rows, lambda found: len(found) == 1)
     assert [(seen.rows, seen.status) for seen in supabase.gateway.posts()] == [(1, 201)]
     assert (rows[0]["contact_name"], rows[0]["state"]) == ("N8", "completed")
 
 
-def _attempts(lines: list[dict[str, Any]]) -> int:
+def _count_failed_pushes(lines: list[dict[str, Any]]) -> int:
     return sum(1 for line in lines if line["event"] == "push" and line["outcome"] == "retry")
 
 
 @pytest.mark.parametrize(("by", "code"), [(signal.SIGTERM, 0), (signal.SIGINT, 130)])
-def test_a_supervisor_can_end_it_in_order(tmp_path: Path, by: signal.Signals, code: int) -> None:
+def test_a_signal_stops_the_relay_in_order(tmp_path: Path, by: signal.Signals, code: int) -> None:
     with running_relay(tmp_path, LOCAL) as relay:
         relay.post({"event": "call.started", "data": {"id": "last"}})
         began = time.monotonic()
@@ -159,7 +161,7 @@ def test_a_supervisor_can_end_it_in_order(tmp_path: Path, by: signal.Signals, co
         assert [line["event"] for line in relay.log_lines()][-1] == "server.stopped"
 
 
-def test_a_taken_port_ends_with_one_and_says_what_to_do(tmp_path: Path) -> None:
+def test_a_port_in_use_ends_with_1_and_names_the_setting(tmp_path: Path) -> None:
     with running_relay(tmp_path, LOCAL) as relay:
         port = relay.url.rpartition(":")[2]
         other = tmp_path / "other"
@@ -171,7 +173,7 @@ def test_a_taken_port_ends_with_one_and_says_what_to_do(tmp_path: Path) -> None:
         assert "Traceback" not in second.stderr + second.stdout
 
 
-def test_wrong_settings_end_with_two(tmp_path: Path) -> None:
+def test_invalid_settings_and_options_end_with_2(tmp_path: Path) -> None:
     done = RelayProcess(tmp_path, "[server]\nprot = 1\n").command("serve")
     assert done.returncode == 2
     assert "server.port" in done.stderr

@@ -1,4 +1,4 @@
-"""The mission's payload into a CRM, through the real program: the embedded CRM and a real PostgREST."""
+"""Payloads of the mission through a real relay into two CRMs: the embedded one and a real PostgREST."""
 
 import json
 from collections.abc import Iterator
@@ -28,7 +28,7 @@ DATA = {
 
 @pytest.fixture(scope="module")
 def relay(tmp_path_factory: pytest.TempPathFactory, supabase_project: Supabase) -> Iterator[RelayProcess]:
-    """One relay with both CRMs for all the tests here: they use ids of their own."""
+    """One relay with two CRMs for all tests; each test uses its own call ids."""
     settings = f"""
         [server]
         port = 0
@@ -46,7 +46,7 @@ def relay(tmp_path_factory: pytest.TempPathFactory, supabase_project: Supabase) 
 
 
 def expected_state(events: tuple[str, ...]) -> str:
-    """Status "completed" in every payload, as the example's: the rows of the table that it can reach."""
+    """The state after these events. The `status` of every payload is "completed", as in the example."""
     if "call.ended" in events:
         return "completed"
     if "call.answered" in events:
@@ -62,47 +62,47 @@ LABELS = {
 }
 
 
-def test_every_subset_in_any_order_any_number_of_times_gives_the_record_of_the_table(
+def test_every_subset_of_events_in_any_order_and_repeated_gives_the_expected_record(
     relay: RelayProcess, supabase_project: Supabase
 ) -> None:
     random = Random(1)
-    wanted: dict[str, tuple[str, ...]] = {}
+    subsets: dict[str, tuple[str, ...]] = {}
     for size in range(1, 5):
         for subset in combinations(EVENTS, size):
             for number, order in enumerate(permutations(subset)):
                 name = f"{'-'.join(e.removeprefix('call.') for e in subset)}-{number}"
-                wanted[f"cloudtalk-{name}"] = subset
-                again = random.choices(order, k=random.randint(0, 2))
-                for event in (*order, *again):
-                    answer = relay.post({"event": event, "data": {"id": name} | DATA})
-                    assert answer.json()["success"] is True
+                subsets[f"cloudtalk-{name}"] = subset
+                repeated = random.choices(order, k=random.randint(0, 2))
+                for event in (*order, *repeated):
+                    response = relay.post({"event": event, "data": {"id": name} | DATA})
+                    assert response.json()["success"] is True
 
     rows = eventually(
         lambda: {row["id"]: row for row in supabase_project.rows()},
         lambda found: (
-            {i: r["state"] for i, r in found.items() if i in wanted}
-            == {i: expected_state(s) for i, s in wanted.items()}
+            {i: r["state"] for i, r in found.items() if i in subsets}
+            == {i: expected_state(s) for i, s in subsets.items()}
         ),
     )
     local = eventually(
         lambda: crm_rows(relay.folder / "crm.db"),
         lambda found: (
-            {i: r["status"] for i, r in found.items() if i in wanted}
-            == {i: LABELS[expected_state(s)] for i, s in wanted.items()}
+            {i: r["status"] for i, r in found.items() if i in subsets}
+            == {i: LABELS[expected_state(s)] for i, s in subsets.items()}
         ),
     )
-    for id_, subset in wanted.items():
+    for id_, subset in subsets.items():
         state = expected_state(subset)
-        over = not {"call.ended", "call.missed"}.isdisjoint(subset)
+        ended = not {"call.ended", "call.missed"}.isdisjoint(subset)
         for row in (rows[id_], local[id_]):
             assert row["status"] == LABELS[state]
             assert row["call_id"] == id_.removeprefix("cloudtalk-")
             assert (row["from"], row["to"]) == ("+34612345678", "+34987654321")
             assert (row["external_number"], row["internal_number"]) == ("+34612345678", "+34987654321")
             assert (row["contact_id"], row["contact_name"]) == ("contact-id", "Nombre del Contacto")
-            assert row["duration_seconds"] == (120 if over else None)
+            assert row["duration_seconds"] == (120 if ended else None)
             assert bool(row["follow_up"]) == (state == "missed")
-            # 2024 is long ago: an Answered that arrives today says nothing of the answer's time.
+            # The payload is from 2024, so the arrival time is no plausible time of the answer.
             assert row["response_seconds"] is None
             assert row["answered_at"] is None
         data = {"id": id_.removeprefix("cloudtalk-")} | DATA
@@ -110,7 +110,7 @@ def test_every_subset_in_any_order_any_number_of_times_gives_the_record_of_the_t
         assert json.loads(local[id_]["cloudtalkData"]) == data
         assert local[id_]["started_at"] == "2024-11-28T10:30:00Z"
         assert rows[id_]["started_at"] == datetime(2024, 11, 28, 10, 30, tzinfo=UTC)
-        assert local[id_]["ended_at"] == ("2024-11-28T10:32:00Z" if over else None)
+        assert local[id_]["ended_at"] == ("2024-11-28T10:32:00Z" if ended else None)
 
 
 def test_with_current_times_the_response_time_is_right(
@@ -143,16 +143,16 @@ def test_a_note_typed_into_a_row_survives_the_next_event(
     assert (row["notes"], row["contact_name"]) == ("llamar mañana", "Ana María")
 
 
-def test_the_command_line_tells_the_story(relay: RelayProcess) -> None:
-    relay.post({"event": "call.ended", "data": {"id": "told", "direction": "inbound", "status": "missed"}})
+def test_the_command_line_shows_the_call_and_its_deliveries(relay: RelayProcess) -> None:
+    relay.post({"event": "call.ended", "data": {"id": "shown", "direction": "inbound", "status": "missed"}})
     shown = eventually(
-        lambda: relay.command("calls", "show", "told", "--json"),
-        lambda done: '"delivered"' in done.stdout and '"pending"' not in done.stdout,
+        lambda: relay.command("calls", "show", "shown", "--json"),
+        lambda process: '"delivered"' in process.stdout and '"pending"' not in process.stdout,
     )
     call = json.loads(shown.stdout)
-    assert (call["id"], call["status"], call["follow_up"]) == ("cloudtalk-told", "missed", True)
+    assert (call["id"], call["status"], call["follow_up"]) == ("cloudtalk-shown", "missed", True)
     assert [event["kind"] for event in call["events"]] == ["ended"]
-    assert json.loads(call["events"][0]["raw"])["data"]["id"] == "told"
+    assert json.loads(call["events"][0]["raw"])["data"]["id"] == "shown"
     assert {d["destination"]: (d["state"], d["attempts"]) for d in call["deliveries"]} == {
         "crm": ("delivered", 1),
         "supabase": ("delivered", 1),
@@ -163,20 +163,20 @@ def test_the_command_line_tells_the_story(relay: RelayProcess) -> None:
     checked = relay.command("check", "--json")
     assert checked.returncode == 0, checked.stdout
     listed: list[dict[str, Any]] = json.loads(relay.command("calls", "list", "--json").stdout)
-    assert "cloudtalk-told" in {row["id"] for row in listed}
+    assert "cloudtalk-shown" in {row["id"] for row in listed}
 
 
-def test_each_accepted_event_is_announced_without_people_in_it(relay: RelayProcess) -> None:
-    relay.post({"event": "call.started", "data": {"id": "announced"} | DATA})
+def test_each_accepted_event_is_logged_without_personal_data(relay: RelayProcess) -> None:
+    relay.post({"event": "call.started", "data": {"id": "logged"} | DATA})
     lines = eventually(
         relay.log_lines,
         lambda found: any(
-            line.get("call") == "cloudtalk-announced" and line["event"] == "call.folded" for line in found
+            line.get("call") == "cloudtalk-logged" and line["event"] == "call.folded" for line in found
         ),
     )
-    (line,) = [found for found in lines if found.get("call_id") == "announced"]
+    (line,) = [found for found in lines if found.get("call_id") == "logged"]
     assert line["event"] == "CloudTalk Webhook Event: call.started"
     assert {"event_seq", "call_uuid", "dialect", "kind", "timestamp", "level", "logger"} <= line.keys()
-    whole = relay.log_path.read_text()
-    assert "612345678" not in whole
-    assert "Nombre del Contacto" not in whole
+    log = relay.log_path.read_text()
+    assert "612345678" not in log
+    assert "Nombre del Contacto" not in log

@@ -1,5 +1,5 @@
-"""The database goes away for a while: nobody is told that an event is kept that is not, and nobody has
-to restart anything.
+"""The ledger's database stops or hangs: no event is acknowledged without being stored, and the relay
+continues by itself.
 """
 
 import asyncio
@@ -26,45 +26,45 @@ from tests.support.samples import make_event_row
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[Postgres]:
-    """A server of these tests' own: they stop it."""
+    """A server for these tests only, because they stop it."""
     with running_server() as server:
         yield server
 
 
 @pytest.fixture
-async def fresh(server: Postgres) -> Postgres:
+async def empty_server(server: Postgres) -> Postgres:
     with psycopg.connect(server.dsn, autocommit=True) as connection:
         connection.execute("DROP SCHEMA IF EXISTS cloudtalk_relay CASCADE")
     return server
 
 
 @pytest.fixture
-def settings(fresh: Postgres, tmp_path: Path) -> Settings:
+def settings(empty_server: Postgres, tmp_path: Path) -> Settings:
     crm = LocalSettings(client="local", path=tmp_path / "crm.db")
-    return settings_in(tmp_path, ledger={"url": fresh.dsn}, destinations={"crm": crm})
+    return settings_in(tmp_path, ledger={"url": empty_server.dsn}, destinations={"crm": crm})
 
 
 @pytest.fixture
-async def parts(settings: Settings) -> AsyncIterator[tuple[Relay, httpx.AsyncClient]]:
-    async with in_process_relay(settings) as parts:
-        yield parts
+async def running(settings: Settings) -> AsyncIterator[tuple[Relay, httpx.AsyncClient]]:
+    async with in_process_relay(settings) as relay_and_client:
+        yield relay_and_client
 
 
 async def post(client: httpx.AsyncClient, call: str) -> httpx.Response:
     return await client.post(WEBHOOK_PATH, json={"event": "call.started", "data": {"id": call}})
 
 
-async def brought(folder: Path, *ids: str) -> None:
+async def wait_for_rows(folder: Path, *ids: str) -> None:
     """Wait until the CRM has these calls."""
     async with asyncio.timeout(20):
         while not {f"cloudtalk-{call}" for call in ids} <= crm_rows(folder / "crm.db").keys():
             await asyncio.sleep(0.05)
 
 
-async def test_a_restart_within_the_hold_is_not_noticed(
-    server: Postgres, parts: tuple[Relay, httpx.AsyncClient], tmp_path: Path
+async def test_a_restart_within_the_hold_time_delays_requests_only(
+    server: Postgres, running: tuple[Relay, httpx.AsyncClient], tmp_path: Path
 ) -> None:
-    _, client = parts
+    _, client = running
     assert (await post(client, "before")).status_code == 200
     await asyncio.to_thread(server.stop, signal.SIGQUIT)
     waiting = asyncio.create_task(post(client, "meanwhile"))
@@ -72,16 +72,16 @@ async def test_a_restart_within_the_hold_is_not_noticed(
     assert not waiting.done()
     await asyncio.to_thread(server.start)
     assert (await waiting).status_code == 200
-    await brought(tmp_path, "before", "meanwhile")
+    await wait_for_rows(tmp_path, "before", "meanwhile")
 
 
-async def test_after_the_hold_requests_are_told_and_all_goes_on_without_a_restart(
+async def test_after_the_hold_time_requests_get_503_until_the_database_is_back(
     server: Postgres,
-    parts: tuple[Relay, httpx.AsyncClient],
+    running: tuple[Relay, httpx.AsyncClient],
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    relay, client = parts
+    relay, client = running
     monkeypatch.setattr(relay.group_commit, "_hold_seconds", 0.3)
     await asyncio.to_thread(server.stop, signal.SIGQUIT)
     try:
@@ -89,20 +89,20 @@ async def test_after_the_hold_requests_are_told_and_all_goes_on_without_a_restar
         ready = await client.get("/readyz")
     finally:
         await asyncio.to_thread(server.start)
-    assert {(answer.status_code, answer.headers["Retry-After"]) for answer in refused} == {(503, "5")}
+    assert {(response.status_code, response.headers["Retry-After"]) for response in refused} == {(503, "5")}
     assert ready.status_code == 503
     assert (await post(client, "after")).status_code == 200
-    await brought(tmp_path, "after")
+    await wait_for_rows(tmp_path, "after")
     assert not any("refused" in call for call in crm_rows(tmp_path / "crm.db"))
 
 
-async def test_a_database_that_hangs_is_cut_off_and_used_again_once_it_answers(
+async def test_requests_get_503_while_the_database_hangs_and_200_afterwards(
     server: Postgres,
-    parts: tuple[Relay, httpx.AsyncClient],
+    running: tuple[Relay, httpx.AsyncClient],
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    relay, client = parts
+    relay, client = running
     monkeypatch.setattr(relay.group_commit, "_hold_seconds", 0.1)
     monkeypatch.setattr(relay.ledger._writer, "_seconds", 0.5)
     assert (await post(client, "before")).status_code == 200
@@ -110,10 +110,10 @@ async def test_a_database_that_hangs_is_cut_off_and_used_again_once_it_answers(
         started = time.monotonic()
         refused = await asyncio.gather(*(post(client, str(n)) for n in range(3)))
         assert time.monotonic() - started < 4
-    assert {answer.status_code for answer in refused} == {503}
+    assert {response.status_code for response in refused} == {503}
     monkeypatch.setattr(relay.ledger._writer, "_seconds", 6.0)
     assert (await post(client, "after")).status_code == 200
-    await brought(tmp_path, "before", "after")
+    await wait_for_rows(tmp_path, "before", "after")
 
 
 async def test_a_relay_stops_although_its_database_hangs(
@@ -131,66 +131,66 @@ async def test_a_relay_stops_although_its_database_hangs(
             await hanging
 
 
-async def test_a_poisoned_group_in_an_outage_is_held_once_and_not_each_of_its_events(
-    fresh: Postgres, monkeypatch: pytest.MonkeyPatch
+async def test_a_failed_group_in_an_outage_waits_once_and_not_once_per_event(
+    empty_server: Postgres, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    ledger = Ledger(fresh.dsn)
+    ledger = Ledger(empty_server.dsn)
     await ledger.open()
     group = GroupCommit(ledger, on_append=lambda: None, hold_seconds=0.4)
     rows = [make_event_row(at=n) for n in range(40)] + [make_event_row(at=99, content_type=None)]
     write = ledger.write
 
-    async def poisoned_then_gone(work: Any) -> Any:
+    async def fail_and_stop_the_server(work: Any) -> Any:
         try:
             return await write(work)
         finally:
             monkeypatch.setattr(ledger, "write", write)
-            await asyncio.to_thread(fresh.stop, signal.SIGQUIT)
+            await asyncio.to_thread(empty_server.stop, signal.SIGQUIT)
 
-    monkeypatch.setattr(ledger, "write", poisoned_then_gone)
+    monkeypatch.setattr(ledger, "write", fail_and_stop_the_server)
     started = time.monotonic()
     task = asyncio.create_task(group.run())
     try:
-        answers = await asyncio.gather(*(group.append([row]) for row in rows), return_exceptions=True)
+        results = await asyncio.gather(*(group.append([row]) for row in rows), return_exceptions=True)
         assert time.monotonic() - started < 5
     finally:
         task.cancel()
-        await asyncio.to_thread(fresh.start)
-    assert {type(answer).__name__ for answer in answers} == {"LedgerUnavailable"}
+        await asyncio.to_thread(empty_server.start)
+    assert {type(result).__name__ for result in results} == {"LedgerUnavailable"}
     await ledger.close()
 
 
-async def test_a_commit_whose_answer_was_lost_makes_no_second_call(
-    parts: tuple[Relay, httpx.AsyncClient], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+async def test_a_commit_without_a_response_makes_no_second_call(
+    running: tuple[Relay, httpx.AsyncClient], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    relay, client = parts
-    _lose_one_answer(relay.ledger, monkeypatch)
+    relay, client = running
+    _lose_one_commit_response(relay.ledger, monkeypatch)
     assert (await post(client, "twice")).status_code == 200
-    await brought(tmp_path, "twice")
+    await wait_for_rows(tmp_path, "twice")
     assert (await relay.ledger.read(journal.count))[0] == 2
     assert await relay.ledger.read(calls.count) == 1
     assert crm_rows(tmp_path / "crm.db")["cloudtalk-twice"]["version"] == 1
 
 
-def _lose_one_answer(ledger: Ledger, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The next commit of an event goes through, and the connection dies before it is said."""
+def _lose_one_commit_response(ledger: Ledger, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the next commit of an event succeed, and break the connection before its response."""
     dialect = ledger._engine.dialect
-    lost: list[int] = []
+    lost: list[bool] = []
     commit = dialect.do_commit
 
-    def losing(connection: Any) -> None:
-        # Others commit too: the one that brings the event sees what nobody else does.
+    def commit_and_fail(connection: Any) -> None:
+        # Other commits pass: only the one that appends sees more events than another connection.
         with psycopg.connect(ledger.url) as other:
-            before = _events(other.cursor())
-        appends = _events(connection.cursor()) > before
+            before = _count_events(other.cursor())
+        appends = _count_events(connection.cursor()) > before
         commit(connection)
         if appends and not lost:
-            lost.append(1)
+            lost.append(True)
             raise psycopg.OperationalError("server closed the connection unexpectedly")
 
-    monkeypatch.setattr(dialect, "do_commit", losing)
+    monkeypatch.setattr(dialect, "do_commit", commit_and_fail)
 
 
-def _events(cursor: Any) -> int:
+def _count_events(cursor: Any) -> int:
     cursor.execute("SELECT count(*) FROM cloudtalk_relay.events")
     return int(cursor.fetchone()[0])

@@ -1,4 +1,4 @@
-"""Several processes share one port and one ledger: one dies and nobody notices, all stop as one."""
+"""`--workers`: several processes share one port and one ledger. A worker that dies is replaced."""
 
 import os
 import signal
@@ -7,7 +7,7 @@ from functools import partial
 from pathlib import Path
 
 import httpx
-import psutil  # type: ignore[import-untyped]  # it bears no types, and little of it is used
+import psutil  # type: ignore[import-untyped]  # it has no types, and little of it is used
 import pytest
 
 from tests.support.relay import WEBHOOK_PATH, RelayProcess, crm_rows, eventually
@@ -23,7 +23,7 @@ path = "crm.db"
 """
 
 
-class Several(RelayProcess):
+class RelayWithWorkers(RelayProcess):
     """`relay serve --workers 3`."""
 
     def _command_line(self, *arguments: str) -> list[str]:
@@ -34,69 +34,69 @@ class Several(RelayProcess):
 
 
 @pytest.fixture
-def relay(ledger_url: str, tmp_path: Path) -> Iterator[Several]:
-    relay = Several(tmp_path, SETTINGS.format(url=ledger_url))
+def relay(ledger_url: str, tmp_path: Path) -> Iterator[RelayWithWorkers]:
+    relay = RelayWithWorkers(tmp_path, SETTINGS.format(url=ledger_url))
     try:
         relay.start()
-        eventually(lambda: len(ready(relay)), lambda number: number == 3)
+        eventually(lambda: len(ready_urls(relay)), lambda number: number == 3)
         yield relay
     finally:
         if relay.process.poll() is None:
             relay.stop()
 
 
-def replaced(gone: int, now: set[int]) -> bool:
-    return gone not in now and len(now) == 3
+def is_replaced(dead: int, workers: set[int]) -> bool:
+    return dead not in workers and len(workers) == 3
 
 
-def ready(relay: Several) -> list[str]:
+def ready_urls(relay: RelayWithWorkers) -> list[str]:
     return [line["url"] for line in relay.log_lines() if line["event"] == "server.ready"]
 
 
-def send(relay: Several, *calls: str) -> None:
-    """Each over a connection of its own, so that any of them may take it."""
+def send(relay: RelayWithWorkers, *calls: str) -> None:
+    """Send one event per call, each over a new connection, so that any worker may accept it."""
     for call in calls:
         started = {"event": "call.started", "data": {"id": call}}
-        answer = httpx.post(relay.url + WEBHOOK_PATH, json=started, timeout=30, trust_env=False)
-        assert answer.status_code == 200
+        response = httpx.post(relay.url + WEBHOOK_PATH, json=started, timeout=30, trust_env=False)
+        assert response.status_code == 200
 
 
-def brought(relay: Several, *calls: str) -> None:
-    wanted = {f"cloudtalk-{call}" for call in calls}
-    eventually(lambda: crm_rows(relay.folder / "crm.db").keys(), lambda ids: wanted <= ids, seconds=20)
+def wait_for_rows(relay: RelayWithWorkers, *calls: str) -> None:
+    expected = {f"cloudtalk-{call}" for call in calls}
+    eventually(lambda: crm_rows(relay.folder / "crm.db").keys(), lambda ids: expected <= ids, seconds=20)
 
 
-def test_they_share_the_work_and_stop_as_one(relay: Several) -> None:
-    assert len(set(ready(relay))) == 1
+def test_workers_share_one_port_and_stop_together(relay: RelayWithWorkers) -> None:
+    assert len(set(ready_urls(relay))) == 1
     calls = [f"a{number}" for number in range(30)]
     send(relay, *calls)
-    brought(relay, *calls)
+    wait_for_rows(relay, *calls)
     assert relay.stop() == 0
     assert len([line for line in relay.log_lines() if line["event"] == "server.stopped"]) == 3
 
 
-def test_one_that_is_killed_is_replaced_and_another_does_its_work(relay: Several) -> None:
+def test_a_killed_worker_is_replaced_and_another_continues_its_work(relay: RelayWithWorkers) -> None:
     send(relay, "before")
-    brought(relay, "before")
-    for _ in range(3):  # the fold's holder is among those that go
+    wait_for_rows(relay, "before")
+    for _ in range(3):  # one of the three has the fold's lease
         victim = min(relay.workers())
         os.kill(victim, signal.SIGKILL)
-        eventually(relay.workers, partial(replaced, victim))
-    eventually(lambda: len(ready(relay)), lambda number: number == 6)
+        eventually(relay.workers, partial(is_replaced, victim))
+    eventually(lambda: len(ready_urls(relay)), lambda number: number == 6)
     send(relay, "after")
-    brought(relay, "after")
+    wait_for_rows(relay, "after")
     died = [line["code"] for line in relay.log_lines() if line["event"] == "worker.died"]
     assert died == [-signal.SIGKILL] * 3
 
 
-def test_without_the_one_that_started_them_they_stop(relay: Several) -> None:
+def test_workers_stop_when_their_supervisor_is_killed(relay: RelayWithWorkers) -> None:
     workers = [psutil.Process(pid) for pid in relay.workers()]
     relay.kill()
     assert psutil.wait_procs(workers, timeout=15)[1] == []
 
 
-def test_a_ledger_that_cannot_be_used_is_told_at_once(tmp_path: Path) -> None:
-    relay = Several(tmp_path, SETTINGS.format(url="postgresql://relay:hush@127.0.0.1:1/relay"))
+def test_an_unusable_ledger_ends_the_start_with_an_error(tmp_path: Path) -> None:
+    relay = RelayWithWorkers(tmp_path, SETTINGS.format(url="postgresql://relay:hush@127.0.0.1:1/relay"))
     ended = relay.command("serve")
     assert ended.returncode == 1
     assert "cannot be used" in ended.stderr

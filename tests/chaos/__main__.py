@@ -1,4 +1,4 @@
-"""`python -m tests.chaos`: the chaos runs, long; the account goes to docs/chaos.md; 1 where it is bad."""
+"""`python -m tests.chaos`: makes long chaos runs and writes docs/chaos.md; exits with 1 after an error."""
 
 import argparse
 import sys
@@ -11,98 +11,112 @@ from typing import Final
 
 from bench.machine import describe_machine
 from tests.chaos.engines import ENGINES, SHARED
-from tests.chaos.scenarios import RATE, Outcome, one_relay_killed, three_relays_mistreated
+from tests.chaos.scenarios import RATE, Outcome, one_relay_killed, three_relays_killed_and_frozen
 
 _PROJECT: Final = Path(__file__).parents[2]
 _SCRATCH: Final = _PROJECT / "var"
-"""Not /tmp: that may lie in memory, where a commit costs nothing."""
+"""Not /tmp: that may be in memory, where a commit takes no time."""
 
-_HEAD: Final = """\
+_INTRODUCTION: Final = """\
 # Chaos
 
-Written by `make chaos`, which starts real relays, tells them calls at a pace, brings those to a CRM
-that fails at random, and meanwhile kills relays with `kill -9`, freezes them and restarts their
-database. Then it holds the sender's own list of what was acknowledged against the ledger, and what
-each call must come to against the CRM's rows. `make test` does the same for a shorter time.
+Written by `make chaos`. It starts real relays and sends them calls at a fixed rate. They deliver the calls to
+a CRM that fails at random. Meanwhile relays are killed with `kill -9` and frozen, and their database is
+restarted. At the end, the sender's own list of acknowledged events is compared with the ledger, and the
+expected record of each call with the rows in the CRM. `make test` makes the same runs, shorter.
 
-- **events lost**: acknowledged, and not in the ledger.
-- **calls lost**: told to their end, and not in the CRM.
-- **doubled**: calls with more than one row, and rows of no call.
-- **stale**: rows that are not what their call came to.
-- **kills in a push**: those by which the CRM lost a client that waited for its answer.
-- **calls of which a message may have come late**: a frozen relay did not answer, and may have taken after
-  its thaw what was then told to another. Of these, what holds in any order is asked: all but the tags
-  that were edited more than once, and which of CloudTalk's two ids the record bears.
-- **late writes**: rows of older versions that came to the CRM after newer ones and were refused by the
-  guard of `relay setup --print`.
+- **events lost**: acknowledged events that are not in the ledger.
+- **calls lost**: calls of which every event was acknowledged and that are not in the CRM.
+- **doubled**: calls with more than one row in the CRM, and rows that belong to no call.
+- **stale**: rows that differ from the expected record of their call.
+- **kills in a push**: kills that disconnected a client from the CRM before it had the response.
+- **calls of which a message may have come late**: a frozen relay did not respond, and may have stored the
+  message after later messages that another relay received. For these calls all fields are compared that do
+  not depend on the order. Not compared are tags that were edited more than once, and which of CloudTalk's
+  two ids is in the record's id.
+- **late writes**: rows of older versions that the CRM received after newer ones. The guard in the SQL of
+  `relay setup --print` ignored them.
 
 """
 
 
 def main() -> int:
-    """The exit code."""
-    options = _options()
+    """Make the runs, write the page and return the exit code."""
+    options = _parse_options()
     began = datetime.now(UTC)
     outcomes = []
     for run in _runs(options):
         _SCRATCH.mkdir(exist_ok=True)
         with tempfile.TemporaryDirectory(prefix="chaos-", dir=_SCRATCH) as folder:
             outcomes.append(run(Path(folder)))
-        print(f"{outcomes[-1]}\n", flush=True)  # noqa: T201 - for whoever watches
-    options.out.write_text(_page(outcomes, began))
-    return 0 if all(outcome.account.good for outcome in outcomes) else 1
+        print(f"{outcomes[-1]}\n", flush=True)  # noqa: T201 - progress for the person who started this
+    options.out.write_text(_format_page(outcomes, began))
+    return 0 if all(outcome.audit.passed for outcome in outcomes) else 1
 
 
-def _options() -> argparse.Namespace:
+def _parse_options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m tests.chaos", description=__doc__)
-    parser.add_argument("--engine", nargs="+", choices=ENGINES, default=list(ENGINES), help="else all")
-    parser.add_argument("--kills", type=int, default=100, help="of the one relay, on each engine")
-    parser.add_argument("--blows", type=int, default=60, help="to the three relays on one database")
-    parser.add_argument("--rate", type=float, default=RATE, help="messages a second")
+    parser.add_argument(
+        "--engine", nargs="+", choices=ENGINES, default=list(ENGINES), help="the engines; all by default"
+    )
+    parser.add_argument(
+        "--kills", type=int, default=100, help="number of kills of the single relay, on each engine"
+    )
+    parser.add_argument(
+        "--disturbances", type=int, default=60, help="number of kills and freezes of the three relays"
+    )
+    parser.add_argument("--rate", type=float, default=RATE, help="messages per second")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--out", type=Path, default=_PROJECT / "docs" / "chaos.md")
     return parser.parse_args()
 
 
 def _runs(options: argparse.Namespace) -> Iterator[Callable[[Path], Outcome]]:
-    same = {"seed": options.seed, "rate": options.rate}
+    common = {"seed": options.seed, "rate": options.rate}
     for engine in options.engine:
-        yield partial(one_relay_killed, engine=engine, kills=options.kills, **same)
+        yield partial(one_relay_killed, engine=engine, kills=options.kills, **common)
     for engine in options.engine:
         if engine in SHARED:
-            yield partial(three_relays_mistreated, engine=engine, blows=options.blows, **same)
+            yield partial(
+                three_relays_killed_and_frozen, engine=engine, disturbances=options.disturbances, **common
+            )
 
 
-def _page(outcomes: list[Outcome], began: datetime) -> str:
-    place = describe_machine().splitlines()[0]
-    lines = [_HEAD, f"{began:%Y-%m-%d}, {place}.\n"]
+def _format_page(outcomes: list[Outcome], began: datetime) -> str:
+    machine = describe_machine().splitlines()[0]
+    lines = [_INTRODUCTION, f"{began:%Y-%m-%d}, {machine}.\n"]
     for outcome in outcomes:
-        lines += [f"\n## {outcome.scenario}, {outcome.engine}\n", "| | |", "|---|---|", *_rows(outcome)]
+        lines += [
+            f"\n## {outcome.scenario}, {outcome.engine}\n",
+            "| | |",
+            "|---|---|",
+            *_format_rows(outcome),
+        ]
     return "\n".join(lines) + "\n"
 
 
-def _rows(outcome: Outcome) -> Iterator[str]:
-    account = outcome.account
+def _format_rows(outcome: Outcome) -> Iterator[str]:
+    audit = outcome.audit
     figures: dict[str, object] = {
         "seed": outcome.seed,
         "seconds": round(outcome.seconds),
         "requests sent": f"{outcome.sent:,}",
-        "events acknowledged": f"{account.acknowledged:,}",
+        "events acknowledged": f"{audit.acknowledged:,}",
         "acknowledged a second, while a relay was up": round(outcome.rate),
-        "calls": f"{account.calls:,}",
-        "calls of which a message may have come late": account.doubted,
+        "calls": f"{audit.calls:,}",
+        "calls of which a message may have come late": audit.order_uncertain,
         "kills": outcome.kills,
-        "kills in a push": outcome.in_push,
+        "kills in a push": outcome.kills_in_push,
         "freezes": outcome.freezes,
         "restarts of the database": outcome.restarts,
-        "requests to the CRM": f"{outcome.requests:,}",
-        "faults of the CRM": ", ".join(f"{n} {fault}" for fault, n in sorted(outcome.faults.items())),
+        "requests to the CRM": f"{outcome.crm_requests:,}",
+        "faults of the CRM": ", ".join(f"{n} {fault}" for fault, n in sorted(outcome.crm_faults.items())),
         "late writes": outcome.late_writes,
-        "**events lost**": len(account.lost_events),
-        "**calls lost**": len(account.lost_calls),
-        "**doubled**": len(account.doubled),
-        "**stale**": len(account.stale),
-        "not folded, pending, dead at the end": f"{account.not_folded}, {account.pending}, {account.dead}",
+        "**events lost**": len(audit.lost_events),
+        "**calls lost**": len(audit.lost_calls),
+        "**doubled**": len(audit.doubled),
+        "**stale**": len(audit.stale),
+        "not folded, pending, dead at the end": f"{audit.not_folded}, {audit.pending}, {audit.dead}",
     }
     yield from (f"| {name} | {value} |" for name, value in figures.items())
 

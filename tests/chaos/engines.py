@@ -1,4 +1,4 @@
-"""The databases that a chaos runs on. Another engine is one more line of `ENGINES`."""
+"""The databases on which chaos runs are made. A further engine is a further entry of `ENGINES`."""
 
 import signal
 import time
@@ -11,12 +11,12 @@ import msgspec
 
 from tests.support.postgres import running_server
 
-_AWAY_SECONDS: Final = 2.0
+_DOWN_SECONDS: Final = 2.0
 
 
 class Database(msgspec.Struct, frozen=True):
-    """Where the ledger lies. `restart`: the whole server stops, by this signal, and starts; None where
-    there is no server.
+    """The database of a ledger. `restart`: stop the server with this signal and start it; None if there is
+    no server.
     """
 
     url: str
@@ -30,12 +30,12 @@ def sqlite(folder: Path) -> Iterator[Database]:
 
 @contextmanager
 def postgresql(_: Path) -> Iterator[Database]:
-    """A server of its own, as durable as it comes: it is made to crash."""
+    """Run a server for this run only, with its default durability: the run crashes it."""
     with running_server() as server:
 
         def restart(by: signal.Signals) -> None:
             with server.down(by):
-                time.sleep(_AWAY_SECONDS)
+                time.sleep(_DOWN_SECONDS)
 
         yield Database(server.dsn, restart)
 
@@ -45,4 +45,4 @@ ENGINES: Final[dict[str, Callable[[Path], AbstractContextManager[Database]]]] = 
     "postgresql": postgresql,
 }
 SHARED: Final = tuple(name for name in ENGINES if name != "sqlite")
-"""Those that several relays on several machines can share."""
+"""The engines that relays on several machines can share."""

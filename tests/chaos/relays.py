@@ -1,60 +1,59 @@
-"""The relays of a chaos: real processes on ports of their own, killed, stopped and started again."""
+"""The relays of a chaos run: real processes on fixed ports that are killed, frozen and started again."""
 
 import signal
-import socket
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
+from tests.support.postgrest import free_port
 from tests.support.relay import RelayProcess
 
-_STARTS: Final = 3
+_START_ATTEMPTS: Final = 3
 
 
 class ChaosRelay:
-    """One relay, which always comes back on its port."""
+    """One relay. It always starts on the same port."""
 
     def __init__(self, folder: Path, ledger_url: str, destinations: str) -> None:
         folder.mkdir(exist_ok=True)
-        self.port = _free_port()
+        self.port = free_port()
         self._process = RelayProcess(folder, _settings(self.port, ledger_url, destinations))
-        self.troubles: Counter[str] = Counter()
-        """What the log calls an error, by event and problem; the rest of it is not kept."""
+        self.errors: Counter[str] = Counter()
+        """The number of logged errors, by event and problem."""
 
     def start(self) -> None:
-        """Start it as a supervisor does: again, where it ends because its database is away."""
-        for _ in range(_STARTS):
+        """Start the relay as a supervisor does: again if it ends because its database is unavailable."""
+        for _ in range(_START_ATTEMPTS):
             try:
                 self._process.start()
-            except (AssertionError, ValueError):  # it ended, or what it says is no log but an error
-                self.end()
-                self.troubles[f"did not start: {self._process.log_path.read_text()[-300:]}"] += 1
+            except (AssertionError, ValueError):  # it ended, or printed an error that is not JSON
+                self.kill_if_running()
+                self.errors[f"did not start: {self._process.log_path.read_text()[-300:]}"] += 1
                 self._process.log_path.write_bytes(b"")
             else:
                 return
-        raise AssertionError(f"it does not start: {self.troubles}")
+        raise AssertionError(f"the relay does not start: {self.errors}")
 
     def kill(self) -> None:
-        """End it as a power cut would, wherever it is."""
+        """End the relay with SIGKILL, as a power cut would."""
         self._process.kill()
         self._read_log()
 
-    def end(self) -> None:
-        """See that it runs no more, whatever became of it."""
+    def kill_if_running(self) -> None:
         if self._process.process.poll() is None:
             self._process.kill()
 
     def freeze(self) -> None:
-        """Stop it as a machine that hangs would: it holds what it holds, and will go on."""
+        """Suspend the relay, as on a machine that hangs: it keeps its leases and connections."""
         self._process.process.send_signal(signal.SIGSTOP)
 
     def thaw(self) -> None:
         self._process.process.send_signal(signal.SIGCONT)
 
     def stop(self) -> int:
-        """End it as a supervisor would; its exit code."""
+        """End the relay with SIGTERM, as a supervisor does; return its exit code."""
         code = self._process.stop()
         self._read_log()
         return code
@@ -63,31 +62,27 @@ class ChaosRelay:
         for line in self._process.log_lines():
             if line["level"] in {"error", "critical"}:
                 problem = line.get("code") or line.get("error") or line.get("exception", "")[-300:]
-                self.troubles[f"{line['event']}: {problem}"] += 1
+                self.errors[f"{line['event']}: {problem}"] += 1
         self._process.log_path.write_bytes(b"")
 
 
 @contextmanager
-def relays(folder: Path, number: int, ledger_url: str, destinations: str) -> Iterator[Sequence[ChaosRelay]]:
-    """So many relays on one ledger, ended with the block."""
-    all_of = [ChaosRelay(folder / f"relay-{n}", ledger_url, destinations) for n in range(number)]
+def running_relays(
+    folder: Path, number: int, ledger_url: str, destinations: str
+) -> Iterator[Sequence[ChaosRelay]]:
+    """Run this number of relays on one ledger during the block."""
+    relays = [ChaosRelay(folder / f"relay-{n}", ledger_url, destinations) for n in range(number)]
     try:
-        for relay in all_of:
+        for relay in relays:
             relay.start()
-        yield all_of
+        yield relays
     finally:
-        for relay in all_of:
-            relay.end()
-
-
-def _free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as listening:
-        port: int = listening.getsockname()[1]
-        return port
+        for relay in relays:
+            relay.kill_if_running()
 
 
 def _settings(port: int, ledger_url: str, destinations: str) -> str:
-    """Retries soon: what is tested is whether, not when."""
+    """Retries are fast: a run tests whether calls are delivered, not when."""
     return f"""
 [server]
 port = {port}
