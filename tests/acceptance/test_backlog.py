@@ -19,6 +19,7 @@ from tests.fakes.hubspot import HubSpot, running_hubspot
 from tests.fakes.hubspot_limits import Limits, Window
 from tests.support.clients import make_context
 from tests.support.hubspot import build_client
+from tests.support.ledgers import open_ledger
 from tests.support.samples import make_call_row
 from tests.support.supabase import Supabase, running_supabase
 
@@ -45,14 +46,12 @@ def call_row(number: int) -> CallRow:
 @pytest.fixture
 async def ledger(tmp_path: Path) -> AsyncIterator[Ledger]:
     """A ledger in which every call is pending for `crm`."""
-    opened = Ledger(f"sqlite:///{tmp_path}/relay.db")
-    await opened.open()
     rows = [call_row(number) for number in range(CALLS)]
-    await opened.write(lambda c: destinations.register(c, {"crm": "fake"}))
-    await opened.write(lambda c: calls.write(c, rows, []))
-    await opened.write(lambda c: deliveries.enqueue(c, [(row.id, 1) for row in rows], now=opened.now()))
-    yield opened
-    await opened.close()
+    async with open_ledger(f"sqlite:///{tmp_path}/relay.db") as ledger:
+        await ledger.write(lambda c: destinations.register(c, {"crm": "fake"}))
+        await ledger.write(lambda c: calls.write(c, rows, []))
+        await ledger.write(lambda c: deliveries.enqueue(c, [(row.id, 1) for row in rows], now=ledger.now()))
+        yield ledger
 
 
 @asynccontextmanager

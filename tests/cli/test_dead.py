@@ -6,22 +6,17 @@ import msgspec
 import pytest
 from sqlalchemy import Connection
 
-from relay.instants import Duration, Instant
+from relay.instants import Instant
 from relay.ledger import calls, deliveries, destinations
-from relay.ledger.deliveries import DeliveryUpdate
 from relay.ledger.states import DeliveryState
+from tests.support.deliveries import delivered_update
 from tests.support.home import LOCAL, Home
 from tests.support.samples import RECEIVED_AT, make_call_row
 
-REJECTED = DeliveryUpdate(
-    call="cloudtalk-1",
-    version=1,
+REJECTED = delivered_update(
     state=DeliveryState.DEAD,
     delivered_version=0,
-    due_at=Instant(0),
-    attempts=1,
     attempted_at=RECEIVED_AT,
-    failing_for=Duration(0),
     remote_id=None,
     outcome="rejected",
     code="22P05",

@@ -8,32 +8,20 @@ import pytest
 from sqlalchemy import Connection
 
 from relay.cli.queries import CallView, EventCounts, Status, find_call, get_status, view_call
-from relay.instants import SECOND, Duration, Instant, iso
+from relay.instants import SECOND, Instant, iso
 from relay.ledger import Ledger, aliases, calls, deliveries, destinations, journal, quarantine
 from relay.ledger.aliases import Alias, AliasReason
-from relay.ledger.deliveries import DeliveryUpdate
 from relay.ledger.destinations import Pause
 from relay.ledger.quarantine import NewQuarantinedBody
 from relay.ledger.states import DeliveryState
 from tests.support.clock import Clock
+from tests.support.deliveries import delivered_update
+from tests.support.ledgers import open_ledger
 from tests.support.samples import RECEIVED_AT, make_call_row, make_event, make_event_row
 
 UUID = "a1b2c3d4-0000-4000-8000-00000000abcd"
 NOW = RECEIVED_AT
-DELIVERED = DeliveryUpdate(
-    call="cloudtalk-1",
-    version=1,
-    state=DeliveryState.DELIVERED,
-    delivered_version=1,
-    due_at=NOW,
-    attempts=1,
-    attempted_at=NOW,
-    failing_for=Duration(0),
-    remote_id="r1",
-    outcome="delivered",
-    code=None,
-    message=None,
-)
+DELIVERED = delivered_update(due_at=NOW, attempted_at=NOW, remote_id="r1")
 RETRYING = msgspec.structs.replace(
     DELIVERED,
     state=DeliveryState.PENDING,
@@ -50,10 +38,8 @@ DEAD = msgspec.structs.replace(RETRYING, state=DeliveryState.DEAD, outcome="reje
 
 @pytest.fixture
 async def ledger(tmp_path: Path) -> AsyncIterator[Ledger]:
-    opened = Ledger(f"sqlite:///{tmp_path / 'relay.db'}", clock=Clock(NOW))
-    await opened.open()
-    yield opened
-    await opened.close()
+    async with open_ledger(f"sqlite:///{tmp_path / 'relay.db'}", clock=Clock(NOW)) as ledger:
+        yield ledger
 
 
 def write_call(connection: Connection, id_: str, version: int = 1, *ids: str) -> None:

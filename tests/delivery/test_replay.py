@@ -11,6 +11,7 @@ from relay.delivery.replay import Replay, ReplayResult
 from relay.instants import Duration, Instant
 from relay.ledger import LeaseLost, Ledger, calls, deliveries, destinations, leases
 from tests.support.clock import Clock
+from tests.support.ledgers import open_ledger
 from tests.support.samples import make_call_row
 
 NOW = 1_000
@@ -19,13 +20,11 @@ NOW = 1_000
 @pytest.fixture
 async def ledger(tmp_path: Path) -> AsyncIterator[Ledger]:
     """Seven calls that began a microsecond apart; the last one is internal."""
-    opened = Ledger(f"sqlite:///{tmp_path / 'relay.db'}", clock=Clock(NOW))
-    await opened.open()
     rows = [msgspec.structs.replace(make_call_row(f"call-{at}", 1), began_at=at) for at in range(1, 7)]
     internal = msgspec.structs.replace(make_call_row("call-7", 1, direction="internal"), began_at=7)
-    await opened.write(lambda c: calls.write(c, [*rows, internal], []))
-    yield opened
-    await opened.close()
+    async with open_ledger(f"sqlite:///{tmp_path / 'relay.db'}", clock=Clock(NOW)) as ledger:
+        await ledger.write(lambda c: calls.write(c, [*rows, internal], []))
+        yield ledger
 
 
 def replay_of(ledger: Ledger, *names: str, forward_internal: bool = False) -> Replay:

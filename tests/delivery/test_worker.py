@@ -1,8 +1,7 @@
 """What the delivery worker pushes, in which batches and order, and who serves the destination."""
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Sequence
 
 import pytest
 from structlog.testing import capture_logs
@@ -12,7 +11,7 @@ from crm_clients.settings import DestinationSettings
 from relay.call import DELIVERED_FIELDS, Kind
 from relay.delivery import DeliveryWorker
 from relay.instants import SECOND, Instant
-from relay.ledger import Ledger, deliveries, destinations
+from relay.ledger import deliveries, destinations
 from relay.ledger.deliveries import DeliveryCounts
 from relay.ledger.lease import Lease
 from relay.ledger.tables import deliveries as table
@@ -25,8 +24,12 @@ from tests.support.delivering import (
     delivered,
     first_then,
 )
+from tests.support.ledgers import open_ledger
 
 # --- versions, fields and batches -----------------------------------------------------------------
+
+
+OTHER_PROCESS = "another-host/1/1"
 
 
 async def test_the_newest_version_is_pushed_once_after_any_number_of_events(relay: Delivering) -> None:
@@ -324,17 +327,8 @@ async def test_a_push_under_way_is_settled_before_the_worker_stops(relay: Delive
     assert (await relay.delivery()).state == "delivered"
 
 
-@asynccontextmanager
-async def ledger_of_another_process(relay: Delivering, url: str) -> AsyncIterator[Ledger]:
-    ledger = Ledger(url, clock=relay.clock)
-    ledger.owner = "another-host/1/1"
-    await ledger.open()
-    yield ledger
-    await ledger.close()
-
-
 async def test_of_two_workers_one_serves_and_the_other_stands_by(relay: Delivering, ledger_url: str) -> None:
-    async with ledger_of_another_process(relay, ledger_url) as ledger:
+    async with open_ledger(ledger_url, clock=relay.clock, owner=OTHER_PROCESS) as ledger:
         other_crm, settings = FakeCrm(), DestinationSettings(client="fake")
         other = DeliveryWorker("crm", other_crm, settings, ledger, POLICY, poll_seconds=0.01)
         async with relay.worker():
@@ -358,7 +352,7 @@ async def test_a_push_under_way_when_the_lease_was_lost_is_pending_again(
 ) -> None:
     await relay.add_event(Kind.STARTED)
     relay.crm.may_answer.clear()
-    async with relay.worker(), ledger_of_another_process(relay, ledger_url) as ledger:
+    async with relay.worker(), open_ledger(ledger_url, clock=relay.clock, owner=OTHER_PROCESS) as ledger:
         await relay.wait_for_push()
         # Another process takes over, delivers a newer version and settles it.
         await relay.add_event(Kind.ENDED)

@@ -14,16 +14,15 @@ from relay.ledger import LeaseLost, Ledger, aliases, calls, destinations, journa
 from relay.ledger.calls import CallRow
 from relay.ledger.journal import NewEvent
 from relay.ledger.tables import deliveries, events, leases
+from tests.support.ledgers import open_ledger
 from tests.support.samples import T0, make_event
 
 
 @pytest.fixture
 async def ledger(ledger_url: str) -> AsyncIterator[Ledger]:
-    opened = Ledger(ledger_url)
-    await opened.open()
-    await opened.write(lambda c: destinations.register(c, {"crm": "local"}))
-    yield opened
-    await opened.close()
+    async with open_ledger(ledger_url) as ledger:
+        await ledger.write(lambda c: destinations.register(c, {"crm": "local"}))
+        yield ledger
 
 
 def new_worker(ledger: Ledger, on_enqueue: Callable[[], None] = lambda: None) -> FoldWorker:

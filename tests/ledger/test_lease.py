@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
@@ -11,26 +10,21 @@ from structlog.testing import capture_logs
 from relay.ledger import LeaseLost, Ledger, LedgerUnavailable
 from relay.ledger.lease import Lease, run_in_slices
 from tests.support.clock import Clock
+from tests.support.ledgers import open_ledger
 
 SECONDS = 15.0
 STANDBY_SECONDS = 0.01
 Pair = tuple[Lease, Lease]
 
 
-@asynccontextmanager
-async def opened(url: str, clock: Clock, owner: str) -> AsyncIterator[Ledger]:
-    ledger = Ledger(url, clock=clock)
-    ledger.owner = owner
-    await ledger.open()
-    yield ledger
-    await ledger.close()
-
-
 @pytest.fixture
 async def ledgers(ledger_url: str, clock: Clock) -> AsyncIterator[tuple[Ledger, Ledger]]:
-    """One database, opened by two processes."""
-    async with opened(ledger_url, clock, "here/1/1") as one, opened(ledger_url, clock, "here/2/2") as other:
-        yield one, other
+    """The ledger of one database, as opened by two processes."""
+    async with (
+        open_ledger(ledger_url, clock=clock, owner="here/1/1") as first,
+        open_ledger(ledger_url, clock=clock, owner="here/2/2") as second,
+    ):
+        yield first, second
 
 
 @pytest.fixture

@@ -18,6 +18,7 @@ from relay.ledger.journal import NewEvent
 from tests.support.clients import make_context
 from tests.support.clock import Clock
 from tests.support.deliveries import delivered_update
+from tests.support.ledgers import open_ledger
 
 POLICY = RetryPolicy(first_retry_seconds=30, longest_retry_seconds=3_600, give_up_after_hours=72)
 Answer = Callable[[Sequence[Push]], list[Outcome]]
@@ -202,10 +203,8 @@ class Delivering:
 @asynccontextmanager
 async def delivering(ledger_url: str) -> AsyncIterator[Delivering]:
     clock = Clock()
-    ledger = Ledger(ledger_url, clock=clock)
-    await ledger.open()
-    await ledger.write(lambda c: destinations.register(c, {"crm": "fake"}))
-    fold = FoldWorker(ledger, grace_seconds=0, has_backlog=lambda: False, on_enqueue=lambda: None)
-    await fold.lease.acquire()
-    yield Delivering(ledger, clock, fold)
-    await ledger.close()
+    async with open_ledger(ledger_url, clock=clock) as ledger:
+        await ledger.write(lambda c: destinations.register(c, {"crm": "fake"}))
+        fold = FoldWorker(ledger, grace_seconds=0, has_backlog=lambda: False, on_enqueue=lambda: None)
+        await fold.lease.acquire()
+        yield Delivering(ledger, clock, fold)

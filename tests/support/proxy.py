@@ -22,7 +22,7 @@ _NOT_FORWARDED = {"host", "content-length", "connection", "accept-encoding", "au
 
 
 @dataclass(frozen=True)
-class Seen:
+class LoggedRequest:
     """One request and the status of its response. `target`: the whole URL."""
 
     method: str
@@ -51,7 +51,7 @@ class Gateway(ThreadedServer):
         super().__init__(Starlette(routes=routes), "gateway")
         self.upstream = upstream
         self.keys = keys
-        self.log: list[Seen] = []
+        self.log: list[LoggedRequest] = []
         self._responses: Iterator[Response | None] = iter(())
 
     @contextmanager
@@ -75,13 +75,13 @@ class Gateway(ThreadedServer):
         finally:
             self._responses = iter(())
 
-    def posts(self) -> list[Seen]:
+    def posts(self) -> list[LoggedRequest]:
         return [seen for seen in self.log if seen.method == "POST"]
 
     async def _handle(self, request: Request) -> Response:
         body = await request.body()
         response = next(self._responses, None) or await self._authenticate_and_forward(request, body)
-        seen = Seen(
+        seen = LoggedRequest(
             request.method,
             request.url.path,
             str(request.url),

@@ -15,7 +15,7 @@ PATH = "/hooks/with-a-secret-path?key=f00d"
 class Receiver(HttpCrm):
     """Stores one record per call, by the id in `data`, and deduplicates by message id.
 
-    `marks`: whether it marks merged calls instead of deleting them.
+    `keeps_merged`: whether it keeps merged calls, with `merged_into`, instead of deleting them.
     """
 
     Client = WebhookClient
@@ -24,7 +24,7 @@ class Receiver(HttpCrm):
         super().__init__()
         self.calls: dict[str, dict[str, Any]] = {}
         self.seen: set[str] = set()
-        self.marks = False
+        self.keeps_merged = False
 
     def settings(self) -> dict[str, Any]:
         return {"url": self.url + PATH, "secret": SECRET, "allow_private": True}
@@ -49,7 +49,7 @@ class Receiver(HttpCrm):
         if id_ in self.seen:
             return
         self.seen.add(id_)
-        if type_ == "call.deleted" or (type_ == "call.merged" and not self.marks):
+        if type_ == "call.deleted" or (type_ == "call.merged" and not self.keeps_merged):
             self.calls.pop(data["id"], None)
         elif type_ != "call.merged" or data["id"] in self.calls:
             self.calls[data["id"]] = data

@@ -18,7 +18,7 @@ from crm_clients.supabase.settings import KV_TABLE
 from crm_clients.supabase.sql import kv_sql, table_sql
 from tests.support.postgres import Postgres, running_server
 from tests.support.postgrest import JWT_SECRET, running_postgrest
-from tests.support.proxy import Gateway, Seen, running_gateway
+from tests.support.proxy import Gateway, LoggedRequest, running_gateway
 
 Connect = Callable[..., SupabaseClient]
 """The type of the fixture `connect`: it makes a client with these settings."""
@@ -44,7 +44,7 @@ class Supabase:
         return self.postgres.dsn
 
     @property
-    def log(self) -> list[Seen]:
+    def log(self) -> list[LoggedRequest]:
         """The requests that reached the gateway."""
         return self.gateway.log
 

@@ -18,7 +18,7 @@ class ConformanceReceiver(Receiver):
     )
 
     def make_client(self, state: ClientState, **settings: Any) -> CrmClient[Any]:
-        self.marks = settings.get("on_merge") == "mark"
+        self.keeps_merged = settings.get("on_merge") == "mark"
         return super().make_client(state, **settings)
 
 
