@@ -27,7 +27,7 @@ def supabase(supabase_project: Supabase) -> Supabase:
 def databases() -> Iterator[Databases]:
     """A real PostgreSQL for ledgers."""
     with running_postgres() as server:
-        yield Databases(server)
+        yield Databases(server.dsn)
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])

@@ -19,8 +19,8 @@ from crm_clients.local import LocalSettings
 from relay import app
 from relay.settings import SettingsError
 from tests.support.in_process import in_process_relay, settings_in, wait_for_status
-from tests.support.postgrest import free_port
 from tests.support.relay import WEBHOOK_PATH, crm_rows, eventually
+from tests.support.servers import free_port
 
 STARTED = {"event": "call.started", "data": {"id": "1", "direction": "inbound"}}
 TOKEN = "open-sesame"

@@ -19,7 +19,7 @@ from relay.ledger import Ledger, calls, journal
 from relay.ledger.group_commit import GroupCommit
 from relay.settings import Settings
 from tests.support.in_process import in_process_relay, settings_in
-from tests.support.postgres import Postgres, running_server
+from tests.support.postgres import Postgres, running_postgres
 from tests.support.relay import WEBHOOK_PATH, crm_rows
 from tests.support.samples import make_event_row
 
@@ -27,7 +27,7 @@ from tests.support.samples import make_event_row
 @pytest.fixture(scope="module")
 def server() -> Iterator[Postgres]:
     """A server for these tests only, because they stop it."""
-    with running_server() as server:
+    with running_postgres() as server:
         yield server
 
 

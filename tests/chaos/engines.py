@@ -9,7 +9,7 @@ from typing import Final
 
 import msgspec
 
-from tests.support.postgres import running_server
+from tests.support.postgres import running_postgres
 
 _DOWN_SECONDS: Final = 2.0
 
@@ -31,7 +31,7 @@ def sqlite(folder: Path) -> Iterator[Database]:
 @contextmanager
 def postgresql(_: Path) -> Iterator[Database]:
     """Run a server for this run only, with its default durability: the run crashes it."""
-    with running_server() as server:
+    with running_postgres() as server:
 
         def restart(by: signal.Signals) -> None:
             with server.down(by):

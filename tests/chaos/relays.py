@@ -7,8 +7,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
-from tests.support.postgrest import free_port
 from tests.support.relay import RelayProcess
+from tests.support.servers import free_port
 
 _START_ATTEMPTS: Final = 3
 

@@ -10,7 +10,7 @@ from crm_clients.base import Finding
 from crm_clients.local import LocalClient
 from relay import app
 from tests.support.home import LOCAL, Home
-from tests.support.postgrest import free_port
+from tests.support.servers import free_port
 
 BROKEN = LOCAL.replace("crm", "broken").replace("broken.db", "settings.toml/crm.db")
 KEYS = ["name", "ok", "code", "problem", "hint"]

@@ -10,8 +10,8 @@ import pytest
 from relay.cli import simulate as command
 from relay.simulator import Report
 from tests.support.home import LOCAL, Home
-from tests.support.postgrest import free_port
 from tests.support.relay import WEBHOOK_PATH, RelayProcess, crm_rows, eventually, running_relay
+from tests.support.servers import free_port
 
 LABELS = {
     "in_progress": "En Progreso",

@@ -10,8 +10,7 @@ from crm_clients.base import Retry, Throttled, Unknown
 from crm_clients.http import USER_AGENT, VendorHttp, retry_after
 from crm_clients.rate_limit import RateLimiter
 from tests.support.fake_time import FakeTime
-from tests.support.postgrest import free_port
-from tests.support.servers import serving
+from tests.support.servers import free_port, serving
 
 
 @asynccontextmanager

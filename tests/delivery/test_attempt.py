@@ -10,7 +10,7 @@ from tests.support.deliveries import due_delivery
 from tests.support.delivering import FakeCrm
 
 
-def planned(id: str, action: Action, *, delivered_version: int = 0) -> PlannedDelivery:  # noqa: A002 - the record's own word
+def planned(id: str, action: Action, *, delivered_version: int = 0) -> PlannedDelivery:  # noqa: A002 - the field's name
     due = due_delivery(id, field_versions={"status": 1}, delivered_version=delivered_version, remote_id="r")
     return PlannedDelivery(due, action)
 

@@ -34,7 +34,7 @@ def index_of(call: str) -> int:
     return int(call.removeprefix("cloudtalk-"))
 
 
-class Crm:
+class GroupWritingCrm:
     """Writes each group of a batch whole or not at all, and names a bad record only if it is alone."""
 
     def __init__(self, bad: Collection[int], *, group: Callable[[int], int] = lambda _: 0) -> None:
@@ -55,13 +55,13 @@ class Crm:
         return Rejected(code="22P05") if len(group) == 1 else Split(code="22P05")
 
 
-async def outcomes_of(crm: Crm, pushes: Sequence[Push]) -> dict[int, Outcome]:
+async def outcomes_of(crm: GroupWritingCrm, pushes: Sequence[Push]) -> dict[int, Outcome]:
     outcomes: dict[str, Outcome] = {}
     await push_bisecting(crm.upsert, pushes, outcomes)
     return {index_of(call): outcome for call, outcome in outcomes.items()}
 
 
-def expected(crm: Crm, pushes: Sequence[Push]) -> dict[int, Outcome]:
+def expected(crm: GroupWritingCrm, pushes: Sequence[Push]) -> dict[int, Outcome]:
     indexes = [index_of(push.call.id) for push in pushes]
     return {n: Rejected(code="22P05") if n in crm.bad else Delivered(remote_id=f"r{n}") for n in indexes}
 
@@ -78,25 +78,25 @@ async def test_each_good_record_is_delivered_once_and_each_bad_one_is_rejected(
     placement: tuple[int, set[int]],
 ) -> None:
     size, bad = placement
-    crm = Crm(bad)
+    crm = GroupWritingCrm(bad)
     assert await outcomes_of(crm, PUSHES[:size]) == expected(crm, PUSHES[:size])
     assert set(crm.written.values()) <= {1}
 
 
 async def test_a_batch_without_a_bad_record_is_one_request() -> None:
-    crm = Crm(set())
+    crm = GroupWritingCrm(set())
     assert await outcomes_of(crm, PUSHES) == expected(crm, PUSHES)
     assert len(crm.requests) == 1
 
 
-async def test_a_half_that_must_hold_a_bad_record_is_not_tried_whole() -> None:
-    crm = Crm({3})
+async def test_a_part_that_must_hold_a_bad_record_is_not_tried_whole() -> None:
+    crm = GroupWritingCrm({3})
     await outcomes_of(crm, PUSHES[:4])
     assert crm.requests == [[0, 1, 2, 3], [0, 1], [2], [3]]
 
 
-async def test_if_both_halves_may_hold_a_bad_record_both_are_tried() -> None:
-    crm = Crm({0})
+async def test_if_both_parts_may_hold_a_bad_record_both_are_tried() -> None:
+    crm = GroupWritingCrm({0})
     await outcomes_of(crm, PUSHES[:4])
     assert crm.requests == [[0, 1, 2, 3], [0, 1], [0], [1], [2, 3]]
 
@@ -117,7 +117,7 @@ async def test_three_bad_records_in_a_hundred_are_found_in_few_requests() -> Non
     ]
     counts = []
     for bad in placements:
-        crm = Crm(bad)
+        crm = GroupWritingCrm(bad)
         assert await outcomes_of(crm, PUSHES) == expected(crm, PUSHES)
         counts.append(len(crm.requests))
     assert max(counts) <= MOST_REQUESTS_FOR_3_IN_100
@@ -129,7 +129,7 @@ async def test_three_bad_records_in_a_hundred_are_found_in_few_requests() -> Non
 @given(st.sets(st.integers(0, 39), max_size=12), st.integers(1, 5))
 @settings(deadline=None)
 async def test_groups_that_were_written_are_not_pushed_again(bad: set[int], groups: int) -> None:
-    crm = Crm(bad, group=lambda n: n % groups)
+    crm = GroupWritingCrm(bad, group=lambda n: n % groups)
     outcomes = await outcomes_of(crm, PUSHES[:40])
     assert {n for n, outcome in outcomes.items() if isinstance(outcome, Delivered)} == set(range(40)) - bad
     assert set(crm.written.values()) <= {1}
@@ -137,13 +137,13 @@ async def test_groups_that_were_written_are_not_pushed_again(bad: set[int], grou
 
 
 async def test_only_the_refused_part_is_pushed_again() -> None:
-    crm = Crm({1}, group=lambda n: n % 2)
+    crm = GroupWritingCrm({1}, group=lambda n: n % 2)
     assert await outcomes_of(crm, PUSHES[:8]) == expected(crm, PUSHES[:8])
     assert crm.requests == [[0, 1, 2, 3, 4, 5, 6, 7], [1, 3], [1], [3], [5, 7]]
 
 
 async def test_a_record_that_the_crm_rejected_by_name_is_not_pushed_again() -> None:
-    class NamesRecord(Crm):
+    class NamesRecord(GroupWritingCrm):
         async def upsert(self, pushes: Sequence[Push]) -> list[Outcome]:
             answers = await super().upsert(pushes)
             if len(self.requests) == 1:
@@ -203,7 +203,7 @@ async def test_a_single_record_that_fails_with_split_is_retried_later(size: int)
 # --- an attempt that is interrupted ---------------------------------------------------------------
 
 
-class Interrupted(Crm):
+class Interrupted(GroupWritingCrm):
     """Fails at the given request, or never answers it."""
 
     def __init__(self, bad: Collection[int], *, at: int, fault: BaseException | None) -> None:
@@ -247,14 +247,14 @@ async def test_outcomes_before_a_timeout_are_kept() -> None:
 
 
 async def test_after_a_run_of_rejections_the_other_records_are_not_tried() -> None:
-    crm = Crm(range(100))
+    crm = GroupWritingCrm(range(100))
     outcomes = await outcomes_of(crm, PUSHES)
     assert list(outcomes.values()) == [Rejected(code="22P05")] * RUN_OF_REJECTIONS
     assert len(crm.requests) < 2 * RUN_OF_REJECTIONS + 10
 
 
 async def test_rejections_beside_a_delivery_do_not_stop_the_push() -> None:
-    crm = Crm(set(range(100)) - {0})
+    crm = GroupWritingCrm(set(range(100)) - {0})
     outcomes = await outcomes_of(crm, PUSHES)
     assert len(outcomes) == 100
 

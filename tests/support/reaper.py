@@ -15,7 +15,7 @@ from collections.abc import Iterator
 
 
 @contextlib.contextmanager
-def reaped(*, pids: tuple[int, ...] = (), folders: tuple[str, ...] = ()) -> Iterator[None]:
+def running_reaper(*, pids: tuple[int, ...] = (), folders: tuple[str, ...] = ()) -> Iterator[None]:
     """Run a reaper during the block. At the end of the block the caller has cleaned up, so it is stopped."""
     command = [sys.executable, __file__, *map(str, pids), *folders]
     reaper = subprocess.Popen(command, stdin=subprocess.PIPE, start_new_session=True)  # noqa: S603 - this file

@@ -13,6 +13,14 @@ from starlette.types import ASGIApp
 Handle = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 
 
+def free_port() -> int:
+    """Return a port of loopback that no server uses at the moment."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
 @asynccontextmanager
 async def serving(handle: Handle) -> AsyncIterator[str]:
     """Run a server that handles each connection with `handle`, then closes it; yields its URL."""

@@ -16,7 +16,7 @@ from psycopg.types.json import Jsonb
 from crm_clients.supabase import SupabaseClient
 from crm_clients.supabase.settings import KV_TABLE
 from crm_clients.supabase.sql import kv_sql, table_sql
-from tests.support.postgres import Postgres, running_server
+from tests.support.postgres import Postgres, running_postgres
 from tests.support.postgrest import JWT_SECRET, running_postgrest
 from tests.support.proxy import Gateway, LoggedRequest, running_gateway
 
@@ -114,7 +114,7 @@ def running_supabase() -> Iterator[Supabase]:
     service, anon = (jwt.encode({"role": role}, JWT_SECRET) for role in ("service_role", "anon"))
     keys = {SECRET_KEY: service, PUBLISHABLE_KEY: anon, service: service, anon: anon}
     with (
-        running_server() as postgres,
+        running_postgres() as postgres,
         running_postgrest(postgres.dsn) as upstream,
         running_gateway(upstream, keys) as gateway,
     ):

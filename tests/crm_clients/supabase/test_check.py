@@ -10,7 +10,7 @@ from starlette.responses import JSONResponse, PlainTextResponse, Response
 from crm_clients.supabase import SupabaseClient
 from crm_clients.supabase.check import CODES
 from crm_clients.supabase.sql import table_sql
-from tests.support.postgrest import free_port
+from tests.support.servers import free_port
 from tests.support.supabase import Connect, Supabase
 from tests.support.supabase_calls import call, push
 
