@@ -15,6 +15,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from starlette.applications import Starlette
+from starlette.middleware import Middleware
 from starlette.routing import Route
 
 from crm_clients.base import ClientState, Context, CrmClient
@@ -31,7 +32,7 @@ from relay.ledger import Ledger, destinations
 from relay.ledger.group_commit import GroupCommit
 from relay.ledger.notifications import NotificationListener
 from relay.ledger.retention import RetentionWorker
-from relay.server import health
+from relay.server import health, paths
 from relay.server.lifecycle import Lifecycle
 from relay.settings import CloudTalk, Settings, collect_secrets, load, load_client_class, replace_secrets
 
@@ -207,7 +208,10 @@ def create_app(relay: Relay) -> Starlette:
             Route(path, relay.endpoint),
             Route(path + "/{rest:path}", relay.endpoint),
             *health.routes(relay.ledger, lambda: relay.lifecycle.is_serving),
+            Route("/", paths.StartPage(path)),
         ],
+        middleware=[Middleware(paths.SingleSlashes)],
+        exception_handlers={404: paths.not_found(path)},
         lifespan=lifespan,
     )
 

@@ -73,6 +73,12 @@ async def serve(settings: Settings, reload: Callable[[], Settings], listening: s
             log.error("settings.reload_failed", error=str(error))  # noqa: TRY400 - the message is enough
 
     url = settings.server.url_on(listening.getsockname()[1])
-    server = Server(create_app(relay), url, on_reload=reload_secrets, on_stop=relay.lifecycle.stop_delivering)
+    server = Server(
+        create_app(relay),
+        url,
+        keep_alive_seconds=settings.server.keep_alive_seconds,
+        on_reload=reload_secrets,
+        on_stop=relay.lifecycle.stop_delivering,
+    )
     await server.serve(sockets=[listening])
     return server.exit_code

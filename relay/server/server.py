@@ -66,6 +66,7 @@ def new_event_loop() -> asyncio.AbstractEventLoop:
 class Server(uvicorn.Server):
     """Uvicorn with a log line when it is ready, a reload on SIGHUP, and the exit codes of a service.
 
+    A connection without a request is closed after `keep_alive_seconds`.
     `on_stop` is called at the start of a stop, before the last requests are answered.
     """
 
@@ -74,6 +75,7 @@ class Server(uvicorn.Server):
         app: ASGIApp,
         url: str,
         *,
+        keep_alive_seconds: float,
         on_reload: Callable[[], Awaitable[None]] | None = None,
         on_stop: Callable[[], None] = lambda: None,
     ) -> None:
@@ -87,6 +89,8 @@ class Server(uvicorn.Server):
                 access_log=False,
                 server_header=False,
                 proxy_headers=False,
+                # uvicorn passes it to `loop.call_later`, which accepts fractions of a second, too.
+                timeout_keep_alive=keep_alive_seconds,  # type: ignore[arg-type]
                 timeout_graceful_shutdown=_DRAIN_SECONDS,
             )
         )

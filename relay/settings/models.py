@@ -64,6 +64,12 @@ class Server(Section):
         description="Maximum size in bytes of all request bodies in memory. Further requests are answered "
         "503, so that the sender retries them.",
     )
+    keep_alive_seconds: float = Field(
+        75,
+        gt=0,
+        description="Seconds after which a connection without a request is closed. It must be longer than a "
+        "reverse proxy keeps such a connection (nginx: 60), or the proxy loses requests.",
+    )
 
     def url_on(self, port: int) -> str:
         """Return the public URL. `port`: the port that was bound, which differs from the setting 0."""

@@ -90,7 +90,7 @@ async def test_the_server_logs_that_it_is_ready_and_stops_on_a_signal(
     listening: socket.socket, sent: signal.Signals, code: int
 ) -> None:
     before = [signal.getsignal(each) for each in (signal.SIGINT, signal.SIGTERM)]
-    server = Server(Starlette(), "http://relay.example")
+    server = Server(Starlette(), "http://relay.example", keep_alive_seconds=75)
     with capture_logs() as lines:
         async with asyncio.timeout(10):
             serving = asyncio.create_task(server.serve(sockets=[listening]))
@@ -126,7 +126,7 @@ async def test_a_request_in_flight_is_answered_before_the_end(listening: socket.
         await send({"type": "http.response.body"})
 
     stopping = asyncio.Event()
-    server = Server(slow, "http://relay.example", on_stop=stopping.set)
+    server = Server(slow, "http://relay.example", keep_alive_seconds=75, on_stop=stopping.set)
     async with asyncio.timeout(10):
         serving = asyncio.create_task(server.serve(sockets=[listening]))
         await wait_until_started(server)
@@ -145,11 +145,25 @@ async def test_a_request_in_flight_is_answered_before_the_end(listening: socket.
     assert b"server:" not in response.lower()
 
 
+async def test_an_idle_connection_is_closed_after_the_keep_alive(listening: socket.socket) -> None:
+    server = Server(Starlette(), "http://relay.example", keep_alive_seconds=0.05)
+    async with asyncio.timeout(3):
+        serving = asyncio.create_task(server.serve(sockets=[listening]))
+        await wait_until_started(server)
+        reader, writer = await asyncio.open_connection(*listening.getsockname())
+        writer.write(b"GET / HTTP/1.1\r\nHost: relay\r\n\r\n")
+        response = await reader.read()
+        writer.close()
+        server.should_exit = True
+        await serving
+    assert response.startswith(b"HTTP/1.1 404")
+
+
 async def test_the_exit_code_is_1_if_the_application_cannot_start(listening: socket.socket) -> None:
     async def broken(_: Scope, __: Receive, send: Send) -> None:
         await send({"type": "lifespan.startup.failed", "message": "no"})
 
-    server = Server(broken, "http://relay.example")
+    server = Server(broken, "http://relay.example", keep_alive_seconds=75)
     with capture_logs() as lines:
         async with asyncio.timeout(10):
             await server.serve(sockets=[listening])
@@ -171,7 +185,7 @@ from relay.server.server import Server, bind, block_sighup
 async def main():
     async def reload():
         server.should_exit = True
-    server = Server(Starlette(), "http://relay.example", on_reload=reload)
+    server = Server(Starlette(), "http://relay.example", keep_alive_seconds=75, on_reload=reload)
     async with asyncio.timeout(10):
         await server.serve(sockets=[bind("127.0.0.1", 0)])
 

@@ -28,6 +28,7 @@ def test_an_empty_file_gives_the_default_values(load_text: LoadText, tmp_path: P
         "public_url": "http://127.0.0.1:8080",
         "max_in_flight": 1000,
         "max_in_flight_bytes": 67_108_864,
+        "keep_alive_seconds": 75,
     }
     assert settings.cloudtalk.model_dump() == {
         "webhook_path": "/cloudtalk/webhook",

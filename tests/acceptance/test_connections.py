@@ -1,0 +1,47 @@
+"""Connections to the real program, as a reverse proxy keeps and reuses them."""
+
+import json
+import socket
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import pytest
+
+from tests.support.relay import RelayProcess, running_relay
+
+BODY = json.dumps({"event": "call.started", "data": {"id": "1", "direction": "inbound"}}).encode()
+
+
+def connect(relay: RelayProcess) -> socket.socket:
+    url = urlsplit(relay.url)
+    return socket.create_connection((url.hostname or "", url.port or 0), timeout=4)
+
+
+def post(connection: socket.socket, target: str) -> bytes:
+    head = f"POST {target} HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: {len(BODY)}\r\n\r\n"
+    connection.sendall(head.encode() + BODY)
+    return connection.recv(65536)
+
+
+@pytest.mark.parametrize(
+    "target",
+    ["//cloudtalk/webhook", "/cloudtalk//webhook//call.started", "http://127.0.0.1//cloudtalk/webhook"],
+)
+def test_doubled_slashes_reach_the_webhook(relay: RelayProcess, target: str) -> None:
+    with closing(connect(relay)) as connection:
+        assert b"cloudtalk-1" in post(connection, target)
+
+
+def test_an_idle_connection_is_closed_after_the_seconds_of_the_settings(relay: RelayProcess) -> None:
+    with closing(connect(relay)) as connection:
+        assert b"cloudtalk-1" in post(connection, "/cloudtalk/webhook")
+        assert connection.recv(1) == b""
+
+
+@pytest.fixture(scope="module", name="relay")
+def relay_with_a_short_keep_alive(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RelayProcess]:
+    folder: Path = tmp_path_factory.mktemp("connections")
+    with running_relay(folder, "[server]\nport = 0\nkeep_alive_seconds = 0.3\n") as process:
+        yield process

@@ -1,0 +1,77 @@
+"""The paths that are not the webhook's."""
+
+from pathlib import Path
+
+import pytest
+from structlog.testing import capture_logs
+
+from tests.support.in_process import in_process_relay, settings_in
+
+STARTED = {"event": "call.started", "data": {"id": "1", "direction": "inbound"}}
+HOOK = "/in/calls"
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["//in/calls", "/in//calls", "/in/calls//", "///in///calls///call.started", "/in/calls//call.started"],
+)
+async def test_doubled_slashes_are_read_as_one(tmp_path: Path, path: str) -> None:
+    settings = settings_in(tmp_path, cloudtalk={"webhook_path": HOOK})
+    async with in_process_relay(settings) as (_, client):
+        response = await client.post(f"http://127.0.0.1:8080{path}", json=STARTED)
+        assert (response.status_code, response.json()["id"]) == (200, "cloudtalk-1")
+        assert (await client.get("http://127.0.0.1:8080//healthz")).status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [
+        ("POST", "/"),
+        ("POST", "/in"),
+        ("POST", "/in/callsigns"),
+        ("POST", "/webhook"),
+        ("PUT", "/IN/CALLS"),
+        ("POST", "/api//in/calls"),
+        ("DELETE", "/health"),
+        ("GET", "/favicon.ico"),
+    ],
+)
+async def test_a_wrong_path_is_logged_and_answered_with_the_webhooks(
+    tmp_path: Path, method: str, path: str
+) -> None:
+    settings = settings_in(tmp_path, cloudtalk={"webhook_path": HOOK})
+    async with in_process_relay(settings) as (_, client):
+        with capture_logs() as lines:
+            response = await client.request(method, path, params={"token": "never-logged"})
+    assert response.status_code == 404
+    assert response.headers["content-type"] == "application/problem+json"
+    problem = response.json()
+    assert (problem["title"], problem["status"]) == ("Not Found", 404)
+    assert problem["detail"].endswith(f"the webhook's path is {HOOK}")
+    (line,) = [line for line in lines if line["event"] == "http.not_found"]
+    assert line == {
+        "event": "http.not_found",
+        "log_level": "warning",
+        "method": method,
+        "path": path.replace("//", "/"),
+        "client": "127.0.0.1",
+    }
+
+
+async def test_the_path_in_the_log_is_shortened(tmp_path: Path) -> None:
+    async with in_process_relay(settings_in(tmp_path)) as (_, client):
+        with capture_logs() as lines:
+            await client.get("/" + "x" * 5000)
+    assert [len(line["path"]) for line in lines if line["event"] == "http.not_found"] == [200]
+
+
+@pytest.mark.parametrize("method", ["GET", "HEAD"])
+async def test_the_start_page_says_where_the_webhook_is(tmp_path: Path, method: str) -> None:
+    settings = settings_in(tmp_path, cloudtalk={"webhook_path": HOOK})
+    async with in_process_relay(settings) as (_, client):
+        response = await client.request(method, "/")
+    assert response.status_code == 200
+    assert response.headers["content-type"].startswith("text/plain")
+    if method == "GET":
+        assert "CloudTalk Relay" in response.text
+        assert f"POST {HOOK}\n" in response.text
