@@ -21,8 +21,8 @@ from starlette.routing import Route
 from crm_clients.base import ClientState, Context, CrmClient
 from relay import logs
 from relay.cloudtalk.authentication import Authenticator
+from relay.cloudtalk.body_secrets import BodySecrets
 from relay.cloudtalk.parser import Parser
-from relay.cloudtalk.secrets import BodySecrets
 from relay.cloudtalk.signatures import SignatureVerifier
 from relay.delivery import DeliveryWorker, LedgerClientState, RetryPolicy
 from relay.fold import FoldWorker

@@ -12,7 +12,7 @@ from relay.app import build_parser
 from relay.cli.ledger_session import read_ledger, write_ledger
 from relay.cli.main import Context
 from relay.cli.output import json_option, print_fields, print_json, print_records
-from relay.fold.quarantine import retry_body
+from relay.fold.retry_quarantined import retry_body
 from relay.instants import iso
 from relay.ledger import quarantine
 from relay.ledger.quarantine import QuarantinedBody

@@ -12,8 +12,8 @@ from enum import StrEnum
 from typing import Final
 from urllib.parse import parse_qsl
 
+from relay.cloudtalk.body_secrets import TOKEN_QUERY_KEY
 from relay.cloudtalk.request import RequestHead
-from relay.cloudtalk.secrets import TOKEN_QUERY_KEY
 from relay.cloudtalk.signatures import SignatureVerifier
 from relay.standards.addresses import is_loopback
 

@@ -12,8 +12,8 @@ from urllib.parse import parse_qsl
 
 import msgspec
 
+from relay.cloudtalk.body_secrets import TOKEN_QUERY_KEY
 from relay.cloudtalk.errors import InvalidPayload, pointer_step
-from relay.cloudtalk.secrets import TOKEN_QUERY_KEY
 from relay.standards.webhooks import message_id
 
 MAX_BYTES: Final = 1_048_576

@@ -6,8 +6,8 @@ from typing import Any, Final
 
 from crm_clients.base import CrmClient, Outcome, Push, Retraction, Retry, Unknown
 from relay.call import DELIVERED_FIELDS
-from relay.delivery.actions import Action, Found, PlannedDelivery, changed_fields
 from relay.delivery.bisect import UNANSWERED, push_bisecting
+from relay.delivery.choose_action import Action, Found, PlannedDelivery, changed_fields
 from relay.ledger.deliveries import DueDelivery
 from relay.logs import get_logger
 

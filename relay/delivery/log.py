@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from crm_clients.base import Delivered, Outcome
-from relay.delivery.actions import Found
+from relay.delivery.choose_action import Found
 from relay.ledger.deliveries import DeliveryUpdate, DueDelivery
 from relay.ledger.destinations import Pause
 from relay.ledger.states import DeliveryState

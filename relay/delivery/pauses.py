@@ -37,7 +37,7 @@ from crm_clients.base import (
     Unknown,
 )
 from crm_clients.rate_limit import WRITES
-from relay.delivery.actions import Found
+from relay.delivery.choose_action import Found
 from relay.delivery.retry_policy import RetryPolicy
 from relay.instants import Instant, duration
 from relay.ledger.deliveries import ANY_ATTEMPTS, DueDelivery

@@ -10,7 +10,7 @@ import msgspec
 from sqlalchemy import Connection
 
 from relay.call import Call
-from relay.delivery.actions import is_wanted
+from relay.delivery.choose_action import is_wanted
 from relay.instants import Instant
 from relay.ledger import Ledger, calls, destinations, replays
 from relay.ledger.lease import Lease, run_in_slices

@@ -11,7 +11,7 @@ from sqlalchemy import Connection
 
 from crm_clients.base import Delivered, Outcome, Rejected, Unknown
 from relay.delivery import transitions
-from relay.delivery.actions import PlannedDelivery
+from relay.delivery.choose_action import PlannedDelivery
 from relay.delivery.log import log_dead, log_pause
 from relay.delivery.pauses import RUN_OF_REJECTIONS, PauseChange, Pauses
 from relay.delivery.retry_policy import RetryPolicy

@@ -15,7 +15,7 @@ from typing import Any
 import msgspec
 
 from crm_clients.base import Delivered, Outcome, Rejected, Retry, Throttled, Unknown
-from relay.delivery.actions import Action, Found, PlannedDelivery
+from relay.delivery.choose_action import Action, Found, PlannedDelivery
 from relay.delivery.pauses import concerns_destination
 from relay.delivery.retry_policy import RetryPolicy, failing_time
 from relay.instants import Instant

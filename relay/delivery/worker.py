@@ -13,9 +13,9 @@ from typing import Any, Final
 
 from crm_clients.base import CrmClient, Unknown
 from crm_clients.settings import DestinationSettings
-from relay.delivery.actions import PlannedDelivery, choose_action
 from relay.delivery.attempt import Attempt
 from relay.delivery.batching import choose_batch, pick_order
+from relay.delivery.choose_action import PlannedDelivery, choose_action
 from relay.delivery.log import log_push
 from relay.delivery.pauses import Pauses
 from relay.delivery.retry_policy import RetryPolicy

@@ -4,7 +4,7 @@ Other packages import `FoldWorker` from here, and the one-off commands from thei
 `split`, `quarantine`. Matching and planning are pure and serve the tests.
 """
 
-from relay.fold.planning import Changes, plan_changes
+from relay.fold.changes import Changes, plan_changes
 from relay.fold.snapshot import Snapshot
 from relay.fold.worker import FoldWorker
 

@@ -13,10 +13,10 @@ from sqlalchemy import Connection
 from relay.call import CallEvent, CallState, join, state_from_event
 from relay.cloudtalk.errors import InvalidPayload
 from relay.cloudtalk.parser import Parser
+from relay.fold.changes import next_row
 from relay.fold.dedup import drop_redeliveries
 from relay.fold.matching import restrict_ids
-from relay.fold.planning import next_row
-from relay.fold.quarantine import stored_request
+from relay.fold.retry_quarantined import stored_request
 from relay.ledger import Ledger, calls, deliveries, journal
 from relay.ledger.calls import CallRow
 from relay.ledger.journal import StoredEvent

@@ -4,7 +4,7 @@ import msgspec
 from sqlalchemy import Connection
 
 from relay.call import DELIVERED_FIELDS, CallState
-from relay.fold.planning import new_row, next_row
+from relay.fold.changes import new_row, next_row
 from relay.fold.rebuild import join_events
 from relay.ledger import Ledger, aliases, calls, deliveries, journal
 from relay.ledger.calls import CallRow

@@ -6,8 +6,8 @@ from typing import Final
 
 from sqlalchemy import Connection
 
+from relay.fold.changes import Changes, plan_changes
 from relay.fold.conflicts import quarantine_conflicts
-from relay.fold.planning import Changes, plan_changes
 from relay.fold.snapshot import read_snapshot
 from relay.instants import Instant, duration
 from relay.ledger import Ledger, LedgerError, LedgerUnavailable, aliases, calls, dedup, deliveries, journal

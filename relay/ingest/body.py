@@ -6,10 +6,10 @@ from typing import Any, Final
 import msgspec
 from starlette.types import Receive
 
+from relay.cloudtalk.body_secrets import BodySecrets
 from relay.cloudtalk.errors import InvalidPayload
 from relay.cloudtalk.parser import ParsedItem
 from relay.cloudtalk.request import RequestHead, parse_body
-from relay.cloudtalk.secrets import BodySecrets
 from relay.ingest.limits import Permit
 
 METHODS: Final = ("GET", "PATCH", "POST", "PUT")

@@ -12,10 +12,10 @@ from starlette.types import Receive, Scope, Send
 
 from relay.call import CallEvent
 from relay.cloudtalk.authentication import Authenticator, AuthProblem
+from relay.cloudtalk.body_secrets import BodySecrets
 from relay.cloudtalk.errors import InvalidPayload
 from relay.cloudtalk.parser import EMPTY, Ignored, ParsedItem, Parser
 from relay.cloudtalk.request import RequestHead
-from relay.cloudtalk.secrets import BodySecrets
 from relay.ingest.body import Body, read_body
 from relay.ingest.limits import AdmissionControl, Overloaded, Permit
 from relay.ingest.refusals import ACCEPTED, refuse_payload, refuse_unauthenticated, refuse_unavailable

@@ -4,8 +4,8 @@ from collections.abc import Collection, Sequence
 
 from crm_clients.base import Delivered, Misconfigured, Outcome, Push, Retraction
 from relay.call import DELIVERED_FIELDS
-from relay.delivery.actions import Action, Found, PlannedDelivery
 from relay.delivery.attempt import Attempt
+from relay.delivery.choose_action import Action, Found, PlannedDelivery
 from tests.support.deliveries import due_delivery
 from tests.support.delivering import FakeCrm
 

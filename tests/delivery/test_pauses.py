@@ -17,7 +17,7 @@ from crm_clients.base import (
     Unauthorised,
     Unknown,
 )
-from relay.delivery.actions import Found
+from relay.delivery.choose_action import Found
 from relay.delivery.pauses import CircuitBreaker, PauseChange, Pauses, repeats_pause
 from relay.delivery.retry_policy import RetryPolicy
 from relay.instants import SECOND, Instant

@@ -18,7 +18,7 @@ from crm_clients.base import (
     Unauthorised,
     Unknown,
 )
-from relay.delivery.actions import Action, Found, PlannedDelivery
+from relay.delivery.choose_action import Action, Found, PlannedDelivery
 from relay.delivery.retry_policy import RetryPolicy
 from relay.delivery.transitions import after_failed_probe, after_push, without_request
 from relay.instants import SECOND, Instant

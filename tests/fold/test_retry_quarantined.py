@@ -3,7 +3,7 @@
 import msgspec
 from sqlalchemy import select
 
-from relay.fold.quarantine import RetriedBody, retry_body
+from relay.fold.retry_quarantined import RetriedBody, retry_body
 from relay.instants import Instant
 from relay.ledger import quarantine
 from relay.ledger.quarantine import NewQuarantinedBody

@@ -3,7 +3,7 @@
 import msgspec
 import pytest
 
-from relay.cloudtalk.secrets import BodySecrets
+from relay.cloudtalk.body_secrets import BodySecrets
 
 SECRETS = BodySecrets(["secret", "lhc_key"], ["a-token-of-the-settings"])
 

@@ -7,7 +7,7 @@ import pytest
 
 from crm_clients.settings import DeliveryFilter
 from relay.call import DELIVERED_FIELDS, Call
-from relay.delivery.actions import Action, changed_fields, choose_action
+from relay.delivery.choose_action import Action, changed_fields, choose_action
 from relay.ledger.deliveries import DueDelivery
 from tests.support.deliveries import due_delivery
 from tests.support.samples import make_call
