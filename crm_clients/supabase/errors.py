@@ -17,6 +17,9 @@ import msgspec
 
 from crm_clients.base import Misconfigured, Outcome, Rejected, Retry, Split, Throttled, Unauthorised
 
+UPSERTED_TWICE: Final = "21000"
+"""PostgreSQL's code for a statement that would upsert one row twice."""
+
 _LONGEST_MESSAGE: Final = 500
 
 
@@ -65,7 +68,8 @@ _BY_CODE: Final = {
     "PGRST202": Cause.SETUP,
     "PGRST204": Cause.SETUP,
     "PGRST205": Cause.SETUP,
-    "21000": Cause.RECORD,
+    "PGRST116": Cause.RECORD,
+    UPSERTED_TWICE: Cause.RECORD,
     "P0001": Cause.RECORD,
 }
 _BY_CLASS: Final = {

@@ -4,7 +4,7 @@ The API can only replace a whole value. So the client reads the existing value f
 key that it has nothing new for.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any, Final
 
 import msgspec
@@ -25,6 +25,7 @@ from crm_clients.supabase.record import UNKNOWN_ID, UNKNOWN_NAME, RecordMapper
 from crm_clients.supabase.rest import Table, Upserted
 from crm_clients.supabase.settings import SupabaseSettings
 from crm_clients.supabase.sql import MERGED_INTO, kv_sql
+from crm_clients.supabase.unchanged import find_kept, find_unchanged
 from relay.call import Call
 
 _COLUMNS: Final = ("key", "value")
@@ -67,28 +68,24 @@ class KvLayout:
     async def retract(self, retractions: Sequence[Retraction], *, mark: bool) -> dict[str, Outcome]:
         """Mark or delete the records. Open tasks are deleted in both cases."""
         calls = [retraction.call for retraction in retractions]
-        if self._settings.tasks:
-            is_open = {"value->>estado": f"eq.{tasks.OPEN_STATUS}"}
-            failure = await self._table.delete([tasks.PREFIX + call.id for call in calls], **is_open)
-            if failure is not None:
-                return self._deletion_outcomes(failure, calls)
-        if mark:
-            return await self._mark(calls)
-        return self._deletion_outcomes(await self._table.delete(map(self._key, calls)), calls)
+        is_open = {"value->>estado": f"eq.{tasks.OPEN_STATUS}"}
+        failures = await self._delete_tasks(calls, **is_open) if self._settings.tasks else {}
+        remaining = [call for call in calls if call.id not in failures]
+        return failures | await (self._mark(remaining) if mark else self._delete_records(remaining))
 
     async def forget(self, retractions: Sequence[Retraction]) -> dict[str, Outcome]:
         """Delete records and tasks, even if people changed them, and drop the customers from memory."""
         self._customers.clear()
         calls = [retraction.call for retraction in retractions]
-        keys = [key for call in calls for key in (self._key(call), tasks.PREFIX + call.id)]
-        return self._deletion_outcomes(await self._table.delete(keys), calls)
+        failures = await self._delete_tasks(calls)
+        remaining = [call for call in calls if call.id not in failures]
+        return failures | await self._delete_records(remaining)
 
     async def list_existing(self, calls: Sequence[Call]) -> set[str] | ApiFailure:
         """Return the ids of the calls that have a record."""
-        rows = await self._table.select(map(self._key, calls), ["key"])
-        if not isinstance(rows, list):
-            return rows
-        keys = {row["key"] for row in rows}
+        keys = await self._table.existing(map(self._key, calls))
+        if not isinstance(keys, set):
+            return keys
         return {call.id for call in calls if self._key(call) in keys}
 
     # --- reading ----------------------------------------------------------------------------------
@@ -169,6 +166,13 @@ class KvLayout:
         failure = None if isinstance(result, Upserted) else result
         return self._outcomes(failure, [rows.call for rows in request])
 
+    def _outcomes(self, failure: ApiFailure | None, calls: Sequence[Call]) -> dict[str, Outcome]:
+        return {
+            call.id: build_outcome(failure, remote_id=self._key(call), calls=len(calls)) for call in calls
+        }
+
+    # --- removing ---------------------------------------------------------------------------------
+
     async def _mark(self, calls: Sequence[Call]) -> dict[str, Outcome]:
         existing = await self._read([self._key(call) for call in calls])
         if isinstance(existing, ApiError | Outcome):
@@ -180,16 +184,40 @@ class KvLayout:
             for call in calls
             if (record := _object_at(existing, key := self._key(call))) is not None
         ]
-        return self._outcomes(None, calls) | await send_in_order(group_into_requests(marked), self._write)
+        absent = await self._outcomes_of_removal(calls, existing)
+        return absent | await send_in_order(group_into_requests(marked), self._write)
 
-    def _outcomes(self, failure: ApiFailure | None, calls: Sequence[Call]) -> dict[str, Outcome]:
-        return {
-            call.id: build_outcome(failure, remote_id=self._key(call), calls=len(calls)) for call in calls
+    async def _delete_records(self, calls: Sequence[Call]) -> dict[str, Outcome]:
+        deleted = await self._table.delete(map(self._key, calls))
+        if isinstance(deleted, set):
+            return await self._outcomes_of_removal(calls, deleted)
+        return {call.id: self._removal_outcome(call, deleted) for call in calls}
+
+    async def _delete_tasks(self, calls: Sequence[Call], **where: str) -> dict[str, Outcome]:
+        """Delete the tasks that match `where`. Return the outcome of each call that still has such a task."""
+        by_key = {tasks.PREFIX + call.id: call for call in calls}
+        deleted = await self._table.delete(by_key, **where)
+        if isinstance(deleted, set):
+            failures = await find_kept(self._table, by_key.keys() - deleted, **where)
+        else:
+            failures = dict.fromkeys(by_key, deleted)
+        return {by_key[key].id: self._removal_outcome(by_key[key], each) for key, each in failures.items()}
+
+    async def _outcomes_of_removal(
+        self, calls: Sequence[Call], changed: Collection[str]
+    ) -> dict[str, Outcome]:
+        """Return the outcomes after the rows with the keys `changed` were removed or found."""
+        rows = {
+            key: {"key": key, "value": self._mapper.build(call)}
+            for call in calls
+            if (key := self._key(call)) not in changed
         }
+        failures = await find_unchanged(self._table, rows)
+        return {call.id: self._removal_outcome(call, failures.get(self._key(call))) for call in calls}
 
-    def _deletion_outcomes(self, failure: ApiFailure | None, calls: Sequence[Call]) -> dict[str, Outcome]:
-        """Never Split: one record cannot make the deletion of others fail."""
-        return {call.id: build_outcome(failure, remote_id=self._key(call), calls=1) for call in calls}
+    def _removal_outcome(self, call: Call, failure: ApiFailure | None) -> Outcome:
+        """Never Split: one record cannot make the removal of others fail."""
+        return build_outcome(failure, remote_id=self._key(call), calls=1)
 
 
 def _object_at(values: Values, key: str) -> Mapping[str, Any] | None:

@@ -1,6 +1,6 @@
 """The layout `table`: one row per call, with a column per field."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from typing import Any, Final
 
 from crm_clients.base import Outcome, Push, Retraction
@@ -17,6 +17,7 @@ from crm_clients.supabase.errors import ApiError, ApiFailure
 from crm_clients.supabase.rest import Table, Upserted
 from crm_clients.supabase.settings import SupabaseSettings
 from crm_clients.supabase.sql import MERGED_INTO, table_sql
+from crm_clients.supabase.unchanged import find_unchanged
 from relay.call import DELIVERED_FIELDS, FIELDS, Call
 
 _SOURCES: Final = {STATE: "status"}
@@ -28,14 +29,13 @@ _INSERT_REFUSED: Final = frozenset({"23502", "23514"})
 """NOT NULL and CHECK violations. PostgreSQL checks the row that an upsert would insert, even if it updates
 an existing one (PostgreSQL, INSERT, "ON CONFLICT")."""
 
-_NO_SUCH_COLUMN: Final = "42703"
-
 
 class TableLayout:
-    """Upserts the changed columns only, and completes rows that such an upsert has inserted.
+    """Writes the changed columns of rows that exist, and whole rows that do not.
 
-    If a person deleted a row, an upsert of changed columns inserts a row without the other columns.
-    Such an incomplete row is found by a read after the upsert, and then written whole.
+    An upsert of some columns would insert an incomplete row if a person deleted the row. So what the API
+    returns decides which rows exist: an update returns the row, and several rows are read before they are
+    upserted in one request.
     """
 
     def __init__(self, settings: SupabaseSettings, table: Table) -> None:
@@ -46,12 +46,6 @@ class TableLayout:
             *(column for _, column in self._columns_of(_ALL_FIELDS)),
             *settings.constants,
         )
-        self._incomplete: set[str] = set()
-        """Call ids of incomplete rows."""
-        self._unchecked: set[str] = set()
-        """Call ids of rows that may be incomplete, because the read after the upsert failed."""
-        self._only_updates = False
-        """Whether the table refused an insert of changed columns, so that rows are updated one by one."""
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -69,40 +63,42 @@ class TableLayout:
 
     async def upsert(self, pushes: Sequence[Push]) -> dict[str, Outcome]:
         """Write the calls, with one request per set of changed columns."""
-        ids = [push.call.id for push in pushes]
-        if unchecked := self._unchecked.intersection(ids):
-            failure = await self._find_incomplete(sorted(unchecked))
-            if failure is not None:
-                return {id_: build_outcome(failure, remote_id=id_, calls=len(ids)) for id_ in ids}
-        return await send_in_order(group_into_requests(map(self._row, pushes)), self._write)
+        rows = [self._build_row(push.call, push.changed) for push in pushes]
+        return await send_in_order(group_into_requests(rows), self._write)
 
     async def retract(self, retractions: Sequence[Retraction], *, mark: bool) -> dict[str, Outcome]:
         """Mark the rows one by one, or delete all of them in one request."""
         if not mark:
             return await self.forget(retractions)
-        outcomes = {}
+        outcomes: dict[str, Outcome] = {}
         for retraction in retractions:
-            call = retraction.call
-            updated = await self._table.update(call.id, encode_json(self._merge_values(call)))
-            failure = None if isinstance(updated, bool) else updated
-            outcomes[call.id] = build_outcome(failure, remote_id=call.id, calls=1)
+            outcomes |= await self._mark(retraction.call)
         return outcomes
 
     async def forget(self, retractions: Sequence[Retraction]) -> dict[str, Outcome]:
         """Delete the rows."""
-        ids = [retraction.call.id for retraction in retractions]
-        failure = await self._table.delete(ids)
-        return {id_: build_outcome(failure, remote_id=id_, calls=1) for id_ in ids}
+        calls = [retraction.call for retraction in retractions]
+        deleted = await self._table.delete(call.id for call in calls)
+        if not isinstance(deleted, set):
+            return {call.id: build_outcome(deleted, remote_id=call.id, calls=1) for call in calls}
+        return await self._outcomes_of_removal(calls, deleted)
 
     async def list_existing(self, calls: Sequence[Call]) -> set[str] | ApiFailure:
         """Return the ids of the calls that have a row."""
-        rows = await self._table.select([call.id for call in calls], [self._table.key])
-        return {str(row[self._table.key]) for row in rows} if isinstance(rows, list) else rows
+        return await self._table.existing(call.id for call in calls)
+
+    async def _mark(self, call: Call) -> dict[str, Outcome]:
+        updated = await self._table.update(call.id, encode_json(self._merge_values(call)))
+        if not isinstance(updated, bool):
+            return {call.id: build_outcome(updated, remote_id=call.id, calls=1)}
+        return await self._outcomes_of_removal([call], {call.id} if updated else set())
+
+    async def _outcomes_of_removal(self, calls: Sequence[Call], removed: set[str]) -> dict[str, Outcome]:
+        rows = {call.id: self._values(call, _ALL_FIELDS) for call in calls if call.id not in removed}
+        failures = await find_unchanged(self._table, rows)
+        return {call.id: build_outcome(failures.get(call.id), remote_id=call.id, calls=1) for call in calls}
 
     # --- building rows ----------------------------------------------------------------------------
-
-    def _row(self, push: Push) -> CallRows:
-        return self._build_row(push.call, _ALL_FIELDS if push.call.id in self._incomplete else push.changed)
 
     def _build_row(self, call: Call, fields: Collection[str]) -> CallRows:
         values = self._values(call, fields)
@@ -132,52 +128,44 @@ class TableLayout:
     # --- writing rows -----------------------------------------------------------------------------
 
     async def _write(self, request: Sequence[CallRows]) -> dict[str, Outcome]:
-        is_whole = request[0].columns == self._all_columns
-        if self._only_updates and not is_whole:
-            return await send_in_order([[row] for row in request], self._update)
-        result = await self._table.upsert(request_body(request))
-        if isinstance(result, Upserted):
-            if result.inserted and not is_whole:
-                return await self._complete(request)
-            self._incomplete.difference_update(row.call.id for row in request)
-            return _outcomes(None, request)
-        is_single = not is_whole and len(request) == 1
-        if is_single and isinstance(result, ApiError) and result.code in _INSERT_REFUSED:
-            return await self._update(request)
-        return _outcomes(result, request)
+        if self._is_whole(request):
+            return await self._upsert(request)
+        return await (self._update(request) if len(request) == 1 else self._update_many(request))
 
     async def _update(self, request: Sequence[CallRows]) -> dict[str, Outcome]:
-        """Update one row; PostgreSQL then checks the whole row and not only the changed columns."""
+        """Update one row, or write it whole if there is none."""
         (row,) = request
         updated = await self._table.update(row.call.id, row.encoded)
-        if not isinstance(updated, bool):
-            return _outcomes(updated, request)
-        if updated:
-            self._only_updates = True
-            return _outcomes(None, request)
-        return await self._write([self._build_row(row.call, _ALL_FIELDS)])
+        if updated is False:
+            return await self._upsert(self._whole_rows(request))
+        return _outcomes(None if updated is True else updated, request)
 
-    async def _complete(self, request: Sequence[CallRows]) -> dict[str, Outcome]:
-        """Write the rows that the upsert inserted as whole rows. The others may have a person's changes."""
-        failure = await self._find_incomplete([row.call.id for row in request])
-        if failure is not None:
-            return _outcomes(failure, request)
-        whole = [self._build_row(row.call, _ALL_FIELDS) for row in request if row.call.id in self._incomplete]
-        return _outcomes(None, request) | await send_in_order(group_into_requests(whole), self._write)
+    async def _update_many(self, request: Sequence[CallRows]) -> dict[str, Outcome]:
+        """Upsert the changed columns of the rows that exist, and write the other rows whole."""
+        existing = await self.list_existing([row.call for row in request])
+        if not isinstance(existing, set):
+            return _outcomes(existing, request)
+        changed = [row for row in request if row.call.id in existing]
+        absent = self._whole_rows(row for row in request if row.call.id not in existing)
+        requests = [*([changed] if changed else []), *group_into_requests(absent)]
+        return await send_in_order(requests, self._upsert)
 
-    async def _find_incomplete(self, ids: Sequence[str]) -> ApiFailure | None:
-        """Find the rows that the last upsert inserted: their `xmax` is 0. An upsert locks an existing row
-        before it updates it, which sets `xmax` (PostgreSQL, "System Columns").
-        """
-        rows = await self._table.select(ids, [self._table.key, "xmax"])
-        if isinstance(rows, ApiError) and rows.code == _NO_SUCH_COLUMN:
-            rows = []  # a view has no xmax: incomplete rows cannot be found there
-        if not isinstance(rows, list):
-            self._unchecked.update(ids)
-            return rows
-        self._unchecked.difference_update(ids)
-        self._incomplete.update(str(row[self._table.key]) for row in rows if int(row["xmax"]) == 0)
-        return None
+    async def _upsert(self, request: Sequence[CallRows]) -> dict[str, Outcome]:
+        result = await self._table.upsert(request_body(request))
+        if self._is_whole(request):
+            return _outcomes(None if isinstance(result, Upserted) else result, request)
+        if isinstance(result, Upserted) and result.inserted:
+            # A row was deleted after it was read. The API does not say which, so all are written whole.
+            return await send_in_order(group_into_requests(self._whole_rows(request)), self._upsert)
+        if isinstance(result, ApiError) and result.code in _INSERT_REFUSED:
+            return await send_in_order([[row] for row in request], self._update)
+        return _outcomes(None if isinstance(result, Upserted) else result, request)
+
+    def _is_whole(self, request: Sequence[CallRows]) -> bool:
+        return request[0].columns == self._all_columns
+
+    def _whole_rows(self, rows: Iterable[CallRows]) -> list[CallRows]:
+        return [self._build_row(row.call, _ALL_FIELDS) for row in rows]
 
 
 def _outcomes(failure: ApiFailure | None, request: Sequence[CallRows]) -> dict[str, Outcome]:

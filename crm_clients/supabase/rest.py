@@ -9,7 +9,8 @@ import msgspec
 
 from crm_clients.base import Outcome
 from crm_clients.http import VendorHttp, retry_after
-from crm_clients.supabase.errors import ApiError, ApiFailure, parse_error
+from crm_clients.supabase.batches import encode_json
+from crm_clients.supabase.errors import UPSERTED_TWICE, ApiError, ApiFailure, parse_error
 
 MAX_QUERY_BYTES: Final = 6_000
 """Of the keys in one URL, as they are sent: gateways accept request lines of 8 KiB."""
@@ -17,6 +18,8 @@ MAX_QUERY_BYTES: Final = 6_000
 _PREFER_UPSERT: Final = "resolution=merge-duplicates,return=minimal"
 _PREFER_NO_ROWS: Final = "return=minimal"
 _PREFER_ROWS: Final = "return=representation"
+_PREFER_DRY_RUN: Final = "resolution=merge-duplicates,return=representation"
+_ONE_ROW: Final = "application/vnd.pgrst.object+json"
 _NOT_THE_API: Final = "the response is not one to {}, so this is not a Supabase REST API"
 
 Row = dict[str, Any]
@@ -58,28 +61,57 @@ class Table:
         rows = _decode_rows(await self._change("PATCH", params, values, prefer=_PREFER_ROWS))
         return bool(rows) if isinstance(rows, list) else rows
 
-    async def delete(self, keys: Iterable[str], **where: str) -> ApiFailure | None:
-        """Delete the rows with these keys that also match `where`. Keys without a row are ignored."""
+    async def delete(self, keys: Iterable[str], **where: str) -> set[str] | ApiFailure:
+        """Delete the rows with these keys that also match `where`. Return the keys of the deleted rows."""
+        deleted: set[str] = set()
         for chunk in _chunks(keys):
-            if failure := await self._delete({self.key: _in_list(chunk), **where}):
-                return failure
-        return None
+            params = {self.key: _in_list(chunk), "select": self.key, **where}
+            rows = _decode_rows(await self._change("DELETE", params, prefer=_PREFER_ROWS))
+            if not isinstance(rows, list):
+                return rows
+            deleted |= self._keys_of(rows)
+        return deleted
 
-    async def select(self, keys: Iterable[str], columns: Sequence[str]) -> list[Row] | ApiFailure:
+    async def select(
+        self, keys: Iterable[str], columns: Sequence[str], **where: str
+    ) -> list[Row] | ApiFailure:
         """Return these columns of the rows with these keys. Keys without a row are absent."""
         rows: list[Row] = []
         for chunk in _chunks(keys):
-            found = await self.query({"select": _columns_param(columns), self.key: _in_list(chunk)})
+            params = {"select": _columns_param(columns), self.key: _in_list(chunk), **where}
+            found = await self.query(params)
             if not isinstance(found, list):
                 return found
             rows += found
         return rows
+
+    async def existing(self, keys: Iterable[str], **where: str) -> set[str] | ApiFailure:
+        """Return those of these keys that have a row, and a row that matches `where`."""
+        rows = await self.select(keys, [self.key], **where)
+        return self._keys_of(rows) if isinstance(rows, list) else rows
 
     async def query(self, params: Mapping[str, str]) -> list[Row] | ApiFailure:
         """Return the rows for a query in PostgREST's own syntax."""
         return _decode_rows(await self._get(params))
 
     # --- probes: requests that change and return no row, to find out what is missing --------------
+
+    async def dry_run(self, row: Row) -> ApiFailure | None:
+        """Upsert a row in a statement that always fails, and return why it would fail by itself, if it would.
+
+        PostgreSQL refuses to upsert one row twice (21000) after it has checked everything else, and writes
+        nothing. If a trigger discards the second copy, the API finds not exactly one row for the answer
+        (PGRST116), and writes nothing either.
+        """
+        other = {**row, self.key: _similar_key(row[self.key])}
+        body = b"[" + b",".join(map(encode_json, (row, row, other))) + b"]"
+        params = {"on_conflict": self.key, "select": self.key}
+        headers = {"Accept": _ONE_ROW}
+        response = await self._change("POST", params, body, prefer=_PREFER_DRY_RUN, **headers)
+        failure = _failure_of(response)
+        if failure is None:
+            return ApiError(httpx.codes.OK, "not_refused", _NOT_THE_API.format("an upsert"))
+        return None if isinstance(failure, ApiError) and failure.code == UPSERTED_TWICE else failure
 
     async def probe_upsert(self, columns: Sequence[str]) -> ApiFailure | None:
         """Upsert no rows: the database still checks columns, key and grants."""
@@ -99,7 +131,9 @@ class Table:
 
         "Is null" alone would match rows of the team's own table that are not calls and have no key.
         """
-        return await self._delete({self.key: "is.null", "and": f"({self.key}.not.is.null)"})
+        where = {self.key: "is.null", "and": f"({self.key}.not.is.null)"}
+        response = await self._change("DELETE", where)
+        return _failure_of(response) or _undeleted(response)
 
     # --- requests ---------------------------------------------------------------------------------
 
@@ -112,15 +146,20 @@ class Table:
         response = await self._change("POST", params, content, prefer=prefer)
         return _failure_of(response) or _unmerged(response, prefer) or response
 
-    async def _delete(self, where: Mapping[str, str]) -> ApiFailure | None:
-        response = await self._change("DELETE", where)
-        return _failure_of(response) or _undeleted(response)
-
     async def _change(
-        self, method: str, params: Mapping[str, str], content: bytes = b"", *, prefer: str = _PREFER_NO_ROWS
+        self,
+        method: str,
+        params: Mapping[str, str],
+        content: bytes = b"",
+        *,
+        prefer: str = _PREFER_NO_ROWS,
+        **headers: str,
     ) -> httpx.Response | Outcome:
-        headers = {**self._write_headers, "Prefer": prefer, "Content-Type": "application/json"}
+        headers |= {**self._write_headers, "Prefer": prefer, "Content-Type": "application/json"}
         return await self._http.send(method, self._path, params=params, headers=headers, content=content)
+
+    def _keys_of(self, rows: Iterable[Row]) -> set[str]:
+        return {str(row[self.key]) for row in rows}
 
 
 def quote_value(value: str) -> str:
@@ -145,6 +184,11 @@ def _chunks(keys: Iterable[str]) -> Iterator[list[str]]:
 
 def _in_list(keys: Iterable[str]) -> str:
     return f"in.({','.join(map(quote_value, keys))})"
+
+
+def _similar_key(key: str) -> str:
+    """Return another key of the same length."""
+    return key[:-1] + ("0" if key[-1] != "0" else "1")
 
 
 def _columns_param(columns: Sequence[str]) -> str:

@@ -1,0 +1,166 @@
+"""A retraction that changed nothing: the row is not there, or the role of the key may not change it."""
+
+from collections.abc import Iterator
+
+import msgspec
+import pytest
+from starlette.responses import JSONResponse
+
+from crm_clients.base import Delivered, Outcome, Rejected, Retraction, Retry
+from crm_clients.supabase import SupabaseClient
+from tests.support.clients import make_retraction
+from tests.support.supabase import Connect, Supabase
+from tests.support.supabase_calls import call, push, types_of
+
+POLICIES = {
+    "no policy at all": [],
+    "insert only": ["for insert with check (true)"],
+    "read only": ["for select using (true)"],
+    "no delete and no update": ["for insert with check (true)", "for select using (true)"],
+    "others only": [
+        "for insert with check (true)",
+        "for select using ({key} not like '%cloudtalk-1')",
+        "for update using ({key} not like '%cloudtalk-1')",
+        "for delete using ({key} not like '%cloudtalk-1')",
+    ],
+    "visible and protected": ["for select using (true)", "for all using ({key} not like '%cloudtalk-1')"],
+}
+SETTINGS = {"table": {}, "kv": {"layout": "kv", "table": "kept_values"}}
+KEYS = {"table": "id", "kv": "key"}
+
+
+@pytest.fixture(params=["table", "kv"])
+def layout(request: pytest.FixtureRequest) -> str:
+    name: str = request.param
+    return name
+
+
+@pytest.fixture
+def limited(supabase: Supabase, layout: str) -> Iterator[Supabase]:
+    """A project whose publishable key has all grants; a policy of row level security is its only limit."""
+    if layout == "kv":
+        supabase.create_kv("kept_values")
+    supabase.execute(f"grant all on {table_of(layout)} to anon; truncate {table_of(layout)}")
+    yield supabase
+    supabase.execute(f"revoke all on {table_of(layout)} from anon")
+    policies = f"select policyname from pg_policies where tablename = '{table_of(layout)}'"  # noqa: S608
+    supabase.execute(
+        f"do $$ declare p text; begin for p in {policies} loop "
+        f"execute format('drop policy %I on {table_of(layout)}', p); end loop; end $$"
+    )
+
+
+def table_of(layout: str) -> str:
+    return "calls" if layout == "table" else "kept_values"
+
+
+def add_policies(project: Supabase, layout: str, kind: str) -> None:
+    for number, policy in enumerate(POLICIES[kind]):
+        sql = policy.format(key=KEYS[layout])
+        project.execute(f"create policy p{number} on {table_of(layout)} {sql}")
+
+
+def connect_as_browser(project: Supabase, connect: Connect, layout: str, **settings: str) -> SupabaseClient:
+    return connect(key=project.publishable_key, **(SETTINGS[layout] | settings))
+
+
+async def remove(client: SupabaseClient, way: str, *ids: str) -> list[Outcome]:
+    retractions = [make_retraction(id_, "cloudtalk-survivor", 2) for id_ in ids]
+    return await (client.forget(retractions) if way == "forget" else client.retract(retractions))
+
+
+WAYS = ["delete", "mark", "forget"]
+
+
+@pytest.mark.parametrize("kind", POLICIES)
+@pytest.mark.parametrize("way", WAYS)
+async def test_a_row_that_a_policy_protects_is_not_retracted(
+    limited: Supabase, connect: Connect, layout: str, kind: str, way: str
+) -> None:
+    await connect(**SETTINGS[layout]).upsert([push(call())])
+    add_policies(limited, layout, kind)
+    on_merge = "mark" if way == "mark" else "delete"
+    client = connect_as_browser(limited, connect, layout, on_merge=on_merge)
+    [outcome] = await remove(client, way, "cloudtalk-1")
+    assert isinstance(outcome, Rejected)
+    assert outcome.code in {"row_not_changed", "42501"}
+    assert "row" in (outcome.message or "")
+    [row] = limited.rows(table_of(layout), KEYS[layout])
+    assert row.get("merged_into") is None
+
+
+@pytest.mark.parametrize("way", WAYS)
+async def test_the_other_rows_of_the_retraction_are_retracted(
+    limited: Supabase, connect: Connect, layout: str, way: str
+) -> None:
+    await connect(**SETTINGS[layout]).upsert([push(call(f"cloudtalk-{n}")) for n in (1, 2)])
+    add_policies(limited, layout, "others only")
+    on_merge = "mark" if way == "mark" else "delete"
+    client = connect_as_browser(limited, connect, layout, on_merge=on_merge)
+    outcomes = await remove(client, way, "cloudtalk-1", "cloudtalk-2", "cloudtalk-absent")
+    assert types_of(outcomes) == [Rejected, Delivered, Delivered]
+
+
+@pytest.mark.parametrize("way", WAYS)
+async def test_a_row_that_does_not_exist_is_retracted_and_none_is_created(
+    supabase: Supabase, connect: Connect, layout: str, way: str
+) -> None:
+    if layout == "kv":
+        supabase.create_kv("kept_values")
+        supabase.execute("truncate kept_values")
+    client = connect(**SETTINGS[layout], on_merge="mark" if way == "mark" else "delete")
+    assert types_of(await remove(client, way, "cloudtalk-1", "cloudtalk-2")) == [Delivered, Delivered]
+    assert supabase.rows(table_of(layout), KEYS[layout]) == []
+
+
+@pytest.mark.parametrize("way", WAYS)
+async def test_a_row_that_a_trigger_keeps_is_not_retracted(
+    supabase: Supabase, connect: Connect, way: str
+) -> None:
+    supabase.create_table("archive")
+    supabase.execute("""
+        create or replace function keep() returns trigger language plpgsql as $$begin return null; end$$;
+        create or replace trigger keep before update or delete on archive
+        for each row execute function keep();
+    """)
+    client = connect(table="archive", on_merge="mark" if way == "mark" else "delete")
+    await client.upsert([push(call())])
+    [outcome] = await remove(client, way, "cloudtalk-1")
+    assert (type(outcome), outcome.code) == (Rejected, "row_not_changed")
+    supabase.execute("drop table archive")
+
+
+async def test_a_call_whose_open_task_a_policy_protects_is_not_retracted(
+    supabase: Supabase, connect: Connect
+) -> None:
+    supabase.create_kv("kept_tasks")
+    settings = {"layout": "kv", "table": "kept_tasks", "tasks": True}
+    await connect(**settings).upsert([push(call())])
+    supabase.execute("""
+        grant all on kept_tasks to anon;
+        create policy seen on kept_tasks for select using (true);
+        create policy written on kept_tasks for all using (key like 'llamada:%');
+    """)
+    client = connect(key=supabase.publishable_key, **settings)
+    assert types_of(await remove(client, "delete", "cloudtalk-1")) == [Rejected]
+    supabase.execute("drop table kept_tasks")
+
+
+@pytest.mark.parametrize("after", [0, 1, 2])
+@pytest.mark.parametrize("way", WAYS)
+async def test_an_outage_during_the_retraction_of_an_absent_row_is_a_retry(
+    supabase: Supabase, connect: Connect, way: str, after: int
+) -> None:
+    client = connect(on_merge="mark" if way == "mark" else "delete")
+    with supabase.gateway.answering(JSONResponse({}, 503), after=after):
+        assert types_of(await remove(client, way, "cloudtalk-1")) == [Retry]
+
+
+async def test_a_retraction_of_a_call_that_the_table_would_refuse_finds_no_hidden_row(
+    supabase: Supabase, connect: Connect
+) -> None:
+    supabase.create_table("selective")
+    supabase.execute("alter table selective add check (notes is null)")
+    this = msgspec.structs.replace(call(notes="n"), merged_into=None)
+    assert types_of(await connect(table="selective").retract([Retraction(this)])) == [Delivered]
+    supabase.execute("drop table selective")
