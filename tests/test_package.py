@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+import tarfile
 import zipfile
 from pathlib import Path
 
@@ -24,6 +25,16 @@ def test_the_wheel_contains_the_program_and_nothing_else(tmp_path: Path) -> None
         "cloudtalk_relay",
     }
     assert {"crm_clients/conformance/__init__.py", "relay/py.typed", "crm_clients/py.typed"} <= set(names)
+
+
+def test_the_source_package_contains_no_secrets(tmp_path: Path) -> None:
+    line = ["-m", "uv", "build", "--sdist", "--quiet", "--offline", "--no-build-isolation"]
+    subprocess.run([sys.executable, *line, "--out-dir", tmp_path, ROOT], check=True, timeout=60)  # noqa: S603 - a command of the project
+    [package] = tmp_path.glob("*.tar.gz")
+    with tarfile.open(package) as archive:
+        names = [name.partition("/")[2] for name in archive.getnames()]
+    assert "relay/py.typed" in names
+    assert not [name for name in names if name.startswith(("secrets/", "settings.local", "var/"))]
 
 
 @pytest.fixture(scope="module")

@@ -24,17 +24,25 @@ The relay reads one TOML file: the file that `--settings PATH` names, else the o
 variable `RELAY_SETTINGS` names, else `settings.toml` in the current folder. Relative paths in the file are
 resolved against the folder of the file. The `settings.toml` that comes with the relay works unchanged.
 
-**Environment variables** named `RELAY__SECTION__KEY` override the file: `RELAY__SERVER__PORT=9000`,
-`RELAY__DESTINATIONS__CRM__BATCH=50`. Lists and tables are written as JSON:
+**Your own settings** are best kept in `settings.local.toml`, beside `settings.toml`. Each key in it overrides
+the same key of `settings.toml`. Git ignores the file, so an upgrade of a checkout does not touch it. A
+destination for which it names another `client` replaces the destination of that name. If `--settings` names
+another file, such as `relay.toml`, the file beside it is `relay.local.toml`.
+
+**Environment variables** named `RELAY__SECTION__KEY`, with two underscores before each part, override the
+files: `RELAY__SERVER__PORT=9000`, `RELAY__DESTINATIONS__CRM__BATCH=50`. Lists and tables are written as JSON:
 `RELAY__CLOUDTALK__TOKENS='["…"]'`. Upper and lower case make no difference. In a destination's name `_`
 also matches `-`. A destination that is not in the file is added.
 
 **Secrets** can be kept in files of their own. For each key that takes a secret there is a key that ends
 in `_file` and names the file (`tokens_file = "secrets/tokens"`, `RELAY__CLOUDTALK__TOKENS_FILE`). The line
-break at the end of the file is ignored. A list has one item per line.
+break at the end of the file is ignored. A list has one item per line. A checkout has a folder `secrets`;
+Git ignores the files in it.
 
 If the settings have a problem, the relay does not start. It reports all problems at once, each with the
-file or environment variable, the key, the expected value and the value found. Secrets are never shown.
+file or environment variable, the key, the expected value and the value found. A wrong secret is reported with
+its secret file and line. Secrets are never shown. Valid settings that are unsafe or probably a mistake are
+shown as warnings by `relay check` and logged at the start (`settings.warning`).
 """
 _DESTINATIONS: Final = """\
 ## [destinations.NAME]

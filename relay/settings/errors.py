@@ -3,16 +3,15 @@
     SettingsError               the settings cannot be used
     └── ClientLoadError         a destination's client is not installed or cannot be loaded
 
-All problems of one file are collected and reported at once. Each line names the file or environment
-variable, the key, what was expected and what was found. A secret is never shown.
+All problems are collected and reported at once. Each line names the file or environment variable, the key,
+what was expected and what was found. A secret is never shown.
 """
 
 import datetime as dt
 import difflib
 import json
 import re
-from collections.abc import Iterable, Mapping
-from pathlib import Path
+from collections.abc import Iterable
 from typing import Any, Final, get_args
 
 from pydantic import BaseModel, ValidationError
@@ -23,12 +22,13 @@ from relay.settings.field_types import (
     KEY_STEP,
     FieldType,
     Location,
-    field_type,
     field_type_at,
     fields_by_key,
     model_at,
+    writable_keys,
 )
 from relay.settings.models import Settings
+from relay.settings.origins import Origins
 
 _LONGEST_VALUE: Final = 80
 _TOML_TYPE_NAMES: Final[dict[type, str]] = {
@@ -58,12 +58,10 @@ class ClientLoadError(SettingsError):
 
 
 class Problems:
-    """Collects the problems of one settings file and its environment variables."""
+    """Collects the problems of the settings, each with the file or variable that it is in."""
 
-    def __init__(self, file: Path, variables: Mapping[Location, str]) -> None:
-        """`variables`: the name of the environment variable that sets each location."""
-        self._file = file
-        self._variables = variables
+    def __init__(self, origins: Origins) -> None:
+        self._origins = origins
         self._lines: list[str] = []
         self._explained: set[Location] = set()
 
@@ -80,8 +78,8 @@ class Problems:
             return
         if also_explains:
             self._explained.add(also_explains)
-        source = self._find_variable(location) or self._file
-        self._lines.append(f"{source}: {format_location(location)}: {problem}")
+        source, key = self._origins.describe(location)
+        self._lines.append(f"{source}: {format_location(key)}: {problem}")
 
     def add_validation_error(self, error: ValidationError, model: type[BaseModel], at: Location = ()) -> None:
         """Add every problem that the validation of the model at a location found."""
@@ -103,20 +101,12 @@ class Problems:
                 return _describe_rejected_value(reason, detail["input"], field_type_at(model, location))
             case known if known in _PYDANTIC_ERRORS:
                 expected = field_type_at(model, detail["loc"])
-                in_environment = self._find_variable(at + location) is not None
+                in_environment = self._origins.find_variable(at + location) is not None
                 return _describe_wrong_type(detail, expected, in_environment=in_environment)
             case _:
                 return _describe_rejected_value(
                     detail["msg"], detail["input"], field_type_at(model, location)
                 )
-
-    def _find_variable(self, location: Location) -> str | None:
-        """Return the variable that set the location, its `…_file` key, or a table that contains it."""
-        for end in range(len(location), 0, -1):
-            for name in (location[end - 1], f"{location[end - 1]}_file"):
-                if variable := self._variables.get((*location[: end - 1], name)):
-                    return variable
-        return None
 
     def to_error(self) -> SettingsError:
         """Return one error that lists all problems."""
@@ -149,7 +139,7 @@ def _most_similar(word: str, known: Iterable[str]) -> str | None:
 def describe_unknown_key(location: Location, siblings: type[BaseModel] | None) -> str:
     """Say which key was probably meant: the same key of another section, or a similar one."""
     *above, key = map(str, location)
-    known = _writable_keys(siblings) if siblings else []
+    known = writable_keys(siblings) if siblings else []
     homes = [f"[{name}]" for name in Settings.model_fields if key in _section_keys(name) and [name] != above]
     if homes:
         return f"unknown key; it belongs in {' or '.join(homes)}"
@@ -161,13 +151,7 @@ def describe_unknown_key(location: Location, siblings: type[BaseModel] | None) -
 
 def _section_keys(section: str) -> list[str]:
     model = model_at(Settings, (section,))
-    return _writable_keys(model) if model else []
-
-
-def _writable_keys(model: type[BaseModel]) -> list[str]:
-    """Return the keys that a user can write in a table, the `…_file` keys of secrets included."""
-    secrets = [key for key in fields_by_key(model) if field_type(model, key).is_secret]
-    return [*fields_by_key(model), *(f"{key}_file" for key in secrets)]
+    return writable_keys(model) if model else []
 
 
 # --- descriptions of one problem --------------------------------------------------------------

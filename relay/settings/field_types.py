@@ -1,6 +1,6 @@
 """Which values a field of a model accepts, in words: for `docs/settings.md` and for error messages."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from enum import Enum
 from itertools import pairwise
 from pathlib import Path
@@ -90,6 +90,12 @@ def fields_by_key(model: type[BaseModel]) -> dict[str, FieldInfo]:
     }
 
 
+def writable_keys(model: type[BaseModel]) -> list[str]:
+    """Return the keys that a user can write in a table, the `…_file` keys of secrets included."""
+    secrets = [key for key in fields_by_key(model) if field_type(model, key).is_secret]
+    return [*fields_by_key(model), *(f"{key}_file" for key in secrets)]
+
+
 def field_type(model: type[BaseModel], key: str) -> FieldType:
     """Return the type of a model's field."""
     field = fields_by_key(model)[key]
@@ -109,6 +115,14 @@ def model_at(model: type[BaseModel], location: Location) -> type[BaseModel] | No
     """Return the model at a location; None if there is none, or a value without known keys."""
     found = field_type_at(model, location)
     return found.type if found and _is_subclass(found.type, BaseModel) else None
+
+
+def variable_names(model: type[BaseModel], prefix: str) -> Iterator[str]:
+    """Yield the environment variables that set the keys of a model and of the tables in it."""
+    for key in writable_keys(model):
+        name = f"{prefix}__{key}".upper()
+        inner = model_at(model, (key,))
+        yield from variable_names(inner, name) if inner else (name,)
 
 
 def _child(parent: FieldType, step: str | int, *, is_key: bool) -> FieldType | None:

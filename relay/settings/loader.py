@@ -1,8 +1,9 @@
-"""Load the settings: merge the file and the environment, validate them, report all problems at once."""
+"""Load the settings: merge the files and the environment, validate them, report all problems at once."""
 
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from functools import reduce
 from pathlib import Path
 from typing import Any, Final
 from urllib.parse import urlsplit
@@ -17,12 +18,16 @@ from relay.settings.errors import (
     describe_unknown_key,
     describe_value,
 )
-from relay.settings.field_types import Location, model_at
+from relay.settings.field_types import Location, model_at, variable_names
 from relay.settings.models import Settings
+from relay.settings.origins import Origin, Origins, locate_secrets
 from relay.settings.plugins import client_names, load_client_class
 from relay.settings.sources import (
     ENVIRONMENT_PREFIX,
     Table,
+    find_misspelt_variables,
+    local_file_of,
+    merge_settings,
     merge_tables,
     parse_overrides,
     read_environment,
@@ -43,12 +48,15 @@ _DESTINATION_NAME: Final = re.compile(r"[a-z0-9]+([_-][a-z0-9]+)*")
 def load(path: Path | None = None, env: Mapping[str, str] | None = None) -> Settings:
     """Load the settings from `path`, else from $RELAY_SETTINGS, else from ./settings.toml.
 
-    Environment variables (`env`, default: this process's) override the file. Raises `SettingsError`,
+    The keys of `settings.local.toml` beside that file override it, and environment variables (`env`, default:
+    this process's) override both. Raises `SettingsError`,
     whose message lists every problem; a file that cannot be read is reported alone.
     """
     env = os.environ if env is None else env
     file = _find_file(path, env)
-    return _Loader(file, read_toml(file), env).load()
+    local_file = local_file_of(file)
+    files = [local_file, file] if local_file.exists() else [file]
+    return _Loader([(each, read_toml(each)) for each in files], env).load()
 
 
 def _find_file(path: Path | None, env: Mapping[str, str]) -> Path:
@@ -63,19 +71,26 @@ def _find_file(path: Path | None, env: Mapping[str, str]) -> Path:
 
 
 class _Loader:
-    """One load of one file."""
+    """One load of the settings files, of which the first wins."""
 
-    def __init__(self, file: Path, table: Table, env: Mapping[str, str]) -> None:
-        self._folder = file.absolute().parent
-        self._variables = read_environment(env, destinations=table.get("destinations"))
-        self._problems = Problems(file, {at: variable.name for at, variable in self._variables.items()})
-        self._table = merge_tables(table, self._overrides(Settings, ()))
+    def __init__(self, files: Sequence[tuple[Path, Table]], env: Mapping[str, str]) -> None:
+        tables = [table for _, table in files]
+        in_files = reduce(merge_settings, reversed(tables))
+        self._folder = files[0][0].absolute().parent
+        self._env = env
+        self._variables = read_environment(env, destinations=in_files.get("destinations"))
+        self._origins = Origins(files, {at: variable.name for at, variable in self._variables.items()})
+        self._problems = Problems(self._origins)
+        self._table = merge_settings(in_files, self._overrides(Settings, ()))
 
     def load(self) -> Settings:
         """Validate all sections and destinations. Raises `SettingsError` after all were checked."""
-        for location in self._variables:
+        misspelt = find_misspelt_variables(self._env, variable_names(Settings, ENVIRONMENT_PREFIX))
+        for location, variable in self._variables.items():
             if location[0] not in Settings.model_fields:
-                self._problems.add(location, describe_unknown_key(location[:1], Settings))
+                meant = misspelt.get(variable.name)
+                unknown = f"unknown key; did you mean {meant}?" if meant else None
+                self._problems.add(location, unknown or describe_unknown_key(location[:1], Settings))
         sections = {name: self._prepare_section(name, table) for name, table in self._table.items()}
         try:
             settings = Settings.model_validate(sections, context=self._folder)
@@ -86,7 +101,15 @@ class _Loader:
         self._check_files_distinct(settings)
         if self._problems:
             raise self._problems.to_error()
-        return settings
+        return settings.with_origin(self._origin_of(settings))
+
+    def _origin_of(self, settings: Settings) -> Origin:
+        files = {self._origins.find_file_of_secret(at): None for at in locate_secrets(settings)}
+        known = list(variable_names(Settings, ENVIRONMENT_PREFIX))
+        for name, destination in settings.destinations.items():
+            prefix = f"{ENVIRONMENT_PREFIX}__destinations__{name.replace('-', '_')}"
+            known += variable_names(type(destination), prefix)
+        return Origin(tuple(filter(None, files)), find_misspelt_variables(self._env, known))
 
     def _overrides(self, model: type[BaseModel], at: Location) -> Table:
         """Return what the environment sets in the model at a location."""
@@ -105,7 +128,11 @@ class _Loader:
             loaded = {key: self._load_destination(key, value) for key, value in table.items()}
             return {key: destination for key, destination in loaded.items() if destination}
         model = model_at(Settings, (name,))
-        return read_secret_files(table, model, self._folder, self._problems, (name,)) if model else table
+        return (
+            read_secret_files(table, model, self._folder, self._origins, self._problems, (name,))
+            if model
+            else table
+        )
 
     def _load_destination(self, name: str, table: Any) -> DestinationSettings | None:
         """Validate a destination with its client's settings model; None if there is a problem."""
@@ -118,7 +145,7 @@ class _Loader:
             self._problems.add(at, f"expected a table, found {describe_value(table, None)}")
         elif model := self._client_settings(table.get("client"), at):
             merged = merge_tables(table, self._overrides(model, at))
-            merged = read_secret_files(merged, model, self._folder, self._problems, at)
+            merged = read_secret_files(merged, model, self._folder, self._origins, self._problems, at)
             try:
                 return _resolve_paths(self._folder, model.model_validate(merged))
             except ValidationError as error:

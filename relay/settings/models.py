@@ -5,7 +5,7 @@ class and a field of `Settings`.
 """
 
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import (
     AfterValidator,
@@ -21,6 +21,7 @@ from pydantic import (
 
 from crm_clients.settings import DestinationSettings
 from relay.settings import validators
+from relay.settings.origins import Origin
 from relay.settings.secrets import SecretUrl
 
 
@@ -222,11 +223,23 @@ class Settings(Section):
     destinations: dict[str, DestinationSettings] = Field(default_factory=dict)
 
     _folder: Path = PrivateAttr(default_factory=Path)
+    _origin: Origin = PrivateAttr(default_factory=Origin)
 
     @property
     def folder(self) -> Path:
         """The folder of the settings file."""
         return self._folder
+
+    @property
+    def origin(self) -> Origin:
+        """Where the values come from."""
+        return self._origin
+
+    def with_origin(self, origin: Origin) -> Self:
+        """Return these settings with another origin."""
+        settings = self.model_copy()
+        settings._origin = origin  # noqa: SLF001 - of the same class
+        return settings
 
     @model_validator(mode="before")
     @classmethod

@@ -1,12 +1,13 @@
-"""The sources of the settings: the TOML file, environment variables, and files that hold a secret.
+"""The sources of the settings: TOML files, environment variables, and files that hold a secret.
 
-An environment variable wins over the TOML file. A secret and its `…_file` key replace each other.
+An environment variable wins over `settings.local.toml`, and that file over `settings.toml`. A secret and its
+`…_file` key replace each other.
 """
 
 import json
 import re
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, Final, NamedTuple, cast
 
@@ -15,9 +16,13 @@ from pydantic.fields import FieldInfo
 
 from relay.settings.errors import Problems, SettingsError
 from relay.settings.field_types import Location, field_type, fields_by_key
+from relay.settings.origins import Origins
 
 ENVIRONMENT_PREFIX: Final = "relay"
 Table = dict[str, Any]
+
+_UTF_8: Final = "utf-8-sig"
+"""UTF-8 with or without a byte order mark, which some editors on Windows write."""
 
 _TOML_POSITION: Final = re.compile(r" \(at (?:line (?P<line>\d+), column (?P<column>\d+)|end of document)\)$")
 
@@ -29,13 +34,18 @@ class Variable(NamedTuple):
     value: str
 
 
-# --- the TOML file ----------------------------------------------------------------------------
+# --- TOML files -------------------------------------------------------------------------------
+
+
+def local_file_of(file: Path) -> Path:
+    """Return the path of the file beside a settings file whose keys win: `settings.local.toml`."""
+    return file.with_name(f"{file.stem}.local{file.suffix}")
 
 
 def read_toml(file: Path) -> Table:
     """Parse the settings file. Raises `SettingsError` if it cannot be read or is not TOML."""
     try:
-        return tomllib.loads(file.read_text("utf-8"))
+        return tomllib.loads(file.read_text(_UTF_8))
     except tomllib.TOMLDecodeError as error:
         raise SettingsError(f"{file}: {_format_toml_error(str(error))}") from None
     except UnicodeDecodeError as error:
@@ -75,6 +85,30 @@ def read_environment(env: Mapping[str, str], *, destinations: Any) -> dict[Locat
     return found
 
 
+def find_misspelt_variables(env: Iterable[str], known: Iterable[str]) -> dict[str, str]:
+    """Return the variables that begin with a section but lack an underscore, with the name to use instead.
+
+    `known`: the names of all variables that set a key. Other variables that begin with `RELAY_` are left out:
+    Kubernetes sets RELAY_PORT and similar ones if a service is named `relay`.
+    """
+    known_by_words = {_words(name): name for name in known}
+    sections = {words[1] for words in known_by_words}
+    found = {}
+    for name in env:
+        prefix, *rest = _words(name) or ("",)
+        if prefix == ENVIRONMENT_PREFIX and rest and rest[0] in sections:
+            in_section = f"{ENVIRONMENT_PREFIX}__{rest[0]}__"
+            if not f"{name.lower()}__".startswith(in_section):
+                any_key = f"{in_section}{'name__key' if rest[0] == 'destinations' else 'key'}".upper()
+                found[name] = known_by_words.get((prefix, *rest), any_key)
+    return found
+
+
+def _words(variable: str) -> tuple[str, ...]:
+    """Split a variable at its underscores, however many there are between two words."""
+    return tuple(filter(None, variable.lower().split("_")))
+
+
 def parse_overrides(model: type[BaseModel], prefix: str, values: Mapping[str, str]) -> Table:
     """Return the fields of a model that variables with this prefix set, key by key or as JSON.
 
@@ -102,6 +136,28 @@ def parse_overrides(model: type[BaseModel], prefix: str, values: Mapping[str, st
     return source()
 
 
+def merge_settings(lower: Table, upper: Table) -> Table:
+    """Merge two sources of all settings; `upper` wins.
+
+    A destination for which `upper` names another client is replaced as a whole, because the keys of one
+    client mean nothing to another.
+    """
+    of_lower, of_upper = lower.get("destinations"), upper.get("destinations")
+    if isinstance(of_lower, dict) and isinstance(of_upper, dict):
+        kept = {
+            name: table
+            for name, table in of_lower.items()
+            if not _has_other_client(table, of_upper.get(name))
+        }
+        lower = lower | {"destinations": kept}
+    return merge_tables(lower, upper)
+
+
+def _has_other_client(lower: Any, upper: Any) -> bool:
+    is_named = isinstance(lower, dict) and isinstance(upper, dict) and "client" in upper
+    return is_named and lower.get("client") != upper["client"]
+
+
 def merge_tables(lower: Table, upper: Table) -> Table:
     """Merge two sources; `upper` wins. A secret in one replaces its `…_file` key in the other."""
     kept = {
@@ -126,9 +182,12 @@ def _is_overridden(key: str, upper: Table) -> bool:
 
 
 def read_secret_files(
-    table: Table, model: type[BaseModel], folder: Path, problems: Problems, at: Location
+    table: Table, model: type[BaseModel], folder: Path, origins: Origins, problems: Problems, at: Location
 ) -> Table:
-    """Replace each `…_file` key of a table by the content of its file; add a problem if that fails."""
+    """Replace each `…_file` key of a table by the content of its file; add a problem if that fails.
+
+    `origins` receives the location of each secret with its file.
+    """
     result = dict(table)
     for name in fields_by_key(model):
         key = f"{name}_file"
@@ -136,6 +195,7 @@ def read_secret_files(
             del result[key]
             try:
                 result[name] = _read_secret_file(table, name, folder, many=field_type(model, name).is_list)
+                origins.add_secret_file((*at, name), folder / table[key])
             except ValueError as error:
                 problems.add((*at, key), str(error), also_explains=(*at, name))
     return result
@@ -152,7 +212,7 @@ def _read_secret_file(table: Table, name: str, folder: Path, *, many: bool) -> s
     if not isinstance(file, str):
         raise ValueError("expected the path of a file that holds the secret")  # noqa: TRY004 - see `Raises`
     try:
-        text = (folder / file).read_text("utf-8")
+        text = (folder / file).read_text(_UTF_8)
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "not UTF-8"
         raise ValueError(f"{folder / file} cannot be read ({reason})") from None

@@ -3,16 +3,21 @@
 import subprocess
 import sys
 from pathlib import Path
+from typing import Protocol
 
 import pytest
 from pydantic import SecretStr
 
 from relay.call import Status
-from relay.settings import SettingsError, load
+from relay.settings import Settings, SettingsError, load
 from relay.settings.sources import merge_tables
 from tests.support.notebook import SECRET, LoadError, LoadText, NotebookClient, NotebookSettings
 
-ROOT = Path(__file__).parents[2]
+
+class LoadBoth(Protocol):
+    """Load `settings.toml` and `settings.local.toml` with these texts."""
+
+    def __call__(self, text: str, local: str, /, **env: str) -> Settings: ...
 
 
 # --- the TOML file -----------------------------------------------------------------------------
@@ -38,10 +43,128 @@ def test_invalid_toml_is_reported_with_line_and_column(
     assert load_error(toml).startswith(message)
 
 
-def test_a_file_that_is_not_utf_8_is_reported(tmp_path: Path) -> None:
-    (tmp_path / "settings.toml").write_bytes(b"# caf\xe9")
-    with pytest.raises(SettingsError, match="not UTF-8 at byte 5"):
+@pytest.mark.parametrize(("content", "byte"), [(b"# caf\xe9", 5), ("a = 1".encode("utf-16"), 0)])
+def test_a_file_that_is_not_utf_8_is_reported(tmp_path: Path, content: bytes, byte: int) -> None:
+    (tmp_path / "settings.toml").write_bytes(content)
+    with pytest.raises(SettingsError, match=f"not UTF-8 at byte {byte}; save it as UTF-8"):
         load(tmp_path / "settings.toml", {})
+
+
+BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+
+
+@pytest.mark.parametrize(
+    "text", [b"server.port = 9", b"[server]\r\nport = 9\r\n", b"# caf\xc3\xa9\nserver.port = 9"]
+)
+def test_a_byte_order_mark_is_ignored(tmp_path: Path, text: bytes) -> None:
+    (tmp_path / "settings.toml").write_bytes(BYTE_ORDER_MARK + text)
+    (tmp_path / "settings.local.toml").write_bytes(BYTE_ORDER_MARK + b"cloudtalk.tokens_file = 'tokens'")
+    (tmp_path / "tokens").write_bytes(BYTE_ORDER_MARK + b"one\r\ntwo\r\n")
+    settings = load(tmp_path / "settings.toml", {})
+    assert settings.server.port == 9
+    assert settings.cloudtalk.tokens == (SecretStr("one"), SecretStr("two"))
+
+
+def test_an_error_after_a_byte_order_mark_has_the_right_column(tmp_path: Path) -> None:
+    (tmp_path / "settings.toml").write_bytes(BYTE_ORDER_MARK + b"port = abc")
+    with pytest.raises(SettingsError, match="line 1, column 8: invalid value"):
+        load(tmp_path / "settings.toml", {})
+
+
+# --- settings.local.toml -----------------------------------------------------------------------
+
+
+@pytest.fixture
+def load_both(load_text: LoadText, tmp_path: Path) -> LoadBoth:
+    def load_both(text: str, local: str, /, **env: str) -> Settings:
+        (tmp_path / "settings.local.toml").write_text(local)
+        return load_text(text, **env)
+
+    return load_both
+
+
+def test_the_local_file_wins_key_by_key_and_the_environment_over_both(load_both: LoadBoth) -> None:
+    settings = load_both(
+        "[server]\nhost = 'localhost'\nport = 1\nmax_in_flight = 2\n[log]\nlevel = 'debug'",
+        "[server]\nport = 3\nmax_in_flight = 4\n[privacy]\nevents_days = 5",
+        RELAY__SERVER__MAX_IN_FLIGHT="6",
+    )
+    assert (settings.server.host, settings.server.port, settings.server.max_in_flight) == ("localhost", 3, 6)
+    assert (settings.log.level, settings.privacy.events_days) == ("debug", 5)
+
+
+def test_the_local_file_belongs_to_the_settings_file_of_its_name(tmp_path: Path) -> None:
+    for name, port in (("relay", 1), ("relay.local", 2), ("settings.local", 3), ("other", 4)):
+        (tmp_path / f"{name}.toml").write_text(f"server.port = {port}")
+    assert load(tmp_path / "relay.toml", {}).server.port == 2
+    assert load(tmp_path / "other.toml", {}).server.port == 4
+    assert load(tmp_path / "settings.local.toml", {}).server.port == 3
+
+
+def test_a_secret_in_the_local_file_replaces_a_secret_file(load_both: LoadBoth, tmp_path: Path) -> None:
+    (tmp_path / "tokens").write_text("from-file")
+    for text, local, token in (
+        ("tokens_file = 'none'", "tokens = ['written']", "written"),
+        ("tokens = ['written']", "tokens_file = 'tokens'", "from-file"),
+    ):
+        settings = load_both(f"[cloudtalk]\n{text}", f"[cloudtalk]\n{local}")
+        assert settings.cloudtalk.tokens == (SecretStr(token),)
+
+
+def test_a_destination_is_changed_added_or_replaced_by_one_of_another_client(load_both: LoadBoth) -> None:
+    crm = "[destinations.%s]\nclient = 'notebook'\nurl = 'x://a'\npages = ['1']\n"
+    both = crm % "same" + crm % "changed" + crm % "same-client"
+    local = (
+        "[destinations.changed]\nurl = 'x://b'\n"
+        "[destinations.same-client]\nclient = 'notebook'\nurl = 'x://c'\n"
+        "[destinations.added]\nclient = 'notebook'\nurl = 'x://d'\n"
+    )
+    settings = load_both(both, local)
+    found = {name: (dict(one)["url"], dict(one)["pages"]) for name, one in settings.destinations.items()}
+    assert found == {
+        "same": ("x://a", ["1"]),
+        "changed": ("x://b", ["1"]),
+        "same-client": ("x://c", ["1"]),
+        "added": ("x://d", []),
+    }
+    other = "[destinations.crm]\nclient = 'local'\npath = 'crm.db'\nbatch = 7"
+    for replaced in (
+        load_both(other, "[destinations.crm]\nclient = 'notebook'\nurl = 'x://e'"),
+        load_both(
+            other, "", RELAY__DESTINATIONS__CRM__CLIENT="notebook", RELAY__DESTINATIONS__CRM__URL="x://e"
+        ),
+    ):
+        crm_settings = replaced.destinations["crm"]
+        assert isinstance(crm_settings, NotebookSettings)
+        assert (crm_settings.url, crm_settings.batch) == ("x://e", 100)
+
+
+@pytest.mark.parametrize(
+    ("text", "local", "problem"),
+    [
+        ("server.port = 1", "server.port = 'x'", "settings.local.toml: server.port: expected"),
+        ("server.port = 'x'", "server.host = 'y'", "settings.toml: server.port: expected"),
+        ("server.port = 1", "[server]\nprot = 2", "settings.local.toml: server.prot: unknown key"),
+        ("[server]\nprot = 1", "[server]\nport = 2", "settings.toml: server.prot: unknown key"),
+        ("", "[destinations.a]\nclient = 'notebook'", "settings.local.toml: destinations.a.url: required"),
+        ("", "cloudtalk.tokens = ['a', '']", "settings.local.toml: cloudtalk.tokens[1]: expected a token"),
+        ("", "cloudtalk.tokens_file = 'none'", "settings.local.toml: cloudtalk.tokens_file: none cannot"),
+        ("log.level = 'x'", "server = 1", "settings.local.toml: server: expected a table"),
+    ],
+)
+def test_a_problem_names_the_file_that_it_is_in(
+    load_error: LoadError, tmp_path: Path, text: str, local: str, problem: str
+) -> None:
+    (tmp_path / "settings.local.toml").write_text(local)
+    assert f"\n- {problem}" in load_error(text)
+
+
+def test_a_local_file_that_cannot_be_read_is_reported(load_error: LoadError, tmp_path: Path) -> None:
+    (tmp_path / "settings.local.toml").write_text("[server\n")
+    assert load_error().startswith("settings.local.toml: line 1, column 8: expected")
+    (tmp_path / "settings.local.toml").unlink()
+    (tmp_path / "settings.local.toml").mkdir()
+    assert load_error().startswith("settings.local.toml: cannot be read (Is a directory)")
 
 
 # --- environment variables ---------------------------------------------------------------------
@@ -71,6 +194,17 @@ def test_the_environment_overrides_the_file(load_text: LoadText) -> None:
         ("RELAY__SERVER__PROT", "1", "server.prot: unknown key; did you mean server.port?"),
         ("RELAY__SERVRE__PORT", "1", "servre.port: unknown key; did you mean server?"),
         ("RELAY__PORT", "1", "port: unknown key; it belongs in [server]"),
+        ("RELAY__SERVER_PORT", "1", "server_port: unknown key; did you mean RELAY__SERVER__PORT?"),
+        (
+            "RELAY__CLOUDTALK_TOKENS_FILE",
+            "x",
+            "cloudtalk_tokens_file: unknown key; did you mean RELAY__CLOUDTALK__TOKENS_FILE?",
+        ),
+        (
+            "RELAY__DESTINATIONS_KNOWN_URL",
+            "x",
+            "destinations_known_url: unknown key; did you mean RELAY__DESTINATIONS__NAME__KEY?",
+        ),
         (
             "RELAY__CLOUDTALK__TOKENS",
             "abc",
@@ -120,10 +254,11 @@ def test_environment_variables_name_destinations_in_upper_or_lower_case(load_tex
     assert dict(settings["new"])["key"] == SecretStr(SECRET)
 
 
-def test_pydantic_settings_is_imported_only_for_environment_variables() -> None:
+def test_pydantic_settings_is_imported_only_for_environment_variables(tmp_path: Path) -> None:
+    (tmp_path / "settings.toml").write_text("server.port = 9")
     script = "import sys, pathlib, relay.settings as s; s.load(pathlib.Path('settings.toml'), {})"
     script += "; sys.exit('pydantic_settings' in sys.modules)"
-    assert subprocess.run([sys.executable, "-c", script], cwd=ROOT, check=False).returncode == 0  # noqa: S603
+    assert subprocess.run([sys.executable, "-c", script], cwd=tmp_path, check=False).returncode == 0  # noqa: S603
 
 
 # --- files that hold a secret ------------------------------------------------------------------
@@ -172,6 +307,57 @@ def test_an_unusable_secret_file_is_reported(
     assert load_error(f"[cloudtalk]\n{toml}").splitlines()[1:] == [
         f"- settings.toml: cloudtalk.tokens_file: {problem}"
     ]
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "toml", "problem"),
+    [
+        (
+            "tokens",
+            "two words",
+            "cloudtalk.tokens_file",
+            "tokens, line 1: cloudtalk.tokens_file: expected a token",
+        ),
+        (
+            "tokens",
+            "one\n\nthree",
+            "cloudtalk.tokens_file",
+            "tokens, line 2: cloudtalk.tokens_file: expected a",
+        ),
+        (
+            "signing",
+            "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw\nwhsec_?\n",
+            "cloudtalk.signing_secrets_file",
+            "signing, line 2: cloudtalk.signing_secrets_file: expected whsec_ and base64",
+        ),
+        ("database", "mysql://host/relay", "ledger.url_file", "database: ledger.url_file: expected sqlite:"),
+    ],
+)
+def test_a_wrong_value_from_a_secret_file_names_the_file_and_its_line(
+    load_error: LoadError, tmp_path: Path, name: str, content: str, toml: str, problem: str
+) -> None:
+    (tmp_path / name).write_text(content)
+    lines = load_error(f"{toml} = '{name}'").splitlines()
+    assert len(lines) == 2
+    assert lines[1].startswith(f"- {problem}")
+    variable = f"RELAY__{toml.replace('.', '__').upper()}"
+    assert load_error("", **{variable: name}).splitlines() == lines
+
+
+@pytest.mark.parametrize(
+    ("client", "key", "content"),
+    [
+        ("client = 'hubspot'", "token", "two words"),
+        ("client = 'supabase'\nurl = 'https://a.supabase.co'", "key", "sb_secret_ñ"),
+        ("client = 'webhook'\nurl = 'https://example.com'", "secret", "whsec_?"),
+    ],
+)
+def test_a_wrong_key_of_a_crm_names_its_file(tmp_path: Path, client: str, key: str, content: str) -> None:
+    (tmp_path / "the-key").write_text(content)
+    (tmp_path / "settings.toml").write_text(f"[destinations.a]\n{client}\n{key}_file = 'the-key'")
+    with pytest.raises(SettingsError, match=f"- {tmp_path}/the-key: destinations.a.{key}_file: ") as caught:
+        load(tmp_path / "settings.toml", {})
+    assert content not in str(caught.value)
 
 
 def test_a_required_secret_that_cannot_be_read_is_reported_once(
