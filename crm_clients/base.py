@@ -124,7 +124,10 @@ class Misconfigured(DestinationFailure, frozen=True, kw_only=True):
 
 
 class Finding(msgspec.Struct, frozen=True, kw_only=True):
-    """One result of `check`: what was checked, what is wrong, and how to fix it."""
+    """One result of `check`: what was checked, what is wrong, and how to fix it.
+
+    A finding that is `ok` and has a `problem` is a warning.
+    """
 
     name: str
     ok: bool

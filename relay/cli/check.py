@@ -1,21 +1,26 @@
-"""`relay check`: test whether calls could be delivered, and say how to fix what is wrong."""
+"""`relay check`: test whether calls could be delivered, and say how to fix what is wrong.
+
+A finding that is `ok` and has a problem is a warning: it does not change the exit code.
+"""
 
 import asyncio
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from typing import Any, Final
 
 import click
+from sqlalchemy import Connection
 
 from crm_clients.base import CrmClient, Finding
 from crm_clients.state import InMemoryClientState
 from relay.app import build_clients
 from relay.cli.main import Context
 from relay.cli.output import json_option, print_json, print_table
+from relay.cli.queries import DestinationStatus, list_destinations
 from relay.instants import SECOND, Instant
-from relay.ledger import Ledger, LedgerError, warnings
-from relay.settings import Settings
+from relay.ledger import Ledger, LedgerError, destinations, warnings
+from relay.settings import Settings, review
 
 _CLOCK_WARNING_AGE: Final = 86_400 * SECOND
 """A warning about the clock counts for one day."""
@@ -25,9 +30,10 @@ _CLOCK_WARNING_AGE: Final = 86_400 * SECOND
 @json_option
 @click.pass_obj
 def command(context: Context, *, as_json: bool) -> None:
-    """Test the ledger and every CRM, without writing a call.
+    """Test the settings, the ledger and every CRM, without writing a call.
 
-    Exit code 1 if a test failed; the output says how to fix it.
+    Exit code 1 if a test failed, or if a CRM is paused or has dead letters. Warnings about the settings do
+    not change the exit code. The output says how to fix each.
     """
     findings = asyncio.run(run_checks(context.settings()))
     if as_json:
@@ -41,16 +47,19 @@ def command(context: Context, *, as_json: bool) -> None:
 
 
 def _row(finding: Finding) -> tuple[str | None, ...]:
-    return "ok" if finding.ok else "failed", finding.name, finding.code, finding.problem
+    result = "failed" if not finding.ok else "warning" if finding.problem else "ok"
+    return result, finding.name, finding.code, finding.problem
 
 
 async def run_checks(settings: Settings) -> list[Finding]:
-    """Check the ledger, the clock if webhooks are signed, and every destination, even a disabled one."""
+    """Check the settings, the ledger with what a relay stored in it, and every CRM, even a disabled one."""
     clients = build_clients(settings, lambda _: InMemoryClientState())
     by_client = await asyncio.gather(*map(_check_client, clients.values()))
-    ledger = await _check_ledger(settings)
-    clock = [await _check_clock(settings)] if ledger.ok and settings.cloudtalk.signing_secrets else []
-    return [ledger, *clock, *(finding for findings in by_client for finding in findings)]
+    return [
+        *review(settings),
+        *await _check_ledger(settings),
+        *(finding for findings in by_client for finding in findings),
+    ]
 
 
 async def _check_client(client: CrmClient[Any]) -> list[Finding]:
@@ -71,15 +80,22 @@ async def _check_client(client: CrmClient[Any]) -> list[Finding]:
         await client.aclose()
 
 
-async def _check_ledger(settings: Settings) -> Finding:
+async def _check_ledger(settings: Settings) -> list[Finding]:
+    """Check that the ledger can be written, and look in it for what a running relay found."""
     try:
         async with _open_ledger(settings) as ledger:
             await ledger.check_writable()
+            now = ledger.now()
+            return [
+                Finding(name="ledger", ok=True),
+                *await ledger.read(lambda connection: list(_find_in_ledger(connection, settings, now))),
+            ]
     except LedgerError as error:
-        return Finding(
-            name="ledger", ok=False, code="unreachable", problem=str(error), hint=_ledger_hint(settings)
-        )
-    return Finding(name="ledger", ok=True)
+        return [
+            Finding(
+                name="ledger", ok=False, code="unreachable", problem=str(error), hint=_ledger_hint(settings)
+            )
+        ]
 
 
 def _ledger_hint(settings: Settings) -> str:
@@ -91,13 +107,18 @@ def _ledger_hint(settings: Settings) -> str:
     )
 
 
-async def _check_clock(settings: Settings) -> Finding:
+def _find_in_ledger(connection: Connection, settings: Settings, now: Instant) -> Iterator[Finding]:
+    if settings.cloudtalk.signing_secrets:
+        yield _check_clock(connection, now)
+    enabled = {name: destination.enabled for name, destination in settings.destinations.items()}
+    for status in list_destinations(connection, enabled, now=now):
+        if status.name in settings.destinations:
+            yield from _check_deliveries(status)
+
+
+def _check_clock(connection: Connection, now: Instant) -> Finding:
     """Look for a warning that the ingest wrote when it refused a signed webhook because of its time."""
-    async with _open_ledger(settings) as ledger:
-        since = Instant(ledger.now() - _CLOCK_WARNING_AGE)
-        warning = await ledger.read(
-            lambda connection: warnings.get(connection, warnings.CLOCK_OFF, since=since)
-        )
+    warning = warnings.get(connection, warnings.CLOCK_OFF, since=Instant(now - _CLOCK_WARNING_AGE))
     if warning is None:
         return Finding(name="clock", ok=True)
     return Finding(
@@ -107,6 +128,37 @@ async def _check_clock(settings: Settings) -> Finding:
         problem=f"a signed webhook was refused within the last day: {warning}",
         hint="set this machine's clock (with systemd: timedatectl set-ntp true), then let CloudTalk resend",
     )
+
+
+def _check_deliveries(status: DestinationStatus) -> Iterator[Finding]:
+    """Report a pause and dead letters of a destination: its CRM lacks calls."""
+    name = status.name
+    if status.paused_reason == destinations.BY_OPERATOR:
+        yield Finding(
+            name=name,
+            ok=False,
+            code="paused",
+            problem=f"`relay destinations pause` paused it; pending calls: {status.pending}",
+            hint=f"`relay destinations resume {name}` delivers them",
+        )
+    elif status.paused_reason:
+        yield Finding(
+            name=name,
+            ok=False,
+            code="paused",
+            problem=f"the relay paused it until {status.paused_until}: {status.paused_reason},"
+            f" {status.paused_message}; pending calls: {status.pending}",
+            hint="correct the cause; a running relay probes the CRM and resumes by itself, at once after"
+            f" `relay destinations probe {name}`",
+        )
+    if status.dead:
+        yield Finding(
+            name=name,
+            ok=False,
+            code="dead_letters",
+            problem=f"calls that could not be delivered and are not retried: {status.dead}",
+            hint=f"`relay dead list --destination {name}` shows why; then replay or drop them",
+        )
 
 
 @asynccontextmanager

@@ -15,7 +15,7 @@ from relay.ledger import Ledger, LedgerError
 from relay.logs import get_logger
 from relay.server.server import PortError, Server, bind, block_sighup, new_event_loop
 from relay.server.supervisor import Supervisor
-from relay.settings import Settings, SettingsError
+from relay.settings import Settings, SettingsError, review
 
 log = get_logger("relay.server")
 
@@ -37,6 +37,13 @@ def command(context: Context, workers: int) -> None:
     block_sighup()
     settings = context.settings()
     start_logging(settings)
+    for warning in review(settings):
+        log.warning(
+            "settings.warning",
+            code=warning.code,
+            problem=f"{warning.name}: {warning.problem}",
+            hint=warning.hint,
+        )
     try:
         listening = bind(settings.server.host, settings.server.port)
 

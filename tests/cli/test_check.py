@@ -9,7 +9,10 @@ import pytest
 from crm_clients.base import Finding
 from crm_clients.local import LocalClient
 from relay import app
-from tests.support.home import LOCAL, Home
+from relay.ledger import destinations
+from relay.ledger.destinations import Pause
+from tests.support.home import LOCAL, STARTED, Home, all_delivered
+from tests.support.samples import RECEIVED_AT
 from tests.support.servers import free_port
 
 BROKEN = LOCAL.replace("crm", "broken").replace("broken.db", "settings.toml/crm.db")
@@ -42,6 +45,100 @@ def test_one_failed_finding_exits_with_1(home: Home) -> None:
     result = home.run("check", "--json")
     assert result.exit_code == 1
     assert '"code": "unreachable"' in result.stdout
+
+
+# --- warnings ----------------------------------------------------------------------------------
+
+
+def test_a_warning_has_a_line_and_a_hint_and_exits_with_0(home: Home) -> None:
+    home.write_settings(f"{LOCAL}enabled = false\n{LOCAL.replace('crm', 'other')}enabled = false")
+    result = home.run("check")
+    assert result.exit_code == 0
+    lines = result.stdout.splitlines()
+    assert [line.split()[:3] for line in lines[1:3]] == [
+        ["warning", "crm", "disabled"],
+        ["warning", "other", "disabled"],
+    ]
+    assert lines[-1].startswith("other, disabled: remove `enabled` from [destinations.other]")
+
+
+def test_a_warning_is_ok_and_has_a_code(home: Home) -> None:
+    home.write_settings("[cloudtalk]\ntokens = ['secret']\n")
+    home.path.chmod(0o644)
+    warnings = [finding for finding in home.json("check") if finding["code"]]
+    assert [list(warning) for warning in warnings] == [KEYS] * 3
+    assert [(warning["ok"], warning["code"]) for warning in warnings] == [
+        (True, "no_destination"),
+        (True, "weak_token"),
+        (True, "readable_secret"),
+    ]
+    assert all(warning["problem"] and warning["hint"] for warning in warnings)
+
+
+def test_a_warning_does_not_hide_a_failure(home: Home) -> None:
+    home.write_settings(BROKEN + "enabled = false")
+    result = home.run("check", "--json")
+    assert result.exit_code == 1
+    assert [(f["name"], f["code"]) for f in json.loads(result.stdout) if f["code"]] == [
+        ("broken", "disabled"),
+        ("broken", "unreachable"),
+    ]
+
+
+# --- pauses and dead letters -------------------------------------------------------------------
+
+
+def failures(home: Home) -> list[tuple[str, str]]:
+    """Run `check`, which must exit with 1; return the name and code of each failed finding."""
+    result = home.run("check", "--json")
+    assert result.exit_code == 1
+    return [(finding["name"], finding["code"]) for finding in json.loads(result.stdout) if not finding["ok"]]
+
+
+def test_a_destination_that_a_person_paused_exits_with_1_until_it_is_resumed(home: Home) -> None:
+    home.write_settings(LOCAL + LOCAL.replace("crm", "other"))
+    home.run("destinations", "pause", "other")
+    assert failures(home) == [("other", "paused")]
+    assert "`relay destinations resume other`" in home.run("check").stdout
+    home.run("destinations", "resume", "other")
+    assert home.run("check").exit_code == 0
+
+
+@pytest.mark.parametrize("reason", ["failing", "misconfigured", "throttled", "unauthorised"])
+def test_a_destination_that_the_relay_paused_exits_with_1_and_says_why(home: Home, reason: str) -> None:
+    home.run("destinations", "pause", "crm")  # registers it
+    home.run("destinations", "resume", "crm")
+    pause = Pause(reason, 60, "code_1", "the message of the CRM")
+    home.write_ledger(
+        lambda connection: destinations.pause_until(connection, "crm", pause, until=RECEIVED_AT)
+    )
+    assert failures(home) == [("crm", "paused")]
+    shown = home.run("check").stdout
+    assert f"{reason}, the message of the CRM" in shown
+    assert "`relay destinations probe crm`" in shown
+
+
+def test_dead_letters_exit_with_1_until_they_are_dropped(home: Home) -> None:
+    home.write_settings(LOCAL + LOCAL.replace("crm", "other"))
+    home.run_relay(STARTED, until=all_delivered(1))
+    with closing(sqlite3.connect(home.folder / "relay.db")) as ledger, ledger:
+        ledger.execute("UPDATE deliveries SET state = 'dead' WHERE destination = 'other'")
+    assert failures(home) == [("other", "dead_letters")]
+    shown = home.run("check").stdout
+    assert "could not be delivered and are not retried: 1" in shown
+    assert "`relay dead list --destination other`" in shown
+    home.run("dead", "drop", "--all")
+    assert home.run("check").exit_code == 0
+
+
+def test_a_destination_that_is_no_longer_in_the_settings_is_not_checked(home: Home) -> None:
+    home.write_settings(LOCAL + LOCAL.replace("crm", "other"))
+    home.run("destinations", "pause", "other")
+    home.write_settings(LOCAL)
+    assert home.run("check").exit_code == 0
+
+
+# --- the ledger and the CRMs -------------------------------------------------------------------
 
 
 def test_a_missing_column_is_named(home: Home) -> None:

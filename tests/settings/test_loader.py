@@ -1,6 +1,7 @@
 """Loading of the settings: which file is read, and the checks that concern several keys."""
 
 import re
+import shutil
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from relay.settings import (
     SettingsError,
     load,
     plugins,
+    review,
 )
 from tests.support.notebook import LoadError, LoadText, notebook_entries
 
@@ -53,13 +55,15 @@ def test_an_empty_file_gives_the_default_values(load_text: LoadText, tmp_path: P
     assert settings.destinations == {}
 
 
-def test_the_shipped_file_sets_only_defaults_and_the_embedded_crm() -> None:
-    shipped = load(ROOT / "settings.toml", {})
-    defaults = Settings.model_validate({}, context=ROOT)
+def test_the_shipped_file_sets_only_defaults_and_the_embedded_crm(tmp_path: Path) -> None:
+    # A copy, since the repository of a developer may have a settings.local.toml.
+    shipped = load(Path(shutil.copy(ROOT / "settings.toml", tmp_path)), {})
+    defaults = Settings.model_validate({}, context=tmp_path)
     assert shipped.model_dump(exclude={"destinations"}) == defaults.model_dump(exclude={"destinations"})
     assert list(shipped.destinations) == ["crm"]
     assert shipped.destinations["crm"].client == "local"
-    assert dict(shipped.destinations["crm"])["path"] == ROOT / "var/crm.db"
+    assert dict(shipped.destinations["crm"])["path"] == tmp_path / "var/crm.db"
+    assert review(shipped) == []
 
 
 def test_the_commented_lines_of_the_shipped_file_are_the_defaults(

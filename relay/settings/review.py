@@ -1,0 +1,155 @@
+"""Review of valid settings: what is unsafe in them, or probably a mistake.
+
+The relay starts with such settings all the same, because some systems need them. `relay check` shows the
+warnings, and `relay serve` logs them.
+"""
+
+import math
+import stat
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from itertools import pairwise
+from pathlib import Path
+from typing import Any, Final
+from urllib.parse import urlsplit
+
+from pydantic import SecretStr
+
+from crm_clients.base import Finding
+from relay.settings.models import Settings
+from relay.standards.addresses import is_loopback
+
+_NAME: Final = "settings"
+"""The name of findings that concern no single destination."""
+
+_LOWEST_BITS: Final = 72
+"""A random token of 20 letters and digits has more, a word with some digits has fewer."""
+
+
+def review(settings: Settings) -> list[Finding]:
+    """Return one finding per warning. Each is `ok`: it is no reason not to start."""
+    return [
+        *_review_destinations(settings),
+        *_review_public_url(settings),
+        *_review_tokens(settings),
+        *_review_secret_files(settings.origin.secret_files),
+        *_review_variables(settings),
+    ]
+
+
+def _warning(name: str, code: str, problem: str, hint: str) -> Finding:
+    return Finding(name=name, ok=True, code=code, problem=problem, hint=hint)
+
+
+def _review_destinations(settings: Settings) -> Iterator[Finding]:
+    if not settings.destinations:
+        yield _warning(
+            _NAME,
+            "no_destination",
+            "there is no destination: calls are stored, but delivered to no CRM",
+            "add a table [destinations.NAME] to the settings; the settings.toml that comes with the relay "
+            "has examples",
+        )
+    for name, destination in settings.destinations.items():
+        if not destination.enabled:
+            yield _warning(
+                name,
+                "disabled",
+                "enabled = false: calls become pending, and nothing is sent",
+                f"remove `enabled` from [destinations.{name}] to deliver the pending calls, or remove the "
+                "destination",
+            )
+        for key, value in destination:
+            if url := _insecure_url(value):
+                yield _warning(
+                    name,
+                    "insecure_url",
+                    f"destinations.{name}.{key} begins with {url}: calls and keys are sent unencrypted",
+                    f"write https:// in destinations.{name}.{key}, if the server supports it",
+                )
+
+
+def _insecure_url(value: Any) -> str | None:
+    """Return scheme and host of an http:// URL that leads to another machine. Its path may be secret."""
+    text = value.get_secret_value() if isinstance(value, SecretStr) else value
+    if not isinstance(text, str) or not text.lower().startswith("http://"):
+        return None
+    host = urlsplit(text).hostname or ""
+    return None if is_loopback(host) else f"http://{host}"
+
+
+def _review_public_url(settings: Settings) -> Iterator[Finding]:
+    url, hook = settings.server.public_url, settings.cloudtalk.webhook_path
+    if insecure := _insecure_url(url):
+        yield _warning(
+            _NAME,
+            "insecure_url",
+            f"server.public_url begins with {insecure}: calls and tokens are sent unencrypted",
+            "put a reverse proxy with TLS in front of the relay, and write https:// in server.public_url",
+        )
+    if f"{hook}/".lower() in f"{urlsplit(url).path}/".lower():
+        yield _warning(
+            _NAME,
+            "webhook_path_in_url",
+            f"server.public_url contains the path of the webhook, {hook}: CloudTalk would be given "
+            f"{url}{hook}",
+            f"remove {hook} and what follows it from server.public_url; the relay appends it",
+        )
+
+
+# --- secrets --------------------------------------------------------------------------------------
+
+
+def _review_tokens(settings: Settings) -> Iterator[Finding]:
+    for section, table in settings:
+        for number, token in enumerate(getattr(table, "tokens", ()), 1):
+            if _estimate_bits(token.get_secret_value()) < _LOWEST_BITS:
+                yield _warning(
+                    _NAME,
+                    "weak_token",
+                    f"token {number} in {section}.tokens is easy to guess",
+                    "replace it by a random one: openssl rand -hex 32",
+                )
+
+
+def _estimate_bits(token: str) -> float:
+    """Estimate the information in a token. Repeated characters count little, and so do sequences such as
+    `abcd`, whose steps from one character to the next repeat.
+    """
+    steps = [ord(after) - ord(before) for before, after in pairwise(token)]
+    return len(token) * min(_entropy(token), _entropy(steps))
+
+
+def _entropy(symbols: Iterable[Any]) -> float:
+    """Return the Shannon entropy in bits per symbol."""
+    counts = Counter(symbols).values()
+    total = sum(counts)
+    return sum(count / total * math.log2(total / count) for count in counts)
+
+
+def _review_secret_files(files: Iterable[Path]) -> Iterator[Finding]:
+    for file in files:
+        if _is_readable_by_others(file):
+            yield _warning(
+                _NAME,
+                "readable_secret",
+                f"{file} contains a secret, and every user of this machine can read it",
+                f"chmod 600 {file}, as the user that runs the relay",
+            )
+
+
+def _is_readable_by_others(file: Path) -> bool:
+    try:
+        return bool(file.stat().st_mode & stat.S_IROTH)
+    except OSError:  # removed since it was read
+        return False
+
+
+def _review_variables(settings: Settings) -> Iterator[Finding]:
+    for name, meant in settings.origin.misspelt_variables.items():
+        yield _warning(
+            _NAME,
+            "unknown_variable",
+            f"the environment variable {name} has no effect: two underscores separate section and key",
+            f"use {meant} instead",
+        )

@@ -1,0 +1,252 @@
+"""Warnings about settings that are valid, but unsafe or probably a mistake."""
+
+import random
+import uuid
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from relay.settings import Settings, review
+from tests.support.notebook import LoadText
+
+STRONG: Final = "f3b1c0de9a74425e8d16b7a0c95e2f48"
+NOTEBOOK: Final = "[destinations.a]\nclient = 'notebook'\nurl = 'https://a.example.com'\n"
+
+
+def codes(settings: Settings) -> list[tuple[str, str | None]]:
+    return [(finding.name, finding.code) for finding in review(settings)]
+
+
+def test_safe_settings_have_no_warning(load_text: LoadText) -> None:
+    assert review(load_text(NOTEBOOK)) == []
+    assert (
+        review(load_text(f"server.host = '0.0.0.0'\n{NOTEBOOK}", RELAY__CLOUDTALK__TOKENS=f'["{STRONG}"]'))
+        == []
+    )
+
+
+def test_a_warning_is_ok_and_says_what_to_do(load_text: LoadText) -> None:
+    (warning,) = review(load_text())
+    assert (warning.name, warning.ok, warning.code) == ("settings", True, "no_destination")
+    assert "delivered to no CRM" in str(warning.problem)
+    assert "[destinations.NAME]" in str(warning.hint)
+
+
+def test_each_disabled_destination_is_named(load_text: LoadText) -> None:
+    other = NOTEBOOK.replace(".a]", ".b]")
+    settings = load_text(f"{NOTEBOOK}enabled = false\n{other}{other.replace('.b]', '.c]')}enabled = false")
+    assert codes(settings) == [("a", "disabled"), ("c", "disabled")]
+
+
+# --- addresses ---------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://crm.example.com",
+        "HTTP://crm.example.com/rest?key=0451",
+        "http://10.0.0.5:3000",
+        "http://[fd00::5]",
+        "http://localhost.example.com",
+    ],
+)
+def test_a_crm_url_without_tls_is_named_without_its_path(load_text: LoadText, url: str) -> None:
+    (warning,) = review(load_text(NOTEBOOK.replace("https://a.example.com", url)))
+    assert (warning.name, warning.code) == ("a", "insecure_url")
+    assert "destinations.a.url" in str(warning.problem)
+    assert "0451" not in f"{warning.problem}{warning.hint}"
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "https://crm.example.com",
+        "http://127.0.0.1:54321",
+        "http://localhost",
+        "http://[::1]:1",
+        "x://crm.example.com",
+    ],
+)
+def test_other_crm_urls_have_no_warning(load_text: LoadText, url: str) -> None:
+    assert review(load_text(NOTEBOOK.replace("https://a.example.com", url))) == []
+
+
+def test_a_url_in_a_secret_counts_too(load_text: LoadText) -> None:
+    (warning,) = review(
+        load_text(f"{NOTEBOOK}colour = 'red'", RELAY__DESTINATIONS__A__KEY="http://k.example.com/0451")
+    )
+    assert warning.code == "insecure_url"
+    assert "0451" not in f"{warning.problem}{warning.hint}"
+
+
+@pytest.mark.parametrize(
+    ("server", "found"),
+    [
+        ("public_url = 'http://calls.example.com'", ["insecure_url"]),
+        ("host = '192.168.1.5'", ["insecure_url"]),
+        ("public_url = 'http://localhost:9000'", []),
+        ("public_url = 'https://calls.example.com/relay'", []),
+        ("public_url = 'https://calls.example.com/cloudtalk'", []),
+        ("public_url = 'https://calls.example.com/cloudtalk/webhooks'", []),
+        ("public_url = 'https://calls.example.com/cloudtalk/webhook'", ["webhook_path_in_url"]),
+        ("public_url = 'https://calls.example.com/eu/CloudTalk/Webhook'", ["webhook_path_in_url"]),
+        ("public_url = 'https://calls.example.com/cloudtalk/webhook/call.ended'", ["webhook_path_in_url"]),
+        (
+            "public_url = 'http://calls.example.com/cloudtalk/webhook'",
+            ["insecure_url", "webhook_path_in_url"],
+        ),
+    ],
+)
+def test_the_public_url_is_an_https_url_without_the_webhook(
+    load_text: LoadText, server: str, found: list[str]
+) -> None:
+    settings = load_text(f"[server]\n{server}\n{NOTEBOOK}", RELAY__CLOUDTALK__TOKENS=f'["{STRONG}"]')
+    assert codes(settings) == [("settings", code) for code in found]
+
+
+def test_the_path_of_the_webhook_is_that_of_the_settings(load_text: LoadText) -> None:
+    text = f"cloudtalk.webhook_path = '/in'\nserver.public_url = 'https://calls.example.com/%s'\n{NOTEBOOK}"
+    environment = {"RELAY__CLOUDTALK__TOKENS": f'["{STRONG}"]'}
+    assert codes(load_text(text % "in", **environment)) == [("settings", "webhook_path_in_url")]
+    assert codes(load_text(text % "incoming", **environment)) == []
+
+
+# --- secrets -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "token",
+    [
+        "x",
+        "secret",
+        "changeme",
+        "Passw0rd!2024",
+        "cloudtalk-token",
+        "my-secret-token",
+        "1234567890",
+        "a" * 64,
+        "abc" * 20,
+        "0123456789abcdef0123456789abcdef",
+        "abcdefghijklmnopqrstuvwxyz",
+    ],
+)
+def test_a_token_that_is_easy_to_guess_is_named_by_its_number(load_text: LoadText, token: str) -> None:
+    settings = load_text(NOTEBOOK, RELAY__CLOUDTALK__TOKENS=f'["{STRONG}", "{token}"]')
+    (warning,) = review(settings)
+    assert warning.code == "weak_token"
+    assert str(warning.problem).startswith("token 2 in cloudtalk.tokens ")
+    assert warning.hint == "replace it by a random one: openssl rand -hex 32"
+
+
+GENERATORS: Final[list[Callable[[random.Random], str]]] = [
+    lambda source: source.randbytes(32).hex(),
+    lambda source: source.randbytes(16).hex(),
+    lambda source: str(uuid.UUID(bytes=source.randbytes(16), version=4)),
+    lambda source: "".join(
+        source.choices("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_", k=24)
+    ),
+]
+
+
+@given(st.sampled_from(GENERATORS), st.integers(0, 2**32))
+def test_no_random_token_is_weak(generate: Callable[[random.Random], str], seed: int) -> None:
+    token = generate(random.Random(seed))
+    settings = Settings.model_validate({"cloudtalk": {"tokens": [token]}}, context=Path())
+    assert "weak_token" not in [finding.code for finding in review(settings)]
+
+
+@pytest.fixture
+def secrets(tmp_path: Path) -> Path:
+    """A folder with two secret files that only their owner can read."""
+    folder = tmp_path / "secrets"
+    folder.mkdir()
+    for name in ("tokens", "key"):
+        (folder / name).write_text(STRONG)
+        (folder / name).chmod(0o600)
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("mode", "is_named"), [(0o644, True), (0o604, True), (0o666, True), (0o640, False), (0o400, False)]
+)
+def test_a_secret_file_that_others_can_read_is_named(
+    load_text: LoadText, secrets: Path, mode: int, is_named: bool
+) -> None:
+    text = f"cloudtalk.tokens_file = 'secrets/tokens'\n{NOTEBOOK}key_file = 'secrets/key'"
+    for name in ("tokens", "key"):
+        (secrets / name).chmod(mode)
+        warnings = review(load_text(text))
+        assert [warning.code for warning in warnings] == ["readable_secret"] * is_named
+        assert all(f"chmod 600 {secrets / name}," in str(warning.hint) for warning in warnings)
+        (secrets / name).chmod(0o600)
+
+
+def test_a_settings_file_with_a_secret_is_a_secret_file(load_text: LoadText, tmp_path: Path) -> None:
+    file, local = tmp_path / "settings.toml", tmp_path / "settings.local.toml"
+    assert review(load_text(NOTEBOOK)) == []
+    file.chmod(0o644)
+    assert review(load_text(f"ledger.url = 'sqlite:///a.db'\n{NOTEBOOK}")) == []
+    (warning,) = review(load_text(f"ledger.url = 'postgresql://me:0451@db/relay'\n{NOTEBOOK}"))
+    assert str(warning.problem).startswith(f"{file} contains a secret")
+    local.write_text("[destinations.a]\nkey = 'sb_secret_1'")
+    local.chmod(0o644)
+    (warning,) = review(load_text(NOTEBOOK))
+    assert str(warning.problem).startswith(f"{local} contains a secret")
+    local.chmod(0o600)
+    assert review(load_text(NOTEBOOK)) == []
+
+
+def test_secrets_of_the_environment_are_in_no_file(load_text: LoadText, tmp_path: Path) -> None:
+    settings = load_text(NOTEBOOK, RELAY__DESTINATIONS__A__KEY="sb_secret_1")
+    (tmp_path / "settings.toml").chmod(0o644)
+    assert review(settings) == []
+
+
+# --- environment variables ---------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("name", "meant"),
+    [
+        ("RELAY_SERVER_PORT", "RELAY__SERVER__PORT"),
+        ("RELAY_SERVER__PUBLIC_URL", "RELAY__SERVER__PUBLIC_URL"),
+        ("relay_cloudtalk_tokens", "RELAY__CLOUDTALK__TOKENS"),
+        ("RELAY_CLOUDTALK_TOKENS_FILE", "RELAY__CLOUDTALK__TOKENS_FILE"),
+        ("RELAY_LEDGER_URL", "RELAY__LEDGER__URL"),
+        ("RELAY_CLOUDTALK_TOKEN", "RELAY__CLOUDTALK__KEY"),
+        ("RELAY_LOG", "RELAY__LOG__KEY"),
+        ("RELAY_DESTINATIONS_A_URL", "RELAY__DESTINATIONS__A__URL"),
+        ("RELAY_DESTINATIONS__A__KEY_FILE", "RELAY__DESTINATIONS__A__KEY_FILE"),
+        ("RELAY_DESTINATIONS_A_WHEN_STATUSES", "RELAY__DESTINATIONS__A__WHEN__STATUSES"),
+        ("RELAY_DESTINATIONS_MY_CRM_BATCH", "RELAY__DESTINATIONS__MY_CRM__BATCH"),
+        ("RELAY_DESTINATIONS_OTHER_URL", "RELAY__DESTINATIONS__NAME__KEY"),
+    ],
+)
+def test_a_variable_without_effect_is_named_with_the_right_name(
+    load_text: LoadText, name: str, meant: str
+) -> None:
+    settings = load_text(NOTEBOOK + NOTEBOOK.replace(".a]", ".my-crm]"), **{name: "1"})
+    (warning,) = review(settings)
+    assert warning.code == "unknown_variable"
+    assert f" {name} has no effect" in str(warning.problem)
+    assert warning.hint == f"use {meant} instead"
+
+
+def test_variables_that_are_no_settings_have_no_warning(load_text: LoadText) -> None:
+    others = (
+        "RELAY_SETTINGS",
+        "RELAY_PORT",
+        "RELAY_PORT_8080_TCP",
+        "RELAY_SERVICE_HOST",
+        "RELAY_",
+        "_",
+        "",
+        "SERVER_PORT",
+    )
+    names = dict.fromkeys(others, "1") | {"RELAY__SERVER__PORT": "1", "RELAY__LOG": '{"level": "info"}'}
+    assert review(load_text(NOTEBOOK, **names)) == []
