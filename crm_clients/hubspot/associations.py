@@ -11,7 +11,7 @@ from crm_clients.hubspot.contacts import NO_CONTACT, Contacts
 from crm_clients.hubspot.errors import ApiError, ApiFailure, as_call_failure, names_record
 from crm_clients.hubspot.responses import AssociationObject, JsonObject, Results
 from crm_clients.hubspot.settings import HubSpotSettings
-from relay.standards.phones import is_e164
+from relay.standards.phones import is_dialable
 
 CALL_TO_CONTACT: Final = 194
 TASK_TO_CONTACT: Final = 204
@@ -126,7 +126,7 @@ class Associations:
         """Store which calls have no contact: a later delivery associates them if there is one by then."""
         values: dict[str, str | None] = {}
         for push in batch.open_pushes:
-            if is_e164(push.call.external_number) and _needs_association(push, batch):
+            if is_dialable(push.call.external_number) and _needs_association(push, batch):
                 linked = bool(batch.contact_id(push))
                 was_linked = push.call.id not in batch.unlinked
                 if linked != was_linked:

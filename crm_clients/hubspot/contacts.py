@@ -17,7 +17,7 @@ from crm_clients.hubspot.new_contacts import NewContacts
 from crm_clients.hubspot.responses import JsonObject, Record, RecordResults, to_records
 from crm_clients.hubspot.settings import HubSpotSettings
 from crm_clients.locks import KeyedLock
-from relay.standards.phones import is_e164, national_digits, normalize_typed_phone
+from relay.standards.phones import find_phones, is_dialable, national_digits, spellings
 
 _PHONE_PROPERTIES: Final = ("phone", "mobilephone")
 _NATIONAL_PROPERTIES: Final = (
@@ -67,7 +67,7 @@ class Contacts:
 
     async def find_or_create(self, names: Mapping[str, str | None]) -> IdsByNumber:
         """Return the contact of each number; `names` holds the name for a contact that is created."""
-        numbers = [number for number in names if is_e164(number)]
+        numbers = [number for number in names if is_dialable(number)]
         async with self._locks.acquire(numbers):
             found: IdsByNumber = dict.fromkeys(names, NO_CONTACT)
             found |= await self._load_cached(numbers)
@@ -187,9 +187,9 @@ class Contacts:
         """Compare whole numbers: a national number may also belong to a contact in another country."""
         for record in to_records(response):
             written = [record.properties.get(name, "") for name in _PHONE_PROPERTIES]
-            own = {normalize_typed_phone(number, self._region) for number in written}
+            own = {number for text in written for number in find_phones(text, self._region)}
             for number in own.intersection(numbers):
-                yield str(number), Contact(record.id, _owner_id(record))
+                yield number, Contact(record.id, _owner_id(record))
 
 
 def _age_order(contact: Contact) -> tuple[int, str]:
@@ -199,7 +199,8 @@ def _age_order(contact: Contact) -> tuple[int, str]:
 
 def _search_body(numbers: Sequence[str], properties: Sequence[str]) -> JsonObject:
     """One filter group per property. HubSpot joins groups by "or" and permits five of them."""
-    whole, national_numbers = sorted(numbers), sorted({national_digits(number) for number in numbers})
+    whole = sorted({spelling for number in numbers for spelling in spellings(number)})
+    national_numbers = sorted({national_digits(spelling) for spelling in whole})
     filters: list[JsonObject] = [
         {
             "propertyName": name,

@@ -18,6 +18,7 @@ from crm_clients.hubspot.responses import JsonObject, Record
 from crm_clients.hubspot.settings import TASK_ID
 from crm_clients.hubspot.text import html_to_text, sections_to_html
 from relay.call import Call, Status
+from relay.standards.phones import is_dialable
 
 SUBJECT, BODY, STATUS = "hs_task_subject", "hs_task_body", "hs_task_status"
 _PRIORITY: Final = "hs_task_priority"
@@ -43,8 +44,13 @@ class MissedCall(msgspec.Struct, frozen=True):
 
 
 def task_key(call: Call, timezone: ZoneInfo) -> str:
-    """Return the unique property of a task: number and day of the call, or the call's id without a number."""
-    return f"{call.external_number}:{_local(call, timezone):%Y-%m-%d}" if call.external_number else call.id
+    """Return the unique property of a task: number and day of the call, or the call's id.
+
+    People who cannot be called back do not share a task, since nothing shows that they are one person.
+    """
+    if not is_dialable(call.external_number):
+        return call.id
+    return f"{call.external_number}:{_local(call, timezone):%Y-%m-%d}"
 
 
 def _local(call: Call, timezone: ZoneInfo) -> datetime:

@@ -13,7 +13,7 @@ import msgspec
 
 from crm_clients.supabase.errors import ApiFailure
 from crm_clients.supabase.rest import Row, Table, quote_value
-from relay.standards.phones import find_phones, phone_key
+from relay.standards.phones import find_phones
 
 PREFIX: Final = "cliente:"
 
@@ -66,7 +66,7 @@ class Customers:
                 failure = await self._read()
                 if failure is not None and self._read_at is None:
                     return failure
-        found = {number: self._by_number.get(phone_key(number, self._region)) for number in numbers}
+        found = {number: self._by_number.get(number) for number in numbers}
         return {number: customer for number, customer in found.items() if customer is not None}
 
     def clear(self) -> None:
@@ -77,7 +77,7 @@ class Customers:
         if self._read_at is None:
             return bool(numbers)
         age = self._clock() - self._read_at
-        is_missing = any(phone_key(number, self._region) not in self._by_number for number in numbers)
+        is_missing = any(number not in self._by_number for number in numbers)
         return age >= (_REFRESH_SECONDS_IF_MISSING if is_missing else _REFRESH_SECONDS)
 
     async def _read(self) -> ApiFailure | None:

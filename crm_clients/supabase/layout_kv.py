@@ -27,6 +27,7 @@ from crm_clients.supabase.settings import SupabaseSettings
 from crm_clients.supabase.sql import MERGED_INTO, kv_sql
 from crm_clients.supabase.unchanged import find_kept, find_unchanged
 from relay.call import Call
+from relay.standards.phones import is_dialable
 
 _COLUMNS: Final = ("key", "value")
 
@@ -105,7 +106,7 @@ class KvLayout:
         if not self._settings.match_clients:
             return {}
         numbers = {call.external_number for call in calls if call.external_number}
-        return await self._customers.find_by_number(numbers)
+        return await self._customers.find_by_number(set(filter(is_dialable, numbers)))
 
     # --- building ---------------------------------------------------------------------------------
 

@@ -15,6 +15,7 @@ from relay.cloudtalk.errors import InvalidPayload, InvalidValue, TooLong
 from relay.cloudtalk.flatten import Field, normalize_key
 from relay.cloudtalk.times import correct_durations, parse_instant, parse_seconds
 from relay.instants import Instant
+from relay.standards.phones import find_phones
 
 _KEYS: Final = {
     "call_id": "call_id cdr_id",
@@ -77,7 +78,9 @@ class FieldParser:
         def phone(value: Any) -> str | None:
             return values.parse_phone(value, region)
 
-        self._own_numbers = frozenset(phone(number) for number in own_numbers) - {None}
+        self._own_numbers = frozenset(
+            number for text in own_numbers for number in find_phones(text, region) or (phone(text),)
+        )
         self.parsers: Final[Mapping[str, Callable[[Any], Any]]] = {
             **dict.fromkeys(("call_id", "call_uuid"), values.parse_numeric_id),
             **dict.fromkeys(("contact_id", "agent_id"), values.parse_numeric_id),

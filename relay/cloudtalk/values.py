@@ -21,12 +21,6 @@ _FLOAT: Final = re.compile(r"\d+\.\d*(?:e\+?\d{1,2})?", re.ASCII | re.IGNORECASE
 _EXACT_FLOAT_LIMIT: Final = 2**53
 """From here on two ids may have the same float."""
 
-_WITHHELD: Final = frozenset(
-    {"anonymous", "withheld", "unknown", "private", "restricted", "unavailable", "blocked"}
-)
-_LONGEST_PHONE: Final = 64
-"""In characters; a longer text is no phone number."""
-
 _WEB: Final = ("https://", "http://")
 _ITEM_KEYS: Final = ("name", "label", "note", "text", "content", "title")
 """Keys under which an item of a list has its text."""
@@ -146,7 +140,7 @@ def _format_float(value: float) -> str:
 
 
 def parse_phone(value: Any, region: str) -> str | None:
-    """A phone number in E.164 if it is valid, else as it was written; None if it is withheld.
+    """A phone number as `normalize_phone` returns it; None if it is withheld.
 
     An object has it under `number_e164` or `number`.
     """
@@ -155,13 +149,7 @@ def parse_phone(value: Any, region: str) -> str | None:
             raise InvalidValue("expected a telephone number")
         value = value.get("number_e164") or value.get("number")
     text = parse_text(value)
-    if text is None or text.lower() in _WITHHELD:
-        return None
-    if len(text) > _LONGEST_PHONE:
-        return text
-    if text[:4].lower() == "tel:":
-        text = text[4:].strip()
-    return normalize_phone(text, region) if text else None
+    return None if text is None else normalize_phone(text, region)
 
 
 def parse_web_address(value: Any) -> str | None:

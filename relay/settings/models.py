@@ -118,7 +118,9 @@ class CloudTalk(Section):
         "Europe/Madrid", description="Time zone of times that are sent without one."
     )
     default_region: Annotated[str, AfterValidator(validators.region)] = Field(
-        "ES", description="Country of telephone numbers that are sent without a country code."
+        "ES",
+        description="Country of telephone numbers that are sent without a country code. Digits without "
+        '"+" are only read as national if they are no valid international number.',
     )
     forward_internal: bool = Field(
         False, description="Whether internal calls (between colleagues) are delivered to the CRMs."

@@ -1,91 +1,183 @@
-"""Phone numbers in E.164.
+"""Phone numbers in E.164: the one place that reads numbers, for events, settings and CRMs.
 
 `region` is the ISO 3166 code of the country that a number without country code belongs to.
+
+Digits without "+" and without a leading 0 are read as international first, because CloudTalk sends its
+numbers as integers; where that gives no valid number, they are national. Letters are never digits.
 """
 
 import re
+import unicodedata
+from collections.abc import Iterator
 from functools import lru_cache
 from typing import Final
 
 import phonenumbers
-from phonenumbers import Leniency, NumberParseException, PhoneNumber, PhoneNumberFormat, PhoneNumberMatcher
+from phonenumbers import NumberParseException, PhoneNumber, PhoneNumberFormat, ValidationResult
 
-_E164: Final = re.compile(r"\+\d{7,15}")
+_NO_REGION: Final = "ZZ"
+_LONGEST_TEXT: Final = 200
+"""In characters; a longer text has no phone number."""
+
+_FEWEST_DIGITS: Final = 2
+"""An extension has as many digits, or more."""
+
+_MOST_GROUPS: Final = 10
+"""A number is written in at most so many groups of digits."""
+
+_URI: Final = re.compile(r"^[a-z]+:|@\S+", re.IGNORECASE)
+"""The scheme and the host of `sip:+34600111222@example.org`."""
+
+_RUN: Final = re.compile(r"(\+?\(?\+?\d(?:[\d\s()\[\].·/\\\u2010-\u2015\u2212-]*\d)?)([^\W_]*)")
+"""Digits and punctuation, and letters that touch the last digit."""
+
+_EXTENSION: Final = re.compile(r"(?:x|ext|extn|int)\d*", re.IGNORECASE)
+_MASK: Final = re.compile(r"[*•…]|\.{2,}|x{2,}", re.IGNORECASE)
+"""Some digits were removed from the text."""
+
+_BETWEEN_NUMBERS: Final = re.compile(r"[/\\]|\s[\u2010-\u2015\u2212-]\s")
+"""Separates two numbers, or two groups of one number."""
+
+_BETWEEN_GROUPS: Final = re.compile(r"[^\d+()]+")
+_ZEROS: Final = re.compile(r"\d{0,3}0{6,}|0+")
+"""A country code at most, and zeros."""
+
+_KEYPAD: Final = str.maketrans("abcdefghijklmnopqrstuvwxyz", "22233344455566677778889999")
+_WITHHELD: Final = frozenset(
+    word.translate(_KEYPAD)
+    for word in ("anonymous", "blocked", "private", "restricted", "unavailable", "unknown", "withheld")
+)
+"""Digits that telephone systems send for a withheld number: they spell a word on a telephone's keypad."""
+
+_MEXICO: Final = "+52"
+_MEXICAN_MOBILE: Final = re.compile(r"\+521(?=\d{10}$)")
+"""Until 2019 mobile numbers of Mexico had a 1 before their ten digits. Many systems still write it."""
+
+
+def normalize_phone(written: str, region: str) -> str | None:
+    """Return the first number of a text in E.164, or None if the text names nobody.
+
+    A text names nobody if it is too long, or contains no digits but those that telephone systems send for a
+    withheld number. Any other text, such as an extension, is returned without the parts of a URI.
+    """
+    numbers = find_phones(written, region)
+    if numbers:
+        return numbers[0]
+    text = _clean(written)
+    digits = _digits(text) if len(text) <= _LONGEST_TEXT else ""
+    is_nobody = len(digits) < _FEWEST_DIGITS or digits in _WITHHELD or _ZEROS.fullmatch(digits)
+    return None if is_nobody else text
+
+
+def find_phones(text: str, region: str) -> tuple[str, ...]:
+    """Return the numbers that a text may contain, in E.164, the most probable one first.
+
+    A text may contain several numbers, and digits without "+" may have two meanings. A number with "+" only
+    has to be possible, since new ranges are valid before the library knows them.
+    """
+    return _find_phones(text, region) if len(text) <= _LONGEST_TEXT else ()
 
 
 @lru_cache(maxsize=10_000)
-def normalize_phone(written: str, region: str) -> str:
-    """Return a number sent by a program in E.164; a number that is not valid is returned unchanged.
-
-    A number with "+" only has to be possible, since new ranges are valid before the library knows them.
-    Without "+", the national form is tried first, then the international one.
-    """
-    for candidate, home in _candidates(written, region):
-        number = _parse(candidate, home)
-        if number is not None and _is_accepted(number, international=written.startswith("+")):
-            return _format(number)
-    return written
+def _find_phones(text: str, region: str) -> tuple[str, ...]:
+    cleaned = _clean(text)
+    if _MASK.search(cleaned) or _digits(cleaned) in _WITHHELD:
+        return ()
+    return tuple(dict.fromkeys(number for run in _runs(cleaned) for number in _read_run(run, region)))
 
 
-def normalize_typed_phone(written: str, region: str) -> str | None:
-    """Return a number that a person typed in E.164, or None if it is no number.
-
-    A number that is not valid in `region` is tried as one that was typed without its "+".
-    """
-    number = _parse(written, region)
-    if number is None:
-        return None
-    if not phonenumbers.is_valid_number(number):
-        international = _parse("+" + re.sub(r"\D", "", written), None)
-        if international is not None and phonenumbers.is_valid_number(international):
-            number = international
-    return _format(number)
+def is_dialable(number: str | None) -> bool:
+    """Whether this is a number in E.164 that can be called back: no extension, and not withheld."""
+    return number is not None and find_phones(number, _NO_REGION) == (number,)
 
 
-def find_phones(text: str, region: str) -> set[str]:
-    """Return the phone numbers inside a text, in E.164.
-
-    If none is recognised, the whole text counts as one number, in the form of `phone_key`.
-    """
-    matches = PhoneNumberMatcher(" ".join(text.split()), region, Leniency.POSSIBLE)
-    return {_format(match.number) for match in matches} or {phone_key(text, region)} - {""}
+def spellings(number: str) -> tuple[str, ...]:
+    """Return the forms in which other systems have an E.164 number: itself, and Mexico's with the old 1."""
+    is_mexican = number.startswith(_MEXICO) and len(number) == len(_MEXICO) + 10
+    return (number, number.replace(_MEXICO, _MEXICO + "1", 1)) if is_mexican else (number,)
 
 
-def phone_key(written: str, region: str) -> str:
-    """Return a key for comparing numbers: E.164 if the text can be parsed, else its digits."""
-    number = _parse(written, region)
-    return "".join(filter(str.isdigit, written)) if number is None else _format(number)
+def national_digits(spelling: str) -> str:
+    """Return a number with "+" without its country code, digits only."""
+    try:
+        return phonenumbers.national_significant_number(phonenumbers.parse(spelling, None))
+    except NumberParseException:
+        return spelling.lstrip("+")
 
 
-def is_e164(number: str | None) -> bool:
-    """Whether this is a whole number in E.164, not an extension, and not withheld."""
-    return bool(number and _E164.fullmatch(number))
+def _clean(text: str) -> str:
+    """Remove the parts of a URI, and invisible characters, which copied numbers often have."""
+    if not text.isascii():
+        text = "".join(c for c in unicodedata.normalize("NFKC", text) if unicodedata.category(c) != "Cf")
+    return _URI.sub("", text).strip()
 
 
-def national_digits(number: str) -> str:
-    """Return an E.164 number without its country code, digits only."""
-    parsed = _parse(number, None)
-    return number.lstrip("+") if parsed is None else phonenumbers.national_significant_number(parsed)
+def _runs(text: str) -> Iterator[str]:
+    """Yield the parts of a text that consist of digits and punctuation; letters at the end make no number."""
+    for run, suffix in _RUN.findall(text):
+        if not suffix or _EXTENSION.fullmatch(suffix):
+            yield run
 
 
-def _candidates(written: str, region: str) -> list[tuple[str, str | None]]:
-    """The possible interpretations of a number, the most probable one first."""
-    if written.startswith("+"):
-        return [(written, None)]
-    if written.startswith("00"):
-        return [("+" + written[2:], None), (written, region)]
-    return [(written, region), ("+" + written, None)]
+def _read_run(run: str, region: str) -> list[str]:
+    """Return the valid numbers in digits and punctuation; otherwise the run as a possible number."""
+    parts = _BETWEEN_NUMBERS.split(run)
+    by_part = [_read(part, region) for part in parts] if len(parts) > 1 else []
+    if by_part and all(by_part):
+        return [number for numbers in by_part for number in numbers]
+    return (
+        _read(run, region)
+        or list(_read_groups(_BETWEEN_GROUPS.split(run), region))
+        or ([_format(number)] if (number := _parse_possible(run)) else [])
+    )
 
 
-def _is_accepted(number: PhoneNumber, *, international: bool) -> bool:
-    return phonenumbers.is_possible_number(number) if international else phonenumbers.is_valid_number(number)
+def _read_groups(groups: list[str], region: str) -> Iterator[str]:
+    """Yield the numbers in groups of digits: the first and longest ones that are valid."""
+    start = 0
+    while start < len(groups):
+        for end in range(min(len(groups), start + _MOST_GROUPS), start, -1):
+            if numbers := _read(" ".join(groups[start:end]), region):
+                yield from numbers
+                start = end
+                break
+        else:
+            start += 1
+
+
+def _read(written: str, region: str) -> list[str]:
+    """Return the valid numbers that these digits may mean, the most probable one first."""
+    numbers = [_parse(*reading) for reading in _readings(written, region)]
+    return [_format(n) for n in numbers if n is not None and phonenumbers.is_valid_number(n)]
+
+
+def _readings(written: str, region: str) -> list[tuple[str, str | None]]:
+    digits = _digits(written)
+    international, national = ("+" + digits, None), (digits, region)
+    if "+" in written:
+        return [international]
+    if digits.startswith("00"):
+        return [("+" + digits[2:], None), national]
+    return [national] if digits.startswith("0") else [international, national]
 
 
 def _parse(written: str, region: str | None) -> PhoneNumber | None:
     try:
-        return phonenumbers.parse(written, region)
+        return phonenumbers.parse(_MEXICAN_MOBILE.sub(_MEXICO, written), region)
     except NumberParseException:
         return None
+
+
+def _parse_possible(run: str) -> PhoneNumber | None:
+    """Parse a number with "+" that only has to be possible; a local number lacks its area code."""
+    digits = _digits(run)
+    number = None if "+" not in run or _ZEROS.fullmatch(digits) else _parse("+" + digits, None)
+    reason = None if number is None else phonenumbers.is_possible_number_with_reason(number)
+    return number if reason == ValidationResult.IS_POSSIBLE else None
+
+
+def _digits(text: str) -> str:
+    return phonenumbers.normalize_digits_only(text)
 
 
 def _format(number: PhoneNumber) -> str:

@@ -73,6 +73,23 @@ def test_own_numbers_give_the_direction(
 
 
 @pytest.mark.parametrize(
+    ("own_number", "sent"),
+    [
+        ("+49 30 23456789", 493023456789),
+        ("493023456789", "+493023456789"),
+        ("030 23456789", 493023456789),
+        ("0049 30 23456789", "493023456789"),
+        ("34910000001", 34910000001),
+        ("+34910000001 / +34910000002", 34910000002),
+        ("101", 101),
+    ],
+)
+def test_an_own_number_is_recognised_in_each_spelling(own_number: str, sent: object) -> None:
+    field_parser = FieldParser(ZoneInfo("Europe/Berlin"), "DE", [own_number])
+    assert parse_facts(field_parser, {"to": sent, "from": 34600111222})["direction"] == "inbound"
+
+
+@pytest.mark.parametrize(
     ("body", "name"),
     [
         ({"agent_first_name": "Ana", "agent_last_name": "X"}, "Ana X"),

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from relay.cloudtalk import times, values
 from relay.cloudtalk.errors import InvalidValue, TooLong, UnrenderedTemplate
-from relay.standards.phones import normalize_phone
+from relay.standards import phones
 
 MADRID = ZoneInfo("Europe/Madrid")
 
@@ -162,6 +162,11 @@ def test_notes_in_any_form_become_lines(value: Any, expected: str | None) -> Non
         (612345678, "+34612345678"),
         ("tel:+34612345678", "+34612345678"),
         (39351340000, "+39351340000"),
+        (34600111222, "+34600111222"),
+        (4915112345678, "+4915112345678"),
+        ("Private number", None),
+        (0, None),
+        (266696687, None),
         ("anonymous", None),
         ("withheld", None),
         ("Unknown", None),
@@ -185,9 +190,9 @@ def test_any_text_is_accepted_as_a_phone_number(written: str) -> None:
 
 
 def test_a_text_too_long_for_a_phone_number_is_not_cached() -> None:
-    before = normalize_phone.cache_info().currsize
-    assert values.parse_phone("1" * 1_000, "ES") == "1" * 1_000
-    assert normalize_phone.cache_info().currsize == before
+    before = phones._find_phones.cache_info().currsize
+    assert values.parse_phone("1" * 1_000, "ES") is None
+    assert phones._find_phones.cache_info().currsize == before
 
 
 @pytest.mark.parametrize("value", [True, [], ["+34612345678"], {"number": [1]}])

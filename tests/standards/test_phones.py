@@ -1,17 +1,48 @@
-"""Phone numbers: E.164 if they are valid, and a fixed rule for each text that is not."""
+"""Phone numbers: E.164 in whatever form they are written, and a fixed rule for texts without a number."""
 
+from collections.abc import Iterator
+from functools import cache
+
+import phonenumbers
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from relay.standards.phones import (
-    find_phones,
-    is_e164,
-    national_digits,
-    normalize_phone,
-    normalize_typed_phone,
-    phone_key,
-)
+from relay.standards.phones import find_phones, is_dialable, national_digits, normalize_phone, spellings
+
+REGIONS = ("ES", "DE", "AT", "IT", "US", "GB", "FR", "MX", "AR", "BR", "IN", "NO", "CN")
+
+
+def example_numbers() -> Iterator[phonenumbers.PhoneNumber]:
+    """One number of each type in each country, and of the services that belong to no country."""
+    for type_ in phonenumbers.PhoneNumberType.values():
+        for region in sorted(phonenumbers.SUPPORTED_REGIONS):
+            if number := phonenumbers.example_number_for_type(region, type_):
+                yield number
+    for code in sorted(phonenumbers.COUNTRY_CODES_FOR_NON_GEO_REGIONS):
+        if number := phonenumbers.example_number_for_non_geo_entity(code):
+            yield number
+
+
+@cache
+def examples() -> frozenset[str]:
+    """The numbers in E.164."""
+    return frozenset(phonenumbers.format_number(n, 0) for n in example_numbers())
+
+
+@pytest.mark.parametrize("region", REGIONS)
+def test_the_digits_of_an_international_number_are_that_number_in_each_region(region: str) -> None:
+    assert len(examples()) > 900
+    assert not [example for example in examples() if normalize_phone(example[1:], region) != example]
+
+
+@pytest.mark.parametrize("region", REGIONS)
+def test_a_number_with_the_zero_of_its_country_is_national(region: str) -> None:
+    numbers = [n for n in example_numbers() if phonenumbers.region_code_for_number(n) == region]
+    for number in numbers:
+        national = phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.NATIONAL)
+        if national.startswith("0") and not national.startswith("00"):
+            assert normalize_phone(national, region) == phonenumbers.format_number(number, 0)
 
 
 @pytest.mark.parametrize(
@@ -24,11 +55,17 @@ from relay.standards.phones import (
         ("0034612345678", "+34612345678"),
         ("39351340000", "+39351340000"),
         ("+40312290000", "+40312290000"),
-        ("+999", "+999"),
-        ("ext 12", "ext 12"),
+        ("(+34) 612.345.678", "+34612345678"),
+        ("+44 (0)20 7946 0958", "+442079460958"),
+        ("\u202a+34\u00a0612\u2011345\u2011678\u202c", "+34612345678"),
+        ("\uff0b\uff13\uff14612345678", "+34612345678"),
+        ("tel:+34-612-345-678;phone-context=+34", "+34612345678"),
+        ("sip:34612345678@10.0.0.1;user=phone", "+34612345678"),
+        ('"Ana" <sip:+34612345678@pbx.example.org>', "+34612345678"),
+        ("whatsapp:+34612345678", "+34612345678"),
     ],
 )
-def test_a_valid_number_becomes_e164_and_other_text_stays(written: str, expected: str) -> None:
+def test_each_spelling_of_a_number_becomes_e164(written: str, expected: str) -> None:
     assert normalize_phone(written, "ES") == expected
 
 
@@ -38,43 +75,140 @@ def test_a_number_in_e164_stays_as_it_is(written: str) -> None:
     assert normalize_phone(written, "FR") == written
 
 
+@given(st.text())
+def test_any_text_gives_numbers_in_e164_or_none(text: str) -> None:
+    assert all(is_dialable(number) for number in find_phones(text, "ES"))
+
+
+@pytest.mark.parametrize("written", ["ext 12", "101", "+999", "12345", "*67", "34 61 23"])
+def test_digits_that_are_no_number_stay_as_they_were_written(written: str) -> None:
+    assert normalize_phone(written, "ES") == written
+    assert find_phones(written, "ES") == ()
+
+
+# --- nobody -------------------------------------------------------------------------------------
+
+
 @pytest.mark.parametrize(
-    ("written", "expected"),
+    "written",
     [
-        ("612 34 56 78", "+34612345678"),
-        ("34612345678", "+34612345678"),
-        ("44 20 7946 0958", "+442079460958"),
-        ("12345", "+3412345"),
-        ("none", None),
-        ("", None),
+        *("Private number", "No Caller ID", "Número oculto", "Rufnummer unterdrückt", "Appel masqué"),
+        *("anonymous", "UNKNOWN", "P", "N/A", "-", "?", "", " ", "未知"),
+        *("anonymous@anonymous.invalid", "sip:anonymous@192.0.2.1:5060", "unknown@10.0.0.1", "tel:", "sip:"),
+        *("0", "00", "+0", "0000000000", "000-000-0000", "+10000000000", "+34000000000", "-1"),
+        *("+266696687", "266696687", "+7378742833", "7378742833", "+86282452253", "+8656696", "2562533"),
     ],
 )
-def test_a_typed_number_may_lack_its_plus(written: str, expected: str | None) -> None:
-    assert normalize_typed_phone(written, "ES") == expected
+@pytest.mark.parametrize("region", ["ES", "US"])
+def test_what_telephone_systems_send_for_nobody_is_no_number(written: str, region: str) -> None:
+    assert normalize_phone(written, region) is None
+    assert find_phones(written, region) == ()
+
+
+@pytest.mark.parametrize(
+    ("number", "expected"),
+    [
+        ("+34612345678", True),
+        ("+5255123456", False),
+        ("101", False),
+        ("+101", False),
+        ("+266696687", False),
+        ("+86282452253", False),
+        ("+10000000000", False),
+        ("+15550123", False),
+        ("34612345678", False),
+        ("+34 612 345 678", False),
+        (None, False),
+        ("", False),
+    ],
+)
+def test_only_a_number_that_can_be_called_back_is_dialable(number: str | None, *, expected: bool) -> None:
+    assert is_dialable(number) is expected
+
+
+# --- letters and masks --------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        *("+917878787xyz", "+34600ANA222", "1-800-FLOWERS", "0800 REIFEN", "+1 888 GO FEDEX"),
+        *("+4930123xxx", "+49 30 1234 ***", "+49 30 1234...", "+34 6•• ••• 222", "34600111222b"),
+    ],
+)
+def test_letters_and_masks_are_no_digits(written: str) -> None:
+    assert find_phones(written, "DE") == ()
+    assert normalize_phone(written, "DE") in {written, None}
+
+
+@given(st.from_regex(r"\+[1-9][0-9]{5,12}[a-z]{3,8}", fullmatch=True))
+def test_a_word_after_digits_never_makes_a_number(written: str) -> None:
+    assert find_phones(written, "US") == ()
+
+
+# --- several numbers ----------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
         ("612 345 678 / 91 123 45 67 (office)", {"+34612345678", "+34911234567"}),
-        ("ext. 7", {"7"}),
+        ("600111444 / 600111555", {"+34600111444", "+34600111555"}),
+        ("600111444/600111555", {"+34600111444", "+34600111555"}),
+        ("600 111 444 600 111 555", {"+34600111444", "+34600111555"}),
+        ("600111444, 600111555; +44 20 7946 0958", {"+34600111444", "+34600111555", "+442079460958"}),
+        ("600-111-444 - 600-111-555", {"+34600111444", "+34600111555"}),
+        ("+34600111444+34600111555", {"+34600111444", "+34600111555"}),
+        ("600 111 333 Ana", {"+34600111333"}),
+        ("Ana 600111444 o Luis 600111555", {"+34600111444", "+34600111555"}),
+        ("móvil: 600111444 ext. 5", {"+34600111444"}),
+        ("600111444x5", {"+34600111444"}),
+        ("ext. 7", set()),
         ("none", set()),
+        ("6" * 500, set()),
     ],
 )
 def test_every_number_of_a_text_is_found(text: str, expected: set[str]) -> None:
-    assert find_phones(text, "ES") == expected
+    assert set(find_phones(text, "ES")) == expected
 
 
-def test_the_key_of_a_text_that_is_no_number_is_its_digits() -> None:
-    assert phone_key("612345678", "ES") == "+34612345678"
-    assert phone_key("n. 7", "ES") == "7"
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("0711 / 2345678", {"+497112345678"}),
+        ("030/23456789", {"+493023456789"}),
+        ("030 123456 / 0151 12345678", {"+4930123456", "+4915112345678"}),
+    ],
+)
+def test_a_slash_may_separate_an_area_code(text: str, expected: set[str]) -> None:
+    assert set(find_phones(text, "DE")) == expected
 
 
-@pytest.mark.parametrize(("number", "expected"), [("+34612345678", True), ("101", False), (None, False)])
-def test_an_extension_or_a_withheld_number_is_not_e164(number: str | None, *, expected: bool) -> None:
-    assert is_e164(number) is expected
+def test_digits_with_two_meanings_give_both_and_the_international_one_first() -> None:
+    assert find_phones("4915112345678", "DE")[0] == "+4915112345678"
+    assert find_phones("34600111222", "DE") == ("+34600111222", "+4934600111222")
 
 
-def test_national_digits_lack_the_country_code() -> None:
-    assert national_digits("+34612345678") == "612345678"
-    assert national_digits("+999") == "999"
+# --- Mexico -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "written",
+    ["+52 1 55 1234 5678", "5215512345678", "+525512345678", "00521 55 12345678", "52 55 1234 5678"],
+)
+@pytest.mark.parametrize("region", ["MX", "ES", "US"])
+def test_a_mexican_number_is_the_same_with_and_without_its_old_1(written: str, region: str) -> None:
+    assert normalize_phone(written, region) == "+525512345678"
+
+
+def test_other_systems_may_have_a_mexican_number_with_its_old_1() -> None:
+    assert spellings("+525512345678") == ("+525512345678", "+5215512345678")
+    assert spellings("+34612345678") == ("+34612345678",)
+
+
+@pytest.mark.parametrize(
+    ("spelling", "digits"),
+    [("+34612345678", "612345678"), ("+5215512345678", "15512345678"), ("+999", "999")],
+)
+def test_national_digits_lack_the_country_code(spelling: str, digits: str) -> None:
+    assert national_digits(spelling) == digits

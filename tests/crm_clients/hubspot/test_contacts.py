@@ -24,6 +24,8 @@ from tests.support.hubspot import call, first_push, later_push, missed_call, out
         "0034600111222",
         "(600) 111 222",
         "34 600 111 222",
+        "600111222x5",
+        "Ana: 600111222",
     ],
 )
 async def test_a_contact_is_found_in_every_notation_of_its_number(
@@ -33,6 +35,38 @@ async def test_a_contact_is_found_in_every_notation_of_its_number(
     contact = hubspot.contacts.add(phone=written)
     assert outcome_names(await connect().upsert([first_push(call(external_number=number))])) == ["delivered"]
     assert hubspot.contact_ids_of_call("cloudtalk-1") == {contact}
+
+
+@pytest.mark.parametrize(
+    "written", ["600999888 / 600111222", "600 999 888 600 111 222 Ana", "Luis +34600999888, Ana +34600111222"]
+)
+async def test_a_contact_is_found_by_each_of_several_numbers_in_one_field(
+    hubspot: HubSpot, connect: Connect, written: str
+) -> None:
+    contact = hubspot.contacts.add(phone=written, hs_searchable_calculated_phone_number="600111222")
+    await connect().upsert([first_push(call())])
+    assert hubspot.contact_ids_of_call("cloudtalk-1") == {contact}
+
+
+@pytest.mark.parametrize(
+    "written", ["+52 1 55 1234 5678", "+5215512345678", "+52 55 1234 5678", "52 55 1234 5678"]
+)
+async def test_a_mexican_contact_is_found_with_and_without_the_old_1(
+    hubspot: HubSpot, connect: Connect, written: str
+) -> None:
+    hubspot.region = "MX"
+    contact = hubspot.contacts.add(phone=written)
+    await connect().upsert([first_push(call(external_number="+525512345678"))])
+    assert hubspot.contact_ids_of_call("cloudtalk-1") == {contact}
+
+
+@pytest.mark.parametrize("external", ["+86282452253", "+266696687", "101", "+917878787xyz"])
+async def test_no_contact_is_created_for_a_number_that_cannot_be_called(
+    hubspot: HubSpot, connect: Connect, external: str
+) -> None:
+    pushed = first_push(call(external_number=external))
+    assert outcome_names(await connect(contacts="create").upsert([pushed])) == ["delivered"]
+    assert len(hubspot.contacts) == 0
 
 
 async def test_a_contact_is_found_by_its_mobile_number(hubspot: HubSpot, connect: Connect) -> None:

@@ -107,6 +107,15 @@ async def test_a_voicemail_creates_a_task_and_a_withheld_number_has_its_own(
     assert "Voicemail" in task["hs_task_body"]
 
 
+@pytest.mark.parametrize("external", [None, "+266696687", "+86282452253", "101", "Private 12"])
+async def test_callers_who_cannot_be_called_back_do_not_share_a_task(
+    hubspot: HubSpot, connect: Connect, external: str | None
+) -> None:
+    calls = [missed_call(f"cloudtalk-{n}", external_number=external) for n in (1, 2)]
+    assert outcome_names(await connect().upsert(list(map(first_push, calls)))) == ["delivered"] * 2
+    assert {task["cloudtalk_task_id"] for task in hubspot.tasks} == {"cloudtalk-1", "cloudtalk-2"}
+
+
 async def test_no_task_is_created_for_answered_calls_or_with_follow_up_tasks_off(
     hubspot: HubSpot, connect: Connect
 ) -> None:

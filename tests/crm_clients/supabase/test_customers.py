@@ -57,6 +57,12 @@ def linked(kv: Supabase, key: str = RECORD) -> tuple[Any, Any]:
             "910000001, 600000001",
             "910000001 o 600000001",
             "600000001\n+34600000001",
+            "910000001/600000001",
+        ),
+        *(
+            "600 000 001 Ana",
+            "Luis 910 000 001 Ana 600 000 001",
+            "910 000 001 600 000 001",
         ),
     ],
 )
@@ -66,6 +72,15 @@ async def test_a_customer_is_found_by_a_phone_number_in_any_spelling(
     kv.put(cliente(telefono) | cliente("+34600000002", "c-2") | cliente("", "c-3") | cliente(None, "c-4"))
     await client.upsert([push(call(contact_id="7"))])
     assert linked(kv) == ("c-1", "Ana García")
+
+
+@pytest.mark.parametrize("external", ["101", "+266696687", "+86282452253"])
+async def test_a_caller_who_cannot_be_called_is_no_customer(
+    kv: Supabase, client: SupabaseClient, external: str
+) -> None:
+    kv.put(cliente(external))
+    await client.upsert([push(call(external_number=external, **NO_CONTACT))])
+    assert linked(kv) == ("unknown", "Desconocido")
 
 
 async def test_an_id_keeps_its_type_and_a_customer_without_an_id_has_that_of_its_key(
