@@ -78,7 +78,7 @@ class PauseChange(msgspec.Struct, frozen=True):
     counted in the ledger, and so survives a restart and a change of the worker.
     """
     retry_up_to_attempts: int = 0
-    """The CRM works again: deliveries with at most so many attempts are due now."""
+    """The CRM works again: the backoff of deliveries with at most so many attempts ends."""
 
 
 class Pauses:

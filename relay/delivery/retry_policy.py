@@ -1,7 +1,8 @@
 """How long a failed delivery waits for its next attempt, and when it is given up. Pure.
 
-An outage of the CRM makes no delivery dead: only the time in which the destination delivered other calls
-counts toward giving up.
+If the CRM works again, its deliveries are retried at once, but none earlier than the CRM asked for
+(`not_before`). An outage of the CRM makes no delivery dead: only the time in which the destination delivered
+other calls counts toward giving up.
 """
 
 from typing import Final
@@ -40,6 +41,10 @@ class RetryPolicy(msgspec.Struct, frozen=True):
         doublings = min(attempts - 1, _MOST_DOUBLINGS)
         seconds = max(self.first_retry_seconds * 2**doublings, after or 0)
         return _with_jitter(min(seconds, self.longest_retry_seconds), jitter)
+
+    def asked_delay(self, after: float) -> Duration:
+        """Return the wait that the CRM asked for, up to the longest: no recovery shortens it."""
+        return duration(min(after, self.longest_retry_seconds))
 
     def throttled_delay(self, after: float | None, *, jitter: float) -> Duration:
         """Return the wait of one delivery whose rate limit is used up."""

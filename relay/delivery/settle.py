@@ -101,7 +101,8 @@ class Settler:
         delivered_at: Instant | None,
     ) -> list[DeliveryUpdate]:
         if change.probe_failure is not None:
-            return [transitions.after_failed_probe(p.due, change.probe_failure, now=now) for p in batch]
+            failure = change.probe_failure
+            return [transitions.after_failed_probe(p.due, failure, self._policy, now=now) for p in batch]
         jitter = self._jitter()
         updates = (
             transitions.after_push(
@@ -126,7 +127,7 @@ class Settler:
         elif change.resumes:
             destinations.end_pause(connection, self._name)
         if pause is None and change.retry_up_to_attempts:
-            deliveries.make_due_now(connection, self._name, now=now, max_attempts=change.retry_up_to_attempts)
+            deliveries.end_backoff(connection, self._name, now=now, max_attempts=change.retry_up_to_attempts)
         return run
 
     def _pause_after_rejections(

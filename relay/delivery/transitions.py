@@ -41,7 +41,9 @@ def after_push(
         return None
     if isinstance(outcome, Throttled):
         delay = policy.throttled_delay(outcome.after or None, jitter=jitter)
-        return _attempted(due, outcome, now=now, due_at=Instant(now + delay))
+        asked = policy.throttled_delay(outcome.after or None, jitter=0)
+        due_at, not_before = Instant(now + delay), Instant(now + asked)
+        return _attempted(due, outcome, now=now, due_at=due_at, not_before=not_before)
     if isinstance(outcome, Delivered | Found):
         return _after_success(planned, outcome, now=now)
     failing_for = failing_time(due, now=now, delivered_at=delivered_at)
@@ -51,8 +53,21 @@ def after_push(
             due, outcome, now=now, state=DeliveryState.DEAD, attempts=attempts, failing_for=failing_for
         )
     after = outcome.after if isinstance(outcome, Retry) else None
-    due_at = Instant(now + policy.delay(attempts, after=after, jitter=jitter))
-    return _attempted(due, outcome, now=now, due_at=due_at, attempts=attempts, failing_for=failing_for)
+    return _attempted(
+        due,
+        outcome,
+        now=now,
+        due_at=Instant(now + policy.delay(attempts, after=after, jitter=jitter)),
+        not_before=_asked_until(outcome, policy, now=now),
+        attempts=attempts,
+        failing_for=failing_for,
+    )
+
+
+def _asked_until(outcome: Outcome, policy: RetryPolicy, *, now: Instant) -> Instant | None:
+    """Return until when the CRM asked to wait with this call."""
+    after = outcome.after if isinstance(outcome, Retry) else None
+    return Instant(now + policy.asked_delay(after)) if after else None
 
 
 def _after_success(planned: PlannedDelivery, outcome: Outcome, *, now: Instant) -> DeliveryUpdate:
@@ -71,13 +86,17 @@ def _after_success(planned: PlannedDelivery, outcome: Outcome, *, now: Instant) 
     )
 
 
-def after_failed_probe(due: DueDelivery, outcome: Outcome, *, now: Instant) -> DeliveryUpdate:
+def after_failed_probe(
+    due: DueDelivery, outcome: Outcome, policy: RetryPolicy, *, now: Instant
+) -> DeliveryUpdate:
     """Return the update after a probe that met the cause of the pause again. No attempt is counted; its time
     is written, so that the next probe is another delivery.
     """
     # Without an answer the CRM may have the call: should it not be wanted any more, it must be retracted.
     name = outcome.name if isinstance(outcome, Unknown) else due.outcome
-    return msgspec.structs.replace(_attempted(due, outcome, now=now), outcome=name)
+    until = _asked_until(outcome, policy, now=now)
+    attempted = _attempted(due, outcome, now=now, due_at=until or now, not_before=until)
+    return msgspec.structs.replace(attempted, outcome=name)
 
 
 def without_request(planned: PlannedDelivery, *, now: Instant) -> DeliveryUpdate:

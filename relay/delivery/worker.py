@@ -142,8 +142,9 @@ class DeliveryWorker:
         """A person may have paused the destination, resumed it or asked for a probe."""
         at = time.monotonic()
         if at - self._destination_read_at >= self._poll_seconds:
-            self._destination = await self._ledger.read(lambda c: destinations.get(c, self.name))
+            # Before the read: a push that ends meanwhile asks for another read.
             self._destination_read_at = at
+            self._destination = await self._ledger.read(lambda c: destinations.get(c, self.name))
 
     async def _check_clock(self) -> None:
         """A delivery that waits longer than the longest delay began to wait before the clock was set back."""

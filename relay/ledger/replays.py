@@ -88,6 +88,7 @@ _requeue_known = (
         state=DeliveryState.PENDING,
         pending_since=case((IS_PENDING, deliveries.c.pending_since), else_=_now),
         due_at=_now,
+        not_before=None,
         attempts=0,
         failing_for=0,
     )

@@ -129,6 +129,8 @@ deliveries = Table(
     Column("first_delivered_at", BigInteger),
     Column("pending_since", BigInteger, nullable=False),
     Column("due_at", BigInteger, nullable=False),
+    # The CRM asked for no attempt before this time; at most `due_at`.
+    Column("not_before", BigInteger),
     # Made since it became pending.
     Column("attempts", Integer, nullable=False),
     Column("attempted_at", BigInteger),

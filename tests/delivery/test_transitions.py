@@ -185,6 +185,30 @@ def test_a_failed_delivery_waits_as_long_as_the_crm_asks() -> None:
     assert update_after(FRESH, Retry(after=7.5)).due_at == NOW + int(7.5 * SECOND)
 
 
+@pytest.mark.parametrize(
+    ("outcome", "seconds"),
+    [
+        (Retry(after=2), 2),
+        (Retry(after=7.5), 7.5),
+        (Retry(after=86_400), 3_600),
+        (Throttled(after=40, rate_limit="search"), 40),
+        (Throttled(rate_limit="search"), 10),
+    ],
+)
+@pytest.mark.parametrize("jitter", [0, 1])
+def test_the_wait_that_the_crm_asks_for_is_kept_apart_from_the_backoff(
+    outcome: Outcome, seconds: float, jitter: float
+) -> None:
+    update = update_after(FRESH, outcome, jitter=jitter)
+    assert update.not_before == NOW + int(seconds * SECOND)
+    assert update.due_at >= update.not_before
+
+
+@pytest.mark.parametrize("outcome", [Retry(), Retry(after=0), Split(), Unknown(), Rejected(), Delivered()])
+def test_without_a_wait_that_the_crm_asks_for_there_is_only_the_backoff(outcome: Outcome) -> None:
+    assert update_after(FAILING, outcome).not_before is None
+
+
 def test_jitter_lengthens_the_wait() -> None:
     assert update_after(FRESH, Retry(), jitter=1).due_at == NOW + 6 * SECOND
 
@@ -207,13 +231,19 @@ def test_after_a_retraction_no_version_is_delivered() -> None:
 
 
 def test_a_failed_probe_costs_no_attempt() -> None:
-    update = after_failed_probe(FAILING, Retry(code="c", message="m"), now=NOW)
+    update = after_failed_probe(FAILING, Retry(code="c", message="m"), POLICY, now=NOW)
     assert (update.state, update.attempts, update.attempted_at, update.due_at) == ("pending", 2, NOW, NOW)
     assert (update.outcome, update.code, update.message) == (None, "c", "m")
 
 
+def test_a_failed_probe_waits_as_long_as_the_crm_asks() -> None:
+    update = after_failed_probe(FAILING, Retry(after=120), POLICY, now=NOW)
+    assert update.not_before == update.due_at == NOW + 120 * SECOND
+    assert update.attempts == FAILING.attempts
+
+
 def test_a_probe_without_an_answer_is_remembered() -> None:
-    assert after_failed_probe(FRESH, Unknown(code="timeout"), now=NOW).outcome == "unknown"
+    assert after_failed_probe(FRESH, Unknown(code="timeout"), POLICY, now=NOW).outcome == "unknown"
 
 
 @pytest.mark.parametrize(("action", "state"), [(Action.FILTER, "filtered"), (Action.SKIP, "retracted")])

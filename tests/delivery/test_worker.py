@@ -121,6 +121,51 @@ async def test_a_failed_delivery_is_retried_after_the_delay(relay: Delivering) -
     assert (len(relay.crm.pushed), delivery.attempts, delivery.code) == (2, 2, None)
 
 
+@pytest.mark.parametrize(
+    "wait", [Retry(code="423", after=2), Retry(code="503", after=90), Throttled(after=9, rate_limit="search")]
+)
+async def test_a_wait_that_the_crm_asks_for_lasts_although_other_calls_succeed(
+    relay: Delivering, wait: Retry | Throttled
+) -> None:
+    await relay.add_event(Kind.STARTED, "1")
+    relay.crm.answer = lambda pushes: [
+        wait if push.call.id == "cloudtalk-1" else answer
+        for push, answer in zip(pushes, delivered(pushes), strict=True)
+    ]
+    async with relay.worker(batch=1) as worker:
+        await relay.wait_for("pending", outcome=wait.name)
+        first_at = relay.ledger.now()
+        for number in range(2, 9):
+            await relay.add_event(Kind.STARTED, str(number))
+            worker.wake()
+            await relay.wait_for("delivered", f"cloudtalk-{number}")
+        relay.crm.answer = delivered
+        assert wait.after is not None
+        relay.clock.advance((first_at - relay.ledger.now()) / SECOND + wait.after - 0.001)
+        await worker.finish_round()
+        assert (await relay.delivery()).state == "pending"
+        relay.clock.advance(0.001 if isinstance(wait, Throttled) else 30)
+        await relay.wait_for("delivered")
+
+
+async def test_a_recovery_after_a_pause_shortens_no_wait_that_the_crm_asked_for(relay: Delivering) -> None:
+    for number in range(6):
+        await relay.add_event(Kind.STARTED, str(number))
+    relay.crm.answer = always(Retry(code="503", after=120))
+    async with relay.worker(batch=1, concurrency=1) as worker:
+        await relay.wait_for_pause()
+        failed = {batch[0].call.id for batch in relay.crm.pushed}
+        relay.crm.answer = delivered
+        await relay.probe()
+        (fresh,) = {f"cloudtalk-{number}" for number in range(6)} - failed
+        await relay.wait_for("delivered", fresh)
+        await worker.finish_round()
+        assert len(relay.crm.pushed) == 6
+        relay.clock.advance(120)
+        for call in failed:
+            await relay.wait_for("delivered", call)
+
+
 async def test_a_new_event_does_not_shorten_the_delay(relay: Delivering) -> None:
     await relay.add_event(Kind.STARTED)
     relay.crm.answer = always(Retry(code="503"))

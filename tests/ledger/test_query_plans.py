@@ -42,7 +42,12 @@ PLANS: dict[str, tuple[Executable, dict[str, Any], str]] = {
     ),
     "picking._make_due_now": (
         picking._make_due_now,
-        {"of_destination": "crm", "now": 1, "after": 1, "max_attempts": 1},
+        {"of_destination": "crm", "now": 1, "after": 1},
+        "SEARCH deliveries USING INDEX deliveries_due (destination=? AND due_at>?)",
+    ),
+    "picking._end_backoff": (
+        picking._end_backoff,
+        {"of_destination": "crm", "now": 1, "max_attempts": 1},
         "SEARCH deliveries USING INDEX deliveries_due (destination=? AND due_at>?)",
     ),
     "settling._rejected_run": (
@@ -149,7 +154,7 @@ SELECT d, 'call-' || n, CASE WHEN n % 500 = 0 THEN 'pending' ELSE 'delivered' EN
 FROM generate_series(1, 20000) n, (VALUES ('crm'), ('other')) v (d);
 ANALYZE;
 """
-ONE = bound([("call-1", "1", "1", "1", "1", "1", "1", "1", "1", "1", "1", "1", "1")])
+ONE = bound([("call-1", "1", "1", "1", "1", "1", "1", "1", "1", "1", "1", "1", "1", "1")])
 INDEXES: dict[str, tuple[Any, dict[str, Any], str]] = {
     "journal._unfolded": (journal._unfolded, {"limit": 200}, "events_new"),
     "journal._by_call": (journal._by_call, {"call": "call-1"}, "events_call"),

@@ -6,7 +6,14 @@ the result of an attempt, and `reports` reads for people. Import from here.
 """
 
 from relay.ledger.deliveries.enqueueing import enqueue
-from relay.ledger.deliveries.picking import ANY_ATTEMPTS, Pick, make_due_now, next_due_at, take_due
+from relay.ledger.deliveries.picking import (
+    ANY_ATTEMPTS,
+    Pick,
+    end_backoff,
+    make_due_now,
+    next_due_at,
+    take_due,
+)
 from relay.ledger.deliveries.reports import counts_by_destination, first_delivered_at, list_for_call
 from relay.ledger.deliveries.rows import DeliveryCounts, DeliveryRow, DeliveryUpdate, DueDelivery
 from relay.ledger.deliveries.settling import requeue_after_lost_lease, requeue_rejected_run, settle
@@ -19,6 +26,7 @@ __all__ = [
     "DueDelivery",
     "Pick",
     "counts_by_destination",
+    "end_backoff",
     "enqueue",
     "first_delivered_at",
     "list_for_call",

@@ -13,7 +13,7 @@ from sqlalchemy import BindParameter, Connection, and_, bindparam, case, func, s
 
 from relay.call import Call
 from relay.instants import Duration, Instant
-from relay.ledger.deliveries.rows import IS_PENDING, DueDelivery
+from relay.ledger.deliveries.rows import EARLIEST_DUE, IS_PENDING, DueDelivery
 from relay.ledger.json_rows import bound, rows_of
 from relay.ledger.tables import calls, deliveries
 
@@ -31,7 +31,9 @@ class Pick(Enum):
     """Those that became due last, so that a backlog does not delay current calls."""
     OLDEST = auto()
     PROBE = auto()
-    """Any pending delivery to test a paused destination with, due or not; one that never failed first."""
+    """Any pending delivery to test a paused destination with, due or not, unless the CRM asked to wait with
+    it; one that never failed first.
+    """
 
 
 _now: BindParameter[int] = bindparam("now")
@@ -61,7 +63,7 @@ _due = _pending.where(deliveries.c.due_at <= _now)
 _take = {
     Pick.FRESH: _due.order_by(deliveries.c.due_at.desc()),
     Pick.OLDEST: _due.order_by(deliveries.c.due_at),
-    Pick.PROBE: _pending.order_by(
+    Pick.PROBE: _pending.where(func.coalesce(deliveries.c.not_before, 0) <= _now).order_by(
         # A call that the CRM has is only looked up there, which proves less than a write.
         case((deliveries.c.delivered_version >= deliveries.c.version, 1), else_=0),
         case((deliveries.c.attempts > 0, 1), else_=0),
@@ -82,9 +84,7 @@ def take_due(
     limit: int,
 ) -> list[DueDelivery]:
     """Return the next deliveries of this destination, without those of `busy` calls."""
-    parameters: dict[str, Any] = {"destination": destination, "limit": limit}
-    if pick is not Pick.PROBE:
-        parameters["now"] = now
+    parameters: dict[str, Any] = {"destination": destination, "limit": limit, "now": now}
     parameters |= bound((call,) for call in busy)
     return [_due_delivery(row) for row in connection.execute(_take[pick], parameters)]
 
@@ -105,34 +105,38 @@ def next_due_at(connection: Connection, destination: str) -> Instant | None:
     return due_at
 
 
+_end_backoff = (
+    update(deliveries)
+    .where(
+        deliveries.c.destination == bindparam("of_destination"),
+        IS_PENDING,
+        deliveries.c.due_at > _now,
+        deliveries.c.attempts <= bindparam("max_attempts"),
+    )
+    .values(due_at=EARLIEST_DUE)
+)
+
+
+def end_backoff(
+    connection: Connection, destination: str, *, now: Instant, max_attempts: int = ANY_ATTEMPTS
+) -> None:
+    """End the waits that the relay chose, as the CRM works again; a wait that the CRM asked for continues."""
+    parameters = {"of_destination": destination, "now": now, "max_attempts": max_attempts}
+    connection.execute(_end_backoff, parameters)
+
+
 _make_due_now = (
     update(deliveries)
     .where(
         deliveries.c.destination == bindparam("of_destination"),
         IS_PENDING,
         deliveries.c.due_at > bindparam("after"),
-        deliveries.c.attempts <= bindparam("max_attempts"),
     )
-    .values(due_at=_now)
+    .values(due_at=_now, not_before=None)
 )
 
 
-def make_due_now(
-    connection: Connection,
-    destination: str,
-    *,
-    now: Instant,
-    min_delay: Duration = Duration(0),
-    max_attempts: int = ANY_ATTEMPTS,
-) -> None:
-    """End the wait of the deliveries that are due more than `min_delay` from now.
-
-    For a CRM that works again, or, with the longest possible delay, after the clock was set back.
-    """
-    parameters = {
-        "of_destination": destination,
-        "now": now,
-        "after": now + min_delay,
-        "max_attempts": max_attempts,
-    }
+def make_due_now(connection: Connection, destination: str, *, now: Instant, min_delay: Duration) -> None:
+    """End each wait that is longer than the longest possible one, `min_delay`: the clock was set back."""
+    parameters = {"of_destination": destination, "now": now, "after": now + min_delay}
     connection.execute(_make_due_now, parameters)

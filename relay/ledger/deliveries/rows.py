@@ -3,11 +3,17 @@
 from typing import Final
 
 import msgspec
+from sqlalchemy import bindparam, case
 
 from relay.call import Call
 from relay.instants import Duration, Instant
 from relay.ledger.states import DeliveryState, has_state
 from relay.ledger.tables import deliveries
+
+EARLIEST_DUE: Final = case(
+    (deliveries.c.not_before > bindparam("now"), deliveries.c.not_before), else_=bindparam("now")
+)
+"""When a delivery is due if nothing but the CRM delays it. Parameter: `now`."""
 
 IS_PENDING: Final = has_state(deliveries.c.state, DeliveryState.PENDING)
 
@@ -17,7 +23,8 @@ class DeliveryRow(msgspec.Struct, frozen=True):
 
     `version` is the newest one that was enqueued, `delivered_version` the one that the CRM has (0: none).
     `attempts` were made since it became pending; `failing_for` is the part of that time in which the
-    destination took other calls. `outcome`, `code` and `message` are those of the last attempt.
+    destination took other calls. `outcome`, `code` and `message` are those of the last attempt. `not_before`:
+    the CRM asked for no attempt before; `due_at` is never earlier.
     """
 
     destination: str
@@ -35,6 +42,7 @@ class DeliveryRow(msgspec.Struct, frozen=True):
     outcome: str | None
     code: str | None
     message: str | None
+    not_before: Instant | None
 
 
 class DueDelivery(msgspec.Struct, frozen=True):
@@ -70,6 +78,7 @@ class DeliveryUpdate(msgspec.Struct, frozen=True):
     outcome: str | None
     code: str | None
     message: str | None
+    not_before: Instant | None = None
 
 
 class DeliveryCounts(msgspec.Struct, frozen=True):

@@ -16,7 +16,7 @@ from sqlalchemy import (
 )
 
 from relay.instants import Instant
-from relay.ledger.deliveries.rows import IS_PENDING, DeliveryUpdate
+from relay.ledger.deliveries.rows import EARLIEST_DUE, IS_PENDING, DeliveryUpdate
 from relay.ledger.json_rows import bound, rows_of
 from relay.ledger.states import DeliveryState, has_state, sql_state
 from relay.ledger.tables import deliveries, destinations
@@ -44,7 +44,15 @@ _settle = (
         ),
         **{
             name: _updates.c[name]
-            for name in ("delivered_version", "attempted_at", "remote_id", "outcome", "code", "message")
+            for name in (
+                "delivered_version",
+                "attempted_at",
+                "remote_id",
+                "outcome",
+                "code",
+                "message",
+                "not_before",
+            )
         },
     )
 )
@@ -70,7 +78,7 @@ _requeue_pushed = (
     .where(deliveries.c.destination == _pushed.c.destination, deliveries.c.call == _pushed.c.call)
     .values(
         state=DeliveryState.PENDING,
-        due_at=_now,
+        due_at=EARLIEST_DUE,
         pending_since=case((IS_PENDING, deliveries.c.pending_since), else_=_now),
         delivered_version=case(
             (deliveries.c.delivered_version > _pushed.c.delivered_version, _pushed.c.delivered_version),

@@ -15,13 +15,19 @@ DEAD = delivered_update(CALL, state=DeliveryState.DEAD, delivered_version=0, out
 
 
 def failed(
-    call: str = CALL, *, due_at: int = 500, attempts: int = 3, attempted_at: int = 50
+    call: str = CALL,
+    *,
+    due_at: int = 500,
+    not_before: int | None = None,
+    attempts: int = 3,
+    attempted_at: int = 50,
 ) -> DeliveryUpdate:
     return delivered_update(
         call,
         state=DeliveryState.PENDING,
         delivered_version=0,
         due_at=Instant(due_at),
+        not_before=None if not_before is None else Instant(not_before),
         attempts=attempts,
         attempted_at=Instant(attempted_at),
         failing_for=Duration(40),
@@ -30,13 +36,15 @@ def failed(
     )
 
 
-async def make_due_now(
-    ledger: Ledger, *, now: int, min_delay: int = 0, max_attempts: int = deliveries.ANY_ATTEMPTS
-) -> None:
+async def make_due_now(ledger: Ledger, *, now: int, min_delay: int) -> None:
     await ledger.write(
-        lambda c: deliveries.make_due_now(
-            c, "crm", now=Instant(now), min_delay=Duration(min_delay), max_attempts=max_attempts
-        )
+        lambda c: deliveries.make_due_now(c, "crm", now=Instant(now), min_delay=Duration(min_delay))
+    )
+
+
+async def end_backoff(ledger: Ledger, *, now: int, max_attempts: int = deliveries.ANY_ATTEMPTS) -> None:
+    await ledger.write(
+        lambda c: deliveries.end_backoff(c, "crm", now=Instant(now), max_attempts=max_attempts)
     )
 
 
@@ -123,12 +131,53 @@ async def test_the_next_due_is_the_first_of_this_destination(two_destinations: L
     assert await next_due_at(two_destinations, "unknown") is None
 
 
-async def test_only_long_waits_and_calls_with_few_attempts_are_made_due_now(two_destinations: Ledger) -> None:
+async def test_a_recovery_ends_the_backoff_of_calls_with_few_attempts(two_destinations: Ledger) -> None:
     await enqueue(two_destinations, ("a", 1), ("b", 1))
     await settle(two_destinations, failed("a", due_at=300, attempts=2), failed("b", due_at=200, attempts=3))
-    await make_due_now(two_destinations, now=100, min_delay=200)
-    assert await due_ids(two_destinations, now=100) == []
-    await make_due_now(two_destinations, now=100, max_attempts=2)
+    await end_backoff(two_destinations, now=100, max_attempts=2)
     assert await due_ids(two_destinations, now=100) == ["a"]
-    await make_due_now(two_destinations, now=100)
+    await end_backoff(two_destinations, now=100)
     assert await due_ids(two_destinations, now=100) == ["a", "b"]
+
+
+@pytest.mark.parametrize(
+    ("not_before", "due_at"), [(None, 100), (40, 100), (100, 100), (101, 101), (250, 250), (500, 500)]
+)
+async def test_a_recovery_shortens_no_wait_that_the_crm_asked_for(
+    two_destinations: Ledger, not_before: int | None, due_at: int
+) -> None:
+    await enqueue(two_destinations, (CALL, 1))
+    await settle(two_destinations, failed(due_at=500, not_before=not_before))
+    await end_backoff(two_destinations, now=100)
+    assert await next_due_at(two_destinations) == due_at
+
+
+async def test_a_probe_takes_no_call_that_the_crm_asked_to_wait_with(two_destinations: Ledger) -> None:
+    await enqueue(two_destinations, ("a", 1), ("b", 1))
+    await settle(two_destinations, failed("a", not_before=200), failed("b", not_before=60))
+    assert await due_ids(two_destinations, pick=Pick.PROBE, now=199) == ["b"]
+    assert await due_ids(two_destinations, pick=Pick.PROBE, now=200) == ["a", "b"]
+
+
+async def test_a_wait_that_is_impossibly_long_ends_even_if_the_crm_asked_for_it(
+    two_destinations: Ledger,
+) -> None:
+    await enqueue(two_destinations, ("a", 1), ("b", 1))
+    await settle(two_destinations, failed("a", due_at=300, not_before=300), failed("b", due_at=301))
+    await make_due_now(two_destinations, now=100, min_delay=200)
+    assert await due_ids(two_destinations, now=100) == ["b"]
+    await make_due_now(two_destinations, now=100, min_delay=199)
+    assert await due_ids(two_destinations, now=100, pick=Pick.PROBE) == ["a", "b"]
+
+
+async def test_a_push_of_a_lost_lease_shortens_no_wait_that_the_crm_asked_for(
+    two_destinations: Ledger,
+) -> None:
+    await enqueue(two_destinations, ("a", 1), ("b", 1))
+    await settle(two_destinations, failed("a", not_before=400), failed("b"))
+    pushed = [("a", 0), ("b", 0)]
+    await two_destinations.write(
+        lambda c: deliveries.requeue_after_lost_lease(c, "crm", pushed, now=Instant(100))
+    )
+    assert await due_ids(two_destinations, now=399) == ["b"]
+    assert await due_ids(two_destinations, now=400) == ["b", "a"]

@@ -45,6 +45,7 @@ def upgrade() -> None:
         sa.Column("first_delivered_at", sa.BigInteger(), nullable=True),
         sa.Column("pending_since", sa.BigInteger(), nullable=False),
         sa.Column("due_at", sa.BigInteger(), nullable=False),
+        sa.Column("not_before", sa.BigInteger(), nullable=True),
         sa.Column("attempts", sa.Integer(), nullable=False),
         sa.Column("attempted_at", sa.BigInteger(), nullable=True),
         sa.Column("failing_for", sa.BigInteger(), nullable=False),
