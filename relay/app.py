@@ -58,6 +58,7 @@ def build_parser(cloudtalk: CloudTalk) -> Parser:
         cloudtalk.own_numbers,
         cloudtalk.paths,
         cloudtalk.webhook_path,
+        cloudtalk.company_ids,
     )
 
 

@@ -15,8 +15,8 @@ from relay.cli.setup_guide_texts import Lang
 def command(context: Context, lang: Lang, *, as_json: bool) -> None:
     """Print what to enter in CloudTalk.
 
-    Prints the URL, the headers and the keys of each workflow, with your own address and token. The token
-    is printed in clear text so that you can copy it.
+    Prints the URL and the events of the signed webhook, then the URL, the headers and the keys of each
+    workflow, with your own address and token. The token is printed in clear text so that you can copy it.
     """
     guide = build_guide(context.settings(), lang)
     if as_json:

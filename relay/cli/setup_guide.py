@@ -88,8 +88,8 @@ class SignedWebhook(msgspec.Struct, frozen=True):
 class Guide(msgspec.Struct, frozen=True):
     """Everything to enter in CloudTalk. `warnings` say what to change in the settings first."""
 
-    triggers: list[Request]
     signed: SignedWebhook
+    triggers: list[Request]
     warnings: list[str]
 
 
@@ -114,11 +114,12 @@ def guide_for(webhook_url: str, token: str, warnings: Sequence[str] = ()) -> Gui
         )
         for trigger in TRIGGERS
     ]
-    return Guide(requests, SignedWebhook(webhook_url, SIGNED_EVENTS), list(warnings))
+    return Guide(SignedWebhook(webhook_url, SIGNED_EVENTS), requests, list(warnings))
 
 
 def _warnings(settings: Settings, texts: Texts) -> list[str]:
-    warnings = [] if settings.cloudtalk.tokens else [texts.warn_unauthorised]
+    cloudtalk = settings.cloudtalk
+    warnings = [] if cloudtalk.tokens or cloudtalk.signing_secrets else [texts.warn_unauthorised]
     if is_loopback(urlsplit(settings.server.public_url).hostname or ""):
         warnings.append(texts.warn_unreachable.format(url=settings.server.public_url))
     return warnings
@@ -130,27 +131,27 @@ def _warnings(settings: Settings, texts: Texts) -> list[str]:
 def format_markdown(guide: Guide, lang: Lang) -> str:
     """Format the two chapters of the guide, without its warnings."""
     texts = TEXTS[lang]
-    return "\n".join((*_workflows(guide, texts), *_signed(guide.signed, texts)))
-
-
-def _workflows(guide: Guide, texts: Texts) -> Iterator[str]:
-    yield f"## {texts.workflows}\n"
-    yield from _numbered(texts.steps)
-    yield f"\n{texts.headers_intro}\n"
-    yield from _table(texts.header, texts.value, guide.triggers[0].headers)
-    for request in guide.triggers:
-        yield f"\n### {request.trigger}\n\n`{request.method} {request.url}`\n"
-        yield from _table(texts.key, texts.value, request.body)
+    return "\n".join((*_signed(guide.signed, texts), *_workflows(guide, texts)))
 
 
 def _signed(signed: SignedWebhook, texts: Texts) -> Iterator[str]:
-    yield f"\n## {texts.signed}\n"
+    yield f"## {texts.signed}\n"
     values = {
         "url": signed.url,
         "events": ", ".join(f"`{event}`" for event in signed.events),
         "setting": signed.setting,
     }
     yield from _numbered([step.format_map(values) for step in texts.signed_steps])
+
+
+def _workflows(guide: Guide, texts: Texts) -> Iterator[str]:
+    yield f"\n## {texts.workflows}\n\n{texts.workflows_intro}\n"
+    yield from _numbered(texts.steps)
+    yield f"\n{texts.headers_intro}\n"
+    yield from _table(texts.header, texts.value, guide.triggers[0].headers)
+    for request in guide.triggers:
+        yield f"\n### {request.trigger}\n\n`{request.method} {request.url}`\n"
+        yield from _table(texts.key, texts.value, request.body)
 
 
 def _numbered(steps: Sequence[str]) -> Iterator[str]:

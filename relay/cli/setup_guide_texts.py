@@ -8,7 +8,7 @@ Lang = Literal["en", "es"]
 
 
 class Texts(msgspec.Struct, frozen=True):
-    """All texts in one language.
+    """All texts in one language, in the order of the guide.
 
     `placeholder` is shown instead of a missing token. `warn_unreachable` has the field `{url}`;
     `signed_steps` have the fields `{url}`, `{events}` and `{setting}`.
@@ -17,25 +17,44 @@ class Texts(msgspec.Struct, frozen=True):
     placeholder: str
     warn_unauthorised: str
     warn_unreachable: str
+    signed: str
+    signed_steps: tuple[str, ...]
     workflows: str
+    workflows_intro: str
     header: str
     key: str
     value: str
     steps: tuple[str, ...]
     headers_intro: str
-    signed: str
-    signed_steps: tuple[str, ...]
 
 
 TEXTS: Final[dict[Lang, Texts]] = {
     "en": Texts(
         placeholder="YOUR_TOKEN",
-        warn_unauthorised="No token is set, so the relay would refuse CloudTalk's requests. Set "
-        "cloudtalk.tokens first (create a good token with: openssl rand -hex 32), restart the relay, "
-        "and run this command again.",
+        warn_unauthorised="Neither cloudtalk.signing_secrets nor cloudtalk.tokens is set, so the relay would "
+        "refuse CloudTalk's requests. CloudTalk shows the signing secret when you add the webhook. For the "
+        "workflows set a token first (create a good one with: openssl rand -hex 32), restart the relay, and "
+        "run this command again.",
         warn_unreachable="CloudTalk cannot reach {url}, because only this machine can. First set "
         "server.public_url to the public address of the relay, https://…, and run this command again.",
+        signed="Native signed webhooks",
+        signed_steps=(
+            "In CloudTalk open **Account → Webhooks** and add an endpoint with this URL: `{url}`",
+            "Choose these events: {events}",
+            (
+                "Copy the secret that CloudTalk shows, `whsec_…`, to the list `{setting}` in the settings, "
+                "and restart the relay. While you change secrets, list the old and the new one."
+            ),
+            (
+                "Send the test event. CloudTalk's delivery log must show the status 200. An event that is "
+                "not acknowledged is sent again, up to 8 times within 28 hours. After 5 days of failures "
+                "CloudTalk disables the endpoint without a message: after an outage, look at the log."
+            ),
+        ),
         workflows="Workflow Automations",
+        workflows_intro="Signed webhooks are sent after a call. Add these workflows to show calls in "
+        "progress, and agents, contacts and tags, or if your account has no signed webhooks. Both may be "
+        "active: the relay keeps one record per call, even if it receives an event twice.",
         header="Header",
         key="Key",
         value="Value",
@@ -53,28 +72,34 @@ TEXTS: Final[dict[Lang, Texts]] = {
             "Save and activate the workflow. Continue with the next one.",
         ),
         headers_intro="Every request has these two headers:",
-        signed="Native signed webhooks",
-        signed_steps=(
-            "If your CloudTalk account offers signed webhooks, add an endpoint with this URL: `{url}`",
-            "Choose these events: {events}",
-            (
-                "Copy the secret that CloudTalk shows, `whsec_…`, to the list `{setting}` in the settings, "
-                "and restart the relay. While you change secrets, list the old and the new one."
-            ),
-            (
-                "Workflows and webhooks may both be active: the relay keeps one record per call, even if it "
-                "receives an event twice."
-            ),
-        ),
     ),
     "es": Texts(
         placeholder="TU_TOKEN",
-        warn_unauthorised="No hay ningún token, así que el relay rechazaría las peticiones de CloudTalk. "
-        "Primero pon uno en cloudtalk.tokens (para crear uno bueno: openssl rand -hex 32), reinicia el "
-        "relay y repite este comando.",
+        warn_unauthorised="No hay nada en cloudtalk.signing_secrets ni en cloudtalk.tokens, así que el relay "
+        "rechazaría las peticiones de CloudTalk. CloudTalk muestra el secreto al añadir el webhook. Para los "
+        "workflows pon primero un token (para crear uno bueno: openssl rand -hex 32), reinicia el relay y "
+        "repite este comando.",
         warn_unreachable="CloudTalk no puede llegar a {url}, porque solo esta máquina puede. Primero pon en "
         "server.public_url la dirección pública del relay, https://…, y repite este comando.",
+        signed="Webhooks nativos firmados",
+        signed_steps=(
+            "En CloudTalk abre **Account → Webhooks** y añade un endpoint con esta URL: `{url}`",
+            "Elige estos eventos: {events}",
+            (
+                "Copia el secreto que muestra CloudTalk, `whsec_…`, en la lista `{setting}` de la "
+                "configuración y reinicia el relay. Mientras cambias de secreto, pon el viejo y el nuevo."
+            ),
+            (
+                "Envía el evento de prueba. El registro de entregas de CloudTalk debe mostrar el estado 200. "
+                "Si un evento no se confirma, CloudTalk lo repite hasta 8 veces en 28 horas. Tras 5 días de "
+                "fallos desactiva el endpoint sin avisar: después de una avería, mira el registro."
+            ),
+        ),
         workflows="Workflow Automations",
+        workflows_intro="Los webhooks firmados se envían después de la llamada. Añade estos workflows para "
+        "ver las llamadas en curso, los agentes, los contactos y las etiquetas, o si tu cuenta no tiene "
+        "webhooks firmados. Ambos pueden estar activos: el relay guarda un solo registro por llamada, aunque "
+        "reciba un evento dos veces.",
         header="Cabecera",
         key="Clave",
         value="Valor",
@@ -95,18 +120,5 @@ TEXTS: Final[dict[Lang, Texts]] = {
             "Guarda y activa el workflow. Continúa con el siguiente.",
         ),
         headers_intro="Todas las peticiones llevan estas dos cabeceras:",
-        signed="Webhooks nativos firmados",
-        signed_steps=(
-            "Si tu cuenta de CloudTalk ofrece webhooks firmados, añade un endpoint con esta URL: `{url}`",
-            "Elige estos eventos: {events}",
-            (
-                "Copia el secreto que muestra CloudTalk, `whsec_…`, en la lista `{setting}` de la "
-                "configuración y reinicia el relay. Mientras cambias de secreto, pon el viejo y el nuevo."
-            ),
-            (
-                "Los workflows y los webhooks pueden estar activos a la vez: el relay guarda un solo "
-                "registro por llamada, aunque reciba un evento dos veces."
-            ),
-        ),
     ),
 }

@@ -38,7 +38,7 @@ _KEYS: Final = {
     "tags": "tags call_tags tag",
     "notes": "notes note call_notes",
     "transcript": "transcript transcription",
-    "summary": "summary call_summary ai_summary",
+    "summary": "summary call_summary ai_summary summary.summary",
     "started_at": "started_at start_time call_start date",
     "answered_at": "answered_at answer_time call_answer",
     "ended_at": "ended_at end_time call_end",

@@ -24,6 +24,7 @@ MAX_EVENTS: Final = 1_000
 """The limit of events in one body. CloudTalk sends one; an import can send several bodies."""
 
 _UNNAMED: Final = "unnamed"
+_LONGEST_COMPANY: Final = 40
 _PING_KEYS: Final = frozenset({"test", "ping"})
 """A body with no other key is a ping."""
 
@@ -53,7 +54,8 @@ class Parser:
     """Parses what CloudTalk sends: one event or an array of events.
 
     A time without an offset is in `zone`, a national phone number of `region`; `own_numbers` give the
-    direction if the body does not. `paths` (whole paths) give the event's name if neither the body nor the
+    direction if the body does not. If there are `company_ids`, an event in the signed envelope that names
+    another company is refused. `paths` (whole paths) give the event's name if neither the body nor the
     part of the path below `webhook_path` does.
     """
 
@@ -64,7 +66,9 @@ class Parser:
         own_numbers: Iterable[str] = (),
         paths: Mapping[str, str] = {},
         webhook_path: str = "/cloudtalk/webhook",
+        company_ids: Iterable[str] = (),
     ) -> None:
+        self._company_ids = frozenset(company_ids)
         field_parser = FieldParser(zone, region, own_numbers)
         self._mission = MissionParser(field_parser)
         self._lenient = LenientParser(field_parser, EventNameResolver(webhook_path, paths))
@@ -100,12 +104,21 @@ class Parser:
             raise InvalidPayload("not_an_event", "expected an object with event and data", pointer)
         dialect = recognise_dialect(value, request)
         try:
+            if dialect.enveloped:
+                self._check_company(value, pointer)
             if dialect is MISSION:
                 return self._mission.parse(dialect, value, request, pointer)
             return self._lenient.parse(dialect, value, request, pointer)
         except InvalidPayload as error:
             error.always_ack = dialect.always_ack
             raise
+
+    def _check_company(self, envelope: Mapping[str, Any], pointer: str) -> None:
+        """Raises `InvalidPayload` for an event of another company's account."""
+        company = envelope.get("company_id")
+        if self._company_ids and company is not None and str(company).strip() not in self._company_ids:
+            message = f"company_id {str(company)[:_LONGEST_COMPANY]} is none of cloudtalk.company_ids"
+            raise InvalidPayload("foreign_company", message, f"{pointer}/company_id")
 
 
 def _with_index(request: RawRequest, index: int) -> RawRequest:

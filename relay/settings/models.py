@@ -108,6 +108,11 @@ class CloudTalk(Section):
         (),
         description="The company's own numbers. They give the direction of a call if the body does not.",
     )
+    company_ids: tuple[str, ...] = Field(
+        (),
+        description="The `company_id` of your CloudTalk accounts. A signed webhook that names another one is "
+        "acknowledged and put into quarantine. Empty: every account is accepted.",
+    )
     grace_seconds: float = Field(
         120,
         ge=0,

@@ -33,7 +33,6 @@ _NOT_SENT: Final = (
     "wrapup_seconds",
 )
 _SUMMARY: Final = "El cliente pregunta por su pedido; se le llamará mañana."
-_TRANSCRIPT: Final = "Hola, buenos días. Llamo por mi pedido."
 
 
 def supports(scenario: Scenario) -> bool:
@@ -78,45 +77,42 @@ class SignedEvents:
         return self._deliver(script.hung_up + 1, "call.ended", self._both_ids() | caller | data)
 
     def recording(self) -> list[TimedMessage]:
-        """The event has the call_id and sometimes the uuid."""
+        """The event has the uuid, sometimes the call_id, and no telephone numbers."""
         if self._script.recorded is None:
             return []
-        ids = self._random.choice((self._both_ids(), self._call_id()))
+        ids = self._random.choice((self._both_ids(), self._uuid()))
         data = ids | {"recording_url": self._recording_url}
         return self._deliver(self._script.recorded, "call.recording_ready", data)
 
     def summary(self) -> list[TimedMessage]:
-        """The summary of CloudTalk's AI may come before Call Ended."""
+        """The summary of CloudTalk's AI may come before Call Ended. It is nested, without numbers."""
         if not self._script.scenario.answered:
             return []
         offset = self._script.hung_up + self._random.uniform(-2, 20)
-        return self._deliver(offset, "cidata.ready", self._both_ids() | {"summary": _SUMMARY})
+        data = {"summary": {"summary": _SUMMARY}, "language": "es"}
+        return self._deliver(offset, "cidata.ready", self._uuid() | data)
 
     def transcript(self) -> list[TimedMessage]:
-        """The event has the call_id and no uuid."""
+        """The event says that there is a text, and does not contain it."""
         if self._script.transcribed is None:
             return []
-        data = self._call_id() | {"transcript": _TRANSCRIPT}
-        return self._deliver(self._script.transcribed, "transcript.ready", data)
+        return self._deliver(self._script.transcribed, "transcript.ready", self._uuid())
 
     def expected(self) -> dict[str, Any]:
-        """Return the record that must result.
-
-        It has no `transcript`: CloudTalk does not document in which shape it sends the text.
-        """
+        """Return the record that must result."""
         expected = expected_record(self._script) | dict.fromkeys(_NOT_SENT)
+        expected["summary"] = _SUMMARY if self._script.scenario.answered else None
         if self._script.recorded is not None:
             expected["recording_url"] = self._recording_url
         if self._withheld:
             expected |= {"from": None, "external_number": None}
-        del expected["transcript"]
         return expected
 
     def _both_ids(self) -> Body:
-        return {"call_uuid": self._script.uuid} | self._call_id()
+        return self._uuid() | {"call_id": str(self._script.call_id)}
 
-    def _call_id(self) -> Body:
-        return {"call_id": str(self._script.call_id)}
+    def _uuid(self) -> Body:
+        return {"call_uuid": self._script.uuid}
 
     def _deliver(self, offset: float, type: str, data: Body) -> list[TimedMessage]:  # noqa: A002 - CloudTalk's key
         """Build the message, and sometimes its redelivery."""

@@ -132,7 +132,7 @@ def test_following_the_spanish_document_delivers_calls_to_the_crm(
         assert row["agent_name"] is not None
 
 
-@pytest.mark.parametrize("dialect", ["workflow", "flow", "mixed"])
+@pytest.mark.parametrize("dialect", ["workflow", "flow", "signed", "mixed"])
 def test_simulated_calls_of_each_dialect_have_the_expected_records(
     relay: RelayProcess, supabase: Supabase, dialect: str
 ) -> None:

@@ -140,6 +140,11 @@ def test_good_settings_give_no_warning(tmp_path: Path, lang: Lang) -> None:
         ("", "es", ["cloudtalk.tokens", "server.public_url"]),
         ('[cloudtalk]\ntokens = ["x"]', "en", ["server.public_url"]),
         (
+            '[cloudtalk]\nsigning_secrets = ["whsec_c2VjcmV0LXNlY3JldC1zZWNyZXQ="]',
+            "en",
+            ["server.public_url"],
+        ),
+        (
             '[cloudtalk]\ntokens = ["x"]\n[server]\npublic_url = "http://localhost:1"',
             "es",
             ["http://localhost:1"],
@@ -161,6 +166,16 @@ def test_warnings_name_what_to_set_first_and_are_not_part_of_the_text(
 
 def test_without_a_token_a_placeholder_is_shown(tmp_path: Path) -> None:
     assert "Bearer TU_TOKEN" in run(tmp_path, "", "--lang", "es").stdout
+
+
+@pytest.mark.parametrize("lang", get_args(Lang))
+def test_signed_webhooks_come_before_workflows(tmp_path: Path, lang: Lang) -> None:
+    texts = TEXTS[lang]
+    headings = [f"## {texts.signed}", f"## {texts.workflows}"]
+    for text in (run(tmp_path, SETTINGS, "--lang", lang).stdout, DOCUMENTS[lang].read_text()):
+        assert [line for line in text.splitlines() if line in headings] == headings
+        assert "**Account → Webhooks**" in text
+    assert list(run_json(tmp_path, SETTINGS)) == ["signed", "triggers", "warnings"]
 
 
 def test_the_text_contains_everything_of_the_json(tmp_path: Path) -> None:

@@ -197,6 +197,34 @@ def test_a_body_without_an_id_whose_url_names_an_event_is_refused(
     assert (caught.value.status, caught.value.reason) == (422, "missing_id")
 
 
+ENVELOPE: dict[str, Any] = {"event_id": "evt_1", "type": "call.ended", "data": {"call_uuid": "u-1"}}
+
+
+@pytest.mark.parametrize(
+    "company", [{"company_id": "12345"}, {"company_id": 12345}, {"company_id": " 67 "}, {}]
+)
+def test_a_signed_event_of_a_listed_company_or_of_none_is_parsed(company: dict[str, Any]) -> None:
+    parser = Parser(ZoneInfo("Europe/Madrid"), "ES", company_ids=["12345", "67"])
+    raw = msgspec.json.encode(ENVELOPE | {"occurred_at": "2026-09-26T15:04:05Z"} | company)
+    assert parse_one(parser, raw).kind is Kind.ENDED
+
+
+@pytest.mark.parametrize("company", ["9", 9, 123456, "12345x", [12345], "9" * 500])
+def test_a_signed_event_of_another_company_is_refused_and_acknowledged(company: Any) -> None:
+    parser = Parser(ZoneInfo("Europe/Madrid"), "ES", company_ids=["12345"])
+    with pytest.raises(InvalidPayload) as caught:
+        parser.parse(RawRequest(msgspec.json.encode([ENVELOPE | {"company_id": company}])))
+    assert (caught.value.reason, caught.value.pointer) == ("foreign_company", "/0/company_id")
+    assert caught.value.always_ack
+    assert len(caught.value.message) < 120
+
+
+def test_a_company_id_in_a_body_of_another_dialect_is_a_field_of_the_customer() -> None:
+    parser = Parser(ZoneInfo("Europe/Madrid"), "ES", company_ids=["12345"])
+    raw = msgspec.json.encode({"event": "call.ended", "call_uuid": "u-1", "company_id": "acme"})
+    assert parse_one(parser, raw).dialect == "workflow"
+
+
 def test_a_decoded_value_is_parsed_like_its_body(parser: Parser) -> None:
     request = RawRequest(payload("call.ended"))
     (item,) = parser.parse_items(parse_body(request), request)

@@ -133,6 +133,16 @@ async def test_a_body_of_typed_variables_is_refused_with_the_reason_and_quaranti
     assert row.id == response.json()["quarantine_id"]
 
 
+async def test_a_signed_event_of_another_company_is_acknowledged_and_quarantined(tmp_path: Path) -> None:
+    body = {"event_id": "evt_1", "type": "call.ended", "company_id": 9, "data": {"call_uuid": "u-1"}}
+    settings = settings_in(tmp_path, cloudtalk={"company_ids": ["12345"]})
+    async with in_process_relay(settings) as (relay, client):
+        response = await client.post(WEBHOOK_PATH, json=body)
+        assert (response.status_code, response.json()["quarantined"]) == (200, True)
+        assert [row.reason for row in await quarantined(relay)] == ["foreign_company"]
+        assert await stored_events(relay) == []
+
+
 async def test_a_get_request_of_a_browser_is_acknowledged(open_relay: RelayAndClient) -> None:
     _, client = open_relay
     assert (await client.get(WEBHOOK_PATH)).json()["ignored"] is True

@@ -43,6 +43,7 @@ def test_an_empty_file_gives_the_default_values(load_text: LoadText, tmp_path: P
         "secret_keys": ("secret", "token", "lhc_key"),
         "paths": {},
         "own_numbers": (),
+        "company_ids": (),
         "grace_seconds": 120,
     }
     assert settings.ledger.path == tmp_path / "var/relay.db"
