@@ -78,8 +78,8 @@ class DestinationSettings(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
 
-    MAPPABLE: ClassVar[tuple[str, ...]] = (*DELIVERED_FIELDS, STATE)
-    """The canonical fields that `fields` can rename."""
+    MAPPABLE: ClassVar[tuple[str, ...]] = (*(field for field in DELIVERED_FIELDS if field != "legs"), STATE)
+    """The canonical fields that `fields` can rename. `legs` is a list of objects: no column of a CRM."""
 
     REMOTE_FIELD: ClassVar[re.Pattern[str]] = re.compile(r".{1,100}", re.DOTALL)
     """The names that a field can have in this CRM."""

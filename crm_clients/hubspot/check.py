@@ -21,9 +21,6 @@ from crm_clients.hubspot.responses import (
 )
 from crm_clients.hubspot.settings import CALL_ID, MERGED_INTO, TASK_ID, HubSpotSettings
 
-_REJECTED_PROPERTY_HINT: Final = (
-    "Change that in HubSpot (Settings, Properties); it permits ten unique properties for each type of object."
-)
 _LABELS: Final = {
     CALL_ID: "CloudTalk call",
     TASK_ID: "CloudTalk follow-up",
@@ -31,7 +28,6 @@ _LABELS: Final = {
 }
 _READ_SCOPE: Final = "crm.objects.contacts.read"
 _WRITE_SCOPE: Final = "crm.objects.contacts.write"
-_SCHEMAS_SCOPE: Final = "crm.schemas.contacts.write"
 _OWNERS_SCOPE: Final = "crm.objects.owners.read"
 
 _CODES_BY_OUTCOME: Final[dict[type[Outcome], str]] = {
@@ -178,8 +174,7 @@ def _finding(api: Api, name: str, failure: ApiFailure, scope: str) -> Finding:
     hints = {
         "unauthorised": "Copy the service key from HubSpot (Development, Keys, Service keys) into the "
         f"setting token of [destinations.{name}].",
-        MISSING_SCOPE: f"Add the scope {_missing_scopes(failure, scope)} to the service key in HubSpot "
-        "(Development, Keys, Service keys).",
+        MISSING_SCOPE: f"Add the scope {_missing_scopes(failure) or scope} to the service key in HubSpot.",
         "throttled": "Wait until HubSpot's limit is reset, a daily limit at midnight. No call is lost.",
         "unreachable": f"Check that this machine reaches base_url of [destinations.{name}].",
     }
@@ -187,13 +182,11 @@ def _finding(api: Api, name: str, failure: ApiFailure, scope: str) -> Finding:
     return _problem(name, str(code), outcome.message or "HubSpot gave an unexpected answer.", hint)
 
 
-def _missing_scopes(failure: ApiFailure, usual: str) -> str:
-    """Return `usual`, the scope that the request usually needs, unless HubSpot names only others.
-
-    HubSpot: the contexts of a 403 name the missing scopes; where any one of several is enough, all of these.
-    """
-    named = {id_ for id_ in failure.context_ids if "." in id_} if isinstance(failure, ApiError) else set()
-    return usual if not named or usual in named else ", ".join(sorted(named))
+def _missing_scopes(failure: ApiFailure) -> str:
+    """HubSpot: the contexts of a 403 name the missing scopes."""
+    if not isinstance(failure, ApiError):
+        return ""
+    return ", ".join(sorted(id_ for id_ in failure.context_ids if "." in id_))
 
 
 def _problem(name: str, code: str, problem: str, hint: str) -> Finding:
@@ -203,42 +196,31 @@ def _problem(name: str, code: str, problem: str, hint: str) -> Finding:
 # --- setup --------------------------------------------------------------------------------------
 
 
-async def create_properties(api: Api, name: str, settings: HubSpotSettings) -> list[str]:
+async def create_properties(api: Api, settings: HubSpotSettings) -> list[str]:
     """Create the required properties that do not exist. Returns one line for each."""
     return [
-        f"{required.type_}.{required.name}: {await _create_property(api, required, name)}"
+        f"{required.type_}.{required.name}: {await _create_property(api, required)}"
         for required in required_properties(settings)
     ]
 
 
-async def _create_property(api: Api, required: RequiredProperty, name: str) -> str:
+async def _create_property(api: Api, required: RequiredProperty) -> str:
     existing = await api.get(api.paths.property(required.type_, required.name), PropertyObject)
     if isinstance(existing, PropertyObject):
         unique = not required.unique or existing.has_unique_value
         return "exists already" if unique else "exists already, and is not unique"
     if not _is_absent(existing):
-        return f"could not be looked up. {_explain_refusal(api, name, existing, _READ_SCOPE)}"
+        return f"could not be looked up: {api.outcome(existing).message}"
     groups = await api.get(api.paths.property_groups(required.type_), GroupResults)
     if isinstance(groups, ApiFailure):
-        return f"could not be created. {_explain_refusal(api, name, groups, _READ_SCOPE)}"
+        return f"could not be created: {api.outcome(groups).message}"
     definition = _property_definition(required, _choose_group(groups, required.type_))
     created = await api.post(api.paths.properties(required.type_), definition, PropertyObject)
     if isinstance(created, ApiError) and created.status == HTTPStatus.CONFLICT:
         return "exists already"  # created by somebody else since the look-up
     if isinstance(created, ApiFailure):
-        return f"could not be created. {_explain_refusal(api, name, created, _SCHEMAS_SCOPE)}"
+        return f"could not be created: {api.outcome(created).message}"
     return "created"
-
-
-def _explain_refusal(api: Api, name: str, failure: ApiFailure, scope: str) -> str:
-    """Say what HubSpot answered and what to do, in one line. `scope`: the one that this request needs."""
-    finding = _finding(api, name, failure, scope)
-    is_rejected = isinstance(failure, ApiError) and failure.status == HTTPStatus.BAD_REQUEST
-    hint = _REJECTED_PROPERTY_HINT if is_rejected else finding.hint
-    line = f"{str(finding.problem).rstrip('.')}. {hint} Then run `relay setup {name}` again."
-    if finding.code == MISSING_SCOPE and scope == _SCHEMAS_SCOPE:
-        line += " The scope may be removed afterwards."
-    return line
 
 
 def _choose_group(groups: GroupResults, type_: ObjectType) -> str:

@@ -40,7 +40,7 @@ class HubSpotClient(CrmClient[HubSpotSettings]):
 
     async def setup(self) -> list[str]:
         """Create the properties by which the relay finds its records."""
-        return await check.create_properties(self._api, self.name, self.settings)
+        return await check.create_properties(self._api, self.settings)
 
     def setup_text(self) -> str:
         """Format the requests that `setup` sends."""

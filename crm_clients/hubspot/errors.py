@@ -150,8 +150,7 @@ def error_code(error: ApiError) -> str:
 def describe(error: ApiError) -> str:
     """Describe the error for a person, in one line."""
     line = f"HubSpot answered {error.status}: {error.message or 'no explanation was given'}"
-    has_more = error.details and error.details != error.message
-    return (f"{line} ({error.details})" if has_more else line)[:_MAX_MESSAGE_LENGTH]
+    return (f"{line} ({error.details})" if error.details else line)[:_MAX_MESSAGE_LENGTH]
 
 
 def _is_temporary(error: ApiError) -> bool:

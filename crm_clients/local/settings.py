@@ -15,7 +15,7 @@ MERGED_INTO: Final = "merged_into"
 _RESERVED_COLUMNS: Final = ("id", "version", "updated_at", MERGED_INTO)
 """Columns that cannot be renamed: by them the client finds a row and its version."""
 
-_DEFAULT_MAPPING: Final = {field: field for field in FIELDS if field not in _RESERVED_COLUMNS} | {
+_DEFAULT_MAPPING: Final = {field: field for field in FIELDS if field not in {*_RESERVED_COLUMNS, "legs"}} | {
     "cloudtalk_data": "cloudtalkData"
 }
 _INTEGER_FIELDS: Final = frozenset(

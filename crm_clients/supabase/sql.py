@@ -20,7 +20,8 @@ _TYPE_BY_FIELD: Final = {
 _TYPE_BY_SUFFIX: Final = {"_at": "timestamptz", "_seconds": "bigint"}
 _TYPE_OF_CONSTANT: Final[dict[type, str]] = {bool: "boolean", int: "bigint", float: "double precision"}
 
-_RECORD_FIELDS: Final = tuple(f for f in FIELDS if f not in {"version", "cloudtalk_data", "merged_into"})
+_NO_COLUMN_HERE: Final = frozenset({"version", "cloudtalk_data", "merged_into", "legs"})
+_RECORD_FIELDS: Final = tuple(field for field in FIELDS if field not in _NO_COLUMN_HERE)
 FIELDS_WRITTEN: Final = (*_RECORD_FIELDS, "state", "cloudtalk_data", "version")
 """The fields that the relay writes, in the order of the columns."""
 

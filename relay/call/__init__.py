@@ -4,8 +4,10 @@
 here, nothing from the modules.
 """
 
+from relay.call.agents import distinct_agents
 from relay.call.event import CallEvent, Kind
 from relay.call.join import join
+from relay.call.legs import Leg
 from relay.call.parties import external_number
 from relay.call.record import (
     ANSWER_WITHIN,
@@ -26,12 +28,14 @@ __all__ = [
     "CallEvent",
     "CallState",
     "Kind",
+    "Leg",
     "Register",
     "Stamp",
     "Status",
     "build_record",
     "changed_fields",
     "compute_status",
+    "distinct_agents",
     "external_number",
     "join",
     "state_from_event",

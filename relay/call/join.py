@@ -1,10 +1,12 @@
 """The join of two states of one call, and the order of the registers."""
 
-from collections.abc import Mapping
-from typing import Final
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+
+import msgspec
 
 from relay.call.event import Kind
-from relay.call.state import OUTCOME_FACTS, CallState, Register, Stamp, referenced_stamps
+from relay.call.state import OUTCOME_FACTS, CallState, Evidence, LegState, Register, Stamp, referenced_stamps
 from relay.instants import Instant
 
 _DURATIONS: Final = frozenset({"duration", "talking", "waiting", "wrapup"})
@@ -13,7 +15,10 @@ _PHASE_RANK: Final = {Kind.STARTED: 0, Kind.RINGING: 1, Kind.ANSWERED: 2, Kind.U
 _AFTER_THE_CALL: Final = 3
 """The rank of all other kinds, from the Ended on: among them only time decides, so that an edit wins."""
 
-Order = tuple[int, int, Instant, Instant, int]
+AGENT_KINDS: Final = frozenset({Kind.ANSWERED, Kind.ENDED, Kind.MODIFIED})
+"""Only these set the agent of the call. A phone that rings is not the agent who answers."""
+
+Order = tuple[int, int, int, Instant, Instant, int]
 
 
 def join(left: CallState, right: CallState) -> CallState:
@@ -22,47 +27,80 @@ def join(left: CallState, right: CallState) -> CallState:
     Commutative, associative and idempotent, so events may be folded in any order and more than once.
     """
     stamps = left.stamps | right.stamps
-    facts = _join_registers(left.facts, right.facts, stamps)
-    data = _join_registers(left.data, right.data, stamps)
+    facts = join_registers(left.facts, right.facts, stamps)
+    data = join_registers(left.data, right.data, stamps)
+    agents = join_registers(left.agents, right.agents, stamps, agent_order)
+    legs = _join_legs(left.legs, right.legs, stamps)
     return CallState(
-        stamps=referenced_stamps(stamps, facts, data),
+        stamps=referenced_stamps(stamps, facts, data, agents, *(leg.facts for leg in legs.values())),
         seen=_earliest(left.seen, right.seen),
         facts=facts,
         data=data,
-        agents=_unite_agents(left.agents, right.agents),
+        agents=agents,
+        legs=legs,
         aliases=sorted({*left.aliases, *right.aliases}),
     )
 
 
-def _join_registers(
-    left: Mapping[str, Register], right: Mapping[str, Register], stamps: Mapping[int, Stamp]
-) -> dict[str, Register]:
+def join_registers(
+    left: Mapping[str, tuple[int, Any]],
+    right: Mapping[str, tuple[int, Any]],
+    stamps: Mapping[int, Stamp],
+    order: Callable[[str, Mapping[int, Stamp], Register], Order] | None = None,
+) -> dict[str, tuple[int, Any]]:
+    """Return the winning register of each field. An empty value never replaces another value."""
     joined = dict(left)
     for field, register in right.items():
         other = joined.get(field)
-        if other is None or _wins(field, register, other, stamps):
+        if other is None or _wins(field, register, other, stamps, order or fact_order):
             joined[field] = register
     return joined
 
 
-def _wins(field: str, register: Register, other: Register, stamps: Mapping[int, Stamp]) -> bool:
-    """Whether `register` replaces `other`. An empty value never replaces another value."""
+def _wins(
+    field: str,
+    register: Register,
+    other: Register,
+    stamps: Mapping[int, Stamp],
+    order: Callable[[str, Mapping[int, Stamp], Register], Order],
+) -> bool:
     is_empty, other_is_empty = _is_empty(register[1]), _is_empty(other[1])
     if is_empty != other_is_empty:
         return other_is_empty
-    return _order(field, stamps, register) > _order(field, stamps, other)
+    return order(field, stamps, register) > order(field, stamps, other)
 
 
 def _is_empty(value: object) -> bool:
     return value is None or value in ("", [], {})
 
 
-def _order(field: str, stamps: Mapping[int, Stamp], register: Register) -> Order:
-    """Source first (durations only), then kind, then time, then arrival."""
-    seq, _ = register
+def fact_order(field: str, stamps: Mapping[int, Stamp], register: Register) -> Order:
+    """Evidence of a conversation first, then source (durations only), then kind, then time, then arrival."""
+    seq, value = register
     stamp = stamps[seq]
     source_rank = stamp.source_rank if field in _DURATIONS else 0
-    return source_rank, _kind_rank(field, stamp.kind), stamp.occurred_at, stamp.received_at, seq
+    kind_rank = _kind_rank(field, stamp.kind)
+    return _evidence(field, stamp, value), source_rank, kind_rank, stamp.occurred_at, stamp.received_at, seq
+
+
+def _evidence(field: str, stamp: Stamp, value: object) -> int:
+    """A leg without a conversation never replaces what a leg with one states."""
+    if field == "talking":
+        return bool(value)
+    if field == "status":
+        return stamp.evidence
+    return stamp.evidence >= Evidence.UNKNOWN if field in _DURATIONS else 0
+
+
+def agent_order(_key: str, stamps: Mapping[int, Stamp], register: tuple[int, Any]) -> Order:
+    """Kinds that set the agent first; then evidence of a conversation, where an edit by a person counts like
+    one; then phase, time and arrival.
+    """
+    seq, _ = register
+    stamp = stamps[seq]
+    evidence = Evidence.CONVERSATION if stamp.kind is Kind.MODIFIED else stamp.evidence
+    phase = _PHASE_RANK.get(stamp.kind, _AFTER_THE_CALL)
+    return stamp.kind in AGENT_KINDS, evidence, phase, stamp.occurred_at, stamp.received_at, seq
 
 
 def _kind_rank(field: str, kind: Kind) -> int:
@@ -71,9 +109,19 @@ def _kind_rank(field: str, kind: Kind) -> int:
     return _PHASE_RANK.get(kind, _AFTER_THE_CALL)
 
 
-def _unite_agents(left: Mapping[str, str], right: Mapping[str, str]) -> dict[str, str]:
-    """Of two names of one agent the alphabetically last wins: any rule that is commutative would do."""
-    return {key: max(left.get(key, ""), right.get(key, "")) for key in sorted(left.keys() | right.keys())}
+def _join_legs(
+    left: Mapping[str, LegState], right: Mapping[str, LegState], stamps: Mapping[int, Stamp]
+) -> dict[str, LegState]:
+    joined = dict(left)
+    for key, leg in right.items():
+        joined[key] = join_leg(joined[key], leg, stamps) if key in joined else leg
+    return joined
+
+
+def join_leg(left: LegState, right: LegState, stamps: Mapping[int, Stamp]) -> LegState:
+    """Merge what is stated about one leg. The call_id and the agent are those of `left`."""
+    seen = sorted({*left.seen, *right.seen})
+    return msgspec.structs.replace(left, seen=seen, facts=join_registers(left.facts, right.facts, stamps))
 
 
 def _earliest(left: Mapping[Kind, Instant], right: Mapping[Kind, Instant]) -> dict[Kind, Instant]:

@@ -4,7 +4,7 @@ from typing import Any, Protocol
 
 
 class HasFacts(Protocol):
-    """An event or the state of a call."""
+    """An event, the state of a call or of one of its legs."""
 
     def fact(self, name: str) -> Any:
         """The value of a fact; None if it is unknown."""

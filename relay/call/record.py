@@ -1,12 +1,16 @@
 """The record of a call, built from its state."""
 
+from collections.abc import Iterable
 from typing import Any, Final
 
 import msgspec
 
+from relay.call.agents import NOBODY, Agent, complete_agent, complete_only_agent, is_same_agent
 from relay.call.event import Kind
+from relay.call.join import AGENT_KINDS, agent_order
+from relay.call.legs import Leg, build_legs, group_legs
 from relay.call.parties import external_number, internal_number
-from relay.call.state import CallState
+from relay.call.state import CallState, LegState
 from relay.call.status import Status, compute_status
 from relay.instants import SECOND, Duration, Instant, iso
 
@@ -18,7 +22,8 @@ class Call(msgspec.Struct, frozen=True, rename={"from_": "from"}):
     """The canonical record of a call, as CRM clients receive it.
 
     Times are ISO 8601 UTC and end in `Z`; numbers are E.164 if they can be. `follow_up`: an inbound call that
-    nobody answered. `merged_into`: the id of the call that this one became part of.
+    nobody answered. `legs`: one for each agent of a transferred call, or of a queue. `merged_into`: the id of
+    the call that this one became part of.
     """
 
     id: str
@@ -52,6 +57,7 @@ class Call(msgspec.Struct, frozen=True, rename={"from_": "from"}):
     version: int
     cloudtalk_data: dict[str, Any]
     merged_into: str | None = None
+    legs: list[Leg] = []
 
 
 FIELDS: Final = tuple(field.encode_name for field in msgspec.structs.fields(Call))
@@ -67,10 +73,12 @@ def build_record(state: CallState, *, id: str, version: int) -> Call:  # noqa: A
     status, direction = compute_status(state), fact("direction")
     external, internal = external_number(state), internal_number(state)
     caller, callee = (external, internal) if direction == "inbound" else (internal, external)
-    started_at, answered_at, ended_at = fact("started_at"), _answered_at(state), fact("ended_at")
+    agent, legs = _agent(state), group_legs(state)
+    started_at, ended_at = _earliest(legs, "started_at") or fact("started_at"), fact("ended_at")
+    answered_at = _earliest(legs, "answered_at") or _answered_at(state, started_at)
     return Call(
         id=id,
-        call_id=fact("call_id"),
+        call_id=next((leg.call_id for leg in legs if leg.call_id), fact("call_id")),
         call_uuid=fact("call_uuid"),
         direction=direction,
         status=status,
@@ -80,15 +88,15 @@ def build_record(state: CallState, *, id: str, version: int) -> Call:  # noqa: A
         internal_number=internal,
         contact_id=fact("contact_id"),
         contact_name=fact("contact_name"),
-        agent_id=fact("agent_id"),
-        agent_name=fact("agent_name"),
-        agent_email=fact("agent_email"),
+        agent_id=agent.id,
+        agent_name=agent.name,
+        agent_email=agent.email,
         started_at=iso(started_at),
         answered_at=iso(answered_at),
         ended_at=iso(ended_at),
         response_seconds=_seconds_between(started_at, answered_at),
-        duration_seconds=_duration_seconds(state),
-        talking_seconds=fact("talking"),
+        duration_seconds=_duration_seconds(state, started_at),
+        talking_seconds=_talking_seconds(state, agent, legs),
         waiting_seconds=fact("waiting"),
         wrapup_seconds=fact("wrapup"),
         recording_url=fact("recording_url"),
@@ -99,6 +107,7 @@ def build_record(state: CallState, *, id: str, version: int) -> Call:  # noqa: A
         follow_up=direction == "inbound" and status in {Status.MISSED, Status.VOICEMAIL},
         version=version,
         cloudtalk_data={key: value for key, (_, value) in sorted(state.data.items())},
+        legs=build_legs(state, legs),
     )
 
 
@@ -108,7 +117,30 @@ def changed_fields(before: Call, after: Call) -> list[str]:
     return [f for f, a, b in zip(FIELDS, old, new, strict=True) if a != b and f in DELIVERED_FIELDS]
 
 
-def _answered_at(state: CallState) -> Instant | None:
+def _agent(state: CallState) -> Agent:
+    """The agent who talked last, else the last one who is known. Values of other agents are not mixed in."""
+    ordered = sorted(
+        state.agents.items(), key=lambda item: agent_order(item[0], state.stamps, item[1]), reverse=True
+    )
+    claims = [agent for _, (_, agent) in ordered]
+    setting = [agent for _, (seq, agent) in ordered if state.stamps[seq].kind in AGENT_KINDS]
+    return complete_only_agent(complete_agent(setting[0], claims), setting) if setting else NOBODY
+
+
+def _talking_seconds(state: CallState, agent: Agent, legs: Iterable[LegState]) -> int | None:
+    """Of several conversations the one of the call's agent counts."""
+    conversations = [leg for leg in legs if leg.fact("talking") and is_same_agent(leg.agent, agent)]
+    source: LegState | CallState = conversations[-1] if conversations else state
+    talking: int | None = source.fact("talking")
+    return talking
+
+
+def _earliest(legs: Iterable[LegState], fact: str) -> Instant | None:
+    """A transferred call began when its first leg began."""
+    return min((instant for leg in legs if (instant := leg.fact(fact)) is not None), default=None)
+
+
+def _answered_at(state: CallState, started_at: Instant | None) -> Instant | None:
     """When the call was answered: as stated, else the first arrival of an Answered, if that is plausible.
 
     Plausible: after the start, at most `ANSWER_WITHIN` later, and not after the end.
@@ -116,19 +148,19 @@ def _answered_at(state: CallState) -> Instant | None:
     stated = state.fact("answered_at")
     if isinstance(stated, int):
         return Instant(stated)
-    arrived_at, started_at = state.seen.get(Kind.ANSWERED), state.fact("started_at")
+    arrived_at = state.seen.get(Kind.ANSWERED)
     if arrived_at is None or started_at is None:
         return None
     latest = min(started_at + ANSWER_WITHIN, state.fact("ended_at") or arrived_at)
     return arrived_at if started_at <= arrived_at <= latest else None
 
 
-def _duration_seconds(state: CallState) -> int | None:
+def _duration_seconds(state: CallState, started_at: Instant | None) -> int | None:
     """As stated, else the time between the start and the end."""
     stated = state.fact("duration")
     if isinstance(stated, int):
         return stated
-    return _seconds_between(state.fact("started_at"), state.fact("ended_at"))
+    return _seconds_between(started_at, state.fact("ended_at"))
 
 
 def _seconds_between(start: Instant | None, end: Instant | None) -> int | None:

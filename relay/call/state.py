@@ -1,10 +1,12 @@
 """The state of a call: one last-writer-wins register for each fact."""
 
 from collections.abc import Mapping
+from enum import IntEnum
 from typing import Any, Final
 
 import msgspec
 
+from relay.call.agents import NOBODY, Agent, agent_of_event
 from relay.call.event import CallEvent, Kind
 from relay.instants import Instant
 
@@ -14,8 +16,18 @@ all four events, so a Started may have an end."""
 
 _OUTCOME_KINDS: Final = frozenset({Kind.ENDED, Kind.MISSED, Kind.VOICEMAIL})
 _AGENT_FACTS: Final = frozenset({"agent_id", "agent_name", "agent_email"})
-_AGENT_KINDS: Final = frozenset({Kind.ANSWERED, Kind.ENDED, Kind.MODIFIED})
-"""Only these set the agent of the call. A phone that rings is not the agent who answers."""
+_LEG_FACTS: Final = frozenset({"started_at", "answered_at", "ended_at", "talking", "status", "voicemail"})
+
+
+class Evidence(IntEnum):
+    """Whether an event proves that somebody talked in its leg of the call."""
+
+    NONE = 0
+    """It states the opposite: no talking time, a missed call, a voicemail."""
+    DOUBTFUL = 1
+    """It states an answer, but a talking time of 0: "completed" may be typed once for all events."""
+    UNKNOWN = 2
+    CONVERSATION = 3
 
 
 class Stamp(msgspec.Struct, frozen=True, array_like=True):
@@ -25,25 +37,44 @@ class Stamp(msgspec.Struct, frozen=True, array_like=True):
     source_rank: int
     occurred_at: Instant
     received_at: Instant
+    evidence: Evidence = Evidence.UNKNOWN
 
 
 Register = tuple[int, Any]
 """A value, after the sequence number of the event that set it."""
 
 
+class LegState(msgspec.Struct, frozen=True):
+    """What the events with this call_id and this agent state about one leg: the call as one agent has it.
+
+    `seen`: their kinds, sorted.
+    """
+
+    call_id: str | None
+    agent: Agent
+    seen: list[Kind]
+    facts: dict[str, Register]
+
+    def fact(self, name: str) -> Any:
+        """The value of a fact; None if no event stated it."""
+        register = self.facts.get(name)
+        return None if register is None else register[1]
+
+
 class CallState(msgspec.Struct):
     """The joined facts of a call.
 
     `stamps`: by sequence number, of the events that set a register. `seen`: the earliest arrival of each
-    kind. `agents`: name by id, of all agents whose phone rang or who talked; without an id by e-mail, without
-    that by name. `aliases`: sorted, without duplicates.
+    kind. `agents`: by its key, each agent that an event names, also one whose phone only rang. `legs`: by
+    call_id and agent. `aliases`: sorted, without duplicates.
     """
 
     stamps: dict[int, Stamp]
     seen: dict[Kind, Instant]
     facts: dict[str, Register]
     data: dict[str, Register]
-    agents: dict[str, str] = {}
+    agents: dict[str, tuple[int, Agent]] = {}
+    legs: dict[str, LegState] = {}
     aliases: list[str] = []
 
     def fact(self, name: str) -> Any:
@@ -55,22 +86,26 @@ class CallState(msgspec.Struct):
 def state_from_event(event: CallEvent, *, seq: int, received_at: Instant) -> CallState:
     """Build the state of a call with this event alone. `seq`: the event's sequence number in the journal."""
     occurred_at = received_at if event.occurred_at is None else event.occurred_at
-    stamps = {seq: Stamp(event.kind, event.source_rank, occurred_at, received_at)}
     facts = {name: (seq, value) for name, value in event.facts.items() if _may_set(event.kind, name, value)}
     data = {key: (seq, value) for key, value in event.data.items()}
+    agent = agent_of_event(event)
+    agents = {} if agent == NOBODY else {agent.key: (seq, agent)}
+    legs = _legs_of(event.kind, agent, facts)
+    stamp = Stamp(event.kind, event.source_rank, occurred_at, received_at, _evidence_of(event.kind, facts))
     return CallState(
-        stamps=referenced_stamps(stamps, facts, data),
+        stamps=referenced_stamps({seq: stamp}, facts, data, agents),
         seen={event.kind: received_at},
         facts=facts,
         data=data,
-        agents=_agents_of(event),
+        agents=agents,
+        legs=legs,
         aliases=sorted(event.aliases),
     )
 
 
 def _may_set(kind: Kind, fact: str, value: object) -> bool:
     if fact in _AGENT_FACTS:
-        return kind in _AGENT_KINDS
+        return False  # an agent is one value: `agents`
     if fact not in OUTCOME_FACTS:
         return True
     if kind not in _OUTCOME_KINDS:
@@ -79,13 +114,32 @@ def _may_set(kind: Kind, fact: str, value: object) -> bool:
     return not (kind is Kind.MISSED and fact == "status" and value == "answered")
 
 
-def _agents_of(event: CallEvent) -> dict[str, str]:
-    id_, email, name = (event.fact(fact) for fact in ("agent_id", "agent_email", "agent_name"))
-    key = next((value for value in (id_, email, name) if value is not None), None)
-    return {} if key is None else {key: name or email or key}
+def _evidence_of(kind: Kind, facts: Mapping[str, Register]) -> Evidence:
+    """What the facts of one event prove. An Answered does not say for how long its agent talked."""
+    if kind not in _OUTCOME_KINDS:
+        return Evidence.UNKNOWN
+    talking, status, voicemail = (facts.get(f, (0, None))[1] for f in ("talking", "status", "voicemail"))
+    if talking:
+        return Evidence.CONVERSATION
+    if status == "answered" or "answered_at" in facts:
+        return Evidence.CONVERSATION if talking is None else Evidence.DOUBTFUL
+    is_silent = kind is Kind.ENDED and talking is None and status is None and not voicemail
+    return Evidence.UNKNOWN if is_silent else Evidence.NONE
 
 
-def referenced_stamps(stamps: Mapping[int, Stamp], *registers: Mapping[str, Register]) -> dict[int, Stamp]:
+def _legs_of(kind: Kind, agent: Agent, facts: Mapping[str, Register]) -> dict[str, LegState]:
+    """The leg that an event is about: an event that ends a leg, or an Answered that names its agent."""
+    if kind not in _OUTCOME_KINDS and (kind is not Kind.ANSWERED or agent == NOBODY):
+        return {}
+    call_id = facts.get("call_id", (0, None))[1]
+    leg_facts = {fact: register for fact, register in facts.items() if fact in _LEG_FACTS}
+    key = msgspec.json.encode([call_id, agent]).decode()
+    return {key: LegState(call_id, agent, [kind], leg_facts)}
+
+
+def referenced_stamps(
+    stamps: Mapping[int, Stamp], *registers: Mapping[str, tuple[int, Any]]
+) -> dict[int, Stamp]:
     """Return the stamps that a register points to, by ascending sequence number."""
     referenced = {seq for mapping in registers for seq, _ in mapping.values()}
     return {seq: stamps[seq] for seq in sorted(referenced)}

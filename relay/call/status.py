@@ -1,9 +1,11 @@
 """The status of a call. It is always computed from the facts and never stored as a step."""
 
+from collections.abc import Container
 from enum import StrEnum
 
 from relay.call.event import Kind
-from relay.call.state import CallState
+from relay.call.parties import HasFacts
+from relay.call.state import CallState, LegState
 
 
 class Status(StrEnum):
@@ -32,22 +34,31 @@ def compute_status(state: CallState) -> Status:
 
     "Answered" is an Answered event, a time of the answer, or talking time.
     """
-    outbound = state.fact("direction") in {"outbound", "internal"}
-    stated = state.fact("status")
-    ended = Kind.ENDED in state.seen
-    missed = Kind.MISSED in state.seen or Kind.VOICEMAIL in state.seen
-    voicemail = Kind.VOICEMAIL in state.seen or stated == "voicemail" or bool(state.fact("voicemail"))
-    answered = _was_answered(state)
+    return _outcome(state, state.seen, state.fact("direction"))
+
+
+def leg_outcome(leg: LegState, direction: str | None) -> Status:
+    """Compute how one leg of a call went, by the same table. `direction`: the call's."""
+    return _outcome(leg, leg.seen, direction)
+
+
+def _outcome(source: HasFacts, seen: Container[Kind], direction: str | None) -> Status:
+    outbound = direction in {"outbound", "internal"}
+    stated = source.fact("status")
+    ended = Kind.ENDED in seen
+    missed = Kind.MISSED in seen or Kind.VOICEMAIL in seen
+    voicemail = Kind.VOICEMAIL in seen or stated == "voicemail" or bool(source.fact("voicemail"))
+    answered = _was_answered(source, seen)
     if ended and (answered or stated == "answered"):
         return Status.COMPLETED
     if answered:
         return Status.COMPLETED if missed else Status.ANSWERED
     if (ended or missed) and voicemail:
         return Status.NO_ANSWER if outbound else Status.VOICEMAIL
-    if missed or (ended and (stated == "missed" or state.fact("talking") == 0)):
+    if missed or (ended and (stated == "missed" or source.fact("talking") == 0)):
         return Status.NO_ANSWER if outbound else Status.MISSED
     return Status.COMPLETED if ended else Status.IN_PROGRESS
 
 
-def _was_answered(state: CallState) -> bool:
-    return bool(state.fact("talking")) or Kind.ANSWERED in state.seen or state.fact("answered_at") is not None
+def _was_answered(source: HasFacts, seen: Container[Kind]) -> bool:
+    return bool(source.fact("talking")) or Kind.ANSWERED in seen or source.fact("answered_at") is not None

@@ -28,6 +28,7 @@ _COLUMNS: Final = {
 }
 """Headings of the table, and the fields of the record."""
 
+_LEG_COLUMNS: Final = ("agent_id", "agent_name", "started_at", "ended_at", "talking_seconds", "outcome")
 _EVENT_COLUMNS: Final = ("seq", "kind", "dialect", "said_at", "received_at")
 _DELIVERY_COLUMNS: Final = (
     "destination",
@@ -71,7 +72,7 @@ def list_(context: Context, limit: int | None, *, as_json: bool) -> None:
 @json_option
 @click.pass_obj
 def show(context: Context, id_: str, *, as_json: bool) -> None:
-    """Show one call with its events and deliveries.
+    """Show one call with its legs, events and deliveries.
 
     ID is the id of the record, or CloudTalk's call_id or call_uuid.
     """
@@ -85,9 +86,11 @@ def show(context: Context, id_: str, *, as_json: bool) -> None:
         print_json(call)
         return
     fields: dict[str, Any] = msgspec.to_builtins(call)
-    del fields["events"], fields["deliveries"]
+    del fields["legs"], fields["events"], fields["deliveries"]
     fields["agents"] = ", ".join(agent.name for agent in call.agents)
     print_fields({field: _format(value) for field, value in fields.items()})
+    click.echo("\nlegs")
+    print_records(_LEG_COLUMNS, call.legs)
     click.echo("\nevents")
     print_records(_EVENT_COLUMNS, call.events)
     click.echo("\ndeliveries")

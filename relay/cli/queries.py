@@ -6,7 +6,7 @@ from enum import StrEnum
 import msgspec
 from sqlalchemy import Connection
 
-from relay.call import Call
+from relay.call import Call, CallState, distinct_agents
 from relay.cloudtalk.identity import alias_of_id
 from relay.instants import SECOND, Instant, iso
 from relay.ledger import aliases, calls, deliveries, destinations, journal, quarantine
@@ -63,10 +63,16 @@ class CallView(Call, frozen=True, kw_only=True):
 def view_call(connection: Connection, call: CallRow) -> CallView:
     return CallView(
         **msgspec.structs.asdict(call.record),
-        agents=[AgentView(agent, name) for agent, name in call.state.agents.items()],
+        agents=_agent_views(call.state),
         events=[_event_view(event) for event in journal.list_for_call(connection, call.id)],
         deliveries=[_delivery_view(row) for row in deliveries.list_for_call(connection, call.id)],
     )
+
+
+def _agent_views(state: CallState) -> list[AgentView]:
+    agents = distinct_agents(agent for _, agent in state.agents.values())
+    ids = [(agent.id or agent.email or agent.name or "", agent) for agent in agents]
+    return [AgentView(id_, agent.name or agent.email or id_) for id_, agent in ids]
 
 
 def find_call(connection: Connection, id_: str) -> CallRow | None:

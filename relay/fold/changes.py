@@ -1,6 +1,7 @@
 """What a batch of events changes in the ledger. Pure: a snapshot in, the rows to write out."""
 
 from collections.abc import Iterable, Mapping
+from functools import partial
 from typing import Final
 
 import msgspec
@@ -12,6 +13,7 @@ from relay.fold.matching import (
     AliasIndex,
     Match,
     customer_number,
+    is_leg_of,
     match_by_ids,
     match_by_number_and_time,
     restrict_ids,
@@ -87,7 +89,9 @@ class _Planner:
         By its ids; by number and time only if it shares no id with a call and its wait is over.
         """
         event = unfolded.parsed
-        index = AliasIndex(self._owners, self._aliases_of, self._snapshot.pinned)
+        index = AliasIndex(
+            self._owners, self._aliases_of, self._snapshot.pinned, partial(self._is_leg, unfolded)
+        )
         match = match_by_ids(event.aliases, index)
         if match.call is not None:
             return match
@@ -144,6 +148,10 @@ class _Planner:
     def _aliases_of(self, call: str) -> list[str]:
         state = self._state(call)
         return state.aliases if state else []
+
+    def _is_leg(self, unfolded: UnfoldedEvent, call: str) -> bool | None:
+        state = self._state(call)
+        return None if state is None else is_leg_of(unfolded.parsed, unfolded.received_at, state)
 
     def _calls_with_number_of(self, event: CallEvent) -> Mapping[str, CallState]:
         number = customer_number(event)

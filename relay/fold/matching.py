@@ -3,7 +3,8 @@
 The normal rule is `match_by_ids`. The last resort, for an event that waited for a link in vain, is
 `match_by_number_and_time`.
 
-A call has one uuid and one call_id. Two calls with different uuids, or with different call_ids, never
+A call has one uuid, and one call_id for each of its legs: a transfer adds a leg with the same uuid, the same
+customer and another call_id. Otherwise two calls with different uuids, or with different call_ids, never
 merge: a constant typed into a workflow would merge every call of the company. Where the ids of an event
 belong to different calls, the ids that fit one call are accepted; the others are dropped and reported.
 """
@@ -14,10 +15,13 @@ from typing import Final
 import msgspec
 
 from relay.call import CallEvent, CallState, external_number
-from relay.instants import SECOND, Duration
+from relay.instants import SECOND, Duration, Instant
 
 LINK_WITHIN: Final = Duration(120 * SECOND)
 """The longest time between the stated starts of one call, where only number and time link two events."""
+
+TRANSFER_WITHIN: Final = Duration(4 * 3_600 * SECOND)
+"""The longest time between the starts of two legs of one call."""
 
 _PRIORITY: Final = {"uuid": 0, "other": 1, "id": 2}
 """Lower is more reliable. CloudTalk sends the uuid from the first ring; a call_id is often typed by hand."""
@@ -29,12 +33,14 @@ class AliasIndex(msgspec.Struct, frozen=True):
     """The aliases that the ledger has.
 
     `owners`: alias → id of its call. `aliases_of`: id of a call → its aliases. `pinned`: aliases that a
-    person split off (`relay calls split`); they link nothing any more.
+    person split off (`relay calls split`); they link nothing any more. `is_leg`: id of a call → whether the
+    event may be another leg of it, see `is_leg_of`.
     """
 
     owners: Mapping[str, str]
     aliases_of: Callable[[str], Iterable[str]]
     pinned: frozenset[str] = frozenset()
+    is_leg: Callable[[str], bool | None] = lambda _: None
 
 
 class Match(msgspec.Struct, frozen=True):
@@ -65,7 +71,9 @@ def match_by_ids(aliases: Sequence[str], index: AliasIndex) -> Match:
     for alias in ordered:
         owner = index.owners.get(alias)
         if owner is not None and _is_compatible(
-            index.aliases_of(owner), _without_pinned(ordered, alias, index.pinned)
+            index.aliases_of(owner),
+            _without_pinned(ordered, alias, index.pinned),
+            may_differ=_may_differ(alias, owner, index),
         ):
             return _match_owner(owner, alias, ordered, index)
     unowned = [alias for alias in ordered if alias not in index.owners]
@@ -79,6 +87,7 @@ def match_by_ids(aliases: Sequence[str], index: AliasIndex) -> Match:
 def _match_owner(owner: str, link: str, ordered: Sequence[str], index: AliasIndex) -> Match:
     """Match the event to `owner`, which it shares `link` with, and sort its other aliases."""
     accepted, dropped, merge = [link], list[str](), list[str]()
+    may_differ = _may_differ(link, owner, index)
     for alias in ordered:
         if alias == link:
             continue
@@ -87,7 +96,12 @@ def _match_owner(owner: str, link: str, ordered: Sequence[str], index: AliasInde
             (accepted if other == owner and alias in index.owners else dropped).append(alias)
         elif other == owner:
             accepted.append(alias)
-        elif _is_compatible([*index.aliases_of(owner), *accepted], index.aliases_of(other), together=ordered):
+        elif _is_compatible(
+            [*index.aliases_of(owner), *accepted],
+            index.aliases_of(other),
+            together=ordered,
+            may_differ=frozenset() if index.is_leg(other) is False else may_differ,
+        ):
             accepted.append(alias)
             merge.append(other)
         else:
@@ -101,15 +115,30 @@ def _without_pinned(aliases: Sequence[str], link: str, pinned: frozenset[str]) -
     return [alias for alias in aliases if alias == link or alias not in pinned]
 
 
-def _is_compatible(left: Iterable[str], right: Iterable[str], *, together: Sequence[str] = ()) -> bool:
+def _may_differ(link: str, owner: str, index: AliasIndex) -> frozenset[str]:
+    """The namespaces in which a call and another leg of it, linked by this alias, have different ids."""
+    if not index.is_leg(owner):
+        return frozenset()
+    reliability = _PRIORITY[_namespace(link)]
+    return frozenset(namespace for namespace, priority in _PRIORITY.items() if priority > reliability)
+
+
+def _is_compatible(
+    left: Iterable[str],
+    right: Iterable[str],
+    *,
+    together: Sequence[str] = (),
+    may_differ: frozenset[str] = frozenset(),
+) -> bool:
     """Whether both sets of aliases may belong to one call.
 
-    In each namespace that both have, one side must contain the other, or `together`, the aliases of one
-    event, must contain both.
+    In each namespace that both have, apart from those in `may_differ`, one side must contain the other, or
+    `together`, the aliases of one event, must contain both.
     """
     lefts, rights, events = (_by_namespace(aliases) for aliases in (left, right, together))
     return all(
-        lefts[namespace] <= rights[namespace]
+        namespace in may_differ
+        or lefts[namespace] <= rights[namespace]
         or rights[namespace] <= lefts[namespace]
         or lefts[namespace] | rights[namespace] <= events.get(namespace, set())
         for namespace in lefts.keys() & rights.keys()
@@ -125,6 +154,19 @@ def _by_namespace(aliases: Iterable[str]) -> dict[str, set[str]]:
 
 def _namespace(alias: str) -> str:
     return alias.partition(":")[0]
+
+
+def is_leg_of(event: CallEvent, received_at: Instant, state: CallState) -> bool | None:
+    """Whether the event may be another leg of a call: the same customer, at most `TRANSFER_WITHIN` away.
+
+    None if the number of one of them is unknown. Their stated starts are compared, else their arrivals.
+    """
+    numbers = customer_number(event), customer_number(state)
+    if None in numbers:
+        return None
+    starts = event.fact("started_at"), state.fact("started_at")
+    times = (received_at, min(state.seen.values())) if None in starts else starts
+    return numbers[0] == numbers[1] and abs(times[0] - times[1]) <= TRANSFER_WITHIN
 
 
 def restrict_ids(event: CallEvent, accepted: Sequence[str]) -> CallEvent:

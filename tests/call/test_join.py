@@ -15,6 +15,7 @@ from relay.call import (
     Status,
     build_record,
     changed_fields,
+    distinct_agents,
     join,
     state_from_event,
 )
@@ -39,6 +40,12 @@ _FACTS: dict[str, st.SearchStrategy[Any]] = {
     "duration": st.integers(0, 90),
     "talking": st.integers(0, 90),
     "status": st.sampled_from(["answered", "missed", "voicemail"]),
+    "call_id": st.sampled_from(["1", "2"]),
+    "agent_id": st.sampled_from(["7", "8"]),
+    "agent_name": st.sampled_from(["Ana", "Luis"]),
+    "agent_email": st.sampled_from(["ana@example.test", "luis@example.test"]),
+    "answered_at": st.integers(T0, T0 + 9 * SECOND),
+    "voicemail": st.just(value=True),
 }
 _instants = st.integers(T0 - 3, T0 + 3).map(Instant)
 _events = st.builds(
@@ -125,9 +132,11 @@ def test_ringing_sets_no_agent_but_adds_to_the_involved_agents() -> None:
         make_event(Kind.RINGING, agent_id="2", agent_name="Luis"),
     ]
     assert record_of(*ringing).agent_id is None
-    state = join_events(*ringing, make_event(Kind.ANSWERED, agent_id="2", agent_name="Luis"))
-    assert (state.fact("agent_id"), state.fact("agent_name")) == ("2", "Luis")
-    assert state.agents == {"1": "Ana", "2": "Luis"}
+    answered = make_event(Kind.ANSWERED, agent_id="2", agent_name="Luis")
+    record = record_of(*ringing, answered)
+    assert (record.agent_id, record.agent_name) == ("2", "Luis")
+    agents = [agent for _, agent in join_events(*ringing, answered).agents.values()]
+    assert [(agent.id, agent.name) for agent in distinct_agents(agents)] == [("1", "Ana"), ("2", "Luis")]
 
 
 def test_a_stamp_that_no_register_points_to_is_dropped() -> None:

@@ -87,4 +87,4 @@ def test_times_are_iso_utc_with_milliseconds_only_if_there_are_any() -> None:
 def test_changed_fields_has_only_fields_that_are_delivered() -> None:
     before = record_of(make_event(S, T0, contact_name="Ana", direction="inbound"))
     after = record_of(make_event(S, T0, contact_name="Ana", direction="inbound"), make_event(M, T0))
-    assert changed_fields(before, after) == ["status", "follow_up"]
+    assert changed_fields(before, after) == ["status", "follow_up", "legs"]

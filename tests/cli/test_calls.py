@@ -13,7 +13,7 @@ RECORD = [
     *("internal_number", "contact_id", "contact_name", "agent_id", "agent_name", "agent_email"),
     *("started_at", "answered_at", "ended_at", "response_seconds", "duration_seconds", "talking_seconds"),
     *("waiting_seconds", "wrapup_seconds", "recording_url", "tags", "notes", "transcript", "summary"),
-    *("follow_up", "version", "cloudtalk_data", "merged_into"),
+    *("follow_up", "version", "cloudtalk_data", "merged_into", "legs"),
 ]
 """The fields of the record, in their order."""
 
@@ -106,11 +106,11 @@ def test_a_call_is_found_by_the_id_of_the_record_and_by_the_id_of_cloudtalk(home
         assert home.json("calls", "show", wanted)["call_id"] == name
 
 
-def test_the_tables_show_the_fields_then_the_events_then_the_deliveries(home: Home) -> None:
+def test_the_tables_show_the_fields_the_legs_the_events_and_the_deliveries(home: Home) -> None:
     home.run_relay(event("missed", "1", contact_name="Ana", duration=5), until=all_delivered(1))
-    fields, events, deliveries = home.run("calls", "show", "1").stdout.split("\n\n")
+    fields, legs, events, deliveries = home.run("calls", "show", "1").stdout.split("\n\n")
     values = {line.split()[0]: line.partition(" ")[2].strip() for line in fields.splitlines()}
-    assert list(values) == ["field", *RECORD, "agents"]
+    assert list(values) == ["field", *(field for field in RECORD if field != "legs"), "agents"]
     assert (values["contact_name"], values["tags"], values["notes"], values["follow_up"]) == (
         "Ana",
         "[]",
@@ -118,6 +118,11 @@ def test_the_tables_show_the_fields_then_the_events_then_the_deliveries(home: Ho
         "True",
     )
     assert json.loads(values["cloudtalk_data"])["duration"] == 5
+    assert [line.split() for line in legs.splitlines()] == [
+        ["legs"],
+        ["agent_id", "agent_name", "started_at", "ended_at", "talking_seconds", "outcome"],
+        ["missed"],
+    ]
     assert [line.split()[:3] for line in events.splitlines()] == [
         ["events"],
         ["seq", "kind", "dialect"],

@@ -11,7 +11,6 @@ from crm_clients.base import Delivered, Misconfigured, Rejected, Retry
 from crm_clients.supabase import SupabaseSettings
 from crm_clients.supabase.batches import MAX_ROWS
 from crm_clients.supabase.rest import MAX_QUERY_BYTES
-from relay.call import DELIVERED_FIELDS
 from tests.support.clients import make_retraction
 from tests.support.supabase import Connect, Supabase
 from tests.support.supabase_calls import BASE, call, push, types_of
@@ -367,4 +366,4 @@ def test_every_mappable_field_has_a_column_by_default() -> None:
     settings = SupabaseSettings.model_validate(
         {"client": "supabase", "url": "https://abc.supabase.co", "key": "k"}
     )
-    assert set(settings.mapping) == {*DELIVERED_FIELDS, "id", "version", "state"}
+    assert set(settings.mapping) == {*SupabaseSettings.MAPPABLE}

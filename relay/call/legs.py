@@ -1,0 +1,112 @@
+"""The legs of a call: a call that is transferred, or that rings in a queue, has one for each agent.
+
+Different events state the same leg with different keys: one has the call_id, another one the agent. The keys
+are therefore grouped here, each time from all keys, so that the legs do not depend on any order of arrival.
+"""
+
+from collections.abc import Iterable
+
+import msgspec
+
+from relay.call.agents import NOBODY, Agent, complete_agent, is_same_agent
+from relay.call.join import join_leg
+from relay.call.state import CallState, LegState
+from relay.call.status import Status, leg_outcome
+from relay.instants import iso
+
+_LAST = 2**63
+"""Sorts a leg without any time behind the others."""
+
+
+class Leg(msgspec.Struct, frozen=True):
+    """A leg in the record. `outcome`: how it went, in the words of the status."""
+
+    agent_id: str | None
+    agent_name: str | None
+    agent_email: str | None
+    started_at: str | None
+    ended_at: str | None
+    talking_seconds: int | None
+    outcome: Status
+
+
+def group_legs(state: CallState) -> list[LegState]:
+    """Return each leg once, the one that began first at the beginning."""
+    legs: list[LegState] = []
+    for stated in sorted(state.legs.values(), key=_completest_first):
+        index = _find(stated, legs)
+        if index is None:
+            legs.append(stated)
+        else:
+            legs[index] = _merge(legs[index], stated, state)
+    return sorted(legs, key=_order)
+
+
+def build_legs(state: CallState, legs: Iterable[LegState]) -> list[Leg]:
+    """Build the legs of the record. What is unknown of an agent is filled from the other events."""
+    claims = [agent for _, (_, agent) in sorted(state.agents.items())]
+    return [_build_leg(state, leg, complete_agent(leg.agent, claims)) for leg in legs]
+
+
+def _build_leg(state: CallState, leg: LegState, agent: Agent) -> Leg:
+    return Leg(
+        agent_id=agent.id,
+        agent_name=agent.name,
+        agent_email=agent.email,
+        started_at=iso(leg.fact("started_at")),
+        ended_at=iso(leg.fact("ended_at")),
+        talking_seconds=leg.fact("talking"),
+        outcome=leg_outcome(leg, state.fact("direction")),
+    )
+
+
+def _completest_first(leg: LegState) -> tuple[bool, bool, bool, str, str]:
+    return (
+        leg.agent == NOBODY,
+        leg.call_id is None,
+        not leg.fact("talking"),
+        leg.call_id or "",
+        leg.agent.key,
+    )
+
+
+def _find(stated: LegState, legs: list[LegState]) -> int | None:
+    """The index of the leg that is stated: of those that do not contradict it the most similar one."""
+    candidates = [
+        (_common_values(stated, leg), -index) for index, leg in enumerate(legs) if not _differs(stated, leg)
+    ]
+    return -max(candidates)[1] if candidates else None
+
+
+def _common_values(left: LegState, right: LegState) -> int:
+    pairs = [(left.call_id, right.call_id), (left.fact("talking"), right.fact("talking"))]
+    common = sum(one is not None and one == other for one, other in pairs)
+    return int(common) + bool(is_same_agent(left.agent, right.agent))
+
+
+def _differs(left: LegState, right: LegState) -> bool:
+    """Whether two legs have different call_ids or agents, or only one of them has a conversation."""
+    talking = (left.fact("talking"), right.fact("talking"))
+    return (
+        (None not in (left.call_id, right.call_id) and left.call_id != right.call_id)
+        or is_same_agent(left.agent, right.agent) is False
+        or (None not in talking and bool(talking[0]) != bool(talking[1]))
+    )
+
+
+def _merge(leg: LegState, stated: LegState, state: CallState) -> LegState:
+    return msgspec.structs.replace(
+        join_leg(leg, stated, state.stamps),
+        call_id=leg.call_id or stated.call_id,
+        agent=stated.agent if leg.agent == NOBODY else complete_agent(leg.agent, [stated.agent]),
+    )
+
+
+def _order(leg: LegState) -> tuple[int, int, int, str, str]:
+    """By time, else by call_id: CloudTalk counts up."""
+    began_at = next(
+        (at for at in map(leg.fact, ("started_at", "answered_at", "ended_at")) if at is not None), _LAST
+    )
+    ended_at = leg.fact("ended_at")
+    call_id = leg.call_id or ""
+    return began_at, _LAST if ended_at is None else ended_at, len(call_id), call_id, leg.agent.key
