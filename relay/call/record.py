@@ -156,11 +156,15 @@ def _answered_at(state: CallState, started_at: Instant | None) -> Instant | None
 
 
 def _duration_seconds(state: CallState, started_at: Instant | None) -> int | None:
-    """As stated, else the time between the start and the end."""
+    """As stated, else the time between the start and the end, else talking and waiting time."""
     stated = state.fact("duration")
     if isinstance(stated, int):
         return stated
-    return _seconds_between(started_at, state.fact("ended_at"))
+    between = _seconds_between(started_at, state.fact("ended_at"))
+    talking, waiting = state.fact("talking"), state.fact("waiting")
+    if between is not None or talking is None or waiting is None:
+        return between
+    return int(talking + waiting)
 
 
 def _seconds_between(start: Instant | None, end: Instant | None) -> int | None:

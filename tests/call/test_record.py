@@ -78,6 +78,31 @@ def test_a_duration_that_is_not_stated_is_the_time_from_start_to_end() -> None:
     assert record_of(make_event(E, started_at=T0, ended_at=T0 - SECOND)).duration_seconds is None
 
 
+@pytest.mark.parametrize(
+    ("facts", "duration"),
+    [
+        ({"talking": 41, "waiting": 9}, 50),
+        ({"talking": 0, "waiting": 17}, 17),
+        ({"talking": 41, "waiting": 0, "started_at": T0}, 41),
+        ({"talking": 41, "waiting": 9, "ended_at": T0}, 50),
+        ({"talking": 41, "waiting": 9, "started_at": T0, "ended_at": T0 - SECOND}, 50),
+        ({"talking": 41, "waiting": 9, "started_at": T0, "ended_at": T0 + 60 * SECOND}, 60),
+        ({"talking": 41, "waiting": 9, "duration": 49}, 49),
+        ({"talking": 41, "waiting": 9, "duration": 0}, 0),
+        ({"talking": 41}, None),
+        ({"waiting": 9}, None),
+    ],
+)
+def test_without_start_and_end_the_duration_is_talking_and_waiting_time(
+    facts: dict[str, Any], duration: int | None
+) -> None:
+    assert record_of(make_event(E, **facts)).duration_seconds == duration
+
+
+def test_a_call_that_has_not_ended_has_no_duration() -> None:
+    assert record_of(make_event(A, talking=41, waiting=9)).duration_seconds is None
+
+
 def test_times_are_iso_utc_with_milliseconds_only_if_there_are_any() -> None:
     assert iso(T0) == "2024-11-28T10:30:00Z"
     assert iso(T0 + 1_500) == "2024-11-28T10:30:00.001Z"
