@@ -71,11 +71,11 @@ async def _send_and_watch(server: Server, events: int) -> tuple[Times, Times]:
     server.wait_until_delivered()
     sent: Times = {}
     schedule = _schedule(events, time.perf_counter())
-    watching = asyncio.create_task(_watch_crm(server, events))
+    watcher = asyncio.create_task(_watch_crm(server, events))
     async with asyncio.TaskGroup() as workers:
         for connection in connections:
             workers.create_task(_send_scheduled(connection, schedule, sent))
-    seen = await watching
+    seen = await watcher
     for connection in connections:
         await connection.close()
     return sent, seen

@@ -30,8 +30,8 @@ class CallEvent(msgspec.Struct, frozen=True):
     """A parsed event, the same for all dialects.
 
     `name`: the record that this event begins has the id `cloudtalk-{name}`. `aliases`: the ids of the call,
-    each with its namespace (`uuid:`, `id:` or `other:`). `data`: what CloudTalk sent. `keys`: ids of the
-    message; a redelivery has the same. `warnings`: values that could not be parsed, for the log.
+    each with its namespace (`uuid:`, `id:` or `other:`). `data`: what CloudTalk sent. `message_ids`: ids of
+    the message; a redelivery has the same. `warnings`: values that could not be parsed, for the log.
     `source_rank`: of two events the one with the higher rank sets the durations. `single_id`: all events of
     the call have the same single id.
 
@@ -49,7 +49,7 @@ class CallEvent(msgspec.Struct, frozen=True):
     occurred_at: Instant | None
     facts: dict[str, Any]
     data: dict[str, Any]
-    keys: tuple[str, ...] = ()
+    message_ids: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
     source_rank: int = 0
     single_id: bool = False

@@ -68,7 +68,7 @@ class MissionParser:
             occurred_at,
             facts,
             data,
-            keys=(f"msg:{request.message_id}",) if request.message_id else (),
+            message_ids=(f"msg:{request.message_id}",) if request.message_id else (),
             warnings=tuple(warnings),
             source_rank=dialect.source_rank,
             single_id=dialect.single_id,

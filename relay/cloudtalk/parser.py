@@ -161,7 +161,7 @@ class LenientParser:
             occurred_at,
             facts,
             flat.payload,
-            keys=tuple(_dedup_keys(dialect, flat, request)),
+            message_ids=tuple(_message_ids(dialect, flat, request)),
             warnings=tuple(warnings),
             source_rank=dialect.source_rank,
             single_id=dialect.single_id,
@@ -202,7 +202,7 @@ def _ignore_or_refuse(
     raise InvalidPayload("missing_id", message + explain_variables(variables), flat.payload_pointer)
 
 
-def _dedup_keys(dialect: Dialect, flat: FlatBody, request: RawRequest) -> Iterator[str]:
+def _message_ids(dialect: Dialect, flat: FlatBody, request: RawRequest) -> Iterator[str]:
     """The ids by which a redelivery is recognised: the message's, and the event's if it has one."""
     if request.message_id is not None:
         yield f"msg:{request.message_id}"

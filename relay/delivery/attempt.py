@@ -7,7 +7,7 @@ from typing import Any, Final
 from crm_clients.base import CrmClient, Outcome, Push, Retraction, Retry, Unknown
 from relay.call import DELIVERED_FIELDS
 from relay.delivery.bisect import UNANSWERED, push_bisecting
-from relay.delivery.choose_action import Action, Found, PlannedDelivery, changed_fields
+from relay.delivery.choose_action import Action, Found, PlannedDelivery, undelivered_fields
 from relay.ledger.deliveries import DueDelivery
 from relay.logs import get_logger
 
@@ -77,4 +77,4 @@ class Attempt:
 
 def _push(due: DueDelivery) -> Push:
     first = not due.delivered_version
-    return Push(due.call, changed_fields(due), first=first, remote_id=due.remote_id)
+    return Push(due.call, undelivered_fields(due), first=first, remote_id=due.remote_id)

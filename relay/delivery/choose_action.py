@@ -62,7 +62,7 @@ def choose_action(due: DueDelivery, when: DeliveryFilter, *, forward_internal: b
         return Action.RETRACT if may_exist else without_record
     if not may_exist and not when.matches(due.call):
         return Action.FILTER
-    return Action.UPSERT if changed_fields(due) else Action.VERIFY
+    return Action.UPSERT if undelivered_fields(due) else Action.VERIFY
 
 
 def is_wanted(call: Call, *, forward_internal: bool) -> bool:
@@ -72,7 +72,7 @@ def is_wanted(call: Call, *, forward_internal: bool) -> bool:
     return call.merged_into is None and (call.direction != "internal" or forward_internal)
 
 
-def changed_fields(due: DueDelivery) -> frozenset[str]:
+def undelivered_fields(due: DueDelivery) -> frozenset[str]:
     """The fields that changed since the version delivered last; every field if none was delivered."""
     if not due.delivered_version:
         return frozenset(DELIVERED_FIELDS)

@@ -13,7 +13,7 @@ from relay.call import Call
 from relay.delivery.choose_action import is_wanted
 from relay.instants import Instant
 from relay.ledger import Ledger, calls, destinations, replays
-from relay.ledger.lease import Lease, run_in_slices
+from relay.ledger.lease_holder import Lease, run_in_slices
 from relay.ledger.replays import PageCursor
 
 

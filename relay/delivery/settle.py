@@ -19,7 +19,7 @@ from relay.instants import Instant, duration
 from relay.ledger import Ledger, LedgerError, deliveries, destinations
 from relay.ledger.deliveries import DeliveryUpdate, DueDelivery
 from relay.ledger.destinations import DestinationRow, Pause
-from relay.ledger.lease import Lease
+from relay.ledger.lease_holder import Lease
 
 
 class Settler:

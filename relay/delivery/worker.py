@@ -24,7 +24,7 @@ from relay.instants import SECOND, Instant
 from relay.ledger import LeaseLost, Ledger, LedgerUnavailable, deliveries, destinations
 from relay.ledger.deliveries import DueDelivery, Pick
 from relay.ledger.destinations import DestinationRow
-from relay.ledger.lease import Lease
+from relay.ledger.lease_holder import Lease
 from relay.ledger.notifications import wait_for_event
 from relay.logs import get_logger
 

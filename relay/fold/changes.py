@@ -8,7 +8,7 @@ import msgspec
 
 from relay.call import Call, CallEvent, CallState, build_record, changed_fields, join, state_from_event
 from relay.fold.conflicts import Conflict
-from relay.fold.dedup import dedup_keys
+from relay.fold.dedup import dedup_keys, is_redelivery
 from relay.fold.matching import (
     AliasIndex,
     Match,
@@ -115,7 +115,7 @@ class _Planner:
 
     def _join(self, call: str, event: CallEvent, unfolded: UnfoldedEvent) -> None:
         keys = dedup_keys(unfolded.parsed)
-        if not self._seen_keys.isdisjoint(keys):
+        if is_redelivery(keys, self._seen_keys):
             return
         state = state_from_event(event, seq=unfolded.seq, received_at=unfolded.received_at)
         if (before := self._state(call)) is not None:

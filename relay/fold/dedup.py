@@ -3,7 +3,7 @@ idempotent, but a late duplicate without a time of its own would count as the ne
 """
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Collection, Iterable, Sequence
 from typing import Final
 
 import msgspec
@@ -26,7 +26,7 @@ def dedup_keys(event: CallEvent) -> list[str]:
     arrives twice does not undo an edit of the tags in between. Edits are exempt: the tags A, then B, then
     A again are three edits. Events with a single id are exempt too: the join orders them by kind.
     """
-    keys = event.keys
+    keys = event.message_ids
     if not keys and event.kind not in _EDITS and not event.single_id:
         keys = (f"content:{event.name}",)
     if not keys:
@@ -34,6 +34,11 @@ def dedup_keys(event: CallEvent) -> list[str]:
     content = msgspec.json.encode([event.aliases, event.data], order="deterministic")
     digest = hashlib.blake2b(content, digest_size=8).hexdigest()
     return [f"{key}:{event.kind}:{digest}" for key in keys]
+
+
+def is_redelivery(keys: Iterable[str], seen_keys: Collection[str]) -> bool:
+    """Whether an event with these keys repeats one that was folded before."""
+    return any(key in seen_keys for key in keys)
 
 
 def drop_redeliveries(connection: Connection, events: Sequence[StoredEvent]) -> list[StoredEvent]:

@@ -20,7 +20,7 @@ from relay.fold.retry_quarantined import stored_request
 from relay.ledger import Ledger, calls, deliveries, journal
 from relay.ledger.calls import CallRow
 from relay.ledger.journal import StoredEvent
-from relay.ledger.lease import Lease, run_in_slices
+from relay.ledger.lease_holder import Lease, run_in_slices
 
 _PAGE: Final = 50
 
@@ -131,5 +131,5 @@ def _message_id(event: CallEvent) -> str | None:
     """The id in the message's headers, from its keys: the journal has no headers, and the parser knows a
     signed message by this id.
     """
-    ids = (key.removeprefix("msg:") for key in event.keys if key.startswith("msg:"))
+    ids = (key.removeprefix("msg:") for key in event.message_ids if key.startswith("msg:"))
     return next(ids, None)

@@ -8,7 +8,7 @@ from relay.fold.changes import new_row, next_row
 from relay.fold.rebuild import join_events
 from relay.ledger import Ledger, aliases, calls, deliveries, journal
 from relay.ledger.calls import CallRow
-from relay.ledger.lease import Lease
+from relay.ledger.lease_holder import Lease
 
 
 class SplitError(Exception):

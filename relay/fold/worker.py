@@ -12,7 +12,7 @@ from relay.fold.snapshot import read_snapshot
 from relay.instants import Instant, duration
 from relay.ledger import Ledger, LedgerError, LedgerUnavailable, aliases, calls, dedup, deliveries, journal
 from relay.ledger.errors import CallPruned
-from relay.ledger.lease import Lease
+from relay.ledger.lease_holder import Lease
 from relay.ledger.notifications import wait_for_event
 from relay.logs import get_logger
 

@@ -10,7 +10,7 @@ from sqlalchemy import Connection
 from relay.instants import Duration, Instant, duration
 from relay.ledger import retention_queries
 from relay.ledger.errors import LedgerUnavailable
-from relay.ledger.lease import Lease
+from relay.ledger.lease_holder import Lease
 from relay.ledger.ledger import Ledger
 from relay.logs import get_logger
 

@@ -220,10 +220,10 @@ def test_of_a_hundred_calls_only_the_three_bad_ones_become_dead_letters(
     crm.set_faults(bad=bad)
     sequential.command("destinations", "resume", "crm")
     eventually(crm.rows_by_id, lambda rows: rows.keys() == ids_of(names) - bad)
-    dead = {letter["id"]: letter for letter in _wait_for_dead_letters(sequential, bad)}
+    dead = {row["id"]: row for row in _wait_for_dead_letters(sequential, bad)}
     assert dead.keys() == bad
-    assert {letter["code"] for letter in dead.values()} == {"22P02"}
-    assert all("invalid input syntax" in letter["message"] for letter in dead.values())
+    assert {row["code"] for row in dead.values()} == {"22P02"}
+    assert all("invalid input syntax" in row["message"] for row in dead.values())
     assert crm.tally().requests <= 40
 
     repaired = min(bad)
@@ -231,7 +231,7 @@ def test_of_a_hundred_calls_only_the_three_bad_ones_become_dead_letters(
     send(sequential, [names[index] for index in bad_indexes], "call.ended", duration=5)
     eventually(crm.rows_by_id, lambda rows: repaired in rows and rows[repaired]["duration_seconds"] == 5)
     still_dead = _wait_for_dead_letters(sequential, bad - {repaired})
-    assert {letter["id"]: letter["version"] for letter in still_dead} == dict.fromkeys(bad - {repaired}, 2)
+    assert {row["id"]: row["version"] for row in still_dead} == dict.fromkeys(bad - {repaired}, 2)
 
 
 def _wait_for_dead_letters(relay: RelayProcess, calls: set[str]) -> list[dict[str, Any]]:
@@ -239,7 +239,7 @@ def _wait_for_dead_letters(relay: RelayProcess, calls: set[str]) -> list[dict[st
     is_dead = "state = 'dead'"
     eventually(lambda: deliveries_by_call(relay, is_dead), lambda found: all(found[call] for call in calls))
     dead: list[dict[str, Any]] = json.loads(relay.command("dead", "list", "--json").stdout)
-    return [letter for letter in dead if letter["id"] in calls]
+    return [row for row in dead if row["id"] in calls]
 
 
 # --- one CRM down, another one working ------------------------------------------------------------

@@ -55,7 +55,7 @@ class Example(msgspec.Struct, forbid_unknown_fields=True):
     dialects: list[str] | None = None
     kinds: list[str] | None = None
     aliases: list[str] | None = None
-    keys: list[str] | None = None
+    message_ids: list[str] | None = None
     warnings: list[str] = []
 
 
@@ -120,7 +120,7 @@ def test_the_requests_of_an_example_give_its_ids_kinds_and_warnings(example: Exa
         "dialects": [event.dialect for event in events],
         "kinds": [str(event.kind) for event in events],
         "aliases": list(first.aliases),
-        "keys": list(first.keys),
+        "message_ids": list(first.message_ids),
     }
     expected = {key: getattr(example, key) for key in actual if getattr(example, key) is not None}
     assert {key: actual[key] for key in expected} == expected

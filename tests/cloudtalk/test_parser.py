@@ -236,4 +236,4 @@ def test_each_event_of_an_array_has_a_dedup_key_of_its_own(parser: Parser) -> No
         RawRequest(b"[" + payload("call.started") + b"," + payload("call.ended") + b"]", message_id="m")
     )
     assert isinstance(events, list)
-    assert [event.keys for event in events] == [("msg:m/0",), ("msg:m/1",)]
+    assert [event.message_ids for event in events] == [("msg:m/0",), ("msg:m/1",)]

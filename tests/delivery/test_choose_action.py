@@ -7,7 +7,7 @@ import pytest
 
 from crm_clients.settings import DeliveryFilter
 from relay.call import DELIVERED_FIELDS, Call
-from relay.delivery.choose_action import Action, changed_fields, choose_action
+from relay.delivery.choose_action import Action, choose_action, undelivered_fields
 from relay.ledger.deliveries import DueDelivery
 from tests.support.deliveries import due_delivery
 from tests.support.samples import make_call
@@ -30,7 +30,7 @@ def action(delivery: DueDelivery, when: DeliveryFilter = INBOUND, *, internal: b
 def test_a_call_that_the_filter_matches_is_written_with_all_fields() -> None:
     delivery = due(call(direction="inbound"))
     assert action(delivery) is Action.UPSERT
-    assert changed_fields(delivery) == set(DELIVERED_FIELDS)
+    assert undelivered_fields(delivery) == set(DELIVERED_FIELDS)
 
 
 def test_a_call_that_the_filter_does_not_match_is_not_sent() -> None:
@@ -43,7 +43,7 @@ def test_a_call_that_the_crm_may_have_is_updated_whatever_the_filter(attempted: 
 
 
 def test_only_fields_that_changed_since_the_delivered_version_are_sent() -> None:
-    assert changed_fields(due(call(), delivered_version=2)) == {"status"}
+    assert undelivered_fields(due(call(), delivered_version=2)) == {"status"}
 
 
 def test_a_replay_of_a_delivered_version_only_verifies() -> None:

@@ -13,7 +13,7 @@ from relay.delivery import DeliveryWorker
 from relay.instants import SECOND, Instant
 from relay.ledger import deliveries, destinations
 from relay.ledger.deliveries import DeliveryCounts
-from relay.ledger.lease import Lease
+from relay.ledger.lease_holder import Lease
 from relay.ledger.tables import deliveries as table
 from tests.support.deliveries import delivered_update
 from tests.support.delivering import (

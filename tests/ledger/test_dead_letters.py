@@ -38,7 +38,7 @@ async def find(ledger: Ledger, **filters: Any) -> list[DeadLetter]:
 
 
 async def keys(ledger: Ledger, **filters: Any) -> list[tuple[str, str]]:
-    return [letter.key for letter in await find(ledger, **filters)]
+    return [dead_letter.key for dead_letter in await find(ledger, **filters)]
 
 
 async def replay(ledger: Ledger, *keys: tuple[str, str], now: int = 90) -> None:
@@ -51,8 +51,8 @@ async def drop(ledger: Ledger, *keys: tuple[str, str]) -> None:
 
 async def test_a_dead_letter_has_the_call_and_the_crms_answer(two_destinations: Ledger) -> None:
     await add(two_destinations, "a")
-    (letter,) = await find(two_destinations)
-    assert letter == DeadLetter(
+    (dead_letter,) = await find(two_destinations)
+    assert dead_letter == DeadLetter(
         call=make_call_row("a", 1).record,
         destination="crm",
         version=1,

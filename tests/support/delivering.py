@@ -21,18 +21,18 @@ from tests.support.deliveries import delivered_update
 from tests.support.ledgers import open_ledger
 
 POLICY = RetryPolicy(first_retry_seconds=30, longest_retry_seconds=3_600, give_up_after_hours=72)
-Answer = Callable[[Sequence[Push]], list[Outcome]]
+UpsertAnswer = Callable[[Sequence[Push]], list[Outcome]]
 
 
 def delivered(pushes: Sequence[Push]) -> list[Outcome]:
     return [Delivered(remote_id=f"remote-{push.call.id}") for push in pushes]
 
 
-def always(outcome: Outcome) -> Answer:
+def always(outcome: Outcome) -> UpsertAnswer:
     return lambda pushes: [outcome] * len(pushes)
 
 
-def first_then(first: Answer, then: Answer = delivered) -> Answer:
+def first_then(first: UpsertAnswer, then: UpsertAnswer = delivered) -> UpsertAnswer:
     answers = iter([first])
 
     def answer(pushes: Sequence[Push]) -> list[Outcome]:
@@ -48,7 +48,7 @@ class FakeCrm(CrmClient[DestinationSettings]):
         super().__init__("crm", DestinationSettings(client="fake"), make_context())
         self.pushed: list[list[Push]] = []
         self.retracted: list[list[Retraction]] = []
-        self.answer: Answer = delivered
+        self.answer: UpsertAnswer = delivered
         self.lost: set[str] = set()
         self.may_answer = asyncio.Event()
         self.may_answer.set()

@@ -8,7 +8,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from relay.ledger import LeaseLost, Ledger, LedgerUnavailable
-from relay.ledger.lease import Lease, run_in_slices
+from relay.ledger.lease_holder import Lease, run_in_slices
 from tests.support.clock import Clock
 from tests.support.ledgers import open_ledger
 
