@@ -13,7 +13,13 @@ from relay.call import Kind
 from relay.cloudtalk import values
 from relay.cloudtalk.errors import InvalidPayload, InvalidValue, TooLong
 from relay.cloudtalk.flatten import Field, normalize_key
-from relay.cloudtalk.times import correct_durations, parse_instant, parse_seconds
+from relay.cloudtalk.times import (
+    RepeatedTime,
+    choose_repeated_times,
+    correct_durations,
+    parse_instant,
+    parse_seconds,
+)
 from relay.instants import Instant
 from relay.standards.phones import find_phones
 
@@ -72,7 +78,7 @@ class FieldParser:
     """
 
     def __init__(self, zone: tzinfo, region: str, own_numbers: Iterable[str] = ()) -> None:
-        def instant(value: Any) -> Instant | None:
+        def instant(value: Any) -> Instant | RepeatedTime | None:
             return parse_instant(value, zone)
 
         def phone(value: Any) -> str | None:
@@ -90,7 +96,7 @@ class FieldParser:
             **dict.fromkeys(("contact_name", "agent_name"), values.parse_display_text),
             **dict.fromkeys(("agent_first_name", "agent_last_name"), values.parse_display_text),
             **dict.fromkeys(("notes", "transcript", "summary"), values.parse_lines),
-            "agent_email": values.parse_text,
+            "agent_email": values.parse_email,
             "direction": values.parse_direction,
             "status": values.parse_call_status,
             "recording_url": values.parse_web_address,
@@ -128,7 +134,8 @@ class FieldParser:
             return None
 
     def complete(self, facts: dict[str, Any]) -> None:
-        """Correct durations by the times, and add the direction by the numbers."""
+        """Choose repeated times, correct durations by the times, and add the direction by the numbers."""
+        choose_repeated_times(facts)
         correct_durations(facts)
         if "direction" not in facts:
             direction = self._infer_direction(facts)

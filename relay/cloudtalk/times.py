@@ -1,12 +1,17 @@
 """Parse times and durations as CloudTalk and people write them."""
 
 import math
-from collections.abc import MutableMapping
-from datetime import UTC, datetime, timedelta, tzinfo
-from typing import Any, Final
+import re
+from collections.abc import Mapping, MutableMapping
+from datetime import UTC, datetime, timedelta, timezone, tzinfo
+from decimal import Decimal
+from email.utils import parsedate_to_datetime
+from itertools import pairwise, product
+from typing import Any, Final, NamedTuple
+from zoneinfo import ZoneInfo
 
 from relay.cloudtalk.errors import InvalidValue
-from relay.cloudtalk.values import parse_text
+from relay.cloudtalk.values import parse_text, restore_digits
 from relay.instants import SECOND, Instant
 
 LONGEST_CALL_SECONDS: Final = 86_400
@@ -16,42 +21,132 @@ _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND: Final = timedelta(microseconds=1)
 _YEAR_10000: Final = 253_402_300_800 * SECOND
 _MILLISECONDS_FROM: Final = 100_000_000_000
-"""From here on a Unix time is in milliseconds: in seconds it would be the year 5138."""
+"""From here on a Unix time is in milliseconds: in seconds it would be the year 5138. A thousand times as much
+is in microseconds, and so on."""
 
+_COMPACT_LENGTH: Final = len("20241128103000")
+_YEAR_AND_SLASH: Final = re.compile(r"^(\d{4})/(\d{1,2})/(\d{1,2})\b")
+_ZONE_NAME: Final = re.compile(r"\s*\[([\w/+-]+)\]$|\s+(UTC|GMT|[A-Za-z]+/[\w/+-]+)$", re.IGNORECASE)
+_ZONE_REMARK: Final = re.compile(r"\s*\([^)]*\)$|\b(?:GMT|UTC)(?=\s?[+-]?\d)", re.IGNORECASE)
+"""In `GMT+0100 (Central European Standard Time)` only the offset counts."""
+
+_LOST_PLUS: Final = re.compile(
+    r"(\d:\d\d(?::\d\d(?:[.,]\d+)?)?|T\d{4,6})\s+([01]\d(?::?[0-5]\d)?)$", re.IGNORECASE
+)
+"""A "+" in a query or a form is a space."""
+
+_MIDNIGHT: Final = re.compile(r"(?<=[T ])24:00(?::00(?:[.,]0+)?)?(?![:.,\d])", re.IGNORECASE)
+_LEAP_SECOND: Final = re.compile(r"(?<=\d:\d\d:)60(?!\d)")
 _MILLI: Final = 1_000
 _SLACK_SECONDS: Final = 60
 """A duration may exceed its call by this much: clocks differ, and times are rounded."""
 
 
-def parse_instant(value: Any, zone: tzinfo) -> Instant | None:
-    """Parse ISO 8601, or a Unix time in seconds or milliseconds; zero counts as missing.
+class RepeatedTime(NamedTuple):
+    """A time without an offset in the hour that a zone repeats when summer time ends: it is one of two."""
 
-    A time without an offset is in `zone`.
+    first: Instant
+    second: Instant
+
+
+def parse_instant(value: Any, zone: tzinfo) -> Instant | RepeatedTime | None:
+    """Parse ISO 8601, RFC 2822, or a Unix time in seconds, milliseconds or less; zero counts as missing.
+
+    A time without an offset is in the zone that it names, else in `zone`.
     """
     text = parse_text(value)
     if text is None:
         return None
+    text = restore_digits(text)
     try:
-        instant = _parse_unix_time(float(text)) if _is_number(text) else _parse_iso(text, zone)
-    except (ValueError, OverflowError) as error:
+        first, second = _parse_unix_time(text) if _is_number(text) else _parse_written_time(text, zone)
+    except (ValueError, OverflowError, LookupError, TypeError) as error:
         raise InvalidValue("expected a time such as 2024-11-28T10:30:00Z") from error
-    if not 0 <= instant < _YEAR_10000:
+    if not 0 <= first < _YEAR_10000:
         raise InvalidValue("expected a time after 1970")
-    return Instant(instant) if instant else None
+    if second > first:
+        return RepeatedTime(Instant(first), Instant(second))
+    return Instant(first) if first else None
 
 
 def _is_number(text: str) -> bool:
-    return text[0].isdigit() and text.replace(".", "", 1).isdigit() and text.isascii()
+    return len(text) != _COMPACT_LENGTH and text.replace(".", "", 1).isdigit() and text.isascii()
 
 
-def _parse_unix_time(number: float) -> int:
-    seconds = number / _MILLI if number >= _MILLISECONDS_FROM else number
-    return timedelta(seconds=seconds) // _MICROSECOND
+def _parse_unix_time(text: str) -> tuple[int, int]:
+    number = Decimal(text)
+    for _ in ("milliseconds", "microseconds", "nanoseconds"):
+        number = number / _MILLI if number >= _MILLISECONDS_FROM else number
+    instant = timedelta(microseconds=int(number * SECOND)) // _MICROSECOND
+    return instant, instant
 
 
-def _parse_iso(text: str, zone: tzinfo) -> int:
-    moment = datetime.fromisoformat(text)
-    return ((moment if moment.tzinfo else moment.replace(tzinfo=zone)) - _EPOCH) // _MICROSECOND
+def _parse_written_time(text: str, zone: tzinfo) -> tuple[int, int]:
+    """Return the instant twice, or both instants of a repeated time."""
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        moment = _parse_other_form(text)
+    if moment.tzinfo is None:
+        moment = moment.replace(tzinfo=zone)
+    first = (moment - _EPOCH) // _MICROSECOND
+    has_fixed_offset = isinstance(moment.tzinfo, timezone)
+    return first, first if has_fixed_offset else (moment.replace(fold=1) - _EPOCH) // _MICROSECOND
+
+
+def _parse_other_form(text: str) -> datetime:
+    """Parse a time with the name of a zone, with a lost plus, or in another form than ISO 8601."""
+    text = _LOST_PLUS.sub(r"\1+\2", _ZONE_REMARK.sub("", text).strip())
+    named = _ZONE_NAME.search(text)
+    if named is None:
+        return _parse_clock_time(text)
+    moment = _parse_clock_time(text[: named.start()])
+    return moment if moment.tzinfo else moment.replace(tzinfo=ZoneInfo(_zone_key(named[1] or named[2])))
+
+
+def _zone_key(name: str) -> str:
+    return name if "/" in name else "UTC"
+
+
+def _parse_clock_time(text: str) -> datetime:
+    """Parse ISO 8601, else RFC 2822. Python has no hour 24 and no second 60."""
+    text, midnights = _MIDNIGHT.subn("00:00:00", text)
+    text, leap_seconds = _LEAP_SECOND.subn("59", text)
+    later = timedelta(days=midnights, seconds=leap_seconds)
+    if len(text) == _COMPACT_LENGTH and text.isdigit():
+        text = f"{text[:8]}T{text[8:]}"
+    try:
+        return datetime.fromisoformat(_YEAR_AND_SLASH.sub(_format_date, text).upper()) + later
+    except ValueError:
+        return parsedate_to_datetime(text) + later
+
+
+def _format_date(date: re.Match[str]) -> str:
+    return "-".join(part.zfill(2) for part in date.groups())
+
+
+def choose_repeated_times(facts: MutableMapping[str, Any]) -> None:
+    """Replace each repeated time by the one of its instants that makes the call consistent.
+
+    A call ends after it started, and lasts as long as its durations say; without durations the shortest call
+    is the most probable one.
+    """
+    repeated = [fact for fact, value in facts.items() if isinstance(value, RepeatedTime)]
+    if repeated:
+        choices = (
+            dict(zip(repeated, chosen, strict=True)) for chosen in product(*(facts[f] for f in repeated))
+        )
+        facts.update(min(choices, key=lambda choice: _inconsistency({**facts, **choice})))
+
+
+def _inconsistency(facts: Mapping[str, Any]) -> tuple[int, int]:
+    """How many times are out of order, and by how much the length of the call differs from its durations."""
+    names = ("started_at", "answered_at", "ended_at")
+    moments = [facts[name] for name in names if name in facts]
+    disorder = sum(earlier > later for earlier, later in pairwise(moments))
+    length = (moments[-1] - moments[0]) // SECOND if moments else 0
+    stated = facts.get("duration", facts.get("talking", 0) + facts.get("waiting", 0))
+    return disorder, abs(length - stated)
 
 
 def parse_seconds(value: Any) -> int | None:

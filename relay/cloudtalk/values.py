@@ -152,9 +152,15 @@ def parse_phone(value: Any, region: str) -> str | None:
     return None if text is None else normalize_phone(text, region)
 
 
+def parse_email(value: Any) -> str | None:
+    """An e-mail address. A space in it was a "+" before it passed through a query or a form."""
+    text = parse_text(value)
+    return text if text is None else text.replace(" ", "+")
+
+
 def parse_web_address(value: Any) -> str | None:
-    """An http or https link. A boolean in its place counts as missing."""
-    text = None if isinstance(value, bool) else parse_text(value)
+    """An http or https link, with spaces as in `parse_email`. A boolean in its place counts as missing."""
+    text = None if isinstance(value, bool) else parse_email(value)
     if text is not None and not text.lower().startswith(_WEB):
         raise InvalidValue("expected a web address")
     return text

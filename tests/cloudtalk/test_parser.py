@@ -237,3 +237,42 @@ def test_each_event_of_an_array_has_a_dedup_key_of_its_own(parser: Parser) -> No
     )
     assert isinstance(events, list)
     assert [event.message_ids for event in events] == [("msg:m/0",), ("msg:m/1",)]
+
+
+# --- times --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "request_",
+    [
+        RawRequest(b"", query="event=call.ended&call_id=7&started_at=2026-11-24T09:00:00+05:30"),
+        RawRequest(b"event=call.ended&call_id=7&started_at=2026-11-24T09:00:00+05:30"),
+        RawRequest(b"event=call.ended&data[id]=7&data[started_at]=2026-11-24 09:00:00+0530"),
+    ],
+)
+def test_an_offset_keeps_its_plus_in_a_query_and_a_form(parser: Parser, request_: RawRequest) -> None:
+    events = parser.parse(request_)
+    assert isinstance(events, list)
+    (event,) = events
+    assert (event.facts["started_at"], event.warnings) == (Instant(1_795_491_000_000_000), ())
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {
+            "event": "call.ended",
+            "data": {"id": "7", "started_at": "2026-10-25 02:50", "ended_at": "2026-10-25 02:10"},
+        },
+        {
+            "event": "call.ended",
+            "call_id": 7,
+            "started_at": "2026-10-25 02:50",
+            "ended_at": "2026-10-25 02:10",
+        },
+    ],
+)
+def test_a_call_in_the_repeated_hour_ends_after_it_started(parser: Parser, body: dict[str, Any]) -> None:
+    event = parse_one(parser, msgspec.json.encode(body))
+    assert event.facts["ended_at"] - event.facts["started_at"] == 20 * 60 * 1_000_000
+    assert event.occurred_at == event.facts["ended_at"]

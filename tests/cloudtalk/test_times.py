@@ -9,7 +9,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from relay.cloudtalk.errors import InvalidValue
-from relay.cloudtalk.times import LONGEST_CALL_SECONDS, correct_durations, parse_instant, parse_seconds
+from relay.cloudtalk.times import (
+    LONGEST_CALL_SECONDS,
+    choose_repeated_times,
+    correct_durations,
+    parse_instant,
+    parse_seconds,
+)
 from relay.instants import SECOND
 
 MADRID = ZoneInfo("Europe/Madrid")
@@ -29,6 +35,27 @@ HALF_PAST_TEN = 1_732_789_800_000_000  # 2024-11-28T10:30:00Z
         1732789800.0,
         "1732789800000",
         1732789800000,
+        "1.7327898e9",
+        1732789800000000,
+        "1732789800000000",
+        1732789800000000000,
+        "2024-11-28T10:30:00z",
+        "2024-11-28t10:30:00,000Z",
+        "2024-11-28 10:30:00 UTC",
+        "2024-11-28 10:30 gmt",
+        "2024-11-28 11:30:00 +0100",
+        "2024-11-28T11:30:00[Europe/Madrid]",
+        "2024-11-28T11:30:00+01:00[Europe/Madrid]",
+        "2024-11-28T10:30:00Z[UTC]",
+        "2024-11-28 05:30:00 America/New_York",
+        "20241128T103000Z",
+        "20241128113000",
+        "2024/11/28 11:30:00",
+        "Thu, 28 Nov 2024 10:30:00 GMT",
+        "Thu, 28 Nov 2024 11:30:00 +0100",
+        "28 Nov 2024 11:30",
+        "Thu Nov 28 11:30:00 2024",
+        "Thu Nov 28 2024 11:30:00 GMT+0100 (Central European Standard Time)",
     ],
 )
 def test_each_form_of_a_time_gives_the_same_instant(value: Any) -> None:
@@ -39,6 +66,11 @@ def test_each_form_of_a_time_gives_the_same_instant(value: Any) -> None:
     "value",
     [
         "yesterday",
+        "2024-11-28T24:30:00Z",
+        "2024-11-28T10:60:00Z",
+        "2024-11-28T10:30:00[Nowhere/X]",
+        "2024-11-28T10:30:00[../UTC]",
+        "28 Nov",
         "2024-13-01",
         True,
         [],
@@ -51,6 +83,32 @@ def test_each_form_of_a_time_gives_the_same_instant(value: Any) -> None:
 def test_a_value_that_is_no_time_is_invalid(value: Any) -> None:
     with pytest.raises(InvalidValue):
         parse_instant(value, MADRID)
+
+
+@pytest.mark.parametrize(
+    ("value", "same"),
+    [
+        ("2024-11-27T24:00:00Z", "2024-11-28T00:00:00Z"),
+        ("2024-12-31 24:00", "2025-01-01 00:00"),
+        ("2024-02-28T24:00:00.000+01:00", "2024-02-28T23:00:00Z"),
+        ("2016-12-31T23:59:60Z", "2017-01-01T00:00:00Z"),
+        ("2016-12-31T23:59:60.500Z", "2017-01-01T00:00:00.500Z"),
+    ],
+)
+def test_the_end_of_a_day_and_a_leap_second_are_the_next_moment(value: str, same: str) -> None:
+    assert parse_instant(value, MADRID) == parse_instant(same, MADRID)
+
+
+@pytest.mark.parametrize("sent", ["{}T{}", "{} {}", "{}t{}"])
+@pytest.mark.parametrize("clock", ["16:00:00", "16:00", "16:00:00.250"])
+@pytest.mark.parametrize("offset", ["05:30", "0530", "01:00", "14:00", "09", "00:00"])
+def test_a_plus_that_became_a_space_is_restored(sent: str, clock: str, offset: str) -> None:
+    text = sent.format("2024-11-28", clock)
+    assert parse_instant(f"{text} {offset}", MADRID) == parse_instant(f"{text}+{offset}", MADRID)
+
+
+def test_a_date_and_a_clock_time_have_no_offset() -> None:
+    assert parse_instant("2024-11-28 10:30", UTC) == HALF_PAST_TEN
 
 
 @pytest.mark.parametrize("value", ["0000-00-00 00:00:00", "0000-00-00", 0, "0"])
@@ -100,6 +158,78 @@ def test_an_instant_is_the_same_in_every_offset(naive: datetime, minutes: int) -
 def test_a_duration_in_clock_form_is_the_same(seconds: int) -> None:
     clock = f"{seconds // 3600}:{seconds // 60 % 60:02}:{seconds % 60:02}"
     assert parse_seconds(clock) == parse_seconds(str(seconds)) == parse_seconds(float(seconds)) == seconds
+
+
+# --- the hour that is repeated when summer time ends --------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "zone", ["Europe/Madrid", "Europe/Lisbon", "America/New_York", "Australia/Lord_Howe"]
+)
+@given(st.data())
+def test_a_call_in_the_repeated_hour_keeps_its_length(zone: str, data: st.DataObject) -> None:
+    change = {
+        "Europe/Madrid": datetime(2026, 10, 25, 1, tzinfo=UTC),
+        "Europe/Lisbon": datetime(2026, 10, 25, 1, tzinfo=UTC),
+        "America/New_York": datetime(2026, 11, 1, 6, tzinfo=UTC),
+        "Australia/Lord_Howe": datetime(2026, 4, 4, 15, tzinfo=UTC),
+    }[zone]
+    seconds = data.draw(st.integers(0, 3_000), label="length")
+    started_at = change + timedelta(seconds=data.draw(st.integers(-3_500, 3_500), label="start"))
+    facts = parse_naive(
+        zone,
+        started_at=started_at,
+        answered_at=started_at + timedelta(seconds=seconds // 2),
+        ended_at=started_at + timedelta(seconds=seconds),
+    )
+    choose_repeated_times(facts)
+    assert (facts["ended_at"] - facts["started_at"]) // SECOND == seconds
+    assert facts["started_at"] <= facts["answered_at"] <= facts["ended_at"]
+
+
+def parse_naive(zone: str, **moments: datetime) -> dict[str, Any]:
+    """Parse the local times of these moments, without their offsets."""
+    local = {fact: moment.astimezone(ZoneInfo(zone)).replace(tzinfo=None) for fact, moment in moments.items()}
+    return {fact: parse_instant(moment.isoformat(), ZoneInfo(zone)) for fact, moment in local.items()}
+
+
+@pytest.mark.parametrize(
+    ("facts", "minutes"),
+    [
+        ({"started_at": "2026-10-25 02:50", "ended_at": "2026-10-25 02:10"}, 20),
+        ({"started_at": "2026-10-25 01:55", "ended_at": "2026-10-25 02:05", "talking": 4_190}, 70),
+        ({"started_at": "2026-10-25 01:55", "ended_at": "2026-10-25 02:05", "talking": 580}, 10),
+        ({"started_at": "2026-10-25 01:55", "ended_at": "2026-10-25 02:05"}, 10),
+        ({"started_at": "2026-10-25 02:10", "ended_at": "2026-10-25 02:15", "duration": 3_900}, 65),
+        ({"started_at": "2026-10-25 02:50", "ended_at": "2026-10-25 03:05"}, 15),
+        ({"started_at": "2026-10-25 02:50", "ended_at": "2026-10-25 03:05", "duration": 4_500}, 75),
+        (
+            {
+                "started_at": "2026-10-25 02:40",
+                "ended_at": "2026-10-25 02:50",
+                "talking": 4_000,
+                "waiting": 150,
+            },
+            70,
+        ),
+        ({"started_at": "2026-10-25T02:50:00+02:00", "ended_at": "2026-10-25 02:10"}, 20),
+    ],
+)
+def test_a_repeated_time_is_chosen_by_the_order_and_the_durations(
+    facts: dict[str, Any], minutes: int
+) -> None:
+    parsed: dict[str, Any] = {
+        fact: parse_instant(value, MADRID) if isinstance(value, str) else value
+        for fact, value in facts.items()
+    }
+    choose_repeated_times(parsed)
+    assert (parsed["ended_at"] - parsed["started_at"]) // (60 * SECOND) == minutes
+
+
+def test_a_repeated_time_alone_is_the_first_one() -> None:
+    facts: dict[str, Any] = {"started_at": parse_instant("2026-10-25 02:30", MADRID), "contact_id": "7"}
+    choose_repeated_times(facts)
+    assert facts == {"started_at": parse_instant("2026-10-25T00:30:00Z", MADRID), "contact_id": "7"}
 
 
 # --- corrections --------------------------------------------------------------------------------

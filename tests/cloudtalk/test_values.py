@@ -208,6 +208,11 @@ def test_only_http_links_are_web_addresses() -> None:
         values.parse_web_address("javascript:alert(1)")
 
 
+def test_a_plus_that_became_a_space_is_restored_in_addresses() -> None:
+    assert values.parse_email(" ana crm@example.test ") == "ana+crm@example.test"
+    assert values.parse_web_address("https://x.test/r/a b c.wav?d e") == "https://x.test/r/a+b+c.wav?d+e"
+
+
 def test_yes_is_true_in_any_form_and_no_counts_as_missing() -> None:
     assert [values.parse_flag(yes) for yes in (True, "true", "TRUE", 1, "1", "yes")] == [True] * 6
     assert [values.parse_flag(no) for no in (False, None, "false", 0, "0", "no", "")] == [None] * 7
