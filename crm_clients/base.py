@@ -61,7 +61,7 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Delivered(Outcome, frozen=True, kw_only=True):
-    """The CRM has this version."""
+    """The CRM has this version. A `code` and a `message` say what it refused besides, as a link."""
 
     name: ClassVar[str] = "delivered"
     remote_id: str | None = None

@@ -4,7 +4,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from http import HTTPStatus
 from typing import Final
 
-from crm_clients.base import ClientState, Outcome, Push
+from crm_clients.base import ClientState, Outcome, Push, Rejected
 from crm_clients.hubspot.api import Api, ObjectType, chunks
 from crm_clients.hubspot.batch import Batch
 from crm_clients.hubspot.contacts import NO_CONTACT, Contacts
@@ -62,7 +62,11 @@ class Associations:
             blamed = names_record(failure, batch.record_ids[id_])
             outcome = self._api.outcome(failure, records=1 if blamed else len(failed))
             # Call and contact exist, so a refused association is no fault of the account.
-            batch.outcomes[id_] = as_call_failure(outcome)
+            outcome = as_call_failure(outcome)
+            if isinstance(outcome, Rejected):
+                batch.refusals[id_] = outcome
+            else:
+                batch.outcomes[id_] = outcome
         await self._store_unlinked(batch)
 
     async def forget(self, call_ids: Collection[str]) -> None:
@@ -75,7 +79,9 @@ class Associations:
         found = await self._contacts.find_or_create(names) if names else {}
         for push in pushes:
             contact_id = found.get(push.call.external_number or "", NO_CONTACT)
-            if isinstance(contact_id, Outcome):
+            if isinstance(contact_id, Rejected):
+                batch.refusals[push.call.id] = contact_id
+            elif isinstance(contact_id, Outcome):
                 batch.outcomes[push.call.id] = contact_id
             elif push.call.external_number:
                 batch.contact_ids[push.call.external_number] = contact_id
@@ -127,7 +133,7 @@ class Associations:
         values: dict[str, str | None] = {}
         for push in batch.open_pushes:
             if is_dialable(push.call.external_number) and _needs_association(push, batch):
-                linked = bool(batch.contact_id(push))
+                linked = bool(batch.contact_id(push)) and push.call.id not in batch.refusals
                 was_linked = push.call.id not in batch.unlinked
                 if linked != was_linked:
                     values[_state_key(push.call.id)] = None if linked else "1"

@@ -1,9 +1,13 @@
 """The calls of one upsert, with what its steps have found out."""
 
 from collections.abc import Iterable, Mapping
+from typing import Final
 
-from crm_clients.base import Delivered, Outcome, Push
+from crm_clients.base import Delivered, Outcome, Push, Rejected
 from crm_clients.batch import merge_by_call
+
+CONTACT_REFUSED: Final = "contact_refused"
+"""The code of a call that was delivered without a link to its contact."""
 
 
 class Batch:
@@ -11,7 +15,8 @@ class Batch:
 
     `record_ids`: call id → record id in HubSpot. `contact_ids`: number → record id of its contact, "" for
     none. `owner_ids`: e-mail address → owner id, "" for none. `unlinked`: ids of the calls that were
-    delivered before and are not linked to a contact.
+    delivered before and are not linked to a contact. `refusals`: call id → why HubSpot's rules refuse to
+    create its contact or to link it; the call is delivered without the link.
     """
 
     def __init__(self, pushes: Iterable[Push]) -> None:
@@ -21,6 +26,7 @@ class Batch:
         self.contact_ids: dict[str, str] = {}
         self.owner_ids: Mapping[str, str] = {}
         self.unlinked: set[str] = set()
+        self.refusals: dict[str, Rejected] = {}
 
     @property
     def open_pushes(self) -> list[Push]:
@@ -41,5 +47,14 @@ class Batch:
 
     def final_outcomes(self) -> dict[str, Outcome]:
         """Return the outcome of each call; a call that passed all steps is delivered."""
-        delivered = {id_: Delivered(remote_id=record_id) for id_, record_id in self.record_ids.items()}
-        return {id_: self.outcomes.get(id_) or delivered[id_] for id_ in self.pushes}
+        return {id_: self.outcomes.get(id_) or self._delivered(id_) for id_ in self.pushes}
+
+    def _delivered(self, call_id: str) -> Delivered:
+        remote_id, refusal = self.record_ids[call_id], self.refusals.get(call_id)
+        if refusal is None:
+            return Delivered(remote_id=remote_id)
+        message = (
+            "The call is not linked to a contact, which HubSpot refused. It is tried again at the next "
+            f"delivery of the call. {refusal.message}"
+        )
+        return Delivered(remote_id=remote_id, code=CONTACT_REFUSED, message=message)

@@ -9,7 +9,7 @@ from collections.abc import Collection, Mapping
 from http import HTTPStatus
 from typing import Final
 
-from crm_clients.base import ClientState, Outcome, Retry, Unknown
+from crm_clients.base import ClientState, Outcome, Rejected, Retry, Split, Unknown
 from crm_clients.hubspot.api import Api, ObjectType, chunks
 from crm_clients.hubspot.errors import ApiError, ApiFailure
 from crm_clients.hubspot.responses import UNEXPECTED_ANSWER, JsonObject, to_records
@@ -23,6 +23,9 @@ _PENDING: Final = Retry(
     after=_SEARCH_LAG_SECONDS,
 )
 _NO_RESULT: Final = Retry(code="no_result", message="HubSpot's response does not mention the new contact.")
+
+_EXISTING_CONTACT: Final = "Existing ID"
+"""HubSpot: the text of a 409 that names another record with the same value of a unique property."""
 
 CreatedContacts = dict[str, str | Outcome]
 """By number: the record id of the new contact, or why there is none."""
@@ -56,19 +59,26 @@ class NewContacts:
         if isinstance(response, ApiFailure):
             if _certainly_created_none(response):
                 await self.clear_pending(names)
-            return dict.fromkeys(names, self._api.outcome(response, records=len(names)))
+            return dict.fromkeys(names, self._outcome(response, records=len(names)))
         created = {
             number: record.id
             for record in to_records(response)
             if (number := record.find_key(names, "phone")) is not None
         }
         rejected = {
-            number: self._api.outcome(error)
+            number: self._outcome(error)
             for number, error in response.errors_by_id.items()
             if number in names and number not in created
         }
         await self.clear_pending(rejected)
         return dict.fromkeys(names, _NO_RESULT) | rejected | created
+
+    def _outcome(self, failure: ApiFailure, *, records: int = 1) -> Outcome:
+        """A contact that conflicts with an existing one is refused; other conflicts pass by themselves."""
+        outcome = self._api.outcome(failure, records=records)
+        if isinstance(outcome, Retry) and _EXISTING_CONTACT in f"{outcome.message}":
+            return (Split if records > 1 else Rejected)(code=outcome.code, message=outcome.message)
+        return outcome
 
 
 def _certainly_created_none(failure: ApiFailure) -> bool:

@@ -19,15 +19,15 @@ _SUCCESSES: Final = (Delivered.name, Found.name)
 def log_push(
     destination: str, pushed: Sequence[DueDelivery], outcomes: Sequence[Outcome | None], seconds: float
 ) -> None:
-    """Log one line for each kind of outcome."""
-    by_name: dict[str, list[tuple[DueDelivery, Outcome]]] = {}
+    """Log one line for each outcome and code. A delivery with a code lacks something: it is a warning."""
+    by_kind: dict[tuple[str, str | None], list[tuple[DueDelivery, Outcome]]] = {}
     for due, outcome in zip(pushed, outcomes, strict=True):
         if outcome is not None:
-            by_name.setdefault(outcome.name, []).append((due, outcome))
-    for name, results in by_name.items():
+            by_kind.setdefault((outcome.name, outcome.code), []).append((due, outcome))
+    for (name, code), results in by_kind.items():
         due, outcome = results[0]
         log.log(
-            logging.INFO if name in _SUCCESSES else logging.WARNING,
+            logging.INFO if name in _SUCCESSES and code is None else logging.WARNING,
             "push",
             destination=destination,
             calls=len(results),

@@ -218,3 +218,23 @@ async def test_after_a_brief_failure_only_deliveries_with_few_attempts_are_due_a
             await relay.wait_for("delivered", f"cloudtalk-{name}")
         await worker.finish_round()
         assert ((await relay.delivery("cloudtalk-1")).due_at != later) is is_due
+
+
+async def test_a_delivered_call_that_lacks_something_is_logged_as_a_warning_with_its_reason(
+    relay: Delivering,
+) -> None:
+    await relay.add_event(Kind.STARTED, "1")
+    await relay.add_event(Kind.STARTED, "2")
+    refused = Delivered(remote_id="r", code="contact_refused", message="not linked")
+    relay.crm.answer = lambda pushes: [
+        refused if push.call.id == "cloudtalk-2" else answer
+        for push, answer in zip(pushes, delivered(pushes), strict=True)
+    ]
+    with capture_logs() as lines:
+        async with relay.worker():
+            delivery = await relay.wait_for("delivered", "cloudtalk-2")
+    assert (delivery.code, delivery.message) == ("contact_refused", "not linked")
+    logged = {
+        (line["log_level"], line.get("code"), line["calls"]) for line in lines if line["event"] == "push"
+    }
+    assert logged == {("info", None, 1), ("warning", "contact_refused", 1)}

@@ -7,6 +7,7 @@ from starlette.responses import Response
 
 from crm_clients.base import Retry, Throttled
 from crm_clients.state import InMemoryClientState
+from relay.call import Call
 from tests.crm_clients.hubspot.conftest import Connect
 from tests.fakes.hubspot import HubSpot
 from tests.fakes.hubspot_responses import error_response, throttled_response
@@ -299,13 +300,76 @@ async def test_an_unconfirmed_contact_is_not_created_again_until_a_search_would_
     assert "contact_making:+34600111222" not in state.entries
 
 
-async def test_a_rejected_contact_rejects_only_its_own_calls(hubspot: HubSpot, connect: Connect) -> None:
+def forbid_contacts(hubspot: HubSpot) -> None:
     hubspot.contacts.rules.append(
         lambda properties: "Not this one" if properties["phone"] == "+34600111222" else None
     )
-    pushes = [first_push(call()), first_push(call("cloudtalk-2", external_number="+34600999888"))]
-    assert outcome_names(await connect(contacts="create").upsert(pushes)) == ["rejected", "delivered"]
+
+
+@pytest.mark.parametrize("of", [call(), missed_call()])
+async def test_a_call_whose_contact_is_refused_is_delivered_without_it_and_says_so(
+    hubspot: HubSpot, connect: Connect, of: Call
+) -> None:
+    forbid_contacts(hubspot)
+    pushes = [first_push(of), first_push(call("cloudtalk-2", external_number="+34600999888"))]
+    outcomes = await connect(contacts="create").upsert(pushes)
+    assert outcome_names(outcomes) == ["delivered", "delivered"]
+    assert [outcome.code for outcome in outcomes] == ["contact_refused", None]
+    assert "Not this one" in f"{outcomes[0].message}"
     assert [each["phone"] for each in hubspot.contacts] == ["+34600999888"]
+    assert hubspot.contact_ids_of_call("cloudtalk-1") == set()
+    assert len(hubspot.tasks) == of.follow_up
+
+
+async def test_a_refused_contact_is_created_and_linked_at_a_later_delivery(
+    hubspot: HubSpot, connect: Connect
+) -> None:
+    forbid_contacts(hubspot)
+    client = connect(contacts="create")
+    [outcome] = await client.upsert([first_push(call())])
+    [outcome] = await client.upsert([later_push(call(), remote_id=remote_id(outcome), notes="still refused")])
+    assert outcome.code == "contact_refused"
+    hubspot.contacts.rules.clear()
+    [outcome] = await client.upsert([later_push(call(), remote_id=remote_id(outcome), notes="accepted")])
+    assert (outcome.name, outcome.code) == ("delivered", None)
+    assert hubspot.contact_ids_of_call("cloudtalk-1") == {hubspot.contacts.get_one().id}
+
+
+@pytest.mark.parametrize(
+    ("response", "code"),
+    [
+        (error_response(400, "lastname is required", "VALIDATION_ERROR"), "contact_refused"),
+        (error_response(409, "Contact already exists. Existing ID: 77", "CONFLICT"), "contact_refused"),
+        (error_response(400, "Limit of contacts reached", "OBJECT_LIMIT"), "contact_refused"),
+        (error_response(409, "Another write is running", "CONFLICT"), "CONFLICT"),
+        (error_response(423, "Locked", "LOCKED"), "LOCKED"),
+        (error_response(403, "No scope", "MISSING_SCOPES"), "missing_scope"),
+        (error_response(400, 'Property "team" does not exist', "VALIDATION_ERROR"), "missing_property"),
+    ],
+)
+async def test_only_a_refusal_of_the_contact_itself_leaves_the_call_unlinked(
+    hubspot: HubSpot, connect: Connect, response: Response, code: str
+) -> None:
+    hubspot.respond_with(response, path="contacts/batch/create")
+    client = connect(contacts="create")
+    [outcome] = await client.upsert([first_push(call())])
+    assert outcome.code == code
+    assert (outcome.name == "delivered") == (code == "contact_refused")
+
+
+@pytest.mark.parametrize("category", ["VALIDATION_ERROR", "ASSOCIATION_LIMIT_EXCEEDED"])
+async def test_a_call_whose_association_is_refused_is_delivered_and_linked_later(
+    hubspot: HubSpot, connect: Connect, category: str
+) -> None:
+    contact = hubspot.contacts.add(phone="+34600111222")
+    client = connect()
+    hubspot.respond_with(error_response(400, "The contact is full", category), path="associations", times=2)
+    [outcome] = await client.upsert([first_push(call())])
+    assert (outcome.name, outcome.code) == ("delivered", "contact_refused")
+    assert "The contact is full" in f"{outcome.message}"
+    [outcome] = await client.upsert([later_push(call(), remote_id=remote_id(outcome), notes="new")])
+    assert (outcome.name, outcome.code) == ("delivered", None)
+    assert hubspot.contact_ids_of_call("cloudtalk-1") == {contact}
 
 
 # --- the rate limit of searches ---------------------------------------------------------------
