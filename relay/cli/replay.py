@@ -1,18 +1,19 @@
 """`relay replay`: deliver calls to CRMs again."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Final
 from zoneinfo import ZoneInfo
 
 import click
 
+from crm_clients.settings import DestinationSettings
 from relay.cli.ledger_session import read_ledger, with_ledger
 from relay.cli.lookup import require_calls, require_destination
 from relay.cli.main import Context
 from relay.cli.output import json_option, print_json
 from relay.cli.progress import progress_bar
-from relay.delivery.replay import Replay, ReplayResult
+from relay.delivery.replay import Replay, ReplayCounts, ReplayResult
 from relay.instants import Instant
 from relay.ledger import Ledger
 from relay.settings import Settings
@@ -49,25 +50,23 @@ def command(
     if ids and (since or until):
         raise click.UsageError("give calls with --call, or a time with --since and --until, but not both")
     settings = context.settings()
-    clients = _select_clients(settings, destination)
+    targets = _select_destinations(settings, destination)
     zone = ZoneInfo(settings.cloudtalk.timezone)
     start, end = _parse_time(since, zone, "--since"), _parse_time(until, zone, "--until")
-    result = _replay_ids(settings, clients, ids) if ids else _replay_between(settings, clients, start, end)
+    result = _replay_ids(settings, targets, ids) if ids else _replay_between(settings, targets, start, end)
     if as_json:
         print_json(result)
     else:
-        _print(result)
+        _print(result, targets)
 
 
-def _select_clients(settings: Settings, name: str | None) -> dict[str, str]:
-    """Return the client of each destination to deliver to, by the destination's name."""
-    clients = {known: destination.client for known, destination in settings.destinations.items()}
-    if not clients:
+def _select_destinations(settings: Settings, name: str | None) -> Mapping[str, DestinationSettings]:
+    if not settings.destinations:
         raise click.ClickException("the settings have no destination to deliver to; add [destinations.NAME]")
     if name is None:
-        return clients
-    require_destination(name, clients)
-    return {name: clients[name]}
+        return settings.destinations
+    require_destination(name, settings.destinations)
+    return {name: settings.destinations[name]}
 
 
 def _parse_time(written: str | None, zone: ZoneInfo, option: str) -> Instant | None:
@@ -83,32 +82,50 @@ def _parse_time(written: str | None, zone: ZoneInfo, option: str) -> Instant | N
     return Instant(((moment if moment.tzinfo else moment.replace(tzinfo=zone)) - _EPOCH) // _MICROSECOND)
 
 
-def _replay_ids(settings: Settings, clients: dict[str, str], ids: Sequence[str]) -> ReplayResult:
+def _replay_ids(
+    settings: Settings, targets: Mapping[str, DestinationSettings], ids: Sequence[str]
+) -> ReplayResult:
     rows = read_ledger(settings, lambda connection: require_calls(connection, ids))
     records = {row.id for row in rows}
-    return with_ledger(settings, lambda ledger: _replay(ledger, settings, clients).replay_calls(records))
+    return with_ledger(settings, lambda ledger: _replay(ledger, settings, targets).replay_calls(records))
 
 
 def _replay_between(
-    settings: Settings, clients: dict[str, str], start: Instant | None, end: Instant | None
+    settings: Settings,
+    targets: Mapping[str, DestinationSettings],
+    start: Instant | None,
+    end: Instant | None,
 ) -> ReplayResult:
     with progress_bar("calls") as on_progress:
         return with_ledger(
             settings,
-            lambda ledger: _replay(ledger, settings, clients).replay_between(start, end, on_progress),
+            lambda ledger: _replay(ledger, settings, targets).replay_between(start, end, on_progress),
         )
 
 
-def _replay(ledger: Ledger, settings: Settings, clients: dict[str, str]) -> Replay:
-    return Replay(ledger, clients, forward_internal=settings.cloudtalk.forward_internal)
+def _replay(ledger: Ledger, settings: Settings, targets: Mapping[str, DestinationSettings]) -> Replay:
+    return Replay(ledger, targets, forward_internal=settings.cloudtalk.forward_internal)
 
 
-def _print(result: ReplayResult) -> None:
-    if result.calls:
-        click.echo(f"{result.calls} calls are pending again for {', '.join(result.destinations)}")
-    else:
+def _print(result: ReplayResult, targets: Mapping[str, DestinationSettings]) -> None:
+    shown = [counts for counts in result.counts if counts.pending or counts.filtered]
+    for counts in shown:
+        click.echo(_describe(counts, is_enabled=targets[counts.destination].enabled))
+    if not shown:
         click.echo("no call to replay")
     if result.left_out:
         click.echo(
             f"{result.left_out} internal calls were left out: the settings do not forward them", err=True
         )
+
+
+def _describe(counts: ReplayCounts, *, is_enabled: bool) -> str:
+    """Return for example "5 calls are pending again for crm; 2 calls do not match its filter"."""
+    parts = [f"{counts.pending} calls are pending again for {counts.destination}"]
+    if counts.up_to_date:
+        parts.append(f"it has the newest version of {counts.up_to_date}, and gets those only if it lost them")
+    if counts.filtered:
+        parts.append(f"{counts.filtered} calls do not match its filter")
+    if counts.pending and not is_enabled:
+        parts.append("nothing is sent until it is enabled in the settings")
+    return "; ".join(parts)

@@ -12,7 +12,7 @@ import msgspec
 from crm_clients.base import Outcome
 from crm_clients.settings import DeliveryFilter
 from relay.call import DELIVERED_FIELDS, Call
-from relay.ledger.deliveries import DueDelivery
+from relay.ledger.deliveries import DeliveryRow, DueDelivery
 
 
 class Action(Enum):
@@ -55,7 +55,7 @@ def choose_action(due: DueDelivery, when: DeliveryFilter, *, forward_internal: b
     """Choose by the newest version of the call. A CRM that may have the call receives each update of it:
     the filter counts only before the first attempt.
     """
-    may_exist = due.outcome is not None or due.delivered_version > 0
+    may_exist = may_have_record(due)
     if not is_wanted(due.call, forward_internal=forward_internal):
         # An internal call may prove external later; a merged call stays merged.
         without_record = Action.SKIP if due.call.merged_into else Action.FILTER
@@ -63,6 +63,11 @@ def choose_action(due: DueDelivery, when: DeliveryFilter, *, forward_internal: b
     if not may_exist and not when.matches(due.call):
         return Action.FILTER
     return Action.UPSERT if undelivered_fields(due) else Action.VERIFY
+
+
+def may_have_record(delivery: DueDelivery | DeliveryRow) -> bool:
+    """Whether the CRM has the call, or may have it after an attempt."""
+    return delivery.outcome is not None or delivery.delivered_version > 0
 
 
 def is_wanted(call: Call, *, forward_internal: bool) -> bool:

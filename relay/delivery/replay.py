@@ -1,51 +1,92 @@
 """`relay replay`: make calls pending again for some destinations.
 
 A new CRM receives its history, and any CRM what it lost, rejected or did not want before. Where the CRM has
-the newest version of a call, the delivery worker only asks whether the record still exists.
+the newest version of a call, the delivery worker only asks whether the record still exists. A call that the
+worker would not send to a destination is neither made pending there nor counted.
 """
 
 from collections.abc import Callable, Collection, Mapping, Sequence
+from typing import NamedTuple
 
 import msgspec
 from sqlalchemy import Connection
 
+from crm_clients.settings import DeliveryFilter, DestinationSettings
 from relay.call import Call
-from relay.delivery.choose_action import is_wanted
+from relay.delivery.choose_action import is_wanted, may_have_record
 from relay.instants import Instant
-from relay.ledger import Ledger, calls, destinations, replays
+from relay.ledger import Ledger, calls, deliveries, destinations, replays
+from relay.ledger.deliveries import DeliveryRow
 from relay.ledger.lease_holder import Lease, run_in_slices
 from relay.ledger.replays import PageCursor
 
 
-class ReplayResult(msgspec.Struct):
-    """How many calls are pending again, each at all of these destinations.
+class ReplayCounts(msgspec.Struct, frozen=True):
+    """What a replay does at one destination.
 
-    `left_out`: calls of which no CRM should have a record, such as internal ones.
+    `pending`: calls that are pending again. `up_to_date`: those of them of which the CRM has the newest
+    version; they are written only if the CRM has lost them. `filtered`: calls that its filter excludes.
+    """
+
+    destination: str
+    pending: int = 0
+    up_to_date: int = 0
+    filtered: int = 0
+
+    def __add__(self, other: "ReplayCounts") -> "ReplayCounts":
+        """Add the counts of another part of the replay at the same destination."""
+        return ReplayCounts(
+            self.destination,
+            self.pending + other.pending,
+            self.up_to_date + other.up_to_date,
+            self.filtered + other.filtered,
+        )
+
+
+class ReplayResult(msgspec.Struct, frozen=True):
+    """What a replay does.
+
+    `calls`: calls that are pending again, each at one destination or more. `left_out`: calls of which no CRM
+    should have a record, such as internal ones.
     """
 
     destinations: list[str]
-    calls: int = 0
-    left_out: int = 0
+    calls: int
+    left_out: int
+    counts: list[ReplayCounts]
+
+
+class _Part(NamedTuple):
+    """The result of one transaction. The transaction may run twice, so the sums are made after it."""
+
+    calls: int
+    left_out: int
+    done: int
+    counts: list[ReplayCounts]
+
+    def plus(self, other: "_Part") -> "_Part":
+        sums = [one + two for one, two in zip(self.counts, other.counts, strict=True)]
+        return _Part(self.calls + other.calls, self.left_out + other.left_out, self.done + other.done, sums)
 
 
 class Replay:
-    """One replay, to destinations (name → client). One that the ledger does not know is registered."""
+    """One replay, to destinations by name. One that the ledger does not know is registered."""
 
     def __init__(
         self,
         ledger: Ledger,
-        clients: Mapping[str, str],
+        targets: Mapping[str, DestinationSettings],
         *,
         forward_internal: bool,
         calls_per_transaction: int = 1_000,
     ) -> None:
         self._ledger = ledger
-        self._clients = clients
+        self._targets = targets
         self._forward_internal = forward_internal
         self._page_size = calls_per_transaction
         # The lease of the fold, which writes deliveries and versions too.
         self._lease = Lease(ledger, "fold", seconds=15)
-        self._result = ReplayResult(list(clients))
+        self._sum = _Part(0, 0, 0, [ReplayCounts(name) for name in targets])
 
     async def replay_between(
         self, since: Instant | None, until: Instant | None, on_progress: Callable[[int, int], None]
@@ -60,47 +101,59 @@ class Replay:
 
         async def next_page() -> bool:
             nonlocal cursor
-            counts, following = await self._ledger.write(lambda c: self._enqueue_page(c, cursor, until))
-            self._count(*counts)
-            on_progress(self._result.calls + self._result.left_out, total)
+            part, following = await self._ledger.write(lambda c: self._enqueue_page(c, cursor, until))
+            self._sum = self._sum.plus(part)
+            on_progress(self._sum.done, total)
             cursor = following or cursor
             return following is not None
 
         await run_in_slices(self._lease, next_page)
-        return self._result
+        return self._result()
 
     async def replay_calls(self, ids: Collection[str]) -> ReplayResult:
         """Replay the calls with these record ids; unknown ids are ignored."""
 
         async def all_calls() -> bool:
-            self._count(*await self._ledger.write(lambda c: self._enqueue_calls(c, ids)))
+            self._sum = self._sum.plus(await self._ledger.write(lambda c: self._enqueue_calls(c, ids)))
             return False
 
         await run_in_slices(self._lease, all_calls)
-        return self._result
+        return self._result()
 
-    def _count(self, pending: int, left_out: int) -> None:
-        self._result.calls += pending
-        self._result.left_out += left_out
+    def _result(self) -> ReplayResult:
+        return ReplayResult(list(self._targets), self._sum.calls, self._sum.left_out, self._sum.counts)
 
     def _enqueue_page(
         self, connection: Connection, cursor: PageCursor, until: Instant | None
-    ) -> tuple[tuple[int, int], PageCursor | None]:
+    ) -> tuple[_Part, PageCursor | None]:
         page, following = replays.list_page(connection, cursor, until=until, limit=self._page_size)
         return self._enqueue(connection, page), following
 
-    def _enqueue_calls(self, connection: Connection, ids: Collection[str]) -> tuple[int, int]:
+    def _enqueue_calls(self, connection: Connection, ids: Collection[str]) -> _Part:
         return self._enqueue(connection, [row.record for row in calls.get_many(connection, ids).values()])
 
-    def _enqueue(self, connection: Connection, records: Sequence[Call]) -> tuple[int, int]:
-        """Return how many calls are pending and how many were left out.
-
-        The transaction may run twice: so the sums are made after it.
-        """
+    def _enqueue(self, connection: Connection, records: Sequence[Call]) -> _Part:
         self._lease.check(connection)
-        destinations.register(connection, self._clients)
+        clients = {name: settings.client for name, settings in self._targets.items()}
+        destinations.register(connection, clients)
         wanted = [call for call in records if is_wanted(call, forward_internal=self._forward_internal)]
-        versions = [(call.id, call.version) for call in wanted]
-        for name in self._clients:
+        pending: set[str] = set()
+        counts = []
+        for name, settings in self._targets.items():
+            known = deliveries.get_many(connection, name, [call.id for call in wanted])
+            sent = [call for call in wanted if _is_sent(call, settings.when, known.get(call.id))]
+            versions = [(call.id, call.version) for call in sent]
             replays.enqueue(connection, name, versions, now=self._lease.now())
-        return len(wanted), len(records) - len(wanted)
+            pending.update(call.id for call in sent)
+            up_to_date = sum(_is_up_to_date(call, known.get(call.id)) for call in sent)
+            counts.append(ReplayCounts(name, len(sent), up_to_date, len(wanted) - len(sent)))
+        return _Part(len(pending), len(records) - len(wanted), len(records), counts)
+
+
+def _is_sent(call: Call, when: DeliveryFilter, delivery: DeliveryRow | None) -> bool:
+    """Whether the delivery worker would send the call, which is wanted: see `choose_action`."""
+    return when.matches(call) or (delivery is not None and may_have_record(delivery))
+
+
+def _is_up_to_date(call: Call, delivery: DeliveryRow | None) -> bool:
+    return delivery is not None and delivery.delivered_version >= call.version

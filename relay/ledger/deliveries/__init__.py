@@ -14,7 +14,7 @@ from relay.ledger.deliveries.picking import (
     next_due_at,
     take_due,
 )
-from relay.ledger.deliveries.reports import counts_by_destination, first_delivered_at, list_for_call
+from relay.ledger.deliveries.reports import counts_by_destination, first_delivered_at, get_many, list_for_call
 from relay.ledger.deliveries.rows import DeliveryCounts, DeliveryRow, DeliveryUpdate, DueDelivery
 from relay.ledger.deliveries.settling import requeue_after_lost_lease, requeue_rejected_run, settle
 
@@ -29,6 +29,7 @@ __all__ = [
     "end_backoff",
     "enqueue",
     "first_delivered_at",
+    "get_many",
     "list_for_call",
     "make_due_now",
     "next_due_at",

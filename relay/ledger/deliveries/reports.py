@@ -1,9 +1,9 @@
 """Reading deliveries of any state, for people and for the fold."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, bindparam, case, func, null, select
+from sqlalchemy import ColumnElement, Connection, and_, bindparam, case, func, null, select
 
 from relay.instants import Instant
 from relay.ledger.deliveries.rows import IS_PENDING, DeliveryCounts, DeliveryRow
@@ -21,6 +21,19 @@ _by_call = (
 def list_for_call(connection: Connection, call: str) -> list[DeliveryRow]:
     """Return the deliveries of this call, by destination."""
     return [_delivery_row(row) for row in connection.execute(_by_call, {"call": call})]
+
+
+_keys = rows_of(deliveries.c.destination, deliveries.c.call)
+_of_destination = select(*(deliveries.c[name] for name in DeliveryRow.__struct_fields__)).join(
+    _keys, and_(_keys.c.destination == deliveries.c.destination, _keys.c.call == deliveries.c.call)
+)
+
+
+def get_many(connection: Connection, destination: str, ids: Iterable[str]) -> dict[str, DeliveryRow]:
+    """Return the deliveries of these calls to this destination, by call; unknown ones are absent."""
+    found = connection.execute(_of_destination, bound((destination, id_) for id_ in sorted(ids)))
+    rows = map(_delivery_row, found)
+    return {row.call: row for row in rows}
 
 
 def _delivery_row(row: Sequence[Any]) -> DeliveryRow:

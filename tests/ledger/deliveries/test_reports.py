@@ -8,6 +8,7 @@ from relay.ledger.deliveries import DeliveryCounts
 from relay.ledger.states import DeliveryState
 from relay.ledger.tables import deliveries as table
 from tests.support.deliveries import delivered_update, enqueue, settle
+from tests.support.samples import ODD_IDS
 
 
 async def test_the_deliveries_of_each_destination_are_counted_by_state(two_destinations: Ledger) -> None:
@@ -35,3 +36,15 @@ async def test_the_first_delivery_of_a_call_is_the_earliest_of_all_destinations(
     await settle(two_destinations, delivered_update("a"), name="other", now=60)
     await settle(two_destinations, delivered_update("a"), now=70)
     assert await two_destinations.read(lambda c: deliveries.first_delivered_at(c, ["a", "b"])) == {"a": 60}
+
+
+async def test_the_deliveries_of_some_calls_to_one_destination_are_found_by_call(
+    two_destinations: Ledger,
+) -> None:
+    await enqueue(two_destinations, ("a", 1), *((id_, 2) for id_ in ODD_IDS), ("z", 3))
+    await settle(two_destinations, delivered_update("a"), name="other")
+    found = await two_destinations.read(lambda c: deliveries.get_many(c, "crm", ["a", *ODD_IDS, "unknown"]))
+    assert {id_: (row.destination, row.version, row.state) for id_, row in found.items()} == {
+        "a": ("crm", 1, DeliveryState.PENDING)
+    } | dict.fromkeys(ODD_IDS, ("crm", 2, DeliveryState.PENDING))
+    assert await two_destinations.read(lambda c: deliveries.get_many(c, "crm", [])) == {}
