@@ -56,7 +56,7 @@ class ReplayResult(msgspec.Struct, frozen=True):
     counts: list[ReplayCounts]
 
 
-class _Part(NamedTuple):
+class _PageResult(NamedTuple):
     """The result of one transaction. The transaction may run twice, so the sums are made after it."""
 
     calls: int
@@ -64,9 +64,11 @@ class _Part(NamedTuple):
     done: int
     counts: list[ReplayCounts]
 
-    def plus(self, other: "_Part") -> "_Part":
+    def plus(self, other: "_PageResult") -> "_PageResult":
         sums = [one + two for one, two in zip(self.counts, other.counts, strict=True)]
-        return _Part(self.calls + other.calls, self.left_out + other.left_out, self.done + other.done, sums)
+        return _PageResult(
+            self.calls + other.calls, self.left_out + other.left_out, self.done + other.done, sums
+        )
 
 
 class Replay:
@@ -86,7 +88,7 @@ class Replay:
         self._page_size = calls_per_transaction
         # The lease of the fold, which writes deliveries and versions too.
         self._lease = Lease(ledger, "fold", seconds=15)
-        self._sum = _Part(0, 0, 0, [ReplayCounts(name) for name in targets])
+        self._sum = _PageResult(0, 0, 0, [ReplayCounts(name) for name in targets])
 
     async def replay_between(
         self, since: Instant | None, until: Instant | None, on_progress: Callable[[int, int], None]
@@ -101,8 +103,8 @@ class Replay:
 
         async def next_page() -> bool:
             nonlocal cursor
-            part, following = await self._ledger.write(lambda c: self._enqueue_page(c, cursor, until))
-            self._sum = self._sum.plus(part)
+            result, following = await self._ledger.write(lambda c: self._enqueue_page(c, cursor, until))
+            self._sum = self._sum.plus(result)
             on_progress(self._sum.done, total)
             cursor = following or cursor
             return following is not None
@@ -125,14 +127,14 @@ class Replay:
 
     def _enqueue_page(
         self, connection: Connection, cursor: PageCursor, until: Instant | None
-    ) -> tuple[_Part, PageCursor | None]:
+    ) -> tuple[_PageResult, PageCursor | None]:
         page, following = replays.list_page(connection, cursor, until=until, limit=self._page_size)
         return self._enqueue(connection, page), following
 
-    def _enqueue_calls(self, connection: Connection, ids: Collection[str]) -> _Part:
+    def _enqueue_calls(self, connection: Connection, ids: Collection[str]) -> _PageResult:
         return self._enqueue(connection, [row.record for row in calls.get_many(connection, ids).values()])
 
-    def _enqueue(self, connection: Connection, records: Sequence[Call]) -> _Part:
+    def _enqueue(self, connection: Connection, records: Sequence[Call]) -> _PageResult:
         self._lease.check(connection)
         clients = {name: settings.client for name, settings in self._targets.items()}
         destinations.register(connection, clients)
@@ -147,7 +149,7 @@ class Replay:
             pending.update(call.id for call in sent)
             up_to_date = sum(_is_up_to_date(call, known.get(call.id)) for call in sent)
             counts.append(ReplayCounts(name, len(sent), up_to_date, len(wanted) - len(sent)))
-        return _Part(len(pending), len(records) - len(wanted), len(records), counts)
+        return _PageResult(len(pending), len(records) - len(wanted), len(records), counts)
 
 
 def _is_sent(call: Call, when: DeliveryFilter, delivery: DeliveryRow | None) -> bool:
