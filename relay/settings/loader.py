@@ -39,8 +39,8 @@ from relay.standards.addresses import is_loopback
 DEFAULT_FILE: Final = Path("settings.toml")
 _NOT_PROTECTED: Final = (
     "{} can be reached from other machines, but there is no token and no signing secret, so anyone could "
-    "post calls. Write a token to a file (openssl rand -hex 32 > tokens) and name the file: tokens_file "
-    "under [cloudtalk], or RELAY__CLOUDTALK__TOKENS_FILE. Or use 127.0.0.1"
+    "post calls. Write a token to a file (openssl rand -hex 32 > tokens && chmod 600 tokens) and name the "
+    "file: tokens_file under [cloudtalk], or RELAY__CLOUDTALK__TOKENS_FILE. Or use 127.0.0.1"
 )
 _DESTINATION_NAME: Final = re.compile(r"[a-z0-9]+([_-][a-z0-9]+)*")
 

@@ -3,7 +3,9 @@
 import json
 import re
 import shlex
+import subprocess
 import tomllib
+from collections.abc import Iterator
 from itertools import groupby
 from pathlib import Path
 from typing import Any, Final
@@ -12,7 +14,7 @@ import click
 import pytest
 
 from relay.cli.main import cli
-from relay.settings import Settings, load
+from relay.settings import Settings, load, review
 from tests.support.documents import DOCUMENTS, ROOT, Block, blocks, prose
 from tests.support.in_process import in_process_relay, settings_in
 from tests.support.postgres import Databases
@@ -32,7 +34,10 @@ CLIENTS: Final[dict[str, dict[str, str]]] = {
 }
 """The rest of a destination of which an example shows only a part."""
 
-PROGRAMS: Final = {"curl", "echo", "export", "kill", "mkdir", "openssl", "python", "pip", "sqlite3"}
+FILE_PROGRAMS: Final = {"echo", "openssl", "touch"}
+"""Programs whose examples create a file: a test runs them."""
+
+PROGRAMS: Final = {"chmod", "curl", "export", "kill", "python", "pip", "sqlite3"} | FILE_PROGRAMS
 """Other programs in the examples; a reader has them, or installs them as the text says."""
 
 PLUG_IN: Final = "docs/write-a-client.md"
@@ -49,28 +54,62 @@ def here(*languages: str) -> list[Any]:
 
 
 def with_secret_files(table: dict[str, Any], folder: Path) -> None:
-    """Create the files that the example names."""
+    """Create the files that the example names, in folders that the repository has."""
+    for key, file in secret_files_of(table):
+        (folder / file.parent).mkdir(exist_ok=(ROOT / file.parent).is_dir())
+        (folder / file).write_text(SECRETS[key.removesuffix("_file")])
+
+
+def secret_files_of(table: dict[str, Any]) -> Iterator[tuple[str, Path]]:
+    """Yield each `…_file` key in a table, at any depth, with its value."""
     for key, value in table.items():
         if isinstance(value, dict):
-            with_secret_files(value, folder)
+            yield from secret_files_of(value)
         elif key.endswith("_file"):
-            file = folder / value
-            file.parent.mkdir(parents=True, exist_ok=True)
-            file.write_text(SECRETS[key.removesuffix("_file")])
+            yield key, Path(value)
 
 
 @pytest.mark.parametrize("block", here("toml"))
 def test_settings_in_the_documents_are_valid(block: Block, tmp_path: Path) -> None:
     table = tomllib.loads(block.text)
     with_secret_files(table, tmp_path)
-    missing = {
+    (tmp_path / "settings.toml").write_text(block.text)
+    assert isinstance(load(tmp_path / "settings.toml", missing_keys(table)), Settings)
+
+
+def missing_keys(table: dict[str, Any]) -> dict[str, str]:
+    """Return environment variables that complete the destinations of which an example shows only a part."""
+    return {
         f"RELAY__DESTINATIONS__{name.upper()}__{key.upper()}": value
         for name, destination in table.get("destinations", {}).items()
         if "client" not in destination
         for key, value in CLIENTS[name].items()
     }
-    (tmp_path / "settings.toml").write_text(block.text)
-    assert isinstance(load(tmp_path / "settings.toml", missing), Settings)
+
+
+def creating_commands(document: str) -> list[str]:
+    """Return the lines in the shell blocks of a document that create files."""
+    lines = [line for block in blocks("sh", of=document) for line in block.text.splitlines()]
+    return [line for line in lines if line.split(" ")[0] in FILE_PROGRAMS]
+
+
+@pytest.mark.parametrize("document", ["README.md", "docs/supabase.md", "docs/hubspot.md", "docs/webhook.md"])
+def test_secret_files_in_the_documents_are_created_as_shown(document: str, tmp_path: Path) -> None:
+    """A reader who copies the commands has every file that the settings name, and `check` warns of none."""
+    (tmp_path / "secrets").mkdir()
+    script = "\n".join(["set -e", "umask 022", *creating_commands(document)])
+    subprocess.run(["/bin/bash", "-c", script], cwd=tmp_path, check=True, timeout=20)  # noqa: S603 - of the documents
+    (tmp_path / "settings.toml").touch()
+    for block in blocks("toml", of=document):
+        table = tomllib.loads(block.text)
+        for key, name in secret_files_of(table):
+            file = tmp_path / name
+            if not file.read_text():  # the reader pastes the vendor's key into it
+                file.write_text(SECRETS[key.removesuffix("_file")])
+        (tmp_path / "settings.local.toml").write_text(block.text)
+        found = {finding.code for finding in review(load(tmp_path / "settings.toml", missing_keys(table)))}
+        assert found <= {"no_destination"}
+    assert not [file for file in (tmp_path / "secrets").iterdir() if file.stat().st_mode & 0o077]
 
 
 # --- commands -------------------------------------------------------------------------------------
@@ -115,6 +154,7 @@ def check_command(words: list[str]) -> None:
     """Fail unless the program, its command and its options exist."""
     program = Path(words[0]).name
     if program == "relay":
+        assert words[0] == ".venv/bin/relay", "make does not put `relay` on the PATH"
         parse_relay(words[1:])
     elif program == "make":
         targets = re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE)
@@ -127,6 +167,12 @@ def check_command(words: list[str]) -> None:
 def test_commands_in_the_documents_exist(block: Block) -> None:
     for words in commands(block):
         check_command(words)
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.relative_to(ROOT).as_posix())
+def test_commands_in_numbered_steps_have_the_path_of_the_program(document: Path) -> None:
+    steps = re.findall(r"^ *\d+\. .*(?:\n +\S.*)*", prose(document), re.MULTILINE)
+    assert not [step for step in steps if "`relay " in step]
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.relative_to(ROOT).as_posix())

@@ -19,9 +19,14 @@ class Block(NamedTuple):
     text: str
 
 
-def blocks(*languages: str) -> list[Block]:
-    """List the code blocks of all documents in these languages."""
-    return [block for file in DOCUMENTS for block in _blocks_in(file) if block.language in languages]
+def blocks(*languages: str, of: str = "") -> list[Block]:
+    """List the code blocks in these languages, of one document (`docs/webhook.md`) or of all of them."""
+    return [
+        block
+        for file in ([ROOT / of] if of else DOCUMENTS)
+        for block in _blocks_in(file)
+        if block.language in languages
+    ]
 
 
 def prose(file: Path) -> str:
