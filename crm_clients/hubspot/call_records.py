@@ -11,7 +11,13 @@ from typing import Final
 from crm_clients.base import Push
 from crm_clients.hubspot.responses import JsonObject
 from crm_clients.hubspot.settings import CALL_ID, HubSpotSettings
-from crm_clients.hubspot.text import clean, property_value, sections_to_html, shorten_name
+from crm_clients.hubspot.text import (
+    clean,
+    constant_properties,
+    property_value,
+    sections_to_html,
+    shorten_name,
+)
 from relay.call import DELIVERED_FIELDS, FIELDS, Call, Status
 
 BODY: Final = "hs_call_body"
@@ -102,13 +108,13 @@ def changed_properties(push: Push, settings: HubSpotSettings, *, owner_id: str, 
     if changed.intersection(body_fields) or ("recording_url" in changed and "recording_url" in names):
         properties[BODY] = _body(call, body_fields, recording="recording_url" in names)
     if push.first:
-        properties |= {name: property_value(value) for name, value in settings.constants.items()}
+        properties |= constant_properties(settings.constants)
         return {name: value for name, value in properties.items() if value}
     return {name: value for name, value in properties.items() if value or name != OWNER}
 
 
 def _computed_properties(call: Call, changed: Collection[str], *, first: bool, now: datetime) -> Properties:
-    """Return the properties that settings cannot map: time, title, disposition and source."""
+    """Return the properties that settings cannot map: time, title, disposition, voicemail and source."""
     properties: Properties = {}
     began = call_time(call)
     if first or (began and not _TIME_FIELDS.isdisjoint(changed)):
@@ -117,6 +123,7 @@ def _computed_properties(call: Call, changed: Collection[str], *, first: bool, n
         properties["hs_call_title"] = call_title(call)
     if "status" in changed:
         properties["hs_call_disposition"] = _DISPOSITIONS.get(call.status, "")
+        properties["hs_call_has_voicemail"] = "true" if call.status is Status.VOICEMAIL else ""
     if first:
         properties["hs_call_source"] = "INTEGRATIONS_PLATFORM"
     return properties

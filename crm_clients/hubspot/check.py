@@ -90,9 +90,15 @@ async def check_account(api: Api, owners: Owners, name: str, settings: HubSpotSe
 
 
 def _mapped_properties(settings: HubSpotSettings) -> Iterator[RequiredProperty]:
-    """Yield the properties of the team's own that `fields` and `constants` name."""
+    """Yield the properties that `fields` and the constants name."""
     for name in sorted({*settings.fields.values(), *settings.constants} - {*DEFAULT_PROPERTIES.values(), ""}):
         yield RequiredProperty(ObjectType.CALLS, name)
+    if settings.contacts == "create":
+        for name in sorted(settings.contact_constants):
+            yield RequiredProperty(ObjectType.CONTACTS, name)
+    if settings.follow_up_tasks:
+        for name in sorted(settings.task_constants):
+            yield RequiredProperty(ObjectType.TASKS, name)
 
 
 async def _check_property(api: Api, name: str, required: RequiredProperty) -> Finding | None:

@@ -60,7 +60,7 @@ class Contacts:
 
     def __init__(self, api: Api, settings: HubSpotSettings, context: Context) -> None:
         self._api = api
-        self._new = NewContacts(api, context.state) if settings.contacts == "create" else None
+        self._new = NewContacts(api, settings, context.state) if settings.contacts == "create" else None
         self._state = context.state
         self._region = context.region
         self._locks = KeyedLock()

@@ -24,7 +24,7 @@ class FollowUps:
 
     def __init__(self, api: Api, contacts: Contacts, settings: HubSpotSettings, context: Context) -> None:
         self._api = api
-        self._tasks = Tasks(api, context)
+        self._tasks = Tasks(api, settings, context)
         self._contacts = contacts
         self._enabled = settings.follow_up_tasks
         self.default_owner = settings.default_owner or ""

@@ -12,8 +12,9 @@ from typing import Final
 from crm_clients.base import ClientState, Outcome, Rejected, Retry, Split, Unknown
 from crm_clients.hubspot.api import Api, ObjectType, chunks
 from crm_clients.hubspot.errors import ApiError, ApiFailure
-from crm_clients.hubspot.responses import UNEXPECTED_ANSWER, JsonObject, to_records
-from crm_clients.hubspot.text import clean, shorten_name
+from crm_clients.hubspot.responses import UNEXPECTED_ANSWER, JsonObject, PropertyObject, to_records
+from crm_clients.hubspot.settings import MARKETING_STATUS, PHONE, HubSpotSettings
+from crm_clients.hubspot.text import clean, constant_properties, shorten_name
 
 _SEARCH_LAG_SECONDS: Final = 90.0
 
@@ -27,6 +28,12 @@ _NO_RESULT: Final = Retry(code="no_result", message="HubSpot's response does not
 _EXISTING_CONTACT: Final = "Existing ID"
 """HubSpot: the text of a 409 that names another record with the same value of a unique property."""
 
+_MARKETING_KEY: Final = "contact_marketing_status"
+_MARKETING_CACHE_SECONDS: Final = 86_400.0
+_NON_MARKETING: Final = "false"
+_NO_STATUS: Final = ""
+"""The value in place of a marketing status, if the account's contacts have none that can be written."""
+
 CreatedContacts = dict[str, str | Outcome]
 """By number: the record id of the new contact, or why there is none."""
 
@@ -34,17 +41,22 @@ CreatedContacts = dict[str, str | Outcome]
 class NewContacts:
     """Creates contacts. The caller holds the locks of the numbers."""
 
-    def __init__(self, api: Api, state: ClientState) -> None:
+    def __init__(self, api: Api, settings: HubSpotSettings, state: ClientState) -> None:
         self._api = api
         self._state = state
+        self._constants = constant_properties(settings.contact_constants)
 
     async def create(self, names: Mapping[str, str | None]) -> CreatedContacts:
         """Create a contact for each number, under its name if that is known."""
         keys = {_state_key(number): number for number in names}
         pending = await self._state.get_many(keys, max_age_seconds=_SEARCH_LAG_SECONDS) if keys else {}
         created: CreatedContacts = {keys[key]: _PENDING for key in pending}
-        for numbers in chunks([number for number in names if number not in created]):
-            created |= await self._create_chunk({number: names[number] for number in numbers})
+        numbers = [number for number in names if number not in created]
+        constants = await self._find_constants() if numbers else {}
+        if isinstance(constants, Outcome):
+            return created | dict.fromkeys(numbers, constants)
+        for chunk in chunks(numbers):
+            created |= await self._create_chunk({number: names[number] for number in chunk}, constants)
         return created
 
     async def clear_pending(self, numbers: Collection[str]) -> None:
@@ -52,9 +64,28 @@ class NewContacts:
         if numbers:
             await self._state.set_many({_state_key(number): None for number in numbers})
 
-    async def _create_chunk(self, names: Mapping[str, str | None]) -> CreatedContacts:
+    async def _find_constants(self) -> dict[str, str] | Outcome:
+        """Return the properties that are the same in each new contact.
+
+        HubSpot bills marketing contacts, so none of these is one; some accounts do not permit to say so.
+        """
+        cached = await self._state.get_many([_MARKETING_KEY], max_age_seconds=_MARKETING_CACHE_SECONDS)
+        status = cached.get(_MARKETING_KEY)
+        if status is None:
+            path = self._api.paths.property(ObjectType.CONTACTS, MARKETING_STATUS)
+            found = await self._api.get(path, PropertyObject)
+            if isinstance(found, ApiFailure) and not _is_unknown_property(found):
+                return self._api.outcome(found)
+            writable = isinstance(found, PropertyObject) and found.is_writable
+            status = _NON_MARKETING if writable else _NO_STATUS
+            await self._state.set_many({_MARKETING_KEY: status})
+        return self._constants | ({} if status == _NO_STATUS else {MARKETING_STATUS: status})
+
+    async def _create_chunk(
+        self, names: Mapping[str, str | None], constants: Mapping[str, str]
+    ) -> CreatedContacts:
         await self._state.set_many({_state_key(number): "1" for number in names})
-        inputs = [_create_input(number, name) for number, name in names.items()]
+        inputs = [_create_input(number, name, constants) for number, name in names.items()]
         response = await self._api.write_batch(ObjectType.CONTACTS, "create", inputs)
         if isinstance(response, ApiFailure):
             if _certainly_created_none(response):
@@ -93,12 +124,18 @@ def _certainly_created_none(failure: ApiFailure) -> bool:
     return not isinstance(failure, Unknown) and failure.code != UNEXPECTED_ANSWER
 
 
-def _create_input(number: str, name: str | None) -> JsonObject:
+def _is_unknown_property(failure: ApiFailure) -> bool:
+    """Whether the account lacks the property, or does not permit to look it up."""
+    return isinstance(failure, ApiError) and failure.status in {HTTPStatus.FORBIDDEN, HTTPStatus.NOT_FOUND}
+
+
+def _create_input(number: str, name: str | None, constants: Mapping[str, str]) -> JsonObject:
     """HubSpot requires a name or an e-mail address: without a name, the number is the first name."""
+    first_name = shorten_name(clean(name or "")) or number
     return {
         "objectWriteTraceId": number,
         "associations": [],
-        "properties": {"firstname": shorten_name(clean(name or "")) or number, "phone": number},
+        "properties": {"firstname": first_name, PHONE: number, **constants},
     }
 
 

@@ -134,11 +134,23 @@ class PropertyGroup(msgspec.Struct, frozen=True):
     archived: bool | None = None
 
 
+class ModificationMetadata(msgspec.Struct, frozen=True, rename="camel"):
+    """What can be changed about a property."""
+
+    read_only_value: bool | None = None
+
+
 class PropertyObject(msgspec.Struct, frozen=True, rename="camel"):
     """The definition of a property."""
 
     name: str
     has_unique_value: bool | None = None
+    modification_metadata: ModificationMetadata | None = None
+
+    @property
+    def is_writable(self) -> bool:
+        """Whether records can get a value of this property."""
+        return not (self.modification_metadata and self.modification_metadata.read_only_value)
 
 
 class RecordReference(msgspec.Struct, frozen=True):

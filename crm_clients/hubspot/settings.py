@@ -6,7 +6,7 @@ from urllib.parse import urlsplit
 
 from pydantic import Field, SecretStr, field_validator
 
-from crm_clients.settings import DestinationSettings
+from crm_clients.settings import Constant, DestinationSettings
 
 MAX_BATCH_SIZE: Final = 100
 """HubSpot: records per batch request."""
@@ -17,6 +17,11 @@ MERGED_INTO: Final = "cloudtalk_merged_into"
 """Properties that `setup` creates. CALL_ID and TASK_ID are unique: the relay finds its records by them."""
 
 _RELAY_PROPERTIES: Final = frozenset({CALL_ID, TASK_ID, MERGED_INTO})
+
+PHONE: Final = "phone"
+MARKETING_STATUS: Final = "hs_marketable_status"
+_CONTACT_PROPERTIES: Final = frozenset({PHONE, MARKETING_STATUS})
+"""What the relay writes into each contact that it creates, and `contact_constants` cannot replace."""
 
 
 class HubSpotSettings(DestinationSettings):
@@ -36,8 +41,17 @@ class HubSpotSettings(DestinationSettings):
         description="How a call is linked to the contact with its number. `match`: to an existing contact; "
         "`create`: to an existing or a new contact; `off`: not at all.",
     )
+    contact_constants: dict[str, Constant] = Field(
+        default_factory=dict,
+        description="Properties that every contact created by the relay gets: name in HubSpot → value.",
+    )
     follow_up_tasks: bool = Field(
         True, description="Create a task to call back after a missed call: one per number and day."
+    )
+    task_constants: dict[str, Constant] = Field(
+        default_factory=dict,
+        description="Properties that every task gets when it is created: name in HubSpot → value. They "
+        "replace what the relay writes itself, as `hs_task_priority`.",
     )
     owners_by_email: bool = Field(
         True, description="The owner of a call is the HubSpot user with its agent's e-mail address."
@@ -81,7 +95,21 @@ class HubSpotSettings(DestinationSettings):
             raise ValueError("must be an owner id (digits) or an e-mail address")
         return text or None
 
-    @field_validator("fields", "constants")
+    @field_validator("contact_constants", "task_constants")
+    @classmethod
+    def _check_names(cls, constants: dict[str, Constant]) -> dict[str, Constant]:
+        for name in constants:
+            cls._validate_remote_name(name)
+        return constants
+
+    @field_validator("contact_constants")
+    @classmethod
+    def _exclude_contact_properties(cls, constants: dict[str, Constant]) -> dict[str, Constant]:
+        for name in _CONTACT_PROPERTIES & {*constants}:
+            raise ValueError(f'"{name}" is reserved: the relay sets it in each contact that it creates')
+        return constants
+
+    @field_validator("fields", "constants", "contact_constants", "task_constants")
     @classmethod
     def _exclude_relay_properties(cls, mapping: dict[str, object]) -> dict[str, object]:
         for name in _RELAY_PROPERTIES & {*mapping, *map(str, mapping.values())}:

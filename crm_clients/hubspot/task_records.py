@@ -57,13 +57,20 @@ def _local(call: Call, timezone: ZoneInfo) -> datetime:
     return (call_time(call) or datetime.now(timezone)).astimezone(timezone)
 
 
-def create_input(key: str, missed: MissedCall, timezone: ZoneInfo) -> JsonObject:
+class TaskFormat(msgspec.Struct, frozen=True):
+    """How a team wants its tasks. `constants`: properties that every task gets."""
+
+    timezone: ZoneInfo
+    constants: Mapping[str, str] = {}
+
+
+def create_input(key: str, missed: MissedCall, format_: TaskFormat) -> JsonObject:
     """Build the input that creates the task and its association with the contact."""
     association = {"to": {"id": missed.contact_id}, "types": [association_type(TASK_TO_CONTACT)]}
     return {
         "objectWriteTraceId": key,
         "associations": [association] if missed.contact_id else [],
-        "properties": {TASK_ID: key, **_initial_properties(missed, timezone)},
+        "properties": {TASK_ID: key, **_initial_properties(missed, format_)},
     }
 
 
@@ -73,18 +80,19 @@ def complete_input(task: Record) -> JsonObject:
     return {"id": task.id, "properties": {STATUS: "COMPLETED", BODY: body}}
 
 
-def _initial_properties(missed: MissedCall, timezone: ZoneInfo) -> dict[str, str]:
+def _initial_properties(missed: MissedCall, format_: TaskFormat) -> dict[str, str]:
     """The task is due at the end of the day of the call."""
-    due = _local(missed.call, timezone).replace(hour=23, minute=59, second=0, microsecond=0)
+    due = _local(missed.call, format_.timezone).replace(hour=23, minute=59, second=0, microsecond=0)
     properties = {
         TIMESTAMP: str(int(due.timestamp() * 1000)),
         SUBJECT: f"Call back {customer_label(missed.call)}",
-        BODY: _initial_body(missed.call, timezone),
+        BODY: _initial_body(missed.call, format_.timezone),
         STATUS: "NOT_STARTED",
         _PRIORITY: "HIGH",
         "hs_task_type": "CALL",
     }
-    return properties | ({OWNER: missed.owner_ids[0]} if missed.owner_ids else {})
+    owner = {OWNER: missed.owner_ids[0]} if missed.owner_ids else {}
+    return {**properties, **owner, **format_.constants}
 
 
 def _initial_body(call: Call, timezone: ZoneInfo) -> str:
@@ -99,9 +107,9 @@ def _initial_body(call: Call, timezone: ZoneInfo) -> str:
 # --- digest: has somebody changed the task? -----------------------------------------------------
 
 
-def initial_digest(missed: MissedCall, timezone: ZoneInfo) -> str:
+def initial_digest(missed: MissedCall, format_: TaskFormat) -> str:
     """Return the digest of the task as it is created for this call."""
-    return _digest(_initial_properties(missed, timezone))
+    return _digest(_initial_properties(missed, format_))
 
 
 def is_unchanged(task: Record, digest: str) -> bool:

@@ -16,10 +16,11 @@ from crm_clients.base import Context, Outcome, Retry
 from crm_clients.hubspot.api import Api, ObjectType, chunks
 from crm_clients.hubspot.errors import ApiError, ApiFailure, names_record
 from crm_clients.hubspot.responses import to_records
-from crm_clients.hubspot.settings import TASK_ID
+from crm_clients.hubspot.settings import TASK_ID, HubSpotSettings
 from crm_clients.hubspot.task_records import (
     EDITABLE_PROPERTIES,
     MissedCall,
+    TaskFormat,
     TaskState,
     TaskStates,
     complete_input,
@@ -28,6 +29,7 @@ from crm_clients.hubspot.task_records import (
     is_unchanged,
     task_key,
 )
+from crm_clients.hubspot.text import constant_properties
 from crm_clients.locks import KeyedLock
 from relay.call import Call
 
@@ -46,17 +48,17 @@ States = dict[str, TaskState]
 class Tasks:
     """The tasks of one account. Requests about one key are sent one after the other."""
 
-    def __init__(self, api: Api, context: Context) -> None:
+    def __init__(self, api: Api, settings: HubSpotSettings, context: Context) -> None:
         self._api = api
         self._states = TaskStates(context.state)
-        self._timezone = context.timezone
+        self._format = TaskFormat(context.timezone, constant_properties(settings.task_constants))
         self._locks = KeyedLock()
 
     async def create(self, missed_calls: Sequence[MissedCall]) -> Outcomes:
         """Create the tasks that do not exist. Returns by call id why a task could not be created."""
         by_key: dict[str, list[MissedCall]] = defaultdict(list)
         for missed in missed_calls:
-            by_key[task_key(missed.call, self._timezone)].append(missed)
+            by_key[task_key(missed.call, self._format.timezone)].append(missed)
         async with self._locks.acquire(by_key):
             stored = await self._states.get_many(by_key)
             created, failed = await self._create({k: m[0] for k, m in by_key.items() if k not in stored})
@@ -91,7 +93,7 @@ class Tasks:
         Returns the calls whose task was reassigned, now or before, with their new ids.
         """
         survivors = {call.id: msgspec.structs.replace(call, id=call.merged_into or "") for call in calls}
-        keys = {call.id: task_key(call, self._timezone) for call in calls}
+        keys = {call.id: task_key(call, self._format.timezone) for call in calls}
         async with self._locks.acquire(keys.values()):
             states = await self._states.get_many({*keys.values()})
             reassigned = [
@@ -123,7 +125,7 @@ class Tasks:
     def _call_ids_by_key(self, calls: Iterable[Call]) -> dict[str, set[str]]:
         by_key: dict[str, set[str]] = defaultdict(set)
         for call in calls:
-            by_key[task_key(call, self._timezone)].add(call.id)
+            by_key[task_key(call, self._format.timezone)].add(call.id)
         return by_key
 
     # --- create ---------------------------------------------------------------------------------
@@ -174,7 +176,7 @@ class Tasks:
     async def _send(self, missed: Mapping[str, MissedCall]) -> tuple[States, Failures]:
         if not missed:
             return {}, {}
-        inputs = [create_input(key, each, self._timezone) for key, each in missed.items()]
+        inputs = [create_input(key, each, self._format) for key, each in missed.items()]
         response = await self._api.write_batch(ObjectType.TASKS, "create", inputs)
         if isinstance(response, ApiFailure):
             return {}, dict.fromkeys(missed, response)
@@ -204,7 +206,7 @@ class Tasks:
         }
 
     def _state(self, task_id: str, missed: MissedCall) -> TaskState:
-        return TaskState(task_id, [], initial_digest(missed, self._timezone))
+        return TaskState(task_id, [], initial_digest(missed, self._format))
 
     # --- complete and archive -------------------------------------------------------------------
 

@@ -2,7 +2,7 @@
 
 import html
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Final
 
 import msgspec
@@ -73,6 +73,12 @@ def property_value(value: object) -> str:
             return clean(msgspec.json.encode(value).decode())[:MAX_TEXT_LENGTH]
         case _:
             return clean(str(value))[:MAX_TEXT_LENGTH]
+
+
+def constant_properties(constants: Mapping[str, object]) -> dict[str, str]:
+    """Format the properties that every new record gets; an empty value is left out."""
+    formatted = {name: property_value(value) for name, value in constants.items()}
+    return {name: value for name, value in formatted.items() if value}
 
 
 def clean(text: str) -> str:

@@ -298,7 +298,14 @@ class Account:
         known = self._records(request.kind).properties.get(request.action)
         if known is None:
             return error_response(404, f'Property "{request.action}" does not exist', "OBJECT_NOT_FOUND")
-        return JSONResponse({"name": known.name, "type": known.kind, "hasUniqueValue": known.unique})
+        return JSONResponse(
+            {
+                "name": known.name,
+                "type": known.kind,
+                "hasUniqueValue": known.unique,
+                "modificationMetadata": {"readOnlyValue": known.read_only, "readOnlyDefinition": False},
+            }
+        )
 
     def _groups(self, request: ApiRequest) -> Response:
         name = f"{request.kind.removesuffix('s')}_information"

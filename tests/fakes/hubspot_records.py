@@ -196,6 +196,7 @@ def call_properties() -> list[Property]:
         Property("hs_call_status", options=CALL_STATUSES),
         Property("hs_call_disposition", options=frozenset(DISPOSITIONS)),
         Property("hs_call_recording_url"),
+        Property("hs_call_has_voicemail", options=frozenset({"true", "false"})),
         Property("hs_call_source", options=frozenset({"INTEGRATIONS_PLATFORM"})),
         Property("hubspot_owner_id", "owner"),
         Property("hs_createdate", "datetime", read_only=True),

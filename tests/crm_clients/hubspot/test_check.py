@@ -88,6 +88,27 @@ async def test_check_finds_an_unknown_default_owner(hubspot: HubSpot, connect: C
     assert hubspot.writes == []
 
 
+async def test_check_names_missing_properties_of_contacts_and_tasks_if_they_are_written(
+    hubspot: HubSpot, connect: Connect
+) -> None:
+    constants = {
+        "contact_constants": {"lead_source": "phone", "firstname": "x"},
+        "task_constants": {"team": "sales", "hs_task_priority": "LOW"},
+    }
+    found = await connect(contacts="create", **constants).check()
+    assert [finding.problem for finding in found] == [
+        "Contacts have no property lead_source.",
+        "Tasks have no property team.",
+    ]
+    assert {finding.code for finding in found} == {"missing_property"}
+    assert [f.ok for f in await connect(contacts="match", follow_up_tasks=False, **constants).check()] == [
+        True
+    ]
+    hubspot.contacts.properties["lead_source"] = Property("lead_source")
+    hubspot.tasks.properties["team"] = Property("team")
+    assert [f.ok for f in await connect(contacts="create", **constants).check()] == [True]
+
+
 # --- setup ------------------------------------------------------------------------------------
 
 

@@ -308,6 +308,27 @@ async def test_every_status_has_a_valid_status_and_disposition_in_hubspot(
     assert DISPOSITIONS.get(properties.get("hs_call_disposition", "")) == disposition
 
 
+async def test_a_voicemail_is_flagged_until_the_call_proves_answered(
+    hubspot: HubSpot, connect: Connect
+) -> None:
+    client = connect()
+    [outcome] = await client.upsert([first_push(call(status=Status.VOICEMAIL))])
+    await client.upsert([later_push(call(), remote_id=remote_id(outcome), notes="heard")])
+    assert hubspot.calls.get_one().properties["hs_call_has_voicemail"] == "true"
+    await client.upsert([later_push(call(), remote_id=remote_id(outcome), status=Status.COMPLETED)])
+    assert "hs_call_has_voicemail" not in hubspot.calls.get_one().properties
+
+
+@pytest.mark.parametrize(
+    "status", [Status.IN_PROGRESS, Status.MISSED, Status.NO_ANSWER, Status.ANSWERED, Status.COMPLETED]
+)
+async def test_a_call_of_another_status_has_no_voicemail(
+    hubspot: HubSpot, connect: Connect, status: Status
+) -> None:
+    await connect().upsert([first_push(call(status=status))])
+    assert "hs_call_has_voicemail" not in hubspot.calls.get_one().properties
+
+
 async def test_a_call_without_any_known_field_is_delivered(hubspot: HubSpot, connect: Connect) -> None:
     nothing: dict[str, Any] = dict.fromkeys(Call.__struct_fields__)
     known = {"id": "cloudtalk-1", "status": Status.IN_PROGRESS, "tags": [], "cloudtalk_data": {}}

@@ -10,6 +10,7 @@ from crm_clients.state import InMemoryClientState
 from relay.call import Call
 from tests.crm_clients.hubspot.conftest import Connect
 from tests.fakes.hubspot import HubSpot
+from tests.fakes.hubspot_records import Property
 from tests.fakes.hubspot_responses import error_response, throttled_response
 from tests.support.fake_time import FakeTime
 from tests.support.hubspot import call, first_push, later_push, missed_call, outcome_names, remote_id
@@ -298,6 +299,66 @@ async def test_an_unconfirmed_contact_is_not_created_again_until_a_search_would_
     assert outcome_names(await client.upsert([first_push(call())])) == ["delivered"]
     assert len(hubspot.contacts) == 1
     assert "contact_making:+34600111222" not in state.entries
+
+
+async def test_a_created_contact_gets_the_constants(hubspot: HubSpot, connect: Connect) -> None:
+    hubspot.contacts.properties |= {name: Property(name) for name in ("lead_source", "calls", "vip")}
+    constants = {"lead_source": "Teléfono", "calls": 1, "vip": False, "lastname": "(CloudTalk)"}
+    assert outcome_names(
+        await connect(contacts="create", contact_constants=constants).upsert([first_push(call())])
+    ) == ["delivered"]
+    assert hubspot.contacts.get_one().properties == {
+        "firstname": "+34600111222",
+        "phone": "+34600111222",
+        "lead_source": "Teléfono",
+        "calls": "1",
+        "vip": "false",
+        "lastname": "(CloudTalk)",
+    }
+
+
+async def test_an_existing_contact_does_not_get_the_constants(hubspot: HubSpot, connect: Connect) -> None:
+    hubspot.contacts.add(phone="+34600111222")
+    await connect(contacts="create", contact_constants={"lastname": "x"}).upsert([first_push(call())])
+    assert hubspot.contacts.get_one().properties == {"phone": "+34600111222"}
+
+
+@pytest.mark.parametrize(
+    ("known", "status"),
+    [
+        (Property("hs_marketable_status", options=frozenset({"true", "false"})), "false"),
+        (Property("hs_marketable_status", read_only=True), None),
+        (None, None),
+    ],
+)
+async def test_a_created_contact_is_no_marketing_contact_where_that_can_be_written(
+    hubspot: HubSpot, connect: Connect, known: Property | None, status: str | None
+) -> None:
+    if known is not None:
+        hubspot.contacts.properties[known.name] = known
+    for n in range(3):
+        client = connect(contacts="create")  # as after a restart
+        await client.upsert([first_push(call(f"cloudtalk-{n}", external_number=f"+3460000000{n}"))])
+    assert [each.get("hs_marketable_status") for each in hubspot.contacts] == [status] * 3
+    assert len([seen for seen in hubspot.log if seen.path.endswith("hs_marketable_status")]) == 1
+
+
+@pytest.mark.parametrize(
+    ("response", "created"),
+    [
+        (Response(status_code=503), 0),
+        (Response(b"{}"), 0),
+        (throttled_response("TEN_SECONDLY_ROLLING"), 0),
+        (error_response(403, "No access to properties", "MISSING_SCOPES"), 1),
+    ],
+)
+async def test_no_contact_is_created_while_it_is_unknown_whether_it_would_be_a_marketing_contact(
+    hubspot: HubSpot, connect: Connect, response: Response, created: int
+) -> None:
+    hubspot.respond_with(response, path="hs_marketable_status")
+    [outcome] = await connect(contacts="create").upsert([first_push(call())])
+    assert len(hubspot.contacts) == created
+    assert (outcome.name == "delivered") == bool(created)
 
 
 def forbid_contacts(hubspot: HubSpot) -> None:

@@ -41,6 +41,11 @@ def test_the_defaults_are_as_documented() -> None:
         {"fields": {"notes": "cloudtalk_call_id"}},
         {"fields": {"no_such_field": "x"}},
         {"constants": {"cloudtalk_task_id": "1"}},
+        {"task_constants": {"cloudtalk_task_id": "1"}},
+        {"task_constants": {"Not A Property": "1"}},
+        {"contact_constants": {"Not A Property": "1"}},
+        {"contact_constants": {"phone": "+34600111222"}},
+        {"contact_constants": {"hs_marketable_status": "true"}},
     ],
 )
 def test_invalid_settings_are_refused_without_repeating_a_secret(invalid: dict[str, Any]) -> None:

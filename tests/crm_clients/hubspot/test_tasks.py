@@ -11,6 +11,7 @@ from crm_clients.state import InMemoryClientState
 from relay.call import Call, Status
 from tests.crm_clients.hubspot.conftest import Connect
 from tests.fakes.hubspot import HubSpot
+from tests.fakes.hubspot_records import Property
 from tests.fakes.hubspot_responses import error_response
 from tests.support.fake_time import FakeTime
 from tests.support.hubspot import (
@@ -45,6 +46,18 @@ async def test_a_missed_call_creates_a_task_due_the_same_day(hubspot: HubSpot, c
         "hubspot_owner_id": "7001",
     }
     assert hubspot.contact_ids_of_task(task) == {contact}
+
+
+async def test_every_task_gets_the_constants_and_counts_as_unchanged(
+    hubspot: HubSpot, connect: Connect
+) -> None:
+    hubspot.tasks.properties["team"] = Property("team")
+    client = connect(task_constants={"team": "sales", "hs_task_priority": "LOW", "hs_task_type": "TODO"})
+    [outcome] = await client.upsert([first_push(missed_call())])
+    task = hubspot.tasks.get_one().properties
+    assert (task["team"], task["hs_task_priority"], task["hs_task_type"]) == ("sales", "LOW", "TODO")
+    await client.upsert([later_push(missed_call(), remote_id=remote_id(outcome), **ANSWERED)])
+    assert task["hs_task_status"] == "COMPLETED"
 
 
 async def test_a_task_is_owned_by_the_contacts_owner_else_the_default_owner_else_the_agent(
