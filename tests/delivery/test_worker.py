@@ -51,7 +51,7 @@ async def test_the_first_push_has_every_field_and_the_next_only_changed_ones(rel
         await relay.wait_for("delivered", delivered_version=2)
     first, second = (batch[0] for batch in relay.crm.pushed)
     assert first.changed == frozenset(DELIVERED_FIELDS)
-    assert second.changed == {"direction", "status", "follow_up"}
+    assert second.changed == {"direction", "status", "follow_up", "legs"}
     assert second.remote_id == "remote-cloudtalk-1"
 
 
