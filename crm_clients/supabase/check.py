@@ -3,14 +3,15 @@
 from collections.abc import Sequence
 from http import HTTPStatus
 from typing import Final
-from urllib.parse import urlsplit
 
 import msgspec
 
 from crm_clients.base import Finding, Outcome, Retry, Throttled, Unauthorised, Unknown
 from crm_clients.supabase.errors import ApiError, ApiFailure, describe, to_outcome
+from crm_clients.supabase.location import Location, grant_hint, problem_finding, run_setup
+from crm_clients.supabase.refusals import REFUSALS, WRONG_TYPE, explain_refusal
 from crm_clients.supabase.rest import Table
-from crm_clients.supabase.sql import grant_sql, unique_sql
+from crm_clients.supabase.sql import type_sql, unique_sql
 
 _BY_ERROR_CODE: Final = {
     "PGRST106": "unknown_schema",
@@ -20,6 +21,7 @@ _BY_ERROR_CODE: Final = {
     "42703": "missing_column",
     "42501": "missing_grant",
     "42P10": "missing_key",
+    "42883": WRONG_TYPE,
 }
 _BY_STATUS: Final = {402: "over_quota", 540: "project_paused"}
 """Supabase's own statuses; their bodies have no error code."""
@@ -32,53 +34,29 @@ _BY_OUTCOME: Final[dict[type[Outcome], str]] = {
 }
 _OTHERWISE: Final = "unexpected_answer"
 
-CODES: Final = frozenset({*_BY_ERROR_CODE.values(), *_BY_STATUS.values(), *_BY_OUTCOME.values(), _OTHERWISE})
+CODES: Final = REFUSALS.union(
+    _BY_ERROR_CODE.values(), _BY_STATUS.values(), _BY_OUTCOME.values(), [_OTHERWISE]
+)
 """Every code that a finding can have."""
-
-
-class Location(msgspec.Struct, frozen=True):
-    """Where a destination writes its calls. `schema` None means the first schema that the API exposes.
-
-    `key`: the column that identifies a call. `merge_columns`: columns that only `on_merge = "mark"`
-    needs. `deletes`: whether the records of merged calls are deleted.
-    """
-
-    destination: str
-    url: str
-    table: str
-    schema: str | None
-    role: str
-    key: str
-    columns: tuple[str, ...]
-    merge_columns: tuple[str, ...] = ()
-    deletes: bool = True
-
-    @property
-    def full_table(self) -> str:
-        """The table's name for a person."""
-        return f"{self.schema}.{self.table}" if self.schema else self.table
-
-    @property
-    def sql_schema(self) -> str:
-        """The schema's name for SQL. Supabase exposes `public` first."""
-        return self.schema or "public"
 
 
 async def check_table(table: Table, location: Location) -> list[Finding]:
     """Return all problems, or one finding that is ok."""
     columns = location.columns + location.merge_columns
-    select_failure = await table.probe_select(columns)
+    is_json = {location.json_column: "cs.{}"} if location.json_column else {}
+    select_failure = await table.probe_select(columns, **is_json)
     if select_failure is not None and _code(select_failure) == "missing_column":
         return await _find_missing_columns(table, location, select_failure, columns)
     if select_failure is not None and _code(select_failure) != "missing_grant":
         return [_finding(location, select_failure)]
-    upsert_failure = await table.probe_upsert(location.columns)
-    failure = select_failure or upsert_failure
+    failure = select_failure or await table.probe_upsert(location.columns)
+    if failure is not None and _code(failure) == "missing_grant":
+        return [await _find_missing_grant(table, location, failure, may_select=select_failure is None)]
+    failure = failure or await table.dry_run(location.sample)
     if failure is None:
         return [await _check_delete(table, location)]
-    if _code(failure) == "missing_grant":
-        return [await _find_missing_grant(table, location, failure, may_select=select_failure is None)]
-    return [_finding(location, _as_unknown_table(failure))]
+    refusal = await explain_refusal(table, location, failure)
+    return [refusal or _finding(location, _as_unknown_table(failure))]
 
 
 def _as_unknown_table(failure: ApiFailure) -> ApiFailure:
@@ -100,7 +78,7 @@ async def _check_delete(table: Table, location: Location) -> Finding:
         f"The role {location.role} lacks DELETE on the table {location.full_table}, so the records of merged "
         "calls cannot be deleted."
     )
-    return _problem_finding(location, "missing_grant", problem, _grant_hint(location))
+    return problem_finding(location, "missing_grant", problem, grant_hint(location))
 
 
 async def _find_missing_columns(
@@ -120,7 +98,7 @@ async def _find_missing_columns(
 def _missing_columns_finding(location: Location, missing: Sequence[str]) -> Finding:
     plural = "columns" if len(missing) > 1 else "column"
     problem = f"The table {location.full_table} lacks the {plural} {', '.join(missing)}."
-    return _problem_finding(location, "missing_column", problem, _hint(location, "missing_column"))
+    return problem_finding(location, "missing_column", problem, _hint(location, "missing_column"))
 
 
 async def _find_missing_grant(
@@ -132,16 +110,12 @@ async def _find_missing_grant(
     grants = ", ".join(lacking or ["UPDATE"])
     message = failure.message if isinstance(failure, ApiError) else None
     problem = f"The role {location.role} lacks {grants} on the table {location.full_table} ({message})."
-    return _problem_finding(location, "missing_grant", problem, _grant_hint(location))
+    return problem_finding(location, "missing_grant", problem, grant_hint(location))
 
 
 def _finding(location: Location, failure: ApiFailure) -> Finding:
     code = _code(failure)
-    return _problem_finding(location, code, _problem(location, code, failure), _hint(location, code))
-
-
-def _problem_finding(location: Location, code: str, problem: str, hint: str) -> Finding:
-    return Finding(name=location.destination, ok=False, code=code, problem=problem, hint=hint)
+    return problem_finding(location, code, _problem(location, code, failure), _hint(location, code))
 
 
 def _code(failure: ApiFailure) -> str:
@@ -161,6 +135,8 @@ def _problem(location: Location, code: str, failure: ApiFailure) -> str:
         return f"There is no table {location.full_table} in the API of {location.url}."
     if code == "unknown_schema":
         return f"The API of {location.url} does not expose the schema {location.schema}: {failure.message}."
+    if code == WRONG_TYPE:
+        return f"The column {location.json_column} of {location.full_table} is not jsonb: {failure.message}."
     if code == "missing_key":
         return f"The column {location.key} of {location.full_table} is neither the primary key nor unique."
     return f"{describe(failure)}."
@@ -171,45 +147,24 @@ def _hint(location: Location, code: str) -> str:
     hints = {
         "unauthorised": f"Copy the secret key (sb_secret_…) of this project from Supabase, Project Settings, "
         f"API Keys, into the setting key of {section}, and check that url is of the same project.",
-        "unknown_table": f"If the name is right, create the table: {_run_setup(location)} Otherwise correct "
+        "unknown_table": f"If the name is right, create the table: {run_setup(location)} Otherwise correct "
         f"the setting table of {section}.",
         "unknown_schema": f"Add {location.schema} in Supabase under Project Settings, Data API, Exposed "
         f"schemas, or correct the setting schema of {section}.",
-        "missing_column": f"{_run_setup(location)} It adds what is missing and does not change your columns.",
+        "missing_column": f"{run_setup(location)} It adds what is missing and does not change your columns.",
         "missing_key": f"Remove rows with duplicate values in it, then run in Supabase's SQL editor: "
         f"{unique_sql(location.table, location.sql_schema, location.key)}",
         "unreachable": f"Check that the setting url of {section} is the project's (https://….supabase.co), "
         "that the project is neither paused nor deleted, and that this machine can reach it.",
+        WRONG_TYPE: "Run in Supabase's SQL editor: "
+        + type_sql(location.table, location.sql_schema, location.json_column or "", "jsonb"),
+        "missing_grant": f"Grant the role {location.role} in Supabase's SQL editor what the message names.",
         "throttled": f"Wait, or set a lower rate in {section}.",
         "over_quota": "Raise the plan or the spend cap in Supabase. Meanwhile no call is lost.",
         "project_paused": "Restore the project in Supabase's dashboard. Meanwhile no call is lost.",
     }
     otherwise = f"Set url of {section} to the project's own address (https://….supabase.co)."
     return hints.get(code, otherwise)
-
-
-def _grant_hint(location: Location) -> str:
-    if location.role in {"anon", "authenticated"}:
-        return (
-            f"The key belongs to the role {location.role}, which is for browsers. Put the project's secret "
-            "key (sb_secret_…) or legacy service_role key into the setting key of "
-            f"[destinations.{location.destination}]."
-        )
-    sql = grant_sql(location.table, location.sql_schema, location.role)
-    return f"Run in Supabase's SQL editor: {sql}"
-
-
-def _run_setup(location: Location) -> str:
-    return f"Run the SQL of `relay setup {location.destination} --print` in {sql_editor(location.url)}."
-
-
-def sql_editor(url: str) -> str:
-    """Name the SQL editor, with its address if the project is hosted by Supabase."""
-    host = urlsplit(url).hostname or ""
-    project, _, rest = host.partition(".")
-    if rest == "supabase.co":
-        return f"Supabase's SQL editor (https://supabase.com/dashboard/project/{project}/sql/new)"
-    return "Supabase's SQL editor"
 
 
 def format_findings(findings: Sequence[Finding]) -> list[str]:

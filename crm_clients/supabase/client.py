@@ -10,12 +10,13 @@ from crm_clients.batch import merge_by_call
 from crm_clients.http import VendorHttp
 from crm_clients.settings import DestinationSettings
 from crm_clients.supabase.batches import build_outcome
-from crm_clients.supabase.check import Location, check_table, format_findings, sql_editor
+from crm_clients.supabase.check import check_table, format_findings
 from crm_clients.supabase.errors import ApiFailure
 from crm_clients.supabase.keys import key_headers, role_of
 from crm_clients.supabase.layout_kv import KvLayout
 from crm_clients.supabase.layout_table import TableLayout
-from crm_clients.supabase.rest import Table
+from crm_clients.supabase.location import Location, sql_editor
+from crm_clients.supabase.rest import Row, Table
 from crm_clients.supabase.settings import SupabaseSettings
 from relay.call import Call
 
@@ -30,6 +31,9 @@ class Layout(Protocol):
     @property
     def merge_columns(self) -> tuple[str, ...]:
         """The columns that only `retract(mark=True)` writes."""
+
+    def sample_row(self) -> Row:
+        """Return a row with a value in every column that the relay writes."""
 
     def sql(self, schema: str) -> str:
         """Return the SQL that creates the table."""
@@ -76,7 +80,10 @@ class SupabaseClient(CrmClient[SupabaseSettings]):
             role=role_of(self._key),
             key=key_column,
             columns=self._layout.columns,
+            sample=self._layout.sample_row(),
+            settings={} if is_kv else settings.settings_by_column,
             merge_columns=self._layout.merge_columns if settings.on_merge == "mark" else (),
+            json_column="value" if is_kv else None,
             deletes=settings.on_merge == "delete",
         )
 

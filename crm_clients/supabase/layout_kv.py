@@ -22,7 +22,8 @@ from crm_clients.supabase.batches import (
 from crm_clients.supabase.customers import Customer, Customers
 from crm_clients.supabase.errors import ApiError, ApiFailure
 from crm_clients.supabase.record import UNKNOWN_ID, UNKNOWN_NAME, RecordMapper
-from crm_clients.supabase.rest import Table, Upserted
+from crm_clients.supabase.rest import Row, Table, Upserted
+from crm_clients.supabase.sample import SAMPLE_CALL
 from crm_clients.supabase.settings import SupabaseSettings
 from crm_clients.supabase.sql import MERGED_INTO, kv_sql
 from crm_clients.supabase.unchanged import find_kept, find_unchanged
@@ -50,7 +51,11 @@ class KvLayout:
 
     def sql(self, schema: str) -> str:
         """Return the SQL that creates the table if the CRM has not."""
-        return kv_sql(self._settings.table, schema)
+        return kv_sql(self._settings.table, schema, self.sample_row())
+
+    def sample_row(self) -> Row:
+        """Return a row with a record in which every key has a value."""
+        return {"key": self._key(SAMPLE_CALL), "value": self._mapper.build(SAMPLE_CALL)}
 
     async def upsert(self, pushes: Sequence[Push]) -> dict[str, Outcome]:
         """Read and write the calls with one request each, or only read if nothing changes."""

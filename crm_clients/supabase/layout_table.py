@@ -14,7 +14,8 @@ from crm_clients.supabase.batches import (
     send_in_order,
 )
 from crm_clients.supabase.errors import ApiError, ApiFailure
-from crm_clients.supabase.rest import Table, Upserted
+from crm_clients.supabase.rest import Row, Table, Upserted
+from crm_clients.supabase.sample import SAMPLE_CALL
 from crm_clients.supabase.settings import SupabaseSettings
 from crm_clients.supabase.sql import MERGED_INTO, table_sql
 from crm_clients.supabase.unchanged import find_unchanged
@@ -59,7 +60,13 @@ class TableLayout:
 
     def sql(self, schema: str) -> str:
         """Return the SQL that creates the table."""
-        return table_sql(self._settings.table, schema, self._mapping, self._settings.constants)
+        sample = self._values(SAMPLE_CALL, _ALL_FIELDS)
+        return table_sql(self._settings.table, schema, self._mapping, self._settings.constants, sample)
+
+    def sample_row(self) -> Row:
+        """Return a row with a value in every column that the relay writes."""
+        merged = {MERGED_INTO: SAMPLE_CALL.merged_into} if self._settings.on_merge == "mark" else {}
+        return self._values(SAMPLE_CALL, _ALL_FIELDS) | merged
 
     async def upsert(self, pushes: Sequence[Push]) -> dict[str, Outcome]:
         """Write the calls, with one request per set of changed columns."""

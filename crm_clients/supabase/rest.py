@@ -122,9 +122,9 @@ class Table:
         """Insert no rows: this needs the grant INSERT and not UPDATE."""
         return _failure_of(await self._post(b"[]", {"columns": _columns_param(columns)}, _PREFER_NO_ROWS))
 
-    async def probe_select(self, columns: Sequence[str]) -> ApiFailure | None:
-        """Select these columns of no rows."""
-        return _failure_of(await self._get({"select": _columns_param(columns), "limit": "0"}))
+    async def probe_select(self, columns: Sequence[str], **where: str) -> ApiFailure | None:
+        """Select these columns of no rows, with the filters of `where`."""
+        return _failure_of(await self._get({"select": _columns_param(columns), "limit": "0", **where}))
 
     async def probe_delete(self) -> ApiFailure | None:
         """Delete the rows whose key is null and not null, so none.

@@ -114,3 +114,9 @@ class SupabaseSettings(DestinationSettings):
     def mapping(self) -> dict[str, str]:
         """The column of each field, or in the layout `kv` its key in the record."""
         return self.remote_names(KEYS if self.layout == "kv" else DEFAULT_MAPPING)
+
+    @property
+    def settings_by_column(self) -> dict[str, str]:
+        """The setting that names each column of the layout `table`."""
+        fields = {column: f"fields.{field}" for field, column in self.mapping.items()}
+        return fields | {column: f"constants.{column}" for column in self.constants}

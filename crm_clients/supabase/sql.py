@@ -1,9 +1,10 @@
 """SQL for Supabase's editor that creates the tables of calls. All of it is idempotent."""
 
-from collections.abc import Mapping
-from typing import Final
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Final
 
 from crm_clients.settings import Constant
+from crm_clients.supabase.batches import encode_json
 from relay.call import FIELDS
 
 ROLE: Final = "service_role"
@@ -40,16 +41,17 @@ def table_sql(
     schema: str,
     mapping: Mapping[str, str] = DEFAULT_MAPPING,
     constants: Mapping[str, Constant] | None = None,
+    sample: Mapping[str, Any] | None = None,
 ) -> str:
     """Return SQL that creates the table, or adds what an existing table lacks.
 
-    `mapping`: field → column. `constants`: column → value, for the types of their columns.
+    `mapping`: field → column. `constants`: column → value, for the types of their columns. `sample`: column →
+    value of a call, to find columns of another type.
     """
     columns = {mapping[field]: _type_of(field) for field in FIELDS_WRITTEN if field in mapping}
     columns |= {name: _TYPE_OF_CONSTANT.get(type(value), "text") for name, value in (constants or {}).items()}
     columns |= {"updated_at": "timestamptz not null default now()", MERGED_INTO: "text"}
     return _TABLE.format(
-        schema=_quote(schema),
         table=f"{_quote(schema)}.{_quote(table)}",
         key=_quote(mapping["id"]),
         key_name=mapping["id"],
@@ -59,17 +61,20 @@ def table_sql(
         trigger=_quote(f"{table}_keep_newest"),
         skip_older=_skip_older(mapping.get("version")),
         create_schema=_create_schema(schema),
-        role=ROLE,
+        refusal=_refusal(f"{_quote(schema)}.{_quote(table)}", columns, sample or {}, exact=[mapping["id"]]),
+        grants=_grants(table, schema),
     )
 
 
-def kv_sql(table: str, schema: str) -> str:
-    """Return SQL that creates the table of the layout `kv`."""
+def kv_sql(table: str, schema: str, sample: Mapping[str, Any] | None = None) -> str:
+    """Return SQL that creates the table of the layout `kv`. `sample`: a row, as for `table_sql`."""
+    columns = ["key", "value"]
+    full_table = f"{_quote(schema)}.{_quote(table)}"
     return _KV.format(
-        schema=_quote(schema),
-        table=f"{_quote(schema)}.{_quote(table)}",
+        table=full_table,
         create_schema=_create_schema(schema),
-        role=ROLE,
+        refusal=_refusal(full_table, columns, sample or {}, exact=columns),
+        grants=_grants(table, schema),
     )
 
 
@@ -81,9 +86,57 @@ def grant_sql(table: str, schema: str, role: str) -> str:
     )
 
 
+def sequence_grant_sql(sequence: str, schema: str, role: str) -> str:
+    """Return the grant that a default value from this sequence needs."""
+    return f"grant usage on sequence {_quote(schema)}.{_quote(sequence)} to {role};"
+
+
+def type_sql(table: str, schema: str, column: str, type_: str) -> str:
+    """Return SQL that changes the type of a column."""
+    name = _quote(column)
+    return (
+        f"alter table {_quote(schema)}.{_quote(table)} alter column {name} drop default, "
+        f"alter column {name} type {type_} using {name}::{type_};"
+    )
+
+
+def nullable_sql(table: str, schema: str, column: str) -> str:
+    """Return SQL that allows null in a column."""
+    return f"alter table {_quote(schema)}.{_quote(table)} alter column {_quote(column)} drop not null;"
+
+
+def policy_sql(table: str, schema: str, role: str) -> str:
+    """Return a policy of row level security that gives the role all rows."""
+    return (
+        f"create policy cloudtalk_relay on {_quote(schema)}.{_quote(table)} for all to {role} "
+        "using (true) with check (true);"
+    )
+
+
 def unique_sql(table: str, schema: str, key: str) -> str:
     """Return SQL that makes a column unique, so that it can be the key."""
     return f"alter table {_quote(schema)}.{_quote(table)} add unique ({_quote(key)});"
+
+
+def _refusal(table: str, columns: Iterable[str], sample: Mapping[str, Any], *, exact: Sequence[str]) -> str:
+    """Return SQL that raises an error if the relay cannot write to the table, and names every reason.
+
+    `exact`: columns that must return the same value that was written.
+    """
+    return _REFUSAL.format(
+        table=table,
+        sample=_literal(encode_json(dict(sample)).decode().replace("$", "\\u0024")),
+        exact=", ".join(map(_literal, exact)),
+        columns=", ".join(map(_literal, columns)),
+    )
+
+
+def _grants(table: str, schema: str) -> str:
+    return _GRANTS.format(schema=_quote(schema), table=f"{_quote(schema)}.{_quote(table)}", role=ROLE)
+
+
+def _literal(text: str) -> str:
+    return "'" + text.replace("'", "''") + "'"
 
 
 def _create_schema(schema: str) -> str:
@@ -123,10 +176,83 @@ def _quote(name: str) -> str:
     return '"' + name.replace('"', '""') + '"'
 
 
+_REFUSAL: Final = """\
+-- If the table exists already and cannot receive calls, this stops here and changes nothing.
+do $relay$
+declare
+  col record;
+  stored jsonb;
+  problems text[] := '{{}}';
+begin
+  if (select relkind not in ('r', 'p') from pg_class where oid = '{table}'::regclass) then
+    raise exception 'CloudTalk Relay: % is a view or a foreign table, and this SQL can only complete tables.',
+      '{table}' using hint = 'Run it for the table below the view, and grant the view to the role by hand.';
+  end if;
+  for col in
+    select s.key as name, s.value as sample, format_type(a.atttypid, a.atttypmod) as type,
+      a.attgenerated <> '' or a.attidentity = 'a' as generated
+    from jsonb_each({sample}) s
+    join pg_attribute a on a.attrelid = '{table}'::regclass and a.attname = s.key and not a.attisdropped
+  loop
+    if col.generated then
+      problems := problems || format(
+        'The database generates the column %I, so no value can be written to it.', col.name);
+      continue;
+    end if;
+    begin
+      execute format('select to_jsonb(r.c) from jsonb_to_record($1) as r(c %s)', col.type)
+        into stored using jsonb_build_object('c', col.sample);
+    exception when others then
+      stored := null;
+      problems := problems || format('The column %I is %s: %s.', col.name, col.type, sqlerrm);
+      continue;
+    end;
+    if col.name in ({exact}) and stored is distinct from col.sample then
+      problems := problems || format('The column %I is %s and changes what is written.', col.name, col.type);
+    end if;
+  end loop;
+  for col in
+    select a.attname as name from pg_attribute a
+    where a.attrelid = '{table}'::regclass and a.attnum > 0 and not a.attisdropped
+      and a.attnotnull and not a.atthasdef and a.attidentity = '' and a.attname not in ({columns})
+  loop
+    problems := problems || format('The column %I is not null, and nothing fills it.', col.name);
+  end loop;
+  if problems <> '{{}}' then
+    raise exception 'CloudTalk Relay cannot write to %. %', '{table}', array_to_string(problems, ' ')
+      using hint = 'Name other columns under fields (id = "cloudtalk_id") or values under constants in '
+        'settings.toml, and print this SQL again; or change the columns of the table.';
+  end if;
+end
+$relay$;
+"""
+
+_GRANTS: Final = """\
+grant usage on schema {schema} to {role};
+grant select, insert, update, delete on {table} to {role};
+
+-- Default values of your own columns may come from sequences.
+do $$
+declare
+  sequence regclass;
+begin
+  for sequence in
+    select distinct d.refobjid::regclass from pg_attrdef a
+    join pg_depend d on d.classid = 'pg_attrdef'::regclass and d.objid = a.oid
+    join pg_class c on c.oid = d.refobjid and c.relkind = 'S'
+    where a.adrelid = '{table}'::regclass
+  loop
+    execute format('grant usage on sequence %s to {role}', sequence);
+  end loop;
+end
+$$;
+"""
+
 _TABLE: Final = """\
 -- CloudTalk Relay: one row per call. Run it in Supabase's SQL editor; running it again is safe.
 {create_schema}create table if not exists {table} ({key} text primary key);
 
+{refusal}
 alter table {table}
 {columns};
 
@@ -161,9 +287,7 @@ create or replace trigger {trigger} before update on {table}
 
 -- The relay's secret key can write; nobody else can read the table until you add policies.
 alter table {table} enable row level security;
-grant usage on schema {schema} to {role};
-grant select, insert, update, delete on {table} to {role};
-
+{grants}
 -- The API reloads the schema at once.
 notify pgrst, 'reload schema';
 """
@@ -172,11 +296,10 @@ _KV: Final = """\
 -- CloudTalk Relay: the CRM's key-value table. Run it in Supabase's SQL editor; running it again is safe.
 {create_schema}create table if not exists {table} ("key" text primary key, "value" jsonb not null);
 
+{refusal}
 -- The secret key can write; nobody else can read the table, since there are no policies.
 alter table {table} enable row level security;
-grant usage on schema {schema} to {role};
-grant select, insert, update, delete on {table} to {role};
-
+{grants}
 -- The API reloads the schema at once.
 notify pgrst, 'reload schema';
 """

@@ -1,0 +1,150 @@
+"""Explain why the database would refuse every call, although table, columns and grants exist."""
+
+import re
+from collections.abc import Mapping
+from typing import Final
+
+from crm_clients.base import Finding
+from crm_clients.supabase.errors import ApiError, ApiFailure, Cause, cause_of
+from crm_clients.supabase.location import Location, problem_finding, run_setup, secret_key_hint
+from crm_clients.supabase.rest import Table
+from crm_clients.supabase.sql import nullable_sql, policy_sql, sequence_grant_sql, type_sql
+
+WRONG_TYPE: Final = "wrong_type"
+GENERATED: Final = "generated_column"
+REQUIRED: Final = "required_column"
+SEQUENCE: Final = "missing_sequence_grant"
+ROW_SECURITY: Final = "row_level_security"
+DISCARDED: Final = "discarded_rows"
+REFUSED: Final = "refused_call"
+REFUSALS: Final = frozenset({WRONG_TYPE, GENERATED, REQUIRED, SEQUENCE, ROW_SECURITY, DISCARDED, REFUSED})
+"""Every code of this module."""
+
+_BY_ERROR_CODE: Final = {"428C9": GENERATED, "23502": REQUIRED, "PGRST116": DISCARDED}
+_BY_MESSAGE: Final = {"permission denied for sequence": SEQUENCE, "row-level security policy": ROW_SECURITY}
+"""PostgreSQL has one code, 42501, for all missing privileges."""
+
+_INSUFFICIENT_PRIVILEGE: Final = "42501"
+_DATA_EXCEPTION: Final = "22"
+_QUOTED: Final = re.compile(r'"([^"]+)"')
+
+
+async def explain_refusal(table: Table, location: Location, failure: ApiFailure) -> Finding | None:
+    """Explain the failure of a dry run of `location.sample`. None: the failure is of another kind."""
+    code = _code(failure)
+    if code is None or not isinstance(failure, ApiError):
+        return None
+    if code == WRONG_TYPE and (columns := await _find_columns(table, location, WRONG_TYPE)):
+        return _wrong_types(location, columns)
+    if code == GENERATED and (columns := await _find_columns(table, location, GENERATED)):
+        return _generated(location, columns)
+    if code in {WRONG_TYPE, GENERATED}:
+        code = REFUSED
+    return problem_finding(location, code, _problem(location, code, failure), _hint(location, code, failure))
+
+
+def _code(failure: ApiFailure | None) -> str | None:
+    if not isinstance(failure, ApiError):
+        return None
+    code = failure.code or ""
+    if code == _INSUFFICIENT_PRIVILEGE:
+        message = failure.message or ""
+        return next((found for text, found in _BY_MESSAGE.items() if text in message), None)
+    if code in _BY_ERROR_CODE:
+        return _BY_ERROR_CODE[code]
+    if code.startswith(_DATA_EXCEPTION):
+        return WRONG_TYPE
+    return REFUSED if cause_of(failure) is Cause.RECORD else None
+
+
+async def _find_columns(table: Table, location: Location, code: str) -> dict[str, str]:
+    """Try each column of the sample by itself, and return the message of each that fails.
+
+    If the key column fails, the others cannot be tried.
+    """
+    found: dict[str, str] = {}
+    for column in sorted(location.sample, key=lambda column: column != location.key):
+        row = {name: location.sample[name] for name in (location.key, column)}
+        failure = await table.dry_run(row)
+        if isinstance(failure, ApiError) and _code(failure) == code:
+            found[column] = failure.message or code
+        if location.key in found:
+            break
+    return found
+
+
+# --- texts for a person -----------------------------------------------------------------------
+
+
+def _wrong_types(location: Location, messages: Mapping[str, str]) -> Finding:
+    errors = "; ".join(f"{column} ({message})" for column, message in messages.items())
+    problem = f"Columns of the table {location.full_table} cannot store the values of a call: {errors}."
+    return problem_finding(location, WRONG_TYPE, problem, _other_columns_hint(location, messages))
+
+
+def _generated(location: Location, messages: Mapping[str, str]) -> Finding:
+    problem = (
+        f"The database generates values of the table {location.full_table} that the relay has to write: "
+        f"{', '.join(messages)}."
+    )
+    return problem_finding(location, GENERATED, problem, _other_columns_hint(location, messages))
+
+
+def _other_columns_hint(location: Location, columns: Mapping[str, str]) -> str:
+    """Suggest other columns in the settings, or another type for a column that no setting names."""
+    constants = [s for c in columns if (s := location.settings.get(c, "")).startswith("constants.")]
+    fields = [
+        f'{setting} = "cloudtalk_{column}"'
+        for column in columns
+        if (setting := location.settings.get(column, "")).startswith("fields.")
+    ]
+    types = [
+        type_sql(location.table, location.sql_schema, column, "jsonb" if column == "value" else "text")
+        for column in columns
+        if column not in location.settings
+    ]
+    section = f"[destinations.{location.destination}]"
+    hints = [
+        f"Set {' and '.join(fields)} in {section}. {run_setup(location)} It adds the columns."
+        if fields
+        else "",
+        f"Correct {' and '.join(constants)} in {section}." if constants else "",
+        f"Run in Supabase's SQL editor: {' '.join(types)}" if types else "",
+    ]
+    return " ".join(filter(None, hints))
+
+
+def _problem(location: Location, code: str, failure: ApiError) -> str:
+    table, message = location.full_table, failure.message or "no explanation was given"
+    problems = {
+        REQUIRED: f"The column {_quoted(failure)} of {table} must not be null, and nothing fills it.",
+        SEQUENCE: f"The role {location.role} cannot use a sequence of {table} ({message}).",
+        ROW_SECURITY: f"Row level security of {table} refuses calls of the role {location.role} ({message}).",
+        DISCARDED: f"A trigger of {table} discards inserted rows, so calls would disappear without an error.",
+        REFUSED: f"The table {table} refuses a sample of a call: {message}.",
+    }
+    return problems[code]
+
+
+def _hint(location: Location, code: str, failure: ApiError) -> str:
+    section = f"[destinations.{location.destination}]"
+    schema = location.sql_schema
+    nullable = nullable_sql(location.table, schema, _quoted(failure))
+    constant = f"Set constants.{_quoted(failure)} in {section} to its value, or allow null. "
+    sequence = (failure.message or "").rpartition(" ")[2]
+    policy = policy_sql(location.table, schema, location.role)
+    hints = {
+        REQUIRED: f"{constant if location.settings else ''}Run in Supabase's SQL editor: {nullable}",
+        SEQUENCE: f"Run in Supabase's SQL editor: {sequence_grant_sql(sequence, schema, location.role)}",
+        ROW_SECURITY: secret_key_hint(location) or f"Run in Supabase's SQL editor: {policy}",
+        DISCARDED: "Change the trigger in Supabase under Database, Triggers, so that it returns the row.",
+        REFUSED: "Such calls become dead letters. Change the constraint or the trigger that the message "
+        f"names, or choose other labels, fields or constants in {section}.",
+    }
+    return hints[code]
+
+
+def _quoted(failure: ApiError) -> str:
+    """Return the first name in the message, which is a column's."""
+    match = _QUOTED.search(failure.message or "")
+    return match.group(1) if match else "?"
