@@ -62,7 +62,7 @@ def list_(context: Context, limit: int | None, *, as_json: bool) -> None:
         print_json(records)
         return
     rows = [[getattr(record, field) for field in _COLUMNS.values()] for record in records]
-    print_table(tuple(_COLUMNS), rows)
+    print_table(tuple(_COLUMNS), rows, crop="contact")
     if len(records) < total:
         click.echo(f"\n{len(records)} of {total} calls; use --limit to list more", err=True)
 

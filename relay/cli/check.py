@@ -39,7 +39,7 @@ def command(context: Context, *, as_json: bool) -> None:
     if as_json:
         print_json(findings)
     else:
-        print_table(("", "name", "code", "problem"), map(_row, findings))
+        print_table(("", "name", "code", "problem"), map(_row, findings), wrap="problem")
         for finding in findings:
             if finding.hint:
                 click.echo(f"\n{finding.name}, {finding.code}: {finding.hint}")

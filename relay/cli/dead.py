@@ -71,7 +71,7 @@ def list_(context: Context, destination: str | None, *, as_json: bool) -> None:
     if as_json:
         print_json(views)
     else:
-        print_records(_COLUMNS, views)
+        print_records(_COLUMNS, views, crop="message")
 
 
 @command.command("show")

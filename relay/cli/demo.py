@@ -3,23 +3,35 @@
 import asyncio
 import signal
 import tempfile
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import click
 
-from relay.cli.output import print_table
+from relay.cli.output import print_fields, print_table
 from relay.cli.progress import progress_bar
 from relay.simulator import simulate
 from relay.simulator.demo import DemoError, DemoRelay
 
-_COLUMNS: Final = (
+_COLUMNS: Final = {
+    "id": "id",
+    "direction": "direction",
+    "status": "status",
+    "number": "external_number",
+    "follow_up": "follow_up",
+}
+"""Headings of the table, and the columns of the CRM. They fit 80 columns, also without a terminal."""
+
+_FIELDS: Final = (
     "id",
     "direction",
     "status",
-    "external_number",
+    "from",
+    "to",
     "contact_name",
     "started_at",
+    "ended_at",
     "response_seconds",
     "duration_seconds",
     "follow_up",
@@ -56,7 +68,7 @@ def _handle_signals() -> None:
 
 def _run(relay: DemoRelay, *, once: bool) -> None:
     with relay.running():
-        click.echo(f"The relay listens at {relay.url}. Its ledger, CRM and log are in {relay.folder}")
+        click.echo(f"The relay listens at {relay.url}. Its ledger, CRM and log are in\n{relay.folder}")
         click.echo(f"Sending the events of {_CALLS} calls, shuffled and partly twice …\n")
         asyncio.run(_send_calls_and_print_records(relay))
         if once:
@@ -79,8 +91,20 @@ async def _send_calls_and_print_records(relay: DemoRelay) -> None:
         raise DemoError(f"only {report.acknowledged} of {report.sent} events were acknowledged")
     rows = await relay.wait_for_records(report.expected)
     click.echo(f"The CRM's table calls, as read from {relay.crm}:\n")
-    print_table(_COLUMNS, ([row[column] for column in _COLUMNS] for row in rows))
-    click.echo(f"\n{report.sent} events gave {len(rows)} records. All are as expected.")
+    print_fields(_example_record(rows))
+    click.echo("\nAll records:\n")
+    print_table(tuple(_COLUMNS), ([row[column] for column in _COLUMNS.values()] for row in rows))
+    follow_ups = sum(row["follow_up"] for row in rows)
+    click.echo(
+        f"\n{follow_ups} missed calls are marked for follow-up."
+        f"\n{report.sent} events gave {len(rows)} records. All are as expected."
+    )
+
+
+def _example_record(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Return the record that has the most fields."""
+    example = max(rows, key=lambda row: sum(row[field] is not None for field in _FIELDS))
+    return {field: example[field] for field in _FIELDS}
 
 
 def _example(url: str) -> str:

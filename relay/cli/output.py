@@ -6,11 +6,19 @@ from typing import Any, Final
 
 import click
 import msgspec
+from rich.cells import cell_len
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-_UNLIMITED_WIDTH: Final = 10_000
+_UNLIMITED_WIDTH: Final = 1_000_000
+_GAP: Final = 2
+"""Spaces between two columns."""
+
+_INDENT: Final = "  "
+_MIN_WIDTHS: Final = (8, 24)
+"""The least width of a column whose texts are cropped, and of one whose texts are wrapped."""
+
 _ESCAPED_CONTROLS: Final = {code: repr(chr(code))[1:-1] for code in (*range(32), *range(127, 160))}
 """Control characters and their escapes: a name or a note must not control the terminal."""
 
@@ -21,29 +29,114 @@ def print_json(value: Any) -> None:
     click.echo(msgspec.json.format(msgspec.json.encode(value), indent=2))
 
 
-def print_records(columns: Sequence[str], records: Iterable[msgspec.Struct]) -> None:
+def print_records(
+    columns: Sequence[str], records: Iterable[msgspec.Struct], *, crop: str | None = None
+) -> None:
     """Print a table with one row per record and one column per named field."""
-    print_table(columns, ([getattr(record, column) for column in columns] for record in records))
+    print_table(columns, ([getattr(record, column) for column in columns] for record in records), crop=crop)
 
 
 def print_fields(fields: Mapping[str, Any]) -> None:
     """Print one record as a table with one row per field."""
-    print_table(("field", "value"), fields.items())
+    print_table(("field", "value"), fields.items(), wrap="value")
 
 
-def print_table(columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
-    """Print a table. None is printed as an empty cell."""
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for column in columns:
-        table.add_column(column, overflow="fold", no_wrap=column in {"id", "name", "status"})
-    for row in rows:
-        table.add_row(*map(_cell, row))
-    # Without a terminal each row is one line, however long, so that grep and awk can read it.
-    console = Console(width=None if sys.stdout.isatty() else _UNLIMITED_WIDTH)
-    with console.capture() as capture:
-        console.print(table)
-    # Rich pads every line to the width of the longest, which may be a transcript.
-    click.echo("\n".join(line.rstrip() for line in capture.get().rstrip("\n").split("\n")))
+def print_table(
+    columns: Sequence[str],
+    rows: Iterable[Sequence[Any]],
+    *,
+    crop: str | None = None,
+    wrap: str | None = None,
+) -> None:
+    """Print a table. None is printed as an empty cell.
+
+    On a terminal that is too narrow, the texts of the column `crop` lose their ends, and those of `wrap` are
+    continued on the next line; all other cells stay whole. If that is not enough, the first cell of each row
+    is printed on a line of its own, and otherwise each cell.
+    """
+    cells = [[_cell(value) for value in row] for row in rows]
+    width = _terminal_width()
+    table = _Table(columns, cells, crop, wrap)
+    if table.min_width <= width:
+        lines = table.lines(width)
+    elif wrap is None and table.rest.min_width <= width - len(_INDENT):
+        lines = _lines_below_first_cells(table, width)
+    else:
+        lines = _lines_of_blocks(table, width)
+    click.echo("\n".join(lines))
+
+
+class _Table:
+    """Cells with their columns; the column `crop` or `wrap` may be narrower than its cells."""
+
+    def __init__(
+        self, columns: Sequence[str], cells: Sequence[Sequence[Text]], crop: str | None, wrap: str | None
+    ) -> None:
+        self.columns, self.cells = columns, cells
+        self._crop, self._wrap = crop, wrap
+        self._widths = [
+            max([cell_len(column), *(row[index].cell_len for row in cells)])
+            for index, column in enumerate(columns)
+        ]
+
+    @property
+    def rest(self) -> "_Table":
+        """The table without its first column."""
+        return _Table(self.columns[1:], [row[1:] for row in self.cells], self._crop, self._wrap)
+
+    @property
+    def min_width(self) -> int:
+        """The width with the flexible column as narrow as it may be."""
+        widths = (
+            min(width, _MIN_WIDTHS[column == self._wrap]) if self._is_flexible(column) else width
+            for column, width in zip(self.columns, self._widths, strict=True)
+        )
+        return sum(widths) + _GAP * (len(self.columns) - 1)
+
+    def _is_flexible(self, column: str) -> bool:
+        return column in {self._crop, self._wrap}
+
+    def lines(self, width: int) -> list[str]:
+        """Return the heading and the rows; a row is one line unless a text of it is wrapped."""
+        table = Table(box=None, pad_edge=False, header_style="bold")
+        spare = width - sum(self._widths) - _GAP * (len(self.columns) - 1)
+        for column, natural in zip(self.columns, self._widths, strict=True):
+            cell_width = natural + min(spare, 0) if self._is_flexible(column) else natural
+            if column == self._wrap:
+                table.add_column(column, overflow="fold", width=cell_width)
+            else:
+                table.add_column(column, overflow="ellipsis", no_wrap=True, width=cell_width)
+        for row in self.cells:
+            table.add_row(*row)
+        console = Console(width=max(width, 1))
+        with console.capture() as capture:
+            console.print(table)
+        # Rich pads every line to the width of the longest, which may be a transcript.
+        return [line.rstrip() for line in capture.get().rstrip("\n").split("\n")]
+
+
+def _lines_below_first_cells(table: _Table, width: int) -> list[str]:
+    heading, *rows = table.rest.lines(width - len(_INDENT))
+    lines = [table.columns[0], _INDENT + heading]
+    for cells, row in zip(table.cells, rows, strict=True):
+        lines += [cells[0].plain, _INDENT + row]
+    return lines
+
+
+def _lines_of_blocks(table: _Table, width: int) -> list[str]:
+    """Return a block per row, with a line per cell that is not empty."""
+    lines: list[str] = []
+    for row in table.cells:
+        pairs = [(Text(name), cell) for name, cell in zip(table.columns, row, strict=True) if cell.plain]
+        block = _Table(("field", "value"), pairs, None, "value")
+        _, *block_lines = block.lines(width)
+        lines += ["", *block_lines] if lines else block_lines
+    return lines
+
+
+def _terminal_width() -> int:
+    """Return the terminal's width. Without one each row is one line, so that grep and awk can read it."""
+    return Console().width if sys.stdout.isatty() else _UNLIMITED_WIDTH
 
 
 def _cell(value: Any) -> Text:

@@ -11,7 +11,7 @@ from sqlalchemy import Connection
 from relay.app import build_parser
 from relay.cli.ledger_session import read_ledger, write_ledger
 from relay.cli.main import Context
-from relay.cli.output import json_option, print_fields, print_json, print_records
+from relay.cli.output import json_option, print_fields, print_json, print_records, print_table
 from relay.fold.retry_quarantined import retry_body
 from relay.instants import iso
 from relay.ledger import quarantine
@@ -19,7 +19,7 @@ from relay.ledger.quarantine import QuarantinedBody
 
 T = TypeVar("T")
 
-_COLUMNS: Final = ("id", "received_at", "reason", "pointer", "message", "path")
+_COLUMNS: Final = ("id", "received_at", "reason", "pointer", "message")
 
 _ids_argument = click.argument("ids", metavar="[ID]…", type=int, nargs=-1)
 _all_option = click.option("--all", "select_all", is_flag=True, help="All bodies in quarantine.")
@@ -53,7 +53,7 @@ def list_(context: Context, *, as_json: bool) -> None:
     if as_json:
         print_json(views)
     else:
-        print_records(_COLUMNS, views)
+        print_records(_COLUMNS, views, crop="message")
 
 
 @command.command("show")
@@ -88,7 +88,8 @@ def retry_(context: Context, ids: tuple[int, ...], *, select_all: bool, as_json:
     if as_json:
         print_json(results)
     else:
-        print_records(("id", "events", "problem"), results)
+        columns = ("id", "events", "problem")
+        print_table(columns, map(msgspec.structs.astuple, results), wrap="problem")
     sys.exit(1 if any(result.problem for result in results) else 0)
 
 

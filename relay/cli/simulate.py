@@ -144,7 +144,7 @@ def _first(secrets: Sequence[SecretStr]) -> str | None:
 
 
 def _print(report: Report, url: str) -> None:
-    print_table(_COLUMNS, map(_row, report.expected))
+    print_table(_COLUMNS, map(_row, report.expected), crop="contact_name")
     click.echo(
         f"\n{report.sent} events of {len(report.expected)} calls sent to {url} in {report.seconds:.1f} s,"
         f" {report.acknowledged} acknowledged (seed {report.seed})"

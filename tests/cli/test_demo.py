@@ -73,6 +73,9 @@ def test_once_prints_the_records_of_the_crm_and_exits_with_0(tmp_path: Path) -> 
             r"cloudtalk-sim-\S+ +(inbound|outbound) +(En Progreso|Completada|Perdida) +\+34\d{9} ", record
         )
     assert last.strip().endswith("12 records. All are as expected.")
+    assert max(map(len, output.replace(str(tmp_path), "/tmp").splitlines())) <= 80  # noqa: S108 - as for users
+    in_full = output.split("crm.db:\n\n")[1].split("\n\n")[0]
+    assert {line.split()[0] for line in in_full.splitlines()} >= {"contact_name", "response_seconds", "to"}
     assert re.search(rf"as read from {tmp_path}/relay-demo-\w+/crm\.db:", output)
     assert list(tmp_path.iterdir()) == []
 

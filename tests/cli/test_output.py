@@ -3,11 +3,17 @@
 import io
 import json
 import sys
-from typing import Any
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, Final
 
+import click
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from rich.cells import cell_len
 
-from relay.cli.output import print_json, print_table
+from relay.cli.output import print_fields, print_json, print_table
 
 Capture = pytest.CaptureFixture[str]
 
@@ -57,20 +63,120 @@ def test_markup_and_control_characters_are_shown_as_text(capsys: Capture, value:
     assert capsys.readouterr().out.splitlines()[1] == shown
 
 
-def test_on_a_terminal_ids_are_not_wrapped_and_other_columns_are(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    class Terminal(io.StringIO):
-        def isatty(self) -> bool:
-            return True
+# --- on a terminal --------------------------------------------------------------------------------
 
-    terminal = Terminal()
-    monkeypatch.setattr(sys, "stdout", terminal)
-    monkeypatch.setenv("COLUMNS", "60")
-    monkeypatch.setenv("TERM", "xterm")
+UUID_ID: Final = "cloudtalk-44fe27cd-5268-4670-993e-0129aabbccdd"
+TIME: Final = "2026-11-26T14:26:25Z"
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+@contextmanager
+def terminal(width: int = 80) -> Iterator[Terminal]:
+    """Standard output is a terminal of this width, without colours."""
+    with pytest.MonkeyPatch.context() as patch:
+        output = Terminal()
+        patch.setattr(sys, "stdout", output)
+        patch.setenv("COLUMNS", str(width))
+        patch.setenv("TERM", "xterm")
+        patch.setenv("NO_COLOR", "1")
+        yield output
+
+
+def shown(output: Terminal) -> list[str]:
+    return [line.rstrip() for line in click.unstyle(output.getvalue()).splitlines()]
+
+
+def test_a_table_that_fits_has_a_line_per_row() -> None:
+    with terminal() as output:
+        print_table(("id", "status", "contact"), [(UUID_ID, "missed", "Ana")], crop="contact")
+    assert shown(output) == [f"{'id':48}status  contact", f"{UUID_ID}  missed  Ana"]
+
+
+def test_a_column_of_texts_is_cropped_to_the_width() -> None:
+    with terminal() as output:
+        print_table(("call", "message", "at"), [("7", "x" * 200, TIME), ("8", "short", TIME)], crop="message")
+    heading, long, brief = shown(output)
+    assert heading == f"call  {'message':52}  at"
+    assert long == f"7     {'x' * 51}…  {TIME}"
+    assert brief == f"8     {'short':52}  {TIME}"
+
+
+def test_if_the_rest_fits_without_it_the_first_cell_has_a_line_of_its_own() -> None:
+    columns = ("id", "direction", "status", "number", "contact", "started")
+    row = (UUID_ID, "outbound", "in_progress", "+34612345678", "María José Fernández García", TIME)
+    with terminal() as output:
+        print_table(columns, [row, row], crop="contact")
+    lines = shown(output)
+    assert lines[0] == "id"
+    assert lines[1].split() == [*columns[1:]]
+    assert lines[2::2] == [UUID_ID, UUID_ID]
+    assert lines[3] == lines[5] == f"  outbound   in_progress  +34612345678  María José Fernán…  {TIME}"
+
+
+def test_otherwise_each_row_is_a_block_without_its_empty_cells() -> None:
+    columns = ("destination", "state", "next_attempt_at", "remote_id", "code", "message")
+    row = ("crm", "pending", TIME, "r" * 40, None, "the CRM says no " * 10)
+    with terminal() as output:
+        print_table(columns, [row, row])
+    blocks = "\n".join(shown(output)).split("\n\n")
+    assert blocks[0] == blocks[1]
+    lines = blocks[0].splitlines()
+    assert lines[:4] == [
+        "destination      crm",
+        "state            pending",
+        f"next_attempt_at  {TIME}",
+        f"remote_id        {'r' * 40}",
+    ]
+    assert " ".join(" ".join(lines[4:]).split()) == "message " + ("the CRM says no " * 10).strip()
+
+
+def test_a_text_that_must_be_read_whole_is_wrapped_at_its_words() -> None:
+    with terminal(60) as output:
+        print_table(("name", "code", "problem"), [("crm", "unreachable", "no answer " * 12)], wrap="problem")
+    first, *rest = shown(output)[1:]
+    assert first == "crm   unreachable  no answer no answer no answer no answer"
+    assert set(rest) == {" " * 19 + "no answer no answer no answer no answer"}
+
+
+cells = st.one_of(
+    st.sampled_from([UUID_ID, TIME, "+34612345678", "in_progress", None, 120, True, ""]),
+    st.text(max_size=120),
+)
+
+
+@given(
+    rows=st.lists(st.tuples(st.sampled_from([UUID_ID, "7"]), cells, cells, cells, cells), max_size=4),
+    mode=st.sampled_from([{}, {"crop": "c"}, {"wrap": "c"}]),
+    width=st.integers(70, 130),
+)
+def test_no_line_is_wider_than_the_terminal_and_no_id_is_split(
+    rows: list[tuple[Any, ...]], mode: dict[str, str], width: int
+) -> None:
+    with terminal(width) as output:
+        print_table(("id", "a", "b", "c", "when_it_began"), rows, **mode)
+    lines = shown(output)
+    assert all(cell_len(line) <= width for line in lines)
+    assert "\n".join(lines).count(UUID_ID) >= sum(row[0] == UUID_ID for row in rows)
+
+
+def test_the_fields_of_a_record_keep_their_values_whole() -> None:
+    with terminal() as output:
+        print_fields({"id": UUID_ID, "transcript": "hola " * 60})
+    lines = shown(output)
+    assert lines[1] == f"id          {UUID_ID}"
+    assert "".join(lines).count("hola") == 60
+    assert max(map(len, lines)) <= 80
+
+
+def test_ids_are_not_wrapped_and_other_columns_are() -> None:
     rows: list[tuple[Any, ...]] = [("cloudtalk-sim-00000000-000001", "missed", "María José Fernández " * 4)]
-    print_table(("id", "status", "contact"), rows)
-    output = terminal.getvalue()
+    with terminal(60) as printed:
+        print_table(("id", "status", "contact"), rows)
+    output = printed.getvalue()
     assert "cloudtalk-sim-00000000-000001" in output
     assert len(output.splitlines()) > 3
     assert output.count("Fernández") == 4
