@@ -1,11 +1,14 @@
 """A request, and the JSON value in its body: decompressed, then decoded as JSON, a form or a query.
 
 A fast decoder parses nearly all bodies. A slow one parses again what the fast one refuses or what may hold
-more than can be stored, to find out what is wrong and where.
+more than can be stored, to find out what is wrong and where. A call is worth more than a character: what is
+no character, or cannot be stored, becomes U+FFFD.
 """
 
+import codecs
 import json
 import math
+import re
 import zlib
 from typing import Any, Final, NoReturn
 from urllib.parse import parse_qsl
@@ -27,6 +30,18 @@ _MAX_INTEGER: Final = 2**63 - 1
 """A database column of 64 bits holds no larger number."""
 
 _BOM: Final = b"\xef\xbb\xbf"
+_UTF_8: Final = "utf-8"
+_CHARSET: Final = re.compile(
+    r"charset\s*=\s*[\"']?((?:iso[-_]?8859[-_]|latin-?|windows-|cp-?)\d{1,4}|koi8-[ru]|macintosh|shift_jis|big5|gbk"
+    r"|gb2312|gb18030|euc-(?:jp|kr))\b",
+    re.IGNORECASE,
+)
+"""The declaration of a charset in which each character has one or two bytes."""
+
+_UNSTORABLE: Final = re.compile("[\x00\ud800-\udfff]")
+"""PostgreSQL holds no U+0000, and half a surrogate pair is no character."""
+
+_REPLACEMENT: Final = "\ufffd"
 _GZIP_MAGIC: Final = b"\x1f\x8b"
 _GZIP_OR_ZLIB: Final = zlib.MAX_WBITS | 32
 _UNCOMPRESSED: Final = frozenset({"", "identity"})
@@ -95,10 +110,12 @@ def parse_body(request: RawRequest, max_bytes: int = MAX_BYTES) -> Any:
     Raises `InvalidPayload`: 400 for what is neither JSON nor a form, 413 for a body of more than `max_bytes`
     once decompressed, 415 for an unknown encoding, 422 for a value that cannot be stored.
     """
-    raw = _decompress(request, max_bytes).removeprefix(_BOM)
+    raw = to_utf8(_decompress(request, max_bytes), request.content_type).removeprefix(_BOM)
     if not raw or raw.isspace():
         return _parse_query(request.query)
-    return _parse_form(raw) if _is_form(raw, request.content_type) else parse_json(raw)
+    if _is_form(raw, request.content_type):
+        return _parse_form(raw, _declared_charset(request.content_type))
+    return parse_json(raw)
 
 
 # --- compression --------------------------------------------------------------------------------
@@ -127,6 +144,49 @@ def _inflate(raw: bytes, max_bytes: int) -> bytes:
     return inflated
 
 
+# --- charsets -----------------------------------------------------------------------------------
+
+
+def to_utf8(raw: bytes, content_type: str) -> bytes:
+    """Return a text in UTF-8, whatever its charset."""
+    charset = _charset(raw, content_type)
+    return raw if charset == _UTF_8 else raw.decode(charset, "replace").encode()
+
+
+def is_utf8(raw: bytes, content_type: str) -> bool:
+    """Whether these bytes are to be read as UTF-8."""
+    return _charset(raw, content_type) == _UTF_8
+
+
+def _charset(raw: bytes, content_type: str) -> str:
+    """UTF-16 and UTF-32 by their bytes, another one if it is declared.
+
+    Valid UTF-8 is UTF-8 whatever is declared, since some senders do not use the charset that they declare.
+    """
+    detected = json.detect_encoding(raw)
+    if not detected.startswith(_UTF_8):
+        return detected
+    declared = _declared_charset(content_type)
+    return _UTF_8 if declared == _UTF_8 or _is_valid_utf8(raw) else declared
+
+
+def _declared_charset(content_type: str) -> str:
+    declared = _CHARSET.search(content_type)
+    try:
+        charset = codecs.lookup(declared[1]).name if declared else _UTF_8
+    except LookupError:
+        return _UTF_8
+    return "cp1252" if charset == "iso8859-1" else charset  # as in browsers: it has more characters
+
+
+def _is_valid_utf8(raw: bytes) -> bool:
+    try:
+        raw.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
 # --- forms and queries --------------------------------------------------------------------------
 
 
@@ -140,17 +200,15 @@ def _is_form(raw: bytes, content_type: str) -> bool:
     return (not declared or declared.startswith("text/")) and b"=" in raw
 
 
-def _parse_form(raw: bytes) -> dict[str, str]:
+def _parse_form(raw: bytes, charset: str) -> dict[str, str]:
     try:
-        pairs = _split_pairs(raw.strip().decode())
+        pairs = _split_pairs(raw.strip().decode(errors="replace"), charset)
     except ValueError as error:
         message = f"the body is neither JSON nor a form: {error}"
         raise InvalidPayload("not_json", message, status=400) from error
     if b"=" not in raw:
         raise InvalidPayload("not_json", "the body is neither JSON nor a form", status=400)
-    fields = dict(pairs)
-    check_storable(fields)
-    return fields
+    return _make_texts_storable(dict(pairs))
 
 
 def _parse_query(query: str) -> dict[str, str] | None:
@@ -162,13 +220,19 @@ def _parse_query(query: str) -> dict[str, str] | None:
         raise InvalidPayload("not_json", f"the query cannot be parsed: {error}", status=400) from error
     if _NO_FIELDS.issuperset(key.strip().lower() for key in fields):
         return None
-    check_storable(fields)
-    return fields
+    return _make_texts_storable(fields)
 
 
-def _split_pairs(text: str) -> list[tuple[str, str]]:
-    """Raises `ValueError` if percent-escapes are not UTF-8, or if there are too many fields."""
-    return parse_qsl(text, keep_blank_values=True, errors="strict", max_num_fields=_MAX_FORM_FIELDS)
+def _split_pairs(text: str, charset: str = _UTF_8) -> list[tuple[str, str]]:
+    """Split a form; its escapes are UTF-8 or in this charset. Raises `ValueError` for too many fields."""
+    try:
+        return parse_qsl(text, keep_blank_values=True, errors="strict", max_num_fields=_MAX_FORM_FIELDS)
+    except UnicodeDecodeError:
+        return parse_qsl(text, keep_blank_values=True, encoding=charset, max_num_fields=_MAX_FORM_FIELDS)
+
+
+def _make_texts_storable(fields: dict[str, str]) -> dict[str, str]:
+    return {_make_text_storable(key): _make_text_storable(value) for key, value in fields.items()}
 
 
 # --- JSON ---------------------------------------------------------------------------------------
@@ -180,9 +244,7 @@ def parse_json(raw: bytes) -> Any:
         value = _decoder.decode(raw)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
         return _parse_json_slowly(raw)
-    if _may_be_unstorable(raw):
-        check_storable(value)
-    return value
+    return make_storable(value) if _may_be_unstorable(raw) else value
 
 
 def _may_be_unstorable(raw: bytes) -> bool:
@@ -195,44 +257,43 @@ def _may_be_unstorable(raw: bytes) -> bool:
 
 def _parse_json_slowly(raw: bytes) -> Any:
     try:
-        value = json.loads(raw.decode("utf-8"), parse_constant=_reject_constant)
-    except UnicodeDecodeError as error:
-        raise InvalidPayload("not_json", f"the body is not UTF-8: byte {error.start}", status=400) from error
+        value = json.loads(raw.decode(errors="replace"), parse_constant=_reject_constant)
     except RecursionError as error:
         raise InvalidPayload("too_deep", f"nested deeper than {MAX_DEPTH} levels") from error
     except ValueError as error:
         raise InvalidPayload("not_json", f"the body is not JSON: {error}", status=400) from error
-    check_storable(value)
-    return value
+    return make_storable(value)
 
 
 def _reject_constant(name: str) -> NoReturn:
     raise ValueError(f"{name} is not a JSON number")
 
 
-def check_storable(value: Any, pointer: str = "", depth: int = 0) -> None:
-    """Raise `InvalidPayload` (422) if a database or a CRM could not hold the value."""
+def make_storable(value: Any, pointer: str = "", depth: int = 0) -> Any:
+    """Return the value with U+FFFD in place of characters that a database or a CRM could not hold.
+
+    Raises `InvalidPayload` (422) for a number that they could not hold, and for deep nesting.
+    """
     if depth > MAX_DEPTH:
         raise InvalidPayload("too_deep", f"nested deeper than {MAX_DEPTH} levels", pointer)
     match value:
         case dict():
-            for key, item in value.items():
-                _check_text(key, pointer)
-                check_storable(item, pointer + pointer_step(key), depth + 1)
+            storable = {_make_text_storable(key): item for key, item in value.items()}
+            return {
+                key: make_storable(item, pointer + pointer_step(key), depth + 1)
+                for key, item in storable.items()
+            }
         case list():
-            for index, item in enumerate(value):
-                check_storable(item, f"{pointer}/{index}", depth + 1)
+            return [make_storable(item, f"{pointer}/{index}", depth + 1) for index, item in enumerate(value)]
         case str():
-            _check_text(value, pointer)
+            return _make_text_storable(value)
         case int() | float():
             _check_number(value, pointer)
+    return value
 
 
-def _check_text(text: str, pointer: str) -> None:
-    if "\x00" in text:
-        raise InvalidPayload("unstorable_text", "text with a null character (\\u0000)", pointer)
-    if not text.isascii() and any("\ud800" <= character <= "\udfff" for character in text):
-        raise InvalidPayload("unstorable_text", "text with half a surrogate pair", pointer)
+def _make_text_storable(text: str) -> str:
+    return _UNSTORABLE.sub(_REPLACEMENT, text)
 
 
 def _check_number(number: float, pointer: str) -> None:

@@ -9,7 +9,7 @@ from starlette.types import Receive
 from relay.cloudtalk.body_secrets import BodySecrets
 from relay.cloudtalk.errors import InvalidPayload
 from relay.cloudtalk.parser import ParsedItem
-from relay.cloudtalk.request import RequestHead, parse_body
+from relay.cloudtalk.request import RequestHead, is_utf8, parse_body, to_utf8
 from relay.ingest.limits import Permit
 
 METHODS: Final = ("GET", "PATCH", "POST", "PUT")
@@ -65,9 +65,9 @@ async def read_body(
         message = f"the body was not complete within {_TIMEOUT_SECONDS} s"
         return Body(raw, b"", error=InvalidPayload("timeout", message, status=408))
     except _IncompleteBody as error:
-        return Body(raw, secrets.redact_raw(error.received), error=error)
+        return Body(raw, secrets.redact_raw(to_utf8(error.received, head.content_type)), error=error)
     except InvalidPayload as error:
-        return Body(raw, secrets.redact_raw(raw), error=error)
+        return Body(raw, secrets.redact_raw(to_utf8(raw, head.content_type)), error=error)
     return _remove_secrets(head, raw, value, secrets)
 
 
@@ -107,14 +107,14 @@ def _check_head(head: RequestHead) -> None:
 
 
 def _remove_secrets(head: RequestHead, raw: bytes, value: Any, secrets: BodySecrets) -> Body:
-    # Only the bytes of plain JSON show whether it may have a secret: a form, a query and a compressed body
-    # are always searched.
-    is_compressed = "content-encoding" in head.headers
-    is_plain_json = not is_compressed and raw.lstrip()[:1] in {b"{", b"["}
+    # Only the bytes of plain JSON show whether it may have a secret: a form, a query, and a body that is
+    # compressed or in another charset are always searched.
+    is_encoded = "content-encoding" in head.headers or not is_utf8(raw, head.content_type)
+    is_plain_json = not is_encoded and raw.lstrip()[:1] in {b"{", b"["}
     if is_plain_json and not secrets.may_be_in(raw):
         return Body(raw, raw, value)
     clean_value, tokens = secrets.remove(value)
-    is_clean = not is_compressed and clean_value == value and not secrets.has_listed_token(raw)
+    is_clean = not is_encoded and clean_value == value and not secrets.has_listed_token(raw)
     # A value from the query has no bytes in the body; the query is cleaned by itself.
     clean = raw if is_clean or not raw else msgspec.json.encode(clean_value)
     return Body(raw, clean, clean_value, tokens)
