@@ -9,6 +9,7 @@ from datetime import datetime
 from typing import Final
 
 from crm_clients.base import Push
+from crm_clients.hubspot.languages import Texts
 from crm_clients.hubspot.responses import JsonObject
 from crm_clients.hubspot.settings import CALL_ID, HubSpotSettings
 from crm_clients.hubspot.text import (
@@ -40,7 +41,9 @@ DEFAULT_PROPERTIES: Final = {
 }
 """The property of each field, unless the settings name another one."""
 
-_BODY_HEADINGS: Final = {"summary": "Summary", "notes": "Notes", "tags": "Tags", "transcript": "Transcript"}
+_BODY_ORDER: Final = ("summary", "notes", "tags", "transcript")
+"""The first sections of the body."""
+
 _ATTRIBUTES: Final = dict(zip(FIELDS, Call.__struct_fields__, strict=True))
 _STATE: Final = "state"
 
@@ -66,8 +69,6 @@ _DISPOSITIONS: Final = {
 """HubSpot: the disposition is the result of a call, so a call in progress has none."""
 
 _DIRECTIONS: Final = {"inbound": "INBOUND", "outbound": "OUTBOUND", "internal": "OUTBOUND"}
-_TITLES: Final = {Status.MISSED: "Missed call", Status.VOICEMAIL: "Voicemail"}
-_PREPOSITIONS: Final = {"inbound": "from", "outbound": "to"}
 
 _TIME_FIELDS: Final = frozenset({"started_at", "answered_at", "ended_at"})
 _TITLE_FIELDS: Final = frozenset({"direction", "status", "external_number", "contact_name"})
@@ -100,27 +101,29 @@ def changed_properties(push: Push, settings: HubSpotSettings, *, owner_id: str, 
     """
     call, changed = push.call, push.changed
     names = settings.remote_names(DEFAULT_PROPERTIES)
-    properties = _computed_properties(call, changed, first=push.first, now=now)
+    properties = _computed_properties(call, changed, settings.texts, first=push.first, now=now)
     for field, name in names.items():
         if name != BODY and (field in changed or (field == _STATE and "status" in changed)):
             properties[name] = _field_value(call, field, name, settings, owner_id)
     body_fields = [field for field, name in names.items() if name == BODY]
     if changed.intersection(body_fields) or ("recording_url" in changed and "recording_url" in names):
-        properties[BODY] = _body(call, body_fields, recording="recording_url" in names)
+        properties[BODY] = _body(call, body_fields, settings.texts, recording="recording_url" in names)
     if push.first:
         properties |= constant_properties(settings.constants)
         return {name: value for name, value in properties.items() if value}
     return {name: value for name, value in properties.items() if value or name != OWNER}
 
 
-def _computed_properties(call: Call, changed: Collection[str], *, first: bool, now: datetime) -> Properties:
+def _computed_properties(
+    call: Call, changed: Collection[str], texts: Texts, *, first: bool, now: datetime
+) -> Properties:
     """Return the properties that settings cannot map: time, title, disposition, voicemail and source."""
     properties: Properties = {}
     began = call_time(call)
     if first or (began and not _TIME_FIELDS.isdisjoint(changed)):
         properties[TIMESTAMP] = str(int((began or now).timestamp() * 1000))
     if not _TITLE_FIELDS.isdisjoint(changed):
-        properties["hs_call_title"] = call_title(call)
+        properties["hs_call_title"] = call_title(call, texts)
     if "status" in changed:
         properties["hs_call_disposition"] = _DISPOSITIONS.get(call.status, "")
         properties["hs_call_has_voicemail"] = "true" if call.status is Status.VOICEMAIL else ""
@@ -137,16 +140,22 @@ def call_time(call: Call) -> datetime | None:
     return min(others, default=None)
 
 
-def call_title(call: Call) -> str:
+def call_title(call: Call, texts: Texts) -> str:
     """Format a title like "Missed call from Ana Ruiz (+34600111222)"."""
-    kind = _TITLES.get(call.status) or f"{call.direction or ''} call".strip().capitalize()
-    return clean(f"{kind} {_PREPOSITIONS.get(call.direction or '', 'with')} {customer_label(call)}")
+    direction = call.direction or ""
+    kind = missed_kind(call, texts) or texts.calls[direction]
+    return clean(f"{kind} {texts.prepositions[direction]} {customer_label(call, texts)}")
 
 
-def customer_label(call: Call) -> str:
+def missed_kind(call: Call, texts: Texts) -> str | None:
+    """Return what a call without an answer is called; None for any other call."""
+    return {Status.MISSED: texts.missed_call, Status.VOICEMAIL: texts.voicemail}.get(call.status)
+
+
+def customer_label(call: Call, texts: Texts) -> str:
     """Format the customer's name and number, as far as they are known."""
     name, number = shorten_name(call.contact_name or ""), call.external_number
-    return f"{name} ({number})" if name and number else name or number or "an unknown number"
+    return f"{name} ({number})" if name and number else name or number or texts.unknown_number
 
 
 def _field_value(call: Call, field: str, name: str, settings: HubSpotSettings, owner_id: str) -> str:
@@ -179,16 +188,16 @@ _CONVERTERS: Final[Mapping[str, Callable[[Call, str], str]]] = {
 """How a field becomes the property that it has by default."""
 
 
-def _body(call: Call, fields: Collection[str], *, recording: bool) -> str:
-    ordered = [field for field in (*_BODY_HEADINGS, *DELIVERED_FIELDS) if field in fields]
-    sections = [(_heading(field), _body_text(call, field)) for field in dict.fromkeys(ordered)]
+def _body(call: Call, fields: Collection[str], texts: Texts, *, recording: bool) -> str:
+    ordered = [field for field in (*_BODY_ORDER, *DELIVERED_FIELDS) if field in fields]
+    sections = [(_heading(field, texts), _body_text(call, field)) for field in dict.fromkeys(ordered)]
     if recording and call.recording_url:
-        sections.insert(0, ("Recording", clean(call.recording_url)))
-    return sections_to_html((heading, text) for heading, text in sections if text)
+        sections.insert(0, (texts.recording, clean(call.recording_url)))
+    return sections_to_html(((heading, text) for heading, text in sections if text), texts)
 
 
-def _heading(field: str) -> str:
-    return _BODY_HEADINGS.get(field) or field.replace("_", " ").capitalize()
+def _heading(field: str, texts: Texts) -> str:
+    return texts.headings.get(field) or field.replace("_", " ").capitalize()
 
 
 def _body_text(call: Call, field: str) -> str:

@@ -6,6 +6,7 @@ from urllib.parse import urlsplit
 
 from pydantic import Field, SecretStr, field_validator
 
+from crm_clients.hubspot.languages import TEXTS, Language, Texts
 from crm_clients.settings import Constant, DestinationSettings
 
 MAX_BATCH_SIZE: Final = 100
@@ -41,6 +42,9 @@ class HubSpotSettings(DestinationSettings):
         description="How a call is linked to the contact with its number. `match`: to an existing contact; "
         "`create`: to an existing or a new contact; `off`: not at all.",
     )
+    language: Language = Field(
+        "en", description="The language of titles, headings and tasks in HubSpot: `en` or `es`."
+    )
     contact_constants: dict[str, Constant] = Field(
         default_factory=dict,
         description="Properties that every contact created by the relay gets: name in HubSpot → value.",
@@ -70,6 +74,11 @@ class HubSpotSettings(DestinationSettings):
     )
     batch: int = Field(MAX_BATCH_SIZE, ge=1, le=MAX_BATCH_SIZE, description="Calls per push, at most.")
     concurrency: int = Field(4, ge=1, le=32, description="Pushes at the same time, at most.")
+
+    @property
+    def texts(self) -> Texts:
+        """The texts in the configured language."""
+        return TEXTS[self.language]
 
     @field_validator("token")
     @classmethod

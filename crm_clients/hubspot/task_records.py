@@ -13,11 +13,12 @@ import msgspec
 
 from crm_clients.base import ClientState
 from crm_clients.hubspot.associations import TASK_TO_CONTACT, association_type
-from crm_clients.hubspot.call_records import OWNER, TIMESTAMP, call_time, customer_label
+from crm_clients.hubspot.call_records import OWNER, TIMESTAMP, call_time, customer_label, missed_kind
+from crm_clients.hubspot.languages import Texts
 from crm_clients.hubspot.responses import JsonObject, Record
 from crm_clients.hubspot.settings import TASK_ID
 from crm_clients.hubspot.text import html_to_text, sections_to_html
-from relay.call import Call, Status
+from relay.call import Call
 from relay.standards.phones import is_dialable
 
 SUBJECT, BODY, STATUS = "hs_task_subject", "hs_task_body", "hs_task_status"
@@ -25,8 +26,6 @@ _PRIORITY: Final = "hs_task_priority"
 
 EDITABLE_PROPERTIES: Final = (STATUS, SUBJECT, BODY, TIMESTAMP, _PRIORITY, OWNER)
 """What people change when they work on a task."""
-
-_COMPLETION_REMARK: Final = "Nobody needs to call back any more: the call was answered after all."
 
 
 class MissedCall(msgspec.Struct, frozen=True):
@@ -61,7 +60,8 @@ class TaskFormat(msgspec.Struct, frozen=True):
     """How a team wants its tasks. `constants`: properties that every task gets."""
 
     timezone: ZoneInfo
-    constants: Mapping[str, str] = {}
+    texts: Texts
+    constants: Mapping[str, str]
 
 
 def create_input(key: str, missed: MissedCall, format_: TaskFormat) -> JsonObject:
@@ -74,9 +74,10 @@ def create_input(key: str, missed: MissedCall, format_: TaskFormat) -> JsonObjec
     }
 
 
-def complete_input(task: Record) -> JsonObject:
+def complete_input(task: Record, texts: Texts) -> JsonObject:
     """Build the input that completes the task and adds a remark to its body."""
-    body = task.properties.get(BODY, "") + sections_to_html([("CloudTalk", _COMPLETION_REMARK)])
+    remark = sections_to_html([("CloudTalk", texts.task_completed)], texts)
+    body = task.properties.get(BODY, "") + remark
     return {"id": task.id, "properties": {STATUS: "COMPLETED", BODY: body}}
 
 
@@ -85,8 +86,8 @@ def _initial_properties(missed: MissedCall, format_: TaskFormat) -> dict[str, st
     due = _local(missed.call, format_.timezone).replace(hour=23, minute=59, second=0, microsecond=0)
     properties = {
         TIMESTAMP: str(int(due.timestamp() * 1000)),
-        SUBJECT: f"Call back {customer_label(missed.call)}",
-        BODY: _initial_body(missed.call, format_.timezone),
+        SUBJECT: format_.texts.task_subject.format(customer=customer_label(missed.call, format_.texts)),
+        BODY: _initial_body(missed.call, format_),
         STATUS: "NOT_STARTED",
         _PRIORITY: "HIGH",
         "hs_task_type": "CALL",
@@ -95,13 +96,18 @@ def _initial_properties(missed: MissedCall, format_: TaskFormat) -> dict[str, st
     return {**properties, **owner, **format_.constants}
 
 
-def _initial_body(call: Call, timezone: ZoneInfo) -> str:
-    kind = "Voicemail" if call.status is Status.VOICEMAIL else "Missed call"
-    time = f"{_local(call, timezone):%Y-%m-%d %H:%M}"
-    lines = [f"{kind} on {time} ({timezone.key}) from {customer_label(call)}."]
+def _initial_body(call: Call, format_: TaskFormat) -> str:
+    texts = format_.texts
+    first_line = texts.task_body.format(
+        kind=missed_kind(call, texts) or texts.missed_call,
+        time=f"{_local(call, format_.timezone):%Y-%m-%d %H:%M}",
+        timezone=format_.timezone.key,
+        customer=customer_label(call, texts),
+    )
+    lines = [first_line]
     if call.internal_number:
-        lines.append(f"They called {call.internal_number}.")
-    return sections_to_html([("CloudTalk", "\n".join(lines))])
+        lines.append(texts.called_number.format(number=call.internal_number))
+    return sections_to_html([("CloudTalk", "\n".join(lines))], texts)
 
 
 # --- digest: has somebody changed the task? -----------------------------------------------------

@@ -51,7 +51,9 @@ class Tasks:
     def __init__(self, api: Api, settings: HubSpotSettings, context: Context) -> None:
         self._api = api
         self._states = TaskStates(context.state)
-        self._format = TaskFormat(context.timezone, constant_properties(settings.task_constants))
+        self._format = TaskFormat(
+            context.timezone, settings.texts, constant_properties(settings.task_constants)
+        )
         self._locks = KeyedLock()
 
     async def create(self, missed_calls: Sequence[MissedCall]) -> Outcomes:
@@ -216,7 +218,7 @@ class Tasks:
         if isinstance(tasks, ApiFailure):
             return tasks
         unchanged = [tasks[s.id] for s in states if s.id in tasks and is_unchanged(tasks[s.id], s.digest)]
-        for chunk in chunks([complete_input(task) for task in unchanged]):
+        for chunk in chunks([complete_input(task, self._format.texts) for task in unchanged]):
             response = await self._api.write_batch(ObjectType.TASKS, "update", chunk)
             if isinstance(response, ApiFailure):
                 return response

@@ -7,16 +7,17 @@ from typing import Final
 
 import msgspec
 
+from crm_clients.hubspot.languages import Texts
+
 MAX_TEXT_LENGTH: Final = 65_000
 """Characters. HubSpot: a text property holds 65 536."""
 
-_CUT_MARKER: Final = " … [cut]"
 _MAX_NAME_LENGTH: Final = 200
 _SECTION_OVERHEAD: Final = 200
 """Characters that the tags, heading and cut marker of a section may need besides its text."""
 
 
-def sections_to_html(sections: Iterable[tuple[str, str]]) -> str:
+def sections_to_html(sections: Iterable[tuple[str, str]], texts: Texts) -> str:
     """Format pairs of heading and text as escaped HTML of at most MAX_TEXT_LENGTH characters.
 
     A text that does not fit is cut and ends in a marker; sections without any room are left out.
@@ -26,11 +27,13 @@ def sections_to_html(sections: Iterable[tuple[str, str]]) -> str:
         room = MAX_TEXT_LENGTH - len(body) - _SECTION_OVERHEAD
         if room <= 0:
             break
-        body += f"<p><strong>{html.escape(heading)}</strong><br>{_escape_to_length(text, room)}</p>"
+        body += (
+            f"<p><strong>{html.escape(heading)}</strong><br>{_escape_to_length(text, room, texts.cut)}</p>"
+        )
     return body
 
 
-def _escape_to_length(text: str, length: int) -> str:
+def _escape_to_length(text: str, length: int, marker: str) -> str:
     """Search the longest part that fits when escaped: cutting escaped text could cut an entity in two."""
     whole = _escape(text)
     if len(whole) <= length:
@@ -39,7 +42,7 @@ def _escape_to_length(text: str, length: int) -> str:
     while low < high:
         middle = (low + high + 1) // 2
         low, high = (middle, high) if len(_escape(text[:middle])) <= length else (low, middle - 1)
-    return _escape(text[:low]) + _CUT_MARKER
+    return f"{_escape(text[:low])} … [{marker}]"
 
 
 def _escape(text: str) -> str:

@@ -7,6 +7,7 @@ import pytest
 
 from crm_clients.base import Push
 from crm_clients.hubspot.call_records import call_time, call_title, changed_properties
+from crm_clients.hubspot.languages import TEXTS
 from crm_clients.hubspot.settings import HubSpotSettings
 from crm_clients.hubspot.text import MAX_TEXT_LENGTH, html_to_text, sections_to_html
 from relay.call import Status
@@ -32,7 +33,7 @@ def properties(push: Push, *, owner: str = "", **settings: Any) -> dict[str, str
     ],
 )
 def test_the_title_names_the_kind_of_call_and_the_customer(fields: dict[str, Any], title: str) -> None:
-    assert call_title(call(**fields)) == title
+    assert call_title(call(**fields), TEXTS["en"]) == title
 
 
 def test_the_body_is_escaped_and_keeps_its_line_breaks() -> None:
@@ -52,7 +53,7 @@ def test_a_long_transcript_is_cut_and_ends_in_a_marker(text: str) -> None:
 
 
 def test_a_section_without_room_is_left_out() -> None:
-    assert sections_to_html([("One", "x" * 70_000), ("Two", "y")]).count("<p>") == 1
+    assert sections_to_html([("One", "x" * 70_000), ("Two", "y")], TEXTS["en"]).count("<p>") == 1
 
 
 def test_nul_and_unpaired_surrogates_are_removed() -> None:

@@ -34,6 +34,8 @@ def test_the_defaults_are_as_documented() -> None:
         {"base_url": "api.hubapi.com"},
         {"base_url": "https://user:secret@api.hubapi.com"},
         {"contacts": "yes"},
+        {"language": "tlh"},
+        {"language": "ES"},
         {"batch": 101},
         {"rate": 0},
         {"default_owner": "Ana"},

@@ -1,0 +1,101 @@
+"""The texts that the relay writes into HubSpot, in each language of the setting `language`."""
+
+from collections.abc import Mapping
+from typing import Final, Literal
+
+import msgspec
+
+Language = Literal["en", "es"]
+
+
+class Texts(msgspec.Struct, frozen=True):
+    """The texts of one language.
+
+    `calls`: what a call is called, by direction, "" for an unknown one. `prepositions`: the word before the
+    customer, likewise. `headings`: of a field in the body of a call; other fields have their own name.
+    """
+
+    calls: Mapping[str, str]
+    prepositions: Mapping[str, str]
+    missed_call: str
+    voicemail: str
+    unknown_number: str
+    recording: str
+    headings: Mapping[str, str]
+    cut: str
+    task_subject: str
+    task_body: str
+    called_number: str
+    task_completed: str
+
+
+TEXTS: Final[Mapping[Language, Texts]] = {
+    "en": Texts(
+        calls={
+            "inbound": "Inbound call",
+            "outbound": "Outbound call",
+            "internal": "Internal call",
+            "": "Call",
+        },
+        prepositions={"inbound": "from", "outbound": "to", "internal": "with", "": "with"},
+        missed_call="Missed call",
+        voicemail="Voicemail",
+        unknown_number="an unknown number",
+        recording="Recording",
+        headings={},
+        cut="cut",
+        task_subject="Call back {customer}",
+        task_body="{kind} on {time} ({timezone}) from {customer}.",
+        called_number="They called {number}.",
+        task_completed="Nobody needs to call back any more: the call was answered after all.",
+    ),
+    "es": Texts(
+        calls={
+            "inbound": "Llamada entrante",
+            "outbound": "Llamada saliente",
+            "internal": "Llamada interna",
+            "": "Llamada",
+        },
+        prepositions={"inbound": "de", "outbound": "a", "internal": "con", "": "con"},
+        missed_call="Llamada perdida",
+        voicemail="Mensaje de voz",
+        unknown_number="un número desconocido",
+        recording="Grabación",
+        headings={
+            "summary": "Resumen",
+            "notes": "Notas",
+            "tags": "Etiquetas",
+            "transcript": "Transcripción",
+            "call_id": "Id de la llamada",
+            "call_uuid": "UUID de la llamada",
+            "direction": "Dirección",
+            "status": "Estado",
+            "state": "Estado",
+            "from": "De",
+            "to": "A",
+            "external_number": "Número externo",
+            "internal_number": "Número interno",
+            "contact_id": "Id del contacto",
+            "contact_name": "Contacto",
+            "agent_id": "Id del agente",
+            "agent_name": "Agente",
+            "agent_email": "Correo del agente",
+            "started_at": "Inicio",
+            "answered_at": "Respuesta",
+            "ended_at": "Fin",
+            "response_seconds": "Segundos hasta la respuesta",
+            "duration_seconds": "Duración en segundos",
+            "talking_seconds": "Segundos de conversación",
+            "waiting_seconds": "Segundos de espera",
+            "wrapup_seconds": "Segundos de cierre",
+            "recording_url": "Grabación",
+            "follow_up": "Seguimiento",
+            "cloudtalk_data": "Datos de CloudTalk",
+        },
+        cut="cortado",
+        task_subject="Devolver la llamada a {customer}",
+        task_body="{kind} el {time} ({timezone}) de {customer}.",
+        called_number="Llamó al {number}.",
+        task_completed="Ya no hay que devolver la llamada: al final se atendió.",
+    ),
+}
