@@ -30,10 +30,10 @@ _CLOCK_WARNING_AGE: Final = 86_400 * SECOND
 @json_option
 @click.pass_obj
 def command(context: Context, *, as_json: bool) -> None:
-    """Test the settings, the ledger and every CRM, without writing a call.
+    """Test the settings, the ledger and every CRM.
 
-    Exit code 1 if a test failed, or if a CRM is paused or has dead letters. Warnings about the settings do
-    not change the exit code. The output says how to fix each.
+    No call is written. Exit code 1 if a test failed, or if a CRM is paused or has dead letters. Warnings
+    about the settings do not change the exit code. The output says how to fix each.
     """
     findings = asyncio.run(run_checks(context.settings()))
     if as_json:
