@@ -5,19 +5,30 @@ from typing import ClassVar, Final, Protocol, TypeVar
 
 import msgspec
 
-from crm_clients.base import Context, CrmClient, Finding, Misconfigured, Outcome, Push, Rejected, Retraction
+from crm_clients.base import (
+    Context,
+    CrmClient,
+    Delivered,
+    Finding,
+    Misconfigured,
+    Outcome,
+    Push,
+    Rejected,
+    Retraction,
+)
 from crm_clients.batch import merge_by_call
 from crm_clients.http import VendorHttp
 from crm_clients.settings import DestinationSettings
 from crm_clients.supabase.batches import build_outcome
 from crm_clients.supabase.check import check_table, format_findings
-from crm_clients.supabase.errors import ApiFailure
+from crm_clients.supabase.errors import ApiFailure, is_too_large
 from crm_clients.supabase.keys import key_headers, role_of
 from crm_clients.supabase.layout_kv import KvLayout
 from crm_clients.supabase.layout_table import TableLayout
 from crm_clients.supabase.location import Location, sql_editor
 from crm_clients.supabase.rest import Row, Table
 from crm_clients.supabase.settings import SupabaseSettings
+from crm_clients.supabase.shorten import find_largest, leave_out
 from relay.call import Call
 
 
@@ -107,7 +118,11 @@ class SupabaseClient(CrmClient[SupabaseSettings]):
 
     async def upsert(self, pushes: Sequence[Push]) -> list[Outcome]:
         """Write the calls in as few requests as the layout allows."""
-        outcomes = await self._layout.upsert(list(merge_by_call(pushes).values())) if pushes else {}
+        newest = merge_by_call(pushes)
+        outcomes = await self._layout.upsert(list(newest.values())) if pushes else {}
+        for id_, outcome in outcomes.items():
+            if is_too_large(outcome):
+                outcomes[id_] = await self._upsert_shortened(newest[id_], outcome)
         return [_redact(outcomes[push.call.id], self._key) for push in pushes]
 
     async def retract(self, retractions: Sequence[Retraction]) -> list[Outcome]:
@@ -137,6 +152,22 @@ class SupabaseClient(CrmClient[SupabaseSettings]):
     async def aclose(self) -> None:
         """Close the connections."""
         await self._http.aclose()
+
+    async def _upsert_shortened(self, push: Push, outcome: Outcome) -> Outcome:
+        """Write one call without its largest texts, and leave out one more while the record is too large."""
+        limit, left_out = outcome.message, list[str]()
+        mapped = self.settings.mapping.keys()
+        # An existing row receives only changed fields; a row that a person deleted receives the others too.
+        while is_too_large(outcome) and (
+            field := find_largest(push.call, mapped & push.changed) or find_largest(push.call, mapped)
+        ):
+            left_out.append(field)
+            push = msgspec.structs.replace(push, call=leave_out(push.call, field))
+            outcome = (await self._layout.upsert([push]))[push.call.id]
+        if not isinstance(outcome, Delivered):
+            return outcome
+        message = f"Delivered without {', '.join(left_out)}, because the record was too large: {limit}"
+        return msgspec.structs.replace(outcome, code="shortened", message=message)
 
     def _retraction_outcome(self, outcome: Outcome) -> Outcome:
         """If only retractions lack a grant or a column, reject this one and do not pause the destination."""

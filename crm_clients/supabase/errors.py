@@ -10,7 +10,6 @@ The error code decides; if the code is unknown, the status decides. Sources: Pos
 
 from collections.abc import Callable
 from enum import Enum, auto
-from http import HTTPStatus
 from typing import Any, Final
 
 import msgspec
@@ -45,7 +44,9 @@ class Cause(Enum):
     SERVER = auto()
     """The database or the connection to it: a later request may succeed."""
     LOAD = auto()
-    """One statement was too large or too slow: a smaller one may succeed."""
+    """One statement took too long: a smaller one may succeed."""
+    SIZE = auto()
+    """One statement, or the values of one record, were too large."""
     RATE = auto()
     CREDENTIALS = auto()
     SETUP = auto()
@@ -79,6 +80,7 @@ _BY_CLASS: Final = {
     "58": Cause.SERVER,
     "28": Cause.CREDENTIALS,
     "42": Cause.SETUP,
+    "54": Cause.SIZE,
     "22": Cause.RECORD,
     "23": Cause.RECORD,
 }
@@ -92,7 +94,7 @@ _BY_STATUS: Final = {
     405: Cause.SETUP,
     406: Cause.SETUP,
     408: Cause.SERVER,
-    413: Cause.LOAD,
+    413: Cause.SIZE,
     425: Cause.SERVER,
     429: Cause.RATE,
     501: Cause.SETUP,
@@ -108,6 +110,9 @@ _MEANING: Final = {
     540: "the project is paused",
 }
 """The message for a status if the body has none. 402 and 540 are Supabase's own."""
+
+_TOO_LARGE: Final = frozenset({"http_413", "PT413"})
+"""Codes of outcomes for a response with the status 413."""
 
 _FIRST_ERROR: Final = 400
 _FIRST_SERVER_ERROR: Final = 500
@@ -136,7 +141,15 @@ def cause_of(error: ApiError) -> Cause:
         return _BY_CODE[code]
     if len(code) == _SQLSTATE_LENGTH and code[:2] in _BY_CLASS:
         return _BY_CLASS[code[:2]]
-    return _cause_of_status(_effective_status(error))
+    raised = _raised_status(error)
+    return _cause_of_status(error.status) if raised is None else _cause_of_raised_status(raised)
+
+
+def is_too_large(outcome: Outcome) -> bool:
+    """Whether one record was rejected only because its values are too large."""
+    code = outcome.code or ""
+    is_limit = len(code) == _SQLSTATE_LENGTH and _BY_CLASS.get(code[:2]) is Cause.SIZE
+    return isinstance(outcome, Rejected) and (is_limit or code in _TOO_LARGE)
 
 
 def to_outcome(error: ApiError, *, rows: int) -> Outcome:
@@ -155,10 +168,16 @@ def _outcome_code(error: ApiError) -> str:
     return error.code or f"http_{error.status}"
 
 
-def _effective_status(error: ApiError) -> int:
+def _raised_status(error: ApiError) -> int | None:
     """Return the status that a database function raised as `PTxyz` (PostgREST, "RAISE errors"), if any."""
     code = error.code or ""
-    return int(code[2:]) if code[:2] == "PT" and code[2:].isdigit() else error.status
+    return int(code[2:]) if code[:2] == "PT" and code[2:].isdigit() else None
+
+
+def _cause_of_raised_status(status: int) -> Cause:
+    """A function of the database refuses the record that it sees; the key and the table are accepted."""
+    cause = _cause_of_status(status)
+    return Cause.RECORD if cause in {Cause.CREDENTIALS, Cause.SETUP} else cause
 
 
 def _cause_of_status(status: int) -> Cause:
@@ -191,15 +210,14 @@ def _rejected_or_split(error: ApiError, rows: int) -> Outcome:
     return outcome(code=_outcome_code(error), message=describe(error))
 
 
-def _overloaded(error: ApiError, rows: int) -> Outcome:
-    if rows > 1 or error.status == HTTPStatus.REQUEST_ENTITY_TOO_LARGE:
-        return _rejected_or_split(error, rows)
-    return _retry(error, rows)
+def _retry_or_split(error: ApiError, rows: int) -> Outcome:
+    return _rejected_or_split(error, rows) if rows > 1 else _retry(error, rows)
 
 
 _OUTCOMES: Final[dict[Cause, Callable[[ApiError, int], Outcome]]] = {
     Cause.SERVER: _retry,
-    Cause.LOAD: _overloaded,
+    Cause.LOAD: _retry_or_split,
+    Cause.SIZE: _rejected_or_split,
     Cause.RATE: _throttled,
     Cause.CREDENTIALS: _unauthorised,
     Cause.SETUP: _misconfigured,

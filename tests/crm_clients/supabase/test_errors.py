@@ -2,7 +2,7 @@ import msgspec
 import pytest
 
 from crm_clients.base import Misconfigured, Outcome, Rejected, Retry, Split, Throttled, Unauthorised
-from crm_clients.supabase.errors import ApiError, describe, parse_error, to_outcome
+from crm_clients.supabase.errors import ApiError, describe, is_too_large, parse_error, to_outcome
 
 CODES: list[tuple[str, int, type[Outcome], type[Outcome]]] = [
     # code, status, outcome of a single row, outcome of a batch
@@ -38,7 +38,18 @@ CODES: list[tuple[str, int, type[Outcome], type[Outcome]]] = [
     ("23505", 409, Rejected, Split),
     ("P0001", 400, Rejected, Split),
     ("PGRST102", 400, Rejected, Split),
-    ("PT402", 402, Misconfigured, Misconfigured),
+    ("54000", 500, Rejected, Split),
+    ("54000", 413, Rejected, Split),
+    ("54001", 500, Rejected, Split),
+    ("54023", 500, Rejected, Split),
+    ("PT401", 401, Rejected, Split),
+    ("PT402", 402, Rejected, Split),
+    ("PT403", 403, Rejected, Split),
+    ("PT404", 404, Rejected, Split),
+    ("PT406", 406, Rejected, Split),
+    ("PT413", 413, Rejected, Split),
+    ("PT422", 422, Rejected, Split),
+    ("PT408", 408, Retry, Retry),
     ("PT429", 200, Throttled, Throttled),
     ("PT503", 200, Retry, Retry),
     ("PTxyz", 400, Rejected, Split),
@@ -54,6 +65,26 @@ def test_the_error_code_decides_the_outcome(
     outcome = to_outcome(error, rows=2)
     assert type(outcome) is batch
     assert (outcome.code, outcome.message) == (code, f"Supabase answered {status}: said")
+
+
+@pytest.mark.parametrize(
+    ("outcome", "expected"),
+    [
+        (Rejected(code="54000"), True),
+        (Rejected(code="54011"), True),
+        (Rejected(code="http_413"), True),
+        (Rejected(code="PT413"), True),
+        (Rejected(code="22001"), False),
+        (Rejected(code="5400"), False),
+        (Rejected(code=None), False),
+        (Split(code="54000"), False),
+        (Retry(code="http_413"), False),
+    ],
+)
+def test_only_a_single_record_that_was_rejected_for_its_size_is_too_large(
+    outcome: Outcome, *, expected: bool
+) -> None:
+    assert is_too_large(outcome) is expected
 
 
 STATUSES: list[tuple[int, type[Outcome], type[Outcome]]] = [

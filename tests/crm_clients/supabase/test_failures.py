@@ -88,9 +88,14 @@ RAISED: list[tuple[str, type[Outcome], type[Outcome]]] = [
     ("23P01", Rejected, Split),
     ("P0001", Rejected, Split),
     ("PT400", Rejected, Split),
-    ("PT401", Unauthorised, Unauthorised),
-    ("PT402", Misconfigured, Misconfigured),
-    ("PT404", Misconfigured, Misconfigured),
+    ("54000", Rejected, Split),
+    ("54001", Rejected, Split),
+    ("PT401", Rejected, Split),
+    ("PT402", Rejected, Split),
+    ("PT403", Rejected, Split),
+    ("PT404", Rejected, Split),
+    ("PT405", Rejected, Split),
+    ("PT413", Rejected, Split),
     ("PT409", Rejected, Split),
     ("PT429", Throttled, Throttled),
     ("PT500", Retry, Retry),
@@ -121,6 +126,29 @@ async def test_an_error_that_a_database_function_raises(
     assert (type(outcome), outcome.code) == (single, code)
     assert "it is so" in (outcome.message or "")
     assert types_of(await client.upsert(bad)) == [batch, batch]
+
+
+async def test_a_row_that_a_trigger_forbids_does_not_affect_the_others(
+    supabase: Supabase, connect: Connect
+) -> None:
+    supabase.execute("drop table if exists forbidding")
+    supabase.create_table("forbidding")
+    supabase.execute("""
+        create or replace function forbid() returns trigger language plpgsql as $$
+        begin
+          if new.agent_name = 'Robot' then raise sqlstate 'PT403' using message = 'no robots'; end if;
+          return new;
+        end $$;
+        create trigger forbid before insert or update on forbidding for each row execute function forbid();
+    """)
+    client = connect(table="forbidding")
+    robot = push(call("cloudtalk-1", agent_name="Robot"))
+    assert types_of(await client.upsert([robot, TWO[1]])) == [Split, Split]
+    [outcome] = await client.upsert([robot])
+    assert (type(outcome), outcome.code) == (Rejected, "PT403")
+    assert types_of(await client.upsert(TWO)) == [Delivered, Delivered]
+    [outcome] = await client.upsert([push(call(version=2, agent_name="Robot"), "agent_name")])
+    assert (type(outcome), outcome.code) == (Rejected, "PT403")
 
 
 async def test_a_serialisation_failure_hangs_in_postgrest_12_0_2_and_is_unknown(
@@ -398,6 +426,8 @@ NEWER: list[tuple[int, str, type[Outcome], type[Outcome]]] = [
     (404, "PGRST202", Misconfigured, Misconfigured),
     (404, "PGRST205", Misconfigured, Misconfigured),
     (400, "PGRST102", Rejected, Split),
+    (500, "54000", Rejected, Split),
+    (500, "54001", Rejected, Split),
 ]
 
 
