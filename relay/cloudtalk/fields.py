@@ -13,6 +13,7 @@ from relay.call import Kind
 from relay.cloudtalk import values
 from relay.cloudtalk.errors import InvalidPayload, InvalidValue, TooLong
 from relay.cloudtalk.flatten import Field, normalize_key
+from relay.cloudtalk.request import parse_json
 from relay.cloudtalk.times import (
     RepeatedTime,
     choose_repeated_times,
@@ -20,6 +21,7 @@ from relay.cloudtalk.times import (
     parse_instant,
     parse_seconds,
 )
+from relay.cloudtalk.values import is_missing
 from relay.instants import Instant
 from relay.standards.phones import find_phones
 
@@ -29,39 +31,58 @@ _KEYS: Final = {
     "direction": "direction call_direction",
     "status": "call_status status",
     "external_number": "external_number public_external contact_number contact_phone caller_number "
-    "customer_number phone phone_number contact.phone contact.phone_number contact.number contacts.phone",
-    "internal_number": "internal_number public_internal CallNumber.caller_id_e164",
-    "from": "from from_number",
-    "to": "to to_number",
-    "contact_id": "contact_id contact.id contacts.id",
-    "contact_name": "contact_name contact.name contacts.name",
+    "customer_number phone phone_number contact.phone contact.phone_number contact.number contacts.phone "
+    "external_phone external_phone_number contact_phone_number customer_phone customer_phone_number "
+    "client_phone client_number client_phone_number customer.phone customer.phone_number client.phone",
+    "internal_number": "internal_number public_internal CallNumber.caller_id_e164 internal_phone "
+    "internal_phone_number own_number company_number",
+    "from": "from from_number phone_number_from phone_from number_from from_phone from_phone_number caller "
+    "calling_number",
+    "to": "to to_number phone_number_to phone_to number_to to_phone to_phone_number callee called_number "
+    "dialed_number",
+    "contact_id": "contact_id contact.id contacts.id customer_id client_id customer.id client.id",
+    "contact_name": "contact_name contact.name contacts.name customer_name client_name caller_name "
+    "customer.name client.name",
     "agent_id": "agent_id user_id agent.id user.id",
     "agent_email": "agent_email user_email agent.email user.email",
-    "agent_name": "agent_name user_name agent.name agent.full_name user.name agent",
+    "agent_name": "agent_name user_name agent.name agent.full_name user.name agent agent_full_name "
+    "user_full_name",
     "agent_first_name": "agent_first_name agent.first_name user.first_name",
     "agent_last_name": "agent_last_name agent.last_name user.last_name",
     "recording_url": "recording_url recording_link recording.url recording.link record_url recording",
     "tags": "tags call_tags tag",
     "notes": "notes note call_notes",
     "transcript": "transcript transcription",
-    "summary": "summary call_summary ai_summary summary.summary",
-    "started_at": "started_at start_time call_start date",
-    "answered_at": "answered_at answer_time call_answer",
-    "ended_at": "ended_at end_time call_end",
-    "duration": "duration call_duration billsec",
-    "talking": "talking_time talk_time",
-    "waiting": "waiting_time wait_time",
-    "wrapup": "wrapup_time wrap_up_time",
+    "summary": "summary call_summary ai_summary",
+    "started_at": "started_at start_time call_start date start_date start",
+    "answered_at": "answered_at answer_time call_answer answered_time",
+    "ended_at": "ended_at end_time call_end end_date end",
+    "duration": "duration call_duration billsec duration_seconds total_time",
+    "talking": "talking_time talk_time talking_seconds",
+    "waiting": "waiting_time wait_time waiting_seconds",
+    "wrapup": "wrapup_time wrap_up_time wrapup_seconds",
     "voicemail": "is_voicemail voicemail",
     "occurred_at": "occurred_at",
 }
-_FACT_AND_KEY: Final = [(fact, normalize_key(key)) for fact, keys in _KEYS.items() for key in keys.split()]
+_WRITTEN_KEYS: Final = [(fact, normalize_key(key)) for fact, keys in _KEYS.items() for key in keys.split()]
+_CALL_KEYS: Final = {"call" + key: fact for fact, key in _WRITTEN_KEYS if "." not in key}
+"""Each key counts with `call_` before it, too: `call_start_time`."""
+
+_FACT_AND_KEY: Final = _WRITTEN_KEYS + [
+    (fact, key) for key, fact in _CALL_KEYS.items() if key not in {written for _, written in _WRITTEN_KEYS}
+]
 _PRIORITY: Final = {key: priority for priority, (_, key) in enumerate(_FACT_AND_KEY)}
 FIRST_STEPS: Final = frozenset(key.partition(".")[0] for key in _PRIORITY)
 """The keys of facts, and of the objects that have facts as their parts, such as `contact`."""
 
 _OBJECT_KEYS: Final = frozenset({"agent", "recording"})
 """Keys that may have an object; its parts are then fields with keys of their own."""
+
+_DIRECTION_KEYS: Final = ("type", "calltype")
+"""Keys of the direction in CloudTalk's REST API and in its workflows; in other bodies they have any type."""
+
+_TEXT_KEYS: Final = ("text", "content", "value")
+"""Keys under which an object has the value of the field that it is in."""
 
 _MAX_WARNINGS: Final = 20
 _LONGEST_SHOWN_KEY: Final = 60
@@ -70,6 +91,9 @@ _LONGEST_SHOWN_KEY: Final = 60
 def keys_of(facts: Collection[str]) -> frozenset[str]:
     """Return all normalized keys of these facts."""
     return frozenset(key for fact, key in _FACT_AND_KEY if fact in facts)
+
+
+_KEYS_OF_FACT: Final = {fact: [key for f, key in _FACT_AND_KEY if f == fact] for fact in _KEYS}
 
 
 class FieldParser:
@@ -118,15 +142,16 @@ class FieldParser:
                 if value is not None:
                     facts[fact] = value
         _join_agent_names(facts)
-        if "direction" not in facts and (type_ := fields.get("type")):
-            _add_direction_of_type(facts, type_.value)
+        for key in _DIRECTION_KEYS:
+            if "direction" not in facts and key in fields:
+                _add_direction_of_type(facts, fields[key].value)
         self.complete(facts)
         return facts
 
     def parse_field(self, fact: str, field: Field, warnings: list[str]) -> Any:
         """Parse the value of one fact; None if it is missing or invalid."""
         try:
-            return self.parsers[fact](field.value)
+            return self.parsers[fact](_unwrap_value(fact, field.value))
         except TooLong as error:
             raise InvalidPayload("unreadable_field", f"{field.key}: {error}", field.pointer) from error
         except InvalidValue as error:
@@ -183,8 +208,22 @@ def add_warning(warnings: list[str], key: str, error: InvalidValue) -> None:
         warnings.append(f"{key.strip()[:_LONGEST_SHOWN_KEY]}: {error}")
 
 
+def _unwrap_value(fact: str, value: Any) -> Any:
+    """Return the value inside JSON in a text, and inside objects that have it under a key of this fact."""
+    if isinstance(value, str) and value[:1] in {"{", "["}:
+        with suppress(InvalidPayload):
+            value = parse_json(value.encode())
+    while isinstance(value, dict):
+        inner = {normalize_key(key): item for key, item in value.items()}
+        keys = (key for key in (*_KEYS_OF_FACT[fact], *_TEXT_KEYS) if not is_missing(inner.get(key)))
+        found = next(keys, None)
+        if found is None:
+            break
+        value = inner[found]
+    return value
+
+
 def _add_direction_of_type(facts: dict[str, Any], type_: Any) -> None:
-    """In CloudTalk's REST API `type` is the direction; in other bodies it may be anything."""
     with suppress(InvalidValue):
         direction = values.parse_direction(type_)
         if direction is not None:

@@ -6,7 +6,7 @@ come from real deliveries and from CloudTalk's own API. Times and durations are 
 
 import html
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, Final
 
 from relay.cloudtalk.errors import LONGEST_ID, InvalidValue, TooLong, UnrenderedTemplate
@@ -22,8 +22,11 @@ _EXACT_FLOAT_LIMIT: Final = 2**53
 """From here on two ids may have the same float."""
 
 _WEB: Final = ("https://", "http://")
-_ITEM_KEYS: Final = ("name", "label", "note", "text", "content", "title")
-"""Keys under which an item of a list has its text."""
+_TEXT_KEYS: Final = ("note", "text", "content", "value", "message", "title", "label", "name")
+"""Keys under which an object has a text; the speaker of a segment has a `name`, too."""
+
+_LABEL_KEYS: Final = ("name", "label", "tag", "title", "text", "content", "value")
+"""Keys under which an object has a name, such as that of a tag."""
 
 _DIRECTIONS: Final = {
     "inbound": "inbound",
@@ -84,27 +87,32 @@ def _unescape(entity: re.Match[str]) -> str:
 
 
 def parse_lines(value: Any) -> str | None:
-    """A text, or a list of texts or of `{note}` or `{text}` with one line for each item."""
-    if not isinstance(value, list | dict):
-        return parse_display_text(value)
-    return "\n".join(_parse_items(value if isinstance(value, list) else [value])) or None
+    """A text, or the texts in lists and objects with one line for each, such as segments of a transcript."""
+    return "\n".join(_find_texts(value, _TEXT_KEYS)) or None
 
 
 def parse_list(value: Any) -> list[str] | None:
     """The items of a list of texts or of `{name}`, or of a text with commas; each item once."""
-    items = _parse_items(value) if isinstance(value, list) else (parse_display_text(value) or "").split(",")
+    if isinstance(value, list | dict):
+        items: Iterable[str] = _find_texts(value, _LABEL_KEYS)
+    else:
+        items = (parse_display_text(value) or "").split(",")
     unique = dict.fromkeys(item.strip() for item in items if not is_missing(item))
     return list(unique) or None
 
 
-def _parse_items(items: list[Any]) -> Iterator[str]:
-    for item in items:
-        value = item
-        if isinstance(item, dict):
-            value = next((item[key] for key in _ITEM_KEYS if key in item), None)
-        text = parse_display_text(value)
-        if text is not None:
-            yield text
+def _find_texts(value: Any, keys: Sequence[str]) -> Iterator[str]:
+    """Yield the texts in a value; of an object that under the first of these keys, else those inside it."""
+    if isinstance(value, list):
+        for item in value:
+            yield from _find_texts(item, keys)
+    elif isinstance(value, dict):
+        lower = {key.strip().lower(): item for key, item in value.items()}
+        found = next((lower[key] for key in keys if not is_missing(lower.get(key))), None)
+        containers = [item for item in lower.values() if isinstance(item, list | dict)]
+        yield from _find_texts(containers if found is None else found, keys)
+    elif (text := parse_display_text(value)) is not None:
+        yield text
 
 
 # --- ids ----------------------------------------------------------------------------------------

@@ -109,6 +109,72 @@ def test_the_agents_name_may_be_in_several_fields(
     assert "agent_first_name" not in facts
 
 
+@pytest.mark.parametrize(
+    ("body", "fact", "value"),
+    [
+        ({"summary": {"summary": "one", "language": "es"}}, "summary", "one"),
+        ({"summary": {"content": "one"}}, "summary", "one"),
+        ({"ai_summary": '{"summary": {"text": "one"}}'}, "summary", "one"),
+        ({"transcript": {"text": "one"}}, "transcript", "one"),
+        ({"transcription": {"transcript": {"Text": "one"}}}, "transcript", "one"),
+        ({"transcript": [{"speaker": "a", "text": "one"}, {"text": "two"}]}, "transcript", "one\ntwo"),
+        ({"transcript": '[{"text": "one"}, {"text": "two"}]'}, "transcript", "one\ntwo"),
+        ({"notes": {"note": "one"}}, "notes", "one"),
+        ({"notes": "[call back]"}, "notes", "[call back]"),
+        ({"notes": '[1e400, "x"]'}, "notes", '[1e400, "x"]'),
+        ({"tags": '["vip", "new"]'}, "tags", ["vip", "new"]),
+        ({"tags": '[{"id": 1, "name": "vip"}]'}, "tags", ["vip"]),
+        ({"tags": {"tags": "vip, new"}}, "tags", ["vip", "new"]),
+        ({"tags": "[vip]"}, "tags", ["[vip]"]),
+        ({"contact_name": {"value": "Ana"}}, "contact_name", "Ana"),
+        ({"talking_time": {"value": "21"}}, "talking", 21),
+        ({"external_number": {"value": 34600111222}}, "external_number", "+34600111222"),
+        ({"external_number": '{"number_e164": "+34600111222"}'}, "external_number", "+34600111222"),
+    ],
+)
+def test_a_value_is_found_inside_objects_and_json(
+    field_parser: FieldParser, body: dict[str, Any], fact: str, value: object
+) -> None:
+    assert parse_facts(field_parser, body)[fact] == value
+
+
+@pytest.mark.parametrize(
+    ("body", "facts"),
+    [
+        ({"call_type": "incoming"}, {"direction": "inbound"}),
+        ({"Call Type": "Outgoing"}, {"direction": "outbound"}),
+        ({"call_type": "power_dialer"}, {}),
+        ({"call_type": "regular", "type": "outgoing"}, {"direction": "outbound"}),
+        ({"call_start_time": 60, "callEndTime": 120}, {"started_at": 60_000_000, "ended_at": 120_000_000}),
+        ({"call_started_at": 60, "call_ended_at": 120}, {"started_at": 60_000_000, "ended_at": 120_000_000}),
+        (
+            {"call_talking_time": 5, "call_notes": "x", "call_tags": "a"},
+            {"talking": 5, "notes": "x", "tags": ["a"]},
+        ),
+        ({"customer_name": "Ana", "customer_id": 7}, {"contact_name": "Ana", "contact_id": "7"}),
+        (
+            {"client": {"name": "Ana", "phone": 34600111222}},
+            {"contact_name": "Ana", "external_number": "+34600111222"},
+        ),
+        (
+            {"phone_number_from": 34600111222, "phone_number_to": 34910000002},
+            {"from": "+34600111222", "to": "+34910000002"},
+        ),
+        ({"caller": {"name": "Ana", "number": "600111222"}, "callee": "Ana"}, {"from": "+34600111222"}),
+        (
+            {"call_agent_name": "Ana", "call_external_number": 34600111222},
+            {"agent_name": "Ana", "external_number": "+34600111222"},
+        ),
+    ],
+)
+def test_more_words_for_the_same_facts(
+    field_parser: FieldParser, body: dict[str, Any], facts: dict[str, Any]
+) -> None:
+    warnings: list[str] = []
+    assert field_parser.parse(flatten(body).fields, warnings) == facts
+    assert not warnings
+
+
 def test_an_invalid_field_leaves_the_fact_to_the_next_key(field_parser: FieldParser) -> None:
     warnings: list[str] = []
     fields = flatten({"started_at": "soon", "start_time": 1732789800}).fields
