@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 import msgspec
 
 from relay.cli.setup_guide_texts import TEXTS, Lang, Texts
-from relay.settings import Settings
+from relay.settings import Settings, review_public_url
 from relay.standards.addresses import is_loopback
 
 _AGENT: Final = ("agent_id", "agent_first_name", "agent_last_name", "agent_email")
@@ -122,6 +122,10 @@ def _warnings(settings: Settings, texts: Texts) -> list[str]:
     warnings = [] if cloudtalk.tokens or cloudtalk.signing_secrets else [texts.warn_unauthorised]
     if is_loopback(urlsplit(settings.server.public_url).hostname or ""):
         warnings.append(texts.warn_unreachable.format(url=settings.server.public_url))
+    elif any(review_public_url(settings)):
+        warnings.append(
+            texts.warn_public_url.format(url=settings.server.public_url, path=cloudtalk.webhook_path)
+        )
     return warnings
 
 

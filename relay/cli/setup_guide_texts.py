@@ -17,6 +17,7 @@ class Texts(msgspec.Struct, frozen=True):
     placeholder: str
     warn_unauthorised: str
     warn_unreachable: str
+    warn_public_url: str
     signed: str
     signed_steps: tuple[str, ...]
     workflows: str
@@ -37,6 +38,8 @@ TEXTS: Final[dict[Lang, Texts]] = {
         "run this command again.",
         warn_unreachable="CloudTalk cannot reach {url}, because only this machine can. First set "
         "server.public_url to the public address of the relay, https://…, and run this command again.",
+        warn_public_url="server.public_url is {url}. It must begin with https:// and must not contain "
+        "{path}, which the relay appends. First correct it, and run this command again.",
         signed="Native signed webhooks",
         signed_steps=(
             "In CloudTalk open **Account → Webhooks** and add an endpoint with this URL: `{url}`",
@@ -81,6 +84,8 @@ TEXTS: Final[dict[Lang, Texts]] = {
         "repite este comando.",
         warn_unreachable="CloudTalk no puede llegar a {url}, porque solo esta máquina puede. Primero pon en "
         "server.public_url la dirección pública del relay, https://…, y repite este comando.",
+        warn_public_url="server.public_url es {url}. Debe empezar por https:// y no debe contener {path}, "
+        "que añade el relay. Primero corrígelo y repite este comando.",
         signed="Webhooks nativos firmados",
         signed_steps=(
             "En CloudTalk abre **Account → Webhooks** y añade un endpoint con esta URL: `{url}`",

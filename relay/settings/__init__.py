@@ -1,7 +1,8 @@
 """Settings: the models, and how they are loaded from a TOML file, the environment and secret files.
 
-Import from here: `load` and `Settings` with its sections, the errors, `review` for warnings about valid
-settings, `load_client_class`, `collect_secrets` for the log, and `replace_secrets` for a reload.
+Import from here: `load` and `Settings` with its sections, the errors, `review` and `review_public_url` for
+warnings about valid settings, `load_client_class`, `collect_secrets` for the log, and `replace_secrets` for
+a reload.
 """
 
 from relay.settings.errors import ClientLoadError, SettingsError
@@ -9,7 +10,7 @@ from relay.settings.loader import load
 from relay.settings.models import CloudTalk, Delivery, Ledger, Log, Privacy, Server, Settings
 from relay.settings.plugins import load_client_class
 from relay.settings.reload import replace_secrets
-from relay.settings.review import review
+from relay.settings.review import review, review_public_url
 from relay.settings.secrets import collect_secrets
 
 __all__ = [
@@ -27,4 +28,5 @@ __all__ = [
     "load_client_class",
     "replace_secrets",
     "review",
+    "review_public_url",
 ]

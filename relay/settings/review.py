@@ -30,7 +30,7 @@ def review(settings: Settings) -> list[Finding]:
     """Return one finding per warning. Each is `ok`: it is no reason not to start."""
     return [
         *_review_destinations(settings),
-        *_review_public_url(settings),
+        *review_public_url(settings),
         *_review_tokens(settings),
         *_review_secret_files(settings.origin.secret_files),
         *_review_variables(settings),
@@ -78,7 +78,8 @@ def _insecure_url(value: Any) -> str | None:
     return None if is_loopback(host) else f"http://{host}"
 
 
-def _review_public_url(settings: Settings) -> Iterator[Finding]:
+def review_public_url(settings: Settings) -> Iterator[Finding]:
+    """Yield the warnings about the URL that is entered in CloudTalk."""
     url, hook = settings.server.public_url, settings.cloudtalk.webhook_path
     if insecure := _insecure_url(url):
         yield _warning(

@@ -150,6 +150,16 @@ def test_good_settings_give_no_warning(tmp_path: Path, lang: Lang) -> None:
             ["http://localhost:1"],
         ),
         ('[cloudtalk]\ntokens = ["x"]\n[server]\npublic_url = "http://[::1]:1"', "es", ["http://[::1]:1"]),
+        (
+            '[cloudtalk]\ntokens = ["x"]\n[server]\npublic_url = "http://a.example"',
+            "en",
+            ["http://a.example"],
+        ),
+        (
+            '[cloudtalk]\ntokens = ["x"]\nwebhook_path = "/in"\n[server]\npublic_url = "https://a.example/in"',
+            "es",
+            ["https://a.example/in. Debe"],
+        ),
     ],
 )
 def test_warnings_name_what_to_set_first_and_are_not_part_of_the_text(
