@@ -22,7 +22,10 @@ _EXACT_FLOAT_LIMIT: Final = 2**53
 """From here on two ids may have the same float."""
 
 _WEB: Final = ("https://", "http://")
-_TEXT_KEYS: Final = ("note", "text", "content", "value", "message", "title", "label", "name")
+_TEXT_KEYS: Final = (
+    *("note", "summary", "transcript", "transcription", "text", "content", "value"),
+    *("message", "sentence", "title", "label", "name"),
+)
 """Keys under which an object has a text; the speaker of a segment has a `name`, too."""
 
 _LABEL_KEYS: Final = ("name", "label", "tag", "title", "text", "content", "value")

@@ -114,6 +114,8 @@ def test_the_agents_name_may_be_in_several_fields(
     [
         ({"summary": {"summary": "one", "language": "es"}}, "summary", "one"),
         ({"summary": {"content": "one"}}, "summary", "one"),
+        ({"summary": {"data": {"summary": "one"}}}, "summary", "one"),
+        ({"transcript": {"results": [{"transcript": "one"}]}}, "transcript", "one"),
         ({"ai_summary": '{"summary": {"text": "one"}}'}, "summary", "one"),
         ({"transcript": {"text": "one"}}, "transcript", "one"),
         ({"transcription": {"transcript": {"Text": "one"}}}, "transcript", "one"),
