@@ -38,12 +38,15 @@ class DeliveryFilter(BaseModel):
     directions: tuple[Literal["inbound", "outbound", "internal"], ...] = Field(
         (), description="Only calls of these directions."
     )
-    own_numbers: tuple[str, ...] = Field((), description="Only calls on these numbers of the company.")
+    own_numbers: tuple[str, ...] = Field(
+        (), description="Only calls from or to these numbers of the company."
+    )
     statuses: tuple[Status, ...] = Field((), description="Only calls with one of these statuses.")
     minimum_seconds: int = Field(
         0,
         ge=0,
-        description="Only calls of at least this duration. A call in progress is not delivered before.",
+        description="Only calls of at least this duration. A call in progress is delivered only after its "
+        "end.",
     )
 
     @field_validator("own_numbers")
@@ -85,25 +88,29 @@ class DestinationSettings(BaseModel):
     """The names that a field can have in this CRM."""
 
     client: str = Field(description="The client that connects to this CRM.")
-    enabled: bool = Field(True, description="Off: calls become pending, nothing is sent.")
-    batch: int = Field(100, ge=1, le=1000, description="Calls in one push, at most.")
-    rate: float | None = Field(None, gt=0, description="HTTP requests per second, at most.")
-    concurrency: int = Field(2, ge=1, le=32, description="Pushes in flight at once, at most.")
+    enabled: bool = Field(
+        True,
+        description="Whether the relay delivers to this CRM. If false, calls become pending, and nothing "
+        "is sent.",
+    )
+    batch: int = Field(100, ge=1, le=1000, description="Maximum number of calls in one push.")
+    rate: float | None = Field(None, gt=0, description="Maximum number of HTTP requests per second.")
+    concurrency: int = Field(2, ge=1, le=32, description="Maximum number of pushes at the same time.")
     on_merge: Literal["delete", "mark"] = Field(
         "delete",
-        description="What happens to a record when its call is merged into another one: it is deleted, or "
-        "marked with the other call's id (`merged_into`).",
+        description="What happens to the record of a call that was merged into another call. `delete`: "
+        "the record is deleted; `mark`: its `merged_into` gets the id of the other call.",
     )
     timeout_seconds: float = Field(
-        30, gt=0, le=600, description="Longest duration of one push, all its requests included."
+        30, gt=0, le=600, description="Maximum duration of one push, including all its requests."
     )
     labels: dict[Status, Annotated[str, StringConstraints(min_length=1)]] = Field(
-        default_factory=dict, description="The name of each status in this CRM."
+        default_factory=dict, description="The labels of statuses in this CRM: status → label."
     )
     fields: dict[str, str] = Field(
         default_factory=dict,
-        description="The name of each field in this CRM: name in the record → name in the CRM; "
-        '`""`: the field is not sent.',
+        description='Names of fields in this CRM: name in the record → name in the CRM. The name `""` '
+        "means that the field is not sent.",
     )
     constants: dict[str, Constant] = Field(
         default_factory=dict,

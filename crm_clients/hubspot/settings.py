@@ -34,13 +34,13 @@ class HubSpotSettings(DestinationSettings):
     api_version: str = Field(
         "2026-09",
         pattern=r"^(v3|\d{4}-\d{2})$",
-        description='The version of HubSpot\'s API: "v3" or a date, as "2026-09".',
+        description='The version of HubSpot\'s API: "v3", or a date such as "2026-09".',
     )
     base_url: str = Field("https://api.hubapi.com", description="The address of HubSpot's API.")
     contacts: Literal["match", "create", "off"] = Field(
         "match",
-        description="How a call is linked to the contact with its number. `match`: to an existing contact; "
-        "`create`: to an existing or a new contact; `off`: not at all.",
+        description="How a call is linked to the contact that has the customer's number. `match`: only to "
+        "an existing contact; `create`: to an existing or a new contact; `off`: not at all.",
     )
     language: Language = Field(
         "en", description="The language of titles, headings and tasks in HubSpot: `en` or `es`."
@@ -58,22 +58,27 @@ class HubSpotSettings(DestinationSettings):
         "replace what the relay writes itself, as `hs_task_priority`.",
     )
     owners_by_email: bool = Field(
-        True, description="The owner of a call is the HubSpot user with its agent's e-mail address."
+        True,
+        description="Whether the HubSpot user with the agent's e-mail address becomes the owner of the call.",
     )
     default_owner: str | None = Field(
         None, description="The owner of a task whose contact has no owner: an owner id or e-mail address."
     )
     search_rate: float = Field(
-        4, gt=0, description="Searches per second, at most; HubSpot permits the whole account five."
+        4,
+        gt=0,
+        description="Maximum number of searches per second. HubSpot permits five for the whole account.",
     )
     rate: float | None = Field(
         None,
         gt=0,
-        description="HTTP requests per second, at most. "
-        "Default: nine tenths of the limit that HubSpot states.",
+        description="Maximum number of HTTP requests per second. Default: nine tenths of the limit that "
+        "HubSpot reports.",
     )
-    batch: int = Field(MAX_BATCH_SIZE, ge=1, le=MAX_BATCH_SIZE, description="Calls per push, at most.")
-    concurrency: int = Field(4, ge=1, le=32, description="Pushes at the same time, at most.")
+    batch: int = Field(
+        MAX_BATCH_SIZE, ge=1, le=MAX_BATCH_SIZE, description="Maximum number of calls in one push."
+    )
+    concurrency: int = Field(4, ge=1, le=32, description="Maximum number of pushes at the same time.")
 
     @property
     def texts(self) -> Texts:

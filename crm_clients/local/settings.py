@@ -30,7 +30,10 @@ class LocalSettings(DestinationSettings):
 
     REMOTE_FIELD: ClassVar[re.Pattern[str]] = re.compile(r'[^"\x00-\x1f]{1,64}')
 
-    path: Path = Field(description="The file. The relay creates it and its folder if they are missing.")
+    path: Path = Field(
+        description="The SQLite file of the embedded CRM. The relay creates the file and its folder if "
+        "they are missing."
+    )
 
     @model_validator(mode="after")
     def _validate_mapping(self) -> Self:

@@ -43,7 +43,7 @@ class SupabaseSettings(DestinationSettings):
         "calls",
         pattern=_IDENTIFIER,
         max_length=48,
-        description=f"The table of the calls. Default in the layout `kv`: {KV_TABLE}.",
+        description=f"The table that stores the calls. Default in the layout `kv`: {KV_TABLE}.",
     )
     schema_name: str | None = Field(
         None,
@@ -55,9 +55,11 @@ class SupabaseSettings(DestinationSettings):
     kv_prefix: str = Field(
         "llamada:", max_length=100, description="`kv`: the part of a key before the call's id."
     )
-    tasks: bool = Field(False, description="`kv`: write a `tarea:` record for each call to follow up.")
+    tasks: bool = Field(
+        False, description="`kv`: write a `tarea:` record for each call that needs a follow-up."
+    )
     match_clients: bool = Field(
-        False, description="`kv`: link a call to the CRM's `cliente:` record with its phone number."
+        False, description="`kv`: link a call to the `cliente:` record that has the customer's phone number."
     )
 
     @model_validator(mode="before")

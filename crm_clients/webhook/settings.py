@@ -26,17 +26,19 @@ class WebhookSettings(DestinationSettings):
     MAPPABLE: ClassVar[tuple[str, ...]] = (*DELIVERED_FIELDS, LABEL_FIELD)
 
     url: str = Field(
-        description="The endpoint's URL. No message shows its path and query: they may be secret."
+        description="The endpoint's URL. Logs and error messages do not show its path and query, because "
+        "they may be secret."
     )
     secret: tuple[SecretStr, ...] = Field(
         min_length=1,
-        description="The secret that signs each request, `whsec_` and base64; several as a list or separated "
-        "by spaces. All of them sign, so that a receiver can change from one to another.",
+        description="The secret that signs each request: `whsec_` followed by base64. Several secrets are "
+        "written as a list or separated by spaces. Each secret then signs every request, so "
+        "that the receiver can change its secret.",
     )
     allow_private: bool = Field(
         False,
-        description="Whether the URL may lead to this machine or to a private network. Off: such addresses "
-        "are refused, whatever the name resolves to.",
+        description="Whether the URL may lead to this machine or to a private network. If false, such "
+        "addresses are refused, even if a public host name resolves to them.",
     )
 
     @field_validator("url")

@@ -46,7 +46,7 @@ TEXTS: Final[dict[Lang, Texts]] = {
             "Choose these events: {events}",
             (
                 "Copy the secret that CloudTalk shows, `whsec_…`, to the list `{setting}` in the settings, "
-                "and restart the relay. While you change secrets, list the old and the new one."
+                "and restart the relay. While you replace a secret, list both the old and the new secret."
             ),
             (
                 "Send the test event. CloudTalk's delivery log must show the status 200. An event that is "
@@ -63,7 +63,10 @@ TEXTS: Final[dict[Lang, Texts]] = {
         value="Value",
         steps=(
             "In CloudTalk open **Settings → Workflow Automations** and choose **+ Add Workflow**.",
-            "Choose the trigger named in the heading: first its object, then its action. Add no conditions.",
+            (
+                "Choose the trigger that the heading names: first its object (for example *Call*), then its "
+                "action (*Started*). Add no conditions."
+            ),
             "Choose **+ Add action → API Request**. Copy the method and the URL (*Endpoint*).",
             "Under *Headers* enter the two headers. They are the same in every workflow.",
             (
@@ -92,7 +95,8 @@ TEXTS: Final[dict[Lang, Texts]] = {
             "Elige estos eventos: {events}",
             (
                 "Copia el secreto que muestra CloudTalk, `whsec_…`, en la lista `{setting}` de la "
-                "configuración y reinicia el relay. Mientras cambias de secreto, pon el viejo y el nuevo."
+                "configuración y reinicia el relay. Mientras cambias el secreto, incluye los dos: el viejo "
+                "y el nuevo."
             ),
             (
                 "Envía el evento de prueba. El registro de entregas de CloudTalk debe mostrar el estado 200. "
@@ -111,8 +115,8 @@ TEXTS: Final[dict[Lang, Texts]] = {
         steps=(
             "En CloudTalk abre **Settings → Workflow Automations** y elige **+ Add Workflow**.",
             (
-                "Elige el disparador (*trigger*) que dice el título: primero el objeto y luego la acción. "
-                "No añadas condiciones."
+                "Elige el disparador (*trigger*) que indica el título: primero el objeto (por ejemplo, "
+                "*Call*) y luego la acción (*Started*). No añadas condiciones."
             ),
             "Elige **+ Add action → API Request**. Copia el método y la URL (*Endpoint*).",
             "En *Headers* escribe las dos cabeceras. Son las mismas en todos los workflows.",

@@ -20,23 +20,24 @@ _INTRODUCTION: Final = """\
 
 <!-- Generated: edit the descriptions in the code, then run `python -m relay.settings > docs/settings.md`. -->
 
-The relay reads one TOML file: the file that `--settings PATH` names, else the one that the environment
-variable `RELAY_SETTINGS` names, else `settings.toml` in the current folder. Relative paths in the file are
-resolved against the folder of the file. The `settings.toml` that comes with the relay works unchanged.
+The relay reads one TOML file. The option `--settings PATH` names it. Without this option the environment
+variable `RELAY_SETTINGS` names it. Without both the file is `settings.toml` in the current folder. Relative
+paths in the file are resolved against the folder of the file. The `settings.toml` that comes with the relay
+works unchanged.
 
 **Your own settings** are best kept in `settings.local.toml`, beside `settings.toml`. Each key in it overrides
-the same key of `settings.toml`. Git ignores the file, so an upgrade of a checkout does not touch it. A
-destination for which it names another `client` replaces the destination of that name. If `--settings` names
-another file, such as `relay.toml`, the file beside it is `relay.local.toml`.
+the same key of `settings.toml`. Git ignores the file, so an upgrade of a checkout does not touch it. If a
+destination in it has another `client`, it replaces the whole destination in `settings.toml`. If `--settings`
+names another file, such as `relay.toml`, your own settings are in `relay.local.toml` beside that file.
 
 **Environment variables** named `RELAY__SECTION__KEY`, with two underscores before each part, override the
 files: `RELAY__SERVER__PORT=9000`, `RELAY__DESTINATIONS__CRM__BATCH=50`. Lists and tables are written as JSON:
-`RELAY__CLOUDTALK__TOKENS='["…"]'`. Upper and lower case make no difference. In a destination's name `_`
-also matches `-`. A destination that is not in the file is added.
+`RELAY__CLOUDTALK__TOKENS='["…"]'`. Upper and lower case make no difference. A `_` in a variable also matches
+a `-` in the name of a destination. Variables can add a destination that is not in the files.
 
-**Secrets** can be kept in files of their own. For each key that takes a secret there is a key that ends
-in `_file` and names the file (`tokens_file = "secrets/tokens"`, `RELAY__CLOUDTALK__TOKENS_FILE`). The line
-break at the end of the file is ignored. A list has one item per line. A checkout has a folder `secrets`;
+**Secrets** can be kept in files of their own. For each key that takes a secret there is a second key with the
+ending `_file`, which names this file (`tokens_file = "secrets/tokens"`, `RELAY__CLOUDTALK__TOKENS_FILE`). The
+line break at the end of the file is ignored. A list has one item per line. A checkout has a folder `secrets`;
 Git ignores the files in it.
 
 If the settings have a problem, the relay does not start. It reports all problems at once, each with the
@@ -50,15 +51,15 @@ _DESTINATIONS: Final = """\
 A CRM to which calls are delivered. There can be several. A name consists of lower-case letters and
 digits, with single `-` or `_` between.
 
-**Field names.** `[destinations.NAME.fields]` maps a field of the call to a field of the CRM, if its
-default name does not fit: `external_number = "phone"`. A field with an empty name is not sent. Besides
-the call's fields there is `state`: the status as a fixed English word, while `status` is the label.
+**Field names.** `[destinations.NAME.fields]` gives a field of the call another name in the CRM:
+`external_number = "phone"`. A field with an empty name is not sent. In addition to the fields of the call
+there is `state`. It contains the status as a fixed English word; `status` contains the label.
 `[destinations.NAME.constants]` adds fixed values to every record: `source = "CloudTalk"`.
 
 **Filter.** `[destinations.NAME.when]` selects calls. The filter is applied to the newest version of a call
-each time the call changes: with `statuses = ["missed", "voicemail"]` a call is delivered once it is missed.
-After its first delivery a call is always kept up to date. After you change a filter, run
-`relay replay --destination NAME` to apply it to past calls.
+each time the call changes. For example, with `statuses = ["missed", "voicemail"]` a call is delivered as soon
+as it is missed. After its first delivery a call is always kept up to date, even if it no longer matches the
+filter. After you change a filter, run `relay replay --destination NAME` to apply it to past calls.
 """
 
 

@@ -47,7 +47,8 @@ class Server(Section):
         8080,
         ge=0,
         le=65535,
-        description="Port to listen on. 0 takes a free port; the log event `server.ready` shows its URL.",
+        description="Port to listen on. 0 chooses a free port; the log event `server.ready` shows the URL "
+        "with this port.",
     )
     public_url: Annotated[str, AfterValidator(validators.public_url)] = Field(
         default_factory=lambda known: local_url(known["host"], known["port"]),
@@ -68,8 +69,9 @@ class Server(Section):
     keep_alive_seconds: float = Field(
         75,
         gt=0,
-        description="Seconds after which a connection without a request is closed. It must be longer than a "
-        "reverse proxy keeps such a connection (nginx: 60), or the proxy loses requests.",
+        description="Seconds after which an idle connection is closed. If a reverse proxy is in front of "
+        "the relay, the value must be higher than the keep-alive time of the proxy (nginx: "
+        "60). Otherwise the proxy loses requests.",
     )
 
     def url_on(self, port: int) -> str:
@@ -97,16 +99,18 @@ class CloudTalk(Section):
     )
     secret_keys: tuple[str, ...] = Field(
         ("secret", "token", "lhc_key"),
-        description="Keys of a body whose values authenticate the request like a token. Their values are "
-        "never stored.",
+        description="Names of keys in a body. The value of such a key authenticates the request like a "
+        "token, and is never stored.",
     )
     paths: Annotated[dict[str, str], AfterValidator(validators.event_paths)] = Field(
         default_factory=dict,
-        description="Event name for a path below the webhook whose last segment is not an event name.",
+        description="Table from path to event name, for paths below the webhook whose last segment is not "
+        "an event name.",
     )
     own_numbers: tuple[str, ...] = Field(
         (),
-        description="The company's own numbers. They give the direction of a call if the body does not.",
+        description="The company's own numbers. The relay uses them to find the direction of a call if "
+        "the body does not contain it.",
     )
     company_ids: tuple[str, ...] = Field(
         (),
@@ -116,11 +120,11 @@ class CloudTalk(Section):
     grace_seconds: float = Field(
         120,
         ge=0,
-        description="Seconds for which an event that has only a call id (for example a recording) waits "
-        "for its call. Then it creates a call of its own.",
+        description="Seconds for which an event with only a `call_id` (for example a recording) waits for "
+        "its call. If no call is found, the event creates a new call.",
     )
     timezone: Annotated[str, AfterValidator(validators.timezone)] = Field(
-        "Europe/Madrid", description="Time zone of times that are sent without one."
+        "Europe/Madrid", description="Time zone of timestamps that have no offset."
     )
     default_region: Annotated[str, AfterValidator(validators.region)] = Field(
         "ES",
@@ -176,13 +180,13 @@ class Delivery(Section):
 
 
 class Privacy(Section):
-    """Retention: how long the relay keeps data. Pending deliveries and dead letters are kept at any age."""
+    """Retention: how long the relay keeps data. Pending deliveries and dead letters never expire."""
 
     events_days: float = Field(
         30,
         gt=0,
-        description="Days for which the bodies that CloudTalk sent are kept, those in quarantine too. The "
-        "calls that were made from them stay.",
+        description="Days for which the bodies that CloudTalk sent are kept, including bodies in "
+        "quarantine. The calls that were built from removed bodies stay.",
     )
     calls_days: float = Field(
         730,

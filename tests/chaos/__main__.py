@@ -20,21 +20,21 @@ _SCRATCH: Final = _PROJECT / "var"
 _INTRODUCTION: Final = """\
 # Chaos
 
-Written by `make chaos`. It starts real relays and sends them calls at a fixed rate. They deliver the calls to
-a CRM that fails at random. Meanwhile relays are killed with `kill -9` and frozen, and their database is
-restarted. At the end, the sender's own list of acknowledged events is compared with the ledger, and the
-expected record of each call with the rows in the CRM. `make test` makes the same runs, shorter.
+Written by `make chaos`. It starts real relays and sends them calls at a fixed rate. The relays deliver the
+calls to a CRM that fails at random. Meanwhile relays are killed with `kill -9` and frozen, and their database
+is restarted. At the end, the ledger is compared with the sender's list of acknowledged events, and the rows
+in the CRM with the expected record of each call. `make test` makes the same runs, shorter.
 
 - **events lost**: acknowledged events that are not in the ledger.
-- **calls lost**: calls of which every event was acknowledged and that are not in the CRM.
+- **calls lost**: calls that are not in the CRM, although all their events were acknowledged.
 - **doubled**: calls with more than one row in the CRM, and rows that belong to no call.
 - **stale**: rows that differ from the expected record of their call.
-- **kills in a push**: kills that disconnected a client from the CRM before it had the response.
-- **calls of which a message may have come late**: a frozen relay did not respond, and may have stored the
-  message after later messages that another relay received. For these calls all fields are compared that do
-  not depend on the order. Not compared are tags that were edited more than once, and which of CloudTalk's
-  two ids is in the record's id.
-- **late writes**: rows of older versions that the CRM received after newer ones. The guard in the SQL of
+- **kills in a push**: kills that closed a connection to the CRM before the relay had received the response.
+- **calls of which a message may have come late**: a frozen relay did not respond to a message. Another relay
+  received newer messages of the call, and the frozen relay may have stored its message after them. For these
+  calls only fields that do not depend on the order are compared. The comparison leaves out tags that were
+  edited more than once, and does not check which of CloudTalk's two ids is in the record's id.
+- **late writes**: rows of older versions that the CRM received after newer ones. The trigger in the SQL of
   `relay setup --print` ignored them.
 
 """
