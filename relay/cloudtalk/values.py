@@ -38,12 +38,21 @@ _DIRECTIONS: Final = {
     "outgoing": "outbound",
     "internal": "internal",
 }
+_ANSWERED_WORDS: Final = (
+    "answered answer completed complete accepted connected pickedup pickup success successful"
+)
+_MISSED_WORDS: Final = (
+    "missed busy abandoned failed failure cancelled canceled rejected declined refused ignored timeout"
+    " timedout unreachable unavailable offline noresponse"
+)
 _CALL_STATUSES: Final = {
-    **dict.fromkeys(("answered", "completed"), "answered"),
-    **dict.fromkeys(("missed", "no_answer", "unanswered", "busy", "abandoned", "failed"), "missed"),
-    **dict.fromkeys(("cancelled", "canceled", "rejected"), "missed"),
+    **dict.fromkeys(_ANSWERED_WORDS.split(), "answered"),
+    **dict.fromkeys(_MISSED_WORDS.split(), "missed"),
     "voicemail": "voicemail",
 }
+"""Words by their letters alone; the word `call` may precede or follow."""
+_NEGATIONS: Final = ("not", "no", "un", "never", "in")
+"""Before a word for an answered call they make it a missed one."""
 
 
 def is_missing(value: Any) -> bool:
@@ -199,8 +208,16 @@ def parse_direction(value: Any) -> str | None:
 
 
 def parse_call_status(value: Any) -> str | None:
-    """answered, missed or voicemail. An unknown status counts as missing, since CloudTalk may add some."""
-    return _CALL_STATUSES.get(_parse_code(value) or "")
+    """answered, missed or voicemail. An unknown status counts as missing, since CloudTalk may add some.
+
+    `No Answer`, `no-answer`, `NOANSWER` and `call_not_answered` are the same.
+    """
+    word = "".join(filter(str.isalpha, (parse_text(value) or "").lower()))
+    word = word.removeprefix("call").removesuffix("call")
+    if word in _CALL_STATUSES:
+        return _CALL_STATUSES[word]
+    affirmations = (word.removeprefix(negation) for negation in _NEGATIONS if word.startswith(negation))
+    return "missed" if any(_CALL_STATUSES.get(rest) == "answered" for rest in affirmations) else None
 
 
 def _parse_code(value: Any) -> str | None:

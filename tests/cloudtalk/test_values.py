@@ -238,6 +238,34 @@ def test_directions_and_statuses_are_parsed_in_any_form() -> None:
     assert values.parse_call_status("completed") == "answered"
 
 
+@pytest.mark.parametrize(
+    "word",
+    [
+        *("not_answered", "noanswer", "No Answer", "NO-ANSWER", "NotAnswered", "unanswered", "un-answered"),
+        *("call_not_answered", "not picked up", "no-pickup", "never answered", "unsuccessful", "incomplete"),
+        *("declined", "rejected", "cancelled", "canceled", "busy", "failed", "timed out", "Abandoned call"),
+        *("missed_call", "call.missed", "refused", "unreachable", "no response"),
+    ],
+)
+def test_every_word_for_a_call_that_nobody_answered_is_missed(word: str) -> None:
+    assert values.parse_call_status(word) == "missed"
+
+
+@pytest.mark.parametrize("word", ["Answered", "call_completed", "picked-up", "ACCEPTED", "connected"])
+def test_every_word_for_a_conversation_is_answered(word: str) -> None:
+    assert values.parse_call_status(word) == "answered"
+
+
+@pytest.mark.parametrize("word", ["voice mail", "voice_mail", "VoiceMail"])
+def test_voicemail_is_read_in_any_form(word: str) -> None:
+    assert values.parse_call_status(word) == "voicemail"
+
+
+@pytest.mark.parametrize("word", ["not missed", "no", "un", "call", "in", "nothing", "notable", "7", "ended"])
+def test_a_word_that_states_no_outcome_counts_as_missing(word: str) -> None:
+    assert values.parse_call_status(word) is None
+
+
 def test_an_unknown_direction_is_invalid_and_an_unknown_status_counts_as_missing() -> None:
     with pytest.raises(InvalidValue):
         values.parse_direction("sideways")
