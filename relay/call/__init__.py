@@ -17,7 +17,7 @@ from relay.call.record import (
     build_record,
     changed_fields,
 )
-from relay.call.state import CallState, Register, Stamp, state_from_event
+from relay.call.state import CallState, Register, Stamp, has_unknown_outcome, state_from_event
 from relay.call.status import Status, compute_status
 
 __all__ = [
@@ -37,6 +37,7 @@ __all__ = [
     "compute_status",
     "distinct_agents",
     "external_number",
+    "has_unknown_outcome",
     "join",
     "state_from_event",
 ]

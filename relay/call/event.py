@@ -33,7 +33,8 @@ class CallEvent(msgspec.Struct, frozen=True):
     each with its namespace (`uuid:`, `id:` or `other:`). `data`: what CloudTalk sent. `message_ids`: ids of
     the message; a redelivery has the same. `warnings`: values that could not be parsed, for the log.
     `source_rank`: of two events the one with the higher rank sets the durations. `single_id`: all events of
-    the call have the same single id.
+    the call have the same single id. `missing`: the variable that an Ended lacks to state whether somebody
+    talked.
 
     `facts` has only what the message states: `call_id call_uuid direction status from to external_number
     internal_number contact_id contact_name agent_id agent_name agent_email recording_url tags notes
@@ -53,6 +54,7 @@ class CallEvent(msgspec.Struct, frozen=True):
     warnings: tuple[str, ...] = ()
     source_rank: int = 0
     single_id: bool = False
+    missing: str | None = None
 
     def fact(self, name: str) -> Any:
         """The value of a fact; None if the event does not state it."""

@@ -91,7 +91,7 @@ def state_from_event(event: CallEvent, *, seq: int, received_at: Instant) -> Cal
     agent = agent_of_event(event)
     agents = {} if agent == NOBODY else {agent.key: (seq, agent)}
     legs = _legs_of(event.kind, agent, facts)
-    stamp = Stamp(event.kind, event.source_rank, occurred_at, received_at, _evidence_of(event.kind, facts))
+    stamp = Stamp(event.kind, event.source_rank, occurred_at, received_at, evidence_of(event))
     return CallState(
         stamps=referenced_stamps({seq: stamp}, facts, data, agents),
         seen={event.kind: received_at},
@@ -114,17 +114,23 @@ def _may_set(kind: Kind, fact: str, value: object) -> bool:
     return not (kind is Kind.MISSED and fact == "status" and value == "answered")
 
 
-def _evidence_of(kind: Kind, facts: Mapping[str, Register]) -> Evidence:
+def evidence_of(event: CallEvent) -> Evidence:
     """What the facts of one event prove. An Answered does not say for how long its agent talked."""
-    if kind not in _OUTCOME_KINDS:
+    if event.kind not in _OUTCOME_KINDS:
         return Evidence.UNKNOWN
-    talking, status, voicemail = (facts.get(f, (0, None))[1] for f in ("talking", "status", "voicemail"))
+    talking, status = event.fact("talking"), event.fact("status")
     if talking:
         return Evidence.CONVERSATION
-    if status == "answered" or "answered_at" in facts:
+    is_answered = status == "answered" and _may_set(event.kind, "status", status)
+    if is_answered or event.fact("answered_at") is not None:
         return Evidence.CONVERSATION if talking is None else Evidence.DOUBTFUL
-    is_silent = kind is Kind.ENDED and talking is None and status is None and not voicemail
-    return Evidence.UNKNOWN if is_silent else Evidence.NONE
+    says_nothing = event.kind is Kind.ENDED and talking is None and status is None
+    return Evidence.UNKNOWN if says_nothing and not event.fact("voicemail") else Evidence.NONE
+
+
+def has_unknown_outcome(event: CallEvent) -> bool:
+    """Whether a call ended and this event does not state whether anybody talked."""
+    return event.kind is Kind.ENDED and evidence_of(event) is Evidence.UNKNOWN
 
 
 def _legs_of(kind: Kind, agent: Agent, facts: Mapping[str, Register]) -> dict[str, LegState]:

@@ -19,11 +19,11 @@ from relay.cli.main import Context
 from relay.cli.output import json_option, print_json, print_table
 from relay.cli.queries import DestinationStatus, list_destinations
 from relay.instants import SECOND, Instant
-from relay.ledger import Ledger, LedgerError, destinations, warnings
+from relay.ledger import Ledger, LedgerError, destinations, journal, warnings
 from relay.settings import Settings, review
 
-_CLOCK_WARNING_AGE: Final = 86_400 * SECOND
-"""A warning about the clock counts for one day."""
+_WARNING_AGE: Final = 86_400 * SECOND
+"""A warning about the clock, or about what an event lacks, counts for one day."""
 
 
 @click.command("check")
@@ -110,6 +110,7 @@ def _ledger_hint(settings: Settings) -> str:
 def _find_in_ledger(connection: Connection, settings: Settings, now: Instant) -> Iterator[Finding]:
     if settings.cloudtalk.signing_secrets:
         yield _check_clock(connection, now)
+    yield from _check_outcomes(connection, now)
     enabled = {name: destination.enabled for name, destination in settings.destinations.items()}
     for status in list_destinations(connection, enabled, now=now):
         if status.name in settings.destinations:
@@ -118,7 +119,7 @@ def _find_in_ledger(connection: Connection, settings: Settings, now: Instant) ->
 
 def _check_clock(connection: Connection, now: Instant) -> Finding:
     """Look for a warning that the ingest wrote when it refused a signed webhook because of its time."""
-    warning = warnings.get(connection, warnings.CLOCK_OFF, since=Instant(now - _CLOCK_WARNING_AGE))
+    warning = warnings.get(connection, warnings.CLOCK_OFF, since=Instant(now - _WARNING_AGE))
     if warning is None:
         return Finding(name="clock", ok=True)
     return Finding(
@@ -128,6 +129,20 @@ def _check_clock(connection: Connection, now: Instant) -> Finding:
         problem=f"a signed webhook was refused within the last day: {warning}",
         hint="set this machine's clock (with systemd: timedatectl set-ntp true), then let CloudTalk resend",
     )
+
+
+def _check_outcomes(connection: Connection, now: Instant) -> Iterator[Finding]:
+    """Report Ended events of the last day that do not state whether anybody talked."""
+    for variable, count in journal.count_missing(connection, since=Instant(now - _WARNING_AGE)).items():
+        yield Finding(
+            name="cloudtalk",
+            ok=True,
+            code="missing_variable",
+            problem=f"ended events without {variable} within the last day: {count}; a missed call among them"
+            " looks completed",
+            hint=f"add {variable} to the body of the ended event, with a value from the variable picker;"
+            " `relay cloudtalk-setup` prints the body",
+        )
 
 
 def _check_deliveries(status: DestinationStatus) -> Iterator[Finding]:

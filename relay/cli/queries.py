@@ -138,6 +138,8 @@ class EventCounts(msgspec.Struct, frozen=True):
     accepted: int
     unfolded: int
     quarantined: int
+    unclear: int
+    """Ended events that do not state whether anybody talked: a missed call among them looks completed."""
 
 
 class DestinationStatus(msgspec.Struct, frozen=True):
@@ -165,7 +167,12 @@ def get_status(connection: Connection, enabled: Mapping[str, bool], *, now: Inst
     """Count events, calls and deliveries. `enabled` has every destination of the settings."""
     counts = journal.count(connection)
     return Status(
-        events=EventCounts(counts.accepted, counts.unfolded, quarantine.count(connection)),
+        events=EventCounts(
+            counts.accepted,
+            counts.unfolded,
+            quarantine.count(connection),
+            sum(journal.count_missing(connection, since=Instant(0)).values()),
+        ),
         calls=calls.count(connection),
         destinations=list_destinations(connection, enabled, now=now),
     )

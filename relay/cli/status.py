@@ -58,6 +58,11 @@ def _print(status: Status) -> None:
         f"events: {events.accepted} accepted, {events.unfolded} not folded yet,"
         f" {events.quarantined} in quarantine\ncalls: {status.calls}\n"
     )
+    if events.unclear:
+        click.echo(
+            f"{events.unclear} ended events do not state whether anybody talked: a missed call among them"
+            " looks completed; `relay check` names the missing variable\n"
+        )
     print_records(_COLUMNS, status.destinations)
     for destination in status.destinations:
         name = destination.name

@@ -28,6 +28,8 @@ class Dialect(msgspec.Struct, frozen=True):
     """Whether a body that looks like a call, but has neither an event name nor an id, goes to quarantine."""
     enveloped: bool = False
     """Whether `type` is the event's name, known or not, and `event_id` the event's own id."""
+    outcome_variable: str = "talking_time"
+    """The key by which the Ended states whether somebody talked."""
     flatten: Callable[[dict[str, Any], str], FlatBody] = flatten
     """A faster way to flatten bodies that a program writes, which all look alike."""
 
@@ -139,7 +141,7 @@ def _is_workflow(_body: dict[str, Any], _request: RawRequest) -> bool:
 
 # --- the declarations ---------------------------------------------------------------------------
 
-MISSION: Final = Dialect("mission", _is_mission, source_rank=1, single_id=True)
+MISSION: Final = Dialect("mission", _is_mission, source_rank=1, single_id=True, outcome_variable="status")
 # A sender of signed webhooks disables an endpoint that refuses them for some days.
 SIGNED: Final = Dialect(
     "signed", _is_signed, source_rank=3, always_ack=True, enveloped=True, flatten=_flatten_signed

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 import msgspec
 
-from relay.call import CallEvent
+from relay.call import CallEvent, has_unknown_outcome
 from relay.cloudtalk.dialects import MISSION, Dialect, recognise_dialect
 from relay.cloudtalk.errors import InvalidPayload, InvalidValue
 from relay.cloudtalk.event_names import EventName, EventNameResolver, has_call_facts, infer_kind
@@ -106,9 +106,8 @@ class Parser:
         try:
             if dialect.enveloped:
                 self._check_company(value, pointer)
-            if dialect is MISSION:
-                return self._mission.parse(dialect, value, request, pointer)
-            return self._lenient.parse(dialect, value, request, pointer)
+            parser = self._mission if dialect is MISSION else self._lenient
+            return _name_missing_outcome(parser.parse(dialect, value, request, pointer), dialect)
         except InvalidPayload as error:
             error.always_ack = dialect.always_ack
             raise
@@ -119,6 +118,13 @@ class Parser:
         if self._company_ids and company is not None and str(company).strip() not in self._company_ids:
             message = f"company_id {str(company)[:_LONGEST_COMPANY]} is none of cloudtalk.company_ids"
             raise InvalidPayload("foreign_company", message, f"{pointer}/company_id")
+
+
+def _name_missing_outcome(event: CallEvent | Ignored, dialect: Dialect) -> CallEvent | Ignored:
+    """Name what an Ended lacks that does not state whether anybody talked: its call counts as completed."""
+    if isinstance(event, Ignored) or not has_unknown_outcome(event):
+        return event
+    return msgspec.structs.replace(event, missing=dialect.outcome_variable)
 
 
 def _with_index(request: RawRequest, index: int) -> RawRequest:

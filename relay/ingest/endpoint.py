@@ -186,8 +186,11 @@ def _build_head(scope: Scope) -> RequestHead:
 
 
 def _log_accepted(seq: int, event: CallEvent) -> None:
-    if event.warnings:
-        log.warning("ingest.unclear", event_seq=seq, warnings=list(event.warnings))
+    warnings = list(event.warnings)
+    if event.missing:
+        warnings.append(f"{event.missing}: missing or empty, so a missed call would look completed")
+    if warnings:
+        log.warning("ingest.unclear", event_seq=seq, warnings=warnings)
     log.info(
         f"CloudTalk Webhook Event: call.{event.kind}",  # noqa: G004 - the name that users look for
         event_seq=seq,

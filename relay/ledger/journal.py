@@ -90,6 +90,7 @@ _copied = (
     events.c.path,
     events.c.query,
     events.c.parsed,
+    events.c.missing,
 )
 _new = rows_of(*_copied, Column("offset", Integer), Column("length", Integer))
 _raw = func.substr(bindparam("bodies", type_=LargeBinary), _new.c.offset, _new.c.length)
@@ -118,6 +119,7 @@ def append(connection: Connection, new: Sequence[NewEvent]) -> list[int]:
                 event.path,
                 event.query,
                 _encoder.encode(event.parsed).decode(),
+                event.parsed.missing,
                 offset,
                 len(event.raw),
             )
@@ -132,7 +134,12 @@ def append(connection: Connection, new: Sequence[NewEvent]) -> list[int]:
 
 def replace_parsed(connection: Connection, seq: int, parsed: CallEvent) -> None:
     """Replace the cached form of this event."""
-    values = {"parsed": _encoder.encode(parsed).decode(), "dialect": parsed.dialect, "kind": parsed.kind}
+    values = {
+        "parsed": _encoder.encode(parsed).decode(),
+        "dialect": parsed.dialect,
+        "kind": parsed.kind,
+        "missing": parsed.missing,
+    }
     connection.execute(update(events).where(events.c.seq == seq).values(values))
 
 
@@ -245,3 +252,19 @@ def count(connection: Connection) -> EventCounts:
     accepted = connection.execute(select(func.count()).select_from(events)).scalar_one()
     unfolded = connection.execute(select(func.count()).select_from(events).where(_is_unfolded)).scalar_one()
     return EventCounts(accepted, unfolded)
+
+
+_missing = (
+    select(events.c.missing, func.count())
+    .where(events.c.missing.is_not(None), events.c.received_at >= bindparam("since"))
+    .group_by(events.c.missing)
+    .order_by(events.c.missing)
+)
+
+
+def count_missing(connection: Connection, *, since: Instant) -> dict[str, int]:
+    """Count the Ended events since then that do not state whether anybody talked, by the variable that they
+    lack.
+    """
+    found = connection.execute(_missing, {"since": since})
+    return {str(variable): int(events_without) for variable, events_without in found}

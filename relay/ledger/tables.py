@@ -64,6 +64,14 @@ events = Table(
     # Of a waiting event: its alias, and the end of its grace period.
     Column("waits_for", Text),
     Column("waits_until", BigInteger),
+    # Of an Ended that does not state whether anybody talked: the variable that its body lacks.
+    Column("missing", Text),
+    Index(
+        "events_missing",
+        "received_at",
+        sqlite_where=text("missing IS NOT NULL"),
+        postgresql_where=text("missing IS NOT NULL"),
+    ),
     _partial_index("events_waiting", "waits_for", state=EventState.WAITING),
     _partial_index("events_due", "waits_until", state=EventState.WAITING),
     _partial_index("events_new", "seq", state=EventState.NEW),

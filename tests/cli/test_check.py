@@ -85,6 +85,24 @@ def test_a_warning_does_not_hide_a_failure(home: Home) -> None:
     ]
 
 
+def test_ended_events_without_an_outcome_are_a_warning_that_names_the_variable(home: Home) -> None:
+    home.run_relay(
+        {"event": "call.ended", "call_uuid": "u-1"},
+        {"event": "call.ended", "call_uuid": "u-2", "talking_time": None},
+        {"event": "call.ended", "data": {"id": "3"}},
+        until=all_delivered(3),
+    )
+    found = [f for f in home.json("check") if f["code"] == "missing_variable"]
+    assert [(f["name"], f["ok"]) for f in found] == [("cloudtalk", True)] * 2
+    assert "status" in found[0]["problem"]
+    assert ": 1;" in found[0]["problem"]
+    assert "talking_time" in found[1]["hint"]
+    assert ": 2;" in found[1]["problem"]
+    with closing(sqlite3.connect(home.folder / "relay.db")) as ledger, ledger:
+        ledger.execute("UPDATE events SET received_at = received_at - 86401 * 1000000")
+    assert not any(f["code"] for f in home.json("check"))
+
+
 # --- pauses and dead letters -------------------------------------------------------------------
 
 

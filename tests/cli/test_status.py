@@ -18,7 +18,7 @@ def test_json_has_every_key(home: Home) -> None:
         until=all_delivered(1),
     )
     assert home.json("status") == {
-        "events": {"accepted": 2, "unfolded": 0, "quarantined": 1},
+        "events": {"accepted": 2, "unfolded": 0, "quarantined": 1, "unclear": 1},
         "calls": 1,
         "destinations": [
             {
@@ -54,9 +54,18 @@ def test_the_table_has_a_line_per_destination(home: Home) -> None:
     assert crm.split() == ["crm", "local", "delivering", "0", "1", "0"]
 
 
+def test_ended_events_without_an_outcome_are_counted(home: Home) -> None:
+    ended = [{"event": "call.ended", "call_uuid": f"u-{n}", "talking_time": ""} for n in range(3)]
+    home.run_relay(
+        *ended, {"event": "call.ended", "call_uuid": "u-9", "talking_time": 0}, until=all_delivered(4)
+    )
+    assert home.json("status")["events"]["unclear"] == 3
+    assert "3 ended events do not state whether anybody talked" in home.run("status").stdout
+
+
 def test_before_the_first_start_all_numbers_are_0(home: Home) -> None:
     assert home.json("status") == {
-        "events": {"accepted": 0, "unfolded": 0, "quarantined": 0},
+        "events": {"accepted": 0, "unfolded": 0, "quarantined": 0, "unclear": 0},
         "calls": 0,
         "destinations": [],
     }

@@ -276,3 +276,73 @@ def test_a_call_in_the_repeated_hour_ends_after_it_started(parser: Parser, body:
     event = parse_one(parser, msgspec.json.encode(body))
     assert event.facts["ended_at"] - event.facts["started_at"] == 20 * 60 * 1_000_000
     assert event.occurred_at == event.facts["ended_at"]
+
+
+# --- an Ended that does not state whether anybody talked ------------------------------------------------
+
+
+def outcome_missing(parser: Parser, body: dict[str, Any], path: str = "/cloudtalk/webhook") -> str | None:
+    """The variable that the event in this body lacks."""
+    events = parser.parse(RawRequest(msgspec.json.encode(body), "application/json", path))
+    assert isinstance(events, list)
+    (event,) = events
+    return event.missing
+
+
+@pytest.mark.parametrize(
+    "value", ["", None, "null", "undefined", "{{talking_time}}", "[object Object]", -1, "-"]
+)
+def test_an_ended_whose_talking_time_is_empty_names_the_variable(parser: Parser, value: Any) -> None:
+    body = {
+        "event": "call.ended",
+        "call_uuid": "u",
+        "talking_time": value,
+        "ended_at": "2026-01-02T10:00:00Z",
+    }
+    assert outcome_missing(parser, body) == "talking_time"
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"event": "hangup", "call_id": 7, "waiting_time": 20, "agent_id": 3},
+        {"call_uuid": "u", "call_id": 7, "wrapup_time": 4},
+        {"event": "call.finished", "call": {"uuid": "u"}, "call.waiting_time": 3},
+        {
+            "event_id": "e",
+            "type": "call.ended",
+            "occurred_at": None,
+            "data": {"call_uuid": "u", "duration": 9},
+        },
+        {"event": "call.ended", "call_id": 7, "status": "transferred"},
+        {"event": "call.ended", "call_id": 7, "is_voicemail": False},
+    ],
+)
+def test_an_ended_without_talking_time_names_the_variable(parser: Parser, body: dict[str, Any]) -> None:
+    assert outcome_missing(parser, body) == "talking_time"
+
+
+def test_in_the_mission_the_missing_variable_is_the_status(parser: Parser) -> None:
+    for status in ({}, {"status": None}, {"status": ""}, {"status": "{{status}}"}):
+        assert outcome_missing(parser, {"event": "call.ended", "data": {"id": "a"} | status}) == "status"
+
+
+@pytest.mark.parametrize(
+    "facts",
+    [
+        {"talking_time": 0},
+        {"talking_time": "0:00"},
+        {"talk_time": 3},
+        {"status": "declined"},
+        {"call_status": "completed"},
+        {"is_voicemail": True},
+        {"answered_at": "2026-01-02T10:00:00Z"},
+    ],
+)
+def test_an_ended_that_states_its_outcome_lacks_nothing(parser: Parser, facts: dict[str, Any]) -> None:
+    assert outcome_missing(parser, {"event": "call.ended", "call_uuid": "u"} | facts) is None
+
+
+@pytest.mark.parametrize("kind", ["started", "ringing", "answered", "missed", "voicemail", "modified"])
+def test_only_an_ended_needs_an_outcome(parser: Parser, kind: str) -> None:
+    assert outcome_missing(parser, {"event": f"call.{kind}", "call_uuid": "u"}) is None

@@ -275,6 +275,20 @@ async def test_each_event_of_an_array_stores_its_own_part_of_the_body(open_relay
 # --- authentication ---------------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize("talking_time", [None, "", "{{talking_time}}"])
+async def test_an_ended_without_an_outcome_is_stored_and_the_log_names_the_variable(
+    open_relay: RelayAndClient, talking_time: str | None
+) -> None:
+    relay, client = open_relay
+    body = {"event": "call.ended", "call_uuid": "u", "talking_time": talking_time}
+    with capture_logs() as logs:
+        assert (await client.post(WEBHOOK_PATH, json=body)).status_code == 200
+        await client.post(WEBHOOK_PATH, json=body | {"talking_time": 0})
+    (line,) = [line for line in logs if line["event"] == "ingest.unclear"]
+    assert line["warnings"][-1] == "talking_time: missing or empty, so a missed call would look completed"
+    assert [row.missing for row in await stored_events(relay)] == ["talking_time", None]
+
+
 @pytest.fixture
 async def relay_with_tokens(tmp_path: Path) -> AsyncIterator[RelayAndClient]:
     settings = settings_in(tmp_path, cloudtalk={"tokens": ["old-token", "new-token"]})

@@ -1,9 +1,10 @@
 """The journal stores events byte for byte and in order, and knows which are not folded."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from random import Random
 from typing import Any
 
+import msgspec
 import pytest
 from sqlalchemy import Connection, select
 
@@ -154,6 +155,22 @@ async def test_events_are_counted_and_how_many_are_unfolded(ledger: Ledger) -> N
 
     await ledger.write(fold)
     assert await ledger.read(journal.count) == (3, 1)
+
+
+async def test_ended_events_without_an_outcome_are_counted_by_what_they_lack(ledger: Ledger) -> None:
+    lacking = [
+        msgspec.structs.replace(make_event(), missing=variable)
+        for variable in ("talking_time", "status", "talking_time", None)
+    ]
+    seqs = await append(ledger, *(make_event_row(at=at, parsed=event) for at, event in enumerate(lacking)))
+
+    def counted_since(at: int) -> Callable[[Connection], dict[str, int]]:
+        return lambda c: journal.count_missing(c, since=Instant(RECEIVED_AT + at))
+
+    assert await ledger.read(counted_since(0)) == {"status": 1, "talking_time": 2}
+    assert await ledger.read(counted_since(2)) == {"talking_time": 1}
+    await ledger.write(lambda c: journal.replace_parsed(c, seqs[2], make_event()))
+    assert await ledger.read(counted_since(2)) == {}
 
 
 # --- waiting for a link -----------------------------------------------------------------------------

@@ -101,6 +101,7 @@ def upgrade() -> None:
         sa.Column("problem", TEXT, nullable=True),
         sa.Column("waits_for", TEXT, nullable=True),
         sa.Column("waits_until", sa.BigInteger(), nullable=True),
+        sa.Column("missing", TEXT, nullable=True),
         sa.PrimaryKeyConstraint("seq"),
         sqlite_autoincrement=True,
     )
@@ -112,6 +113,14 @@ def upgrade() -> None:
         unique=False,
         sqlite_where=sa.text("state = 'waiting'"),
         postgresql_where=sa.text("state = 'waiting'"),
+    )
+    op.create_index(
+        "events_missing",
+        "events",
+        ["received_at"],
+        unique=False,
+        sqlite_where=sa.text("missing IS NOT NULL"),
+        postgresql_where=sa.text("missing IS NOT NULL"),
     )
     op.create_index(
         "events_new",
