@@ -43,7 +43,7 @@ _read_columns = (
     calls.c.field_versions,
     calls.c.number,
 )
-_columns = (*_read_columns, calls.c.merged_into)
+_columns = (*_read_columns, calls.c.merged_into, calls.c.changed_at)
 _is_not_merged = calls.c.merged_into.is_(None)
 _rows = rows_of(*_columns)
 _insert = insert(calls).from_select([column.name for column in _columns], select(_rows))
@@ -77,7 +77,13 @@ def _values(row: CallRow) -> tuple[Any, ...]:
         _encoder.encode(row.field_versions).decode(),
         row.number,
         row.record.merged_into,
+        _changed_at(row.state),
     )
+
+
+def _changed_at(state: CallState) -> Instant:
+    """The arrival of the last event that set a value. A rebuild does not change it."""
+    return max([*state.seen.values(), *(stamp.received_at for stamp in state.stamps.values())])
 
 
 _ids = rows_of(calls.c.id)

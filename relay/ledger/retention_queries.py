@@ -65,8 +65,8 @@ _has_open_delivery = (
 )
 _old_calls = (
     select(calls.c.id)
-    .where(calls.c.began_at < bindparam("before"), ~_has_open_delivery)
-    .order_by(calls.c.began_at)
+    .where(calls.c.changed_at < bindparam("before"), ~_has_open_delivery)
+    .order_by(calls.c.changed_at)
     .limit(bindparam("limit"))
 )
 _delete_calls: tuple[Delete, ...] = (
@@ -78,7 +78,8 @@ _delete_calls: tuple[Delete, ...] = (
 
 
 def prune_calls(connection: Connection, *, before: Instant, limit: int = PORTION) -> bool:
-    """Delete up to `limit` calls that began before an instant, with their events, aliases and deliveries.
+    """Delete up to `limit` calls that changed last before an instant, with their events, aliases and
+    deliveries. When a call began does not count: an import of old calls would be deleted at once.
 
     Return whether there may be more.
     """

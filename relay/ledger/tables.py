@@ -107,7 +107,10 @@ calls = Table(
     Column("merged_into", Text),
     # When retention removed its first event: after that the call cannot be recomputed.
     Column("pruned_at", BigInteger),
+    # The arrival of the last event that the state has a value of: retention counts from here.
+    Column("changed_at", BigInteger, nullable=False),
     Index("calls_began", "began_at"),
+    Index("calls_changed", "changed_at"),
     Index("calls_number", "number", "began_at"),
 )
 """The joined record of each call, and the join state behind it."""

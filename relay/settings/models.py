@@ -191,7 +191,8 @@ class Privacy(Section):
     calls_days: float = Field(
         730,
         gt=0,
-        description="Days for which a call is kept in the ledger. Records in the CRMs are not removed.",
+        description="Days for which a call is kept in the ledger, counted from its last change: an old call "
+        "that is imported is kept as long as a new one. Records in the CRMs are not removed.",
     )
 
     @field_validator("calls_days")

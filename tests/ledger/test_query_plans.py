@@ -8,7 +8,16 @@ from typing import Any
 import pytest
 from sqlalchemy import Connection, Engine, Executable, text
 
-from relay.ledger import Ledger, aliases, calls, client_state, dead_letters, journal, replays
+from relay.ledger import (
+    Ledger,
+    aliases,
+    calls,
+    client_state,
+    dead_letters,
+    journal,
+    replays,
+    retention_queries,
+)
 from relay.ledger.deliveries import Pick, enqueueing, picking, settling
 from relay.ledger.engine import open_engine
 from relay.ledger.json_rows import bound
@@ -25,6 +34,11 @@ PLANS: dict[str, tuple[Executable, dict[str, Any], str]] = {
     "calls._update": (calls._update, ROWS, "SEARCH calls USING INDEX sqlite_autoindex_calls_1 (id=?)"),
     "aliases._resolve": (aliases._resolve, ROWS, "SEARCH aliases USING PRIMARY KEY (alias=?)"),
     "calls._newest": (calls._newest, {"limit": 1}, "SCAN calls USING INDEX calls_began"),
+    "retention_queries._old_calls": (
+        retention_queries._old_calls,
+        {"before": 1, "limit": 1},
+        "SEARCH calls USING INDEX calls_changed (changed_at<?)",
+    ),
     "picking._take fresh": (
         picking._take[Pick.FRESH],
         ROWS | PARAMETERS,
@@ -143,8 +157,8 @@ INSERT INTO events (received_at, dialect, kind, content_type, path, query, raw, 
 SELECT n, 'd', 'k', 'c', 'p', 'q', '', '{}', CASE WHEN n > 19990 THEN 'new' ELSE 'folded' END,
   'call-' || n / 5
 FROM generate_series(1, 20000) n;
-INSERT INTO calls (id, version, began_at, state, record, field_versions, number)
-SELECT 'call-' || n, 1, n, '{}', '{}', '{}', '+34' || n % 3000 FROM generate_series(1, 20000) n;
+INSERT INTO calls (id, version, began_at, changed_at, state, record, field_versions, number)
+SELECT 'call-' || n, 1, n, n, '{}', '{}', '{}', '+34' || n % 3000 FROM generate_series(1, 20000) n;
 INSERT INTO aliases (alias, call, reason)
 SELECT 'id:' || n, 'call-' || n, 'stated' FROM generate_series(1, 20000) n;
 INSERT INTO destinations (name, client) VALUES ('crm', 'local'), ('other', 'local');

@@ -2,9 +2,11 @@
 
 from typing import Any
 
+import msgspec
 import pytest
 from sqlalchemy import Update
 
+from relay.call import CallState, Kind, join, state_from_event
 from relay.instants import Instant
 from relay.ledger import (
     Ledger,
@@ -22,7 +24,7 @@ from relay.ledger.aliases import Alias, AliasReason
 from relay.ledger.quarantine import NewQuarantinedBody
 from relay.ledger.tables import deliveries as delivery_table
 from relay.ledger.tables import events as event_table
-from tests.support.samples import RECEIVED_AT, make_call_row, make_event_row
+from tests.support.samples import RECEIVED_AT, make_call_row, make_event, make_event_row, make_state
 
 DAY = 86_400 * 1_000_000
 
@@ -125,6 +127,49 @@ async def test_an_old_call_is_deleted_unless_a_delivery_is_pending_or_dead(
     assert len(await one_destination.read(lambda c: deliveries.list_for_call(c, "cloudtalk-1"))) == kept
     assert len(await one_destination.read(lambda c: aliases.resolve(c, ["id:1"]))) == kept
     assert len(await seqs(one_destination)) == kept
+
+
+async def write_call(ledger: Ledger, state: CallState, began_at: int) -> None:
+    """Insert a call without deliveries."""
+    row = msgspec.structs.replace(make_call_row(), state=state, began_at=Instant(began_at))
+    await ledger.write(lambda c: calls.write(c, [row], []))
+
+
+async def is_kept(ledger: Ledger, *, days: float) -> bool:
+    """Prune the calls that changed last before so many days after `RECEIVED_AT`."""
+    before = Instant(RECEIVED_AT + int(days * DAY))
+    await ledger.write(lambda c: retention_queries.prune_calls(c, before=before))
+    return await ledger.read(calls.count) == 1
+
+
+@pytest.mark.parametrize("began_at", [0, 1_262_304_000_000_000, RECEIVED_AT, 4_070_908_800_000_000])
+async def test_retention_counts_from_the_arrival_of_a_call_whenever_it_began(
+    ledger: Ledger, began_at: int
+) -> None:
+    await write_call(ledger, make_state(), began_at)
+    assert await is_kept(ledger, days=0)
+    assert not await is_kept(ledger, days=0.5)
+
+
+@pytest.mark.parametrize("change", [{"tags": ["late"]}, {"recording_url": "https://x"}, {"notes": "n"}])
+async def test_a_late_change_of_a_call_starts_its_retention_again(
+    ledger: Ledger, change: dict[str, Any]
+) -> None:
+    late = state_from_event(
+        make_event(kind=Kind.MODIFIED, **change), seq=9, received_at=Instant(RECEIVED_AT + 30 * DAY)
+    )
+    await write_call(ledger, make_state(contact_name="Ana"), 0)
+    row = msgspec.structs.replace(make_call_row(), state=join(make_state(contact_name="Ana"), late))
+    await ledger.write(lambda c: calls.write(c, [], [row]))
+    assert await is_kept(ledger, days=30)
+    assert not await is_kept(ledger, days=31)
+
+
+async def test_a_merged_call_is_kept_as_long_as_its_events(ledger: Ledger) -> None:
+    state = make_state()
+    await write_call(ledger, CallState({}, state.seen, {}, {}), 0)
+    assert await is_kept(ledger, days=0)
+    assert not await is_kept(ledger, days=1)
 
 
 async def test_a_young_call_stays(one_destination: Ledger) -> None:

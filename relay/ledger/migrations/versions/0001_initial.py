@@ -31,9 +31,11 @@ def upgrade() -> None:
         sa.Column("number", TEXT, nullable=True),
         sa.Column("merged_into", TEXT, nullable=True),
         sa.Column("pruned_at", sa.BigInteger(), nullable=True),
+        sa.Column("changed_at", sa.BigInteger(), nullable=False),
         sa.PrimaryKeyConstraint("id"),
     )
     op.create_index("calls_began", "calls", ["began_at"], unique=False)
+    op.create_index("calls_changed", "calls", ["changed_at"], unique=False)
     op.create_index("calls_number", "calls", ["number", "began_at"], unique=False)
     op.create_table(
         "deliveries",
