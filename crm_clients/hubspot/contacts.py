@@ -166,7 +166,7 @@ class Contacts:
     async def _search_pages(
         self, numbers: Sequence[str], properties: Sequence[str]
     ) -> dict[str, Contact] | ApiFailure:
-        """Send one search, all its pages. If several contacts have a number, the oldest is taken."""
+        """Send one search, all its pages."""
         found: dict[str, Contact] = {}
         body, after = _search_body(numbers, properties), "0"
         for _ in range(_MAX_PAGES):
@@ -174,8 +174,7 @@ class Contacts:
             if isinstance(response, ApiFailure):
                 return response
             for number, contact in self._match_numbers(response, numbers):
-                if number not in found or _age_order(contact) < _age_order(found[number]):
-                    found[number] = contact
+                found[number] = choose_contact(found.get(number), contact)
             after = response.next_page
             if not after:
                 break
@@ -192,9 +191,14 @@ class Contacts:
                 yield number, Contact(record.id, _owner_id(record))
 
 
-def _age_order(contact: Contact) -> tuple[int, str]:
-    """HubSpot's record ids are growing numbers, written as texts: the oldest contact has the lowest."""
-    return len(contact.id), contact.id
+def choose_contact(known: Contact | None, other: Contact) -> Contact:
+    """Of several contacts with the same number, the oldest is linked.
+
+    HubSpot's record ids are growing numbers, written as texts: the oldest contact has the lowest id.
+    """
+    if known is None:
+        return other
+    return min(known, other, key=lambda contact: (len(contact.id), contact.id))
 
 
 def _search_body(numbers: Sequence[str], properties: Sequence[str]) -> JsonObject:

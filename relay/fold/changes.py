@@ -6,7 +6,7 @@ from typing import Final
 
 import msgspec
 
-from relay.call import Call, CallEvent, CallState, build_record, changed_fields, join, state_from_event
+from relay.call import Call, CallEvent, CallState, build_record, join, state_from_event
 from relay.fold.conflicts import Conflict
 from relay.fold.dedup import dedup_keys, is_redelivery
 from relay.fold.matching import (
@@ -19,6 +19,7 @@ from relay.fold.matching import (
     restrict_ids,
 )
 from relay.fold.snapshot import Snapshot
+from relay.fold.versions import first_version, merged_version, next_version
 from relay.fold.waiting import may_wait, must_wait
 from relay.instants import Instant
 from relay.ledger.aliases import Alias, AliasReason
@@ -208,11 +209,11 @@ class _Planner:
     def _add_row(self, call: str, state: CallState) -> None:
         row = self._snapshot.calls.get(call)
         if row is None:
-            row = new_row(call, state)
+            row = first_version(call, state)
             self.changes.new_rows.append(row)
             self.changes.updated.append(row.record)
         elif state != row.state:
-            changed = next_row(row, state)
+            changed = next_version(row, state)
             self.changes.changed_rows.append(changed)
             if changed.version > row.version:
                 self.changes.updated.append(changed.record)
@@ -222,28 +223,6 @@ class _Planner:
         row = self._snapshot.calls.get(loser)
         if row is None:
             return
-        version = row.version + 1
-        record = msgspec.structs.replace(row.record, version=version, merged_into=survivor)
-        state = CallState({}, row.state.seen, {}, {})
-        self.changes.changed_rows.append(
-            msgspec.structs.replace(row, version=version, record=record, state=state, number=None)
-        )
-        self.changes.updated.append(record)
-
-
-def new_row(call: str, state: CallState, version: int = 1) -> CallRow:
-    """The row of a call that has none yet."""
-    began_at = state.fact("started_at") or min(state.seen.values())
-    record = build_record(state, id=call, version=version)
-    return CallRow(call, version, began_at, state, record, {}, customer_number(state))
-
-
-def next_row(row: CallRow, state: CallState) -> CallRow:
-    """The row of a call with this new state. The version changes only if a field that a CRM gets changes."""
-    record = build_record(state, id=row.id, version=row.version + 1)
-    number = customer_number(state)
-    changed = dict.fromkeys(changed_fields(row.record, record), record.version)
-    if not changed:
-        return msgspec.structs.replace(row, state=state, number=number)
-    began_at = state.fact("started_at") or row.began_at
-    return CallRow(row.id, record.version, began_at, state, record, row.field_versions | changed, number)
+        merged = merged_version(row, survivor)
+        self.changes.changed_rows.append(merged)
+        self.changes.updated.append(merged.record)

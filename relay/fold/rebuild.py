@@ -13,10 +13,10 @@ from sqlalchemy import Connection
 from relay.call import CallEvent, CallState, join, state_from_event
 from relay.cloudtalk.errors import InvalidPayload
 from relay.cloudtalk.parser import Parser
-from relay.fold.changes import next_row
 from relay.fold.dedup import drop_redeliveries
 from relay.fold.matching import restrict_ids
 from relay.fold.retry_quarantined import stored_request
+from relay.fold.versions import next_version
 from relay.ledger import Ledger, calls, deliveries, journal
 from relay.ledger.calls import CallRow
 from relay.ledger.journal import StoredEvent
@@ -73,7 +73,7 @@ def _rebuild_page(
         result.calls += 1
         state = _recompute_state(connection, parser, row, result)
         if state is not None and state != row.state:
-            changed = next_row(row, state)
+            changed = next_version(row, state)
             calls.write(connection, [], [changed])
             if changed.version > row.version:
                 updated.append((changed.id, changed.version))

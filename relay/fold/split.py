@@ -3,9 +3,9 @@
 import msgspec
 from sqlalchemy import Connection
 
-from relay.call import DELIVERED_FIELDS, CallState
-from relay.fold.changes import new_row, next_row
+from relay.call import CallState
 from relay.fold.rebuild import join_events
+from relay.fold.versions import first_version, next_version, restored_version
 from relay.ledger import Ledger, aliases, calls, deliveries, journal
 from relay.ledger.calls import CallRow
 from relay.ledger.lease_holder import Lease
@@ -48,7 +48,7 @@ def _split(connection: Connection, lease: Lease, call: str) -> SplitResult:
     state = join_events(connection, staying, other_ids)
     if state is None:
         raise SplitError(f"no event of {call} has {' or '.join(other_ids)}: its events cannot be assigned")
-    rows = [next_row(row, state)]
+    rows = [next_version(row, state)]
     calls.write(connection, [], rows)
     split_off = _split_off_id(call_ids[0], row.id)
     if (state := join_events(connection, leaving, call_ids)) is not None:
@@ -76,15 +76,12 @@ def _split_off_id(alias: str, taken: str) -> str:
 
 
 def _write_split_off(connection: Connection, call: str, state: CallState) -> CallRow:
-    """Write the record of the call_id. If it existed before it was merged, CRMs have retracted it: then
-    every field counts as changed.
-    """
+    """Write the record of the call_id, which may have existed before it was merged."""
     before = calls.get_many(connection, [call]).get(call)
     if before is None:
-        row = new_row(call, state)
+        row = first_version(call, state)
         calls.write(connection, [row], [])
         return row
-    row = new_row(call, state, version=before.version + 1)
-    row = msgspec.structs.replace(row, field_versions=dict.fromkeys(DELIVERED_FIELDS, row.version))
+    row = restored_version(before, state)
     calls.write(connection, [], [row])
     return row

@@ -1,0 +1,41 @@
+"""The versions of a call's row: when a new one begins, and which fields changed in it."""
+
+import msgspec
+
+from relay.call import DELIVERED_FIELDS, CallState, build_record, changed_fields
+from relay.fold.matching import customer_number
+from relay.ledger.calls import CallRow
+
+
+def first_version(call: str, state: CallState, version: int = 1) -> CallRow:
+    """The row of a call that has none yet."""
+    began_at = state.fact("started_at") or min(state.seen.values())
+    record = build_record(state, id=call, version=version)
+    return CallRow(call, version, began_at, state, record, {}, customer_number(state))
+
+
+def next_version(row: CallRow, state: CallState) -> CallRow:
+    """The row of a call with this new state. The version changes only if a field that a CRM gets changes."""
+    record = build_record(state, id=row.id, version=row.version + 1)
+    number = customer_number(state)
+    changed = dict.fromkeys(changed_fields(row.record, record), record.version)
+    if not changed:
+        return msgspec.structs.replace(row, state=state, number=number)
+    began_at = state.fact("started_at") or row.began_at
+    return CallRow(row.id, record.version, began_at, state, record, row.field_versions | changed, number)
+
+
+def merged_version(row: CallRow, survivor: str) -> CallRow:
+    """The last version of a call that was merged into another one: CRMs that have it retract it."""
+    version = row.version + 1
+    record = msgspec.structs.replace(row.record, version=version, merged_into=survivor)
+    state = CallState({}, row.state.seen, {}, {})
+    return msgspec.structs.replace(row, version=version, record=record, state=state, number=None)
+
+
+def restored_version(row: CallRow, state: CallState) -> CallRow:
+    """The next version of a call that was merged and is a call again. CRMs have retracted its record, so
+    every field counts as changed.
+    """
+    restored = first_version(row.id, state, version=row.version + 1)
+    return msgspec.structs.replace(restored, field_versions=dict.fromkeys(DELIVERED_FIELDS, restored.version))
