@@ -19,7 +19,7 @@ from relay.ledger.quarantine import QuarantinedBody
 
 T = TypeVar("T")
 
-_COLUMNS: Final = ("id", "received_at", "reason", "pointer", "message")
+_COLUMNS: Final = ("id", "received_at", "reason", "message")
 
 _ids_argument = click.argument("ids", metavar="[ID]…", type=int, nargs=-1)
 _all_option = click.option("--all", "select_all", is_flag=True, help="All bodies in quarantine.")
