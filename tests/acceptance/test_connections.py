@@ -22,7 +22,10 @@ def connect(relay: RelayProcess) -> socket.socket:
 def post(connection: socket.socket, target: str) -> bytes:
     head = f"POST {target} HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: {len(BODY)}\r\n\r\n"
     connection.sendall(head.encode() + BODY)
-    return connection.recv(65536)
+    received = b""
+    while not received.endswith(b"}") and (chunk := connection.recv(65536)):
+        received += chunk
+    return received
 
 
 @pytest.mark.parametrize(
