@@ -80,6 +80,8 @@ class Records:
         self.records: dict[str, Record] = {}
         self.rules: list[Rule] = []
         self._owners = owners
+        # Record ids by unique property and value. An entry may be old: `find` compares it with the record.
+        self._ids_by_value: dict[tuple[str, str], str] = {}
 
     def __iter__(self) -> Iterator[dict[str, str]]:
         return iter([record.properties for record in self.records.values()])
@@ -95,15 +97,16 @@ class Records:
 
     def add(self, **properties: str) -> str:
         """Add a record as a person does; return its id."""
-        record = Record(str(next(_ids)), properties, created=0.0)
+        record = Record(str(next(_ids)), {}, created=0.0)
         self.records[record.id] = record
-        return record.id
+        return self._set(record, properties).id
 
     def find(self, id_property: str | None, value: str) -> Record | None:
         if id_property is None:
             return self.records.get(value)
         self.check_unique(id_property)
-        return next((r for r in self.records.values() if r.properties.get(id_property) == value), None)
+        record = self.records.get(self._ids_by_value.get((id_property, value), ""))
+        return record if record and record.properties.get(id_property) == value else None
 
     def check_unique(self, name: str) -> None:
         if name not in self.properties or not self.properties[name].unique:
@@ -129,6 +132,8 @@ class Records:
     def _set(self, record: Record, properties: dict[str, str]) -> Record:
         record.properties |= properties
         record.properties = {name: value for name, value in record.properties.items() if value != ""}
+        unique = (name for name in properties if name in self.properties and self.properties[name].unique)
+        self._ids_by_value |= {(name, properties[name]): record.id for name in unique}
         return record
 
     def _check(self, properties: dict[str, str], record: Record | None) -> None:
