@@ -83,7 +83,7 @@ class HubSpotClient(CrmClient[HubSpotSettings]):
         """Return outcomes by call id. Calls that people changed in HubSpot meanwhile take a second batch."""
         batch = Batch(pushes)
         await self._find_owners(batch)
-        follow_ups = {push.call.id for push in self._follow_ups.needing_task(batch)}
+        follow_ups = {push.call.id for push in self._follow_ups.needing_follow_up(batch)}
         await self._associations.find_contacts(batch, also=follow_ups)
         repeated = await self._calls.upsert(batch)
         await self._associations.associate(batch)
@@ -92,7 +92,7 @@ class HubSpotClient(CrmClient[HubSpotSettings]):
 
     async def _find_owners(self, batch: Batch) -> None:
         """Find the owners of calls and tasks; a call whose owner cannot be looked up gets that failure."""
-        follow_ups = {push.call.id for push in self._follow_ups.needing_task(batch)}
+        follow_ups = {push.call.id for push in self._follow_ups.needing_follow_up(batch)}
         needed = {p.call.id: self._owner_emails(p, task=p.call.id in follow_ups) for p in batch.open_pushes}
         found = await self._owners.find({email for emails in needed.values() for email in emails})
         batch.owner_ids = {email: owner for email, owner in found.items() if isinstance(owner, str)}

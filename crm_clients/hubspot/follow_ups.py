@@ -29,7 +29,7 @@ class FollowUps:
         self._enabled = settings.follow_up_tasks
         self.default_owner = settings.default_owner or ""
 
-    def needing_task(self, batch: Batch) -> list[Push]:
+    def needing_follow_up(self, batch: Batch) -> list[Push]:
         """Return the pushes of missed calls whose task may not exist yet."""
         return [
             push
@@ -41,7 +41,7 @@ class FollowUps:
 
     async def update_tasks(self, batch: Batch) -> None:
         """Create the tasks of missed calls, and complete the tasks of calls that were answered after all."""
-        if pushes := self.needing_task(batch):
+        if pushes := self.needing_follow_up(batch):
             await self._create_tasks(batch, pushes)
         answered = [push.call for push in batch.open_pushes if self._enabled and _may_have_had_task(push)]
         if answered:

@@ -100,7 +100,9 @@ class Pauses:
         until = destination.paused_until
         return until is not None and not now < until <= now + self._longest
 
-    def after_push(self, pushed: Sequence[DueDelivery], outcomes: Sequence[Outcome | None]) -> PauseChange:
+    def pause_after_push(
+        self, pushed: Sequence[DueDelivery], outcomes: Sequence[Outcome | None]
+    ) -> PauseChange:
         """Decide after a push to a destination that did not pause when it began.
 
         One outcome per delivery, in their order; None for a delivery that was not tried.
@@ -112,7 +114,7 @@ class Pauses:
             pause, rejected=_rejection(outcomes), retry_up_to_attempts=_BRIEF_ATTEMPTS if recovered else 0
         )
 
-    def after_probe(
+    def resume_after_probe(
         self, pushed: Sequence[DueDelivery], outcomes: Sequence[Outcome | None], destination: DestinationRow
     ) -> PauseChange:
         """Decide after a probe of a destination that paused for the reason in this row."""

@@ -56,9 +56,9 @@ class Settler:
         now, due = self._ledger.now(), [planned.due for planned in batch]
         # Decided before the transaction, which may run twice: the circuit breaker counts each push once.
         change = (
-            self._pauses.after_push(due, outcomes)
+            self._pauses.pause_after_push(due, outcomes)
             if probed is None
-            else self._pauses.after_probe(due, outcomes, probed)
+            else self._pauses.resume_after_probe(due, outcomes, probed)
         )
         delivered_at = (probed or destination).delivered_at
         updates = self._updates(batch, outcomes, change, now, delivered_at)

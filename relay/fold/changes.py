@@ -13,7 +13,7 @@ from relay.fold.matching import (
     AliasIndex,
     Match,
     customer_number,
-    is_leg_of,
+    is_transfer_of,
     match_by_ids,
     match_by_number_and_time,
     restrict_ids,
@@ -152,7 +152,7 @@ class _Planner:
 
     def _is_leg(self, unfolded: UnfoldedEvent, call: str) -> bool | None:
         state = self._state(call)
-        return None if state is None else is_leg_of(unfolded.parsed, unfolded.received_at, state)
+        return None if state is None else is_transfer_of(unfolded.parsed, unfolded.received_at, state)
 
     def _calls_with_number_of(self, event: CallEvent) -> Mapping[str, CallState]:
         number = customer_number(event)

@@ -34,7 +34,7 @@ class AliasIndex(msgspec.Struct, frozen=True):
 
     `owners`: alias → id of its call. `aliases_of`: id of a call → its aliases. `pinned`: aliases that a
     person split off (`relay calls split`); they link nothing any more. `is_leg`: id of a call → whether the
-    event may be another leg of it, see `is_leg_of`.
+    event may be another leg of it, see `is_transfer_of`.
     """
 
     owners: Mapping[str, str]
@@ -156,7 +156,7 @@ def _namespace(alias: str) -> str:
     return alias.partition(":")[0]
 
 
-def is_leg_of(event: CallEvent, received_at: Instant, state: CallState) -> bool | None:
+def is_transfer_of(event: CallEvent, received_at: Instant, state: CallState) -> bool | None:
     """Whether the event may be another leg of a call: the same customer, at most `TRANSFER_WITHIN` away.
 
     None if the number of one of them is unknown. Their stated starts are compared, else their arrivals.

@@ -37,13 +37,13 @@ _AUTH_DETAILS: Final = {
 }
 
 
-def must_acknowledge(request: RawRequest, error: InvalidPayload) -> bool:
-    """Whether the sender gets a 2xx although its body is invalid, because a refusal would do harm.
+def should_refuse(request: RawRequest, error: InvalidPayload) -> bool:
+    """Whether the sender of an invalid body gets an error; if not, a 2xx, since an error would harm it.
 
-    The sender of signed messages disables an endpoint that refuses them; a call flow branches on the
-    response while the caller waits. Both are known by the request, or by the dialect of the body.
+    The sender of signed messages disables an endpoint that refuses them. A call flow branches on the response
+    while the caller waits. Both are recognised by the request, or by the dialect of the body.
     """
-    return request.message_id is not None or request.is_from_call_flow or error.always_ack
+    return not (request.message_id is not None or request.is_from_call_flow or error.always_ack)
 
 
 def refuse_payload(request: RawRequest, error: InvalidPayload, *, quarantine_id: int) -> Response:
@@ -55,7 +55,7 @@ def refuse_payload(request: RawRequest, error: InvalidPayload, *, quarantine_id:
         pointer=error.pointer,
         quarantine_id=quarantine_id,
     )
-    if must_acknowledge(request, error):
+    if not should_refuse(request, error):
         return json_response(
             {"success": True, "message": ACCEPTED, "quarantined": True, "quarantine_id": quarantine_id}
         )

@@ -35,7 +35,7 @@ class RetentionWorker:
         self._calls_age = duration(calls_days * _DAY_SECONDS)
 
     async def run(self) -> None:
-        """Prune now and every hour, until cancelled."""
+        """Delete now and every hour, until cancelled."""
         try:
             await self._lease.serve(self._serve, _log_failure)
         finally:
@@ -43,26 +43,26 @@ class RetentionWorker:
 
     async def _serve(self) -> None:
         while True:
-            await self.prune()
+            await self.delete_old_rows()
             for _ in range(int(_INTERVAL_SECONDS / _RENEW_SECONDS)):
                 await asyncio.sleep(_RENEW_SECONDS)
                 await self._lease.renew()
 
-    async def prune(self) -> None:
+    async def delete_old_rows(self) -> None:
         """Delete all that is old, one portion per transaction. The lease must be held."""
         now = self._ledger.now()
         events_before, calls_before = _before(now, self._events_age), _before(now, self._calls_age)
         after: int | None = 0
         while after is not None:
-            after = await self._delete(
-                partial(retention_queries.prune_events, before=events_before, after=after, now=now)
+            after = await self._run_portion(
+                partial(retention_queries.delete_old_events, before=events_before, after=after, now=now)
             )
-        while await self._delete(partial(retention_queries.prune_calls, before=calls_before)):
+        while await self._run_portion(partial(retention_queries.delete_old_calls, before=calls_before)):
             pass
-        await self._delete(partial(retention_queries.prune_quarantine, before=events_before))
-        await self._delete(partial(retention_queries.prune_client_state, before=calls_before))
+        await self._run_portion(partial(retention_queries.delete_old_quarantine, before=events_before))
+        await self._run_portion(partial(retention_queries.delete_old_client_state, before=calls_before))
 
-    async def _delete(self, portion: Callable[[Connection], T]) -> T:
+    async def _run_portion(self, portion: Callable[[Connection], T]) -> T:
         """Run one portion; then other writers of the ledger have a turn."""
 
         def checked(connection: Connection) -> T:

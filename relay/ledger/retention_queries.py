@@ -36,7 +36,7 @@ _set_pruned_at = update(calls).where(calls.c.id.in_(select(_ids.c.id))).values(p
 _delete_dedup_keys = delete(dedup_keys).where(dedup_keys.c.seq <= bindparam("last"))
 
 
-def prune_events(
+def delete_old_events(
     connection: Connection, *, before: Instant, after: int, now: Instant, limit: int = PORTION
 ) -> int | None:
     """Delete folded events that were received before an instant, from the next `limit` rows of the journal.
@@ -77,7 +77,7 @@ _delete_calls: tuple[Delete, ...] = (
 )
 
 
-def prune_calls(connection: Connection, *, before: Instant, limit: int = PORTION) -> bool:
+def delete_old_calls(connection: Connection, *, before: Instant, limit: int = PORTION) -> bool:
     """Delete up to `limit` calls that changed last before an instant, with their events, aliases and
     deliveries. When a call began does not count: an import of old calls would be deleted at once.
 
@@ -90,11 +90,11 @@ def prune_calls(connection: Connection, *, before: Instant, limit: int = PORTION
     return len(ids) == limit
 
 
-def prune_quarantine(connection: Connection, *, before: Instant) -> None:
+def delete_old_quarantine(connection: Connection, *, before: Instant) -> None:
     """Delete quarantined bodies that were received before an instant."""
     connection.execute(delete(quarantine).where(quarantine.c.received_at < before))
 
 
-def prune_client_state(connection: Connection, *, before: Instant) -> None:
+def delete_old_client_state(connection: Connection, *, before: Instant) -> None:
     """Delete client state that was set before an instant; the client looks it up again if needed."""
     connection.execute(delete(client_state).where(client_state.c.updated_at < before))

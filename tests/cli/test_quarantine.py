@@ -33,7 +33,12 @@ def test_retry_accepts_what_can_be_parsed_and_keeps_the_rest(two_bodies: Home) -
     assert (first["id"], first["events"], first["problem"]) == (1, 1, None)
     assert second["problem"].startswith("the body is not JSON")
     assert [row["id"] for row in two_bodies.json("quarantine", "list")] == [2]
-    assert two_bodies.json("status")["events"] == {"accepted": 1, "unfolded": 1, "quarantined": 1}
+    assert two_bodies.json("status")["events"] == {
+        "accepted": 1,
+        "unfolded": 1,
+        "quarantined": 1,
+        "unclear": 0,
+    }
 
 
 def test_drop_deletes(two_bodies: Home) -> None:

@@ -19,7 +19,7 @@ from relay.call import CallEvent, build_record, join, state_from_event
 from relay.cloudtalk.errors import InvalidPayload
 from relay.cloudtalk.parser import Ignored, Parser
 from relay.cloudtalk.request import RawRequest
-from relay.ingest.refusals import must_acknowledge
+from relay.ingest.refusals import should_refuse
 from relay.instants import SECOND, Instant
 
 WEBHOOK_PATH: Final = "/cloudtalk/webhook"
@@ -142,7 +142,7 @@ def test_the_request_of_an_example_gives_its_error(example: Example) -> None:
         "status": error.status,
         "reason": error.reason,
         "pointer": error.pointer,
-        "acknowledged": must_acknowledge(request.build(), error),
+        "acknowledged": not should_refuse(request.build(), error),
     }
     assert actual == example.error
 

@@ -40,7 +40,7 @@ def paused(reason: str | None, code: str | None = None, *, until: int | None = N
 
 
 def pause_after(outcomes: Sequence[Outcome]) -> Pause | None:
-    return Pauses(POLICY).after_push(due(*[0] * len(outcomes)), outcomes).pause
+    return Pauses(POLICY).pause_after_push(due(*[0] * len(outcomes)), outcomes).pause
 
 
 # --- failures of the destination ------------------------------------------------------------------
@@ -85,10 +85,10 @@ def test_a_rate_limit_that_only_some_calls_need_pauses_nothing() -> None:
 def test_a_rejection_is_reported_for_the_count_of_the_run() -> None:
     rejected = Rejected(code="22")
     pauses = Pauses(POLICY)
-    assert pauses.after_push(due(0, 0), [rejected, DOWN]) == PauseChange(rejected=rejected)
-    assert pauses.after_push(due(0, 0), [rejected, Found()]) == PauseChange(rejected=rejected)
-    assert pauses.after_push(due(0, 0), [rejected, Delivered()]).rejected is None
-    assert pauses.after_push(due(0), [Rejected()]).rejected is None, "without a code there is no run"
+    assert pauses.pause_after_push(due(0, 0), [rejected, DOWN]) == PauseChange(rejected=rejected)
+    assert pauses.pause_after_push(due(0, 0), [rejected, Found()]) == PauseChange(rejected=rejected)
+    assert pauses.pause_after_push(due(0, 0), [rejected, Delivered()]).rejected is None
+    assert pauses.pause_after_push(due(0), [Rejected()]).rejected is None, "without a code there is no run"
 
 
 # --- probes ---------------------------------------------------------------------------------------
@@ -116,7 +116,7 @@ def test_only_the_cause_of_the_pause_repeats_it(
     outcome: Outcome, reason: str, code: str | None, *, expected: bool
 ) -> None:
     assert repeats_pause(outcome, reason, code) is expected
-    change = Pauses(POLICY).after_probe(due(0), [outcome], paused(reason, code))
+    change = Pauses(POLICY).resume_after_probe(due(0), [outcome], paused(reason, code))
     assert change.probe_failure == (outcome if expected else None)
     assert change.resumes is not expected
 
@@ -125,18 +125,18 @@ def test_a_rejection_repeats_the_pause_that_a_run_of_rejections_began() -> None:
     rejected = Rejected(code="23502", message="m")
     first = Pauses(POLICY).after_rejections(rejected, 20)
     assert first.message == "20 calls in a row were rejected with the same code: m"
-    again = Pauses(POLICY).after_probe(due(0), [rejected], paused(first.reason, first.code)).pause
+    again = Pauses(POLICY).resume_after_probe(due(0), [rejected], paused(first.reason, first.code)).pause
     assert again == Pause("misconfigured", 60, "23502", "m")
 
 
 def test_a_probe_with_another_failure_of_the_destination_pauses_it_for_that() -> None:
-    change = Pauses(POLICY).after_probe(due(0), [Unauthorised(code="401")], paused("throttled"))
+    change = Pauses(POLICY).resume_after_probe(due(0), [Unauthorised(code="401")], paused("throttled"))
     assert (change.pause, change.resumes) == (Pause("unauthorised", 60, "401", None), False)
 
 
 @pytest.mark.parametrize(("reason", "attempts"), [("failing", ANY_ATTEMPTS), ("throttled", 0)])
 def test_a_destination_that_was_down_retries_all_deliveries_at_once(reason: str, attempts: int) -> None:
-    change = Pauses(POLICY).after_probe(due(0), [Delivered()], paused(reason))
+    change = Pauses(POLICY).resume_after_probe(due(0), [Delivered()], paused(reason))
     assert change.retry_up_to_attempts == attempts
 
 
@@ -214,14 +214,14 @@ def test_pushes_under_way_when_it_opens_do_not_prolong_the_pause() -> None:
 
 def test_after_a_brief_failure_deliveries_with_few_attempts_are_retried_at_once() -> None:
     pauses = Pauses(POLICY)
-    assert pauses.after_push(due(0), [DOWN]) == PauseChange()
-    assert pauses.after_push(due(0), [Delivered()]) == PauseChange(retry_up_to_attempts=2)
-    assert pauses.after_push(due(0), [Delivered()]) == PauseChange()
+    assert pauses.pause_after_push(due(0), [DOWN]) == PauseChange()
+    assert pauses.pause_after_push(due(0), [Delivered()]) == PauseChange(retry_up_to_attempts=2)
+    assert pauses.pause_after_push(due(0), [Delivered()]) == PauseChange()
 
 
 def test_a_new_worker_counts_from_zero() -> None:
     pauses = Pauses(POLICY)
     for _ in range(4):
-        pauses.after_push(due(0), [DOWN])
+        pauses.pause_after_push(due(0), [DOWN])
     pauses.reset()
-    assert [pauses.after_push(due(0), [DOWN]).pause for _ in range(4)] == [None] * 4
+    assert [pauses.pause_after_push(due(0), [DOWN]).pause for _ in range(4)] == [None] * 4

@@ -89,7 +89,7 @@ async def test_an_event_of_a_call_that_is_pruned_meanwhile_begins_a_new_record(
     write = worker._write
 
     async def write_after_retention_queries(changes: Changes) -> None:
-        await ledger.write(lambda c: retention_queries.prune_calls(c, before=Instant(2**62)))
+        await ledger.write(lambda c: retention_queries.delete_old_calls(c, before=Instant(2**62)))
         monkeypatch.setattr(worker, "_write", write)
         await write(changes)
 

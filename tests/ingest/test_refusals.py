@@ -7,7 +7,7 @@ import pytest
 from relay.cloudtalk.errors import InvalidPayload
 from relay.cloudtalk.parser import Parser
 from relay.cloudtalk.request import RawRequest
-from relay.ingest.refusals import must_acknowledge
+from relay.ingest.refusals import should_refuse
 
 PATH = "/cloudtalk/webhook"
 
@@ -36,4 +36,4 @@ def test_signed_messages_and_call_flows_get_no_refusal(
     request = RawRequest(raw, path=path, message_id=message_id)
     with pytest.raises(InvalidPayload) as caught:
         Parser(ZoneInfo("Europe/Madrid"), "ES").parse(request)
-    assert must_acknowledge(request, caught.value) is acknowledged
+    assert should_refuse(request, caught.value) is not acknowledged

@@ -65,9 +65,9 @@ async def seqs(ledger: Ledger) -> list[int]:
     )
 
 
-async def prune(ledger: Ledger, *, before: int, after: int = 0, limit: int = 500) -> int | None:
+async def delete_old_events(ledger: Ledger, *, before: int, after: int = 0, limit: int = 500) -> int | None:
     return await ledger.write(
-        lambda c: retention_queries.prune_events(
+        lambda c: retention_queries.delete_old_events(
             c, before=Instant(RECEIVED_AT + before), after=after, now=Instant(7), limit=limit
         )
     )
@@ -76,21 +76,23 @@ async def prune(ledger: Ledger, *, before: int, after: int = 0, limit: int = 500
 async def test_old_events_are_deleted_and_younger_ones_stay(one_destination: Ledger) -> None:
     await add_event(one_destination, "1")
     young = await add_event(one_destination, "2", at=2 * DAY)
-    assert await prune(one_destination, before=DAY) is None
+    assert await delete_old_events(one_destination, before=DAY) is None
     assert await seqs(one_destination) == [young]
 
 
 async def test_an_event_that_is_not_folded_stays_at_any_age(one_destination: Ledger) -> None:
     waiting = await add_event(one_destination, "1", folded=False)
-    await prune(one_destination, before=DAY)
+    await delete_old_events(one_destination, before=DAY)
     assert await seqs(one_destination) == [waiting]
 
 
 async def test_a_portion_returns_where_the_next_one_begins(one_destination: Ledger) -> None:
     seqs_before = [await add_event(one_destination, str(number), at=number) for number in range(4)]
-    assert await prune(one_destination, before=DAY, limit=2) == seqs_before[1]
-    assert await prune(one_destination, before=DAY, after=seqs_before[1], limit=2) == seqs_before[3]
-    assert await prune(one_destination, before=DAY, after=seqs_before[3], limit=2) is None
+    assert await delete_old_events(one_destination, before=DAY, limit=2) == seqs_before[1]
+    assert (
+        await delete_old_events(one_destination, before=DAY, after=seqs_before[1], limit=2) == seqs_before[3]
+    )
+    assert await delete_old_events(one_destination, before=DAY, after=seqs_before[3], limit=2) is None
     assert await seqs(one_destination) == []
 
 
@@ -99,7 +101,7 @@ async def test_a_call_that_lost_events_is_listed_as_pruned(one_destination: Ledg
     await add_call(one_destination, "2")
     await add_event(one_destination, "1")
     await add_event(one_destination, "2", at=2 * DAY)
-    await prune(one_destination, before=DAY)
+    await delete_old_events(one_destination, before=DAY)
     pruned = await one_destination.read(lambda c: calls.list_pruned_ids(c, ["cloudtalk-1", "cloudtalk-2"]))
     assert pruned == {"cloudtalk-1"}
 
@@ -108,7 +110,7 @@ async def test_dedup_keys_are_deleted_with_their_events(one_destination: Ledger)
     old = await add_event(one_destination, "1")
     young = await add_event(one_destination, "2", at=2 * DAY)
     await one_destination.write(lambda c: dedup.record(c, [("msg:old", old), ("msg:young", young)]))
-    await prune(one_destination, before=DAY)
+    await delete_old_events(one_destination, before=DAY)
     assert await one_destination.read(lambda c: dedup.first_seen(c, {"msg:old", "msg:young"})) == {
         "msg:young": young
     }
@@ -121,7 +123,7 @@ async def test_an_old_call_is_deleted_unless_a_delivery_is_pending_or_dead(
     await add_call(one_destination, "1", state)
     await add_event(one_destination, "1")
     assert not await one_destination.write(
-        lambda c: retention_queries.prune_calls(c, before=Instant(RECEIVED_AT + DAY))
+        lambda c: retention_queries.delete_old_calls(c, before=Instant(RECEIVED_AT + DAY))
     )
     assert await one_destination.read(calls.count) == kept
     assert len(await one_destination.read(lambda c: deliveries.list_for_call(c, "cloudtalk-1"))) == kept
@@ -138,7 +140,7 @@ async def write_call(ledger: Ledger, state: CallState, began_at: int) -> None:
 async def is_kept(ledger: Ledger, *, days: float) -> bool:
     """Prune the calls that changed last before so many days after `RECEIVED_AT`."""
     before = Instant(RECEIVED_AT + int(days * DAY))
-    await ledger.write(lambda c: retention_queries.prune_calls(c, before=before))
+    await ledger.write(lambda c: retention_queries.delete_old_calls(c, before=before))
     return await ledger.read(calls.count) == 1
 
 
@@ -174,7 +176,7 @@ async def test_a_merged_call_is_kept_as_long_as_its_events(ledger: Ledger) -> No
 
 async def test_a_young_call_stays(one_destination: Ledger) -> None:
     await add_call(one_destination, "1", "delivered")
-    await one_destination.write(lambda c: retention_queries.prune_calls(c, before=RECEIVED_AT))
+    await one_destination.write(lambda c: retention_queries.delete_old_calls(c, before=RECEIVED_AT))
     assert await one_destination.read(calls.count) == 1
 
 
@@ -185,8 +187,8 @@ async def test_old_quarantined_bodies_and_old_client_state_are_deleted(one_desti
                 connection, NewQuarantinedBody(Instant(at), "json", "no JSON", "", "", "/", "", b"{")
             )
             client_state.set_many(connection, "crm", {f"contact:{at}": "7"}, now=Instant(at))
-        retention_queries.prune_quarantine(connection, before=Instant(5))
-        retention_queries.prune_client_state(connection, before=Instant(5))
+        retention_queries.delete_old_quarantine(connection, before=Instant(5))
+        retention_queries.delete_old_client_state(connection, before=Instant(5))
 
     await one_destination.write(write)
     assert [row.received_at for row in await one_destination.read(quarantine.list_all)] == [9]
