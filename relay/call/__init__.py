@@ -8,7 +8,7 @@ from relay.call.agents import distinct_agents
 from relay.call.event import CallEvent, Kind
 from relay.call.join import join
 from relay.call.legs import Leg
-from relay.call.parties import external_number
+from relay.call.parties import external_number, internal_number
 from relay.call.record import (
     ANSWER_WITHIN,
     DELIVERED_FIELDS,
@@ -38,6 +38,7 @@ __all__ = [
     "distinct_agents",
     "external_number",
     "has_unknown_outcome",
+    "internal_number",
     "join",
     "state_from_event",
 ]

@@ -4,17 +4,19 @@ The normal rule is `match_by_ids`. The last resort, for an event that waited for
 `match_by_number_and_time`.
 
 A call has one uuid, and one call_id for each of its legs: a transfer adds a leg with the same uuid, the same
-customer and another call_id. Otherwise two calls with different uuids, or with different call_ids, never
-merge: a constant typed into a workflow would merge every call of the company. Where the ids of an event
-belong to different calls, the ids that fit one call are accepted; the others are dropped and reported.
+customer and another call_id. If a number is unknown (a withheld caller), only a generated uuid proves a
+transfer. Otherwise two calls with different uuids, or with different call_ids, never merge: a constant typed
+into a workflow would merge every call of the company. Where the ids of an event belong to different calls,
+the ids that fit one call are accepted; the others are dropped and reported.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Final
+from uuid import RFC_4122, UUID
 
 import msgspec
 
-from relay.call import CallEvent, CallState, external_number
+from relay.call import CallEvent, CallState, external_number, internal_number
 from relay.instants import SECOND, Duration, Instant
 
 LINK_WITHIN: Final = Duration(120 * SECOND)
@@ -26,6 +28,8 @@ TRANSFER_WITHIN: Final = Duration(4 * 3_600 * SECOND)
 _PRIORITY: Final = {"uuid": 0, "other": 1, "id": 2}
 """Lower is more reliable. CloudTalk sends the uuid from the first ring; a call_id is often typed by hand."""
 
+_UUID_VERSIONS: Final = range(1, 9)
+
 _FACT_BY_NAMESPACE: Final = {"uuid": "call_uuid", "id": "call_id"}
 
 
@@ -34,7 +38,7 @@ class AliasIndex(msgspec.Struct, frozen=True):
 
     `owners`: alias → id of its call. `aliases_of`: id of a call → its aliases. `pinned`: aliases that a
     person split off (`relay calls split`); they link nothing any more. `is_leg`: id of a call → whether the
-    event may be another leg of it, see `is_transfer_of`.
+    event is another leg of it, None if this depends on the id that links them, see `is_transfer_of`.
     """
 
     owners: Mapping[str, str]
@@ -117,7 +121,8 @@ def _without_pinned(aliases: Sequence[str], link: str, pinned: frozenset[str]) -
 
 def _may_differ(link: str, owner: str, index: AliasIndex) -> frozenset[str]:
     """The namespaces in which a call and another leg of it, linked by this alias, have different ids."""
-    if not index.is_leg(owner):
+    is_leg = index.is_leg(owner)
+    if is_leg is False or (is_leg is None and not _is_generated_uuid(link)):
         return frozenset()
     reliability = _PRIORITY[_namespace(link)]
     return frozenset(namespace for namespace, priority in _PRIORITY.items() if priority > reliability)
@@ -156,17 +161,32 @@ def _namespace(alias: str) -> str:
     return alias.partition(":")[0]
 
 
+def _is_generated_uuid(alias: str) -> bool:
+    """Whether software generated this uuid: one that a person made up rarely has a version and a variant."""
+    namespace, _, id_ = alias.partition(":")
+    try:
+        uuid = UUID(id_)
+    except ValueError:
+        return False
+    return namespace == "uuid" and uuid.variant == RFC_4122 and uuid.version in _UUID_VERSIONS
+
+
 def is_transfer_of(event: CallEvent, received_at: Instant, state: CallState) -> bool | None:
     """Whether the event may be another leg of a call: the same customer, at most `TRANSFER_WITHIN` away.
 
-    None if the number of one of them is unknown. Their stated starts are compared, else their arrivals.
+    None if nothing contradicts this, but a number is unknown or identifies no customer. Then the own number
+    and the direction are compared, too. Stated starts are compared, else arrivals.
     """
-    numbers = customer_number(event), customer_number(state)
-    if None in numbers:
-        return None
+    number, other_number = external_number(event), external_number(state)
+    if None not in (number, other_number) and number != other_number:
+        return False
     starts = event.fact("started_at"), state.fact("started_at")
     times = (received_at, min(state.seen.values())) if None in starts else starts
-    return numbers[0] == numbers[1] and abs(times[0] - times[1]) <= TRANSFER_WITHIN
+    if abs(times[0] - times[1]) > TRANSFER_WITHIN:
+        return False
+    if None not in (customer_number(event), customer_number(state)):
+        return True
+    return None if _has_same_own_side(event, state) else False
 
 
 def restrict_ids(event: CallEvent, accepted: Sequence[str]) -> CallEvent:
@@ -202,10 +222,16 @@ def _fits(event: CallEvent, state: CallState) -> bool:
     namespaces = {_namespace(alias) for alias in state.aliases}
     if any(_namespace(alias) in namespaces for alias in event.aliases):
         return False
-    return all(
-        None in (event.fact(fact), state.fact(fact)) or event.fact(fact) == state.fact(fact)
-        for fact in ("internal_number", "direction")
+    return _has_same_own_side(event, state)
+
+
+def _has_same_own_side(event: CallEvent, state: CallState) -> bool:
+    """Whether the own number and the direction are equal, as far as they are known."""
+    pairs = (
+        (internal_number(event), internal_number(state)),
+        (event.fact("direction"), state.fact("direction")),
     )
+    return all(None in pair or pair[0] == pair[1] for pair in pairs)
 
 
 def customer_number(source: CallEvent | CallState) -> str | None:

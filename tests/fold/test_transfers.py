@@ -1,15 +1,20 @@
-"""A transferred call: one uuid with several call_ids, the same customer, within four hours. One record."""
+"""A transferred call: one uuid with several call_ids, no other customer, within four hours. One record."""
 
+from collections.abc import Callable
+from itertools import permutations
 from random import Random
 from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from relay.call import CallEvent, Kind
+from relay.cloudtalk.request import RawRequest
 from relay.fold.matching import TRANSFER_WITHIN
 from relay.instants import SECOND
+from tests.support.folding import parser_in
 from tests.support.memory_ledger import MemoryLedger
 from tests.support.samples import T0
 from tests.support.samples import make_event_with_ids as event
@@ -22,7 +27,8 @@ def leg(number: int, *, uuid: str = UUID, dialect: str = "workflow", **changes: 
     """The Ended of one leg: `number` counts the legs, each a minute after the one before."""
     began = T0 + number * 60 * SECOND
     facts = {"started_at": began, "ended_at": began + 59 * SECOND, "talking": number, "agent_id": str(number)}
-    return event(Kind.ENDED, uuid, f"id:{100 + number}", dialect=dialect, **CUSTOMER | facts | changes)
+    stated = {fact: value for fact, value in (CUSTOMER | facts | changes).items() if value is not None}
+    return event(Kind.ENDED, uuid, f"id:{100 + number}", dialect=dialect, **stated)
 
 
 def folded(*events: CallEvent) -> MemoryLedger:
@@ -50,7 +56,6 @@ def test_a_transferred_call_is_one_record_in_any_order(uuid: str, dialect: str) 
     [
         {"external_number": "+34699999999"},
         {"external_number": "611"},
-        {"external_number": None},
         {"started_at": T0 + TRANSFER_WITHIN + 1},
         {"started_at": T0 - TRANSFER_WITHIN - 1},
     ],
@@ -60,6 +65,115 @@ def test_another_customer_or_another_time_is_a_conflict(changes: dict[str, Any])
     assert len(ledger.live_rows) == 2
     (conflict,) = [conflict for plan in ledger.changes for conflict in plan.conflicts]
     assert conflict.dropped == (UUID,)
+
+
+WITHHELD: dict[str, Any] = {"external_number": None}
+
+
+@pytest.mark.parametrize("dialect", ["workflow", "flow", "signed", "mission"])
+@pytest.mark.parametrize("withheld", [{0}, {1}, {2}, {0, 1}, {1, 2}, {0, 1, 2}])
+def test_a_leg_without_a_number_is_a_leg_of_the_call_with_its_uuid(withheld: set[int], dialect: str) -> None:
+    legs = [leg(n, dialect=dialect, **(WITHHELD if n in withheld else {})) for n in range(3)]
+    for order in permutations(legs):
+        ledger = folded(*order, order[0])
+        record = ledger.only_row.record
+        assert [part.talking_seconds for part in record.legs] == [0, 1, 2]
+        assert (record.status, record.follow_up, record.agent_id) == ("completed", False, "2")
+        assert not any(changes.conflicts for changes in ledger.changes)
+
+
+@pytest.mark.parametrize(
+    "uuid", ["019336d0-8d2c-7b1a-9f0e-6f1d2c3b4a59", "6fa459ea-ee8a-1ca4-894e-db77e160355e"]
+)
+def test_a_uuid_of_any_version_links_legs_without_a_number(uuid: str) -> None:
+    legs = [leg(number, uuid=f"uuid:{uuid}", **WITHHELD) for number in range(2)]
+    assert len(folded(*legs).only_row.record.legs) == 2
+
+
+@pytest.mark.parametrize("number", ["611", "ventas@example.test"])
+def test_legs_with_a_number_that_identifies_no_customer_are_linked_by_their_uuid(number: str) -> None:
+    legs = [leg(n, external_number=number) for n in range(2)]
+    assert len(folded(*legs).only_row.record.legs) == 2
+
+
+@pytest.mark.parametrize(
+    "typed",
+    [
+        "other:made-up",
+        "uuid:00000000-0000-0000-0000-000000000000",
+        "uuid:ffffffff-ffff-ffff-ffff-ffffffffffff",
+        "uuid:11111111-1111-1111-1111-111111111111",
+        "uuid:12345678-1234-1234-1234-123456789012",
+        "uuid:11111111-2222-3333-4444-555555555555",
+    ],
+)
+def test_a_typed_constant_does_not_merge_calls_without_a_number(typed: str) -> None:
+    ledger = folded(*(leg(number, uuid=typed, **WITHHELD) for number in range(100)))
+    assert len(ledger.live_rows) == 100
+
+
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [
+        ({}, {"started_at": T0 + TRANSFER_WITHIN + 1}),
+        ({}, {"started_at": T0 - TRANSFER_WITHIN - 1}),
+        ({}, {"direction": "outbound"}),
+        ({"internal_number": "+34910000001"}, {"internal_number": "+34910000002"}),
+        ({"to": "+34910000001"}, {"internal_number": "+34910000002"}),
+    ],
+)
+def test_without_a_number_another_time_own_number_or_direction_is_a_conflict(
+    first: dict[str, Any], second: dict[str, Any]
+) -> None:
+    for legs in permutations([leg(0, **WITHHELD | first), leg(1, **WITHHELD | second)]):
+        assert len(folded(*legs).live_rows) == 2
+
+
+@pytest.mark.parametrize("unknown", [{"direction": None}, {"internal_number": "+34910000001"}])
+def test_without_a_number_an_unknown_direction_or_own_number_is_no_contradiction(
+    unknown: dict[str, Any],
+) -> None:
+    for legs in permutations([leg(0, **WITHHELD), leg(1, **WITHHELD | unknown)]):
+        assert len(folded(*legs).only_row.record.legs) == 2
+
+
+@pytest.mark.parametrize(
+    ("path", "message_id", "wrap"),
+    [
+        ("/cloudtalk/webhook", "msg", lambda body: {"type": "call.ended", "company_id": 7, "data": body}),
+        ("/cloudtalk/webhook/call.ended", None, lambda body: body),
+    ],
+    ids=["signed", "workflow"],
+)
+def test_the_bodies_of_a_withheld_caller_who_was_transferred_give_one_call(
+    path: str, message_id: str | None, wrap: Callable[[dict[str, Any]], dict[str, Any]]
+) -> None:
+    events = []
+    for call_id, talking, agent in (("4300000001", 0, "Luz"), ("4300000002", 88, "Noa")):
+        body = {"call_uuid": UUID[5:], "call_id": call_id, "talking_time": talking, "agent_name": agent}
+        body |= {"direction": "inbound", "caller_id_status": "withheld"}
+        message = None if message_id is None else f"{message_id}-{call_id}"
+        raw = msgspec.json.encode(wrap(body))
+        parsed = parser_in().parse(RawRequest(raw, "application/json", path, message_id=message))
+        assert isinstance(parsed, list)
+        events += parsed
+    assert {parsed.name for parsed in events} == {UUID[5:]}
+    for order in permutations(events):
+        row = folded(*order).only_row
+        assert (row.id, row.record.status, row.record.follow_up) == (
+            f"cloudtalk-{UUID[5:]}",
+            "completed",
+            False,
+        )
+        assert [(part.agent_name, part.talking_seconds) for part in row.record.legs] == [
+            ("Luz", 0),
+            ("Noa", 88),
+        ]
+
+
+def test_two_uuids_with_one_call_id_and_no_number_are_no_transfer() -> None:
+    other = "uuid:f240bbac-87c9-4f6e-bf70-924b57d47db7"
+    assert len(folded(leg(0, **WITHHELD), leg(0, uuid=other, **WITHHELD)).live_rows) == 2
 
 
 def test_without_a_stated_start_the_arrivals_are_compared() -> None:
@@ -94,9 +208,12 @@ def test_events_with_the_call_id_of_any_leg_belong_to_the_call() -> None:
 def test_any_number_of_legs_with_recordings_and_edits_is_one_record(
     count: int, random: Random, delivers: bool
 ) -> None:
-    events = [event(Kind.STARTED, UUID, started_at=T0, **CUSTOMER)]
+    def customer() -> dict[str, Any]:
+        return random.choice([CUSTOMER, WITHHELD])
+
+    events = [event(Kind.STARTED, UUID, started_at=T0, **{**customer(), "direction": "inbound"})]
     for number in range(count):
-        events.append(leg(number, dialect=random.choice(["workflow", "flow", "signed"])))
+        events.append(leg(number, dialect=random.choice(["workflow", "flow", "signed"]), **customer()))
         events.append(event(Kind.RECORDING, f"id:{100 + number}", recording_url="https://example.test/1.wav"))
         events.append(event(Kind.MODIFIED, f"id:{100 + number}", tags=["vip"]))
     events += random.choices(events, k=3)
