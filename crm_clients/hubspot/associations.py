@@ -64,7 +64,7 @@ class Associations:
             # Call and contact exist, so a refused association is no fault of the account.
             outcome = as_call_failure(outcome)
             if isinstance(outcome, Rejected):
-                batch.refusals[id_] = outcome
+                batch.contact_refusals[id_] = outcome
             else:
                 batch.outcomes[id_] = outcome
         await self._store_unlinked(batch)
@@ -80,7 +80,7 @@ class Associations:
         for push in pushes:
             contact_id = found.get(push.call.external_number or "", NO_CONTACT)
             if isinstance(contact_id, Rejected):
-                batch.refusals[push.call.id] = contact_id
+                batch.contact_refusals[push.call.id] = contact_id
             elif isinstance(contact_id, Outcome):
                 batch.outcomes[push.call.id] = contact_id
             elif push.call.external_number:
@@ -133,7 +133,7 @@ class Associations:
         values: dict[str, str | None] = {}
         for push in batch.open_pushes:
             if is_dialable(push.call.external_number) and _needs_association(push, batch):
-                linked = bool(batch.contact_id(push)) and push.call.id not in batch.refusals
+                linked = bool(batch.contact_id(push)) and push.call.id not in batch.contact_refusals
                 was_linked = push.call.id not in batch.unlinked
                 if linked != was_linked:
                     values[_state_key(push.call.id)] = None if linked else "1"

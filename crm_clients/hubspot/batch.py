@@ -9,14 +9,19 @@ from crm_clients.batch import merge_by_call
 CONTACT_REFUSED: Final = "contact_refused"
 """The code of a call that was delivered without a link to its contact."""
 
+TASK_REFUSED: Final = "task_refused"
+"""The code of a call that was delivered without its task, or whose task could not be completed."""
+
 
 class Batch:
     """Pushes by call id, one per call. A push that has an outcome takes part in no further step.
 
     `record_ids`: call id → record id in HubSpot. `contact_ids`: number → record id of its contact, "" for
-    none. `owner_ids`: e-mail address → owner id, "" for none. `unlinked`: ids of the calls that were
-    delivered before and are not linked to a contact. `refusals`: call id → why HubSpot's rules refuse to
-    create its contact or to link it; the call is delivered without the link.
+    none. `owner_ids`: e-mail address → owner id, "" for none. `unlinked`, `taskless`: ids of the calls that
+    were delivered before, without a link to a contact or without the task that HubSpot refused.
+    `contact_refusals`: call id → why HubSpot's rules refuse to create its contact or to link it.
+    `task_refusals`: call id → why they refuse to create its task or to complete it. The call of a refusal is
+    delivered.
     """
 
     def __init__(self, pushes: Iterable[Push]) -> None:
@@ -26,7 +31,9 @@ class Batch:
         self.contact_ids: dict[str, str] = {}
         self.owner_ids: Mapping[str, str] = {}
         self.unlinked: set[str] = set()
-        self.refusals: dict[str, Rejected] = {}
+        self.taskless: set[str] = set()
+        self.contact_refusals: dict[str, Rejected] = {}
+        self.task_refusals: dict[str, Rejected] = {}
 
     @property
     def open_pushes(self) -> list[Push]:
@@ -50,11 +57,15 @@ class Batch:
         return {id_: self.outcomes.get(id_) or self._delivered(id_) for id_ in self.pushes}
 
     def _delivered(self, call_id: str) -> Delivered:
-        remote_id, refusal = self.record_ids[call_id], self.refusals.get(call_id)
-        if refusal is None:
-            return Delivered(remote_id=remote_id)
-        message = (
-            "The call is not linked to a contact, which HubSpot refused. It is tried again at the next "
-            f"delivery of the call. {refusal.message}"
-        )
-        return Delivered(remote_id=remote_id, code=CONTACT_REFUSED, message=message)
+        """If task and contact are refused, the code is that of the task: without it nobody calls back."""
+        refusals = []
+        if task_refusal := self.task_refusals.get(call_id):
+            refusals.append((TASK_REFUSED, f"HubSpot refused the call's task. {task_refusal.message}"))
+        if contact_refusal := self.contact_refusals.get(call_id):
+            reason = f"The call is not linked to a contact, which HubSpot refused. {contact_refusal.message}"
+            refusals.append((CONTACT_REFUSED, reason))
+        if not refusals:
+            return Delivered(remote_id=self.record_ids[call_id])
+        reasons = " ".join(reason for _, reason in refusals)
+        message = f"The next delivery of the call tries again. {reasons}"
+        return Delivered(remote_id=self.record_ids[call_id], code=refusals[0][0], message=message)

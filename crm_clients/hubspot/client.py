@@ -72,6 +72,7 @@ class HubSpotClient(CrmClient[HubSpotSettings]):
             return [failure] * len(retractions)
         await self._contacts.forget({n for r in retractions if (n := r.call.external_number)})
         await self._associations.forget({r.call.id for r in retractions})
+        await self._follow_ups.forget({r.call.id for r in retractions})
         outcomes = await self._calls.archive(retractions)
         return [outcomes[retraction.call.id] for retraction in retractions]
 
@@ -82,6 +83,7 @@ class HubSpotClient(CrmClient[HubSpotSettings]):
     async def _upsert(self, pushes: Iterable[Push]) -> dict[str, Outcome]:
         """Return outcomes by call id. Calls that people changed in HubSpot meanwhile take a second batch."""
         batch = Batch(pushes)
+        await self._follow_ups.load_taskless(batch)
         await self._find_owners(batch)
         follow_ups = {push.call.id for push in self._follow_ups.needing_follow_up(batch)}
         await self._associations.find_contacts(batch, also=follow_ups)

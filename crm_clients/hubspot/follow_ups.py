@@ -1,9 +1,9 @@
 """Follow-ups: when a call needs a task, who owns the task, and when the task is completed or deleted."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Final
 
-from crm_clients.base import Context, Outcome, Push, Retraction
+from crm_clients.base import Context, Outcome, Push, Rejected, Retraction
 from crm_clients.hubspot.api import Api, ObjectType
 from crm_clients.hubspot.batch import Batch
 from crm_clients.hubspot.call_records import COMPLETED, STATUS
@@ -26,8 +26,15 @@ class FollowUps:
         self._api = api
         self._tasks = Tasks(api, settings, context)
         self._contacts = contacts
+        self._state = context.state
         self._enabled = settings.follow_up_tasks
         self.default_owner = settings.default_owner or ""
+
+    async def load_taskless(self, batch: Batch) -> None:
+        """Load which of the calls were delivered without their task, because HubSpot refused it."""
+        keys = {_state_key(push.call.id): push.call.id for push in batch.open_pushes if not push.first}
+        taskless = await self._state.get_many(keys) if self._enabled and keys else {}
+        batch.taskless = {keys[key] for key in taskless}
 
     def needing_follow_up(self, batch: Batch) -> list[Push]:
         """Return the pushes of missed calls whose task may not exist yet."""
@@ -36,16 +43,20 @@ class FollowUps:
             for push in batch.open_pushes
             if self._enabled
             and push.call.follow_up
-            and (push.first or not _TASK_FIELDS.isdisjoint(push.changed))
+            and (push.first or push.call.id in batch.taskless or not _TASK_FIELDS.isdisjoint(push.changed))
         ]
 
     async def update_tasks(self, batch: Batch) -> None:
-        """Create the tasks of missed calls, and complete the tasks of calls that were answered after all."""
+        """Create the tasks of missed calls, and complete the tasks of calls that were answered after all.
+
+        A call whose task HubSpot refuses is delivered: the call itself is in HubSpot.
+        """
         if pushes := self.needing_follow_up(batch):
             await self._create_tasks(batch, pushes)
         answered = [push.call for push in batch.open_pushes if self._enabled and _may_have_had_task(push)]
         if answered:
-            batch.outcomes |= await self._tasks.complete(answered)
+            _apply_failures(batch, await self._tasks.complete(answered))
+        await self._store_taskless(batch)
 
     async def complete_retracted(self, retractions: Sequence[Retraction]) -> dict[str, Outcome]:
         """Complete the tasks of retracted calls. Returns by call id why a task could not be completed.
@@ -69,13 +80,28 @@ class FollowUps:
         """Archive the tasks of these calls. Returns why that failed."""
         return await self._tasks.delete(self._inbound_calls(retractions))
 
+    async def forget(self, call_ids: Collection[str]) -> None:
+        """Remove these calls from the client state."""
+        if call_ids:
+            await self._state.set_many({_state_key(id_): None for id_ in call_ids})
+
     def _inbound_calls(self, retractions: Sequence[Retraction]) -> list[Call]:
         return [r.call for r in retractions if self._enabled and r.call.direction == "inbound"]
+
+    async def _store_taskless(self, batch: Batch) -> None:
+        """Store which calls have no task: a later delivery creates it. An answered call needs none."""
+        values: dict[str, str | None] = {}
+        for push in batch.open_pushes:
+            refused = push.call.follow_up and push.call.id in batch.task_refusals
+            if refused != (push.call.id in batch.taskless):
+                values[_state_key(push.call.id)] = "1" if refused else None
+        if values:
+            await self._state.set_many(values)
 
     async def _create_tasks(self, batch: Batch, pushes: Sequence[Push]) -> None:
         missed_calls = await self._choose_owners(batch, pushes)
         failed = await self._tasks.create(missed_calls)
-        batch.outcomes |= failed
+        _apply_failures(batch, failed)
         outdated = {m.call.external_number for m in missed_calls if failed.get(m.call.id) is CONTACT_DELETED}
         await self._contacts.forget({number for number in outdated if number})
 
@@ -107,6 +133,14 @@ class FollowUps:
         return self.default_owner
 
 
+def _apply_failures(batch: Batch, failures: Mapping[str, Outcome]) -> None:
+    for id_, outcome in failures.items():
+        if isinstance(outcome, Rejected):
+            batch.task_refusals[id_] = outcome
+        else:
+            batch.outcomes[id_] = outcome
+
+
 def _may_have_had_task(push: Push) -> bool:
     """The first delivery counts too: an earlier attempt may have created a task while the call was missed."""
     return push.call.direction == "inbound" and not push.call.follow_up
@@ -114,3 +148,7 @@ def _may_have_had_task(push: Push) -> bool:
 
 def _is_answered(record: Record | None) -> bool:
     return record is not None and record.properties.get(STATUS) == COMPLETED
+
+
+def _state_key(call_id: str) -> str:
+    return f"taskless:{call_id}"

@@ -221,13 +221,15 @@ async def test_if_one_existing_task_fails_the_batch_the_others_are_created(
     assert len(hubspot.tasks) == 2
 
 
-async def test_a_rejected_task_rejects_only_its_own_calls(hubspot: HubSpot, connect: Connect) -> None:
+async def test_a_refused_task_concerns_only_its_own_calls(hubspot: HubSpot, connect: Connect) -> None:
     hubspot.tasks.rules.append(lambda task: "Not this one" if "111222" in task["hs_task_subject"] else None)
     numbers = ["+34600111222", "+34600999888", "+34601111222", "+34600111222"]
     pushes = [
         first_push(missed_call(f"cloudtalk-{n}", external_number=number)) for n, number in enumerate(numbers)
     ]
-    assert outcome_names(await connect().upsert(pushes)) == ["rejected", "delivered", "rejected", "rejected"]
+    outcomes = await connect().upsert(pushes)
+    assert outcome_names(outcomes) == ["delivered"] * 4
+    assert [each.code for each in outcomes] == ["task_refused", None, "task_refused", "task_refused"]
 
 
 async def test_after_a_deleted_contact_the_next_attempt_links_the_task_to_its_successor(
@@ -413,3 +415,98 @@ async def test_a_deleted_task_is_not_created_again(hubspot: HubSpot, connect: Co
     ]
     assert outcome_names(await client.upsert(pushes)) == ["delivered", "delivered"]
     assert len(hubspot.tasks) == 0
+
+
+# --- refused by a rule of the account ---------------------------------------------------------
+
+
+def forbid_tasks_of_ana(hubspot: HubSpot) -> None:
+    hubspot.tasks.rules.append(
+        lambda properties: "No tasks for Ana" if "+34600111222" in properties["hs_task_subject"] else None
+    )
+
+
+@pytest.mark.parametrize("fields", [{}, {"status": Status.VOICEMAIL}, {"agent_email": None}])
+async def test_a_call_whose_task_is_refused_is_delivered_and_says_so(
+    hubspot: HubSpot, connect: Connect, fields: dict[str, str | None]
+) -> None:
+    contact = hubspot.contacts.add(phone="+34600111222")
+    forbid_tasks_of_ana(hubspot)
+    other = first_push(missed_call("cloudtalk-2", external_number="+34600999888"))
+    outcomes = await connect().upsert([first_push(missed_call(**fields)), other])
+    assert outcome_names(outcomes) == ["delivered", "delivered"]
+    assert [outcome.code for outcome in outcomes] == ["task_refused", None]
+    assert "No tasks for Ana" in f"{outcomes[0].message}"
+    assert remote_id(outcomes[0]) == hubspot.calls.get_one(cloudtalk_call_id="cloudtalk-1").id
+    assert hubspot.contact_ids_of_call("cloudtalk-1") == {contact}
+    assert hubspot.tasks.get_one().properties["cloudtalk_task_id"] == "+34600999888:2026-11-24"
+
+
+@pytest.mark.parametrize("external", ["+34600111222", None])
+@pytest.mark.parametrize(
+    ("status", "category"), [(400, "VALIDATION_ERROR"), (400, "OBJECT_LIMIT"), (422, "UNPROCESSABLE")]
+)
+async def test_a_refused_task_is_created_at_the_next_delivery_once(
+    hubspot: HubSpot, connect: Connect, status: int, category: str, external: str | None
+) -> None:
+    client = connect()
+    missed = missed_call(external_number=external)
+    refusal = error_response(status, "The rule says no.", category)
+    hubspot.respond_with(refusal, path="tasks/batch/create", times=2)
+    [outcome] = await client.upsert([first_push(missed)])
+    [outcome] = await client.upsert([later_push(missed, remote_id=remote_id(outcome), notes="refused again")])
+    assert (outcome.name, outcome.code, len(hubspot.tasks)) == ("delivered", "task_refused", 0)
+    [outcome] = await client.upsert([later_push(missed, remote_id=remote_id(outcome), notes="accepted")])
+    assert (outcome.name, outcome.code, len(hubspot.tasks)) == ("delivered", None, 1)
+    hubspot.log.clear()
+    [outcome] = await client.upsert([later_push(missed, remote_id=remote_id(outcome), notes="nothing to do")])
+    assert (outcome.code, hubspot.count_requests("batch/create", "tasks")) == (None, 0)
+
+
+async def test_no_task_is_created_for_a_refused_call_that_was_answered_or_forgotten(
+    hubspot: HubSpot, connect: Connect, state: InMemoryClientState
+) -> None:
+    forbid_tasks_of_ana(hubspot)
+    client = connect()
+    calls = [missed_call("cloudtalk-1"), missed_call("cloudtalk-2")]
+    outcomes = await client.upsert([first_push(each) for each in calls])
+    assert [outcome.code for outcome in outcomes] == ["task_refused"] * 2
+    hubspot.tasks.rules.clear()
+    [outcome] = await client.upsert([later_push(calls[0], remote_id=remote_id(outcomes[0]), **ANSWERED)])
+    assert (outcome.code, len(hubspot.tasks)) == (None, 0)
+    await client.forget([retraction(calls[1], remote_id=remote_id(outcomes[1]))])
+    assert [key for key in state.entries if key.startswith("taskless")] == []
+
+
+@pytest.mark.parametrize("category", ["VALIDATION_ERROR", "OBJECT_LIMIT"])
+async def test_a_call_whose_task_may_not_be_completed_is_delivered_and_completed_later(
+    hubspot: HubSpot, connect: Connect, category: str
+) -> None:
+    client = connect()
+    [outcome] = await client.upsert([first_push(missed_call())])
+    hubspot.respond_with(error_response(400, "Keep it open.", category), path="tasks/batch/update")
+    answered = later_push(missed_call(), remote_id=remote_id(outcome), **ANSWERED)
+    [outcome] = await client.upsert([answered])
+    assert (outcome.name, outcome.code) == ("delivered", "task_refused")
+    assert "Keep it open." in f"{outcome.message}"
+    [outcome] = await client.upsert([later_push(answered.call, remote_id=remote_id(outcome), notes="new")])
+    assert (outcome.name, outcome.code) == ("delivered", None)
+    assert hubspot.tasks.get_one().properties["hs_task_status"] == "COMPLETED"
+
+
+async def test_a_call_whose_task_and_contact_are_refused_has_both_reasons(
+    hubspot: HubSpot, connect: Connect
+) -> None:
+    hubspot.contacts.rules.append(lambda _: "Not this contact")
+    hubspot.tasks.rules.append(lambda _: "Not this task")
+    [outcome] = await connect(contacts="create").upsert([first_push(missed_call())])
+    assert (outcome.name, outcome.code) == ("delivered", "task_refused")
+    assert "Not this contact" in f"{outcome.message}"
+    assert "Not this task" in f"{outcome.message}"
+
+
+async def test_refused_tasks_that_hubspot_does_not_name_are_split(hubspot: HubSpot, connect: Connect) -> None:
+    refusal = error_response(400, "A rule says no.", "VALIDATION_ERROR")
+    hubspot.respond_with(refusal, path="tasks/batch/create")
+    pushes = [first_push(missed_call(f"cloudtalk-{n}", external_number=f"+3460000000{n}")) for n in (1, 2)]
+    assert outcome_names(await connect().upsert(pushes)) == ["split", "split"]
