@@ -426,14 +426,16 @@ def forbid_tasks_of_ana(hubspot: HubSpot) -> None:
     )
 
 
-@pytest.mark.parametrize("fields", [{}, {"status": Status.VOICEMAIL}, {"agent_email": None}])
+@pytest.mark.parametrize(
+    "missed", [missed_call(), missed_call(status=Status.VOICEMAIL), missed_call(agent_email=None)]
+)
 async def test_a_call_whose_task_is_refused_is_delivered_and_says_so(
-    hubspot: HubSpot, connect: Connect, fields: dict[str, str | None]
+    hubspot: HubSpot, connect: Connect, missed: Call
 ) -> None:
     contact = hubspot.contacts.add(phone="+34600111222")
     forbid_tasks_of_ana(hubspot)
     other = first_push(missed_call("cloudtalk-2", external_number="+34600999888"))
-    outcomes = await connect().upsert([first_push(missed_call(**fields)), other])
+    outcomes = await connect().upsert([first_push(missed), other])
     assert outcome_names(outcomes) == ["delivered", "delivered"]
     assert [outcome.code for outcome in outcomes] == ["task_refused", None]
     assert "No tasks for Ana" in f"{outcomes[0].message}"
