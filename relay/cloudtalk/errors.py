@@ -45,8 +45,9 @@ class TooLong(InvalidValue):
 class UnrenderedTemplate(InvalidValue):
     """A template variable that the sender did not replace; it counts as a missing value."""
 
-    def __init__(self) -> None:
+    def __init__(self, variable: str) -> None:
         super().__init__("an unrendered {{ … }} variable")
+        self.variable = variable
 
 
 def pointer_step(key: str) -> str:

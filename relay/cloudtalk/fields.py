@@ -13,6 +13,7 @@ from relay.call import Kind
 from relay.cloudtalk import values
 from relay.cloudtalk.errors import InvalidPayload, InvalidValue, TooLong
 from relay.cloudtalk.flatten import Field, normalize_key
+from relay.cloudtalk.keys import KEYS
 from relay.cloudtalk.request import parse_json
 from relay.cloudtalk.times import (
     RepeatedTime,
@@ -25,46 +26,7 @@ from relay.cloudtalk.values import is_missing
 from relay.instants import Instant
 from relay.standards.phones import find_phones
 
-_KEYS: Final = {
-    "call_id": "call_id cdr_id",
-    "call_uuid": "call_uuid uuid",
-    "direction": "direction call_direction",
-    "status": "call_status status",
-    "external_number": "external_number public_external contact_number contact_phone caller_number "
-    "customer_number phone phone_number contact.phone contact.phone_number contact.number contacts.phone "
-    "external_phone external_phone_number contact_phone_number customer_phone customer_phone_number "
-    "client_phone client_number client_phone_number customer.phone customer.phone_number client.phone",
-    "internal_number": "internal_number public_internal CallNumber.caller_id_e164 internal_phone "
-    "internal_phone_number own_number company_number",
-    "from": "from from_number phone_number_from phone_from number_from from_phone from_phone_number caller "
-    "calling_number",
-    "to": "to to_number phone_number_to phone_to number_to to_phone to_phone_number callee called_number "
-    "dialed_number",
-    "contact_id": "contact_id contact.id contacts.id customer_id client_id customer.id client.id",
-    "contact_name": "contact_name contact.name contacts.name customer_name client_name caller_name "
-    "customer.name client.name",
-    "agent_id": "agent_id user_id agent.id user.id",
-    "agent_email": "agent_email user_email agent.email user.email",
-    "agent_name": "agent_name user_name agent.name agent.full_name user.name agent agent_full_name "
-    "user_full_name",
-    "agent_first_name": "agent_first_name agent.first_name user.first_name",
-    "agent_last_name": "agent_last_name agent.last_name user.last_name",
-    "recording_url": "recording_url recording_link recording.url recording.link record_url recording",
-    "tags": "tags call_tags tag",
-    "notes": "notes note call_notes",
-    "transcript": "transcript transcription",
-    "summary": "summary call_summary ai_summary",
-    "started_at": "started_at start_time call_start date start_date start",
-    "answered_at": "answered_at answer_time call_answer answered_time",
-    "ended_at": "ended_at end_time call_end end_date end",
-    "duration": "duration call_duration billsec duration_seconds total_time",
-    "talking": "talking_time talk_time talking_seconds",
-    "waiting": "waiting_time wait_time waiting_seconds",
-    "wrapup": "wrapup_time wrap_up_time wrapup_seconds",
-    "voicemail": "is_voicemail voicemail",
-    "occurred_at": "occurred_at",
-}
-_WRITTEN_KEYS: Final = [(fact, normalize_key(key)) for fact, keys in _KEYS.items() for key in keys.split()]
+_WRITTEN_KEYS: Final = [(fact, normalize_key(key)) for fact, keys in KEYS.items() for key in keys.split()]
 _CALL_KEYS: Final = {"call" + key: fact for fact, key in _WRITTEN_KEYS if "." not in key}
 """Each key counts with `call_` before it, too: `call_start_time`."""
 
@@ -93,7 +55,7 @@ def keys_of(facts: Collection[str]) -> frozenset[str]:
     return frozenset(key for fact, key in _FACT_AND_KEY if fact in facts)
 
 
-_KEYS_OF_FACT: Final = {fact: [key for f, key in _FACT_AND_KEY if f == fact] for fact in _KEYS}
+_KEYS_OF_FACT: Final = {fact: [key for f, key in _FACT_AND_KEY if f == fact] for fact in KEYS}
 
 
 class FieldParser:

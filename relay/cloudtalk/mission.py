@@ -49,7 +49,7 @@ class MissionParser:
         warnings: list[str] = []
         id_ = _parse_key(values.parse_id, data, "id", pointer, warnings)
         if id_ is None:
-            explanation = explain_variables(find_variables(data.values()))
+            explanation = explain_variables(find_variables(data))
             raise InvalidPayload("missing_id", "the call's id is missing" + explanation, f"{pointer}/id")
         facts: dict[str, Any] = {"call_id": id_}
         for key, parser in self._parsers.items():

@@ -199,7 +199,7 @@ def _ignore_or_refuse(
         return Ignored(name.log_text, quarantine=looks_like_call)
     if _PING_KEYS.issuperset(body):
         return Ignored(_UNNAMED, quarantine=False)
-    variables = find_variables(field.value for field in flat.fields.values())
+    variables = find_variables({key: field.value for key, field in flat.fields.items()})
     if name is None and not variables:
         return Ignored(_UNNAMED, quarantine=dialect.quarantine_unknown)
     if (data := flat.fields.get("data")) is not None:

@@ -8,8 +8,10 @@ import html
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, Final
+from urllib.parse import unquote
 
 from relay.cloudtalk.errors import LONGEST_ID, InvalidValue, TooLong, UnrenderedTemplate
+from relay.cloudtalk.keys import has_name_of_key
 from relay.standards.phones import normalize_phone
 
 _MISSING: Final = frozenset(
@@ -17,6 +19,7 @@ _MISSING: Final = frozenset(
 )
 _LONGEST_MISSING: Final = max(map(len, _MISSING))
 _HTML_ENTITY: Final = re.compile(r"&(?:#\d{1,7}|#[xX][0-9a-fA-F]{1,6}|[a-zA-Z][a-zA-Z0-9]{1,31});")
+_ENCODED_BRACE: Final = re.compile("%7[bd]", re.IGNORECASE)
 _FLOAT: Final = re.compile(r"\d+\.\d*(?:e\+?\d{1,2})?", re.ASCII | re.IGNORECASE)
 _EXACT_FLOAT_LIMIT: Final = 2**53
 """From here on two ids may have the same float."""
@@ -83,9 +86,27 @@ def parse_text(value: Any) -> str | None:
 def _check_text(trimmed: str) -> str | None:
     if len(trimmed) <= _LONGEST_MISSING and trimmed.lower() in _MISSING:
         return None
-    if trimmed[:2] == "{{" and trimmed.endswith("}}"):
-        raise UnrenderedTemplate
+    if (variable := _find_variable(_decode(trimmed))) is not None:
+        raise UnrenderedTemplate(variable)
     return trimmed
+
+
+def _find_variable(text: str) -> str | None:
+    """Return the first `{{…}}` in a text."""
+    start = text.find("{{")
+    end = -1 if start < 0 else text.find("}}", start)
+    return None if end < 0 else text[start : end + 2]
+
+
+def _decode(text: str) -> str:
+    """Decode the braces that an editor or a client encoded: `&#123;` and `%7B`."""
+    if "&" in text:
+        text = _HTML_ENTITY.sub(_unescape, text)
+    return _ENCODED_BRACE.sub(_unquote, text) if "%7" in text else text
+
+
+def _unquote(encoded: re.Match[str]) -> str:
+    return unquote(encoded[0])
 
 
 def parse_display_text(value: Any) -> str | None:
@@ -131,10 +152,17 @@ def _find_texts(value: Any, keys: Sequence[str]) -> Iterator[str]:
 
 
 def parse_id(value: Any) -> str | None:
-    """An id, verbatim but trimmed. Raises `TooLong`."""
+    """An id, verbatim but trimmed. Raises `TooLong`.
+
+    The name of a key is no id, whatever signs are around it: all calls would have the id `${call_uuid}`.
+    """
     text = parse_text(value)
-    if text is not None and len(text) > LONGEST_ID:
+    if text is None:
+        return None
+    if len(text) > LONGEST_ID:
         raise TooLong
+    if has_name_of_key(_decode(text)):
+        raise UnrenderedTemplate(text)
     return text
 
 

@@ -4,19 +4,24 @@ A person who builds a workflow must choose each variable from CloudTalk's picker
 sent as this text.
 """
 
-from collections.abc import Iterable
+from collections.abc import Mapping
 from typing import Any, Final
 
 from relay.cloudtalk.errors import InvalidValue, UnrenderedTemplate
-from relay.cloudtalk.values import parse_text
+from relay.cloudtalk.fields import keys_of
+from relay.cloudtalk.flatten import normalize_key
+from relay.cloudtalk.values import parse_id, parse_text
+
+_ID_KEYS: Final = keys_of({"call_id", "call_uuid"}) | {"id"}
 
 _MAX_SHOWN: Final = 5
 _LONGEST_SHOWN: Final = 60
 
 
-def find_variables(values: Iterable[Any]) -> list[str]:
-    """Return the unrendered variables among these values, each once."""
-    return list(dict.fromkeys(str(value).strip() for value in values if _is_variable(value)))
+def find_variables(values: Mapping[str, Any]) -> list[str]:
+    """Return the unrendered variables among the values of these keys, each once."""
+    found = (_find_variable(key, value) for key, value in values.items())
+    return list(dict.fromkeys(variable for variable in found if variable is not None))
 
 
 def explain_variables(variables: list[str]) -> str:
@@ -31,11 +36,12 @@ def explain_variables(variables: list[str]) -> str:
     return f"; each of {shown}{more} was typed; choose it from the picker in CloudTalk"
 
 
-def _is_variable(value: Any) -> bool:
+def _find_variable(key: str, value: Any) -> str | None:
+    parse = parse_id if normalize_key(key) in _ID_KEYS else parse_text
     try:
-        parse_text(value)
-    except UnrenderedTemplate:
-        return True
+        parse(value)
+    except UnrenderedTemplate as error:
+        return error.variable
     except InvalidValue:
-        return False
-    return False
+        return None
+    return None

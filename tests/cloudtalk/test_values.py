@@ -60,10 +60,59 @@ def test_a_value_that_is_no_id_is_invalid(value: Any) -> None:
         values.parse_id(value)
 
 
-@pytest.mark.parametrize("value", ["{{ contact.name }}", "{{x}}", " {{a}} {{b}} "])
-def test_an_unrendered_variable_raises_an_error_of_its_own(value: str) -> None:
-    with pytest.raises(UnrenderedTemplate):
-        values.parse_text(value)
+@pytest.mark.parametrize(
+    ("value", "variable"),
+    [
+        ("{{ contact.name }}", "{{ contact.name }}"),
+        (" {{a}} {{b}} ", "{{a}}"),
+        ("Sra. {{contact_name}}", "{{contact_name}}"),
+        ("+{{external_number}}", "{{external_number}}"),
+        ('"{{tags}}"', "{{tags}}"),
+        ("&#x7b;&lcub;agent_name&#125;&rbrace;", "{{agent_name}}"),
+        ("%7B%7bnotes%7D%7d", "{{notes}}"),
+        ("}} {{x}}", "{{x}}"),
+    ],
+)
+def test_a_text_with_an_unrendered_variable_is_invalid_and_the_variable_named(
+    value: str, variable: str
+) -> None:
+    for parse in (values.parse_text, values.parse_display_text, values.parse_lines, values.parse_id):
+        with pytest.raises(UnrenderedTemplate) as caught:
+            parse(value)
+        assert caught.value.variable == variable
+
+
+@pytest.mark.parametrize("text", ["{a}", "{ {a} }", "}}{{", "{{", "f(x) = {x}", "100 %7B", "&amp;", "name"])
+def test_braces_without_a_variable_are_text(text: str) -> None:
+    assert values.parse_text(text) == text
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("{call_uuid}", "${call_uuid}", "[[Call UUID]]", "%callUuid%", "<call_uuid>", "#{uuid}", "@call_id"),
+        *("call_uuid", "Call UUID", "CALL_ID", "uuid", "id", "call.uuid", "$json.call_id", "(cdr_id)"),
+        *("{ { call_uuid } }", "call-${call_uuid}", "{call_uuid}-x", "'call_uuid'", "\u201ccall_id\u201d"),
+        *("&lt;call_uuid&gt;", "&#123;call_uuid&#125;", "{call_external_number}", "$json['call_uuid']"),
+        *("contact.id", "agent_email", "{event_id}"),
+    ],
+)
+def test_the_name_of_a_key_is_no_id(name: str) -> None:
+    for parse in (values.parse_id, values.parse_numeric_id):
+        with pytest.raises(UnrenderedTemplate) as caught:
+            parse(name)
+        assert caught.value.variable == name
+
+
+@pytest.mark.parametrize(
+    "id_",
+    [
+        *("call-id", "call-uuid-1", "uuid:5", "{0f8fad5b-d9cb-469f-a165-70867728950e}", "abc$1", "id7"),
+        *("1700000000.123", "100%", "<42@pbx.example>", "agent.5", "[7]", "callid1", "x{y}"),
+    ],
+)
+def test_an_id_with_signs_in_it_stays_an_id(id_: str) -> None:
+    assert values.parse_id(id_) == values.parse_numeric_id(id_) == id_
 
 
 def test_an_id_that_is_too_long_raises_an_error_of_its_own() -> None:

@@ -24,6 +24,12 @@ PATH = "/cloudtalk/webhook"
         ({"data": {"id": "{{id}}"}, "event": "call.started"}, "", ["{{id}}"]),
         ({"call.uuid": "{{call.uuid}}"}, "/flow", ["{{call.uuid}}"]),
         ({"my_key": "{{tags}}"}, "", ["{{tags}}"]),
+        ({"call_uuid": "uuid:{{call_uuid}}"}, "/call.ended", ["{{call_uuid}}"]),
+        ({"call_uuid": "<call_uuid>", "talking_time": 0}, "/call.ended", ["<call_uuid>"]),
+        ({"call_id": "%call_id%", "call_uuid": "call_uuid"}, "/call.missed", ["%call_id%", "call_uuid"]),
+        ({"event": "call.ended", "data": {"id": "${call_uuid}"}}, "", ["${call_uuid}"]),
+        ({"event": "call.missed", "data": {"id": "x-{{id}}"}}, "", ["{{id}}"]),
+        ({"call.uuid": "[[call.uuid]]"}, "/flow/call.ended", ["[[call.uuid]]"]),
     ],
 )
 def test_a_body_without_an_id_is_refused_with_the_names_of_its_variables(
@@ -38,10 +44,16 @@ def test_a_body_without_an_id_is_refused_with_the_names_of_its_variables(
 
 
 def test_only_unrendered_variables_are_found_each_once() -> None:
-    assert find_variables(["{{a}}", " {{a}} ", "a", "{{b}} c", None, 5, [], {}, "{{b}}"]) == [
+    values: list[Any] = ["{{a}}", " {{a}} ", "a", "Mr. {{b}} c", None, 5, [], {}, "{{b}}", "{c}", "call_uuid"]
+    assert find_variables({f"key{number}": value for number, value in enumerate(values)}) == [
         "{{a}}",
         "{{b}}",
     ]
+
+
+def test_in_the_place_of_an_id_the_name_of_a_key_is_a_variable() -> None:
+    values = {"Call UUID": "${call_uuid}", "call_id": "call_id", "id": "%id%", "notes": "call_id"}
+    assert find_variables(values) == ["${call_uuid}", "call_id", "%id%"]
 
 
 def test_many_and_long_variables_are_shortened() -> None:
@@ -49,3 +61,23 @@ def test_many_and_long_variables_are_shortened() -> None:
     assert len(message) < 300
     assert "and 5 more" in message
     assert explain_variables([]) == ""
+
+
+def test_a_variable_inside_another_field_counts_as_missing_with_a_warning() -> None:
+    facts = {"contact_name": "Sr. {{contact_name}}", "from": "+{{external_number}}", "agent_id": "{agent_id}"}
+    bodies = [
+        {"event": "call.ended", "data": {"id": "7", **facts}},
+        {"event": "call.ended", "call_id": "7", **facts},
+    ]
+    for body in bodies:
+        events = Parser(ZoneInfo("Europe/Madrid"), "ES").parse(RawRequest(msgspec.json.encode(body)))
+        assert isinstance(events, list)
+        assert facts.keys().isdisjoint(events[0].facts)
+        assert {warning.partition(":")[0] for warning in events[0].warnings} == facts.keys()
+
+
+def test_a_typed_call_uuid_does_not_join_the_calls_with_other_ids() -> None:
+    body = {"event": "call.ended", "call_uuid": "{call_uuid}", "call_id": "7"}
+    events = Parser(ZoneInfo("Europe/Madrid"), "ES").parse(RawRequest(msgspec.json.encode(body)))
+    assert isinstance(events, list)
+    assert events[0].aliases == ("id:7",)

@@ -1,0 +1,65 @@
+"""The keys of each fact, and whether a text is the name of such a key."""
+
+import re
+from typing import Final
+
+KEYS: Final = {
+    "call_id": "call_id cdr_id",
+    "call_uuid": "call_uuid uuid",
+    "direction": "direction call_direction",
+    "status": "call_status status",
+    "external_number": "external_number public_external contact_number contact_phone caller_number "
+    "customer_number phone phone_number contact.phone contact.phone_number contact.number contacts.phone "
+    "external_phone external_phone_number contact_phone_number customer_phone customer_phone_number "
+    "client_phone client_number client_phone_number customer.phone customer.phone_number client.phone",
+    "internal_number": "internal_number public_internal CallNumber.caller_id_e164 internal_phone "
+    "internal_phone_number own_number company_number",
+    "from": "from from_number phone_number_from phone_from number_from from_phone from_phone_number caller "
+    "calling_number",
+    "to": "to to_number phone_number_to phone_to number_to to_phone to_phone_number callee called_number "
+    "dialed_number",
+    "contact_id": "contact_id contact.id contacts.id customer_id client_id customer.id client.id",
+    "contact_name": "contact_name contact.name contacts.name customer_name client_name caller_name "
+    "customer.name client.name",
+    "agent_id": "agent_id user_id agent.id user.id",
+    "agent_email": "agent_email user_email agent.email user.email",
+    "agent_name": "agent_name user_name agent.name agent.full_name user.name agent agent_full_name "
+    "user_full_name",
+    "agent_first_name": "agent_first_name agent.first_name user.first_name",
+    "agent_last_name": "agent_last_name agent.last_name user.last_name",
+    "recording_url": "recording_url recording_link recording.url recording.link record_url recording",
+    "tags": "tags call_tags tag",
+    "notes": "notes note call_notes",
+    "transcript": "transcript transcription",
+    "summary": "summary call_summary ai_summary",
+    "started_at": "started_at start_time call_start date start_date start",
+    "answered_at": "answered_at answer_time call_answer answered_time",
+    "ended_at": "ended_at end_time call_end end_date end",
+    "duration": "duration call_duration billsec duration_seconds total_time",
+    "talking": "talking_time talk_time talking_seconds",
+    "waiting": "waiting_time wait_time waiting_seconds",
+    "wrapup": "wrapup_time wrap_up_time wrapup_seconds",
+    "voicemail": "is_voicemail voicemail",
+    "occurred_at": "occurred_at",
+}
+"""Of the keys of a fact, the first one has priority. Case, spaces and underscores do not count."""
+
+_NAME_SEPARATORS: Final = re.compile(r"[\s_]+")
+"""No hyphen: `call-id` is an id of a customer's automation."""
+
+_PLACEHOLDER_SIGNS: Final = re.compile(r"[{}\[\]<>()%$@#|\"'`\u00b4\u2018\u2019\u201c\u201d\u00ab\u00bb\\]+")
+"""What template languages, and people, put around the name of a variable."""
+
+
+def _bare_name(key: str) -> str:
+    """Return the last step of a key, letters and digits only: `contact.name` and `Name` become `name`."""
+    return _NAME_SEPARATORS.sub("", key.rpartition(".")[2]).lower()
+
+
+_BARE_NAMES: Final = {_bare_name(key) for keys in KEYS.values() for key in keys.split()} | {"id", "eventid"}
+_NAMES: Final = _BARE_NAMES | {"call" + name for name in _BARE_NAMES}
+
+
+def has_name_of_key(text: str) -> bool:
+    """Whether a text without its brackets, quotes, percent and dollar signs names a key: `${call_uuid}`."""
+    return any(_bare_name(part) in _NAMES for part in _PLACEHOLDER_SIGNS.split(text))
