@@ -10,7 +10,8 @@ ApiFailure                         a request without a usable response
 └── Outcome                        no response: Retry, Throttled or Unknown, from `crm_clients.http`;
                                    a successful response that answers nothing: Retry, from `responses`
 
-The category of an error counts before its status: the errors of single records have no status.
+The category of an error counts before its status: the errors of single records have no status. A category
+that means the same as a status has this status in the table below.
 
 Sources: HubSpot's guides "Error handling" and "Usage guidelines"; the schemas `Error` and `StandardError`
 of its API description. Every field may be missing.
@@ -37,6 +38,25 @@ _ACCOUNT_MIGRATION: Final = 477
 """HubSpot: the account is being moved to another data centre."""
 
 _TEMPORARY: Final = frozenset({HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_EARLY, _ACCOUNT_MIGRATION})
+_LOCKED: Final = frozenset({HTTPStatus.CONFLICT, HTTPStatus.LOCKED})
+
+_STATUS_BY_CATEGORY: Final[Mapping[str, int]] = {
+    **{
+        status.name: status
+        for status in HTTPStatus
+        if status >= HTTPStatus.INTERNAL_SERVER_ERROR
+        or status in _TEMPORARY | _LOCKED | {HTTPStatus.TOO_MANY_REQUESTS}
+    },
+    "EXPIRED_AUTHENTICATION": HTTPStatus.UNAUTHORIZED,
+    "INVALID_AUTHENTICATION": HTTPStatus.UNAUTHORIZED,
+    "MISSING_SCOPES": HTTPStatus.FORBIDDEN,
+    "TIMEOUT": HTTPStatus.REQUEST_TIMEOUT,
+    "RATE_LIMITS": HTTPStatus.TOO_MANY_REQUESTS,
+    "MIGRATION": _ACCOUNT_MIGRATION,
+    "INTERNAL_ERROR": HTTPStatus.INTERNAL_SERVER_ERROR,
+}
+"""What HubSpot writes as a category for a temporary error, or one of the credentials: the names of HTTP
+statuses, and names of its own."""
 _SETUP: Final = frozenset(
     {
         HTTPStatus.PAYMENT_REQUIRED,
@@ -61,7 +81,8 @@ option that does not exist has similar texts, and is the fault of a record."""
 class ApiError(msgspec.Struct, frozen=True):
     """An error response, or the error of one record of a batch.
 
-    `context_ids`: all values of the contexts: trace ids, record ids, names of scopes or properties.
+    `status`: that of the category, if the category has one. `context_ids`: all values of the contexts: trace
+    ids, record ids, names of scopes or properties.
     `policy`: the name of the exceeded limit. `after`: the wait in seconds that HubSpot asked for.
     """
 
@@ -84,11 +105,12 @@ ApiFailure = ApiError | Outcome
 
 def parse_error(status: int, body: Mapping[str, Any], *, after: float | None = None) -> ApiError:
     """Parse the body of an error response, or one entry of a batch's `errors`."""
+    category = _text(body.get("category"))
     details = list(_detail_objects(body))
     texts = [_text(detail.get(name)) for detail in details for name in ("message", "code")]
     return ApiError(
-        status=status,
-        category=_text(body.get("category")),
+        status=_STATUS_BY_CATEGORY.get((category or "").upper(), status),
+        category=category,
         message=_text(body.get("message")),
         details=" ".join(text for text in texts if text),
         context_ids=frozenset(
@@ -110,14 +132,14 @@ def to_outcome(error: ApiError, *, records: int, now: datetime, rate_limit: str 
     `now`: in the time zone of the account. `rate_limit`: the limit that a 429 uses up, if it is the only one.
     """
     code, message = error_code(error), describe(error)
-    if error.status == HTTPStatus.UNAUTHORIZED or error.category == "INVALID_AUTHENTICATION":
+    if error.status == HTTPStatus.UNAUTHORIZED:
         return Unauthorised(code=code, message=message)
-    if error.status == HTTPStatus.TOO_MANY_REQUESTS or error.category == "RATE_LIMITS":
+    if error.status == HTTPStatus.TOO_MANY_REQUESTS:
         single = None if error.policy in _SHARED_POLICIES else rate_limit
         return Throttled(code=code, message=message, after=_throttled_seconds(error, now), rate_limit=single)
-    if error.status in {HTTPStatus.CONFLICT, HTTPStatus.LOCKED} or error.category == "CONFLICT":
+    if error.status in _LOCKED:
         return Retry(code=code, message=message, after=max(error.after or 0.0, _MIN_LOCK_SECONDS))
-    if _is_temporary(error):
+    if error.status >= HTTPStatus.INTERNAL_SERVER_ERROR or error.status in _TEMPORARY:
         return Retry(code=code, message=message, after=error.after)
     if _is_misconfiguration(error):
         return Misconfigured(code=code, message=message)
@@ -140,7 +162,7 @@ def as_destination_failure(outcome: Outcome) -> Outcome:
 
 def error_code(error: ApiError) -> str:
     """Return the relay's own code, else HubSpot's, else the status as "http_502"."""
-    if error.status == HTTPStatus.FORBIDDEN or error.category == "MISSING_SCOPES":
+    if error.status == HTTPStatus.FORBIDDEN:
         return MISSING_SCOPE
     if error.is_missing_property:
         return MISSING_PROPERTY
@@ -153,22 +175,9 @@ def describe(error: ApiError) -> str:
     return (f"{line} ({error.details})" if error.details else line)[:_MAX_MESSAGE_LENGTH]
 
 
-def _is_temporary(error: ApiError) -> bool:
-    return (
-        error.status >= HTTPStatus.INTERNAL_SERVER_ERROR
-        or error.status in _TEMPORARY
-        or error.category == "INTERNAL_ERROR"
-    )
-
-
 def _is_misconfiguration(error: ApiError) -> bool:
     """A redirect means that `base_url` is not the address of the API."""
-    return (
-        error.is_missing_property
-        or error.category == "MISSING_SCOPES"
-        or error.status in _SETUP
-        or error.status < HTTPStatus.BAD_REQUEST
-    )
+    return error.is_missing_property or error.status in _SETUP or error.status < HTTPStatus.BAD_REQUEST
 
 
 def _throttled_seconds(error: ApiError, now: datetime) -> float | None:

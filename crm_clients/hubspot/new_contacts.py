@@ -96,13 +96,14 @@ class NewContacts:
             for record in to_records(response)
             if (number := record.find_key(names, "phone")) is not None
         }
-        rejected = {
-            number: self._outcome(error)
+        errors = {
+            number: error
             for number, error in response.errors_by_id.items()
             if number in names and number not in created
         }
-        await self.clear_pending(rejected)
-        return dict.fromkeys(names, _NO_RESULT) | rejected | created
+        await self.clear_pending([n for n, error in errors.items() if _certainly_created_none(error)])
+        failed = {number: self._outcome(error) for number, error in errors.items()}
+        return dict.fromkeys(names, _NO_RESULT) | failed | created
 
     def _outcome(self, failure: ApiFailure, *, records: int = 1) -> Outcome:
         """A contact that conflicts with an existing one is refused; other conflicts pass by themselves."""

@@ -144,11 +144,13 @@ class Tasks:
 
     async def _create_chunk(self, missed: Mapping[str, MissedCall]) -> tuple[States, Outcomes]:
         created, refused = await self._send_with_owners(missed)
-        if not refused or not all(map(_may_exist, refused.values())):
-            return created, self._outcomes(refused)
+        failed = self._outcomes({k: failure for k, failure in refused.items() if not _may_exist(failure)})
+        refused = {key: failure for key, failure in refused.items() if key not in failed}
+        if not refused:
+            return created, failed
         existing = await self._api.read_records(ObjectType.TASKS, sorted(refused), id_property=TASK_ID)
         if isinstance(existing, ApiFailure):
-            return created, dict.fromkeys(refused, self._api.outcome(existing))
+            return created, failed | dict.fromkeys(refused, self._api.outcome(existing))
         # An existing task is unchanged if an earlier response was lost; otherwise its digest will differ.
         created |= {key: self._state(task.id, missed[key]) for key, task in existing.items() if key in missed}
         remaining = {key: missed[key] for key in refused if key not in existing}
@@ -157,7 +159,8 @@ class Tasks:
             repeated, refused = await self._send_with_owners(remaining)
             created |= repeated
         refused = {key: failure for key, failure in refused.items() if key in remaining}
-        return created, self._outcomes(refused) | await self._find_deleted_contacts(refused, missed)
+        failed |= self._outcomes(refused) | await self._find_deleted_contacts(refused, missed)
+        return created, failed
 
     async def _send_with_owners(self, missed: Mapping[str, MissedCall]) -> tuple[States, Failures]:
         """Send a task that was refused for its owner again with the next possible owner, or with none."""

@@ -5,14 +5,15 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
-from starlette.responses import HTMLResponse, Response
+from starlette.responses import HTMLResponse, JSONResponse, Response
 
 from crm_clients.base import Misconfigured, Outcome, Rejected, Retry, Throttled, Unauthorised, Unknown
 from crm_clients.hubspot.errors import ApiError, parse_error, to_outcome
 from tests.crm_clients.hubspot.conftest import Connect
 from tests.fakes.hubspot import TOKEN, HubSpot
 from tests.fakes.hubspot_responses import error_response, missing_scope_response, throttled_response
-from tests.support.hubspot import call, first_push
+from tests.support.fake_time import FakeTime
+from tests.support.hubspot import call, first_push, missed_call, outcome_names
 
 NOW = datetime(2026, 11, 24, 22, 30, tzinfo=ZoneInfo("Europe/Madrid"))
 
@@ -169,3 +170,92 @@ def test_a_missing_property_is_misconfigured_and_a_bad_value_is_rejected(
 ) -> None:
     error = parse_error(400, {"category": "VALIDATION_ERROR", "message": message})
     assert isinstance(to_outcome(error, records=1, now=NOW), kind)
+
+
+# --- errors of single records -------------------------------------------------------------------
+
+TEMPORARY = [
+    ({"category": "LOCKED"}, Retry, 2.0),
+    ({"category": "locked"}, Retry, 2.0),
+    ({"category": "CONFLICT"}, Retry, 2.0),
+    ({"category": "INTERNAL_ERROR"}, Retry, None),
+    ({"category": "INTERNAL_SERVER_ERROR"}, Retry, None),
+    ({"category": "SERVICE_UNAVAILABLE"}, Retry, None),
+    ({"category": "GATEWAY_TIMEOUT"}, Retry, None),
+    ({"category": "TIMEOUT"}, Retry, None),
+    ({"category": "MIGRATION"}, Retry, None),
+    ({"status": "423"}, Retry, 2.0),
+    ({"status": 503}, Retry, None),
+    ({"category": "RATE_LIMITS"}, Throttled, None),
+    ({"category": "RATE_LIMITS", "policyName": "SECONDLY"}, Throttled, 1.0),
+    ({"category": "TOO_MANY_REQUESTS"}, Throttled, None),
+]
+
+
+def failed_batch(trace_id: str, error: dict[str, Any]) -> JSONResponse:
+    """A batch of which one named record failed and no other was written."""
+    entry = {"status": "error", "message": "Not now", "context": {"objectWriteTraceId": [trace_id]}} | error
+    return JSONResponse({"status": "COMPLETE", "results": [], "numErrors": 1, "errors": [entry]}, 207)
+
+
+@pytest.mark.parametrize(("error", "kind", "seconds"), TEMPORARY)
+@pytest.mark.parametrize(
+    ("path", "trace_id"),
+    [
+        ("calls/batch/upsert", "cloudtalk-1"),
+        ("contacts/batch/create", "+34600111222"),
+        ("tasks/batch/create", "+34600111222:2026-11-24"),
+    ],
+)
+async def test_a_temporary_error_of_one_record_is_retried(
+    hubspot: HubSpot,
+    connect: Connect,
+    path: str,
+    trace_id: str,
+    error: dict[str, Any],
+    kind: type[Outcome],
+    seconds: float | None,
+) -> None:
+    hubspot.respond_with(failed_batch(trace_id, error), path=path)
+    [outcome] = await connect(contacts="create").upsert([first_push(missed_call())])
+    assert isinstance(outcome, Retry | Throttled)
+    assert (type(outcome), outcome.after) == (kind, seconds)
+
+
+async def test_an_association_that_is_locked_is_retried(hubspot: HubSpot, connect: Connect) -> None:
+    contact = hubspot.contacts.add(phone="+34600111222")
+    hubspot.respond_with(failed_batch(contact, {"category": "LOCKED"}), path="associations")
+    client = connect()
+    [outcome] = await client.upsert([first_push(call())])
+    assert isinstance(outcome, Retry)
+    assert outcome.after == 2.0
+    assert outcome_names(await client.upsert([first_push(call())])) == ["delivered"]
+    assert hubspot.contact_ids_of_call("cloudtalk-1") == {contact}
+
+
+@pytest.mark.parametrize(("category", "waits"), [("LOCKED", False), ("INTERNAL_ERROR", True)])
+async def test_a_contact_that_an_internal_error_may_have_created_is_not_created_before_a_search_shows_it(
+    hubspot: HubSpot, connect: Connect, fake_time: FakeTime, category: str, *, waits: bool
+) -> None:
+    client = connect(contacts="create")
+    hubspot.respond_with(failed_batch("+34600111222", {"category": category}), path="contacts/batch/create")
+    assert outcome_names(await client.upsert([first_push(call())])) == ["retry"]
+    [outcome] = await client.upsert([first_push(call())])
+    assert (outcome.name, len(hubspot.contacts)) == (("retry", 0) if waits else ("delivered", 1))
+    fake_time.now += 91
+    assert outcome_names(await client.upsert([first_push(call())])) == ["delivered"]
+    assert len(hubspot.contacts) == 1
+
+
+async def test_a_locked_task_does_not_hide_that_another_task_exists(
+    hubspot: HubSpot, connect: Connect
+) -> None:
+    entries = [
+        {"status": "error", "category": category, "context": {"objectWriteTraceId": [f"{number}:2026-11-24"]}}
+        for number, category in [("+34600000001", "LOCKED"), ("+34600000002", "CONFLICT")]
+    ]
+    hubspot.tasks.add(cloudtalk_task_id="+34600000002:2026-11-24")
+    body = {"status": "COMPLETE", "results": [], "numErrors": 2, "errors": entries}
+    hubspot.respond_with(JSONResponse(body, 207), path="tasks/batch/create")
+    pushes = [first_push(missed_call(f"cloudtalk-{n}", external_number=f"+3460000000{n}")) for n in (1, 2)]
+    assert outcome_names(await connect().upsert(pushes)) == ["retry", "delivered"]
