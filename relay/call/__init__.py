@@ -17,10 +17,12 @@ from relay.call.record import (
     build_record,
     changed_fields,
 )
-from relay.call.state import CallState, Register, Stamp, has_unknown_outcome, state_from_event
+from relay.call.repeated_times import choose_instants
+from relay.call.state import ALTERNATIVES, CallState, Register, Stamp, has_unknown_outcome, state_from_event
 from relay.call.status import Status, compute_status
 
 __all__ = [
+    "ALTERNATIVES",
     "ANSWER_WITHIN",
     "DELIVERED_FIELDS",
     "FIELDS",
@@ -34,6 +36,7 @@ __all__ = [
     "Status",
     "build_record",
     "changed_fields",
+    "choose_instants",
     "compute_status",
     "distinct_agents",
     "external_number",

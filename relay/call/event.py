@@ -39,7 +39,8 @@ class CallEvent(msgspec.Struct, frozen=True):
     `facts` has only what the message states: `call_id call_uuid direction status from to external_number
     internal_number contact_id contact_name agent_id agent_name agent_email recording_url tags notes
     transcript summary` as in the record (`tags` a list, `status` answered, missed or voicemail),
-    `started_at answered_at ended_at` as `Instant`, `duration talking waiting wrapup` in seconds,
+    `started_at answered_at ended_at` as `Instant`, and as `started_at_repeated` (and so on) the other instant
+    that the time may be, see `repeated_times`, `duration talking waiting wrapup` in seconds,
     `voicemail` true.
     """
 

@@ -10,6 +10,7 @@ from relay.call.event import Kind
 from relay.call.join import AGENT_KINDS, agent_order
 from relay.call.legs import Leg, build_legs, group_legs
 from relay.call.parties import external_number, internal_number
+from relay.call.repeated_times import resolve_times
 from relay.call.state import CallState, LegState
 from relay.call.status import Status, compute_status
 from relay.instants import SECOND, Duration, Instant, iso
@@ -69,6 +70,7 @@ DELIVERED_FIELDS: Final = tuple(f for f in FIELDS if f not in {"id", "version", 
 
 def build_record(state: CallState, *, id: str, version: int) -> Call:  # noqa: A002 - the field's own name
     """Build the canonical record of this state."""
+    state = resolve_times(state)
     fact = state.fact
     status, direction = compute_status(state), fact("direction")
     external, internal = external_number(state), internal_number(state)

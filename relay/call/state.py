@@ -10,13 +10,18 @@ from relay.call.agents import NOBODY, Agent, agent_of_event
 from relay.call.event import CallEvent, Kind
 from relay.instants import Instant
 
-OUTCOME_FACTS: Final = frozenset({"status", "ended_at", "duration", "talking", "wrapup", "voicemail"})
+ALTERNATIVES: Final = {time: f"{time}_repeated" for time in ("started_at", "answered_at", "ended_at")}
+"""The fact with the other instant of a repeated time, see `repeated_times`. It has the rank of the time."""
+
+OUTCOME_FACTS: Final = frozenset(
+    {"status", "ended_at", ALTERNATIVES["ended_at"], "duration", "talking", "wrapup", "voicemail"}
+)
 """How a call went. Only events of a call that is over set these facts: the mission repeats one payload in
 all four events, so a Started may have an end."""
 
 _OUTCOME_KINDS: Final = frozenset({Kind.ENDED, Kind.MISSED, Kind.VOICEMAIL})
 _AGENT_FACTS: Final = frozenset({"agent_id", "agent_name", "agent_email"})
-_LEG_FACTS: Final = frozenset({"started_at", "answered_at", "ended_at", "talking", "status", "voicemail"})
+_LEG_FACTS: Final = frozenset({*ALTERNATIVES, *ALTERNATIVES.values(), "talking", "status", "voicemail"})
 
 
 class Evidence(IntEnum):

@@ -91,10 +91,16 @@ class FieldParser:
         }
 
     def parse(self, fields: Mapping[str, Field], warnings: list[str]) -> dict[str, Any]:
-        """Parse the facts in these fields; `occurred_at` among them is the time of the envelope.
+        """Parse and complete the facts in these fields; `occurred_at` among them is the time of the envelope.
 
         Raises `InvalidPayload` for an id of more than 200 characters.
         """
+        facts = self.parse_stated(fields, warnings)
+        self.complete(facts)
+        return facts
+
+    def parse_stated(self, fields: Mapping[str, Field], warnings: list[str]) -> dict[str, Any]:
+        """Parse the facts in these fields only; `complete` needs all facts of the event."""
         facts: dict[str, Any] = {}
         for priority in sorted([_PRIORITY[key] for key in fields if key in _PRIORITY]):
             fact, key = _FACT_AND_KEY[priority]
@@ -107,7 +113,6 @@ class FieldParser:
         for key in _DIRECTION_KEYS:
             if "direction" not in facts and key in fields:
                 _add_direction_of_type(facts, fields[key].value)
-        self.complete(facts)
         return facts
 
     def parse_field(self, fact: str, field: Field, warnings: list[str]) -> Any:

@@ -77,7 +77,7 @@ class MissionParser:
     def _parse_others(self, data: dict[str, Any], pointer: str, warnings: list[str]) -> dict[str, Any]:
         """Parse the facts under keys that the mission does not define."""
         others = {key: value for key, value in data.items() if key not in self._keys}
-        return self._field_parser.parse(flatten(others, pointer).fields, warnings)
+        return self._field_parser.parse_stated(flatten(others, pointer).fields, warnings)
 
 
 def _add_ids(id_: str, facts: dict[str, Any], other_facts: dict[str, Any]) -> dict[str, None]:

@@ -2,14 +2,14 @@
 
 import math
 import re
-from collections.abc import Mapping, MutableMapping
+from collections.abc import MutableMapping
 from datetime import UTC, datetime, timedelta, timezone, tzinfo
 from decimal import Decimal
 from email.utils import parsedate_to_datetime
-from itertools import pairwise, product
 from typing import Any, Final, NamedTuple
 from zoneinfo import ZoneInfo
 
+from relay.call import ALTERNATIVES, choose_instants
 from relay.cloudtalk.errors import InvalidValue
 from relay.cloudtalk.values import parse_text, restore_digits
 from relay.instants import SECOND, Instant
@@ -126,27 +126,15 @@ def _format_date(date: re.Match[str]) -> str:
 
 
 def choose_repeated_times(facts: MutableMapping[str, Any]) -> None:
-    """Replace each repeated time by the one of its instants that makes the call consistent.
-
-    A call ends after it started, and lasts as long as its durations say; without durations the shortest call
-    is the most probable one.
+    """Replace each repeated time by the instant that fits the other facts, and add the other instant of a
+    time of the call: the facts of other events may show that this one fits.
     """
-    repeated = [fact for fact, value in facts.items() if isinstance(value, RepeatedTime)]
-    if repeated:
-        choices = (
-            dict(zip(repeated, chosen, strict=True)) for chosen in product(*(facts[f] for f in repeated))
-        )
-        facts.update(min(choices, key=lambda choice: _inconsistency({**facts, **choice})))
-
-
-def _inconsistency(facts: Mapping[str, Any]) -> tuple[int, int]:
-    """How many times are out of order, and by how much the length of the call differs from its durations."""
-    names = ("started_at", "answered_at", "ended_at")
-    moments = [facts[name] for name in names if name in facts]
-    disorder = sum(earlier > later for earlier, later in pairwise(moments))
-    length = (moments[-1] - moments[0]) // SECOND if moments else 0
-    stated = facts.get("duration", facts.get("talking", 0) + facts.get("waiting", 0))
-    return disorder, abs(length - stated)
+    repeated = {fact: value for fact, value in facts.items() if isinstance(value, RepeatedTime)}
+    facts.update({fact: time.first for fact, time in repeated.items()})
+    facts.update({ALTERNATIVES[fact]: time.second for fact, time in repeated.items() if fact in ALTERNATIVES})
+    for fact, instant in choose_instants(facts).items():
+        if instant != facts[fact]:
+            facts[fact], facts[ALTERNATIVES[fact]] = facts[ALTERNATIVES[fact]], facts[fact]
 
 
 def parse_seconds(value: Any) -> int | None:

@@ -229,7 +229,11 @@ def test_a_repeated_time_is_chosen_by_the_order_and_the_durations(
 def test_a_repeated_time_alone_is_the_first_one() -> None:
     facts: dict[str, Any] = {"started_at": parse_instant("2026-10-25 02:30", MADRID), "contact_id": "7"}
     choose_repeated_times(facts)
-    assert facts == {"started_at": parse_instant("2026-10-25T00:30:00Z", MADRID), "contact_id": "7"}
+    assert facts == {
+        "started_at": parse_instant("2026-10-25T00:30:00Z", MADRID),
+        "started_at_repeated": parse_instant("2026-10-25T01:30:00Z", MADRID),
+        "contact_id": "7",
+    }
 
 
 # --- corrections --------------------------------------------------------------------------------
