@@ -8,7 +8,7 @@ from crm_clients.base import ClientState, Outcome, Push, Rejected
 from crm_clients.hubspot.api import Api, ObjectType, chunks
 from crm_clients.hubspot.batch import Batch
 from crm_clients.hubspot.contacts import NO_CONTACT, Contacts
-from crm_clients.hubspot.errors import ApiError, ApiFailure, as_call_failure, names_record
+from crm_clients.hubspot.errors import ApiError, ApiFailure, as_call_failure, as_refusal, names_record
 from crm_clients.hubspot.responses import AssociationObject, JsonObject, Results
 from crm_clients.hubspot.settings import HubSpotSettings
 from relay.standards.phones import is_dialable
@@ -62,11 +62,7 @@ class Associations:
             blamed = names_record(failure, batch.record_ids[id_])
             outcome = self._api.outcome(failure, records=1 if blamed else len(failed))
             # Call and contact exist, so a refused association is no fault of the account.
-            outcome = as_call_failure(outcome)
-            if isinstance(outcome, Rejected):
-                batch.contact_refusals[id_] = outcome
-            else:
-                batch.outcomes[id_] = outcome
+            _apply_outcome(batch, id_, as_call_failure(outcome))
         await self._store_unlinked(batch)
 
     async def forget(self, call_ids: Collection[str]) -> None:
@@ -79,10 +75,8 @@ class Associations:
         found = await self._contacts.find_or_create(names) if names else {}
         for push in pushes:
             contact_id = found.get(push.call.external_number or "", NO_CONTACT)
-            if isinstance(contact_id, Rejected):
-                batch.contact_refusals[push.call.id] = contact_id
-            elif isinstance(contact_id, Outcome):
-                batch.outcomes[push.call.id] = contact_id
+            if isinstance(contact_id, Outcome):
+                _apply_outcome(batch, push.call.id, contact_id)
             elif push.call.external_number:
                 batch.contact_ids[push.call.external_number] = contact_id
 
@@ -109,7 +103,8 @@ class Associations:
         failed = {id_: failed_pairs[pair] for id_, pair in pairs.items() if pair in failed_pairs}
         repeatable = {id_: failure for id_, failure in failed.items() if _may_be_deleted(failure)}
         for id_ in failed.keys() - repeatable.keys():
-            batch.outcomes[id_] = self._api.outcome(failed[id_], records=len(failed))
+            outcome = self._api.outcome(failed[id_], records=len(failed))
+            _apply_outcome(batch, id_, as_refusal(outcome, records=len(failed)))
         return repeatable
 
     async def _create_associations(self, pairs: Sequence[Pair]) -> dict[Pair, ApiFailure]:
@@ -139,6 +134,14 @@ class Associations:
                     values[_state_key(push.call.id)] = None if linked else "1"
         if values:
             await self._state.set_many(values)
+
+
+def _apply_outcome(batch: Batch, call_id: str, outcome: Outcome) -> None:
+    """A call whose contact or link is refused is delivered without it."""
+    if isinstance(outcome, Rejected):
+        batch.contact_refusals[call_id] = outcome
+    else:
+        batch.outcomes[call_id] = outcome
 
 
 def _needs_association(push: Push, batch: Batch) -> bool:

@@ -9,7 +9,7 @@ import msgspec
 from crm_clients.base import Finding, Outcome, Retry, Throttled, Unauthorised, Unknown
 from crm_clients.hubspot.api import Api, ObjectType, Paths
 from crm_clients.hubspot.call_records import DEFAULT_PROPERTIES
-from crm_clients.hubspot.errors import MISSING_PROPERTY, MISSING_SCOPE, ApiError, ApiFailure
+from crm_clients.hubspot.errors import FORBIDDEN, MISSING_PROPERTY, MISSING_SCOPE, ApiError, ApiFailure
 from crm_clients.hubspot.owners import NO_OWNER, OwnerResults, Owners
 from crm_clients.hubspot.responses import (
     UNEXPECTED_ANSWER,
@@ -38,6 +38,7 @@ _CODES_BY_OUTCOME: Final[dict[type[Outcome], str]] = {
 }
 _UNKNOWN_OWNER: Final = "unknown_owner"
 CODES: Final = {
+    FORBIDDEN,
     MISSING_SCOPE,
     MISSING_PROPERTY,
     *_CODES_BY_OUTCOME.values(),
@@ -181,6 +182,7 @@ def _finding(api: Api, name: str, failure: ApiFailure, scope: str) -> Finding:
         "unauthorised": "Copy the service key from HubSpot (Development, Keys, Service keys) into the "
         f"setting token of [destinations.{name}].",
         MISSING_SCOPE: f"Add the scope {_missing_scopes(failure) or scope} to the service key in HubSpot.",
+        FORBIDDEN: "Correct in the HubSpot account what the message names, as a limit or a suspension.",
         "throttled": "Wait until HubSpot's limit is reset, a daily limit at midnight. No call is lost.",
         "unreachable": f"Check that this machine reaches base_url of [destinations.{name}].",
     }

@@ -6,6 +6,7 @@ ApiFailure                         a request without a usable response
 │   ├── Throttled                    429
 │   ├── Retry                        408, 409, 423, 425, 477, 5xx
 │   ├── Misconfigured                402 to 405, 3xx, a missing property or scope
+│   │                                (`as_refusal`: a contact, link or task with another 403 is Rejected)
 │   └── Rejected, or Split           any other; Split if the request had several records
 └── Outcome                        no response: Retry, Throttled or Unknown, from `crm_clients.http`;
                                    a successful response that answers nothing: Retry, from `responses`
@@ -26,6 +27,9 @@ from typing import Any, Final
 import msgspec
 
 from crm_clients.base import Misconfigured, Outcome, Rejected, Retry, Split, Throttled, Unauthorised
+
+FORBIDDEN: Final = "forbidden"
+"""The code of a 403 for another reason than a scope, as a limit of the account."""
 
 MISSING_SCOPE: Final = "missing_scope"
 MISSING_PROPERTY: Final = "missing_property"
@@ -153,6 +157,17 @@ def as_call_failure(outcome: Outcome) -> Outcome:
     return outcome
 
 
+def as_refusal(outcome: Outcome, *, records: int) -> Outcome:
+    """Return Rejected, or Split, in place of Misconfigured, if HubSpot forbids a contact, a link or a task.
+
+    The calls can be written without them. A call that HubSpot forbids pauses the destination: the reason (a
+    limit, a suspended account) applies to every call, and none becomes a dead letter.
+    """
+    if outcome.code == FORBIDDEN:
+        return (Split if records > 1 else Rejected)(code=outcome.code, message=outcome.message)
+    return outcome
+
+
 def as_destination_failure(outcome: Outcome) -> Outcome:
     """Return Misconfigured in place of Rejected, where the rejected request concerns no single call."""
     if isinstance(outcome, Rejected):
@@ -162,8 +177,10 @@ def as_destination_failure(outcome: Outcome) -> Outcome:
 
 def error_code(error: ApiError) -> str:
     """Return the relay's own code, else HubSpot's, else the status as "http_502"."""
-    if error.status == HTTPStatus.FORBIDDEN:
+    if error.category == "MISSING_SCOPES":
         return MISSING_SCOPE
+    if error.status == HTTPStatus.FORBIDDEN:
+        return FORBIDDEN
     if error.is_missing_property:
         return MISSING_PROPERTY
     return error.policy or error.category or f"http_{error.status}"

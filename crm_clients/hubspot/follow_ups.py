@@ -8,7 +8,7 @@ from crm_clients.hubspot.api import Api, ObjectType
 from crm_clients.hubspot.batch import Batch
 from crm_clients.hubspot.call_records import COMPLETED, STATUS
 from crm_clients.hubspot.contacts import Contacts
-from crm_clients.hubspot.errors import ApiFailure
+from crm_clients.hubspot.errors import ApiFailure, as_refusal
 from crm_clients.hubspot.responses import Record
 from crm_clients.hubspot.settings import CALL_ID, HubSpotSettings
 from crm_clients.hubspot.task_records import MissedCall
@@ -134,7 +134,8 @@ class FollowUps:
 
 
 def _apply_failures(batch: Batch, failures: Mapping[str, Outcome]) -> None:
-    for id_, outcome in failures.items():
+    for id_, failure in failures.items():
+        outcome = as_refusal(failure, records=len(failures))
         if isinstance(outcome, Rejected):
             batch.task_refusals[id_] = outcome
         else:

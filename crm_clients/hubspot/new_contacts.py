@@ -11,7 +11,7 @@ from typing import Final
 
 from crm_clients.base import ClientState, Outcome, Rejected, Retry, Split, Unknown
 from crm_clients.hubspot.api import Api, ObjectType, chunks
-from crm_clients.hubspot.errors import ApiError, ApiFailure
+from crm_clients.hubspot.errors import ApiError, ApiFailure, as_refusal
 from crm_clients.hubspot.responses import UNEXPECTED_ANSWER, JsonObject, PropertyObject, to_records
 from crm_clients.hubspot.settings import MARKETING_STATUS, PHONE, HubSpotSettings
 from crm_clients.hubspot.text import clean, constant_properties, shorten_name
@@ -110,7 +110,7 @@ class NewContacts:
         outcome = self._api.outcome(failure, records=records)
         if isinstance(outcome, Retry) and _EXISTING_CONTACT in f"{outcome.message}":
             return (Split if records > 1 else Rejected)(code=outcome.code, message=outcome.message)
-        return outcome
+        return as_refusal(outcome, records=records)
 
 
 def _certainly_created_none(failure: ApiFailure) -> bool:

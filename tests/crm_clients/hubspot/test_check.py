@@ -10,7 +10,7 @@ from crm_clients.hubspot.check import CODES
 from tests.crm_clients.hubspot.conftest import Connect
 from tests.fakes.hubspot import TOKEN, HubSpot, running_hubspot
 from tests.fakes.hubspot_records import Property
-from tests.fakes.hubspot_responses import throttled_response
+from tests.fakes.hubspot_responses import error_response, throttled_response
 from tests.support.hubspot import build_client, call, first_push, outcome_names
 
 
@@ -78,6 +78,16 @@ async def test_check_reports_an_unreachable_or_throttled_account_once(
     [finding] = await connect().check()
     assert finding.code == "throttled"
     assert finding.code in CODES
+
+
+@pytest.mark.parametrize("category", ["BANNED", "OBJECT_LIMIT"])
+async def test_check_reports_a_403_for_another_reason_than_a_scope_as_forbidden(
+    hubspot: HubSpot, connect: Connect, category: str
+) -> None:
+    hubspot.respond_with(error_response(403, "The account is suspended", category))
+    [finding] = await connect().check()
+    assert finding.code == "forbidden"
+    assert "The account is suspended" in f"{finding.problem}"
 
 
 @pytest.mark.parametrize("owner", ["nobody@example.test", "99"])

@@ -402,6 +402,10 @@ async def test_a_refused_contact_is_created_and_linked_at_a_later_delivery(
         (error_response(400, "lastname is required", "VALIDATION_ERROR"), "contact_refused"),
         (error_response(409, "Contact already exists. Existing ID: 77", "CONFLICT"), "contact_refused"),
         (error_response(400, "Limit of contacts reached", "OBJECT_LIMIT"), "contact_refused"),
+        (error_response(403, "Limit of contacts reached", "OBJECT_LIMIT"), "contact_refused"),
+        (error_response(403, "Your plan has no more contacts", "FORBIDDEN"), "contact_refused"),
+        (Response(status_code=403), "contact_refused"),
+        (error_response(401, "Expired", "EXPIRED_AUTHENTICATION"), "EXPIRED_AUTHENTICATION"),
         (error_response(409, "Another write is running", "CONFLICT"), "CONFLICT"),
         (error_response(423, "Locked", "LOCKED"), "LOCKED"),
         (error_response(403, "No scope", "MISSING_SCOPES"), "missing_scope"),
@@ -418,13 +422,22 @@ async def test_only_a_refusal_of_the_contact_itself_leaves_the_call_unlinked(
     assert (outcome.name == "delivered") == (code == "contact_refused")
 
 
-@pytest.mark.parametrize("category", ["VALIDATION_ERROR", "ASSOCIATION_LIMIT_EXCEEDED"])
+@pytest.mark.parametrize(
+    ("status", "category", "times"),
+    [
+        (400, "VALIDATION_ERROR", 2),
+        (400, "ASSOCIATION_LIMIT_EXCEEDED", 2),
+        (422, "UNPROCESSABLE", 1),
+        (403, "ASSOCIATION_LIMIT_EXCEEDED", 1),
+    ],
+)
 async def test_a_call_whose_association_is_refused_is_delivered_and_linked_later(
-    hubspot: HubSpot, connect: Connect, category: str
+    hubspot: HubSpot, connect: Connect, status: int, category: str, times: int
 ) -> None:
     contact = hubspot.contacts.add(phone="+34600111222")
     client = connect()
-    hubspot.respond_with(error_response(400, "The contact is full", category), path="associations", times=2)
+    refusal = error_response(status, "The contact is full", category)
+    hubspot.respond_with(refusal, path="associations", times=times)
     [outcome] = await client.upsert([first_push(call())])
     assert (outcome.name, outcome.code) == ("delivered", "contact_refused")
     assert "The contact is full" in f"{outcome.message}"
@@ -486,3 +499,20 @@ async def test_a_throttled_search_names_its_rate_limit_unless_writes_share_the_l
     [outcome] = await connect().upsert([first_push(call())])
     assert isinstance(outcome, Throttled)
     assert outcome.rate_limit == rate_limit
+
+
+async def test_a_limit_of_contacts_delivers_the_calls_of_a_bisected_batch(
+    hubspot: HubSpot, connect: Connect
+) -> None:
+    known = hubspot.contacts.add(phone="+34600999888")
+    limit = error_response(403, "Limit of contacts reached", "OBJECT_LIMIT")
+    hubspot.respond_with(limit, path="2026-09/contacts/batch/create", times=9)
+    client = connect(contacts="create")
+    numbers = ["+34600000001", "+34600000002", "+34600999888"]
+    pushes = [first_push(call(f"cloudtalk-{n}", external_number=each)) for n, each in enumerate(numbers)]
+    assert outcome_names(await client.upsert(pushes)) == ["split", "split", "delivered"]
+    for push in pushes[:2]:
+        [outcome] = await client.upsert([push])
+        assert (outcome.name, outcome.code) == ("delivered", "contact_refused")
+        assert "Limit of contacts reached" in f"{outcome.message}"
+    assert hubspot.contact_ids_of_call("cloudtalk-2") == {known}

@@ -12,7 +12,7 @@ from relay.call import Call, Status
 from tests.crm_clients.hubspot.conftest import Connect
 from tests.fakes.hubspot import HubSpot
 from tests.fakes.hubspot_records import Property
-from tests.fakes.hubspot_responses import error_response
+from tests.fakes.hubspot_responses import error_response, missing_scope_response
 from tests.support.fake_time import FakeTime
 from tests.support.hubspot import (
     call,
@@ -446,7 +446,8 @@ async def test_a_call_whose_task_is_refused_is_delivered_and_says_so(
 
 @pytest.mark.parametrize("external", ["+34600111222", None])
 @pytest.mark.parametrize(
-    ("status", "category"), [(400, "VALIDATION_ERROR"), (400, "OBJECT_LIMIT"), (422, "UNPROCESSABLE")]
+    ("status", "category"),
+    [(400, "VALIDATION_ERROR"), (403, "OBJECT_LIMIT"), (403, "FORBIDDEN"), (422, "UNPROCESSABLE")],
 )
 async def test_a_refused_task_is_created_at_the_next_delivery_once(
     hubspot: HubSpot, connect: Connect, status: int, category: str, external: str | None
@@ -480,13 +481,13 @@ async def test_no_task_is_created_for_a_refused_call_that_was_answered_or_forgot
     assert [key for key in state.entries if key.startswith("taskless")] == []
 
 
-@pytest.mark.parametrize("category", ["VALIDATION_ERROR", "OBJECT_LIMIT"])
+@pytest.mark.parametrize(("status", "category"), [(400, "VALIDATION_ERROR"), (403, "READ_ONLY")])
 async def test_a_call_whose_task_may_not_be_completed_is_delivered_and_completed_later(
-    hubspot: HubSpot, connect: Connect, category: str
+    hubspot: HubSpot, connect: Connect, status: int, category: str
 ) -> None:
     client = connect()
     [outcome] = await client.upsert([first_push(missed_call())])
-    hubspot.respond_with(error_response(400, "Keep it open.", category), path="tasks/batch/update")
+    hubspot.respond_with(error_response(status, "Keep it open.", category), path="tasks/batch/update")
     answered = later_push(missed_call(), remote_id=remote_id(outcome), **ANSWERED)
     [outcome] = await client.upsert([answered])
     assert (outcome.name, outcome.code) == ("delivered", "task_refused")
@@ -512,3 +513,9 @@ async def test_refused_tasks_that_hubspot_does_not_name_are_split(hubspot: HubSp
     hubspot.respond_with(refusal, path="tasks/batch/create")
     pushes = [first_push(missed_call(f"cloudtalk-{n}", external_number=f"+3460000000{n}")) for n in (1, 2)]
     assert outcome_names(await connect().upsert(pushes)) == ["split", "split"]
+
+
+async def test_a_missing_scope_of_tasks_is_misconfigured(hubspot: HubSpot, connect: Connect) -> None:
+    hubspot.respond_with(missing_scope_response("crm.objects.contacts.write"), path="tasks/batch/create")
+    [outcome] = await connect().upsert([first_push(missed_call())])
+    assert (outcome.name, outcome.code) == ("misconfigured", "missing_scope")
