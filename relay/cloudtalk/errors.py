@@ -4,6 +4,7 @@ CloudTalkError
 ├── InvalidPayload           a request whose body is not accepted
 └── InvalidValue             one value that cannot be parsed
     ├── TooLong              an id that no database column can hold
+    ├── UnknownStatus        a status that may be new in CloudTalk
     └── UnrenderedTemplate   a `{{variable}}` that the sender did not replace
 """
 
@@ -40,6 +41,13 @@ class TooLong(InvalidValue):
 
     def __init__(self) -> None:
         super().__init__(f"expected an id of at most {LONGEST_ID} characters")
+
+
+class UnknownStatus(InvalidValue):
+    """A status that states no known outcome; it counts as a missing value, since CloudTalk may add some."""
+
+    def __init__(self, status: str) -> None:
+        super().__init__(f"unknown status {status!r}")
 
 
 class UnrenderedTemplate(InvalidValue):

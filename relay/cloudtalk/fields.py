@@ -170,7 +170,7 @@ def pop_occurred_at(kind: Kind, facts: dict[str, Any]) -> Instant | None:
 
 
 def add_warning(warnings: list[str], key: str, error: InvalidValue) -> None:
-    """Add a warning with the key, never with the value, which may be personal data."""
+    """Add a warning with the key, never with the value, which may be personal data, unless it is a status."""
     if len(warnings) < _MAX_WARNINGS:
         warnings.append(f"{key.strip()[:_LONGEST_SHOWN_KEY]}: {error}")
 

@@ -7,7 +7,7 @@ KEYS: Final = {
     "call_id": "call_id cdr_id",
     "call_uuid": "call_uuid uuid",
     "direction": "direction call_direction",
-    "status": "call_status status",
+    "status": "call_status status answered",
     "external_number": "external_number public_external contact_number contact_phone caller_number "
     "customer_number phone phone_number contact.phone contact.phone_number contact.number contacts.phone "
     "external_phone external_phone_number contact_phone_number customer_phone customer_phone_number "

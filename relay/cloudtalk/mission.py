@@ -11,7 +11,13 @@ from typing import Any
 from relay.call import CallEvent
 from relay.cloudtalk import values
 from relay.cloudtalk.dialects import MISSION_KINDS, Dialect
-from relay.cloudtalk.errors import InvalidPayload, InvalidValue, UnrenderedTemplate, pointer_step
+from relay.cloudtalk.errors import (
+    InvalidPayload,
+    InvalidValue,
+    UnknownStatus,
+    UnrenderedTemplate,
+    pointer_step,
+)
 from relay.cloudtalk.fields import FieldParser, add_warning, pop_occurred_at
 from relay.cloudtalk.flatten import flatten
 from relay.cloudtalk.identity import alias_of_id, build_identity
@@ -96,7 +102,7 @@ def _parse_key(
 ) -> Any:
     try:
         return parser(data.get(key))
-    except UnrenderedTemplate as error:
+    except (UnrenderedTemplate, UnknownStatus) as error:
         add_warning(warnings, key, error)
         return None
     except InvalidValue as error:

@@ -322,6 +322,34 @@ def test_an_ended_without_talking_time_names_the_variable(parser: Parser, body: 
     assert outcome_missing(parser, body) == "talking_time"
 
 
+@pytest.mark.parametrize("status", ["transferred", "Line dropped"])
+@pytest.mark.parametrize("dialect", ["mission", "workflow"])
+def test_an_unknown_status_is_named_in_a_warning(parser: Parser, dialect: str, status: str) -> None:
+    data = {"id": "7", "status": status}
+    body = {"event": "call.ended"} | ({"data": data} if dialect == "mission" else data)
+    events = parser.parse(RawRequest(msgspec.json.encode(body)))
+    assert isinstance(events, list)
+    assert events[0].dialect == dialect
+    assert events[0].warnings == (f"status: unknown status {status!r}",)
+    assert events[0].missing is not None
+
+
+@pytest.mark.parametrize(
+    ("fields", "status"),
+    [
+        ({"answered": False}, "missed"),
+        ({"Answered": "true"}, "answered"),
+        ({"call_answered": "false"}, "missed"),
+        ({"answered": True, "status": "user_busy"}, "missed"),
+    ],
+)
+def test_the_field_answered_states_the_outcome(parser: Parser, fields: dict[str, Any], status: str) -> None:
+    body = {"event": "call.ended", "call_id": 7} | fields
+    events = parser.parse(RawRequest(msgspec.json.encode(body)))
+    assert isinstance(events, list)
+    assert (events[0].fact("status"), events[0].warnings) == (status, ())
+
+
 def test_in_the_mission_the_missing_variable_is_the_status(parser: Parser) -> None:
     for status in ({}, {"status": None}, {"status": ""}, {"status": "{{status}}"}):
         assert outcome_missing(parser, {"event": "call.ended", "data": {"id": "a"} | status}) == "status"

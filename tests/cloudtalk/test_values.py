@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from relay.cloudtalk import times, values
-from relay.cloudtalk.errors import InvalidValue, TooLong, UnrenderedTemplate
+from relay.cloudtalk.errors import InvalidValue, TooLong, UnknownStatus, UnrenderedTemplate
 from relay.standards import phones
 
 MADRID = ZoneInfo("Europe/Madrid")
@@ -294,31 +294,85 @@ def test_directions_and_statuses_are_parsed_in_any_form() -> None:
         *("call_not_answered", "not picked up", "no-pickup", "never answered", "unsuccessful", "incomplete"),
         *("declined", "rejected", "cancelled", "canceled", "busy", "failed", "timed out", "Abandoned call"),
         *("missed_call", "call.missed", "refused", "unreachable", "no response"),
+        *(
+            "user_busy",
+            "Busy Line",
+            "LineBusy",
+            "ABANDONED_IN_QUEUE",
+            "abandonedInQueue",
+            "CALL_REJECTED (21)",
+        ),
+        *(
+            "disconnected_before_answer",
+            "hung up before being answered",
+            "NO_USER_RESPONSE",
+            "failed: timeout",
+        ),
+        *("No agent answered", "nobody picked up", "Didn't answer", "didn\u2019t answer", "Wasn't answered"),
+        *(
+            "No contestada",
+            "NO CONTESTO",
+            "No contest\u00f3",
+            "Perdida",
+            "llamada perdida",
+            "l\u00ednea ocupada",
+        ),
+        *("Sin respuesta", "no atendida", "abandonada antes de contestar", "Rechazado", "desatendida"),
+        *("missed, no agent completed it", "ORIGINATOR_CANCEL", "false"),
     ],
 )
 def test_every_word_for_a_call_that_nobody_answered_is_missed(word: str) -> None:
     assert values.parse_call_status(word) == "missed"
 
 
-@pytest.mark.parametrize("word", ["Answered", "call_completed", "picked-up", "ACCEPTED", "connected"])
+@pytest.mark.parametrize(
+    "word",
+    [
+        *("Answered", "call_completed", "picked-up", "ACCEPTED", "connected", "AnsweredByAgent", "true"),
+        *("answered, not recorded", "Completada", "Contestada", "llamada atendida", "answered in queue"),
+    ],
+)
 def test_every_word_for_a_conversation_is_answered(word: str) -> None:
     assert values.parse_call_status(word) == "answered"
 
 
-@pytest.mark.parametrize("word", ["voice mail", "voice_mail", "VoiceMail"])
+@pytest.mark.parametrize(
+    "word",
+    [
+        "voice mail",
+        "voice_mail",
+        "VoiceMail",
+        "no answer (voicemail)",
+        "Buz\u00f3n de voz",
+        "answered by voicemail",
+    ],
+)
 def test_voicemail_is_read_in_any_form(word: str) -> None:
     assert values.parse_call_status(word) == "voicemail"
 
 
-@pytest.mark.parametrize("word", ["not missed", "no", "un", "call", "in", "nothing", "notable", "7", "ended"])
-def test_a_word_that_states_no_outcome_counts_as_missing(word: str) -> None:
+@pytest.mark.parametrize(
+    "word",
+    ["not missed", "no", "un", "call", "in", "nothing", "notable", "7", "ended", "transferred", "x" * 900],
+)
+def test_a_word_that_states_no_outcome_is_named_in_the_error(word: str) -> None:
+    with pytest.raises(UnknownStatus) as caught:
+        values.parse_call_status(word)
+    assert repr(word[:60]) in str(caught.value)
+
+
+@pytest.mark.parametrize("word", ["ringing", "In Progress", "queued", "in-progress call"])
+def test_the_status_of_a_call_in_progress_counts_as_missing(word: str) -> None:
     assert values.parse_call_status(word) is None
 
 
-def test_an_unknown_direction_is_invalid_and_an_unknown_status_counts_as_missing() -> None:
+def test_a_boolean_states_whether_the_call_was_answered() -> None:
+    assert [values.parse_call_status(value) for value in (True, False)] == ["answered", "missed"]
+
+
+def test_an_unknown_direction_is_invalid() -> None:
     with pytest.raises(InvalidValue):
         values.parse_direction("sideways")
-    assert values.parse_call_status("transferred") is None
 
 
 @given(_json)
