@@ -223,7 +223,7 @@ def parse_phone(value: Any, region: str) -> str | None:
             raise InvalidValue("expected a telephone number")
         value = value.get("number_e164") or value.get("number")
     text = parse_text(value)
-    return None if text is None else normalize_phone(text, region)
+    return None if text is None else normalize_phone(restore_digits(text), region)
 
 
 def parse_email(value: Any) -> str | None:

@@ -42,6 +42,9 @@ _BETWEEN_GROUPS: Final = re.compile(r"[^\d+()]+")
 _ZEROS: Final = re.compile(r"\d{0,3}0{6,}|0+")
 """A country code at most, and zeros."""
 
+_CODE: Final = re.compile(r"\+\s*\d{1,4}|[*#]+\d{1,3}[*#]*", re.ASCII)
+"""A country code without a number, or a service code such as `*67`."""
+
 _KEYPAD: Final = str.maketrans("abcdefghijklmnopqrstuvwxyz", "22233344455566677778889999")
 _WITHHELD: Final = frozenset(
     word.translate(_KEYPAD)
@@ -57,16 +60,18 @@ _MEXICAN_MOBILE: Final = re.compile(r"\+521(?=\d{10}$)")
 def normalize_phone(written: str, region: str) -> str | None:
     """Return the first number of a text in E.164, or None if the text names nobody.
 
-    A text names nobody if it is too long, or contains no digits but those that telephone systems send for a
-    withheld number. Any other text, such as an extension, is returned without the parts of a URI.
+    A text names nobody if it is too long, contains no digits but those that telephone systems send for a
+    withheld number, or is a country code or a service code (`+34`, `*67`). Any other text, such as an
+    extension, is returned without the parts of a URI.
     """
     numbers = find_phones(written, region)
     if numbers:
         return numbers[0]
     text = _clean(written)
     digits = _digits(text) if len(text) <= _LONGEST_TEXT else ""
-    is_nobody = len(digits) < _FEWEST_DIGITS or digits in _WITHHELD or _ZEROS.fullmatch(digits)
-    return None if is_nobody else text
+    if len(digits) < _FEWEST_DIGITS or digits in _WITHHELD:
+        return None
+    return None if _ZEROS.fullmatch(digits) or _CODE.fullmatch(text) else text
 
 
 def find_phones(text: str, region: str) -> tuple[str, ...]:
