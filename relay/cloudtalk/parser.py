@@ -16,7 +16,7 @@ from relay.cloudtalk.flatten import FlatBody
 from relay.cloudtalk.identity import Identity, build_identity
 from relay.cloudtalk.mission import MissionParser
 from relay.cloudtalk.request import RawRequest, parse_body
-from relay.cloudtalk.values import parse_id
+from relay.cloudtalk.values import is_missing, parse_id
 from relay.cloudtalk.variables import explain_variables, find_variables
 from relay.cloudtalk.wrappers import CALL_KEYS, add_wrapped, unwrap
 
@@ -115,7 +115,7 @@ class Parser:
     def _check_company(self, envelope: Mapping[str, Any], pointer: str) -> None:
         """Raises `InvalidPayload` for an event of another company's account."""
         company = envelope.get("company_id")
-        if self._company_ids and company is not None and str(company).strip() not in self._company_ids:
+        if self._company_ids and not is_missing(company) and str(company).strip() not in self._company_ids:
             message = f"company_id {str(company)[:_LONGEST_COMPANY]} is none of cloudtalk.company_ids"
             raise InvalidPayload("foreign_company", message, f"{pointer}/company_id")
 

@@ -112,7 +112,7 @@ class CloudTalk(Section):
         description="The company's own numbers. The relay uses them to find the direction of a call if "
         "the body does not contain it.",
     )
-    company_ids: tuple[str, ...] = Field(
+    company_ids: tuple[Annotated[str, AfterValidator(validators.company_id)], ...] = Field(
         (),
         description="The `company_id` of your CloudTalk accounts. A signed webhook that names another one is "
         "acknowledged and put into quarantine. Empty: every account is accepted.",

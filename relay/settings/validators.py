@@ -94,6 +94,13 @@ def event_paths(paths: dict[str, str]) -> dict[str, str]:
     return paths
 
 
+def company_id(value: str) -> str:
+    """Check that it is not empty, and trim it."""
+    if not (trimmed := value.strip()):
+        raise ValueError("expected the company_id of a CloudTalk account")
+    return trimmed
+
+
 def signing_secret(value: SecretStr) -> SecretStr:
     """Check that it is a secret of Standard Webhooks: `whsec_` and base64."""
     try:

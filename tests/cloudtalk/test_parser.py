@@ -201,7 +201,14 @@ ENVELOPE: dict[str, Any] = {"event_id": "evt_1", "type": "call.ended", "data": {
 
 
 @pytest.mark.parametrize(
-    "company", [{"company_id": "12345"}, {"company_id": 12345}, {"company_id": " 67 "}, {}]
+    "company",
+    [
+        *(
+            {"company_id": company}
+            for company in ("12345", 12345, " 67 ", None, "", " ", "null", "Undefined")
+        ),
+        {},
+    ],
 )
 def test_a_signed_event_of_a_listed_company_or_of_none_is_parsed(company: dict[str, Any]) -> None:
     parser = Parser(ZoneInfo("Europe/Madrid"), "ES", company_ids=["12345", "67"])

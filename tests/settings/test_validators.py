@@ -82,6 +82,18 @@ def test_a_short_token_is_accepted(load_text: LoadText) -> None:
     assert load_text("cloudtalk.tokens = ['x']").cloudtalk.tokens == (SecretStr("x"),)
 
 
+@pytest.mark.parametrize("written", ["12345", " 12345 ", "12345\\n", "\\t12345"])
+def test_a_company_id_is_trimmed(load_text: LoadText, written: str) -> None:
+    settings = load_text(f'cloudtalk.company_ids = ["{written}", "6 "]')
+    assert settings.cloudtalk.company_ids == ("12345", "6")
+
+
+@pytest.mark.parametrize("written", ["", " ", "\\n"])
+def test_an_empty_company_id_is_rejected(load_error: LoadError, written: str) -> None:
+    message = load_error(f'cloudtalk.company_ids = ["6", "{written}"]')
+    assert "cloudtalk.company_ids[1]: expected the company_id of a CloudTalk account" in message
+
+
 def test_a_path_for_an_unknown_event_is_rejected(load_text: LoadText) -> None:
     with pytest.raises(SettingsError, match=r"cloudtalk\.paths.*did you mean call\.ended\?"):
         load_text('[cloudtalk.paths]\n"/cloudtalk/webhook/fin" = "call.endd"')
