@@ -176,8 +176,11 @@ def add_warning(warnings: list[str], key: str, error: InvalidValue) -> None:
 
 
 def _unwrap_value(fact: str, value: Any) -> Any:
-    """Return the value inside JSON in a text, and inside objects that have it under a key of this fact."""
-    if isinstance(value, str) and value[:1] in {"{", "["}:
+    """Return the value inside JSON in a text, and inside objects that have it under a key of this fact.
+
+    The JSON may be a text in quotes, too.
+    """
+    if isinstance(value, str) and value[:1] in {"{", "[", '"'}:
         with suppress(InvalidPayload):
             value = parse_json(value.encode())
     while isinstance(value, dict):

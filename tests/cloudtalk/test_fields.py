@@ -207,3 +207,33 @@ def test_the_time_of_an_event_is_its_own_fact_else_the_envelopes_time(
 ) -> None:
     assert pop_occurred_at(kind, facts) == occurred_at
     assert "occurred_at" not in facts
+
+
+@pytest.mark.parametrize(
+    ("fact", "value", "expected"),
+    [
+        ("tags", '"a,b"', ["a", "b"]),
+        ("tags", '"vip"', ["vip"]),
+        ("tags", '"\\u00e9t\\u00e9, b"', ["\u00e9t\u00e9", "b"]),
+        ("tags", '["a,b", "c"]', ["a,b", "c"]),
+        ("notes", '"Call back\\nat 5"', "Call back\nat 5"),
+        ("notes", '"Yes", she said', '"Yes", she said'),
+        ("call_id", '"123"', "123"),
+    ],
+)
+def test_a_text_that_is_json_of_a_text_is_decoded(
+    field_parser: FieldParser, fact: str, value: str, expected: Any
+) -> None:
+    assert parse_facts(field_parser, {fact: value})[fact] == expected
+
+
+@pytest.mark.parametrize(
+    "number", ["3.4600111222e10", "3.4600111222E+10", "34600111222.0", 3.4600111222e10, "600.111.222"]
+)
+def test_a_phone_number_that_a_program_made_a_float_is_read(field_parser: FieldParser, number: Any) -> None:
+    assert parse_facts(field_parser, {"from": number})["from"] == "+34600111222"
+
+
+@pytest.mark.parametrize("text", ["+34", "*67", "#31#"])
+def test_a_code_is_no_phone_number(field_parser: FieldParser, text: str) -> None:
+    assert "from" not in parse_facts(field_parser, {"from": text})
