@@ -79,7 +79,13 @@ class SupabaseClient(CrmClient[SupabaseSettings]):
         )
         is_kv = settings.layout == "kv"
         key_column = "key" if is_kv else settings.mapping["id"]
-        self._table = Table(self._http, table=settings.table, schema=settings.schema_name, key=key_column)
+        self._table = Table(
+            self._http,
+            table=settings.table,
+            schema=settings.schema_name,
+            key=key_column,
+            version=None if is_kv else settings.mapping.get("version"),
+        )
         self._layout: Layout = (
             KvLayout(settings, self._table, context) if is_kv else TableLayout(settings, self._table)
         )

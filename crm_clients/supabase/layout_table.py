@@ -18,7 +18,7 @@ from crm_clients.supabase.rest import Row, Table, Upserted
 from crm_clients.supabase.sample import SAMPLE_CALL
 from crm_clients.supabase.settings import SupabaseSettings
 from crm_clients.supabase.sql import MERGED_INTO, table_sql
-from crm_clients.supabase.unchanged import find_unchanged
+from crm_clients.supabase.unchanged import find_unchanged, find_unwritten, is_older
 from relay.call import DELIVERED_FIELDS, FIELDS, Call
 
 _SOURCES: Final = {STATE: "status"}
@@ -96,9 +96,10 @@ class TableLayout:
 
     async def _mark(self, call: Call) -> dict[str, Outcome]:
         updated = await self._table.update(call.id, encode_json(self._merge_values(call)))
-        if not isinstance(updated, bool):
+        if not isinstance(updated, list):
             return {call.id: build_outcome(updated, remote_id=call.id, calls=1)}
-        return await self._outcomes_of_removal([call], {call.id} if updated else set())
+        marked = {call.id} if updated and not is_older(self._table, updated[0], call.version) else set()
+        return await self._outcomes_of_removal([call], marked)
 
     async def _outcomes_of_removal(self, calls: Sequence[Call], removed: set[str]) -> dict[str, Outcome]:
         rows = {call.id: self._values(call, _ALL_FIELDS) for call in calls if call.id not in removed}
@@ -143,9 +144,11 @@ class TableLayout:
         """Update one row, or write it whole if there is none."""
         (row,) = request
         updated = await self._table.update(row.call.id, row.encoded)
-        if updated is False:
+        if not isinstance(updated, list):
+            return _outcomes(updated, request)
+        if not updated:
             return await self._upsert(self._whole_rows(request))
-        return _outcomes(None if updated is True else updated, request)
+        return await self._confirm(request, updated)
 
     async def _update_many(self, request: Sequence[CallRows]) -> dict[str, Outcome]:
         """Upsert the changed columns of the rows that exist, and write the other rows whole."""
@@ -159,14 +162,21 @@ class TableLayout:
 
     async def _upsert(self, request: Sequence[CallRows]) -> dict[str, Outcome]:
         result = await self._table.upsert(request_body(request))
-        if self._is_whole(request):
-            return _outcomes(None if isinstance(result, Upserted) else result, request)
-        if isinstance(result, Upserted) and result.inserted:
+        is_whole = self._is_whole(request)
+        if isinstance(result, Upserted) and result.inserted and not is_whole:
             # A row was deleted after it was read. The API does not say which, so all are written whole.
             return await send_in_order(group_into_requests(self._whole_rows(request)), self._upsert)
-        if isinstance(result, ApiError) and result.code in _INSERT_REFUSED:
+        if isinstance(result, Upserted):
+            return await self._confirm(request, result.rows)
+        if isinstance(result, ApiError) and result.code in _INSERT_REFUSED and not is_whole:
             return await send_in_order([[row] for row in request], self._update)
-        return _outcomes(None if isinstance(result, Upserted) else result, request)
+        return _outcomes(result, request)
+
+    async def _confirm(self, request: Sequence[CallRows], written: Sequence[Row]) -> dict[str, Outcome]:
+        """Return the outcomes of a request that the database accepted: a trigger may have kept old rows."""
+        versions = {row.call.id: row.call.version for row in request}
+        failures = await find_unwritten(self._table, versions, written)
+        return {id_: build_outcome(failures.get(id_), remote_id=id_, calls=1) for id_ in versions}
 
     def _is_whole(self, request: Sequence[CallRows]) -> bool:
         return request[0].columns == self._all_columns

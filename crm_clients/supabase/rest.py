@@ -18,7 +18,7 @@ MAX_QUERY_BYTES: Final = 6_000
 _PREFER_UPSERT: Final = "resolution=merge-duplicates,return=minimal"
 _PREFER_NO_ROWS: Final = "return=minimal"
 _PREFER_ROWS: Final = "return=representation"
-_PREFER_DRY_RUN: Final = "resolution=merge-duplicates,return=representation"
+_PREFER_UPSERT_ROWS: Final = "resolution=merge-duplicates,return=representation"
 _ONE_ROW: Final = "application/vnd.pgrst.object+json"
 _NOT_THE_API: Final = "the response is not one to {}, so this is not a Supabase REST API"
 
@@ -27,39 +27,58 @@ Row = dict[str, Any]
 
 
 class Upserted(msgspec.Struct, frozen=True):
-    """All rows were written. `inserted`: at least one of them is new (status 201 instead of 200)."""
+    """No row was refused. `inserted`: at least one of them is new (status 201 instead of 200).
+
+    `rows`: key and version of the rows that the database wrote; empty if the table has no version column.
+    """
 
     inserted: bool
+    rows: list[Row]
 
 
 class Table:
     """One table. `schema` None means the first schema that the API exposes.
 
-    `key`: the column that identifies a row. The methods return an `ApiFailure` instead of raising; a
-    result of None means success.
+    `key`: the column that identifies a row. `version`: the column with the version of the row, if there is
+    one. The methods return an `ApiFailure` instead of raising; a result of None means success.
     """
 
-    def __init__(self, http: VendorHttp, *, table: str, schema: str | None, key: str) -> None:
+    def __init__(
+        self, http: VendorHttp, *, table: str, schema: str | None, key: str, version: str | None = None
+    ) -> None:
         self.key = key
+        self.version = version
         self._http = http
         self._path = f"/{table}"
         self._read_headers = {"Accept-Profile": schema} if schema else {}
         self._write_headers = {"Content-Profile": schema} if schema else {}
 
+    @property
+    def identity(self) -> list[str]:
+        """The columns with key and version."""
+        return [self.key, *([self.version] if self.version else [])]
+
     # --- rows -------------------------------------------------------------------------------------
 
     async def upsert(self, rows: bytes) -> Upserted | ApiFailure:
         """Insert or update rows, a JSON array of objects with equal keys. One statement: all or none."""
-        response = await self._post(rows, {"on_conflict": self.key}, _PREFER_UPSERT)
-        if isinstance(response, httpx.Response):
-            return Upserted(response.status_code == httpx.codes.CREATED)
-        return response
+        params = {"on_conflict": self.key}
+        if self.version is None:
+            response = await self._post(rows, params, _PREFER_UPSERT)
+            written: list[Row] | ApiFailure = []
+        else:
+            response = await self._post(rows, {**params, "select": self._returned}, _PREFER_UPSERT_ROWS)
+            written = _decode_rows(response)
+        if not isinstance(response, httpx.Response):
+            return response
+        if not isinstance(written, list):
+            return written
+        return Upserted(response.status_code == httpx.codes.CREATED, written)
 
-    async def update(self, key: str, values: bytes) -> bool | ApiFailure:
-        """Write these columns, a JSON object, of one row. Return whether the row exists."""
-        params = {self.key: f"eq.{key}", "select": self.key}
-        rows = _decode_rows(await self._change("PATCH", params, values, prefer=_PREFER_ROWS))
-        return bool(rows) if isinstance(rows, list) else rows
+    async def update(self, key: str, values: bytes) -> list[Row] | ApiFailure:
+        """Write these columns, a JSON object, of one row. Return its key and version, or no row."""
+        params = {self.key: f"eq.{key}", "select": self._returned}
+        return _decode_rows(await self._change("PATCH", params, values, prefer=_PREFER_ROWS))
 
     async def delete(self, keys: Iterable[str], **where: str) -> set[str] | ApiFailure:
         """Delete the rows with these keys that also match `where`. Return the keys of the deleted rows."""
@@ -107,7 +126,7 @@ class Table:
         body = b"[" + b",".join(map(encode_json, (row, row, other))) + b"]"
         params = {"on_conflict": self.key, "select": self.key}
         headers = {"Accept": _ONE_ROW}
-        response = await self._change("POST", params, body, prefer=_PREFER_DRY_RUN, **headers)
+        response = await self._change("POST", params, body, prefer=_PREFER_UPSERT_ROWS, **headers)
         failure = _failure_of(response)
         if failure is None:
             return ApiError(httpx.codes.OK, "not_refused", _NOT_THE_API.format("an upsert"))
@@ -157,6 +176,10 @@ class Table:
     ) -> httpx.Response | Outcome:
         headers |= {**self._write_headers, "Prefer": prefer, "Content-Type": "application/json"}
         return await self._http.send(method, self._path, params=params, headers=headers, content=content)
+
+    @property
+    def _returned(self) -> str:
+        return _columns_param(self.identity)
 
     def _keys_of(self, rows: Iterable[Row]) -> set[str]:
         return {str(row[self.key]) for row in rows}

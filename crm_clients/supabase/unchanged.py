@@ -1,10 +1,10 @@
-"""Find out why a deletion or an update returned no row: there is none, or it must not be changed.
+"""Find out whether a deletion or a write that was not refused changed the row.
 
 PostgreSQL skips a row that row level security hides, or that a trigger keeps, without an error. So a
-status of success does not prove that the row is gone.
+status of success does not prove that the row is gone or has the new values.
 """
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Final
 
 from crm_clients.base import Outcome, Rejected
@@ -15,6 +15,10 @@ _CODE: Final = "row_not_changed"
 _KEPT: Final = (
     "The table kept the row although no error was reported. A policy of row level security or a trigger "
     "protects it."
+)
+_ABSENT: Final = (
+    "The table has no row of this call although no error was reported. A trigger discards it or moves it to "
+    "another table."
 )
 _HIDDEN: Final = (
     "No row was found, and row level security hides rows from the role of the key. Use the project's secret "
@@ -41,6 +45,35 @@ async def find_unchanged(table: Table, rows: Mapping[str, Row]) -> dict[str, Api
         failure = await _find_hidden(table, rows[key])
         failures |= {key: failure} if failure is not None else {}
     return failures
+
+
+async def find_unwritten(
+    table: Table, versions: Mapping[str, int], written: Sequence[Row]
+) -> dict[str, ApiFailure]:
+    """Return why these keys have no row of their version or a newer one; the other keys are absent.
+
+    `written`: the rows that the API returned. A row that is absent there is read, since the trigger of the
+    setup SQL keeps a newer row. Without a version column nothing is compared.
+    """
+    if table.version is None:
+        return {}
+    skipped = versions.keys() - {row[table.key] for row in written}
+    read = await table.select(sorted(skipped), table.identity)
+    if not isinstance(read, list):
+        return _find_older(table, versions, written) | dict.fromkeys(skipped, read)
+    absent = skipped - {row[table.key] for row in read}
+    return _find_older(table, versions, [*written, *read]) | dict.fromkeys(absent, _rejected(_ABSENT))
+
+
+def is_older(table: Table, row: Row, version: int) -> bool:
+    """Whether a row has an older version. A version that is not a whole number cannot be compared."""
+    stored = str(row[table.version] or 0) if table.version else ""
+    return stored.isdecimal() and int(stored) < version
+
+
+def _find_older(table: Table, versions: Mapping[str, int], rows: Iterable[Row]) -> dict[str, ApiFailure]:
+    keys = (row[table.key] for row in rows if is_older(table, row, versions[row[table.key]]))
+    return dict.fromkeys(keys, _rejected(_KEPT))
 
 
 async def _find_hidden(table: Table, row: Row) -> ApiFailure | None:

@@ -183,25 +183,25 @@ class Crm:
     def _execute(self, request: Request, body: bytes) -> Response:
         match request.method:
             case "GET":
-                columns = request.query_params.get("select", "id").split(",")
-                return _json(self._table.select(ids_of(request.query_params), columns))
+                return _json(self._table.select(ids_of(request.query_params), _columns_of(request)))
             case "DELETE":
                 self._table.delete(ids_of(request.query_params))
                 return Response(status_code=204)
             case "PATCH":
                 written = self._table.update(ids_of(request.query_params), msgspec.json.decode(body))
-                return _json([{"id": row["id"]} for row in written])
+                return _json(self._table.select([row["id"] for row in written], _columns_of(request)))
             case _:
-                return self._upsert(msgspec.json.decode(body, type=list[Row]))
+                return self._upsert(msgspec.json.decode(body, type=list[Row]), _columns_of(request))
 
-    def _upsert(self, rows: list[Row]) -> Response:
+    def _upsert(self, rows: list[Row], columns: list[str]) -> Response:
         self._batches.append(len(rows))
         inserted = self._table.upsert(rows, self._faults)
         if isinstance(inserted, Refusal):
             error = {"code": inserted.code, "message": inserted.message, "details": None, "hint": None}
             return _json(error, inserted.status)
-        applied = {"Preference-Applied": "resolution=merge-duplicates, return=minimal"}
-        return Response(status_code=201 if inserted else 200, headers=applied)
+        response = _json(self._table.select([row["id"] for row in rows], columns), 201 if inserted else 200)
+        response.headers["Preference-Applied"] = "resolution=merge-duplicates, return=representation"
+        return response
 
     # --- control --------------------------------------------------------------------------------
 
@@ -238,6 +238,10 @@ class Crm:
 
 
 _METHODS: Final = ["GET", "POST", "PATCH", "DELETE"]
+
+
+def _columns_of(request: Request) -> list[str]:
+    return request.query_params.get("select", "id").split(",")
 
 
 def _json(value: Any, status: int = 200) -> Response:

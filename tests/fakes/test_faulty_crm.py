@@ -14,7 +14,7 @@ import pytest
 
 from tests.fakes.faulty_crm import Fault, FaultyCrm, running_faulty_crm
 
-MERGE = {"Prefer": "resolution=merge-duplicates,return=minimal"}
+MERGE = {"Prefer": "resolution=merge-duplicates,return=representation"}
 
 
 @pytest.fixture(scope="module")
@@ -43,6 +43,7 @@ def test_a_batch_is_merged_by_id_and_the_status_shows_an_insert(crm: FaultyCrm) 
     first = _post(crm, {"id": "a", "version": 1, "notes": "n"}, {"id": "b", "version": 1, "notes": None})
     second = _post(crm, {"id": "a", "version": 2, "status": "s"})
     assert [first.status_code, second.status_code] == [201, 200]
+    assert first.json() == [{"id": "a"}, {"id": "b"}]
     assert "resolution=merge-duplicates" in second.headers["Preference-Applied"]
     assert crm.rows_by_id()["a"] == {"id": "a", "version": 2, "notes": "n", "status": "s"}
 

@@ -211,9 +211,10 @@ async def test_a_request_has_the_key_the_user_agent_and_the_preference(
 ) -> None:
     await connect().upsert([push(call())])
     [seen] = supabase.log
-    assert (seen.method, seen.path, seen.query) == ("POST", "/rest/v1/calls", {"on_conflict": "id"})
+    query = {"on_conflict": "id", "select": "id,version"}
+    assert (seen.method, seen.path, seen.query) == ("POST", "/rest/v1/calls", query)
     assert seen.headers["user-agent"].startswith("cloudtalk-relay/")
-    assert seen.headers["prefer"] == "resolution=merge-duplicates,return=minimal"
+    assert seen.headers["prefer"] == "resolution=merge-duplicates,return=representation"
     assert seen.headers["apikey"] == supabase.key
     assert "authorization" not in seen.headers
 
