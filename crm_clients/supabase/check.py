@@ -33,6 +33,8 @@ _BY_OUTCOME: Final[dict[type[Outcome], str]] = {
     Unknown: "unreachable",
 }
 _OTHERWISE: Final = "unexpected_answer"
+_DEFERRABLE: Final = "does not support deferrable unique constraints"
+"""In PostgreSQL's message if an upsert cannot use the key; its code, 55000, has other causes too."""
 
 CODES: Final = REFUSALS.union(
     _BY_ERROR_CODE.values(), _BY_STATUS.values(), _BY_OUTCOME.values(), [_OTHERWISE]
@@ -121,6 +123,8 @@ def _finding(location: Location, failure: ApiFailure) -> Finding:
 def _code(failure: ApiFailure) -> str:
     if isinstance(failure, Outcome):
         return _BY_OUTCOME.get(type(failure), _OTHERWISE)
+    if _DEFERRABLE in (failure.message or ""):
+        return "missing_key"
     known = _BY_ERROR_CODE.get(failure.code or "") or _BY_STATUS.get(failure.status)
     return known or _BY_OUTCOME.get(type(to_outcome(failure, rows=1)), _OTHERWISE)
 
@@ -138,7 +142,10 @@ def _problem(location: Location, code: str, failure: ApiFailure) -> str:
     if code == WRONG_TYPE:
         return f"The column {location.json_column} of {location.full_table} is not jsonb: {failure.message}."
     if code == "missing_key":
-        return f"The column {location.key} of {location.full_table} is neither the primary key nor unique."
+        return (
+            f"The column {location.key} of {location.full_table} is neither the primary key nor unique, "
+            "or its constraint is deferrable, which an upsert cannot use."
+        )
     return f"{describe(failure)}."
 
 

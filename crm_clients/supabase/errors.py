@@ -61,6 +61,7 @@ _BY_CODE: Final = {
     "40001": Cause.SERVER,
     "40P01": Cause.SERVER,
     "55P03": Cause.SERVER,
+    "55000": Cause.SETUP,
     "57014": Cause.LOAD,
     "PGRST301": Cause.CREDENTIALS,
     "PGRST302": Cause.CREDENTIALS,

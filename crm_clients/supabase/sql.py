@@ -114,8 +114,9 @@ def policy_sql(table: str, schema: str, role: str) -> str:
 
 
 def unique_sql(table: str, schema: str, key: str) -> str:
-    """Return SQL that makes a column unique, so that it can be the key."""
-    return f"alter table {_quote(schema)}.{_quote(table)} add unique ({_quote(key)});"
+    """Return SQL that makes a column unique without a deferrable constraint, so that it can be the key."""
+    full_table = f"{_quote(schema)}.{_quote(table)}"
+    return _UNIQUE.format(table=full_table, key=_quote(key), key_name=key)
 
 
 def _refusal(table: str, columns: Iterable[str], sample: Mapping[str, Any], *, exact: Sequence[str]) -> str:
@@ -226,6 +227,14 @@ begin
 end
 $relay$;
 """
+
+_UNIQUE: Final = (
+    "do $$ declare old text; begin for old in select conname from pg_constraint c join pg_attribute a "
+    "on a.attrelid = c.conrelid and c.conkey = array[a.attnum] where c.conrelid = '{table}'::regclass "
+    "and c.condeferrable and c.contype in ('p', 'u') and a.attname = '{key_name}' loop "
+    "execute format('alter table {table} drop constraint %I', old); end loop; end $$; "
+    "alter table {table} add unique ({key});"
+)
 
 _GRANTS: Final = """\
 grant usage on schema {schema} to {role};

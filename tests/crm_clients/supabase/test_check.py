@@ -7,12 +7,13 @@ import httpx
 import pytest
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 
+from crm_clients.base import Delivered, Misconfigured
 from crm_clients.supabase import SupabaseClient
 from crm_clients.supabase.check import CODES
 from crm_clients.supabase.sql import table_sql
 from tests.support.servers import free_port
 from tests.support.supabase import Connect, Supabase
-from tests.support.supabase_calls import call, push
+from tests.support.supabase_calls import call, push, types_of
 
 
 async def check(client: SupabaseClient) -> tuple[str | None, str, str]:
@@ -123,6 +124,25 @@ async def test_a_key_column_that_is_not_unique_is_named_and_the_sql_in_the_hint_
     assert "loose" in problem
     supabase.execute(hint.partition("SQL editor: ")[2])
     assert await check(client) == (None, "", "")
+
+
+@pytest.mark.parametrize("kind", ["primary key", "unique"])
+@pytest.mark.parametrize("mode", ["deferrable", "deferrable initially deferred"])
+async def test_a_deferrable_key_is_named_and_the_sql_in_the_hint_replaces_it(
+    supabase: Supabase, connect: Connect, kind: str, mode: str
+) -> None:
+    supabase.execute("drop table if exists lazy")
+    supabase.create_table("lazy")
+    supabase.execute(f"alter table lazy drop constraint lazy_pkey, add {kind} (id) {mode}")
+    supabase.settle()
+    client = connect(table="lazy")
+    code, problem, hint = await check(client)
+    assert (code, "deferrable" in problem) == ("missing_key", True)
+    assert types_of(await client.upsert([push(call())])) == [Misconfigured]
+    supabase.execute(hint.partition("SQL editor: ")[2])
+    supabase.settle()
+    assert await check(client) == (None, "", "")
+    assert types_of(await client.upsert([push(call())])) == [Delivered]
 
 
 async def test_a_host_that_cannot_be_reached_is_named(connect: Connect) -> None:

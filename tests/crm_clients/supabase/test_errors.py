@@ -18,6 +18,8 @@ CODES: list[tuple[str, int, type[Outcome], type[Outcome]]] = [
     ("40001", 500, Retry, Retry),
     ("40P01", 500, Retry, Retry),
     ("55P03", 500, Retry, Retry),
+    ("55000", 500, Misconfigured, Misconfigured),
+    ("55006", 500, Retry, Retry),
     ("XX000", 500, Retry, Retry),
     ("PGRST301", 401, Unauthorised, Unauthorised),
     ("PGRST302", 401, Unauthorised, Unauthorised),
