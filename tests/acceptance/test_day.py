@@ -25,6 +25,9 @@ from tests.support.receiver import Receiver
 from tests.support.relay import WEBHOOK_PATH, RelayProcess, crm_rows, eventually, running_relay
 from tests.support.supabase import Supabase, running_supabase
 
+# The set-up sends the whole day; on a busy machine that takes longer than other tests may.
+pytestmark = pytest.mark.timeout(300)
+
 NOW = datetime.now(UTC)
 MADRID = ZoneInfo("Europe/Madrid")
 # At these rates calls are batched, as on a real day, and the fakes leave the CPU to the relay.
