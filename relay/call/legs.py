@@ -2,6 +2,7 @@
 
 Different events state the same leg with different keys: one has the call_id, another one the agent. The keys
 are therefore grouped here, each time from all keys, so that the legs do not depend on any order of arrival.
+Whether an event with another call_id is a transfer of the same call is decided in `relay.fold.matching`.
 """
 
 from collections.abc import Iterable
