@@ -96,7 +96,7 @@ async def _send_calls_and_print_records(relay: DemoRelay) -> None:
     print_table(tuple(_COLUMNS), ([row[column] for column in _COLUMNS.values()] for row in rows))
     follow_ups = sum(row["follow_up"] for row in rows)
     click.echo(
-        f"\n{follow_ups} missed calls are marked for follow-up."
+        f"\nMissed calls that are marked for follow-up: {follow_ups}."
         f"\n{report.sent} events gave {len(rows)} records. All are as expected."
     )
 
