@@ -46,6 +46,8 @@ def command(context: Context, workers: int) -> None:
         )
     try:
         listening = bind(settings.server.host, settings.server.port)
+        if not (settings.cloudtalk.tokens or settings.cloudtalk.signing_secrets):
+            log.warning("server.local_only", hint="set cloudtalk.tokens to accept requests of other machines")
 
         def work() -> int:
             with asyncio.Runner(loop_factory=new_event_loop) as runner:

@@ -20,6 +20,10 @@ from relay.standards.addresses import is_loopback
 FORWARDING_HEADERS: Final = ("forwarded", "x-forwarded-", "cf-")
 """The beginnings of headers that a proxy adds: the request comes from elsewhere, whatever its address is."""
 
+_OLDEST_CLIENT: Final = "1.1"
+"""The HTTP version of programs that send events. nginx sends 1.0, without any forwarding header and with its
+own name for the relay as Host, unless it is configured otherwise."""
+
 
 class AuthProblem(StrEnum):
     """Why a request is not authenticated."""
@@ -108,6 +112,8 @@ def _decode_basic_password(credentials: str) -> Iterator[str]:
 
 def _check_local(head: RequestHead) -> AuthProblem | None:
     """Return the problem of a request that does not come from a program on this machine."""
+    if head.http_version < _OLDEST_CLIENT:
+        return AuthProblem.FORWARDED
     if any(name.startswith(FORWARDING_HEADERS) for name in head.headers):
         return AuthProblem.FORWARDED
     if head.client is not None and not is_loopback(head.client):

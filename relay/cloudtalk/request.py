@@ -58,13 +58,16 @@ _decoder = msgspec.json.Decoder()
 
 
 class RequestHead(msgspec.Struct, frozen=True):
-    """A request without its body. Header names are lower case; `client` is the address of the peer."""
+    """A request without its body. Header names are lower case; `client` is the address of the peer,
+    `http_version` is written as in the ASGI scope (`1.0`).
+    """
 
     headers: dict[str, str]
     query: str
     client: str | None
     method: str = "POST"
     path: str = ""
+    http_version: str = "1.1"
 
     @property
     def content_type(self) -> str:

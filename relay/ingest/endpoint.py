@@ -182,6 +182,7 @@ def _build_head(scope: Scope) -> RequestHead:
         client=scope["client"][0] if scope.get("client") else None,
         method=scope["method"],
         path=scope["path"],
+        http_version=scope["http_version"],
     )
 
 

@@ -31,7 +31,8 @@ _AUTH_DETAILS: Final = {
     "relay's settings",
     AuthProblem.STALE_SIGNATURE: "the signature's time is off by more than 300 s: one of the two clocks is "
     "wrong",
-    AuthProblem.FORWARDED: f"{_NO_TOKENS}, and this request was forwarded",
+    AuthProblem.FORWARDED: f"{_NO_TOKENS}, and this request came through a proxy (it has a forwarding "
+    "header, or it is HTTP/1.0); set cloudtalk.tokens, and send the token with each event",
     AuthProblem.NOT_LOCAL: _NO_TOKENS,
     AuthProblem.FOREIGN_HOST: f"{_NO_TOKENS}, and this request names another host",
 }

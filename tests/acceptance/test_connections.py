@@ -43,6 +43,24 @@ def test_an_idle_connection_is_closed_after_the_seconds_of_the_settings(relay: R
         assert connection.recv(1) == b""
 
 
+def test_a_request_through_an_unconfigured_nginx_is_refused_without_tokens(relay: RelayProcess) -> None:
+    # The bytes that nginx 1.22 sends with `proxy_pass http://127.0.0.1:8080;` and no other directive.
+    head = (
+        f"POST /cloudtalk/webhook HTTP/1.0\r\nHost: {urlsplit(relay.url).netloc}\r\nConnection: close\r\n"
+        f"Content-Length: {len(BODY)}\r\nUser-Agent: Svix-Webhooks/1.81\r\nAccept: */*\r\n\r\n"
+    )
+    with closing(connect(relay)) as connection:
+        connection.sendall(head.encode() + BODY)
+        answer = b"".join(iter(lambda: connection.recv(65536), b""))
+    assert answer.startswith(b"HTTP/1.1 401 ")
+    assert b"cloudtalk.tokens" in answer
+
+
+def test_a_relay_without_tokens_logs_once_that_it_serves_this_machine_only(relay: RelayProcess) -> None:
+    (line,) = [line for line in relay.log_lines() if line["event"] == "server.local_only"]
+    assert line["hint"] == "set cloudtalk.tokens to accept requests of other machines"
+
+
 @pytest.fixture(scope="module", name="relay")
 def relay_with_a_short_keep_alive(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RelayProcess]:
     folder: Path = tmp_path_factory.mktemp("connections")

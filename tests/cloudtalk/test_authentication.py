@@ -85,6 +85,20 @@ def test_without_tokens_other_requests_are_refused(
     assert problem_of(headers, "", client) == problem
 
 
+@pytest.mark.parametrize("version", ["0.9", "1.0"])
+@pytest.mark.parametrize("headers", [HOST, HOST | {"connection": "close"}, {}])
+def test_without_tokens_an_old_http_version_counts_as_forwarded(
+    headers: dict[str, str], version: str
+) -> None:
+    head = RequestHead(headers, "", "127.0.0.1", http_version=version)
+    assert Authenticator([], SignatureVerifier([])).precheck(head) == "forwarded"
+
+
+def test_a_token_authenticates_in_each_http_version() -> None:
+    head = RequestHead({"authorization": "Bearer new"}, "", "127.0.0.1", http_version="1.0")
+    assert Authenticator(LISTED, SignatureVerifier([])).precheck(head) is None
+
+
 def test_a_token_in_the_body_authenticates_like_one_in_a_header() -> None:
     assert problem_of({}, "", "10.1.2.3", LISTED, in_body=("new",)) is None
     assert problem_of({}, "", "10.1.2.3", LISTED, in_body=("guess",)) == "wrong_token"

@@ -249,6 +249,7 @@ async def test_the_part_of_a_body_before_a_disconnect_is_quarantined(open_relay:
 
     scope = {
         "type": "http",
+        "http_version": "1.1",
         "method": "POST",
         "path": WEBHOOK_PATH,
         "query_string": b"",
