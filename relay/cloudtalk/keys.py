@@ -1,6 +1,7 @@
-"""The keys of each fact, and whether a text is the name of such a key."""
+"""The keys of each fact, and whether a text is the name of such a key or of another variable."""
 
 import re
+from collections.abc import Iterator
 from typing import Final
 
 KEYS: Final = {
@@ -50,6 +51,11 @@ _NAME_SEPARATORS: Final = re.compile(r"[\s_]+")
 _PLACEHOLDER_SIGNS: Final = re.compile(r"[{}\[\]<>()%$@#|\"'`\u00b4\u2018\u2019\u201c\u201d\u00ab\u00bb\\]+")
 """What template languages, and people, put around the name of a variable."""
 
+_IN_BRACES: Final = re.compile(r"\{([^{}]*)\}")
+_IN_SIGNS: Final = re.compile(r"\[(.*)\]|<(.*)>|\((.*)\)|%(.*)%|\$(.*)", re.DOTALL)
+_MOST_DIGITS_OF_NAME: Final = 2
+"""`{var12}` is a name, `{a1b2c3}` is an id."""
+
 
 def _bare_name(key: str) -> str:
     """Return the last step of a key, letters and digits only: `contact.name` and `Name` become `name`."""
@@ -60,6 +66,27 @@ _BARE_NAMES: Final = {_bare_name(key) for keys in KEYS.values() for key in keys.
 _NAMES: Final = _BARE_NAMES | {"call" + name for name in _BARE_NAMES}
 
 
-def has_name_of_key(text: str) -> bool:
-    """Whether a text without its brackets, quotes, percent and dollar signs names a key: `${call_uuid}`."""
-    return any(_bare_name(part) in _NAMES for part in _PLACEHOLDER_SIGNS.split(text))
+def names_variable(text: str) -> bool:
+    """Whether a text in the place of an id is the name of a variable.
+
+    A text names a key of a fact with any brackets, quotes, percent and dollar signs, or without them:
+    `${call_uuid}`. Any other variable has brackets or signs around its name: `{my_var}`.
+    """
+    parts = _PLACEHOLDER_SIGNS.split(text)
+    if any(_bare_name(part) in _NAMES for part in parts):
+        return True
+    return len(parts) > 1 and any(_looks_like_name(found) for found in _find_bracketed(text))
+
+
+def _find_bracketed(text: str) -> Iterator[str]:
+    """Yield what is in braces anywhere in the text, and what is in other brackets or signs around it."""
+    yield from _IN_BRACES.findall(text)
+    if (found := _IN_SIGNS.fullmatch(text)) is not None:
+        yield found[found.lastindex or 0]
+
+
+def _looks_like_name(text: str) -> bool:
+    """Whether a text in brackets is a name and not an id, which consists mostly of digits or has an `@`."""
+    digits = sum(character.isdigit() for character in text)
+    has_letter = any(character.isalpha() for character in text)
+    return has_letter and "@" not in text and digits <= max(_MOST_DIGITS_OF_NAME, len(text) // 4)

@@ -12,7 +12,7 @@ from typing import Any, Final
 from urllib.parse import unquote
 
 from relay.cloudtalk.errors import LONGEST_ID, InvalidValue, TooLong, UnknownStatus, UnrenderedTemplate
-from relay.cloudtalk.keys import has_name_of_key
+from relay.cloudtalk.keys import names_variable
 from relay.standards.phones import normalize_phone
 
 _MISSING: Final = frozenset(
@@ -180,14 +180,14 @@ def _find_texts(value: Any, keys: Sequence[str]) -> Iterator[str]:
 def parse_id(value: Any) -> str | None:
     """An id, verbatim but trimmed. Raises `TooLong`.
 
-    The name of a key is no id, whatever signs are around it: all calls would have the id `${call_uuid}`.
+    The name of a variable is no id: all calls would have the id `${call_uuid}` or `{my_variable}`.
     """
     text = parse_text(value)
     if text is None:
         return None
     if len(text) > LONGEST_ID:
         raise TooLong
-    if has_name_of_key(_decode(text)):
+    if names_variable(_decode(text)):
         raise UnrenderedTemplate(text)
     return text
 

@@ -95,9 +95,31 @@ def test_braces_without_a_variable_are_text(text: str) -> None:
         *("{ { call_uuid } }", "call-${call_uuid}", "{call_uuid}-x", "'call_uuid'", "\u201ccall_id\u201d"),
         *("&lt;call_uuid&gt;", "&#123;call_uuid&#125;", "{call_external_number}", "$json['call_uuid']"),
         *("contact.id", "agent_email", "{event_id}"),
+        *(
+            "{my_var}",
+            "[[x]]",
+            "<my call>",
+            "${x}",
+            "%x%",
+            "{x}",
+            "[step 2]",
+            "(llamada)",
+            "$my_var",
+            "<<x>>",
+        ),
+        *("#{ticket}", "<%= ticket %>", "{% ticket %}", "{ticket|upper}", "{$ticket}", "[% ticket %]"),
+        *(
+            "&lt;ticket&gt;",
+            "%7Bticket%7D",
+            "call-{ticket}",
+            "{ticket}/{line}",
+            "$(ticket)",
+            "{Anrufkennung}",
+        ),
+        *("{numéro_d_appel}", "{identificador de la llamada 1}", "@{ticket}", "{!ticket}", "{ticket[0]}"),
     ],
 )
-def test_the_name_of_a_key_is_no_id(name: str) -> None:
+def test_the_name_of_a_variable_is_no_id(name: str) -> None:
     for parse in (values.parse_id, values.parse_numeric_id):
         with pytest.raises(UnrenderedTemplate) as caught:
             parse(name)
@@ -108,7 +130,9 @@ def test_the_name_of_a_key_is_no_id(name: str) -> None:
     "id_",
     [
         *("call-id", "call-uuid-1", "uuid:5", "{0f8fad5b-d9cb-469f-a165-70867728950e}", "abc$1", "id7"),
-        *("1700000000.123", "100%", "<42@pbx.example>", "agent.5", "[7]", "callid1", "x{y}"),
+        *("1700000000.123", "100%", "<42@pbx.example>", "agent.5", "[7]", "callid1", "x{7}"),
+        *("{A1B2C3}", "[[0f8fad5b-d9cb-469f-a165-70867728950e]]", "<ab@pbx.example>", "${1700000000.123}"),
+        *("%41%42", "a<b>", "ticket", "my_var", "(34)600111222", "{}", "$", "%%", "a(b)c", "ABC-{1234}"),
     ],
 )
 def test_an_id_with_signs_in_it_stays_an_id(id_: str) -> None:
