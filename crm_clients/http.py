@@ -23,6 +23,7 @@ _NOT_SENT: Final = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout)
 _CONNECT_SECONDS: Final = 10.0
 _CONNECT_ATTEMPTS: Final = 3
 _LONGEST_WAIT_SECONDS: Final = 0.5
+_LONGEST_RETRY_AFTER_SECONDS: Final = 86_400.0
 
 HttpResult = httpx.Response | Retry | Throttled | Unknown
 """The vendor's response, whatever its status, or the outcome if there is none."""
@@ -102,18 +103,20 @@ class VendorHttp:
 def retry_after(headers: Mapping[str, str], *, now: datetime | None = None) -> float | None:
     """Return the seconds of a `Retry-After` header, given in seconds or as a date (RFC 9110, 10.2.3).
 
-    None if the header is absent or malformed; the relay then uses its own schedule.
+    None if the header is absent or malformed; the relay then uses its own schedule. A day is the most: a
+    mistake of the vendor must not stop the destination until a restart.
     """
     text = headers.get("retry-after", "").strip()
     if text.isascii() and text.isdigit():
-        return float(text)
+        return min(float(text), _LONGEST_RETRY_AFTER_SECONDS)
     try:
         date = parsedate_to_datetime(text)
     except (ValueError, OverflowError):
         return None
     if date.tzinfo is None:
         date = date.replace(tzinfo=UTC)
-    return max(0.0, (date - (now or datetime.now(UTC))).total_seconds())
+    seconds = (date - (now or datetime.now(UTC))).total_seconds()
+    return min(max(0.0, seconds), _LONGEST_RETRY_AFTER_SECONDS)
 
 
 def _origin(url: httpx.URL) -> str:

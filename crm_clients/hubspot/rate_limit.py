@@ -9,6 +9,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import Final
 
 from crm_clients.rate_limit import RateLimiter
+from relay.standards.numbers import parse_digits
 
 _SHARE_OF_LIMIT: Final = 0.9
 """The reserve of a tenth covers requests that reach HubSpot late, in a window that is full already."""
@@ -60,15 +61,11 @@ class AdaptiveRateLimiter(IntervalRateLimiter):
 
         HubSpot: `X-HubSpot-RateLimit-Max` requests in `X-HubSpot-RateLimit-Interval-Milliseconds`.
         """
-        requests = _parse_count(headers.get("x-hubspot-ratelimit-max"))
-        milliseconds = _parse_count(headers.get("x-hubspot-ratelimit-interval-milliseconds"))
+        requests = parse_digits(headers.get("x-hubspot-ratelimit-max", ""))
+        milliseconds = parse_digits(headers.get("x-hubspot-ratelimit-interval-milliseconds", ""))
         if requests and milliseconds:
             self.rate = _lower(requests * 1000 / milliseconds * _SHARE_OF_LIMIT, self._max_rate)
 
 
 def _lower(rate: float, bound: float | None) -> float:
     return rate if bound is None else min(rate, bound)
-
-
-def _parse_count(text: str | None) -> int:
-    return int(text) if text and text.isascii() and text.isdigit() else 0

@@ -13,6 +13,7 @@ import msgspec
 
 from crm_clients.base import Retry
 from crm_clients.hubspot.errors import ApiError, parse_error
+from relay.standards.numbers import parse_digits
 
 JsonObject = dict[str, Any]
 T = TypeVar("T")
@@ -206,8 +207,8 @@ def _end(flat: str | int | None, reference: RecordReference | None) -> str:
 
 def _status(error: JsonObject) -> int:
     """HubSpot: an entry of `errors` has the text "error" as its status; it counts as a bad request."""
-    status = str(error.get("status", ""))
-    return int(status) if status.isdigit() else HTTPStatus.BAD_REQUEST
+    status = parse_digits(str(error.get("status", "")))
+    return HTTPStatus.BAD_REQUEST if status is None else status
 
 
 _UNEXPLAINED: Final = ApiError(HTTPStatus.SERVICE_UNAVAILABLE, message="HubSpot did not say what failed.")

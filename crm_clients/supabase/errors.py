@@ -15,6 +15,7 @@ from typing import Any, Final
 import msgspec
 
 from crm_clients.base import Misconfigured, Outcome, Rejected, Retry, Split, Throttled, Unauthorised
+from relay.standards.numbers import parse_digits
 
 UPSERTED_TWICE: Final = "21000"
 """PostgreSQL's code for a statement that would upsert one row twice."""
@@ -172,7 +173,7 @@ def _outcome_code(error: ApiError) -> str:
 def _raised_status(error: ApiError) -> int | None:
     """Return the status that a database function raised as `PTxyz` (PostgREST, "RAISE errors"), if any."""
     code = error.code or ""
-    return int(code[2:]) if code[:2] == "PT" and code[2:].isdigit() else None
+    return parse_digits(code[2:]) if code[:2] == "PT" else None
 
 
 def _cause_of_raised_status(status: int) -> Cause:

@@ -10,6 +10,7 @@ from typing import Final
 from crm_clients.base import Outcome, Rejected
 from crm_clients.supabase.errors import ApiError, ApiFailure, Cause, cause_of
 from crm_clients.supabase.rest import Row, Table
+from relay.standards.numbers import parse_digits
 
 _CODE: Final = "row_not_changed"
 _KEPT: Final = (
@@ -67,8 +68,8 @@ async def find_unwritten(
 
 def is_older(table: Table, row: Row, version: int) -> bool:
     """Whether a row has an older version. A version that is not a whole number cannot be compared."""
-    stored = str(row[table.version] or 0) if table.version else ""
-    return stored.isdecimal() and int(stored) < version
+    stored = parse_digits(str(row[table.version] or 0)) if table.version else None
+    return stored is not None and stored < version
 
 
 def _find_older(table: Table, versions: Mapping[str, int], rows: Iterable[Row]) -> dict[str, ApiFailure]:

@@ -24,6 +24,9 @@ _MILLISECONDS_FROM: Final = 100_000_000_000
 """From here on a Unix time is in milliseconds: in seconds it would be the year 5138. A thousand times as much
 is in microseconds, and so on."""
 
+_LONGEST_NUMBER: Final = 40
+"""In characters. Nanoseconds with a fraction are shorter, and a million digits would cost seconds."""
+
 _COMPACT_LENGTH: Final = len("20241128103000")
 _YEAR_AND_SLASH: Final = re.compile(r"^(\d{4})/(\d{1,2})/(\d{1,2})\b")
 _ZONE_NAME: Final = re.compile(r"\s*\[([\w/+-]+)\]$|\s+(UTC|GMT|[A-Za-z]+/[\w/+-]+)$", re.IGNORECASE)
@@ -70,7 +73,9 @@ def parse_instant(value: Any, zone: tzinfo) -> Instant | RepeatedTime | None:
 
 
 def _is_number(text: str) -> bool:
-    return len(text) != _COMPACT_LENGTH and text.replace(".", "", 1).isdigit() and text.isascii()
+    if len(text) == _COMPACT_LENGTH or len(text) > _LONGEST_NUMBER:
+        return False
+    return text.replace(".", "", 1).isdigit() and text.isascii()
 
 
 def _parse_unix_time(text: str) -> tuple[int, int]:

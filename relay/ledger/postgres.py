@@ -15,6 +15,7 @@ from sqlalchemy import Connection, Engine, create_engine, event, text
 from sqlalchemy.engine import URL, ExceptionContext
 
 from relay.ledger.errors import LedgerError, LedgerUnavailable, NotificationsUnavailable
+from relay.standards.numbers import parse_digits
 
 _AnyConnection = psycopg.Connection[Any] | psycopg.AsyncConnection[Any]
 
@@ -89,12 +90,11 @@ def conninfo(url: str) -> str:
 
 def _without_password(url: str) -> URL:
     parameters = conninfo_to_dict(url)
-    port = str(parameters.get("port", ""))
     return URL.create(
         "postgresql",
         username=_text(parameters.get("user")),
         host=_text(parameters.get("host")),
-        port=int(port) if port.isdigit() else None,
+        port=parse_digits(str(parameters.get("port", ""))),
         database=_text(parameters.get("dbname")),
     )
 

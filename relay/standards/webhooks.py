@@ -11,8 +11,11 @@ import hmac
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Final
 
+from relay.standards.numbers import parse_digits
+
 KEY_PREFIX: Final = "whsec_"
 PREFIXES: Final = ("svix-", "webhook-")
+_HEADERS: Final = ("signature", "id", "timestamp")
 TOLERANCE_SECONDS: Final = 300
 
 
@@ -72,15 +75,21 @@ class Verifier:
         if prefix is None:
             return False
         id_, timestamp = headers.get(f"{prefix}id", ""), headers.get(f"{prefix}timestamp", "")
-        if not id_ or not (timestamp.isascii() and timestamp.isdigit()):
+        sent_at = parse_digits(timestamp)
+        if not id_ or sent_at is None:
             return False
         content = _signed_content(id_, timestamp, body)
         if not is_signed_by(self._keys, content, _decode_signatures(headers[f"{prefix}signature"])):
             return False
-        age = now - int(timestamp)
+        age = now - sent_at
         if abs(age) > TOLERANCE_SECONDS:
             raise StaleSignature(age)
         return True
+
+
+def has_headers(headers: Mapping[str, str]) -> bool:
+    """Whether the request has any header of a signed message: such a message is verified with its time."""
+    return any(f"{prefix}{name}" in headers for prefix in PREFIXES for name in _HEADERS)
 
 
 def has_signature(headers: Mapping[str, str]) -> bool:

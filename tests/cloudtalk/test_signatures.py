@@ -1,6 +1,7 @@
 """CloudTalk's signed webhooks: verified over the raw bytes, whatever token comes with them."""
 
 import base64
+import gzip
 import hashlib
 import hmac
 
@@ -36,6 +37,40 @@ def test_a_hex_signature_of_the_body_verifies(prefix: str, key: bytes) -> None:
     assert verifier.verify({"x-cloudtalk-signature": prefix + digest}, BODY, now=NOW)
     assert not verifier.verify({"x-cloudtalk-signature": prefix + digest}, BODY + b" ", now=NOW)
     assert not verifier.verify({"x-cloudtalk-signature": "zz"}, BODY, now=NOW)
+
+
+@pytest.mark.parametrize("key", [SECRET.encode(), base64.b64decode(SECRET[6:])])
+@pytest.mark.parametrize("id_", ["msg_1", "0", "a=b", "9.9", "m" * 300])
+@pytest.mark.parametrize("space", [b"", b" \n"])
+def test_the_signed_text_of_a_standard_message_is_no_signed_body(key: bytes, id_: str, space: bytes) -> None:
+    recorded = space + f"{id_}.{NOW}.".encode() + BODY
+    digest = hmac.new(key, recorded, hashlib.sha256).hexdigest()
+    verifier = SignatureVerifier([SECRET])
+    assert not verifier.verify({"x-cloudtalk-signature": digest}, recorded, now=NOW)
+
+
+@pytest.mark.parametrize("body", [b"", b"[]", b" {}", b"\xef\xbb\xbf{}", gzip.compress(b"{}")])
+def test_the_signature_of_a_body_verifies_whatever_its_form(body: bytes) -> None:
+    digest = hmac.new(SECRET.encode(), body, hashlib.sha256).hexdigest()
+    assert SignatureVerifier([SECRET]).verify({"x-cloudtalk-signature": digest}, body, now=NOW)
+
+
+@pytest.mark.parametrize("header", ["svix-id", "svix-timestamp", "webhook-id", "webhook-timestamp"])
+def test_a_message_with_an_id_or_a_time_needs_a_standard_signature(header: str) -> None:
+    digest = hmac.new(SECRET.encode(), BODY, hashlib.sha256).hexdigest()
+    headers = {"x-cloudtalk-signature": digest, header: "1"}
+    assert not SignatureVerifier([SECRET]).verify(headers, BODY, now=NOW)
+
+
+@pytest.mark.parametrize(
+    "timestamp", ["9" * 5_000, "1" * 20, "٣", "-1", "1e9", " 1614265330", "1614265330.0"]
+)
+def test_a_timestamp_that_is_no_unix_time_is_a_wrong_signature(timestamp: str) -> None:
+    content = f"msg_1.{timestamp}.".encode("latin-1", "replace") + BODY
+    digest = hmac.new(base64.b64decode(SECRET[6:]), content, hashlib.sha256).digest()
+    headers = {"svix-id": "msg_1", "svix-timestamp": timestamp}
+    signed = headers | {"svix-signature": f"v1,{base64.b64encode(digest).decode()}"}
+    assert not SignatureVerifier([SECRET]).verify(signed, BODY, now=NOW)
 
 
 def test_a_standard_signature_counts_before_a_hex_signature() -> None:
