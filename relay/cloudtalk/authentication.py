@@ -7,6 +7,7 @@ how much of a guess was right nor which token matched.
 import base64
 import binascii
 import hmac
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from enum import StrEnum
 from typing import Final
@@ -17,12 +18,23 @@ from relay.cloudtalk.request import RequestHead
 from relay.cloudtalk.signatures import SignatureVerifier
 from relay.standards.addresses import is_loopback
 
-FORWARDING_HEADERS: Final = ("forwarded", "x-forwarded-", "cf-")
+_FORWARDING_HEADERS: Final = (
+    *("forwarded", "x-forwarded", "x-forward", "x-original-", "x-rewrite-", "via", "cdn-", "max-forwards"),
+    *("x-real-ip", "x-client-ip", "x-cluster-client-ip", "x-proxyuser-ip", "x-remote-", "x-proxy-"),
+    *("client-ip", "true-client-ip", "proxy-client-ip", "wl-proxy-", "remote-", "x-host", "x-originating-"),
+    *("cf-", "fastly-", "x-fastly-", "fly-", "akamai-", "x-akamai-", "incap-", "x-sucuri-", "x-varnish"),
+    *("x-envoy-", "x-amzn-", "x-amz-cf-", "cloudfront-", "x-azure-", "x-arr-", "x-appgw-"),
+    *("x-cloud-trace-context", "x-appengine-", "do-connecting-ip", "x-vercel-", "x-nf-"),
+    *("ngrok-", "tailscale-"),
+)
 """The beginnings of headers that a proxy adds: the request comes from elsewhere, whatever its address is."""
 
 _OLDEST_CLIENT: Final = "1.1"
 """The HTTP version of programs that send events. nginx sends 1.0, without any forwarding header and with its
 own name for the relay as Host, unless it is configured otherwise."""
+
+_HOST: Final = re.compile(r"(?:\[([0-9A-Fa-f:.]+)\]|([\w.-]+))(?::\d{0,5})?", re.ASCII)
+"""A host and a port. A user name, a second host, or letters after a bracket belong to no valid Host."""
 
 
 class AuthProblem(StrEnum):
@@ -114,7 +126,7 @@ def _check_local(head: RequestHead) -> AuthProblem | None:
     """Return the problem of a request that does not come from a program on this machine."""
     if head.http_version < _OLDEST_CLIENT:
         return AuthProblem.FORWARDED
-    if any(name.startswith(FORWARDING_HEADERS) for name in head.headers):
+    if any(name.startswith(_FORWARDING_HEADERS) for name in head.headers):
         return AuthProblem.FORWARDED
     if head.client is not None and not is_loopback(head.client):
         return AuthProblem.NOT_LOCAL
@@ -126,6 +138,6 @@ def _check_local(head: RequestHead) -> AuthProblem | None:
 
 
 def _host_name(header: str) -> str:
-    if header.startswith("["):
-        return header[1:].partition("]")[0]
-    return header.partition(":")[0]
+    """Return the name or address in a Host header, empty if the header is malformed."""
+    found = _HOST.fullmatch(header)
+    return (found[1] or found[2]) if found else ""

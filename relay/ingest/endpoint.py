@@ -177,13 +177,22 @@ class WebhookEndpoint:
 
 def _build_head(scope: Scope) -> RequestHead:
     return RequestHead(
-        headers={name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]},
+        headers=_decode_headers(scope["headers"]),
         query=scope["query_string"].decode("latin-1"),
         client=scope["client"][0] if scope.get("client") else None,
         method=scope["method"],
         path=scope["path"],
         http_version=scope["http_version"],
     )
+
+
+def _decode_headers(pairs: Sequence[tuple[bytes, bytes]]) -> dict[str, str]:
+    """Join the different values of a repeated header by commas: each of them counts, as in RFC 9110."""
+    headers: dict[str, str] = {}
+    for name, value in pairs:
+        key, text = name.decode("latin-1"), value.decode("latin-1")
+        headers[key] = text if headers.get(key, text) == text else f"{headers[key]}, {text}"
+    return headers
 
 
 def _log_accepted(seq: int, event: CallEvent) -> None:

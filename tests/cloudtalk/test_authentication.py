@@ -74,6 +74,18 @@ def test_without_tokens_a_request_from_this_machine_is_accepted(host: str) -> No
         (HOST, "192.0.2.1", "not_local"),
         ({"host": "relay.example.com"}, "127.0.0.1", "foreign_host"),
         ({"host": ""}, "127.0.0.1", "foreign_host"),
+        ({"host": "localhost:8080@evil.example"}, "127.0.0.1", "foreign_host"),
+        ({"host": "localhost.evil.example"}, "127.0.0.1", "foreign_host"),
+        ({"host": "evil.example, localhost"}, "127.0.0.1", "foreign_host"),
+        ({"host": "localhost, localhost:8080"}, "127.0.0.1", "foreign_host"),
+        ({"host": "localhost:8080/evil"}, "127.0.0.1", "foreign_host"),
+        ({"host": "localhost:٣"}, "127.0.0.1", "foreign_host"),
+        ({"host": "localhost#evil.example"}, "127.0.0.1", "foreign_host"),
+        ({"host": "[::1]evil"}, "127.0.0.1", "foreign_host"),
+        ({"host": "[::1]:80@evil.example"}, "127.0.0.1", "foreign_host"),
+        ({"host": "[localhost]"}, "127.0.0.1", "foreign_host"),
+        ({"host": "::1"}, "127.0.0.1", "foreign_host"),
+        ({"host": "127.0.0.1.evil.example"}, "127.0.0.1", "foreign_host"),
         (HOST | {"forwarded": "for=192.0.2.1"}, "127.0.0.1", "forwarded"),
         (HOST | {"x-forwarded-for": "192.0.2.1"}, "127.0.0.1", "forwarded"),
         (HOST | {"cf-connecting-ip": "192.0.2.1"}, "127.0.0.1", "forwarded"),
@@ -97,6 +109,24 @@ def test_without_tokens_an_old_http_version_counts_as_forwarded(
 def test_a_token_authenticates_in_each_http_version() -> None:
     head = RequestHead({"authorization": "Bearer new"}, "", "127.0.0.1", http_version="1.0")
     assert Authenticator(LISTED, SignatureVerifier([])).precheck(head) is None
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        *("via", "x-real-ip", "x-client-ip", "x-cluster-client-ip", "true-client-ip", "cf-ray", "cdn-loop"),
+        *("fastly-client-ip", "fly-client-ip", "x-envoy-external-address", "x-amzn-trace-id", "x-forwarded"),
+        *("x-original-forwarded-for", "x-azure-clientip", "x-appengine-user-ip", "x-forwarded-host"),
+        *("do-connecting-ip", "x-arr-log-id", "cloudfront-viewer-address", "max-forwards"),
+    ],
+)
+def test_a_header_of_a_proxy_shows_that_the_request_comes_from_elsewhere(header: str) -> None:
+    assert problem_of(HOST | {header: "192.0.2.1"}, "", "127.0.0.1") == "forwarded"
+
+
+@pytest.mark.parametrize("header", ["accept", "user-agent", "x-request-id", "traceparent", "content-type"])
+def test_a_header_of_a_program_on_this_machine_is_no_proxys(header: str) -> None:
+    assert problem_of(HOST | {header: "x"}, "", "127.0.0.1") is None
 
 
 def test_a_token_in_the_body_authenticates_like_one_in_a_header() -> None:

@@ -290,6 +290,24 @@ async def test_an_ended_without_an_outcome_is_stored_and_the_log_names_the_varia
     assert [row.missing for row in await stored_events(relay)] == ["talking_time", None]
 
 
+@pytest.mark.parametrize(
+    ("hosts", "status"),
+    [
+        (["localhost", "evil.example"], 401),
+        (["evil.example", "localhost"], 401),
+        (["127.0.0.1", "localhost:8080"], 401),
+        (["localhost", "localhost"], 200),
+    ],
+)
+async def test_each_of_several_hosts_counts(
+    open_relay: RelayAndClient, hosts: list[str], status: int
+) -> None:
+    _, client = open_relay
+    headers = [*JSON.items(), *(("host", host) for host in hosts)]
+    response = await client.post(WEBHOOK_PATH, content=json.dumps(STARTED), headers=headers)
+    assert response.status_code == status
+
+
 @pytest.fixture
 async def relay_with_tokens(tmp_path: Path) -> AsyncIterator[RelayAndClient]:
     settings = settings_in(tmp_path, cloudtalk={"tokens": ["old-token", "new-token"]})
