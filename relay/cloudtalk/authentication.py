@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from enum import StrEnum
 from typing import Final
-from urllib.parse import parse_qsl
+from urllib.parse import parse_qsl, urlsplit
 
 from relay.cloudtalk.body_secrets import TOKEN_QUERY_KEY
 from relay.cloudtalk.request import RequestHead
@@ -36,6 +36,12 @@ own name for the relay as Host, unless it is configured otherwise."""
 _HOST: Final = re.compile(r"(?:\[([0-9A-Fa-f:.]+)\]|([\w.-]+))(?::\d{0,5})?", re.ASCII)
 """A host and a port. A user name, a second host, or letters after a bracket belong to no valid Host."""
 
+_SAFE_METHODS: Final = ("GET", "HEAD", "OPTIONS")
+"""Any web page can make a browser send these, and an old browser does not say which page it was."""
+
+_SAME_PAGE: Final = ("same-origin", "none")
+"""The values of Sec-Fetch-Site for a page of the relay itself, and for a URL that a person typed."""
+
 
 class AuthProblem(StrEnum):
     """Why a request is not authenticated."""
@@ -48,6 +54,8 @@ class AuthProblem(StrEnum):
     FORWARDED = "forwarded"
     NOT_LOCAL = "not_local"
     FOREIGN_HOST = "foreign_host"
+    CROSS_SITE = "cross_site"
+    SAFE_METHOD = "safe_method"
 
 
 class Authenticator:
@@ -132,9 +140,38 @@ def _check_local(head: RequestHead) -> AuthProblem | None:
         return AuthProblem.NOT_LOCAL
     # A web page can make a browser call this machine under the page's own host name (DNS rebinding).
     # A request without Host comes from no browser.
-    if "host" not in head.headers:
-        return None
-    return None if is_loopback(_host_name(head.headers["host"])) else AuthProblem.FOREIGN_HOST
+    if "host" in head.headers and not is_loopback(_host_name(head.headers["host"])):
+        return AuthProblem.FOREIGN_HOST
+    if _is_cross_site(head.headers):
+        return AuthProblem.CROSS_SITE
+    return AuthProblem.SAFE_METHOD if head.method in _SAFE_METHODS and _has_content(head) else None
+
+
+def _is_cross_site(headers: Mapping[str, str]) -> bool:
+    """Whether the page of another server made a browser send the request; another port is another server.
+
+    Newer browsers send Sec-Fetch-Site, all send Origin with a form, older ones at least Referer.
+    """
+    if headers.get("sec-fetch-site", "none").strip().lower() not in _SAME_PAGE:
+        return True
+    own = f"http://{headers.get('host', '')}".lower()
+    if "origin" in headers:
+        return headers["origin"].strip().lower() != own
+    return "referer" in headers and _origin_of(headers["referer"]) != own
+
+
+def _origin_of(url: str) -> str:
+    try:
+        parts = urlsplit(url.strip().lower())
+    except ValueError:
+        return ""
+    return f"{parts.scheme}://{parts.netloc}"
+
+
+def _has_content(head: RequestHead) -> bool:
+    """Whether the request has a query or a body, and so may change something."""
+    has_body = head.headers.get("content-length", "0") != "0" or "transfer-encoding" in head.headers
+    return bool(head.query) or has_body
 
 
 def _host_name(header: str) -> str:

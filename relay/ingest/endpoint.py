@@ -92,9 +92,7 @@ class WebhookEndpoint:
             await self._quarantine_unknown(head, body, items)
             events = await self._store(head, body, items)
         except InvalidPayload as error:
-            quarantine_id = await self._quarantine(
-                head, body.clean, error.reason, error.message, error.pointer
-            )
+            quarantine_id = await self._quarantine_invalid(head, body, error)
             return refuse_payload(head.with_body(body.raw), error, quarantine_id=quarantine_id)
         return _acknowledge(events) if events else _acknowledge_ignored(items)
 
@@ -157,6 +155,11 @@ class WebhookEndpoint:
             if isinstance(item.parsed, Ignored) and item.parsed.quarantine:
                 message = f"no known event: {item.parsed.type}"
                 await self._quarantine(head, body.clean_item(item), _UNKNOWN_EVENT, message, "/event")
+
+    async def _quarantine_invalid(self, head: RequestHead, body: Body, error: InvalidPayload) -> int | None:
+        if not body.clean and not head.query:
+            return None
+        return await self._quarantine(head, body.clean, error.reason, error.message, error.pointer)
 
     async def _quarantine(
         self, head: RequestHead, raw: bytes, reason: str, message: str, pointer: str

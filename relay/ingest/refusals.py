@@ -35,6 +35,9 @@ _AUTH_DETAILS: Final = {
     "header, or it is HTTP/1.0); set cloudtalk.tokens, and send the token with each event",
     AuthProblem.NOT_LOCAL: _NO_TOKENS,
     AuthProblem.FOREIGN_HOST: f"{_NO_TOKENS}, and this request names another host",
+    AuthProblem.CROSS_SITE: f"{_NO_TOKENS}, and a web page of another server sent this request",
+    AuthProblem.SAFE_METHOD: f"{_NO_TOKENS}, and only by POST, PUT or PATCH: any web page can make a browser "
+    "send a GET; set cloudtalk.tokens, and add ?token=",
 }
 
 
@@ -47,7 +50,7 @@ def should_refuse(request: RawRequest, error: InvalidPayload) -> bool:
     return not (request.message_id is not None or request.is_from_call_flow or error.always_ack)
 
 
-def refuse_payload(request: RawRequest, error: InvalidPayload, *, quarantine_id: int) -> Response:
+def refuse_payload(request: RawRequest, error: InvalidPayload, *, quarantine_id: int | None) -> Response:
     """Log the invalid body, and build the response."""
     log.warning(
         "ingest.refused",

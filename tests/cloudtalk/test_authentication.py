@@ -97,6 +97,60 @@ def test_without_tokens_other_requests_are_refused(
     assert problem_of(headers, "", client) == problem
 
 
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"sec-fetch-site": "cross-site"},
+        {"sec-fetch-site": "same-site"},
+        {"sec-fetch-site": "cross-site", "origin": "http://127.0.0.1:8080"},
+        {"sec-fetch-site": ""},
+        {"origin": "https://evil.example"},
+        {"origin": "null"},
+        {"origin": "http://127.0.0.1:3000"},
+        {"origin": "http://127.0.0.1"},
+        {"origin": "https://127.0.0.1:8080"},
+        {"origin": "http://127.0.0.1:8080.evil.example"},
+        {"origin": "http://localhost:8080"},
+        {"origin": "", "sec-fetch-site": "same-origin"},
+        {"origin": "file://", "content-type": "text/plain"},
+        {"origin": "https://evil.example", "content-type": "application/x-www-form-urlencoded"},
+        {"referer": "https://evil.example/page?x=http://127.0.0.1:8080/"},
+        {"referer": "http://127.0.0.1:8080@evil.example/"},
+        {"referer": "http://[evil"},
+    ],
+)
+def test_without_tokens_a_request_of_another_web_page_is_refused(headers: dict[str, str]) -> None:
+    assert problem_of(HOST | headers, "", "127.0.0.1") == "cross_site"
+    assert problem_of(HOST | headers | {"x-webhook-token": "new"}, "", "127.0.0.1", LISTED) is None
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"sec-fetch-site": "none"},
+        {"sec-fetch-site": "same-origin", "origin": "http://127.0.0.1:8080"},
+        {"origin": "HTTP://127.0.0.1:8080"},
+        {"referer": "http://127.0.0.1:8080/console"},
+    ],
+)
+def test_without_tokens_a_request_of_the_relays_own_page_is_accepted(headers: dict[str, str]) -> None:
+    assert problem_of(HOST | headers, "", "127.0.0.1") is None
+
+
+@pytest.mark.parametrize("method", ["GET", "HEAD", "OPTIONS"])
+def test_without_tokens_a_safe_method_changes_nothing(method: str) -> None:
+    def problem(tokens: tuple[str, ...], query: str = "", **headers: str) -> str | None:
+        head = RequestHead(HOST | headers, query, "127.0.0.1", method)
+        return Authenticator(tokens, SignatureVerifier([])).precheck(head)
+
+    assert problem(()) is None
+    assert problem((), "event=call.started&call_id=1") == "safe_method"
+    assert problem((), **{"content-length": "17"}) == "safe_method"
+    assert problem((), **{"transfer-encoding": "chunked"}) == "safe_method"
+    assert problem(LISTED, "event=call.started&call_id=1&token=new") is None
+    assert problem(LISTED, "event=call.started&call_id=1") == "no_token"
+
+
 @pytest.mark.parametrize("version", ["0.9", "1.0"])
 @pytest.mark.parametrize("headers", [HOST, HOST | {"connection": "close"}, {}])
 def test_without_tokens_an_old_http_version_counts_as_forwarded(

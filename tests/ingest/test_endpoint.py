@@ -351,6 +351,41 @@ async def test_without_tokens_a_forwarded_request_is_refused(open_relay: RelayAn
     assert "cloudtalk.tokens" in response.json()["detail"]
 
 
+@pytest.mark.parametrize(
+    ("method", "query", "headers"),
+    [
+        ("POST", "", {"origin": "https://evil.example", "content-type": "text/plain"}),
+        ("POST", "", {"sec-fetch-site": "same-site"}),
+        ("GET", "?event=call.started&call_id=1", {}),
+    ],
+)
+async def test_without_tokens_a_web_page_cannot_store_a_call(
+    open_relay: RelayAndClient, method: str, query: str, headers: dict[str, str]
+) -> None:
+    relay, client = open_relay
+    body = json.dumps(STARTED) if method == "POST" else ""
+    response = await client.request(method, WEBHOOK_PATH + query, content=body, headers=headers)
+    assert response.status_code == 401
+    assert await stored_events(relay) == await quarantined(relay) == []
+
+
+async def test_a_get_request_with_a_token_in_its_query_is_stored(relay_with_tokens: RelayAndClient) -> None:
+    relay, client = relay_with_tokens
+    query = "?event=call.started&call_id=1&token=new-token"
+    assert (await client.get(WEBHOOK_PATH + query)).status_code == 200
+    (row,) = await stored_events(relay)
+    assert (row.kind, row.query) == ("started", "event=call.started&call_id=1")
+
+
+@pytest.mark.parametrize("method", ["HEAD", "OPTIONS", "DELETE"])
+async def test_an_empty_request_is_not_quarantined_for_its_method(
+    open_relay: RelayAndClient, method: str
+) -> None:
+    relay, client = open_relay
+    assert (await client.request(method, WEBHOOK_PATH)).status_code == 405
+    assert await quarantined(relay) == []
+
+
 # --- secrets and signatures -------------------------------------------------------------------------
 
 SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
