@@ -15,6 +15,7 @@ from relay.cloudtalk.errors import InvalidPayload, InvalidValue, TooLong
 from relay.cloudtalk.flatten import Field, normalize_key
 from relay.cloudtalk.keys import KEYS
 from relay.cloudtalk.request import parse_json
+from relay.cloudtalk.statuses import parse_call_status
 from relay.cloudtalk.times import (
     RepeatedTime,
     choose_repeated_times,
@@ -84,7 +85,7 @@ class FieldParser:
             **dict.fromkeys(("notes", "transcript", "summary"), values.parse_lines),
             "agent_email": values.parse_email,
             "direction": values.parse_direction,
-            "status": values.parse_call_status,
+            "status": parse_call_status,
             "recording_url": values.parse_web_address,
             "tags": values.parse_list,
             "voicemail": values.parse_flag,

@@ -6,12 +6,11 @@ come from real deliveries and from CloudTalk's own API. Times and durations are 
 
 import html
 import re
-import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, Final
 from urllib.parse import unquote
 
-from relay.cloudtalk.errors import LONGEST_ID, InvalidValue, TooLong, UnknownStatus, UnrenderedTemplate
+from relay.cloudtalk.errors import LONGEST_ID, InvalidValue, TooLong, UnrenderedTemplate
 from relay.cloudtalk.keys import names_variable
 from relay.standards.phones import normalize_phone
 
@@ -42,46 +41,6 @@ _DIRECTIONS: Final = {
     "outgoing": "outbound",
     "internal": "internal",
 }
-_ANSWERED_WORDS: Final = (
-    "answered answer completed complete accepted connected pickedup pickup success successful"
-    " response responded true contestada contestado contestar contesto atendida atendido atendio respondida"
-    " respondido respuesta completada completado aceptada aceptado exitosa"
-)
-_MISSED_WORDS: Final = (
-    "missed busy abandoned abandon failed failure cancelled canceled cancel rejected declined refused ignored"
-    " timeout timedout unreachable unavailable offline false perdida perdido ocupada ocupado abandonada"
-    " abandonado rechazada rechazado cancelada cancelado fallida fallido desatendida desatendido"
-)
-_VOICEMAIL_WORDS: Final = "voicemail answeringmachine machine buzon contestador"
-_UNDECIDED: Final = frozenset(
-    {
-        *("new", "created", "initiated", "started", "dialing", "calling", "ringing"),
-        *("queued", "waiting", "inprogress", "ongoing", "active"),
-    }
-)
-"""States of a call that is still in progress."""
-
-_CALL_STATUSES: Final = {
-    **dict.fromkeys(_ANSWERED_WORDS.split(), "answered"),
-    **dict.fromkeys(_MISSED_WORDS.split(), "missed"),
-    **dict.fromkeys(_VOICEMAIL_WORDS.split(), "voicemail"),
-}
-"""Words by their letters alone, in English and Spanish; the word `call` may precede or follow."""
-_STATUS_PRIORITY: Final = ("voicemail", "missed", "answered")
-"""Of several words in one status, such as `no answer (voicemail)`."""
-_NEGATIVE_PREFIXES: Final = ("not", "no", "un", "never", "in")
-_NEGATIONS: Final = frozenset(
-    {
-        *("not", "no", "non", "never", "without", "before", "nobody", "didnt", "wasnt", "isnt"),
-        *("sin", "antes", "nadie", "nunca"),
-    }
-)
-"""Before a word for an answered call, at any distance, they make it a missed one."""
-
-_CAPITAL_INSIDE: Final = re.compile(r"(?<=[a-z])(?=[A-Z])")
-_APOSTROPHES: Final = re.compile("['\u2019]")
-_WORD: Final = re.compile(r"[a-z]+")
-_LONGEST_STATUS: Final = 60
 
 
 def is_missing(value: Any) -> bool:
@@ -259,48 +218,6 @@ def parse_direction(value: Any) -> str | None:
     if code is not None and code not in _DIRECTIONS:
         raise InvalidValue("expected inbound, outbound or internal")
     return _DIRECTIONS.get(code or "")
-
-
-def parse_call_status(value: Any) -> str | None:
-    """answered, missed or voicemail; None for a call that is still in progress. Raises `UnknownStatus`.
-
-    `No Answer`, `no-answer`, `NOANSWER`, `call_not_answered` and `No contestada` are the same. A boolean is
-    the value of `answered`.
-    """
-    text = parse_text(str(value) if isinstance(value, bool) else value)
-    if text is None:
-        return None
-    words = _split_words(text[:_LONGEST_STATUS])
-    stated = set(_find_statuses(words))
-    status = next((status for status in _STATUS_PRIORITY if status in stated), None)
-    if status is None and "".join(words).removesuffix("call") not in _UNDECIDED:
-        raise UnknownStatus(text[:_LONGEST_STATUS])
-    return status
-
-
-def _split_words(text: str) -> list[str]:
-    """Return the words of a text in lower case, without accents: `UserBusy` has two."""
-    decomposed = unicodedata.normalize("NFKD", _APOSTROPHES.sub("", _CAPITAL_INSIDE.sub(" ", text)))
-    return _WORD.findall("".join(c for c in decomposed if not unicodedata.combining(c)).lower())
-
-
-def _find_statuses(words: list[str]) -> Iterator[str]:
-    """Yield the status that each word states, or that two words state together: `picked up`."""
-    for index, word in enumerate(words):
-        pair = word + "".join(words[index + 1 : index + 2])
-        status = _status_of_word(word) or _status_of_word(pair)
-        if status == "answered" and not _NEGATIONS.isdisjoint(words[:index]):
-            yield "missed"
-        elif status is not None and (index == 0 or words[index - 1] not in _NEGATIONS):
-            yield status
-
-
-def _status_of_word(word: str) -> str | None:
-    word = word.removeprefix("call").removesuffix("call")
-    if word in _CALL_STATUSES:
-        return _CALL_STATUSES[word]
-    rests = (word.removeprefix(prefix) for prefix in _NEGATIVE_PREFIXES if word.startswith(prefix))
-    return "missed" if any(_CALL_STATUSES.get(rest) == "answered" for rest in rests) else None
 
 
 def _parse_code(value: Any) -> str | None:

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from relay.cloudtalk import times, values
-from relay.cloudtalk.errors import InvalidValue, TooLong, UnknownStatus, UnrenderedTemplate
+from relay.cloudtalk import statuses, times, values
+from relay.cloudtalk.errors import InvalidValue, TooLong, UnrenderedTemplate
 from relay.standards import phones
 
 MADRID = ZoneInfo("Europe/Madrid")
@@ -36,7 +36,6 @@ def test_sentinels_count_as_missing(missing: Any) -> None:
     assert times.parse_instant(missing, MADRID) is None
     assert times.parse_seconds(missing) is None
     assert values.parse_direction(missing) is None
-    assert values.parse_call_status(missing) is None
 
 
 @pytest.mark.parametrize(
@@ -300,98 +299,8 @@ def test_yes_is_true_in_any_form_and_no_counts_as_missing() -> None:
         values.parse_flag("perhaps")
 
 
-def test_directions_and_statuses_are_parsed_in_any_form() -> None:
+def test_directions_are_parsed_in_any_form() -> None:
     assert values.parse_direction("Incoming") == values.parse_direction("INBOUND") == "inbound"
-    assert (
-        values.parse_call_status("No Answer")
-        == values.parse_call_status("no-answer")
-        == values.parse_call_status("busy")
-        == "missed"
-    )
-    assert values.parse_call_status("completed") == "answered"
-
-
-@pytest.mark.parametrize(
-    "word",
-    [
-        *("not_answered", "noanswer", "No Answer", "NO-ANSWER", "NotAnswered", "unanswered", "un-answered"),
-        *("call_not_answered", "not picked up", "no-pickup", "never answered", "unsuccessful", "incomplete"),
-        *("declined", "rejected", "cancelled", "canceled", "busy", "failed", "timed out", "Abandoned call"),
-        *("missed_call", "call.missed", "refused", "unreachable", "no response"),
-        *(
-            "user_busy",
-            "Busy Line",
-            "LineBusy",
-            "ABANDONED_IN_QUEUE",
-            "abandonedInQueue",
-            "CALL_REJECTED (21)",
-        ),
-        *(
-            "disconnected_before_answer",
-            "hung up before being answered",
-            "NO_USER_RESPONSE",
-            "failed: timeout",
-        ),
-        *("No agent answered", "nobody picked up", "Didn't answer", "didn\u2019t answer", "Wasn't answered"),
-        *(
-            "No contestada",
-            "NO CONTESTO",
-            "No contest\u00f3",
-            "Perdida",
-            "llamada perdida",
-            "l\u00ednea ocupada",
-        ),
-        *("Sin respuesta", "no atendida", "abandonada antes de contestar", "Rechazado", "desatendida"),
-        *("missed, no agent completed it", "ORIGINATOR_CANCEL", "false"),
-    ],
-)
-def test_every_word_for_a_call_that_nobody_answered_is_missed(word: str) -> None:
-    assert values.parse_call_status(word) == "missed"
-
-
-@pytest.mark.parametrize(
-    "word",
-    [
-        *("Answered", "call_completed", "picked-up", "ACCEPTED", "connected", "AnsweredByAgent", "true"),
-        *("answered, not recorded", "Completada", "Contestada", "llamada atendida", "answered in queue"),
-    ],
-)
-def test_every_word_for_a_conversation_is_answered(word: str) -> None:
-    assert values.parse_call_status(word) == "answered"
-
-
-@pytest.mark.parametrize(
-    "word",
-    [
-        "voice mail",
-        "voice_mail",
-        "VoiceMail",
-        "no answer (voicemail)",
-        "Buz\u00f3n de voz",
-        "answered by voicemail",
-    ],
-)
-def test_voicemail_is_read_in_any_form(word: str) -> None:
-    assert values.parse_call_status(word) == "voicemail"
-
-
-@pytest.mark.parametrize(
-    "word",
-    ["not missed", "no", "un", "call", "in", "nothing", "notable", "7", "ended", "transferred", "x" * 900],
-)
-def test_a_word_that_states_no_outcome_is_named_in_the_error(word: str) -> None:
-    with pytest.raises(UnknownStatus) as caught:
-        values.parse_call_status(word)
-    assert repr(word[:60]) in str(caught.value)
-
-
-@pytest.mark.parametrize("word", ["ringing", "In Progress", "queued", "in-progress call"])
-def test_the_status_of_a_call_in_progress_counts_as_missing(word: str) -> None:
-    assert values.parse_call_status(word) is None
-
-
-def test_a_boolean_states_whether_the_call_was_answered() -> None:
-    assert [values.parse_call_status(value) for value in (True, False)] == ["answered", "missed"]
 
 
 def test_an_unknown_direction_is_invalid() -> None:
@@ -412,7 +321,7 @@ def test_no_value_raises_another_error(value: Any) -> None:
         values.parse_flag,
         times.parse_seconds,
         values.parse_direction,
-        values.parse_call_status,
+        statuses.parse_call_status,
         lambda v: times.parse_instant(v, MADRID),
         lambda v: values.parse_phone(v, "ES"),
     ):
