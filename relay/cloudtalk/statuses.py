@@ -72,7 +72,7 @@ _STATUSES: Final = {
 
 _SHORTEST_STEM: Final = 5
 _LONGEST_ENDING: Final = 2
-"""A stem of five letters may have an ending of one or two: `verpasst`, `verpasster`; `perdida`, `perdidas`."""
+"""A stem of five letters may have an ending of one or two letters: `verpasster`, `perdida`, `perdidas`."""
 
 _PRIORITY: Final = ("voicemail", "missed", "answered")
 """Of several words in one status, such as `no answer (voicemail)`."""

@@ -132,20 +132,21 @@ def test_voicemail_is_read_in_any_form(word: str) -> None:
 @pytest.mark.parametrize(
     "word",
     [
-        "not missed",
-        "no",
-        "un",
-        "call",
-        "in",
-        "nothing",
-        "notable",
-        "7",
-        "ended",
-        "transferred",
-        "x" * 900,
-        "personal",
-    ]
-    + ["nicht verpasst", "Weiterleitung", "trueno", "finalizada", "en route", "answering", "\u10d2\u10d0"],
+        *(
+            "not missed",
+            "no",
+            "un",
+            "call",
+            "in",
+            "nothing",
+            "notable",
+            "7",
+            "ended",
+            "transferred",
+            "personal",
+        ),
+        *("nicht verpasst", "Weiterleitung", "trueno", "finalizada", "answering", "\u10d2\u10d0", "x" * 900),
+    ],
 )
 def test_a_word_that_states_no_outcome_is_named_in_the_error(word: str) -> None:
     with pytest.raises(UnknownStatus) as caught:
