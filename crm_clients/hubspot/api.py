@@ -121,8 +121,12 @@ class Api:
         return None if isinstance(response, Archived) else response
 
     async def search(self, type_: ObjectType, body: JsonObject) -> RecordResults | ApiFailure:
-        """Send one search, one page of it."""
-        return await self.post(self.paths.search(type_), body, RecordResults, rate_limit=SEARCH)
+        """Send one search, one page of it. A last page that ends before HubSpot's own count is no answer."""
+        path = self.paths.search(type_)
+        response = await self.post(path, body, RecordResults, rate_limit=SEARCH)
+        if not isinstance(response, ApiFailure) and response.ends_early(int(body["after"])):
+            return unexpected_answer(f"The answer to POST {path} has fewer results than it counts.")
+        return response
 
     async def read_records(
         self,

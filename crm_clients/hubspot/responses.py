@@ -49,7 +49,13 @@ class Results(msgspec.Struct, Generic[T], frozen=True, rename="camel"):
     status: Complete | None = None
     error_objects: list[JsonObject] | None = msgspec.field(default=None, name="errors")
     num_errors: int | None = None
+    total: int | None = None
     paging: Paging | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse an empty page that counts results or has a next page. Raises: ValueError."""
+        if not self.results and (self.total or self.next_page):
+            raise ValueError("it counts results, or names a next page, and contains none")
 
     @property
     def errors(self) -> list[ApiError]:
@@ -66,6 +72,10 @@ class Results(msgspec.Struct, Generic[T], frozen=True, rename="camel"):
     def next_page(self) -> str:
         """The `after` parameter of the next page of a list; empty on the last page."""
         return str(self.paging.next.after) if self.paging and self.paging.next else ""
+
+    def ends_early(self, offset: int) -> bool:
+        """Whether the last page of a search ends before its `total`. `offset`: results on earlier pages."""
+        return not self.next_page and offset + len(self.results) < (self.total or 0)
 
 
 class RecordObject(msgspec.Struct, frozen=True, rename="camel"):

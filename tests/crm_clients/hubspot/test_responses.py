@@ -44,17 +44,31 @@ NO_RESULTS = [
     b'{"results":[],"paging":{"next":{}}}',
     b'{"status":"error","message":"Something went wrong"}',
 ]
+CONTRADICTIONS = [
+    b'{"total":1,"results":[]}',
+    b'{"total":250,"results":[],"paging":{"next":{"after":"200"}}}',
+    b'{"results":[],"paging":{"next":{"after":"200"}}}',
+]
+"""Lists that count more results than they contain."""
+
 NO_RECORDS = [
     b'{"results":[{"id":"1"}]}',
     b'{"results":[{"properties":{"phone":"+34600111222"}}]}',
     b'{"status":"PENDING","results":[]}',
     b'{"status":"CANCELED","results":[]}',
 ]
-SAMPLES = [b"", b"<h1>Welcome to our Wi-Fi</h1>", b"{}", b'{"results":null}', b'{"results":[{}]}']
+SAMPLES = [
+    b"",
+    b"<h1>Welcome to our Wi-Fi</h1>",
+    b"{}",
+    b'{"results":null}',
+    b'{"results":[{}]}',
+    *CONTRADICTIONS,
+]
 """For the tests through the client, which are slower."""
 
 
-@pytest.mark.parametrize("body", [*NO_JSON, *NO_RESULTS, *NO_RECORDS])
+@pytest.mark.parametrize("body", [*NO_JSON, *NO_RESULTS, *NO_RECORDS, *CONTRADICTIONS])
 def test_a_response_without_a_promised_part_is_a_retry(body: bytes) -> None:
     outcome = parse_response(body, RecordResults, "POST /crm/objects")
     assert isinstance(outcome, Retry)
@@ -75,6 +89,37 @@ def test_a_complete_response_is_parsed_whatever_else_it_holds() -> None:
     [record] = to_records(response)
     assert (record.id, record.properties, record.created) == ("7", {"size": "3"}, True)
     assert (response.next_page, response.errors) == ("200", [])
+
+
+@pytest.mark.parametrize(
+    "body", [b'{"total":0,"results":[]}', b'{"results":[],"paging":{}}', b'{"total":null,"results":[]}']
+)
+def test_an_empty_list_that_counts_nothing_is_empty(body: bytes) -> None:
+    response = parse_response(body, RecordResults, "POST /")
+    assert isinstance(response, Results)
+    assert response.results == []
+
+
+@pytest.mark.parametrize(
+    ("total", "results", "next_", "offset", "early"),
+    [
+        (1, 1, None, 0, False),
+        (2, 1, None, 0, True),
+        (1, 2, None, 0, False),
+        (None, 2, None, 0, False),
+        (201, 200, "200", 0, False),
+        (201, 1, None, 200, False),
+        (203, 1, None, 200, True),
+    ],
+)
+def test_a_search_ends_early_if_its_last_page_ends_before_its_count(
+    total: int | None, results: int, next_: str | None, offset: int, *, early: bool
+) -> None:
+    paging = {"next": {"after": next_}} if next_ else {}
+    body = {"total": total, "results": [{"id": "1", "properties": {}}] * results, "paging": paging}
+    response = parse_response(msgspec.json.encode(body), RecordResults, "POST /")
+    assert isinstance(response, Results)
+    assert response.ends_early(offset) is early
 
 
 @pytest.mark.parametrize(
@@ -104,6 +149,18 @@ async def test_an_answer_to_a_contact_search_that_says_nothing_duplicates_no_con
     assert outcome_names(await client.upsert([first_push(call())])) == ["delivered"]
     assert [*hubspot.contacts.records] == [contact]
     assert hubspot.contact_ids_of_call("cloudtalk-1") == {contact}
+
+
+async def test_a_search_with_fewer_results_than_it_counts_duplicates_no_contact(
+    hubspot: HubSpot, connect: Connect
+) -> None:
+    contact = hubspot.contacts.add(phone="+34600111222")
+    other = {"id": "7", "properties": {"phone": "+34600999888"}}
+    client = connect(contacts="create")
+    hubspot.respond_with(JSONResponse({"total": 2, "results": [other]}), path="contacts/search")
+    assert outcome_names(await client.upsert([first_push(call())])) == ["retry"]
+    assert outcome_names(await client.upsert([first_push(call())])) == ["delivered"]
+    assert [*hubspot.contacts.records] == [contact]
 
 
 @pytest.mark.parametrize("body", [*SAMPLES, *NO_RECORDS])
