@@ -152,7 +152,7 @@ class Api:
                 body["idProperty"] = id_property
             response = await self.post(self.paths.batch(type_, "read"), body, RecordResults)
             if isinstance(response, ApiFailure):
-                return response
+                return self._unread(response)
             unread = next((error for error in response.errors if error.category != _OBJECT_NOT_FOUND), None)
             if unread is not None:
                 return self._unread(unread)
@@ -163,9 +163,9 @@ class Api:
                 found[key] = record
         return found
 
-    def _unread(self, error: ApiError) -> Outcome:
+    def _unread(self, failure: ApiFailure) -> Outcome:
         """A record that cannot be read says nothing against the call that needs it."""
-        outcome = self.outcome(error)
+        outcome = self.outcome(failure)
         if isinstance(outcome, Rejected):
             return Retry(code=outcome.code, message=outcome.message)
         return outcome

@@ -6,7 +6,7 @@ from typing import Final
 
 from crm_clients.base import ClientState, Outcome, Push, Rejected
 from crm_clients.hubspot.api import Api, ObjectType, chunks
-from crm_clients.hubspot.batch import Batch
+from crm_clients.hubspot.batch import CONTACT_REFUSED, Batch
 from crm_clients.hubspot.contacts import NO_CONTACT, Contacts
 from crm_clients.hubspot.errors import ApiError, ApiFailure, as_call_failure, as_refusal, names_record
 from crm_clients.hubspot.responses import AssociationObject, JsonObject, Results
@@ -128,7 +128,8 @@ class Associations:
         values: dict[str, str | None] = {}
         for push in batch.open_pushes:
             if is_dialable(push.call.external_number) and _needs_association(push, batch):
-                linked = bool(batch.contact_id(push)) and push.call.id not in batch.contact_refusals
+                refused = push.call.id in batch.refusals[CONTACT_REFUSED]
+                linked = bool(batch.contact_id(push)) and not refused
                 was_linked = push.call.id not in batch.unlinked
                 if linked != was_linked:
                     values[_state_key(push.call.id)] = None if linked else "1"
@@ -139,7 +140,7 @@ class Associations:
 def _apply_outcome(batch: Batch, call_id: str, outcome: Outcome) -> None:
     """A call whose contact or link is refused is delivered without it."""
     if isinstance(outcome, Rejected):
-        batch.contact_refusals[call_id] = outcome
+        batch.refusals[CONTACT_REFUSED][call_id] = outcome
     else:
         batch.outcomes[call_id] = outcome
 

@@ -6,11 +6,22 @@ from typing import Final
 from crm_clients.base import Delivered, Outcome, Push, Rejected
 from crm_clients.batch import merge_by_call
 
+TASK_REFUSED: Final = "task_refused"
+"""The code of a call that was delivered without its task, or whose task could not be completed."""
+
 CONTACT_REFUSED: Final = "contact_refused"
 """The code of a call that was delivered without a link to its contact."""
 
-TASK_REFUSED: Final = "task_refused"
-"""The code of a call that was delivered without its task, or whose task could not be completed."""
+OWNER_REFUSED: Final = "owner_refused"
+"""The code of a call that was delivered without an owner."""
+
+_REASONS: Final = {
+    TASK_REFUSED: "HubSpot refused the call's task; the next delivery of the call tries again.",
+    CONTACT_REFUSED: "The call is not linked to a contact, which HubSpot refused; the next delivery of the "
+    "call tries again.",
+    OWNER_REFUSED: "The call has no owner, because HubSpot refused the agent.",
+}
+"""By code, the most important one first: without a task nobody calls back."""
 
 
 class Batch:
@@ -19,12 +30,10 @@ class Batch:
     `record_ids`: call id → record id in HubSpot. `contact_ids`: number → record id of its contact, "" for
     none. `owner_ids`: e-mail address → owner id, "" for none. `unlinked`, `taskless`: ids of the calls that
     were delivered before, without a link to a contact or without the task that HubSpot refused.
-    `contact_refusals`: call id → why HubSpot's rules refuse to create its contact or to link it.
-    `task_refusals`: call id → why they refuse to create its task or to complete it. The call of a refusal is
-    delivered.
+    `refusals`: code → call id → why HubSpot refuses the call's task, contact or owner. The call is delivered.
     """
 
-    def __init__(self, pushes: Iterable[Push]) -> None:
+    def __init__(self, pushes: Iterable[Push], owner_refusals: Mapping[str, Rejected] | None = None) -> None:
         self.pushes = merge_by_call(pushes)
         self.outcomes: dict[str, Outcome] = {}
         self.record_ids: dict[str, str] = {}
@@ -32,8 +41,8 @@ class Batch:
         self.owner_ids: Mapping[str, str] = {}
         self.unlinked: set[str] = set()
         self.taskless: set[str] = set()
-        self.contact_refusals: dict[str, Rejected] = {}
-        self.task_refusals: dict[str, Rejected] = {}
+        self.refusals: dict[str, dict[str, Rejected]] = {code: {} for code in _REASONS}
+        self.refusals[OWNER_REFUSED] |= owner_refusals or {}
 
     @property
     def open_pushes(self) -> list[Push]:
@@ -50,6 +59,8 @@ class Batch:
 
     def agent_owner_id(self, push: Push) -> str:
         """Return the owner id of the call's agent, "" for none."""
+        if push.call.id in self.refusals[OWNER_REFUSED]:
+            return ""
         return self.owner_ids.get(push.call.agent_email or "", "")
 
     def final_outcomes(self) -> dict[str, Outcome]:
@@ -57,15 +68,14 @@ class Batch:
         return {id_: self.outcomes.get(id_) or self._delivered(id_) for id_ in self.pushes}
 
     def _delivered(self, call_id: str) -> Delivered:
-        """If task and contact are refused, the code is that of the task: without it nobody calls back."""
-        refusals = []
-        if task_refusal := self.task_refusals.get(call_id):
-            refusals.append((TASK_REFUSED, f"HubSpot refused the call's task. {task_refusal.message}"))
-        if contact_refusal := self.contact_refusals.get(call_id):
-            reason = f"The call is not linked to a contact, which HubSpot refused. {contact_refusal.message}"
-            refusals.append((CONTACT_REFUSED, reason))
-        if not refusals:
-            return Delivered(remote_id=self.record_ids[call_id])
-        reasons = " ".join(reason for _, reason in refusals)
-        message = f"The next delivery of the call tries again. {reasons}"
-        return Delivered(remote_id=self.record_ids[call_id], code=refusals[0][0], message=message)
+        """If several things are refused, the code is that of the first one in `_REASONS`."""
+        refused = {
+            code: f"{_REASONS[code]} {by_call[call_id].message}"
+            for code, by_call in self.refusals.items()
+            if call_id in by_call
+        }
+        return Delivered(
+            remote_id=self.record_ids[call_id],
+            code=next(iter(refused), None),
+            message=" ".join(refused.values()) or None,
+        )

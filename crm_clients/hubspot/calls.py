@@ -9,7 +9,7 @@ import msgspec
 
 from crm_clients.base import Delivered, Outcome, Push, Rejected, Retraction, Retry, Split
 from crm_clients.hubspot.api import Api, ObjectType, chunks
-from crm_clients.hubspot.batch import Batch
+from crm_clients.hubspot.batch import OWNER_REFUSED, Batch
 from crm_clients.hubspot.call_records import upsert_input
 from crm_clients.hubspot.errors import ApiError, ApiFailure, as_call_failure
 from crm_clients.hubspot.owners import Owners
@@ -39,7 +39,7 @@ class Calls:
         """Write the calls; return the pushes that must be repeated because people changed HubSpot.
 
         A record that was deleted is written again with all fields. A record that was rejected for its
-        owner is written again if the agent has another owner now, or none.
+        owner is written again if the agent has another owner now, or none; otherwise without an owner.
         """
         deleted = await self._send_upserts(batch)
         deleted += await self._find_rejected_as_deleted(batch)
@@ -101,14 +101,21 @@ class Calls:
         return [batch.pushes[id_] for id_ in rejected if id_ not in existing]
 
     async def _find_rejected_for_old_owner(self, batch: Batch) -> list[Push]:
-        """Look up the owners of rejected calls again: a cached owner may have left HubSpot since."""
+        """Look up the owners of rejected calls again: a cached owner may have left HubSpot since.
+
+        If HubSpot refuses an owner whom it still lists, the call is written without one.
+        """
         rejected = [push for id_ in _rejected_ids(batch) if batch.agent_owner_id(push := batch.pushes[id_])]
         emails = {str(push.call.agent_email) for push in rejected}
         await self._owners.forget(emails)
         owner_ids = await self._owners.find(emails)
-        return [
-            push for push in rejected if owner_ids[str(push.call.agent_email)] != batch.agent_owner_id(push)
-        ]
+        outdated = [p for p in rejected if owner_ids[str(p.call.agent_email)] != batch.agent_owner_id(p)]
+        for push in rejected:
+            outcome = batch.outcomes[push.call.id]
+            if push not in outdated and isinstance(outcome, Rejected) and _is_about_owner(outcome):
+                batch.refusals[OWNER_REFUSED][push.call.id] = outcome
+                outdated.append(push)
+        return outdated
 
     # --- look up --------------------------------------------------------------------------------
 
@@ -189,6 +196,10 @@ class Calls:
 
 def _rejected_ids(batch: Batch) -> list[str]:
     return [id_ for id_, outcome in batch.outcomes.items() if isinstance(outcome, Rejected)]
+
+
+def _is_about_owner(refusal: Rejected) -> bool:
+    return "owner" in f"{refusal.message}".lower()
 
 
 def _is_not_found(failure: ApiFailure) -> bool:

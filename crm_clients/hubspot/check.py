@@ -191,10 +191,7 @@ def _finding(api: Api, name: str, failure: ApiFailure, scope: str) -> Finding:
 
 
 def _missing_scopes(failure: ApiFailure) -> str:
-    """HubSpot: the contexts of a 403 name the missing scopes."""
-    if not isinstance(failure, ApiError):
-        return ""
-    return ", ".join(sorted(id_ for id_ in failure.context_ids if "." in id_))
+    return failure.missing_scopes if isinstance(failure, ApiError) else ""
 
 
 def _problem(name: str, code: str, problem: str, hint: str) -> Finding:

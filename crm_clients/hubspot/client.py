@@ -1,16 +1,18 @@
 """The HubSpot client: the order of the steps that deliver, retract and forget calls."""
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import ClassVar
 
-from crm_clients.base import Context, CrmClient, Finding, Outcome, Push, Retraction
+import msgspec
+
+from crm_clients.base import Context, CrmClient, Delivered, Finding, Outcome, Push, Rejected, Retraction
 from crm_clients.hubspot import check
 from crm_clients.hubspot.api import Api
 from crm_clients.hubspot.associations import Associations
-from crm_clients.hubspot.batch import Batch
+from crm_clients.hubspot.batch import OWNER_REFUSED, TASK_REFUSED, Batch
 from crm_clients.hubspot.calls import Calls
 from crm_clients.hubspot.contacts import Contacts
-from crm_clients.hubspot.errors import ApiFailure
+from crm_clients.hubspot.errors import ApiFailure, as_refusal
 from crm_clients.hubspot.follow_ups import FollowUps
 from crm_clients.hubspot.owners import Owners
 from crm_clients.hubspot.settings import HubSpotSettings
@@ -57,13 +59,18 @@ class HubSpotClient(CrmClient[HubSpotSettings]):
         return self._api.outcome(missing) if isinstance(missing, ApiFailure) else missing
 
     async def retract(self, retractions: Sequence[Retraction]) -> list[Outcome]:
-        """Complete the tasks of these calls, then archive the calls, or mark them depending on `on_merge`."""
-        outcomes = await self._follow_ups.complete_retracted(retractions)
+        """Complete the tasks of these calls, then archive the calls, or mark them depending on `on_merge`.
+
+        A call whose task HubSpot refuses to complete is retracted, and its outcome says so.
+        """
+        tasks = await self._follow_ups.complete_retracted(retractions)
+        refused = {id_: outcome for id_, outcome in tasks.items() if isinstance(outcome, Rejected)}
+        outcomes = {id_: outcome for id_, outcome in tasks.items() if id_ not in refused}
         remaining = [retraction for retraction in retractions if retraction.call.id not in outcomes]
         marked = [r for r in remaining if r.call.merged_into and self.settings.on_merge == "mark"]
         outcomes |= await self._calls.mark_merged(marked)
         outcomes |= await self._calls.archive([r for r in remaining if r not in marked])
-        return [outcomes[retraction.call.id] for retraction in retractions]
+        return [_with_refused_task(outcomes[r.call.id], refused.get(r.call.id)) for r in retractions]
 
     async def forget(self, retractions: Sequence[Retraction]) -> list[Outcome]:
         """Archive these calls and their tasks, and remove their ids and numbers from the client state."""
@@ -80,9 +87,14 @@ class HubSpotClient(CrmClient[HubSpotSettings]):
         """Close the connections."""
         await self._api.aclose()
 
-    async def _upsert(self, pushes: Iterable[Push]) -> dict[str, Outcome]:
-        """Return outcomes by call id. Calls that people changed in HubSpot meanwhile take a second batch."""
-        batch = Batch(pushes)
+    async def _upsert(
+        self, pushes: Iterable[Push], owner_refusals: Mapping[str, Rejected] | None = None
+    ) -> dict[str, Outcome]:
+        """Return outcomes by call id. Calls that people changed in HubSpot meanwhile take a second batch.
+
+        `owner_refusals`: call id → why HubSpot refused the call with its owner.
+        """
+        batch = Batch(pushes, owner_refusals)
         await self._follow_ups.load_taskless(batch)
         await self._find_owners(batch)
         follow_ups = {push.call.id for push in self._follow_ups.needing_follow_up(batch)}
@@ -90,10 +102,15 @@ class HubSpotClient(CrmClient[HubSpotSettings]):
         repeated = await self._calls.upsert(batch)
         await self._associations.associate(batch)
         await self._follow_ups.update_tasks(batch)
-        return batch.final_outcomes() | (await self._upsert(repeated) if repeated else {})
+        if not repeated:
+            return batch.final_outcomes()
+        return batch.final_outcomes() | await self._upsert(repeated, batch.refusals[OWNER_REFUSED])
 
     async def _find_owners(self, batch: Batch) -> None:
-        """Find the owners of calls and tasks; a call whose owner cannot be looked up gets that failure."""
+        """Find the owners of calls and tasks; a call whose owner cannot be looked up gets that failure.
+
+        If HubSpot refuses to look up an owner, the call is delivered without one.
+        """
         follow_ups = {push.call.id for push in self._follow_ups.needing_follow_up(batch)}
         needed = {p.call.id: self._owner_emails(p, task=p.call.id in follow_ups) for p in batch.open_pushes}
         found = await self._owners.find({email for emails in needed.values() for email in emails})
@@ -101,7 +118,7 @@ class HubSpotClient(CrmClient[HubSpotSettings]):
         for id_, emails in needed.items():
             failures = [owner for email in emails if isinstance(owner := found[email], Outcome)]
             if failures:
-                batch.outcomes[id_] = failures[0]
+                _apply_owner_failure(batch, id_, as_refusal(failures[0], records=1))
 
     def _owner_emails(self, push: Push, *, task: bool) -> set[str]:
         """Return the e-mail addresses whose owner ids the call, or its task, needs."""
@@ -111,3 +128,17 @@ class HubSpotClient(CrmClient[HubSpotSettings]):
             self._follow_ups.default_owner if task else "",
         }
         return {email for email in candidates if "@" in email}
+
+
+def _apply_owner_failure(batch: Batch, call_id: str, failure: Outcome) -> None:
+    if isinstance(failure, Rejected):
+        batch.refusals[OWNER_REFUSED][call_id] = failure
+    else:
+        batch.outcomes[call_id] = failure
+
+
+def _with_refused_task(outcome: Outcome, refusal: Rejected | None) -> Outcome:
+    if refusal is None or not isinstance(outcome, Delivered):
+        return outcome
+    message = f"HubSpot refused to complete the call's task. {refusal.message}"
+    return msgspec.structs.replace(outcome, code=TASK_REFUSED, message=message)

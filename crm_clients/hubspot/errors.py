@@ -103,6 +103,13 @@ class ApiError(msgspec.Struct, frozen=True):
         """Whether the account lacks a property that the settings or `setup` name; no record is at fault."""
         return bool(_MISSING_PROPERTY_TEXT.search(f"{self.category} {self.message} {self.details}"))
 
+    @property
+    def missing_scopes(self) -> str:
+        """The scopes that the key lacks, separated by commas. HubSpot names them in the contexts of a 403."""
+        if self.category != "MISSING_SCOPES":
+            return ""
+        return ", ".join(sorted(id_ for id_ in self.context_ids if "." in id_))
+
 
 ApiFailure = ApiError | Outcome
 
@@ -189,6 +196,8 @@ def error_code(error: ApiError) -> str:
 def describe(error: ApiError) -> str:
     """Describe the error for a person, in one line."""
     line = f"HubSpot answered {error.status}: {error.message or 'no explanation was given'}"
+    if error.missing_scopes:
+        line = f"The service key lacks the scope {error.missing_scopes}. {line}"
     return (f"{line} ({error.details})" if error.details else line)[:_MAX_MESSAGE_LENGTH]
 
 

@@ -5,7 +5,7 @@ from typing import Final
 
 from crm_clients.base import Context, Outcome, Push, Rejected, Retraction
 from crm_clients.hubspot.api import Api, ObjectType
-from crm_clients.hubspot.batch import Batch
+from crm_clients.hubspot.batch import TASK_REFUSED, Batch
 from crm_clients.hubspot.call_records import COMPLETED, STATUS
 from crm_clients.hubspot.contacts import Contacts
 from crm_clients.hubspot.errors import ApiFailure, as_refusal
@@ -61,8 +61,9 @@ class FollowUps:
     async def complete_retracted(self, retractions: Sequence[Retraction]) -> dict[str, Outcome]:
         """Complete the tasks of retracted calls. Returns by call id why a task could not be completed.
 
-        The task of a call that is part of another passes to that call, and is completed only if HubSpot
-        has that call as answered.
+        `Rejected` means that HubSpot refuses it: the call can be retracted all the same. The task of a call
+        that is part of another passes to that call, and is completed only if HubSpot has that call as
+        answered.
         """
         calls = self._inbound_calls(retractions)
         merged = [call for call in calls if call.merged_into]
@@ -74,7 +75,8 @@ class FollowUps:
             return {merged_ids[survivor.id]: self._api.outcome(records) for survivor in survivors}
         answered = [survivor for survivor in survivors if _is_answered(records.get(survivor.id))]
         failed = await self._tasks.complete([*answered, *(call for call in calls if not call.merged_into)])
-        return {merged_ids.get(id_, id_): outcome for id_, outcome in failed.items()}
+        outcomes = _as_refusals(failed)
+        return {merged_ids.get(id_, id_): outcome for id_, outcome in outcomes.items()}
 
     async def delete(self, retractions: Sequence[Retraction]) -> Outcome | None:
         """Archive the tasks of these calls. Returns why that failed."""
@@ -92,7 +94,7 @@ class FollowUps:
         """Store which calls have no task: a later delivery creates it. An answered call needs none."""
         values: dict[str, str | None] = {}
         for push in batch.open_pushes:
-            refused = push.call.follow_up and push.call.id in batch.task_refusals
+            refused = push.call.follow_up and push.call.id in batch.refusals[TASK_REFUSED]
             if refused != (push.call.id in batch.taskless):
                 values[_state_key(push.call.id)] = "1" if refused else None
         if values:
@@ -134,12 +136,15 @@ class FollowUps:
 
 
 def _apply_failures(batch: Batch, failures: Mapping[str, Outcome]) -> None:
-    for id_, failure in failures.items():
-        outcome = as_refusal(failure, records=len(failures))
+    for id_, outcome in _as_refusals(failures).items():
         if isinstance(outcome, Rejected):
-            batch.task_refusals[id_] = outcome
+            batch.refusals[TASK_REFUSED][id_] = outcome
         else:
             batch.outcomes[id_] = outcome
+
+
+def _as_refusals(failures: Mapping[str, Outcome]) -> dict[str, Outcome]:
+    return {id_: as_refusal(failure, records=len(failures)) for id_, failure in failures.items()}
 
 
 def _may_have_had_task(push: Push) -> bool:

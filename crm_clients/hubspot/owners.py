@@ -3,7 +3,7 @@
 from collections.abc import Collection, Sequence
 from typing import Final
 
-from crm_clients.base import ClientState, Outcome
+from crm_clients.base import ClientState, Outcome, Rejected
 from crm_clients.hubspot.api import Api
 from crm_clients.hubspot.errors import ApiFailure
 from crm_clients.hubspot.responses import OwnerObject, Results
@@ -59,11 +59,11 @@ class Owners:
             await self._state.set_many({_state_key(email): None for email in emails})
 
     async def _fetch_one_by_one(self, emails: Sequence[str]) -> OwnerIds:
-        """After a failure the remaining addresses get the same failure."""
+        """After a failure, but for a refused address, the remaining addresses get the same failure."""
         found: OwnerIds = {}
         for at, email in enumerate(emails):
             found[email] = owner = await self.fetch(email)
-            if isinstance(owner, Outcome):
+            if isinstance(owner, Outcome) and not isinstance(owner, Rejected):
                 return found | dict.fromkeys(emails[at:], owner)
         return found
 

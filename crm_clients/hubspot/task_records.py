@@ -74,11 +74,15 @@ def create_input(key: str, missed: MissedCall, format_: TaskFormat) -> JsonObjec
     }
 
 
-def complete_input(task: Record, texts: Texts) -> JsonObject:
-    """Build the input that completes the task and adds a remark to its body."""
+def complete_input(key: str, task: Record, texts: Texts) -> JsonObject:
+    """Build the input that completes the task and adds a remark to its body.
+
+    HubSpot: only inputs with an `objectWriteTraceId` can fail singly.
+    """
     remark = sections_to_html([("CloudTalk", texts.task_completed)], texts)
     body = task.properties.get(BODY, "") + remark
-    return {"id": task.id, "properties": {STATUS: "COMPLETED", BODY: body}}
+    properties = {STATUS: "COMPLETED", BODY: body}
+    return {"id": task.id, "objectWriteTraceId": key, "properties": properties}
 
 
 def _initial_properties(missed: MissedCall, format_: TaskFormat) -> dict[str, str]:

@@ -15,7 +15,7 @@ import msgspec
 from crm_clients.base import Context, Outcome, Retry
 from crm_clients.hubspot.api import Api, ObjectType, chunks
 from crm_clients.hubspot.errors import ApiError, ApiFailure, names_record
-from crm_clients.hubspot.responses import to_records
+from crm_clients.hubspot.responses import Record, RecordResults, to_records
 from crm_clients.hubspot.settings import TASK_ID, HubSpotSettings
 from crm_clients.hubspot.task_records import (
     EDITABLE_PROPERTIES,
@@ -82,12 +82,9 @@ class Tasks:
                 for key, state in stored.items()
                 if not by_key[key].isdisjoint(state.calls)
             }
-            failure = await self._complete([state for state in updated.values() if not state.calls])
-            if failure is not None:
-                outcome = self._api.outcome(failure, records=len(updated))
-                return {call_id: outcome for key in updated for call_id in by_key[key]}
-            await self._states.set_many(updated)
-        return {}
+            failed = await self._complete({key: s for key, s in updated.items() if not s.calls})
+            await self._states.set_many({key: s for key, s in updated.items() if key not in failed})
+        return {call_id: outcome for key, outcome in failed.items() for call_id in by_key[key]}
 
     async def reassign_merged(self, calls: Sequence[Call]) -> list[Call]:
         """Replace each merged call in its task by the call that it is part of (`merged_into`).
@@ -190,9 +187,7 @@ class Tasks:
             for task in to_records(response)
             if (key := task.find_key(missed, TASK_ID)) is not None
         }
-        by_id = response.errors_by_id
-        unnamed = next(iter(response.errors), _NO_RESULT)
-        return created, {key: by_id.get(key, unnamed) for key in missed if key not in created}
+        return created, _failures(response, missed.keys() - created)
 
     async def _find_deleted_contacts(self, refused: Failures, missed: Mapping[str, MissedCall]) -> Outcomes:
         """Return by key the tasks that were refused because their contact was deleted, or may be."""
@@ -215,20 +210,29 @@ class Tasks:
 
     # --- complete and archive -------------------------------------------------------------------
 
-    async def _complete(self, states: Sequence[TaskState]) -> ApiFailure | None:
-        ids = [state.id for state in states]
+    async def _complete(self, states: Mapping[str, TaskState]) -> Outcomes:
+        """Complete the unchanged tasks. Returns by key why a task could not be completed."""
+        ids = [state.id for state in states.values()]
         tasks = await self._api.read_records(ObjectType.TASKS, ids, EDITABLE_PROPERTIES)
         if isinstance(tasks, ApiFailure):
-            return tasks
-        unchanged = [tasks[s.id] for s in states if s.id in tasks and is_unchanged(tasks[s.id], s.digest)]
-        for chunk in chunks([complete_input(task, self._format.texts) for task in unchanged]):
-            response = await self._api.write_batch(ObjectType.TASKS, "update", chunk)
-            if isinstance(response, ApiFailure):
-                return response
-            written = {task.id for task in to_records(response)}
-            if any(each["id"] not in written for each in chunk):
-                return next(iter(response.errors), _NO_RESULT)
-        return None
+            return dict.fromkeys(states, self._api.outcome(tasks))
+        unchanged = {
+            key: tasks[state.id]
+            for key, state in states.items()
+            if state.id in tasks and is_unchanged(tasks[state.id], state.digest)
+        }
+        failed: Outcomes = {}
+        for keys in chunks(list(unchanged)):
+            failed |= self._outcomes(await self._complete_chunk({key: unchanged[key] for key in keys}))
+        return failed
+
+    async def _complete_chunk(self, tasks: Mapping[str, Record]) -> Failures:
+        inputs = [complete_input(key, task, self._format.texts) for key, task in tasks.items()]
+        response = await self._api.write_batch(ObjectType.TASKS, "update", inputs)
+        if isinstance(response, ApiFailure):
+            return dict.fromkeys(tasks, response)
+        written = {task.id for task in to_records(response)}
+        return _failures(response, [key for key, task in tasks.items() if task.id not in written])
 
     async def _archive(self, keys: Sequence[str]) -> ApiFailure | None:
         tasks = await self._api.read_records(ObjectType.TASKS, keys, id_property=TASK_ID)
@@ -239,6 +243,12 @@ class Tasks:
             if failure is not None:
                 return failure
         return None
+
+
+def _failures(response: RecordResults, unwritten: Iterable[str]) -> Failures:
+    """Return by key why these tasks were not written; an error without a name may mean any of them."""
+    by_id, unnamed = response.errors_by_id, next(iter(response.errors), _NO_RESULT)
+    return {key: by_id.get(key, unnamed) for key in unwritten}
 
 
 def _may_exist(failure: ApiFailure) -> bool:

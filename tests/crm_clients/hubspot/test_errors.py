@@ -156,6 +156,7 @@ async def test_a_missing_scope_is_misconfigured(hubspot: HubSpot, connect: Conne
     hubspot.scopes.discard("crm.objects.owners.read")
     [outcome] = await connect().upsert([first_push(call())])
     assert (type(outcome), outcome.code) == (Misconfigured, "missing_scope")
+    assert "lacks the scope crm.objects.owners.read" in f"{outcome.message}"
 
 
 @pytest.mark.parametrize(

@@ -1,11 +1,13 @@
 """Owner ids by e-mail address: cached, and looked up again when they may have changed."""
 
+import pytest
 from starlette.responses import Response
 
 from tests.crm_clients.hubspot.conftest import Connect
 from tests.fakes.hubspot import HubSpot
+from tests.fakes.hubspot_responses import error_response
 from tests.support.fake_time import FakeTime
-from tests.support.hubspot import call, first_push, outcome_names
+from tests.support.hubspot import call, first_push, missed_call, outcome_names
 
 
 async def test_e_mail_addresses_are_compared_in_lower_case(hubspot: HubSpot, connect: Connect) -> None:
@@ -81,3 +83,66 @@ async def test_without_owners_by_email_no_owner_is_looked_up_or_set(
     hubspot.scopes.discard("crm.objects.owners.read")
     assert outcome_names(await connect(owners_by_email=False).upsert([first_push(call())])) == ["delivered"]
     assert "hubspot_owner_id" not in hubspot.calls.get_one().properties
+
+
+# --- refused owners ---------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("status", "category"), [(400, "VALIDATION_ERROR"), (422, "INVALID_EMAIL")])
+async def test_a_call_whose_agent_hubspot_refuses_to_look_up_is_delivered_without_owner_and_says_so(
+    hubspot: HubSpot, connect: Connect, status: int, category: str
+) -> None:
+    hubspot.respond_with(error_response(status, "Not this address", category), path="owners")
+    pushes = [
+        first_push(call("cloudtalk-1", agent_email="a@@example.test")),
+        first_push(call("cloudtalk-2", agent_email="ana@example.test")),
+    ]
+    outcomes = await connect().upsert(pushes)
+    assert [(o.name, o.code) for o in outcomes] == [("delivered", "owner_refused"), ("delivered", None)]
+    assert "Not this address" in f"{outcomes[0].message}"
+    found = {each["cloudtalk_call_id"]: each.get("hubspot_owner_id") for each in hubspot.calls}
+    assert found == {"cloudtalk-1": None, "cloudtalk-2": "7001"}
+
+
+async def test_calls_are_delivered_without_owners_while_hubspot_forbids_to_look_them_up(
+    hubspot: HubSpot, connect: Connect
+) -> None:
+    hubspot.respond_with(error_response(403, "Users are not shared", "FORBIDDEN"), path="owners")
+    [outcome] = await connect().upsert([first_push(call())])
+    assert (outcome.name, outcome.code) == ("delivered", "owner_refused")
+    assert len(hubspot.calls) == 1
+
+
+async def test_a_call_whose_listed_owner_hubspot_refuses_is_delivered_without_owner_and_says_so(
+    hubspot: HubSpot, connect: Connect
+) -> None:
+    hubspot.calls.rules.append(
+        lambda properties: "Owner 7001 has no seat" if properties.get("hubspot_owner_id") == "7001" else None
+    )
+    pushes = [first_push(call("cloudtalk-1")), first_push(call("cloudtalk-2", agent_email=None))]
+    outcomes = await connect().upsert(pushes)
+    assert [(o.name, o.code) for o in outcomes] == [("delivered", "owner_refused"), ("delivered", None)]
+    assert "Owner 7001 has no seat" in f"{outcomes[0].message}"
+    assert len(hubspot.calls) == 2
+    assert all("hubspot_owner_id" not in record for record in hubspot.calls)
+
+
+async def test_a_task_is_created_for_a_call_whose_owner_is_refused(
+    hubspot: HubSpot, connect: Connect
+) -> None:
+    hubspot.respond_with(error_response(400, "Not this address", "VALIDATION_ERROR"), path="owners")
+    [outcome] = await connect(default_owner="boss@example.test").upsert([first_push(missed_call())])
+    assert (outcome.name, outcome.code) == ("delivered", "owner_refused")
+    assert len(hubspot.tasks) == 1
+
+
+async def test_a_contact_whose_owner_cannot_be_read_does_not_make_the_call_a_dead_letter(
+    hubspot: HubSpot, connect: Connect, fake_time: FakeTime
+) -> None:
+    hubspot.contacts.add(phone="+34600111222")
+    client = connect()
+    await client.upsert([first_push(call("cloudtalk-0"))])
+    fake_time.now += 3_601
+    hubspot.respond_with(error_response(400, "No", "VALIDATION_ERROR"), path="contacts/batch/read")
+    assert outcome_names(await client.upsert([first_push(missed_call())])) == ["retry"]
+    assert outcome_names(await client.upsert([first_push(missed_call())])) == ["delivered"]

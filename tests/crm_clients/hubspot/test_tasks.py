@@ -4,7 +4,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 
 import pytest
-from starlette.responses import JSONResponse
+from starlette.responses import JSONResponse, Response
 
 from crm_clients.base import Retry
 from crm_clients.state import InMemoryClientState
@@ -494,6 +494,74 @@ async def test_a_call_whose_task_may_not_be_completed_is_delivered_and_completed
     assert "Keep it open." in f"{outcome.message}"
     [outcome] = await client.upsert([later_push(answered.call, remote_id=remote_id(outcome), notes="new")])
     assert (outcome.name, outcome.code) == ("delivered", None)
+    assert hubspot.tasks.get_one().properties["hs_task_status"] == "COMPLETED"
+
+
+@pytest.mark.parametrize(("status", "category"), [(400, "VALIDATION_ERROR"), (403, "READ_ONLY"), (422, "X")])
+@pytest.mark.parametrize("with_record_id", [True, False])
+async def test_a_call_whose_task_may_not_be_completed_is_retracted_and_says_so(
+    hubspot: HubSpot, connect: Connect, status: int, category: str, *, with_record_id: bool
+) -> None:
+    client = connect()
+    [outcome] = await client.upsert([first_push(missed_call())])
+    hubspot.respond_with(error_response(status, "Keep it open.", category), path="tasks/batch/update")
+    of = retraction(missed_call(), remote_id=remote_id(outcome) if with_record_id else None)
+    [retracted] = await client.retract([of])
+    assert (retracted.name, retracted.code) == ("delivered", "task_refused")
+    assert "Keep it open." in f"{retracted.message}"
+    assert (len(hubspot.calls), len(hubspot.tasks)) == (0, 1)
+
+
+@pytest.mark.parametrize("on_merge", ["delete", "mark"])
+async def test_a_merged_call_whose_task_may_not_be_completed_is_retracted(
+    hubspot: HubSpot, connect: Connect, on_merge: str
+) -> None:
+    client = connect(on_merge=on_merge)
+    await client.setup()
+    await client.upsert([first_push(missed_call()), first_push(call("cloudtalk-2"))])
+    hubspot.tasks.rules.append(lambda _: "A task needs an outcome")
+    [retracted] = await client.retract([retraction(missed_call(), into="cloudtalk-2")])
+    assert (retracted.name, retracted.code) == ("delivered", "task_refused")
+    ids = [record["cloudtalk_call_id"] for record in hubspot.calls if "cloudtalk_merged_into" not in record]
+    assert ids == ["cloudtalk-2"]
+
+
+async def test_a_task_that_may_not_be_completed_concerns_only_its_own_call(
+    hubspot: HubSpot, connect: Connect
+) -> None:
+    client = connect()
+    calls = [missed_call(f"cloudtalk-{n}", external_number=f"+3460011122{n}") for n in range(3)]
+    await client.upsert([first_push(each) for each in calls])
+    hubspot.tasks.rules.append(
+        lambda properties: "Never" if properties["cloudtalk_task_id"].startswith("+34600111221") else None
+    )
+    outcomes = await client.retract([retraction(each) for each in calls])
+    assert [(o.name, o.code) for o in outcomes] == [
+        ("delivered", None),
+        ("delivered", "task_refused"),
+        ("delivered", None),
+    ]
+    assert len(hubspot.calls) == 0
+    assert [task["hs_task_status"] for task in hubspot.tasks] == ["COMPLETED", "NOT_STARTED", "COMPLETED"]
+
+
+@pytest.mark.parametrize(
+    ("response", "name"),
+    [
+        (error_response(423, "Locked", "LOCKED"), "retry"),
+        (error_response(500, "Internal error", "INTERNAL_ERROR"), "retry"),
+        (missing_scope_response("crm.objects.contacts.write"), "misconfigured"),
+    ],
+)
+async def test_a_call_is_not_retracted_before_its_task_while_hubspot_fails(
+    hubspot: HubSpot, connect: Connect, response: Response, name: str
+) -> None:
+    client = connect()
+    await client.upsert([first_push(missed_call())])
+    hubspot.respond_with(response, path="tasks/batch/update")
+    assert outcome_names(await client.retract([retraction(missed_call())])) == [name]
+    assert len(hubspot.calls) == 1
+    assert outcome_names(await client.retract([retraction(missed_call())])) == ["delivered"]
     assert hubspot.tasks.get_one().properties["hs_task_status"] == "COMPLETED"
 
 
