@@ -20,6 +20,14 @@ from relay.standards.numbers import parse_digits
 UPSERTED_TWICE: Final = "21000"
 """PostgreSQL's code for a statement that would upsert one row twice."""
 
+ROW_SECURITY: Final = "row_level_security"
+"""The code of an outcome for a row that a policy hides."""
+
+_INSUFFICIENT_PRIVILEGE: Final = "42501"
+_USING: Final = "(USING expression)"
+"""In PostgreSQL's message if an UPDATE policy hides the row that an upsert would update. Without it, 42501
+concerns a grant, or the policy for new rows, and so every call."""
+
 _LONGEST_MESSAGE: Final = 500
 
 
@@ -138,6 +146,8 @@ def parse_error(status: int, body: bytes, *, after: float | None = None) -> ApiE
 
 def cause_of(error: ApiError) -> Cause:
     """Look up the exact code, then the code's class, then the status."""
+    if _hides_row(error):
+        return Cause.RECORD
     code = error.code or ""
     if code in _BY_CODE:
         return _BY_CODE[code]
@@ -167,7 +177,12 @@ def describe(error: ApiError) -> str:
 
 
 def _outcome_code(error: ApiError) -> str:
-    return error.code or f"http_{error.status}"
+    return ROW_SECURITY if _hides_row(error) else error.code or f"http_{error.status}"
+
+
+def _hides_row(error: ApiError) -> bool:
+    """Whether a policy of row level security hides one row; it may show others."""
+    return error.code == _INSUFFICIENT_PRIVILEGE and _USING in (error.message or "")
 
 
 def _raised_status(error: ApiError) -> int | None:

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from crm_clients.base import Finding
-from crm_clients.supabase.errors import ApiError, ApiFailure, Cause, cause_of
+from crm_clients.supabase.errors import ROW_SECURITY, ApiError, ApiFailure, Cause, cause_of
 from crm_clients.supabase.location import Location, problem_finding, run_setup, secret_key_hint
 from crm_clients.supabase.rest import Table
 from crm_clients.supabase.sql import nullable_sql, policy_sql, sequence_grant_sql, type_sql
@@ -14,7 +14,6 @@ WRONG_TYPE: Final = "wrong_type"
 GENERATED: Final = "generated_column"
 REQUIRED: Final = "required_column"
 SEQUENCE: Final = "missing_sequence_grant"
-ROW_SECURITY: Final = "row_level_security"
 DISCARDED: Final = "discarded_rows"
 REFUSED: Final = "refused_call"
 REFUSALS: Final = frozenset({WRONG_TYPE, GENERATED, REQUIRED, SEQUENCE, ROW_SECURITY, DISCARDED, REFUSED})
