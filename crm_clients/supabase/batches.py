@@ -2,7 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import msgspec
 
@@ -26,21 +26,23 @@ class CallRows(msgspec.Struct, frozen=True):
     count: int = 1
 
 
-Write = Callable[[Sequence[CallRows]], Awaitable[dict[str, Outcome]]]
+R = TypeVar("R", bound=CallRows)
+
+Write = Callable[[Sequence[R]], Awaitable[dict[str, Outcome]]]
 """Sends one request and returns the outcome of each of its calls by call id."""
 
 
-def group_into_requests(calls: Iterable[CallRows]) -> Iterator[list[CallRows]]:
+def group_into_requests(calls: Iterable[R]) -> Iterator[list[R]]:
     """Group calls into requests within the limits; a request has rows of equal columns (PGRST102)."""
-    by_columns: dict[tuple[str, ...], list[CallRows]] = defaultdict(list)
+    by_columns: dict[tuple[str, ...], list[R]] = defaultdict(list)
     for rows in calls:
         by_columns[rows.columns].append(rows)
     for group in by_columns.values():
         yield from _divide(group)
 
 
-def _divide(calls: Sequence[CallRows]) -> Iterator[list[CallRows]]:
-    request: list[CallRows] = []
+def _divide(calls: Sequence[R]) -> Iterator[list[R]]:
+    request: list[R] = []
     size = count = 0
     for rows in calls:
         if request and (size + len(rows.encoded) > MAX_REQUEST_BYTES or count + rows.count > MAX_ROWS):
@@ -57,7 +59,7 @@ def request_body(calls: Sequence[CallRows]) -> bytes:
     return b"[" + b",".join(rows.encoded for rows in calls) + b"]"
 
 
-async def send_in_order(requests: Iterable[Sequence[CallRows]], write: Write) -> dict[str, Outcome]:
+async def send_in_order(requests: Iterable[Sequence[R]], write: Write[R]) -> dict[str, Outcome]:
     """Send one request after the other. A failure that the next requests would share ends the sending."""
     outcomes: dict[str, Outcome] = {}
     unsent: Outcome | None = None

@@ -4,7 +4,8 @@ The API can only replace a whole value. So the client reads the existing value f
 key that it has nothing new for.
 """
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from functools import partial
 from typing import Any, Final
 
 import msgspec
@@ -26,7 +27,7 @@ from crm_clients.supabase.rest import Row, Table, Upserted
 from crm_clients.supabase.sample import SAMPLE_CALL
 from crm_clients.supabase.settings import SupabaseSettings
 from crm_clients.supabase.sql import MERGED_INTO, kv_sql
-from crm_clients.supabase.unchanged import find_kept, find_unchanged
+from crm_clients.supabase.unchanged import find_kept, find_unchanged, find_unwritten_value
 from relay.call import Call
 from relay.standards.phones import is_dialable
 
@@ -34,6 +35,12 @@ _COLUMNS: Final = ("key", "value")
 
 Values = Mapping[str, Any]
 """Existing values by key. Keys without a value are absent."""
+
+
+class KvRows(CallRows, frozen=True, kw_only=True):
+    """The rows that one call writes. `values`: the new value of each key."""
+
+    values: Mapping[str, Any]
 
 
 class KvLayout:
@@ -69,7 +76,7 @@ class KvLayout:
             return self._outcomes(existing, calls)
         built = [self._build_rows(push, existing, customers) for push in pushes]
         changed = [rows for rows in built if rows.count > 0]
-        return self._outcomes(None, calls) | await send_in_order(group_into_requests(changed), self._write)
+        return self._outcomes(None, calls) | await self._write_all(changed, existing)
 
     async def retract(self, retractions: Sequence[Retraction], *, mark: bool) -> dict[str, Outcome]:
         """Mark or delete the records. Open tasks are deleted in both cases."""
@@ -115,7 +122,7 @@ class KvLayout:
 
     # --- building ---------------------------------------------------------------------------------
 
-    def _build_rows(self, push: Push, existing: Values, customers: Mapping[str, Customer]) -> CallRows:
+    def _build_rows(self, push: Push, existing: Values, customers: Mapping[str, Customer]) -> KvRows:
         """Build the record and the task of a call, and keep those that differ from the existing ones."""
         record = self._build_record(push, _object_at(existing, self._key(push.call)), customers)
         values = {self._key(push.call): record}
@@ -124,12 +131,7 @@ class KvLayout:
             customer = self._customer_of(record)
             task = tasks.updated_task(push.call, existing.get(key), customer, self._timezone)
             values |= {key: task} if task else {}
-        encoded = [
-            encode_json({"key": key, "value": value})
-            for key, value in values.items()
-            if msgspec.json.decode(encode_json(value)) != existing.get(key)
-        ]
-        return CallRows(push.call, _COLUMNS, b",".join(encoded), len(encoded))
+        return _rows_of(push.call, values, existing)
 
     def _build_record(
         self, push: Push, existing: Mapping[str, Any] | None, customers: Mapping[str, Customer]
@@ -167,10 +169,18 @@ class KvLayout:
 
     # --- writing ----------------------------------------------------------------------------------
 
-    async def _write(self, request: Sequence[CallRows]) -> dict[str, Outcome]:
-        result = await self._table.upsert(request_body(request))
-        failure = None if isinstance(result, Upserted) else result
-        return self._outcomes(failure, [rows.call for rows in request])
+    async def _write_all(self, rows: Iterable[KvRows], existing: Values) -> dict[str, Outcome]:
+        return await send_in_order(group_into_requests(rows), partial(self._write, existing))
+
+    async def _write(self, existing: Values, request: Sequence[KvRows]) -> dict[str, Outcome]:
+        result = await self._table.upsert(request_body(request), _COLUMNS)
+        if not isinstance(result, Upserted):
+            return self._outcomes(result, [rows.call for rows in request])
+        stored = {row["key"]: row["value"] for row in result.rows}
+        return {
+            rows.call.id: self._outcome(rows.call, find_unwritten_value(rows.values, existing, stored))
+            for rows in request
+        }
 
     def _outcomes(self, failure: ApiFailure | None, calls: Sequence[Call]) -> dict[str, Outcome]:
         return {
@@ -184,20 +194,19 @@ class KvLayout:
         if isinstance(existing, ApiError | Outcome):
             return self._outcomes(existing, calls)
         marked = [
-            CallRows(
-                call, _COLUMNS, encode_json({"key": key, "value": {**record, MERGED_INTO: call.merged_into}})
-            )
+            _rows_of(call, {key: {**record, MERGED_INTO: call.merged_into}}, existing)
             for call in calls
             if (record := _object_at(existing, key := self._key(call))) is not None
         ]
         absent = await self._outcomes_of_removal(calls, existing)
-        return absent | await send_in_order(group_into_requests(marked), self._write)
+        changed = [rows for rows in marked if rows.count > 0]
+        return absent | await self._write_all(changed, existing)
 
     async def _delete_records(self, calls: Sequence[Call]) -> dict[str, Outcome]:
         deleted = await self._table.delete(map(self._key, calls))
         if isinstance(deleted, set):
             return await self._outcomes_of_removal(calls, deleted)
-        return {call.id: self._removal_outcome(call, deleted) for call in calls}
+        return {call.id: self._outcome(call, deleted) for call in calls}
 
     async def _delete_tasks(self, calls: Sequence[Call], **where: str) -> dict[str, Outcome]:
         """Delete the tasks that match `where`. Return the outcome of each call that still has such a task."""
@@ -207,7 +216,7 @@ class KvLayout:
             failures = await find_kept(self._table, by_key.keys() - deleted, **where)
         else:
             failures = dict.fromkeys(by_key, deleted)
-        return {by_key[key].id: self._removal_outcome(by_key[key], each) for key, each in failures.items()}
+        return {by_key[key].id: self._outcome(by_key[key], each) for key, each in failures.items()}
 
     async def _outcomes_of_removal(
         self, calls: Sequence[Call], changed: Collection[str]
@@ -219,11 +228,19 @@ class KvLayout:
             if (key := self._key(call)) not in changed
         }
         failures = await find_unchanged(self._table, rows)
-        return {call.id: self._removal_outcome(call, failures.get(self._key(call))) for call in calls}
+        return {call.id: self._outcome(call, failures.get(self._key(call))) for call in calls}
 
-    def _removal_outcome(self, call: Call, failure: ApiFailure | None) -> Outcome:
-        """Never Split: one record cannot make the removal of others fail."""
+    def _outcome(self, call: Call, failure: ApiFailure | None) -> Outcome:
+        """Return the outcome of one call. Never Split: the failure of a removal concerns no other record."""
         return build_outcome(failure, remote_id=self._key(call), calls=1)
+
+
+def _rows_of(call: Call, values: Mapping[str, Any], existing: Values) -> KvRows:
+    """Return the rows for the values that differ from the existing ones."""
+    encoded = {key: encode_json({"key": key, "value": value}) for key, value in values.items()}
+    decoded = {key: msgspec.json.decode(row)["value"] for key, row in encoded.items()}
+    changed = {key: value for key, value in decoded.items() if value != existing.get(key)}
+    return KvRows(call, _COLUMNS, b",".join(encoded[key] for key in changed), len(changed), values=changed)
 
 
 def _object_at(values: Values, key: str) -> Mapping[str, Any] | None:

@@ -161,7 +161,8 @@ class TableLayout:
         return await send_in_order(requests, self._upsert)
 
     async def _upsert(self, request: Sequence[CallRows]) -> dict[str, Outcome]:
-        result = await self._table.upsert(request_body(request))
+        returned = self._table.identity if self._table.version else ()
+        result = await self._table.upsert(request_body(request), returned)
         is_whole = self._is_whole(request)
         if isinstance(result, Upserted) and result.inserted and not is_whole:
             # A row was deleted after it was read. The API does not say which, so all are written whole.

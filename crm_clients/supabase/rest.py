@@ -29,7 +29,7 @@ Row = dict[str, Any]
 class Upserted(msgspec.Struct, frozen=True):
     """No row was refused. `inserted`: at least one of them is new (status 201 instead of 200).
 
-    `rows`: key and version of the rows that the database wrote; empty if the table has no version column.
+    `rows`: the requested columns of the rows that the database wrote; empty if none were requested.
     """
 
     inserted: bool
@@ -60,14 +60,18 @@ class Table:
 
     # --- rows -------------------------------------------------------------------------------------
 
-    async def upsert(self, rows: bytes) -> Upserted | ApiFailure:
-        """Insert or update rows, a JSON array of objects with equal keys. One statement: all or none."""
+    async def upsert(self, rows: bytes, returned: Sequence[str] = ()) -> Upserted | ApiFailure:
+        """Insert or update rows, a JSON array of objects with equal keys. One statement: all or none.
+
+        `returned`: the columns of the result's rows.
+        """
         params = {"on_conflict": self.key}
-        if self.version is None:
+        if not returned:
             response = await self._post(rows, params, _PREFER_UPSERT)
             written: list[Row] | ApiFailure = []
         else:
-            response = await self._post(rows, {**params, "select": self._returned}, _PREFER_UPSERT_ROWS)
+            params |= {"select": _columns_param(returned)}
+            response = await self._post(rows, params, _PREFER_UPSERT_ROWS)
             written = _decode_rows(response)
         if not isinstance(response, httpx.Response):
             return response
@@ -77,7 +81,7 @@ class Table:
 
     async def update(self, key: str, values: bytes) -> list[Row] | ApiFailure:
         """Write these columns, a JSON object, of one row. Return its key and version, or no row."""
-        params = {self.key: f"eq.{key}", "select": self._returned}
+        params = {self.key: f"eq.{key}", "select": _columns_param(self.identity)}
         return _decode_rows(await self._change("PATCH", params, values, prefer=_PREFER_ROWS))
 
     async def delete(self, keys: Iterable[str], **where: str) -> set[str] | ApiFailure:
@@ -176,10 +180,6 @@ class Table:
     ) -> httpx.Response | Outcome:
         headers |= {**self._write_headers, "Prefer": prefer, "Content-Type": "application/json"}
         return await self._http.send(method, self._path, params=params, headers=headers, content=content)
-
-    @property
-    def _returned(self) -> str:
-        return _columns_param(self.identity)
 
     def _keys_of(self, rows: Iterable[Row]) -> set[str]:
         return {str(row[self.key]) for row in rows}

@@ -5,7 +5,7 @@ status of success does not prove that the row is gone or has the new values.
 """
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from typing import Final
+from typing import Any, Final
 
 from crm_clients.base import Outcome, Rejected
 from crm_clients.supabase.errors import ApiError, ApiFailure, Cause, cause_of
@@ -64,6 +64,29 @@ async def find_unwritten(
         return _find_older(table, versions, written) | dict.fromkeys(skipped, read)
     absent = skipped - {row[table.key] for row in read}
     return _find_older(table, versions, [*written, *read]) | dict.fromkeys(absent, _rejected(_ABSENT))
+
+
+def find_unwritten_value(
+    written: Mapping[str, Any], before: Mapping[str, Any], stored: Mapping[str, Any]
+) -> ApiFailure | None:
+    """Return why one of these JSON values is not stored, by key; None if all are.
+
+    `before`: the values that were read before the write. `stored`: what the API returned after it. A trigger
+    may add keys to an object, so a value counts as kept only if no key that should change has changed.
+    """
+    if not written.keys() <= stored.keys():
+        return _rejected(_ABSENT)
+    kept = (key for key, value in written.items() if _is_kept(value, before.get(key), stored[key]))
+    return _rejected(_KEPT) if any(kept) else None
+
+
+def _is_kept(written: Mapping[str, Any], before: Any, stored: Any) -> bool:
+    old, new = _items(before), _items(stored)
+    return all(new.get(key) == old.get(key) for key, value in written.items() if value != old.get(key))
+
+
+def _items(value: Any) -> Mapping[str, Any]:
+    return value if isinstance(value, dict) else {}
 
 
 def is_older(table: Table, row: Row, version: int) -> bool:

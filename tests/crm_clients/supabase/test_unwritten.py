@@ -1,11 +1,13 @@
 """A write that the database skips without an error: a trigger keeps the old row, or discards the new one."""
 
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 from starlette.responses import JSONResponse
 
 from crm_clients.base import Delivered, Outcome, Rejected, Retry
+from crm_clients.supabase import SupabaseClient
 from relay.call import Status
 from tests.support.clients import make_retraction
 from tests.support.supabase import Connect, Supabase
@@ -145,3 +147,98 @@ async def test_a_failure_of_the_second_read_is_a_retry(frozen: Supabase, connect
     add_trigger(frozen, "return null;")
     with frozen.gateway.answering(JSONResponse({}, 503), after=1):
         assert types_of(await client.upsert([push(call(version=2))])) == [Retry]
+
+
+# --- the layout kv --------------------------------------------------------------------------------
+
+KEEPING_VALUES = {
+    "return old": "return old;",
+    "return null": "return null;",
+    "the old value, and a time": "new.value := old.value || jsonb_build_object('seen', now()); return new;",
+    "one key returns null": "if new.key = 'llamada:cloudtalk-1' then return null; end if; return new;",
+    "one key returns old": "if new.key = 'llamada:cloudtalk-1' then return old; end if; return new;",
+}
+ADDING = "new.value := new.value || jsonb_build_object('estado_crm', 'x', 'updated', now()); return new;"
+
+
+@pytest.fixture
+def frozen_values(supabase: Supabase) -> Iterator[Supabase]:
+    """A project with the key-value table `frozen`."""
+    supabase.execute("drop table if exists frozen")
+    supabase.create_kv("frozen")
+    yield supabase
+    supabase.execute("drop table frozen")
+
+
+def connect_kv(connect: Connect, **settings: Any) -> SupabaseClient:
+    return connect(layout="kv", table="frozen", **settings)
+
+
+@pytest.mark.parametrize("kind", KEEPING_VALUES)
+@pytest.mark.parametrize("changed", [("status",), ()], ids=["changed keys", "whole value"])
+async def test_a_value_that_a_trigger_keeps_is_rejected(
+    frozen_values: Supabase, connect: Connect, kind: str, changed: tuple[str, ...]
+) -> None:
+    client = connect_kv(connect)
+    await client.upsert([push(call(status=Status.IN_PROGRESS))])
+    add_trigger(frozen_values, KEEPING_VALUES[kind])
+    outcomes = await client.upsert([push(call(version=2, status=Status.COMPLETED), *changed)])
+    assert types_and_codes(outcomes) == [(Rejected, "row_not_changed")]
+    assert frozen_values.values("frozen")["llamada:cloudtalk-1"]["estado"] == "En Progreso"
+
+
+@pytest.mark.parametrize("kind", ["one key returns null", "one key returns old"])
+async def test_the_other_values_of_the_batch_are_delivered(
+    frozen_values: Supabase, connect: Connect, kind: str
+) -> None:
+    client = connect_kv(connect)
+    ids = ["cloudtalk-1", "cloudtalk-2"]
+    await client.upsert([push(call(id_, status=Status.IN_PROGRESS)) for id_ in ids])
+    add_trigger(frozen_values, KEEPING_VALUES[kind])
+    outcomes = await client.upsert([push(call(id_, status=Status.COMPLETED), "status") for id_ in ids])
+    assert types_and_codes(outcomes) == [(Rejected, "row_not_changed"), (Delivered, None)]
+
+
+async def test_a_new_value_that_a_trigger_discards_is_rejected(
+    frozen_values: Supabase, connect: Connect
+) -> None:
+    add_trigger(frozen_values, "return null;", "insert")
+    outcomes = await connect_kv(connect).upsert([push(call())])
+    assert types_and_codes(outcomes) == [(Rejected, "row_not_changed")]
+
+
+async def test_a_trigger_that_adds_keys_to_every_value_refuses_nothing(
+    frozen_values: Supabase, connect: Connect
+) -> None:
+    client = connect_kv(connect, tasks=True)
+    add_trigger(frozen_values, ADDING, "insert or update")
+    assert types_of(await client.upsert([push(call())])) == [Delivered]
+    assert types_of(await client.upsert([push(call(status=Status.COMPLETED), "status")])) == [Delivered]
+    assert frozen_values.values("frozen")["llamada:cloudtalk-1"]["estado"] == "Completada"
+
+
+async def test_a_value_that_is_no_object_and_that_a_trigger_keeps_is_rejected(
+    frozen_values: Supabase, connect: Connect
+) -> None:
+    frozen_values.put({"llamada:cloudtalk-1": "typed by a person"}, "frozen")
+    add_trigger(frozen_values, "return old;")
+    outcomes = await connect_kv(connect).upsert([push(call())])
+    assert types_and_codes(outcomes) == [(Rejected, "row_not_changed")]
+
+
+async def test_a_call_whose_task_a_trigger_discards_is_rejected(
+    frozen_values: Supabase, connect: Connect
+) -> None:
+    add_trigger(frozen_values, "if new.key like 'tarea:%' then return null; end if; return new;", "insert")
+    outcomes = await connect_kv(connect, tasks=True).upsert([push(call(follow_up=True))])
+    assert types_and_codes(outcomes) == [(Rejected, "row_not_changed")]
+
+
+async def test_a_mark_in_a_value_that_a_trigger_reverts_is_rejected(
+    frozen_values: Supabase, connect: Connect
+) -> None:
+    client = connect_kv(connect, on_merge="mark")
+    await client.upsert([push(call())])
+    add_trigger(frozen_values, "return old;")
+    outcomes = await client.retract([make_retraction("cloudtalk-1", "cloudtalk-2", 2)])
+    assert types_and_codes(outcomes) == [(Rejected, "row_not_changed")]
