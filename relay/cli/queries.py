@@ -138,6 +138,8 @@ class EventCounts(msgspec.Struct, frozen=True):
     accepted: int
     unfolded: int
     quarantined: int
+    quarantine_dropped: int
+    """Bodies that were deleted because the quarantine was full."""
     unclear: int
     """Ended events that do not state whether anybody talked: a missed call among them looks completed."""
 
@@ -171,6 +173,7 @@ def get_status(connection: Connection, enabled: Mapping[str, bool], *, now: Inst
             counts.accepted,
             counts.unfolded,
             quarantine.count(connection),
+            quarantine.count_dropped(connection),
             sum(journal.count_missing(connection, since=Instant(0)).values()),
         ),
         calls=calls.count(connection),

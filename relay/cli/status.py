@@ -58,6 +58,11 @@ def _print(status: Status) -> None:
         f"events: {events.accepted} accepted, {events.unfolded} not folded yet,"
         f" {events.quarantined} in quarantine\ncalls: {status.calls}\n"
     )
+    if events.quarantine_dropped:
+        click.echo(
+            f"{events.quarantine_dropped} bodies were deleted because the quarantine was full: look at the"
+            " others (`relay quarantine list`), then retry or drop them\n"
+        )
     if events.unclear:
         click.echo(
             f"{events.unclear} ended events do not state whether anybody talked: a missed call among them"

@@ -1,6 +1,7 @@
 """The journal: every accepted event as it was received, and whether it is folded."""
 
 from collections.abc import Mapping, Sequence
+from itertools import accumulate
 from typing import Any, Final, NamedTuple
 
 import msgspec
@@ -11,19 +12,26 @@ from sqlalchemy import (
     LargeBinary,
     Text,
     bindparam,
+    false,
     func,
     insert,
     or_,
     select,
+    true,
+    union_all,
     update,
 )
 
 from relay.call import CallEvent
 from relay.instants import Duration, Instant
-from relay.ledger.json_rows import bound, rows_of
+from relay.ledger.compression import compress, compress_many, decompress, decompress_many
+from relay.ledger.json_rows import bound, rows_of, without_nul
 from relay.ledger.notifications import notify
 from relay.ledger.states import EventState, has_state, sql_state
-from relay.ledger.tables import events
+from relay.ledger.tables import bodies, events
+
+MAX_FOLD_BYTES: Final = 4 * 1024 * 1024
+"""The limit of the parsed forms that are folded together."""
 
 _encoder = msgspec.json.Encoder()
 _decode_parsed = msgspec.json.Decoder(CallEvent).decode
@@ -79,9 +87,6 @@ class EventCounts(NamedTuple):
 
 # --- writing ------------------------------------------------------------------------------------
 
-# JSON holds no bytes: the bodies of all rows are bound as one blob, and each row has its place in it. The
-# blob starts with a filler byte, because SQLite returns NULL for any part of an empty blob.
-_FILLER: Final = b"\0"
 _copied = (
     events.c.received_at,
     events.c.dialect,
@@ -89,87 +94,148 @@ _copied = (
     events.c.content_type,
     events.c.path,
     events.c.query,
-    events.c.parsed,
+    events.c.size,
     events.c.missing,
 )
-_new = rows_of(*_copied, Column("offset", Integer), Column("length", Integer))
-_raw = func.substr(bindparam("bodies", type_=LargeBinary), _new.c.offset, _new.c.length)
+_new = rows_of(*_copied)
 _append = (
     insert(events)
     .from_select(
-        [*(column.name for column in _copied), "raw", "state"],
-        select(*(_new.c[column.name] for column in _copied), _raw, sql_state(EventState.NEW)).order_by(
-            _new.c.received_at
-        ),
+        [*(column.name for column in _copied), "state"],
+        select(_new, sql_state(EventState.NEW)).order_by(_new.c.received_at),
     )
     .returning(events.c.seq, events.c.received_at)
+)
+
+# JSON holds no bytes: the frames of all rows are bound as one blob, and each row has its places in it.
+_places = rows_of(
+    bodies.c.seq,
+    *(Column(name, Integer) for name in ("parsed_at", "parsed_length", "raw_at", "raw_length")),
+)
+_blob = bindparam("blob", type_=LargeBinary)
+_append_bodies = insert(bodies).from_select(
+    ["seq", "parsed", "raw"],
+    select(
+        _places.c.seq,
+        func.substr(_blob, _places.c.parsed_at, _places.c.parsed_length),
+        func.substr(_blob, _places.c.raw_at, _places.c.raw_length),
+    ),
 )
 
 
 def append(connection: Connection, new: Sequence[NewEvent]) -> list[int]:
     """Insert the events and return their sequence numbers, in the order given."""
-    rows, offset = [], len(_FILLER) + 1
-    for event in new:
-        rows.append(
-            (
-                event.received_at,
-                event.parsed.dialect,
-                event.parsed.kind,
-                event.content_type,
-                event.path,
-                event.query,
-                _encoder.encode(event.parsed).decode(),
-                event.parsed.missing,
-                offset,
-                len(event.raw),
-            )
-        )
-        offset += len(event.raw)
-    bodies = _FILLER + b"".join(event.raw for event in new)
-    inserted = connection.execute(_append, bound(rows) | {"bodies": bodies})
-    seqs = {received_at: seq for seq, received_at in inserted}
+    parsed = [_encode(event.parsed) for event in new]
+    rows = [_row(event, len(encoded)) for event, encoded in zip(new, parsed, strict=True)]
+    seq_by_arrival = {received_at: seq for seq, received_at in connection.execute(_append, bound(rows))}
+    seqs = [seq_by_arrival[event.received_at] for event in new]
+    _append_all_bodies(connection, seqs, parsed, [event.raw for event in new])
     notify(connection)
-    return [seqs[event.received_at] for event in new]
+    return seqs
+
+
+def _row(event: NewEvent, size: int) -> tuple[Any, ...]:
+    return (
+        event.received_at,
+        event.parsed.dialect,
+        event.parsed.kind,
+        event.content_type,
+        event.path,
+        event.query,
+        size,
+        event.parsed.missing,
+    )
+
+
+def _append_all_bodies(
+    connection: Connection, seqs: Sequence[int], parsed: Sequence[bytes], raw: Sequence[bytes]
+) -> None:
+    frames = compress_many([*parsed, *raw])
+    ends = list(accumulate(map(len, frames)))
+    places = [(end - len(frame) + 1, len(frame)) for frame, end in zip(frames, ends, strict=True)]
+    rows = [
+        (seq, *of_parsed, *of_raw)
+        for seq, of_parsed, of_raw in zip(seqs, places[: len(seqs)], places[len(seqs) :], strict=True)
+    ]
+    connection.execute(_append_bodies, bound(rows) | {"blob": b"".join(frames)})
+
+
+def _encode(parsed: CallEvent) -> bytes:
+    return without_nul(_encoder.encode(parsed))
 
 
 def replace_parsed(connection: Connection, seq: int, parsed: CallEvent) -> None:
     """Replace the cached form of this event."""
+    encoded = _encode(parsed)
     values = {
-        "parsed": _encoder.encode(parsed).decode(),
+        "size": len(encoded),
         "dialect": parsed.dialect,
         "kind": parsed.kind,
         "missing": parsed.missing,
     }
     connection.execute(update(events).where(events.c.seq == seq).values(values))
+    connection.execute(update(bodies).where(bodies.c.seq == seq).values(parsed=compress(encoded)))
 
 
 # --- what is not folded -------------------------------------------------------------------------
 
-_unfolded_columns = select(events.c.seq, events.c.received_at, events.c.parsed).limit(bindparam("limit"))
-_unfolded = _unfolded_columns.where(has_state(events.c.state, EventState.NEW)).order_by(events.c.seq)
-_due = _unfolded_columns.where(
-    has_state(events.c.state, EventState.WAITING),
-    or_(events.c.waits_until <= bindparam("now"), events.c.waits_until > bindparam("latest")),
-).order_by(events.c.waits_until)
+_unfolded_columns = (events.c.seq, events.c.received_at, events.c.size)
+_unfolded = (
+    select(*_unfolded_columns, false().label("waited"))
+    .where(has_state(events.c.state, EventState.NEW))
+    .order_by(events.c.seq)
+    .limit(bindparam("limit"))
+)
+_due = (
+    select(*_unfolded_columns, true().label("waited"))
+    .where(
+        has_state(events.c.state, EventState.WAITING),
+        or_(events.c.waits_until <= bindparam("now"), events.c.waits_until > bindparam("latest")),
+    )
+    .order_by(events.c.waits_until)
+    .limit(bindparam("limit"))
+)
+_unfolded_or_due = union_all(select(_unfolded.subquery()), select(_due.subquery()))
+_seqs = rows_of(bodies.c.seq)
+_parsed = select(bodies.c.seq, bodies.c.parsed).join(_seqs, _seqs.c.seq == bodies.c.seq)
+
+
+class _Candidate(NamedTuple):
+    seq: int
+    received_at: Instant
+    size: int
+    waited: bool
 
 
 def list_unfolded(
-    connection: Connection, limit: int, *, now: Instant, grace: Duration
+    connection: Connection, limit: int, *, now: Instant, grace: Duration, max_bytes: int = MAX_FOLD_BYTES
 ) -> list[UnfoldedEvent]:
     """Return the events to fold, oldest first: new ones, and waiting ones whose grace period is over.
 
-    A wait that would last longer than the grace period began before the clock was set back: it is over.
+    Their parsed forms have at most `max_bytes` together, or it is one event. A wait that would last longer
+    than the grace period began before the clock was set back: it is over.
     """
-    new = [
-        UnfoldedEvent(seq, received_at, _decode_parsed(parsed))
-        for seq, received_at, parsed in connection.execute(_unfolded, {"limit": limit})
-    ]
     parameters = {"limit": limit, "now": now, "latest": now + grace}
-    due = [
-        UnfoldedEvent(seq, received_at, _decode_parsed(parsed), waited=True)
-        for seq, received_at, parsed in connection.execute(_due, parameters)
+    candidates = [_Candidate(*row) for row in connection.execute(_unfolded_or_due, parameters)]
+    chosen = _within(sorted(candidates)[:limit], max_bytes)
+    parsed = _read_parsed(connection, [candidate.seq for candidate in chosen])
+    return [
+        UnfoldedEvent(event.seq, event.received_at, parsed[event.seq], waited=bool(event.waited))
+        for event in chosen
     ]
-    return sorted(new + due, key=lambda event: event.seq)[:limit]
+
+
+def _within(candidates: Sequence[_Candidate], max_bytes: int) -> list[_Candidate]:
+    """Return the first candidates whose sizes are at most `max_bytes` together, but at least one."""
+    totals = accumulate(candidate.size for candidate in candidates)
+    number = sum(total <= max_bytes for total in totals)
+    return list(candidates[: max(number, 1)])
+
+
+def _read_parsed(connection: Connection, seqs: Sequence[int]) -> dict[int, CallEvent]:
+    rows = connection.execute(_parsed, bound((seq,) for seq in seqs)).all()
+    decoded = decompress_many([parsed for _, parsed in rows])
+    return {seq: _decode_parsed(parsed) for (seq, _), parsed in zip(rows, decoded, strict=True)}
 
 
 _folded = rows_of(events.c.seq, events.c.call)
@@ -223,7 +289,18 @@ def set_aside(connection: Connection, seq: int, problem: str) -> None:
 
 # --- reading ------------------------------------------------------------------------------------
 
-_stored = select(*(events.c[name] for name in StoredEvent.__struct_fields__))
+_stored = select(
+    events.c.seq,
+    events.c.received_at,
+    events.c.content_type,
+    events.c.path,
+    events.c.query,
+    bodies.c.raw,
+    bodies.c.parsed,
+    events.c.state,
+    events.c.call,
+    events.c.problem,
+).join(bodies, bodies.c.seq == events.c.seq)
 _by_seq = _stored.where(events.c.seq == bindparam("seq"))
 _by_call = _stored.where(events.c.call == bindparam("call")).order_by(events.c.seq)
 _is_unfolded = has_state(events.c.state, EventState.NEW, EventState.WAITING)
@@ -241,9 +318,17 @@ def list_for_call(connection: Connection, call: str) -> list[StoredEvent]:
 
 def _stored_event(row: Sequence[Any]) -> StoredEvent:
     seq, received_at, content_type, path, query, raw, parsed, state, call, problem = row
-    event = _decode_parsed(parsed)
     return StoredEvent(
-        seq, received_at, content_type, path, query, raw, event, EventState(state), call, problem
+        seq,
+        received_at,
+        content_type,
+        path,
+        query,
+        decompress(raw),
+        _decode_parsed(decompress(parsed)),
+        EventState(state),
+        call,
+        problem,
     )
 
 

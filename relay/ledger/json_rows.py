@@ -17,13 +17,17 @@ from sqlalchemy.sql.functions import FunctionElement
 _encoder = msgspec.json.Encoder()
 
 # Text of PostgreSQL cannot hold U+0000: it becomes U+FFFD, on SQLite too, so that both store the same.
-_NUL: Final = re.compile(r"(?<!\\)((?:\\\\)*)\\u0000")
+_NUL: Final = re.compile(rb"(?<!\\)((?:\\\\)*)\\u0000")
 
 
 def bound(rows: Iterable[Sequence[Any]]) -> dict[str, str]:
     """Return the parameters for a statement over `rows_of`; a row has the order of its columns."""
-    encoded = _encoder.encode(list(rows)).decode()
-    return {"rows": _NUL.sub(r"\1\\ufffd", encoded) if "\\u0000" in encoded else encoded}
+    return {"rows": without_nul(_encoder.encode(list(rows))).decode()}
+
+
+def without_nul(encoded: bytes) -> bytes:
+    """Return this JSON with U+FFFD for each U+0000, as in all text of the ledger."""
+    return _NUL.sub(rb"\1\\ufffd", encoded) if b"\\u0000" in encoded else encoded
 
 
 def rows_of(*columns: Column[Any]) -> Subquery:

@@ -3,10 +3,20 @@
 from typing import Final
 
 import msgspec
-from sqlalchemy import Connection, delete, func, insert, select
+from sqlalchemy import Connection, bindparam, delete, func, insert, select
 
 from relay.instants import Instant
+from relay.ledger import counters
+from relay.ledger.compression import compress, decompress
+from relay.ledger.json_rows import bound, rows_of
 from relay.ledger.tables import quarantine
+from relay.logs import get_logger
+
+log = get_logger("relay.ledger")
+
+MAX_BODIES: Final = 10_000
+MAX_BYTES: Final = 256 * 1024 * 1024
+"""The quota of the compressed bodies. Above it the oldest bodies are deleted."""
 
 CONFLICTING_IDS: Final = "conflicting_ids"
 """The reason of an event that was folded without an id that belongs to another call."""
@@ -43,14 +53,43 @@ class QuarantinedBody(msgspec.Struct, frozen=True):
     raw: bytes
 
 
-_all = select(*(quarantine.c[name] for name in QuarantinedBody.__struct_fields__)).order_by(quarantine.c.id)
+_columns = tuple(quarantine.c[name] for name in QuarantinedBody.__struct_fields__)
+_all = select(*_columns).order_by(quarantine.c.id)
+_totals = select(func.count(), func.coalesce(func.sum(quarantine.c.size), 0))
+_oldest = (
+    select(quarantine.c.id, quarantine.c.size)
+    .where(quarantine.c.id != bindparam("newest"))
+    .order_by(quarantine.c.id)
+)
+_ids = rows_of(quarantine.c.id)
+_delete_many = delete(quarantine).where(quarantine.c.id.in_(select(_ids.c.id)))
 
 
 def add(connection: Connection, body: NewQuarantinedBody) -> int:
-    """Insert the body and return its id. Raises `IntegrityError` if its unique key is known."""
-    statement = insert(quarantine).values(msgspec.structs.asdict(body)).returning(quarantine.c.id)
-    id_: int = connection.execute(statement).scalar_one()
+    """Insert the body and return its id; if the quarantine is full, the oldest bodies are deleted.
+
+    Raises `IntegrityError` if its unique key is known.
+    """
+    frame = compress(body.raw)
+    values = msgspec.structs.asdict(body) | {"raw": frame, "size": len(frame)}
+    id_: int = connection.execute(insert(quarantine).values(values).returning(quarantine.c.id)).scalar_one()
+    _keep_quota(connection, newest=id_)
     return id_
+
+
+def _keep_quota(connection: Connection, newest: int) -> None:
+    count_, size = connection.execute(_totals).one()
+    if count_ <= MAX_BODIES and size <= MAX_BYTES:
+        return
+    dropped: list[int] = []
+    for id_, size_of_body in connection.execute(_oldest, {"newest": newest}):
+        if count_ - len(dropped) <= MAX_BODIES and size <= MAX_BYTES:
+            break
+        dropped.append(id_)
+        size -= size_of_body
+    connection.execute(_delete_many, bound((id_,) for id_ in dropped))
+    counters.increase(connection, counters.QUARANTINE_DROPPED, len(dropped))
+    log.warning("quarantine.dropped", bodies=len(dropped), oldest=dropped[0])
 
 
 def contains_key(connection: Connection, unique_key: str) -> bool:
@@ -61,12 +100,18 @@ def contains_key(connection: Connection, unique_key: str) -> bool:
 
 def list_all(connection: Connection) -> list[QuarantinedBody]:
     """Return every body in quarantine, oldest first."""
-    return [QuarantinedBody(*row) for row in connection.execute(_all)]
+    bodies = (QuarantinedBody(*row) for row in connection.execute(_all))
+    return [msgspec.structs.replace(body, raw=decompress(body.raw)) for body in bodies]
 
 
 def count(connection: Connection) -> int:
     """Return the number of bodies in quarantine."""
     return connection.execute(select(func.count()).select_from(quarantine)).scalar_one()
+
+
+def count_dropped(connection: Connection) -> int:
+    """Return the number of bodies that were deleted because the quarantine was full."""
+    return counters.get(connection, counters.QUARANTINE_DROPPED)
 
 
 def remove(connection: Connection, id_: int) -> None:

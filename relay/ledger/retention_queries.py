@@ -11,7 +11,16 @@ from sqlalchemy import Connection, Delete, bindparam, delete, select, update
 from relay.instants import Instant
 from relay.ledger.json_rows import bound, rows_of
 from relay.ledger.states import DeliveryState, EventState, has_state
-from relay.ledger.tables import aliases, calls, client_state, dedup_keys, deliveries, events, quarantine
+from relay.ledger.tables import (
+    aliases,
+    bodies,
+    calls,
+    client_state,
+    dedup_keys,
+    deliveries,
+    events,
+    quarantine,
+)
 
 PORTION: Final = 500
 
@@ -31,6 +40,7 @@ _page = (
 )
 _seqs = rows_of(events.c.seq)
 _delete_events = delete(events).where(events.c.seq.in_(select(_seqs.c.seq)))
+_delete_bodies = delete(bodies).where(bodies.c.seq.in_(select(_seqs.c.seq)))
 _ids = rows_of(calls.c.id)
 _set_pruned_at = update(calls).where(calls.c.id.in_(select(_ids.c.id))).values(pruned_at=bindparam("now"))
 _delete_dedup_keys = delete(dedup_keys).where(dedup_keys.c.seq <= bindparam("last"))
@@ -49,7 +59,9 @@ def delete_old_events(
     folded = [event for event in old if event.state == EventState.FOLDED]
     ids = sorted({event.call for event in folded})
     connection.execute(_set_pruned_at, bound((id_,) for id_ in ids) | {"now": now})
-    connection.execute(_delete_events, bound((event.seq,) for event in folded))
+    seqs = bound((event.seq,) for event in folded)
+    connection.execute(_delete_bodies, seqs)
+    connection.execute(_delete_events, seqs)
     if old:
         connection.execute(_delete_dedup_keys, {"last": old[-1].seq})
     return page[-1].seq if len(page) == limit and old else None
@@ -69,7 +81,9 @@ _old_calls = (
     .order_by(calls.c.changed_at)
     .limit(bindparam("limit"))
 )
+_seqs_of_calls = select(events.c.seq).where(events.c.call.in_(select(_ids.c.id)))
 _delete_calls: tuple[Delete, ...] = (
+    delete(bodies).where(bodies.c.seq.in_(_seqs_of_calls)),
     delete(events).where(events.c.call.in_(select(_ids.c.id))),
     delete(deliveries).where(deliveries.c.call.in_(select(_ids.c.id))),
     delete(aliases).where(aliases.c.call.in_(select(_ids.c.id))),

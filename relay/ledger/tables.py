@@ -55,9 +55,8 @@ events = Table(
     Column("content_type", Text, nullable=False),
     Column("path", Text, nullable=False),
     Column("query", Text, nullable=False),
-    Column("raw", LargeBinary, nullable=False),
-    # A cache of the parsed form: `relay rebuild` parses the raw body again.
-    Column("parsed", Text, nullable=False),
+    # Bytes of the parsed form: how much memory the fold needs for it.
+    Column("size", Integer, nullable=False),
     Column("state", Text, nullable=False),
     Column("call", Text),
     Column("problem", Text),
@@ -78,7 +77,20 @@ events = Table(
     Index("events_call", "call", "seq"),
     sqlite_autoincrement=True,
 )
-"""The journal: each accepted event as it was received, secrets removed. `state`: see `EventState`."""
+"""The journal: each accepted event. `state`: see `EventState`."""
+
+bodies = Table(
+    "bodies",
+    metadata,
+    Column("seq", Sequence, primary_key=True, autoincrement=False),
+    # A cache of the parsed form: `relay rebuild` parses the raw body again.
+    Column("parsed", LargeBinary, nullable=False),
+    Column("raw", LargeBinary, nullable=False),
+)
+"""The body of each event as it was received, secrets removed, and its parsed form, both compressed.
+
+They have a table of their own, so that an event can change its state without its body being written again.
+"""
 
 aliases = Table(
     "aliases",
@@ -181,12 +193,24 @@ quarantine = Table(
     Column("content_type", Text, nullable=False),
     Column("path", Text, nullable=False),
     Column("query", Text, nullable=False),
+    # Bytes of `raw`, which is compressed.
+    Column("size", Integer, nullable=False),
     Column("raw", LargeBinary, nullable=False),
     # A problem that many events have is stored once.
     Column("unique_key", Text, unique=True),
+    # The quota is computed from the index alone.
+    Index("quarantine_size", "size"),
     sqlite_autoincrement=True,
 )
 """Bodies that could not be parsed or not folded whole, with the reason."""
+
+counters = Table(
+    "counters",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("value", BigInteger, nullable=False),
+)
+"""Numbers that only grow and that no other table has."""
 
 client_state = Table(
     "client_state",

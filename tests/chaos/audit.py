@@ -13,6 +13,7 @@ from sqlalchemy import Connection, text
 
 from crm_clients.settings import DEFAULT_LABELS
 from relay.call import Status
+from relay.ledger.compression import decompress
 from relay.ledger.engine import open_engine
 from tests.chaos.load import SentCall
 
@@ -93,10 +94,10 @@ def read_ledger(url: str) -> LedgerContents:
     events: Counter[bytes] = Counter()
     with _connect(url) as connection:
         rows = connection.execution_options(stream_results=True).execute(
-            text("SELECT path, query, raw FROM events")
+            text("SELECT path, query, raw FROM events JOIN bodies USING (seq)")
         )
         for path, query, raw in rows:
-            events[b"%s %s %s" % (path.encode(), query.encode(), bytes(raw))] += 1
+            events[b"%s %s %s" % (path.encode(), query.encode(), decompress(raw))] += 1
     return LedgerContents(events, *count_states(url))
 
 

@@ -37,6 +37,7 @@ def test_retry_accepts_what_can_be_parsed_and_keeps_the_rest(two_bodies: Home) -
         "accepted": 1,
         "unfolded": 1,
         "quarantined": 1,
+        "quarantine_dropped": 0,
         "unclear": 0,
     }
 

@@ -1,14 +1,13 @@
 """Parsing quarantined bodies again."""
 
 import msgspec
-from sqlalchemy import select
 
 from relay.fold.retry_quarantined import RetriedBody, retry_body
 from relay.instants import Instant
 from relay.ledger import quarantine
 from relay.ledger.quarantine import NewQuarantinedBody
-from relay.ledger.tables import events
 from tests.support.folding import FoldingRelay, parser_in
+from tests.support.journal import read_events
 from tests.support.relay import WEBHOOK_PATH
 
 UUID = "44fe27cd-5268-4670-993e-0129aabbccdd"
@@ -35,7 +34,7 @@ async def test_a_body_that_can_be_parsed_now_becomes_events_as_of_its_arrival(re
     assert (second.id, second.events) == (bad, 0)
     assert second.problem is not None
     assert [row.id for row in await relay.ledger.read(quarantine.list_all)] == [bad]
-    rows = await relay.ledger.read(lambda c: list(c.execute(select(events.c.received_at, events.c.raw))))
+    rows = await relay.ledger.read(read_events)
     assert [row.received_at for row in rows] == [RECEIVED_AT, RECEIVED_AT + 1]
     assert msgspec.json.decode(rows[1].raw) == {"event": "call.ended", "data": {"id": "b"}}
     await relay.fold()

@@ -11,15 +11,15 @@ from typing import Any
 
 import httpx
 import pytest
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection
 from structlog.testing import capture_logs
 
 from relay.app import Relay
 from relay.cli.check import run_checks
-from relay.ledger import LedgerUnavailable, journal
-from relay.ledger.tables import events, quarantine
+from relay.ledger import LedgerUnavailable, journal, quarantine
 from relay.standards.webhooks import Signer
 from tests.support.in_process import in_process_relay, settings_in
+from tests.support.journal import read_events
 
 WEBHOOK_PATH = "/cloudtalk/webhook"
 JSON = {"content-type": "application/json"}
@@ -36,11 +36,11 @@ async def open_relay(tmp_path: Path) -> AsyncIterator[RelayAndClient]:
 
 
 async def quarantined(relay: Relay) -> list[Any]:
-    return await relay.ledger.read(lambda c: list(c.execute(select(quarantine).order_by(quarantine.c.id))))
+    return await relay.ledger.read(quarantine.list_all)
 
 
 async def stored_events(relay: Relay) -> list[Any]:
-    return await relay.ledger.read(lambda c: list(c.execute(select(events).order_by(events.c.seq))))
+    return await relay.ledger.read(read_events)
 
 
 # --- accepted requests ------------------------------------------------------------------------------

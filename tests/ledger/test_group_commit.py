@@ -10,15 +10,15 @@ from typing import Any, TypeVar
 
 import msgspec
 import pytest
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection
 
 from relay.instants import SECOND
 from relay.ledger import Ledger, LedgerUnavailable, journal
 from relay.ledger.errors import EventNotStorable
 from relay.ledger.group_commit import GroupCommit
 from relay.ledger.journal import NewEvent
-from relay.ledger.tables import events
 from tests.support.clock import Clock
+from tests.support.journal import read_events
 from tests.support.samples import make_event, make_event_row
 
 T = TypeVar("T")
@@ -74,8 +74,7 @@ def commits(ledger: Ledger, monkeypatch: pytest.MonkeyPatch) -> list[Any]:
 
 
 async def stored_bodies(ledger: Ledger) -> dict[int, bytes]:
-    found = await ledger.read(lambda c: c.execute(select(events.c.seq, events.c.raw)).all())
-    return {row.seq: row.raw for row in found}
+    return {event.seq: event.raw for event in await ledger.read(read_events)}
 
 
 def make_events(count: int, **changes: Any) -> list[NewEvent]:

@@ -1,17 +1,22 @@
 """The journal stores events byte for byte and in order, and knows which are not folded."""
 
+import sqlite3
 from collections.abc import Callable, Sequence
+from contextlib import closing
+from pathlib import Path
 from random import Random
 from typing import Any
 
 import msgspec
 import pytest
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection
 
 from relay.instants import Duration, Instant
 from relay.ledger import Ledger, journal
 from relay.ledger.journal import NewEvent
 from relay.ledger.tables import events
+from tests.support.journal import read_events
+from tests.support.ledgers import open_ledger
 from tests.support.samples import ODD_IDS, RECEIVED_AT, make_event, make_event_row
 
 BODIES = [
@@ -32,7 +37,7 @@ async def append(ledger: Ledger, *rows: NewEvent) -> list[int]:
 
 
 async def stored(ledger: Ledger) -> Sequence[Any]:
-    return await ledger.read(lambda c: c.execute(select(events).order_by(events.c.seq)).all())
+    return await ledger.read(read_events)
 
 
 async def unfolded(ledger: Ledger, limit: int = 100) -> list[int]:
@@ -171,6 +176,34 @@ async def test_ended_events_without_an_outcome_are_counted_by_what_they_lack(led
     assert await ledger.read(counted_since(2)) == {"talking_time": 1}
     await ledger.write(lambda c: journal.replace_parsed(c, seqs[2], make_event()))
     assert await ledger.read(counted_since(2)) == {}
+
+
+async def test_events_to_fold_are_limited_by_the_bytes_of_their_parsed_forms(ledger: Ledger) -> None:
+    parsed = [make_event(data={"note": "x" * length}) for length in (5_000, 3_000, 20_000, 10)]
+    seqs = await append(ledger, *(make_event_row(at=at, parsed=event) for at, event in enumerate(parsed)))
+
+    async def listed(max_bytes: int) -> list[int]:
+        found = await ledger.read(
+            lambda c: journal.list_unfolded(c, 10, now=Instant(0), grace=Duration(1), max_bytes=max_bytes)
+        )
+        return [event.seq for event in found]
+
+    assert await listed(9_000) == seqs[:2]
+    assert await listed(8_000) == seqs[:1]
+    assert await listed(100) == seqs[:1]  # never none
+    assert await listed(100_000) == seqs
+    await ledger.write(lambda c: journal.replace_parsed(c, seqs[0], make_event()))
+    assert await listed(8_000) == seqs[:2]
+
+
+async def test_the_state_of_an_event_changes_without_its_body_being_written_again(tmp_path: Path) -> None:
+    path = tmp_path / "relay.db"
+    async with open_ledger(f"sqlite:///{path}") as ledger:
+        await append(ledger, make_event_row(Random(1).randbytes(1 << 20)))
+        with closing(sqlite3.connect(path)) as connection:
+            connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        await ledger.write(lambda c: journal.mark_folded(c, [(1, "cloudtalk-1")]))
+        assert path.with_name("relay.db-wal").stat().st_size < 100_000
 
 
 # --- waiting for a link -----------------------------------------------------------------------------

@@ -1,12 +1,15 @@
 """Quarantined bodies are stored byte for byte, with the reason."""
 
+from functools import partial
+from random import Random
+
 import msgspec
-from sqlalchemy import select
+import pytest
+from structlog.testing import capture_logs
 
 from relay.instants import Instant
 from relay.ledger import Ledger, quarantine
 from relay.ledger.quarantine import NewQuarantinedBody
-from relay.ledger.tables import quarantine as table
 
 BODY = NewQuarantinedBody(
     received_at=Instant(7),
@@ -22,8 +25,8 @@ BODY = NewQuarantinedBody(
 
 async def test_a_body_is_stored_byte_for_byte_with_its_reason(ledger: Ledger) -> None:
     id_ = await ledger.write(lambda c: quarantine.add(c, BODY))
-    (row,) = await ledger.read(lambda c: c.execute(select(table)).mappings().all())
-    assert dict(row) == msgspec.structs.asdict(BODY) | {"id": id_}
+    (row,) = await ledger.read(quarantine.list_all)
+    assert msgspec.structs.asdict(row) | {"unique_key": None} == msgspec.structs.asdict(BODY) | {"id": id_}
 
 
 async def test_each_body_has_its_own_id_and_is_counted(ledger: Ledger) -> None:
@@ -45,3 +48,55 @@ async def test_a_unique_key_is_known_once_its_body_is_stored(ledger: Ledger) -> 
     keyed = msgspec.structs.replace(BODY, unique_key="mission:started:id:1")
     await ledger.write(lambda c: quarantine.add(c, keyed))
     assert await ledger.read(lambda c: quarantine.contains_key(c, "mission:started:id:1"))
+
+
+# --- the quota --------------------------------------------------------------------------------------
+
+
+async def add_bodies(ledger: Ledger, *raws: bytes) -> list[int]:
+    """Add these bodies, each in a transaction of its own."""
+    bodies = [msgspec.structs.replace(BODY, raw=raw) for raw in raws]
+    return [await ledger.write(partial(quarantine.add, body=body)) for body in bodies]
+
+
+async def listed(ledger: Ledger) -> list[int]:
+    return [body.id for body in await ledger.read(quarantine.list_all)]
+
+
+async def test_above_the_quota_of_bodies_the_oldest_are_deleted_counted_and_logged(
+    ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(quarantine, "MAX_BODIES", 3)
+    with capture_logs() as logs:
+        ids = await add_bodies(ledger, *(b"{" for _ in range(5)))
+    assert await listed(ledger) == ids[2:]
+    assert await ledger.read(quarantine.count_dropped) == 2
+    assert [(line["event"], line["bodies"], line["oldest"]) for line in logs] == [
+        ("quarantine.dropped", 1, ids[0]),
+        ("quarantine.dropped", 1, ids[1]),
+    ]
+
+
+async def test_above_the_quota_of_bytes_as_many_as_needed_of_the_oldest_are_deleted(
+    ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    random = Random(1)  # random bytes cannot be compressed
+    small = [random.randbytes(1_000) for _ in range(4)]
+    monkeypatch.setattr(quarantine, "MAX_BYTES", 4_500)
+    ids = await add_bodies(ledger, *small, random.randbytes(2_000))
+    assert await listed(ledger) == ids[2:]
+    assert await ledger.read(quarantine.count_dropped) == 2
+
+
+async def test_a_body_larger_than_the_quota_is_kept_alone(
+    ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(quarantine, "MAX_BYTES", 1_000)
+    ids = await add_bodies(ledger, b"{", Random(1).randbytes(5_000))
+    assert await listed(ledger) == ids[1:]
+
+
+async def test_compressed_bytes_count_for_the_quota(ledger: Ledger, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(quarantine, "MAX_BYTES", 1_000)
+    ids = await add_bodies(ledger, *(b"a" * 100_000 for _ in range(5)))
+    assert await listed(ledger) == ids

@@ -96,8 +96,7 @@ def upgrade() -> None:
         sa.Column("content_type", TEXT, nullable=False),
         sa.Column("path", TEXT, nullable=False),
         sa.Column("query", TEXT, nullable=False),
-        sa.Column("raw", sa.LargeBinary(), nullable=False),
-        sa.Column("parsed", TEXT, nullable=False),
+        sa.Column("size", sa.Integer(), nullable=False),
         sa.Column("state", TEXT, nullable=False),
         sa.Column("call", TEXT, nullable=True),
         sa.Column("problem", TEXT, nullable=True),
@@ -139,6 +138,15 @@ def upgrade() -> None:
         unique=False,
         sqlite_where=sa.text("state = 'waiting'"),
         postgresql_where=sa.text("state = 'waiting'"),
+    )
+    op.create_table(
+        "bodies",
+        sa.Column(
+            "seq", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=False, nullable=False
+        ),
+        sa.Column("parsed", sa.LargeBinary(), nullable=False),
+        sa.Column("raw", sa.LargeBinary(), nullable=False),
+        sa.PrimaryKeyConstraint("seq"),
     )
     op.create_table(
         "leases",
@@ -184,9 +192,17 @@ def upgrade() -> None:
         sa.Column("content_type", TEXT, nullable=False),
         sa.Column("path", TEXT, nullable=False),
         sa.Column("query", TEXT, nullable=False),
+        sa.Column("size", sa.Integer(), nullable=False),
         sa.Column("raw", sa.LargeBinary(), nullable=False),
         sa.Column("unique_key", TEXT, nullable=True),
         sa.PrimaryKeyConstraint("id"),
         sa.UniqueConstraint("unique_key"),
         sqlite_autoincrement=True,
+    )
+    op.create_index("quarantine_size", "quarantine", ["size"], unique=False)
+    op.create_table(
+        "counters",
+        sa.Column("name", TEXT, nullable=False),
+        sa.Column("value", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("name"),
     )

@@ -1,0 +1,25 @@
+"""Counters of what happened and left no row of its own."""
+
+from typing import Final
+
+from sqlalchemy import Connection, insert, select, update
+
+from relay.ledger.leases import advisory_lock
+from relay.ledger.tables import counters
+
+QUARANTINE_DROPPED: Final = "quarantine_dropped"
+"""Bodies that were deleted because the quarantine was full."""
+
+
+def increase(connection: Connection, name: str, by: int) -> None:
+    """Add a number to the counter of this name."""
+    advisory_lock(connection, "counters")
+    counter = update(counters).where(counters.c.name == name).values(value=counters.c.value + by)
+    if connection.execute(counter).rowcount == 0:
+        connection.execute(insert(counters).values(name=name, value=by))
+
+
+def get(connection: Connection, name: str) -> int:
+    """Return the value of this counter, 0 before its first increase."""
+    value: int | None = connection.execute(select(counters.c.value).where(counters.c.name == name)).scalar()
+    return value or 0

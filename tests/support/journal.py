@@ -1,0 +1,18 @@
+"""The events of the journal with their bodies, for tests that read whole rows."""
+
+from types import SimpleNamespace
+from typing import Any
+
+from sqlalchemy import Connection, select
+
+from relay.ledger.compression import decompress
+from relay.ledger.tables import bodies, events
+
+
+def read_events(connection: Connection) -> list[Any]:
+    """Return every event by its number: the columns of its row, its `raw` body, and as text `parsed`."""
+    rows = connection.execute(select(events, bodies).join(bodies, bodies.c.seq == events.c.seq))
+    found = [SimpleNamespace(**row) for row in rows.mappings()]
+    for event in found:
+        event.raw, event.parsed = decompress(event.raw), decompress(event.parsed).decode()
+    return sorted(found, key=lambda event: event.seq)
