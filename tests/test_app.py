@@ -23,7 +23,7 @@ from tests.support.relay import WEBHOOK_PATH, crm_rows, eventually
 from tests.support.servers import free_port
 
 STARTED = {"event": "call.started", "data": {"id": "1", "direction": "inbound"}}
-TOKEN = "open-sesame"
+TOKEN = "open-sesame-of-the-tests"
 KEY = "sb_secret_0123456789"
 
 

@@ -89,13 +89,14 @@ class CloudTalk(Section):
     tokens: tuple[Annotated[SecretStr, AfterValidator(validators.token)], ...] = Field(
         (),
         description="Tokens that authenticate a request, each as `Authorization: Bearer`, Basic password, "
-        "`X-Webhook-Token` or `?token=`. Without tokens and signing secrets the relay accepts requests "
+        "`X-Webhook-Token` or `?token=`. A token has at least 16 characters; `openssl rand -hex 32` creates "
+        "one. Without tokens and signing secrets the relay accepts requests "
         "from this machine only.",
     )
     signing_secrets: tuple[Annotated[SecretStr, AfterValidator(validators.signing_secret)], ...] = Field(
         (),
-        description="Secrets that verify CloudTalk's signed webhooks (`whsec_…`). A request with a wrong "
-        "signature is rejected even if its token is valid.",
+        description="Secrets that verify CloudTalk's signed webhooks (`whsec_…`), each of at least 24 bytes. "
+        "A request with a wrong signature is rejected even if its token is valid.",
     )
     secret_keys: tuple[str, ...] = Field(
         ("secret", "token", "lhc_key"),

@@ -5,6 +5,7 @@ warnings, and `relay serve` logs them.
 """
 
 import math
+import re
 import stat
 from collections import Counter
 from collections.abc import Iterable, Iterator
@@ -17,13 +18,32 @@ from pydantic import SecretStr
 
 from crm_clients.base import Finding
 from relay.settings.models import Settings
+from relay.settings.validators import HOW_TO_CREATE_TOKEN
 from relay.standards.addresses import is_loopback
 
 _NAME: Final = "settings"
 """The name of findings that concern no single destination."""
 
 _LOWEST_BITS: Final = 72
-"""A random token of 20 letters and digits has more, a word with some digits has fewer."""
+"""A random token of 20 letters and digits has more, a phrase with some digits has fewer."""
+
+_SHORTEST_REPETITION: Final = 3
+"""In characters: two may repeat by chance."""
+
+_PLACEHOLDER_WORDS: Final = (
+    "access auth bearer before change cloudtalk default demo dummy enter example fixme generate here hubspot"
+    " insert long passphrase password paste placeholder please production random relay replace sample secret"
+    " supabase test todo token value webhook with your"
+    " aleatori aqui cambia clave contrasena crea ejemplo escribe generad inserta larg para pega prueba pont"
+    " reemplaza secreto segur sustituye"
+    " asdfghjkl qwertyuiop zxcvbnm asdf qwerty zxcv"
+)
+"""Words and stems of placeholders and of tokens that a person invents, in English and Spanish, and rows of
+the keyboard."""
+
+_PLACEHOLDERS: Final = re.compile(
+    "|".join(sorted(_PLACEHOLDER_WORDS.split(), key=len, reverse=True)), re.IGNORECASE
+)
 
 
 def review(settings: Settings) -> list[Finding]:
@@ -109,16 +129,37 @@ def _review_tokens(settings: Settings) -> Iterator[Finding]:
                     _NAME,
                     "weak_token",
                     f"token {number} in {section}.tokens is easy to guess",
-                    "replace it by a random one: openssl rand -hex 32",
+                    f"replace it by a random one: {HOW_TO_CREATE_TOKEN}",
                 )
 
 
 def _estimate_bits(token: str) -> float:
-    """Estimate the information in a token. Repeated characters count little, and so do sequences such as
-    `abcd`, whose steps from one character to the next repeat.
+    """Estimate the information in a token. Words of placeholders count nothing, and what repeats an earlier
+    part counts little; so do repeated characters, and sequences such as `abcd`, whose steps from one
+    character to the next repeat.
     """
-    steps = [ord(after) - ord(before) for before, after in pairwise(token)]
-    return len(token) * min(_entropy(token), _entropy(steps))
+    invented = _PLACEHOLDERS.sub("", token.lower()) if _PLACEHOLDERS.search(token) else token
+    steps = [ord(after) - ord(before) for before, after in pairwise(invented)]
+    return _count_new(invented) * min(_entropy(invented), _entropy(steps))
+
+
+def _count_new(text: str) -> int:
+    """Count the characters that do not repeat an earlier part of the text; each repetition counts as one."""
+    position = count = 0
+    while position < len(text):
+        position += _repetition_at(text, position) or 1
+        count += 1
+    return count
+
+
+def _repetition_at(text: str, position: int) -> int:
+    """Return the length of the longest part from here on that begins earlier, too; 0 if it is short."""
+    length = 0
+    while (
+        position + length < len(text) and text[position : position + length + 1] in text[: position + length]
+    ):
+        length += 1
+    return length if length >= _SHORTEST_REPETITION else 0
 
 
 def _entropy(symbols: Iterable[Any]) -> float:

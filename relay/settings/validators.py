@@ -15,7 +15,7 @@ from pydantic import SecretStr, ValidationInfo
 
 from relay.cloudtalk.event_names import kind_of_name
 from relay.settings.secrets import SecretUrl
-from relay.standards.webhooks import decode_secret
+from relay.standards.webhooks import SHORTEST_KEY, decode_secret
 
 SQLITE_PREFIX: Final = "sqlite:///"
 RESERVED_PATHS: Final = ("/healthz", "/readyz", "/metrics", "/recordings", "/console")
@@ -30,6 +30,10 @@ _POSTGRES: Final = re.compile(
         r"([\w.-]+|\[[\da-fA-F:.]+\])"
     )
 )
+SHORTEST_TOKEN: Final = 16
+"""In characters."""
+
+HOW_TO_CREATE_TOKEN: Final = "openssl rand -hex 32"  # noqa: S105 - a command
 _TOKEN: Final = re.compile(r"[\x21-\x7e]+")
 
 
@@ -75,9 +79,15 @@ def webhook_path(value: str) -> str:
 
 
 def token(value: SecretStr) -> SecretStr:
-    """Check that it can be sent in a header; otherwise no request could use it."""
-    if not _TOKEN.fullmatch(value.get_secret_value()):
+    """Check that it can be sent in a header, as every request with it must be, and cannot be guessed soon."""
+    text = value.get_secret_value()
+    if not _TOKEN.fullmatch(text):
         raise ValueError("expected a token of ASCII letters, digits and signs, without spaces")
+    if len(text) < SHORTEST_TOKEN:
+        raise ValueError(
+            f"expected at least {SHORTEST_TOKEN} characters, so that nobody can guess the token; "
+            f"{HOW_TO_CREATE_TOKEN} creates one"
+        )
     return value
 
 
@@ -102,11 +112,16 @@ def company_id(value: str) -> str:
 
 
 def signing_secret(value: SecretStr) -> SecretStr:
-    """Check that it is a secret of Standard Webhooks: `whsec_` and base64."""
+    """Check that it is a secret of Standard Webhooks: `whsec_` and base64 of a key that is long enough."""
     try:
-        decode_secret(value.get_secret_value())
+        key = decode_secret(value.get_secret_value())
     except ValueError as error:
         raise ValueError(f"{error}, as CloudTalk shows it once the webhook is made") from None
+    if len(key) < SHORTEST_KEY:
+        raise ValueError(
+            f"expected whsec_ and base64 of at least {SHORTEST_KEY} bytes, so that nobody can guess the "
+            "secret; copy it whole from CloudTalk, or generate it there again"
+        )
     return value
 
 

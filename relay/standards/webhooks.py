@@ -17,6 +17,8 @@ KEY_PREFIX: Final = "whsec_"
 PREFIXES: Final = ("svix-", "webhook-")
 _HEADERS: Final = ("signature", "id", "timestamp")
 TOLERANCE_SECONDS: Final = 300
+SHORTEST_KEY: Final = 24
+"""In bytes: what Standard Webhooks demands of a generated secret."""
 
 
 class StaleSignature(Exception):

@@ -32,32 +32,35 @@ def reload(relay: RelayProcess, event: str) -> dict[str, Any]:
 
 def test_after_a_reload_new_tokens_are_valid_and_old_ones_are_not(tmp_path: Path) -> None:
     tokens = tmp_path / "tokens"
-    tokens.write_text("old-token\n")
+    tokens.write_text("old-token-of-tests\n")
     with running_relay(tmp_path, SETTINGS) as relay:
-        assert status_with(relay, "old-token") == 200
-        tokens.write_text("new-token\nanother\n")
+        assert status_with(relay, "old-token-of-tests") == 200
+        tokens.write_text("new-token-of-tests\nanother-token-of-tests\n")
         line = reload(relay, "settings.reloaded")
         assert (line["destinations"], line["restart_needed"]) == ([], [])
-        assert [status_with(relay, token) for token in ("new-token", "another", "old-token")] == [
+        assert [
+            status_with(relay, token)
+            for token in ("new-token-of-tests", "another-token-of-tests", "old-token-of-tests")
+        ] == [
             200,
             200,
             401,
         ]
-        assert "new-token" not in relay.log_path.read_text()
+        assert "new-token-of-tests" not in relay.log_path.read_text()
 
 
 def test_changes_that_need_a_restart_are_logged_and_not_applied(tmp_path: Path) -> None:
-    (tmp_path / "tokens").write_text("t\n")
+    (tmp_path / "tokens").write_text("only-token-of-tests\n")
     with running_relay(tmp_path, SETTINGS) as relay:
         (tmp_path / "settings.toml").write_text(SETTINGS + "batch = 5\n[delivery]\nfirst_retry_seconds = 9\n")
         line = reload(relay, "settings.reloaded")
         assert line["restart_needed"] == ["delivery.first_retry_seconds", "destinations.crm.batch"]
-        assert status_with(relay, "t") == 200
+        assert status_with(relay, "only-token-of-tests") == 200
 
 
 def test_an_invalid_settings_file_does_not_stop_the_relay(tmp_path: Path) -> None:
-    (tmp_path / "tokens").write_text("t\n")
+    (tmp_path / "tokens").write_text("only-token-of-tests\n")
     with running_relay(tmp_path, SETTINGS) as relay:
         (tmp_path / "settings.toml").write_text("[server]\nprot = 1\n")
         assert "did you mean server.port" in reload(relay, "settings.reload_failed")["error"]
-        assert status_with(relay, "t") == 200
+        assert status_with(relay, "only-token-of-tests") == 200

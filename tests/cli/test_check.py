@@ -63,7 +63,7 @@ def test_a_warning_has_a_line_and_a_hint_and_exits_with_0(home: Home) -> None:
 
 
 def test_a_warning_is_ok_and_has_a_code(home: Home) -> None:
-    home.write_settings("[cloudtalk]\ntokens = ['secret']\n")
+    home.write_settings("[cloudtalk]\ntokens = ['secret-secret-secret']\n")
     home.path.chmod(0o644)
     warnings = [finding for finding in home.json("check") if finding["code"]]
     assert [list(warning) for warning in warnings] == [KEYS] * 3

@@ -20,7 +20,7 @@ LABELS = {
     "missed": "Perdida",
     "no_answer": "Perdida",
 }
-TOKEN = "open-sesame"
+TOKEN = "open-sesame-of-the-tests"
 
 
 @pytest.fixture(scope="module")
@@ -124,7 +124,7 @@ def test_by_default_events_are_sent_to_the_relay_of_the_settings(
     home: Home, runs: list[dict[str, Any]]
 ) -> None:
     home.write_settings(
-        f'[server]\nport = 8123\n[cloudtalk]\nwebhook_path = "/webhook"\ntokens = ["{TOKEN}", "old"]'
+        f'[server]\nport = 8123\n[cloudtalk]\nwebhook_path = "/webhook"\ntokens = ["{TOKEN}", "old-{TOKEN}"]'
     )
     home.run("simulate")
     home.run("simulate", "--token", "old")

@@ -310,7 +310,7 @@ async def test_each_of_several_hosts_counts(
 
 @pytest.fixture
 async def relay_with_tokens(tmp_path: Path) -> AsyncIterator[RelayAndClient]:
-    settings = settings_in(tmp_path, cloudtalk={"tokens": ["old-token", "new-token"]})
+    settings = settings_in(tmp_path, cloudtalk={"tokens": ["old-token-of-tests", "new-token-of-tests"]})
     async with in_process_relay(settings) as running:
         yield running
 
@@ -318,10 +318,10 @@ async def relay_with_tokens(tmp_path: Path) -> AsyncIterator[RelayAndClient]:
 @pytest.mark.parametrize(
     ("headers", "query"),
     [
-        ({"authorization": "Bearer old-token"}, ""),
-        ({"authorization": "Basic " + base64.b64encode(b"any:new-token").decode()}, ""),
-        ({"x-webhook-token": "new-token"}, ""),
-        ({}, "?token=old-token"),
+        ({"authorization": "Bearer old-token-of-tests"}, ""),
+        ({"authorization": "Basic " + base64.b64encode(b"any:new-token-of-tests").decode()}, ""),
+        ({"x-webhook-token": "new-token-of-tests"}, ""),
+        ({}, "?token=old-token-of-tests"),
     ],
 )
 async def test_a_listed_token_is_accepted_and_not_stored(
@@ -371,7 +371,7 @@ async def test_without_tokens_a_web_page_cannot_store_a_call(
 
 async def test_a_get_request_with_a_token_in_its_query_is_stored(relay_with_tokens: RelayAndClient) -> None:
     relay, client = relay_with_tokens
-    query = "?event=call.started&call_id=1&token=new-token"
+    query = "?event=call.started&call_id=1&token=new-token-of-tests"
     assert (await client.get(WEBHOOK_PATH + query)).status_code == 200
     (row,) = await stored_events(relay)
     assert (row.kind, row.query) == ("started", "event=call.started&call_id=1")
@@ -403,7 +403,9 @@ def signed_headers(body: bytes, at: float) -> dict[str, str]:
 
 @pytest.fixture
 async def relay_with_secret(tmp_path: Path) -> AsyncIterator[RelayAndClient]:
-    settings = settings_in(tmp_path, cloudtalk={"tokens": ["a-token"], "signing_secrets": [SECRET]})
+    settings = settings_in(
+        tmp_path, cloudtalk={"tokens": ["one-token-of-tests"], "signing_secrets": [SECRET]}
+    )
     async with in_process_relay(settings) as running:
         yield running
 
@@ -423,7 +425,7 @@ async def test_a_wrong_signature_is_refused_whatever_token_comes_with_it(
 ) -> None:
     relay, client = relay_with_secret
     body = json.dumps(SIGNED).encode()
-    headers = signed_headers(body, time.time()) | broken | {"authorization": "Bearer a-token"}
+    headers = signed_headers(body, time.time()) | broken | {"authorization": "Bearer one-token-of-tests"}
     response = await client.post(WEBHOOK_PATH, content=body, headers=headers)
     assert response.status_code == 401
     assert await stored_events(relay) == await quarantined(relay) == []
@@ -489,44 +491,52 @@ async def test_a_secret_in_another_charset_is_never_stored(
 ) -> None:
     relay, client = relay_with_tokens
     headers = {"content-type": f"application/json; charset={charset}"}
-    secret = '{"lhc_key":"old-token","call_uuid":"b-1","contact_name":"Peñá"'
+    secret = '{"lhc_key":"old-token-of-tests","call_uuid":"b-1","contact_name":"Peñá"'
     valid = await client.post(WEBHOOK_PATH, content=(secret + "}").encode(charset), headers=headers)
     broken = await client.post(
-        WEBHOOK_PATH + "?token=old-token", content=(secret + ",").encode(charset), headers=headers
+        WEBHOOK_PATH + "?token=old-token-of-tests", content=(secret + ",").encode(charset), headers=headers
     )
     assert (valid.status_code, broken.status_code) == (200, 400)
     (row,), (kept,) = await stored_events(relay), await quarantined(relay)
     assert json.loads(row.raw) == {"call_uuid": "b-1", "contact_name": "Peñá"}
-    assert "old-token" not in kept.raw.decode()
+    assert "old-token-of-tests" not in kept.raw.decode()
 
 
 async def test_a_secret_in_the_body_authenticates_and_is_never_stored_or_logged(
     relay_with_tokens: RelayAndClient,
 ) -> None:
     relay, client = relay_with_tokens
-    body = {"action": "call_started", "lhc_key": "old-token", "call_uuid": SIGNED["data"]["call_uuid"]}  # type: ignore[index]
+    body = {
+        "action": "call_started",
+        "lhc_key": "old-token-of-tests",
+        "call_uuid": SIGNED["data"]["call_uuid"],  # type: ignore[index]
+    }
     with capture_logs() as logs:
         response = await client.post(WEBHOOK_PATH, json=body)
         wrong = await client.post(WEBHOOK_PATH, json=body | {"lhc_key": "a-guess"})
     assert (response.status_code, wrong.status_code) == (200, 401)
     (row,) = await stored_events(relay)
     assert json.loads(row.raw) == {"action": "call_started", "call_uuid": body["call_uuid"]}
-    assert "old-token" not in row.parsed + str(logs)
+    assert "old-token-of-tests" not in row.parsed + str(logs)
     assert "a-guess" not in str(logs)
 
 
 UUID = "44fe27cd-5268-4670-993e-0129aabbccdd"
-_WITH_SECRET = {"event": "call.started", "call_uuid": UUID, "secret": "old-token", "note": "n"}
+_WITH_SECRET = {"event": "call.started", "call_uuid": UUID, "secret": "old-token-of-tests", "note": "n"}
 
 
 @pytest.mark.parametrize(
     ("query", "body", "headers"),
     [
-        (f"?event=call.started&call_uuid={UUID}&secret=old-token", b"", {}),
-        (f"?event=call.started&call_uuid={UUID}&%73ecret=old-token", b"", {}),
+        (f"?event=call.started&call_uuid={UUID}&secret=old-token-of-tests", b"", {}),
+        (f"?event=call.started&call_uuid={UUID}&%73ecret=old-token-of-tests", b"", {}),
         ("", gzip.compress(json.dumps(_WITH_SECRET).encode()), JSON),
         ("", gzip.compress(json.dumps(_WITH_SECRET).encode()), JSON | {"content-encoding": "gzip"}),
-        ("", f"event=call.started&call_uuid={UUID}&%73ecret=old-token".encode(), {"content-type": FORM}),
+        (
+            "",
+            f"event=call.started&call_uuid={UUID}&%73ecret=old-token-of-tests".encode(),
+            {"content-type": FORM},
+        ),
         ("", b"\xef\xbb\xbf" + json.dumps(_WITH_SECRET).encode(), JSON),
     ],
 )
@@ -541,16 +551,16 @@ async def test_a_secret_authenticates_and_is_never_stored_in_any_form_of_body(
         gzip.decompress(row.raw) if row.raw[:1] == b"\x1f" else row.raw
     )
     assert UUID.encode() in stored
-    assert b"old-token" not in stored
+    assert b"old-token-of-tests" not in stored
 
 
 async def test_a_body_that_cannot_be_parsed_is_quarantined_without_its_secret(
     relay_with_tokens: RelayAndClient,
 ) -> None:
     relay, client = relay_with_tokens
-    body = b'{"lhc_key":"old-token","call_uuid":'
+    body = b'{"lhc_key":"old-token-of-tests","call_uuid":'
     assert (await client.post(WEBHOOK_PATH, content=body, headers=JSON)).status_code == 401
-    authorised = JSON | {"authorization": "Bearer old-token"}
+    authorised = JSON | {"authorization": "Bearer old-token-of-tests"}
     assert (await client.post(WEBHOOK_PATH, content=body, headers=authorised)).status_code == 400
     assert [row.raw for row in await quarantined(relay)] == [b'{"lhc_key":"[secret]","call_uuid":']
 

@@ -9,7 +9,7 @@ from tests.support.notebook import LoadText
 
 BASE = """
 [cloudtalk]
-tokens = ["a"]
+tokens = ["aaaa-bbbb-cccc-1"]
 signing_secrets = ["whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"]
 [destinations.crm]
 client = "local"
@@ -34,10 +34,10 @@ def load_text(tmp_path: Path) -> LoadText:
 
 def test_secrets_are_replaced(load_text: LoadText) -> None:
     current = load_text(BASE)
-    loaded = load_text(BASE.replace("sb_secret_1", "sb_secret_2").replace('"a"', '"b"'))
+    loaded = load_text(BASE.replace("sb_secret_1", "sb_secret_2").replace('-1"', '-2"'))
     updated, restart_needed = replace_secrets(current, loaded)
     assert restart_needed == []
-    assert [token.get_secret_value() for token in updated.cloudtalk.tokens] == ["b"]
+    assert [token.get_secret_value() for token in updated.cloudtalk.tokens] == ["aaaa-bbbb-cccc-2"]
     assert updated.destinations["far"].model_dump()["key"].get_secret_value() == "sb_secret_2"
     assert updated.destinations["crm"] == current.destinations["crm"]
     assert (updated.server, updated.ledger, updated.folder) == (

@@ -122,17 +122,19 @@ def test_the_path_of_the_webhook_is_that_of_the_settings(load_text: LoadText) ->
 @pytest.mark.parametrize(
     "token",
     [
-        "x",
-        "secret",
-        "changeme",
-        "Passw0rd!2024",
-        "cloudtalk-token",
-        "my-secret-token",
-        "1234567890",
-        "a" * 64,
-        "abc" * 20,
-        "0123456789abcdef0123456789abcdef",
-        "abcdefghijklmnopqrstuvwxyz",
+        *("a" * 64, "1234567890123456", "0123456789abcdef0123456789abcdef", "abcdefghijklmnopqrstuvwxyz"),
+        *(
+            "abc" * 20,
+            "cloudtalk" * 8,
+            "acmecorpacmecorpacmecorp",
+            "deadbeef" * 4,
+            "Passw0rd!2024Passw0rd!2024",
+        ),
+        *("acme-2024-acme-2025-acme-2026", "CloudTalkcloudtalkCLOUDTALK", "secretsecretsecret1"),
+        *("your-token-here-please", "replace_me_with_a_long_random_token", "<your-32-character-token>"),
+        *("CHANGE_ME_BEFORE_PRODUCTION", "my-company-cloudtalk-webhook", "insert-token-from-vault-here"),
+        *("cambia-este-token-por-uno-largo", "pon_aqui_tu_clave_secreta_y_larga", "mi-token-de-prueba-2024"),
+        *("qwertyuiopasdfghjklzxcvbnm", "TOKEN_DE_EJEMPLO_REEMPLAZAR"),
     ],
 )
 def test_a_token_that_is_easy_to_guess_is_named_by_its_number(load_text: LoadText, token: str) -> None:

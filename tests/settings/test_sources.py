@@ -59,10 +59,10 @@ BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 def test_a_byte_order_mark_is_ignored(tmp_path: Path, text: bytes) -> None:
     (tmp_path / "settings.toml").write_bytes(BYTE_ORDER_MARK + text)
     (tmp_path / "settings.local.toml").write_bytes(BYTE_ORDER_MARK + b"cloudtalk.tokens_file = 'tokens'")
-    (tmp_path / "tokens").write_bytes(BYTE_ORDER_MARK + b"one\r\ntwo\r\n")
+    (tmp_path / "tokens").write_bytes(BYTE_ORDER_MARK + b"the-first-of-two\r\nthe-second-of-two\r\n")
     settings = load(tmp_path / "settings.toml", {})
     assert settings.server.port == 9
-    assert settings.cloudtalk.tokens == (SecretStr("one"), SecretStr("two"))
+    assert settings.cloudtalk.tokens == (SecretStr("the-first-of-two"), SecretStr("the-second-of-two"))
 
 
 def test_an_error_after_a_byte_order_mark_has_the_right_column(tmp_path: Path) -> None:
@@ -102,10 +102,10 @@ def test_the_local_file_belongs_to_the_settings_file_of_its_name(tmp_path: Path)
 
 
 def test_a_secret_in_the_local_file_replaces_a_secret_file(load_both: LoadBoth, tmp_path: Path) -> None:
-    (tmp_path / "tokens").write_text("from-file")
+    (tmp_path / "tokens").write_text("from-a-secret-file")
     for text, local, token in (
-        ("tokens_file = 'none'", "tokens = ['written']", "written"),
-        ("tokens = ['written']", "tokens_file = 'tokens'", "from-file"),
+        ("tokens_file = 'none'", "tokens = ['written-in-settings']", "written-in-settings"),
+        ("tokens = ['written-in-settings']", "tokens_file = 'tokens'", "from-a-secret-file"),
     ):
         settings = load_both(f"[cloudtalk]\n{text}", f"[cloudtalk]\n{local}")
         assert settings.cloudtalk.tokens == (SecretStr(token),)
@@ -147,7 +147,11 @@ def test_a_destination_is_changed_added_or_replaced_by_one_of_another_client(loa
         ("server.port = 1", "[server]\nprot = 2", "settings.local.toml: server.prot: unknown key"),
         ("[server]\nprot = 1", "[server]\nport = 2", "settings.toml: server.prot: unknown key"),
         ("", "[destinations.a]\nclient = 'notebook'", "settings.local.toml: destinations.a.url: required"),
-        ("", "cloudtalk.tokens = ['a', '']", "settings.local.toml: cloudtalk.tokens[1]: expected a token"),
+        (
+            "",
+            "cloudtalk.tokens = ['f3b1c0de9a74425e', '']",
+            "settings.local.toml: cloudtalk.tokens[1]: expected a token",
+        ),
         ("", "cloudtalk.tokens_file = 'none'", "settings.local.toml: cloudtalk.tokens_file: none cannot"),
         ("log.level = 'x'", "server = 1", "settings.local.toml: server: expected a table"),
     ],
@@ -172,9 +176,9 @@ def test_a_local_file_that_cannot_be_read_is_reported(load_error: LoadError, tmp
 
 def test_the_environment_overrides_the_file(load_text: LoadText) -> None:
     settings = load_text(
-        "[server]\nport = 1\nmax_in_flight = 2\n[cloudtalk]\ntokens = ['a']",
+        "[server]\nport = 1\nmax_in_flight = 2\n[cloudtalk]\ntokens = ['a-token-of-the-file']",
         RELAY__SERVER__PORT="3",
-        RELAY__CLOUDTALK__TOKENS='["b", "c"]',
+        RELAY__CLOUDTALK__TOKENS='["b-of-the-environment", "c-of-the-environment"]',
         relay__cloudtalk__forward_internal="true",
         RELAY__LOG='{"level": "debug", "format": "json"}',
         RELAY__LOG__FORMAT="console",
@@ -182,7 +186,10 @@ def test_the_environment_overrides_the_file(load_text: LoadText) -> None:
         PATH="/bin",
     )
     assert (settings.server.port, settings.server.max_in_flight) == (3, 2)
-    assert [token.get_secret_value() for token in settings.cloudtalk.tokens] == ["b", "c"]
+    assert [token.get_secret_value() for token in settings.cloudtalk.tokens] == [
+        "b-of-the-environment",
+        "c-of-the-environment",
+    ]
     assert settings.cloudtalk.forward_internal
     assert (settings.log.level, settings.log.format) == ("debug", "console")
 
@@ -210,7 +217,7 @@ def test_the_environment_overrides_the_file(load_text: LoadText) -> None:
             "abc",
             "cloudtalk.tokens: expected a list, each item a secret, as JSON, found text",
         ),
-        ("RELAY__CLOUDTALK__TOKENS", '["a", ""]', "cloudtalk.tokens[1]: expected a token"),
+        ("RELAY__CLOUDTALK__TOKENS", '["f3b1c0de9a74425e", ""]', "cloudtalk.tokens[1]: expected a token"),
         ("RELAY__LOG", "[1]", "log: expected a table, as JSON, found a list"),
         ("RELAY__LOG", '{"levle": 1}', "log.levle: unknown key; did you mean log.level?"),
         ("RELAY__DESTINATIONS", "x", "destinations: expected a table, as JSON, found text"),
@@ -265,14 +272,14 @@ def test_pydantic_settings_is_imported_only_for_environment_variables(tmp_path: 
 
 
 def test_secrets_are_read_from_files(load_text: LoadText, tmp_path: Path) -> None:
-    (tmp_path / "tokens").write_text("one\ntwo\n")
+    (tmp_path / "tokens").write_text("the-first-of-two\nthe-second-of-two\n")
     (tmp_path / "key").write_bytes(b" spaced key \r\n")
     (tmp_path / "pins").write_text("1\n2")
     settings = load_text(
         "cloudtalk.tokens_file = 'tokens'\n"
         "[destinations.a]\nclient='notebook'\nurl='x://'\nkey_file='key'\npins_file='pins'\n"
     )
-    assert settings.cloudtalk.tokens == (SecretStr("one"), SecretStr("two"))
+    assert settings.cloudtalk.tokens == (SecretStr("the-first-of-two"), SecretStr("the-second-of-two"))
     notebook = settings.destinations["a"]
     assert isinstance(notebook, NotebookSettings)
     assert notebook.key == SecretStr(" spaced key ")
@@ -280,12 +287,14 @@ def test_secrets_are_read_from_files(load_text: LoadText, tmp_path: Path) -> Non
 
 
 def test_a_secret_and_its_file_key_override_each_other(load_text: LoadText, tmp_path: Path) -> None:
-    (tmp_path / "tokens").write_text("from-file")
-    toml, file = "cloudtalk.tokens = ['written']", str(tmp_path / "tokens")
-    assert load_text(toml, RELAY__CLOUDTALK__TOKENS_FILE=file).cloudtalk.tokens == (SecretStr("from-file"),)
+    (tmp_path / "tokens").write_text("from-a-secret-file")
+    toml, file = "cloudtalk.tokens = ['written-in-settings']", str(tmp_path / "tokens")
+    assert load_text(toml, RELAY__CLOUDTALK__TOKENS_FILE=file).cloudtalk.tokens == (
+        SecretStr("from-a-secret-file"),
+    )
     toml = "cloudtalk.tokens_file = 'none'"
-    assert load_text(toml, RELAY__CLOUDTALK__TOKENS='["environment"]').cloudtalk.tokens == (
-        SecretStr("environment"),
+    assert load_text(toml, RELAY__CLOUDTALK__TOKENS='["of-the-environment"]').cloudtalk.tokens == (
+        SecretStr("of-the-environment"),
     )
 
 
@@ -320,7 +329,7 @@ def test_an_unusable_secret_file_is_reported(
         ),
         (
             "tokens",
-            "one\n\nthree",
+            "the-first-of-three\n\nthe-last-of-three",
             "cloudtalk.tokens_file",
             "tokens, line 2: cloudtalk.tokens_file: expected a",
         ),

@@ -1,5 +1,7 @@
 """The validators of single values."""
 
+import base64
+
 import pytest
 from pydantic import SecretStr
 
@@ -73,13 +75,42 @@ def test_a_webhook_path_is_accepted(load_text: LoadText, path: str) -> None:
 def test_a_token_that_cannot_be_sent_in_a_header_is_rejected_and_not_shown(
     load_error: LoadError, token: str
 ) -> None:
-    assert load_error(f'cloudtalk.tokens = ["good", "{token}"]').endswith(
+    assert load_error(f'cloudtalk.tokens = ["f3b1c0de9a74425e", "{token}"]').endswith(
         "cloudtalk.tokens[1]: expected a token of ASCII letters, digits and signs, without spaces, found text"
     )
 
 
-def test_a_short_token_is_accepted(load_text: LoadText) -> None:
-    assert load_text("cloudtalk.tokens = ['x']").cloudtalk.tokens == (SecretStr("x"),)
+@pytest.mark.parametrize("token", ["x", "a-short-token", "f3b1c0de9a74425"])
+def test_a_token_of_fewer_than_16_characters_is_rejected_and_not_shown(
+    load_error: LoadError, token: str
+) -> None:
+    message = load_error(f"cloudtalk.tokens = ['f3b1c0de9a74425e', '{token}']")
+    assert "cloudtalk.tokens[1]: expected at least 16 characters" in message
+    assert "openssl rand -hex 32 creates one" in message
+    assert f"'{token}'" not in message
+
+
+def test_a_token_of_16_characters_is_accepted(load_text: LoadText) -> None:
+    settings = load_text("cloudtalk.tokens = ['f3b1c0de9a74425e']")
+    assert settings.cloudtalk.tokens == (SecretStr("f3b1c0de9a74425e"),)
+
+
+@pytest.mark.parametrize("size", [1, 16, 23])
+def test_a_signing_secret_of_fewer_than_24_bytes_is_rejected_and_not_shown(
+    load_error: LoadError, size: int
+) -> None:
+    encoded = base64.b64encode(bytes(range(100, 100 + size))).decode()
+    message = load_error(f"cloudtalk.signing_secrets = ['whsec_{encoded}']")
+    assert "cloudtalk.signing_secrets[0]: expected whsec_ and base64 of at least 24 bytes" in message
+    assert "copy it whole from CloudTalk" in message
+    assert f"whsec_{encoded}" not in message
+
+
+@pytest.mark.parametrize("size", [24, 64])
+def test_a_signing_secret_of_24_bytes_is_accepted(load_text: LoadText, size: int) -> None:
+    secret = "whsec_" + base64.b64encode(bytes(range(size))).decode()
+    settings = load_text(f"cloudtalk.signing_secrets = ['{secret}']")
+    assert settings.cloudtalk.signing_secrets == (SecretStr(secret),)
 
 
 @pytest.mark.parametrize("written", ["12345", " 12345 ", "12345\\n", "\\t12345"])
