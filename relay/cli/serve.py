@@ -13,6 +13,7 @@ from relay.cli.ledger_session import with_ledger
 from relay.cli.main import Context
 from relay.ledger import Ledger, LedgerError
 from relay.logs import get_logger
+from relay.server.connections import connection_limit, raise_open_files
 from relay.server.server import PortError, Server, bind, block_sighup, new_event_loop
 from relay.server.supervisor import Supervisor
 from relay.settings import Settings, SettingsError, review
@@ -86,6 +87,7 @@ async def serve(settings: Settings, reload: Callable[[], Settings], listening: s
         create_app(relay),
         url,
         keep_alive_seconds=settings.server.keep_alive_seconds,
+        max_connections=connection_limit(raise_open_files(), settings.server.max_in_flight),
         on_reload=reload_secrets,
         on_stop=relay.lifecycle.stop_delivering,
     )

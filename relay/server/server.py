@@ -7,6 +7,7 @@ import socket
 import sys
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from types import FrameType
 from typing import Final
 
@@ -15,6 +16,8 @@ from starlette.types import ASGIApp
 
 from relay import __version__
 from relay.logs import get_logger
+from relay.server.connections import Connections
+from relay.server.protocol import BoundedProtocol
 
 log = get_logger("relay.server")
 
@@ -66,7 +69,8 @@ def new_event_loop() -> asyncio.AbstractEventLoop:
 class Server(uvicorn.Server):
     """Uvicorn with a log line when it is ready, a reload on SIGHUP, and the exit codes of a service.
 
-    A connection without a request is closed after `keep_alive_seconds`.
+    A connection without a request is closed after `keep_alive_seconds`, or earlier if there are more than
+    `max_connections`.
     `on_stop` is called at the start of a stop, before the last requests are answered.
     """
 
@@ -76,13 +80,15 @@ class Server(uvicorn.Server):
         url: str,
         *,
         keep_alive_seconds: float,
+        max_connections: int = 1_000,
         on_reload: Callable[[], Awaitable[None]] | None = None,
         on_stop: Callable[[], None] = lambda: None,
     ) -> None:
         super().__init__(
             uvicorn.Config(
                 app,
-                http="httptools",
+                # uvicorn only calls it.
+                http=partial(BoundedProtocol, Connections(max_connections)),  # type: ignore[arg-type]
                 ws="none",
                 lifespan="on",
                 log_config=None,

@@ -1,12 +1,14 @@
 """Connections to the real program, as a reverse proxy keeps and reuses them."""
 
 import json
+import resource
 import socket
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import ExitStack, closing, suppress
 from pathlib import Path
 from urllib.parse import urlsplit
 
+import psutil  # type: ignore[import-untyped]
 import pytest
 
 from tests.support.relay import RelayProcess, running_relay
@@ -59,6 +61,37 @@ def test_a_request_through_an_unconfigured_nginx_is_refused_without_tokens(relay
 def test_a_relay_without_tokens_logs_once_that_it_serves_this_machine_only(relay: RelayProcess) -> None:
     (line,) = [line for line in relay.log_lines() if line["event"] == "server.local_only"]
     assert line["hint"] == "set cloudtalk.tokens to accept requests of other machines"
+
+
+def test_half_sent_requests_on_all_files_lock_nobody_out(tmp_path: Path) -> None:
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))  # of this process, which opens the connections
+    relay = RelayProcess(tmp_path, "[server]\nport = 0\n")
+    with ExitStack() as stack:
+        relay.start(open_files=1024)
+        stack.callback(relay.stop)
+        for _ in range(1010):
+            stack.enter_context(closing(connect(relay))).sendall(b"POST /cloudtalk/webhook HTTP/1.1\r\nHo")
+        for _ in range(3):
+            connection = stack.enter_context(closing(connect(relay)))
+            assert b"cloudtalk-1" in post(connection, "/cloudtalk/webhook")
+    lines = [line for line in relay.log_lines() if line["event"] == "server.connections_closed"]
+    assert lines[0]["closed"] == {"unfinished": 1}
+    assert len(lines) < 5
+
+
+def test_an_endless_header_uses_no_memory(relay: RelayProcess) -> None:
+    process = psutil.Process(relay.process.pid)
+    before = process.memory_info().rss
+    with closing(connect(relay)) as connection:
+        connection.sendall(b"GET / HTTP/1.1\r\n" + b"X-Header: ".ljust(65_536, b"x"))
+        assert connection.recv(65_536).startswith(b"HTTP/1.1 431 ")
+        with suppress(ConnectionError):  # the relay closes the connection soon
+            for _ in range(1_000):
+                connection.sendall(b"x" * 65_536)
+    assert process.memory_info().rss - before < 30_000_000
+    (line,) = [line for line in relay.log_lines() if line["event"] == "server.connections_closed"]
+    assert line["closed"] == {"too_large": 1}
 
 
 @pytest.fixture(scope="module", name="relay")

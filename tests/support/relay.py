@@ -60,12 +60,14 @@ class RelayProcess:
     def _command_line(self, *arguments: str) -> list[str]:
         return [sys.executable, "-m", "relay", "--settings", str(self.folder / "settings.toml"), *arguments]
 
-    def start(self) -> "RelayProcess":
-        """Start the process and wait until it has logged `server.ready`."""
+    def start(self, *, open_files: int | None = None) -> "RelayProcess":
+        """Start the process, with this limit of open files, and wait until it has logged `server.ready`."""
+        # The shell sets the limit: `preexec_fn` is unsafe in a process with threads.
+        limited = ["sh", "-c", f'ulimit -n {open_files}; exec "$@"', "sh"] if open_files else []
         self._log_offset = self.log_path.stat().st_size if self.log_path.exists() else 0
         with self.log_path.open("ab") as log:
             self._process = subprocess.Popen(  # noqa: S603 - fixed command
-                self._command_line("serve"), stdout=log, stderr=log, env=self._environment
+                [*limited, *self._command_line("serve")], stdout=log, stderr=log, env=self._environment
             )
         ready = eventually(self._ready_lines, bool, seconds=START_SECONDS)
         self.url = ready[0]["url"]

@@ -1,0 +1,270 @@
+"""HTTP on one connection: uvicorn's protocol, with limits for what comes before and around a body.
+
+uvicorn collects a request head of any size for any time, and has no limit for connections that wait. Limits
+of bodies are in `relay.ingest`.
+"""
+
+import asyncio
+from collections.abc import Iterator
+from enum import StrEnum
+from http import HTTPStatus
+from typing import Any, Final
+
+import httptools
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+from relay.ingest.responses import problem_response
+from relay.server.connections import Connections
+
+MAX_HEAD_BYTES: Final = 32 * 1024
+"""The limit of a request head, and of what surrounds the pieces of a chunked body (extensions, trailers)."""
+
+MAX_HEADERS: Final = 1_000
+"""The limit of header lines: short ones need a multiple of their size in memory."""
+
+MAX_PIPELINED: Final = 64
+"""The limit of requests that wait on one connection for the response of an earlier one."""
+
+_PIECE_BYTES: Final = 16 * 1024
+"""What is received at once is parsed in pieces of this size, so that the limits hold within it too."""
+
+_HEAD_SECONDS: Final = 10.0
+"""How long a request head may take, and the rest of a body that was answered before its end."""
+
+_WRITE_SECONDS: Final = 30.0
+"""How long a client may take until it reads more of a response."""
+
+_LINGER_SECONDS: Final = 2.0
+"""How long a client may read the reason before its connection is closed. If data that nobody read was left
+in the socket, the system would discard the response."""
+
+
+class Rejection(StrEnum):
+    """Why a connection is closed with an error, as the log counts it."""
+
+    MALFORMED = "malformed"
+    TOO_SLOW = "too_slow"
+    TOO_LARGE = "too_large"
+    TOO_MANY = "too_many"
+    NO_CAPACITY = "no_capacity"
+
+
+def _response(status: int, reason: Rejection, detail: str, *headers: tuple[str, str]) -> bytes:
+    response = problem_response(status, detail, reason=reason, headers=headers)
+    head = [
+        f"HTTP/1.1 {status} {HTTPStatus(status).phrase}",
+        f"content-type: {response.content_type}",
+        f"content-length: {len(response.body)}",
+        *(f"{name}: {value}" for name, value in response.headers),
+        "connection: close",
+    ]
+    return "\r\n".join([*head, "", ""]).encode() + response.body
+
+
+_RESPONSES: Final = {
+    Rejection.MALFORMED: _response(400, Rejection.MALFORMED, "the request is not valid HTTP"),
+    Rejection.TOO_SLOW: _response(408, Rejection.TOO_SLOW, "the request did not arrive in time"),
+    Rejection.TOO_LARGE: _response(
+        431,
+        Rejection.TOO_LARGE,
+        f"the request line and the headers have more than {MAX_HEAD_BYTES} bytes or {MAX_HEADERS} lines",
+    ),
+    Rejection.NO_CAPACITY: _response(
+        503, Rejection.NO_CAPACITY, "the relay has no capacity for a connection", ("retry-after", "5")
+    ),
+}
+
+
+class _Rejected(Exception):
+    """The parser has to stop."""
+
+    def __init__(self, reason: Rejection) -> None:
+        self.reason = reason
+
+
+class BoundedProtocol(HttpToolsProtocol):
+    """uvicorn's protocol with limits of size and time. `connections` limits the number of connections."""
+
+    def __init__(
+        self, connections: Connections, *arguments: Any, head_seconds: float = _HEAD_SECONDS, **options: Any
+    ) -> None:
+        super().__init__(*arguments, **options)
+        self.headers = []
+        self._connections = connections
+        self._head_seconds = head_seconds
+        # Bytes since the last piece of progress: the end of a head, a part of a body, the end of a body.
+        self._received = 0
+        self._has_request = False  # a request whose response is not complete
+        self._is_in_body = False
+        self._is_rejected = False
+        self._timer: asyncio.TimerHandle | None = None
+        self._write_timer: asyncio.TimerHandle | None = None
+
+    # --- the connection -------------------------------------------------------------------------
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """Accept the connection, if need be in place of one that waits."""
+        super().connection_made(transport)
+        if self._connections.add(self):
+            self._start_keep_alive()
+            return
+        self._is_rejected = True
+        self._connections.count(Rejection.NO_CAPACITY)
+        transport.write(_RESPONSES[Rejection.NO_CAPACITY])
+        transport.close()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Forget the connection and its timers."""
+        self._connections.remove(self)
+        self._stop_timer()
+        self.resume_writing()
+        self._unset_keepalive_if_required()
+        super().connection_lost(exc)
+
+    def abort(self) -> None:
+        """Close the connection at once."""
+        self.transport.abort()
+
+    def pause_writing(self) -> None:
+        """Give the client a limited time to read: its request is in progress until then."""
+        super().pause_writing()
+        self._write_timer = self.loop.call_later(_WRITE_SECONDS, self.abort)
+
+    def resume_writing(self) -> None:
+        """End the time limit of `pause_writing`."""
+        super().resume_writing()
+        if self._write_timer is not None:
+            self._write_timer.cancel()
+            self._write_timer = None
+
+    # --- receive --------------------------------------------------------------------------------
+
+    def data_received(self, data: bytes) -> None:
+        """Parse what arrived, within the limits."""
+        if len(data) <= _PIECE_BYTES:
+            self._parse(data)
+            return
+        for piece in _pieces(data):
+            self._parse(piece)
+
+    def _parse(self, data: bytes | memoryview) -> None:
+        if self._is_rejected:
+            return
+        self._unset_keepalive_if_required()
+        self._received += len(data)
+        try:
+            self.parser.feed_data(data)
+        except httptools.HttpParserUpgrade:
+            self._unsupported_upgrade_warning()
+        except httptools.HttpParserError as error:
+            cause = error.__context__
+            self._reject(cause.reason if isinstance(cause, _Rejected) else Rejection.MALFORMED)
+        else:
+            if self._received:
+                self._check_unfinished()
+
+    def _check_unfinished(self) -> None:
+        if self._received > MAX_HEAD_BYTES or (not self._is_in_body and len(self.headers) > MAX_HEADERS):
+            self._reject(Rejection.TOO_LARGE)
+        elif not self._is_in_body:
+            self._start_timer()
+            if not self._has_request:
+                self._connections.set_unfinished(self)
+
+    # --- callbacks of the parser ----------------------------------------------------------------
+
+    def on_message_begin(self) -> None:
+        """Begin a head."""
+        self._received = self._received or 1  # the end of an earlier request was in the same piece
+        super().on_message_begin()
+
+    def on_headers_complete(self) -> None:
+        """Start the request, if its head is within the limits."""
+        if len(self.headers) > MAX_HEADERS or (
+            # Most heads are too small to be counted.
+            self._received > MAX_HEAD_BYTES - _PIECE_BYTES and self._head_size() > MAX_HEAD_BYTES
+        ):
+            raise _Rejected(Rejection.TOO_LARGE)
+        if len(self.pipeline) >= MAX_PIPELINED:
+            raise _Rejected(Rejection.TOO_MANY)
+        self._received = 0
+        self._is_in_body = True
+        self._stop_timer()
+        self._connections.set_busy(self)
+        super().on_headers_complete()
+        self._has_request = True
+        self.headers = []  # trailers are no headers of the request: they came after its authentication
+
+    def _head_size(self) -> int:
+        return len(self.url) + sum(len(name) + len(value) + len(b": \r\n") for name, value in self.headers)
+
+    def on_body(self, body: bytes) -> None:
+        """Add to the body of the request."""
+        self._received = 0
+        super().on_body(body)
+
+    def on_message_complete(self) -> None:
+        """End the body of the request."""
+        self._received = 0
+        self._is_in_body = False
+        if not self._has_request:  # the response was sent before the end of the body
+            self._stop_timer()
+            self._start_keep_alive()
+        super().on_message_complete()
+
+    # --- respond --------------------------------------------------------------------------------
+
+    def on_response_complete(self) -> None:
+        """Wait for the next request, for a limited time."""
+        super().on_response_complete()
+        if self.cycle.response_complete:  # no pipelined request follows
+            self._has_request = False
+            self._connections.set_idle(self)
+            if self._is_in_body:
+                self._start_timer()
+
+    def _reject(self, reason: Rejection) -> None:
+        """Close the connection with an error, after the responses of requests that came before."""
+        self._is_rejected = True
+        self._stop_timer()
+        self._connections.count(reason)
+        if self._has_request and not self._is_in_body:
+            self.cycle.keep_alive = False
+        elif self.pipeline or (self._is_in_body and (not self._has_request or self.cycle.response_started)):
+            self.abort()  # what is sent now would be read as a part of another response
+        elif not self.transport.is_closing():
+            self._disconnect_request()
+            self._send_and_linger(_RESPONSES[reason])
+
+    def _disconnect_request(self) -> None:
+        """Let the application know that the rest of the body will not arrive."""
+        if self._has_request:
+            self.cycle.disconnected = True
+            self.cycle.message_event.set()
+
+    def _send_and_linger(self, response: bytes) -> None:
+        self.transport.write(response)
+        self.transport.write_eof()
+        self._connections.set_idle(self)
+        self._timer = self.loop.call_later(_LINGER_SECONDS, self.abort)
+
+    # --- timers ---------------------------------------------------------------------------------
+
+    def _start_keep_alive(self) -> None:
+        self.timeout_keep_alive_task = self.loop.call_later(
+            self.timeout_keep_alive, self.timeout_keep_alive_handler
+        )
+
+    def _start_timer(self) -> None:
+        if self._timer is None:
+            self._timer = self.loop.call_later(self._head_seconds, self._reject, Rejection.TOO_SLOW)
+
+    def _stop_timer(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+
+def _pieces(data: bytes) -> Iterator[memoryview]:
+    view = memoryview(data)
+    return (view[start : start + _PIECE_BYTES] for start in range(0, len(data), _PIECE_BYTES))
