@@ -2,7 +2,7 @@
 
 import asyncio
 import sqlite3
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from typing import Any, Final, TypeVar
@@ -26,6 +26,7 @@ from crm_clients.batch import merge_by_call
 from crm_clients.local.file import CallsFile, Row, add_column_sql, create_table_sql
 from crm_clients.local.settings import LocalSettings
 from crm_clients.settings import STATE
+from relay.standards.private_files import explain_open_files, find_open_sqlite_files
 
 T = TypeVar("T")
 
@@ -47,7 +48,8 @@ class LocalClient(CrmClient[LocalSettings]):
 
     async def check(self) -> list[Finding]:
         """Check whether the file can be written and the table has all columns."""
-        return [await self._run(self._check)]
+        finding = await self._run(self._check)
+        return [finding, *self._find_open_files()] if finding.ok else [finding]
 
     async def setup(self) -> list[str]:
         """Create the file and the table, and add missing columns."""
@@ -136,6 +138,10 @@ class LocalClient(CrmClient[LocalSettings]):
             problem=f"the table calls in {path} lacks {', '.join(missing)}",
             hint=f"`relay setup {self.name}` adds them, as does {statements}",
         )
+
+    def _find_open_files(self) -> Iterator[Finding]:
+        if files := find_open_sqlite_files(self.settings.path):
+            yield Finding(name=self.name, ok=True, **explain_open_files(files))
 
     def _build_row(self, push: Push) -> Row:
         """Constants are no changed columns: they are written once, and people may change them."""

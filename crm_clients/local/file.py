@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 
 from crm_clients.local.settings import MERGED_INTO
+from relay.standards.private_files import create_private_file, create_private_folder
 
 FileIdentity = tuple[int, int]
 """Device and inode of a file."""
@@ -136,7 +137,8 @@ def _transaction(connection: sqlite3.Connection) -> Iterator[sqlite3.Connection]
 
 
 def _connect(path: Path, create_table: str, busy_timeout_seconds: float) -> sqlite3.Connection:
-    path.parent.mkdir(parents=True, exist_ok=True)
+    create_private_folder(path.parent)
+    create_private_file(path)
     connection = sqlite3.connect(path, timeout=busy_timeout_seconds, isolation_level=None)
     try:
         connection.execute("PRAGMA journal_mode = WAL")

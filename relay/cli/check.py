@@ -7,6 +7,7 @@ import asyncio
 import sys
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any, Final
 
 import click
@@ -21,6 +22,7 @@ from relay.cli.queries import DestinationStatus, list_destinations
 from relay.instants import SECOND, Instant
 from relay.ledger import Ledger, LedgerError, destinations, journal, warnings
 from relay.settings import Settings, review
+from relay.standards.private_files import explain_open_files, find_open_sqlite_files
 
 _WARNING_AGE: Final = 86_400 * SECOND
 """A warning about the clock, or about what an event lacks, counts for one day."""
@@ -88,6 +90,7 @@ async def _check_ledger(settings: Settings) -> list[Finding]:
             now = ledger.now()
             return [
                 Finding(name="ledger", ok=True),
+                *_find_open_files(settings.ledger.path),
                 *await ledger.read(lambda connection: list(_find_in_ledger(connection, settings, now))),
             ]
     except LedgerError as error:
@@ -96,6 +99,11 @@ async def _check_ledger(settings: Settings) -> list[Finding]:
                 name="ledger", ok=False, code="unreachable", problem=str(error), hint=_ledger_hint(settings)
             )
         ]
+
+
+def _find_open_files(path: Path | None) -> Iterator[Finding]:
+    if path is not None and (files := find_open_sqlite_files(path)):
+        yield Finding(name="ledger", ok=True, **explain_open_files(files))
 
 
 def _ledger_hint(settings: Settings) -> str:

@@ -9,6 +9,7 @@ from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.engine import URL, make_url
 
 from relay.ledger.errors import LedgerError
+from relay.standards.private_files import create_private_file, create_private_folder
 
 _BUSY_SECONDS: Final = 5
 _BUSY_RETRY_SECONDS: Final = 0.01
@@ -25,6 +26,7 @@ def open_sqlite(url: str) -> Engine:
         hide_parameters=True,  # an error goes to the log and to senders: it must not quote personal data
         connect_args={"timeout": _BUSY_SECONDS, "check_same_thread": False},
     )
+    event.listen(engine, "do_connect", _create_file)
     event.listen(engine, "connect", _configure)
     event.listen(engine, "begin", _begin)
     return engine
@@ -32,12 +34,17 @@ def open_sqlite(url: str) -> Engine:
 
 def _create_folder(folder: Path, url: URL) -> None:
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        create_private_folder(folder)
     except OSError as error:
         raise LedgerError(
             f"the folder of the ledger {url.render_as_string()} cannot be created: {error};"
             " set ledger.url (RELAY__LEDGER__URL) to a place that can be written"
         ) from error
+
+
+def _create_file(_dialect: Any, _record: object, arguments: list[str], _options: dict[str, Any]) -> None:
+    """Create a missing file before SQLite does: other users must not read it, whatever the umask."""
+    create_private_file(Path(arguments[0]))
 
 
 def _configure(connection: Any, _record: object) -> None:

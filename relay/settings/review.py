@@ -6,7 +6,6 @@ warnings, and `relay serve` logs them.
 
 import math
 import re
-import stat
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from itertools import pairwise
@@ -20,6 +19,7 @@ from crm_clients.base import Finding
 from relay.settings.models import Settings
 from relay.settings.validators import HOW_TO_CREATE_TOKEN
 from relay.standards.addresses import is_loopback
+from relay.standards.private_files import is_readable_by_others
 
 _NAME: Final = "settings"
 """The name of findings that concern no single destination."""
@@ -171,20 +171,13 @@ def _entropy(symbols: Iterable[Any]) -> float:
 
 def _review_secret_files(files: Iterable[Path]) -> Iterator[Finding]:
     for file in files:
-        if _is_readable_by_others(file):
+        if is_readable_by_others(file):
             yield _warning(
                 _NAME,
                 "readable_secret",
-                f"{file} contains a secret, and every user of this machine can read it",
+                f"{file} contains a secret, and other users of this machine can read it",
                 f"chmod 600 {file}, as the user that runs the relay",
             )
-
-
-def _is_readable_by_others(file: Path) -> bool:
-    try:
-        return bool(file.stat().st_mode & stat.S_IROTH)
-    except OSError:  # removed since it was read
-        return False
 
 
 def _review_variables(settings: Settings) -> Iterator[Finding]:

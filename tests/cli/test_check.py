@@ -75,6 +75,15 @@ def test_a_warning_is_ok_and_has_a_code(home: Home) -> None:
     assert all(warning["problem"] and warning["hint"] for warning in warnings)
 
 
+def test_a_ledger_that_other_users_can_read_is_a_warning(home: Home) -> None:
+    assert not any(finding["code"] for finding in home.json("check"))
+    (home.folder / "relay.db").chmod(0o644)
+    (warning,) = [finding for finding in home.json("check") if finding["code"]]
+    assert (warning["name"], warning["ok"], warning["code"]) == ("ledger", True, "readable_data")
+    assert str(home.folder / "relay.db") in warning["problem"]
+    assert warning["hint"].startswith(f"chmod 600 {home.folder / 'relay.db'} ")
+
+
 def test_a_warning_does_not_hide_a_failure(home: Home) -> None:
     home.write_settings(BROKEN + "enabled = false")
     result = home.run("check", "--json")

@@ -1,6 +1,7 @@
 """Settings of SQLite, and migrations, which succeed as a whole or change nothing."""
 
 import asyncio
+import os
 import shutil
 import sqlite3
 import subprocess
@@ -264,3 +265,18 @@ def test_an_error_message_has_no_password() -> None:
     assert engine.explain(fault, url) == (
         "the ledger postgresql://relay:***@db/relay cannot be used: connection refused"
     )
+
+
+@pytest.mark.parametrize("umask", [0o000, 0o022])
+def test_other_users_cannot_read_the_files_of_a_ledger(tmp_path: Path, umask: int) -> None:
+    path = tmp_path / "var" / "ledger" / "relay.db"
+    before = os.umask(umask)
+    try:
+        opened = open_engine(f"sqlite:///{path}")
+        migrate(opened)
+        files = {file.name: file.stat().st_mode & 0o777 for file in path.parent.iterdir()}
+        opened.dispose()
+    finally:
+        os.umask(before)
+    assert files == dict.fromkeys(("relay.db", "relay.db-wal", "relay.db-shm"), 0o600)
+    assert [folder.stat().st_mode & 0o777 for folder in (path.parent, path.parent.parent)] == [0o700] * 2

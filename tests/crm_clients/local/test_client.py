@@ -391,6 +391,23 @@ async def test_check_names_missing_columns_and_the_sql_in_the_hint_adds_them(
     assert isinstance(await push(client, make_call()), Delivered)
 
 
+async def test_other_users_cannot_read_the_files_and_check_names_those_that_they_can(tmp_path: Path) -> None:
+    path = tmp_path / "crm" / "calls.db"
+    before = os.umask(0)
+    client = client_of(path)
+    await push(client, make_call())
+    os.umask(before)
+    files = sorted(path.parent.iterdir())
+    assert [file.name for file in files] == ["calls.db", "calls.db-shm", "calls.db-wal"]
+    assert [file.stat().st_mode & 0o777 for file in [path.parent, *files]] == [0o700, 0o600, 0o600, 0o600]
+    assert [finding.code for finding in await client.check()] == [None]
+    path.chmod(0o644)
+    ok, warning = await client.check()
+    await client.aclose()
+    assert (ok.problem, warning.ok, warning.code) == (None, True, "readable_data")
+    assert (warning.hint or "").startswith(f"chmod 600 {path}, ")
+
+
 async def test_setup_creates_folder_and_table_and_is_idempotent(tmp_path: Path) -> None:
     path = tmp_path / "not" / "yet" / "crm.db"
     client = client_of(path)
