@@ -2,9 +2,10 @@
 
 If a request was never sent, the outcome is `Retry`. If it was sent and no response came, the outcome
 is `Unknown`, since the vendor may have processed it. This module waits at most for some seconds; the
-relay schedules the retries.
+relay schedules the retries. Size and duration of a response are limited.
 """
 
+import asyncio
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -16,12 +17,16 @@ from tenacity import AsyncRetrying, retry_if_exception_type, stop_after_attempt,
 
 from crm_clients.base import Retry, Throttled, Unknown
 from crm_clients.rate_limit import WRITES, RateLimiter
+from crm_clients.response_body import ACCEPTED_ENCODING, MAX_BODY_BYTES, read_response
 
 USER_AGENT: Final = f"cloudtalk-relay/{version('cloudtalk-relay')}"
 
 _NOT_SENT: Final = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout)
 _CONNECT_SECONDS: Final = 10.0
 _CONNECT_ATTEMPTS: Final = 3
+_CONNECT_SHARE: Final = 0.5
+"""Of `timeout_seconds`, at most: a connection that fails is noticed before the whole time is over."""
+
 _LONGEST_WAIT_SECONDS: Final = 0.5
 _LONGEST_RETRY_AFTER_SECONDS: Final = 86_400.0
 
@@ -33,8 +38,9 @@ class VendorHttp:
     """An HTTP client for one destination. The first request opens a connection, `aclose` closes all.
 
     `rate_limits`: limiters by name. The default is one limiter, `writes`, with `rate` requests per
-    second. `timeout_seconds`: how long to wait for a response. Redirects are not followed, since they
-    would send the credentials to another address.
+    second. `timeout_seconds`: how long a request may take, until its response was read. `max_body_bytes`: of
+    a response with data, decompressed; a larger one is `Retry`. Redirects are not followed, since they would
+    send the credentials to another address.
     """
 
     def __init__(
@@ -46,13 +52,17 @@ class VendorHttp:
         rate: float | None = None,
         rate_limits: Mapping[str, RateLimiter] | None = None,
         connections: int = 4,
+        max_body_bytes: int = MAX_BODY_BYTES,
         transport: httpx.AsyncBaseTransport | None = None,
     ) -> None:
         self.rate_limits = {WRITES: RateLimiter(rate)} if rate_limits is None else dict(rate_limits)
+        self._timeout_seconds = timeout_seconds
+        self._max_body_bytes = max_body_bytes
+        connect_seconds = min(_CONNECT_SECONDS, timeout_seconds * _CONNECT_SHARE)
         self._client = httpx.AsyncClient(
             base_url=base_url,
-            headers={**headers, "User-Agent": USER_AGENT},
-            timeout=httpx.Timeout(timeout_seconds, connect=min(_CONNECT_SECONDS, timeout_seconds)),
+            headers={"Accept-Encoding": ACCEPTED_ENCODING, **headers, "User-Agent": USER_AGENT},
+            timeout=httpx.Timeout(timeout_seconds, connect=connect_seconds, pool=connect_seconds),
             limits=httpx.Limits(max_connections=connections, max_keepalive_connections=connections),
             transport=transport,
         )
@@ -77,15 +87,16 @@ class VendorHttp:
         request = self._client.build_request(method, path, params=params, headers=headers, content=content)
         await self.rate_limits[rate_limit].acquire()
         try:
-            return await self._send_with_reconnect(request)
+            async with asyncio.timeout(self._timeout_seconds):
+                return await self._send_with_reconnect(request)
         except _NOT_SENT as error:
             message = f"No connection to {_origin(request.url)}: {_reason(error)}."
             return Retry(code="unreachable", message=message)
-        except httpx.RequestError as error:
+        except (httpx.RequestError, TimeoutError) as error:
             message = f"{_origin(request.url)} received a request and did not respond: {_reason(error)}."
             return Unknown(code="no_answer", message=message)
 
-    async def _send_with_reconnect(self, request: httpx.Request) -> httpx.Response:
+    async def _send_with_reconnect(self, request: httpx.Request) -> httpx.Response | Retry:
         """Retry only connections that fail at once: a retry is cheap then, and nothing was sent."""
         attempts = AsyncRetrying(
             retry=retry_if_exception_type(httpx.ConnectError),
@@ -93,7 +104,14 @@ class VendorHttp:
             wait=wait_random_exponential(multiplier=0.05, max=_LONGEST_WAIT_SECONDS),
             reraise=True,
         )
-        return await attempts(self._client.send, request)
+        return await attempts(self._send_once, request)
+
+    async def _send_once(self, request: httpx.Request) -> httpx.Response | Retry:
+        response = await self._client.send(request, stream=True)
+        try:
+            return await read_response(response, _origin(request.url), max_bytes=self._max_body_bytes)
+        finally:
+            await response.aclose()
 
     async def aclose(self) -> None:
         """Close the connections."""
@@ -124,6 +142,6 @@ def _origin(url: httpx.URL) -> str:
     return f"{url.scheme}://{url.netloc.decode('ascii')}"
 
 
-def _reason(error: httpx.RequestError) -> str:
-    """Return the error's text, or its class name: timeouts have an empty text in httpx."""
+def _reason(error: httpx.RequestError | TimeoutError) -> str:
+    """Return the error's text, or its class name: timeouts have an empty text."""
     return (str(error) or type(error).__name__).rstrip(".")

@@ -35,6 +35,8 @@ class Fault(StrEnum):
     """Temporarily unavailable (503), with `Retry-After: 7`."""
     HTML_PAGE = "html_page"
     """An HTML page with status 200 instead of the API's response: a captive portal, a parked domain."""
+    ENDLESS_ANSWER = "endless_answer"
+    """A request is processed, and the body of the response does not end."""
     MISCONFIGURED = "misconfigured"
     """The table or the address that calls are written to does not exist."""
 
@@ -69,6 +71,9 @@ class Crm(ABC):
 
     text_fields: ClassVar[tuple[str, str]] = ("notes", "contact_name")
     """Two canonical fields of a call that the CRM stores as texts."""
+
+    endless_answers_read = 0
+    """How often the client has read all that the CRM sends during ENDLESS_ANSWER, which is 64 MiB."""
 
     @abstractmethod
     def settings(self) -> dict[str, Any]:

@@ -39,6 +39,7 @@ EXPECTED: Final[dict[Fault, OutcomeTypes]] = {
     Fault.SERVER_ERROR: (Retry,),
     Fault.UNAVAILABLE: (Retry, Throttled),
     Fault.HTML_PAGE: (Retry, Unknown, Misconfigured),
+    Fault.ENDLESS_ANSWER: (Retry, Unknown, Delivered),
     Fault.MISCONFIGURED: (Misconfigured,),
 }
 """The outcomes that a fault may have. The relay reacts alike to all outcomes of one fault."""
@@ -86,6 +87,18 @@ class FaultTests:
             require_delivered(await client.upsert(*pushes))
         for push in pushes:
             require_one_record(crm, push.call.id)
+
+    @async_test
+    async def test_an_endless_answer_is_not_read_to_its_end(self, crm: Crm) -> None:
+        skip_unless_supported(crm, Fault.ENDLESS_ANSWER)
+        async with open_client(crm, timeout_seconds=30) as client:
+            with crm.inject(Fault.ENDLESS_ANSWER):
+                await client.upsert(first_push(call()))
+        require(
+            crm.endless_answers_read == 0,
+            "the client read a body of 64 MiB: read it as a stream and stop at a limit "
+            "(crm_clients.VendorHttp does it)",
+        )
 
     @async_test
     async def test_a_client_delivers_after_an_outage(self, crm: Crm) -> None:

@@ -18,6 +18,9 @@ from crm_clients.conformance.crm import Crm, Fault
 RETRY_AFTER_SECONDS: Final = 7
 """The value of `Retry-After` in responses to injected faults."""
 
+_ENDLESS_BLOCK: Final = b" " * 65_536
+_ENDLESS_BLOCKS: Final = 1024
+
 _RESET_ON_CLOSE: Final = struct.pack("ii", 1, 0)
 _READING_METHODS: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 
@@ -73,7 +76,7 @@ class HttpCrm(Crm):
         self._fault: Fault | None = None
         self._fault_ended = threading.Event()
         self._lock = threading.Lock()
-        self._server = _Server(0, self._handle)
+        self._server = self._start(0)
 
     @property
     def url(self) -> str:
@@ -127,15 +130,22 @@ class HttpCrm(Crm):
             self._fault = None
             self._fault_ended.set()
             if fault is Fault.DOWN:
-                self._server = _Server(self._server.server_port, self._handle)
+                self._server = self._start(self._server.server_port)
 
     def close(self) -> None:
         """Stop the server."""
         self._fault_ended.set()
         self._server.stop()
 
+    def _start(self, port: int) -> "_Server":
+        return _Server(port, self._handle, self._count_endless_answer)
+
+    def _count_endless_answer(self) -> None:
+        with self._lock:
+            self.endless_answers_read += 1
+
     def _handle(self, request: Request) -> Response | Fault:
-        """Return the response, or the fault that closes the connection without one."""
+        """Return the response, or the fault that replaces it."""
         fault = self._fault
         with self._lock:
             self.requests.append(request)
@@ -143,7 +153,7 @@ class HttpCrm(Crm):
                 self._write_times.append(time.monotonic())
             if fault in _FAULT_RESPONSES:
                 return self.fault_response(fault, request)
-            if fault in {None, Fault.CLOSED_AFTER_WRITE}:
+            if fault in {None, Fault.CLOSED_AFTER_WRITE, Fault.ENDLESS_ANSWER}:
                 response = self.rejection(request) or self.respond(request)
                 return fault or response
         if fault is Fault.HANGING:
@@ -167,9 +177,12 @@ class _Server(ThreadingHTTPServer):
 
     daemon_threads = False
 
-    def __init__(self, port: int, handle: Callable[[Request], Response | Fault]) -> None:
+    def __init__(
+        self, port: int, handle: Callable[[Request], Response | Fault], read_endless: Callable[[], None]
+    ) -> None:
         super().__init__(("127.0.0.1", port), _Handler)
         self.handle = handle
+        self.read_endless = read_endless
         self.connections: set[socket.socket] = set()
         self._thread = threading.Thread(target=self.serve_forever, args=(0.01,), name="conformance-crm")
         self._thread.start()
@@ -207,6 +220,8 @@ class _Handler(BaseHTTPRequestHandler):
         result = self.server.handle(Request(self.command, self.path, headers, body))
         if isinstance(result, Response):
             self._send(result)
+        elif result is Fault.ENDLESS_ANSWER:
+            self._send_endless()
         else:
             self._close_without_response(result)
 
@@ -221,6 +236,16 @@ class _Handler(BaseHTTPRequestHandler):
         self.end_headers()
         if self.command != "HEAD":
             self.wfile.write(content)
+
+    def _send_endless(self) -> None:
+        """Send blanks until the client disconnects; end after 64 MiB, so that every test ends."""
+        self.close_connection = True
+        self.send_response(200)
+        self.send_header("Content-Type", "application/json")
+        self.end_headers()
+        for _ in range(_ENDLESS_BLOCKS):
+            self.wfile.write(_ENDLESS_BLOCK)
+        self.server.read_endless()
 
     def _close_without_response(self, fault: Fault) -> None:
         """Reset the connection, or close it as a server that ends during its work."""

@@ -15,6 +15,7 @@ from crm_clients.hubspot.errors import ApiError, ApiFailure, as_refusal
 from crm_clients.hubspot.responses import UNEXPECTED_ANSWER, JsonObject, PropertyObject, to_records
 from crm_clients.hubspot.settings import MARKETING_STATUS, PHONE, HubSpotSettings
 from crm_clients.hubspot.text import clean, constant_properties, shorten_name
+from crm_clients.response_body import UNUSABLE
 
 _SEARCH_LAG_SECONDS: Final = 90.0
 
@@ -27,6 +28,9 @@ _NO_RESULT: Final = Retry(code="no_result", message="HubSpot's response does not
 
 _EXISTING_CONTACT: Final = "Existing ID"
 """HubSpot: the text of a 409 that names another record with the same value of a unique property."""
+
+_MAY_HAVE_CREATED: Final = UNUSABLE | {UNEXPECTED_ANSWER}
+"""Codes of outcomes for successful responses that confirm nothing."""
 
 _MARKETING_KEY: Final = "contact_marketing_status"
 _MARKETING_CACHE_SECONDS: Final = 86_400.0
@@ -122,7 +126,7 @@ def _certainly_created_none(failure: ApiFailure) -> bool:
         return (
             failure.status < HTTPStatus.INTERNAL_SERVER_ERROR and failure.status != HTTPStatus.REQUEST_TIMEOUT
         )
-    return not isinstance(failure, Unknown) and failure.code != UNEXPECTED_ANSWER
+    return not isinstance(failure, Unknown) and failure.code not in _MAY_HAVE_CREATED
 
 
 def _is_unknown_property(failure: ApiFailure) -> bool:

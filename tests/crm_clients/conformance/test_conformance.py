@@ -50,6 +50,7 @@ OUTCOMES: dict[Fault, Outcome] = {
     Fault.SERVER_ERROR: Retry(code="500"),
     Fault.UNAVAILABLE: Retry(after=7),
     Fault.HTML_PAGE: Misconfigured(code="no_api"),
+    Fault.ENDLESS_ANSWER: Retry(code="answer_too_large"),
     Fault.MISCONFIGURED: Misconfigured(code="404"),
 }
 
@@ -238,6 +239,12 @@ class RetriesWrongCredentials(MemoryClient):
         return Retry(code="401") if isinstance(outcome, Unauthorised) else outcome
 
 
+class ReadsEndlessAnswers(MemoryClient):
+    async def write(self, push: Push) -> Outcome:
+        self.crm.endless_answers_read += self.crm.fault is Fault.ENDLESS_ANSWER
+        return await super().write(push)
+
+
 class IgnoresRetryAfter(MemoryClient):
     async def write(self, push: Push) -> Outcome:
         outcome = await super().write(push)
@@ -321,6 +328,7 @@ class WritesDuringACheck(MemoryClient):
         (LosesAnOutcome, "test_the_same_pushes_twice_create_one_record_each", "one outcome for each"),
         (Raises, "test_a_fault_has_its_outcome[down]", "raised ConnectionError"),
         (RetriesWrongCredentials, "test_a_fault_has_its_outcome[unauthorised]", "until a person"),
+        (ReadsEndlessAnswers, "test_an_endless_answer_is_not_read_to_its_end", "stop at a limit"),
         (IgnoresRetryAfter, "test_the_requested_wait_is_part_of_the_outcome", "Retry-After: 7"),
         (ContinuesAThrottledBatch, "test_a_throttled_batch_is_not_continued", "without sending it"),
         (IgnoresTheRate, "test_requests_keep_to_the_rate", "the rate limit"),

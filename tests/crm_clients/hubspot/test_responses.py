@@ -14,6 +14,7 @@ from crm_clients.hubspot.responses import (
     parse_response,
     to_records,
 )
+from crm_clients.response_body import MAX_BODY_BYTES
 from crm_clients.state import InMemoryClientState
 from tests.crm_clients.hubspot.conftest import Connect
 from tests.fakes.hubspot import HubSpot
@@ -231,6 +232,25 @@ async def test_a_contact_that_hubspot_does_not_confirm_is_created_once(
     hubspot.respond_with(Response(body, 201), path="contacts/batch/create")
     assert outcome_names(await client.upsert([first_push(call())])) == ["retry"]
     assert outcome_names(await client.upsert([first_push(call())])) == ["retry"]
+    fake_time.now += 91
+    assert outcome_names(await client.upsert([first_push(call())])) == ["delivered"]
+    assert len(hubspot.contacts) == 1
+
+
+UNREAD = {
+    "larger than the limit": Response(b" " * (MAX_BODY_BYTES + 1), 201),
+    "broken gzip": Response(b"no gzip", 201, {"content-encoding": "gzip"}),
+}
+
+
+@pytest.mark.parametrize("kind", UNREAD)
+async def test_a_contact_whose_confirmation_cannot_be_read_is_created_once(
+    hubspot: HubSpot, connect: Connect, fake_time: FakeTime, kind: str
+) -> None:
+    client = connect(contacts="create")
+    hubspot.respond_with(UNREAD[kind], path="contacts/batch/create")
+    for _ in range(2):
+        assert outcome_names(await client.upsert([first_push(call())])) == ["retry"]
     fake_time.now += 91
     assert outcome_names(await client.upsert([first_push(call())])) == ["delivered"]
     assert len(hubspot.contacts) == 1
