@@ -11,6 +11,7 @@ from typing import Any, Final, TextIO
 import msgspec
 
 from relay.logs import redaction
+from relay.logs.writer import BackgroundWriter
 
 Line = MutableMapping[str, Any]
 """A line's fields by name, in the order in which they are written."""
@@ -27,12 +28,18 @@ class Output:
 
     def __init__(self) -> None:
         self.stream: TextIO = sys.stdout
+        self.writer: BackgroundWriter | None = None
+        """What writes the lines on another thread; None: `write_line` writes to `stream` itself."""
+
         self._lock = threading.Lock()
 
     def write_line(self, line: bytes) -> None:
         """Write and flush one line. A line that cannot be written is dropped: a full disk or a closed pipe
         must not stop the relay.
         """
+        if self.writer is not None:
+            self.writer.write(line + b"\n")
+            return
         try:
             with self._lock:
                 self._write(line + b"\n")

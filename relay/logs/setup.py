@@ -1,14 +1,17 @@
 """Configuration of structlog and of the standard library's logging."""
 
+import atexit
 import logging
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from io import RawIOBase
 from typing import Final, Literal, TextIO
 
 from relay.logs import redaction
 from relay.logs.output import NamedLogger, build_line, console_renderer, output, render_json
 from relay.logs.redaction import mask_text
+from relay.logs.writer import BackgroundWriter
 
 
 @contextmanager
@@ -29,6 +32,7 @@ def _without_rich() -> Iterator[None]:
 with _without_rich():
     import structlog
 
+_FLUSH_SECONDS: Final = 2.0
 _PROPAGATING_LIBRARIES: Final = ("uvicorn", "uvicorn.error", "httpx", "httpcore")
 
 
@@ -40,9 +44,11 @@ def configure(
 ) -> None:
     """Configure the log of this process, before the first line: a logger keeps the level of its first use.
 
-    `auto` is `console` on a terminal, else `json`. The default stream is standard output.
+    `auto` is `console` on a terminal, else `json`. The default stream is standard output, to which a thread
+    of its own writes: a reader that hangs must not stop the relay.
     """
     output.stream = stream or sys.stdout
+    output.writer = None if stream else _start_writer(sys.stdout)
     redaction.redactor.mask_people = personal_data == "masked"
     on_terminal = output.stream.isatty()
     is_json = format == "json" or (format == "auto" and not on_terminal)
@@ -59,10 +65,33 @@ def configure(
     _configure_libraries(level)
 
 
+def _start_writer(stream: TextIO) -> BackgroundWriter | None:
+    """Return a writer to this stream; None if it is no file."""
+    buffer = getattr(stream, "buffer", None)
+    raw = getattr(buffer, "raw", buffer)  # with PYTHONUNBUFFERED the buffer itself is the file
+    if not isinstance(raw, RawIOBase):
+        return None
+    atexit.register(flush)
+    return BackgroundWriter(raw, _report_dropped)
+
+
+def _report_dropped(lines: int) -> None:
+    log.warning("log.dropped", lines=lines)
+
+
+def flush() -> None:
+    """Wait until all lines are written, but not for a reader that hangs. Call it before `os._exit`."""
+    if output.writer is not None:
+        output.writer.flush(_FLUSH_SECONDS)
+
+
 def get_logger(name: str) -> structlog.typing.FilteringBoundLogger:
     """Return a logger whose lines have the field `logger=name`."""
     logger: structlog.typing.FilteringBoundLogger = structlog.get_logger(name)
     return logger
+
+
+log = get_logger("relay.logs")
 
 
 def _console_renderer(*, colours: bool) -> structlog.typing.Processor:

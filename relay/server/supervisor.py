@@ -2,7 +2,6 @@
 
 import os
 import signal
-import sys
 import threading
 import time
 from collections.abc import Callable
@@ -10,9 +9,9 @@ from contextlib import suppress
 from types import FrameType
 from typing import Final, NoReturn
 
-from relay.logs import get_logger
+from relay import logs
 
-log = get_logger("relay.server")
+log = logs.get_logger("relay.server")
 
 _SIGNALS: Final = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 _EXIT_INTERRUPTED: Final = 130
@@ -86,7 +85,7 @@ class Supervisor:
         except Exception:
             log.exception("worker.failed", worker=os.getpid())
         finally:
-            sys.stdout.flush()
+            logs.flush()
             os._exit(exit_code)
 
     def _stop(self, sig: int, _: FrameType | None) -> None:

@@ -24,7 +24,7 @@ def isolated_logging(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     logging.captureWarnings(capture=False)
     root.handlers = [handler for handler in root.handlers if not isinstance(handler, LibraryHandler)]
     root.setLevel(level)
-    output.stream = sys.stdout
+    output.stream, output.writer = sys.stdout, None
     structlog.reset_defaults()
 
 
