@@ -1,5 +1,6 @@
 """Fixtures that several tests share. Servers start once per run, and only if a test asks for them."""
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -7,6 +8,8 @@ import pytest
 
 from tests.support.postgres import Databases, running_postgres
 from tests.support.supabase import Supabase, running_supabase
+
+os.environ.pop("COLUMNS", None)  # pytest-xdist sets it, and the commands would wrap their lines
 
 
 @pytest.fixture(scope="session")

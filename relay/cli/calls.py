@@ -9,7 +9,7 @@ from sqlalchemy import Connection
 from relay.cli.ledger_session import read_ledger, with_ledger
 from relay.cli.lookup import require_calls
 from relay.cli.main import Context
-from relay.cli.output import json_option, print_fields, print_json, print_records, print_table
+from relay.cli.output import echo, json_option, print_fields, print_json, print_records, print_table
 from relay.cli.queries import CallView, view_call
 from relay.fold.split import SplitError, split_call
 from relay.ledger import calls
@@ -64,7 +64,7 @@ def list_(context: Context, limit: int | None, *, as_json: bool) -> None:
     rows = [[getattr(record, field) for field in _COLUMNS.values()] for record in records]
     print_table(tuple(_COLUMNS), rows, crop="contact")
     if len(records) < total:
-        click.echo(f"\n{len(records)} of {total} calls; use --limit to list more", err=True)
+        echo(f"\n{len(records)} of {total} calls; use --limit to list more", err=True)
 
 
 @command.command("show")
@@ -89,11 +89,11 @@ def show(context: Context, id_: str, *, as_json: bool) -> None:
     del fields["legs"], fields["events"], fields["deliveries"]
     fields["agents"] = ", ".join(agent.name for agent in call.agents)
     print_fields({field: _format(value) for field, value in fields.items()})
-    click.echo("\nlegs")
+    echo("\nlegs")
     print_records(_LEG_COLUMNS, call.legs)
-    click.echo("\nevents")
+    echo("\nevents")
     print_records(_EVENT_COLUMNS, call.events)
-    click.echo("\ndeliveries")
+    echo("\ndeliveries")
     print_records(_DELIVERY_COLUMNS, call.deliveries)
 
 
@@ -120,4 +120,4 @@ def split_(context: Context, id_: str, *, as_json: bool) -> None:
     if as_json:
         print_json(parts)
     else:
-        click.echo(f"split {parts.split_off} from {parts.kept}; {parts.events_moved} events were moved")
+        echo(f"split {parts.split_off} from {parts.kept}; {parts.events_moved} events were moved")

@@ -17,7 +17,7 @@ from crm_clients.base import CrmClient, Finding
 from crm_clients.state import InMemoryClientState
 from relay.app import build_clients
 from relay.cli.main import Context
-from relay.cli.output import json_option, print_json, print_table
+from relay.cli.output import echo, json_option, print_json, print_table
 from relay.cli.queries import DestinationStatus, list_destinations
 from relay.instants import SECOND, Instant
 from relay.ledger import Ledger, LedgerError, destinations, journal, warnings
@@ -44,7 +44,7 @@ def command(context: Context, *, as_json: bool) -> None:
         print_table(("", "name", "code", "problem"), map(_row, findings), wrap="problem")
         for finding in findings:
             if finding.hint:
-                click.echo(f"\n{finding.name}, {finding.code}: {finding.hint}")
+                echo(f"\n{finding.name}, {finding.code}: {finding.hint}")
     sys.exit(0 if all(finding.ok for finding in findings) else 1)
 
 

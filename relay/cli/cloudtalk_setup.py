@@ -3,7 +3,7 @@
 import click
 
 from relay.cli.main import Context
-from relay.cli.output import json_option, print_json
+from relay.cli.output import echo, json_option, print_json
 from relay.cli.setup_guide import build_guide, format_markdown
 from relay.cli.setup_guide_texts import Lang
 
@@ -23,5 +23,7 @@ def command(context: Context, lang: Lang, *, as_json: bool) -> None:
         print_json(guide)
         return
     for warning in guide.warnings:
-        click.secho(f"! {warning}\n", err=True, bold=True)
-    click.echo(format_markdown(guide, lang))
+        echo(f"! {warning}\n", err=True)
+    for line in format_markdown(guide, lang).split("\n"):
+        print_line = click.echo if line.startswith("|") else echo  # the row of a table stays one line
+        print_line(line)

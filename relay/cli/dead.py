@@ -14,7 +14,7 @@ from crm_clients.base import Rejected
 from relay.cli.ledger_session import read_ledger, with_ledger
 from relay.cli.lookup import destination_names, require_destination
 from relay.cli.main import Context
-from relay.cli.output import json_option, print_fields, print_json, print_records
+from relay.cli.output import echo, json_option, print_fields, print_json, print_records
 from relay.cli.queries import find_call
 from relay.instants import Instant, iso
 from relay.ledger import dead_letters
@@ -97,7 +97,7 @@ def show(context: Context, id_: str, destination: str | None, *, as_json: bool) 
         return
     print_fields(call)
     for fields in shown:
-        click.echo()
+        echo()
         print_fields({field: value for field, value in fields.items() if field != "id"})
 
 
@@ -233,4 +233,4 @@ def _print_changed(changed: Sequence[DeadLetter], change: str, *, as_json: bool)
         keys = sorted(dead_letter.key for dead_letter in changed)
         print_json([{"id": call, "destination": destination} for destination, call in keys])
     else:
-        click.echo(f"{len(changed)} {change}")
+        echo(f"{len(changed)} {change}")

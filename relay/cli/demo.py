@@ -9,7 +9,7 @@ from typing import Any, Final
 
 import click
 
-from relay.cli.output import print_fields, print_table
+from relay.cli.output import echo, print_fields, print_table
 from relay.cli.progress import progress_bar
 from relay.simulator import simulate
 from relay.simulator.demo import DemoError, DemoRelay
@@ -68,13 +68,13 @@ def _handle_signals() -> None:
 
 def _run(relay: DemoRelay, *, once: bool) -> None:
     with relay.running():
-        click.echo(f"The relay listens at {relay.url}. Its ledger, CRM and log are in\n{relay.folder}")
-        click.echo(f"Sending the events of {_CALLS} calls, shuffled and partly twice …\n")
+        echo(f"The relay listens at {relay.url}. Its ledger, CRM and log are in\n{relay.folder}")
+        echo(f"Sending the events of {_CALLS} calls, shuffled and partly twice …\n")
         asyncio.run(_send_calls_and_print_records(relay))
         if once:
             return
-        click.echo(f"\nThe relay runs until Ctrl-C. Send it an event yourself:\n{_example(relay.url)}")
-        click.echo(f"and read the CRM with any SQLite tool: {relay.crm}")
+        echo(f"\nThe relay runs until Ctrl-C. Send it an event yourself:\n{_example(relay.url)}")
+        echo(f"and read the CRM with any SQLite tool: {relay.crm}")
         relay.wait_for_exit()
 
 
@@ -90,12 +90,12 @@ async def _send_calls_and_print_records(relay: DemoRelay) -> None:
     if report.acknowledged != report.sent:
         raise DemoError(f"only {report.acknowledged} of {report.sent} events were acknowledged")
     rows = await relay.wait_for_records(report.expected)
-    click.echo(f"The CRM's table calls, as read from {relay.crm}:\n")
+    echo(f"The CRM's table calls, as read from {relay.crm}:\n")
     print_fields(_example_record(rows))
-    click.echo("\nAll records:\n")
+    echo("\nAll records:\n")
     print_table(tuple(_COLUMNS), ([row[column] for column in _COLUMNS.values()] for row in rows))
     follow_ups = sum(row["follow_up"] for row in rows)
-    click.echo(
+    echo(
         f"\nMissed calls that are marked for follow-up: {follow_ups}."
         f"\n{report.sent} events gave {len(rows)} records. All are as expected."
     )
@@ -108,8 +108,9 @@ def _example_record(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
 
 
 def _example(url: str) -> str:
-    body = (
-        '{"event":"call.missed","data":{"id":"my-call","direction":"inbound",'
-        '"from":"+34612345678","to":"+34910000000"}}'
+    return (
+        f"  curl {url}{_WEBHOOK_PATH} \\\n"
+        "    -H 'Content-Type: application/json' \\\n"
+        """    -d '{"event":"call.missed","data":{"id":"my-call","direction":"inbound",\n"""
+        """         "from":"+34612345678","to":"+34910000000"}}'"""
     )
-    return f"  curl {url}{_WEBHOOK_PATH} -H 'Content-Type: application/json' -d '{body}'"

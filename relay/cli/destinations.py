@@ -8,7 +8,7 @@ from sqlalchemy import Connection
 from relay.cli.ledger_session import with_ledger, write_ledger
 from relay.cli.lookup import destination_names, require_destination
 from relay.cli.main import Context
-from relay.cli.output import json_option, print_json, print_records
+from relay.cli.output import echo, json_option, print_json, print_records
 from relay.cli.queries import DestinationState, DestinationStatus, list_destinations
 from relay.instants import Instant
 from relay.ledger import destinations
@@ -68,7 +68,7 @@ def pause(context: Context, name: str) -> None:
         destinations.pause(connection, name)
 
     write_ledger(settings, write)
-    click.echo(f"{name} is paused; its calls stay pending until `relay destinations resume {name}`")
+    echo(f"{name} is paused; its calls stay pending until `relay destinations resume {name}`")
 
 
 @command.command("resume")
@@ -85,7 +85,7 @@ def resume(context: Context, name: str) -> None:
         return reason
 
     was_paused = write_ledger(settings, write) is not None
-    click.echo(f"{name} is resumed" if was_paused else f"{name} was not paused")
+    echo(f"{name} is resumed" if was_paused else f"{name} was not paused")
 
 
 @command.command("probe")
@@ -104,9 +104,9 @@ def probe(context: Context, name: str) -> None:
         settings, lambda ledger: ledger.write(lambda connection: write(connection, ledger.now()))
     )
     if was_waiting:
-        click.echo(f"{name} is tried now with one call; `relay destinations list` shows the result")
+        echo(f"{name} is tried now with one call; `relay destinations list` shows the result")
     else:
-        click.echo(f"{name} is not waiting: calls are delivered, so there is nothing to probe")
+        echo(f"{name} is not waiting: calls are delivered, so there is nothing to probe")
 
 
 def _require_registered(connection: Connection, settings: Settings, name: str) -> None:

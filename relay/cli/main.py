@@ -6,6 +6,7 @@
 
 import sys
 from importlib import import_module
+from io import StringIO
 from pathlib import Path
 from typing import Final
 
@@ -85,7 +86,16 @@ def main() -> None:
     try:
         sys.exit(cli(standalone_mode=False) or 0)
     except click.ClickException as error:
-        error.show()
+        _show(error)
         sys.exit(error.exit_code)
     except (click.Abort, KeyboardInterrupt):
         sys.exit(130)
+
+
+def _show(error: click.ClickException) -> None:
+    # Imported here: a server that starts needs no tables.
+    from relay.cli.output import echo  # noqa: PLC0415
+
+    shown = StringIO()
+    error.show(shown)
+    echo(shown.getvalue().rstrip("\n"), err=True)

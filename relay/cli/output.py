@@ -1,8 +1,11 @@
 """Output of the commands: tables for people, JSON for scripts."""
 
+import os
 import sys
+import textwrap
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, Final
+from json import dumps
+from typing import Any, Final, TextIO
 
 import click
 import msgspec
@@ -11,22 +14,42 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from relay.standards.unprintable import UNPRINTABLE, escape_unprintable
+
 _UNLIMITED_WIDTH: Final = 1_000_000
 _GAP: Final = 2
 """Spaces between two columns."""
 
 _INDENT: Final = "  "
-_MIN_WIDTHS: Final = (8, 24)
-"""The least width of a column whose texts are cropped, and of one whose texts are wrapped."""
-
-_ESCAPED_CONTROLS: Final = {code: repr(chr(code))[1:-1] for code in (*range(32), *range(127, 160))}
-"""Control characters and their escapes: a name or a note must not control the terminal."""
+_MIN_WIDTH_OF_CROPPED: Final = 8
+_MIN_WIDTH_OF_WRAPPED: Final = 24
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON for scripts.")
 
 
 def print_json(value: Any) -> None:
-    click.echo(msgspec.json.format(msgspec.json.encode(value), indent=2))
+    text = msgspec.json.format(msgspec.json.encode(value), indent=2).decode()
+    click.echo(UNPRINTABLE.sub(lambda found: found[0] if found[0] == "\n" else dumps(found[0])[1:-1], text))
+
+
+def echo(text: str = "", *, err: bool = False) -> None:
+    """Print lines of text. On a terminal a line that is too long is continued below, between two words.
+
+    Unprintable characters are shown as their escapes: a message may quote a name or the text of a CRM.
+    """
+    width = _width_of(sys.stderr if err else sys.stdout)
+    for line in escape_unprintable(text, keep="\n").split("\n"):
+        click.echo(_wrap(line, width), err=err)
+
+
+def _wrap(line: str, width: int) -> str:
+    """Continue a long line below, with its indent. A word is never split: it may be an id or a URL."""
+    if len(line) <= width:
+        return line
+    indent = line[: len(line) - len(line.lstrip())]
+    return textwrap.fill(
+        line, width, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False
+    )
 
 
 def print_records(
@@ -55,7 +78,7 @@ def print_table(
     is printed on a line of its own, and otherwise each cell.
     """
     cells = [[_cell(value) for value in row] for row in rows]
-    width = _terminal_width()
+    width = _width_of(sys.stdout)
     table = _Table(columns, cells, crop, wrap)
     if table.min_width <= width:
         lines = table.lines(width)
@@ -88,10 +111,17 @@ class _Table:
     def min_width(self) -> int:
         """The width with the flexible column as narrow as it may be."""
         widths = (
-            min(width, _MIN_WIDTHS[column == self._wrap]) if self._is_flexible(column) else width
-            for column, width in zip(self.columns, self._widths, strict=True)
+            min(width, self._min_width_of(index)) if self._is_flexible(column) else width
+            for index, (column, width) in enumerate(zip(self.columns, self._widths, strict=True))
         )
         return sum(widths) + _GAP * (len(self.columns) - 1)
+
+    def _min_width_of(self, index: int) -> int:
+        """The least width of a flexible column; where texts are wrapped, no word is split."""
+        if self.columns[index] != self._wrap:
+            return _MIN_WIDTH_OF_CROPPED
+        words = (word for row in self.cells for word in row[index].plain.split())
+        return max([_MIN_WIDTH_OF_WRAPPED, *map(cell_len, words)])
 
     def _is_flexible(self, column: str) -> bool:
         return column in {self._crop, self._wrap}
@@ -134,11 +164,15 @@ def _lines_of_blocks(table: _Table, width: int) -> list[str]:
     return lines
 
 
-def _terminal_width() -> int:
-    """Return the terminal's width. Without one each row is one line, so that grep and awk can read it."""
-    return Console().width if sys.stdout.isatty() else _UNLIMITED_WIDTH
+def _width_of(stream: TextIO) -> int:
+    """Return the width of a terminal or, for a pipe or a file, the one in the variable COLUMNS.
+
+    Without either each row is one line, so that grep and awk can read it.
+    """
+    is_limited = stream.isatty() or os.environ.get("COLUMNS", "").isdigit()
+    return Console().width if is_limited else _UNLIMITED_WIDTH
 
 
 def _cell(value: Any) -> Text:
-    """Escape control characters, and keep rich from interpreting a value as its markup."""
-    return Text("" if value is None else str(value).translate(_ESCAPED_CONTROLS))
+    """Escape unprintable characters, and keep rich from interpreting a value as its markup."""
+    return Text("" if value is None else escape_unprintable(str(value)))

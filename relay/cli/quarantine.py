@@ -11,7 +11,7 @@ from sqlalchemy import Connection
 from relay.app import build_parser
 from relay.cli.ledger_session import read_ledger, write_ledger
 from relay.cli.main import Context
-from relay.cli.output import json_option, print_fields, print_json, print_records, print_table
+from relay.cli.output import echo, json_option, print_fields, print_json, print_records, print_table
 from relay.fold.retry_quarantined import retry_body
 from relay.instants import iso
 from relay.ledger import quarantine
@@ -105,7 +105,7 @@ def drop(context: Context, ids: tuple[int, ...], *, select_all: bool) -> None:
         lambda connection, body: quarantine.remove(connection, body.id),
         select_all=select_all,
     )
-    click.echo(f"{len(dropped)} dropped")
+    echo(f"{len(dropped)} dropped")
 
 
 def _change(

@@ -5,7 +5,7 @@ import click
 from relay.app import build_parser
 from relay.cli.ledger_session import with_ledger
 from relay.cli.main import Context
-from relay.cli.output import json_option, print_json
+from relay.cli.output import echo, json_option, print_json
 from relay.cli.progress import progress_bar
 from relay.fold.rebuild import rebuild_calls
 
@@ -26,10 +26,10 @@ def command(context: Context, *, as_json: bool) -> None:
     if as_json:
         print_json(result)
         return
-    click.echo(f"{result.calls} calls recomputed, {result.changed} changed")
+    echo(f"{result.calls} calls recomputed, {result.changed} changed")
     if result.skipped:
-        click.echo(f"{result.skipped} older calls skipped: the retention has deleted some of their events")
+        echo(f"{result.skipped} older calls skipped: the retention has deleted some of their events")
     if result.unread:
-        click.echo(
+        echo(
             f"{result.unread} events could not be parsed again; their earlier parsed form was used", err=True
         )

@@ -11,7 +11,7 @@ from crm_clients.settings import DestinationSettings
 from relay.cli.ledger_session import read_ledger, with_ledger
 from relay.cli.lookup import require_calls, require_destination
 from relay.cli.main import Context
-from relay.cli.output import json_option, print_json
+from relay.cli.output import echo, json_option, print_json
 from relay.cli.progress import progress_bar
 from relay.delivery.replay import Replay, ReplayCounts, ReplayResult
 from relay.instants import Instant
@@ -110,13 +110,11 @@ def _replay(ledger: Ledger, settings: Settings, targets: Mapping[str, Destinatio
 def _print(result: ReplayResult, targets: Mapping[str, DestinationSettings]) -> None:
     shown = [counts for counts in result.counts if counts.pending or counts.filtered]
     for counts in shown:
-        click.echo(_describe(counts, is_enabled=targets[counts.destination].enabled))
+        echo(_describe(counts, is_enabled=targets[counts.destination].enabled))
     if not shown:
-        click.echo("no call to replay")
+        echo("no call to replay")
     if result.left_out:
-        click.echo(
-            f"{result.left_out} internal calls were left out: the settings do not forward them", err=True
-        )
+        echo(f"{result.left_out} internal calls were left out: the settings do not forward them", err=True)
 
 
 def _describe(counts: ReplayCounts, *, is_enabled: bool) -> str:

@@ -11,6 +11,7 @@ from crm_clients.state import InMemoryClientState
 from relay.app import build_clients
 from relay.cli.lookup import require_destination
 from relay.cli.main import Context
+from relay.cli.output import echo
 
 
 @click.command("setup")
@@ -33,7 +34,7 @@ def command(context: Context, destination: str, *, print_only: bool) -> None:
     except Exception as error:  # a plug-in may raise anything
         raise click.ClickException(f"{destination} could not be set up: {error}") from error
     for line in lines:
-        click.echo(line)
+        echo(line)
     sys.exit(0 if is_ready else 1)
 
 

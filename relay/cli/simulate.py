@@ -10,7 +10,7 @@ import httpx
 from pydantic import SecretStr
 
 from relay.cli.main import Context
-from relay.cli.output import json_option, print_json, print_table
+from relay.cli.output import echo, json_option, print_json, print_table
 from relay.cli.progress import progress_bar
 from relay.settings import CloudTalk, Settings
 from relay.settings.models import local_url
@@ -145,18 +145,16 @@ def _first(secrets: Sequence[SecretStr]) -> str | None:
 
 def _print(report: Report, url: str) -> None:
     print_table(_COLUMNS, map(_row, report.expected), crop="contact_name")
-    click.echo(
+    echo(
         f"\n{report.sent} events of {len(report.expected)} calls sent to {url} in {report.seconds:.1f} s,"
         f" {report.acknowledged} acknowledged (seed {report.seed})"
     )
     if report.p50_ms is not None:
-        click.echo(f"response time: {report.p50_ms} ms (median), {report.p95_ms} ms (95th percentile)")
+        echo(f"response time: {report.p50_ms} ms (median), {report.p95_ms} ms (95th percentile)")
     for status, count in report.refused.items():
-        click.echo(f"{count} events were refused with status {status}", err=True)
+        echo(f"{count} events were refused with status {status}", err=True)
     if report.unanswered:
-        click.echo(
-            f"{report.unanswered} events had no response: check that a relay listens at this URL", err=True
-        )
+        echo(f"{report.unanswered} events had no response: check that a relay listens at this URL", err=True)
 
 
 def _row(call: dict[str, Any]) -> list[Any]:

@@ -8,7 +8,7 @@ import msgspec
 
 from relay.cli.ledger_session import with_ledger
 from relay.cli.main import Context
-from relay.cli.output import json_option, print_json, print_records
+from relay.cli.output import echo, json_option, print_json, print_records
 from relay.cli.queries import DestinationState, Status, get_status
 from relay.ledger import Ledger
 from relay.settings import Settings
@@ -54,17 +54,17 @@ async def _watch(ledger: Ledger, settings: Settings, *, as_json: bool) -> None:
 
 def _print(status: Status) -> None:
     events = status.events
-    click.echo(
+    echo(
         f"events: {events.accepted} accepted, {events.unfolded} not folded yet,"
         f" {events.quarantined} in quarantine\ncalls: {status.calls}\n"
     )
     if events.quarantine_dropped:
-        click.echo(
+        echo(
             f"{events.quarantine_dropped} bodies were deleted because the quarantine was full: look at the"
             " others (`relay quarantine list`), then retry or drop them\n"
         )
     if events.unclear:
-        click.echo(
+        echo(
             f"{events.unclear} ended events do not state whether anybody talked: a missed call among them"
             " looks completed; `relay check` names the missing variable\n"
         )
@@ -72,9 +72,9 @@ def _print(status: Status) -> None:
     for destination in status.destinations:
         name = destination.name
         if destination.state is DestinationState.PAUSED:
-            click.echo(f"\n{name} is paused; `relay destinations resume {name}` resumes it")
+            echo(f"\n{name} is paused; `relay destinations resume {name}` resumes it")
         elif destination.paused_reason:
-            click.echo(
+            echo(
                 f"\n{name} waits until {destination.paused_until}: {destination.paused_reason},"
                 f" {destination.paused_message}"
             )

@@ -1,23 +1,22 @@
 """How a line is built, rendered and written."""
 
-import re
 import sys
 import threading
 from collections.abc import Callable, MutableMapping
 from datetime import UTC, datetime
-from json import dumps
 from typing import Any, Final, TextIO
 
 import msgspec
 
 from relay.logs import redaction
 from relay.logs.writer import BackgroundWriter
+from relay.standards.unprintable import escape_unprintable
 
 Line = MutableMapping[str, Any]
 """A line's fields by name, in the order in which they are written."""
 
-_UNPRINTABLE: Final = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff]")
-"""Control characters, which a terminal would execute, and surrogates, which UTF-8 cannot encode."""
+_KEPT: Final = "\t\n"
+"""A traceback has these."""
 
 
 # --- write ------------------------------------------------------------------------------------
@@ -96,7 +95,7 @@ def render_json(_: Any, __: str, line: Line) -> bytes:
 
 
 def console_renderer(render: Callable[[Any, str, Line], str]) -> Callable[[Any, str, Line], bytes]:
-    """Return a renderer of readable text that escapes control characters of foreign texts."""
+    """Return a renderer of readable text that escapes unprintable characters of foreign texts."""
 
     def render_console(logger: Any, level: str, line: Line) -> bytes:
         return render(logger, level, _escape_unprintable(line)).encode()
@@ -107,7 +106,7 @@ def console_renderer(render: Callable[[Any, str, Line], str]) -> Callable[[Any, 
 def _escape_unprintable(value: Any) -> Any:
     match value:
         case str():
-            return _UNPRINTABLE.sub(lambda found: dumps(found[0])[1:-1], value)
+            return escape_unprintable(value, keep=_KEPT)
         case dict():
             return {_escape_unprintable(key): _escape_unprintable(item) for key, item in value.items()}
         case list():

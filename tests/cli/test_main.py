@@ -74,6 +74,18 @@ def test_a_bad_result_exits_with_1(home: Home) -> None:
     assert "Traceback" not in result.stderr
 
 
+def test_an_error_is_wrapped_and_shows_no_unprintable_character(
+    home: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "60")
+    for arguments in (("calls", "show", "\x9b2J\u202e7"), ("calls", "\x1b[31m"), ("check", "--\u2066x")):
+        result = shell(home.folder, *arguments)
+        assert result.returncode in {1, 2}
+        assert result.stderr.replace("\n", "").isprintable()
+        assert "\\" in result.stderr
+        assert max(map(len, result.stderr.splitlines())) <= 60
+
+
 def test_a_missing_settings_file_exits_with_2_and_says_how_to_name_one(tmp_path: Path) -> None:
     result = shell(tmp_path, "status")
     assert (result.returncode, result.stdout) == (2, "")

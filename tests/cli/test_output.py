@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.cells import cell_len
 
-from relay.cli.output import print_fields, print_json, print_table
+from relay.cli.output import echo, print_fields, print_json, print_table
 
 Capture = pytest.CaptureFixture[str]
 
@@ -24,6 +24,14 @@ def test_json_is_complete_and_readable(capsys: Capture) -> None:
     assert json.loads(output) == [{"id": "1", "name": "Íñigo 漢字", "tags": [], "at": None}]
     assert "Íñigo 漢字" in output
     assert output.count("\n") > 3
+
+
+def test_unprintable_characters_are_escaped_in_json_and_stay_the_same_value(capsys: Capture) -> None:
+    value = {"name": "a\x9b\u202e\x1b\n\u2028z"}
+    print_json(value)
+    output = capsys.readouterr().out
+    assert output.replace("\n", "").isprintable()
+    assert json.loads(output) == value
 
 
 def test_without_a_terminal_a_row_is_one_line_however_long(capsys: Capture) -> None:
@@ -56,11 +64,49 @@ def test_short_lines_are_not_padded_to_the_longest(capsys: Capture) -> None:
         ("a\nb\tc", "a\\nb\\tc"),
         ("\x1b[31mred\x07", "\\x1b[31mred\\x07"),
         ("\x9b2J", "\\x9b2J"),
+        ("+34\u202e600\u2069\u200e", "+34\\u202e600\\u2069\\u200e"),
+        ("a\u2028b\x85c\x7f", "a\\u2028b\\x85c\\x7f"),
+        ("\u061c1", "\\u061c1"),
     ],
 )
 def test_markup_and_control_characters_are_shown_as_text(capsys: Capture, value: str, shown: str) -> None:
     print_table(("name",), [(value,)])
     assert capsys.readouterr().out.splitlines()[1] == shown
+
+
+def test_without_a_terminal_the_variable_columns_gives_the_width(
+    capsys: Capture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "40")
+    print_table(("name", "problem"), [("crm", "no answer " * 12)], wrap="problem")
+    echo("no answer " * 12)
+    captured = capsys.readouterr().out
+    assert max(map(len, captured.splitlines())) <= 40
+    assert captured.count("answer") == 24
+
+
+def test_a_message_without_a_terminal_is_one_line(capsys: Capture) -> None:
+    echo("no answer " * 12 + "end")
+    assert capsys.readouterr().out == "no answer " * 12 + "end\n"
+
+
+@pytest.mark.parametrize("err", [False, True])
+def test_a_message_is_wrapped_between_words_and_escaped(
+    capsys: Capture, monkeypatch: pytest.MonkeyPatch, *, err: bool
+) -> None:
+    monkeypatch.setenv("COLUMNS", "50")
+    url = "https://relay.example.com/cloudtalk/webhook/call.ended?x=1"
+    echo(f"first\n  crm: calls of Ana\x9b31m and {UUID_ID} were sent to {url} now", err=err)
+    printed = capsys.readouterr()
+    assert (printed.out if err else printed.err) == ""
+    assert (printed.err if err else printed.out).splitlines() == [
+        "first",
+        "  crm: calls of Ana\\x9b31m and",
+        f"  {UUID_ID}",
+        "  were sent to",
+        f"  {url}",
+        "  now",
+    ]
 
 
 # --- on a terminal --------------------------------------------------------------------------------
@@ -140,6 +186,14 @@ def test_a_text_that_must_be_read_whole_is_wrapped_at_its_words() -> None:
     first, *rest = shown(output)[1:]
     assert first == "crm   unreachable  no answer no answer no answer no answer"
     assert set(rest) == {" " * 19 + "no answer no answer no answer no answer"}
+
+
+def test_a_word_longer_than_the_wrapped_column_gets_a_line_of_its_own() -> None:
+    rows = [("a-long-destination", "unreachable", f"no row for {UUID_ID}, and none for +34612345678")]
+    with terminal(70) as output:
+        print_table(("name", "code", "problem"), rows, wrap="problem")
+    assert UUID_ID in output.getvalue()
+    assert max(map(cell_len, shown(output))) <= 70
 
 
 cells = st.one_of(
