@@ -36,7 +36,9 @@ _READABLE_KEYS: Final = frozenset(
     | {"remote_id", "client", "dialect", "kind", "destination", "lease", "owner", "outcome", "url"}
     | {"until", "version", "dropped"}
 )
-"""Keys of ids, times and the relay's own words. They can look like a telephone number, but are not masked."""
+"""Keys of ids, times and the relay's own words. Digits under them are no telephone number unless they are
+written like one, with `+`, spaces or brackets: a customer's automation may use the caller's number as the id.
+"""
 
 _PERSONAL: Final = re.compile(
     r"(?P<keep>\bcloudtalk-\w[\w-]*"  # the id of a record
@@ -46,6 +48,11 @@ _PERSONAL: Final = re.compile(
     r"|(?P<email>[\w.+%-]{1,64}@[\w-]+(?:\.[\w-]+)+)"
     r"|(?P<plus>\+|%2[Bb])?\(?(?P<digits>\d(?:[ \xa0().-]{0,2}\d){6,})"
 )
+_WRITTEN_NUMBER: Final = re.compile(
+    r"(?P<plus>\+|%2[Bb])?(?P<digits>\(?\d(?:[ \xa0().-]{0,2}\d){6,})", re.ASCII
+)
+_DATE: Final = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII)
+_SIGN_OF_NUMBER: Final = re.compile(r"[+ \xa0()]|%2[Bb]")
 _CREDENTIAL: Final = re.compile(
     r"(?i)(?P<before>\bauthorization['\"]?\s*[:=,]\s*(?:b?['\"])?(?:(?:bearer|basic)\s+)?"
     r"|\bbearer\s+(?=\S*\d)"
@@ -101,7 +108,11 @@ class Redactor:
     def _redact_value(self, key: str, text: str) -> str:
         if key in _SECRET_KEYS:
             return SECRET
-        return self.remove_secrets(text) if key in _READABLE_KEYS else _shorten(self.redact_text(text))
+        if key not in _READABLE_KEYS:
+            return _shorten(self.redact_text(text))
+        text = self.remove_secrets(text)
+        is_number = self.mask_people and _SIGN_OF_NUMBER.search(text)
+        return _WRITTEN_NUMBER.sub(_mask_written_number, text) if is_number else text
 
     def _redact_nested(self, key: str, value: Any, depth: int) -> Any:
         if isinstance(value, dict):
@@ -168,6 +179,13 @@ def _mask_match(found: re.Match[str]) -> str:
         return found["keep"]
     if found["email"]:
         return EMAIL
+    return _format_masked_number("+" if found["plus"] else "", re.sub(r"\D", "", found["digits"]))
+
+
+def _mask_written_number(found: re.Match[str]) -> str:
+    """Mask digits that are written like a telephone number; an id or a time has none of the signs."""
+    if not _SIGN_OF_NUMBER.search(found[0]) or _DATE.match(found["digits"]):
+        return found[0]
     return _format_masked_number("+" if found["plus"] else "", re.sub(r"\D", "", found["digits"]))
 
 

@@ -167,7 +167,16 @@ def test_the_console_shows_a_traceback_on_separate_lines(stream: io.StringIO) ->
         ({"Agent_Email": "a@b.es"}, "***"),
         ({"notes": ["call me"]}, "***"),
         ({"call": "cloudtalk-34612345678"}, "cloudtalk-34612345678"),
-        ({"call_id": "+34612345678"}, "+34612345678"),
+        ({"call_id": "+34612345678"}, "+34*****678"),
+        ({"call": "cloudtalk-+34612345678"}, "cloudtalk-+34*****678"),
+        ({"call_uuid": "(612) 345 678"}, "*****678"),
+        ({"remote_id": "tel:+34-612-345-678"}, "tel:+34*****678"),
+        ({"calls": ["612 34 56 78", "1002402487"]}, ["*****678", "1002402487"]),
+        ({"call_id": "%2B34612345678"}, "+34*****678"),
+        ({"call_uuid": "44fe27cd-5268-4670-9931-012900112233"}, "44fe27cd-5268-4670-9931-012900112233"),
+        ({"call_id": "sim-00000001-000002"}, "sim-00000001-000002"),
+        ({"until": "2026-11-24 08:00:00.123+01:00"}, "2026-11-24 08:00:00.123+01:00"),
+        ({"url": "http://127.0.0.1:8080/a%20b"}, "http://127.0.0.1:8080/a%20b"),
         ({"calls": ["34612345678"]}, ["34612345678"]),
         ({"event_seq": 12345678901}, 12345678901),
         ({"duration_ms": 1234567.89}, 1234567.89),
@@ -179,7 +188,7 @@ def test_the_console_shows_a_traceback_on_separate_lines(stream: io.StringIO) ->
         ({"anything_else": "ana@b.es"}, "***@***"),
     ],
 )
-def test_fields_are_masked_by_their_key_and_ids_are_not_masked(
+def test_fields_are_masked_by_their_key_and_ids_only_if_written_like_a_number(
     field: dict[str, Any], shown: object, lines: Lines
 ) -> None:
     get_logger("x").info("push", **field)
