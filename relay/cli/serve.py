@@ -15,6 +15,7 @@ from relay.ledger import Ledger, LedgerError
 from relay.logs import get_logger
 from relay.server.connections import connection_limit, raise_open_files
 from relay.server.server import PortError, Server, bind, block_sighup, new_event_loop
+from relay.server.stop_deadline import force_exit_later
 from relay.server.supervisor import Supervisor
 from relay.settings import Settings, SettingsError, review
 
@@ -82,6 +83,10 @@ async def serve(settings: Settings, reload: Callable[[], Settings], listening: s
         except (SettingsError, LedgerError) as error:
             log.error("settings.reload_failed", error=str(error))  # noqa: TRY400 - the message is enough
 
+    def stop() -> None:
+        force_exit_later(lambda: server.exit_code)
+        relay.lifecycle.stop_delivering()
+
     url = settings.server.url_on(listening.getsockname()[1])
     server = Server(
         create_app(relay),
@@ -89,7 +94,7 @@ async def serve(settings: Settings, reload: Callable[[], Settings], listening: s
         keep_alive_seconds=settings.server.keep_alive_seconds,
         max_connections=connection_limit(raise_open_files(), settings.server.max_in_flight),
         on_reload=reload_secrets,
-        on_stop=relay.lifecycle.stop_delivering,
+        on_stop=stop,
     )
     await server.serve(sockets=[listening])
     return server.exit_code

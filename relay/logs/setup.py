@@ -79,10 +79,10 @@ def _report_dropped(lines: int) -> None:
     log.warning("log.dropped", lines=lines)
 
 
-def flush() -> None:
-    """Wait until all lines are written, but not for a reader that hangs. Call it before `os._exit`."""
+def flush(seconds: float = _FLUSH_SECONDS) -> None:
+    """Wait until all lines are written, at most this long. Call it before `os._exit`."""
     if output.writer is not None:
-        output.writer.flush(_FLUSH_SECONDS)
+        output.writer.flush(seconds)
 
 
 def get_logger(name: str) -> structlog.typing.FilteringBoundLogger:

@@ -10,11 +10,20 @@ from types import FrameType
 from typing import Final, NoReturn
 
 from relay import logs
+from relay.server.stop_deadline import STOP_SECONDS
 
 log = logs.get_logger("relay.server")
 
 _SIGNALS: Final = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 _EXIT_INTERRUPTED: Final = 130
+
+
+_REAP_SECONDS: Final = 0.25
+"""How long a killed worker may take to end. SIGKILL does not end one that waits for a frozen disk."""
+
+
+class _WorkersHang(Exception):
+    """Killed workers did not end."""
 
 
 class Supervisor:
@@ -26,7 +35,7 @@ class Supervisor:
         serve: Callable[[], int],
         *,
         restart_delay_seconds: float = 1,
-        stop_timeout_seconds: float = 20,
+        stop_timeout_seconds: float = STOP_SECONDS + 0.75,
     ) -> None:
         """`serve` returns the exit code of a worker.
 
@@ -51,6 +60,12 @@ class Supervisor:
         signal.signal(signal.SIGALRM, self._kill)
         for _ in range(self._number):
             self._start_worker()
+        with suppress(_WorkersHang):
+            self._wait_for_workers()
+        signal.setitimer(signal.ITIMER_REAL, 0)  # at the end Python removes its handler
+        return _EXIT_INTERRUPTED if self._stopped_by == signal.SIGINT else 0
+
+    def _wait_for_workers(self) -> None:
         while self._workers:
             pid, status = os.wait()
             if pid not in self._workers:  # the first process of a container also adopts foreign processes
@@ -60,7 +75,6 @@ class Supervisor:
                 log.error("worker.died", worker=pid, code=os.waitstatus_to_exitcode(status))
                 time.sleep(self._restart_delay_seconds)
                 self._start_worker()
-        return _EXIT_INTERRUPTED if self._stopped_by == signal.SIGINT else 0
 
     def _start_worker(self) -> None:
         # Signals are blocked until the new worker is known, so that they are forwarded to it too.
@@ -97,6 +111,12 @@ class Supervisor:
     def _kill(self, _: int, __: FrameType | None) -> None:
         log.error("worker.killed", workers=sorted(self._workers), seconds=self._stop_timeout_seconds)
         self._forward(signal.SIGKILL, None)
+        signal.signal(signal.SIGALRM, self._abandon)
+        signal.setitimer(signal.ITIMER_REAL, _REAP_SECONDS)
+
+    def _abandon(self, _: int, __: FrameType | None) -> None:
+        log.error("worker.abandoned", workers=sorted(self._workers))
+        raise _WorkersHang
 
     def _forward(self, sig: int, _: FrameType | None) -> None:
         for pid in self._workers:

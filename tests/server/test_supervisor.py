@@ -77,3 +77,20 @@ def test_a_worker_that_does_not_stop_is_killed() -> None:
         hanging.suspend()
         supervisor.terminate()
         assert supervisor.wait(10) == 0
+
+
+def test_the_supervisor_ends_without_workers_that_cannot_be_killed() -> None:
+    # SIGKILL does not end a process that waits for a frozen disk.
+    unkillable = "kill = os.kill; os.kill = lambda pid, sig: sig == signal.SIGKILL or kill(pid, sig)"
+    with supervised(unkillable, stop_timeout_seconds=0.2) as supervisor:
+        wait_for_starts(supervisor, 2)
+        workers = supervisor.children()
+        for worker in workers:
+            worker.suspend()
+        supervisor.terminate()
+        try:
+            assert supervisor.wait(10) == 0
+        finally:
+            for worker in workers:
+                worker.kill()
+        assert "worker.abandoned" in supervisor.stdout.read()
