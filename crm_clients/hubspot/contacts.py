@@ -4,36 +4,19 @@ The lookups of one number run one after the other, and a new contact is cached a
 does not show it yet.
 """
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Final
 
-import msgspec
-
 from crm_clients.base import Context, Outcome
-from crm_clients.hubspot.api import SEARCH, Api, ObjectType
+from crm_clients.hubspot.api import Api, ObjectType
 from crm_clients.hubspot.call_records import OWNER
-from crm_clients.hubspot.errors import ApiFailure, as_destination_failure
+from crm_clients.hubspot.contact_search import Contact, ContactSearch, Failures, Matches
+from crm_clients.hubspot.errors import ApiFailure
 from crm_clients.hubspot.new_contacts import NewContacts
-from crm_clients.hubspot.responses import JsonObject, Record, RecordResults, to_records
+from crm_clients.hubspot.responses import Record
 from crm_clients.hubspot.settings import HubSpotSettings
 from crm_clients.locks import KeyedLock
-from relay.standards.phones import find_phones, is_dialable, national_digits, spellings
-
-_PHONE_PROPERTIES: Final = ("phone", "mobilephone")
-_NATIONAL_PROPERTIES: Final = (
-    "hs_searchable_calculated_phone_number",
-    "hs_searchable_calculated_mobile_number",
-)
-"""HubSpot: both hold the number without its country code, however it was typed."""
-
-_ALL_PROPERTIES: Final = (*_NATIONAL_PROPERTIES, *_PHONE_PROPERTIES)
-_PAGE_SIZE: Final = 200
-_MAX_PAGES: Final = 5
-_MAX_SEARCH_LENGTH: Final = 3_000
-"""HubSpot: characters in the body of a search."""
-
-_AFTER_LENGTH: Final = 40
-"""Characters that the parameter `after` of a later page may need."""
+from relay.standards.phones import is_dialable
 
 _CACHE_SECONDS: Final = 7 * 86_400.0
 """A number may pass to another contact."""
@@ -48,13 +31,6 @@ IdsByNumber = dict[str, str | Outcome]
 """By number: a record id or owner id, "" for none, or why it could not be looked up."""
 
 
-class Contact(msgspec.Struct, frozen=True):
-    """A contact that a search found, or that was created."""
-
-    id: str
-    owner_id: str = ""
-
-
 class Contacts:
     """The contacts of one account, by E.164 number."""
 
@@ -62,7 +38,7 @@ class Contacts:
         self._api = api
         self._new = NewContacts(api, settings, context.state) if settings.contacts == "create" else None
         self._state = context.state
-        self._region = context.region
+        self._search = ContactSearch(api, settings, context.region)
         self._locks = KeyedLock()
 
     async def find_or_create(self, names: Mapping[str, str | None]) -> IdsByNumber:
@@ -132,7 +108,8 @@ class Contacts:
     async def _search_or_create(self, names: Mapping[str, str | None]) -> IdsByNumber:
         absent = await self._load_cached_absent(names) if self._new is None else set()
         numbers = [number for number in names if number not in absent]
-        contacts, failures = await self._search(numbers)
+        matches, failures = await self._find(numbers)
+        contacts = {number: choose_contact(found) for number, found in matches.items()}
         await self._cache(contacts)
         found: IdsByNumber = {number: contact.id for number, contact in contacts.items()} | failures
         unknown = {number: names[number] for number in numbers if number not in found}
@@ -144,97 +121,22 @@ class Contacts:
         await self._cache({n: Contact(id_) for n, id_ in created.items() if isinstance(id_, str)})
         return found | created
 
-    async def _search(self, numbers: Sequence[str]) -> tuple[dict[str, Contact], dict[str, Outcome]]:
-        """Return the contacts found, and why the other numbers could not be searched for.
-
-        If the numbers fit into one search by all properties, one is sent. Otherwise the national number is
-        searched for first: it finds nearly all contacts, so this costs the fewest searches.
-        """
-        found: dict[str, Contact] = {}
-        remaining = list(numbers)
-        one_search = _fits(remaining)
-        for properties in [_ALL_PROPERTIES] if one_search else [_NATIONAL_PROPERTIES, _PHONE_PROPERTIES]:
-            for some in _split_to_fit(remaining, properties):
-                contacts = await self._search_pages(some, properties)
-                if isinstance(contacts, ApiFailure):
-                    outcome = as_destination_failure(self._api.outcome(contacts, rate_limit=SEARCH))
-                    return found, dict.fromkeys(set(remaining) - set(found), outcome)
-                found |= contacts
-            remaining = [number for number in remaining if number not in found]
-        return found, {}
-
-    async def _search_pages(
-        self, numbers: Sequence[str], properties: Sequence[str]
-    ) -> dict[str, Contact] | ApiFailure:
-        """Send one search, all its pages."""
-        found: dict[str, Contact] = {}
-        body, after = _search_body(numbers, properties), "0"
-        for _ in range(_MAX_PAGES):
-            response = await self._api.search(ObjectType.CONTACTS, body | {"after": after})
-            if isinstance(response, ApiFailure):
-                return response
-            for number, contact in self._match_numbers(response, numbers):
-                found[number] = choose_contact(found.get(number), contact)
-            after = response.next_page
-            if not after:
-                break
-        return found
-
-    def _match_numbers(
-        self, response: RecordResults, numbers: Collection[str]
-    ) -> Iterator[tuple[str, Contact]]:
-        """Compare whole numbers: a national number may also belong to a contact in another country."""
-        for record in to_records(response):
-            written = [record.properties.get(name, "") for name in _PHONE_PROPERTIES]
-            own = {number for text in written for number in find_phones(text, self._region)}
-            for number in own.intersection(numbers):
-                yield number, Contact(record.id, _owner_id(record))
+    async def _find(self, numbers: Sequence[str]) -> tuple[Matches, Failures]:
+        """Search for contacts: more thoroughly if a contact would be created otherwise."""
+        matches, failures = await self._search.find(numbers)
+        if self._new is None:
+            return matches, failures
+        unknown = [number for number in numbers if number not in matches and number not in failures]
+        further_matches, further_failures = await self._search.find_among_others(unknown)
+        return matches | further_matches, failures | further_failures
 
 
-def choose_contact(known: Contact | None, other: Contact) -> Contact:
+def choose_contact(contacts: Sequence[Contact]) -> Contact:
     """Of several contacts with the same number, the oldest is linked.
 
     HubSpot's record ids are growing numbers, written as texts: the oldest contact has the lowest id.
     """
-    if known is None:
-        return other
-    return min(known, other, key=lambda contact: (len(contact.id), contact.id))
-
-
-def _search_body(numbers: Sequence[str], properties: Sequence[str]) -> JsonObject:
-    """One filter group per property. HubSpot joins groups by "or" and permits five of them."""
-    whole = sorted({spelling for number in numbers for spelling in spellings(number)})
-    national_numbers = sorted({national_digits(spelling) for spelling in whole})
-    filters: list[JsonObject] = [
-        {
-            "propertyName": name,
-            "operator": "IN",
-            "values": national_numbers if name in _NATIONAL_PROPERTIES else whole,
-        }
-        for name in properties
-    ]
-    return {
-        "filterGroups": [{"filters": [each]} for each in filters],
-        "properties": [*_PHONE_PROPERTIES, OWNER],
-        "sorts": [],
-        "limit": _PAGE_SIZE,
-    }
-
-
-def _fits(numbers: Sequence[str], properties: Sequence[str] = _ALL_PROPERTIES) -> bool:
-    return len(msgspec.json.encode(_search_body(numbers, properties))) <= _MAX_SEARCH_LENGTH - _AFTER_LENGTH
-
-
-def _split_to_fit(numbers: Sequence[str], properties: Sequence[str]) -> Iterator[Sequence[str]]:
-    """Split into as few parts as possible: in halves, until each fits into one search."""
-    if not numbers:
-        return
-    if len(numbers) == 1 or _fits(numbers, properties):
-        yield numbers
-        return
-    middle = len(numbers) // 2
-    yield from _split_to_fit(numbers[:middle], properties)
-    yield from _split_to_fit(numbers[middle:], properties)
+    return min(contacts, key=lambda contact: (len(contact.id), contact.id))
 
 
 def _owner_id(contact: Record | None) -> str:

@@ -110,6 +110,13 @@ def national_digits(spelling: str) -> str:
         return spelling.lstrip("+")
 
 
+def digit_groups(number: str) -> tuple[str, ...]:
+    """Return the digits of an E.164 number without its country code, in the groups usual in its country."""
+    parsed = phonenumbers.parse(number, None)
+    written = phonenumbers.format_number(parsed, PhoneNumberFormat.INTERNATIONAL)
+    return tuple(re.findall(r"\d+", written)[1:])
+
+
 def _clean(text: str) -> str:
     """Remove the parts of a URI, and invisible characters, which copied numbers often have."""
     if not text.isascii():

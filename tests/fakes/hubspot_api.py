@@ -15,6 +15,7 @@ from tests.fakes.hubspot_records import (
     Records,
     call_properties,
     contact_properties,
+    fulfils,
     record_json,
     task_properties,
     with_searchable_numbers,
@@ -229,7 +230,8 @@ class Account:
     def _search(self, request: ApiRequest) -> Response:
         require_keys(request.body, "after", "filterGroups", "limit", "properties", "sorts")
         groups, limit = request.body["filterGroups"], request.body["limit"]
-        if len(groups) > 5 or any(len(group["filters"]) > 6 for group in groups) or limit > 200:
+        filters = [len(group["filters"]) for group in groups]
+        if len(groups) > 5 or max(filters, default=0) > 6 or sum(filters) > 18 or limit > 200:
             raise RecordRejected("Too many filter groups, filters, or results")
         if len(msgspec.json.encode(request.body)) > _MAX_SEARCH_LENGTH:
             raise RecordRejected("The search is too long")
@@ -238,7 +240,7 @@ class Account:
             for r in self._records(request.kind).records.values()
             if time.monotonic() - r.created > self.search_lag
         ]
-        found = [r for r in searchable if not groups or any(self._matches(r, group) for group in groups)]
+        found = [r for r in searchable if not groups or self._matches(r, groups)]
         begin = int(request.body["after"])
         body: dict[str, Any] = {
             "total": len(found),
@@ -248,21 +250,14 @@ class Account:
             body["paging"] = {"next": {"after": str(begin + limit)}}
         return JSONResponse(body)
 
-    def _matches(self, record: Record, group: dict[str, Any]) -> bool:
-        values = (
-            record.properties
-            if self.unsearchable
-            else with_searchable_numbers(record.properties, self.region)
+    def _matches(self, record: Record, groups: list[dict[str, Any]]) -> bool:
+        values = record.properties
+        if not self.unsearchable:
+            values = with_searchable_numbers(values, self.region)
+        return any(
+            all(fulfils(each, values.get(each["propertyName"], "")) for each in group["filters"])
+            for group in groups
         )
-        for each in group["filters"]:
-            if each["operator"] not in {"IN", "EQ"}:
-                raise RecordRejected(f"Invalid operator {each['operator']}")
-            if each["operator"] == "IN" and ("value" in each or not each.get("values")):
-                raise RecordRejected("IN takes values")
-            wanted = each["values"] if each["operator"] == "IN" else [each["value"]]
-            if values.get(each["propertyName"]) not in wanted:
-                return False
-        return True
 
     # --- associations, properties, owners -------------------------------------------------------
 

@@ -1,10 +1,13 @@
 """The records of the fake account: what HubSpot accepts, and what it rejects."""
 
 import itertools
+import re
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
+from fnmatch import fnmatchcase
+from functools import cache
 from typing import Any
 
 import phonenumbers
@@ -177,16 +180,46 @@ class Records:
             raise RecordRejected("hs_timestamp is required", code="REQUIRED_FIELD")
 
 
+def fulfils(filter_: dict[str, Any], value: str) -> bool:
+    """Whether a search finds a property with this value.
+
+    CONTAINS_TOKEN finds a word of the value, and `*` is a wildcard. No word goes beyond a space or a sign.
+    """
+    match filter_:
+        case {"operator": "EQ", "value": str(wanted)}:
+            return value == wanted
+        case {"operator": "IN", "values": [*wanted]} if wanted and "value" not in filter_:
+            return value in wanted
+        case {"operator": "CONTAINS_TOKEN", "value": str(pattern)} if pattern.strip("*"):
+            return any(fnmatchcase(word, pattern.lower()) for word in _words(value))
+    raise RecordRejected(f"Invalid filter {filter_}")
+
+
+@cache
+def _words(text: str) -> list[str]:
+    return re.findall(r"[^\W_]+", text.lower())
+
+
 def with_searchable_numbers(properties: dict[str, str], region: str) -> dict[str, str]:
-    """Add the properties that HubSpot computes for searches: numbers without their country code."""
-    computed = {}
-    for name, source in (("phone", "phone"), ("mobile", "mobilephone")):
-        try:
-            parsed = phonenumbers.parse(properties.get(source, ""), region)
-        except phonenumbers.NumberParseException:
-            continue
-        computed[f"hs_searchable_calculated_{name}_number"] = phonenumbers.national_significant_number(parsed)
+    """Add the properties that HubSpot computes for searches: numbers without their country code.
+
+    What HubSpot computes for a text with words or several numbers is not documented. Here it is no number, or
+    a wrong one.
+    """
+    computed = {
+        f"hs_searchable_calculated_{name}_number": number
+        for name, source in (("phone", "phone"), ("mobile", "mobilephone"))
+        if (number := _national_number(properties.get(source, ""), region))
+    }
     return properties | computed
+
+
+@cache
+def _national_number(written: str, region: str) -> str:
+    try:
+        return phonenumbers.national_significant_number(phonenumbers.parse(written, region))
+    except phonenumbers.NumberParseException:
+        return ""
 
 
 def call_properties() -> list[Property]:

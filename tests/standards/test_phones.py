@@ -8,7 +8,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from relay.standards.phones import find_phones, is_dialable, national_digits, normalize_phone, spellings
+from relay.standards.phones import (
+    digit_groups,
+    find_phones,
+    is_dialable,
+    national_digits,
+    normalize_phone,
+    spellings,
+)
 
 REGIONS = ("ES", "DE", "AT", "IT", "US", "GB", "FR", "MX", "AR", "BR", "IN", "NO", "CN")
 
@@ -213,3 +220,17 @@ def test_other_systems_may_have_a_mexican_number_with_its_old_1() -> None:
 )
 def test_national_digits_lack_the_country_code(spelling: str, digits: str) -> None:
     assert national_digits(spelling) == digits
+
+
+@pytest.mark.parametrize(
+    ("number", "groups"),
+    [
+        ("+34600111222", ("600", "11", "12", "22")),
+        ("+16263133690", ("626", "313", "3690")),
+        ("+390612345678", ("06", "1234", "5678")),
+        ("+919876543210", ("98765", "43210")),
+        ("+2905123", ("5123",)),
+    ],
+)
+def test_digits_are_grouped_as_is_usual_in_the_country(number: str, groups: tuple[str, ...]) -> None:
+    assert digit_groups(number) == groups

@@ -3,7 +3,7 @@
 import asyncio
 
 import pytest
-from starlette.responses import Response
+from starlette.responses import JSONResponse, Response
 
 from crm_clients.base import Retry, Throttled
 from crm_clients.state import InMemoryClientState
@@ -36,17 +36,6 @@ async def test_a_contact_is_found_in_every_notation_of_its_number(
     number = "+34600112233" if "ext" in written else "+34600111222"
     contact = hubspot.contacts.add(phone=written)
     assert outcome_names(await connect().upsert([first_push(call(external_number=number))])) == ["delivered"]
-    assert hubspot.contact_ids_of_call("cloudtalk-1") == {contact}
-
-
-@pytest.mark.parametrize(
-    "written", ["600999888 / 600111222", "600 999 888 600 111 222 Ana", "Luis +34600999888, Ana +34600111222"]
-)
-async def test_a_contact_is_found_by_each_of_several_numbers_in_one_field(
-    hubspot: HubSpot, connect: Connect, written: str
-) -> None:
-    contact = hubspot.contacts.add(phone=written, hs_searchable_calculated_phone_number="600111222")
-    await connect().upsert([first_push(call())])
     assert hubspot.contact_ids_of_call("cloudtalk-1") == {contact}
 
 
@@ -252,6 +241,146 @@ async def test_the_next_attempt_repeats_a_failed_association(hubspot: HubSpot, c
     assert outcome_names(await client.upsert([first_push(call())])) == ["delivered"]
     assert hubspot.contact_ids_of_call("cloudtalk-1") == {contact}
     assert len(hubspot.calls) == 1
+
+
+# --- numbers among others in one field --------------------------------------------------------
+
+
+@pytest.mark.parametrize("property_", ["phone", "mobilephone"])
+@pytest.mark.parametrize(
+    ("number", "written"),
+    [
+        ("+34600111222", "600999888 / 600111222"),
+        ("+34600111222", "600111222/600999888"),
+        ("+34600111222", "600 111 222 Ana"),
+        ("+34600111222", "600 999 888 600 11 12 22 Ana"),
+        ("+34600111222", "Luis +34600999888, Ana +34 600-111-222 (tardes)"),
+        ("+34600111222", "casa 910000000; móvil 0034 600.111.222"),
+        ("+16263133690", "+1 (626) 313-3690 or +1 212 555 0123"),
+        ("+33612345678", "+33 6 12 34 56 78 / +33 1 40 20 50 50"),
+        ("+919876543210", "+91 98765 43210 Ravi"),
+        ("+4915123456789", "Büro +49 30 901820, mobil +49 151 23456789"),
+        ("+41791234567", "+41 79 123 45 67 oder +41 44 668 18 00"),
+        ("+393331234567", "+39 333 123 4567 Anna"),
+        ("+525512345678", "oficina +52 1 55 1234 5678, casa +52 33 3615 0000"),
+    ],
+)
+async def test_no_contact_is_created_if_a_field_contains_the_number_among_others(
+    hubspot: HubSpot, connect: Connect, number: str, written: str, property_: str
+) -> None:
+    contact = hubspot.contacts.add(**{property_: written})
+    hubspot.contacts.add(phone="+34600999888 / 600111223")
+    pushed = first_push(call(external_number=number))
+    assert outcome_names(await connect(contacts="create").upsert([pushed])) == ["delivered"]
+    assert hubspot.contact_ids_of_call("cloudtalk-1") == {contact}
+    assert len(hubspot.contacts) == 2
+    assert {seen.status for seen in hubspot.log if seen.action == "search"} == {200}
+
+
+@pytest.mark.parametrize(
+    "written",
+    ["600111223 / 600999888", "+48 600 111 222 Jan", "1600111222 / 600999888", "22, 12, 11", "111 222 600"],
+)
+async def test_a_field_with_the_same_parts_of_another_number_does_not_match(
+    hubspot: HubSpot, connect: Connect, written: str
+) -> None:
+    other = hubspot.contacts.add(phone=written)
+    await connect(contacts="create").upsert([first_push(call())])
+    assert len(hubspot.contacts) == 2
+    assert hubspot.contact_ids_of_call("cloudtalk-1") == {*hubspot.contacts.records} - {other}
+
+
+async def test_only_a_number_that_would_become_a_contact_is_searched_for_by_its_parts(
+    hubspot: HubSpot, connect: Connect
+) -> None:
+    numbers = [f"+346000000{n:02}" for n in range(14)]
+    for number in numbers[:3]:
+        hubspot.contacts.add(phone=number)
+    pushes = [first_push(call(f"cloudtalk-{n}", external_number=each)) for n, each in enumerate(numbers)]
+    await connect(contacts="match", state=InMemoryClientState()).upsert(pushes)
+    assert hubspot.count_requests("search") == 1
+    client = connect(contacts="create")
+    hubspot.log.clear()
+    await client.upsert(pushes)
+    # One by whole numbers, and for 5, 5 and 1 new numbers one in each property.
+    assert hubspot.count_requests("search") == 1 + 3 * 2
+    hubspot.log.clear()
+    await client.upsert([first_push(call("cloudtalk-99", external_number=numbers[9]))])
+    assert hubspot.count_requests("search") == 0, "the new contact is cached"
+    assert len(hubspot.contacts) == 14
+
+
+async def test_a_search_by_parts_compares_digits_that_no_space_divides(
+    hubspot: HubSpot, connect: Connect
+) -> None:
+    numbers = ["+34612345678", "+16263133690", "+919876543210"]
+    pushes = [first_push(call(f"cloudtalk-{n}", external_number=each)) for n, each in enumerate(numbers)]
+    await connect(contacts="create").upsert(pushes)
+    searches = [seen.body["filterGroups"] for seen in hubspot.log if seen.action == "search"][1:]
+    assert [
+        [(group["filters"][0]["propertyName"], [each["value"] for each in group["filters"]]) for group in one]
+        for one in searches
+    ] == [
+        [
+            (name, ["*612*", "*34*", "*78*"]),
+            (name, ["*626*", "*13*", "*90*"]),
+            (name, ["*987*", "*10*", "*6*"]),
+        ]
+        for name in ("phone", "mobilephone")
+    ]
+
+
+async def test_a_push_with_many_new_numbers_searches_for_some_and_the_others_wait(
+    hubspot: HubSpot, connect: Connect
+) -> None:
+    numbers = [f"+346000000{n:02}" for n in range(12)]
+    contact = hubspot.contacts.add(phone=f"{numbers[11]} Ana")
+    # Half of 10 seconds, shared by 32 pushes, permits 3 searches at 20 a second: those for 5 numbers.
+    client = connect(contacts="create", search_rate=20, timeout_seconds=10, concurrency=32)
+    pushes = [first_push(call(f"cloudtalk-{n}", external_number=each)) for n, each in enumerate(numbers)]
+    counts = []
+    for _ in range(3):
+        outcomes = await client.upsert(pushes)
+        counts.append(outcome_names(outcomes).count("delivered"))
+        assert {(o.code, getattr(o, "rate_limit", None)) for o in outcomes} <= {
+            (None, None),
+            ("search_later", "search"),
+        }
+    assert counts == [5, 10, 12]
+    assert hubspot.count_requests("search") == 3 * (1 + 2)
+    assert hubspot.contact_ids_of_call("cloudtalk-11") == {contact}
+    assert len(hubspot.contacts) == 12
+
+
+@pytest.mark.parametrize(
+    ("response", "name"),
+    [
+        (Response(status_code=502), "retry"),
+        (throttled_response("SECONDLY"), "throttled"),
+        (Response(b'{"total":1,"results":[]}'), "retry"),
+        (error_response(403, "No search", "MISSING_SCOPES"), "misconfigured"),
+    ],
+)
+@pytest.mark.parametrize("earlier", [1, 2])
+async def test_no_contact_is_created_for_a_number_whose_search_by_parts_fails(
+    hubspot: HubSpot, connect: Connect, response: Response, name: str, earlier: int
+) -> None:
+    client = connect(contacts="create")
+    contact = hubspot.contacts.add(mobilephone="600111222 / 600999888")
+    hubspot.respond_with(JSONResponse({"total": 0, "results": []}), path="contacts/search", times=earlier)
+    hubspot.respond_with(response, path="contacts/search")
+    assert outcome_names(await client.upsert([first_push(call())])) == [name]
+    assert [*hubspot.contacts.records] == [contact]
+
+
+async def test_a_search_by_parts_that_hubspot_refuses_finds_nothing(
+    hubspot: HubSpot, connect: Connect
+) -> None:
+    hubspot.respond_with(JSONResponse({"total": 0, "results": []}), path="contacts/search")
+    refusal = error_response(400, "Invalid operator CONTAINS_TOKEN", "VALIDATION_ERROR")
+    hubspot.respond_with(refusal, path="contacts/search", times=2)
+    assert outcome_names(await connect(contacts="create").upsert([first_push(call())])) == ["delivered"]
+    assert len(hubspot.contacts) == 1
 
 
 # --- created contacts -------------------------------------------------------------------------
