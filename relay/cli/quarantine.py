@@ -1,7 +1,7 @@
-"""`relay quarantine`: list bodies that could not be parsed, and retry or drop them."""
+"""`relay quarantine`: bodies that could not be parsed, and events that were set aside."""
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Final, TypeVar
 
 import click
@@ -12,23 +12,32 @@ from relay.app import build_parser
 from relay.cli.ledger_session import read_ledger, write_ledger
 from relay.cli.main import Context
 from relay.cli.output import echo, json_option, print_fields, print_json, print_records, print_table
-from relay.fold.retry_quarantined import retry_body
+from relay.cloudtalk.parser import Parser
+from relay.fold.retry_quarantined import RetriedBody, retry_body, retry_event
 from relay.instants import iso
-from relay.ledger import quarantine
+from relay.ledger import journal, quarantine
+from relay.ledger.journal import StoredEvent
 from relay.ledger.quarantine import QuarantinedBody
 
 T = TypeVar("T")
 
-_COLUMNS: Final = ("id", "received_at", "reason", "message")
+_Entry = QuarantinedBody | StoredEvent
 
-_ids_argument = click.argument("ids", metavar="[ID]…", type=int, nargs=-1)
-_all_option = click.option("--all", "select_all", is_flag=True, help="All bodies in quarantine.")
+_COLUMNS: Final = ("id", "kind", "received_at", "reason", "message")
+_SET_ASIDE: Final = "set_aside"
+
+_ids_argument = click.argument("ids", metavar="[ID]…", nargs=-1)
+_all_option = click.option("--all", "select_all", is_flag=True, help="All entries in quarantine.")
 
 
 class QuarantineView(msgspec.Struct, frozen=True):
-    """A body in quarantine. `pointer` is the place of the problem in it (RFC 6901)."""
+    """A body that could not be parsed, or an event (`kind`) on which the fold failed.
 
-    id: int
+    `id`: a number, for an event with `e` before it. `pointer`: the place of the problem (RFC 6901).
+    """
+
+    id: int | str
+    kind: str
     received_at: str | None
     reason: str
     pointer: str
@@ -41,15 +50,15 @@ class QuarantineView(msgspec.Struct, frozen=True):
 
 @click.group("quarantine")
 def command() -> None:
-    """List bodies that could not be parsed; retry or drop them."""
+    """List, retry or drop unparsable bodies and failed events."""
 
 
 @command.command("list")
 @json_option
 @click.pass_obj
 def list_(context: Context, *, as_json: bool) -> None:
-    """List the bodies in quarantine, oldest first."""
-    views = [_view(body) for body in read_ledger(context.settings(), quarantine.list_all)]
+    """List the bodies, then the failed events, oldest first."""
+    views = [_view(entry) for entry in read_ledger(context.settings(), _list_entries).values()]
     if as_json:
         print_json(views)
     else:
@@ -57,13 +66,13 @@ def list_(context: Context, *, as_json: bool) -> None:
 
 
 @command.command("show")
-@click.argument("id_", metavar="ID", type=int)
+@click.argument("id_", metavar="ID")
 @json_option
 @click.pass_obj
-def show(context: Context, id_: int, *, as_json: bool) -> None:
-    """Show one body as it was received, without its secrets."""
-    (body,) = read_ledger(context.settings(), lambda connection: _require_bodies(connection, (id_,)))
-    view = _view(body)
+def show(context: Context, id_: str, *, as_json: bool) -> None:
+    """Show one entry with its body as it was received, without its secrets."""
+    (entry,) = read_ledger(context.settings(), lambda connection: _choose(_list_entries(connection), (id_,)))
+    view = _view(entry)
     if as_json:
         print_json(view)
     else:
@@ -75,15 +84,16 @@ def show(context: Context, id_: int, *, as_json: bool) -> None:
 @_all_option
 @json_option
 @click.pass_obj
-def retry_(context: Context, ids: tuple[int, ...], *, select_all: bool, as_json: bool) -> None:
-    """Parse bodies again, after an upgrade or a change of settings.
+def retry_(context: Context, ids: tuple[str, ...], *, select_all: bool, as_json: bool) -> None:
+    """Parse entries again, after an upgrade or a change of settings.
 
-    A body that can be parsed now leaves the quarantine, and its events are folded.
+    A body that can be parsed now leaves the quarantine, and its events are folded. The fold tries an event
+    again that was set aside.
     Exit code 1 if a body still cannot be parsed.
     """
     parser = build_parser(context.settings().cloudtalk)
     results = _change(
-        context, ids, lambda connection, body: retry_body(connection, parser, body), select_all=select_all
+        context, ids, lambda connection, entry: _retry(connection, parser, entry), select_all=select_all
     )
     if as_json:
         print_json(results)
@@ -97,55 +107,76 @@ def retry_(context: Context, ids: tuple[int, ...], *, select_all: bool, as_json:
 @_ids_argument
 @_all_option
 @click.pass_obj
-def drop(context: Context, ids: tuple[int, ...], *, select_all: bool) -> None:
-    """Delete bodies for good."""
-    dropped = _change(
-        context,
-        ids,
-        lambda connection, body: quarantine.remove(connection, body.id),
-        select_all=select_all,
-    )
+def drop(context: Context, ids: tuple[str, ...], *, select_all: bool) -> None:
+    """Delete entries for good."""
+    dropped = _change(context, ids, _drop, select_all=select_all)
     echo(f"{len(dropped)} dropped")
 
 
 def _change(
     context: Context,
-    ids: tuple[int, ...],
-    change: Callable[[Connection, QuarantinedBody], T],
+    ids: tuple[str, ...],
+    change: Callable[[Connection, _Entry], T],
     *,
     select_all: bool,
 ) -> list[T]:
-    """Apply `change` to each of these bodies, in one transaction."""
+    """Apply `change` to each of these entries, in one transaction."""
     if bool(ids) == select_all:
-        raise click.UsageError("give the IDs of bodies, or --all for all bodies in quarantine")
+        raise click.UsageError("give the IDs of entries, or --all for all entries in quarantine")
 
     def write(connection: Connection) -> list[T]:
-        bodies = quarantine.list_all(connection) if select_all else _require_bodies(connection, ids)
-        return [change(connection, body) for body in bodies]
+        entries = _list_entries(connection)
+        chosen = list(entries.values()) if select_all else _choose(entries, ids)
+        return [change(connection, entry) for entry in chosen]
 
     return write_ledger(context.settings(), write)
 
 
-def _require_bodies(connection: Connection, ids: tuple[int, ...]) -> list[QuarantinedBody]:
-    """Return the bodies with these ids, each once. An unknown id ends the command with exit code 1."""
-    bodies = {body.id: body for body in quarantine.list_all(connection)}
-    if missing := [id_ for id_ in ids if id_ not in bodies]:
-        listed = ", ".join(map(str, missing))
+def _list_entries(connection: Connection) -> dict[str, _Entry]:
+    """Return the bodies in quarantine, and then the events that were set aside, by the id of the entry."""
+    bodies = {str(body.id): body for body in quarantine.list_all(connection)}
+    events = journal.get_many(connection, journal.list_aside(connection))
+    return bodies | {event.name: event for event in events}
+
+
+def _choose(entries: Mapping[str, _Entry], ids: tuple[str, ...]) -> list[_Entry]:
+    """Return the entries with these ids, each once. An unknown id ends the command with exit code 1."""
+    if missing := [id_ for id_ in ids if id_ not in entries]:
         raise click.ClickException(
-            f"no body in quarantine has the id {listed}; `relay quarantine list` lists them"
+            f"no entry in quarantine has the id {', '.join(missing)}; `relay quarantine list` lists them"
         )
-    return [bodies[id_] for id_ in dict.fromkeys(ids)]
+    return [entries[id_] for id_ in dict.fromkeys(ids)]
 
 
-def _view(body: QuarantinedBody) -> QuarantineView:
+def _retry(connection: Connection, parser: Parser, entry: _Entry) -> RetriedBody:
+    if isinstance(entry, StoredEvent):
+        return retry_event(connection, parser, entry)
+    return retry_body(connection, parser, entry)
+
+
+def _drop(connection: Connection, entry: _Entry) -> None:
+    if isinstance(entry, StoredEvent):
+        journal.remove(connection, entry.seq)
+    else:
+        quarantine.remove(connection, entry.id)
+
+
+def _view(entry: _Entry) -> QuarantineView:
+    if isinstance(entry, StoredEvent):
+        id_: int | str = entry.name
+        kind, reason, pointer, message = "event", _SET_ASIDE, "", entry.problem or ""
+    else:
+        id_ = entry.id
+        kind, reason, pointer, message = "body", entry.reason, entry.pointer, entry.message
     return QuarantineView(
-        id=body.id,
-        received_at=iso(body.received_at),
-        reason=body.reason,
-        pointer=body.pointer,
-        message=body.message,
-        content_type=body.content_type,
-        path=body.path,
-        query=body.query,
-        raw=body.raw.decode(errors="replace"),
+        id=id_,
+        kind=kind,
+        received_at=iso(entry.received_at),
+        reason=reason,
+        pointer=pointer,
+        message=message,
+        content_type=entry.content_type,
+        path=entry.path,
+        query=entry.query,
+        raw=entry.raw.decode(errors="replace"),
     )

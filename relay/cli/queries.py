@@ -137,6 +137,8 @@ class DestinationState(StrEnum):
 class EventCounts(msgspec.Struct, frozen=True):
     accepted: int
     unfolded: int
+    aside: int
+    """Events on which the fold failed."""
     quarantined: int
     quarantine_dropped: int
     """Bodies that were deleted because the quarantine was full."""
@@ -172,6 +174,7 @@ def get_status(connection: Connection, enabled: Mapping[str, bool], *, now: Inst
         events=EventCounts(
             counts.accepted,
             counts.unfolded,
+            counts.aside,
             quarantine.count(connection),
             quarantine.count_dropped(connection),
             sum(journal.count_missing(connection, since=Instant(0)).values()),

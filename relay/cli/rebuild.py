@@ -29,6 +29,8 @@ def command(context: Context, *, as_json: bool) -> None:
     echo(f"{result.calls} calls recomputed, {result.changed} changed")
     if result.skipped:
         echo(f"{result.skipped} older calls skipped: the retention has deleted some of their events")
+    if result.retried:
+        echo(f"{result.retried} events that were set aside are folded again")
     if result.unread:
         echo(
             f"{result.unread} events could not be parsed again; their earlier parsed form was used", err=True

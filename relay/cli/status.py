@@ -58,6 +58,11 @@ def _print(status: Status) -> None:
         f"events: {events.accepted} accepted, {events.unfolded} not folded yet,"
         f" {events.quarantined} in quarantine\ncalls: {status.calls}\n"
     )
+    if events.aside:
+        echo(
+            f"{events.aside} events could not be folded and were set aside: `relay quarantine list` shows"
+            " why, `relay quarantine retry` tries them again\n"
+        )
     if events.quarantine_dropped:
         echo(
             f"{events.quarantine_dropped} bodies were deleted because the quarantine was full: look at the"

@@ -24,6 +24,7 @@ from relay.fold.waiting import may_wait, must_wait
 from relay.instants import Instant
 from relay.ledger.aliases import Alias, AliasReason
 from relay.ledger.calls import CallRow
+from relay.ledger.errors import MACHINE_FAULTS
 from relay.ledger.journal import UnfoldedEvent
 
 _NEVER: Final = Instant(2**63)
@@ -53,12 +54,17 @@ class Changes(msgspec.Struct):
 
 
 def plan_changes(batch: Iterable[UnfoldedEvent], snapshot: Snapshot) -> Changes:
-    """Fold these events into the calls of the snapshot, in the order given."""
+    """Fold these events into the calls of the snapshot, in the order given.
+
+    Raises one of `MACHINE_FAULTS`; any other error concerns one event.
+    """
     planner = _Planner(snapshot)
     for unfolded in batch:
         planner.changes.seqs.append(unfolded.seq)
         try:
             planner.plan_event(unfolded)
+        except MACHINE_FAULTS:
+            raise
         except Exception as error:  # noqa: BLE001 - an event that breaks the fold must not hold up the rest
             planner.changes.failed.append((unfolded.seq, error))
     return planner.finish()

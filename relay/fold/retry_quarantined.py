@@ -1,11 +1,12 @@
-"""Parse quarantined bodies again, after an upgrade or a change of settings."""
+"""Retry quarantined bodies and events that were set aside, after an upgrade or a change of settings."""
 
 import msgspec
 from sqlalchemy import Connection
 
 from relay.cloudtalk.errors import InvalidPayload
 from relay.cloudtalk.parser import Ignored, ParsedItem, Parser
-from relay.cloudtalk.request import RawRequest, parse_body
+from relay.cloudtalk.request import parse_body
+from relay.fold.parse_again import parse_again, stored_request
 from relay.instants import Instant
 from relay.ledger import journal, quarantine
 from relay.ledger.journal import NewEvent, StoredEvent
@@ -13,9 +14,9 @@ from relay.ledger.quarantine import QuarantinedBody
 
 
 class RetriedBody(msgspec.Struct, frozen=True):
-    """`id`: the body's in quarantine. `events`: how many it gave; if 0, `problem` is why it stays."""
+    """`id`: as in `relay quarantine list`. `events`: how many it gave; if 0, `problem` is why it stays."""
 
-    id: int
+    id: int | str
     events: int
     problem: str | None = None
 
@@ -37,15 +38,13 @@ def retry_body(connection: Connection, parser: Parser, body: QuarantinedBody) ->
     return RetriedBody(body.id, len(event_rows))
 
 
-def stored_request(stored: QuarantinedBody | StoredEvent, *, message_id: str | None = None) -> RawRequest:
-    """Build the request that a stored body came with, as far as it was stored."""
-    return RawRequest(
-        stored.raw,
-        content_type=stored.content_type,
-        path=stored.path,
-        query=stored.query,
-        message_id=message_id,
-    )
+def retry_event(connection: Connection, parser: Parser, event: StoredEvent) -> RetriedBody:
+    """Parse an event that was set aside again, and let the fold try it again."""
+    parsed = parse_again(parser, event)
+    if parsed is not None and parsed != event.parsed:
+        journal.replace_parsed(connection, event.seq, parsed)
+    journal.requeue_aside(connection, event.seq)
+    return RetriedBody(event.name, 1)
 
 
 def _event_row(body: QuarantinedBody, item: ParsedItem, index: int) -> NewEvent | None:

@@ -11,7 +11,8 @@ from relay.fold.conflicts import quarantine_conflicts
 from relay.fold.snapshot import read_snapshot
 from relay.instants import Instant, duration
 from relay.ledger import Ledger, LedgerError, LedgerUnavailable, aliases, calls, dedup, deliveries, journal
-from relay.ledger.errors import CallPruned
+from relay.ledger.errors import CallPruned, LedgerTimeout
+from relay.ledger.journal import UnfoldedEvent
 from relay.ledger.lease_holder import Lease
 from relay.ledger.notifications import wait_for_event
 from relay.logs import get_logger
@@ -19,6 +20,10 @@ from relay.logs import get_logger
 log = get_logger("relay.fold")
 
 _BATCH: Final = 200
+_MAX_TIMEOUTS: Final = 3
+"""After this number of timeouts an event that is folded alone is set aside. Before each try the ledger could
+be written, to acquire the lease."""
+
 _YIELD_SECONDS: Final = 0.005
 
 
@@ -46,6 +51,9 @@ class FoldWorker:
         self._on_enqueue = on_enqueue
         self._poll_seconds = poll_seconds
         self._wake = asyncio.Event()
+        # A batch has 1/divisor of the usual events and bytes.
+        self._divisor = 1
+        self._timeouts = 0
 
     def wake(self) -> None:
         """Look for new events now."""
@@ -69,13 +77,41 @@ class FoldWorker:
                 await asyncio.sleep(_YIELD_SECONDS)
 
     async def fold_batch(self) -> int:
-        """Fold the next batch and return its number of events. The lease must be held."""
-        changes = await self._plan_batch(_BATCH)
+        """Fold the next batch and return its number of events. The lease must be held.
+
+        After `LedgerUnavailable` the next batch is half as large: this one may have been too large for the
+        memory or for the time limit of a transaction.
+        """
+        try:
+            size = await self._fold_batch(max(_BATCH // self._divisor, 1))
+        except LedgerUnavailable as error:
+            await self._reduce_batch(error)
+            raise
+        self._divisor = max(self._divisor // 2, 1)
+        self._timeouts = 0
+        return size
+
+    async def _reduce_batch(self, error: LedgerUnavailable) -> None:
+        if self._divisor < _BATCH:
+            self._divisor *= 2
+        elif isinstance(error, LedgerTimeout):
+            self._timeouts += 1
+            if self._timeouts == _MAX_TIMEOUTS:
+                self._timeouts = 0
+                await self._set_next_aside(error)
+
+    async def _set_next_aside(self, error: Exception) -> None:
+        batch = await self._ledger.read(lambda connection: self._list_unfolded(connection, 1))
+        seqs = [event.seq for event in batch]
+        await self._write(Changes(seqs=seqs, failed=[(seq, error) for seq in seqs]))
+
+    async def _fold_batch(self, most: int) -> int:
+        changes = await self._plan_batch(most)
         size = len(changes.seqs)
         try:
             await self._write(changes)
         except CallPruned:
-            return await self.fold_batch()  # planned from a snapshot that is out of date
+            return await self._fold_batch(most)  # planned from a snapshot that is out of date
         except LedgerError:
             raise
         except Exception:  # noqa: BLE001 - the rows of one event cannot be written: find it, fold the others
@@ -96,8 +132,17 @@ class FoldWorker:
         return await self._ledger.read(lambda connection: self._read_and_plan(connection, most))
 
     def _read_and_plan(self, connection: Connection, most: int) -> Changes:
-        batch = journal.list_unfolded(connection, most, now=self._ledger.now(), grace=self._grace)
+        batch = self._list_unfolded(connection, most)
         return plan_changes(batch, read_snapshot(connection, batch)) if batch else Changes()
+
+    def _list_unfolded(self, connection: Connection, most: int) -> list[UnfoldedEvent]:
+        return journal.list_unfolded(
+            connection,
+            most,
+            now=self._ledger.now(),
+            grace=self._grace,
+            max_bytes=journal.MAX_FOLD_BYTES // self._divisor,
+        )
 
     async def _write(self, changes: Changes) -> None:
         if changes.seqs:

@@ -3,11 +3,17 @@
 LedgerError
 ├── SchemaError               the schema belongs to another version of the relay, or a migration failed
 ├── LedgerUnavailable         the database cannot be read or written now; try again
+│   └── LedgerTimeout         a transaction took too long
 ├── NotificationsUnavailable  a connection pooler passes no notifications on
 ├── EventNotStorable          the database takes other events, but not this one
 ├── LeaseLost                 another process holds the lease
 └── CallPruned                retention removed a call after it was read
 """
+
+from typing import Final
+
+MACHINE_FAULTS: Final = (MemoryError, OSError, RecursionError)
+"""Errors of this process or its machine. They say nothing about the event that was worked on."""
 
 
 class LedgerError(Exception):
@@ -19,7 +25,13 @@ class SchemaError(LedgerError):
 
 
 class LedgerUnavailable(LedgerError):
-    """The database is locked, full, damaged or not reachable. The same call may succeed later."""
+    """The database is locked, full, damaged or not reachable, or this machine has no memory left. The same
+    call may succeed later.
+    """
+
+
+class LedgerTimeout(LedgerUnavailable):
+    """A transaction was cancelled because it took too long."""
 
 
 class NotificationsUnavailable(LedgerError):

@@ -10,7 +10,7 @@ from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, NotSupportedError, ProgrammingError
 
 from relay.ledger.engine import explain
-from relay.ledger.errors import LedgerUnavailable
+from relay.ledger.errors import MACHINE_FAULTS, LedgerTimeout, LedgerUnavailable
 
 T = TypeVar("T")
 
@@ -76,9 +76,7 @@ class Executor:
                 raise
             run.cancel()
             address = self._engine.url.render_as_string()
-            raise LedgerUnavailable(
-                f"the ledger {address} did not answer within {self._seconds:g} s"
-            ) from None
+            raise LedgerTimeout(f"the ledger {address} did not answer within {self._seconds:g} s") from None
 
     async def run_on_thread(self, work: Callable[[], T]) -> T:
         """Run `work` after all earlier work, without a time limit. Raises `LedgerUnavailable`."""
@@ -88,6 +86,9 @@ class Executor:
             if _is_fault_of_the_statement(error):
                 raise
             raise LedgerUnavailable(explain(error, self._engine.url)) from error
+        except MACHINE_FAULTS as error:
+            address = self._engine.url.render_as_string()
+            raise LedgerUnavailable(f"the ledger {address} cannot be used: {error!r}") from error
 
     def _try(self, work: Callable[[Connection], T], run: _Run) -> T:
         self._current = run

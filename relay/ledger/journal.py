@@ -12,6 +12,7 @@ from sqlalchemy import (
     LargeBinary,
     Text,
     bindparam,
+    delete,
     false,
     func,
     insert,
@@ -32,6 +33,9 @@ from relay.ledger.tables import bodies, events
 
 MAX_FOLD_BYTES: Final = 4 * 1024 * 1024
 """The limit of the parsed forms that are folded together."""
+
+ASIDE_PREFIX: Final = "e"
+"""Before the sequence number of an event in quarantine, where bodies have numbers too."""
 
 _encoder = msgspec.json.Encoder()
 _decode_parsed = msgspec.json.Decoder(CallEvent).decode
@@ -68,6 +72,19 @@ class StoredEvent(msgspec.Struct, frozen=True):
     call: str | None
     problem: str | None
 
+    @property
+    def name(self) -> str:
+        """The id in `relay quarantine list` if the event was set aside."""
+        return f"{ASIDE_PREFIX}{self.seq}"
+
+
+class EventSize(NamedTuple):
+    """An event of a call, and the bytes of its parsed form."""
+
+    call: str
+    seq: int
+    size: int
+
 
 class UnfoldedEvent(msgspec.Struct, frozen=True):
     """An event to fold. `waited`: its grace period ended without a link to a call."""
@@ -79,10 +96,11 @@ class UnfoldedEvent(msgspec.Struct, frozen=True):
 
 
 class EventCounts(NamedTuple):
-    """How many events were accepted, and how many of them are not folded yet."""
+    """How many events were accepted, how many of them are not folded yet, and how many were set aside."""
 
     accepted: int
     unfolded: int
+    aside: int
 
 
 # --- writing ------------------------------------------------------------------------------------
@@ -287,6 +305,24 @@ def set_aside(connection: Connection, seq: int, problem: str) -> None:
     connection.execute(update(events).where(events.c.seq == seq).values(values))
 
 
+def requeue_aside(connection: Connection, seq: int) -> None:
+    """Let the fold try an event again that was set aside."""
+    connection.execute(_requeue_aside, {"of_seq": seq})
+
+
+_requeue_aside = (
+    update(events)
+    .where(events.c.seq == bindparam("of_seq"), has_state(events.c.state, EventState.ASIDE))
+    .values(state=EventState.NEW, problem=None)
+)
+
+
+def remove(connection: Connection, seq: int) -> None:
+    """Delete an event for good."""
+    for table in (bodies, events):
+        connection.execute(delete(table).where(table.c.seq == seq))
+
+
 # --- reading ------------------------------------------------------------------------------------
 
 _stored = select(
@@ -303,6 +339,14 @@ _stored = select(
 ).join(bodies, bodies.c.seq == events.c.seq)
 _by_seq = _stored.where(events.c.seq == bindparam("seq"))
 _by_call = _stored.where(events.c.call == bindparam("call")).order_by(events.c.seq)
+_by_seqs = _stored.join(_seqs, _seqs.c.seq == events.c.seq).order_by(events.c.seq)
+_aside = select(events.c.seq).where(has_state(events.c.state, EventState.ASIDE)).order_by(events.c.seq)
+_calls = rows_of(events.c.call)
+_sizes = (
+    select(events.c.call, events.c.seq, events.c.size)
+    .join(_calls, _calls.c.call == events.c.call)
+    .order_by(events.c.call, events.c.seq)
+)
 _is_unfolded = has_state(events.c.state, EventState.NEW, EventState.WAITING)
 
 
@@ -314,6 +358,21 @@ def get(connection: Connection, seq: int) -> StoredEvent:
 def list_for_call(connection: Connection, call: str) -> list[StoredEvent]:
     """Return the events that were folded into this call, in the order of arrival."""
     return [_stored_event(row) for row in connection.execute(_by_call, {"call": call})]
+
+
+def get_many(connection: Connection, seqs: Sequence[int]) -> list[StoredEvent]:
+    """Return the events with these numbers, in the order of arrival; unknown numbers are absent."""
+    return [_stored_event(row) for row in connection.execute(_by_seqs, bound((seq,) for seq in seqs))]
+
+
+def list_sizes(connection: Connection, ids: Sequence[str]) -> list[EventSize]:
+    """Return the events of these calls, call by call, in the order of arrival."""
+    return [EventSize(*row) for row in connection.execute(_sizes, bound((id_,) for id_ in ids))]
+
+
+def list_aside(connection: Connection) -> list[int]:
+    """Return the numbers of the events that were set aside."""
+    return list(connection.execute(_aside).scalars())
 
 
 def _stored_event(row: Sequence[Any]) -> StoredEvent:
@@ -336,7 +395,7 @@ def count(connection: Connection) -> EventCounts:
     """Count the events of the journal."""
     accepted = connection.execute(select(func.count()).select_from(events)).scalar_one()
     unfolded = connection.execute(select(func.count()).select_from(events).where(_is_unfolded)).scalar_one()
-    return EventCounts(accepted, unfolded)
+    return EventCounts(accepted, unfolded, len(list_aside(connection)))
 
 
 _missing = (

@@ -74,6 +74,7 @@ events = Table(
     _partial_index("events_waiting", "waits_for", state=EventState.WAITING),
     _partial_index("events_due", "waits_until", state=EventState.WAITING),
     _partial_index("events_new", "seq", state=EventState.NEW),
+    _partial_index("events_aside", "seq", state=EventState.ASIDE),
     Index("events_call", "call", "seq"),
     sqlite_autoincrement=True,
 )

@@ -4,7 +4,8 @@ import json
 
 import pytest
 
-from tests.support.home import Home
+from relay.ledger import journal
+from tests.support.home import Home, all_delivered
 
 EVENT = b'{"event":"call.started","data":{"id":"7","direction":"inbound"}}'
 
@@ -36,6 +37,7 @@ def test_retry_accepts_what_can_be_parsed_and_keeps_the_rest(two_bodies: Home) -
     assert two_bodies.json("status")["events"] == {
         "accepted": 1,
         "unfolded": 1,
+        "aside": 0,
         "quarantined": 1,
         "quarantine_dropped": 0,
         "unclear": 0,
@@ -63,7 +65,57 @@ def test_an_unknown_id_exits_with_1_and_changes_nothing(two_bodies: Home, comman
     assert len(two_bodies.json("quarantine", "list")) == 2
 
 
+# --- events that were set aside ---------------------------------------------------------------------
+
+
+@pytest.fixture
+def set_aside(home: Home) -> Home:
+    """A ledger with two folded events, of which the second was then set aside."""
+    home.run_relay(
+        {"event": "call.started", "data": {"id": "7"}},
+        {"event": "call.ended", "data": {"id": "7", "status": "missed"}},
+        until=all_delivered(1),
+    )
+    home.write_ledger(lambda c: journal.set_aside(c, 2, "ValueError('broken')"))
+    return home
+
+
+def test_an_event_that_was_set_aside_is_listed_shown_and_counted(set_aside: Home) -> None:
+    set_aside.add_quarantined_body(b"hello", reason="not_json", message="no JSON")
+    body, event = set_aside.json("quarantine", "list")
+    assert (body["id"], body["kind"]) == (1, "body")
+    assert (event["id"], event["kind"], event["reason"]) == ("e2", "event", "set_aside")
+    assert event["message"] == "ValueError('broken')"
+    assert json.loads(event["raw"])["event"] == "call.ended"
+    assert set_aside.json("quarantine", "show", "e2") == event
+    assert set_aside.json("status")["events"]["aside"] == 1
+    assert "1 events could not be folded and were set aside" in set_aside.run("status").stdout
+
+
+@pytest.mark.parametrize(
+    "command", [["quarantine", "retry", "e2"], ["quarantine", "retry", "--all"], ["rebuild"]]
+)
+def test_an_event_that_was_set_aside_is_folded_after_a_retry(set_aside: Home, command: list[str]) -> None:
+    assert set_aside.run(*command).exit_code == 0
+    assert set_aside.json("quarantine", "list") == []
+    set_aside.run_relay(until=all_delivered(1))
+    events = set_aside.json("status")["events"]
+    assert (events["accepted"], events["aside"], events["unfolded"]) == (2, 0, 0)
+    assert [event["seq"] for event in set_aside.json("calls", "show", "7")["events"]] == [1, 2]
+
+
+def test_an_event_that_was_set_aside_can_be_dropped(set_aside: Home) -> None:
+    assert set_aside.run("quarantine", "drop", "e2").stdout == "1 dropped\n"
+    assert set_aside.json("quarantine", "list") == []
+    assert set_aside.json("status")["events"]["accepted"] == 1
+
+
+def test_an_event_that_was_not_set_aside_is_no_entry(set_aside: Home) -> None:
+    assert set_aside.run("quarantine", "drop", "e1").exit_code == 1
+    assert set_aside.json("status")["events"]["accepted"] == 2
+
+
 def test_a_rebuild_prints_how_many_calls_changed(two_bodies: Home) -> None:
     two_bodies.run("quarantine", "retry", "1")
-    assert two_bodies.json("rebuild") == {"calls": 0, "changed": 0, "unread": 0, "skipped": 0}
+    assert two_bodies.json("rebuild") == {"calls": 0, "changed": 0, "unread": 0, "skipped": 0, "retried": 0}
     assert two_bodies.run("rebuild").stdout == "0 calls recomputed, 0 changed\n"

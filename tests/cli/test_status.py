@@ -18,7 +18,14 @@ def test_json_has_every_key(home: Home) -> None:
         until=all_delivered(1),
     )
     assert home.json("status") == {
-        "events": {"accepted": 2, "unfolded": 0, "quarantined": 1, "quarantine_dropped": 0, "unclear": 1},
+        "events": {
+            "accepted": 2,
+            "unfolded": 0,
+            "aside": 0,
+            "quarantined": 1,
+            "quarantine_dropped": 0,
+            "unclear": 1,
+        },
         "calls": 1,
         "destinations": [
             {
@@ -65,7 +72,14 @@ def test_ended_events_without_an_outcome_are_counted(home: Home) -> None:
 
 def test_before_the_first_start_all_numbers_are_0(home: Home) -> None:
     assert home.json("status") == {
-        "events": {"accepted": 0, "unfolded": 0, "quarantined": 0, "quarantine_dropped": 0, "unclear": 0},
+        "events": {
+            "accepted": 0,
+            "unfolded": 0,
+            "aside": 0,
+            "quarantined": 0,
+            "quarantine_dropped": 0,
+            "unclear": 0,
+        },
         "calls": 0,
         "destinations": [],
     }

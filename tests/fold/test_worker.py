@@ -1,18 +1,29 @@
 """The fold worker on a real ledger: what it writes, and what it survives."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
+from typing import Any
 
 import pytest
 from sqlalchemy import Connection, select
 from structlog.testing import capture_logs
 
 from relay.call import CallEvent, Kind
-from relay.fold import Changes, FoldWorker
+from relay.fold import Changes, FoldWorker, Snapshot, plan_changes
 from relay.instants import Instant
-from relay.ledger import LeaseLost, Ledger, aliases, calls, destinations, journal, retention_queries
+from relay.ledger import (
+    LeaseLost,
+    Ledger,
+    LedgerUnavailable,
+    aliases,
+    calls,
+    destinations,
+    journal,
+    retention_queries,
+)
 from relay.ledger.calls import CallRow
-from relay.ledger.journal import NewEvent
+from relay.ledger.errors import LedgerTimeout
+from relay.ledger.journal import NewEvent, UnfoldedEvent
 from relay.ledger.tables import deliveries, events, leases
 from tests.support.ledgers import open_ledger
 from tests.support.samples import T0, make_event
@@ -116,6 +127,96 @@ async def test_an_event_whose_call_cannot_be_written_is_set_aside_and_holds_up_n
     assert await event_states(ledger) == ["folded", "aside", "folded"]
     assert set(await pending(ledger)) == {"cloudtalk-a", "cloudtalk-b"}
     assert [line["event_seq"] for line in logs if line["event"] == "fold.set_aside"] == [2]
+
+
+# --- faults of the machine --------------------------------------------------------------------------
+
+
+MACHINE_FAULTS = [MemoryError(), RecursionError("too deep"), OSError(28, "No space left on device")]
+
+
+@pytest.mark.parametrize("error", MACHINE_FAULTS, ids=repr)
+@pytest.mark.parametrize("place", ["plan", "write"])
+async def test_a_fault_of_the_machine_sets_no_event_aside(
+    ledger: Ledger, worker: FoldWorker, monkeypatch: pytest.MonkeyPatch, error: Exception, place: str
+) -> None:
+    await append(ledger, make_event(name="a"), make_event(name="b"))
+
+    def fail(*_: Any) -> None:
+        raise error
+
+    with monkeypatch.context() as patch:
+        if place == "plan":
+            patch.setattr("relay.fold.changes.state_from_event", lambda *_, **__: fail())
+        else:
+            patch.setattr(calls, "write", fail)
+        for _ in range(12):  # more often than batches can be made smaller
+            with pytest.raises(LedgerUnavailable):
+                await worker.fold_batch()
+    assert await event_states(ledger) == ["new", "new"]
+    while await worker.fold_batch():
+        pass
+    assert await event_states(ledger) == ["folded", "folded"]
+
+
+def fail_on(name: str, patch: pytest.MonkeyPatch, most: int = 1) -> list[int]:
+    """Let each batch that has this event, or more than `most` events, time out; return the sizes of all."""
+    sizes: list[int] = []
+    plan = plan_changes
+
+    def plan_or_time_out(batch: Sequence[UnfoldedEvent], snapshot: Snapshot) -> Changes:
+        sizes.append(len(batch))
+        if len(batch) > most or any(event.parsed.name == name for event in batch):
+            raise LedgerTimeout("it takes too long")
+        return plan(batch, snapshot)
+
+    patch.setattr("relay.fold.worker.plan_changes", plan_or_time_out)
+    return sizes
+
+
+async def fold_through_failures(worker: FoldWorker, tries: int = 100) -> None:
+    """Fold until nothing is left, again after each failure, as the loop does."""
+    for _ in range(tries):
+        try:
+            if not await worker.fold_batch():
+                return
+        except LedgerUnavailable:
+            await worker.lease.acquire()
+    raise AssertionError("the fold makes no progress")
+
+
+async def test_a_batch_that_times_out_is_made_smaller_until_it_can_be_folded(
+    ledger: Ledger, worker: FoldWorker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await append(ledger, *(make_event(name=str(n)) for n in range(20)))
+    sizes = fail_on("none", monkeypatch, most=3)
+    await fold_through_failures(worker)
+    assert await event_states(ledger) == ["folded"] * 20
+    assert max(sizes) == 20
+    assert 3 in sizes
+
+
+async def test_an_event_that_times_out_alone_is_set_aside_and_the_others_are_folded(
+    ledger: Ledger, worker: FoldWorker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await append(ledger, *(make_event(name=name) for name in ("a", "poison", "b")))
+    fail_on("poison", monkeypatch)
+    await fold_through_failures(worker)
+    assert await event_states(ledger) == ["folded", "aside", "folded"]
+
+
+async def test_batches_grow_again_after_a_fault(
+    ledger: Ledger, worker: FoldWorker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await append(ledger, *(make_event(name=str(n)) for n in range(40)))
+    with monkeypatch.context() as patch:
+        patch.setattr(calls, "write", lambda *_: (_ for _ in ()).throw(OSError(5, "I/O error")))
+        for _ in range(12):
+            with pytest.raises(LedgerUnavailable):
+                await worker.fold_batch()
+    sizes = [await worker.fold_batch() for _ in range(6)]
+    assert sizes[:4] == [1, 1, 3, 6]
+    assert sum(sizes) == 40
 
 
 async def test_a_worker_that_lost_its_lease_writes_nothing(ledger: Ledger, worker: FoldWorker) -> None:

@@ -270,7 +270,7 @@ async def test_events_are_stored_again_once_the_ledger_is_available(
             await group.append(make_events(1))
         holder.execute("ROLLBACK")
         assert await group.append(make_events(1)) == [1]
-    assert await ledger.read(journal.count) == (1, 1)
+    assert await ledger.read(journal.count) == (1, 1, 0)
 
 
 # --- times of arrival -----------------------------------------------------------------------------
@@ -294,3 +294,20 @@ def test_a_time_of_arrival_is_that_of_the_clock_while_it_advances(ledger: Ledger
     for _ in range(3):
         clock.advance(1)
         assert group.next_received_at() == clock.now
+
+
+@pytest.mark.parametrize(
+    "error", [MemoryError(), RecursionError("too deep"), OSError(5, "I/O error")], ids=repr
+)
+async def test_a_fault_of_the_machine_is_held_and_then_refuses_no_event_for_good(
+    ledger: Ledger, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    def fail(*_: Any) -> None:
+        raise error
+
+    async with running(ledger, hold_seconds=0) as group:
+        with monkeypatch.context() as patch:
+            patch.setattr(journal, "append", fail)
+            (result,) = await append_all(group, make_events(1))
+        assert isinstance(result, LedgerUnavailable)
+        assert await append_all(group, make_events(1)) == [[1]]

@@ -106,6 +106,14 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("seq"),
         sqlite_autoincrement=True,
     )
+    op.create_index(
+        "events_aside",
+        "events",
+        ["seq"],
+        unique=False,
+        sqlite_where=sa.text("state = 'aside'"),
+        postgresql_where=sa.text("state = 'aside'"),
+    )
     op.create_index("events_call", "events", ["call", "seq"], unique=False)
     op.create_index(
         "events_due",
