@@ -21,12 +21,18 @@ class Push(msgspec.Struct, frozen=True):
     `changed`: the fields that changed since the version delivered last. A client writes only these,
     so that it keeps what people changed in the CRM. On the first delivery, and if the CRM has lost the
     record, `changed` has every field. `remote_id`: the id of the last `Delivered` of this call.
+
+    `partial`: the CRM may have a record of the call with more than the relay knows, because the relay has no
+    proof that it received the first events of the call. On the first delivery `changed` then has only the
+    fields with a known value: a client writes these to a record that exists, and a new record whole. In
+    `cloudtalk_data` it keeps the keys that only the CRM has.
     """
 
     call: Call
     changed: frozenset[str]
     first: bool = True
     remote_id: str | None = None
+    partial: bool = False
 
 
 class Retraction(msgspec.Struct, frozen=True):

@@ -27,4 +27,5 @@ def _merge(left: Push, right: Push) -> Push:
         changed=left.changed | right.changed,
         first=left.first or right.first,
         remote_id=left.remote_id or right.remote_id,
+        partial=left.partial or right.partial,
     )

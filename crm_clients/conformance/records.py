@@ -20,6 +20,7 @@ from crm_clients.conformance.sample_calls import (
     call,
     first_push,
     later_push,
+    partial_push,
 )
 
 _EDITED: Final = "written by a person"
@@ -96,6 +97,27 @@ class RecordTests:
         require(
             require_one_record(crm).get(field) == _EDITED,
             "`push.changed` was empty, and a field was written",
+        )
+
+    @async_test
+    async def test_a_partial_first_push_keeps_the_values_that_only_the_record_has(self, crm: Crm) -> None:
+        skip_unless_supported(crm, Capability.EDITS)
+        field, other = crm.text_fields
+        async with open_client(crm) as client:
+            await client.deliver(call(**{field: "one", other: "other"}))
+        async with open_client(crm) as client:
+            require_delivered(await client.upsert(partial_push(call(**{field: "late", other: None}), field)))
+            require_delivered(await client.upsert(partial_push(call("cloudtalk-2", **{other: "new"}), other)))
+        record = require_one_record(crm)
+        require(record.get(field) == "late", f"`{field}` was known, and the record has {record.get(field)!r}")
+        require(
+            record.get(other) == "other",
+            f"`{other}` was unknown to the relay, and now the record has {record.get(other)!r}: if a record "
+            "exists, write only the fields in `push.changed`, on a partial first push too",
+        )
+        require(
+            require_one_record(crm, "cloudtalk-2").get(other) == "new",
+            "a partial push of a call without a record created no whole record",
         )
 
     @async_test

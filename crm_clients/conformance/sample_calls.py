@@ -48,6 +48,11 @@ def first_push(call: Call) -> Push:
     return Push(call, _ALL_FIELDS, first=True)
 
 
+def partial_push(call: Call, *known: str) -> Push:
+    """Return the first push of a call of which only these fields are known: its record may exist."""
+    return Push(call, frozenset(known), first=True, partial=True)
+
+
 def later_push(call: Call, *changed: str, last: Outcome) -> Push:
     """Return a push of these changed fields, after a delivery with the outcome `last`."""
     return Push(call, frozenset(changed), first=False, remote_id=getattr(last, "remote_id", None))

@@ -31,10 +31,12 @@ class Batch:
     none. `owner_ids`: e-mail address → owner id, "" for none. `unlinked`, `taskless`: ids of the calls that
     were delivered before, without a link to a contact or without the task that HubSpot refused.
     `refusals`: code → call id → why HubSpot refuses the call's task, contact or owner. The call is delivered.
+    `bodies`: call id → the body of its record, for partial pushes.
     """
 
     def __init__(self, pushes: Iterable[Push], owner_refusals: Mapping[str, Rejected] | None = None) -> None:
         self.pushes = merge_by_call(pushes)
+        self.bodies: dict[str, str] = {}
         self.outcomes: dict[str, Outcome] = {}
         self.record_ids: dict[str, str] = {}
         self.contact_ids: dict[str, str] = {}

@@ -15,11 +15,12 @@ from crm_clients.hubspot.settings import CALL_ID, HubSpotSettings
 from crm_clients.hubspot.text import (
     clean,
     constant_properties,
+    merge_sections,
     property_value,
     sections_to_html,
     shorten_name,
 )
-from relay.call import DELIVERED_FIELDS, FIELDS, Call, Status
+from relay.call import DELIVERED_FIELDS, FIELDS, Call, Status, known_fields
 
 BODY: Final = "hs_call_body"
 STATUS: Final = "hs_call_status"
@@ -73,16 +74,25 @@ _DIRECTIONS: Final = {"inbound": "INBOUND", "outbound": "OUTBOUND", "internal": 
 _TIME_FIELDS: Final = frozenset({"started_at", "answered_at", "ended_at"})
 _TITLE_FIELDS: Final = frozenset({"direction", "status", "external_number", "contact_name"})
 
+_ALL_FIELDS: Final = frozenset(DELIVERED_FIELDS)
+
+BODY_FIELDS: Final = frozenset({*_BODY_ORDER, "recording_url"})
+
 Properties = dict[str, str]
 
 
-def upsert_input(push: Push, settings: HubSpotSettings, *, owner_id: str, now: datetime) -> JsonObject | None:
+def upsert_input(
+    push: Push, settings: HubSpotSettings, *, owner_id: str, now: datetime, body: str = ""
+) -> JsonObject | None:
     """Build one input of a batch upsert; None if nothing changed that HubSpot shows.
 
     `owner_id`: the owner id of the agent, "" for none. `now`: the time of a call that has none, as HubSpot
-    requires one. HubSpot: only inputs with an `objectWriteTraceId` can fail singly.
+    requires one. `body`: that of the existing record, which may have sections that the relay does not know.
+    HubSpot: only inputs with an `objectWriteTraceId` can fail singly.
     """
     properties = changed_properties(push, settings, owner_id=owner_id, now=now)
+    if body and BODY in properties:
+        properties[BODY] = merge_sections(body, properties[BODY])
     if not properties and push.remote_id and not push.first:
         return None
     id_ = push.call.id
@@ -101,7 +111,7 @@ def changed_properties(push: Push, settings: HubSpotSettings, *, owner_id: str, 
     """
     call, changed = push.call, push.changed
     names = settings.remote_names(DEFAULT_PROPERTIES)
-    properties = _computed_properties(call, changed, settings.texts, first=push.first, now=now)
+    properties = _computed_properties(push, settings.texts, now=now)
     for field, name in names.items():
         if name != BODY and (field in changed or (field == _STATE and "status" in changed)):
             properties[name] = _field_value(call, field, name, settings, owner_id)
@@ -114,15 +124,18 @@ def changed_properties(push: Push, settings: HubSpotSettings, *, owner_id: str, 
     return {name: value for name, value in properties.items() if value or name != OWNER}
 
 
-def _computed_properties(
-    call: Call, changed: Collection[str], texts: Texts, *, first: bool, now: datetime
-) -> Properties:
-    """Return the properties that settings cannot map: time, title, disposition, voicemail and source."""
+def _computed_properties(push: Push, texts: Texts, *, now: datetime) -> Properties:
+    """Return the properties that settings cannot map: time, title, disposition, voicemail and source.
+
+    A partial push writes time and title only if all that they show is known.
+    """
+    call, changed, first = push.call, push.changed, push.first
+    known = known_fields(call) if push.partial else _ALL_FIELDS
     properties: Properties = {}
     began = call_time(call)
-    if first or (began and not _TIME_FIELDS.isdisjoint(changed)):
+    if first or (began and "started_at" in known and not _TIME_FIELDS.isdisjoint(changed)):
         properties[TIMESTAMP] = str(int((began or now).timestamp() * 1000))
-    if not _TITLE_FIELDS.isdisjoint(changed):
+    if not _TITLE_FIELDS.isdisjoint(changed) and known >= _TITLE_FIELDS - {"contact_name"}:
         properties["hs_call_title"] = call_title(call, texts)
     if "status" in changed:
         properties["hs_call_disposition"] = _DISPOSITIONS.get(call.status, "")

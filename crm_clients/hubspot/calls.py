@@ -10,10 +10,10 @@ import msgspec
 from crm_clients.base import Delivered, Outcome, Push, Rejected, Retraction, Retry, Split
 from crm_clients.hubspot.api import Api, ObjectType, chunks
 from crm_clients.hubspot.batch import OWNER_REFUSED, Batch
-from crm_clients.hubspot.call_records import upsert_input
+from crm_clients.hubspot.call_records import BODY, BODY_FIELDS, upsert_input
 from crm_clients.hubspot.errors import ApiError, ApiFailure, as_call_failure
 from crm_clients.hubspot.owners import Owners
-from crm_clients.hubspot.responses import JsonObject, RecordResults, to_records
+from crm_clients.hubspot.responses import JsonObject, Record, RecordResults, to_records
 from crm_clients.hubspot.settings import CALL_ID, MERGED_INTO, HubSpotSettings
 from relay.call import DELIVERED_FIELDS
 
@@ -35,6 +35,19 @@ class Calls:
 
     # --- upsert ---------------------------------------------------------------------------------
 
+    async def resolve_partial(self, batch: Batch) -> None:
+        """Find out which partial pushes have a record, and read its body if it is to be changed.
+
+        A record that exists receives only what is known; a new one is written whole.
+        """
+        ids = [push.call.id for push in batch.open_pushes if _needs_record(push)]
+        existing = await self._api.read_records(ObjectType.CALLS, ids, [BODY], id_property=CALL_ID)
+        if isinstance(existing, ApiFailure):
+            batch.fail(ids, self._api.outcome(existing))
+            return
+        batch.pushes |= {id_: _resolve(batch.pushes[id_], existing.get(id_)) for id_ in ids}
+        batch.bodies |= {id_: record.properties.get(BODY) or "" for id_, record in existing.items()}
+
     async def upsert(self, batch: Batch) -> list[Push]:
         """Write the calls; return the pushes that must be repeated because people changed HubSpot.
 
@@ -46,7 +59,9 @@ class Calls:
         batch.fail([push.call.id for push in deleted], _NO_RESULT)
         outdated = await self._find_rejected_for_old_owner(batch)
         batch.fail([push.call.id for push in outdated], _NO_RESULT)
-        whole = [msgspec.structs.replace(push, first=True, changed=_ALL_FIELDS) for push in deleted]
+        whole = [
+            msgspec.structs.replace(push, first=True, changed=_ALL_FIELDS, partial=False) for push in deleted
+        ]
         return whole + outdated
 
     async def _send_upserts(self, batch: Batch) -> list[Push]:
@@ -54,7 +69,8 @@ class Calls:
         now = datetime.now(self._timezone)
         inputs: dict[str, JsonObject] = {}
         for push in batch.open_pushes:
-            input_ = upsert_input(push, self._settings, owner_id=batch.agent_owner_id(push), now=now)
+            owner_id, body = batch.agent_owner_id(push), batch.bodies.get(push.call.id, "")
+            input_ = upsert_input(push, self._settings, owner_id=owner_id, now=now, body=body)
             if input_ is None:
                 batch.record_ids[push.call.id] = str(push.remote_id)
             else:
@@ -192,6 +208,16 @@ class Calls:
             if input_["id"] not in written
             for error in [response.errors_by_id.get(id_, unnamed)]
         }
+
+
+def _needs_record(push: Push) -> bool:
+    return push.partial and (push.first or not BODY_FIELDS.isdisjoint(push.changed))
+
+
+def _resolve(push: Push, record: Record | None) -> Push:
+    if record is None:
+        return msgspec.structs.replace(push, changed=_ALL_FIELDS, partial=False)
+    return msgspec.structs.replace(push, first=False, remote_id=record.id)
 
 
 def _rejected_ids(batch: Batch) -> list[str]:

@@ -95,6 +95,7 @@ class HubSpotClient(CrmClient[HubSpotSettings]):
         `owner_refusals`: call id → why HubSpot refused the call with its owner.
         """
         batch = Batch(pushes, owner_refusals)
+        await self._calls.resolve_partial(batch)
         await self._follow_ups.load_taskless(batch)
         await self._find_owners(batch)
         follow_ups = {push.call.id for push in self._follow_ups.needing_follow_up(batch)}

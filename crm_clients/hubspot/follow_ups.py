@@ -149,7 +149,8 @@ def _as_refusals(failures: Mapping[str, Outcome]) -> dict[str, Outcome]:
 
 def _may_have_had_task(push: Push) -> bool:
     """The first delivery counts too: an earlier attempt may have created a task while the call was missed."""
-    return push.call.direction == "inbound" and not push.call.follow_up
+    is_known = not push.partial or "follow_up" in push.changed
+    return is_known and push.call.direction == "inbound" and not push.call.follow_up
 
 
 def _is_answered(record: Record | None) -> bool:

@@ -3,6 +3,7 @@
 import html
 import re
 from collections.abc import Iterable, Mapping
+from itertools import starmap
 from typing import Final
 
 import msgspec
@@ -16,6 +17,9 @@ _MAX_NAME_LENGTH: Final = 200
 _SECTION_OVERHEAD: Final = 200
 """Characters that the tags, heading and cut marker of a section may need besides its text."""
 
+_SECTION_HTML: Final = "<p><strong>{}</strong><br>{}</p>"
+_SECTION: Final = re.compile(_SECTION_HTML.format("(.*?)", "(.*?)"), re.DOTALL)
+
 
 def sections_to_html(sections: Iterable[tuple[str, str]], texts: Texts) -> str:
     """Format pairs of heading and text as escaped HTML of at most MAX_TEXT_LENGTH characters.
@@ -27,10 +31,25 @@ def sections_to_html(sections: Iterable[tuple[str, str]], texts: Texts) -> str:
         room = MAX_TEXT_LENGTH - len(body) - _SECTION_OVERHEAD
         if room <= 0:
             break
-        body += (
-            f"<p><strong>{html.escape(heading)}</strong><br>{_escape_to_length(text, room, texts.cut)}</p>"
-        )
+        body += _SECTION_HTML.format(html.escape(heading), _escape_to_length(text, room, texts.cut))
     return body
+
+
+def merge_sections(existing: str, new: str) -> str:
+    """Return the body `existing` with the sections of `new`, which replace sections of the same heading.
+
+    A body that a person has changed, or that HubSpot stores with other tags, stays as it is: sections whose
+    text it lacks are added at its end. If the result is too long, `existing` stays.
+    """
+    sections = dict(_SECTION.findall(new))
+    own = dict(_SECTION.findall(existing))
+    if "".join(starmap(_SECTION_HTML.format, own.items())) == existing:
+        merged = "".join(starmap(_SECTION_HTML.format, (own | sections).items()))
+    else:
+        present = html_to_text(existing)
+        lacking = {h: text for h, text in sections.items() if html_to_text(text) not in present}
+        merged = existing + "".join(starmap(_SECTION_HTML.format, lacking.items()))
+    return merged if len(merged) <= MAX_TEXT_LENGTH else existing
 
 
 def _escape_to_length(text: str, length: int, marker: str) -> str:

@@ -159,6 +159,7 @@ class LocalClient(CrmClient[LocalSettings]):
             call.version,
             {"id": call.id} | values | self.settings.constants | always,
             [*(mapping[field] for field in sorted(changed) if field in mapping), *always],
+            mapping.get("cloudtalk_data") if push.partial else None,
         )
 
 

@@ -16,12 +16,16 @@ FileIdentity = tuple[int, int]
 
 
 class Row(msgspec.Struct, frozen=True):
-    """One call as a row: the values of all columns, and the names of the columns that changed."""
+    """One call as a row: the values of all columns, and the names of the columns that changed.
+
+    `merged`: a column with a JSON object that keeps the keys that only the existing row has.
+    """
 
     id: str
     version: int
     columns: Mapping[str, Any]
     changed: Collection[str]
+    merged: str | None = None
 
 
 def create_table_sql(columns: Mapping[str, str]) -> str:
@@ -171,5 +175,24 @@ def _insert(connection: sqlite3.Connection, row: Row) -> None:
 
 def _update(connection: sqlite3.Connection, row: Row) -> None:
     assignments = ", ".join(f'"{column}" = ?' for column in row.changed)
-    values = (*(row.columns[column] for column in row.changed), row.id)
+    new = {**row.columns, **_merge_object(connection, row)}
+    values = (*(new[column] for column in row.changed), row.id)
     connection.execute(f"UPDATE calls SET {assignments} WHERE id = ?", values)  # noqa: S608 - as above
+
+
+def _merge_object(connection: sqlite3.Connection, row: Row) -> dict[str, str]:
+    """Return the merged column with the keys of the existing row and those of the new one."""
+    if row.merged not in row.changed:
+        return {}
+    select = f'SELECT "{row.merged}" FROM calls WHERE id = ?'  # noqa: S608 - as above
+    (existing,) = connection.execute(select, (row.id,)).fetchone()
+    new = row.columns[str(row.merged)]
+    return {str(row.merged): msgspec.json.encode(_decode_object(existing) | _decode_object(new)).decode()}
+
+
+def _decode_object(text: Any) -> dict[str, Any]:
+    """Decode a JSON object. A person may have written any other text: it has no keys to keep."""
+    try:
+        return msgspec.json.decode(str(text), type=dict[str, Any])
+    except msgspec.DecodeError:
+        return {}

@@ -137,7 +137,7 @@ class KvLayout:
         self, push: Push, existing: Mapping[str, Any] | None, customers: Mapping[str, Customer]
     ) -> dict[str, Any]:
         record = self._mapper.build(push.call)
-        merged = self._mapper.merge(existing, record, None if push.first else push.changed)
+        merged = self._mapper.merge(existing, record, push.changed, first=push.first, partial=push.partial)
         if not self._settings.match_clients:
             return merged
         return merged | self._customer_fields(push.call, existing, customers)

@@ -1,7 +1,9 @@
 """The layout `table`: one row per call, with a column per field."""
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any, Final
+
+import msgspec
 
 from crm_clients.base import Outcome, Push, Retraction
 from crm_clients.settings import STATE
@@ -69,9 +71,18 @@ class TableLayout:
         return self._values(SAMPLE_CALL, _ALL_FIELDS) | merged
 
     async def upsert(self, pushes: Sequence[Push]) -> dict[str, Outcome]:
-        """Write the calls, with one request per set of changed columns."""
-        rows = [self._build_row(push.call, push.changed) for push in pushes]
-        return await send_in_order(group_into_requests(rows), self._write)
+        """Write the calls, with one request per set of changed columns.
+
+        A partial push writes a whole row only if there is none: its defaults must not replace values.
+        """
+        new = [self._build_row(push.call, _ALL_FIELDS) for push in pushes if push.partial and push.first]
+        outcomes = await send_in_order(group_into_requests(new), self._insert_absent)
+        rest = [push for push in pushes if push.call.id not in outcomes]
+        data = await self._read_data(rest)
+        if not isinstance(data, dict):
+            return outcomes | _outcomes(data, [self._build_row(push.call, push.changed) for push in rest])
+        rows = [self._build_row(_with_data(push.call, data), push.changed) for push in rest]
+        return outcomes | await send_in_order(group_into_requests(rows), self._write)
 
     async def retract(self, retractions: Sequence[Retraction], *, mark: bool) -> dict[str, Outcome]:
         """Mark the rows one by one, or delete all of them in one request."""
@@ -140,6 +151,23 @@ class TableLayout:
             return await self._upsert(request)
         return await (self._update(request) if len(request) == 1 else self._update_many(request))
 
+    async def _insert_absent(self, request: Sequence[CallRows]) -> dict[str, Outcome]:
+        """Insert the rows that do not exist. The calls of existing rows are absent from the result."""
+        inserted = await self._table.insert_absent(request_body(request))
+        if not isinstance(inserted, list):
+            return _outcomes(inserted, request)
+        ids = [row[self._table.key] for row in inserted]
+        return {id_: build_outcome(None, remote_id=id_, calls=1) for id_ in ids}
+
+    async def _read_data(self, pushes: Sequence[Push]) -> dict[str, Any] | ApiFailure:
+        """Return CloudTalk's raw data in the existing rows of partial pushes, by call id."""
+        column = self._mapping.get("cloudtalk_data")
+        ids = [push.call.id for push in pushes if push.partial and "cloudtalk_data" in push.changed]
+        if column is None or not ids:
+            return {}
+        rows = await self._table.select(ids, [self._table.key, column])
+        return {row[self._table.key]: row[column] for row in rows} if isinstance(rows, list) else rows
+
     async def _update(self, request: Sequence[CallRows]) -> dict[str, Outcome]:
         """Update one row, or write it whole if there is none."""
         (row,) = request
@@ -184,6 +212,14 @@ class TableLayout:
 
     def _whole_rows(self, rows: Iterable[CallRows]) -> list[CallRows]:
         return [self._build_row(row.call, _ALL_FIELDS) for row in rows]
+
+
+def _with_data(call: Call, data: Mapping[str, Any]) -> Call:
+    """Return the call with the keys of `cloudtalk_data` that only its row has."""
+    existing = data.get(call.id)
+    if not isinstance(existing, dict):
+        return call
+    return msgspec.structs.replace(call, cloudtalk_data=existing | call.cloudtalk_data)
 
 
 def _outcomes(failure: ApiFailure | None, request: Sequence[CallRows]) -> dict[str, Outcome]:

@@ -28,6 +28,8 @@ FIXED_KEYS: Final = ("id", "cloudtalkId", "fecha", "notas")
 UNKNOWN_ID: Final = "unknown"
 UNKNOWN_NAME: Final = "Desconocido"
 
+_ID_KEYS: Final = ("id", "cloudtalkId")
+
 _FIXED_SOURCES: Final[dict[str, frozenset[str]]] = {
     "id": frozenset(),
     "cloudtalkId": frozenset(),
@@ -55,6 +57,7 @@ class RecordMapper:
             **{key: frozenset({"status" if field == "state" else field}) for field, key in mapping.items()},
         }
         """The fields that each key depends on."""
+        self._data_key = mapping.get("cloudtalk_data")
         self.customer_keys = (mapping.get("contact_id"), mapping.get("contact_name"))
 
     def build(self, call: Call) -> dict[str, Any]:
@@ -71,15 +74,25 @@ class RecordMapper:
         self,
         existing: Mapping[str, Any] | None,
         record: Mapping[str, Any],
-        changed: Collection[str] | None,
+        changed: Collection[str],
+        *,
+        first: bool = False,
+        partial: bool = False,
     ) -> dict[str, Any]:
         """Write the keys of the changed fields over the existing record and keep its other keys.
 
-        `existing` None: the CRM has no record, so all keys are written. `changed` None: all fields.
+        `existing` None: the CRM has no record, so all keys are written. `first`: the record gets the keys
+        that it lacks. `partial`: the raw data of CloudTalk keeps the keys that only the existing record has.
         """
-        if existing is None or changed is None:
-            return {**self._constants, **(existing or {}), **record}
-        return {**existing, **{key: record[key] for key in record if self._depends_on(key, changed)}}
+        if existing is None:
+            return {**self._constants, **record}
+        written = {key: record[key] for key in record if self._depends_on(key, changed)}
+        if partial and self._data_key in written and isinstance(existing.get(self._data_key), dict):
+            written[self._data_key] = {**existing[self._data_key], **written[self._data_key]}
+        if not first:
+            return {**existing, **written}
+        ids = {key: record[key] for key in _ID_KEYS}
+        return {**self._constants, **record, **existing, **written, **ids}
 
     def _depends_on(self, key: str, changed: Collection[str]) -> bool:
         return not self._sources[key].isdisjoint(changed)

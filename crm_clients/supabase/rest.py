@@ -19,6 +19,7 @@ _PREFER_UPSERT: Final = "resolution=merge-duplicates,return=minimal"
 _PREFER_NO_ROWS: Final = "return=minimal"
 _PREFER_ROWS: Final = "return=representation"
 _PREFER_UPSERT_ROWS: Final = "resolution=merge-duplicates,return=representation"
+_PREFER_NEW_ROWS: Final = "resolution=ignore-duplicates,return=representation"
 _ONE_ROW: Final = "application/vnd.pgrst.object+json"
 _NOT_THE_API: Final = "the response is not one to {}, so this is not a Supabase REST API"
 
@@ -78,6 +79,11 @@ class Table:
         if not isinstance(written, list):
             return written
         return Upserted(response.status_code == httpx.codes.CREATED, written)
+
+    async def insert_absent(self, rows: bytes) -> list[Row] | ApiFailure:
+        """Insert the rows whose key is new, and return their keys and versions. Other rows stay unchanged."""
+        params = {"on_conflict": self.key, "select": _columns_param(self.identity)}
+        return _decode_rows(await self._post(rows, params, _PREFER_NEW_ROWS))
 
     async def update(self, key: str, values: bytes) -> list[Row] | ApiFailure:
         """Write these columns, a JSON object, of one row. Return its key and version, or no row."""

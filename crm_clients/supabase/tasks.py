@@ -23,7 +23,7 @@ def may_change_task(push: Push) -> bool:
 
     A push of other fields, as a recording, must not restore a task that a person deleted.
     """
-    return push.first or "follow_up" in push.changed
+    return "follow_up" in push.changed
 
 
 def updated_task(

@@ -23,11 +23,15 @@ DELETED: Final = "call.deleted"
 
 
 class Message(msgspec.Struct, frozen=True):
-    """One message. It keeps its `id` when it is sent again, so that a receiver can deduplicate."""
+    """One message. It keeps its `id` when it is sent again, so that a receiver can deduplicate.
+
+    `partial`: the receiver may know more about the call than `data` states.
+    """
 
     id: str
     type: str
     data: dict[str, Any]
+    partial: bool = False
 
     def encode(self, timestamp: int) -> bytes:
         """Encode the body. `timestamp`: the time of sending, in Unix seconds."""
@@ -36,6 +40,7 @@ class Message(msgspec.Struct, frozen=True):
             "schema_version": SCHEMA_VERSION,
             "timestamp": datetime.fromtimestamp(timestamp, UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
             "data": self.data,
+            **({"partial": True} if self.partial else {}),
         }
         return msgspec.json.encode(body)
 
@@ -43,7 +48,8 @@ class Message(msgspec.Struct, frozen=True):
 def upsert_message(push: Push, destination: str, settings: WebhookSettings) -> Message:
     """Build the message for a new or changed call. It has all fields: a receiver may store nothing."""
     type_ = CREATED if push.first else UPDATED
-    return Message(_message_id(destination, push.call, type_), type_, _call_data(push.call, settings))
+    data = _call_data(push.call, settings)
+    return Message(_message_id(destination, push.call, type_), type_, data, partial=push.partial)
 
 
 def retract_message(retraction: Retraction, destination: str, settings: WebhookSettings) -> Message:

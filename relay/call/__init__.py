@@ -16,6 +16,7 @@ from relay.call.record import (
     Call,
     build_record,
     changed_fields,
+    known_fields,
 )
 from relay.call.repeated_times import choose_instants
 from relay.call.state import ALTERNATIVES, CallState, Register, Stamp, has_unknown_outcome, state_from_event
@@ -43,5 +44,6 @@ __all__ = [
     "has_unknown_outcome",
     "internal_number",
     "join",
+    "known_fields",
     "state_from_event",
 ]

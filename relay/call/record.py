@@ -113,6 +113,18 @@ def build_record(state: CallState, *, id: str, version: int) -> Call:  # noqa: A
     )
 
 
+def known_fields(call: Call) -> frozenset[str]:
+    """Return the names of the delivered fields that events have stated, or that follow from stated ones.
+
+    The status of a call that is not over, and its follow-up, are only defaults: an event that arrives late
+    or alone yields them for a call that ended long ago.
+    """
+    values = zip(FIELDS, msgspec.structs.astuple(call), strict=True)
+    stated = {field for field, value in values if value not in (None, "", [], {})}
+    defaults = {"status", "follow_up"} if call.status in {Status.IN_PROGRESS, Status.ANSWERED} else set[str]()
+    return frozenset(stated & set(DELIVERED_FIELDS) - defaults)
+
+
 def changed_fields(before: Call, after: Call) -> list[str]:
     """Return the names of the delivered fields in which two versions of a record differ."""
     old, new = msgspec.structs.astuple(before), msgspec.structs.astuple(after)

@@ -119,6 +119,7 @@ def _find_in_ledger(connection: Connection, settings: Settings, now: Instant) ->
     if settings.cloudtalk.signing_secrets:
         yield _check_clock(connection, now)
     yield from _check_outcomes(connection, now)
+    yield from _check_retention(connection)
     enabled = {name: destination.enabled for name, destination in settings.destinations.items()}
     for status in list_destinations(connection, enabled, now=now):
         if status.name in settings.destinations:
@@ -150,6 +151,20 @@ def _check_outcomes(connection: Connection, now: Instant) -> Iterator[Finding]:
             " looks completed",
             hint=f"add {variable} to the body of the ended event, with a value from the variable picker;"
             " `relay cloudtalk-setup` prints the body",
+        )
+
+
+def _check_retention(connection: Connection) -> Iterator[Finding]:
+    """Report that retention deletes nothing, because the clock is far ahead of the newest call."""
+    message = warnings.get(connection, warnings.CLOCK_JUMPED, since=Instant(0))
+    if message is not None:
+        yield Finding(
+            name="retention",
+            ok=True,
+            code="clock_jumped",
+            problem=message,
+            hint="if the time is wrong, set this machine's clock; if it is right, the first call after the"
+            " pause ends this",
         )
 
 

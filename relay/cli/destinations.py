@@ -1,11 +1,12 @@
 """`relay destinations`: list the CRMs; pause, resume or probe one."""
 
-from typing import Final
+from collections.abc import Callable
+from typing import Final, TypeVar
 
 import click
 from sqlalchemy import Connection
 
-from relay.cli.ledger_session import with_ledger, write_ledger
+from relay.cli.ledger_session import with_ledger
 from relay.cli.lookup import destination_names, require_destination
 from relay.cli.main import Context
 from relay.cli.output import echo, json_option, print_json, print_records
@@ -13,6 +14,8 @@ from relay.cli.queries import DestinationState, DestinationStatus, list_destinat
 from relay.instants import Instant
 from relay.ledger import destinations
 from relay.settings import Settings
+
+T = TypeVar("T")
 
 _COLUMNS: Final = (
     "name",
@@ -63,11 +66,11 @@ def pause(context: Context, name: str) -> None:
     """Deliver nothing to a CRM until it is resumed. Calls stay pending."""
     settings = context.settings()
 
-    def write(connection: Connection) -> None:
-        _require_registered(connection, settings, name)
+    def write(connection: Connection, now: Instant) -> None:
+        _require_registered(connection, settings, name, now)
         destinations.pause(connection, name)
 
-    write_ledger(settings, write)
+    _write_ledger(settings, write)
     echo(f"{name} is paused; its calls stay pending until `relay destinations resume {name}`")
 
 
@@ -78,13 +81,13 @@ def resume(context: Context, name: str) -> None:
     """Deliver to a CRM again, whatever paused it."""
     settings = context.settings()
 
-    def write(connection: Connection) -> str | None:
-        _require_registered(connection, settings, name)
+    def write(connection: Connection, now: Instant) -> str | None:
+        _require_registered(connection, settings, name, now)
         reason = destinations.get(connection, name).paused_reason
         destinations.resume(connection, name)
         return reason
 
-    was_paused = write_ledger(settings, write) is not None
+    was_paused = _write_ledger(settings, write) is not None
     echo(f"{name} is resumed" if was_paused else f"{name} was not paused")
 
 
@@ -96,24 +99,28 @@ def probe(context: Context, name: str) -> None:
     settings = context.settings()
 
     def write(connection: Connection, now: Instant) -> bool:
-        _require_registered(connection, settings, name)
+        _require_registered(connection, settings, name, now)
         _require_served(connection, settings, name, now)
         return destinations.probe_now(connection, name, now=now)
 
-    was_waiting = with_ledger(
-        settings, lambda ledger: ledger.write(lambda connection: write(connection, ledger.now()))
-    )
-    if was_waiting:
+    if _write_ledger(settings, write):
         echo(f"{name} is tried now with one call; `relay destinations list` shows the result")
     else:
         echo(f"{name} is not waiting: calls are delivered, so there is nothing to probe")
 
 
-def _require_registered(connection: Connection, settings: Settings, name: str) -> None:
+def _write_ledger(settings: Settings, write: Callable[[Connection, Instant], T]) -> T:
+    """Run `write` in one transaction, with the time of the ledger's clock."""
+    return with_ledger(
+        settings, lambda ledger: ledger.write(lambda connection: write(connection, ledger.now()))
+    )
+
+
+def _require_registered(connection: Connection, settings: Settings, name: str, now: Instant) -> None:
     """Register a destination that is in the settings and that no relay has served yet."""
     require_destination(name, destination_names(connection, settings))
     if name not in {row.name for row in destinations.list_all(connection)}:
-        destinations.register(connection, {name: settings.destinations[name].client})
+        destinations.register(connection, {name: settings.destinations[name].client}, now=now)
 
 
 def _require_served(connection: Connection, settings: Settings, name: str, now: Instant) -> None:

@@ -9,7 +9,7 @@ from sqlalchemy import Connection
 from relay.call import Call, CallState, distinct_agents
 from relay.cloudtalk.identity import alias_of_id
 from relay.instants import SECOND, Instant, iso
-from relay.ledger import aliases, calls, deliveries, destinations, journal, quarantine
+from relay.ledger import aliases, calls, deliveries, destinations, journal, quarantine, warnings
 from relay.ledger.calls import CallRow
 from relay.ledger.deliveries import DeliveryCounts, DeliveryRow
 from relay.ledger.destinations import DestinationRow
@@ -165,6 +165,8 @@ class Status(msgspec.Struct, frozen=True):
     events: EventCounts
     calls: int
     destinations: list[DestinationStatus]
+    retention_refused: str | None
+    """Why retention deletes nothing; None while it works."""
 
 
 def get_status(connection: Connection, enabled: Mapping[str, bool], *, now: Instant) -> Status:
@@ -181,6 +183,7 @@ def get_status(connection: Connection, enabled: Mapping[str, bool], *, now: Inst
         ),
         calls=calls.count(connection),
         destinations=list_destinations(connection, enabled, now=now),
+        retention_refused=warnings.get(connection, warnings.CLOCK_JUMPED, since=Instant(0)),
     )
 
 

@@ -73,6 +73,8 @@ def _print(status: Status) -> None:
             f"{events.unclear} ended events do not state whether anybody talked: a missed call among them"
             " looks completed; `relay check` names the missing variable\n"
         )
+    if status.retention_refused:
+        click.echo(f"retention deletes nothing: {status.retention_refused}\n")
     print_records(_COLUMNS, status.destinations)
     for destination in status.destinations:
         name = destination.name

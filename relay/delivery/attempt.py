@@ -55,7 +55,7 @@ class Attempt:
         if not batch:
             return []
         self._set_outcomes(batch, [UNANSWERED] * len(batch))
-        missing = await self._client.missing([_push(due) for due in batch])
+        missing = await self._client.missing([_push(PlannedDelivery(due, Action.VERIFY)) for due in batch])
         if isinstance(missing, Outcome):
             self._set_outcomes(batch, [missing] * len(batch))
             return []
@@ -64,7 +64,7 @@ class Attempt:
         return [Push(due.call, _ALL_FIELDS) for due in batch if due.call.id in missing]
 
     async def _upsert(self, lost: list[Push]) -> None:
-        pushes = [*lost, *(_push(due) for due in self._with_action(Action.UPSERT))]
+        pushes = [*lost, *(_push(each) for each in self._batch if each.action is Action.UPSERT)]
         if pushes:
             await push_bisecting(self._client.upsert, pushes, self._outcomes)
 
@@ -75,6 +75,12 @@ class Attempt:
         self._outcomes |= {due.call.id: outcome for due, outcome in zip(batch, outcomes, strict=True)}
 
 
-def _push(due: DueDelivery) -> Push:
-    first = not due.delivered_version
-    return Push(due.call, undelivered_fields(due), first=first, remote_id=due.remote_id)
+def _push(planned: PlannedDelivery) -> Push:
+    due = planned.due
+    return Push(
+        due.call,
+        undelivered_fields(due, partial=planned.partial),
+        first=not due.delivered_version,
+        remote_id=due.remote_id,
+        partial=planned.partial,
+    )

@@ -5,14 +5,17 @@ the destination's `when` filter.
 """
 
 from enum import Enum, auto
-from typing import ClassVar
+from typing import ClassVar, Final
 
 import msgspec
 
 from crm_clients.base import Outcome
 from crm_clients.settings import DeliveryFilter
-from relay.call import DELIVERED_FIELDS, Call
+from relay.call import DELIVERED_FIELDS, Call, known_fields
+from relay.instants import SECOND, Duration, Instant, iso
 from relay.ledger.deliveries import DeliveryRow, DueDelivery
+
+_CLOCK_MARGIN: Final = Duration(3_600 * SECOND)
 
 
 class Action(Enum):
@@ -40,6 +43,8 @@ class PlannedDelivery(msgspec.Struct, frozen=True):
 
     due: DueDelivery
     action: Action
+    partial: bool = False
+    """The CRM may know more about the call than the ledger: see `is_partial`."""
 
 
 class Found(Outcome, frozen=True, kw_only=True):
@@ -77,9 +82,24 @@ def is_wanted(call: Call, *, forward_internal: bool) -> bool:
     return call.merged_into is None and (call.direction != "internal" or forward_internal)
 
 
-def undelivered_fields(due: DueDelivery) -> frozenset[str]:
-    """The fields that changed since the version delivered last; every field if none was delivered."""
+def is_partial(due: DueDelivery, registered_at: Instant) -> bool:
+    """Whether the CRM may know more about the call than the ledger, which may have lost its first events.
+
+    A call is known as a whole only if it began after the ledger knew the destination, and if retention has
+    removed none of its events. The clocks of CloudTalk and of the ledger differ by less than the margin.
+    """
+    started_at = due.call.started_at
+    return due.pruned or started_at is None or started_at < str(iso(registered_at + _CLOCK_MARGIN))
+
+
+def undelivered_fields(due: DueDelivery, *, partial: bool = False) -> frozenset[str]:
+    """The fields that changed since the version delivered last; every field if none was delivered.
+
+    If the ledger knows only a part of the call, the first delivery has only what is known: a default must not
+    replace a value in the CRM.
+    """
     if not due.delivered_version:
-        return frozenset(DELIVERED_FIELDS)
+        known = known_fields(due.call) | due.field_versions.keys()
+        return known if partial else frozenset(DELIVERED_FIELDS)
     delivered = due.delivered_version
     return frozenset(field for field, version in due.field_versions.items() if version > delivered)

@@ -137,7 +137,7 @@ class Replay:
     def _enqueue(self, connection: Connection, records: Sequence[Call]) -> _PageResult:
         self._lease.check(connection)
         clients = {name: settings.client for name, settings in self._targets.items()}
-        destinations.register(connection, clients)
+        destinations.register(connection, clients, now=self._lease.now())
         wanted = [call for call in records if is_wanted(call, forward_internal=self._forward_internal)]
         pending: set[str] = set()
         counts = []

@@ -15,7 +15,7 @@ from crm_clients.base import CrmClient, Unknown
 from crm_clients.settings import DestinationSettings
 from relay.delivery.attempt import Attempt
 from relay.delivery.batching import choose_batch, pick_order
-from relay.delivery.choose_action import PlannedDelivery, choose_action
+from relay.delivery.choose_action import PlannedDelivery, choose_action, is_partial
 from relay.delivery.log import log_push
 from relay.delivery.pauses import Pauses
 from relay.delivery.retry_policy import RetryPolicy
@@ -196,7 +196,9 @@ class DeliveryWorker:
         """Choose an action for each delivery. Settle those that need no request, and return the others."""
         planned = [
             PlannedDelivery(
-                each, choose_action(each, self._settings.when, forward_internal=self._forward_internal)
+                each,
+                choose_action(each, self._settings.when, forward_internal=self._forward_internal),
+                partial=is_partial(each, self._destination.registered_at),
             )
             for each in due
         ]

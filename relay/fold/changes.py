@@ -37,7 +37,7 @@ class Changes(msgspec.Struct):
     waits for). `failed`: (event, why it cannot be folded). `new_rows` are inserted, `changed_rows`
     updated. `updated`: the records that got a new version, to be delivered to every destination.
     `merged`: id of a call that was merged away → id of the call that it became part of. `dedup_keys`:
-    (key, event).
+    (key, event). `continued`: those of the new rows whose calls retention had deleted before.
     """
 
     seqs: list[int] = []
@@ -50,6 +50,7 @@ class Changes(msgspec.Struct):
     waiting: list[tuple[int, str]] = []
     failed: list[tuple[int, Exception]] = []
     conflicts: list[Conflict] = []
+    continued: list[str] = []
     dedup_keys: list[tuple[str, int]] = []
 
 
@@ -154,7 +155,11 @@ class _Planner:
 
     def _aliases_of(self, call: str) -> list[str]:
         state = self._state(call)
-        return state.aliases if state else []
+        if state is not None:
+            return state.aliases
+        # Of a deleted call all ids still count: an id that another call stated must not continue it.
+        tombstone = self._snapshot.tombstones.get(call)
+        return tombstone.aliases if tombstone else []
 
     def _is_leg(self, unfolded: UnfoldedEvent, call: str) -> bool | None:
         state = self._state(call)
@@ -215,7 +220,7 @@ class _Planner:
     def _add_row(self, call: str, state: CallState) -> None:
         row = self._snapshot.calls.get(call)
         if row is None:
-            row = first_version(call, state)
+            row = self._first_row(call, state)
             self.changes.new_rows.append(row)
             self.changes.updated.append(row.record)
         elif state != row.state:
@@ -223,6 +228,15 @@ class _Planner:
             self.changes.changed_rows.append(changed)
             if changed.version > row.version:
                 self.changes.updated.append(changed.record)
+
+    def _first_row(self, call: str, state: CallState) -> CallRow:
+        """The row of a new call, or of a call that retention deleted and that a late event continues."""
+        tombstone = self._snapshot.tombstones.get(call)
+        if tombstone is None:
+            return first_version(call, state)
+        self.changes.continued.append(call)
+        state.aliases = sorted({*state.aliases, *tombstone.aliases})
+        return first_version(call, state, version=tombstone.version + 1)
 
     def _add_merged_row(self, loser: str, survivor: str) -> None:
         """Give a merged call a last version that names its survivor: CRMs that have it retract it."""

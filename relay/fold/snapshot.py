@@ -10,9 +10,10 @@ from relay.fold.dedup import dedup_keys
 from relay.fold.matching import customer_number
 from relay.fold.waiting import may_wait
 from relay.instants import SECOND, Duration, Instant
-from relay.ledger import aliases, calls, dedup, deliveries
+from relay.ledger import aliases, calls, dedup, deliveries, tombstones
 from relay.ledger.calls import CallRow
 from relay.ledger.journal import UnfoldedEvent
+from relay.ledger.tombstones import Tombstone
 
 _LONGEST_CALL: Final = Duration(86_400 * SECOND)
 """How long before the arrival of an event a call with its number may have begun."""
@@ -22,6 +23,7 @@ class Snapshot(msgspec.Struct, frozen=True):
     """One consistent read of the ledger.
 
     `owners`: alias → id of its call. `calls`: id → row. `pinned`: aliases that a person split off.
+    `tombstones`: id → what stays of a call that retention deleted.
     `first_delivered`: id → when a CRM first received the call. `seen_keys`: those of the batch's
     deduplication keys that were folded before.
     """
@@ -31,6 +33,7 @@ class Snapshot(msgspec.Struct, frozen=True):
     pinned: frozenset[str] = frozenset()
     first_delivered: Mapping[str, Instant] = {}
     seen_keys: frozenset[str] = frozenset()
+    tombstones: Mapping[str, Tombstone] = {}
 
 
 def read_snapshot(connection: Connection, batch: Sequence[UnfoldedEvent]) -> Snapshot:
@@ -40,7 +43,9 @@ def read_snapshot(connection: Connection, batch: Sequence[UnfoldedEvent]) -> Sna
     owners = aliases.resolve(connection, ids)
     # An event without a call begins one with this id, unless the id is taken.
     own_ids = {f"cloudtalk-{event.name}" for event in events}
-    rows = calls.get_many(connection, {*owners.values(), *own_ids})
+    possible_ids = {*owners.values(), *own_ids}
+    rows = calls.get_many(connection, possible_ids)
+    deleted = tombstones.get_many(connection, possible_ids - rows.keys())
     numbers = {number for event in events if may_wait(event) and (number := customer_number(event))}
     if numbers:
         since = Instant(min(unfolded.received_at for unfolded in batch) - _LONGEST_CALL)
@@ -53,4 +58,5 @@ def read_snapshot(connection: Connection, batch: Sequence[UnfoldedEvent]) -> Sna
         # Only a merge needs it, and a merge needs two calls.
         first_delivered=deliveries.first_delivered_at(connection, rows) if len(rows) > 1 else {},
         seen_keys=frozenset(dedup.first_seen(connection, keys)),
+        tombstones=deleted,
     )

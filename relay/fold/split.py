@@ -6,7 +6,7 @@ from sqlalchemy import Connection
 from relay.call import CallState
 from relay.fold.rebuild import join_events
 from relay.fold.versions import first_version, next_version, restored_version
-from relay.ledger import Ledger, aliases, calls, deliveries, journal
+from relay.ledger import Ledger, aliases, calls, deliveries, journal, tombstones
 from relay.ledger.calls import CallRow
 from relay.ledger.lease_holder import Lease
 
@@ -79,7 +79,8 @@ def _write_split_off(connection: Connection, call: str, state: CallState) -> Cal
     """Write the record of the call_id, which may have existed before it was merged."""
     before = calls.get_many(connection, [call]).get(call)
     if before is None:
-        row = first_version(call, state)
+        tombstone = tombstones.get_many(connection, [call]).get(call)
+        row = first_version(call, state, version=tombstone.version + 1 if tombstone else 1)
         calls.write(connection, [row], [])
         return row
     row = restored_version(before, state)

@@ -154,6 +154,8 @@ class FoldWorker:
         now = self._ledger.now()
         calls.write(connection, changes.new_rows, changes.changed_rows)
         aliases.add(connection, changes.aliases)
+        if changes.continued:
+            calls.set_pruned(connection, changes.continued, now=now)
         if changes.merged:
             aliases.reassign_merged(connection, changes.merged)
             journal.reassign_merged(connection, changes.merged)

@@ -128,6 +128,7 @@ _after = (
     .limit(bindparam("limit"))
 )
 _pruned_ids = select(calls.c.id).where(calls.c.id.in_(select(_ids.c.id)), calls.c.pruned_at.is_not(None))
+_set_pruned = update(calls).where(calls.c.id.in_(select(_ids.c.id))).values(pruned_at=bindparam("now"))
 _newest = (
     select(calls.c.record)
     .where(_is_not_merged)
@@ -139,6 +140,11 @@ _newest = (
 def list_ids_after(connection: Connection, after: str, limit: int) -> list[str]:
     """Return the next ids in alphabetical order: a page of all calls."""
     return list(connection.execute(_after, {"after": after, "limit": limit}).scalars())
+
+
+def set_pruned(connection: Connection, ids: Collection[str], *, now: Instant) -> None:
+    """State that retention removed events of these calls: they cannot be recomputed."""
+    connection.execute(_set_pruned, bound((id_,) for id_ in sorted(ids)) | {"now": now})
 
 
 def list_pruned_ids(connection: Connection, ids: Collection[str]) -> set[str]:

@@ -1,14 +1,15 @@
 """Retention: old rows are deleted once an hour, by one process at a time."""
 
 import asyncio
+import time
 from collections.abc import Callable
 from functools import partial
 from typing import Final, TypeVar
 
 from sqlalchemy import Connection
 
-from relay.instants import Duration, Instant, duration
-from relay.ledger import retention_queries
+from relay.instants import Duration, Instant, duration, iso
+from relay.ledger import retention_queries, tombstones, warnings
 from relay.ledger.errors import LedgerUnavailable
 from relay.ledger.lease_holder import Lease
 from relay.ledger.ledger import Ledger
@@ -25,11 +26,31 @@ _YIELD_SECONDS: Final = 0.05
 _DAY_SECONDS: Final = 86_400
 
 
-class RetentionWorker:
-    """Deletes events, quarantined bodies, calls and client state that are older than the settings allow."""
+_TOMBSTONE_AGE: Final = duration(3_650 * _DAY_SECONDS)
+"""How long a late event still continues a call that was deleted."""
 
-    def __init__(self, ledger: Ledger, *, events_days: float, calls_days: float) -> None:
+_LONGEST_JUMP: Final = duration(_DAY_SECONDS)
+
+
+class RetentionWorker:
+    """Deletes events, quarantined bodies, calls and client state that are older than the settings allow.
+
+    It deletes nothing while the clock cannot be trusted: a clock that is years ahead makes all calls old.
+    `monotonic` returns seconds that no setting of the clock changes.
+    """
+
+    def __init__(
+        self,
+        ledger: Ledger,
+        *,
+        events_days: float,
+        calls_days: float,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._ledger = ledger
+        self._monotonic = monotonic
+        self._newest_sign: Instant | None = None
+        self._sign_seen_at = monotonic()
         self._lease = Lease(ledger, "retention", seconds=_LEASE_SECONDS)
         self._events_age = duration(events_days * _DAY_SECONDS)
         self._calls_age = duration(calls_days * _DAY_SECONDS)
@@ -51,16 +72,42 @@ class RetentionWorker:
     async def delete_old_rows(self) -> None:
         """Delete all that is old, one portion per transaction. The lease must be held."""
         now = self._ledger.now()
+        if await self._refuse_after_jump(now):
+            return
         events_before, calls_before = _before(now, self._events_age), _before(now, self._calls_age)
         after: int | None = 0
         while after is not None:
             after = await self._run_portion(
                 partial(retention_queries.delete_old_events, before=events_before, after=after, now=now)
             )
-        while await self._run_portion(partial(retention_queries.delete_old_calls, before=calls_before)):
+        while await self._run_portion(
+            partial(retention_queries.delete_old_calls, before=calls_before, now=now)
+        ):
+            pass
+        tombstones_before = _before(now, _TOMBSTONE_AGE)
+        while await self._run_portion(
+            partial(tombstones.delete_old, before=tombstones_before, limit=retention_queries.PORTION)
+        ):
             pass
         await self._run_portion(partial(retention_queries.delete_old_quarantine, before=events_before))
         await self._run_portion(partial(retention_queries.delete_old_client_state, before=calls_before))
+
+    async def _refuse_after_jump(self, now: Instant) -> bool:
+        """Whether the clock jumped by more than a day. Write a warning if so, else remove the one before."""
+        newest = await self._ledger.read(retention_queries.newest_sign_of_time)
+        if newest != self._newest_sign:
+            self._newest_sign, self._sign_seen_at = newest, self._monotonic()
+        has_passed = duration(self._monotonic() - self._sign_seen_at)
+        if newest is None or now - newest - has_passed <= _LONGEST_JUMP:
+            await self._run_portion(lambda c: warnings.clear(c, warnings.CLOCK_JUMPED))
+            return False
+        message = (
+            f"the clock says {iso(now)}, but the newest call is of {iso(newest)}; nothing is deleted until"
+            " a new call confirms the clock"
+        )
+        log.warning("retention.refused", reason=message)
+        await self._run_portion(lambda c: warnings.record(c, warnings.CLOCK_JUMPED, now, message))
+        return True
 
     async def _run_portion(self, portion: Callable[[Connection], T]) -> T:
         """Run one portion; then other writers of the ledger have a turn."""

@@ -6,21 +6,14 @@ pending or dead delivery is never deleted.
 
 from typing import Final, NamedTuple
 
-from sqlalchemy import Connection, Delete, bindparam, delete, select, update
+from sqlalchemy import Connection, Delete, bindparam, delete, func, select
 
 from relay.instants import Instant
+from relay.ledger import tombstones
+from relay.ledger.calls import set_pruned
 from relay.ledger.json_rows import bound, rows_of
 from relay.ledger.states import DeliveryState, EventState, has_state
-from relay.ledger.tables import (
-    aliases,
-    bodies,
-    calls,
-    client_state,
-    dedup_keys,
-    deliveries,
-    events,
-    quarantine,
-)
+from relay.ledger.tables import bodies, calls, client_state, dedup_keys, deliveries, events, quarantine
 
 PORTION: Final = 500
 
@@ -42,7 +35,6 @@ _seqs = rows_of(events.c.seq)
 _delete_events = delete(events).where(events.c.seq.in_(select(_seqs.c.seq)))
 _delete_bodies = delete(bodies).where(bodies.c.seq.in_(select(_seqs.c.seq)))
 _ids = rows_of(calls.c.id)
-_set_pruned_at = update(calls).where(calls.c.id.in_(select(_ids.c.id))).values(pruned_at=bindparam("now"))
 _delete_dedup_keys = delete(dedup_keys).where(dedup_keys.c.seq <= bindparam("last"))
 
 
@@ -57,8 +49,7 @@ def delete_old_events(
     page = [_OldEvent(*row) for row in connection.execute(_page, {"after": after, "limit": limit})]
     old = [event for event in page if event.received_at < before]
     folded = [event for event in old if event.state == EventState.FOLDED]
-    ids = sorted({event.call for event in folded})
-    connection.execute(_set_pruned_at, bound((id_,) for id_ in ids) | {"now": now})
+    set_pruned(connection, {event.call for event in folded}, now=now)
     seqs = bound((event.seq,) for event in folded)
     connection.execute(_delete_bodies, seqs)
     connection.execute(_delete_events, seqs)
@@ -86,22 +77,36 @@ _delete_calls: tuple[Delete, ...] = (
     delete(bodies).where(bodies.c.seq.in_(_seqs_of_calls)),
     delete(events).where(events.c.call.in_(select(_ids.c.id))),
     delete(deliveries).where(deliveries.c.call.in_(select(_ids.c.id))),
-    delete(aliases).where(aliases.c.call.in_(select(_ids.c.id))),
     delete(calls).where(calls.c.id.in_(select(_ids.c.id))),
 )
 
 
-def delete_old_calls(connection: Connection, *, before: Instant, limit: int = PORTION) -> bool:
-    """Delete up to `limit` calls that changed last before an instant, with their events, aliases and
-    deliveries. When a call began does not count: an import of old calls would be deleted at once.
+def delete_old_calls(connection: Connection, *, before: Instant, now: Instant, limit: int = PORTION) -> bool:
+    """Delete up to `limit` calls that changed last before an instant, with their events and deliveries. When
+    a call began does not count: an import of old calls would be deleted at once. A tombstone stays.
 
     Return whether there may be more.
     """
     ids = list(connection.execute(_old_calls, {"before": before, "limit": limit}).scalars())
     rows = bound((id_,) for id_ in sorted(ids))
+    tombstones.add(connection, ids, now=now)
     for statement in _delete_calls:
         connection.execute(statement, rows)
     return len(ids) == limit
+
+
+_newest_event = select(events.c.received_at).order_by(events.c.seq.desc()).limit(1)
+_newest_call = select(func.max(calls.c.began_at))
+
+
+def newest_sign_of_time(connection: Connection) -> Instant | None:
+    """Return a time that the present cannot be far from: the newest event arrived, and the newest call began.
+
+    The earlier of the two: with a wrong clock events arrive at a wrong time, but CloudTalk states when their
+    calls began. None if the ledger has neither.
+    """
+    signs = [connection.execute(query).scalar() for query in (_newest_event, _newest_call)]
+    return min((sign for sign in signs if sign is not None), default=None)
 
 
 def delete_old_quarantine(connection: Connection, *, before: Instant) -> None:

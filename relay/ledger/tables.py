@@ -133,6 +133,8 @@ destinations = Table(
     metadata,
     Column("name", Text, primary_key=True),
     Column("client", Text, nullable=False),
+    # Since when each call is enqueued for it. The CRM may know more about calls that began before.
+    Column("registered_at", BigInteger, nullable=False),
     Column("delivered_at", BigInteger),
     Column("paused_reason", Text),
     # Empty during a pause by an operator.
@@ -182,6 +184,19 @@ leases = Table(
     Column("expires_at", BigInteger, nullable=False),
 )
 """Which process does what only one may do. The fencing token grows with each new holder."""
+
+tombstones = Table(
+    "tombstones",
+    metadata,
+    Column("call", Text, primary_key=True),
+    Column("version", BigInteger, nullable=False),
+    Column("pruned_at", BigInteger, nullable=False),
+    Index("tombstones_pruned", "pruned_at"),
+    sqlite_with_rowid=False,
+)
+"""The last version of each call that retention deleted. Its aliases stay as long as its tombstone, so a late
+event continues the call: with its id, and with a version that the CRMs do not have yet.
+"""
 
 quarantine = Table(
     "quarantine",

@@ -11,6 +11,9 @@ from relay.ledger.tables import warnings as table
 CLOCK_OFF: Final = "clock_off"
 """Signed webhooks are rejected because their time and this machine's clock differ too much."""
 
+CLOCK_JUMPED: Final = "clock_jumped"
+"""Retention deletes nothing, because the clock is far ahead of the newest call."""
+
 
 def record(connection: Connection, name: str, at: Instant, message: str) -> None:
     """Write a warning in place of the last one of this name."""

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import msgspec
 import pytest
 
 from relay.call import (
@@ -13,10 +14,11 @@ from relay.call import (
     build_record,
     changed_fields,
     join,
+    known_fields,
     state_from_event,
 )
 from relay.instants import SECOND, Instant, iso
-from tests.support.samples import T0, join_events, make_event
+from tests.support.samples import T0, join_events, make_call, make_event
 
 S, A, E, M = Kind.STARTED, Kind.ANSWERED, Kind.ENDED, Kind.MISSED
 FROM_TO: dict[str, Any] = {"from": "+1", "to": "+2"}
@@ -113,3 +115,20 @@ def test_changed_fields_has_only_fields_that_are_delivered() -> None:
     before = record_of(make_event(S, T0, contact_name="Ana", direction="inbound"))
     after = record_of(make_event(S, T0, contact_name="Ana", direction="inbound"), make_event(M, T0))
     assert changed_fields(before, after) == ["status", "follow_up", "legs"]
+
+
+@pytest.mark.parametrize(
+    ("status", "known"),
+    [
+        ("in_progress", False),
+        ("answered", False),
+        ("completed", True),
+        ("missed", True),
+        ("voicemail", True),
+        ("no_answer", True),
+    ],
+)
+def test_the_status_is_known_once_the_call_is_over(status: str, known: bool) -> None:
+    record = msgspec.structs.replace(make_call(), status=Status(status), notes="n", waiting_seconds=0)
+    expected = {"notes", "waiting_seconds", "cloudtalk_data"} | ({"status", "follow_up"} if known else set())
+    assert known_fields(record) == expected

@@ -41,6 +41,7 @@ def test_json_has_every_key(home: Home) -> None:
                 "paused_message": None,
             }
         ],
+        "retention_refused": None,
     }
 
 
@@ -82,6 +83,7 @@ def test_before_the_first_start_all_numbers_are_0(home: Home) -> None:
         },
         "calls": 0,
         "destinations": [],
+        "retention_refused": None,
     }
 
 

@@ -43,7 +43,8 @@ def full(home: Home, monkeypatch: pytest.MonkeyPatch) -> Home:
     )
 
     def write(connection: Connection) -> None:
-        destinations.register(connection, {"crm": "local", NAME: "local", "gone": "local"})
+        names = dict.fromkeys(("crm", NAME, "gone"), "local")
+        destinations.register(connection, names, now=Instant(0))
         calls.write(connection, [row], [])
         deliveries.enqueue(connection, [(CALL, 1)], now=Instant(1))
         deliveries.settle(connection, NAME, [dead], now=Instant(1))

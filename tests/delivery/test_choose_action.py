@@ -7,7 +7,8 @@ import pytest
 
 from crm_clients.settings import DeliveryFilter
 from relay.call import DELIVERED_FIELDS, Call
-from relay.delivery.choose_action import Action, choose_action, undelivered_fields
+from relay.delivery.choose_action import Action, choose_action, is_partial, undelivered_fields
+from relay.instants import SECOND, Instant
 from relay.ledger.deliveries import DueDelivery
 from tests.support.deliveries import due_delivery
 from tests.support.samples import make_call
@@ -44,6 +45,41 @@ def test_a_call_that_the_crm_may_have_is_updated_whatever_the_filter(attempted: 
 
 def test_only_fields_that_changed_since_the_delivered_version_are_sent() -> None:
     assert undelivered_fields(due(call(), delivered_version=2)) == {"status"}
+
+
+REGISTERED_AT = Instant(1_732_789_800 * SECOND)  # 2024-11-28T10:30:00Z
+
+
+@pytest.mark.parametrize(
+    ("started_at", "pruned", "expected"),
+    [
+        ("2024-11-28T11:30:00Z", False, False),
+        ("2024-11-28T11:29:59Z", False, True),  # less than an hour after the registration
+        ("2022-01-01T00:00:00Z", False, True),
+        (None, False, True),
+        ("2026-11-28T11:30:00Z", True, True),
+    ],
+)
+def test_only_a_call_that_began_after_the_registration_is_known_as_a_whole(
+    started_at: str | None, pruned: bool, expected: bool
+) -> None:
+    delivery = due(call(started_at=started_at), pruned=pruned)
+    assert is_partial(delivery, REGISTERED_AT) is expected
+
+
+def test_a_first_push_of_a_partial_call_has_what_is_known() -> None:
+    lone_edit = due_delivery(call=call(tags=["vip"], call_id="7"))
+    assert undelivered_fields(lone_edit, partial=True) == {"tags", "call_id", "cloudtalk_data"}
+
+
+def test_a_field_that_became_empty_is_known() -> None:
+    delivery = due_delivery(call=call(tags=["vip"]), field_versions={"notes": 2})
+    assert undelivered_fields(delivery, partial=True) == {"tags", "notes", "cloudtalk_data"}
+
+
+def test_a_later_push_of_a_partial_call_has_what_changed() -> None:
+    delivery = due(call(), delivered_version=2)
+    assert undelivered_fields(delivery, partial=True) == {"status"}
 
 
 def test_a_replay_of_a_delivered_version_only_verifies() -> None:

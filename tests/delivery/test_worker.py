@@ -25,6 +25,7 @@ from tests.support.delivering import (
     first_then,
 )
 from tests.support.ledgers import open_ledger
+from tests.support.samples import T0
 
 # --- versions, fields and batches -----------------------------------------------------------------
 
@@ -43,7 +44,7 @@ async def test_the_newest_version_is_pushed_once_after_any_number_of_events(rela
 
 
 async def test_the_first_push_has_every_field_and_the_next_only_changed_ones(relay: Delivering) -> None:
-    await relay.add_event(Kind.STARTED, contact_name="Ana")
+    await relay.add_event(Kind.STARTED, contact_name="Ana", started_at=T0)
     async with relay.worker() as worker:
         await relay.wait_for("delivered")
         await relay.add_event(Kind.ENDED, status="missed", direction="inbound")
@@ -53,6 +54,16 @@ async def test_the_first_push_has_every_field_and_the_next_only_changed_ones(rel
     assert first.changed == frozenset(DELIVERED_FIELDS)
     assert second.changed == {"direction", "status", "follow_up", "legs"}
     assert second.remote_id == "remote-cloudtalk-1"
+
+
+async def test_the_first_push_of_a_call_without_a_known_start_has_only_what_is_known(
+    relay: Delivering,
+) -> None:
+    await relay.add_event(Kind.MODIFIED, tags=["late"])
+    async with relay.worker():
+        await relay.wait_for("delivered")
+    ((push,),) = relay.crm.pushed
+    assert (sorted(push.changed), push.first, push.partial) == (["tags"], True, True)
 
 
 async def test_a_field_that_changed_back_is_sent_if_the_push_between_was_not_settled(
@@ -246,7 +257,7 @@ async def test_a_call_that_proves_internal_before_its_first_push_is_not_retracte
 
 
 async def test_a_delivered_call_that_proves_internal_is_retracted(relay: Delivering) -> None:
-    await relay.add_event(Kind.STARTED)
+    await relay.add_event(Kind.STARTED, started_at=T0)
     async with relay.worker():
         await relay.wait_for("delivered")
         await relay.add_event(Kind.ENDED, direction="internal")

@@ -191,16 +191,20 @@ class Crm:
                 written = self._table.update(ids_of(request.query_params), msgspec.json.decode(body))
                 return _json(self._table.select([row["id"] for row in written], _columns_of(request)))
             case _:
-                return self._upsert(msgspec.json.decode(body, type=list[Row]), _columns_of(request))
+                rows = msgspec.json.decode(body, type=list[Row])
+                resolution = request.headers.get("prefer", "").partition(",")[0]
+                if resolution == "resolution=ignore-duplicates":
+                    rows = [row for row in rows if row["id"] not in self._table.rows]
+                return self._upsert(rows, _columns_of(request), resolution)
 
-    def _upsert(self, rows: list[Row], columns: list[str]) -> Response:
+    def _upsert(self, rows: list[Row], columns: list[str], resolution: str) -> Response:
         self._batches.append(len(rows))
         inserted = self._table.upsert(rows, self._faults)
         if isinstance(inserted, Refusal):
             error = {"code": inserted.code, "message": inserted.message, "details": None, "hint": None}
             return _json(error, inserted.status)
         response = _json(self._table.select([row["id"] for row in rows], columns), 201 if inserted else 200)
-        response.headers["Preference-Applied"] = "resolution=merge-duplicates, return=representation"
+        response.headers["Preference-Applied"] = f"{resolution}, return=representation"
         return response
 
     # --- control --------------------------------------------------------------------------------

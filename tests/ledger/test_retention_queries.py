@@ -19,11 +19,14 @@ from relay.ledger import (
     journal,
     quarantine,
     retention_queries,
+    tombstones,
 )
 from relay.ledger.aliases import Alias, AliasReason
 from relay.ledger.quarantine import NewQuarantinedBody
+from relay.ledger.tables import calls as call_table
 from relay.ledger.tables import deliveries as delivery_table
 from relay.ledger.tables import events as event_table
+from relay.ledger.tombstones import Tombstone
 from tests.support.samples import RECEIVED_AT, make_call_row, make_event, make_event_row, make_state
 
 DAY = 86_400 * 1_000_000
@@ -31,7 +34,7 @@ DAY = 86_400 * 1_000_000
 
 @pytest.fixture
 async def one_destination(ledger: Ledger) -> Ledger:
-    await ledger.write(lambda c: destinations.register(c, {"crm": "local"}))
+    await ledger.write(lambda c: destinations.register(c, {"crm": "local"}, now=Instant(0)))
     return ledger
 
 
@@ -123,12 +126,53 @@ async def test_an_old_call_is_deleted_unless_a_delivery_is_pending_or_dead(
     await add_call(one_destination, "1", state)
     await add_event(one_destination, "1")
     assert not await one_destination.write(
-        lambda c: retention_queries.delete_old_calls(c, before=Instant(RECEIVED_AT + DAY))
+        lambda c: retention_queries.delete_old_calls(c, before=Instant(RECEIVED_AT + DAY), now=Instant(7))
     )
     assert await one_destination.read(calls.count) == kept
     assert len(await one_destination.read(lambda c: deliveries.list_for_call(c, "cloudtalk-1"))) == kept
-    assert len(await one_destination.read(lambda c: aliases.resolve(c, ["id:1"]))) == kept
     assert len(await seqs(one_destination)) == kept
+
+
+async def test_a_deleted_call_leaves_a_tombstone_and_its_aliases(one_destination: Ledger) -> None:
+    await add_call(one_destination, "1", "delivered")
+    await one_destination.write(lambda c: c.execute(call_table.update().values(version=5)))
+    for _ in range(2):  # the second time nothing is left to delete
+        await one_destination.write(
+            lambda c: retention_queries.delete_old_calls(c, before=Instant(RECEIVED_AT + DAY), now=Instant(7))
+        )
+    found = await one_destination.read(lambda c: tombstones.get_many(c, {"cloudtalk-1", "cloudtalk-2"}))
+    assert found == {"cloudtalk-1": Tombstone(5, ["id:1"])}
+
+
+async def test_an_old_tombstone_is_deleted_with_its_aliases_unless_its_call_continues(
+    one_destination: Ledger,
+) -> None:
+    for name in ("1", "2"):
+        await add_call(one_destination, name, "delivered")
+    await one_destination.write(
+        lambda c: retention_queries.delete_old_calls(c, before=Instant(RECEIVED_AT + DAY), now=Instant(7))
+    )
+    continued = make_call_row("cloudtalk-2", version=2)
+    await one_destination.write(lambda c: calls.write(c, [continued], []))
+    assert (
+        await one_destination.write(lambda c: tombstones.delete_old(c, before=Instant(7), limit=2)) is False
+    )
+    assert await one_destination.write(lambda c: tombstones.delete_old(c, before=Instant(8), limit=2)) is True
+    assert (
+        await one_destination.write(lambda c: tombstones.delete_old(c, before=Instant(8), limit=2)) is False
+    )
+    left = await one_destination.read(lambda c: aliases.resolve(c, ["id:1", "id:2"]))
+    assert left == {"id:2": "cloudtalk-2"}
+
+
+async def test_the_newest_sign_of_time_is_the_earlier_of_arrival_and_stated_start(
+    one_destination: Ledger,
+) -> None:
+    assert await one_destination.read(retention_queries.newest_sign_of_time) is None
+    await add_event(one_destination, "1", at=5)
+    assert await one_destination.read(retention_queries.newest_sign_of_time) == RECEIVED_AT + 5
+    await write_call(one_destination, make_state(), RECEIVED_AT - 800 * DAY)
+    assert await one_destination.read(retention_queries.newest_sign_of_time) == RECEIVED_AT - 800 * DAY
 
 
 async def write_call(ledger: Ledger, state: CallState, began_at: int) -> None:
@@ -140,7 +184,7 @@ async def write_call(ledger: Ledger, state: CallState, began_at: int) -> None:
 async def is_kept(ledger: Ledger, *, days: float) -> bool:
     """Prune the calls that changed last before so many days after `RECEIVED_AT`."""
     before = Instant(RECEIVED_AT + int(days * DAY))
-    await ledger.write(lambda c: retention_queries.delete_old_calls(c, before=before))
+    await ledger.write(lambda c: retention_queries.delete_old_calls(c, before=before, now=Instant(7)))
     return await ledger.read(calls.count) == 1
 
 
@@ -176,7 +220,9 @@ async def test_a_merged_call_is_kept_as_long_as_its_events(ledger: Ledger) -> No
 
 async def test_a_young_call_stays(one_destination: Ledger) -> None:
     await add_call(one_destination, "1", "delivered")
-    await one_destination.write(lambda c: retention_queries.delete_old_calls(c, before=RECEIVED_AT))
+    await one_destination.write(
+        lambda c: retention_queries.delete_old_calls(c, before=RECEIVED_AT, now=Instant(7))
+    )
     assert await one_destination.read(calls.count) == 1
 
 

@@ -48,6 +48,7 @@ _pending = (
         deliveries.c.failing_for,
         deliveries.c.remote_id,
         deliveries.c.outcome,
+        calls.c.pruned_at.is_not(None),
     )
     .join(calls, calls.c.id == deliveries.c.call)
     .where(

@@ -48,7 +48,8 @@ class DeliveryRow(msgspec.Struct, frozen=True):
 class DueDelivery(msgspec.Struct, frozen=True):
     """A delivery to attempt, with the newest version of its call; see `DeliveryRow`.
 
-    `field_versions`: for each field of the call the version in which it changed last.
+    `field_versions`: for each field of the call the version in which it changed last. `pruned`: retention
+    removed events of the call.
     """
 
     call: Call
@@ -59,6 +60,7 @@ class DueDelivery(msgspec.Struct, frozen=True):
     failing_for: Duration
     remote_id: str | None
     outcome: str | None
+    pruned: bool = False
 
 
 class DeliveryUpdate(msgspec.Struct, frozen=True):

@@ -9,7 +9,7 @@ from crm_clients.base import Push
 from crm_clients.hubspot.call_records import call_time, call_title, changed_properties
 from crm_clients.hubspot.languages import TEXTS
 from crm_clients.hubspot.settings import HubSpotSettings
-from crm_clients.hubspot.text import MAX_TEXT_LENGTH, html_to_text, sections_to_html
+from crm_clients.hubspot.text import MAX_TEXT_LENGTH, html_to_text, merge_sections, sections_to_html
 from relay.call import Status
 from tests.support.hubspot import call, first_push, later_push, missed_call
 
@@ -174,3 +174,23 @@ def test_constants_are_written_only_to_a_new_record() -> None:
         ("ct_number", "3"),
     }
     assert properties(later_push(call(), notes="n"), constants=constants).keys() == {"hs_call_body"}
+
+
+def _sections(*pairs: tuple[str, str]) -> str:
+    return "".join(f"<p><strong>{heading}</strong><br>{text}</p>" for heading, text in pairs)
+
+
+@pytest.mark.parametrize(
+    ("existing", "merged"),
+    [
+        ("", _sections(("Tags", "new"))),
+        (_sections(("Tags", "old")), _sections(("Tags", "new"))),
+        (_sections(("Notes", "n"), ("Tags", "old")), _sections(("Notes", "n"), ("Tags", "new"))),
+        (_sections(("Notes", "n")), _sections(("Notes", "n"), ("Tags", "new"))),
+        ("<div>by a person</div>", "<div>by a person</div>" + _sections(("Tags", "new"))),
+        ("<div>Tags: new</div>", "<div>Tags: new</div>"),
+        ("x" * 65_000, "x" * 65_000),
+    ],
+)
+def test_the_sections_of_a_partial_call_are_merged_into_the_body(existing: str, merged: str) -> None:
+    assert merge_sections(existing, _sections(("Tags", "new"))) == merged

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from starlette.responses import HTMLResponse
 
-from crm_clients.base import Delivered, Misconfigured, Rejected, Retry, Split
+from crm_clients.base import Delivered, Misconfigured, Push, Rejected, Retry, Split
 from crm_clients.state import InMemoryClientState
 from relay.call import Call, Status
 from tests.crm_clients.hubspot.conftest import Connect
@@ -17,10 +17,12 @@ from tests.support.hubspot import (
     call,
     first_push,
     later_push,
+    missed_call,
     outcome_names,
     remote_id,
     retraction,
 )
+from tests.support.samples import make_call
 
 
 async def test_a_completed_call_becomes_a_record_with_all_properties(
@@ -103,6 +105,31 @@ async def test_a_later_push_writes_only_changed_fields_and_keeps_what_people_wro
         "hs_call_body": f"<p><strong>Recording</strong><br>{url}</p>",
     }
     assert hubspot.calls.get_one().properties["hs_call_title"] == "Ana's own title"
+
+
+async def test_partial_pushes_keep_what_only_the_record_has(hubspot: HubSpot, connect: Connect) -> None:
+    whole = missed_call(notes="Call back.", tags=["old"], contact_name="Ana")
+    await connect().upsert([first_push(whole)])
+    before = dict(hubspot.calls.get_one().properties)
+    lone_edit = make_call(tags=["new"], direction="inbound", started_at=None)
+    known = frozenset({"tags", "direction"})
+    for first in (True, False):
+        [outcome] = await connect().upsert([Push(lone_edit, known, first=first, partial=True)])
+        assert isinstance(outcome, Delivered)
+        body = "<p><strong>Notes</strong><br>Call back.</p><p><strong>Tags</strong><br>new</p>"
+        assert hubspot.calls.get_one().properties == before | {"hs_call_body": body}
+        assert [task["hs_task_status"] for task in hubspot.tasks] == ["NOT_STARTED"]
+
+
+async def test_a_partial_first_push_without_a_record_writes_it_whole(
+    hubspot: HubSpot, connect: Connect
+) -> None:
+    started = call(status=Status.IN_PROGRESS, ended_at=None)
+    [outcome] = await connect().upsert([Push(started, frozenset({"direction"}), partial=True)])
+    record = hubspot.calls.get_one()
+    assert outcome == Delivered(remote_id=record.id)
+    assert record.properties["hs_call_status"] == "IN_PROGRESS"
+    assert record.properties["hs_call_title"] == "Inbound call from +34600111222"
 
 
 async def test_a_change_that_hubspot_does_not_show_sends_no_request(

@@ -179,6 +179,35 @@ async def test_a_row_that_a_person_deleted_is_written_whole(client: LocalClient,
     assert (row_of(crm)["contact_name"], row_of(crm)["notes"]) == ("Ana Ruiz", "kept")
 
 
+async def test_partial_pushes_keep_what_only_the_row_has(client: LocalClient, crm: Path) -> None:
+    whole = make_call(notes="n", tags=["old"], contact_name="Ana")
+    whole = msgspec.structs.replace(whole, cloudtalk_data={"caller": "+34", "tags": "old"})
+    await push(client, whole)
+    before = row_of(crm)
+    late = msgspec.structs.replace(make_call(tags=["new"]), cloudtalk_data={"tags": "new", "by": "Bo"})
+    known = frozenset({"tags", "cloudtalk_data"})
+    for first in (True, False):
+        (outcome,) = await client.upsert([Push(late, known, first=first, partial=True)])
+        assert outcome == Delivered(remote_id="cloudtalk-1")
+        after = row_of(crm)
+        assert json.loads(after.pop("cloudtalkData")) == {"caller": "+34", "tags": "new", "by": "Bo"}
+        assert after == {key: before[key] for key in after} | {
+            "tags": '["new"]',
+            "updated_at": after["updated_at"],
+        }
+
+
+@pytest.mark.parametrize("text", ["'no JSON'", "'[1]'", "NULL", "x'00ff'"])
+async def test_raw_data_that_a_person_replaced_has_no_keys_to_keep(
+    client: LocalClient, crm: Path, text: str
+) -> None:
+    await push(client, make_call())
+    edit(crm, f"UPDATE calls SET cloudtalkData = {text}")  # noqa: S608 - a value of this test
+    late = msgspec.structs.replace(make_call(), cloudtalk_data={"tags": "new"})
+    await client.upsert([Push(late, frozenset({"cloudtalk_data"}), partial=True)])
+    assert json.loads(row_of(crm)["cloudtalkData"]) == {"tags": "new"}
+
+
 async def test_an_older_version_does_not_overwrite_a_newer_one(client: LocalClient, crm: Path) -> None:
     await push(client, make_call(5, contact_name="newer"))
     assert isinstance(await push(client, make_call(4, contact_name="older")), Delivered)

@@ -7,7 +7,7 @@ import msgspec
 import pytest
 from starlette.responses import JSONResponse, PlainTextResponse
 
-from crm_clients.base import Delivered, Misconfigured, Rejected, Retry, Split
+from crm_clients.base import Delivered, Misconfigured, Push, Rejected, Retry, Split
 from crm_clients.supabase.settings import KV_TABLE
 from relay.call import Call, CallEvent, Kind, Status, build_record, join, state_from_event
 from relay.instants import Instant
@@ -83,6 +83,20 @@ async def test_the_record_of_a_finished_call_has_the_keys_that_the_crm_reads(
             "seguimiento": False,
         }
     }
+
+
+async def test_a_partial_push_keeps_values_and_the_open_task(kv: Supabase, connect: Connect) -> None:
+    client = connect(layout="kv", tasks=True)
+    await client.upsert([push(call())])
+    before = kv.values()
+    late = call(status=Status.IN_PROGRESS, follow_up=False, external_number=None, contact_name="Bo")
+    late = msgspec.structs.replace(late, from_=None, started_at=None, cloudtalk_data={"by": "Bo"})
+    known = frozenset({"contact_name", "cloudtalk_data"})
+    for first in (True, False):
+        assert types_of(await client.upsert([Push(late, known, first=first, partial=True)])) == [Delivered]
+        record = before["llamada:cloudtalk-1"]
+        changed = {"clienteNombre": "Bo", "cloudtalkData": record["cloudtalkData"] | {"by": "Bo"}}
+        assert kv.values() == before | {"llamada:cloudtalk-1": record | changed}
 
 
 async def test_unknown_values_have_the_placeholders_of_the_crm(kv: Supabase, connect: Connect) -> None:

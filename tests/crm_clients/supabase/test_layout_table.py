@@ -7,10 +7,11 @@ import pytest
 from pydantic import ValidationError
 from starlette.responses import JSONResponse
 
-from crm_clients.base import Delivered, Misconfigured, Rejected, Retry
+from crm_clients.base import Delivered, Misconfigured, Push, Rejected, Retry
 from crm_clients.supabase import SupabaseSettings
 from crm_clients.supabase.batches import MAX_ROWS
 from crm_clients.supabase.rest import MAX_QUERY_BYTES
+from relay.call import Status
 from tests.support.clients import make_retraction
 from tests.support.supabase import Connect, Supabase
 from tests.support.supabase_calls import BASE, call, push, types_of
@@ -41,6 +42,55 @@ def team_table(supabase: Supabase) -> Supabase:
         insert into llamadas (cliente) values ('de antes');
     """)
     return supabase
+
+
+# --- partial pushes: the row may have more than the relay knows -------------------------------
+
+
+async def test_partial_pushes_keep_what_only_the_rows_have(supabase: Supabase, connect: Connect) -> None:
+    client = connect()
+    await client.upsert([push(call(f"cloudtalk-{number}")) for number in (1, 2)])
+    before = supabase.rows("calls")[0]
+    late = call(
+        tags=["late"],
+        notes=None,
+        external_number=None,
+        status=Status.IN_PROGRESS,
+        cloudtalk_data={"by": "Bo"},
+    )
+    known = frozenset({"tags", "cloudtalk_data"})
+    for first in (True, False):
+        pushes = [
+            Push(msgspec.structs.replace(late, id=f"cloudtalk-{number}"), known, first=first, partial=True)
+            for number in (1, 2, 3)
+        ]
+        assert types_of(await client.upsert(pushes)) == [Delivered] * 3
+        one, two, three = supabase.rows("calls")
+        assert one == before | {
+            "tags": ["late"],
+            "cloudtalk_data": {"id": 1, "nested": {"ключ": [None, True, 1.5]}, "by": "Bo"},
+            "updated_at": one["updated_at"],
+        }
+        assert two["external_number"] == "+34600000001"
+        # There was no row of the third call, so it was written whole.
+        assert (three["external_number"], three["status"], three["started_at"] is None) == (
+            None,
+            "En Progreso",
+            False,
+        )
+
+
+async def test_a_partial_push_to_a_table_without_raw_data_reads_nothing(
+    team_table: Supabase, connect: Connect
+) -> None:
+    client = connect(**MAPPED)
+    team_table.execute(client.setup_text())
+    team_table.wait_for("llamadas", column="cloudtalk_id")
+    await client.upsert([push(call())])
+    late = Push(call(contact_name=None, tags=["late"]), frozenset({"tags"}), partial=True)
+    assert types_of(await client.upsert([late])) == [Delivered]
+    row = team_table.rows("llamadas", key="cloudtalk_id")[0]
+    assert (row["cliente"], row["tags"]) == (BASE.contact_name, ["late"])
 
 
 # --- mapping ----------------------------------------------------------------------------------

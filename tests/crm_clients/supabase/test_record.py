@@ -37,12 +37,32 @@ def test_a_key_changes_only_if_a_field_that_it_depends_on_changed(
 def test_a_first_delivery_writes_every_key_of_the_relay_and_keeps_all_others(
     existing: dict[str, Any],
 ) -> None:
-    merged = MAPPER.merge(existing, RECORD, None)
+    merged = MAPPER.merge(existing, RECORD, frozenset(DELIVERED_FIELDS), first=True)
     assert {key: merged[key] for key in RECORD} == RECORD
     assert {k: v for k, v in merged.items() if k not in RECORD} == {
         "origen": "CloudTalk",
         **{k: v for k, v in existing.items() if k not in RECORD},
     }
+
+
+@given(records, changes)
+def test_a_first_delivery_of_what_is_known_keeps_the_other_values(
+    existing: dict[str, Any], known: frozenset[str]
+) -> None:
+    merged = MAPPER.merge(existing, RECORD, known, first=True)
+    unknown = {key for key in RECORD if MAPPER._sources[key] and not MAPPER._sources[key] & known}
+    assert {key: merged[key] for key in unknown & existing.keys()} == {
+        key: existing[key] for key in unknown & existing.keys()
+    }
+    assert RECORD.keys() <= merged.keys()
+
+
+def test_a_partial_push_keeps_keys_of_the_raw_data() -> None:
+    existing = {"cloudtalkData": {"caller": "+34600111222", "tags": ["old"]}}
+    merged = MAPPER.merge(
+        existing, RECORD | {"cloudtalkData": {"tags": ["new"]}}, {"cloudtalk_data"}, partial=True
+    )
+    assert merged["cloudtalkData"] == {"caller": "+34600111222", "tags": ["new"]}
 
 
 @given(changes)

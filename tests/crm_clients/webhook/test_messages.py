@@ -69,6 +69,13 @@ def test_a_push_matches_the_schema(call: Any, first: bool) -> None:
     assert body["timestamp"] == "2026-01-12T09:02:05Z"
 
 
+def test_a_partial_call_says_so() -> None:
+    body = body_of(upsert_message(Push(make_call(), ALL, partial=True), "hook", settings_of()))
+    VALIDATOR.validate(body)
+    assert body["partial"] is True
+    assert "partial" not in body_of(upsert_message(Push(make_call(), ALL), "hook", settings_of()))
+
+
 def test_a_merge_matches_the_schema_and_names_the_other_call() -> None:
     body = body_of(retract_message(make_retraction("cloudtalk-1", "cloudtalk-2", 3), "hook", settings_of()))
     VALIDATOR.validate(body)

@@ -78,6 +78,7 @@ def upgrade() -> None:
         "destinations",
         sa.Column("name", TEXT, nullable=False),
         sa.Column("client", TEXT, nullable=False),
+        sa.Column("registered_at", sa.BigInteger(), nullable=False),
         sa.Column("delivered_at", sa.BigInteger(), nullable=True),
         sa.Column("paused_reason", TEXT, nullable=True),
         sa.Column("paused_until", sa.BigInteger(), nullable=True),
@@ -156,6 +157,15 @@ def upgrade() -> None:
         sa.Column("raw", sa.LargeBinary(), nullable=False),
         sa.PrimaryKeyConstraint("seq"),
     )
+    op.create_table(
+        "tombstones",
+        sa.Column("call", TEXT, nullable=False),
+        sa.Column("version", sa.BigInteger(), nullable=False),
+        sa.Column("pruned_at", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("call"),
+        sqlite_with_rowid=False,
+    )
+    op.create_index("tombstones_pruned", "tombstones", ["pruned_at"], unique=False)
     op.create_table(
         "leases",
         sa.Column("name", TEXT, nullable=False),
