@@ -1,13 +1,13 @@
-"""The association of a call with its contact; tried again at later deliveries if there is no contact."""
+"""The association of a call with its contacts; tried again at later deliveries if there is none."""
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from http import HTTPStatus
 from typing import Final
 
 from crm_clients.base import ClientState, Outcome, Push, Rejected
 from crm_clients.hubspot.api import Api, ObjectType, chunks
 from crm_clients.hubspot.batch import CONTACT_REFUSED, Batch
-from crm_clients.hubspot.contacts import NO_CONTACT, Contacts
+from crm_clients.hubspot.contacts import Contacts
 from crm_clients.hubspot.errors import ApiError, ApiFailure, as_call_failure, as_refusal, names_record
 from crm_clients.hubspot.responses import AssociationObject, JsonObject, Results
 from crm_clients.hubspot.settings import HubSpotSettings
@@ -74,20 +74,21 @@ class Associations:
         names = {p.call.external_number: p.call.contact_name for p in pushes if p.call.external_number}
         found = await self._contacts.find_or_create(names) if names else {}
         for push in pushes:
-            contact_id = found.get(push.call.external_number or "", NO_CONTACT)
-            if isinstance(contact_id, Outcome):
-                _apply_outcome(batch, push.call.id, contact_id)
+            contact_ids = found.get(push.call.external_number or "", ())
+            if isinstance(contact_ids, Outcome):
+                _apply_outcome(batch, push.call.id, contact_ids)
             elif push.call.external_number:
-                batch.contact_ids[push.call.external_number] = contact_id
+                batch.contact_ids[push.call.external_number] = contact_ids
 
     async def _find_contacts_again(self, batch: Batch, failed: Mapping[str, ApiFailure]) -> list[Push]:
         """Look up the successors of deleted contacts; return the pushes to associate again."""
         pushes = [batch.pushes[id_] for id_ in failed]
-        deleted = await self._contacts.find_deleted({batch.contact_id(push) for push in pushes})
+        contact_ids = {id_ for push in pushes for id_ in batch.contacts_of(push)}
+        deleted = await self._contacts.find_deleted(contact_ids)
         if isinstance(deleted, ApiFailure):
             batch.fail(failed, self._api.outcome(deleted))
             return []
-        affected = [push for push in pushes if batch.contact_id(push) in deleted]
+        affected = [push for push in pushes if not deleted.isdisjoint(batch.contacts_of(push))]
         await self._contacts.forget({str(push.call.external_number) for push in affected})
         await self._find(batch, affected)
         return [push for push in pushes if push.call.id not in batch.outcomes]
@@ -95,23 +96,22 @@ class Associations:
     async def _associate(self, batch: Batch, pushes: Sequence[Push]) -> dict[str, ApiFailure]:
         """Return by call id the failures that a deleted contact may explain; other failures are final."""
         pairs = {
-            push.call.id: (batch.record_ids[push.call.id], contact_id)
+            (batch.record_ids[push.call.id], contact_id): push.call.id
             for push in pushes
-            if (contact_id := batch.contact_id(push))
+            for contact_id in batch.contacts_of(push)
         }
-        failed_pairs = await self._create_associations(list(pairs.values()))
-        failed = {id_: failed_pairs[pair] for id_, pair in pairs.items() if pair in failed_pairs}
+        failed = {pairs[pair]: failure for pair, failure in (await self._create_associations(pairs)).items()}
         repeatable = {id_: failure for id_, failure in failed.items() if _may_be_deleted(failure)}
         for id_ in failed.keys() - repeatable.keys():
             outcome = self._api.outcome(failed[id_], records=len(failed))
             _apply_outcome(batch, id_, as_refusal(outcome, records=len(failed)))
         return repeatable
 
-    async def _create_associations(self, pairs: Sequence[Pair]) -> dict[Pair, ApiFailure]:
+    async def _create_associations(self, pairs: Iterable[Pair]) -> dict[Pair, ApiFailure]:
         """Return the pairs that failed. An association that exists already counts as created."""
         failed: dict[Pair, ApiFailure] = {}
         path = self._api.paths.create_associations(ObjectType.CALLS, ObjectType.CONTACTS)
-        for chunk in chunks(list(dict.fromkeys(pairs))):
+        for chunk in chunks(list(pairs)):
             inputs = [
                 {"from": {"id": call}, "to": {"id": contact}, "types": [association_type(CALL_TO_CONTACT)]}
                 for call, contact in chunk
@@ -129,7 +129,7 @@ class Associations:
         for push in batch.open_pushes:
             if is_dialable(push.call.external_number) and _needs_association(push, batch):
                 refused = push.call.id in batch.refusals[CONTACT_REFUSED]
-                linked = bool(batch.contact_id(push)) and not refused
+                linked = bool(batch.contacts_of(push)) and not refused
                 was_linked = push.call.id not in batch.unlinked
                 if linked != was_linked:
                     values[_state_key(push.call.id)] = None if linked else "1"

@@ -27,8 +27,8 @@ _REASONS: Final = {
 class Batch:
     """Pushes by call id, one per call. A push that has an outcome takes part in no further step.
 
-    `record_ids`: call id → record id in HubSpot. `contact_ids`: number → record id of its contact, "" for
-    none. `owner_ids`: e-mail address → owner id, "" for none. `unlinked`, `taskless`: ids of the calls that
+    `record_ids`: call id → record id in HubSpot. `contact_ids`: number → record ids of its contacts.
+    `owner_ids`: e-mail address → owner id, "" for none. `unlinked`, `taskless`: ids of the calls that
     were delivered before, without a link to a contact or without the task that HubSpot refused.
     `refusals`: code → call id → why HubSpot refuses the call's task, contact or owner. The call is delivered.
     `bodies`: call id → the body of its record, for partial pushes.
@@ -39,7 +39,7 @@ class Batch:
         self.bodies: dict[str, str] = {}
         self.outcomes: dict[str, Outcome] = {}
         self.record_ids: dict[str, str] = {}
-        self.contact_ids: dict[str, str] = {}
+        self.contact_ids: dict[str, tuple[str, ...]] = {}
         self.owner_ids: Mapping[str, str] = {}
         self.unlinked: set[str] = set()
         self.taskless: set[str] = set()
@@ -55,9 +55,9 @@ class Batch:
         """Give these calls the same outcome."""
         self.outcomes |= dict.fromkeys(call_ids, outcome)
 
-    def contact_id(self, push: Push) -> str:
-        """Return the record id of the customer's contact, "" for none."""
-        return self.contact_ids.get(push.call.external_number or "", "")
+    def contacts_of(self, push: Push) -> tuple[str, ...]:
+        """Return the record ids of the customer's contacts."""
+        return self.contact_ids.get(push.call.external_number or "", ())
 
     def agent_owner_id(self, push: Push) -> str:
         """Return the owner id of the call's agent, "" for none."""

@@ -114,7 +114,7 @@ class FollowUps:
         left: then the next one is tried.
         """
         contact_ids = {
-            str(push.call.external_number): id_ for push in pushes if (id_ := batch.contact_id(push))
+            str(push.call.external_number): ids for push in pushes if (ids := batch.contacts_of(push))
         }
         contact_owners = await self._contacts.find_owners(contact_ids)
         missed_calls = []
@@ -125,7 +125,7 @@ class FollowUps:
                 continue
             owner_ids = (contact_owner, self._default_owner_id(batch), batch.agent_owner_id(push))
             distinct = tuple(dict.fromkeys(id_ for id_ in owner_ids if id_))
-            missed_calls.append(MissedCall(push.call, batch.contact_id(push), distinct))
+            missed_calls.append(MissedCall(push.call, batch.contacts_of(push), distinct))
         return missed_calls
 
     def _default_owner_id(self, batch: Batch) -> str:

@@ -42,6 +42,11 @@ class HubSpotSettings(DestinationSettings):
         description="How a call is linked to the contact that has the customer's number. `match`: only to "
         "an existing contact; `create`: to an existing or a new contact; `off`: not at all.",
     )
+    contacts_on_many: Literal["oldest", "newest", "all", "none"] = Field(
+        "oldest",
+        description="Which contact a call is linked to if several have the customer's number: the `oldest`, "
+        "the `newest`, `all` of them, or `none`.",
+    )
     language: Language = Field(
         "en", description="The language of titles, headings and tasks in HubSpot: `en` or `es`."
     )

@@ -31,11 +31,12 @@ EDITABLE_PROPERTIES: Final = (STATUS, SUBJECT, BODY, TIMESTAMP, _PRIORITY, OWNER
 class MissedCall(msgspec.Struct, frozen=True):
     """A call that needs a task.
 
-    `contact_id`: "" for none. `owner_ids`: the possible owners of the task, the preferred one first.
+    `contact_ids`: the record ids of the customer's contacts. `owner_ids`: the possible owners of the task,
+    the preferred one first.
     """
 
     call: Call
-    contact_id: str = ""
+    contact_ids: tuple[str, ...] = ()
     owner_ids: tuple[str, ...] = ()
 
 
@@ -65,11 +66,12 @@ class TaskFormat(msgspec.Struct, frozen=True):
 
 
 def create_input(key: str, missed: MissedCall, format_: TaskFormat) -> JsonObject:
-    """Build the input that creates the task and its association with the contact."""
-    association = {"to": {"id": missed.contact_id}, "types": [association_type(TASK_TO_CONTACT)]}
+    """Build the input that creates the task and its associations with the contacts."""
     return {
         "objectWriteTraceId": key,
-        "associations": [association] if missed.contact_id else [],
+        "associations": [
+            {"to": {"id": id_}, "types": [association_type(TASK_TO_CONTACT)]} for id_ in missed.contact_ids
+        ],
         "properties": {TASK_ID: key, **_initial_properties(missed, format_)},
     }
 

@@ -191,12 +191,12 @@ class Tasks:
 
     async def _find_deleted_contacts(self, refused: Failures, missed: Mapping[str, MissedCall]) -> Outcomes:
         """Return by key the tasks that were refused because their contact was deleted, or may be."""
-        contact_ids = {missed[key].contact_id for key in refused} - {""}
+        contact_ids = {id_ for key in refused for id_ in missed[key].contact_ids}
         existing = await self._api.read_records(ObjectType.CONTACTS, sorted(contact_ids))
         if isinstance(existing, ApiFailure):
-            return {k: self._api.outcome(existing) for k in refused if missed[k].contact_id}
+            return {k: self._api.outcome(existing) for k in refused if missed[k].contact_ids}
         deleted = contact_ids - {*existing}
-        return {key: CONTACT_DELETED for key in refused if missed[key].contact_id in deleted}
+        return {k: CONTACT_DELETED for k in refused if not deleted.isdisjoint(missed[k].contact_ids)}
 
     def _outcomes(self, refused: Failures) -> Outcomes:
         """A failure that names no record may be about any task of the batch."""

@@ -10,10 +10,10 @@ from crm_clients.state import InMemoryClientState
 from relay.call import Call
 from tests.crm_clients.hubspot.conftest import Connect
 from tests.fakes.hubspot import HubSpot
-from tests.fakes.hubspot_records import Property
+from tests.fakes.hubspot_records import Property, Record
 from tests.fakes.hubspot_responses import error_response, throttled_response
 from tests.support.fake_time import FakeTime
-from tests.support.hubspot import call, first_push, later_push, missed_call, outcome_names, remote_id
+from tests.support.hubspot import NUMBER, call, first_push, later_push, missed_call, outcome_names, remote_id
 
 
 @pytest.mark.parametrize(
@@ -79,12 +79,6 @@ async def test_the_same_national_number_in_another_country_does_not_match(
     hubspot.contacts.add(phone="+48600111222")
     assert outcome_names(await connect().upsert([first_push(call())])) == ["delivered"]
     assert hubspot.contact_ids_of_call("cloudtalk-1") == set()
-
-
-async def test_the_oldest_of_several_contacts_is_linked(hubspot: HubSpot, connect: Connect) -> None:
-    ids = [hubspot.contacts.add(phone="+34600111222") for _ in range(3)]
-    await connect().upsert([first_push(call())])
-    assert hubspot.contact_ids_of_call("cloudtalk-1") == {min(ids, key=int)}
 
 
 async def test_many_numbers_need_one_search_and_all_its_pages_are_read(
@@ -198,6 +192,114 @@ async def test_with_contacts_off_no_contact_is_searched_for(hubspot: HubSpot, co
     assert outcome_names(await connect(contacts="off").upsert([first_push(missed_call())])) == ["delivered"]
     assert hubspot.count_requests("search") == 0
     assert hubspot.associations == set()
+
+
+# --- several contacts with one number ---------------------------------------------------------
+
+
+def add_contacts(hubspot: HubSpot, *ids: str, **properties: str) -> None:
+    """Add contacts with NUMBER. A search returns them in this order."""
+    hubspot.contacts.records |= {id_: Record(id_, {"phone": NUMBER} | properties, created=0) for id_ in ids}
+
+
+@pytest.mark.parametrize(
+    "ids", [("98", "340", "1200"), ("1200", "340", "98"), ("340", "1200", "98"), ("1200", "98", "340")]
+)
+@pytest.mark.parametrize(
+    ("on_many", "linked"),
+    [
+        ("oldest", {"98"}),
+        ("newest", {"1200"}),
+        ("all", {"98", "340", "1200"}),
+        ("none", set()),
+    ],
+)
+async def test_of_several_contacts_those_are_linked_that_the_setting_says(
+    hubspot: HubSpot, connect: Connect, ids: tuple[str, ...], on_many: str, linked: set[str]
+) -> None:
+    add_contacts(hubspot, *ids)
+    client = connect(contacts_on_many=on_many, contacts="create")
+    for call_id in ("cloudtalk-1", "cloudtalk-2"):  # the second one from the cache
+        [outcome] = await client.upsert([first_push(missed_call(call_id))])
+        assert (outcome.name, outcome.code) == ("delivered", None)
+        assert hubspot.contact_ids_of_call(call_id) == linked
+    assert hubspot.contact_ids_of_task(hubspot.tasks.get_one()) == linked
+    assert {*hubspot.contacts.records} == {*ids}
+
+
+async def test_by_default_the_oldest_contact_of_all_pages_is_linked(
+    hubspot: HubSpot, connect: Connect
+) -> None:
+    add_contacts(hubspot, *(str(id_) for id_ in range(1201, 900, -1)))
+    await connect().upsert([first_push(call())])
+    assert hubspot.contact_ids_of_call("cloudtalk-1") == {"901"}
+
+
+@pytest.mark.parametrize("on_many", ["oldest", "newest", "all", "none"])
+async def test_one_contact_that_has_the_number_twice_is_linked(
+    hubspot: HubSpot, connect: Connect, on_many: str
+) -> None:
+    add_contacts(hubspot, "77", mobilephone="600 111 222")
+    await connect(contacts_on_many=on_many).upsert([first_push(call())])
+    assert hubspot.contact_ids_of_call("cloudtalk-1") == {"77"}
+
+
+@pytest.mark.parametrize(
+    ("on_many", "linked"), [("newest", {"1200"}), ("all", {"98", "1200"}), ("none", set())]
+)
+async def test_several_contacts_with_the_number_among_others_are_treated_alike(
+    hubspot: HubSpot, connect: Connect, on_many: str, linked: set[str]
+) -> None:
+    add_contacts(hubspot, "1200", phone="600111222 / 600999888")
+    add_contacts(hubspot, "98", phone="600 111 222 Ana")
+    await connect(contacts_on_many=on_many, contacts="create").upsert([first_push(call())])
+    assert hubspot.contact_ids_of_call("cloudtalk-1") == linked
+    assert len(hubspot.contacts) == 2
+
+
+async def test_a_call_without_link_is_linked_later_if_only_one_contact_is_left(
+    hubspot: HubSpot, connect: Connect
+) -> None:
+    add_contacts(hubspot, "98", "1200")
+    client = connect(contacts_on_many="none")
+    [outcome] = await client.upsert([first_push(call())])
+    hubspot.delete_contact("98")
+    await client.upsert([later_push(call(), remote_id=remote_id(outcome), notes="merged in HubSpot")])
+    assert hubspot.contact_ids_of_call("cloudtalk-1") == {"1200"}
+
+
+async def test_a_changed_setting_applies_to_cached_numbers(hubspot: HubSpot, connect: Connect) -> None:
+    add_contacts(hubspot, "1200", "98")
+    await connect(contacts_on_many="oldest").upsert([first_push(call())])
+    await connect(contacts_on_many="newest").upsert([first_push(call("cloudtalk-2"))])
+    assert hubspot.contact_ids_of_call("cloudtalk-2") == {"1200"}
+
+
+@pytest.mark.parametrize("with_cached_owner", [True, False])
+async def test_the_oldest_of_all_contacts_that_has_an_owner_gives_the_task_its_owner(
+    hubspot: HubSpot, connect: Connect, fake_time: FakeTime, *, with_cached_owner: bool
+) -> None:
+    owners = [hubspot.add_owner(f"owner-{n}@example.test") for n in range(2)]
+    add_contacts(hubspot, "1200", hubspot_owner_id=owners[0])
+    add_contacts(hubspot, "98")
+    add_contacts(hubspot, "340", hubspot_owner_id=owners[1])
+    client = connect(contacts_on_many="all")
+    await client.upsert([first_push(call("cloudtalk-0"))])
+    if not with_cached_owner:
+        fake_time.now += 3_601
+    await client.upsert([first_push(missed_call())])
+    assert hubspot.tasks.get_one().properties["hubspot_owner_id"] == owners[1]
+
+
+async def test_if_one_of_all_cached_contacts_was_deleted_the_others_are_linked(
+    hubspot: HubSpot, connect: Connect
+) -> None:
+    add_contacts(hubspot, "98", "340", "1200")
+    client = connect(contacts_on_many="all")
+    await client.upsert([first_push(call())])
+    hubspot.delete_contact("340")
+    assert outcome_names(await client.upsert([first_push(call("cloudtalk-2"))])) == ["delivered"]
+    assert hubspot.contact_ids_of_call("cloudtalk-2") == {"98", "1200"}
 
 
 # --- deleted contacts -------------------------------------------------------------------------
