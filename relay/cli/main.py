@@ -5,6 +5,7 @@
 """
 
 import sys
+from collections.abc import Iterable
 from importlib import import_module
 from io import StringIO
 from pathlib import Path
@@ -84,12 +85,22 @@ def cli(context: click.Context, path: Path | None) -> None:
 
 def main() -> None:
     try:
+        _check_encoding(sys.argv[1:])
         sys.exit(cli(standalone_mode=False) or 0)
     except click.ClickException as error:
         _show(error)
         sys.exit(error.exit_code)
     except (click.Abort, KeyboardInterrupt):
         sys.exit(130)
+
+
+def _check_encoding(arguments: Iterable[str]) -> None:
+    """Raise a `UsageError` for bytes that are no UTF-8: no ledger can contain them."""
+    for argument in arguments:
+        try:
+            argument.encode()
+        except UnicodeEncodeError:
+            raise click.UsageError(f"expected UTF-8, found the argument {argument}") from None
 
 
 def _show(error: click.ClickException) -> None:

@@ -78,7 +78,12 @@ def test_an_error_is_wrapped_and_shows_no_unprintable_character(
     home: Home, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("COLUMNS", "60")
-    for arguments in (("calls", "show", "\x9b2J\u202e7"), ("calls", "\x1b[31m"), ("check", "--\u2066x")):
+    for arguments in (
+        ("calls", "show", "\x9b2J\u202e7"),
+        ("calls", "show", "\udc9b2J"),  # a byte that is no UTF-8
+        ("calls", "\x1b[31m"),
+        ("check", "--\u2066x"),
+    ):
         result = shell(home.folder, *arguments)
         assert result.returncode in {1, 2}
         assert result.stderr.replace("\n", "").isprintable()
