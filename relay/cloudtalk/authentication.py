@@ -9,7 +9,9 @@ import binascii
 import hmac
 import re
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from enum import StrEnum
+from itertools import islice
 from typing import Final
 from urllib.parse import parse_qsl, urlsplit
 
@@ -36,6 +38,11 @@ own name for the relay as Host, unless it is configured otherwise."""
 _HOST: Final = re.compile(r"(?:\[([0-9A-Fa-f:.]+)\]|([\w.-]+))(?::\d{0,5})?", re.ASCII)
 """A host and a port. A user name, a second host, or letters after a bracket belong to no valid Host."""
 
+_MAX_TOKENS: Final = 8
+"""A request with more tokens than this in its head, or in its body, is a guess."""
+
+_MAX_QUERY_FIELDS: Final = 1_000
+
 _SAFE_METHODS: Final = ("GET", "HEAD", "OPTIONS")
 """Any web page can make a browser send these, and an old browser does not say which page it was."""
 
@@ -54,8 +61,17 @@ class AuthProblem(StrEnum):
     FORWARDED = "forwarded"
     NOT_LOCAL = "not_local"
     FOREIGN_HOST = "foreign_host"
+    BODY_TOO_LARGE = "body_too_large"
     CROSS_SITE = "cross_site"
     SAFE_METHOD = "safe_method"
+
+
+class Proof(StrEnum):
+    """The part of a request that authenticates it, or may do so."""
+
+    HEAD = "head"
+    SIGNATURE = "signature"
+    BODY_TOKEN = "body_token"  # noqa: S105 - a code
 
 
 class Authenticator:
@@ -70,33 +86,32 @@ class Authenticator:
         self._signatures = signatures
         self._body_tokens = body_tokens
 
-    def precheck(self, head: RequestHead) -> AuthProblem | None:
-        """Return the problem of a request that no body can authenticate; None if the body has to be read."""
-        if self._signatures.applies_to(head.headers) or (self._tokens and self._body_tokens):
-            return None
-        return self._check_tokens(head, [])
+    def precheck(self, head: RequestHead) -> Proof | AuthProblem:
+        """Return what may authenticate the request, or the problem if its body cannot.
 
-    def is_authenticated(self, head: RequestHead) -> bool:
-        """Whether the head alone authenticates the request."""
-        return not self._signatures.applies_to(head.headers) and self._check_tokens(head, []) is None
-
-    def authenticate(
-        self, head: RequestHead, raw: bytes, body_tokens: list[str], *, now: int
-    ) -> AuthProblem | None:
-        """Return the problem of a request with this body, None if it is authenticated.
-
-        `now` is in Unix seconds. Raises `StaleSignature`. A wrong signature is refused whatever token
-        comes with it.
+        `Proof.HEAD` authenticates it already. The other proofs need the body.
         """
         if self._signatures.applies_to(head.headers):
-            is_valid = self._signatures.verify(head.headers, raw, now=now)
-            return None if is_valid else AuthProblem.WRONG_SIGNATURE
-        return self._check_tokens(head, body_tokens)
+            return Proof.SIGNATURE
+        problem = self.check_tokens(head, [])
+        if problem is None:
+            return Proof.HEAD
+        return Proof.BODY_TOKEN if self._tokens and self._body_tokens else problem
 
-    def _check_tokens(self, head: RequestHead, body_tokens: list[str]) -> AuthProblem | None:
+    def verify_signature(self, head: RequestHead, raw: bytes, *, now: int) -> AuthProblem | None:
+        """Verify the bytes as received; `now` is in Unix seconds. Raises `StaleSignature`.
+
+        A wrong signature is refused whatever token comes with it.
+        """
+        is_valid = self._signatures.verify(head.headers, raw, now=now)
+        return None if is_valid else AuthProblem.WRONG_SIGNATURE
+
+    def check_tokens(self, head: RequestHead, body_tokens: list[str]) -> AuthProblem | None:
+        """Compare the tokens in the head and in the body; without any listed token, check the origin."""
         if not self._tokens:
             return AuthProblem.NO_SIGNATURE if self._signatures else _check_local(head)
-        tokens = [*_tokens_in_head(head.headers, head.query), *body_tokens]
+        in_head = _tokens_in_head(head.headers, head.query)
+        tokens = [*islice(in_head, _MAX_TOKENS), *body_tokens[:_MAX_TOKENS]]
         if not tokens:
             return AuthProblem.NO_TOKEN
         return None if self._has_listed(tokens) else AuthProblem.WRONG_TOKEN
@@ -119,7 +134,13 @@ def _tokens_in_head(headers: Mapping[str, str], query: str) -> Iterator[str]:
             yield from _decode_basic_password(credentials)
     if "x-webhook-token" in headers:
         yield headers["x-webhook-token"]
-    yield from (value for key, value in parse_qsl(query) if key == TOKEN_QUERY_KEY)
+    yield from _tokens_in_query(query)
+
+
+def _tokens_in_query(query: str) -> Iterator[str]:
+    with suppress(ValueError):  # too many fields: the body's parser refuses them, too
+        fields = parse_qsl(query, max_num_fields=_MAX_QUERY_FIELDS)
+        yield from (value for key, value in fields if key == TOKEN_QUERY_KEY)
 
 
 def _decode_basic_password(credentials: str) -> Iterator[str]:

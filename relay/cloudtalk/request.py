@@ -19,9 +19,6 @@ from relay.cloudtalk.body_secrets import TOKEN_QUERY_KEY
 from relay.cloudtalk.errors import InvalidPayload, pointer_step
 from relay.standards.webhooks import message_id
 
-MAX_BYTES: Final = 1_048_576
-"""The default limit of a decompressed body."""
-
 MAX_DEPTH: Final = 64
 """The limit of nested objects and arrays."""
 
@@ -89,6 +86,16 @@ class RequestHead(msgspec.Struct, frozen=True):
         )
 
 
+class BodyLimits(msgspec.Struct, frozen=True):
+    """The limits of a body: its size in bytes, as sent and decompressed, and the number of its values."""
+
+    size: int = 1_048_576
+    values: int = 200_000
+
+
+DEFAULT_LIMITS: Final = BodyLimits()
+
+
 class RawRequest(msgspec.Struct, frozen=True):
     """A request to the webhook. `raw` is the body as received, `path` the whole path, `encoding` the
     Content-Encoding, `message_id` the svix-id or webhook-id of a signed message.
@@ -106,28 +113,44 @@ class RawRequest(msgspec.Struct, frozen=True):
         """Whether the URL was given to a step of a call flow: it ends in `/flow` or `/flow/EVENT`."""
         return "flow" in self.path.split("/")[-2:]
 
+    @property
+    def is_compressed(self) -> bool:
+        """Whether the body is declared as compressed, or begins like a gzip file."""
+        return self.encoding.strip().lower() in _COMPRESSED or self.raw.startswith(_GZIP_MAGIC)
 
-def parse_body(request: RawRequest, max_bytes: int = MAX_BYTES) -> Any:
+
+def parse_body(request: RawRequest, limits: BodyLimits = DEFAULT_LIMITS) -> Any:
     """Return the JSON value of the body, or of the query if the body is empty; None if both are empty.
 
-    Raises `InvalidPayload`: 400 for what is neither JSON nor a form, 413 for a body of more than `max_bytes`
-    once decompressed, 415 for an unknown encoding, 422 for a value that cannot be stored.
+    Raises `InvalidPayload`: 400 for what is neither JSON nor a form, 413 for a body that is too large, 415
+    for an unknown encoding, 422 for too many values and for a value that cannot be stored.
     """
-    raw = to_utf8(_decompress(request, max_bytes), request.content_type).removeprefix(_BOM)
+    raw = to_utf8(_decompress(request, limits.size), request.content_type).removeprefix(_BOM)
     if not raw or raw.isspace():
         return _parse_query(request.query)
     if _is_form(raw, request.content_type):
         return _parse_form(raw, _declared_charset(request.content_type))
+    _check_values(raw, limits.values)
     return parse_json(raw)
+
+
+def _check_values(raw: bytes, limit: int) -> None:
+    """Raises `InvalidPayload`.
+
+    A comma or a bracket comes before each value but the first. Those inside texts count, too: a text may be
+    JSON, which is parsed later.
+    """
+    if len(raw) > limit and sum(map(raw.count, (b",", b"[", b"{"))) > limit:
+        raise InvalidPayload("too_many_values", f"more than {limit} values in one body")
 
 
 # --- compression --------------------------------------------------------------------------------
 
 
 def _decompress(request: RawRequest, max_bytes: int) -> bytes:
-    encoding = request.encoding.strip().lower()
-    if encoding in _COMPRESSED or request.raw.startswith(_GZIP_MAGIC):
+    if request.is_compressed:
         return _inflate(request.raw, max_bytes)
+    encoding = request.encoding.strip().lower()
     if encoding not in _UNCOMPRESSED:
         raise InvalidPayload("encoding", f"{encoding} is none of gzip, deflate, identity", status=415)
     return request.raw

@@ -1,6 +1,5 @@
-"""Read the body of a request: within limits of size and time, and with its secrets removed."""
+"""Read the body of a request: receive its bytes within limits, then decode it and remove its secrets."""
 
-import asyncio
 from typing import Any, Final
 
 import msgspec
@@ -9,13 +8,13 @@ from starlette.types import Receive
 from relay.cloudtalk.body_secrets import BodySecrets
 from relay.cloudtalk.errors import InvalidPayload
 from relay.cloudtalk.parser import ParsedItem
-from relay.cloudtalk.request import RequestHead, is_utf8, parse_body, to_utf8
+from relay.cloudtalk.request import BodyLimits, RequestHead, is_utf8, parse_body, to_utf8
 from relay.ingest.limits import Permit
 
 METHODS: Final = ("GET", "PATCH", "POST", "PUT")
 
-_TIMEOUT_SECONDS: Final = 30
-"""A sender that takes longer occupies capacity that other requests need."""
+UNAUTHENTICATED: Final = BodyLimits(size=65_536, values=2_000)
+"""The limits of a body that has to be decoded to find the token in it."""
 
 _STORED_OVERSIZE_BYTES: Final = 4096
 """Of a body that is too large, only the beginning is stored."""
@@ -24,15 +23,20 @@ _MAX_DRAINED_BYTES: Final = 8 * 1024 * 1024
 """A sender that is still sending reads no response: so much beyond the limit is read and dropped."""
 
 
-class Body(msgspec.Struct, frozen=True):
-    """The body of one request.
-
-    `raw` is the body as received, of which a signature was made; `clean` is the same without secrets, and
-    may be stored. `tokens` are secrets in the body that may authenticate the request. `error` is why the body
-    is invalid; `value` is then None.
-    """
+class ReceivedBody(msgspec.Struct, frozen=True):
+    """The bytes of a body as received, of which a signature was made; with an `error`, its beginning."""
 
     raw: bytes
+    error: InvalidPayload | None = None
+
+
+class Body(msgspec.Struct, frozen=True):
+    """A decoded body.
+
+    `clean` is the body as received, but without secrets, and may be stored. `tokens` are secrets in the body
+    that may authenticate the request. `error` is why the body is invalid; `value` is then None.
+    """
+
     clean: bytes
     value: Any = None
     tokens: list[str] = []
@@ -43,42 +47,27 @@ class Body(msgspec.Struct, frozen=True):
         return self.clean if item.whole else msgspec.json.encode(item.value)
 
 
-class _IncompleteBody(InvalidPayload):
-    """The body was not received as a whole; `received` is its beginning."""
-
-    def __init__(self, received: bytes, reason: str, message: str, *, status: int) -> None:
-        super().__init__(reason, message, status=status)
-        self.received = received
-
-
-async def read_body(
-    head: RequestHead, receive: Receive, permit: Permit, secrets: BodySecrets, max_bytes: int
-) -> Body:
-    """Receive and decode the body; an invalid body is returned with its `error`. Raises `Overloaded`."""
-    raw = b""
-    try:
-        async with asyncio.timeout(_TIMEOUT_SECONDS):
-            raw = await _receive_bytes(receive, permit, max_bytes)
-        _check_head(head)
-        value = parse_body(head.with_body(raw), max_bytes)
-    except TimeoutError:
-        message = f"the body was not complete within {_TIMEOUT_SECONDS} s"
-        return Body(raw, b"", error=InvalidPayload("timeout", message, status=408))
-    except _IncompleteBody as error:
-        return Body(raw, secrets.redact_raw(to_utf8(error.received, head.content_type)), error=error)
-    except InvalidPayload as error:
-        return Body(raw, secrets.redact_raw(to_utf8(raw, head.content_type)), error=error)
-    return _remove_secrets(head, raw, value, secrets)
-
-
-async def _receive_bytes(receive: Receive, permit: Permit, max_bytes: int) -> bytes:
+async def receive_body(receive: Receive, permit: Permit, max_bytes: int) -> ReceivedBody:
+    """Receive the body. Raises `Overloaded`, also if another request needs the capacity of this one."""
     chunks: list[bytes] = []
+    try:
+        async with permit.timed():
+            error = await _receive_chunks(receive, permit, max_bytes, chunks)
+    except TimeoutError:
+        error = InvalidPayload("timeout", "the sender of the body was too slow", status=408)
+    return ReceivedBody(b"".join(chunks), error)
+
+
+async def _receive_chunks(
+    receive: Receive, permit: Permit, max_bytes: int, chunks: list[bytes]
+) -> InvalidPayload | None:
+    """Append the chunks up to the limit, and return why the body is incomplete."""
     size = 0
     while True:
         event = await receive()
         if event["type"] == "http.disconnect":
             message = "the connection was closed in the middle of the body"
-            raise _IncompleteBody(b"".join(chunks), "disconnected", message, status=400)
+            return InvalidPayload("disconnected", message, status=400)
         chunk = event.get("body", b"")
         size += len(chunk)
         if size <= max_bytes or not chunks:
@@ -86,11 +75,24 @@ async def _receive_bytes(receive: Receive, permit: Permit, max_bytes: int) -> by
             chunks.append(chunk)
         if not event.get("more_body", False) or size > max_bytes + _MAX_DRAINED_BYTES:
             break
-    raw = b"".join(chunks)
+        permit.extend(len(chunk))
     if size > max_bytes:
-        message = f"the body is larger than {max_bytes} bytes"
-        raise _IncompleteBody(raw[:_STORED_OVERSIZE_BYTES], "oversize", message, status=413)
-    return raw
+        chunks[:] = [b"".join(chunks)[:_STORED_OVERSIZE_BYTES]]
+        return InvalidPayload("oversize", f"the body is larger than {max_bytes} bytes", status=413)
+    return None
+
+
+def decode_body(head: RequestHead, received: ReceivedBody, secrets: BodySecrets, limits: BodyLimits) -> Body:
+    """Decode the body; an invalid body is returned with its `error`."""
+    raw = received.raw
+    try:
+        if received.error:
+            raise received.error
+        _check_head(head)
+        value = parse_body(head.with_body(raw), limits)
+    except InvalidPayload as error:
+        return Body(secrets.redact_raw(to_utf8(raw, head.content_type)), error=error)
+    return _remove_secrets(head, raw, value, secrets)
 
 
 def _check_head(head: RequestHead) -> None:
@@ -112,9 +114,9 @@ def _remove_secrets(head: RequestHead, raw: bytes, value: Any, secrets: BodySecr
     is_encoded = "content-encoding" in head.headers or not is_utf8(raw, head.content_type)
     is_plain_json = not is_encoded and raw.lstrip()[:1] in {b"{", b"["}
     if is_plain_json and not secrets.may_be_in(raw):
-        return Body(raw, raw, value)
+        return Body(raw, value)
     clean_value, tokens = secrets.remove(value)
     is_clean = not is_encoded and clean_value == value and not secrets.has_listed_token(raw)
     # A value from the query has no bytes in the body; the query is cleaned by itself.
     clean = raw if is_clean or not raw else msgspec.json.encode(clean_value)
-    return Body(raw, clean, clean_value, tokens)
+    return Body(clean, clean_value, tokens)

@@ -5,20 +5,29 @@ everything else here.
 """
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
+from http import HTTPStatus
 from typing import Any, Final
 
 from starlette.types import Receive, Scope, Send
 
 from relay.call import CallEvent
-from relay.cloudtalk.authentication import Authenticator, AuthProblem
+from relay.cloudtalk.authentication import Authenticator, AuthProblem, Proof
 from relay.cloudtalk.body_secrets import BodySecrets
 from relay.cloudtalk.errors import InvalidPayload
 from relay.cloudtalk.parser import EMPTY, Ignored, ParsedItem, Parser
-from relay.cloudtalk.request import RequestHead
-from relay.ingest.body import Body, read_body
+from relay.cloudtalk.request import BodyLimits, RawRequest, RequestHead
+from relay.ingest.body import UNAUTHENTICATED, Body, ReceivedBody, decode_body, receive_body
 from relay.ingest.limits import AdmissionControl, Overloaded, Permit
-from relay.ingest.refusals import ACCEPTED, refuse_payload, refuse_unauthenticated, refuse_unavailable
+from relay.ingest.parsing_threads import ParsingThreads
+from relay.ingest.refusals import (
+    ACCEPTED,
+    refuse_payload,
+    refuse_slow,
+    refuse_unauthenticated,
+    refuse_unavailable,
+)
 from relay.ingest.responses import Response, json_response
 from relay.instants import SECOND, iso
 from relay.ledger import Ledger, LedgerUnavailable, quarantine, warnings
@@ -31,6 +40,9 @@ from relay.logs import get_logger
 from relay.standards.webhooks import StaleSignature, message_id
 
 log = get_logger("relay.ingest")
+
+_TOO_LARGE: Final = ("oversize", "too_many_values")
+_LOGGED_AT_ONCE: Final = 50
 
 _UNKNOWN_EVENT: Final = "unknown_event"
 """The reason of a body in quarantine that looks like a call and is no known event."""
@@ -55,8 +67,12 @@ class WebhookEndpoint:
         self._authenticator = authenticator
         self._secrets = secrets
         self._parser = parser
-        self._max_body_bytes = max_body_bytes
+        self._limits = BodyLimits(size=max_body_bytes)
+        self._unauthenticated_limits = BodyLimits(
+            size=min(max_body_bytes, UNAUTHENTICATED.size), values=UNAUTHENTICATED.values
+        )
         self._admission_control = admission_control
+        self._parsing_threads = ParsingThreads()
         # An earlier process may have left the warning; the first signature that is not stale clears it.
         self._may_have_clock_warning = True
 
@@ -68,64 +84,106 @@ class WebhookEndpoint:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Respond to one request, also if the relay is overloaded or stops."""
         head = _build_head(scope)
-        is_authenticated = self._authenticator.is_authenticated(head)
-        try:
-            with self._admission_control.admit(authenticated=is_authenticated) as permit:
-                response = await self._handle(head, receive, permit)
-        except Overloaded as error:
-            response = refuse_unavailable("overloaded", str(error))
-        except LedgerUnavailable as error:
-            response = refuse_unavailable("ledger_unavailable", str(error))
-        except asyncio.CancelledError:
-            # The server stops. The event may be stored, but it is not acknowledged.
-            response = refuse_unavailable("stopping", "the relay stops")
+        proof = self._authenticator.precheck(head)
+        if isinstance(proof, AuthProblem):
+            response = refuse_unauthenticated(head, proof)
+        else:
+            response = await self._respond(head, proof, receive)
         await response.send(send)
 
-    async def _handle(self, head: RequestHead, receive: Receive, permit: Permit) -> Response:
-        if problem := self._authenticator.precheck(head):
-            return refuse_unauthenticated(head, problem)
-        body = await read_body(head, receive, permit, self._secrets, self._max_body_bytes)
-        if problem := await self._authenticate(head, body):
-            return refuse_unauthenticated(head, problem)
+    async def _respond(self, head: RequestHead, proof: Proof, receive: Receive) -> Response:
+        is_authenticated = proof is Proof.HEAD
         try:
-            items = self._parse(head, body)
-            await self._quarantine_unknown(head, body, items)
-            events = await self._store(head, body, items)
+            with self._admission_control.permit(head.client, authenticated=is_authenticated) as permit:
+                return await self._handle(head, proof, receive, permit)
+        except Overloaded as error:
+            return refuse_unavailable("overloaded", str(error))
+        except LedgerUnavailable as error:
+            return refuse_unavailable("ledger_unavailable", str(error))
+        except asyncio.CancelledError:
+            # The server stops. The event may be stored, but it is not acknowledged.
+            return refuse_unavailable("stopping", "the relay stops")
+
+    async def _handle(self, head: RequestHead, proof: Proof, receive: Receive, permit: Permit) -> Response:
+        limits = self._unauthenticated_limits if proof is Proof.BODY_TOKEN else self._limits
+        received = await receive_body(receive, permit, limits.size)
+        request = head.with_body(received.raw)
+        decode = partial(decode_body, head, received, self._secrets, limits)
+        body = problem = None
+        if proof is Proof.SIGNATURE:
+            problem = await self._verify_signature(head, received.raw)
+        elif proof is Proof.BODY_TOKEN:
+            body = await self._decode_unauthenticated(decode, request, permit)
+            problem = self._check_body_tokens(head, body)
+        if problem is not None:
+            return _refuse_unproven(head, received, problem)
+        permit.authenticate()
+        if proof is Proof.SIGNATURE:
+            await self._clear_clock_warning(head)
+        if body is None:
+            body = await self._parsing_threads.run(decode, request, authenticated=True)
+        try:
+            return await self._accept(head, request, body)
         except InvalidPayload as error:
             quarantine_id = await self._quarantine_invalid(head, body, error)
-            return refuse_payload(head.with_body(body.raw), error, quarantine_id=quarantine_id)
+            return refuse_payload(request, error, quarantine_id=quarantine_id)
+
+    async def _accept(self, head: RequestHead, request: RawRequest, body: Body) -> Response:
+        """Parse and store the events of an authenticated request. Raises `InvalidPayload`."""
+        items = await self._parse(request, body)
+        await self._quarantine_unknown(head, body, items)
+        events = await self._store(head, body, items)
         return _acknowledge(events) if events else _acknowledge_ignored(items)
 
     # --- authenticate ---------------------------------------------------------------------------
 
-    async def _authenticate(self, head: RequestHead, body: Body) -> AuthProblem | None:
+    async def _verify_signature(self, head: RequestHead, raw: bytes) -> AuthProblem | None:
         now = self._ledger.now()
         try:
-            problem = self._authenticator.authenticate(head, body.raw, body.tokens, now=now // SECOND)
+            return self._authenticator.verify_signature(head, raw, now=now // SECOND)
         except StaleSignature as error:
             log.warning("ingest.clock_off", seconds=error.seconds)
             message = f"{error} (server time {iso(now)})"
             await self._ledger.write(lambda connection: warnings.record(connection, CLOCK_OFF, now, message))
             self._may_have_clock_warning = True
             return AuthProblem.STALE_SIGNATURE
-        if problem is None and self._may_have_clock_warning and message_id(head.headers):
+
+    async def _clear_clock_warning(self, head: RequestHead) -> None:
+        if self._may_have_clock_warning and message_id(head.headers):
             await self._ledger.write(lambda connection: warnings.clear(connection, CLOCK_OFF))
             self._may_have_clock_warning = False
+
+    async def _decode_unauthenticated(
+        self, decode: Callable[[], Body], request: RawRequest, permit: Permit
+    ) -> Body:
+        """Decode a body that may have a token. Raises `Overloaded` if too many others wait for the thread."""
+        try:
+            async with permit.timed():
+                return await self._parsing_threads.run(decode, request, authenticated=False)
+        except TimeoutError as error:
+            raise Overloaded("too many requests without authentication") from error
+
+    def _check_body_tokens(self, head: RequestHead, body: Body) -> AuthProblem | None:
+        problem = self._authenticator.check_tokens(head, body.tokens)
+        if problem is not None and body.error is not None and body.error.reason in _TOO_LARGE:
+            return AuthProblem.BODY_TOO_LARGE
         return problem
 
     # --- parse ----------------------------------------------------------------------------------
 
-    def _parse(self, head: RequestHead, body: Body) -> list[ParsedItem]:
+    async def _parse(self, request: RawRequest, body: Body) -> list[ParsedItem]:
         if body.error:
             raise body.error
-        return self._parser.parse_items(body.value, head.with_body(body.raw))
+        parse = partial(self._parser.parse_items, body.value, request)
+        return await self._parsing_threads.run(parse, request, authenticated=True)
 
     # --- store ----------------------------------------------------------------------------------
 
     async def _store(self, head: RequestHead, body: Body, items: Sequence[ParsedItem]) -> list[CallEvent]:
         """Return the events once all of them are on disk. Raises `InvalidPayload`, `LedgerUnavailable`."""
+        query = self._secrets.remove_from_query(head.query)
         new_events = [
-            self._new_event(head, body.clean_item(item), item.parsed)
+            self._new_event(head, query, body.clean_item(item), item.parsed)
             for item in items
             if isinstance(item.parsed, CallEvent)
         ]
@@ -136,16 +194,18 @@ class WebhookEndpoint:
         except EventNotStorable as error:
             raise InvalidPayload("unstorable", str(error)) from error
         events = [new_event.parsed for new_event in new_events]
-        for seq, event in zip(seqs, events, strict=True):
+        for index, (seq, event) in enumerate(zip(seqs, events, strict=True), start=1):
             _log_accepted(seq, event)
+            if index % _LOGGED_AT_ONCE == 0:
+                await asyncio.sleep(0)  # so that a large array does not delay other requests
         return events
 
-    def _new_event(self, head: RequestHead, raw: bytes, event: CallEvent) -> NewEvent:
+    def _new_event(self, head: RequestHead, query: str, raw: bytes, event: CallEvent) -> NewEvent:
         return NewEvent(
             received_at=self._group_commit.next_received_at(),
             content_type=head.content_type,
             path=head.path,
-            query=self._secrets.remove_from_query(head.query),
+            query=query,
             raw=raw,
             parsed=event,
         )
@@ -176,6 +236,12 @@ class WebhookEndpoint:
             raw=raw,
         )
         return await self._ledger.write(lambda connection: quarantine.add(connection, row))
+
+
+def _refuse_unproven(head: RequestHead, received: ReceivedBody, problem: AuthProblem) -> Response:
+    if received.error is not None and received.error.status == HTTPStatus.REQUEST_TIMEOUT:
+        return refuse_slow(head, received.error)
+    return refuse_unauthenticated(head, problem)
 
 
 def _build_head(scope: Scope) -> RequestHead:

@@ -1,60 +1,203 @@
-"""Limits of concurrent requests and of the memory that their bodies use."""
+"""Limits of concurrent requests, of the memory that their bodies use, and of the time that they may take.
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-from typing import Final
+Requests that are not authenticated yet get a quarter of the places and of the bytes. If their quarter is
+full, the next one gets in all the same, and the slowest one is evicted: of the address that uses most, the
+request that is nearest to its deadline. CloudTalk sends a body at once and is never that one, so slow and
+large requests of strangers do not keep its requests out.
+"""
+
+import asyncio
+from collections import Counter
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from types import TracebackType
+from typing import Final, Self
+
+from relay.standards.addresses import network_of
+
+GRACE_SECONDS: Final = 5
+"""How long a sender may send nothing."""
+
+MIN_BYTES_PER_SECOND: Final = 1024
+"""A sender that is slower than this for longer than the grace occupies capacity that others need."""
+
+LONGEST_SECONDS: Final = 30
+"""How long a body may take at most."""
 
 _UNAUTHENTICATED_SHARE: Final = 4
-"""Unauthenticated requests get at most a quarter of the capacity, so that they cannot block CloudTalk's."""
 
 
 class Overloaded(Exception):
     """The relay has no capacity for this request now; the sender may repeat it."""
 
 
-class AdmissionControl:
-    """Admits requests to one process, up to a number of requests and of bytes in their bodies."""
-
-    def __init__(self, *, max_requests: int, max_bytes: int) -> None:
-        self._max_requests = max_requests
-        self._max_bytes = max_bytes
-        self._max_unauthenticated = max(1, max_requests // _UNAUTHENTICATED_SHARE)
-        self._requests = 0
-        self._unauthenticated = 0
-        self._bytes = 0
-
-    @contextmanager
-    def admit(self, *, authenticated: bool) -> Iterator["Permit"]:
-        """Admit a request while the block runs. `authenticated`: its head is. Raises `Overloaded`."""
-        permit = Permit(self)
-        self._requests += 1
-        self._unauthenticated += not authenticated
-        try:
-            if self._requests > self._max_requests:
-                raise Overloaded("too many concurrent requests")
-            if not authenticated and self._unauthenticated > self._max_unauthenticated:
-                raise Overloaded("too many concurrent requests without authentication")
-            yield permit
-        finally:
-            self._requests -= 1
-            self._unauthenticated -= not authenticated
-            self._bytes -= permit.reserved_bytes
-
-    def reserve(self, size: int) -> None:
-        """Called by `Permit.reserve`, which remembers the bytes to free."""
-        self._bytes += size
-        if self._bytes > self._max_bytes:
-            raise Overloaded("too many bytes in concurrent requests")
+class Evicted(Overloaded):
+    """The request was not authenticated yet, and another one needed its capacity."""
 
 
 class Permit:
-    """The capacity of one admitted request."""
+    """The capacity of one request, held while the context runs.
 
-    def __init__(self, admission_control: AdmissionControl) -> None:
+    `authenticated`: the head authenticates the request. Until then the permit may be taken from it.
+    """
+
+    def __init__(
+        self, admission_control: "AdmissionControl", address: str, *, authenticated: bool, now: float
+    ) -> None:
         self._admission_control = admission_control
+        self._timeout: asyncio.Timeout | None = None
+        self._latest_end = now + LONGEST_SECONDS
+        self._next_bytes_by = now + GRACE_SECONDS
+        self.address = address
+        self.is_authenticated = authenticated
+        self.is_evicted = False
         self.reserved_bytes = 0
+
+    @property
+    def deadline(self) -> float:
+        """The time of the event loop at which the sender was too slow."""
+        return min(self._next_bytes_by, self._latest_end)
+
+    def __enter__(self) -> Self:
+        """Raises `Overloaded`."""
+        self._admission_control.add(self)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self._admission_control.release(self)
+
+    @asynccontextmanager
+    async def timed(self) -> AsyncIterator[None]:
+        """Interrupt the block at the deadline. Raises `TimeoutError`, or `Evicted`."""
+        try:
+            async with asyncio.timeout_at(self.deadline) as self._timeout:
+                yield
+        except TimeoutError:
+            self._check_not_evicted()
+            raise
+        finally:
+            self._timeout = None
+        self._check_not_evicted()
 
     def reserve(self, size: int) -> None:
         """Reserve memory for more bytes of the body. Raises `Overloaded`."""
-        self.reserved_bytes += size
-        self._admission_control.reserve(size)
+        self._admission_control.reserve(self, size)
+
+    def extend(self, size: int) -> None:
+        """Extend the deadline, since the sender sent so many bytes and will send more."""
+        latest = self._admission_control.now() + GRACE_SECONDS
+        self._next_bytes_by = min(self._next_bytes_by + size / MIN_BYTES_PER_SECOND, latest)
+        self._reschedule(self.deadline)
+
+    def authenticate(self) -> None:
+        """Move the request out of the quarter of the unauthenticated ones. Raises `Evicted`."""
+        self._check_not_evicted()
+        self._admission_control.authenticate(self)
+
+    def evict(self) -> None:
+        """Interrupt the request if it waits for its sender."""
+        self.is_evicted = True
+        self._reschedule(self._admission_control.now())
+
+    def _reschedule(self, when: float) -> None:
+        if self._timeout is not None and not self._timeout.expired():
+            self._timeout.reschedule(when)
+
+    def _check_not_evicted(self) -> None:
+        if self.is_evicted:
+            raise Evicted("too many concurrent requests without authentication")
+
+
+class AdmissionControl:
+    """Admits requests to one process, up to a number of requests and of bytes in their bodies.
+
+    `now` returns the time of the event loop.
+    """
+
+    def __init__(
+        self,
+        *,
+        max_requests: int,
+        max_bytes: int,
+        now: Callable[[], float] = lambda: asyncio.get_running_loop().time(),
+    ) -> None:
+        self.now = now
+        self._max_requests = max_requests
+        self._max_bytes = max_bytes
+        self._max_unauthenticated = max(1, max_requests // _UNAUTHENTICATED_SHARE)
+        self._max_unauthenticated_bytes = max_bytes // _UNAUTHENTICATED_SHARE
+        self._authenticated = 0
+        self._bytes = 0
+        self._unauthenticated_bytes = 0
+        self._unauthenticated: dict[Permit, None] = {}
+
+    def permit(self, client: str | None, *, authenticated: bool) -> Permit:
+        """Return a permit for a request from this address, which holds capacity as a context manager."""
+        address = "" if authenticated else network_of(client or "")
+        return Permit(self, address, authenticated=authenticated, now=self.now())
+
+    def add(self, permit: Permit) -> None:
+        """Called by a permit. Raises `Overloaded`, and then the permit holds nothing."""
+        if permit.is_authenticated:
+            self._authenticated += 1
+        else:
+            self._unauthenticated[permit] = None
+        while len(self._unauthenticated) > self._max_unauthenticated:
+            self._evict_slowest(permit, lambda _: 1)
+        while self._authenticated + len(self._unauthenticated) > self._max_requests:
+            if not self._evict_slowest(permit, lambda _: 1):
+                self.release(permit)
+                raise Overloaded("too many concurrent requests")
+
+    def reserve(self, permit: Permit, size: int) -> None:
+        """Called by a permit. A single body may exceed the quarter. Raises `Overloaded`."""
+        if permit.is_evicted:
+            return
+        self._bytes += size
+        permit.reserved_bytes += size
+        if not permit.is_authenticated:
+            self._unauthenticated_bytes += size
+        while self._unauthenticated_bytes > self._max_unauthenticated_bytes:
+            if not self._evict_slowest(permit, _reserved_bytes):
+                break
+        while self._bytes > self._max_bytes:
+            if not self._evict_slowest(permit, _reserved_bytes):
+                raise Overloaded("too many bytes in concurrent requests")
+
+    def authenticate(self, permit: Permit) -> None:
+        """Called by a permit."""
+        if not permit.is_authenticated:
+            del self._unauthenticated[permit]
+            self._unauthenticated_bytes -= permit.reserved_bytes
+            self._authenticated += 1
+            permit.is_authenticated = True
+
+    def release(self, permit: Permit) -> None:
+        """Called by a permit; an evicted one was released before."""
+        if permit.is_evicted:
+            return
+        self._bytes -= permit.reserved_bytes
+        if permit.is_authenticated:
+            self._authenticated -= 1
+        else:
+            del self._unauthenticated[permit]
+            self._unauthenticated_bytes -= permit.reserved_bytes
+
+    def _evict_slowest(self, newcomer: Permit, weigh: Callable[[Permit], int]) -> bool:
+        """Evict the slowest request of the address that uses most; False if no other one uses anything."""
+        users = [permit for permit in self._unauthenticated if permit is not newcomer and weigh(permit)]
+        if not users:
+            return False
+        used: Counter[str] = Counter()
+        for permit in users:
+            used[permit.address] += weigh(permit)
+        slowest = min(users, key=lambda permit: (-used[permit.address], permit.deadline))
+        self.release(slowest)
+        slowest.evict()
+        return True
+
+
+def _reserved_bytes(permit: Permit) -> int:
+    return permit.reserved_bytes

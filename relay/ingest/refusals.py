@@ -16,6 +16,7 @@ ACCEPTED: Final = "Webhook procesado correctamente"
 """Customers' automations look for this text: it is the response of the system that the relay replaces."""
 
 _RETRY_AFTER: Final = (("Retry-After", "5"),)
+_CLOSE: Final = (("Connection", "close"),)
 _ALLOW: Final = (("Allow", ", ".join(METHODS)),)
 _AUTHENTICATE: Final = (("WWW-Authenticate", 'Bearer realm="cloudtalk"'),)
 
@@ -35,6 +36,8 @@ _AUTH_DETAILS: Final = {
     "header, or it is HTTP/1.0); set cloudtalk.tokens, and send the token with each event",
     AuthProblem.NOT_LOCAL: _NO_TOKENS,
     AuthProblem.FOREIGN_HOST: f"{_NO_TOKENS}, and this request names another host",
+    AuthProblem.BODY_TOO_LARGE: "a token inside the body counts only in a body of at most 64 KiB and 2000 "
+    "values; send the token in a header or as ?token=",
     AuthProblem.CROSS_SITE: f"{_NO_TOKENS}, and a web page of another server sent this request",
     AuthProblem.SAFE_METHOD: f"{_NO_TOKENS}, and only by POST, PUT or PATCH: any web page can make a browser "
     "send a GET; set cloudtalk.tokens, and add ?token=",
@@ -77,6 +80,12 @@ def refuse_unauthenticated(head: RequestHead, problem: AuthProblem) -> Response:
     """Log the request that is not authenticated, and build the response."""
     log.warning("ingest.unauthorised", reason=problem, client=head.client)
     return problem_response(401, _AUTH_DETAILS[problem], reason="unauthorised", headers=_AUTHENTICATE)
+
+
+def refuse_slow(head: RequestHead, error: InvalidPayload) -> Response:
+    """Log the request that was too slow to be authenticated, and build the response."""
+    log.warning("ingest.unauthorised", reason="too_slow", client=head.client)
+    return problem_response(error.status, error.message, reason=error.reason, headers=_CLOSE)
 
 
 def refuse_unavailable(reason: str, detail: str) -> Response:

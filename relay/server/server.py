@@ -2,6 +2,7 @@
 
 import asyncio
 import errno
+import gc
 import signal
 import socket
 import sys
@@ -113,6 +114,9 @@ class Server(uvicorn.Server):
         except SystemExit:  # uvicorn logged the reason; `exit_code` gives the relay's own code
             self.should_exit = True
         if self.started:
+            # The objects of the start live as long as the process. The garbage collector holds up the event
+            # loop; without them it is short even while a large body is parsed.
+            gc.freeze()
             log.info("server.ready", url=self._url, version=__version__)
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:

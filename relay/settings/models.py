@@ -58,13 +58,13 @@ class Server(Section):
         1000,
         ge=1,
         description="Maximum number of requests in progress. Further requests are answered 503, so that "
-        "the sender retries them.",
+        "the sender retries them. Requests that are not authenticated yet get a quarter of it.",
     )
     max_in_flight_bytes: int = Field(
         67_108_864,
         ge=1,
         description="Maximum size in bytes of all request bodies in memory. Further requests are answered "
-        "503, so that the sender retries them.",
+        "503, so that the sender retries them. Requests that are not authenticated yet get a quarter of it.",
     )
     keep_alive_seconds: float = Field(
         75,
@@ -101,7 +101,8 @@ class CloudTalk(Section):
     secret_keys: tuple[str, ...] = Field(
         ("secret", "token", "lhc_key"),
         description="Names of keys in a body. The value of such a key authenticates the request like a "
-        "token, and is never stored.",
+        "token, and is never stored. A body of more than 64 KiB or 2000 values needs its token in a header "
+        "or in the query.",
     )
     paths: Annotated[dict[str, str], AfterValidator(validators.event_paths)] = Field(
         default_factory=dict,

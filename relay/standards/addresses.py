@@ -1,6 +1,7 @@
 """Host names and IP addresses."""
 
-from ipaddress import ip_address
+from functools import lru_cache
+from ipaddress import IPv4Address, ip_address
 
 
 def is_loopback(host: str) -> bool:
@@ -9,3 +10,17 @@ def is_loopback(host: str) -> bool:
         return ip_address(host).is_loopback
     except ValueError:
         return host.lower() == "localhost"
+
+
+@lru_cache(maxsize=1_024)
+def network_of(address: str) -> str:
+    """Return what one sender controls: an IPv4 address, or the /64 of an IPv6 address; a name unchanged."""
+    try:
+        parsed = ip_address(address)
+    except ValueError:
+        return address
+    if isinstance(parsed, IPv4Address):
+        return str(parsed)
+    if parsed.ipv4_mapped is not None:
+        return str(parsed.ipv4_mapped)
+    return parsed.exploded[:19] + "::/64"

@@ -4,7 +4,7 @@ import base64
 
 import pytest
 
-from relay.cloudtalk.authentication import Authenticator
+from relay.cloudtalk.authentication import Authenticator, AuthProblem, Proof
 from relay.cloudtalk.request import RequestHead
 from relay.cloudtalk.signatures import SignatureVerifier
 
@@ -20,7 +20,13 @@ def problem_of(
 ) -> str | None:
     authenticator = Authenticator(tokens, SignatureVerifier([]), body_tokens=True)
     head = RequestHead(headers, query, client)
-    return authenticator.precheck(head) or authenticator.authenticate(head, b"", list(in_body), now=0)
+    return problem_with(authenticator, head) or authenticator.check_tokens(head, list(in_body))
+
+
+def problem_with(authenticator: Authenticator, head: RequestHead) -> AuthProblem | None:
+    """The problem that refuses the request before its body is read."""
+    found = authenticator.precheck(head)
+    return found if isinstance(found, AuthProblem) else None
 
 
 LISTED = ("old", "new")
@@ -141,7 +147,7 @@ def test_without_tokens_a_request_of_the_relays_own_page_is_accepted(headers: di
 def test_without_tokens_a_safe_method_changes_nothing(method: str) -> None:
     def problem(tokens: tuple[str, ...], query: str = "", **headers: str) -> str | None:
         head = RequestHead(HOST | headers, query, "127.0.0.1", method)
-        return Authenticator(tokens, SignatureVerifier([])).precheck(head)
+        return problem_with(Authenticator(tokens, SignatureVerifier([])), head)
 
     assert problem(()) is None
     assert problem((), "event=call.started&call_id=1") == "safe_method"
@@ -162,7 +168,7 @@ def test_without_tokens_an_old_http_version_counts_as_forwarded(
 
 def test_a_token_authenticates_in_each_http_version() -> None:
     head = RequestHead({"authorization": "Bearer new"}, "", "127.0.0.1", http_version="1.0")
-    assert Authenticator(LISTED, SignatureVerifier([])).precheck(head) is None
+    assert Authenticator(LISTED, SignatureVerifier([])).precheck(head) is Proof.HEAD
 
 
 @pytest.mark.parametrize(
@@ -196,3 +202,35 @@ def test_without_tokens_in_bodies_a_request_is_refused_before_its_body_is_read()
 def test_a_request_without_a_host_comes_from_no_browser() -> None:
     assert problem_of({}, "", "127.0.0.1") is None
     assert problem_of({}, "", "192.0.2.1") == "not_local"
+
+
+SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
+
+
+@pytest.mark.parametrize(
+    ("headers", "tokens", "body_tokens", "proof"),
+    [
+        ({"authorization": "Bearer new"}, LISTED, True, "head"),
+        ({"authorization": "Bearer guess"}, LISTED, True, "body_token"),
+        ({"authorization": "Bearer guess"}, LISTED, False, "wrong_token"),
+        ({}, LISTED, True, "body_token"),
+        ({"svix-signature": "v1,AA"}, LISTED, True, "signature"),
+        ({"authorization": "Bearer new", "x-cloudtalk-signature": ""}, LISTED, False, "signature"),
+        ({"authorization": "Bearer new"}, (), True, "no_signature"),
+    ],
+)
+def test_the_head_shows_what_may_authenticate_a_request(
+    headers: dict[str, str], tokens: tuple[str, ...], body_tokens: bool, proof: str
+) -> None:
+    authenticator = Authenticator(tokens, SignatureVerifier([SECRET]), body_tokens=body_tokens)
+    assert authenticator.precheck(RequestHead(headers, "", "10.1.2.3")) == proof
+
+
+def test_only_a_few_tokens_of_a_request_are_compared() -> None:
+    guesses = [f"guess-{n}" for n in range(7)]
+    assert problem_of({}, "", "10.1.2.3", LISTED, in_body=(*guesses, "new")) is None
+    assert problem_of({}, "", "10.1.2.3", LISTED, in_body=(*guesses, "guess", "new")) == "wrong_token"
+    query = "&".join(f"token={guess}" for guess in guesses)
+    assert problem_of({}, query + "&token=new", "10.1.2.3", LISTED) is None
+    assert problem_of({}, query + "&token=guess&token=new", "10.1.2.3", LISTED) == "wrong_token"
+    assert problem_of({}, "a=&" * 1_000 + "token=new", "10.1.2.3", LISTED) == "no_token"

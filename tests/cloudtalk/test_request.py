@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from relay.cloudtalk.errors import InvalidPayload
-from relay.cloudtalk.request import MAX_DEPTH, RawRequest, RequestHead, parse_body, parse_json
+from relay.cloudtalk.request import MAX_DEPTH, BodyLimits, RawRequest, RequestHead, parse_body, parse_json
 
 BODY = b'{"a": "\xc3\xb1"}'
 
@@ -75,12 +75,33 @@ def test_a_request_may_be_empty(query: str) -> None:
 )
 def test_an_invalid_body_is_refused(request_: RawRequest, status: int, reason: str) -> None:
     with pytest.raises(InvalidPayload) as caught:
-        parse_body(request_, max_bytes=100)
+        parse_body(request_, BodyLimits(size=100))
     assert (caught.value.status, caught.value.reason) == (status, reason)
 
 
 def test_a_decompressed_body_may_have_the_size_of_the_limit() -> None:
-    assert parse_body(RawRequest(gzip.compress(b'"' + b"x" * 98 + b'"')), max_bytes=100) == "x" * 98
+    assert parse_body(RawRequest(gzip.compress(b'"' + b"x" * 98 + b'"')), BodyLimits(size=100)) == "x" * 98
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        b"[" + b"[]," * 6 + b"[]]",
+        b"[" + b"1," * 10 + b"1]",
+        b"{" + b'"a":{},' * 6 + b'"b":1}',
+        b'{"payload":"' + b"[" * 6 + b"]" * 6 + b',,,,,"}',
+        b"[" * 60,
+    ],
+)
+def test_a_body_with_too_many_values_is_not_decoded(raw: bytes) -> None:
+    with pytest.raises(InvalidPayload, match="more than 10 values") as caught:
+        parse_body(RawRequest(gzip.compress(raw)), BodyLimits(values=10))
+    assert (caught.value.status, caught.value.reason) == (422, "too_many_values")
+
+
+def test_a_body_may_have_as_many_values_as_the_limit() -> None:
+    assert parse_body(RawRequest(b"[1,2,3,4,5,6,7,8,9,10]"), BodyLimits(values=10)) == list(range(1, 11))
+    assert parse_body(RawRequest(b"[" * 10 + b"]" * 10), BodyLimits(values=10)) is not None
 
 
 # --- JSON ---------------------------------------------------------------------------------------

@@ -1,43 +1,218 @@
-"""Limits of concurrent requests and of the bytes in their bodies."""
+"""Limits of concurrent requests, of the bytes in their bodies, and of their time."""
+
+import asyncio
+from collections.abc import Iterator
+from contextlib import ExitStack
 
 import pytest
 
-from relay.ingest.limits import AdmissionControl, Overloaded
+from relay.ingest.limits import AdmissionControl, Evicted, Overloaded, Permit
 
 
-def test_the_number_of_requests_is_limited_and_each_permit_is_returned() -> None:
-    admission_control = AdmissionControl(max_requests=2, max_bytes=10)
-    full = pytest.raises(Overloaded, match="too many concurrent requests")
-    with (
-        admission_control.admit(authenticated=True),
-        admission_control.admit(authenticated=True),
-        full,
-        admission_control.admit(authenticated=True),
-    ):
-        pass
-    with admission_control.admit(authenticated=True), admission_control.admit(authenticated=True):
-        pass
+class Clock:
+    def __init__(self) -> None:
+        self.time = 1000.0
+
+    def __call__(self) -> float:
+        return self.time
 
 
-def test_unauthenticated_requests_get_a_quarter_of_the_capacity() -> None:
-    admission_control = AdmissionControl(max_requests=8, max_bytes=10)
-    with admission_control.admit(authenticated=False), admission_control.admit(authenticated=False):
-        with (
-            pytest.raises(Overloaded, match="without authentication"),
-            admission_control.admit(authenticated=False),
-        ):
-            pass
-        with admission_control.admit(authenticated=True):
-            pass
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
 
 
-def test_the_bytes_of_all_bodies_together_are_limited() -> None:
-    admission_control = AdmissionControl(max_requests=9, max_bytes=10)
-    with admission_control.admit(authenticated=True) as one:
+@pytest.fixture
+def stack() -> Iterator[ExitStack]:
+    with ExitStack() as opened:
+        yield opened
+
+
+def control(clock: Clock, *, requests: int = 100, size: int = 1_000) -> AdmissionControl:
+    return AdmissionControl(max_requests=requests, max_bytes=size, now=clock)
+
+
+# --- places -----------------------------------------------------------------------------------------
+
+
+def test_the_number_of_requests_is_limited_and_each_permit_is_returned(clock: Clock) -> None:
+    admission = control(clock, requests=2)
+    for _ in range(3):
+        with ExitStack() as opened:
+            for _ in range(2):
+                opened.enter_context(admission.permit("192.0.2.1", authenticated=True))
+            with pytest.raises(Overloaded, match="too many concurrent requests"):
+                opened.enter_context(admission.permit("192.0.2.1", authenticated=True))
+
+
+def test_a_new_unauthenticated_request_evicts_the_slowest_one_from_the_quarter(
+    clock: Clock, stack: ExitStack
+) -> None:
+    admission = control(clock, requests=8)
+    first, second = (
+        stack.enter_context(admission.permit("192.0.2.1", authenticated=False)) for _ in range(2)
+    )
+    clock.time += 1
+    first.extend(5_000)
+    third = stack.enter_context(admission.permit("192.0.2.1", authenticated=False))
+    assert [permit.is_evicted for permit in (first, second, third)] == [False, True, False]
+    with pytest.raises(Evicted):
+        second.authenticate()
+
+
+def test_the_address_with_most_requests_loses_one(clock: Clock, stack: ExitStack) -> None:
+    admission = control(clock, requests=12)
+
+    def enter(address: str) -> Permit:
+        clock.time += 1
+        return stack.enter_context(admission.permit(address, authenticated=False))
+
+    alone = enter("192.0.2.1")
+    many = [enter(f"2001:db8::{n}") for n in range(2)]  # one network, as one sender has it
+    newcomer = enter("192.0.2.2")
+    assert [permit.is_evicted for permit in (alone, *many, newcomer)] == [False, True, False, False]
+
+
+def test_unauthenticated_requests_leave_three_quarters_to_the_others(clock: Clock, stack: ExitStack) -> None:
+    admission = control(clock, requests=8)
+    for _ in range(50):
+        stack.enter_context(admission.permit("192.0.2.1", authenticated=False))
+    for _ in range(6):
+        stack.enter_context(admission.permit("192.0.2.1", authenticated=True))
+
+
+def test_an_authenticated_request_evicts_an_unauthenticated_one_if_all_places_are_used(
+    clock: Clock, stack: ExitStack
+) -> None:
+    admission = control(clock, requests=4)
+    stranger = stack.enter_context(admission.permit("192.0.2.1", authenticated=False))
+    for _ in range(4):
+        stack.enter_context(admission.permit("192.0.2.1", authenticated=True))
+    assert stranger.is_evicted
+
+
+@pytest.mark.parametrize("becomes_authenticated", [False, True])
+def test_places_of_unauthenticated_requests_are_returned(clock: Clock, becomes_authenticated: bool) -> None:
+    admission = control(clock, requests=4)
+    for _ in range(20):
+        with admission.permit("192.0.2.1", authenticated=False) as permit:
+            permit.reserve(600)
+            if becomes_authenticated:
+                permit.authenticate()
+        assert not permit.is_evicted
+    with ExitStack() as opened:
+        permits = [opened.enter_context(admission.permit("192.0.2.1", authenticated=True)) for _ in range(4)]
+        permits[0].reserve(1_000)
+
+
+def test_an_evicted_request_returns_its_place_and_its_bytes_once(clock: Clock, stack: ExitStack) -> None:
+    admission = control(clock, requests=4, size=1_000)
+    with admission.permit("192.0.2.1", authenticated=False) as evicted:
+        evicted.reserve(200)
+        stack.enter_context(admission.permit("192.0.2.1", authenticated=False))
+        assert evicted.is_evicted
+        evicted.reserve(10_000)
+    others = [stack.enter_context(admission.permit("192.0.2.1", authenticated=True)) for _ in range(3)]
+    others[0].reserve(1_000)
+    with pytest.raises(Overloaded):
+        others[1].reserve(1)
+
+
+def test_a_request_that_authenticates_leaves_the_quarter(clock: Clock, stack: ExitStack) -> None:
+    admission = control(clock, requests=4, size=1_000)
+    permits = [stack.enter_context(admission.permit("192.0.2.1", authenticated=False))]
+    permits[0].reserve(250)
+    permits[0].authenticate()
+    permits.append(stack.enter_context(admission.permit("192.0.2.1", authenticated=False)))
+    permits[1].reserve(250)
+    assert not any(permit.is_evicted for permit in permits)
+
+
+# --- bytes ------------------------------------------------------------------------------------------
+
+
+def test_the_bytes_of_all_bodies_together_are_limited(clock: Clock) -> None:
+    admission = control(clock, size=10)
+    with admission.permit("192.0.2.1", authenticated=True) as one:
         one.reserve(6)
-        with pytest.raises(Overloaded, match="bytes"), admission_control.admit(authenticated=True) as other:
+        with (
+            pytest.raises(Overloaded, match="bytes"),
+            admission.permit("192.0.2.1", authenticated=True) as other,
+        ):
             other.reserve(5)
-        with admission_control.admit(authenticated=True) as third:
+        with admission.permit("192.0.2.1", authenticated=True) as third:
             third.reserve(4)
-    with admission_control.admit(authenticated=True) as alone:
+    with admission.permit("192.0.2.1", authenticated=True) as alone:
         alone.reserve(10)
+
+
+def test_bytes_of_unauthenticated_requests_are_a_quarter(clock: Clock, stack: ExitStack) -> None:
+    admission = control(clock, size=1_000)
+    without_bytes, large, small = (
+        stack.enter_context(admission.permit(f"192.0.2.{n}", authenticated=False)) for n in range(3)
+    )
+    large.reserve(200)
+    small.reserve(50)
+    assert not large.is_evicted
+    small.reserve(1)
+    assert [permit.is_evicted for permit in (without_bytes, large, small)] == [False, True, False]
+    stack.enter_context(admission.permit("192.0.2.9", authenticated=True)).reserve(1_000 - 51)
+
+
+def test_a_single_body_may_be_larger_than_the_quarter(clock: Clock, stack: ExitStack) -> None:
+    admission = control(clock, size=1_000)
+    permit = stack.enter_context(admission.permit("192.0.2.1", authenticated=False))
+    permit.reserve(900)
+    assert not permit.is_evicted
+    with pytest.raises(Overloaded):
+        permit.reserve(101)
+
+
+# --- time -------------------------------------------------------------------------------------------
+
+
+def test_a_sender_must_send_after_the_grace_and_at_the_minimum_rate(clock: Clock) -> None:
+    permit = control(clock).permit("192.0.2.1", authenticated=False)
+    assert permit.deadline == 1005
+    clock.time += 2
+    permit.extend(1_024)  # one second of the minimum rate
+    assert permit.deadline == 1006
+    permit.extend(1_000_000)  # no more than the grace
+    assert permit.deadline == 1007
+    for _ in range(20):
+        clock.time += 2
+        permit.extend(1_000_000)
+    assert permit.deadline == 1030
+
+
+async def test_a_slow_sender_is_interrupted_and_an_evicted_one_at_once() -> None:
+    never = asyncio.Event()
+    admission = AdmissionControl(max_requests=4, max_bytes=1_000)
+
+    async def wait(permit: Permit) -> None:
+        with permit:
+            async with permit.timed():
+                await never.wait()
+
+    permit = admission.permit("192.0.2.1", authenticated=False)
+    waiting = asyncio.create_task(wait(permit))
+    await asyncio.sleep(0)
+    with admission.permit("192.0.2.1", authenticated=False) as newcomer:
+        with pytest.raises(Evicted):
+            await waiting
+        newcomer._next_bytes_by = 0.0
+        with pytest.raises(TimeoutError):
+            async with newcomer.timed():
+                await never.wait()
+
+
+async def test_a_request_that_was_evicted_in_its_last_step_is_not_served() -> None:
+    admission = AdmissionControl(max_requests=4, max_bytes=1_000)
+
+    async def evict_in_time(permit: Permit) -> None:
+        async with permit.timed():
+            with admission.permit("192.0.2.1", authenticated=False):
+                pass
+
+    with admission.permit("192.0.2.1", authenticated=False) as permit, pytest.raises(Evicted):
+        await evict_in_time(permit)
