@@ -2,10 +2,13 @@
 
 from collections.abc import Container
 from enum import StrEnum
+from typing import Final
 
 from relay.call.event import Kind
 from relay.call.parties import HasFacts
 from relay.call.state import CallState, LegState
+
+_AFTER_THE_CALL: Final = (Kind.RECORDING, Kind.TRANSCRIPT, Kind.SUMMARY)
 
 
 class Status(StrEnum):
@@ -26,13 +29,15 @@ def compute_status(state: CallState) -> Status:
     |------------------------------------------------------------|-------------|--------------------|
     | ended, and answered or status answered                     | completed   | completed          |
     | answered, and missed or voicemail event                    | completed   | completed          |
+    | answered, and recording, transcript or summary             | completed   | completed          |
     | answered                                                   | answered    | answered           |
     | ended or missed, with a voicemail                          | voicemail   | no_answer          |
     | missed; or ended with status missed or without talking     | missed      | no_answer          |
-    | ended                                                      | completed   | completed          |
+    | ended; or recording, transcript or summary                 | completed   | completed          |
     | nothing of this                                            | in_progress | in_progress        |
 
-    "Answered" is an Answered event, a time of the answer, or talking time.
+    "Answered" is an Answered event, a time of the answer, or talking time. A recording, a transcript and a
+    summary exist only after the call, so a call of which the Ended got lost is not in progress for ever.
     """
     return _outcome(state, state.seen, state.fact("direction"))
 
@@ -47,17 +52,18 @@ def _outcome(source: HasFacts, seen: Container[Kind], direction: str | None) -> 
     stated = source.fact("status")
     ended = Kind.ENDED in seen
     missed = Kind.MISSED in seen or Kind.VOICEMAIL in seen
+    over = any(kind in seen for kind in _AFTER_THE_CALL)
     voicemail = Kind.VOICEMAIL in seen or stated == "voicemail" or bool(source.fact("voicemail"))
     answered = _was_answered(source, seen)
     if ended and (answered or stated == "answered"):
         return Status.COMPLETED
     if answered:
-        return Status.COMPLETED if missed else Status.ANSWERED
+        return Status.COMPLETED if missed or over else Status.ANSWERED
     if (ended or missed) and voicemail:
         return Status.NO_ANSWER if outbound else Status.VOICEMAIL
     if missed or (ended and (stated == "missed" or source.fact("talking") == 0)):
         return Status.NO_ANSWER if outbound else Status.MISSED
-    return Status.COMPLETED if ended else Status.IN_PROGRESS
+    return Status.COMPLETED if ended or over else Status.IN_PROGRESS
 
 
 def _was_answered(source: HasFacts, seen: Container[Kind]) -> bool:

@@ -1,5 +1,6 @@
 """Which events wait for a link to their call."""
 
+from itertools import permutations
 from typing import Any
 
 import pytest
@@ -31,10 +32,33 @@ def test_a_recording_before_its_end_waits_for_the_end(ledger: MemoryLedger) -> N
 def test_without_an_end_a_recording_begins_a_call_after_the_grace_period(ledger: MemoryLedger) -> None:
     ledger.fold_each(RECORDING)
     ledger.end_grace()
-    assert (ledger.only_row.id, ledger.only_row.record.status) == ("cloudtalk-1", Status.IN_PROGRESS)
+    assert (ledger.only_row.id, ledger.only_row.record.status) == ("cloudtalk-1", Status.COMPLETED)
     ledger.fold_each(ENDED)
     assert (ledger.only_row.id, ledger.only_row.record.status) == ("cloudtalk-1", Status.COMPLETED)
     assert ledger.only_row.record.call_uuid == "u1"
+
+
+@pytest.mark.parametrize("kind", [Kind.RECORDING, Kind.TRANSCRIPT, Kind.SUMMARY])
+def test_what_exists_only_after_a_call_begins_no_call_in_progress(ledger: MemoryLedger, kind: Kind) -> None:
+    ledger.fold_each(event(kind, U1, transcript="Hola"))
+    assert (ledger.only_row.id, ledger.only_row.record.status) == ("cloudtalk-u1", Status.COMPLETED)
+    assert not ledger.only_row.record.follow_up
+
+
+@pytest.mark.parametrize("order", list(permutations(range(4))))
+def test_the_end_decides_whenever_the_recording_arrives(order: tuple[int, ...]) -> None:
+    events = (
+        event(Kind.STARTED, U1, started_at=T0, **NUMBER),
+        event(Kind.RECORDING, U1, recording_url="https://example.test/1.wav"),
+        event(Kind.TRANSCRIPT, U1, I1, transcript="Hola"),
+        event(Kind.ENDED, I1, voicemail=True, talking=0, **NUMBER),
+    )
+    ledger = MemoryLedger()
+    ledger.fold_each(*(events[index] for index in order))
+    ledger.end_grace()
+    record = ledger.only_row.record
+    assert (record.status, record.follow_up, record.transcript) == (Status.VOICEMAIL, True, "Hola")
+    assert record.recording_url == "https://example.test/1.wav"
 
 
 def test_an_end_with_the_call_id_alone_waits_if_one_open_call_has_its_number(ledger: MemoryLedger) -> None:
