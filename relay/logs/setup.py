@@ -2,10 +2,12 @@
 
 import atexit
 import logging
+import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from io import RawIOBase
+from pathlib import Path
 from typing import Final, Literal, TextIO
 
 from relay.logs import redaction
@@ -47,8 +49,8 @@ def configure(
     `auto` is `console` on a terminal, else `json`. The default stream is standard output, to which a thread
     of its own writes: a reader that hangs must not stop the relay.
     """
-    output.stream = stream or sys.stdout
-    output.writer = None if stream else _start_writer(sys.stdout)
+    output.stream = stream or _standard_output()
+    output.writer = None if stream else _start_writer(output.stream)
     redaction.redactor.mask_people = personal_data == "masked"
     on_terminal = output.stream.isatty()
     is_json = format == "json" or (format == "auto" and not on_terminal)
@@ -63,6 +65,12 @@ def configure(
         cache_logger_on_first_use=True,
     )
     _configure_libraries(level)
+
+
+def _standard_output() -> TextIO:
+    """Return standard output, or a file that discards all if the process was started without one."""
+    standard: TextIO | None = sys.stdout
+    return standard or Path(os.devnull).open("w")
 
 
 def _start_writer(stream: TextIO) -> BackgroundWriter | None:

@@ -76,6 +76,14 @@ def test_the_log_does_not_import_rich() -> None:
     assert result.stdout == "False\n"
 
 
+def test_a_process_without_standard_output_logs_nothing() -> None:
+    script = (
+        "from relay import logs; logs.configure('json', 'info', 'plain'); logs.get_logger('x').info('push')"
+    )
+    command = ["sh", "-c", 'exec "$@" >&-', "sh", sys.executable, "-c", script]
+    assert subprocess.run(command, capture_output=True, check=True).stderr == b""  # noqa: S603 - fixed command
+
+
 # --- libraries ---------------------------------------------------------------------------------
 
 
