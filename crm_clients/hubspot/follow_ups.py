@@ -13,7 +13,6 @@ from crm_clients.hubspot.responses import Record
 from crm_clients.hubspot.settings import CALL_ID, HubSpotSettings
 from crm_clients.hubspot.task_records import MissedCall
 from crm_clients.hubspot.tasks import CONTACT_DELETED, Tasks
-from relay.call import Call
 
 _TASK_FIELDS: Final = frozenset({"follow_up", "external_number", "started_at"})
 """A change of one of these makes a task necessary, or another task (they determine its key)."""
@@ -65,7 +64,8 @@ class FollowUps:
         that is part of another passes to that call, and is completed only if HubSpot has that call as
         answered.
         """
-        calls = self._inbound_calls(retractions)
+        # A call that turned out to be internal may have a task from before.
+        calls = [retraction.call for retraction in retractions] if self._enabled else []
         merged = [call for call in calls if call.merged_into]
         merged_ids = {str(call.merged_into): call.id for call in merged}
         survivors = await self._tasks.reassign_merged(merged)
@@ -80,15 +80,13 @@ class FollowUps:
 
     async def delete(self, retractions: Sequence[Retraction]) -> Outcome | None:
         """Archive the tasks of these calls. Returns why that failed."""
-        return await self._tasks.delete(self._inbound_calls(retractions))
+        calls = [r.call for r in retractions if self._enabled and r.call.direction == "inbound"]
+        return await self._tasks.delete(calls)
 
     async def forget(self, call_ids: Collection[str]) -> None:
         """Remove these calls from the client state."""
         if call_ids:
             await self._state.set_many({_state_key(id_): None for id_ in call_ids})
-
-    def _inbound_calls(self, retractions: Sequence[Retraction]) -> list[Call]:
-        return [r.call for r in retractions if self._enabled and r.call.direction == "inbound"]
 
     async def _store_taskless(self, batch: Batch) -> None:
         """Store which calls have no task: a later delivery creates it. An answered call needs none."""

@@ -13,7 +13,7 @@ from tests.crm_clients.hubspot.conftest import Connect
 from tests.fakes.hubspot import TOKEN, HubSpot
 from tests.fakes.hubspot_responses import error_response, missing_scope_response, throttled_response
 from tests.support.fake_time import FakeTime
-from tests.support.hubspot import call, first_push, missed_call, outcome_names
+from tests.support.hubspot import call, first_push, missed_call, outcome_names, retraction
 
 NOW = datetime(2026, 11, 24, 22, 30, tzinfo=ZoneInfo("Europe/Madrid"))
 
@@ -224,6 +224,24 @@ async def test_a_temporary_error_of_one_record_is_retried(
     [outcome] = await connect(contacts="create").upsert([first_push(missed_call())])
     assert isinstance(outcome, Retry | Throttled)
     assert (type(outcome), outcome.after) == (kind, seconds)
+
+
+@pytest.mark.parametrize("on_merge", ["delete", "mark"])
+async def test_a_locked_record_of_a_retracted_call_is_retried(
+    hubspot: HubSpot, connect: Connect, on_merge: str
+) -> None:
+    client = connect(on_merge=on_merge)
+    await client.setup()
+    await client.upsert([first_push(missed_call())])
+    path, trace_id, into = {
+        "delete": ("tasks/batch/update", "+34600111222:2026-11-24", None),
+        "mark": ("calls/batch/update", "cloudtalk-1", "cloudtalk-2"),
+    }[on_merge]
+    hubspot.respond_with(failed_batch(trace_id, {"category": "LOCKED"}), path=path)
+    [outcome] = await client.retract([retraction(missed_call(), into=into)])
+    assert isinstance(outcome, Retry)
+    assert outcome.after == 2.0
+    assert outcome_names(await client.retract([retraction(missed_call(), into=into)])) == ["delivered"]
 
 
 async def test_an_association_that_is_locked_is_retried(hubspot: HubSpot, connect: Connect) -> None:

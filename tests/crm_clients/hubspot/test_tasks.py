@@ -365,6 +365,17 @@ async def test_the_task_of_a_merged_call_passes_to_the_surviving_call(
     assert hubspot.tasks.get_one().properties["hs_task_status"] == "COMPLETED"
 
 
+@pytest.mark.parametrize("direction", ["internal", "outbound", None])
+async def test_the_task_of_a_retracted_call_whose_direction_was_corrected_is_completed(
+    hubspot: HubSpot, connect: Connect, direction: str | None
+) -> None:
+    client = connect()
+    await client.upsert([first_push(missed_call())])
+    corrected = missed_call(direction=direction, follow_up=False)
+    assert outcome_names(await client.retract([retraction(corrected)])) == ["delivered"]
+    assert hubspot.tasks.get_one().properties["hs_task_status"] == "COMPLETED"
+
+
 async def test_the_task_of_a_retracted_call_is_completed(hubspot: HubSpot, connect: Connect) -> None:
     client = connect()
     await client.upsert([first_push(missed_call())])
