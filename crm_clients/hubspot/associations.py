@@ -100,7 +100,11 @@ class Associations:
             for push in pushes
             for contact_id in batch.contacts_of(push)
         }
-        failed = {pairs[pair]: failure for pair, failure in (await self._create_associations(pairs)).items()}
+        failed: dict[str, ApiFailure] = {}
+        for pair, failure in (await self._create_associations(pairs)).items():
+            # Of a call with several contacts, a failure that passes by itself counts before a refusal.
+            if pairs[pair] not in failed or not isinstance(self._api.outcome(failure), Rejected):
+                failed[pairs[pair]] = failure
         repeatable = {id_: failure for id_, failure in failed.items() if _may_be_deleted(failure)}
         for id_ in failed.keys() - repeatable.keys():
             outcome = self._api.outcome(failed[id_], records=len(failed))

@@ -302,6 +302,28 @@ async def test_if_one_of_all_cached_contacts_was_deleted_the_others_are_linked(
     assert hubspot.contact_ids_of_call("cloudtalk-2") == {"98", "1200"}
 
 
+@pytest.mark.parametrize("locked", ["98", "1200"])
+async def test_a_temporary_failure_of_one_of_all_links_counts_before_the_refusal_of_another(
+    hubspot: HubSpot, connect: Connect, locked: str
+) -> None:
+    add_contacts(hubspot, "98", "1200")
+    client = connect(contacts_on_many="all")
+    errors = [
+        {
+            "status": "error",
+            "category": "LOCKED" if id_ == locked else "VALIDATION_ERROR",
+            "context": {"toObjectId": [id_]},
+        }
+        for id_ in ("98", "1200")
+    ]
+    body = {"status": "COMPLETE", "results": [], "numErrors": 2, "errors": errors}
+    hubspot.respond_with(JSONResponse(body, 207), path="associations", times=2)
+    assert outcome_names(await client.upsert([first_push(call())])) == ["retry"]
+    hubspot.clear_canned_responses()
+    assert outcome_names(await client.upsert([first_push(call())])) == ["delivered"]
+    assert hubspot.contact_ids_of_call("cloudtalk-1") == {"98", "1200"}
+
+
 # --- deleted contacts -------------------------------------------------------------------------
 
 
