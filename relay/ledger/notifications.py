@@ -11,6 +11,7 @@ import sqlite3
 from collections.abc import Callable
 from contextlib import aclosing, closing, suppress
 from functools import cache
+from pathlib import Path
 from typing import Final
 
 from sqlalchemy import Connection, text
@@ -98,7 +99,7 @@ class NotificationListener:
 
     async def _watch_data_version(self, path: str) -> None:
         # Reading the data version waits for no lock: it needs no thread.
-        with closing(sqlite3.connect(path, timeout=0)) as connection:
+        with closing(_connect_to_existing(path)) as connection:
             last_version, own_writes = None, self._ledger.writes
             while True:
                 (version,) = connection.execute("PRAGMA data_version").fetchone()
@@ -113,3 +114,8 @@ class NotificationListener:
         while True:
             self._wake()
             await asyncio.sleep(self._poll_seconds)
+
+
+def _connect_to_existing(path: str) -> sqlite3.Connection:
+    """Connect without creating a missing file, which other users could read. Raises `sqlite3.Error`."""
+    return sqlite3.connect(f"{Path(path).absolute().as_uri()}?mode=rw", uri=True, timeout=0)

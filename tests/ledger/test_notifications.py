@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 
 import pytest
 from sqlalchemy import Connection
@@ -68,6 +69,19 @@ async def test_a_write_of_another_process_wakes_at_once(ledger: Ledger, other: L
     async with listening(ledger) as wake_ups:
         await append(other)
         assert await wake_ups.has_next(0.5)
+
+
+def test_listening_does_not_create_a_missing_ledger(tmp_path: Path) -> None:
+    async def listen_for_a_moment() -> None:
+        ledger = Ledger(f"sqlite:///{tmp_path / 'missing.db'}")
+        task = asyncio.create_task(NotificationListener(ledger, lambda: None, retry_seconds=0.01).run())
+        await asyncio.sleep(0.1)
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+        await ledger.close()
+
+    asyncio.run(listen_for_a_moment())
+    assert list(tmp_path.iterdir()) == []
 
 
 async def test_a_transaction_that_is_rolled_back_does_not_wake(ledger: Ledger, other: Ledger) -> None:
