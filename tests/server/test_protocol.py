@@ -103,6 +103,7 @@ async def serving(
         async with asyncio.timeout(20):
             while state.connections or state.tasks:
                 await asyncio.sleep(0)
+        assert [connections._open, connections._idle, connections._unfinished] == [set(), {}, {}]
 
 
 @pytest.fixture
@@ -291,13 +292,13 @@ async def test_single_bytes_do_not_extend_the_time_of_a_head(application: Applic
 
 async def test_the_time_of_a_head_ends_with_the_head(application: Application) -> None:
     application.gate.clear()
-    async with serving(application, head_seconds=0.02) as connect:
+    async with serving(application, head_seconds=0.25) as connect:
         client = await connect()
         client.send(REQUEST[:10])
         await asyncio.sleep(0)
         client.send(REQUEST[10:-1])
         await application.requested.wait()
-        await asyncio.sleep(0.05)
+        await asyncio.sleep(0.3)
         client.send(REQUEST[-1:])
         application.gate.set()
         assert await client.status() == 200
@@ -310,7 +311,7 @@ async def test_an_unused_connection_is_closed_like_an_idle_one(application: Appl
 
 async def test_a_body_that_was_answered_before_its_end_has_limited_time(application: Application) -> None:
     application.reads_bodies = False
-    async with serving(application, head_seconds=0.05) as connect:
+    async with serving(application, head_seconds=0.3) as connect:
         client, complete = await connect(), await connect()
         client.send(REQUEST[:-1])
         complete.send(REQUEST[:-1])
@@ -326,7 +327,7 @@ async def test_a_client_that_reads_no_response_loses_its_connection(
     application: Application, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("relay.server.protocol._WRITE_SECONDS", 0.05)
-    body = b"x" * 8_000_000  # more than the buffers of the sockets
+    body = b"x" * 32_000_000  # more than the buffers of the sockets
     async with serving(application) as connect:
         client = await connect()
         client.writer.transport.pause_reading()
