@@ -17,9 +17,11 @@ from pydantic import SecretStr
 
 from crm_clients.base import Finding
 from relay.settings.models import Settings
+from relay.settings.secrets import collect_secrets
 from relay.settings.validators import HOW_TO_CREATE_TOKEN
 from relay.standards.addresses import is_loopback
 from relay.standards.private_files import is_readable_by_others
+from relay.standards.webhooks import KEY_PREFIX, SHORTEST_KEY, decode_secret
 
 _NAME: Final = "settings"
 """The name of findings that concern no single destination."""
@@ -52,6 +54,7 @@ def review(settings: Settings) -> list[Finding]:
         *_review_destinations(settings),
         *review_public_url(settings),
         *_review_tokens(settings),
+        *_review_signing_keys(settings),
         *_review_secret_files(settings.origin.secret_files),
         *_review_variables(settings),
     ]
@@ -131,6 +134,27 @@ def _review_tokens(settings: Settings) -> Iterator[Finding]:
                     f"token {number} in {section}.tokens is easy to guess",
                     f"replace it by a random one: {HOW_TO_CREATE_TOKEN}",
                 )
+
+
+def _review_signing_keys(settings: Settings) -> Iterator[Finding]:
+    """Name short keys that a destination signs with. Its receiver may demand one, so they are accepted."""
+    for name, destination in settings.destinations.items():
+        for key, value in destination:
+            if any(map(_is_short_key, collect_secrets(value))):
+                yield _warning(
+                    name,
+                    "weak_secret",
+                    f"destinations.{name}.{key} has a key of fewer than {SHORTEST_KEY} bytes, which is easy "
+                    "to guess",
+                    f'replace it by a random one: echo "{KEY_PREFIX}$(openssl rand -base64 32)"',
+                )
+
+
+def _is_short_key(secret: str) -> bool:
+    try:
+        return len(decode_secret(secret)) < SHORTEST_KEY
+    except ValueError:  # a secret of another kind
+        return False
 
 
 def _estimate_bits(token: str) -> float:

@@ -1,5 +1,6 @@
 """Warnings about settings that are valid, but unsafe or probably a mistake."""
 
+import base64
 import random
 import uuid
 from collections.abc import Callable
@@ -160,6 +161,21 @@ def test_no_random_token_is_weak(generate: Callable[[random.Random], str], seed:
     token = generate(random.Random(seed))
     settings = Settings.model_validate({"cloudtalk": {"tokens": [token]}}, context=Path())
     assert "weak_token" not in [finding.code for finding in review(settings)]
+
+
+@pytest.mark.parametrize(("size", "is_named"), [(1, True), (23, True), (24, False)])
+def test_a_short_key_that_signs_requests_to_a_destination_is_named(
+    load_text: LoadText, size: int, *, is_named: bool
+) -> None:
+    secret = "whsec_" + base64.b64encode(bytes(range(size))).decode()
+    warnings = review(load_text(NOTEBOOK, RELAY__DESTINATIONS__A__KEY=secret))
+    assert [(warning.name, warning.code) for warning in warnings] == [("a", "weak_secret")] * is_named
+    assert all(secret not in f"{warning.problem}{warning.hint}" for warning in warnings)
+
+
+@pytest.mark.parametrize("secret", ["whsec_?", "key", "whsec_", "YQ=="])
+def test_a_secret_of_another_kind_is_no_short_key(load_text: LoadText, secret: str) -> None:
+    assert review(load_text(NOTEBOOK, RELAY__DESTINATIONS__A__KEY=secret)) == []
 
 
 @pytest.fixture
