@@ -108,7 +108,13 @@ class Relay:
             self.ledger,
             {name: destination.client for name, destination in settings.destinations.items()},
             self.clients,
-            loops=[self.group_commit.run, self.fold.run, notifications.run, retention.run],
+            loops=[
+                self.group_commit.run,
+                self.fold.run,
+                notifications.run,
+                retention.run,
+                self.endpoint.auth_failures.run,
+            ],
             delivery_loops=[worker.run for worker in self.delivery_workers.values()],
         )
 

@@ -18,11 +18,13 @@ from relay.cloudtalk.body_secrets import BodySecrets
 from relay.cloudtalk.errors import InvalidPayload
 from relay.cloudtalk.parser import EMPTY, Ignored, ParsedItem, Parser
 from relay.cloudtalk.request import BodyLimits, RawRequest, RequestHead
+from relay.ingest.auth_failures import AuthFailures
 from relay.ingest.body import UNAUTHENTICATED, Body, ReceivedBody, decode_body, receive_body
-from relay.ingest.limits import AdmissionControl, Overloaded, Permit
+from relay.ingest.limits import AdmissionControl, Evicted, Overloaded, Permit
 from relay.ingest.parsing_threads import ParsingThreads
 from relay.ingest.refusals import (
     ACCEPTED,
+    refuse_evicted,
     refuse_payload,
     refuse_slow,
     refuse_unauthenticated,
@@ -73,6 +75,7 @@ class WebhookEndpoint:
         )
         self._admission_control = admission_control
         self._parsing_threads = ParsingThreads()
+        self.auth_failures = AuthFailures()
         # An earlier process may have left the warning; the first signature that is not stale clears it.
         self._may_have_clock_warning = True
 
@@ -86,7 +89,7 @@ class WebhookEndpoint:
         head = _build_head(scope)
         proof = self._authenticator.precheck(head)
         if isinstance(proof, AuthProblem):
-            response = refuse_unauthenticated(head, proof)
+            response = self._refuse(head, proof)
         else:
             response = await self._respond(head, proof, receive)
         await response.send(send)
@@ -96,6 +99,9 @@ class WebhookEndpoint:
         try:
             with self._admission_control.permit(head.client, authenticated=is_authenticated) as permit:
                 return await self._handle(head, proof, receive, permit)
+        except Evicted as error:
+            self.auth_failures.record(head.client, "evicted")
+            return refuse_evicted(str(error))
         except Overloaded as error:
             return refuse_unavailable("overloaded", str(error))
         except LedgerUnavailable as error:
@@ -116,7 +122,7 @@ class WebhookEndpoint:
             body = await self._decode_unauthenticated(decode, request, permit)
             problem = self._check_body_tokens(head, body)
         if problem is not None:
-            return _refuse_unproven(head, received, problem)
+            return self._refuse(head, problem, received)
         permit.authenticate()
         if proof is Proof.SIGNATURE:
             await self._clear_clock_warning(head)
@@ -156,18 +162,27 @@ class WebhookEndpoint:
     async def _decode_unauthenticated(
         self, decode: Callable[[], Body], request: RawRequest, permit: Permit
     ) -> Body:
-        """Decode a body that may have a token. Raises `Overloaded` if too many others wait for the thread."""
+        """Decode a body that may have a token. Raises `Evicted`, also if too many others wait."""
         try:
             async with permit.timed():
                 return await self._parsing_threads.run(decode, request, authenticated=False)
         except TimeoutError as error:
-            raise Overloaded("too many requests without authentication") from error
+            raise Evicted("too many requests without authentication") from error
 
     def _check_body_tokens(self, head: RequestHead, body: Body) -> AuthProblem | None:
         problem = self._authenticator.check_tokens(head, body.tokens)
         if problem is not None and body.error is not None and body.error.reason in _TOO_LARGE:
             return AuthProblem.BODY_TOO_LARGE
         return problem
+
+    def _refuse(
+        self, head: RequestHead, problem: AuthProblem, received: ReceivedBody | None = None
+    ) -> Response:
+        if received and received.error and received.error.status == HTTPStatus.REQUEST_TIMEOUT:
+            self.auth_failures.record(head.client, "too_slow")
+            return refuse_slow(received.error)
+        throttled_seconds = self.auth_failures.record(head.client, problem)
+        return refuse_unauthenticated(problem, throttled_seconds=throttled_seconds)
 
     # --- parse ----------------------------------------------------------------------------------
 
@@ -236,12 +251,6 @@ class WebhookEndpoint:
             raw=raw,
         )
         return await self._ledger.write(lambda connection: quarantine.add(connection, row))
-
-
-def _refuse_unproven(head: RequestHead, received: ReceivedBody, problem: AuthProblem) -> Response:
-    if received.error is not None and received.error.status == HTTPStatus.REQUEST_TIMEOUT:
-        return refuse_slow(head, received.error)
-    return refuse_unauthenticated(head, problem)
 
 
 def _build_head(scope: Scope) -> RequestHead:

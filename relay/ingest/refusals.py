@@ -5,7 +5,7 @@ from typing import Final
 
 from relay.cloudtalk.authentication import AuthProblem
 from relay.cloudtalk.errors import InvalidPayload
-from relay.cloudtalk.request import RawRequest, RequestHead
+from relay.cloudtalk.request import RawRequest
 from relay.ingest.body import METHODS
 from relay.ingest.responses import Response, json_response, problem_response
 from relay.logs import get_logger
@@ -76,16 +76,24 @@ def refuse_payload(request: RawRequest, error: InvalidPayload, *, quarantine_id:
     )
 
 
-def refuse_unauthenticated(head: RequestHead, problem: AuthProblem) -> Response:
-    """Log the request that is not authenticated, and build the response."""
-    log.warning("ingest.unauthorised", reason=problem, client=head.client)
-    return problem_response(401, _AUTH_DETAILS[problem], reason="unauthorised", headers=_AUTHENTICATE)
+def refuse_unauthenticated(problem: AuthProblem, *, throttled_seconds: int | None) -> Response:
+    """Build the response to a request that is not authenticated: 429 if its address is throttled."""
+    detail = _AUTH_DETAILS[problem]
+    if throttled_seconds is None:
+        return problem_response(401, detail, reason="unauthorised", headers=_AUTHENTICATE)
+    message = f"too many requests from this address were not authenticated; {detail}"
+    retry_after = (("Retry-After", str(throttled_seconds)),)
+    return problem_response(429, message, reason="throttled", headers=retry_after)
 
 
-def refuse_slow(head: RequestHead, error: InvalidPayload) -> Response:
-    """Log the request that was too slow to be authenticated, and build the response."""
-    log.warning("ingest.unauthorised", reason="too_slow", client=head.client)
+def refuse_slow(error: InvalidPayload) -> Response:
+    """Build the response to a request that was too slow to be authenticated."""
     return problem_response(error.status, error.message, reason=error.reason, headers=_CLOSE)
+
+
+def refuse_evicted(detail: str) -> Response:
+    """Build the response to a request without authentication that made room for another one."""
+    return problem_response(503, detail, reason="overloaded", headers=_RETRY_AFTER + _CLOSE)
 
 
 def refuse_unavailable(reason: str, detail: str) -> Response:

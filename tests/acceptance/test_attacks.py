@@ -164,3 +164,6 @@ def test_an_authenticated_request_gets_in_at_once_during_an_attack(
             time.sleep(0.1)
     # The slowest of a few requests is at or above the 99th percentile of many.
     assert max(seconds) < 1, seconds
+    refused = [line["failures"] for line in relay.log_lines() if line["event"] == "ingest.unauthorised"]
+    assert len(refused) <= len(ATTACKS)  # less than a minute: one line for the address, or two
+    assert not [line for line in relay.log_lines() if line["event"] == "ingest.unavailable"]
