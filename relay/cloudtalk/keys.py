@@ -52,7 +52,10 @@ _PLACEHOLDER_SIGNS: Final = re.compile(r"[{}\[\]<>()%$@#|\"'`\u00b4\u2018\u2019\
 """What template languages, and people, put around the name of a variable."""
 
 _IN_BRACES: Final = re.compile(r"\{([^{}]*)\}")
-_IN_SIGNS: Final = re.compile(r"\[(.*)\]|<(.*)>|\((.*)\)|%(.*)%|\$(.*)", re.DOTALL)
+_IN_SIGNS: Final = re.compile(r"\[(.*)\]|<(.*)>|\((.*)\)|[%@#|~*]+(.*?)[%@#|~*]+|[$:=](.*)", re.DOTALL)
+_LEADING_SIGNS: Final = ":=*~"
+"""They count only at the beginning: `sip:5` is an id."""
+
 _MOST_DIGITS_OF_NAME: Final = 2
 """`{var12}` is a name, `{a1b2c3}` is an id."""
 
@@ -72,10 +75,11 @@ def names_variable(text: str) -> bool:
     A text names a key of a fact with any brackets, quotes, percent and dollar signs, or without them:
     `${call_uuid}`. Any other variable has brackets or signs around its name: `{my_var}`.
     """
-    parts = _PLACEHOLDER_SIGNS.split(text)
+    parts = _PLACEHOLDER_SIGNS.split(text.lstrip(_LEADING_SIGNS))
     if any(_bare_name(part) in _NAMES for part in parts):
         return True
-    return len(parts) > 1 and any(_looks_like_name(found) for found in _find_bracketed(text))
+    has_signs = len(parts) > 1 or text[0] in _LEADING_SIGNS
+    return has_signs and any(_looks_like_name(found) for found in _find_bracketed(text))
 
 
 def _find_bracketed(text: str) -> Iterator[str]:

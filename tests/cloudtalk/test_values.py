@@ -91,6 +91,18 @@ def test_braces_without_a_variable_are_text(text: str) -> None:
     [
         *("{call_uuid}", "${call_uuid}", "[[Call UUID]]", "%callUuid%", "<call_uuid>", "#{uuid}", "@call_id"),
         *("call_uuid", "Call UUID", "CALL_ID", "uuid", "id", "call.uuid", "$json.call_id", "(cdr_id)"),
+        *(
+            ":call_uuid",
+            "=call_id",
+            "*|my_var|*",
+            "@@x@@",
+            "##ticket##",
+            "|x|",
+            "=$json.ticket",
+            "~ticket~",
+            ":ticket",
+            "=ticket",
+        ),
         *("{ { call_uuid } }", "call-${call_uuid}", "{call_uuid}-x", "'call_uuid'", "\u201ccall_id\u201d"),
         *("&lt;call_uuid&gt;", "&#123;call_uuid&#125;", "{call_external_number}", "$json['call_uuid']"),
         *("contact.id", "agent_email", "{event_id}"),
@@ -131,6 +143,7 @@ def test_the_name_of_a_variable_is_no_id(name: str) -> None:
         *("call-id", "call-uuid-1", "uuid:5", "{0f8fad5b-d9cb-469f-a165-70867728950e}", "abc$1", "id7"),
         *("1700000000.123", "100%", "<42@pbx.example>", "agent.5", "[7]", "callid1", "x{7}"),
         *("{A1B2C3}", "[[0f8fad5b-d9cb-469f-a165-70867728950e]]", "<ab@pbx.example>", "${1700000000.123}"),
+        *("*1234*", "#5", "##A1B2C3##", "a:b", "|1|2|", "100%1%", ":5"),
         *("%41%42", "a<b>", "ticket", "my_var", "(34)600111222", "{}", "$", "%%", "a(b)c", "ABC-{1234}"),
     ],
 )
