@@ -78,7 +78,7 @@ def names_variable(text: str) -> bool:
     parts = _PLACEHOLDER_SIGNS.split(text.lstrip(_LEADING_SIGNS))
     if any(_bare_name(part) in _NAMES for part in parts):
         return True
-    has_signs = len(parts) > 1 or text[0] in _LEADING_SIGNS
+    has_signs = len(parts) > 1 or text[:1] in _LEADING_SIGNS
     return has_signs and any(_looks_like_name(found) for found in _find_bracketed(text))
 
 
