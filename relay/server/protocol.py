@@ -96,6 +96,7 @@ class BoundedProtocol(HttpToolsProtocol):
         self._received = 0
         self._has_request = False  # a request whose response is not complete
         self._is_in_body = False
+        self._is_upgrade = False
         self._is_rejected = False
         self._timer: asyncio.TimerHandle | None = None
         self._write_timer: asyncio.TimerHandle | None = None
@@ -154,14 +155,30 @@ class BoundedProtocol(HttpToolsProtocol):
         self._received += len(data)
         try:
             self.parser.feed_data(data)
-        except httptools.HttpParserUpgrade:
-            self._unsupported_upgrade_warning()
+        except httptools.HttpParserUpgrade as upgrade:
+            self._parse_without_upgrade(data[upgrade.args[0] :])
         except httptools.HttpParserError as error:
             cause = error.__context__
             self._reject(cause.reason if isinstance(cause, _Rejected) else Rejection.MALFORMED)
         else:
             if self._received:
                 self._check_unfinished()
+
+    def _parse_without_upgrade(self, rest: bytes | memoryview) -> None:
+        """Parse the head again without its Upgrade header, then the rest.
+
+        After a head that asks for another protocol the parser expects that protocol instead of a body, so
+        the event would be lost. Java's HTTP client asks for HTTP/2 in this way.
+        """
+        version = self.parser.get_http_version().encode()
+        lines = [b"%s %s HTTP/%s" % (self.parser.get_method(), self.url, version)]
+        lines += [name + b": " + value for name, value in self.headers if name != b"upgrade"]
+        self._received = 0
+        self._is_upgrade = False
+        self.parser = httptools.HttpRequestParser(self)
+        self.parser.set_dangerous_leniencies(lenient_data_after_close=True)  # as uvicorn does
+        self._parse(b"\r\n".join([*lines, b"", b""]))
+        self._parse(rest)
 
     def _check_unfinished(self) -> None:
         if self._received > MAX_HEAD_BYTES or (not self._is_in_body and len(self.headers) > MAX_HEADERS):
@@ -187,6 +204,9 @@ class BoundedProtocol(HttpToolsProtocol):
             raise _Rejected(Rejection.TOO_LARGE)
         if len(self.pipeline) >= MAX_PIPELINED:
             raise _Rejected(Rejection.TOO_MANY)
+        if self.parser.should_upgrade() and any(name == b"upgrade" for name, _ in self.headers):
+            self._is_upgrade = True
+            return
         self._received = 0
         self._is_in_body = True
         self._stop_timer()
@@ -205,6 +225,8 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def on_message_complete(self) -> None:
         """End the body of the request."""
+        if self._is_upgrade:  # the head is parsed again
+            return
         self._received = 0
         self._is_in_body = False
         if not self._has_request:  # the response was sent before the end of the body

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 import uvicorn
 from starlette.types import Receive, Scope, Send
+from structlog.testing import capture_logs
 from uvicorn.server import ServerState
 
 from relay.server.connections import Connections
@@ -371,3 +372,36 @@ async def test_without_a_place_a_new_connection_gets_503(application: Applicatio
         assert await refused.status() == 503
         application.gate.set()
         assert await busy.status() == 200
+
+
+# --- upgrades -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("protocol", [b"h2c", b"websocket"])
+async def test_a_request_for_another_protocol_is_answered_as_http(
+    application: Application, protocol: bytes
+) -> None:
+    head = (
+        b"Connection: Upgrade, HTTP2-Settings\r\nUpgrade: " + protocol + b"\r\nHTTP2-Settings: AAMAAABk\r\n"
+    )
+    with capture_logs() as lines:
+        async with serving(application) as connect:
+            client = await connect()
+            for request in (REQUEST, REQUEST, CHUNKED + b"3\r\nabc\r\n0\r\n\r\n"):
+                sent = request.replace(HOST, HOST + head)
+                client.send(sent[:60])
+                await asyncio.sleep(0)
+                client.send(sent[60:])
+                assert await client.status() == 200
+                assert await client.reader.readexactly(3) == b"abc"
+            client.send(REQUEST.replace(HOST, HOST + head) * 10)
+            for _ in range(10):
+                assert await client.status() == 200
+                assert await client.reader.readexactly(3) == b"abc"
+    assert lines == []
+    assert application.headers[0] == {
+        b"host": b"relay",
+        b"connection": b"Upgrade, HTTP2-Settings",
+        b"http2-settings": b"AAMAAABk",
+        b"content-length": b"3",
+    }
