@@ -7,9 +7,10 @@ from typing import Final
 import msgspec
 
 from crm_clients.base import Finding, Outcome, Retry, Throttled, Unauthorised, Unknown
+from crm_clients.supabase import refusals, trial
 from crm_clients.supabase.errors import ApiError, ApiFailure, describe, to_outcome
 from crm_clients.supabase.location import Location, grant_hint, problem_finding, run_setup
-from crm_clients.supabase.refusals import REFUSALS, WRONG_TYPE, explain_refusal
+from crm_clients.supabase.refusals import WRONG_TYPE
 from crm_clients.supabase.rest import Table
 from crm_clients.supabase.sql import type_sql, unique_sql
 
@@ -36,8 +37,8 @@ _OTHERWISE: Final = "unexpected_answer"
 _DEFERRABLE: Final = "does not support deferrable unique constraints"
 """In PostgreSQL's message if an upsert cannot use the key; its code, 55000, has other causes too."""
 
-CODES: Final = REFUSALS.union(
-    _BY_ERROR_CODE.values(), _BY_STATUS.values(), _BY_OUTCOME.values(), [_OTHERWISE]
+CODES: Final = refusals.REFUSALS.union(
+    trial.REFUSALS, _BY_ERROR_CODE.values(), _BY_STATUS.values(), _BY_OUTCOME.values(), [_OTHERWISE]
 )
 """Every code that a finding can have."""
 
@@ -54,11 +55,14 @@ async def check_table(table: Table, location: Location) -> list[Finding]:
     failure = select_failure or await table.probe_upsert(location.columns)
     if failure is not None and _code(failure) == "missing_grant":
         return [await _find_missing_grant(table, location, failure, may_select=select_failure is None)]
-    failure = failure or await table.dry_run(location.sample)
-    if failure is None:
-        return [await _check_delete(table, location)]
-    refusal = await explain_refusal(table, location, failure)
-    return [refusal or _finding(location, _as_unknown_table(failure))]
+    found = await (
+        trial.explain(table, location, failure) if failure else trial.find_refusals(table, location)
+    )
+    if not isinstance(found, list):
+        return [_finding(location, _as_unknown_table(found))]
+    if all(finding.ok for finding in found):
+        found.append(await _check_delete(table, location))
+    return found
 
 
 def _as_unknown_table(failure: ApiFailure) -> ApiFailure:

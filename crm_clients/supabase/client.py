@@ -25,8 +25,10 @@ from crm_clients.supabase.errors import ApiFailure, is_too_large
 from crm_clients.supabase.keys import key_headers, role_of
 from crm_clients.supabase.layout_kv import KvLayout
 from crm_clients.supabase.layout_table import TableLayout
-from crm_clients.supabase.location import Location, sql_editor
+from crm_clients.supabase.location import Location, SampleRows, sql_editor
+from crm_clients.supabase.record import ID_PREFIX
 from crm_clients.supabase.rest import Row, Table
+from crm_clients.supabase.sample import Sample, build_full_sample, build_samples
 from crm_clients.supabase.settings import SupabaseSettings
 from crm_clients.supabase.shorten import find_largest, leave_out
 from relay.call import Call
@@ -43,8 +45,8 @@ class Layout(Protocol):
     def merge_columns(self) -> tuple[str, ...]:
         """The columns that only `retract(mark=True)` writes."""
 
-    def sample_row(self) -> Row:
-        """Return a row with a value in every column that the relay writes."""
+    def row_of(self, call: Call) -> Row:
+        """Return the whole row of a call."""
 
     def sql(self, schema: str) -> str:
         """Return the SQL that creates the table."""
@@ -97,11 +99,21 @@ class SupabaseClient(CrmClient[SupabaseSettings]):
             role=role_of(self._key),
             key=key_column,
             columns=self._layout.columns,
-            sample=self._layout.sample_row(),
+            full=self._sample_rows(build_full_sample(settings.when)).rows,
+            samples=[self._sample_rows(sample) for sample in build_samples(settings.when)],
+            key_prefix=f"{settings.kv_prefix if is_kv else ''}{ID_PREFIX}",
             settings={} if is_kv else settings.settings_by_column,
             merge_columns=self._layout.merge_columns if settings.on_merge == "mark" else (),
             json_column="value" if is_kv else None,
             deletes=settings.on_merge == "delete",
+        )
+
+    def _sample_rows(self, sample: Sample) -> SampleRows:
+        return SampleRows(
+            (self._layout.row_of(sample.call), self._layout.row_of(sample.twin)),
+            sample.status,
+            self.settings.label(sample.status) if sample.status else None,
+            sample.direction,
         )
 
     async def check(self) -> list[Finding]:

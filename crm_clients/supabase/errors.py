@@ -144,6 +144,11 @@ def parse_error(status: int, body: bytes, *, after: float | None = None) -> ApiE
     )
 
 
+def error_details(body: bytes) -> str:
+    """Return PostgREST's details of an error; they may contain names and phone numbers."""
+    return _text(_decode_object(body), "details") or ""
+
+
 def cause_of(error: ApiError) -> Cause:
     """Look up the exact code, then the code's class, then the status."""
     if _hides_row(error):

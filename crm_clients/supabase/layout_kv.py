@@ -58,11 +58,11 @@ class KvLayout:
 
     def sql(self, schema: str) -> str:
         """Return the SQL that creates the table if the CRM has not."""
-        return kv_sql(self._settings.table, schema, self.sample_row())
+        return kv_sql(self._settings.table, schema, self.row_of(SAMPLE_CALL))
 
-    def sample_row(self) -> Row:
-        """Return a row with a record in which every key has a value."""
-        return {"key": self._key(SAMPLE_CALL), "value": self._mapper.build(SAMPLE_CALL)}
+    def row_of(self, call: Call) -> Row:
+        """Return the row with the whole record of a call."""
+        return {"key": self._key(call), "value": self._mapper.build(call)}
 
     async def upsert(self, pushes: Sequence[Push]) -> dict[str, Outcome]:
         """Read and write the calls with one request each, or only read if nothing changes."""
@@ -222,11 +222,7 @@ class KvLayout:
         self, calls: Sequence[Call], changed: Collection[str]
     ) -> dict[str, Outcome]:
         """Return the outcomes after the rows with the keys `changed` were removed or found."""
-        rows = {
-            key: {"key": key, "value": self._mapper.build(call)}
-            for call in calls
-            if (key := self._key(call)) not in changed
-        }
+        rows = {key: self.row_of(call) for call in calls if (key := self._key(call)) not in changed}
         failures = await find_unchanged(self._table, rows)
         return {call.id: self._outcome(call, failures.get(self._key(call))) for call in calls}
 

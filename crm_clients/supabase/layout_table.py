@@ -65,10 +65,10 @@ class TableLayout:
         sample = self._values(SAMPLE_CALL, _ALL_FIELDS)
         return table_sql(self._settings.table, schema, self._mapping, self._settings.constants, sample)
 
-    def sample_row(self) -> Row:
-        """Return a row with a value in every column that the relay writes."""
-        merged = {MERGED_INTO: SAMPLE_CALL.merged_into} if self._settings.on_merge == "mark" else {}
-        return self._values(SAMPLE_CALL, _ALL_FIELDS) | merged
+    def row_of(self, call: Call) -> Row:
+        """Return the whole row of a call, with every column that the relay writes."""
+        merged = {MERGED_INTO: call.merged_into} if self._settings.on_merge == "mark" else {}
+        return self._values(call, _ALL_FIELDS) | merged
 
     async def upsert(self, pushes: Sequence[Push]) -> dict[str, Outcome]:
         """Write the calls, with one request per set of changed columns.

@@ -1,6 +1,6 @@
 """Where a destination writes its calls, and the hints for a person that name it."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from urllib.parse import urlsplit
 
 import msgspec
@@ -8,15 +8,26 @@ import msgspec
 from crm_clients.base import Finding
 from crm_clients.supabase.rest import Row
 from crm_clients.supabase.sql import grant_sql
+from relay.call import Status
+
+
+class SampleRows(msgspec.Struct, frozen=True):
+    """Two rows of a kind of call, as `crm_clients.supabase.sample.Sample`. `label`: of its status."""
+
+    rows: tuple[Row, Row]
+    status: Status | None = None
+    label: str | None = None
+    direction: str | None = None
 
 
 class Location(msgspec.Struct, frozen=True):
     """Where a destination writes its calls. `schema` None means the first schema that the API exposes.
 
     `key`: the column that identifies a call. `merge_columns`: columns that only `on_merge = "mark"`
-    needs. `sample`: a row with a value in each of them. `settings`: column → the setting that names it, as
-    `fields.id`; none in the layout `kv`. `json_column`: a column that must be jsonb. `deletes`:
-    whether the records of merged calls are deleted.
+    needs. `full`: two rows with a value in each of them. `samples`: rows of each kind of call. `key_prefix`:
+    the start of every key. `settings`: column → the setting that names it, as `fields.id`; none in the
+    layout `kv`. `json_column`: a column that must be jsonb. `deletes`: whether the records of merged calls
+    are deleted.
     """
 
     destination: str
@@ -26,7 +37,9 @@ class Location(msgspec.Struct, frozen=True):
     role: str
     key: str
     columns: tuple[str, ...]
-    sample: Row
+    full: tuple[Row, Row]
+    samples: Sequence[SampleRows]
+    key_prefix: str
     settings: Mapping[str, str]
     merge_columns: tuple[str, ...] = ()
     json_column: str | None = None

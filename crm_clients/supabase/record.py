@@ -37,7 +37,7 @@ _FIXED_SOURCES: Final[dict[str, frozenset[str]]] = {
     "notas": frozenset({"from", "to"}),
 }
 _ATTRIBUTES: Final = dict(zip(FIELDS, Call.__struct_fields__, strict=True))
-_ID_PREFIX: Final = "cloudtalk-"
+ID_PREFIX: Final = "cloudtalk-"
 
 
 class RecordMapper:
@@ -64,7 +64,7 @@ class RecordMapper:
         """Build the record of a call, without constants."""
         return {
             "id": call.id,
-            "cloudtalkId": call.id.removeprefix(_ID_PREFIX),
+            "cloudtalkId": call.id.removeprefix(ID_PREFIX),
             "fecha": call.started_at,
             "notas": f"Llamada CloudTalk - {call.from_ or UNKNOWN_NAME} → {call.to or UNKNOWN_NAME}",
             **{key: self._value(field, call) for field, key in self._mapping.items()},

@@ -1,13 +1,15 @@
-"""Explain why the database would refuse every call, although table, columns and grants exist."""
+"""Explain why the database would refuse calls, although table, columns and grants exist."""
 
 import re
 from collections.abc import Mapping
 from typing import Final
 
+import msgspec
+
 from crm_clients.base import Finding
 from crm_clients.supabase.errors import ROW_SECURITY, ApiError, ApiFailure, Cause, cause_of
 from crm_clients.supabase.location import Location, problem_finding, run_setup, secret_key_hint
-from crm_clients.supabase.rest import Table
+from crm_clients.supabase.rest import NOT_ONE_ROW, Table
 from crm_clients.supabase.sql import nullable_sql, policy_sql, sequence_grant_sql, type_sql
 
 WRONG_TYPE: Final = "wrong_type"
@@ -16,10 +18,18 @@ REQUIRED: Final = "required_column"
 SEQUENCE: Final = "missing_sequence_grant"
 DISCARDED: Final = "discarded_rows"
 REFUSED: Final = "refused_call"
-REFUSALS: Final = frozenset({WRONG_TYPE, GENERATED, REQUIRED, SEQUENCE, ROW_SECURITY, DISCARDED, REFUSED})
+REFERENCE: Final = "missing_reference"
+REFUSALS: Final = frozenset(
+    {WRONG_TYPE, GENERATED, REQUIRED, SEQUENCE, ROW_SECURITY, DISCARDED, REFUSED, REFERENCE}
+)
 """Every code of this module."""
 
-_BY_ERROR_CODE: Final = {"428C9": GENERATED, "23502": REQUIRED, "PGRST116": DISCARDED}
+_BY_ERROR_CODE: Final = {
+    "428C9": GENERATED,
+    "23502": REQUIRED,
+    "23503": REFERENCE,
+    NOT_ONE_ROW: DISCARDED,
+}
 _BY_MESSAGE: Final = {"permission denied for sequence": SEQUENCE, "row-level security policy": ROW_SECURITY}
 """PostgreSQL has one code, 42501, for all missing privileges."""
 
@@ -29,8 +39,8 @@ _QUOTED: Final = re.compile(r'"([^"]+)"')
 
 
 async def explain_refusal(table: Table, location: Location, failure: ApiFailure) -> Finding | None:
-    """Explain the failure of a dry run of `location.sample`. None: the failure is of another kind."""
-    code = _code(failure)
+    """Explain the failure of a dry run of `location.full`. None: the failure is of another kind."""
+    code = refusal_code(failure)
     if code is None or not isinstance(failure, ApiError):
         return None
     if code == WRONG_TYPE and (columns := await _find_columns(table, location, WRONG_TYPE)):
@@ -39,10 +49,14 @@ async def explain_refusal(table: Table, location: Location, failure: ApiFailure)
         return _generated(location, columns)
     if code in {WRONG_TYPE, GENERATED}:
         code = REFUSED
-    return problem_finding(location, code, _problem(location, code, failure), _hint(location, code, failure))
+    finding = problem_finding(
+        location, code, _problem(location, code, failure), _hint(location, code, failure)
+    )
+    return msgspec.structs.replace(finding, ok=code == REFERENCE)
 
 
-def _code(failure: ApiFailure | None) -> str | None:
+def refusal_code(failure: ApiFailure | None) -> str | None:
+    """Return the code of the finding for a failure; None if it is not the refusal of a call."""
     if not isinstance(failure, ApiError):
         return None
     code = failure.code or ""
@@ -62,10 +76,10 @@ async def _find_columns(table: Table, location: Location, code: str) -> dict[str
     If the key column fails, the others cannot be tried.
     """
     found: dict[str, str] = {}
-    for column in sorted(location.sample, key=lambda column: column != location.key):
-        row = {name: location.sample[name] for name in (location.key, column)}
-        failure = await table.dry_run(row)
-        if isinstance(failure, ApiError) and _code(failure) == code:
+    for column in sorted(location.full[0], key=lambda column: column != location.key):
+        rows = [{name: row[name] for name in (location.key, column)} for row in location.full]
+        failure = await table.dry_run(rows)
+        if isinstance(failure, ApiError) and refusal_code(failure) == code:
             found[column] = failure.message or code
         if location.key in found:
             break
@@ -116,10 +130,11 @@ def _other_columns_hint(location: Location, columns: Mapping[str, str]) -> str:
 def _problem(location: Location, code: str, failure: ApiError) -> str:
     table, message = location.full_table, failure.message or "no explanation was given"
     problems = {
-        REQUIRED: f"The column {_quoted(failure)} of {table} must not be null, and nothing fills it.",
+        REQUIRED: f"The column {quoted_name(failure)} of {table} must not be null, and nothing fills it.",
         SEQUENCE: f"The role {location.role} cannot use a sequence of {table} ({message}).",
         ROW_SECURITY: f"Row level security of {table} refuses calls of the role {location.role} ({message}).",
-        DISCARDED: f"A trigger of {table} discards inserted rows, so calls would disappear without an error.",
+        DISCARDED: f"A trigger of {table} discards rows, so calls would disappear without an error.",
+        REFERENCE: f"Calls in {table} need rows of another table, which the relay does not write: {message}.",
         REFUSED: f"The table {table} refuses a sample of a call: {message}.",
     }
     return problems[code]
@@ -128,14 +143,17 @@ def _problem(location: Location, code: str, failure: ApiError) -> str:
 def _hint(location: Location, code: str, failure: ApiError) -> str:
     section = f"[destinations.{location.destination}]"
     schema = location.sql_schema
-    nullable = nullable_sql(location.table, schema, _quoted(failure))
-    constant = f"Set constants.{_quoted(failure)} in {section} to its value, or allow null. "
+    nullable = nullable_sql(location.table, schema, quoted_name(failure))
+    constant = f"Set constants.{quoted_name(failure)} in {section} to its value, or allow null. "
     sequence = (failure.message or "").rpartition(" ")[2]
     policy = policy_sql(location.table, schema, location.role)
     hints = {
         REQUIRED: f"{constant if location.settings else ''}Run in Supabase's SQL editor: {nullable}",
         SEQUENCE: f"Run in Supabase's SQL editor: {sequence_grant_sql(sequence, schema, location.role)}",
         ROW_SECURITY: secret_key_hint(location) or f"Run in Supabase's SQL editor: {policy}",
+        REFERENCE: "Drop the constraint that the message names, or keep the other table complete. Calls "
+        "without such a row become dead letters. "
+        + (f'A field that is "" under fields in {section} is not written.' if location.settings else ""),
         DISCARDED: "Change the trigger in Supabase under Database, Triggers, so that it returns the row.",
         REFUSED: "Such calls become dead letters. Change the constraint or the trigger that the message "
         f"names, or choose other labels, fields or constants in {section}.",
@@ -143,7 +161,7 @@ def _hint(location: Location, code: str, failure: ApiError) -> str:
     return hints[code]
 
 
-def _quoted(failure: ApiError) -> str:
+def quoted_name(failure: ApiError) -> str:
     """Return the first name in the message, which is a column's."""
     match = _QUOTED.search(failure.message or "")
     return match.group(1) if match else "?"

@@ -1,5 +1,6 @@
 """Requests to one table of a project, through Supabase's REST API (PostgREST)."""
 
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final
 from urllib.parse import quote
@@ -10,18 +11,26 @@ import msgspec
 from crm_clients.base import Outcome
 from crm_clients.http import VendorHttp, retry_after
 from crm_clients.supabase.batches import encode_json
-from crm_clients.supabase.errors import UPSERTED_TWICE, ApiError, ApiFailure, parse_error
+from crm_clients.supabase.errors import UPSERTED_TWICE, ApiError, ApiFailure, error_details, parse_error
 
 MAX_QUERY_BYTES: Final = 6_000
 """Of the keys in one URL, as they are sent: gateways accept request lines of 8 KiB."""
+
+NOT_ONE_ROW: Final = "PGRST116"
+"""The API's code if an answer should be one row, and is none or several."""
 
 _PREFER_UPSERT: Final = "resolution=merge-duplicates,return=minimal"
 _PREFER_NO_ROWS: Final = "return=minimal"
 _PREFER_ROWS: Final = "return=representation"
 _PREFER_UPSERT_ROWS: Final = "resolution=merge-duplicates,return=representation"
 _PREFER_NEW_ROWS: Final = "resolution=ignore-duplicates,return=representation"
+_UNFIT_TYPE: Final = "pg_lsn"
+"""A type of PostgreSQL for positions in its log: no id of a call can be converted to it."""
+
 _ONE_ROW: Final = "application/vnd.pgrst.object+json"
 _NOT_THE_API: Final = "the response is not one to {}, so this is not a Supabase REST API"
+
+_NUMBER: Final = re.compile(r"\d+")
 
 Row = dict[str, Any]
 """A row as the API returns it: column → value."""
@@ -125,22 +134,56 @@ class Table:
 
     # --- probes: requests that change and return no row, to find out what is missing --------------
 
-    async def dry_run(self, row: Row) -> ApiFailure | None:
-        """Upsert a row in a statement that always fails, and return why it would fail by itself, if it would.
+    async def dry_run(self, rows: Sequence[Row]) -> ApiFailure | None:
+        """Upsert new rows and have the API undo it. Return why it would fail by itself, if it would.
 
-        PostgreSQL refuses to upsert one row twice (21000) after it has checked everything else, and writes
-        nothing. If a trigger discards the second copy, the API finds not exactly one row for the answer
-        (PGRST116), and writes nothing either.
+        The API undoes a statement whose answer should be one row and is several (PGRST116), after all
+        triggers that are not deferred. `rows`: at least two, with equal columns. If a trigger discards all
+        rows but one, that row is written; it is deleted again.
         """
-        other = {**row, self.key: _similar_key(row[self.key])}
-        body = b"[" + b",".join(map(encode_json, (row, row, other))) + b"]"
-        params = {"on_conflict": self.key, "select": self.key}
-        headers = {"Accept": _ONE_ROW}
-        response = await self._change("POST", params, body, prefer=_PREFER_UPSERT_ROWS, **headers)
+        response = await self._upsert_for_one_row(rows)
+        if isinstance(response, httpx.Response) and response.is_success:
+            return await self._undo(rows, response)
+        failure = _failure_of(response)
+        if not isinstance(failure, ApiError) or failure.code != NOT_ONE_ROW:
+            return failure
+        return None if _count_rows(response) in {None, len(rows)} else failure
+
+    async def dry_run_twice(self, rows: Sequence[Row]) -> ApiFailure | None:
+        """Upsert the first of these new rows twice. PostgreSQL refuses that (21000) and writes nothing.
+
+        If a trigger discards the second copy, the failure is PGRST116.
+        """
+        response = await self._upsert_for_one_row([rows[0], *rows])
+        if isinstance(response, httpx.Response) and response.is_success:
+            return await self._undo(rows, response)
+        failure = _failure_of(response)
+        return None if isinstance(failure, ApiError) and failure.code == UPSERTED_TWICE else failure
+
+    async def dry_run_update(self, row: Row) -> ApiFailure | None:
+        """Upsert one row that may exist, in a statement that always fails, and so writes nothing.
+
+        The key of a written row is converted to a type that it does not fit; if no row is written, the API
+        has no row for its answer (PGRST116). Only what happens after that is not tried: triggers that run
+        after the write.
+        """
+        response = await self._upsert_for_one_row([row], select=f"{self.key}::{_UNFIT_TYPE}")
         failure = _failure_of(response)
         if failure is None:
             return ApiError(httpx.codes.OK, "not_refused", _NOT_THE_API.format("an upsert"))
-        return None if isinstance(failure, ApiError) and failure.code == UPSERTED_TWICE else failure
+        is_unfit = isinstance(failure, ApiError) and _UNFIT_TYPE in (failure.message or "")
+        return None if is_unfit else failure
+
+    async def _upsert_for_one_row(self, rows: Sequence[Row], select: str = "") -> httpx.Response | Outcome:
+        body = b"[" + b",".join(map(encode_json, rows)) + b"]"
+        params = {"on_conflict": self.key, "select": select or self.key}
+        return await self._change("POST", params, body, prefer=_PREFER_UPSERT_ROWS, Accept=_ONE_ROW)
+
+    async def _undo(self, rows: Iterable[Row], response: httpx.Response) -> ApiFailure:
+        deleted = await self.delete({row[self.key] for row in rows})
+        if isinstance(deleted, set) and deleted:
+            return ApiError(response.status_code, NOT_ONE_ROW, "some rows were discarded")
+        return ApiError(response.status_code, "not_refused", _NOT_THE_API.format("an upsert"))
 
     async def probe_upsert(self, columns: Sequence[str]) -> ApiFailure | None:
         """Upsert no rows: the database still checks columns, key and grants."""
@@ -215,11 +258,6 @@ def _in_list(keys: Iterable[str]) -> str:
     return f"in.({','.join(map(quote_value, keys))})"
 
 
-def _similar_key(key: str) -> str:
-    """Return another key of the same length."""
-    return key[:-1] + ("0" if key[-1] != "0" else "1")
-
-
 def _columns_param(columns: Sequence[str]) -> str:
     return ",".join(columns)
 
@@ -242,6 +280,14 @@ def _decode_rows(response: httpx.Response | ApiFailure) -> list[Row] | ApiFailur
         return msgspec.json.decode(response.content, type=list[Row])
     except (msgspec.DecodeError, UnicodeDecodeError):
         return ApiError(response.status_code, "not_rows", _NOT_THE_API.format("a query"))
+
+
+def _count_rows(response: httpx.Response | Outcome) -> int | None:
+    """Return how many rows an answer with the code PGRST116 had: "The result contains 2 rows"."""
+    if not isinstance(response, httpx.Response):
+        return None
+    match = _NUMBER.search(error_details(response.content))
+    return int(match.group()) if match else None
 
 
 def _undeleted(response: httpx.Response | ApiFailure) -> ApiFailure | None:

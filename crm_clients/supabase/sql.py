@@ -105,6 +105,11 @@ def nullable_sql(table: str, schema: str, column: str) -> str:
     return f"alter table {_quote(schema)}.{_quote(table)} alter column {_quote(column)} drop not null;"
 
 
+def enum_sql(type_: str, value: str) -> str:
+    """Return SQL that adds a value to an enum. `type_` as PostgreSQL writes it in messages."""
+    return f"alter type {type_} add value if not exists {_literal(value)};"
+
+
 def policy_sql(table: str, schema: str, role: str) -> str:
     """Return a policy of row level security that gives the role all rows."""
     return (

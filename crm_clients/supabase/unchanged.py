@@ -102,7 +102,7 @@ def _find_older(table: Table, versions: Mapping[str, int], rows: Iterable[Row]) 
 
 async def _find_hidden(table: Table, row: Row) -> ApiFailure | None:
     """Try to upsert a row that no read finds: the database refuses that if a policy hides such a row."""
-    failure = await table.dry_run(row)
+    failure = await table.dry_run_update(row)
     if not isinstance(failure, ApiError):
         return failure
     if failure.code == _INSUFFICIENT_PRIVILEGE:
