@@ -141,7 +141,7 @@ class LocalClient(CrmClient[LocalSettings]):
 
     def _find_open_files(self) -> Iterator[Finding]:
         if files := find_open_sqlite_files(self.settings.path):
-            yield Finding(name=self.name, ok=True, **explain_open_files(files))
+            yield Finding(name=self.name, ok=True, code="readable_data", **explain_open_files(files))
 
     def _build_row(self, push: Push) -> Row:
         """Constants are no changed columns: they are written once, and people may change them."""

@@ -103,7 +103,7 @@ async def _check_ledger(settings: Settings) -> list[Finding]:
 
 def _find_open_files(path: Path | None) -> Iterator[Finding]:
     if path is not None and (files := find_open_sqlite_files(path)):
-        yield Finding(name="ledger", ok=True, **explain_open_files(files))
+        yield Finding(name="ledger", ok=True, code="readable_data", **explain_open_files(files))
 
 
 def _ledger_hint(settings: Settings) -> str:

@@ -38,10 +38,9 @@ def find_open_sqlite_files(database: Path) -> list[Path]:
 
 
 def explain_open_files(files: Sequence[Path]) -> dict[str, str]:
-    """Return code, problem and hint of a warning about these files."""
+    """Return problem and hint of a warning about these files."""
     names = " ".join(map(str, files))
     return {
-        "code": "readable_data",
         "problem": f"other users of this machine may read or write {', '.join(map(str, files))}, with"
         " personal data in it",
         "hint": f"chmod 600 {names}, as the user that runs the relay",
