@@ -49,7 +49,7 @@ def test_the_signed_text_of_a_standard_message_is_no_signed_body(key: bytes, id_
     assert not verifier.verify({"x-cloudtalk-signature": digest}, recorded, now=NOW)
 
 
-@pytest.mark.parametrize("body", [b"", b"[]", b" {}", b"\xef\xbb\xbf{}", gzip.compress(b"{}")])
+@pytest.mark.parametrize("body", [b"", b"[]", b" {}", b"\xef\xbb\xbf{}", gzip.compress(b"{}", mtime=0)])
 def test_the_signature_of_a_body_verifies_whatever_its_form(body: bytes) -> None:
     digest = hmac.new(SECRET.encode(), body, hashlib.sha256).hexdigest()
     assert SignatureVerifier([SECRET]).verify({"x-cloudtalk-signature": digest}, body, now=NOW)
