@@ -11,11 +11,12 @@ from collections.abc import Iterable
 from datetime import UTC, datetime
 from json import dumps
 from typing import Any, Final
-from urllib.parse import quote
 
 import msgspec
 
-SECRET: Final = "[secret]"  # noqa: S105 - the replacement of a secret
+from relay.standards.secret_spellings import REDACTED, SecretFinder
+
+SECRET: Final = REDACTED
 PERSON: Final = "***"
 EMAIL: Final = "***@***"
 LONGEST_TEXT: Final = 8_192
@@ -56,14 +57,13 @@ _SIGN_OF_NUMBER: Final = re.compile(r"[+ \xa0()]|%2[Bb]")
 _CREDENTIAL: Final = re.compile(
     r"(?i)(?P<before>\bauthorization['\"]?\s*[:=,]\s*(?:b?['\"])?(?:(?:bearer|basic)\s+)?"
     r"|\bbearer\s+(?=\S*\d)"
-    r"|\b(?:token|secret|api_?key|password|signature)(?:=|['\"]\s*:\s*['\"]))[^\s'\",&;#]+"
+    r"|(?:token|secret|(?:api|lhc)[_-]?key|password|passwd|signature)(?:=|['\"]\s*:\s*['\"]))[^\s'\",&;#]+"
     r"|(?P<login>://[^\s/:@]*:)[^\s/@]+(?=@)"
 )
 _DIGIT_OR_AT: Final = re.compile(r"\d\D{0,2}\d|@")
 _CREDENTIAL_HINT: Final = re.compile(r"=|://|['\"]\s*:|[Ee]arer|EARER|[Uu]thoriz|UTHORIZ")
 """Cheap tests that are made before the expensive patterns: most texts contain nothing to redact."""
 
-_SHORT_SECRET: Final = 4
 _LONGEST_EXTENSION: Final = 4
 _DEEPEST_NESTING: Final = 4
 
@@ -73,20 +73,13 @@ class Redactor:
 
     def __init__(self) -> None:
         self.mask_people = True
-        self._secrets: list[str] = []
-        self._short_secrets: list[re.Pattern[str]] = []
+        self._secrets: frozenset[str] = frozenset()
+        self._finder = SecretFinder(())
 
-    def hide(self, secret: str) -> None:
-        """Remove this secret, in every encoding, from all later lines.
-
-        Longer secrets are removed first, because a secret can contain another one. A short secret is
-        removed only where it is a whole word: a token `t` would otherwise remove every t of the log.
-        """
-        if len(secret) < _SHORT_SECRET and secret.isalnum():
-            self._short_secrets.append(re.compile(rf"(?<!\w){re.escape(secret)}(?!\w)"))
-            return
-        encodings = {*self._secrets, *_json_encodings(secret), quote(secret, safe="")} - {""}
-        self._secrets = sorted(encodings, key=len, reverse=True)
+    def hide(self, *secrets: str) -> None:
+        """Remove these secrets, in every spelling, from all later lines."""
+        self._secrets |= set(secrets)
+        self._finder = SecretFinder(self._secrets)
 
     def redact_field(self, key: str, value: Any, depth: int = 0) -> Any:
         """Return the value of a field as redacted plain data. Never raises."""
@@ -135,24 +128,24 @@ class Redactor:
 
         `personal`: values that no pattern can find, such as a contact's name.
         """
-        # Secrets first: the pattern of a credential can end in the middle of a secret.
-        text = self.remove_secrets(text)
-        if _CREDENTIAL_HINT.search(text):
-            text = _CREDENTIAL.sub(rf"\g<before>\g<login>{SECRET}", text)
+        text = self.remove_credentials(text)
         if not self.mask_people:
             return text
         for pattern in map(_whole_word_pattern, _values_to_mask(personal)):
             text = pattern.sub(PERSON, text)
         return _PERSONAL.sub(_mask_match, text) if _DIGIT_OR_AT.search(text) else text
 
+    def remove_credentials(self, text: str) -> str:
+        """Remove secrets, and whatever looks like a credential, from a text."""
+        # Secrets first: the pattern of a credential can end in the middle of a secret.
+        text = self.remove_secrets(text)
+        if _CREDENTIAL_HINT.search(text):
+            text = _CREDENTIAL.sub(rf"\g<before>\g<login>{SECRET}", text)
+        return text
+
     def remove_secrets(self, text: str) -> str:
         """Remove only the secrets that `hide` was called with. It is cheap, and enough for event names."""
-        for secret in self._secrets:
-            if secret in text:
-                text = text.replace(secret, SECRET)
-        for pattern in self._short_secrets:
-            text = pattern.sub(SECRET, text)
-        return text
+        return self._finder.remove_from_text(text)
 
 
 def _json_encodings(value: str) -> set[str]:
@@ -228,9 +221,14 @@ def format_utc(moment: datetime) -> str:
 redactor = Redactor()
 
 
-def hide(secret: str) -> None:
-    """Remove this secret from all later log lines, whatever the settings."""
-    redactor.hide(secret)
+def hide(*secrets: str) -> None:
+    """Remove these secrets from all later log lines, whatever the settings."""
+    redactor.hide(*secrets)
+
+
+def remove_secrets(text: str) -> str:
+    """Remove secrets and credentials from a text that is shown elsewhere, and keep its personal data."""
+    return redactor.remove_credentials(text)
 
 
 def mask_text(text: str, personal: Iterable[str] = ()) -> str:

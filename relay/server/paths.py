@@ -10,7 +10,7 @@ from starlette.types import ASGIApp, ExceptionHandler, Receive, Scope, Send
 
 from relay import __version__
 from relay.ingest.responses import problem_response
-from relay.logs import get_logger
+from relay.logs import get_logger, remove_secrets
 
 log = get_logger("relay.server")
 
@@ -55,7 +55,7 @@ def not_found(webhook_path: str) -> ExceptionHandler:
     """Build the handler of requests that no route accepts: a wrong path may be a typo in CloudTalk."""
 
     async def handle(request: Request, _: Exception) -> Response:
-        path = request.url.path[:_LONGEST_SHOWN]
+        path = remove_secrets(request.url.path)[:_LONGEST_SHOWN]
         client = request.client.host if request.client else None
         log.warning("http.not_found", method=request.method, path=path, client=client)
         detail = f"nothing accepts {request.method} {path} here; the webhook's path is {webhook_path}"

@@ -1,0 +1,256 @@
+r"""Find secrets in texts and bytes in each spelling in which programs write them, and remove them.
+
+A secret may be written raw, JSON-escaped (also `\/` and `\u0065`), percent-encoded, with HTML entities, in
+base64 (alone or inside a longer text, such as Basic credentials), as hex digits, or in UTF-16; and several of
+these may be combined.
+
+Nearly all texts have no secret, so one pass with an Aho-Corasick automaton decides first whether a text may
+have one. It looks for a part of each secret that no usual encoding changes, and for escapes of letters and
+digits, behind which a secret can hide. Only then the text is decoded and searched exactly.
+"""
+
+import base64
+import html
+import re
+from bisect import bisect_right
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Final, NamedTuple
+
+from ahocorasick_rs import AhoCorasick, BytesAhoCorasick
+
+from relay.standards.webhooks import KEY_PREFIX
+
+REDACTED: Final = "[secret]"
+
+_SHORT_SECRET: Final = 4
+"""A shorter secret is removed only where it is a whole word: a token `t` would remove every t."""
+
+_SHORTEST_ENCODED: Final = 6
+"""A shorter secret is not searched in base64 or hex, where a few characters are found by chance."""
+
+_SHORTEST_START: Final = 4
+"""Where a text is cut off, fewer characters of a secret do not matter."""
+
+_INCOMPLETE_ESCAPE: Final = re.compile(rb"(?:\\u?[0-9a-fA-F]{0,3}|%[0-9a-fA-F]?|&#?[0-9a-zA-Z]{0,7})\Z")
+
+_SHORTEST_PIECE: Final = 6
+_PIECE: Final = re.compile(rb"[a-z0-9]+")
+"""In lower case. No usual encoding changes ASCII letters and digits."""
+
+_ESCAPES: Final = (
+    *(b"\\u003", b"\\u004", b"\\u005", b"\\u006", b"\\u007"),
+    *(b"%3", b"%4", b"%5", b"%6", b"%7", b"%25"),
+    *(b"&#", b"&amp;#", b"\0"),
+)
+"""The beginnings of escaped ASCII letters and digits, in lower case."""
+
+_ESCAPE_SIGNS: Final = (b"\\", b"%", b"&")
+_MAX_LEVELS: Final = 5
+"""So many encodings inside each other are decoded."""
+
+_ESCAPE: Final = re.compile(
+    r"\\u(?P<unicode>[0-9a-fA-F]{4})"
+    r"|\\(?P<quoted>[\"'/\\])"
+    r"|%(?P<percent>[0-9a-fA-F]{2})"
+    r"|&(?P<entity>#\d{1,7}|#[xX][0-9a-fA-F]{1,6}|[a-zA-Z]{2,8});"
+    r"|\x00+"
+)
+
+
+Search = Callable[[str], Iterable[tuple[int, int]]]
+"""Yields places of secrets, each with its start and its end."""
+
+
+class SecretFinder:
+    """Finds these secrets. `words`, in lower case, only make bytes suspicious; they are not removed."""
+
+    def __init__(self, secrets: Iterable[str], words: Iterable[str] = ()) -> None:
+        listed = {part for secret in secrets for part in (secret, secret.removeprefix(KEY_PREFIX)) if part}
+        self._shortest = min(map(len, listed), default=0)
+        self._needles = sorted({needle.lower() for secret in listed for needle in _needles(secret)})
+        self._automaton = AhoCorasick(self._needles)
+        hints = {hint for secret in listed for hint in _hints(secret)}
+        self._hints = BytesAhoCorasick([*hints, *_ESCAPES, *(word.encode() for word in words)])
+
+    def may_be_in(self, raw: bytes) -> bool:
+        """Whether a secret, in any spelling, or a word may be in these bytes. It is cheap."""
+        return bool(self._hints.find_matches_as_indexes(raw.lower()))
+
+    def remove(self, raw: bytes) -> bytes:
+        """Return the bytes, UTF-8 or another form of ASCII, without the secrets."""
+        return _replace(raw, self._find(raw)) if self._shortest and self.may_be_in(raw) else raw
+
+    def remove_from_start(self, raw: bytes) -> bytes:
+        """Return the start of a text without the secrets: the last one may be incomplete."""
+        if not self._shortest:
+            return raw
+        spans = self._find(raw, self._find_incomplete)
+        whole = _INCOMPLETE_ESCAPE.sub(b"", raw)
+        if len(whole) < len(raw):
+            cut = (start for start, end in self._find(whole, self._find_incomplete) if end == len(whole))
+            spans += [(start, len(raw)) for start in cut]
+        return _replace(raw, spans)
+
+    def remove_from_text(self, text: str) -> str:
+        """Return the text without the secrets."""
+        if len(text) < self._shortest or not self._shortest:
+            return text
+        raw = text.encode("utf-8", "surrogatepass")
+        clean = self.remove(raw)
+        return text if clean is raw else clean.decode("utf-8", "surrogatepass")
+
+    def _find(self, raw: bytes, *searches: Search) -> list[tuple[int, int]]:
+        """Return the places of secrets: in the bytes as they are, and as they are after each decoding."""
+        text, levels, spans = raw.decode("latin-1"), list[_Level](), list[tuple[int, int]]()
+        for _ in range(_MAX_LEVELS):
+            lower = text.lower()  # error messages quote some headers in lower case
+            for search in (self._find_exactly, *searches):
+                spans += [_trace_back(levels, start, end) for start, end in search(lower)]
+            text, level = _decode(text)
+            if not level:
+                break
+            levels.append(level)
+        return spans
+
+    def _find_exactly(self, text: str) -> Iterator[tuple[int, int]]:
+        for index, start, end in self._automaton.find_matches_as_indexes(text, overlapping=True):
+            if not _is_short(self._needles[index]) or _is_word(text, start, end):
+                yield start, end
+
+    def _find_incomplete(self, text: str) -> Iterator[tuple[int, int]]:
+        """Yield the place of a secret whose end is cut off."""
+        for needle in self._needles:
+            for length in range(min(len(needle), len(text)), _SHORTEST_START - 1, -1):
+                if text.endswith(needle[:length]):
+                    yield len(text) - length, len(text)
+                    break
+
+
+class _Escape(NamedTuple):
+    """One escape: where its characters start and end in the decoded text, and where it was before."""
+
+    start: int
+    end: int
+    original_start: int
+    original_end: int
+
+
+_Level = list[_Escape]
+"""All escapes that were decoded together, in order."""
+
+
+def _decode(text: str) -> tuple[str, _Level]:
+    """Decode the outermost escapes of a text that has one character for each byte."""
+    pieces: list[str] = []
+    level: _Level = []
+    length = position = 0
+    for found in _ESCAPE.finditer(text):
+        between, characters = text[position : found.start()], _unescape(found)
+        pieces += (between, characters)
+        start = length + len(between)
+        length = start + len(characters)
+        level.append(_Escape(start, length, *found.span()))
+        position = found.end()
+    return "".join((*pieces, text[position:])), level
+
+
+def _trace_back(levels: Sequence[_Level], start: int, end: int) -> tuple[int, int]:
+    """Return the place before the decoding of all levels."""
+    for level in reversed(levels):
+        start, end = _place_before(level, start)[0], _place_before(level, end - 1)[1]
+    return start, end
+
+
+def _place_before(level: _Level, index: int) -> tuple[int, int]:
+    """Return the place of one character before the decoding of this level."""
+    following = bisect_right(level, index, key=lambda escape: escape.start)
+    if following == 0:
+        return index, index + 1
+    escape = level[following - 1]
+    if index < escape.end:
+        return escape.original_start, escape.original_end
+    original = escape.original_end + index - escape.end
+    return original, original + 1
+
+
+def _unescape(escape: re.Match[str]) -> str:
+    match escape.lastgroup:
+        case "unicode":
+            return _as_bytes(chr(int(escape["unicode"], 16)))
+        case "percent":
+            return chr(int(escape["percent"], 16))
+        case "entity":
+            return _as_bytes(html.unescape(f"&{escape['entity']};"))
+        case "quoted":
+            return escape["quoted"]
+        case _:
+            return ""
+
+
+def _as_bytes(text: str) -> str:
+    """Return the UTF-8 form with one character for each byte."""
+    return text if text.isascii() else text.encode("utf-8", "surrogatepass").decode("latin-1")
+
+
+def _needles(secret: str) -> Iterator[str]:
+    """Yield what is searched exactly once escapes are decoded."""
+    yield secret  # in a charset with one byte for each character
+    yield _as_bytes(secret.replace(" ", "+"))  # in a form
+    text = _as_bytes(secret)
+    yield text
+    for encoded in _encode_binary(secret):
+        yield encoded.decode()
+    # If the secret itself looks like an escape, it is decoded together with the text around it.
+    for _ in range(_MAX_LEVELS):
+        text, _level = _decode(text)
+        if len(text) >= _SHORTEST_ENCODED:
+            yield text
+
+
+def _hints(secret: str) -> Iterator[bytes]:
+    """Yield what is in a text that has the secret, in lower case and if no letter or digit is escaped."""
+    yield from _unchanged_parts(secret.encode("utf-8", "surrogatepass"))
+    for encoded in _encode_binary(secret):
+        yield from _unchanged_parts(encoded)
+
+
+def _unchanged_parts(spelled: bytes) -> Iterator[bytes]:
+    """Yield the longest part that no encoding changes; without a long one, all that may begin a spelling."""
+    piece = max(_PIECE.findall(spelled.lower()), key=len, default=b"")
+    if len(piece) >= _SHORTEST_PIECE:
+        yield piece
+    else:
+        yield from (spelled.lower(), spelled.lower().replace(b" ", b"+"), *_ESCAPE_SIGNS)
+
+
+def _encode_binary(secret: str) -> Iterator[bytes]:
+    """Yield the secret in hex and in base64, at each of the three places that it may have in its triplets."""
+    raw = secret.encode("utf-8", "surrogatepass")
+    if len(raw) < _SHORTEST_ENCODED:
+        return
+    yield raw.hex().encode()
+    for before in range(3):
+        # Only characters whose six bits all belong to the secret are the same in each context.
+        first, last = -(-before * 8 // 6), (before + len(raw)) * 8 // 6
+        encoded = base64.b64encode(bytes(before) + raw)[first:last]
+        yield from {encoded, encoded.translate(bytes.maketrans(b"+/", b"-_"))}
+
+
+def _is_short(needle: str) -> bool:
+    return len(needle) < _SHORT_SECRET and needle.isalnum()
+
+
+def _is_word(text: str, start: int, end: int) -> bool:
+    around = text[max(start - 1, 0) : start] + text[end : end + 1]
+    return not any(character.isalnum() or character == "_" for character in around)
+
+
+def _replace(raw: bytes, spans: list[tuple[int, int]]) -> bytes:
+    """Replace each place, and places that overlap together."""
+    pieces: list[bytes] = []
+    position = 0
+    for start, end in sorted(spans):
+        if start >= position:
+            pieces += (raw[position:start], REDACTED.encode())
+        position = max(position, end)
+    return b"".join((*pieces, raw[position:])) if pieces else raw

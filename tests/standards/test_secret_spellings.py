@@ -1,0 +1,166 @@
+"""Secrets are found in each spelling; all other text stays as it is."""
+
+import base64
+import html
+import json
+from collections.abc import Callable
+from urllib.parse import quote, quote_plus
+
+import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+from relay.standards.secret_spellings import SecretFinder
+
+Speller = Callable[[str], str]
+
+
+def escape_all(form: str) -> Speller:
+    return lambda secret: "".join(form.format(ord(character)) for character in secret)
+
+
+def percent_all(secret: str) -> str:
+    return "".join(f"%{byte:02x}" for byte in secret.encode())
+
+
+def as_json(secret: str) -> str:
+    return json.dumps(secret)[1:-1]
+
+
+SPELLERS: dict[str, Speller] = {
+    "raw": str,
+    "json": as_json,
+    "php": lambda secret: as_json(secret).replace("/", "\\/"),
+    "unescaped json": lambda secret: json.dumps(secret, ensure_ascii=False)[1:-1],
+    "unicode escapes": escape_all("\\u{:04x}"),
+    "capital unicode escapes": escape_all("\\u{:04X}"),
+    "percent": lambda secret: quote(secret, safe=""),
+    "percent of each byte": percent_all,
+    "form": quote_plus,
+    "html": html.escape,
+    "decimal entities": escape_all("&#{};"),
+    "hexadecimal entities": escape_all("&#x{:X};"),
+}
+TOKENS = st.text(st.characters(min_codepoint=0x21, max_codepoint=0x7E), min_size=16, max_size=40)
+PASSWORDS = st.text(
+    st.characters(min_codepoint=0x20, max_codepoint=0x24FF, categories=["L", "N", "P"]), min_size=8
+)
+AROUND = st.text("\n\t◆ ", max_size=20)
+
+
+@pytest.mark.parametrize("speller", SPELLERS)
+@settings(max_examples=25)
+@given(secret=TOKENS | PASSWORDS, before=AROUND, after=AROUND)
+@example(secret="with/slash+and=signs", before="", after="")
+@example(secret="it's%41&amp;\\u0041\\/x", before="", after="")
+@example(secret="contraseña-ñandú con espacios", before="", after="")
+def test_a_secret_is_removed_in_each_spelling(speller: str, secret: str, before: str, after: str) -> None:
+    text = before + SPELLERS[speller](secret) + after
+    finder = SecretFinder([secret])
+    assert finder.may_be_in(text.encode())
+    assert finder.remove_from_text(text) == f"{before}[secret]{after}"
+
+
+@pytest.mark.parametrize("outer", ["json", "php", "percent", "unicode escapes", "decimal entities"])
+@pytest.mark.parametrize("inner", ["raw", "php", "percent", "unicode escapes", "html"])
+@settings(max_examples=25)
+@given(secret=TOKENS)
+def test_a_secret_is_removed_in_one_spelling_inside_another(outer: str, inner: str, secret: str) -> None:
+    text = SPELLERS[outer](SPELLERS[inner](secret))
+    assert SecretFinder([secret]).remove_from_text(f"<{text}>") == "<[secret]>"
+
+
+@given(
+    secret=st.text("aZ09-_./", min_size=16, max_size=30),
+    choices=st.lists(st.sampled_from(["raw", "unicode escapes", "percent of each byte", "decimal entities"])),
+)
+def test_each_character_may_have_a_spelling_of_its_own(secret: str, choices: list[str]) -> None:
+    names = [*choices, *["raw"] * len(secret)]
+    text = "".join(SPELLERS[name](character) for name, character in zip(names, secret, strict=False))
+    assert SecretFinder([secret]).remove_from_text(f"({text})") == "([secret])"
+
+
+@pytest.mark.parametrize("encode", [base64.b64encode, base64.urlsafe_b64encode])
+@settings(max_examples=25)
+@given(secret=TOKENS | PASSWORDS, user=st.text("user:", max_size=5), after=st.text("xyz", max_size=4))
+def test_no_part_of_a_secret_stays_in_base64(
+    encode: Callable[[bytes], bytes], secret: str, user: str, after: str
+) -> None:
+    text = encode((user + secret + after).encode()).decode()
+    finder = SecretFinder([secret])
+    for spelled in (text, text.replace("/", "\\/"), quote(text, safe="")):
+        left = finder.remove_from_text(spelled)
+        assert left.count("[secret]") == 1
+        # Base64 has four characters for three bytes: what is around the secret and not whole may stay.
+        assert len(left) - len("[secret]") <= (len((user + after).encode()) * 4 // 3 + 4) * 3
+
+
+@pytest.mark.parametrize("encoding", ["utf-16-le", "utf-16-be", "utf-32-le", "utf-32-be", "latin-1", "utf-8"])
+def test_a_secret_is_removed_in_each_encoding(encoding: str) -> None:
+    finder = SecretFinder(["contraseña-0123456789"])
+    left = finder.remove(b"a" + "contraseña-0123456789".encode(encoding) + b"b")
+    assert left.replace(b"\0", b"") == b"a[secret]b"
+
+
+@pytest.mark.parametrize("speller", SPELLERS)
+@settings(max_examples=25)
+@given(secret=TOKENS, data=st.data())
+def test_no_start_of_a_secret_stays_where_a_text_is_cut_off(
+    speller: str, secret: str, data: st.DataObject
+) -> None:
+    spelled = SPELLERS[speller](secret)
+    length = data.draw(st.integers(0, len(spelled)))
+    left = SecretFinder([secret]).remove_from_start(b"\t" + spelled[:length].encode())
+    assert left.startswith(b"\t")
+    assert left.endswith(b"[secret]") or length <= len(SPELLERS[speller](secret[:4])) + 8
+
+
+def test_the_end_of_a_text_stays_where_no_secret_is_cut_off() -> None:
+    finder = SecretFinder(["abcdefgh"])
+    assert finder.remove_from_start(b"100 %") == b"100 %"
+    assert finder.remove_from_start(b"a&b \\") == b"a&b \\"
+    assert finder.remove_from_start(b"abcdefgh abc") == b"[secret] abc"
+    assert SecretFinder([]).remove_from_start(b"abc%") == b"abc%"
+
+
+@pytest.mark.parametrize("digits", ["6162632d646566676869", "6162632D646566676869"])
+def test_a_secret_is_removed_in_hex(digits: str) -> None:
+    assert SecretFinder(["abc-defghi"]).remove_from_text(f"x{digits}y") == "x[secret]y"
+
+
+@given(st.text(), TOKENS)
+def test_a_text_without_the_secret_stays(text: str, secret: str) -> None:
+    assert SecretFinder(["\ue000" + secret]).remove_from_text(text) == text
+
+
+def test_the_part_of_a_signing_secret_after_its_prefix_is_secret() -> None:
+    finder = SecretFinder(["whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"])
+    assert finder.remove_from_text("key MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw") == "key [secret]"
+    assert finder.remove_from_text("key whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw") == "key [secret]"
+
+
+def test_a_secret_is_removed_in_any_case() -> None:
+    assert SecretFinder(["Kanarie/20C9"]).remove_from_text("text/kanarie/20c9") == "text/[secret]"
+
+
+def test_a_short_secret_is_removed_where_it_is_a_whole_word() -> None:
+    finder = SecretFinder(["t", ""])
+    assert finder.remove_from_text("the token t; ?token=t&x") == "the token [secret]; ?token=[secret]&x"
+
+
+def test_secrets_inside_each_other_are_removed_together() -> None:
+    finder = SecretFinder(["abcdefgh", "abcdefgh-longer", "longer-still"])
+    assert finder.remove_from_text("abcdefgh-longer-still, abcdefgh") == "[secret], [secret]"
+
+
+def test_words_make_bytes_suspicious_and_are_not_removed() -> None:
+    finder = SecretFinder(["abcdefgh"], ["lhc_key"])
+    assert finder.may_be_in(b'{"LHC_Key":1}')
+    assert finder.remove(b'{"LHC_Key":1}') == b'{"LHC_Key":1}'
+    assert not finder.may_be_in(b'{"lhc":"caf\\u00e9 https:\\/\\/x?a=1"}')
+
+
+@pytest.mark.parametrize("piece", [b"\\", b"%41", b"\\u0041", b"&#65;", b"\0a", b"&amp;", b"%"])
+def test_the_work_grows_with_the_length_alone(piece: bytes) -> None:
+    raw = piece * (100_000 // len(piece))
+    assert SecretFinder(["abcdefgh", "ab/cd%ef"]).remove(raw) == raw
