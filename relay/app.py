@@ -11,7 +11,7 @@ logs `server.ready` and sets the exit code.
 from collections.abc import AsyncIterator, Callable, Collection
 from contextlib import asynccontextmanager
 from functools import partial
-from typing import Any
+from typing import Any, Final
 from zoneinfo import ZoneInfo
 
 from starlette.applications import Starlette
@@ -38,16 +38,25 @@ from relay.settings import CloudTalk, Settings, collect_secrets, load, load_clie
 
 log = logs.get_logger("relay.app")
 
+_SHORTEST_PASSWORD: Final = 8
+
 
 # --- the parts of each component --------------------------------------------------------------
 
 
-def build_authenticator(cloudtalk: CloudTalk) -> tuple[Authenticator, BodySecrets]:
-    """Build what checks the sender of a request, and what removes secrets from its body."""
+def build_authenticator(settings: Settings) -> tuple[Authenticator, BodySecrets]:
+    """Build what checks the sender of a request, and what removes secrets from all that is stored of it."""
+    cloudtalk = settings.cloudtalk
     tokens = [token.get_secret_value() for token in cloudtalk.tokens]
     verifier = SignatureVerifier(secret.get_secret_value() for secret in cloudtalk.signing_secrets)
     authenticator = Authenticator(tokens, verifier, body_tokens=bool(cloudtalk.secret_keys))
-    return authenticator, BodySecrets(cloudtalk.secret_keys, tokens)
+    return authenticator, BodySecrets(cloudtalk.secret_keys, _secrets_in_events(settings))
+
+
+def _secrets_in_events(settings: Settings) -> list[str]:
+    """Return the secrets to remove from events: a short password of a database may be an ordinary word."""
+    cloudtalk = set(collect_secrets(settings.cloudtalk))
+    return [s for s in collect_secrets(settings) if s in cloudtalk or len(s) >= _SHORTEST_PASSWORD]
 
 
 def build_parser(cloudtalk: CloudTalk) -> Parser:
@@ -120,7 +129,7 @@ class Relay:
 
     def _build_endpoint(self) -> WebhookEndpoint:
         cloudtalk, server = self.settings.cloudtalk, self.settings.server
-        authenticator, secrets = build_authenticator(cloudtalk)
+        authenticator, secrets = build_authenticator(self.settings)
         return WebhookEndpoint(
             ledger=self.ledger,
             group_commit=self.group_commit,
@@ -180,8 +189,8 @@ class Relay:
         """
         before = self.settings
         self.settings, restart_needed = replace_secrets(before, loaded)
-        _hide_secrets(self.settings)
-        self.endpoint.set_authenticator(*build_authenticator(self.settings.cloudtalk))
+        hide_secrets(self.settings)
+        self.endpoint.set_authenticator(*build_authenticator(self.settings))
         changed = [n for n, d in self.settings.destinations.items() if d != before.destinations[n]]
         for name in changed:
             self._replace_client(name)
@@ -226,12 +235,12 @@ def create_app(relay: Relay) -> Starlette:
 def start_logging(settings: Settings) -> None:
     """Configure the log. No secret of the settings is ever written to it."""
     logs.configure(settings.log.format, settings.log.level, settings.log.personal_data)
-    _hide_secrets(settings)
+    hide_secrets(settings)
 
 
-def _hide_secrets(settings: Settings) -> None:
-    for secret in collect_secrets(settings):
-        logs.hide(secret)
+def hide_secrets(settings: Settings) -> None:
+    """Remove the secrets of these settings from log lines and from texts of CRMs."""
+    logs.hide(*collect_secrets(settings))
 
 
 def __getattr__(name: str) -> Any:

@@ -11,16 +11,18 @@ from pathlib import Path
 from typing import Any, Final
 
 import click
+import msgspec
 from sqlalchemy import Connection
 
 from crm_clients.base import CrmClient, Finding
 from crm_clients.state import InMemoryClientState
-from relay.app import build_clients
+from relay.app import build_clients, hide_secrets
 from relay.cli.main import Context
 from relay.cli.output import echo, json_option, print_json, print_table
 from relay.cli.queries import DestinationStatus, list_destinations
 from relay.instants import SECOND, Instant
 from relay.ledger import Ledger, LedgerError, destinations, journal, warnings
+from relay.logs import remove_secrets
 from relay.settings import Settings, review
 from relay.standards.private_files import explain_open_files, find_open_sqlite_files
 
@@ -37,7 +39,9 @@ def command(context: Context, *, as_json: bool) -> None:
     No call is written. Exit code 1 if a test failed, or if a CRM is paused or has dead letters. Warnings
     about the settings do not change the exit code. The output says how to fix each.
     """
-    findings = asyncio.run(run_checks(context.settings()))
+    settings = context.settings()
+    hide_secrets(settings)
+    findings = [_without_secrets(finding) for finding in asyncio.run(run_checks(settings))]
     if as_json:
         print_json(findings)
     else:
@@ -46,6 +50,12 @@ def command(context: Context, *, as_json: bool) -> None:
             if finding.hint:
                 echo(f"\n{finding.name}, {finding.code}: {finding.hint}")
     sys.exit(0 if all(finding.ok for finding in findings) else 1)
+
+
+def _without_secrets(finding: Finding) -> Finding:
+    """An error of a CRM or a database may quote the request with its key."""
+    problem, hint = (text and remove_secrets(text) for text in (finding.problem, finding.hint))
+    return msgspec.structs.replace(finding, problem=problem, hint=hint)
 
 
 def _row(finding: Finding) -> tuple[str | None, ...]:

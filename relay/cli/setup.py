@@ -8,10 +8,11 @@ import click
 
 from crm_clients.base import CrmClient
 from crm_clients.state import InMemoryClientState
-from relay.app import build_clients
+from relay.app import build_clients, hide_secrets
 from relay.cli.lookup import require_destination
 from relay.cli.main import Context
 from relay.cli.output import echo
+from relay.logs import remove_secrets
 
 
 @click.command("setup")
@@ -23,7 +24,9 @@ def command(context: Context, destination: str, *, print_only: bool) -> None:
 
     Exit code 1 if `relay check` would still find a problem in the CRM.
     """
-    clients = build_clients(context.settings(), lambda _: InMemoryClientState())
+    settings = context.settings()
+    hide_secrets(settings)
+    clients = build_clients(settings, lambda _: InMemoryClientState())
     require_destination(destination, clients)
     client = clients[destination]
     if print_only:
@@ -32,7 +35,8 @@ def command(context: Context, destination: str, *, print_only: bool) -> None:
     try:
         lines, is_ready = asyncio.run(_set_up(client))
     except Exception as error:  # a plug-in may raise anything
-        raise click.ClickException(f"{destination} could not be set up: {error}") from error
+        reason = remove_secrets(str(error))
+        raise click.ClickException(f"{destination} could not be set up: {reason}") from error
     for line in lines:
         echo(line)
     sys.exit(0 if is_ready else 1)

@@ -1,42 +1,91 @@
-"""Secrets inside bodies and queries: they may authenticate a request, and they are never stored.
+"""Secrets inside requests: they may authenticate a request, and they are never stored.
 
-Bodies have them because not every sender can set a header.
+Bodies have them because not every sender can set a header. A secret is recognised by the key under which it
+is sent, or because it is one of the settings' secrets, in whatever spelling.
 """
 
 import re
 from collections.abc import Iterable
 from contextlib import suppress
+from functools import lru_cache
 from typing import Any, Final
-from urllib.parse import parse_qsl, urlencode
+from urllib.parse import quote_plus, unquote_plus
 
 import msgspec
 
-REDACTED: Final = b"[secret]"
+from relay.standards.secret_spellings import REDACTED, SecretFinder
+
 TOKEN_QUERY_KEY: Final = "token"  # noqa: S105 - a key
 """The key of a token in a query, whatever the secret keys of bodies are."""
 
+_CREDENTIAL_KEYS: Final = frozenset(
+    {"authorization", "proxy_authorization", "api_key", "x_api_key", "password", "passwd", "pwd"}
+    | {"access_token", "refresh_token", "id_token", "auth_token", "bearer_token", "session_token"}
+    | {"x_webhook_token", "x_auth_token", "client_secret", "webhook_secret", "secret_key", "private_key"}
+)
+"""Keys of credentials in any API. Their values are not stored either, but authenticate nothing."""
+
+_KEY_SIGNS: Final = re.compile(r"[-_\s]+")
+_SEPARATOR: Final = re.compile("([&;])")
+_CHARSET: Final = re.compile(r";\s*charset\s*=\s*[^;]*", re.IGNORECASE)
+_ESCAPED_LETTER: Final = re.compile(
+    rb"(?:\\+u00|%)(2[dD]|3[0-9]|4[1-9a-fA-F]|5[0-9aAfF]|6[1-9a-fA-F]|7[0-9aA])"
+)
+"""An escaped ASCII letter, digit, "-" or "_", in JSON or a form."""
+
+_CACHED: Final = 256
+"""Requests have few different paths, queries and types."""
+
+_VALUE: Final = (
+    rb"(?:(?:(?:bearer|basic|digest)\s+)?"
+    rb'(?:"(?:\\.|[^"\\])*"?|\'(?:\\.|[^\'\\])*\'?|\\+"(?:[^"\\]|\\+[^"\\])*(?:\\+")?'
+    rb"|[\[{][^\]}]*[\]}]?|[^\s&;,\"'<>\]}\\]+))"
+)
+"""A value in JSON, also in a JSON text inside another one, in a form, a header, or an attribute."""
+
 
 class BodySecrets:
-    """Removes the values of the secret keys, in any case and at any depth, and the listed tokens anywhere."""
+    """Removes the values of secret keys, in any case and at any depth, and the listed secrets anywhere."""
 
-    def __init__(self, keys: Iterable[str], tokens: Iterable[str]) -> None:
-        self._keys = frozenset(key.strip().lower() for key in keys)
-        self._tokens = sorted((token for token in tokens if token), key=len, reverse=True)
-        any_key = b"|".join(re.escape(key.encode()) for key in sorted(self._keys)) or b"(?!)"
-        json_value = rb'(?:\\*"[^"]*"?|[^\s",}\]]+)'
-        self._json_pair = re.compile(rb"((?:" + any_key + rb')\\*"\s*:\s*)' + json_value, re.IGNORECASE)
-        self._form_pair = re.compile(rb"((?:^|[&?])(?:" + any_key + rb")=)[^&\s]*", re.IGNORECASE)
-        escaped_tokens = [re.escape(token.encode()) for token in self._tokens]
-        # JSON may write any character as \uXXXX, and so hide a key.
-        self._suspicious = re.compile(b"|".join([any_key, rb"\\u", *escaped_tokens]), re.IGNORECASE)
+    def __init__(self, keys: Iterable[str], secrets: Iterable[str]) -> None:
+        listed = list(secrets)
+        self._listed = frozenset(listed)
+        names = [name for key in keys if (name := key.strip())]
+        self._keys = frozenset(map(_normalize, names))
+        self._removed_keys = self._keys | frozenset(map(_normalize, _CREDENTIAL_KEYS))
+        words = sorted({word for key in (*names, *_CREDENTIAL_KEYS) for word in _spell_key(key)})
+        self._finder = SecretFinder(listed, words)
+        any_key = "|".join(map(re.escape, sorted(words, key=len, reverse=True))).encode()
+        named = rb"(?<![a-z0-9])(?:" + any_key + rb")"
+        self._pair = re.compile(
+            rb"(" + named + rb"(?:\\*[\"'])?\s{0,9}\]?\s{0,9}(?:=>|[:=]|%3[ad])\s{0,9})" + _VALUE,
+            re.IGNORECASE,
+        )
+        self._element = re.compile(
+            rb"(<(?:\w{1,30}:)?(?:" + any_key + rb")\b[^>]{0,200}>)[^<]*", re.IGNORECASE
+        )
+        self._part = re.compile(
+            rb"(\bname=\"?(?:"
+            + any_key
+            + rb")\"?[^\n]{0,200}\r?\n(?:[^\r\n]{1,200}\r?\n){0,9}\r?\n)[^\r\n]*",
+            re.IGNORECASE,
+        )
+        self._after_semicolon = re.compile(r"(;\s*(?:" + any_key.decode() + r")=)[^;&\s]*", re.IGNORECASE)
+        self.clean_query = lru_cache(_CACHED)(self._clean_query)
+        self.clean_path = lru_cache(_CACHED)(self._clean_path)
+        self.clean_content_type = lru_cache(_CACHED)(self._clean_content_type)
 
     def may_be_in(self, raw: bytes) -> bool:
         """Whether JSON in these bytes may have a secret: a fast check before `remove`."""
-        return self._suspicious.search(raw) is not None
+        return self._finder.may_be_in(raw)
 
-    def has_listed_token(self, raw: bytes) -> bool:
-        """Whether a listed token is anywhere in these bytes, also under a key that occurs twice."""
-        return any(token.encode() in raw for token in self._tokens)
+    def has_listed_secret(self, raw: bytes) -> bool:
+        """Whether a listed secret is anywhere in these bytes, also under a key that occurs twice."""
+        return self._finder.remove(raw) is not raw
+
+    def clean_text(self, text: str) -> str:
+        """Remove the listed secrets from a text, such as an error message that quotes the request."""
+        return self._finder.remove_from_text(text)
 
     # --- parsed values --------------------------------------------------------------------------
 
@@ -47,56 +96,106 @@ class BodySecrets:
 
     def _clean(self, value: Any, removed: list[str]) -> Any:
         match value:
+            case str():
+                return self._clean_value(value, removed)
             case dict():
                 return {
-                    self._redact_tokens(key): self._clean(item, removed)
+                    self.clean_text(key): self._clean(item, removed)
                     for key, item in value.items()
                     if not self._remove_secret(key, item, removed)
                 }
             case list():
                 return [self._clean(item, removed) for item in value]
-            case str():
-                return self._clean_text(value, removed)
+            case int() if str(value) in self._listed:
+                return REDACTED
             case _:
                 return value
 
-    def _clean_text(self, text: str, removed: list[str]) -> Any:
+    def _clean_value(self, text: str, removed: list[str]) -> str:
         """Clean JSON inside a text, too: some senders quote their payload as a text."""
         if text.lstrip()[:1] in {"{", "["} and self.may_be_in(text.encode("utf-8", "replace")):
             with suppress(msgspec.DecodeError, RecursionError):
                 return msgspec.json.encode(self._clean(msgspec.json.decode(text), removed)).decode()
-        return self._redact_tokens(text)
-
-    def _redact_tokens(self, text: str) -> str:
-        for token in self._tokens:
-            text = text.replace(token, REDACTED.decode())
-        return text
+        if ";" in text:  # the parser of forms separates fields by "&" alone
+            text = self._after_semicolon.sub(rf"\1{REDACTED}", text)
+        return self.clean_text(text)
 
     def _remove_secret(self, key: str, item: Any, removed: list[str]) -> bool:
         """Note the secret under a secret key; False if the key is not secret."""
-        if _last_key(key) not in self._keys:
-            return False
-        if isinstance(item, str | int):
+        last = _last_key(key)
+        if last in self._keys and isinstance(item, str | int):
             removed.append(str(item))
-        return True
+        return last in self._removed_keys
 
-    # --- queries and bodies that cannot be parsed -----------------------------------------------
+    # --- heads ----------------------------------------------------------------------------------
 
-    def remove_from_query(self, query: str) -> str:
-        pairs = parse_qsl(query, keep_blank_values=True)
-        secret_keys = self._keys | {TOKEN_QUERY_KEY}
-        clean = [(key, value) for key, value in pairs if _last_key(key) not in secret_keys]
-        return query if len(clean) == len(pairs) else urlencode(clean)
+    def _clean_query(self, query: str) -> str:
+        """Remove secret keys with their values, whether `&` or `;` separates the pairs."""
+        pieces = _SEPARATOR.split(query)
+        pairs = zip(["", *pieces[1::2]], pieces[::2], strict=True)
+        kept = [
+            separator + clean for separator, pair in pairs if (clean := self._clean_pair(pair)) is not None
+        ]
+        return self.clean_text("".join(kept).lstrip("&;"))
+
+    def _clean_pair(self, pair: str) -> str | None:
+        """Clean JSON in a value; None for a secret key."""
+        name, equals, value = pair.partition("=")
+        key = _last_key(unquote_plus(name))
+        if key == TOKEN_QUERY_KEY or key in self._removed_keys:
+            return None
+        text = unquote_plus(value)
+        clean = self._clean_value(text, []) if text.lstrip()[:1] in {"{", "["} else text
+        return pair if clean == text else name + equals + quote_plus(clean)
+
+    def _clean_path(self, path: str) -> str:
+        """Remove listed secrets, and values after a secret key in a segment: `/token=…`, `/x;token=…`."""
+        segments = self.clean_text(path).encode("utf-8", "surrogatepass").split(b"/")
+        return b"/".join(map(self._redact_pairs, segments)).decode("utf-8", "surrogatepass")
+
+    def _clean_content_type(self, content_type: str) -> str:
+        """Return the type and its charset; no other parameter is needed to parse the body again."""
+        media_type, charset = content_type.partition(";")[0], _CHARSET.search(content_type)
+        return self.clean_text(media_type + (charset[0] if charset else ""))
+
+    # --- bodies that cannot be parsed -----------------------------------------------------------
 
     def redact_raw(self, raw: bytes) -> bytes:
-        """Redact a body that cannot be parsed: everything that looks like a secret in JSON or a form."""
-        raw = self._json_pair.sub(rb'\g<1>"' + REDACTED + rb'"', raw)
-        raw = self._form_pair.sub(rb"\g<1>" + REDACTED, raw)
-        for token in self._tokens:
-            raw = raw.replace(token.encode(), REDACTED)
-        return raw
+        """Redact a text that cannot be parsed: everything that looks like a secret in JSON, XML or a form.
+
+        Often the end of such a text is missing, and so a part of the last secret.
+        """
+        return self._finder.remove_from_start(self._redact_pairs(raw) if self.may_be_in(raw) else raw)
+
+    def _redact_pairs(self, raw: bytes) -> bytes:
+        raw = _ESCAPED_LETTER.sub(_unescape_letter, raw)  # a key may be written in escapes
+        for pattern in (self._part, self._element):
+            raw = pattern.sub(rb"\g<1>" + REDACTED.encode(), raw)
+        return self._finder.remove(self._pair.sub(_redact_pair, raw))
+
+
+def _redact_pair(pair: re.Match[bytes]) -> bytes:
+    """Keep the quotes of JSON, so that the text around the secret stays readable."""
+    name = pair[1].rstrip()
+    value = pair[0][len(pair[1]) :]
+    is_json = name.endswith(b":") and b'"' in name
+    quote = value[:1] if value[:1] in {b'"', b"'"} else b'"' * is_json
+    return pair[1] + quote + REDACTED.encode() + quote
+
+
+def _unescape_letter(escape: re.Match[bytes]) -> bytes:
+    return bytes([int(escape[1], 16)])
+
+
+def _normalize(key: str) -> str:
+    """`API-Key`, `api_key` and `apiKey` are the same key."""
+    return _KEY_SIGNS.sub("", key.lower())
+
+
+def _spell_key(key: str) -> set[str]:
+    return {_KEY_SIGNS.sub(sign, key.strip().lower()) for sign in ("_", "-", " ", "")}
 
 
 def _last_key(key: str) -> str:
     """The key itself, or the last part of a dotted one: `data.secret` is a secret, too."""
-    return re.split(r"[.\[\]]+", key.strip(" ]"))[-1].strip().lower()
+    return _normalize(re.split(r"[.\[\]]+", key.strip(" ]"))[-1])

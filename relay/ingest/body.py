@@ -8,7 +8,8 @@ from starlette.types import Receive
 from relay.cloudtalk.body_secrets import BodySecrets
 from relay.cloudtalk.errors import InvalidPayload
 from relay.cloudtalk.parser import ParsedItem
-from relay.cloudtalk.request import BodyLimits, RequestHead, is_utf8, parse_body, to_utf8
+from relay.cloudtalk.request import BodyLimits, RequestHead, is_utf8, parse_body
+from relay.cloudtalk.unparsed import clean_unparsed
 from relay.ingest.limits import Permit
 
 METHODS: Final = ("GET", "PATCH", "POST", "PUT")
@@ -91,7 +92,7 @@ def decode_body(head: RequestHead, received: ReceivedBody, secrets: BodySecrets,
         _check_head(head)
         value = parse_body(head.with_body(raw), limits)
     except InvalidPayload as error:
-        return Body(secrets.redact_raw(to_utf8(raw, head.content_type)), error=error)
+        return Body(clean_unparsed(head.with_body(raw), secrets, limits.size), error=error)
     return _remove_secrets(head, raw, value, secrets)
 
 
@@ -116,7 +117,7 @@ def _remove_secrets(head: RequestHead, raw: bytes, value: Any, secrets: BodySecr
     if is_plain_json and not secrets.may_be_in(raw):
         return Body(raw, value)
     clean_value, tokens = secrets.remove(value)
-    is_clean = not is_encoded and clean_value == value and not secrets.has_listed_token(raw)
+    is_clean = not is_encoded and clean_value == value and not secrets.has_listed_secret(raw)
     # A value from the query has no bytes in the body; the query is cleaned by itself.
     clean = raw if is_clean or not raw else msgspec.json.encode(clean_value)
     return Body(clean, clean_value, tokens)

@@ -10,6 +10,7 @@ from functools import partial
 from http import HTTPStatus
 from typing import Any, Final
 
+import msgspec
 from starlette.types import Receive, Scope, Send
 
 from relay.call import CallEvent
@@ -131,6 +132,8 @@ class WebhookEndpoint:
         try:
             return await self._accept(head, request, body)
         except InvalidPayload as error:
+            error.message = self._secrets.clean_text(error.message)
+            error.pointer = self._secrets.clean_text(error.pointer)
             quarantine_id = await self._quarantine_invalid(head, body, error)
             return refuse_payload(request, error, quarantine_id=quarantine_id)
 
@@ -189,16 +192,21 @@ class WebhookEndpoint:
     async def _parse(self, request: RawRequest, body: Body) -> list[ParsedItem]:
         if body.error:
             raise body.error
-        parse = partial(self._parser.parse_items, body.value, request)
+        parse = partial(self._parser.parse_items, body.value, self._without_secrets(request))
         return await self._parsing_threads.run(parse, request, authenticated=True)
+
+    def _without_secrets(self, request: RawRequest) -> RawRequest:
+        """Clean the id of a signed message, which is stored to recognise a redelivery."""
+        if request.message_id is None:
+            return request
+        return msgspec.structs.replace(request, message_id=self._secrets.clean_text(request.message_id))
 
     # --- store ----------------------------------------------------------------------------------
 
     async def _store(self, head: RequestHead, body: Body, items: Sequence[ParsedItem]) -> list[CallEvent]:
         """Return the events once all of them are on disk. Raises `InvalidPayload`, `LedgerUnavailable`."""
-        query = self._secrets.remove_from_query(head.query)
         new_events = [
-            self._new_event(head, query, body.clean_item(item), item.parsed)
+            self._new_event(head, body.clean_item(item), item.parsed)
             for item in items
             if isinstance(item.parsed, CallEvent)
         ]
@@ -215,12 +223,12 @@ class WebhookEndpoint:
                 await asyncio.sleep(0)  # so that a large array does not delay other requests
         return events
 
-    def _new_event(self, head: RequestHead, query: str, raw: bytes, event: CallEvent) -> NewEvent:
+    def _new_event(self, head: RequestHead, raw: bytes, event: CallEvent) -> NewEvent:
         return NewEvent(
             received_at=self._group_commit.next_received_at(),
-            content_type=head.content_type,
-            path=head.path,
-            query=query,
+            content_type=self._secrets.clean_content_type(head.content_type),
+            path=self._secrets.clean_path(head.path),
+            query=self._secrets.clean_query(head.query),
             raw=raw,
             parsed=event,
         )
@@ -228,7 +236,7 @@ class WebhookEndpoint:
     async def _quarantine_unknown(self, head: RequestHead, body: Body, items: Sequence[ParsedItem]) -> None:
         for item in items:
             if isinstance(item.parsed, Ignored) and item.parsed.quarantine:
-                message = f"no known event: {item.parsed.type}"
+                message = self._secrets.clean_text(f"no known event: {item.parsed.type}")
                 await self._quarantine(head, body.clean_item(item), _UNKNOWN_EVENT, message, "/event")
 
     async def _quarantine_invalid(self, head: RequestHead, body: Body, error: InvalidPayload) -> int | None:
@@ -245,9 +253,9 @@ class WebhookEndpoint:
             reason=reason,
             message=message,
             pointer=pointer,
-            content_type=head.content_type,
-            path=head.path,
-            query=self._secrets.remove_from_query(head.query),
+            content_type=self._secrets.clean_content_type(head.content_type),
+            path=self._secrets.clean_path(head.path),
+            query=self._secrets.clean_query(head.query),
             raw=raw,
         )
         return await self._ledger.write(lambda connection: quarantine.add(connection, row))

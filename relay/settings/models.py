@@ -102,7 +102,8 @@ class CloudTalk(Section):
         ("secret", "token", "lhc_key"),
         description="Names of keys in a body. The value of such a key authenticates the request like a "
         "token, and is never stored. A body of more than 64 KiB or 2000 values needs its token in a header "
-        "or in the query.",
+        "or in the query. Values of usual keys of credentials (`api_key`, `authorization`, `password`, "
+        "`access_token` and others) are not stored either, but authenticate nothing.",
     )
     paths: Annotated[dict[str, str], AfterValidator(validators.event_paths)] = Field(
         default_factory=dict,

@@ -66,5 +66,124 @@ def test_a_key_with_escaped_characters_is_suspicious() -> None:
 
 def test_a_token_is_removed_from_the_query() -> None:
     secrets = BodySecrets(["token", "secret"], [])
-    assert secrets.remove_from_query("event=x&token=secret&a=") == "event=x&a="
-    assert secrets.remove_from_query("event=x&b=%20") == "event=x&b=%20"
+    assert secrets.clean_query("event=x&token=secret&a=") == "event=x&a="
+    assert secrets.clean_query("event=x&b=%20") == "event=x&b=%20"
+
+
+CANARY = "kanarie/vogel+7f3a9c0d2e"
+CANARIES = BodySecrets(["secret", "lhc_key"], [CANARY])
+
+
+@pytest.mark.parametrize(
+    ("query", "clean"),
+    [
+        ("apikey=s3cr3t", ""),
+        ("a=1;token=s3cr3t;b=2", "a=1;b=2"),
+        ("token=s3cr3t;b=2&c=3", "b=2&c=3"),
+        ("%61pi%5Fkey=s3cr3t&b=2", "b=2"),
+        ("API-Key=s3cr3t&b=2", "b=2"),
+        ("x[accessToken]=s3cr3t&b=2", "b=2"),
+        ("b=%7B%22secret%22%3A%22s3cr3t%22%2C%22c%22%3A1%7D", "b=%7B%22c%22%3A1%7D"),
+        ("b=kanarie%2Fvogel%2B7f3a9c0d2e&c", "b=[secret]&c"),
+        ("kanarie/vogel+7f3a9c0d2e", "[secret]"),
+        ("recording_url=https%3A%2F%2Fx%2Fy%3Ftoken%3Dz", "recording_url=https%3A%2F%2Fx%2Fy%3Ftoken%3Dz"),
+        ("a=1;b;;&c=%20&", "a=1;b;;&c=%20&"),
+        ("", ""),
+    ],
+)
+def test_secrets_are_removed_from_a_query_and_the_rest_stays(query: str, clean: str) -> None:
+    assert CANARIES.clean_query(query) == clean
+
+
+@pytest.mark.parametrize(
+    ("path", "clean"),
+    [
+        ("/cloudtalk/webhook/call.ended", "/cloudtalk/webhook/call.ended"),
+        ("/cloudtalk/webhook/secret/call.ended", "/cloudtalk/webhook/secret/call.ended"),
+        (f"/cloudtalk/webhook/{CANARY}/call.ended", "/cloudtalk/webhook/[secret]/call.ended"),
+        ("/webhook/kanarie%2Fvogel%2B7f3a9c0d2e", "/webhook/[secret]"),
+        ("/webhook/token=s3cr3t/call.ended", "/webhook/token=s3cr3t/call.ended"),
+        ("/webhook/lhc-key=s3cr3t/call.ended", "/webhook/lhc-key=[secret]/call.ended"),
+        ("/webhook;password=s3cr3t;v=1/call.ended", "/webhook;password=[secret];v=1/call.ended"),
+        ("/webhook/ñ\ud800", "/webhook/ñ\ud800"),
+    ],
+)
+def test_secrets_are_removed_from_a_path(path: str, clean: str) -> None:
+    assert CANARIES.clean_path(path) == clean
+
+
+@pytest.mark.parametrize(
+    ("content_type", "clean"),
+    [
+        ("application/json", "application/json"),
+        ('text/plain; Charset="ISO-8859-1"; token=s3cr3t', 'text/plain; Charset="ISO-8859-1"'),
+        ("multipart/form-data; boundary=s3cr3t", "multipart/form-data"),
+        (f"text/{CANARY}", "text/[secret]"),
+        ("", ""),
+    ],
+)
+def test_only_the_type_and_the_charset_are_stored(content_type: str, clean: str) -> None:
+    assert CANARIES.clean_content_type(content_type) == clean
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"apiKey": "s3cr3t"},
+        {"data": {"X-Api-Key": "s3cr3t", "Authorization": ["Bearer s3cr3t"]}},
+        {"note": "a;lhc_key=s3cr3t"},
+        {"data": '[{"Client-Secret":{"value":"s3cr3t"}}]'},
+    ],
+)
+def test_credentials_of_any_api_are_removed_and_authenticate_nothing(body: dict[str, object]) -> None:
+    clean, removed = CANARIES.remove(body)
+    assert "s3cr3t" not in str(clean)
+    assert removed == []
+    assert CANARIES.may_be_in(msgspec.json.encode(body))
+
+
+def test_a_secret_that_is_a_number_is_removed_in_each_place() -> None:
+    secrets = BodySecrets([], ["1234567890123456"])
+    body = {"a": 1234567890123456, "b": 123456789012345, "1234567890123456": [True, 1234567890123456]}
+    assert secrets.remove(body)[0] == {
+        "a": "[secret]",
+        "b": 123456789012345,
+        "[secret]": [True, "[secret]"],
+    }
+
+
+@pytest.mark.parametrize(
+    ("raw", "redacted"),
+    [
+        (b'{"secret":"a\\"b\\\\", "x', b'{"secret":"[secret]", "x'),
+        (b'{"secret":{"v":"s1"}, "x', b'{"secret":"[secret]", "x'),
+        (b'{"\\u0073ecret":"s1", "x', b'{"secret":"[secret]", "x'),
+        (b"{'secret': 's1', 'x", b"{'secret': '[secret]', 'x"),
+        (b'"{\\"secret\\":\\"s1\\",\\"x', b'"{\\"secret\\":"[secret]",\\"x'),
+        (b"a=1;secret=s1;b=2&lhc_key=s2", b"a=1;secret=[secret];b=2&lhc_key=[secret]"),
+        (b"a=1&lhc%5Fkey=s1&data[secret]=s2", b"a=1&lhc_key=[secret]&data[secret]=[secret]"),
+        (b"<r><secret type='x'>s1</secret><a secret=\"s2\"/>", None),
+        (b"Authorization: Bearer s1\r\nX-Api-Key: s2\r\nB: 1", None),
+        (b'--b\r\nContent-Disposition: form-data; name="secret"\r\nContent-Type: a/b\r\n\r\ns1\r\n--b', None),
+        (b"secret: s1\npassword: 's2'\nb: 1", None),
+        (b"no_secrets=1&secretary=s", b"no_secrets=1&secretary=s"),
+    ],
+)
+def test_secret_keys_are_found_in_each_format_of_a_body_that_cannot_be_parsed(
+    raw: bytes, redacted: bytes | None
+) -> None:
+    result = CANARIES.redact_raw(raw)
+    if redacted is None:
+        assert b"s1" not in result
+        assert b"s2" not in result
+        assert result.count(b"[secret]") == raw.count(b"s1") + raw.count(b"s2")
+    else:
+        assert result == redacted
+
+
+@pytest.mark.parametrize(
+    "piece",
+    [b'name="secret"\n', b"<secret ", b"secret ", b'secret\\"', b'secret="', b"secret=[", b'secret:\\"\\'],
+)
+def test_the_work_on_a_body_that_cannot_be_parsed_grows_with_its_length_alone(piece: bytes) -> None:
+    assert CANARIES.redact_raw(piece * (200_000 // len(piece))) is not None
