@@ -17,7 +17,7 @@ from crm_clients.supabase.batches import (
 )
 from crm_clients.supabase.errors import ApiError, ApiFailure
 from crm_clients.supabase.rest import Row, Table, Upserted
-from crm_clients.supabase.sample import SAMPLE_CALL
+from crm_clients.supabase.sample import SAMPLE_CALL, SMALLEST_CALL
 from crm_clients.supabase.settings import SupabaseSettings
 from crm_clients.supabase.sql import MERGED_INTO, table_sql
 from crm_clients.supabase.unchanged import find_unchanged, find_unwritten, is_older
@@ -63,7 +63,11 @@ class TableLayout:
     def sql(self, schema: str) -> str:
         """Return the SQL that creates the table."""
         sample = self._values(SAMPLE_CALL, _ALL_FIELDS)
-        return table_sql(self._settings.table, schema, self._mapping, self._settings.constants, sample)
+        few = self._values(SMALLEST_CALL, _ALL_FIELDS)
+        optional = [column for column, value in few.items() if value is None]
+        return table_sql(
+            self._settings.table, schema, self._mapping, self._settings.constants, sample, optional
+        )
 
     def row_of(self, call: Call) -> Row:
         """Return the whole row of a call, with every column that the relay writes."""

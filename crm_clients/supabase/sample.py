@@ -45,6 +45,11 @@ SAMPLE_CALL: Final = Call(
 _ALL_NULL: Final = {
     field.name: None for field in msgspec.structs.fields(Call) if type(None) in get_args(field.type)
 }
+_FEWEST: Final[dict[str, Any]] = _ALL_NULL | {"tags": [], "cloudtalk_data": {}}
+
+SMALLEST_CALL: Final = msgspec.structs.replace(SAMPLE_CALL, **_FEWEST)
+"""A call with only the values that every call has."""
+
 _NOT_TALKED: Final = {
     "answered_at": None,
     "response_seconds": None,
@@ -96,7 +101,7 @@ def build_full_sample(when: DeliveryFilter) -> Sample:
 def build_samples(when: DeliveryFilter) -> list[Sample]:
     """Return a sample of each kind of call that passes the destination's filter."""
     full = _full_call(when)
-    few = msgspec.structs.replace(full, **_ALL_NULL, tags=[], cloudtalk_data={})
+    few = msgspec.structs.replace(full, **_FEWEST)
     samples = [_sample(few, number=1)]
     for direction in when.directions or _DIRECTIONS:
         call = msgspec.structs.replace(full, direction=direction)

@@ -42,17 +42,20 @@ def table_sql(
     mapping: Mapping[str, str] = DEFAULT_MAPPING,
     constants: Mapping[str, Constant] | None = None,
     sample: Mapping[str, Any] | None = None,
+    optional: Iterable[str] = (),
 ) -> str:
     """Return SQL that creates the table, or adds what an existing table lacks.
 
     `mapping`: field → column. `constants`: column → value, for the types of their columns. `sample`: column →
-    value of a call, to find columns of another type.
+    value of a call, to find columns of another type. `optional`: columns that are null in some calls.
     """
     columns = {mapping[field]: _type_of(field) for field in FIELDS_WRITTEN if field in mapping}
     columns |= {name: _TYPE_OF_CONSTANT.get(type(value), "text") for name, value in (constants or {}).items()}
     columns |= {"updated_at": "timestamptz not null default now()", MERGED_INTO: "text"}
+    full_table = f"{_quote(schema)}.{_quote(table)}"
+    refusal = _refusal(full_table, columns, sample or {}, exact=[mapping["id"]], optional=optional)
     return _TABLE.format(
-        table=f"{_quote(schema)}.{_quote(table)}",
+        table=full_table,
         key=_quote(mapping["id"]),
         key_name=mapping["id"],
         columns=",\n".join(f"  add column if not exists {_quote(n)} {t}" for n, t in columns.items()),
@@ -61,7 +64,7 @@ def table_sql(
         trigger=_quote(f"{table}_keep_newest"),
         skip_older=_skip_older(mapping.get("version")),
         create_schema=_create_schema(schema),
-        refusal=_refusal(f"{_quote(schema)}.{_quote(table)}", columns, sample or {}, exact=[mapping["id"]]),
+        refusal=refusal,
         grants=_grants(table, schema),
     )
 
@@ -124,16 +127,25 @@ def unique_sql(table: str, schema: str, key: str) -> str:
     return _UNIQUE.format(table=full_table, key=_quote(key), key_name=key)
 
 
-def _refusal(table: str, columns: Iterable[str], sample: Mapping[str, Any], *, exact: Sequence[str]) -> str:
+def _refusal(
+    table: str,
+    columns: Iterable[str],
+    sample: Mapping[str, Any],
+    *,
+    exact: Sequence[str],
+    optional: Iterable[str] = (),
+) -> str:
     """Return SQL that raises an error if the relay cannot write to the table, and names every reason.
 
-    `exact`: columns that must return the same value that was written.
+    `exact`: columns that must return the same value that was written. `optional`: columns that must allow
+    null.
     """
     return _REFUSAL.format(
         table=table,
         sample=_literal(encode_json(dict(sample)).decode().replace("$", "\\u0024")),
         exact=", ".join(map(_literal, exact)),
         columns=", ".join(map(_literal, columns)),
+        optional=", ".join(map(_literal, optional)),
     )
 
 
@@ -223,6 +235,12 @@ begin
       and a.attnotnull and not a.atthasdef and a.attidentity = '' and a.attname not in ({columns})
   loop
     problems := problems || format('The column %I is not null, and nothing fills it.', col.name);
+  end loop;
+  for col in
+    select a.attname as name from pg_attribute a
+    where a.attrelid = '{table}'::regclass and a.attnotnull and a.attname = any (array[{optional}]::text[])
+  loop
+    problems := problems || format('The column %I is not null, and not every call has a value.', col.name);
   end loop;
   if problems <> '{{}}' then
     raise exception 'CloudTalk Relay cannot write to %. %', '{table}', array_to_string(problems, ' ')

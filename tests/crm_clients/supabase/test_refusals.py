@@ -303,6 +303,20 @@ def test_the_sql_names_every_reason_at_once(odd: Supabase, connect: Connect) -> 
     assert "created_at" not in str(refusal.value)
 
 
+def test_the_sql_refuses_required_columns_that_some_calls_leave_null(odd: Supabase, connect: Connect) -> None:
+    odd.execute("""
+        alter table odd alter agent_id set not null, alter tags set not null, alter status set not null,
+          alter transcript set not null, alter transcript set default ''
+    """)
+    client = connect(table="odd")
+    with pytest.raises(psycopg.errors.RaiseException, match="not every call has a value") as refusal:
+        odd.execute(client.setup_text())
+    named = [name for name in ("agent_id", "tags", "status", "transcript") if name in str(refusal.value)]
+    assert named == ["agent_id", "transcript"]
+    odd.execute("alter table odd alter agent_id drop not null, alter transcript drop not null")
+    odd.execute(client.setup_text())
+
+
 def test_the_sql_accepts_required_columns_that_are_constants(odd: Supabase, connect: Connect) -> None:
     odd.execute("drop table odd; create table odd (id text primary key, origin text not null)")
     odd.execute(connect(table="odd", constants={"origin": "it's $relay$ {}"}).setup_text())
