@@ -5,6 +5,7 @@ of bodies are in `relay.ingest`.
 """
 
 import asyncio
+import re
 from collections.abc import Iterator
 from enum import StrEnum
 from http import HTTPStatus
@@ -24,6 +25,8 @@ MAX_HEADERS: Final = 1_000
 
 MAX_PIPELINED: Final = 64
 """The limit of requests that wait on one connection for the response of an earlier one."""
+
+_HOST_OF_TARGET: Final = re.compile(rb"[A-Za-z][A-Za-z0-9+.-]*://([^/?#]*)")
 
 _PIECE_BYTES: Final = 16 * 1024
 """What is received at once is parsed in pieces of this size, so that the limits hold within it too."""
@@ -207,6 +210,8 @@ class BoundedProtocol(HttpToolsProtocol):
         if self.parser.should_upgrade() and any(name == b"upgrade" for name, _ in self.headers):
             self._is_upgrade = True
             return
+        if not self.url.startswith(b"/"):
+            self._replace_host()
         self._received = 0
         self._is_in_body = True
         self._stop_timer()
@@ -214,6 +219,13 @@ class BoundedProtocol(HttpToolsProtocol):
         super().on_headers_complete()
         self._has_request = True
         self.headers = []  # trailers are no headers of the request: they came after its authentication
+
+    def _replace_host(self) -> None:
+        """Replace Host by the host of the target `http://host/path` (RFC 9112, 3.2.2)."""
+        host = _HOST_OF_TARGET.match(self.url)
+        if host:
+            self.headers[:] = [header for header in self.headers if header[0] != b"host"]
+            self.headers.append((b"host", host[1]))
 
     def _head_size(self) -> int:
         return len(self.url) + sum(len(name) + len(value) + len(b": \r\n") for name, value in self.headers)

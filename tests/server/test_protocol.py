@@ -196,6 +196,26 @@ async def test_endless_chunk_extensions_and_trailers_end_the_request(
     assert application.bodies == []
 
 
+@pytest.mark.parametrize(
+    ("target", "host"),
+    [
+        (b"/a?next=http://evil.example/", b"localhost"),
+        (b"http://evil.example/a", b"evil.example"),
+        (b"https://evil.example:81/?x", b"evil.example:81"),
+        (b"*", b"localhost"),
+    ],
+)
+@pytest.mark.parametrize("hosts", [b"Host: localhost\r\n", b"host: localhost\r\nHOST: localhost\r\n"])
+async def test_the_host_of_an_absolute_target_counts(
+    application: Application, target: bytes, host: bytes, hosts: bytes
+) -> None:
+    async with serving(application) as connect:
+        client = await connect()
+        client.send(b"OPTIONS " + target + b" HTTP/1.1\r\n" + hosts + b"\r\n")
+        assert await client.status() == 200
+    assert application.headers[0][b"host"] == host
+
+
 async def test_a_trailer_is_no_header_of_the_request(application: Application) -> None:
     application.gate.clear()
     async with serving(application) as connect:
