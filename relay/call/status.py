@@ -9,6 +9,7 @@ from relay.call.parties import HasFacts
 from relay.call.state import CallState, LegState
 
 _AFTER_THE_CALL: Final = (Kind.RECORDING, Kind.TRANSCRIPT, Kind.SUMMARY)
+_LIVE: Final = (Kind.STARTED, Kind.RINGING)
 
 
 class Status(StrEnum):
@@ -29,15 +30,17 @@ def compute_status(state: CallState) -> Status:
     |------------------------------------------------------------|-------------|--------------------|
     | ended, and answered or status answered                     | completed   | completed          |
     | answered, and missed or voicemail event                    | completed   | completed          |
-    | answered, and recording, transcript or summary             | completed   | completed          |
     | answered                                                   | answered    | answered           |
     | ended or missed, with a voicemail                          | voicemail   | no_answer          |
     | missed; or ended with status missed or without talking     | missed      | no_answer          |
-    | ended; or recording, transcript or summary                 | completed   | completed          |
+    | ended                                                      | completed   | completed          |
+    | started or ringing                                         | in_progress | in_progress        |
+    | recording, transcript or summary                           | completed   | completed          |
     | nothing of this                                            | in_progress | in_progress        |
 
     "Answered" is an Answered event, a time of the answer, or talking time. A recording, a transcript and a
-    summary exist only after the call, so a call of which the Ended got lost is not in progress for ever.
+    summary exist only after the call, but they do not say how it ended: they count only where nothing else
+    is known of the call, so that it is not in progress for ever.
     """
     return _outcome(state, state.seen, state.fact("direction"))
 
@@ -52,18 +55,22 @@ def _outcome(source: HasFacts, seen: Container[Kind], direction: str | None) -> 
     stated = source.fact("status")
     ended = Kind.ENDED in seen
     missed = Kind.MISSED in seen or Kind.VOICEMAIL in seen
-    over = any(kind in seen for kind in _AFTER_THE_CALL)
     voicemail = Kind.VOICEMAIL in seen or stated == "voicemail" or bool(source.fact("voicemail"))
     answered = _was_answered(source, seen)
     if ended and (answered or stated == "answered"):
         return Status.COMPLETED
     if answered:
-        return Status.COMPLETED if missed or over else Status.ANSWERED
+        return Status.COMPLETED if missed else Status.ANSWERED
     if (ended or missed) and voicemail:
         return Status.NO_ANSWER if outbound else Status.VOICEMAIL
     if missed or (ended and (stated == "missed" or source.fact("talking") == 0)):
         return Status.NO_ANSWER if outbound else Status.MISSED
-    return Status.COMPLETED if ended or over else Status.IN_PROGRESS
+    return Status.COMPLETED if ended or _only_afterwards(seen) else Status.IN_PROGRESS
+
+
+def _only_afterwards(seen: Container[Kind]) -> bool:
+    live = any(kind in seen for kind in _LIVE)
+    return not live and any(kind in seen for kind in _AFTER_THE_CALL)
 
 
 def _was_answered(source: HasFacts, seen: Container[Kind]) -> bool:

@@ -105,15 +105,18 @@ def test_the_status_is_the_one_of_the_table_in_any_order(row: Row, direction: st
     ("kinds", "facts", "expected"),
     [
         ((), {}, COMPLETED),
-        ((S,), {}, COMPLETED),
-        ((S, A), {}, COMPLETED),
+        ((S,), {}, Status.IN_PROGRESS),
+        ((Kind.RINGING,), {}, Status.IN_PROGRESS),
+        ((S, A), {}, Status.ANSWERED),
+        ((A,), {}, Status.ANSWERED),
+        ((Kind.MODIFIED,), {}, COMPLETED),
         ((E,), {"talking": 0}, Status.MISSED),
         ((S, M), {}, Status.MISSED),
         ((S, E), {"voicemail": True, "talking": 0}, Status.VOICEMAIL),
         ((S, A, E), {"talking": 5}, COMPLETED),
     ],
 )
-def test_what_exists_only_after_the_call_ends_it_unless_the_end_says_how(
+def test_what_exists_only_after_the_call_counts_only_where_nothing_else_is_known(
     after: Kind, kinds: tuple[Kind, ...], facts: dict[str, Any], expected: Status
 ) -> None:
     for order in permutations((*kinds, after)):
