@@ -15,7 +15,7 @@ from tests.fakes.hubspot_records import (
     Records,
     call_properties,
     contact_properties,
-    fulfils,
+    read_filter,
     record_json,
     task_properties,
     with_searchable_numbers,
@@ -240,7 +240,10 @@ class Account:
             for r in self._records(request.kind).records.values()
             if time.monotonic() - r.created > self.search_lag
         ]
-        found = [r for r in searchable if not groups or self._matches(r, groups)]
+        matches = [
+            [(each["propertyName"], read_filter(each)) for each in group["filters"]] for group in groups
+        ]
+        found = [r for r in searchable if not groups or self._is_found(r, matches)]
         begin = int(request.body["after"])
         body: dict[str, Any] = {
             "total": len(found),
@@ -250,14 +253,11 @@ class Account:
             body["paging"] = {"next": {"after": str(begin + limit)}}
         return JSONResponse(body)
 
-    def _matches(self, record: Record, groups: list[dict[str, Any]]) -> bool:
+    def _is_found(self, record: Record, groups: list[list[tuple[str, Callable[[str], bool]]]]) -> bool:
         values = record.properties
         if not self.unsearchable:
             values = with_searchable_numbers(values, self.region)
-        return any(
-            all(fulfils(each, values.get(each["propertyName"], "")) for each in group["filters"])
-            for group in groups
-        )
+        return any(all(fits(values.get(name, "")) for name, fits in group) for group in groups)
 
     # --- associations, properties, owners -------------------------------------------------------
 

@@ -6,7 +6,6 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
-from fnmatch import fnmatchcase
 from functools import cache
 from typing import Any
 
@@ -180,24 +179,26 @@ class Records:
             raise RecordRejected("hs_timestamp is required", code="REQUIRED_FIELD")
 
 
-def fulfils(filter_: dict[str, Any], value: str) -> bool:
-    """Whether a search finds a property with this value.
+def read_filter(filter_: dict[str, Any]) -> Callable[[str], bool]:
+    """Return whether a search with this filter finds a property with a value.
 
     CONTAINS_TOKEN finds a word of the value, and `*` is a wildcard. No word goes beyond a space or a sign.
     """
     match filter_:
         case {"operator": "EQ", "value": str(wanted)}:
-            return value == wanted
+            return lambda value: value == wanted
         case {"operator": "IN", "values": [*wanted]} if wanted and "value" not in filter_:
-            return value in wanted
+            return frozenset(wanted).__contains__
         case {"operator": "CONTAINS_TOKEN", "value": str(pattern)} if pattern.strip("*"):
-            return any(fnmatchcase(word, pattern.lower()) for word in _words(value))
+            word = re.escape(pattern.lower()).replace(r"\*", r"\S*")
+            find = re.compile(rf"(?<!\S){word}(?!\S)").search
+            return lambda value: find(_words(value)) is not None
     raise RecordRejected(f"Invalid filter {filter_}")
 
 
 @cache
-def _words(text: str) -> list[str]:
-    return re.findall(r"[^\W_]+", text.lower())
+def _words(text: str) -> str:
+    return re.sub(r"[\W_]+", " ", text.lower())
 
 
 def with_searchable_numbers(properties: dict[str, str], region: str) -> dict[str, str]:

@@ -34,7 +34,7 @@ async def test_a_backlog_uses_at_least_four_fifths_of_the_limit_without_one_429(
 
 @pytest.mark.parametrize(
     ("mode", "max_requests_per_call", "max_searches_per_number"),
-    [("match", 0.05, 0.05), ("create", 0.10, 0.45)],
+    [("match", 0.05, 0.05), ("create", 0.10, 0.55)],
 )
 async def test_a_backlog_costs_few_requests_per_call(
     hubspot: HubSpot,
