@@ -99,10 +99,11 @@ class BodySecrets:
             case str():
                 return self._clean_value(value, removed)
             case dict():
+                hidden = "value" if self._names_secret(value) else None
                 return {
                     self.clean_text(key): self._clean(item, removed)
                     for key, item in value.items()
-                    if not self._remove_secret(key, item, removed)
+                    if key != hidden and not self._remove_secret(key, item, removed)
                 }
             case list():
                 return [self._clean(item, removed) for item in value]
@@ -119,6 +120,11 @@ class BodySecrets:
         if ";" in text:  # the parser of forms separates fields by "&" alone
             text = self._after_semicolon.sub(rf"\1{REDACTED}", text)
         return self.clean_text(text)
+
+    def _names_secret(self, value: dict[str, Any]) -> bool:
+        """Whether an object is the name of a secret and its value, as in lists of headers."""
+        name = value.get("name", value.get("key"))
+        return isinstance(name, str) and _last_key(name) in self._removed_keys
 
     def _remove_secret(self, key: str, item: Any, removed: list[str]) -> bool:
         """Note the secret under a secret key; False if the key is not secret."""
@@ -197,5 +203,5 @@ def _spell_key(key: str) -> set[str]:
 
 
 def _last_key(key: str) -> str:
-    """The key itself, or the last part of a dotted one: `data.secret` is a secret, too."""
-    return _normalize(re.split(r"[.\[\]]+", key.strip(" ]"))[-1])
+    """The key itself, or the last part of a dotted one: `data.secret` and `secret[]` are secrets, too."""
+    return _normalize(re.split(r"[.\[\]]+", key.strip(" .[]"))[-1])

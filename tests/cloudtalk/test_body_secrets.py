@@ -82,6 +82,7 @@ CANARIES = BodySecrets(["secret", "lhc_key"], [CANARY])
         ("token=s3cr3t;b=2&c=3", "b=2&c=3"),
         ("%61pi%5Fkey=s3cr3t&b=2", "b=2"),
         ("API-Key=s3cr3t&b=2", "b=2"),
+        ("secret[]=s3cr3t&lhc_key.=s3cr3t&b=2", "b=2"),
         ("x[accessToken]=s3cr3t&b=2", "b=2"),
         ("b=%7B%22secret%22%3A%22s3cr3t%22%2C%22c%22%3A1%7D", "b=%7B%22c%22%3A1%7D"),
         ("b=kanarie%2Fvogel%2B7f3a9c0d2e&c", "b=[secret]&c"),
@@ -132,6 +133,12 @@ def test_only_the_type_and_the_charset_are_stored(content_type: str, clean: str)
         {"apiKey": "s3cr3t"},
         {"data": {"X-Api-Key": "s3cr3t", "Authorization": ["Bearer s3cr3t"]}},
         {"note": "a;lhc_key=s3cr3t"},
+        {
+            "headers": [
+                {"name": "Authorization", "value": "Bearer s3cr3t"},
+                {"key": "lhc_key", "value": "s3cr3t"},
+            ]
+        },
         {"data": '[{"Client-Secret":{"value":"s3cr3t"}}]'},
     ],
 )
