@@ -138,6 +138,8 @@ def _tokens_in_head(headers: Mapping[str, str], query: str) -> Iterator[str]:
 
 
 def _tokens_in_query(query: str) -> Iterator[str]:
+    if not query:
+        return
     with suppress(ValueError):  # too many fields: the body's parser refuses them, too
         fields = parse_qsl(query, max_num_fields=_MAX_QUERY_FIELDS)
         yield from (value for key, value in fields if key == TOKEN_QUERY_KEY)

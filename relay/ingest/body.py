@@ -17,6 +17,10 @@ METHODS: Final = ("GET", "PATCH", "POST", "PUT")
 UNAUTHENTICATED: Final = BodyLimits(size=65_536, values=2_000)
 """The limits of a body that has to be decoded to find the token in it."""
 
+MAX_SIGNED_EXCESS: Final = 8 * 1024 * 1024
+"""So many bytes of a signed body beyond the limit are received to verify the signature: its sender would
+disable the endpoint if its message were refused."""
+
 _STORED_OVERSIZE_BYTES: Final = 4096
 """Of a body that is too large, only the beginning is stored."""
 
@@ -79,8 +83,19 @@ async def _receive_chunks(
         permit.extend(len(chunk))
     if size > max_bytes:
         chunks[:] = [b"".join(chunks)[:_STORED_OVERSIZE_BYTES]]
-        return InvalidPayload("oversize", f"the body is larger than {max_bytes} bytes", status=413)
+        return _oversize(max_bytes)
     return None
+
+
+def limit_size(received: ReceivedBody, max_bytes: int) -> ReceivedBody:
+    """Return the body, or its beginning and an error if it is larger."""
+    if len(received.raw) <= max_bytes:
+        return received
+    return ReceivedBody(received.raw[:_STORED_OVERSIZE_BYTES], _oversize(max_bytes))
+
+
+def _oversize(max_bytes: int) -> InvalidPayload:
+    return InvalidPayload("oversize", f"the body is larger than {max_bytes} bytes", status=413)
 
 
 def decode_body(head: RequestHead, received: ReceivedBody, secrets: BodySecrets, limits: BodyLimits) -> Body:

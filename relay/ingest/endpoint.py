@@ -20,7 +20,15 @@ from relay.cloudtalk.errors import InvalidPayload
 from relay.cloudtalk.parser import EMPTY, Ignored, ParsedItem, Parser
 from relay.cloudtalk.request import BodyLimits, RawRequest, RequestHead
 from relay.ingest.auth_failures import AuthFailures
-from relay.ingest.body import UNAUTHENTICATED, Body, ReceivedBody, decode_body, receive_body
+from relay.ingest.body import (
+    MAX_SIGNED_EXCESS,
+    UNAUTHENTICATED,
+    Body,
+    ReceivedBody,
+    decode_body,
+    limit_size,
+    receive_body,
+)
 from relay.ingest.limits import AdmissionControl, Evicted, Overloaded, Permit
 from relay.ingest.parsing_threads import ParsingThreads
 from relay.ingest.refusals import (
@@ -112,36 +120,44 @@ class WebhookEndpoint:
             return refuse_unavailable("stopping", "the relay stops")
 
     async def _handle(self, head: RequestHead, proof: Proof, receive: Receive, permit: Permit) -> Response:
-        limits = self._unauthenticated_limits if proof is Proof.BODY_TOKEN else self._limits
-        received = await receive_body(receive, permit, limits.size)
+        match proof:
+            case Proof.BODY_TOKEN:
+                return await self._handle_body_token(head, receive, permit)
+            case Proof.SIGNATURE:
+                received = await receive_body(receive, permit, self._limits.size + MAX_SIGNED_EXCESS)
+                if problem := await self._verify_signature(head, received.raw):
+                    return self._refuse(head, problem, received)
+                permit.authenticate()
+                await self._clear_clock_warning(head)
+                received = limit_size(received, self._limits.size)
+            case Proof.HEAD:
+                received = await receive_body(receive, permit, self._limits.size)
         request = head.with_body(received.raw)
-        decode = partial(decode_body, head, received, self._secrets, limits)
-        body = problem = None
-        if proof is Proof.SIGNATURE:
-            problem = await self._verify_signature(head, received.raw)
-        elif proof is Proof.BODY_TOKEN:
-            body = await self._decode_unauthenticated(decode, request, permit)
-            problem = self._check_body_tokens(head, body)
-        if problem is not None:
+        decode = partial(decode_body, head, received, self._secrets, self._limits)
+        body = await self._parsing_threads.run(decode, request, authenticated=True)
+        return await self._accept(head, request, body)
+
+    async def _handle_body_token(self, head: RequestHead, receive: Receive, permit: Permit) -> Response:
+        received = await receive_body(receive, permit, self._unauthenticated_limits.size)
+        request = head.with_body(received.raw)
+        decode = partial(decode_body, head, received, self._secrets, self._unauthenticated_limits)
+        body = await self._decode_unauthenticated(decode, request, permit)
+        if problem := self._check_body_tokens(head, body):
             return self._refuse(head, problem, received)
         permit.authenticate()
-        if proof is Proof.SIGNATURE:
-            await self._clear_clock_warning(head)
-        if body is None:
-            body = await self._parsing_threads.run(decode, request, authenticated=True)
+        return await self._accept(head, request, body)
+
+    async def _accept(self, head: RequestHead, request: RawRequest, body: Body) -> Response:
+        """Parse and store the events of an authenticated request."""
         try:
-            return await self._accept(head, request, body)
+            items = await self._parse(request, body)
+            await self._quarantine_unknown(head, body, items)
+            events = await self._store(head, body, items)
         except InvalidPayload as error:
             error.message = self._secrets.clean_text(error.message)
             error.pointer = self._secrets.clean_text(error.pointer)
             quarantine_id = await self._quarantine_invalid(head, body, error)
             return refuse_payload(request, error, quarantine_id=quarantine_id)
-
-    async def _accept(self, head: RequestHead, request: RawRequest, body: Body) -> Response:
-        """Parse and store the events of an authenticated request. Raises `InvalidPayload`."""
-        items = await self._parse(request, body)
-        await self._quarantine_unknown(head, body, items)
-        events = await self._store(head, body, items)
         return _acknowledge(events) if events else _acknowledge_ignored(items)
 
     # --- authenticate ---------------------------------------------------------------------------

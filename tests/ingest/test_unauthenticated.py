@@ -134,3 +134,18 @@ async def test_a_signature_is_of_the_bytes_as_received(running: RelayAndClient) 
     headers = signed(body) | {"content-encoding": "gzip"}
     response = await client.post(WEBHOOK_PATH, content=body, headers=headers)
     assert (response.status_code, response.json()["id"]) == (200, "cloudtalk-u-1")
+
+
+@pytest.mark.parametrize(("size", "status"), [(KIB * KIB + 1, 200), (9 * KIB * KIB + 1, 401)])
+async def test_a_signed_body_that_is_too_large_is_acknowledged_and_its_beginning_quarantined(
+    running: RelayAndClient, size: int, status: int
+) -> None:
+    relay, client = running
+    body = b'{"type":"call.ended","x":"' + b"x" * (size - 28) + b'"}'
+    assert len(body) == size
+    response = await client.post(WEBHOOK_PATH, content=body, headers=signed(body))
+    assert (response.status_code, response.json().get("quarantined", False)) == (status, status == 200)
+    kept = await relay.ledger.read(lambda c: list(c.execute(select(quarantine))))
+    assert [row.reason for row in kept] == ["oversize"] * (status == 200)
+    forged = await client.post(WEBHOOK_PATH, content=body + b" ", headers=signed(body))
+    assert forged.status_code == 401
