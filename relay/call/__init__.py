@@ -6,6 +6,7 @@ here, nothing from the modules.
 
 from relay.call.agents import distinct_agents
 from relay.call.event import CallEvent, Kind
+from relay.call.from_event import has_unknown_outcome, state_from_event
 from relay.call.join import join
 from relay.call.legs import Leg
 from relay.call.parties import external_number, internal_number
@@ -19,7 +20,7 @@ from relay.call.record import (
     known_fields,
 )
 from relay.call.repeated_times import choose_instants
-from relay.call.state import ALTERNATIVES, CallState, Register, Stamp, has_unknown_outcome, state_from_event
+from relay.call.state import ALTERNATIVES, CallState, Register, Stamp
 from relay.call.status import Status, compute_status
 
 __all__ = [

@@ -1,17 +1,18 @@
 """The record of a call, built from its state."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
 import msgspec
 
 from relay.call.agents import NOBODY, Agent, complete_agent, complete_only_agent, is_same_agent
+from relay.call.data_limits import LEFT_OUT, MAX_BYTES, SMALL, size_of, split_large_key
 from relay.call.event import Kind
-from relay.call.join import AGENT_KINDS, agent_order
+from relay.call.join import AGENT_KINDS, agent_order, fact_order, join_registers
 from relay.call.legs import Leg, build_legs, group_legs
 from relay.call.parties import external_number, internal_number
 from relay.call.repeated_times import resolve_times
-from relay.call.state import CallState, LegState
+from relay.call.state import CallState, LegState, Register
 from relay.call.status import Status, compute_status
 from relay.instants import SECOND, Duration, Instant, iso
 
@@ -108,7 +109,7 @@ def build_record(state: CallState, *, id: str, version: int) -> Call:  # noqa: A
         summary=fact("summary"),
         follow_up=direction == "inbound" and status in {Status.MISSED, Status.VOICEMAIL},
         version=version,
-        cloudtalk_data={key: value for key, (_, value) in sorted(state.data.items())},
+        cloudtalk_data=_build_data(state),
         legs=build_legs(state, legs),
     )
 
@@ -123,6 +124,37 @@ def known_fields(call: Call) -> frozenset[str]:
     stated = {field for field, value in values if value not in (None, "", [], {})}
     defaults = {"status", "follow_up"} if call.status in {Status.IN_PROGRESS, Status.ANSWERED} else set[str]()
     return frozenset(stated & set(DELIVERED_FIELDS) - defaults)
+
+
+def _build_data(state: CallState) -> dict[str, Any]:
+    """What CloudTalk sent, the newest value of each key. If it exceeds the limit, the values with the lowest
+    orders are left out, and the key `LEFT_OUT` says so.
+    """
+    registers = state.data
+    for large_key, register in state.large_data.items():
+        key = split_large_key(large_key)[1]
+        registers = join_registers(registers, {key: register}, state.stamps)
+    is_small = not state.large_data and len(registers) <= MAX_BYTES // SMALL
+    kept = registers if is_small else _within_limit(registers, state)
+    data = {key: value for key, (_, value) in sorted(kept.items())}
+    return data | {LEFT_OUT: True} if state.left_out or len(kept) < len(registers) else data
+
+
+def _within_limit(registers: Mapping[str, Register], state: CallState) -> dict[str, Register]:
+    """Return the registers that fit into the limit, tried from the highest order to the lowest."""
+    ordered = sorted(
+        registers.items(),
+        key=lambda item: (fact_order(item[0], state.stamps, item[1]), item[0]),
+        reverse=True,
+    )
+    kept: dict[str, Register] = {}
+    total = size_of(LEFT_OUT, value=True)
+    for key, register in ordered:
+        size = size_of(key, register[1])
+        if total + size <= MAX_BYTES:
+            kept[key] = register
+            total += size
+    return kept
 
 
 def changed_fields(before: Call, after: Call) -> list[str]:

@@ -1,0 +1,62 @@
+"""Huge events from an authenticated sender: the relay folds them in little memory, and the others go on."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, Final
+
+import pytest
+
+from tests.support.relay import RelayProcess, crm_rows, eventually, running_relay
+
+SETTINGS: Final = """
+[server]
+port = 0
+[ledger]
+url = "sqlite:///relay.db"
+[destinations.crm]
+client = "local"
+path = "crm.db"
+"""
+MEGABYTE: Final = 1_000_000
+
+
+def edit(**data: Any) -> dict[str, Any]:
+    return {"event": "call.modified", "data": {"id": "huge"} | data}
+
+
+HUGE: dict[str, tuple[int, Callable[[int], dict[str, Any]]]] = {
+    "long keys": (120, lambda n: edit(**{f"{n}{'k' * MEGABYTE}": 1})),
+    "many keys": (8, lambda n: edit(**{f"k{n}_{index}": index for index in range(50_000)})),
+    "long notes": (30, lambda n: edit(notes=f"{n} " * (MEGABYTE // 4))),
+    "many tags": (8, lambda n: edit(tags=[f"tag {n} {index}" for index in range(40_000)])),
+}
+
+
+@pytest.fixture
+def relay(tmp_path: Path) -> Iterator[RelayProcess]:
+    with running_relay(tmp_path, SETTINGS) as running:
+        yield running
+
+
+def memory_peak(relay: RelayProcess) -> int:
+    """The largest resident memory of the process so far, in MB."""
+    status = Path(f"/proc/{relay.process.pid}/status").read_text()
+    (line,) = (line for line in status.splitlines() if line.startswith("VmHWM:"))
+    return int(line.split()[1]) // 1024
+
+
+@pytest.mark.timeout(120)
+@pytest.mark.parametrize("name", HUGE)
+def test_huge_events_are_folded_in_little_memory_and_the_next_call_is_delivered(
+    relay: RelayProcess, name: str
+) -> None:
+    number, body = HUGE[name]
+    for n in range(number):
+        assert relay.post(body(n)).status_code == 200
+    assert relay.post({"event": "call.started", "data": {"id": "next"}}).status_code == 200
+    rows = eventually(
+        lambda: crm_rows(relay.folder / "crm.db"), lambda rows: "cloudtalk-next" in rows, seconds=60
+    )
+    assert len(rows) == 2
+    assert not [line for line in relay.log_lines() if line["event"] in {"fold.failed", "fold.set_aside"}]
+    assert memory_peak(relay) < 300

@@ -1,0 +1,169 @@
+"""The data of a call is limited, and does not depend on the order in which its events arrive."""
+
+import json
+from functools import reduce
+from random import Random
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from relay.call import Call, CallEvent, CallState, Kind, build_record, join, state_from_event
+from relay.instants import Instant
+from tests.support.samples import T0, join_events, make_event
+
+LIMIT = 256 * 1024
+
+
+def edit(at: int, data: dict[str, Any]) -> CallEvent:
+    return make_event(Kind.MODIFIED, T0 + at, data)
+
+
+def record_of(*events: CallEvent) -> Call:
+    return build_record(join_events(*events, received_at=T0), id="cloudtalk-1", version=1)
+
+
+def size_of(value: Any) -> int:
+    return len(json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode())
+
+
+# --- what is kept -----------------------------------------------------------------------------------
+
+
+def test_data_within_the_limit_is_kept_whole() -> None:
+    data = {"transcript": "x" * 150_000, "notes": "y" * 60_000, "tag": "z", "n": 1, "list": [1, {"a": None}]}
+    first = {key: data[key] for key in ("transcript", "tag")}
+    assert record_of(edit(0, first), edit(1, data)).cloudtalk_data == data
+
+
+def test_above_the_limit_the_oldest_values_are_left_out_and_a_key_says_so() -> None:
+    record = record_of(*(edit(n, {f"key{n}": str(n) * 30_000}) for n in range(10)))
+    kept = {key: value for key, value in record.cloudtalk_data.items() if key != "_left_out"}
+    assert sorted(kept) == [f"key{n}" for n in range(2, 10)]
+    assert record.cloudtalk_data["_left_out"] is True
+    assert size_of(record.cloudtalk_data) <= LIMIT
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        {f"key{n}": n for n in range(100_000)},
+        {f"key{n}": "é" * 200 for n in range(5_000)},
+        {f"key{n}": {"list": list(range(1_000))} for n in range(500)},
+        {"x" * 1_000_000: 1},
+        {"text": "\u0001" * 100_000},
+        {"deep": json.loads("[" * 500 + '"' + "x" * 300_000 + '"' + "]" * 500)},
+    ],
+    ids=["many small", "many texts", "many lists", "a long key", "escapes", "deep"],
+)
+def test_one_event_with_too_much_data_is_limited(data: dict[str, Any]) -> None:
+    record = record_of(edit(0, data | {"id": "1"}))
+    assert size_of(record.cloudtalk_data) <= LIMIT
+    assert record.cloudtalk_data["_left_out"] is True
+
+
+def test_the_state_is_limited_however_many_events_have_data() -> None:
+    random = Random(1)
+    events = [
+        edit(
+            n, {f"k{n}{index}": "x" * random.choice([10, 300, 3_000, 30_000, 100_000]) for index in range(5)}
+        )
+        for n in range(300)
+    ]
+    state = join_events(*events)
+    assert size_of([state.data, state.large_data]) < 6_000_000
+    assert len(state.stamps) <= 300
+
+
+def test_many_edits_of_one_long_text_leave_nothing_out() -> None:
+    edits = [edit(n, {"notes": "n" * (4_000 + n)}) for n in range(1, 200)]
+    record = record_of(edit(0, {"transcript": "t" * 100_000}), *edits)
+    assert record.cloudtalk_data == {"transcript": "t" * 100_000, "notes": "n" * 4_199}
+
+
+def test_a_long_text_that_becomes_short_is_short() -> None:
+    record = record_of(edit(0, {"notes": "n" * 5_000}), edit(1, {"notes": "short"}))
+    assert record.cloudtalk_data == {"notes": "short"}
+    late = record_of(edit(1, {"notes": "short"}), edit(0, {"notes": "n" * 5_000}))
+    assert late.cloudtalk_data == {"notes": "short"}
+
+
+# --- any order of arrival ---------------------------------------------------------------------------
+
+_values = st.one_of(
+    st.sampled_from([10, 250, 300, 2_000, 10_000, 50_000, 70_000, 130_000, 250_000, 300_000]).map(
+        lambda length: "x" * length
+    ),
+    st.sampled_from(["", None, 7]),
+)
+_edits = st.lists(st.dictionaries(st.sampled_from("abcdefgh"), _values, max_size=4), min_size=2, max_size=12)
+
+
+@given(_edits, st.randoms(use_true_random=False))
+@settings(max_examples=200, deadline=None)
+def test_any_order_of_arrival_and_any_duplicates_give_the_same_record(
+    edits: list[dict[str, Any]], random: Random
+) -> None:
+    states = [
+        state_from_event(edit(n, data), seq=n + 1, received_at=Instant(T0 + 1_000))
+        for n, data in enumerate(edits)
+    ]
+    shuffled = states + random.choices(states, k=len(states))
+    random.shuffle(shuffled)
+    assert reduce(join, shuffled) == reduce(join, states)
+    pairs = [join(*shuffled[n : n + 2]) for n in range(0, len(shuffled), 2)]
+    random.shuffle(pairs)
+    assert reduce(join, pairs) == reduce(join, states)
+    record = build_record(reduce(join, states), id="1", version=1)
+    assert size_of(record.cloudtalk_data) <= LIMIT
+
+
+def test_more_small_keys_than_are_kept_converge() -> None:
+    states = [
+        state_from_event(
+            edit(n, {f"k{n * 100 + key}": n for key in range(100)} | {"same": n}),
+            seq=n + 1,
+            received_at=Instant(T0),
+        )
+        for n in range(50)
+    ]
+    shuffled = list(states)
+    Random(3).shuffle(shuffled)
+    joined = reduce(join, states)
+    assert reduce(join, shuffled) == joined
+    data = build_record(joined, id="1", version=1).cloudtalk_data
+    newest = {f"k{n}": n // 100 for n in range(1_000, 5_000)}
+    assert {key: data[key] for key in newest} == newest
+    assert (data["same"], data["_left_out"], len(data)) == (49, True, 4_097)
+
+
+# --- agents, legs and aliases -----------------------------------------------------------------------
+
+
+def ended_leg(number: int) -> CallEvent:
+    facts: dict[str, Any] = {
+        "call_id": str(number),
+        "agent_id": str(number),
+        "agent_name": f"Agent {number}",
+        "talking": 5,
+    }
+    return make_event(Kind.ENDED, T0 + number, {"n": number}, **facts)
+
+
+def test_agents_and_legs_are_limited_in_any_order() -> None:
+    states = [state_from_event(ended_leg(n), seq=n + 1, received_at=Instant(T0 + 9_999)) for n in range(300)]
+    shuffled: list[CallState] = list(states)
+    Random(5).shuffle(shuffled)
+    joined = reduce(join, states)
+    assert reduce(join, shuffled) == joined
+    assert len(joined.agents) == 100
+    assert len(joined.legs) == 50
+    record = build_record(joined, id="1", version=1)
+    assert (record.agent_id, record.status, len(record.legs)) == ("299", "completed", 50)
+
+
+def test_the_aliases_of_both_sides_are_united_and_sorted() -> None:
+    left, right = (join_events(make_event(name=name), make_event(name="7")) for name in ("5", "9"))
+    assert join(left, right).aliases == ["id:5", "id:7", "id:9"]
+    assert join(right, left).aliases == ["id:5", "id:7", "id:9"]
