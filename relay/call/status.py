@@ -2,14 +2,10 @@
 
 from collections.abc import Container
 from enum import StrEnum
-from typing import Final
 
 from relay.call.event import Kind
 from relay.call.parties import HasFacts
 from relay.call.state import CallState, LegState
-
-_AFTER_THE_CALL: Final = (Kind.RECORDING, Kind.TRANSCRIPT, Kind.SUMMARY)
-_LIVE: Final = (Kind.STARTED, Kind.RINGING)
 
 
 class Status(StrEnum):
@@ -34,13 +30,9 @@ def compute_status(state: CallState) -> Status:
     | ended or missed, with a voicemail                          | voicemail   | no_answer          |
     | missed; or ended with status missed or without talking     | missed      | no_answer          |
     | ended                                                      | completed   | completed          |
-    | started or ringing                                         | in_progress | in_progress        |
-    | recording, transcript or summary                           | completed   | completed          |
     | nothing of this                                            | in_progress | in_progress        |
 
-    "Answered" is an Answered event, a time of the answer, or talking time. A recording, a transcript and a
-    summary exist only after the call, but they do not say how it ended: they count only where nothing else
-    is known of the call, so that it is not in progress for ever.
+    "Answered" is an Answered event, a time of the answer, or talking time.
     """
     return _outcome(state, state.seen, state.fact("direction"))
 
@@ -65,12 +57,7 @@ def _outcome(source: HasFacts, seen: Container[Kind], direction: str | None) -> 
         return Status.NO_ANSWER if outbound else Status.VOICEMAIL
     if missed or (ended and (stated == "missed" or source.fact("talking") == 0)):
         return Status.NO_ANSWER if outbound else Status.MISSED
-    return Status.COMPLETED if ended or _only_afterwards(seen) else Status.IN_PROGRESS
-
-
-def _only_afterwards(seen: Container[Kind]) -> bool:
-    live = any(kind in seen for kind in _LIVE)
-    return not live and any(kind in seen for kind in _AFTER_THE_CALL)
+    return Status.COMPLETED if ended else Status.IN_PROGRESS
 
 
 def _was_answered(source: HasFacts, seen: Container[Kind]) -> bool:

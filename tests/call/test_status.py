@@ -100,30 +100,6 @@ def test_the_status_is_the_one_of_the_table_in_any_order(row: Row, direction: st
         assert record.follow_up is (direction == "inbound" and expected in {Status.MISSED, Status.VOICEMAIL})
 
 
-@pytest.mark.parametrize("after", [Kind.RECORDING, Kind.TRANSCRIPT, Kind.SUMMARY])
-@pytest.mark.parametrize(
-    ("kinds", "facts", "expected"),
-    [
-        ((), {}, COMPLETED),
-        ((S,), {}, Status.IN_PROGRESS),
-        ((Kind.RINGING,), {}, Status.IN_PROGRESS),
-        ((S, A), {}, Status.ANSWERED),
-        ((A,), {}, Status.ANSWERED),
-        ((Kind.MODIFIED,), {}, COMPLETED),
-        ((E,), {"talking": 0}, Status.MISSED),
-        ((S, M), {}, Status.MISSED),
-        ((S, E), {"voicemail": True, "talking": 0}, Status.VOICEMAIL),
-        ((S, A, E), {"talking": 5}, COMPLETED),
-    ],
-)
-def test_what_exists_only_after_the_call_counts_only_where_nothing_else_is_known(
-    after: Kind, kinds: tuple[Kind, ...], facts: dict[str, Any], expected: Status
-) -> None:
-    for order in permutations((*kinds, after)):
-        events = (make_event(kind, direction="inbound", **facts) for kind in order)
-        assert status_after(*events) == expected
-
-
 def status_after(*events: CallEvent) -> Status:
     return compute_status(join_events(*events))
 

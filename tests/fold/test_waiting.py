@@ -32,17 +32,10 @@ def test_a_recording_before_its_end_waits_for_the_end(ledger: MemoryLedger) -> N
 def test_without_an_end_a_recording_begins_a_call_after_the_grace_period(ledger: MemoryLedger) -> None:
     ledger.fold_each(RECORDING)
     ledger.end_grace()
-    assert (ledger.only_row.id, ledger.only_row.record.status) == ("cloudtalk-1", Status.COMPLETED)
+    assert (ledger.only_row.id, ledger.only_row.record.status) == ("cloudtalk-1", Status.IN_PROGRESS)
     ledger.fold_each(ENDED)
     assert (ledger.only_row.id, ledger.only_row.record.status) == ("cloudtalk-1", Status.COMPLETED)
     assert ledger.only_row.record.call_uuid == "u1"
-
-
-@pytest.mark.parametrize("kind", [Kind.RECORDING, Kind.TRANSCRIPT, Kind.SUMMARY])
-def test_what_exists_only_after_a_call_begins_no_call_in_progress(ledger: MemoryLedger, kind: Kind) -> None:
-    ledger.fold_each(event(kind, U1, transcript="Hola"))
-    assert (ledger.only_row.id, ledger.only_row.record.status) == ("cloudtalk-u1", Status.COMPLETED)
-    assert not ledger.only_row.record.follow_up
 
 
 @pytest.mark.parametrize("order", list(permutations(range(4))))
