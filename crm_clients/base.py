@@ -26,6 +26,8 @@ class Push(msgspec.Struct, frozen=True):
     proof that it received the first events of the call. On the first delivery `changed` then has only the
     fields with a known value: a client writes these to a record that exists, and a new record whole. In
     `cloudtalk_data` it keeps the keys that only the CRM has.
+
+    `rewrite`: a person asked for the record as the settings are now, so constants are written again too.
     """
 
     call: Call
@@ -33,6 +35,7 @@ class Push(msgspec.Struct, frozen=True):
     first: bool = True
     remote_id: str | None = None
     partial: bool = False
+    rewrite: bool = False
 
 
 class Retraction(msgspec.Struct, frozen=True):
@@ -67,10 +70,15 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Delivered(Outcome, frozen=True, kw_only=True):
-    """The CRM has this version. A `code` and a `message` say what it refused besides, as a link."""
+    """The CRM has this version. A `code` and a `message` say what it refused besides, as a link.
+
+    `newer_version`: the CRM kept its record, which has this higher version. If the ledger has no such
+    version, it was restored from an older copy, and the relay pushes the call again in a higher version.
+    """
 
     name: ClassVar[str] = "delivered"
     remote_id: str | None = None
+    newer_version: int | None = None
 
 
 class CallFailure(Outcome, frozen=True, kw_only=True):
@@ -221,13 +229,13 @@ class CrmClient(ABC, Generic[S]):
     async def forget(self, retractions: Sequence[Retraction]) -> list[Outcome]:
         """Delete everything that the client wrote about each call, and its state about the customer."""
 
-    async def missing(self, pushes: Sequence[Push]) -> Collection[str] | Outcome:
-        """Return the ids of the calls without a record in the CRM, by reading only.
+    async def stored_versions(self, pushes: Sequence[Push]) -> Mapping[str, int | None] | Outcome:
+        """Return the version of each call's record in the CRM, by call id, by reading only.
 
-        A replay uses it to write only what is missing. Returns an outcome if the CRM cannot be read.
+        None: the record has no version. A call without a record is absent. A replay writes only records that
+        are absent or of another version. Returns an outcome if the CRM cannot be read.
         """
-        del pushes
-        return ()
+        return dict.fromkeys(push.call.id for push in pushes)
 
     async def aclose(self) -> None:
         """Close the connections. No other method is called afterwards."""

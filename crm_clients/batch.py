@@ -28,4 +28,5 @@ def _merge(left: Push, right: Push) -> Push:
         first=left.first or right.first,
         remote_id=left.remote_id or right.remote_id,
         partial=left.partial or right.partial,
+        rewrite=left.rewrite or right.rewrite,
     )

@@ -1,10 +1,12 @@
 """Settings that every destination has: limits, labels, a filter of calls, and names of fields."""
 
+import hashlib
 import re
 from collections.abc import Iterable, Mapping
 from difflib import get_close_matches
 from typing import Annotated, ClassVar, Final, Literal
 
+import msgspec
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, field_validator
 
 from relay.call import DELIVERED_FIELDS, Call, Status
@@ -144,6 +146,17 @@ class DestinationSettings(BaseModel):
     def _validate_remote_name(cls, name: str) -> None:
         if not cls.REMOTE_FIELD.fullmatch(name):
             raise ValueError(f'"{name[:100]}" cannot be the name of a field in this CRM')
+
+    RENDERED_BY: ClassVar[tuple[str, ...]] = ("fields", "constants")
+    """The settings, besides the labels, that decide how a record looks in this CRM."""
+
+    @property
+    def rendering(self) -> str:
+        """A short text that changes if records look different: by other labels, fields or constants."""
+        labels = {status: self.label(status) for status in Status}
+        settings = {name: getattr(self, name) for name in self.RENDERED_BY}
+        encoded = msgspec.json.encode([labels, settings], order="sorted")
+        return hashlib.sha256(encoded).hexdigest()[:12]
 
     def label(self, status: Status) -> str:
         """Return the text that people read for a status in this CRM."""

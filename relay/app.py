@@ -29,6 +29,7 @@ from relay.fold import FoldWorker
 from relay.ingest.endpoint import WebhookEndpoint
 from relay.ingest.limits import AdmissionControl
 from relay.ledger import Ledger, destinations
+from relay.ledger.generation_file import keep_generation_file
 from relay.ledger.group_commit import GroupCommit
 from relay.ledger.notifications import NotificationListener
 from relay.ledger.retention import RetentionWorker
@@ -123,6 +124,7 @@ class Relay:
                 notifications.run,
                 retention.run,
                 self.endpoint.auth_failures.run,
+                partial(keep_generation_file, self.ledger),
             ],
             delivery_loops=[worker.run for worker in self.delivery_workers.values()],
         )

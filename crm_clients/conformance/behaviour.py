@@ -1,4 +1,4 @@
-"""Tests of everything else: client state, rate limits, `check`, `setup`, `missing`, and secrets in logs."""
+"""Tests of everything else: client state, rate limits, `check`, `setup`, stored versions, secrets in logs."""
 
 import asyncio
 from collections.abc import Iterator
@@ -106,43 +106,47 @@ class BehaviourTests:
         require(not problems, f"there was no fault, and `check` found {problems!r}")
 
     @async_test
-    async def test_check_and_missing_create_no_record(self, crm: Crm) -> None:
+    async def test_check_and_stored_versions_create_no_record(self, crm: Crm) -> None:
         async with open_client(crm, timeout_seconds=10) as client:
             await client.check()
-            await client.missing(first_push(call()))
-        require(not crm.records(ID), "`check` or `missing` wrote a record: both must only read")
+            await client.stored_versions(first_push(call()))
+        require(not crm.records(ID), "`check` or `stored_versions` wrote a record: both must only read")
 
     @async_test
-    async def test_missing_returns_deleted_records_by_reading_only(self, crm: Crm) -> None:
+    async def test_stored_versions_has_the_records_that_exist_by_reading_only(self, crm: Crm) -> None:
         skip_unless_supported(crm, Capability.LOOKUP, Capability.EDITS)
         async with open_client(crm, timeout_seconds=10) as client:
-            calls = [call(id_) for id_ in (ID, "cloudtalk-2", "cloudtalk-3,(4)")]
+            calls = [call(ID, 7), call("cloudtalk-2"), call("cloudtalk-3,(4)")]
             pushes = [later_push(each, last=await client.deliver(each)) for each in calls]
-            missing = await client.missing(*pushes)
+            versions = await client.stored_versions(*pushes)
             require(
-                missing in ((), [], set(), frozenset()), f"all records exist, and `missing` is {missing!r}"
+                not isinstance(versions, Outcome)
+                and versions.keys() == {each.id for each in calls}
+                and all(versions[each.id] in {None, each.version} for each in calls),
+                f"all records exist, and `stored_versions` returned {versions!r}: return the version of each "
+                "record by the id of its call, None if the CRM stores no version",
             )
             crm.remove("cloudtalk-2")
             before = _count_writes(crm)
-            missing = await client.missing(*pushes)
+            versions = await client.stored_versions(*pushes)
             after = _count_writes(crm)
         require(
-            not isinstance(missing, Outcome) and set(missing) == {"cloudtalk-2"},
-            f"a person deleted cloudtalk-2, and `missing` returned {missing!r}",
+            not isinstance(versions, Outcome) and versions.keys() == {ID, "cloudtalk-3,(4)"},
+            f"a person deleted cloudtalk-2, and `stored_versions` returned {versions!r}",
         )
-        require(before == after, "`missing` sent a writing request")
+        require(before == after, "`stored_versions` sent a writing request")
 
     @async_test
-    async def test_missing_returns_an_outcome_during_an_outage(self, crm: Crm) -> None:
+    async def test_stored_versions_returns_an_outcome_during_an_outage(self, crm: Crm) -> None:
         skip_unless_supported(crm, Capability.LOOKUP, Fault.DOWN)
         async with open_client(crm) as client:
             delivered = await client.deliver(call())
             with crm.inject(Fault.DOWN):
-                missing = await client.missing(later_push(call(), last=delivered))
+                versions = await client.stored_versions(later_push(call(), last=delivered))
         require(
-            isinstance(missing, Outcome),
-            f"the CRM was down, and `missing` returned {missing!r}: return the outcome, so that the relay "
-            "does not treat every record as deleted",
+            isinstance(versions, Outcome),
+            f"the CRM was down, and `stored_versions` returned {versions!r}: return the outcome, so that the "
+            "relay does not treat every record as deleted",
         )
 
     @async_test

@@ -47,7 +47,7 @@ class Capability(StrEnum):
     EDITS = "edits"
     """People can change a record, and the CRM keeps fields that a later write does not name."""
     LOOKUP = "lookup"
-    """Records can be found by reading, so that the client implements `missing`."""
+    """Records can be found by reading, so that the client implements `stored_versions`."""
     DIAGNOSIS = "diagnosis"
     """`check` can find invalid credentials and a missing table or address without writing."""
     REJECTION = "rejection"

@@ -2,7 +2,7 @@
 
 import asyncio
 import functools
-from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Coroutine, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, Final, NoReturn, ParamSpec, TypeVar
 
@@ -71,9 +71,9 @@ class ClientHarness:
         """Return one outcome per retraction."""
         return await self._call_in_time("forget", self.client.forget, retractions)
 
-    async def missing(self, *pushes: Push) -> Collection[str] | Outcome:
-        """Return the ids without a record, or an outcome."""
-        return await self._call("missing", self.client.missing(pushes))
+    async def stored_versions(self, *pushes: Push) -> Mapping[str, int | None] | Outcome:
+        """Return the versions of the records, or an outcome."""
+        return await self._call("stored_versions", self.client.stored_versions(pushes))
 
     async def check(self) -> list[Finding]:
         """Return the findings."""

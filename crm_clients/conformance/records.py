@@ -100,7 +100,7 @@ class RecordTests:
         )
 
     @async_test
-    async def test_a_partial_first_push_keeps_the_values_that_only_the_record_has(self, crm: Crm) -> None:
+    async def test_a_partial_push_keeps_the_values_that_only_the_record_has(self, crm: Crm) -> None:
         skip_unless_supported(crm, Capability.EDITS)
         field, other = crm.text_fields
         async with open_client(crm) as client:

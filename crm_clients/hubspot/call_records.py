@@ -118,8 +118,9 @@ def changed_properties(push: Push, settings: HubSpotSettings, *, owner_id: str, 
     body_fields = [field for field, name in names.items() if name == BODY]
     if changed.intersection(body_fields) or ("recording_url" in changed and "recording_url" in names):
         properties[BODY] = _body(call, body_fields, settings.texts, recording="recording_url" in names)
-    if push.first:
+    if push.first or push.rewrite:
         properties |= constant_properties(settings.constants)
+    if push.first:
         return {name: value for name, value in properties.items() if value}
     return {name: value for name, value in properties.items() if value or name != OWNER}
 

@@ -135,11 +135,11 @@ class Calls:
 
     # --- look up --------------------------------------------------------------------------------
 
-    async def find_missing(self, call_ids: Iterable[str]) -> set[str] | ApiFailure:
-        """Return the calls that have no record, or an archived one."""
+    async def find_existing(self, call_ids: Iterable[str]) -> set[str] | ApiFailure:
+        """Return the calls that have a record which is not archived."""
         ids = list(dict.fromkeys(call_ids))
         existing = await self._api.read_records(ObjectType.CALLS, ids, id_property=CALL_ID)
-        return existing if isinstance(existing, ApiFailure) else {*ids} - {*existing}
+        return existing if isinstance(existing, ApiFailure) else {*existing}
 
     # --- archive --------------------------------------------------------------------------------
 

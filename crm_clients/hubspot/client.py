@@ -1,6 +1,6 @@
 """The HubSpot client: the order of the steps that deliver, retract and forget calls."""
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import ClassVar
 
 import msgspec
@@ -53,10 +53,10 @@ class HubSpotClient(CrmClient[HubSpotSettings]):
         outcomes = await self._upsert(pushes)
         return [outcomes[push.call.id] for push in pushes]
 
-    async def missing(self, pushes: Sequence[Push]) -> Collection[str] | Outcome:
-        """Return the ids of the calls that have no record in HubSpot, or an archived one."""
-        missing = await self._calls.find_missing(push.call.id for push in pushes)
-        return self._api.outcome(missing) if isinstance(missing, ApiFailure) else missing
+    async def stored_versions(self, pushes: Sequence[Push]) -> Mapping[str, int | None] | Outcome:
+        """Return the ids of the calls that have a record which is not archived. It has no version."""
+        existing = await self._calls.find_existing(push.call.id for push in pushes)
+        return self._api.outcome(existing) if isinstance(existing, ApiFailure) else dict.fromkeys(existing)
 
     async def retract(self, retractions: Sequence[Retraction]) -> list[Outcome]:
         """Complete the tasks of these calls, then archive the calls, or mark them depending on `on_merge`.

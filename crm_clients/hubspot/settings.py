@@ -28,6 +28,7 @@ _CONTACT_PROPERTIES: Final = frozenset({PHONE, MARKETING_STATUS})
 class HubSpotSettings(DestinationSettings):
     """A HubSpot account, and how the relay writes calls to it."""
 
+    RENDERED_BY: ClassVar[tuple[str, ...]] = (*DestinationSettings.RENDERED_BY, "language")
     REMOTE_FIELD: ClassVar[re.Pattern[str]] = re.compile(r"[a-z][a-z0-9_]{0,99}")
 
     token: SecretStr = Field(description="The account's service key, or a private app's access token.")

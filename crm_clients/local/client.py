@@ -2,7 +2,7 @@
 
 import asyncio
 import sqlite3
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from typing import Any, Final, TypeVar
@@ -66,7 +66,12 @@ class LocalClient(CrmClient[LocalSettings]):
     async def upsert(self, pushes: Sequence[Push]) -> list[Outcome]:
         """Write the calls in one transaction."""
         rows = [self._build_row(push) for push in merge_by_call(pushes).values()]
-        return await self._write(lambda: self._file.upsert(rows), [push.call.id for push in pushes])
+        try:
+            newer = await self._run(lambda: self._file.upsert(rows))
+        except (sqlite3.Error, OSError) as error:
+            return [_to_outcome(error, calls=len(pushes))] * len(pushes)
+        ids = [push.call.id for push in pushes]
+        return [Delivered(remote_id=id_, newer_version=newer.get(id_)) for id_ in ids]
 
     async def retract(self, retractions: Sequence[Retraction]) -> list[Outcome]:
         """Mark the rows of merged calls if `on_merge` is "mark"; delete all others."""
@@ -86,11 +91,11 @@ class LocalClient(CrmClient[LocalSettings]):
         ids = [r.call.id for r in retractions]
         return await self._write(lambda: self._file.erase(ids), ids)
 
-    async def missing(self, pushes: Sequence[Push]) -> Collection[str] | Outcome:
-        """Return the calls without a row. Does not create the file."""
+    async def stored_versions(self, pushes: Sequence[Push]) -> Mapping[str, int | None] | Outcome:
+        """Return the versions of the rows. Does not create the file."""
         ids = {push.call.id for push in pushes}
         try:
-            return ids - await self._run(lambda: self._existing_ids(ids))
+            return await self._run(lambda: self._read_versions(ids))
         except (sqlite3.Error, OSError) as error:
             return _to_outcome(error, calls=1)
 
@@ -112,8 +117,8 @@ class LocalClient(CrmClient[LocalSettings]):
     async def _run(self, work: Callable[[], T]) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._thread, work)
 
-    def _existing_ids(self, ids: Collection[str]) -> set[str]:
-        return set(self._file.versions(ids)) if self._file.exists() else set()
+    def _read_versions(self, ids: Collection[str]) -> dict[str, int | None]:
+        return {**self._file.versions(ids)} if self._file.exists() else {}
 
     def _check(self) -> Finding:
         path = self.settings.path
@@ -144,7 +149,7 @@ class LocalClient(CrmClient[LocalSettings]):
             yield Finding(name=self.name, ok=True, code="readable_data", **explain_open_files(files))
 
     def _build_row(self, push: Push) -> Row:
-        """Constants are no changed columns: they are written once, and people may change them."""
+        """Constants are written once, and people may change them; only a rewrite writes them again."""
         call, mapping = push.call, self.settings.mapping
         fields = msgspec.to_builtins(call) | {
             "status": self.settings.label(call.status),
@@ -154,11 +159,12 @@ class LocalClient(CrmClient[LocalSettings]):
         values = {column: _to_sqlite(fields[field]) for field, column in mapping.items()}
         always = {"version": call.version, "updated_at": now}
         changed = push.changed | ({STATE} if "status" in push.changed else set())
+        constants = self.settings.constants if push.rewrite else {}
         return Row(
             call.id,
             call.version,
             {"id": call.id} | values | self.settings.constants | always,
-            [*(mapping[field] for field in sorted(changed) if field in mapping), *always],
+            [*(mapping[field] for field in sorted(changed) if field in mapping), *constants, *always],
             mapping.get("cloudtalk_data") if push.partial else None,
         )
 

@@ -91,8 +91,11 @@ class CallsFile:
             self.open().execute(add_column_sql(column, self._columns[column]))
         return missing
 
-    def upsert(self, rows: Sequence[Row]) -> None:
-        """Insert new rows whole, and update the changed columns of existing ones. One transaction."""
+    def upsert(self, rows: Sequence[Row]) -> dict[str, int]:
+        """Insert new rows whole, and update the changed columns of existing ones. One transaction.
+
+        A row with a higher version stays as it is. Return these versions by id.
+        """
         with _transaction(self.open()) as connection:
             versions = self.versions([row.id for row in rows])
             for row in rows:
@@ -100,6 +103,7 @@ class CallsFile:
                     _insert(connection, row)
                 elif versions[row.id] <= row.version:
                     _update(connection, row)
+        return {row.id: versions[row.id] for row in rows if versions.get(row.id, 0) > row.version}
 
     def versions(self, ids: Collection[str]) -> dict[str, int]:
         """Return the version of each row that exists."""

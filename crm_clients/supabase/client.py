@@ -1,6 +1,6 @@
 """The client for Supabase: it selects a layout, and removes the key from every text it returns."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Mapping, Sequence
 from typing import ClassVar, Final, Protocol, TypeVar
 
 import msgspec
@@ -60,8 +60,8 @@ class Layout(Protocol):
     async def forget(self, retractions: Sequence[Retraction]) -> dict[str, Outcome]:
         """Delete everything that was written about the calls."""
 
-    async def list_existing(self, calls: Sequence[Call]) -> set[str] | ApiFailure:
-        """Return the ids of the calls that have a record."""
+    async def stored_versions(self, calls: Sequence[Call]) -> dict[str, int | None] | ApiFailure:
+        """Return the versions of the records by call id; None for a record without a version."""
 
 
 class SupabaseClient(CrmClient[SupabaseSettings]):
@@ -158,12 +158,11 @@ class SupabaseClient(CrmClient[SupabaseSettings]):
         outcomes = await self._layout.forget(retractions) if retractions else {}
         return [self._retraction_outcome(outcomes[r.call.id]) for r in retractions]
 
-    async def missing(self, pushes: Sequence[Push]) -> Collection[str] | Outcome:
-        """Look up the keys of the records."""
-        calls = [push.call for push in pushes]
-        existing = await self._layout.list_existing(calls)
-        if isinstance(existing, set):
-            return {call.id for call in calls} - existing
+    async def stored_versions(self, pushes: Sequence[Push]) -> Mapping[str, int | None] | Outcome:
+        """Look up the versions of the records. Records of the layout `kv` have none."""
+        existing = await self._layout.stored_versions([push.call for push in pushes])
+        if isinstance(existing, dict):
+            return existing
         # calls=1: a read fails for all calls alike, so the outcome must not be Split.
         return _redact(build_outcome(existing, remote_id="", calls=1), self._key)
 

@@ -94,12 +94,12 @@ class KvLayout:
         remaining = [call for call in calls if call.id not in failures]
         return failures | await self._delete_records(remaining)
 
-    async def list_existing(self, calls: Sequence[Call]) -> set[str] | ApiFailure:
-        """Return the ids of the calls that have a record."""
+    async def stored_versions(self, calls: Sequence[Call]) -> dict[str, int | None] | ApiFailure:
+        """Return the ids of the calls that have a record. It has no version."""
         keys = await self._table.existing(map(self._key, calls))
         if not isinstance(keys, set):
             return keys
-        return {call.id for call in calls if self._key(call) in keys}
+        return dict.fromkeys(call.id for call in calls if self._key(call) in keys)
 
     # --- reading ----------------------------------------------------------------------------------
 
@@ -137,7 +137,9 @@ class KvLayout:
         self, push: Push, existing: Mapping[str, Any] | None, customers: Mapping[str, Customer]
     ) -> dict[str, Any]:
         record = self._mapper.build(push.call)
-        merged = self._mapper.merge(existing, record, push.changed, first=push.first, partial=push.partial)
+        merged = self._mapper.merge(
+            existing, record, push.changed, first=push.first, partial=push.partial, rewrite=push.rewrite
+        )
         if not self._settings.match_clients:
             return merged
         return merged | self._customer_fields(push.call, existing, customers)

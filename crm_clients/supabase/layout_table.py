@@ -5,7 +5,7 @@ from typing import Any, Final
 
 import msgspec
 
-from crm_clients.base import Outcome, Push, Retraction
+from crm_clients.base import Delivered, Outcome, Push, Retraction
 from crm_clients.settings import STATE
 from crm_clients.supabase.batches import (
     CallRows,
@@ -20,7 +20,7 @@ from crm_clients.supabase.rest import Row, Table, Upserted
 from crm_clients.supabase.sample import SAMPLE_CALL, SMALLEST_CALL
 from crm_clients.supabase.settings import SupabaseSettings
 from crm_clients.supabase.sql import MERGED_INTO, table_sql
-from crm_clients.supabase.unchanged import find_unchanged, find_unwritten, is_older
+from crm_clients.supabase.unchanged import find_unchanged, find_unwritten, is_older, version_of
 from relay.call import DELIVERED_FIELDS, FIELDS, Call
 
 _SOURCES: Final = {STATE: "status"}
@@ -85,7 +85,10 @@ class TableLayout:
         data = await self._read_data(rest)
         if not isinstance(data, dict):
             return outcomes | _outcomes(data, [self._build_row(push.call, push.changed) for push in rest])
-        rows = [self._build_row(_with_data(push.call, data), push.changed) for push in rest]
+        rows = [
+            self._build_row(_with_data(push.call, data), push.changed, constants=push.rewrite)
+            for push in rest
+        ]
         return outcomes | await send_in_order(group_into_requests(rows), self._write)
 
     async def retract(self, retractions: Sequence[Retraction], *, mark: bool) -> dict[str, Outcome]:
@@ -105,9 +108,12 @@ class TableLayout:
             return {call.id: build_outcome(deleted, remote_id=call.id, calls=1) for call in calls}
         return await self._outcomes_of_removal(calls, deleted)
 
-    async def list_existing(self, calls: Sequence[Call]) -> set[str] | ApiFailure:
-        """Return the ids of the calls that have a row."""
-        return await self._table.existing(call.id for call in calls)
+    async def stored_versions(self, calls: Sequence[Call]) -> dict[str, int | None] | ApiFailure:
+        """Return the versions of the rows; None without a version column, or for another value."""
+        rows = await self._table.select([call.id for call in calls], self._table.identity)
+        if not isinstance(rows, list):
+            return rows
+        return {row[self._table.key]: version_of(self._table, row) for row in rows}
 
     async def _mark(self, call: Call) -> dict[str, Outcome]:
         updated = await self._table.update(call.id, encode_json(self._merge_values(call)))
@@ -123,8 +129,8 @@ class TableLayout:
 
     # --- building rows ----------------------------------------------------------------------------
 
-    def _build_row(self, call: Call, fields: Collection[str]) -> CallRows:
-        values = self._values(call, fields)
+    def _build_row(self, call: Call, fields: Collection[str], *, constants: bool = False) -> CallRows:
+        values = self._values(call, fields) | (self._settings.constants if constants else {})
         return CallRows(call, tuple(values), encode_json(values))
 
     def _values(self, call: Call, fields: Collection[str]) -> dict[str, Any]:
@@ -184,7 +190,7 @@ class TableLayout:
 
     async def _update_many(self, request: Sequence[CallRows]) -> dict[str, Outcome]:
         """Upsert the changed columns of the rows that exist, and write the other rows whole."""
-        existing = await self.list_existing([row.call for row in request])
+        existing = await self._table.existing(row.call.id for row in request)
         if not isinstance(existing, set):
             return _outcomes(existing, request)
         changed = [row for row in request if row.call.id in existing]
@@ -208,8 +214,9 @@ class TableLayout:
     async def _confirm(self, request: Sequence[CallRows], written: Sequence[Row]) -> dict[str, Outcome]:
         """Return the outcomes of a request that the database accepted: a trigger may have kept old rows."""
         versions = {row.call.id: row.call.version for row in request}
-        failures = await find_unwritten(self._table, versions, written)
-        return {id_: build_outcome(failures.get(id_), remote_id=id_, calls=1) for id_ in versions}
+        failures, newer = await find_unwritten(self._table, versions, written)
+        outcomes = {id_: build_outcome(failures.get(id_), remote_id=id_, calls=1) for id_ in versions}
+        return outcomes | {id_: Delivered(remote_id=id_, newer_version=newer[id_]) for id_ in newer}
 
     def _is_whole(self, request: Sequence[CallRows]) -> bool:
         return request[0].columns == self._all_columns

@@ -78,17 +78,21 @@ class RecordMapper:
         *,
         first: bool = False,
         partial: bool = False,
+        rewrite: bool = False,
     ) -> dict[str, Any]:
         """Write the keys of the changed fields over the existing record and keep its other keys.
 
         `existing` None: the CRM has no record, so all keys are written. `first`: the record gets the keys
-        that it lacks. `partial`: the raw data of CloudTalk keeps the keys that only the existing record has.
+        that it lacks. `rewrite`: constants are written again. `partial`: the raw data of CloudTalk keeps the
+        keys that only the existing record has.
         """
         if existing is None:
             return {**self._constants, **record}
         written = {key: record[key] for key in record if self._depends_on(key, changed)}
         if partial and self._data_key in written and isinstance(existing.get(self._data_key), dict):
             written[self._data_key] = {**existing[self._data_key], **written[self._data_key]}
+        if rewrite:
+            written |= self._constants
         if not first:
             return {**existing, **written}
         ids = {key: record[key] for key in _ID_KEYS}

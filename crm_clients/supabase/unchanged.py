@@ -50,20 +50,22 @@ async def find_unchanged(table: Table, rows: Mapping[str, Row]) -> dict[str, Api
 
 async def find_unwritten(
     table: Table, versions: Mapping[str, int], written: Sequence[Row]
-) -> dict[str, ApiFailure]:
-    """Return why these keys have no row of their version or a newer one; the other keys are absent.
+) -> tuple[dict[str, ApiFailure], dict[str, int]]:
+    """Return why these keys have no row of their version or a newer one, and the versions of newer rows.
 
     `written`: the rows that the API returned. A row that is absent there is read, since the trigger of the
     setup SQL keeps a newer row. Without a version column nothing is compared.
     """
     if table.version is None:
-        return {}
+        return {}, {}
     skipped = versions.keys() - {row[table.key] for row in written}
     read = await table.select(sorted(skipped), table.identity)
     if not isinstance(read, list):
-        return _find_older(table, versions, written) | dict.fromkeys(skipped, read)
+        return _find_older(table, versions, written) | dict.fromkeys(skipped, read), {}
     absent = skipped - {row[table.key] for row in read}
-    return _find_older(table, versions, [*written, *read]) | dict.fromkeys(absent, _rejected(_ABSENT))
+    failures = _find_older(table, versions, [*written, *read]) | dict.fromkeys(absent, _rejected(_ABSENT))
+    stored = {row[table.key]: version_of(table, row) or 0 for row in read}
+    return failures, {key: version for key, version in stored.items() if version > versions[key]}
 
 
 def find_unwritten_value(
@@ -91,8 +93,13 @@ def _items(value: Any) -> Mapping[str, Any]:
 
 def is_older(table: Table, row: Row, version: int) -> bool:
     """Whether a row has an older version. A version that is not a whole number cannot be compared."""
-    stored = parse_digits(str(row[table.version] or 0)) if table.version else None
+    stored = version_of(table, row)
     return stored is not None and stored < version
+
+
+def version_of(table: Table, row: Row) -> int | None:
+    """Return the version of a row; None without a version column, or if it is not a whole number."""
+    return parse_digits(str(row[table.version] or 0)) if table.version else None
 
 
 def _find_older(table: Table, versions: Mapping[str, int], rows: Iterable[Row]) -> dict[str, ApiFailure]:

@@ -15,13 +15,14 @@ import msgspec
 from sqlalchemy import Connection
 
 from crm_clients.base import CrmClient, Finding
+from crm_clients.settings import DestinationSettings
 from crm_clients.state import InMemoryClientState
 from relay.app import build_clients, hide_secrets
 from relay.cli.main import Context
 from relay.cli.output import echo, json_option, print_json, print_table
 from relay.cli.queries import DestinationStatus, list_destinations
 from relay.instants import SECOND, Instant
-from relay.ledger import Ledger, LedgerError, destinations, journal, warnings
+from relay.ledger import Ledger, LedgerError, deliveries, destinations, journal, warnings
 from relay.logs import remove_secrets
 from relay.settings import Settings, review
 from relay.standards.private_files import explain_open_files, find_open_sqlite_files
@@ -134,6 +135,7 @@ def _find_in_ledger(connection: Connection, settings: Settings, now: Instant) ->
     for status in list_destinations(connection, enabled, now=now):
         if status.name in settings.destinations:
             yield from _check_deliveries(status)
+            yield from _check_rendering(connection, settings.destinations[status.name], status.name)
 
 
 def _check_clock(connection: Connection, now: Instant) -> Finding:
@@ -206,6 +208,21 @@ def _check_deliveries(status: DestinationStatus) -> Iterator[Finding]:
             code="dead_letters",
             problem=f"calls that could not be delivered and are not retried: {status.dead}",
             hint=f"`relay dead list --destination {name}` shows why; then replay or drop them",
+        )
+
+
+def _check_rendering(
+    connection: Connection, destination: DestinationSettings, name: str
+) -> Iterator[Finding]:
+    """Report records that a CRM has with labels, fields or constants of earlier settings."""
+    number = deliveries.count_other_renderings(connection, name, destination.rendering)
+    if number:
+        yield Finding(
+            name=name,
+            ok=True,
+            code="changed_settings",
+            problem=f"delivered calls that still have earlier labels, fields or constants: {number}",
+            hint=f"`relay replay --changed-settings --destination {name}` writes these calls again",
         )
 
 

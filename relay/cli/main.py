@@ -22,6 +22,7 @@ _COMMANDS: Final = (
     "dead",
     "demo",
     "destinations",
+    "ledger",
     "quarantine",
     "rebuild",
     "replay",

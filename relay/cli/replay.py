@@ -13,7 +13,7 @@ from relay.cli.lookup import require_calls, require_destination
 from relay.cli.main import Context
 from relay.cli.output import echo, json_option, print_json
 from relay.cli.progress import progress_bar
-from relay.delivery.replay import Replay, ReplayCounts, ReplayResult
+from relay.delivery.replay import Replay, ReplayCounts, ReplayResult, Scope
 from relay.instants import Instant
 from relay.ledger import Ledger
 from relay.settings import Settings
@@ -27,6 +27,12 @@ _MICROSECOND: Final = timedelta(microseconds=1)
 @click.option("--since", metavar="TIME", help="Calls that started at or after this time.")
 @click.option("--until", metavar="TIME", help="Calls that started before this time.")
 @click.option("--call", "ids", metavar="ID", multiple=True, help="This call; may be repeated.")
+@click.option("--force", is_flag=True, help="Write every call whole, even if the CRM has its newest version.")
+@click.option(
+    "--changed-settings",
+    is_flag=True,
+    help="Write only calls whose record has earlier labels, fields or constants.",
+)
 @json_option
 @click.pass_obj
 def command(
@@ -36,24 +42,33 @@ def command(
     until: str | None,
     ids: tuple[str, ...],
     *,
+    force: bool,
+    changed_settings: bool,
     as_json: bool,
 ) -> None:
     """Deliver calls to CRMs again.
 
     Use it to send a new CRM the calls of the past, after a change of a filter, for dead letters, and for
-    calls that people deleted in a CRM by mistake. A CRM that has the newest version of a call is asked
-    whether it still has it; only missing calls are written again.
+    calls that people deleted in a CRM by mistake. A CRM that got the newest version of a call is asked which
+    version it has. Only calls that it lacks, or has in another version, are written again, whole: so a CRM
+    or a ledger that was restored from a backup gets the ledger's records.
 
     TIME is a date (its midnight) or ISO 8601. Without an offset it is in cloudtalk.timezone. A relay may
     serve meanwhile.
     """
     if ids and (since or until):
         raise click.UsageError("give calls with --call, or a time with --since and --until, but not both")
+    if force and changed_settings:
+        raise click.UsageError("give either --force or --changed-settings: --force writes every call")
+    scope = Scope.ALL if force else Scope.CHANGED_SETTINGS if changed_settings else Scope.DIFFERENT
     settings = context.settings()
     targets = _select_destinations(settings, destination)
     zone = ZoneInfo(settings.cloudtalk.timezone)
     start, end = _parse_time(since, zone, "--since"), _parse_time(until, zone, "--until")
-    result = _replay_ids(settings, targets, ids) if ids else _replay_between(settings, targets, start, end)
+    if ids:
+        result = _replay_ids(settings, targets, scope, ids)
+    else:
+        result = _replay_between(settings, targets, scope, start, end)
     if as_json:
         print_json(result)
     else:
@@ -83,28 +98,33 @@ def _parse_time(written: str | None, zone: ZoneInfo, option: str) -> Instant | N
 
 
 def _replay_ids(
-    settings: Settings, targets: Mapping[str, DestinationSettings], ids: Sequence[str]
+    settings: Settings, targets: Mapping[str, DestinationSettings], scope: Scope, ids: Sequence[str]
 ) -> ReplayResult:
     rows = read_ledger(settings, lambda connection: require_calls(connection, ids))
     records = {row.id for row in rows}
-    return with_ledger(settings, lambda ledger: _replay(ledger, settings, targets).replay_calls(records))
+    return with_ledger(
+        settings, lambda ledger: _replay(ledger, settings, targets, scope).replay_calls(records)
+    )
 
 
 def _replay_between(
     settings: Settings,
     targets: Mapping[str, DestinationSettings],
+    scope: Scope,
     start: Instant | None,
     end: Instant | None,
 ) -> ReplayResult:
     with progress_bar("calls") as on_progress:
         return with_ledger(
             settings,
-            lambda ledger: _replay(ledger, settings, targets).replay_between(start, end, on_progress),
+            lambda ledger: _replay(ledger, settings, targets, scope).replay_between(start, end, on_progress),
         )
 
 
-def _replay(ledger: Ledger, settings: Settings, targets: Mapping[str, DestinationSettings]) -> Replay:
-    return Replay(ledger, targets, forward_internal=settings.cloudtalk.forward_internal)
+def _replay(
+    ledger: Ledger, settings: Settings, targets: Mapping[str, DestinationSettings], scope: Scope
+) -> Replay:
+    return Replay(ledger, targets, forward_internal=settings.cloudtalk.forward_internal, scope=scope)
 
 
 def _print(result: ReplayResult, targets: Mapping[str, DestinationSettings]) -> None:
@@ -121,7 +141,7 @@ def _describe(counts: ReplayCounts, *, is_enabled: bool) -> str:
     """Return for example "5 calls are pending again for crm; 2 calls do not match its filter"."""
     parts = [f"{counts.pending} calls are pending again for {counts.destination}"]
     if counts.up_to_date:
-        parts.append(f"it has the newest version of {counts.up_to_date}, and gets those only if it lost them")
+        parts.append(f"it got the newest version of {counts.up_to_date}, and gets them if its records differ")
     if counts.filtered:
         parts.append(f"{counts.filtered} calls do not match its filter")
     if counts.pending and not is_enabled:

@@ -5,15 +5,13 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 from crm_clients.base import CrmClient, Outcome, Push, Retraction, Retry, Unknown
-from relay.call import DELIVERED_FIELDS
 from relay.delivery.bisect import UNANSWERED, push_bisecting
-from relay.delivery.choose_action import Action, Found, PlannedDelivery, undelivered_fields
+from relay.delivery.choose_action import Action, Found, PlannedDelivery, undelivered_fields, whole_fields
 from relay.ledger.deliveries import DueDelivery
 from relay.logs import get_logger
 
 log = get_logger("relay.delivery")
 
-_ALL_FIELDS: Final = frozenset(DELIVERED_FIELDS)
 _TIMED_OUT: Final = Unknown(code="timeout", message="no answer within timeout_seconds")
 
 
@@ -50,18 +48,20 @@ class Attempt:
             self._set_outcomes(batch, outcomes)
 
     async def _verify(self) -> list[Push]:
-        """Return a push of every field for each record that the CRM has lost."""
-        batch = self._with_action(Action.VERIFY)
+        """Return a push of the whole record for each call that the CRM lacks or has in another version."""
+        planned = [each for each in self._batch if each.action is Action.VERIFY]
+        batch = [each.due for each in planned]
         if not batch:
             return []
         self._set_outcomes(batch, [UNANSWERED] * len(batch))
-        missing = await self._client.missing([_push(PlannedDelivery(due, Action.VERIFY)) for due in batch])
-        if isinstance(missing, Outcome):
-            self._set_outcomes(batch, [missing] * len(batch))
+        versions = await self._client.stored_versions([_push(each) for each in planned])
+        if isinstance(versions, Outcome):
+            self._set_outcomes(batch, [versions] * len(batch))
             return []
-        existing = [due for due in batch if due.call.id not in missing]
-        self._set_outcomes(existing, [Found()] * len(existing))
-        return [Push(due.call, _ALL_FIELDS) for due in batch if due.call.id in missing]
+        current = [due for due in batch if versions.get(due.call.id, 0) in {None, due.call.version}]
+        self._set_outcomes(current, [Found()] * len(current))
+        outdated = [each for each in planned if each.due not in current]
+        return [_whole_push(each, exists=each.due.call.id in versions) for each in outdated]
 
     async def _upsert(self, lost: list[Push]) -> None:
         pushes = [*lost, *(_push(each) for each in self._batch if each.action is Action.UPSERT)]
@@ -75,6 +75,13 @@ class Attempt:
         self._outcomes |= {due.call.id: outcome for due, outcome in zip(batch, outcomes, strict=True)}
 
 
+def _whole_push(planned: PlannedDelivery, *, exists: bool) -> Push:
+    due, partial = planned.due, planned.partial and exists
+    fields = whole_fields(due, partial=partial)
+    remote_id = due.remote_id if exists else None
+    return Push(due.call, fields, first=not exists, remote_id=remote_id, partial=partial, rewrite=exists)
+
+
 def _push(planned: PlannedDelivery) -> Push:
     due = planned.due
     return Push(
@@ -83,4 +90,5 @@ def _push(planned: PlannedDelivery) -> Push:
         first=not due.delivered_version,
         remote_id=due.remote_id,
         partial=planned.partial,
+        rewrite=due.rewrite,
     )

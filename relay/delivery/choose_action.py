@@ -67,7 +67,7 @@ def choose_action(due: DueDelivery, when: DeliveryFilter, *, forward_internal: b
         return Action.RETRACT if may_exist else without_record
     if not may_exist and not when.matches(due.call):
         return Action.FILTER
-    return Action.UPSERT if undelivered_fields(due) else Action.VERIFY
+    return Action.UPSERT if due.rewrite or undelivered_fields(due) else Action.VERIFY
 
 
 def may_have_record(delivery: DueDelivery | DeliveryRow) -> bool:
@@ -92,14 +92,20 @@ def is_partial(due: DueDelivery, registered_at: Instant) -> bool:
     return due.pruned or started_at is None or started_at < str(iso(registered_at + _CLOCK_MARGIN))
 
 
+def whole_fields(due: DueDelivery, *, partial: bool) -> frozenset[str]:
+    """The fields of a push that writes all that the ledger knows about the call."""
+    known = known_fields(due.call) | due.field_versions.keys()
+    return known if partial else frozenset(DELIVERED_FIELDS)
+
+
 def undelivered_fields(due: DueDelivery, *, partial: bool = False) -> frozenset[str]:
-    """The fields that changed since the version delivered last; every field if none was delivered.
+    """The fields that changed since the version delivered last; every field if none was delivered, or if a
+    replay asked for the whole record.
 
     If the ledger knows only a part of the call, the first delivery has only what is known: a default must not
     replace a value in the CRM.
     """
-    if not due.delivered_version:
-        known = known_fields(due.call) | due.field_versions.keys()
-        return known if partial else frozenset(DELIVERED_FIELDS)
+    if due.rewrite or not due.delivered_version:
+        return whole_fields(due, partial=partial)
     delivered = due.delivered_version
     return frozenset(field for field, version in due.field_versions.items() if version > delivered)

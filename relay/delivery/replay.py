@@ -1,11 +1,13 @@
 """`relay replay`: make calls pending again for some destinations.
 
 A new CRM receives its history, and any CRM what it lost, rejected or did not want before. Where the CRM has
-the newest version of a call, the delivery worker only asks whether the record still exists. A call that the
+the newest version of a call, the delivery worker compares the version of its record, and writes the whole
+record only if it is absent or of another version. A call that the
 worker would not send to a destination is neither made pending there nor counted.
 """
 
 from collections.abc import Callable, Collection, Mapping, Sequence
+from enum import Enum, auto
 from typing import NamedTuple
 
 import msgspec
@@ -19,6 +21,17 @@ from relay.ledger import Ledger, calls, deliveries, destinations, replays
 from relay.ledger.deliveries import DeliveryRow
 from relay.ledger.lease_holder import Lease, run_in_slices
 from relay.ledger.replays import PageCursor
+
+
+class Scope(Enum):
+    """Which calls a replay writes."""
+
+    DIFFERENT = auto()
+    """Those that the CRM lacks, or has in another version."""
+    ALL = auto()
+    """All of them, whole, also those of which the CRM has this version."""
+    CHANGED_SETTINGS = auto()
+    """Those whose record in the CRM has earlier labels, fields or constants; whole."""
 
 
 class ReplayCounts(msgspec.Struct, frozen=True):
@@ -80,11 +93,13 @@ class Replay:
         targets: Mapping[str, DestinationSettings],
         *,
         forward_internal: bool,
+        scope: Scope = Scope.DIFFERENT,
         calls_per_transaction: int = 1_000,
     ) -> None:
         self._ledger = ledger
         self._targets = targets
         self._forward_internal = forward_internal
+        self._scope = scope
         self._page_size = calls_per_transaction
         # The lease of the fold, which writes deliveries and versions too.
         self._lease = Lease(ledger, "fold", seconds=15)
@@ -143,13 +158,25 @@ class Replay:
         counts = []
         for name, settings in self._targets.items():
             known = deliveries.get_many(connection, name, [call.id for call in wanted])
-            sent = [call for call in wanted if _is_sent(call, settings.when, known.get(call.id))]
+            in_scope = [call for call in wanted if self._is_in_scope(known.get(call.id), settings)]
+            sent = [call for call in in_scope if _is_sent(call, settings.when, known.get(call.id))]
             versions = [(call.id, call.version) for call in sent]
-            replays.enqueue(connection, name, versions, now=self._lease.now())
+            rewrite = self._scope is not Scope.DIFFERENT
+            replays.enqueue(connection, name, versions, now=self._lease.now(), rewrite=rewrite)
             pending.update(call.id for call in sent)
-            up_to_date = sum(_is_up_to_date(call, known.get(call.id)) for call in sent)
-            counts.append(ReplayCounts(name, len(sent), up_to_date, len(wanted) - len(sent)))
+            up_to_date = sum(not rewrite and _is_up_to_date(call, known.get(call.id)) for call in sent)
+            counts.append(ReplayCounts(name, len(sent), up_to_date, len(in_scope) - len(sent)))
         return _PageResult(len(pending), len(records) - len(wanted), len(records), counts)
+
+    def _is_in_scope(self, delivery: DeliveryRow | None, settings: DestinationSettings) -> bool:
+        if self._scope is not Scope.CHANGED_SETTINGS:
+            return True
+        return delivery is not None and has_other_rendering(delivery, settings.rendering)
+
+
+def has_other_rendering(delivery: DeliveryRow, rendering: str) -> bool:
+    """Whether the CRM has the record as earlier settings rendered it."""
+    return delivery.delivered_version > 0 and delivery.rendering != rendering
 
 
 def _is_sent(call: Call, when: DeliveryFilter, delivery: DeliveryRow | None) -> bool:

@@ -33,6 +33,7 @@ class Settler:
         policy: RetryPolicy,
         pauses: Pauses,
         jitter: Callable[[], float],
+        rendering: str,
     ) -> None:
         self._ledger = ledger
         self._lease = lease
@@ -40,6 +41,7 @@ class Settler:
         self._policy = policy
         self._pauses = pauses
         self._jitter = jitter
+        self._rendering = rendering
 
     async def settle_push(
         self,
@@ -106,7 +108,13 @@ class Settler:
         jitter = self._jitter()
         updates = (
             transitions.after_push(
-                planned, outcome, self._policy, now=now, delivered_at=delivered_at, jitter=jitter
+                planned,
+                outcome,
+                self._policy,
+                now=now,
+                delivered_at=delivered_at,
+                jitter=jitter,
+                rendering=self._rendering,
             )
             for planned, outcome in zip(batch, outcomes, strict=True)
             if outcome is not None

@@ -31,10 +31,12 @@ def after_push(
     now: Instant,
     delivered_at: Instant | None,
     jitter: float,
+    rendering: str = "",
 ) -> DeliveryUpdate | None:
     """Return the update after a push; None leaves the delivery unchanged.
 
-    `delivered_at`: when the destination last delivered any call. `jitter`: from 0 to 1.
+    `delivered_at`: when the destination last delivered any call. `jitter`: from 0 to 1. `rendering`: that of
+    the destination's settings.
     """
     due = planned.due
     if concerns_destination(outcome):
@@ -45,7 +47,7 @@ def after_push(
         due_at, not_before = Instant(now + delay), Instant(now + asked)
         return _attempted(due, outcome, now=now, due_at=due_at, not_before=not_before)
     if isinstance(outcome, Delivered | Found):
-        return _after_success(planned, outcome, now=now)
+        return _after_success(planned, outcome, rendering, now=now)
     failing_for = failing_time(due, now=now, delivered_at=delivered_at)
     attempts = due.attempts + 1
     if isinstance(outcome, Rejected) or failing_for >= policy.give_up_after:
@@ -70,7 +72,9 @@ def _asked_until(outcome: Outcome, policy: RetryPolicy, *, now: Instant) -> Inst
     return Instant(now + policy.asked_delay(after)) if after else None
 
 
-def _after_success(planned: PlannedDelivery, outcome: Outcome, *, now: Instant) -> DeliveryUpdate:
+def _after_success(
+    planned: PlannedDelivery, outcome: Outcome, rendering: str, *, now: Instant
+) -> DeliveryUpdate:
     """After a retraction no version is delivered: if the call is wanted again, every field is sent."""
     due, retracted = planned.due, planned.action is Action.RETRACT
     remote_id = outcome.remote_id if isinstance(outcome, Delivered) else None
@@ -83,6 +87,15 @@ def _after_success(planned: PlannedDelivery, outcome: Outcome, *, now: Instant) 
         failing_for=0,
         delivered_version=0 if retracted else due.call.version,
         remote_id=remote_id or due.remote_id,
+        rewrite=False,
+        rendering=rendering if is_whole(planned, outcome) else due.rendering,
+    )
+
+
+def is_whole(planned: PlannedDelivery, outcome: Outcome) -> bool:
+    """Whether the CRM has got the whole record, as the settings are now."""
+    return isinstance(outcome, Delivered) and (
+        planned.due.rewrite or not planned.due.delivered_version or planned.action is Action.VERIFY
     )
 
 
@@ -127,4 +140,6 @@ def _unchanged(due: DueDelivery, *, now: Instant) -> DeliveryUpdate:
         outcome=due.outcome,
         code=None,
         message=None,
+        rewrite=due.rewrite,
+        rendering=due.rendering,
     )

@@ -18,6 +18,7 @@ from relay.delivery.batching import choose_batch, pick_order
 from relay.delivery.choose_action import PlannedDelivery, choose_action, is_partial
 from relay.delivery.log import log_push
 from relay.delivery.pauses import Pauses
+from relay.delivery.renumber import find_newer_records, renumber_calls
 from relay.delivery.retry_policy import RetryPolicy
 from relay.delivery.settle import Settler
 from relay.instants import SECOND, Instant
@@ -68,7 +69,7 @@ class DeliveryWorker:
         # Longer than an attempt, so that the worker that pushes also settles.
         self._lease = Lease(ledger, f"delivery:{name}", seconds=settings.timeout_seconds + 15)
         self._pauses = Pauses(policy)
-        self._settler = Settler(ledger, self._lease, name, policy, self._pauses, jitter)
+        self._settler = Settler(ledger, self._lease, name, policy, self._pauses, jitter, settings.rendering)
         self._wake = asyncio.Event()
         self._pushes: dict[asyncio.Task[None], list[DueDelivery]] = {}
         self._picks = pick_order()
@@ -223,3 +224,5 @@ class DeliveryWorker:
         except LeaseLost:
             await self._settler.requeue_after_lost_lease(due, outcomes)
             raise
+        if newer := find_newer_records(batch, outcomes):
+            await renumber_calls(self._ledger, newer)

@@ -224,7 +224,7 @@ class _Planner:
             self.changes.new_rows.append(row)
             self.changes.updated.append(row.record)
         elif state != row.state:
-            changed = next_version(row, state)
+            changed = next_version(row, state, floor=self._snapshot.version_floor)
             self.changes.changed_rows.append(changed)
             if changed.version > row.version:
                 self.changes.updated.append(changed.record)
@@ -233,16 +233,16 @@ class _Planner:
         """The row of a new call, or of a call that retention deleted and that a late event continues."""
         tombstone = self._snapshot.tombstones.get(call)
         if tombstone is None:
-            return first_version(call, state)
+            return first_version(call, state, floor=self._snapshot.version_floor)
         self.changes.continued.append(call)
         state.aliases = sorted({*state.aliases, *tombstone.aliases})
-        return first_version(call, state, version=tombstone.version + 1)
+        return first_version(call, state, after=tombstone.version, floor=self._snapshot.version_floor)
 
     def _add_merged_row(self, loser: str, survivor: str) -> None:
         """Give a merged call a last version that names its survivor: CRMs that have it retract it."""
         row = self._snapshot.calls.get(loser)
         if row is None:
             return
-        merged = merged_version(row, survivor)
+        merged = merged_version(row, survivor, floor=self._snapshot.version_floor)
         self.changes.changed_rows.append(merged)
         self.changes.updated.append(merged.record)

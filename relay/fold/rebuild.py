@@ -18,7 +18,7 @@ from relay.fold.matching import restrict_ids
 from relay.fold.parse_again import parse_again
 from relay.fold.retry_quarantined import retry_event
 from relay.fold.versions import next_version
-from relay.ledger import Ledger, calls, deliveries, journal
+from relay.ledger import Ledger, calls, deliveries, epochs, journal
 from relay.ledger.calls import CallRow
 from relay.ledger.journal import MAX_FOLD_BYTES, EventSize, StoredEvent
 from relay.ledger.lease_holder import Lease, run_in_slices
@@ -210,11 +210,13 @@ class _Rebuild:
         events: dict[str, list[EventSize]] = {call: [] for call in complete}
         for stored in journal.list_sizes(connection, complete):
             events[stored.call].append(stored)
+        floor = epochs.version_floor(connection)
         changed = {call for call, row in rows.items() if self._has_changed(row, events[call])}
         updated = [
             next_row
             for call, row in rows.items()
-            if call not in changed and (next_row := _next_row(row, self._calls[call].state)) is not None
+            if call not in changed
+            and (next_row := _next_row(row, self._calls[call].state, floor)) is not None
         ]
         calls.write(connection, [], updated)
         versions = [(row.id, row.version) for row in updated if row.version > rows[row.id].version]
@@ -227,12 +229,12 @@ class _Rebuild:
         return row != progress.row or progress.joined != {event.seq for event in events}
 
 
-def _next_row(row: CallRow, state: CallState | None) -> CallRow | None:
+def _next_row(row: CallRow, state: CallState | None, floor: int) -> CallRow | None:
     """The row with this state; None if it has this state already."""
     if state is None:
         return None
     state = msgspec.structs.replace(state, aliases=row.state.aliases)
-    return next_version(row, state) if state != row.state else None
+    return next_version(row, state, floor=floor) if state != row.state else None
 
 
 def join_events(

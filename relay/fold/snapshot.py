@@ -10,7 +10,7 @@ from relay.fold.dedup import dedup_keys
 from relay.fold.matching import customer_number
 from relay.fold.waiting import may_wait
 from relay.instants import SECOND, Duration, Instant
-from relay.ledger import aliases, calls, dedup, deliveries, tombstones
+from relay.ledger import aliases, calls, dedup, deliveries, epochs, tombstones
 from relay.ledger.calls import CallRow
 from relay.ledger.journal import UnfoldedEvent
 from relay.ledger.tombstones import Tombstone
@@ -23,7 +23,7 @@ class Snapshot(msgspec.Struct, frozen=True):
     """One consistent read of the ledger.
 
     `owners`: alias → id of its call. `calls`: id → row. `pinned`: aliases that a person split off.
-    `tombstones`: id → what stays of a call that retention deleted.
+    `tombstones`: id → what stays of a call that retention deleted. `version_floor`: see `epochs`.
     `first_delivered`: id → when a CRM first received the call. `seen_keys`: those of the batch's
     deduplication keys that were folded before.
     """
@@ -34,6 +34,7 @@ class Snapshot(msgspec.Struct, frozen=True):
     first_delivered: Mapping[str, Instant] = {}
     seen_keys: frozenset[str] = frozenset()
     tombstones: Mapping[str, Tombstone] = {}
+    version_floor: int = 0
 
 
 def read_snapshot(connection: Connection, batch: Sequence[UnfoldedEvent]) -> Snapshot:
@@ -59,4 +60,5 @@ def read_snapshot(connection: Connection, batch: Sequence[UnfoldedEvent]) -> Sna
         first_delivered=deliveries.first_delivered_at(connection, rows) if len(rows) > 1 else {},
         seen_keys=frozenset(dedup.first_seen(connection, keys)),
         tombstones=deleted,
+        version_floor=epochs.version_floor(connection),
     )

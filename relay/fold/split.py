@@ -6,7 +6,7 @@ from sqlalchemy import Connection
 from relay.call import CallState
 from relay.fold.rebuild import join_events
 from relay.fold.versions import first_version, next_version, restored_version
-from relay.ledger import Ledger, aliases, calls, deliveries, journal, tombstones
+from relay.ledger import Ledger, aliases, calls, deliveries, epochs, journal, tombstones
 from relay.ledger.calls import CallRow
 from relay.ledger.lease_holder import Lease
 
@@ -48,7 +48,8 @@ def _split(connection: Connection, lease: Lease, call: str) -> SplitResult:
     state = join_events(connection, staying, other_ids)
     if state is None:
         raise SplitError(f"no event of {call} has {' or '.join(other_ids)}: its events cannot be assigned")
-    rows = [next_version(row, state)]
+    floor = epochs.version_floor(connection)
+    rows = [next_version(row, state, floor=floor)]
     calls.write(connection, [], rows)
     split_off = _split_off_id(call_ids[0], row.id)
     if (state := join_events(connection, leaving, call_ids)) is not None:
@@ -77,12 +78,13 @@ def _split_off_id(alias: str, taken: str) -> str:
 
 def _write_split_off(connection: Connection, call: str, state: CallState) -> CallRow:
     """Write the record of the call_id, which may have existed before it was merged."""
+    floor = epochs.version_floor(connection)
     before = calls.get_many(connection, [call]).get(call)
     if before is None:
         tombstone = tombstones.get_many(connection, [call]).get(call)
-        row = first_version(call, state, version=tombstone.version + 1 if tombstone else 1)
+        row = first_version(call, state, after=tombstone.version if tombstone else 0, floor=floor)
         calls.write(connection, [row], [])
         return row
-    row = restored_version(before, state)
+    row = restored_version(before, state, floor=floor)
     calls.write(connection, [], [row])
     return row

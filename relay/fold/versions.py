@@ -1,4 +1,7 @@
-"""The versions of a call's row: when a new one begins, and which fields changed in it."""
+"""The versions of a call's row: when a new one begins, and which fields changed in it.
+
+`floor`: the number above which new versions begin, see `relay.ledger.epochs`.
+"""
 
 import msgspec
 
@@ -7,16 +10,17 @@ from relay.fold.matching import customer_number
 from relay.ledger.calls import CallRow
 
 
-def first_version(call: str, state: CallState, version: int = 1) -> CallRow:
-    """The row of a call that has none yet."""
+def first_version(call: str, state: CallState, *, after: int = 0, floor: int = 0) -> CallRow:
+    """The row of a call that has none. `after`: the last version that it had before it was removed."""
+    version = max(after, floor) + 1
     began_at = state.fact("started_at") or min(state.seen.values())
     record = build_record(state, id=call, version=version)
     return CallRow(call, version, began_at, state, record, {}, customer_number(state))
 
 
-def next_version(row: CallRow, state: CallState) -> CallRow:
+def next_version(row: CallRow, state: CallState, *, floor: int = 0) -> CallRow:
     """The row of a call with this new state. The version changes only if a field that a CRM gets changes."""
-    record = build_record(state, id=row.id, version=row.version + 1)
+    record = build_record(state, id=row.id, version=max(row.version, floor) + 1)
     number = customer_number(state)
     changed = dict.fromkeys(changed_fields(row.record, record), record.version)
     if not changed:
@@ -25,17 +29,17 @@ def next_version(row: CallRow, state: CallState) -> CallRow:
     return CallRow(row.id, record.version, began_at, state, record, row.field_versions | changed, number)
 
 
-def merged_version(row: CallRow, survivor: str) -> CallRow:
+def merged_version(row: CallRow, survivor: str, *, floor: int = 0) -> CallRow:
     """The last version of a call that was merged into another one: CRMs that have it retract it."""
-    version = row.version + 1
+    version = max(row.version, floor) + 1
     record = msgspec.structs.replace(row.record, version=version, merged_into=survivor)
     state = CallState({}, row.state.seen, {}, {})
     return msgspec.structs.replace(row, version=version, record=record, state=state, number=None)
 
 
-def restored_version(row: CallRow, state: CallState) -> CallRow:
+def restored_version(row: CallRow, state: CallState, *, floor: int = 0) -> CallRow:
     """The next version of a call that was merged and is a call again. CRMs have retracted its record, so
     every field counts as changed.
     """
-    restored = first_version(row.id, state, version=row.version + 1)
+    restored = first_version(row.id, state, after=row.version, floor=floor)
     return msgspec.structs.replace(restored, field_versions=dict.fromkeys(DELIVERED_FIELDS, restored.version))

@@ -57,6 +57,14 @@ def _prepare(connection: Connection) -> None:
         create_schema(connection)
 
 
+def vacuum(engine: Engine) -> None:
+    """Rewrite the database without the space of removed rows."""
+    with engine.execution_options(isolation_level="AUTOCOMMIT").connect() as connection:
+        connection.connection.driver_connection.execute("VACUUM")  # type: ignore[union-attr]
+        if engine.dialect.name == "sqlite":
+            connection.connection.driver_connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")  # type: ignore[union-attr]
+
+
 def schema_version(connection: Connection) -> str | None:
     """Return the newest migration that this database had; None if it has no schema."""
     if not inspect(connection).has_table("alembic_version", schema=schema_name(connection.engine)):

@@ -76,6 +76,17 @@ def release(connection: Connection, name: str, token: int) -> None:
     connection.execute(update(leases).where(is_same).values(expires_at=0))
 
 
+def free_all(connection: Connection) -> None:
+    """Expire every lease: the ledger was restored, and its holders do not use it."""
+    connection.execute(update(leases).values(expires_at=0))
+
+
+def list_held(connection: Connection, *, now: Instant) -> list[str]:
+    """Return the owners of the leases that have not expired."""
+    held = connection.execute(select(leases.c.owner).where(leases.c.expires_at > now).distinct())
+    return sorted(held.scalars())
+
+
 def free_orphans(connection: Connection) -> list[str]:
     """Expire the leases of processes of this host that have ended, and return their names."""
     held = connection.execute(select(leases.c.name, leases.c.owner).where(leases.c.expires_at > 0))

@@ -12,7 +12,7 @@ from sqlalchemy import Connection, literal_column, update
 
 from relay.instants import Instant
 from relay.ledger.clocks import DatabaseClock, wall_clock
-from relay.ledger.engine import migrate, open_engine, reading_options
+from relay.ledger.engine import migrate, open_engine, reading_options, vacuum
 from relay.ledger.executor import Executor
 from relay.ledger.process_identity import owner_name
 from relay.ledger.tables import warnings
@@ -78,6 +78,10 @@ class Ledger:
     async def check_writable(self) -> None:
         """Run a write that changes nothing. Raises `LedgerUnavailable`."""
         await self.write(lambda connection: connection.execute(_write_nothing))
+
+    async def vacuum(self) -> None:
+        """Rewrite the database without the space of removed rows. Raises `LedgerUnavailable`."""
+        await self._writer.run_on_thread(lambda: vacuum(self._engine))
 
     async def close(self) -> None:
         """Finish the transactions that were started and close the database."""

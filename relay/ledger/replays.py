@@ -7,6 +7,7 @@ import msgspec
 from sqlalchemy import (
     BigInteger,
     BindParameter,
+    Boolean,
     Connection,
     Text,
     bindparam,
@@ -14,6 +15,7 @@ from sqlalchemy import (
     func,
     literal,
     literal_column,
+    or_,
     select,
     tuple_,
     update,
@@ -91,6 +93,7 @@ _requeue_known = (
         not_before=None,
         attempts=0,
         failing_for=0,
+        rewrite=or_(deliveries.c.rewrite, bindparam("whole", type_=Boolean)),
     )
 )
 _insert_new = (
@@ -116,13 +119,20 @@ _insert_new = (
 
 
 def enqueue(
-    connection: Connection, destination: str, versions: Sequence[tuple[str, int]], *, now: Instant
+    connection: Connection,
+    destination: str,
+    versions: Sequence[tuple[str, int]],
+    *,
+    now: Instant,
+    rewrite: bool = False,
 ) -> None:
     """Make these calls, each as (id, version), due now at this destination, whatever their state.
+
+    `rewrite`: the whole record is written, also if the CRM has this version.
 
     The caller must hold the lease of the fold, which writes versions and deliveries too.
     """
     rows = bound((destination, call, version) for call, version in sorted(versions)) | {"now": now}
-    connection.execute(_requeue_known, rows)
+    connection.execute(_requeue_known, rows | {"whole": rewrite})
     connection.execute(_insert_new, rows)
     notify(connection)

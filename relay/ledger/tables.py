@@ -5,6 +5,7 @@ from typing import Any
 
 from sqlalchemy import (
     BigInteger,
+    Boolean,
     Column,
     Index,
     Integer,
@@ -12,6 +13,7 @@ from sqlalchemy import (
     MetaData,
     Table,
     TypeDecorator,
+    false,
     text,
 )
 from sqlalchemy import Text as AnyText
@@ -162,6 +164,10 @@ deliveries = Table(
     Column("attempted_at", BigInteger),
     # Microseconds in which it failed while the destination took other calls.
     Column("failing_for", BigInteger, nullable=False),
+    # A replay asked for the whole record, also if the CRM has this version.
+    Column("rewrite", Boolean, nullable=False, server_default=false()),
+    # The labels, fields and constants that the record in the CRM has: see `DestinationSettings.rendering`.
+    Column("rendering", Text),
     Column("remote_id", Text),
     Column("outcome", Text),
     Column("code", Text),
@@ -184,6 +190,14 @@ leases = Table(
     Column("expires_at", BigInteger, nullable=False),
 )
 """Which process does what only one may do. The fencing token grows with each new holder."""
+
+epochs = Table(
+    "epochs",
+    metadata,
+    Column("number", BigInteger, primary_key=True, autoincrement=False),
+    Column("began_at", BigInteger, nullable=False),
+)
+"""One row for each restore of the ledger; none before the first."""
 
 tombstones = Table(
     "tombstones",

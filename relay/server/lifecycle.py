@@ -9,6 +9,7 @@ from sqlalchemy import Connection
 
 from crm_clients.base import CrmClient
 from relay.ledger import Ledger, destinations, leases
+from relay.ledger.generation_file import begin_epoch_after_restore
 from relay.logs import get_logger
 
 log = get_logger("relay.server")
@@ -51,6 +52,7 @@ class Lifecycle:
         before, after = await self._ledger.open()
         if before != after:
             log.info("ledger.migrated", before=before, after=after)
+        await begin_epoch_after_restore(self._ledger)
         await self._ledger.write(self._prepare)
 
     def _prepare(self, connection: Connection) -> None:

@@ -11,7 +11,17 @@ from relay.cli.main import BadSettings, Context, cli, main
 from relay.settings import Settings
 from tests.support.home import Home
 
-COMMANDS = ["calls", "check", "cloudtalk-setup", "dead", "demo", "destinations", "quarantine", "rebuild"]
+COMMANDS = [
+    "calls",
+    "check",
+    "cloudtalk-setup",
+    "dead",
+    "demo",
+    "destinations",
+    "ledger",
+    "quarantine",
+    "rebuild",
+]
 COMMANDS += ["replay", "serve", "setup", "simulate", "status"]
 
 

@@ -134,13 +134,30 @@ def test_internal_calls_are_left_out_unless_they_are_forwarded(delivered: Home) 
     delivered.write_settings(LOCAL)
     delivered.run_relay(ended("d", direction="internal"), until=lambda s: s.calls == 4)
     result = delivered.run("replay")
-    pending = "3 calls are pending again for crm; it has the newest version of 3, and gets those only if it "
+    pending = "3 calls are pending again for crm; it got the newest version of 3, and gets them if "
     assert (result.stdout, result.stderr) == (
-        f"{pending}lost them\n",
+        f"{pending}its records differ\n",
         "1 internal calls were left out: the settings do not forward them\n",
     )
     delivered.write_settings(f"[cloudtalk]\nforward_internal = true\n{LOCAL}")
     assert delivered.json("replay")["calls"] == 4
+
+
+@pytest.mark.parametrize("option", ["--force", "--changed-settings"])
+def test_a_replay_of_whole_records_writes_them_again(delivered: Home, option: str) -> None:
+    delivered.write_settings(f'{LOCAL}[destinations.crm.labels]\ncompleted = "Hecha"\n')
+    assert delivered.json("replay", option)["counts"] == [
+        {"destination": "crm", "pending": 3, "up_to_date": 0, "filtered": 0}
+    ]
+    delivered.run_relay(until=all_delivered(3))
+    with closing(sqlite3.connect(delivered.crm)) as connection:
+        assert set(connection.execute("SELECT status FROM calls")) == {("Hecha",)}
+    expected = 3 if option == "--force" else 0
+    assert delivered.json("replay", option)["calls"] == expected
+
+
+def test_force_and_changed_settings_exclude_each_other(delivered: Home) -> None:
+    assert delivered.run("replay", "--force", "--changed-settings").exit_code == 2
 
 
 def test_without_calls_there_is_nothing_to_replay(home: Home) -> None:

@@ -1,6 +1,6 @@
 """The requests of one attempt, and the outcome of each delivery."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Mapping, Sequence
 
 from crm_clients.base import Delivered, Misconfigured, Outcome, Push, Retraction
 from relay.call import DELIVERED_FIELDS
@@ -44,7 +44,7 @@ async def test_a_lost_record_is_pushed_like_a_new_one() -> None:
 
 async def test_if_the_verification_fails_no_record_is_written() -> None:
     class Failing(FakeCrm):
-        async def missing(self, pushes: Sequence[Push]) -> Collection[str] | Outcome:
+        async def stored_versions(self, pushes: Sequence[Push]) -> Mapping[str, int | None] | Outcome:
             del pushes
             return Misconfigured(code="42P01")
 

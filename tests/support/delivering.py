@@ -1,7 +1,7 @@
 """A delivery worker on a fake CRM and a ledger whose clock a test moves."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Collection, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -50,6 +50,7 @@ class FakeCrm(CrmClient[DestinationSettings]):
         self.retracted: list[list[Retraction]] = []
         self.answer: UpsertAnswer = delivered
         self.lost: set[str] = set()
+        self.versions_stored: dict[str, int] = {}
         self.may_answer = asyncio.Event()
         self.may_answer.set()
 
@@ -65,8 +66,9 @@ class FakeCrm(CrmClient[DestinationSettings]):
         self.retracted.append(list(retractions))
         return [Delivered() for _ in retractions]
 
-    async def missing(self, pushes: Sequence[Push]) -> Collection[str] | Outcome:
-        return self.lost & {push.call.id for push in pushes}
+    async def stored_versions(self, pushes: Sequence[Push]) -> Mapping[str, int | None] | Outcome:
+        ids = {push.call.id for push in pushes} - self.lost
+        return {id_: self.versions_stored.get(id_) for id_ in ids}
 
     async def forget(self, retractions: Sequence[Retraction]) -> list[Outcome]:
         return [Delivered() for _ in retractions]
@@ -124,6 +126,10 @@ class Delivering:
         await self.ledger.write(lambda c: journal.append(c, [row]))
         while await self._fold.fold_batch():
             pass
+
+    async def fold_again(self) -> None:
+        """Hold the lease of the fold again, which other work preempted."""
+        await self._fold.lease.preempt()
 
     async def delivery(self, call: str = "cloudtalk-1") -> DeliveryRow:
         (row,) = await self.ledger.read(lambda c: deliveries.list_for_call(c, call))

@@ -14,7 +14,13 @@ from relay.ledger.deliveries.picking import (
     next_due_at,
     take_due,
 )
-from relay.ledger.deliveries.reports import counts_by_destination, first_delivered_at, get_many, list_for_call
+from relay.ledger.deliveries.reports import (
+    count_other_renderings,
+    counts_by_destination,
+    first_delivered_at,
+    get_many,
+    list_for_call,
+)
 from relay.ledger.deliveries.rows import DeliveryCounts, DeliveryRow, DeliveryUpdate, DueDelivery
 from relay.ledger.deliveries.settling import requeue_after_lost_lease, requeue_rejected_run, settle
 
@@ -25,6 +31,7 @@ __all__ = [
     "DeliveryUpdate",
     "DueDelivery",
     "Pick",
+    "count_other_renderings",
     "counts_by_destination",
     "end_backoff",
     "enqueue",

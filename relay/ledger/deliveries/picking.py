@@ -49,6 +49,8 @@ _pending = (
         deliveries.c.remote_id,
         deliveries.c.outcome,
         calls.c.pruned_at.is_not(None),
+        deliveries.c.rewrite,
+        deliveries.c.rendering,
     )
     .join(calls, calls.c.id == deliveries.c.call)
     .where(

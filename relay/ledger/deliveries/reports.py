@@ -56,6 +56,24 @@ def first_delivered_at(connection: Connection, ids: Collection[str]) -> dict[str
     return dict(found.all())
 
 
+_other_renderings = (
+    select(func.count())
+    .select_from(deliveries)
+    .where(
+        deliveries.c.destination == bindparam("destination"),
+        deliveries.c.delivered_version > 0,
+        deliveries.c.rendering.is_distinct_from(bindparam("rendering")),
+        ~deliveries.c.rewrite,
+    )
+)
+
+
+def count_other_renderings(connection: Connection, destination: str, rendering: str) -> int:
+    """Count the records that the CRM has as other settings rendered them, and that no replay has enqueued."""
+    parameters = {"destination": destination, "rendering": rendering}
+    return int(connection.execute(_other_renderings, parameters).scalar_one())
+
+
 def _count(state: DeliveryState) -> ColumnElement[int]:
     return func.sum(case((has_state(deliveries.c.state, state), 1), else_=0))
 

@@ -24,7 +24,8 @@ class DeliveryRow(msgspec.Struct, frozen=True):
     `version` is the newest one that was enqueued, `delivered_version` the one that the CRM has (0: none).
     `attempts` were made since it became pending; `failing_for` is the part of that time in which the
     destination took other calls. `outcome`, `code` and `message` are those of the last attempt. `not_before`:
-    the CRM asked for no attempt before; `due_at` is never earlier.
+    the CRM asked for no attempt before; `due_at` is never earlier. `rendering`: the settings by which the
+    record in the CRM was written, see `DestinationSettings.rendering`.
     """
 
     destination: str
@@ -43,13 +44,14 @@ class DeliveryRow(msgspec.Struct, frozen=True):
     code: str | None
     message: str | None
     not_before: Instant | None
+    rendering: str | None = None
 
 
 class DueDelivery(msgspec.Struct, frozen=True):
     """A delivery to attempt, with the newest version of its call; see `DeliveryRow`.
 
     `field_versions`: for each field of the call the version in which it changed last. `pruned`: retention
-    removed events of the call.
+    removed events of the call. `rewrite`: a replay asked for the whole record.
     """
 
     call: Call
@@ -61,6 +63,8 @@ class DueDelivery(msgspec.Struct, frozen=True):
     remote_id: str | None
     outcome: str | None
     pruned: bool = False
+    rewrite: bool = False
+    rendering: str | None = None
 
 
 class DeliveryUpdate(msgspec.Struct, frozen=True):
@@ -81,6 +85,8 @@ class DeliveryUpdate(msgspec.Struct, frozen=True):
     code: str | None
     message: str | None
     not_before: Instant | None = None
+    rewrite: bool = False
+    rendering: str | None = None
 
 
 class DeliveryCounts(msgspec.Struct, frozen=True):

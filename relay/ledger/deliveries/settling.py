@@ -11,6 +11,7 @@ from sqlalchemy import (
     case,
     func,
     literal_column,
+    or_,
     select,
     update,
 )
@@ -42,6 +43,8 @@ _settle = (
             (and_(deliveries.c.first_delivered_at.is_(None), _updates.c.delivered_version > 0), _now),
             else_=deliveries.c.first_delivered_at,
         ),
+        # A replay may have asked for the whole record during the push, or the record has changed since.
+        rewrite=and_(deliveries.c.rewrite, or_(_updates.c.rewrite, _has_newer)),
         **{
             name: _updates.c[name]
             for name in (
@@ -52,6 +55,7 @@ _settle = (
                 "code",
                 "message",
                 "not_before",
+                "rendering",
             )
         },
     )

@@ -5,7 +5,7 @@ import re
 import subprocess
 import sys
 import time
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, ClassVar
 
@@ -88,7 +88,7 @@ class MemoryClient(CrmClient[MemorySettings]):
     def fields(self, push: Push) -> dict[str, Any]:
         values = msgspec.to_builtins(push.call)
         existing = self.crm.calls.get(push.call.id)
-        names = push.changed if existing and not push.first else values
+        names = push.changed if existing and (push.partial or not push.first) else values
         return {"id": push.call.id} | {name: values[name] for name in names}
 
     async def retract(self, retractions: Sequence[Retraction]) -> list[Outcome]:
@@ -104,10 +104,11 @@ class MemoryClient(CrmClient[MemorySettings]):
         await self.context.state.set_many({f"number:{r.call.external_number}": None for r in retractions})
         return [self.crm.delete(r.call.id) for r in retractions]
 
-    async def missing(self, pushes: Sequence[Push]) -> Collection[str] | Outcome:
+    async def stored_versions(self, pushes: Sequence[Push]) -> Mapping[str, int | None] | Outcome:
         if self.crm.fault:
             return OUTCOMES[self.crm.fault]
-        return {push.call.id for push in pushes} - self.crm.calls.keys()
+        ids = {push.call.id for push in pushes} & self.crm.calls.keys()
+        return {id_: self.crm.calls[id_].get("version") for id_ in ids}
 
     @property
     def rate_limiter(self) -> RateLimiter:
@@ -291,14 +292,24 @@ class KeepsStateOfForgottenCustomers(MemoryClient):
         return [self.crm.delete(r.call.id) for r in retractions]
 
 
-class FindsNothingMissing(MemoryClient):
-    async def missing(self, pushes: Sequence[Push]) -> Collection[str] | Outcome:
-        return set() if self.crm.fault else await super().missing(pushes[:0])
+class OverwritesWithDefaults(MemoryClient):
+    def fields(self, push: Push) -> dict[str, Any]:
+        return super().fields(msgspec.structs.replace(push, partial=False))
 
 
-class ReportsAllMissingDuringAnOutage(MemoryClient):
-    async def missing(self, pushes: Sequence[Push]) -> Collection[str] | Outcome:
-        return {push.call.id for push in pushes} - (set() if self.crm.fault else self.crm.calls.keys())
+class FindsAllRecords(MemoryClient):
+    async def stored_versions(self, pushes: Sequence[Push]) -> Mapping[str, int | None] | Outcome:
+        return dict.fromkeys(push.call.id for push in pushes)
+
+
+class InventsVersions(MemoryClient):
+    async def stored_versions(self, pushes: Sequence[Push]) -> Mapping[str, int | None] | Outcome:
+        return {push.call.id: 3 for push in pushes}
+
+
+class FindsNoRecordDuringAnOutage(MemoryClient):
+    async def stored_versions(self, pushes: Sequence[Push]) -> Mapping[str, int | None] | Outcome:
+        return {} if self.crm.fault else await super().stored_versions(pushes)
 
 
 class ReturnsNoHint(MemoryClient):
@@ -340,14 +351,16 @@ class WritesDuringACheck(MemoryClient):
             "existing records only",
         ),
         (KeepsStateOfForgottenCustomers, "test_forget_deletes_the_record_and_the_client_state", "to None"),
-        (FindsNothingMissing, "test_missing_returns_deleted_records_", "returned set()"),
+        (OverwritesWithDefaults, "test_a_partial_push_keeps_the_values_", "was unknown to the relay"),
+        (FindsAllRecords, "test_stored_versions_has_the_records_", "a person deleted cloudtalk-2"),
+        (InventsVersions, "test_stored_versions_has_the_records_", "return the version of each record"),
         (
-            ReportsAllMissingDuringAnOutage,
-            "test_missing_returns_an_outcome_during_an_outage",
+            FindsNoRecordDuringAnOutage,
+            "test_stored_versions_returns_an_outcome_during_an_outage",
             "every record as deleted",
         ),
         (ReturnsNoHint, "test_check_finds_a_fault_and_says_what_to_do[down]", "what a person should do"),
-        (WritesDuringACheck, "test_check_and_missing_create_no_record", "must only read"),
+        (WritesDuringACheck, "test_check_and_stored_versions_create_no_record", "must only read"),
     ],
 )
 def test_the_kit_finds_a_bug_and_says_what_to_do(

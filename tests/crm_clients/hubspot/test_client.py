@@ -254,7 +254,8 @@ async def test_missing_returns_calls_without_a_record_and_writes_nothing(
     outcomes = await client.upsert([first_push(each) for each in calls])
     del hubspot.calls.records[remote_id(outcomes[7])]
     hubspot.log.clear()
-    assert await client.missing([first_push(each) for each in calls]) == {"cloudtalk-7"}
+    versions = await client.stored_versions([first_push(each) for each in calls])
+    assert versions == {each.id: None for each in calls if each.id != "cloudtalk-7"}
     assert hubspot.writes == []
     assert hubspot.count_requests("batch/read") == 2
 
@@ -263,7 +264,7 @@ async def test_missing_returns_an_outcome_if_hubspot_cannot_be_read(
     hubspot: HubSpot, connect: Connect
 ) -> None:
     hubspot.scopes.clear()
-    assert isinstance(await connect().missing([first_push(call())]), Misconfigured)
+    assert isinstance(await connect().stored_versions([first_push(call())]), Misconfigured)
 
 
 # --- retract and forget -----------------------------------------------------------------------

@@ -323,7 +323,7 @@ async def test_only_a_record_that_hubspot_calls_unknown_is_missing(
     hubspot: HubSpot, connect: Connect, answer: Response, expected: set[str] | str
 ) -> None:
     hubspot.respond_with(answer, path="calls/batch/read")
-    missing = await connect().missing([first_push(call())])
+    missing = await connect().stored_versions([first_push(call())])
     assert (missing.name if isinstance(missing, Outcome) else missing) == expected
 
 

@@ -210,7 +210,8 @@ async def test_raw_data_that_a_person_replaced_has_no_keys_to_keep(
 
 async def test_an_older_version_does_not_overwrite_a_newer_one(client: LocalClient, crm: Path) -> None:
     await push(client, make_call(5, contact_name="newer"))
-    assert isinstance(await push(client, make_call(4, contact_name="older")), Delivered)
+    kept = Delivered(remote_id="cloudtalk-1", newer_version=5)
+    assert await push(client, make_call(4, contact_name="older")) == kept
     assert (row_of(crm)["contact_name"], row_of(crm)["version"]) == ("newer", 5)
 
 
@@ -530,21 +531,21 @@ async def test_forgetting_is_a_retry_while_a_reader_uses_the_journal(
     assert isinstance((await impatient.forget([Retraction(make_call())]))[0], Delivered)
 
 
-async def test_missing_returns_the_calls_without_a_row_and_does_not_create_the_file(
+async def test_stored_versions_are_those_of_the_rows_and_the_file_is_not_created(
     client: LocalClient, crm: Path
 ) -> None:
     pushes = [Push(make_call(id=id_), ALL) for id_ in ("a", "b", *ODD_IDS)]
-    assert await client.missing(pushes) == {push.call.id for push in pushes}
+    assert await client.stored_versions(pushes) == {}
     assert crm_rows(crm) == {}
     assert not list(crm.parent.iterdir())
     await client.upsert(pushes)
-    edit(crm, "DELETE FROM calls WHERE id = 'b'")
-    assert await client.missing(pushes) == {"b"}
+    edit(crm, "DELETE FROM calls WHERE id = 'b'; UPDATE calls SET version = 7 WHERE id = 'a'")
+    assert await client.stored_versions(pushes) == {"a": 7} | dict.fromkeys(ODD_IDS, 1)
 
 
-async def test_missing_is_a_retry_if_the_file_cannot_be_read(tmp_path: Path) -> None:
+async def test_stored_versions_is_a_retry_if_the_file_cannot_be_read(tmp_path: Path) -> None:
     client = client_of(not_a_database(tmp_path))
-    assert isinstance(await client.missing([Push(make_call(), ALL)]), Retry)
+    assert isinstance(await client.stored_versions([Push(make_call(), ALL)]), Retry)
     await client.aclose()
 
 

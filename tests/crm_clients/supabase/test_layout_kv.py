@@ -201,7 +201,7 @@ async def test_keys_are_compared_exactly(kv: Supabase, connect: Connect, odd: st
     await client.upsert([push(call(odd, version=2, notes="x"), "notes")])
     assert [seen.method for seen in kv.log] == ["GET"]
     assert set(kv.values()) == {*others, prefix + odd}
-    assert await client.missing([push(call(odd)), push(call("absent"))]) == {"absent"}
+    assert await client.stored_versions([push(call(odd)), push(call("absent"))]) == {odd: None}
     assert types_of(await client.retract([make_retraction(odd, "other", 2)])) == [Delivered]
     assert kv.values() == others
 

@@ -80,6 +80,19 @@ async def test_partial_pushes_keep_what_only_the_rows_have(supabase: Supabase, c
         )
 
 
+@pytest.mark.parametrize("changed", [(), ("tags",)])
+async def test_a_row_with_a_higher_version_is_kept_and_reported(
+    supabase: Supabase, connect: Connect, changed: tuple[str, ...]
+) -> None:
+    client = connect()
+    await client.upsert([push(call(version=9)), push(call("cloudtalk-2"))])
+    pushes = [push(call(version=3, tags=["old"]), *changed), push(call("cloudtalk-2", version=2), *changed)]
+    kept, written = await client.upsert(pushes)
+    assert kept == Delivered(remote_id="cloudtalk-1", newer_version=9)
+    assert written == Delivered(remote_id="cloudtalk-2")
+    assert supabase.rows("calls")[0]["tags"] == ["vip", "niño"]
+
+
 async def test_a_partial_push_to_a_table_without_raw_data_reads_nothing(
     team_table: Supabase, connect: Connect
 ) -> None:
@@ -181,7 +194,7 @@ async def test_rows_are_retracted_looked_up_and_forgotten_by_the_mapped_id_colum
     team_table.wait_for("llamadas", column="cloudtalk_id")
     pushes = [push(call(f"cloudtalk-{n}")) for n in range(1, 4)]
     await client.upsert(pushes[:2])
-    assert await client.missing(pushes) == {"cloudtalk-3"}
+    assert await client.stored_versions(pushes) == {"cloudtalk-1": 1, "cloudtalk-2": 1}
     assert types_of(await client.retract([make_retraction("cloudtalk-1", "cloudtalk-2", 2)])) == [Delivered]
     assert types_of(await client.forget([make_retraction("cloudtalk-2", "", 2)])) == [Delivered]
     [row] = [row for row in team_table.rows("llamadas", "id") if row["cloudtalk_id"]]
@@ -365,24 +378,26 @@ async def test_calls_can_be_written_to_a_view(supabase: Supabase, connect: Conne
 # --- missing, forgetting, limits --------------------------------------------------------------
 
 
-async def test_missing_calls_are_found_by_reading_keys_only(supabase: Supabase, connect: Connect) -> None:
+async def test_stored_versions_are_found_by_reading_keys_and_versions_only(
+    supabase: Supabase, connect: Connect
+) -> None:
     client = connect()
     pushes = [push(call(f"cloudtalk-{n}, {'ñ' * 60}")) for n in range(60)]
     await client.upsert(pushes[::2])
     supabase.log.clear()
-    assert await client.missing(pushes) == {p.call.id for p in pushes[1::2]}
+    assert await client.stored_versions(pushes) == {p.call.id: 1 for p in pushes[::2]}
     assert {seen.method for seen in supabase.log} == {"GET"}
-    assert {seen.query["select"] for seen in supabase.log} == {"id"}
+    assert {seen.query["select"] for seen in supabase.log} == {"id,version"}
     assert len(supabase.log) > 1
     assert all(len(seen.target) < MAX_QUERY_BYTES + 200 for seen in supabase.log)
 
 
-async def test_missing_returns_the_failure_if_the_table_cannot_be_read(
+async def test_stored_versions_is_the_failure_if_the_table_cannot_be_read(
     supabase: Supabase, connect: Connect
 ) -> None:
     with supabase.gateway.answering(JSONResponse({}, 503)):
-        assert isinstance(await connect().missing([push(call())]), Retry)
-    assert isinstance(await connect(table="absent").missing([push(call())]), Misconfigured)
+        assert isinstance(await connect().stored_versions([push(call())]), Retry)
+    assert isinstance(await connect(table="absent").stored_versions([push(call())]), Misconfigured)
 
 
 async def test_only_the_forgotten_call_is_deleted(supabase: Supabase, connect: Connect) -> None:

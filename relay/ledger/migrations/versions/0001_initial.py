@@ -51,6 +51,8 @@ def upgrade() -> None:
         sa.Column("attempts", sa.Integer(), nullable=False),
         sa.Column("attempted_at", sa.BigInteger(), nullable=True),
         sa.Column("failing_for", sa.BigInteger(), nullable=False),
+        sa.Column("rewrite", sa.Boolean(), server_default=sa.false(), nullable=False),
+        sa.Column("rendering", TEXT, nullable=True),
         sa.Column("remote_id", TEXT, nullable=True),
         sa.Column("outcome", TEXT, nullable=True),
         sa.Column("code", TEXT, nullable=True),
@@ -156,6 +158,12 @@ def upgrade() -> None:
         sa.Column("parsed", sa.LargeBinary(), nullable=False),
         sa.Column("raw", sa.LargeBinary(), nullable=False),
         sa.PrimaryKeyConstraint("seq"),
+    )
+    op.create_table(
+        "epochs",
+        sa.Column("number", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.Column("began_at", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("number"),
     )
     op.create_table(
         "tombstones",

@@ -1,0 +1,64 @@
+"""The file beside an SQLite ledger, by which a start notices that the ledger is an older copy."""
+
+import stat
+from pathlib import Path
+
+import pytest
+
+from relay.ledger import Ledger, epochs, journal
+from relay.ledger.generation_file import (
+    Generation,
+    GenerationFile,
+    begin_epoch_after_restore,
+    read_generation,
+)
+from tests.support.ledgers import open_ledger
+from tests.support.samples import make_event_row
+
+
+async def append_event(ledger: Ledger, at: int) -> None:
+    await ledger.write(lambda c: journal.append(c, [make_event_row(at=at)]))
+
+
+@pytest.mark.parametrize(
+    ("file", "epoch"),
+    [
+        (None, 0),
+        (Generation(0, 0), 0),
+        (Generation(0, 1), 0),  # an older file proves nothing
+        (Generation(0, 2), 0),
+        (Generation(0, 3), 1),
+        (Generation(1, 0), 2),
+        (Generation(4, 1), 5),
+    ],
+)
+async def test_a_ledger_that_is_behind_its_file_was_restored(
+    tmp_path: Path, file: Generation | None, epoch: int
+) -> None:
+    async with open_ledger(f"sqlite:///{tmp_path}/relay.db") as ledger:
+        for at in (1, 2):
+            await append_event(ledger, at)
+        if file is not None:
+            GenerationFile(tmp_path / "relay.db").write(file)
+        for _ in range(2):  # the second start finds nothing to do
+            await begin_epoch_after_restore(ledger)
+        assert await ledger.read(epochs.current) == epoch
+        assert await ledger.read(read_generation) == (epoch, 2)
+
+
+@pytest.mark.parametrize("text", ["", "x y", "1", "1 2 3", "\0\0\0"])
+def test_a_damaged_file_says_nothing(tmp_path: Path, text: str) -> None:
+    (tmp_path / "relay.db.generation").write_text(text)
+    assert GenerationFile(tmp_path / "relay.db").read() == (0, 0)
+
+
+def test_the_file_is_for_its_owner_alone_and_is_replaced(tmp_path: Path) -> None:
+    file = GenerationFile(tmp_path / "relay.db")
+    for generation in (Generation(1, 20), Generation(1, 3)):
+        file.write(generation)
+        assert file.read() == generation
+    (path,) = tmp_path.iterdir()
+    assert (path.name, stat.S_IMODE(path.stat().st_mode)) == ("relay.db.generation", 0o600)
+    file.remove()
+    file.remove()
+    assert file.read() == (0, 0)
