@@ -4,12 +4,12 @@ from collections.abc import Collection, Iterable, Sequence
 from typing import Any
 
 import msgspec
-from sqlalchemy import Connection, bindparam, func, insert, select, update
+from sqlalchemy import Column, Connection, Integer, LargeBinary, bindparam, func, insert, select, update
 
 from relay.call import Call, CallState
 from relay.instants import Instant
 from relay.ledger.errors import CallPruned
-from relay.ledger.json_rows import bound, rows_of
+from relay.ledger.json_rows import TextInBlob, bound, rows_of, without_nul
 from relay.ledger.tables import calls
 
 _encoder = msgspec.json.Encoder()
@@ -43,15 +43,30 @@ _read_columns = (
     calls.c.field_versions,
     calls.c.number,
 )
-_columns = (*_read_columns, calls.c.merged_into, calls.c.changed_at)
 _is_not_merged = calls.c.merged_into.is_(None)
-_rows = rows_of(*_columns)
-_insert = insert(calls).from_select([column.name for column in _columns], select(_rows))
-_update = (
-    update(calls)
-    .where(calls.c.id == _rows.c.id)
-    .values({column.name: _rows.c[column.name] for column in _columns if column is not calls.c.id})
+_rows = rows_of(
+    calls.c.id,
+    calls.c.version,
+    calls.c.began_at,
+    calls.c.field_versions,
+    calls.c.number,
+    calls.c.merged_into,
+    calls.c.changed_at,
+    *(Column(name, Integer) for name in ("state_at", "state_length", "record_at", "record_length")),
 )
+_blob = bindparam("blob", type_=LargeBinary)
+_values = {
+    "version": _rows.c.version,
+    "began_at": _rows.c.began_at,
+    "field_versions": _rows.c.field_versions,
+    "number": _rows.c.number,
+    "merged_into": _rows.c.merged_into,
+    "changed_at": _rows.c.changed_at,
+    "state": TextInBlob(_blob, _rows.c.state_at, _rows.c.state_length),
+    "record": TextInBlob(_blob, _rows.c.record_at, _rows.c.record_length),
+}
+_insert = insert(calls).from_select(["id", *_values], select(_rows.c.id, *_values.values()))
+_update = update(calls).where(calls.c.id == _rows.c.id).values(_values)
 
 
 def write(connection: Connection, new: Sequence[CallRow], changed: Sequence[CallRow]) -> None:
@@ -62,23 +77,30 @@ def write(connection: Connection, new: Sequence[CallRow], changed: Sequence[Call
         raise CallPruned("a call was pruned after it was read")
 
 
-def _bound(rows: Iterable[CallRow]) -> dict[str, str]:
+def _bound(rows: Iterable[CallRow]) -> dict[str, Any]:
     """Sorted by id, so that two transactions lock rows in the same order."""
-    return bound(_values(row) for row in sorted(rows, key=lambda row: row.id))
-
-
-def _values(row: CallRow) -> tuple[Any, ...]:
-    return (
-        row.id,
-        row.version,
-        row.began_at,
-        _encoder.encode(row.state).decode(),
-        _encoder.encode(row.record).decode(),
-        _encoder.encode(row.field_versions).decode(),
-        row.number,
-        row.record.merged_into,
-        _changed_at(row.state),
-    )
+    ordered = sorted(rows, key=lambda row: row.id)
+    values, texts, position = [], [], 1
+    for row in ordered:
+        state, record = (without_nul(_encoder.encode(part)) for part in (row.state, row.record))
+        values.append(
+            (
+                row.id,
+                row.version,
+                row.began_at,
+                _encoder.encode(row.field_versions).decode(),
+                row.number,
+                row.record.merged_into,
+                _changed_at(row.state),
+                position,
+                len(state),
+                position + len(state),
+                len(record),
+            )
+        )
+        texts += [state, record]
+        position += len(state) + len(record)
+    return bound(values) | {"blob": b"".join(texts)}
 
 
 def _changed_at(state: CallState) -> Instant:

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any, Final
 
 import msgspec
-from sqlalchemy import Column, Subquery, bindparam, cast, literal_column, select
+from sqlalchemy import Column, Subquery, Text, bindparam, cast, literal_column, select
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.functions import FunctionElement
@@ -38,6 +38,28 @@ def rows_of(*columns: Column[Any]) -> Subquery:
         for index, column in enumerate(columns)
     )
     return select(*cells).select_from(items).subquery("bound_rows")
+
+
+class TextInBlob(FunctionElement[str]):
+    """The UTF-8 text at a place of a blob: (blob, position from 1 on, length in bytes).
+
+    Large texts are bound beside the rows: in the array they would be encoded twice, and the database would
+    read the whole array for each column.
+    """
+
+    name = "text_in_blob"
+    inherit_cache = True
+    type = Text()
+
+
+@compiles(TextInBlob, "sqlite")
+def _cast_to_text(element: TextInBlob, compiler: SQLCompiler, **kw: Any) -> str:
+    return f"CAST(substr({compiler.process(element.clauses, **kw)}) AS TEXT)"
+
+
+@compiles(TextInBlob, "postgresql")
+def _convert_from_utf8(element: TextInBlob, compiler: SQLCompiler, **kw: Any) -> str:
+    return f"convert_from(substr({compiler.process(element.clauses, **kw)}), 'UTF8')"
 
 
 class _JsonItems(FunctionElement[Any]):

@@ -31,7 +31,11 @@ PLANS: dict[str, tuple[Executable, dict[str, Any], str]] = {
     "journal._by_call": (journal._by_call, {"call": "x"}, "SEARCH events USING INDEX events_call (call=?)"),
     "journal._mark_folded": (journal._mark_folded, ROWS, "SEARCH events USING INTEGER PRIMARY KEY (rowid=?)"),
     "calls._by_id": (calls._by_id, ROWS, "SEARCH calls USING INDEX sqlite_autoindex_calls_1 (id=?)"),
-    "calls._update": (calls._update, ROWS, "SEARCH calls USING INDEX sqlite_autoindex_calls_1 (id=?)"),
+    "calls._update": (
+        calls._update,
+        ROWS | {"blob": b""},
+        "SEARCH calls USING INDEX sqlite_autoindex_calls_1 (id=?)",
+    ),
     "aliases._resolve": (aliases._resolve, ROWS, "SEARCH aliases USING PRIMARY KEY (alias=?)"),
     "calls._newest": (calls._newest, {"limit": 1}, "SCAN calls USING INDEX calls_began"),
     "retention_queries._old_calls": (
@@ -162,7 +166,7 @@ INSERT INTO calls (id, version, began_at, changed_at, state, record, field_versi
 SELECT 'call-' || n, 1, n, n, '{}', '{}', '{}', '+34' || n % 3000 FROM generate_series(1, 20000) n;
 INSERT INTO aliases (alias, call, reason)
 SELECT 'id:' || n, 'call-' || n, 'stated' FROM generate_series(1, 20000) n;
-INSERT INTO destinations (name, client) VALUES ('crm', 'local'), ('other', 'local');
+INSERT INTO destinations (name, client, registered_at) VALUES ('crm', 'local', 0), ('other', 'local', 0);
 INSERT INTO deliveries (destination, call, state, version, delivered_version, pending_since, due_at, attempts,
   failing_for)
 SELECT d, 'call-' || n, CASE WHEN n % 500 = 0 THEN 'pending' ELSE 'delivered' END, 1, 1, n, n, 0, 0
@@ -186,7 +190,7 @@ INDEXES: dict[str, tuple[Any, dict[str, Any], str]] = {
         bound([("+341",)]) | {"since": 19_000},
         "calls_number|calls_began",
     ),
-    "calls._update": (calls._update, ONE, "calls_pkey"),
+    "calls._update": (calls._update, ONE | {"blob": b"11"}, "calls_pkey"),
     "aliases._resolve": (aliases._resolve, bound([("id:1",)]), "aliases_pkey"),
     "calls._newest": (calls._newest, {"limit": 10}, "calls_began"),
     "picking._take fresh": (picking._take[Pick.FRESH], bound([]) | PARAMETERS, "deliveries_due"),
