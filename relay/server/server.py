@@ -18,6 +18,7 @@ from starlette.types import ASGIApp
 from relay import __version__
 from relay.logs import get_logger
 from relay.server.connections import Connections
+from relay.server.memory import return_large_blocks
 from relay.server.protocol import BoundedProtocol
 
 log = get_logger("relay.server")
@@ -109,6 +110,7 @@ class Server(uvicorn.Server):
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Start uvicorn and log the URL of the relay."""
+        return_large_blocks()
         try:
             await super().startup(sockets)
         except SystemExit:  # uvicorn logged the reason; `exit_code` gives the relay's own code

@@ -11,6 +11,8 @@ from tests.support.relay import RelayProcess, crm_rows, eventually, running_rela
 SETTINGS: Final = """
 [server]
 port = 0
+[cloudtalk]
+max_body_bytes = 6_000_000
 [ledger]
 url = "sqlite:///relay.db"
 [destinations.crm]
@@ -28,6 +30,7 @@ HUGE: dict[str, tuple[int, Callable[[int], dict[str, Any]]]] = {
     "long keys": (120, lambda n: edit(**{f"{n}{'k' * MEGABYTE}": 1})),
     "many keys": (8, lambda n: edit(**{f"k{n}_{index}": index for index in range(50_000)})),
     "long notes": (30, lambda n: edit(notes=f"{n} " * (MEGABYTE // 4))),
+    "longer notes": (15, lambda n: edit(notes=f"{n} " * (5 * MEGABYTE // 3))),
     "many tags": (8, lambda n: edit(tags=[f"tag {n} {index}" for index in range(40_000)])),
 }
 
