@@ -100,15 +100,29 @@ def _oversize(max_bytes: int) -> InvalidPayload:
 
 def decode_body(head: RequestHead, received: ReceivedBody, secrets: BodySecrets, limits: BodyLimits) -> Body:
     """Decode the body; an invalid body is returned with its `error`."""
-    raw = received.raw
     try:
-        if received.error:
-            raise received.error
-        _check_head(head)
-        value = parse_body(head.with_body(raw), limits)
+        return _decode(head, received, secrets, limits)
     except InvalidPayload as error:
-        return Body(clean_unparsed(head.with_body(raw), secrets, limits.size), error=error)
-    return _remove_secrets(head, raw, value, secrets)
+        return Body(clean_unparsed(head.with_body(received.raw), secrets, limits.size), error=error)
+
+
+def decode_unauthenticated(
+    head: RequestHead, received: ReceivedBody, secrets: BodySecrets, limits: BodyLimits
+) -> Body:
+    """Decode the body to find its token. An invalid body has none and is not stored, so it is not cleaned."""
+    try:
+        return _decode(head, received, secrets, limits)
+    except InvalidPayload as error:
+        return Body(b"", error=error)
+
+
+def _decode(head: RequestHead, received: ReceivedBody, secrets: BodySecrets, limits: BodyLimits) -> Body:
+    """Raises `InvalidPayload`."""
+    if received.error:
+        raise received.error
+    _check_head(head)
+    value = parse_body(head.with_body(received.raw), limits)
+    return _remove_secrets(head, received.raw, value, secrets)
 
 
 def _check_head(head: RequestHead) -> None:

@@ -26,6 +26,7 @@ from relay.ingest.body import (
     Body,
     ReceivedBody,
     decode_body,
+    decode_unauthenticated,
     limit_size,
     receive_body,
 )
@@ -140,7 +141,7 @@ class WebhookEndpoint:
     async def _handle_body_token(self, head: RequestHead, receive: Receive, permit: Permit) -> Response:
         received = await receive_body(receive, permit, self._unauthenticated_limits.size)
         request = head.with_body(received.raw)
-        decode = partial(decode_body, head, received, self._secrets, self._unauthenticated_limits)
+        decode = partial(decode_unauthenticated, head, received, self._secrets, self._unauthenticated_limits)
         body = await self._decode_unauthenticated(decode, request, permit)
         if problem := self._check_body_tokens(head, body):
             return self._refuse(head, problem, received)

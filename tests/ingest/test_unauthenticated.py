@@ -13,6 +13,7 @@ from sqlalchemy import func, select
 
 from relay.app import Relay
 from relay.cloudtalk import request
+from relay.ingest import body as body_module
 from relay.ingest import endpoint
 from relay.ledger.tables import events, quarantine
 from relay.standards.webhooks import Signer
@@ -79,6 +80,19 @@ async def test_a_large_body_without_a_token_in_the_head_is_refused_before_it_is_
         response = await client.post(WEBHOOK_PATH, content=body)
     assert response.status_code == 401
     assert "64 KiB" in response.json()["detail"]
+    assert await count_stored(relay) == 0
+
+
+async def test_an_invalid_body_without_authentication_is_not_cleaned_since_it_is_not_stored(
+    running: RelayAndClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def never(*_: Any) -> Any:
+        raise AssertionError("a body of a stranger was cleaned")
+
+    relay, client = running
+    monkeypatch.setattr(body_module, "clean_unparsed", never)
+    for invalid in (b'{"secret":"x",', b"hello", gzip.compress(b"x")[:-3]):
+        assert (await client.post(WEBHOOK_PATH, content=invalid)).status_code == 401
     assert await count_stored(relay) == 0
 
 
