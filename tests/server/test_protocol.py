@@ -425,3 +425,12 @@ async def test_a_request_for_another_protocol_is_answered_as_http(
         b"http2-settings": b"AAMAAABk",
         b"content-length": b"3",
     }
+
+
+async def test_a_client_that_expects_100_continue_gets_it(application: Application) -> None:
+    async with serving(application) as connect:
+        client = await connect()
+        client.send(REQUEST.replace(HOST, HOST + b"Expect: 100-continue\r\n")[:-3])
+        assert await client.status() == 100
+        client.send(b"abc")
+        assert await client.status() == 200
