@@ -182,8 +182,9 @@ async def test_a_head_within_the_limit_is_accepted(application: Application, siz
     ids=["trailer", "trailers", "extension", "zeros"],
 )
 async def test_endless_chunk_extensions_and_trailers_end_the_request(
-    application: Application, ending: bytes
+    application: Application, ending: bytes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr("relay.server.protocol._LINGER_SECONDS", 60)
     async with serving(application) as connect:
         client = await connect()
         client.send(CHUNKED + b"3\r\nabc\r\n")
@@ -262,9 +263,10 @@ async def test_pipelined_requests_are_answered_in_order(application: Application
     [
         (REQUEST * 1_000, MAX_PIPELINED + 1),
         (b"POST /a HTTP/1.1\r\nX: " + b"x" * 60_000, 1),
+        (b"POST /a HTTP/1.1\r\nX: " + b"x" * 40_000 + b"\r\nContent-Length: 0\r\n\r\n", 1),
         (b"no HTTP at all\r\n\r\n", 1),
     ],
-    ids=["too many", "too large", "malformed"],
+    ids=["too many", "too large", "too large and complete", "malformed"],
 )
 async def test_a_request_is_answered_whatever_follows_it(
     application: Application, following: bytes, answered: int
@@ -344,6 +346,18 @@ async def test_a_body_that_was_answered_before_its_end_has_limited_time(applicat
         assert await complete.status() == 200
 
 
+async def test_a_connection_is_idle_after_a_body_that_was_answered_before_its_end(
+    application: Application,
+) -> None:
+    application.reads_bodies = False
+    async with serving(application, keep_alive=0.2) as connect:
+        client = await connect()
+        client.send(REQUEST[:-1])
+        assert await client.status() == 200
+        client.send(REQUEST[-1:])
+        assert await client.rest() == b""
+
+
 async def test_a_client_that_reads_no_response_loses_its_connection(
     application: Application, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -366,9 +380,13 @@ async def test_a_client_that_reads_no_response_loses_its_connection(
 async def test_new_connections_take_the_places_of_idle_and_half_sent_ones(application: Application) -> None:
     async with serving(application, limit=3) as connect:
         busy, half_sent, idle = await connect(), await connect(), await connect()
+        half_sent.send(REQUEST + b"POST /a HTTP/1.1\r\n")
+        assert await half_sent.status() == 200
+        assert await half_sent.reader.readexactly(3) == b"abc"
+        half_sent.send(b"Host: relay\r\n")
+        await asyncio.sleep(0.01)
         idle.send(REQUEST)
         assert await idle.status() == 200
-        half_sent.send(b"POST /a HTTP/1.1\r\n")
         application.gate.clear()
         application.requested.clear()
         busy.send(REQUEST)

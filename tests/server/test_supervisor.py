@@ -33,7 +33,9 @@ def supervised(before: str = "", **options: float) -> Iterator[psutil.Popen]:
             os.write(1, b"started\\n")  # in one piece: print can mix the output of two workers
             signal.pause()
 
-        sys.exit(Supervisor(2, serve, **{options}).run())
+        code = Supervisor(2, serve, **{options}).run()
+        print("timer", signal.getitimer(signal.ITIMER_REAL)[0])
+        sys.exit(code)
     """
     command = [sys.executable, "-c", dedent(program)]
     with psutil.Popen(command, stdout=subprocess.PIPE, text=True) as supervisor:
@@ -77,6 +79,7 @@ def test_a_worker_that_does_not_stop_is_killed() -> None:
         hanging.suspend()
         supervisor.terminate()
         assert supervisor.wait(10) == 0
+        assert "timer 0.0\n" in supervisor.stdout.read()  # it would end the process later
 
 
 def test_the_supervisor_ends_without_workers_that_cannot_be_killed() -> None:
