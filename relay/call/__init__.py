@@ -6,7 +6,7 @@ here, nothing from the modules.
 
 from relay.call.agents import distinct_agents
 from relay.call.event import CallEvent, Kind
-from relay.call.from_event import has_unknown_outcome, state_from_event
+from relay.call.from_event import has_unknown_outcome, join_event, state_from_event
 from relay.call.join import join
 from relay.call.legs import Leg
 from relay.call.parties import external_number, internal_number
@@ -45,6 +45,7 @@ __all__ = [
     "has_unknown_outcome",
     "internal_number",
     "join",
+    "join_event",
     "known_fields",
     "state_from_event",
 ]

@@ -8,7 +8,7 @@ import msgspec
 from relay.call.agents import NOBODY, Agent, agent_of_event
 from relay.call.data_limits import split_by_size
 from relay.call.event import CallEvent, Kind
-from relay.call.join import limit_data
+from relay.call.join import join, limit_data
 from relay.call.state import (
     ALTERNATIVES,
     OUTCOME_FACTS,
@@ -26,15 +26,34 @@ _AGENT_FACTS: Final = frozenset({"agent_id", "agent_name", "agent_email"})
 _LEG_FACTS: Final = frozenset({*ALTERNATIVES, *ALTERNATIVES.values(), "talking", "status", "voicemail"})
 
 
-def state_from_event(event: CallEvent, *, seq: int, received_at: Instant) -> CallState:
-    """Build the state of a call with this event alone. `seq`: the event's sequence number in the journal."""
-    occurred_at = received_at if event.occurred_at is None else event.occurred_at
+def join_event(before: CallState | None, event: CallEvent, *, seq: int, received_at: Instant) -> CallState:
+    """Return the state with one more event. `seq`: its sequence number in the journal.
+
+    The journal has the order of arrival, and the clock may have been set back. So an event is compared as if
+    it arrived after all events of the call with a lower sequence number.
+    """
+    if before is None:
+        return state_from_event(event, seq=seq, received_at=received_at)
+    earlier = (stamp.received_at for number, stamp in before.stamps.items() if number < seq)
+    ordered_at = Instant(max(received_at, max(earlier, default=0) + 1))
+    return join(before, state_from_event(event, seq=seq, received_at=received_at, ordered_at=ordered_at))
+
+
+def state_from_event(
+    event: CallEvent, *, seq: int, received_at: Instant, ordered_at: Instant | None = None
+) -> CallState:
+    """Build the state of a call with this event alone. `seq`: the event's sequence number in the journal.
+
+    `ordered_at`: the arrival by which its values are compared, see `join_event`.
+    """
+    ordered_at = received_at if ordered_at is None else ordered_at
+    occurred_at = ordered_at if event.occurred_at is None else event.occurred_at
     facts = {name: (seq, value) for name, value in event.facts.items() if _may_set(event.kind, name, value)}
     small, large, left_out = split_by_size(event.data)
     agent = agent_of_event(event)
     agents = {} if agent == NOBODY else {agent.key: (seq, agent)}
     legs = _legs_of(event.kind, agent, facts)
-    stamp = Stamp(event.kind, event.source_rank, occurred_at, received_at, evidence_of(event))
+    stamp = Stamp(event.kind, event.source_rank, occurred_at, ordered_at, evidence_of(event))
     data, large_data, is_limited = limit_data(
         {key: (seq, value) for key, value in small.items()},
         {key: (seq, value) for key, value in large.items()},

@@ -6,7 +6,7 @@ from typing import Final
 
 import msgspec
 
-from relay.call import Call, CallEvent, CallState, build_record, join, state_from_event
+from relay.call import Call, CallEvent, CallState, build_record, join, join_event
 from relay.fold.conflicts import Conflict
 from relay.fold.dedup import dedup_keys, is_redelivery
 from relay.fold.matching import (
@@ -125,9 +125,8 @@ class _Planner:
         keys = dedup_keys(unfolded.parsed)
         if is_redelivery(keys, self._seen_keys):
             return
-        state = state_from_event(event, seq=unfolded.seq, received_at=unfolded.received_at)
-        if (before := self._state(call)) is not None:
-            state = join(before, state)
+        before = self._state(call)
+        state = join_event(before, event, seq=unfolded.seq, received_at=unfolded.received_at)
         # A fact that fits in no record must fail here, where the event that has it is known.
         build_record(state, id=call, version=0)
         self._states[call] = state

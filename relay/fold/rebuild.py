@@ -5,13 +5,12 @@ A rebuild recomputes facts. Ids, aliases and merges stay: CRMs have received the
 
 from collections import deque
 from collections.abc import Callable, Collection, Sequence
-from functools import reduce
 from typing import Final
 
 import msgspec
 from sqlalchemy import Connection
 
-from relay.call import CallEvent, CallState, join, state_from_event
+from relay.call import CallEvent, CallState, join_event
 from relay.cloudtalk.parser import Parser
 from relay.fold.dedup import drop_redeliveries
 from relay.fold.matching import restrict_ids
@@ -190,9 +189,13 @@ class _Rebuild:
         states = {
             call: state
             for call, of_call in by_call.items()
-            if (state := join_events(connection, of_call, self._calls[call].row.state.aliases)) is not None
+            if (state := self._join(connection, call, of_call)) is not None
         }
         return _Parsed(states, replaced, unread)
+
+    def _join(self, connection: Connection, call: str, events: Sequence[StoredEvent]) -> CallState | None:
+        progress = self._calls[call]
+        return join_events(connection, events, progress.row.state.aliases, progress.state)
 
     def _add(self, events: Sequence[EventSize], parsed: _Parsed) -> None:
         self.result.unread += parsed.unread
@@ -200,7 +203,7 @@ class _Rebuild:
             self._calls[event.call].joined.add(event.seq)
         for call, state in parsed.states.items():
             progress = self._calls[call]
-            progress.state = join(progress.state, state) if progress.state else state
+            progress.state = state
 
     def _write(self, connection: Connection, parsed: _Parsed, complete: Sequence[str]) -> _Finished:
         self._lease.check(connection)
@@ -238,15 +241,17 @@ def _next_row(row: CallRow, state: CallState | None, floor: int) -> CallRow | No
 
 
 def join_events(
-    connection: Connection, events: Sequence[StoredEvent], aliases: Collection[str]
+    connection: Connection,
+    events: Sequence[StoredEvent],
+    aliases: Collection[str],
+    before: CallState | None = None,
 ) -> CallState | None:
-    """Join the events of one call; of their ids only `aliases` count. None without events."""
-    states = [
-        state_from_event(
-            restrict_ids(event.parsed, [alias for alias in event.parsed.aliases if alias in aliases]),
-            seq=event.seq,
-            received_at=event.received_at,
-        )
-        for event in drop_redeliveries(connection, events)
-    ]
-    return reduce(join, states) if states else None
+    """Join the events of one call to the state `before`; of their ids only `aliases` count.
+
+    None if there is no event yet.
+    """
+    state = before
+    for event in drop_redeliveries(connection, events):
+        parsed = restrict_ids(event.parsed, [alias for alias in event.parsed.aliases if alias in aliases])
+        state = join_event(state, parsed, seq=event.seq, received_at=event.received_at)
+    return state
