@@ -29,9 +29,12 @@ _KEY_SIGNS: Final = re.compile(r"[-_\s]+")
 _SEPARATOR: Final = re.compile("([&;])")
 _CHARSET: Final = re.compile(r";\s*charset\s*=\s*[^;]*", re.IGNORECASE)
 _ESCAPED_LETTER: Final = re.compile(
-    rb"(?:\\+u00|%)(2[dD]|3[0-9]|4[1-9a-fA-F]|5[0-9aAfF]|6[1-9a-fA-F]|7[0-9aA])"
+    rb"(?:(?<!\\)\\+u00|%)(2[dD]|3[0-9]|4[1-9a-fA-F]|5[0-9aAfF]|6[1-9a-fA-F]|7[0-9aA])"
 )
-"""An escaped ASCII letter, digit, "-" or "_", in JSON or a form."""
+"""An escaped ASCII letter, digit, "-" or "_", in JSON or a form.
+
+A match begins at the first of several backslashes: a search from each of them would take quadratic time.
+"""
 
 _CACHED: Final = 256
 """Requests have few different paths, queries and types."""

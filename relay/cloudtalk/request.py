@@ -23,6 +23,9 @@ MAX_DEPTH: Final = 64
 """The limit of nested objects and arrays."""
 
 _MAX_FORM_FIELDS: Final = 1_000
+_MAX_FORM_ESCAPES: Final = 200_000
+"""More of them would stop the event loop for more than 50 ms, also from another thread."""
+
 _MAX_INTEGER: Final = 2**63 - 1
 """A database column of 64 bits holds no larger number."""
 
@@ -227,6 +230,8 @@ def _is_form(raw: bytes, content_type: str) -> bool:
 
 
 def _parse_form(raw: bytes, charset: str) -> dict[str, str]:
+    if raw.count(b"%") > _MAX_FORM_ESCAPES:
+        raise InvalidPayload("too_many_values", f"more than {_MAX_FORM_ESCAPES} escapes in one form")
     try:
         pairs = _split_pairs(raw.strip().decode(errors="replace"), charset)
     except ValueError as error:

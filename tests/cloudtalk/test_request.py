@@ -71,6 +71,7 @@ def test_a_request_may_be_empty(query: str) -> None:
         (RawRequest(b"hello"), 400, "not_json"),
         (RawRequest(b"hello", content_type="application/x-www-form-urlencoded"), 400, "not_json"),
         (RawRequest(b"&".join(b"a=1" for _ in range(1_001))), 400, "not_json"),
+        (RawRequest(b"a=" + b"%20" * 200_001), 422, "too_many_values"),
     ],
 )
 def test_an_invalid_body_is_refused(request_: RawRequest, status: int, reason: str) -> None:

@@ -77,7 +77,8 @@ BODIES = {
     "a compressed list": gzip.compress(b"[" + b"1," * 199_000 + b"1]"),
     "keys": b"{" + b",".join(b'"secret%d":1' % n for n in range(80_000)) + b"}",
     "events": json.dumps([EVENT] * 1_000).encode(),
-    "a form": b"a=" + b"%ff" * (MIB // 3 - 1),
+    "a form": b"a=" + b"%ff" * 200_000,
+    "a form with too many escapes": b"a=" + b"%ff" * (MIB // 3 - 1),
     "a text": b'{"call_id":1,"event":"call.ended","note":"' + b"x" * (MIB - 60) + b'"}',
 }
 
