@@ -8,6 +8,7 @@ import time
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 
 import httpx
 import pytest
@@ -583,6 +584,21 @@ async def test_the_path_may_name_the_event(open_relay: RelayAndClient) -> None:
 
 
 # --- an unavailable ledger and too many requests ------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "error", [MemoryError(), RecursionError("too deep"), OSError(24, "no files")], ids=repr
+)
+async def test_a_fault_of_the_machine_while_a_body_is_parsed_is_503(
+    open_relay: RelayAndClient, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    relay, client = open_relay
+    with monkeypatch.context() as patch:
+        patch.setattr("relay.cloudtalk.parser.Parser.parse_items", Mock(side_effect=error))
+        response = await client.post(WEBHOOK_PATH, json=STARTED)
+    assert (response.status_code, response.headers["retry-after"]) == (503, "5")
+    assert await stored_events(relay) == await quarantined(relay) == []
+    assert (await client.post(WEBHOOK_PATH, json=STARTED)).status_code == 200
 
 
 async def test_no_event_is_acknowledged_while_the_ledger_is_unavailable(
