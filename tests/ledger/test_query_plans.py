@@ -85,7 +85,7 @@ PLANS: dict[str, tuple[Executable, dict[str, Any], str]] = {
     ),
     "replays._requeue_known": (
         replays._requeue_known,
-        ROWS | PARAMETERS,
+        ROWS | PARAMETERS | {"whole": False},
         "SEARCH deliveries USING INDEX sqlite_autoindex_deliveries_1 (destination=? AND call=?)",
     ),
     "dead_letters._replay": (

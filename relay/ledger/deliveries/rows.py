@@ -44,6 +44,7 @@ class DeliveryRow(msgspec.Struct, frozen=True):
     code: str | None
     message: str | None
     not_before: Instant | None
+    rewrite: bool = False
     rendering: str | None = None
 
 
