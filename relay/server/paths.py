@@ -1,6 +1,8 @@
 """The paths that are not the webhook's: the start page, wrong paths, and paths with doubled slashes."""
 
 import re
+import time
+from collections.abc import Callable
 from typing import Final
 
 from starlette.exceptions import HTTPException
@@ -16,6 +18,10 @@ log = get_logger("relay.server")
 
 _SLASHES: Final = re.compile("/{2,}")
 _LONGEST_SHOWN: Final = 200
+
+LOG_PERIOD_SECONDS: Final = 60.0
+MAX_LOGGED: Final = 20
+"""Lines in one period. A scan of the internet asks for thousands of paths, a typo in CloudTalk for one."""
 
 
 class SingleSlashes:
@@ -51,13 +57,37 @@ class StartPage:
         await self._response(scope, receive, send)
 
 
-def not_found(webhook_path: str) -> ExceptionHandler:
+class _NotFoundLog:
+    """Logs wrong paths, at most `MAX_LOGGED` in a period. `now` returns monotonic seconds."""
+
+    def __init__(self, now: Callable[[], float]) -> None:
+        self._now = now
+        self._period_end = now() + LOG_PERIOD_SECONDS
+        self._logged = 0
+        self._unlogged = 0
+
+    def add(self, request: Request, path: str) -> None:
+        """Log the request, or count it. The next line says how many were only counted."""
+        if self._now() >= self._period_end:
+            self._period_end, self._logged = self._now() + LOG_PERIOD_SECONDS, 0
+        if self._logged >= MAX_LOGGED:
+            self._unlogged += 1
+            return
+        client = request.client.host if request.client else None
+        log.warning(
+            "http.not_found", method=request.method, path=path, client=client, unlogged=self._unlogged
+        )
+        self._logged += 1
+        self._unlogged = 0
+
+
+def not_found(webhook_path: str, now: Callable[[], float] = time.monotonic) -> ExceptionHandler:
     """Build the handler of requests that no route accepts: a wrong path may be a typo in CloudTalk."""
+    not_found_log = _NotFoundLog(now)
 
     async def handle(request: Request, _: Exception) -> Response:
         path = remove_secrets(request.url.path)[:_LONGEST_SHOWN]
-        client = request.client.host if request.client else None
-        log.warning("http.not_found", method=request.method, path=path, client=client)
+        not_found_log.add(request, path)
         detail = f"nothing accepts {request.method} {path} here; the webhook's path is {webhook_path}"
         problem = problem_response(404, detail, reason="not_found")
         return Response(problem.body, problem.status, media_type=problem.content_type)

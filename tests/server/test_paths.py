@@ -2,9 +2,12 @@
 
 from pathlib import Path
 
+import httpx
 import pytest
+from starlette.applications import Starlette
 from structlog.testing import capture_logs
 
+from relay.server.paths import not_found
 from tests.support.in_process import in_process_relay, settings_in
 
 STARTED = {"event": "call.started", "data": {"id": "1", "direction": "inbound"}}
@@ -55,6 +58,7 @@ async def test_a_wrong_path_is_logged_and_answered_with_the_webhooks(
         "method": method,
         "path": path.replace("//", "/"),
         "client": "127.0.0.1",
+        "unlogged": 0,
     }
 
 
@@ -63,6 +67,21 @@ async def test_the_path_in_the_log_is_shortened(tmp_path: Path) -> None:
         with capture_logs() as lines:
             await client.get("/" + "x" * 5000)
     assert [len(line["path"]) for line in lines if line["event"] == "http.not_found"] == [200]
+
+
+async def test_a_scan_of_many_paths_fills_no_log() -> None:
+    times = [0.0]
+    handlers = {404: not_found(HOOK, lambda: times[0])}
+    transport = httpx.ASGITransport(Starlette(exception_handlers=handlers))
+    async with httpx.AsyncClient(transport=transport, base_url="http://relay") as client:
+        with capture_logs() as lines:
+            for number in range(50):
+                assert (await client.get(f"/{number}")).status_code == 404
+            times[0] = 60.0
+            for name in ("a", "b"):
+                await client.get(f"/{name}")
+    assert [line["path"] for line in lines] == [*(f"/{number}" for number in range(20)), "/a", "/b"]
+    assert [line["unlogged"] for line in lines] == [*(0 for _ in range(20)), 30, 0]
 
 
 @pytest.mark.parametrize("method", ["GET", "HEAD"])
