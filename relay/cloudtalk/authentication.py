@@ -109,7 +109,7 @@ class Authenticator:
     def check_tokens(self, head: RequestHead, body_tokens: list[str]) -> AuthProblem | None:
         """Compare the tokens in the head and in the body; without any listed token, check the origin."""
         if not self._tokens:
-            return AuthProblem.NO_SIGNATURE if self._signatures else _check_local(head)
+            return AuthProblem.NO_SIGNATURE if self._signatures else check_local(head)
         in_head = _tokens_in_head(head.headers, head.query)
         tokens = [*islice(in_head, _MAX_TOKENS), *body_tokens[:_MAX_TOKENS]]
         if not tokens:
@@ -153,7 +153,7 @@ def _decode_basic_password(credentials: str) -> Iterator[str]:
     yield decoded.partition(":")[2]
 
 
-def _check_local(head: RequestHead) -> AuthProblem | None:
+def check_local(head: RequestHead) -> AuthProblem | None:
     """Return the problem of a request that does not come from a program on this machine."""
     if head.http_version < _OLDEST_CLIENT:
         return AuthProblem.FORWARDED

@@ -96,7 +96,7 @@ class WebhookEndpoint:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Respond to one request, also if the relay is overloaded or stops."""
-        head = _build_head(scope)
+        head = build_head(scope)
         proof = self._authenticator.precheck(head)
         if isinstance(proof, AuthProblem):
             response = self._refuse(head, proof)
@@ -280,7 +280,8 @@ class WebhookEndpoint:
         return await self._ledger.write(lambda connection: quarantine.add(connection, row))
 
 
-def _build_head(scope: Scope) -> RequestHead:
+def build_head(scope: Scope) -> RequestHead:
+    """Return what authenticates a request, apart from its body."""
     return RequestHead(
         headers=_decode_headers(scope["headers"]),
         query=scope["query_string"].decode("latin-1"),

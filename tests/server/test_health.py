@@ -59,6 +59,9 @@ async def test_a_relay_whose_ledger_cannot_be_written_is_not_ready(
             503,
             {"status": "not ready", "problem": "the disk is full"},
         )
+        through_a_proxy = await client.get("/readyz", headers={"x-forwarded-for": "203.0.113.7"})
+        assert through_a_proxy.status_code == 503
+        assert "disk" not in through_a_proxy.text
         assert (await client.get("/healthz")).status_code == 200
     assert (await client.get("/readyz")).status_code == 200
 
@@ -73,7 +76,7 @@ async def test_a_relay_whose_ledger_does_not_answer_is_not_ready(
 
     monkeypatch.setattr(relay.ledger, "write", never_answer)
     app = Starlette(routes=health.routes(relay.ledger, lambda: True, timeout_seconds=0.02))
-    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://relay") as client:
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://127.0.0.1") as client:
         response = await client.get("/readyz")
     assert response.status_code == 503
     assert "0.02 s" in response.json()["problem"]
