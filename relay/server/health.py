@@ -1,7 +1,7 @@
 """`/healthz` and `/readyz`, for supervisors and load balancers.
 
-Anybody may ask for them. The reason why the ledger cannot be written may name a file, or the host and the user
-of a database, so only programs on this machine get it.
+Anybody may ask for them. The reason why the ledger cannot be written may name a file, or the host and the
+user of a database, so only programs on this machine get it.
 """
 
 import asyncio

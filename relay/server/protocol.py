@@ -26,6 +26,13 @@ MAX_HEADERS: Final = 1_000
 MAX_PIPELINED: Final = 64
 """The limit of requests that wait on one connection for the response of an earlier one."""
 
+SECURITY_HEADERS: Final = (
+    ("x-content-type-options", "nosniff"),
+    ("content-security-policy", "default-src 'none'; base-uri 'none'; frame-ancestors 'none'"),
+    ("cache-control", "no-store"),
+)
+"""Headers of every response: a browser runs nothing in it, shows it in no frame and stores it nowhere."""
+
 _HOST_OF_TARGET: Final = re.compile(rb"[A-Za-z][A-Za-z0-9+.-]*://([^/?#]*)")
 
 _PIECE_BYTES: Final = 16 * 1024
@@ -58,7 +65,7 @@ def _response(status: int, reason: Rejection, detail: str, *headers: tuple[str, 
         f"HTTP/1.1 {status} {HTTPStatus(status).phrase}",
         f"content-type: {response.content_type}",
         f"content-length: {len(response.body)}",
-        *(f"{name}: {value}" for name, value in response.headers),
+        *(f"{name}: {value}" for name, value in (*SECURITY_HEADERS, *response.headers)),
         "connection: close",
     ]
     return "\r\n".join([*head, "", ""]).encode() + response.body

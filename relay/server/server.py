@@ -19,7 +19,7 @@ from relay import __version__
 from relay.logs import get_logger
 from relay.server.connections import Connections
 from relay.server.memory import return_large_blocks
-from relay.server.protocol import BoundedProtocol
+from relay.server.protocol import SECURITY_HEADERS, BoundedProtocol
 
 log = get_logger("relay.server")
 
@@ -96,6 +96,7 @@ class Server(uvicorn.Server):
                 log_config=None,
                 access_log=False,
                 server_header=False,
+                headers=list(SECURITY_HEADERS),
                 proxy_headers=False,
                 # uvicorn passes it to `loop.call_later`, which accepts fractions of a second, too.
                 timeout_keep_alive=keep_alive_seconds,  # type: ignore[arg-type]

@@ -245,6 +245,34 @@ async def test_malformed_bytes_get_400(application: Application) -> None:
         assert await client.rest()
 
 
+@pytest.mark.parametrize(
+    "rest",
+    [
+        b"Content-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+        b"Transfer-Encoding: chunked\r\nContent-Length: 3\r\n\r\n0\r\n\r\n",
+        b"Content-Length: 3\r\nContent-Length: 4\r\n\r\nabc",
+        b"Content-Length: 3, 3\r\n\r\nabc",
+        b"Content-Length: +3\r\n\r\nabc",
+        b"Content-Length : 3\r\n\r\nabc",
+        b"X: a\r\n Content-Length: 3\r\n\r\nabc",
+        b"Transfer-Encoding: xchunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n",
+        b"Transfer-Encoding: chunked, identity\r\n\r\n3\r\nabc\r\n0\r\n\r\n",
+        b"Transfer-Encoding: chunked\r\n\r\n0x3\r\nabc\r\n0\r\n\r\n",
+        b"Transfer-Encoding: chunked\r\n\r\n3\nabc\n0\n\n",
+        b"X: a\0b\r\nContent-Length: 3\r\n\r\nabc",
+    ],
+)
+async def test_a_request_whose_length_proxies_may_read_differently_gets_400(
+    application: Application, rest: bytes
+) -> None:
+    async with serving(application) as connect:
+        client = await connect()
+        client.send(b"POST /a HTTP/1.1\r\n" + HOST + rest + REQUEST)
+        assert await client.status() == 400
+        await client.rest()
+    assert application.bodies == []
+
+
 # --- pipelined requests -------------------------------------------------------------------------
 
 

@@ -110,6 +110,30 @@ async def test_the_server_logs_that_it_is_ready_and_stops_on_a_signal(
     assert [signal.getsignal(each) for each in (signal.SIGINT, signal.SIGTERM)] == before
 
 
+@pytest.mark.parametrize(
+    ("request_head", "status"), [(b"GET / HTTP/1.1\r\n\r\n", b"404"), (b"no HTTP\r\n", b"400")]
+)
+async def test_every_response_has_the_headers_that_limit_a_browser(
+    listening: socket.socket, request_head: bytes, status: bytes
+) -> None:
+    server = Server(Starlette(), "http://relay.example", keep_alive_seconds=75)
+    async with asyncio.timeout(10):
+        serving = asyncio.create_task(server.serve(sockets=[listening]))
+        await wait_until_started(server)
+        reader, writer = await asyncio.open_connection(*listening.getsockname())
+        writer.write(request_head)
+        lines = (await reader.readuntil(b"\r\n\r\n")).splitlines()
+        writer.close()
+        server.should_exit = True
+        await serving
+    assert lines[0].split()[1] == status
+    assert {
+        b"x-content-type-options: nosniff",
+        b"content-security-policy: default-src 'none'; base-uri 'none'; frame-ancestors 'none'",
+        b"cache-control: no-store",
+    } <= set(lines)
+
+
 async def test_a_request_in_flight_is_answered_before_the_end(listening: socket.socket) -> None:
     requested, may_answer = asyncio.Event(), asyncio.Event()
 
