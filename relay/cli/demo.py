@@ -50,7 +50,7 @@ def command(*, once: bool) -> None:
 
     All files are in a temporary folder, which is deleted at the end.
     """
-    _handle_signals()
+    handle_signals()
     with tempfile.TemporaryDirectory(prefix="relay-demo-") as folder:
         relay = DemoRelay(Path(folder))
         try:
@@ -59,11 +59,15 @@ def command(*, once: bool) -> None:
             raise click.ClickException(str(error)) from error
 
 
-def _handle_signals() -> None:
-    """Let SIGTERM and SIGHUP end the demo as Ctrl-C does, so that its relay and its folder are removed."""
-    for name in ("SIGINT", "SIGTERM", "SIGHUP"):
-        if number := getattr(signal, name, None):  # not every platform has all of them
-            signal.signal(number, signal.default_int_handler)
+def handle_signals() -> None:
+    """Let SIGTERM and SIGHUP end the demo as Ctrl-C does, so that its relay and its folder are removed.
+
+    Both raise SIGINT: while an event loop runs, only asyncio's own handler of SIGINT ends its tasks in order.
+    """
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    for name in ("SIGTERM", "SIGHUP"):
+        if number := getattr(signal, name, None):  # not every platform has both of them
+            signal.signal(number, lambda *_: signal.raise_signal(signal.SIGINT))
 
 
 def _run(relay: DemoRelay, *, once: bool) -> None:

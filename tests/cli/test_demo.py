@@ -1,5 +1,6 @@
 """`relay demo`, as a process: it ends by itself or by Ctrl-C, and removes its files."""
 
+import asyncio
 import os
 import re
 import signal
@@ -14,7 +15,8 @@ import httpx
 import psutil  # type: ignore[import-untyped]  # it has no types, and little of it is used
 import pytest
 
-from tests.support.relay import WEBHOOK_PATH
+from relay.cli.demo import handle_signals
+from tests.support.relay import WEBHOOK_PATH, crm_rows, eventually
 
 
 @contextmanager
@@ -104,9 +106,41 @@ def test_it_can_be_stopped_while_it_sends_events(tmp_path: Path, signal_number: 
     with demo(tmp_path) as process:
         read_until(process, "Sending the events")
         relay = relay_of(process)
-        time.sleep(0.5)  # it sends events now, and no longer creates the event loop
+        eventually(lambda: [crm_rows(path) for path in tmp_path.glob("*/crm.db")], any)
         process.send_signal(signal_number)
         _, errors = process.communicate(timeout=10)
     assert (process.returncode, errors.strip()) == (130, "")
     assert not relay.is_running()
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.fixture
+def _handlers() -> Iterator[None]:
+    """Restore the signal handlers of this process."""
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)
+
+
+@pytest.mark.usefixtures("_handlers")
+@pytest.mark.parametrize("signal_number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_interrupts_no_request_but_cancels_it(signal_number: signal.Signals) -> None:
+    ends: list[type[BaseException]] = []
+
+    async def send() -> None:
+        try:
+            signal.raise_signal(signal_number)
+            await asyncio.sleep(60)
+        except BaseException as end:
+            ends.append(type(end))
+            raise
+
+    async def send_all() -> None:
+        async with asyncio.TaskGroup() as senders:
+            senders.create_task(send())
+
+    handle_signals()
+    with pytest.raises(KeyboardInterrupt):
+        asyncio.run(send_all())
+    assert ends == [asyncio.CancelledError]
