@@ -7,7 +7,7 @@ versions and of the hosted service come from the gateway in front.
 import asyncio
 import signal
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, closing, contextmanager
 
 import jwt
 import psycopg
@@ -297,16 +297,13 @@ async def test_after_a_migration_calls_are_misconfigured_until_the_api_reloads_t
 async def test_a_database_that_stops_during_a_batch_is_a_retry_and_has_each_call_once(
     own_project: Supabase, by: signal.Signals
 ) -> None:
-    own_project.execute("""
-        create or replace function take_time() returns trigger language plpgsql as $$
-        begin perform pg_sleep(0.3); return new; end $$;
-        create or replace trigger take_time before insert on calls for each row execute function take_time();
-        truncate calls;
-    """)
+    own_project.execute("truncate calls")
     async with connected(own_project.url) as client:
-        in_flight = asyncio.create_task(client.upsert(TWO))
-        await asyncio.sleep(0.3)
-        await asyncio.to_thread(own_project.postgres.stop, by)
+        with closing(psycopg.connect(own_project.dsn)) as other_session:
+            other_session.execute("lock table calls in exclusive mode")
+            in_flight = asyncio.create_task(client.upsert(TWO))
+            await until_blocked(own_project)
+            await asyncio.to_thread(own_project.postgres.stop, by)
         try:
             assert types_of(await in_flight) == [Retry, Retry]
             outcome = await shared_outcome(client, *TWO)
