@@ -51,8 +51,10 @@ def acquire(
         connection.execute(insert(leases).values(name=name, owner=owner, token=1, expires_at=now + length))
         return 1
     held = _LeaseRow(*row)
-    # A lease that would last longer than its length began before the clock was set back: it is over.
-    is_valid = now < held.expires_at <= now + length
+    # A lease that would last for more than twice its length began before the clock was set back: it is over.
+    # One that lasts a little longer than its length is valid: its holder may have read the clock later than
+    # this transaction, which then waited for the lock.
+    is_valid = now < held.expires_at <= now + 2 * length
     if is_valid and held.owner != owner and not force:
         return None
     token = held.token + 1

@@ -122,10 +122,18 @@ async def test_only_the_holder_releases_a_lease(ledger: Ledger, clock: Clock) ->
     assert await acquire(ledger, "a") is None
 
 
-async def test_a_lease_that_would_last_longer_than_its_length_is_over(ledger: Ledger, clock: Clock) -> None:
+async def test_a_lease_that_began_before_the_clock_was_set_back_is_over(ledger: Ledger, clock: Clock) -> None:
     await acquire(ledger, "a")
-    clock.now -= 1  # the clock is set back
+    clock.now -= LENGTH + 1
     assert await acquire(ledger, "b") == 2
+
+
+async def test_a_transaction_that_read_the_clock_before_the_holder_is_refused(
+    ledger: Ledger, clock: Clock
+) -> None:
+    await acquire(ledger, "a")
+    clock.now -= LENGTH
+    assert await acquire(ledger, "b") is None
 
 
 async def test_the_lease_of_a_process_that_is_gone_is_freed(
