@@ -33,6 +33,7 @@ from relay.ledger.generation_file import keep_generation_file
 from relay.ledger.group_commit import GroupCommit
 from relay.ledger.notifications import NotificationListener
 from relay.ledger.retention import RetentionWorker
+from relay.ledger.watch import watch_ledger
 from relay.server import health, paths
 from relay.server.lifecycle import Lifecycle
 from relay.settings import CloudTalk, Settings, collect_secrets, load, load_client_class, replace_secrets
@@ -125,6 +126,7 @@ class Relay:
                 retention.run,
                 self.endpoint.auth_failures.run,
                 partial(keep_generation_file, self.ledger),
+                partial(watch_ledger, self.ledger),
             ],
             delivery_loops=[worker.run for worker in self.delivery_workers.values()],
         )
@@ -225,7 +227,7 @@ def create_app(relay: Relay) -> Starlette:
         routes=[
             Route(path, relay.endpoint),
             Route(path + "/{rest:path}", relay.endpoint),
-            *health.routes(relay.ledger, lambda: relay.lifecycle.is_serving),
+            *health.routes(health.LedgerProbe(relay.ledger), lambda: relay.lifecycle.is_serving),
             Route("/", paths.StartPage(path)),
         ],
         middleware=[Middleware(paths.SingleSlashes)],

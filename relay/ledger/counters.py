@@ -11,6 +11,10 @@ QUARANTINE_DROPPED: Final = "quarantine_dropped"
 """Bodies that were deleted because the quarantine was full."""
 
 
+WRITE_CHECKS: Final = "write_checks"
+"""Rows that were written only to see whether the ledger can be written."""
+
+
 def increase(connection: Connection, name: str, by: int) -> None:
     """Add a number to the counter of this name."""
     advisory_lock(connection, "counters")

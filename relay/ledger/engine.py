@@ -14,6 +14,9 @@ from relay.ledger.sqlite import open_sqlite
 HEAD: Final = "0001"
 """The schema version that this code needs; a test compares it with the newest migration."""
 
+_MISSING: Final = ("3F000", "42P01")
+"""SQLSTATE: a schema or a table is missing, as in a database that was dropped and created again."""
+
 _MIGRATIONS: Final = Path(__file__).parent / "migrations"
 
 
@@ -61,8 +64,17 @@ def vacuum(engine: Engine) -> None:
     """Rewrite the database without the space of removed rows."""
     with engine.execution_options(isolation_level="AUTOCOMMIT").connect() as connection:
         connection.connection.driver_connection.execute("VACUUM")  # type: ignore[union-attr]
-        if engine.dialect.name == "sqlite":
-            connection.connection.driver_connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")  # type: ignore[union-attr]
+    if engine.dialect.name == "sqlite":
+        empty_wal(engine)
+
+
+def empty_wal(engine: Engine) -> None:
+    """Write the content of SQLite's WAL to the database."""
+    connection = engine.raw_connection()
+    try:
+        connection.driver_connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")  # type: ignore[union-attr]
+    finally:
+        connection.close()
 
 
 def schema_version(connection: Connection) -> str | None:
@@ -103,4 +115,12 @@ def _upgrade(connection: Connection, url: URL, before: str | None) -> None:
 
 def explain(error: DBAPIError, url: URL) -> str:
     """Return the driver's error message, with the database that it concerns."""
-    return f"the ledger {url.render_as_string()} cannot be used: {error.orig}"
+    problem = f"the ledger {url.render_as_string()} cannot be used: {error.orig}"
+    if sqlstate(error) in _MISSING:
+        return f"{problem}; restore the database, or restart the relay to create empty tables"
+    return problem
+
+
+def sqlstate(error: DBAPIError) -> str:
+    """Return PostgreSQL's code of the error; empty on SQLite."""
+    return getattr(error.orig, "sqlstate", None) or ""

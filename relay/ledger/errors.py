@@ -3,7 +3,9 @@
 LedgerError
 ├── SchemaError               the schema belongs to another version of the relay, or a migration failed
 ├── LedgerUnavailable         the database cannot be read or written now; try again
-│   └── LedgerTimeout         a transaction took too long
+│   ├── LedgerTimeout         a transaction took too long
+│   └── LedgerUnusable        the file was removed or replaced; a person must act
+│       └── LedgerDamaged     the file has pages that cannot be right
 ├── NotificationsUnavailable  a connection pooler passes no notifications on
 ├── EventNotStorable          the database takes other events, but not this one
 ├── LeaseLost                 another process holds the lease
@@ -32,6 +34,14 @@ class LedgerUnavailable(LedgerError):
 
 class LedgerTimeout(LedgerUnavailable):
     """A transaction was cancelled because it took too long."""
+
+
+class LedgerUnusable(LedgerUnavailable):
+    """The file of the ledger was removed, replaced or damaged: waiting does not help."""
+
+
+class LedgerDamaged(LedgerUnusable):
+    """The file of the ledger has pages that cannot be right, or it was truncated."""
 
 
 class NotificationsUnavailable(LedgerError):

@@ -9,8 +9,9 @@ from typing import Any, Final, TypeVar
 from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, NotSupportedError, ProgrammingError
 
-from relay.ledger.engine import explain
+from relay.ledger.engine import explain, sqlstate
 from relay.ledger.errors import MACHINE_FAULTS, LedgerTimeout, LedgerUnavailable
+from relay.ledger.sqlite_files import SqliteFiles, is_damage
 
 T = TypeVar("T")
 
@@ -57,10 +58,16 @@ class _Run:
 
 
 class Executor:
-    """Runs transactions on a thread of its own. `options` are those of its connections."""
+    """Runs transactions on a thread of its own. `options` are those of its connections.
 
-    def __init__(self, name: str, engine: Engine, *, seconds: float, **options: Any) -> None:
+    `files`: those of an SQLite database. A transaction fails if they are not those that were opened.
+    """
+
+    def __init__(
+        self, name: str, engine: Engine, *, seconds: float, files: SqliteFiles | None, **options: Any
+    ) -> None:
         self._engine = engine.execution_options(**options)
+        self._files = files
         self._thread = ThreadPoolExecutor(1, thread_name_prefix=name)
         self._seconds = seconds
         self._current = _Run(engine)
@@ -85,6 +92,8 @@ class Executor:
         except DBAPIError as error:
             if _is_fault_of_the_statement(error):
                 raise
+            if self._files is not None and is_damage(error.orig):
+                raise self._files.damaged(str(error.orig)) from error
             raise LedgerUnavailable(explain(error, self._engine.url)) from error
         except MACHINE_FAULTS as error:
             address = self._engine.url.render_as_string()
@@ -101,6 +110,7 @@ class Executor:
         return self._run_transaction(work, run)
 
     def _run_transaction(self, work: Callable[[Connection], T], run: _Run) -> T:
+        self._check_files()
         with self._engine.connect() as connection:
             run.set_connection(connection.connection.driver_connection)
             try:
@@ -109,9 +119,14 @@ class Executor:
                 with connection.begin():
                     result = work(connection)
                     run.is_final = True
+                self._check_files()  # what was committed to a removed file is lost
                 return result
             finally:
                 run.set_connection(None)
+
+    def _check_files(self) -> None:
+        if self._files is not None:
+            self._files.check()
 
     async def close(self) -> None:
         """Finish the work that was started, and cancel what does not end in time."""
@@ -123,7 +138,7 @@ class Executor:
 
 
 def _is_fault_of_the_statement(error: DBAPIError) -> bool:
-    return isinstance(error, _FAULTS_OF_THE_STATEMENT) and not _sqlstate(error).startswith(
+    return isinstance(error, _FAULTS_OF_THE_STATEMENT) and not sqlstate(error).startswith(
         _FAULTS_OF_THE_DATABASE
     )
 
@@ -134,9 +149,4 @@ def _is_rolled_back(error: DBAPIError) -> bool:
     A lost connection is common after a restart of the server: the first transaction on each old connection
     fails.
     """
-    return _sqlstate(error) in _SERIALIZATION_FAILURES or error.connection_invalidated
-
-
-def _sqlstate(error: DBAPIError) -> str:
-    """PostgreSQL's code of the error; empty on SQLite."""
-    return getattr(error.orig, "sqlstate", None) or ""
+    return sqlstate(error) in _SERIALIZATION_FAILURES or error.connection_invalidated

@@ -67,16 +67,18 @@ async def begin_epoch_after_restore(ledger: Ledger) -> None:
         return
     file = GenerationFile(Path(ledger.path))
 
-    def compare(connection: Connection) -> int | None:
+    def compare(connection: Connection) -> tuple[int, int] | None:
         # Read in the writing transaction: of several workers only the first one begins an epoch.
-        written = file.read()
-        if read_generation(connection) >= written:
+        written, found = file.read(), read_generation(connection)
+        if found >= written:
             return None
-        return epochs.begin(connection, now=ledger.now(), at_least=written.epoch + 1)
+        epoch = epochs.begin(connection, now=ledger.now(), at_least=written.epoch + 1)
+        return epoch, max(written.last_event - found.last_event, 0)
 
-    epoch = await ledger.write(compare)
-    if epoch is not None:
-        log.warning("ledger.restored", epoch=epoch)
+    restored = await ledger.write(compare)
+    if restored is not None:
+        epoch, missing_events = restored
+        log.warning("ledger.restored", epoch=epoch, missing_events=missing_events)
 
 
 async def keep_generation_file(ledger: Ledger) -> None:

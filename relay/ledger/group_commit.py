@@ -5,6 +5,7 @@ other, and a thousand concurrent ones cost one sync of the disk.
 """
 
 import asyncio
+import math
 from collections.abc import Callable
 from typing import Final
 
@@ -13,7 +14,7 @@ from sqlalchemy.exc import DBAPIError
 
 from relay.instants import Instant
 from relay.ledger import journal
-from relay.ledger.errors import EventNotStorable, LedgerUnavailable
+from relay.ledger.errors import EventNotStorable, LedgerUnavailable, LedgerUnusable
 from relay.ledger.journal import NewEvent
 from relay.ledger.ledger import Ledger
 
@@ -67,7 +68,7 @@ class GroupCommit:
     async def append(self, events: list[NewEvent]) -> list[int]:
         """Commit all of these events or none, and return their sequence numbers.
 
-        Raises `LedgerUnavailable` after `hold_seconds`, or `EventNotStorable`.
+        Raises `LedgerUnavailable` after `hold_seconds`, `LedgerUnusable` at once, or `EventNotStorable`.
         """
         loop = asyncio.get_running_loop()
         size = sum(len(event.raw) for event in events)
@@ -133,7 +134,7 @@ class GroupCommit:
 
 def _fail_overdue(group: list[_Request], error: LedgerUnavailable) -> list[_Request]:
     """Fail the requests that were held long enough, and return the others."""
-    now = asyncio.get_running_loop().time()
+    now = math.inf if isinstance(error, LedgerUnusable) else asyncio.get_running_loop().time()
     for request in group:
         if now >= request.hold_until:
             _fail(request, error)

@@ -8,14 +8,15 @@ import asyncio
 from collections.abc import Callable
 from typing import Final, TypeVar
 
-from sqlalchemy import Connection, literal_column, update
+from sqlalchemy import Connection
 
 from relay.instants import Instant
+from relay.ledger import counters
 from relay.ledger.clocks import DatabaseClock, wall_clock
-from relay.ledger.engine import migrate, open_engine, reading_options, vacuum
+from relay.ledger.engine import empty_wal, migrate, open_engine, reading_options, vacuum
 from relay.ledger.executor import Executor
 from relay.ledger.process_identity import owner_name
-from relay.ledger.tables import warnings
+from relay.ledger.sqlite import watch_files
 
 T = TypeVar("T")
 
@@ -23,7 +24,6 @@ _WRITE_SECONDS: Final = 6.0
 """Longer than a database waits for a lock: its own error says what it waited for."""
 
 _READ_SECONDS: Final = 30.0
-_write_nothing = update(warnings).where(literal_column("1") == literal_column("0")).values(message="")
 
 
 class Ledger:
@@ -36,9 +36,14 @@ class Ledger:
     def __init__(self, url: str, *, clock: Callable[[], Instant] | None = None) -> None:
         self.url = url
         self._engine = open_engine(url)
-        self._writer = Executor("ledger-writer", self._engine, seconds=_WRITE_SECONDS)
+        self._files = files = watch_files(self._engine)
+        self._writer = Executor("ledger-writer", self._engine, seconds=_WRITE_SECONDS, files=files)
         self._reader = Executor(
-            "ledger-reader", self._engine, seconds=_READ_SECONDS, **reading_options(self._engine)
+            "ledger-reader",
+            self._engine,
+            seconds=_READ_SECONDS,
+            files=files,
+            **reading_options(self._engine),
         )
         self._database_clock = DatabaseClock() if self._engine.dialect.name == "postgresql" else None
         self.now: Callable[[], Instant] = clock or self._database_clock or wall_clock
@@ -76,8 +81,27 @@ class Ledger:
         return await self._reader.run(work)
 
     async def check_writable(self) -> None:
-        """Run a write that changes nothing. Raises `LedgerUnavailable`."""
-        await self.write(lambda connection: connection.execute(_write_nothing))
+        """Write a row, as for an event, and check that it is on disk. Raises `LedgerUnavailable`."""
+        await self.write(lambda connection: counters.increase(connection, counters.WRITE_CHECKS, 1))
+
+    async def check_content(self, seconds: float) -> bool:
+        """Look for damage in an SQLite file, for at most this time; return whether all of it was read.
+
+        Raises `LedgerDamaged`.
+        """
+        files = self._files
+        if files is None or not files.path.exists():
+            return True
+        return await self._reader.run_on_thread(lambda: files.check_content(seconds))
+
+    async def check_files(self) -> None:
+        """Check that the files of SQLite are those that were opened. Raises `LedgerUnusable`."""
+        if self._files is not None:
+            await self._reader.run_on_thread(self._files.check)
+
+    async def empty_wal(self) -> None:
+        """Write the content of SQLite's WAL to the database that is open, also if it was renamed."""
+        await self._writer.run_on_thread(lambda: empty_wal(self._engine))
 
     async def vacuum(self) -> None:
         """Rewrite the database without the space of removed rows. Raises `LedgerUnavailable`."""

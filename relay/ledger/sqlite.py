@@ -9,6 +9,7 @@ from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.engine import URL, make_url
 
 from relay.ledger.errors import LedgerError
+from relay.ledger.sqlite_files import SqliteFiles
 from relay.standards.private_files import create_private_file, create_private_folder
 
 _BUSY_SECONDS: Final = 5
@@ -30,6 +31,18 @@ def open_sqlite(url: str) -> Engine:
     event.listen(engine, "connect", _configure)
     event.listen(engine, "begin", _begin)
     return engine
+
+
+def watch_files(engine: Engine) -> SqliteFiles | None:
+    """Return the files of this engine's database from now on; None if it is no SQLite database."""
+    if engine.dialect.name != "sqlite":
+        return None
+    files = SqliteFiles(Path(str(engine.url.database)))
+    # Before `_create_file`, which would create a file that was removed.
+    event.listen(engine, "do_connect", lambda *_: files.before_connect(), insert=True)
+    event.listen(engine, "connect", lambda *_: files.connected())
+    event.listen(engine, "close", lambda *_: files.disconnected())
+    return files
 
 
 def _create_folder(folder: Path, url: URL) -> None:

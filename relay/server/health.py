@@ -18,14 +18,54 @@ from relay.ingest.endpoint import build_head
 from relay.ledger import HEAD, Ledger, LedgerUnavailable
 
 _NOT_WRITABLE: Final = "the ledger cannot be written; `relay check` on the relay's machine says why"
+_INTERVAL_SECONDS: Final = 1.0
+_TIMEOUT_SECONDS: Final = 2.0
 
 
-def routes(ledger: Ledger, is_serving: Callable[[], bool], *, timeout_seconds: float = 2.0) -> list[Route]:
+class LedgerProbe:
+    """Finds out whether the ledger takes a row. All requests within `interval_seconds` share one row.
+
+    A ledger that does not answer within `timeout_seconds` is not ready.
+    """
+
+    def __init__(
+        self,
+        ledger: Ledger,
+        *,
+        interval_seconds: float = _INTERVAL_SECONDS,
+        timeout_seconds: float = _TIMEOUT_SECONDS,
+    ) -> None:
+        self._ledger = ledger
+        self._interval_seconds = interval_seconds
+        self._timeout_seconds = timeout_seconds
+        self._check: asyncio.Task[str | None] | None = None
+        self._valid_until = 0.0
+
+    async def find_problem(self) -> str | None:
+        """Return why the ledger cannot be written; None if it can."""
+        now = asyncio.get_running_loop().time()
+        if self._check is None or (self._check.done() and now >= self._valid_until):
+            self._valid_until = now + self._interval_seconds
+            self._check = asyncio.create_task(self._write_row())
+        # A request that is cancelled must not cancel the check of the others.
+        await asyncio.wait([self._check], timeout=self._timeout_seconds)
+        if not self._check.done():
+            return f"the ledger did not answer within {self._timeout_seconds:g} s"
+        return self._check.result()
+
+    async def _write_row(self) -> str | None:
+        try:
+            await self._ledger.check_writable()
+        except LedgerUnavailable as error:
+            return str(error)
+        return None
+
+
+def routes(probe: LedgerProbe, is_serving: Callable[[], bool]) -> list[Route]:
     """Build both routes.
 
     `/healthz` is 200 while the process is alive. `/readyz` is 200 while the relay can store events, else
-    503 with the reason; a ledger that does not answer within the timeout counts as not ready. A CRM that
-    is down does not matter.
+    503 with the reason. A CRM that is down does not matter.
     """
 
     async def healthz(_: Request) -> Response:
@@ -35,7 +75,7 @@ def routes(ledger: Ledger, is_serving: Callable[[], bool], *, timeout_seconds: f
         if not is_serving():
             problem: str | None = "starting or stopping"
         else:
-            problem = await _check_ledger(ledger, timeout_seconds)
+            problem = await probe.find_problem()
             if problem is not None and check_local(build_head(request.scope)) is not None:
                 problem = _NOT_WRITABLE
         if problem is None:
@@ -43,15 +83,3 @@ def routes(ledger: Ledger, is_serving: Callable[[], bool], *, timeout_seconds: f
         return JSONResponse({"status": "not ready", "problem": problem}, status_code=503)
 
     return [Route("/healthz", healthz), Route("/readyz", readyz)]
-
-
-async def _check_ledger(ledger: Ledger, timeout_seconds: float) -> str | None:
-    """Return why the ledger cannot be written; None if it can."""
-    try:
-        async with asyncio.timeout(timeout_seconds):
-            await ledger.check_writable()
-    except LedgerUnavailable as error:
-        return str(error)
-    except TimeoutError:
-        return f"the ledger did not answer within {timeout_seconds:g} s"
-    return None

@@ -2,17 +2,21 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
-from contextlib import asynccontextmanager
-from typing import Any
+from contextlib import asynccontextmanager, suppress
+from typing import Any, Final
 
 from sqlalchemy import Connection
 
 from crm_clients.base import CrmClient
 from relay.ledger import Ledger, destinations, leases
+from relay.ledger.errors import LedgerDamaged
 from relay.ledger.generation_file import begin_epoch_after_restore
 from relay.logs import get_logger
 
 log = get_logger("relay.server")
+
+_CHECK_SECONDS: Final = 5.0
+"""How long the start may look for damage in the ledger: about 7 GB in memory, 1 GB on a slow disk."""
 
 Loop = Callable[[], Coroutine[Any, Any, None]]
 """The `run` method of a component: works until it is cancelled."""
@@ -45,10 +49,19 @@ class Lifecycle:
         self._is_open = self._is_stopping = False
 
     async def open(self) -> None:
-        """Migrate the ledger and register the destinations, once. Raises `LedgerError`."""
+        """Migrate the ledger and register the destinations, once. Raises `LedgerError`.
+
+        With a damaged ledger the relay runs all the same: it answers 503 and says why.
+        """
         if self._is_open:
             return
         self._is_open = True
+        with suppress(LedgerDamaged):  # `watch_ledger` logs it
+            await self._open_ledger()
+
+    async def _open_ledger(self) -> None:
+        if not await self._ledger.check_content(_CHECK_SECONDS):
+            log.warning("ledger.check_incomplete", seconds=_CHECK_SECONDS)
         before, after = await self._ledger.open()
         if before != after:
             log.info("ledger.migrated", before=before, after=after)

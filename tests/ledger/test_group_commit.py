@@ -14,11 +14,12 @@ from sqlalchemy import Connection
 
 from relay.instants import SECOND
 from relay.ledger import Ledger, LedgerUnavailable, journal
-from relay.ledger.errors import EventNotStorable
+from relay.ledger.errors import EventNotStorable, LedgerUnusable
 from relay.ledger.group_commit import GroupCommit
 from relay.ledger.journal import NewEvent
 from tests.support.clock import Clock
 from tests.support.journal import read_events
+from tests.support.ledgers import open_ledger
 from tests.support.samples import make_event, make_event_row
 
 T = TypeVar("T")
@@ -234,6 +235,15 @@ async def locked(
     yield ledger, holder
     holder.close()
     await ledger.close()
+
+
+async def test_requests_fail_at_once_if_the_file_of_the_ledger_was_removed(tmp_path: Path) -> None:
+    path = tmp_path / "removed.db"
+    async with open_ledger(f"sqlite:///{path}") as ledger, running(ledger, hold_seconds=3_600) as group:
+        assert await append_all(group, make_events(1)) == [[1]]
+        path.unlink()
+        failures = await append_all(group, *([row] for row in make_events(3)))
+    assert [type(failure) for failure in failures] == [LedgerUnusable] * 3
 
 
 async def test_requests_fail_after_the_hold_and_not_before(

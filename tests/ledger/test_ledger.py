@@ -93,7 +93,7 @@ async def test_a_file_that_is_no_database_is_an_error_and_unchanged(tmp_path: Pa
     path = tmp_path / "notes.txt"
     path.write_text("not a database, but somebody's notes" * 100)
     ledger = Ledger(f"sqlite:///{path}")
-    with pytest.raises(LedgerError, match=r"notes\.txt cannot be used: file is not a database"):
+    with pytest.raises(LedgerError, match=r"notes\.txt is damaged \(file is not a database\)"):
         await ledger.open()
     await ledger.close()
     assert path.read_text().startswith("not a database")

@@ -12,6 +12,7 @@ from typing import Any
 import psycopg
 import pytest
 from sqlalchemy import Engine, select, text
+from sqlalchemy.engine import make_url
 from sqlalchemy.exc import DBAPIError
 
 from relay.fold import FoldWorker
@@ -318,6 +319,22 @@ async def test_a_missing_table_means_that_the_ledger_is_unavailable(ledger: Ledg
 
 
 # --- text -----------------------------------------------------------------------------------------
+
+
+async def test_a_database_that_was_dropped_and_created_again_takes_nothing_until_a_restart(
+    ledger: Ledger, url: str, databases: Databases
+) -> None:
+    name = make_url(url).database
+    databases.execute(f"DROP DATABASE {name} WITH (FORCE)")
+    with pytest.raises(LedgerUnavailable, match=f'database "{name}" does not exist'):
+        await ledger.check_writable()
+    databases.execute(f"CREATE DATABASE {name} TEMPLATE template0")
+    with pytest.raises(LedgerUnavailable, match="restart the relay to create empty tables"):
+        await ledger.check_writable()
+    with pytest.raises(LedgerUnavailable, match="does not exist"):
+        await ledger.write(lambda c: journal.append(c, [make_event_row()]))
+    await ledger.open()  # what a restart does
+    await ledger.check_writable()
 
 
 async def test_a_null_character_is_stored_as_a_replacement_character(ledger: Ledger) -> None:

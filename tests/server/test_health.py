@@ -15,6 +15,7 @@ from relay.app import Relay
 from relay.ledger import HEAD, LedgerUnavailable
 from relay.server import health
 from tests.support.in_process import in_process_relay, settings_in
+from tests.support.ledgers import open_ledger
 
 RunningRelay = tuple[Relay, httpx.AsyncClient]
 
@@ -63,6 +64,7 @@ async def test_a_relay_whose_ledger_cannot_be_written_is_not_ready(
         assert through_a_proxy.status_code == 503
         assert "disk" not in through_a_proxy.text
         assert (await client.get("/healthz")).status_code == 200
+    await asyncio.sleep(1)  # the result is kept for a second
     assert (await client.get("/readyz")).status_code == 200
 
 
@@ -75,11 +77,57 @@ async def test_a_relay_whose_ledger_does_not_answer_is_not_ready(
         await asyncio.Event().wait()
 
     monkeypatch.setattr(relay.ledger, "write", never_answer)
-    app = Starlette(routes=health.routes(relay.ledger, lambda: True, timeout_seconds=0.02))
+    probe = health.LedgerProbe(relay.ledger, timeout_seconds=0.02)
+    app = Starlette(routes=health.routes(probe, lambda: True))
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://127.0.0.1") as client:
         response = await client.get("/readyz")
     assert response.status_code == 503
     assert "0.02 s" in response.json()["problem"]
+
+
+async def test_requests_share_one_row_and_a_cancelled_one_ends_no_other(tmp_path: Path) -> None:
+    async with open_ledger(f"sqlite:///{tmp_path}/relay.db") as ledger:
+        writes = ledger.writes
+        probe = health.LedgerProbe(ledger, interval_seconds=60)
+        first = asyncio.create_task(probe.find_problem())
+        others = [asyncio.create_task(probe.find_problem()) for _ in range(20)]
+        await asyncio.sleep(0)
+        first.cancel()
+        assert await asyncio.gather(*others) == [None] * 20
+        assert await probe.find_problem() is None
+        assert ledger.writes == writes + 1
+
+
+async def test_after_the_interval_a_row_is_written_again_unless_one_is_still_being_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with open_ledger(f"sqlite:///{tmp_path}/relay.db") as ledger:
+        probe = health.LedgerProbe(ledger, interval_seconds=0, timeout_seconds=0.02)
+        writes = ledger.writes
+        for _ in range(2):
+            assert await probe.find_problem() is None
+        assert ledger.writes == writes + 2
+        answer = asyncio.Event()
+        waiting: list[None] = []
+
+        async def answer_late(_: Any) -> None:
+            waiting.append(None)
+            await answer.wait()
+
+        monkeypatch.setattr(ledger, "write", answer_late)
+        for _ in range(2):
+            assert await probe.find_problem() == "the ledger did not answer within 0.02 s"
+        assert len(waiting) == 1
+        answer.set()
+        assert await probe.find_problem() is None
+
+
+async def test_a_ledger_that_can_only_be_read_is_not_ready(tmp_path: Path) -> None:
+    async with open_ledger(f"sqlite:///{tmp_path}/relay.db") as ledger:
+        probe = health.LedgerProbe(ledger, interval_seconds=0)
+        assert await probe.find_problem() is None
+        await ledger.write(lambda c: c.exec_driver_sql("PRAGMA query_only = ON"))
+        assert "readonly" in str(await probe.find_problem())
 
 
 async def test_a_relay_with_a_crm_that_is_down_is_ready(tmp_path: Path) -> None:
