@@ -26,6 +26,9 @@ from relay.standards.webhooks import KEY_PREFIX, SHORTEST_KEY, decode_secret
 _NAME: Final = "settings"
 """The name of findings that concern no single destination."""
 
+_UNENCRYPTED_MODES: Final = ("disable", "allow", "prefer")
+"""Values of libpq's sslmode that also accept a connection without TLS; `prefer` is the default."""
+
 _LOWEST_BITS: Final = 72
 """A random token of 20 letters and digits has more, a phrase with some digits has fewer."""
 
@@ -53,6 +56,7 @@ def review(settings: Settings) -> list[Finding]:
     return [
         *_review_destinations(settings),
         *review_public_url(settings),
+        *_review_ledger(settings),
         *_review_tokens(settings),
         *_review_signing_keys(settings),
         *_review_secret_files(settings.origin.secret_files),
@@ -119,6 +123,29 @@ def review_public_url(settings: Settings) -> Iterator[Finding]:
             f"{url}{hook}",
             f"remove {hook} and what follows it from server.public_url; the relay appends it",
         )
+
+
+def _review_ledger(settings: Settings) -> Iterator[Finding]:
+    if settings.ledger.path is not None:
+        return
+    # Imported here: with SQLite the driver of PostgreSQL would only cost memory.
+    from psycopg.conninfo import conninfo_to_dict  # noqa: PLC0415
+
+    parameters = conninfo_to_dict(settings.ledger.url.get_secret_value())
+    hosts = [host for host in str(parameters.get("host") or "").split(",") if not _is_local(host)]
+    if hosts and parameters.get("sslmode", "prefer") in _UNENCRYPTED_MODES:
+        yield _warning(
+            _NAME,
+            "insecure_url",
+            f"ledger.url accepts an unencrypted connection to {', '.join(hosts)}",
+            "add sslmode=verify-full to ledger.url, and sslrootcert with the certificates to trust (a file, "
+            "or `system`)",
+        )
+
+
+def _is_local(host: str) -> bool:
+    """Whether a host of libpq is this machine: a socket of Unix is a path."""
+    return not host or host.startswith(("/", "@")) or is_loopback(host)
 
 
 # --- secrets --------------------------------------------------------------------------------------

@@ -117,6 +117,30 @@ def test_the_path_of_the_webhook_is_that_of_the_settings(load_text: LoadText) ->
     assert codes(load_text(text % "incoming", **environment)) == []
 
 
+@pytest.mark.parametrize(
+    ("url", "hosts"),
+    [
+        ("postgresql://relay:0451@db.example.com/relay", "db.example.com"),
+        ("postgres://relay:0451@10.0.0.5:6543/relay?sslmode=prefer", "10.0.0.5"),
+        ("postgresql://relay:0451@one,127.0.0.1,two:5433/relay?sslmode=allow", "one, two"),
+        ("postgresql:///relay?host=db.example.com&sslmode=disable&password=0451", "db.example.com"),
+        ("postgresql://relay:0451@db.example.com/relay?sslmode=require", None),
+        ("postgresql://relay:0451@db.example.com/relay?sslmode=verify-full&sslrootcert=system", None),
+        ("postgresql://relay:0451@localhost,127.0.0.1/relay", None),
+        ("postgresql:///relay?host=/run/postgresql", None),
+        ("postgresql:///relay", None),
+    ],
+)
+def test_a_ledger_on_another_machine_is_reached_by_tls(
+    load_text: LoadText, url: str, hosts: str | None
+) -> None:
+    found = review(load_text(NOTEBOOK, RELAY__LEDGER__URL=url))
+    assert [finding.code for finding in found] == ([] if hosts is None else ["insecure_url"])
+    for finding in found:
+        assert str(finding.problem).endswith(f"unencrypted connection to {hosts}")
+        assert "0451" not in f"{finding.problem}{finding.hint}"
+
+
 # --- secrets -----------------------------------------------------------------------------------
 
 
@@ -209,7 +233,9 @@ def test_a_settings_file_with_a_secret_is_a_secret_file(load_text: LoadText, tmp
     assert review(load_text(NOTEBOOK)) == []
     file.chmod(0o644)
     assert review(load_text(f"ledger.url = 'sqlite:///a.db'\n{NOTEBOOK}")) == []
-    (warning,) = review(load_text(f"ledger.url = 'postgresql://me:0451@db/relay'\n{NOTEBOOK}"))
+    (warning,) = review(
+        load_text(f"ledger.url = 'postgresql://me:0451@db/relay?sslmode=require'\n{NOTEBOOK}")
+    )
     assert str(warning.problem).startswith(f"{file} contains a secret")
     local.write_text("[destinations.a]\nkey = 'sb_secret_1'")
     local.chmod(0o644)
