@@ -1,8 +1,11 @@
-"""The files of a user in a checkout: Git ignores them."""
+"""The checkout: Git ignores the files of its user, and packages are installed by their hashes."""
 
+import re
 import shutil
 import subprocess
 from pathlib import Path
+
+import pytest
 
 ROOT = Path(__file__).parents[1]
 
@@ -18,3 +21,21 @@ def test_git_ignores_secrets_and_local_settings(tmp_path: Path) -> None:
         subprocess.run(["git", *arguments.split()], cwd=tmp_path, check=True)  # noqa: S603, S607 - a fixed command
     listed = subprocess.run(["git", "ls-files"], cwd=tmp_path, check=True, capture_output=True, text=True)  # noqa: S607
     assert listed.stdout.split() == kept
+
+
+@pytest.mark.parametrize("name", ["requirements.lock", "requirements-build.lock", "requirements-dev.lock"])
+def test_each_dependency_is_pinned_by_version_and_hash(name: str) -> None:
+    text = re.sub(r"^ *#.*\n", "", (ROOT / name).read_text(), flags=re.MULTILINE).replace("\\\n", "")
+    packages = text.splitlines()
+    assert packages
+    pinned = re.compile(r"[\w.-]+(?:\[[\w,-]+\])?==\S+(?: ; [^-]\S.*?)?(?: +--hash=sha256:[0-9a-f]{64})+")
+    assert [line for line in packages if not pinned.fullmatch(line.strip())] == []
+
+
+def test_no_package_is_installed_without_its_hash() -> None:
+    makefile = (ROOT / "Makefile").read_text()
+    installs = [line for line in makefile.splitlines() if re.match(r"\t@.*pip install", line)]
+    unchecked = [line for line in installs if "--require-hashes -r" not in line]
+    assert len(installs) == 4
+    assert len(unchecked) == 1
+    assert unchecked[0].endswith("--no-deps --no-build-isolation -e .")  # the relay itself
