@@ -3,6 +3,7 @@
 import re
 import shutil
 import subprocess
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -39,3 +40,11 @@ def test_no_package_is_installed_without_its_hash() -> None:
     assert len(installs) == 4
     assert len(unchecked) == 1
     assert unchecked[0].endswith("--no-deps --no-build-isolation -e .")  # the relay itself
+
+
+def test_all_rules_of_the_linter_are_on() -> None:
+    tools = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]
+    assert tools["ruff"]["lint"]["select"] == ["ALL"]
+    ignored = {rule[0] for rule in tools["ruff"]["lint"]["ignore"] if rule[1:].isdigit() or len(rule) == 1}
+    assert "S" not in ignored  # the rules of bandit
+    assert tools["mypy"]["strict"] is True

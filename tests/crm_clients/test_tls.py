@@ -36,7 +36,7 @@ def certificate(tmp_path_factory: pytest.TempPathFactory) -> ssl.SSLContext:
     folder = tmp_path_factory.mktemp("certificate")
     command = [*NEW_CERTIFICATE.split(), "-keyout", "key.pem", "-out", "certificate.pem"]
     subprocess.run(command, check=True, capture_output=True, timeout=20, cwd=folder)  # noqa: S603 - a fixed command
-    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(folder / "certificate.pem", folder / "key.pem")
     return context
 
