@@ -27,6 +27,7 @@ from crm_clients.local.file import CallsFile, Row, add_column_sql, create_table_
 from crm_clients.local.settings import LocalSettings
 from crm_clients.settings import STATE
 from relay.standards.private_files import explain_open_files, find_open_sqlite_files
+from relay.standards.sqlite_errors import is_damage
 
 T = TypeVar("T")
 
@@ -183,6 +184,9 @@ def _to_outcome(error: sqlite3.Error | OSError, *, calls: int) -> Outcome:
     code = getattr(error, "sqlite_errorname", None) or "SQLITE_ERROR"
     if isinstance(error, sqlite3.IntegrityError):
         return Rejected(code=code, message=message) if calls == 1 else Split(code=code, message=message)
+    if is_damage(error):
+        hint = "replace the file by a backup or remove it, then run `relay replay`"
+        return Misconfigured(code=code, message=f"the file is damaged: {message}; {hint}")
     if "no such" in message or "has no column" in message:
         return Misconfigured(code=code, message=f"{message}; `relay check` says what to do")
     return Retry(code=code, message=message)

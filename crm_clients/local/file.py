@@ -2,9 +2,9 @@
 
 import sqlite3
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 
@@ -13,6 +13,8 @@ from relay.standards.private_files import create_private_file, create_private_fo
 
 FileIdentity = tuple[int, int]
 """Device and inode of a file."""
+
+_SUFFIXES: Final = ("", "-wal")
 
 
 class Row(msgspec.Struct, frozen=True):
@@ -53,18 +55,18 @@ class CallsFile:
         self._columns = columns
         self._busy_timeout_seconds = busy_timeout_seconds
         self._connection: sqlite3.Connection | None = None
-        self._opened: FileIdentity | None = None
+        self._opened: list[FileIdentity | None] = []
 
     def open(self) -> sqlite3.Connection:
         """Return a connection to the file that is at the path now."""
-        # If a person deleted the file or replaced it by a backup, the old connection would write to a
-        # file that nobody reads any more.
-        if self._connection is None or _identify(self._path) != self._opened:
+        # If a person deleted the file or its WAL, or replaced it by a backup, the old connection would write
+        # to a file that nobody reads any more.
+        if self._connection is None or self._identify() != self._opened:
             self.close()
             self._connection = _connect(
                 self._path, create_table_sql(self._columns), self._busy_timeout_seconds
             )
-            self._opened = _identify(self._path)
+            self._opened = self._identify()
             if MERGED_INTO in self.missing_columns():
                 self._connection.execute(add_column_sql(MERGED_INTO, self._columns[MERGED_INTO]))
         return self._connection
@@ -72,8 +74,22 @@ class CallsFile:
     def close(self) -> None:
         """Close the connection, if there is one."""
         if self._connection is not None:
+            # SQLite would apply the WAL of a file that was renamed to the file that has its place now.
+            with suppress(sqlite3.Error):
+                self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
             self._connection.close()
             self._connection = None
+
+    def _identify(self) -> list[FileIdentity | None]:
+        return [_identify(self._path.with_name(self._path.name + suffix)) for suffix in _SUFFIXES]
+
+    @contextmanager
+    def _transaction(self) -> Iterator[sqlite3.Connection]:
+        """Write to the file that is at the path before and after the commit. Raises `OSError` if it is not."""
+        with _transaction(self.open()) as connection:
+            yield connection
+        if self._identify() != self._opened:
+            raise FileNotFoundError(f"{self._path} was removed or replaced during the write")
 
     def exists(self) -> bool:
         """Whether the file exists; `open` would create it."""
@@ -96,7 +112,7 @@ class CallsFile:
 
         A row with a higher version stays as it is. Return these versions by id.
         """
-        with _transaction(self.open()) as connection:
+        with self._transaction() as connection:
             versions = self.versions([row.id for row in rows])
             for row in rows:
                 if row.id not in versions:
@@ -117,7 +133,7 @@ class CallsFile:
 
     def mark_and_delete(self, marks: Sequence[tuple[str | None, int, str]], ids: Sequence[str]) -> None:
         """Mark rows, given as (merged_into, version, id), and delete others. One transaction."""
-        with _transaction(self.open()) as connection:
+        with self._transaction() as connection:
             for mark in marks:  # no statement without marks: the table may lack the column
                 connection.execute("UPDATE calls SET merged_into = ?, version = ? WHERE id = ?", mark)
             connection.executemany("DELETE FROM calls WHERE id = ?", [(id_,) for id_ in ids])

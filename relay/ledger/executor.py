@@ -11,7 +11,8 @@ from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, NotSupportedEr
 
 from relay.ledger.engine import explain, sqlstate
 from relay.ledger.errors import MACHINE_FAULTS, LedgerTimeout, LedgerUnavailable
-from relay.ledger.sqlite_files import SqliteFiles, is_damage
+from relay.ledger.sqlite_files import SqliteFiles
+from relay.standards.sqlite_errors import is_damage
 
 T = TypeVar("T")
 

@@ -14,6 +14,7 @@ from threading import Lock, Timer
 from typing import Final
 
 from relay.ledger.errors import LedgerDamaged, LedgerUnusable
+from relay.standards.sqlite_errors import is_damage
 
 _Identity = tuple[int, int]
 """Device and inode of a file."""
@@ -24,7 +25,6 @@ _INSTRUCTIONS_PER_LOOK: Final = 1_000
 
 _SMALLEST_PAGE: Final = 512
 _CHECK_SHRUNK_SECONDS: Final = 2.0
-_DAMAGE_CODES: Final = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
 
 
 class CheckTimeout(Exception):
@@ -117,13 +117,6 @@ class SqliteFiles:
             f"{problem}; put the original file back, or restart the relay to use what is at this path then"
             " (`relay ledger restore BACKUP` while it is stopped)"
         )
-
-
-def is_damage(error: BaseException | None) -> bool:
-    """Whether SQLite found a page of the database that cannot be right."""
-    # Extended codes have their primary code in the last byte.
-    code = getattr(error, "sqlite_errorcode", None)
-    return code is not None and code & 0xFF in _DAMAGE_CODES
 
 
 def find_damage(path: Path, seconds: float) -> str | None:

@@ -21,7 +21,7 @@ from crm_clients.base import (
     Retry,
     Split,
 )
-from crm_clients.local import LocalClient, LocalSettings
+from crm_clients.local import LocalClient, LocalSettings, file
 from crm_clients.local.file import create_table_sql
 from relay.call import DELIVERED_FIELDS, Call, Status
 from tests.support.clients import make_context, make_retraction
@@ -261,6 +261,76 @@ async def test_a_file_that_a_person_replaced_by_a_backup_is_written_to(
     assert (row_of(crm)["contact_name"], row_of(crm)["summary"]) == ("Ana", "arrived")
 
 
+def remove(path: Path) -> None:
+    path.unlink()
+
+
+def move(path: Path, to: Path) -> None:
+    path.rename(to)
+
+
+def zero_after(path: Path, offset: int) -> None:
+    """Overwrite a file with zeros from this offset on."""
+    content = path.read_bytes()
+    path.write_bytes(content[:offset] + bytes(len(content) - offset))
+
+
+async def test_a_file_that_is_removed_during_the_write_is_a_retry(
+    client: LocalClient, crm: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await push(client, make_call(id="before"))
+    insert = file._insert
+
+    def insert_and_remove(*arguments: Any) -> None:
+        insert(*arguments)
+        crm.unlink(missing_ok=True)
+
+    with monkeypatch.context() as broken:
+        broken.setattr(file, "_insert", insert_and_remove)
+        outcomes = await client.upsert([Push(make_call(id=id_), ALL) for id_ in ("a", "b")])
+    assert [type(outcome) for outcome in outcomes] == [Retry, Retry]
+    assert isinstance(await push(client, make_call(id="a")), Delivered)
+    assert list(crm_rows(crm)) == ["a"]
+
+
+async def test_rows_survive_although_the_wal_was_removed(client: LocalClient, crm: Path) -> None:
+    await push(client, make_call(id="before"))
+    remove(crm.with_name("crm.db-wal"))
+    assert isinstance(await push(client, make_call(id="after")), Delivered)
+    assert list(crm_rows(crm)) == ["before", "after"]
+
+
+async def test_the_wal_of_a_renamed_file_is_not_applied_to_its_successor(
+    client: LocalClient, crm: Path
+) -> None:
+    for id_ in ("a", "b"):
+        await push(client, make_call(id=id_))
+    backup = crm.with_name("backup.db")
+    with closing(sqlite3.connect(crm)) as now, closing(sqlite3.connect(backup)) as then:
+        now.backup(then)
+    await push(client, make_call(id="c", notes="x" * 20_000))
+    move(crm, crm.with_name("renamed.db"))  # its WAL stays
+    move(backup, crm)
+    assert isinstance(await push(client, make_call(id="d")), Delivered)
+    assert list(crm_rows(crm)) == ["a", "b", "d"]
+    assert list(crm_rows(crm.with_name("renamed.db"))) == ["a", "b", "c"]
+
+
+async def test_a_damaged_file_is_misconfigured_until_it_is_replaced(client: LocalClient, crm: Path) -> None:
+    for number in range(50):
+        await push(client, make_call(id=str(number), notes="x" * 2_000))
+    await client.aclose()
+    zero_after(crm, 8_192)
+    damaged = client_of(crm)
+    outcome = await push(damaged, make_call(id="late"))
+    assert isinstance(outcome, Misconfigured)
+    assert "malformed" in (outcome.message or "")
+    assert "relay replay" in (outcome.message or "")
+    remove(crm)
+    assert isinstance(await push(damaged, make_call(id="late")), Delivered)
+    await damaged.aclose()
+
+
 # --- labels ---------------------------------------------------------------------------------------
 
 
@@ -379,14 +449,16 @@ def a_folder(folder: Path) -> Path:
     return path
 
 
-@pytest.mark.parametrize("make_path", [below_a_file, not_a_database, a_folder])
-async def test_a_file_that_cannot_be_opened_is_a_retry_and_a_finding_of_check(
-    tmp_path: Path, make_path: Any
+@pytest.mark.parametrize(
+    ("make_path", "expected"), [(below_a_file, Retry), (not_a_database, Misconfigured), (a_folder, Retry)]
+)
+async def test_a_file_that_cannot_be_opened_fails_and_is_a_finding_of_check(
+    tmp_path: Path, make_path: Any, expected: type
 ) -> None:
     path = make_path(tmp_path)
     client = client_of(path)
     outcomes = await client.upsert([Push(make_call(id=id_), ALL) for id_ in ("a", "b")])
-    assert [type(outcome) for outcome in outcomes] == [Retry, Retry]
+    assert [type(outcome) for outcome in outcomes] == [expected, expected]
     (finding,) = await client.check()
     await client.aclose()
     assert (finding.name, finding.ok, finding.code) == ("crm", False, "unreachable")
@@ -544,7 +616,7 @@ async def test_stored_versions_are_those_of_the_rows_and_the_file_is_not_created
 
 
 async def test_stored_versions_is_a_retry_if_the_file_cannot_be_read(tmp_path: Path) -> None:
-    client = client_of(not_a_database(tmp_path))
+    client = client_of(below_a_file(tmp_path))
     assert isinstance(await client.stored_versions([Push(make_call(), ALL)]), Retry)
     await client.aclose()
 
