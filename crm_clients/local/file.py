@@ -85,7 +85,7 @@ class CallsFile:
 
     @contextmanager
     def _transaction(self) -> Iterator[sqlite3.Connection]:
-        """Write to the file that is at the path before and after the commit. Raises `OSError` if it is not."""
+        """Write to the file that is at the path, before and after the commit. Raises `OSError` if not."""
         with _transaction(self.open()) as connection:
             yield connection
         if self._identify() != self._opened:
