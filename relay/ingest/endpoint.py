@@ -30,6 +30,7 @@ from relay.ingest.body import (
     limit_size,
     receive_body,
 )
+from relay.ingest.clock_warning import ClockWarning
 from relay.ingest.limits import AdmissionControl, Evicted, Overloaded, Permit
 from relay.ingest.parsing_threads import ParsingThreads
 from relay.ingest.refusals import (
@@ -41,13 +42,12 @@ from relay.ingest.refusals import (
     refuse_unavailable,
 )
 from relay.ingest.responses import Response, json_response
-from relay.instants import SECOND, iso
-from relay.ledger import Ledger, LedgerUnavailable, quarantine, warnings
+from relay.instants import SECOND
+from relay.ledger import Ledger, LedgerUnavailable, quarantine
 from relay.ledger.errors import MACHINE_FAULTS, EventNotStorable
 from relay.ledger.group_commit import GroupCommit
 from relay.ledger.journal import NewEvent
 from relay.ledger.quarantine import NewQuarantinedBody
-from relay.ledger.warnings import CLOCK_OFF
 from relay.logs import get_logger
 from relay.standards.webhooks import StaleSignature, message_id
 
@@ -86,8 +86,7 @@ class WebhookEndpoint:
         self._admission_control = admission_control
         self._parsing_threads = ParsingThreads()
         self.auth_failures = AuthFailures()
-        # An earlier process may have left the warning; the first signature that is not stale clears it.
-        self._may_have_clock_warning = True
+        self._clock_warning = ClockWarning(ledger)
 
     def set_authenticator(self, authenticator: Authenticator, secrets: BodySecrets) -> None:
         """Use these for all further requests."""
@@ -131,7 +130,8 @@ class WebhookEndpoint:
                 if problem := await self._verify_signature(head, received.raw):
                     return self._refuse(head, problem, received)
                 permit.authenticate()
-                await self._clear_clock_warning(head)
+                if message_id(head.headers):  # without an id the signature has no time
+                    await self._clock_warning.clear()
                 received = limit_size(received, self._limits.size)
             case Proof.HEAD:
                 received = await receive_body(receive, permit, self._limits.size)
@@ -170,16 +170,8 @@ class WebhookEndpoint:
         try:
             return self._authenticator.verify_signature(head, raw, now=now // SECOND)
         except StaleSignature as error:
-            log.warning("ingest.clock_off", seconds=error.seconds)
-            message = f"{error} (server time {iso(now)})"
-            await self._ledger.write(lambda connection: warnings.record(connection, CLOCK_OFF, now, message))
-            self._may_have_clock_warning = True
+            await self._clock_warning.add(error, now)
             return AuthProblem.STALE_SIGNATURE
-
-    async def _clear_clock_warning(self, head: RequestHead) -> None:
-        if self._may_have_clock_warning and message_id(head.headers):
-            await self._ledger.write(lambda connection: warnings.clear(connection, CLOCK_OFF))
-            self._may_have_clock_warning = False
 
     async def _decode_unauthenticated(
         self, decode: Callable[[], Body], request: RawRequest, permit: Permit
