@@ -214,7 +214,9 @@ class BoundedProtocol(HttpToolsProtocol):
             raise _Rejected(Rejection.TOO_LARGE)
         if len(self.pipeline) >= MAX_PIPELINED:
             raise _Rejected(Rejection.TOO_MANY)
-        if self.parser.should_upgrade() and any(name == b"upgrade" for name, _ in self.headers):
+        if self.parser.should_upgrade():
+            if not any(name == b"upgrade" for name, _ in self.headers):  # CONNECT asks for a tunnel
+                raise _Rejected(Rejection.MALFORMED)
             self._is_upgrade = True
             return
         if not self.url.startswith(b"/"):

@@ -273,6 +273,21 @@ async def test_a_request_whose_length_proxies_may_read_differently_gets_400(
     assert application.bodies == []
 
 
+@pytest.mark.parametrize("target", [b"/a", b"relay:443", b"http://relay/a"])
+@pytest.mark.parametrize(
+    "header", [b"", b"Connection: upgrade\r\nUpgrade: h2c\r\n", b"Content-Length: 3\r\n"]
+)
+async def test_a_request_for_a_tunnel_gets_one_400(
+    application: Application, target: bytes, header: bytes
+) -> None:
+    async with serving(application) as connect:
+        client = await connect()
+        client.send(b"CONNECT " + target + b" HTTP/1.1\r\n" + HOST + header + b"\r\n" + REQUEST)
+        assert await client.status() == 400
+        assert b"HTTP/1.1" not in await client.rest()
+    assert application.bodies == []
+
+
 # --- pipelined requests -------------------------------------------------------------------------
 
 
