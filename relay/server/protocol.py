@@ -222,10 +222,10 @@ class BoundedProtocol(HttpToolsProtocol):
         if not self.url.startswith(b"/"):
             self._replace_host()
         self._received = 0
-        self._is_in_body = True
         self._stop_timer()
         self._connections.set_busy(self)
-        super().on_headers_complete()
+        super().on_headers_complete()  # fails if the target is no URL
+        self._is_in_body = True
         self._has_request = True
         self.headers = []  # trailers are no headers of the request: they came after its authentication
 

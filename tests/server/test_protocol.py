@@ -237,10 +237,18 @@ async def test_a_large_body_in_small_chunks_is_no_large_head(application: Applic
     assert application.bodies == [b"a" * 20_000]
 
 
-async def test_malformed_bytes_get_400(application: Application) -> None:
+@pytest.mark.parametrize(
+    "sent",
+    [
+        b"\x16\x03\x01\x02\x00\x01\x00",  # the start of a TLS connection
+        b"GET http:///a HTTP/1.1\r\n" + HOST + b"\r\n",
+        b"POST http://[::1/a HTTP/1.1\r\n" + HOST + b"Content-Length: 3\r\n\r\nabc",
+    ],
+)
+async def test_malformed_bytes_get_400(application: Application, sent: bytes) -> None:
     async with serving(application) as connect:
         client = await connect()
-        client.send(b"\x16\x03\x01\x02\x00\x01\x00")  # the start of a TLS connection
+        client.send(sent)
         assert await client.status() == 400
         assert await client.rest()
 
