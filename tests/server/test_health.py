@@ -102,7 +102,7 @@ async def test_after_the_interval_a_row_is_written_again_unless_one_is_still_bei
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async with open_ledger(f"sqlite:///{tmp_path}/relay.db") as ledger:
-        probe = health.LedgerProbe(ledger, interval_seconds=0, timeout_seconds=0.02)
+        probe = health.LedgerProbe(ledger, interval_seconds=0)
         writes = ledger.writes
         for _ in range(2):
             assert await probe.find_problem() is None
@@ -114,9 +114,11 @@ async def test_after_the_interval_a_row_is_written_again_unless_one_is_still_bei
             waiting.append(None)
             await answer.wait()
 
-        monkeypatch.setattr(ledger, "write", answer_late)
-        for _ in range(2):
-            assert await probe.find_problem() == "the ledger did not answer within 0.02 s"
+        with monkeypatch.context() as hanging:
+            hanging.setattr(ledger, "write", answer_late)
+            hanging.setattr(probe, "_timeout_seconds", 0.02)
+            for _ in range(2):
+                assert await probe.find_problem() == "the ledger did not answer within 0.02 s"
         assert len(waiting) == 1
         answer.set()
         assert await probe.find_problem() is None
