@@ -4,7 +4,7 @@ BIN := .venv/bin
 SOURCES := app.py relay crm_clients tests bench
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo run test check format bench chaos lock clean
+.PHONY: help setup demo run test check format bench chaos mutants lock clean
 
 help: ## list the commands
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -51,6 +51,9 @@ bench: .venv/.dev ## run the benchmarks on this machine
 
 chaos: .venv/.dev ## kill relays under load more than a hundred times and write the results to docs/chaos.md
 	@$(BIN)/python -m tests.chaos $(ARGS)
+
+mutants: .venv/.dev ## change the core in a thousand places, one at a time, and see whether the tests fail
+	@$(BIN)/python -m tests.mutants $(ARGS)
 
 # --upgrade takes the newest versions that pyproject.toml allows. The dev lock uses the versions of the
 # runtime lock.

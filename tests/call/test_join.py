@@ -68,7 +68,7 @@ _states = st.builds(
 
 
 @given(st.lists(_events, min_size=1, max_size=6), st.randoms(use_true_random=False))
-@settings(max_examples=300)
+@settings(max_examples=3 * settings().max_examples)
 def test_any_order_and_any_duplicates_give_one_state(events: list[CallEvent], random: Random) -> None:
     states = [
         state_from_event(event, seq=seq, received_at=Instant(T0 + seq % 3))
@@ -80,7 +80,7 @@ def test_any_order_and_any_duplicates_give_one_state(events: list[CallEvent], ra
 
 
 @given(st.lists(_states, min_size=3, max_size=3, unique_by=lambda state: next(iter(state.stamps), id(state))))
-@settings(max_examples=300)
+@settings(max_examples=3 * settings().max_examples)
 def test_the_join_is_commutative_associative_and_idempotent(states: list[CallState]) -> None:
     a, b, c = states
     assert join(a, b) == join(b, a)
@@ -92,7 +92,7 @@ def test_the_join_is_commutative_associative_and_idempotent(states: list[CallSta
 @given(
     st.lists(_events.filter(lambda event: event.occurred_at is not None), min_size=1, max_size=6), st.data()
 )
-@settings(max_examples=300)
+@settings(max_examples=3 * settings().max_examples)
 def test_events_with_a_time_of_their_own_may_arrive_in_any_order(
     events: list[CallEvent], data: st.DataObject
 ) -> None:

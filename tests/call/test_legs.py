@@ -223,7 +223,7 @@ def shuffled(events: Sequence[CallEvent], random: Random) -> list[CallEvent]:
 
 
 @given(scenes, st.randoms(use_true_random=False))
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=3 * settings().max_examples, deadline=None)
 def test_any_legs_in_any_order_with_duplicates_give_their_record(scene: Scene, random: Random) -> None:
     call = record_of(*shuffled(events_of(scene, random), random))
     talkers = [number for number, talking in enumerate(scene.talking) if talking]

@@ -249,7 +249,7 @@ _json: st.SearchStrategy[Any] = st.recursive(
 )
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=3 * settings().max_examples, deadline=None)
 @given(value=_json, path=st.sampled_from(PATHS), message_id=st.sampled_from([None, "m"]))
 def test_any_json_value_is_parsed_ignored_or_refused(
     parser: Parser, value: Any, path: str, message_id: str | None

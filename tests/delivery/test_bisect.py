@@ -73,7 +73,7 @@ _placements = _sizes.flatmap(
 
 
 @given(_placements)
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=3 * settings().max_examples, deadline=None)
 async def test_each_good_record_is_delivered_once_and_each_bad_one_is_rejected(
     placement: tuple[int, set[int]],
 ) -> None:

@@ -204,7 +204,7 @@ def test_events_with_the_call_id_of_any_leg_belong_to_the_call() -> None:
 
 
 @given(st.integers(2, 5), st.randoms(use_true_random=False), st.booleans())
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=2 * settings().max_examples, deadline=None)
 def test_any_number_of_legs_with_recordings_and_edits_is_one_record(
     count: int, random: Random, delivers: bool
 ) -> None:
