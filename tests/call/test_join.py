@@ -4,6 +4,8 @@ from functools import reduce
 from random import Random
 from typing import Any
 
+import msgspec
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -117,6 +119,62 @@ def test_an_empty_value_never_erases() -> None:
 def test_of_two_events_at_one_instant_the_later_arrival_wins() -> None:
     record = record_of(make_event(S, T0, contact_name="A"), make_event(S, T0, contact_name="B"))
     assert record.contact_name == "B"
+
+
+@pytest.mark.parametrize(
+    ("lower", "higher"),
+    [
+        (S, Kind.RINGING),
+        (Kind.RINGING, Kind.ANSWERED),
+        (Kind.RINGING, Kind.UPDATE),
+        (Kind.ANSWERED, E),
+        (Kind.UPDATE, E),
+        (Kind.UPDATE, Kind.RECORDING),
+        (Kind.ANSWERED, Kind.MODIFIED),
+    ],
+)
+def test_an_event_of_an_earlier_phase_replaces_nothing_however_late_it_is(lower: Kind, higher: Kind) -> None:
+    events = [make_event(lower, T0 + 9, contact_name="A"), make_event(higher, T0, contact_name="B")]
+    assert [record_of(*order).contact_name for order in (events, events[::-1])] == ["B", "B"]
+
+
+@pytest.mark.parametrize(
+    ("earlier", "later"), [(Kind.ANSWERED, Kind.UPDATE), (E, Kind.RECORDING), (Kind.MODIFIED, E)]
+)
+def test_of_two_events_of_one_phase_the_later_one_wins(earlier: Kind, later: Kind) -> None:
+    for kinds in ((earlier, later), (later, earlier)):
+        events = [make_event(kinds[0], T0, contact_name="A"), make_event(kinds[1], T0 + 9, contact_name="B")]
+        assert [record_of(*order).contact_name for order in (events, events[::-1])] == ["B", "B"]
+
+
+@pytest.mark.parametrize("kind", [Kind.MISSED, Kind.VOICEMAIL])
+def test_a_later_missed_replaces_nothing_that_an_ended_states(kind: Kind) -> None:
+    ended = make_event(
+        E, T0, direction="inbound", status="voicemail", duration=60, wrapup=4, ended_at=T0 + 60 * SECOND
+    )
+    missed = make_event(kind, T0 + 900 * SECOND, status="missed", duration=5, wrapup=1, ended_at=T0 + SECOND)
+    for order in ((ended, missed), (missed, ended)):
+        call = record_of(*order)
+        assert call.status == Status.VOICEMAIL
+        assert (call.duration_seconds, call.wrapup_seconds) == (60, 4)
+        assert call.ended_at == "2024-11-28T10:31:00Z"
+
+
+def test_a_stated_answer_is_not_replaced_by_a_later_leg_that_nobody_answered() -> None:
+    answered = make_event(E, T0, direction="inbound", status="answered")
+    missed = make_event(E, T0 + 9, direction="inbound", status="missed")
+    for order in ((answered, missed), (missed, answered)):
+        assert record_of(*order).status == Status.COMPLETED
+
+
+def test_a_duration_of_a_better_source_wins_and_only_a_duration_does() -> None:
+    facts: dict[str, Any] = {"duration": 5, "talking": 3, "waiting": 2, "wrapup": 1, "contact_name": "A"}
+    better = msgspec.structs.replace(make_event(E, T0, **facts), source_rank=3)
+    later = make_event(E, T0 + 9, duration=50, talking=30, waiting=20, wrapup=10, contact_name="B")
+    for order in ((better, later), (later, better)):
+        call = record_of(*order)
+        assert (call.duration_seconds, call.talking_seconds, call.waiting_seconds) == (5, 3, 2)
+        assert (call.wrapup_seconds, call.contact_name) == (1, "B")
 
 
 def test_a_late_start_fills_unknown_fields_and_changes_no_other() -> None:

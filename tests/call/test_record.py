@@ -40,6 +40,19 @@ def test_the_parties_depend_on_the_direction() -> None:
     assert (outbound.external_number, outbound.internal_number) == ("+2", "+1")
 
 
+@pytest.mark.parametrize(
+    ("direction", "caller", "callee"),
+    [("inbound", "+1", "+2"), ("outbound", "+2", "+1"), ("internal", "+2", "+1"), (None, None, None)],
+)
+def test_the_caller_and_the_callee_follow_from_the_numbers_and_the_direction(
+    direction: str | None, caller: str | None, callee: str | None
+) -> None:
+    stated: dict[str, Any] = {} if direction is None else {"direction": direction}
+    call = record_of(make_event(S, external_number="+1", internal_number="+2", **stated))
+    assert (call.from_, call.to) == (caller, callee)
+    assert (call.external_number, call.internal_number) == ("+1", "+2")
+
+
 def test_without_a_direction_the_parties_are_unknown() -> None:
     call = record_of(make_event(S, **FROM_TO))
     assert (call.external_number, call.internal_number, call.from_, call.to) == (None, None, "+1", "+2")

@@ -24,6 +24,15 @@ def test_a_redelivered_message_changes_nothing(ledger: MemoryLedger) -> None:
     assert ledger.only_row.record.tags == ["b"]
 
 
+def test_a_message_that_is_redelivered_in_one_batch_changes_nothing(ledger: MemoryLedger) -> None:
+    first, second = (
+        CallEvent(Kind.MODIFIED, "signed", "u1", (U1,), None, {"tags": [tag]}, {"tags": tag}, (f"msg:{tag}",))
+        for tag in "ab"
+    )
+    ledger.fold(ledger.append([first, second, first]))
+    assert ledger.only_row.record.tags == ["b"]
+
+
 def test_a_constant_typed_as_a_message_id_hides_no_event(ledger: MemoryLedger) -> None:
     for tags in (["a"], ["b"]):
         facts = {"tags": tags}

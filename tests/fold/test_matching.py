@@ -5,10 +5,10 @@ from typing import Any
 import pytest
 
 from relay.call import Kind, Status
-from relay.fold.matching import AliasIndex, Match, match_by_ids
+from relay.fold.matching import AliasIndex, Match, match_by_ids, match_by_number_and_time
 from relay.instants import SECOND
 from tests.support.memory_ledger import MemoryLedger
-from tests.support.samples import T0
+from tests.support.samples import T0, join_events
 from tests.support.samples import make_event_with_ids as event
 
 U1, U2, I1, I2 = "uuid:u1", "uuid:u2", "id:1", "id:2"
@@ -176,6 +176,18 @@ def test_a_different_call_is_never_linked_by_number_and_time(
     ledger.fold_each(event(Kind.STARTED, U1, **facts), event(Kind.ENDED, I1, talking=5, **(facts | other)))
     ledger.end_grace()
     assert len(ledger.live_rows) == 2, why
+
+
+@pytest.mark.parametrize(
+    ("aliases", "expected"),
+    [([U1], "A"), (["other:1"], "A"), ([I2], None), ([U1, I2], None), ([I1], None)],
+)
+def test_a_call_with_an_id_of_the_same_kind_is_never_linked_by_number_and_time(
+    aliases: list[str], expected: str | None
+) -> None:
+    ended = event(Kind.ENDED, I1, started_at=T0, **NUMBER)
+    state = join_events(event(Kind.STARTED, *aliases, started_at=T0, **NUMBER))
+    assert match_by_number_and_time(ended, {"A": state}) == expected
 
 
 def test_with_two_candidates_number_and_time_link_nothing(ledger: MemoryLedger) -> None:

@@ -103,6 +103,21 @@ def test_places_of_unauthenticated_requests_are_returned(clock: Clock, becomes_a
     with ExitStack() as opened:
         permits = [opened.enter_context(admission.permit("192.0.2.1", authenticated=True)) for _ in range(4)]
         permits[0].reserve(1_000)
+        with pytest.raises(Overloaded):
+            permits[1].reserve(1)
+
+
+def test_bytes_of_unauthenticated_requests_are_returned_to_their_quarter(
+    clock: Clock, stack: ExitStack
+) -> None:
+    admission = control(clock, requests=8, size=1_000)
+    for _ in range(20):
+        with admission.permit("192.0.2.1", authenticated=False) as permit:
+            permit.reserve(100)
+    live = [stack.enter_context(admission.permit("192.0.2.1", authenticated=False)) for _ in range(2)]
+    for permit in live:
+        permit.reserve(100)
+    assert not any(permit.is_evicted for permit in live)
 
 
 def test_an_evicted_request_returns_its_place_and_its_bytes_once(clock: Clock, stack: ExitStack) -> None:

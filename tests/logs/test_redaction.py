@@ -1,12 +1,13 @@
 """Redaction of texts: people, secrets, credentials."""
 
 import re
+from datetime import datetime, timedelta, timezone
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from relay.logs.redaction import Redactor, hide, mask_text
+from relay.logs.redaction import Redactor, hide, mask_text, to_text
 
 # --- people -----------------------------------------------------------------------------------
 
@@ -58,6 +59,7 @@ def test_a_masked_number_keeps_its_country_and_three_digits_at_most(number: str,
         ("extension 101", ["101"], "extension ***"),
         ("a (b) c", ["", " ", "a"], "a (b) c"),
         ("(x.y)", ["(x.y)"], "***"),
+        (r'"María \"Mi\" Sol"', ['María "Mi" Sol'], '"***"'),
     ],
 )
 def test_personal_values_are_masked_in_texts(text: str, personal: list[str], masked: str) -> None:
@@ -109,3 +111,182 @@ def test_a_short_secret_is_removed_only_as_a_whole_word() -> None:
     redactor = Redactor()
     redactor.hide("t")
     assert redactor.remove_secrets("the token t; ?token=t&x=1") == "the token [secret]; ?token=[secret]&x=1"
+
+
+# --- fields -----------------------------------------------------------------------------------
+
+
+PERSON_KEYS = [
+    "contact_name",
+    "agent_name",
+    "agent_email",
+    "contact",
+    "agent",
+    "email",
+    "first_name",
+    "last_name",
+    "clienteNombre",
+    "nombre",
+    "agente",
+    "notes",
+    "notas",
+    "transcript",
+    "summary",
+]
+NUMBER_KEYS = [
+    "from",
+    "to",
+    "external_number",
+    "internal_number",
+    "number",
+    "phone",
+    "phone_number",
+    "telefono",
+]
+SECRET_KEYS = [
+    "authorization",
+    "apikey",
+    "api_key",
+    "cookie",
+    "password",
+    "secret",
+    "token",
+    "X-Webhook-Token",
+]
+READABLE_KEYS = [
+    "timestamp",
+    "level",
+    "logger",
+    "call",
+    "calls",
+    "call_id",
+    "call_uuid",
+    "event_seq",
+    "quarantine_id",
+    "remote_id",
+    "client",
+    "dialect",
+    "kind",
+    "destination",
+    "lease",
+    "owner",
+    "outcome",
+    "url",
+    "until",
+    "version",
+    "dropped",
+]
+
+
+@pytest.mark.parametrize("key", PERSON_KEYS)
+def test_a_field_about_a_person_is_masked_as_a_whole(key: str) -> None:
+    redactor = Redactor()
+    assert [redactor.redact_field(key, value) for value in ("Ana", ["Ana"], "", None)] == [
+        "***",
+        "***",
+        "",
+        None,
+    ]
+    redactor.mask_people = False
+    assert redactor.redact_field(key, "Ana") == "Ana"
+
+
+@pytest.mark.parametrize("key", NUMBER_KEYS)
+def test_a_field_with_a_number_is_masked_unless_the_number_is_an_extension(key: str) -> None:
+    redactor = Redactor()
+    written = {
+        34612345678: "*****678",
+        "+34612345678": "+34*****678",
+        "612 34 56": "*****456",
+        "12345": "*****",
+    }
+    assert {value: redactor.redact_field(key, value) for value in written} == written
+    assert [redactor.redact_field(key, value) for value in (1234, "1234", "")] == [1234, "1234", ""]
+    assert redactor.redact_field(key, "ana@example.test") == "***@***"
+    redactor.mask_people = False
+    assert redactor.redact_field(key, "+34612345678") == "+34612345678"
+
+
+@pytest.mark.parametrize("key", SECRET_KEYS)
+@pytest.mark.parametrize("mask_people", [True, False])
+def test_a_field_with_a_secret_is_removed_as_a_whole(key: str, mask_people: bool) -> None:
+    redactor = Redactor()
+    redactor.mask_people = mask_people
+    assert redactor.redact_field(key, "abc") == "[secret]"
+    assert redactor.redact_field("headers", {key: "abc"}) == {key: "[secret]"}
+
+
+@pytest.mark.parametrize("key", READABLE_KEYS)
+def test_digits_of_an_id_are_kept_unless_they_are_written_like_a_number(key: str) -> None:
+    redactor = Redactor()
+    redactor.hide("hidden-secret")
+    written = {
+        "34612345678": "34612345678",
+        "2024-11-28T10:30:00+01:00": "2024-11-28T10:30:00+01:00",
+        "cloudtalk-+34612345678": "cloudtalk-+34*****678",
+        "cloudtalk-612 345 678": "cloudtalk-*****678",
+        "%2B34612345678": "+34*****678",
+        "/a/hidden-secret": "/a/[secret]",
+    }
+    assert {value: redactor.redact_field(key, value) for value in written} == written
+    redactor.mask_people = False
+    assert redactor.redact_field(key, "cloudtalk-+34612345678") == "cloudtalk-+34612345678"
+
+
+def test_any_other_field_is_redacted_like_a_text() -> None:
+    redactor = Redactor()
+    assert redactor.redact_field("error", "Ana: 34612345678, ?token=abc") == "Ana: *****678, ?token=[secret]"
+    assert [redactor.redact_field("error", value) for value in (34612345678, 1.5, True)] == [
+        34612345678,
+        1.5,
+        True,
+    ]
+
+
+def test_fields_inside_of_fields_are_redacted_by_their_own_key() -> None:
+    nested = {
+        "Email": "a@b.example",
+        "34612345678": [{"from": "34612345678", "token": "x"}],
+        "call": ("7", "+34 612 345 678"),
+    }
+    assert Redactor().redact_field("body", nested) == {
+        "Email": "***",
+        "*****678": [{"from": "*****678", "token": "[secret]"}],
+        "call": ["7", "+34*****678"],
+    }
+
+
+def test_values_nested_too_deep_are_redacted_as_one_text() -> None:
+    nested = {"a": {"a": {"a": {"a": {"a": "34612345678"}}}}}
+    assert Redactor().redact_field("a", nested) == {"a": {"a": {"a": {"a": "{'a': '*****678'}"}}}}
+
+
+def test_a_long_text_keeps_its_beginning_and_its_end() -> None:
+    text = Redactor().redact_field("error", "a" * 5_000 + "b" * 5_000)
+    assert text == "a" * 4_096 + " [1808 more] " + "b" * 4_096
+    assert Redactor().redact_field("error", "a" * 8_192) == "a" * 8_192
+
+
+def test_people_are_shown_if_the_settings_allow_it_but_credentials_are_not() -> None:
+    redactor = Redactor()
+    redactor.mask_people = False
+    text = "Ana a@b.example +34612345678 ?token=abc"
+    assert redactor.redact_text(text, ["Ana"]) == "Ana a@b.example +34612345678 ?token=[secret]"
+
+
+class Unprintable:
+    def __str__(self) -> str:
+        raise ValueError
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (b"a\xff", r"a\xff"),
+        (datetime(2024, 11, 28, 10, 30, tzinfo=timezone(timedelta(hours=1))), "2024-11-28T09:30:00.000Z"),
+        (ValueError("wrong"), "ValueError: wrong"),
+        (Unprintable(), "<Unprintable that cannot be shown>"),
+    ],
+)
+def test_a_value_of_any_class_has_a_text(value: object, text: str) -> None:
+    assert to_text(value) == text

@@ -240,7 +240,7 @@ class _Finder:
             yield f'"X" {self._source[node]}'
 
     def _of_call(self, node: ast.Call) -> Iterator[str]:
-        function = self._source[node.func]
+        function = self._inner(node.func)
         arguments = [self._source[argument] for argument in node.args]
         keywords = [self._keyword(keyword) for keyword in node.keywords]
         if function in _FUNCTIONS:

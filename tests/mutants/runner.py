@@ -69,6 +69,8 @@ def _test_group(workers: "_Workers", mutants: Sequence[Mutant], results: "queue.
     clean = workers.ask(request, source=None, seconds=_LONGEST_SECONDS, cpu_seconds=_LONGEST_SECONDS)
     seconds = _GRACE_SECONDS + 4 * _FACTOR * clean["seconds"]
     cpu_seconds = 5 + round(_FACTOR * clean["cpu_seconds"])
+    if not clean["passed"]:
+        print(clean["output"], file=sys.stderr, flush=True)
     for mutant in mutants:
         outcome = Outcome.UNTESTED
         if clean["passed"]:

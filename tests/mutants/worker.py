@@ -26,10 +26,11 @@ import hypothesis
 import pytest
 
 _MEMORY: Final = 4 << 30
+_LONGEST_OUTPUT: Final = 2_000
 _PROJECT: Final = Path(__file__).parents[2]
 
 _PYTEST: Final = (
-    *("-x", "-q", "--tb=no", "--assert=plain", "-p", "no:cacheprovider", "-p", "no:xdist"),
+    *("-x", "-q", "--tb=short", "--assert=plain", "-p", "no:cacheprovider", "-p", "no:xdist"),
     *("-o", "timeout=0"),  # the worker has limits of its own
     *("-k", "not postgresql"),  # the same tests run on SQLite, without a server
 )
@@ -77,8 +78,7 @@ class _MutantLoader(SourceFileLoader):
 def main() -> None:
     """Serve requests until the input ends."""
     results = os.fdopen(os.dup(1), "w")
-    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
-    os.dup2(1, 2)
+    os.dup2(2, 1)
     for line in sys.stdin:
         print(json.dumps(_run(**json.loads(line))), file=results, flush=True)
 
@@ -105,12 +105,16 @@ def _run(
         "timed_out": timed_out or code == -signal.SIGXCPU,
         "seconds": time.monotonic() - began,
         "cpu_seconds": usage.ru_utime + usage.ru_stime,
+        "output": _output(scratch).read_text(errors="replace")[-_LONGEST_OUTPUT:],
     }
 
 
 def _run_tests(module: str, source: str | None, tests: list[str], scratch: str, cpu_seconds: int) -> None:
     """Run the tests and end the process with the exit code of pytest."""
     os.setsid()
+    file = os.open(_output(scratch), os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
+    os.dup2(file, 1)
+    os.dup2(file, 2)
     resource.setrlimit(resource.RLIMIT_CPU, (cpu_seconds, cpu_seconds + 1))
     resource.setrlimit(resource.RLIMIT_AS, (_MEMORY, _MEMORY))
     hypothesis.settings.load_profile(_FEW_EXAMPLES)
@@ -123,6 +127,10 @@ def _run_tests(module: str, source: str | None, tests: list[str], scratch: str, 
         if source is None:
             _list_of_libraries(scratch).write_text("\n".join(_libraries()))
         os._exit(code)
+
+
+def _output(scratch: str) -> Path:
+    return Path(f"{scratch}.output")
 
 
 def _list_of_libraries(scratch: str) -> Path:

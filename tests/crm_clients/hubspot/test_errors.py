@@ -8,7 +8,7 @@ import pytest
 from starlette.responses import HTMLResponse, JSONResponse, Response
 
 from crm_clients.base import Misconfigured, Outcome, Rejected, Retry, Throttled, Unauthorised, Unknown
-from crm_clients.hubspot.errors import ApiError, parse_error, to_outcome
+from crm_clients.hubspot.errors import ApiError, names_record, parse_error, to_outcome
 from tests.crm_clients.hubspot.conftest import Connect
 from tests.fakes.hubspot import TOKEN, HubSpot
 from tests.fakes.hubspot_responses import error_response, missing_scope_response, throttled_response
@@ -281,3 +281,11 @@ async def test_a_locked_task_does_not_hide_that_another_task_exists(
     hubspot.respond_with(JSONResponse(body, 207), path="tasks/batch/create")
     pushes = [first_push(missed_call(f"cloudtalk-{n}", external_number=f"+3460000000{n}")) for n in (1, 2)]
     assert outcome_names(await connect().upsert(pushes)) == ["retry", "delivered"]
+
+
+def test_an_error_blames_only_the_records_that_it_names() -> None:
+    error = ApiError(
+        status=400, category=None, message="", details="", context_ids=frozenset({"7"}), policy="", after=None
+    )
+    assert names_record(error, "7")
+    assert not names_record(error, "8")
