@@ -1,5 +1,6 @@
 """The checkout: Git ignores the files of its user, and packages are installed by their hashes."""
 
+import ast
 import re
 import shutil
 import subprocess
@@ -48,3 +49,22 @@ def test_all_rules_of_the_linter_are_on() -> None:
     ignored = {rule[0] for rule in tools["ruff"]["lint"]["ignore"] if rule[1:].isdigit() or len(rule) == 1}
     assert "S" not in ignored  # the rules of bandit
     assert tools["mypy"]["strict"] is True
+
+
+def test_no_module_runs_commands_or_reads_dangerous_formats() -> None:
+    dangerous = {"subprocess", "pickle", "marshal", "shelve", "xml", "lxml", "yaml", "ctypes"}
+    found = {
+        (file.relative_to(ROOT).as_posix(), name)
+        for folder in ("relay", "crm_clients")
+        for file in (ROOT / folder).rglob("*.py")
+        for name in imported_by(file) & dangerous
+    }
+    assert found == {("relay/simulator/demo.py", "subprocess"), ("relay/server/memory.py", "ctypes")}
+
+
+def imported_by(file: Path) -> set[str]:
+    """Return the top-level modules that a file imports."""
+    nodes = list(ast.walk(ast.parse(file.read_text())))
+    names = [alias.name for node in nodes if isinstance(node, ast.Import) for alias in node.names]
+    names += [node.module for node in nodes if isinstance(node, ast.ImportFrom) and node.module]
+    return {name.partition(".")[0] for name in names}

@@ -122,3 +122,5 @@ def test_each_row_has_a_state_and_says_how() -> None:
         _, state, how = row.cells
         assert state in STATES
         assert how.endswith(".")
+        if state == "met":
+            assert "::" in how or "](" in how, f"no evidence: {how}"

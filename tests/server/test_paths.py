@@ -1,5 +1,6 @@
 """The paths that are not the webhook's."""
 
+import itertools
 from pathlib import Path
 
 import httpx
@@ -82,6 +83,28 @@ async def test_a_scan_of_many_paths_fills_no_log() -> None:
                 await client.get(f"/{name}")
     assert [line["path"] for line in lines] == [*(f"/{number}" for number in range(20)), "/a", "/b"]
     assert [line["unlogged"] for line in lines] == [*(0 for _ in range(20)), 30, 0]
+
+
+async def test_no_response_redirects_sets_a_cookie_or_allows_another_origin(tmp_path: Path) -> None:
+    settings = settings_in(tmp_path, cloudtalk={"webhook_path": HOOK})
+    headers = {"origin": "https://foreign.example", "access-control-request-method": "POST"}
+    forbidden = ("location", "refresh", "set-cookie", "access-control-")
+    targets = (
+        "/",
+        "/healthz",
+        "/readyz",
+        HOOK,
+        f"{HOOK}/",
+        "/in",
+        "/../etc/passwd",
+        f"{HOOK}/%2e%2e/%2e%2e/x",
+    )
+    async with in_process_relay(settings) as (_, client):
+        for method, target in itertools.product(("GET", "POST", "OPTIONS"), targets):
+            response = await client.request(method, target, headers=headers)
+            assert not response.is_redirect
+            assert [name for name in response.headers if name.startswith(forbidden)] == []
+            assert response.headers["content-type"].startswith(("application/", "text/plain"))
 
 
 @pytest.mark.parametrize("method", ["GET", "HEAD"])
