@@ -218,11 +218,12 @@ class DeliveryWorker:
         outcomes = await Attempt(self._client, batch).run(self._settings.timeout_seconds)
         due = [planned.due for planned in batch]
         log_push(self.name, due, outcomes, time.perf_counter() - started)
+        # Before these deliveries are settled: if the relay stops between the two, they are pushed again.
+        if newer := find_newer_records(batch, outcomes):
+            await renumber_calls(self._ledger, newer)
         try:
             if await self._settler.settle_push(batch, outcomes, self._destination, probed=probed):
                 self._destination_read_at = -math.inf
         except LeaseLost:
             await self._settler.requeue_after_lost_lease(due, outcomes)
             raise
-        if newer := find_newer_records(batch, outcomes):
-            await renumber_calls(self._ledger, newer)

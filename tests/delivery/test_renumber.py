@@ -1,10 +1,14 @@
 """A CRM with a higher version than the ledger: the ledger was restored from an older copy."""
 
+import asyncio
 from collections.abc import Sequence
+
+import pytest
 
 from crm_clients.base import Delivered, Outcome, Push
 from relay.call import Kind
-from relay.ledger import epochs
+from relay.delivery import worker as worker_module
+from relay.ledger import LedgerUnavailable, epochs
 from tests.support.delivering import Delivering, wait_until
 from tests.support.samples import T0
 
@@ -38,6 +42,26 @@ async def test_a_call_that_the_crm_has_in_a_higher_version_is_pushed_again_in_a_
     await relay.fold_again()
     await relay.add_event(Kind.MODIFIED, tags=["newer"])
     assert (await relay.delivery()).version == EPOCH + 2
+
+
+async def test_a_push_that_the_crm_ignored_is_repeated_although_the_relay_stops_before_it_renumbers(
+    relay: Delivering, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stopped = asyncio.Event()
+
+    async def stop(*_: object) -> None:
+        stopped.set()
+        raise LedgerUnavailable("the process ends here")
+
+    relay.crm.answer = keeps(5)  # type: ignore[assignment]
+    await relay.add_event(Kind.MODIFIED, tags=["new"])
+    monkeypatch.setattr(worker_module, "renumber_calls", stop)
+    async with relay.worker():
+        await stopped.wait()
+    monkeypatch.undo()
+    async with relay.worker():
+        await relay.wait_for("delivered", delivered_version=EPOCH + 1)
+    assert relay.crm.pushed[-1][0].call.tags == ["new"]
 
 
 async def test_the_epoch_is_above_that_of_the_record(relay: Delivering) -> None:
