@@ -178,7 +178,10 @@ class _Planner:
     # --- merging two calls ----------------------------------------------------------------------
 
     def _merge(self, first: str, second: str) -> None:
-        """Merge two calls. The one that a CRM received first survives, so that its record keeps its id."""
+        """Merge two calls. The one that a CRM received first survives, so that its record keeps its id.
+
+        A call that retention deleted is older than each call that the ledger has.
+        """
         first, second = self._survivor_of(first), self._survivor_of(second)
         if first == second:
             return
@@ -191,6 +194,8 @@ class _Planner:
 
     def _seniority(self, call: str) -> tuple[Instant, bool, Instant, str]:
         row = self._snapshot.calls.get(call)
+        if row is None and call in self._snapshot.tombstones:
+            return Instant(0), True, Instant(0), call
         first_delivered = self._snapshot.first_delivered.get(call, _NEVER)
         return first_delivered, row is None, row.began_at if row else Instant(0), call
 
@@ -212,9 +217,13 @@ class _Planner:
         ]
         self.changes.folded = [(seq, self._survivor_of(call)) for seq, call in self.changes.folded]
         self.changes.merged = {
-            loser: self._survivor_of(loser) for loser in self.changes.merged if loser in self._snapshot.calls
+            loser: self._survivor_of(loser) for loser in self.changes.merged if self._is_stored(loser)
         }
         return self.changes
+
+    def _is_stored(self, call: str) -> bool:
+        """Whether the ledger has aliases of this call."""
+        return call in self._snapshot.calls or call in self._snapshot.tombstones
 
     def _add_row(self, call: str, state: CallState) -> None:
         row = self._snapshot.calls.get(call)

@@ -25,9 +25,9 @@ async def receive_and_delete_call(relay: FoldingRelay) -> int:
     return last
 
 
-async def deliver_and_delete(relay: FoldingRelay, version: int) -> None:
-    settled = delivered_update(CALL, version=version)
-    await relay.ledger.write(lambda c: deliveries.settle(c, "crm", [settled], now=Instant(1)))
+async def deliver_and_delete(relay: FoldingRelay, version: int, *, ids: tuple[str, ...] = (CALL,)) -> None:
+    settled = [delivered_update(id_, version=version) for id_ in ids]
+    await relay.ledger.write(lambda c: deliveries.settle(c, "crm", settled, now=Instant(1)))
     await relay.ledger.write(
         lambda c: retention_queries.delete_old_calls(c, before=Instant(2**62), now=Instant(7))
     )
@@ -76,3 +76,34 @@ async def test_a_new_call_with_the_call_id_of_a_deleted_one_does_not_continue_it
     await relay.receive(body, path=path_of("started"))
     assert (await relay.row(f"cloudtalk-{OTHER_UUID}")).version == 1
     assert await relay.ledger.read(lambda c: calls.get_many(c, [CALL])) == {}
+
+
+async def test_a_deleted_call_that_proves_the_same_as_a_new_one_stays_the_record_of_both(
+    relay: FoldingRelay,
+) -> None:
+    """The CRMs have had the deleted call for long, so its record keeps its id, and its ids find the call."""
+    await relay.receive(b'{"call_uuid":"%s","direction":"incoming"}' % UUID.encode(), path=path_of("started"))
+    await deliver_and_delete(relay, (await relay.row(CALL)).version)
+    await relay.receive(b'{"call_id":77,"direction":"incoming"}', path=path_of("started"))
+    both = b'{"call_uuid":"%s","call_id":77,"note":"both"}' % UUID.encode()
+    await relay.receive(both, path=path_of("modified"))
+    assert (await relay.row("cloudtalk-77")).record.merged_into == CALL
+    await relay.receive(b'{"call_uuid":"%s","note":"late"}' % UUID.encode(), path=path_of("modified"))
+    await relay.receive(b'{"call_id":77,"tags":["late"]}', path=path_of("modified"))
+    row = await relay.row(CALL)
+    assert (row.record.call_id, row.record.notes, row.record.tags) == ("77", "late", ["late"])
+    assert await relay.ledger.read(calls.count) == 1
+
+
+async def test_two_deleted_calls_that_prove_the_same_are_continued_as_one(relay: FoldingRelay) -> None:
+    await relay.receive(b'{"call_uuid":"%s","direction":"incoming"}' % UUID.encode(), path=path_of("started"))
+    await relay.receive(b'{"call_id":77,"direction":"incoming"}', path=path_of("started"))
+    await deliver_and_delete(relay, 1, ids=(CALL, "cloudtalk-77"))
+    both = b'{"call_uuid":"%s","call_id":77,"note":"both"}' % UUID.encode()
+    for body in (
+        both,
+        b'{"call_uuid":"%s","note":"one"}' % UUID.encode(),
+        b'{"call_id":77,"tags":["other"]}',
+    ):
+        await relay.receive(body, path=path_of("modified"))
+    assert await relay.ledger.read(calls.count) == 1
