@@ -36,8 +36,3 @@ def with_ledger(settings: Settings, work: Callable[[Ledger], Awaitable[T]]) -> T
 def read_ledger(settings: Settings, read: Callable[[Connection], T]) -> T:
     """Run `read` on a snapshot of the ledger."""
     return with_ledger(settings, lambda ledger: ledger.read(read))
-
-
-def write_ledger(settings: Settings, write: Callable[[Connection], T]) -> T:
-    """Run `write` in one transaction."""
-    return with_ledger(settings, lambda ledger: ledger.write(write))

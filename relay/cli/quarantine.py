@@ -1,7 +1,8 @@
 """`relay quarantine`: bodies that could not be parsed, and events that were set aside."""
 
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from typing import Final, TypeVar
 
 import click
@@ -9,15 +10,16 @@ import msgspec
 from sqlalchemy import Connection
 
 from relay.app import build_parser
-from relay.cli.ledger_session import read_ledger, write_ledger
+from relay.cli.ledger_session import read_ledger, with_ledger
 from relay.cli.main import Context
-from relay.cli.output import echo, json_option, print_fields, print_json, print_records, print_table
+from relay.cli.output import echo, json_option, print_fields, print_json, print_table
 from relay.cloudtalk.parser import Parser
 from relay.fold.retry_quarantined import RetriedBody, retry_body, retry_event
 from relay.instants import iso
-from relay.ledger import journal, quarantine
+from relay.ledger import Ledger, journal, quarantine
 from relay.ledger.journal import StoredEvent
 from relay.ledger.quarantine import QuarantinedBody
+from relay.ledger.states import EventState
 
 T = TypeVar("T")
 
@@ -25,6 +27,8 @@ _Entry = QuarantinedBody | StoredEvent
 
 _COLUMNS: Final = ("id", "kind", "received_at", "reason", "message")
 _SET_ASIDE: Final = "set_aside"
+_PORTION: Final = 50
+"""Entries in one transaction: a full quarantine exceeds the time of a transaction, and the memory."""
 
 _ids_argument = click.argument("ids", metavar="[ID]…", nargs=-1)
 _all_option = click.option("--all", "select_all", is_flag=True, help="All entries in quarantine.")
@@ -58,11 +62,11 @@ def command() -> None:
 @click.pass_obj
 def list_(context: Context, *, as_json: bool) -> None:
     """List the bodies, then the failed events, oldest first."""
-    views = [_view(entry) for entry in read_ledger(context.settings(), _list_entries).values()]
     if as_json:
-        print_json(views)
+        print_json(read_ledger(context.settings(), lambda connection: list(_list_views(connection))))
     else:
-        print_records(_COLUMNS, views, crop="message")
+        rows = read_ledger(context.settings(), lambda connection: list(map(_row, _list_views(connection))))
+        print_table(_COLUMNS, rows, crop="message")
 
 
 @command.command("show")
@@ -71,7 +75,9 @@ def list_(context: Context, *, as_json: bool) -> None:
 @click.pass_obj
 def show(context: Context, id_: str, *, as_json: bool) -> None:
     """Show one entry with its body as it was received, without its secrets."""
-    (entry,) = read_ledger(context.settings(), lambda connection: _choose(_list_entries(connection), (id_,)))
+    (entry,) = read_ledger(
+        context.settings(), lambda connection: _get_many(connection, _choose(_list_ids(connection), (id_,)))
+    )
     view = _view(entry)
     if as_json:
         print_json(view)
@@ -120,32 +126,64 @@ def _change(
     *,
     select_all: bool,
 ) -> list[T]:
-    """Apply `change` to each of these entries, in one transaction."""
+    """Apply `change` to each of these entries, a few per transaction. An entry that is gone is left out."""
     if bool(ids) == select_all:
         raise click.UsageError("give the IDs of entries, or --all for all entries in quarantine")
+    settings = context.settings()
+    present = read_ledger(settings, _list_ids)
+    chosen = present if select_all else _choose(present, ids)
 
-    def write(connection: Connection) -> list[T]:
-        entries = _list_entries(connection)
-        chosen = list(entries.values()) if select_all else _choose(entries, ids)
-        return [change(connection, entry) for entry in chosen]
+    async def write(ledger: Ledger) -> list[T]:
+        results: list[T] = []
+        for portion in _portions(chosen):
+            results += await ledger.write(partial(_change_portion, change=change, ids=portion))
+        return results
 
-    return write_ledger(context.settings(), write)
-
-
-def _list_entries(connection: Connection) -> dict[str, _Entry]:
-    """Return the bodies in quarantine, and then the events that were set aside, by the id of the entry."""
-    bodies = {str(body.id): body for body in quarantine.list_all(connection)}
-    events = journal.get_many(connection, journal.list_aside(connection))
-    return bodies | {event.name: event for event in events}
+    return with_ledger(settings, write)
 
 
-def _choose(entries: Mapping[str, _Entry], ids: tuple[str, ...]) -> list[_Entry]:
-    """Return the entries with these ids, each once. An unknown id ends the command with exit code 1."""
-    if missing := [id_ for id_ in ids if id_ not in entries]:
+def _change_portion(
+    connection: Connection, change: Callable[[Connection, _Entry], T], ids: Sequence[str]
+) -> list[T]:
+    return [change(connection, entry) for entry in _get_many(connection, ids)]
+
+
+def _list_ids(connection: Connection) -> list[str]:
+    """Return the ids of the bodies in quarantine, and then those of the events that were set aside."""
+    bodies, events = quarantine.list_ids(connection), journal.list_aside(connection)
+    return [*map(str, bodies), *(f"{journal.ASIDE_PREFIX}{seq}" for seq in events)]
+
+
+def _get_many(connection: Connection, ids: Sequence[str]) -> list[_Entry]:
+    """Return the entries with these ids; entries that are gone are absent."""
+    seqs = [
+        int(id_.removeprefix(journal.ASIDE_PREFIX)) for id_ in ids if id_.startswith(journal.ASIDE_PREFIX)
+    ]
+    bodies = quarantine.get_many(connection, [int(id_) for id_ in ids if id_.isdecimal()])
+    events = journal.get_many(connection, seqs)
+    return [*bodies, *(event for event in events if event.state is EventState.ASIDE)]
+
+
+def _list_views(connection: Connection) -> Iterator[QuarantineView]:
+    for portion in _portions(_list_ids(connection)):
+        yield from map(_view, _get_many(connection, portion))
+
+
+def _portions(ids: Sequence[str]) -> Iterator[Sequence[str]]:
+    return (ids[at : at + _PORTION] for at in range(0, len(ids), _PORTION))
+
+
+def _row(view: QuarantineView) -> list[object]:
+    return [getattr(view, column) for column in _COLUMNS]
+
+
+def _choose(present: Sequence[str], ids: tuple[str, ...]) -> list[str]:
+    """Return each of these ids once. An unknown id ends the command with exit code 1."""
+    if missing := sorted(set(ids).difference(present)):
         raise click.ClickException(
             f"no entry in quarantine has the id {', '.join(missing)}; `relay quarantine list` lists them"
         )
-    return [entries[id_] for id_ in dict.fromkeys(ids)]
+    return list(dict.fromkeys(ids))
 
 
 def _retry(connection: Connection, parser: Parser, entry: _Entry) -> RetriedBody:

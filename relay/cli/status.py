@@ -74,7 +74,7 @@ def _print(status: Status) -> None:
             " looks completed; `relay check` names the missing variable\n"
         )
     if status.retention_refused:
-        click.echo(f"retention deletes nothing: {status.retention_refused}\n")
+        echo(f"retention deletes nothing: {status.retention_refused}\n")
     print_records(_COLUMNS, status.destinations)
     for destination in status.destinations:
         name = destination.name

@@ -1,5 +1,6 @@
 """Bodies that could not be parsed, or not folded whole, with the reason. A person retries or drops them."""
 
+from collections.abc import Iterable
 from typing import Final
 
 import msgspec
@@ -54,7 +55,6 @@ class QuarantinedBody(msgspec.Struct, frozen=True):
 
 
 _columns = tuple(quarantine.c[name] for name in QuarantinedBody.__struct_fields__)
-_all = select(*_columns).order_by(quarantine.c.id)
 _totals = select(func.count(), func.coalesce(func.sum(quarantine.c.size), 0))
 _oldest = (
     select(quarantine.c.id, quarantine.c.size)
@@ -62,6 +62,7 @@ _oldest = (
     .order_by(quarantine.c.id)
 )
 _ids = rows_of(quarantine.c.id)
+_by_ids = select(*_columns).join(_ids, _ids.c.id == quarantine.c.id).order_by(quarantine.c.id)
 _delete_many = delete(quarantine).where(quarantine.c.id.in_(select(_ids.c.id)))
 
 
@@ -98,9 +99,17 @@ def contains_key(connection: Connection, unique_key: str) -> bool:
     return connection.execute(found).first() is not None
 
 
-def list_all(connection: Connection) -> list[QuarantinedBody]:
-    """Return every body in quarantine, oldest first."""
-    bodies = (QuarantinedBody(*row) for row in connection.execute(_all))
+def list_ids(connection: Connection) -> list[int]:
+    """Return the ids of all bodies in quarantine, oldest first."""
+    return list(connection.execute(select(quarantine.c.id).order_by(quarantine.c.id)).scalars())
+
+
+def get_many(connection: Connection, ids: Iterable[int]) -> list[QuarantinedBody]:
+    """Return the bodies with these ids, oldest first; unknown ids are absent.
+
+    A full quarantine does not fit into the memory: read a few bodies at a time.
+    """
+    bodies = (QuarantinedBody(*row) for row in connection.execute(_by_ids, bound((id_,) for id_ in ids)))
     return [msgspec.structs.replace(body, raw=decompress(body.raw)) for body in bodies]
 
 

@@ -1,11 +1,16 @@
 """`relay quarantine`: list, show, retry and drop; and `relay rebuild`."""
 
 import json
+from collections.abc import Sequence
 
 import pytest
+from sqlalchemy import Connection
 
-from relay.ledger import journal
+from relay.ledger import journal, quarantine
+from relay.ledger.quarantine import NewQuarantinedBody, QuarantinedBody
 from tests.support.home import Home, all_delivered
+from tests.support.relay import WEBHOOK_PATH
+from tests.support.samples import RECEIVED_AT
 
 EVENT = b'{"event":"call.started","data":{"id":"7","direction":"inbound"}}'
 
@@ -63,6 +68,26 @@ def test_an_unknown_id_exits_with_1_and_changes_nothing(two_bodies: Home, comman
     assert result.exit_code == 1
     assert "relay quarantine list" in result.stderr
     assert len(two_bodies.json("quarantine", "list")) == 2
+
+
+@pytest.mark.parametrize("command", [("list",), ("retry", "--all"), ("drop", "--all")])
+def test_a_full_quarantine_is_read_a_few_bodies_at_a_time(
+    home: Home, monkeypatch: pytest.MonkeyPatch, command: tuple[str, ...]
+) -> None:
+    """A transaction may take 6 s, and the bodies of a full quarantine fit into no memory."""
+    body = NewQuarantinedBody(RECEIVED_AT, "not_json", "", "", "application/json", WEBHOOK_PATH, "", EVENT)
+    home.write_ledger(lambda connection: [quarantine.add(connection, body) for _ in range(120)])
+    read: list[int] = []
+    get_many = quarantine.get_many
+
+    def count(connection: Connection, ids: Sequence[int]) -> list[QuarantinedBody]:
+        read.append(len(ids))
+        return get_many(connection, ids)
+
+    monkeypatch.setattr(quarantine, "get_many", count)
+    assert home.run("quarantine", *command).exit_code == 0
+    assert read == [50, 50, 20]
+    assert home.json("status")["events"]["quarantined"] == (120 if command == ("list",) else 0)
 
 
 # --- events that were set aside ---------------------------------------------------------------------

@@ -4,7 +4,7 @@ import pytest
 from sqlalchemy import Connection
 
 from relay.instants import Instant
-from relay.ledger import calls, deliveries, destinations
+from relay.ledger import calls, deliveries, destinations, warnings
 from relay.ledger.destinations import Pause
 from relay.ledger.states import DeliveryState
 from tests.support.deliveries import delivered_update
@@ -48,6 +48,7 @@ def full(home: Home, monkeypatch: pytest.MonkeyPatch) -> Home:
         calls.write(connection, [row], [])
         deliveries.enqueue(connection, [(CALL, 1)], now=Instant(1))
         deliveries.settle(connection, NAME, [dead], now=Instant(1))
+        warnings.record(connection, warnings.CLOCK_JUMPED, RECEIVED_AT, MESSAGE)
         destinations.pause_until(connection, "crm", Pause("failing", 60, "x", MESSAGE), until=RECEIVED_AT)
 
     home.write_ledger(write)

@@ -7,7 +7,7 @@ from relay.instants import Instant
 from relay.ledger import quarantine
 from relay.ledger.quarantine import NewQuarantinedBody
 from tests.support.folding import FoldingRelay, parser_in
-from tests.support.journal import read_events
+from tests.support.journal import read_events, read_quarantine
 from tests.support.relay import WEBHOOK_PATH
 
 UUID = "44fe27cd-5268-4670-993e-0129aabbccdd"
@@ -21,7 +21,7 @@ async def add(relay: FoldingRelay, raw: bytes) -> int:
 
 async def retry_all(relay: FoldingRelay) -> list[RetriedBody]:
     parser = parser_in()
-    return await relay.ledger.write(lambda c: [retry_body(c, parser, row) for row in quarantine.list_all(c)])
+    return await relay.ledger.write(lambda c: [retry_body(c, parser, row) for row in read_quarantine(c)])
 
 
 async def test_a_body_that_can_be_parsed_now_becomes_events_as_of_its_arrival(relay: FoldingRelay) -> None:
@@ -33,7 +33,7 @@ async def test_a_body_that_can_be_parsed_now_becomes_events_as_of_its_arrival(re
     assert first == RetriedBody(good, 2)
     assert (second.id, second.events) == (bad, 0)
     assert second.problem is not None
-    assert [row.id for row in await relay.ledger.read(quarantine.list_all)] == [bad]
+    assert [row.id for row in await relay.ledger.read(read_quarantine)] == [bad]
     rows = await relay.ledger.read(read_events)
     assert [row.received_at for row in rows] == [RECEIVED_AT, RECEIVED_AT + 1]
     assert msgspec.json.decode(rows[1].raw) == {"event": "call.ended", "data": {"id": "b"}}

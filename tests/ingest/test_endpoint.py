@@ -17,10 +17,10 @@ from structlog.testing import capture_logs
 
 from relay.app import Relay
 from relay.cli.check import run_checks
-from relay.ledger import LedgerUnavailable, journal, quarantine
+from relay.ledger import LedgerUnavailable, journal
 from relay.standards.webhooks import Signer
 from tests.support.in_process import in_process_relay, settings_in
-from tests.support.journal import read_events
+from tests.support.journal import read_events, read_quarantine
 
 WEBHOOK_PATH = "/cloudtalk/webhook"
 JSON = {"content-type": "application/json"}
@@ -37,7 +37,7 @@ async def open_relay(tmp_path: Path) -> AsyncIterator[RelayAndClient]:
 
 
 async def quarantined(relay: Relay) -> list[Any]:
-    return await relay.ledger.read(quarantine.list_all)
+    return await relay.ledger.read(read_quarantine)
 
 
 async def stored_events(relay: Relay) -> list[Any]:

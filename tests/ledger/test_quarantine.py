@@ -10,6 +10,7 @@ from structlog.testing import capture_logs
 from relay.instants import Instant
 from relay.ledger import Ledger, quarantine
 from relay.ledger.quarantine import NewQuarantinedBody
+from tests.support.journal import read_quarantine
 
 BODY = NewQuarantinedBody(
     received_at=Instant(7),
@@ -25,7 +26,7 @@ BODY = NewQuarantinedBody(
 
 async def test_a_body_is_stored_byte_for_byte_with_its_reason(ledger: Ledger) -> None:
     id_ = await ledger.write(lambda c: quarantine.add(c, BODY))
-    (row,) = await ledger.read(quarantine.list_all)
+    (row,) = await ledger.read(read_quarantine)
     assert msgspec.structs.asdict(row) | {"unique_key": None} == msgspec.structs.asdict(BODY) | {"id": id_}
 
 
@@ -39,7 +40,7 @@ async def test_each_body_has_its_own_id_and_is_counted(ledger: Ledger) -> None:
 async def test_a_body_is_listed_and_can_be_removed(ledger: Ledger) -> None:
     first, second = await ledger.write(lambda c: [quarantine.add(c, BODY) for _ in range(2)])
     await ledger.write(lambda c: quarantine.remove(c, first))
-    (body,) = await ledger.read(quarantine.list_all)
+    (body,) = await ledger.read(read_quarantine)
     assert (body.id, body.reason, body.pointer, body.raw) == (second, "not_json", "/data/id", b"\x00\xff{")
 
 
@@ -60,7 +61,7 @@ async def add_bodies(ledger: Ledger, *raws: bytes) -> list[int]:
 
 
 async def listed(ledger: Ledger) -> list[int]:
-    return [body.id for body in await ledger.read(quarantine.list_all)]
+    return [body.id for body in await ledger.read(read_quarantine)]
 
 
 async def test_above_the_quota_of_bodies_the_oldest_are_deleted_counted_and_logged(

@@ -27,6 +27,7 @@ from relay.ledger.tables import calls as call_table
 from relay.ledger.tables import deliveries as delivery_table
 from relay.ledger.tables import events as event_table
 from relay.ledger.tombstones import Tombstone
+from tests.support.journal import read_quarantine
 from tests.support.samples import RECEIVED_AT, make_call_row, make_event, make_event_row, make_state
 
 DAY = 86_400 * 1_000_000
@@ -237,6 +238,6 @@ async def test_old_quarantined_bodies_and_old_client_state_are_deleted(one_desti
         retention_queries.delete_old_client_state(connection, before=Instant(5))
 
     await one_destination.write(write)
-    assert [row.received_at for row in await one_destination.read(quarantine.list_all)] == [9]
+    assert [row.received_at for row in await one_destination.read(read_quarantine)] == [9]
     kept = await one_destination.read(lambda c: client_state.get_many(c, "crm", ["contact:1", "contact:9"]))
     assert kept == {"contact:9": "7"}

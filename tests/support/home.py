@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 from click.testing import CliRunner, Result
 from sqlalchemy import Connection
 
-from relay.cli.ledger_session import write_ledger
+from relay.cli.ledger_session import with_ledger
 from relay.cli.main import cli
 from relay.cli.queries import Status, get_status
 from relay.ledger import quarantine
@@ -54,7 +54,7 @@ class Home:
         return json.loads(result.stdout)
 
     def write_ledger(self, write: Callable[[Connection], T]) -> T:
-        return write_ledger(load(self.path), write)
+        return with_ledger(load(self.path), lambda ledger: ledger.write(write))
 
     def add_quarantined_body(self, raw: bytes, *, reason: str, message: str) -> None:
         row = NewQuarantinedBody(RECEIVED_AT, reason, message, "", "application/json", WEBHOOK_PATH, "", raw)

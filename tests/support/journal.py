@@ -1,11 +1,13 @@
-"""The events of the journal with their bodies, for tests that read whole rows."""
+"""The events of the journal with their bodies, and the quarantine, for tests that read whole rows."""
 
 from types import SimpleNamespace
 from typing import Any
 
 from sqlalchemy import Connection, select
 
+from relay.ledger import quarantine
 from relay.ledger.compression import decompress
+from relay.ledger.quarantine import QuarantinedBody
 from relay.ledger.tables import bodies, events
 
 
@@ -16,3 +18,8 @@ def read_events(connection: Connection) -> list[Any]:
     for event in found:
         event.raw, event.parsed = decompress(event.raw), decompress(event.parsed).decode()
     return sorted(found, key=lambda event: event.seq)
+
+
+def read_quarantine(connection: Connection) -> list[QuarantinedBody]:
+    """Return every body in quarantine, oldest first."""
+    return quarantine.get_many(connection, quarantine.list_ids(connection))
