@@ -41,7 +41,7 @@ _CACHED: Final = 256
 
 _VALUE: Final = (
     rb"(?:(?:(?:bearer|basic|digest)\s+)?"
-    rb'(?:"(?:\\.|[^"\\])*"?|\'(?:\\.|[^\'\\])*\'?|\\+"(?:[^"\\]|\\+[^"\\])*(?:\\+")?'
+    rb'(?:"(?:\\.|[^"\\])*"?|\'(?:\\.|[^\'\\])*\'?|\\++"(?:[^"\\]|\\++[^"\\])*(?:\\++")?'
     rb"|[\[{][^\]}]*[\]}]?|[^\s&;,\"'<>\]}\\]+))"
 )
 """A value in JSON, also in a JSON text inside another one, in a form, a header, or an attribute."""
@@ -59,7 +59,9 @@ class BodySecrets:
         words = sorted({word for key in (*names, *_CREDENTIAL_KEYS) for word in _spell_key(key)})
         self._finder = SecretFinder(listed, words)
         any_key = "|".join(map(re.escape, sorted(words, key=len, reverse=True))).encode()
-        named = rb"(?<![a-z0-9])(?:" + any_key + rb")"
+        initials = "".join(sorted({word[0] for word in words}))
+        # The initials are a fast check: the expression tries each key at each place where a word may begin.
+        named = rb"(?<![a-z0-9])(?=[" + re.escape(initials).encode() + rb"])(?:" + any_key + rb")"
         self._pair = re.compile(
             rb"(" + named + rb"(?:\\*[\"'])?\s{0,9}\]?\s{0,9}(?:=>|[:=]|%3[ad])\s{0,9})" + _VALUE,
             re.IGNORECASE,
@@ -73,7 +75,7 @@ class BodySecrets:
             + rb")\"?[^\n]{0,200}\r?\n(?:[^\r\n]{1,200}\r?\n){0,9}\r?\n)[^\r\n]*",
             re.IGNORECASE,
         )
-        self._after_semicolon = re.compile(r"(;\s*(?:" + any_key.decode() + r")=)[^;&\s]*", re.IGNORECASE)
+        self._after_semicolon = re.compile(r"(;\s*+(?:" + any_key.decode() + r")=)[^;&\s]*", re.IGNORECASE)
         self.clean_query = lru_cache(_CACHED)(self._clean_query)
         self.clean_path = lru_cache(_CACHED)(self._clean_path)
         self.clean_content_type = lru_cache(_CACHED)(self._clean_content_type)

@@ -49,20 +49,22 @@ _MAX_LEVELS: Final = 5
 """So many encodings inside each other are decoded."""
 
 _ESCAPE: Final = re.compile(
-    r"\\u(?P<unicode>[0-9a-fA-F]{4})"
-    r"|\\(?P<quoted>[\"'/\\])"
-    r"|%(?P<percent>[0-9a-fA-F]{2})"
+    r"(?P<quoted>(?:\\[\"'/\\]){1,1000}+)"
+    r"|(?P<percent>(?:%[0-9a-fA-F]{2}){1,1000}+)"
+    r"|\\u(?P<unicode>[0-9a-fA-F]{4})"
     r"|&(?P<entity>#\d{1,7}|#[xX][0-9a-fA-F]{1,6}|[a-zA-Z]{2,8});"
     r"|\x00+"
 )
-
+"""Escapes of one width are decoded together, since a text may have no others. Their number is limited
+because the regular expression needs memory for each.
+"""
 
 Search = Callable[[str], Iterable[tuple[int, int]]]
 """Yields places of secrets, each with its start and its end."""
 
 
 class SecretFinder:
-    """Finds these secrets. `words`, in lower case, only make bytes suspicious; they are not removed."""
+    """Finds these secrets. `words`, in lower case, are only for `may_be_in`; they are not removed."""
 
     def __init__(self, secrets: Iterable[str], words: Iterable[str] = ()) -> None:
         listed = {part for secret in secrets for part in (secret, secret.removeprefix(KEY_PREFIX)) if part}
@@ -70,15 +72,18 @@ class SecretFinder:
         self._needles = sorted({needle.lower() for secret in listed for needle in _needles(secret)})
         self._automaton = AhoCorasick(self._needles)
         hints = {hint for secret in listed for hint in _hints(secret)}
-        self._hints = BytesAhoCorasick([*hints, *_ESCAPES, *(word.encode() for word in words)])
+        self._hints = BytesAhoCorasick([*hints, *_ESCAPES])
+        self._hints_and_words = BytesAhoCorasick([*hints, *_ESCAPES, *(word.encode() for word in words)])
 
     def may_be_in(self, raw: bytes) -> bool:
         """Whether a secret, in any spelling, or a word may be in these bytes. It is cheap."""
-        return bool(self._hints.find_matches_as_indexes(raw.lower()))
+        return bool(self._hints_and_words.find_matches_as_indexes(raw.lower()))
 
     def remove(self, raw: bytes) -> bytes:
         """Return the bytes, UTF-8 or another form of ASCII, without the secrets."""
-        return _replace(raw, self._find(raw)) if self._shortest and self.may_be_in(raw) else raw
+        if not self._shortest or not self._hints.find_matches_as_indexes(raw.lower()):
+            return raw
+        return _replace(raw, self._find(raw))
 
     def remove_from_start(self, raw: bytes) -> bytes:
         """Return the start of a text without the secrets: the last one may be incomplete."""
@@ -127,12 +132,15 @@ class SecretFinder:
 
 
 class _Escape(NamedTuple):
-    """One escape: where its characters start and end in the decoded text, and where it was before."""
+    """One escape, or several of the same width: where its characters start and end in the decoded text, where
+    it was before, and how many characters each decoded one had there; 0 if only all together have a place.
+    """
 
     start: int
     end: int
     original_start: int
     original_end: int
+    width: int
 
 
 _Level = list[_Escape]
@@ -145,11 +153,12 @@ def _decode(text: str) -> tuple[str, _Level]:
     level: _Level = []
     length = position = 0
     for found in _ESCAPE.finditer(text):
-        between, characters = text[position : found.start()], _unescape(found)
+        between = text[position : found.start()]
+        characters, width = _unescape(found)
         pieces += (between, characters)
         start = length + len(between)
         length = start + len(characters)
-        level.append(_Escape(start, length, *found.span()))
+        level.append(_Escape(start, length, *found.span(), width))
         position = found.end()
     return "".join((*pieces, text[position:])), level
 
@@ -167,24 +176,28 @@ def _place_before(level: _Level, index: int) -> tuple[int, int]:
     if following == 0:
         return index, index + 1
     escape = level[following - 1]
-    if index < escape.end:
+    if index >= escape.end:
+        original = escape.original_end + index - escape.end
+        return original, original + 1
+    if not escape.width:
         return escape.original_start, escape.original_end
-    original = escape.original_end + index - escape.end
-    return original, original + 1
+    original = escape.original_start + (index - escape.start) * escape.width
+    return original, original + escape.width
 
 
-def _unescape(escape: re.Match[str]) -> str:
+def _unescape(escape: re.Match[str]) -> tuple[str, int]:
+    """Return the decoded characters, and the width of each as in `_Escape`."""
     match escape.lastgroup:
         case "unicode":
-            return _as_bytes(chr(int(escape["unicode"], 16)))
+            return _as_bytes(chr(int(escape["unicode"], 16))), 0
         case "percent":
-            return chr(int(escape["percent"], 16))
+            return bytes.fromhex(escape["percent"].replace("%", "")).decode("latin-1"), len("%41")
         case "entity":
-            return _as_bytes(html.unescape(f"&{escape['entity']};"))
+            return _as_bytes(html.unescape(f"&{escape['entity']};")), 0
         case "quoted":
-            return escape["quoted"]
+            return escape["quoted"][1::2], len(r"\/")
         case _:
-            return ""
+            return "", 0
 
 
 def _as_bytes(text: str) -> str:

@@ -3,6 +3,7 @@
 import base64
 import html
 import json
+import tracemalloc
 from collections.abc import Callable
 from urllib.parse import quote, quote_plus
 
@@ -164,3 +165,28 @@ def test_words_make_bytes_suspicious_and_are_not_removed() -> None:
 def test_the_work_grows_with_the_length_alone(piece: bytes) -> None:
     raw = piece * (100_000 // len(piece))
     assert SecretFinder(["abcdefgh", "ab/cd%ef"]).remove(raw) == raw
+
+
+@pytest.mark.parametrize("escape", ["\\\\", "\\/", '\\"', "%2F"])
+def test_a_text_of_escapes_alone_needs_little_memory(escape: str) -> None:
+    """It is the number of objects that counts: one for each escape took seconds."""
+    finder = SecretFinder(["abcdefgh"])
+    text = b"\\u0041" + escape.encode() * 20_000
+    tracemalloc.start()
+    assert finder.remove(text) == text
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 16 * len(text)
+
+
+@pytest.mark.parametrize("sign", ["\\/", "%2F", "%2f%C3%A9"])
+def test_only_the_secret_of_many_escapes_is_removed(sign: str) -> None:
+    finder = SecretFinder(["/ab/cd/"])
+    secret = "\\/ab%2Fcd\\/" if sign.startswith("\\") else "%2Fab%2Fcd%2f"
+    assert finder.remove_from_text(sign * 3 + secret + sign * 2) == sign * 3 + "[secret]" + sign * 2
+
+
+def test_a_word_alone_is_no_reason_to_decode_a_text(monkeypatch: pytest.MonkeyPatch) -> None:
+    finder = SecretFinder(["abcdefgh"], ["lhc_key"])
+    monkeypatch.setattr(finder, "_find", None)
+    assert finder.remove(b"lhc_key" + b"\\" * 10) == b"lhc_key" + b"\\" * 10
