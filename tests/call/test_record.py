@@ -28,6 +28,38 @@ def record_of(*events: CallEvent, received_at: int = T0) -> Call:
     return build_record(join_events(*events, received_at=received_at), id="cloudtalk-1", version=1)
 
 
+def test_each_fact_is_a_field_of_the_record() -> None:
+    facts: dict[str, Any] = {
+        "call_id": "7",
+        "call_uuid": "u-7",
+        "direction": "inbound",
+        "from": "+1",
+        "to": "+2",
+        "external_number": "+3",
+        "internal_number": "+4",
+        "contact_id": "c",
+        "contact_name": "Ana",
+        "recording_url": "https://example.test/1.wav",
+        "tags": ["t"],
+        "notes": "n",
+        "transcript": "tr",
+        "summary": "s",
+    }
+    durations = {"duration": 60, "talking": 40, "waiting": 15, "wrapup": 4}
+    agent = {"agent_id": "1", "agent_name": "Luis", "agent_email": "luis@example.test"}
+    times = {"started_at": T0, "answered_at": T0 + 15 * SECOND, "ended_at": T0 + 60 * SECOND}
+    record = msgspec.to_builtins(record_of(make_event(E, **facts, **durations, **agent, **times)))
+    assert {field: record[field] for field in facts} == facts
+    assert {name: record[f"{name}_seconds"] for name in durations} == durations
+    assert {field: record[field] for field in agent} == agent
+    assert [record[time] for time in times] == [
+        "2024-11-28T10:30:00Z",
+        "2024-11-28T10:30:15Z",
+        "2024-11-28T10:31:00Z",
+    ]
+    assert (record["id"], record["version"], record["response_seconds"]) == ("cloudtalk-1", 1, 15)
+
+
 def test_an_end_in_the_payload_of_a_started_does_not_count() -> None:
     call = record_of(make_event(S, started_at=T0, ended_at=T0 + SECOND, duration=1, status="answered"))
     assert (call.ended_at, call.duration_seconds, call.status) == (None, None, Status.IN_PROGRESS)

@@ -11,6 +11,7 @@ from relay.call import Kind
 from relay.cloudtalk.event_names import (
     EventNameResolver,
     _normalize_name,
+    has_call_facts,
     infer_kind,
     is_about_another_resource,
     is_event_name,
@@ -39,12 +40,16 @@ PATH = "/cloudtalk/webhook"
         ({"event": "webhook", "action": "ended"}, "", "", "ended", Kind.ENDED),
         ({"type": "phone"}, "/missed", "", "missed", Kind.MISSED),
         ({"event_type": 17}, "/missed", "", "17", None),
+        ({"event": "teleported", "action": "vanished"}, "", "", "teleported", None),
+        ({}, "", "", "answered", Kind.ANSWERED),
+        ({}, "/", "", "answered", Kind.ANSWERED),
     ],
 )
 def test_body_query_path_and_settings_give_the_name_in_this_order(
     body: dict[str, Any], path: str, query: str, text: str, kind: Kind | None
 ) -> None:
-    resolver = EventNameResolver(PATH + "/", {PATH + "/fin": "hangup", PATH + "/missed": "started"})
+    paths = {PATH + "/fin": "hangup", PATH + "/missed": "started", PATH: "answered"}
+    resolver = EventNameResolver(PATH + "/", paths)
     request = RawRequest(b"", path=PATH + path, query=query)
     name = resolver.resolve(flatten(body).event_names, request, type_is_name=False)
     assert name is not None
@@ -100,7 +105,11 @@ def test_every_name_has_its_kind_in_every_form(kind: Kind, name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["message.sent", "Message Received", "contact_updated", "user.deleted", "agent_status_changed"]
+    "name",
+    [
+        *("message.sent", "Message Received", "contact_created", "contact_updated", "user.deleted"),
+        *("user-changed", "agent_status_changed", "agent.status_changed", "agentStatus_statusChanged"),
+    ],
 )
 def test_events_of_messages_contacts_and_users_are_known_and_not_about_calls(name: str) -> None:
     assert is_about_another_resource(name)
@@ -141,7 +150,13 @@ def test_long_names_are_not_cached(name: str) -> None:
         ({"call_id": 1, "recording_url": "https://x.test/a"}, Kind.RECORDING),
         ({"call_id": 1, "recording_url": "https://x.test/a", "agent_id": 1}, Kind.UPDATE),
         ({"call_id": 1, "call_uuid": "u", "recording_url": "https://x.test/a"}, Kind.UPDATE),
+        ({"external_number": "+34612345678", "recording_url": "https://x.test/a"}, Kind.UPDATE),
         ({"call_id": 1, "wrapup_time": 0}, Kind.ENDED),
+        ({"call_id": 1, "talking_time": 0}, Kind.ENDED),
+        ({"call_id": 1, "ended_at": "2024-11-28T10:30:00Z"}, Kind.ENDED),
+        ({"call_id": 1, "transcription": "x"}, Kind.TRANSCRIPT),
+        ({"call_id": 1, "recording_url": "https://x.test/a", "agent_email": "a@b.test"}, Kind.UPDATE),
+        ({"call_id": 1, "recording_url": "https://x.test/a", "agent_name": "Ana"}, Kind.UPDATE),
         ({"call_id": 1, "ended_at": "null"}, Kind.UPDATE),
         ({"call_uuid": "u", "agent_id": 1, "contact_id": 2}, Kind.UPDATE),
     ],
@@ -150,3 +165,15 @@ def test_the_kind_of_an_event_without_a_name_is_inferred(body: dict[str, Any], k
     fields = flatten(body).fields
     facts = FieldParser(ZoneInfo("Europe/Madrid"), "ES").parse(fields, [])
     assert infer_kind(fields, facts) == kind
+
+
+@pytest.mark.parametrize(
+    "fact",
+    [
+        *("talking", "wrapup", "ended_at", "external_number", "internal_number", "from", "to"),
+        *("direction", "started_at", "recording_url"),
+    ],
+)
+def test_only_a_call_has_these_facts(fact: str) -> None:
+    assert has_call_facts({fact: 1, "contact_id": 2})
+    assert not has_call_facts({"contact_id": 2, "agent_id": 1, "call_id": 3})

@@ -174,3 +174,113 @@ def test_the_status_of_a_call_in_progress_counts_as_missing(word: str) -> None:
 
 def test_a_boolean_states_whether_the_call_was_answered() -> None:
     assert [parse_call_status(value) for value in (True, False)] == ["answered", "missed"]
+
+
+@pytest.mark.parametrize(
+    "word",
+    [
+        "new",
+        "created",
+        "initiated",
+        "started",
+        "dialing",
+        "calling",
+        "ringing",
+        "queued",
+        "waiting",
+        "inprogress",
+        "ongoing",
+        "active",
+        "encurso",
+        "enprogreso",
+        "enespera",
+        "sonando",
+        "marcando",
+        "klingelt",
+        "laufend",
+        "wartend",
+        "encours",
+        "incorso",
+        "emandamento",
+        "emcurso",
+        "wtoku",
+    ],
+)
+def test_a_call_in_progress_has_no_status_yet(word: str) -> None:
+    assert [parse_call_status(form) for form in (word, f"{word} call", word.upper())] == [None] * 3
+
+
+@pytest.mark.parametrize(
+    "negation",
+    [
+        "not",
+        "no",
+        "non",
+        "never",
+        "without",
+        "before",
+        "nobody",
+        "didnt",
+        "wasnt",
+        "isnt",
+        "sin",
+        "antes",
+        "nadie",
+        "nunca",
+        "ningun",
+        "ninguna",
+        "nicht",
+        "kein",
+        "keine",
+        "keiner",
+        "niemand",
+        "ohne",
+        "vor",
+        "pas",
+        "sans",
+        "aucun",
+        "aucune",
+        "personne",
+        "jamais",
+        "avant",
+        "senza",
+        "nessun",
+        "nessuna",
+        "nessuno",
+        "mai",
+        "prima",
+        "nao",
+        "sem",
+        "ninguem",
+        "nenhum",
+        "nenhuma",
+        "niet",
+        "geen",
+        "zonder",
+        "voor",
+        "nie",
+        "nikt",
+        "bez",
+        "brak",
+        "ne",
+        "nem",
+        "fara",
+        "nu",
+        "ikke",
+        "ej",
+        "inte",
+        "utan",
+        "uden",
+        "ingen",
+    ],
+)
+def test_a_negation_before_an_answer_makes_the_call_a_missed_one(negation: str) -> None:
+    assert parse_call_status(f"{negation} 1 agent answered") == "missed"
+    assert parse_call_status(f"answered {negation}") == "answered"
+
+
+@pytest.mark.parametrize("prefix", ["not", "no", "un", "never", "in", "nie", "ne", "on"])
+def test_a_negative_prefix_makes_the_call_a_missed_one(prefix: str) -> None:
+    assert parse_call_status(f"{prefix}answered") == "missed"
+    with pytest.raises(UnknownStatus):
+        parse_call_status(f"{prefix}missed")

@@ -5,7 +5,13 @@ from typing import Any
 import pytest
 
 from relay.call import Kind, Status
-from relay.fold.matching import AliasIndex, Match, match_by_ids, match_by_number_and_time
+from relay.fold.matching import (
+    AliasIndex,
+    Match,
+    _is_generated_uuid,
+    match_by_ids,
+    match_by_number_and_time,
+)
 from relay.instants import SECOND
 from tests.support.memory_ledger import MemoryLedger
 from tests.support.samples import T0, join_events
@@ -196,3 +202,21 @@ def test_with_two_candidates_number_and_time_link_nothing(ledger: MemoryLedger) 
     ledger.fold_each(event(Kind.ENDED, I1, **facts))
     ledger.end_grace()
     assert len(ledger.live_rows) == 3
+
+
+@pytest.mark.parametrize(
+    ("alias", "expected"),
+    [
+        ("uuid:44fe27cd-5268-4670-993e-0129aabbccdd", True),
+        ("uuid:44fe27cd-5268-1670-893e-0129aabbccdd", True),
+        ("uuid:44fe27cd-5268-8670-b93e-0129aabbccdd", True),
+        ("uuid:44fe27cd-5268-0670-993e-0129aabbccdd", False),
+        ("uuid:44fe27cd-5268-9670-993e-0129aabbccdd", False),
+        ("uuid:44fe27cd-5268-4670-193e-0129aabbccdd", False),
+        ("uuid:00000000-0000-0000-0000-000000000000", False),
+        ("other:44fe27cd-5268-4670-993e-0129aabbccdd", False),
+        ("uuid:u1", False),
+    ],
+)
+def test_only_a_uuid_with_a_version_and_a_variant_was_generated(alias: str, expected: bool) -> None:
+    assert _is_generated_uuid(alias) is expected

@@ -7,8 +7,16 @@ from zoneinfo import ZoneInfo
 import pytest
 from starlette.responses import HTMLResponse, JSONResponse, Response
 
-from crm_clients.base import Misconfigured, Outcome, Rejected, Retry, Throttled, Unauthorised, Unknown
-from crm_clients.hubspot.errors import ApiError, names_record, parse_error, to_outcome
+from crm_clients.base import Misconfigured, Outcome, Rejected, Retry, Split, Throttled, Unauthorised, Unknown
+from crm_clients.hubspot.errors import (
+    ApiError,
+    as_call_failure,
+    as_destination_failure,
+    as_refusal,
+    names_record,
+    parse_error,
+    to_outcome,
+)
 from tests.crm_clients.hubspot.conftest import Connect
 from tests.fakes.hubspot import TOKEN, HubSpot
 from tests.fakes.hubspot_responses import error_response, missing_scope_response, throttled_response
@@ -289,3 +297,21 @@ def test_an_error_blames_only_the_records_that_it_names() -> None:
     )
     assert names_record(error, "7")
     assert not names_record(error, "8")
+
+
+FORBIDDEN = Misconfigured(code="forbidden", message="m")
+
+
+def test_a_forbidden_contact_or_link_or_task_is_a_refusal_of_that_record() -> None:
+    assert as_refusal(FORBIDDEN, records=1) == Rejected(code="forbidden", message="m")
+    assert as_refusal(FORBIDDEN, records=2) == Split(code="forbidden", message="m")
+    for other in (Misconfigured(code="missing_scope"), Retry(code="503")):
+        assert as_refusal(other, records=2) is other
+
+
+def test_a_fault_of_one_call_is_a_rejection_and_a_fault_of_the_account_is_none() -> None:
+    assert as_call_failure(FORBIDDEN) == Rejected(code="forbidden", message="m")
+    assert as_destination_failure(Rejected(code="c", message="m")) == Misconfigured(code="c", message="m")
+    for other in (Retry(code="503"), Unauthorised(code="c")):
+        assert as_call_failure(other) is other
+        assert as_destination_failure(other) is other
