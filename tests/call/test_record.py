@@ -45,9 +45,9 @@ def test_each_fact_is_a_field_of_the_record() -> None:
         "transcript": "tr",
         "summary": "s",
     }
-    durations = {"duration": 60, "talking": 40, "waiting": 15, "wrapup": 4}
-    agent = {"agent_id": "1", "agent_name": "Luis", "agent_email": "luis@example.test"}
-    times = {"started_at": T0, "answered_at": T0 + 15 * SECOND, "ended_at": T0 + 60 * SECOND}
+    durations: dict[str, Any] = {"duration": 60, "talking": 40, "waiting": 15, "wrapup": 4}
+    agent: dict[str, Any] = {"agent_id": "1", "agent_name": "Luis", "agent_email": "luis@example.test"}
+    times: dict[str, Any] = {"started_at": T0, "answered_at": T0 + 15 * SECOND, "ended_at": T0 + 60 * SECOND}
     record = msgspec.to_builtins(record_of(make_event(E, **facts, **durations, **agent, **times)))
     assert {field: record[field] for field in facts} == facts
     assert {name: record[f"{name}_seconds"] for name in durations} == durations

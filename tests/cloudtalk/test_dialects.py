@@ -7,7 +7,8 @@ from zoneinfo import ZoneInfo
 import msgspec
 import pytest
 
-from relay.cloudtalk.dialects import DIALECTS
+from relay.cloudtalk.dialects import DIALECTS, SIGNED, recognise_dialect
+from relay.cloudtalk.flatten import flatten
 from relay.cloudtalk.parser import Parser
 from relay.cloudtalk.request import RawRequest
 
@@ -30,6 +31,8 @@ def dialect_of(body: Any, path: str = PATH, message_id: str | None = None) -> st
         ({"event": "call.ended", "data": {"id": "x"}}, "mission"),
         ({"event": "call.ended", "data": {"id": "x", "call_uuid": UUID}}, "mission"),
         ({"event": "call.ended", "data": {"call_uuid": UUID}}, "workflow"),
+        ({"event": "call.ended", "data": {"call_id": 5}}, "workflow"),
+        ({"event": "call.ended", "data": {"id": "x", "call_id": 5}}, "mission"),
         ({"event": "CALL_ENDED", "data": {"id": "x"}}, "workflow"),
         ({"event": "call.ended", "id": "x"}, "workflow"),
         ({"type": "call.ended", "event_id": "e", "data": {"call_uuid": UUID}}, "signed"),
@@ -38,6 +41,10 @@ def dialect_of(body: Any, path: str = PATH, message_id: str | None = None) -> st
         ({"type": "call.ended", "data": {"call_uuid": UUID}}, "workflow"),
         ({"call.uuid": UUID}, "flow"),
         ({"contact.id": 5, "call_uuid": UUID}, "flow"),
+        ({"call.external_number": "+34612345678", "call_uuid": UUID}, "flow"),
+        ({"call.waiting_time": 5, "call_uuid": UUID}, "flow"),
+        ({"call.agent_id": 5, "call_uuid": UUID}, "flow"),
+        ({"call.agent_email": "a@b.test", "call_uuid": UUID}, "flow"),
         ({"uuid": UUID}, "flow"),
         ({"call": {"uuid": UUID}}, "flow"),
         ({"call": {"call_uuid": UUID}}, "workflow"),
@@ -66,3 +73,47 @@ def test_the_join_and_the_fold_know_no_dialect_by_name() -> None:
     assert modules
     for module in modules:
         assert not [name for name in names if name in module.read_text("utf-8")], module
+
+
+@pytest.mark.parametrize("event", ["call.started", "call.answered", "call.ended", "call.missed", 5, 1.5, []])
+def test_an_event_of_the_mission_without_any_id_is_one(event: Any) -> None:
+    is_named = isinstance(event, str)
+    assert recognise_dialect({"event": event, "data": {}}, RawRequest(b"")).name == (
+        "mission" if is_named else "workflow"
+    )
+    assert recognise_dialect({"event": event, "data": {"id": "x"}}, RawRequest(b"")).name == "mission"
+
+
+def test_a_signed_body_is_flattened_like_any_other_body() -> None:
+    data = {
+        "call_uuid": UUID,
+        "call_id": "1002402487",
+        "direction": "incoming",
+        "external_number": "+12025550100",
+        "internal_number": {"number_e164": "+12025550111"},
+        "started_at": "2026-09-26T15:03:00Z",
+        "ended_at": "2026-09-26T15:04:05Z",
+        "duration": 75,
+        "talking_time": None,
+        "is_voicemail": False,
+    }
+    body = {
+        "event_id": "evt",
+        "type": "call.ended",
+        "version": "v1",
+        "occurred_at": "2026-09-26T15:04:05Z",
+        "company_id": "1",
+        "data": data,
+    }
+    fast, slow = SIGNED.flatten(body, "/0"), flatten(body, "/0")
+    assert {key: (field.pointer, field.value) for key, field in fast.fields.items()} == {
+        **{
+            key.replace("_", ""): (f"/0/data/{key}", value)
+            for key, value in data.items()
+            if value is not None
+        },
+        "eventid": ("/0/event_id", "evt"),
+        "occurredat": ("/0/occurred_at", "2026-09-26T15:04:05Z"),
+    }
+    assert fast.fields.items() <= slow.fields.items()
+    assert [(field.pointer, field.value) for field in fast.event_names] == [("/0/type", "call.ended")]

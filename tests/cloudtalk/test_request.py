@@ -200,3 +200,46 @@ def test_a_request_takes_its_encoding_and_message_id_from_the_headers() -> None:
     headers = {"content-type": "text/plain", "content-encoding": "gzip", "webhook-id": "m"}
     head = RequestHead(headers, "a=1", None, "PUT", "/cloudtalk/webhook")
     assert head.with_body(b"x") == RawRequest(b"x", "text/plain", "/cloudtalk/webhook", "a=1", "gzip", "m")
+
+
+@pytest.mark.parametrize(
+    ("encoding", "raw", "expected"),
+    [
+        ("gzip", b"x", True),
+        (" GZIP ", b"x", True),
+        ("", gzip.compress(b"x"), True),
+        ("", b"x", False),
+        ("identity", b"x", False),
+    ],
+)
+def test_a_compressed_body_is_declared_or_begins_like_a_gzip_file(
+    encoding: str, raw: bytes, expected: bool
+) -> None:
+    assert RawRequest(raw, encoding=encoding).is_compressed is expected
+
+
+def test_latin_1_has_the_characters_that_browsers_give_it() -> None:
+    request = RawRequest(b'{"a": "\x80"}', content_type="application/json; charset=ISO-8859-1")
+    assert parse_body(request) == {"a": "€"}
+
+
+def test_an_uncompressed_body_may_be_declared_as_one() -> None:
+    assert parse_body(RawRequest(BODY, encoding=" Identity ")) == {"a": "ñ"}
+
+
+def test_an_empty_value_of_a_form_is_kept() -> None:
+    assert parse_body(RawRequest(b"a=&b=1")) == {"a": "", "b": "1"}
+
+
+@pytest.mark.parametrize(
+    ("path", "expected"),
+    [
+        ("/x/flow", True),
+        ("/x/flow/", True),
+        ("/x/flow/ended", True),
+        ("/flow/x/ended", False),
+        ("/xflow", False),
+    ],
+)
+def test_only_the_end_of_a_path_makes_a_call_flow(path: str, expected: bool) -> None:
+    assert RawRequest(b"", path=path).is_from_call_flow is expected

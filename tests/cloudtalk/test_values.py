@@ -247,6 +247,26 @@ def test_notes_in_any_form_become_lines(value: Any, expected: str | None) -> Non
     assert values.parse_lines(value) == expected
 
 
+TEXT_KEYS = (
+    *("note", "summary", "transcript", "transcription", "text", "content", "value"),
+    *("message", "sentence", "title", "label", "name"),
+)
+LABEL_KEYS = ("name", "label", "tag", "title", "text", "content", "value")
+
+
+def test_the_text_of_an_object_is_under_the_first_of_these_keys() -> None:
+    for place, key in enumerate(TEXT_KEYS):
+        assert values.parse_lines({later: later for later in reversed(TEXT_KEYS[place:])}) == key
+        assert values.parse_lines([{"id": 1, key.upper(): "one"}, {key: None}]) == "one"
+
+
+def test_the_name_of_an_object_is_under_the_first_of_these_keys() -> None:
+    for place, key in enumerate(LABEL_KEYS):
+        assert values.parse_list([{later: later for later in reversed(LABEL_KEYS[place:])}]) == [key]
+        assert values.parse_list({"id": 1, key: "a,b"}) == ["a,b"]
+    assert values.parse_list([{"note": "a"}]) is None
+
+
 @pytest.mark.parametrize(
     ("value", "expected"),
     [
@@ -287,7 +307,7 @@ def test_a_text_too_long_for_a_phone_number_is_not_cached() -> None:
     assert phones._find_phones.cache_info().currsize == before
 
 
-@pytest.mark.parametrize("value", [True, [], ["+34612345678"], {"number": [1]}])
+@pytest.mark.parametrize("value", [True, [], ["+34612345678"], {"number": [1]}, {"value": "+34612345678"}])
 def test_a_value_that_is_no_text_is_an_invalid_phone_number(value: Any) -> None:
     with pytest.raises(InvalidValue):
         values.parse_phone(value, "ES")
@@ -313,7 +333,9 @@ def test_yes_is_true_in_any_form_and_no_counts_as_missing() -> None:
 
 
 def test_directions_are_parsed_in_any_form() -> None:
-    assert values.parse_direction("Incoming") == values.parse_direction("INBOUND") == "inbound"
+    assert [values.parse_direction(word) for word in ("Incoming", " INBOUND ")] == ["inbound"] * 2
+    assert [values.parse_direction(word) for word in ("outgoing", "Outbound")] == ["outbound"] * 2
+    assert values.parse_direction("internal") == "internal"
 
 
 def test_an_unknown_direction_is_invalid() -> None:

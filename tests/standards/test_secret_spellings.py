@@ -121,6 +121,8 @@ def test_the_end_of_a_text_stays_where_no_secret_is_cut_off() -> None:
     assert finder.remove_from_start(b"100 %") == b"100 %"
     assert finder.remove_from_start(b"a&b \\") == b"a&b \\"
     assert finder.remove_from_start(b"abcdefgh abc") == b"[secret] abc"
+    assert finder.remove_from_start(b"abcdefgh and 100 %") == b"[secret] and 100 %"
+    assert finder.remove_from_start(b"abcdefgh and abcd%6") == b"[secret] and [secret]"
     assert SecretFinder([]).remove_from_start(b"abc%") == b"abc%"
 
 
@@ -147,6 +149,20 @@ def test_a_secret_is_removed_in_any_case() -> None:
 def test_a_short_secret_is_removed_where_it_is_a_whole_word() -> None:
     finder = SecretFinder(["t", ""])
     assert finder.remove_from_text("the token t; ?token=t&x") == "the token [secret]; ?token=[secret]&x"
+    assert finder.remove_from_text("t at ta t_a a_t t") == "[secret] at ta t_a a_t [secret]"
+
+
+def test_a_short_secret_is_removed_as_it_is_written() -> None:
+    assert SecretFinder(["ñ b"]).remove_from_text("(ñ b)") == "([secret])"
+    assert SecretFinder(["ñ b"]).remove_from_text("(%C3%B1+b)") == "([secret])"
+
+
+@pytest.mark.parametrize(
+    "secret", ["0123456789", "ABCDEFGHIJKLMNO", "PQRSTUVWXYZ", "abcdefghijklmno", "pqrstuvwxyz"]
+)
+@pytest.mark.parametrize("speller", [name for name in SPELLERS if "escapes" in name or "each byte" in name])
+def test_bytes_with_escaped_letters_or_digits_are_suspicious(secret: str, speller: str) -> None:
+    assert SecretFinder([secret]).may_be_in(SPELLERS[speller](secret).encode())
 
 
 def test_secrets_inside_each_other_are_removed_together() -> None:
