@@ -6,7 +6,6 @@ is sent, or because it is one of the settings' secrets, in whatever spelling.
 
 import re
 from collections.abc import Iterable
-from contextlib import suppress
 from functools import lru_cache
 from typing import Any, Final
 from urllib.parse import quote_plus, unquote_plus
@@ -28,6 +27,7 @@ _CREDENTIAL_KEYS: Final = frozenset(
 _KEY_SIGNS: Final = re.compile(r"[-_\s]+")
 _SEPARATOR: Final = re.compile("([&;])")
 _CHARSET: Final = re.compile(r";\s*charset\s*=\s*[^;]*", re.IGNORECASE)
+_START_OF_JSON: Final = re.compile(r"\s*+[\[{]\s*+[\[{\"]")
 _ESCAPED_LETTER: Final = re.compile(
     rb"(?:(?<!\\)\\+u00|%)(2[dD]|3[0-9]|4[1-9a-fA-F]|5[0-9aAfF]|6[1-9a-fA-F]|7[0-9aA])"
 )
@@ -120,11 +120,19 @@ class BodySecrets:
     def _clean_value(self, text: str, removed: list[str]) -> str:
         """Clean JSON inside a text, too: some senders quote their payload as a text."""
         if text.lstrip()[:1] in {"{", "["} and self.may_be_in(text.encode("utf-8", "replace")):
-            with suppress(msgspec.DecodeError, RecursionError):
+            try:
                 return msgspec.json.encode(self._clean(msgspec.json.decode(text), removed)).decode()
+            except (msgspec.DecodeError, RecursionError):
+                text = self._clean_broken_json(text)
         if ";" in text:  # the parser of forms separates fields by "&" alone
             text = self._after_semicolon.sub(rf"\1{REDACTED}", text)
         return self.clean_text(text)
+
+    def _clean_broken_json(self, text: str) -> str:
+        """Clean JSON that cannot be decoded, such as a text that was cut off; a note of a person stays."""
+        if not _START_OF_JSON.match(text):
+            return text
+        return self._redact_pairs(text.encode("utf-8", "surrogatepass")).decode("utf-8", "surrogatepass")
 
     def _names_secret(self, value: dict[str, Any]) -> bool:
         """Whether an object is the name of a secret and its value, as in lists of headers."""

@@ -37,6 +37,22 @@ def test_a_body_that_cannot_be_parsed_is_redacted(raw: bytes, redacted: bytes) -
     assert SECRETS.redact_raw(raw) == redacted
 
 
+@pytest.mark.parametrize(
+    ("text", "clean"),
+    [
+        ('{"secret":"s1","a":"\\ud800"}', '{"secret":"[secret]","a":"\\ud800"}'),
+        ('{"secret":"s1","a":' + "1" * 5000 + "}", '{"secret":"[secret]","a":' + "1" * 5000 + "}"),
+        (' {"a":[{"lhc_key":"s1"},]}', ' {"a":[{"lhc_key":"[secret]"},]}'),
+        ('{"a":"é","secret":"s1', '{"a":"é","secret":"[secret]"'),
+        ("[" * 2000 + '{"secret":"s1"}' + "]" * 2000, "[" * 2000 + '{"secret":"[secret]"}' + "]" * 2000),
+        ("[Ana] The secret: call back", "[Ana] The secret: call back"),
+        ("{note} secret: call back", "{note} secret: call back"),
+    ],
+)
+def test_json_in_a_text_is_cleaned_also_if_it_cannot_be_decoded(text: str, clean: str) -> None:
+    assert SECRETS.remove({"a": text})[0] == {"a": clean}
+
+
 def test_without_secret_keys_nothing_is_removed() -> None:
     assert BodySecrets([], []).redact_raw(b'{"secret":"x"}') == b'{"secret":"x"}'
     assert msgspec.json.encode(BodySecrets([], []).remove({"secret": "x"})[0]) == b'{"secret":"x"}'
