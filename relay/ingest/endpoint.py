@@ -8,7 +8,7 @@ import asyncio
 from collections.abc import Callable, Sequence
 from functools import partial
 from http import HTTPStatus
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import msgspec
 from starlette.types import Receive, Scope, Send
@@ -32,7 +32,7 @@ from relay.ingest.body import (
 )
 from relay.ingest.clock_warning import ClockWarning
 from relay.ingest.limits import AdmissionControl, Evicted, Overloaded, Permit
-from relay.ingest.parsing_threads import ParsingThreads
+from relay.ingest.parsing_threads import ParsingThreads, is_small
 from relay.ingest.refusals import (
     ACCEPTED,
     refuse_evicted,
@@ -50,6 +50,8 @@ from relay.ledger.journal import NewEvent
 from relay.ledger.quarantine import NewQuarantinedBody
 from relay.logs import get_logger
 from relay.standards.webhooks import StaleSignature, message_id
+
+T = TypeVar("T")
 
 log = get_logger("relay.ingest")
 
@@ -127,7 +129,7 @@ class WebhookEndpoint:
                 return await self._handle_body_token(head, receive, permit)
             case Proof.SIGNATURE:
                 received = await receive_body(receive, permit, self._limits.size + MAX_SIGNED_EXCESS)
-                if problem := await self._verify_signature(head, received.raw):
+                if problem := await self._verify_signature(head, received.raw, permit):
                     return self._refuse(head, problem, received)
                 permit.authenticate()
                 if message_id(head.headers):  # without an id the signature has no time
@@ -144,7 +146,7 @@ class WebhookEndpoint:
         received = await receive_body(receive, permit, self._unauthenticated_limits.size)
         request = head.with_body(received.raw)
         decode = partial(decode_unauthenticated, head, received, self._secrets, self._unauthenticated_limits)
-        body = await self._decode_unauthenticated(decode, request, permit)
+        body = await self._run_unauthenticated(decode, request, permit)
         if problem := self._check_body_tokens(head, body):
             return self._refuse(head, problem, received)
         permit.authenticate()
@@ -165,21 +167,22 @@ class WebhookEndpoint:
 
     # --- authenticate ---------------------------------------------------------------------------
 
-    async def _verify_signature(self, head: RequestHead, raw: bytes) -> AuthProblem | None:
+    async def _verify_signature(self, head: RequestHead, raw: bytes, permit: Permit) -> AuthProblem | None:
         now = self._ledger.now()
+        verify = partial(self._authenticator.verify_signature, head, raw, now=now // SECOND)
         try:
-            return self._authenticator.verify_signature(head, raw, now=now // SECOND)
+            return await self._run_unauthenticated(verify, head.with_body(raw), permit)
         except StaleSignature as error:
             await self._clock_warning.add(error, now)
             return AuthProblem.STALE_SIGNATURE
 
-    async def _decode_unauthenticated(
-        self, decode: Callable[[], Body], request: RawRequest, permit: Permit
-    ) -> Body:
-        """Decode a body that may have a token. Raises `Evicted`, also if too many others wait."""
+    async def _run_unauthenticated(self, work: Callable[[], T], request: RawRequest, permit: Permit) -> T:
+        """Return the result of this work. Raises `Evicted`, also if too many others wait."""
+        if is_small(request):
+            return work()
         try:
             async with permit.timed():
-                return await self._parsing_threads.run(decode, request, authenticated=False)
+                return await self._parsing_threads.run(work, request, authenticated=False)
         except TimeoutError as error:
             raise Evicted("too many requests without authentication") from error
 

@@ -1,4 +1,4 @@
-"""Threads for the parsing of large bodies, so that the event loop serves other requests meanwhile."""
+"""Threads for work on large bodies, so that the event loop serves other requests meanwhile."""
 
 import asyncio
 from collections.abc import Callable
@@ -13,6 +13,11 @@ _MAX_INLINE_BYTES: Final = 16_384
 """A smaller body is parsed in less than 10 ms, whatever is in it."""
 
 
+def is_small(request: RawRequest) -> bool:
+    """Whether the body is small, also decompressed, so that no thread is needed."""
+    return len(request.raw) <= _MAX_INLINE_BYTES and not request.is_compressed
+
+
 class ParsingThreads:
     """One thread for authenticated requests, and one for the others, on which the former never wait."""
 
@@ -22,7 +27,7 @@ class ParsingThreads:
 
     async def run(self, work: Callable[[], T], request: RawRequest, *, authenticated: bool) -> T:
         """Return the result of this work on the request: at once if its body is small, else from a thread."""
-        if len(request.raw) <= _MAX_INLINE_BYTES and not request.is_compressed:
+        if is_small(request):
             return work()
         executor = self._authenticated if authenticated else self._unauthenticated
         return await asyncio.get_running_loop().run_in_executor(executor, work)

@@ -2,6 +2,7 @@
 
 import gzip
 import json
+import threading
 import time
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -13,6 +14,7 @@ from sqlalchemy import func, select
 
 from relay.app import Relay
 from relay.cloudtalk import request
+from relay.cloudtalk.signatures import SignatureVerifier
 from relay.ingest import body as body_module
 from relay.ingest import endpoint
 from relay.ledger.tables import events, quarantine
@@ -163,3 +165,22 @@ async def test_a_signed_body_that_is_too_large_is_acknowledged_and_its_beginning
     assert [row.reason for row in kept] == ["oversize"] * (status == 200)
     forged = await client.post(WEBHOOK_PATH, content=body + b" ", headers=signed(body))
     assert forged.status_code == 401
+
+
+@pytest.mark.parametrize(("size", "in_a_thread"), [(100, False), (20_000, True)])
+async def test_the_signature_of_a_large_body_is_verified_in_a_thread(
+    running: RelayAndClient, monkeypatch: pytest.MonkeyPatch, size: int, in_a_thread: bool
+) -> None:
+    """A stranger may send nine MiB, and each listed secret is two keys to compare them with."""
+    _, client = running
+    idents: list[int] = []
+
+    def verify(*_: object, **__: object) -> bool:
+        idents.append(threading.get_ident())
+        return False
+
+    monkeypatch.setattr(SignatureVerifier, "verify", verify)
+    body = b"x" * size
+    response = await client.post(WEBHOOK_PATH, content=body, headers=signed(body))
+    assert response.status_code == 401
+    assert [ident != threading.get_ident() for ident in idents] == [in_a_thread]
