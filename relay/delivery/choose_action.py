@@ -16,6 +16,7 @@ from relay.instants import SECOND, Duration, Instant, iso
 from relay.ledger.deliveries import DeliveryRow, DueDelivery
 
 _CLOCK_MARGIN: Final = Duration(3_600 * SECOND)
+_ALL_FIELDS: Final = frozenset(DELIVERED_FIELDS)
 
 
 class Action(Enum):
@@ -94,8 +95,7 @@ def is_partial(due: DueDelivery, registered_at: Instant) -> bool:
 
 def whole_fields(due: DueDelivery, *, partial: bool) -> frozenset[str]:
     """The fields of a push that writes all that the ledger knows about the call."""
-    known = known_fields(due.call) | due.field_versions.keys()
-    return known if partial else frozenset(DELIVERED_FIELDS)
+    return known_fields(due.call) | due.field_versions.keys() if partial else _ALL_FIELDS
 
 
 def undelivered_fields(due: DueDelivery, *, partial: bool = False) -> frozenset[str]:

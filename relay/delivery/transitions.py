@@ -87,7 +87,6 @@ def _after_success(
         failing_for=0,
         delivered_version=0 if retracted else due.call.version,
         remote_id=remote_id or due.remote_id,
-        rewrite=False,
         rendering=rendering if is_whole(planned, outcome) else due.rendering,
     )
 

@@ -70,7 +70,7 @@ class DueDelivery(msgspec.Struct, frozen=True):
 
 class DeliveryUpdate(msgspec.Struct, frozen=True):
     """The result of an attempt; see `DeliveryRow`. `version` is the one that was pushed: if a newer one was
-    enqueued meanwhile, the delivery stays pending.
+    enqueued meanwhile, the delivery stays pending. `rewrite`: as it was when the push began.
     """
 
     call: str

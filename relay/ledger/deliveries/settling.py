@@ -28,13 +28,17 @@ _updates = rows_of(
     deliveries.c.destination, *(deliveries.c[name] for name in DeliveryUpdate.__struct_fields__)
 )
 _has_newer = deliveries.c.version > _updates.c.version
-# The schedule was that of the pushed version: a newer one begins its own, unless the attempt failed.
-_restarts = and_(_has_newer, _updates.c.state != sql_state(DeliveryState.PENDING))
+_was_asked = and_(deliveries.c.rewrite, ~_updates.c.rewrite)  # for the whole record, by a replay
+_changed_meanwhile = or_(_has_newer, _was_asked)
+_is_done = _updates.c.state != sql_state(DeliveryState.PENDING)
+# The schedule was that of the push: what was enqueued meanwhile begins its own, unless the attempt failed.
+_restarts = and_(_changed_meanwhile, _is_done)
+_is_delivered = _updates.c.state == sql_state(DeliveryState.DELIVERED)
 _settle = (
     update(deliveries)
     .where(deliveries.c.destination == _updates.c.destination, deliveries.c.call == _updates.c.call)
     .values(
-        state=case((_has_newer, sql_state(DeliveryState.PENDING)), else_=_updates.c.state),
+        state=case((_changed_meanwhile, sql_state(DeliveryState.PENDING)), else_=_updates.c.state),
         due_at=case((_restarts, _now), else_=_updates.c.due_at),
         pending_since=case((_restarts, _now), else_=deliveries.c.pending_since),
         attempts=case((_restarts, 0), else_=_updates.c.attempts),
@@ -43,8 +47,7 @@ _settle = (
             (and_(deliveries.c.first_delivered_at.is_(None), _updates.c.delivered_version > 0), _now),
             else_=deliveries.c.first_delivered_at,
         ),
-        # A replay may have asked for the whole record during the push, or the record has changed since.
-        rewrite=and_(deliveries.c.rewrite, or_(_updates.c.rewrite, _has_newer)),
+        rewrite=and_(deliveries.c.rewrite, or_(_changed_meanwhile, ~_is_delivered)),
         **{
             name: _updates.c[name]
             for name in (
@@ -68,7 +71,9 @@ _set_delivered_at = (
 def settle(
     connection: Connection, destination: str, updates: Sequence[DeliveryUpdate], *, now: Instant
 ) -> None:
-    """Write these results. A delivery that got a newer version meanwhile stays pending."""
+    """Write these results. A delivery stays pending if it got a newer version meanwhile, or if a replay asked
+    for the whole record.
+    """
     updates = sorted(updates, key=lambda update: update.call)
     rows = bound((destination, *msgspec.structs.astuple(update)) for update in updates)
     connection.execute(_settle, rows | {"now": now})

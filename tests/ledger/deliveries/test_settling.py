@@ -4,10 +4,10 @@ import msgspec
 import pytest
 
 from relay.instants import Duration, Instant
-from relay.ledger import Ledger, deliveries, destinations
+from relay.ledger import Ledger, deliveries, destinations, replays
 from relay.ledger.deliveries import DeliveryUpdate
 from relay.ledger.states import DeliveryState
-from tests.support.deliveries import delivered_update, enqueue, get_delivery, settle
+from tests.support.deliveries import delivered_update, enqueue, get_delivery, settle, take_due
 
 CALL = "cloudtalk-1"
 DELIVERED = delivered_update(CALL, due_at=Instant(50), attempted_at=Instant(50), remote_id="r1")
@@ -137,3 +137,49 @@ async def test_a_run_of_rejections_with_one_code_is_pending_again_if_it_is_long_
     assert length == (2 if state == "pending" else 0)
     assert {(await get_delivery(two_destinations, call)).state for call in "ab"} == {state}
     assert (await get_delivery(two_destinations, "other code")).state == "dead"
+
+
+# --- a replay that asks for the whole record ---------------------------------------------------------
+
+
+async def replay_whole(ledger: Ledger) -> None:
+    await ledger.write(lambda c: replays.enqueue(c, "crm", [(CALL, 1)], now=Instant(20), rewrite=True))
+
+
+@pytest.mark.parametrize("update", [DELIVERED, DEAD, FAILED], ids=["delivered", "dead", "failed"])
+async def test_a_replay_during_a_push_is_done_after_it(
+    two_destinations: Ledger, update: DeliveryUpdate
+) -> None:
+    await enqueue(two_destinations, (CALL, 1))
+    await replay_whole(two_destinations)
+    await settle(two_destinations, update)
+    row = await get_delivery(two_destinations)
+    assert (row.state, row.rewrite) == ("pending", True)
+    assert row.due_at == (500 if update is FAILED else 50)
+
+
+@pytest.mark.parametrize(
+    ("update", "state", "is_asked"),
+    [(DELIVERED, "delivered", False), (FAILED, "pending", True), (DEAD, "dead", True)],
+    ids=["delivered", "failed", "dead"],
+)
+async def test_a_replay_ends_with_a_delivery_of_the_whole_record(
+    two_destinations: Ledger, update: DeliveryUpdate, state: str, *, is_asked: bool
+) -> None:
+    await enqueue(two_destinations, (CALL, 1))
+    await replay_whole(two_destinations)
+    (due,) = await take_due(two_destinations)
+    await settle(two_destinations, msgspec.structs.replace(update, rewrite=due.rewrite))
+    row = await get_delivery(two_destinations)
+    assert (row.state, row.rewrite) == (state, is_asked)
+
+
+async def test_a_record_that_changed_during_the_push_of_a_replay_is_written_whole_again(
+    two_destinations: Ledger,
+) -> None:
+    await enqueue(two_destinations, (CALL, 1))
+    await replay_whole(two_destinations)
+    await enqueue(two_destinations, (CALL, 2), now=40)
+    await settle(two_destinations, msgspec.structs.replace(DELIVERED, rewrite=True))
+    row = await get_delivery(two_destinations)
+    assert (row.state, row.rewrite, row.version) == ("pending", True, 2)
