@@ -28,7 +28,7 @@ from crm_clients.supabase.sample import SAMPLE_CALL
 from crm_clients.supabase.settings import SupabaseSettings
 from crm_clients.supabase.sql import MERGED_INTO, kv_sql
 from crm_clients.supabase.unchanged import find_kept, find_unchanged, find_unwritten_value
-from relay.call import Call
+from relay.call import Call, known_fields
 from relay.standards.phones import is_dialable
 
 _COLUMNS: Final = ("key", "value")
@@ -137,8 +137,9 @@ class KvLayout:
         self, push: Push, existing: Mapping[str, Any] | None, customers: Mapping[str, Customer]
     ) -> dict[str, Any]:
         record = self._mapper.build(push.call)
+        known = known_fields(push.call) if push.partial else None
         merged = self._mapper.merge(
-            existing, record, push.changed, first=push.first, partial=push.partial, rewrite=push.rewrite
+            existing, record, push.changed, first=push.first, known=known, rewrite=push.rewrite
         )
         if not self._settings.match_clients:
             return merged

@@ -77,19 +77,22 @@ class RecordMapper:
         changed: Collection[str],
         *,
         first: bool = False,
-        partial: bool = False,
+        known: Collection[str] | None = None,
         rewrite: bool = False,
     ) -> dict[str, Any]:
         """Write the keys of the changed fields over the existing record and keep its other keys.
 
         `existing` None: the CRM has no record, so all keys are written. `first`: the record gets the keys
-        that it lacks. `rewrite`: constants are written again. `partial`: the raw data of CloudTalk keeps the
-        keys that only the existing record has.
+        that it lacks. `rewrite`: constants are written again. `known`: of a partial push, all fields of the
+        call that are known. Its raw data of CloudTalk keeps the keys that only the existing record has, and
+        a text of several fields is kept unless all of them are known.
         """
         if existing is None:
             return {**self._constants, **record}
         written = {key: record[key] for key in record if self._depends_on(key, changed)}
-        if partial and self._data_key in written and isinstance(existing.get(self._data_key), dict):
+        if known is not None:
+            written = {key: value for key, value in written.items() if self._is_complete(key, known)}
+        if known is not None and self._data_key in written and isinstance(existing.get(self._data_key), dict):
             written[self._data_key] = {**existing[self._data_key], **written[self._data_key]}
         if rewrite:
             written |= self._constants
@@ -100,6 +103,11 @@ class RecordMapper:
 
     def _depends_on(self, key: str, changed: Collection[str]) -> bool:
         return not self._sources[key].isdisjoint(changed)
+
+    def _is_complete(self, key: str, known: Collection[str]) -> bool:
+        """Whether a value of several fields has all of them. The value of one field may be empty."""
+        sources = self._sources[key]
+        return len(sources) == 1 or sources.issubset(known)
 
     def _value(self, field: str, call: Call) -> Any:
         convert = _CONVERSIONS.get(field)

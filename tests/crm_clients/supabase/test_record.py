@@ -60,9 +60,18 @@ def test_a_first_delivery_of_what_is_known_keeps_the_other_values(
 def test_a_partial_push_keeps_keys_of_the_raw_data() -> None:
     existing = {"cloudtalkData": {"caller": "+34600111222", "tags": ["old"]}}
     merged = MAPPER.merge(
-        existing, RECORD | {"cloudtalkData": {"tags": ["new"]}}, {"cloudtalk_data"}, partial=True
+        existing, RECORD | {"cloudtalkData": {"tags": ["new"]}}, {"cloudtalk_data"}, known={"cloudtalk_data"}
     )
     assert merged["cloudtalkData"] == {"caller": "+34600111222", "tags": ["new"]}
+
+
+@pytest.mark.parametrize(("known", "is_kept"), [({"to"}, True), ({"from"}, True), ({"from", "to"}, False)])
+def test_a_partial_push_writes_a_text_of_several_fields_only_if_all_are_known(
+    known: set[str], *, is_kept: bool
+) -> None:
+    existing = {"notas": "Llamada CloudTalk - +34600111222 → +34910000001"}
+    merged = MAPPER.merge(existing, RECORD | {"notas": "new"}, known, known=known)
+    assert merged["notas"] == (existing["notas"] if is_kept else "new")
 
 
 @given(changes)
