@@ -60,6 +60,12 @@ def test_each_fact_is_a_field_of_the_record() -> None:
     assert (record["id"], record["version"], record["response_seconds"]) == ("cloudtalk-1", 1, 15)
 
 
+def test_unknown_facts_are_null_and_lists_are_empty() -> None:
+    record = record_of(make_event(S))
+    assert (record.tags, record.legs) == ([], [])
+    assert (record.notes, record.direction, record.call_uuid, record.agent_id) == (None, None, None, None)
+
+
 def test_an_end_in_the_payload_of_a_started_does_not_count() -> None:
     call = record_of(make_event(S, started_at=T0, ended_at=T0 + SECOND, duration=1, status="answered"))
     assert (call.ended_at, call.duration_seconds, call.status) == (None, None, Status.IN_PROGRESS)
@@ -177,3 +183,10 @@ def test_the_status_is_known_once_the_call_is_over(status: str, known: bool) -> 
     record = msgspec.structs.replace(make_call(), status=Status(status), notes="n", waiting_seconds=0)
     expected = {"notes", "waiting_seconds", "cloudtalk_data"} | ({"status", "follow_up"} if known else set())
     assert known_fields(record) == expected
+
+
+def test_the_id_and_the_version_of_a_record_are_no_changes() -> None:
+    record = record_of(make_event(E, contact_name="Ana"))
+    other = msgspec.structs.replace(record, id="other", version=9, merged_into="cloudtalk-2")
+    assert changed_fields(record, other) == []
+    assert changed_fields(record, msgspec.structs.replace(record, notes="n", tags=["t"])) == ["tags", "notes"]

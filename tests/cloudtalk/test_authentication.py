@@ -178,6 +178,11 @@ def test_a_token_authenticates_in_each_http_version() -> None:
         *("fastly-client-ip", "fly-client-ip", "x-envoy-external-address", "x-amzn-trace-id", "x-forwarded"),
         *("x-original-forwarded-for", "x-azure-clientip", "x-appengine-user-ip", "x-forwarded-host"),
         *("do-connecting-ip", "x-arr-log-id", "cloudfront-viewer-address", "max-forwards"),
+        *("forwarded", "x-forward-for", "x-original-url", "x-rewrite-url", "x-proxyuser-ip", "x-remote-addr"),
+        *("x-proxy-id", "client-ip", "proxy-client-ip", "wl-proxy-client-ip", "remote-addr", "x-host"),
+        *("x-originating-ip", "x-fastly-id", "akamai-origin-hop", "x-akamai-id", "incap-client-ip"),
+        *("x-sucuri-clientip", "x-varnish", "x-amz-cf-id", "x-appgw-trace-id", "x-cloud-trace-context"),
+        *("x-vercel-id", "x-nf-request-id", "ngrok-trace-id", "tailscale-user-login"),
     ],
 )
 def test_a_header_of_a_proxy_shows_that_the_request_comes_from_elsewhere(header: str) -> None:

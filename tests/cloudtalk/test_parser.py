@@ -152,6 +152,8 @@ def test_an_array_gives_its_call_events(parser: Parser) -> None:
         (b"null", Ignored("empty", quarantine=False)),
         (payload("contact.updated"), Ignored("contact.updated", quarantine=False)),
         (payload("call.teleported"), Ignored("call.teleported", quarantine=True)),
+        (b'{"event":"ping","id":5}', Ignored("ping", quarantine=True)),
+        (b'{"event":"ping","external_number":"+34612345678"}', Ignored("ping", quarantine=True)),
         (b'{"id":5,"name":"Ana"}', Ignored("unnamed", quarantine=True)),
         (b'{"external_number":39351340000}', Ignored("unnamed", quarantine=True)),
     ],
@@ -381,3 +383,29 @@ def test_an_ended_that_states_its_outcome_lacks_nothing(parser: Parser, facts: d
 @pytest.mark.parametrize("kind", ["started", "ringing", "answered", "missed", "voicemail", "modified"])
 def test_only_an_ended_needs_an_outcome(parser: Parser, kind: str) -> None:
     assert outcome_missing(parser, {"event": f"call.{kind}", "call_uuid": "u"}) is None
+
+
+@pytest.mark.parametrize(
+    ("body", "message_id", "expected"),
+    [
+        ({"type": "call.ended", "event_id": "e1", "call_uuid": "u"}, "m1", ("msg:m1", "evt:e1")),
+        ({"type": "call.ended", "event_id": "e1", "call_uuid": "u"}, None, ("evt:e1",)),
+        ({"type": "call.ended", "event_id": None, "call_uuid": "u"}, "m1", ("msg:m1",)),
+        ({"type": "call.ended", "event_id": [], "call_uuid": "u"}, "m1", ("msg:m1",)),
+        ({"event": "ended", "event_id": "e1", "call_uuid": "u"}, None, ()),
+    ],
+)
+def test_a_redelivery_is_recognised_by_the_ids_of_the_message_and_of_the_event(
+    parser: Parser, body: dict[str, Any], message_id: str | None, expected: tuple[str, ...]
+) -> None:
+    events = parser.parse(RawRequest(msgspec.json.encode(body), message_id=message_id))
+    assert isinstance(events, list)
+    assert [event.message_ids for event in events] == [expected]
+
+
+def test_an_unnamed_body_whose_ids_are_unrendered_variables_is_refused(parser: Parser) -> None:
+    body = {"call_uuid": "{{call.uuid}}", "agent_id": 7}
+    with pytest.raises(InvalidPayload) as caught:
+        parser.parse(RawRequest(msgspec.json.encode(body)))
+    assert caught.value.reason == "missing_id"
+    assert "{{call.uuid}}" in str(caught.value)

@@ -121,6 +121,26 @@ def test_only_the_cause_of_the_pause_repeats_it(
     assert change.resumes is not expected
 
 
+def test_each_failed_probe_makes_the_next_pause_longer() -> None:
+    pauses = Pauses(POLICY)
+    first = [pauses.pause_after_push(due(0), [DOWN]).pause for _ in range(5)][-1]
+    probes = [pauses.resume_after_probe(due(1), [DOWN], paused("failing")).pause for _ in range(4)]
+    assert [first, *probes] == [Pause("failing", seconds, "503", "busy") for seconds in (5, 10, 20, 40, 60)]
+
+
+@pytest.mark.parametrize(
+    ("outcome", "seconds"),
+    [
+        (Throttled(code="c", message="m", after=7), 7),
+        (Unauthorised(code="c", message="m"), 60),
+        (Misconfigured(code="c", message="m"), 60),
+    ],
+)
+def test_a_probe_that_meets_the_cause_again_repeats_its_pause(outcome: Outcome, seconds: float) -> None:
+    change = Pauses(POLICY).resume_after_probe(due(0), [outcome], paused(outcome.name))
+    assert change == PauseChange(Pause(outcome.name, seconds, "c", "m"), probe_failure=outcome)
+
+
 def test_a_rejection_repeats_the_pause_that_a_run_of_rejections_began() -> None:
     rejected = Rejected(code="23502", message="m")
     first = Pauses(POLICY).after_rejections(rejected, 20)

@@ -93,6 +93,13 @@ def test_digits_that_are_no_number_stay_as_they_were_written(written: str) -> No
     assert find_phones(written, "ES") == ()
 
 
+@pytest.mark.parametrize("written", ["+34012345678", "+34 012 345 678", "(+34) 012-345-678"])
+@pytest.mark.parametrize("region", ["ES", "US"])
+def test_a_number_with_a_plus_only_has_to_be_possible(written: str, region: str) -> None:
+    assert find_phones(written, region) == ("+34012345678",)
+    assert find_phones(written.replace("+34", ""), "ES") == ()
+
+
 # --- nobody -------------------------------------------------------------------------------------
 
 

@@ -106,6 +106,14 @@ async def test_a_probe_takes_a_call_without_failures_first_then_the_longest_not_
     assert await due_ids(two_destinations, pick=Pick.PROBE, now=0) == ["c", "b", "a", "delivered"]
 
 
+async def test_of_two_deliveries_attempted_at_once_the_one_that_is_due_first_is_the_probe(
+    two_destinations: Ledger,
+) -> None:
+    await enqueue(two_destinations, ("a", 1), ("b", 1))
+    await settle(two_destinations, failed("a", due_at=300), failed("b", due_at=200))
+    assert await due_ids(two_destinations, pick=Pick.PROBE, now=0) == ["b", "a"]
+
+
 async def test_a_busy_call_is_not_taken_again(two_destinations: Ledger) -> None:
     await enqueue(two_destinations, *((odd, 1) for odd in ODD_IDS))
     busy = set(ODD_IDS[1:])
