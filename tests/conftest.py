@@ -4,10 +4,17 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
+import hypothesis
 import pytest
 
 from tests.support.postgres import Databases, running_postgres
 from tests.support.supabase import Supabase, running_supabase
+
+# On a busy machine an example takes long, which says nothing about the code.
+hypothesis.settings.register_profile(
+    "busy", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
+)
+hypothesis.settings.load_profile("busy")
 
 os.environ.pop("COLUMNS", None)  # pytest-xdist sets it, and the commands would wrap their lines
 

@@ -29,13 +29,14 @@ _MEMORY: Final = 4 << 30
 _LONGEST_OUTPUT: Final = 2_000
 _PROJECT: Final = Path(__file__).parents[2]
 
+_FEW_EXAMPLES: Final = "mutants"
 _PYTEST: Final = (
     *("-x", "-q", "--tb=short", "--assert=plain", "-p", "no:cacheprovider", "-p", "no:xdist"),
     *("-o", "timeout=0"),  # the worker has limits of its own
     *("-k", "not postgresql"),  # the same tests run on SQLite, without a server
+    *("--hypothesis-profile", _FEW_EXAMPLES),
 )
 
-_FEW_EXAMPLES: Final = "mutants"
 hypothesis.settings.register_profile(
     _FEW_EXAMPLES,
     derandomize=True,
@@ -117,7 +118,6 @@ def _run_tests(module: str, source: str | None, tests: list[str], scratch: str, 
     os.dup2(file, 2)
     resource.setrlimit(resource.RLIMIT_CPU, (cpu_seconds, cpu_seconds + 1))
     resource.setrlimit(resource.RLIMIT_AS, (_MEMORY, _MEMORY))
-    hypothesis.settings.load_profile(_FEW_EXAMPLES)
     if source is not None:
         sys.meta_path.insert(0, _MutantFinder(module, source))
     code = int(pytest.ExitCode.INTERNAL_ERROR)
