@@ -18,7 +18,7 @@ from relay.ledger import epochs, leases
 from relay.ledger.engine import migrate, open_engine
 from relay.ledger.errors import LedgerError
 from relay.ledger.generation_file import GenerationFile
-from relay.standards.private_files import create_private_file
+from relay.standards.private_files import create_private_file, create_private_folder
 
 _SIDE_FILES: Final = ("-wal", "-shm", "-journal")
 _PAGES: Final = 2_000
@@ -150,9 +150,12 @@ def _move_away(ledger: Path) -> Path | None:
 
 @contextmanager
 def _temporary_file(beside: Path) -> Iterator[Path]:
-    """A new file for its owner alone in the folder of another one; removed at the end unless renamed."""
+    """A new file for its owner alone in the folder of another one, which is created if it is missing; the file
+    is removed at the end unless renamed.
+    """
     file = beside.with_name(f".{beside.name}.{os.getpid()}.part")
     try:
+        create_private_folder(beside.parent)
         file.unlink(missing_ok=True)
         create_private_file(file)
         yield file
@@ -160,4 +163,5 @@ def _temporary_file(beside: Path) -> Iterator[Path]:
         raise LedgerError(f"{beside} cannot be written: {error}") from error
     finally:
         for suffix in ("", *_SIDE_FILES):
-            file.with_name(file.name + suffix).unlink(missing_ok=True)
+            with suppress(NotADirectoryError):  # the folder could not be created
+                file.with_name(file.name + suffix).unlink(missing_ok=True)

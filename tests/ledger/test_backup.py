@@ -2,6 +2,7 @@
 
 import asyncio
 import sqlite3
+import stat
 from contextlib import closing
 from pathlib import Path
 
@@ -48,6 +49,23 @@ def test_a_ledger_is_no_backup_of_itself(tmp_path: Path) -> None:
         backup.back_up(tmp_path / "relay.db", tmp_path / "relay.db")
     with pytest.raises(LedgerError, match="there is no ledger"):
         backup.back_up(tmp_path / "absent.db", tmp_path / "copy.db")
+
+
+async def test_missing_folders_are_created(tmp_path: Path) -> None:
+    """A restore on a new machine has no folder for the ledger yet."""
+    await create_ledger(tmp_path / "relay.db", events=1)
+    copy, ledger = tmp_path / "backups/copy.db", tmp_path / "new/var/relay.db"
+    backup.back_up(tmp_path / "relay.db", copy)
+    assert backup.restore(ledger, copy, now=NOW) is None
+    assert (await read(ledger))[0].accepted == 1
+    assert {stat.S_IMODE(folder.stat().st_mode) for folder in (copy.parent, ledger.parent)} == {0o700}
+
+
+def test_a_folder_that_cannot_be_created_is_named(tmp_path: Path) -> None:
+    asyncio.run(create_ledger(tmp_path / "relay.db", events=1))
+    target = tmp_path / "relay.db/copy.db"
+    with pytest.raises(LedgerError, match=f"{target} cannot be written"):
+        backup.back_up(tmp_path / "relay.db", target)
 
 
 async def test_a_restore_begins_an_epoch_above_all_that_it_can_find(tmp_path: Path) -> None:
