@@ -150,8 +150,9 @@ def _move_away(ledger: Path) -> Path | None:
 
 @contextmanager
 def _temporary_file(beside: Path) -> Iterator[Path]:
-    """A new file for its owner alone in the folder of another one, which is created if it is missing; the file
-    is removed at the end unless renamed.
+    """A new file for its owner alone in the folder of another one; removed at the end unless renamed.
+
+    A missing folder is created.
     """
     file = beside.with_name(f".{beside.name}.{os.getpid()}.part")
     try:
