@@ -87,22 +87,29 @@ class BackgroundWriter:
                 size += len(item)
 
     def _write_batch(self, batch: list[bytes]) -> None:
-        data = b"".join(batch)
-        is_written = self._write_all(data)
+        is_written = self._write_all(batch)
         with self._lock:
-            self._size -= len(data)
-            if is_written:
-                dropped, self._dropped = self._dropped, 0
-            else:
-                dropped = 0
+            self._size -= sum(map(len, batch))
+            if not is_written:
                 self._dropped += len(batch)
+                return
+            dropped, self._dropped = self._dropped, 0
         if dropped:
-            self._on_drop(dropped)
+            self._report(dropped)
 
-    def _write_all(self, data: bytes) -> bool:
-        """Whether all of it was written: the disk may be full, and the reader of a pipe may be gone."""
-        left = memoryview(b"\n" + data if self._is_torn else data)
+    def _report(self, dropped: int) -> None:
         try:
+            self._on_drop(dropped)
+        except MemoryError:
+            with self._lock:
+                self._dropped += dropped
+
+    def _write_all(self, batch: list[bytes]) -> bool:
+        """Whether all of it was written: the disk may be full, the reader of a pipe gone, and there may
+        be no memory. None of these may end the thread.
+        """
+        try:
+            left = memoryview(b"".join([b"\n", *batch] if self._is_torn else batch))
             while left:
                 written = self._raw.write(left)
                 if written is None:  # another process made the pipe non-blocking
@@ -110,7 +117,7 @@ class BackgroundWriter:
                 else:
                     self._is_torn = True
                     left = left[written:]
-        except (OSError, ValueError):
+        except (OSError, ValueError, MemoryError):
             return False
         self._is_torn = False
         return True

@@ -49,7 +49,7 @@ class Gate(RawIOBase):
         self.gate = threading.Event()
         self.entered = threading.Event()
         self.written: list[bytes] = []
-        self.error: OSError | None = None
+        self.error: Exception | None = None
         self.most = 1 << 20
 
     def write(self, data: Any) -> int:
@@ -167,3 +167,23 @@ def test_a_forked_process_writes_its_own_lines_once_and_the_end_waits_for_the_li
     done = subprocess.run([sys.executable, "-c", FORK], capture_output=True, check=True, timeout=SECONDS)  # noqa: S603 - fixed command
     assert [done.stdout.count(b'"%s"' % name) for name in (b"parent", b"child", b"parent again")] == [1, 1, 1]
     assert done.stderr == b""
+
+
+def test_the_thread_survives_a_lack_of_memory() -> None:
+    file, dropped = Gate(), list[int]()
+    file.gate.set()
+    file.error, file.most = MemoryError(), 0
+    reports = iter([MemoryError(), None])
+
+    def report(lines: int) -> None:
+        dropped.append(lines)
+        if error := next(reports):
+            raise error
+
+    writer = BackgroundWriter(file, report)
+    for number in range(3):
+        writer.write(b"line %d\n" % number)
+        writer.flush(SECONDS)
+        file.error, file.most = None, 100
+    assert file.written == [b"line 1\n", b"line 2\n"]
+    assert dropped == [1, 1]
