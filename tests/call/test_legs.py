@@ -11,7 +11,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from relay.call import Call, CallEvent, Kind, Status, build_record
+from relay.call import Call, CallEvent, Kind, Status, build_record, distinct_agents
+from relay.call.agents import Agent
 from relay.instants import SECOND, iso
 from tests.support.samples import T0, join_events, make_event
 
@@ -185,6 +186,39 @@ def test_an_event_that_ends_nothing_and_names_no_answering_agent_is_no_leg(kind:
     assert record_of(make_event(kind, **agent)).legs == []
 
 
+@pytest.mark.parametrize("time", ["started_at", "answered_at", "ended_at"])
+def test_legs_are_ordered_by_any_time_that_is_known(time: str) -> None:
+    earlier: dict[str, Any] = {time: T0}
+    later: dict[str, Any] = {time: T0 + SECOND}
+    first = make_event(E, talking=30, call_id="8", **LUIS, **earlier)
+    second = make_event(E, talking=30, call_id="7", **ANA, **later)
+    for call in records_in_any_order(first, second):
+        assert [leg.agent_id for leg in call.legs] == ["2", "1"]
+
+
+def test_legs_that_began_together_are_ordered_by_their_end() -> None:
+    first = make_event(E, talking=30, call_id="8", started_at=T0, ended_at=T0 + 5, **LUIS)
+    second = make_event(E, talking=30, call_id="7", started_at=T0, ended_at=T0 + 9, **ANA)
+    last = make_event(E, talking=30, call_id="6", started_at=T0, agent_id="3")
+    for call in records_in_any_order(first, second, last):
+        assert [leg.agent_id for leg in call.legs] == ["2", "1", "3"]
+
+
+def test_legs_without_times_are_ordered_by_their_number() -> None:
+    first = make_event(E, talking=30, call_id="9", **LUIS)
+    second = make_event(E, talking=30, call_id="10", **ANA)
+    for call in records_in_any_order(first, second):
+        assert [leg.agent_id for leg in call.legs] == ["2", "1"]
+
+
+def test_an_event_without_an_agent_states_the_leg_that_has_its_talking_time() -> None:
+    ana = make_event(E, talking=30, **ANA)
+    luis = make_event(E, talking=50, **LUIS)
+    unnamed = make_event(E, talking=50, ended_at=T0)
+    for call in records_in_any_order(ana, luis, unnamed):
+        assert {leg.agent_id: leg.ended_at for leg in call.legs} == {"1": None, "2": iso(T0)}
+
+
 # --- any number of legs in any order ----------------------------------------------------------------
 
 
@@ -236,3 +270,14 @@ def test_any_legs_in_any_order_with_duplicates_give_their_record(scene: Scene, r
         (str(number), talking, Status.COMPLETED if talking else Status.MISSED)
         for number, talking in enumerate(scene.talking)
     ]
+
+
+def test_claims_about_one_agent_are_one_agent_in_any_order() -> None:
+    claims = [
+        Agent("1", None, None),
+        Agent(None, None, "ana@example.test"),
+        Agent("1", None, "ana@example.test"),
+        Agent("2", "Luis", None),
+    ]
+    for order in permutations(claims):
+        assert distinct_agents(order) == [Agent("1", None, "ana@example.test"), Agent("2", "Luis", None)]

@@ -120,8 +120,12 @@ def test_the_arrival_of_an_answered_is_the_time_of_the_answer_if_plausible(
 
 
 def test_the_earliest_arrival_of_an_answered_counts() -> None:
-    first, again = make_event(A, started_at=T0), make_event(A, started_at=T0)
-    assert record_of(first, again, received_at=T0 + 5 * SECOND).response_seconds == 5
+    first, again = (
+        state_from_event(make_event(A, started_at=T0), seq=seq, received_at=Instant(T0 + seconds * SECOND))
+        for seq, seconds in ((1, 5), (2, 9))
+    )
+    for state in (join(first, again), join(again, first)):
+        assert build_record(state, id="cloudtalk-1", version=1).response_seconds == 5
 
 
 def test_a_duration_that_is_not_stated_is_the_time_from_start_to_end() -> None:

@@ -113,3 +113,19 @@ def test_a_call_without_talking_time_is_missed_unless_it_was_answered() -> None:
     assert status_after(make_event(E, talking=0, direction="inbound")) == Status.MISSED
     assert status_after(make_event(E, talking=0, direction="outbound")) == Status.NO_ANSWER
     assert status_after(make_event(A), make_event(E, talking=0, direction="inbound")) == COMPLETED
+
+
+def test_a_voicemail_is_stated_by_the_event_itself() -> None:
+    assert status_after(make_event(Kind.VOICEMAIL, direction="inbound")) == Status.VOICEMAIL
+    assert status_after(make_event(Kind.VOICEMAIL, direction="outbound")) == Status.NO_ANSWER
+
+
+@pytest.mark.parametrize(
+    "fact", [{"voicemail": True}, {"status": "voicemail"}, {"status": "answered"}, {"talking": 9}]
+)
+@pytest.mark.parametrize("kind", [S, Kind.RINGING, Kind.UPDATE])
+def test_an_outcome_in_the_payload_of_an_event_before_the_end_does_not_count(
+    kind: Kind, fact: dict[str, Any]
+) -> None:
+    before, ended = make_event(kind, **fact), make_event(E, direction="inbound", status="missed")
+    assert status_after(before, ended) == status_after(ended, before) == Status.MISSED

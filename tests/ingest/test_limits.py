@@ -231,3 +231,13 @@ async def test_a_request_that_was_evicted_in_its_last_step_is_not_served() -> No
 
     with admission.permit("192.0.2.1", authenticated=False) as permit, pytest.raises(Evicted):
         await evict_in_time(permit)
+
+
+async def test_bytes_that_arrive_move_the_deadline_of_a_block_that_waits_for_more() -> None:
+    admission = AdmissionControl(max_requests=100, max_bytes=1_000_000)
+    permit = admission.permit("192.0.2.1", authenticated=False)
+    async with permit.timed():
+        assert permit._timeout is not None
+        permit._next_bytes_by -= 3
+        permit.extend(1_024)
+        assert permit._timeout.when() == permit.deadline

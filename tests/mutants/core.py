@@ -42,6 +42,7 @@ CORE: Final = (
 
 _MORE_TESTS: Final = {
     "relay/call/": ("tests/call",),
+    "relay/call/from_event.py": ("tests/fold/test_dedup.py", "tests/fold/test_matching.py"),
     "relay/cloudtalk/": (
         "tests/cloudtalk/test_parser.py",
         "tests/cloudtalk/test_examples.py",

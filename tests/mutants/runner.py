@@ -7,7 +7,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -51,16 +51,25 @@ def run_mutants(root: Path, mutants: Sequence[Mutant], *, jobs: int) -> Iterator
     for mutant in mutants:
         by_module.setdefault(mutant.module, []).append(mutant)
     groups = sorted(by_module.values(), key=len, reverse=True)
-    results: queue.SimpleQueue[Result] = queue.SimpleQueue()
+    results: queue.SimpleQueue[Result | None] = queue.SimpleQueue()
     with _Workers(root) as workers, ThreadPoolExecutor(jobs) as pool:
         running = [pool.submit(_test_group, workers, group, results) for group in groups]
-        for _ in mutants:
-            yield results.get()
         for each in running:
-            each.result()
+            each.add_done_callback(lambda _: results.put(None))
+        for _ in range(len(mutants) + len(running)):
+            if (result := results.get()) is not None:
+                yield result
+            elif failure := next((f for f in map(_failure, running) if f is not None), None):
+                raise failure
 
 
-def _test_group(workers: "_Workers", mutants: Sequence[Mutant], results: "queue.SimpleQueue[Result]") -> None:
+def _failure(running: Future[None]) -> BaseException | None:
+    return running.exception() if running.done() else None
+
+
+def _test_group(
+    workers: "_Workers", mutants: Sequence[Mutant], results: "queue.SimpleQueue[Result | None]"
+) -> None:
     """Test mutants of one module."""
     request: dict[str, Any] = {
         "module": mutants[0].module,
