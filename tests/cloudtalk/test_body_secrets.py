@@ -218,3 +218,16 @@ def test_a_long_run_of_backslashes_is_redacted_in_linear_time() -> None:
     before = time.perf_counter()
     assert SECRETS.redact_raw(b"secret" + b"\\" * 262_144).startswith(b"secret")
     assert time.perf_counter() - before < 20  # about one second; a search from each of them took 50
+
+
+@pytest.mark.parametrize(
+    "key",
+    [
+        *("authorization", "proxy_authorization", "api_key", "x_api_key", "password", "passwd", "pwd"),
+        *("access_token", "refresh_token", "id_token", "auth_token", "bearer_token", "session_token"),
+        *("x_webhook_token", "x_auth_token", "client_secret", "webhook_secret", "secret_key", "private_key"),
+    ],
+)
+def test_the_key_of_a_credential_is_known_in_each_form(key: str) -> None:
+    for form in (key, key.upper(), key.replace("_", "-"), f" {key} "):
+        assert SECRETS.remove({form: "s3cr3t", "call_id": 1}) == ({"call_id": 1}, [])

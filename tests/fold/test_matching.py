@@ -13,6 +13,7 @@ from relay.fold.matching import (
     match_by_number_and_time,
 )
 from relay.instants import SECOND
+from relay.ledger.aliases import AliasReason
 from tests.support.memory_ledger import MemoryLedger
 from tests.support.samples import T0, join_events
 from tests.support.samples import make_event_with_ids as event
@@ -150,6 +151,18 @@ def test_a_call_that_is_merged_in_the_batch_that_begins_it_gets_no_row(ledger: M
     ledger.fold(ledger.append([event(Kind.STARTED, U1), event(Kind.MODIFIED, I1), ENDED]))
     assert set(ledger.rows) == {"cloudtalk-u1"} or set(ledger.rows) == {"cloudtalk-1"}
     assert ledger.only_row.record.talking_seconds == 7
+
+
+def test_the_events_of_calls_that_are_merged_belong_to_the_survivor(ledger: MemoryLedger) -> None:
+    batch = ledger.append([event(Kind.STARTED, U1), event(Kind.MODIFIED, I1), ENDED])
+    ledger.fold(batch)
+    assert ledger.changes[0].folded == [(each.seq, ledger.only_row.id) for each in batch]
+
+
+def test_an_alias_is_chosen_if_another_one_of_its_event_was_dropped(ledger: MemoryLedger) -> None:
+    ledger.fold_each(event(Kind.ENDED, U1, I1), event(Kind.ENDED, "uuid:new", I1))
+    reasons = {alias.alias: alias.reason for changes in ledger.changes for alias in changes.aliases}
+    assert reasons == {U1: AliasReason.STATED, I1: AliasReason.STATED, "uuid:new": AliasReason.CHOSEN}
 
 
 # --- the last resort: by number and time ------------------------------------------------------------

@@ -150,3 +150,8 @@ def test_the_message_id_is_read_under_both_prefixes() -> None:
 def test_only_a_few_signatures_of_a_message_are_compared() -> None:
     assert verifier(SECRET).verify(headers("v1,AAAA " * 15 + SIGNATURE), BODY, now=NOW)
     assert not verifier(SECRET).verify(headers("v1,AAAA " * 16 + SIGNATURE), BODY, now=NOW)
+
+
+def test_a_malformed_signature_hides_no_valid_one_behind_it() -> None:
+    for malformed in ("v1,?", "v1,a", "v2,AA==", "v1", ","):
+        assert verifier(SECRET).verify(headers(f"{malformed} {SIGNATURE}"), BODY, now=NOW)
