@@ -18,6 +18,8 @@ log = get_logger("relay.server")
 _CHECK_SECONDS: Final = 5.0
 """How long the start may look for damage in the ledger: about 7 GB in memory, 1 GB on a slow disk."""
 
+_RESTART_SECONDS: Final = 1.0
+
 Loop = Callable[[], Coroutine[Any, Any, None]]
 """The `run` method of a component: works until it is cancelled."""
 
@@ -79,8 +81,8 @@ class Lifecycle:
     async def running(self) -> AsyncIterator[None]:
         """Open the ledger and run all components for the duration of the block."""
         await self.open()
-        tasks = [asyncio.create_task(loop()) for loop in self._loops]
-        self._deliveries = [asyncio.create_task(loop()) for loop in self._delivery_loops]
+        tasks = [asyncio.create_task(_keep_running(loop)) for loop in self._loops]
+        self._deliveries = [asyncio.create_task(_keep_running(loop)) for loop in self._delivery_loops]
         self.is_serving = True
         try:
             yield
@@ -112,6 +114,16 @@ class Lifecycle:
         for client in self._clients.values():
             await client.aclose()
         await self._ledger.close()
+
+
+async def _keep_running(loop: Loop) -> None:
+    """Run the loop of a component, and start it again after an error: the relay would go on without it."""
+    while True:
+        try:
+            return await loop()
+        except Exception:
+            log.exception("server.component_failed")
+            await asyncio.sleep(_RESTART_SECONDS)
 
 
 async def _close_after(client: CrmClient[Any], seconds: float) -> None:

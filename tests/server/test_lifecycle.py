@@ -2,15 +2,18 @@
 
 import asyncio
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
+from structlog.testing import capture_logs
 
 from crm_clients.base import Outcome, Push
 from crm_clients.local import LocalSettings
 from crm_clients.state import InMemoryClientState
 from relay.app import Relay, build_clients
+from relay.server import lifecycle
 from relay.settings import Settings
 from tests.support.in_process import in_process_relay, settings_in, wait_for_status
 from tests.support.relay import WEBHOOK_PATH, crm_rows
@@ -40,6 +43,32 @@ async def test_a_stop_closes_every_client_and_releases_the_leases(tmp_path: Path
             client_of_crm: Any = relay.clients["crm"]
         with pytest.raises(RuntimeError, match="after shutdown"):
             await client_of_crm.check()
+
+
+async def test_a_component_that_fails_starts_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lifecycle, "_RESTART_SECONDS", 0)
+    relay, runs, again = Relay(settings_in(tmp_path)), list[str](), asyncio.Event()
+
+    async def fail_once(name: str) -> None:
+        runs.append(name)
+        if runs.count(name) == 1:
+            raise MemoryError
+        if runs.count("loop") + runs.count("delivery") == 4:
+            again.set()
+        await asyncio.sleep(3600)
+
+    started = lifecycle.Lifecycle(
+        relay.ledger,
+        {},
+        {},
+        loops=[partial(fail_once, "loop")],
+        delivery_loops=[partial(fail_once, "delivery")],
+    )
+    with capture_logs() as logs:
+        async with started.running(), asyncio.timeout(20):
+            await again.wait()
+    assert sorted(runs) == ["delivery", "delivery", "loop", "loop"]
+    assert [line["event"] for line in logs].count("server.component_failed") == 2
 
 
 async def test_a_push_in_flight_finishes_while_the_last_requests_are_answered(
