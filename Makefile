@@ -33,8 +33,10 @@ demo: .venv/.runtime ## run a simulated CloudTalk, a relay and an embedded CRM (
 run: .venv/.runtime ## run the relay with settings.toml
 	@$(BIN)/relay serve $(ARGS)
 
+# The files of tests/acceptance are the slowest: they come first, as pytest collects them. By default xdist
+# begins with the files that have the most tests.
 test: .venv/.dev ## run all tests, including those against real servers
-	@$(BIN)/pytest -n 2 --dist loadfile $(ARGS)
+	@$(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder $(ARGS)
 
 check: .venv/.dev ## check format, lint, types and the import contract
 	@$(BIN)/ruff format --check $(SOURCES)
