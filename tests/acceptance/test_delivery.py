@@ -16,7 +16,7 @@ import pytest
 
 from tests.chaos.engines import ENGINES
 from tests.chaos.outage import CALLS, HOURS
-from tests.chaos.scenarios import LEAST_RATE, stopped_in_order
+from tests.chaos.scenarios import stopped_in_order
 from tests.fakes.faulty_crm import Fault, FaultyCrm, running_faulty_crm
 from tests.support.relay import RelayProcess, eventually, running_relay
 
@@ -82,9 +82,12 @@ def wait_until_delivered(relay: RelayProcess) -> None:
     eventually(lambda: set(deliveries_by_call(relay).values()), lambda states: states == {"delivered"})
 
 
-def destination_status(relay: RelayProcess) -> dict[str, Any]:
-    status: dict[str, Any] = json.loads(relay.command("status", "--json").stdout)["destinations"][0]
-    return status
+def paused_reason(relay: RelayProcess) -> str | None:
+    """Read from the ledger why the destination is paused; None if it is not."""
+    path = relay.folder / "var/relay.db"
+    with closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as connection:
+        (reason,) = connection.execute("SELECT paused_reason FROM destinations").fetchone()
+        return None if reason is None else str(reason)
 
 
 def wait_for_rows(crm: FaultyCrm, names: list[str], *, seconds: float = 15) -> dict[str, dict[str, Any]]:
@@ -161,7 +164,7 @@ def test_a_fault_of_the_whole_crm_counts_no_attempt_and_makes_no_dead_letter(
     crm.set_faults(**faults)
     names = call_names("waits", 250)
     send(relay, names)
-    eventually(lambda: destination_status(relay)["paused_reason"], lambda why: why == reason)
+    eventually(lambda: paused_reason(relay), lambda why: why == reason)
     send(relay, names[:100], "call.ended", duration=8)
     time.sleep(1.5)
     assert set(deliveries_by_call(relay).values()) == {"pending"}
@@ -189,7 +192,7 @@ def test_a_new_mandatory_column_makes_no_dead_letter_although_updates_still_succ
         send(relay, new[number * 20 : number * 20 + 20])
         send(relay, known, "call.ended", duration=number + 1)
         time.sleep(0.5)
-    eventually(lambda: destination_status(relay)["paused_reason"], lambda why: why == "misconfigured")
+    eventually(lambda: paused_reason(relay), lambda why: why == "misconfigured")
     crm.set_faults()
     relay.command("destinations", "probe", "crm")
     wait_for_rows(crm, new)
@@ -313,4 +316,4 @@ def test_sigterm_under_load_stops_in_order_and_loses_nothing(tmp_path: Path, eng
     assert code == 0
     assert seconds < 10
     assert outcome.audit.passed, str(outcome)
-    assert outcome.rate > LEAST_RATE, str(outcome)
+    assert outcome.audit.acknowledged > 100, str(outcome)

@@ -62,9 +62,13 @@ async def wait_for_rows(folder: Path, *ids: str) -> None:
 
 
 async def test_a_restart_within_the_hold_time_delays_requests_only(
-    server: Postgres, running: tuple[Relay, httpx.AsyncClient], tmp_path: Path
+    server: Postgres,
+    running: tuple[Relay, httpx.AsyncClient],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    _, client = running
+    relay, client = running
+    monkeypatch.setattr(relay.group_commit, "_hold_seconds", 60)
     assert (await post(client, "before")).status_code == 200
     await asyncio.to_thread(server.stop, signal.SIGQUIT)
     waiting = asyncio.create_task(post(client, "meanwhile"))

