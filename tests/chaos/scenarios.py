@@ -92,9 +92,9 @@ class Run:
 
     def kill(self, relay: ChaosRelay) -> None:
         """Kill a relay and start it again; usually during a push, at a random moment of it."""
+        before = self.crm.tally().abandoned  # not later: the push may end during another request
         if self.random.random() < _KILL_IN_PUSH and self.crm.wait_for_push(10.0):
             time.sleep(self.random.uniform(0, _SLOW_SECONDS / 2))
-        before = self.crm.tally().abandoned
         with self._downtime():
             relay.kill()
             relay.start()
