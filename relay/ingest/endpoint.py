@@ -5,7 +5,7 @@ everything else here.
 """
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Sequence
 from functools import partial
 from http import HTTPStatus
 from typing import Any, Final, TypeVar
@@ -146,7 +146,7 @@ class WebhookEndpoint:
         received = await receive_body(receive, permit, self._unauthenticated_limits.size)
         request = head.with_body(received.raw)
         decode = partial(decode_unauthenticated, head, received, self._secrets, self._unauthenticated_limits)
-        body = await self._run_unauthenticated(decode, request, permit)
+        body = await self._wait_for(self._parsing_threads.run(decode, request, authenticated=False), permit)
         if problem := self._check_body_tokens(head, body):
             return self._refuse(head, problem, received)
         permit.authenticate()
@@ -171,18 +171,19 @@ class WebhookEndpoint:
         now = self._ledger.now()
         verify = partial(self._authenticator.verify_signature, head, raw, now=now // SECOND)
         try:
-            return await self._run_unauthenticated(verify, head.with_body(raw), permit)
+            if is_small(head.with_body(raw)):
+                return verify()
+            # Not in the thread of other strangers: their bodies would delay it.
+            return await self._wait_for(asyncio.to_thread(verify), permit)
         except StaleSignature as error:
             await self._clock_warning.add(error, now)
             return AuthProblem.STALE_SIGNATURE
 
-    async def _run_unauthenticated(self, work: Callable[[], T], request: RawRequest, permit: Permit) -> T:
-        """Return the result of this work. Raises `Evicted`, also if too many others wait."""
-        if is_small(request):
-            return work()
+    async def _wait_for(self, result: Awaitable[T], permit: Permit) -> T:
+        """Wait for a thread. Raises `Evicted`, also if too many others wait."""
         try:
             async with permit.timed():
-                return await self._parsing_threads.run(work, request, authenticated=False)
+                return await result
         except TimeoutError as error:
             raise Evicted("too many requests without authentication") from error
 

@@ -1,4 +1,4 @@
-"""Threads for work on large bodies, so that the event loop serves other requests meanwhile."""
+"""Threads for the parsing of large bodies, so that the event loop serves other requests meanwhile."""
 
 import asyncio
 from collections.abc import Callable
