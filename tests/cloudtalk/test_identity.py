@@ -26,6 +26,7 @@ LINK = "https://my.cloudtalk.io/pub/r/MTAwMjQwMjQ4Nw%3D%3D/M2Q1.wav"
         ("null", "other:null"),
         ("{{x}}", "other:{{x}}"),
         (UUID + "0", f"other:{UUID}0"),
+        ("x" * len(UUID), "other:" + "x" * len(UUID)),
     ],
 )
 def test_an_id_has_a_namespace_by_its_form(id_: str, alias: str) -> None:
