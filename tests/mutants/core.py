@@ -57,7 +57,6 @@ _MORE_TESTS: Final = {
     "relay/fold/matching.py": ("tests/fold/test_transfers.py", "tests/fold/test_one_record.py"),
     "relay/fold/changes.py": ("tests/fold/test_transfers.py", "tests/fold/test_waiting.py"),
     "relay/fold/versions.py": ("tests/fold/test_tombstones.py",),
-    "relay/delivery/": ("tests/delivery/test_worker.py",),
     "relay/ledger/deliveries/rows.py": ("tests/ledger/deliveries",),
     "relay/ledger/retention_queries.py": ("tests/ledger/test_retention.py",),
     "relay/ingest/": ("tests/ingest/test_endpoint.py", "tests/ingest/test_unauthenticated.py"),

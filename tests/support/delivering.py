@@ -137,7 +137,7 @@ class Delivering:
 
     async def wait_for(self, state: str, call: str = "cloudtalk-1", **fields: Any) -> DeliveryRow:
         """Wait until the delivery of this call has this state and these fields."""
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(20):
             while True:
                 row = await self.delivery(call)
                 if row.state == state and all(getattr(row, name) == fields[name] for name in fields):
