@@ -8,6 +8,7 @@ import msgspec
 
 from crm_clients.base import Finding, Outcome, Retry, Throttled, Unauthorised, Unknown
 from crm_clients.supabase import refusals, trial
+from crm_clients.supabase.denied import MISSING_GRANT, explain_denied
 from crm_clients.supabase.errors import ApiError, ApiFailure, describe, to_outcome
 from crm_clients.supabase.location import Location, grant_hint, problem_finding, run_setup
 from crm_clients.supabase.refusals import WRONG_TYPE
@@ -20,7 +21,7 @@ _BY_ERROR_CODE: Final = {
     "42P01": "unknown_table",
     "PGRST204": "missing_column",
     "42703": "missing_column",
-    "42501": "missing_grant",
+    "42501": MISSING_GRANT,
     "42P10": "missing_key",
     "42883": WRONG_TYPE,
 }
@@ -50,10 +51,10 @@ async def check_table(table: Table, location: Location) -> list[Finding]:
     select_failure = await table.probe_select(columns, **is_json)
     if select_failure is not None and _code(select_failure) == "missing_column":
         return await _find_missing_columns(table, location, select_failure, columns)
-    if select_failure is not None and _code(select_failure) != "missing_grant":
+    if select_failure is not None and _code(select_failure) != MISSING_GRANT:
         return [_finding(location, select_failure)]
     failure = select_failure or await table.probe_upsert(location.columns)
-    if failure is not None and _code(failure) == "missing_grant":
+    if failure is not None and _code(failure) == MISSING_GRANT:
         return [await _find_missing_grant(table, location, failure, may_select=select_failure is None)]
     found = await (
         trial.explain(table, location, failure) if failure else trial.find_refusals(table, location)
@@ -78,13 +79,13 @@ async def _check_delete(table: Table, location: Location) -> Finding:
     failure = await table.probe_delete() if location.deletes else None
     if failure is None:
         return Finding(name=location.destination, ok=True)
-    if _code(failure) != "missing_grant":
+    if _code(failure) != MISSING_GRANT:
         return _finding(location, failure)
     problem = (
         f"The role {location.role} lacks DELETE on the table {location.full_table}, so the records of merged "
         "calls cannot be deleted."
     )
-    return problem_finding(location, "missing_grant", problem, grant_hint(location))
+    return problem_finding(location, MISSING_GRANT, problem, grant_hint(location))
 
 
 async def _find_missing_columns(
@@ -96,7 +97,7 @@ async def _find_missing_columns(
         column_failure = await table.probe_select([column])
         if column_failure is not None and _code(column_failure) == "missing_column":
             missing.append(column)
-        elif column_failure is not None and _code(column_failure) != "missing_grant":
+        elif column_failure is not None and _code(column_failure) != MISSING_GRANT:
             return [_finding(location, column_failure)]
     return [_missing_columns_finding(location, missing) if missing else _finding(location, failure)]
 
@@ -111,17 +112,20 @@ async def _find_missing_grant(
     table: Table, location: Location, failure: ApiFailure, *, may_select: bool
 ) -> Finding:
     """Find out which grants the role lacks. UPDATE cannot be probed without INSERT."""
+    if (denied := explain_denied(location, failure)) is not None:
+        return denied
     may_insert = await table.probe_insert(location.columns) is None
     lacking = [grant for grant, granted in (("SELECT", may_select), ("INSERT", may_insert)) if not granted]
     grants = ", ".join(lacking or ["UPDATE"])
     message = failure.message if isinstance(failure, ApiError) else None
     problem = f"The role {location.role} lacks {grants} on the table {location.full_table} ({message})."
-    return problem_finding(location, "missing_grant", problem, grant_hint(location))
+    return problem_finding(location, MISSING_GRANT, problem, grant_hint(location))
 
 
 def _finding(location: Location, failure: ApiFailure) -> Finding:
     code = _code(failure)
-    return problem_finding(location, code, _problem(location, code, failure), _hint(location, code))
+    denied = explain_denied(location, failure) if code == MISSING_GRANT else None
+    return denied or problem_finding(location, code, _problem(location, code, failure), _hint(location, code))
 
 
 def _code(failure: ApiFailure) -> str:
@@ -169,7 +173,7 @@ def _hint(location: Location, code: str) -> str:
         "that the project is neither paused nor deleted, and that this machine can reach it.",
         WRONG_TYPE: "Run in Supabase's SQL editor: "
         + type_sql(location.table, location.sql_schema, location.json_column or "", "jsonb"),
-        "missing_grant": f"Grant the role {location.role} in Supabase's SQL editor what the message names.",
+        MISSING_GRANT: f"Grant the role {location.role} in Supabase's SQL editor what the message names.",
         "throttled": f"Wait, or set a lower rate in {section}.",
         "over_quota": "Raise the plan or the spend cap in Supabase. Meanwhile no call is lost.",
         "project_paused": "Restore the project in Supabase's dashboard. Meanwhile no call is lost.",

@@ -28,7 +28,7 @@ from crm_clients.supabase.layout_table import TableLayout
 from crm_clients.supabase.location import Location, SampleRows, sql_editor
 from crm_clients.supabase.record import ID_PREFIX
 from crm_clients.supabase.rest import Row, Table
-from crm_clients.supabase.sample import Sample, build_full_sample, build_samples
+from crm_clients.supabase.sample import Sample, build_full_sample, build_long_sample, build_samples
 from crm_clients.supabase.settings import SupabaseSettings
 from crm_clients.supabase.shorten import find_largest, leave_out
 from relay.call import Call
@@ -100,6 +100,7 @@ class SupabaseClient(CrmClient[SupabaseSettings]):
             key=key_column,
             columns=self._layout.columns,
             full=self._sample_rows(build_full_sample(settings.when)).rows,
+            long=self._sample_rows(build_long_sample(settings.when)).rows,
             samples=[self._sample_rows(sample) for sample in build_samples(settings.when)],
             key_prefix=f"{settings.kv_prefix if is_kv else ''}{ID_PREFIX}",
             settings={} if is_kv else settings.settings_by_column,

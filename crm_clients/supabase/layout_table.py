@@ -20,6 +20,7 @@ from crm_clients.supabase.rest import Row, Table, Upserted
 from crm_clients.supabase.sample import SAMPLE_CALL, SMALLEST_CALL
 from crm_clients.supabase.settings import SupabaseSettings
 from crm_clients.supabase.sql import MERGED_INTO, table_sql
+from crm_clients.supabase.too_long import name_columns
 from crm_clients.supabase.unchanged import find_unchanged, find_unwritten, is_older, version_of
 from relay.call import DELIVERED_FIELDS, FIELDS, Call
 
@@ -234,4 +235,6 @@ def _with_data(call: Call, data: Mapping[str, Any]) -> Call:
 
 
 def _outcomes(failure: ApiFailure | None, request: Sequence[CallRows]) -> dict[str, Outcome]:
+    if isinstance(failure, ApiError) and len(request) == 1:
+        failure = name_columns(failure, request[0].encoded)
     return {row.call.id: build_outcome(failure, remote_id=row.call.id, calls=len(request)) for row in request}

@@ -24,10 +24,10 @@ class Location(msgspec.Struct, frozen=True):
     """Where a destination writes its calls. `schema` None means the first schema that the API exposes.
 
     `key`: the column that identifies a call. `merge_columns`: columns that only `on_merge = "mark"`
-    needs. `full`: two rows with a value in each of them. `samples`: rows of each kind of call. `key_prefix`:
-    the start of every key. `settings`: column → the setting that names it, as `fields.id`; none in the
-    layout `kv`. `json_column`: a column that must be jsonb. `deletes`: whether the records of merged calls
-    are deleted.
+    needs. `full`: two rows with a value in each of them. `long`: two such rows with long
+    values. `samples`: rows of each kind of call. `key_prefix`: the start of every key. `settings`: column →
+    the setting that names it, as `fields.id`; none in the layout `kv`. `json_column`: a column that must be
+    jsonb. `deletes`: whether the records of merged calls are deleted.
     """
 
     destination: str
@@ -38,6 +38,7 @@ class Location(msgspec.Struct, frozen=True):
     key: str
     columns: tuple[str, ...]
     full: tuple[Row, Row]
+    long: tuple[Row, Row]
     samples: Sequence[SampleRows]
     key_prefix: str
     settings: Mapping[str, str]

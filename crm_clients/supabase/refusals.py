@@ -1,7 +1,7 @@
 """Explain why the database would refuse calls, although table, columns and grants exist."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Final
 
 import msgspec
@@ -11,6 +11,7 @@ from crm_clients.supabase.errors import ROW_SECURITY, ApiError, ApiFailure, Caus
 from crm_clients.supabase.location import Location, problem_finding, run_setup, secret_key_hint
 from crm_clients.supabase.rest import NOT_ONE_ROW, Table
 from crm_clients.supabase.sql import nullable_sql, policy_sql, sequence_grant_sql, type_sql
+from crm_clients.supabase.too_long import TOO_LONG
 
 WRONG_TYPE: Final = "wrong_type"
 GENERATED: Final = "generated_column"
@@ -19,8 +20,9 @@ SEQUENCE: Final = "missing_sequence_grant"
 DISCARDED: Final = "discarded_rows"
 REFUSED: Final = "refused_call"
 REFERENCE: Final = "missing_reference"
+NARROW: Final = "narrow_column"
 REFUSALS: Final = frozenset(
-    {WRONG_TYPE, GENERATED, REQUIRED, SEQUENCE, ROW_SECURITY, DISCARDED, REFUSED, REFERENCE}
+    {WRONG_TYPE, GENERATED, REQUIRED, SEQUENCE, ROW_SECURITY, DISCARDED, REFUSED, REFERENCE, NARROW}
 )
 """Every code of this module."""
 
@@ -70,40 +72,83 @@ def refusal_code(failure: ApiFailure | None) -> str | None:
     return REFUSED if cause_of(failure) is Cause.RECORD else None
 
 
-async def _find_columns(table: Table, location: Location, code: str) -> dict[str, str]:
-    """Try each column of the sample by itself, and return the message of each that fails.
+async def _find_columns(table: Table, location: Location, code: str) -> dict[str, ApiError]:
+    """Try each column of the sample by itself, and return the error of each that fails.
 
     If the key column fails, the others cannot be tried.
     """
-    found: dict[str, str] = {}
+    found: dict[str, ApiError] = {}
     for column in sorted(location.full[0], key=lambda column: column != location.key):
         rows = [{name: row[name] for name in (location.key, column)} for row in location.full]
         failure = await table.dry_run(rows)
         if isinstance(failure, ApiError) and refusal_code(failure) == code:
-            found[column] = failure.message or code
+            found[column] = failure
         if location.key in found:
             break
     return found
 
 
+async def warn_of_narrow_columns(table: Table, location: Location) -> list[Finding] | ApiFailure:
+    """Return a warning if the table stores ordinary calls, but not calls with long values."""
+    failure = await table.dry_run(location.long)
+    code = refusal_code(failure)
+    if code == REFERENCE:
+        return []
+    if not isinstance(failure, ApiError) or code is None:
+        return failure or []
+    errors: dict[str, ApiError] = {}
+    for column in location.long[0]:
+        rows = [
+            full | {column: long[column]} for full, long in zip(location.full, location.long, strict=True)
+        ]
+        error = await table.dry_run(rows) if rows[0] != location.full[0] else None
+        if isinstance(error, ApiError) and refusal_code(error) == code:
+            errors[column] = error
+    return [_narrow(location, errors, failure)]
+
+
 # --- texts for a person -----------------------------------------------------------------------
 
 
-def _wrong_types(location: Location, messages: Mapping[str, str]) -> Finding:
-    errors = "; ".join(f"{column} ({message})" for column, message in messages.items())
-    problem = f"Columns of the table {location.full_table} cannot store the values of a call: {errors}."
-    return problem_finding(location, WRONG_TYPE, problem, _other_columns_hint(location, messages))
+def _wrong_types(location: Location, errors: Mapping[str, ApiError]) -> Finding:
+    problem = (
+        f"Columns of the table {location.full_table} cannot store the values of a call: {_list(errors)}."
+    )
+    hints = [_other_columns_hint(location, errors), _widen_hint(location, errors)]
+    return problem_finding(location, WRONG_TYPE, problem, " Or: ".join(filter(None, hints)))
 
 
-def _generated(location: Location, messages: Mapping[str, str]) -> Finding:
+def _generated(location: Location, errors: Mapping[str, ApiError]) -> Finding:
     problem = (
         f"The database generates values of the table {location.full_table} that the relay has to write: "
-        f"{', '.join(messages)}."
+        f"{', '.join(errors)}."
     )
-    return problem_finding(location, GENERATED, problem, _other_columns_hint(location, messages))
+    return problem_finding(location, GENERATED, problem, _other_columns_hint(location, errors))
 
 
-def _other_columns_hint(location: Location, columns: Mapping[str, str]) -> str:
+def _narrow(location: Location, errors: Mapping[str, ApiError], failure: ApiError) -> Finding:
+    reason = _list(errors) or failure.message
+    problem = (
+        f"The table {location.full_table} refuses some long values, and calls that have them become dead "
+        f"letters: {reason}."
+    )
+    others = "Change the constraint or the trigger that the message names."
+    hint = _widen_hint(location, errors) or others
+    return msgspec.structs.replace(problem_finding(location, NARROW, problem, hint), ok=True)
+
+
+def _list(errors: Mapping[str, ApiError]) -> str:
+    return "; ".join(f"{column} ({error.message})" for column, error in errors.items())
+
+
+def _widen_hint(location: Location, errors: Mapping[str, ApiError]) -> str:
+    """Return SQL that removes the limits of texts; in the layout `kv` other SQL is suggested."""
+    narrow = [column for column, error in errors.items() if error.code == TOO_LONG]
+    sql = [type_sql(location.table, location.sql_schema, column, "text") for column in narrow]
+    return f"Run in Supabase's SQL editor: {' '.join(sql)}" if sql and location.settings else ""
+
+
+def _other_columns_hint(location: Location, columns: Iterable[str]) -> str:
     """Suggest other columns in the settings, or another type for a column that no setting names."""
     constants = [s for c in columns if (s := location.settings.get(c, "")).startswith("constants.")]
     fields = [

@@ -94,6 +94,21 @@ def sequence_grant_sql(sequence: str, schema: str, role: str) -> str:
     return f"grant usage on sequence {_quote(schema)}.{_quote(sequence)} to {role};"
 
 
+def usage_grant_sql(kind: str, name: str, role: str) -> str:
+    """Return the grant to use an object. The name of a type is as PostgreSQL writes it in messages."""
+    return f"grant usage on {kind} {name if kind == 'type' else _quote(name)} to {role};"
+
+
+def routine_grant_sql(name: str, role: str) -> str:
+    """Return the grant to call the functions with this name, whatever their schema and arguments."""
+    return _GRANT_ROUTINES.format(name=_literal(name), role=role)
+
+
+def relation_grant_sql(name: str, role: str) -> str:
+    """Return the grants to read and write the tables and views with this name, whatever their schema."""
+    return _GRANT_RELATIONS.format(name=_literal(name), role=role)
+
+
 def type_sql(table: str, schema: str, column: str, type_: str) -> str:
     """Return SQL that changes the type of a column."""
     name = _quote(column)
@@ -257,6 +272,16 @@ _UNIQUE: Final = (
     "and c.condeferrable and c.contype in ('p', 'u') and a.attname = '{key_name}' loop "
     "execute format('alter table {table} drop constraint %I', old); end loop; end $$; "
     "alter table {table} add unique ({key});"
+)
+
+_GRANT_ROUTINES: Final = (
+    "do $$ declare f regprocedure; begin for f in select oid from pg_proc where proname = {name} "
+    "loop execute format('grant execute on routine %s to {role}', f); end loop; end $$;"
+)
+_GRANT_RELATIONS: Final = (
+    "do $$ declare r regclass; begin for r in select oid from pg_class where relname = {name} "
+    "and relkind in ('r', 'p', 'v', 'm', 'f') "
+    "loop execute format('grant select, insert, update, delete on %s to {role}', r); end loop; end $$;"
 )
 
 _GRANTS: Final = """\

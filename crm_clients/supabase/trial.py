@@ -16,6 +16,7 @@ from crm_clients.supabase.refusals import (
     explain_refusal,
     quoted_name,
     refusal_code,
+    warn_of_narrow_columns,
 )
 from crm_clients.supabase.rest import Row, Table
 from crm_clients.supabase.sql import enum_sql, nullable_sql
@@ -42,7 +43,8 @@ async def find_refusals(table: Table, location: Location) -> list[Finding] | Api
 
     All samples are one request. Only if it fails is each kind of call tried by itself.
     """
-    failure = await table.dry_run([row for sample in location.samples for row in sample.rows])
+    samples = [row for sample in location.samples for row in sample.rows]
+    failure = await table.dry_run([*samples, *location.long])
     found = [] if failure is None else await _explain_samples(table, location, failure)
     if not isinstance(found, list) or not all(finding.ok for finding in found):
         return found
@@ -59,9 +61,12 @@ async def _explain_samples(
     if not isinstance(full, list) or not all(finding.ok for finding in full):
         return full
     each = await _try_each(table, location)
-    if not isinstance(each, list):
+    if not isinstance(each, list) or not all(finding.ok for finding in each):
         return each
-    return [*full, *each] or await explain(table, location, failure)
+    narrow = await warn_of_narrow_columns(table, location)
+    if not isinstance(narrow, list):
+        return narrow
+    return [*full, *each, *narrow] or await explain(table, location, failure)
 
 
 async def explain(table: Table, location: Location, failure: ApiFailure | None) -> list[Finding] | ApiFailure:

@@ -200,19 +200,20 @@ def role_setting(supabase: Supabase, name: str, value: str) -> Iterator[None]:
 
 
 REFUSED = [
-    ("alter table {} alter agent_name set not null", "23502"),
-    ("alter table {} add check (direction <> 'inbound')", "23514"),
-    ("create unique index on {} (external_number)", "23505"),
-    ("alter table {0} add foreign key (call_id) references {0} (id)", "23503"),
-    ("alter table {} alter contact_name type integer using null", "22P02"),
-    ("alter table {} alter contact_name type varchar(3)", "22001"),
-    ("alter table {} alter duration_seconds type smallint", "22003"),
+    ("alter table {} alter agent_name set not null", "23502", "agent_name"),
+    ("alter table {} add check (direction <> 'inbound')", "23514", "direction"),
+    ("create unique index on {} (external_number)", "23505", "external_number"),
+    ("alter table {0} add foreign key (call_id) references {0} (id)", "23503", "call_id"),
+    ("alter table {} alter contact_name type integer using null", "22P02", "contact_name"),
+    ("alter table {} alter contact_name type varchar(3)", "22001", "contact_name with 11 characters"),
+    ("alter table {} alter cloudtalk_data type varchar(30)", "22001", "cloudtalk_data with"),
+    ("alter table {} alter duration_seconds type smallint", "22003", "duration_seconds"),
 ]
 
 
-@pytest.mark.parametrize(("ddl", "code"), REFUSED)
+@pytest.mark.parametrize(("ddl", "code", "named"), REFUSED)
 async def test_a_row_that_violates_a_constraint_is_rejected(
-    supabase: Supabase, connect: Connect, ddl: str, code: str
+    supabase: Supabase, connect: Connect, ddl: str, code: str, named: str
 ) -> None:
     supabase.execute("drop table if exists refusing")
     supabase.create_table("refusing")
@@ -225,6 +226,7 @@ async def test_a_row_that_violates_a_constraint_is_rejected(
     assert types_of(await client.upsert(bad)) == [Split, Split]
     outcome = await shared_outcome(client, bad[0])
     assert (type(outcome), outcome.code) == (Rejected, code)
+    assert named in (outcome.message or "")
     assert "+34600000001" not in (outcome.message or "")
 
 

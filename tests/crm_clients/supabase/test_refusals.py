@@ -64,6 +64,49 @@ async def test_an_id_column_that_can_store_every_usual_id_is_ok(
     assert types_of(await connect(table="odd").upsert([push(call())])) == [Delivered]
 
 
+@pytest.mark.parametrize(
+    ("column", "type_", "code"),
+    [
+        ("cloudtalk_data", "varchar(100)", "wrong_type"),
+        ("cloudtalk_data", "varchar(1000)", "wrong_type"),
+        ("notes", "varchar(255)", "wrong_type"),
+        ("summary", "char(200)", "wrong_type"),
+        ("contact_name", "varchar(20)", "wrong_type"),
+        ("recording_url", "varchar(64)", "wrong_type"),
+        ("transcript", "varchar(8000)", "narrow_column"),
+        ("external_number", "varchar(13)", "narrow_column"),
+        ("agent_name", "varchar(100)", "narrow_column"),
+    ],
+)
+async def test_a_column_that_is_too_narrow_is_named_and_the_sql_in_the_hint_removes_its_limit(
+    odd: Supabase, connect: Connect, column: str, type_: str, code: str
+) -> None:
+    change(odd, f"alter table odd drop {column}, add {column} {type_}")
+    client = connect(table="odd")
+    findings = await client.check()
+    assert (findings[0].code, findings[0].ok) == (code, code == "narrow_column")
+    assert f": {column} (value too long for type" in (findings[0].problem or "")
+    change(odd, (findings[0].hint or "").partition("SQL editor: ")[2])
+    assert await client.check() == [Finding(name="crm", ok=True)]
+    assert odd.rows("odd") == []
+
+
+@pytest.mark.parametrize(
+    ("sql", "named"),
+    [
+        ("alter table odd drop call_id, add call_id integer", "call_id (value"),
+        ("alter table odd add constraint brief check (length(notes) < 1000)", "notes (new row"),
+    ],
+)
+async def test_another_limit_for_long_values_is_a_warning(
+    odd: Supabase, connect: Connect, sql: str, named: str
+) -> None:
+    change(odd, sql)
+    warning, ready = await connect(table="odd").check()
+    assert (warning.ok, warning.code, ready.ok) == (True, "narrow_column", True)
+    assert named in (warning.problem or "")
+
+
 async def test_the_dashboards_default_table_receives_calls_after_the_hint_was_followed(
     odd: Supabase, connect: Connect
 ) -> None:
