@@ -88,17 +88,13 @@ def show(context: Context, id_: str, *, as_json: bool) -> None:
     fields: dict[str, Any] = msgspec.to_builtins(call)
     del fields["legs"], fields["events"], fields["deliveries"]
     fields["agents"] = ", ".join(agent.name for agent in call.agents)
-    print_fields({field: _format(value) for field, value in fields.items()})
+    print_fields({field: ", ".join(v) if isinstance(v, list) else v for field, v in fields.items()})
     echo("\nlegs")
     print_records(_LEG_COLUMNS, call.legs)
     echo("\nevents")
     print_records(_EVENT_COLUMNS, call.events)
     echo("\ndeliveries")
     print_records(_DELIVERY_COLUMNS, call.deliveries)
-
-
-def _format(value: Any) -> Any:
-    return msgspec.json.encode(value).decode() if isinstance(value, dict | list) else value
 
 
 @command.command("split")

@@ -48,7 +48,12 @@ def _wrap(line: str, width: int) -> str:
         return line
     indent = line[: len(line) - len(line.lstrip())]
     return textwrap.fill(
-        line, width, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False
+        line.lstrip(),
+        width,
+        initial_indent=indent,
+        subsequent_indent=indent,
+        break_long_words=False,
+        break_on_hyphens=False,
     )
 
 
@@ -60,8 +65,34 @@ def print_records(
 
 
 def print_fields(fields: Mapping[str, Any]) -> None:
-    """Print one record as a table with one row per field."""
-    print_table(("field", "value"), fields.items(), wrap="value")
+    """Print one record as a table with one row per field. A word of a value is never split.
+
+    Below the table are the objects, as JSON with a line per key, and the texts of several lines.
+    """
+    blocks = {name: lines for name, value in fields.items() if (lines := _block_of(value))}
+    cells = [("field", _cell("value")), *((n, _cell(v)) for n, v in fields.items() if n not in blocks)]
+    offset = max(len(name) for name, _ in cells) + _GAP
+    width = _width_of(sys.stdout)
+    for name, cell in cells:
+        click.echo("\n".join(_field_lines(name, cell, offset, width)))
+    for name, lines in blocks.items():
+        echo("\n".join(["", name, *(_INDENT + line for line in lines)]))
+
+
+def _block_of(value: Any) -> list[str]:
+    """Return the lines of an object or of a text of several lines; no lines for any other value."""
+    if isinstance(value, dict) and value:
+        return msgspec.json.format(msgspec.json.encode(value), indent=len(_INDENT)).decode().split("\n")
+    return value.strip().splitlines() if isinstance(value, str) and "\n" in value.strip() else []
+
+
+def _field_lines(name: str, cell: Text, offset: int, width: int) -> list[str]:
+    """Return the lines of one field: a word that does not fit beside the name is on a line below it."""
+    if any(cell_len(word) > width - offset for word in cell.plain.split()):
+        return [name, _wrap(_INDENT + cell.plain, width)]
+    lines = cell.wrap(Console(), max(width - offset, 1)) or [Text()]
+    names = (name, *("" for _ in lines[1:]))
+    return [f"{n:<{offset}}{line.plain}".rstrip() for n, line in zip(names, lines, strict=True)]
 
 
 def print_table(
@@ -75,14 +106,14 @@ def print_table(
 
     On a terminal that is too narrow, the texts of the column `crop` lose their ends, and those of `wrap` are
     continued on the next line; all other cells stay whole. If that is not enough, the first cell of each row
-    is printed on a line of its own, and otherwise each cell.
+    is printed on a line of its own, and otherwise, or if one of them is empty, each cell.
     """
     cells = [[_cell(value) for value in row] for row in rows]
     width = _width_of(sys.stdout)
     table = _Table(columns, cells, crop, wrap)
     if table.min_width <= width:
         lines = table.lines(width)
-    elif wrap is None and table.rest.min_width <= width - len(_INDENT):
+    elif wrap is None and all(row[0].plain for row in cells) and table.rest.min_width <= width - len(_INDENT):
         lines = _lines_below_first_cells(table, width)
     else:
         lines = _lines_of_blocks(table, width)

@@ -226,6 +226,45 @@ def test_the_fields_of_a_record_keep_their_values_whole() -> None:
     assert max(map(len, lines)) <= 80
 
 
+def test_the_values_of_a_record_that_fit_stay_in_two_columns_whatever_the_others_are() -> None:
+    url = f"https://my.cloudtalk.io/pub/r/{'x' * 100}.wav"
+    data = {"call_uuid": UUID_ID, "call_id": 1002402487, "custom": {"# calls": None}, "url": url}
+    transcript = "Agent: hello\nCustomer: " + "hola " * 30 + "\n"
+    with terminal() as output:
+        print_fields(
+            {
+                "call_uuid": UUID_ID,
+                "external_number": "+34612345678",
+                "contact_name": "漢字 " * 30,
+                "recording_url": url,
+                "transcript": transcript,
+                "cloudtalk_data": data,
+                "notes": None,
+                "custom": {},
+            }
+        )
+    lines = shown(output)
+    assert lines[:3] == [
+        "field            value",
+        f"call_uuid        {UUID_ID}",
+        "external_number  +34612345678",
+    ]
+    assert lines[lines.index("recording_url") + 1] == f"  {url}"
+    assert lines[lines.index("transcript") + 1] == "  Agent: hello"
+    block = lines[lines.index("cloudtalk_data") + 1 :]
+    assert block[0:2] == ["  {", f'    "call_uuid": "{UUID_ID}",']
+    assert json.loads("".join(block)) == data
+    assert all(cell_len(line) <= 80 for line in lines if url not in line)
+
+
+def test_an_empty_first_cell_is_no_line() -> None:
+    rows = [(None, "a" * 30, TIME, TIME), ("7", "b" * 30, TIME, TIME)]
+    with terminal(78) as output:
+        print_table(("agent_id", "agent_name", "started_at", "ended_at"), rows)
+    assert [line for line in shown(output) if not line] == [""]
+    assert f"agent_name  {'a' * 30}" in shown(output)
+
+
 def test_ids_are_not_wrapped_and_other_columns_are() -> None:
     rows: list[tuple[Any, ...]] = [("cloudtalk-sim-00000000-000001", "missed", "María José Fernández " * 4)]
     with terminal(60) as printed:

@@ -1,5 +1,6 @@
 """What the commands print fits 80 columns, and ids and numbers are never split."""
 
+import msgspec
 import pytest
 from sqlalchemy import Connection
 
@@ -12,6 +13,13 @@ from tests.support.home import LOCAL, Home
 from tests.support.samples import RECEIVED_AT, make_call_row
 
 WIDTH = 80
+URL = f"https://my.cloudtalk.io/pub/r/MTAwMjQwMjQ4Nw%3D%3D/{'x' * 70}.wav"
+LONG = {
+    "recording_url": URL,
+    "external_number": "+34612345678",
+    "cloudtalk_data": {"call_uuid": "44fe27cd-5268-4670-993e-0129aabbccdd", "tags": "vip", "url": URL}
+    | {f"custom attribute {number}": number for number in range(20)},
+}
 CALL = "cloudtalk-44fe27cd-5268-4670-993e-0129aabbccdd"
 NAME = "the-crm-of-the-branch-in-barcelona"
 MESSAGE = "the CRM refuses the record because its column is too short " * 3
@@ -38,6 +46,7 @@ def full(home: Home, monkeypatch: pytest.MonkeyPatch) -> Home:
     home.write_settings(SETTINGS)
     home.path.chmod(0o644)
     row = make_call_row(CALL, 1, contact_name="María José Fernández García", notes="Llamar mañana. " * 20)
+    row = msgspec.structs.replace(row, record=msgspec.structs.replace(row.record, **LONG))
     dead = delivered_update(
         call=CALL, state=DeliveryState.DEAD, delivered_version=0, outcome="rejected", message=MESSAGE
     )
@@ -88,6 +97,7 @@ def test_no_line_is_too_long_and_no_id_is_split(full: Home) -> None:
         if len(line) > WIDTH and not line.startswith("|") and " " in line.strip()
     ]
     assert too_long == []
+    assert "\nexternal_number   +34612345678\n" in printed[f"calls show {CALL}"]
     with_id = [command for command, output in printed.items() if CALL in output]
     assert with_id == ["calls list", f"calls show {CALL}", "dead list", f"dead show {CALL}"]
     hint = (
