@@ -29,9 +29,38 @@ _LONGEST_NUMBER: Final = 40
 
 _COMPACT_LENGTH: Final = len("20241128103000")
 _YEAR_AND_SLASH: Final = re.compile(r"^(\d{4})/(\d{1,2})/(\d{1,2})\b")
-_ZONE_NAME: Final = re.compile(r"\s*\[([\w/+-]+)\]$|\s+(UTC|GMT|[A-Za-z]+/[\w/+-]+)$", re.IGNORECASE)
-_ZONE_REMARK: Final = re.compile(r"\s*\([^)]*\)$|\b(?:GMT|UTC)(?=\s?[+-]?\d)", re.IGNORECASE)
+_ZONE_NAME: Final = re.compile(r"\s*\[([\w/+-]+)\]$|\s+([A-Za-z]+/[\w/+-]+)$")
+_ZONE_REMARK: Final = re.compile(
+    r"\s*\([^)]*\)$|\b(?:GMT|UTC)(?=\s?[+-]?(?:\d|0\d|1[0-4])(?!\d{3}))", re.IGNORECASE
+)
 """In `GMT+0100 (Central European Standard Time)` only the offset counts."""
+
+_AT_END: Final = r"(?=\s+\d{4}$|$)"
+"""A zone is at the end, or before the year, as in `Tue Nov 24 08:00:00 UTC 2026`."""
+
+_OFFSETS: Final = {
+    **dict.fromkeys(("UT", "UTC", "GMT", "Z"), "+0000"),
+    "EST": "-0500",
+    "EDT": "-0400",
+    "CST": "-0600",
+    "CDT": "-0500",
+    "MST": "-0700",
+    "MDT": "-0600",
+    "PST": "-0800",
+    "PDT": "-0700",
+}
+"""The names of zones in RFC 2822. Other abbreviations have several meanings, as IST, or are unknown."""
+
+_ABBREVIATION: Final = re.compile(rf"(?<=\d)\s*\b({'|'.join(_OFFSETS)}){_AT_END}", re.IGNORECASE)
+_OFFSET_IN_HOURS: Final = re.compile(rf"(:\d\d(?:[.,]\d+)?\s*[+-])(\d{{1,2}}){_AT_END}")
+_WORD: Final = re.compile("[a-z]+")
+_NAMES: Final = (
+    *("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"),
+    *("january", "february", "march", "april", "may", "june", "july"),
+    *("august", "september", "october", "november", "december"),
+)
+_KNOWN_WORDS: Final = frozenset({"t", *_NAMES, *(name[:3] for name in _NAMES)})
+"""Words of a time that name no zone and no half of the day."""
 
 _LOST_PLUS: Final = re.compile(
     r"(\d:\d\d(?::\d\d(?:[.,]\d+)?)?|T\d{4,6})\s+([01]\d(?::?[0-5]\d)?)$", re.IGNORECASE
@@ -100,17 +129,25 @@ def _parse_written_time(text: str, zone: tzinfo) -> tuple[int, int]:
 
 
 def _parse_other_form(text: str) -> datetime:
-    """Parse a time with the name of a zone, with a lost plus, or in another form than ISO 8601."""
+    """Parse a time with the name of a zone, with a lost plus, or in another form than ISO 8601.
+
+    Raises `ValueError` for a time with a word that is not understood: it may name a zone.
+    """
+    words = _WORD.findall(text.lower())
     text = _LOST_PLUS.sub(r"\1+\2", _ZONE_REMARK.sub("", text).strip())
+    text = _ABBREVIATION.sub(lambda found: f" {_OFFSETS[found[1].upper()]}", text)
+    text = _OFFSET_IN_HOURS.sub(lambda found: f"{found[1]}{found[2]:>02}00", text)
     named = _ZONE_NAME.search(text)
-    if named is None:
-        return _parse_clock_time(text)
-    moment = _parse_clock_time(text[: named.start()])
-    return moment if moment.tzinfo else moment.replace(tzinfo=ZoneInfo(_zone_key(named[1] or named[2])))
+    moment = _parse_clock_time(text[: named.start()] if named else text)
+    if moment.tzinfo is None and named:
+        return moment.replace(tzinfo=ZoneInfo(_zone_key(named[1] or named[2])))
+    if moment.tzinfo is None and not _KNOWN_WORDS.issuperset(words):
+        raise ValueError(text)
+    return moment
 
 
 def _zone_key(name: str) -> str:
-    return name if "/" in name else "UTC"
+    return name if "/" in name else name.upper()
 
 
 def _parse_clock_time(text: str) -> datetime:
