@@ -52,6 +52,9 @@ _WITHHELD: Final = frozenset(
 )
 """Digits that telephone systems send for a withheld number: they spell a word on a telephone's keypad."""
 
+_INTERNATIONAL_PREFIX: Final = re.compile("0011|011|00")
+"""What is dialled before a country code; it may also be written before a withheld number."""
+
 _MEXICO: Final = "+52"
 _MEXICAN_MOBILE: Final = re.compile(r"\+521(?=\d{10}$)")
 """Until 2019 mobile numbers of Mexico had a 1 before their ten digits. Many systems still write it."""
@@ -69,7 +72,7 @@ def normalize_phone(written: str, region: str) -> str | None:
         return numbers[0]
     text = _clean(written)
     digits = _digits(text) if len(text) <= _LONGEST_TEXT else ""
-    if len(digits) < _FEWEST_DIGITS or digits in _WITHHELD:
+    if len(digits) < _FEWEST_DIGITS or _is_withheld(digits):
         return None
     return None if _ZEROS.fullmatch(digits) or _CODE.fullmatch(text) else text
 
@@ -86,9 +89,16 @@ def find_phones(text: str, region: str) -> tuple[str, ...]:
 @lru_cache(maxsize=10_000)
 def _find_phones(text: str, region: str) -> tuple[str, ...]:
     cleaned = _clean(text)
-    if _MASK.search(cleaned) or _digits(cleaned) in _WITHHELD:
+    if _MASK.search(cleaned) or _is_withheld(_digits(cleaned)):
         return ()
     return tuple(dict.fromkeys(number for run in _runs(cleaned) for number in _read_run(run, region)))
+
+
+def _is_withheld(digits: str) -> bool:
+    if digits in _WITHHELD:
+        return True
+    prefix = _INTERNATIONAL_PREFIX.match(digits)
+    return prefix is not None and digits[prefix.end() :] in _WITHHELD
 
 
 def is_dialable(number: str | None) -> bool:
