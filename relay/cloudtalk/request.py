@@ -287,8 +287,9 @@ def _may_be_unstorable(raw: bytes) -> bool:
 
 
 def _parse_json_slowly(raw: bytes) -> Any:
+    """A text may contain control characters: people type templates around values with several lines."""
     try:
-        value = json.loads(raw.decode(errors="replace"), parse_constant=_reject_constant)
+        value = json.loads(raw.decode(errors="replace"), strict=False, parse_constant=_reject_constant)
     except RecursionError as error:
         raise InvalidPayload("too_deep", f"nested deeper than {MAX_DEPTH} levels") from error
     except ValueError as error:

@@ -409,3 +409,26 @@ def test_an_unnamed_body_whose_ids_are_unrendered_variables_is_refused(parser: P
         parser.parse(RawRequest(msgspec.json.encode(body)))
     assert caught.value.reason == "missing_id"
     assert "{{call.uuid}}" in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("raw", "dialect"),
+    [
+        ('{"event":"call.ended","data":{"id":"1","notes":"one\ntwo\t\x00"}}', "mission"),
+        ('{"call_id":1,"talking_time":5,"notes":"one\ntwo\t\x00"}', "workflow"),
+        (
+            (
+                '{"event_id":"e","type":"call.ended","version":"v1","occurred_at":"2026-09-26T15:04:05.000Z",\n'
+                '"company_id":"1","data":{"call_id":"1","notes":"one\ntwo\t\x00"}}'
+            ),
+            "signed",
+        ),
+        (r'{"event":"call.ended","data":"{\"id\":\"1\",\"notes\":\"one\ntwo\t\u0000\"}"}', "workflow"),
+    ],
+)
+def test_control_characters_in_a_typed_template_do_not_lose_the_call(
+    parser: Parser, raw: str, dialect: str
+) -> None:
+    event = parse_one(parser, raw.encode())
+    assert (event.kind, event.dialect) == ("ended", dialect)
+    assert (event.aliases, event.facts["notes"]) == (("id:1",), "one\ntwo\t\ufffd")

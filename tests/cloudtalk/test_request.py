@@ -145,6 +145,11 @@ def test_json_that_can_be_stored_is_accepted(raw: bytes, value: object) -> None:
     assert parse_json(raw) == value
 
 
+@pytest.mark.parametrize("text", ["one\ntwo", "a\tb", "line\r\nline", "\x1b[0m", "\x01\x7f", "Zoë\n漢字 🎉"])
+def test_control_characters_in_a_text_are_accepted(text: str) -> None:
+    assert parse_json(f'{{"a": "{text}", "b": [1]}}'.encode()) == {"a": text, "b": [1]}
+
+
 FORM = "application/x-www-form-urlencoded"
 
 
@@ -158,6 +163,7 @@ FORM = "application/x-www-form-urlencoded"
         (RawRequest(b'{"a":"x\\u0000\\ud83d\\ude00"}'), {"a": "x\ufffd😀"}),
         (RawRequest("Ana 😀".encode()[:-1].join([b'{"a":"', b'"}'])), {"a": "Ana \ufffd"}),
         (RawRequest(b'{"a":"Mar\xeda"}'), {"a": "Mar\ufffda"}),
+        (RawRequest(b'{"a":"x\x00y","b\x00":1}'), {"a": "x\ufffdy", "b\ufffd": 1}),
         (RawRequest(b"a=Ana+%F0%9F%98", content_type=FORM), {"a": "Ana \ufffd"}),
         (RawRequest(b"a=Ana%00", content_type=FORM), {"a": "Ana\ufffd"}),
         (RawRequest(b"a=Mar\xeda", content_type=FORM), {"a": "Mar\ufffda"}),
