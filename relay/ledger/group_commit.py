@@ -14,7 +14,7 @@ from sqlalchemy.exc import DBAPIError
 
 from relay.instants import Instant
 from relay.ledger import journal
-from relay.ledger.errors import EventNotStorable, LedgerUnavailable, LedgerUnusable
+from relay.ledger.errors import MACHINE_FAULTS, EventNotStorable, LedgerUnavailable, LedgerUnusable
 from relay.ledger.journal import NewEvent
 from relay.ledger.ledger import Ledger
 
@@ -129,7 +129,10 @@ class GroupCommit:
         return unavailable
 
     async def _append(self, events: list[NewEvent]) -> list[int]:
-        return await self._ledger.write(lambda connection: journal.append(connection, events))
+        try:
+            return await self._ledger.write(lambda connection: journal.append(connection, events))
+        except MACHINE_FAULTS as error:
+            raise LedgerUnavailable(f"the relay cannot hand events to the ledger: {error!r}") from error
 
 
 def _fail_overdue(group: list[_Request], error: LedgerUnavailable) -> list[_Request]:

@@ -309,15 +309,16 @@ def test_a_time_of_arrival_is_that_of_the_clock_while_it_advances(ledger: Ledger
 @pytest.mark.parametrize(
     "error", [MemoryError(), RecursionError("too deep"), OSError(5, "I/O error")], ids=repr
 )
+@pytest.mark.parametrize("in_the_ledger", [True, False])
 async def test_a_fault_of_the_machine_is_held_and_then_refuses_no_event_for_good(
-    ledger: Ledger, monkeypatch: pytest.MonkeyPatch, error: Exception
+    ledger: Ledger, monkeypatch: pytest.MonkeyPatch, error: Exception, *, in_the_ledger: bool
 ) -> None:
     def fail(*_: Any) -> None:
         raise error
 
     async with running(ledger, hold_seconds=0) as group:
         with monkeypatch.context() as patch:
-            patch.setattr(journal, "append", fail)
+            patch.setattr(*((journal, "append", fail) if in_the_ledger else (ledger, "write", fail)))
             (result,) = await append_all(group, make_events(1))
         assert isinstance(result, LedgerUnavailable)
         assert await append_all(group, make_events(1)) == [[1]]
