@@ -66,15 +66,18 @@ class RetryPolicy(msgspec.Struct, frozen=True):
         return duration(self.give_up_after_hours * 3600)
 
 
-def failing_time(due: DueDelivery, *, now: Instant, delivered_at: Instant | None) -> Duration:
+def failing_time(
+    due: DueDelivery, *, now: Instant, delivered_at: Instant | None, longest: Duration
+) -> Duration:
     """Return how long the delivery has failed while the destination delivered other calls.
 
     `delivered_at`: when the destination last delivered any call. The time since the last attempt counts only
-    if that was later.
+    if that was later, and at most `longest`, the longest wait: the rest passed while no relay ran, or the
+    clock was set forward.
     """
     if due.attempted_at is None or delivered_at is None or delivered_at <= due.attempted_at:
         return Duration(due.failing_for)
-    return Duration(due.failing_for + max(now - due.attempted_at, 0))
+    return Duration(due.failing_for + min(max(now - due.attempted_at, 0), longest))
 
 
 def _with_jitter(seconds: float, jitter: float) -> Duration:

@@ -48,7 +48,8 @@ def after_push(
         return _attempted(due, outcome, now=now, due_at=due_at, not_before=not_before)
     if isinstance(outcome, Delivered | Found):
         return _after_success(planned, outcome, rendering, now=now)
-    failing_for = failing_time(due, now=now, delivered_at=delivered_at)
+    longest = policy.longest_delay
+    failing_for = failing_time(due, now=now, delivered_at=delivered_at, longest=longest)
     attempts = due.attempts + 1
     if isinstance(outcome, Rejected) or failing_for >= policy.give_up_after:
         return _attempted(

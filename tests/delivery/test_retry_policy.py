@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from relay.delivery.retry_policy import RetryPolicy, failing_time
-from relay.instants import SECOND, Instant
+from relay.instants import SECOND, Instant, duration
 from tests.support.deliveries import due_delivery
 
 HOUR = 3_600 * SECOND
@@ -57,6 +57,9 @@ def test_the_time_to_give_up_is_in_microseconds() -> None:
         (NOW - 60 * SECOND, NOW - 59 * SECOND, 60 * SECOND),
         (NOW - 60 * SECOND, NOW, 60 * SECOND),
         (NOW + 60 * SECOND, NOW + 61 * SECOND, 0),  # the clock was set back
+        (NOW - HOUR, NOW, HOUR),
+        (NOW - HOUR - SECOND, NOW, HOUR),  # it was due after an hour at most: no relay ran then
+        (NOW - 800 * 24 * HOUR, NOW, HOUR),  # the clock was set forward
     ],
 )
 def test_only_time_in_which_other_calls_were_delivered_counts(
@@ -64,4 +67,5 @@ def test_only_time_in_which_other_calls_were_delivered_counts(
 ) -> None:
     due = due_delivery(attempted_at=attempted_at, failing_for=9)
     since = None if delivered_at is None else Instant(delivered_at)
-    assert failing_time(due, now=Instant(NOW), delivered_at=since) == 9 + counted
+    found = failing_time(due, now=Instant(NOW), delivered_at=since, longest=duration(3_600))
+    assert found == 9 + counted
