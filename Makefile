@@ -51,7 +51,7 @@ format: .venv/.dev ## format the code and apply the fixes of the linter
 bench: .venv/.dev ## run the benchmarks on this machine
 	@$(BIN)/python -m bench $(ARGS)
 
-chaos: .venv/.dev ## kill relays under load more than a hundred times and write the results to docs/chaos.md
+chaos: .venv/.dev ## kill relays and break their machine under load, and write the results to docs/chaos.md
 	@$(BIN)/python -m tests.chaos $(ARGS)
 
 mutants: .venv/.dev ## change the core in a thousand places, one at a time, and see whether the tests fail

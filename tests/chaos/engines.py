@@ -16,11 +16,12 @@ _DOWN_SECONDS: Final = 2.0
 
 class Database(msgspec.Struct, frozen=True):
     """The database of a ledger. `restart`: stop the server with this signal and start it; None if there is
-    no server.
+    no server. `server`: the server's URL for a superuser.
     """
 
     url: str
     restart: Callable[[signal.Signals], None] | None = None
+    server: str | None = None
 
 
 @contextmanager
@@ -37,7 +38,7 @@ def postgresql(_: Path) -> Iterator[Database]:
             with server.down(by):
                 time.sleep(_DOWN_SECONDS)
 
-        yield Database(server.dsn, restart)
+        yield Database(server.dsn, restart, server.dsn)
 
 
 ENGINES: Final[dict[str, Callable[[Path], AbstractContextManager[Database]]]] = {

@@ -9,7 +9,7 @@ import re
 import threading
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from itertools import count, cycle
 from pathlib import Path
@@ -33,6 +33,7 @@ _RESPONSE_SECONDS: Final = 7.0
 """Longer than the relay holds a request while its ledger is unavailable."""
 
 _RETRY_SECONDS: Final = 0.05
+_PAUSE_SECONDS: Final = 30.0
 _EJECTED_SECONDS: Final = 2.5
 """How long a relay that did not respond gets no requests, as from a load balancer."""
 
@@ -100,7 +101,11 @@ class Load(threading.Thread):
         self._failure: BaseException | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._task: asyncio.Task[None] | None = None
+        self._paused = threading.Event()
+        self._waiting = 0
         self.sent_calls: list[SentCall] = []
+        self.messages: list[Message] = []
+        """The acknowledged messages, in the order of their acknowledgements."""
         self.requests = self.acknowledged = 0
         self.seconds = 0.0
 
@@ -146,7 +151,24 @@ class Load(threading.Thread):
         for connection in connections.values():
             connection.close()
 
+    @contextmanager
+    def paused(self) -> Iterator[None]:
+        """Send nothing during the block, which begins when all sent messages are acknowledged."""
+        self._paused.set()
+        try:
+            deadline = time.monotonic() + _PAUSE_SECONDS
+            while self._waiting < _CALLS_AT_ONCE:
+                assert time.monotonic() < deadline, "messages on their way were not acknowledged"
+                time.sleep(_RETRY_SECONDS)
+            yield
+        finally:
+            self._paused.clear()
+
     async def _wait_for_rate(self) -> None:
+        self._waiting += 1
+        while self._paused.is_set():
+            await asyncio.sleep(_RETRY_SECONDS)
+        self._waiting -= 1
         send_at, self._next_send_at = self._next_send_at, self._next_send_at + self._interval
         await asyncio.sleep(max(0.0, send_at - time.perf_counter()))
 
@@ -185,6 +207,7 @@ class Load(threading.Thread):
     def _record_acknowledged(self, message: Message) -> None:
         self._file.write(event_key(message) + b"\n")
         self._file.flush()
+        self.messages.append(message)
         self.acknowledged += 1
 
 

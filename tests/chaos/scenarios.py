@@ -7,13 +7,14 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from random import Random
-from typing import Final
+from typing import Any, Final
 
 import msgspec
 
+from relay.simulator import Message
 from tests.chaos.audit import Audit, compare, count_states, read_ledger
 from tests.chaos.engines import ENGINES, Database
-from tests.chaos.load import Load
+from tests.chaos.load import Load, SentCall, event_key
 from tests.chaos.relays import ChaosRelay, running_relays
 from tests.fakes.faulty_crm import Fault, FaultyCrm, running_faulty_crm
 from tests.support.relay import eventually
@@ -44,7 +45,8 @@ class Outcome(msgspec.Struct):
     `rate`: acknowledged messages per second, without the time in which no relay ran. `kills_in_push`: kills
     that disconnected a client of the CRM during a push. `late_writes`: rows that the CRM received after a
     newer version. `crm_requests`, `crm_faults`: the requests to the CRM and its faults. `errors`: errors in
-    the logs of the relays.
+    the logs of the relays. `memory_mb`: the most memory (RSS) of a relay. `notes`: what was done to the
+    machine.
     """
 
     scenario: str
@@ -62,6 +64,8 @@ class Outcome(msgspec.Struct):
     late_writes: int
     crm_faults: dict[str, int]
     errors: dict[str, int]
+    memory_mb: float
+    notes: list[str]
 
     def __str__(self) -> str:
         disturbances = f"{self.kills} kills, {self.kills_in_push} of them during a push"
@@ -72,7 +76,8 @@ class Outcome(msgspec.Struct):
         crm = f"{self.crm_requests:,} requests to the CRM, {self.late_writes} rows of older versions ignored"
         crm += f", faults {self.crm_faults}, errors {self.errors}"
         title = f"{self.scenario}, {self.engine}, seed {self.seed}"
-        return f"{title}: {disturbances}\n{load}\n{crm}\n{self.audit}"
+        notes = "; ".join([f"{self.memory_mb:.0f} MB", *self.notes])
+        return f"{title}: {disturbances}\n{load}\n{crm}\n{notes}\n{self.audit}"
 
 
 class Run:
@@ -88,14 +93,18 @@ class Run:
         self.random = random
         self.kills = self.kills_in_push = self.freezes = self.restarts = 0
         self.downtime_seconds = 0.0
-        """How long no relay ran."""
+        """How long no relay could store events."""
+        self.notes: list[str] = []
+        self.extra_messages: list[Message] = []
+        """Acknowledged messages that a scenario sent besides the load."""
+        self.extra_calls: list[SentCall] = []
 
     def kill(self, relay: ChaosRelay) -> None:
         """Kill a relay and start it again; usually during a push, at a random moment of it."""
         before = self.crm.tally().abandoned  # not later: the push may end during another request
         if self.random.random() < _KILL_IN_PUSH and self.crm.wait_for_push(10.0):
             time.sleep(self.random.uniform(0, _SLOW_SECONDS / 2))
-        with self._downtime():
+        with self.downtime():
             relay.kill()
             relay.start()
         self.kills += 1
@@ -104,7 +113,7 @@ class Run:
 
     def stop(self, relay: ChaosRelay) -> tuple[int, float]:
         """Stop a relay with SIGTERM and start it again; return its exit code and the seconds of the stop."""
-        with self._downtime():
+        with self.downtime():
             began = time.monotonic()
             code = relay.stop()
             seconds = time.monotonic() - began
@@ -112,7 +121,8 @@ class Run:
         return code, seconds
 
     @contextmanager
-    def _downtime(self) -> Iterator[None]:
+    def downtime(self) -> Iterator[None]:
+        """Count the time of the block, in which the only relay stores no events."""
         began = time.monotonic()
         yield
         if len(self.relays) == 1:
@@ -123,13 +133,25 @@ class Run:
 
 
 @contextmanager
-def _running(folder: Path, engine: str, number: int, *, rate: float, seed: int) -> Iterator[Run]:
-    """Run this number of relays on one database, under load."""
+def running(
+    folder: Path,
+    engine: str,
+    number: int,
+    *,
+    rate: float,
+    seed: int,
+    ledger_folder: Path | None = None,
+    **options: Any,
+) -> Iterator[Run]:
+    """Run this number of relays on one database, under load. `options` are those of `ChaosRelay`.
+
+    `ledger_folder`: where an SQLite file is; `folder` by default.
+    """
     acknowledged_file = folder / "acknowledged"
-    with ENGINES[engine](folder) as database, running_faulty_crm(seed) as crm:
+    with ENGINES[engine](ledger_folder or folder) as database, running_faulty_crm(seed) as crm:
         crm.set_faults(slow=_SLOW_SECONDS, mix=_MIX)
         section = crm.settings(timeout_seconds=5)
-        with running_relays(folder, number, database.url, section) as relays:
+        with running_relays(folder, number, database.url, section, **options) as relays:
             # With several relays one may be frozen: do not wait for its response for long.
             limit = {"response_seconds": 2.0} if number > 1 else {}
             ports = [relay.port for relay in relays]
@@ -141,7 +163,7 @@ def _running(folder: Path, engine: str, number: int, *, rate: float, seed: int) 
                 load.abort()
 
 
-def _finish(run: Run, scenario: str, engine: str, seed: int) -> Outcome:
+def finish(run: Run, scenario: str, engine: str, seed: int) -> Outcome:
     """Stop the load, wait until everything is delivered, stop the relays and audit the run."""
     run.load.stop()
     run.crm.set_faults()
@@ -155,13 +177,14 @@ def _finish(run: Run, scenario: str, engine: str, seed: int) -> Outcome:
     rows = run.crm.rows()
     tally = run.crm.tally()
     acknowledged = run.load.acknowledged_file.read_bytes().splitlines()
+    acknowledged += map(event_key, run.extra_messages)
     for relay in run.relays:
         relay.stop()
     return Outcome(
         scenario,
         engine,
         seed,
-        compare(acknowledged, run.load.sent_calls, read_ledger(url), rows),
+        compare(acknowledged, [*run.load.sent_calls, *run.extra_calls], read_ledger(url), rows),
         rate=run.load.acknowledged / (run.load.seconds - run.downtime_seconds),
         seconds=run.load.seconds,
         sent=run.load.requests,
@@ -173,17 +196,19 @@ def _finish(run: Run, scenario: str, engine: str, seed: int) -> Outcome:
         late_writes=sum(written.stale for written in run.crm.written().values()),
         crm_faults=tally.faults,
         errors=dict(sum((relay.errors for relay in run.relays), Counter())),
+        memory_mb=max(relay.peak_mb for relay in run.relays),
+        notes=run.notes,
     )
 
 
 def one_relay_killed(folder: Path, engine: str, *, kills: int, seed: int, rate: float = RATE) -> Outcome:
     """Kill one relay again and again, each time after a short moment."""
-    with _running(folder, engine, 1, rate=rate, seed=seed) as run:
+    with running(folder, engine, 1, rate=rate, seed=seed) as run:
         (relay,) = run.relays
         for _ in range(kills):
             run.wait(0.1, 0.9)
             run.kill(relay)
-        return _finish(run, "One relay killed", engine, seed)
+        return finish(run, "One relay killed", engine, seed)
 
 
 def three_relays_killed_and_frozen(
@@ -193,7 +218,7 @@ def three_relays_killed_and_frozen(
 
     The database restarts twice: once as by an administrator, once as after a crash.
     """
-    with _running(folder, engine, 3, rate=rate, seed=seed) as run:
+    with running(folder, engine, 3, rate=rate, seed=seed) as run:
         restarts = {disturbances // 3: signal.SIGINT, 2 * disturbances // 3: signal.SIGQUIT}
         frozen: dict[ChaosRelay, float] = {}
         for number in range(disturbances):
@@ -210,7 +235,7 @@ def three_relays_killed_and_frozen(
                 run.database.restart(restarts[number])
                 run.restarts += 1
         _thaw_due(frozen, now=float("inf"))
-        return _finish(run, "Three relays killed and frozen", engine, seed)
+        return finish(run, "Three relays killed and frozen", engine, seed)
 
 
 def _thaw_due(frozen: dict[ChaosRelay, float], *, now: float | None = None) -> None:
@@ -227,9 +252,9 @@ def stopped_in_order(
 
     Returns the outcome, the relay's exit code, and the seconds that the stop took.
     """
-    with _running(folder, engine, 1, rate=rate, seed=seed) as run:
+    with running(folder, engine, 1, rate=rate, seed=seed) as run:
         (relay,) = run.relays
         run.wait(1.5, 2.5)
         code, seconds = run.stop(relay)
         run.wait(0.5, 1.0)
-        return _finish(run, "One relay stopped in order", engine, seed), code, seconds
+        return finish(run, "One relay stopped in order", engine, seed), code, seconds

@@ -1,11 +1,13 @@
 """Short chaos runs; `make chaos` makes long ones."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from tests.chaos.engines import ENGINES, SHARED
-from tests.chaos.scenarios import one_relay_killed, three_relays_killed_and_frozen
+from tests.chaos.machine_faults import clock_jumps, disk_full, ledger_restored
+from tests.chaos.scenarios import Outcome, one_relay_killed, three_relays_killed_and_frozen
 
 LEAST_EVENTS = 300
 """The least acknowledged events of a valid run. Their rate depends on what else the machine does."""
@@ -27,3 +29,15 @@ def test_three_relays_on_one_database_lose_and_duplicate_nothing(tmp_path: Path,
     assert outcome.audit.passed, str(outcome)
     assert outcome.audit.acknowledged > LEAST_EVENTS, str(outcome)
     assert (outcome.kills + outcome.freezes, outcome.restarts) == (10, 2), str(outcome)
+
+
+# Other tests cover the other faults of the machine: test_ledger_files.py, test_log_readers.py,
+# test_connections.py and test_huge_events.py in tests/acceptance.
+@pytest.mark.timeout(120)
+@pytest.mark.parametrize("scenario", [disk_full, clock_jumps, ledger_restored])
+def test_faults_of_the_machine_lose_and_duplicate_nothing(
+    tmp_path: Path, scenario: Callable[..., Outcome]
+) -> None:
+    outcome = scenario(tmp_path, seed=5, rate=60)
+    assert outcome.audit.passed, str(outcome)
+    assert outcome.audit.calls > 10, str(outcome)

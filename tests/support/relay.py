@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
-from typing import Any, Final, TypeVar
+from typing import IO, Any, Final, TypeVar
 
 import httpx
 
@@ -60,18 +60,24 @@ class RelayProcess:
     def _command_line(self, *arguments: str) -> list[str]:
         return [sys.executable, "-m", "relay", "--settings", str(self.folder / "settings.toml"), *arguments]
 
-    def start(self, *, open_files: int | None = None) -> "RelayProcess":
-        """Start the process, with this limit of open files, and wait until it has logged `server.ready`."""
-        # The shell sets the limit: `preexec_fn` is unsafe in a process with threads.
-        limited = ["sh", "-c", f'ulimit -n {open_files}; exec "$@"', "sh"] if open_files else []
+    def start(self, *, open_files: int | None = None, address_space_kb: int | None = None) -> "RelayProcess":
+        """Start the process with these limits, and wait until it has logged `server.ready`."""
+        limits = {"-n": open_files, "-v": address_space_kb}
+        commands = "".join(f"ulimit {option} {limit}; " for option, limit in limits.items() if limit)
+        # The shell sets the limits: `preexec_fn` is unsafe in a process with threads.
+        limited = ["sh", "-c", f'{commands}exec "$@"', "sh"]
         self._log_offset = self.log_path.stat().st_size if self.log_path.exists() else 0
-        with self.log_path.open("ab") as log:
+        with self._open_output() as output:
             self._process = subprocess.Popen(  # noqa: S603 - fixed command
-                [*limited, *self._command_line("serve")], stdout=log, stderr=log, env=self._environment
+                [*limited, *self._command_line("serve")], stdout=output, stderr=output, env=self._environment
             )
         ready = eventually(self._ready_lines, bool, seconds=START_SECONDS)
         self.url = ready[0]["url"]
         return self
+
+    def _open_output(self) -> IO[bytes]:
+        """Open what the process writes its log to; it ends up in the file `log_path`."""
+        return self.log_path.open("ab")
 
     def _ready_lines(self) -> list[dict[str, Any]]:
         assert self.process.poll() is None, self.log_path.read_text()
