@@ -46,6 +46,7 @@ _PLACEHOLDER_WORDS: Final = (
 """Words and stems of placeholders and of tokens that a person invents, in English and Spanish, and rows of
 the keyboard."""
 
+_SLASHES: Final = re.compile("/+")
 _PLACEHOLDERS: Final = re.compile(
     "|".join(sorted(_PLACEHOLDER_WORDS.split(), key=len, reverse=True)), re.IGNORECASE
 )
@@ -115,7 +116,8 @@ def review_public_url(settings: Settings) -> Iterator[Finding]:
             f"server.public_url begins with {insecure}: calls and tokens are sent unencrypted",
             "put a reverse proxy with TLS in front of the relay, and write https:// in server.public_url",
         )
-    if f"{hook}/".lower() in f"{urlsplit(url).path}/".lower():
+    path = _SLASHES.sub("/", urlsplit(url).path)
+    if f"{hook}/".lower() in f"{path}/".lower():
         yield _warning(
             _NAME,
             "webhook_path_in_url",

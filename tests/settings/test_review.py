@@ -96,6 +96,9 @@ def test_a_url_in_a_secret_counts_too(load_text: LoadText) -> None:
         ("public_url = 'https://calls.example.com/cloudtalk/webhooks'", []),
         ("public_url = 'https://calls.example.com/cloudtalk/webhook'", ["webhook_path_in_url"]),
         ("public_url = 'https://calls.example.com/eu/CloudTalk/Webhook'", ["webhook_path_in_url"]),
+        ("public_url = 'https://calls.example.com/cloudtalk//webhook'", ["webhook_path_in_url"]),
+        ("public_url = 'https://calls.example.com//cloudtalk///webhook'", ["webhook_path_in_url"]),
+        ("public_url = 'https://calls.example.com//eu'", []),
         ("public_url = 'https://calls.example.com/cloudtalk/webhook/call.ended'", ["webhook_path_in_url"]),
         (
             "public_url = 'http://calls.example.com/cloudtalk/webhook'",
