@@ -13,7 +13,7 @@ from relay.cloudtalk.errors import UnknownStatus
 from relay.cloudtalk.values import parse_text
 
 _ANSWERED_WORDS: Final = (
-    "answer accept connected complete completed pickedup pickup reachable respond response"
+    "answer accept available connected complete completed pickedup pickup reachable respond response"
     " success successful true"  # English
     " aceptad atendid atendio completad contest contestad exitos respondid respuesta"  # Spanish
     " abgehoben abgeschlossen angenommen antwort beantwortet entgegengenommen erfolgreich erreichbar erreicht"
@@ -29,8 +29,8 @@ _ANSWERED_WORDS: Final = (
     " fogadott"  # Hungarian
 )
 _MISSED_WORDS: Final = (
-    "abandon busy cancel cancelled declin fail failed failure false ignored missed occupied offline refus"
-    " reject timedout timeout unavailable"  # English
+    "abandon busy cancel cancelled chanunavail congestion declin fail failed failure false ignored missed"
+    " occupied offline refus reject timedout timeout unavailable"  # English
     " abandonad cancelad desatendid fallid ocupad perdid rechazad"  # Spanish
     " abgebrochen abgelehnt abgewiesen besetzt entgangen fehlgeschlagen verpasst"  # German
     " abandonne annul echec echou manque occupe rejete"  # French

@@ -12,6 +12,7 @@ from relay.cloudtalk.statuses import parse_call_status
         *("not_answered", "noanswer", "No Answer", "NO-ANSWER", "NotAnswered", "unanswered", "un-answered"),
         *("call_not_answered", "not picked up", "no-pickup", "never answered", "unsuccessful", "incomplete"),
         *("declined", "rejected", "cancelled", "canceled", "busy", "failed", "timed out", "Abandoned call"),
+        *("CONGESTION", "congestión", "CHANUNAVAIL", "Not Available", "unavailable", "Agent not available"),
         *("missed_call", "call.missed", "refused", "unreachable", "no response"),
         *(
             "user_busy",
