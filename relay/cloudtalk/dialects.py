@@ -46,13 +46,22 @@ _OTHER_IDS: Final = ("call_uuid", "call_id")
 
 
 def _is_mission(body: dict[str, Any], _request: RawRequest) -> bool:
-    """By `data.id`, or by one of the four events without any other id."""
+    """By `data.id`, or by one of the four events without any other id and without a wrapper in `data`."""
     name, data = body.get("event"), body.get("data")
     if not isinstance(data, dict):
         return False
     if isinstance(name, str):
-        return name in MISSION_KINDS and ("id" in data or not any(key in data for key in _OTHER_IDS))
+        return name in MISSION_KINDS and ("id" in data or not (_has_other_id(data) or _is_wrapper(data)))
     return "id" in data and isinstance(name, int | float | list)  # its parser refuses such a name
+
+
+def _has_other_id(data: dict[str, Any]) -> bool:
+    return any(key in data for key in _OTHER_IDS)
+
+
+def _is_wrapper(data: dict[str, Any]) -> bool:
+    """Whether the only value is an object or a list, as in `{"call": {…}}`."""
+    return len(data) == 1 and isinstance(next(iter(data.values())), dict | list)
 
 
 # --- signed: CloudTalk's own webhooks, {event_id, type, version, occurred_at, company_id, data} -

@@ -432,3 +432,21 @@ def test_control_characters_in_a_typed_template_do_not_lose_the_call(
     event = parse_one(parser, raw.encode())
     assert (event.kind, event.dialect) == ("ended", dialect)
     assert (event.aliases, event.facts["notes"]) == (("id:1",), "one\ntwo\t\ufffd")
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        {"call": DATA},
+        {"data": DATA},
+        {"json": DATA},
+        {"result": [DATA]},
+        {"payload": {"call": DATA}},
+        {"record": {"item": DATA}},
+    ],
+)
+def test_the_data_of_an_event_may_have_a_wrapper(parser: Parser, data: dict[str, Any]) -> None:
+    wrapped = parse_one(parser, msgspec.json.encode({"event": "call.ended", "data": data}))
+    plain = parse_one(parser, msgspec.json.encode({"event": "call.ended", "data": DATA}))
+    assert (wrapped.kind, wrapped.name, wrapped.aliases) == (plain.kind, plain.name, plain.aliases)
+    assert wrapped.facts == plain.facts
