@@ -54,7 +54,7 @@ def disk_full(folder: Path, *, seed: int, rate: float = _RATE) -> Outcome:
         else:
             run.notes.append("without root: RLIMIT_FSIZE did not let the WAL grow")
             fault = _file_size_limit(run, (disk / "relay.db-wal").stat().st_size)
-        _break_and_mend(run, fault)
+        _break_and_repair(run, fault)
         return finish(run, "Disk full and back", "sqlite", seed)
 
 
@@ -68,11 +68,11 @@ def read_only(folder: Path, engine: str, *, seed: int, rate: float = _RATE) -> O
         else:
             run.notes.append("RLIMIT_FSIZE of 0 let the relay read and write no file")
             fault = _file_size_limit(run, 0)
-        _break_and_mend(run, fault)
+        _break_and_repair(run, fault)
         return finish(run, "Ledger read-only and back", engine, seed)
 
 
-def _break_and_mend(run: Run, fault: Any) -> None:
+def _break_and_repair(run: Run, fault: Any) -> None:
     """Wait until the relay is not ready during the fault, and until it is ready after it."""
     (relay,) = run.relays
     with run.downtime():
@@ -248,7 +248,7 @@ def ledger_removed(folder: Path, *, seed: int, rate: float = _RATE) -> Outcome:
     with running(folder, "sqlite", 1, rate=rate, seed=seed) as run:
         (relay,) = run.relays
         run.wait(1, 1.5)
-        _break_and_mend(run, _renamed(folder / "relay.db"))
+        _break_and_repair(run, _renamed(folder / "relay.db"))
         (folder / "relay.db-wal").unlink()
         eventually(relay.is_ready, lambda ready: not ready, seconds=_NOTICE_SECONDS)
         run.stop(relay)
