@@ -88,7 +88,7 @@ def show(context: Context, id_: str, *, as_json: bool) -> None:
     fields: dict[str, Any] = msgspec.to_builtins(call)
     del fields["legs"], fields["events"], fields["deliveries"]
     fields["agents"] = ", ".join(agent.name for agent in call.agents)
-    print_fields({field: ", ".join(v) if isinstance(v, list) else v for field, v in fields.items()})
+    print_fields(fields)
     echo("\nlegs")
     print_records(_LEG_COLUMNS, call.legs)
     echo("\nevents")

@@ -67,12 +67,13 @@ def print_records(
 def print_fields(fields: Mapping[str, Any]) -> None:
     """Print one record as a table with one row per field. A word of a value is never split.
 
-    Below the table are the objects, as JSON with a line per key, and the texts of several lines.
+    On a terminal, objects are below the table as JSON with a line per key, and so are texts of several lines.
     """
-    blocks = {name: lines for name, value in fields.items() if (lines := _block_of(value))}
+    width = _width_of(sys.stdout)
+    on_terminal = fields if width < _UNLIMITED_WIDTH else {}
+    blocks = {name: lines for name, value in on_terminal.items() if (lines := _block_of(value))}
     cells = [("field", _cell("value")), *((n, _cell(v)) for n, v in fields.items() if n not in blocks)]
     offset = max(len(name) for name, _ in cells) + _GAP
-    width = _width_of(sys.stdout)
     for name, cell in cells:
         click.echo("\n".join(_field_lines(name, cell, offset, width)))
     for name, lines in blocks.items():
@@ -206,4 +207,6 @@ def _width_of(stream: TextIO) -> int:
 
 def _cell(value: Any) -> Text:
     """Escape unprintable characters, and keep rich from interpreting a value as its markup."""
+    if isinstance(value, dict | list):
+        value = dumps(value, ensure_ascii=False)
     return Text("" if value is None else escape_unprintable(str(value)))
