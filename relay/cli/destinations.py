@@ -6,7 +6,7 @@ from typing import Final, TypeVar
 import click
 from sqlalchemy import Connection
 
-from relay.cli.ledger_session import with_ledger
+from relay.cli.ledger_session import read_with_ledger, with_ledger
 from relay.cli.lookup import destination_names, require_destination
 from relay.cli.main import Context
 from relay.cli.output import echo, json_option, print_json, print_records
@@ -49,7 +49,7 @@ def list_(context: Context, *, as_json: bool) -> None:
     orphaned    it is no longer in the settings
     """  # noqa: D301 - click keeps the lines of a paragraph that begins with a backspace
     settings = context.settings()
-    statuses = with_ledger(
+    statuses = read_with_ledger(
         settings,
         lambda ledger: ledger.read(lambda connection: _list(connection, settings, ledger.now())),
     )

@@ -4,12 +4,16 @@ All functions end the command with exit code 1 if the ledger cannot be used.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TypeVar
 
 import click
-from sqlalchemy import Connection
+from sqlalchemy import Connection, make_url
 
+from relay.cli.output import echo
 from relay.ledger import Ledger, LedgerError
 from relay.settings import Settings
 
@@ -17,10 +21,24 @@ T = TypeVar("T")
 
 
 def with_ledger(settings: Settings, work: Callable[[Ledger], Awaitable[T]]) -> T:
-    """Open the ledger, await `work` with it, and close it."""
+    """Open the ledger, create it if there is none, await `work` with it, and close it."""
+    return _run(settings.ledger.url.get_secret_value(), work)
 
+
+def read_with_ledger(settings: Settings, work: Callable[[Ledger], Awaitable[T]]) -> T:
+    """Open the ledger, await `work` with it, and close it. If there is none, `work` gets an empty one."""
+    with _existing_or_empty(settings.ledger.url.get_secret_value()) as url:
+        return _run(url, work)
+
+
+def read_ledger(settings: Settings, read: Callable[[Connection], T]) -> T:
+    """Run `read` on a snapshot of the ledger, or of an empty one if there is none."""
+    return read_with_ledger(settings, lambda ledger: ledger.read(read))
+
+
+def _run(url: str, work: Callable[[Ledger], Awaitable[T]]) -> T:
     async def run() -> T:
-        ledger = Ledger(settings.ledger.url.get_secret_value())
+        ledger = Ledger(url)
         try:
             await ledger.open()
             return await work(ledger)
@@ -33,6 +51,28 @@ def with_ledger(settings: Settings, work: Callable[[Ledger], Awaitable[T]]) -> T
         raise click.ClickException(str(error)) from error
 
 
-def read_ledger(settings: Settings, read: Callable[[Connection], T]) -> T:
-    """Run `read` on a snapshot of the ledger."""
-    return with_ledger(settings, lambda ledger: ledger.read(read))
+@contextmanager
+def _existing_or_empty(url: str) -> Iterator[str]:
+    """Yield the URL of the ledger. If its file does not exist, yield the URL of an empty ledger elsewhere: a
+    command that reads must create nothing.
+    """
+    parsed = make_url(url)
+    if parsed.get_backend_name() != "sqlite" or not _is_missing(Path(parsed.database or "")):
+        yield url
+        return
+    echo(f"There is no ledger at {parsed.database}: `relay serve` creates it.", err=True)
+    with TemporaryDirectory() as folder:
+        yield f"sqlite:///{folder}/relay.db"
+
+
+def _is_missing(path: Path) -> bool:
+    """Return whether the file does not exist. A folder that may not be read is no answer: opening it says
+    what is wrong.
+    """
+    try:
+        path.stat()
+    except FileNotFoundError:
+        return True
+    except OSError:
+        return False
+    return False

@@ -1,12 +1,12 @@
 """`relay status`: count events, calls and deliveries, once or again and again."""
 
-import asyncio
-from typing import Final
+import time
+from typing import Final, NoReturn
 
 import click
 import msgspec
 
-from relay.cli.ledger_session import with_ledger
+from relay.cli.ledger_session import read_with_ledger
 from relay.cli.main import Context
 from relay.cli.output import echo, json_option, print_json, print_records
 from relay.cli.queries import DestinationState, Status, get_status
@@ -27,29 +27,32 @@ def command(context: Context, *, watch: bool, as_json: bool) -> None:
     """Count events, calls, and the deliveries of each CRM."""
     settings = context.settings()
     if watch:
-        with_ledger(settings, lambda ledger: _watch(ledger, settings, as_json=as_json))
-        return
-    status = with_ledger(settings, lambda ledger: _read(ledger, settings))
+        _watch(settings, as_json=as_json)
+    status = _read(settings)
     if as_json:
         print_json(status)
     else:
         _print(status)
 
 
-async def _read(ledger: Ledger, settings: Settings) -> Status:
+def _read(settings: Settings) -> Status:
     enabled = {name: destination.enabled for name, destination in settings.destinations.items()}
-    return await ledger.read(lambda connection: get_status(connection, enabled, now=ledger.now()))
+
+    async def read(ledger: Ledger) -> Status:
+        return await ledger.read(lambda connection: get_status(connection, enabled, now=ledger.now()))
+
+    return read_with_ledger(settings, read)
 
 
-async def _watch(ledger: Ledger, settings: Settings, *, as_json: bool) -> None:
+def _watch(settings: Settings, *, as_json: bool) -> NoReturn:
     while True:
-        status = await _read(ledger, settings)
+        status = _read(settings)
         if as_json:
             click.echo(msgspec.json.encode(status))
         else:
             click.clear()
             _print(status)
-        await asyncio.sleep(_WATCH_SECONDS)
+        time.sleep(_WATCH_SECONDS)
 
 
 def _print(status: Status) -> None:

@@ -72,7 +72,7 @@ def test_ended_events_without_an_outcome_are_counted(home: Home) -> None:
 
 
 def test_before_the_first_start_all_numbers_are_0(home: Home) -> None:
-    assert home.json("status") == {
+    assert json.loads(home.run("status", "--json").stdout) == {
         "events": {
             "accepted": 0,
             "unfolded": 0,
@@ -119,13 +119,13 @@ def pauses(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     """The lengths of the pauses of --watch; the third one is interrupted by Ctrl-C."""
     lengths: list[float] = []
 
-    async def sleep(seconds: float) -> None:
+    def sleep(seconds: float) -> None:
         lengths.append(seconds)
         if len(lengths) == 3:
             raise KeyboardInterrupt
 
     # Only the command's reference is replaced: servers of other tests sleep too.
-    monkeypatch.setattr("relay.cli.status.asyncio", SimpleNamespace(sleep=sleep))
+    monkeypatch.setattr("relay.cli.status.time", SimpleNamespace(sleep=sleep))
     return lengths
 
 
