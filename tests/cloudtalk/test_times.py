@@ -69,10 +69,19 @@ HALF_PAST_TEN = 1_732_789_800_000_000  # 2024-11-28T10:30:00Z
         "Thursday, 28-Nov-24 10:30:00 GMT",
         "Thursday, 28 November 2024 10:30:00 UT",
         "2024-11-28 05:30:00 EST",
+        "2024-11-28 06:30:00 EDT",
+        "2024-11-28 04:30:00 CST",
+        "2024-11-28 05:30:00 CDT",
+        "2024-11-28 03:30:00 MST",
+        "2024-11-28 04:30:00 MDT",
+        "2024-11-28 02:30:00 PST",
+        "2024-11-28 03:30:00 PDT",
         "2024-11-28T10:30:00 UT",
         "2024-11-28 11:30:00 +01",
         "2024-11-28T11:30:00[CET]",
         "2024-11-28T10:30:00[utc]",
+        "2024-11-28T11:30:00+01:00 (CET)",
+        "1732789800000000000." + "0" * 20,
     ],
 )
 def test_each_form_of_a_time_gives_the_same_instant(value: Any) -> None:
@@ -118,6 +127,7 @@ def test_a_value_that_is_no_time_is_invalid(value: Any) -> None:
     [
         ("2024-11-27T24:00:00Z", "2024-11-28T00:00:00Z"),
         ("2024-12-31 24:00", "2025-01-01 00:00"),
+        ("2024-12-31T24:00", "2025-01-01 00:00"),
         ("2024-02-28T24:00:00.000+01:00", "2024-02-28T23:00:00Z"),
         ("2016-12-31T23:59:60Z", "2017-01-01T00:00:00Z"),
         ("2016-12-31T23:59:60.500Z", "2017-01-01T00:00:00.500Z"),
@@ -125,6 +135,39 @@ def test_a_value_that_is_no_time_is_invalid(value: Any) -> None:
 )
 def test_the_end_of_a_day_and_a_leap_second_are_the_next_moment(value: str, same: str) -> None:
     assert parse_instant(value, MADRID) == parse_instant(same, MADRID)
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        (100_000_000_000, 100_000_000_000_000),  # 1973 in milliseconds, and not the year 5138
+        (99_999_999_999, 99_999_999_999_000_000),
+        (100_000_000_000_000_000, 100_000_000_000_000),
+        ("1732789800123456789", 1_732_789_800_123_456),
+        ("1732789800123456.7", 1_732_789_800_123_456),
+        ("1732789800.25", 1_732_789_800_250_000),
+        ("9999-12-31T23:59:59.999999Z", 253_402_300_799_999_999),
+    ],
+)
+def test_a_unix_time_is_in_the_unit_that_makes_it_a_possible_time(value: Any, expected: int) -> None:
+    assert parse_instant(value, MADRID) == expected
+
+
+MONTHS = (
+    *("January", "February", "March", "April", "May", "June"),
+    *("July", "August", "September", "October", "November", "December"),
+)
+DAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
+
+
+@pytest.mark.parametrize("length", [3, 9])
+def test_each_name_of_a_month_and_of_a_day_is_known(length: int) -> None:
+    for number, month in enumerate(MONTHS):
+        expected = datetime(2024, number + 1, 15, 12, tzinfo=UTC).timestamp() * 1_000_000
+        assert parse_instant(f"15 {month[:length]} 2024 12:00", UTC) == expected
+    for number, day in enumerate(DAYS):
+        expected = datetime(2024, 4, 1 + number, 12, tzinfo=UTC).timestamp() * 1_000_000
+        assert parse_instant(f"{day[:length]}, {1 + number} Apr 2024 12:00", UTC) == expected
 
 
 @pytest.mark.parametrize("sent", ["{}T{}", "{} {}", "{}t{}"])
@@ -137,6 +180,7 @@ def test_a_plus_that_became_a_space_is_restored(sent: str, clock: str, offset: s
 
 def test_a_date_and_a_clock_time_have_no_offset() -> None:
     assert parse_instant("2024-11-28 10:30", UTC) == HALF_PAST_TEN
+    assert parse_instant("8 Nov 24 10:30", UTC) == HALF_PAST_TEN - 20 * 86_400 * SECOND
 
 
 @pytest.mark.parametrize("value", ["0000-00-00 00:00:00", "0000-00-00", 0, "0"])

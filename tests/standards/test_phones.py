@@ -65,6 +65,7 @@ def test_a_number_with_the_zero_of_its_country_is_national(region: str) -> None:
         ("(+34) 612.345.678", "+34612345678"),
         ("+44 (0)20 7946 0958", "+442079460958"),
         ("\u202a+34\u00a0612\u2011345\u2011678\u202c", "+34612345678"),
+        ("+34612\u200b345\u2060678", "+34612345678"),
         ("\uff0b\uff13\uff14612345678", "+34612345678"),
         ("tel:+34-612-345-678;phone-context=+34", "+34612345678"),
         ("sip:34612345678@10.0.0.1;user=phone", "+34612345678"),
@@ -93,11 +94,21 @@ def test_digits_that_are_no_number_stay_as_they_were_written(written: str) -> No
     assert find_phones(written, "ES") == ()
 
 
+def test_an_extension_is_returned_without_invisible_characters() -> None:
+    assert normalize_phone("\u200e1\u200b01\u00ad", "ES") == "101"
+
+
 @pytest.mark.parametrize("written", ["+34012345678", "+34 012 345 678", "(+34) 012-345-678"])
 @pytest.mark.parametrize("region", ["ES", "US"])
 def test_a_number_with_a_plus_only_has_to_be_possible(written: str, region: str) -> None:
     assert find_phones(written, region) == ("+34012345678",)
     assert find_phones(written.replace("+34", ""), "ES") == ()
+
+
+@pytest.mark.parametrize("written", ["+612345678", "+612 345 678", "(+612) 345-678"])
+def test_a_number_with_a_plus_is_never_national(written: str) -> None:
+    assert "+34612345678" not in find_phones(written, "ES")
+    assert find_phones("612345678", "ES") == ("+34612345678",)
 
 
 # --- nobody -------------------------------------------------------------------------------------
@@ -114,6 +125,7 @@ def test_a_number_with_a_plus_only_has_to_be_possible(written: str, region: str)
         *("00266696687", "00 266-696-687", "011266696687", "+00266696687", "sip:0011266696687@192.0.2.1"),
         *("007378742833", "0117748283", "008656696", "0086282452253", "00 256-2533", "0011 8656696"),
         *("+266696687", "266696687", "+7378742833", "7378742833", "+86282452253", "+8656696", "2562533"),
+        *("94844353", "+94844353", "0094844353", "7748283"),
     ],
 )
 @pytest.mark.parametrize("region", ["ES", "US"])
@@ -173,6 +185,7 @@ def test_a_word_after_digits_never_makes_a_number(written: str) -> None:
         ("600111444 / 600111555", {"+34600111444", "+34600111555"}),
         ("600111444/600111555", {"+34600111444", "+34600111555"}),
         ("600 111 444 600 111 555", {"+34600111444", "+34600111555"}),
+        ("9 600 111 222", {"+34600111222"}),
         ("600111444, 600111555; +44 20 7946 0958", {"+34600111444", "+34600111555", "+442079460958"}),
         ("600-111-444 - 600-111-555", {"+34600111444", "+34600111555"}),
         ("+34600111444+34600111555", {"+34600111444", "+34600111555"}),
