@@ -3,10 +3,11 @@
 from datetime import UTC, datetime
 from typing import Any
 
+import msgspec
 import pytest
 
 from crm_clients.base import Push
-from crm_clients.hubspot.call_records import call_time, call_title, changed_properties
+from crm_clients.hubspot.call_records import call_time, call_title, changed_properties, upsert_input
 from crm_clients.hubspot.languages import TEXTS
 from crm_clients.hubspot.settings import HubSpotSettings
 from crm_clients.hubspot.text import MAX_TEXT_LENGTH, html_to_text, merge_sections, sections_to_html
@@ -79,6 +80,73 @@ def test_a_call_gets_its_disposition_when_it_ends() -> None:
     assert "hs_call_disposition" not in properties(first_push(in_progress))
     ended = properties(later_push(in_progress, status=Status.COMPLETED))
     assert ended["hs_call_disposition"] == "f240bbac-87c9-4f6e-bf70-924b57d47db7"
+
+
+@pytest.mark.parametrize(
+    ("direction", "written"),
+    [("inbound", "INBOUND"), ("outbound", "OUTBOUND"), ("internal", "OUTBOUND"), (None, "")],
+)
+def test_the_direction_is_one_that_hubspot_has(direction: str | None, written: str) -> None:
+    found = properties(later_push(call(), direction=direction))
+    assert found["hs_call_direction"] == written
+
+
+NO_ANSWER = "73a0d17f-1163-4015-bdd5-ec830791da20"
+
+
+@pytest.mark.parametrize(
+    ("status", "written", "disposition", "voicemail"),
+    [
+        (Status.IN_PROGRESS, "IN_PROGRESS", "", ""),
+        (Status.ANSWERED, "IN_PROGRESS", "", ""),
+        (Status.COMPLETED, "COMPLETED", "f240bbac-87c9-4f6e-bf70-924b57d47db7", ""),
+        (Status.MISSED, "NO_ANSWER", NO_ANSWER, ""),
+        (Status.VOICEMAIL, "NO_ANSWER", "b2cf5968-551e-4856-9783-52b3da59a7d0", "true"),
+        (Status.NO_ANSWER, "NO_ANSWER", NO_ANSWER, ""),
+    ],
+)
+def test_each_status_has_its_disposition(
+    status: Status, written: str, disposition: str, voicemail: str
+) -> None:
+    found = properties(later_push(call(), status=status))
+    found.pop("hs_call_title")
+    assert found == {
+        "hs_call_status": written,
+        "hs_call_disposition": disposition,
+        "hs_call_has_voicemail": voicemail,
+    }
+
+
+def test_a_new_record_has_exactly_the_properties_of_its_call() -> None:
+    assert properties(first_push(call(tags=["a", "b"])), owner="7001") == {
+        "hs_timestamp": "1795513331000",
+        "hs_call_title": "Inbound call from +34600111222",
+        "hs_call_status": "COMPLETED",
+        "hs_call_disposition": "f240bbac-87c9-4f6e-bf70-924b57d47db7",
+        "hs_call_source": "INTEGRATIONS_PLATFORM",
+        "hs_call_direction": "INBOUND",
+        "hs_call_from_number": "+34600111222",
+        "hs_call_to_number": "+34910000001",
+        "hs_call_duration": "61000",
+        "hubspot_owner_id": "7001",
+        "hs_call_body": "<p><strong>Tags</strong><br>a, b</p>",
+    }
+
+
+@pytest.mark.parametrize("field", ["direction", "status", "external_number", "contact_name"])
+def test_each_part_of_the_title_changes_it(field: str) -> None:
+    assert "hs_call_title" in properties(later_push(call(), field))
+    assert "hs_call_title" not in properties(later_push(call(), "agent_name"))
+
+
+@pytest.mark.parametrize(
+    ("unknown", "is_written"),
+    [("contact_name", True), ("external_number", False), ("direction", False), ("started_at", True)],
+)
+def test_a_partial_push_writes_a_title_only_if_its_parts_are_known(unknown: str, *, is_written: bool) -> None:
+    push = msgspec.structs.replace(later_push(call(contact_name="Ana"), "status"), partial=True)
+    push = msgspec.structs.replace(push, call=msgspec.structs.replace(push.call, **{unknown: None}))
+    assert ("hs_call_title" in properties(push)) is is_written
 
 
 def test_an_empty_field_clears_its_property_except_in_a_new_record() -> None:
@@ -174,6 +242,19 @@ def test_constants_are_written_only_to_a_new_record() -> None:
         ("ct_number", "3"),
     }
     assert properties(later_push(call(), notes="n"), constants=constants).keys() == {"hs_call_body"}
+
+
+def test_an_existing_body_is_only_written_if_a_section_changed() -> None:
+    settings = HubSpotSettings.model_validate({"client": "hubspot", "token": "pat"})
+    push = later_push(call(), to="+34910000002", remote_id="7")
+    assert upsert_input(push, settings, owner_id="", now=NOW, body="<p>by a person</p>") == {
+        "id": "cloudtalk-1",
+        "idProperty": "cloudtalk_call_id",
+        "objectWriteTraceId": "cloudtalk-1",
+        "properties": {"cloudtalk_call_id": "cloudtalk-1", "hs_call_to_number": "+34910000002"},
+    }
+    unseen = later_push(call(), "internal_number", remote_id="7")
+    assert upsert_input(unseen, settings, owner_id="", now=NOW, body="<p>by a person</p>") is None
 
 
 def _sections(*pairs: tuple[str, str]) -> str:

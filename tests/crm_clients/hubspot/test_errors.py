@@ -13,6 +13,7 @@ from crm_clients.hubspot.errors import (
     as_call_failure,
     as_destination_failure,
     as_refusal,
+    describe,
     names_record,
     parse_error,
     to_outcome,
@@ -112,9 +113,10 @@ async def test_after_a_throttled_write_nothing_is_sent_until_hubspot_permits_it(
 
 def test_the_wait_after_the_daily_limit_ends_at_midnight() -> None:
     error = ApiError(429, category="RATE_LIMITS", policy="DAILY")
-    outcome = to_outcome(error, records=1, now=NOW)
-    assert isinstance(outcome, Throttled)
-    assert outcome.after == 5_400
+    for now, seconds in ((NOW, 5_400), (NOW.replace(second=1, microsecond=500_000), 5_398.5)):
+        outcome = to_outcome(error, records=1, now=now)
+        assert isinstance(outcome, Throttled)
+        assert outcome.after == seconds
 
 
 async def test_an_unreachable_server_is_a_retry(hubspot: HubSpot, connect: Connect) -> None:
@@ -152,6 +154,45 @@ async def test_the_token_is_removed_from_messages(hubspot: HubSpot, connect: Con
 def test_error_bodies_of_any_shape_are_parsed(body: dict[str, Any]) -> None:
     error = parse_error(400, body)
     assert isinstance(to_outcome(error, records=1, now=NOW), Rejected)
+
+
+def test_an_error_has_the_details_and_the_ids_of_all_its_parts() -> None:
+    body = {
+        "category": "VALIDATION_ERROR",
+        "message": "Invalid input",
+        "policyName": "DAILY",
+        "context": {"objectWriteTraceId": ["cloudtalk-1"]},
+        "errors": [{"message": "first", "code": "CODE", "context": {"id": 7}}, {"message": "second"}],
+    }
+    error = parse_error(400, body, after=3.0)
+    assert error == ApiError(
+        400,
+        category="VALIDATION_ERROR",
+        message="Invalid input",
+        details="first CODE second",
+        context_ids=frozenset({"cloudtalk-1", "7"}),
+        policy="DAILY",
+        after=3.0,
+    )
+    assert describe(error) == "HubSpot answered 400: Invalid input (first CODE second)"
+
+
+def test_values_that_are_no_texts_count_as_missing() -> None:
+    assert parse_error(400, {"category": 7, "message": ["m"], "policyName": ""}) == ApiError(400)
+
+
+def test_an_error_without_a_text_is_described_by_its_status() -> None:
+    error = parse_error(502, {})
+    assert describe(error) == "HubSpot answered 502: no explanation was given"
+    assert len(describe(ApiError(400, message="x" * 900))) == 500
+
+
+def test_all_missing_scopes_are_named() -> None:
+    context = {"requiredGranularScopes": ["crm.objects.b", "crm.objects.a"], "requestId": ["7"]}
+    error = parse_error(403, {"category": "MISSING_SCOPES", "message": "m", "context": context})
+    assert describe(error) == (
+        "The service key lacks the scope crm.objects.a, crm.objects.b. HubSpot answered 403: m"
+    )
 
 
 async def test_a_wrong_token_is_unauthorised(hubspot: HubSpot, connect: Connect) -> None:

@@ -2,7 +2,14 @@ import msgspec
 import pytest
 
 from crm_clients.base import Misconfigured, Outcome, Rejected, Retry, Split, Throttled, Unauthorised
-from crm_clients.supabase.errors import ApiError, describe, is_too_large, parse_error, to_outcome
+from crm_clients.supabase.errors import (
+    ApiError,
+    describe,
+    error_details,
+    is_too_large,
+    parse_error,
+    to_outcome,
+)
 
 CODES: list[tuple[str, int, type[Outcome], type[Outcome]]] = [
     # code, status, outcome of a single row, outcome of a batch
@@ -133,3 +140,71 @@ def test_a_description_has_message_and_hint_and_not_the_row() -> None:
 
 def test_a_long_message_is_truncated() -> None:
     assert len(describe(ApiError(400, "22000", "x" * 10_000))) == 500
+
+
+def test_an_error_has_the_parts_of_the_body_and_the_wait() -> None:
+    body = msgspec.json.encode(
+        {"code": "23502", "message": "null value", "hint": "look there", "details": "d"}
+    )
+    assert parse_error(400, body, after=7.0) == ApiError(400, "23502", "null value", "look there", 7.0)
+    assert error_details(body) == "d"
+    assert error_details(b'{"details":7}') == error_details(b"<html>") == ""
+
+
+@pytest.mark.parametrize(
+    ("body", "message"),
+    [
+        (b'{"msg":"of the gateway"}', "of the gateway"),
+        (b'{"message":"of the API","msg":"of the gateway"}', "of the API"),
+        (b'{"message":"","msg":"of the gateway"}', "of the gateway"),
+        (b'{"message":"","msg":7}', None),
+    ],
+)
+def test_the_message_may_be_that_of_the_gateway(body: bytes, message: str | None) -> None:
+    assert parse_error(500, body).message == message
+
+
+@pytest.mark.parametrize(
+    ("status", "meaning"),
+    [
+        (401, "the key was refused"),
+        (402, "the project is over its quota"),
+        (403, "the key was refused"),
+        (404, "there is no such table or address"),
+        (413, "the request is too large"),
+        (429, "too many requests"),
+        (540, "the project is paused"),
+        (500, "no explanation was given"),
+    ],
+)
+def test_a_status_without_a_message_is_explained(status: int, meaning: str) -> None:
+    assert describe(ApiError(status)) == f"Supabase answered {status}: {meaning}"
+
+
+@pytest.mark.parametrize(
+    ("code", "message", "single", "outcome_code"),
+    [
+        (
+            "42501",
+            'new row violates row-level security policy (USING expression) for table "calls"',
+            Rejected,
+            "row_level_security",
+        ),
+        ("42501", 'new row violates row-level security policy for table "calls"', Misconfigured, "42501"),
+        ("42501", None, Misconfigured, "42501"),
+        ("23514", "a text (USING expression)", Rejected, "23514"),
+    ],
+)
+def test_only_a_policy_that_hides_one_row_concerns_one_call(
+    code: str, message: str | None, single: type[Outcome], outcome_code: str
+) -> None:
+    outcome = to_outcome(ApiError(403, code, message), rows=1)
+    assert (type(outcome), outcome.code) == (single, outcome_code)
+
+
+@pytest.mark.parametrize(
+    ("status", "kind"),
+    [(425, Retry), (501, Misconfigured), (399, Misconfigured), (499, Rejected)],
+)
+def test_the_other_statuses_have_their_outcomes(status: int, kind: type[Outcome]) -> None:
+    assert type(to_outcome(ApiError(status), rows=1)) is kind

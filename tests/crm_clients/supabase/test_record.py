@@ -9,15 +9,120 @@ from hypothesis import strategies as st
 
 from crm_clients.supabase import SupabaseSettings
 from crm_clients.supabase.record import FIXED_KEYS, KEYS, RecordMapper, format_duration
-from relay.call import DELIVERED_FIELDS
+from relay.call import DELIVERED_FIELDS, Status
 from tests.support.supabase_calls import BASE, call
 
 MAPPER = RecordMapper(KEYS, {"origen": "CloudTalk"}, lambda status: status.value)
 RECORD = MAPPER.build(BASE)
 
+OUTBOUND = call(
+    call_id="9",
+    direction="outbound",
+    status=Status.COMPLETED,
+    from_=None,
+    to=None,
+    contact_id="77",
+    contact_name=None,
+    agent_name="Ana",
+    response_seconds=4,
+    duration_seconds=None,
+    recording_url="https://example.test/a.wav",
+    follow_up=False,
+)
+
 json = st.recursive(st.none() | st.booleans() | st.integers() | st.text(), lambda j: st.lists(j, max_size=2))
 records = st.dictionaries(st.sampled_from([*RECORD, "origen", "mine", "theirs"]), json)
 changes = st.frozensets(st.sampled_from(DELIVERED_FIELDS))
+
+
+def test_a_record_has_the_values_that_the_crm_shows() -> None:
+    assert RECORD == {
+        "id": "cloudtalk-1",
+        "cloudtalkId": "1",
+        "fecha": "2024-01-15T10:00:00Z",
+        "notas": "Llamada CloudTalk - +34600000001 → +34910000000",
+        "clienteId": "unknown",
+        "clienteNombre": "Zoë Ñandú 🎉",
+        "tipo": "Entrante",
+        "duracion": "1:01",
+        "estado": "missed",
+        "cloudtalkData": {"id": 1, "nested": {"ключ": [None, True, 1.5]}},
+        "telefono": "+34600000001",
+        "agente": None,
+        "inicio": "2024-01-15T10:00:00Z",
+        "fin": "2024-01-15T10:01:01.250Z",
+        "tiempoRespuesta": None,
+        "grabacionUrl": None,
+        "seguimiento": True,
+    }
+    outbound = MAPPER.build(OUTBOUND)
+    assert {key: value for key, value in outbound.items() if value != RECORD[key]} == {
+        "notas": "Llamada CloudTalk - Desconocido → Desconocido",
+        "clienteId": "77",
+        "clienteNombre": "Desconocido",
+        "tipo": "Saliente",
+        "duracion": "0:00",
+        "estado": "completed",
+        "agente": "Ana",
+        "tiempoRespuesta": 4,
+        "grabacionUrl": "https://example.test/a.wav",
+        "seguimiento": False,
+    }
+
+
+@pytest.mark.parametrize(
+    ("changed", "keys"),
+    [
+        ("started_at", {"fecha", "inicio"}),
+        ("from", {"notas"}),
+        ("to", {"notas"}),
+        ("status", {"estado"}),
+        ("contact_name", {"clienteNombre"}),
+        ("transcript", set()),
+    ],
+)
+def test_a_changed_field_changes_its_keys(changed: str, keys: set[str]) -> None:
+    merged = MAPPER.merge(dict.fromkeys(RECORD, "old"), RECORD, {changed})
+    assert {key for key, value in merged.items() if value != "old"} == keys
+
+
+def test_the_state_changes_with_the_status() -> None:
+    mapper = RecordMapper({"state": "fase"}, {}, lambda _: "Perdida")
+    assert mapper.build(BASE)["fase"] == "missed"
+    assert mapper.merge({"fase": "answered"}, {"fase": "missed"}, {"status"}) == {"fase": "missed"}
+
+
+def test_only_a_rewrite_writes_the_constants_to_an_existing_record_again() -> None:
+    existing = {"origen": "by a person", "mine": 1}
+    assert MAPPER.merge(existing, RECORD, set()) == existing
+    assert MAPPER.merge(existing, RECORD, set(), rewrite=True) == {"origen": "CloudTalk", "mine": 1}
+
+
+def test_a_first_delivery_sets_the_ids_of_an_existing_record() -> None:
+    merged = MAPPER.merge({"id": "old", "cloudtalkId": "old", "agente": "Bea"}, RECORD, set(), first=True)
+    assert (merged["id"], merged["cloudtalkId"], merged["agente"]) == ("cloudtalk-1", "1", "Bea")
+
+
+@pytest.mark.parametrize("existing", [{}, {"cloudtalkData": None}, {"cloudtalkData": "a text"}])
+def test_raw_data_that_is_no_object_is_replaced(existing: dict[str, Any]) -> None:
+    fields = {"cloudtalk_data"}
+    merged = MAPPER.merge(existing, RECORD, fields, known=fields)
+    assert merged == {"cloudtalkData": {"id": 1, "nested": {"ключ": [None, True, 1.5]}}}
+
+
+def test_the_raw_data_of_a_whole_push_is_replaced() -> None:
+    existing = {"cloudtalkData": {"gone": 1}}
+    assert MAPPER.merge(existing, {"cloudtalkData": {}}, {"cloudtalk_data"}) == {"cloudtalkData": {}}
+
+
+def test_a_partial_push_writes_an_empty_value_of_a_single_field() -> None:
+    merged = MAPPER.merge({"agente": "Bea"}, RECORD, {"agent_name"}, known=set())
+    assert merged == {"agente": None}
+
+
+def test_the_keys_of_the_customer_are_those_of_the_mapping() -> None:
+    assert MAPPER.customer_keys == ("clienteId", "clienteNombre")
+    assert RecordMapper({}, {}, str).customer_keys == (None, None)
 
 
 @given(records, changes)
