@@ -73,6 +73,45 @@ async def test_the_newest_calls_are_those_that_began_last(ledger: Ledger) -> Non
     assert await ledger.read(calls.count) == 3
 
 
+def merged_row(id_: str) -> CallRow:
+    row = make_call_row(id_)
+    return msgspec.structs.replace(row, record=msgspec.structs.replace(row.record, merged_into="a"))
+
+
+async def test_a_merged_call_is_neither_counted_nor_listed(ledger: Ledger) -> None:
+    number = "+34600111222"
+    rows = [make_call_row("a"), merged_row("b"), make_call_row("c")]
+    await write(ledger, new=[msgspec.structs.replace(row, number=number) for row in rows])
+    assert await ledger.read(calls.count) == 2
+    assert [call.id for call in await ledger.read(lambda c: calls.list_newest(c, 9))] == ["a", "c"]
+    assert await ledger.read(lambda c: calls.list_ids_after(c, "", 9)) == ["a", "c"]
+    found = await ledger.read(lambda c: calls.list_by_number(c, [number], since=Instant(0)))
+    assert found.keys() == {"a", "c"}
+
+
+async def test_calls_are_found_by_their_number_from_a_time_on(ledger: Ledger) -> None:
+    values = {"a": ("+341", 9), "b": ("+341", 10), "c": ("+341", 11), "d": ("+342", 11), "e": (None, 11)}
+    rows = [
+        msgspec.structs.replace(make_call_row(id_), number=number, began_at=Instant(at))
+        for id_, (number, at) in values.items()
+    ]
+    await write(ledger, new=rows)
+    found = await ledger.read(lambda c: calls.list_by_number(c, ["+341", "+343"], since=Instant(10)))
+    assert found == {"b": rows[1], "c": rows[2]}
+
+
+async def test_the_ids_of_all_calls_are_read_in_pages(ledger: Ledger) -> None:
+    await write(ledger, new=[make_call_row(id_) for id_ in ("d", "b", "a", "c")])
+    assert await ledger.read(lambda c: calls.list_ids_after(c, "", 2)) == ["a", "b"]
+    assert await ledger.read(lambda c: calls.list_ids_after(c, "b", 9)) == ["c", "d"]
+
+
+async def test_only_calls_that_lost_events_are_pruned(ledger: Ledger) -> None:
+    await write(ledger, new=[make_call_row(id_) for id_ in ("a", "b", "c")])
+    await ledger.write(lambda c: calls.set_pruned(c, ["b", "a"], now=Instant(7)))
+    assert await ledger.read(lambda c: calls.list_pruned_ids(c, ["b", "c", "unknown"])) == {"b"}
+
+
 async def test_calls_with_odd_ids_are_distinct(ledger: Ledger) -> None:
     await write(ledger, new=[make_call_row(odd, contact_name=odd) for odd in ODD_IDS])
     await write(ledger, changed=[make_call_row(odd, 2, contact_name=odd) for odd in ODD_IDS])

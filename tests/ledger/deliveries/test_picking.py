@@ -106,6 +106,16 @@ async def test_a_probe_takes_a_call_without_failures_first_then_the_longest_not_
     assert await due_ids(two_destinations, pick=Pick.PROBE, now=0) == ["c", "b", "a", "delivered"]
 
 
+async def test_a_probe_takes_a_new_version_of_a_delivered_call_before_a_call_that_failed(
+    two_destinations: Ledger,
+) -> None:
+    await enqueue(two_destinations, ("a", 1), ("b", 1))
+    await settle(two_destinations, failed("a", attempted_at=40))
+    await settle(two_destinations, delivered_update("b", attempted_at=Instant(60)))
+    await enqueue(two_destinations, ("b", 2), now=70)
+    assert await due_ids(two_destinations, pick=Pick.PROBE, now=0) == ["b", "a"]
+
+
 async def test_of_two_deliveries_attempted_at_once_the_one_that_is_due_first_is_the_probe(
     two_destinations: Ledger,
 ) -> None:

@@ -3,7 +3,7 @@
 from sqlalchemy import update
 
 from relay.instants import Instant
-from relay.ledger import Ledger, deliveries
+from relay.ledger import Ledger, deliveries, replays
 from relay.ledger.deliveries import DeliveryCounts
 from relay.ledger.states import DeliveryState
 from relay.ledger.tables import deliveries as table
@@ -27,6 +27,27 @@ async def test_a_destination_without_pending_deliveries_has_no_oldest(two_destin
     assert (await two_destinations.read(deliveries.counts_by_destination))["crm"] == DeliveryCounts(
         delivered=1
     )
+
+
+async def test_the_deliveries_of_one_call_are_listed_by_destination(two_destinations: Ledger) -> None:
+    await enqueue(two_destinations, ("a", 1), ("b", 2))
+    found = await two_destinations.read(lambda c: deliveries.list_for_call(c, "b"))
+    assert [(row.destination, row.call, row.version) for row in found] == [("crm", "b", 2), ("other", "b", 2)]
+
+
+async def test_records_that_other_settings_rendered_are_counted_unless_a_replay_has_them(
+    two_destinations: Ledger,
+) -> None:
+    renderings = {"new": "2", "old": "1", "unknown": None, "replayed": "1"}
+    await enqueue(two_destinations, *((id_, 1) for id_ in renderings), ("pending", 1))
+    updates = [delivered_update(id_, rendering=rendering) for id_, rendering in renderings.items()]
+    await settle(two_destinations, *updates)
+    await settle(two_destinations, delivered_update("old", rendering="1"), name="other")
+    await two_destinations.write(
+        lambda c: replays.enqueue(c, "crm", [("replayed", 1)], now=Instant(60), rewrite=True)
+    )
+    assert await two_destinations.read(lambda c: deliveries.count_other_renderings(c, "crm", "2")) == 2
+    assert await two_destinations.read(lambda c: deliveries.count_other_renderings(c, "other", "2")) == 1
 
 
 async def test_the_first_delivery_of_a_call_is_the_earliest_of_all_destinations(

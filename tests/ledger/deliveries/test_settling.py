@@ -70,7 +70,7 @@ async def test_a_version_that_arrived_during_the_push_is_pending_with_a_new_sche
     row = await get_delivery(two_destinations)
     assert (row.state, row.version, row.delivered_version) == ("pending", 2, update.delivered_version)
     assert (row.due_at, row.pending_since, row.attempts, row.failing_for) == (50, 50, 0, 0)
-    assert row.outcome == update.outcome
+    assert (row.outcome, row.rewrite) == (update.outcome, False)
 
 
 async def test_a_version_that_arrived_during_a_failed_push_waits_for_its_backoff(
@@ -82,6 +82,16 @@ async def test_a_version_that_arrived_during_a_failed_push_waits_for_its_backoff
     row = await get_delivery(two_destinations)
     assert (row.state, row.version, row.due_at, row.attempts, row.failing_for) == ("pending", 2, 500, 3, 40)
     assert row.pending_since == 10
+
+
+async def test_only_the_first_delivery_to_the_crm_sets_its_time(two_destinations: Ledger) -> None:
+    times = []
+    for version, update in enumerate((DEAD, DELIVERED, DELIVERED, DEAD), 1):
+        await enqueue(two_destinations, (CALL, version))
+        result = msgspec.structs.replace(update, version=version)
+        await settle(two_destinations, result, now=50 + version)
+        times.append((await get_delivery(two_destinations)).first_delivered_at)
+    assert times == [None, 52, 52, 52]
 
 
 async def test_many_updates_with_different_results_are_written_together(two_destinations: Ledger) -> None:
@@ -116,6 +126,20 @@ async def test_a_push_under_a_lost_lease_is_pending_again_with_the_version_that_
     )
     row = await get_delivery(two_destinations)
     assert (row.state, row.version, row.delivered_version, row.due_at) == ("pending", 2, 1, 90)
+    assert row.pending_since == 90
+
+
+async def test_a_push_under_a_lost_lease_keeps_the_wait_of_the_crm_and_an_older_version(
+    two_destinations: Ledger,
+) -> None:
+    await enqueue(two_destinations, (CALL, 3))
+    await settle(two_destinations, msgspec.structs.replace(FAILED, version=3, not_before=Instant(400)))
+    await two_destinations.write(
+        lambda c: deliveries.requeue_after_lost_lease(c, "crm", [(CALL, 2)], now=Instant(90))
+    )
+    row = await get_delivery(two_destinations)
+    assert (row.delivered_version, row.due_at, row.pending_since) == (0, 400, 10)
+    assert (await get_delivery(two_destinations, name="other")).due_at == 10
 
 
 @pytest.mark.parametrize(("min_length", "state"), [(2, "pending"), (3, "dead")])
@@ -137,6 +161,21 @@ async def test_a_run_of_rejections_with_one_code_is_pending_again_if_it_is_long_
     assert length == (2 if state == "pending" else 0)
     assert {(await get_delivery(two_destinations, call)).state for call in "ab"} == {state}
     assert (await get_delivery(two_destinations, "other code")).state == "dead"
+
+
+async def test_a_requeued_run_of_a_new_destination_has_a_new_schedule(two_destinations: Ledger) -> None:
+    await enqueue(two_destinations, ("a", 1), ("failed", 1))
+    for name in ("crm", "other"):
+        given_up = msgspec.structs.replace(DEAD, call="failed", outcome="retry")
+        await settle(two_destinations, msgspec.structs.replace(DEAD, call="a"), given_up, name=name)
+    length = await two_destinations.write(
+        lambda c: deliveries.requeue_rejected_run(c, "crm", "22P05", min_length=1, now=Instant(90))
+    )
+    row = await get_delivery(two_destinations, "a")
+    assert (length, row.state) == (1, "pending")
+    assert (row.due_at, row.pending_since, row.attempts, row.failing_for) == (90, 90, 0, 0)
+    assert (await get_delivery(two_destinations, "failed")).state == "dead"
+    assert (await get_delivery(two_destinations, "a", name="other")).state == "dead"
 
 
 # --- a replay that asks for the whole record ---------------------------------------------------------
