@@ -6,6 +6,7 @@ pending or dead delivery is never deleted.
 
 from typing import Final, NamedTuple
 
+import msgspec
 from sqlalchemy import Connection, Delete, bindparam, delete, func, select
 
 from relay.instants import Instant
@@ -95,18 +96,31 @@ def delete_old_calls(connection: Connection, *, before: Instant, now: Instant, l
     return len(ids) == limit
 
 
-_newest_event = select(events.c.received_at).order_by(events.c.seq.desc()).limit(1)
-_newest_call = select(func.max(calls.c.began_at))
+class _StatedTimes(msgspec.Struct):
+    started_at: str | None
 
 
-def newest_sign_of_time(connection: Connection) -> Instant | None:
-    """Return a time that the present cannot be far from: the newest event arrived, and the newest call began.
+_decode_stated_times = msgspec.json.Decoder(_StatedTimes).decode
+_newest_calls = (
+    select(calls.c.began_at, calls.c.changed_at, calls.c.record)
+    .order_by(calls.c.began_at.desc())
+    .limit(bindparam("limit"))
+)
+_newest_arrival = select(func.max(calls.c.changed_at))
 
-    The earlier of the two: with a wrong clock events arrive at a wrong time, but CloudTalk states when their
-    calls began. None if the ledger has neither.
+
+def newest_sign_of_time(connection: Connection, *, limit: int = 100) -> Instant | None:
+    """Return a time that the present cannot be far from: when the newest call began, as CloudTalk stated it.
+
+    With a wrong clock, events arrive at a wrong time. So the arrival of an event without a stated start is no
+    sign, and neither is a start that is later than the arrival. If none of the newest `limit` calls has a
+    sign, CloudTalk sends no times, and the newest arrival counts. None without calls.
     """
-    signs = [connection.execute(query).scalar() for query in (_newest_event, _newest_call)]
-    return min((sign for sign in signs if sign is not None), default=None)
+    for began_at, changed_at, record in connection.execute(_newest_calls, {"limit": limit}):
+        if began_at <= changed_at and _decode_stated_times(record).started_at is not None:
+            return Instant(began_at)
+    newest_arrival: Instant | None = connection.execute(_newest_arrival).scalar()
+    return newest_arrival
 
 
 def delete_old_quarantine(connection: Connection, *, before: Instant) -> None:

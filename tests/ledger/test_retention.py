@@ -8,8 +8,9 @@ import pytest
 from sqlalchemy import Connection
 
 from relay.call import state_from_event
-from relay.instants import Instant
+from relay.instants import Instant, iso
 from relay.ledger import Ledger, calls, journal, warnings
+from relay.ledger.calls import CallRow
 from relay.ledger.retention import RetentionWorker
 from tests.support.clock import Clock
 from tests.support.samples import RECEIVED_AT, make_call_row, make_event, make_event_row
@@ -17,12 +18,19 @@ from tests.support.samples import RECEIVED_AT, make_call_row, make_event, make_e
 DAY = 86_400 * 1_000_000
 
 
+def row_with_start(name: str, began_at: int) -> CallRow:
+    """A call that stated this start."""
+    row = make_call_row(f"cloudtalk-{name}")
+    began = Instant(began_at)
+    record = msgspec.structs.replace(row.record, started_at=iso(began))
+    return msgspec.structs.replace(row, began_at=began, record=record)
+
+
 async def open_with_call(url: str, clock: Clock, *, began_at: int) -> Ledger:
     """A ledger with a delivered call that changed at `RECEIVED_AT` and began then."""
     ledger = Ledger(url, clock=clock)
     await ledger.open()
-    row = msgspec.structs.replace(make_call_row(), began_at=Instant(began_at))
-    await ledger.write(lambda c: calls.write(c, [row], []))
+    await ledger.write(lambda c: calls.write(c, [row_with_start("1", began_at)], []))
     return ledger
 
 
@@ -44,10 +52,14 @@ async def test_nothing_is_deleted_after_a_jump_of_the_clock(ledger_url: str, day
     clock = Clock()
     clock.now = RECEIVED_AT + int(days * DAY)
     ledger = await open_with_call(ledger_url, clock, began_at=RECEIVED_AT)
-    # An event that arrives with the wrong clock proves nothing: its call began at the right time.
-    late = make_event_row(received_at=clock())
-    await ledger.write(lambda c: journal.append(c, [late]))
-    assert await run_once(ledger) == 1
+    # Events that arrive with the wrong clock prove nothing: one of a call that began at the right time, one
+    # without a start, and one whose stated start is later than its arrival.
+    arrived = state_from_event(make_event(name="2"), seq=2, received_at=clock())
+    without_start = msgspec.structs.replace(make_call_row("cloudtalk-2"), began_at=clock(), state=arrived)
+    in_future = msgspec.structs.replace(row_with_start("3", clock() + 1), state=arrived)
+    await ledger.write(lambda c: journal.append(c, [make_event_row(received_at=clock())]))
+    await ledger.write(lambda c: calls.write(c, [without_start, in_future], []))
+    assert await run_once(ledger) == 3
     message = await ledger.read(warning)
     assert message is not None
     assert "2027-01-15T08:00:00Z" in message
@@ -69,8 +81,7 @@ async def test_a_call_that_begins_at_the_time_of_the_clock_ends_the_refusal(ledg
     ledger = await open_with_call(ledger_url, clock, began_at=RECEIVED_AT)
     assert await run_once(ledger) == 1
     new = msgspec.structs.replace(
-        make_call_row("cloudtalk-2"),
-        began_at=clock(),
+        row_with_start("2", clock()),
         state=state_from_event(make_event(name="2"), seq=2, received_at=clock()),
     )
     await ledger.write(lambda c: calls.write(c, [new], []))

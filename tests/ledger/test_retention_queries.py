@@ -166,14 +166,21 @@ async def test_an_old_tombstone_is_deleted_with_its_aliases_unless_its_call_cont
     assert left == {"id:2": "cloudtalk-2"}
 
 
-async def test_the_newest_sign_of_time_is_the_earlier_of_arrival_and_stated_start(
-    one_destination: Ledger,
-) -> None:
+async def test_the_newest_sign_of_time_is_a_stated_start_if_there_is_one(one_destination: Ledger) -> None:
     assert await one_destination.read(retention_queries.newest_sign_of_time) is None
-    await add_event(one_destination, "1", at=5)
-    assert await one_destination.read(retention_queries.newest_sign_of_time) == RECEIVED_AT + 5
     await write_call(one_destination, make_state(), RECEIVED_AT - 800 * DAY)
-    assert await one_destination.read(retention_queries.newest_sign_of_time) == RECEIVED_AT - 800 * DAY
+    # CloudTalk states no times, so the arrival counts.
+    arrival = max(make_state().seen.values())
+    assert await one_destination.read(retention_queries.newest_sign_of_time) == arrival
+    rows = []
+    for name, days in (("2", 900), ("3", 901), ("4", -1)):
+        row = make_call_row(f"cloudtalk-{name}")
+        record = msgspec.structs.replace(row.record, started_at="2020-01-01T00:00:00Z")
+        began_at = Instant(RECEIVED_AT - days * DAY)
+        rows.append(msgspec.structs.replace(row, began_at=began_at, record=record))
+    await one_destination.write(lambda c: calls.write(c, rows, []))
+    newest = RECEIVED_AT - 900 * DAY
+    assert await one_destination.read(retention_queries.newest_sign_of_time) == newest
 
 
 async def write_call(ledger: Ledger, state: CallState, began_at: int) -> None:
