@@ -19,13 +19,16 @@ class Push(msgspec.Struct, frozen=True):
     """One call to write to the CRM, in its newest version.
 
     `changed`: the fields that changed since the version delivered last. A client writes only these,
-    so that it keeps what people changed in the CRM. On the first delivery, and if the CRM has lost the
-    record, `changed` has every field. `remote_id`: the id of the last `Delivered` of this call.
+    so that it keeps what people changed in the CRM. If the CRM has lost the record, `changed` has every
+    field. `remote_id`: the id of the last `Delivered` of this call.
 
-    `partial`: the CRM may have a record of the call with more than the relay knows, because the relay has no
-    proof that it received the first events of the call. On the first delivery `changed` then has only the
-    fields with a known value: a client writes these to a record that exists, and a new record whole. In
-    `cloudtalk_data` it keeps the keys that only the CRM has.
+    `partial`: the CRM may have a record of the call with more than the relay knows, since the relay may have
+    lost earlier events of the call. So each first delivery is partial, and a later one if the first found a
+    record. On the first delivery `changed` then has only the fields with a known value: a client writes these
+    to a record that exists, and a new record whole. In `cloudtalk_data` it keeps the keys that only the CRM
+    has.
+
+    `delivered_version`: the version that the CRM took last; 0 if none is known.
 
     `rewrite`: a person asked for the record as the settings are now, so constants are written again too.
     """
@@ -36,6 +39,7 @@ class Push(msgspec.Struct, frozen=True):
     remote_id: str | None = None
     partial: bool = False
     rewrite: bool = False
+    delivered_version: int = 0
 
 
 class Retraction(msgspec.Struct, frozen=True):
@@ -52,7 +56,7 @@ class Retraction(msgspec.Struct, frozen=True):
 # Outcome
 # ├── Delivered
 # ├── CallFailure            this call only
-# │   ├── Rejected  Retry  Split  Unknown
+# │   ├── Rejected  Retry  Split  Unknown  Outdated
 # └── DestinationFailure     every call of the destination
 #     └── Throttled  Unauthorised  Misconfigured
 
@@ -74,11 +78,14 @@ class Delivered(Outcome, frozen=True, kw_only=True):
 
     `newer_version`: the CRM kept its record, which has this higher version. If the ledger has no such
     version, it was restored from an older copy, and the relay pushes the call again in a higher version.
+
+    `existed`: the first delivery of a call found a record. The next pushes of the call are partial too.
     """
 
     name: ClassVar[str] = "delivered"
     remote_id: str | None = None
     newer_version: int | None = None
+    existed: bool = False
 
 
 class CallFailure(Outcome, frozen=True, kw_only=True):
@@ -108,6 +115,14 @@ class Unknown(CallFailure, frozen=True, kw_only=True):
     """The request was sent and no response came: the CRM may have the record."""
 
     name: ClassVar[str] = "unknown"
+
+
+class Outdated(CallFailure, frozen=True, kw_only=True):
+    """The record has an older version than `Push.delivered_version`: the CRM was restored. Nothing was
+    written, since the changed fields alone would leave the other ones old. The relay pushes the whole record.
+    """
+
+    name: ClassVar[str] = "outdated"
 
 
 class DestinationFailure(Outcome, frozen=True, kw_only=True):

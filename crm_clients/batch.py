@@ -1,10 +1,10 @@
-"""Deduplicate the pushes of one batch."""
+"""The pushes of one batch and their outcomes by call."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 import msgspec
 
-from crm_clients.base import Push
+from crm_clients.base import Delivered, Outcome, Push
 
 
 def merge_by_call(pushes: Iterable[Push]) -> dict[str, Push]:
@@ -20,6 +20,16 @@ def merge_by_call(pushes: Iterable[Push]) -> dict[str, Push]:
     return by_id
 
 
+def mark_existed(outcomes: Mapping[str, Outcome], ids: Iterable[str]) -> dict[str, Outcome]:
+    """Return the outcomes by call id; those of the calls `ids` say that the first delivery found a record."""
+    existed = {
+        id_: msgspec.structs.replace(outcome, existed=True)
+        for id_ in ids
+        if isinstance(outcome := outcomes[id_], Delivered)
+    }
+    return {**outcomes, **existed}
+
+
 def _merge(left: Push, right: Push) -> Push:
     newer = max(left, right, key=lambda push: push.call.version)
     return msgspec.structs.replace(
@@ -29,4 +39,5 @@ def _merge(left: Push, right: Push) -> Push:
         remote_id=left.remote_id or right.remote_id,
         partial=left.partial or right.partial,
         rewrite=left.rewrite or right.rewrite,
+        delivered_version=min(left.delivered_version, right.delivered_version),
     )

@@ -31,12 +31,14 @@ class Batch:
     `owner_ids`: e-mail address → owner id, "" for none. `unlinked`, `taskless`: ids of the calls that
     were delivered before, without a link to a contact or without the task that HubSpot refused.
     `refusals`: code → call id → why HubSpot refuses the call's task, contact or owner. The call is delivered.
-    `bodies`: call id → the body of its record, for partial pushes.
+    `bodies`: call id → the body of its record, for partial pushes. `existed`: ids of the calls whose first
+    delivery found a record.
     """
 
     def __init__(self, pushes: Iterable[Push], owner_refusals: Mapping[str, Rejected] | None = None) -> None:
         self.pushes = merge_by_call(pushes)
         self.bodies: dict[str, str] = {}
+        self.existed: set[str] = set()
         self.outcomes: dict[str, Outcome] = {}
         self.record_ids: dict[str, str] = {}
         self.contact_ids: dict[str, tuple[str, ...]] = {}

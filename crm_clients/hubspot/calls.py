@@ -45,6 +45,7 @@ class Calls:
         if isinstance(existing, ApiFailure):
             batch.fail(ids, self._api.outcome(existing))
             return
+        batch.existed |= {id_ for id_ in existing if batch.pushes[id_].first}
         batch.pushes |= {id_: _resolve(batch.pushes[id_], existing.get(id_)) for id_ in ids}
         batch.bodies |= {id_: record.properties.get(BODY) or "" for id_, record in existing.items()}
 

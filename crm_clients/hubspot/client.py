@@ -6,6 +6,7 @@ from typing import ClassVar
 import msgspec
 
 from crm_clients.base import Context, CrmClient, Delivered, Finding, Outcome, Push, Rejected, Retraction
+from crm_clients.batch import mark_existed
 from crm_clients.hubspot import check
 from crm_clients.hubspot.api import Api
 from crm_clients.hubspot.associations import Associations
@@ -103,9 +104,11 @@ class HubSpotClient(CrmClient[HubSpotSettings]):
         repeated = await self._calls.upsert(batch)
         await self._associations.associate(batch)
         await self._follow_ups.update_tasks(batch)
+        outcomes = mark_existed(batch.final_outcomes(), batch.existed)
         if not repeated:
-            return batch.final_outcomes()
-        return batch.final_outcomes() | await self._upsert(repeated, batch.refusals[OWNER_REFUSED])
+            return outcomes
+        again = await self._upsert(repeated, batch.refusals[OWNER_REFUSED])
+        return mark_existed(outcomes | again, batch.existed)
 
     async def _find_owners(self, batch: Batch) -> None:
         """Find the owners of calls and tasks; a call whose owner cannot be looked up gets that failure.

@@ -16,6 +16,7 @@ from crm_clients.base import (
     Finding,
     Misconfigured,
     Outcome,
+    Outdated,
     Push,
     Rejected,
     Retraction,
@@ -23,7 +24,7 @@ from crm_clients.base import (
     Split,
 )
 from crm_clients.batch import merge_by_call
-from crm_clients.local.file import CallsFile, Row, add_column_sql, create_table_sql
+from crm_clients.local.file import CallsFile, Row, add_column_sql, create_table_sql, is_outdated
 from crm_clients.local.settings import LocalSettings
 from crm_clients.settings import STATE
 from relay.standards.private_files import explain_open_files, find_open_sqlite_files
@@ -68,11 +69,10 @@ class LocalClient(CrmClient[LocalSettings]):
         """Write the calls in one transaction."""
         rows = [self._build_row(push) for push in merge_by_call(pushes).values()]
         try:
-            newer = await self._run(lambda: self._file.upsert(rows))
+            versions = await self._run(lambda: self._file.upsert(rows))
         except (sqlite3.Error, OSError) as error:
             return [_to_outcome(error, calls=len(pushes))] * len(pushes)
-        ids = [push.call.id for push in pushes]
-        return [Delivered(remote_id=id_, newer_version=newer.get(id_)) for id_ in ids]
+        return [_outcome_of(push, versions.get(push.call.id)) for push in pushes]
 
     async def retract(self, retractions: Sequence[Retraction]) -> list[Outcome]:
         """Mark the rows of merged calls if `on_merge` is "mark"; delete all others."""
@@ -167,7 +167,16 @@ class LocalClient(CrmClient[LocalSettings]):
             {"id": call.id} | values | self.settings.constants | always,
             [*(mapping[field] for field in sorted(changed) if field in mapping), *constants, *always],
             mapping.get("cloudtalk_data") if push.partial else None,
+            push.delivered_version,
         )
+
+
+def _outcome_of(push: Push, stored: int | None) -> Outcome:
+    """Return the outcome of a push. `stored`: the version of the row before it; None for a new row."""
+    if is_outdated(stored, push.delivered_version):
+        return Outdated(message=f"the row has version {stored}, and {push.delivered_version} was delivered")
+    newer = stored if stored is not None and stored > push.call.version else None
+    return Delivered(remote_id=push.call.id, newer_version=newer, existed=push.first and stored is not None)
 
 
 def _to_sqlite(value: Any) -> Any:

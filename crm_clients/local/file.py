@@ -21,6 +21,7 @@ class Row(msgspec.Struct, frozen=True):
     """One call as a row: the values of all columns, and the names of the columns that changed.
 
     `merged`: a column with a JSON object that keeps the keys that only the existing row has.
+    `delivered_version`: the version that the changes follow.
     """
 
     id: str
@@ -28,6 +29,7 @@ class Row(msgspec.Struct, frozen=True):
     columns: Mapping[str, Any]
     changed: Collection[str]
     merged: str | None = None
+    delivered_version: int = 0
 
 
 def create_table_sql(columns: Mapping[str, str]) -> str:
@@ -110,16 +112,19 @@ class CallsFile:
     def upsert(self, rows: Sequence[Row]) -> dict[str, int]:
         """Insert new rows whole, and update the changed columns of existing ones. One transaction.
 
-        A row with a higher version stays as it is. Return these versions by id.
+        A row with a higher version stays as it is, and so does one that lacks changes before these. Return
+        the version that each existing row had, by id.
         """
         with self._transaction() as connection:
             versions = self.versions([row.id for row in rows])
             for row in rows:
                 if row.id not in versions:
                     _insert(connection, row)
-                elif versions[row.id] <= row.version:
+                elif versions[row.id] <= row.version and not is_outdated(
+                    versions[row.id], row.delivered_version
+                ):
                     _update(connection, row)
-        return {row.id: versions[row.id] for row in rows if versions.get(row.id, 0) > row.version}
+        return versions
 
     def versions(self, ids: Collection[str]) -> dict[str, int]:
         """Return the version of each row that exists."""
@@ -146,6 +151,11 @@ class CallsFile:
             raise sqlite3.OperationalError(
                 "deleted, but the journal cannot be emptied while a reader uses it"
             )
+
+
+def is_outdated(stored: int | None, delivered: int) -> bool:
+    """Whether a row has an older version than the one that was delivered. 0: a person deleted the version."""
+    return stored is not None and 0 < stored < delivered
 
 
 @contextmanager

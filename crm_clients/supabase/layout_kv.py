@@ -11,6 +11,7 @@ from typing import Any, Final
 import msgspec
 
 from crm_clients.base import Context, Outcome, Push, Retraction
+from crm_clients.batch import mark_existed
 from crm_clients.supabase import tasks
 from crm_clients.supabase.batches import (
     CallRows,
@@ -76,7 +77,9 @@ class KvLayout:
             return self._outcomes(existing, calls)
         built = [self._build_rows(push, existing, customers) for push in pushes]
         changed = [rows for rows in built if rows.count > 0]
-        return self._outcomes(None, calls) | await self._write_all(changed, existing)
+        outcomes = self._outcomes(None, calls) | await self._write_all(changed, existing)
+        first = (push.call for push in pushes if push.first)
+        return mark_existed(outcomes, (call.id for call in first if self._key(call) in existing))
 
     async def retract(self, retractions: Sequence[Retraction], *, mark: bool) -> dict[str, Outcome]:
         """Mark or delete the records. Open tasks are deleted in both cases."""

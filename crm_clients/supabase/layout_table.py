@@ -5,7 +5,8 @@ from typing import Any, Final
 
 import msgspec
 
-from crm_clients.base import Delivered, Outcome, Push, Retraction
+from crm_clients.base import Delivered, Outcome, Outdated, Push, Retraction
+from crm_clients.batch import mark_existed
 from crm_clients.settings import STATE
 from crm_clients.supabase.batches import (
     CallRows,
@@ -32,6 +33,12 @@ _ALL_FIELDS: Final = frozenset(DELIVERED_FIELDS)
 _INSERT_REFUSED: Final = frozenset({"23502", "23514"})
 """NOT NULL and CHECK violations. PostgreSQL checks the row that an upsert would insert, even if it updates
 an existing one (PostgreSQL, INSERT, "ON CONFLICT")."""
+
+
+class TableRow(CallRows, frozen=True, kw_only=True):
+    """The row of one call. `delivered_version`: the version that the changes follow, 0 for any."""
+
+    delivered_version: int = 0
 
 
 class TableLayout:
@@ -87,10 +94,16 @@ class TableLayout:
         if not isinstance(data, dict):
             return outcomes | _outcomes(data, [self._build_row(push.call, push.changed) for push in rest])
         rows = [
-            self._build_row(_with_data(push.call, data), push.changed, constants=push.rewrite)
+            self._build_row(
+                _with_data(push.call, data),
+                push.changed,
+                constants=push.rewrite,
+                delivered_version=push.delivered_version,
+            )
             for push in rest
         ]
-        return outcomes | await send_in_order(group_into_requests(rows), self._write)
+        written = await send_in_order(group_into_requests(rows), self._write)
+        return outcomes | mark_existed(written, (p.call.id for p in rest if p.first and p.partial))
 
     async def retract(self, retractions: Sequence[Retraction], *, mark: bool) -> dict[str, Outcome]:
         """Mark the rows one by one, or delete all of them in one request."""
@@ -130,9 +143,16 @@ class TableLayout:
 
     # --- building rows ----------------------------------------------------------------------------
 
-    def _build_row(self, call: Call, fields: Collection[str], *, constants: bool = False) -> CallRows:
+    def _build_row(
+        self,
+        call: Call,
+        fields: Collection[str],
+        *,
+        constants: bool = False,
+        delivered_version: int = 0,
+    ) -> TableRow:
         values = self._values(call, fields) | (self._settings.constants if constants else {})
-        return CallRows(call, tuple(values), encode_json(values))
+        return TableRow(call, tuple(values), encode_json(values), delivered_version=delivered_version)
 
     def _values(self, call: Call, fields: Collection[str]) -> dict[str, Any]:
         """Map columns to values. Constants are only part of a whole row, since people may change them."""
@@ -157,7 +177,7 @@ class TableLayout:
 
     # --- writing rows -----------------------------------------------------------------------------
 
-    async def _write(self, request: Sequence[CallRows]) -> dict[str, Outcome]:
+    async def _write(self, request: Sequence[TableRow]) -> dict[str, Outcome]:
         if self._is_whole(request):
             return await self._upsert(request)
         return await (self._update(request) if len(request) == 1 else self._update_many(request))
@@ -179,27 +199,37 @@ class TableLayout:
         rows = await self._table.select(ids, [self._table.key, column])
         return {row[self._table.key]: row[column] for row in rows} if isinstance(rows, list) else rows
 
-    async def _update(self, request: Sequence[CallRows]) -> dict[str, Outcome]:
+    async def _update(self, request: Sequence[TableRow]) -> dict[str, Outcome]:
         """Update one row, or write it whole if there is none."""
         (row,) = request
-        updated = await self._table.update(row.call.id, row.encoded)
+        updated = await self._table.update(row.call.id, row.encoded, min_version=row.delivered_version)
         if not isinstance(updated, list):
             return _outcomes(updated, request)
+        if not updated and row.delivered_version:
+            return await self._update_many(request)
         if not updated:
             return await self._upsert(self._whole_rows(request))
         return await self._confirm(request, updated)
 
-    async def _update_many(self, request: Sequence[CallRows]) -> dict[str, Outcome]:
-        """Upsert the changed columns of the rows that exist, and write the other rows whole."""
-        existing = await self._table.existing(row.call.id for row in request)
-        if not isinstance(existing, set):
-            return _outcomes(existing, request)
-        changed = [row for row in request if row.call.id in existing]
-        absent = self._whole_rows(row for row in request if row.call.id not in existing)
-        requests = [*([changed] if changed else []), *group_into_requests(absent)]
-        return await send_in_order(requests, self._upsert)
+    async def _update_many(self, request: Sequence[TableRow]) -> dict[str, Outcome]:
+        """Upsert the changed columns of the rows that exist, and write the other rows whole.
 
-    async def _upsert(self, request: Sequence[CallRows]) -> dict[str, Outcome]:
+        A row that lacks changes before these stays as it is.
+        """
+        versions = await self.stored_versions([row.call for row in request])
+        if not isinstance(versions, dict):
+            return _outcomes(versions, request)
+        outdated = {
+            row.call.id: _outdated(stored, row)
+            for row in request
+            if (stored := versions.get(row.call.id)) and stored < row.delivered_version
+        }
+        current = [row for row in request if row.call.id in versions.keys() - outdated]
+        absent = self._whole_rows(row for row in request if row.call.id not in versions)
+        requests = [*([current] if current else []), *group_into_requests(absent)]
+        return {**outdated, **await send_in_order(requests, self._upsert)}
+
+    async def _upsert(self, request: Sequence[TableRow]) -> dict[str, Outcome]:
         returned = self._table.identity if self._table.version else ()
         result = await self._table.upsert(request_body(request), returned)
         is_whole = self._is_whole(request)
@@ -209,7 +239,9 @@ class TableLayout:
         if isinstance(result, Upserted):
             return await self._confirm(request, result.rows)
         if isinstance(result, ApiError) and result.code in _INSERT_REFUSED and not is_whole:
-            return await send_in_order([[row] for row in request], self._update)
+            # Their versions were read before.
+            rows = [msgspec.structs.replace(row, delivered_version=0) for row in request]
+            return await send_in_order([[row] for row in rows], self._update)
         return _outcomes(result, request)
 
     async def _confirm(self, request: Sequence[CallRows], written: Sequence[Row]) -> dict[str, Outcome]:
@@ -222,7 +254,7 @@ class TableLayout:
     def _is_whole(self, request: Sequence[CallRows]) -> bool:
         return request[0].columns == self._all_columns
 
-    def _whole_rows(self, rows: Iterable[CallRows]) -> list[CallRows]:
+    def _whole_rows(self, rows: Iterable[CallRows]) -> list[TableRow]:
         return [self._build_row(row.call, _ALL_FIELDS) for row in rows]
 
 
@@ -232,6 +264,10 @@ def _with_data(call: Call, data: Mapping[str, Any]) -> Call:
     if not isinstance(existing, dict):
         return call
     return msgspec.structs.replace(call, cloudtalk_data=existing | call.cloudtalk_data)
+
+
+def _outdated(stored: int, row: TableRow) -> Outcome:
+    return Outdated(message=f"the row has version {stored}, and {row.delivered_version} was delivered")
 
 
 def _outcomes(failure: ApiFailure | None, request: Sequence[CallRows]) -> dict[str, Outcome]:

@@ -94,9 +94,14 @@ class Table:
         params = {"on_conflict": self.key, "select": _columns_param(self.identity)}
         return _decode_rows(await self._post(rows, params, _PREFER_NEW_ROWS))
 
-    async def update(self, key: str, values: bytes) -> list[Row] | ApiFailure:
-        """Write these columns, a JSON object, of one row. Return its key and version, or no row."""
+    async def update(self, key: str, values: bytes, *, min_version: int = 0) -> list[Row] | ApiFailure:
+        """Write these columns, a JSON object, of one row. Return its key and version, or no row.
+
+        `min_version`: a row with a lower version, or none, is not written. 0 for any row.
+        """
         params = {self.key: f"eq.{key}", "select": _columns_param(self.identity)}
+        if min_version and self.version:
+            params[self.version] = f"gte.{min_version}"
         return _decode_rows(await self._change("PATCH", params, values, prefer=_PREFER_ROWS))
 
     async def delete(self, keys: Iterable[str], **where: str) -> set[str] | ApiFailure:

@@ -25,13 +25,13 @@ DELETED: Final = "call.deleted"
 class Message(msgspec.Struct, frozen=True):
     """One message. It keeps its `id` when it is sent again, so that a receiver can deduplicate.
 
-    `partial`: the receiver may know more about the call than `data` states.
+    `changed`: the keys of `data` that a receiver writes into a record that exists; None for all.
     """
 
     id: str
     type: str
     data: dict[str, Any]
-    partial: bool = False
+    changed: list[str] | None = None
 
     def encode(self, timestamp: int) -> bytes:
         """Encode the body. `timestamp`: the time of sending, in Unix seconds."""
@@ -40,7 +40,7 @@ class Message(msgspec.Struct, frozen=True):
             "schema_version": SCHEMA_VERSION,
             "timestamp": datetime.fromtimestamp(timestamp, UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
             "data": self.data,
-            **({"partial": True} if self.partial else {}),
+            **({"changed": self.changed} if self.changed is not None else {}),
         }
         return msgspec.json.encode(body)
 
@@ -49,7 +49,9 @@ def upsert_message(push: Push, destination: str, settings: WebhookSettings) -> M
     """Build the message for a new or changed call. It has all fields: a receiver may store nothing."""
     type_ = CREATED if push.first else UPDATED
     data = _call_data(push.call, settings)
-    return Message(_message_id(destination, push.call, type_), type_, data, partial=push.partial)
+    fields = push.changed | ({LABEL_FIELD} if "status" in push.changed else set())
+    changed = sorted(key for field, key in settings.mapping.items() if field in fields)
+    return Message(_message_id(destination, push.call, type_), type_, data, changed)
 
 
 def retract_message(retraction: Retraction, destination: str, settings: WebhookSettings) -> Message:

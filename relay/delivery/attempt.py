@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Sequence
 from typing import Any, Final
 
-from crm_clients.base import CrmClient, Outcome, Push, Retraction, Retry, Unknown
+from crm_clients.base import CrmClient, Outcome, Outdated, Push, Retraction, Retry, Unknown
 from relay.delivery.bisect import UNANSWERED, push_bisecting
 from relay.delivery.choose_action import Action, Found, PlannedDelivery, undelivered_fields, whole_fields
 from relay.ledger.deliveries import DueDelivery
@@ -37,7 +37,7 @@ class Attempt:
             # An exception is a defect of the client. The state of the CRM is unknown: the attempt failed.
             log.exception("delivery.failed", destination=self._client.name)
             without_answer = Retry(code="client_fault", message=repr(error))
-        outcomes = (self._outcomes.get(planned.due.call.id) for planned in self._batch)
+        outcomes = map(self._outcome, self._batch)
         return [without_answer if outcome is UNANSWERED else outcome for outcome in outcomes]
 
     async def _retract(self) -> None:
@@ -64,9 +64,16 @@ class Attempt:
         return [_whole_push(each, exists=each.due.call.id in versions) for each in outdated]
 
     async def _upsert(self, lost: list[Push]) -> None:
-        pushes = [*lost, *(_push(each) for each in self._batch if each.action is Action.UPSERT)]
+        await self._push_all([*lost, *(_push(each) for each in self._batch if each.action is Action.UPSERT)])
+        outdated = [each for each in self._batch if isinstance(self._outcome(each), Outdated)]
+        await self._push_all([_whole_push(each, exists=True) for each in outdated])
+
+    async def _push_all(self, pushes: list[Push]) -> None:
         if pushes:
             await push_bisecting(self._client.upsert, pushes, self._outcomes)
+
+    def _outcome(self, planned: PlannedDelivery) -> Outcome | None:
+        return self._outcomes.get(planned.due.call.id)
 
     def _with_action(self, action: Action) -> list[DueDelivery]:
         return [planned.due for planned in self._batch if planned.action is action]
@@ -91,4 +98,5 @@ def _push(planned: PlannedDelivery) -> Push:
         remote_id=due.remote_id,
         partial=planned.partial,
         rewrite=due.rewrite,
+        delivered_version=0 if due.rewrite else due.delivered_version,
     )

@@ -12,10 +12,9 @@ import msgspec
 from crm_clients.base import Outcome
 from crm_clients.settings import DeliveryFilter
 from relay.call import DELIVERED_FIELDS, Call, known_fields
-from relay.instants import SECOND, Duration, Instant, iso
 from relay.ledger.deliveries import DeliveryRow, DueDelivery
+from relay.ledger.epochs import epoch_of
 
-_CLOCK_MARGIN: Final = Duration(3_600 * SECOND)
 _ALL_FIELDS: Final = frozenset(DELIVERED_FIELDS)
 
 
@@ -83,14 +82,14 @@ def is_wanted(call: Call, *, forward_internal: bool) -> bool:
     return call.merged_into is None and (call.direction != "internal" or forward_internal)
 
 
-def is_partial(due: DueDelivery, registered_at: Instant) -> bool:
+def is_partial(due: DueDelivery, epoch: int) -> bool:
     """Whether the CRM may know more about the call than the ledger, which may have lost its first events.
 
-    A call is known as a whole only if it began after the ledger knew the destination, and if retention has
-    removed none of its events. The clocks of CloudTalk and of the ledger differ by less than the margin.
+    The CRM knows no more only if this ledger created the record, and was not restored since. No time proves
+    it, because clocks are wrong sometimes. `epoch`: the present one.
     """
-    started_at = due.call.started_at
-    return due.pruned or started_at is None or started_at < str(iso(registered_at + _CLOCK_MARGIN))
+    delivered = due.delivered_version
+    return due.partial or not delivered or epoch_of(delivered) < epoch
 
 
 def whole_fields(due: DueDelivery, *, partial: bool) -> frozenset[str]:
@@ -102,8 +101,7 @@ def undelivered_fields(due: DueDelivery, *, partial: bool = False) -> frozenset[
     """The fields that changed since the version delivered last; every field if none was delivered, or if a
     replay asked for the whole record.
 
-    If the ledger knows only a part of the call, the first delivery has only what is known: a default must not
-    replace a value in the CRM.
+    The first delivery has only what is known: a default must not replace a value in the CRM.
     """
     if due.rewrite or not due.delivered_version:
         return whole_fields(due, partial=partial)

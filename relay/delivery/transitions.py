@@ -4,7 +4,7 @@
 |--------------------------------------|--------------------------------------|----------|-----------------|
 | delivered, found                     | delivered; retracted after a RETRACT | + 1      |                 |
 | rejected                             | dead                                 | + 1      |                 |
-| retry, split, unknown                | pending; dead if it is given up      | + 1      | `retry_policy`  |
+| retry, split, unknown, outdated      | pending; dead if it is given up      | + 1      | `retry_policy`  |
 | throttled, if only some calls are    | pending                              | same     | `retry_policy`  |
 | any other failure of the destination | unchanged                            | same     | after the pause |
 | none: the action sends nothing       | filtered or retracted                | same     |                 |
@@ -88,8 +88,16 @@ def _after_success(
         failing_for=0,
         delivered_version=0 if retracted else due.call.version,
         remote_id=remote_id or due.remote_id,
+        partial=not retracted and _stays_partial(planned, outcome),
         rendering=rendering if is_whole(planned, outcome) else due.rendering,
     )
+
+
+def _stays_partial(planned: PlannedDelivery, outcome: Outcome) -> bool:
+    """Whether the CRM may have more than the ledger: the first delivery shows it by finding a record."""
+    if planned.due.delivered_version:
+        return planned.partial
+    return isinstance(outcome, Delivered) and outcome.existed
 
 
 def is_whole(planned: PlannedDelivery, outcome: Outcome) -> bool:
@@ -142,4 +150,5 @@ def _unchanged(due: DueDelivery, *, now: Instant) -> DeliveryUpdate:
         message=None,
         rewrite=due.rewrite,
         rendering=due.rendering,
+        partial=due.partial,
     )

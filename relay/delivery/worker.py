@@ -22,7 +22,7 @@ from relay.delivery.renumber import find_newer_records, renumber_calls
 from relay.delivery.retry_policy import RetryPolicy
 from relay.delivery.settle import Settler
 from relay.instants import SECOND, Instant
-from relay.ledger import LeaseLost, Ledger, LedgerUnavailable, deliveries, destinations
+from relay.ledger import LeaseLost, Ledger, LedgerUnavailable, deliveries, destinations, epochs
 from relay.ledger.deliveries import DueDelivery, Pick
 from relay.ledger.destinations import DestinationRow
 from relay.ledger.lease_holder import Lease
@@ -73,7 +73,9 @@ class DeliveryWorker:
         self._wake = asyncio.Event()
         self._pushes: dict[asyncio.Task[None], list[DueDelivery]] = {}
         self._picks = pick_order()
-        self._destination: DestinationRow  # read in each round, before the first push
+        # Both are read in each round, before the first push.
+        self._destination: DestinationRow
+        self._epoch: int
         self._destination_read_at = self._clock_checked_at = -math.inf
 
     def wake(self) -> None:
@@ -145,7 +147,9 @@ class DeliveryWorker:
         if at - self._destination_read_at >= self._poll_seconds:
             # Before the read: a push that ends meanwhile asks for another read.
             self._destination_read_at = at
-            self._destination = await self._ledger.read(lambda c: destinations.get(c, self.name))
+            self._destination, self._epoch = await self._ledger.read(
+                lambda c: (destinations.get(c, self.name), epochs.current(c))
+            )
 
     async def _check_clock(self) -> None:
         """A delivery that waits longer than the longest delay began to wait before the clock was set back."""
@@ -199,7 +203,7 @@ class DeliveryWorker:
             PlannedDelivery(
                 each,
                 choose_action(each, self._settings.when, forward_internal=self._forward_internal),
-                partial=is_partial(each, self._destination.registered_at),
+                partial=is_partial(each, self._epoch),
             )
             for each in due
         ]

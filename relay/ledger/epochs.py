@@ -8,11 +8,11 @@ the largest whole number of JSON readers, for two million epochs.
 
 from typing import Final
 
-from sqlalchemy import Connection, func, insert, select, update
+from sqlalchemy import Connection, func, insert, select
 
 from relay.instants import Instant
 from relay.ledger.leases import advisory_lock
-from relay.ledger.tables import destinations, epochs
+from relay.ledger.tables import epochs
 
 _BITS: Final = 32
 _current = select(func.coalesce(func.max(epochs.c.number), 0))
@@ -36,10 +36,9 @@ def epoch_of(version: int) -> int:
 def begin(connection: Connection, *, now: Instant, at_least: int = 0) -> int:
     """Begin a new epoch, not below `at_least`, and return its number.
 
-    The ledger may lack events of calls that CRMs have, so each destination counts as registered now.
+    The ledger may lack events of calls that were delivered in an earlier epoch, see `is_partial`.
     """
     advisory_lock(connection, "epochs")
     number = max(current(connection) + 1, at_least)
     connection.execute(insert(epochs).values(number=number, began_at=now))
-    connection.execute(update(destinations).values(registered_at=now))
     return number

@@ -168,6 +168,8 @@ deliveries = Table(
     Column("rewrite", Boolean, nullable=False, server_default=false()),
     # The labels, fields and constants that the record in the CRM has: see `DestinationSettings.rendering`.
     Column("rendering", Text),
+    # The first delivery found a record in the CRM, which may have more than the ledger.
+    Column("partial", Boolean, nullable=False, server_default=false()),
     Column("remote_id", Text),
     Column("outcome", Text),
     Column("code", Text),

@@ -2,8 +2,10 @@
 
 import json
 import shutil
+import sqlite3
 import stat
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -80,11 +82,21 @@ def installed(tmp_path: Path) -> Iterator[Installation]:
         installation.relay.stop()
 
 
+def edit_row(installed: Installation, sql: str) -> None:
+    """Change the CRM as a person does."""
+    with closing(sqlite3.connect(installed.folder / "crm.db")) as crm:
+        crm.execute(sql)
+        crm.commit()
+
+
 def tags_of(row: dict[str, Any]) -> Any:
     return json.loads(row["tags"])
 
 
-def test_a_late_event_after_the_loss_of_the_ledger_shows_and_wipes_nothing(installed: Installation) -> None:
+@pytest.mark.parametrize("start", [{}, {"started_at": "2099-01-01T00:00:00Z"}])
+def test_a_late_event_after_the_loss_of_the_ledger_shows_and_wipes_nothing(
+    installed: Installation, start: dict[str, str]
+) -> None:
     for number in range(3):  # the versions of the CRM are higher than those of a new ledger
         installed.send("modified", notes=f"note {number}")
         installed.wait_for(notes=f"note {number}")
@@ -93,14 +105,31 @@ def test_a_late_event_after_the_loss_of_the_ledger_shows_and_wipes_nothing(insta
     for file in installed.folder.glob("relay.db*"):
         file.unlink()
     installed.relay.start()
-    installed.send("modified", tags=["late"])
+    installed.send("modified", tags=["late"], **start)
     after = installed.wait_for(tags='["late"]')
-    kept = before.keys() - {"tags", "cloudtalkData", "version", "updated_at"}
+    kept = before.keys() - {"tags", "cloudtalkData", "version", "updated_at", *start}
     assert {name: after[name] for name in kept} == {name: before[name] for name in kept}
-    data = json.loads(before["cloudtalkData"]) | {"tags": ["late"]}
+    data = json.loads(before["cloudtalkData"]) | {"tags": ["late"]} | start
     assert json.loads(after["cloudtalkData"]) == data
     installed.send("modified", tags=["later"])
     assert installed.wait_for(tags='["later"]')["notes"] == "note 2"
+
+
+def test_an_edit_after_the_crm_was_restored_writes_the_whole_record(installed: Installation) -> None:
+    installed.relay.stop()
+    shutil.copy(installed.folder / "crm.db", installed.folder / "copy.db")
+    installed.relay.start()
+    installed.send("modified", notes="later", tags=["later"])
+    installed.wait_for(notes="later")
+    installed.relay.stop()
+    shutil.copy(installed.folder / "copy.db", installed.folder / "crm.db")
+    installed.relay.start()
+    installed.send("modified", contact_name="Ana Ruiz")
+    row = installed.wait_for(contact_name="Ana Ruiz")
+    assert (row["notes"], row["tags"], row["status"]) == ("later", '["later"]', "Completada")
+    edit_row(installed, "UPDATE calls SET notes = 'by a person'")
+    installed.send("modified", tags=["last"])
+    assert installed.wait_for(tags='["last"]')["notes"] == "by a person"
 
 
 def test_changes_after_a_ledger_was_copied_back_show_in_the_crm(installed: Installation) -> None:

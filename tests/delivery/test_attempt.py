@@ -2,12 +2,12 @@
 
 from collections.abc import Mapping, Sequence
 
-from crm_clients.base import Delivered, Misconfigured, Outcome, Push, Retraction
+from crm_clients.base import Delivered, Misconfigured, Outcome, Outdated, Push, Rejected, Retraction
 from relay.call import DELIVERED_FIELDS
 from relay.delivery.attempt import Attempt
 from relay.delivery.choose_action import Action, Found, PlannedDelivery
 from tests.support.deliveries import due_delivery
-from tests.support.delivering import FakeCrm
+from tests.support.delivering import FakeCrm, always, first_then
 
 
 def planned(id: str, action: Action, *, delivered_version: int = 0) -> PlannedDelivery:  # noqa: A002 - the field's name
@@ -40,6 +40,27 @@ async def test_a_lost_record_is_pushed_like_a_new_one() -> None:
     await Attempt(crm, [planned("lost", Action.VERIFY, delivered_version=1)]).run(5)
     ((push,),) = crm.pushed
     assert (push.first, push.changed, push.remote_id) == (True, frozenset(DELIVERED_FIELDS), None)
+
+
+async def test_an_outdated_record_is_written_whole() -> None:
+    crm = FakeCrm()
+    answers = [Outdated(), Delivered(remote_id="r"), Rejected(code="22")]
+    crm.answer = first_then(lambda _: [*answers])
+    batch = [planned(id_, Action.UPSERT, delivered_version=7) for id_ in ("old", "new", "bad")]
+    outcomes = await Attempt(crm, batch).run(5)
+    assert outcomes == [Delivered(remote_id="remote-old"), Delivered(remote_id="r"), Rejected(code="22")]
+    changes, (whole,) = crm.pushed
+    assert [push.delivered_version for push in changes] == [7, 7, 7]
+    assert (whole.call.id, whole.changed, whole.first) == ("old", frozenset(DELIVERED_FIELDS), False)
+    assert (whole.rewrite, whole.delivered_version, whole.remote_id) == (True, 0, "r")
+
+
+async def test_an_outdated_record_of_which_the_crm_knows_more_receives_what_is_known() -> None:
+    crm = FakeCrm()
+    crm.answer = first_then(always(Outdated()))
+    due = due_delivery(field_versions={"notes": 8}, delivered_version=7, partial=True)
+    await Attempt(crm, [PlannedDelivery(due, Action.UPSERT, partial=True)]).run(5)
+    assert crm.pushed[1][0].changed == {"notes", "cloudtalk_data"}
 
 
 async def test_if_the_verification_fails_no_record_is_written() -> None:

@@ -8,7 +8,6 @@ import pytest
 from crm_clients.settings import DeliveryFilter
 from relay.call import DELIVERED_FIELDS, Call
 from relay.delivery.choose_action import Action, choose_action, is_partial, undelivered_fields
-from relay.instants import SECOND, Instant
 from relay.ledger.deliveries import DueDelivery
 from tests.support.deliveries import due_delivery
 from tests.support.samples import make_call
@@ -47,24 +46,26 @@ def test_only_fields_that_changed_since_the_delivered_version_are_sent() -> None
     assert undelivered_fields(due(call(), delivered_version=2)) == {"status"}
 
 
-REGISTERED_AT = Instant(1_732_789_800 * SECOND)  # 2024-11-28T10:30:00Z
+SECOND_EPOCH = 2 * 2**32
 
 
 @pytest.mark.parametrize(
-    ("started_at", "pruned", "expected"),
+    ("state", "epoch", "expected"),
     [
-        ("2024-11-28T11:30:00Z", False, False),
-        ("2024-11-28T11:29:59Z", False, True),  # less than an hour after the registration
-        ("2022-01-01T00:00:00Z", False, True),
-        (None, False, True),
-        ("2026-11-28T11:30:00Z", True, True),
+        ({"delivered_version": 2}, 0, False),
+        ({"delivered_version": SECOND_EPOCH + 1}, 2, False),
+        ({"delivered_version": 0}, 0, True),  # the CRM may have a record that this ledger has forgotten
+        ({"delivered_version": 0, "outcome": "unknown"}, 0, True),
+        ({"delivered_version": 2, "partial": True}, 0, True),
+        ({"delivered_version": 2}, 1, True),  # the ledger was restored since
+        ({"delivered_version": SECOND_EPOCH + 1}, 3, True),
     ],
 )
-def test_only_a_call_that_began_after_the_registration_is_known_as_a_whole(
-    started_at: str | None, pruned: bool, expected: bool
+@pytest.mark.parametrize("started_at", [None, "1970-01-01T00:00:00Z", "2099-01-01T00:00:00Z"])
+def test_the_crm_knows_no_more_only_if_this_ledger_created_the_record(
+    state: dict[str, Any], epoch: int, expected: bool, started_at: str | None
 ) -> None:
-    delivery = due(call(started_at=started_at), pruned=pruned)
-    assert is_partial(delivery, REGISTERED_AT) is expected
+    assert is_partial(due(call(started_at=started_at), **state), epoch) is expected
 
 
 def test_a_first_push_of_a_partial_call_has_what_is_known() -> None:

@@ -2,16 +2,17 @@
 
 import asyncio
 from collections.abc import Sequence
+from typing import Any
 
 import pytest
 from structlog.testing import capture_logs
 
-from crm_clients.base import Outcome, Push, Retry, Throttled, Unauthorised, Unknown
+from crm_clients.base import Delivered, Outcome, Push, Retry, Throttled, Unauthorised, Unknown
 from crm_clients.settings import DestinationSettings
 from relay.call import DELIVERED_FIELDS, Kind
 from relay.delivery import DeliveryWorker
 from relay.instants import SECOND, Instant
-from relay.ledger import deliveries, destinations
+from relay.ledger import deliveries, destinations, epochs
 from relay.ledger.deliveries import DeliveryCounts
 from relay.ledger.lease_holder import Lease
 from relay.ledger.tables import deliveries as table
@@ -43,7 +44,7 @@ async def test_the_newest_version_is_pushed_once_after_any_number_of_events(rela
     assert delivery.attempts == 1
 
 
-async def test_the_first_push_has_every_field_and_the_next_only_changed_ones(relay: Delivering) -> None:
+async def test_the_first_push_has_each_known_field_and_the_next_only_changed_ones(relay: Delivering) -> None:
     await relay.add_event(Kind.STARTED, contact_name="Ana", started_at=T0)
     async with relay.worker() as worker:
         await relay.wait_for("delivered")
@@ -51,19 +52,43 @@ async def test_the_first_push_has_every_field_and_the_next_only_changed_ones(rel
         worker.wake()
         await relay.wait_for("delivered", delivered_version=2)
     first, second = (batch[0] for batch in relay.crm.pushed)
-    assert first.changed == frozenset(DELIVERED_FIELDS)
+    assert first.changed == {"contact_name", "started_at"}
+    assert (first.first, first.partial, second.first, second.partial) == (True, True, False, False)
     assert second.changed == {"direction", "status", "follow_up", "legs"}
     assert second.remote_id == "remote-cloudtalk-1"
 
 
-async def test_the_first_push_of_a_call_without_a_known_start_has_only_what_is_known(
-    relay: Delivering,
+@pytest.mark.parametrize("started_at", [None, 0, T0, 4_000_000_000_000_000])
+async def test_a_record_that_the_crm_had_before_stays_partial_until_it_is_retracted(
+    relay: Delivering, started_at: int | None
 ) -> None:
-    await relay.add_event(Kind.MODIFIED, tags=["late"])
-    async with relay.worker():
-        await relay.wait_for("delivered")
-    ((push,),) = relay.crm.pushed
-    assert (sorted(push.changed), push.first, push.partial) == (["tags"], True, True)
+    relay.crm.answer = always(Delivered(existed=True))
+    start: dict[str, Any] = {} if started_at is None else {"started_at": Instant(started_at)}
+    await relay.add_event(Kind.MODIFIED, tags=["late"], **start)
+    async with relay.worker() as worker:
+        assert (await relay.wait_for("delivered")).partial
+        await relay.add_event(Kind.MODIFIED, notes="later")
+        worker.wake()
+        assert (await relay.wait_for("delivered", delivered_version=2)).partial
+        await relay.add_event(Kind.MODIFIED, direction="internal")
+        worker.wake()
+        assert not (await relay.wait_for("retracted")).partial
+    first, second = (batch[0] for batch in relay.crm.pushed)
+    assert first.changed == {"tags"} | start.keys()
+    assert (sorted(second.changed), second.partial) == (["notes"], True)
+
+
+async def test_after_a_restore_the_crm_may_know_more_than_the_ledger(relay: Delivering) -> None:
+    await relay.add_event(Kind.STARTED, started_at=T0)
+    async with relay.worker() as worker:
+        assert not (await relay.wait_for("delivered")).partial
+        await relay.ledger.write(lambda c: epochs.begin(c, now=Instant(5)))
+        await worker.finish_round()
+        for version, notes in enumerate("ab", 2**32 + 1):
+            await relay.add_event(Kind.MODIFIED, notes=notes)
+            worker.wake()
+            assert (await relay.wait_for("delivered", delivered_version=version)).partial
+    assert [batch[0].partial for batch in relay.crm.pushed] == [True, True, True]
 
 
 async def test_a_field_that_changed_back_is_sent_if_the_push_between_was_not_settled(
@@ -266,7 +291,9 @@ async def test_a_delivered_call_that_proves_internal_is_retracted(relay: Deliver
         assert delivery.delivered_version == 0
         await relay.add_event(Kind.ENDED, direction="inbound")
         await relay.wait_for("delivered")
-    assert relay.crm.pushed[-1][0].changed == frozenset(DELIVERED_FIELDS)
+    again = relay.crm.pushed[-1][0]
+    assert again.first
+    assert again.changed >= {"started_at", "direction", "status", "follow_up"}
 
 
 async def test_a_replay_writes_only_the_records_that_the_crm_has_lost(relay: Delivering) -> None:

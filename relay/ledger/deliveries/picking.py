@@ -48,9 +48,9 @@ _pending = (
         deliveries.c.failing_for,
         deliveries.c.remote_id,
         deliveries.c.outcome,
-        calls.c.pruned_at.is_not(None),
         deliveries.c.rewrite,
         deliveries.c.rendering,
+        deliveries.c.partial,
     )
     .join(calls, calls.c.id == deliveries.c.call)
     .where(

@@ -25,7 +25,8 @@ class DeliveryRow(msgspec.Struct, frozen=True):
     `attempts` were made since it became pending; `failing_for` is the part of that time in which the
     destination took other calls. `outcome`, `code` and `message` are those of the last attempt. `not_before`:
     the CRM asked for no attempt before; `due_at` is never earlier. `rendering`: the settings by which the
-    record in the CRM was written, see `DestinationSettings.rendering`.
+    record in the CRM was written, see `DestinationSettings.rendering`. `partial`: the record in the CRM may
+    have more than the ledger, because the first delivery of the call found it.
     """
 
     destination: str
@@ -46,13 +47,14 @@ class DeliveryRow(msgspec.Struct, frozen=True):
     not_before: Instant | None
     rewrite: bool = False
     rendering: str | None = None
+    partial: bool = False
 
 
 class DueDelivery(msgspec.Struct, frozen=True):
     """A delivery to attempt, with the newest version of its call; see `DeliveryRow`.
 
-    `field_versions`: for each field of the call the version in which it changed last. `pruned`: retention
-    removed events of the call. `rewrite`: a replay asked for the whole record.
+    `field_versions`: for each field of the call the version in which it changed last. `rewrite`: a replay
+    asked for the whole record.
     """
 
     call: Call
@@ -63,9 +65,9 @@ class DueDelivery(msgspec.Struct, frozen=True):
     failing_for: Duration
     remote_id: str | None
     outcome: str | None
-    pruned: bool = False
     rewrite: bool = False
     rendering: str | None = None
+    partial: bool = False
 
 
 class DeliveryUpdate(msgspec.Struct, frozen=True):
@@ -88,6 +90,7 @@ class DeliveryUpdate(msgspec.Struct, frozen=True):
     not_before: Instant | None = None
     rewrite: bool = False
     rendering: str | None = None
+    partial: bool = False
 
 
 class DeliveryCounts(msgspec.Struct, frozen=True):

@@ -59,6 +59,7 @@ _settle = (
                 "message",
                 "not_before",
                 "rendering",
+                "partial",
             )
         },
     )

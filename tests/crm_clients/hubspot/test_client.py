@@ -115,7 +115,7 @@ async def test_partial_pushes_keep_what_only_the_record_has(hubspot: HubSpot, co
     known = frozenset({"tags", "direction"})
     for first in (True, False):
         [outcome] = await connect().upsert([Push(lone_edit, known, first=first, partial=True)])
-        assert isinstance(outcome, Delivered)
+        assert outcome == Delivered(remote_id=hubspot.calls.get_one().id, existed=first)
         body = "<p><strong>Notes</strong><br>Call back.</p><p><strong>Tags</strong><br>new</p>"
         assert hubspot.calls.get_one().properties == before | {"hs_call_body": body}
         assert [task["hs_task_status"] for task in hubspot.tasks] == ["NOT_STARTED"]

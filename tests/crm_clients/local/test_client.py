@@ -15,6 +15,7 @@ from crm_clients.base import (
     Delivered,
     Misconfigured,
     Outcome,
+    Outdated,
     Push,
     Rejected,
     Retraction,
@@ -188,7 +189,7 @@ async def test_partial_pushes_keep_what_only_the_row_has(client: LocalClient, cr
     known = frozenset({"tags", "cloudtalk_data"})
     for first in (True, False):
         (outcome,) = await client.upsert([Push(late, known, first=first, partial=True)])
-        assert outcome == Delivered(remote_id="cloudtalk-1")
+        assert outcome == Delivered(remote_id="cloudtalk-1", existed=first)
         after = row_of(crm)
         assert json.loads(after.pop("cloudtalkData")) == {"caller": "+34", "tags": "new", "by": "Bo"}
         assert after == {key: before[key] for key in after} | {
@@ -210,9 +211,25 @@ async def test_raw_data_that_a_person_replaced_has_no_keys_to_keep(
 
 async def test_an_older_version_does_not_overwrite_a_newer_one(client: LocalClient, crm: Path) -> None:
     await push(client, make_call(5, contact_name="newer"))
-    kept = Delivered(remote_id="cloudtalk-1", newer_version=5)
+    kept = Delivered(remote_id="cloudtalk-1", newer_version=5, existed=True)
     assert await push(client, make_call(4, contact_name="older")) == kept
     assert (row_of(crm)["contact_name"], row_of(crm)["version"]) == ("newer", 5)
+
+
+@pytest.mark.parametrize(("delivered", "is_written"), [(3, False), (2, True), (1, True), (0, True)])
+async def test_changes_are_not_written_into_a_row_that_lacks_earlier_ones(
+    client: LocalClient, crm: Path, delivered: int, is_written: bool
+) -> None:
+    await push(client, make_call(2, tags=["restored"]))
+    before = row_of(crm)
+    changed = Push(*changed_call(make_call(), 4, notes="new"), first=False, delivered_version=delivered)
+    new = Push(make_call(1, "cloudtalk-2"), ALL)
+    outcome, other = await client.upsert([changed, new])
+    assert type(outcome) is (Delivered if is_written else Outdated)
+    assert other == Delivered(remote_id="cloudtalk-2")
+    after = crm_rows(crm)["cloudtalk-1"]
+    assert (after["notes"], after["version"]) == (("new", 4) if is_written else (None, 2))
+    assert is_written or after == before
 
 
 @pytest.mark.parametrize("value", ["NULL", "''", "'2'", "'two'"])
@@ -220,7 +237,8 @@ async def test_a_row_with_an_invalid_version_is_updated(client: LocalClient, crm
     call = make_call(2)
     await push(client, call)
     edit(crm, "UPDATE calls SET version = " + value)  # noqa: S608 - a constant of the test
-    await push(client, *changed_call(call, 3, notes="arrived"))
+    changed = Push(*changed_call(call, 3, notes="arrived"), first=False, delivered_version=2)
+    await client.upsert([changed])
     assert (row_of(crm)["notes"], row_of(crm)["version"]) == ("arrived", 3)
 
 
@@ -228,7 +246,7 @@ async def test_a_batch_can_have_new_and_existing_calls(client: LocalClient, crm:
     known = make_call(notes="kept")
     await push(client, known)
     calls = [
-        Push(*changed_call(known, 2, contact_name="Ana")),
+        Push(*changed_call(known, 2, contact_name="Ana"), first=False),
         *(Push(make_call(id=id_), ALL) for id_ in ODD_IDS),
     ]
     outcomes = await client.upsert(calls)

@@ -93,7 +93,8 @@ async def test_a_partial_push_keeps_values_and_the_open_task(kv: Supabase, conne
     late = msgspec.structs.replace(late, from_=None, started_at=None, cloudtalk_data={"by": "Bo"})
     known = frozenset({"contact_name", "cloudtalk_data", "to"})  # `notas` has both numbers
     for first in (True, False):
-        assert types_of(await client.upsert([Push(late, known, first=first, partial=True)])) == [Delivered]
+        (outcome,) = await client.upsert([Push(late, known, first=first, partial=True)])
+        assert outcome == Delivered(remote_id="llamada:cloudtalk-1", existed=first)
         record = before["llamada:cloudtalk-1"]
         changed = {"clienteNombre": "Bo", "cloudtalkData": record["cloudtalkData"] | {"by": "Bo"}}
         assert kv.values() == before | {"llamada:cloudtalk-1": record | changed}

@@ -7,7 +7,7 @@ import pytest
 from pydantic import ValidationError
 from starlette.responses import JSONResponse
 
-from crm_clients.base import Delivered, Misconfigured, Push, Rejected, Retry
+from crm_clients.base import Delivered, Misconfigured, Outdated, Push, Rejected, Retry
 from crm_clients.supabase import SupabaseSettings
 from crm_clients.supabase.batches import MAX_ROWS
 from crm_clients.supabase.rest import MAX_QUERY_BYTES
@@ -44,6 +44,40 @@ def team_table(supabase: Supabase) -> Supabase:
     return supabase
 
 
+# --- restored tables: the rows lack changes that were delivered ------------------------------
+
+
+def changes(names: str, *, delivered: int) -> list[Push]:
+    """Pushes of new notes in version 9, after these versions were delivered."""
+    new = (call(f"cloudtalk-{name}", version=9, notes="new") for name in names)
+    known = frozenset({"notes"})
+    return [Push(each, known, first=False, delivered_version=delivered) for each in new]
+
+
+@pytest.mark.parametrize("names", ["1", "12"])
+async def test_changes_are_not_written_into_a_row_that_lacks_earlier_ones(
+    supabase: Supabase, connect: Connect, names: str
+) -> None:
+    client = connect()
+    await client.upsert([push(call(f"cloudtalk-{name}", version=2, notes="old")) for name in names])
+    before = supabase.rows("calls")
+    assert types_of(await client.upsert(changes(names, delivered=3))) == [Outdated] * len(names)
+    assert supabase.rows("calls") == before
+    assert types_of(await client.upsert(changes(names, delivered=2))) == [Delivered] * len(names)
+    assert [(row["notes"], row["version"]) for row in supabase.rows("calls")] == [("new", 9)] * len(names)
+
+
+async def test_a_deleted_row_is_no_outdated_one(supabase: Supabase, connect: Connect) -> None:
+    client = connect()
+    await client.upsert([push(call(version=2))])
+    outcomes = await client.upsert(changes("123", delivered=3))
+    assert types_of(outcomes) == [Outdated, Delivered, Delivered]
+    assert [row["notes"] for row in supabase.rows("calls")][1:] == ["new", "new"]
+    supabase.execute("delete from calls")
+    assert types_of(await client.upsert(changes("1", delivered=3))) == [Delivered]
+    assert supabase.rows("calls")[0]["external_number"] == "+34600000001"
+
+
 # --- partial pushes: the row may have more than the relay knows -------------------------------
 
 
@@ -64,7 +98,9 @@ async def test_partial_pushes_keep_what_only_the_rows_have(supabase: Supabase, c
             Push(msgspec.structs.replace(late, id=f"cloudtalk-{number}"), known, first=first, partial=True)
             for number in (1, 2, 3)
         ]
-        assert types_of(await client.upsert(pushes)) == [Delivered] * 3
+        outcomes = await client.upsert(pushes)
+        assert types_of(outcomes) == [Delivered] * 3
+        assert [getattr(each, "existed", None) for each in outcomes] == [first, first, False]
         one, two, three = supabase.rows("calls")
         assert one == before | {
             "tags": ["late"],
@@ -291,7 +327,7 @@ async def test_a_row_that_is_deleted_between_the_read_and_the_write_is_complete(
     client = connect()
     await client.upsert([push(call("cloudtalk-1")), push(call("cloudtalk-2"))])
     supabase.execute("delete from calls where id = 'cloudtalk-1'")
-    read = JSONResponse([{"id": "cloudtalk-1"}, {"id": "cloudtalk-2"}])
+    read = JSONResponse([{"id": "cloudtalk-1", "version": 1}, {"id": "cloudtalk-2", "version": 1}])
     changed = [push(call(f"cloudtalk-{n}", version=2, notes="new"), "notes") for n in (1, 2)]
     with supabase.gateway.answering(read, times=1):
         assert types_of(await client.upsert(changed)) == [Delivered, Delivered]

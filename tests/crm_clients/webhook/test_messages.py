@@ -69,11 +69,17 @@ def test_a_push_matches_the_schema(call: Any, first: bool) -> None:
     assert body["timestamp"] == "2026-01-12T09:02:05Z"
 
 
-def test_a_partial_call_says_so() -> None:
-    body = body_of(upsert_message(Push(make_call(), ALL, partial=True), "hook", settings_of()))
-    VALIDATOR.validate(body)
-    assert body["partial"] is True
-    assert "partial" not in body_of(upsert_message(Push(make_call(), ALL), "hook", settings_of()))
+@pytest.mark.parametrize("first", [True, False])
+def test_the_body_names_the_keys_that_are_known_or_changed(first: bool) -> None:
+    settings = settings_of(fields={"tags": "labels", "notes": ""}, labels={"missed": "Lost"})
+    push = Push(make_call(), frozenset({"tags", "notes", "status"}), first=first, partial=True)
+    body = body_of(upsert_message(push, "hook", settings))
+    assert body["changed"] == ["labels", "status", "status_label"]
+
+
+def test_only_created_and_updated_calls_name_changed_keys() -> None:
+    body = body_of(retract_message(make_retraction("cloudtalk-1", "cloudtalk-2", 3), "hook", settings_of()))
+    assert "changed" not in body
 
 
 def test_a_merge_matches_the_schema_and_names_the_other_call() -> None:

@@ -53,6 +53,7 @@ def upgrade() -> None:
         sa.Column("failing_for", sa.BigInteger(), nullable=False),
         sa.Column("rewrite", sa.Boolean(), server_default=sa.false(), nullable=False),
         sa.Column("rendering", TEXT, nullable=True),
+        sa.Column("partial", sa.Boolean(), server_default=sa.false(), nullable=False),
         sa.Column("remote_id", TEXT, nullable=True),
         sa.Column("outcome", TEXT, nullable=True),
         sa.Column("code", TEXT, nullable=True),
