@@ -16,6 +16,7 @@ from relay.cloudtalk.flatten import Field, normalize_key
 from relay.cloudtalk.keys import KEYS
 from relay.cloudtalk.request import parse_json
 from relay.cloudtalk.statuses import parse_call_status
+from relay.cloudtalk.text_limits import limit_texts
 from relay.cloudtalk.times import (
     RepeatedTime,
     choose_repeated_times,
@@ -97,7 +98,7 @@ class FieldParser:
         Raises `InvalidPayload` for an id of more than 200 characters.
         """
         facts = self.parse_stated(fields, warnings)
-        self.complete(facts)
+        self.complete(facts, warnings)
         return facts
 
     def parse_stated(self, fields: Mapping[str, Field], warnings: list[str]) -> dict[str, Any]:
@@ -126,8 +127,11 @@ class FieldParser:
             add_warning(warnings, field.key, error)
             return None
 
-    def complete(self, facts: dict[str, Any]) -> None:
-        """Choose repeated times, correct durations by the times, and add the direction by the numbers."""
+    def complete(self, facts: dict[str, Any], warnings: list[str]) -> None:
+        """Limit texts, choose repeated times, correct durations by the times, and add the direction by the
+        numbers.
+        """
+        warnings.extend(limit_texts(facts))
         choose_repeated_times(facts)
         correct_durations(facts)
         if "direction" not in facts:

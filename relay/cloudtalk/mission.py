@@ -64,7 +64,7 @@ class MissionParser:
         other_facts = {} if self._keys.issuperset(data) else self._parse_others(data, pointer, warnings)
         aliases = tuple(_add_ids(id_, facts, other_facts))
         facts |= {fact: value for fact, value in other_facts.items() if fact not in facts}
-        self._field_parser.complete(facts)
+        self._field_parser.complete(facts, warnings)
         occurred_at = pop_occurred_at(kind, facts)
         return CallEvent(
             kind,

@@ -26,12 +26,18 @@ def edit(**data: Any) -> dict[str, Any]:
     return {"event": "call.modified", "data": {"id": "huge"} | data}
 
 
+def end(agent: int, **data: Any) -> dict[str, Any]:
+    """An agent's leg of the call ends."""
+    return {"event": "call.ended", "data": {"id": "huge", "agent_id": agent, "talking_time": 5} | data}
+
+
 HUGE: dict[str, tuple[int, Callable[[int], dict[str, Any]]]] = {
     "long keys": (120, lambda n: edit(**{f"{n}{'k' * MEGABYTE}": 1})),
     "many keys": (8, lambda n: edit(**{f"k{n}_{index}": index for index in range(50_000)})),
     "long notes": (30, lambda n: edit(notes=f"{n} " * (MEGABYTE // 4))),
     "longer notes": (15, lambda n: edit(notes=f"{n} " * (5 * MEGABYTE // 3))),
     "many tags": (8, lambda n: edit(tags=[f"tag {n} {index}" for index in range(40_000)])),
+    "long names of agents": (40, lambda n: end(n, agent_first_name="N" * (9 * MEGABYTE // 10))),
 }
 
 
