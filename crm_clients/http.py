@@ -2,7 +2,7 @@
 
 If a request was never sent, the outcome is `Retry`. If it was sent and no response came, the outcome
 is `Unknown`, since the vendor may have processed it. This module waits at most for some seconds; the
-relay schedules the retries. Size and duration of a response are limited.
+relay schedules the retries. Size and duration of a response, with its head, are limited.
 """
 
 import asyncio
@@ -17,7 +17,8 @@ from tenacity import AsyncRetrying, retry_if_exception_type, stop_after_attempt,
 
 from crm_clients.base import Retry, Throttled, Unknown
 from crm_clients.rate_limit import WRITES, RateLimiter
-from crm_clients.response_body import ACCEPTED_ENCODING, MAX_BODY_BYTES, read_response
+from crm_clients.response_body import ACCEPTED_ENCODING, MAX_BODY_BYTES, TOO_LARGE, read_response
+from crm_clients.response_head import MAX_HEAD_BYTES, HeadTooLarge, limit_head, limit_heads
 
 USER_AGENT: Final = f"cloudtalk-relay/{version('cloudtalk-relay')}"
 
@@ -66,6 +67,7 @@ class VendorHttp:
             limits=httpx.Limits(max_connections=connections, max_keepalive_connections=connections),
             transport=transport,
         )
+        limit_heads(self._client)
 
     async def send(
         self,
@@ -92,6 +94,9 @@ class VendorHttp:
         except _NOT_SENT as error:
             message = f"No connection to {_origin(request.url)}: {_reason(error)}."
             return Retry(code="unreachable", message=message)
+        except HeadTooLarge:
+            message = f"{_origin(request.url)} sent more than {MAX_HEAD_BYTES} bytes before its response."
+            return Retry(code=TOO_LARGE, message=message)
         except (httpx.RequestError, TimeoutError) as error:
             message = f"{_origin(request.url)} received a request and did not respond: {_reason(error)}."
             return Unknown(code="no_answer", message=message)
@@ -107,6 +112,7 @@ class VendorHttp:
         return await attempts(self._send_once, request)
 
     async def _send_once(self, request: httpx.Request) -> httpx.Response | Retry:
+        limit_head(request)
         response = await self._client.send(request, stream=True)
         try:
             return await read_response(response, _origin(request.url), max_bytes=self._max_body_bytes)
