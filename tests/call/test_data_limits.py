@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from relay.call import Call, CallEvent, CallState, Kind, build_record, join, state_from_event
+from relay.call import Call, CallEvent, CallState, Kind, build_record, data_limits, join, state_from_event
 from relay.instants import Instant
 from tests.support.samples import T0, join_events, make_event
 
@@ -26,6 +26,49 @@ def record_of(*events: CallEvent) -> Call:
 
 def size_of(value: Any) -> int:
     return len(json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode())
+
+
+# --- sizes ------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "size"), [("a", "b", 8), ("é", None, 10), ("ab", [1, {"c": True}], 20), ("a", "\n", 9)]
+)
+def test_a_size_is_that_of_key_and_value_in_json(key: str, value: object, size: int) -> None:
+    assert data_limits.size_of(key, value) == size
+
+
+@pytest.mark.parametrize(
+    ("length", "key"),
+    [
+        (20, "k"),
+        (249, "k"),
+        (250, "1024:k"),
+        (1_017, "1024:k"),
+        (1_018, "4096:k"),
+        (4_090, "16384:k"),
+        (16_378, "65536:k"),
+        (65_530, "262144:k"),
+        (262_137, "262144:k"),
+        (262_138, None),
+    ],
+)
+def test_a_value_is_in_the_class_of_its_size(length: int, key: str | None) -> None:
+    text = "x" * length
+    small, large, left_out = data_limits.split_by_size({"k": text, "other": 1})
+    expected = {} if key is None else {key: text}
+    assert (small | large, left_out) == (expected | {"other": 1}, key is None)
+    assert large == (expected if key != "k" else {})
+
+
+@pytest.mark.parametrize(("largest", "count"), [(256, 4_096), (1_024, 1_024), (65_536, 16), (262_144, 4)])
+def test_a_class_keeps_as_many_values_as_may_fit_into_the_record(largest: int, count: int) -> None:
+    assert data_limits.most_values(largest) == count
+
+
+def test_the_key_of_a_large_value_names_its_class() -> None:
+    assert data_limits.large_key("a:b", 1_024) == "1024:a:b"
+    assert data_limits.split_large_key("1024:a:b") == (1_024, "a:b")
 
 
 # --- what is kept -----------------------------------------------------------------------------------

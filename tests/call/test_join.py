@@ -197,6 +197,12 @@ def test_ringing_sets_no_agent_but_adds_to_the_involved_agents() -> None:
     assert [(agent.id, agent.name) for agent in distinct_agents(agents)] == [("1", "Ana"), ("2", "Luis")]
 
 
+def test_an_answered_replaces_no_agent_that_an_ended_sets_however_late_it_is() -> None:
+    ended = make_event(E, T0, direction="inbound", agent_id="1")
+    answered = make_event(Kind.ANSWERED, T0 + 9, agent_id="2")
+    assert [record_of(*order).agent_id for order in ((ended, answered), (answered, ended))] == ["1", "1"]
+
+
 def test_a_stamp_that_no_register_points_to_is_dropped() -> None:
     state = join_events(*(make_event(S, T0 + n, contact_name=str(n)) for n in range(100)), received_at=T0)
     assert len(state.stamps) == 1

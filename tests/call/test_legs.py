@@ -219,6 +219,24 @@ def test_an_event_without_an_agent_states_the_leg_that_has_its_talking_time() ->
         assert {leg.agent_id: leg.ended_at for leg in call.legs} == {"1": None, "2": iso(T0)}
 
 
+def test_a_leg_without_a_conversation_is_not_that_of_one() -> None:
+    conversation = make_event(E, T0, direction="inbound", talking=30, **ANA)
+    silent = make_event(E, T0 + 1, direction="inbound", talking=0)
+    for call in records_in_any_order(conversation, silent):
+        assert {leg.agent_id: (leg.talking_seconds, leg.outcome) for leg in call.legs} == {
+            "1": (30, Status.COMPLETED),
+            None: (0, Status.MISSED),
+        }
+
+
+def test_an_event_without_an_agent_and_with_another_talking_time_states_the_only_conversation() -> None:
+    for call in records_in_any_order(
+        make_event(E, T0, talking=30, **ANA), make_event(E, T0 + 1, talking=31, call_id="7")
+    ):
+        (leg,) = call.legs
+        assert (leg.agent_id, leg.talking_seconds) == ("1", 31)
+
+
 # --- any number of legs in any order ----------------------------------------------------------------
 
 
