@@ -138,8 +138,10 @@ class DeliveryWorker:
         over = [push for push in self._pushes if push.done()]
         for push in over:
             del self._pushes[push]
-        for push in over:
-            push.result()
+        # All are read: asyncio logs an exception that nobody has read, as an error of the program.
+        failures = [error for push in over if (error := push.exception()) is not None]
+        if failures:
+            raise failures[0]
 
     async def _read_destination(self) -> None:
         """A person may have paused the destination, resumed it or asked for a probe."""

@@ -1,6 +1,7 @@
 """What the delivery worker pushes, in which batches and order, and who serves the destination."""
 
 import asyncio
+import gc
 from collections.abc import Sequence
 from typing import Any
 
@@ -11,9 +12,11 @@ from crm_clients.base import Delivered, Outcome, Push, Retry, Throttled, Unautho
 from crm_clients.settings import DestinationSettings
 from relay.call import DELIVERED_FIELDS, Kind
 from relay.delivery import DeliveryWorker
+from relay.delivery.settle import Settler
 from relay.instants import SECOND, Instant
 from relay.ledger import deliveries, destinations, epochs
 from relay.ledger.deliveries import DeliveryCounts
+from relay.ledger.errors import LedgerUnavailable
 from relay.ledger.lease_holder import Lease
 from relay.ledger.tables import deliveries as table
 from tests.support.deliveries import delivered_update
@@ -237,6 +240,28 @@ async def test_an_exception_of_the_client_is_logged_and_retried(relay: Deliverin
             relay.clock.advance(30)
             await relay.wait_for("delivered")
     assert [line["event"] for line in lines if line["log_level"] == "error"] == ["delivery.failed"]
+
+
+async def test_each_exception_of_pushes_that_fail_together_is_read(
+    relay: Delivering, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    both, unread = asyncio.Barrier(2), list[object]()
+
+    async def fail(*_: object, **__: object) -> bool:
+        await both.wait()
+        raise LedgerUnavailable("damaged")
+
+    monkeypatch.setattr(Settler, "settle_push", fail)
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: unread.append(context))
+    for name in "ab":
+        await relay.add_event(Kind.STARTED, name=name)
+    with capture_logs() as lines:
+        async with relay.worker(batch=1):
+            async with asyncio.timeout(5):
+                while not any(line["event"] == "delivery.failed" for line in lines):
+                    await asyncio.sleep(0.01)
+    gc.collect()
+    assert unread == []
 
 
 async def test_a_clock_that_was_set_back_prolongs_no_delay_and_no_pause(relay: Delivering) -> None:
