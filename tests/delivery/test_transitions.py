@@ -22,8 +22,9 @@ from crm_clients.base import (
 from relay.delivery.choose_action import Action, Found, PlannedDelivery
 from relay.delivery.retry_policy import RetryPolicy
 from relay.delivery.transitions import after_failed_probe, after_push, without_request
-from relay.instants import SECOND, Instant
+from relay.instants import SECOND, Duration, Instant
 from relay.ledger.deliveries import DeliveryUpdate, DueDelivery
+from relay.ledger.states import DeliveryState
 from tests.support.deliveries import due_delivery
 
 HOUR = 3_600 * SECOND
@@ -221,7 +222,36 @@ def test_a_rate_limit_that_only_some_calls_need_delays_them_and_costs_no_attempt
 ) -> None:
     update = update_after(FAILING, Throttled(code="429", after=after, rate_limit="search"))
     assert (update.state, update.attempts, update.failing_for) == ("pending", 2, 9)
-    assert update.due_at == NOW + seconds * SECOND
+    assert update.due_at == update.not_before == NOW + seconds * SECOND
+
+
+def test_jitter_lengthens_the_wait_after_a_rate_limit_and_not_what_the_crm_asks_for() -> None:
+    update = update_after(FAILING, Throttled(after=10, rate_limit="search"), jitter=1)
+    assert (update.due_at, update.not_before) == (NOW + 12 * SECOND, NOW + 10 * SECOND)
+
+
+# --- the rendering of the record --------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("delivered_version", "rewrite", "action", "outcome", "rendering"),
+    [
+        (0, False, Action.UPSERT, Delivered(), "new"),
+        (4, False, Action.UPSERT, Delivered(), "old"),
+        (4, True, Action.UPSERT, Delivered(), "new"),
+        (4, False, Action.VERIFY, Delivered(), "new"),
+        (4, True, Action.VERIFY, Found(), "old"),
+        (0, True, Action.UPSERT, Retry(), "old"),
+    ],
+)
+def test_only_a_whole_record_has_the_rendering_of_the_settings(
+    delivered_version: int, rewrite: bool, action: Action, outcome: Outcome, rendering: str
+) -> None:
+    due = due_delivery(delivered_version=delivered_version, rewrite=rewrite, rendering="old")
+    planned = PlannedDelivery(due, action)
+    update = after_push(planned, outcome, POLICY, now=NOW, delivered_at=None, jitter=0, rendering="new")
+    assert update is not None
+    assert (update.rendering, update.rewrite) == (rendering, rewrite)
 
 
 # --- retractions, probes, deliveries without a request ---------------------------------------------
@@ -250,5 +280,20 @@ def test_a_probe_without_an_answer_is_remembered() -> None:
 
 @pytest.mark.parametrize(("action", "state"), [(Action.FILTER, "filtered"), (Action.SKIP, "retracted")])
 def test_a_delivery_without_a_request_is_updated(action: Action, state: str) -> None:
-    update = without_request(PlannedDelivery(FRESH, action), now=NOW)
-    assert (update.state, update.attempts, update.attempted_at, update.outcome) == (state, 0, None, None)
+    failed = msgspec.structs.replace(FAILING, outcome="retry", rewrite=True, rendering="old")
+    assert without_request(PlannedDelivery(failed, action), now=NOW) == DeliveryUpdate(
+        call="cloudtalk-1",
+        version=7,
+        state=DeliveryState(state),
+        delivered_version=4,
+        due_at=NOW,
+        attempts=2,
+        attempted_at=Instant(NOW - 60 * SECOND),
+        failing_for=Duration(9),
+        remote_id="old",
+        outcome=None,
+        code=None,
+        message=None,
+        rewrite=True,
+        rendering="old",
+    )

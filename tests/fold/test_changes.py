@@ -1,5 +1,7 @@
 """What a batch of events changes: records, versions, aliases."""
 
+from typing import Any
+
 from relay.call import DELIVERED_FIELDS, CallEvent, Kind, Status
 from relay.fold import Changes, Snapshot, plan_changes
 from relay.instants import Instant
@@ -75,3 +77,53 @@ def test_a_known_alias_decides_the_call_of_an_event() -> None:
     changes = plan_changes(batch(second, first=2), snapshot)
     assert changes.folded == [(2, "cloudtalk-ABC")]
     assert changes.new_rows == []
+
+
+# --- linking by number and time after the wait ------------------------------------------------------
+
+PARTIES: dict[str, Any] = {
+    "from": "+34600111222",
+    "to": "+34910000001",
+    "direction": "inbound",
+    "started_at": T0,
+}
+
+
+def waited(seq: int, **changes: Any) -> UnfoldedEvent:
+    """An event without an id of a known call, whose wait for one is over."""
+    event = CallEvent(Kind.ENDED, "workflow", "x", ("other:x",), T0, PARTIES | changes, {})
+    return UnfoldedEvent(seq, Instant(T0 + seq), event, waited=True)
+
+
+def test_an_event_that_waited_belongs_to_the_call_with_its_number() -> None:
+    row = row_after(make_event(Kind.STARTED, **PARTIES))
+    other = row_after(make_event(Kind.STARTED, name="2", **PARTIES | {"from": "+34600111333"}))
+    snapshot = Snapshot({"id:1": row.id, "id:2": other.id}, {row.id: row, other.id: other})
+    for event, call in (
+        (waited(9), "cloudtalk-1"),
+        (waited(9, **{"from": "+34600111333"}), "cloudtalk-2"),
+        (waited(9, **{"from": "+34600111444"}), "cloudtalk-x"),
+        (waited(9, **{"from": None}), "cloudtalk-x"),
+    ):
+        assert plan_changes([event], snapshot).folded == [(9, call)]
+
+
+def test_an_event_that_waited_belongs_to_the_call_that_the_same_batch_begins_or_completes() -> None:
+    started = make_event(Kind.STARTED, **PARTIES)
+    assert plan_changes([*batch(started), waited(9)], EMPTY).folded[1:] == [(9, "cloudtalk-1")]
+    row = row_after(make_event(Kind.STARTED))
+    snapshot = Snapshot({"id:1": row.id}, {row.id: row})
+    changes = plan_changes([*batch(started, first=2), waited(9)], snapshot)
+    assert changes.folded == [(2, "cloudtalk-1"), (9, "cloudtalk-1")]
+
+
+def test_a_call_that_the_same_batch_merged_is_no_second_call_with_the_number() -> None:
+    row = row_after(make_event(Kind.STARTED, **PARTIES))
+    event = CallEvent(Kind.STARTED, "workflow", "b", ("uuid:b",), T0, PARTIES, {})
+    other = row_after(event)
+    snapshot = Snapshot({"id:1": row.id, "uuid:b": other.id}, {row.id: row, other.id: other})
+    link = CallEvent(Kind.ENDED, "workflow", "b", ("uuid:b", "id:1"), T0, {}, {})
+    changes = plan_changes([*batch(link, first=2), waited(9)], snapshot)
+    ((merged, survivor),) = changes.merged.items()
+    assert {merged, survivor} == {"cloudtalk-1", "cloudtalk-b"}
+    assert changes.folded[1:] == [(9, survivor)]

@@ -76,6 +76,15 @@ def test_the_error_code_decides_the_outcome(
     assert (outcome.code, outcome.message) == (code, f"Supabase answered {status}: said")
 
 
+BY_STATUS = {"55006", "XX000", "PGRST102", "PTxyz"}
+
+
+@pytest.mark.parametrize(("code", "single"), [(c, kind) for c, _, kind, _ in CODES if c not in BY_STATUS])
+@pytest.mark.parametrize("status", [418, 500])
+def test_a_known_code_decides_whatever_the_status_is(code: str, status: int, single: type[Outcome]) -> None:
+    assert type(to_outcome(ApiError(status, code), rows=1)) is single
+
+
 @pytest.mark.parametrize(
     ("outcome", "expected"),
     [
