@@ -104,7 +104,11 @@ def test_an_id_stays_verbatim_and_its_alias_has_a_namespace(
         (payload("call.started", id={"a": 1}), "/data/id"),
         (payload("call.started", direction="sideways"), "/data/direction"),
         (payload("call.started", **{"from": ["+34"]}), "/data/from"),
+        (payload("call.started", to=["+34"]), "/data/to"),
+        (payload("call.started", contact_id={"id": 1}), "/data/contact_id"),
         (payload("call.started", contact_name={"first": "Ana"}), "/data/contact_name"),
+        (payload("call.started", started_at="soon"), "/data/started_at"),
+        (payload("call.answered", answered_at="soon"), "/data/answered_at"),
         (payload("call.ended", duration="long"), "/data/duration"),
         (payload("call.ended", duration=True), "/data/duration"),
         (payload("call.ended", ended_at="soon"), "/data/ended_at"),
@@ -123,6 +127,19 @@ def test_an_invalid_body_is_refused_with_a_pointer(parser: Parser, raw: bytes, p
     with pytest.raises(InvalidPayload) as caught:
         parser.parse(RawRequest(raw))
     assert (caught.value.status, caught.value.pointer) == (422, pointer)
+
+
+def test_a_key_of_the_mission_counts_before_other_keys_of_the_same_fact(parser: Parser) -> None:
+    event = parse_one(parser, payload("call.ended", contactName="Otro", duration_seconds=7, agent_name="Ana"))
+    facts = event.facts
+    assert (facts["contact_name"], facts["duration"]) == ("Nombre del Contacto", 120)
+    assert facts["agent_name"] == "Ana"
+
+
+def test_an_unrendered_key_of_the_mission_is_warned_of_once(parser: Parser) -> None:
+    event = parse_one(parser, payload("call.ended", contact_name="{{name}}", agent_name="Ana"))
+    assert len(event.warnings) == 1
+    assert "contact_name" not in event.facts
 
 
 def test_an_array_gives_its_call_events(parser: Parser) -> None:

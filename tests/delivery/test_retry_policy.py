@@ -42,6 +42,18 @@ def test_a_first_delay_longer_than_the_longest_is_the_longest() -> None:
     assert RetryPolicy(600, 60, 72).delay(1, after=None, jitter=0) == 60 * SECOND
 
 
+def test_the_longest_wait_has_the_most_jitter() -> None:
+    assert POLICY.longest_delay == 4_320 * SECOND
+
+
+@pytest.mark.parametrize(
+    ("after", "seconds"), [(None, 10), (0, 1), (0.2, 1), (1.5, 1.5), (3_600, 3_600), (86_400, 3_600)]
+)
+def test_the_wait_after_a_rate_limit_is_at_least_a_second(after: float | None, seconds: float) -> None:
+    assert POLICY.throttled_seconds(after) == seconds
+    assert POLICY.throttled_delay(after, jitter=0) == seconds * SECOND
+
+
 def test_the_time_to_give_up_is_in_microseconds() -> None:
     assert POLICY.give_up_after == 72 * HOUR
     assert RetryPolicy(5, 3_600, 0.5).give_up_after == HOUR // 2
