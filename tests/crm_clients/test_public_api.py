@@ -23,6 +23,7 @@ NAMES = [
     "KeyedLock",
     "Misconfigured",
     "Outcome",
+    "Outdated",
     "Push",
     "RateLimiter",
     "Rejected",
