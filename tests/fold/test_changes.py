@@ -2,11 +2,14 @@
 
 from typing import Any
 
+import pytest
+
 from relay.call import DELIVERED_FIELDS, CallEvent, Kind, Status
 from relay.fold import Changes, Snapshot, plan_changes
 from relay.instants import Instant
 from relay.ledger.calls import CallRow
 from relay.ledger.journal import UnfoldedEvent
+from relay.ledger.tombstones import Tombstone
 from tests.support.samples import T0, make_event
 
 EMPTY = Snapshot({}, {})
@@ -127,3 +130,59 @@ def test_a_call_that_the_same_batch_merged_is_no_second_call_with_the_number() -
     ((merged, survivor),) = changes.merged.items()
     assert {merged, survivor} == {"cloudtalk-1", "cloudtalk-b"}
     assert changes.folded[1:] == [(9, survivor)]
+
+
+# --- merging two calls ------------------------------------------------------------------------------
+
+LINK = CallEvent(Kind.ENDED, "workflow", "b", ("uuid:b", "id:1"), T0, {}, {})
+OTHER = CallEvent(Kind.STARTED, "workflow", "b", ("uuid:b",), T0, {"started_at": T0 - 1}, {})
+
+
+def test_calls_that_one_batch_begins_and_links_are_one_call() -> None:
+    again = CallEvent(
+        Kind.MODIFIED, "workflow", "b", ("uuid:b",), Instant(T0 + 9), {"contact_name": "Ana"}, {}
+    )
+    changes = plan_changes(batch(make_event(Kind.STARTED, started_at=T0), OTHER, LINK, again), EMPTY)
+    assert changes.folded == [(seq, "cloudtalk-1") for seq in (1, 2, 3, 4)]
+    assert [(alias.alias, alias.call) for alias in changes.aliases] == [
+        ("id:1", "cloudtalk-1"),
+        ("uuid:b", "cloudtalk-1"),
+    ]
+    (row,) = [row for row in changes.new_rows if row.record.merged_into is None]
+    assert (row.id, row.record.contact_name) == ("cloudtalk-1", "Ana")
+    assert changes.merged == {}
+
+
+@pytest.mark.parametrize(
+    ("first_delivered", "survivor"),
+    [
+        ({}, "cloudtalk-b"),  # it began first
+        ({"cloudtalk-1": T0}, "cloudtalk-1"),
+        ({"cloudtalk-1": T0, "cloudtalk-b": T0 + 1}, "cloudtalk-1"),
+        ({"cloudtalk-1": T0 + 1, "cloudtalk-b": T0}, "cloudtalk-b"),
+    ],
+)
+def test_of_two_calls_the_one_that_a_crm_received_first_survives(
+    first_delivered: dict[str, Instant], survivor: str
+) -> None:
+    rows = [row_after(make_event(Kind.STARTED, started_at=T0)), row_after(OTHER)]
+    owners = {"id:1": "cloudtalk-1", "uuid:b": "cloudtalk-b"}
+    snapshot = Snapshot(owners, {row.id: row for row in rows}, first_delivered=first_delivered)
+    changes = plan_changes(batch(LINK, first=3), snapshot)
+    (loser,) = {"cloudtalk-1", "cloudtalk-b"} - {survivor}
+    assert (changes.merged, changes.folded) == ({loser: survivor}, [(3, survivor)])
+    merged_into = {row.id: row.record.merged_into for row in changes.changed_rows}
+    assert merged_into == {survivor: None, loser: survivor}
+
+
+def test_a_call_that_retention_deleted_survives_a_call_that_a_crm_has() -> None:
+    row = row_after(OTHER)
+    snapshot = Snapshot(
+        {"id:1": "cloudtalk-1", "uuid:b": row.id},
+        {row.id: row},
+        first_delivered={row.id: Instant(T0)},
+        tombstones={"cloudtalk-1": Tombstone(4, ["id:1"])},
+    )
+    changes = plan_changes(batch(LINK, first=3), snapshot)
+    assert changes.merged == {"cloudtalk-b": "cloudtalk-1"}
+    assert changes.continued == ["cloudtalk-1"]
