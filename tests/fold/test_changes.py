@@ -181,8 +181,10 @@ def test_a_call_that_retention_deleted_survives_a_call_that_a_crm_has() -> None:
         {"id:1": "cloudtalk-1", "uuid:b": row.id},
         {row.id: row},
         first_delivered={row.id: Instant(T0)},
-        tombstones={"cloudtalk-1": Tombstone(4, ["id:1"])},
+        tombstones={"cloudtalk-1": Tombstone(4, ["id:1", "other:z"])},
     )
     changes = plan_changes(batch(LINK, first=3), snapshot)
     assert changes.merged == {"cloudtalk-b": "cloudtalk-1"}
     assert changes.continued == ["cloudtalk-1"]
+    (new,) = changes.new_rows
+    assert (new.id, new.state.aliases) == ("cloudtalk-1", ["id:1", "other:z", "uuid:b"])

@@ -234,6 +234,7 @@ def test_a_mexican_number_is_the_same_with_and_without_its_old_1(written: str, r
 def test_other_systems_may_have_a_mexican_number_with_its_old_1() -> None:
     assert spellings("+525512345678") == ("+525512345678", "+5215512345678")
     assert spellings("+34612345678") == ("+34612345678",)
+    assert spellings("+52551234567") == ("+52551234567",)
 
 
 @pytest.mark.parametrize(
