@@ -39,8 +39,8 @@ class Message(msgspec.Struct, frozen=True):
             "type": self.type,
             "schema_version": SCHEMA_VERSION,
             "timestamp": datetime.fromtimestamp(timestamp, UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
-            "data": self.data,
             **({"changed": self.changed} if self.changed is not None else {}),
+            "data": self.data,
         }
         return msgspec.json.encode(body)
 
