@@ -249,7 +249,8 @@ async def test_a_wait_longer_than_the_grace_period_is_over_after_the_clock_was_s
 
 
 async def test_single_events_are_read_and_removed_by_their_number(ledger: Ledger) -> None:
-    first, second, third = await append(ledger, *(make_event_row(raw) for raw in (b"1", b"2", b"3")))
+    rows = [make_event_row(raw, at=at) for at, raw in enumerate((b"1", b"2", b"3"))]
+    first, second, third = await append(ledger, *rows)
     assert (await ledger.read(lambda c: journal.get(c, second))).raw == b"2"
     found = await ledger.read(lambda c: journal.get_many(c, [third, 10**9, first]))
     assert [(event.seq, event.raw) for event in found] == [(first, b"1"), (third, b"3")]
