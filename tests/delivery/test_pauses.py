@@ -68,7 +68,7 @@ def test_one_such_failure_among_other_outcomes_pauses_it() -> None:
 
 def test_no_other_outcome_pauses_it() -> None:
     others = [Delivered(), Found(), *(kind() for kind in CallFailure.__subclasses__())]
-    assert len(others) == 6
+    assert len(others) == 7
     assert pause_after(others) is None
     assert pause_after([]) is None
 
