@@ -13,11 +13,11 @@ from typing import NamedTuple
 import msgspec
 from sqlalchemy import Connection
 
-from crm_clients.settings import DeliveryFilter, DestinationSettings
+from crm_clients.settings import DestinationSettings
 from relay.call import Call
 from relay.delivery.choose_action import is_wanted, may_have_record
 from relay.instants import Instant
-from relay.ledger import Ledger, calls, deliveries, destinations, replays
+from relay.ledger import Ledger, calls, deliveries, destinations, replays, tombstones
 from relay.ledger.deliveries import DeliveryRow
 from relay.ledger.lease_holder import Lease, run_in_slices
 from relay.ledger.replays import PageCursor
@@ -38,7 +38,8 @@ class ReplayCounts(msgspec.Struct, frozen=True):
     """What a replay does at one destination.
 
     `pending`: calls that are pending again. `up_to_date`: those of them of which the CRM has the newest
-    version; they are written only if the CRM has lost them. `filtered`: calls that its filter excludes.
+    version; they are written only if the CRM has lost them. `filtered`: calls that its filter excludes,
+    and calls that retention deleted before the CRM had them: only late events are known of these.
     """
 
     destination: str
@@ -154,12 +155,18 @@ class Replay:
         clients = {name: settings.client for name, settings in self._targets.items()}
         destinations.register(connection, clients, now=self._lease.now())
         wanted = [call for call in records if is_wanted(call, forward_internal=self._forward_internal)]
+        # A call of which only late events are known begins no record in a CRM.
+        whole = {call.id for call in wanted} - tombstones.list_ids(connection, [call.id for call in wanted])
         pending: set[str] = set()
         counts = []
         for name, settings in self._targets.items():
             known = deliveries.get_many(connection, name, [call.id for call in wanted])
             in_scope = [call for call in wanted if self._is_in_scope(known.get(call.id), settings)]
-            sent = [call for call in in_scope if _is_sent(call, settings.when, known.get(call.id))]
+            sent = [
+                call
+                for call in in_scope
+                if _has_record(known.get(call.id)) or (call.id in whole and settings.when.matches(call))
+            ]
             versions = [(call.id, call.version) for call in sent]
             rewrite = self._scope is not Scope.DIFFERENT
             replays.enqueue(connection, name, versions, now=self._lease.now(), rewrite=rewrite)
@@ -179,9 +186,9 @@ def has_other_rendering(delivery: DeliveryRow, rendering: str) -> bool:
     return delivery.delivered_version > 0 and delivery.rendering != rendering
 
 
-def _is_sent(call: Call, when: DeliveryFilter, delivery: DeliveryRow | None) -> bool:
-    """Whether the delivery worker would send the call, which is wanted: see `choose_action`."""
-    return when.matches(call) or (delivery is not None and may_have_record(delivery))
+def _has_record(delivery: DeliveryRow | None) -> bool:
+    """Whether the delivery worker sends the call, which is wanted, whatever the filter: `choose_action`."""
+    return delivery is not None and may_have_record(delivery)
 
 
 def _is_up_to_date(call: Call, delivery: DeliveryRow | None) -> bool:

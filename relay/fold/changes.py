@@ -19,7 +19,7 @@ from relay.fold.matching import (
     restrict_ids,
 )
 from relay.fold.snapshot import Snapshot
-from relay.fold.versions import first_version, merged_version, next_version
+from relay.fold.versions import continued_version, first_version, merged_version, next_version
 from relay.fold.waiting import may_wait, must_wait
 from relay.instants import Instant
 from relay.ledger.aliases import Alias, AliasReason
@@ -180,7 +180,7 @@ class _Planner:
     def _merge(self, first: str, second: str) -> None:
         """Merge two calls. The one that a CRM received first survives, so that its record keeps its id.
 
-        A call that retention deleted is older than each call that the ledger has.
+        A call that retention deleted and that no CRM has does not survive: only late events are known of it.
         """
         first, second = self._survivor_of(first), self._survivor_of(second)
         if first == second:
@@ -192,12 +192,11 @@ class _Planner:
         self.changes.merged[loser] = survivor
         self._owners |= {alias: survivor for alias, owner in self._owners.items() if owner == loser}
 
-    def _seniority(self, call: str) -> tuple[Instant, bool, Instant, str]:
+    def _seniority(self, call: str) -> tuple[Instant, bool, bool, Instant, str]:
         row = self._snapshot.calls.get(call)
-        if row is None and call in self._snapshot.tombstones:
-            return Instant(0), True, Instant(0), call
         first_delivered = self._snapshot.first_delivered.get(call, _NEVER)
-        return first_delivered, row is None, row.began_at if row else Instant(0), call
+        is_deleted = call in self._snapshot.tombstones
+        return first_delivered, is_deleted, row is None, row.began_at if row else Instant(0), call
 
     def _survivor_of(self, call: str) -> str:
         while call in self.changes.merged:
@@ -244,13 +243,17 @@ class _Planner:
             return first_version(call, state, floor=self._snapshot.version_floor)
         self.changes.continued.append(call)
         state.aliases = sorted({*state.aliases, *tombstone.aliases})
-        return first_version(call, state, after=tombstone.version, floor=self._snapshot.version_floor)
+        return continued_version(call, state, after=tombstone.version, floor=self._snapshot.version_floor)
 
     def _add_merged_row(self, loser: str, survivor: str) -> None:
         """Give a merged call a last version that names its survivor: CRMs that have it retract it."""
-        row = self._snapshot.calls.get(loser)
-        if row is None:
+        if (row := self._snapshot.calls.get(loser)) is not None:
+            rows = self.changes.changed_rows
+        elif loser in self._snapshot.first_delivered:  # a deleted call that a CRM has
+            row = self._first_row(loser, CallState({}, self._states[survivor].seen, {}, {}))
+            rows = self.changes.new_rows
+        else:
             return
         merged = merged_version(row, survivor, floor=self._snapshot.version_floor)
-        self.changes.changed_rows.append(merged)
+        rows.append(merged)
         self.changes.updated.append(merged.record)

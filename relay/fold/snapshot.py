@@ -51,13 +51,14 @@ def read_snapshot(connection: Connection, batch: Sequence[UnfoldedEvent]) -> Sna
     if numbers:
         since = Instant(min(unfolded.received_at for unfolded in batch) - _LONGEST_CALL)
         rows |= calls.list_by_number(connection, numbers, since=since)
+    known = rows.keys() | deleted.keys()
     keys = {key for event in events for key in dedup_keys(event)}
     return Snapshot(
         owners,
         rows,
         pinned=aliases.list_pinned(connection, ids),
         # Only a merge needs it, and a merge needs two calls.
-        first_delivered=deliveries.first_delivered_at(connection, rows) if len(rows) > 1 else {},
+        first_delivered=deliveries.first_delivered_at(connection, known) if len(known) > 1 else {},
         seen_keys=frozenset(dedup.first_seen(connection, keys)),
         tombstones=deleted,
         version_floor=epochs.version_floor(connection),

@@ -79,9 +79,10 @@ def _split_off_id(alias: str, taken: str) -> str:
 def _write_split_off(connection: Connection, call: str, state: CallState) -> CallRow:
     """Write the record of the call_id, which may have existed before it was merged."""
     floor = epochs.version_floor(connection)
+    tombstone = tombstones.get_many(connection, [call]).get(call)
+    tombstones.remove(connection, call)
     before = calls.get_many(connection, [call]).get(call)
     if before is None:
-        tombstone = tombstones.get_many(connection, [call]).get(call)
         row = first_version(call, state, after=tombstone.version if tombstone else 0, floor=floor)
         calls.write(connection, [row], [])
         return row

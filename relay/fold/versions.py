@@ -5,7 +5,7 @@
 
 import msgspec
 
-from relay.call import DELIVERED_FIELDS, CallState, build_record, changed_fields
+from relay.call import DELIVERED_FIELDS, CallState, build_record, changed_fields, known_fields
 from relay.fold.matching import customer_number
 from relay.ledger.calls import CallRow
 
@@ -16,6 +16,14 @@ def first_version(call: str, state: CallState, *, after: int = 0, floor: int = 0
     began_at = state.fact("started_at") or min(state.seen.values())
     record = build_record(state, id=call, version=version)
     return CallRow(call, version, began_at, state, record, {}, customer_number(state))
+
+
+def continued_version(call: str, state: CallState, *, after: int, floor: int = 0) -> CallRow:
+    """The row of a call that retention deleted in the version `after`, with the state of its late events.
+    CRMs that have the call receive the fields that these events state.
+    """
+    row = first_version(call, state, after=after, floor=floor)
+    return msgspec.structs.replace(row, field_versions=dict.fromkeys(known_fields(row.record), row.version))
 
 
 def next_version(row: CallRow, state: CallState, *, floor: int = 0) -> CallRow:

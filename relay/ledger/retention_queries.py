@@ -7,7 +7,7 @@ pending or dead delivery is never deleted.
 from typing import Final, NamedTuple
 
 import msgspec
-from sqlalchemy import Connection, Delete, bindparam, delete, func, select
+from sqlalchemy import Connection, Delete, Update, bindparam, delete, func, select, update
 
 from relay.instants import Instant
 from relay.ledger import tombstones
@@ -74,17 +74,21 @@ _old_calls = (
     .limit(bindparam("limit"))
 )
 _seqs_of_calls = select(events.c.seq).where(events.c.call.in_(select(_ids.c.id)))
-_delete_calls: tuple[Delete, ...] = (
+_delete_calls: tuple[Delete | Update, ...] = (
     delete(bodies).where(bodies.c.seq.in_(_seqs_of_calls)),
     delete(events).where(events.c.call.in_(select(_ids.c.id))),
-    delete(deliveries).where(deliveries.c.call.in_(select(_ids.c.id))),
+    # What a CRM has stays with the tombstone: only there is a late event delivered.
+    delete(deliveries).where(deliveries.c.call.in_(select(_ids.c.id)), deliveries.c.delivered_version == 0),
+    # The CRM knows more about these calls than the ledger from now on.
+    update(deliveries).where(deliveries.c.call.in_(select(_ids.c.id))).values(partial=True),
     delete(calls).where(calls.c.id.in_(select(_ids.c.id))),
 )
 
 
 def delete_old_calls(connection: Connection, *, before: Instant, now: Instant, limit: int = PORTION) -> bool:
-    """Delete up to `limit` calls that changed last before an instant, with their events and deliveries. When
-    a call began does not count: an import of old calls would be deleted at once. A tombstone stays.
+    """Delete up to `limit` calls that changed last before an instant, with their events. When a call
+    began does not count: an import of old calls would be deleted at once. A tombstone stays, and the
+    deliveries of which the CRM has a record.
 
     Return whether there may be more.
     """

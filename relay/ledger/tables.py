@@ -168,7 +168,7 @@ deliveries = Table(
     Column("rewrite", Boolean, nullable=False, server_default=false()),
     # The labels, fields and constants that the record in the CRM has: see `DestinationSettings.rendering`.
     Column("rendering", Text),
-    # The first delivery found a record in the CRM, which may have more than the ledger.
+    # The CRM may know more than the ledger: the first delivery found a record, or retention deleted the call.
     Column("partial", Boolean, nullable=False, server_default=false()),
     Column("remote_id", Text),
     Column("outcome", Text),
@@ -180,7 +180,7 @@ deliveries = Table(
 )
 """One row for each destination and call: `version` is to be delivered, `delivered_version` the CRM has.
 
-`state`: see `DeliveryState`.
+`state`: see `DeliveryState`. If the CRM has a version, the row stays as long as the tombstone of its call.
 """
 
 leases = Table(

@@ -1,7 +1,8 @@
 """Tombstones: what stays of a call that retention deleted, so that a late event continues it.
 
 A tombstone is the id of the call and its last version. The aliases of the call stay with it. Without them
-the late event would begin a new call, whose first version would replace the record in the CRMs.
+the late event would begin a new call, whose first version would replace the record in the CRMs. The
+deliveries of the CRMs that have the call stay too: only these CRMs receive what a late event states.
 """
 
 from collections import defaultdict
@@ -13,7 +14,7 @@ from sqlalchemy.dialects.postgresql import insert
 
 from relay.instants import Instant
 from relay.ledger.json_rows import bound, rows_of
-from relay.ledger.tables import aliases, calls, tombstones
+from relay.ledger.tables import aliases, calls, deliveries, tombstones
 
 
 class Tombstone(msgspec.Struct, frozen=True):
@@ -53,6 +54,14 @@ def get_many(connection: Connection, ids: Collection[str]) -> Mapping[str, Tombs
     return {call: Tombstone(version, sorted(by_call[call])) for call, version in versions}
 
 
+_with_tombstone = select(tombstones.c.call).join(_ids, _ids.c.call == tombstones.c.call)
+
+
+def list_ids(connection: Connection, ids: Collection[str]) -> set[str]:
+    """Return those of these calls that retention deleted once, also if a late event continued them."""
+    return set(connection.execute(_with_tombstone, bound((id_,) for id_ in sorted(ids))).scalars())
+
+
 _old = (
     select(tombstones.c.call)
     .where(tombstones.c.pruned_at < bindparam("before"))
@@ -61,15 +70,23 @@ _old = (
 )
 _continued = select(calls.c.id).join(_ids, _ids.c.call == calls.c.id)
 _delete_aliases = delete(aliases).where(aliases.c.call.in_(select(_ids.c.call)))
+_delete_deliveries = delete(deliveries).where(deliveries.c.call.in_(select(_ids.c.call)))
 _delete = delete(tombstones).where(tombstones.c.call.in_(select(_ids.c.call)))
 
 
+def remove(connection: Connection, call: str) -> None:
+    """Remove the tombstone of a call that is known as a whole again."""
+    connection.execute(_delete, bound([(call,)]))
+
+
 def delete_old(connection: Connection, *, before: Instant, limit: int) -> bool:
-    """Delete up to `limit` tombstones of calls that were deleted before an instant, and the aliases of those
-    that no late event continued. Return whether there may be more.
+    """Delete up to `limit` tombstones of calls that were deleted before an instant, and the aliases and
+    deliveries of those that no late event continued. Return whether there may be more.
     """
     ids = set(connection.execute(_old, {"before": before, "limit": limit}).scalars())
     continued = set(connection.execute(_continued, bound((id_,) for id_ in sorted(ids))).scalars())
-    connection.execute(_delete_aliases, bound((id_,) for id_ in sorted(ids - continued)))
+    forgotten = bound((id_,) for id_ in sorted(ids - continued))
+    connection.execute(_delete_aliases, forgotten)
+    connection.execute(_delete_deliveries, forgotten)
     connection.execute(_delete, bound((id_,) for id_ in sorted(ids)))
     return len(ids) == limit

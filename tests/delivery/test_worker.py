@@ -14,7 +14,7 @@ from relay.call import DELIVERED_FIELDS, Kind
 from relay.delivery import DeliveryWorker
 from relay.delivery.settle import Settler
 from relay.instants import SECOND, Instant
-from relay.ledger import deliveries, destinations, epochs
+from relay.ledger import deliveries, destinations, epochs, retention_queries
 from relay.ledger.deliveries import DeliveryCounts
 from relay.ledger.errors import LedgerUnavailable
 from relay.ledger.lease_holder import Lease
@@ -319,6 +319,36 @@ async def test_a_delivered_call_that_proves_internal_is_retracted(relay: Deliver
     again = relay.crm.pushed[-1][0]
     assert again.first
     assert again.changed >= {"started_at", "direction", "status", "follow_up"}
+
+
+@pytest.mark.parametrize(
+    ("when", "facts", "is_delivered"),
+    [
+        ({}, {"direction": "internal"}, False),
+        ({"directions": ["inbound"]}, {"direction": "outbound"}, False),
+        ({"own_numbers": ["+34911000111"]}, {"internal_number": "+34911000222"}, False),
+        ({"minimum_seconds": 9}, {"direction": "inbound", "duration": 3}, False),
+        ({"minimum_seconds": 9}, {"direction": "inbound", "duration": 12}, True),
+        ({"directions": ["outbound"]}, {"direction": "outbound"}, True),
+    ],
+)
+async def test_a_late_event_of_a_deleted_call_reaches_the_crm_only_if_it_has_the_call(
+    relay: Delivering, when: dict[str, Any], facts: dict[str, Any], is_delivered: bool
+) -> None:
+    """The late event alone matches another filter than the call did."""
+    await relay.add_event(Kind.ENDED, **facts)
+    async with relay.worker(when=when) as worker:
+        await relay.wait_for("delivered" if is_delivered else "filtered")
+        await relay.ledger.write(
+            lambda c: retention_queries.delete_old_calls(c, before=Instant(2**62), now=relay.ledger.now())
+        )
+        relay.crm.pushed.clear()
+        await relay.add_event(Kind.MODIFIED, tags=["late"])
+        await worker.finish_round()
+        if is_delivered:
+            await relay.wait_for("delivered", delivered_version=2)
+    assert relay.crm.versions == ([[("cloudtalk-1", 2)]] if is_delivered else [])
+    assert all(push.changed == {"tags"} and push.partial for batch in relay.crm.pushed for push in batch)
 
 
 async def test_a_replay_writes_only_the_records_that_the_crm_has_lost(relay: Delivering) -> None:

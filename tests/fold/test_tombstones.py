@@ -4,9 +4,17 @@ from typing import Final
 
 import pytest
 
+from crm_clients.settings import DestinationSettings
+from relay.delivery.choose_action import Action, choose_action
+from relay.delivery.replay import Replay, ReplayCounts
+from relay.fold.split import split_call
 from relay.instants import Instant
-from relay.ledger import calls, deliveries, retention_queries
-from tests.support.deliveries import delivered_update
+from relay.ledger import calls, deliveries, destinations, retention_queries, tombstones
+from relay.ledger.deliveries import DeliveryCounts
+from relay.ledger.states import DeliveryState
+from relay.ledger.tables import calls as call_table
+from relay.ledger.tables import deliveries as delivery_table
+from tests.support.deliveries import delivered_update, settle, take_due
 from tests.support.folding import FoldingRelay
 from tests.support.relay import WEBHOOK_PATH
 
@@ -57,7 +65,7 @@ async def test_a_late_event_continues_a_deleted_call(relay: FoldingRelay, event:
     (due,) = await relay.ledger.read(
         lambda c: deliveries.take_due(c, "crm", deliveries.Pick.FRESH, busy=(), now=Instant(2**62), limit=9)
     )
-    assert due.delivered_version == 0
+    assert (due.partial, due.delivered_version) == (True, last)
 
 
 async def test_a_call_that_is_deleted_again_continues_from_its_newest_version(relay: FoldingRelay) -> None:
@@ -107,3 +115,203 @@ async def test_two_deleted_calls_that_prove_the_same_are_continued_as_one(relay:
     ):
         await relay.receive(body, path=path_of("modified"))
     assert await relay.ledger.read(calls.count) == 1
+
+
+# --- only the CRMs that have the call receive what a late event states ----------------------------
+
+EDITS: Final = (
+    ("modified", b'{"call_uuid":"%s","tags":["late"]}' % UUID.encode()),
+    ("recording", b'{"call_id":77,"recording_url":"https://x.test/77"}'),
+    ("ended", b'{"call_uuid":"%s","call_id":77,"talking_time":9}' % UUID.encode()),
+)
+NEVER_DELIVERED: Final = (DeliveryState.FILTERED, DeliveryState.RETRACTED, DeliveryState.DROPPED)
+
+
+async def receive_and_forget_call(relay: FoldingRelay, **delivered_versions: int) -> None:
+    """Receive a call with both ids, settle it with these versions by destination (0: as one that no record
+    is left of), and let retention delete it.
+    """
+    clients = dict.fromkeys(delivered_versions, "local")
+    await relay.ledger.write(lambda c: destinations.register(c, clients, now=Instant(0)))
+    await relay.receive(
+        b'{"call_uuid":"%s","call_id":77,"direction":"internal"}' % UUID.encode(), path=path_of("ended")
+    )
+    for name, version in delivered_versions.items():
+        state = DeliveryState.DELIVERED if version else DeliveryState.FILTERED
+        await settle(
+            relay.ledger, delivered_update(CALL, state=state, delivered_version=version), name=name, now=1
+        )
+    await delete_calls(relay)
+
+
+async def delete_calls(relay: FoldingRelay) -> None:
+    await relay.ledger.write(
+        lambda c: retention_queries.delete_old_calls(c, before=Instant(2**62), now=Instant(7))
+    )
+    assert await relay.ledger.read(calls.count) == 0
+
+
+async def states_of(relay: FoldingRelay, call: str = CALL) -> dict[str, tuple[str, int]]:
+    """The state of the deliveries of a call and the version that the CRM has, by destination."""
+    rows = await relay.ledger.read(lambda c: deliveries.list_for_call(c, call))
+    return {row.destination: (row.state, row.delivered_version) for row in rows}
+
+
+@pytest.mark.parametrize("state", NEVER_DELIVERED)
+async def test_a_late_event_of_a_call_that_no_crm_has_is_delivered_nowhere(
+    relay: FoldingRelay, state: DeliveryState
+) -> None:
+    await relay.receive(b'{"call_uuid":"%s","call_id":77}' % UUID.encode(), path=path_of("started"))
+    await settle(relay.ledger, delivered_update(CALL, state=state, delivered_version=0), now=1)
+    await delete_calls(relay)
+    for event, body in EDITS:
+        await relay.receive(body, path=path_of(event))
+        assert await states_of(relay) == {}
+    assert (await relay.row(CALL)).record.tags == ["late"]
+    counts = await relay.ledger.read(deliveries.counts_by_destination)
+    assert counts.get("crm", DeliveryCounts()) == DeliveryCounts()
+
+
+@pytest.mark.parametrize(("event", "body"), EDITS)
+async def test_a_late_event_is_delivered_only_where_the_crm_has_the_call(
+    relay: FoldingRelay, event: str, body: bytes
+) -> None:
+    await receive_and_forget_call(relay, crm=1, without=0, other=1)
+    assert await relay.ledger.read(deliveries.counts_by_destination) == {}, "a deleted call does not count"
+    await relay.ledger.write(lambda c: destinations.register(c, {"new": "local"}, now=Instant(9)))
+    pending = {"crm": ("pending", 1), "other": ("pending", 1)}
+    await relay.receive(body, path=path_of(event))
+    assert await states_of(relay) == pending
+    # The second event too, although the ledger has the call again.
+    await relay.receive(b'{"call_id":77,"note":"later"}', path=path_of("modified"))
+    assert await states_of(relay) == pending
+
+
+async def test_a_late_event_is_delivered_with_what_it_states_whatever_the_filter(
+    relay: FoldingRelay,
+) -> None:
+    await receive_and_forget_call(relay, crm=1)
+    await relay.receive(*(body for _, body in EDITS[:1]), path=path_of("modified"))
+    (due,) = await take_due(relay.ledger, now=2**62)
+    when = DestinationSettings.model_validate(
+        {
+            "client": "local",
+            "when": {"directions": ["inbound"], "own_numbers": ["34911"], "minimum_seconds": 5},
+        }
+    ).when
+    assert choose_action(due, when, forward_internal=False) is Action.UPSERT
+    assert {"tags", "call_uuid"} <= due.field_versions.keys()
+    assert due.field_versions.keys().isdisjoint({"status", "follow_up", "direction", "notes", "duration"})
+    assert set(due.field_versions.values()) == {2}
+
+
+async def test_a_replay_begins_no_record_of_a_forgotten_call(relay: FoldingRelay) -> None:
+    await receive_and_forget_call(relay, crm=1, without=0)
+    await relay.receive(EDITS[0][1], path=path_of("modified"))
+    targets = {name: DestinationSettings(client="local") for name in ("crm", "new", "without")}
+    replay = Replay(relay.ledger, targets, forward_internal=False)
+    result = await replay.replay_calls([CALL])
+    assert result.counts == [
+        ReplayCounts("crm", pending=1),
+        ReplayCounts("new", filtered=1),
+        ReplayCounts("without", filtered=1),
+    ]
+    assert await states_of(relay) == {"crm": ("pending", 1)}
+
+
+async def test_deliveries_stay_as_long_as_the_tombstone(relay: FoldingRelay) -> None:
+    await receive_and_forget_call(relay, crm=1, without=0)
+    assert await states_of(relay) == {"crm": ("delivered", 1)}
+    await relay.ledger.write(lambda c: tombstones.delete_old(c, before=Instant(8), limit=9))
+    assert await states_of(relay) == {}
+
+
+async def test_the_deliveries_of_a_continued_call_outlive_its_tombstone(relay: FoldingRelay) -> None:
+    await receive_and_forget_call(relay, crm=1)
+    await relay.receive(EDITS[0][1], path=path_of("modified"))
+    await relay.ledger.write(lambda c: tombstones.delete_old(c, before=Instant(8), limit=9))
+    assert await states_of(relay) == {"crm": ("pending", 1)}
+
+
+# --- merges of deleted calls ----------------------------------------------------------------------
+
+BOTH_IDS: Final = b'{"call_uuid":"%s","call_id":77,"note":"both"}' % UUID.encode()
+
+
+async def receive_two_and_delete(relay: FoldingRelay, *delivered: str) -> None:
+    """Receive a call by each id; the CRM receives some, the first one first; retention deletes both."""
+    await relay.receive(b'{"call_uuid":"%s"}' % UUID.encode(), path=path_of("started"))
+    await relay.receive(b'{"call_id":77}', path=path_of("started"))
+    for at, call in enumerate(delivered, 1):
+        await settle(relay.ledger, delivered_update(call), now=at)
+    for call in {CALL, "cloudtalk-77"} - set(delivered):
+        filtered = delivered_update(call, state=DeliveryState.FILTERED, delivered_version=0)
+        await settle(relay.ledger, filtered)
+    await delete_calls(relay)
+
+
+@pytest.mark.parametrize("calls_by_delivery", [(CALL, "cloudtalk-77"), ("cloudtalk-77", CALL)])
+async def test_of_two_deleted_calls_that_prove_the_same_the_record_delivered_last_is_retracted(
+    relay: FoldingRelay, calls_by_delivery: tuple[str, str]
+) -> None:
+    survivor, loser = calls_by_delivery
+    await receive_two_and_delete(relay, survivor, loser)
+    await relay.receive(BOTH_IDS, path=path_of("modified"))
+    due = {each.call.id: each for each in await take_due(relay.ledger, now=2**62)}
+    when = DestinationSettings(client="local").when
+    actions = {id_: choose_action(each, when, forward_internal=False) for id_, each in due.items()}
+    assert actions == {survivor: Action.UPSERT, loser: Action.RETRACT}
+    assert (due[loser].call.merged_into, due[loser].call.version > 1) == (survivor, True)
+    retracted = delivered_update(loser, version=due[loser].call.version, state=DeliveryState.RETRACTED)
+    await settle(relay.ledger, retracted, delivered_update(survivor, version=due[survivor].call.version))
+    # The next event finds the survivor by either id, and concerns the loser no more.
+    await relay.receive(b'{"call_id":77,"tags":["a"]}', path=path_of("modified"))
+    await relay.receive(
+        b'{"call_uuid":"%s","recording_url":"https://x.test/1"}' % UUID.encode(), path=path_of("recording")
+    )
+    assert [each.call.id for each in await take_due(relay.ledger, now=2**62)] == [survivor]
+
+
+@pytest.mark.parametrize("delivered", [CALL, "cloudtalk-77"])
+async def test_of_two_deleted_calls_that_prove_the_same_the_delivered_one_is_continued(
+    relay: FoldingRelay, delivered: str
+) -> None:
+    await receive_two_and_delete(relay, delivered)
+    await relay.receive(BOTH_IDS, path=path_of("modified"))
+    assert [each.call.id for each in await take_due(relay.ledger, now=2**62)] == [delivered]
+    assert (await relay.row(delivered)).record.notes == "both"
+
+
+async def test_two_deleted_calls_that_no_crm_has_stay_in_none(relay: FoldingRelay) -> None:
+    await receive_two_and_delete(relay)
+    await relay.receive(BOTH_IDS, path=path_of("modified"))
+    assert await take_due(relay.ledger, now=2**62) == []
+
+
+async def test_a_call_of_the_ledger_survives_a_deleted_one_that_no_crm_has(relay: FoldingRelay) -> None:
+    await relay.receive(b'{"call_uuid":"%s"}' % UUID.encode(), path=path_of("started"))
+    filtered = delivered_update(CALL, state=DeliveryState.FILTERED, delivered_version=0)
+    await settle(relay.ledger, filtered)
+    await delete_calls(relay)
+    await relay.receive(b'{"call_id":77}', path=path_of("started"))
+    await relay.receive(BOTH_IDS, path=path_of("modified"))
+    assert [each.call.id for each in await take_due(relay.ledger, now=2**62)] == ["cloudtalk-77"]
+    await relay.receive(b'{"call_uuid":"%s","tags":["a"]}' % UUID.encode(), path=path_of("modified"))
+    assert (await relay.row("cloudtalk-77")).record.tags == ["a"]
+
+
+async def test_a_record_that_a_person_splits_off_is_delivered_although_retention_deleted_it(
+    relay: FoldingRelay,
+) -> None:
+    """Its events are in the ledger, so it is known as a whole."""
+    await relay.receive(b'{"call_uuid":"%s"}' % UUID.encode(), path=path_of("started"))
+    await relay.receive(b'{"call_id":77}', path=path_of("started"))
+    await relay.receive(BOTH_IDS, path=path_of("modified"))
+    loser = "cloudtalk-77"
+    await relay.ledger.write(lambda c: tombstones.add(c, [loser], now=Instant(7)))
+    await relay.ledger.write(lambda c: c.execute(call_table.delete().where(call_table.c.id == loser)))
+    await relay.ledger.write(
+        lambda c: c.execute(delivery_table.delete().where(delivery_table.c.call == loser))
+    )
+    await split_call(relay.ledger, CALL)
+    assert await states_of(relay, loser) == {"crm": ("pending", 0)}

@@ -95,7 +95,9 @@ async def test_an_event_of_a_call_that_is_pruned_meanwhile_continues_it(
 ) -> None:
     await append(ledger, make_event(Kind.STARTED))
     await worker.fold_batch()
-    await ledger.write(lambda c: c.execute(deliveries.update().values(state="delivered")))
+    await ledger.write(
+        lambda c: c.execute(deliveries.update().values(state="delivered", delivered_version=1))
+    )
     await append(ledger, make_event(Kind.ENDED, occurred_at=T0 + 1))
     write = worker._write
 

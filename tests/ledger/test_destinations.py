@@ -10,6 +10,7 @@ from relay.instants import Instant
 from relay.ledger import Ledger, deliveries, destinations
 from relay.ledger.destinations import BY_OPERATOR, DestinationRow, Pause
 from relay.ledger.tables import destinations as table
+from tests.support.deliveries import enqueue
 
 WRONG_KEY = Pause("unauthorised", 60, "401", "the key is 'wrong'")
 
@@ -99,7 +100,7 @@ async def test_a_restart_keeps_the_time_of_the_last_delivery(ledger: Ledger) -> 
 
 async def test_a_destination_that_left_the_settings_keeps_its_pending_deliveries(ledger: Ledger) -> None:
     await register(ledger, old="local", crm="local")
-    await ledger.write(lambda c: deliveries.enqueue(c, [("cloudtalk-1", 1)], now=Instant(1)))
+    await enqueue(ledger, ("cloudtalk-1", 1))
     await register(ledger, crm="local")
     names = [row.name for row in await ledger.read(destinations.list_all)]
     assert names == ["crm", "old"]

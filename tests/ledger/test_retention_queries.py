@@ -27,6 +27,7 @@ from relay.ledger.tables import calls as call_table
 from relay.ledger.tables import deliveries as delivery_table
 from relay.ledger.tables import events as event_table
 from relay.ledger.tombstones import Tombstone
+from tests.support.deliveries import delivered_update, get_delivery, settle
 from tests.support.journal import read_quarantine
 from tests.support.samples import RECEIVED_AT, make_call_row, make_event, make_event_row, make_state
 
@@ -118,6 +119,18 @@ async def test_dedup_keys_are_deleted_with_their_events(one_destination: Ledger)
     assert await one_destination.read(lambda c: dedup.first_seen(c, {"msg:old", "msg:young"})) == {
         "msg:young": young
     }
+
+
+async def test_what_a_crm_has_of_a_deleted_call_stays_and_counts_nowhere(one_destination: Ledger) -> None:
+    await add_call(one_destination, "1")
+    await settle(one_destination, delivered_update("cloudtalk-1"))
+    assert await one_destination.read(lambda c: deliveries.count_other_renderings(c, "crm", "new")) == 1
+    await one_destination.write(
+        lambda c: retention_queries.delete_old_calls(c, before=Instant(RECEIVED_AT + DAY), now=Instant(7))
+    )
+    assert (await get_delivery(one_destination)).delivered_version == 1
+    assert await one_destination.read(deliveries.counts_by_destination) == {}
+    assert await one_destination.read(lambda c: deliveries.count_other_renderings(c, "crm", "new")) == 0
 
 
 @pytest.mark.parametrize(("state", "kept"), [("delivered", 0), ("filtered", 0), ("pending", 1), ("dead", 1)])

@@ -2,7 +2,17 @@
 
 from collections.abc import Sequence
 
-from sqlalchemy import BindParameter, Connection, bindparam, case, literal, literal_column, select, update
+from sqlalchemy import (
+    BindParameter,
+    Connection,
+    bindparam,
+    case,
+    exists,
+    literal,
+    literal_column,
+    select,
+    update,
+)
 from sqlalchemy.dialects.postgresql import insert
 
 from relay.instants import Instant
@@ -10,7 +20,7 @@ from relay.ledger.deliveries.rows import IS_PENDING
 from relay.ledger.json_rows import bound, rows_of
 from relay.ledger.notifications import notify
 from relay.ledger.states import DeliveryState, sql_state
-from relay.ledger.tables import deliveries, destinations
+from relay.ledger.tables import deliveries, destinations, tombstones
 
 _now: BindParameter[int] = bindparam("now")
 _versions = rows_of(deliveries.c.call, deliveries.c.version)
@@ -54,15 +64,18 @@ _insert_new = (
             literal(0),
         )
         .select_from(_versions.join(destinations, _always))
-        # Without a WHERE, SQLite reads ON CONFLICT as a part of the join.
-        .where(_always),
+        # Of a call that retention deleted only late events are known, which make no record of a call.
+        .where(~exists().where(tombstones.c.call == _versions.c.call)),
     )
     .on_conflict_do_nothing()
 )
 
 
 def enqueue(connection: Connection, versions: Sequence[tuple[str, int]], *, now: Instant) -> None:
-    """Make these calls, each as (id, version), pending at every destination."""
+    """Make these calls, each as (id, version), pending at every destination.
+
+    A call that retention deleted once is made pending only at the destinations that have a record of it.
+    """
     parameters = bound(versions) | {"now": now}
     connection.execute(_requeue_known, parameters)
     connection.execute(_insert_new, parameters)

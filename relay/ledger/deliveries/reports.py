@@ -9,7 +9,7 @@ from relay.instants import Instant
 from relay.ledger.deliveries.rows import IS_PENDING, DeliveryCounts, DeliveryRow
 from relay.ledger.json_rows import bound, rows_of
 from relay.ledger.states import DeliveryState, has_state
-from relay.ledger.tables import deliveries
+from relay.ledger.tables import calls, deliveries
 
 _by_call = (
     select(*(deliveries.c[name] for name in DeliveryRow.__struct_fields__))
@@ -56,9 +56,11 @@ def first_delivered_at(connection: Connection, ids: Collection[str]) -> dict[str
     return dict(found.all())
 
 
+# Deliveries of deleted calls stay with the tombstones, and count nowhere.
+_of_calls = deliveries.join(calls, calls.c.id == deliveries.c.call)
 _other_renderings = (
     select(func.count())
-    .select_from(deliveries)
+    .select_from(_of_calls)
     .where(
         deliveries.c.destination == bindparam("destination"),
         deliveries.c.delivered_version > 0,
@@ -78,13 +80,17 @@ def _count(state: DeliveryState) -> ColumnElement[int]:
     return func.sum(case((has_state(deliveries.c.state, state), 1), else_=0))
 
 
-_counts = select(
-    deliveries.c.destination,
-    _count(DeliveryState.PENDING),
-    _count(DeliveryState.DELIVERED),
-    _count(DeliveryState.DEAD),
-    func.min(case((IS_PENDING, deliveries.c.pending_since), else_=null())),
-).group_by(deliveries.c.destination)
+_counts = (
+    select(
+        deliveries.c.destination,
+        _count(DeliveryState.PENDING),
+        _count(DeliveryState.DELIVERED),
+        _count(DeliveryState.DEAD),
+        func.min(case((IS_PENDING, deliveries.c.pending_since), else_=null())),
+    )
+    .select_from(_of_calls)
+    .group_by(deliveries.c.destination)
+)
 
 
 def counts_by_destination(connection: Connection) -> dict[str, DeliveryCounts]:

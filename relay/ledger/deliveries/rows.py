@@ -26,7 +26,7 @@ class DeliveryRow(msgspec.Struct, frozen=True):
     destination took other calls. `outcome`, `code` and `message` are those of the last attempt. `not_before`:
     the CRM asked for no attempt before; `due_at` is never earlier. `rendering`: the settings by which the
     record in the CRM was written, see `DestinationSettings.rendering`. `partial`: the record in the CRM may
-    have more than the ledger, because the first delivery of the call found it.
+    have more than the ledger, because the first delivery of the call found it or retention deleted the call.
     """
 
     destination: str
