@@ -4,6 +4,7 @@ All functions end the command with exit code 1 if the ledger cannot be used.
 """
 
 import asyncio
+import sys
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,7 +14,6 @@ from typing import TypeVar
 import click
 from sqlalchemy import Connection, make_url
 
-from relay.cli.output import echo
 from relay.ledger import Ledger, LedgerError
 from relay.settings import Settings
 
@@ -60,9 +60,14 @@ def _existing_or_empty(url: str) -> Iterator[str]:
     if parsed.get_backend_name() != "sqlite" or not _is_missing(Path(parsed.database or "")):
         yield url
         return
-    echo(f"There is no ledger at {parsed.database}: `relay serve` creates it.", err=True)
+    if _is_seen_by_a_person():
+        click.echo(f"There is no ledger at {parsed.database}:\n`relay serve` creates it.", err=True)
     with TemporaryDirectory() as folder:
         yield f"sqlite:///{folder}/relay.db"
+
+
+def _is_seen_by_a_person() -> bool:
+    return sys.stderr.isatty()
 
 
 def _is_missing(path: Path) -> bool:

@@ -60,7 +60,7 @@ def test_without_a_terminal_each_call_is_one_line(home: Home) -> None:
 
 
 def test_without_calls_the_list_is_empty(home: Home) -> None:
-    assert json.loads(home.run("calls", "list", "--json").stdout) == []
+    assert home.json("calls", "list") == []
     assert len(home.run("calls", "list").stdout.splitlines()) == 1
 
 

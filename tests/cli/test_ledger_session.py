@@ -14,14 +14,16 @@ READING = (
 
 
 @pytest.mark.parametrize("command", READING, ids=" ".join)
+@pytest.mark.parametrize("person", [True, False])
 def test_a_command_that_reads_creates_no_ledger_and_shows_an_empty_one(
-    home: Home, command: tuple[str, ...]
+    home: Home, monkeypatch: pytest.MonkeyPatch, command: tuple[str, ...], *, person: bool
 ) -> None:
+    monkeypatch.setattr("relay.cli.ledger_session._is_seen_by_a_person", lambda: person)
     before = sorted(home.path.parent.rglob("*"))
     result = home.run(*command, "--json")
     assert result.exit_code == 0
-    assert "There is no ledger at" in result.stderr
-    assert "`relay serve` creates it" in result.stderr
+    message = f"There is no ledger at {home.folder / 'relay.db'}:\n`relay serve` creates it.\n"
+    assert result.stderr == (message if person else "")
     assert sorted(home.path.parent.rglob("*")) == before
 
 

@@ -72,7 +72,7 @@ def test_ended_events_without_an_outcome_are_counted(home: Home) -> None:
 
 
 def test_before_the_first_start_all_numbers_are_0(home: Home) -> None:
-    assert json.loads(home.run("status", "--json").stdout) == {
+    assert home.json("status") == {
         "events": {
             "accepted": 0,
             "unfolded": 0,
