@@ -4,6 +4,8 @@ import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
+from operator import eq
 from pathlib import Path
 from typing import Any
 
@@ -91,14 +93,15 @@ def _replaced_by_copy(path: Path) -> Iterator[None]:
 
 def test_a_relay_without_its_files_acknowledges_nothing_until_they_are_back(installed: Installation) -> None:
     ledger = installed.ledger
-    for disturbance in (_replaced_by_copy(ledger), _away(ledger.with_name("relay.db-wal"))):
+    disturbances = (_replaced_by_copy(ledger), _away(ledger.with_name("relay.db-wal")))
+    for number, disturbance in enumerate(disturbances, start=1):
         with disturbance:
             assert installed.send() == 503
             assert str(ledger) in installed.wait_until_unready()
+            eventually(lambda: len(installed.log("ledger.unusable")), partial(eq, number))
         eventually(installed.readiness, lambda body: "problem" not in body)
         installed.send_all(2)
-    eventually(lambda: len(installed.log("ledger.usable")), lambda lines: lines == 2)
-    assert len(installed.log("ledger.unusable")) == 2
+        eventually(lambda: len(installed.log("ledger.usable")), partial(eq, number))
     installed.relay.kill()
     installed.relay.start()
     installed.wait_until_delivered()

@@ -185,8 +185,10 @@ class Crm:
             case "GET":
                 return _json(self._table.select(ids_of(request.query_params), _columns_of(request)))
             case "DELETE":
-                self._table.delete(ids_of(request.query_params))
-                return Response(status_code=204)
+                ids = ids_of(request.query_params)
+                deleted = self._table.select(ids, _columns_of(request))
+                self._table.delete(ids)
+                return _json(deleted)
             case "PATCH":
                 written = self._table.update(ids_of(request.query_params), msgspec.json.decode(body))
                 return _json(self._table.select([row["id"] for row in written], _columns_of(request)))

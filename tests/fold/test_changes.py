@@ -175,12 +175,12 @@ def test_of_two_calls_the_one_that_a_crm_received_first_survives(
     assert merged_into == {survivor: None, loser: survivor}
 
 
-def test_a_call_that_retention_deleted_survives_a_call_that_a_crm_has() -> None:
+def test_a_deleted_call_survives_if_a_crm_received_it_first() -> None:
     row = row_after(OTHER)
     snapshot = Snapshot(
         {"id:1": "cloudtalk-1", "uuid:b": row.id},
         {row.id: row},
-        first_delivered={row.id: Instant(T0)},
+        first_delivered={row.id: Instant(T0), "cloudtalk-1": Instant(T0 - 1)},
         tombstones={"cloudtalk-1": Tombstone(4, ["id:1", "other:z"])},
     )
     changes = plan_changes(batch(LINK, first=3), snapshot)
