@@ -192,6 +192,8 @@ class Crm:
             case "PATCH":
                 written = self._table.update(ids_of(request.query_params), msgspec.json.decode(body))
                 return _json(self._table.select([row["id"] for row in written], _columns_of(request)))
+            case _ if "::" in request.query_params.get("select", ""):
+                return _refuse_conversion(request.query_params["select"])
             case _:
                 rows = msgspec.json.decode(body, type=list[Row])
                 resolution = request.headers.get("prefer", "").partition(",")[0]
@@ -252,6 +254,12 @@ def _columns_of(request: Request) -> list[str]:
 
 def _json(value: Any, status: int = 200) -> Response:
     return Response(msgspec.json.encode(value), status, media_type="application/json")
+
+
+def _refuse_conversion(select: str) -> Response:
+    """Respond as PostgreSQL, whose statement fails and writes nothing: no id of a call fits another type."""
+    message = f"invalid input syntax for type {select.partition('::')[2]}"
+    return _json({"code": "22P02", "message": message, "details": None, "hint": None}, 400)
 
 
 def _error_response(fault: Fault) -> Response:
