@@ -77,33 +77,19 @@ _LONGEST_ENDING: Final = 2
 _PRIORITY: Final = ("voicemail", "missed", "answered")
 """Of several words in one status, such as `no answer (voicemail)`."""
 _NEGATIVE_PREFIXES: Final = ("not", "no", "un", "never", "in", "nie", "ne", "on")
-_NEGATIONS: Final = frozenset(
-    {
-        *("not", "no", "non", "never", "without", "before", "nobody", "didnt", "wasnt", "isnt"),
-        *("sin", "antes", "nadie", "nunca", "ningun", "ninguna"),
-        *("nicht", "kein", "keine", "keiner", "niemand", "ohne", "vor"),
-        *("pas", "sans", "aucun", "aucune", "personne", "jamais", "avant"),
-        *("senza", "nessun", "nessuna", "nessuno", "mai", "prima"),
-        *("nao", "sem", "ninguem", "nenhum", "nenhuma"),
-        *("niet", "geen", "zonder", "voor"),
-        *(
-            "nie",
-            "nikt",
-            "bez",
-            "brak",
-            "ne",
-            "nem",
-            "fara",
-            "nu",
-            "ikke",
-            "ej",
-            "inte",
-            "utan",
-            "uden",
-            "ingen",
-        ),
-    }
+_NEGATION_WORDS: Final = (
+    "not no non never without before nobody didnt wasnt isnt"  # English
+    " sin antes nadie nunca ningun ninguna"  # Spanish
+    " nicht kein keine keiner niemand ohne vor"  # German
+    " pas sans aucun aucune personne jamais avant"  # French
+    " senza nessun nessuna nessuno mai prima"  # Italian
+    " nao sem ninguem nenhum nenhuma"  # Portuguese
+    " niet geen zonder voor"  # Dutch
+    " nie nikt bez brak"  # Polish
+    " ne nem fara nu"  # Czech, Hungarian, Romanian
+    " ikke ej inte utan uden ingen"  # Danish, Norwegian, Swedish
 )
+_NEGATIONS: Final = frozenset(_NEGATION_WORDS.split())
 """Before a word for an answered call, at any distance, they make it a missed one."""
 
 _CAPITAL_INSIDE: Final = re.compile(r"(?<=[a-z])(?=[A-Z])")
