@@ -66,8 +66,8 @@ def pause(context: Context, name: str) -> None:
     """Deliver nothing to a CRM until it is resumed. Calls stay pending."""
     settings = context.settings()
 
-    def write(connection: Connection, now: Instant) -> None:
-        _require_registered(connection, settings, name, now)
+    def write(connection: Connection, _now: Instant) -> None:
+        _require_registered(connection, settings, name)
         destinations.pause(connection, name)
 
     _write_ledger(settings, write)
@@ -81,8 +81,8 @@ def resume(context: Context, name: str) -> None:
     """Deliver to a CRM again, whatever paused it."""
     settings = context.settings()
 
-    def write(connection: Connection, now: Instant) -> str | None:
-        _require_registered(connection, settings, name, now)
+    def write(connection: Connection, _now: Instant) -> str | None:
+        _require_registered(connection, settings, name)
         reason = destinations.get(connection, name).paused_reason
         destinations.resume(connection, name)
         return reason
@@ -99,7 +99,7 @@ def probe(context: Context, name: str) -> None:
     settings = context.settings()
 
     def write(connection: Connection, now: Instant) -> bool:
-        _require_registered(connection, settings, name, now)
+        _require_registered(connection, settings, name)
         _require_served(connection, settings, name, now)
         return destinations.probe_now(connection, name, now=now)
 
@@ -116,11 +116,11 @@ def _write_ledger(settings: Settings, write: Callable[[Connection, Instant], T])
     )
 
 
-def _require_registered(connection: Connection, settings: Settings, name: str, now: Instant) -> None:
+def _require_registered(connection: Connection, settings: Settings, name: str) -> None:
     """Register a destination that is in the settings and that no relay has served yet."""
     require_destination(name, destination_names(connection, settings))
     if name not in {row.name for row in destinations.list_all(connection)}:
-        destinations.register(connection, {name: settings.destinations[name].client}, now=now)
+        destinations.register(connection, {name: settings.destinations[name].client})
 
 
 def _require_served(connection: Connection, settings: Settings, name: str, now: Instant) -> None:

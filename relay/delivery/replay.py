@@ -153,7 +153,7 @@ class Replay:
     def _enqueue(self, connection: Connection, records: Sequence[Call]) -> _PageResult:
         self._lease.check(connection)
         clients = {name: settings.client for name, settings in self._targets.items()}
-        destinations.register(connection, clients, now=self._lease.now())
+        destinations.register(connection, clients)
         wanted = [call for call in records if is_wanted(call, forward_internal=self._forward_internal)]
         # A call of which only late events are known begins no record in a CRM.
         whole = {call.id for call in wanted} - tombstones.list_ids(connection, [call.id for call in wanted])

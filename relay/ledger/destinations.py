@@ -34,14 +34,13 @@ class Pause(msgspec.Struct, frozen=True):
 class DestinationRow(msgspec.Struct, frozen=True):
     """A destination as it is stored.
 
-    `registered_at`: since when each call is enqueued for it. `delivered_at`: when it last took a call.
+    `delivered_at`: when it last took a call.
     `paused_reason` is None while it is not paused, `paused_until` also during a pause by an operator.
     `paused_code` and `paused_message` are those of the CRM.
     """
 
     name: str
     client: str
-    registered_at: Instant
     delivered_at: Instant | None
     paused_reason: str | None
     paused_until: Instant | None
@@ -65,7 +64,7 @@ def list_all(connection: Connection) -> list[DestinationRow]:
     return [DestinationRow(*row) for row in connection.execute(_all)]
 
 
-def register(connection: Connection, clients: Mapping[str, str], *, now: Instant) -> None:
+def register(connection: Connection, clients: Mapping[str, str]) -> None:
     """Add these destinations (name → client): calls are enqueued for them from now on.
 
     A row that needs no change is not written: another process may hold its lock, and a start of the relay
@@ -75,7 +74,7 @@ def register(connection: Connection, clients: Mapping[str, str], *, now: Instant
     known = {row.name: row.client for row in list_all(connection)}
     for name, client in clients.items():
         if name not in known:
-            connection.execute(insert(destinations).values(name=name, client=client, registered_at=now))
+            connection.execute(insert(destinations).values(name=name, client=client))
         elif client != known[name]:
             connection.execute(_update(name).values(client=client))
 

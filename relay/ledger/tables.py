@@ -135,8 +135,6 @@ destinations = Table(
     metadata,
     Column("name", Text, primary_key=True),
     Column("client", Text, nullable=False),
-    # Since when each call is enqueued for it. The CRM may know more about calls that began before.
-    Column("registered_at", BigInteger, nullable=False),
     Column("delivered_at", BigInteger),
     Column("paused_reason", Text),
     # Empty during a pause by an operator.

@@ -73,9 +73,8 @@ class Lifecycle:
     def _prepare(self, connection: Connection) -> None:
         # A killed process did not release its leases; waiting until they expire would delay every call.
         leases.free_orphans(connection)
-        now = self._ledger.now()
-        destinations.register(connection, self._destinations, now=now)
-        destinations.probe_all_now(connection, now=now)
+        destinations.register(connection, self._destinations)
+        destinations.probe_all_now(connection, now=self._ledger.now())
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:

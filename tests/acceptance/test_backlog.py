@@ -12,7 +12,6 @@ import pytest
 from crm_clients.base import CrmClient
 from crm_clients.supabase import SupabaseClient, SupabaseSettings
 from relay.delivery import DeliveryWorker, RetryPolicy
-from relay.instants import Instant
 from relay.ledger import Ledger, calls, deliveries, destinations
 from relay.ledger.calls import CallRow
 from tests.fakes.hubspot import HubSpot, running_hubspot
@@ -46,7 +45,7 @@ async def ledger(tmp_path: Path) -> AsyncIterator[Ledger]:
     """A ledger in which every call is pending for `crm`."""
     rows = [call_row(number) for number in range(CALLS)]
     async with open_ledger(f"sqlite:///{tmp_path}/relay.db") as ledger:
-        await ledger.write(lambda c: destinations.register(c, {"crm": "fake"}, now=Instant(0)))
+        await ledger.write(lambda c: destinations.register(c, {"crm": "fake"}))
         await ledger.write(lambda c: calls.write(c, rows, []))
         await ledger.write(lambda c: deliveries.enqueue(c, [(row.id, 1) for row in rows], now=ledger.now()))
         yield ledger

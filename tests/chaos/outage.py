@@ -75,7 +75,7 @@ class Outage:
 
     async def run(self) -> OutageResult:
         await self._ledger.open()
-        await self._ledger.write(lambda c: destinations.register(c, {"crm": "supabase"}, now=Instant(0)))
+        await self._ledger.write(lambda c: destinations.register(c, {"crm": "supabase"}))
         running = asyncio.create_task(self._worker.run())
         try:
             return await self._simulate()

@@ -33,7 +33,7 @@ def with_dead_letters(home: Home) -> Home:
     home.write_settings(LOCAL + LOCAL.replace("crm", "other"))
 
     def write(connection: Connection) -> None:
-        destinations.register(connection, {"crm": "local", "other": "local"}, now=Instant(0))
+        destinations.register(connection, {"crm": "local", "other": "local"})
         rows = [make_call_row(f"cloudtalk-{name}", 1, contact_name="Ana") for name in "123"]
         calls.write(connection, rows, [])
         deliveries.enqueue(connection, [(row.id, 1) for row in rows], now=Instant(1))

@@ -13,7 +13,7 @@ FAR_FUTURE = 4_000_000_000_000_000
 
 def pause_after_failure(home: Home, name: str = "crm") -> None:
     def write(connection: Connection) -> None:
-        destinations.register(connection, {name: "local"}, now=Instant(0))
+        destinations.register(connection, {name: "local"})
         destinations.pause_until(
             connection, name, Pause("unauthorised", 60, "401", "bad key"), until=Instant(FAR_FUTURE)
         )

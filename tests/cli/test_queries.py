@@ -127,9 +127,7 @@ async def test_the_events_of_a_call_are_shown_raw_in_the_order_of_arrival(ledger
 
 async def test_a_call_is_shown_with_its_delivery_to_each_destination(ledger: Ledger) -> None:
     def write(connection: Connection) -> None:
-        destinations.register(
-            connection, dict.fromkeys(("dead", "done", "new", "waiting"), "local"), now=Instant(0)
-        )
+        destinations.register(connection, dict.fromkeys(("dead", "done", "new", "waiting"), "local"))
         write_call(connection, "cloudtalk-1")
         for destination, update in (("done", DELIVERED), ("waiting", RETRYING), ("dead", DEAD)):
             deliveries.settle(connection, destination, [update], now=NOW)
@@ -191,7 +189,7 @@ async def test_events_calls_and_quarantine_are_counted(ledger: Ledger) -> None:
 
 async def test_a_destination_has_its_pending_deliveries_and_the_age_of_the_oldest(ledger: Ledger) -> None:
     def write(connection: Connection) -> None:
-        destinations.register(connection, {"crm": "local"}, now=Instant(0))
+        destinations.register(connection, {"crm": "local"})
         for number in range(1, 5):
             write_call(connection, f"cloudtalk-{number}")
         ended = (DELIVERED, msgspec.structs.replace(DEAD, call="cloudtalk-2"))
@@ -205,7 +203,7 @@ async def test_a_destination_has_its_pending_deliveries_and_the_age_of_the_oldes
 
 
 async def test_a_destination_without_pending_deliveries_has_no_oldest(ledger: Ledger) -> None:
-    await ledger.write(lambda c: destinations.register(c, {"crm": "local"}, now=Instant(0)))
+    await ledger.write(lambda c: destinations.register(c, {"crm": "local"}))
     (crm,) = (await status(ledger, crm=True)).destinations
     assert (crm.pending, crm.oldest_pending_seconds) == (0, None)
 
@@ -214,7 +212,7 @@ async def test_a_destination_is_delivering_waiting_disabled_orphaned_or_paused(l
     names = ("a_delivering", "b_waiting", "c_disabled", "d_orphaned", "e_paused")
 
     def write(connection: Connection) -> None:
-        destinations.register(connection, dict.fromkeys(names, "local"), now=Instant(0))
+        destinations.register(connection, dict.fromkeys(names, "local"))
         for name in names[1:4]:
             destinations.pause_until(
                 connection, name, Pause("throttled", 1, "429", "slow down"), until=Instant(NOW + SECOND)

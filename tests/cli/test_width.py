@@ -53,7 +53,7 @@ def full(home: Home, monkeypatch: pytest.MonkeyPatch) -> Home:
 
     def write(connection: Connection) -> None:
         names = dict.fromkeys(("crm", NAME, "gone"), "local")
-        destinations.register(connection, names, now=Instant(0))
+        destinations.register(connection, names)
         calls.write(connection, [row], [])
         deliveries.enqueue(connection, [(CALL, 1)], now=Instant(1))
         deliveries.settle(connection, NAME, [dead], now=Instant(1))

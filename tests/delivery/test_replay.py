@@ -107,7 +107,7 @@ async def test_a_merged_call_is_left_out(ledger: Ledger) -> None:
 
 
 async def test_a_pending_delivery_is_raised_to_the_newest_version(ledger: Ledger) -> None:
-    await ledger.write(lambda c: destinations.register(c, {"crm": "local"}, now=Instant(0)))
+    await ledger.write(lambda c: destinations.register(c, {"crm": "local"}))
     await ledger.write(lambda c: deliveries.enqueue(c, [("call-1", 1)], now=Instant(1)))
     await ledger.write(lambda c: calls.write(c, [], [make_call_row("call-1", 5)]))
     await replay_of(ledger, "crm").replay_calls(["call-1"])
@@ -144,7 +144,7 @@ async def write_call(ledger: Ledger, id_: str, version: int = 1, **facts: Any) -
 
 async def settled(ledger: Ledger, id_: str, **result: Any) -> None:
     """Let the destination `crm` have a delivery with this result."""
-    await ledger.write(lambda c: destinations.register(c, {"crm": "local"}, now=Instant(0)))
+    await ledger.write(lambda c: destinations.register(c, {"crm": "local"}))
     await ledger.write(lambda c: deliveries.enqueue(c, [(id_, 1)], now=Instant(1)))
     await settle(ledger, delivered_update(id_, **result))
 

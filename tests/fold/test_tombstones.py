@@ -132,7 +132,7 @@ async def receive_and_forget_call(relay: FoldingRelay, **delivered_versions: int
     is left of), and let retention delete it.
     """
     clients = dict.fromkeys(delivered_versions, "local")
-    await relay.ledger.write(lambda c: destinations.register(c, clients, now=Instant(0)))
+    await relay.ledger.write(lambda c: destinations.register(c, clients))
     await relay.receive(
         b'{"call_uuid":"%s","call_id":77,"direction":"internal"}' % UUID.encode(), path=path_of("ended")
     )
@@ -178,7 +178,7 @@ async def test_a_late_event_is_delivered_only_where_the_crm_has_the_call(
 ) -> None:
     await receive_and_forget_call(relay, crm=1, without=0, other=1)
     assert await relay.ledger.read(deliveries.counts_by_destination) == {}, "a deleted call does not count"
-    await relay.ledger.write(lambda c: destinations.register(c, {"new": "local"}, now=Instant(9)))
+    await relay.ledger.write(lambda c: destinations.register(c, {"new": "local"}))
     pending = {"crm": ("pending", 1), "other": ("pending", 1)}
     await relay.receive(body, path=path_of(event))
     assert await states_of(relay) == pending

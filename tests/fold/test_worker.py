@@ -32,7 +32,7 @@ from tests.support.samples import T0, make_event
 @pytest.fixture
 async def ledger(ledger_url: str) -> AsyncIterator[Ledger]:
     async with open_ledger(ledger_url) as ledger:
-        await ledger.write(lambda c: destinations.register(c, {"crm": "local"}, now=Instant(0)))
+        await ledger.write(lambda c: destinations.register(c, {"crm": "local"}))
         yield ledger
 
 

@@ -4,7 +4,6 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from relay.instants import Instant
 from relay.ledger import Ledger, destinations
 from tests.support.clock import Clock
 
@@ -31,5 +30,5 @@ async def ledger(url: str, clock: Clock) -> AsyncIterator[Ledger]:
 @pytest.fixture
 async def two_destinations(ledger: Ledger) -> Ledger:
     """A ledger with the destinations `crm` and `other`."""
-    await ledger.write(lambda c: destinations.register(c, {"crm": "local", "other": "local"}, now=Instant(0)))
+    await ledger.write(lambda c: destinations.register(c, {"crm": "local", "other": "local"}))
     return ledger

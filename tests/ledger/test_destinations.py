@@ -16,7 +16,7 @@ WRONG_KEY = Pause("unauthorised", 60, "401", "the key is 'wrong'")
 
 
 async def register(ledger: Ledger, **clients: str) -> None:
-    await ledger.write(lambda c: destinations.register(c, clients, now=Instant(0)))
+    await ledger.write(lambda c: destinations.register(c, clients))
 
 
 async def get(ledger: Ledger, name: str = "crm") -> DestinationRow:
@@ -37,7 +37,6 @@ async def test_a_new_destination_is_not_paused(ledger: Ledger) -> None:
     assert await get(ledger) == DestinationRow(
         name="crm",
         client="supabase",
-        registered_at=Instant(0),
         delivered_at=None,
         paused_reason=None,
         paused_until=None,

@@ -15,7 +15,7 @@ from relay.ledger.tables import destinations
 
 
 def add(connection: Connection, name: str | None) -> None:
-    connection.execute(insert(destinations).values(name=name, client="local", registered_at=0))
+    connection.execute(insert(destinations).values(name=name, client="local"))
 
 
 def count(connection: Connection) -> int:

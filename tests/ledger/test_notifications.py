@@ -9,7 +9,6 @@ import pytest
 from sqlalchemy import Connection
 from structlog.testing import capture_logs
 
-from relay.instants import Instant
 from relay.ledger import Ledger, destinations, journal, notifications
 from relay.ledger.notifications import NotificationListener, wait_for_event
 from tests.support.postgres import Databases
@@ -176,6 +175,6 @@ async def test_behind_a_pooler_each_transaction_has_its_own_settings(
     with databases.fresh("template0") as url:
         ledger = Ledger(url)
         await ledger.open()
-        await ledger.write(lambda c: destinations.register(c, {"crm": "local"}, now=Instant(0)))
+        await ledger.write(lambda c: destinations.register(c, {"crm": "local"}))
         assert len(await ledger.read(destinations.list_all)) == 1
         await ledger.close()

@@ -113,7 +113,7 @@ async def test_a_delivery_that_gets_a_newer_version_while_it_is_settled_stays_pe
     ledger: Ledger, engine: Engine
 ) -> None:
     call = make_call_row("a")
-    await ledger.write(lambda c: destinations.register(c, {"crm": "local"}, now=Instant(0)))
+    await ledger.write(lambda c: destinations.register(c, {"crm": "local"}))
     await ledger.write(lambda c: calls.write(c, [call], []))
     await ledger.write(lambda c: deliveries.enqueue(c, [("a", 1)], now=Instant(1)))
     update = deliveries.DeliveryUpdate(
@@ -180,9 +180,7 @@ async def test_of_several_relays_that_start_together_one_migrates_and_all_succee
     found = await asyncio.gather(*(ledger.open() for ledger in ledgers))
     assert sorted(found, key=str) == [*[(HEAD, HEAD)] * 3, (None, HEAD)]
     clients = {"crm": "local", "other": "local"}
-    await asyncio.gather(
-        *(o.write(lambda c: destinations.register(c, clients, now=Instant(0))) for o in ledgers)
-    )
+    await asyncio.gather(*(o.write(lambda c: destinations.register(c, clients)) for o in ledgers))
     await asyncio.gather(
         *(o.write(lambda c: warnings.record(c, "x", Instant(1), "message")) for o in ledgers)
     )

@@ -166,7 +166,7 @@ INSERT INTO calls (id, version, began_at, changed_at, state, record, field_versi
 SELECT 'call-' || n, 1, n, n, '{}', '{}', '{}', '+34' || n % 3000 FROM generate_series(1, 20000) n;
 INSERT INTO aliases (alias, call, reason)
 SELECT 'id:' || n, 'call-' || n, 'stated' FROM generate_series(1, 20000) n;
-INSERT INTO destinations (name, client, registered_at) VALUES ('crm', 'local', 0), ('other', 'local', 0);
+INSERT INTO destinations (name, client) VALUES ('crm', 'local'), ('other', 'local');
 INSERT INTO deliveries (destination, call, state, version, delivered_version, pending_since, due_at, attempts,
   failing_for)
 SELECT d, 'call-' || n, CASE WHEN n % 500 = 0 THEN 'pending' ELSE 'delivered' END, 1, 1, n, n, 0, 0

@@ -77,10 +77,10 @@ async def test_odd_ids_are_on_the_pages_too(ledger: Ledger) -> None:
 @pytest.fixture
 async def replayable(ledger: Ledger) -> Ledger:
     """A ledger whose calls `a` and `b` are pending at `crm`; `late` was added after them."""
-    await ledger.write(lambda c: destinations.register(c, {"crm": "local"}, now=Instant(0)))
+    await ledger.write(lambda c: destinations.register(c, {"crm": "local"}))
     await write_calls(ledger, ("a", 10), ("b", 20))
     await ledger.write(lambda c: deliveries.enqueue(c, [("a", 1), ("b", 1)], now=Instant(10)))
-    await ledger.write(lambda c: destinations.register(c, {"late": "local"}, now=Instant(0)))
+    await ledger.write(lambda c: destinations.register(c, {"late": "local"}))
     return ledger
 
 

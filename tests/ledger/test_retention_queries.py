@@ -36,7 +36,7 @@ DAY = 86_400 * 1_000_000
 
 @pytest.fixture
 async def one_destination(ledger: Ledger) -> Ledger:
-    await ledger.write(lambda c: destinations.register(c, {"crm": "local"}, now=Instant(0)))
+    await ledger.write(lambda c: destinations.register(c, {"crm": "local"}))
     return ledger
 
 

@@ -210,7 +210,7 @@ class Delivering:
 async def delivering(ledger_url: str) -> AsyncIterator[Delivering]:
     clock = Clock()
     async with open_ledger(ledger_url, clock=clock) as ledger:
-        await ledger.write(lambda c: destinations.register(c, {"crm": "fake"}, now=Instant(0)))
+        await ledger.write(lambda c: destinations.register(c, {"crm": "fake"}))
         fold = FoldWorker(ledger, grace_seconds=0, has_backlog=lambda: False, on_enqueue=lambda: None)
         await fold.lease.acquire()
         yield Delivering(ledger, clock, fold)

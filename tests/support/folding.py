@@ -10,7 +10,6 @@ import msgspec
 from relay.app import Relay
 from relay.cloudtalk.parser import Parser
 from relay.cloudtalk.request import RawRequest
-from relay.instants import Instant
 from relay.ledger import Ledger, calls, deliveries, destinations, journal
 from relay.ledger.calls import CallRow
 from relay.ledger.deliveries import DeliveryRow
@@ -80,7 +79,7 @@ async def folding_relay(folder: Path, ledger_url: str) -> AsyncIterator[FoldingR
     """Open a relay without starting its tasks."""
     relay = Relay(settings_in(folder, ledger={"url": ledger_url}))
     await relay.lifecycle.open()
-    await relay.ledger.write(lambda c: destinations.register(c, {"crm": "local"}, now=Instant(0)))
+    await relay.ledger.write(lambda c: destinations.register(c, {"crm": "local"}))
     try:
         yield FoldingRelay(relay)
     finally:

@@ -91,7 +91,7 @@ async def test_enqueueing_no_call_makes_no_delivery(two_destinations: Ledger) ->
 
 async def test_a_new_destination_receives_calls_from_then_on(two_destinations: Ledger) -> None:
     await enqueue(two_destinations, ("a", 1), ("b", 1))
-    await two_destinations.write(lambda c: destinations.register(c, {"late": "local"}, now=Instant(0)))
+    await two_destinations.write(lambda c: destinations.register(c, {"late": "local"}))
     assert await due_ids(two_destinations, "late") == []
     await enqueue(two_destinations, ("b", 2), ("c", 1))
     assert sorted(await due_ids(two_destinations, "late")) == ["b", "c"]

@@ -81,7 +81,6 @@ def upgrade() -> None:
         "destinations",
         sa.Column("name", TEXT, nullable=False),
         sa.Column("client", TEXT, nullable=False),
-        sa.Column("registered_at", sa.BigInteger(), nullable=False),
         sa.Column("delivered_at", sa.BigInteger(), nullable=True),
         sa.Column("paused_reason", TEXT, nullable=True),
         sa.Column("paused_until", sa.BigInteger(), nullable=True),
