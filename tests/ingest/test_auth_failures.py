@@ -9,26 +9,19 @@ import pytest
 from structlog.testing import capture_logs
 
 from relay.ingest.auth_failures import AuthFailures
+from tests.support.clock import MonotonicClock
 from tests.support.in_process import in_process_relay, settings_in
 
 MINUTE = 60.0
 
 
-class Clock:
-    def __init__(self) -> None:
-        self.time = 1000.0
-
-    def __call__(self) -> float:
-        return self.time
+@pytest.fixture
+def clock() -> MonotonicClock:
+    return MonotonicClock()
 
 
 @pytest.fixture
-def clock() -> Clock:
-    return Clock()
-
-
-@pytest.fixture
-def failures(clock: Clock) -> AuthFailures:
+def failures(clock: MonotonicClock) -> AuthFailures:
     return AuthFailures(clock)
 
 
@@ -47,7 +40,7 @@ def counts(logs: list[Any]) -> list[tuple[str, str, int]]:
 
 
 def test_the_first_failure_is_logged_at_once_and_further_ones_in_sum(
-    failures: AuthFailures, clock: Clock, logs: list[Any]
+    failures: AuthFailures, clock: MonotonicClock, logs: list[Any]
 ) -> None:
     failures.record("192.0.2.1", "no_token")
     for reason in ["no_token"] * 30 + ["wrong_token"]:
@@ -63,7 +56,7 @@ def test_the_first_failure_is_logged_at_once_and_further_ones_in_sum(
 
 
 def test_an_address_has_one_line_for_each_minute_while_it_fails(
-    failures: AuthFailures, clock: Clock, logs: list[Any]
+    failures: AuthFailures, clock: MonotonicClock, logs: list[Any]
 ) -> None:
     for _ in range(3):
         for _ in range(10):
@@ -74,7 +67,7 @@ def test_an_address_has_one_line_for_each_minute_while_it_fails(
 
 
 def test_an_address_is_forgotten_after_a_minute_without_failures(
-    failures: AuthFailures, clock: Clock, logs: list[Any]
+    failures: AuthFailures, clock: MonotonicClock, logs: list[Any]
 ) -> None:
     for _ in range(2):
         failures.record("192.0.2.1", "no_token")
@@ -84,7 +77,7 @@ def test_an_address_is_forgotten_after_a_minute_without_failures(
 
 
 def test_addresses_that_one_sender_controls_are_counted_as_one(
-    failures: AuthFailures, clock: Clock, logs: list[Any]
+    failures: AuthFailures, clock: MonotonicClock, logs: list[Any]
 ) -> None:
     for number in range(50):
         failures.record(f"2001:db8::{number}", "no_token")
@@ -94,7 +87,7 @@ def test_addresses_that_one_sender_controls_are_counted_as_one(
 
 
 def test_very_many_addresses_are_counted_as_one(
-    failures: AuthFailures, clock: Clock, logs: list[Any]
+    failures: AuthFailures, clock: MonotonicClock, logs: list[Any]
 ) -> None:
     for number in range(5_000):
         failures.record(f"10.0.{number // 250}.{number % 250}", "no_token")
@@ -123,7 +116,9 @@ async def test_failures_are_logged_when_the_relay_stops(failures: AuthFailures, 
 # --- throttling -------------------------------------------------------------------------------------
 
 
-def test_an_address_is_throttled_until_the_end_of_its_period(failures: AuthFailures, clock: Clock) -> None:
+def test_an_address_is_throttled_until_the_end_of_its_period(
+    failures: AuthFailures, clock: MonotonicClock
+) -> None:
     assert [failures.record("192.0.2.1", "no_token") for _ in range(60)] == [None] * 60
     assert failures.record("192.0.2.1", "no_token") == 60
     assert failures.record("192.0.2.2", "no_token") is None

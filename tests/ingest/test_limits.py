@@ -7,19 +7,12 @@ from contextlib import ExitStack
 import pytest
 
 from relay.ingest.limits import AdmissionControl, Evicted, Overloaded, Permit
-
-
-class Clock:
-    def __init__(self) -> None:
-        self.time = 1000.0
-
-    def __call__(self) -> float:
-        return self.time
+from tests.support.clock import MonotonicClock
 
 
 @pytest.fixture
-def clock() -> Clock:
-    return Clock()
+def clock() -> MonotonicClock:
+    return MonotonicClock()
 
 
 @pytest.fixture
@@ -28,14 +21,14 @@ def stack() -> Iterator[ExitStack]:
         yield opened
 
 
-def control(clock: Clock, *, requests: int = 100, size: int = 1_000) -> AdmissionControl:
+def control(clock: MonotonicClock, *, requests: int = 100, size: int = 1_000) -> AdmissionControl:
     return AdmissionControl(max_requests=requests, max_bytes=size, now=clock)
 
 
 # --- places -----------------------------------------------------------------------------------------
 
 
-def test_the_number_of_requests_is_limited_and_each_permit_is_returned(clock: Clock) -> None:
+def test_the_number_of_requests_is_limited_and_each_permit_is_returned(clock: MonotonicClock) -> None:
     admission = control(clock, requests=2)
     for _ in range(3):
         with ExitStack() as opened:
@@ -46,7 +39,7 @@ def test_the_number_of_requests_is_limited_and_each_permit_is_returned(clock: Cl
 
 
 def test_a_new_unauthenticated_request_evicts_the_slowest_one_from_the_quarter(
-    clock: Clock, stack: ExitStack
+    clock: MonotonicClock, stack: ExitStack
 ) -> None:
     admission = control(clock, requests=8)
     first, second = (
@@ -60,7 +53,7 @@ def test_a_new_unauthenticated_request_evicts_the_slowest_one_from_the_quarter(
         second.authenticate()
 
 
-def test_the_address_with_most_requests_loses_one(clock: Clock, stack: ExitStack) -> None:
+def test_the_address_with_most_requests_loses_one(clock: MonotonicClock, stack: ExitStack) -> None:
     admission = control(clock, requests=12)
 
     def enter(address: str) -> Permit:
@@ -73,7 +66,9 @@ def test_the_address_with_most_requests_loses_one(clock: Clock, stack: ExitStack
     assert [permit.is_evicted for permit in (alone, *many, newcomer)] == [False, True, False, False]
 
 
-def test_unauthenticated_requests_leave_three_quarters_to_the_others(clock: Clock, stack: ExitStack) -> None:
+def test_unauthenticated_requests_leave_three_quarters_to_the_others(
+    clock: MonotonicClock, stack: ExitStack
+) -> None:
     admission = control(clock, requests=8)
     for _ in range(50):
         stack.enter_context(admission.permit("192.0.2.1", authenticated=False))
@@ -82,7 +77,7 @@ def test_unauthenticated_requests_leave_three_quarters_to_the_others(clock: Cloc
 
 
 def test_an_authenticated_request_evicts_an_unauthenticated_one_if_all_places_are_used(
-    clock: Clock, stack: ExitStack
+    clock: MonotonicClock, stack: ExitStack
 ) -> None:
     admission = control(clock, requests=4)
     stranger = stack.enter_context(admission.permit("192.0.2.1", authenticated=False))
@@ -92,7 +87,9 @@ def test_an_authenticated_request_evicts_an_unauthenticated_one_if_all_places_ar
 
 
 @pytest.mark.parametrize("becomes_authenticated", [False, True])
-def test_places_of_unauthenticated_requests_are_returned(clock: Clock, becomes_authenticated: bool) -> None:
+def test_places_of_unauthenticated_requests_are_returned(
+    clock: MonotonicClock, becomes_authenticated: bool
+) -> None:
     admission = control(clock, requests=4)
     for _ in range(20):
         with admission.permit("192.0.2.1", authenticated=False) as permit:
@@ -108,7 +105,7 @@ def test_places_of_unauthenticated_requests_are_returned(clock: Clock, becomes_a
 
 
 def test_bytes_of_unauthenticated_requests_are_returned_to_their_quarter(
-    clock: Clock, stack: ExitStack
+    clock: MonotonicClock, stack: ExitStack
 ) -> None:
     admission = control(clock, requests=8, size=1_000)
     for _ in range(20):
@@ -120,7 +117,9 @@ def test_bytes_of_unauthenticated_requests_are_returned_to_their_quarter(
     assert not any(permit.is_evicted for permit in live)
 
 
-def test_an_evicted_request_returns_its_place_and_its_bytes_once(clock: Clock, stack: ExitStack) -> None:
+def test_an_evicted_request_returns_its_place_and_its_bytes_once(
+    clock: MonotonicClock, stack: ExitStack
+) -> None:
     admission = control(clock, requests=4, size=1_000)
     with admission.permit("192.0.2.1", authenticated=False) as evicted:
         evicted.reserve(200)
@@ -133,7 +132,7 @@ def test_an_evicted_request_returns_its_place_and_its_bytes_once(clock: Clock, s
         others[1].reserve(1)
 
 
-def test_a_request_that_authenticates_leaves_the_quarter(clock: Clock, stack: ExitStack) -> None:
+def test_a_request_that_authenticates_leaves_the_quarter(clock: MonotonicClock, stack: ExitStack) -> None:
     admission = control(clock, requests=4, size=1_000)
     permits = [stack.enter_context(admission.permit("192.0.2.1", authenticated=False))]
     permits[0].reserve(250)
@@ -146,7 +145,7 @@ def test_a_request_that_authenticates_leaves_the_quarter(clock: Clock, stack: Ex
 # --- bytes ------------------------------------------------------------------------------------------
 
 
-def test_the_bytes_of_all_bodies_together_are_limited(clock: Clock) -> None:
+def test_the_bytes_of_all_bodies_together_are_limited(clock: MonotonicClock) -> None:
     admission = control(clock, size=10)
     with admission.permit("192.0.2.1", authenticated=True) as one:
         one.reserve(6)
@@ -161,7 +160,7 @@ def test_the_bytes_of_all_bodies_together_are_limited(clock: Clock) -> None:
         alone.reserve(10)
 
 
-def test_bytes_of_unauthenticated_requests_are_a_quarter(clock: Clock, stack: ExitStack) -> None:
+def test_bytes_of_unauthenticated_requests_are_a_quarter(clock: MonotonicClock, stack: ExitStack) -> None:
     admission = control(clock, size=1_000)
     without_bytes, large, small = (
         stack.enter_context(admission.permit(f"192.0.2.{n}", authenticated=False)) for n in range(3)
@@ -174,7 +173,7 @@ def test_bytes_of_unauthenticated_requests_are_a_quarter(clock: Clock, stack: Ex
     stack.enter_context(admission.permit("192.0.2.9", authenticated=True)).reserve(1_000 - 51)
 
 
-def test_a_single_body_may_be_larger_than_the_quarter(clock: Clock, stack: ExitStack) -> None:
+def test_a_single_body_may_be_larger_than_the_quarter(clock: MonotonicClock, stack: ExitStack) -> None:
     admission = control(clock, size=1_000)
     permit = stack.enter_context(admission.permit("192.0.2.1", authenticated=False))
     permit.reserve(900)
@@ -186,7 +185,7 @@ def test_a_single_body_may_be_larger_than_the_quarter(clock: Clock, stack: ExitS
 # --- time -------------------------------------------------------------------------------------------
 
 
-def test_a_sender_must_send_after_the_grace_and_at_the_minimum_rate(clock: Clock) -> None:
+def test_a_sender_must_send_after_the_grace_and_at_the_minimum_rate(clock: MonotonicClock) -> None:
     permit = control(clock).permit("192.0.2.1", authenticated=False)
     assert permit.deadline == 1005
     clock.time += 2

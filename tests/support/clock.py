@@ -1,4 +1,4 @@
-"""A clock that stops until a test moves it."""
+"""Clocks that stop until a test moves them."""
 
 from relay.instants import SECOND, Instant
 
@@ -14,3 +14,13 @@ class Clock:
 
     def advance(self, seconds: float) -> None:
         self.now += int(seconds * SECOND)
+
+
+class MonotonicClock:
+    """A process's clock in seconds, as `time.monotonic`. Set `time` to move it."""
+
+    def __init__(self) -> None:
+        self.time = 1000.0
+
+    def __call__(self) -> float:
+        return self.time
