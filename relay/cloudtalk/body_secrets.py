@@ -12,19 +12,12 @@ from urllib.parse import quote_plus, unquote_plus
 
 import msgspec
 
+from relay.standards.credentials import CREDENTIAL_KEYS, normalize_key
 from relay.standards.secret_spellings import REDACTED, SecretFinder
 
 TOKEN_QUERY_KEY: Final = "token"  # noqa: S105 - a key
 """The key of a token in a query, whatever the secret keys of bodies are."""
 
-_CREDENTIAL_KEYS: Final = frozenset(
-    {"authorization", "proxy_authorization", "api_key", "x_api_key", "password", "passwd", "pwd"}
-    | {"access_token", "refresh_token", "id_token", "auth_token", "bearer_token", "session_token"}
-    | {"x_webhook_token", "x_auth_token", "client_secret", "webhook_secret", "secret_key", "private_key"}
-)
-"""Keys of credentials in any API. Their values are not stored either, but authenticate nothing."""
-
-_KEY_SIGNS: Final = re.compile(r"[-_\s]+")
 _SEPARATOR: Final = re.compile("([&;])")
 _CHARSET: Final = re.compile(r";\s*charset\s*=\s*[^;]*", re.IGNORECASE)
 _START_OF_JSON: Final = re.compile(r"\s*+[\[{]\s*+[\[{\"]")
@@ -54,9 +47,9 @@ class BodySecrets:
         listed = list(secrets)
         self._listed = frozenset(listed)
         names = [name for key in keys if (name := key.strip())]
-        self._keys = frozenset(map(_normalize, names))
-        self._removed_keys = self._keys | frozenset(map(_normalize, _CREDENTIAL_KEYS))
-        words = sorted({word for key in (*names, *_CREDENTIAL_KEYS) for word in _spell_key(key)})
+        self._keys = frozenset(map(normalize_key, names))
+        self._removed_keys = self._keys | frozenset(map(normalize_key, CREDENTIAL_KEYS))
+        words = sorted({word for key in (*names, *CREDENTIAL_KEYS) for word in _spell_key(key)})
         self._finder = SecretFinder(listed, words)
         any_key = "|".join(map(re.escape, sorted(words, key=len, reverse=True))).encode()
         initials = "".join(sorted({word[0] for word in words}))
@@ -206,15 +199,10 @@ def _unescape_letter(escape: re.Match[bytes]) -> bytes:
     return bytes([int(escape[1], 16)])
 
 
-def _normalize(key: str) -> str:
-    """`API-Key`, `api_key` and `apiKey` are the same key."""
-    return _KEY_SIGNS.sub("", key.lower())
-
-
 def _spell_key(key: str) -> set[str]:
-    return {_KEY_SIGNS.sub(sign, key.strip().lower()) for sign in ("_", "-", " ", "")}
+    return {normalize_key(key.strip(), sign) for sign in ("_", "-", " ", "")}
 
 
 def _last_key(key: str) -> str:
     """The key itself, or the last part of a dotted one: `data.secret` and `secret[]` are secrets, too."""
-    return _normalize(re.split(r"[.\[\]]+", key.strip(" .[]"))[-1])
+    return normalize_key(re.split(r"[.\[\]]+", key.strip(" .[]"))[-1])

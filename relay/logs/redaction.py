@@ -14,6 +14,7 @@ from typing import Any, Final
 
 import msgspec
 
+from relay.standards.credentials import is_credential_key
 from relay.standards.secret_spellings import REDACTED, SecretFinder
 
 SECRET: Final = REDACTED
@@ -29,9 +30,9 @@ _PERSON_KEYS: Final = frozenset(
     {"contact_name", "agent_name", "agent_email", "contact", "agent", "email", "first_name", "last_name"}
     | {"clientenombre", "nombre", "agente", "notes", "notas", "transcript", "summary"}
 )
-_SECRET_KEYS: Final = frozenset(
-    {"authorization", "apikey", "api_key", "cookie", "password", "secret", "token", "x-webhook-token"}
-)
+_SECRET_KEYS: Final = frozenset({"cookie", "secret", "token"})
+"""Besides the keys of credentials in any API."""
+
 _READABLE_KEYS: Final = frozenset(
     {"timestamp", "level", "logger", "call", "calls", "call_id", "call_uuid", "event_seq", "quarantine_id"}
     | {"remote_id", "client", "dialect", "kind", "destination", "lease", "owner", "outcome", "url"}
@@ -99,7 +100,7 @@ class Redactor:
         return self._redact_value(key, to_text(value))
 
     def _redact_value(self, key: str, text: str) -> str:
-        if key in _SECRET_KEYS:
+        if key in _SECRET_KEYS or is_credential_key(key):
             return SECRET
         if key not in _READABLE_KEYS:
             return _shorten(self.redact_text(text))

@@ -152,6 +152,10 @@ SECRET_KEYS = [
     "secret",
     "token",
     "X-Webhook-Token",
+    "Proxy-Authorization",
+    "X-Api-Key",
+    "client_secret",
+    "Access Token",
 ]
 READABLE_KEYS = [
     "timestamp",
