@@ -71,8 +71,8 @@ def _is_seen_by_a_person() -> bool:
 
 
 def _is_missing(path: Path) -> bool:
-    """Return whether the file does not exist. A folder that may not be read is no answer: opening it says
-    what is wrong.
+    """Return whether the file does not exist. If its folder may not be read, return False: opening the
+    ledger then fails with the reason.
     """
     try:
         path.stat()

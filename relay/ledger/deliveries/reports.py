@@ -56,7 +56,7 @@ def first_delivered_at(connection: Connection, ids: Collection[str]) -> dict[str
     return dict(found.all())
 
 
-# Deliveries of deleted calls stay with the tombstones, and count nowhere.
+# Deliveries of deleted calls stay with the tombstones, and are not counted.
 _of_calls = deliveries.join(calls, calls.c.id == deliveries.c.call)
 _other_renderings = (
     select(func.count())
