@@ -36,7 +36,7 @@ run: .venv/.runtime ## run the relay with settings.toml
 # The files of tests/acceptance are the slowest: they come first, as pytest collects them. By default xdist
 # begins with the files that have the most tests.
 test: .venv/.dev ## run all tests, including those against real servers
-	@$(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder $(ARGS)
+	@$(BIN)/pytest -n 3 --dist loadfile --no-loadscope-reorder $(ARGS)
 
 check: .venv/.dev ## check format, lint, types and the import contract
 	@$(BIN)/ruff format --check $(SOURCES)
