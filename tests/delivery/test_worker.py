@@ -100,9 +100,9 @@ async def test_a_field_that_changed_back_is_sent_if_the_push_between_was_not_set
     await relay.add_event(Kind.STARTED, contact_name="A")
     async with relay.worker():
         await relay.wait_for("delivered")
-        await relay.add_event(Kind.STARTED, contact_name="B")
-        # The CRM wrote it, but the relay does not know: as if it was killed between push and settle.
+        # The CRM writes it, but the relay does not know: as if it was killed between push and settle.
         relay.crm.answer = always(Retry(code="cut"))
+        await relay.add_event(Kind.STARTED, contact_name="B")
         await relay.wait_for("pending", outcome="retry")
         await relay.add_event(Kind.STARTED, contact_name="A")
         relay.crm.answer = delivered
