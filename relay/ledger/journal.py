@@ -18,7 +18,6 @@ from sqlalchemy import (
     insert,
     or_,
     select,
-    true,
     union_all,
     update,
 )
@@ -205,7 +204,7 @@ _unfolded = (
     .limit(bindparam("limit"))
 )
 _due = (
-    select(*_unfolded_columns, true().label("waited"))
+    select(*_unfolded_columns, (events.c.waits_until <= bindparam("now")).label("waited"))
     .where(
         has_state(events.c.state, EventState.WAITING),
         or_(events.c.waits_until <= bindparam("now"), events.c.waits_until > bindparam("latest")),
@@ -231,7 +230,8 @@ def list_unfolded(
     """Return the events to fold, oldest first: new ones, and waiting ones whose grace period is over.
 
     Their parsed forms have at most `max_bytes` together, or it is one event. A wait that would last longer
-    than the grace period began before the clock was set back: it is over.
+    than the grace period began before the clock was set back: the event is folded as if it was new, and
+    so waits again.
     """
     parameters = {"limit": limit, "now": now, "latest": now + grace}
     candidates = [_Candidate(*row) for row in connection.execute(_unfolded_or_due, parameters)]

@@ -25,8 +25,9 @@ from relay.ledger.calls import CallRow
 from relay.ledger.errors import LedgerTimeout
 from relay.ledger.journal import NewEvent, UnfoldedEvent
 from relay.ledger.tables import deliveries, events, leases
+from tests.support.clock import Clock
 from tests.support.ledgers import open_ledger
-from tests.support.samples import T0, make_event
+from tests.support.samples import T0, make_event, make_event_with_ids
 
 
 @pytest.fixture
@@ -36,8 +37,10 @@ async def ledger(ledger_url: str) -> AsyncIterator[Ledger]:
         yield ledger
 
 
-def new_worker(ledger: Ledger, on_enqueue: Callable[[], None] = lambda: None) -> FoldWorker:
-    return FoldWorker(ledger, grace_seconds=0, has_backlog=lambda: True, on_enqueue=on_enqueue)
+def new_worker(
+    ledger: Ledger, on_enqueue: Callable[[], None] = lambda: None, *, grace_seconds: float = 0
+) -> FoldWorker:
+    return FoldWorker(ledger, grace_seconds=grace_seconds, has_backlog=lambda: True, on_enqueue=on_enqueue)
 
 
 @pytest.fixture
@@ -66,6 +69,48 @@ async def event_states(ledger: Ledger) -> list[str]:
     return await ledger.read(
         lambda c: list(c.execute(select(events.c.state).order_by(events.c.seq)).scalars())
     )
+
+
+# --- waits ------------------------------------------------------------------------------------------
+
+DAY = 86_400
+
+
+@pytest.mark.parametrize("set_back_by", [0.001, 60, 121, DAY, 800 * DAY])
+async def test_a_clock_that_is_set_back_ends_no_wait(ledger_url: str, set_back_by: float) -> None:
+    clock = Clock()
+    async with open_ledger(ledger_url, clock=clock) as ledger:
+        worker = new_worker(ledger, grace_seconds=120)
+        await worker.lease.acquire()
+        await append(ledger, make_event_with_ids(Kind.RECORDING, "id:1"))
+        assert await worker.fold_batch() == 1
+        clock.advance(-set_back_by)
+        await worker.lease.preempt()
+        await worker.fold_batch()
+        assert await event_states(ledger) == ["waiting"]
+        clock.advance(119)
+        assert await worker.fold_batch() == 0
+        await append(ledger, make_event_with_ids(Kind.ENDED, "uuid:u", "id:1"))
+        assert await worker.fold_batch() == 1
+        await worker.fold_batch()
+        rows = await ledger.read(lambda c: calls.get_many(c, ["cloudtalk-u"]))
+        assert (rows["cloudtalk-u"].record.call_id, await event_states(ledger)) == ("1", ["folded"] * 2)
+
+
+async def test_a_wait_that_began_again_ends_after_the_grace_period(ledger_url: str) -> None:
+    clock = Clock()
+    async with open_ledger(ledger_url, clock=clock) as ledger:
+        worker = new_worker(ledger, grace_seconds=120)
+        await worker.lease.acquire()
+        await append(ledger, make_event_with_ids(Kind.RECORDING, "id:1"))
+        await worker.fold_batch()
+        clock.advance(-DAY)
+        await worker.lease.preempt()
+        assert [await worker.fold_batch(), await worker.fold_batch()] == [1, 0]
+        clock.advance(120)
+        await worker.lease.preempt()
+        assert await worker.fold_batch() == 1
+        assert await event_states(ledger) == ["folded"]
 
 
 # --- one batch --------------------------------------------------------------------------------------

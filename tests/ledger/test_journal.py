@@ -229,20 +229,22 @@ async def test_the_events_of_a_merged_call_move_to_the_survivor(ledger: Ledger) 
     assert await ledger.read(lambda c: journal.list_for_call(c, "a")) == []
 
 
-async def test_a_wait_longer_than_the_grace_period_is_over_after_the_clock_was_set_back(
+async def test_a_wait_longer_than_the_grace_period_begins_again_after_the_clock_was_set_back(
     ledger: Ledger,
 ) -> None:
     (seq,) = await ledger.write(lambda c: journal.append(c, [make_event_row()]))
     await ledger.write(lambda c: journal.mark_waiting(c, [(seq, "id:1")], until=Instant(9_000)))
 
-    async def due(now: int) -> list[int]:
+    async def listed(now: int) -> list[tuple[int, bool]]:
         found = await ledger.read(
             lambda c: journal.list_unfolded(c, 10, now=Instant(now), grace=Duration(1_000))
         )
-        return [event.seq for event in found]
+        return [(event.seq, event.waited) for event in found]
 
-    assert await due(8_500) == []
-    assert await due(100) == [seq]
+    assert await listed(8_000) == []
+    assert await listed(7_999) == [(seq, False)]
+    assert await listed(8_999) == []
+    assert await listed(9_000) == [(seq, True)]
 
 
 # --- single events ----------------------------------------------------------------------------------
