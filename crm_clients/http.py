@@ -16,6 +16,7 @@ import httpx
 from tenacity import AsyncRetrying, retry_if_exception_type, stop_after_attempt, wait_random_exponential
 
 from crm_clients.base import Retry, Throttled, Unknown
+from crm_clients.clean_cancel import await_request
 from crm_clients.rate_limit import WRITES, RateLimiter
 from crm_clients.response_body import ACCEPTED_ENCODING, MAX_BODY_BYTES, TOO_LARGE, read_response
 from crm_clients.response_head import MAX_HEAD_BYTES, HeadTooLarge, limit_head, limit_heads
@@ -90,7 +91,7 @@ class VendorHttp:
         await self.rate_limits[rate_limit].acquire()
         try:
             async with asyncio.timeout(self._timeout_seconds):
-                return await self._send_with_reconnect(request)
+                return await await_request(self._send_with_reconnect(request))
         except _NOT_SENT as error:
             message = f"No connection to {_origin(request.url)}: {_reason(error)}."
             return Retry(code="unreachable", message=message)

@@ -13,6 +13,7 @@ from functools import partial
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
 from typing import Final
 
+import anyio
 import httpcore
 
 from crm_clients.webhook.errors import ForbiddenAddress
@@ -80,7 +81,7 @@ class PublicNetworkBackend(httpcore.AsyncNetworkBackend):
             self._network.connect_tcp, port=port, local_address=local_address, socket_options=socket_options
         )
         try:
-            async with asyncio.timeout(timeout):
+            with anyio.fail_after(timeout):
                 *others, last = await _resolve_public(host, port)
                 for address in others:
                     with suppress(httpcore.ConnectError):

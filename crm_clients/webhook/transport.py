@@ -4,12 +4,12 @@ The outcome depends on the status. Of the body only the start is read, for a per
 decompressed. So an endless, slow or compressed body does not use up the relay's time or memory.
 """
 
-import asyncio
 import ssl
 from contextlib import suppress
 from functools import cache
 from typing import Final
 
+import anyio
 import httpcore
 import httpx
 
@@ -53,8 +53,9 @@ class DirectTransport(httpx.AsyncHTTPTransport):
     async def _read_start(self, response: httpx.Response) -> bytes:
         """Read the first bytes. If the body breaks off or is slow, what has arrived is returned."""
         start = bytearray()
-        with suppress(TimeoutError, httpx.RequestError):
-            async with asyncio.timeout(self._body_seconds):
+        with suppress(httpx.RequestError):
+            # A scope, as in `await_request`: the limit may end together with one of httpx.
+            with anyio.move_on_after(self._body_seconds):
                 async for chunk in response.aiter_raw():
                     start += chunk
                     if len(start) >= _LONGEST_BODY_BYTES:
