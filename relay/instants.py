@@ -27,6 +27,5 @@ def iso(instant: int | None) -> str | None:
     if instant is None:
         return None
     moment = _EPOCH + timedelta(microseconds=instant)
-    return moment.strftime("%Y-%m-%dT%H:%M:%S") + (
-        f".{moment.microsecond // 1000:03}Z" if moment.microsecond else "Z"
-    )
+    text = moment.isoformat(timespec="milliseconds" if moment.microsecond else "seconds")
+    return f"{text.removesuffix('+00:00')}Z"

@@ -8,7 +8,7 @@ import msgspec
 from relay.call.agents import NOBODY, Agent, agent_of_event
 from relay.call.data_limits import split_by_size
 from relay.call.event import CallEvent, Kind
-from relay.call.join import join, limit_data
+from relay.call.join import FactOrders, join, limit_data
 from relay.call.state import (
     ALTERNATIVES,
     OUTCOME_FACTS,
@@ -57,7 +57,7 @@ def state_from_event(
     data, large_data, is_limited = limit_data(
         {key: (seq, value) for key, value in small.items()},
         {key: (seq, value) for key, value in large.items()},
-        {seq: stamp},
+        FactOrders({seq: stamp}),
     )
     return CallState(
         stamps=referenced_stamps({seq: stamp}, facts, data, large_data, agents),

@@ -2,6 +2,7 @@
 
 from bisect import bisect_left
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any, Final, TypeVar
 
 import msgspec
@@ -28,6 +29,11 @@ _MOST_LEGS: Final = 50
 later events and has no order of its own."""
 
 Order = tuple[int, int, int, Instant, Instant, int]
+OrderOf = Callable[[str, tuple[int, V]], Order]
+"""Returns the order of a register, given its field and the register."""
+
+_FACTS_WITH_OWN_ORDER: Final = OUTCOME_FACTS | _DURATIONS
+"""Of all other fields that one event set, the order is the same."""
 
 
 def join(left: CallState, right: CallState) -> CallState:
@@ -36,15 +42,17 @@ def join(left: CallState, right: CallState) -> CallState:
     Commutative, associative and idempotent, so events may be folded in any order and more than once.
     """
     stamps = left.stamps | right.stamps
-    facts = join_registers(left.facts, right.facts, stamps)
+    orders = FactOrders(stamps)
+    facts = join_registers(left.facts, right.facts, orders)
     data, large_data, is_limited = limit_data(
-        join_registers(left.data, right.data, stamps),
-        join_registers(left.large_data, right.large_data, stamps, large_order),
-        stamps,
+        join_registers(left.data, right.data, orders),
+        join_registers(left.large_data, right.large_data, orders.of_large),
+        orders,
     )
-    agents = join_registers(left.agents, right.agents, stamps, agent_order)
-    agents = _keep_highest(agents, stamps, _MOST_AGENTS, agent_order)
-    legs = _join_legs(left.legs, right.legs, stamps)
+    of_agent = partial(agent_order, stamps)
+    agents = join_registers(left.agents, right.agents, of_agent)
+    agents = _keep_highest(agents, _MOST_AGENTS, of_agent)
+    legs = _join_legs(left.legs, right.legs, orders)
     return CallState(
         stamps=referenced_stamps(
             stamps, facts, data, large_data, agents, *(leg.facts for leg in legs.values())
@@ -60,39 +68,54 @@ def join(left: CallState, right: CallState) -> CallState:
     )
 
 
+class FactOrders:
+    """The order of each register of a call: `orders(field, register)`.
+
+    The order is computed once for all fields of an event that have the same one.
+    """
+
+    def __init__(self, stamps: Mapping[int, Stamp]) -> None:
+        self._stamps = stamps
+        self._known: dict[tuple[int, str | None, bool], Order] = {}
+
+    def __call__(self, field: str, register: Register) -> Order:
+        """Evidence of a conversation first, then source (durations only), then kind, then time, then
+        arrival.
+        """
+        seq, value = register
+        fact = field if field in _FACTS_WITH_OWN_ORDER else None
+        key = (seq, fact, fact == "talking" and bool(value))
+        order = self._known.get(key)
+        if order is None:
+            order = self._known[key] = _fact_order(fact, seq, self._stamps[seq], value)
+        return order
+
+    def of_large(self, key: str, register: Register) -> Order:
+        """The order of a register in `CallState.large_data`."""
+        return self(split_large_key(key)[1], register)
+
+
 def join_registers(
-    left: Mapping[str, tuple[int, Any]],
-    right: Mapping[str, tuple[int, Any]],
-    stamps: Mapping[int, Stamp],
-    order: Callable[[str, Mapping[int, Stamp], Register], Order] | None = None,
-) -> dict[str, tuple[int, Any]]:
+    left: Mapping[str, tuple[int, V]], right: Mapping[str, tuple[int, V]], order: OrderOf[V]
+) -> dict[str, tuple[int, V]]:
     """Return the winning register of each field. An empty value never replaces another value."""
     joined = dict(left)
     for field, register in right.items():
         other = joined.get(field)
-        if other is None or _wins(field, register, other, stamps, order or fact_order):
+        if other is None or _wins(field, register, other, order):
             joined[field] = register
     return joined
 
 
-def _wins(
-    field: str,
-    register: Register,
-    other: Register,
-    stamps: Mapping[int, Stamp],
-    order: Callable[[str, Mapping[int, Stamp], Register], Order],
-) -> bool:
+def _wins(field: str, register: tuple[int, V], other: tuple[int, V], order: OrderOf[V]) -> bool:
     is_empty, other_is_empty = _is_empty(register[1]), _is_empty(other[1])
     if is_empty != other_is_empty:
         return other_is_empty
-    return order(field, stamps, register) > order(field, stamps, other)
+    return order(field, register) > order(field, other)
 
 
 def _keep_highest(
-    registers: dict[str, tuple[int, V]],
-    stamps: Mapping[int, Stamp],
-    most: int,
-    order: Callable[[str, Mapping[int, Stamp], tuple[int, V]], Order],
+    registers: dict[str, tuple[int, V]], most: int, order: OrderOf[V]
 ) -> dict[str, tuple[int, V]]:
     """Return the registers with the highest orders, at most `most`. This does not depend on the order of
     arrival, because the order of a field never falls.
@@ -101,29 +124,24 @@ def _keep_highest(
         return registers
     kept = sorted(
         registers.items(),
-        key=lambda item: (not _is_empty(item[1][1]), order(item[0], stamps, item[1]), item[0]),
+        key=lambda item: (not _is_empty(item[1][1]), order(item[0], item[1]), item[0]),
         reverse=True,
     )
     return dict(kept[:most])
 
 
 def limit_data(
-    small: dict[str, Register], large: dict[str, Register], stamps: Mapping[int, Stamp]
+    small: dict[str, Register], large: dict[str, Register], orders: FactOrders
 ) -> tuple[dict[str, Register], dict[str, Register], bool]:
     """Return the small and the large values that a call keeps, and whether others are left out."""
-    kept_small = _keep_highest(small, stamps, most_values(SMALL), fact_order)
+    kept_small = _keep_highest(small, most_values(SMALL), orders)
     by_class: dict[int, dict[str, Register]] = {}
     for key, register in large.items():
         by_class.setdefault(split_large_key(key)[0], {})[key] = register
     kept_large: dict[str, Register] = {}
     for largest, of_class in by_class.items():
-        kept_large |= _keep_highest(of_class, stamps, most_values(largest), large_order)
+        kept_large |= _keep_highest(of_class, most_values(largest), orders.of_large)
     return kept_small, kept_large, len(kept_small) + len(kept_large) < len(small) + len(large)
-
-
-def large_order(key: str, stamps: Mapping[int, Stamp], register: Register) -> Order:
-    """The order of a register in `CallState.large_data`."""
-    return fact_order(split_large_key(key)[1], stamps, register)
 
 
 def _unite(left: list[str], right: list[str]) -> list[str]:
@@ -138,28 +156,29 @@ def _contains(ordered: list[str], alias: str) -> bool:
 
 
 def _is_empty(value: object) -> bool:
-    return value is None or value in ("", [], {})
+    return not value and (value is None or value in ("", [], {}))
 
 
-def fact_order(field: str, stamps: Mapping[int, Stamp], register: Register) -> Order:
-    """Evidence of a conversation first, then source (durations only), then kind, then time, then arrival."""
-    seq, value = register
-    stamp = stamps[seq]
-    source_rank = stamp.source_rank if field in _DURATIONS else 0
-    kind_rank = _kind_rank(field, stamp.kind)
-    return _evidence(field, stamp, value), source_rank, kind_rank, stamp.occurred_at, stamp.received_at, seq
+def _fact_order(fact: str | None, seq: int, stamp: Stamp, value: object) -> Order:
+    """`fact`: None for one without an order of its own."""
+    source_rank = stamp.source_rank if fact in _DURATIONS else 0
+    if fact in OUTCOME_FACTS:
+        kind_rank = _OUTCOME_RANK.get(stamp.kind, 0)
+    else:
+        kind_rank = _PHASE_RANK.get(stamp.kind, _AFTER_THE_CALL)
+    return _evidence(fact, stamp, value), source_rank, kind_rank, stamp.occurred_at, stamp.received_at, seq
 
 
-def _evidence(field: str, stamp: Stamp, value: object) -> int:
+def _evidence(fact: str | None, stamp: Stamp, value: object) -> int:
     """A leg without a conversation never replaces what a leg with one states."""
-    if field == "talking":
+    if fact == "talking":
         return bool(value)
-    if field == "status":
+    if fact == "status":
         return stamp.evidence
-    return stamp.evidence >= Evidence.UNKNOWN if field in _DURATIONS else 0
+    return stamp.evidence >= Evidence.UNKNOWN if fact in _DURATIONS else 0
 
 
-def agent_order(_key: str, stamps: Mapping[int, Stamp], register: tuple[int, Any]) -> Order:
+def agent_order(stamps: Mapping[int, Stamp], _key: str, register: tuple[int, Any]) -> Order:
     """Kinds that set the agent first; then evidence of a conversation, where an edit by a person counts like
     one; then phase, time and arrival.
     """
@@ -170,25 +189,19 @@ def agent_order(_key: str, stamps: Mapping[int, Stamp], register: tuple[int, Any
     return stamp.kind in AGENT_KINDS, evidence, phase, stamp.occurred_at, stamp.received_at, seq
 
 
-def _kind_rank(field: str, kind: Kind) -> int:
-    if field in OUTCOME_FACTS:
-        return _OUTCOME_RANK.get(kind, 0)
-    return _PHASE_RANK.get(kind, _AFTER_THE_CALL)
-
-
 def _join_legs(
-    left: Mapping[str, LegState], right: Mapping[str, LegState], stamps: Mapping[int, Stamp]
+    left: Mapping[str, LegState], right: Mapping[str, LegState], orders: FactOrders
 ) -> dict[str, LegState]:
     joined = dict(left)
     for key, leg in right.items():
-        joined[key] = join_leg(joined[key], leg, stamps) if key in joined else leg
+        joined[key] = join_leg(joined[key], leg, orders) if key in joined else leg
     return joined if len(joined) <= _MOST_LEGS else {key: joined[key] for key in sorted(joined)[:_MOST_LEGS]}
 
 
-def join_leg(left: LegState, right: LegState, stamps: Mapping[int, Stamp]) -> LegState:
+def join_leg(left: LegState, right: LegState, orders: FactOrders) -> LegState:
     """Merge what is stated about one leg. The call_id and the agent are those of `left`."""
     seen = sorted({*left.seen, *right.seen})
-    return msgspec.structs.replace(left, seen=seen, facts=join_registers(left.facts, right.facts, stamps))
+    return msgspec.structs.replace(left, seen=seen, facts=join_registers(left.facts, right.facts, orders))
 
 
 def _earliest(left: Mapping[Kind, Instant], right: Mapping[Kind, Instant]) -> dict[Kind, Instant]:

@@ -10,7 +10,7 @@ from collections.abc import Iterable
 import msgspec
 
 from relay.call.agents import NOBODY, Agent, complete_agent, is_same_agent
-from relay.call.join import join_leg
+from relay.call.join import FactOrders, join_leg
 from relay.call.state import CallState, LegState
 from relay.call.status import Status, leg_outcome
 from relay.instants import iso
@@ -97,7 +97,7 @@ def _differs(left: LegState, right: LegState) -> bool:
 
 def _merge(leg: LegState, stated: LegState, state: CallState) -> LegState:
     return msgspec.structs.replace(
-        join_leg(leg, stated, state.stamps),
+        join_leg(leg, stated, FactOrders(state.stamps)),
         call_id=leg.call_id or stated.call_id,
         agent=stated.agent if leg.agent == NOBODY else complete_agent(leg.agent, [stated.agent]),
     )

@@ -8,7 +8,7 @@ import msgspec
 from relay.call.agents import NOBODY, Agent, complete_agent, complete_only_agent, is_same_agent
 from relay.call.data_limits import LEFT_OUT, MAX_BYTES, SMALL, size_of, split_large_key
 from relay.call.event import Kind
-from relay.call.join import AGENT_KINDS, agent_order, fact_order, join_registers
+from relay.call.join import AGENT_KINDS, FactOrders, agent_order, join_registers
 from relay.call.legs import Leg, build_legs, group_legs
 from relay.call.parties import external_number, internal_number
 from relay.call.repeated_times import resolve_times
@@ -130,21 +130,21 @@ def _build_data(state: CallState) -> dict[str, Any]:
     """What CloudTalk sent, the newest value of each key. If it exceeds the limit, the values with the lowest
     orders are left out, and the key `LEFT_OUT` says so.
     """
-    registers = state.data
+    registers, orders = state.data, FactOrders(state.stamps)
     for large_key, register in state.large_data.items():
         key = split_large_key(large_key)[1]
-        registers = join_registers(registers, {key: register}, state.stamps)
+        registers = join_registers(registers, {key: register}, orders)
     is_small = not state.large_data and len(registers) <= MAX_BYTES // SMALL
-    kept = registers if is_small else _within_limit(registers, state)
+    kept = registers if is_small else _within_limit(registers, orders)
     data = {key: value for key, (_, value) in sorted(kept.items())}
     return data | {LEFT_OUT: True} if state.left_out or len(kept) < len(registers) else data
 
 
-def _within_limit(registers: Mapping[str, Register], state: CallState) -> dict[str, Register]:
+def _within_limit(registers: Mapping[str, Register], orders: FactOrders) -> dict[str, Register]:
     """Return the registers that fit into the limit, tried from the highest order to the lowest."""
     ordered = sorted(
         registers.items(),
-        key=lambda item: (fact_order(item[0], state.stamps, item[1]), item[0]),
+        key=lambda item: (orders(item[0], item[1]), item[0]),
         reverse=True,
     )
     kept: dict[str, Register] = {}
@@ -165,9 +165,7 @@ def changed_fields(before: Call, after: Call) -> list[str]:
 
 def _agent(state: CallState) -> Agent:
     """The agent who talked last, else the last one who is known. Values of other agents are not mixed in."""
-    ordered = sorted(
-        state.agents.items(), key=lambda item: agent_order(item[0], state.stamps, item[1]), reverse=True
-    )
+    ordered = sorted(state.agents.items(), key=lambda item: agent_order(state.stamps, *item), reverse=True)
     claims = [agent for _, (_, agent) in ordered]
     setting = [agent for _, (seq, agent) in ordered if state.stamps[seq].kind in AGENT_KINDS]
     return complete_only_agent(complete_agent(setting[0], claims), setting) if setting else NOBODY

@@ -59,8 +59,18 @@ def plan_changes(batch: Iterable[UnfoldedEvent], snapshot: Snapshot) -> Changes:
 
     Raises one of `MACHINE_FAULTS`; any other error concerns one event.
     """
-    planner = _Planner(snapshot)
-    for unfolded in batch:
+    events = list(batch)
+    try:
+        return _plan(events, snapshot, checks_each=False)
+    except MACHINE_FAULTS:
+        raise
+    except Exception:  # noqa: BLE001 - a record cannot be built: find the event because of which
+        return _plan(events, snapshot, checks_each=True)
+
+
+def _plan(events: Iterable[UnfoldedEvent], snapshot: Snapshot, *, checks_each: bool) -> Changes:
+    planner = _Planner(snapshot, checks_each=checks_each)
+    for unfolded in events:
         planner.changes.seqs.append(unfolded.seq)
         try:
             planner.plan_event(unfolded)
@@ -72,10 +82,15 @@ def plan_changes(batch: Iterable[UnfoldedEvent], snapshot: Snapshot) -> Changes:
 
 
 class _Planner:
-    """The snapshot with the changes of the events so far."""
+    """The snapshot with the changes of the events so far.
 
-    def __init__(self, snapshot: Snapshot) -> None:
+    `checks_each`: build a record after each event, which costs as much as the join. A value that fits in no
+    record then fails where the event that has it is known.
+    """
+
+    def __init__(self, snapshot: Snapshot, *, checks_each: bool) -> None:
         self._snapshot = snapshot
+        self._checks_each = checks_each
         self._owners = dict(snapshot.owners)
         self._states: dict[str, CallState] = {}
         self._seen_keys = set(snapshot.seen_keys)
@@ -127,8 +142,8 @@ class _Planner:
             return
         before = self._state(call)
         state = join_event(before, event, seq=unfolded.seq, received_at=unfolded.received_at)
-        # A fact that fits in no record must fail here, where the event that has it is known.
-        build_record(state, id=call, version=0)
+        if self._checks_each:
+            build_record(state, id=call, version=0)
         self._states[call] = state
         self._seen_keys |= set(keys)
         self.changes.dedup_keys += [(key, unfolded.seq) for key in keys]

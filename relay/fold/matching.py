@@ -72,6 +72,9 @@ def match_by_ids(aliases: Sequence[str], index: AliasIndex) -> Match:
        all are owned, the most reliable one decides. The others are dropped.
     """
     ordered = sorted(aliases, key=lambda alias: _PRIORITY[_namespace(alias)])
+    owners = {index.owners.get(alias) for alias in ordered}
+    if len(owners) == 1 and None not in owners and index.pinned.isdisjoint(ordered):
+        return Match(owners.pop(), tuple(ordered))  # the usual case of the first rule
     for alias in ordered:
         owner = index.owners.get(alias)
         if owner is not None and _is_compatible(

@@ -196,7 +196,7 @@ async def test_a_fault_of_the_machine_sets_no_event_aside(
 
     with monkeypatch.context() as patch:
         if place == "plan":
-            patch.setattr("relay.fold.changes.build_record", lambda *_, **__: fail())
+            patch.setattr("relay.fold.changes.join_event", lambda *_, **__: fail())
         else:
             patch.setattr(calls, "write", fail)
         for _ in range(12):  # more often than batches can be made smaller
