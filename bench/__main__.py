@@ -1,55 +1,75 @@
-"""`python -m bench`: run the benchmarks and print one line each.
+"""`python -m bench`: measure, print one table, and write it as JSON to `var/bench.json`.
 
-Exit code 1 if a limit is exceeded or a benchmark failed.
+Exit code 1 if a benchmark failed: then the relay lost an event, or a record in a CRM was wrong.
 """
 
 import argparse
 import sys
+import time
+from contextlib import ExitStack
+from datetime import UTC, datetime
 from types import ModuleType
 from typing import Final
 
-from bench import latency, machine, memory, parsing, start, throughput
-from bench.result import BenchError
+import msgspec
+
+from bench import accept, cost, end_to_end, freshness
+from bench.environment import Environment
+from bench.result import BenchError, Report, Result
+from bench.server import SCRATCH
+from bench.table import machine_text, result_text
 
 _BENCHMARKS: Final = {
-    "start": start,
-    "memory": memory,
-    "throughput": throughput,
-    "latency": latency,
-    "parsing": parsing,
+    "accept": accept,
+    "freshness": freshness,
+    "end_to_end": end_to_end,
+    "cost": cost,
 }
+_OUTPUT: Final = SCRATCH / "bench.json"
 
 
-def main() -> int:
-    options = _parse_options()
-    print(machine.describe_machine(), flush=True)
-    chosen = [_BENCHMARKS[name] for name in options.names or _BENCHMARKS]
-    passed = [_run(benchmark, quick=options.quick) for benchmark in chosen]
-    return 0 if all(passed) else 1
+def main(arguments: list[str]) -> int:
+    options = _parse_options(arguments)
+    begin = time.monotonic()
+    with ExitStack() as stack:
+        environment = Environment(stack, quick=options.quick)
+        print(machine_text(environment.facts), flush=True)
+        known = {*environment.facts}
+        chosen = [_BENCHMARKS[name] for name in options.names or _BENCHMARKS]
+        results = [_run(benchmark, environment) for benchmark in chosen]
+    measured = tuple(result for result in results if result)
+    more_facts = {name: fact for name, fact in environment.facts.items() if name not in known}
+    report = Report(f"{datetime.now(UTC):%Y-%m-%d}", options.quick, environment.facts, measured)
+    _OUTPUT.write_bytes(msgspec.json.format(msgspec.json.encode(report)) + b"\n")
+    print(
+        f"\n{machine_text(more_facts)}\nMeasured in {time.monotonic() - begin:.0f} s; written to {_OUTPUT}."
+    )
+    return 0 if all(results) else 1
 
 
-def _parse_options() -> argparse.Namespace:
+def _parse_options(arguments: list[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
     parser.add_argument(
         "names", nargs="*", metavar="NAME", help=f"{', '.join(_BENCHMARKS)}; default: all of them"
     )
     parser.add_argument("--quick", action="store_true", help="shorter and less exact, to try a benchmark out")
-    options = parser.parse_args()
+    options = parser.parse_args(arguments)
     unknown = [name for name in options.names if name not in _BENCHMARKS]
     if unknown:
         parser.error(f"no benchmark {', '.join(unknown)}; the benchmarks are {', '.join(_BENCHMARKS)}")
     return options
 
 
-def _run(benchmark: ModuleType, *, quick: bool) -> bool:
-    """Run one benchmark and print its result. Returns whether it is within its limits."""
+def _run(benchmark: ModuleType, environment: Environment) -> Result | None:
+    """Measure and print one question; return None if that failed."""
     try:
-        result = benchmark.measure(quick=quick)
+        result: Result = benchmark.measure(environment)
     except BenchError as error:
-        print(f"{benchmark.TITLE}: FAILED: {error}", flush=True)
-        return False
-    print(result, flush=True)
-    return bool(result.is_within_limits)
+        print(f"\n{benchmark.QUESTION}\n  FAILED: {error}", flush=True)
+        return None
+    print(f"\n{result_text(result)}", flush=True)
+    return result
 
 
-sys.exit(main())
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,53 +1,33 @@
-"""The result of a benchmark: figures with their units and limits, and the conditions."""
-
-from typing import Final
+"""What a benchmark measured: one table of figures for each question."""
 
 import msgspec
-
-_NO_DECIMALS_FROM: Final = 100
-_ONE_DECIMAL_FROM: Final = 10
 
 
 class BenchError(Exception):
     """The benchmark failed, or the relay did not do its work correctly while it was measured."""
 
 
-class Figure(msgspec.Struct, frozen=True):
-    """One number. `label` distinguishes several figures of a result. It must be below its `limit`."""
+class Row(msgspec.Struct, frozen=True):
+    """The figures of one case, in the order of the columns. None: not measured in this case."""
 
-    label: str
-    value: float
-    unit: str
-    limit: float | None = None
-
-    @property
-    def is_within_limit(self) -> bool:
-        return self.limit is None or self.value < self.limit
-
-    def __str__(self) -> str:
-        shown = f"{self.label} {_format(self.value)} {self.unit}".lstrip()
-        if self.limit is None:
-            return shown
-        return f"{shown} ({'limit' if self.is_within_limit else 'EXCEEDS LIMIT'} {self.limit:g} {self.unit})"
+    case: str
+    figures: tuple[float | None, ...]
 
 
 class Result(msgspec.Struct, frozen=True):
-    """The figures of one benchmark, and under which conditions they were measured."""
+    """The figures that answer one question. `columns`: their names with units. `conditions`: how measured."""
 
-    title: str
-    figures: tuple[Figure, ...]
+    name: str
+    question: str
     conditions: str
-
-    @property
-    def is_within_limits(self) -> bool:
-        return all(figure.is_within_limit for figure in self.figures)
-
-    def __str__(self) -> str:
-        return f"{self.title}: {', '.join(map(str, self.figures))} — {self.conditions}"
+    columns: tuple[str, ...]
+    rows: tuple[Row, ...]
 
 
-def _format(value: float) -> str:
-    """Format with about three digits; more would not be repeatable."""
-    if value >= _NO_DECIMALS_FROM:
-        return f"{value:,.0f}"
-    return f"{value:.1f}" if value >= _ONE_DECIMAL_FROM else f"{value:.2f}"
+class Report(msgspec.Struct, frozen=True):
+    """The results of one run. `machine`: what they were measured on, each fact with its name."""
+
+    measured_on: str
+    quick: bool
+    machine: dict[str, str]
+    results: tuple[Result, ...]

@@ -1,0 +1,127 @@
+"""How many events a relay accepts: by ledger, dialect of the events and number of connections."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import nullcontext
+from typing import Final
+
+import msgspec
+
+from bench.crms import EmbeddedCrm, check_delivered
+from bench.environment import Environment
+from bench.ledgers import BenchLedger, LedgerEngine
+from bench.load import SIGNING_SECRET, Sent, build_requests, for_seconds, generate_calls_now, run, send
+from bench.result import BenchError, Result, Row
+from bench.server import Server, serve
+from relay.simulator import SimulatedCall
+
+QUESTION: Final = "How many events can it accept?"
+COLUMNS: Final = ("events/s", "rate / bare", "p50 ms", "p99 ms", "CPU µs/event", "CPU / bare", "delivered/s")
+_DIALECTS: Final = ("mission", "workflow", "signed")
+_CONNECTIONS: Final = (1, 64, 256)
+_SECONDS: Final = 2.0
+_MAX_RATE: Final = 12_000
+"""Events per second for which calls are prepared; a faster case ends before its time."""
+
+_QUICK_SECONDS: Final = 0.3
+_WARM_UP_CALLS: Final = 100
+_WARM_UP_CONNECTIONS: Final = 16
+_MICROSECONDS: Final = 1_000_000
+_SIGNING: Final = f'[cloudtalk]\nsigning_secrets = ["{SIGNING_SECRET}"]\n'
+
+
+class _Case(msgspec.Struct, frozen=True):
+    """A relay with this ledger and dialect. `folds`: it folds and delivers, too."""
+
+    engine: str
+    dialect: str
+    folds: bool
+
+    def __str__(self) -> str:
+        work = "everything on" if self.folds else "accept only"
+        return f"{self.engine}, {self.dialect}, {work}"
+
+
+def measure(environment: Environment) -> Result:
+    """Measure each case with all numbers of connections one after the other, on one ledger."""
+    dialects, connections = (_DIALECTS[:1], (64,)) if environment.quick else (_DIALECTS, _CONNECTIONS)
+    seconds = _QUICK_SECONDS if environment.quick else _SECONDS
+    rows = [
+        row
+        for engine in (environment.sqlite, environment.postgres)
+        for dialect in dialects
+        for folds in (True, False)
+        for row in measure_case(environment, engine, dialect, folds, connections, seconds)
+    ]
+    return Result(
+        "accept",
+        QUESTION,
+        f"The response is sent after the commit. {seconds:g} s at full speed in each case; the log, at level "
+        "info, goes to a file. Everything on: the relay folds and delivers to an embedded CRM meanwhile, and "
+        "CPU counts until the last call is delivered. Accept only: another process holds the lease of the "
+        "fold. CPU: all threads and processes of the relay, without PostgreSQL. Bare: the endpoint of "
+        "bench/bare.py, measured before each case over the same number of connections.",
+        COLUMNS,
+        tuple(rows),
+    )
+
+
+def measure_case(
+    environment: Environment,
+    engine: LedgerEngine,
+    dialect: str,
+    folds: bool,
+    connections: Sequence[int],
+    seconds: float,
+) -> Iterator[Row]:
+    """Yield a row for each number of connections. Raises `BenchError` if an event or a record is missing."""
+    case = _Case(engine.name, dialect, folds)
+    settings = _SIGNING if dialect == "signed" else ""
+    with engine.ledger() as ledger, nullcontext() if folds else ledger.fold_held():
+        crm = EmbeddedCrm(ledger.folder)
+        with serve(ledger.folder, ledger.url, settings + (crm.settings if folds else "")) as server:
+            delivered = _warm_up(server, ledger, dialect, folds)
+            for number in connections:
+                calls = generate_calls_now(int(seconds * _MAX_RATE / 2), dialect=dialect, seed=number)
+                row, sent = _measure_connections(environment, case, server, ledger, calls, number, seconds)
+                delivered += calls[: sent.calls]
+                yield row
+            if folds:
+                check_delivered(crm, delivered)
+
+
+def _warm_up(server: Server, ledger: BenchLedger, dialect: str, folds: bool) -> list[SimulatedCall]:
+    """Send calls that are not measured: connections, imports and caches are cold."""
+    calls = generate_calls_now(_WARM_UP_CALLS, dialect=dialect, seed=0)
+    run(send([server], build_requests(calls), connections=_WARM_UP_CONNECTIONS))
+    if folds:
+        ledger.wait_until_delivered()
+    return calls
+
+
+def _measure_connections(
+    environment: Environment,
+    case: _Case,
+    server: Server,
+    ledger: BenchLedger,
+    calls: Sequence[SimulatedCall],
+    connections: int,
+    seconds: float,
+) -> tuple[Row, Sent]:
+    requests = build_requests(calls)
+    bare = environment.measure_bare(connections)
+    stored, cpu = ledger.count_events(), server.cpu_seconds()
+    sent = run(send([server], for_seconds(seconds, requests), connections=connections))
+    lag = ledger.wait_until_delivered() if case.folds else 0.0
+    cpu_per_event = (server.cpu_seconds() - cpu) / sent.requests
+    if (found := ledger.count_events() - stored) != sent.requests:
+        raise BenchError(f"{case}: {sent.requests} events were acknowledged and {found} are in the ledger")
+    figures = (
+        sent.rate,
+        sent.rate / bare.rate,
+        sent.latency_ms(50),
+        sent.latency_ms(99),
+        cpu_per_event * _MICROSECONDS,
+        cpu_per_event / bare.cpu_seconds,
+        sent.requests / (sent.seconds + lag) if case.folds else None,
+    )
+    return Row(f"{case}, {connections} connection{'s'[: connections > 1]}", figures), sent

@@ -1,0 +1,100 @@
+"""How soon an event is in the CRM, at steady rates: from a small company to all that the relay can do."""
+
+import asyncio
+import time
+from typing import Any, Final
+
+import msgspec
+
+from bench.crms import Crm, EmbeddedCrm
+from bench.environment import Environment
+from bench.ledgers import BenchLedger
+from bench.load import build_request, percentile_ms, run, send
+from bench.result import BenchError, Result, Row
+from bench.server import Server, serve
+
+QUESTION: Final = "How soon is it in the CRM?"
+COLUMNS: Final = ("events", "p50 ms", "p95 ms", "p99 ms")
+_RATES: Final = {10: 80, 200: 1_600, 1_000: 6_000}
+"""Events per second, and how many events are measured."""
+
+_QUICK_RATES: Final = {200: 100}
+_CONNECTIONS: Final = 64
+_WARM_UP: Final = 50
+"""The first events of each rate, which are not counted: connections and caches are cold."""
+
+_TIMEOUT_SECONDS: Final = 30.0
+
+
+def measure(environment: Environment) -> Result:
+    """Each event starts a call of its own, so that it gives a new row."""
+    with environment.sqlite.ledger() as ledger:
+        rows = _measure_crm(environment, ledger, EmbeddedCrm(ledger.folder), "embedded CRM")
+    return Result(
+        "freshness",
+        QUESTION,
+        f"From event sent to row visible in the CRM. Each event starts a call, over {_CONNECTIONS} "
+        "connections; ledger: SQLite. An event that could not be sent in time, because no connection was "
+        "free, counts from when it was due. Rows of the embedded CRM are found by reading its file every "
+        "0.5 ms.",
+        COLUMNS,
+        tuple(rows),
+    )
+
+
+def _measure_crm(environment: Environment, ledger: BenchLedger, crm: Crm, name: str) -> list[Row]:
+    rates = _QUICK_RATES if environment.quick else _RATES
+    with serve(ledger.folder, ledger.url, crm.settings) as server:
+        run(send([server], [[_request("first")]], connections=1))  # creates the CRM's file
+        ledger.wait_until_delivered()
+        return [_measure_rate(server, crm, rate, events, name) for rate, events in rates.items()]
+
+
+def _measure_rate(server: Server, crm: Crm, rate: int, events: int, name: str) -> Row:
+    latencies = run(_send_and_watch(server, crm, rate, events + _WARM_UP))[_WARM_UP:]
+    percentiles = (percentile_ms(latencies, percent) for percent in (50, 95, 99))
+    return Row(f"{name}, {rate:,} events/s", (len(latencies), *percentiles))
+
+
+async def _send_and_watch(server: Server, crm: Crm, rate: int, events: int) -> list[float]:
+    """Return the seconds from sending each event until its row was seen, in the order of sending."""
+    calls = {_request(f"{rate}-{index}"): f"{rate}-{index}" for index in range(events)}
+    sent: dict[str, float] = {}
+    seen: dict[str, float] = {}
+
+    def note(request: bytes, sent_at: float) -> None:
+        sent[calls[request]] = sent_at
+
+    watcher = asyncio.create_task(_watch(crm, events, seen))
+    await asyncio.sleep(0)
+    await send([server], ([request] for request in calls), connections=_CONNECTIONS, rate=rate, on_send=note)
+    try:
+        async with asyncio.timeout(_TIMEOUT_SECONDS):
+            await watcher
+    except TimeoutError:
+        raise BenchError(f"only {len(seen)} of {events} calls reached the CRM") from None
+    return [seen[call] - sent_at for call, sent_at in sent.items()]
+
+
+async def _watch(crm: Crm, events: int, seen: dict[str, float]) -> None:
+    """Note the time of each new row, until there is one for each event."""
+    async with crm.watch() as new_rows:
+        async for calls in new_rows:
+            now = time.perf_counter()
+            for call in calls:
+                seen.setdefault(call, now)
+            if len(seen) >= events:
+                return
+
+
+def _request(call: str) -> bytes:
+    data: dict[str, Any] = {
+        "id": call,
+        "direction": "inbound",
+        "from": "+34612345678",
+        "to": "+34987654321",
+        "contact_id": "contact-7",
+        "contact_name": "Ana Ejemplo",
+        "started_at": "2026-11-24T09:42:11Z",
+    }
+    return build_request(msgspec.json.encode({"event": "call.started", "data": data}))

@@ -1,0 +1,96 @@
+"""The three stages of a relay one after the other: accept, then fold, then deliver the same events."""
+
+import subprocess
+import time
+from contextlib import ExitStack
+from typing import Final
+
+import msgspec
+
+from bench.crms import EmbeddedCrm
+from bench.environment import Environment
+from bench.ledgers import BenchLedger
+from bench.load import build_requests, generate_calls_now, run, send
+from bench.result import BenchError
+from bench.server import Server, environment_of_relay, relay_command, serve
+
+_CONNECTIONS: Final = 64
+_WARM_UP_CALLS: Final = 100
+_TIMEOUT_SECONDS: Final = 120.0
+_POLL_SECONDS: Final = 0.01
+_UNFOLDED: Final = "SELECT count(*) FROM events WHERE state = 'new'"
+_PENDING: Final = "SELECT count(*) FROM deliveries WHERE state = 'pending' AND destination = 'crm'"
+
+
+class Stage(msgspec.Struct, frozen=True):
+    """Events per second, and CPU time per event in seconds; in the delivery per call."""
+
+    rate: float
+    cpu_seconds: float
+
+
+class Stages(msgspec.Struct, frozen=True):
+    """The stages, and the CPU time of the bare endpoint per request. `events_per_call`: of what was sent."""
+
+    accept: Stage
+    fold: Stage
+    deliver: Stage
+    bare_cpu_seconds: float
+    events_per_call: float
+
+
+def measure_stages(environment: Environment, ledger: BenchLedger, calls: int, *, seed: int = 7) -> Stages:
+    """Send the events of so many calls to a new relay on this ledger, which delivers to an embedded CRM.
+
+    While the relay accepts, another process holds the lease of the fold. While it folds, its destination is
+    paused. Raises `BenchError` if an event or a record is missing afterwards.
+    """
+    requests = build_requests(generate_calls_now(calls, seed=seed))
+    warm_up = build_requests(generate_calls_now(_WARM_UP_CALLS, seed=seed + 1))
+    events = sum(map(len, requests))
+    crm = EmbeddedCrm(ledger.folder)
+    with ExitStack() as held:
+        held.enter_context(ledger.fold_held())
+        with serve(ledger.folder, ledger.url, crm.settings) as server:
+            run(send([server], warm_up, connections=_CONNECTIONS))
+            _command(ledger, "destinations", "pause", "crm")
+            bare, stored = environment.measure_bare(_CONNECTIONS), ledger.count_events()
+            cpu = server.cpu_seconds()
+            sent = run(send([server], requests, connections=_CONNECTIONS))
+            accept = Stage(sent.rate, (server.cpu_seconds() - cpu) / events)
+            if ledger.count_events() - stored != events:
+                raise BenchError("not every acknowledged event is in the ledger")
+            cpu = server.cpu_seconds()
+            held.close()
+            fold = _measure_drain(ledger, server, _UNFOLDED, cpu)
+            _command(ledger, "destinations", "resume", "crm")
+            deliver = _measure_drain(ledger, server, _PENDING, server.cpu_seconds())
+            if len(crm.rows()) != calls + _WARM_UP_CALLS:
+                raise BenchError(f"the CRM has {len(crm.rows())} records of {calls + _WARM_UP_CALLS} calls")
+    return Stages(accept, fold, deliver, bare.cpu_seconds, events / calls)
+
+
+def _measure_drain(ledger: BenchLedger, server: Server, query: str, cpu: float) -> Stage:
+    """Wait until the number that the query finds is 0. The rate counts from its first change.
+
+    `cpu`: the CPU time of the server before the drain.
+    """
+    deadline = time.monotonic() + _TIMEOUT_SECONDS
+    left = total = ledger.scalar(query)
+    begin = time.perf_counter()
+    while left:
+        if time.monotonic() > deadline:
+            raise BenchError(f"{left} of {total} were left after {_TIMEOUT_SECONDS:g} s")
+        time.sleep(_POLL_SECONDS)
+        left = ledger.scalar(query)
+        if left == total:
+            begin = time.perf_counter()
+    end = time.perf_counter()
+    return Stage(total / max(end - begin, _POLL_SECONDS), (server.cpu_seconds() - cpu) / total)
+
+
+def _command(ledger: BenchLedger, *arguments: str) -> None:
+    """Run another command of the relay."""
+    subprocess.run(  # noqa: S603 - a fixed command
+        relay_command(ledger.folder, *arguments), env=environment_of_relay(), check=True, capture_output=True
+    )

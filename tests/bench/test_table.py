@@ -1,0 +1,56 @@
+import pytest
+
+from bench.result import Result, Row
+from bench.table import format_figure, machine_markdown, machine_text, result_markdown, result_text
+
+RESULT = Result(
+    "accept",
+    "How many?",
+    "On this machine.",
+    ("events/s", "p99 ms"),
+    (Row("one connection", (1234.56, 7.891)), Row("many", (98.76, None))),
+)
+MACHINE = {"disk": "ext4", "versions": "uvloop 1"}
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [(0.0, "0.00"), (0.456, "0.46"), (9.99, "9.99"), (12.34, "12.3"), (1234.5, "1,234"), (None, "-")],
+)
+def test_a_figure_has_about_three_digits(value: float | None, shown: str) -> None:
+    assert format_figure(value) == shown
+
+
+def test_the_text_aligns_cases_left_and_figures_right() -> None:
+    assert result_text(RESULT).splitlines() == [
+        "How many?",
+        "  On this machine.",
+        "                  events/s  p99 ms",
+        "  one connection     1,235    7.89",
+        "  many                98.8       -",
+    ]
+
+
+def test_long_conditions_are_wrapped() -> None:
+    result = Result("accept", "How many?", "word " * 50, ("events/s",), ())
+    lines = result_text(result).splitlines()
+    assert max(map(len, lines)) <= 100
+    assert sum(line.count("word") for line in lines) == 50
+
+
+def test_the_markdown_is_a_heading_and_a_table() -> None:
+    assert result_markdown(RESULT).splitlines() == [
+        "### How many?",
+        "",
+        "On this machine.",
+        "",
+        "|  | events/s | p99 ms |",
+        "| --- | ---: | ---: |",
+        "| one connection | 1,235 | 7.89 |",
+        "| many | 98.8 | - |",
+    ]
+
+
+def test_the_facts_of_the_machine_have_their_names() -> None:
+    assert machine_text(MACHINE).splitlines() == ["disk      ext4", "versions  uvloop 1"]
+    assert machine_markdown(MACHINE) == "disk: ext4 · versions: uvloop 1"
