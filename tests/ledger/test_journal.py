@@ -3,21 +3,24 @@
 import sqlite3
 from collections.abc import Callable, Sequence
 from contextlib import closing
+from functools import partial
 from pathlib import Path
 from random import Random
 from typing import Any
 
 import msgspec
 import pytest
-from sqlalchemy import Connection
+from sqlalchemy import Connection, Table, select
 
+from relay.call import Kind
 from relay.instants import Duration, Instant
 from relay.ledger import Ledger, journal
-from relay.ledger.journal import NewEvent
-from relay.ledger.tables import events
+from relay.ledger.journal import NewEvent, StoredEvent
+from relay.ledger.states import EventState
+from relay.ledger.tables import bodies, events
 from tests.support.journal import read_events
 from tests.support.ledgers import open_ledger
-from tests.support.samples import ODD_IDS, RECEIVED_AT, make_event, make_event_row
+from tests.support.samples import ODD_IDS, RECEIVED_AT, make_event, make_event_row, make_event_with_ids
 
 BODIES = [
     b"",
@@ -172,7 +175,8 @@ async def test_ended_events_without_an_outcome_are_counted_by_what_they_lack(led
     def counted_since(at: int) -> Callable[[Connection], dict[str, int]]:
         return lambda c: journal.count_missing(c, since=Instant(RECEIVED_AT + at))
 
-    assert await ledger.read(counted_since(0)) == {"status": 1, "talking_time": 2}
+    counted = await ledger.read(counted_since(0))
+    assert list(counted.items()) == [("status", 1), ("talking_time", 2)]
     assert await ledger.read(counted_since(2)) == {"talking_time": 1}
     await ledger.write(lambda c: journal.replace_parsed(c, seqs[2], make_event()))
     assert await ledger.read(counted_since(2)) == {}
@@ -194,6 +198,44 @@ async def test_events_to_fold_are_limited_by_the_bytes_of_their_parsed_forms(led
     assert await listed(100_000) == seqs
     await ledger.write(lambda c: journal.replace_parsed(c, seqs[0], make_event()))
     assert await listed(8_000) == seqs[:2]
+
+
+@pytest.mark.parametrize(("second", "together"), [(2_097_152, 2), (2_097_153, 1)])
+async def test_four_mebibytes_of_parsed_forms_are_folded_together(
+    ledger: Ledger, second: int, together: int
+) -> None:
+    await append(ledger, make_event_row(), make_event_row(at=1))
+    for seq, size in ((1, 2_097_152), (2, second)):
+        await set_size(ledger, seq, size)
+    assert await unfolded(ledger) == [1, 2][:together]
+
+
+async def set_size(ledger: Ledger, seq: int, size: int) -> None:
+    statement = events.update().where(events.c.seq == seq).values(size=size)
+    await ledger.write(lambda c: c.execute(statement))
+
+
+async def test_a_page_reads_no_more_rows_than_it_lists(ledger: Ledger) -> None:
+    await append(ledger, *(make_event_row(at=n) for n in range(8)))
+    waiting = [(seq, f"id:{seq}") for seq in range(1, 5)]
+    await ledger.write(lambda c: journal.mark_waiting(c, waiting, until=Instant(100)))
+    parameters = {"limit": 2, "now": 100, "latest": 200}
+    rows = await ledger.read(lambda c: c.execute(journal._unfolded_or_due, parameters).all())
+    assert sorted((row.seq, bool(row.waited)) for row in rows) == [
+        (1, True),
+        (2, True),
+        (5, False),
+        (6, False),
+    ]
+
+
+async def test_waits_that_end_first_come_first(ledger: Ledger) -> None:
+    await append(ledger, *(make_event_row(at=n) for n in range(3)))
+    for seq, until in ((1, 90), (2, 70), (3, 80)):
+        waiting = [(seq, "id:1")]
+        await ledger.write(partial(journal.mark_waiting, waiting=waiting, until=Instant(until)))
+    listed = await ledger.read(lambda c: journal.list_unfolded(c, 2, now=Instant(100), grace=Duration(9)))
+    assert [(event.seq, event.waited) for event in listed] == [(2, True), (3, True)]
 
 
 async def test_the_state_of_an_event_changes_without_its_body_being_written_again(tmp_path: Path) -> None:
@@ -219,6 +261,16 @@ async def test_a_wait_ends_with_a_call_of_the_alias_or_with_the_grace_period(led
     due = await ledger.read(lambda c: journal.list_unfolded(c, 10, now=Instant(100), grace=Duration(1_000)))
     assert [(event.seq, event.waited) for event in due] == [(1, True), (2, False), (3, False)]
     assert await ledger.read(journal.count) == (3, 3, 0)
+
+
+async def test_only_a_wait_ends_with_a_call_of_the_alias(ledger: Ledger) -> None:
+    await append(ledger, make_event_row(), make_event_row(at=1))
+    waiting = [(1, "id:1"), (2, "id:1")]
+    await ledger.write(lambda c: journal.mark_waiting(c, waiting, until=Instant(100)))
+    await ledger.write(lambda c: journal.mark_folded(c, [(1, "cloudtalk-1")]))
+    await ledger.write(lambda c: journal.requeue_waiting(c, ["id:1"]))
+    assert await unfolded(ledger) == [2]
+    assert [row.state for row in await stored(ledger)] == ["folded", "new"]
 
 
 async def test_the_events_of_a_merged_call_move_to_the_survivor(ledger: Ledger) -> None:
@@ -250,6 +302,27 @@ async def test_a_wait_longer_than_the_grace_period_begins_again_after_the_clock_
 # --- single events ----------------------------------------------------------------------------------
 
 
+async def test_a_single_event_is_read_with_all_its_fields(ledger: Ledger) -> None:
+    parsed = make_event(name="7")
+    await append(ledger, make_event_row(b"other"), make_event_row(b"raw", at=1, parsed=parsed))
+    await ledger.write(lambda c: journal.mark_folded(c, [(2, "cloudtalk-7")]))
+    await ledger.write(lambda c: journal.set_aside(c, 2, "broken"))
+    expected = StoredEvent(
+        seq=2,
+        received_at=Instant(RECEIVED_AT + 1),
+        content_type="application/json",
+        path="/cloudtalk/webhook",
+        query="a=1&b=%20",
+        raw=b"raw",
+        parsed=parsed,
+        state=EventState.ASIDE,
+        call="cloudtalk-7",
+        problem="broken",
+    )
+    assert await ledger.read(lambda c: journal.get(c, 2)) == expected
+    assert expected.name == "e2"
+
+
 async def test_single_events_are_read_and_removed_by_their_number(ledger: Ledger) -> None:
     rows = [make_event_row(raw, at=at) for at, raw in enumerate((b"1", b"2", b"3"))]
     first, second, third = await append(ledger, *rows)
@@ -257,4 +330,56 @@ async def test_single_events_are_read_and_removed_by_their_number(ledger: Ledger
     found = await ledger.read(lambda c: journal.get_many(c, [third, 10**9, first]))
     assert [(event.seq, event.raw) for event in found] == [(first, b"1"), (third, b"3")]
     await ledger.write(lambda c: journal.remove(c, second))
-    assert [row.raw for row in await stored(ledger)] == [b"1", b"3"]
+    assert [await numbers_in(ledger, table) for table in (events, bodies)] == [[first, third]] * 2
+
+
+async def numbers_in(ledger: Ledger, table: Table) -> list[int]:
+    statement = select(table.c.seq).order_by(table.c.seq)
+    return await ledger.read(lambda c: list(c.execute(statement).scalars()))
+
+
+async def test_the_parsed_form_of_one_event_is_replaced_with_what_follows_from_it(ledger: Ledger) -> None:
+    await append(ledger, make_event_row(), make_event_row(at=1))
+    parsed = make_event_with_ids(Kind.ENDED, "id:1", dialect="flow")
+    parsed = msgspec.structs.replace(parsed, missing="talking_time")
+    await ledger.write(lambda c: journal.replace_parsed(c, 1, parsed))
+    changed, other = await stored(ledger)
+    assert (changed.dialect, changed.kind, changed.missing) == ("flow", "ended", "talking_time")
+    assert (other.dialect, other.kind, other.missing) == ("mission", "started", None)
+    assert (changed.size, other.size) == (len(changed.parsed), len(other.parsed))
+    assert (await ledger.read(lambda c: journal.get(c, 1))).parsed == parsed
+    assert (await ledger.read(lambda c: journal.get(c, 2))).parsed == make_event()
+
+
+async def test_events_that_were_set_aside_are_listed_in_order_and_folded_again_one_by_one(
+    ledger: Ledger,
+) -> None:
+    await append(ledger, *(make_event_row(at=n) for n in range(4)))
+    await ledger.write(lambda c: journal.mark_folded(c, [(1, "cloudtalk-1")]))
+    for seq in (4, 2, 3):
+        await ledger.write(partial(journal.set_aside, seq=seq, problem="broken"))
+    assert await ledger.read(journal.list_aside) == [2, 3, 4]
+    for seq in (1, 3):  # the first is folded, and stays so
+        await ledger.write(partial(journal.requeue_aside, seq=seq))
+    rows = await stored(ledger)
+    assert [(row.state, row.problem) for row in rows] == [
+        ("folded", None),
+        ("aside", "broken"),
+        ("new", None),
+        ("aside", "broken"),
+    ]
+    assert await ledger.read(journal.list_aside) == [2, 4]
+
+
+async def test_the_sizes_of_events_are_listed_call_by_call_in_the_order_of_arrival(ledger: Ledger) -> None:
+    await append(ledger, *(make_event_row(at=n) for n in range(5)))
+    folded = [(1, "b"), (2, "a"), (3, "other"), (4, "b"), (5, "a")]
+    await ledger.write(lambda c: journal.mark_folded(c, folded))
+    for seq in range(1, 6):
+        await set_size(ledger, seq, 100 + seq)
+    assert await ledger.read(lambda c: journal.list_sizes(c, ["b", "a", "unknown"])) == [
+        ("a", 2, 102),
+        ("a", 5, 105),
+        ("b", 1, 101),
+        ("b", 4, 104),
+    ]

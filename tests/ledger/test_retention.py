@@ -2,17 +2,33 @@
 
 import asyncio
 from collections.abc import Callable
+from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
-from sqlalchemy import Connection
+from sqlalchemy import Connection, select
+from structlog.testing import capture_logs
 
 from relay.call import state_from_event
 from relay.instants import Instant, iso
-from relay.ledger import Ledger, calls, journal, warnings
+from relay.ledger import (
+    Ledger,
+    LedgerUnavailable,
+    calls,
+    client_state,
+    journal,
+    quarantine,
+    tombstones,
+    warnings,
+)
 from relay.ledger.calls import CallRow
-from relay.ledger.retention import RetentionWorker
-from tests.support.clock import Clock
+from relay.ledger.quarantine import NewQuarantinedBody
+from relay.ledger.retention import RetentionWorker, _log_failure
+from relay.ledger.tables import leases
+from tests.support.clock import Clock, MonotonicClock
+from tests.support.journal import read_events, read_quarantine
+from tests.support.ledgers import open_ledger
 from tests.support.samples import RECEIVED_AT, make_call_row, make_event, make_event_row
 
 DAY = 86_400 * 1_000_000
@@ -66,6 +82,43 @@ async def test_nothing_is_deleted_after_a_jump_of_the_clock(ledger_url: str, day
     await ledger.close()
 
 
+@pytest.mark.parametrize(("ahead", "is_refused"), [(DAY, False), (DAY + 1, True)])
+async def test_a_clock_may_be_a_day_ahead_of_the_newest_call(
+    ledger_url: str, ahead: int, *, is_refused: bool
+) -> None:
+    clock = Clock()
+    ledger = await open_with_call(ledger_url, clock, began_at=RECEIVED_AT)
+    clock.now = RECEIVED_AT + ahead
+    await run_once(ledger)
+    assert (await ledger.read(warning) is not None) is is_refused
+    await ledger.close()
+
+
+async def test_after_a_new_call_only_the_time_since_then_may_pass(ledger_url: str) -> None:
+    clock, monotonic = Clock(), MonotonicClock()
+    ledger = await open_with_call(ledger_url, clock, began_at=RECEIVED_AT)
+    worker = RetentionWorker(ledger, events_days=30, calls_days=730, monotonic=monotonic)
+    await worker._lease.acquire()
+
+    async def warning_after(*, jumped_days: float, passed_days: float) -> str | None:
+        monotonic.time += passed_days * 86_400
+        clock.now += int(jumped_days * DAY)
+        await worker.delete_old_rows()
+        return await ledger.read(warning)
+
+    assert await warning_after(jumped_days=0, passed_days=0) is None
+    assert await warning_after(jumped_days=10, passed_days=10) is None
+    new = msgspec.structs.replace(
+        row_with_start("2", clock()),
+        state=state_from_event(make_event(name="2"), seq=2, received_at=clock()),
+    )
+    await ledger.write(lambda c: calls.write(c, [new], []))
+    assert await warning_after(jumped_days=0, passed_days=0) is None
+    assert await warning_after(jumped_days=2, passed_days=0) is not None
+    assert await warning_after(jumped_days=0, passed_days=1) is None
+    await ledger.close()
+
+
 async def test_time_that_passes_while_the_relay_runs_is_no_jump(ledger_url: str) -> None:
     clock = Clock()
     clock.now = RECEIVED_AT + 800 * DAY
@@ -108,3 +161,117 @@ async def test_old_events_are_deleted_at_the_start(ledger_url: str) -> None:
     running.cancel()
     await asyncio.wait([running], timeout=5)
     await ledger.close()
+
+
+# --- what is old ------------------------------------------------------------------------------------
+
+NOW = RECEIVED_AT + 5_000 * DAY
+
+
+def call_changed_at(name: str, at: int) -> CallRow:
+    state = state_from_event(make_event(name=name), seq=1, received_at=Instant(at))
+    return msgspec.structs.replace(row_with_start(name, at), state=state)
+
+
+async def test_each_kind_of_row_has_its_age(ledger_url: str) -> None:
+    """Each kind has a row that is just old enough, and one that is a microsecond younger."""
+    clock = Clock(NOW)
+    events_before, calls_before, tombstones_before = (NOW - days * DAY for days in (30, 730, 3_650))
+
+    def fill(connection: Connection) -> None:
+        rows = [make_event_row(received_at=Instant(events_before - 1 + n)) for n in range(2)]
+        journal.mark_folded(connection, [(seq, "cloudtalk-none") for seq in journal.append(connection, rows)])
+        changed = [("now", NOW), ("old", calls_before - 1), ("young", calls_before)]
+        calls.write(connection, [call_changed_at(name, at) for name, at in changed], [])
+        gone = [call_changed_at("dead", NOW), call_changed_at("late", NOW)]
+        calls.write(connection, gone, [])
+        for row, at in zip(gone, (tombstones_before - 1, tombstones_before), strict=True):
+            tombstones.add(connection, [row.id], now=Instant(at))
+        for n in range(2):
+            at, key = Instant(events_before - 1 + n), f"contact:{n}"
+            quarantine.add(connection, NewQuarantinedBody(at, "json", "no JSON", "", "", "/", "", b"{"))
+            client_state.set_many(connection, "crm", {key: "7"}, now=Instant(calls_before - 1 + n))
+
+    def left(connection: Connection) -> dict[str, Any]:
+        ids = {f"cloudtalk-{name}" for name in ("dead", "late", "old")}
+        return {
+            "events": [row.received_at - events_before for row in read_events(connection)],
+            "calls": calls.list_ids_after(connection, "", 9),
+            "tombstones": tombstones.list_ids(connection, ids),
+            "quarantine": [row.received_at - events_before for row in read_quarantine(connection)],
+            "client_state": client_state.get_many(connection, "crm", ["contact:0", "contact:1"]),
+        }
+
+    async with open_ledger(ledger_url, clock=clock) as ledger:
+        await ledger.write(fill)
+        await run_once(ledger)
+        assert await ledger.read(left) == {
+            "events": [0],
+            "calls": ["cloudtalk-dead", "cloudtalk-late", "cloudtalk-now", "cloudtalk-young"],
+            "tombstones": {"cloudtalk-late", "cloudtalk-old"},
+            "quarantine": [0],
+            "client_state": {"contact:1": "7"},
+        }
+
+
+async def test_one_run_deletes_all_portions(ledger_url: str) -> None:
+    clock = Clock(NOW)
+    old = [call_changed_at(f"{n:04}", RECEIVED_AT) for n in range(1_001)]
+
+    def fill(connection: Connection) -> None:
+        calls.write(connection, [*old, call_changed_at("now", NOW)], [])
+        tombstones.add(connection, [row.id for row in old], now=Instant(1))
+
+    async with open_ledger(ledger_url, clock=clock) as ledger:
+        await ledger.write(fill)
+        assert await run_once(ledger) == 1
+        ids = {row.id for row in old}
+        assert await ledger.read(lambda c: tombstones.list_ids(c, ids)) == ids  # of the calls deleted now
+        clock.now += 3_651 * DAY
+        await ledger.write(lambda c: calls.write(c, [call_changed_at("later", clock.now)], []))
+        await run_once(ledger)
+        assert await ledger.read(lambda c: tombstones.list_ids(c, ids)) == set()
+
+
+# --- when it runs -----------------------------------------------------------------------------------
+
+
+async def test_it_deletes_at_once_and_every_hour_and_holds_its_lease_meanwhile(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock, really_sleep = Clock(), asyncio.sleep
+    sleeps: list[float] = []
+    lease_seconds: set[float] = set()
+
+    async def sleep(seconds: float) -> None:
+        name, expires_at = await ledger.read(
+            lambda c: c.execute(select(leases.c.name, leases.c.expires_at)).one()
+        )
+        lease_seconds.add((expires_at - clock.now) / 1_000_000)
+        assert name == "retention"
+        sleeps.append(seconds)
+        if seconds >= 1:  # the pause between two transactions is short
+            clock.advance(seconds)
+        if len(sleeps) == 252:
+            raise asyncio.CancelledError
+        await really_sleep(0)
+
+    async with open_ledger(f"sqlite:///{tmp_path / 'relay.db'}", clock=clock) as ledger:
+        monkeypatch.setattr(asyncio, "sleep", sleep)
+        with pytest.raises(asyncio.CancelledError):
+            await RetentionWorker(ledger, events_days=30, calls_days=730).run()
+        assert sleeps == [0.05] * 6 + [15.0] * 240 + [0.05] * 6
+        assert max(lease_seconds) == 60
+        assert min(lease_seconds) >= 30
+        assert await ledger.read(lambda c: c.execute(select(leases.c.expires_at)).scalar_one()) == 0
+
+
+def test_only_an_unexpected_failure_is_logged_with_its_traceback() -> None:
+    unavailable, unexpected = LedgerUnavailable("locked"), ValueError("x")
+    with capture_logs() as logs:
+        for error in (unavailable, unexpected):
+            _log_failure(error)
+    assert logs == [
+        {"event": "retention.failed", "log_level": "warning", "error": "locked"},
+        {"event": "retention.failed", "log_level": "error", "exc_info": unexpected},
+    ]

@@ -1,10 +1,11 @@
 """What retention deletes, and what it keeps at any age."""
 
+from functools import partial
 from typing import Any
 
 import msgspec
 import pytest
-from sqlalchemy import Update
+from sqlalchemy import Update, select
 
 from relay.call import CallState, Kind, join, state_from_event
 from relay.instants import Instant
@@ -23,6 +24,8 @@ from relay.ledger import (
 )
 from relay.ledger.aliases import Alias, AliasReason
 from relay.ledger.quarantine import NewQuarantinedBody
+from relay.ledger.states import DeliveryState
+from relay.ledger.tables import bodies as body_table
 from relay.ledger.tables import calls as call_table
 from relay.ledger.tables import deliveries as delivery_table
 from relay.ledger.tables import events as event_table
@@ -85,6 +88,38 @@ async def test_old_events_are_deleted_and_younger_ones_stay(one_destination: Led
     assert await seqs(one_destination) == [young]
 
 
+@pytest.mark.parametrize(("before", "is_kept"), [(5, True), (6, False)])
+async def test_an_event_is_old_if_it_was_received_before_the_instant(
+    one_destination: Ledger, before: int, *, is_kept: bool
+) -> None:
+    seq = await add_event(one_destination, "1", at=5)
+    await delete_old_events(one_destination, before=before)
+    assert await seqs(one_destination) == [seq][:is_kept]
+    bodies_left = await one_destination.read(lambda c: c.execute(select(body_table.c.seq)).scalars().all())
+    assert bodies_left == [seq][:is_kept]
+
+
+async def test_a_portion_has_500_events(one_destination: Ledger) -> None:
+    rows = [make_event_row(at=at) for at in range(501)]
+    added = await one_destination.write(lambda c: journal.append(c, rows))
+    await one_destination.write(lambda c: journal.mark_folded(c, [(seq, "cloudtalk-1") for seq in added]))
+    last = await one_destination.write(
+        lambda c: retention_queries.delete_old_events(
+            c, before=Instant(RECEIVED_AT + DAY), after=0, now=Instant(7)
+        )
+    )
+    assert last == added[499]
+    assert await seqs(one_destination) == [added[500]]
+
+
+async def test_a_full_portion_without_an_old_event_is_the_last_one(one_destination: Ledger) -> None:
+    for number in range(3):
+        await add_event(one_destination, str(number), at=number)
+    assert await delete_old_events(one_destination, before=0, limit=2) is None
+    assert await delete_old_events(one_destination, before=1, limit=2) == 2
+    assert await delete_old_events(one_destination, before=DAY, limit=3) is None
+
+
 async def test_an_event_that_is_not_folded_stays_at_any_age(one_destination: Ledger) -> None:
     waiting = await add_event(one_destination, "1", folded=False)
     await delete_old_events(one_destination, before=DAY)
@@ -113,12 +148,14 @@ async def test_a_call_that_lost_events_is_listed_as_pruned(one_destination: Ledg
 
 async def test_dedup_keys_are_deleted_with_their_events(one_destination: Ledger) -> None:
     old = await add_event(one_destination, "1")
+    older = await add_event(one_destination, "1", at=1)
     young = await add_event(one_destination, "2", at=2 * DAY)
-    await one_destination.write(lambda c: dedup.record(c, [("msg:old", old), ("msg:young", young)]))
+    keys = [("msg:old", old), ("msg:older", older), ("msg:young", young)]
+    await one_destination.write(lambda c: dedup.record(c, keys))
     await delete_old_events(one_destination, before=DAY)
-    assert await one_destination.read(lambda c: dedup.first_seen(c, {"msg:old", "msg:young"})) == {
-        "msg:young": young
-    }
+    assert await one_destination.read(
+        lambda c: dedup.first_seen(c, {"msg:old", "msg:older", "msg:young"})
+    ) == {"msg:young": young}
 
 
 async def test_what_a_crm_has_of_a_deleted_call_stays_and_counts_nowhere(one_destination: Ledger) -> None:
@@ -131,6 +168,64 @@ async def test_what_a_crm_has_of_a_deleted_call_stays_and_counts_nowhere(one_des
     assert (await get_delivery(one_destination)).delivered_version == 1
     assert await one_destination.read(deliveries.counts_by_destination) == {}
     assert await one_destination.read(lambda c: deliveries.count_other_renderings(c, "crm", "new")) == 0
+
+
+async def test_only_deliveries_of_deleted_calls_are_deleted_or_become_partial(
+    one_destination: Ledger,
+) -> None:
+    await one_destination.write(lambda c: destinations.register(c, {"crm": "local", "other": "local"}))
+    for name, at in (("old", RECEIVED_AT), ("young", RECEIVED_AT + 2 * DAY)):
+        state = state_from_event(make_event(name=name), seq=1, received_at=Instant(at))
+        row = msgspec.structs.replace(make_call_row(f"cloudtalk-{name}"), state=state)
+        await one_destination.write(partial(calls.write, new=[row], changed=[]))
+        await one_destination.write(partial(deliveries.enqueue, versions=[(row.id, 1)], now=Instant(1)))
+        await settle(one_destination, delivered_update(row.id))
+        filtered = delivered_update(row.id, state=DeliveryState.FILTERED, delivered_version=0)
+        await settle(one_destination, filtered, name="other")
+    await one_destination.write(
+        lambda c: retention_queries.delete_old_calls(c, before=Instant(RECEIVED_AT + DAY), now=Instant(7))
+    )
+    rows = await one_destination.read(
+        lambda c: [
+            *deliveries.list_for_call(c, "cloudtalk-old"),
+            *deliveries.list_for_call(c, "cloudtalk-young"),
+        ]
+    )
+    assert [(row.call, row.destination, row.partial) for row in rows] == [
+        ("cloudtalk-old", "crm", True),
+        ("cloudtalk-young", "crm", False),
+        ("cloudtalk-young", "other", False),
+    ]
+
+
+async def test_the_bodies_of_a_deleted_call_are_deleted(one_destination: Ledger) -> None:
+    await add_call(one_destination, "1", "delivered")
+    await add_event(one_destination, "1")
+    other = await add_event(one_destination, "2")
+    await one_destination.write(
+        lambda c: retention_queries.delete_old_calls(c, before=Instant(RECEIVED_AT + DAY), now=Instant(7))
+    )
+    assert await seqs(one_destination) == [other]
+    assert await one_destination.read(lambda c: c.execute(select(body_table.c.seq)).scalars().all()) == [
+        other
+    ]
+
+
+async def test_old_calls_are_deleted_in_portions_the_oldest_first(one_destination: Ledger) -> None:
+    for name, at in (("a", 3), ("b", 1), ("c", 4), ("d", 2)):
+        state = state_from_event(make_event(name=name), seq=1, received_at=Instant(at))
+        row = msgspec.structs.replace(make_call_row(name), state=state)
+        await one_destination.write(partial(calls.write, new=[row], changed=[]))
+
+    async def delete_before(instant: int) -> tuple[bool, list[str]]:
+        more = await one_destination.write(
+            lambda c: retention_queries.delete_old_calls(c, before=Instant(instant), now=Instant(7), limit=2)
+        )
+        return more, await one_destination.read(lambda c: calls.list_ids_after(c, "", 9))
+
+    assert await delete_before(9) == (True, ["a", "c"])
+    assert await delete_before(4) == (False, ["c"])
+    assert await delete_before(4) == (False, ["c"])
 
 
 @pytest.mark.parametrize(("state", "kept"), [("delivered", 0), ("filtered", 0), ("pending", 1), ("dead", 1)])
@@ -196,6 +291,37 @@ async def test_the_newest_sign_of_time_is_a_stated_start_if_there_is_one(one_des
     assert await one_destination.read(retention_queries.newest_sign_of_time) == newest
 
 
+@pytest.mark.parametrize(("began_after_arrival", "is_sign"), [(-1, True), (0, True), (1, False)])
+async def test_a_start_after_the_arrival_is_no_sign_of_time(
+    ledger: Ledger, began_after_arrival: int, *, is_sign: bool
+) -> None:
+    arrival = max(make_state().seen.values())
+    row = make_call_row()
+    record = msgspec.structs.replace(row.record, started_at="2027-01-15T08:00:00Z")
+    began_at = Instant(arrival + began_after_arrival)
+    row = msgspec.structs.replace(row, began_at=began_at, record=record)
+    await ledger.write(lambda c: calls.write(c, [row], []))
+    expected = began_at if is_sign else arrival
+    assert await ledger.read(retention_queries.newest_sign_of_time) == expected
+
+
+@pytest.mark.parametrize(("without_start", "is_sign"), [(99, True), (100, False)])
+async def test_the_newest_hundred_calls_are_searched_for_a_stated_start(
+    ledger: Ledger, without_start: int, *, is_sign: bool
+) -> None:
+    arrival = max(make_state().seen.values())
+    stated = make_call_row("cloudtalk-stated")
+    record = msgspec.structs.replace(stated.record, started_at="2027-01-15T08:00:00Z")
+    rows = [
+        msgspec.structs.replace(make_call_row(f"cloudtalk-{n}"), began_at=Instant(9 + n))
+        for n in range(without_start)
+    ]
+    rows.append(msgspec.structs.replace(stated, began_at=Instant(5), record=record))
+    await ledger.write(lambda c: calls.write(c, rows, []))
+    expected = 5 if is_sign else arrival
+    assert await ledger.read(retention_queries.newest_sign_of_time) == expected
+
+
 async def write_call(ledger: Ledger, state: CallState, began_at: int) -> None:
     """Insert a call without deliveries."""
     row = msgspec.structs.replace(make_call_row(), state=state, began_at=Instant(began_at))
@@ -249,7 +375,7 @@ async def test_a_young_call_stays(one_destination: Ledger) -> None:
 
 async def test_old_quarantined_bodies_and_old_client_state_are_deleted(one_destination: Ledger) -> None:
     def write(connection: Any) -> None:
-        for at in (1, 9):
+        for at in (4, 5):
             quarantine.add(
                 connection, NewQuarantinedBody(Instant(at), "json", "no JSON", "", "", "/", "", b"{")
             )
@@ -258,6 +384,6 @@ async def test_old_quarantined_bodies_and_old_client_state_are_deleted(one_desti
         retention_queries.delete_old_client_state(connection, before=Instant(5))
 
     await one_destination.write(write)
-    assert [row.received_at for row in await one_destination.read(read_quarantine)] == [9]
-    kept = await one_destination.read(lambda c: client_state.get_many(c, "crm", ["contact:1", "contact:9"]))
-    assert kept == {"contact:9": "7"}
+    assert [row.received_at for row in await one_destination.read(read_quarantine)] == [5]
+    kept = await one_destination.read(lambda c: client_state.get_many(c, "crm", ["contact:4", "contact:5"]))
+    assert kept == {"contact:5": "7"}
