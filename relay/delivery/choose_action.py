@@ -67,7 +67,7 @@ def choose_action(due: DueDelivery, when: DeliveryFilter, *, forward_internal: b
         return Action.RETRACT if may_exist else without_record
     if not may_exist and not when.matches(due.call):
         return Action.FILTER
-    return Action.UPSERT if due.rewrite or undelivered_fields(due) else Action.VERIFY
+    return Action.UPSERT if undelivered_fields(due) else Action.VERIFY
 
 
 def may_have_record(delivery: DueDelivery | DeliveryRow) -> bool:

@@ -138,7 +138,7 @@ class Pauses:
         return Pause(PauseReason.MISCONFIGURED, PROBE_SECONDS, rejected.code, message)
 
     def _pause_for_failure(self, outcomes: Iterable[Outcome | None]) -> Pause | None:
-        failure = next((o for o in outcomes if o is not None and concerns_destination(o)), None)
+        failure = next((o for o in outcomes if concerns_destination(o)), None)
         if failure is None:
             return None
         seconds = PROBE_SECONDS
@@ -188,8 +188,7 @@ class CircuitBreaker:
     def _count(self, failed: Sequence[DueDelivery]) -> None:
         self._pushes += 1
         self.failures += any(not due.attempts for due in failed)
-        if len(self._calls) < self._CALLS:
-            self._calls |= {due.call.id for due in failed}
+        self._calls |= {due.call.id for due in failed}
 
     def _is_full(self) -> bool:
         different_calls = self._pushes >= self._PUSHES and len(self._calls) >= self._CALLS
@@ -212,7 +211,7 @@ class CircuitBreaker:
         self._calls.clear()
 
 
-def concerns_destination(outcome: Outcome) -> bool:
+def concerns_destination(outcome: Outcome | None) -> bool:
     """Whether each call of the destination would fail like this. A rate limit that only some calls need
     concerns those alone.
     """

@@ -21,8 +21,7 @@ from crm_clients.base import (
     Unauthorised,
     Unknown,
 )
-from relay.delivery.bisect import UNANSWERED, push_bisecting
-from relay.delivery.pauses import RUN_OF_REJECTIONS
+from relay.delivery.bisect import push_bisecting
 from tests.support.samples import make_call
 
 PUSHES = [Push(make_call(id=f"cloudtalk-{n}"), frozenset({"status"})) for n in range(100)]
@@ -68,7 +67,7 @@ def expected(crm: GroupWritingCrm, pushes: Sequence[Push]) -> dict[int, Outcome]
 
 _sizes = st.integers(1, 100)
 _placements = _sizes.flatmap(
-    lambda size: st.tuples(st.just(size), st.sets(st.integers(0, size - 1), max_size=RUN_OF_REJECTIONS - 1))
+    lambda size: st.tuples(st.just(size), st.sets(st.integers(0, size - 1), max_size=19))
 )
 
 
@@ -228,8 +227,8 @@ async def test_outcomes_before_an_exception_are_kept() -> None:
     assert outcomes == {
         "cloudtalk-0": Rejected(code="22P05"),
         "cloudtalk-1": Delivered(remote_id="r1"),
-        "cloudtalk-2": UNANSWERED,
-        "cloudtalk-3": UNANSWERED,
+        "cloudtalk-2": Unknown(code="unanswered"),
+        "cloudtalk-3": Unknown(code="unanswered"),
     }
 
 
@@ -242,15 +241,31 @@ async def test_outcomes_before_a_timeout_are_kept() -> None:
     assert outcomes == {
         "cloudtalk-0": Delivered(remote_id="r0"),
         "cloudtalk-1": Delivered(remote_id="r1"),
-        "cloudtalk-2": UNANSWERED,
+        "cloudtalk-2": Unknown(code="unanswered"),
     }, "a call that was not tried has no outcome"
 
 
 async def test_after_a_run_of_rejections_the_other_records_are_not_tried() -> None:
     crm = GroupWritingCrm(range(100))
     outcomes = await outcomes_of(crm, PUSHES)
-    assert list(outcomes.values()) == [Rejected(code="22P05")] * RUN_OF_REJECTIONS
-    assert len(crm.requests) < 2 * RUN_OF_REJECTIONS + 10
+    assert list(outcomes.values()) == [Rejected(code="22P05")] * 20
+    assert len(crm.requests) < 50
+
+
+@pytest.mark.parametrize(("codes", "tried"), [(["a"] * 25, 20), (["a"] * 19 + ["b"] * 2, 21)])
+async def test_only_rejections_with_one_code_stop_the_push(codes: list[str], tried: int) -> None:
+    """The CRM rejects one record after the other, since it refuses to write several at once."""
+    rejected: list[str] = []
+
+    async def upsert(pushes: Sequence[Push]) -> list[Outcome]:
+        if len(pushes) > 1:
+            return [Split() for _ in pushes]
+        rejected.append(codes[len(rejected)])
+        return [Rejected(code=rejected[-1])]
+
+    outcomes: dict[str, Outcome] = {}
+    await push_bisecting(upsert, PUSHES[: len(codes)], outcomes)
+    assert len(outcomes) == tried
 
 
 async def test_rejections_beside_a_delivery_do_not_stop_the_push() -> None:

@@ -7,7 +7,14 @@ import pytest
 
 from crm_clients.settings import DeliveryFilter
 from relay.call import DELIVERED_FIELDS, Call
-from relay.delivery.choose_action import Action, choose_action, is_partial, undelivered_fields
+from relay.delivery.choose_action import (
+    Action,
+    choose_action,
+    is_partial,
+    is_wanted,
+    may_have_record,
+    undelivered_fields,
+)
 from relay.ledger.deliveries import DueDelivery
 from tests.support.deliveries import due_delivery
 from tests.support.samples import make_call
@@ -42,8 +49,51 @@ def test_a_call_that_the_crm_may_have_is_updated_whatever_the_filter(attempted: 
     assert action(due(call(direction="outbound"), **attempted)) is Action.UPSERT
 
 
-def test_only_fields_that_changed_since_the_delivered_version_are_sent() -> None:
-    assert undelivered_fields(due(call(), delivered_version=2)) == {"status"}
+@pytest.mark.parametrize(
+    ("delivered_version", "fields"), [(1, {"status"}), (2, {"status"}), (3, set()), (4, set())]
+)
+def test_only_fields_that_changed_since_the_delivered_version_are_sent(
+    delivered_version: int, fields: set[str]
+) -> None:
+    delivery = due(call(), delivered_version=delivered_version)
+    assert undelivered_fields(delivery) == fields
+    assert action(delivery) is (Action.UPSERT if fields else Action.VERIFY)
+
+
+def test_a_replay_that_asks_for_the_whole_record_writes_every_field() -> None:
+    delivery = due(call(tags=["vip"]), delivered_version=3, rewrite=True)
+    assert action(delivery) is Action.UPSERT
+    assert undelivered_fields(delivery) == set(DELIVERED_FIELDS)
+    assert undelivered_fields(delivery, partial=True) == {"tags", "status", "notes", "cloudtalk_data"}
+
+
+@pytest.mark.parametrize(
+    ("each", "expected"),
+    [
+        (Action.UPSERT, False),
+        (Action.VERIFY, False),
+        (Action.RETRACT, False),
+        (Action.SKIP, True),
+        (Action.FILTER, True),
+    ],
+)
+def test_a_skipped_or_filtered_call_sends_nothing(each: Action, *, expected: bool) -> None:
+    assert each.sends_nothing is expected
+
+
+@pytest.mark.parametrize(
+    ("state", "expected"),
+    [
+        ({}, False),
+        ({"delivered_version": 1}, True),
+        ({"outcome": "unknown"}, True),
+        ({"attempts": 3}, False),
+    ],
+)
+def test_a_crm_may_have_a_call_after_a_delivery_or_an_attempt_without_a_known_end(
+    state: dict[str, Any], *, expected: bool
+) -> None:
+    assert may_have_record(due(call(), **state)) is expected
 
 
 SECOND_EPOCH = 2 * 2**32
@@ -100,3 +150,20 @@ def test_a_merged_call_is_retracted_if_the_crm_may_have_it() -> None:
     assert action(due(merged, delivered_version=2)) is Action.RETRACT
     assert action(due(merged)) is Action.SKIP
     assert action(due(merged), internal=True) is Action.SKIP
+
+
+@pytest.mark.parametrize(
+    ("fields", "forward_internal", "expected"),
+    [
+        ({"direction": "inbound"}, False, True),
+        ({"direction": None}, False, True),
+        ({"direction": "internal"}, False, False),
+        ({"direction": "internal"}, True, True),
+        ({"direction": "inbound", "merged_into": "cloudtalk-2"}, False, False),
+        ({"direction": "internal", "merged_into": "cloudtalk-2"}, True, False),
+    ],
+)
+def test_a_crm_should_have_no_merged_call_and_an_internal_one_only_on_request(
+    fields: dict[str, Any], forward_internal: bool, *, expected: bool
+) -> None:
+    assert is_wanted(call(**fields), forward_internal=forward_internal) is expected

@@ -18,7 +18,7 @@ from crm_clients.base import (
     Unknown,
 )
 from relay.delivery.choose_action import Found
-from relay.delivery.pauses import CircuitBreaker, PauseChange, Pauses, repeats_pause
+from relay.delivery.pauses import RUN_OF_REJECTIONS, CircuitBreaker, PauseChange, Pauses, repeats_pause
 from relay.delivery.retry_policy import RetryPolicy
 from relay.instants import SECOND, Instant
 from relay.ledger.deliveries import ANY_ATTEMPTS, DueDelivery
@@ -103,6 +103,9 @@ def test_a_rejection_is_reported_for_the_count_of_the_run() -> None:
         (Misconfigured(), "misconfigured", "42P01", True),
         (Rejected(code="23502"), "misconfigured", "23502", True),
         (Rejected(code="22P05"), "misconfigured", "23502", False),
+        (Rejected(code="23502"), "throttled", "23502", False),
+        (Rejected(code="23502"), "rejected", "23502", False),
+        (Delivered(), "delivered", None, False),
         (Retry(), "failing", "503", True),
         (Unknown(), "failing", "503", True),
         (Split(), "failing", "503", True),
@@ -141,6 +144,10 @@ def test_a_probe_that_meets_the_cause_again_repeats_its_pause(outcome: Outcome, 
     assert change == PauseChange(Pause(outcome.name, seconds, "c", "m"), probe_failure=outcome)
 
 
+def test_twenty_rejections_are_a_run() -> None:
+    assert RUN_OF_REJECTIONS == 20
+
+
 def test_a_rejection_repeats_the_pause_that_a_run_of_rejections_began() -> None:
     rejected = Rejected(code="23502", message="m")
     first = Pauses(POLICY).after_rejections(rejected, 20)
@@ -149,12 +156,64 @@ def test_a_rejection_repeats_the_pause_that_a_run_of_rejections_began() -> None:
     assert again == Pause("misconfigured", 60, "23502", "m")
 
 
-def test_a_probe_with_another_failure_of_the_destination_pauses_it_for_that() -> None:
-    change = Pauses(POLICY).resume_after_probe(due(0), [Unauthorised(code="401")], paused("throttled"))
-    assert (change.pause, change.resumes) == (Pause("unauthorised", 60, "401", None), False)
+@pytest.mark.parametrize(
+    ("outcome", "reason", "seconds"),
+    [
+        (Unauthorised(code="c"), "throttled", 60),
+        (Misconfigured(code="c"), "unauthorised", 60),
+        (Throttled(code="c"), "failing", 10),
+    ],
+)
+def test_a_probe_with_another_failure_of_the_destination_pauses_it_for_that(
+    outcome: Outcome, reason: str, seconds: float
+) -> None:
+    change = Pauses(POLICY).resume_after_probe(due(0), [outcome], paused(reason))
+    assert (change.pause, change.resumes) == (Pause(outcome.name, seconds, "c", None), False)
+    assert change.probe_failure is None
 
 
-@pytest.mark.parametrize(("reason", "attempts"), [("failing", ANY_ATTEMPTS), ("throttled", 0)])
+def test_a_probe_that_fails_otherwise_counts_as_a_failed_push() -> None:
+    pauses = Pauses(POLICY)
+    for _ in range(4):
+        pauses.pause_after_push(due(0), [DOWN])
+    change = pauses.resume_after_probe(due(0), [DOWN], paused("throttled"))
+    assert change == PauseChange(Pause("failing", 5, "503", "busy"))
+
+
+def test_a_probe_that_is_delivered_makes_the_next_pause_a_short_one() -> None:
+    pauses = Pauses(POLICY)
+    for _ in range(5):
+        pauses.pause_after_push(due(0), [DOWN])
+    assert pauses.resume_after_probe(due(0), [Delivered()], paused("failing")) == PauseChange(
+        resumes=True, retry_up_to_attempts=2_147_483_647
+    )
+    again = [pauses.pause_after_push(due(0), [DOWN]).pause for _ in range(5)]
+    assert again == [None] * 4 + [Pause("failing", 5, "503", "busy")]
+
+
+def test_a_rejected_probe_is_reported_for_the_count_of_the_run() -> None:
+    rejected = Rejected(code="22")
+    outcomes = [None, Rejected(), rejected]
+    assert Pauses(POLICY).resume_after_probe(due(0, 0, 0), outcomes, paused("throttled")) == PauseChange(
+        resumes=True, rejected=rejected
+    )
+
+
+def test_of_two_outcomes_of_a_probe_the_cause_of_the_pause_counts() -> None:
+    throttled, down = Throttled(code="429", after=7), Retry(code="503")
+    change = Pauses(POLICY).resume_after_probe(due(0, 0), [down, throttled], paused("failing"))
+    assert change == PauseChange(Pause("throttled", 7, "429", None), probe_failure=down)
+
+
+@pytest.mark.parametrize(
+    ("reason", "attempts"),
+    [
+        ("failing", ANY_ATTEMPTS),
+        ("unauthorised", ANY_ATTEMPTS),
+        ("misconfigured", ANY_ATTEMPTS),
+        ("throttled", 0),
+    ],
+)
 def test_a_destination_that_was_down_retries_all_deliveries_at_once(reason: str, attempts: int) -> None:
     change = Pauses(POLICY).resume_after_probe(due(0), [Delivered()], paused(reason))
     assert change.retry_up_to_attempts == attempts
@@ -173,6 +232,12 @@ def test_a_destination_that_was_down_retries_all_deliveries_at_once(reason: str,
 )
 def test_a_probe_is_due_at_the_end_of_the_pause(until: int | None, *, expected: bool) -> None:
     assert Pauses(POLICY).may_probe(paused("failing", until=until), NOW) is expected
+
+
+def test_a_pause_of_a_minute_may_be_longer_than_the_longest_wait() -> None:
+    pauses = Pauses(RetryPolicy(first_retry_seconds=1, longest_retry_seconds=10, give_up_after_hours=1))
+    assert not pauses.may_probe(paused("failing", until=NOW + 60 * SECOND), NOW)
+    assert pauses.may_probe(paused("failing", until=NOW + 60 * SECOND + 1), NOW)
 
 
 # --- the circuit breaker --------------------------------------------------------------------------
@@ -213,6 +278,34 @@ def test_twenty_different_calls_that_failed_before_open_it() -> None:
     failed = [due_delivery(f"cloudtalk-{number}", attempts=1) for number in range(20)]
     pauses = [breaker.record([each], [DOWN]) for each in failed]
     assert [pause is not None for pause in pauses] == [False] * 19 + [True]
+    assert record(breaker, 9, attempts=1) == [None] * 9, "it counts from 0 after a pause"
+
+
+def test_many_calls_that_failed_before_open_it_with_the_fifth_push() -> None:
+    failed = [due_delivery(f"cloudtalk-{number}", attempts=1) for number in range(25)]
+    breaker = CircuitBreaker()
+    pauses = [breaker.record(failed, [DOWN] * 25) for _ in range(6)]
+    assert pauses == [None] * 4 + [Pause("failing", 5, "503", "busy"), None]
+
+
+def test_nineteen_different_calls_that_failed_before_do_not_open_it() -> None:
+    failed = [due_delivery(f"cloudtalk-{number}", attempts=1) for number in range(19)]
+    breaker = CircuitBreaker()
+    assert [breaker.record([each], [DOWN]) for each in failed * 2] == [None] * 38
+
+
+def test_one_call_that_never_failed_makes_a_push_count() -> None:
+    breaker = CircuitBreaker()
+    pauses = [breaker.record(due(1, 0), [DOWN, DOWN]) for _ in range(5)]
+    assert [pause is not None for pause in pauses] == [False] * 4 + [True]
+
+
+def test_the_first_outcome_that_is_a_failure_explains_the_pause() -> None:
+    breaker = CircuitBreaker()
+    outcomes = [None, Found(), Retry(code="502", message="first"), DOWN]
+    assert [breaker.record(due(0, 0, 0, 0), outcomes) for _ in range(5)][-1] == Pause(
+        "failing", 5, "502", "first"
+    )
 
 
 def test_each_pause_is_twice_as_long_up_to_a_minute() -> None:
@@ -234,7 +327,8 @@ def test_pushes_under_way_when_it_opens_do_not_prolong_the_pause() -> None:
 
 def test_after_a_brief_failure_deliveries_with_few_attempts_are_retried_at_once() -> None:
     pauses = Pauses(POLICY)
-    assert pauses.pause_after_push(due(0), [DOWN]) == PauseChange()
+    for _ in range(2):
+        assert pauses.pause_after_push(due(0), [DOWN]) == PauseChange()
     assert pauses.pause_after_push(due(0), [Delivered()]) == PauseChange(retry_up_to_attempts=2)
     assert pauses.pause_after_push(due(0), [Delivered()]) == PauseChange()
 

@@ -254,6 +254,40 @@ def test_only_a_whole_record_has_the_rendering_of_the_settings(
     assert (update.rendering, update.rewrite) == (rendering, rewrite)
 
 
+# --- what the CRM may have beyond the ledger ---------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("delivered_version", "planned_partial", "action", "outcome", "partial"),
+    [
+        (0, False, Action.UPSERT, Delivered(existed=True), True),
+        (0, True, Action.UPSERT, Delivered(existed=True), True),
+        (0, True, Action.UPSERT, Delivered(existed=False), False),
+        (0, True, Action.VERIFY, Found(), False),
+        (4, True, Action.UPSERT, Delivered(existed=False), True),
+        (4, True, Action.VERIFY, Found(), True),
+        (4, False, Action.UPSERT, Delivered(existed=True), False),
+        (4, True, Action.RETRACT, Delivered(existed=True), False),
+        (0, True, Action.RETRACT, Delivered(existed=True), False),
+    ],
+)
+def test_the_first_delivery_shows_whether_the_crm_may_have_more(
+    delivered_version: int, planned_partial: bool, action: Action, outcome: Outcome, *, partial: bool
+) -> None:
+    due = due_delivery(delivered_version=delivered_version, partial=True)
+    planned = PlannedDelivery(due, action, planned_partial)
+    update = after_push(planned, outcome, POLICY, now=NOW, delivered_at=None, jitter=0)
+    assert update is not None
+    assert update.partial is partial
+
+
+def test_a_failure_changes_nothing_about_what_the_crm_may_have() -> None:
+    due = msgspec.structs.replace(FAILING, partial=True, rewrite=True, rendering="old")
+    for outcome in (Retry(), Rejected(), Throttled(rate_limit="search")):
+        update = update_after(due, outcome)
+        assert (update.partial, update.rewrite, update.rendering) == (True, True, "old")
+
+
 # --- retractions, probes, deliveries without a request ---------------------------------------------
 
 
@@ -268,6 +302,13 @@ def test_a_failed_probe_costs_no_attempt() -> None:
     assert (update.outcome, update.code, update.message) == (None, "c", "m")
 
 
+@pytest.mark.parametrize("known", [None, "retry", "unknown"])
+def test_a_failed_probe_keeps_the_outcome_of_the_last_attempt(known: str | None) -> None:
+    due = msgspec.structs.replace(FAILING, outcome=known, partial=True)
+    update = after_failed_probe(due, Misconfigured(), POLICY, now=NOW)
+    assert (update.outcome, update.not_before, update.partial) == (known, None, True)
+
+
 def test_a_failed_probe_waits_as_long_as_the_crm_asks() -> None:
     update = after_failed_probe(FAILING, Retry(after=120), POLICY, now=NOW)
     assert update.not_before == update.due_at == NOW + 120 * SECOND
@@ -280,7 +321,7 @@ def test_a_probe_without_an_answer_is_remembered() -> None:
 
 @pytest.mark.parametrize(("action", "state"), [(Action.FILTER, "filtered"), (Action.SKIP, "retracted")])
 def test_a_delivery_without_a_request_is_updated(action: Action, state: str) -> None:
-    failed = msgspec.structs.replace(FAILING, outcome="retry", rewrite=True, rendering="old")
+    failed = msgspec.structs.replace(FAILING, outcome="retry", rewrite=True, rendering="old", partial=True)
     assert without_request(PlannedDelivery(failed, action), now=NOW) == DeliveryUpdate(
         call="cloudtalk-1",
         version=7,
@@ -296,4 +337,5 @@ def test_a_delivery_without_a_request_is_updated(action: Action, state: str) -> 
         message=None,
         rewrite=True,
         rendering="old",
+        partial=True,
     )
