@@ -142,6 +142,46 @@ def test_a_request_that_authenticates_leaves_the_quarter(clock: MonotonicClock, 
     assert not any(permit.is_evicted for permit in permits)
 
 
+def test_of_few_places_one_is_for_unauthenticated_requests(clock: MonotonicClock, stack: ExitStack) -> None:
+    admission = control(clock, requests=2)
+    first, second = (
+        stack.enter_context(admission.permit("192.0.2.1", authenticated=False)) for _ in range(2)
+    )
+    assert (first.is_evicted, second.is_evicted) == (True, False)
+
+
+def test_a_request_that_authenticates_twice_has_one_place(clock: MonotonicClock) -> None:
+    admission = control(clock, requests=1)
+    for _ in range(2):
+        with admission.permit("192.0.2.1", authenticated=False) as permit:
+            permit.reserve(100)
+            permit.authenticate()
+            permit.authenticate()
+            assert permit.is_authenticated
+            with (
+                pytest.raises(Overloaded, match="too many concurrent requests"),
+                admission.permit("192.0.2.1", authenticated=True),
+            ):
+                pass
+
+
+@pytest.mark.parametrize(
+    ("client", "authenticated", "address"),
+    [
+        ("192.0.2.1", False, "192.0.2.1"),
+        ("2001:db8::1", False, "2001:0db8:0000:0000::/64"),
+        (None, False, ""),
+        ("192.0.2.1", True, ""),
+    ],
+)
+def test_only_unauthenticated_requests_are_counted_by_their_network(
+    clock: MonotonicClock, client: str | None, address: str, *, authenticated: bool
+) -> None:
+    permit = control(clock).permit(client, authenticated=authenticated)
+    assert (permit.address, permit.is_authenticated) == (address, authenticated)
+    assert (permit.is_evicted, permit.reserved_bytes) == (False, 0)
+
+
 # --- bytes ------------------------------------------------------------------------------------------
 
 
@@ -171,6 +211,41 @@ def test_bytes_of_unauthenticated_requests_are_a_quarter(clock: MonotonicClock, 
     small.reserve(1)
     assert [permit.is_evicted for permit in (without_bytes, large, small)] == [False, True, False]
     stack.enter_context(admission.permit("192.0.2.9", authenticated=True)).reserve(1_000 - 51)
+
+
+def test_the_address_with_most_bytes_loses_its_slowest_body(clock: MonotonicClock, stack: ExitStack) -> None:
+    admission = control(clock, size=1_000)
+
+    def enter(address: str, size: int) -> Permit:
+        clock.time += 1
+        permit = stack.enter_context(admission.permit(address, authenticated=False))
+        permit.reserve(size)
+        return permit
+
+    first = enter("192.0.2.1", 110)
+    permits = [first, enter("192.0.2.1", 30), enter("192.0.2.2", 100)]
+    first.extend(4_096)
+    newcomer = enter("192.0.2.3", 11)
+    assert [permit.is_evicted for permit in (*permits, newcomer)] == [False, True, False, False]
+
+
+def test_an_authenticated_body_takes_the_bytes_of_strangers_and_no_more(
+    clock: MonotonicClock, stack: ExitStack
+) -> None:
+    admission = control(clock, size=1_000)
+    strangers = [stack.enter_context(admission.permit(f"192.0.2.{n}", authenticated=False)) for n in range(2)]
+    for stranger in strangers:
+        stranger.reserve(125)
+    permit = stack.enter_context(admission.permit("192.0.2.9", authenticated=True))
+    permit.reserve(750)
+    assert not any(stranger.is_evicted for stranger in strangers)
+    permit.reserve(1)
+    assert sorted(stranger.is_evicted for stranger in strangers) == [False, True]
+    permit.reserve(125)
+    assert all(stranger.is_evicted for stranger in strangers)
+    permit.reserve(124)
+    with pytest.raises(Overloaded, match="too many bytes in concurrent requests"):
+        permit.reserve(1)
 
 
 def test_a_single_body_may_be_larger_than_the_quarter(clock: MonotonicClock, stack: ExitStack) -> None:
@@ -240,3 +315,36 @@ async def test_bytes_that_arrive_move_the_deadline_of_a_block_that_waits_for_mor
         permit._next_bytes_by -= 3
         permit.extend(1_024)
         assert permit._timeout.when() == permit.deadline
+
+
+async def test_a_request_can_be_evicted_while_its_timeout_fires() -> None:
+    never = asyncio.Event()
+    admission = AdmissionControl(max_requests=4, max_bytes=1_000)
+    permit = admission.permit("192.0.2.1", authenticated=False)
+    permit._next_bytes_by = 0.0
+
+    async def wait() -> None:
+        with permit:
+            async with permit.timed():
+                await never.wait()
+
+    waiting = asyncio.create_task(wait())
+    while permit._timeout is None or not permit._timeout.expired():
+        await asyncio.sleep(0)
+    with admission.permit("192.0.2.1", authenticated=False), pytest.raises(Evicted):
+        await waiting
+
+
+async def test_a_request_can_be_evicted_after_its_body_was_read() -> None:
+    admission = AdmissionControl(max_requests=4, max_bytes=1_000)
+    with admission.permit("192.0.2.1", authenticated=False) as permit:
+        async with permit.timed():
+            pass
+        with (
+            admission.permit("192.0.2.1", authenticated=False),
+            pytest.raises(Evicted, match="too many concurrent requests without authentication"),
+        ):
+            permit.authenticate()
+        with pytest.raises(Evicted):
+            async with permit.timed():
+                pass
