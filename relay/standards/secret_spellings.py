@@ -207,7 +207,8 @@ def _as_bytes(text: str) -> str:
 
 def _needles(secret: str) -> Iterator[str]:
     """Yield what is searched exactly once escapes are decoded."""
-    yield secret  # in a charset with one byte for each character
+    if max(secret) <= "\xff":  # in a charset with one byte for each character
+        yield secret
     yield _as_bytes(secret.replace(" ", "+"))  # in a form
     text = _as_bytes(secret)
     yield text

@@ -98,8 +98,8 @@ def test_no_part_of_a_secret_stays_in_base64(
 
 @pytest.mark.parametrize("encoding", ["utf-16-le", "utf-16-be", "utf-32-le", "utf-32-be", "latin-1", "utf-8"])
 def test_a_secret_is_removed_in_each_encoding(encoding: str) -> None:
-    finder = SecretFinder(["contraseña-0123456789"])
-    left = finder.remove(b"a" + "contraseña-0123456789".encode(encoding) + b"b")
+    finder = SecretFinder(["contraseña-ÿ-0123456789"])
+    left = finder.remove(b"a" + "contraseña-ÿ-0123456789".encode(encoding) + b"b")
     assert left.replace(b"\0", b"") == b"a[secret]b"
 
 
@@ -121,6 +121,8 @@ def test_the_end_of_a_text_stays_where_no_secret_is_cut_off() -> None:
     assert finder.remove_from_start(b"100 %") == b"100 %"
     assert finder.remove_from_start(b"a&b \\") == b"a&b \\"
     assert finder.remove_from_start(b"abcdefgh abc") == b"[secret] abc"
+    assert finder.remove_from_start(b"abcdefgh abcd") == b"[secret] [secret]"
+    assert finder.remove_from_start(b"abcdefg") == b"[secret]"
     assert finder.remove_from_start(b"abcdefgh and 100 %") == b"[secret] and 100 %"
     assert finder.remove_from_start(b"abcdefgh and abcd%6") == b"[secret] and [secret]"
     assert SecretFinder([]).remove_from_start(b"abc%") == b"abc%"
@@ -150,6 +152,7 @@ def test_a_short_secret_is_removed_where_it_is_a_whole_word() -> None:
     finder = SecretFinder(["t", ""])
     assert finder.remove_from_text("the token t; ?token=t&x") == "the token [secret]; ?token=[secret]&x"
     assert finder.remove_from_text("t at ta t_a a_t t") == "[secret] at ta t_a a_t [secret]"
+    assert finder.remove_from_text("at ta") == "at ta"
 
 
 def test_a_short_secret_is_removed_as_it_is_written() -> None:
@@ -163,6 +166,98 @@ def test_a_short_secret_is_removed_as_it_is_written() -> None:
 @pytest.mark.parametrize("speller", [name for name in SPELLERS if "escapes" in name or "each byte" in name])
 def test_bytes_with_escaped_letters_or_digits_are_suspicious(secret: str, speller: str) -> None:
     assert SecretFinder([secret]).may_be_in(SPELLERS[speller](secret).encode())
+
+
+@pytest.mark.parametrize(
+    "escape",
+    [
+        *("\\u0030", "\\u0041", "\\U005A", "\\u0061", "\\u007a"),
+        *("%30", "%41", "%5a", "%61", "%7A", "%2541", "%2530"),
+        *("&#65;", "&#x41;", "&amp;#65;", "&AMP;#65;", "\0"),
+    ],
+)
+def test_each_escape_of_a_letter_or_digit_is_suspicious(escape: str) -> None:
+    assert SecretFinder(["abcdefgh"]).may_be_in(b"(" + escape.encode() + b")")
+
+
+@pytest.mark.parametrize(
+    "text", ["%2F", "%C3%A9", "\\u00e9", "\\u2028", "\\/", "&amp;", "&eacute;", "%%", "u0041"]
+)
+def test_an_escape_of_another_character_is_not_suspicious(text: str) -> None:
+    assert not SecretFinder(["abcdefgh"]).may_be_in(text.encode())
+
+
+@pytest.mark.parametrize(
+    ("secret", "text"),
+    [
+        ("a b", "a b"),
+        ("a b", "a+b"),
+        ("A B", "A B"),
+        ("A B", "A+B"),
+        ("A/B", "a%2fb"),
+        ("a b", "a%20b"),
+        ("a/b", "a%2Fb"),
+        ('a"b', 'a\\"b'),
+        ("a&b", "a&amp;b"),
+        ("ñandú", "ñandú"),
+        ("ñandú", "%C3%B1and%C3%BA"),
+        ("ñññ", "\\u00f1\\u00f1\\u00f1"),
+        ("abcde", "abcd&#101;"),
+    ],
+)
+def test_a_secret_without_a_long_word_is_found_in_each_spelling(secret: str, text: str) -> None:
+    finder = SecretFinder([secret])
+    assert finder.may_be_in(f"({text})".encode())
+    assert finder.remove_from_text(f"({text})") == "([secret])"
+    assert not finder.may_be_in(b"(A text of another content.)")
+
+
+def test_only_a_secret_without_a_long_word_makes_each_escape_suspicious() -> None:
+    for sign in (b"\\", b"%", b"&"):
+        assert not SecretFinder(["abcdef/zz"]).may_be_in(sign)
+        assert SecretFinder(["abcde/zz"]).may_be_in(sign)
+
+
+def test_four_characters_are_a_secret_in_any_place_and_three_only_as_a_word() -> None:
+    finder = SecretFinder(["abcd", "efg", "h-i", "_j_"])
+    assert finder.remove_from_text("xabcdx xefgx xh-ix x_j_x") == "x[secret]x xefgx x[secret]x x[secret]x"
+    assert finder.remove_from_text("efg") == "[secret]"
+
+
+def test_six_bytes_are_found_in_hex_and_in_base64_and_five_are_not() -> None:
+    finder = SecretFinder(["a-b-c!", "d-e-f"])
+    assert finder.remove_from_text("x612d622d6321y") == "x[secret]y"
+    assert finder.remove_from_text("(YS1iLWMh)") == "([secret])"
+    assert finder.remove_from_text("x642d652d66y (ZC1lLWY=)") == "x642d652d66y (ZC1lLWY=)"
+
+
+@pytest.mark.parametrize(
+    ("secret", "text", "left"),
+    [
+        ("a%41bcde", "(%61%41bcde)", "([secret])"),
+        ("a%2541bcde", "(%61%2541bcde)", "([secret])"),
+        ("a%41bcd", "(%61%41bcd)", "(%61%41bcd)"),
+        ("a%41bcd", "(a%41bcd)", "([secret])"),
+    ],
+)
+def test_a_secret_that_looks_like_an_escape_is_decoded_with_the_text_around_it(
+    secret: str, text: str, left: str
+) -> None:
+    assert SecretFinder([secret]).remove_from_text(text) == left
+
+
+def test_a_secret_is_found_inside_four_encodings() -> None:
+    text = "/abcd/efgh/"
+    for _ in range(4):
+        text = percent_all(text)
+    assert SecretFinder(["/abcd/efgh/"]).remove_from_text(f"<{text}>") == "<[secret]>"
+
+
+def test_a_character_that_utf_8_cannot_encode_may_be_in_a_secret_and_around_it() -> None:
+    finder = SecretFinder(["abc\udcffdef", "\ud800-\udfff!"])
+    assert finder.remove_from_text("\udcff abc\udcffdef \ud800") == "\udcff [secret] \ud800"
+    assert finder.remove_from_text("(\ud800-\udfff!)") == "([secret])"
+    assert SecretFinder(["abc\udcffdef", "zzzz-other"]).remove_from_text("(zzzz-other)") == "([secret])"
 
 
 def test_secrets_inside_each_other_are_removed_together() -> None:
@@ -202,7 +297,19 @@ def test_only_the_secret_of_many_escapes_is_removed(sign: str) -> None:
     assert finder.remove_from_text(sign * 3 + secret + sign * 2) == sign * 3 + "[secret]" + sign * 2
 
 
-def test_a_word_alone_is_no_reason_to_decode_a_text(monkeypatch: pytest.MonkeyPatch) -> None:
-    finder = SecretFinder(["abcdefgh"], ["lhc_key"])
+@pytest.mark.parametrize(
+    ("secrets", "raw"),
+    [
+        (["abcdefgh"], b"lhc_key" + b"\\" * 10),
+        ([], b"lhc_key %41 &#65;"),
+        ([""], b"lhc_key %41 &#65;"),
+    ],
+)
+def test_no_text_is_decoded_without_a_reason(
+    monkeypatch: pytest.MonkeyPatch, secrets: list[str], raw: bytes
+) -> None:
+    """A word is no reason, and without secrets an escape is none."""
+    finder = SecretFinder(secrets, ["lhc_key"])
     monkeypatch.setattr(finder, "_find", None)
-    assert finder.remove(b"lhc_key" + b"\\" * 10) == b"lhc_key" + b"\\" * 10
+    assert finder.remove(raw) == raw
+    assert finder.remove_from_text(raw.decode()) == raw.decode()
