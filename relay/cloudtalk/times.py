@@ -92,7 +92,7 @@ def parse_instant(value: Any, zone: tzinfo) -> Instant | RepeatedTime | None:
     text = restore_digits(text)
     try:
         first, second = _parse_unix_time(text) if _is_number(text) else _parse_written_time(text, zone)
-    except (ValueError, OverflowError, LookupError, TypeError) as error:
+    except (ValueError, OverflowError, LookupError, OSError) as error:  # OSError: a folder of zones is named
         raise InvalidValue("expected a time such as 2024-11-28T10:30:00Z") from error
     if not 0 <= first < _YEAR_10000:
         raise InvalidValue("expected a time after 1970")
@@ -134,7 +134,7 @@ def _parse_other_form(text: str) -> datetime:
     Raises `ValueError` for a time with a word that is not understood: it may name a zone.
     """
     words = _WORD.findall(text.lower())
-    text = _LOST_PLUS.sub(r"\1+\2", _ZONE_REMARK.sub("", text).strip())
+    text = _LOST_PLUS.sub(r"\1+\2", _ZONE_REMARK.sub("", text))
     text = _ABBREVIATION.sub(lambda found: f" {_OFFSETS[found[1].upper()]}", text)
     text = _OFFSET_IN_HOURS.sub(lambda found: f"{found[1]}{found[2]:>02}00", text)
     named = _ZONE_NAME.search(text)
