@@ -49,10 +49,10 @@ class BodySecrets:
         names = [name for key in keys if (name := key.strip())]
         self._keys = frozenset(map(normalize_key, names))
         self._removed_keys = self._keys | frozenset(map(normalize_key, CREDENTIAL_KEYS))
-        words = sorted({word for key in (*names, *CREDENTIAL_KEYS) for word in _spell_key(key)})
+        words = {word for key in (*names, *CREDENTIAL_KEYS) for word in _spell_key(key)}
         self._finder = SecretFinder(listed, words)
-        any_key = "|".join(map(re.escape, sorted(words, key=len, reverse=True))).encode()
-        initials = "".join(sorted({word[0] for word in words}))
+        any_key = "|".join(map(re.escape, words)).encode()
+        initials = "".join({word[0] for word in words})
         # The initials are a fast check: the expression tries each key at each place where a word may begin.
         named = rb"(?<![a-z0-9])(?=[" + re.escape(initials).encode() + rb"])(?:" + any_key + rb")"
         self._pair = re.compile(
@@ -200,7 +200,7 @@ def _unescape_letter(escape: re.Match[bytes]) -> bytes:
 
 
 def _spell_key(key: str) -> set[str]:
-    return {normalize_key(key.strip(), sign) for sign in ("_", "-", " ", "")}
+    return {normalize_key(key, sign) for sign in ("_", "-", " ", "")}
 
 
 def _last_key(key: str) -> str:

@@ -39,7 +39,7 @@ KEYS: Final = {
     "duration": "duration call_duration billsec duration_seconds total_time",
     "talking": "talking_time talk_time talking_seconds",
     "waiting": "waiting_time wait_time waiting_seconds",
-    "wrapup": "wrapup_time wrap_up_time wrapup_seconds",
+    "wrapup": "wrapup_time wrapup_seconds",
     "voicemail": "is_voicemail voicemail",
     "occurred_at": "occurred_at",
 }

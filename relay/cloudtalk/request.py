@@ -243,8 +243,6 @@ def _parse_form(raw: bytes, charset: str) -> dict[str, str]:
 
 
 def _parse_query(query: str) -> dict[str, str] | None:
-    if not query:
-        return None
     try:
         fields = {key: value for key, value in _split_pairs(query) if key.strip().lower() != TOKEN_QUERY_KEY}
     except ValueError as error:
@@ -259,7 +257,7 @@ def _split_pairs(text: str, charset: str = _UTF_8) -> list[tuple[str, str]]:
     try:
         return parse_qsl(text, keep_blank_values=True, errors="strict", max_num_fields=_MAX_FORM_FIELDS)
     except UnicodeDecodeError:
-        return parse_qsl(text, keep_blank_values=True, encoding=charset, max_num_fields=_MAX_FORM_FIELDS)
+        return parse_qsl(text, keep_blank_values=True, encoding=charset)
 
 
 def _make_texts_storable(fields: dict[str, str]) -> dict[str, str]:

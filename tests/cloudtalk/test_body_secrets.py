@@ -17,8 +17,32 @@ def test_secrets_are_removed_at_any_depth_and_in_any_case() -> None:
     assert removed == ["s1", "7", "s2"]
 
 
+def test_only_texts_and_numbers_under_a_secret_key_may_be_tokens() -> None:
+    body = {"secret": {"v": "s3cr3t"}, "lhc_key": ["s3cr3t"], "data": {"secret": "t1", "LHC-Key": 2}}
+    assert SECRETS.remove(body) == ({"data": {}}, ["t1", "2"])
+
+
+def test_a_secret_key_may_have_spaces_around_it_and_a_blank_one_is_none() -> None:
+    secrets = BodySecrets([" Secret ", "", "  "], [])
+    assert secrets.remove({"secret": "x", "": 1, " ": 2, "a": 3}) == ({"": 1, " ": 2, "a": 3}, ["x"])
+    assert secrets.redact_raw(b'{"secret":"x", "a":"b", "":"c') == b'{"secret":"[secret]", "a":"b", "":"c'
+
+
 def test_a_body_without_secrets_stays_as_it_is() -> None:
-    body = {"secrets": "no such key", "a": [1, {"b": None}]}
+    body = {
+        "secrets": "no such key",
+        "secretX": "x",
+        "Xsecret": "x",
+        "a": [1, {"b": None}],
+        "data": '{ "secre" : 1.0 }',
+        "quoted": '"\\u0041 secret"',
+        "surrogate": '{"b":"\ud800"}',
+        "list": [
+            {"name": "Ana", "value": "x"},
+            {"name": 5, "value": "x"},
+            {"key": "secret_santa", "value": 1},
+        ],
+    }
     clean, removed = SECRETS.remove(body)
     assert clean == body
     assert removed == []
@@ -59,21 +83,20 @@ def test_without_secret_keys_nothing_is_removed() -> None:
 
 
 @pytest.mark.parametrize(
-    "body",
+    ("body", "expected"),
     [
-        {"secret": {"v": "s3cr3t"}},
-        {"lhc_key": ["s3cr3t"]},
-        {"data": '{"secret":"s3cr3t","call_id":1}'},
-        {"data.secret": "s3cr3t"},
-        {"data[secret]": "s3cr3t"},
-        {"note": "the token is a-token-of-the-settings"},
+        ({"secret": {"v": "s3cr3t"}, "a": 1}, {"a": 1}),
+        ({"lhc_key": ["s3cr3t"]}, {}),
+        ({"data": '{"secret":"s3cr3t","call_id":1}'}, {"data": '{"call_id":1}'}),
+        ({"data": ' [{"secret":"s3cr3t","call_id":1}]'}, {"data": '[{"call_id":1}]'}),
+        ({"data": '["a-token-of-the-settings"]'}, {"data": '["[secret]"]'}),
+        ({"data.secret": "s3cr3t"}, {}),
+        ({"data[secret]": "s3cr3t"}, {}),
+        ({"note": "the token is a-token-of-the-settings"}, {"note": "the token is [secret]"}),
     ],
 )
-def test_no_secret_stays_in_any_place(body: dict[str, object]) -> None:
-    clean, _ = SECRETS.remove(body)
-    encoded = msgspec.json.encode(clean)
-    assert b"s3cr3t" not in encoded
-    assert b"a-token-of-the-settings" not in encoded
+def test_no_secret_stays_in_any_place(body: dict[str, object], expected: dict[str, object]) -> None:
+    assert SECRETS.remove(body)[0] == expected
     assert SECRETS.may_be_in(msgspec.json.encode(body))
 
 
@@ -102,7 +125,10 @@ CANARIES = BodySecrets(["secret", "lhc_key"], [CANARY])
         ("API-Key=s3cr3t&b=2", "b=2"),
         ("secret[]=s3cr3t&lhc_key.=s3cr3t&b=2", "b=2"),
         ("x[accessToken]=s3cr3t&b=2", "b=2"),
+        ("token=s3cr3t&Xa=1", "Xa=1"),
         ("b=%7B%22secret%22%3A%22s3cr3t%22%2C%22c%22%3A1%7D", "b=%7B%22c%22%3A1%7D"),
+        ("b=+%7B%22secret%22%3A%22s3cr3t%22%7D", "b=%7B%7D"),
+        ("b=%5B%7B%22secret%22%3A%22s3cr3t%22%7D%5D", "b=%5B%7B%7D%5D"),
         ("b=kanarie%2Fvogel%2B7f3a9c0d2e&c", "b=[secret]&c"),
         ("kanarie/vogel+7f3a9c0d2e", "[secret]"),
         ("recording_url=https%3A%2F%2Fx%2Fy%3Ftoken%3Dz", "recording_url=https%3A%2F%2Fx%2Fy%3Ftoken%3Dz"),
@@ -146,24 +172,24 @@ def test_only_the_type_and_the_charset_are_stored(content_type: str, clean: str)
 
 
 @pytest.mark.parametrize(
-    "body",
+    ("body", "expected"),
     [
-        {"apiKey": "s3cr3t"},
-        {"data": {"X-Api-Key": "s3cr3t", "Authorization": ["Bearer s3cr3t"]}},
-        {"note": "a;lhc_key=s3cr3t"},
-        {
-            "headers": [
-                {"name": "Authorization", "value": "Bearer s3cr3t"},
-                {"key": "lhc_key", "value": "s3cr3t"},
-            ]
-        },
-        {"data": '[{"Client-Secret":{"value":"s3cr3t"}}]'},
+        ({"apiKey": "s3cr3t", "a": 1}, {"a": 1}),
+        ({"data": {"X-Api-Key": "s3cr3t", "Authorization": ["Bearer s3cr3t"]}}, {"data": {}}),
+        ({"note": "a;lhc_key=s3cr3t"}, {"note": "a;lhc_key=[secret]"}),
+        ({"note": "a; Lhc-Key=s3cr3t;b=1&c"}, {"note": "a; Lhc-Key=[secret];b=1&c"}),
+        (
+            {"headers": [{"name": "Authorization", "value": "Bearer s3cr3t"}]},
+            {"headers": [{"name": "Authorization"}]},
+        ),
+        ({"headers": [{"key": "lhc_key", "value": "s3cr3t"}]}, {"headers": [{"key": "lhc_key"}]}),
+        ({"data": '[{"Client-Secret":{"value":"s3cr3t"}}]'}, {"data": "[{}]"}),
     ],
 )
-def test_credentials_of_any_api_are_removed_and_authenticate_nothing(body: dict[str, object]) -> None:
-    clean, removed = CANARIES.remove(body)
-    assert "s3cr3t" not in str(clean)
-    assert removed == []
+def test_credentials_of_any_api_are_removed_and_authenticate_nothing(
+    body: dict[str, object], expected: dict[str, object]
+) -> None:
+    assert CANARIES.remove(body) == (expected, [])
     assert CANARIES.may_be_in(msgspec.json.encode(body))
 
 
@@ -187,23 +213,32 @@ def test_a_secret_that_is_a_number_is_removed_in_each_place() -> None:
         (b'"{\\"secret\\":\\"s1\\",\\"x', b'"{\\"secret\\":"[secret]",\\"x'),
         (b"a=1;secret=s1;b=2&lhc_key=s2", b"a=1;secret=[secret];b=2&lhc_key=[secret]"),
         (b"a=1&lhc%5Fkey=s1&data[secret]=s2", b"a=1&lhc_key=[secret]&data[secret]=[secret]"),
-        (b"<r><secret type='x'>s1</secret><a secret=\"s2\"/>", None),
-        (b"Authorization: Bearer s1\r\nX-Api-Key: s2\r\nB: 1", None),
-        (b'--b\r\nContent-Disposition: form-data; name="secret"\r\nContent-Type: a/b\r\n\r\ns1\r\n--b', None),
-        (b"secret: s1\npassword: 's2'\nb: 1", None),
+        (
+            b"<r><secret type='x'>s1</secret><a secret=\"s2\"/><pwd>s3</pwd><n:pwd>s4</n:pwd><secrets>x",
+            (
+                b"<r><secret type='x'>[secret]</secret><a secret=\"[secret]\"/><pwd>[secret]</pwd>"
+                b"<n:pwd>[secret]</n:pwd><secrets>x"
+            ),
+        ),
+        (
+            b"Authorization: Bearer s1\r\nX-Api-Key: s2\r\nB: 1",
+            b"Authorization: [secret]\r\nX-Api-Key: [secret]\r\nB: 1",
+        ),
+        (
+            b'--b\r\nContent-Disposition: form-data; name="secret"\r\nContent-Type: a\r\n\r\ns1\r\n--b',
+            b'--b\r\nContent-Disposition: form-data; name="secret"\r\nContent-Type: a\r\n\r\n[secret]\r\n--b',
+        ),
+        (b"secret: s1\npassword: 's2'\nb: 1", b"secret: [secret]\npassword: '[secret]'\nb: 1"),
+        (b'"secret" => s1, "password" => "s2"', b'"secret" => [secret], "password" => "[secret]"'),
+        (b'{"lhc_key":"s1","lhc-key":"s2", "x', b'{"lhc_key":"[secret]","lhc-key":"[secret]", "x'),
+        (b'{"lhc key":"s1","LhcKey":"s2", "x', b'{"lhc key":"[secret]","LhcKey":"[secret]", "x'),
         (b"no_secrets=1&secretary=s", b"no_secrets=1&secretary=s"),
     ],
 )
 def test_secret_keys_are_found_in_each_format_of_a_body_that_cannot_be_parsed(
-    raw: bytes, redacted: bytes | None
+    raw: bytes, redacted: bytes
 ) -> None:
-    result = CANARIES.redact_raw(raw)
-    if redacted is None:
-        assert b"s1" not in result
-        assert b"s2" not in result
-        assert result.count(b"[secret]") == raw.count(b"s1") + raw.count(b"s2")
-    else:
-        assert result == redacted
+    assert CANARIES.redact_raw(raw) == redacted
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from relay.call import Kind
 from relay.cloudtalk.event_names import (
+    EventName,
     EventNameResolver,
     _normalize_name,
     has_call_facts,
@@ -29,6 +30,8 @@ PATH = "/cloudtalk/webhook"
     [
         ({"event": "started"}, "/missed", "event=ended", "started", Kind.STARTED),
         ({}, "/missed", "x=1&Event=ended", "ended", Kind.ENDED),
+        ({}, "/missed", "+Event+=ended", "ended", Kind.ENDED),
+        ({}, "/missed", "event=null&event=ended", "ended", Kind.ENDED),
         ({}, "/missed", "", "missed", Kind.MISSED),
         ({}, "/acme/call.ended/", "", "call.ended", Kind.ENDED),
         ({}, "/call%2Dended", "", "call-ended", Kind.ENDED),
@@ -58,7 +61,10 @@ def test_body_query_path_and_settings_give_the_name_in_this_order(
 
 @pytest.mark.parametrize(
     ("paths", "path"),
-    [({}, ""), ({}, "/"), ({}, "/acme"), ({}, "/contact-centre"), ({PATH + "/fin": "ended"}, "/acme")],
+    [
+        *(({}, ""), ({}, "/"), ({}, "/acme"), ({}, "/contact-centre"), ({}, "/endedX")),
+        *(({PATH + "/fin": "ended"}, "/acme"), ({PATH + "/finX": "ended"}, "/fin")),
+    ],
 )
 def test_an_event_may_have_no_name(paths: dict[str, str], path: str) -> None:
     candidates = flatten({"type": "phone", "event": None}).event_names
@@ -77,6 +83,11 @@ def test_the_type_of_an_envelope_is_the_name_even_if_it_is_unknown() -> None:
 def test_the_webhook_path_itself_is_no_name() -> None:
     request = RawRequest(b"", path="/call.ended")
     assert EventNameResolver("/call.ended", {}).resolve([], request, type_is_name=False) is None
+    name = EventNameResolver("/call.ended", {"/call.ended": "missed"}).resolve(
+        [], request, type_is_name=False
+    )
+    assert name is not None
+    assert name.text == "missed"
 
 
 # --- names --------------------------------------------------------------------------------------
@@ -117,9 +128,26 @@ def test_events_of_messages_contacts_and_users_are_known_and_not_about_calls(nam
     assert kind_of_name(name) is None
 
 
-@pytest.mark.parametrize("name", ["contact-centre", "user17", "messages", "flow", "", "x" * 100])
+@pytest.mark.parametrize(
+    "name", ["contact-centre", "user17", "messages", "delivery.updated", "flow", "", "x" * 100]
+)
 def test_other_ends_of_a_url_are_no_event_names(name: str) -> None:
-    assert not is_event_name(name)
+    assert is_event_name(name) is False
+
+
+def test_a_name_has_at_most_64_characters() -> None:
+    ended, contact = "call.ended" + "." * 54, "contact." + "." * 49 + "updated"
+    assert kind_of_name(ended) == Kind.ENDED
+    assert kind_of_name(ended + ".") is None
+    assert is_about_another_resource(contact)
+    assert not is_about_another_resource("." + contact)
+    for name in (ended, contact):
+        assert is_event_name(name)
+        assert not is_event_name("." + name)
+
+
+def test_the_log_has_the_first_100_characters_of_a_name() -> None:
+    assert EventName("x" * 101, None, about_call=True).log_text == "x" * 100
 
 
 @pytest.mark.parametrize(
@@ -155,6 +183,7 @@ def test_long_names_are_not_cached(name: str) -> None:
         ({"call_id": 1, "talking_time": 0}, Kind.ENDED),
         ({"call_id": 1, "ended_at": "2024-11-28T10:30:00Z"}, Kind.ENDED),
         ({"call_id": 1, "transcription": "x"}, Kind.TRANSCRIPT),
+        ({"call_id": 1, "transcript": None, "transcription": "x"}, Kind.TRANSCRIPT),
         ({"call_id": 1, "recording_url": "https://x.test/a", "agent_email": "a@b.test"}, Kind.UPDATE),
         ({"call_id": 1, "recording_url": "https://x.test/a", "agent_name": "Ana"}, Kind.UPDATE),
         ({"call_id": 1, "ended_at": "null"}, Kind.UPDATE),

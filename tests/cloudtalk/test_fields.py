@@ -7,8 +7,8 @@ import pytest
 
 from relay.call import Kind
 from relay.cloudtalk.dialects import _SIGNED_KEYS, SIGNED
-from relay.cloudtalk.errors import InvalidPayload
-from relay.cloudtalk.fields import FieldParser, pop_occurred_at
+from relay.cloudtalk.errors import InvalidPayload, InvalidValue
+from relay.cloudtalk.fields import FieldParser, add_warning, pop_occurred_at
 from relay.cloudtalk.flatten import flatten
 from relay.cloudtalk.request import RawRequest
 
@@ -58,10 +58,13 @@ def test_the_fast_way_to_flatten_a_signed_body_gives_the_same_facts(field_parser
         ({"from": "612345678", "internal_number": "612345678"}, "outbound"),
         ({"to": "612345678", "internal_number": "612345678"}, "inbound"),
         ({"internal_number": "910000001"}, None),
+        ({"external_number": "910000001"}, None),
         ({"external_number": "612345678", "internal_number": "910000001"}, None),
         ({"from": "612345678"}, None),
         ({"direction": "incoming", "from": "910000001"}, "inbound"),
         ({"type": "outgoing", "to": "910000001"}, "outbound"),
+        ({"direction": "incoming", "type": "outgoing"}, "inbound"),
+        ({"type": "incoming", "call_type": "outgoing"}, "inbound"),
         ({"type": "phone"}, None),
         ({}, None),
     ],
@@ -129,6 +132,12 @@ def test_the_agents_name_may_be_in_several_fields(
         ({"tags": {"tags": "vip, new"}}, "tags", ["vip", "new"]),
         ({"tags": "[vip]"}, "tags", ["[vip]"]),
         ({"contact_name": {"value": "Ana"}}, "contact_name", "Ana"),
+        ({"contact_name": {"content": "Ana", "value": "Eva"}}, "contact_name", "Ana"),
+        ({"contact_name": {"text": "Ana", "content": "Eva"}}, "contact_name", "Ana"),
+        ({"contact_name": {"contact_name": "Ana", "text": "Eva"}}, "contact_name", "Ana"),
+        ({"contact_name": "true"}, "contact_name", "true"),
+        ({"contact_name": '["Ana"]', "client_name": "Eva"}, "contact_name", "Eva"),
+        ({"notes": "1e5"}, "notes", "1e5"),
         ({"talking_time": {"value": "21"}}, "talking", 21),
         ({"external_number": {"value": 34600111222}}, "external_number", "+34600111222"),
         ({"external_number": '{"number_e164": "+34600111222"}'}, "external_number", "+34600111222"),
@@ -146,6 +155,8 @@ def test_a_value_is_found_inside_objects_and_json(
         ({"call_type": "incoming"}, {"direction": "inbound"}),
         ({"Call Type": "Outgoing"}, {"direction": "outbound"}),
         ({"call_type": "power_dialer"}, {}),
+        ({"type": "null", "call_type": None}, {}),
+        ({"agent": {"extension": 1}, "recording": {"format": "mp3"}}, {}),
         ({"call_type": "regular", "type": "outgoing"}, {"direction": "outbound"}),
         ({"call_start_time": 60, "callEndTime": 120}, {"started_at": 60_000_000, "ended_at": 120_000_000}),
         ({"call_started_at": 60, "call_ended_at": 120}, {"started_at": 60_000_000, "ended_at": 120_000_000}),
@@ -184,6 +195,34 @@ def test_an_invalid_field_leaves_the_fact_to_the_next_key(field_parser: FieldPar
     assert warnings == ["started_at: expected a time such as 2024-11-28T10:30:00Z"]
 
 
+def test_a_body_has_at_most_20_warnings_with_60_characters_of_each_key() -> None:
+    warnings: list[str] = []
+    for _ in range(21):
+        add_warning(warnings, " " + "k" * 61, InvalidValue("expected text"))
+    assert warnings == ["k" * 60 + ": expected text"] * 20
+
+
+def test_parsed_facts_are_limited_corrected_and_completed(field_parser: FieldParser) -> None:
+    body = {
+        "contact_name": "x" * 201,
+        "started_at": "2026-10-25 02:30",
+        "ended_at": "2026-10-25T00:31:15Z",
+        "talking_time": 75_000,
+        "to": "910000001",
+    }
+    warnings: list[str] = []
+    assert field_parser.parse(flatten(body).fields, warnings) == {
+        "contact_name": "x" * 199 + "…",
+        "started_at": 1_792_888_200_000_000,
+        "started_at_repeated": 1_792_891_800_000_000,
+        "ended_at": 1_792_888_275_000_000,
+        "talking": 75,
+        "to": "+34910000001",
+        "direction": "inbound",
+    }
+    assert warnings == ["contact_name: cut to 200 characters"]
+
+
 def test_an_id_that_is_too_long_is_refused_with_its_pointer(field_parser: FieldParser) -> None:
     with pytest.raises(InvalidPayload) as caught:
         field_parser.parse(flatten({"contact": {"id": "x" * 201}}, "/1").fields, [])
@@ -194,6 +233,9 @@ def test_an_id_that_is_too_long_is_refused_with_its_pointer(field_parser: FieldP
     ("kind", "facts", "occurred_at"),
     [
         (Kind.STARTED, {"started_at": 1, "ended_at": 2, "occurred_at": 3}, 1),
+        (Kind.ANSWERED, {"started_at": 1, "answered_at": 2, "occurred_at": 3}, 2),
+        (Kind.MISSED, {"started_at": 1, "ended_at": 2, "occurred_at": 3}, 2),
+        (Kind.VOICEMAIL, {"started_at": 1, "occurred_at": 3}, 1),
         (Kind.ENDED, {"started_at": 1, "ended_at": 2, "occurred_at": 3}, 2),
         (Kind.MISSED, {"started_at": 1}, 1),
         (Kind.VOICEMAIL, {"started_at": 1, "ended_at": 2}, 2),

@@ -10,8 +10,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from relay.cloudtalk import request as request_module
 from relay.cloudtalk.errors import InvalidPayload
-from relay.cloudtalk.request import MAX_DEPTH, BodyLimits, RawRequest, RequestHead, parse_body, parse_json
+from relay.cloudtalk.request import (
+    MAX_DEPTH,
+    BodyLimits,
+    RawRequest,
+    RequestHead,
+    is_utf8,
+    parse_body,
+    parse_json,
+    to_utf8,
+)
 
 BODY = b'{"a": "\xc3\xb1"}'
 
@@ -30,8 +40,12 @@ BODY = b'{"a": "\xc3\xb1"}'
         RawRequest(b"a=%C3%B1", content_type="application/x-www-form-urlencoded;charset=utf-8"),
         RawRequest(b"a=\xc3\xb1\n", content_type="text/plain"),
         RawRequest(b"a=x&a=%C3%B1"),
+        RawRequest(b"a=%C3%B1", content_type=" Application/X-WWW-Form-Urlencoded ; charset=utf-8"),
+        RawRequest(b"a=%C3%B1", content_type=" Text/Plain"),
+        RawRequest(b" \n" + BODY, content_type="application/x-www-form-urlencoded"),
         RawRequest(b"", query="a=%C3%B1&token=t"),
         RawRequest(b" \n", query="TOKEN=t&a=ñ"),
+        RawRequest(b"", query="+Token+=t&a=ñ"),
         RawRequest(BODY, query="a=other"),
         RawRequest(BODY.decode().encode("latin-1"), content_type="application/json; charset=ISO-8859-1"),
         RawRequest(BODY.decode().encode("latin-1"), content_type='application/json;charset="latin1"'),
@@ -54,7 +68,14 @@ def test_one_value_can_be_sent_in_many_forms(request_: RawRequest) -> None:
     assert parse_body(request_) == {"a": "ñ"}
 
 
-@pytest.mark.parametrize("query", ["", "token=t", "event=call.ended", "token=t&event=x"])
+@pytest.mark.parametrize("content_type", ["application/x-www-form-urlencoded", "text/plain", ""])
+def test_an_array_may_be_declared_as_a_form(content_type: str) -> None:
+    assert parse_body(RawRequest(b' ["a=b"]', content_type=content_type)) == ["a=b"]
+
+
+@pytest.mark.parametrize(
+    "query", ["", "token=t", "event=call.ended", "token=t&event=x", "+Event+=x", "%20TOKEN=t&+event=x"]
+)
 def test_a_request_may_be_empty(query: str) -> None:
     assert parse_body(RawRequest(b"", query=query)) is None
 
@@ -72,6 +93,7 @@ def test_a_request_may_be_empty(query: str) -> None:
         (RawRequest(b"hello", content_type="application/x-www-form-urlencoded"), 400, "not_json"),
         (RawRequest(b"&".join(b"a=1" for _ in range(1_001))), 400, "not_json"),
         (RawRequest(b"a=" + b"%20" * 200_001), 422, "too_many_values"),
+        (RawRequest(b"", query="&".join("a=1" for _ in range(1_001))), 400, "not_json"),
     ],
 )
 def test_an_invalid_body_is_refused(request_: RawRequest, status: int, reason: str) -> None:
@@ -100,6 +122,18 @@ def test_a_body_with_too_many_values_is_not_decoded(raw: bytes) -> None:
     assert (caught.value.status, caught.value.reason) == (422, "too_many_values")
 
 
+def test_the_usual_limits_are_a_megabyte_and_200_000_values() -> None:
+    assert BodyLimits() == BodyLimits(size=1_048_576, values=200_000)
+    assert parse_body(RawRequest(gzip.compress(b"x=" + b"y" * 1_048_574))) == {"x": "y" * 1_048_574}
+    with pytest.raises(InvalidPayload, match="larger than 1048576 bytes"):
+        parse_body(RawRequest(gzip.compress(b"x=" + b"y" * 1_048_575)))
+
+
+def test_a_form_may_have_as_many_fields_and_escapes_as_the_limits() -> None:
+    assert parse_body(RawRequest(b"a=" + b"%20" * 200_000)) == {"a": " " * 200_000}
+    assert parse_body(RawRequest(b"&".join(b"a=1" for _ in range(1_000)))) == {"a": "1"}
+
+
 def test_a_body_may_have_as_many_values_as_the_limit() -> None:
     assert parse_body(RawRequest(b"[1,2,3,4,5,6,7,8,9,10]"), BodyLimits(values=10)) == list(range(1, 11))
     assert parse_body(RawRequest(b"[" * 10 + b"]" * 10), BodyLimits(values=10)) is not None
@@ -117,6 +151,8 @@ def test_a_body_may_have_as_many_values_as_the_limit() -> None:
         (b'{"a":Infinity}', 400, "not_json", ""),
         (b'{"a":{"b":1e400}}', 422, "unstorable_number", "/a/b"),
         (b'{"a":[0,10000000000000000000]}', 422, "unstorable_number", "/a/1"),
+        (b'{"a":[9223372036854775808]}', 422, "unstorable_number", "/a/0"),
+        (b'{"a":-9223372036854775808}', 422, "unstorable_number", "/a"),
         (b'{"a":' + b"9" * 5000 + b"}", 400, "not_json", ""),
         (b'{"a/b\\u0000":{"~":1e400}}', 422, "unstorable_number", "/a~1b\ufffd/~0"),
         (b'{"a":' + b"[" * 100 + b"]" * 100 + b"}", 422, "too_deep", "/a" + "/0" * MAX_DEPTH),
@@ -134,7 +170,8 @@ def test_json_that_cannot_be_stored_is_refused_with_its_pointer(
 @pytest.mark.parametrize(
     ("raw", "value"),
     [
-        (b'{"a":9223372036854775807}', {"a": 2**63 - 1}),
+        (b'{"a":9223372036854775807}', {"a": 9223372036854775807}),
+        (b'{"a":-9223372036854775807}', {"a": -9223372036854775807}),
         (b'{"a":"\\ud83d\\ude00"}', {"a": "😀"}),
         (b'{"a":1,"a":2}', {"a": 2}),
         (b'"\\\\u0000"', "\\u0000"),
@@ -143,6 +180,20 @@ def test_json_that_cannot_be_stored_is_refused_with_its_pointer(
 )
 def test_json_that_can_be_stored_is_accepted(raw: bytes, value: object) -> None:
     assert parse_json(raw) == value
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        b'{"a":"a text without any number, of many letters"}',
+        b'{"a":123456789012345678}',
+        b"[" * MAX_DEPTH + b"]" * MAX_DEPTH,
+        b'{"a":' * MAX_DEPTH + b"1" + b"}" * MAX_DEPTH,
+    ],
+)
+def test_usual_json_is_searched_once(monkeypatch: pytest.MonkeyPatch, raw: bytes) -> None:
+    monkeypatch.setattr(request_module, "make_storable", None)
+    assert parse_json(raw) == json.loads(raw)
 
 
 @pytest.mark.parametrize("text", ["one\ntwo", "a\tb", "line\r\nline", "\x1b[0m", "\x01\x7f", "Zoë\n漢字 🎉"])
@@ -235,6 +286,25 @@ def test_an_uncompressed_body_may_be_declared_as_one() -> None:
 
 def test_an_empty_value_of_a_form_is_kept() -> None:
     assert parse_body(RawRequest(b"a=&b=1")) == {"a": "", "b": "1"}
+    assert parse_body(RawRequest(b"a=&b=%F1", content_type=FORM + "; charset=latin1")) == {"a": "", "b": "ñ"}
+
+
+@pytest.mark.parametrize(
+    ("raw", "charset", "text"),
+    [
+        (b"caf\xe9", "", None),
+        (b"caf\xe9", "utf-8", None),
+        (b"caf\xe9", "iso-8859-99", None),
+        (b"caf\xe9", "latin1", "café".encode()),
+        ("café".encode(), "latin1", None),
+        (b"c\0a\0f\0", "", b"caf"),
+        (b"", "", None),
+    ],
+)
+def test_only_a_text_in_another_charset_is_converted(raw: bytes, charset: str, text: bytes | None) -> None:
+    content_type = f"text/plain; charset={charset}"
+    assert to_utf8(raw, content_type) == (raw if text is None else text)
+    assert is_utf8(raw, content_type) is (text is None)
 
 
 @pytest.mark.parametrize(
