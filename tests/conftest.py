@@ -9,6 +9,7 @@ import certifi
 import hypothesis
 import pytest
 
+from tests.support.foreign_files import Foreign, make_foreign
 from tests.support.postgres import Databases, running_postgres
 from tests.support.supabase import Supabase, running_supabase
 
@@ -52,6 +53,15 @@ def databases() -> Iterator[Databases]:
     """A real PostgreSQL for ledgers."""
     with running_postgres() as server:
         yield Databases(server.dsn)
+
+
+@pytest.fixture
+def foreign_folder(tmp_path: Path) -> Foreign:
+    """A folder of another user with a file in it."""
+    folder = tmp_path / "foreign"
+    folder.mkdir()
+    (folder / "file").touch()
+    return make_foreign(folder)
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])

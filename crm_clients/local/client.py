@@ -27,12 +27,16 @@ from crm_clients.batch import merge_by_call
 from crm_clients.local.file import CallsFile, Row, add_column_sql, create_table_sql, is_outdated
 from crm_clients.local.settings import LocalSettings
 from crm_clients.settings import STATE
+from relay.standards.file_access import explain_denied
 from relay.standards.private_files import explain_open_files, find_open_sqlite_files
 from relay.standards.sqlite_errors import is_damage
 
 T = TypeVar("T")
 
 _LONGEST_BUSY_TIMEOUT_SECONDS: Final = 5.0
+_CANNOT_OPEN: Final = (
+    "check that the folder exists, that it can be written, and that the file is an SQLite database"
+)
 
 
 class LocalClient(CrmClient[LocalSettings]):
@@ -131,8 +135,7 @@ class LocalClient(CrmClient[LocalSettings]):
                 ok=False,
                 code="unreachable",
                 problem=f"{path} cannot be opened: {error}",
-                hint="check that the folder exists, that it can be written, and that the file is an SQLite "
-                "database",
+                hint=explain_denied(path) or _CANNOT_OPEN,
             )
         if not missing:
             return Finding(name=self.name, ok=True)

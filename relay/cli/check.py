@@ -25,6 +25,7 @@ from relay.instants import SECOND, Instant
 from relay.ledger import Ledger, LedgerError, deliveries, destinations, journal, warnings
 from relay.logs import remove_secrets
 from relay.settings import Settings, review
+from relay.standards.file_access import explain_denied
 from relay.standards.private_files import explain_open_files, find_open_sqlite_files
 
 _WARNING_AGE: Final = 86_400 * SECOND
@@ -119,6 +120,8 @@ def _find_open_files(path: Path | None) -> Iterator[Finding]:
 
 def _ledger_hint(settings: Settings) -> str:
     if settings.ledger.path is not None:
+        if (denied := explain_denied(settings.ledger.path)) is not None:
+            return denied
         return "check that the folder of ledger.url exists and is writable, and that the disk is not full"
     return (
         "check that the server of ledger.url runs and accepts connections from this machine, and that its"

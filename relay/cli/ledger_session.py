@@ -16,6 +16,7 @@ from sqlalchemy import Connection, make_url
 
 from relay.ledger import Ledger, LedgerError
 from relay.settings import Settings
+from relay.standards.file_access import is_missing
 
 T = TypeVar("T")
 
@@ -57,7 +58,7 @@ def _existing_or_empty(url: str) -> Iterator[str]:
     command that reads must create nothing.
     """
     parsed = make_url(url)
-    if parsed.get_backend_name() != "sqlite" or not _is_missing(Path(parsed.database or "")):
+    if parsed.get_backend_name() != "sqlite" or not is_missing(Path(parsed.database or "")):
         yield url
         return
     if _is_seen_by_a_person():
@@ -68,16 +69,3 @@ def _existing_or_empty(url: str) -> Iterator[str]:
 
 def _is_seen_by_a_person() -> bool:
     return sys.stderr.isatty()
-
-
-def _is_missing(path: Path) -> bool:
-    """Return whether the file does not exist. If its folder may not be read, return False: opening the
-    ledger then fails with the reason.
-    """
-    try:
-        path.stat()
-    except FileNotFoundError:
-        return True
-    except OSError:
-        return False
-    return False

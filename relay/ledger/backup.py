@@ -18,6 +18,7 @@ from relay.ledger import epochs, leases
 from relay.ledger.engine import migrate, open_engine
 from relay.ledger.errors import LedgerError
 from relay.ledger.generation_file import GenerationFile
+from relay.standards.file_access import explain_denied
 from relay.standards.private_files import create_private_file, create_private_folder
 
 _SIDE_FILES: Final = ("-wal", "-shm", "-journal")
@@ -33,6 +34,8 @@ def back_up(ledger: Path, target: Path) -> None:
 
     An existing target is replaced once the copy is complete.
     """
+    _require_access(ledger)
+    _require_access(target)
     if target.exists() and target.samefile(ledger):
         raise LedgerError(f"{target} is the ledger itself; name another file")
     with _temporary_file(target) as copy:
@@ -46,6 +49,8 @@ def restore(ledger: Path, source: Path, *, now: Instant) -> Path | None:
 
     Return where the replaced ledger is kept; None if there was none.
     """
+    _require_access(ledger)
+    _require_access(source, writes=False)
     if (pid := process_that_uses(ledger)) is not None:
         raise LedgerError(f"process {pid} uses {ledger}; stop the relay first")
     if not source.is_file():
@@ -86,6 +91,11 @@ def process_that_uses(ledger: Path) -> int | None:
     except FileNotFoundError:
         return None
     return None if kind == fcntl.F_UNLCK else int(pid)
+
+
+def _require_access(file: Path, *, writes: bool = True) -> None:
+    if (denied := explain_denied(file, writes=writes)) is not None:
+        raise LedgerError(f"{file} cannot be used: {denied}")
 
 
 def _copy_live(ledger: Path, copy: Path) -> None:
@@ -161,7 +171,8 @@ def _temporary_file(beside: Path) -> Iterator[Path]:
         create_private_file(file)
         yield file
     except OSError as error:
-        raise LedgerError(f"{beside} cannot be written: {error}") from error
+        reason = explain_denied(beside) or error
+        raise LedgerError(f"{beside} cannot be written: {reason}") from error
     finally:
         for suffix in ("", *_SIDE_FILES):
             with suppress(NotADirectoryError):  # the folder could not be created

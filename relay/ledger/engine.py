@@ -10,6 +10,7 @@ from sqlalchemy.exc import DBAPIError
 from relay.ledger.errors import SchemaError
 from relay.ledger.leases import advisory_lock
 from relay.ledger.sqlite import open_sqlite
+from relay.standards.file_access import explain_denied
 
 HEAD: Final = "0001"
 """The schema version that this code needs; a test compares it with the newest migration."""
@@ -116,9 +117,18 @@ def _upgrade(connection: Connection, url: URL, before: str | None) -> None:
 def explain(error: DBAPIError, url: URL) -> str:
     """Return the driver's error message, with the database that it concerns."""
     problem = f"the ledger {url.render_as_string()} cannot be used: {error.orig}"
+    if (denied := explain_denied_file(url)) is not None:
+        return f"{problem}; {denied}"
     if sqlstate(error) in _MISSING:
         return f"{problem}; restore the database, or restart the relay to create empty tables"
     return problem
+
+
+def explain_denied_file(url: URL) -> str | None:
+    """Return whose file it is if this process may not use that of an SQLite ledger; else None."""
+    if url.get_backend_name() != "sqlite" or not url.database:
+        return None
+    return explain_denied(Path(url.database))
 
 
 def sqlstate(error: DBAPIError) -> str:

@@ -9,7 +9,7 @@ from typing import Any, Final, TypeVar
 from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, NotSupportedError, ProgrammingError
 
-from relay.ledger.engine import explain, sqlstate
+from relay.ledger.engine import explain, explain_denied_file, sqlstate
 from relay.ledger.errors import MACHINE_FAULTS, LedgerTimeout, LedgerUnavailable
 from relay.ledger.sqlite_files import SqliteFiles
 from relay.standards.sqlite_errors import is_damage
@@ -98,7 +98,8 @@ class Executor:
             raise LedgerUnavailable(explain(error, self._engine.url)) from error
         except MACHINE_FAULTS as error:
             address = self._engine.url.render_as_string()
-            raise LedgerUnavailable(f"the ledger {address} cannot be used: {error!r}") from error
+            reason = explain_denied_file(self._engine.url) or repr(error)
+            raise LedgerUnavailable(f"the ledger {address} cannot be used: {reason}") from error
 
     def _try(self, work: Callable[[Connection], T], run: _Run) -> T:
         self._current = run

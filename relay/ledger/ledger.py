@@ -90,9 +90,11 @@ class Ledger:
         Raises `LedgerDamaged`.
         """
         files = self._files
-        if files is None or not files.path.exists():
+        if files is None:
             return True
-        return await self._reader.run_on_thread(lambda: files.check_content(seconds))
+        return await self._reader.run_on_thread(
+            lambda: not files.path.exists() or files.check_content(seconds)
+        )
 
     async def check_files(self) -> None:
         """Check that the files of SQLite are those that were opened. Raises `LedgerUnusable`."""

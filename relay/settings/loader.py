@@ -35,6 +35,7 @@ from relay.settings.sources import (
     read_toml,
 )
 from relay.standards.addresses import is_loopback
+from relay.standards.file_access import is_missing
 
 DEFAULT_FILE: Final = Path("settings.toml")
 _NOT_PROTECTED: Final = (
@@ -55,14 +56,14 @@ def load(path: Path | None = None, env: Mapping[str, str] | None = None) -> Sett
     env = os.environ if env is None else env
     file = _find_file(path, env)
     local_file = local_file_of(file)
-    files = [local_file, file] if local_file.exists() else [file]
+    files = [file] if is_missing(local_file) else [local_file, file]
     return _Loader([(each, read_toml(each)) for each in files], env).load()
 
 
 def _find_file(path: Path | None, env: Mapping[str, str]) -> Path:
     from_environment = env.get("RELAY_SETTINGS")
     file = path or (Path(from_environment) if from_environment else DEFAULT_FILE)
-    if not file.exists():
+    if is_missing(file):
         origin = " (named by RELAY_SETTINGS)" if path is None and from_environment else ""
         raise SettingsError(
             f"There is no settings file {file}{origin}. Name one with --settings PATH or RELAY_SETTINGS."

@@ -17,6 +17,7 @@ from pydantic.fields import FieldInfo
 from relay.settings.errors import Problems, SettingsError
 from relay.settings.field_types import Location, field_type, fields_by_key
 from relay.settings.origins import Origins
+from relay.standards.file_access import explain_denied
 
 ENVIRONMENT_PREFIX: Final = "relay"
 Table = dict[str, Any]
@@ -51,7 +52,7 @@ def read_toml(file: Path) -> Table:
     except UnicodeDecodeError as error:
         raise SettingsError(f"{file}: not UTF-8 at byte {error.start}; save it as UTF-8.") from None
     except OSError as error:
-        raise SettingsError(f"{file}: cannot be read ({error.strerror}).") from None
+        raise SettingsError(f"{file}: cannot be read ({_reason(file, error)}).") from None
 
 
 def _format_toml_error(message: str) -> str:
@@ -214,9 +215,14 @@ def _read_secret_file(table: Table, name: str, folder: Path, *, many: bool) -> s
     try:
         text = (folder / file).read_text(_UTF_8)
     except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "not UTF-8"
-        raise ValueError(f"{folder / file} cannot be read ({reason})") from None
+        raise ValueError(f"{folder / file} cannot be read ({_reason(folder / file, error)})") from None
     secret = text.removesuffix("\n").removesuffix("\r")
     if not secret:
         raise ValueError(f"{folder / file} is empty; write the secret to it")
     return secret.splitlines() if many else secret
+
+
+def _reason(file: Path, error: OSError | UnicodeDecodeError) -> str:
+    if isinstance(error, UnicodeDecodeError):
+        return "not UTF-8"
+    return explain_denied(file, writes=False) or str(error.strerror)
