@@ -99,7 +99,7 @@ def _merge(leg: LegState, stated: LegState, state: CallState) -> LegState:
     return msgspec.structs.replace(
         join_leg(leg, stated, FactOrders(state.stamps)),
         call_id=leg.call_id or stated.call_id,
-        agent=stated.agent if leg.agent == NOBODY else complete_agent(leg.agent, [stated.agent]),
+        agent=complete_agent(leg.agent, [stated.agent]),
     )
 
 

@@ -32,7 +32,8 @@ def compute_status(state: CallState) -> Status:
     | ended                                                      | completed   | completed          |
     | nothing of this                                            | in_progress | in_progress        |
 
-    "Answered" is an Answered event, a time of the answer, or talking time.
+    "Answered" is an Answered event, a time of the answer, or talking time. Only events of a call that is over
+    set the stated status, the talking time and the voicemail, see `OUTCOME_FACTS`.
     """
     return _outcome(state, state.seen, state.fact("direction"))
 
@@ -53,9 +54,9 @@ def _outcome(source: HasFacts, seen: Container[Kind], direction: str | None) -> 
         return Status.COMPLETED
     if answered:
         return Status.COMPLETED if missed else Status.ANSWERED
-    if (ended or missed) and voicemail:
+    if voicemail:
         return Status.NO_ANSWER if outbound else Status.VOICEMAIL
-    if missed or (ended and (stated == "missed" or source.fact("talking") == 0)):
+    if missed or stated == "missed" or source.fact("talking") == 0:
         return Status.NO_ANSWER if outbound else Status.MISSED
     return Status.COMPLETED if ended else Status.IN_PROGRESS
 

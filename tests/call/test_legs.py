@@ -12,7 +12,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from relay.call import Call, CallEvent, Kind, Status, build_record, distinct_agents
-from relay.call.agents import Agent
+from relay.call.agents import NOBODY, Agent
+from relay.call.legs import group_legs
+from relay.call.state import CallState, LegState, Stamp
 from relay.instants import SECOND, iso
 from tests.support.samples import T0, join_events, make_event
 
@@ -235,6 +237,129 @@ def test_an_event_without_an_agent_and_with_another_talking_time_states_the_only
     ):
         (leg,) = call.legs
         assert (leg.agent_id, leg.talking_seconds) == ("1", 31)
+
+
+def test_what_is_unknown_of_an_agent_is_filled_from_the_claim_with_the_lowest_key() -> None:
+    claims = [make_event(Kind.RINGING, agent_id="1", agent_name=name) for name in ("Anita", "Ana")]
+    for call in records_in_any_order(make_event(E, talking=30, agent_id="1"), *claims):
+        assert [leg.agent_name for leg in call.legs] == ["Ana"]
+
+
+# --- which claims are one leg -----------------------------------------------------------------------
+
+
+def claim(call_id: str | None = None, agent: Agent = NOBODY, **facts: int) -> LegState:
+    """What the events with this call_id and this agent state. Facts of all claims have one stamp."""
+    return LegState(call_id, agent, [E], {fact: (1, value) for fact, value in facts.items()})
+
+
+ONE, TWO = Agent("1"), Agent("2")
+Grouped = tuple[str | None, Agent, int | None, int | None]
+"""The call_id, the agent, the talking time and the end of a leg."""
+
+
+@pytest.mark.parametrize(
+    ("claims", "legs"),
+    [
+        # what one claim does not have is that of the other one
+        ([claim("7", ONE, talking=30), claim("7", ended_at=9)], [("7", ONE, 30, 9)]),
+        ([claim(None, ONE, talking=30), claim("7", ended_at=9)], [("7", ONE, 30, 9)]),
+        ([claim("7", ONE, ended_at=9), claim("7", Agent("1", "Ana"))], [("7", Agent("1", "Ana"), None, 9)]),
+        ([claim("7", Agent("1")), claim("7", Agent(None, "Ana"))], [("7", ONE, None, None)]),
+        ([claim(talking=30), claim("7")], [("7", NOBODY, 30, None)]),
+        # another call_id, another agent, or no conversation is another leg
+        (
+            [claim("7", ONE, ended_at=8), claim("8", ONE, ended_at=9)],
+            [("7", ONE, None, 8), ("8", ONE, None, 9)],
+        ),
+        (
+            [claim("7", ONE, ended_at=9), claim("7", TWO, ended_at=8)],
+            [("7", TWO, None, 8), ("7", ONE, None, 9)],
+        ),
+        (
+            [claim("7", ONE, talking=30), claim("7", talking=0, ended_at=9)],
+            [("7", NOBODY, 0, 9), ("7", ONE, 30, None)],
+        ),
+        # of several that fit, it is the one with most values in common
+        (
+            [claim("7", ONE, talking=30), claim("8", TWO, talking=50), claim("8", talking=30, ended_at=9)],
+            [("8", TWO, 50, 9), ("7", ONE, 30, None)],
+        ),
+        (
+            [claim("7", ONE, talking=30), claim("8", TWO, talking=50), claim(talking=50, ended_at=9)],
+            [("8", TWO, 50, 9), ("7", ONE, 30, None)],
+        ),
+        (
+            [
+                claim("7", Agent("3")),
+                claim("8", Agent("2", "Luis")),
+                claim(None, Agent(None, "luis"), ended_at=9),
+            ],
+            [("8", Agent("2", "Luis"), None, 9), ("7", Agent("3"), None, None)],
+        ),
+        # two values that both lack are not in common
+        (
+            [
+                claim("7", Agent("1", "Luis"), talking=30),
+                claim(None, TWO),
+                claim(None, Agent(None, "Luis", "l@example.test"), ended_at=9),
+            ],
+            [("7", Agent("1", "Luis", "l@example.test"), 30, 9), (None, TWO, None, None)],
+        ),
+        # of several that fit equally, it is the first: agent, call_id or conversation known; else the lowest
+        ([claim("7"), claim("6", ONE), claim(ended_at=9)], [("6", ONE, None, 9), ("7", NOBODY, None, None)]),
+        (
+            [claim(None, ONE), claim("7", TWO), claim(ended_at=9)],
+            [("7", TWO, None, 9), (None, ONE, None, None)],
+        ),
+        (
+            [claim("7", ONE, talking=0), claim("8", TWO, talking=5), claim(ended_at=9)],
+            [("8", TWO, 5, 9), ("7", ONE, 0, None)],
+        ),
+        (
+            [claim("7", TWO), claim("8", ONE), claim(ended_at=9)],
+            [("7", TWO, None, 9), ("8", ONE, None, None)],
+        ),
+        (
+            [claim(None, TWO), claim(None, ONE), claim(ended_at=9)],
+            [(None, ONE, None, 9), (None, TWO, None, None)],
+        ),
+    ],
+)
+def test_claims_that_do_not_contradict_each_other_are_one_leg_in_any_order(
+    claims: list[LegState], legs: list[Grouped]
+) -> None:
+    stamps = {1: Stamp(E, 0, T0, T0)}
+    for order in permutations(claims):
+        state = CallState(stamps, {}, {}, {}, legs={str(key): leg for key, leg in enumerate(order)})
+        grouped = [
+            (leg.call_id, leg.agent, leg.fact("talking"), leg.fact("ended_at")) for leg in group_legs(state)
+        ]
+        assert grouped == legs
+
+
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [
+        (claim("9", TWO, started_at=1, ended_at=9), claim("7", ONE, started_at=2, ended_at=8)),
+        (claim("9", TWO, started_at=1), claim("7", ONE, answered_at=2)),
+        (claim("9", TWO, answered_at=1), claim("7", ONE, started_at=2, answered_at=0)),
+        (claim("9", TWO, ended_at=1), claim("7", ONE, started_at=2)),
+        (claim("9", TWO, started_at=0), claim("7", ONE, started_at=1)),
+        (claim("9", TWO, started_at=1), claim("7", ONE)),
+        (claim("9", TWO, started_at=1, ended_at=8), claim("7", ONE, started_at=1, ended_at=9)),
+        (claim("9", TWO, started_at=1, ended_at=0), claim("7", ONE, started_at=1, ended_at=9)),
+        (claim("9", TWO, started_at=1, ended_at=9), claim("7", ONE, started_at=1)),
+        (claim("9", TWO), claim("10", ONE)),
+        (claim("8", TWO), claim("9", ONE)),
+        (claim(None, TWO), claim("9", ONE)),
+        (claim(None, ONE), claim(None, TWO)),
+    ],
+)
+def test_legs_are_ordered_by_beginning_end_number_and_agent(first: LegState, second: LegState) -> None:
+    for order in ((first, second), (second, first)):
+        state = CallState({1: Stamp(E, 0, T0, T0)}, {}, {}, {}, legs=dict(zip("ab", order, strict=True)))
+        assert group_legs(state) == [first, second]
 
 
 # --- any number of legs in any order ----------------------------------------------------------------

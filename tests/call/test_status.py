@@ -129,3 +129,40 @@ def test_an_outcome_in_the_payload_of_an_event_before_the_end_does_not_count(
 ) -> None:
     before, ended = make_event(kind, **fact), make_event(E, direction="inbound", status="missed")
     assert status_after(before, ended) == status_after(ended, before) == Status.MISSED
+
+
+@pytest.mark.parametrize("kind", [S, Kind.RINGING, Kind.MODIFIED, Kind.UPDATE, Kind.RECORDING])
+def test_a_time_of_the_answer_in_any_event_is_an_answer(kind: Kind) -> None:
+    answered = make_event(kind, answered_at=1, direction="inbound")
+    assert status_after(answered) == Status.ANSWERED
+    assert status_after(answered, make_event(E, talking=0)) == COMPLETED
+    assert status_after(answered, make_event(M)) == COMPLETED
+    assert status_after(make_event(kind, direction="inbound")) == Status.IN_PROGRESS
+
+
+@pytest.mark.parametrize(
+    ("kind", "facts", "inbound", "outbound"),
+    [
+        (E, {"voicemail": True}, Status.VOICEMAIL, Status.NO_ANSWER),
+        (E, {"voicemail": False}, COMPLETED, COMPLETED),
+        (E, {"voicemail": True, "status": "answered"}, COMPLETED, COMPLETED),
+        (E, {"voicemail": True, "status": "missed"}, Status.VOICEMAIL, Status.NO_ANSWER),
+        (E, {"talking": 0, "status": "answered"}, COMPLETED, COMPLETED),
+        (E, {"talking": 0, "voicemail": True}, Status.VOICEMAIL, Status.NO_ANSWER),
+        (M, {"talking": 5}, COMPLETED, COMPLETED),
+        (M, {"talking": 0}, Status.MISSED, Status.NO_ANSWER),
+        (Kind.VOICEMAIL, {"status": "answered"}, Status.VOICEMAIL, Status.NO_ANSWER),
+        (Kind.VOICEMAIL, {"talking": 5}, COMPLETED, COMPLETED),
+    ],
+)
+def test_the_facts_of_an_event_that_ends_a_call_decide_its_status(
+    kind: Kind, facts: dict[str, Any], inbound: Status, outbound: Status
+) -> None:
+    for direction, expected in (("inbound", inbound), ("outbound", outbound)):
+        assert status_after(make_event(kind, direction=direction, **facts)) == expected
+
+
+def test_a_voicemail_is_the_status_of_a_missed_call_that_is_over_too() -> None:
+    voicemail, ended = make_event(Kind.VOICEMAIL, direction="inbound"), make_event(E, talking=0)
+    assert status_after(voicemail, ended) == Status.VOICEMAIL
+    assert status_after(voicemail, make_event(A)) == COMPLETED
