@@ -61,6 +61,28 @@ def test_a_value_is_in_the_class_of_its_size(length: int, key: str | None) -> No
     assert large == (expected if key != "k" else {})
 
 
+@pytest.mark.parametrize(
+    ("key", "value", "large_key"),
+    [
+        # one character takes up to six bytes, in the key too
+        ("\x01" * 20, "\x01" * 20, None),
+        ("\x01" * 21, "\x01" * 20, None),
+        ("\x01" * 21, "\x01" * 21, "1024:" + "\x01" * 21),
+        ("k" * 249, None, "1024:" + "k" * 249),
+        ("k" * 248, None, None),
+        ("k", None, None),
+        ("k", 1, None),
+        ("k", ["x" * 250], "1024:k"),
+        ("k", {"key": "x" * 250}, "1024:k"),
+    ],
+)
+def test_a_value_of_any_type_and_a_long_key_count_with_all_their_bytes(
+    key: str, value: object, large_key: str | None
+) -> None:
+    expected = ({key: value}, {}, False) if large_key is None else ({}, {large_key: value}, False)
+    assert data_limits.split_by_size({key: value}) == expected
+
+
 @pytest.mark.parametrize(("largest", "count"), [(256, 4_096), (1_024, 1_024), (65_536, 16), (262_144, 4)])
 def test_a_class_keeps_as_many_values_as_may_fit_into_the_record(largest: int, count: int) -> None:
     assert data_limits.most_values(largest) == count
@@ -86,6 +108,29 @@ def test_above_the_limit_the_oldest_values_are_left_out_and_a_key_says_so() -> N
     assert sorted(kept) == [f"key{n}" for n in range(2, 10)]
     assert record.cloudtalk_data["_left_out"] is True
     assert size_of(record.cloudtalk_data) <= LIMIT
+
+
+def test_the_oldest_values_are_left_out_whatever_their_keys_are() -> None:
+    events = [edit(n, {key: "x" * 100_000}) for n, key in enumerate(("z", "m", "a"))]
+    for order in (events, events[::-1]):
+        assert list(record_of(*order).cloudtalk_data) == ["a", "m", "_left_out"]
+
+
+def test_of_values_of_one_event_those_with_the_lowest_keys_are_left_out() -> None:
+    for keys in ("abc", "cba"):
+        record = record_of(edit(0, dict.fromkeys(keys, "x" * 100_000)))
+        assert list(record.cloudtalk_data) == ["b", "c", "_left_out"]
+
+
+def test_a_value_that_fits_is_kept_although_a_newer_one_does_not() -> None:
+    events = [edit(2, {"new": "x" * 200_000}), edit(1, {"old": "x" * 100_000}), edit(0, {"oldest": "x"})]
+    data = record_of(*events).cloudtalk_data
+    assert list(data) == ["new", "oldest", "_left_out"]
+
+
+def test_the_keys_of_the_data_are_sorted() -> None:
+    record = record_of(edit(0, {"b": 1, "c": "x" * 300}), edit(1, {"a": 2}))
+    assert list(record.cloudtalk_data) == ["a", "b", "c"]
 
 
 @pytest.mark.parametrize(
@@ -204,6 +249,37 @@ def test_agents_and_legs_are_limited_in_any_order() -> None:
     assert len(joined.legs) == 50
     record = build_record(joined, id="1", version=1)
     assert (record.agent_id, record.status, len(record.legs)) == ("299", "completed", 50)
+
+
+def test_agents_whose_phones_only_rang_are_left_out_first() -> None:
+    talked = make_event(Kind.ENDED, T0, agent_id="first", talking=5)
+    ringing = [make_event(Kind.RINGING, T0 + 1 + n, agent_id=str(n)) for n in range(100)]
+    for order in ([talked, *ringing], [*ringing, talked]):
+        agents = {agent.id for _, agent in join_events(*order).agents.values()}
+        assert agents == {"first", *map(str, range(1, 100))}
+
+
+def test_the_legs_with_the_lowest_keys_are_kept() -> None:
+    legs = [make_event(Kind.ENDED, T0 + n, call_id=str(n), talking=5) for n in range(10, 62)]
+    for order in (legs, legs[::-1]):
+        kept = {leg.call_id for leg in join_events(*order).legs.values()}
+        assert kept == set(map(str, range(10, 60)))
+
+
+def test_a_class_of_large_values_keeps_the_newest() -> None:
+    edits = [edit(n, {f"key{99 - n}": "x" * 40_000}) for n in range(17)]
+    for order in (edits, edits[::-1]):
+        state = join_events(*order)
+        assert set(state.large_data) == {f"65536:key{99 - n}" for n in range(1, 17)}
+        assert state.left_out is True
+        assert join_events(*order[:16]).left_out is False
+    small = [edit(n, {f"key{99 - n}": "x" * 9_000}) for n in range(17)]
+    assert len(join_events(*edits[:16], *small).large_data) == 33
+
+
+def test_an_empty_value_is_left_out_before_any_other() -> None:
+    state = join_events(edit(0, {f"key{n:04}": n for n in range(4_096)}), edit(9, {"new": None}))
+    assert (len(state.data), "new" in state.data, state.left_out) == (4_096, False, True)
 
 
 def test_the_aliases_of_both_sides_are_united_and_sorted() -> None:

@@ -14,6 +14,7 @@ from relay.call import (
     CallEvent,
     CallState,
     Kind,
+    Register,
     Status,
     build_record,
     changed_fields,
@@ -21,6 +22,8 @@ from relay.call import (
     join,
     state_from_event,
 )
+from relay.call.join import FactOrders, agent_order, join_registers
+from relay.call.state import Evidence, Stamp
 from relay.instants import SECOND, Instant
 from tests.support.samples import T0, join_events, make_event
 
@@ -206,3 +209,143 @@ def test_an_answered_replaces_no_agent_that_an_ended_sets_however_late_it_is() -
 def test_a_stamp_that_no_register_points_to_is_dropped() -> None:
     state = join_events(*(make_event(S, T0 + n, contact_name=str(n)) for n in range(100)), received_at=T0)
     assert len(state.stamps) == 1
+
+
+EDIT, ANSWERED = Kind.MODIFIED, Kind.ANSWERED
+NONE, DOUBTFUL, UNKNOWN, CONVERSATION = (
+    Evidence.NONE,
+    Evidence.DOUBTFUL,
+    Evidence.UNKNOWN,
+    Evidence.CONVERSATION,
+)
+
+
+def stamp(
+    kind: Kind = E, evidence: Evidence = UNKNOWN, *, rank: int = 0, occurred_at: int = 0, received_at: int = 0
+) -> Stamp:
+    return Stamp(kind, rank, Instant(occurred_at), Instant(received_at), evidence)
+
+
+OUTCOMES = ("status", "ended_at", "ended_at_repeated", "duration", "talking", "wrapup", "voicemail")
+
+
+@pytest.mark.parametrize(
+    ("field", "kind", "rank"),
+    [
+        ("contact_name", S, 0),
+        ("contact_name", Kind.RINGING, 1),
+        ("contact_name", ANSWERED, 2),
+        ("contact_name", Kind.UPDATE, 2),
+        *(
+            ("contact_name", kind, 3)
+            for kind in (E, Kind.MISSED, Kind.VOICEMAIL, EDIT, Kind.RECORDING, Kind.TRANSCRIPT, Kind.SUMMARY)
+        ),
+        ("waiting", S, 0),
+        ("waiting", E, 3),
+        *(
+            (field, kind, rank)
+            for field in OUTCOMES
+            for kind, rank in ((S, 0), (EDIT, 0), (Kind.MISSED, 1), (Kind.VOICEMAIL, 1), (E, 2))
+        ),
+    ],
+)
+def test_the_kind_of_an_event_has_a_rank_for_each_fact(field: str, kind: Kind, rank: int) -> None:
+    assert FactOrders({7: stamp(kind)})(field, (7, None))[2] == rank
+
+
+@pytest.mark.parametrize("evidence", list(Evidence))
+def test_evidence_of_a_conversation_counts_for_status_and_durations(evidence: Evidence) -> None:
+    def order_of(field: str, value: Any) -> int:
+        return FactOrders({7: stamp(evidence=evidence)})(field, (7, value))[0]
+
+    is_doubtful = evidence in {NONE, DOUBTFUL}
+    assert order_of("status", "missed") == evidence
+    assert [order_of("talking", 0), order_of("talking", 1)] == [0, 1]
+    assert [order_of(field, 5) for field in ("duration", "waiting", "wrapup")] == [not is_doubtful] * 3
+    assert [order_of(field, "A") for field in ("contact_name", "ended_at", "voicemail")] == [0, 0, 0]
+
+
+@pytest.mark.parametrize(
+    ("field", "rank"),
+    [("duration", 5), ("talking", 5), ("waiting", 5), ("wrapup", 5), ("status", 0), ("contact_name", 0)],
+)
+def test_the_rank_of_the_source_counts_for_durations_only(field: str, rank: int) -> None:
+    assert FactOrders({7: stamp(rank=5)})(field, (7, None))[1] == rank
+
+
+def test_the_order_of_a_fact_is_evidence_source_kind_time_arrival_number() -> None:
+    stamps = {7: stamp(Kind.MISSED, CONVERSATION, rank=5, occurred_at=20, received_at=30)}
+    assert FactOrders(stamps)("duration", (7, 60)) == (1, 5, 1, 20, 30, 7)
+    assert FactOrders(stamps).of_large("1024:contact_name", (7, "x")) == (0, 0, 3, 20, 30, 7)
+
+
+@pytest.mark.parametrize(
+    ("kind", "evidence", "order"),
+    [
+        (S, UNKNOWN, (False, UNKNOWN, 0)),
+        (Kind.RINGING, UNKNOWN, (False, UNKNOWN, 1)),
+        (Kind.UPDATE, UNKNOWN, (False, UNKNOWN, 2)),
+        (Kind.RECORDING, UNKNOWN, (False, UNKNOWN, 3)),
+        (Kind.MISSED, NONE, (False, NONE, 3)),
+        (ANSWERED, UNKNOWN, (True, UNKNOWN, 2)),
+        (E, NONE, (True, NONE, 3)),
+        (E, CONVERSATION, (True, CONVERSATION, 3)),
+        (EDIT, UNKNOWN, (True, CONVERSATION, 3)),
+    ],
+)
+def test_the_order_of_an_agent_is_kind_evidence_phase_time_arrival_number(
+    kind: Kind, evidence: Evidence, order: tuple[bool, int, int]
+) -> None:
+    stamps = {7: stamp(kind, evidence, rank=5, occurred_at=20, received_at=30)}
+    assert agent_order(stamps, "any", (7, None)) == (*order, 20, 30, 7)
+
+
+@pytest.mark.parametrize("empty", [None, "", [], {}])
+def test_every_empty_value_yields_to_one_of_a_lower_order(empty: Any) -> None:
+    stamps = {1: stamp(S, occurred_at=1), 2: stamp(E, occurred_at=2)}
+    orders = FactOrders(stamps)
+    nothing: dict[str, Register] = {"field": (2, empty)}
+    for value in (0, False, "x", [0], {"a": None}):
+        older: dict[str, Register] = {"field": (1, value)}
+        assert join_registers(older, nothing, orders) == join_registers(nothing, older, orders) == older
+    first: dict[str, Register] = {"field": (1, empty)}
+    assert join_registers(first, nothing, orders) == join_registers(nothing, first, orders) == nothing
+
+
+def test_the_order_of_one_fact_is_not_that_of_another_one_of_its_event() -> None:
+    """The orders are computed once for all facts that have the same one."""
+    orders = FactOrders({7: stamp(Kind.MISSED, CONVERSATION, rank=5), 8: stamp(E, NONE, rank=4)})
+    for _ in range(2):
+        assert orders("contact_name", (7, "A"))[:3] == (0, 0, 3)
+        assert orders("status", (7, "A"))[:3] == (CONVERSATION, 0, 1)
+        assert orders("ended_at", (7, 1))[:3] == (0, 0, 1)
+        assert orders("waiting", (7, 1))[:3] == (1, 5, 3)
+        assert orders("duration", (7, 1))[:3] == (1, 5, 1)
+        assert [orders("talking", (7, value))[:3] for value in (0, 9, 0)] == [(0, 5, 1), (1, 5, 1), (0, 5, 1)]
+        assert orders("contact_name", (8, "A"))[:3] == (0, 0, 3)
+        assert orders("status", (8, "A"))[:3] == (NONE, 0, 2)
+
+
+def test_the_earliest_arrival_of_each_kind_is_kept() -> None:
+    left = join_events(make_event(S), make_event(E), received_at=T0)
+    right = join_events(make_event(E), make_event(EDIT), received_at=T0 + 9)
+    for joined in (join(left, right), join(right, left)):
+        assert joined.seen == {S: T0 + 1, E: T0 + 2, EDIT: T0 + 11}
+        assert list(joined.seen) == [E, EDIT, S]
+
+
+def test_the_stamps_of_a_state_are_ordered_by_number() -> None:
+    first = state_from_event(make_event(S, contact_name="A"), seq=1, received_at=T0)
+    second = state_from_event(make_event(S, contact_id="7", data={"n": 1}), seq=2, received_at=T0)
+    for joined in (join(first, second), join(second, first)):
+        assert list(joined.stamps) == [1, 2]
+
+
+def test_the_kinds_that_state_a_leg_are_kept_in_their_order() -> None:
+    states = [
+        state_from_event(make_event(kind, agent_id="1"), seq=seq, received_at=T0)
+        for seq, kind in enumerate((E, ANSWERED, Kind.MISSED, E), 1)
+    ]
+    for joined in (reduce(join, states), reduce(join, states[::-1])):
+        (leg,) = joined.legs.values()
+        assert leg.seen == [ANSWERED, E, Kind.MISSED]

@@ -132,7 +132,9 @@ def test_a_duration_that_is_not_stated_is_the_time_from_start_to_end() -> None:
     times: dict[str, Any] = {"started_at": T0, "ended_at": T0 + 61 * SECOND}
     assert record_of(make_event(E, **times)).duration_seconds == 61
     assert record_of(make_event(E, **times, duration=60)).duration_seconds == 60
-    assert record_of(make_event(E, started_at=T0, ended_at=T0 - SECOND)).duration_seconds is None
+    assert record_of(make_event(E, started_at=T0, ended_at=T0 - 1)).duration_seconds is None
+    assert record_of(make_event(E, started_at=T0, ended_at=T0)).duration_seconds == 0
+    assert record_of(make_event(E, started_at=T0, ended_at=T0 + 2 * SECOND - 1)).duration_seconds == 1
 
 
 @pytest.mark.parametrize(
@@ -187,6 +189,13 @@ def test_the_status_is_known_once_the_call_is_over(status: str, known: bool) -> 
     record = msgspec.structs.replace(make_call(), status=Status(status), notes="n", waiting_seconds=0)
     expected = {"notes", "waiting_seconds", "cloudtalk_data"} | ({"status", "follow_up"} if known else set())
     assert known_fields(record) == expected
+
+
+def test_an_empty_field_is_not_known() -> None:
+    record = msgspec.structs.replace(
+        make_call(), status=Status.MISSED, notes="", tags=[], cloudtalk_data={}, talking_seconds=0
+    )
+    assert known_fields(record) == {"status", "follow_up", "talking_seconds"}
 
 
 def test_the_id_and_the_version_of_a_record_are_no_changes() -> None:
