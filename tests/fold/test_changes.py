@@ -6,7 +6,9 @@ import pytest
 
 from relay.call import DELIVERED_FIELDS, CallEvent, Kind, Status
 from relay.fold import Changes, Snapshot, plan_changes
+from relay.fold.conflicts import Conflict
 from relay.instants import Instant
+from relay.ledger.aliases import Alias, AliasReason
 from relay.ledger.calls import CallRow
 from relay.ledger.journal import UnfoldedEvent
 from relay.ledger.tombstones import Tombstone
@@ -111,6 +113,13 @@ def test_an_event_that_waited_belongs_to_the_call_with_its_number() -> None:
         assert plan_changes([event], snapshot).folded == [(9, call)]
 
 
+def test_an_event_that_waited_and_has_no_number_belongs_to_no_call_without_a_number() -> None:
+    unknown = {"from": None}
+    row = row_after(make_event(Kind.STARTED, **PARTIES | unknown))
+    changes = plan_changes([waited(9, **unknown)], Snapshot({"id:1": row.id}, {row.id: row}))
+    assert changes.folded == [(9, "cloudtalk-x")]
+
+
 def test_an_event_that_waited_belongs_to_the_call_that_the_same_batch_begins_or_completes() -> None:
     started = make_event(Kind.STARTED, **PARTIES)
     assert plan_changes([*batch(started), waited(9)], EMPTY).folded[1:] == [(9, "cloudtalk-1")]
@@ -188,3 +197,215 @@ def test_a_deleted_call_survives_if_a_crm_received_it_first() -> None:
     assert changes.continued == ["cloudtalk-1"]
     (new,) = changes.new_rows
     assert (new.id, new.state.aliases) == ("cloudtalk-1", ["id:1", "other:z", "uuid:b"])
+
+
+def test_a_deleted_call_that_a_crm_received_later_is_merged_and_retracted() -> None:
+    row = row_after(OTHER)
+    snapshot = Snapshot(
+        {"id:1": "cloudtalk-1", "uuid:b": row.id},
+        {row.id: row},
+        first_delivered={row.id: Instant(T0), "cloudtalk-1": Instant(T0 + 1)},
+        tombstones={"cloudtalk-1": Tombstone(4, ["id:1"])},
+    )
+    changes = plan_changes(batch(LINK, first=3), snapshot)
+    assert (changes.merged, changes.continued) == ({"cloudtalk-1": "cloudtalk-b"}, ["cloudtalk-1"])
+    (new,) = changes.new_rows
+    assert (new.id, new.version, new.record.merged_into) == ("cloudtalk-1", 6, "cloudtalk-b")
+    assert [(record.id, record.version) for record in changes.updated] == [
+        ("cloudtalk-b", 2),
+        ("cloudtalk-1", 6),
+    ]
+
+
+@pytest.mark.parametrize("owns_other_ids", [False, True])
+def test_a_deleted_call_that_no_crm_has_does_not_survive_and_gets_no_row(owns_other_ids: bool) -> None:
+    row = row_after(OTHER)
+    others = ["id:1", "other:z"] if owns_other_ids else ["id:1"]
+    snapshot = Snapshot(
+        {"id:1": "cloudtalk-1", "uuid:b": row.id},
+        {row.id: row},
+        tombstones={"cloudtalk-1": Tombstone(4, others)},
+    )
+    changes = plan_changes(batch(LINK, first=3), snapshot)
+    assert (changes.merged, changes.continued) == ({"cloudtalk-1": "cloudtalk-b"}, [])
+    assert (changes.new_rows, [row.id for row in changes.changed_rows]) == ([], ["cloudtalk-b"])
+    assert [record.id for record in changes.updated] == ["cloudtalk-b"]
+
+
+def test_of_two_calls_that_no_crm_has_the_one_with_a_row_survives() -> None:
+    """It is the older one in the ledger, although the new one began before."""
+    row = row_after(make_event(Kind.STARTED, started_at=T0))
+    snapshot = Snapshot({"id:1": row.id}, {row.id: row})
+    changes = plan_changes(batch(OTHER, LINK, first=3), snapshot)
+    assert changes.folded == [(3, "cloudtalk-1"), (4, "cloudtalk-1")]
+    assert (changes.merged, changes.new_rows) == ({}, [])
+    assert [row.id for row in changes.changed_rows] == ["cloudtalk-1"]
+
+
+@pytest.mark.parametrize(("name", "survivor"), [("a", "cloudtalk-1"), ("0", "cloudtalk-0")])
+def test_of_two_calls_that_began_together_the_one_with_the_lower_id_survives(
+    name: str, survivor: str
+) -> None:
+    other = CallEvent(Kind.STARTED, "workflow", name, (f"uuid:{name}",), T0, {"started_at": T0}, {})
+    link = CallEvent(Kind.ENDED, "workflow", name, (f"uuid:{name}", "id:1"), T0, {}, {})
+    rows = {row.id: row for row in (row_after(make_event(Kind.STARTED, started_at=T0)), row_after(other))}
+    snapshot = Snapshot({"id:1": "cloudtalk-1", f"uuid:{name}": f"cloudtalk-{name}"}, rows)
+    assert list(plan_changes(batch(link, first=3), snapshot).merged.values()) == [survivor]
+
+
+def test_a_survivor_has_the_facts_of_both_calls_and_the_loser_only_its_survivor() -> None:
+    rows = [row_after(make_event(Kind.STARTED, contact_name="Ana")), row_after(OTHER)]
+    owners = {"id:1": "cloudtalk-1", "uuid:b": "cloudtalk-b"}
+    snapshot = Snapshot(
+        owners, {row.id: row for row in rows}, first_delivered={"cloudtalk-b": Instant(T0)}, version_floor=20
+    )
+    survivor, loser = plan_changes(batch(LINK, first=3), snapshot).changed_rows
+    assert (survivor.id, survivor.version, survivor.record.contact_name) == ("cloudtalk-b", 21, "Ana")
+    assert survivor.state.aliases == ["id:1", "uuid:b"]
+    assert (loser.id, loser.version, loser.record.merged_into) == ("cloudtalk-1", 21, "cloudtalk-b")
+    assert loser.state.facts == {}
+
+
+def test_a_call_that_owns_two_ids_of_an_event_is_merged_once() -> None:
+    first = row_after(CallEvent(Kind.STARTED, "workflow", "1", ("id:1", "id:2"), T0, {}, {}))
+    row = row_after(OTHER)
+    owners = {"id:1": first.id, "id:2": first.id, "uuid:b": row.id}
+    snapshot = Snapshot(owners, {first.id: first, row.id: row}, first_delivered={first.id: Instant(T0)})
+    link = CallEvent(Kind.ENDED, "workflow", "b", ("uuid:b", "id:1", "id:2"), T0, {"notes": "n"}, {})
+    changes = plan_changes(batch(link, first=3), snapshot)
+    assert (changes.merged, changes.folded) == ({"cloudtalk-b": "cloudtalk-1"}, [(3, "cloudtalk-1")])
+    survivor = changes.changed_rows[0]
+    assert (survivor.id, survivor.record.notes, survivor.state.aliases) == (
+        "cloudtalk-1",
+        "n",
+        ["id:1", "id:2", "uuid:b"],
+    )
+
+
+def test_calls_that_are_merged_one_after_the_other_name_the_last_survivor() -> None:
+    """The second event merges the survivor of the first merge into a third call."""
+    third = CallEvent(Kind.STARTED, "workflow", "c", ("other:c",), T0, {"started_at": T0 - 9}, {})
+    rows = [row_after(make_event(Kind.STARTED, started_at=T0)), row_after(OTHER), row_after(third)]
+    owners = {"id:1": "cloudtalk-1", "uuid:b": "cloudtalk-b", "other:c": "cloudtalk-c"}
+    snapshot = Snapshot(owners, {row.id: row for row in rows})
+    link = CallEvent(Kind.ENDED, "workflow", "b", ("uuid:b", "other:c"), T0, {}, {})
+    changes = plan_changes(batch(LINK, link, first=4), snapshot)
+    assert changes.merged == {"cloudtalk-1": "cloudtalk-c", "cloudtalk-b": "cloudtalk-c"}
+    assert changes.folded == [(4, "cloudtalk-c"), (5, "cloudtalk-c")]
+    merged_into = {row.id: row.record.merged_into for row in changes.changed_rows}
+    assert merged_into == {"cloudtalk-1": "cloudtalk-c", "cloudtalk-b": "cloudtalk-c", "cloudtalk-c": None}
+
+
+# --- ids, aliases, versions -------------------------------------------------------------------------
+
+
+def test_an_alias_is_chosen_if_another_one_of_its_event_was_dropped() -> None:
+    stated = CallEvent(Kind.STARTED, "workflow", "a", ("uuid:a", "id:1"), T0, {}, {})
+    constant = CallEvent(Kind.STARTED, "workflow", "b", ("uuid:b", "id:1"), T0, {"call_id": "1"}, {})
+    changes = plan_changes(batch(stated, constant), EMPTY)
+    assert changes.aliases == [
+        Alias("uuid:a", "cloudtalk-a", AliasReason.STATED),
+        Alias("id:1", "cloudtalk-a", AliasReason.STATED),
+        Alias("uuid:b", "cloudtalk-b", AliasReason.CHOSEN),
+    ]
+    assert changes.conflicts == [Conflict(2, constant, ("id:1",))]
+    assert [row.record.call_id for row in changes.new_rows] == [None, None]
+
+
+def test_an_id_that_a_person_split_off_links_no_calls() -> None:
+    rows = {row.id: row for row in (row_after(make_event(Kind.STARTED)), row_after(OTHER))}
+    owners = {"id:1": "cloudtalk-1", "uuid:b": "cloudtalk-b"}
+    changes = plan_changes(batch(LINK, first=3), Snapshot(owners, rows, pinned=frozenset({"id:1"})))
+    assert (changes.merged, changes.folded) == ({}, [(3, "cloudtalk-b")])
+
+
+def test_a_second_call_with_the_same_text_as_its_id_has_the_namespace_in_its_id() -> None:
+    row = row_after(make_event(Kind.STARTED))
+    other = CallEvent(Kind.STARTED, "workflow", "1", ("other:1",), T0, {}, {})
+    for events, snapshot in (
+        (batch(other, first=2), Snapshot({"id:1": row.id}, {row.id: row})),
+        (batch(make_event(Kind.STARTED), other), EMPTY),
+    ):
+        changes = plan_changes(events, snapshot)
+        assert changes.folded[-1] == (2, "cloudtalk-other:1")
+        assert changes.new_rows[-1].id == "cloudtalk-other:1"
+
+
+def test_an_event_of_a_deleted_call_continues_it_with_all_its_ids_above_the_floor() -> None:
+    snapshot = Snapshot(
+        {"id:1": "cloudtalk-1"},
+        {},
+        tombstones={"cloudtalk-1": Tombstone(4, ["id:1", "uuid:b"])},
+        version_floor=20,
+    )
+    changes = plan_changes(batch(make_event(Kind.MODIFIED, notes="late"), first=3), snapshot)
+    (row,) = changes.new_rows
+    assert (row.id, row.version, row.state.aliases) == ("cloudtalk-1", 21, ["id:1", "uuid:b"])
+    assert changes.continued == ["cloudtalk-1"]
+    assert row.field_versions == {"notes": 21, "cloudtalk_data": 21}
+
+
+def test_the_ids_of_a_deleted_call_still_contradict_an_event() -> None:
+    snapshot = Snapshot(
+        {"id:1": "cloudtalk-9"}, {}, tombstones={"cloudtalk-9": Tombstone(4, ["id:1", "uuid:a"])}
+    )
+    changes = plan_changes(batch(LINK, first=3), snapshot)
+    assert changes.folded == [(3, "cloudtalk-b")]
+    assert [conflict.dropped for conflict in changes.conflicts] == [("id:1",)]
+    assert changes.continued == []
+
+
+@pytest.mark.parametrize("floor", [0, 20])
+def test_versions_are_above_the_floor(floor: int) -> None:
+    row = row_after(make_event(Kind.STARTED))
+    new = make_event(Kind.STARTED, name="2")
+    snapshot = Snapshot({"id:1": row.id}, {row.id: row}, version_floor=floor)
+    changes = plan_changes(batch(make_event(Kind.ENDED), new, first=2), snapshot)
+    (changed,), (added,) = changes.changed_rows, changes.new_rows
+    assert (changed.version, added.version) == (max(floor, 1) + 1, floor + 1)
+    assert [record.id for record in changes.updated] == ["cloudtalk-1", "cloudtalk-2"]
+
+
+# --- waits and duplicates ---------------------------------------------------------------------------
+
+
+def test_an_event_that_waits_is_named_with_its_first_id_and_changes_nothing() -> None:
+    recording = CallEvent(Kind.RECORDING, "workflow", "7", ("id:7",), T0, {}, {})
+    changes = plan_changes(batch(recording, first=3), EMPTY)
+    assert (changes.seqs, changes.waiting) == ([3], [(3, "id:7")])
+    assert (changes.folded, changes.new_rows, changes.aliases, changes.dedup_keys) == ([], [], [], [])
+
+
+def test_an_end_waits_for_the_open_call_with_its_number() -> None:
+    ended = CallEvent(Kind.ENDED, "workflow", "7", ("id:7",), T0, PARTIES, {})
+    started = CallEvent(Kind.STARTED, "workflow", "b", ("uuid:b",), T0, PARTIES, {})
+    changes = plan_changes(batch(started, ended), EMPTY)
+    assert (changes.folded, changes.waiting) == ([(1, "cloudtalk-b")], [(2, "id:7")])
+    assert plan_changes(batch(ended), EMPTY).waiting == []
+
+
+def test_a_message_that_was_folded_before_belongs_to_its_call_and_changes_nothing() -> None:
+    edit = CallEvent(Kind.MODIFIED, "signed", "1", ("id:1",), None, {"tags": ["a"]}, {}, ("msg:1",))
+    row = row_after(make_event(Kind.STARTED))
+    snapshot = Snapshot({"id:1": row.id}, {row.id: row})
+    changes = plan_changes(batch(edit, edit, first=2), snapshot)
+    ((key, seq),) = changes.dedup_keys
+    assert (key.startswith("msg:1:modified:"), seq) == (True, 2)
+    assert changes.folded == [(2, "cloudtalk-1"), (3, "cloudtalk-1")]
+    again = plan_changes(
+        batch(edit, first=4), Snapshot({"id:1": row.id}, {row.id: row}, seen_keys=frozenset({key}))
+    )
+    assert (again.folded, again.changed_rows, again.dedup_keys) == ([(4, "cloudtalk-1")], [], [])
+
+
+@pytest.mark.parametrize("place", ["changes.join_event", "versions.build_record"])
+@pytest.mark.parametrize("fault", [MemoryError(), OSError(28, "No space left on device"), RecursionError()])
+def test_a_fault_of_the_machine_is_raised(
+    fault: Exception, place: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise fault
+
+    monkeypatch.setattr(f"relay.fold.{place}", fail)
+    with pytest.raises(type(fault)):
+        plan_changes(batch(make_event(Kind.STARTED)), EMPTY)

@@ -9,10 +9,13 @@ from relay.fold.matching import (
     AliasIndex,
     Match,
     _is_generated_uuid,
+    customer_number,
+    is_transfer_of,
     match_by_ids,
     match_by_number_and_time,
+    restrict_ids,
 )
-from relay.instants import SECOND
+from relay.instants import SECOND, Instant
 from relay.ledger.aliases import AliasReason
 from tests.support.memory_ledger import MemoryLedger
 from tests.support.samples import T0, join_events
@@ -29,7 +32,8 @@ def ledger() -> MemoryLedger:
 
 # --- the normal rule: by ids ------------------------------------------------------------------------
 
-CALLS = {"A": [U1, I1], "B": [U2], "C": [I2]}
+U3, OTHER = "uuid:u3", "other:x"
+CALLS = {"A": [U1, I1], "B": [U2], "C": [I2], "D": [U3, "id:3", "id:4"], "E": [OTHER, "id:6"]}
 
 
 def index_of(calls: dict[str, list[str]], *, pinned: frozenset[str] = frozenset()) -> AliasIndex:
@@ -55,6 +59,13 @@ def index_of(calls: dict[str, list[str]], *, pinned: frozenset[str] = frozenset(
         # a uuid typed as a constant: the call_id is accepted
         ((U1, "id:9"), Match(None, ("id:9",), dropped=(U1,))),
         ((U1, I2), Match("C", (I2,), dropped=(U1,))),
+        # a call with several call_ids has each of them
+        ((U3, "id:3"), Match("D", (U3, "id:3"))),
+        ((U3, "id:3", "id:4"), Match("D", (U3, "id:3", "id:4"))),
+        ((U3, "id:9"), Match(None, ("id:9",), dropped=(U3,))),
+        (("id:3", "id:9"), Match(None, ("id:9",), dropped=("id:3",))),
+        # an event with several call_ids links a call that has one of them
+        ((U1, I1, "id:9"), Match("A", (U1, I1, "id:9"))),
     ],
 )
 def test_an_event_belongs_to_the_call_that_its_ids_agree_on(
@@ -72,6 +83,63 @@ def test_an_event_belongs_to_the_call_that_its_ids_agree_on(
 def test_if_every_id_contradicts_another_only_the_uuid_is_accepted() -> None:
     index = index_of({"A": [U1, I1], "B": [U2, I2]})
     assert match_by_ids((U1, I2), index) == Match("A", (U1,), dropped=(I2,))
+
+
+@pytest.mark.parametrize(
+    ("aliases", "expected"),
+    [
+        ((I1, "other:new", "uuid:new"), Match(None, ("uuid:new",), ("other:new", I1))),
+        (("id:b", "other:new"), Match(None, ("other:new",), ("id:b",))),
+        (("other:b", "uuid:new"), Match(None, ("uuid:new",), ("other:b",))),
+        (("id:b", OTHER), Match("E", (OTHER,), ("id:b",))),
+        ((OTHER, "id:b"), Match("E", (OTHER,), ("id:b",))),
+        (("id:b", U1), Match("A", (U1,), ("id:b",))),
+    ],
+)
+def test_of_ids_that_contradict_each_other_the_uuid_is_accepted_or_else_the_made_up_id(
+    aliases: tuple[str, ...], expected: Match
+) -> None:
+    calls = CALLS | {"B": [U2, "other:b", "id:b"]}
+    assert match_by_ids(aliases, index_of(calls)) == expected
+
+
+def test_calls_are_merged_if_all_their_ids_fit() -> None:
+    calls = {"A": [U1], "B": [I1], "C": [OTHER]}
+    assert match_by_ids((I1, OTHER, U1), index_of(calls)) == Match("A", (U1, OTHER, I1), (), ("C", "B"))
+    calls["C"] = [OTHER, U2]
+    assert match_by_ids((U1, OTHER), index_of(calls)) == Match("A", (U1,), (OTHER,))
+
+
+def test_two_call_ids_of_one_event_merge_a_call_that_has_both() -> None:
+    calls = {"A": [U1], "B": [I1, I2]}
+    assert match_by_ids((U1, I1, I2), index_of(calls)) == Match("A", (U1, I1, I2), (), ("B", "B"))
+    calls = {"A": [U1, I2], "B": [I1]}
+    assert match_by_ids((U1, I1, I2), index_of(calls)) == Match("A", (U1, I1, I2), (), ("B",))
+    calls = {"A": [U1, "id:9"], "B": [I1]}
+    assert match_by_ids((U1, I1, "id:9"), index_of(calls)) == Match("A", (U1, I1, "id:9"), (), ("B",))
+
+
+PINNED = {"A": [U1, I1], "B": [I2]}
+
+
+@pytest.mark.parametrize(
+    ("aliases", "pinned", "expected"),
+    [
+        # an id that is split off gets no further id, and gives none
+        ((U1, "id:9"), {U1}, Match("A", (U1,), ("id:9",))),
+        ((U1, I1), {U1}, Match("A", (U1, I1))),
+        ((U1, I2), {U1}, Match("A", (U1,), (I2,))),
+        ((U1, I1), {I1}, Match("A", (U1, I1))),
+        ((U1, I2), {I2}, Match("A", (U1,), (I2,))),
+        (("uuid:new", I2), {I2}, Match("B", (I2,), ("uuid:new",))),
+        # the call that has been split from is matched as before
+        ((U1, I2), {"id:elsewhere"}, Match("B", (I2,), (U1,))),
+    ],
+)
+def test_an_id_that_a_person_split_off_stays_with_its_call(
+    aliases: tuple[str, ...], pinned: set[str], expected: Match
+) -> None:
+    assert match_by_ids(aliases, index_of(PINNED, pinned=frozenset(pinned))) == expected
 
 
 def test_an_id_that_a_person_split_off_links_nothing() -> None:
@@ -233,3 +301,136 @@ def test_with_two_candidates_number_and_time_link_nothing(ledger: MemoryLedger) 
 )
 def test_only_a_uuid_with_a_version_and_a_variant_was_generated(alias: str, expected: bool) -> None:
     assert _is_generated_uuid(alias) is expected
+
+
+# --- the last resort: what is compared ----------------------------------------------------------------
+
+CUSTOMER: dict[str, Any] = {
+    "from": "+34612345678",
+    "to": "+34910000000",
+    "direction": "inbound",
+    "started_at": T0,
+}
+
+
+def stated(facts: dict[str, Any]) -> dict[str, Any]:
+    return {fact: value for fact, value in (CUSTOMER | facts).items() if value is not None}
+
+
+@pytest.mark.parametrize(
+    ("facts", "other_facts", "linked"),
+    [
+        ({}, {}, True),
+        ({"started_at": T0 + 120 * SECOND}, {}, True),
+        ({"started_at": T0 - 120 * SECOND}, {}, True),
+        ({"started_at": T0 + 120 * SECOND + 1}, {}, False),
+        ({"started_at": T0 - 120 * SECOND - 1}, {}, False),
+        ({"started_at": None}, {}, False),
+        ({}, {"started_at": None}, False),
+        ({}, {"to": None}, True),
+        ({"to": None}, {}, True),
+        ({"to": "+34910000009"}, {}, False),
+        ({"direction": None}, {}, True),
+        ({"direction": "internal"}, {}, False),
+    ],
+)
+def test_number_and_time_link_an_event_if_nothing_contradicts(
+    facts: dict[str, Any], other_facts: dict[str, Any], linked: bool
+) -> None:
+    ended = event(Kind.ENDED, I1, **stated(facts))
+    state = join_events(event(Kind.STARTED, U1, **stated(other_facts)))
+    assert match_by_number_and_time(ended, {"A": state}) == ("A" if linked else None)
+
+
+def test_the_only_call_that_fits_is_linked_among_others_with_its_number() -> None:
+    near = join_events(event(Kind.STARTED, U1, **CUSTOMER))
+    far = join_events(event(Kind.STARTED, U2, **stated({"started_at": T0 + 121 * SECOND})))
+    ended = event(Kind.ENDED, I1, **CUSTOMER)
+    assert match_by_number_and_time(ended, {"far": far, "near": near}) == "near"
+    assert match_by_number_and_time(ended, {"near": near, "also": near}) is None
+    assert match_by_number_and_time(ended, {}) is None
+
+
+# --- transfers ----------------------------------------------------------------------------------------
+
+FOUR_HOURS = 14_400 * SECOND
+WITHHELD: dict[str, Any] = {"from": None}
+
+
+@pytest.mark.parametrize(
+    ("facts", "other_facts", "is_transfer"),
+    [
+        ({}, {}, True),
+        ({"started_at": T0 + FOUR_HOURS}, {}, True),
+        ({"started_at": T0 - FOUR_HOURS}, {}, True),
+        ({"started_at": T0 + FOUR_HOURS + 1}, {}, False),
+        ({"started_at": T0 - FOUR_HOURS - 1}, {}, False),
+        # with the number of one customer neither the own number nor the direction counts
+        ({"to": "+34910000009"}, {}, True),
+        ({"direction": "outbound", "to": "+34612345678"}, {}, True),
+        ({"from": "+34600000009"}, {}, False),
+        ({"from": "611"}, {}, False),
+        ({"from": "611"}, {"from": "611"}, None),
+        (WITHHELD, {}, None),
+        ({}, WITHHELD, None),
+        (WITHHELD, WITHHELD, None),
+        (WITHHELD | {"to": "+34910000009"}, {}, False),
+        (WITHHELD | {"direction": "outbound", "from": "+34910000000", "to": None}, WITHHELD, False),
+        (WITHHELD | {"started_at": T0 + FOUR_HOURS + 1}, {}, False),
+    ],
+)
+def test_another_leg_has_the_same_customer_and_begins_within_four_hours(
+    facts: dict[str, Any], other_facts: dict[str, Any], is_transfer: bool | None
+) -> None:
+    leg = event(Kind.ENDED, U1, I1, **stated(facts))
+    state = join_events(event(Kind.STARTED, U1, **stated(other_facts)), received_at=T0 + 10 * FOUR_HOURS)
+    assert is_transfer_of(leg, Instant(T0), state) is is_transfer
+
+
+@pytest.mark.parametrize(
+    ("facts", "other_facts"),
+    [({"started_at": None}, {}), ({}, {"started_at": None}), ({"started_at": None}, {"started_at": None})],
+)
+@pytest.mark.parametrize(
+    ("arrived_at", "is_transfer"),
+    [(T0, True), (T0 + FOUR_HOURS, True), (T0 + FOUR_HOURS + 1, False), (T0 - FOUR_HOURS - 1, False)],
+)
+def test_without_two_starts_the_arrival_is_compared_with_the_first_one_of_the_call(
+    facts: dict[str, Any], other_facts: dict[str, Any], arrived_at: int, is_transfer: bool
+) -> None:
+    leg = event(Kind.ENDED, U1, I1, **stated(facts))
+    # The events arrive at `T0` and a microsecond later.
+    state = join_events(
+        event(Kind.STARTED, U1, **stated(other_facts)), event(Kind.ANSWERED, U1), received_at=T0 - 1
+    )
+    assert is_transfer_of(leg, Instant(arrived_at), state) is is_transfer
+
+
+# --- events that lose an id ---------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("accepted", "name", "facts"),
+    [
+        ((U1, I1), "u1", {"call_uuid": "u1", "call_id": "1", "notes": "n"}),
+        ((I1, U1), "u1", {"call_uuid": "u1", "call_id": "1", "notes": "n"}),
+        ((U1,), "u1", {"call_uuid": "u1", "notes": "n"}),
+        ((I1,), "1", {"call_id": "1", "notes": "n"}),
+        ((), "u1", {"notes": "n"}),
+    ],
+)
+def test_an_event_loses_the_facts_of_its_dropped_ids(
+    accepted: tuple[str, ...], name: str, facts: dict[str, Any]
+) -> None:
+    whole = event(Kind.ENDED, U1, I1, notes="n")
+    restricted = restrict_ids(whole, accepted)
+    assert (restricted.name, restricted.facts) == (name, facts)
+    assert set(restricted.aliases) == set(accepted)
+
+
+@pytest.mark.parametrize(
+    ("number", "customer"),
+    [("+34612345678", "+34612345678"), ("611", None), ("", None), (611, None), (None, None)],
+)
+def test_only_an_e164_number_identifies_a_customer(number: object, customer: str | None) -> None:
+    assert customer_number(event(Kind.STARTED, U1, external_number=number)) == customer
