@@ -21,7 +21,7 @@ from relay.cloudtalk.signatures import SignatureVerifier
 from relay.standards.addresses import is_loopback
 
 _FORWARDING_HEADERS: Final = (
-    *("forwarded", "x-forwarded", "x-forward", "x-original-", "x-rewrite-", "via", "cdn-", "max-forwards"),
+    *("forwarded", "x-forward", "x-original-", "x-rewrite-", "via", "cdn-", "max-forwards"),
     *("x-real-ip", "x-client-ip", "x-cluster-client-ip", "x-proxyuser-ip", "x-remote-", "x-proxy-"),
     *("client-ip", "true-client-ip", "proxy-client-ip", "wl-proxy-", "remote-", "x-host", "x-originating-"),
     *("cf-", "fastly-", "x-fastly-", "fly-", "akamai-", "x-akamai-", "incap-", "x-sucuri-", "x-varnish"),

@@ -1,7 +1,6 @@
 """CloudTalk's ids: their namespaces by form, and the two ids of one call."""
 
 import base64
-import binascii
 import re
 from typing import Final, NamedTuple
 from urllib.parse import unquote
@@ -11,7 +10,6 @@ from relay.cloudtalk.values import restore_digits
 _UUID: Final = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
 _UUID_LENGTH: Final = 36
 _RECORDING_PATH: Final = re.compile(r"/pub/r/([^/?#]{2,64})", re.IGNORECASE)
-_URL_SAFE: Final = str.maketrans("-_", "+/")
 _MAX_DIGITS: Final = 19
 """The largest number of 64 bits has so many digits."""
 
@@ -61,9 +59,9 @@ def parse_recording_call_id(url: str) -> str | None:
     match = _RECORDING_PATH.search(url)
     if match is None:
         return None
-    encoded = unquote(match[1]).rstrip("=").translate(_URL_SAFE)
+    encoded = unquote(match[1]).rstrip("=")
     try:
         decoded = base64.b64decode(encoded + "=" * (-len(encoded) % 4), validate=True)
-    except (binascii.Error, ValueError):
+    except ValueError:
         return None
     return decoded.decode("ascii") if decoded.isdigit() and len(decoded) <= _MAX_DIGITS else None

@@ -46,7 +46,8 @@ _DIRECTIONS: Final = {
 def is_missing(value: Any) -> bool:
     """Whether the value stands for a missing one, such as `null` as a text."""
     if isinstance(value, str):
-        return len(value) < _LONGEST_MISSING * 2 and value.strip().lower() in _MISSING
+        trimmed = value.strip()
+        return len(trimmed) <= _LONGEST_MISSING and trimmed.lower() in _MISSING
     return value is None
 
 

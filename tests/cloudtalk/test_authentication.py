@@ -1,6 +1,8 @@
 """Which requests are authenticated."""
 
 import base64
+import hashlib
+import hmac
 
 import pytest
 
@@ -14,7 +16,7 @@ HOST = {"host": "127.0.0.1:8080"}
 def problem_of(
     headers: dict[str, str],
     query: str,
-    client: str,
+    client: str | None,
     tokens: tuple[str, ...] = (),
     in_body: tuple[str, ...] = (),
 ) -> str | None:
@@ -41,7 +43,10 @@ def basic(user: str, password: str) -> str:
     [
         ({"authorization": "Bearer new"}, ""),
         ({"authorization": "bearer old"}, ""),
+        ({"authorization": "BEARER  new "}, ""),
         ({"authorization": basic("anyone", "new")}, ""),
+        ({"authorization": basic("anyone", "new").replace("Basic ", "BASIC  ") + " "}, ""),
+        ({}, "a=&" * 999 + "token=new"),
         ({"authorization": basic("", "pass:new")}, "token=old"),
         ({"x-webhook-token": "old"}, ""),
         ({}, "event=x&token=new"),
@@ -58,6 +63,7 @@ def test_any_listed_token_authenticates_in_each_place(headers: dict[str, str], q
         ({"authorization": "Bearer nope"}, "", "wrong_token"),
         ({"authorization": "Bearer "}, "", "wrong_token"),
         ({"authorization": "Bearer ñandú"}, "", "wrong_token"),
+        ({"authorization": "Bearer \udcff"}, "", "wrong_token"),
         ({"authorization": "Basic !!!"}, "", "no_token"),
         ({"authorization": "Basic /w=="}, "", "no_token"),
         ({"authorization": "Digest new"}, "", "no_token"),
@@ -136,7 +142,11 @@ def test_without_tokens_a_request_of_another_web_page_is_refused(headers: dict[s
         {"sec-fetch-site": "none"},
         {"sec-fetch-site": "same-origin", "origin": "http://127.0.0.1:8080"},
         {"origin": "HTTP://127.0.0.1:8080"},
+        {"sec-fetch-site": " Same-Origin "},
+        {"origin": " http://127.0.0.1:8080 "},
         {"referer": "http://127.0.0.1:8080/console"},
+        {"referer": " HTTP://127.0.0.1:8080/console"},
+        {"host": "LocalHost:8080", "origin": "http://localhost:8080"},
     ],
 )
 def test_without_tokens_a_request_of_the_relays_own_page_is_accepted(headers: dict[str, str]) -> None:
@@ -150,11 +160,17 @@ def test_without_tokens_a_safe_method_changes_nothing(method: str) -> None:
         return problem_with(Authenticator(tokens, SignatureVerifier([])), head)
 
     assert problem(()) is None
+    assert problem((), **{"content-length": "0"}) is None
     assert problem((), "event=call.started&call_id=1") == "safe_method"
     assert problem((), **{"content-length": "17"}) == "safe_method"
     assert problem((), **{"transfer-encoding": "chunked"}) == "safe_method"
     assert problem(LISTED, "event=call.started&call_id=1&token=new") is None
     assert problem(LISTED, "event=call.started&call_id=1") == "no_token"
+
+
+def test_without_tokens_another_method_may_have_a_query_and_a_body() -> None:
+    assert problem_of(HOST | {"content-length": "17"}, "event=call.started", "127.0.0.1") is None
+    assert problem_of(HOST | {"transfer-encoding": "chunked"}, "", "127.0.0.1") is None
 
 
 @pytest.mark.parametrize("version", ["0.9", "1.0"])
@@ -209,6 +225,11 @@ def test_a_request_without_a_host_comes_from_no_browser() -> None:
     assert problem_of({}, "", "192.0.2.1") == "not_local"
 
 
+def test_a_request_without_an_address_comes_through_a_socket_of_this_machine() -> None:
+    assert problem_of(HOST, "", None) is None
+    assert problem_of({"host": "relay.example.com"}, "", None) == "foreign_host"
+
+
 SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
 
 
@@ -229,6 +250,17 @@ def test_the_head_shows_what_may_authenticate_a_request(
 ) -> None:
     authenticator = Authenticator(tokens, SignatureVerifier([SECRET]), body_tokens=body_tokens)
     assert authenticator.precheck(RequestHead(headers, "", "10.1.2.3")) == proof
+
+
+def test_only_a_valid_signature_authenticates() -> None:
+    authenticator = Authenticator(LISTED, SignatureVerifier([SECRET]))
+    digest = hmac.new(SECRET.encode(), b"{}", hashlib.sha256).hexdigest()
+    signed = RequestHead({"x-cloudtalk-signature": digest}, "", "10.1.2.3")
+    assert authenticator.verify_signature(signed, b"{}", now=0) is None
+    assert authenticator.verify_signature(signed, b"[]", now=0) == "wrong_signature"
+    headers = {"authorization": "Bearer new", "x-cloudtalk-signature": digest[:-1] + "g"}
+    wrong = RequestHead(headers, "", "10.1.2.3")
+    assert authenticator.verify_signature(wrong, b"{}", now=0) == "wrong_signature"
 
 
 def test_only_a_few_tokens_of_a_request_are_compared() -> None:

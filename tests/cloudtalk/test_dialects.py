@@ -39,6 +39,10 @@ def dialect_of(body: Any, path: str = PATH, message_id: str | None = None) -> st
         ({"type": "call.ended", "occurred_at": None, "data": {"call_uuid": UUID}}, "signed"),
         ({"type": "call.ended", "company_id": 1, "data": {"call_uuid": UUID}}, "signed"),
         ({"type": "call.ended", "data": {"call_uuid": UUID}}, "workflow"),
+        ({"type": 5, "event_id": "e", "call_uuid": UUID}, "workflow"),
+        ({"event": None, "data": {"id": "x", "call_uuid": UUID}}, "workflow"),
+        ({"event": "call.ended", "data": {"call": {"id": 5}}}, "workflow"),
+        ({"event": "call.ended", "data": {"calls": [{"call_id": 5}]}}, "workflow"),
         ({"call.uuid": UUID}, "flow"),
         ({"contact.id": 5, "call_uuid": UUID}, "flow"),
         ({"call.external_number": "+34612345678", "call_uuid": UUID}, "flow"),
@@ -54,6 +58,31 @@ def dialect_of(body: Any, path: str = PATH, message_id: str | None = None) -> st
 )
 def test_a_dialect_is_recognised_by_the_body(body: Any, dialect: str) -> None:
     assert dialect_of(body) == dialect
+
+
+def test_each_dialect_is_declared_with_these_properties() -> None:
+    assert [
+        (
+            d.name,
+            d.source_rank,
+            d.single_id,
+            d.always_ack,
+            d.quarantine_unknown,
+            d.enveloped,
+            d.outcome_variable,
+        )
+        for d in DIALECTS
+    ] == [
+        ("mission", 1, True, False, True, False, "status"),
+        ("signed", 3, False, True, True, True, "talking_time"),
+        ("flow", 2, False, True, False, False, "talking_time"),
+        ("workflow", 2, False, False, True, False, "talking_time"),
+    ]
+
+
+@pytest.mark.parametrize("data", [{}, {"x": 5}, {"a": {}, "b": 1}])
+def test_an_object_that_is_no_wrapper_is_a_mission_without_an_id(data: dict[str, Any]) -> None:
+    assert recognise_dialect({"event": "call.ended", "data": data}, RawRequest(b"")).name == "mission"
 
 
 @pytest.mark.parametrize("path", ["/flow", "/flow/", "/flow/call.answered"])
@@ -93,9 +122,20 @@ def test_a_signed_body_is_flattened_like_any_other_body() -> None:
         "internal_number": {"number_e164": "+12025550111"},
         "started_at": "2026-09-26T15:03:00Z",
         "ended_at": "2026-09-26T15:04:05Z",
+        "answered_at": "2026-09-26T15:03:10Z",
         "duration": 75,
         "talking_time": None,
+        "waiting_time": 3,
+        "wrapup_time": 4,
         "is_voicemail": False,
+        "caller_id_status": {"a": 1},
+        "recording_url": "https://x.test/a",
+        "contact_id": 5,
+        "contact_name": "Ana",
+        "agent_id": 6,
+        "agent_name": "Eva",
+        "agent_email": "eva@x.test",
+        "status": "answered",
     }
     body = {
         "event_id": "evt",
@@ -117,3 +157,19 @@ def test_a_signed_body_is_flattened_like_any_other_body() -> None:
     }
     assert fast.fields.items() <= slow.fields.items()
     assert [(field.pointer, field.value) for field in fast.event_names] == [("/0/type", "call.ended")]
+
+
+@pytest.mark.parametrize(
+    ("body", "keys"),
+    [
+        ({"type": "call.ended", "event_id": "e"}, {"type", "eventid"}),
+        ({"type": "call.ended", "event_id": "e", "data": {"call_id": 5}}, {"callid", "eventid"}),
+        ({"type": "call.ended", "data": {"call_id": 5}, "call_uuid": UUID}, {"callid", "calluuid", "type"}),
+        ({"type": "call.ended", "data": {"call_id": 5, "custom": 1}}, {"callid", "custom", "type"}),
+        ({"type": "call.ended", "data": [{"call_id": 5}]}, {"callid", "type"}),
+    ],
+)
+def test_a_signed_body_with_other_keys_loses_none(body: dict[str, Any], keys: set[str]) -> None:
+    flat = SIGNED.flatten(body, "")
+    assert flat.fields.keys() == keys
+    assert [field.value for field in flat.event_names] == ["call.ended"]

@@ -60,6 +60,11 @@ def test_a_recording_link_gives_its_call_id_with_any_padding(number: int, form: 
     assert parse_recording_call_id(f"https://my.cloudtalk.io/pub/r/{segment}/abc.wav") == str(number)
 
 
+def test_a_call_id_has_at_most_19_digits() -> None:
+    assert parse_recording_call_id("/PUB/R/OTk5OTk5OTk5OTk5OTk5OTk5OQ") == "9999999999999999999"
+    assert parse_recording_call_id("/pub/r/OTk5OTk5OTk5OTk5OTk5OTk5OTk") is None
+
+
 @pytest.mark.parametrize(
     "segment", ["", "%", "a", "aGVsbG8", "MTAwMjQwMjQ4N", "4pmA", "%FF%FE", "MTIz IA", "LTU"]
 )

@@ -21,7 +21,13 @@ _json = st.recursive(
 )
 
 
-@pytest.mark.parametrize("missing", [None, "", "  ", "null", "undefined", "None", "[object Object]", "NaN"])
+@pytest.mark.parametrize(
+    "missing",
+    [
+        *(None, "", "  ", "null", " NULL ", "undefined", "None", "[object Object]", "NaN", "0000-00-00"),
+        *("0000-00-00 00:00:00", " " * 60, " " * 60 + "null"),
+    ],
+)
 def test_sentinels_count_as_missing(missing: Any) -> None:
     assert values.parse_text(missing) is None
     assert values.parse_id(missing) is None
@@ -70,6 +76,8 @@ def test_a_value_that_is_no_id_is_invalid(value: Any) -> None:
         ("&#x7b;&lcub;agent_name&#125;&rbrace;", "{{agent_name}}"),
         ("%7B%7bnotes%7D%7d", "{{notes}}"),
         ("}} {{x}}", "{{x}}"),
+        ("{{x}} }}", "{{x}}"),
+        ("&#x7B;{x}&#125;", "{{x}}"),
     ],
 )
 def test_a_text_with_an_unrendered_variable_is_invalid_and_the_variable_named(
@@ -170,6 +178,8 @@ def test_an_id_that_is_too_long_raises_an_error_of_its_own() -> None:
         ("12e4f", "12e4f"),
         ("1.5", "1.5"),
         ("1.0e99", "1.0e99"),
+        ("9007199254740991.0", "9007199254740991"),
+        ("9007199254740992.0", "9007199254740992.0"),
         ("٣.٣", "٣.٣"),
     ],
 )
@@ -195,6 +205,7 @@ def test_a_number_is_the_same_id_in_each_form(number: int) -> None:
         ("AT&T", "AT&T"),
         ("?a=1&copy=2", "?a=1&copy=2"),
         ("&nosuch;", "&nosuch;"),
+        ("&amp;&#x110000;", "&\ufffd"),
         ("&#0;", "\ufffd"),
         ("&#99999999999;", "&#99999999999;"),
         (5, "5"),
@@ -220,6 +231,7 @@ def test_no_text_becomes_one_that_a_database_cannot_hold(text: str) -> None:
         ({"name": "a, b"}, ["a, b"]),
         ([{"tag": "a"}, {"value": "b"}, {"text": "c"}], ["a", "b", "c"]),
         ([], None),
+        (["", " a", "a "], ["a"]),
         (",", None),
         (7, ["7"]),
     ],
@@ -234,7 +246,7 @@ def test_tags_in_any_form_become_a_list(value: Any, expected: list[str] | None) 
         ("one", "one"),
         ([{"id": 1, "note": "one"}, {"note": None}, "two"], "one\ntwo"),
         ({"text": "one"}, "one"),
-        ({"Content": "one"}, "one"),
+        ({" Content ": "one"}, "one"),
         ([{"name": "Ana", "text": "one"}, {"speaker": "Leo", "value": "two"}], "one\ntwo"),
         ({"language": "es", "segments": [{"text": "one"}, {"text": "two"}]}, "one\ntwo"),
         ({"text": None, "items": [{"content": {"text": "one"}}]}, "one"),
@@ -315,6 +327,7 @@ def test_a_value_that_is_no_text_is_an_invalid_phone_number(value: Any) -> None:
 
 def test_only_http_links_are_web_addresses() -> None:
     assert values.parse_web_address(" HTTPS://x.test/a ") == "HTTPS://x.test/a"
+    assert values.parse_web_address("http://x.test/a") == "http://x.test/a"
     assert values.parse_web_address(False) is None
     with pytest.raises(InvalidValue):
         values.parse_web_address("javascript:alert(1)")
@@ -336,6 +349,7 @@ def test_directions_are_parsed_in_any_form() -> None:
     assert [values.parse_direction(word) for word in ("Incoming", " INBOUND ")] == ["inbound"] * 2
     assert [values.parse_direction(word) for word in ("outgoing", "Outbound")] == ["outbound"] * 2
     assert values.parse_direction("internal") == "internal"
+    assert values.parse_direction("") is None
 
 
 def test_an_unknown_direction_is_invalid() -> None:

@@ -10,10 +10,12 @@ from hypothesis import strategies as st
 from standardwebhooks import Webhook, WebhookVerificationError
 
 from relay.standards.webhooks import (
+    SHORTEST_KEY,
     Signer,
     StaleSignature,
     Verifier,
     decode_secret,
+    has_headers,
     has_signature,
     message_id,
 )
@@ -95,6 +97,7 @@ def test_any_secret_and_any_signature_of_the_header_may_match() -> None:
         headers("v1"),
         headers(""),
         headers("v1,!!!"),
+        headers(SIGNATURE[:10] + "!" + SIGNATURE[10:]),
         headers("v2" + SIGNATURE[2:]),
         headers(timestamp=""),
         headers(timestamp="soon"),
@@ -145,6 +148,24 @@ def test_a_request_is_signed_if_it_has_a_signature_header_of_either_prefix() -> 
 def test_the_message_id_is_read_under_both_prefixes() -> None:
     assert message_id({"svix-id": "a"}) == message_id({"webhook-id": "a"}) == "a"
     assert message_id({"svix-id": ""}) is None
+    assert message_id({"svix-id": "", "webhook-id": "b"}) == "b"
+    assert message_id({"svix-id": "a", "webhook-id": "b"}) == "a"
+
+
+@pytest.mark.parametrize("prefix", ["svix-", "webhook-"])
+@pytest.mark.parametrize("name", ["id", "timestamp", "signature"])
+def test_each_header_of_a_message_is_recognised(prefix: str, name: str) -> None:
+    assert has_headers({prefix + name: "", "accept": "*/*"}) is True
+    assert has_headers({f"x-{prefix}{name}": ""}) is False
+
+
+def test_a_stale_signature_says_how_old_it_is() -> None:
+    assert str(StaleSignature(301)) == "the signature is 301 s old"
+    assert str(StaleSignature(-301)) == "the signature is 301 s ahead"
+
+
+def test_a_secret_as_the_standard_has_it_is_long_enough() -> None:
+    assert (len(decode_secret(SECRET)), SHORTEST_KEY) == (24, 24)
 
 
 def test_only_a_few_signatures_of_a_message_are_compared() -> None:
