@@ -2,13 +2,16 @@
 
 import msgspec
 import pytest
+from sqlalchemy import select
 from sqlalchemy.exc import IntegrityError
 
+from relay.call import Kind, join, state_from_event
 from relay.instants import Instant
 from relay.ledger import Ledger, calls
 from relay.ledger.calls import CallRow
 from relay.ledger.errors import CallPruned
-from tests.support.samples import ODD_IDS, RECEIVED_AT, make_call_row
+from relay.ledger.tables import calls as table
+from tests.support.samples import ODD_IDS, RECEIVED_AT, make_call_row, make_event, make_state
 
 
 async def write(
@@ -71,6 +74,25 @@ async def test_the_newest_calls_are_those_that_began_last(ledger: Ledger) -> Non
     await write(ledger, new=rows)
     assert [call.id for call in await ledger.read(lambda c: calls.list_newest(c, 2))] == ["b", "a"]
     assert await ledger.read(calls.count) == 3
+
+
+async def test_of_calls_that_began_at_once_the_first_id_comes_first(ledger: Ledger) -> None:
+    await write(ledger, new=[make_call_row(id_) for id_ in ("c", "a", "b")])
+    assert [call.id for call in await ledger.read(lambda c: calls.list_newest(c, 2))] == ["a", "b"]
+
+
+async def test_a_call_changed_with_the_last_event_that_set_a_value(ledger: Ledger) -> None:
+    """An event that arrived later, but set nothing, does not count; the first event always does."""
+    first = make_state(seq=1, contact_name="Ana")
+    late = make_event(kind=Kind.MODIFIED, tags=["vip"])
+    joined = join(first, state_from_event(late, seq=9, received_at=Instant(RECEIVED_AT + 9)))
+    rows = [
+        msgspec.structs.replace(make_call_row(id_), state=state)
+        for id_, state in (("first", first), ("joined", joined))
+    ]
+    await write(ledger, new=rows)
+    found = await ledger.read(lambda c: c.execute(select(table.c.id, table.c.changed_at)).all())
+    assert {id_: at - RECEIVED_AT for id_, at in found} == {"first": 1, "joined": 9}
 
 
 def merged_row(id_: str) -> CallRow:

@@ -7,6 +7,7 @@ from functools import partial
 from pathlib import Path
 from random import Random
 from typing import Any
+from unittest.mock import Mock
 
 import msgspec
 import pytest
@@ -97,6 +98,15 @@ async def test_each_event_has_its_own_number_whatever_the_order_of_arrival(ledge
     raws = {row.seq: row.raw for row in await stored(ledger)}
     assert [raws[seq] for seq in seqs] == [bytes([n]) for n in range(10)]
     assert seqs == sorted(seqs, reverse=True)  # the earlier event has the smaller number
+
+
+async def test_other_processes_are_woken_once_for_a_group(
+    ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    notify = Mock()
+    monkeypatch.setattr(journal, "notify", notify)
+    await append(ledger, make_event_row(), make_event_row(at=1))
+    notify.assert_called_once()
 
 
 async def test_a_number_is_never_used_twice(ledger: Ledger) -> None:

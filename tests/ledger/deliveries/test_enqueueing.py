@@ -1,7 +1,13 @@
 """A new version of a call makes one delivery for each destination pending."""
 
+from functools import partial
+from unittest.mock import Mock
+
+import pytest
+
 from relay.instants import Duration, Instant
-from relay.ledger import Ledger, deliveries, destinations
+from relay.ledger import Ledger, deliveries, destinations, tombstones
+from relay.ledger.deliveries import enqueueing
 from relay.ledger.states import DeliveryState
 from tests.support.deliveries import delivered_update, due_ids, enqueue, get_delivery, settle, take_due
 from tests.support.samples import ODD_IDS
@@ -87,6 +93,33 @@ async def test_new_and_known_calls_are_enqueued_together_and_others_unchanged(
 async def test_enqueueing_no_call_makes_no_delivery(two_destinations: Ledger) -> None:
     await enqueue(two_destinations)
     assert await two_destinations.read(deliveries.counts_by_destination) == {}
+
+
+@pytest.mark.parametrize(("versions", "notified"), [([(CALL, 1), ("b", 1)], 1), ([], 0)])
+async def test_other_processes_are_woken_once_for_all_calls(
+    two_destinations: Ledger,
+    monkeypatch: pytest.MonkeyPatch,
+    versions: list[tuple[str, int]],
+    notified: int,
+) -> None:
+    notify = Mock()
+    monkeypatch.setattr(enqueueing, "notify", notify)
+    await two_destinations.write(partial(deliveries.enqueue, versions=versions, now=Instant(10)))
+    assert notify.call_count == notified
+
+
+async def test_a_deleted_call_is_pending_only_where_the_crm_has_it(two_destinations: Ledger) -> None:
+    await enqueue(two_destinations, (CALL, 1), ("b", 1))
+    await two_destinations.write(lambda c: destinations.register(c, {"late": "local"}))
+    await two_destinations.write(lambda c: tombstones.add(c, [CALL], now=Instant(5)))
+    await enqueue(two_destinations, (CALL, 2), ("b", 2), now=60)
+
+    async def pending_at(call: str) -> list[tuple[str, int]]:
+        rows = await two_destinations.read(lambda c: deliveries.list_for_call(c, call))
+        return [(row.destination, row.version) for row in rows]
+
+    assert await pending_at(CALL) == [("crm", 2), ("other", 2)]
+    assert await pending_at("b") == [("crm", 2), ("late", 2), ("other", 2)]
 
 
 async def test_a_new_destination_receives_calls_from_then_on(two_destinations: Ledger) -> None:

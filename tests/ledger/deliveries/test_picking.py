@@ -3,10 +3,10 @@
 import pytest
 
 from relay.instants import Duration, Instant
-from relay.ledger import Ledger, calls, deliveries
+from relay.ledger import Ledger, calls, deliveries, replays
 from relay.ledger.deliveries import DeliveryUpdate, DueDelivery, Pick
 from relay.ledger.states import DeliveryState
-from tests.support.deliveries import delivered_update, due_ids, enqueue, settle, take_due
+from tests.support.deliveries import delivered_update, due_ids, enqueue, get_delivery, settle, take_due
 from tests.support.samples import ODD_IDS, make_call_row
 
 CALL = "cloudtalk-1"
@@ -80,6 +80,45 @@ async def test_a_due_delivery_has_all_that_a_push_needs(two_destinations: Ledger
             outcome="retry",
         )
     ]
+
+
+async def test_a_due_delivery_knows_what_the_record_in_the_crm_has(two_destinations: Ledger) -> None:
+    await enqueue(two_destinations, (CALL, 1))
+    update = delivered_update(CALL, state=DeliveryState.PENDING, rendering="de", partial=True)
+    await settle(two_destinations, update)
+    (due,) = await take_due(two_destinations)
+    assert (due.rendering, due.partial, due.rewrite) == ("de", True, False)
+    await two_destinations.write(
+        lambda c: replays.enqueue(c, "crm", [(CALL, 1)], now=Instant(20), rewrite=True)
+    )
+    (due,) = await take_due(two_destinations)
+    assert (due.rendering, due.partial, due.rewrite) == ("de", True, True)
+
+
+@pytest.mark.parametrize("pick", Pick)
+async def test_no_more_deliveries_are_read_than_asked_for(two_destinations: Ledger, pick: Pick) -> None:
+    await enqueue(two_destinations, *((call, 1) for call in "abcd"))
+    assert len(await take_due(two_destinations, pick=pick, limit=3)) == 3
+
+
+async def test_each_destination_has_its_own_deliveries(two_destinations: Ledger) -> None:
+    await enqueue(two_destinations, ("a", 1))
+    await settle(two_destinations, failed("a", due_at=300))
+    await settle(two_destinations, failed("a", due_at=400), name="other")
+    await end_backoff(two_destinations, now=100)
+    assert [await next_due_at(two_destinations, name) for name in ("crm", "other")] == [100, 400]
+    await settle(two_destinations, failed("a", due_at=300))
+    await make_due_now(two_destinations, now=100, min_delay=1)
+    assert [await next_due_at(two_destinations, name) for name in ("crm", "other")] == [100, 400]
+    assert await due_ids(two_destinations, "other", now=399, pick=Pick.OLDEST) == []
+
+
+async def test_only_pending_deliveries_are_moved(two_destinations: Ledger) -> None:
+    await enqueue(two_destinations, (CALL, 1))
+    await settle(two_destinations, delivered_update(CALL, state=DeliveryState.DEAD, due_at=Instant(300)))
+    await end_backoff(two_destinations, now=100)
+    await make_due_now(two_destinations, now=100, min_delay=1)
+    assert (await get_delivery(two_destinations)).due_at == 300
 
 
 async def test_a_delivery_is_not_taken_before_it_is_due(two_destinations: Ledger) -> None:

@@ -5,7 +5,7 @@ import pytest
 
 from relay.instants import Duration, Instant
 from relay.ledger import Ledger, deliveries, destinations, replays
-from relay.ledger.deliveries import DeliveryUpdate
+from relay.ledger.deliveries import DeliveryRow, DeliveryUpdate
 from relay.ledger.states import DeliveryState
 from tests.support.deliveries import delivered_update, enqueue, get_delivery, settle, take_due
 
@@ -35,10 +35,31 @@ async def delivered_at(ledger: Ledger, name: str = "crm") -> Instant | None:
 
 async def test_a_delivered_call_has_the_version_and_id_of_the_crm(two_destinations: Ledger) -> None:
     await enqueue(two_destinations, (CALL, 1))
-    await settle(two_destinations, DELIVERED)
+    update = msgspec.structs.replace(
+        DELIVERED, code="200", message="found", not_before=Instant(60), rendering="de", partial=True
+    )
+    await settle(two_destinations, update)
     row = await get_delivery(two_destinations)
-    assert {name: getattr(row, name) for name in DeliveryUpdate.__struct_fields__} == msgspec.structs.asdict(
-        DELIVERED
+    assert row == DeliveryRow(
+        destination="crm",
+        call=CALL,
+        state=DeliveryState.DELIVERED,
+        version=1,
+        delivered_version=1,
+        first_delivered_at=Instant(50),
+        pending_since=Instant(10),
+        due_at=Instant(50),
+        attempts=1,
+        attempted_at=Instant(50),
+        failing_for=Duration(0),
+        remote_id="r1",
+        outcome="delivered",
+        code="200",
+        message="found",
+        not_before=Instant(60),
+        rewrite=False,
+        rendering="de",
+        partial=True,
     )
     assert row.first_delivered_at == 50
     assert await delivered_at(two_destinations) == 50
@@ -58,6 +79,8 @@ async def test_a_failed_attempt_is_written_with_its_reason(two_destinations: Led
     assert (row.state, row.due_at, row.attempts, row.failing_for) == ("pending", 500, 3, 40)
     assert (row.outcome, row.code, row.message, row.pending_since) == ("retry", "503", "it's down", 10)
     assert await delivered_at(two_destinations) is None
+    await settle(two_destinations, msgspec.structs.replace(DELIVERED, outcome="found"), DEAD)
+    assert await delivered_at(two_destinations) is None, "a look at a record proves no write"
 
 
 @pytest.mark.parametrize("update", [DELIVERED, DEAD], ids=["delivered", "dead"])
@@ -108,6 +131,7 @@ async def test_many_updates_with_different_results_are_written_together(two_dest
         "dead",
         "pending",
     ]
+    assert await delivered_at(two_destinations) == 50
 
 
 async def test_settling_nothing_changes_nothing(two_destinations: Ledger) -> None:
@@ -119,14 +143,18 @@ async def test_settling_nothing_changes_nothing(two_destinations: Ledger) -> Non
 async def test_a_push_under_a_lost_lease_is_pending_again_with_the_version_that_it_knew(
     two_destinations: Ledger,
 ) -> None:
-    await enqueue(two_destinations, (CALL, 2))
-    await settle(two_destinations, delivered_update(CALL, version=2))
+    await enqueue(two_destinations, (CALL, 2), ("b", 2))
+    for call in (CALL, "b"):
+        await settle(two_destinations, delivered_update(call, version=2))
+        await settle(two_destinations, delivered_update(call, version=2), name="other")
     await two_destinations.write(
         lambda c: deliveries.requeue_after_lost_lease(c, "crm", [(CALL, 1)], now=Instant(90))
     )
     row = await get_delivery(two_destinations)
     assert (row.state, row.version, row.delivered_version, row.due_at) == ("pending", 2, 1, 90)
     assert row.pending_since == 90
+    for call, name in (("b", "crm"), (CALL, "other"), ("b", "other")):
+        assert (await get_delivery(two_destinations, call, name)).state == "delivered"
 
 
 async def test_a_push_under_a_lost_lease_keeps_the_wait_of_the_crm_and_an_older_version(
@@ -176,6 +204,36 @@ async def test_a_requeued_run_of_a_new_destination_has_a_new_schedule(two_destin
     assert (row.due_at, row.pending_since, row.attempts, row.failing_for) == (90, 90, 0, 0)
     assert (await get_delivery(two_destinations, "failed")).state == "dead"
     assert (await get_delivery(two_destinations, "a", name="other")).state == "dead"
+
+
+@pytest.mark.parametrize(("attempted_at", "length"), [(44, 0), (45, 0), (46, 1)])
+async def test_a_run_of_rejections_begins_after_the_last_delivery(
+    two_destinations: Ledger, attempted_at: int, length: int
+) -> None:
+    await enqueue(two_destinations, ("delivered", 1), ("a", 1))
+    await settle(two_destinations, msgspec.structs.replace(DELIVERED, call="delivered"), now=45)
+    await settle(
+        two_destinations, msgspec.structs.replace(DEAD, call="a", attempted_at=Instant(attempted_at))
+    )
+    assert length == await two_destinations.write(
+        lambda c: deliveries.requeue_rejected_run(c, "crm", "22P05", min_length=1, now=Instant(90))
+    )
+
+
+@pytest.mark.parametrize("state", [DeliveryState.PENDING, DeliveryState.DROPPED, DeliveryState.FILTERED])
+async def test_only_dead_letters_are_in_a_run_of_rejections(
+    two_destinations: Ledger, state: DeliveryState
+) -> None:
+    await enqueue(two_destinations, ("a", 1), ("dead", 1))
+    await settle(two_destinations, msgspec.structs.replace(DEAD, call="a", state=state))
+    await settle(two_destinations, msgspec.structs.replace(DEAD, call="dead"))
+    assert (
+        await two_destinations.write(
+            lambda c: deliveries.requeue_rejected_run(c, "crm", "22P05", min_length=1, now=Instant(90))
+        )
+        == 1
+    )
+    assert (await get_delivery(two_destinations, "a")).state == state
 
 
 # --- a replay that asks for the whole record ---------------------------------------------------------
