@@ -172,6 +172,7 @@ class ClientState(Protocol):
     """Texts by key that a client needs after a restart. Every destination has its own.
 
     A key that contains a customer's number must contain it in E.164: `relay forget` finds it by that.
+    A call without keys costs nothing.
     """
 
     async def get_many(

@@ -45,7 +45,7 @@ class Associations:
             return
         delivered_before = [push.call.id for push in batch.open_pushes if not push.first]
         keys = {_state_key(id_): id_ for id_ in delivered_before}
-        unlinked = await self._state.get_many(keys) if keys else {}
+        unlinked = await self._state.get_many(keys)
         batch.unlinked = {keys[key] for key in unlinked}
         wanted = [p for p in batch.open_pushes if p.call.id in also or _needs_association(p, batch)]
         await self._find(batch, wanted)
@@ -67,8 +67,7 @@ class Associations:
 
     async def forget(self, call_ids: Collection[str]) -> None:
         """Remove these calls from the client state."""
-        if call_ids:
-            await self._state.set_many({_state_key(id_): None for id_ in call_ids})
+        await self._state.set_many({_state_key(id_): None for id_ in call_ids})
 
     async def _find(self, batch: Batch, pushes: Sequence[Push]) -> None:
         names = {p.call.external_number: p.call.contact_name for p in pushes if p.call.external_number}
@@ -137,8 +136,7 @@ class Associations:
                 was_linked = push.call.id not in batch.unlinked
                 if linked != was_linked:
                     values[_state_key(push.call.id)] = None if linked else "1"
-        if values:
-            await self._state.set_many(values)
+        await self._state.set_many(values)
 
 
 def _apply_outcome(batch: Batch, call_id: str, outcome: Outcome) -> None:

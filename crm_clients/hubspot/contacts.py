@@ -59,7 +59,7 @@ class Contacts:
     async def find_owners(self, contact_ids: Mapping[str, ContactIds]) -> OwnerIdsByNumber:
         """Return by number the owner id of the first of its contacts that has an owner, "" for none."""
         keys = {_owner_key(number): number for number in contact_ids}
-        cached = await self._state.get_many(keys, max_age_seconds=_OWNER_CACHE_SECONDS) if keys else {}
+        cached = await self._state.get_many(keys, max_age_seconds=_OWNER_CACHE_SECONDS)
         found: OwnerIdsByNumber = {keys[key]: owner_id for key, owner_id in cached.items()}
         unknown = {number: ids for number, ids in contact_ids.items() if number not in found}
         if not unknown:
@@ -83,8 +83,7 @@ class Contacts:
     async def forget(self, numbers: Collection[str]) -> None:
         """Remove these numbers from the client state."""
         keys = [key(number) for number in numbers for key in (self._contact_key, _owner_key, _no_contact_key)]
-        if keys:
-            await self._state.set_many(dict.fromkeys(keys))
+        await self._state.set_many(dict.fromkeys(keys))
         if self._new is not None:
             await self._new.clear_pending(numbers)
 
@@ -92,7 +91,7 @@ class Contacts:
 
     async def _load_cached(self, numbers: Collection[str]) -> dict[str, ContactIds]:
         keys = {self._contact_key(number): number for number in numbers}
-        cached = await self._state.get_many(keys, max_age_seconds=_CACHE_SECONDS) if keys else {}
+        cached = await self._state.get_many(keys, max_age_seconds=_CACHE_SECONDS)
         return {keys[key]: tuple(ids.split(",")) for key, ids in cached.items()}
 
     async def _load_cached_absent(self, numbers: Collection[str]) -> set[str]:
@@ -106,8 +105,7 @@ class Contacts:
             values[self._contact_key(number)] = ",".join(contact.id for contact in chosen)
             values[_owner_key(number)] = _first_owner(contact.owner_id for contact in chosen)
             values[_no_contact_key(number)] = None
-        if values:
-            await self._state.set_many(values)
+        await self._state.set_many(values)
         if self._new is not None:
             await self._new.clear_pending(contacts)
 
@@ -127,8 +125,7 @@ class Contacts:
         found |= failures
         unknown = {number: names[number] for number in numbers if number not in found}
         if self._new is None:
-            if unknown:
-                await self._state.set_many({_no_contact_key(number): "1" for number in unknown})
+            await self._state.set_many({_no_contact_key(number): "1" for number in unknown})
             return found
         created = await self._new.create(unknown)
         new = {number: [Contact(id_)] for number, id_ in created.items() if isinstance(id_, str)}

@@ -32,7 +32,7 @@ class FollowUps:
     async def load_taskless(self, batch: Batch) -> None:
         """Load which of the calls were delivered without their task, because HubSpot refused it."""
         keys = {_state_key(push.call.id): push.call.id for push in batch.open_pushes if not push.first}
-        taskless = await self._state.get_many(keys) if self._enabled and keys else {}
+        taskless = await self._state.get_many(keys) if self._enabled else {}
         batch.taskless = {keys[key] for key in taskless}
 
     def needing_follow_up(self, batch: Batch) -> list[Push]:
@@ -85,8 +85,7 @@ class FollowUps:
 
     async def forget(self, call_ids: Collection[str]) -> None:
         """Remove these calls from the client state."""
-        if call_ids:
-            await self._state.set_many({_state_key(id_): None for id_ in call_ids})
+        await self._state.set_many({_state_key(id_): None for id_ in call_ids})
 
     async def _store_taskless(self, batch: Batch) -> None:
         """Store which calls have no task: a later delivery creates it. An answered call needs none."""
@@ -95,8 +94,7 @@ class FollowUps:
             refused = push.call.follow_up and push.call.id in batch.refusals[TASK_REFUSED]
             if refused != (push.call.id in batch.taskless):
                 values[_state_key(push.call.id)] = "1" if refused else None
-        if values:
-            await self._state.set_many(values)
+        await self._state.set_many(values)
 
     async def _create_tasks(self, batch: Batch, pushes: Sequence[Push]) -> None:
         missed_calls = await self._choose_owners(batch, pushes)

@@ -53,7 +53,7 @@ class NewContacts:
     async def create(self, names: Mapping[str, str | None]) -> CreatedContacts:
         """Create a contact for each number, under its name if that is known."""
         keys = {_state_key(number): number for number in names}
-        pending = await self._state.get_many(keys, max_age_seconds=_SEARCH_LAG_SECONDS) if keys else {}
+        pending = await self._state.get_many(keys, max_age_seconds=_SEARCH_LAG_SECONDS)
         created: CreatedContacts = {keys[key]: _PENDING for key in pending}
         numbers = [number for number in names if number not in created]
         constants = await self._find_constants() if numbers else {}
@@ -65,8 +65,7 @@ class NewContacts:
 
     async def clear_pending(self, numbers: Collection[str]) -> None:
         """Remove the pending creations of numbers whose contact is known, or is known not to exist."""
-        if numbers:
-            await self._state.set_many({_state_key(number): None for number in numbers})
+        await self._state.set_many({_state_key(number): None for number in numbers})
 
     async def _find_constants(self) -> dict[str, str] | Outcome:
         """Return the properties that are the same in each new contact.

@@ -42,8 +42,7 @@ class Owners:
         else:
             fetched = await self._fetch_one_by_one(unknown)
         to_cache = {_state_key(email): id_ for email, id_ in fetched.items() if isinstance(id_, str)}
-        if to_cache:
-            await self._state.set_many(to_cache)
+        await self._state.set_many(to_cache)
         return {**cached, **fetched}
 
     async def fetch(self, email: str) -> str | Outcome:
@@ -55,8 +54,7 @@ class Owners:
 
     async def forget(self, emails: Collection[str]) -> None:
         """Remove these addresses from the cache."""
-        if emails:
-            await self._state.set_many({_state_key(email): None for email in emails})
+        await self._state.set_many({_state_key(email): None for email in emails})
 
     async def _fetch_one_by_one(self, emails: Sequence[str]) -> OwnerIds:
         """After a failure, but for a refused address, the remaining addresses get the same failure."""
@@ -82,11 +80,9 @@ class Owners:
 
     async def _load_cached(self, emails: Collection[str]) -> dict[str, str]:
         keys = {_state_key(email): email for email in emails}
-        if not keys:
-            return {}
         cached = await self._state.get_many(keys, max_age_seconds=_CACHE_SECONDS)
         absent = [key for key, owner in cached.items() if owner == NO_OWNER]
-        recent = await self._state.get_many(absent, max_age_seconds=_NO_OWNER_CACHE_SECONDS) if absent else {}
+        recent = await self._state.get_many(absent, max_age_seconds=_NO_OWNER_CACHE_SECONDS)
         return {keys[key]: owner for key, owner in cached.items() if owner != NO_OWNER or key in recent}
 
 

@@ -174,17 +174,15 @@ class TaskStates:
     async def get_many(self, keys: Collection[str]) -> dict[str, TaskState]:
         """Return the stored states; a task that the relay did not create has none."""
         names = {_state_key(key): key for key in keys}
-        stored = await self._state.get_many(names) if names else {}
+        stored = await self._state.get_many(names)
         return {names[name]: msgspec.json.decode(text, type=TaskState) for name, text in stored.items()}
 
     async def set_many(self, states: Mapping[str, TaskState]) -> None:
-        if states:
-            encoded = {_state_key(k): msgspec.json.encode(state).decode() for k, state in states.items()}
-            await self._state.set_many(encoded)
+        encoded = {_state_key(key): msgspec.json.encode(state).decode() for key, state in states.items()}
+        await self._state.set_many(encoded)
 
     async def delete_many(self, keys: Collection[str]) -> None:
-        if keys:
-            await self._state.set_many({_state_key(key): None for key in keys})
+        await self._state.set_many({_state_key(key): None for key in keys})
 
 
 def _state_key(key: str) -> str:

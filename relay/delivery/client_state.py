@@ -18,6 +18,8 @@ class LedgerClientState(ClientState):
         self, keys: Collection[str], *, max_age_seconds: float | None = None
     ) -> dict[str, str]:
         """Return the values by key; an unknown key is absent, as is a value older than `max_age_seconds`."""
+        if not keys:
+            return {}
         since = Instant(0)
         if max_age_seconds is not None:
             since = Instant(self._ledger.now() - duration(max_age_seconds))
@@ -27,6 +29,8 @@ class LedgerClientState(ClientState):
 
     async def set_many(self, values: Mapping[str, str | None]) -> None:
         """Set these values; None removes one."""
+        if not values:
+            return
         now = self._ledger.now()
         await self._ledger.write(
             lambda connection: client_state.set_many(connection, self._destination, values, now=now)
