@@ -3,11 +3,12 @@
 import re
 from datetime import datetime, timedelta, timezone
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from relay.logs.redaction import Redactor, hide, mask_text, to_text
+from relay.logs.redaction import Redactor, hide, mask_text, remove_secrets, to_text
 
 # --- people -----------------------------------------------------------------------------------
 
@@ -24,6 +25,9 @@ from relay.logs.redaction import Redactor, hide, mask_text, to_text
         ("?phone=%2B34612345678&x=1", "?phone=+34*****678&x=1"),
         ("from=eq.34612345678", "from=eq.*****678"),
         ("+1234567", "*****567"),
+        ("+123456789", "*****789"),
+        ("+1234567890", "+12*****890"),
+        ("34 612 345 678", "*****678"),
         ("ana.garcía@correo.example.es wrote", "***@*** wrote"),
         ("a 123456 b", "a 123456 b"),
         ("2024-11-28T10:30:00Z and 2024-11-28 10:30:00.123+01:00", None),
@@ -57,6 +61,10 @@ def test_a_masked_number_keeps_its_country_and_three_digits_at_most(number: str,
         ('{"name": "Mar\\u00eda"}', ["María"], '{"name": "***"}'),
         ("banana is no Ana", ["Ana"], "banana is no ***"),
         ("extension 101", ["101"], "extension ***"),
+        ("Key (name)=(Bo)", ["Bo"], "Key (name)=(***)"),
+        ("Key (name)=(Bo)", [" Bo\n"], "Key (name)=(***)"),
+        ("Bo is not Bo Li", ["Bo Li"], "Bo is not ***"),
+        ("Eva is Eva Li", ["Eva Li"], "*** is ***"),
         ("a (b) c", ["", " ", "a"], "a (b) c"),
         ("(x.y)", ["(x.y)"], "***"),
         (r'"María \"Mi\" Sol"', ['María "Mi" Sol'], '"***"'),
@@ -86,6 +94,12 @@ def test_personal_values_are_masked_in_texts(text: str, personal: list[str], mas
 )
 def test_credentials_are_removed_from_texts(text: str, redacted: str | None) -> None:
     assert mask_text(text) == (text if redacted is None else redacted)
+
+
+def test_secrets_are_removed_from_a_text_whose_personal_data_is_kept() -> None:
+    hide("key-of-the-crm")
+    text = "ana@example.test +34612345678 key-of-the-crm ?token=abc"
+    assert remove_secrets(text) == "ana@example.test +34612345678 [secret] ?token=[secret]"
 
 
 def test_a_secret_inside_a_credential_is_removed_as_a_whole() -> None:
@@ -229,6 +243,8 @@ def test_digits_of_an_id_are_kept_unless_they_are_written_like_a_number(key: str
         "2024-11-28T10:30:00+01:00": "2024-11-28T10:30:00+01:00",
         "cloudtalk-+34612345678": "cloudtalk-+34*****678",
         "cloudtalk-612 345 678": "cloudtalk-*****678",
+        "34 612 345 678": "*****678",
+        "the call 34612345678": "the call 34612345678",
         "%2B34612345678": "+34*****678",
         "/a/hidden-secret": "/a/[secret]",
     }
@@ -258,6 +274,16 @@ def test_fields_inside_of_fields_are_redacted_by_their_own_key() -> None:
         "*****678": [{"from": "*****678", "token": "[secret]"}],
         "call": ["7", "+34*****678"],
     }
+
+
+class Row(msgspec.Struct):
+    email: str
+    error: object
+
+
+def test_a_struct_is_redacted_by_its_fields_whatever_they_contain() -> None:
+    row = Row("a@b.example", ValueError("no 34612345678"))
+    assert Redactor().redact_field("row", row) == {"email": "***", "error": "ValueError: no *****678"}
 
 
 def test_values_nested_too_deep_are_redacted_as_one_text() -> None:

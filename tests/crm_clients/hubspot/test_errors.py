@@ -14,6 +14,7 @@ from crm_clients.hubspot.errors import (
     as_destination_failure,
     as_refusal,
     describe,
+    error_code,
     names_record,
     parse_error,
     to_outcome,
@@ -25,6 +26,165 @@ from tests.support.fake_time import FakeTime
 from tests.support.hubspot import call, first_push, missed_call, outcome_names, retraction
 
 NOW = datetime(2026, 11, 24, 22, 30, tzinfo=ZoneInfo("Europe/Madrid"))
+
+
+# --- without a client -------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("status", "kind"),
+    [
+        *((status, Misconfigured) for status in (300, 302, 399, 402, 403, 404, 405)),
+        (401, Unauthorised),
+        *((status, Rejected) for status in (400, 406, 407, 410, 422, 424, 426, 428, 430, 476, 478, 499)),
+        *((status, Retry) for status in (408, 409, 423, 425, 477, 500, 501, 503, 521, 599)),
+        (429, Throttled),
+    ],
+)
+def test_the_outcome_of_each_status_has_its_code_and_its_message(status: int, kind: type[Outcome]) -> None:
+    error = ApiError(status, message="No")
+    outcome = to_outcome(error, records=1, now=NOW)
+    batch = to_outcome(error, records=2, now=NOW)
+    code = "forbidden" if status == 403 else f"http_{status}"
+    message = f"HubSpot answered {status}: No"
+    assert (type(outcome), outcome.code, outcome.message) == (kind, code, message)
+    assert type(batch) is (Split if kind is Rejected else kind)
+    assert (batch.code, batch.message) == (code, message)
+
+
+STATUS_OF_CATEGORY = {
+    "EXPIRED_AUTHENTICATION": 401,
+    "INVALID_AUTHENTICATION": 401,
+    "MISSING_SCOPES": 403,
+    "TIMEOUT": 408,
+    "REQUEST_TIMEOUT": 408,
+    "CONFLICT": 409,
+    "LOCKED": 423,
+    "TOO_EARLY": 425,
+    "RATE_LIMITS": 429,
+    "TOO_MANY_REQUESTS": 429,
+    "MIGRATION": 477,
+    "INTERNAL_ERROR": 500,
+    "INTERNAL_SERVER_ERROR": 500,
+    "NOT_IMPLEMENTED": 501,
+    "BAD_GATEWAY": 502,
+    "SERVICE_UNAVAILABLE": 503,
+    "GATEWAY_TIMEOUT": 504,
+    "INSUFFICIENT_STORAGE": 507,
+    # These mean nothing that their status does not say.
+    "VALIDATION_ERROR": 418,
+    "OBJECT_NOT_FOUND": 418,
+    "NOT_FOUND": 418,
+    "FORBIDDEN": 418,
+    "UNAUTHORIZED": 418,
+    "BAD_REQUEST": 418,
+}
+
+
+@pytest.mark.parametrize(("category", "status"), STATUS_OF_CATEGORY.items())
+def test_a_category_that_means_a_status_has_this_status(category: str, status: int) -> None:
+    assert parse_error(418, {"category": category}).status == status
+    assert parse_error(418, {"category": category.lower()}).status == status
+
+
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [
+        (ApiError(403, "MISSING_SCOPES", 'Property "a" does not exist', policy="DAILY"), "missing_scope"),
+        (ApiError(403, "OBJECT_LIMIT", 'Property "a" does not exist', policy="DAILY"), "forbidden"),
+        (
+            ApiError(400, "VALIDATION_ERROR", 'Property "a" does not exist', policy="DAILY"),
+            "missing_property",
+        ),
+        (ApiError(429, "RATE_LIMITS", policy="DAILY"), "DAILY"),
+        (ApiError(429, "RATE_LIMITS"), "RATE_LIMITS"),
+        (ApiError(429), "http_429"),
+    ],
+)
+def test_the_code_of_an_error_is_the_most_exact_one(error: ApiError, code: str) -> None:
+    assert error_code(error) == code
+
+
+@pytest.mark.parametrize("status", [409, 423])
+@pytest.mark.parametrize(
+    ("asked", "seconds"), [(None, 2.0), (0.0, 2.0), (1.9, 2.0), (2.0, 2.0), (2.1, 2.1), (60.0, 60.0)]
+)
+def test_a_locked_record_is_retried_after_two_seconds_or_more(
+    status: int, asked: float | None, seconds: float
+) -> None:
+    outcome = to_outcome(ApiError(status, after=asked), records=1, now=NOW)
+    assert isinstance(outcome, Retry)
+    assert outcome.after == seconds
+
+
+@pytest.mark.parametrize("status", [408, 425, 477, 500, 503])
+@pytest.mark.parametrize("asked", [None, 0.0, 1.0])
+def test_another_retry_has_the_wait_that_hubspot_asked_for(status: int, asked: float | None) -> None:
+    outcome = to_outcome(ApiError(status, after=asked), records=1, now=NOW)
+    assert isinstance(outcome, Retry)
+    assert outcome.after == asked
+
+
+@pytest.mark.parametrize(
+    ("policy", "asked", "seconds", "rate_limit"),
+    [
+        ("TEN_SECONDLY_ROLLING", None, 10.0, None),
+        ("DAILY", None, 5_400.0, None),
+        ("SECONDLY", None, 1.0, "search"),
+        ("MONTHLY", None, None, "search"),
+        (None, None, None, "search"),
+        ("TEN_SECONDLY_ROLLING", 0.0, 0.0, None),
+        ("DAILY", 3.0, 3.0, None),
+        ("SECONDLY", 7.0, 7.0, "search"),
+        (None, 7.0, 7.0, "search"),
+    ],
+)
+def test_each_limit_has_its_wait_and_may_be_shared_with_writes(
+    policy: str | None, asked: float | None, seconds: float | None, rate_limit: str | None
+) -> None:
+    error = ApiError(429, policy=policy, after=asked)
+    outcome = to_outcome(error, records=1, now=NOW, rate_limit="search")
+    assert isinstance(outcome, Throttled)
+    assert (outcome.after, outcome.rate_limit) == (seconds, rate_limit)
+    other = to_outcome(error, records=1, now=NOW)
+    assert isinstance(other, Throttled)
+    assert (other.after, other.rate_limit) == (seconds, None)
+
+
+MISSING_PROPERTY = [
+    ApiError(400, "PROPERTY_DOESNT_EXIST"),
+    ApiError(400, "VALIDATION_ERROR", details="first PROPERTY_DOESNT_EXIST"),
+    ApiError(400, message="property ct_notes doesn't exist"),
+    ApiError(400, message="These properties: 'ct_notes' do not exist"),
+    ApiError(400, message='PROPERTY "ct_notes" DOES NOT EXIST'),
+    ApiError(400, message="Unable to upsert by non-unique property ct_id"),
+]
+NO_MISSING_PROPERTY = [
+    ApiError(400),
+    ApiError(400, message="Owner 7 does not exist"),
+    ApiError(400, message='The property "ct_notes" is not a number'),
+    ApiError(400, message="a subproperty x does not exist"),
+    ApiError(400, message="property a b does not exist"),
+]
+
+
+@pytest.mark.parametrize(
+    ("error", "is_missing"),
+    [*((error, True) for error in MISSING_PROPERTY), *((error, False) for error in NO_MISSING_PROPERTY)],
+)
+def test_a_missing_property_is_found_in_each_text_of_an_error(error: ApiError, *, is_missing: bool) -> None:
+    assert error.is_missing_property is is_missing
+    assert isinstance(to_outcome(error, records=1, now=NOW), Misconfigured) is is_missing
+
+
+def test_only_an_error_about_scopes_names_scopes() -> None:
+    ids = frozenset({"crm.objects.a", "7"})
+    assert ApiError(403, "MISSING_SCOPES", context_ids=ids).missing_scopes == "crm.objects.a"
+    assert ApiError(403, "OTHER", "m", context_ids=ids).missing_scopes == ""
+    assert describe(ApiError(403, "OTHER", "m", context_ids=ids)) == "HubSpot answered 403: m"
+
+
+# --- through the client -----------------------------------------------------------------------
 
 
 def with_retry_after(response: Response, seconds: int) -> Response:
@@ -187,6 +347,11 @@ def test_an_error_without_a_text_is_described_by_its_status() -> None:
     assert len(describe(ApiError(400, message="x" * 900))) == 500
 
 
+def test_a_long_description_keeps_its_beginning() -> None:
+    description = describe(ApiError(400, message="m" * 480, details="d" * 480))
+    assert description == "HubSpot answered 400: " + "m" * 478
+
+
 def test_all_missing_scopes_are_named() -> None:
     context = {"requiredGranularScopes": ["crm.objects.b", "crm.objects.a"], "requestId": ["7"]}
     error = parse_error(403, {"category": "MISSING_SCOPES", "message": "m", "context": context})
@@ -332,6 +497,10 @@ async def test_a_locked_task_does_not_hide_that_another_task_exists(
     assert outcome_names(await connect().upsert(pushes)) == ["retry", "delivered"]
 
 
+def test_an_outcome_without_a_response_blames_no_record() -> None:
+    assert not names_record(Retry(code="7", message="7"), "7")
+
+
 def test_an_error_blames_only_the_records_that_it_names() -> None:
     error = ApiError(
         status=400, category=None, message="", details="", context_ids=frozenset({"7"}), policy="", after=None
@@ -352,6 +521,9 @@ def test_a_forbidden_contact_or_link_or_task_is_a_refusal_of_that_record() -> No
 
 def test_a_fault_of_one_call_is_a_rejection_and_a_fault_of_the_account_is_none() -> None:
     assert as_call_failure(FORBIDDEN) == Rejected(code="forbidden", message="m")
+    rejected = Rejected(code="c", message="m")
+    assert as_call_failure(rejected) is rejected
+    assert as_destination_failure(FORBIDDEN) is FORBIDDEN
     assert as_destination_failure(Rejected(code="c", message="m")) == Misconfigured(code="c", message="m")
     for other in (Retry(code="503"), Unauthorised(code="c")):
         assert as_call_failure(other) is other

@@ -1,15 +1,407 @@
 """What `check` and the setup SQL report about tables that would refuse every call."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import psycopg
 import pytest
 
-from crm_clients.base import Delivered, Finding
+from crm_clients.base import Delivered, Finding, Retry
+from crm_clients.supabase.errors import ApiError, ApiFailure
+from crm_clients.supabase.location import Location
+from crm_clients.supabase.refusals import (
+    REFUSALS,
+    explain_refusal,
+    quoted_name,
+    refusal_code,
+    warn_of_narrow_columns,
+)
+from crm_clients.supabase.rest import Row
 from crm_clients.supabase.sql import kv_sql, table_sql
+from tests.support.scripted_table import ScriptedTable
 from tests.support.supabase import Connect, Supabase
 from tests.support.supabase_calls import call, push, types_of
+
+# --- findings without a database ----------------------------------------------------------------
+
+FULL: tuple[Row, Row] = (
+    {"notes": "n1", "origin": "CloudTalk", "id": "a1", "merged_into": "m", "summary": "s1"},
+    {"notes": "n2", "origin": "CloudTalk", "id": "a2", "merged_into": "m", "summary": "s2"},
+)
+LONG: tuple[Row, Row] = (
+    {"notes": "long 1", "origin": "CloudTalk", "id": "a1", "merged_into": "m", "summary": "long"},
+    {"notes": "long 2", "origin": "CloudTalk", "id": "a2", "merged_into": "m", "summary": "long"},
+)
+SETTINGS = {name: f"fields.{name}" for name in ("id", "notes", "summary")} | {"origin": "constants.origin"}
+EDITOR = "Supabase's SQL editor"
+RUN = f"Run in {EDITOR}: "
+SETUP = (
+    f"Run the SQL of `relay setup crm --print` in {EDITOR} "
+    "(https://supabase.com/dashboard/project/abc/sql/new). It adds the columns."
+)
+
+
+def at(**changes: Any) -> Location:
+    defaults: dict[str, Any] = {
+        "destination": "crm",
+        "url": "https://abc.supabase.co",
+        "table": "calls",
+        "schema": None,
+        "role": "service_role",
+        "key": "id",
+        "columns": tuple(FULL[0]),
+        "full": FULL,
+        "long": LONG,
+        "samples": (),
+        "key_prefix": "cloudtalk-",
+        "settings": SETTINGS,
+    }
+    return Location(**defaults | changes)
+
+
+def refuse_values(**refused: tuple[Any, ApiFailure]) -> Callable[[Sequence[Row]], ApiFailure | None]:
+    """Refuse rows that have one of these values in one of these columns."""
+
+    def refuse(rows: Sequence[Row]) -> ApiFailure | None:
+        failures = (
+            failure
+            for row in rows
+            for column, (value, failure) in refused.items()
+            if row.get(column) in (value, f"{value}1")
+        )
+        return next(failures, None)
+
+    return refuse
+
+
+def change_type(column: str, type_: str = "text", schema: str = "public") -> str:
+    return (
+        f'alter table "{schema}"."calls" alter column "{column}" drop default, '
+        f'alter column "{column}" type {type_} using "{column}"::{type_};'
+    )
+
+
+NO_NUMBER = ApiError(400, "22P02", "no number")
+TOO_LONG = ApiError(400, "22001", "too long")
+
+
+@pytest.mark.parametrize(
+    ("failure", "code"),
+    [
+        (ApiError(400, "428C9"), "generated_column"),
+        (ApiError(400, "23502"), "required_column"),
+        (ApiError(409, "23503"), "missing_reference"),
+        (ApiError(406, "PGRST116"), "discarded_rows"),
+        (ApiError(403, "42501", "permission denied for sequence s"), "missing_sequence_grant"),
+        (ApiError(403, "42501", 'row-level security policy for table "t"'), "row_level_security"),
+        (ApiError(403, "42501", "permission denied for table t"), None),
+        (ApiError(403, "42501"), None),
+        (ApiError(400, "22P02"), "wrong_type"),
+        (ApiError(400, "22001"), "wrong_type"),
+        (ApiError(400, "23514"), "refused_call"),
+        (ApiError(400, "P0001"), "refused_call"),
+        (ApiError(400), "refused_call"),
+        (ApiError(500, "54000"), None),
+        (ApiError(503), None),
+        (ApiError(404, "42P01"), None),
+        (Retry(code="23502"), None),
+        (None, None),
+    ],
+)
+async def test_only_the_refusal_of_a_call_is_explained(failure: ApiFailure | None, code: str | None) -> None:
+    assert refusal_code(failure) == code
+    if failure is not None:
+        found = await explain_refusal(ScriptedTable(), at(), failure)
+        no_column = code in {"generated_column", "wrong_type"}
+        assert (found and found.code) == ("refused_call" if no_column else code)
+
+
+def test_the_codes_of_refusals_are_those_of_the_documentation() -> None:
+    assert {
+        "wrong_type",
+        "generated_column",
+        "required_column",
+        "missing_sequence_grant",
+        "row_level_security",
+        "discarded_rows",
+        "refused_call",
+        "missing_reference",
+        "narrow_column",
+    } == REFUSALS
+
+
+REFUSED = [
+    (
+        ApiError(400, "23502", 'null value in column "Owner" of relation "calls"'),
+        "The column Owner of {table} must not be null, and nothing fills it.",
+        (
+            "Set constants.Owner in [destinations.crm] to its value, or allow null. "
+            f'{RUN}alter table "{{schema}}"."calls" alter column "Owner" drop not null;'
+        ),
+        f'{RUN}alter table "{{schema}}"."calls" alter column "Owner" drop not null;',
+    ),
+    (
+        ApiError(403, "42501", "permission denied for sequence odd_seq"),
+        "The role service_role cannot use a sequence of {table} (permission denied for sequence odd_seq).",
+        f'{RUN}grant usage on sequence "{{schema}}"."odd_seq" to service_role;',
+        None,
+    ),
+    (
+        ApiError(403, "42501", "violates row-level security policy"),
+        (
+            "Row level security of {table} refuses calls of the role service_role "
+            "(violates row-level security policy)."
+        ),
+        (
+            f'{RUN}create policy cloudtalk_relay on "{{schema}}"."calls" for all to service_role '
+            "using (true) with check (true);"
+        ),
+        None,
+    ),
+    (
+        ApiError(409, "23503", "key is not present in people"),
+        (
+            "Calls in {table} need rows of another table, which the relay does not write: "
+            "key is not present in people."
+        ),
+        (
+            "Drop the constraint that the message names, or keep the other table complete. Calls without "
+            'such a row become dead letters. A field that is "" under fields in [destinations.crm] is not '
+            "written."
+        ),
+        (
+            "Drop the constraint that the message names, or keep the other table complete. Calls without "
+            "such a row become dead letters. "
+        ),
+    ),
+    (
+        ApiError(406, "PGRST116", "0 rows"),
+        "A trigger of {table} discards rows, so calls would disappear without an error.",
+        "Change the trigger in Supabase under Database, Triggers, so that it returns the row.",
+        None,
+    ),
+    (
+        ApiError(400, "23514"),
+        "The table {table} refuses a sample of a call: no explanation was given.",
+        (
+            "Such calls become dead letters. Change the constraint or the trigger that the message names, or "
+            "choose other labels, fields or constants in [destinations.crm]."
+        ),
+        None,
+    ),
+]
+
+
+@pytest.mark.parametrize(("failure", "problem", "hint", "kv_hint"), REFUSED)
+@pytest.mark.parametrize("schema", [None, "crm"])
+@pytest.mark.parametrize("settings", [SETTINGS, {}])
+async def test_each_refusal_has_its_problem_and_its_hint(
+    failure: ApiError,
+    problem: str,
+    hint: str,
+    kv_hint: str | None,
+    schema: str | None,
+    settings: Mapping[str, str],
+) -> None:
+    found = await explain_refusal(ScriptedTable(), at(schema=schema, settings=settings), failure)
+    assert found is not None
+    expected = hint if settings or kv_hint is None else kv_hint
+    assert found.problem == problem.format(table="crm.calls" if schema else "calls")
+    assert found.hint == expected.format(schema=schema or "public")
+    assert (found.name, found.ok) == ("crm", failure.code == "23503")
+
+
+async def test_a_browsers_key_that_row_level_security_refuses_is_to_be_replaced() -> None:
+    failure = ApiError(403, "42501", "row-level security policy")
+    found = await explain_refusal(ScriptedTable(), at(role="anon"), failure)
+    assert found is not None
+    assert found.hint is not None
+    assert found.hint.startswith("The key belongs to the role anon, which is for browsers.")
+
+
+def test_the_column_of_a_message_is_its_first_name() -> None:
+    assert quoted_name(ApiError(400, message='column "Owner" of "calls"')) == "Owner"
+    assert quoted_name(ApiError(400, message='column "" of calls')) == "?"
+    assert quoted_name(ApiError(400)) == "?"
+
+
+async def test_each_column_of_a_wrong_type_is_named_with_all_ways_to_correct_it() -> None:
+    table = ScriptedTable(
+        refuse=refuse_values(
+            notes=("n", TOO_LONG),
+            origin=("CloudTalk", NO_NUMBER),
+            merged_into=("m", NO_NUMBER),
+            summary=("s", ApiError(400, "23514", "a check")),
+        )
+    )
+    assert await explain_refusal(table, at(), NO_NUMBER) == Finding(
+        name="crm",
+        ok=False,
+        code="wrong_type",
+        problem="Columns of the table calls cannot store the values of a call: notes (too long); origin (no "
+        "number); merged_into (no number).",
+        hint=f'Set fields.notes = "cloudtalk_notes" in [destinations.crm]. {SETUP} '
+        f"Correct constants.origin in [destinations.crm]. {RUN}{change_type('merged_into')} "
+        f"Or: {RUN}{change_type('notes')}",
+    )
+    assert table.tried == [
+        [{"id": "a1"}, {"id": "a2"}],
+        [{"id": "a1", "notes": "n1"}, {"id": "a2", "notes": "n2"}],
+        [{"id": "a1", "origin": "CloudTalk"}, {"id": "a2", "origin": "CloudTalk"}],
+        [{"id": "a1", "merged_into": "m"}, {"id": "a2", "merged_into": "m"}],
+        [{"id": "a1", "summary": "s1"}, {"id": "a2", "summary": "s2"}],
+    ]
+
+
+@pytest.mark.parametrize(
+    ("columns", "hint"),
+    [
+        (
+            ["notes", "summary"],
+            (
+                'Set fields.notes = "cloudtalk_notes" and fields.summary = "cloudtalk_summary"'
+                f" in [destinations.crm]. {SETUP}"
+            ),
+        ),
+        (["origin"], "Correct constants.origin in [destinations.crm]."),
+        (["merged_into"], f"{RUN}{change_type('merged_into')}"),
+    ],
+)
+async def test_a_hint_has_only_the_ways_that_its_columns_need(columns: list[str], hint: str) -> None:
+    values = {"notes": "n", "summary": "s", "origin": "CloudTalk", "merged_into": "m"}
+    refused = refuse_values(**{column: (values[column], NO_NUMBER) for column in columns})
+    found = await explain_refusal(ScriptedTable(refuse=refused), at(), NO_NUMBER)
+    assert found is not None
+    assert found.hint == hint
+
+
+async def test_several_constants_and_several_types_are_in_one_hint() -> None:
+    refused = refuse_values(
+        notes=("n", TOO_LONG),
+        summary=("s", TOO_LONG),
+        origin=("CloudTalk", NO_NUMBER),
+        merged_into=("m", NO_NUMBER),
+    )
+    settings = {"notes": "constants.notes", "origin": "constants.origin"}
+    found = await explain_refusal(ScriptedTable(refuse=refused), at(settings=settings), NO_NUMBER)
+    assert found is not None
+    assert found.hint == (
+        "Correct constants.notes and constants.origin in [destinations.crm]. "
+        f"{RUN}{change_type('merged_into')} {change_type('summary')} "
+        f"Or: {RUN}{change_type('notes')} {change_type('summary')}"
+    )
+
+
+async def test_if_the_key_has_a_wrong_type_no_other_column_is_tried() -> None:
+    table = ScriptedTable(refuse=refuse_values(id=("a", NO_NUMBER), notes=("n", NO_NUMBER)))
+    found = await explain_refusal(table, at(), NO_NUMBER)
+    assert found is not None
+    assert found.problem == "Columns of the table calls cannot store the values of a call: id (no number)."
+    assert len(table.tried) == 1
+
+
+async def test_in_a_key_value_table_the_value_becomes_jsonb() -> None:
+    rows = ({"key": "k1", "value": "v"}, {"key": "k2", "value": "v"})
+    location = at(key="key", full=rows, long=rows, settings={}, schema="crm")
+    refused = refuse_values(value=("v", TOO_LONG))
+    found = await explain_refusal(ScriptedTable(refuse=refused), location, TOO_LONG)
+    assert found is not None
+    assert found.hint == f"{RUN}{change_type('value', 'jsonb', 'crm')}"
+
+
+async def test_generated_columns_are_named_with_their_settings() -> None:
+    generated = ApiError(400, "428C9", "is generated")
+    refused = refuse_values(notes=("n", generated), summary=("s", generated), origin=("CloudTalk", NO_NUMBER))
+    assert await explain_refusal(ScriptedTable(refuse=refused), at(), generated) == Finding(
+        name="crm",
+        ok=False,
+        code="generated_column",
+        problem="The database generates values of the table calls that the relay has to write: "
+        "notes, summary.",
+        hint='Set fields.notes = "cloudtalk_notes" and fields.summary = "cloudtalk_summary" '
+        f"in [destinations.crm]. {SETUP}",
+    )
+
+
+@pytest.mark.parametrize("failure", [NO_NUMBER, ApiError(400, "428C9", "no number")])
+async def test_values_that_the_table_refuses_only_together_are_a_refused_call(failure: ApiError) -> None:
+    table = ScriptedTable(refuse=refuse_values(notes=("n", Retry(code="503"))))
+    found = await explain_refusal(table, at(), failure)
+    assert found is not None
+    assert (found.code, found.problem) == (
+        "refused_call",
+        "The table calls refuses a sample of a call: no number.",
+    )
+    assert len(table.tried) == 5
+
+
+NARROW = "The table calls refuses some long values, and calls that have them become dead letters: "
+OTHERWISE = "Change the constraint or the trigger that the message names."
+
+
+@pytest.mark.parametrize(
+    ("refused", "problem", "hint"),
+    [
+        (
+            {"notes": ("long ", TOO_LONG), "summary": ("long", TOO_LONG)},
+            "notes (too long); summary (too long).",
+            f"{RUN}{change_type('notes')} {change_type('summary')}",
+        ),
+        ({"notes": ("long ", NO_NUMBER)}, "notes (no number).", OTHERWISE),
+    ],
+)
+async def test_a_column_for_short_values_is_a_warning(
+    refused: Mapping[str, tuple[Any, ApiFailure]], problem: str, hint: str
+) -> None:
+    table = ScriptedTable(refuse=refuse_values(**refused))
+    warning = Finding(name="crm", ok=True, code="narrow_column", problem=NARROW + problem, hint=hint)
+    assert await warn_of_narrow_columns(table, at()) == [warning]
+    assert table.tried == [
+        list(LONG),
+        [FULL[0] | {"notes": "long 1"}, FULL[1] | {"notes": "long 2"}],
+        [FULL[0] | {"summary": "long"}, FULL[1] | {"summary": "long"}],
+    ]
+
+
+async def test_in_a_key_value_table_no_sql_widens_a_value() -> None:
+    table = ScriptedTable(refuse=refuse_values(notes=("long ", TOO_LONG)))
+    [warning] = await narrow_findings(table, at(settings={}))
+    assert (warning.problem, warning.hint) == (f"{NARROW}notes (too long).", OTHERWISE)
+
+
+async def narrow_findings(table: ScriptedTable, location: Location) -> list[Finding]:
+    found = await warn_of_narrow_columns(table, location)
+    assert isinstance(found, list)
+    return found
+
+
+@pytest.mark.parametrize("other", [None, Retry(code="503"), ApiError(400, "23514", "a check")])
+async def test_a_limit_that_no_column_has_by_itself_has_the_message_of_the_table(
+    other: ApiFailure | None,
+) -> None:
+    table = ScriptedTable(refuse=lambda rows: TOO_LONG if list(rows) == list(LONG) else other)
+    [warning] = await narrow_findings(table, at())
+    assert (warning.problem, warning.hint) == (f"{NARROW}too long.", OTHERWISE)
+
+
+@pytest.mark.parametrize(
+    ("failure", "found"),
+    [
+        (None, []),
+        (ApiError(409, "23503", "no such person"), []),
+        (Retry(code="503"), Retry(code="503")),
+        (ApiError(401), ApiError(401)),
+    ],
+)
+async def test_a_table_that_stores_long_values_has_no_warning(
+    failure: ApiFailure | None, found: list[Finding] | ApiFailure
+) -> None:
+    table = ScriptedTable(refuse=lambda _: failure)
+    assert await warn_of_narrow_columns(table, at()) == found
+    assert table.tried == [list(LONG)]
+
+
+# --- findings from a database -------------------------------------------------------------------
 
 
 @pytest.fixture

@@ -1,6 +1,7 @@
 """A retraction that changed nothing: the row is not there, or the role of the key may not change it."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 import msgspec
 import pytest
@@ -8,9 +9,161 @@ from starlette.responses import JSONResponse
 
 from crm_clients.base import Delivered, Outcome, Rejected, Retraction, Retry
 from crm_clients.supabase import SupabaseClient
+from crm_clients.supabase.errors import ApiError, ApiFailure
+from crm_clients.supabase.rest import Row
+from crm_clients.supabase.unchanged import (
+    find_kept,
+    find_unchanged,
+    find_unwritten,
+    find_unwritten_value,
+    is_older,
+    version_of,
+)
 from tests.support.clients import make_retraction
+from tests.support.scripted_table import ScriptedTable
 from tests.support.supabase import Connect, Supabase
 from tests.support.supabase_calls import call, push, types_of
+
+KEPT = Rejected(
+    code="row_not_changed",
+    message="The table kept the row although no error was reported. A policy of row level security or a "
+    "trigger protects it.",
+)
+ABSENT = Rejected(
+    code="row_not_changed",
+    message="The table has no row of this call although no error was reported. A trigger discards it or "
+    "moves it to another table.",
+)
+HIDDEN = Rejected(
+    code="row_not_changed",
+    message="No row was found, and row level security hides rows from the role of the key. Use the project's "
+    "secret key, or add policies for this role.",
+)
+OUTAGE = Retry(code="unreachable")
+
+# --- without a database -------------------------------------------------------------------------
+
+
+async def test_a_row_that_still_matches_was_kept() -> None:
+    table = ScriptedTable(stored=[{"id": "a"}, {"id": "c"}])
+    assert await find_kept(table, ["a", "b"], version="lt.7") == {"a": KEPT}
+    assert table.read == [(["a", "b"], ["id"], {"version": "lt.7"})]
+    assert await find_kept(ScriptedTable(stored=OUTAGE), ["a", "b"]) == {"a": OUTAGE, "b": OUTAGE}
+
+
+@pytest.mark.parametrize(
+    ("failure", "found"),
+    [
+        (ApiError(403, "42501", "row-level security"), HIDDEN),
+        (ApiError(400, "23514", "a check"), None),
+        (ApiError(406, "PGRST116"), None),
+        (ApiError(503), ApiError(503)),
+        (OUTAGE, OUTAGE),
+        (None, None),
+    ],
+)
+async def test_only_a_write_that_a_policy_refuses_finds_a_hidden_row(
+    failure: ApiFailure | None, found: ApiFailure | None
+) -> None:
+    table = ScriptedTable(stored=[{"id": "a"}], refuse=lambda _: failure)
+    rows: dict[str, Row] = {"a": {"id": "a", "notes": "n"}, "b": {"id": "b", "notes": "n"}}
+    expected = {"a": KEPT} | ({"b": found} if found is not None else {})
+    assert await find_unchanged(table, rows) == expected
+    assert table.tried == [[{"id": "b", "notes": "n"}]]
+
+
+@pytest.mark.parametrize(
+    ("written", "stored", "failures", "newer"),
+    [
+        # The call's version is 5.
+        ([{"id": "a", "version": 5}], [], {}, {}),
+        ([{"id": "a", "version": 6}], [], {}, {}),
+        ([{"id": "a", "version": 4}], [], {"a": KEPT}, {}),
+        ([{"id": "a", "version": None}], [], {"a": KEPT}, {}),
+        ([{"id": "a", "version": "a text"}], [], {}, {}),
+        ([], [{"id": "a", "version": 4}], {"a": KEPT}, {}),
+        ([], [{"id": "a", "version": 5}], {}, {}),
+        ([], [{"id": "a", "version": 6}], {}, {"a": 6}),
+        ([], [{"id": "a", "version": "7"}], {}, {"a": 7}),
+        ([], [{"id": "a", "version": None}], {"a": KEPT}, {}),
+        ([], [{"id": "a", "version": "a text"}], {}, {}),
+        ([], [], {"a": ABSENT}, {}),
+        ([], OUTAGE, {"a": OUTAGE}, {}),
+    ],
+)
+async def test_a_call_is_written_if_the_table_has_its_version_or_a_newer_one(
+    written: Sequence[Row],
+    stored: Sequence[Row] | ApiFailure,
+    failures: Mapping[str, ApiFailure],
+    newer: Mapping[str, int],
+) -> None:
+    table = ScriptedTable(stored=stored)
+    assert await find_unwritten(table, {"a": 5}, written) == (failures, newer)
+    assert table.read == [([] if written else ["a"], ["id", "version"], {})]
+
+
+async def test_each_call_of_a_batch_has_its_own_failure() -> None:
+    stored = [{"id": "c", "version": 9}, {"id": "d", "version": 1}]
+    written = [{"id": "a", "version": 5}, {"id": "b", "version": 4}]
+    versions = dict.fromkeys(["e", "d", "c", "b", "a"], 5)
+    table = ScriptedTable(stored=stored)
+    assert await find_unwritten(table, versions, written) == ({"b": KEPT, "d": KEPT, "e": ABSENT}, {"c": 9})
+    assert table.read == [(["c", "d", "e"], ["id", "version"], {})]
+    unread = await find_unwritten(ScriptedTable(stored=OUTAGE), versions, written)
+    assert unread == ({"b": KEPT, "c": OUTAGE, "d": OUTAGE, "e": OUTAGE}, {})
+
+
+async def test_without_a_version_column_nothing_is_compared() -> None:
+    table = ScriptedTable(version=None, stored=OUTAGE)
+    assert await find_unwritten(table, {"a": 5}, []) == ({}, {})
+    assert (table.read, version_of(table, {"id": "a", "version": 4})) == ([], None)
+    assert not is_older(table, {"id": "a", "version": 4}, 5)
+
+
+@pytest.mark.parametrize(
+    ("version", "parsed", "older"),
+    [
+        (0, 0, True),
+        (None, 0, True),
+        ("", 0, True),
+        (4, 4, True),
+        ("4", 4, True),
+        (5, 5, False),
+        ("x", None, False),
+    ],
+)
+def test_a_version_that_is_no_whole_number_is_not_compared(
+    version: object, parsed: int | None, *, older: bool
+) -> None:
+    table, row = ScriptedTable(), {"id": "a", "version": version}
+    assert (version_of(table, row), is_older(table, row, 5)) == (parsed, older)
+
+
+@pytest.mark.parametrize(
+    ("before", "stored", "failure"),
+    [
+        (None, {"x": 1, "y": 2}, None),
+        (None, {"x": 1, "y": 2, "of a trigger": 3}, None),
+        ({"x": 0, "y": 2}, {"x": 1, "y": 2}, None),
+        ({"x": 0, "y": 0}, {"x": 0, "y": 0}, KEPT),
+        ({"x": 0, "y": 2}, {"x": 0, "y": 2, "of a trigger": 3}, KEPT),
+        ({"x": 0, "y": 0}, {"x": 5, "y": 0}, None),
+        ({"x": 1, "y": 0}, {"x": 9, "y": 0}, KEPT),
+        ("a text", "a text", KEPT),
+        ("a text", {"x": 1, "y": 2}, None),
+    ],
+)
+def test_a_value_is_kept_if_no_key_that_should_change_has_changed(
+    before: Any, stored: Any, failure: ApiFailure | None
+) -> None:
+    written = {"a": {"x": 1, "y": 2}, "b": {"z": 1}}
+    others = {"b": {"z": 1}}
+    found = find_unwritten_value(written, {"a": before}, {"a": stored} | others)
+    assert found == failure
+    assert find_unwritten_value(written, {"a": before}, others) == ABSENT
+
+
+# --- with a database ----------------------------------------------------------------------------
 
 POLICIES = {
     "no policy at all": [],
