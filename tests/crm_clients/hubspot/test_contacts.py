@@ -1,11 +1,14 @@
 """The contact of a number: found, cached, or created once; and its association with the call."""
 
 import asyncio
+from typing import Literal
 
 import pytest
 from starlette.responses import JSONResponse, Response
 
 from crm_clients.base import Retry, Throttled
+from crm_clients.hubspot.contact_search import Contact
+from crm_clients.hubspot.contacts import choose_contacts
 from crm_clients.state import InMemoryClientState
 from relay.call import Call
 from tests.crm_clients.hubspot.conftest import Connect
@@ -13,7 +16,16 @@ from tests.fakes.hubspot import HubSpot
 from tests.fakes.hubspot_records import Property, Record
 from tests.fakes.hubspot_responses import error_response, throttled_response
 from tests.support.fake_time import FakeTime
-from tests.support.hubspot import NUMBER, call, first_push, later_push, missed_call, outcome_names, remote_id
+from tests.support.hubspot import (
+    NUMBER,
+    call,
+    first_push,
+    later_push,
+    missed_call,
+    outcome_names,
+    remote_id,
+    retraction,
+)
 
 
 @pytest.mark.parametrize(
@@ -154,6 +166,90 @@ async def test_a_number_without_contact_is_not_searched_for_again_at_once(
     assert len(hubspot.contacts) == 0
 
 
+async def test_a_contact_is_searched_for_again_after_a_week(
+    hubspot: HubSpot, connect: Connect, fake_time: FakeTime
+) -> None:
+    hubspot.contacts.add(phone=NUMBER)
+    client = connect()
+    searches = []
+    for n, seconds in enumerate((0, 604_800, 1)):
+        fake_time.now += seconds
+        await client.upsert([first_push(call(f"cloudtalk-{n}"))])
+        searches.append(hubspot.count_requests("search"))
+    assert searches == [1, 1, 2]
+
+
+async def test_the_absence_of_a_contact_is_believed_for_five_minutes(
+    hubspot: HubSpot, connect: Connect, fake_time: FakeTime
+) -> None:
+    client = connect()
+    searches = []
+    for n, seconds in enumerate((0, 300, 1)):
+        fake_time.now += seconds
+        await client.upsert([first_push(call(f"cloudtalk-{n}"))])
+        searches.append(hubspot.count_requests("search"))
+    assert searches == [1, 1, 2]
+
+
+async def test_the_client_state_has_contacts_owner_and_absence_by_number_until_the_customer_is_forgotten(
+    hubspot: HubSpot, connect: Connect, state: InMemoryClientState, fake_time: FakeTime
+) -> None:
+    def texts_of_numbers() -> dict[str, str]:
+        return {key: text for key, (text, _) in state.entries.items() if "+34" in key}
+
+    bea = hubspot.add_owner("bea@example.test")
+    add_contacts(hubspot, "1200", hubspot_owner_id=bea)
+    add_contacts(hubspot, "98")
+    calls = [call("cloudtalk-1"), call("cloudtalk-2", external_number="+34600999888")]
+    client = connect(contacts_on_many="all")
+    await client.upsert([first_push(each) for each in calls])
+    found = {f"contact:all:{NUMBER}": "98,1200", f"contact_owner:{NUMBER}": bea}
+    assert texts_of_numbers() == found | {"no_contact:+34600999888": "1"}
+    await client.forget([retraction(calls[1])])
+    assert texts_of_numbers() == found
+    await client.upsert([first_push(calls[1])])
+    fake_time.now += 301
+    new = hubspot.contacts.add(phone="+34600999888")
+    await client.upsert([first_push(calls[1])])
+    assert texts_of_numbers() == found | {
+        "contact:all:+34600999888": new,
+        "contact_owner:+34600999888": "",
+    }
+    await client.forget([retraction(each) for each in calls])
+    assert texts_of_numbers() == {}
+
+
+async def test_a_task_waits_only_for_the_owner_of_its_own_contact(
+    hubspot: HubSpot, connect: Connect, fake_time: FakeTime
+) -> None:
+    owners = [hubspot.add_owner(f"owner-{n}@example.test") for n in range(2)]
+    numbers = ["+34600000000", "+34600000001"]
+    for number, owner in zip(numbers, owners, strict=True):
+        hubspot.contacts.add(phone=number, hubspot_owner_id=owner)
+    client = connect()
+    await client.upsert([first_push(call("cloudtalk-0", external_number=numbers[0]))])
+    fake_time.now += 3_601  # the owner of this one is no longer cached
+    await client.upsert([first_push(call("cloudtalk-1", external_number=numbers[1]))])
+    hubspot.respond_with(Response(status_code=503), path="contacts/batch/read")
+    pushes = [first_push(missed_call(f"cloudtalk-{n}", external_number=numbers[n])) for n in range(2)]
+    assert outcome_names(await client.upsert(pushes)) == ["retry", "delivered"]
+    assert outcome_names(await client.upsert(pushes)) == ["delivered", "delivered"]
+    assert [task["hubspot_owner_id"] for task in hubspot.tasks] == [owners[1], owners[0]]
+
+
+@pytest.mark.parametrize(("seconds", "reads"), [(3_600, 0), (3_601, 1)])
+async def test_the_owner_of_a_contact_is_cached_for_an_hour(
+    hubspot: HubSpot, connect: Connect, fake_time: FakeTime, seconds: int, reads: int
+) -> None:
+    hubspot.contacts.add(phone=NUMBER)
+    client = connect()
+    await client.upsert([first_push(call())])
+    fake_time.now += seconds
+    for name in ("cloudtalk-2", "cloudtalk-3"):
+        await client.upsert([first_push(missed_call(name))])
+    assert hubspot.count_requests("batch/read", "contacts") == reads
+
+
 async def test_an_unlinked_call_is_linked_at_a_later_delivery(
     hubspot: HubSpot, connect: Connect, fake_time: FakeTime
 ) -> None:
@@ -195,6 +291,24 @@ async def test_with_contacts_off_no_contact_is_searched_for(hubspot: HubSpot, co
 
 
 # --- several contacts with one number ---------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("on_many", "chosen"),
+    [
+        ("oldest", ["98"]),
+        ("newest", ["1200"]),
+        ("all", ["98", "99", "340", "341", "1200"]),
+        ("none", []),
+    ],
+)
+def test_contacts_are_chosen_by_the_number_that_is_their_id(
+    on_many: Literal["oldest", "newest", "all", "none"], chosen: list[str]
+) -> None:
+    contacts = [Contact(id_) for id_ in ("340", "99", "1200", "98", "341")]
+    assert choose_contacts(contacts, on_many) == [Contact(id_) for id_ in chosen]
+    assert choose_contacts([Contact("77", "7001")], on_many) == [Contact("77", "7001")]
+    assert choose_contacts([], on_many) == []
 
 
 def add_contacts(hubspot: HubSpot, *ids: str, **properties: str) -> None:
@@ -417,7 +531,7 @@ async def test_a_field_with_the_same_parts_of_another_number_does_not_match(
 async def test_only_a_number_that_would_become_a_contact_is_searched_for_by_its_parts(
     hubspot: HubSpot, connect: Connect
 ) -> None:
-    numbers = [f"+346000000{n:02}" for n in range(14)]
+    numbers = [f"+346000000{n:02}" for n in range(13)]
     for number in numbers[:3]:
         hubspot.contacts.add(phone=number)
     pushes = [first_push(call(f"cloudtalk-{n}", external_number=each)) for n, each in enumerate(numbers)]
@@ -426,12 +540,12 @@ async def test_only_a_number_that_would_become_a_contact_is_searched_for_by_its_
     client = connect(contacts="create")
     hubspot.log.clear()
     await client.upsert(pushes)
-    # One by whole numbers, and for 5, 5 and 1 new numbers one in each property.
-    assert hubspot.count_requests("search") == 1 + 3 * 2
+    # One by whole numbers, and for twice 5 new numbers one in each property.
+    assert hubspot.count_requests("search") == 1 + 2 * 2
     hubspot.log.clear()
     await client.upsert([first_push(call("cloudtalk-99", external_number=numbers[9]))])
     assert hubspot.count_requests("search") == 0, "the new contact is cached"
-    assert len(hubspot.contacts) == 14
+    assert len(hubspot.contacts) == 13
 
 
 async def test_a_search_by_parts_compares_digits_that_no_space_divides(
@@ -725,6 +839,7 @@ async def test_a_failed_search_creates_no_contact(hubspot: HubSpot, connect: Con
     hubspot.respond_with(Response(status_code=502), path="search")
     assert outcome_names(await connect(contacts="create").upsert([first_push(call())])) == ["retry"]
     assert len(hubspot.contacts) == 0
+    assert hubspot.count_requests("search") == 1, "the number is not searched for by its parts"
 
 
 async def test_a_search_that_hubspot_rejects_is_misconfigured(hubspot: HubSpot, connect: Connect) -> None:
