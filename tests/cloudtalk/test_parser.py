@@ -7,8 +7,11 @@ import msgspec
 import pytest
 
 from relay.call import CallEvent, Kind
+from relay.cloudtalk.dialects import Dialect
 from relay.cloudtalk.errors import InvalidPayload
-from relay.cloudtalk.parser import Ignored, Parser
+from relay.cloudtalk.event_names import EventNameResolver
+from relay.cloudtalk.fields import FieldParser
+from relay.cloudtalk.parser import Ignored, LenientParser, Parser
 from relay.cloudtalk.request import RawRequest, parse_body
 from relay.instants import Instant
 
@@ -129,11 +132,75 @@ def test_an_invalid_body_is_refused_with_a_pointer(parser: Parser, raw: bytes, p
     assert (caught.value.status, caught.value.pointer) == (422, pointer)
 
 
+@pytest.mark.parametrize(
+    ("body", "expected"),
+    [
+        ({"event": "call.ended", "data": {"id": "7"}}, ("mission", 1, True)),
+        ({"type": "call.ended", "event_id": "e", "call_id": 7}, ("signed", 3, False)),
+        ({"call.uuid": "u", "event": "ended"}, ("flow", 2, False)),
+        ({"call_id": 7, "event": "ended"}, ("workflow", 2, False)),
+    ],
+)
+def test_an_event_has_the_properties_of_its_dialect(
+    parser: Parser, body: dict[str, Any], expected: tuple[str, int, bool]
+) -> None:
+    event = parse_one(parser, msgspec.json.encode(body))
+    assert (event.dialect, event.source_rank, event.single_id) == expected
+
+
+@pytest.mark.parametrize(
+    ("body", "aliases"),
+    [
+        ({"event": "ended", "id": 5}, ("id:5",)),
+        ({"id": 5, "external_number": "+34612345678"}, ("id:5",)),
+        ({"event": "ended", "id": 5, "call_uuid": "u"}, ("other:u",)),
+        ({"event": "ended", "id": 5, "call_id": 7}, ("id:7",)),
+    ],
+)
+def test_a_plain_id_counts_only_if_there_is_no_other(
+    parser: Parser, body: dict[str, Any], aliases: tuple[str, ...]
+) -> None:
+    event = parse_one(parser, msgspec.json.encode(body))
+    assert event.aliases == aliases
+    assert event.name == aliases[0].partition(":")[2]
+
+
+def test_a_new_dialect_needs_only_its_declaration() -> None:
+    dialect = Dialect("new", lambda *_: True, source_rank=7, single_id=True)
+    lenient = LenientParser(FieldParser(ZoneInfo("Europe/Madrid"), "ES"), EventNameResolver("/", {}))
+    event = lenient.parse(dialect, {"event": "ended", "call_id": 7}, RawRequest(b""))
+    assert isinstance(event, CallEvent)
+    assert (event.dialect, event.source_rank, event.single_id) == ("new", 7, True)
+
+
 def test_a_key_of_the_mission_counts_before_other_keys_of_the_same_fact(parser: Parser) -> None:
     event = parse_one(parser, payload("call.ended", contactName="Otro", duration_seconds=7, agent_name="Ana"))
     facts = event.facts
     assert (facts["contact_name"], facts["duration"]) == ("Nombre del Contacto", 120)
     assert facts["agent_name"] == "Ana"
+
+
+UUID = "44fe27cd-5268-4670-993e-0129aabbccdd"
+LINK = "https://my.cloudtalk.io/pub/r/MTAwMjQwMjQ4Nw%3D%3D/M2Q1.wav"
+
+
+@pytest.mark.parametrize(
+    ("ids", "aliases", "call_uuid"),
+    [
+        ({"id": "a", "recording_url": LINK}, ("other:a", "id:1002402487"), None),
+        ({"id": "7", "recording_url": LINK}, ("id:7",), None),
+        ({"id": UUID.upper()}, (f"uuid:{UUID}",), UUID),
+        ({"id": UUID, "call_id": 7}, (f"uuid:{UUID}", "id:7"), UUID),
+        ({"id": "7", "call_uuid": UUID}, ("id:7", f"uuid:{UUID}"), UUID),
+        ({"id": "7", "call_id": 8}, ("id:7", "id:8"), None),
+    ],
+)
+def test_the_missions_id_may_be_any_of_the_two_ids_of_a_call(
+    parser: Parser, ids: dict[str, Any], aliases: tuple[str, ...], call_uuid: str | None
+) -> None:
+    event = parse_one(parser, payload("call.ended", **ids))
+    assert (event.name, event.aliases) == (ids["id"], aliases)
+    assert (event.facts["call_id"], event.facts.get("call_uuid")) == (ids["id"], call_uuid)
 
 
 def test_an_unrendered_key_of_the_mission_is_warned_of_once(parser: Parser) -> None:
@@ -242,7 +309,8 @@ def test_a_signed_event_of_another_company_is_refused_and_acknowledged(company: 
         parser.parse(RawRequest(msgspec.json.encode([ENVELOPE | {"company_id": company}])))
     assert (caught.value.reason, caught.value.pointer) == ("foreign_company", "/0/company_id")
     assert caught.value.always_ack
-    assert len(caught.value.message) < 120
+    shown = str(company)[:40]
+    assert caught.value.message == f"company_id {shown} is none of cloudtalk.company_ids"
 
 
 def test_a_company_id_in_a_body_of_another_dialect_is_a_field_of_the_customer() -> None:
@@ -255,6 +323,31 @@ def test_a_decoded_value_is_parsed_like_its_body(parser: Parser) -> None:
     request = RawRequest(payload("call.ended"))
     (item,) = parser.parse_items(parse_body(request), request)
     assert [item.parsed] == parser.parse(request)
+
+
+def test_a_body_has_at_most_1000_events(parser: Parser) -> None:
+    events = parser.parse(RawRequest(b"[" + b",".join([payload("call.started")] * 1_000) + b"]"))
+    assert isinstance(events, list)
+    assert len(events) == 1_000
+    with pytest.raises(InvalidPayload, match="more than 1000 events") as caught:
+        parser.parse(RawRequest(b"[" + b",".join([payload("call.started")] * 1_001) + b"]"))
+    assert (caught.value.status, caught.value.reason) == (422, "too_many")
+
+
+def test_an_item_shows_whether_it_is_the_whole_body(parser: Parser) -> None:
+    value = {"event": "call.ended", "data": DATA}
+    request = RawRequest(b"", message_id="m")
+    (item,) = parser.parse_items(value, request)
+    assert (item.value, item.whole, item.parsed.message_ids) == (value, True, ("msg:m",))  # type: ignore[union-attr]
+    assert [(item.value, item.whole) for item in parser.parse_items([value, value], request)] == [
+        (value, False)
+    ] * 2
+    assert parser.parse_items(None, request) == []
+
+
+def test_the_first_body_that_is_no_event_names_the_result(parser: Parser) -> None:
+    parsed = parser.parse(RawRequest(b'[{"event":"ping"},{"event":"pong"}]'))
+    assert parsed == Ignored("ping", quarantine=False)
 
 
 def test_each_event_of_an_array_has_a_dedup_key_of_its_own(parser: Parser) -> None:

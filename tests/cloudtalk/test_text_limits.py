@@ -84,6 +84,7 @@ def test_the_mission_has_the_same_limits() -> None:
         ("recording_url", "https://x.example/" + "a" * 4_078, "https://x.example/" + "a" * 4_078),
         ("recording_url", "https://x.example/" + "a" * 4_079, None),
         ("notes", "n" * 131_072, "n" * 131_072),
+        ("notes", "n" * 131_073, "n" * 131_071 + "…"),
         ("transcript", "n" * 131_073, "n" * 131_071 + "…"),
         ("summary", "n" * 900_000, "n" * 131_071 + "…"),
         ("tags", ["t" * 200] * 3, ["t" * 200]),

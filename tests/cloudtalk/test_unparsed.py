@@ -76,7 +76,27 @@ def test_of_bytes_that_are_no_text_only_size_and_digest_are_stored(raw: bytes, e
 
 def test_a_few_bytes_hold_no_secret() -> None:
     assert clean(b"\x89PNG\xff\0") == b"\x89PNG\xff\0"
+    assert clean(b"\x89\xff" + b"\xfe" * 9) == b"\x89\xff" + b"\xfe" * 9
+    assert clean(b"\x89\xff" + b"\xfe" * 10).startswith(b"[removed: 12 bytes that are no text; sha256 ")
+
+
+@pytest.mark.parametrize(
+    ("raw", "is_text"),
+    [
+        (b"abcdefghi\xf1\xf1\xf1", True),
+        (b"abcdefgh\xf1\xf1\xf1\xf1", False),
+        (b"a b c d e f g h \xf1", True),
+        (b"a\tb\rc\nd e f\xf1\xf1\xf1", True),
+        (b"abcdefghijklmno\x01\xf1", False),
+        (b"abcdefghijklmno\x7f\xf1", False),
+    ],
+)
+def test_a_text_in_an_undeclared_charset_has_mostly_ascii_and_no_control_characters(
+    raw: bytes, *, is_text: bool
+) -> None:
+    assert (clean(raw) == raw) is is_text
 
 
 def test_no_more_is_decompressed_than_the_limit() -> None:
     assert clean(pack(b"x" * 10_000_000), max_bytes=100) == b"x" * 100
+    assert clean(pack(b"x" * 10_000), max_bytes=1) == b"x"

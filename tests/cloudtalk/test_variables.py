@@ -56,11 +56,22 @@ def test_in_the_place_of_an_id_the_name_of_a_key_is_a_variable() -> None:
     assert find_variables(values) == ["${call_uuid}", "call_id", "%id%"]
 
 
-def test_many_and_long_variables_are_shortened() -> None:
-    message = explain_variables(["{{" + "x" * 500 + "}}"] + [f"{{{{{number}}}}}" for number in range(9)])
-    assert len(message) < 300
-    assert "and 5 more" in message
-    assert explain_variables([]) == ""
+@pytest.mark.parametrize(
+    ("variables", "message"),
+    [
+        ([], ""),
+        (["{{a}}"], "; {{a}} was typed; choose it from the picker in CloudTalk"),
+        (["x" * 61], "; " + "x" * 60 + " was typed; choose it from the picker in CloudTalk"),
+        (["a", "y" * 61], "; each of a, " + "y" * 60 + " was typed; choose it from the picker in CloudTalk"),
+        (list("abcde"), "; each of a, b, c, d, e was typed; choose it from the picker in CloudTalk"),
+        (
+            list("abcdef"),
+            "; each of a, b, c, d, e and 1 more was typed; choose it from the picker in CloudTalk",
+        ),
+    ],
+)
+def test_a_few_variables_are_shown_with_60_characters_of_each(variables: list[str], message: str) -> None:
+    assert explain_variables(variables) == message
 
 
 def test_a_variable_inside_another_field_counts_as_missing_with_a_warning() -> None:

@@ -123,3 +123,46 @@ def test_the_number_of_wrappers_is_limited() -> None:
     for _ in range(10):
         deep = {"x": deep}
     assert unwrap(deep)[1] == "/x" * 4
+
+
+@pytest.mark.parametrize(
+    ("value", "inner", "pointer"),
+    [
+        ({"a": {"x": 1, "y": 2}}, {"x": 1, "y": 2}, "/a"),
+        ({"a": [{"x": 1, "y": 2}]}, {"x": 1, "y": 2}, "/a/0"),
+        ({"a": [{"x": 1}, {"x": 2}]}, [{"x": 1}, {"x": 2}], "/a"),
+        ({"data": [{"x": 1}, {"x": 2}]}, [{"x": 1}, {"x": 2}], "/data"),
+    ],
+)
+def test_the_only_key_of_an_object_may_hold_the_event(value: Any, inner: Any, pointer: str) -> None:
+    assert unwrap(value) == (inner, pointer)
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        {"a": []},
+        {"a": {"x": 1}, "b": {"x": 2}},
+        {"a": [1, 2]},
+        {"a": [{"x": 1}, 2]},
+        {"a": 5},
+        {"data": {"x": 1, "y": 2}},
+        {"data": [{"x": 1, "y": 2}]},
+        {"contact": {"x": 1, "y": 2}},
+        {"contact.custom": {"x": 1, "y": 2}},
+        [{"a": {"x": 1}}],
+        5,
+    ],
+)
+def test_other_values_are_no_wrappers(value: Any) -> None:
+    assert unwrap(value, "/7") == (value, "/7")
+
+
+@pytest.mark.parametrize(
+    "others",
+    [{"items": [WORKFLOW, WORKFLOW]}, {"contact.custom": WORKFLOW}, {"contact": WORKFLOW}, {"items": "x"}],
+)
+def test_a_list_of_events_or_a_person_beside_the_name_is_not_guessed(others: dict[str, Any]) -> None:
+    with pytest.raises(InvalidPayload) as caught:
+        parse({"event": "call.ended"} | others)
+    assert caught.value.reason == "missing_id"

@@ -11,6 +11,7 @@ import pytest
 from relay.standards.private_files import (
     create_private_file,
     create_private_folder,
+    explain_open_files,
     find_open_sqlite_files,
     is_readable_by_others,
 )
@@ -67,7 +68,7 @@ def test_a_file_that_cannot_be_created_is_left_to_the_next_open(tmp_path: Path) 
 
 @pytest.mark.parametrize("rights", [0o644, 0o640, 0o660, 0o602])
 def test_each_open_file_of_a_database_is_found(tmp_path: Path, rights: int) -> None:
-    names = ["relay.db", "relay.db-wal", "relay.db-shm"]
+    names = ["relay.db", "relay.db-wal", "relay.db-shm", "relay.db-journal"]
     for name in [*names, "other.db"]:
         (tmp_path / name).touch()
         (tmp_path / name).chmod(0o600)
@@ -76,6 +77,17 @@ def test_each_open_file_of_a_database_is_found(tmp_path: Path, rights: int) -> N
         (tmp_path / name).chmod(rights)
         assert find_open_sqlite_files(tmp_path / "relay.db") == [tmp_path / name]
         (tmp_path / name).chmod(0o600)
+
+
+def test_a_missing_file_of_a_database_is_not_open(tmp_path: Path) -> None:
+    assert find_open_sqlite_files(tmp_path / "relay.db") == []
+
+
+def test_a_warning_names_the_open_files_and_the_command_that_closes_them() -> None:
+    assert explain_open_files([Path("/a.db"), Path("/a.db-wal")]) == {
+        "problem": "other users of this machine may read or write /a.db, /a.db-wal, with personal data in it",
+        "hint": "chmod 600 /a.db /a.db-wal, as the user that runs the relay",
+    }
 
 
 @pytest.mark.parametrize(
@@ -115,4 +127,4 @@ def test_a_group_counts_if_another_user_is_in_it(
 
 
 def test_a_missing_file_is_not_readable(tmp_path: Path) -> None:
-    assert not is_readable_by_others(tmp_path / "missing")
+    assert is_readable_by_others(tmp_path / "missing") is False
