@@ -93,7 +93,7 @@ def upsert_input(
     properties = changed_properties(push, settings, owner_id=owner_id, now=now)
     if body and BODY in properties:
         properties[BODY] = merge_sections(body, properties[BODY])
-    if not properties and push.remote_id and not push.first:
+    if not properties and push.remote_id:
         return None
     id_ = push.call.id
     return {

@@ -7,7 +7,13 @@ import msgspec
 import pytest
 
 from crm_clients.base import Push
-from crm_clients.hubspot.call_records import call_time, call_title, changed_properties, upsert_input
+from crm_clients.hubspot.call_records import (
+    BODY_FIELDS,
+    call_time,
+    call_title,
+    changed_properties,
+    upsert_input,
+)
 from crm_clients.hubspot.languages import TEXTS
 from crm_clients.hubspot.settings import HubSpotSettings
 from crm_clients.hubspot.text import MAX_TEXT_LENGTH, html_to_text, merge_sections, sections_to_html
@@ -73,6 +79,43 @@ def test_html_to_text_does_not_depend_on_the_tags() -> None:
 @pytest.mark.parametrize("url", ["http://example.test/a.wav", "javascript:alert(1)", None])
 def test_only_an_https_recording_url_is_written(url: str | None) -> None:
     assert "hs_call_recording_url" not in properties(first_push(call(recording_url=url)))
+
+
+def test_a_recording_has_its_property_and_is_the_first_section_of_the_body() -> None:
+    url = "https://example.test/a.wav?a=1&b=2\0"
+    found = properties(later_push(call(notes="n"), recording_url=url))
+    assert found == {
+        "hs_call_recording_url": "https://example.test/a.wav?a=1&b=2",
+        "hs_call_body": "<p><strong>Recording</strong><br>https://example.test/a.wav?a=1&amp;b=2</p>"
+        "<p><strong>Notes</strong><br>n</p>",
+    }
+    assert properties(later_push(call(), recording_url=None)) == {
+        "hs_call_recording_url": "",
+        "hs_call_body": "",
+    }
+    assert properties(later_push(call(recording_url=url, summary="s"), "tags"))["hs_call_body"] == (
+        "<p><strong>Recording</strong><br>https://example.test/a.wav?a=1&amp;b=2</p>"
+        "<p><strong>Summary</strong><br>s</p>"
+    )
+
+
+def test_the_sections_of_a_body_have_one_order_whatever_changed() -> None:
+    of = call(transcript="t", tags=["a", "b"], notes="n", summary="s")
+    sections = _sections(("Summary", "s"), ("Notes", "n"), ("Tags", "a, b"), ("Transcript", "t"))
+    for field in ("transcript", "tags", "notes", "summary"):
+        assert properties(later_push(of, field)) == {"hs_call_body": sections}
+    assert {"summary", "notes", "tags", "transcript", "recording_url"} == BODY_FIELDS
+
+
+@pytest.mark.parametrize(("written", "value"), [("+34600111222\0", "+34600111222"), (None, "")])
+def test_a_number_is_written_without_nul_and_an_unknown_one_is_empty(written: str | None, value: str) -> None:
+    assert properties(later_push(call(from_=written), "from")) == {"hs_call_from_number": value}
+    assert properties(later_push(call(to=written), "to")) == {"hs_call_to_number": value}
+
+
+@pytest.mark.parametrize(("seconds", "milliseconds"), [(None, ""), (0, "0"), (1, "1000"), (61, "61000")])
+def test_a_duration_is_written_in_milliseconds(seconds: int | None, milliseconds: str) -> None:
+    assert properties(later_push(call(), duration_seconds=seconds)) == {"hs_call_duration": milliseconds}
 
 
 def test_a_call_gets_its_disposition_when_it_ends() -> None:
@@ -176,6 +219,36 @@ def test_the_timestamp_is_the_start_else_the_earliest_other_time_else_now() -> N
     assert properties(later_push(nothing, started_at=start.started_at)) == {"hs_timestamp": "1795513331000"}
 
 
+@pytest.mark.parametrize(
+    ("answered", "ended", "time"),
+    [
+        ("2026-11-24T09:42:20Z", "2026-11-24T09:43:12Z", datetime(2026, 11, 24, 9, 42, 20, tzinfo=UTC)),
+        ("2026-11-24T09:43:12Z", "2026-11-24T09:42:20Z", datetime(2026, 11, 24, 9, 42, 20, tzinfo=UTC)),
+        ("2026-11-24T09:42:20Z", None, datetime(2026, 11, 24, 9, 42, 20, tzinfo=UTC)),
+        (None, None, None),
+    ],
+)
+def test_without_a_start_the_time_is_the_earliest_other_one(
+    answered: str | None, ended: str | None, time: datetime | None
+) -> None:
+    assert call_time(call(started_at=None, answered_at=answered, ended_at=ended)) == time
+
+
+@pytest.mark.parametrize("field", ["started_at", "answered_at", "ended_at"])
+@pytest.mark.parametrize("partial", [False, True])
+def test_each_changed_time_writes_the_timestamp_if_the_start_is_known(field: str, *, partial: bool) -> None:
+    push = msgspec.structs.replace(later_push(call(), field), partial=partial)
+    assert properties(push) == {"hs_timestamp": "1795513331000"}
+    without_start = msgspec.structs.replace(push, call=call(started_at=None))
+    # An unknown start of a partial call may be in HubSpot.
+    assert properties(without_start) == ({} if partial else {"hs_timestamp": "1795513340000"})
+
+
+def test_the_first_delivery_of_a_partial_call_has_a_timestamp() -> None:
+    push = msgspec.structs.replace(first_push(call(started_at=None)), partial=True)
+    assert properties(push)["hs_timestamp"] == "1795513340000"
+
+
 def test_the_timestamp_keeps_milliseconds() -> None:
     assert (
         properties(first_push(call(started_at="2026-11-24T09:42:11.250Z")))["hs_timestamp"] == "1795513331250"
@@ -242,6 +315,44 @@ def test_constants_are_written_only_to_a_new_record() -> None:
         ("ct_number", "3"),
     }
     assert properties(later_push(call(), notes="n"), constants=constants).keys() == {"hs_call_body"}
+
+
+def test_a_rewrite_writes_the_constants_to_an_existing_record_again() -> None:
+    push = msgspec.structs.replace(later_push(call(), notes="n"), rewrite=True)
+    assert properties(push, constants={"ct_source": "CloudTalk", "ct_empty": ""}) == {
+        "hs_call_body": "<p><strong>Notes</strong><br>n</p>",
+        "ct_source": "CloudTalk",
+    }
+
+
+def test_the_mapped_state_is_written_if_it_or_the_status_changed() -> None:
+    fields = {"state": "ct_state"}
+    assert properties(later_push(missed_call(), "state"), fields=fields) == {"ct_state": "missed"}
+    assert "ct_state" not in properties(later_push(missed_call(), "notes"), fields=fields)
+
+
+@pytest.mark.parametrize(
+    ("remote_id", "changed", "written"),
+    [("7", "internal_number", False), (None, "internal_number", True), ("7", "to", True), (None, "to", True)],
+)
+def test_an_input_is_sent_if_the_record_is_unknown_or_something_changed(
+    remote_id: str | None, changed: str, *, written: bool
+) -> None:
+    settings = HubSpotSettings.model_validate({"client": "hubspot", "token": "pat"})
+    push = later_push(call(), changed, remote_id=remote_id)
+    assert (upsert_input(push, settings, owner_id="", now=NOW) is not None) is written
+
+
+def test_changed_sections_are_merged_into_the_body_that_the_record_has() -> None:
+    settings = HubSpotSettings.model_validate({"client": "hubspot", "token": "pat"})
+    push = later_push(call(), notes="call back", remote_id="7")
+    for body, merged in [
+        ("<p>by a person</p>", "<p>by a person</p><p><strong>Notes</strong><br>call back</p>"),
+        ("", "<p><strong>Notes</strong><br>call back</p>"),
+    ]:
+        written = upsert_input(push, settings, owner_id="", now=NOW, body=body)
+        assert written is not None
+        assert written["properties"]["hs_call_body"] == merged
 
 
 def test_an_existing_body_is_only_written_if_a_section_changed() -> None:

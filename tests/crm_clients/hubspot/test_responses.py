@@ -7,10 +7,15 @@ import pytest
 from starlette.responses import JSONResponse, Response
 
 from crm_clients.base import Outcome, Retry
+from crm_clients.hubspot.errors import ApiError
 from crm_clients.hubspot.responses import (
+    Archived,
     AssociationObject,
+    PropertyObject,
+    Record,
     RecordResults,
     Results,
+    parse_error_body,
     parse_response,
     to_records,
 )
@@ -129,11 +134,126 @@ def test_a_search_ends_early_if_its_last_page_ends_before_its_count(
         (b'{"fromObjectId":1,"toObjectId":2}', ("1", "2")),
         (b'{"fromObjectId":"1","toObjectId":"2","labels":[]}', ("1", "2")),
         (b'{"from":{"id":"1"},"to":{"id":"2"}}', ("1", "2")),
+        (b'{"fromObjectId":0,"from":{"id":"7"},"to":{"id":2}}', ("0", "2")),
         (b"{}", ("", "")),
     ],
 )
 def test_an_association_is_parsed_in_both_of_its_forms(association: bytes, ends: tuple[str, str]) -> None:
     assert msgspec.json.decode(association, type=AssociationObject).ends == ends
+
+
+def test_records_have_the_values_that_are_not_empty_and_what_hubspot_says_of_their_write() -> None:
+    first = {"id": 7, "properties": {"phone": "+34", "empty": "", "none": None}, "objectWriteTraceId": "t"}
+    second = {"id": "8", "properties": {}, "new": True}
+    third = {"id": "9", "properties": {"size": 3}, "new": False}
+    body = msgspec.json.encode({"results": [first, second, third]})
+    response = parse_response(body, RecordResults, "POST /")
+    assert isinstance(response, Results)
+    assert to_records(response) == [
+        Record("7", {"phone": "+34"}, trace_id="t", created=False),
+        Record("8", {}, trace_id="", created=True),
+        Record("9", {"size": "3"}, trace_id="", created=False),
+    ]
+    assert Record("8", {}) == Record("8", {}, trace_id="", created=False)
+
+
+@pytest.mark.parametrize(
+    ("record", "key"),
+    [
+        (Record("7", {"ct_id": "b"}, trace_id="a"), "a"),
+        (Record("7", {"ct_id": "b"}, trace_id="of another write"), "b"),
+        (Record("7", {"ct_id": "b"}), "b"),
+        (Record("7", {}, trace_id="a"), "a"),
+        (Record("7", {"ct_id": "x", "other": "a"}, trace_id="y"), None),
+        (Record("a", {}), None),
+    ],
+)
+def test_a_record_is_that_of_its_trace_id_or_else_of_its_unique_property(
+    record: Record, key: str | None
+) -> None:
+    assert record.find_key({"a", "b"}, "ct_id") == key
+
+
+@pytest.mark.parametrize(
+    ("parts", "errors"),
+    [
+        ({}, []),
+        ({"numErrors": 0}, []),
+        ({"errors": []}, []),
+        ({"numErrors": 1}, [ApiError(503, message="HubSpot did not say what failed.")]),
+        ({"numErrors": 2, "errors": [{"message": "m"}]}, [ApiError(400, message="m")]),
+        ({"errors": [{"status": "error"}]}, [ApiError(400)]),
+        ({"errors": [{"status": "423"}]}, [ApiError(423)]),
+        ({"errors": [{"status": 503}]}, [ApiError(503)]),
+        ({"errors": [{"status": "error", "category": "LOCKED"}]}, [ApiError(423, "LOCKED")]),
+    ],
+)
+def test_the_errors_of_single_records_have_their_own_status(
+    parts: Mapping[str, object], errors: list[ApiError]
+) -> None:
+    response = parse_response(msgspec.json.encode({"results": [], **parts}), RecordResults, "POST /")
+    assert isinstance(response, Results)
+    assert response.errors == errors
+    assert response.errors_by_id == {}
+
+
+def test_an_error_is_found_by_each_id_that_it_names() -> None:
+    entries = [{"message": "m", "context": {"ids": ["1", "2"]}}, {"message": "n", "context": {"id": ["3"]}}]
+    response = parse_response(
+        msgspec.json.encode({"results": [], "errors": entries}), RecordResults, "POST /"
+    )
+    assert isinstance(response, Results)
+    one = ApiError(400, message="m", context_ids=frozenset({"1", "2"}))
+    other = ApiError(400, message="n", context_ids=frozenset({"3"}))
+    assert response.errors_by_id == {"1": one, "2": one, "3": other}
+
+
+@pytest.mark.parametrize(
+    ("paging", "next_page"),
+    [({}, ""), ({"next": None}, ""), ({"next": {"after": 200}}, "200"), ({"next": {"after": "x"}}, "x")],
+)
+def test_the_last_page_of_a_list_names_no_other(paging: Mapping[str, object], next_page: str) -> None:
+    body = {"results": [{"id": "1", "properties": {}}], "paging": paging}
+    response = parse_response(msgspec.json.encode(body), RecordResults, "POST /")
+    assert isinstance(response, Results)
+    assert response.next_page == next_page
+    assert Results[object]([]).next_page == ""
+
+
+@pytest.mark.parametrize(
+    ("definition", "is_writable"),
+    [
+        (b'{"name":"p"}', True),
+        (b'{"name":"p","modificationMetadata":null}', True),
+        (b'{"name":"p","modificationMetadata":{}}', True),
+        (b'{"name":"p","modificationMetadata":{"readOnlyValue":false}}', True),
+        (b'{"name":"p","modificationMetadata":{"readOnlyValue":true}}', False),
+    ],
+)
+def test_a_property_is_writable_unless_hubspot_says_otherwise(
+    definition: bytes, *, is_writable: bool
+) -> None:
+    assert msgspec.json.decode(definition, type=PropertyObject).is_writable is is_writable
+
+
+@pytest.mark.parametrize(
+    ("content", "body"),
+    [
+        (b'{"message":"m"}', {"message": "m"}),
+        (b"[]", {}),
+        (b'"m"', {}),
+        (b"<h1>", {}),
+        (b"\xff", {}),
+        (b"", {}),
+    ],
+)
+def test_an_error_body_that_is_no_object_is_empty(content: bytes, body: Mapping[str, object]) -> None:
+    assert parse_error_body(content) == body
+
+
+def test_an_archived_batch_may_have_an_empty_answer() -> None:
+    assert parse_response(b"", Archived, "POST /") == Archived(None)
+    assert parse_response(b'{"status":"COMPLETE"}', Archived, "POST /") == Archived("COMPLETE")
 
 
 # --- through the client -----------------------------------------------------------------------
