@@ -35,10 +35,22 @@ _INSERT_REFUSED: Final = frozenset({"23502", "23514"})
 an existing one (PostgreSQL, INSERT, "ON CONFLICT")."""
 
 
+_WITHOUT_DEFAULTS: Final = frozenset(
+    {"call_id", "call_uuid", "from", "to", "external_number", "internal_number", "started_at"}
+    | {"agent_id", "agent_name", "agent_email", "contact_id", "contact_name"}
+)
+"""Fields for which no table has a default value: by these a row is known to be new."""
+
+_EMPTY: Final[tuple[Any, ...]] = (None, "", [], {})
+
+
 class TableRow(CallRows, frozen=True, kw_only=True):
-    """The row of one call. `delivered_version`: the version that the changes follow, 0 for any."""
+    """The row of one call. `delivered_version`: the version that the changes follow, 0 for any. `partial`:
+    the relay knows no more of the call than this row.
+    """
 
     delivered_version: int = 0
+    partial: bool = False
 
 
 class TableLayout:
@@ -99,6 +111,7 @@ class TableLayout:
                 push.changed,
                 constants=push.rewrite,
                 delivered_version=push.delivered_version,
+                partial=push.partial,
             )
             for push in rest
         ]
@@ -150,9 +163,16 @@ class TableLayout:
         *,
         constants: bool = False,
         delivered_version: int = 0,
+        partial: bool = False,
     ) -> TableRow:
         values = self._values(call, fields) | (self._settings.constants if constants else {})
-        return TableRow(call, tuple(values), encode_json(values), delivered_version=delivered_version)
+        return TableRow(
+            call,
+            tuple(values),
+            encode_json(values),
+            delivered_version=delivered_version,
+            partial=partial,
+        )
 
     def _values(self, call: Call, fields: Collection[str]) -> dict[str, Any]:
         """Map columns to values. Constants are only part of a whole row, since people may change them."""
@@ -233,16 +253,51 @@ class TableLayout:
         returned = self._table.identity if self._table.version else ()
         result = await self._table.upsert(request_body(request), returned)
         is_whole = self._is_whole(request)
-        if isinstance(result, Upserted) and result.inserted and not is_whole:
-            # A row was deleted after it was read. The API does not say which, so all are written whole.
-            return await send_in_order(group_into_requests(self._whole_rows(request)), self._upsert)
         if isinstance(result, Upserted):
-            return await self._confirm(request, result.rows)
+            outcomes = await self._confirm(request, result.rows)
+            return outcomes | (await self._complete(request) if result.inserted and not is_whole else {})
         if isinstance(result, ApiError) and result.code in _INSERT_REFUSED and not is_whole:
             # Their versions were read before.
             rows = [msgspec.structs.replace(row, delivered_version=0) for row in request]
             return await send_in_order([[row] for row in rows], self._update)
         return _outcomes(result, request)
+
+    async def _complete(self, request: Sequence[TableRow]) -> dict[str, Outcome]:
+        """Write those rows whole that the API has inserted with some of their columns.
+
+        The API answers 201 if a row was deleted after it was read, and does not say which one. PostgREST
+        before 12 always answers 201 (its CHANGELOG, 12.0.0). A new row has none of the other values. What
+        people changed in other rows must stay.
+        """
+        other_values = {row.call.id: self._other_values(row) for row in request if not row.partial}
+        wanted = {id_: values for id_, values in other_values.items() if values}
+        if not wanted:
+            return {}
+        columns = sorted(set[str]().union(*wanted.values()))
+        stored = await self._table.select(wanted, [self._table.key, *columns])
+        if not isinstance(stored, list):
+            return _outcomes(stored, [row for row in request if row.call.id in wanted])
+        rows = {row[self._table.key]: row for row in stored}
+        new = {
+            id_ for id_ in wanted.keys() & rows if all(rows[id_][column] in _EMPTY for column in wanted[id_])
+        }
+        whole = self._whole_rows(row for row in request if row.call.id in new)
+        return await send_in_order(group_into_requests(whole), self._upsert)
+
+    def _other_values(self, row: TableRow) -> dict[str, Any]:
+        """Return the values of the call that are not part of the row, by column: those without a default if
+        there are any.
+        """
+        fields = {
+            column: field for field, column in self._columns_of(_ALL_FIELDS) if column not in row.columns
+        }
+        values = {
+            column: value
+            for column, field in fields.items()
+            if (value := self._value(field, row.call)) not in _EMPTY
+        }
+        telling = {column: value for column, value in values.items() if fields[column] in _WITHOUT_DEFAULTS}
+        return telling or values
 
     async def _confirm(self, request: Sequence[CallRows], written: Sequence[Row]) -> dict[str, Outcome]:
         """Return the outcomes of a request that the database accepted: a trigger may have kept old rows."""

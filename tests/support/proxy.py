@@ -55,6 +55,16 @@ class Gateway(ThreadedServer):
         self.keys = keys
         self.log: list[LoggedRequest] = []
         self._responses: Iterator[Response | None] = iter(())
+        self._is_old = False
+
+    @contextmanager
+    def old_postgrest(self) -> Iterator[None]:
+        """Answer each upsert with 201 during the block, as PostgREST before 12 does."""
+        self._is_old = True
+        try:
+            yield
+        finally:
+            self._is_old = False
 
     @contextmanager
     def down(self) -> Iterator[None]:
@@ -83,6 +93,8 @@ class Gateway(ThreadedServer):
     async def _handle(self, request: Request) -> Response:
         body = await request.body()
         response = next(self._responses, None) or await self._authenticate_and_forward(request, body)
+        if self._is_old and request.method == "POST" and response.status_code == httpx.codes.OK:
+            response.status_code = httpx.codes.CREATED
         seen = LoggedRequest(
             request.method,
             request.url.path,

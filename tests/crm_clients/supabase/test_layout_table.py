@@ -1,5 +1,7 @@
 """Against a real PostgREST on a real PostgreSQL."""
 
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import msgspec
@@ -11,7 +13,7 @@ from crm_clients.base import Delivered, Misconfigured, Outdated, Push, Rejected,
 from crm_clients.supabase import SupabaseSettings
 from crm_clients.supabase.batches import MAX_ROWS
 from crm_clients.supabase.rest import MAX_QUERY_BYTES
-from relay.call import Status
+from relay.call import FIELDS, Status
 from tests.support.clients import make_retraction
 from tests.support.supabase import Connect, Supabase
 from tests.support.supabase_calls import BASE, call, push, types_of
@@ -321,17 +323,69 @@ async def test_a_deleted_row_is_written_whole_by_the_next_push_if_the_first_fail
     assert [row["contact_name"] for row in supabase.rows()] == [BASE.contact_name, "typed"]
 
 
+@pytest.mark.parametrize(
+    "server_of", [lambda _: nullcontext(), lambda supabase: supabase.gateway.old_postgrest()]
+)
 async def test_a_row_that_is_deleted_between_the_read_and_the_write_is_complete(
-    supabase: Supabase, connect: Connect
+    supabase: Supabase, connect: Connect, server_of: Callable[[Supabase], AbstractContextManager[None]]
 ) -> None:
     client = connect()
     await client.upsert([push(call("cloudtalk-1")), push(call("cloudtalk-2"))])
     supabase.execute("delete from calls where id = 'cloudtalk-1'")
+    supabase.execute("update calls set contact_name = 'typed', summary = null")
     read = JSONResponse([{"id": "cloudtalk-1", "version": 1}, {"id": "cloudtalk-2", "version": 1}])
     changed = [push(call(f"cloudtalk-{n}", version=2, notes="new"), "notes") for n in (1, 2)]
-    with supabase.gateway.answering(read, times=1):
+    with supabase.gateway.answering(read, times=1), server_of(supabase):
         assert types_of(await client.upsert(changed)) == [Delivered, Delivered]
-    assert [(row["notes"], row["direction"]) for row in supabase.rows()] == [("new", "inbound")] * 2
+    assert [(row["notes"], row["direction"], row["contact_name"]) for row in supabase.rows()] == [
+        ("new", "inbound", BASE.contact_name),
+        ("new", "inbound", "typed"),
+    ]
+
+
+@pytest.mark.parametrize(
+    "kept", [FIELDS, ("status", "notes", "from"), ("status", "notes", "direction"), ("notes",)]
+)
+async def test_edits_by_people_stay_if_the_server_answers_201_to_every_upsert(
+    supabase: Supabase, connect: Connect, kept: tuple[str, ...]
+) -> None:
+    left_out = set(FIELDS) - {"id", "version", "merged_into", "legs", *kept}
+    client = connect(fields=dict.fromkeys(sorted(left_out), ""))
+    ids = [f"cloudtalk-{n}" for n in range(4)]
+    with supabase.gateway.old_postgrest():
+        await client.upsert([push(call(id_)) for id_ in ids])
+        supabase.execute("update calls set contact_name = 'typed', status = 'Vista', direction = 'typed'")
+        changed = [push(call(id_, version=2, notes="new"), "notes") for id_ in ids]
+        assert types_of(await client.upsert(changed)) == [Delivered] * 4
+    for row in supabase.rows():
+        assert (row["notes"], row["contact_name"], row["version"]) == ("new", "typed", 2)
+        assert (row["status"], row["direction"]) == ("Vista", "typed")
+
+
+async def test_late_events_of_forgotten_calls_erase_nothing_if_the_server_answers_201_to_every_upsert(
+    supabase: Supabase, connect: Connect
+) -> None:
+    client = connect()
+    ids = ["cloudtalk-1", "cloudtalk-2"]
+    await client.upsert([push(call(id_)) for id_ in ids])
+    late = call(
+        external_number=None, direction=None, agent_name=None, started_at=None, tags=["late"], version=2
+    )
+    pushes = [
+        Push(msgspec.structs.replace(late, id=id_), frozenset({"tags"}), first=first, partial=True)
+        for first in (True, False)
+        for id_ in ids
+    ]
+    with supabase.gateway.old_postgrest():
+        for two in (pushes[:2], pushes[2:]):
+            assert types_of(await client.upsert(two)) == [Delivered] * 2
+    for row in supabase.rows():
+        assert (row["external_number"], row["direction"], row["agent_name"]) == (
+            BASE.external_number,
+            "inbound",
+            BASE.agent_name,
+        )
+        assert (row["tags"], row["started_at"] is None) == (["late"], False)
 
 
 KINDS_OF_RELATION = {
