@@ -1,6 +1,6 @@
 import asyncio
 from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime
 
 import httpx
@@ -10,7 +10,7 @@ from crm_clients.base import Retry, Throttled, Unknown
 from crm_clients.http import USER_AGENT, VendorHttp, retry_after
 from crm_clients.rate_limit import RateLimiter
 from tests.support.fake_time import FakeTime
-from tests.support.servers import free_port, serving
+from tests.support.servers import Handle, free_port, serving
 
 
 @asynccontextmanager
@@ -59,6 +59,24 @@ async def test_a_request_has_the_headers_of_the_client_and_its_own_and_the_user_
     }
     assert request.headers["user-agent"] == USER_AGENT
     assert (request.headers["x-key"], request.headers["x-own"], request.content) == ("secret", "1", b"{}")
+    assert request.headers["accept-encoding"] == "gzip"
+    assert request.headers["user-agent"].startswith("cloudtalk-relay/")
+
+
+@pytest.mark.parametrize(("seconds", "connect"), [(4, 2), (20, 10), (60, 10)])
+async def test_a_connection_may_take_half_of_the_time_and_at_most_ten_seconds(
+    seconds: float, connect: float
+) -> None:
+    transport = Failing()
+    async with connected(transport=transport, timeout_seconds=seconds) as http:
+        await http.send("GET", "/")
+    [request] = transport.requests
+    assert request.extensions["timeout"] == {
+        "connect": connect,
+        "pool": connect,
+        "read": seconds,
+        "write": seconds,
+    }
 
 
 async def test_any_status_is_returned_as_a_response_and_a_redirect_is_not_followed() -> None:
@@ -76,6 +94,14 @@ async def test_a_failed_connection_is_tried_three_times() -> None:
     async with connected(transport=transport) as http:
         result = await http.send("GET", "/")
     assert isinstance(result, httpx.Response)
+    assert len(transport.requests) == 3
+
+
+async def test_a_connection_that_fails_three_times_is_a_retry() -> None:
+    transport = Failing(*[httpx.ConnectError("refused.")] * 4)
+    async with connected(transport=transport) as http:
+        result = await http.send("GET", "/")
+    assert result == Retry(code="unreachable", message="No connection to http://vendor.example: refused.")
     assert len(transport.requests) == 3
 
 
@@ -124,6 +150,99 @@ async def test_a_connection_closed_after_the_request_is_unknown() -> None:
     async with serving(close_at_once) as url, connected(url) as http:
         result = await http.send("POST", "/", content=b"x")
     assert isinstance(result, Unknown)
+
+
+async def test_the_time_of_a_request_ends_although_the_vendor_keeps_sending() -> None:
+    async def drip(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n")
+        with suppress(ConnectionError):
+            while not reader.at_eof():
+                writer.write(b"x")
+                await writer.drain()
+                await asyncio.sleep(0.01)
+
+    async with serving(drip) as url, connected(url, timeout_seconds=0.2) as http:
+        result = await http.send("GET", "/")
+    assert result == Unknown(
+        code="no_answer", message=f"{url} received a request and did not respond: TimeoutError."
+    )
+
+
+async def test_an_endless_head_is_a_retry() -> None:
+    async def interim(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with suppress(ConnectionError):
+            while not reader.at_eof():
+                writer.write(b"HTTP/1.1 103 Early Hints\r\nX: %s\r\n\r\n" % (b"x" * 4_096))
+                await writer.drain()
+
+    async with serving(interim) as url, connected(url) as http:
+        result = await http.send("GET", "/")
+    message = f"{url} sent more than 131072 bytes before its response."
+    assert result == Retry(code="answer_too_large", message=message)
+
+
+def respond_after(released: asyncio.Event, opened: list[int]) -> Handle:
+    """Count connections in `opened`, and keep each until the client closes it."""
+
+    async def respond(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        opened.append(len(opened))
+        with suppress(asyncio.IncompleteReadError, ConnectionError):
+            while True:
+                await reader.readuntil(b"\r\n\r\n")
+                await released.wait()
+                writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\nx")
+                await writer.drain()
+
+    return respond
+
+
+async def test_only_so_many_connections_are_open_and_they_are_closed_at_the_end() -> None:
+    released, opened = asyncio.Event(), list[int]()
+    async with serving(respond_after(released, opened)) as url:  # ends when its connections are closed
+        http = VendorHttp(base_url=url, headers={}, timeout_seconds=20, connections=2)
+        requests = [asyncio.create_task(http.send("GET", "/")) for _ in range(6)]
+        while len(opened) < 2:
+            await asyncio.sleep(0.01)
+        released.set()
+        results = await asyncio.gather(*requests)
+        await http.aclose()
+    assert [r.status_code for r in results if isinstance(r, httpx.Response)] == [200] * 6
+    assert len(opened) == 2
+
+
+async def test_a_response_larger_than_the_limit_frees_its_connection() -> None:
+    released, opened = asyncio.Event(), list[int]()
+    released.set()
+    async with serving(respond_after(released, opened)) as url:
+        http = VendorHttp(base_url=url, headers={}, timeout_seconds=20, connections=1, max_body_bytes=0)
+        results = [await http.send("GET", "/") for _ in range(2)]
+        await http.aclose()
+    assert [(type(r), r.code) for r in results if not isinstance(r, httpx.Response)] == [
+        (Retry, "answer_too_large")
+    ] * 2
+
+
+async def test_by_default_the_rate_of_all_requests_is_one_limit() -> None:
+    http = VendorHttp(base_url="http://vendor.example", headers={}, timeout_seconds=1, rate=7)
+    assert http.rate_limits.keys() == {"writes"}
+    await http.aclose()
+
+
+async def test_a_request_waits_for_the_rate_limit_that_it_names() -> None:
+    time = FakeTime()
+    limits = {name: RateLimiter(20, clock=time.clock, sleep=time.sleep) for name in ("writes", "search")}
+    async with connected(transport=Failing(), rate_limits=limits) as http:
+        for rate_limit in ("search", "writes", "search"):
+            await http.send("GET", "/", rate_limit=rate_limit)
+        assert time.slept == pytest.approx([0.05])
+        limits["search"].block_for(7)
+        assert await http.send("GET", "/", rate_limit="search") == Throttled(
+            code="rate_limit_reached",
+            message="The CRM currently accepts no more requests of the rate limit search.",
+            after=7,
+            rate_limit="search",
+        )
+        assert isinstance(await http.send("GET", "/"), httpx.Response)
 
 
 async def test_a_response_that_takes_too_long_is_unknown() -> None:

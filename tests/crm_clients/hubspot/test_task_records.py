@@ -76,6 +76,12 @@ def test_the_input_of_a_new_task_has_exactly_its_properties_and_its_contacts() -
     }
 
 
+def test_a_task_is_due_at_the_last_minute_of_the_day_whatever_the_time_of_the_call() -> None:
+    for time in ("2026-11-24T09:42:11.250Z", "2026-11-24T22:59:59.999Z", "2026-11-23T23:00:00Z"):
+        created = create_input("key", MissedCall(missed_call(started_at=time)), FORMAT)
+        assert created["properties"]["hs_timestamp"] == DUE
+
+
 def test_a_task_without_owner_contact_and_called_number_leaves_them_out() -> None:
     created = create_input("key", MissedCall(missed_call(internal_number=None)), FORMAT)
     assert created["associations"] == []

@@ -4,6 +4,8 @@ import pytest
 from crm_clients.base import Misconfigured, Outcome, Rejected, Retry, Split, Throttled, Unauthorised
 from crm_clients.supabase.errors import (
     ApiError,
+    Cause,
+    cause_of,
     describe,
     error_details,
     is_too_large,
@@ -41,6 +43,7 @@ CODES: list[tuple[str, int, type[Outcome], type[Outcome]]] = [
     ("42P01", 404, Misconfigured, Misconfigured),
     ("42703", 400, Misconfigured, Misconfigured),
     ("42P10", 400, Misconfigured, Misconfigured),
+    ("PGRST116", 406, Rejected, Split),
     ("21000", 500, Rejected, Split),
     ("22P05", 400, Rejected, Split),
     ("23502", 400, Rejected, Split),
@@ -217,3 +220,23 @@ def test_only_a_policy_that_hides_one_row_concerns_one_call(
 )
 def test_the_other_statuses_have_their_outcomes(status: int, kind: type[Outcome]) -> None:
     assert type(to_outcome(ApiError(status), rows=1)) is kind
+
+
+@pytest.mark.parametrize(
+    ("cause", "errors"),
+    [
+        (Cause.SIZE, [ApiError(413), ApiError(500, "54000"), ApiError(200, "PT413")]),
+        (Cause.LOAD, [ApiError(500, "57014")]),
+        (Cause.RATE, [ApiError(429), ApiError(200, "PT429")]),
+        (Cause.SERVER, [ApiError(503), ApiError(408), ApiError(400, "08006"), ApiError(200, "PT503")]),
+        (Cause.CREDENTIALS, [ApiError(401), ApiError(403), ApiError(500, "28P01")]),
+        (Cause.SETUP, [ApiError(302), ApiError(404), ApiError(500, "42P01")]),
+        (Cause.RECORD, [ApiError(400), ApiError(412), ApiError(414), ApiError(404, "PT404")]),
+        (
+            Cause.RECORD,
+            [ApiError(400, "5400"), ApiError(400, "540000"), ApiError(400, "42501", "(USING expression)")],
+        ),
+    ],
+)
+def test_each_error_has_a_cause(cause: Cause, errors: list[ApiError]) -> None:
+    assert [cause_of(error) for error in errors] == [cause] * len(errors)
