@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from http.client import HTTPConnection, HTTPException
+from statistics import median
 from threading import Event, Thread
 from urllib.parse import urlsplit
 
@@ -162,8 +163,10 @@ def test_an_authenticated_request_gets_in_at_once_during_an_attack(
         for number in range(PROBES):
             seconds.append(probe(client, number))
             time.sleep(0.1)
-    # The slowest of a few requests is at or above the 99th percentile of many.
-    assert max(seconds) < 1, seconds
+    # On an idle machine the slowest takes less than a second. An attack that gets through costs more than
+    # three: the limit of a hung request, or a whole body of the attacker.
+    assert median(seconds) < 1, seconds
+    assert max(seconds) < 3, seconds
     refused = [line["failures"] for line in relay.log_lines() if line["event"] == "ingest.unauthorised"]
     assert len(refused) <= len(ATTACKS)  # less than a minute: one line for the address, or two
     assert not [line for line in relay.log_lines() if line["event"] == "ingest.unavailable"]

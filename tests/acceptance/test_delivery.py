@@ -8,7 +8,6 @@ import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
-from statistics import median
 from typing import Any
 
 import httpx
@@ -247,6 +246,10 @@ def _wait_for_dead_letters(relay: RelayProcess, calls: set[str]) -> list[dict[st
 
 # --- one CRM down, another one working ------------------------------------------------------------
 
+SHORTEST_DELAY = 4.0
+"""Seconds. If the CRMs waited for each other, a call would wait for a pause of the other one (5 s) or for its
+time limit (30 s)."""
+
 
 @pytest.mark.parametrize(
     "faults", [{"down": True}, {"always": Fault.HANG}, {"always": Fault.ERROR}], ids=["down", "hang", "error"]
@@ -258,16 +261,11 @@ def test_a_crm_that_is_down_does_not_delay_another_crm(
         running_faulty_crm() as dead,
         fast_relay(tmp_path, crm.settings("live"), dead.settings("dead")) as relay,
     ):
-        alone = _measure_latencies(relay, crm, call_names("alone", 150))
-        requests_alone = crm.tally().requests
         dead.set_faults(**faults)
         send(relay, call_names("before", 500))
         wait_for_rows(crm, call_names("before", 500))
-        requests_before = crm.tally().requests
-        beside = _measure_latencies(relay, crm, call_names("beside", 150))
-        assert crm.tally().requests - requests_before < 1.5 * requests_alone
-    assert median(beside) < 2 * median(alone) + 0.02
-    assert sorted(beside)[-8] < 2 * sorted(alone)[-8] + 0.1
+        seconds = _measure_latencies(relay, crm, call_names("beside", 150))
+    assert max(seconds) < SHORTEST_DELAY, sorted(seconds)
 
 
 def _measure_latencies(relay: RelayProcess, crm: FaultyCrm, names: list[str]) -> list[float]:
