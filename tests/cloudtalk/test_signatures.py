@@ -29,6 +29,30 @@ def test_any_listed_secret_verifies() -> None:
     assert not SignatureVerifier([OTHER]).verify(signed_headers(SECRET), BODY, now=NOW)
 
 
+@pytest.mark.parametrize(
+    ("header", "applies"),
+    [
+        ("svix-signature", True),
+        ("webhook-signature", True),
+        ("x-cloudtalk-signature", True),
+        ("svix-id", False),
+        ("authorization", False),
+    ],
+)
+def test_only_a_signature_is_verified_and_only_with_a_secret(header: str, *, applies: bool) -> None:
+    assert SignatureVerifier([SECRET]).applies_to({header: ""}) is applies
+    assert SignatureVerifier([]).applies_to({header: ""}) is False
+    assert (bool(SignatureVerifier([SECRET])), bool(SignatureVerifier([]))) == (True, False)
+
+
+def test_a_hex_signature_may_have_spaces_around_it() -> None:
+    digest = hmac.new(SECRET.encode(), BODY, hashlib.sha256).hexdigest()
+    verifier = SignatureVerifier([SECRET])
+    assert verifier.verify({"x-cloudtalk-signature": f" sha256={digest.upper()} "}, BODY, now=NOW)
+    for header in ("", "zz", f"sha1={digest}", digest[2:]):
+        assert verifier.verify({"x-cloudtalk-signature": header}, BODY, now=NOW) is False
+
+
 @pytest.mark.parametrize("prefix", ["", "sha256="])
 @pytest.mark.parametrize("key", [SECRET.encode(), base64.b64decode(SECRET[6:])])
 def test_a_hex_signature_of_the_body_verifies(prefix: str, key: bytes) -> None:

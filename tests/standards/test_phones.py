@@ -94,6 +94,17 @@ def test_digits_that_are_no_number_stay_as_they_were_written(written: str) -> No
     assert find_phones(written, "ES") == ()
 
 
+def test_a_text_with_a_number_has_at_most_200_characters() -> None:
+    assert normalize_phone("9" * 200, "ES") == "9" * 200
+    assert normalize_phone("9" * 201, "ES") is None
+    assert find_phones("y" * 190 + " 600111222", "ES") == ("+34600111222",)
+    assert find_phones("y" * 191 + " 600111222", "ES") == ()
+
+
+def test_an_extension_has_at_least_two_digits() -> None:
+    assert [normalize_phone(text, "ES") for text in ("12", "x 12", "5", "x 5")] == ["12", "x 12", None, None]
+
+
 def test_an_extension_is_returned_without_invisible_characters() -> None:
     assert normalize_phone("\u200e1\u200b01\u00ad", "ES") == "101"
 
@@ -235,6 +246,7 @@ def test_other_systems_may_have_a_mexican_number_with_its_old_1() -> None:
     assert spellings("+525512345678") == ("+525512345678", "+5215512345678")
     assert spellings("+34612345678") == ("+34612345678",)
     assert spellings("+52551234567") == ("+52551234567",)
+    assert spellings("+442079460958") == ("+442079460958",)
 
 
 @pytest.mark.parametrize(
