@@ -109,7 +109,7 @@ def is_dialable(number: str | None) -> bool:
 def spellings(number: str) -> tuple[str, ...]:
     """Return the forms in which other systems have an E.164 number: itself, and Mexico's with the old 1."""
     is_mexican = number.startswith(_MEXICO) and len(number) == len(_MEXICO) + 10
-    return (number, number.replace(_MEXICO, _MEXICO + "1", 1)) if is_mexican else (number,)
+    return (number, number.replace(_MEXICO, _MEXICO + "1")) if is_mexican else (number,)
 
 
 def national_digits(spelling: str) -> str:
@@ -117,7 +117,7 @@ def national_digits(spelling: str) -> str:
     try:
         return phonenumbers.national_significant_number(phonenumbers.parse(spelling, None))
     except NumberParseException:
-        return spelling.lstrip("+")
+        return spelling.removeprefix("+")
 
 
 def digit_groups(number: str) -> tuple[str, ...]:

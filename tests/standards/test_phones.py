@@ -107,6 +107,7 @@ def test_an_extension_has_at_least_two_digits() -> None:
 
 def test_an_extension_is_returned_without_invisible_characters() -> None:
     assert normalize_phone("\u200e1\u200b01\u00ad", "ES") == "101"
+    assert normalize_phone(" 101 ", "ES") == normalize_phone("sip: 101 @10.0.0.1", "ES") == "101"
 
 
 @pytest.mark.parametrize("written", ["+34012345678", "+34 012 345 678", "(+34) 012-345-678"])
