@@ -163,6 +163,21 @@ def test_a_task_is_changed_if_one_of_the_properties_that_people_edit_is(
     assert is_unchanged(Record("7", STORED | {**changes}), digest) is unchanged
 
 
+def test_the_digests_in_the_client_state_stay_valid() -> None:
+    assert (
+        initial_digest(MISSED, FORMAT) == "f237d94272f5bf2b9b9eec625c06fe7bfac170441eca09493da0a4d56c1617e0"
+    )
+
+
+def test_milliseconds_are_not_read_as_a_date() -> None:
+    """1795042740000 is also a date and a time in ISO 8601, of the year 1795."""
+    missed = MissedCall(missed_call(started_at="2026-11-18T09:42:11Z"), owner_ids=("7001",))
+    created = create_input("key", missed, FORMAT)["properties"]
+    assert created["hs_timestamp"] == "1795042740000"
+    stored = Record("7", created | {"hs_timestamp": "2026-11-18T22:59:00Z"})
+    assert is_unchanged(stored, initial_digest(missed, FORMAT))
+
+
 def test_a_property_that_hubspot_does_not_return_is_empty() -> None:
     digest = initial_digest(MissedCall(missed_call()), FORMAT)
     without_owner = {name: text for name, text in STORED.items() if name != "hubspot_owner_id"}
