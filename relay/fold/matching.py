@@ -73,8 +73,8 @@ def match_by_ids(aliases: Sequence[str], index: AliasIndex) -> Match:
     """
     ordered = sorted(aliases, key=lambda alias: _PRIORITY[_namespace(alias)])
     owners = {index.owners.get(alias) for alias in ordered}
-    if len(owners) == 1 and None not in owners and index.pinned.isdisjoint(ordered):
-        return Match(owners.pop(), tuple(ordered))  # the usual case of the first rule
+    if len(owners) == 1:
+        return Match(owners.pop(), tuple(ordered))  # the usual case of the first rule, and the second rule
     for alias in ordered:
         owner = index.owners.get(alias)
         if owner is not None and _is_compatible(
@@ -83,10 +83,7 @@ def match_by_ids(aliases: Sequence[str], index: AliasIndex) -> Match:
             may_differ=_may_differ(alias, owner, index),
         ):
             return _match_owner(owner, alias, ordered, index)
-    unowned = [alias for alias in ordered if alias not in index.owners]
-    if len(unowned) == len(ordered):
-        return Match(None, tuple(ordered))
-    accepted = unowned[0] if unowned else ordered[0]
+    accepted = next((alias for alias in ordered if alias not in index.owners), ordered[0])
     dropped = tuple(alias for alias in ordered if alias != accepted)
     return Match(index.owners.get(accepted), (accepted,), dropped)
 

@@ -354,6 +354,7 @@ def test_claims_that_do_not_contradict_each_other_are_one_leg_in_any_order(
         (claim("8", TWO), claim("9", ONE)),
         (claim(None, TWO), claim("9", ONE)),
         (claim(None, ONE), claim(None, TWO)),
+        (claim("7", ONE), claim("7", TWO, talking=5)),
     ],
 )
 def test_legs_are_ordered_by_beginning_end_number_and_agent(first: LegState, second: LegState) -> None:

@@ -232,6 +232,14 @@ def test_a_deleted_call_that_no_crm_has_does_not_survive_and_gets_no_row(owns_ot
     assert [record.id for record in changes.updated] == ["cloudtalk-b"]
 
 
+def test_a_deleted_call_that_no_crm_has_does_not_survive_a_call_that_the_same_batch_begins() -> None:
+    snapshot = Snapshot({"id:1": "cloudtalk-1"}, {}, tombstones={"cloudtalk-1": Tombstone(4, ["id:1"])})
+    changes = plan_changes(batch(OTHER, LINK, first=3), snapshot)
+    assert changes.folded == [(3, "cloudtalk-b"), (4, "cloudtalk-b")]
+    assert (changes.merged, changes.continued) == ({"cloudtalk-1": "cloudtalk-b"}, [])
+    assert [(row.id, row.version) for row in changes.new_rows] == [("cloudtalk-b", 1)]
+
+
 def test_of_two_calls_that_no_crm_has_the_one_with_a_row_survives() -> None:
     """It is the older one in the ledger, although the new one began before."""
     row = row_after(make_event(Kind.STARTED, started_at=T0))
@@ -353,6 +361,14 @@ def test_the_ids_of_a_deleted_call_still_contradict_an_event() -> None:
     assert changes.folded == [(3, "cloudtalk-b")]
     assert [conflict.dropped for conflict in changes.conflicts] == [("id:1",)]
     assert changes.continued == []
+
+
+def test_an_id_of_a_call_of_which_nothing_is_left_begins_its_record_again() -> None:
+    changes = plan_changes(batch(LINK), Snapshot({"id:1": "cloudtalk-9"}, {}))
+    assert (changes.folded, changes.failed, changes.conflicts) == ([(1, "cloudtalk-9")], [], [])
+    assert [(row.id, row.version, row.state.aliases) for row in changes.new_rows] == [
+        ("cloudtalk-9", 1, ["id:1", "uuid:b"])
+    ]
 
 
 @pytest.mark.parametrize("floor", [0, 20])

@@ -128,6 +128,8 @@ PINNED = {"A": [U1, I1], "B": [I2]}
         # an id that is split off gets no further id, and gives none
         ((U1, "id:9"), {U1}, Match("A", (U1,), ("id:9",))),
         ((U1, I1), {U1}, Match("A", (U1, I1))),
+        ((U1, I1, "id:9"), {U1}, Match("A", (U1, I1), ("id:9",))),
+        ((U1, I1, "id:9"), {I1}, Match("A", (I1, U1), ("id:9",))),
         ((U1, I2), {U1}, Match("A", (U1,), (I2,))),
         ((U1, I1), {I1}, Match("A", (U1, I1))),
         ((U1, I2), {I2}, Match("A", (U1,), (I2,))),
