@@ -222,11 +222,12 @@ def test_the_address_with_most_bytes_loses_its_slowest_body(clock: MonotonicCloc
         permit.reserve(size)
         return permit
 
+    idle = stack.enter_context(admission.permit("192.0.2.1", authenticated=False))
     first = enter("192.0.2.1", 110)
-    permits = [first, enter("192.0.2.1", 30), enter("192.0.2.2", 100)]
+    permits = [idle, first, enter("192.0.2.1", 30), enter("192.0.2.2", 100)]
     first.extend(4_096)
     newcomer = enter("192.0.2.3", 11)
-    assert [permit.is_evicted for permit in (*permits, newcomer)] == [False, True, False, False]
+    assert [permit.is_evicted for permit in (*permits, newcomer)] == [False, False, True, False, False]
 
 
 def test_an_authenticated_body_takes_the_bytes_of_strangers_and_no_more(

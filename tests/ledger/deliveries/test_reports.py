@@ -1,11 +1,12 @@
 """What people and the fold read of deliveries."""
 
-from sqlalchemy import update
+from sqlalchemy import delete, update
 
 from relay.instants import Instant
 from relay.ledger import Ledger, deliveries, replays
 from relay.ledger.deliveries import DeliveryCounts
 from relay.ledger.states import DeliveryState
+from relay.ledger.tables import calls
 from relay.ledger.tables import deliveries as table
 from tests.support.deliveries import delivered_update, enqueue, settle
 from tests.support.samples import ODD_IDS
@@ -27,6 +28,17 @@ async def test_a_destination_without_pending_deliveries_has_no_oldest(two_destin
     assert (await two_destinations.read(deliveries.counts_by_destination))["crm"] == DeliveryCounts(
         delivered=1
     )
+
+
+async def test_deliveries_of_calls_that_are_gone_are_not_counted(two_destinations: Ledger) -> None:
+    await enqueue(two_destinations, ("gone", 1), ("here", 1))
+    await settle(two_destinations, delivered_update("gone"), delivered_update("here"))
+    await two_destinations.write(lambda c: c.execute(delete(calls).where(calls.c.id == "gone")))
+    assert await two_destinations.read(deliveries.counts_by_destination) == {
+        "crm": DeliveryCounts(pending=0, delivered=1, dead=0, oldest_pending_since=None),
+        "other": DeliveryCounts(pending=1, delivered=0, dead=0, oldest_pending_since=Instant(10)),
+    }
+    assert await two_destinations.read(lambda c: deliveries.count_other_renderings(c, "crm", "new")) == 1
 
 
 async def test_the_deliveries_of_one_call_are_listed_by_destination(two_destinations: Ledger) -> None:
@@ -53,9 +65,9 @@ async def test_records_that_other_settings_rendered_are_counted_unless_a_replay_
 async def test_the_first_delivery_of_a_call_is_the_earliest_of_all_destinations(
     two_destinations: Ledger,
 ) -> None:
-    await enqueue(two_destinations, ("a", 1), ("b", 1))
+    await enqueue(two_destinations, ("a", 1), ("b", 1), ("not asked for", 1))
     await settle(two_destinations, delivered_update("a"), name="other", now=60)
-    await settle(two_destinations, delivered_update("a"), now=70)
+    await settle(two_destinations, delivered_update("a"), delivered_update("not asked for"), now=70)
     assert await two_destinations.read(lambda c: deliveries.first_delivered_at(c, ["a", "b"])) == {"a": 60}
 
 
