@@ -3,9 +3,11 @@
 import io
 import json
 import logging
+import re
 import subprocess
 import sys
 import warnings
+from pathlib import Path
 from typing import Literal
 
 import pytest
@@ -146,3 +148,15 @@ def test_python_warnings_are_log_lines(lines: Lines) -> None:
     [line] = lines()
     assert line["logger"] == "py.warnings"
     assert "UserWarning: old way" in line["event"]
+
+
+def test_each_logger_has_the_name_of_its_room() -> None:
+    root = Path(__file__).parents[2]
+    others = {"relay/app.py": "relay.app", "relay/cli/serve.py": "relay.server"}
+    names = {
+        file.relative_to(root).as_posix(): name
+        for file in (root / "relay").rglob("*.py")
+        for name in re.findall(r'get_logger\("([^"]*)"\)', file.read_text())
+    }
+    assert len(names) > 20
+    assert names == {file: others.get(file, ".".join(file.split("/")[:2])) for file in names}

@@ -61,6 +61,7 @@ def test_each_mistake_is_one_change_of_the_source(source: str, expected: set[str
         '"""A docstring."""',
         "x: Final[int]",
         "log.warning('event', number=1)",
+        "log = get_logger('name')",
         "__all__ = ['a']",
         "x = 'a text for people'",
         "class A(Enum, frozen=True):\n    B = 'b'",
