@@ -65,7 +65,7 @@ def _bare_name(key: str) -> str:
     return _NAME_SEPARATORS.sub("", key.rpartition(".")[2]).lower()
 
 
-_BARE_NAMES: Final = {_bare_name(key) for keys in KEYS.values() for key in keys.split()} | {"id", "eventid"}
+_BARE_NAMES: Final = {_bare_name(key) for keys in KEYS.values() for key in keys.split()} | {"eventid"}
 _NAMES: Final = _BARE_NAMES | {"call" + name for name in _BARE_NAMES}
 
 

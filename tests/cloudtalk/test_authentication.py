@@ -147,6 +147,7 @@ def test_without_tokens_a_request_of_another_web_page_is_refused(headers: dict[s
         {"referer": "http://127.0.0.1:8080/console"},
         {"referer": " HTTP://127.0.0.1:8080/console"},
         {"host": "LocalHost:8080", "origin": "http://localhost:8080"},
+        {"host": "localhost:8080", "referer": "http://LocalHost:8080/console"},
     ],
 )
 def test_without_tokens_a_request_of_the_relays_own_page_is_accepted(headers: dict[str, str]) -> None:

@@ -131,7 +131,18 @@ def test_a_text_that_names_a_variable_is_no_id(text: str) -> None:
 @pytest.mark.parametrize(
     "text",
     [
-        *("call-uuid", "my_var", "a:my_var", "1002402487", "{1002402487}", "{a1b2c3}", "{a123}", "[]", "{}"),
+        *(
+            "call-uuid",
+            "Xuuid",
+            "my_var",
+            "a:my_var",
+            "1002402487",
+            "{1002402487}",
+            "{a1b2c3}",
+            "{a123}",
+            "[]",
+            "{}",
+        ),
         *("sip:5", "ana@x.test", "<ana@x.test>", "{abcdefgh123}", "$5", "x[my_var]", "(my_var)x", "{12}"),
     ],
 )

@@ -38,6 +38,7 @@ from relay.cloudtalk.statuses import parse_call_status
             "l\u00ednea ocupada",
         ),
         *("Sin respuesta", "no atendida", "abandonada antes de contestar", "Rechazado", "desatendida"),
+        *("missed no", "foglaltak", "missed: unknown"),
         *("missed, no agent completed it", "ORIGINATOR_CANCEL", "false"),
         *("Verpasst", "verpa\u00dfter Anruf", "Entgangen", "Besetzt", "unbeantwortet", "Keine Antwort"),
         *("Nicht angenommen", "Teilnehmer nicht erreichbar", "ANRUF_ABGELEHNT", "vor Annahme abgebrochen"),
@@ -102,6 +103,7 @@ def test_every_word_for_a_call_that_nobody_answered_is_missed(word: str) -> None
             "Opgenomen",
         ),
         *("Odebrane", "zdvihnut\u00fd", "Besvarat", "Preluat", "conclu\u00edda", "Entgegengenommener Anruf"),
+        *("picked up later", "aceita", "callanswered", "answeredcall"),
         *("answered, not recorded", "Completada", "Contestada", "llamada atendida", "answered in queue"),
     ],
 )
@@ -146,6 +148,7 @@ def test_voicemail_is_read_in_any_form(word: str) -> None:
             "transferred",
             "personal",
         ),
+        *("prise", "busyx", "pickupxyz", "up picked"),
         *("nicht verpasst", "Weiterleitung", "trueno", "finalizada", "answering", "\u10d2\u10d0", "x" * 900),
     ],
 )

@@ -51,6 +51,7 @@ _MORE_TESTS: Final = {
         "tests/cloudtalk/test_request.py",
     ),
     "relay/cloudtalk/body_secrets.py": ("tests/cloudtalk/test_authentication.py",),
+    "relay/cloudtalk/fields.py": ("tests/cloudtalk/test_keys.py",),
     "relay/cloudtalk/statuses.py": ("tests/cloudtalk/test_fields.py",),
     "relay/cloudtalk/identity.py": ("tests/cloudtalk/test_fields.py",),
     "relay/standards/sqlite_errors.py": ("tests/ledger/test_sqlite_files.py",),

@@ -226,6 +226,10 @@ def test_a_slash_may_separate_an_area_code(text: str, expected: set[str]) -> Non
     assert set(find_phones(text, "DE")) == expected
 
 
+def test_each_digit_may_be_a_group_of_its_own() -> None:
+    assert find_phones("3 4 6 0 0 1 1 1 2 2 2", "DE")[0] == "+34600111222"
+
+
 def test_digits_with_two_meanings_give_both_and_the_international_one_first() -> None:
     assert find_phones("4915112345678", "DE")[0] == "+4915112345678"
     assert find_phones("34600111222", "DE") == ("+34600111222", "+4934600111222")
