@@ -26,10 +26,10 @@ USER_AGENT: Final = f"cloudtalk-relay/{version('cloudtalk-relay')}"
 _NOT_SENT: Final = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout)
 _CONNECT_SECONDS: Final = 10.0
 _CONNECT_ATTEMPTS: Final = 3
+_LONGEST_FIRST_WAIT_SECONDS: Final = 0.05
 _CONNECT_SHARE: Final = 0.5
 """Of `timeout_seconds`, at most: a connection that fails is noticed before the whole time is over."""
 
-_LONGEST_WAIT_SECONDS: Final = 0.5
 _LONGEST_RETRY_AFTER_SECONDS: Final = 86_400.0
 
 HttpResult = httpx.Response | Retry | Throttled | Unknown
@@ -107,7 +107,7 @@ class VendorHttp:
         attempts = AsyncRetrying(
             retry=retry_if_exception_type(httpx.ConnectError),
             stop=stop_after_attempt(_CONNECT_ATTEMPTS),
-            wait=wait_random_exponential(multiplier=0.05, max=_LONGEST_WAIT_SECONDS),
+            wait=wait_random_exponential(multiplier=_LONGEST_FIRST_WAIT_SECONDS),
             reraise=True,
         )
         return await attempts(self._send_once, request)

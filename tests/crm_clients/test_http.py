@@ -105,6 +105,15 @@ async def test_a_connection_that_fails_three_times_is_a_retry() -> None:
     assert len(transport.requests) == 3
 
 
+async def test_between_failed_connections_are_two_short_waits(monkeypatch: pytest.MonkeyPatch) -> None:
+    time = FakeTime()
+    monkeypatch.setattr("asyncio.sleep", time.sleep)
+    monkeypatch.setattr("random.uniform", lambda _, longest: longest)
+    async with connected(transport=Failing(*[httpx.ConnectError("refused")] * 3)) as http:
+        await http.send("GET", "/")
+    assert time.slept == pytest.approx([0.05, 0.1])
+
+
 async def test_a_refused_connection_is_a_retry_whose_message_names_the_host() -> None:
     url = f"http://127.0.0.1:{free_port()}"
     async with connected(url) as http:
@@ -299,6 +308,11 @@ NOW = datetime(2026, 11, 24, 9, 0, 0, tzinfo=UTC)
 )
 def test_retry_after_is_parsed_as_seconds_or_as_a_date(header: str, seconds: float | None) -> None:
     assert retry_after({"retry-after": header}, now=NOW) == seconds
+
+
+def test_a_date_of_retry_after_is_compared_with_the_present() -> None:
+    assert retry_after({"retry-after": "Tue, 24 Nov 2020 09:00:00 GMT"}) == 0
+    assert retry_after({"retry-after": "Tue, 24 Nov 2099 09:00:00 GMT"}) == 86_400
 
 
 def test_without_retry_after_the_wait_is_unknown() -> None:

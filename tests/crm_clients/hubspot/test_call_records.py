@@ -107,6 +107,13 @@ def test_the_sections_of_a_body_have_one_order_whatever_changed() -> None:
     assert {"summary", "notes", "tags", "transcript", "recording_url"} == BODY_FIELDS
 
 
+def test_the_headings_of_a_body_are_in_the_language_of_the_settings() -> None:
+    push = later_push(call(), notes="n", recording_url="https://example.test/a.wav")
+    assert properties(push, language="es")["hs_call_body"] == (
+        "<p><strong>Grabación</strong><br>https://example.test/a.wav</p><p><strong>Notas</strong><br>n</p>"
+    )
+
+
 @pytest.mark.parametrize(("written", "value"), [("+34600111222\0", "+34600111222"), (None, "")])
 def test_a_number_is_written_without_nul_and_an_unknown_one_is_empty(written: str | None, value: str) -> None:
     assert properties(later_push(call(from_=written), "from")) == {"hs_call_from_number": value}
