@@ -4,10 +4,10 @@ BIN := .venv/bin
 SOURCES := app.py relay crm_clients tests bench
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo run test check format bench chaos mutants lock clean
+.PHONY: help setup demo run test check format bench bench-full bench-publish chaos mutants lock clean
 
 help: ## list the commands
-	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 15
 
 # pip installs uv and the build backend, both pinned by hash. uv installs the rest.
 .venv/.build: requirements-build.lock
@@ -48,8 +48,14 @@ format: .venv/.dev ## format the code and apply the fixes of the linter
 	@$(BIN)/ruff format $(SOURCES)
 	@$(BIN)/ruff check --fix $(SOURCES)
 
-bench: .venv/.dev ## run the benchmarks on this machine
+bench: .venv/.dev ## measure the relay on this machine, and compare it with a bare endpoint
 	@$(BIN)/python -m bench $(ARGS)
+
+bench-full: .venv/.dev ## the same, also with 5 million events in the ledger
+	@$(BIN)/python -m bench --full $(ARGS)
+
+bench-publish: .venv/.dev ## write the figures of the last run to the README and docs/benchmarks.md
+	@$(BIN)/python -m bench.publish
 
 chaos: .venv/.dev ## kill relays and break their machine under load, and write the results to docs/chaos.md
 	@$(BIN)/python -m tests.chaos $(ARGS)

@@ -11,28 +11,29 @@ from datetime import UTC, datetime
 from types import ModuleType
 from typing import Final
 
-import msgspec
-
-from bench import accept, cost, end_to_end, freshness
+from bench import accept, backlog, cost, end_to_end, freshness, growth, processes
 from bench.environment import Environment
+from bench.highlights import GOAL_COLUMNS, goal_rows
+from bench.publish import OUTPUT, write_report
 from bench.result import BenchError, Report, Result
-from bench.server import SCRATCH
-from bench.table import machine_text, result_text
+from bench.table import machine_text, result_text, text_table
 
 _BENCHMARKS: Final = {
     "accept": accept,
     "freshness": freshness,
+    "backlog": backlog,
     "end_to_end": end_to_end,
+    "growth": growth,
     "cost": cost,
+    "processes": processes,
 }
-_OUTPUT: Final = SCRATCH / "bench.json"
 
 
 def main(arguments: list[str]) -> int:
     options = _parse_options(arguments)
     begin = time.monotonic()
     with ExitStack() as stack:
-        environment = Environment(stack, quick=options.quick)
+        environment = Environment(stack, quick=options.quick, full=options.full)
         print(machine_text(environment.facts), flush=True)
         known = {*environment.facts}
         chosen = [_BENCHMARKS[name] for name in options.names or _BENCHMARKS]
@@ -40,10 +41,11 @@ def main(arguments: list[str]) -> int:
     measured = tuple(result for result in results if result)
     more_facts = {name: fact for name, fact in environment.facts.items() if name not in known}
     report = Report(f"{datetime.now(UTC):%Y-%m-%d}", options.quick, environment.facts, measured)
-    _OUTPUT.write_bytes(msgspec.json.format(msgspec.json.encode(report)) + b"\n")
-    print(
-        f"\n{machine_text(more_facts)}\nMeasured in {time.monotonic() - begin:.0f} s; written to {_OUTPUT}."
-    )
+    write_report(report, OUTPUT)
+    if goals := goal_rows(report):
+        print(f"\nGoals\n{text_table(GOAL_COLUMNS, goals)}")
+    print(f"\n{machine_text(more_facts)}\nMeasured in {time.monotonic() - begin:.0f} s, written to {OUTPUT}.")
+    print("`make bench-publish` writes these figures to the README and docs/benchmarks.md.")
     return 0 if all(results) else 1
 
 
@@ -53,6 +55,7 @@ def _parse_options(arguments: list[str]) -> argparse.Namespace:
         "names", nargs="*", metavar="NAME", help=f"{', '.join(_BENCHMARKS)}; default: all of them"
     )
     parser.add_argument("--quick", action="store_true", help="shorter and less exact, to try a benchmark out")
+    parser.add_argument("--full", action="store_true", help="also with 5 million events, which takes long")
     options = parser.parse_args(arguments)
     unknown = [name for name in options.names if name not in _BENCHMARKS]
     if unknown:

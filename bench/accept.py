@@ -18,7 +18,7 @@ QUESTION: Final = "How many events can it accept?"
 COLUMNS: Final = ("events/s", "rate / bare", "p50 ms", "p99 ms", "CPU µs/event", "CPU / bare", "delivered/s")
 _DIALECTS: Final = ("mission", "workflow", "signed")
 _CONNECTIONS: Final = (1, 64, 256)
-_SECONDS: Final = 2.0
+_SECONDS: Final = 1.5
 _MAX_RATE: Final = 12_000
 """Events per second for which calls are prepared; a faster case ends before its time."""
 

@@ -8,16 +8,24 @@ from typing import Final
 
 from bench.crms import EmbeddedCrm, check_delivered
 from bench.environment import Environment
+from bench.fill import filled_ledger
 from bench.ledgers import BenchLedger
 from bench.load import build_requests, generate_calls_now, run, send
 from bench.parsing import measure_parsing
 from bench.result import Result, Row
 from bench.server import Server, serve
 from bench.stages import measure_stages
+from bench.table import about
+from relay.ledger.states import DeliveryState
 
 QUESTION: Final = "What does it cost to run?"
-_CALLS: Final = 8_000
+_CALLS: Final = 5_000
 _QUICK_CALLS: Final = 200
+_PENDING_TIMES: Final = 530
+_QUICK_PENDING_TIMES: Final = 5
+"""How many calls are pending, as a multiple of the calls of the small ledger."""
+
+_PENDING: Final = "SELECT count(*) FROM deliveries WHERE state = 'pending'"
 _CONNECTIONS: Final = 64
 _STARTS: Final = 5
 _QUICK_STARTS: Final = 1
@@ -34,6 +42,7 @@ def measure(environment: Environment) -> Result:
         disk = _measure_disk(ledger)
     with environment.sqlite.ledger() as ledger:
         stages = _measure_stages(environment, ledger, calls)
+    pending = _measure_pending_memory(environment)
     return Result(
         "cost",
         QUESTION,
@@ -42,7 +51,14 @@ def measure(environment: Environment) -> Result:
         "processes; each stage works alone, on the same events. Start: the median of several, until the log "
         "event server.ready. Disk: the whole ledger after a vacuum.",
         ("figure",),
-        (*memory, *stages, *measure_parsing(quick=environment.quick), *_measure_starts(environment), *disk),
+        (
+            *memory,
+            pending,
+            *stages,
+            *measure_parsing(quick=environment.quick),
+            *_measure_starts(environment),
+            *disk,
+        ),
     )
 
 
@@ -62,6 +78,20 @@ def _measure_memory(ledger: BenchLedger, calls: int) -> list[Row]:
         Row("memory, idle after the start (MB)", (idle / _MB,)),
         Row("memory, the most under load (MB)", (max(peak) / _MB,)),
     ]
+
+
+def _measure_pending_memory(environment: Environment) -> Row:
+    """Measure the most memory while a relay begins to deliver a large backlog, and events arrive."""
+    times = _QUICK_PENDING_TIMES if environment.quick else _PENDING_TIMES
+    calls = _QUICK_CALLS if environment.quick else _CALLS
+    with filled_ledger(
+        environment.base_ledger, times=times, client="local", state=DeliveryState.PENDING, events=False
+    ) as ledger:
+        requests = build_requests(generate_calls_now(calls))
+        pending, settings = ledger.scalar(_PENDING), EmbeddedCrm(ledger.folder).settings
+        with serve(ledger.folder, ledger.url, settings) as server, _peak_memory(server) as peak:
+            run(send([server], requests, connections=_CONNECTIONS))
+    return Row(f"memory, the most with {about(pending)} pending calls (MB)", (max(peak) / _MB,))
 
 
 @contextmanager
@@ -100,13 +130,11 @@ def _measure_disk(ledger: BenchLedger) -> list[Row]:
 
 def _measure_stages(environment: Environment, ledger: BenchLedger, calls: int) -> list[Row]:
     stages = measure_stages(environment, ledger, calls)
-    deliver = stages.deliver.cpu_seconds / stages.events_per_call
-    total = stages.accept.cpu_seconds + stages.fold.cpu_seconds + deliver
     figures = {
         "accept": stages.accept.cpu_seconds,
         "fold": stages.fold.cpu_seconds,
-        f"deliver ({1 / stages.events_per_call:.2f} calls an event)": deliver,
-        "all stages": total,
+        f"deliver ({1 / stages.events_per_call:.2f} calls an event)": stages.deliver_cpu_seconds,
+        "all stages": stages.cpu_seconds,
         "bare endpoint": stages.bare_cpu_seconds,
     }
     return [Row(f"CPU per event, {name} (µs)", (each * _MICROSECONDS,)) for name, each in figures.items()]

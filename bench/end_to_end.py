@@ -20,6 +20,8 @@ _MICROSECONDS: Final = 1_000_000
 def measure(environment: Environment) -> Result:
     """Send all events of the calls, wait until all are delivered, and compare every record of the CRM."""
     with environment.sqlite.ledger() as ledger:
+        postgrest = _measure_crm(environment, ledger, environment.postgrest_crm(), "SQLite → PostgREST")
+    with environment.sqlite.ledger() as ledger:
         embedded = _measure_crm(environment, ledger, EmbeddedCrm(ledger.folder), "SQLite → embedded CRM")
     calls = _QUICK_CALLS if environment.quick else _CALLS
     return Result(
@@ -29,7 +31,7 @@ def measure(environment: Environment) -> Result:
         f"{_CONNECTIONS} connections, until every record in the CRM is final. Every record is compared with "
         "what the simulated CloudTalk expects.",
         COLUMNS,
-        (embedded,),
+        (postgrest, embedded),
     )
 
 

@@ -3,14 +3,19 @@
 from contextlib import ExitStack
 from functools import cached_property
 from typing import Final
+from urllib.parse import urlsplit
 
 import msgspec
 
-from bench.ledgers import LedgerEngine, PostgresEngine, SqliteEngine
+from bench.crms import PostgrestCrm
+from bench.fill import BASE_CALLS, base_ledger
+from bench.gateway import Gateway, running_gateway
+from bench.ledgers import BenchLedger, LedgerEngine, PostgresEngine, SqliteEngine
 from bench.load import build_requests, for_seconds, generate_calls_now, run, send
 from bench.machine import machine_facts, postgres_facts
 from bench.server import SCRATCH, Server, scratch_folder, serve_bare
 from tests.support.postgres import running_postgres
+from tests.support.supabase import Supabase, running_supabase
 
 _BARE_SECONDS: Final = 0.6
 _BARE_CALLS: Final = 5_000
@@ -24,13 +29,14 @@ class Baseline(msgspec.Struct, frozen=True):
 
 
 class Environment:
-    """The shared servers. `quick`: measure as little as possible, to try a benchmark out.
+    """The shared servers. `quick`: measure as little as possible, to try a benchmark out. `full`: measure
+    what takes long, too.
 
     `facts`: what the figures depend on, the durability of PostgreSQL included once it was started.
     """
 
-    def __init__(self, stack: ExitStack, *, quick: bool) -> None:
-        self.quick = quick
+    def __init__(self, stack: ExitStack, *, quick: bool = False, full: bool = False) -> None:
+        self.quick, self.full = quick, full
         SCRATCH.mkdir(exist_ok=True)
         self.facts = machine_facts(SCRATCH)
         self._stack = stack
@@ -45,6 +51,21 @@ class Environment:
         dsn = self._stack.enter_context(running_postgres()).dsn
         self.facts |= postgres_facts(dsn)
         return PostgresEngine(dsn)
+
+    def postgrest_crm(self) -> PostgrestCrm:
+        """Return a real PostgREST whose table is empty. There is one: only one relay may use it at a time."""
+        return PostgrestCrm(*self._project)
+
+    @cached_property
+    def _project(self) -> tuple[Supabase, Gateway]:
+        project = self._stack.enter_context(running_supabase())
+        port = urlsplit(project.gateway.upstream).port or 0
+        return project, self._stack.enter_context(running_gateway(port))
+
+    @cached_property
+    def base_ledger(self) -> BenchLedger:
+        """A small ledger, for `filled_ledger`."""
+        return self._stack.enter_context(base_ledger(BASE_CALLS // 10 if self.quick else BASE_CALLS))
 
     @cached_property
     def _bare(self) -> Server:

@@ -4,7 +4,7 @@ import itertools
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any, Final, Protocol
 
@@ -44,6 +44,11 @@ class BenchLedger:
         """Return the one value that a query finds."""
         with self.engine.connect().execution_options(read_only=True) as connection:
             return connection.execute(text(query)).scalar_one()
+
+    def column(self, query: str) -> list[Any]:
+        """Return the one column that a query finds."""
+        with self.engine.connect().execution_options(read_only=True) as connection:
+            return list(connection.execute(text(query)).scalars())
 
     def count_events(self) -> int:
         """Return the number of stored events."""
@@ -99,8 +104,17 @@ class LedgerEngine(Protocol):
 
     name: str
 
-    def ledger(self) -> Any:
-        """Create an empty ledger, for the duration of a `with` block."""
+    def ledger(self) -> AbstractContextManager[BenchLedger]:
+        """Create an empty ledger for the duration of the block."""
+
+
+@contextmanager
+def sqlite_ledger() -> Iterator[BenchLedger]:
+    """Create an empty ledger in a file of the scratch folder."""
+    with scratch_folder() as folder:
+        ledger = BenchLedger(folder, f"sqlite:///{(folder / 'relay.db').absolute()}")
+        yield ledger
+        ledger.engine.dispose()
 
 
 class SqliteEngine:
@@ -110,10 +124,8 @@ class SqliteEngine:
 
     @contextmanager
     def ledger(self) -> Iterator[BenchLedger]:
-        with scratch_folder() as folder:
-            ledger = BenchLedger(folder, f"sqlite:///{(folder / 'relay.db').absolute()}")
+        with sqlite_ledger() as ledger:
             yield ledger
-            ledger.engine.dispose()
 
 
 class PostgresEngine:

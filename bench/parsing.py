@@ -14,7 +14,7 @@ from relay.cloudtalk.parser import Parser
 from relay.cloudtalk.request import RawRequest
 from relay.instants import Instant
 
-_BODIES: Final = 10_000
+_BODIES: Final = 3_000
 _QUICK_BODIES: Final = 1_000
 _ROUNDS: Final = 5
 _MICROSECONDS: Final = 1_000_000

@@ -2,7 +2,9 @@
 
 import subprocess
 import time
+from collections.abc import Callable
 from contextlib import ExitStack
+from functools import partial
 from typing import Final
 
 import msgspec
@@ -38,6 +40,16 @@ class Stages(msgspec.Struct, frozen=True):
     bare_cpu_seconds: float
     events_per_call: float
 
+    @property
+    def deliver_cpu_seconds(self) -> float:
+        """The CPU time of the delivery per event."""
+        return self.deliver.cpu_seconds / self.events_per_call
+
+    @property
+    def cpu_seconds(self) -> float:
+        """The CPU time of all stages per event."""
+        return self.accept.cpu_seconds + self.fold.cpu_seconds + self.deliver_cpu_seconds
+
 
 def measure_stages(environment: Environment, ledger: BenchLedger, calls: int, *, seed: int = 7) -> Stages:
     """Send the events of so many calls to a new relay on this ledger, which delivers to an embedded CRM.
@@ -53,44 +65,45 @@ def measure_stages(environment: Environment, ledger: BenchLedger, calls: int, *,
         held.enter_context(ledger.fold_held())
         with serve(ledger.folder, ledger.url, crm.settings) as server:
             run(send([server], warm_up, connections=_CONNECTIONS))
-            _command(ledger, "destinations", "pause", "crm")
+            with ExitStack() as commands:
+                _start_command(commands, ledger, "destinations", "pause", "crm")
             bare, stored = environment.measure_bare(_CONNECTIONS), ledger.count_events()
             cpu = server.cpu_seconds()
             sent = run(send([server], requests, connections=_CONNECTIONS))
             accept = Stage(sent.rate, (server.cpu_seconds() - cpu) / events)
             if ledger.count_events() - stored != events:
                 raise BenchError("not every acknowledged event is in the ledger")
-            cpu = server.cpu_seconds()
-            held.close()
-            fold = _measure_drain(ledger, server, _UNFOLDED, cpu)
-            _command(ledger, "destinations", "resume", "crm")
-            deliver = _measure_drain(ledger, server, _PENDING, server.cpu_seconds())
+            fold = _measure_drain(ledger, server, _UNFOLDED, held.close)
+            with ExitStack() as commands:
+                resume = partial(_start_command, commands, ledger, "destinations", "resume", "crm")
+                deliver = _measure_drain(ledger, server, _PENDING, resume)
             if len(crm.rows()) != calls + _WARM_UP_CALLS:
                 raise BenchError(f"the CRM has {len(crm.rows())} records of {calls + _WARM_UP_CALLS} calls")
     return Stages(accept, fold, deliver, bare.cpu_seconds, events / calls)
 
 
-def _measure_drain(ledger: BenchLedger, server: Server, query: str, cpu: float) -> Stage:
-    """Wait until the number that the query finds is 0. The rate counts from its first change.
+def _measure_drain(ledger: BenchLedger, server: Server, query: str, start: Callable[[], object]) -> Stage:
+    """Start a stage and wait until the number that the query finds is 0.
 
-    `cpu`: the CPU time of the server before the drain.
+    The rate counts from the first change of the number: the stage may begin a second after its start.
     """
     deadline = time.monotonic() + _TIMEOUT_SECONDS
     left = total = ledger.scalar(query)
-    begin = time.perf_counter()
+    cpu = server.cpu_seconds()
+    start()
     while left:
         if time.monotonic() > deadline:
             raise BenchError(f"{left} of {total} were left after {_TIMEOUT_SECONDS:g} s")
-        time.sleep(_POLL_SECONDS)
-        left = ledger.scalar(query)
         if left == total:
             begin = time.perf_counter()
-    end = time.perf_counter()
-    return Stage(total / max(end - begin, _POLL_SECONDS), (server.cpu_seconds() - cpu) / total)
+        time.sleep(_POLL_SECONDS)
+        left = ledger.scalar(query)
+    return Stage(total / (time.perf_counter() - begin), (server.cpu_seconds() - cpu) / total)
 
 
-def _command(ledger: BenchLedger, *arguments: str) -> None:
-    """Run another command of the relay."""
-    subprocess.run(  # noqa: S603 - a fixed command
-        relay_command(ledger.folder, *arguments), env=environment_of_relay(), check=True, capture_output=True
+def _start_command(commands: ExitStack, ledger: BenchLedger, *arguments: str) -> None:
+    """Start another command of the relay; the stack waits for its end."""
+    command = relay_command(ledger.folder, *arguments)
+    commands.enter_context(
+        subprocess.Popen(command, env=environment_of_relay(), stdout=subprocess.DEVNULL)  # noqa: S603 - fixed
     )

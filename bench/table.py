@@ -1,14 +1,18 @@
 """The tables of a report: as text for a terminal, and as Markdown for the README."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from textwrap import fill
 from typing import Final
 
-from bench.result import Result, Row
+from bench.result import Result
+
+Cells = tuple[str, ...]
 
 _WIDTH: Final = 100
 _NO_DECIMALS_FROM: Final = 100
 _ONE_DECIMAL_FROM: Final = 10
+_THOUSAND: Final = 1_000
+_MILLION: Final = 1_000_000
 _INDENT: Final = "  "
 _NOT_MEASURED: Final = "-"
 
@@ -19,7 +23,15 @@ def format_figure(value: float | None) -> str:
         return _NOT_MEASURED
     if value >= _NO_DECIMALS_FROM:
         return f"{value:,.0f}"
-    return f"{value:.1f}" if value >= _ONE_DECIMAL_FROM else f"{value:.2f}"
+    if value >= _ONE_DECIMAL_FROM:
+        return f"{value:.1f}"
+    return f"{value:.2f}" if value >= 1 else f"{value:.3f}"
+
+
+def about(number: int) -> str:
+    """Write a large number in words, as `2 million`."""
+    unit, name = (_MILLION, "million") if number >= _MILLION // 2 else (_THOUSAND, "thousand")
+    return f"{round(number / unit)} {name}"
 
 
 def machine_text(machine: Mapping[str, str]) -> str:
@@ -30,14 +42,18 @@ def machine_text(machine: Mapping[str, str]) -> str:
 
 def result_text(result: Result) -> str:
     """Format one question with aligned columns."""
-    lines = [_header(result), *_cells(result)]
-    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
-    rows = (_aligned(line, widths) for line in lines)
     conditions = fill(result.conditions, _WIDTH, initial_indent=_INDENT, subsequent_indent=_INDENT)
-    return "\n".join([result.question, conditions, *rows])
+    return "\n".join([result.question, conditions, text_table(_header(result), _cells(result))])
 
 
-def _aligned(cells: tuple[str, ...], widths: list[int]) -> str:
+def text_table(header: Cells, rows: Iterable[Cells]) -> str:
+    """Align the first column left and the others right."""
+    lines = [header, *rows]
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    return "\n".join(_aligned(line, widths).rstrip() for line in lines)
+
+
+def _aligned(cells: Cells, widths: list[int]) -> str:
     case, *figures = (
         f"{cell:<{width}}" if index == 0 else f"{cell:>{width}}"
         for index, (cell, width) in enumerate(zip(cells, widths, strict=True))
@@ -52,19 +68,20 @@ def machine_markdown(machine: Mapping[str, str]) -> str:
 
 def result_markdown(result: Result) -> str:
     """Format one question as a heading, its conditions and a table."""
-    rule = ("---", *("---:" for _ in result.columns))
-    table = "\n".join(f"| {' | '.join(cells)} |" for cells in (_header(result), rule, *_cells(result)))
-    return f"### {result.question}\n\n{result.conditions}\n\n{table}"
+    return (
+        f"### {result.question}\n\n{result.conditions}\n\n{markdown_table(_header(result), _cells(result))}"
+    )
 
 
-def _header(result: Result) -> tuple[str, ...]:
+def markdown_table(header: Cells, rows: Iterable[Cells]) -> str:
+    """Align the first column left and the others right."""
+    rule = ("---", *("---:" for _ in header[1:]))
+    return "\n".join(f"| {' | '.join(cells)} |" for cells in (header, rule, *rows))
+
+
+def _header(result: Result) -> Cells:
     return ("", *result.columns)
 
 
-def _cells(result: Result) -> Iterator[tuple[str, ...]]:
-    for row in result.rows:
-        yield _formatted(row)
-
-
-def _formatted(row: Row) -> tuple[str, ...]:
-    return (row.case, *map(format_figure, row.figures))
+def _cells(result: Result) -> list[Cells]:
+    return [(row.case, *map(format_figure, row.figures)) for row in result.rows]

@@ -1,21 +1,24 @@
-"""The benchmarks themselves, as short as they can be, with real relays."""
+"""The benchmarks themselves, as short as they can be, with a real relay."""
 
 import json
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 from bench import __main__ as command
 from bench import accept
 from bench.environment import Environment
+from bench.result import BenchError, Result, Row
+
+RESULT = Result("accept", "How many?", "As fast as possible.", ("events/s",), (Row("all", (12.0,)),))
 
 
 @pytest.fixture(autouse=True)
 def in_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Let the benchmark write its files to a folder of the test."""
-    monkeypatch.syspath_prepend(str(Path.cwd()))
     monkeypatch.setenv("PYTHONPATH", str(Path.cwd()))
     monkeypatch.chdir(tmp_path)
 
@@ -26,20 +29,53 @@ def environment() -> Iterator[Environment]:
         yield Environment(stack, quick=True)
 
 
-def test_the_command_prints_a_table_and_writes_it(capsys: pytest.CaptureFixture[str]) -> None:
-    assert command.main(["--quick", "end_to_end"]) == 0
-    printed = capsys.readouterr().out
-    assert "What does it hold end to end?" in printed
-    assert "synchronous = FULL" in printed
-    report = json.loads(Path("var/bench.json").read_text())
-    [result] = report["results"]
-    assert report["quick"]
-    assert all(figure > 0 for row in result["rows"] for figure in row["figures"])
+def fail(_: Environment) -> Result:
+    raise BenchError("an event is missing")
 
 
-def test_a_relay_that_only_accepts_folds_nothing(environment: Environment) -> None:
-    [row] = accept.measure_case(environment, environment.sqlite, "signed", False, [8], 0.1)
-    assert row.case == "SQLite, signed, accept only, 8 connections"
+@pytest.mark.parametrize("folds", [True, False])
+def test_a_relay_is_measured(environment: Environment, folds: bool) -> None:
+    [row] = accept.measure_case(environment, environment.sqlite, "signed", folds, [8], 0.05)
+    assert row.case == f"SQLite, signed, {'everything on' if folds else 'accept only'}, 8 connections"
     figures = dict(zip(accept.COLUMNS, row.figures, strict=True))
-    assert figures["delivered/s"] is None
-    assert all(value > 0 for value in figures.values() if value is not None)
+    if not folds:
+        assert figures.pop("delivered/s") is None
+    assert all(value is not None and value > 0 for value in figures.values())
+
+
+def test_the_command_prints_a_table_and_writes_it(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    benchmarks = {"accept": SimpleNamespace(QUESTION="How many?", measure=lambda _: RESULT)}
+    monkeypatch.setattr(command, "_BENCHMARKS", benchmarks)
+    assert command.main(["--quick"]) == 0
+    printed = capsys.readouterr().out
+    assert "synchronous = FULL" in printed
+    assert "How many?\n  As fast as possible.\n       events/s\n  all      12.0\n" in printed
+    report = json.loads(Path("var/bench.json").read_text())
+    assert report["quick"]
+    assert report["results"][0]["rows"] == [{"case": "all", "figures": [12.0]}]
+
+
+def test_a_benchmark_that_fails_is_named_and_the_others_run(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    benchmarks = {
+        "cost": SimpleNamespace(QUESTION="What does it cost?", measure=fail),
+        "accept": SimpleNamespace(QUESTION="How many?", measure=lambda _: RESULT),
+    }
+    monkeypatch.setattr(command, "_BENCHMARKS", benchmarks)
+    assert command.main([]) == 1
+    printed = capsys.readouterr().out
+    assert "What does it cost?\n  FAILED: an event is missing\n" in printed
+    assert "How many?" in printed
+    assert [result["name"] for result in json.loads(Path("var/bench.json").read_text())["results"]] == [
+        "accept"
+    ]
+
+
+def test_an_unknown_benchmark_is_a_usage_error(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        command.main(["speed"])
+    assert ended.value.code == 2
+    assert "the benchmarks are accept, freshness" in capsys.readouterr().err
