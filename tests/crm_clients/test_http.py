@@ -98,10 +98,12 @@ async def test_a_failed_connection_is_tried_three_times() -> None:
 
 
 async def test_a_connection_that_fails_three_times_is_a_retry() -> None:
-    transport = Failing(*[httpx.ConnectError("refused.")] * 4)
+    transport = Failing(*[httpx.ConnectError("refused by X.")] * 4)
     async with connected(transport=transport) as http:
         result = await http.send("GET", "/")
-    assert result == Retry(code="unreachable", message="No connection to http://vendor.example: refused.")
+    assert result == Retry(
+        code="unreachable", message="No connection to http://vendor.example: refused by X."
+    )
     assert len(transport.requests) == 3
 
 

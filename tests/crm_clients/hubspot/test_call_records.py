@@ -251,6 +251,11 @@ def test_each_changed_time_writes_the_timestamp_if_the_start_is_known(field: str
     assert properties(without_start) == ({} if partial else {"hs_timestamp": "1795513340000"})
 
 
+def test_times_that_became_unknown_do_not_change_the_timestamp() -> None:
+    timeless = call(started_at=None, answered_at=None, ended_at=None)
+    assert properties(later_push(timeless, "started_at", "answered_at", "ended_at")) == {}
+
+
 def test_the_first_delivery_of_a_partial_call_has_a_timestamp() -> None:
     push = msgspec.structs.replace(first_push(call(started_at=None)), partial=True)
     assert properties(push)["hs_timestamp"] == "1795513340000"

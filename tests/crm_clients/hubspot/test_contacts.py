@@ -382,6 +382,14 @@ async def test_a_call_without_link_is_linked_later_if_only_one_contact_is_left(
     assert hubspot.contact_ids_of_call("cloudtalk-1") == {"1200"}
 
 
+async def test_a_number_of_several_contacts_that_is_linked_to_none_is_not_cached(
+    hubspot: HubSpot, connect: Connect, state: InMemoryClientState
+) -> None:
+    add_contacts(hubspot, "98", "1200")
+    await connect(contacts_on_many="none").upsert([first_push(call())])
+    assert [key for key in state.entries if NUMBER in key] == []
+
+
 async def test_a_changed_setting_applies_to_cached_numbers(hubspot: HubSpot, connect: Connect) -> None:
     add_contacts(hubspot, "1200", "98")
     await connect(contacts_on_many="oldest").upsert([first_push(call())])

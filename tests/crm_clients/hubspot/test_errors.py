@@ -353,10 +353,12 @@ def test_a_long_description_keeps_its_beginning() -> None:
 
 
 def test_all_missing_scopes_are_named() -> None:
-    context = {"requiredGranularScopes": ["crm.objects.b", "crm.objects.a"], "requestId": ["7"]}
+    scopes = [f"crm.objects.{letter}" for letter in "bdface"]
+    context = {"requiredGranularScopes": scopes, "requestId": ["7"]}
     error = parse_error(403, {"category": "MISSING_SCOPES", "message": "m", "context": context})
     assert describe(error) == (
-        "The service key lacks the scope crm.objects.a, crm.objects.b. HubSpot answered 403: m"
+        "The service key lacks the scope crm.objects.a, crm.objects.b, crm.objects.c, crm.objects.d, "
+        "crm.objects.e, crm.objects.f. HubSpot answered 403: m"
     )
 
 
