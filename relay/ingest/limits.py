@@ -1,9 +1,9 @@
 """Limits of concurrent requests, of the memory that their bodies use, and of the time that they may take.
 
 Requests that are not authenticated yet get a quarter of the places and of the bytes. If their quarter is
-full, the next one gets in all the same, and the slowest one is evicted: of the address that uses most, the
-request that is nearest to its deadline. CloudTalk sends a body at once and is never that one, so slow and
-large requests of strangers do not keep its requests out.
+full, the next one gets in all the same, and the oldest one is evicted: of the address that exceeds its share
+most, or of all if none does. How fast a body arrives does not count, because a stranger can choose any pace.
+It cannot choose its age: an honest request is evicted only after newer ones have filled the whole quarter.
 """
 
 import asyncio
@@ -25,6 +25,10 @@ LONGEST_SECONDS: Final = 30
 """How long a body may take at most."""
 
 _UNAUTHENTICATED_SHARE: Final = 4
+
+_ADDRESS_SHARE: Final = 16
+"""An address that uses more than this part of the quarter loses its requests first. A smaller use is no
+reason: else strangers with one request per address would evict a sender that has two."""
 
 
 class Overloaded(Exception):
@@ -131,7 +135,7 @@ class AdmissionControl:
         self._authenticated = 0
         self._bytes = 0
         self._unauthenticated_bytes = 0
-        self._unauthenticated: dict[Permit, None] = {}
+        self._unauthenticated: dict[Permit, None] = {}  # an ordered set: the oldest request is first
 
     def permit(self, client: str | None, *, authenticated: bool) -> Permit:
         """Return a permit for a request from this address, which holds capacity as a context manager."""
@@ -145,9 +149,9 @@ class AdmissionControl:
         else:
             self._unauthenticated[permit] = None
         while len(self._unauthenticated) > self._max_unauthenticated:
-            self._evict_slowest(permit, lambda _: 1)
+            self._evict_oldest(permit, _count, self._max_unauthenticated)
         while self._authenticated + len(self._unauthenticated) > self._max_requests:
-            if not self._evict_slowest(permit, lambda _: 1):
+            if not self._evict_oldest(permit, _count, self._max_unauthenticated):
                 self.release(permit)
                 raise Overloaded("too many concurrent requests")
 
@@ -160,10 +164,10 @@ class AdmissionControl:
         if not permit.is_authenticated:
             self._unauthenticated_bytes += size
         while self._unauthenticated_bytes > self._max_unauthenticated_bytes:
-            if not self._evict_slowest(permit, _reserved_bytes):
+            if not self._evict_oldest(permit, _reserved_bytes, self._max_unauthenticated_bytes):
                 break
         while self._bytes > self._max_bytes:
-            if not self._evict_slowest(permit, _reserved_bytes):
+            if not self._evict_oldest(permit, _reserved_bytes, self._max_unauthenticated_bytes):
                 raise Overloaded("too many bytes in concurrent requests")
 
     def authenticate(self, permit: Permit) -> None:
@@ -185,18 +189,27 @@ class AdmissionControl:
             del self._unauthenticated[permit]
             self._unauthenticated_bytes -= permit.reserved_bytes
 
-    def _evict_slowest(self, newcomer: Permit, weigh: Callable[[Permit], int]) -> bool:
-        """Evict the slowest request of the address that uses most; False if no other one uses anything."""
+    def _evict_oldest(self, newcomer: Permit, weigh: Callable[[Permit], int], quarter: int) -> bool:
+        """Evict the oldest request, of the address that exceeds its share of the quarter most if one does.
+
+        Returns False if no other request uses anything.
+        """
         users = [permit for permit in self._unauthenticated if permit is not newcomer and weigh(permit)]
         if not users:
             return False
         used: Counter[str] = Counter()
         for permit in users:
             used[permit.address] += weigh(permit)
-        slowest = min(users, key=lambda permit: (-used[permit.address], permit.deadline))
-        self.release(slowest)
-        slowest.evict()
+        share = quarter // _ADDRESS_SHARE
+        # `max` returns the first of equal ones, and the requests are in the order of their arrival.
+        oldest = max(users, key=lambda permit: max(share, used[permit.address]))
+        self.release(oldest)
+        oldest.evict()
         return True
+
+
+def _count(_: Permit) -> int:
+    return 1
 
 
 def _reserved_bytes(permit: Permit) -> int:

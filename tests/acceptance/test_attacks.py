@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from http.client import HTTPConnection, HTTPException
+from pathlib import Path
 from statistics import median
 from threading import Event, Thread
 from urllib.parse import urlsplit
@@ -22,6 +23,7 @@ from tests.support.relay import WEBHOOK_PATH, RelayProcess, running_relay
 
 TOKEN = "a-token-of-the-settings"
 SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
+SETTINGS = f'[server]\nport = 0\n[cloudtalk]\ntokens = ["{TOKEN}"]\nsigning_secrets = ["{SECRET}"]\n'
 PROBES = 20
 FAKE_SIGNATURE = "webhook-id: m\r\nwebhook-timestamp: 1\r\nwebhook-signature: v1,AAAA\r\n"
 MIB = 1024 * 1024
@@ -31,8 +33,7 @@ Attack = Callable[[RelayProcess], AbstractContextManager[None]]
 
 @pytest.fixture(scope="module", name="relay")
 def relay_with_a_token_and_a_secret(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RelayProcess]:
-    settings = f'[server]\nport = 0\n[cloudtalk]\ntokens = ["{TOKEN}"]\nsigning_secrets = ["{SECRET}"]\n'
-    with running_relay(tmp_path_factory.mktemp("attacks"), settings) as process:
+    with running_relay(tmp_path_factory.mktemp("attacks"), SETTINGS) as process:
         yield process
 
 
@@ -170,3 +171,41 @@ def test_an_authenticated_request_gets_in_at_once_during_an_attack(
     refused = [line["failures"] for line in relay.log_lines() if line["event"] == "ingest.unauthorised"]
     assert len(refused) <= len(ATTACKS)  # less than a minute: one line for the address, or two
     assert not [line for line in relay.log_lines() if line["event"] == "ingest.unavailable"]
+
+
+# --- requests that arrive in pieces -----------------------------------------------------------------
+
+
+def signed_event() -> tuple[str, bytes]:
+    """Return the headers of a signature, and the body."""
+    body = json.dumps({"type": "call.ended", "event_id": "e-1", "data": {"call_uuid": "u-1"}}).encode()
+    headers = Signer([SECRET]).headers("msg-1", int(time.time()), body)
+    return "".join(f"{name}: {value}\r\n" for name, value in headers.items()), body
+
+
+def event_with_token() -> tuple[str, bytes]:
+    """Return no headers, and a body that has the token."""
+    data = {"id": "1", "direction": "inbound"}
+    return "", json.dumps({"event": "call.started", "token": TOKEN, "data": data}).encode()
+
+
+def test_a_body_in_pieces_gets_in_while_strangers_send_faster_than_it(tmp_path: Path) -> None:
+    settings = SETTINGS.replace("port = 0\n", "port = 0\nmax_in_flight = 40\n")  # 10 places of strangers
+    with running_relay(tmp_path, settings) as relay, ExitStack() as stack:
+        strangers: list[socket.socket] = []
+
+        def attack(newcomers: int) -> None:
+            opened = (begin_request(relay, 60_000, FAKE_SIGNATURE) for _ in range(newcomers))
+            strangers.extend(map(stack.enter_context, opened))
+            for stranger in strangers:
+                with suppress(OSError):  # an evicted one
+                    stranger.send(b"x" * 2_048)
+
+        attack(10)
+        for headers, body in (signed_event(), event_with_token()):
+            honest = stack.enter_context(begin_request(relay, len(body), headers))
+            for piece in (body[:20], body[20:40], body[40:]):
+                attack(2)
+                time.sleep(0.2)
+                honest.sendall(piece)
+            assert honest.recv(65_536).startswith(b"HTTP/1.1 200 ")

@@ -1,7 +1,7 @@
 """Limits of concurrent requests, of the bytes in their bodies, and of their time."""
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 
 import pytest
@@ -38,32 +38,100 @@ def test_the_number_of_requests_is_limited_and_each_permit_is_returned(clock: Mo
                 opened.enter_context(admission.permit("192.0.2.1", authenticated=True))
 
 
-def test_a_new_unauthenticated_request_evicts_the_slowest_one_from_the_quarter(
+def test_a_new_unauthenticated_request_evicts_the_oldest_one_from_the_quarter(
     clock: MonotonicClock, stack: ExitStack
 ) -> None:
     admission = control(clock, requests=8)
     first, second = (
         stack.enter_context(admission.permit("192.0.2.1", authenticated=False)) for _ in range(2)
     )
-    clock.time += 1
-    first.extend(5_000)
     third = stack.enter_context(admission.permit("192.0.2.1", authenticated=False))
-    assert [permit.is_evicted for permit in (first, second, third)] == [False, True, False]
+    assert [permit.is_evicted for permit in (first, second, third)] == [True, False, False]
     with pytest.raises(Evicted):
-        second.authenticate()
+        first.authenticate()
 
 
-def test_the_address_with_most_requests_loses_one(clock: MonotonicClock, stack: ExitStack) -> None:
+def trickle(permit: Permit) -> None:
+    permit.extend(2_048)
+
+
+def send_much_at_once_and_stop(permit: Permit) -> None:
+    if not permit.reserved_bytes:
+        permit.reserve(60)
+        permit.extend(1_000_000)
+
+
+def send_nothing(_: Permit) -> None:
+    pass
+
+
+@pytest.mark.parametrize("send", [trickle, send_much_at_once_and_stop, send_nothing])
+@pytest.mark.parametrize("same_address", [False, True])
+def test_no_pace_of_strangers_evicts_a_younger_request(
+    clock: MonotonicClock, stack: ExitStack, send: Callable[[Permit], None], *, same_address: bool
+) -> None:
+    admission = control(clock, requests=40, size=1_000_000)  # 10 places of strangers
+    strangers: list[Permit] = []
+
+    def attack(number: int) -> None:
+        for _ in range(number):
+            address = f"192.0.2.{0 if same_address else len(strangers)}"
+            strangers.append(stack.enter_context(admission.permit(address, authenticated=False)))
+        clock.time += 0.3
+        for stranger in strangers:
+            if not stranger.is_evicted:
+                send(stranger)
+
+    for _ in range(5):
+        attack(4)
+    honest = stack.enter_context(admission.permit("192.0.2.0", authenticated=False))
+    attack(4)
+    honest.reserve(70)
+    honest.extend(70)
+    attack(4)
+    assert not honest.is_evicted
+    attack(2)  # as many newer ones as there are places: it was too slow
+    assert honest.is_evicted
+
+
+def test_the_address_that_exceeds_its_share_most_loses_its_oldest_request(
+    clock: MonotonicClock, stack: ExitStack
+) -> None:
     admission = control(clock, requests=12)
 
     def enter(address: str) -> Permit:
-        clock.time += 1
         return stack.enter_context(admission.permit(address, authenticated=False))
 
     alone = enter("192.0.2.1")
     many = [enter(f"2001:db8::{n}") for n in range(2)]  # one network, as one sender has it
     newcomer = enter("192.0.2.2")
     assert [permit.is_evicted for permit in (alone, *many, newcomer)] == [False, True, False, False]
+
+
+def test_a_sender_with_some_requests_loses_none_to_strangers_with_one_address_each(
+    clock: MonotonicClock, stack: ExitStack
+) -> None:
+    admission = control(clock, requests=128)  # 32 places of strangers, 2 for each address
+
+    def enter(address: str) -> Permit:
+        return stack.enter_context(admission.permit(address, authenticated=False))
+
+    for number in range(40):
+        enter(f"192.0.2.{number}")
+    honest = [enter("198.51.100.1") for _ in range(2)]
+    for number in range(40, 70):
+        enter(f"192.0.2.{number}")
+    assert not any(permit.is_evicted for permit in honest)
+
+
+def test_a_flood_from_one_address_evicts_no_request_of_another_one(
+    clock: MonotonicClock, stack: ExitStack
+) -> None:
+    admission = control(clock, requests=40)
+    honest = stack.enter_context(admission.permit("198.51.100.1", authenticated=False))
+    for _ in range(100):
+        stack.enter_context(admission.permit("192.0.2.1", authenticated=False))
+    assert not honest.is_evicted
 
 
 def test_unauthenticated_requests_leave_three_quarters_to_the_others(
@@ -213,21 +281,35 @@ def test_bytes_of_unauthenticated_requests_are_a_quarter(clock: MonotonicClock, 
     stack.enter_context(admission.permit("192.0.2.9", authenticated=True)).reserve(1_000 - 51)
 
 
-def test_the_address_with_most_bytes_loses_its_slowest_body(clock: MonotonicClock, stack: ExitStack) -> None:
+def test_bytes_are_freed_by_the_oldest_body_of_the_address_that_exceeds_its_share_most(
+    clock: MonotonicClock, stack: ExitStack
+) -> None:
     admission = control(clock, size=1_000)
 
     def enter(address: str, size: int) -> Permit:
-        clock.time += 1
         permit = stack.enter_context(admission.permit(address, authenticated=False))
         permit.reserve(size)
         return permit
 
     idle = stack.enter_context(admission.permit("192.0.2.1", authenticated=False))
-    first = enter("192.0.2.1", 110)
-    permits = [idle, first, enter("192.0.2.1", 30), enter("192.0.2.2", 100)]
-    first.extend(4_096)
+    permits = [idle, enter("192.0.2.2", 100), enter("192.0.2.1", 110), enter("192.0.2.1", 30)]
     newcomer = enter("192.0.2.3", 11)
     assert [permit.is_evicted for permit in (*permits, newcomer)] == [False, False, True, False, False]
+
+
+def test_bytes_are_freed_by_the_oldest_body_if_no_address_exceeds_its_share(
+    clock: MonotonicClock, stack: ExitStack
+) -> None:
+    admission = control(clock, requests=1_000, size=6_400)  # 1600 bytes of strangers, 100 for each address
+
+    def enter(number: int, size: int) -> Permit:
+        permit = stack.enter_context(admission.permit(f"192.0.2.{number}", authenticated=False))
+        permit.reserve(size)
+        return permit
+
+    permits = [enter(0, 99), enter(1, 98), *(enter(number, 100) for number in range(2, 16))]
+    newcomer = enter(16, 4)
+    assert [permit.is_evicted for permit in (*permits, newcomer)] == [True] + 16 * [False]
 
 
 def test_an_authenticated_body_takes_the_bytes_of_strangers_and_no_more(
