@@ -8,6 +8,7 @@
 logs `server.ready` and sets the exit code.
 """
 
+import sys
 from collections.abc import AsyncIterator, Callable, Collection
 from contextlib import asynccontextmanager
 from functools import partial
@@ -97,13 +98,16 @@ def build_clients(
 
 
 class Relay:
-    """The components of one process, connected."""
+    """The components of one process, connected.
 
-    def __init__(self, settings: Settings) -> None:
+    `max_connections` is how many connections the server of this process keeps.
+    """
+
+    def __init__(self, settings: Settings, *, max_connections: int = sys.maxsize) -> None:
         self.settings = settings
         self.ledger = Ledger(settings.ledger.url.get_secret_value())
         self.group_commit = GroupCommit(self.ledger, on_append=self._wake_fold)
-        self.endpoint = self._build_endpoint()
+        self.endpoint = self._build_endpoint(max_connections)
         self.fold = self._build_fold_worker()
         self.clients = build_clients(settings, self._client_state)
         self.delivery_workers = {
@@ -131,7 +135,7 @@ class Relay:
             delivery_loops=[worker.run for worker in self.delivery_workers.values()],
         )
 
-    def _build_endpoint(self) -> WebhookEndpoint:
+    def _build_endpoint(self, max_connections: int) -> WebhookEndpoint:
         cloudtalk, server = self.settings.cloudtalk, self.settings.server
         authenticator, secrets = build_authenticator(self.settings)
         return WebhookEndpoint(
@@ -142,7 +146,9 @@ class Relay:
             parser=build_parser(cloudtalk),
             max_body_bytes=cloudtalk.max_body_bytes,
             admission_control=AdmissionControl(
-                max_requests=server.max_in_flight, max_bytes=server.max_in_flight_bytes
+                # Else the quarter of strangers may be all connections, which are never closed for others.
+                max_requests=min(server.max_in_flight, max_connections),
+                max_bytes=server.max_in_flight_bytes,
             ),
         )
 

@@ -76,7 +76,8 @@ async def serve(settings: Settings, reload: Callable[[], Settings], listening: s
 
     `reload` loads the settings again; it is called at a SIGHUP. Raises `LedgerError`.
     """
-    relay = Relay(settings)
+    max_connections = connection_limit(raise_open_files(), settings.server.max_in_flight)
+    relay = Relay(settings, max_connections=max_connections)
     await relay.lifecycle.open()
 
     async def reload_secrets() -> None:
@@ -95,7 +96,7 @@ async def serve(settings: Settings, reload: Callable[[], Settings], listening: s
         create_app(relay),
         url,
         keep_alive_seconds=settings.server.keep_alive_seconds,
-        max_connections=connection_limit(raise_open_files(), settings.server.max_in_flight),
+        max_connections=max_connections,
         on_reload=reload_secrets,
         on_stop=stop,
     )

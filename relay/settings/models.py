@@ -57,8 +57,9 @@ class Server(Section):
     max_in_flight: int = Field(
         1000,
         ge=1,
-        description="Maximum number of requests in progress. Further requests are answered 503, so that "
-        "the sender retries them. Requests that are not authenticated yet get a quarter of it.",
+        description="Maximum number of requests in progress; if the limit of open files leaves fewer "
+        "connections, their number counts. Further requests are answered 503, so that the sender retries "
+        "them. Requests that are not authenticated yet get a quarter of it.",
     )
     max_in_flight_bytes: int = Field(
         67_108_864,

@@ -209,3 +209,19 @@ def test_a_body_in_pieces_gets_in_while_strangers_send_faster_than_it(tmp_path: 
                 time.sleep(0.2)
                 honest.sendall(piece)
             assert honest.recv(65_536).startswith(b"HTTP/1.1 200 ")
+
+
+# --- few connections --------------------------------------------------------------------------------
+
+
+def test_stalled_requests_on_all_connections_lock_nobody_out(tmp_path: Path) -> None:
+    relay = RelayProcess(tmp_path, SETTINGS)
+    with ExitStack() as stack:
+        relay.start(open_files=256)  # 128 connections, fewer than a quarter of `max_in_flight`
+        stack.callback(relay.stop)
+        client = stack.enter_context(httpx.Client(base_url=relay.url, trust_env=False, timeout=10))
+        for number in range(140):
+            headers = "" if number % 2 else FAKE_SIGNATURE
+            stack.enter_context(begin_request(relay, 1_000, headers))
+        for number in range(4):
+            probe(client, number)
