@@ -23,6 +23,8 @@ from relay.ledger import (
     warnings,
 )
 from relay.ledger.calls import CallRow
+from relay.ledger.errors import LeaseLost
+from relay.ledger.lease_holder import Lease
 from relay.ledger.quarantine import NewQuarantinedBody
 from relay.ledger.retention import RetentionWorker, _log_failure
 from relay.ledger.tables import leases
@@ -264,6 +266,19 @@ async def test_it_deletes_at_once_and_every_hour_and_holds_its_lease_meanwhile(
         assert max(lease_seconds) == 60
         assert min(lease_seconds) >= 30
         assert await ledger.read(lambda c: c.execute(select(leases.c.expires_at)).scalar_one()) == 0
+
+
+async def test_nothing_is_deleted_under_a_lost_lease(ledger_url: str) -> None:
+    clock = Clock(NOW)
+    async with open_ledger(ledger_url, clock=clock) as ledger:
+        rows = [call_changed_at("old", RECEIVED_AT), call_changed_at("now", NOW)]
+        await ledger.write(lambda c: calls.write(c, rows, []))
+        worker = RetentionWorker(ledger, events_days=30, calls_days=730)
+        await worker._lease.acquire()
+        await Lease(ledger, "retention", seconds=60).preempt()  # as another process does
+        with pytest.raises(LeaseLost, match="the lease retention has passed to another process"):
+            await worker.delete_old_rows()
+        assert await ledger.read(calls.count) == 2
 
 
 def test_only_an_unexpected_failure_is_logged_with_its_traceback() -> None:
