@@ -116,7 +116,7 @@ def _match_owner(owner: str, link: str, ordered: Sequence[str], index: AliasInde
 def _without_pinned(aliases: Sequence[str], link: str, pinned: frozenset[str]) -> list[str]:
     if link in pinned:
         return [link]
-    return [alias for alias in aliases if alias == link or alias not in pinned]
+    return [alias for alias in aliases if alias not in pinned]
 
 
 def _may_differ(link: str, owner: str, index: AliasIndex) -> frozenset[str]:

@@ -400,6 +400,14 @@ def test_an_end_waits_for_the_open_call_with_its_number() -> None:
     assert plan_changes(batch(ended), EMPTY).waiting == []
 
 
+@pytest.mark.parametrize("kind", [Kind.STARTED, Kind.RINGING, Kind.ANSWERED, Kind.MISSED, Kind.MODIFIED])
+def test_an_event_that_can_begin_a_call_does_not_wait_for_the_open_call_with_its_number(kind: Kind) -> None:
+    started = CallEvent(Kind.STARTED, "workflow", "b", ("uuid:b",), T0, PARTIES, {})
+    event = CallEvent(kind, "workflow", "7", ("id:7",), T0, PARTIES, {})
+    changes = plan_changes(batch(started, event), EMPTY)
+    assert (changes.folded, changes.waiting) == ([(1, "cloudtalk-b"), (2, "cloudtalk-7")], [])
+
+
 def test_a_message_that_was_folded_before_belongs_to_its_call_and_changes_nothing() -> None:
     edit = CallEvent(Kind.MODIFIED, "signed", "1", ("id:1",), None, {"tags": ["a"]}, {}, ("msg:1",))
     row = row_after(make_event(Kind.STARTED))

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import msgspec
 import pytest
 
 from relay.call import Kind, Status
@@ -33,7 +34,14 @@ def ledger() -> MemoryLedger:
 # --- the normal rule: by ids ------------------------------------------------------------------------
 
 U3, OTHER = "uuid:u3", "other:x"
-CALLS = {"A": [U1, I1], "B": [U2], "C": [I2], "D": [U3, "id:3", "id:4"], "E": [OTHER, "id:6"]}
+CALLS = {
+    "A": [U1, I1],
+    "B": [U2],
+    "C": [I2],
+    "D": [U3, "id:3", "id:4"],
+    "E": [OTHER, "id:6"],
+    "F": ["id:7", "id:8"],
+}
 
 
 def index_of(calls: dict[str, list[str]], *, pinned: frozenset[str] = frozenset()) -> AliasIndex:
@@ -64,6 +72,9 @@ def index_of(calls: dict[str, list[str]], *, pinned: frozenset[str] = frozenset(
         ((U3, "id:3", "id:4"), Match("D", (U3, "id:3", "id:4"))),
         ((U3, "id:9"), Match(None, ("id:9",), dropped=(U3,))),
         (("id:3", "id:9"), Match(None, ("id:9",), dropped=("id:3",))),
+        (("uuid:new", "id:7"), Match("F", ("id:7", "uuid:new"))),
+        (("id:8", "other:new"), Match("F", ("id:8", "other:new"))),
+        ((U2, "id:7"), Match("B", (U2, "id:7"), merge=("F",))),
         # an event with several call_ids links a call that has one of them
         ((U1, I1, "id:9"), Match("A", (U1, I1, "id:9"))),
     ],
@@ -134,6 +145,7 @@ PINNED = {"A": [U1, I1], "B": [I2]}
         ((U1, I1), {I1}, Match("A", (U1, I1))),
         ((U1, I2), {I2}, Match("A", (U1,), (I2,))),
         (("uuid:new", I2), {I2}, Match("B", (I2,), ("uuid:new",))),
+        (("uuid:new", I1), {I1}, Match("A", (I1,), ("uuid:new",))),
         # the call that has been split from is matched as before
         ((U1, I2), {"id:elsewhere"}, Match("B", (I2,), (U1,))),
     ],
@@ -142,6 +154,15 @@ def test_an_id_that_a_person_split_off_stays_with_its_call(
     aliases: tuple[str, ...], pinned: set[str], expected: Match
 ) -> None:
     assert match_by_ids(aliases, index_of(PINNED, pinned=frozenset(pinned))) == expected
+
+
+def test_legs_of_one_call_have_different_call_ids_but_one_uuid() -> None:
+    calls = {"A": [U1, I1], "B": [U2, I2], "C": ["id:9"]}
+    index = msgspec.structs.replace(index_of(calls), is_leg=lambda _: True)
+    assert match_by_ids((U1, I2), index) == Match("A", (U1,), (I2,))
+    assert match_by_ids((U1, "id:9"), index) == Match("A", (U1, "id:9"), merge=("C",))
+    assert match_by_ids((U1, "id:new"), index) == Match("A", (U1, "id:new"))
+    assert match_by_ids(("uuid:new", I1), index) == Match(None, ("uuid:new",), (I1,))
 
 
 def test_an_id_that_a_person_split_off_links_nothing() -> None:
@@ -277,6 +298,14 @@ def test_a_call_with_an_id_of_the_same_kind_is_never_linked_by_number_and_time(
     ended = event(Kind.ENDED, I1, started_at=T0, **NUMBER)
     state = join_events(event(Kind.STARTED, *aliases, started_at=T0, **NUMBER))
     assert match_by_number_and_time(ended, {"A": state}) == expected
+
+
+def test_one_id_of_the_same_kind_is_enough_to_be_another_call() -> None:
+    state = join_events(event(Kind.STARTED, U1, started_at=T0, **NUMBER))
+    for ids in ((U2, I1), (I1, U2)):
+        assert (
+            match_by_number_and_time(event(Kind.ENDED, *ids, started_at=T0, **NUMBER), {"A": state}) is None
+        )
 
 
 def test_with_two_candidates_number_and_time_link_nothing(ledger: MemoryLedger) -> None:
