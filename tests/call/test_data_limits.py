@@ -2,6 +2,7 @@
 
 import json
 from functools import reduce
+from itertools import permutations
 from random import Random
 from typing import Any
 
@@ -128,6 +129,22 @@ def test_a_value_that_fits_is_kept_although_a_newer_one_does_not() -> None:
     assert list(data) == ["new", "oldest", "_left_out"]
 
 
+def test_as_many_of_the_largest_small_values_as_fit_are_kept_whole() -> None:
+    data = {f"k{n:04}": "x" * 245 for n in range(1_024)}  # 256 bytes each
+    assert record_of(edit(0, data)).cloudtalk_data == data
+
+
+@pytest.mark.parametrize(("length", "keys"), [(262_120, ["a"]), (262_121, ["_left_out"])])
+def test_values_up_to_the_limit_and_the_key_for_the_others_are_kept(length: int, keys: list[str]) -> None:
+    assert list(record_of(edit(0, {"a": "x" * length})).cloudtalk_data) == keys
+
+
+def test_the_status_of_a_conversation_is_kept_rather_than_a_later_value() -> None:
+    ended = make_event(Kind.ENDED, T0, {"status": "x" * 150_000}, talking=5)
+    for order in permutations((ended, edit(9, {"note": "x" * 150_000}))):
+        assert list(record_of(*order).cloudtalk_data) == ["status", "_left_out"]
+
+
 def test_the_keys_of_the_data_are_sorted() -> None:
     record = record_of(edit(0, {"b": 1, "c": "x" * 300}), edit(1, {"a": 2}))
     assert list(record.cloudtalk_data) == ["a", "b", "c"]
@@ -137,13 +154,14 @@ def test_the_keys_of_the_data_are_sorted() -> None:
     "data",
     [
         {f"key{n}": n for n in range(100_000)},
+        {f"key{n}": "x" * 200 for n in range(3_000)},
         {f"key{n}": "é" * 200 for n in range(5_000)},
         {f"key{n}": {"list": list(range(1_000))} for n in range(500)},
         {"x" * 1_000_000: 1},
         {"text": "\u0001" * 100_000},
         {"deep": json.loads("[" * 500 + '"' + "x" * 300_000 + '"' + "]" * 500)},
     ],
-    ids=["many small", "many texts", "many lists", "a long key", "escapes", "deep"],
+    ids=["many small", "many short texts", "many texts", "many lists", "a long key", "escapes", "deep"],
 )
 def test_one_event_with_too_much_data_is_limited(data: dict[str, Any]) -> None:
     record = record_of(edit(0, data | {"id": "1"}))

@@ -95,6 +95,29 @@ def test_of_two_conversations_the_one_that_ended_last_sets_agent_and_talking_tim
         assert (call.agent_id, call.talking_seconds) == ("2", 20)
 
 
+def test_a_later_leg_of_the_same_agent_without_a_conversation_does_not_set_the_talking_time() -> None:
+    first, silent = (
+        talked(LUIS, 20, ended_at=T0 + 1, call_id="7"),
+        talked(LUIS, 0, ended_at=T0 + 2, call_id="8"),
+    )
+    for call in records_in_any_order(first, silent):
+        assert (call.agent_id, call.talking_seconds, len(call.legs)) == ("2", 20, 2)
+
+
+def test_the_talking_time_is_that_of_the_agent_whom_an_edit_sets() -> None:
+    first, last = talked(LUIS, 20, ended_at=T0 + 1), talked(ANA, 300, ended_at=T0 + 2)
+    for call in records_in_any_order(first, last, make_event(Kind.MODIFIED, T0 + 9, **LUIS)):
+        assert (call.agent_id, call.talking_seconds) == ("2", 20)
+
+
+def test_the_call_id_is_the_first_one_that_a_leg_has() -> None:
+    first, second = talked(ANA, 20, ended_at=T0 + 1), talked(LUIS, 30, ended_at=T0 + 2, call_id="7")
+    third = talked({"agent_id": "3"}, 5, ended_at=T0 + 3, call_id="8")
+    for call in records_in_any_order(first, second, third):
+        assert call.call_id == "7"
+        assert [leg.agent_id for leg in call.legs] == ["1", "2", "3"]
+
+
 def test_without_any_conversation_the_last_agent_is_named() -> None:
     for call in records_in_any_order(talked(ANA, 0, ended_at=T0 + 1), talked(LUIS, 0, ended_at=T0 + 2)):
         assert (call.status, call.agent_id) == (Status.MISSED, "2")
