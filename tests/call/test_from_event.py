@@ -61,6 +61,19 @@ def test_an_event_with_a_lower_sequence_number_keeps_its_arrival() -> None:
     assert state.stamps[1].received_at == 50
 
 
+def test_the_latest_of_the_events_before_counts() -> None:
+    state = join_event(None, make_event(contact_name="A"), seq=1, received_at=Instant(300))
+    state = join_event(state, make_event(contact_id="7"), seq=2, received_at=Instant(200))
+    state = join_event(state, make_event(notes="n", data={}), seq=4, received_at=Instant(100))
+    late = join_event(state, make_event(summary="s", data={}), seq=3, received_at=Instant(100))
+    assert {seq: stamp.received_at for seq, stamp in late.stamps.items()} == {1: 300, 2: 301, 3: 302, 4: 302}
+
+
+def test_an_event_that_is_joined_again_changes_nothing() -> None:
+    before = join_event(None, make_event(contact_name="A"), seq=2, received_at=Instant(100))
+    assert join_event(before, make_event(contact_name="A"), seq=2, received_at=Instant(100)) == before
+
+
 def test_a_time_of_its_own_does_not_depend_on_the_arrival() -> None:
     before = join_event(None, make_event(contact_name="A"), seq=1, received_at=Instant(100))
     state = join_event(before, make_event(occurred_at=7, contact_id="7"), seq=2, received_at=Instant(50))
@@ -190,7 +203,12 @@ def test_an_event_that_states_nothing_has_no_stamp() -> None:
 
 
 def test_more_small_values_of_one_event_than_are_kept_are_left_out() -> None:
-    state = state_from_event(make_event(data={f"k{n:04}": n for n in range(4_097)}), seq=5, received_at=T0)
+    state = state_from_event(make_event(data={f"k{n:04}": -n for n in range(4_097)}), seq=5, received_at=T0)
     assert (len(state.data), "k0000" in state.data, state.left_out) == (4_096, False, True)
     exactly = state_from_event(make_event(data={f"k{n:04}": n for n in range(4_096)}), seq=5, received_at=T0)
     assert (len(exactly.data), exactly.left_out) == (4_096, False)
+
+
+def test_an_event_has_the_lowest_source_rank_and_several_ids_unless_it_states_others() -> None:
+    event = CallEvent(E, "workflow", "u", ("uuid:u",), None, {}, {})
+    assert (event.source_rank, event.single_id, event.message_ids, event.missing) == (0, False, (), None)

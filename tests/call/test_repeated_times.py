@@ -183,6 +183,9 @@ def repeated(time: str, minutes: int) -> dict[str, int]:
         ({"started_at": at(5), "duration": 2_100} | repeated("ended_at", 10), {"ended_at": at(10)}),
         ({"started_at": at(5), "duration": 2_101} | repeated("ended_at", 10), {"ended_at": at(70)}),
         ({"started_at": at(5), "duration": 2_099} | repeated("ended_at", 10), {"ended_at": at(10)}),
+        ({"started_at": at(5), "talking": 2_100} | repeated("ended_at", 10), {"ended_at": at(10)}),
+        ({"started_at": at(5), "waiting": 2_100} | repeated("ended_at", 10), {"ended_at": at(10)}),
+        ({"started_at": at(5)} | repeated("ended_at", 5), {"ended_at": at(5)}),
         # parts of a second do not count
         ({"started_at": at(5) + 999_999, "duration": 3_899} | repeated("ended_at", 10), {"ended_at": at(70)}),
     ],
