@@ -28,7 +28,7 @@ from crm_clients.local.file import CallsFile, Row, add_column_sql, create_table_
 from crm_clients.local.settings import LocalSettings
 from crm_clients.settings import STATE
 from relay.standards.file_access import explain_denied
-from relay.standards.private_files import explain_open_files, find_open_sqlite_files
+from relay.standards.private_files import review_database
 from relay.standards.sqlite_errors import is_damage
 
 T = TypeVar("T")
@@ -55,7 +55,7 @@ class LocalClient(CrmClient[LocalSettings]):
     async def check(self) -> list[Finding]:
         """Check whether the file can be written and the table has all columns."""
         finding = await self._run(self._check)
-        return [finding, *self._find_open_files()] if finding.ok else [finding]
+        return [finding, *self._review_files()] if finding.ok else [finding]
 
     async def setup(self) -> list[str]:
         """Create the file and the table, and add missing columns."""
@@ -148,9 +148,9 @@ class LocalClient(CrmClient[LocalSettings]):
             hint=f"`relay setup {self.name}` adds them, as does {statements}",
         )
 
-    def _find_open_files(self) -> Iterator[Finding]:
-        if files := find_open_sqlite_files(self.settings.path):
-            yield Finding(name=self.name, ok=True, code="readable_data", **explain_open_files(files))
+    def _review_files(self) -> Iterator[Finding]:
+        for warning in review_database(self.settings.path):
+            yield Finding(name=self.name, ok=True, **warning)
 
     def _build_row(self, push: Push) -> Row:
         """Constants are written once, and people may change them; only a rewrite writes them again."""

@@ -26,7 +26,7 @@ from relay.ledger import Ledger, LedgerError, deliveries, destinations, journal,
 from relay.logs import remove_secrets
 from relay.settings import Settings, review
 from relay.standards.file_access import explain_denied
-from relay.standards.private_files import explain_open_files, find_open_sqlite_files
+from relay.standards.private_files import review_database
 
 _WARNING_AGE: Final = 86_400 * SECOND
 """A warning about the clock, or about what an event lacks, counts for one day."""
@@ -102,7 +102,7 @@ async def _check_ledger(settings: Settings) -> list[Finding]:
             now = ledger.now()
             return [
                 Finding(name="ledger", ok=True),
-                *_find_open_files(settings.ledger.path),
+                *_review_files(settings.ledger.path),
                 *await ledger.read(lambda connection: list(_find_in_ledger(connection, settings, now))),
             ]
     except LedgerError as error:
@@ -113,9 +113,9 @@ async def _check_ledger(settings: Settings) -> list[Finding]:
         ]
 
 
-def _find_open_files(path: Path | None) -> Iterator[Finding]:
-    if path is not None and (files := find_open_sqlite_files(path)):
-        yield Finding(name="ledger", ok=True, code="readable_data", **explain_open_files(files))
+def _review_files(path: Path | None) -> Iterator[Finding]:
+    if path is not None:
+        yield from (Finding(name="ledger", ok=True, **warning) for warning in review_database(path))
 
 
 def _ledger_hint(settings: Settings) -> str:

@@ -110,7 +110,8 @@ class _Loader:
         for name, destination in settings.destinations.items():
             prefix = f"{ENVIRONMENT_PREFIX}__destinations__{name.replace('-', '_')}"
             known += variable_names(type(destination), prefix)
-        return Origin(tuple(filter(None, files)), find_misspelt_variables(self._env, known))
+        secret_files = tuple(filter(None, files))
+        return Origin(self._origins.settings_files, secret_files, find_misspelt_variables(self._env, known))
 
     def _overrides(self, model: type[BaseModel], at: Location) -> Table:
         """Return what the environment sets in the model at a location."""

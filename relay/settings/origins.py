@@ -15,10 +15,12 @@ _Source = TypeVar("_Source")
 class Origin(NamedTuple):
     """What the values of the settings do not show; `relay.settings.review` uses it.
 
-    `secret_files`: the files that contain a secret, settings files included. `misspelt_variables`:
-    environment variables that have no effect, because an underscore is missing, each with the name to use.
+    `settings_files`: the settings files that were read. `secret_files`: the files that contain a secret,
+    which a settings file may do, too. `misspelt_variables`: environment variables that have no effect,
+    because an underscore is missing, each with the name to use.
     """
 
+    settings_files: tuple[Path, ...] = ()
     secret_files: tuple[Path, ...] = ()
     misspelt_variables: Mapping[str, str] = {}
 
@@ -35,6 +37,11 @@ class Origins:
         self._files = files
         self._variables = variables
         self._secret_files: dict[Location, Path] = {}
+
+    @property
+    def settings_files(self) -> tuple[Path, ...]:
+        """The settings files that were read."""
+        return tuple(file for file, _ in self._files)
 
     def add_secret_file(self, location: Location, file: Path) -> None:
         """Record that the secret at a location was read from this file."""

@@ -9,7 +9,6 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from itertools import pairwise
-from pathlib import Path
 from typing import Any, Final
 from urllib.parse import urlsplit
 
@@ -17,10 +16,16 @@ from pydantic import SecretStr
 
 from crm_clients.base import Finding
 from relay.settings.models import Settings
+from relay.settings.origins import Origin
 from relay.settings.secrets import collect_secrets
 from relay.settings.validators import HOW_TO_CREATE_TOKEN
 from relay.standards.addresses import is_loopback
-from relay.standards.private_files import is_readable_by_others
+from relay.standards.private_files import (
+    explain_writable,
+    find_writable_folders,
+    is_readable_by_others,
+    is_writable_by_others,
+)
 from relay.standards.webhooks import KEY_PREFIX, SHORTEST_KEY, decode_secret
 
 _NAME: Final = "settings"
@@ -60,7 +65,7 @@ def review(settings: Settings) -> list[Finding]:
         *_review_ledger(settings),
         *_review_tokens(settings),
         *_review_signing_keys(settings),
-        *_review_secret_files(settings.origin.secret_files),
+        *_review_files(settings.origin),
         *_review_variables(settings),
     ]
 
@@ -222,15 +227,21 @@ def _entropy(symbols: Iterable[Any]) -> float:
     return sum(count / total * math.log2(total / count) for count in counts)
 
 
-def _review_secret_files(files: Iterable[Path]) -> Iterator[Finding]:
-    for file in files:
-        if is_readable_by_others(file):
-            yield _warning(
-                _NAME,
-                "readable_secret",
-                f"{file} contains a secret, and other users of this machine can read it",
-                f"chmod 600 {file}, as the user that runs the relay",
-            )
+def _review_files(origin: Origin) -> Iterator[Finding]:
+    files = dict.fromkeys((*origin.settings_files, *origin.secret_files))
+    writable = list(filter(is_writable_by_others, files))
+    readable = list(filter(is_readable_by_others, origin.secret_files))
+    for file in readable:
+        yield _warning(
+            _NAME,
+            "readable_secret",
+            f"{file} contains a secret, and other users of this machine can"
+            f" {'read and write' if file in writable else 'read'} it",
+            f"chmod 600 {file}, as the user that runs the relay",
+        )
+    only_writable = [file for file in writable if file not in readable]
+    for path in (*only_writable, *find_writable_folders(files)):
+        yield Finding(name=_NAME, ok=True, **explain_writable(path))
 
 
 def _review_variables(settings: Settings) -> Iterator[Finding]:

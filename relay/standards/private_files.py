@@ -2,7 +2,7 @@
 
 import os
 import stat
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import Final
@@ -31,30 +31,61 @@ def create_private_file(file: Path) -> None:
         os.close(os.open(file.resolve(), os.O_CREAT | os.O_EXCL | os.O_WRONLY, _FILE_MODE))
 
 
-def find_open_sqlite_files(database: Path) -> list[Path]:
-    """Return the files of an SQLite database that other users may read or write."""
-    files = (database.with_name(database.name + suffix) for suffix in _SQLITE_SUFFIXES)
-    return [file for file in files if _mode(file) & (stat.S_IRWXG | stat.S_IRWXO)]
+def review_database(database: Path) -> Iterator[dict[str, str]]:
+    """Yield code, problem and hint of each warning about the rights of an SQLite database and its folders."""
+    files = [database.with_name(database.name + suffix) for suffix in _SQLITE_SUFFIXES]
+    names = [str(file) for file in files if is_readable_by_others(file) or is_writable_by_others(file)]
+    if names:
+        yield {
+            "code": "readable_data",
+            "problem": f"other users of this machine may read or write {', '.join(names)}, with"
+            " personal data in it",
+            "hint": f"chmod 600 {' '.join(names)}, as the user that runs the relay",
+        }
+    yield from map(explain_writable, find_writable_folders([database]))
 
 
-def explain_open_files(files: Sequence[Path]) -> dict[str, str]:
-    """Return problem and hint of a warning about these files."""
-    names = " ".join(map(str, files))
+def explain_writable(path: Path) -> dict[str, str]:
+    """Return code, problem and hint of a warning about a file or folder that others can write."""
     return {
-        "problem": f"other users of this machine may read or write {', '.join(map(str, files))}, with"
-        " personal data in it",
-        "hint": f"chmod 600 {names}, as the user that runs the relay",
+        "code": "writable_path",
+        "problem": f"other users of this machine can write {path}, and so replace what the relay reads there",
+        "hint": f"chmod go-w {path}, as its owner",
     }
+
+
+def find_writable_folders(files: Iterable[Path]) -> list[Path]:
+    """Return the folders above these files, and above the files that they link to, in which other users can
+    replace a file or a folder. In a sticky folder such as /tmp only the owner of a file can do so.
+    """
+    paths = [path for file in files for path in (file.absolute(), file.resolve())]
+    folders = {folder: None for path in paths for folder in path.parents}  # each one once, in this order
+    return [folder for folder in folders if not _is_sticky(folder) and is_writable_by_others(folder)]
 
 
 def is_readable_by_others(file: Path) -> bool:
     """Whether a user other than the owner can read the file: every user, or another member of its group."""
+    return _is_granted_to_others(file, stat.S_IRGRP, stat.S_IROTH)
+
+
+def is_writable_by_others(path: Path) -> bool:
+    """Whether a user other than the owner can write the file or folder, as in `is_readable_by_others`."""
+    return _is_granted_to_others(path, stat.S_IWGRP, stat.S_IWOTH)
+
+
+def _is_granted_to_others(path: Path, by_group: int, by_all: int) -> bool:
     try:
-        status = file.stat()
+        status = path.stat()
     except OSError:  # there is none
         return False
-    readable_by_group = bool(status.st_mode & stat.S_IRGRP)
-    return bool(status.st_mode & stat.S_IROTH) or (readable_by_group and _has_other_members(status))
+    return bool(status.st_mode & by_all) or (bool(status.st_mode & by_group) and _has_other_members(status))
+
+
+def _is_sticky(folder: Path) -> bool:
+    try:
+        return bool(folder.stat().st_mode & stat.S_ISVTX)
+    except OSError:  # there is none
+        return False
 
 
 def _has_other_members(status: os.stat_result) -> bool:
@@ -71,10 +102,3 @@ def _has_other_members(status: os.stat_result) -> bool:
     members |= {account.pw_name for account in accounts if account.pw_gid == status.st_gid}
     harmless = {account.pw_name for account in accounts if account.pw_uid in {0, os.geteuid(), status.st_uid}}
     return not members <= harmless
-
-
-def _mode(file: Path) -> int:
-    try:
-        return file.stat().st_mode
-    except OSError:  # there is none
-        return 0

@@ -84,6 +84,18 @@ def test_a_ledger_that_other_users_can_read_is_a_warning(home: Home) -> None:
     assert warning["hint"].startswith(f"chmod 600 {home.folder / 'relay.db'} ")
 
 
+def test_a_folder_of_the_ledger_in_which_other_users_can_replace_it_is_a_warning(
+    home: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = home.folder / "var"
+    monkeypatch.setenv("RELAY__LEDGER__URL", f"sqlite:///{folder}/relay.db")
+    assert not any(finding["code"] for finding in home.json("check"))
+    folder.chmod(0o733)
+    (warning,) = [finding for finding in home.json("check") if finding["code"]]
+    assert (warning["name"], warning["ok"], warning["code"]) == ("ledger", True, "writable_path")
+    assert warning["hint"] == f"chmod go-w {folder}, as its owner"
+
+
 def test_a_warning_does_not_hide_a_failure(home: Home) -> None:
     home.write_settings(BROKEN + "enabled = false")
     result = home.run("check", "--json")

@@ -231,6 +231,40 @@ def test_a_secret_file_that_others_can_read_is_named(
         (secrets / name).chmod(0o600)
 
 
+@pytest.mark.usefixtures("secrets")
+@pytest.mark.parametrize("mode", [0o602, 0o622, 0o646])
+def test_a_file_that_others_can_write_is_named(load_text: LoadText, tmp_path: Path, mode: int) -> None:
+    text = f"cloudtalk.tokens_file = 'secrets/tokens'\n{NOTEBOOK}"
+    (tmp_path / "settings.local.toml").write_text("[log]\nlevel = 'error'")
+    files = ("settings.toml", "settings.local.toml", "secrets/tokens")
+    for name in files:
+        load_text(text)
+        for file in files:
+            (tmp_path / file).chmod(mode if file == name else 0o600)
+        (warning,) = review(load_text(text))
+        is_read = mode & 0o004 and name == "secrets/tokens"
+        assert warning.code == ("readable_secret" if is_read else "writable_path")
+        assert f"{tmp_path / name}" in str(warning.problem)
+        assert "write" in str(warning.problem)
+        assert f"{tmp_path / name}, as" in str(warning.hint)
+
+
+def test_a_file_that_the_group_of_its_owner_can_write_is_safe(load_text: LoadText, secrets: Path) -> None:
+    (secrets / "tokens").chmod(0o620)
+    assert review(load_text(f"cloudtalk.tokens_file = 'secrets/tokens'\n{NOTEBOOK}")) == []
+
+
+def test_a_folder_in_which_others_can_replace_a_secret_file_is_named_once(
+    load_text: LoadText, secrets: Path
+) -> None:
+    text = f"cloudtalk.tokens_file = 'secrets/tokens'\n{NOTEBOOK}key_file = 'secrets/key'"
+    secrets.chmod(0o703)
+    (warning,) = review(load_text(text))
+    assert (warning.code, warning.hint) == ("writable_path", f"chmod go-w {secrets}, as its owner")
+    secrets.chmod(0o1777)
+    assert review(load_text(text)) == []
+
+
 def test_a_settings_file_with_a_secret_is_a_secret_file(load_text: LoadText, tmp_path: Path) -> None:
     file, local = tmp_path / "settings.toml", tmp_path / "settings.local.toml"
     assert review(load_text(NOTEBOOK)) == []

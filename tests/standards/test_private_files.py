@@ -11,9 +11,10 @@ import pytest
 from relay.standards.private_files import (
     create_private_file,
     create_private_folder,
-    explain_open_files,
-    find_open_sqlite_files,
+    find_writable_folders,
     is_readable_by_others,
+    is_writable_by_others,
+    review_database,
 )
 
 
@@ -66,32 +67,70 @@ def test_a_file_that_cannot_be_created_is_left_to_the_next_open(tmp_path: Path) 
     assert not (tmp_path / "missing").exists()
 
 
-@pytest.mark.parametrize("rights", [0o644, 0o640, 0o660, 0o602])
+@pytest.mark.parametrize("rights", [0o644, 0o604, 0o666, 0o602])
 def test_each_open_file_of_a_database_is_found(tmp_path: Path, rights: int) -> None:
     names = ["relay.db", "relay.db-wal", "relay.db-shm", "relay.db-journal"]
     for name in [*names, "other.db"]:
         (tmp_path / name).touch()
         (tmp_path / name).chmod(0o600)
-    assert find_open_sqlite_files(tmp_path / "relay.db") == []
+    assert list(review_database(tmp_path / "relay.db")) == []
     for name in names:
         (tmp_path / name).chmod(rights)
-        assert find_open_sqlite_files(tmp_path / "relay.db") == [tmp_path / name]
+        (warning,) = review_database(tmp_path / "relay.db")
+        assert warning["code"] == "readable_data"
+        assert warning["hint"] == f"chmod 600 {tmp_path / name}, as the user that runs the relay"
         (tmp_path / name).chmod(0o600)
 
 
 def test_a_missing_file_of_a_database_is_not_open(tmp_path: Path) -> None:
-    assert find_open_sqlite_files(tmp_path / "relay.db") == []
+    assert list(review_database(tmp_path / "relay.db")) == []
 
 
-def test_a_warning_names_the_open_files_and_the_command_that_closes_them() -> None:
-    assert explain_open_files([Path("/a.db"), Path("/a.db-wal")]) == {
-        "problem": "other users of this machine may read or write /a.db, /a.db-wal, with personal data in it",
-        "hint": "chmod 600 /a.db /a.db-wal, as the user that runs the relay",
-    }
+def test_a_warning_names_the_open_files_and_the_command_that_closes_them(tmp_path: Path) -> None:
+    files = [tmp_path / "a.db", tmp_path / "a.db-wal"]
+    for file in files:
+        file.touch()
+        file.chmod(0o606)
+    assert list(review_database(tmp_path / "a.db")) == [
+        {
+            "code": "readable_data",
+            "problem": f"other users of this machine may read or write {files[0]}, {files[1]}, with personal"
+            " data in it",
+            "hint": f"chmod 600 {files[0]} {files[1]}, as the user that runs the relay",
+        }
+    ]
+
+
+def test_a_folder_in_which_others_can_replace_a_database_is_found(tmp_path: Path) -> None:
+    create_private_folder(tmp_path / "a" / "b")
+    create_private_file(tmp_path / "a" / "b" / "relay.db")
+    (tmp_path / "a").chmod(0o703)
+    (warning,) = review_database(tmp_path / "a" / "b" / "relay.db")
+    assert (warning["code"], warning["hint"]) == (
+        "writable_path",
+        f"chmod go-w {tmp_path / 'a'}, as its owner",
+    )
 
 
 @pytest.mark.parametrize(
-    ("members", "accounts", "is_readable"),
+    ("rights", "is_found"), [(0o777, True), (0o702, True), (0o770, False), (0o755, False), (0o1777, False)]
+)
+def test_folders_above_a_file_and_above_the_file_that_it_links_to_are_checked(
+    tmp_path: Path, rights: int, *, is_found: bool
+) -> None:
+    linked, linking = tmp_path / "linked", tmp_path / "linking"
+    for folder in (linked, linking):
+        folder.mkdir(0o700)
+    (linked / "file").touch()
+    (linking / "link").symlink_to(linked / "file")
+    for folder in (linked, linking):
+        folder.chmod(rights)
+        assert find_writable_folders([linking / "link", linking / "link"]) == [folder] * is_found
+        folder.chmod(0o700)
+
+
+@pytest.mark.parametrize(
+    ("members", "accounts", "is_open"),
     [
         ([], [], False),
         (["colleague"], [], True),
@@ -106,7 +145,7 @@ def test_a_group_counts_if_another_user_is_in_it(
     members: list[str],
     accounts: list[str],
     *,
-    is_readable: bool,
+    is_open: bool,
 ) -> None:
     file = tmp_path / "secret"
     file.touch()
@@ -118,13 +157,18 @@ def test_a_group_counts_if_another_user_is_in_it(
     ]
     monkeypatch.setattr(pwd, "getpwall", lambda: entries)
     monkeypatch.setattr(grp, "getgrgid", lambda _: SimpleNamespace(gr_mem=members))
-    file.chmod(0o640)
-    assert is_readable_by_others(file) is is_readable
-    file.chmod(0o620)
-    assert not is_readable_by_others(file)
-    file.chmod(0o604)
-    assert is_readable_by_others(file)
+    assert rights_of_others(file, 0o640) == (is_open, False)
+    assert rights_of_others(file, 0o620) == (False, is_open)
+    assert rights_of_others(file, 0o604) == (True, False)
+    assert rights_of_others(file, 0o602) == (False, True)
 
 
-def test_a_missing_file_is_not_readable(tmp_path: Path) -> None:
+def rights_of_others(file: Path, rights: int) -> tuple[bool, bool]:
+    file.chmod(rights)
+    return is_readable_by_others(file), is_writable_by_others(file)
+
+
+def test_a_missing_file_is_not_open(tmp_path: Path) -> None:
     assert is_readable_by_others(tmp_path / "missing") is False
+    assert is_writable_by_others(tmp_path / "missing") is False
+    assert find_writable_folders([tmp_path / "missing" / "file"]) == []

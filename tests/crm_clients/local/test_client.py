@@ -522,10 +522,13 @@ async def test_other_users_cannot_read_the_files_and_check_names_those_that_they
     assert [file.stat().st_mode & 0o777 for file in [path.parent, *files]] == [0o700, 0o600, 0o600, 0o600]
     assert [finding.code for finding in await client.check()] == [None]
     path.chmod(0o644)
-    ok, warning = await client.check()
+    path.parent.chmod(0o707)
+    ok, readable, writable = await client.check()
     await client.aclose()
-    assert (ok.problem, warning.ok, warning.code) == (None, True, "readable_data")
-    assert (warning.hint or "").startswith(f"chmod 600 {path}, ")
+    assert (ok.problem, readable.ok, readable.code) == (None, True, "readable_data")
+    assert (readable.hint or "").startswith(f"chmod 600 {path}, ")
+    assert (writable.name, writable.code) == (readable.name, "writable_path")
+    assert (writable.hint or "").startswith(f"chmod go-w {path.parent}, ")
 
 
 async def test_setup_creates_folder_and_table_and_is_idempotent(tmp_path: Path) -> None:
