@@ -27,7 +27,8 @@ _FORWARDING_HEADERS: Final = (
     *("cf-", "fastly-", "x-fastly-", "fly-", "akamai-", "x-akamai-", "incap-", "x-sucuri-", "x-varnish"),
     *("x-envoy-", "x-amzn-", "x-amz-cf-", "cloudfront-", "x-azure-", "x-arr-", "x-appgw-"),
     *("x-cloud-trace-context", "x-appengine-", "do-connecting-ip", "x-vercel-", "x-nf-"),
-    *("ngrok-", "tailscale-"),
+    *("ngrok-", "tailscale-", "ali-", "x-kong-", "x-consumer-", "x-cdn-", "x-request-start", "x-queue-start"),
+    *("x-scheme", "x-url-scheme", "front-end-https", "x-ssl-", "ssl-client-", "x-client-verify"),
 )
 """The beginnings of headers that a proxy adds: the request comes from elsewhere, whatever its address is."""
 
@@ -162,8 +163,8 @@ def check_local(head: RequestHead) -> AuthProblem | None:
     if head.client is not None and not is_loopback(head.client):
         return AuthProblem.NOT_LOCAL
     # A web page can make a browser call this machine under the page's own host name (DNS rebinding).
-    # A request without Host comes from no browser.
-    if "host" in head.headers and not is_loopback(_host_name(head.headers["host"])):
+    # A request without Host violates HTTP/1.1 (RFC 9112, 3.2).
+    if not is_loopback(_host_name(head.headers.get("host", ""))):
         return AuthProblem.FOREIGN_HOST
     if _is_cross_site(head.headers):
         return AuthProblem.CROSS_SITE

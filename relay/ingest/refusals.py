@@ -35,7 +35,7 @@ _AUTH_DETAILS: Final = {
     AuthProblem.FORWARDED: f"{_NO_TOKENS}, and this request came through a proxy (it has a forwarding "
     "header, or it is HTTP/1.0); set cloudtalk.tokens, and send the token with each event",
     AuthProblem.NOT_LOCAL: _NO_TOKENS,
-    AuthProblem.FOREIGN_HOST: f"{_NO_TOKENS}, and this request names another host",
+    AuthProblem.FOREIGN_HOST: f"{_NO_TOKENS}, and this request names another host, or none",
     AuthProblem.BODY_TOO_LARGE: "a token inside the body counts only in a body of at most 64 KiB and 2000 "
     "values; send the token in a header or as ?token=",
     AuthProblem.CROSS_SITE: f"{_NO_TOKENS}, and a web page of another server sent this request",

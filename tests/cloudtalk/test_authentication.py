@@ -199,7 +199,10 @@ def test_a_token_authenticates_in_each_http_version() -> None:
         *("x-proxy-id", "client-ip", "proxy-client-ip", "wl-proxy-client-ip", "remote-addr", "x-host"),
         *("x-originating-ip", "x-fastly-id", "akamai-origin-hop", "x-akamai-id", "incap-client-ip"),
         *("x-sucuri-clientip", "x-varnish", "x-amz-cf-id", "x-appgw-trace-id", "x-cloud-trace-context"),
-        *("x-vercel-id", "x-nf-request-id", "ngrok-trace-id", "tailscale-user-login"),
+        *("x-vercel-id", "x-nf-request-id", "ngrok-trace-id", "tailscale-user-login", "x-scheme"),
+        *("x-url-scheme", "front-end-https", "ali-cdn-real-ip", "ali-swift-global-savetime", "x-cdn-src-ip"),
+        *("x-kong-request-id", "x-kong-proxy-latency", "x-consumer-id", "x-request-start", "x-queue-start"),
+        *("x-ssl-client-verify", "x-ssl-cipher", "ssl-client-verify", "x-client-verify"),
     ],
 )
 def test_a_header_of_a_proxy_shows_that_the_request_comes_from_elsewhere(header: str) -> None:
@@ -221,9 +224,11 @@ def test_without_tokens_in_bodies_a_request_is_refused_before_its_body_is_read()
     assert authenticator.precheck(RequestHead({}, "", "10.1.2.3")) == "no_token"
 
 
-def test_a_request_without_a_host_comes_from_no_browser() -> None:
-    assert problem_of({}, "", "127.0.0.1") is None
+def test_without_tokens_a_request_without_a_host_is_refused() -> None:
+    assert problem_of({}, "", "127.0.0.1") == "foreign_host"
+    assert problem_of({}, "", None) == "foreign_host"
     assert problem_of({}, "", "192.0.2.1") == "not_local"
+    assert problem_of({"authorization": "Bearer new"}, "", "192.0.2.1", LISTED) is None
 
 
 def test_a_request_without_an_address_comes_through_a_socket_of_this_machine() -> None:
