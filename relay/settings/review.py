@@ -171,29 +171,40 @@ def _review_tokens(settings: Settings) -> Iterator[Finding]:
 
 
 def _review_signing_keys(settings: Settings) -> Iterator[Finding]:
-    """Name short keys that a destination signs with. Its receiver may demand one, so they are accepted."""
+    """Name weak keys. A destination may also have a short one, since its receiver may demand it."""
+    for number, secret in enumerate(settings.cloudtalk.signing_secrets, 1):
+        if _is_weak_key(secret.get_secret_value()):
+            yield _warning(
+                _NAME,
+                "weak_secret",
+                f"secret {number} in cloudtalk.signing_secrets is easy to guess",
+                "create the webhook in CloudTalk again, and use the secret that CloudTalk shows then",
+            )
     for name, destination in settings.destinations.items():
         for key, value in destination:
-            if any(map(_is_short_key, collect_secrets(value))):
+            if any(map(_is_weak_key, collect_secrets(value))):
                 yield _warning(
                     name,
                     "weak_secret",
-                    f"destinations.{name}.{key} has a key of fewer than {SHORTEST_KEY} bytes, which is easy "
-                    "to guess",
+                    f"destinations.{name}.{key} has a key that is easy to guess: it is shorter than"
+                    f" {SHORTEST_KEY} bytes, or regular",
                     f'replace it by a random one: echo "{KEY_PREFIX}$(openssl rand -base64 32)"',
                 )
 
 
-def _is_short_key(secret: str) -> bool:
+def _is_weak_key(secret: str) -> bool:
+    """Whether this is a signing secret whose key is short, or easy to guess by the rule for tokens."""
     try:
-        return len(decode_secret(secret)) < SHORTEST_KEY
+        key = decode_secret(secret)
     except ValueError:  # a secret of another kind
         return False
+    spellings = key.decode("latin-1"), secret.removeprefix(KEY_PREFIX)
+    return len(key) < SHORTEST_KEY or min(map(_estimate_bits, spellings)) < _LOWEST_BITS
 
 
 def _estimate_bits(token: str) -> float:
-    """Estimate the information in a token. Words of placeholders count nothing, and what repeats an earlier
-    part counts little; so do repeated characters, and sequences such as `abcd`, whose steps from one
+    """Estimate the information in a token or key. Words of placeholders count nothing, and what repeats an
+    earlier part counts little; so do repeated characters, and sequences such as `abcd`, whose steps from one
     character to the next repeat.
     """
     invented = _PLACEHOLDERS.sub("", token.lower()) if _PLACEHOLDERS.search(token) else token

@@ -194,10 +194,46 @@ def test_no_random_token_is_weak(generate: Callable[[random.Random], str], seed:
 def test_a_short_key_that_signs_requests_to_a_destination_is_named(
     load_text: LoadText, size: int, *, is_named: bool
 ) -> None:
-    secret = "whsec_" + base64.b64encode(bytes(range(size))).decode()
+    secret = "whsec_" + base64.b64encode(random.Random(1).randbytes(size)).decode()
     warnings = review(load_text(NOTEBOOK, RELAY__DESTINATIONS__A__KEY=secret))
     assert [(warning.name, warning.code) for warning in warnings] == [("a", "weak_secret")] * is_named
     assert all(secret not in f"{warning.problem}{warning.hint}" for warning in warnings)
+
+
+WEAK_KEYS: Final = [
+    *(b"\xff" * 24, b"\0\1" * 16, b"cloudtalk" * 3, b"acmecorp" * 4, bytes(range(100, 132)), b"a" * 64),
+    *(
+        b"change-me-before-production",
+        b"\0" * 31 + b"\1",
+        base64.b64decode("token/token/token/token/token/token/"),
+    ),
+]
+
+
+@pytest.mark.parametrize("key", WEAK_KEYS)
+def test_a_key_that_is_easy_to_guess_is_named_wherever_it_is(load_text: LoadText, key: bytes) -> None:
+    weak, strong = (
+        "whsec_" + base64.b64encode(raw).decode() for raw in (key, random.Random(1).randbytes(24))
+    )
+    settings = load_text(
+        NOTEBOOK,
+        RELAY__DESTINATIONS__A__KEY=weak,
+        RELAY__CLOUDTALK__SIGNING_SECRETS=f'["{strong}", "{weak}"]',
+    )
+    warnings = review(settings)
+    assert [(warning.name, warning.code) for warning in warnings] == [
+        ("settings", "weak_secret"),
+        ("a", "weak_secret"),
+    ]
+    assert str(warnings[0].problem).startswith("secret 2 in cloudtalk.signing_secrets ")
+    assert all(weak[6:] not in f"{warning.problem}{warning.hint}" for warning in warnings)
+
+
+@given(st.integers(24, 64), st.integers(0, 2**32))
+def test_no_random_key_is_weak(size: int, seed: int) -> None:
+    secret = "whsec_" + base64.b64encode(random.Random(seed).randbytes(size)).decode()
+    settings = Settings.model_validate({"cloudtalk": {"signing_secrets": [secret]}}, context=Path())
+    assert "weak_secret" not in [finding.code for finding in review(settings)]
 
 
 @pytest.mark.parametrize("secret", ["whsec_?", "key", "whsec_", "YQ=="])
