@@ -65,6 +65,8 @@ def _parse_options(arguments: list[str]) -> argparse.Namespace:
 
 def _run(benchmark: ModuleType, environment: Environment) -> Result | None:
     """Measure and print one question; return None if that failed."""
+    if sys.stderr.isatty():  # a question takes up to some minutes
+        print(f"\n… {benchmark.QUESTION}", end="\r", file=sys.stderr, flush=True)
     try:
         result: Result = benchmark.measure(environment)
     except BenchError as error:

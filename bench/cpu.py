@@ -20,12 +20,6 @@ def tree(pid: int) -> list["psutil.Process"]:
     return [first, *first.children(recursive=True)]
 
 
-def main_thread_seconds(pid: int) -> float:
-    """Return the CPU time of the main threads of a process and of its descendants, in steps of 10 ms."""
-    threads = [thread for process in tree(pid) for thread in process.threads() if thread.id == process.pid]
-    return float(sum(thread.user_time + thread.system_time for thread in threads))
-
-
 def _cpu_seconds(pid: int) -> float:
     """Read the CPU clock of a process, which is exact; `/proc/PID/stat` counts in steps of 10 ms.
 

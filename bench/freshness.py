@@ -16,12 +16,12 @@ from bench.server import Server, serve
 
 QUESTION: Final = "How soon is it in the CRM?"
 COLUMNS: Final = ("events", "p50 ms", "p95 ms", "p99 ms")
-_RATES: Final = {10: 80, 200: 1_600, 1_000: 6_000}
+_RATES: Final = {10: 80, 200: 1_200, 1_000: 4_000}
 """Events per second, and how many events are measured."""
 
 _QUICK_RATES: Final = {200: 100}
 _CONNECTIONS: Final = 64
-_WARM_UP: Final = 50
+_WARM_UP: Final = 20
 """The first events of each rate, which are not counted: connections and caches are cold."""
 
 _TIMEOUT_SECONDS: Final = 30.0

@@ -95,7 +95,7 @@ HIGHLIGHTS: Final = (
         "CPU / smallest",
         at_most=1.11,
     ),
-    Highlight("memory, idle (MB)", "cost", "memory, idle after the start (MB)", "figure", at_most=90),
+    Highlight("memory, idle (MB)", "cost", "memory, idle after the load (MB)", "figure", at_most=90),
     Highlight(
         "memory, 1 million calls pending (MB)",
         "cost",

@@ -13,7 +13,7 @@ from bench.server import Server, serve
 
 QUESTION: Final = "What do more processes bring?"
 COLUMNS: Final = ("accepted/s", "p99 ms", "final s later", "events/s", "CPU µs/event", "CPU / bare", "MB")
-_CALLS: Final = 5_000
+_CALLS: Final = 4_000
 _QUICK_CALLS: Final = 200
 _CONNECTIONS: Final = 64
 _WARM_UP_CALLS: Final = 100

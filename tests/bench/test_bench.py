@@ -11,6 +11,7 @@ import pytest
 from bench import __main__ as command
 from bench import accept
 from bench.environment import Environment
+from bench.highlights import HIGHLIGHTS
 from bench.result import BenchError, Result, Row
 
 RESULT = Result("accept", "How many?", "As fast as possible.", ("events/s",), (Row("all", (12.0,)),))
@@ -72,6 +73,11 @@ def test_a_benchmark_that_fails_is_named_and_the_others_run(
     assert [result["name"] for result in json.loads(Path("var/bench.json").read_text())["results"]] == [
         "accept"
     ]
+
+
+def test_each_highlight_is_a_column_of_its_benchmark() -> None:
+    columns = {name: benchmark.COLUMNS for name, benchmark in command._BENCHMARKS.items()}
+    assert [each.name for each in HIGHLIGHTS if each.column not in columns[each.result]] == []
 
 
 def test_an_unknown_benchmark_is_a_usage_error(capsys: pytest.CaptureFixture[str]) -> None:

@@ -1,7 +1,7 @@
 import pytest
 
 from bench.result import Result, Row
-from bench.table import format_figure, machine_markdown, machine_text, result_markdown, result_text
+from bench.table import about, format_figure, machine_markdown, machine_text, result_markdown, result_text
 
 RESULT = Result(
     "accept",
@@ -54,3 +54,10 @@ def test_the_markdown_is_a_heading_and_a_table() -> None:
 def test_the_facts_of_the_machine_have_their_names() -> None:
     assert machine_text(MACHINE).splitlines() == ["disk      ext4", "versions  uvloop 1"]
     assert machine_markdown(MACHINE) == "disk: ext4 · versions: uvloop 1"
+
+
+@pytest.mark.parametrize(
+    ("number", "words"), [(9_950, "10 thousand"), (499_999, "500 thousand"), (1_007_000, "1 million")]
+)
+def test_a_large_number_in_words(number: int, words: str) -> None:
+    assert about(number) == words
