@@ -676,6 +676,17 @@ async def test_an_unconfirmed_contact_is_not_created_again_until_a_search_would_
     assert "contact_making:+34600111222" not in state.entries
 
 
+async def test_an_unconfirmed_contact_is_forgotten_with_its_number(
+    hubspot: HubSpot, connect: Connect, state: InMemoryClientState
+) -> None:
+    client = connect(contacts="create")
+    hubspot.lose_response(path="contacts/batch/create")
+    await client.upsert([first_push(call())])
+    assert [key for key in state.entries if NUMBER in key] == [f"contact_making:{NUMBER}"]
+    await client.forget([retraction(call())])
+    assert [key for key in state.entries if NUMBER in key] == []
+
+
 async def test_a_created_contact_gets_the_constants(hubspot: HubSpot, connect: Connect) -> None:
     hubspot.contacts.properties |= {name: Property(name) for name in ("lead_source", "calls", "vip")}
     constants = {"lead_source": "Teléfono", "calls": 1, "vip": False, "lastname": "(CloudTalk)"}
