@@ -155,6 +155,21 @@ async def test_a_record_that_the_crm_rejected_by_name_is_not_pushed_again() -> N
     assert crm.requests == [[0, 1, 2, 3], [0], [1, 3]]
 
 
+async def test_a_part_with_a_rejected_record_does_not_prove_the_other_part_bad() -> None:
+    requests: list[list[int]] = []
+
+    async def upsert(pushes: Sequence[Push]) -> list[Outcome]:
+        requests.append([index_of(push.call.id) for push in pushes])
+        if len(requests) == 1:
+            return [Split()] * 4
+        return [Rejected(code="named") if n == 1 else Delivered() for n in requests[-1]]
+
+    outcomes: dict[str, Outcome] = {}
+    await push_bisecting(upsert, PUSHES[:4], outcomes)
+    assert requests == [[0, 1, 2, 3], [0, 1], [2, 3]]
+    assert list(outcomes.values()) == [Delivered(), Rejected(code="named"), Delivered(), Delivered()]
+
+
 # --- outcomes without bisecting -------------------------------------------------------------------
 
 
