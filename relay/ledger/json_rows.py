@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any, Final
 
 import msgspec
-from sqlalchemy import Column, Subquery, Text, bindparam, cast, literal_column, select
+from sqlalchemy import Column, Integer, Subquery, Text, bindparam, cast, literal_column, select
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.functions import FunctionElement
@@ -60,6 +60,24 @@ def _cast_to_text(element: TextInBlob, compiler: SQLCompiler, **kw: Any) -> str:
 @compiles(TextInBlob, "postgresql")
 def _convert_from_utf8(element: TextInBlob, compiler: SQLCompiler, **kw: Any) -> str:
     return f"convert_from(substr({compiler.process(element.clauses, **kw)}), 'UTF8')"
+
+
+class ByteLength(FunctionElement[int]):
+    """The bytes of a text in UTF-8."""
+
+    name = "byte_length"
+    inherit_cache = True
+    type = Integer()
+
+
+@compiles(ByteLength, "sqlite")
+def _length_of_blob(element: ByteLength, compiler: SQLCompiler, **kw: Any) -> str:
+    return f"length(CAST({compiler.process(element.clauses, **kw)} AS BLOB))"
+
+
+@compiles(ByteLength, "postgresql")
+def _octet_length(element: ByteLength, compiler: SQLCompiler, **kw: Any) -> str:
+    return f"octet_length({compiler.process(element.clauses, **kw)})"
 
 
 class _JsonItems(FunctionElement[Any]):

@@ -1,6 +1,8 @@
 """Huge events from an authenticated sender: the relay folds them in little memory, and the others go on."""
 
+import sqlite3
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any, Final
 
@@ -69,3 +71,32 @@ def test_huge_events_are_folded_in_little_memory_and_the_next_call_is_delivered(
     assert len(rows) == 2
     assert not [line for line in relay.log_lines() if line["event"] in {"fold.failed", "fold.set_aside"}]
     assert memory_peak(relay) < 300
+
+
+def count_delivered(folder: Path) -> int:
+    with closing(sqlite3.connect(f"file:{folder / 'relay.db'}?mode=ro", uri=True)) as connection:
+        (number,) = connection.execute("SELECT count(*) FROM deliveries WHERE state = 'delivered'").fetchone()
+    return int(number)
+
+
+def three_crms(*, enabled: bool) -> str:
+    crm = """
+[destinations.crm{n}]
+client = "local"
+path = "crm{n}.db"
+enabled = {enabled}
+"""
+    server, _, _ = SETTINGS.partition("[destinations")
+    return server + "".join(crm.format(n=n, enabled=str(enabled).lower()) for n in range(3))
+
+
+@pytest.mark.timeout(240)
+def test_a_backlog_of_large_calls_is_delivered_to_several_crms_in_little_memory(tmp_path: Path) -> None:
+    large = {"transcript": "漢" * 150_000, "notes": "😀" * 100_000}
+    with running_relay(tmp_path, three_crms(enabled=False)) as relay:
+        for n in range(100):
+            body = {"event": "call.ended", "data": {"id": f"large{n}", "duration": 5} | large}
+            assert relay.post(body).status_code == 200
+    with running_relay(tmp_path, three_crms(enabled=True)) as relay:
+        eventually(lambda: count_delivered(tmp_path), lambda number: number == 300, seconds=60)
+        assert memory_peak(relay) < 200

@@ -2,12 +2,13 @@
 
 from typing import Any
 
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from sqlalchemy import BigInteger, Column, Integer, Text, select
+from sqlalchemy import BigInteger, Column, Integer, Text, literal, select
 
 from relay.ledger import Ledger
-from relay.ledger.json_rows import bound, rows_of
+from relay.ledger.json_rows import ByteLength, bound, rows_of
 
 _bound = rows_of(Column("word", Text), Column("big", BigInteger), Column("small", Integer))
 
@@ -43,3 +44,8 @@ async def test_text_that_looks_like_json_is_read_as_text(ledger: Ledger) -> None
 async def test_a_thousand_rows_are_one_statement(ledger: Ledger) -> None:
     rows = [(f"row {n}", n, -n) for n in range(1_000)]
     assert await read_back(ledger, rows) == rows
+
+
+@pytest.mark.parametrize(("text", "length"), [("", 0), ("a\\b'", 4), ("ñ", 2), ("漢字", 6), ("😀x", 5)])
+async def test_the_length_of_a_text_is_counted_in_bytes(ledger: Ledger, text: str, length: int) -> None:
+    assert await ledger.read(lambda c: c.execute(select(ByteLength(literal(text, Text)))).scalar()) == length

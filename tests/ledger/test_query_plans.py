@@ -24,7 +24,7 @@ from relay.ledger.json_rows import bound
 from tests.support.postgres import Databases
 
 ROWS = bound([])
-PARAMETERS = {"destination": "crm", "now": 1, "limit": 1}
+PARAMETERS = {"destination": "crm", "now": 1, "limit": 1, "small": 1}
 
 PLANS: dict[str, tuple[Executable, dict[str, Any], str]] = {
     "journal._unfolded": (journal._unfolded, {"limit": 1}, "SCAN events USING INDEX events_new"),

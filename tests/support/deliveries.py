@@ -83,9 +83,12 @@ async def take_due(
     now: int = 1_000,
     busy: Collection[str] = (),
     limit: int = 100,
+    max_bytes: int = deliveries.MAX_BATCH_BYTES,
 ) -> list[DueDelivery]:
     return await ledger.read(
-        lambda c: deliveries.take_due(c, name, pick, busy=busy, now=Instant(now), limit=limit)
+        lambda c: deliveries.take_due(
+            c, name, pick, busy=busy, now=Instant(now), limit=limit, max_bytes=max_bytes
+        )
     )
 
 

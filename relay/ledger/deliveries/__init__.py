@@ -8,6 +8,7 @@ the result of an attempt, and `reports` reads for people. Import from here.
 from relay.ledger.deliveries.enqueueing import enqueue
 from relay.ledger.deliveries.picking import (
     ANY_ATTEMPTS,
+    MAX_BATCH_BYTES,
     Pick,
     end_backoff,
     make_due_now,
@@ -26,6 +27,7 @@ from relay.ledger.deliveries.settling import requeue_after_lost_lease, requeue_r
 
 __all__ = [
     "ANY_ATTEMPTS",
+    "MAX_BATCH_BYTES",
     "DeliveryCounts",
     "DeliveryRow",
     "DeliveryUpdate",

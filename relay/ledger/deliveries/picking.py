@@ -4,7 +4,7 @@ Nothing is written when a delivery is taken: the worker holds the lease of its d
 knows which deliveries are under way (`busy`), and a worker that dies leaves nothing to undo.
 """
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection
 from enum import Enum, auto
 from typing import Any, Final
 
@@ -14,11 +14,16 @@ from sqlalchemy import BindParameter, Connection, and_, bindparam, case, func, s
 from relay.call import Call
 from relay.instants import Duration, Instant
 from relay.ledger.deliveries.rows import EARLIEST_DUE, IS_PENDING, DueDelivery
-from relay.ledger.json_rows import bound, rows_of
+from relay.ledger.json_rows import ByteLength, bound, rows_of
 from relay.ledger.tables import calls, deliveries
 
 ANY_ATTEMPTS: Final = 2**31 - 1
 """More attempts than any delivery has."""
+
+MAX_BATCH_BYTES: Final = 4 * 1024 * 1024
+"""The records of a batch have at most so many bytes of JSON together, or it is one record. Python needs up to
+four times as much for their texts, and a client the same for its request.
+"""
 
 _decode_call = msgspec.json.Decoder(Call).decode
 _decode_field_versions = msgspec.json.Decoder(dict[str, int]).decode
@@ -38,9 +43,13 @@ class Pick(Enum):
 
 _now: BindParameter[int] = bindparam("now")
 _busy = rows_of(deliveries.c.call)
+_size = ByteLength(calls.c.record)
 _pending = (
     select(
-        calls.c.record,
+        calls.c.id,
+        _size.label("size"),
+        # Large records are read one by one, see `take_due`.
+        case((_size <= bindparam("small"), calls.c.record)).label("record"),
         calls.c.field_versions,
         deliveries.c.delivered_version,
         deliveries.c.attempts,
@@ -85,15 +94,35 @@ def take_due(
     busy: Collection[str],
     now: Instant,
     limit: int,
+    max_bytes: int = MAX_BATCH_BYTES,
 ) -> list[DueDelivery]:
-    """Return the next deliveries of this destination, without those of `busy` calls."""
+    """Return the next deliveries of this destination, without those of `busy` calls.
+
+    Their records have at most `max_bytes` together, or it is one delivery. One query reads the records that
+    are small enough for all to fit. A larger one is read alone, if it fits.
+    """
     parameters: dict[str, Any] = {"destination": destination, "limit": limit, "now": now}
-    parameters |= bound((call,) for call in busy)
-    return [_due_delivery(row) for row in connection.execute(_take[pick], parameters)]
+    parameters |= bound((call,) for call in busy) | {"small": max_bytes // limit}
+    due: list[DueDelivery] = []
+    total = 0
+    with connection.execute(_take[pick], parameters) as rows:
+        for call, size, record, *rest in rows:
+            total += size
+            if due and total > max_bytes:
+                break
+            due.append(_due_delivery(record or _read_record(connection, call), *rest))
+    return due
 
 
-def _due_delivery(row: Sequence[Any]) -> DueDelivery:
-    record, field_versions, *rest = row
+_record = select(calls.c.record).where(calls.c.id == bindparam("call"))
+
+
+def _read_record(connection: Connection, call: str) -> str:
+    record: str = connection.execute(_record, {"call": call}).scalar_one()
+    return record
+
+
+def _due_delivery(record: str, field_versions: str, *rest: Any) -> DueDelivery:
     return DueDelivery(_decode_call(record), _decode_field_versions(field_versions), *rest)
 
 

@@ -1,6 +1,10 @@
 """Which deliveries of a destination come next, and when."""
 
+from typing import Any
+
+import msgspec
 import pytest
+from sqlalchemy import Connection, event
 
 from relay.instants import Duration, Instant
 from relay.ledger import Ledger, calls, deliveries, replays
@@ -99,6 +103,62 @@ async def test_a_due_delivery_knows_what_the_record_in_the_crm_has(two_destinati
 async def test_no_more_deliveries_are_read_than_asked_for(two_destinations: Ledger, pick: Pick) -> None:
     await enqueue(two_destinations, *((call, 1) for call in "abcd"))
     assert len(await take_due(two_destinations, pick=pick, limit=3)) == 3
+
+
+async def enqueue_sizes(ledger: Ledger, text: str, *characters: int) -> list[int]:
+    """Enqueue a call for each length of its notes, a, b, c and so on; return the bytes of their records."""
+    ids = "abcdefgh"[: len(characters)]
+    await enqueue(ledger, *((call, 1) for call in ids))
+    rows = [make_call_row(id_, 1, notes=text * n) for id_, n in zip(ids, characters, strict=True)]
+    await ledger.write(lambda c: calls.write(c, [], rows))
+    return [len(msgspec.json.encode(row.record)) for row in rows]
+
+
+@pytest.mark.parametrize(
+    ("text", "characters", "fitting"),
+    [
+        ("x", (9_000, 9_000, 9_000, 9_000), 2),  # none is small
+        ("😀", (10, 9_000, 10, 9_000, 10), 4),  # small and large ones in the order of their turns
+        ("ñ", (9_000, 10, 10, 9_000, 10), 4),
+        ("\\", (10, 10, 10, 10), 3),
+        ("漢", (30_000, 10, 10), 1),  # one alone has more
+    ],
+)
+async def test_the_records_of_a_batch_have_a_number_of_bytes_together(
+    two_destinations: Ledger, text: str, characters: tuple[int, ...], fitting: int
+) -> None:
+    sizes = await enqueue_sizes(two_destinations, text, *characters)
+    ids = list("abcde"[: len(sizes)])
+    for at, call in enumerate(ids, start=100):
+        await settle(two_destinations, failed(call, due_at=at, attempts=0, attempted_at=at))
+    exactly = sum(sizes[:fitting])
+    due = await take_due(two_destinations, limit=50, max_bytes=exactly)
+    assert [(each.call.id, each.call.notes) for each in due] == [
+        (call, text * n) for call, n in zip(ids[:fitting], characters, strict=False)
+    ]
+    assert await due_ids(two_destinations, pick=Pick.PROBE, limit=50, max_bytes=exactly) == ids[:fitting]
+    less = await due_ids(two_destinations, limit=50, max_bytes=exactly - 1)
+    assert less == ids[: max(fitting - 1, 1)]
+
+
+async def test_no_query_reads_more_than_a_batch_of_bytes(two_destinations: Ledger) -> None:
+    sizes = await enqueue_sizes(two_destinations, "😀", 4_000, 4_000, 4_000, 4_000, 100)
+    read: list[int] = []
+
+    def take(connection: Connection) -> None:
+        def count(cursor: Any, statement: str, parameters: Any, *_: Any) -> None:
+            rows = cursor.connection.execute(statement, parameters).fetchall()
+            read.append(sum(len(value.encode()) for row in rows for value in row if isinstance(value, str)))
+
+        event.listen(connection, "after_cursor_execute", lambda _c, cursor, *rest: count(cursor, *rest))
+        deliveries.take_due(
+            connection, "crm", Pick.OLDEST, busy=(), now=Instant(99), limit=50, max_bytes=40_000
+        )
+
+    await two_destinations.read(take)
+    assert len(read) == 3  # the query, and two large records
+    assert sum(read) < 40_000
+    assert sum(sizes) > 60_000
 
 
 async def test_each_destination_has_its_own_deliveries(two_destinations: Ledger) -> None:
