@@ -23,6 +23,7 @@ from relay.cli.output import echo, json_option, print_json, print_table
 from relay.cli.queries import DestinationStatus, list_destinations
 from relay.instants import SECOND, Instant
 from relay.ledger import Ledger, LedgerError, deliveries, destinations, journal, warnings
+from relay.ledger.write_check import check_writable
 from relay.logs import remove_secrets
 from relay.settings import Settings, review
 from relay.standards.file_access import explain_denied
@@ -98,7 +99,7 @@ async def _check_ledger(settings: Settings) -> list[Finding]:
     """Check that the ledger can be written, and look in it for what a running relay found."""
     try:
         async with _open_ledger(settings) as ledger:
-            await ledger.check_writable()
+            await check_writable(ledger)
             now = ledger.now()
             return [
                 Finding(name="ledger", ok=True),

@@ -12,8 +12,9 @@ import click
 from relay.app import Relay, create_app, start_logging
 from relay.cli.ledger_session import with_ledger
 from relay.cli.main import Context
-from relay.ledger import Ledger, LedgerError
+from relay.ledger import LedgerError
 from relay.ledger.errors import LedgerDamaged
+from relay.ledger.write_check import check_writable
 from relay.logs import get_logger
 from relay.server.connections import connection_limit, raise_open_files
 from relay.server.server import PortError, Server, bind, block_sighup, new_event_loop
@@ -67,7 +68,7 @@ def _serve_with_workers(settings: Settings, number: int, work: Callable[[], int]
         raise click.UsageError("--workers needs a system with fork, such as Linux; run one worker")
     # An unusable ledger is reported once here, instead of by every worker again and again.
     with suppress(LedgerDamaged):  # each worker answers 503 and says why
-        with_ledger(settings, Ledger.check_writable)
+        with_ledger(settings, check_writable)
     return Supervisor(number, work).run()
 
 

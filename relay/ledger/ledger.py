@@ -11,7 +11,6 @@ from typing import Final, TypeVar
 from sqlalchemy import Connection
 
 from relay.instants import Instant
-from relay.ledger import counters
 from relay.ledger.clocks import DatabaseClock, wall_clock
 from relay.ledger.engine import empty_wal, migrate, open_engine, reading_options, vacuum
 from relay.ledger.executor import Executor
@@ -79,10 +78,6 @@ class Ledger:
     async def read(self, work: Callable[[Connection], T]) -> T:
         """Run `work` on a snapshot of the database. Raises `LedgerUnavailable`."""
         return await self._reader.run(work)
-
-    async def check_writable(self) -> None:
-        """Write a row, as for an event, and check that it is on disk. Raises `LedgerUnavailable`."""
-        await self.write(lambda connection: counters.increase(connection, counters.WRITE_CHECKS, 1))
 
     async def check_content(self, seconds: float) -> bool:
         """Look for damage in an SQLite file, for at most this time; return whether all of it was read.

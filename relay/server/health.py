@@ -16,6 +16,7 @@ from relay import __version__
 from relay.cloudtalk.authentication import check_local
 from relay.ingest.endpoint import build_head
 from relay.ledger import HEAD, Ledger, LedgerUnavailable
+from relay.ledger.write_check import check_writable
 
 _NOT_WRITABLE: Final = "the ledger cannot be written; `relay check` on the relay's machine says why"
 _INTERVAL_SECONDS: Final = 1.0
@@ -55,7 +56,7 @@ class LedgerProbe:
 
     async def _write_row(self) -> str | None:
         try:
-            await self._ledger.check_writable()
+            await check_writable(self._ledger)
         except LedgerUnavailable as error:
             return str(error)
         return None

@@ -17,6 +17,7 @@ from crm_clients.local import LocalSettings
 from relay.app import Relay
 from relay.ledger import Ledger, calls, journal
 from relay.ledger.group_commit import GroupCommit
+from relay.ledger.write_check import check_writable
 from relay.settings import Settings
 from tests.support.in_process import in_process_relay, settings_in
 from tests.support.postgres import Postgres, running_postgres
@@ -127,7 +128,7 @@ async def test_a_relay_stops_although_its_database_hangs(
     ledger = Ledger(settings.ledger.url.get_secret_value())
     await ledger.open()
     with server.frozen():
-        hanging = asyncio.create_task(ledger.check_writable())
+        hanging = asyncio.create_task(check_writable(ledger))
         await asyncio.sleep(0.1)
         async with asyncio.timeout(5):
             await ledger.close()

@@ -38,6 +38,7 @@ from relay.ledger.states import DeliveryState
 from relay.ledger.tables import calls as call_table
 from relay.ledger.tables import events
 from relay.ledger.tables import leases as lease_table
+from relay.ledger.write_check import check_writable
 from tests.support.postgres import Databases
 from tests.support.samples import make_call_row, make_event, make_event_row
 
@@ -325,14 +326,14 @@ async def test_a_database_that_was_dropped_and_created_again_takes_nothing_until
     name = make_url(url).database
     databases.execute(f"DROP DATABASE {name} WITH (FORCE)")
     with pytest.raises(LedgerUnavailable, match=f'database "{name}" does not exist'):
-        await ledger.check_writable()
+        await check_writable(ledger)
     databases.execute(f"CREATE DATABASE {name} TEMPLATE template0")
     with pytest.raises(LedgerUnavailable, match="restart the relay to create empty tables"):
-        await ledger.check_writable()
+        await check_writable(ledger)
     with pytest.raises(LedgerUnavailable, match="does not exist"):
         await ledger.write(lambda c: journal.append(c, [make_event_row()]))
     await ledger.open()  # what a restart does
-    await ledger.check_writable()
+    await check_writable(ledger)
 
 
 async def test_a_null_character_is_stored_as_a_replacement_character(ledger: Ledger) -> None:
@@ -408,7 +409,7 @@ async def test_a_pooler_that_never_answers_is_unavailable(silent_pooler: str) ->
     async with asyncio.timeout(5):
         for _ in range(2):
             with pytest.raises(LedgerUnavailable):
-                await ledger.check_writable()
+                await check_writable(ledger)
         await ledger.close()
 
 

@@ -10,6 +10,7 @@ from structlog.testing import capture_logs
 
 from relay.ledger import watch
 from relay.ledger.watch import watch_ledger
+from relay.ledger.write_check import check_writable
 from tests.support.ledgers import open_ledger
 from tests.support.postgres import Databases
 
@@ -26,7 +27,7 @@ async def test_the_absence_and_the_return_of_the_file_are_logged_once(
     path, away = tmp_path / "relay.db", tmp_path / "away"
     monkeypatch.setattr(watch, "_INTERVAL_SECONDS", 0.01)
     async with open_ledger(f"sqlite:///{path}") as ledger:
-        await ledger.check_writable()
+        await check_writable(ledger)
         with capture_logs() as lines:
             task = asyncio.create_task(watch_ledger(ledger))
             try:
