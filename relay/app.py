@@ -29,6 +29,7 @@ from relay.delivery import DeliveryWorker, LedgerClientState, RetryPolicy
 from relay.fold import FoldWorker
 from relay.ingest.endpoint import WebhookEndpoint
 from relay.ingest.limits import AdmissionControl
+from relay.ingest.machine_faults import MachineFaults
 from relay.ledger import Ledger, destinations
 from relay.ledger.generation_file import keep_generation_file
 from relay.ledger.group_commit import GroupCommit
@@ -236,7 +237,7 @@ def create_app(relay: Relay) -> Starlette:
             *health.routes(health.LedgerProbe(relay.ledger), lambda: relay.lifecycle.is_serving),
             Route("/", paths.StartPage(path)),
         ],
-        middleware=[Middleware(paths.SingleSlashes)],
+        middleware=[Middleware(MachineFaults), Middleware(paths.SingleSlashes)],
         exception_handlers={404: paths.not_found(path)},
         lifespan=lifespan,
     )

@@ -44,7 +44,7 @@ from relay.ingest.refusals import (
 from relay.ingest.responses import Response, json_response
 from relay.instants import SECOND
 from relay.ledger import Ledger, LedgerUnavailable, quarantine
-from relay.ledger.errors import MACHINE_FAULTS, EventNotStorable
+from relay.ledger.errors import EventNotStorable
 from relay.ledger.group_commit import GroupCommit
 from relay.ledger.journal import NewEvent
 from relay.ledger.quarantine import NewQuarantinedBody
@@ -117,8 +117,6 @@ class WebhookEndpoint:
             return refuse_unavailable("overloaded", str(error))
         except LedgerUnavailable as error:
             return refuse_unavailable("ledger_unavailable", str(error))
-        except MACHINE_FAULTS as error:
-            return refuse_unavailable("machine", repr(error))
         except asyncio.CancelledError:
             # The server stops. The event may be stored, but it is not acknowledged.
             return refuse_unavailable("stopping", "the relay stops")

@@ -98,6 +98,14 @@ def refuse_evicted(detail: str) -> Response:
 
 def refuse_unavailable(reason: str, detail: str) -> Response:
     """Log why the relay cannot accept any event now, and build the response."""
+    log_unavailable(reason, detail)
+    return build_unavailable(reason)
+
+
+def log_unavailable(reason: str, detail: str) -> None:
     log.error("ingest.unavailable", reason=reason, error=detail)
+
+
+def build_unavailable(reason: str) -> Response:
     message = "the relay cannot accept this event now; send it again"
     return problem_response(503, message, reason=reason, headers=_RETRY_AFTER)
