@@ -4,6 +4,7 @@ Exit code 1 if a benchmark failed: then the relay lost an event, or a record in 
 """
 
 import argparse
+import signal
 import sys
 import time
 from contextlib import ExitStack
@@ -27,6 +28,7 @@ _BENCHMARKS: Final = {
     "cost": cost,
     "processes": processes,
 }
+_EXIT_TERMINATED: Final = 128 + signal.SIGTERM
 
 
 def main(arguments: list[str]) -> int:
@@ -77,4 +79,5 @@ def _run(benchmark: ModuleType, environment: Environment) -> Result | None:
 
 
 if __name__ == "__main__":
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(_EXIT_TERMINATED))  # the servers are stopped, too
     sys.exit(main(sys.argv[1:]))
