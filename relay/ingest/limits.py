@@ -7,7 +7,7 @@ It cannot choose its age: an honest request is evicted only after newer ones hav
 """
 
 import asyncio
-from collections import Counter
+from collections import defaultdict
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from types import TracebackType
@@ -197,12 +197,13 @@ class AdmissionControl:
         users = [permit for permit in self._unauthenticated if permit is not newcomer and weigh(permit)]
         if not users:
             return False
-        used: Counter[str] = Counter()
+        used: defaultdict[str, int] = defaultdict(int)
         for permit in users:
             used[permit.address] += weigh(permit)
+        most = max(used.values())
         share = quarter // _ADDRESS_SHARE
-        # `max` returns the first of equal ones, and the requests are in the order of their arrival.
-        oldest = max(users, key=lambda permit: max(share, used[permit.address]))
+        # The requests are in the order of their arrival.
+        oldest = users[0] if most <= share else next(p for p in users if used[p.address] == most)
         self.release(oldest)
         oldest.evict()
         return True
