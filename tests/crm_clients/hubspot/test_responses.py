@@ -46,6 +46,8 @@ NO_RESULTS = [
     b'{"results":[null]}',
     b'{"results":[{}]}',
     b'{"results":[{"id":""}]}',
+    b'{"results":[{"id":"","properties":{}}]}',
+    b'{"results":[{"id":"\xff","properties":{}}]}',
     b'{"results":[{"id":null,"properties":{}}]}',
     b'{"results":[],"paging":{"next":{}}}',
     b'{"status":"error","message":"Something went wrong"}',
@@ -244,6 +246,7 @@ def test_a_property_is_writable_unless_hubspot_says_otherwise(
         (b'"m"', {}),
         (b"<h1>", {}),
         (b"\xff", {}),
+        (b'{"message":"\xff"}', {}),
         (b"", {}),
     ],
 )

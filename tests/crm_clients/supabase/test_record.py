@@ -86,6 +86,14 @@ def test_a_changed_field_changes_its_keys(changed: str, keys: set[str]) -> None:
     assert {key for key, value in merged.items() if value != "old"} == keys
 
 
+def test_the_status_has_the_label_of_the_settings() -> None:
+    mapper = RecordMapper(
+        {"status": "estado", "state": "fase"}, {}, lambda status: f"label of {status.value}"
+    )
+    record = mapper.build(BASE)
+    assert (record["estado"], record["fase"]) == ("label of missed", "missed")
+
+
 def test_the_state_changes_with_the_status() -> None:
     mapper = RecordMapper({"state": "fase"}, {}, lambda _: "Perdida")
     assert mapper.build(BASE)["fase"] == "missed"
