@@ -8,7 +8,7 @@ import pytest
 from relay.call import Kind
 from relay.cloudtalk.dialects import _SIGNED_KEYS, SIGNED
 from relay.cloudtalk.errors import InvalidPayload, InvalidValue
-from relay.cloudtalk.fields import FieldParser, add_warning, pop_occurred_at
+from relay.cloudtalk.fields import FIRST_STEPS, FieldParser, add_warning, keys_of, pop_occurred_at
 from relay.cloudtalk.flatten import flatten
 from relay.cloudtalk.request import RawRequest
 
@@ -133,6 +133,7 @@ def test_the_agents_name_may_be_in_several_fields(
         ({"tags": "[vip]"}, "tags", ["[vip]"]),
         ({"contact_name": {"value": "Ana"}}, "contact_name", "Ana"),
         ({"contact_name": {"content": "Ana", "value": "Eva"}}, "contact_name", "Ana"),
+        ({"contact_name": {"agent_name": "Eva", "value": "Ana"}}, "contact_name", "Ana"),
         ({"contact_name": {"text": "Ana", "content": "Eva"}}, "contact_name", "Ana"),
         ({"contact_name": {"contact_name": "Ana", "text": "Eva"}}, "contact_name", "Ana"),
         ({"contact_name": "true"}, "contact_name", "true"),
@@ -193,6 +194,12 @@ def test_an_invalid_field_leaves_the_fact_to_the_next_key(field_parser: FieldPar
     fields = flatten({"started_at": "soon", "start_time": 1732789800}).fields
     assert field_parser.parse(fields, warnings) == {"started_at": 1_732_789_800_000_000}
     assert warnings == ["started_at: expected a time such as 2024-11-28T10:30:00Z"]
+
+
+def test_each_fact_has_its_keys_and_these_their_first_steps() -> None:
+    assert keys_of({"voicemail"}) == {"isvoicemail", "voicemail", "callisvoicemail", "callvoicemail"}
+    assert {"contact", "customer", "agent", "calluuid"} <= FIRST_STEPS
+    assert FIRST_STEPS.isdisjoint({"", ".", "contact.name", "name"})
 
 
 def test_a_body_has_at_most_20_warnings_with_60_characters_of_each_key() -> None:

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from relay.cloudtalk.identity import Identity, alias_of_id, build_identity, parse_recording_call_id
 
 UUID = "44fe27cd-5268-4670-993e-0129aabbccdd"
+OTHER_UUID = "0f8fad5b-d9cb-469f-a165-70867728950e"
 LINK = "https://my.cloudtalk.io/pub/r/MTAwMjQwMjQ4Nw%3D%3D/M2Q1.wav"
 
 
@@ -43,6 +44,8 @@ def test_an_id_has_a_namespace_by_its_form(id_: str, alias: str) -> None:
         (None, UUID, LINK, Identity("1002402487", UUID, (f"uuid:{UUID}", "id:1002402487"))),
         (UUID, None, LINK, Identity("1002402487", UUID, (f"uuid:{UUID}", "id:1002402487"))),
         (None, "123", None, Identity(None, "123", ("other:123",))),
+        (None, "ABC", None, Identity(None, "ABC", ("other:ABC",))),
+        (UUID, OTHER_UUID, None, Identity(UUID, OTHER_UUID, (f"uuid:{OTHER_UUID}", f"uuid:{UUID}"))),
         ("x", "x", None, Identity("x", "x", ("other:x",))),
         (None, None, "https://x.test/a.wav", Identity(None, None, ())),
     ],
@@ -63,10 +66,11 @@ def test_a_recording_link_gives_its_call_id_with_any_padding(number: int, form: 
 def test_a_call_id_has_at_most_19_digits() -> None:
     assert parse_recording_call_id("/PUB/R/OTk5OTk5OTk5OTk5OTk5OTk5OQ") == "9999999999999999999"
     assert parse_recording_call_id("/pub/r/OTk5OTk5OTk5OTk5OTk5OTk5OTk") is None
+    assert parse_recording_call_id("/pub/r/MQ===") == "1"
 
 
 @pytest.mark.parametrize(
-    "segment", ["", "%", "a", "aGVsbG8", "MTAwMjQwMjQ4N", "4pmA", "%FF%FE", "MTIz IA", "LTU"]
+    "segment", ["", "%", "a", "aGVsbG8", "MTAwMjQwMjQ4N", "4pmA", "%FF%FE", "MTIz IA", "MTIz!", "LTU"]
 )
 def test_a_link_without_a_number_gives_no_call_id(segment: str) -> None:
     assert parse_recording_call_id(f"https://my.cloudtalk.io/pub/r/{segment}/abc.wav") is None

@@ -3,6 +3,7 @@
 import base64
 import json
 import time
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -39,14 +40,34 @@ def verifier(*secrets: str) -> Verifier:
 # --- secrets -----------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("secret", ["whsec_YQ==", "whsec_YQ"])
-def test_padding_of_a_secret_is_optional(secret: str) -> None:
-    assert decode_secret(secret) == b"a"
+@pytest.mark.parametrize(
+    ("secret", "key"),
+    [
+        ("whsec_YQ==", b"a"),
+        ("whsec_YQ", b"a"),
+        ("whsec_YWI=", b"ab"),
+        ("whsec_YWI", b"ab"),
+        ("whsec_YWJX", b"abW"),
+    ],
+)
+def test_padding_of_a_secret_is_optional(secret: str, key: bytes) -> None:
+    assert decode_secret(secret) == key
 
 
 @pytest.mark.parametrize(
     "secret",
-    ["", "whsec_", "YQ==", "whsec_a", "whsec_?", "whsec_not base64", "whsec_ñ", "whpk_YQ==", "secret_MfKQ"],
+    [
+        "",
+        "whsec_",
+        "YQ==",
+        "whsec_a",
+        "whsec_?",
+        "whsec_not base64",
+        "whsec_YWJj?",
+        "whsec_ñ",
+        "whpk_YQ==",
+        "secret_MfKQ",
+    ],
 )
 def test_an_invalid_secret_is_refused_and_not_repeated(secret: str) -> None:
     with pytest.raises(ValueError, match="expected whsec_ and base64") as caught:
@@ -111,7 +132,13 @@ def test_any_secret_and_any_signature_of_the_header_may_match() -> None:
     ],
 )
 def test_a_wrong_or_malformed_signature_is_invalid(wrong: dict[str, str]) -> None:
-    assert not verifier(SECRET).verify(wrong, BODY, now=NOW)
+    assert verifier(SECRET).verify(wrong, BODY, now=NOW) is False
+
+
+@pytest.mark.parametrize(("id_", "timestamp"), [("", NOW), ("msg_1", "soon"), ("msg_1", "")])
+def test_a_signature_over_no_id_or_no_time_is_invalid(id_: str, timestamp: Any) -> None:
+    signed = Signer([SECRET]).headers(id_, timestamp, BODY)
+    assert verifier(SECRET).verify(signed, BODY, now=NOW) is False
 
 
 def test_another_body_or_another_secret_is_invalid() -> None:
