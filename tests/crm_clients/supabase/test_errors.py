@@ -127,7 +127,9 @@ STATUSES: list[tuple[int, type[Outcome], type[Outcome]]] = [
 
 
 @pytest.mark.parametrize(("status", "single", "batch"), STATUSES)
-@pytest.mark.parametrize("body", [b"", b"{}", b"[]", b"<html>", b"\xff", b'{"code":7,"message":null}'])
+@pytest.mark.parametrize(
+    "body", [b"", b"{}", b"[]", b"<html>", b"\xff", b'{"code":"\xff"}', b'{"code":7,"message":null}']
+)
 def test_the_status_decides_if_the_body_has_no_code(
     status: int, body: bytes, single: type[Outcome], batch: type[Outcome]
 ) -> None:

@@ -128,6 +128,11 @@ def test_a_partial_push_writes_an_empty_value_of_a_single_field() -> None:
     assert merged == {"agente": None}
 
 
+def test_a_partial_push_without_raw_data_keeps_that_of_the_record() -> None:
+    merged = MAPPER.merge({"cloudtalkData": {"a": 1}}, RECORD, {"agent_name"}, known={"agent_name"})
+    assert merged == {"cloudtalkData": {"a": 1}, "agente": None}
+
+
 def test_the_keys_of_the_customer_are_those_of_the_mapping() -> None:
     assert MAPPER.customer_keys == ("clienteId", "clienteNombre")
     assert RecordMapper({}, {}, str).customer_keys == (None, None)
