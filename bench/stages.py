@@ -2,7 +2,7 @@
 
 import subprocess
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from functools import partial
 from typing import Final
@@ -59,7 +59,6 @@ def measure_stages(environment: Environment, ledger: BenchLedger, calls: int, *,
     """
     requests = build_requests(generate_calls_now(calls, seed=seed))
     warm_up = build_requests(generate_calls_now(_WARM_UP_CALLS, seed=seed + 1))
-    events = sum(map(len, requests))
     crm = EmbeddedCrm(ledger.folder)
     with ExitStack() as held:
         held.enter_context(ledger.fold_held())
@@ -67,19 +66,24 @@ def measure_stages(environment: Environment, ledger: BenchLedger, calls: int, *,
             run(send([server], warm_up, connections=_CONNECTIONS))
             with ExitStack() as commands:
                 _start_command(commands, ledger, "destinations", "pause", "crm")
-            bare, stored = environment.measure_bare(_CONNECTIONS), ledger.count_events()
-            cpu = server.cpu_seconds()
-            sent = run(send([server], requests, connections=_CONNECTIONS))
-            accept = Stage(sent.rate, (server.cpu_seconds() - cpu) / events)
-            if ledger.count_events() - stored != events:
-                raise BenchError("not every acknowledged event is in the ledger")
+            bare = environment.measure_bare(_CONNECTIONS)
+            accept = _measure_accept(ledger, server, requests)
             fold = _measure_drain(ledger, server, _UNFOLDED, held.close)
             with ExitStack() as commands:
                 resume = partial(_start_command, commands, ledger, "destinations", "resume", "crm")
                 deliver = _measure_drain(ledger, server, _PENDING, resume)
             if len(crm.rows()) != calls + _WARM_UP_CALLS:
                 raise BenchError(f"the CRM has {len(crm.rows())} records of {calls + _WARM_UP_CALLS} calls")
-    return Stages(accept, fold, deliver, bare.cpu_seconds, events / calls)
+    return Stages(accept, fold, deliver, bare.cpu_seconds, sum(map(len, requests)) / calls)
+
+
+def _measure_accept(ledger: BenchLedger, server: Server, requests: Sequence[Sequence[bytes]]) -> Stage:
+    stored, cpu = ledger.count_events(), server.cpu_seconds()
+    sent = run(send([server], requests, connections=_CONNECTIONS))
+    cpu = server.cpu_seconds() - cpu
+    if ledger.count_events() - stored != sent.requests:
+        raise BenchError("not every acknowledged event is in the ledger")
+    return Stage(sent.rate, cpu / sent.requests)
 
 
 def _measure_drain(ledger: BenchLedger, server: Server, query: str, start: Callable[[], object]) -> Stage:
@@ -89,7 +93,7 @@ def _measure_drain(ledger: BenchLedger, server: Server, query: str, start: Calla
     """
     deadline = time.monotonic() + _TIMEOUT_SECONDS
     left = total = ledger.scalar(query)
-    cpu = server.cpu_seconds()
+    begin, cpu = time.perf_counter(), server.cpu_seconds()
     start()
     while left:
         if time.monotonic() > deadline:
