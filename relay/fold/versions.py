@@ -29,12 +29,12 @@ def continued_version(call: str, state: CallState, *, after: int, floor: int = 0
 def next_version(row: CallRow, state: CallState, *, floor: int = 0) -> CallRow:
     """The row of a call with this new state. The version changes only if a field that a CRM gets changes."""
     record = build_record(state, id=row.id, version=max(row.version, floor) + 1)
-    number = customer_number(state)
     changed = dict.fromkeys(changed_fields(row.record, record), record.version)
     if not changed:
-        return msgspec.structs.replace(row, state=state, number=number)
+        return msgspec.structs.replace(row, state=state)
     began_at = state.fact("started_at") or row.began_at
-    return CallRow(row.id, record.version, began_at, state, record, row.field_versions | changed, number)
+    field_versions = row.field_versions | changed
+    return CallRow(row.id, record.version, began_at, state, record, field_versions, customer_number(state))
 
 
 def merged_version(row: CallRow, survivor: str, *, floor: int = 0) -> CallRow:
