@@ -250,6 +250,19 @@ def test_only_unauthenticated_requests_are_counted_by_their_network(
     assert (permit.is_evicted, permit.reserved_bytes) == (False, 0)
 
 
+def test_the_bytes_of_a_request_that_authenticates_leave_the_quarter(
+    clock: MonotonicClock, stack: ExitStack
+) -> None:
+    admission = control(clock, requests=8, size=1_000)
+    permit = stack.enter_context(admission.permit("192.0.2.1", authenticated=False))
+    permit.reserve(250)
+    permit.authenticate()
+    others = [stack.enter_context(admission.permit("192.0.2.1", authenticated=False)) for _ in range(2)]
+    for other in others:
+        other.reserve(125)
+    assert not any(other.is_evicted for other in others)
+
+
 # --- bytes ------------------------------------------------------------------------------------------
 
 
