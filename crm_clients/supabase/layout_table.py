@@ -296,8 +296,8 @@ class TableLayout:
             for column, field in fields.items()
             if (value := self._value(field, row.call)) not in _EMPTY
         }
-        telling = {column: value for column, value in values.items() if fields[column] in _WITHOUT_DEFAULTS}
-        return telling or values
+        certain = {column: value for column, value in values.items() if fields[column] in _WITHOUT_DEFAULTS}
+        return certain or values
 
     async def _confirm(self, request: Sequence[CallRows], written: Sequence[Row]) -> dict[str, Outcome]:
         """Return the outcomes of a request that the database accepted: a trigger may have kept old rows."""
