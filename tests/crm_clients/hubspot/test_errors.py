@@ -353,7 +353,7 @@ def test_a_long_description_keeps_its_beginning() -> None:
 
 
 def test_all_missing_scopes_are_named() -> None:
-    scopes = [f"crm.objects.{letter}" for letter in "bdface"]
+    scopes = [f"crm.objects.{name}" for name in "bdface"]
     context = {"requiredGranularScopes": scopes, "requestId": ["7"]}
     error = parse_error(403, {"category": "MISSING_SCOPES", "message": "m", "context": context})
     assert describe(error) == (
