@@ -1,8 +1,8 @@
 r"""Find secrets in texts and bytes in each spelling in which programs write them, and remove them.
 
 A secret may be written raw, JSON-escaped (also `\/` and `\u0065`), percent-encoded, with HTML entities, in
-base64 (alone or inside a longer text, such as Basic credentials), as hex digits, or in UTF-16; and several of
-these may be combined.
+base64 (alone or inside a longer text, such as Basic credentials, also with line breaks), as hex digits, or in
+UTF-16; and several of these may be combined.
 
 Nearly all texts have no secret, so one pass with an Aho-Corasick automaton decides first whether a text may
 have one. It looks for a part of each secret that no usual encoding changes, and for escapes of letters and
@@ -16,7 +16,7 @@ from bisect import bisect_right
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Final, NamedTuple
 
-from ahocorasick_rs import AhoCorasick, BytesAhoCorasick
+from ahocorasick_rs import AhoCorasick, BytesAhoCorasick, Implementation
 
 from relay.standards.webhooks import KEY_PREFIX
 
@@ -48,12 +48,19 @@ _ESCAPE_SIGNS: Final = (b"\\", b"%", b"&")
 _MAX_LEVELS: Final = 5
 """So many encodings inside each other are decoded."""
 
+_SHORTEST_LINE: Final = 64
+"""Of base64 that is wrapped: PEM has lines of 64 characters, MIME of 76."""
+
+_SHORTEST_CHUNK: Final = 10
+"""The length of the parts of base64 of which one is on a single line."""
+
 _ESCAPE: Final = re.compile(
     r"(?P<quoted>(?:\\[\"'/\\]){1,1000}+)"
     r"|(?P<percent>(?:%[0-9a-fA-F]{2}){1,1000}+)"
     r"|\\u(?P<unicode>[0-9a-fA-F]{4})"
-    r"|&(?P<entity>#\d{1,7}|#[xX][0-9a-fA-F]{1,6}|[a-zA-Z]{2,8});"
+    r"|&(?P<entity>#\d{1,7}|#[xX][0-9a-fA-F]{1,6}|[a-zA-Z]{2,8}(?=;));?"
     r"|\x00+"
+    rf"|(?<=[\w+/-]{{{_SHORTEST_LINE}}})(?:\r?\n|(?:\\r)?\\n)(?=[\w+/-])"  # wrapped base64
 )
 """Escapes of one width are decoded together, since a text may have no others. Their number is limited
 because the regular expression needs memory for each.
@@ -72,8 +79,9 @@ class SecretFinder:
         self._needles = sorted({needle.lower() for secret in listed for needle in _needles(secret)})
         self._automaton = AhoCorasick(self._needles)
         hints = {hint for secret in listed for hint in _hints(secret)}
-        self._hints = BytesAhoCorasick([*hints, *_ESCAPES])
-        self._hints_and_words = BytesAhoCorasick([*hints, *_ESCAPES, *(word.encode() for word in words)])
+        self._hints = BytesAhoCorasick([*hints, *_ESCAPES], implementation=Implementation.DFA)
+        hints_and_words = [*hints, *_ESCAPES, *(word.encode() for word in words)]
+        self._hints_and_words = BytesAhoCorasick(hints_and_words, implementation=Implementation.DFA)
 
     def may_be_in(self, raw: bytes) -> bool:
         """Whether a secret, in any spelling, or a word may be in these bytes. It is cheap."""
@@ -197,7 +205,7 @@ def _unescape(escape: re.Match[str]) -> tuple[str, int]:
         case "quoted":
             return escape["quoted"][1::2], len(r"\/")
         case _:
-            return "", 0
+            return "", 0  # a NUL of UTF-16, or a line break
 
 
 def _as_bytes(text: str) -> str:
@@ -225,7 +233,16 @@ def _hints(secret: str) -> Iterator[bytes]:
     """Yield what is in a text that has the secret, in lower case and if no letter or digit is escaped."""
     yield from _unchanged_parts(secret.encode("utf-8", "surrogatepass"))
     for encoded in _encode_binary(secret):
-        yield from _unchanged_parts(encoded)
+        for chunk in _chunks_of_lines(encoded):
+            yield from _unchanged_parts(chunk)
+
+
+def _chunks_of_lines(encoded: bytes) -> Iterator[bytes]:
+    """Yield parts of which at least one has no line break inside, however the text is wrapped."""
+    breaks = len(encoded) // _SHORTEST_LINE + 1
+    size = max(len(encoded) // (breaks + 1), _SHORTEST_CHUNK)
+    for start in range(0, len(encoded) - size + 1, size) or [0]:
+        yield encoded[start : start + size]
 
 
 def _unchanged_parts(spelled: bytes) -> Iterator[bytes]:

@@ -40,6 +40,7 @@ SPELLERS: dict[str, Speller] = {
     "form": quote_plus,
     "html": html.escape,
     "decimal entities": escape_all("&#{};"),
+    "entities without an end": escape_all("&#{}"),
     "hexadecimal entities": escape_all("&#x{:X};"),
 }
 TOKENS = st.text(st.characters(min_codepoint=0x21, max_codepoint=0x7E), min_size=16, max_size=40)
@@ -94,6 +95,32 @@ def test_no_part_of_a_secret_stays_in_base64(
         assert left.count("[secret]") == 1
         # Base64 has four characters for three bytes: what is around the secret and not whole may stay.
         assert len(left) - len("[secret]") <= (len((user + after).encode()) * 4 // 3 + 4) * 3
+
+
+@pytest.mark.parametrize("outer", ["raw", "json", "percent", "decimal entities"])
+@pytest.mark.parametrize(("width", "line_break"), [(64, "\n"), (64, "\r\n"), (76, "\n"), (76, "\r\n")])
+@settings(max_examples=25)
+@given(secret=TOKENS, before=st.text("user:", max_size=80), after=st.text("xyz", max_size=80))
+def test_no_part_of_a_secret_stays_in_base64_with_line_breaks(
+    outer: str, width: int, line_break: str, secret: str, before: str, after: str
+) -> None:
+    def wrapped(raw: str) -> str:
+        encoded = base64.b64encode(raw.encode()).decode()
+        return line_break.join(encoded[start : start + width] for start in range(0, len(encoded), width))
+
+    text = SPELLERS[outer](wrapped(before + secret + after))
+    finder = SecretFinder([secret])
+    assert finder.may_be_in(text.encode())
+    first, _, last = finder.remove_from_text(text).partition("[secret]")
+    assert len(first) <= len(SPELLERS[outer](wrapped(before))) + len("&#100;") * 4
+    assert len(last) <= len(SPELLERS[outer](wrapped(after))) + len("&#100;") * 6
+
+
+def test_a_line_break_outside_base64_stays() -> None:
+    text = f"{'x' * 64}\nabcdefghijklmnop\n{'y' * 64}\n{'z' * 64}"
+    assert SecretFinder(["abcdefghijklmnop"]).remove_from_text(text) == text.replace(
+        "abcdefghijklmnop", "[secret]"
+    )
 
 
 @pytest.mark.parametrize("encoding", ["utf-16-le", "utf-16-be", "utf-32-le", "utf-32-be", "latin-1", "utf-8"])
