@@ -64,18 +64,15 @@ def _prepare(connection: Connection) -> None:
 def vacuum(engine: Engine) -> None:
     """Rewrite the database without the space of removed rows."""
     with engine.execution_options(isolation_level="AUTOCOMMIT").connect() as connection:
-        connection.connection.driver_connection.execute("VACUUM")  # type: ignore[union-attr]
+        connection.exec_driver_sql("VACUUM")
     if engine.dialect.name == "sqlite":
         empty_wal(engine)
 
 
 def empty_wal(engine: Engine) -> None:
     """Write the content of SQLite's WAL to the database."""
-    connection = engine.raw_connection()
-    try:
-        connection.driver_connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")  # type: ignore[union-attr]
-    finally:
-        connection.close()
+    with engine.execution_options(isolation_level="AUTOCOMMIT").connect() as connection:
+        connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
 
 
 def schema_version(connection: Connection) -> str | None:

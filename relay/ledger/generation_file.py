@@ -52,9 +52,12 @@ class GenerationFile:
     def write(self, generation: Generation) -> None:
         """Replace the file. Raises `OSError`."""
         new = self._path.with_name(f"{self._path.name}.{os.getpid()}")
-        create_private_file(new)
-        new.write_text(f"{generation.epoch} {generation.last_event}\n")
-        new.replace(self._path)
+        try:
+            create_private_file(new)
+            new.write_text(f"{generation.epoch} {generation.last_event}\n")
+            new.replace(self._path)
+        finally:
+            new.unlink(missing_ok=True)  # it is only there if one of these failed
 
     def remove(self) -> None:
         """Remove the file, whose ledger was replaced."""

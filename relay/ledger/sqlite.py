@@ -85,6 +85,9 @@ def _use_wal(connection: Any) -> None:
 
 
 def _begin(connection: Connection) -> None:
+    options = connection.get_execution_options()
+    if options.get("isolation_level") == "AUTOCOMMIT":
+        return  # no transaction may contain a VACUUM
     # A writer must lock at the start: if it locks at its first write, it can fail in the middle.
-    mode = "DEFERRED" if connection.get_execution_options().get("read_only") else "IMMEDIATE"
+    mode = "DEFERRED" if options.get("read_only") else "IMMEDIATE"
     connection.exec_driver_sql(f"BEGIN {mode}")

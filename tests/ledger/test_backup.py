@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from relay.instants import Instant
-from relay.ledger import Ledger, LedgerError, backup, epochs, journal, leases
+from relay.ledger import Ledger, LedgerError, LedgerUnavailable, backup, epochs, journal, leases
 from relay.ledger.generation_file import Generation, GenerationFile
 from relay.ledger.journal import EventCounts
 from relay.ledger.write_check import check_writable
@@ -147,6 +147,17 @@ async def test_a_vacuum_gives_space_back(tmp_path: Path) -> None:
         await ledger.write(lambda c: c.exec_driver_sql("DELETE FROM bodies"))
         await ledger.vacuum()
         assert path.stat().st_size < before // 2
+        await check_writable(ledger)
+
+
+async def test_a_vacuum_that_fails_says_why(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("relay.ledger.sqlite._BUSY_SECONDS", 0)
+    async with open_ledger(f"sqlite:///{tmp_path}/relay.db") as ledger:
+        with closing(sqlite3.connect(tmp_path / "relay.db")) as other:
+            other.execute("BEGIN IMMEDIATE")
+            with pytest.raises(LedgerUnavailable, match="database is locked"):
+                await ledger.vacuum()
+        await ledger.vacuum()
         await check_writable(ledger)
 
 

@@ -1,5 +1,6 @@
 """The file beside an SQLite ledger, by which a start notices that the ledger is an older copy."""
 
+import errno
 import stat
 from pathlib import Path
 
@@ -62,3 +63,19 @@ def test_the_file_is_for_its_owner_alone_and_is_replaced(tmp_path: Path) -> None
     file.remove()
     file.remove()
     assert file.read() == (0, 0)
+
+
+def test_no_file_remains_of_a_write_that_failed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = GenerationFile(tmp_path / "relay.db")
+    file.write(Generation(1, 2))
+
+    def fail(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    for method in ("write_text", "replace"):
+        with monkeypatch.context() as patch:
+            patch.setattr(Path, method, fail)
+            with pytest.raises(OSError, match="No space"):
+                file.write(Generation(1, 3))
+    assert [path.name for path in tmp_path.iterdir()] == ["relay.db.generation"]
+    assert file.read() == Generation(1, 2)
