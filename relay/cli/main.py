@@ -4,6 +4,7 @@
 130 interrupted.
 """
 
+import os
 import sys
 from collections.abc import Iterable
 from importlib import import_module
@@ -31,6 +32,10 @@ _COMMANDS: Final = (
     "simulate",
     "status",
 )
+
+
+_STREAMS: Final = (("stdin", "r"), ("stdout", "w"), ("stderr", "w"))
+"""The standard streams in the order of their numbers, each with its mode."""
 
 
 class LazyGroup(click.Group):
@@ -85,6 +90,7 @@ def cli(context: click.Context, path: Path | None) -> None:
 
 
 def main() -> None:
+    open_missing_streams()
     try:
         _check_encoding(sys.argv[1:])
         sys.exit(cli(standalone_mode=False) or 0)
@@ -93,6 +99,19 @@ def main() -> None:
         sys.exit(error.exit_code)
     except (click.Abort, KeyboardInterrupt):
         sys.exit(130)
+
+
+def open_missing_streams() -> None:
+    """Open the null device for standard streams that the parent process closed.
+
+    The next files would get their numbers: a message would be written into a socket or a database, and libuv
+    ends the process when it closes one. Child processes inherit the streams, too.
+    """
+    while (number := os.open(os.devnull, os.O_RDWR)) < len(_STREAMS):
+        os.set_inheritable(number, True)
+        name, mode = _STREAMS[number]
+        setattr(sys, name, os.fdopen(number, mode))
+    os.close(number)
 
 
 def _check_encoding(arguments: Iterable[str]) -> None:

@@ -1,6 +1,7 @@
 """`relay` as a process: help, version and exit codes."""
 
 import os
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -9,6 +10,7 @@ import pytest
 
 from relay.cli.main import BadSettings, Context, cli, main
 from relay.settings import Settings
+from tests.support.documents import ROOT
 from tests.support.home import Home
 
 COMMANDS = [
@@ -175,3 +177,43 @@ def test_each_command_has_the_name_in_its_module() -> None:
             command = cli.get_command(context, name)
             assert command is not None
             assert command.name == name
+
+
+SHOW_STREAMS = """
+import os, sys, uvloop
+from relay.cli.main import open_missing_streams
+open_missing_streams()
+print("message", flush=True)
+print("error", file=sys.stderr, flush=True)
+uvloop.new_event_loop().close()
+for number in range(3):
+    with open(sys.argv[1], "a") as seen:
+        print(os.readlink(f"/proc/self/fd/{number}"), os.get_inheritable(number), file=seen)
+"""
+
+
+@pytest.mark.parametrize("closed", [(0, 1, 2), (1,), (0, 2)])
+def test_streams_that_the_parent_closed_lead_nowhere(tmp_path: Path, closed: tuple[int, ...]) -> None:
+    command = shlex.join([sys.executable, "-c", SHOW_STREAMS, str(tmp_path / "seen")])
+    closing = " ".join(("<&-", ">&-", "2>&-")[number] for number in closed)
+    result = subprocess.run(  # noqa: S603 - a fixed command
+        ["/bin/sh", "-c", f"{command} {closing}"],
+        stdin=subprocess.PIPE,
+        capture_output=True,
+        cwd=ROOT,
+        check=False,
+    )
+    assert result.returncode == 0
+    seen = [line.split() for line in (tmp_path / "seen").read_text().splitlines()]
+    assert [link == "/dev/null" for link, _ in seen] == [number in closed for number in range(3)]
+    assert all(inheritable == "True" for _, inheritable in seen)
+    assert result.stdout == (b"" if 1 in closed else b"message\n")
+
+
+@pytest.mark.parametrize(("arguments", "code"), [(("--help",), 0), (("no-command",), 2)])
+def test_a_command_without_standard_streams_ends_as_usual(arguments: tuple[str, ...], code: int) -> None:
+    command = shlex.join([sys.executable, "-m", "relay", *arguments])
+    result = subprocess.run(  # noqa: S603 - a fixed command
+        ["/bin/sh", "-c", f"{command} <&- >&- 2>&-"], cwd=ROOT, check=False
+    )
+    assert result.returncode == code
