@@ -10,6 +10,7 @@ import msgspec
 
 from crm_clients.local.settings import MERGED_INTO
 from relay.standards.private_files import create_private_file, create_private_folder
+from relay.standards.versions import parse_version
 
 FileIdentity = tuple[int, int]
 """Device and inode of a file."""
@@ -127,14 +128,10 @@ class CallsFile:
         return versions
 
     def versions(self, ids: Collection[str]) -> dict[str, int]:
-        """Return the version of each row that exists."""
+        """Return the version of each row that exists; 0 if a person deleted it or wrote an impossible one."""
         wanted = msgspec.json.encode(list(ids)).decode()
-        # A person may have deleted the version, or a spreadsheet may have made it a text.
-        query = """
-            SELECT id, coalesce(CAST(version AS INTEGER), 0)
-            FROM calls WHERE id IN (SELECT value FROM json_each(?))
-        """
-        return dict(self.open().execute(query, (wanted,)))
+        query = "SELECT id, version FROM calls WHERE id IN (SELECT value FROM json_each(?))"
+        return {id_: parse_version(version) for id_, version in self.open().execute(query, (wanted,))}
 
     def mark_and_delete(self, marks: Sequence[tuple[str | None, int, str]], ids: Sequence[str]) -> None:
         """Mark rows, given as (merged_into, version, id), and delete others. One transaction."""

@@ -136,7 +136,7 @@ class TableLayout:
         return await self._outcomes_of_removal(calls, deleted)
 
     async def stored_versions(self, calls: Sequence[Call]) -> dict[str, int | None] | ApiFailure:
-        """Return the versions of the rows; None without a version column, or for another value."""
+        """Return the versions of the rows, 0 for an impossible one; None without a version column."""
         rows = await self._table.select([call.id for call in calls], self._table.identity)
         if not isinstance(rows, list):
             return rows

@@ -6,6 +6,7 @@ from typing import Any, Final
 from crm_clients.settings import Constant
 from crm_clients.supabase.batches import encode_json
 from relay.call import FIELDS
+from relay.standards.versions import MAX_VERSION
 
 ROLE: Final = "service_role"
 """The database role of Supabase's secret keys."""
@@ -195,7 +196,9 @@ def _skip_older(version: str | None) -> str:
     if version is None:
         return ""
     column = _quote(version)
-    return f"  if new.{column} < old.{column} then\n    return null;\n  end if;\n"
+    # A version that the relay cannot have given is replaced. The column may have any type.
+    is_possible = f"old.{column}::text::numeric <= {MAX_VERSION}"
+    return f"  if new.{column} < old.{column} and {is_possible} then\n    return null;\n  end if;\n"
 
 
 def _type_of(field: str) -> str:

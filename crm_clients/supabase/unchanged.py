@@ -10,7 +10,7 @@ from typing import Any, Final
 from crm_clients.base import Outcome, Rejected
 from crm_clients.supabase.errors import ApiError, ApiFailure, Cause, cause_of
 from crm_clients.supabase.rest import Row, Table
-from relay.standards.numbers import parse_digits
+from relay.standards.versions import parse_version
 
 _CODE: Final = "row_not_changed"
 _KEPT: Final = (
@@ -92,14 +92,19 @@ def _items(value: Any) -> Mapping[str, Any]:
 
 
 def is_older(table: Table, row: Row, version: int) -> bool:
-    """Whether a row has an older version. A version that is not a whole number cannot be compared."""
+    """Whether a row has an older version, or an impossible one."""
     stored = version_of(table, row)
     return stored is not None and stored < version
 
 
 def version_of(table: Table, row: Row) -> int | None:
-    """Return the version of a row; None without a version column, or if it is not a whole number."""
-    return parse_digits(str(row[table.version] or 0)) if table.version else None
+    """Return the version of a row, 0 if it has none or an impossible one; None without a version column.
+
+    A word is None too, since it cannot be compared: a trigger may make it of the number.
+    """
+    value = row[table.version] if table.version else None
+    is_word = isinstance(value, str) and value != "" and not value.isdecimal()
+    return None if table.version is None or is_word else parse_version(value)
 
 
 def _find_older(table: Table, versions: Mapping[str, int], rows: Iterable[Row]) -> dict[str, ApiFailure]:

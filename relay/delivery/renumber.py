@@ -15,6 +15,7 @@ from relay.ledger import Ledger, calls, deliveries, epochs
 from relay.ledger.calls import CallRow
 from relay.ledger.lease_holder import Lease
 from relay.logs import get_logger
+from relay.standards.versions import parse_version
 
 log = get_logger("relay.delivery")
 
@@ -30,16 +31,19 @@ class NewerRecord(msgspec.Struct, frozen=True):
 def find_newer_records(
     batch: Iterable[PlannedDelivery], outcomes: Iterable[Outcome | None]
 ) -> dict[str, NewerRecord]:
-    """Return the records that the CRM kept because their version is higher, by the id of the call."""
+    """Return the records that the CRM kept because their version is higher, by the id of the call.
+
+    An impossible version is ignored: a new epoch above it would concern all calls, and may not fit.
+    """
     return {
         planned.due.call.id: NewerRecord(
-            outcome.newer_version,
+            parse_version(outcome.newer_version),
             undelivered_fields(planned.due, partial=planned.partial)
             or whole_fields(planned.due, partial=planned.partial),
             planned.due.rewrite or planned.action is Action.VERIFY,
         )
         for planned, outcome in zip(batch, outcomes, strict=True)
-        if isinstance(outcome, Delivered) and outcome.newer_version is not None
+        if isinstance(outcome, Delivered) and parse_version(outcome.newer_version)
     }
 
 

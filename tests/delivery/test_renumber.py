@@ -64,6 +64,18 @@ async def test_a_push_that_the_crm_ignored_is_repeated_although_the_relay_stops_
     assert relay.crm.pushed[-1][0].call.tags == ["new"]
 
 
+@pytest.mark.parametrize("version", [2**53, 2**62, 2**63 - 1, 10**30, -1])
+async def test_an_impossible_version_in_the_crm_begins_no_epoch(relay: Delivering, version: int) -> None:
+    def keep(pushes: Sequence[Push]) -> list[Outcome]:
+        return [Delivered(remote_id="r", newer_version=version) for _ in pushes]
+
+    relay.crm.answer = keep
+    await relay.add_event(Kind.MODIFIED, tags=["late"])
+    async with relay.worker():
+        await relay.wait_for("delivered", delivered_version=1)
+    assert await relay.ledger.read(epochs.current) == 0
+
+
 async def test_the_epoch_is_above_that_of_the_record(relay: Delivering) -> None:
     relay.crm.answer = keeps(7 * EPOCH + 3)  # type: ignore[assignment]
     await relay.add_event(Kind.MODIFIED, tags=["late"])

@@ -232,13 +232,28 @@ async def test_changes_are_not_written_into_a_row_that_lacks_earlier_ones(
     assert is_written or after == before
 
 
-@pytest.mark.parametrize("value", ["NULL", "''", "'2'", "'two'"])
+@pytest.mark.parametrize(
+    "value",
+    [
+        "NULL",
+        "''",
+        "'2'",
+        "'two'",
+        "1e30",
+        "-9e999",
+        "2.5",
+        "-4",
+        f"{2**62}",
+        f"{2**53}",
+        "'12345678901234567890'",
+    ],
+)
 async def test_a_row_with_an_invalid_version_is_updated(client: LocalClient, crm: Path, value: str) -> None:
     call = make_call(2)
     await push(client, call)
     edit(crm, "UPDATE calls SET version = " + value)  # noqa: S608 - a constant of the test
     changed = Push(*changed_call(call, 3, notes="arrived"), first=False, delivered_version=2)
-    await client.upsert([changed])
+    assert await client.upsert([changed]) == [Delivered(remote_id="cloudtalk-1")]
     assert (row_of(crm)["notes"], row_of(crm)["version"]) == ("arrived", 3)
 
 

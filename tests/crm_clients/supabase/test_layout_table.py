@@ -131,6 +131,21 @@ async def test_a_row_with_a_higher_version_is_kept_and_reported(
     assert supabase.rows("calls")[0]["tags"] == ["vip", "niño"]
 
 
+@pytest.mark.parametrize("stored", [2**53, 2**63 - 1, -3])
+@pytest.mark.parametrize("changed", [(), ("tags",)])
+async def test_a_row_with_an_impossible_version_is_written_again(
+    supabase: Supabase, connect: Connect, changed: tuple[str, ...], stored: int
+) -> None:
+    client = connect()
+    await client.upsert([push(call(version=1)), push(call("cloudtalk-2"))])
+    supabase.execute(f"update calls set version = {stored} where id = 'cloudtalk-1'")  # noqa: S608 - a number
+    later = msgspec.structs.replace(push(call(version=3, tags=["new"]), *changed), delivered_version=1)
+    both = [later, push(call("cloudtalk-2", version=2), *changed)]
+    assert await client.upsert(both) == [Delivered(remote_id=each.call.id) for each in both]
+    row = supabase.rows("calls")[0]
+    assert (row["version"], row["tags"]) == (3, ["new"])
+
+
 async def test_a_partial_push_to_a_table_without_raw_data_reads_nothing(
     team_table: Supabase, connect: Connect
 ) -> None:

@@ -87,6 +87,10 @@ async def test_only_a_write_that_a_policy_refuses_finds_a_hidden_row(
         ([], [{"id": "a", "version": "7"}], {}, {"a": 7}),
         ([], [{"id": "a", "version": None}], {"a": KEPT}, {}),
         ([], [{"id": "a", "version": "a text"}], {}, {}),
+        ([], [{"id": "a", "version": 2**62}], {"a": KEPT}, {}),
+        ([], [{"id": "a", "version": 10**30}], {"a": KEPT}, {}),
+        ([], [{"id": "a", "version": 1e300}], {"a": KEPT}, {}),
+        ([], [{"id": "a", "version": "9" * 30}], {"a": KEPT}, {}),
         ([], [], {"a": ABSENT}, {}),
         ([], OUTAGE, {"a": OUTAGE}, {}),
     ],
@@ -129,10 +133,13 @@ async def test_without_a_version_column_nothing_is_compared() -> None:
         (4, 4, True),
         ("4", 4, True),
         (5, 5, False),
+        (2**53, 0, True),
+        (-9, 0, True),
+        (5.5, 0, True),
         ("x", None, False),
     ],
 )
-def test_a_version_that_is_no_whole_number_is_not_compared(
+def test_an_impossible_version_is_older_and_a_word_is_not_compared(
     version: object, parsed: int | None, *, older: bool
 ) -> None:
     table, row = ScriptedTable(), {"id": "a", "version": version}
