@@ -1,5 +1,19 @@
-"""`python -m relay` runs the command `relay`."""
+"""`python -m relay` and the console script run the command `relay`."""
 
-from relay.cli import main
+import sys
 
-main()
+_INTERRUPTED = 130
+
+
+def main() -> None:
+    """Run the command. An interrupt during the import of its modules has the exit code of any other."""
+    try:
+        from relay.cli.main import main as run  # noqa: PLC0415 - an import at the top could not be guarded
+
+        run()
+    except KeyboardInterrupt:
+        sys.exit(_INTERRUPTED)
+
+
+if __name__ == "__main__":
+    main()

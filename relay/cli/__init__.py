@@ -1,8 +1,4 @@
 """The command line `relay`. Each command is a module of its name, imported when it is used.
 
-Only `relay.__main__` and the console script import from here.
+Only `relay.__main__`, which is the console script too, imports from here.
 """
-
-from relay.cli.main import main
-
-__all__ = ["main"]

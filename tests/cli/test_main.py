@@ -4,6 +4,7 @@ import os
 import shlex
 import subprocess
 import sys
+from importlib.metadata import entry_points
 from pathlib import Path
 
 import pytest
@@ -159,6 +160,27 @@ def test_an_interrupted_command_exits_with_130(
     with pytest.raises(SystemExit) as exit_:
         main()
     assert exit_.value.code == 130
+
+
+@pytest.mark.parametrize("module", ["relay.cli.main", "relay.settings", "click"])
+def test_a_command_that_is_interrupted_during_an_import_exits_with_130(module: str) -> None:
+    script = f"""
+import runpy, sys
+class Interrupting:
+    def find_spec(self, name, *_):
+        if name == {module!r}:
+            raise KeyboardInterrupt
+sys.meta_path.insert(0, Interrupting())
+sys.argv = ["relay", "rebuild"]
+runpy.run_module("relay", run_name="__main__")
+"""
+    result = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)  # noqa: S603 - our own interpreter
+    assert (result.returncode, result.stderr) == (130, "")
+
+
+def test_the_console_script_guards_its_imports() -> None:
+    (script,) = entry_points(group="console_scripts", name="relay")
+    assert (script.module, script.attr) == ("relay.__main__", "main")
 
 
 def test_serve_does_not_import_the_library_for_tables() -> None:
