@@ -9,7 +9,7 @@ import pytest
 from crm_clients.base import Retry, Throttled, Unknown
 from crm_clients.http import USER_AGENT, VendorHttp, retry_after
 from crm_clients.rate_limit import RateLimiter
-from tests.support.fake_time import FakeTime
+from tests.support.fake_time import FakeTime, replace_sleep
 from tests.support.servers import Handle, free_port, serving
 
 
@@ -109,7 +109,7 @@ async def test_a_connection_that_fails_three_times_is_a_retry() -> None:
 
 async def test_between_failed_connections_are_two_short_waits(monkeypatch: pytest.MonkeyPatch) -> None:
     time = FakeTime()
-    monkeypatch.setattr("asyncio.sleep", time.sleep)
+    replace_sleep(monkeypatch, time.sleep)
     monkeypatch.setattr("random.uniform", lambda _, longest: longest)
     async with connected(transport=Failing(*[httpx.ConnectError("refused")] * 3)) as http:
         await http.send("GET", "/")

@@ -29,6 +29,7 @@ from relay.ledger.quarantine import NewQuarantinedBody
 from relay.ledger.retention import RetentionWorker, _log_failure
 from relay.ledger.tables import leases
 from tests.support.clock import Clock, MonotonicClock
+from tests.support.fake_time import replace_sleep
 from tests.support.journal import read_events, read_quarantine
 from tests.support.ledgers import open_ledger
 from tests.support.samples import RECEIVED_AT, make_call_row, make_event, make_event_row
@@ -259,7 +260,7 @@ async def test_it_deletes_at_once_and_every_hour_and_holds_its_lease_meanwhile(
         await really_sleep(0)
 
     async with open_ledger(f"sqlite:///{tmp_path / 'relay.db'}", clock=clock) as ledger:
-        monkeypatch.setattr(asyncio, "sleep", sleep)
+        replace_sleep(monkeypatch, sleep)
         with pytest.raises(asyncio.CancelledError):
             await RetentionWorker(ledger, events_days=30, calls_days=730).run()
         assert sleeps == [0.05] * 6 + [15.0] * 240 + [0.05] * 6
