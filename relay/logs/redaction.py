@@ -62,8 +62,10 @@ _CREDENTIAL: Final = re.compile(
     r"|(?P<login>://[^\s/:@]*:)[^\s/@]+(?=@)"
 )
 _DIGIT_OR_AT: Final = re.compile(r"\d\D{0,2}\d|@")
-_CREDENTIAL_HINT: Final = re.compile(r"=|://|['\"]\s*:|[Ee]arer|EARER|[Uu]thoriz|UTHORIZ")
-"""Cheap tests that are made before the expensive patterns: most texts contain nothing to redact."""
+_CREDENTIAL_HINT: Final = re.compile(r"=|://|['\"]\s*:|earer|uthoriz")
+"""Cheap tests that are made before the expensive patterns: most texts contain nothing to redact. The hint of
+a credential is searched in lower case.
+"""
 
 _LONGEST_EXTENSION: Final = 4
 _DEEPEST_NESTING: Final = 4
@@ -140,7 +142,7 @@ class Redactor:
         """Remove secrets, and whatever looks like a credential, from a text."""
         # Secrets first: the pattern of a credential can end in the middle of a secret.
         text = self.remove_secrets(text)
-        if _CREDENTIAL_HINT.search(text):
+        if _CREDENTIAL_HINT.search(text.lower()):
             text = _CREDENTIAL.sub(rf"\g<before>\g<login>{SECRET}", text)
         return text
 
