@@ -18,6 +18,7 @@ from zoneinfo import ZoneInfo
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.routing import Route
+from starlette.types import ASGIApp
 
 from crm_clients.base import ClientState, Context, CrmClient
 from relay import logs
@@ -221,26 +222,25 @@ class Relay:
 # --- the application --------------------------------------------------------------------------
 
 
-def create_app(relay: Relay) -> Starlette:
+def create_app(relay: Relay) -> ASGIApp:
     """Build the ASGI application; its lifespan runs the components."""
-    path = relay.settings.cloudtalk.webhook_path.rstrip("/")
+    path = relay.settings.cloudtalk.webhook_path
 
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:
         async with relay.lifecycle.running():
             yield
 
-    return Starlette(
+    others = Starlette(
         routes=[
-            Route(path, relay.endpoint),
-            Route(path + "/{rest:path}", relay.endpoint),
             *health.routes(health.LedgerProbe(relay.ledger), lambda: relay.lifecycle.is_serving),
             Route("/", paths.StartPage(path)),
         ],
-        middleware=[Middleware(MachineFaults), Middleware(paths.SingleSlashes)],
+        middleware=[Middleware(MachineFaults)],
         exception_handlers={404: paths.not_found(path)},
         lifespan=lifespan,
     )
+    return paths.WebhookFirst(path, MachineFaults(relay.endpoint), others)
 
 
 def start_logging(settings: Settings) -> None:

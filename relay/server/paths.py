@@ -1,4 +1,4 @@
-"""The paths that are not the webhook's: the start page, wrong paths, and paths with doubled slashes."""
+"""The paths of the relay: which requests are for the webhook, the start page, and wrong paths."""
 
 import re
 import time
@@ -24,19 +24,28 @@ MAX_LOGGED: Final = 20
 """Lines in one period. A scan of the internet asks for thousands of paths, a typo in CloudTalk for one."""
 
 
-class SingleSlashes:
-    """ASGI middleware that makes one slash of several: a base URL that ends in `/` and a path that starts
-    with `/` are often joined unchanged.
+class WebhookFirst:
+    """ASGI application that passes requests at the webhook's path, and below it, to `webhook`, and all others
+    to `others`. The router of a framework would cost each event as much as its authentication.
+
+    Several slashes count as one: a base URL that ends in `/` and a path that starts with `/` are often
+    joined unchanged.
     """
 
-    def __init__(self, app: ASGIApp) -> None:
-        self._app = app
+    def __init__(self, webhook_path: str, webhook: ASGIApp, others: ASGIApp) -> None:
+        self._prefix = webhook_path + "/"
+        self._webhook = webhook
+        self._others = others
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass the request on."""
-        if "//" in scope.get("path", ""):
-            scope = {**scope, "path": _SLASHES.sub("/", scope["path"])}
-        await self._app(scope, receive, send)
+        path = scope.get("path", "")
+        if "//" in path:
+            path = _SLASHES.sub("/", path)
+            scope = {**scope, "path": path}
+        path_below_root = path.removeprefix(scope.get("root_path", ""))
+        is_webhook = scope["type"] == "http" and f"{path_below_root}/".startswith(self._prefix)
+        await (self._webhook if is_webhook else self._others)(scope, receive, send)
 
 
 class StartPage:

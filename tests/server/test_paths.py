@@ -8,6 +8,7 @@ import pytest
 from starlette.applications import Starlette
 from structlog.testing import capture_logs
 
+from relay.app import create_app
 from relay.server.paths import not_found
 from tests.support.in_process import in_process_relay, settings_in
 
@@ -61,6 +62,18 @@ async def test_a_wrong_path_is_logged_and_answered_with_the_webhooks(
         "client": "127.0.0.1",
         "unlogged": 0,
     }
+
+
+@pytest.mark.parametrize("path", ["/relay/in/calls", "/relay//in/calls/call.started", "/in/calls"])
+async def test_a_proxy_may_add_a_root_path(tmp_path: Path, path: str) -> None:
+    """As with `uvicorn app:app --root-path /relay`."""
+    settings = settings_in(tmp_path, cloudtalk={"webhook_path": HOOK})
+    async with in_process_relay(settings) as (relay, _):
+        transport = httpx.ASGITransport(create_app(relay), root_path="/relay")
+        async with httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1:8080") as client:
+            assert (await client.post(path, json=STARTED)).status_code == 200
+            assert (await client.get("/relay/healthz")).status_code == 200
+            assert (await client.post("/relay/out/calls", json=STARTED)).status_code == 404
 
 
 async def test_the_path_in_the_log_is_shortened(tmp_path: Path) -> None:
