@@ -128,13 +128,26 @@ def parse_body(request: RawRequest, limits: BodyLimits = DEFAULT_LIMITS) -> Any:
     Raises `InvalidPayload`: 400 for what is neither JSON nor a form, 413 for a body that is too large, 415
     for an unknown encoding, 422 for too many values and for a value that cannot be stored.
     """
-    raw = to_utf8(_decompress(request, limits.size), request.content_type).removeprefix(_BOM)
-    if not raw or raw.isspace():
+    return parse_text(read_text(request, limits.size), request, limits)
+
+
+def read_text(request: RawRequest, max_bytes: int) -> bytes:
+    """Return the body decompressed and in UTF-8: the same object as `raw` if that is so already.
+
+    Raises `InvalidPayload`.
+    """
+    return to_utf8(_decompress(request, max_bytes), request.content_type)
+
+
+def parse_text(text: bytes, request: RawRequest, limits: BodyLimits) -> Any:
+    """Return the JSON value of a body that `read_text` returned. Raises `InvalidPayload`."""
+    text = text.removeprefix(_BOM)
+    if not text or text.isspace():
         return _parse_query(request.query)
-    if _is_form(raw, request.content_type):
-        return _parse_form(raw, _declared_charset(request.content_type))
-    _check_values(raw, limits.values)
-    return parse_json(raw)
+    if _is_form(text, request.content_type):
+        return _parse_form(text, _declared_charset(request.content_type))
+    _check_values(text, limits.values)
+    return parse_json(text)
 
 
 def _check_values(raw: bytes, limit: int) -> None:
@@ -180,11 +193,6 @@ def to_utf8(raw: bytes, content_type: str) -> bytes:
     """Return a text in UTF-8, whatever its charset."""
     charset = _charset(raw, content_type)
     return raw if charset == _UTF_8 else raw.decode(charset, "replace").encode()
-
-
-def is_utf8(raw: bytes, content_type: str) -> bool:
-    """Whether these bytes are to be read as UTF-8."""
-    return _charset(raw, content_type) == _UTF_8
 
 
 def _charset(raw: bytes, content_type: str) -> str:

@@ -8,7 +8,7 @@ from starlette.types import Receive
 from relay.cloudtalk.body_secrets import BodySecrets
 from relay.cloudtalk.errors import InvalidPayload
 from relay.cloudtalk.parser import ParsedItem
-from relay.cloudtalk.request import BodyLimits, RequestHead, is_utf8, parse_body
+from relay.cloudtalk.request import BodyLimits, RequestHead, parse_text, read_text
 from relay.cloudtalk.unparsed import clean_unparsed
 from relay.ingest.limits import Permit
 
@@ -56,7 +56,7 @@ async def receive_body(receive: Receive, permit: Permit, max_bytes: int) -> Rece
     """Receive the body. Raises `Overloaded`, also if another request needs the capacity of this one."""
     chunks: list[bytes] = []
     try:
-        async with permit.timed():
+        with permit.timed():
             error = await _receive_chunks(receive, permit, max_bytes, chunks)
     except TimeoutError:
         error = InvalidPayload("timeout", "the sender of the body was too slow", status=408)
@@ -121,8 +121,9 @@ def _decode(head: RequestHead, received: ReceivedBody, secrets: BodySecrets, lim
     if received.error:
         raise received.error
     _check_head(head)
-    value = parse_body(head.with_body(received.raw), limits)
-    return _remove_secrets(head, received.raw, value, secrets)
+    request = head.with_body(received.raw)
+    text = read_text(request, limits.size)
+    return _remove_secrets(request.raw, text, parse_text(text, request, limits), secrets)
 
 
 def _check_head(head: RequestHead) -> None:
@@ -138,10 +139,10 @@ def _check_head(head: RequestHead) -> None:
         raise InvalidPayload("content_type", f"{declared} is none of JSON, form or text", status=415)
 
 
-def _remove_secrets(head: RequestHead, raw: bytes, value: Any, secrets: BodySecrets) -> Body:
+def _remove_secrets(raw: bytes, text: bytes, value: Any, secrets: BodySecrets) -> Body:
     # Only the bytes of plain JSON show whether it may have a secret: a form, a query, and a body that is
     # compressed or in another charset are always searched.
-    is_encoded = "content-encoding" in head.headers or not is_utf8(raw, head.content_type)
+    is_encoded = text is not raw
     is_plain_json = not is_encoded and raw.lstrip()[:1] in {b"{", b"["}
     if is_plain_json and not secrets.may_be_in(raw):
         return Body(raw, value)
