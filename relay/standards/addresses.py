@@ -4,6 +4,7 @@ from functools import lru_cache
 from ipaddress import IPv4Address, ip_address
 
 
+@lru_cache(maxsize=128)
 def is_loopback(host: str) -> bool:
     """Whether only this machine can reach the host. Of all names only `localhost` counts."""
     try:
