@@ -6,7 +6,14 @@ from contextlib import ExitStack
 
 import pytest
 
-from relay.ingest.limits import AdmissionControl, Evicted, Overloaded, Permit
+from relay.ingest.limits import (
+    GRACE_SECONDS,
+    MIN_BYTES_PER_SECOND,
+    AdmissionControl,
+    Evicted,
+    Overloaded,
+    Permit,
+)
 from tests.support.clock import MonotonicClock
 
 
@@ -375,9 +382,8 @@ async def test_a_slow_sender_is_interrupted_and_an_evicted_one_at_once() -> None
     admission = AdmissionControl(max_requests=4, max_bytes=1_000)
 
     async def wait(permit: Permit) -> None:
-        with permit:
-            async with permit.timed():
-                await never.wait()
+        with permit, permit.timed():
+            await never.wait()
 
     permit = admission.permit("192.0.2.1", authenticated=False)
     waiting = asyncio.create_task(wait(permit))
@@ -386,18 +392,16 @@ async def test_a_slow_sender_is_interrupted_and_an_evicted_one_at_once() -> None
         with pytest.raises(Evicted):
             await waiting
         newcomer._next_bytes_by = 0.0
-        with pytest.raises(TimeoutError):
-            async with newcomer.timed():
-                await never.wait()
+        with pytest.raises(TimeoutError), newcomer.timed():
+            await never.wait()
 
 
 async def test_a_request_that_was_evicted_in_its_last_step_is_not_served() -> None:
     admission = AdmissionControl(max_requests=4, max_bytes=1_000)
 
     async def evict_in_time(permit: Permit) -> None:
-        async with permit.timed():
-            with admission.permit("192.0.2.1", authenticated=False):
-                pass
+        with permit.timed(), admission.permit("192.0.2.1", authenticated=False):
+            pass
 
     with admission.permit("192.0.2.1", authenticated=False) as permit, pytest.raises(Evicted):
         await evict_in_time(permit)
@@ -406,11 +410,14 @@ async def test_a_request_that_was_evicted_in_its_last_step_is_not_served() -> No
 async def test_bytes_that_arrive_move_the_deadline_of_a_block_that_waits_for_more() -> None:
     admission = AdmissionControl(max_requests=100, max_bytes=1_000_000)
     permit = admission.permit("192.0.2.1", authenticated=False)
-    async with permit.timed():
-        assert permit._timeout is not None
-        permit._next_bytes_by -= 3
-        permit.extend(1_024)
-        assert permit._timeout.when() == permit.deadline
+    never = asyncio.Event()
+    permit._next_bytes_by -= GRACE_SECONDS - 0.05
+    loop = asyncio.get_running_loop()
+    loop.call_later(0.02, permit.extend, MIN_BYTES_PER_SECOND // 10)
+    begin = loop.time()
+    with pytest.raises(TimeoutError), permit.timed():
+        await never.wait()
+    assert 0.15 <= loop.time() - begin < 2
 
 
 async def test_a_request_can_be_evicted_while_its_timeout_fires() -> None:
@@ -420,12 +427,11 @@ async def test_a_request_can_be_evicted_while_its_timeout_fires() -> None:
     permit._next_bytes_by = 0.0
 
     async def wait() -> None:
-        with permit:
-            async with permit.timed():
-                await never.wait()
+        with permit, permit.timed():
+            await never.wait()
 
     waiting = asyncio.create_task(wait())
-    while permit._timeout is None or not permit._timeout.expired():
+    while permit.block is None or not permit.block._is_interrupted:
         await asyncio.sleep(0)
     with admission.permit("192.0.2.1", authenticated=False), pytest.raises(Evicted):
         await waiting
@@ -434,13 +440,29 @@ async def test_a_request_can_be_evicted_while_its_timeout_fires() -> None:
 async def test_a_request_can_be_evicted_after_its_body_was_read() -> None:
     admission = AdmissionControl(max_requests=4, max_bytes=1_000)
     with admission.permit("192.0.2.1", authenticated=False) as permit:
-        async with permit.timed():
+        with permit.timed():
             pass
         with (
             admission.permit("192.0.2.1", authenticated=False),
             pytest.raises(Evicted, match="too many concurrent requests without authentication"),
         ):
             permit.authenticate()
-        with pytest.raises(Evicted):
-            async with permit.timed():
-                pass
+        with pytest.raises(Evicted), permit.timed():
+            pass
+
+
+async def test_a_stop_of_the_server_during_a_timeout_is_no_timeout() -> None:
+    admission = AdmissionControl(max_requests=4, max_bytes=1_000)
+    permit = admission.permit("192.0.2.1", authenticated=True)
+    permit._next_bytes_by = 0.0
+
+    async def wait() -> None:
+        with permit, permit.timed():
+            await asyncio.Event().wait()
+
+    waiting = asyncio.create_task(wait())
+    while permit.block is None or not permit.block._is_interrupted:
+        await asyncio.sleep(0)
+    waiting.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await waiting
