@@ -17,6 +17,7 @@ from bench.result import Result, Row
 from bench.server import Server, serve
 from bench.stages import measure_stages
 from bench.table import about
+from relay.ledger.connection import connect
 from relay.ledger.states import DeliveryState
 
 QUESTION: Final = "What does it cost to run?"
@@ -123,8 +124,8 @@ def _measure_disk(ledger: BenchLedger) -> list[Row]:
     """Measure the ledger of a relay that has stopped."""
     events = ledger.count_events()
     bodies = ledger.scalar("SELECT sum(length(raw)) FROM bodies")
-    with ledger.engine.connect() as connection:
-        connection.connection.driver_connection.execute("VACUUM")  # type: ignore[union-attr]
+    with connect(ledger.engine) as connection:
+        connection.execute_sql("VACUUM")
     size = ledger.scalar("SELECT page_count * page_size FROM pragma_page_count(), pragma_page_size()")
     return [
         Row("disk, per event (bytes)", (size / events,)),

@@ -8,6 +8,7 @@ from typing import Any, Final
 from bench.ledgers import BenchLedger, sqlite_ledger
 from bench.load import build_requests, generate_calls_now, run, send
 from bench.server import serve
+from relay.ledger.connection import connect
 from relay.ledger.states import DeliveryState
 
 BASE_CALLS: Final = 1_900
@@ -60,9 +61,8 @@ def filled_ledger(
     `client`: of the destination. `state`: of all deliveries. `events`: whether the copies have events.
     """
     with sqlite_ledger() as ledger:
-        with base.engine.connect() as connection:
-            connection.exec_driver_sql("COMMIT")  # VACUUM runs in no transaction
-            connection.exec_driver_sql("VACUUM INTO ?", (str(ledger.folder / "relay.db"),))
+        with connect(base.engine) as connection:
+            connection.driver.execute("VACUUM INTO ?", (str(ledger.folder / "relay.db"),))
         with closing(sqlite3.connect(ledger.folder / "relay.db")) as driver:
             _fill(driver, times - 1, client, state, events=events)
         yield ledger

@@ -17,7 +17,7 @@ from bench.server import scratch_folder
 from relay.instants import duration
 from relay.ledger import leases
 from relay.ledger.clocks import wall_clock
-from relay.ledger.engine import migrate, open_engine
+from relay.ledger.engine import migrate, open_engine, transaction
 
 _DELIVERY_SECONDS: Final = 120.0
 _POLL_SECONDS: Final = 0.02
@@ -42,13 +42,13 @@ class BenchLedger:
 
     def scalar(self, query: str) -> Any:
         """Return the one value that a query finds."""
-        with self.engine.connect().execution_options(read_only=True) as connection:
+        with transaction(self.engine, read_only=True) as connection:
             return connection.execute(text(query)).scalar_one()
 
     def column(self, query: str) -> list[Any]:
         """Return the one column that a query finds."""
-        with self.engine.connect().execution_options(read_only=True) as connection:
-            return list(connection.execute(text(query)).scalars())
+        with transaction(self.engine, read_only=True) as connection:
+            return connection.execute(text(query)).scalars()
 
     def count_events(self) -> int:
         """Return the number of stored events."""
@@ -80,7 +80,7 @@ class BenchLedger:
         finally:
             end.set()
             renewal.join()
-            with self.engine.begin() as connection:
+            with transaction(self.engine) as connection:
                 connection.execute(text("UPDATE leases SET expires_at = 0 WHERE name = 'fold'"))
 
     def _renew_fold(self, end: threading.Event) -> None:
@@ -88,7 +88,7 @@ class BenchLedger:
             self._acquire_fold()
 
     def _acquire_fold(self) -> None:
-        with self.engine.begin() as connection:
+        with transaction(self.engine) as connection:
             leases.acquire(
                 connection,
                 "fold",

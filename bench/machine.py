@@ -13,7 +13,7 @@ from typing import Any, Final
 import psutil  # type: ignore[import-untyped]  # it has no types, and little of it is used
 from sqlalchemy import text
 
-from relay.ledger.engine import open_engine
+from relay.ledger.engine import open_engine, transaction
 
 _FSYNC_SECONDS: Final = 0.5
 _PAGE: Final = bytes(4096)
@@ -50,7 +50,7 @@ def postgres_facts(url: str) -> dict[str, str]:
     """Return the durability of a ledger on PostgreSQL, asked over a connection as the relay opens it."""
     engine = open_engine(url)
     names = ("server_version", "fsync", "synchronous_commit", "full_page_writes", "data_directory")
-    with engine.connect() as connection:
+    with transaction(engine, read_only=True) as connection:
         values: list[Any] = [connection.execute(text(f"SHOW {name}")).scalar_one() for name in names]
     engine.dispose()
     server, *settings, folder = values
@@ -82,9 +82,9 @@ def _sqlite_durability(folder: Path) -> str:
     """Ask a connection as the relay opens it."""
     with tempfile.TemporaryDirectory(dir=folder) as ledger:
         engine = open_engine(f"sqlite:///{ledger}/relay.db")
-        with engine.connect() as connection:
+        with transaction(engine, read_only=True) as connection:
             values = [
-                connection.exec_driver_sql(f"PRAGMA {name}").scalar_one()
+                connection.execute(text(f"PRAGMA {name}")).scalar_one()
                 for name in ("synchronous", "journal_mode")
             ]
         engine.dispose()

@@ -4,7 +4,6 @@ from typing import Any, Final
 
 import click
 import msgspec
-from sqlalchemy import Connection
 
 from relay.cli.ledger_session import read_ledger, with_ledger
 from relay.cli.lookup import require_calls
@@ -13,6 +12,7 @@ from relay.cli.output import echo, json_option, print_fields, print_json, print_
 from relay.cli.queries import CallView, view_call
 from relay.fold.split import SplitError, split_call
 from relay.ledger import calls
+from relay.ledger.connection import Connection
 
 _DEFAULT_ROWS: Final = 50
 _NO_LIMIT: Final = 2**62

@@ -12,7 +12,6 @@ from typing import Any, Final
 
 import click
 import msgspec
-from sqlalchemy import Connection
 
 from crm_clients.base import CrmClient, Finding
 from crm_clients.settings import DestinationSettings
@@ -23,6 +22,7 @@ from relay.cli.output import echo, json_option, print_json, print_table
 from relay.cli.queries import DestinationStatus, list_destinations
 from relay.instants import SECOND, Instant
 from relay.ledger import Ledger, LedgerError, deliveries, destinations, journal, warnings
+from relay.ledger.connection import Connection
 from relay.ledger.write_check import check_writable
 from relay.logs import remove_secrets
 from relay.settings import Settings, review

@@ -8,7 +8,6 @@ from typing import Any, Final
 
 import click
 import msgspec
-from sqlalchemy import Connection
 
 from crm_clients.base import Rejected
 from relay.cli.ledger_session import read_ledger, with_ledger
@@ -18,6 +17,7 @@ from relay.cli.output import echo, json_option, print_fields, print_json, print_
 from relay.cli.queries import find_call
 from relay.instants import Instant, iso
 from relay.ledger import dead_letters
+from relay.ledger.connection import Connection
 from relay.ledger.dead_letters import DeadLetter
 from relay.settings import Settings
 

@@ -4,7 +4,6 @@ from collections.abc import Callable
 from typing import Final, TypeVar
 
 import click
-from sqlalchemy import Connection
 
 from relay.cli.ledger_session import read_with_ledger, with_ledger
 from relay.cli.lookup import destination_names, require_destination
@@ -13,6 +12,7 @@ from relay.cli.output import echo, json_option, print_json, print_records
 from relay.cli.queries import DestinationState, DestinationStatus, list_destinations
 from relay.instants import Instant
 from relay.ledger import destinations
+from relay.ledger.connection import Connection
 from relay.settings import Settings
 
 T = TypeVar("T")

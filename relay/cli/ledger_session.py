@@ -12,9 +12,10 @@ from tempfile import TemporaryDirectory
 from typing import TypeVar
 
 import click
-from sqlalchemy import Connection, make_url
+from sqlalchemy import make_url
 
 from relay.ledger import Ledger, LedgerError
+from relay.ledger.connection import Connection
 from relay.settings import Settings
 from relay.standards.file_access import is_missing
 

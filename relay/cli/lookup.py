@@ -6,11 +6,11 @@ A name or id that does not exist ends the command with exit code 1 before anythi
 from collections.abc import Iterable, Sequence
 
 import click
-from sqlalchemy import Connection
 
 from relay.cli.queries import find_call
 from relay.ledger import destinations
 from relay.ledger.calls import CallRow
+from relay.ledger.connection import Connection
 from relay.settings import Settings
 
 

@@ -7,7 +7,6 @@ from typing import Final, TypeVar
 
 import click
 import msgspec
-from sqlalchemy import Connection
 
 from relay.app import build_parser
 from relay.cli.ledger_session import read_ledger, with_ledger
@@ -17,6 +16,7 @@ from relay.cloudtalk.parser import Parser
 from relay.fold.retry_quarantined import RetriedBody, retry_body, retry_event
 from relay.instants import iso
 from relay.ledger import Ledger, journal, quarantine
+from relay.ledger.connection import Connection
 from relay.ledger.journal import StoredEvent
 from relay.ledger.quarantine import QuarantinedBody
 from relay.ledger.states import EventState

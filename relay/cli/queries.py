@@ -4,13 +4,13 @@ from collections.abc import Mapping
 from enum import StrEnum
 
 import msgspec
-from sqlalchemy import Connection
 
 from relay.call import Call, CallState, distinct_agents
 from relay.cloudtalk.identity import alias_of_id
 from relay.instants import SECOND, Instant, iso
 from relay.ledger import aliases, calls, deliveries, destinations, journal, quarantine, warnings
 from relay.ledger.calls import CallRow
+from relay.ledger.connection import Connection
 from relay.ledger.deliveries import DeliveryCounts, DeliveryRow
 from relay.ledger.destinations import DestinationRow
 from relay.ledger.journal import StoredEvent

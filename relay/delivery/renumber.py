@@ -7,12 +7,12 @@ all that a CRM may hold, and are pushed again.
 from collections.abc import Collection, Iterable, Mapping
 
 import msgspec
-from sqlalchemy import Connection
 
 from crm_clients.base import Delivered, Outcome
 from relay.delivery.choose_action import Action, PlannedDelivery, undelivered_fields, whole_fields
 from relay.ledger import Ledger, calls, deliveries, epochs
 from relay.ledger.calls import CallRow
+from relay.ledger.connection import Connection
 from relay.ledger.lease_holder import Lease
 from relay.logs import get_logger
 from relay.standards.versions import parse_version

@@ -11,13 +11,13 @@ from enum import Enum, auto
 from typing import NamedTuple
 
 import msgspec
-from sqlalchemy import Connection
 
 from crm_clients.settings import DestinationSettings
 from relay.call import Call
 from relay.delivery.choose_action import is_wanted, may_have_record
 from relay.instants import Instant
 from relay.ledger import Ledger, calls, deliveries, destinations, replays, tombstones
+from relay.ledger.connection import Connection
 from relay.ledger.deliveries import DeliveryRow
 from relay.ledger.lease_holder import Lease, run_in_slices
 from relay.ledger.replays import PageCursor

@@ -7,8 +7,6 @@ nothing.
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 
-from sqlalchemy import Connection
-
 from crm_clients.base import Delivered, Outcome, Rejected, Unknown
 from relay.delivery import transitions
 from relay.delivery.choose_action import PlannedDelivery
@@ -17,6 +15,7 @@ from relay.delivery.pauses import RUN_OF_REJECTIONS, PauseChange, Pauses
 from relay.delivery.retry_policy import RetryPolicy
 from relay.instants import Instant, duration
 from relay.ledger import Ledger, LedgerError, deliveries, destinations
+from relay.ledger.connection import Connection
 from relay.ledger.deliveries import DeliveryUpdate, DueDelivery
 from relay.ledger.destinations import DestinationRow, Pause
 from relay.ledger.lease_holder import Lease

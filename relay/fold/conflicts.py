@@ -3,10 +3,10 @@
 from collections.abc import Iterable
 
 import msgspec
-from sqlalchemy import Connection
 
 from relay.call import CallEvent
 from relay.ledger import journal, quarantine
+from relay.ledger.connection import Connection
 from relay.ledger.quarantine import CONFLICTING_IDS, NewQuarantinedBody
 from relay.logs import get_logger
 

@@ -7,10 +7,10 @@ from collections.abc import Collection, Iterable, Sequence
 from typing import Final
 
 import msgspec
-from sqlalchemy import Connection
 
 from relay.call import CallEvent, Kind
 from relay.ledger import dedup
+from relay.ledger.connection import Connection
 from relay.ledger.journal import StoredEvent
 
 _EDITS: Final = frozenset({Kind.MODIFIED, Kind.UPDATE})

@@ -8,7 +8,6 @@ from collections.abc import Callable, Collection, Sequence
 from typing import Final
 
 import msgspec
-from sqlalchemy import Connection
 
 from relay.call import CallEvent, CallState, join_event
 from relay.cloudtalk.parser import Parser
@@ -19,6 +18,7 @@ from relay.fold.retry_quarantined import retry_event
 from relay.fold.versions import next_version
 from relay.ledger import Ledger, calls, deliveries, epochs, journal
 from relay.ledger.calls import CallRow
+from relay.ledger.connection import Connection
 from relay.ledger.journal import MAX_FOLD_BYTES, EventSize, StoredEvent
 from relay.ledger.lease_holder import Lease, run_in_slices
 

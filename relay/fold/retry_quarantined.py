@@ -1,7 +1,6 @@
 """Retry quarantined bodies and events that were set aside, after an upgrade or a change of settings."""
 
 import msgspec
-from sqlalchemy import Connection
 
 from relay.cloudtalk.errors import InvalidPayload
 from relay.cloudtalk.parser import Ignored, ParsedItem, Parser
@@ -9,6 +8,7 @@ from relay.cloudtalk.request import parse_body
 from relay.fold.parse_again import parse_again, stored_request
 from relay.instants import Instant
 from relay.ledger import journal, quarantine
+from relay.ledger.connection import Connection
 from relay.ledger.journal import NewEvent, StoredEvent
 from relay.ledger.quarantine import QuarantinedBody
 

@@ -4,7 +4,6 @@ from collections.abc import Mapping, Sequence
 from typing import Final
 
 import msgspec
-from sqlalchemy import Connection
 
 from relay.fold.dedup import dedup_keys
 from relay.fold.matching import customer_number
@@ -12,6 +11,7 @@ from relay.fold.waiting import may_wait
 from relay.instants import SECOND, Duration, Instant
 from relay.ledger import aliases, calls, dedup, deliveries, epochs, tombstones
 from relay.ledger.calls import CallRow
+from relay.ledger.connection import Connection
 from relay.ledger.journal import UnfoldedEvent
 from relay.ledger.tombstones import Tombstone
 

@@ -1,13 +1,13 @@
 """Undo a wrong link: split a call into the record of its uuid and the record of its call_id."""
 
 import msgspec
-from sqlalchemy import Connection
 
 from relay.call import CallState
 from relay.fold.rebuild import join_events
 from relay.fold.versions import first_version, next_version, restored_version
 from relay.ledger import Ledger, aliases, calls, deliveries, epochs, journal, tombstones
 from relay.ledger.calls import CallRow
+from relay.ledger.connection import Connection
 from relay.ledger.lease_holder import Lease
 
 

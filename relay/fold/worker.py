@@ -4,13 +4,12 @@ import asyncio
 from collections.abc import Callable
 from typing import Final
 
-from sqlalchemy import Connection
-
 from relay.fold.changes import Changes, plan_changes
 from relay.fold.conflicts import quarantine_conflicts
 from relay.fold.snapshot import read_snapshot
 from relay.instants import Instant, duration
 from relay.ledger import Ledger, LedgerError, LedgerUnavailable, aliases, calls, dedup, deliveries, journal
+from relay.ledger.connection import Connection
 from relay.ledger.errors import CallPruned, LedgerTimeout
 from relay.ledger.journal import UnfoldedEvent
 from relay.ledger.lease_holder import Lease

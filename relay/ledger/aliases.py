@@ -4,8 +4,9 @@ from collections.abc import Collection, Mapping, Sequence
 from enum import StrEnum
 
 import msgspec
-from sqlalchemy import Column, Connection, Text, insert, select, update
+from sqlalchemy import Column, Text, insert, select, update
 
+from relay.ledger.connection import Connection
 from relay.ledger.json_rows import bound, rows_of
 from relay.ledger.tables import aliases
 

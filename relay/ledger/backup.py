@@ -15,7 +15,7 @@ from typing import Final
 
 from relay.instants import Instant
 from relay.ledger import epochs, leases
-from relay.ledger.engine import migrate, open_engine
+from relay.ledger.engine import migrate, open_engine, transaction
 from relay.ledger.errors import LedgerError
 from relay.ledger.generation_file import GenerationFile
 from relay.standards.file_access import explain_denied
@@ -70,7 +70,7 @@ def begin_epoch(url: str, *, now: Instant, at_least: int = 0) -> int:
     engine = open_engine(url)
     try:
         migrate(engine)
-        with engine.begin() as connection:
+        with transaction(engine) as connection:
             leases.free_all(connection)
             return epochs.begin(connection, now=now, at_least=at_least)
     finally:

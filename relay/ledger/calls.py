@@ -4,10 +4,11 @@ from collections.abc import Collection, Iterable, Sequence
 from typing import Any
 
 import msgspec
-from sqlalchemy import Column, Connection, Integer, LargeBinary, bindparam, func, insert, select, update
+from sqlalchemy import Column, Integer, LargeBinary, bindparam, func, insert, select, update
 
 from relay.call import Call, CallState
 from relay.instants import Instant
+from relay.ledger.connection import Connection
 from relay.ledger.errors import CallPruned
 from relay.ledger.json_rows import TextInBlob, bound, rows_of, without_nul
 from relay.ledger.tables import calls
@@ -181,4 +182,7 @@ def list_newest(connection: Connection, limit: int) -> list[Call]:
 
 def count(connection: Connection) -> int:
     """Return the number of calls, without those that were merged into another."""
-    return connection.execute(select(func.count()).select_from(calls).where(_is_not_merged)).scalar_one()
+    number: int = connection.execute(
+        select(func.count()).select_from(calls).where(_is_not_merged)
+    ).scalar_one()
+    return number

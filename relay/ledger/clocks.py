@@ -7,9 +7,10 @@ seconds, and would disagree on what is due and which lease is over.
 import time
 from typing import Final
 
-from sqlalchemy import Connection, text
+from sqlalchemy import text
 
 from relay.instants import Duration, Instant, duration
+from relay.ledger.connection import Connection
 
 _SYNC_SECONDS: Final = 30.0
 _now = text("SELECT CAST(extract(epoch FROM clock_timestamp()) * 1000000 AS bigint)")

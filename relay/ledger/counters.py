@@ -2,8 +2,9 @@
 
 from typing import Final
 
-from sqlalchemy import Connection, insert, select, update
+from sqlalchemy import insert, select, update
 
+from relay.ledger.connection import Connection
 from relay.ledger.leases import advisory_lock
 from relay.ledger.tables import counters
 

@@ -3,10 +3,11 @@
 from collections.abc import Collection
 
 import msgspec
-from sqlalchemy import BindParameter, Connection, bindparam, select, update
+from sqlalchemy import BindParameter, bindparam, select, update
 
 from relay.call import Call
 from relay.instants import Instant
+from relay.ledger.connection import Connection
 from relay.ledger.json_rows import bound, rows_of
 from relay.ledger.notifications import notify
 from relay.ledger.states import DeliveryState, has_state

@@ -2,8 +2,9 @@
 
 from collections.abc import Collection, Sequence
 
-from sqlalchemy import Connection, insert, select
+from sqlalchemy import insert, select
 
+from relay.ledger.connection import Connection
 from relay.ledger.json_rows import bound, rows_of
 from relay.ledger.tables import dedup_keys
 

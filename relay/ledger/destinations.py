@@ -8,9 +8,10 @@ from collections.abc import Mapping
 from typing import Final
 
 import msgspec
-from sqlalchemy import Connection, Update, and_, bindparam, insert, select, update
+from sqlalchemy import Update, and_, bindparam, insert, select, update
 
 from relay.instants import Instant
+from relay.ledger.connection import Connection
 from relay.ledger.leases import advisory_lock
 from relay.ledger.tables import destinations
 

@@ -1,12 +1,16 @@
 """Opening the database and migrating its schema."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
-from sqlalchemy import Connection, Engine, inspect, text
+from sqlalchemy import Connection as AlchemyConnection
+from sqlalchemy import Engine, inspect, text
 from sqlalchemy.engine import URL
 from sqlalchemy.exc import DBAPIError
 
+from relay.ledger.connection import Connection, connect
 from relay.ledger.errors import SchemaError
 from relay.ledger.leases import advisory_lock
 from relay.ledger.sqlite import open_sqlite
@@ -31,11 +35,24 @@ def open_engine(url: str) -> Engine:
     return open_postgres(url)
 
 
-def reading_options(engine: Engine) -> dict[str, Any]:
-    """Return the options of a connection that reads one snapshot and blocks no writer."""
-    if engine.dialect.name == "postgresql":
-        return {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True}
-    return {"read_only": True}
+def begin(connection: Connection, *, read_only: bool) -> None:
+    """Begin a transaction. `read_only`: it reads one snapshot and blocks no writer."""
+    if connection.dialect.name == "postgresql":
+        from relay.ledger.postgres import begin_postgres  # noqa: PLC0415 - see `open_engine`
+
+        begin_postgres(connection, read_only=read_only)
+    else:
+        # A writer must lock at the start: if it locks at its first write, it can fail in the middle.
+        connection.execute_sql("BEGIN DEFERRED" if read_only else "BEGIN IMMEDIATE")
+
+
+@contextmanager
+def transaction(engine: Engine, *, read_only: bool = False) -> Iterator[Connection]:
+    """Commit at the end of the block, or roll back after an error. Raises `DBAPIError`."""
+    with connect(engine) as connection:
+        begin(connection, read_only=read_only)
+        yield connection
+        connection.commit()
 
 
 def migrate(engine: Engine) -> tuple[str | None, str]:
@@ -44,7 +61,7 @@ def migrate(engine: Engine) -> tuple[str | None, str]:
     A second process waits, and then finds nothing to do.
     """
     with engine.begin() as connection:
-        _prepare(connection)
+        _prepare(Connection(connection.connection.driver_connection, engine.dialect))
         before = schema_version(connection)
         if before != HEAD:
             _upgrade(connection, engine.url, before)
@@ -53,8 +70,9 @@ def migrate(engine: Engine) -> tuple[str | None, str]:
 
 def _prepare(connection: Connection) -> None:
     if connection.dialect.name == "postgresql":
-        from relay.ledger.postgres import create_schema  # noqa: PLC0415 - see `open_engine`
+        from relay.ledger.postgres import begin_postgres, create_schema  # noqa: PLC0415 - see `open_engine`
 
+        begin_postgres(connection, read_only=False)
         connection.execute(text("SET LOCAL statement_timeout = 0"))
         connection.execute(text("SET LOCAL lock_timeout = '60s'"))
         advisory_lock(connection, "schema")
@@ -75,7 +93,7 @@ def empty_wal(engine: Engine) -> None:
         connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
 
 
-def schema_version(connection: Connection) -> str | None:
+def schema_version(connection: AlchemyConnection) -> str | None:
     """Return the newest migration that this database had; None if it has no schema."""
     if not inspect(connection).has_table("alembic_version", schema=schema_name(connection.engine)):
         return None
@@ -88,7 +106,7 @@ def schema_name(engine: Engine) -> str | None:
     return "cloudtalk_relay" if engine.dialect.name == "postgresql" else None
 
 
-def _upgrade(connection: Connection, url: URL, before: str | None) -> None:
+def _upgrade(connection: AlchemyConnection, url: URL, before: str | None) -> None:
     # Imported here: most starts need no migration, and Alembic would stay in memory.
     from alembic import command  # noqa: PLC0415
     from alembic.config import Config  # noqa: PLC0415

@@ -8,9 +8,10 @@ the largest whole number of JSON readers, for two million epochs.
 
 from typing import Final
 
-from sqlalchemy import Connection, func, insert, select
+from sqlalchemy import func, insert, select
 
 from relay.instants import Instant
+from relay.ledger.connection import Connection
 from relay.ledger.leases import advisory_lock
 from relay.ledger.tables import epochs
 

@@ -6,10 +6,11 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Final, TypeVar
 
-from sqlalchemy import Connection, Engine
+from sqlalchemy import Engine
 from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, NotSupportedError, ProgrammingError
 
-from relay.ledger.engine import explain, explain_denied_file, sqlstate
+from relay.ledger.connection import Connection, connect
+from relay.ledger.engine import begin, explain, explain_denied_file, sqlstate
 from relay.ledger.errors import MACHINE_FAULTS, LedgerTimeout, LedgerUnavailable
 from relay.ledger.sqlite_files import SqliteFiles
 from relay.standards.sqlite_errors import is_damage
@@ -59,15 +60,16 @@ class _Run:
 
 
 class Executor:
-    """Runs transactions on a thread of its own. `options` are those of its connections.
+    """Runs transactions on a thread of its own. `read_only`: they read one snapshot and block no writer.
 
     `files`: those of an SQLite database. A transaction fails if they are not those that were opened.
     """
 
     def __init__(
-        self, name: str, engine: Engine, *, seconds: float, files: SqliteFiles | None, **options: Any
+        self, name: str, engine: Engine, *, seconds: float, files: SqliteFiles | None, read_only: bool
     ) -> None:
-        self._engine = engine.execution_options(**options)
+        self._engine = engine
+        self._read_only = read_only
         self._files = files
         self._thread = ThreadPoolExecutor(1, thread_name_prefix=name)
         self._seconds = seconds
@@ -113,18 +115,20 @@ class Executor:
 
     def _run_transaction(self, work: Callable[[Connection], T], run: _Run) -> T:
         self._check_files()
-        with self._engine.connect() as connection:
-            run.set_connection(connection.connection.driver_connection)
+        with connect(self._engine) as connection:
+            run.set_connection(connection.driver)
             try:
                 if run.is_final:  # cancelled before it had a connection
                     raise LedgerUnavailable("the ledger was too late to connect")
-                with connection.begin():
-                    result = work(connection)
-                    run.is_final = True
-                self._check_files()  # what was committed to a removed file is lost
-                return result
+                begin(connection, read_only=self._read_only)
+                result = work(connection)
+                run.is_final = True
+                connection.commit()
             finally:
                 run.set_connection(None)
+        if not self._read_only:
+            self._check_files()  # what was committed to a removed file is lost
+        return result
 
     def _check_files(self) -> None:
         if self._files is not None:

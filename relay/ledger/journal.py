@@ -7,7 +7,6 @@ from typing import Any, Final, NamedTuple
 import msgspec
 from sqlalchemy import (
     Column,
-    Connection,
     Integer,
     LargeBinary,
     Text,
@@ -25,6 +24,7 @@ from sqlalchemy import (
 from relay.call import CallEvent
 from relay.instants import Duration, Instant
 from relay.ledger.compression import compress, compress_many, decompress, decompress_many
+from relay.ledger.connection import Connection
 from relay.ledger.json_rows import bound, rows_of, without_nul
 from relay.ledger.notifications import notify
 from relay.ledger.states import EventState, has_state, sql_state

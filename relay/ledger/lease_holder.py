@@ -6,10 +6,9 @@ from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from typing import Final
 
-from sqlalchemy import Connection
-
 from relay.instants import Instant, duration
 from relay.ledger import leases
+from relay.ledger.connection import Connection
 from relay.ledger.errors import LeaseLost, LedgerError
 from relay.ledger.ledger import Ledger
 from relay.logs import get_logger

@@ -6,10 +6,12 @@ that was replaced without noticing fails at `check`, which each of its transacti
 
 from typing import NamedTuple
 
-from sqlalchemy import Connection, and_, bindparam, insert, select, text, update
+from sqlalchemy import and_, bindparam, insert, select, text, update
 
 from relay.instants import Duration, Instant
+from relay.ledger.connection import Connection
 from relay.ledger.errors import LeaseLost
+from relay.ledger.json_rows import bound, rows_of
 from relay.ledger.process_identity import is_gone
 from relay.ledger.tables import leases
 
@@ -89,9 +91,13 @@ def list_held(connection: Connection, *, now: Instant) -> list[str]:
     return sorted(held.scalars())
 
 
+_names = rows_of(leases.c.name)
+_expire = update(leases).where(leases.c.name == _names.c.name).values(expires_at=0)
+
+
 def free_orphans(connection: Connection) -> list[str]:
     """Expire the leases of processes of this host that have ended, and return their names."""
     held = connection.execute(select(leases.c.name, leases.c.owner).where(leases.c.expires_at > 0))
     orphans: list[str] = [name for name, owner in held if is_gone(owner)]
-    connection.execute(update(leases).where(leases.c.name.in_(orphans)).values(expires_at=0))
+    connection.execute(_expire, bound((name,) for name in orphans))
     return orphans

@@ -8,11 +8,10 @@ import asyncio
 from collections.abc import Callable
 from typing import Final, TypeVar
 
-from sqlalchemy import Connection
-
 from relay.instants import Instant
 from relay.ledger.clocks import DatabaseClock, wall_clock
-from relay.ledger.engine import empty_wal, migrate, open_engine, reading_options, vacuum
+from relay.ledger.connection import Connection
+from relay.ledger.engine import empty_wal, migrate, open_engine, vacuum
 from relay.ledger.executor import Executor
 from relay.ledger.process_identity import owner_name
 from relay.ledger.sqlite import watch_files
@@ -36,13 +35,11 @@ class Ledger:
         self.url = url
         self._engine = open_engine(url)
         self._files = files = watch_files(self._engine)
-        self._writer = Executor("ledger-writer", self._engine, seconds=_WRITE_SECONDS, files=files)
+        self._writer = Executor(
+            "ledger-writer", self._engine, seconds=_WRITE_SECONDS, files=files, read_only=False
+        )
         self._reader = Executor(
-            "ledger-reader",
-            self._engine,
-            seconds=_READ_SECONDS,
-            files=files,
-            **reading_options(self._engine),
+            "ledger-reader", self._engine, seconds=_READ_SECONDS, files=files, read_only=True
         )
         self._database_clock = DatabaseClock() if self._engine.dialect.name == "postgresql" else None
         self.now: Callable[[], Instant] = clock or self._database_clock or wall_clock

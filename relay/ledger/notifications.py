@@ -14,8 +14,9 @@ from functools import cache
 from pathlib import Path
 from typing import Final
 
-from sqlalchemy import Connection, text
+from sqlalchemy import text
 
+from relay.ledger.connection import Connection
 from relay.ledger.errors import LedgerUnavailable, NotificationsUnavailable
 from relay.ledger.ledger import Ledger
 from relay.ledger.process_identity import owner_name

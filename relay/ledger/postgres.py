@@ -9,11 +9,13 @@ from threading import Timer
 from typing import Any, Final
 
 import psycopg
+from psycopg import IsolationLevel
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from psycopg.sql import SQL, Identifier
-from sqlalchemy import Connection, Engine, create_engine, event, text
-from sqlalchemy.engine import URL, ExceptionContext
+from sqlalchemy import Engine, create_engine, text
+from sqlalchemy.engine import URL
 
+from relay.ledger.connection import Connection
 from relay.ledger.errors import LedgerError, LedgerUnavailable, NotificationsUnavailable
 from relay.standards.numbers import parse_digits
 
@@ -60,22 +62,16 @@ _BACKEND_PID: Final = "SELECT pg_backend_pid()"
 _ALIVE_SECONDS: Final = 15.0
 """How long the listener waits for a notification before it checks that the server answers."""
 
-_READ_ONLY_TRANSACTION: Final = "25006"
-
 
 def open_postgres(url: str) -> Engine:
     """Return an engine for this server, which connects at its first use. Raises `LedgerError`."""
     address = conninfo(url)
-    engine = create_engine(
+    return create_engine(
         _without_password(url),
         creator=lambda: _connect(address),
         pool_size=4,
         hide_parameters=True,  # an error goes to the log and to senders: it must not quote personal data
     )
-    event.listen(engine, "begin", _begin)
-    event.listen(engine, "handle_error", _disconnect_from_standby)
-    event.listen(engine, "handle_error", _shorten_message)
-    return engine
 
 
 def conninfo(url: str) -> str:
@@ -148,31 +144,19 @@ def is_pooled(connection: "psycopg.Connection[Any]") -> bool:
     return connection.execute(_BACKEND_PID).fetchone() != (connection.info.backend_pid,)
 
 
-def _begin(connection: Connection) -> None:
-    driver: Any = connection.connection.driver_connection
+def begin_postgres(connection: Connection, *, read_only: bool) -> None:
+    """Set how the driver begins its next transaction, which it does with the first statement."""
+    driver = connection.driver
+    driver.isolation_level = IsolationLevel.REPEATABLE_READ if read_only else None
+    driver.read_only = read_only
     if driver.prepare_threshold is None:  # behind a pooler, see `_configure`
-        connection.exec_driver_sql(_SET_FOR_TRANSACTION)
-
-
-def _disconnect_from_standby(context: ExceptionContext) -> None:
-    """After a failover the server may be a standby: a new connection may reach the new primary."""
-    if getattr(context.original_exception, "sqlstate", None) == _READ_ONLY_TRANSACTION:
-        context.is_disconnect = True
-
-
-def _shorten_message(context: ExceptionContext) -> None:
-    """Keep only the first line of an error: the lines below quote the row, which has personal data."""
-    error = context.original_exception
-    first_line = error.diag.message_primary if isinstance(error, psycopg.Error) else None
-    if first_line is not None:
-        error.args = (first_line,)
-        if context.sqlalchemy_exception is not None:
-            context.sqlalchemy_exception.args = (f"({type(error).__name__}) {first_line}",)
+        connection.execute_sql(_SET_FOR_TRANSACTION)
 
 
 def create_schema(connection: Connection) -> None:
     """Create the relay's schema if it is missing; only then the right to create one is needed."""
-    if connection.scalar(text("SELECT to_regnamespace(:name)"), {"name": SCHEMA}) is None:
+    found = connection.execute(text("SELECT to_regnamespace(:name)"), {"name": SCHEMA})
+    if found.scalar() is None:
         connection.execute(text(f"CREATE SCHEMA {SCHEMA}"))
 
 

@@ -4,11 +4,12 @@ from collections.abc import Iterable
 from typing import Final
 
 import msgspec
-from sqlalchemy import Connection, bindparam, delete, func, insert, select
+from sqlalchemy import bindparam, delete, func, insert, select
 
 from relay.instants import Instant
 from relay.ledger import counters
 from relay.ledger.compression import compress, decompress
+from relay.ledger.connection import Connection
 from relay.ledger.json_rows import bound, rows_of
 from relay.ledger.tables import quarantine
 from relay.logs import get_logger
@@ -115,7 +116,8 @@ def get_many(connection: Connection, ids: Iterable[int]) -> list[QuarantinedBody
 
 def count(connection: Connection) -> int:
     """Return the number of bodies in quarantine."""
-    return connection.execute(select(func.count()).select_from(quarantine)).scalar_one()
+    number: int = connection.execute(select(func.count()).select_from(quarantine)).scalar_one()
+    return number
 
 
 def count_dropped(connection: Connection) -> int:

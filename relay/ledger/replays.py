@@ -8,7 +8,6 @@ from sqlalchemy import (
     BigInteger,
     BindParameter,
     Boolean,
-    Connection,
     Text,
     bindparam,
     case,
@@ -24,6 +23,7 @@ from sqlalchemy.dialects.postgresql import insert
 
 from relay.call import Call
 from relay.instants import Instant
+from relay.ledger.connection import Connection
 from relay.ledger.deliveries.rows import IS_PENDING
 from relay.ledger.json_rows import bound, rows_of
 from relay.ledger.notifications import notify
@@ -73,7 +73,8 @@ def list_page(
 
 def count(connection: Connection, after: PageCursor, *, until: Instant | None) -> int:
     """Return the number of calls on all pages after the cursor."""
-    return connection.execute(_count, _parameters(after, until)).scalar_one()
+    number: int = connection.execute(_count, _parameters(after, until)).scalar_one()
+    return number
 
 
 def _parameters(after: PageCursor, until: Instant | None) -> dict[str, Any]:

@@ -6,10 +6,9 @@ from collections.abc import Callable
 from functools import partial
 from typing import Final, TypeVar
 
-from sqlalchemy import Connection
-
 from relay.instants import Duration, Instant, duration, iso
 from relay.ledger import retention_queries, tombstones, warnings
+from relay.ledger.connection import Connection
 from relay.ledger.errors import LedgerUnavailable
 from relay.ledger.lease_holder import Lease
 from relay.ledger.ledger import Ledger

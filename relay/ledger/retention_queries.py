@@ -7,11 +7,12 @@ pending or dead delivery is never deleted.
 from typing import Final, NamedTuple
 
 import msgspec
-from sqlalchemy import Connection, Delete, Update, bindparam, delete, func, select, update
+from sqlalchemy import Delete, Update, bindparam, delete, func, select, update
 
 from relay.instants import Instant
 from relay.ledger import tombstones
 from relay.ledger.calls import set_pruned
+from relay.ledger.connection import Connection
 from relay.ledger.json_rows import bound, rows_of
 from relay.ledger.states import DeliveryState, EventState, has_state
 from relay.ledger.tables import bodies, calls, client_state, dedup_keys, deliveries, events, quarantine

@@ -61,7 +61,7 @@ def _create_file(_dialect: Any, _record: object, arguments: list[str], _options:
 
 
 def _configure(connection: Any, _record: object) -> None:
-    # The driver begins its own transactions too late for a snapshot: `_begin` does it instead.
+    # The driver would begin its own transactions, too late for a snapshot.
     connection.isolation_level = None
     _use_wal(connection)
     for pragma in ("synchronous = FULL", "foreign_keys = ON", "temp_store = MEMORY"):
@@ -85,9 +85,6 @@ def _use_wal(connection: Any) -> None:
 
 
 def _begin(connection: Connection) -> None:
-    options = connection.get_execution_options()
-    if options.get("isolation_level") == "AUTOCOMMIT":
-        return  # no transaction may contain a VACUUM
-    # A writer must lock at the start: if it locks at its first write, it can fail in the middle.
-    mode = "DEFERRED" if options.get("read_only") else "IMMEDIATE"
-    connection.exec_driver_sql(f"BEGIN {mode}")
+    """Begin a migration: SQLAlchemy expects that the driver does it, at the first write."""
+    if connection.get_execution_options().get("isolation_level") != "AUTOCOMMIT":
+        connection.exec_driver_sql("BEGIN IMMEDIATE")

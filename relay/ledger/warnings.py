@@ -2,9 +2,10 @@
 
 from typing import Final
 
-from sqlalchemy import Connection, delete, insert, select
+from sqlalchemy import delete, insert, select
 
 from relay.instants import Instant
+from relay.ledger.connection import Connection
 from relay.ledger.leases import advisory_lock
 from relay.ledger.tables import warnings as table
 

@@ -2,12 +2,12 @@
 
 from typing import Final
 
-from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError
 
 from relay.call import CallEvent, Kind
 from relay.instants import Instant
 from relay.ledger import counters, journal
+from relay.ledger.connection import Connection
 from relay.ledger.errors import LedgerUnavailable
 from relay.ledger.journal import NewEvent
 from relay.ledger.ledger import Ledger
@@ -34,7 +34,7 @@ async def check_writable(ledger: Ledger) -> None:
 
 
 def _write(connection: Connection) -> None:
-    with connection.begin_nested() as savepoint:
-        journal.append(connection, [_SAMPLE])
-        savepoint.rollback()
+    connection.execute_sql("SAVEPOINT write_check")
+    journal.append(connection, [_SAMPLE])
+    connection.execute_sql("ROLLBACK TO SAVEPOINT write_check")
     counters.increase(connection, counters.WRITE_CHECKS, 1)

@@ -5,10 +5,9 @@ from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequenc
 from contextlib import asynccontextmanager, suppress
 from typing import Any, Final
 
-from sqlalchemy import Connection
-
 from crm_clients.base import CrmClient
 from relay.ledger import Ledger, destinations, leases
+from relay.ledger.connection import Connection
 from relay.ledger.errors import LedgerDamaged
 from relay.ledger.generation_file import begin_epoch_after_restore
 from relay.logs import get_logger

@@ -12,10 +12,12 @@ from typing import Any
 import httpx
 import psycopg
 import pytest
+from sqlalchemy.exc import OperationalError
 
 from crm_clients.local import LocalSettings
 from relay.app import Relay
 from relay.ledger import Ledger, calls, journal
+from relay.ledger.connection import Connection
 from relay.ledger.group_commit import GroupCommit
 from relay.ledger.write_check import check_writable
 from relay.settings import Settings
@@ -179,21 +181,21 @@ async def test_a_commit_without_a_response_makes_no_second_call(
 
 def _lose_one_commit_response(ledger: Ledger, monkeypatch: pytest.MonkeyPatch) -> None:
     """Let the next commit of an event succeed, and break the connection before its response."""
-    dialect = ledger._engine.dialect
     lost: list[bool] = []
-    commit = dialect.do_commit
+    commit = Connection.commit
 
-    def commit_and_fail(connection: Any) -> None:
+    def commit_and_fail(connection: Connection) -> None:
         # Other commits pass: only the one that appends sees more events than another connection.
         with psycopg.connect(ledger.url) as other:
             before = _count_events(other.cursor())
-        appends = _count_events(connection.cursor()) > before
+        appends = _count_events(connection.driver.cursor()) > before
         commit(connection)
         if appends and not lost:
             lost.append(True)
-            raise psycopg.OperationalError("server closed the connection unexpectedly")
+            reason = psycopg.OperationalError("server closed the connection unexpectedly")
+            raise OperationalError(None, None, reason)
 
-    monkeypatch.setattr(dialect, "do_commit", commit_and_fail)
+    monkeypatch.setattr(Connection, "commit", commit_and_fail)
 
 
 def _count_events(cursor: Any) -> int:

@@ -9,12 +9,13 @@ from contextlib import contextmanager
 from typing import Any, Final
 
 import msgspec
-from sqlalchemy import Connection, text
+from sqlalchemy import text
 
 from crm_clients.settings import DEFAULT_LABELS
 from relay.call import Status
 from relay.ledger.compression import decompress
-from relay.ledger.engine import open_engine
+from relay.ledger.connection import Connection
+from relay.ledger.engine import open_engine, transaction
 from tests.chaos.load import SentCall
 
 _SHOWN: Final = 5
@@ -74,7 +75,7 @@ class Audit(msgspec.Struct):
 def _connect(url: str) -> Iterator[Connection]:
     engine = open_engine(url)
     try:
-        with engine.connect().execution_options(read_only=True) as connection:
+        with transaction(engine, read_only=True) as connection:
             yield connection
     finally:
         engine.dispose()
@@ -93,9 +94,7 @@ def read_ledger(url: str) -> LedgerContents:
     """Read the ledger with plain SQL."""
     events: Counter[bytes] = Counter()
     with _connect(url) as connection:
-        rows = connection.execution_options(stream_results=True).execute(
-            text("SELECT path, query, raw FROM events JOIN bodies USING (seq)")
-        )
+        rows = connection.execute(text("SELECT path, query, raw FROM events JOIN bodies USING (seq)"))
         for path, query, raw in rows:
             events[b"%s %s %s" % (path.encode(), query.encode(), decompress(raw))] += 1
     return LedgerContents(events, *count_states(url))

@@ -17,7 +17,7 @@ from typing import Final
 
 import httpx
 import msgspec
-from sqlalchemy import Connection, func, select
+from sqlalchemy import func, select
 
 from crm_clients.supabase import SupabaseClient, SupabaseSettings
 from relay.call import Call
@@ -25,6 +25,7 @@ from relay.delivery import DeliveryWorker, LedgerClientState, RetryPolicy
 from relay.instants import Instant
 from relay.ledger import Ledger, calls, deliveries, destinations
 from relay.ledger.calls import CallRow
+from relay.ledger.connection import Connection
 from relay.ledger.tables import deliveries as deliveries_table
 from tests.fakes.faults import Fault, Faults
 from tests.support.clients import make_context

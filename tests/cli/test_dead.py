@@ -4,10 +4,10 @@ import json
 
 import msgspec
 import pytest
-from sqlalchemy import Connection
 
 from relay.instants import Instant
 from relay.ledger import calls, deliveries, destinations
+from relay.ledger.connection import Connection
 from relay.ledger.states import DeliveryState
 from tests.support.deliveries import delivered_update
 from tests.support.home import LOCAL, Home

@@ -1,10 +1,10 @@
 """`relay destinations`: list, pause, resume and probe."""
 
 import pytest
-from sqlalchemy import Connection
 
 from relay.instants import Instant
 from relay.ledger import destinations
+from relay.ledger.connection import Connection
 from relay.ledger.destinations import Pause
 from tests.support.home import LOCAL, STARTED, Home, all_delivered
 

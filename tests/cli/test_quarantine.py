@@ -4,9 +4,9 @@ import json
 from collections.abc import Sequence
 
 import pytest
-from sqlalchemy import Connection
 
 from relay.ledger import journal, quarantine
+from relay.ledger.connection import Connection
 from relay.ledger.quarantine import NewQuarantinedBody, QuarantinedBody
 from tests.support.home import Home, all_delivered
 from tests.support.relay import WEBHOOK_PATH

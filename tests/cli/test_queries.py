@@ -5,12 +5,12 @@ from pathlib import Path
 
 import msgspec
 import pytest
-from sqlalchemy import Connection
 
 from relay.cli.queries import CallView, EventCounts, Status, find_call, get_status, view_call
 from relay.instants import SECOND, Instant, iso
 from relay.ledger import Ledger, aliases, calls, deliveries, destinations, journal, quarantine
 from relay.ledger.aliases import Alias, AliasReason
+from relay.ledger.connection import Connection
 from relay.ledger.destinations import Pause
 from relay.ledger.quarantine import NewQuarantinedBody
 from relay.ledger.states import DeliveryState

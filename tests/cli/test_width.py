@@ -2,10 +2,10 @@
 
 import msgspec
 import pytest
-from sqlalchemy import Connection
 
 from relay.instants import Instant
 from relay.ledger import calls, deliveries, destinations, warnings
+from relay.ledger.connection import Connection
 from relay.ledger.destinations import Pause
 from relay.ledger.states import DeliveryState
 from tests.support.deliveries import delivered_update

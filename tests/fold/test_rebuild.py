@@ -7,7 +7,6 @@ from pathlib import Path
 
 import msgspec
 import pytest
-from sqlalchemy import Connection
 
 from relay.call import state_from_event
 from relay.cloudtalk.request import RawRequest
@@ -15,6 +14,7 @@ from relay.fold.rebuild import RebuildResult, _Rebuild, rebuild_calls
 from relay.fold.split import split_call
 from relay.fold.versions import first_version
 from relay.ledger import Ledger, calls, journal
+from relay.ledger.connection import Connection
 from relay.ledger.journal import NewEvent, StoredEvent
 from relay.ledger.lease_holder import Lease
 from tests.support.folding import FoldingRelay, parser_in

@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from typing import Any
 
 import pytest
-from sqlalchemy import Connection, select
+from sqlalchemy import select
 from structlog.testing import capture_logs
 
 from relay.call import CallEvent, Kind
@@ -22,6 +22,7 @@ from relay.ledger import (
     retention_queries,
 )
 from relay.ledger.calls import CallRow
+from relay.ledger.connection import Connection
 from relay.ledger.errors import LedgerTimeout
 from relay.ledger.journal import NewEvent, UnfoldedEvent
 from relay.ledger.tables import deliveries, events, leases

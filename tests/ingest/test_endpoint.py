@@ -12,12 +12,12 @@ from unittest.mock import Mock
 
 import httpx
 import pytest
-from sqlalchemy import Connection
 from structlog.testing import capture_logs
 
 from relay.app import Relay
 from relay.cli.check import run_checks
 from relay.ledger import LedgerUnavailable, journal
+from relay.ledger.connection import Connection
 from relay.standards.webhooks import Signer
 from tests.support.in_process import in_process_relay, settings_in
 from tests.support.journal import read_events, read_quarantine

@@ -143,8 +143,8 @@ async def test_a_vacuum_gives_space_back(tmp_path: Path) -> None:
     await create_ledger(path, events=2_000)
     before = path.stat().st_size
     async with open_ledger(f"sqlite:///{path}") as ledger:
-        await ledger.write(lambda c: c.exec_driver_sql("DELETE FROM events"))
-        await ledger.write(lambda c: c.exec_driver_sql("DELETE FROM bodies"))
+        await ledger.write(lambda c: c.execute_sql("DELETE FROM events"))
+        await ledger.write(lambda c: c.execute_sql("DELETE FROM bodies"))
         await ledger.vacuum()
         assert path.stat().st_size < before // 2
         await check_writable(ledger)

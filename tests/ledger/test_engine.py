@@ -15,12 +15,13 @@ from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import Connection, Engine
+from sqlalchemy import Engine, text
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import DBAPIError
 
 from relay.ledger import HEAD, Ledger, LedgerError, LedgerUnavailable, SchemaError, engine, sqlite
-from relay.ledger.engine import migrate, open_engine, schema_version
+from relay.ledger.connection import Connection
+from relay.ledger.engine import migrate, open_engine, schema_version, transaction
 from relay.ledger.tables import metadata
 
 OPEN = """
@@ -233,13 +234,13 @@ def test_every_connection_syncs_each_commit_and_uses_wal(opened: Engine) -> None
 
 
 def _reader(stack: ExitStack, opened: Engine) -> Connection:
-    return stack.enter_context(opened.connect().execution_options(read_only=True))
+    return stack.enter_context(transaction(opened, read_only=True))
 
 
 def _settings(connection: Connection) -> tuple[str, int, int]:
     """Journal mode, synchronous (2: FULL), foreign keys."""
     journal, synchronous, foreign = (
-        connection.exec_driver_sql(f"PRAGMA {name}").scalar_one()
+        connection.execute(text(f"PRAGMA {name}")).scalar_one()
         for name in ("journal_mode", "synchronous", "foreign_keys")
     )
     return journal, synchronous, foreign
@@ -250,11 +251,11 @@ def test_a_writer_locks_at_the_start_and_a_reader_does_not(
 ) -> None:
     monkeypatch.setattr(sqlite, "_BUSY_SECONDS", 0.05)
     opened = open_engine(f"sqlite:///{path}")
-    with opened.begin():
-        with pytest.raises(Exception, match="locked"), opened.begin():
+    with transaction(opened):
+        with pytest.raises(Exception, match="locked"), transaction(opened):
             pass
-        with opened.connect().execution_options(read_only=True) as reader:
-            reader.exec_driver_sql("SELECT 1")
+        with transaction(opened, read_only=True) as reader:
+            reader.execute_sql("SELECT 1")
     opened.dispose()
 
 

@@ -10,10 +10,10 @@ from typing import Any, TypeVar
 
 import msgspec
 import pytest
-from sqlalchemy import Connection
 
 from relay.instants import SECOND
 from relay.ledger import Ledger, LedgerUnavailable, journal
+from relay.ledger.connection import Connection
 from relay.ledger.errors import EventNotStorable, LedgerUnusable
 from relay.ledger.group_commit import GroupCommit
 from relay.ledger.journal import NewEvent

@@ -11,11 +11,12 @@ from unittest.mock import Mock
 
 import msgspec
 import pytest
-from sqlalchemy import Connection, Table, select
+from sqlalchemy import Table, select
 
 from relay.call import Kind
 from relay.instants import Duration, Instant
 from relay.ledger import Ledger, journal
+from relay.ledger.connection import Connection
 from relay.ledger.journal import NewEvent, StoredEvent
 from relay.ledger.states import EventState
 from relay.ledger.tables import bodies, events

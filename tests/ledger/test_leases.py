@@ -5,10 +5,10 @@ import sys
 from collections.abc import Iterator
 
 import pytest
-from sqlalchemy import Connection
 
 from relay.instants import duration
 from relay.ledger import LeaseLost, Ledger, leases, process_identity
+from relay.ledger.connection import Connection
 from tests.support.clock import Clock
 
 LENGTH = duration(10)

@@ -5,11 +5,12 @@ from functools import partial
 from pathlib import Path
 
 import pytest
-from sqlalchemy import Connection, func, insert, select
+from sqlalchemy import func, insert, select
 from sqlalchemy.exc import IntegrityError
 
 from relay.ledger import Ledger, LedgerError, LedgerUnavailable
 from relay.ledger.clocks import wall_clock
+from relay.ledger.connection import Connection
 from relay.ledger.process_identity import owner_name
 from relay.ledger.tables import destinations
 
@@ -19,7 +20,8 @@ def add(connection: Connection, name: str | None) -> None:
 
 
 def count(connection: Connection) -> int:
-    return connection.execute(select(func.count()).select_from(destinations)).scalar_one()
+    number: int = connection.execute(select(func.count()).select_from(destinations)).scalar_one()
+    return number
 
 
 def _record(order: list[int], number: int, _: Connection) -> None:

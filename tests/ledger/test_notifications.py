@@ -6,10 +6,10 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
-from sqlalchemy import Connection
 from structlog.testing import capture_logs
 
 from relay.ledger import Ledger, destinations, journal, notifications
+from relay.ledger.connection import Connection
 from relay.ledger.notifications import NotificationListener, wait_for_event
 from tests.support.postgres import Databases
 from tests.support.samples import make_event_row

@@ -32,7 +32,8 @@ from relay.ledger import (
     postgres,
     warnings,
 )
-from relay.ledger.engine import migrate, open_engine
+from relay.ledger.connection import connect
+from relay.ledger.engine import begin, migrate, open_engine, transaction
 from relay.ledger.postgres import listen
 from relay.ledger.states import DeliveryState
 from relay.ledger.tables import calls as call_table
@@ -99,7 +100,7 @@ async def test_an_event_with_a_smaller_number_and_a_later_commit_is_folded(
     ledger: Ledger, engine: Engine
 ) -> None:
     fold = await start_fold(ledger)
-    with engine.begin() as slow:
+    with transaction(engine) as slow:
         (first,) = journal.append(slow, [make_event_row(parsed=make_event(name="a"))])
         (second,) = await ledger.write(
             lambda c: journal.append(c, [make_event_row(parsed=make_event(name="b"))])
@@ -131,7 +132,7 @@ async def test_a_delivery_that_gets_a_newer_version_while_it_is_settled_stays_pe
         None,
         None,
     )
-    with engine.begin() as folding:
+    with transaction(engine) as folding:
         deliveries.enqueue(folding, [("a", 2)], now=Instant(2))
         settling = asyncio.create_task(
             ledger.write(lambda c: deliveries.settle(c, "crm", [update], now=Instant(3)))
@@ -226,14 +227,15 @@ async def test_a_process_that_stops_in_a_transaction_blocks_others_only_briefly(
     monkeypatch.setattr(postgres, "_SET_FOR_SESSION", short)
     ledger, stopped = Ledger(url), open_engine(url)
     await ledger.write(lambda c: leases.acquire(c, "fold", "a/1/1", now=Instant(1), length=LENGTH))
-    connection = stopped.connect()
-    leases.check(connection, "fold", 1, now=Instant(2), length=LENGTH)
-    started = time.monotonic()
-    await ledger.write(lambda c: leases.check(c, "fold", 1, now=Instant(3), length=LENGTH))
-    assert time.monotonic() - started < 3
-    with pytest.raises(DBAPIError, match="idle"):
-        connection.execute(text("SELECT 1"))
-    connection.close()
+    with connect(stopped) as connection:
+        begin(connection, read_only=False)
+        leases.check(connection, "fold", 1, now=Instant(2), length=LENGTH)
+        started = time.monotonic()
+        await ledger.write(lambda c: leases.check(c, "fold", 1, now=Instant(3), length=LENGTH))
+        assert time.monotonic() - started < 3
+        with pytest.raises(DBAPIError, match="idle") as error:
+            connection.execute(text("SELECT 1"))
+        assert error.value.connection_invalidated
     stopped.dispose()
     await ledger.close()
 
@@ -338,7 +340,7 @@ async def test_a_database_that_was_dropped_and_created_again_takes_nothing_until
 
 async def test_a_null_character_is_stored_as_a_replacement_character(ledger: Ledger) -> None:
     await ledger.write(lambda c: journal.append(c, [make_event_row(path="/hook/\0x\\u0000")]))
-    (path,) = await ledger.read(lambda c: c.execute(select(events.c.path)).scalars().all())
+    (path,) = await ledger.read(lambda c: c.execute(select(events.c.path)).scalars())
     assert path == "/hook/\ufffdx\\u0000"
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import Connection, Engine, Executable, text
+from sqlalchemy import Engine, Executable, text
 
 from relay.ledger import (
     Ledger,
@@ -18,6 +18,7 @@ from relay.ledger import (
     replays,
     retention_queries,
 )
+from relay.ledger.connection import Connection
 from relay.ledger.deliveries import Pick, enqueueing, picking, settling
 from relay.ledger.engine import open_engine
 from relay.ledger.json_rows import bound
@@ -132,8 +133,8 @@ def explain(connection: Connection, statement: Any, parameters: dict[str, Any]) 
     compiled = statement.compile(dialect=connection.dialect)
     params = compiled.construct_params(parameters)
     values = tuple(params[name] for name in compiled.positiontup)
-    plan = connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {compiled}", values)
-    return [row.detail.replace("COVERING ", "") for row in plan]
+    plan = connection.driver.execute(f"EXPLAIN QUERY PLAN {compiled}", values).fetchall()
+    return [detail.replace("COVERING ", "") for *_, detail in plan]
 
 
 @pytest.mark.parametrize("name", PLANS)

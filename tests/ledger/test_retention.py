@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 import pytest
-from sqlalchemy import Connection, select
+from sqlalchemy import select
 from structlog.testing import capture_logs
 
 from relay.call import state_from_event
@@ -23,6 +23,7 @@ from relay.ledger import (
     warnings,
 )
 from relay.ledger.calls import CallRow
+from relay.ledger.connection import Connection
 from relay.ledger.errors import LeaseLost
 from relay.ledger.lease_holder import Lease
 from relay.ledger.quarantine import NewQuarantinedBody

@@ -67,9 +67,7 @@ def _set_state(call: str, state: str) -> Update:
 
 async def seqs(ledger: Ledger) -> list[int]:
     return list(
-        await ledger.read(
-            lambda c: c.execute(event_table.select().order_by(event_table.c.seq)).scalars().all()
-        )
+        await ledger.read(lambda c: c.execute(event_table.select().order_by(event_table.c.seq)).scalars())
     )
 
 
@@ -95,7 +93,7 @@ async def test_an_event_is_old_if_it_was_received_before_the_instant(
     seq = await add_event(one_destination, "1", at=5)
     await delete_old_events(one_destination, before=before)
     assert await seqs(one_destination) == [seq][:is_kept]
-    bodies_left = await one_destination.read(lambda c: c.execute(select(body_table.c.seq)).scalars().all())
+    bodies_left = await one_destination.read(lambda c: c.execute(select(body_table.c.seq)).scalars())
     assert bodies_left == [seq][:is_kept]
 
 
@@ -206,9 +204,7 @@ async def test_the_bodies_of_a_deleted_call_are_deleted(one_destination: Ledger)
         lambda c: retention_queries.delete_old_calls(c, before=Instant(RECEIVED_AT + DAY), now=Instant(7))
     )
     assert await seqs(one_destination) == [other]
-    assert await one_destination.read(lambda c: c.execute(select(body_table.c.seq)).scalars().all()) == [
-        other
-    ]
+    assert await one_destination.read(lambda c: c.execute(select(body_table.c.seq)).scalars()) == [other]
 
 
 async def test_old_calls_are_deleted_in_portions_the_oldest_first(one_destination: Ledger) -> None:

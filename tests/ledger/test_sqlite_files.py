@@ -10,9 +10,10 @@ from functools import partial
 from pathlib import Path
 
 import pytest
-from sqlalchemy import Connection, insert
+from sqlalchemy import insert
 
 from relay.ledger import Ledger, LedgerUnavailable
+from relay.ledger.connection import Connection
 from relay.ledger.errors import LedgerDamaged, LedgerUnusable
 from relay.ledger.sqlite_files import CheckTimeout, find_damage
 from relay.ledger.tables import warnings
@@ -211,7 +212,7 @@ async def test_damage_that_a_transaction_meets_ends_all_use(opened: Ledger, path
     opened._engine.dispose()  # forget the pages that are in memory
     zeros(path)
     with pytest.raises(LedgerDamaged, match="malformed"):
-        await opened.read(lambda connection: connection.exec_driver_sql("SELECT * FROM events").all())
+        await opened.read(lambda connection: connection.execute_sql("SELECT * FROM events"))
     with pytest.raises(LedgerDamaged):
         await opened.write(lambda _: None)
 

@@ -128,7 +128,7 @@ async def test_a_ledger_that_can_only_be_read_is_not_ready(tmp_path: Path) -> No
     async with open_ledger(f"sqlite:///{tmp_path}/relay.db") as ledger:
         probe = health.LedgerProbe(ledger, interval_seconds=0)
         assert await probe.find_problem() is None
-        await ledger.write(lambda c: c.exec_driver_sql("PRAGMA query_only = ON"))
+        await ledger.write(lambda c: c.execute_sql("PRAGMA query_only = ON"))
         assert "readonly" in str(await probe.find_problem())
 
 

@@ -4,10 +4,10 @@ from collections.abc import Collection
 from typing import Any
 
 import msgspec
-from sqlalchemy import Connection
 
 from relay.instants import Duration, Instant
 from relay.ledger import Ledger, calls, deliveries
+from relay.ledger.connection import Connection
 from relay.ledger.deliveries import DeliveryRow, DeliveryUpdate, DueDelivery, Pick
 from relay.ledger.states import DeliveryState
 from tests.support.samples import make_call, make_call_row

@@ -7,12 +7,12 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from click.testing import CliRunner, Result
-from sqlalchemy import Connection
 
 from relay.cli.ledger_session import with_ledger
 from relay.cli.main import cli
 from relay.cli.queries import Status, get_status
 from relay.ledger import quarantine
+from relay.ledger.connection import Connection
 from relay.ledger.quarantine import NewQuarantinedBody
 from relay.settings import load
 from tests.support.in_process import in_process_relay

@@ -3,10 +3,11 @@
 from types import SimpleNamespace
 from typing import Any
 
-from sqlalchemy import Connection, select
+from sqlalchemy import select
 
 from relay.ledger import quarantine
 from relay.ledger.compression import decompress
+from relay.ledger.connection import Connection
 from relay.ledger.quarantine import QuarantinedBody
 from relay.ledger.tables import bodies, events
 
@@ -14,7 +15,7 @@ from relay.ledger.tables import bodies, events
 def read_events(connection: Connection) -> list[Any]:
     """Return every event by its number: the columns of its row, its `raw` body, and as text `parsed`."""
     rows = connection.execute(select(events, bodies).join(bodies, bodies.c.seq == events.c.seq))
-    found = [SimpleNamespace(**row) for row in rows.mappings()]
+    found = [SimpleNamespace(**row._asdict()) for row in rows]
     for event in found:
         event.raw, event.parsed = decompress(event.raw), decompress(event.parsed).decode()
     return sorted(found, key=lambda event: event.seq)

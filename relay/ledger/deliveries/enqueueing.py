@@ -2,20 +2,11 @@
 
 from collections.abc import Sequence
 
-from sqlalchemy import (
-    BindParameter,
-    Connection,
-    bindparam,
-    case,
-    exists,
-    literal,
-    literal_column,
-    select,
-    update,
-)
+from sqlalchemy import BindParameter, bindparam, case, exists, literal, literal_column, select, update
 from sqlalchemy.dialects.postgresql import insert
 
 from relay.instants import Instant
+from relay.ledger.connection import Connection
 from relay.ledger.deliveries.rows import IS_PENDING
 from relay.ledger.json_rows import bound, rows_of
 from relay.ledger.notifications import notify

@@ -9,10 +9,11 @@ from enum import Enum, auto
 from typing import Any, Final
 
 import msgspec
-from sqlalchemy import BindParameter, Connection, and_, bindparam, case, func, select, update
+from sqlalchemy import BindParameter, and_, bindparam, case, func, select, update
 
 from relay.call import Call
 from relay.instants import Duration, Instant
+from relay.ledger.connection import Connection
 from relay.ledger.deliveries.rows import EARLIEST_DUE, IS_PENDING, DueDelivery
 from relay.ledger.json_rows import ByteLength, bound, rows_of
 from relay.ledger.tables import calls, deliveries
@@ -105,12 +106,11 @@ def take_due(
     parameters |= bound((call,) for call in busy) | {"small": max_bytes // limit}
     due: list[DueDelivery] = []
     total = 0
-    with connection.execute(_take[pick], parameters) as rows:
-        for call, size, record, *rest in rows:
-            total += size
-            if due and total > max_bytes:
-                break
-            due.append(_due_delivery(record or _read_record(connection, call), *rest))
+    for call, size, record, *rest in connection.execute(_take[pick], parameters):
+        total += size
+        if due and total > max_bytes:
+            break
+        due.append(_due_delivery(record or _read_record(connection, call), *rest))
     return due
 
 

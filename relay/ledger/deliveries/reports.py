@@ -3,9 +3,10 @@
 from collections.abc import Collection, Iterable, Sequence
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, and_, bindparam, case, func, null, select
+from sqlalchemy import ColumnElement, and_, bindparam, case, func, null, select
 
 from relay.instants import Instant
+from relay.ledger.connection import Connection
 from relay.ledger.deliveries.rows import IS_PENDING, DeliveryCounts, DeliveryRow
 from relay.ledger.json_rows import bound, rows_of
 from relay.ledger.states import DeliveryState, has_state

@@ -3,20 +3,10 @@
 from collections.abc import Sequence
 
 import msgspec
-from sqlalchemy import (
-    BindParameter,
-    Connection,
-    and_,
-    bindparam,
-    case,
-    func,
-    literal_column,
-    or_,
-    select,
-    update,
-)
+from sqlalchemy import BindParameter, and_, bindparam, case, func, literal_column, or_, select, update
 
 from relay.instants import Instant
+from relay.ledger.connection import Connection
 from relay.ledger.deliveries.rows import EARLIEST_DUE, IS_PENDING, DeliveryUpdate
 from relay.ledger.json_rows import bound, rows_of
 from relay.ledger.states import DeliveryState, has_state, sql_state

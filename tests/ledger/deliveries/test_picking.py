@@ -4,10 +4,10 @@ from typing import Any
 
 import msgspec
 import pytest
-from sqlalchemy import Connection, event
 
 from relay.instants import Duration, Instant
 from relay.ledger import Ledger, calls, deliveries, replays
+from relay.ledger.connection import Connection
 from relay.ledger.deliveries import DeliveryUpdate, DueDelivery, Pick
 from relay.ledger.states import DeliveryState
 from tests.support.deliveries import delivered_update, due_ids, enqueue, get_delivery, settle, take_due
@@ -146,11 +146,14 @@ async def test_no_query_reads_more_than_a_batch_of_bytes(two_destinations: Ledge
     read: list[int] = []
 
     def take(connection: Connection) -> None:
-        def count(cursor: Any, statement: str, parameters: Any, *_: Any) -> None:
-            rows = cursor.connection.execute(statement, parameters).fetchall()
-            read.append(sum(len(value.encode()) for row in rows for value in row if isinstance(value, str)))
+        execute = connection.execute
 
-        event.listen(connection, "after_cursor_execute", lambda _c, cursor, *rest: count(cursor, *rest))
+        def count(statement: Any, parameters: Any) -> Any:
+            found = execute(statement, parameters)
+            read.append(sum(len(value.encode()) for row in found for value in row if isinstance(value, str)))
+            return found
+
+        connection.execute = count  # type: ignore[method-assign,assignment]
         deliveries.take_due(
             connection, "crm", Pick.OLDEST, busy=(), now=Instant(99), limit=50, max_bytes=40_000
         )

@@ -1,0 +1,235 @@
+"""A connection to the ledger's database that runs statements of SQLAlchemy's expression language quickly.
+
+SQLAlchemy builds and compiles the SQL, opens connections and keeps them in its pool. Its own execution would
+cost ten times as much as the database needs for a statement of the relay, so the SQL runs on the driver here.
+Errors of the driver become SQLAlchemy's, as anywhere else.
+"""
+
+from collections import namedtuple
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from types import MappingProxyType
+from typing import Any, Final
+from weakref import WeakKeyDictionary
+
+import msgspec
+from sqlalchemy import Dialect, Engine, Executable
+from sqlalchemy.exc import DBAPIError, MultipleResultsFound, NoResultFound
+from sqlalchemy.sql.compiler import SQLCompiler
+
+Parameters = Mapping[str, Any]
+Convert = Callable[[Any], Any]
+
+_NONE: Final[Parameters] = MappingProxyType({})
+_READ_ONLY_TRANSACTION: Final = "25006"
+
+
+class Rows(msgspec.Struct, eq=False):
+    """The result of a statement: named tuples. `rowcount`: the number of rows that a write changed."""
+
+    rows: list[Any]
+    rowcount: int
+
+    def __iter__(self) -> Iterator[Any]:
+        return iter(self.rows)
+
+    def all(self) -> list[Any]:
+        """Return all rows."""
+        return self.rows
+
+    def scalars(self) -> list[Any]:
+        """Return the first column of all rows."""
+        return [row[0] for row in self.rows]
+
+    def first(self) -> Any:
+        """Return the first row; None if there is none."""
+        return self.rows[0] if self.rows else None
+
+    def scalar(self) -> Any:
+        """Return the first column of the first row; None if there is none."""
+        return self.rows[0][0] if self.rows else None
+
+    def one_or_none(self) -> Any:
+        """Return the only row; None if there is none. Raises `MultipleResultsFound`."""
+        if len(self.rows) > 1:
+            raise MultipleResultsFound("more than one row was found")
+        return self.first()
+
+    def one(self) -> Any:
+        """Return the only row. Raises `NoResultFound`, `MultipleResultsFound`."""
+        if not self.rows:
+            raise NoResultFound("no row was found")
+        return self.one_or_none()
+
+    def scalar_one(self) -> Any:
+        """Return the only value. Raises `NoResultFound`, `MultipleResultsFound`."""
+        return self.one()[0]
+
+
+# --- statements -------------------------------------------------------------------------------
+
+
+class _Parameter(msgspec.Struct, frozen=True):
+    """A parameter of a compiled statement. `default`: the value that the statement itself has."""
+
+    name: str
+    key: str
+    default: Any
+    convert: Convert | None
+
+    def bind(self, parameters: Parameters) -> Any:
+        value = parameters.get(self.key, self.default)
+        return value if self.convert is None else self.convert(value)
+
+
+class _Prepared:
+    """A statement compiled for one database."""
+
+    def __init__(self, statement: Executable, dialect: Dialect) -> None:
+        compiled: Any = statement.compile(dialect=dialect)  # type: ignore[attr-defined]
+        self.sql = str(compiled)
+        self._dialect = dialect
+        self._types = _result_types(compiled.statement)
+        self._parameters = _list_parameters(compiled)
+        self._is_positional = bool(compiled.positional)
+        self._make_row: Convert | None = None
+        self._converts: list[tuple[int, Convert]] = []
+
+    def bind(self, parameters: Parameters) -> Any:
+        """Return the parameters as the driver takes them."""
+        if self._is_positional:
+            return [parameter.bind(parameters) for parameter in self._parameters]
+        return {parameter.name: parameter.bind(parameters) for parameter in self._parameters}
+
+    def fetch(self, cursor: Any) -> Rows:
+        """Return all rows of the cursor."""
+        if cursor.description is None:
+            return Rows([], cursor.rowcount)
+        make_row = self._make_row or self._describe(cursor.description)
+        found = cursor.fetchall()
+        if self._converts:
+            found = [self._convert(row) for row in found]
+        return Rows(list(map(make_row, found)), cursor.rowcount)
+
+    def _describe(self, description: Sequence[Sequence[Any]]) -> Convert:
+        """Derive the type of the rows from the first result."""
+        names = [str(column[0]) for column in description]
+        self._converts = [
+            (index, convert)
+            for index, (type_, column) in enumerate(zip(self._types, description, strict=False))
+            if (convert := type_.dialect_impl(self._dialect).result_processor(self._dialect, column[1]))
+        ]
+        row_type: Any = namedtuple("Row", names, rename=True)  # type: ignore[misc]  # noqa: PYI024
+        self._make_row = row_type._make
+        return row_type._make
+
+    def _convert(self, row: Sequence[Any]) -> list[Any]:
+        values = list(row)
+        for index, convert in self._converts:
+            values[index] = convert(values[index])
+        return values
+
+
+def _list_parameters(compiled: SQLCompiler) -> list[_Parameter]:
+    by_name = {name: bind for bind, name in compiled.bind_names.items()}
+    names = (compiled.positiontup or []) if compiled.positional else list(by_name)
+    converts: Any = compiled._bind_processors  # noqa: SLF001 - there is no public way to the processors
+    return [
+        _Parameter(name, by_name[name].key, by_name[name].effective_value, converts.get(name))
+        for name in names
+    ]
+
+
+def _result_types(statement: Any) -> list[Any]:
+    """Return the types of the columns that the statement returns; a text has none."""
+    if getattr(statement, "is_dml", False):
+        return [column["type"] for column in statement.returning_column_descriptions]
+    return [column.type for column in getattr(statement, "selected_columns", ())]
+
+
+_prepared: Final[dict[str, WeakKeyDictionary[Executable, _Prepared]]] = {}
+"""Per kind of database. Most statements are constants of a module; those that are not are soon forgotten."""
+
+
+def _prepare(statement: Executable, dialect: Dialect) -> _Prepared:
+    prepared = _prepared.setdefault(dialect.name, WeakKeyDictionary())
+    if (found := prepared.get(statement)) is None:
+        found = prepared[statement] = _Prepared(statement, dialect)
+    return found
+
+
+# --- the connection ---------------------------------------------------------------------------
+
+
+class Connection:
+    """A connection of the pool. `driver`: the connection of the database's driver."""
+
+    def __init__(self, driver: Any, dialect: Dialect) -> None:
+        self.driver = driver
+        self.dialect = dialect
+
+    def execute(self, statement: Executable, parameters: Parameters = _NONE) -> Rows:
+        """Run the statement and return its rows. Raises `DBAPIError`."""
+        prepared = _prepare(statement, self.dialect)
+        try:
+            return prepared.fetch(self.driver.execute(prepared.sql, prepared.bind(parameters)))
+        except self.dialect.loaded_dbapi.Error as error:
+            raise _translate(error, self.driver, self.dialect) from error
+
+    def execute_sql(self, sql: str) -> None:
+        """Run a command without parameters. Raises `DBAPIError`."""
+        try:
+            self.driver.execute(sql)
+        except self.dialect.loaded_dbapi.Error as error:
+            raise _translate(error, self.driver, self.dialect) from error
+
+    def commit(self) -> None:
+        """Commit the transaction. Raises `DBAPIError`."""
+        try:
+            self.driver.commit()
+        except self.dialect.loaded_dbapi.Error as error:
+            raise _translate(error, self.driver, self.dialect) from error
+
+
+@contextmanager
+def connect(engine: Engine) -> Iterator[Connection]:
+    """Use a connection of the pool. What was not committed is rolled back at the end. Raises `DBAPIError`.
+
+    After an error that ended the session the connection is closed.
+    """
+    dialect = engine.dialect
+    try:
+        pooled = engine.raw_connection()
+    except dialect.loaded_dbapi.Error as error:
+        raise _translate(error, None, dialect) from error
+    try:
+        yield Connection(pooled.driver_connection, dialect)
+    except DBAPIError as error:
+        if error.connection_invalidated:
+            pooled.invalidate(error.orig)
+        raise
+    finally:
+        pooled.close()  # the pool rolls back, and closes a connection on which that fails
+
+
+def _translate(error: Any, driver: Any, dialect: Dialect) -> DBAPIError:
+    """Return the error of SQLAlchemy for one of the driver.
+
+    Of a message of PostgreSQL only the first line stays: the lines below quote the row, which has personal
+    data.
+    """
+    first_line = getattr(getattr(error, "diag", None), "message_primary", None)
+    if first_line is not None:
+        error.args = (first_line,)
+    # After a failover the server may be a standby: a new connection may reach the new primary.
+    is_standby = getattr(error, "sqlstate", None) == _READ_ONLY_TRANSACTION
+    translated = DBAPIError.instance(
+        None,
+        None,
+        error,
+        dialect.loaded_dbapi.Error,
+        connection_invalidated=is_standby or dialect.is_disconnect(error, driver, None),
+        dialect=dialect,
+    )
+    assert isinstance(translated, DBAPIError)  # noqa: S101 - the error is the driver's
+    return translated
