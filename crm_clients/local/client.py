@@ -5,6 +5,7 @@ import sqlite3
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any, Final, TypeVar
 
 import msgspec
@@ -27,7 +28,7 @@ from crm_clients.batch import merge_by_call
 from crm_clients.local.file import CallsFile, Row, add_column_sql, create_table_sql, is_outdated
 from crm_clients.local.settings import LocalSettings
 from crm_clients.settings import STATE
-from relay.standards.file_access import explain_denied
+from relay.standards.file_access import explain_denied, explain_uncreatable, is_missing
 from relay.standards.private_files import review_database
 from relay.standards.sqlite_errors import is_damage
 
@@ -53,7 +54,7 @@ class LocalClient(CrmClient[LocalSettings]):
         self._closed = False
 
     async def check(self) -> list[Finding]:
-        """Check whether the file can be written and the table has all columns."""
+        """Check whether the file can be written and the table has all columns. Creates nothing."""
         finding = await self._run(self._check)
         return [finding, *self._review_files()] if finding.ok else [finding]
 
@@ -127,26 +128,32 @@ class LocalClient(CrmClient[LocalSettings]):
 
     def _check(self) -> Finding:
         path = self.settings.path
+        if is_missing(path):
+            return self._check_missing_file(path)
         try:
-            missing = self._file.missing_columns()
+            missing = self._file.check()
         except (sqlite3.Error, OSError) as error:
-            return Finding(
-                name=self.name,
-                ok=False,
-                code="unreachable",
-                problem=f"{path} cannot be opened: {error}",
-                hint=explain_denied(path) or _CANNOT_OPEN,
-            )
+            problem = f"{path} cannot be opened: {error}"
+            return self._fail("unreachable", problem, explain_denied(path) or _CANNOT_OPEN)
+        if missing is None:
+            problem = f"the table calls in {path} is missing"
+            return self._fail("unknown_table", problem, f"`relay setup {self.name}` creates it")
         if not missing:
             return Finding(name=self.name, ok=True)
         statements = "; ".join(add_column_sql(column, self.settings.columns[column]) for column in missing)
-        return Finding(
-            name=self.name,
-            ok=False,
-            code="missing_column",
-            problem=f"the table calls in {path} lacks {', '.join(missing)}",
-            hint=f"`relay setup {self.name}` adds them, as does {statements}",
+        problem = f"the table calls in {path} lacks {', '.join(missing)}"
+        return self._fail(
+            "missing_column", problem, f"`relay setup {self.name}` adds them, as does {statements}"
         )
+
+    def _check_missing_file(self, path: Path) -> Finding:
+        if (reason := explain_uncreatable(path)) is not None:
+            return self._fail("unreachable", f"{path} cannot be created", reason)
+        hint = f"the first call creates {path}, as does `relay setup {self.name}`"
+        return Finding(name=self.name, ok=True, code="not_created", hint=hint)
+
+    def _fail(self, code: str, problem: str, hint: str) -> Finding:
+        return Finding(name=self.name, ok=False, code=code, problem=problem, hint=hint)
 
     def _review_files(self) -> Iterator[Finding]:
         for warning in review_database(self.settings.path):

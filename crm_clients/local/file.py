@@ -2,7 +2,7 @@
 
 import sqlite3
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import Any, Final
 
@@ -70,7 +70,7 @@ class CallsFile:
                 self._path, create_table_sql(self._columns), self._busy_timeout_seconds
             )
             self._opened = self._identify()
-            if MERGED_INTO in self.missing_columns():
+            if MERGED_INTO in self._find_missing(self._connection):
                 self._connection.execute(add_column_sql(MERGED_INTO, self._columns[MERGED_INTO]))
         return self._connection
 
@@ -98,14 +98,27 @@ class CallsFile:
         """Whether the file exists; `open` would create it."""
         return _identify(self._path) is not None
 
-    def missing_columns(self) -> list[str]:
-        """Return the columns that the table lacks."""
-        found = {row[1].lower() for row in self.open().execute("PRAGMA table_info(calls)")}
+    def check(self) -> list[str] | None:
+        """Return the columns that the table lacks; None if there is no table. Changes and creates nothing.
+
+        Raises `sqlite3.Error` also for a file that is missing or cannot be written.
+        """
+        uri = f"{self._path.absolute().as_uri()}?mode=rw"
+        opened = sqlite3.connect(uri, timeout=self._busy_timeout_seconds, isolation_level=None, uri=True)
+        with closing(opened) as connection:
+            connection.execute("BEGIN IMMEDIATE")  # fails if the file cannot be written
+            if not _columns_of_table(connection):
+                return None
+            # `open` adds the column for marks.
+            return [column for column in self._find_missing(connection) if column != MERGED_INTO]
+
+    def _find_missing(self, connection: sqlite3.Connection) -> list[str]:
+        found = _columns_of_table(connection)
         return [column for column in self._columns if column.lower() not in found]
 
     def add_missing_columns(self) -> list[str]:
         """Add the columns that the table lacks, and return their names."""
-        missing = self.missing_columns()
+        missing = self._find_missing(self.open())
         for column in missing:
             self.open().execute(add_column_sql(column, self._columns[column]))
         return missing
@@ -180,6 +193,11 @@ def _connect(path: Path, create_table: str, busy_timeout_seconds: float) -> sqli
         connection.close()
         raise
     return connection
+
+
+def _columns_of_table(connection: sqlite3.Connection) -> set[str]:
+    """Return the names of the columns in lower case; none if there is no table."""
+    return {row[1].lower() for row in connection.execute("PRAGMA table_info(calls)")}
 
 
 def _identify(path: Path) -> FileIdentity | None:

@@ -17,6 +17,7 @@ from crm_clients.base import CrmClient, Finding
 from crm_clients.settings import DestinationSettings
 from crm_clients.state import InMemoryClientState
 from relay.app import build_clients, hide_secrets
+from relay.cli.ledger_session import has_ledger
 from relay.cli.main import Context
 from relay.cli.output import echo, json_option, print_json, print_table
 from relay.cli.queries import DestinationStatus, list_destinations
@@ -26,7 +27,7 @@ from relay.ledger.connection import Connection
 from relay.ledger.write_check import check_writable
 from relay.logs import remove_secrets
 from relay.settings import Settings, review
-from relay.standards.file_access import explain_denied
+from relay.standards.file_access import explain_denied, explain_uncreatable
 from relay.standards.private_files import review_database
 
 _WARNING_AGE: Final = 86_400 * SECOND
@@ -39,8 +40,8 @@ _WARNING_AGE: Final = 86_400 * SECOND
 def command(context: Context, *, as_json: bool) -> None:
     """Test the settings, the ledger and every CRM.
 
-    No call is written. Exit code 1 if a test failed, or if a CRM is paused or has dead letters. Warnings
-    about the settings do not change the exit code. The output says how to fix each.
+    No call is written, and nothing is created. Exit code 1 if a test failed, or if a CRM is paused or has
+    dead letters. Warnings about the settings do not change the exit code. The output says how to fix each.
     """
     settings = context.settings()
     hide_secrets(settings)
@@ -97,6 +98,8 @@ async def _check_client(client: CrmClient[Any]) -> list[Finding]:
 
 async def _check_ledger(settings: Settings) -> list[Finding]:
     """Check that the ledger can be written, and look in it for what a running relay found."""
+    if not has_ledger(settings):
+        return [_check_missing_ledger(settings.ledger.path)]
     try:
         async with _open_ledger(settings) as ledger:
             await check_writable(ledger)
@@ -112,6 +115,15 @@ async def _check_ledger(settings: Settings) -> list[Finding]:
                 name="ledger", ok=False, code="unreachable", problem=str(error), hint=_ledger_hint(settings)
             )
         ]
+
+
+def _check_missing_ledger(path: Path | None) -> Finding:
+    """Check that `relay serve` can create the ledger. On PostgreSQL only the server knows."""
+    if path is not None and (reason := explain_uncreatable(path)) is not None:
+        problem = f"the ledger {path} cannot be created"
+        return Finding(name="ledger", ok=False, code="unreachable", problem=problem, hint=reason)
+    what = f"{path}" if path is not None else "its tables"
+    return Finding(name="ledger", ok=True, code="not_created", hint=f"`relay serve` creates {what}")
 
 
 def _review_files(path: Path | None) -> Iterator[Finding]:

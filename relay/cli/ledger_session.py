@@ -7,15 +7,15 @@ import asyncio
 import sys
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TypeVar
 
 import click
-from sqlalchemy import make_url
+from sqlalchemy.exc import DBAPIError
 
 from relay.ledger import Ledger, LedgerError
 from relay.ledger.connection import Connection
+from relay.ledger.engine import open_engine, schema_version
 from relay.settings import Settings
 from relay.standards.file_access import is_missing
 
@@ -29,7 +29,7 @@ def with_ledger(settings: Settings, work: Callable[[Ledger], Awaitable[T]]) -> T
 
 def read_with_ledger(settings: Settings, work: Callable[[Ledger], Awaitable[T]]) -> T:
     """Open the ledger, await `work` with it, and close it. If there is none, `work` gets an empty one."""
-    with _existing_or_empty(settings.ledger.url.get_secret_value()) as url:
+    with _existing_or_empty(settings) as url:
         return _run(url, work)
 
 
@@ -54,18 +54,39 @@ def _run(url: str, work: Callable[[Ledger], Awaitable[T]]) -> T:
 
 
 @contextmanager
-def _existing_or_empty(url: str) -> Iterator[str]:
-    """Yield the URL of the ledger. If its file does not exist, yield the URL of an empty ledger elsewhere: a
-    command that reads must create nothing.
+def _existing_or_empty(settings: Settings) -> Iterator[str]:
+    """Yield the URL of the ledger. If there is none, yield the URL of an empty ledger elsewhere: a command
+    that reads must create nothing.
     """
-    parsed = make_url(url)
-    if parsed.get_backend_name() != "sqlite" or not is_missing(Path(parsed.database or "")):
-        yield url
+    if has_ledger(settings):
+        yield settings.ledger.url.get_secret_value()
         return
     if _is_seen_by_a_person():
-        click.echo(f"There is no ledger at {parsed.database}:\n`relay serve` creates it.", err=True)
+        click.echo(f"There is no ledger {_place(settings)}:\n`relay serve` creates it.", err=True)
     with TemporaryDirectory() as folder:
         yield f"sqlite:///{folder}/relay.db"
+
+
+def has_ledger(settings: Settings) -> bool:
+    """Whether the file of SQLite, or the relay's tables on PostgreSQL exist. Creates nothing.
+
+    True also for a database that cannot be used: to open it then fails with the reason.
+    """
+    if settings.ledger.path is not None:
+        return not is_missing(settings.ledger.path)
+    engine = open_engine(settings.ledger.url.get_secret_value())
+    try:
+        with engine.connect() as connection:
+            return schema_version(connection) is not None
+    except (DBAPIError, LedgerError):
+        return True
+    finally:
+        engine.dispose()
+
+
+def _place(settings: Settings) -> str:
+    path = settings.ledger.path
+    return f"at {path}" if path is not None else "in the PostgreSQL database of ledger.url"
 
 
 def _is_seen_by_a_person() -> bool:

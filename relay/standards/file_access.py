@@ -24,6 +24,14 @@ def explain_denied(file: Path, *, writes: bool = True) -> str | None:
     return _explain(file.parent) if writes and not _may(file.parent, os.W_OK) else None
 
 
+def explain_uncreatable(file: Path) -> str | None:
+    """Return why this process cannot create the missing file with its missing folders; None if it can."""
+    folder = next(each for each in file.absolute().parents if not is_missing(each))
+    if not folder.is_dir():
+        return f"{folder} is no folder"
+    return None if _may(folder, os.W_OK | os.X_OK) else _explain(folder)
+
+
 def is_missing(path: Path) -> bool:
     """Whether there is no such file. Behind a folder that this process may not use, every file counts as
     existing: to open it then fails with the reason.

@@ -20,6 +20,7 @@ KEYS = ["name", "ok", "code", "problem", "hint"]
 
 
 def test_without_problems_it_exits_with_0(home: Home) -> None:
+    home.create_files()
     findings = home.json("check")
     assert [list(finding) for finding in findings] == [KEYS, KEYS]
     assert [(finding["name"], finding["ok"], finding["hint"]) for finding in findings] == [
@@ -29,6 +30,7 @@ def test_without_problems_it_exits_with_0(home: Home) -> None:
 
 
 def test_the_table_has_a_line_per_finding_and_the_hints_follow(home: Home) -> None:
+    home.create_files()
     home.write_settings(LOCAL + BROKEN)
     result = home.run("check")
     assert result.exit_code == 1
@@ -37,7 +39,7 @@ def test_the_table_has_a_line_per_finding_and_the_hints_follow(home: Home) -> No
     assert (ledger.split(), crm.split()) == (["ok", "ledger"], ["ok", "crm"])
     assert broken.split()[:3] == ["failed", "broken", "unreachable"]
     assert hint.startswith("broken, unreachable: ")
-    assert "the folder exists" in hint
+    assert hint.endswith("settings.toml is no folder")
 
 
 def test_one_failed_finding_exits_with_1(home: Home) -> None:
@@ -47,10 +49,30 @@ def test_one_failed_finding_exits_with_1(home: Home) -> None:
     assert '"code": "unreachable"' in result.stdout
 
 
+def test_what_the_relay_creates_later_is_named(home: Home) -> None:
+    found = [(f["name"], f["ok"], f["code"], f["problem"], f["hint"]) for f in home.json("check")]
+    folder = home.folder
+    assert found == [
+        ("ledger", True, "not_created", None, f"`relay serve` creates {folder}/relay.db"),
+        (
+            "crm",
+            True,
+            "not_created",
+            None,
+            f"the first call creates {folder}/crm.db, as does `relay setup crm`",
+        ),
+    ]
+    assert [line.split() for line in home.run("check").stdout.splitlines()[1:3]] == [
+        ["ok", "ledger", "not_created"],
+        ["ok", "crm", "not_created"],
+    ]
+
+
 # --- warnings ----------------------------------------------------------------------------------
 
 
 def test_a_warning_has_a_line_and_a_hint_and_exits_with_0(home: Home) -> None:
+    home.create_files()
     home.write_settings(f"{LOCAL}enabled = false\n{LOCAL.replace('crm', 'other')}enabled = false")
     result = home.run("check")
     assert result.exit_code == 0
@@ -59,10 +81,15 @@ def test_a_warning_has_a_line_and_a_hint_and_exits_with_0(home: Home) -> None:
         ["warning", "crm", "disabled"],
         ["warning", "other", "disabled"],
     ]
-    assert lines[-1].startswith("other, disabled: remove `enabled` from [destinations.other]")
+    assert [
+        line
+        for line in lines
+        if line.startswith("other, disabled: remove `enabled` from [destinations.other]")
+    ]
 
 
 def test_a_warning_is_ok_and_has_a_code(home: Home) -> None:
+    home.create_files()
     home.write_settings("[cloudtalk]\ntokens = ['secret-secret-secret']\n")
     home.path.chmod(0o644)
     warnings = [finding for finding in home.json("check") if finding["code"]]
@@ -76,6 +103,7 @@ def test_a_warning_is_ok_and_has_a_code(home: Home) -> None:
 
 
 def test_a_ledger_that_other_users_can_read_is_a_warning(home: Home) -> None:
+    home.create_files()
     assert not any(finding["code"] for finding in home.json("check"))
     (home.folder / "relay.db").chmod(0o644)
     (warning,) = [finding for finding in home.json("check") if finding["code"]]
@@ -89,6 +117,7 @@ def test_a_folder_of_the_ledger_in_which_other_users_can_replace_it_is_a_warning
 ) -> None:
     folder = home.folder / "var"
     monkeypatch.setenv("RELAY__LEDGER__URL", f"sqlite:///{folder}/relay.db")
+    home.create_files()
     assert not any(finding["code"] for finding in home.json("check"))
     folder.chmod(0o733)
     (warning,) = [finding for finding in home.json("check") if finding["code"]]
@@ -97,6 +126,7 @@ def test_a_folder_of_the_ledger_in_which_other_users_can_replace_it_is_a_warning
 
 
 def test_a_warning_does_not_hide_a_failure(home: Home) -> None:
+    home.create_files()
     home.write_settings(BROKEN + "enabled = false")
     result = home.run("check", "--json")
     assert result.exit_code == 1
@@ -240,6 +270,8 @@ def test_no_call_is_written_and_every_client_is_closed(home: Home, monkeypatch: 
             closed.append(self.name)
 
     monkeypatch.setattr(app, "load_client_class", lambda _: ObservedClient)
+    home.create_files()
+    closed.clear()
     assert home.run("check").exit_code == 0
     assert closed == ["crm"]
     with closing(sqlite3.connect(home.crm)) as connection:

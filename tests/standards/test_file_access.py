@@ -5,17 +5,18 @@ from pathlib import Path
 
 import pytest
 
-from relay.standards.file_access import explain_denied
+from relay.standards.file_access import explain_denied, explain_uncreatable
 from tests.support.foreign_files import Foreign, run_without_rights_of_root
 
 _PROGRAM = (
-    "import sys; from pathlib import Path; from relay.standards.file_access import explain_denied;"
-    " print(explain_denied(Path(sys.argv[1]), writes=sys.argv[2] == 'w'))"
+    "import sys; from pathlib import Path; from relay.standards.file_access import *;"
+    " path = Path(sys.argv[1]); how = sys.argv[2]; print("
+    "explain_uncreatable(path) if how == 'create' else explain_denied(path, writes=how == 'w'))"
 )
 
 
-def explain(path: Path, writes: str = "w") -> str:
-    return run_without_rights_of_root("-c", _PROGRAM, str(path), writes).stdout.strip()
+def explain(path: Path, how: str = "w") -> str:
+    return run_without_rights_of_root("-c", _PROGRAM, str(path), how).stdout.strip()
 
 
 def test_a_usable_file_and_one_that_can_be_created_are_not_explained(tmp_path: Path) -> None:
@@ -53,3 +54,19 @@ def test_of_an_own_file_the_mode_is_named(tmp_path: Path, mode: int, path: str) 
         == f"{changed} is yours and has the mode {mode:03o}; run `chmod u+rwX {changed}`"
     )
     folder.chmod(0o700)
+
+
+def test_a_file_below_new_folders_can_be_created_and_none_below_a_file(tmp_path: Path) -> None:
+    assert explain_uncreatable(tmp_path / "new" / "folder" / "file") is None
+    (tmp_path / "file").touch()
+    assert explain_uncreatable(tmp_path / "file" / "folder" / "new") == f"{tmp_path}/file is no folder"
+
+
+@pytest.mark.parametrize("mode", [0o500, 0o600])
+def test_of_a_folder_in_which_nothing_can_be_created_the_mode_is_named(tmp_path: Path, mode: int) -> None:
+    folder = tmp_path / "folder"
+    folder.mkdir(mode)
+    assert (
+        explain(folder / "new", "create")
+        == f"{folder} is yours and has the mode {mode:03o}; run `chmod u+rwX {folder}`"
+    )

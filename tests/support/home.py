@@ -53,6 +53,11 @@ class Home:
         assert (result.exit_code, result.stderr) == (0, "")
         return json.loads(result.stdout)
 
+    def create_files(self) -> None:
+        """Create the ledger and the embedded CRM, both empty."""
+        self.write_ledger(lambda _: None)
+        assert self.run("setup", "crm").exit_code == 0
+
     def write_ledger(self, write: Callable[[Connection], T]) -> T:
         return with_ledger(load(self.path), lambda ledger: ledger.write(write))
 

@@ -13,6 +13,7 @@ import pytest
 from crm_clients.base import (
     CrmClient,
     Delivered,
+    Finding,
     Misconfigured,
     Outcome,
     Outdated,
@@ -79,6 +80,11 @@ def edit(crm: Path, sql: str) -> None:
     """Change the file as a person does."""
     with closing(sqlite3.connect(crm)) as connection:
         connection.executescript(sql)
+
+
+def files_below(folder: Path) -> dict[Path, bytes | None]:
+    """Return the content of each file, and None for each folder."""
+    return {path: path.read_bytes() if path.is_file() else None for path in folder.rglob("*")}
 
 
 def row_of(crm: Path, id_: str = "cloudtalk-1") -> dict[str, Any]:
@@ -502,15 +508,56 @@ async def test_a_file_that_cannot_be_opened_fails_and_is_a_finding_of_check(
 # --- check and setup ------------------------------------------------------------------------------
 
 
-async def test_check_is_ok_if_the_file_does_not_exist_yet(client: LocalClient) -> None:
+async def test_check_is_ok_if_the_file_does_not_exist_yet_and_creates_nothing(tmp_path: Path) -> None:
+    path = tmp_path / "not" / "yet" / "crm.db"
+    client = client_of(path)
     (finding,) = await client.check()
+    await client.aclose()
     assert msgspec.to_builtins(finding) == {
         "name": "crm",
         "ok": True,
-        "code": None,
+        "code": "not_created",
         "problem": None,
-        "hint": None,
+        "hint": f"the first call creates {path}, as does `relay setup crm`",
     }
+    assert files_below(tmp_path) == {}
+
+
+async def test_check_of_an_existing_file_changes_nothing(crm: Path) -> None:
+    marking = client_of(crm, on_merge="mark")
+    edit(crm, TABLE)
+    os.chmod(crm, 0o600)  # noqa: PTH101 - short
+    before = files_below(crm.parent)
+    (finding,) = await marking.check()
+    await marking.aclose()
+    assert finding.ok
+    assert files_below(crm.parent) == before
+
+
+async def test_check_names_a_missing_table_until_setup_creates_it(client: LocalClient, crm: Path) -> None:
+    edit(crm, "CREATE TABLE other (id)")
+    (finding,) = await client.check()
+    assert (finding.ok, finding.code, finding.hint) == (
+        False,
+        "unknown_table",
+        "`relay setup crm` creates it",
+    )
+    assert finding.problem == f"the table calls in {crm} is missing"
+    await client.setup()
+    assert (await client.check())[0] == Finding(name="crm", ok=True)
+
+
+async def test_a_file_that_another_writer_keeps_locked_is_a_finding(
+    impatient: LocalClient, crm: Path
+) -> None:
+    await impatient.setup()
+    with closing(sqlite3.connect(crm, isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        (finding,) = await impatient.check()
+    assert (finding.code, finding.problem) == (
+        "unreachable",
+        f"{crm} cannot be opened: database is locked",
+    )
 
 
 async def test_check_names_missing_columns_and_the_sql_in_the_hint_adds_them(
