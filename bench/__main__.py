@@ -35,14 +35,18 @@ def main(arguments: list[str]) -> int:
     options = _parse_options(arguments)
     begin = time.monotonic()
     with ExitStack() as stack:
-        environment = Environment(stack, quick=options.quick, full=options.full)
+        environment = Environment(stack, quick=options.quick, full=options.full, only=options.only)
         print(machine_text(environment.facts), flush=True)
         known = {*environment.facts}
         chosen = [_BENCHMARKS[name] for name in options.names or _BENCHMARKS]
         results = [_run(benchmark, environment) for benchmark in chosen]
-    measured = tuple(result for result in results if result)
+    measured = tuple(result for result in results if result and result.rows)
     more_facts = {name: fact for name, fact in environment.facts.items() if name not in known}
-    report = Report(f"{datetime.now(UTC):%Y-%m-%d}", options.quick, environment.facts, measured)
+    is_part = bool(options.quick or options.only)
+    report = Report(f"{datetime.now(UTC):%Y-%m-%d}", is_part, environment.facts, measured)
+    if options.only and all(results) and not measured:
+        print(f"No case of these benchmarks contains {options.only!r}.", file=sys.stderr)
+        return 1
     write_report(report, OUTPUT)
     if goals := goal_rows(report):
         print(f"\nGoals\n{text_table(GOAL_COLUMNS, goals)}")
@@ -58,6 +62,12 @@ def _parse_options(arguments: list[str]) -> argparse.Namespace:
     )
     parser.add_argument("--quick", action="store_true", help="shorter and less exact, to try a benchmark out")
     parser.add_argument("--full", action="store_true", help="also with 5 million events, which takes long")
+    parser.add_argument(
+        "--only",
+        default="",
+        metavar="TEXT",
+        help="only cases whose names contain this text; growth and cost have no cases",
+    )
     options = parser.parse_args(arguments)
     unknown = [name for name in options.names if name not in _BENCHMARKS]
     if unknown:
@@ -74,7 +84,8 @@ def _run(benchmark: ModuleType, environment: Environment) -> Result | None:
     except BenchError as error:
         print(f"\n{benchmark.QUESTION}\n  FAILED: {error}", flush=True)
         return None
-    print(f"\n{result_text(result)}", flush=True)
+    if result.rows:
+        print(f"\n{result_text(result)}", flush=True)
     return result
 
 

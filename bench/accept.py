@@ -8,7 +8,7 @@ import msgspec
 
 from bench.crms import EmbeddedCrm, check_delivered
 from bench.environment import Environment
-from bench.ledgers import BenchLedger, LedgerEngine
+from bench.ledgers import BenchLedger
 from bench.load import SIGNING_SECRET, Sent, build_requests, for_seconds, generate_calls_now, run, send
 from bench.result import BenchError, Result, Row
 from bench.server import Server, serve
@@ -16,7 +16,7 @@ from relay.simulator import SimulatedCall
 
 QUESTION: Final = "How many events can it accept?"
 COLUMNS: Final = ("events/s", "rate / bare", "p50 ms", "p99 ms", "CPU µs/event", "CPU / bare", "delivered/s")
-_DIALECTS: Final = {"mission": 2.6, "workflow": 5.8, "signed": 3.0}
+EVENTS_PER_CALL: Final = {"mission": 2.6, "workflow": 5.8, "signed": 3.0}
 """The dialects, and how many events a call has on average."""
 
 _CONNECTIONS: Final = (1, 64, 256)
@@ -32,7 +32,7 @@ _MICROSECONDS: Final = 1_000_000
 _SIGNING: Final = f'[cloudtalk]\nsigning_secrets = ["{SIGNING_SECRET}"]\n'
 
 
-class _Case(msgspec.Struct, frozen=True):
+class Case(msgspec.Struct, frozen=True):
     """A relay with this ledger and dialect. `folds`: it folds and delivers, too."""
 
     engine: str
@@ -43,19 +43,23 @@ class _Case(msgspec.Struct, frozen=True):
         work = "everything on" if self.folds else "accept only"
         return f"{self.engine}, {self.dialect}, {work}"
 
+    def over(self, connections: int) -> str:
+        """Return the name of this case with so many connections."""
+        return f"{self}, {connections} connection{'s'[: connections > 1]}"
+
 
 def measure(environment: Environment) -> Result:
     """Measure each case with all numbers of connections one after the other, on one ledger."""
-    dialects = ("mission",) if environment.quick else _DIALECTS
+    dialects = ("mission",) if environment.quick else EVENTS_PER_CALL
     connections = (64,) if environment.quick else _CONNECTIONS
     seconds = _QUICK_SECONDS if environment.quick else _SECONDS
-    rows = [
-        row
-        for engine in (environment.sqlite, environment.postgres)
+    cases = [
+        Case(engine, dialect, folds)
+        for engine in ("SQLite", "PostgreSQL")
         for dialect in dialects
         for folds in (True, False)
-        for row in measure_case(environment, engine, dialect, folds, connections, seconds)
     ]
+    rows = [row for case in cases for row in measure_case(environment, case, connections, seconds)]
     return Result(
         "accept",
         QUESTION,
@@ -70,47 +74,47 @@ def measure(environment: Environment) -> Result:
 
 
 def measure_case(
-    environment: Environment,
-    engine: LedgerEngine,
-    dialect: str,
-    folds: bool,
-    connections: Sequence[int],
-    seconds: float,
+    environment: Environment, case: Case, connections: Sequence[int], seconds: float
 ) -> Iterator[Row]:
     """Yield a row for each number of connections. Raises `BenchError` if an event or a record is missing."""
-    case = _Case(engine.name, dialect, folds)
-    settings = _SIGNING if dialect == "signed" else ""
-    with engine.ledger() as ledger, nullcontext() if folds else ledger.fold_held():
+    chosen = [number for number in connections if environment.includes(case.over(number))]
+    if not chosen:
+        return
+    settings = _SIGNING if case.dialect == "signed" else ""
+    with (
+        environment.engine(case.engine).ledger() as ledger,
+        nullcontext() if case.folds else ledger.fold_held(),
+    ):
         crm = EmbeddedCrm(ledger.folder)
-        with serve(ledger.folder, ledger.url, settings + (crm.settings if folds else "")) as server:
-            delivered = _warm_up(server, ledger, dialect, folds)
-            for number in connections:
-                calls = _generate_calls(dialect, number, seconds)
+        with serve(ledger.folder, ledger.url, settings + (crm.settings if case.folds else "")) as server:
+            delivered = _warm_up(server, ledger, case)
+            for number in chosen:
+                calls = _generate_calls(case.dialect, number, seconds)
                 row, sent = _measure_connections(environment, case, server, ledger, calls, number, seconds)
                 delivered += calls[: sent.calls]
                 yield row
-            if folds:
+            if case.folds:
                 check_delivered(crm, delivered)
 
 
 def _generate_calls(dialect: str, connections: int, seconds: float) -> list[SimulatedCall]:
     """Generate more calls than can be sent."""
     events = seconds * min(_MAX_RATE, connections * _MAX_RATE_OF_CONNECTION)
-    return generate_calls_now(int(events / _DIALECTS[dialect]) + 1, dialect=dialect, seed=connections)
+    return generate_calls_now(int(events / EVENTS_PER_CALL[dialect]) + 1, dialect=dialect, seed=connections)
 
 
-def _warm_up(server: Server, ledger: BenchLedger, dialect: str, folds: bool) -> list[SimulatedCall]:
+def _warm_up(server: Server, ledger: BenchLedger, case: Case) -> list[SimulatedCall]:
     """Send calls that are not measured: connections, imports and caches are cold."""
-    calls = generate_calls_now(_WARM_UP_CALLS, dialect=dialect, seed=0)
+    calls = generate_calls_now(_WARM_UP_CALLS, dialect=case.dialect, seed=0)
     run(send([server], build_requests(calls), connections=_WARM_UP_CONNECTIONS))
-    if folds:
+    if case.folds:
         ledger.wait_until_delivered()
     return calls
 
 
 def _measure_connections(
     environment: Environment,
-    case: _Case,
+    case: Case,
     server: Server,
     ledger: BenchLedger,
     calls: Sequence[SimulatedCall],
@@ -134,4 +138,4 @@ def _measure_connections(
         cpu_per_event / bare.cpu_seconds,
         sent.requests / (sent.seconds + lag) if case.folds else None,
     )
-    return Row(f"{case}, {connections} connection{'s'[: connections > 1]}", figures), sent
+    return Row(case.over(connections), figures), sent

@@ -29,6 +29,12 @@ _QUICK_PENDING_TIMES: Final = 5
 """How many calls are pending, as a multiple of the calls of the small ledger."""
 
 _PENDING: Final = "SELECT count(*) FROM deliveries WHERE state = 'pending'"
+_DISK_OF_EVENTS: Final = """
+SELECT sum(pgsize) FROM dbstat
+WHERE name IN (SELECT name FROM sqlite_master WHERE tbl_name IN ('events', 'bodies'))
+"""
+DISK_EVENT: Final = "disk, per event, without its call (bytes)"
+DISK_CALL: Final = "disk, per call with one delivery, without events (bytes)"
 _CONNECTIONS: Final = 64
 _REST_SECONDS: Final = 10
 _QUICK_REST_SECONDS: Final = 1
@@ -54,7 +60,8 @@ def measure(environment: Environment) -> Result:
         "SQLite, embedded CRM. Memory: resident, the sum of all processes; under load: the most while the "
         f"events of {calls:,} calls arrive at full speed over {_CONNECTIONS} connections. CPU: all threads "
         "and processes; each stage works alone, on the same events. Start: the median of several, until the "
-        "log event server.ready. Disk: the whole ledger after a vacuum.",
+        "log event server.ready. Disk: the ledger after a vacuum; events are kept for a month, calls for two "
+        "years.",
         COLUMNS,
         (
             *memory,
@@ -127,9 +134,12 @@ def _measure_disk(ledger: BenchLedger) -> list[Row]:
     with connect(ledger.engine) as connection:
         connection.execute_sql("VACUUM")
     size = ledger.scalar("SELECT page_count * page_size FROM pragma_page_count(), pragma_page_size()")
+    of_events = ledger.scalar(_DISK_OF_EVENTS)
     return [
         Row("disk, per event (bytes)", (size / events,)),
         Row("disk, of which compressed body (bytes)", (bodies / events,)),
+        Row(DISK_EVENT, (of_events / events,)),
+        Row(DISK_CALL, ((size - of_events) / ledger.scalar("SELECT count(*) FROM calls"),)),
     ]
 
 

@@ -3,8 +3,8 @@
 import asyncio
 import json
 import sqlite3
-from collections.abc import AsyncIterator, Sequence
-from contextlib import AbstractAsyncContextManager, aclosing, asynccontextmanager, closing
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from contextlib import AbstractAsyncContextManager, aclosing, asynccontextmanager, closing, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final, Protocol
@@ -77,10 +77,11 @@ class PostgrestCrm:
         )
         project.execute("truncate calls")
 
-    def count(self) -> int:
-        """Return the number of rows."""
-        with psycopg.connect(self._project.dsn) as connection:
-            return int(connection.execute("select count(*) from calls").fetchall()[0][0])
+    @contextmanager
+    def counting(self) -> Iterator[Callable[[], int]]:
+        """Yield a function that returns the number of rows, over one connection."""
+        with psycopg.connect(self._project.dsn, autocommit=True) as connection:
+            yield lambda: int(connection.execute("select count(*) from calls").fetchall()[0][0])
 
     def rows(self) -> list[dict[str, Any]]:
         return [{name: _as_text(value) for name, value in row.items()} for row in self._project.rows()]

@@ -1,10 +1,11 @@
 """What a relay holds end to end: events at full speed until every record in the CRM is final."""
 
+from collections.abc import Callable
+from pathlib import Path
 from typing import Final
 
 from bench.crms import Crm, EmbeddedCrm, check_delivered
 from bench.environment import Environment
-from bench.ledgers import BenchLedger
 from bench.load import build_requests, generate_calls_now, run, send
 from bench.result import Result, Row
 from bench.server import serve
@@ -19,10 +20,11 @@ _MICROSECONDS: Final = 1_000_000
 
 def measure(environment: Environment) -> Result:
     """Send all events of the calls, wait until all are delivered, and compare every record of the CRM."""
-    with environment.sqlite.ledger() as ledger:
-        postgrest = _measure_crm(environment, ledger, environment.postgrest_crm(), "SQLite → PostgREST")
-    with environment.sqlite.ledger() as ledger:
-        embedded = _measure_crm(environment, ledger, EmbeddedCrm(ledger.folder), "SQLite → embedded CRM")
+    cases: dict[str, Callable[[Path], Crm]] = {
+        "SQLite → PostgREST": lambda _: environment.postgrest_crm(),
+        "SQLite → embedded CRM": EmbeddedCrm,
+    }
+    rows = [_measure_crm(environment, *case) for case in cases.items() if environment.includes(case[0])]
     calls = _QUICK_CALLS if environment.quick else _CALLS
     return Result(
         "end_to_end",
@@ -31,19 +33,21 @@ def measure(environment: Environment) -> Result:
         f"{_CONNECTIONS} connections, until every record in the CRM is final. Every record is compared with "
         "what the simulated CloudTalk expects.",
         COLUMNS,
-        (postgrest, embedded),
+        tuple(rows),
     )
 
 
-def _measure_crm(environment: Environment, ledger: BenchLedger, crm: Crm, case: str) -> Row:
+def _measure_crm(environment: Environment, case: str, create_crm: Callable[[Path], Crm]) -> Row:
     calls = generate_calls_now(_QUICK_CALLS if environment.quick else _CALLS)
     requests = build_requests(calls)
-    with serve(ledger.folder, ledger.url, crm.settings) as server:
-        bare, cpu = environment.measure_bare(_CONNECTIONS), server.cpu_seconds()
-        sent = run(send([server], requests, connections=_CONNECTIONS))
-        lag = ledger.wait_until_delivered()
-        cpu_per_event = (server.cpu_seconds() - cpu) / sent.requests
-        check_delivered(crm, calls)
+    with environment.sqlite.ledger() as ledger:
+        crm = create_crm(ledger.folder)
+        with serve(ledger.folder, ledger.url, crm.settings) as server:
+            bare, cpu = environment.measure_bare(_CONNECTIONS), server.cpu_seconds()
+            sent = run(send([server], requests, connections=_CONNECTIONS))
+            lag = ledger.wait_until_delivered()
+            cpu_per_event = (server.cpu_seconds() - cpu) / sent.requests
+            check_delivered(crm, calls)
     figures = (
         sent.rate,
         lag,

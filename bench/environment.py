@@ -30,27 +30,35 @@ class Baseline(msgspec.Struct, frozen=True):
 
 class Environment:
     """The shared servers. `quick`: measure as little as possible, to try a benchmark out. `full`: measure
-    what takes long, too.
+    what takes long, too. `only`: measure the cases whose names contain this text.
 
     `facts`: what the figures depend on, the durability of PostgreSQL included once it was started.
     """
 
-    def __init__(self, stack: ExitStack, *, quick: bool = False, full: bool = False) -> None:
-        self.quick, self.full = quick, full
+    def __init__(self, stack: ExitStack, *, quick: bool = False, full: bool = False, only: str = "") -> None:
+        self.quick, self.full, self._only = quick, full, only
         SCRATCH.mkdir(exist_ok=True)
         self.facts = machine_facts(SCRATCH)
         self._stack = stack
+
+    def includes(self, case: str) -> bool:
+        """Return whether this case was chosen."""
+        return self._only in case
+
+    def engine(self, name: str) -> LedgerEngine:
+        """Return the engine of this name, `SQLite` or `PostgreSQL`."""
+        return self._postgres if name == PostgresEngine.name else self.sqlite
 
     @cached_property
     def sqlite(self) -> LedgerEngine:
         return SqliteEngine()
 
     @cached_property
-    def postgres(self) -> LedgerEngine:
+    def _postgres(self) -> LedgerEngine:
         """A real PostgreSQL for ledgers, with its default durability: `fsync` is on."""
-        dsn = self._stack.enter_context(running_postgres()).dsn
-        self.facts |= postgres_facts(dsn)
-        return PostgresEngine(dsn)
+        server = self._stack.enter_context(running_postgres())
+        self.facts |= postgres_facts(server.dsn)
+        return PostgresEngine(server.dsn, server.pid)
 
     def postgrest_crm(self) -> PostgrestCrm:
         """Return a real PostgREST whose table is empty. There is one: only one relay may use it at a time."""

@@ -34,13 +34,15 @@ def measure(environment: Environment) -> Result:
     """Fill ledgers with folded events and delivered calls, and measure the stages with new calls."""
     sizes = _QUICK_TIMES if environment.quick else _FULL_TIMES if environment.full else _TIMES
     measured = [_measure_size(environment, times) for times in sizes]
-    smallest = measured[0][1].cpu_seconds
+    _, again = _measure_size(environment, sizes[0])
+    smallest = (measured[0][1].cpu_seconds + again.cpu_seconds) / 2
     return Result(
         "growth",
         QUESTION,
         "SQLite, embedded CRM, 64 connections. Each stage works alone, on the same events: accept and fold "
         "per event, deliver (claim, push, settle) per call. The ledger is filled with folded events and "
-        "delivered calls. The last column compares the CPU time of all stages.",
+        "delivered calls. The last column compares the CPU time of all stages with the mean of two "
+        "measurements of the smallest ledger, before and after the others: the machine changes, too.",
         COLUMNS,
         tuple(_row(events, stages, smallest) for events, stages in measured),
     )

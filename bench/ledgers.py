@@ -12,6 +12,7 @@ import psycopg
 from sqlalchemy import text
 from sqlalchemy.engine import make_url
 
+from bench.cpu import cpu_seconds
 from bench.result import BenchError
 from bench.server import scratch_folder
 from relay.instants import duration
@@ -107,6 +108,9 @@ class LedgerEngine(Protocol):
     def ledger(self) -> AbstractContextManager[BenchLedger]:
         """Create an empty ledger for the duration of the block."""
 
+    def cpu_seconds(self) -> float:
+        """Return the CPU time of the processes of the database itself."""
+
 
 @contextmanager
 def sqlite_ledger() -> Iterator[BenchLedger]:
@@ -127,14 +131,18 @@ class SqliteEngine:
         with sqlite_ledger() as ledger:
             yield ledger
 
+    def cpu_seconds(self) -> float:
+        """Return 0: SQLite runs in the processes of the relay."""
+        return 0.0
+
 
 class PostgresEngine:
-    """Ledgers in databases of their own. `dsn`: the server's URL for a superuser."""
+    """Ledgers in databases of their own. `dsn`: the server's URL for a superuser. `pid`: its main process."""
 
     name = "PostgreSQL"
 
-    def __init__(self, dsn: str) -> None:
-        self._dsn = dsn
+    def __init__(self, dsn: str, pid: int) -> None:
+        self._dsn, self._pid = dsn, pid
         self._made = itertools.count(1)
 
     @contextmanager
@@ -147,6 +155,9 @@ class PostgresEngine:
             yield ledger
             ledger.engine.dispose()
         self._execute(f"DROP DATABASE {name} WITH (FORCE)")
+
+    def cpu_seconds(self) -> float:
+        return cpu_seconds(self._pid)
 
     def _execute(self, sql: str) -> None:
         with psycopg.connect(self._dsn, autocommit=True) as connection:

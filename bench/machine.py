@@ -3,6 +3,7 @@
 import os
 import platform
 import sqlite3
+import subprocess
 import tempfile
 import time
 from importlib.metadata import version
@@ -13,6 +14,7 @@ from typing import Any, Final
 import psutil  # type: ignore[import-untyped]  # it has no types, and little of it is used
 from sqlalchemy import text
 
+from relay import __version__
 from relay.ledger.engine import open_engine, transaction
 
 _FSYNC_SECONDS: Final = 0.5
@@ -39,6 +41,7 @@ def machine_facts(folder: Path) -> dict[str, str]:
     total = psutil.virtual_memory().total / 1e9
     return {
         "machine": ", ".join([*describe_machine().splitlines(), f"{total:.0f} GB", _cpu_model(), _load()]),
+        "relay": _commit(),
         "versions": ", ".join(f"{package} {version(package)}" for package in _PACKAGES),
         "disk": f"{file_system(folder)}, {fsyncs_per_second(folder):,.0f} fsyncs/s of one 4 KiB page",
         "SQLite": f"{sqlite3.sqlite_version}, {_sqlite_durability(folder)}",
@@ -93,6 +96,17 @@ def _sqlite_durability(folder: Path) -> str:
 
 def _load() -> str:
     return f"load {os.getloadavg()[0]:.1f} at the start"
+
+
+def _commit() -> str:
+    """Return the version and the commit of the relay; a `+` if files were changed since."""
+    command = ("git", "describe", "--always", "--exclude=*", "--dirty=+")
+    folder = Path(__file__).parent
+    try:
+        commit = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=True).stdout  # noqa: S603 - fixed
+    except (OSError, subprocess.CalledProcessError):  # there is no Git, or this is no checkout
+        return __version__
+    return f"{__version__}, commit {commit.strip()}"
 
 
 def _cpu_model() -> str:

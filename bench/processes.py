@@ -4,15 +4,48 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Final
 
+import msgspec
+
 from bench.crms import EmbeddedCrm, check_delivered
 from bench.environment import Environment
-from bench.ledgers import BenchLedger, LedgerEngine
+from bench.ledgers import BenchLedger
 from bench.load import build_requests, generate_calls_now, run, send
 from bench.result import Result, Row
 from bench.server import Server, serve
 
 QUESTION: Final = "What do more processes bring?"
-COLUMNS: Final = ("accepted/s", "p99 ms", "final s later", "events/s", "CPU µs/event", "CPU / bare", "MB")
+COLUMNS: Final = (
+    "accepted/s",
+    "p99 ms",
+    "final s later",
+    "events/s",
+    "CPU µs/event",
+    "CPU / bare",
+    "PostgreSQL CPU µs/event",
+    "MB",
+)
+
+
+class _Case(msgspec.Struct, frozen=True):
+    """So many relays on one ledger, each with so many worker processes."""
+
+    engine: str
+    relays: int = 1
+    workers: int = 1
+
+    def __str__(self) -> str:
+        number, noun = (self.workers, "worker") if self.relays == 1 else (self.relays, "relay")
+        return f"{self.engine}, {number} {noun}{'s'[: number > 1]}"
+
+
+_CASES: Final = (
+    _Case("SQLite"),
+    _Case("SQLite", workers=2),
+    _Case("PostgreSQL"),
+    _Case("PostgreSQL", relays=2),
+    _Case("PostgreSQL", relays=3),
+)
+_QUICK_CASES: Final = (_Case("SQLite", workers=2), _Case("PostgreSQL", relays=2))
 _CALLS: Final = 4_000
 _QUICK_CALLS: Final = 200
 _CONNECTIONS: Final = 64
@@ -24,36 +57,38 @@ _MICROSECONDS: Final = 1_000_000
 def measure(environment: Environment) -> Result:
     """Send the same events to each number of processes, and check every record."""
     calls = _QUICK_CALLS if environment.quick else _CALLS
-    workers = (2,) if environment.quick else (1, 2)
-    relays = (2,) if environment.quick else (1, 2, 3)
+    cases = _QUICK_CASES if environment.quick else _CASES
     return Result(
         "processes",
         QUESTION,
         f"All events of {calls:,} calls at full speed over {_CONNECTIONS} connections, spread over the "
-        "relays, into one embedded CRM. Only one process at a time folds, and only one delivers.",
+        "relays, into one embedded CRM. Only one process at a time folds, and only one delivers. MB: after "
+        "the load, resident, without PostgreSQL; memory that the processes share counts for each.",
         COLUMNS,
-        (
-            *(_measure(environment, environment.sqlite, calls, 1, number) for number in workers),
-            *(_measure(environment, environment.postgres, calls, number, 1) for number in relays),
-        ),
+        tuple(_measure(environment, case, calls) for case in cases if environment.includes(str(case))),
     )
 
 
-def _measure(environment: Environment, engine: LedgerEngine, calls: int, relays: int, workers: int) -> Row:
+def _measure(environment: Environment, case: _Case, calls: int) -> Row:
+    engine = environment.engine(case.engine)
     warm_up, sent_calls = generate_calls_now(_WARM_UP_CALLS, seed=0), generate_calls_now(calls)
     requests = build_requests(sent_calls)
     with engine.ledger() as ledger, ExitStack() as running:
         crm = EmbeddedCrm(ledger.folder)
         servers = [
-            running.enter_context(serve(_folder(ledger, number), ledger.url, crm.settings, workers=workers))
-            for number in range(relays)
+            running.enter_context(
+                serve(_folder(ledger, number), ledger.url, crm.settings, workers=case.workers)
+            )
+            for number in range(case.relays)
         ]
         run(send(servers, build_requests(warm_up), connections=_CONNECTIONS))
         ledger.wait_until_delivered()
-        bare, cpu = environment.measure_bare(_CONNECTIONS), _cpu_seconds(servers)
+        bare = environment.measure_bare(_CONNECTIONS)
+        cpu, database_cpu = _cpu_seconds(servers), engine.cpu_seconds()
         sent = run(send(servers, requests, connections=_CONNECTIONS))
         lag = ledger.wait_until_delivered()
         cpu_per_event = (_cpu_seconds(servers) - cpu) / sent.requests
+        database_cpu = engine.cpu_seconds() - database_cpu
         memory = sum(server.resident_bytes() for server in servers)
         check_delivered(crm, warm_up + sent_calls)
     figures = (
@@ -63,10 +98,10 @@ def _measure(environment: Environment, engine: LedgerEngine, calls: int, relays:
         sent.requests / (sent.seconds + lag),
         cpu_per_event * _MICROSECONDS,
         cpu_per_event / bare.cpu_seconds,
+        database_cpu / sent.requests * _MICROSECONDS if case.engine == "PostgreSQL" else None,
         memory / _MB,
     )
-    processes = f"{workers} worker{'s'[: workers > 1]}" if relays == 1 else f"{relays} relays"
-    return Row(f"{engine.name}, {processes}", figures)
+    return Row(str(case), figures)
 
 
 def _folder(ledger: BenchLedger, number: int) -> Path:

@@ -25,9 +25,12 @@ _PENDING: Final = "SELECT count(*) FROM deliveries WHERE state = 'pending' AND d
 
 
 class Stage(msgspec.Struct, frozen=True):
-    """Events per second, and CPU time per event in seconds; in the delivery per call."""
+    """Events per second, and CPU time per event in seconds; in the delivery per call.
 
-    rate: float
+    `rate`: None if the stage ended too soon to measure it.
+    """
+
+    rate: float | None
     cpu_seconds: float
 
 
@@ -89,20 +92,22 @@ def _measure_accept(ledger: BenchLedger, server: Server, requests: Sequence[Sequ
 def _measure_drain(ledger: BenchLedger, server: Server, query: str, start: Callable[[], object]) -> Stage:
     """Start a stage and wait until the number that the query finds is 0.
 
-    The rate counts from the first change of the number: the stage may begin a second after its start.
+    The rate counts from the first change of the number, because the stage may begin a second after its start;
+    what had changed by then does not count.
     """
     deadline = time.monotonic() + _TIMEOUT_SECONDS
-    left = total = ledger.scalar(query)
+    left = total = at_begin = ledger.scalar(query)
     begin, cpu = time.perf_counter(), server.cpu_seconds()
     start()
     while left:
         if time.monotonic() > deadline:
             raise BenchError(f"{left} of {total} were left after {_TIMEOUT_SECONDS:g} s")
-        if left == total:
-            begin = time.perf_counter()
         time.sleep(_POLL_SECONDS)
         left = ledger.scalar(query)
-    return Stage(total / (time.perf_counter() - begin), (server.cpu_seconds() - cpu) / total)
+        if at_begin == total:
+            begin, at_begin = time.perf_counter(), left
+    seconds, cpu = time.perf_counter() - begin, server.cpu_seconds() - cpu
+    return Stage(at_begin / seconds if at_begin else None, cpu / total)
 
 
 def _start_command(commands: ExitStack, ledger: BenchLedger, *arguments: str) -> None:

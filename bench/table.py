@@ -1,7 +1,7 @@
 """The tables of a report: as text for a terminal, and as Markdown for the README."""
 
-from collections.abc import Iterable, Mapping
-from textwrap import fill
+from collections.abc import Iterable, Mapping, Sequence
+from textwrap import fill, wrap
 from typing import Final
 
 from bench.result import Result
@@ -46,11 +46,23 @@ def result_text(result: Result) -> str:
     return "\n".join([result.question, conditions, text_table(_header(result), _cells(result))])
 
 
-def text_table(header: Cells, rows: Iterable[Cells]) -> str:
-    """Align the first column left and the others right."""
-    lines = [header, *rows]
-    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+def text_table(header: Cells, rows: Sequence[Cells]) -> str:
+    """Align the first column left and the others right. A title that is wider than its figures is wrapped."""
+    columns = list(zip(*rows, strict=True)) or [() for _ in header]
+    widths = [
+        max(map(len, (*title.split(), *cells)), default=0)
+        for title, cells in zip(header, columns, strict=True)
+    ]
+    lines = [*_wrapped(header, widths), *rows]
     return "\n".join(_aligned(line, widths).rstrip() for line in lines)
+
+
+def _wrapped(header: Cells, widths: Sequence[int]) -> list[Cells]:
+    """Wrap the titles to their columns; short ones are in the last line."""
+    titles = [wrap(title, max(width, 1)) for title, width in zip(header, widths, strict=True)]
+    height = max(map(len, titles))
+    padded = [[""] * (height - len(title)) + title for title in titles]
+    return list(zip(*padded, strict=True))
 
 
 def _aligned(cells: Cells, widths: list[int]) -> str:
@@ -62,8 +74,8 @@ def _aligned(cells: Cells, widths: list[int]) -> str:
 
 
 def machine_markdown(machine: Mapping[str, str]) -> str:
-    """Format the facts about the machine as one paragraph."""
-    return " · ".join(f"{name}: {fact}" for name, fact in machine.items())
+    """Format the facts about the machine as a table."""
+    return markdown_table(("", ""), machine.items())
 
 
 def result_markdown(result: Result) -> str:
@@ -74,8 +86,8 @@ def result_markdown(result: Result) -> str:
 
 
 def markdown_table(header: Cells, rows: Iterable[Cells]) -> str:
-    """Align the first column left and the others right."""
-    rule = ("---", *("---:" for _ in header[1:]))
+    """Align the first column and columns without a title left, the others right."""
+    rule = ("---", *("---:" if title else "---" for title in header[1:]))
     return "\n".join(f"| {' | '.join(cells)} |" for cells in (header, rule, *rows))
 
 

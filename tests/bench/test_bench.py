@@ -9,7 +9,7 @@ from types import SimpleNamespace
 import pytest
 
 from bench import __main__ as command
-from bench import accept
+from bench import accept, processes
 from bench.environment import Environment
 from bench.highlights import HIGHLIGHTS
 from bench.result import BenchError, Result, Row
@@ -36,7 +36,7 @@ def fail(_: Environment) -> Result:
 
 @pytest.mark.parametrize("folds", [True, False])
 def test_a_relay_is_measured(environment: Environment, folds: bool) -> None:
-    [row] = accept.measure_case(environment, environment.sqlite, "signed", folds, [8], 0.05)
+    [row] = accept.measure_case(environment, accept.Case("SQLite", "signed", folds), [8], 0.05)
     assert row.case == f"SQLite, signed, {'everything on' if folds else 'accept only'}, 8 connections"
     figures = dict(zip(accept.COLUMNS, row.figures, strict=True))
     if not folds:
@@ -78,6 +78,29 @@ def test_a_benchmark_that_fails_is_named_and_the_others_run(
 def test_each_highlight_is_a_column_of_its_benchmark() -> None:
     columns = {name: benchmark.COLUMNS for name, benchmark in command._BENCHMARKS.items()}
     assert [each.name for each in HIGHLIGHTS if each.column not in columns[each.result]] == []
+
+
+def test_only_chosen_cases_are_measured(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No server is started for the others."""
+    monkeypatch.setattr(processes, "_measure", lambda _, case, __: Row(str(case), (12.0,)))
+    monkeypatch.setattr(accept, "serve", fail)
+    with ExitStack() as stack:
+        environment = Environment(stack, only="3 relays")
+        assert processes.measure(environment).rows == (Row("PostgreSQL, 3 relays", (12.0,)),)
+        assert accept.measure(environment).rows == ()
+
+
+def test_chosen_cases_are_no_whole_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    benchmarks = {"accept": SimpleNamespace(QUESTION="How many?", measure=lambda _: RESULT)}
+    monkeypatch.setattr(command, "_BENCHMARKS", benchmarks)
+    assert command.main(["--only", "all"]) == 0
+    assert json.loads(Path("var/bench.json").read_text())["quick"]
+
+
+def test_a_text_that_is_in_no_case_is_a_usage_error(capsys: pytest.CaptureFixture[str]) -> None:
+    assert command.main(["processes", "--only", "4 relays"]) == 1
+    assert "No case of these benchmarks contains '4 relays'." in capsys.readouterr().err
+    assert not Path("var/bench.json").exists()
 
 
 def test_an_unknown_benchmark_is_a_usage_error(capsys: pytest.CaptureFixture[str]) -> None:

@@ -1,5 +1,6 @@
 import pytest
 
+from bench import accept
 from bench.result import Result, Row
 from bench.table import about, format_figure, machine_markdown, machine_text, result_markdown, result_text
 
@@ -25,10 +26,20 @@ def test_the_text_aligns_cases_left_and_figures_right() -> None:
     assert result_text(RESULT).splitlines() == [
         "How many?",
         "  On this machine.",
-        "                  events/s  p99 ms",
-        "  one connection     1,235    7.89",
-        "  many                98.8       -",
+        "                             p99",
+        "                  events/s    ms",
+        "  one connection     1,235  7.89",
+        "  many                98.8     -",
     ]
+
+
+def test_the_tables_of_the_published_run_fit_a_terminal() -> None:
+    case, figures = (
+        "PostgreSQL, workflow, everything on, 256 connections",
+        (12_345.0, 0.123, 123.0, 456.0, 7_890.0),
+    )
+    result = Result("accept", "How many?", "", accept.COLUMNS, (Row(case, (*figures, 12.3, 12_345.0)),))
+    assert max(map(len, result_text(result).splitlines())) <= 120
 
 
 def test_long_conditions_are_wrapped() -> None:
@@ -53,7 +64,12 @@ def test_the_markdown_is_a_heading_and_a_table() -> None:
 
 def test_the_facts_of_the_machine_have_their_names() -> None:
     assert machine_text(MACHINE).splitlines() == ["disk      ext4", "versions  uvloop 1"]
-    assert machine_markdown(MACHINE) == "disk: ext4 · versions: uvloop 1"
+    assert machine_markdown(MACHINE).splitlines() == [
+        "|  |  |",
+        "| --- | --- |",
+        "| disk | ext4 |",
+        "| versions | uvloop 1 |",
+    ]
 
 
 @pytest.mark.parametrize(

@@ -41,6 +41,11 @@ class Postgres:
         self._cleanup = cleanup
         self._start_reaper()
 
+    @property
+    def pid(self) -> int:
+        """The process that started the server's other processes."""
+        return int(self._server.get_postmaster_info().pid)
+
     @contextmanager
     def down(self, by: signal.Signals = signal.SIGINT) -> Iterator[None]:
         """Stop the server during the block: SIGINT closes all connections, SIGQUIT is like a crash."""
@@ -62,7 +67,7 @@ class Postgres:
     @contextmanager
     def frozen(self) -> Iterator[None]:
         """Suspend the server during the block: it accepts connections and does not respond."""
-        postmaster = psutil.Process(self._server.get_postmaster_info().pid)
+        postmaster = psutil.Process(self.pid)
         processes = [postmaster, *postmaster.children()]
         for process in processes:
             process.suspend()
@@ -73,8 +78,7 @@ class Postgres:
                 process.resume()
 
     def _start_reaper(self) -> None:
-        pid = self._server.get_postmaster_info().pid
-        self._cleanup.enter_context(running_reaper(pids=(pid,), folders=(self._folder,)))
+        self._cleanup.enter_context(running_reaper(pids=(self.pid,), folders=(self._folder,)))
 
 
 @contextmanager
