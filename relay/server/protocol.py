@@ -10,12 +10,14 @@ from collections.abc import Iterator
 from enum import StrEnum
 from http import HTTPStatus
 from typing import Any, Final
+from urllib.parse import unquote
 
 import httptools
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from relay.ingest.responses import problem_response
 from relay.server.connections import Connections
+from relay.server.exchange import Exchange
 
 MAX_HEAD_BYTES: Final = 32 * 1024
 """The limit of a request head, and of what surrounds the pieces of a chunked body (extensions, trailers)."""
@@ -224,10 +226,42 @@ class BoundedProtocol(HttpToolsProtocol):
         self._received = 0
         self._stop_timer()
         self._connections.set_busy(self)
-        super().on_headers_complete()  # fails if the target is no URL
+        self._start_exchange()
         self._is_in_body = True
         self._has_request = True
         self.headers = []  # trailers are no headers of the request: they came after its authentication
+
+    def _start_exchange(self) -> None:
+        """Pass the request to the application, after the requests that came before on this connection.
+
+        Raises an error of the parser if the target is no URL.
+        """
+        target = httptools.parse_url(self.url)
+        path = target.path.decode("ascii")
+        version = self.parser.get_http_version()
+        self.scope["http_version"] = version
+        self.scope["method"] = self.parser.get_method().decode("ascii")
+        self.scope["path"] = self.root_path + (unquote(path) if "%" in path else path)
+        self.scope["raw_path"] = self.root_path.encode("ascii") + target.path
+        self.scope["query_string"] = target.query or b""
+        self.cycle = Exchange(
+            scope=self.scope,
+            transport=self.transport,
+            flow=self.flow,
+            logger=self.logger,
+            access_logger=self.access_logger,
+            access_log=False,
+            default_headers=self.server_state.default_headers,
+            message_event=asyncio.Event(),
+            expect_100_continue=self.expect_100_continue,
+            keep_alive=version != "1.0" and self.parser.should_keep_alive(),
+            on_response=self.on_response_complete,
+        )
+        if self._has_request:
+            self.flow.pause_reading()
+            self.pipeline.appendleft((self.cycle, self.app))
+        else:
+            self._start_asgi_task(self.cycle, self.app)
 
     def _replace_host(self) -> None:
         """Replace Host by the host of the target `http://host/path` (RFC 9112, 3.2.2)."""

@@ -1,0 +1,54 @@
+"""One request and its response: uvicorn's, but a response is written at once.
+
+uvicorn writes the head and the body of a response one after the other, each with a system call, and checks
+each of its headers by regular expressions.
+"""
+
+from typing import cast
+
+from uvicorn._types import ASGISendEvent, HTTPResponseBodyEvent, HTTPResponseStartEvent
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, RequestResponseCycle
+
+
+class Exchange(RequestResponseCycle):
+    """A request, as the ASGI application receives it, and its response, which has a single body."""
+
+    _start: HTTPResponseStartEvent | None = None
+
+    async def send(self, message: ASGISendEvent) -> None:
+        """Keep the head of the response until its body is known. Raises `RuntimeError` for wrong messages."""
+        if message["type"] == "http.response.start":
+            self._start = message
+            return
+        if self._start is None or self.response_complete or message.get("more_body"):
+            raise RuntimeError(f"expected one response with one body, got {message['type']}")
+        if self.flow.write_paused and not self.disconnected:
+            await self.flow.drain()
+        if not self.disconnected:
+            self._write(self._start, cast("HTTPResponseBodyEvent", message).get("body", b""))
+
+    def _write(self, start: HTTPResponseStartEvent, body: bytes) -> None:
+        head = self._encode_head(start, len(body))
+        self.response_started = self.response_complete = True
+        self.waiting_for_100_continue = False
+        self.transport.write(head if self.scope["method"] == "HEAD" else head + body)
+        self.message_event.set()
+        if not self.keep_alive:
+            self.transport.close()
+        self.on_response()
+
+    def _encode_head(self, start: HTTPResponseStartEvent, length: int) -> bytes:
+        lines = [b"%b: %b" % header for header in self.default_headers]
+        for written_name, value in start.get("headers", ()):
+            name = written_name.lower()
+            if name == b"connection":
+                self.keep_alive = self.keep_alive and value.lower() != b"close"
+            elif name != b"content-length":
+                lines.append(b"%b: %b" % (name, value))
+        if not self.keep_alive:
+            lines.append(b"connection: close")
+        lines += (b"content-length: %d" % length, b"", b"")
+        head = STATUS_LINE[start["status"]] + b"\r\n".join(lines)
+        if head.count(b"\n") != len(lines):
+            raise RuntimeError("a header of a response has a line break")
+        return head
