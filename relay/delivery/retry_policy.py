@@ -71,7 +71,7 @@ def failing_time(
 ) -> Duration:
     """Return how long the delivery has failed while the destination delivered other calls.
 
-    `delivered_at`: when the destination last delivered any call. The time since the last attempt counts only
+    `delivered_at`: see `DestinationRow`. The time since the last attempt counts only
     if that was later, and at most `longest`, the longest wait: the rest passed while no relay ran, or the
     clock was set forward.
     """

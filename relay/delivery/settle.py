@@ -4,12 +4,13 @@ All of it is one transaction that checks the lease first, so that a worker whose
 nothing.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from contextlib import suppress
+from typing import NamedTuple
 
 from crm_clients.base import Delivered, Outcome, Rejected, Unknown
 from relay.delivery import transitions
-from relay.delivery.choose_action import PlannedDelivery
+from relay.delivery.choose_action import Found, PlannedDelivery
 from relay.delivery.log import log_dead, log_pause
 from relay.delivery.pauses import RUN_OF_REJECTIONS, PauseChange, Pauses
 from relay.delivery.retry_policy import RetryPolicy
@@ -21,8 +22,29 @@ from relay.ledger.destinations import DestinationRow, Pause
 from relay.ledger.lease_holder import Lease
 
 
+class Settled(NamedTuple):
+    """The destination after a push was settled.
+
+    `next_due_at`: when the next delivery is due that is not busy; None if none is pending.
+    `changes_pause`: whether it paused or resumed.
+    """
+
+    next_due_at: Instant | None
+    changes_pause: bool
+
+
+class _Written(NamedTuple):
+    """What only the ledger knows: see `Settled`, and the pause after a run of rejections."""
+
+    next_due_at: Instant | None
+    run: Pause | None
+
+
 class Settler:
-    """Settles the pushes of one destination. Each method raises `LeaseLost` if another worker serves it."""
+    """Settles the pushes of one destination. Each method raises `LeaseLost` if another worker serves it.
+
+    `busy`: the ids of the calls that are being pushed and not settled.
+    """
 
     def __init__(
         self,
@@ -41,6 +63,12 @@ class Settler:
         self._pauses = pauses
         self._jitter = jitter
         self._rendering = rendering
+        self._has_failed = True
+        """Whether an attempt may have failed since the time of a delivery was last written."""
+
+    def reset(self) -> None:
+        """Forget what was settled: another worker may have served the destination since."""
+        self._has_failed = True
 
     async def settle_push(
         self,
@@ -49,8 +77,9 @@ class Settler:
         destination: DestinationRow,
         *,
         probed: DestinationRow | None,
-    ) -> bool:
-        """Write the outcomes of a push, one per delivery. Return whether the destination paused or resumed.
+        busy: Collection[str],
+    ) -> Settled:
+        """Write the outcomes of a push, one per delivery.
 
         `destination`: its latest row; `probed`: its row when the push began, if it was a probe.
         """
@@ -63,18 +92,42 @@ class Settler:
         )
         delivered_at = (probed or destination).delivered_at
         updates = self._updates(batch, outcomes, change, now, delivered_at)
-        run = await self._ledger.write(lambda connection: self._write(connection, updates, change, now))
+        notes_delivery = self._must_note_delivery(outcomes)
+        next_due_at, run = await self._ledger.write(
+            lambda connection: self._write(
+                connection, updates, change, now, busy=busy, notes_delivery=notes_delivery
+            )
+        )
         if run is None:  # the deliveries of a run of rejections are pending again
             log_dead(self._name, due, updates)
         pause = run or change.pause
         log_pause(self._name, due, pause, resumed=change.resumes)
-        return pause is not None or change.resumes
+        return Settled(next_due_at, changes_pause=pause is not None or change.resumes)
 
-    async def settle_without_request(self, batch: Sequence[PlannedDelivery]) -> None:
-        """Write the deliveries whose action sends nothing."""
+    def _must_note_delivery(self, outcomes: Sequence[Outcome | None]) -> bool:
+        """Whether to write that the destination delivers: only after a failure, since the time of the last
+        delivery is compared with the times of failed attempts, and with nothing else.
+        """
+        delivers = any(isinstance(outcome, Delivered) for outcome in outcomes)
+        must_note = delivers and self._has_failed
+        if any(outcome is not None and not isinstance(outcome, Delivered | Found) for outcome in outcomes):
+            self._has_failed = True
+        elif delivers:
+            self._has_failed = False
+        return must_note
+
+    async def settle_without_request(
+        self, batch: Sequence[PlannedDelivery], *, busy: Collection[str]
+    ) -> Instant | None:
+        """Write the deliveries whose action sends nothing. Return when the next one is due that is not busy;
+        None if none is pending.
+        """
         now = self._ledger.now()
         updates = [transitions.without_request(planned, now=now) for planned in batch]
-        await self._ledger.write(lambda connection: self._write(connection, updates, PauseChange(), now))
+        written = await self._ledger.write(
+            lambda connection: self._write(connection, updates, PauseChange(), now, busy=busy)
+        )
+        return written.next_due_at
 
     async def requeue_after_lost_lease(
         self, due: Sequence[DueDelivery], outcomes: Sequence[Outcome | None]
@@ -121,11 +174,19 @@ class Settler:
         return [update for update in updates if update is not None]
 
     def _write(
-        self, connection: Connection, updates: Sequence[DeliveryUpdate], change: PauseChange, now: Instant
-    ) -> Pause | None:
-        """Return the pause after a run of rejections, which only the ledger can count."""
+        self,
+        connection: Connection,
+        updates: Sequence[DeliveryUpdate],
+        change: PauseChange,
+        now: Instant,
+        *,
+        busy: Collection[str],
+        notes_delivery: bool = False,
+    ) -> _Written:
         self._lease.check(connection)
         deliveries.settle(connection, self._name, updates, now=now)
+        if notes_delivery:
+            destinations.set_delivered_at(connection, self._name, now=now)
         run = self._pause_after_rejections(connection, change.rejected, now)
         pause = run or change.pause
         if pause is not None:
@@ -135,7 +196,7 @@ class Settler:
             destinations.end_pause(connection, self._name)
         if pause is None and change.retry_up_to_attempts:
             deliveries.end_backoff(connection, self._name, now=now, max_attempts=change.retry_up_to_attempts)
-        return run
+        return _Written(deliveries.next_due_at(connection, self._name, busy=busy), run)
 
     def _pause_after_rejections(
         self, connection: Connection, rejected: Rejected | None, now: Instant

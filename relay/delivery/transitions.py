@@ -35,8 +35,8 @@ def after_push(
 ) -> DeliveryUpdate | None:
     """Return the update after a push; None leaves the delivery unchanged.
 
-    `delivered_at`: when the destination last delivered any call. `jitter`: from 0 to 1. `rendering`: that of
-    the destination's settings.
+    `delivered_at`: see `DestinationRow`. `jitter`: from 0 to 1. `rendering`: that of the destination's
+    settings.
     """
     due = planned.due
     if concerns_destination(outcome):

@@ -2,13 +2,16 @@
 
 Over all processes only the holder of a lease serves a destination, so that rate limits, the order of the
 calls and pauses need no shared counters. No transaction is open during a request.
+
+The ledger is read only when a delivery may be due. Each transaction that takes or settles deliveries also
+reads when the next one is due.
 """
 
 import asyncio
 import math
 import random
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Any, Final
 
 from crm_clients.base import CrmClient, Unknown
@@ -23,6 +26,7 @@ from relay.delivery.retry_policy import RetryPolicy
 from relay.delivery.settle import Settler
 from relay.instants import SECOND, Instant
 from relay.ledger import LeaseLost, Ledger, LedgerUnavailable, deliveries, destinations, epochs
+from relay.ledger.connection import Connection
 from relay.ledger.deliveries import DueDelivery, Pick
 from relay.ledger.destinations import DestinationRow
 from relay.ledger.lease_holder import Lease
@@ -32,13 +36,15 @@ from relay.logs import get_logger
 log = get_logger("relay.delivery")
 
 _INTERRUPTED: Final = Unknown(code="interrupted")
+_NOW: Final = Instant(0)
+_NEVER: Final = Instant(2**63 - 1)
 
 
 class DeliveryWorker:
     """Delivers calls to one destination until it is cancelled.
 
-    `poll_seconds`: how often it looks for due deliveries, and for pauses that a person begins or ends, if
-    nothing wakes it. `clock_check_seconds`: how often it looks for deliveries that are due too late because
+    `poll_seconds`: how often it looks for deliveries that nothing announced, and for pauses that a person
+    begins or ends. `clock_check_seconds`: how often it looks for deliveries that are due too late because
     the clock was set back. `finish_seconds`: how long a push under way may take when the relay stops.
     `jitter` returns a number from 0 to 1.
     """
@@ -73,13 +79,16 @@ class DeliveryWorker:
         self._wake = asyncio.Event()
         self._pushes: dict[asyncio.Task[None], list[DueDelivery]] = {}
         self._picks = pick_order()
-        # Both are read in each round, before the first push.
+        self._due_at = _NOW
+        """The earliest time at which a delivery may be due that is not being pushed."""
+        # Both are read before the first push.
         self._destination: DestinationRow
         self._epoch: int
-        self._destination_read_at = self._clock_checked_at = -math.inf
+        self._polled_at = self._clock_checked_at = -math.inf
 
     def wake(self) -> None:
         """Look for due deliveries now."""
+        self._due_at = _NOW
         self._wake.set()
 
     def set_client(self, client: CrmClient[Any], settings: DestinationSettings) -> None:
@@ -100,7 +109,9 @@ class DeliveryWorker:
     async def _work(self) -> None:
         try:
             self._pauses.reset()
-            self._destination_read_at = self._clock_checked_at = -math.inf
+            self._settler.reset()
+            self._due_at = _NOW
+            self._polled_at = self._clock_checked_at = -math.inf
             await self._serve()
         except Exception as error:
             under_way = list(self._pushes.values())
@@ -129,8 +140,8 @@ class DeliveryWorker:
             await self._lease.renew()
             self._wake.clear()
             self._collect_pushes()
-            await self._read_destination()
             await self._check_clock()
+            await self._poll()
             await wait_for_event(self._wake, await self._start_pushes())
 
     def _collect_pushes(self) -> None:
@@ -143,12 +154,16 @@ class DeliveryWorker:
         if failures:
             raise failures[0]
 
-    async def _read_destination(self) -> None:
-        """A person may have paused the destination, resumed it or asked for a probe."""
-        at = time.monotonic()
-        if at - self._destination_read_at >= self._poll_seconds:
-            # Before the read: a push that ends meanwhile asks for another read.
-            self._destination_read_at = at
+    async def _poll(self) -> None:
+        """Look for what nothing announces: a person paused the destination, resumed it or asked for a probe;
+        another process enqueued calls, and its notification was lost.
+        """
+        if time.monotonic() - self._polled_at < self._poll_seconds:
+            return
+        self._due_at = _NOW
+        self._polled_at = -math.inf
+        while self._polled_at == -math.inf:  # again if a push that ends meanwhile changes the pause
+            self._polled_at = time.monotonic()
             self._destination, self._epoch = await self._ledger.read(
                 lambda c: (destinations.get(c, self.name), epochs.current(c))
             )
@@ -170,34 +185,52 @@ class DeliveryWorker:
             if self._pauses.may_probe(self._destination, now):
                 await self._probe(now)
             return self._poll_seconds
-        while len(self._pushes) < self._settings.concurrency:
-            due = await self._take_due(now, next(self._picks))
+        while self._due_at <= now and len(self._pushes) < self._settings.concurrency:
+            due = await self._take(now)
             if not due:
-                return await self._seconds_until_due(now)
-            if batch := await self._plan(choose_batch(due, self._settings.batch)):
+                break
+            if batch := await self._plan(due):
                 self._start_push(batch)
-        return self._poll_seconds
+        return self._seconds_until_next_round(now)
 
     async def _probe(self, now: Instant) -> None:
         """Push one delivery alone: the first that needs a request."""
-        while not self._pushes and (due := await self._take_due(now, Pick.PROBE)):
+        while not self._pushes:
+            due = await self._ledger.read(
+                lambda c: deliveries.take_due(
+                    c, self.name, Pick.PROBE, busy=(), now=now, limit=self._settings.batch
+                )
+            )
+            if not due:
+                return
             if batch := await self._plan(due):
                 self._start_push(batch[:1], probed=self._destination)
 
-    async def _take_due(self, now: Instant, pick: Pick) -> list[DueDelivery]:
-        """Return due deliveries that are not being pushed, at most a batch."""
-        under_way = (due for push, batch in self._pushes.items() if not push.done() for due in batch)
-        busy = {due.call.id for due in under_way}
-        return await self._ledger.read(
-            lambda c: deliveries.take_due(c, self.name, pick, busy=busy, now=now, limit=self._settings.batch)
+    async def _take(self, now: Instant) -> list[DueDelivery]:
+        """Return a batch of due deliveries that are not being pushed, and note when the next one is due."""
+        pick, busy, size = next(self._picks), self._find_busy(), self._settings.batch
+        # Before the read: what is announced during it asks for another one.
+        self._due_at = _NEVER
+        batch, next_due_at = await self._ledger.read(
+            lambda c: _take_batch(c, self.name, pick, busy=busy, now=now, size=size)
         )
+        self._note_due_at(next_due_at)
+        return batch
 
-    async def _seconds_until_due(self, now: Instant) -> float:
-        """At most `poll_seconds`: deliveries under way are due and cannot be taken."""
-        next_due = await self._ledger.read(lambda c: deliveries.next_due_at(c, self.name))
-        if next_due is None or next_due <= now:
-            return self._poll_seconds
-        return min((next_due - now) / SECOND, self._poll_seconds)
+    def _find_busy(self) -> set[str]:
+        """Return the ids of the calls that other tasks than this one push."""
+        this_task = asyncio.current_task()
+        under_way = (b for push, b in self._pushes.items() if push is not this_task and not push.done())
+        return {due.call.id for batch in under_way for due in batch}
+
+    def _note_due_at(self, due_at: Instant | None) -> None:
+        if due_at is not None:
+            self._due_at = min(self._due_at, due_at)
+
+    def _seconds_until_next_round(self, now: Instant) -> float:
+        """Until the next poll, or until the next delivery is due. One that is due waits for a push to end."""
+        poll = self._polled_at + self._poll_seconds - time.monotonic()
+        return poll if self._due_at <= now else min(poll, (self._due_at - now) / SECOND)
 
     async def _plan(self, due: Sequence[DueDelivery]) -> list[PlannedDelivery]:
         """Choose an action for each delivery. Settle those that need no request, and return the others."""
@@ -210,7 +243,9 @@ class DeliveryWorker:
             for each in due
         ]
         if without_request := [each for each in planned if each.action.sends_nothing]:
-            await self._settler.settle_without_request(without_request)
+            self._note_due_at(
+                await self._settler.settle_without_request(without_request, busy=self._find_busy())
+            )
         return [each for each in planned if not each.action.sends_nothing]
 
     def _start_push(self, batch: Sequence[PlannedDelivery], *, probed: DestinationRow | None = None) -> None:
@@ -228,8 +263,24 @@ class DeliveryWorker:
         if newer := find_newer_records(batch, outcomes):
             await renumber_calls(self._ledger, newer)
         try:
-            if await self._settler.settle_push(batch, outcomes, self._destination, probed=probed):
-                self._destination_read_at = -math.inf
+            settled = await self._settler.settle_push(
+                batch, outcomes, self._destination, probed=probed, busy=self._find_busy()
+            )
         except LeaseLost:
             await self._settler.requeue_after_lost_lease(due, outcomes)
             raise
+        self._note_due_at(settled.next_due_at)
+        if settled.changes_pause:
+            self._polled_at = -math.inf
+
+
+def _take_batch(
+    connection: Connection, destination: str, pick: Pick, *, busy: Collection[str], now: Instant, size: int
+) -> tuple[list[DueDelivery], Instant | None]:
+    """Return a batch of due deliveries, and when the next one of the others may be due."""
+    due = deliveries.take_due(connection, destination, pick, busy=busy, now=now, limit=size)
+    batch = choose_batch(due, size)
+    if len(due) == size or len(due) > len(batch):
+        return batch, now
+    taken = {each.call.id for each in batch}
+    return batch, deliveries.next_due_at(connection, destination, busy={*busy, *taken})

@@ -35,7 +35,8 @@ class Pause(msgspec.Struct, frozen=True):
 class DestinationRow(msgspec.Struct, frozen=True):
     """A destination as it is stored.
 
-    `delivered_at`: when it last took a call.
+    `delivered_at`: when it first took a call after its last failed attempt. It is compared with the times of
+    failed attempts alone, so a later delivery changes nothing.
     `paused_reason` is None while it is not paused, `paused_until` also during a pause by an operator.
     `paused_code` and `paused_message` are those of the CRM.
     """
@@ -78,6 +79,18 @@ def register(connection: Connection, clients: Mapping[str, str]) -> None:
             connection.execute(insert(destinations).values(name=name, client=client))
         elif client != known[name]:
             connection.execute(_update(name).values(client=client))
+
+
+_set_delivered_at = (
+    update(destinations)
+    .where(destinations.c.name == bindparam("of_destination"))
+    .values(delivered_at=bindparam("now"))
+)
+
+
+def set_delivered_at(connection: Connection, name: str, *, now: Instant) -> None:
+    """Write that the destination took a call now, after a failed attempt."""
+    connection.execute(_set_delivered_at, {"of_destination": name, "now": now})
 
 
 def pause_until(connection: Connection, name: str, pause: Pause, *, until: Instant) -> None:

@@ -72,6 +72,25 @@ async def test_rejections_among_deliveries_are_dead_letters(relay: Delivering) -
     assert (await relay.destination()).paused_reason is None
 
 
+async def test_the_time_of_a_delivery_is_written_if_an_attempt_failed_before_it(relay: Delivering) -> None:
+    outcomes = [Delivered(), Delivered(), Retry(code="503"), Delivered(), Delivered()]
+    times = []
+    async with relay.worker() as worker:
+        for number, outcome in enumerate(outcomes):
+            relay.crm.answer = always(outcome)
+            await relay.add_event(Kind.STARTED, str(number))
+            await worker.finish_round()
+            await relay.wait_for(
+                "pending" if isinstance(outcome, Retry) else "delivered", f"cloudtalk-{number}", attempts=1
+            )
+            times.append((await relay.destination()).delivered_at)
+    first, _, _, again, _ = times
+    assert times == [first, first, first, again, again]
+    assert first is not None
+    assert again is not None
+    assert again > first
+
+
 # --- pauses ---------------------------------------------------------------------------------------
 
 
@@ -165,7 +184,7 @@ async def test_a_verified_record_does_not_end_a_run_of_rejections(relay: Deliver
         assert (await relay.destination()).paused_reason == "misconfigured"
         states = {(await relay.delivery(f"cloudtalk-{number:02}")).state for number in range(30)}
         assert states == {"pending"}
-    assert (await relay.destination()).delivered_at == 1, "no call was delivered since"
+    assert (await relay.destination()).delivered_at is None, "a look at a record proves no write"
 
 
 async def test_the_log_of_a_pause_has_no_names_of_people(relay: Delivering) -> None:

@@ -5,6 +5,7 @@ import gc
 from collections.abc import Sequence
 from typing import Any
 
+import msgspec
 import pytest
 from structlog.testing import capture_logs
 
@@ -19,14 +20,17 @@ from relay.ledger.deliveries import DeliveryCounts
 from relay.ledger.errors import LedgerUnavailable
 from relay.ledger.lease_holder import Lease
 from relay.ledger.tables import deliveries as table
+from tests.support.counting import count_transactions
 from tests.support.deliveries import delivered_update
 from tests.support.delivering import (
     POLICY,
     Delivering,
     FakeCrm,
+    UpsertAnswer,
     always,
     delivered,
     first_then,
+    wait_until,
 )
 from tests.support.ledgers import open_ledger
 from tests.support.samples import T0
@@ -142,6 +146,64 @@ async def test_new_calls_are_pushed_before_a_backlog_which_has_one_batch_in_five
             await relay.wait_for("delivered", f"cloudtalk-{number:02}")
     order = [batch[0].call.id[-2:] for batch in relay.crm.pushed]
     assert order[:6] == ["19", "18", "17", "16", "00", "15"]
+
+
+# --- work of the ledger ---------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("answer", [delivered, always(Retry(code="503"))], ids=["delivered", "failed"])
+async def test_a_call_costs_one_read_and_one_write_of_the_ledger(
+    relay: Delivering, answer: UpsertAnswer
+) -> None:
+    async with relay.worker(poll_seconds=60) as worker:
+        await relay.add_event(Kind.STARTED, "1")
+        await worker.finish_round()
+        await relay.wait_for("delivered")
+        await worker.finish_round()
+        await relay.add_event(Kind.STARTED, "2")
+        relay.crm.answer = answer
+        with count_transactions(relay.ledger) as transactions:
+            rounds = worker.rounds
+            worker.wake()
+            await wait_until(lambda: worker.rounds == rounds + 2)  # the push begins, and it is over
+    # Take, and read when the next one is due. Check the lease, settle, and read when the next one is due.
+    assert transactions == [("read", 2), ("write", 3)]
+
+
+async def test_a_full_batch_is_taken_by_one_statement(relay: Delivering) -> None:
+    for name in "1234":
+        await relay.add_event(Kind.STARTED, name)
+    relay.crm.may_answer.clear()
+    with count_transactions(relay.ledger) as transactions:
+        async with relay.worker(poll_seconds=60, batch=3, concurrency=1):
+            await relay.wait_for_push()
+            assert transactions[-1] == ("read", 1)
+            relay.crm.may_answer.set()
+            await relay.wait_for_push(2)
+
+
+async def test_a_version_that_another_process_enqueued_during_a_push_is_pushed_after_it(
+    relay: Delivering,
+) -> None:
+    await relay.add_event(Kind.STARTED)
+    relay.crm.may_answer.clear()
+    async with relay.worker(poll_seconds=60):
+        await relay.wait_for_push()
+        await relay.add_event(Kind.ENDED)
+        relay.crm.may_answer.set()
+        await relay.wait_for("delivered", delivered_version=2)
+
+
+async def test_a_failed_delivery_is_retried_when_it_is_due_although_nothing_wakes_the_worker(
+    relay: Delivering,
+) -> None:
+    await relay.add_event(Kind.STARTED)
+    relay.crm.answer = first_then(always(Retry(code="503")))
+    policy = msgspec.structs.replace(POLICY, first_retry_seconds=0.02)
+    async with relay.worker(policy, poll_seconds=60):
+        await relay.wait_for("pending", attempts=1)
+        relay.clock.advance(0.02)
+        await relay.wait_for("delivered")
 
 
 # --- retries --------------------------------------------------------------------------------------

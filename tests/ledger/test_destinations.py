@@ -45,6 +45,12 @@ async def test_a_new_destination_is_not_paused(ledger: Ledger) -> None:
     )
 
 
+async def test_one_destination_has_the_time_of_its_delivery(ledger: Ledger) -> None:
+    await register(ledger, crm="local", other="local")
+    await ledger.write(lambda c: destinations.set_delivered_at(c, "crm", now=Instant(7)))
+    assert [(await get(ledger, name)).delivered_at for name in ("crm", "other")] == [7, None]
+
+
 async def test_an_automatic_pause_has_a_reason_and_an_end(ledger: Ledger) -> None:
     await register(ledger, crm="local", other="local")
     await pause_until(ledger)

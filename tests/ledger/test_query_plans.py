@@ -106,7 +106,7 @@ PLANS: dict[str, tuple[Executable, dict[str, Any], str]] = {
     ),
     "picking._next_due_at": (
         picking._next_due_at,
-        PARAMETERS,
+        ROWS | PARAMETERS,
         "SEARCH deliveries USING INDEX deliveries_due (destination=?)",
     ),
     "enqueueing._requeue_known": (
@@ -197,7 +197,7 @@ INDEXES: dict[str, tuple[Any, dict[str, Any], str]] = {
     "picking._take fresh": (picking._take[Pick.FRESH], bound([]) | PARAMETERS, "deliveries_due"),
     "picking._take oldest": (picking._take[Pick.OLDEST], bound([]) | PARAMETERS, "deliveries_due"),
     "picking._take probe": (picking._take[Pick.PROBE], bound([]) | PARAMETERS, "deliveries_due"),
-    "picking._next_due_at": (picking._next_due_at, PARAMETERS, "deliveries_due"),
+    "picking._next_due_at": (picking._next_due_at, ROWS | PARAMETERS, "deliveries_due"),
     "enqueueing._requeue_known": (
         enqueueing._requeue_known,
         bound([("call-1", 2)]) | PARAMETERS,

@@ -1,6 +1,7 @@
 """A delivery worker on a fake CRM and a ledger whose clock a test moves."""
 
 import asyncio
+import math
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
@@ -95,8 +96,8 @@ class ObservedWorker(DeliveryWorker):
         return seconds
 
     async def finish_round(self) -> None:
-        """Wait for the end of a round that began after this call."""
-        last = self.rounds + 2
+        """Wait for the end of a round that began after this call, with a poll."""
+        last, self._polled_at = self.rounds + 2, -math.inf
         async with asyncio.timeout(5):
             while self.rounds < last:
                 self.wake()
@@ -186,7 +187,9 @@ class Delivering:
         await self.replay(*names)
 
     @asynccontextmanager
-    async def worker(self, policy: RetryPolicy = POLICY, **settings: Any) -> AsyncIterator[ObservedWorker]:
+    async def worker(
+        self, policy: RetryPolicy = POLICY, *, poll_seconds: float = 0.01, **settings: Any
+    ) -> AsyncIterator[ObservedWorker]:
         """A worker that runs; `settings` of the destination."""
         worker = ObservedWorker(
             "crm",
@@ -195,7 +198,7 @@ class Delivering:
             self.ledger,
             policy,
             jitter=lambda: 0,
-            poll_seconds=0.01,
+            poll_seconds=poll_seconds,
         )
         running = asyncio.create_task(worker.run())
         try:

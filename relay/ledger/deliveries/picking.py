@@ -126,14 +126,24 @@ def _due_delivery(record: str, field_versions: str, *rest: Any) -> DueDelivery:
     return DueDelivery(_decode_call(record), _decode_field_versions(field_versions), *rest)
 
 
-_next_due_at = select(func.min(deliveries.c.due_at)).where(
-    deliveries.c.destination == bindparam("destination"), IS_PENDING
+_next_due_at = (
+    select(deliveries.c.due_at)
+    .where(
+        deliveries.c.destination == bindparam("destination"),
+        IS_PENDING,
+        deliveries.c.call.not_in(select(_busy.c.call)),
+    )
+    .order_by(deliveries.c.due_at)
+    .limit(1)
 )
 
 
-def next_due_at(connection: Connection, destination: str) -> Instant | None:
-    """Return when the next delivery of this destination is due; None if none is pending."""
-    due_at: Instant | None = connection.execute(_next_due_at, {"destination": destination}).scalar()
+def next_due_at(connection: Connection, destination: str, *, busy: Collection[str]) -> Instant | None:
+    """Return when the next delivery of this destination is due, without those of `busy` calls; None if no
+    other is pending.
+    """
+    parameters = {"destination": destination} | bound((call,) for call in busy)
+    due_at: Instant | None = connection.execute(_next_due_at, parameters).scalar()
     return due_at
 
 

@@ -54,9 +54,6 @@ _settle = (
         },
     )
 )
-_set_delivered_at = (
-    update(destinations).where(destinations.c.name == bindparam("of_destination")).values(delivered_at=_now)
-)
 
 
 def settle(
@@ -68,8 +65,6 @@ def settle(
     updates = sorted(updates, key=lambda update: update.call)
     rows = bound((destination, *msgspec.structs.astuple(update)) for update in updates)
     connection.execute(_settle, rows | {"now": now})
-    if any(update.outcome == "delivered" for update in updates):
-        connection.execute(_set_delivered_at, {"of_destination": destination, "now": now})
 
 
 _pushed = rows_of(deliveries.c.destination, deliveries.c.call, deliveries.c.delivered_version)

@@ -1,5 +1,6 @@
 """Which deliveries of a destination come next, and when."""
 
+from collections.abc import Collection
 from typing import Any
 
 import msgspec
@@ -52,8 +53,8 @@ async def end_backoff(ledger: Ledger, *, now: int, max_attempts: int = deliverie
     )
 
 
-async def next_due_at(ledger: Ledger, name: str = "crm") -> Instant | None:
-    return await ledger.read(lambda c: deliveries.next_due_at(c, name))
+async def next_due_at(ledger: Ledger, name: str = "crm", *, busy: Collection[str] = ()) -> Instant | None:
+    return await ledger.read(lambda c: deliveries.next_due_at(c, name, busy=busy))
 
 
 async def test_a_due_delivery_has_all_that_a_push_needs(two_destinations: Ledger) -> None:
@@ -249,6 +250,15 @@ async def test_the_next_due_is_the_first_of_this_destination(two_destinations: L
     assert await next_due_at(two_destinations) == 200
     assert await next_due_at(two_destinations, "other") == 10
     assert await next_due_at(two_destinations, "unknown") is None
+
+
+async def test_the_next_due_is_none_of_the_busy_calls(two_destinations: Ledger) -> None:
+    await enqueue(two_destinations, *((odd, 1) for odd in ODD_IDS))
+    last = ODD_IDS[-1]
+    await settle(two_destinations, failed(last, due_at=300))
+    assert await next_due_at(two_destinations, busy=ODD_IDS[:-2]) == 10
+    assert await next_due_at(two_destinations, busy=ODD_IDS[:-1]) == 300
+    assert await next_due_at(two_destinations, busy=ODD_IDS) is None
 
 
 async def test_a_recovery_ends_the_backoff_of_calls_with_few_attempts(two_destinations: Ledger) -> None:
