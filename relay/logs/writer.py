@@ -3,9 +3,8 @@
 import os
 import select
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from io import RawIOBase
-from queue import Empty, SimpleQueue
 from typing import Final
 
 _MAX_BYTES: Final = 4 * 1024 * 1024
@@ -15,25 +14,37 @@ _BATCH_BYTES: Final = 4096
 """Lines are written together up to this size. The system does not mix a write of this size with those of
 other processes that use the same pipe."""
 
+_PAUSE_SECONDS: Final = 0.02
+"""The thread sleeps so long after a write: to wake it for each line costs more than to build the line."""
+
 
 class BackgroundWriter:
     """Writes lines in their order. Lines that do not fit, or that cannot be written, are dropped and counted.
 
+    The first line after a pause is written at once, those of the next `pause` (in seconds) together.
     `on_drop` is called on the thread with the number of dropped lines, as soon as lines can be written again.
     """
 
     def __init__(
-        self, raw: RawIOBase, on_drop: Callable[[int], None], *, max_bytes: int = _MAX_BYTES
+        self,
+        raw: RawIOBase,
+        on_drop: Callable[[int], None],
+        *,
+        max_bytes: int = _MAX_BYTES,
+        pause: float = _PAUSE_SECONDS,
     ) -> None:
         self._raw = raw
         self._on_drop = on_drop
         self._max_bytes = max_bytes
+        self._pause = pause
         self._reset()
         os.register_at_fork(after_in_child=self._reset)  # the child has no copy of the thread
 
     def _reset(self) -> None:
         self._lock = threading.Lock()
-        self._lines = SimpleQueue[bytes | threading.Event]()
+        self._waiting: list[bytes | threading.Event] = []
+        self._has_waiting = threading.Event()
+        self._is_flushed = threading.Event()
         self._size = 0
         self._dropped = 0
         self._thread: threading.Thread | None = None
@@ -46,7 +57,7 @@ class BackgroundWriter:
                 self._dropped += 1
                 return
             self._size += len(line)
-            self._lines.put(line)
+            self._append(line)
             if self._thread is None:
                 self._thread = threading.Thread(target=self._run, name="log", daemon=True)
                 self._thread.start()
@@ -54,37 +65,47 @@ class BackgroundWriter:
     def flush(self, seconds: float) -> None:
         """Wait until all lines are written, at most this long."""
         if self._thread is not None:
-            flushed = threading.Event()
-            self._lines.put(flushed)
-            flushed.wait(seconds)
+            written = threading.Event()
+            with self._lock:
+                self._append(written)
+                self._is_flushed.set()
+            written.wait(seconds)
+
+    def _append(self, item: bytes | threading.Event) -> None:
+        self._waiting.append(item)
+        if len(self._waiting) == 1:
+            self._has_waiting.set()
 
     # --- the thread -----------------------------------------------------------------------------
 
     def _run(self) -> None:
-        for batch in self._batches():
-            self._write_batch(batch)
+        while True:
+            self._has_waiting.wait()
+            self._write_waiting()
+            self._is_flushed.wait(self._pause)
 
-    def _batches(self) -> Iterator[list[bytes]]:
-        """Wait for lines, and yield those that wait together. Events are set once the earlier lines are
-        written.
-        """
+    def _write_waiting(self) -> None:
+        """Write the lines that wait. Events among them are set once the lines before are written."""
         batch: list[bytes] = []
         size = 0
-        while True:
-            try:
-                item = self._lines.get(block=not batch)
-            except Empty:
-                yield batch
-                batch, size = [], 0
-                continue
+        for item in self._take_waiting():
             if batch and (isinstance(item, threading.Event) or size + len(item) > _BATCH_BYTES):
-                yield batch
+                self._write_batch(batch)
                 batch, size = [], 0
             if isinstance(item, threading.Event):
                 item.set()
             else:
                 batch.append(item)
                 size += len(item)
+        if batch:
+            self._write_batch(batch)
+
+    def _take_waiting(self) -> list[bytes | threading.Event]:
+        with self._lock:
+            waiting, self._waiting = self._waiting, []
+            self._has_waiting.clear()
+            self._is_flushed.clear()
+        return waiting
 
     def _write_batch(self, batch: list[bytes]) -> None:
         is_written = self._write_all(batch)

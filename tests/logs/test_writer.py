@@ -110,6 +110,29 @@ def test_lines_that_wait_are_written_together_up_to_the_size_of_an_atomic_write(
     assert all(part.endswith(b"\n") for part in file.written)
 
 
+def test_after_a_write_the_lines_of_a_pause_are_written_together_and_a_flush_ends_the_pause() -> None:
+    file = Gate()
+    file.gate.set()
+    writer = BackgroundWriter(file, print, pause=10 * SECONDS)
+    writer.write(b"first\n")
+    writer.flush(SECONDS)
+    for number in range(5):
+        writer.write(b"%d\n" % number)
+    assert file.written == [b"first\n"]
+    writer.flush(SECONDS)
+    assert file.written == [b"first\n", b"0\n1\n2\n3\n4\n"]
+
+
+def test_lines_are_written_after_a_pause_without_a_flush() -> None:
+    file = Gate()
+    file.gate.set()
+    writer = BackgroundWriter(file, print, pause=0.001)
+    for _ in range(3):
+        file.entered.clear()
+        writer.write(b"line\n")
+        assert file.entered.wait(SECONDS)
+
+
 def test_lines_after_a_full_disk_start_on_a_new_line() -> None:
     file, dropped = Gate(), list[int]()
     writer = BackgroundWriter(file, dropped.append)
