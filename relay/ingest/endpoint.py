@@ -296,19 +296,23 @@ def _decode_headers(pairs: Sequence[tuple[bytes, bytes]]) -> dict[str, str]:
 
 
 def _log_accepted(seq: int, event: CallEvent) -> None:
-    warnings = list(event.warnings)
-    if event.missing:
-        warnings.append(f"{event.missing}: missing or empty, so a missed call would look completed")
-    if warnings:
-        log.warning("ingest.unclear", event_seq=seq, warnings=warnings)
+    if event.warnings or event.missing:
+        log.warning("ingest.unclear", event_seq=seq, warnings=_describe_unclear(event))
+    kind = event.kind.value
     log.info(
-        f"CloudTalk Webhook Event: call.{event.kind}",  # noqa: G004 - the name that users look for
+        f"CloudTalk Webhook Event: call.{kind}",  # noqa: G004 - the name that users look for
         event_seq=seq,
         call_id=event.facts.get("call_id"),
         call_uuid=event.facts.get("call_uuid"),
         dialect=event.dialect,
-        kind=event.kind,
+        kind=kind,
     )
+
+
+def _describe_unclear(event: CallEvent) -> list[str]:
+    if event.missing is None:
+        return list(event.warnings)
+    return [*event.warnings, f"{event.missing}: missing or empty, so a missed call would look completed"]
 
 
 # --- respond ------------------------------------------------------------------------------------

@@ -9,6 +9,7 @@ import re
 import traceback
 from collections.abc import Iterable
 from datetime import UTC, datetime
+from functools import lru_cache
 from json import dumps
 from typing import Any, Final
 
@@ -69,23 +70,47 @@ a credential is searched in lower case.
 
 _LONGEST_EXTENSION: Final = 4
 _DEEPEST_NESTING: Final = 4
+_LONGEST_REMEMBERED: Final = 100
+_MOST_REMEMBERED: Final = 2_000
+"""The log lines of one call repeat its ids, and all lines repeat the relay's own words."""
 
 
 class Redactor:
     """Redacts the values of log lines. There is one per process: `redactor`."""
 
     def __init__(self) -> None:
-        self.mask_people = True
+        self._mask_people = True
         self._secrets: frozenset[str] = frozenset()
         self._finder = SecretFinder(())
+        self._forget()
+
+    def _forget(self) -> None:
+        """Forget the short texts that were redacted, because another setting counts from now on."""
+        self._redact_short = lru_cache(_MOST_REMEMBERED)(self._redact_any)
+
+    @property
+    def mask_people(self) -> bool:
+        """Whether personal data is masked."""
+        return self._mask_people
+
+    @mask_people.setter
+    def mask_people(self, mask_people: bool) -> None:
+        self._mask_people = mask_people
+        self._forget()
 
     def hide(self, *secrets: str) -> None:
         """Remove these secrets, in every spelling, from all later lines."""
         self._secrets |= set(secrets)
         self._finder = SecretFinder(self._secrets)
+        self._forget()
 
-    def redact_field(self, key: str, value: Any, depth: int = 0) -> Any:
+    def redact_field(self, key: str, value: Any) -> Any:
         """Return the value of a field as redacted plain data. Never raises."""
+        if type(value) is str and len(value) <= _LONGEST_REMEMBERED:
+            return self._redact_short(key, value)
+        return self._redact_any(key, value)
+
+    def _redact_any(self, key: str, value: Any, depth: int = 0) -> Any:
         if value is None or isinstance(value, (bool, float)):
             return value
         key = key.lower()
@@ -113,10 +138,10 @@ class Redactor:
     def _redact_nested(self, key: str, value: Any, depth: int) -> Any:
         if isinstance(value, dict):
             return {
-                self.redact_text(to_text(inner_key)): self.redact_field(to_text(inner_key), item, depth)
+                self.redact_text(to_text(inner_key)): self._redact_any(to_text(inner_key), item, depth)
                 for inner_key, item in value.items()
             }
-        return [self.redact_field(key, item, depth) for item in value]
+        return [self._redact_any(key, item, depth) for item in value]
 
     def _mask_number(self, value: Any) -> Any:
         """Mask a telephone number. A number with few digits is an extension and identifies nobody."""

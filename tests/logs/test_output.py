@@ -12,6 +12,7 @@ import pytest
 
 from relay.call import Kind
 from relay.logs import configure, get_logger, hide, redaction
+from relay.logs.output import format_timestamp
 from tests.support.log_lines import Lines
 
 
@@ -33,6 +34,19 @@ def test_a_timestamp_is_utc_with_milliseconds(lines: Lines) -> None:
     assert len(timestamp) == len("2026-09-26T15:04:05.123Z")
     assert timestamp.endswith("Z")
     assert -0.001 <= (datetime.fromisoformat(timestamp) - before).total_seconds() < 5
+
+
+@pytest.mark.parametrize(
+    ("nanoseconds", "shown"),
+    [
+        (1_732_789_800_000_000_000, "2024-11-28T10:30:00.000Z"),
+        (1_732_789_800_007_999_999, "2024-11-28T10:30:00.007Z"),
+        (1_732_789_801_123_456_789, "2024-11-28T10:30:01.123Z"),
+        (1_732_789_799_999_999_999, "2024-11-28T10:29:59.999Z"),
+    ],
+)
+def test_a_time_is_cut_to_its_millisecond(nanoseconds: int, shown: str) -> None:
+    assert format_timestamp(nanoseconds) == shown
 
 
 def test_an_enum_is_shown_by_its_value_and_a_time_as_iso(lines: Lines) -> None:

@@ -121,6 +121,14 @@ def test_a_secret_that_contains_another_is_removed_as_a_whole() -> None:
     assert mask_text("abcdef abc") == "[secret] [secret]"
 
 
+@pytest.mark.parametrize("text", ["a hidden-secret", "a hidden-secret " + "x" * 200])
+def test_a_secret_that_is_hidden_later_is_removed_from_a_text_that_was_logged_before(text: str) -> None:
+    redactor = Redactor()
+    assert redactor.redact_field("error", text) == text
+    redactor.hide("hidden-secret")
+    assert redactor.redact_field("error", text) == text.replace("hidden-secret", "[secret]")
+
+
 def test_url_encoded_and_json_encoded_secrets_are_removed() -> None:
     hide('p"ñ/')
     assert mask_text(r'p"ñ/ p\"ñ/ p\"\u00f1/ p%22%C3%B1%2F') == "[secret] [secret] [secret] [secret]"
