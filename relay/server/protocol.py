@@ -110,6 +110,8 @@ class BoundedProtocol(HttpToolsProtocol):
         self._is_in_body = False
         self._is_upgrade = False
         self._is_rejected = False
+        # When the connection began to wait for a request; None while it has one, or a part of one.
+        self._idle_since: float | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._write_timer: asyncio.TimerHandle | None = None
 
@@ -119,7 +121,8 @@ class BoundedProtocol(HttpToolsProtocol):
         """Accept the connection, if need be in place of one that waits."""
         super().connection_made(transport)
         if self._connections.add(self):
-            self._start_keep_alive()
+            self._idle_since = self.loop.time()
+            self._close_if_idle()
             return
         self._is_rejected = True
         self._connections.count(Rejection.NO_CAPACITY)
@@ -163,7 +166,7 @@ class BoundedProtocol(HttpToolsProtocol):
     def _parse(self, data: bytes | memoryview) -> None:
         if self._is_rejected:
             return
-        self._unset_keepalive_if_required()
+        self._idle_since = None
         self._received += len(data)
         try:
             self.parser.feed_data(data)
@@ -286,19 +289,24 @@ class BoundedProtocol(HttpToolsProtocol):
         self._is_in_body = False
         if not self._has_request:  # the response was sent before the end of the body
             self._stop_timer()
-            self._start_keep_alive()
+            self._idle_since = self.loop.time()
         super().on_message_complete()
 
     # --- respond --------------------------------------------------------------------------------
 
     def on_response_complete(self) -> None:
-        """Wait for the next request, for a limited time."""
-        super().on_response_complete()
-        if self.cycle.response_complete:  # no pipelined request follows
-            self._has_request = False
-            self._connections.set_idle(self)
-            if self._is_in_body:
-                self._start_timer()
+        """Start the request that came next, or wait for one, for a limited time."""
+        if not self.transport.is_closing():
+            self.flow.resume_reading()
+            if self.pipeline:
+                self._start_asgi_task(*self.pipeline.pop())
+                return
+        self._has_request = False
+        self._connections.set_idle(self)
+        if self._is_in_body:
+            self._start_timer()
+        else:
+            self._idle_since = self.loop.time()
 
     def _reject(self, reason: Rejection) -> None:
         """Close the connection with an error, after the responses of requests that came before."""
@@ -327,10 +335,18 @@ class BoundedProtocol(HttpToolsProtocol):
 
     # --- timers ---------------------------------------------------------------------------------
 
-    def _start_keep_alive(self) -> None:
-        self.timeout_keep_alive_task = self.loop.call_later(
-            self.timeout_keep_alive, self.timeout_keep_alive_handler
-        )
+    def _close_if_idle(self) -> None:
+        """Close the connection if it waits for too long, else check again when it may.
+
+        A timer for each request would cost more.
+        """
+        now = self.loop.time()
+        idle_since = now if self._idle_since is None else self._idle_since
+        left = idle_since + self.timeout_keep_alive - now
+        if left > 0:
+            self.timeout_keep_alive_task = self.loop.call_later(left, self._close_if_idle)
+        else:
+            self.transport.close()
 
     def _start_timer(self) -> None:
         if self._timer is None:

@@ -383,6 +383,30 @@ async def test_an_unused_connection_is_closed_like_an_idle_one(application: Appl
         assert await (await connect()).rest() == b""
 
 
+async def test_the_time_of_an_idle_connection_counts_from_its_last_response(application: Application) -> None:
+    async with serving(application, keep_alive=0.4) as connect:
+        client = await connect()
+        for _ in range(4):
+            await asyncio.sleep(0.2)
+            client.send(REQUEST)
+            assert await client.status() == 200
+            assert await client.reader.readexactly(3) == b"abc"
+        answered_at = asyncio.get_running_loop().time()
+        assert await client.rest() == b""
+        assert asyncio.get_running_loop().time() - answered_at >= 0.39
+
+
+async def test_a_connection_with_a_request_is_not_idle(application: Application) -> None:
+    application.gate.clear()
+    async with serving(application, keep_alive=0.05) as connect:
+        client = await connect()
+        client.send(REQUEST)
+        await application.requested.wait()
+        await asyncio.sleep(0.2)
+        application.gate.set()
+        assert await client.status() == 200
+
+
 async def test_a_body_that_was_answered_before_its_end_has_limited_time(application: Application) -> None:
     application.reads_bodies = False
     async with serving(application, head_seconds=0.3) as connect:
