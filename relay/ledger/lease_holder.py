@@ -26,9 +26,10 @@ _RELEASE_SECONDS: Final = 1.0
 
 
 class Lease:
-    """A named lease of this process, valid for `seconds` after the last check.
+    """A named lease of this process, valid for `seconds` after its last renewal.
 
-    Each transaction that depends on the lease must call `check`, which also renews it.
+    Each transaction that depends on the lease must call `check`, which renews it once a third of its length
+    is over.
     """
 
     def __init__(
@@ -45,7 +46,7 @@ class Lease:
         self._length = duration(seconds)
         self._standby_seconds = standby_seconds
         self._retry_seconds = retry_seconds
-        self._checked_at = Instant(0)
+        self._expires_at = Instant(0)
         self._token = 0
 
     async def serve(
@@ -79,24 +80,24 @@ class Lease:
     def _acquire(self, connection: Connection, *, force: bool = False) -> int | None:
         # The holder may have been killed since the last try.
         leases.free_orphans(connection)
-        self._checked_at = now = self._ledger.now()
+        now = self._ledger.now()
+        self._expires_at = Instant(now + self._length)
         return leases.acquire(
             connection, self.name, self._ledger.owner, now=now, length=self._length, force=force
         )
 
     def check(self, connection: Connection) -> None:
-        """Make sure that this process still holds the lease, and renew it. Raises `LeaseLost`."""
+        """Make sure that this process still holds the lease; renew it if that is due. Raises `LeaseLost`."""
         now = self._ledger.now()
-        leases.check(connection, self.name, self._token, now=now, length=self._length)
-        self._checked_at = now
+        self._expires_at = leases.check(connection, self.name, self._token, now=now, length=self._length)
 
     def now(self) -> Instant:
         """Return the time of the ledger's clock."""
         return self._ledger.now()
 
     async def renew(self) -> None:
-        """Renew the lease if no transaction did so lately. Raises `LeaseLost`."""
-        if abs(self._ledger.now() - self._checked_at) > self._length // 3:
+        """Renew the lease if that is due and no transaction did so. Raises `LeaseLost`."""
+        if leases.is_renewal_due(self._expires_at, now=self._ledger.now(), length=self._length):
             await self._ledger.write(self.check)
 
     async def release(self) -> None:

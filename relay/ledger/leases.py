@@ -66,18 +66,35 @@ def acquire(
     return token
 
 
-def check(connection: Connection, name: str, token: int, *, now: Instant, length: Duration) -> None:
-    """Renew the lease. Raises `LeaseLost` if another owner took it since."""
-    is_same = and_(leases.c.name == name, leases.c.token == token)
-    renewed = connection.execute(update(leases).where(is_same).values(expires_at=now + length))
-    if renewed.rowcount != 1:
+_is_held = and_(leases.c.name == bindparam("of_name"), leases.c.token == bindparam("of_token"))
+# Locked on PostgreSQL: nobody acquires the lease before the transaction of its holder has ended.
+_held = select(leases.c.expires_at).where(_is_held).with_for_update()
+_set_expiry = update(leases).where(_is_held).values(expires_at=bindparam("expiry"))
+
+
+def check(connection: Connection, name: str, token: int, *, now: Instant, length: Duration) -> Instant:
+    """Return when the lease ends. Renew it if that is due; otherwise nothing is written.
+
+    Raises `LeaseLost` if another owner took it since.
+    """
+    held = connection.execute(_held, {"of_name": name, "of_token": token}).one_or_none()
+    if held is None:
         raise LeaseLost(f"the lease {name} has passed to another process")
+    if not is_renewal_due(held.expires_at, now=now, length=length):
+        return Instant(held.expires_at)
+    expiry = Instant(now + length)
+    connection.execute(_set_expiry, {"of_name": name, "of_token": token, "expiry": expiry})
+    return expiry
+
+
+def is_renewal_due(expires_at: Instant, *, now: Instant, length: Duration) -> bool:
+    """Whether more than a third of the length is over, or the clock was set back by as much."""
+    return abs(now + length - expires_at) > length // 3
 
 
 def release(connection: Connection, name: str, token: int) -> None:
     """Expire the lease now, if this token still holds it. The row stays, because the token must grow."""
-    is_same = and_(leases.c.name == name, leases.c.token == token)
-    connection.execute(update(leases).where(is_same).values(expires_at=0))
+    connection.execute(_set_expiry, {"of_name": name, "of_token": token, "expiry": 0})
 
 
 def free_all(connection: Connection) -> None:

@@ -5,10 +5,12 @@ import sys
 from collections.abc import Iterator
 
 import pytest
+from sqlalchemy import select
 
-from relay.instants import duration
+from relay.instants import Instant, duration
 from relay.ledger import LeaseLost, Ledger, leases, process_identity
 from relay.ledger.connection import Connection
+from relay.ledger.tables import leases as lease_table
 from tests.support.clock import Clock
 
 LENGTH = duration(10)
@@ -32,8 +34,13 @@ async def acquire(ledger: Ledger, owner: str, *, name: str = "fold") -> int | No
     return await ledger.write(lambda c: leases.acquire(c, name, owner, now=ledger.now(), length=LENGTH))
 
 
-async def check(ledger: Ledger, token: int) -> None:
-    await ledger.write(lambda c: leases.check(c, "fold", token, now=ledger.now(), length=LENGTH))
+async def check(ledger: Ledger, token: int) -> Instant:
+    return await ledger.write(lambda c: leases.check(c, "fold", token, now=ledger.now(), length=LENGTH))
+
+
+async def expiry(ledger: Ledger) -> int:
+    """When the lease `fold` ends."""
+    return await ledger.read(lambda c: c.execute(select(lease_table.c.expires_at)).scalar_one())
 
 
 async def release(ledger: Ledger, token: int) -> None:
@@ -73,6 +80,27 @@ async def test_a_check_renews_the_lease(ledger: Ledger, clock: Clock) -> None:
         clock.now += LENGTH - 1
         await check(ledger, token)
     assert await acquire(ledger, "b") is None
+
+
+async def test_a_check_writes_the_lease_only_after_a_third_of_its_length(
+    ledger: Ledger, clock: Clock
+) -> None:
+    token = await acquire(ledger, "a")
+    assert token is not None
+    acquired_at = clock.now
+    clock.now += LENGTH // 3
+    assert await check(ledger, token) == await expiry(ledger) == acquired_at + LENGTH
+    clock.now += 1
+    assert await check(ledger, token) == await expiry(ledger) == clock.now + LENGTH
+
+
+async def test_a_check_shortens_a_lease_that_began_before_the_clock_was_set_back(
+    ledger: Ledger, clock: Clock
+) -> None:
+    token = await acquire(ledger, "a")
+    assert token is not None
+    clock.now -= LENGTH // 3 + 1
+    assert await check(ledger, token) == await expiry(ledger) == clock.now + LENGTH
 
 
 async def test_a_check_with_the_token_of_the_last_holder_fails(ledger: Ledger, clock: Clock) -> None:

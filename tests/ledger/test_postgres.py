@@ -11,7 +11,7 @@ from typing import Any
 
 import psycopg
 import pytest
-from sqlalchemy import Engine, select, text
+from sqlalchemy import Connection, Engine, select, text
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import DBAPIError
 
@@ -211,11 +211,35 @@ async def test_a_fold_that_lost_its_lease_while_it_was_stopped_writes_nothing(
     # As if the process had been stopped for longer than the lease is valid.
     await ledger.write(lambda c: c.execute(lease_table.update().values(expires_at=other.now() - 1)))
     taken_over = await start_fold(other)
-    assert await taken_over.fold_batch() == len(planned)
+    assert await taken_over.fold_batch() == len(planned.events)
     await ledger.write(lambda c: journal.append(c, [make_event_row(at=1)]))
     with pytest.raises(LeaseLost):
         await stopped.fold_batch()
     assert await taken_over.fold_batch() == 1
+
+
+async def test_a_lease_passes_to_another_process_only_between_transactions_of_its_holder(
+    ledger: Ledger, other: Ledger
+) -> None:
+    await ledger.write(lambda c: leases.acquire(c, "fold", "a/1/1", now=Instant(1), length=LENGTH))
+    checked, ends = threading.Event(), threading.Event()
+
+    def hold(connection: Connection) -> None:
+        leases.check(connection, "fold", 1, now=Instant(1), length=LENGTH)
+        checked.set()
+        ends.wait(5)
+
+    def take(connection: Connection) -> bool:
+        leases.acquire(connection, "fold", "b/2/2", now=Instant(1), length=LENGTH, force=True)
+        return ends.is_set()
+
+    holding = asyncio.create_task(ledger.write(hold))
+    await asyncio.to_thread(checked.wait, 5)
+    taking = asyncio.create_task(other.write(take))
+    done, _ = await asyncio.wait([taking], timeout=0.2)
+    ends.set()
+    await holding
+    assert (done, await taking) == (set(), True)
 
 
 async def test_a_process_that_stops_in_a_transaction_blocks_others_only_briefly(
