@@ -81,8 +81,8 @@ def find_call(connection: Connection, id_: str) -> CallRow | None:
     A call that was merged into another one is found as that one.
     """
     alias = alias_of_id(id_)
-    owner = aliases.resolve(connection, [alias]).get(alias)
-    candidates = [id_, f"cloudtalk-{id_}", *([owner] if owner else [])]
+    owners = [found.call for found in aliases.get_many(connection, [alias])]
+    candidates = [id_, f"cloudtalk-{id_}", *owners]
     rows = calls.get_many(connection, candidates)
     call = next((rows[candidate] for candidate in candidates if candidate in rows), None)
     while call is not None and call.record.merged_into:

@@ -10,6 +10,7 @@ from relay.fold.matching import customer_number
 from relay.fold.waiting import may_wait
 from relay.instants import SECOND, Duration, Instant
 from relay.ledger import aliases, calls, dedup, deliveries, epochs, tombstones
+from relay.ledger.aliases import AliasReason
 from relay.ledger.calls import CallRow
 from relay.ledger.connection import Connection
 from relay.ledger.journal import UnfoldedEvent
@@ -41,24 +42,31 @@ def read_snapshot(connection: Connection, batch: Sequence[UnfoldedEvent]) -> Sna
     """Read what `plan_changes` needs for this batch, which must not be empty."""
     events = [unfolded.parsed for unfolded in batch]
     ids = {alias for event in events for alias in event.aliases}
-    owners = aliases.resolve(connection, ids)
+    found = aliases.get_many(connection, ids)
+    owners = {alias.alias: alias.call for alias in found}
     # An event without a call begins one with this id, unless the id is taken.
     own_ids = {f"cloudtalk-{event.name}" for event in events}
     possible_ids = {*owners.values(), *own_ids}
     rows = calls.get_many(connection, possible_ids)
     deleted = tombstones.get_many(connection, possible_ids - rows.keys())
-    numbers = {number for event in events if may_wait(event) and (number := customer_number(event))}
+    numbers = {
+        number
+        for event in events
+        # An event whose ids all belong to calls is matched by them.
+        if may_wait(event) and not owners.keys() >= set(event.aliases) and (number := customer_number(event))
+    }
     if numbers:
         since = Instant(min(unfolded.received_at for unfolded in batch) - _LONGEST_CALL)
         rows |= calls.list_by_number(connection, numbers, since=since)
     known = rows.keys() | deleted.keys()
+    # A merge needs two calls, and an event with an id of each.
+    may_merge = len(known) > 1 and any(len(event.aliases) > 1 for event in events)
     keys = {key for event in events for key in dedup_keys(event)}
     return Snapshot(
         owners,
         rows,
-        pinned=aliases.list_pinned(connection, ids),
-        # Only a merge needs it, and a merge needs two calls.
-        first_delivered=deliveries.first_delivered_at(connection, known) if len(known) > 1 else {},
+        pinned=frozenset(alias.alias for alias in found if alias.reason is AliasReason.SPLIT),
+        first_delivered=deliveries.first_delivered_at(connection, known) if may_merge else {},
         seen_keys=frozenset(dedup.first_seen(connection, keys)),
         tombstones=deleted,
         version_floor=epochs.version_floor(connection),

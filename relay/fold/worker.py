@@ -11,7 +11,7 @@ from relay.instants import Instant, duration
 from relay.ledger import Ledger, LedgerError, LedgerUnavailable, aliases, calls, dedup, deliveries, journal
 from relay.ledger.connection import Connection
 from relay.ledger.errors import CallPruned, LedgerTimeout
-from relay.ledger.journal import UnfoldedEvent
+from relay.ledger.journal import UnfoldedEvents
 from relay.ledger.lease_holder import Lease
 from relay.ledger.notifications import wait_for_event
 from relay.logs import get_logger
@@ -68,12 +68,12 @@ class FoldWorker:
     async def _serve(self) -> None:
         while True:
             self._wake.clear()
-            if not await self.fold_batch():
-                await self.lease.renew()
-                await wait_for_event(self._wake, self._poll_seconds)
-            elif self._has_backlog():
+            await self.fold_batch()
+            await self.lease.renew()
+            if self._has_backlog():
                 # Ingest uses the same disk, and its senders wait for an answer.
                 await asyncio.sleep(_YIELD_SECONDS)
+            await wait_for_event(self._wake, self._poll_seconds)
 
     async def fold_batch(self) -> int:
         """Fold the next batch and return its number of events. The lease must be held.
@@ -101,7 +101,7 @@ class FoldWorker:
 
     async def _set_next_aside(self, error: Exception) -> None:
         batch = await self._ledger.read(lambda connection: self._list_unfolded(connection, 1))
-        seqs = [event.seq for event in batch]
+        seqs = [event.seq for event in batch.events]
         await self._write(Changes(seqs=seqs, failed=[(seq, error) for seq in seqs]))
 
     async def _fold_batch(self, most: int) -> int:
@@ -128,13 +128,17 @@ class FoldWorker:
             await self._write(Changes(seqs=changes.seqs, failed=[(seq, error) for seq in changes.seqs]))
 
     async def _plan_batch(self, most: int) -> Changes:
-        return await self._ledger.read(lambda connection: self._read_and_plan(connection, most))
+        changes, has_more = await self._ledger.read(lambda connection: self._read_and_plan(connection, most))
+        if has_more:
+            self.wake()
+        return changes
 
-    def _read_and_plan(self, connection: Connection, most: int) -> Changes:
-        batch = self._list_unfolded(connection, most)
-        return plan_changes(batch, read_snapshot(connection, batch)) if batch else Changes()
+    def _read_and_plan(self, connection: Connection, most: int) -> tuple[Changes, bool]:
+        batch, has_more = self._list_unfolded(connection, most)
+        changes = plan_changes(batch, read_snapshot(connection, batch)) if batch else Changes()
+        return changes, has_more
 
-    def _list_unfolded(self, connection: Connection, most: int) -> list[UnfoldedEvent]:
+    def _list_unfolded(self, connection: Connection, most: int) -> UnfoldedEvents:
         return journal.list_unfolded(
             connection,
             most,
@@ -145,10 +149,13 @@ class FoldWorker:
 
     async def _write(self, changes: Changes) -> None:
         if changes.seqs:
-            await self._ledger.write(lambda connection: self._apply(connection, changes))
+            requeued = await self._ledger.write(lambda connection: self._apply(connection, changes))
+            if requeued:
+                self.wake()
             self._report(changes)
 
-    def _apply(self, connection: Connection, changes: Changes) -> None:
+    def _apply(self, connection: Connection, changes: Changes) -> int:
+        """Write the changes, and return the number of events that waited and can be folded now."""
         self.lease.check(connection)
         now = self._ledger.now()
         calls.write(connection, changes.new_rows, changes.changed_rows)
@@ -158,16 +165,19 @@ class FoldWorker:
         if changes.merged:
             aliases.reassign_merged(connection, changes.merged)
             journal.reassign_merged(connection, changes.merged)
-        journal.mark_folded(connection, changes.folded)
+        if changes.folded:
+            journal.mark_folded(connection, changes.folded)
         dedup.record(connection, changes.dedup_keys)
         if changes.waiting:
             journal.mark_waiting(connection, changes.waiting, until=Instant(now + self._grace))
-        if changes.aliases:
-            journal.requeue_waiting(connection, [alias.alias for alias in changes.aliases])
         for seq, error in changes.failed:
             journal.set_aside(connection, seq, repr(error))
         quarantine_conflicts(connection, changes.conflicts)
-        deliveries.enqueue(connection, [(call.id, call.version) for call in changes.updated], now=now)
+        if changes.updated:
+            deliveries.enqueue(connection, [(call.id, call.version) for call in changes.updated], now=now)
+        if changes.aliases:
+            return journal.requeue_waiting(connection, [alias.alias for alias in changes.aliases])
+        return 0
 
     def _report(self, changes: Changes) -> None:
         for call in changes.updated:

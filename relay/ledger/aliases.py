@@ -34,12 +34,7 @@ _columns = (aliases.c.alias, aliases.c.call, aliases.c.reason)
 _new = rows_of(*_columns)
 _add = insert(aliases).from_select([column.name for column in _columns], select(_new))
 _ids = rows_of(aliases.c.alias)
-_resolve = select(aliases.c.alias, aliases.c.call).join(_ids, _ids.c.alias == aliases.c.alias)
-_pinned = (
-    select(aliases.c.alias)
-    .join(_ids, _ids.c.alias == aliases.c.alias)
-    .where(aliases.c.reason == AliasReason.SPLIT)
-)
+_by_alias = select(*_columns).join(_ids, _ids.c.alias == aliases.c.alias)
 _merged = rows_of(Column("old", Text), Column("new", Text))
 _reassign = update(aliases).where(aliases.c.call == _merged.c.old).values(call=_merged.c.new)
 
@@ -50,16 +45,10 @@ def add(connection: Connection, new: Sequence[Alias]) -> None:
         connection.execute(_add, bound(msgspec.structs.astuple(alias) for alias in new))
 
 
-def resolve(connection: Connection, ids: Collection[str]) -> dict[str, str]:
-    """Return the call of each of these aliases; unknown aliases are absent from the result."""
-    found = connection.execute(_resolve, bound((alias,) for alias in sorted(ids)))
-    return dict(found.all())
-
-
-def list_pinned(connection: Connection, ids: Collection[str]) -> frozenset[str]:
-    """Return the subset of these aliases that an operator split off."""
-    found = connection.execute(_pinned, bound((alias,) for alias in sorted(ids)))
-    return frozenset(found.scalars())
+def get_many(connection: Connection, ids: Collection[str]) -> list[Alias]:
+    """Return these aliases; unknown ones are absent from the result."""
+    found = connection.execute(_by_alias, bound((alias,) for alias in sorted(ids)))
+    return [Alias(alias, call, AliasReason(reason)) for alias, call, reason in found]
 
 
 def reassign_merged(connection: Connection, merged: Mapping[str, str]) -> None:

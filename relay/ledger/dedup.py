@@ -16,6 +16,8 @@ _first_seen = select(dedup_keys.c.key, dedup_keys.c.seq).join(_keys, _keys.c.key
 
 def first_seen(connection: Connection, keys: Collection[str]) -> dict[str, int]:
     """Return the sequence number of the first event with each key; new keys are absent from the result."""
+    if not keys:
+        return {}
     found = connection.execute(_first_seen, bound((key,) for key in sorted(keys)))
     return dict(found.all())
 

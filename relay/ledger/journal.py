@@ -94,6 +94,13 @@ class UnfoldedEvent(msgspec.Struct, frozen=True):
     waited: bool = False
 
 
+class UnfoldedEvents(NamedTuple):
+    """The next events to fold. `has_more`: whether others may be left, as far as the limits hid them."""
+
+    events: list[UnfoldedEvent]
+    has_more: bool
+
+
 class EventCounts(NamedTuple):
     """How many events were accepted, how many of them are not folded yet, and how many were set aside."""
 
@@ -226,7 +233,7 @@ class _Candidate(NamedTuple):
 
 def list_unfolded(
     connection: Connection, limit: int, *, now: Instant, grace: Duration, max_bytes: int = MAX_FOLD_BYTES
-) -> list[UnfoldedEvent]:
+) -> UnfoldedEvents:
     """Return the events to fold, oldest first: new ones, and waiting ones whose grace period is over.
 
     Their parsed forms have at most `max_bytes` together, or it is one event. A wait that would last longer
@@ -235,12 +242,15 @@ def list_unfolded(
     """
     parameters = {"limit": limit, "now": now, "latest": now + grace}
     candidates = [_Candidate(*row) for row in connection.execute(_unfolded_or_due, parameters)]
+    if not candidates:
+        return UnfoldedEvents([], has_more=False)
     chosen = _within(sorted(candidates)[:limit], max_bytes)
     parsed = _read_parsed(connection, [candidate.seq for candidate in chosen])
-    return [
+    unfolded = [
         UnfoldedEvent(event.seq, event.received_at, parsed[event.seq], waited=bool(event.waited))
         for event in chosen
     ]
+    return UnfoldedEvents(unfolded, has_more=len(chosen) == limit or len(chosen) < len(candidates))
 
 
 def _within(candidates: Sequence[_Candidate], max_bytes: int) -> list[_Candidate]:
@@ -289,9 +299,9 @@ def mark_waiting(connection: Connection, waiting: Sequence[tuple[int, str]], *, 
     connection.execute(_mark_waiting, bound(waiting) | {"until": until})
 
 
-def requeue_waiting(connection: Connection, aliases: Sequence[str]) -> None:
-    """End the wait of the events that wait for one of these aliases."""
-    connection.execute(_requeue_waiting, bound((alias,) for alias in aliases))
+def requeue_waiting(connection: Connection, aliases: Sequence[str]) -> int:
+    """End the wait of the events that wait for one of these aliases, and return their number."""
+    return connection.execute(_requeue_waiting, bound((alias,) for alias in aliases)).rowcount
 
 
 def reassign_merged(connection: Connection, merged: Mapping[str, str]) -> None:

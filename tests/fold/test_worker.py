@@ -21,12 +21,14 @@ from relay.ledger import (
     journal,
     retention_queries,
 )
+from relay.ledger.aliases import Alias, AliasReason
 from relay.ledger.calls import CallRow
 from relay.ledger.connection import Connection
 from relay.ledger.errors import LedgerTimeout
 from relay.ledger.journal import NewEvent, UnfoldedEvent
 from relay.ledger.tables import deliveries, events, leases
 from tests.support.clock import Clock
+from tests.support.counting import count_transactions
 from tests.support.ledgers import open_ledger
 from tests.support.samples import T0, make_event, make_event_with_ids
 
@@ -124,7 +126,9 @@ async def test_a_batch_writes_the_call_its_alias_and_a_pending_delivery(
     assert await worker.fold_batch() == 2
     assert await worker.fold_batch() == 0
     assert await pending(ledger) == {"cloudtalk-1": 1}
-    assert await ledger.read(lambda c: aliases.resolve(c, ["id:1"])) == {"id:1": "cloudtalk-1"}
+    assert await ledger.read(lambda c: aliases.get_many(c, ["id:1"])) == [
+        Alias("id:1", "cloudtalk-1", AliasReason.STATED)
+    ]
     assert await event_states(ledger) == ["folded", "folded"]
 
 
@@ -276,6 +280,81 @@ async def test_a_worker_that_lost_its_lease_writes_nothing(ledger: Ledger, worke
         await worker.fold_batch()
     assert await event_states(ledger) == ["new"]
     assert await pending(ledger) == {}
+
+
+# --- counted work -----------------------------------------------------------------------------------
+
+
+async def fold_all(worker: FoldWorker, patch: pytest.MonkeyPatch) -> None:
+    """Run the loop until it waits for a wake-up."""
+    idle = asyncio.Event()
+
+    async def wait(event: asyncio.Event, _seconds: float) -> None:
+        if not event.is_set():
+            idle.set()
+            await asyncio.sleep(60)
+
+    patch.setattr("relay.fold.worker.wait_for_event", wait)
+    serving = asyncio.create_task(worker._serve())
+    await asyncio.wait_for(idle.wait(), 10)
+    serving.cancel()
+    await asyncio.gather(serving, return_exceptions=True)
+
+
+def calls_of(count: int, *kinds: Kind) -> list[CallEvent]:
+    """Events of so many calls, each of these kinds for all calls before the next kind."""
+    return [
+        make_event(kind, name=str(number), occurred_at=T0 + at)
+        for at, kind in enumerate(kinds)
+        for number in range(count)
+    ]
+
+
+@pytest.mark.parametrize("count", [1, 100])
+async def test_events_cost_two_transactions_and_no_statement_each(
+    ledger: Ledger, worker: FoldWorker, monkeypatch: pytest.MonkeyPatch, count: int
+) -> None:
+    notifications = 0 if ledger.path else 1  # SQLite needs no statement for one
+    await append(ledger, *calls_of(count, Kind.STARTED))
+    with count_transactions(ledger) as first:
+        await fold_all(worker, monkeypatch)
+    await append(ledger, *calls_of(count, Kind.ENDED))
+    with count_transactions(ledger) as later:
+        await fold_all(worker, monkeypatch)
+    assert first == [("read", 6), ("write", 7 + notifications)]
+    assert later == [("read", 5), ("write", 5 + notifications)]
+    assert set(await event_states(ledger)) == {"folded"}
+
+
+async def test_an_event_that_changes_no_record_enqueues_nothing(
+    ledger: Ledger, worker: FoldWorker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await append(ledger, make_event(Kind.STARTED))
+    await worker.fold_batch()
+    await append(ledger, make_event(Kind.STARTED))
+    with count_transactions(ledger) as counted:
+        await fold_all(worker, monkeypatch)
+    assert counted == [("read", 5), ("write", 3)]
+
+
+async def test_the_loop_looks_again_after_a_full_batch_without_a_wake_up(
+    ledger: Ledger, worker: FoldWorker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await append(ledger, *calls_of(100, Kind.STARTED, Kind.RINGING, Kind.ANSWERED, Kind.ENDED, Kind.MODIFIED))
+    await fold_all(worker, monkeypatch)
+    assert await event_states(ledger) == ["folded"] * 500
+
+
+async def test_the_loop_folds_events_whose_wait_a_batch_ended_without_a_wake_up(
+    ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    worker = new_worker(ledger, grace_seconds=120)
+    await worker.lease.acquire()
+    await append(ledger, make_event_with_ids(Kind.RECORDING, "id:1"))
+    await worker.fold_batch()
+    await append(ledger, make_event_with_ids(Kind.ENDED, "uuid:u", "id:1"))
+    await fold_all(worker, monkeypatch)
+    assert await event_states(ledger) == ["folded", "folded"]
 
 
 # --- the loop ---------------------------------------------------------------------------------------

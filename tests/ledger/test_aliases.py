@@ -14,7 +14,7 @@ async def add(ledger: Ledger, *pairs: tuple[str, str]) -> None:
 
 
 async def resolve(ledger: Ledger, *ids: str) -> dict[str, str]:
-    return await ledger.read(lambda c: aliases.resolve(c, ids))
+    return {found.alias: found.call for found in await ledger.read(lambda c: aliases.get_many(c, ids))}
 
 
 async def test_a_known_alias_has_its_call_and_an_unknown_one_is_absent(ledger: Ledger) -> None:
@@ -56,8 +56,12 @@ async def test_the_aliases_of_a_merged_call_move_to_the_survivor(ledger: Ledger)
     }
 
 
-async def test_only_aliases_that_an_operator_split_off_are_pinned(ledger: Ledger) -> None:
-    await add(ledger, ("id:1", "a"), ("uuid:1", "a"))
+async def test_each_alias_is_read_with_the_reason_of_its_call(ledger: Ledger) -> None:
+    added = [Alias("id:1", "a", AliasReason.STATED), Alias("uuid:1", "a", AliasReason.CHOSEN)]
+    await ledger.write(lambda c: aliases.add(c, added))
     await ledger.write(lambda c: aliases.pin(c, "id:1", "b"))
-    assert await ledger.read(lambda c: aliases.list_pinned(c, ["id:1", "uuid:1", "id:9"])) == {"id:1"}
-    assert await resolve(ledger, "id:1", "uuid:1") == {"id:1": "b", "uuid:1": "a"}
+    found = await ledger.read(lambda c: aliases.get_many(c, ["id:1", "uuid:1", "id:9"]))
+    assert sorted(found, key=lambda alias: alias.alias) == [
+        Alias("id:1", "b", AliasReason.SPLIT),
+        Alias("uuid:1", "a", AliasReason.CHOSEN),
+    ]

@@ -7,7 +7,7 @@ from functools import partial
 from pathlib import Path
 from random import Random
 from typing import Any
-from unittest.mock import Mock
+from unittest.mock import ANY, Mock
 
 import msgspec
 import pytest
@@ -17,7 +17,7 @@ from relay.call import Kind
 from relay.instants import Duration, Instant
 from relay.ledger import Ledger, journal
 from relay.ledger.connection import Connection
-from relay.ledger.journal import NewEvent, StoredEvent
+from relay.ledger.journal import NewEvent, StoredEvent, UnfoldedEvents
 from relay.ledger.states import EventState
 from relay.ledger.tables import bodies, events
 from tests.support.journal import read_events
@@ -45,13 +45,14 @@ async def stored(ledger: Ledger) -> Sequence[Any]:
     return await ledger.read(read_events)
 
 
-async def unfolded(ledger: Ledger, limit: int = 100) -> list[int]:
-    return [
-        event.seq
-        for event in await ledger.read(
-            lambda c: journal.list_unfolded(c, limit, now=Instant(0), grace=Duration(1_000))
-        )
-    ]
+async def list_unfolded(ledger: Ledger, limit: int = 100, *, now: int = 0) -> UnfoldedEvents:
+    return await ledger.read(
+        lambda c: journal.list_unfolded(c, limit, now=Instant(now), grace=Duration(1_000))
+    )
+
+
+async def unfolded(ledger: Ledger, limit: int = 100, *, now: int = 0) -> list[int]:
+    return [event.seq for event in (await list_unfolded(ledger, limit, now=now)).events]
 
 
 # --- appending ------------------------------------------------------------------------------------
@@ -89,8 +90,7 @@ async def test_sequence_numbers_grow_in_the_order_given(ledger: Ledger) -> None:
     first = await append(ledger, *(make_event_row(at=n, name=f"a{n}") for n in range(50)))
     second = await append(ledger, *(make_event_row(at=100 + n) for n in range(50)))
     assert [*first, *second] == sorted({*first, *second})
-    found = await ledger.read(lambda c: journal.list_unfolded(c, 50, now=Instant(0), grace=Duration(1_000)))
-    names = [event.parsed.name for event in found]
+    names = [event.parsed.name for event in (await list_unfolded(ledger, 50)).events]
     assert names == [f"a{n}" for n in range(50)]
 
 
@@ -123,7 +123,7 @@ async def test_a_number_is_never_used_twice(ledger: Ledger) -> None:
 async def test_the_parsed_form_is_read_as_it_was_written(ledger: Ledger) -> None:
     parsed = make_event(name="it's 🎉", started_at=5, contact_name='"', tags=["a", "ñ"])
     await append(ledger, make_event_row(parsed=parsed))
-    (event,) = await ledger.read(lambda c: journal.list_unfolded(c, 1, now=Instant(0), grace=Duration(1_000)))
+    ((event,), _) = await list_unfolded(ledger)
     assert (event.parsed, event.received_at) == (parsed, RECEIVED_AT)
 
 
@@ -201,7 +201,7 @@ async def test_events_to_fold_are_limited_by_the_bytes_of_their_parsed_forms(led
         found = await ledger.read(
             lambda c: journal.list_unfolded(c, 10, now=Instant(0), grace=Duration(1), max_bytes=max_bytes)
         )
-        return [event.seq for event in found]
+        return [event.seq for event in found.events]
 
     assert await listed(9_000) == seqs[:2]
     assert await listed(8_000) == seqs[:1]
@@ -218,6 +218,7 @@ async def test_four_mebibytes_of_parsed_forms_are_folded_together(
     await append(ledger, make_event_row(), make_event_row(at=1))
     for seq, size in ((1, 2_097_152), (2, second)):
         await set_size(ledger, seq, size)
+    assert await list_unfolded(ledger) == (ANY, together == 1)
     assert await unfolded(ledger) == [1, 2][:together]
 
 
@@ -245,8 +246,23 @@ async def test_waits_that_end_first_come_first(ledger: Ledger) -> None:
     for seq, until in ((1, 90), (2, 70), (3, 80)):
         waiting = [(seq, "id:1")]
         await ledger.write(partial(journal.mark_waiting, waiting=waiting, until=Instant(until)))
-    listed = await ledger.read(lambda c: journal.list_unfolded(c, 2, now=Instant(100), grace=Duration(9)))
+    listed, has_more = await list_unfolded(ledger, 2, now=100)
     assert [(event.seq, event.waited) for event in listed] == [(2, True), (3, True)]
+    assert has_more
+
+
+@pytest.mark.parametrize(("limit", "has_more"), [(3, True), (4, True), (5, False)])
+async def test_a_page_says_whether_the_limit_may_hide_events(
+    ledger: Ledger, limit: int, has_more: bool
+) -> None:
+    await append(ledger, *(make_event_row(at=n) for n in range(4)))
+    await ledger.write(lambda c: journal.mark_waiting(c, [(1, "id:1")], until=Instant(100)))
+    listed = await list_unfolded(ledger, limit, now=100)
+    assert (len(listed.events), listed.has_more) == (min(limit, 4), has_more)
+
+
+async def test_nothing_is_left_of_an_empty_page(ledger: Ledger) -> None:
+    assert await list_unfolded(ledger) == ([], False)
 
 
 async def test_the_state_of_an_event_changes_without_its_body_being_written_again(tmp_path: Path) -> None:
@@ -267,9 +283,9 @@ async def test_a_wait_ends_with_a_call_of_the_alias_or_with_the_grace_period(led
     waiting = [(1, "id:1"), (2, "id:2")]
     await ledger.write(lambda c: journal.mark_waiting(c, waiting, until=Instant(100)))
     assert await unfolded(ledger) == [3]
-    await ledger.write(lambda c: journal.requeue_waiting(c, ["id:2", "id:9"]))
+    assert await ledger.write(lambda c: journal.requeue_waiting(c, ["id:2", "id:9"])) == 1
     assert await unfolded(ledger) == [2, 3]
-    due = await ledger.read(lambda c: journal.list_unfolded(c, 10, now=Instant(100), grace=Duration(1_000)))
+    due, _ = await list_unfolded(ledger, now=100)
     assert [(event.seq, event.waited) for event in due] == [(1, True), (2, False), (3, False)]
     assert await ledger.read(journal.count) == (3, 3, 0)
 
@@ -299,10 +315,8 @@ async def test_a_wait_longer_than_the_grace_period_begins_again_after_the_clock_
     await ledger.write(lambda c: journal.mark_waiting(c, [(seq, "id:1")], until=Instant(9_000)))
 
     async def listed(now: int) -> list[tuple[int, bool]]:
-        found = await ledger.read(
-            lambda c: journal.list_unfolded(c, 10, now=Instant(now), grace=Duration(1_000))
-        )
-        return [(event.seq, event.waited) for event in found]
+        events, _ = await list_unfolded(ledger, now=now)
+        return [(event.seq, event.waited) for event in events]
 
     assert await listed(8_000) == []
     assert await listed(7_999) == [(seq, False)]

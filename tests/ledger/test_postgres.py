@@ -11,7 +11,7 @@ from typing import Any
 
 import psycopg
 import pytest
-from sqlalchemy import Connection, Engine, select, text
+from sqlalchemy import Engine, select, text
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import DBAPIError
 
@@ -32,7 +32,7 @@ from relay.ledger import (
     postgres,
     warnings,
 )
-from relay.ledger.connection import connect
+from relay.ledger.connection import Connection, connect
 from relay.ledger.engine import begin, migrate, open_engine, transaction
 from relay.ledger.postgres import listen
 from relay.ledger.states import DeliveryState

@@ -37,7 +37,7 @@ PLANS: dict[str, tuple[Executable, dict[str, Any], str]] = {
         ROWS | {"blob": b""},
         "SEARCH calls USING INDEX sqlite_autoindex_calls_1 (id=?)",
     ),
-    "aliases._resolve": (aliases._resolve, ROWS, "SEARCH aliases USING PRIMARY KEY (alias=?)"),
+    "aliases._by_alias": (aliases._by_alias, ROWS, "SEARCH aliases USING PRIMARY KEY (alias=?)"),
     "calls._newest": (calls._newest, {"limit": 1}, "SCAN calls USING INDEX calls_began"),
     "retention_queries._old_calls": (
         retention_queries._old_calls,
@@ -192,7 +192,7 @@ INDEXES: dict[str, tuple[Any, dict[str, Any], str]] = {
         "calls_number|calls_began",
     ),
     "calls._update": (calls._update, ONE | {"blob": b"11"}, "calls_pkey"),
-    "aliases._resolve": (aliases._resolve, bound([("id:1",)]), "aliases_pkey"),
+    "aliases._by_alias": (aliases._by_alias, bound([("id:1",)]), "aliases_pkey"),
     "calls._newest": (calls._newest, {"limit": 10}, "calls_began"),
     "picking._take fresh": (picking._take[Pick.FRESH], bound([]) | PARAMETERS, "deliveries_due"),
     "picking._take oldest": (picking._take[Pick.OLDEST], bound([]) | PARAMETERS, "deliveries_due"),

@@ -266,8 +266,8 @@ async def test_an_old_tombstone_is_deleted_with_its_aliases_unless_its_call_cont
     assert (
         await one_destination.write(lambda c: tombstones.delete_old(c, before=Instant(8), limit=2)) is False
     )
-    left = await one_destination.read(lambda c: aliases.resolve(c, ["id:1", "id:2"]))
-    assert left == {"id:2": "cloudtalk-2"}
+    left = await one_destination.read(lambda c: aliases.get_many(c, ["id:1", "id:2"]))
+    assert [(alias.alias, alias.call) for alias in left] == [("id:2", "cloudtalk-2")]
 
 
 async def test_the_newest_sign_of_time_is_a_stated_start_if_there_is_one(one_destination: Ledger) -> None:
