@@ -4,7 +4,7 @@ BIN := .venv/bin
 SOURCES := app.py relay crm_clients tests bench
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo run test check format bench bench-full bench-publish chaos mutants lock clean
+.PHONY: help setup demo run test check format bench bench-full bench-publish capacity chaos mutants lock clean
 
 help: ## list the commands
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 15
@@ -54,8 +54,12 @@ bench: .venv/.dev ## measure the relay on this machine, and compare it with a ba
 bench-full: .venv/.dev ## the same, also with 5 million events in the ledger
 	@$(BIN)/python -m bench --full $(ARGS)
 
-bench-publish: .venv/.dev ## write the figures of the last run to the README and docs/benchmarks.md
+bench-publish: .venv/.dev ## write the figures of the last run to the README, docs/benchmarks.md and docs/capacity.md
 	@$(BIN)/python -m bench.publish
+	@$(BIN)/python -m bench.capacity --write
+
+capacity: .venv/.dev ## print what an installation holds, computed from the measured figures
+	@$(BIN)/python -m bench.capacity $(ARGS)
 
 chaos: .venv/.dev ## kill relays and break their machine under load, and write the results to docs/chaos.md
 	@$(BIN)/python -m tests.chaos $(ARGS)

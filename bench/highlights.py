@@ -45,7 +45,7 @@ HIGHLIGHTS: Final = (
     ),
     Highlight("the same, accepting only", "accept", _ACCEPT, "CPU / bare", at_most=2.5),
     Highlight(
-        "events accepted per second meanwhile, a bare endpoint's requests = 1",
+        "events accepted per second while it folds and delivers, a bare endpoint's = 1",
         "accept",
         _EVERYTHING,
         "rate / bare",
@@ -62,7 +62,7 @@ HIGHLIGHTS: Final = (
         at_most=5,
     ),
     Highlight(
-        "from event to row in Supabase at 1 000 events/s, p95 (ms)",
+        "from event to row in Supabase at 1,000 events/s, p95 (ms)",
         "freshness",
         "PostgREST, 1,000 events/s",
         "p95 ms",

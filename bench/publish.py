@@ -56,11 +56,16 @@ def read_report(path: Path) -> Report:
 
 def render_readme(readme: str, report: Report) -> str:
     """Return the README with a new generated part."""
-    before, _, rest = readme.partition(BEGIN)
+    return replace_generated(readme, BEGIN, f"{_highlights(report)}\n\n{_footnote(report)}")
+
+
+def replace_generated(document: str, begin: str, part: str) -> str:
+    """Replace the text between the line `begin` and `END`. Raises `ValueError` if it has none."""
+    before, _, rest = document.partition(begin)
     _, end, after = rest.partition(END)
     if not end:
-        raise ValueError(f"{README} has no generated part between {BEGIN} and {END}")
-    return f"{before}{BEGIN}\n\n{_highlights(report)}\n\n{_footnote(report)}\n\n{END}{after}"
+        raise ValueError(f"the document has no generated part between {begin} and {END}")
+    return f"{before}{begin}\n\n{part}\n\n{END}{after}"
 
 
 def _highlights(report: Report) -> str:
@@ -91,7 +96,7 @@ def main() -> int:
         print(f"There is no {OUTPUT}: run `make bench` first.", file=sys.stderr)
         return 1
     report = read_report(OUTPUT)
-    missing = {highlight.result for highlight in HIGHLIGHTS} - {result.name for result in report.results}
+    missing = {"processes", *(each.result for each in HIGHLIGHTS)} - {each.name for each in report.results}
     if report.quick or missing:
         print(f"{OUTPUT} is not of a whole run: run `make bench` without arguments first.", file=sys.stderr)
         return 1

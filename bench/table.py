@@ -18,10 +18,10 @@ _NOT_MEASURED: Final = "-"
 
 
 def format_figure(value: float | None) -> str:
-    """Format with about three digits; more would not be repeatable."""
+    """Format a measured figure with about three digits; more would not be repeatable. An `int` is a count."""
     if value is None:
         return _NOT_MEASURED
-    if value >= _NO_DECIMALS_FROM:
+    if isinstance(value, int) or value >= _NO_DECIMALS_FROM:
         return f"{value:,.0f}"
     if value >= _ONE_DECIMAL_FROM:
         return f"{value:.1f}"

@@ -16,7 +16,15 @@ MACHINE = {"disk": "ext4", "versions": "uvloop 1"}
 
 @pytest.mark.parametrize(
     ("value", "shown"),
-    [(0.0, "0.000"), (0.0456, "0.046"), (1.0, "1.00"), (9.99, "9.99"), (12.34, "12.3"), (1234.5, "1,234")],
+    [
+        (0.0, "0.000"),
+        (13, "13"),
+        (0.0456, "0.046"),
+        (1.0, "1.00"),
+        (9.99, "9.99"),
+        (12.34, "12.3"),
+        (1234.5, "1,234"),
+    ],
 )
 def test_a_figure_has_about_three_digits(value: float | None, shown: str) -> None:
     assert format_figure(value) == shown
