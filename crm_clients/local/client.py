@@ -28,12 +28,14 @@ from crm_clients.batch import merge_by_call
 from crm_clients.local.file import CallsFile, Row, add_column_sql, create_table_sql, is_outdated
 from crm_clients.local.settings import LocalSettings
 from crm_clients.settings import STATE
+from relay.call import FIELDS, Call
 from relay.standards.file_access import explain_denied, explain_uncreatable, is_missing
 from relay.standards.private_files import review_database
 from relay.standards.sqlite_errors import is_damage
 
 T = TypeVar("T")
 
+_ATTRIBUTES: Final = {**dict(zip(FIELDS, Call.__struct_fields__, strict=True)), STATE: "status"}
 _LONGEST_BUSY_TIMEOUT_SECONDS: Final = 5.0
 _CANNOT_OPEN: Final = (
     "check that the folder exists, that it can be written, and that the file is an SQLite database"
@@ -48,6 +50,12 @@ class LocalClient(CrmClient[LocalSettings]):
     def __init__(self, name: str, settings: LocalSettings, context: Context) -> None:
         super().__init__(name, settings, context)
         busy_timeout = min(_LONGEST_BUSY_TIMEOUT_SECONDS, settings.timeout_seconds / 2)
+        self._mapping = settings.mapping
+        self._attributes = {column: _ATTRIBUTES[field] for field, column in self._mapping.items()}
+        conversions = _CONVERSIONS | {"status": settings.label}
+        self._conversions = {
+            column: conversions[field] for field, column in self._mapping.items() if field in conversions
+        }
         self._file = CallsFile(settings.path, settings.columns, busy_timeout_seconds=busy_timeout)
         # One thread and one connection: SQLite allows only one writer at a time.
         self._thread = ThreadPoolExecutor(1, thread_name_prefix=f"local-{name}")
@@ -72,7 +80,8 @@ class LocalClient(CrmClient[LocalSettings]):
 
     async def upsert(self, pushes: Sequence[Push]) -> list[Outcome]:
         """Write the calls in one transaction."""
-        rows = [self._build_row(push) for push in merge_by_call(pushes).values()]
+        now = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+        rows = [self._build_row(push, now) for push in merge_by_call(pushes).values()]
         try:
             versions = await self._run(lambda: self._file.upsert(rows))
         except (sqlite3.Error, OSError) as error:
@@ -159,24 +168,25 @@ class LocalClient(CrmClient[LocalSettings]):
         for warning in review_database(self.settings.path):
             yield Finding(name=self.name, ok=True, **warning)
 
-    def _build_row(self, push: Push) -> Row:
+    def _build_row(self, push: Push, now: str) -> Row:
         """Constants are written once, and people may change them; only a rewrite writes them again."""
-        call, mapping = push.call, self.settings.mapping
-        fields = msgspec.to_builtins(call) | {
-            "status": self.settings.label(call.status),
-            STATE: call.status.value,
-        }
-        now = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-        values = {column: _to_sqlite(fields[field]) for field, column in mapping.items()}
+        call = push.call
+        values = {column: getattr(call, attribute) for column, attribute in self._attributes.items()}
+        for column, convert in self._conversions.items():
+            values[column] = convert(values[column])
         always = {"version": call.version, "updated_at": now}
         changed = push.changed | ({STATE} if "status" in push.changed else set())
         constants = self.settings.constants if push.rewrite else {}
         return Row(
             call.id,
             call.version,
-            {"id": call.id} | values | self.settings.constants | always,
-            [*(mapping[field] for field in sorted(changed) if field in mapping), *constants, *always],
-            mapping.get("cloudtalk_data") if push.partial else None,
+            {"id": call.id, **values, **self.settings.constants, **always},
+            (
+                *(column for field, column in self._mapping.items() if field in changed),
+                *constants,
+                *always,
+            ),
+            self._mapping.get("cloudtalk_data") if push.partial else None,
             push.delivered_version,
         )
 
@@ -189,10 +199,17 @@ def _outcome_of(push: Push, stored: int | None) -> Outcome:
     return Delivered(remote_id=push.call.id, newer_version=newer, existed=push.first and stored is not None)
 
 
-def _to_sqlite(value: Any) -> Any:
-    if isinstance(value, dict | list):
-        return msgspec.json.encode(value).decode()
-    return int(value) if isinstance(value, bool) else value
+def _encode_json(value: Any) -> str:
+    return msgspec.json.encode(value).decode()
+
+
+_CONVERSIONS: Final[dict[str, Callable[[Any], Any]]] = {
+    STATE: str,
+    "tags": _encode_json,
+    "cloudtalk_data": _encode_json,
+    "follow_up": int,
+}
+"""How SQLite stores those values that are no text and no number. `status` has the label of the settings."""
 
 
 def _to_outcome(error: sqlite3.Error | OSError, *, calls: int) -> Outcome:

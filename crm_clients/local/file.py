@@ -1,8 +1,11 @@
 """The SQLite file. People and other programs may read it, change its rows, or replace it at any time."""
 
+import os
 import sqlite3
+from collections import defaultdict
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager, suppress
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, Final
 
@@ -28,7 +31,7 @@ class Row(msgspec.Struct, frozen=True):
     id: str
     version: int
     columns: Mapping[str, Any]
-    changed: Collection[str]
+    changed: tuple[str, ...]
     merged: str | None = None
     delivered_version: int = 0
 
@@ -55,6 +58,7 @@ class CallsFile:
 
     def __init__(self, path: Path, columns: Mapping[str, str], *, busy_timeout_seconds: float) -> None:
         self._path = path
+        self._files = [f"{path}{suffix}" for suffix in _SUFFIXES]
         self._columns = columns
         self._busy_timeout_seconds = busy_timeout_seconds
         self._connection: sqlite3.Connection | None = None
@@ -84,19 +88,26 @@ class CallsFile:
             self._connection = None
 
     def _identify(self) -> list[FileIdentity | None]:
-        return [_identify(self._path.with_name(self._path.name + suffix)) for suffix in _SUFFIXES]
+        return [_identify(file) for file in self._files]
 
     @contextmanager
     def _transaction(self) -> Iterator[sqlite3.Connection]:
         """Write to the file that is at the path, before and after the commit. Raises `OSError` if not."""
-        with _transaction(self.open()) as connection:
+        connection = self.open()
+        connection.execute("BEGIN IMMEDIATE")
+        try:
             yield connection
+        except BaseException:
+            if connection.in_transaction:  # a trigger in the file may have rolled back already
+                connection.execute("ROLLBACK")
+            raise
+        connection.execute("COMMIT")
         if self._identify() != self._opened:
             raise FileNotFoundError(f"{self._path} was removed or replaced during the write")
 
     def exists(self) -> bool:
         """Whether the file exists; `open` would create it."""
-        return _identify(self._path) is not None
+        return _identify(self._files[0]) is not None
 
     def check(self) -> list[str] | None:
         """Return the columns that the table lacks; None if there is no table. Changes and creates nothing.
@@ -130,21 +141,14 @@ class CallsFile:
         the version that each existing row had, by id.
         """
         with self._transaction() as connection:
-            versions = self.versions([row.id for row in rows])
-            for row in rows:
-                if row.id not in versions:
-                    _insert(connection, row)
-                elif versions[row.id] <= row.version and not is_outdated(
-                    versions[row.id], row.delivered_version
-                ):
-                    _update(connection, row)
+            versions = _read_versions(connection, [row.id for row in rows])
+            _insert(connection, [row for row in rows if row.id not in versions])
+            _update(connection, [row for row in rows if _is_next(row, versions.get(row.id))])
         return versions
 
     def versions(self, ids: Collection[str]) -> dict[str, int]:
         """Return the version of each row that exists; 0 if a person deleted it or wrote an impossible one."""
-        wanted = msgspec.json.encode(list(ids)).decode()
-        query = "SELECT id, version FROM calls WHERE id IN (SELECT value FROM json_each(?))"
-        return {id_: parse_version(version) for id_, version in self.open().execute(query, (wanted,))}
+        return _read_versions(self.open(), ids)
 
     def mark_and_delete(self, marks: Sequence[tuple[str | None, int, str]], ids: Sequence[str]) -> None:
         """Mark rows, given as (merged_into, version, id), and delete others. One transaction."""
@@ -168,16 +172,9 @@ def is_outdated(stored: int | None, delivered: int) -> bool:
     return stored is not None and 0 < stored < delivered
 
 
-@contextmanager
-def _transaction(connection: sqlite3.Connection) -> Iterator[sqlite3.Connection]:
-    connection.execute("BEGIN IMMEDIATE")
-    try:
-        yield connection
-    except BaseException:
-        if connection.in_transaction:  # a trigger in the file may have rolled back already
-            connection.execute("ROLLBACK")
-        raise
-    connection.execute("COMMIT")
+def _is_next(row: Row, stored: int | None) -> bool:
+    """Whether this row may be written over the one with the version `stored`."""
+    return stored is not None and stored <= row.version and not is_outdated(stored, row.delivered_version)
 
 
 def _connect(path: Path, create_table: str, busy_timeout_seconds: float) -> sqlite3.Connection:
@@ -200,9 +197,9 @@ def _columns_of_table(connection: sqlite3.Connection) -> set[str]:
     return {row[1].lower() for row in connection.execute("PRAGMA table_info(calls)")}
 
 
-def _identify(path: Path) -> FileIdentity | None:
+def _identify(path: str) -> FileIdentity | None:
     try:
-        found = path.stat()
+        found = os.stat(path)  # noqa: PTH116 - several times faster than that of a Path
     except FileNotFoundError:
         return None
     return found.st_dev, found.st_ino
@@ -212,24 +209,49 @@ def _declaration(column: str, type_: str) -> str:
     return f'"{column}" {type_}' + (" PRIMARY KEY" if column == "id" else "")
 
 
-def _insert(connection: sqlite3.Connection, row: Row) -> None:
-    columns, values = ", ".join(f'"{column}"' for column in row.columns), ", ".join("?" for _ in row.columns)
-    # The settings allow no quote in a column's name; values are bound.
-    connection.execute(f"INSERT INTO calls ({columns}) VALUES ({values})", tuple(row.columns.values()))  # noqa: S608
+def _read_versions(connection: sqlite3.Connection, ids: Collection[str]) -> dict[str, int]:
+    wanted = msgspec.json.encode(list(ids)).decode()
+    query = "SELECT id, version FROM calls WHERE id IN (SELECT value FROM json_each(?))"
+    return {id_: parse_version(version) for id_, version in connection.execute(query, (wanted,))}
 
 
-def _update(connection: sqlite3.Connection, row: Row) -> None:
-    assignments = ", ".join(f'"{column}" = ?' for column in row.changed)
-    new = {**row.columns, **_merge_object(connection, row)}
-    values = (*(new[column] for column in row.changed), row.id)
-    connection.execute(f"UPDATE calls SET {assignments} WHERE id = ?", values)  # noqa: S608 - as above
+def _insert(connection: sqlite3.Connection, rows: Sequence[Row]) -> None:
+    """Insert rows of equal columns."""
+    if rows:
+        sql = _insert_sql(tuple(rows[0].columns))
+        connection.executemany(sql, [tuple(row.columns.values()) for row in rows])
+
+
+def _update(connection: sqlite3.Connection, rows: Sequence[Row]) -> None:
+    """Update the changed columns: one statement for all rows in which the same ones changed."""
+    by_changed = defaultdict[tuple[str, ...], list[tuple[Any, ...]]](list)
+    for row in rows:
+        new = {**row.columns, **_merge_object(connection, row)}
+        by_changed[row.changed].append((*(new[column] for column in row.changed), row.id))
+    for changed, values in by_changed.items():
+        connection.executemany(_update_sql(changed), values)
+
+
+# The settings allow no quote in a column's name; values are bound.
+
+
+@lru_cache
+def _insert_sql(columns: tuple[str, ...]) -> str:
+    names, values = ", ".join(f'"{column}"' for column in columns), ", ".join("?" for _ in columns)
+    return f"INSERT INTO calls ({names}) VALUES ({values})"  # noqa: S608 - see above
+
+
+@lru_cache
+def _update_sql(columns: tuple[str, ...]) -> str:
+    assignments = ", ".join(f'"{column}" = ?' for column in columns)
+    return f"UPDATE calls SET {assignments} WHERE id = ?"  # noqa: S608 - see above
 
 
 def _merge_object(connection: sqlite3.Connection, row: Row) -> dict[str, str]:
     """Return the merged column with the keys of the existing row and those of the new one."""
     if row.merged not in row.changed:
         return {}
-    select = f'SELECT "{row.merged}" FROM calls WHERE id = ?'  # noqa: S608 - as above
+    select = f'SELECT "{row.merged}" FROM calls WHERE id = ?'  # noqa: S608 - see above
     (existing,) = connection.execute(select, (row.id,)).fetchone()
     new = row.columns[str(row.merged)]
     return {str(row.merged): msgspec.json.encode(_decode_object(existing) | _decode_object(new)).decode()}

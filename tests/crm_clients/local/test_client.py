@@ -276,6 +276,48 @@ async def test_a_batch_can_have_new_and_existing_calls(client: LocalClient, crm:
     assert (row_of(crm)["contact_name"], row_of(crm)["notes"]) == ("Ana", "kept")
 
 
+class CountingConnection(sqlite3.Connection):
+    """Keeps the first word of each statement that it ran, of `executemany` once."""
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        self.statements: list[str] = []
+
+    def execute(self, sql: str, *parameters: Any) -> sqlite3.Cursor:
+        self.statements.append(sql.partition(" ")[0])
+        return super().execute(sql, *parameters)
+
+    def executemany(self, sql: str, *parameters: Any) -> sqlite3.Cursor:
+        self.statements.append(sql.partition(" ")[0])
+        return super().executemany(sql, *parameters)
+
+
+async def test_a_batch_is_one_statement_per_set_of_columns(
+    client: LocalClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    connect = sqlite3.connect
+    opened: list[CountingConnection] = []
+
+    def connect_counting(*arguments: Any, **options: Any) -> sqlite3.Connection:
+        opened.append(connect(*arguments, factory=CountingConnection, **options))
+        return opened[-1]
+
+    monkeypatch.setattr(sqlite3, "connect", connect_counting)
+    await push(client, make_call(id="first"))
+    opened[0].statements.clear()
+    calls = [make_call(id=str(number)) for number in range(40)]
+    await client.upsert([Push(call, ALL) for call in calls])
+    assert opened[0].statements == ["BEGIN", "SELECT", "INSERT", "COMMIT"]
+    opened[0].statements.clear()
+    changes = [
+        changed_call(call, 2, notes="n") if number % 2 else changed_call(call, 2, summary="s")
+        for number, call in enumerate(calls)
+    ]
+    await client.upsert([Push(*change, first=False) for change in changes])
+    assert opened[0].statements == ["BEGIN", "SELECT", "UPDATE", "UPDATE", "COMMIT"]
+    assert len(opened) == 1
+
+
 async def test_a_file_that_a_person_deleted_is_created_again(client: LocalClient, crm: Path) -> None:
     call = make_call(contact_name="Ana")
     await push(client, call)
