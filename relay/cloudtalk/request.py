@@ -86,6 +86,7 @@ class RequestHead(msgspec.Struct, frozen=True):
             query=self.query,
             encoding=self.content_encoding,
             message_id=message_id(self.headers),
+            method=self.method,
         )
 
 
@@ -101,7 +102,7 @@ DEFAULT_LIMITS: Final = BodyLimits()
 
 class RawRequest(msgspec.Struct, frozen=True):
     """A request to the webhook. `raw` is the body as received, `path` the whole path, `encoding` the
-    Content-Encoding, `message_id` the svix-id or webhook-id of a signed message.
+    Content-Encoding, `message_id` the svix-id or webhook-id of a signed message, `method` the HTTP method.
     """
 
     raw: bytes
@@ -110,6 +111,7 @@ class RawRequest(msgspec.Struct, frozen=True):
     query: str = ""
     encoding: str = ""
     message_id: str | None = None
+    method: str = "POST"
 
     @property
     def is_from_call_flow(self) -> bool:
@@ -119,7 +121,9 @@ class RawRequest(msgspec.Struct, frozen=True):
     @property
     def is_compressed(self) -> bool:
         """Whether the body is declared as compressed, or begins like a gzip file."""
-        return self.encoding.strip().lower() in _COMPRESSED or self.raw.startswith(_GZIP_MAGIC)
+        if self.raw.startswith(_GZIP_MAGIC):
+            return True
+        return bool(self.encoding) and self.encoding.strip().lower() in _COMPRESSED
 
 
 def parse_body(request: RawRequest, limits: BodyLimits = DEFAULT_LIMITS) -> Any:

@@ -8,7 +8,7 @@ from starlette.types import Receive
 from relay.cloudtalk.body_secrets import BodySecrets
 from relay.cloudtalk.errors import InvalidPayload
 from relay.cloudtalk.parser import ParsedItem
-from relay.cloudtalk.request import BodyLimits, RequestHead, parse_text, read_text
+from relay.cloudtalk.request import BodyLimits, RawRequest, parse_text, read_text
 from relay.cloudtalk.unparsed import clean_unparsed
 from relay.ingest.limits import Permit
 
@@ -98,38 +98,41 @@ def _oversize(max_bytes: int) -> InvalidPayload:
     return InvalidPayload("oversize", f"the body is larger than {max_bytes} bytes", status=413)
 
 
-def decode_body(head: RequestHead, received: ReceivedBody, secrets: BodySecrets, limits: BodyLimits) -> Body:
-    """Decode the body; an invalid body is returned with its `error`."""
+def decode_body(
+    request: RawRequest, error: InvalidPayload | None, secrets: BodySecrets, limits: BodyLimits
+) -> Body:
+    """Decode the body; an invalid body, or one that was received with an error, is returned with it."""
     try:
-        return _decode(head, received, secrets, limits)
-    except InvalidPayload as error:
-        return Body(clean_unparsed(head.with_body(received.raw), secrets, limits.size), error=error)
+        return _decode(request, error, secrets, limits)
+    except InvalidPayload as raised:
+        return Body(clean_unparsed(request, secrets, limits.size), error=raised)
 
 
 def decode_unauthenticated(
-    head: RequestHead, received: ReceivedBody, secrets: BodySecrets, limits: BodyLimits
+    request: RawRequest, error: InvalidPayload | None, secrets: BodySecrets, limits: BodyLimits
 ) -> Body:
     """Decode the body to find its token. An invalid body has none and is not stored, so it is not cleaned."""
     try:
-        return _decode(head, received, secrets, limits)
-    except InvalidPayload as error:
-        return Body(b"", error=error)
+        return _decode(request, error, secrets, limits)
+    except InvalidPayload as raised:
+        return Body(b"", error=raised)
 
 
-def _decode(head: RequestHead, received: ReceivedBody, secrets: BodySecrets, limits: BodyLimits) -> Body:
+def _decode(
+    request: RawRequest, error: InvalidPayload | None, secrets: BodySecrets, limits: BodyLimits
+) -> Body:
     """Raises `InvalidPayload`."""
-    if received.error:
-        raise received.error
-    _check_head(head)
-    request = head.with_body(received.raw)
+    if error:
+        raise error
+    _check_supported(request)
     text = read_text(request, limits.size)
     return _remove_secrets(request.raw, text, parse_text(text, request, limits), secrets)
 
 
-def _check_head(head: RequestHead) -> None:
-    if head.method not in METHODS:
-        raise InvalidPayload("method", f"the method {head.method} is not supported", status=405)
-    declared = head.content_type.partition(";")[0].strip().lower()
+def _check_supported(request: RawRequest) -> None:
+    if request.method not in METHODS:
+        raise InvalidPayload("method", f"the method {request.method} is not supported", status=405)
+    declared = request.content_type.partition(";")[0].strip().lower()
     is_supported = (
         not declared
         or declared.startswith("text/")

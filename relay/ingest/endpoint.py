@@ -136,14 +136,16 @@ class WebhookEndpoint:
             case Proof.HEAD:
                 received = await receive_body(receive, permit, self._limits.size)
         request = head.with_body(received.raw)
-        decode = partial(decode_body, head, received, self._secrets, self._limits)
+        decode = partial(decode_body, request, received.error, self._secrets, self._limits)
         body = await self._parsing_threads.run(decode, request, authenticated=True)
         return await self._accept(head, request, body)
 
     async def _handle_body_token(self, head: RequestHead, receive: Receive, permit: Permit) -> Response:
         received = await receive_body(receive, permit, self._unauthenticated_limits.size)
         request = head.with_body(received.raw)
-        decode = partial(decode_unauthenticated, head, received, self._secrets, self._unauthenticated_limits)
+        decode = partial(
+            decode_unauthenticated, request, received.error, self._secrets, self._unauthenticated_limits
+        )
         body = await self._wait_for(self._parsing_threads.run(decode, request, authenticated=False), permit)
         if problem := self._check_body_tokens(head, body):
             return self._refuse(head, problem, received)
@@ -291,7 +293,9 @@ def _decode_headers(pairs: Sequence[tuple[bytes, bytes]]) -> dict[str, str]:
     headers: dict[str, str] = {}
     for name, value in pairs:
         key, text = name.decode("latin-1"), value.decode("latin-1")
-        headers[key] = text if headers.get(key, text) == text else f"{headers[key]}, {text}"
+        if key in headers and headers[key] != text:
+            text = f"{headers[key]}, {text}"
+        headers[key] = text
     return headers
 
 

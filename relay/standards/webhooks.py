@@ -16,6 +16,7 @@ from relay.standards.numbers import parse_digits
 KEY_PREFIX: Final = "whsec_"
 PREFIXES: Final = ("svix-", "webhook-")
 _HEADERS: Final = ("signature", "id", "timestamp")
+_ID_HEADERS: Final = tuple(f"{prefix}id" for prefix in PREFIXES)
 TOLERANCE_SECONDS: Final = 300
 SHORTEST_KEY: Final = 24
 """In bytes: what Standard Webhooks demands of a generated secret."""
@@ -103,7 +104,7 @@ def has_signature(headers: Mapping[str, str]) -> bool:
 
 def message_id(headers: Mapping[str, str]) -> str | None:
     """Return the message's own id, which is the same in each redelivery."""
-    return next((headers[f"{prefix}id"] for prefix in PREFIXES if headers.get(f"{prefix}id")), None)
+    return next((headers[name] for name in _ID_HEADERS if headers.get(name)), None)
 
 
 def is_signed_by(keys: Iterable[bytes], content: bytes, signatures: Iterable[bytes]) -> bool:

@@ -252,10 +252,11 @@ def test_no_bytes_raise_another_error(raw: bytes) -> None:
 # --- the head -----------------------------------------------------------------------------------
 
 
-def test_a_request_takes_its_encoding_and_message_id_from_the_headers() -> None:
+def test_a_request_takes_its_method_its_encoding_and_its_message_id_from_the_head() -> None:
     headers = {"content-type": "text/plain", "content-encoding": "gzip", "webhook-id": "m"}
     head = RequestHead(headers, "a=1", None, "PUT", "/cloudtalk/webhook")
-    assert head.with_body(b"x") == RawRequest(b"x", "text/plain", "/cloudtalk/webhook", "a=1", "gzip", "m")
+    expected = RawRequest(b"x", "text/plain", "/cloudtalk/webhook", "a=1", "gzip", "m", "PUT")
+    assert head.with_body(b"x") == expected
 
 
 @pytest.mark.parametrize(
