@@ -1,5 +1,7 @@
 """`python -m bench`: measure, print one table, and write it as JSON to `var/bench.json`.
 
+A quick run, or one of some benchmarks or cases only, is written to `var/bench-part.json`.
+
 Exit code 1 if a benchmark failed: then the relay lost an event, or a record in a CRM was wrong.
 """
 
@@ -15,7 +17,7 @@ from typing import Final
 from bench import accept, backlog, cost, end_to_end, freshness, growth, processes
 from bench.environment import Environment
 from bench.highlights import GOAL_COLUMNS, goal_rows
-from bench.publish import OUTPUT, write_report
+from bench.publish import OUTPUT, OUTPUT_OF_PART, write_report
 from bench.result import BenchError, Report, Result
 from bench.table import machine_text, result_text, text_table
 
@@ -42,16 +44,17 @@ def main(arguments: list[str]) -> int:
         results = [_run(benchmark, environment) for benchmark in chosen]
     measured = tuple(result for result in results if result and result.rows)
     more_facts = {name: fact for name, fact in environment.facts.items() if name not in known}
-    is_part = bool(options.quick or options.only)
-    report = Report(f"{datetime.now(UTC):%Y-%m-%d}", is_part, environment.facts, measured)
+    report = Report(f"{datetime.now(UTC):%Y-%m-%d}", environment.facts, measured)
+    output = OUTPUT_OF_PART if options.quick or options.only or options.names else OUTPUT
     if options.only and all(results) and not measured:
         print(f"No case of these benchmarks contains {options.only!r}.", file=sys.stderr)
         return 1
-    write_report(report, OUTPUT)
+    write_report(report, output)
     if goals := goal_rows(report):
         print(f"\nGoals\n{text_table(GOAL_COLUMNS, goals)}")
-    print(f"\n{machine_text(more_facts)}\nMeasured in {time.monotonic() - begin:.0f} s, written to {OUTPUT}.")
-    print("`make bench-publish` writes these figures to the README and docs/benchmarks.md.")
+    print(f"\n{machine_text(more_facts)}\nMeasured in {time.monotonic() - begin:.0f} s, written to {output}.")
+    if output == OUTPUT:
+        print("`make bench-publish` writes these figures to the README and the documents.")
     return 0 if all(results) else 1
 
 

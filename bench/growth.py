@@ -42,7 +42,8 @@ def measure(environment: Environment) -> Result:
         "SQLite, embedded CRM, 64 connections. Each stage works alone, on the same events: accept and fold "
         "per event, deliver (claim, push, settle) per call. The ledger is filled with folded events and "
         "delivered calls. The last column compares the CPU time of all stages with the mean of two "
-        "measurements of the smallest ledger, before and after the others: the machine changes, too.",
+        "measurements of the smallest ledger, before and after the others: the machine changes, too. How far "
+        "the figure of the smallest ledger is from 1 shows how much.",
         COLUMNS,
         tuple(_row(events, stages, smallest) for events, stages in measured),
     )

@@ -25,12 +25,8 @@ class Result(msgspec.Struct, frozen=True):
 
 
 class Report(msgspec.Struct, frozen=True):
-    """The results of one run. `machine`: what they were measured on, each fact with its name.
-
-    `quick`: it is a run to try something out, with less exact figures or only some of the cases.
-    """
+    """The results of one run. `machine`: what they were measured on, each fact with its name."""
 
     measured_on: str
-    quick: bool
     machine: dict[str, str]
     results: tuple[Result, ...]

@@ -15,6 +15,7 @@ _THOUSAND: Final = 1_000
 _MILLION: Final = 1_000_000
 _INDENT: Final = "  "
 _NOT_MEASURED: Final = "-"
+_SLASH_WITH_NEXT_WORD: Final = "/\N{NO-BREAK SPACE}"
 
 
 def format_figure(value: float | None) -> str:
@@ -48,21 +49,24 @@ def result_text(result: Result) -> str:
 
 def text_table(header: Cells, rows: Sequence[Cells]) -> str:
     """Align the first column left and the others right. A title that is wider than its figures is wrapped."""
+    titles = [title.replace("/ ", _SLASH_WITH_NEXT_WORD) for title in header]
     columns = list(zip(*rows, strict=True)) or [() for _ in header]
     widths = [
-        max(map(len, (*title.split(), *cells)), default=0)
-        for title, cells in zip(header, columns, strict=True)
+        max(map(len, (*title.split(" "), *cells))) for title, cells in zip(titles, columns, strict=True)
     ]
-    lines = [*_wrapped(header, widths), *rows]
+    lines = [*_wrapped(titles, widths), *rows]
     return "\n".join(_aligned(line, widths).rstrip() for line in lines)
 
 
-def _wrapped(header: Cells, widths: Sequence[int]) -> list[Cells]:
+def _wrapped(titles: Sequence[str], widths: Sequence[int]) -> list[Cells]:
     """Wrap the titles to their columns; short ones are in the last line."""
-    titles = [wrap(title, max(width, 1)) for title, width in zip(header, widths, strict=True)]
-    height = max(map(len, titles))
-    padded = [[""] * (height - len(title)) + title for title in titles]
-    return list(zip(*padded, strict=True))
+    wrapped = [wrap(title, max(width, 1)) for title, width in zip(titles, widths, strict=True)]
+    height = max(map(len, wrapped))
+    padded = [[""] * (height - len(lines)) + lines for lines in wrapped]
+    return [
+        tuple(cell.replace(_SLASH_WITH_NEXT_WORD, "/ ") for cell in line)
+        for line in zip(*padded, strict=True)
+    ]
 
 
 def _aligned(cells: Cells, widths: list[int]) -> str:

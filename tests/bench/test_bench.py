@@ -49,12 +49,11 @@ def test_the_command_prints_a_table_and_writes_it(
 ) -> None:
     benchmarks = {"accept": SimpleNamespace(QUESTION="How many?", measure=lambda _: RESULT)}
     monkeypatch.setattr(command, "_BENCHMARKS", benchmarks)
-    assert command.main(["--quick"]) == 0
+    assert command.main([]) == 0
     printed = capsys.readouterr().out
     assert "synchronous = FULL" in printed
     assert "How many?\n  As fast as possible.\n       events/s\n  all      12.0\n" in printed
     report = json.loads(Path("var/bench.json").read_text())
-    assert report["quick"]
     assert report["results"][0]["rows"] == [{"case": "all", "figures": [12.0]}]
 
 
@@ -90,17 +89,20 @@ def test_only_chosen_cases_are_measured(monkeypatch: pytest.MonkeyPatch) -> None
         assert accept.measure(environment).rows == ()
 
 
-def test_chosen_cases_are_no_whole_run(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("arguments", [["--quick"], ["accept"], ["--only", "all"]])
+def test_a_part_of_a_run_does_not_replace_a_whole_run(
+    arguments: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     benchmarks = {"accept": SimpleNamespace(QUESTION="How many?", measure=lambda _: RESULT)}
     monkeypatch.setattr(command, "_BENCHMARKS", benchmarks)
-    assert command.main(["--only", "all"]) == 0
-    assert json.loads(Path("var/bench.json").read_text())["quick"]
+    assert command.main(arguments) == 0
+    assert [path.name for path in Path("var").iterdir()] == ["bench-part.json"]
 
 
 def test_a_text_that_is_in_no_case_is_a_usage_error(capsys: pytest.CaptureFixture[str]) -> None:
     assert command.main(["processes", "--only", "4 relays"]) == 1
     assert "No case of these benchmarks contains '4 relays'." in capsys.readouterr().err
-    assert not Path("var/bench.json").exists()
+    assert list(Path("var").iterdir()) == []
 
 
 def test_an_unknown_benchmark_is_a_usage_error(capsys: pytest.CaptureFixture[str]) -> None:

@@ -20,14 +20,14 @@ PROCESSES: Final = Highlight("", "processes", "SQLite, 1 worker", "events/s")
 """No highlight is among these figures, but docs/capacity.md needs them."""
 
 
-def report(*, quick: bool = False, leave_out: str = "") -> Report:
+def report(*, leave_out: str = "") -> Report:
     """A run in which each highlight is 7, and nothing else was measured."""
     results = [
         Result(each.result, "?", "", (each.column,), (Row(each.case, (7.0,)),))
         for each in (*HIGHLIGHTS, PROCESSES)
         if each.result != leave_out
     ]
-    return Report("2026-01-02", quick, {"machine": "2 cores", "disk": "ext4"}, tuple(results))
+    return Report("2026-01-02", {"machine": "2 cores", "disk": "ext4"}, tuple(results))
 
 
 @pytest.fixture
@@ -70,9 +70,7 @@ def test_a_run_is_published(folder: Path) -> None:
     assert (folder / "docs/benchmarks.md").read_text().count("| 7.00 |") == 2 * len(HIGHLIGHTS) + 1
 
 
-@pytest.mark.parametrize(
-    "run", [report(quick=True), report(leave_out="growth"), report(leave_out="processes"), None]
-)
+@pytest.mark.parametrize("run", [report(leave_out="growth"), report(leave_out="processes"), None])
 def test_a_part_of_a_run_is_not_published(
     run: Report | None, folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -98,7 +96,7 @@ def test_a_goal_is_reached_or_not(
     highlight = Highlight("name", "accept", "case", "column", **goal)
     monkeypatch.setattr("bench.highlights.HIGHLIGHTS", (highlight,))
     result = Result("accept", "?", "", ("column",), (Row("case", (value,)), Row("other", (None,))))
-    [row] = goal_rows(Report("2026-01-02", False, {}, (result,)))
+    [row] = goal_rows(Report("2026-01-02", {}, (result,)))
     assert (row[0], *row[2:]) == ("name", text, reached)
 
 

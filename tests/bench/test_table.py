@@ -50,6 +50,11 @@ def test_the_tables_of_the_published_run_fit_a_terminal() -> None:
     assert max(map(len, result_text(result).splitlines())) <= 120
 
 
+def test_a_title_is_not_wrapped_after_a_slash() -> None:
+    result = Result("accept", "How many?", "", ("rate / bare",), (Row("all", (0.5,)),))
+    assert result_text(result).splitlines()[2:] == ["         rate", "       / bare", "  all   0.500"]
+
+
 def test_long_conditions_are_wrapped() -> None:
     result = Result("accept", "How many?", "word " * 50, ("events/s",), ())
     lines = result_text(result).splitlines()

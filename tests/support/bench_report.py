@@ -62,7 +62,7 @@ def make_report(*, without: str = "", **changes: float) -> Report:
         Result(each.name, "", "", each.columns, tuple(row for row in each.rows if row.case != without))
         for each in results
     ]
-    return Report("2026-01-02", False, {}, tuple(kept))
+    return Report("2026-01-02", {}, tuple(kept))
 
 
 def _result(name: str, columns: Cells, rows: list[Row]) -> Result:
