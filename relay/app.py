@@ -1,15 +1,18 @@
-"""Composition root: builds the components of one process from the settings and connects them.
+"""Composition root: builds the components of a process from the settings and connects them.
 
     step 1  ingest      WebhookEndpoint → GroupCommit → ledger
     step 2  fold        FoldWorker
     step 3  delivery    one DeliveryWorker and one CrmClient per destination
+
+One process does all, or several share the work (`relay.server.roles`): then `Ingest` and `Delivery` are in
+different processes, and a pipe replaces the call from one to the other.
 
 `uvicorn app:app` serves the settings file that RELAY_SETTINGS names. `relay serve` also binds the port,
 logs `server.ready` and sets the exit code.
 """
 
 import sys
-from collections.abc import AsyncIterator, Callable, Collection
+from collections.abc import AsyncIterator, Callable, Collection, Iterable
 from contextlib import asynccontextmanager
 from functools import partial
 from typing import Any, Final
@@ -34,11 +37,12 @@ from relay.ingest.machine_faults import MachineFaults
 from relay.ledger import Ledger, destinations
 from relay.ledger.generation_file import keep_generation_file
 from relay.ledger.group_commit import GroupCommit
-from relay.ledger.notifications import NotificationListener
+from relay.ledger.notifications import NotificationListener, WakeUpPipe
 from relay.ledger.retention import RetentionWorker
 from relay.ledger.watch import watch_ledger
 from relay.server import health, paths
-from relay.server.lifecycle import Lifecycle
+from relay.server.lifecycle import Lifecycle, Loop
+from relay.server.roles import Role
 from relay.settings import CloudTalk, Settings, collect_secrets, load, load_client_class, replace_secrets
 
 log = logs.get_logger("relay.app")
@@ -99,49 +103,25 @@ def build_clients(
 # --- the components ---------------------------------------------------------------------------
 
 
-class Relay:
-    """The components of one process, connected.
+class Ingest:
+    """Step 1: the endpoint, and the group commit that stores its events.
 
-    `max_connections` is how many connections the server of this process keeps.
+    `max_connections` is how many connections the server of this process keeps. `on_append` is called after
+    each commit.
     """
 
-    def __init__(self, settings: Settings, *, max_connections: int = sys.maxsize) -> None:
-        self.settings = settings
-        self.ledger = Ledger(settings.ledger.url.get_secret_value())
-        self.group_commit = GroupCommit(self.ledger, on_append=self._wake_fold)
-        self.endpoint = self._build_endpoint(max_connections)
-        self.fold = self._build_fold_worker()
-        self.clients = build_clients(settings, self._client_state)
-        self.delivery_workers = {
-            name: self._build_delivery_worker(name)
-            for name, destination in settings.destinations.items()
-            if destination.enabled
-        }
-        retention = RetentionWorker(
-            self.ledger, events_days=settings.privacy.events_days, calls_days=settings.privacy.calls_days
-        )
-        notifications = NotificationListener(self.ledger, self._wake_all)
-        self.lifecycle = Lifecycle(
-            self.ledger,
-            {name: destination.client for name, destination in settings.destinations.items()},
-            self.clients,
-            loops=[
-                self.group_commit.run,
-                self.fold.run,
-                notifications.run,
-                retention.run,
-                self.endpoint.auth_failures.run,
-                partial(keep_generation_file, self.ledger),
-                partial(watch_ledger, self.ledger),
-            ],
-            delivery_loops=[worker.run for worker in self.delivery_workers.values()],
-        )
+    def __init__(
+        self, settings: Settings, ledger: Ledger, *, max_connections: int, on_append: Callable[[], None]
+    ) -> None:
+        self.group_commit = GroupCommit(ledger, on_append=on_append)
+        self.endpoint = self._build_endpoint(settings, ledger, max_connections)
+        self.loops = [self.group_commit.run, self.endpoint.auth_failures.run]
 
-    def _build_endpoint(self, max_connections: int) -> WebhookEndpoint:
-        cloudtalk, server = self.settings.cloudtalk, self.settings.server
-        authenticator, secrets = build_authenticator(self.settings)
+    def _build_endpoint(self, settings: Settings, ledger: Ledger, max_connections: int) -> WebhookEndpoint:
+        cloudtalk, server = settings.cloudtalk, settings.server
+        authenticator, secrets = build_authenticator(settings)
         return WebhookEndpoint(
-            ledger=self.ledger,
+            ledger=ledger,
             group_commit=self.group_commit,
             authenticator=authenticator,
             secrets=secrets,
@@ -154,45 +134,132 @@ class Relay:
             ),
         )
 
-    def _build_fold_worker(self) -> FoldWorker:
-        return FoldWorker(
-            self.ledger,
-            grace_seconds=self.settings.cloudtalk.grace_seconds,
-            has_backlog=lambda: self.group_commit.has_backlog,
-            on_enqueue=self._wake_delivery_workers,
-        )
 
-    def _build_delivery_worker(self, name: str) -> DeliveryWorker:
-        delivery = self.settings.delivery
+class Delivery:
+    """Steps 2 and 3, and all else that only one process does at a time: each part holds a lease.
+
+    `has_backlog`: whether ingest of this process has events to commit. `pipe`: by which the accepting
+    processes wake this one.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        ledger: Ledger,
+        *,
+        has_backlog: Callable[[], bool],
+        pipe: WakeUpPipe | None,
+    ) -> None:
+        self._ledger = ledger
+        self.fold = FoldWorker(
+            ledger,
+            grace_seconds=settings.cloudtalk.grace_seconds,
+            has_backlog=has_backlog,
+            on_enqueue=self._wake_workers,
+        )
+        self.clients = build_clients(settings, self._client_state)
+        self.workers = {
+            name: self._build_worker(settings, name)
+            for name, destination in settings.destinations.items()
+            if destination.enabled
+        }
+        retention = RetentionWorker(
+            ledger, events_days=settings.privacy.events_days, calls_days=settings.privacy.calls_days
+        )
+        self.loops: list[Loop] = [
+            self.fold.run,
+            NotificationListener(ledger, self._wake_all).run,
+            retention.run,
+            partial(keep_generation_file, ledger),
+        ]
+        if pipe is not None:
+            self.loops.append(partial(pipe.listen, self.fold.wake))
+
+    def _build_worker(self, settings: Settings, name: str) -> DeliveryWorker:
+        delivery = settings.delivery
         retry_policy = RetryPolicy(
             delivery.first_retry_seconds, delivery.longest_retry_seconds, delivery.give_up_after_hours
         )
         return DeliveryWorker(
             name,
             self.clients[name],
-            self.settings.destinations[name],
-            self.ledger,
+            settings.destinations[name],
+            self._ledger,
             retry_policy,
-            forward_internal=self.settings.cloudtalk.forward_internal,
+            forward_internal=settings.cloudtalk.forward_internal,
         )
 
+    def replace_client(self, settings: Settings, name: str) -> CrmClient[Any]:
+        """Use the keys of these settings for a destination. Return its client so far, which may push."""
+        replaced = self.clients[name]
+        self.clients |= build_clients(settings, self._client_state, only=[name])
+        if name in self.workers:
+            self.workers[name].set_client(self.clients[name], settings.destinations[name])
+        return replaced
+
     def _client_state(self, name: str) -> ClientState:
-        return LedgerClientState(self.ledger, name)
+        return LedgerClientState(self._ledger, name)
 
-    # Each step wakes the next one, so that it does not wait for its poll.
-
-    def _wake_fold(self) -> None:
-        self.fold.wake()
-
-    def _wake_delivery_workers(self) -> None:
-        for worker in self.delivery_workers.values():
+    def _wake_workers(self) -> None:
+        for worker in self.workers.values():
             worker.wake()
 
     def _wake_all(self) -> None:
-        self._wake_fold()
-        self._wake_delivery_workers()
+        self.fold.wake()
+        self._wake_workers()
 
-    # --- reload ---------------------------------------------------------------------------------
+
+class Relay:
+    """The components of one process, connected.
+
+    `role`: which components it has. `max_connections` is how many connections its server keeps. `pipe`: by
+    which a process that accepts wakes the one that delivers.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        role: Role = Role.ALL,
+        *,
+        max_connections: int = sys.maxsize,
+        pipe: WakeUpPipe | None = None,
+    ) -> None:
+        self.settings = settings
+        self.ledger = Ledger(settings.ledger.url.get_secret_value())
+        self.ingest: Ingest | None = None
+        self.delivery: Delivery | None = None
+        self._pipe = pipe
+        if role is not Role.DELIVERY:
+            self.ingest = Ingest(
+                settings, self.ledger, max_connections=max_connections, on_append=self._wake_fold
+            )
+        if role is not Role.INGEST:
+            self.delivery = Delivery(settings, self.ledger, has_backlog=self._has_backlog, pipe=pipe)
+        self.lifecycle = self._build_lifecycle()
+
+    def _build_lifecycle(self) -> Lifecycle:
+        loops: list[Loop] = [partial(watch_ledger, self.ledger)]
+        if self.ingest is not None:
+            loops += self.ingest.loops
+        if self.delivery is None:
+            return Lifecycle(self.ledger, loops=loops)
+        return Lifecycle(
+            self.ledger,
+            {name: destination.client for name, destination in self.settings.destinations.items()},
+            self.delivery.clients,
+            loops=loops + self.delivery.loops,
+            delivery_loops=[worker.run for worker in self.delivery.workers.values()],
+        )
+
+    def _has_backlog(self) -> bool:
+        return self.ingest is not None and self.ingest.group_commit.has_backlog
+
+    def _wake_fold(self) -> None:
+        """Wake the fold after an append, so that it does not wait for its poll."""
+        if self.delivery is not None:
+            self.delivery.fold.wake()
+        elif self._pipe is not None:
+            self._pipe.wake()
 
     async def reload_secrets(self, loaded: Settings) -> None:
         """Use the tokens and keys of newly loaded settings, without a restart.
@@ -202,21 +269,19 @@ class Relay:
         before = self.settings
         self.settings, restart_needed = replace_secrets(before, loaded)
         hide_secrets(self.settings)
-        self.endpoint.set_authenticator(*build_authenticator(self.settings))
         changed = [n for n, d in self.settings.destinations.items() if d != before.destinations[n]]
-        for name in changed:
-            self._replace_client(name)
-        for name in changed:
-            await self.ledger.write(partial(destinations.probe_now, name=name, now=self.ledger.now()))
+        if self.ingest is not None:
+            self.ingest.endpoint.set_authenticator(*build_authenticator(self.settings))
+        if self.delivery is not None:
+            await self._use_new_keys(self.delivery, changed)
         log.info("settings.reloaded", destinations=changed, restart_needed=restart_needed)
 
-    def _replace_client(self, name: str) -> None:
-        destination = self.settings.destinations[name]
-        replaced = self.clients[name]
-        self.clients |= build_clients(self.settings, self._client_state, only=[name])
-        if name in self.delivery_workers:
-            self.delivery_workers[name].set_client(self.clients[name], destination)
-        self.lifecycle.close_later(replaced, destination.timeout_seconds)
+    async def _use_new_keys(self, delivery: Delivery, names: Iterable[str]) -> None:
+        for name in names:
+            replaced = delivery.replace_client(self.settings, name)
+            self.lifecycle.close_later(replaced, self.settings.destinations[name].timeout_seconds)
+        for name in names:
+            await self.ledger.write(partial(destinations.probe_now, name=name, now=self.ledger.now()))
 
 
 # --- the application --------------------------------------------------------------------------
@@ -224,13 +289,15 @@ class Relay:
 
 def create_app(relay: Relay) -> ASGIApp:
     """Build the ASGI application; its lifespan runs the components."""
-    path = relay.settings.cloudtalk.webhook_path
 
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:
         async with relay.lifecycle.running():
             yield
 
+    if relay.ingest is None:
+        return Starlette(lifespan=lifespan)
+    path = relay.settings.cloudtalk.webhook_path
     others = Starlette(
         routes=[
             *health.routes(health.LedgerProbe(relay.ledger), lambda: relay.lifecycle.is_serving),
@@ -240,7 +307,7 @@ def create_app(relay: Relay) -> ASGIApp:
         exception_handlers={404: paths.not_found(path)},
         lifespan=lifespan,
     )
-    return paths.WebhookFirst(path, MachineFaults(relay.endpoint), others)
+    return paths.WebhookFirst(path, MachineFaults(relay.ingest.endpoint), others)
 
 
 def start_logging(settings: Settings) -> None:

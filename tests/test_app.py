@@ -17,8 +17,12 @@ import pytest
 from crm_clients.base import Outcome, Push
 from crm_clients.local import LocalSettings
 from relay import app
+from relay.app import Relay
+from relay.ledger import destinations, leases
+from relay.ledger.notifications import WakeUpPipe
+from relay.server.roles import Role
 from relay.settings import SettingsError
-from tests.support.in_process import in_process_relay, settings_in, wait_for_status
+from tests.support.in_process import delivery_of, in_process_relay, settings_in, wait_for_status
 from tests.support.relay import WEBHOOK_PATH, crm_rows, eventually
 from tests.support.servers import free_port
 
@@ -152,6 +156,35 @@ async def test_the_webhook_has_the_path_of_the_settings_and_no_other(tmp_path: P
         assert (await client.get("/healthz")).status_code == 200
 
 
+# --- several processes ----------------------------------------------------------------------------
+
+
+async def test_a_process_that_accepts_only_stores_and_wakes_the_one_that_delivers(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pipe, wake_ups = WakeUpPipe(), list[str]()
+    monkeypatch.setattr(pipe, "wake", lambda: wake_ups.append("wake"))
+    settings = settings_in(tmp_path, destinations={"crm": local(tmp_path / "crm.db")})
+    async with in_process_relay(settings, Role.INGEST, pipe) as (relay, client):
+        assert relay.delivery is None
+        assert (await client.get("/readyz")).status_code == 200
+        assert (await client.post(WEBHOOK_PATH, json=STARTED)).status_code == 200
+        assert wake_ups == ["wake"]
+        assert await relay.ledger.read(destinations.list_all) == []
+        assert await relay.ledger.read(lambda c: leases.list_held(c, now=relay.ledger.now())) == []
+
+
+async def test_a_process_that_delivers_folds_what_another_one_accepted(tmp_path: Path) -> None:
+    pipe = WakeUpPipe()
+    settings = settings_in(tmp_path, destinations={"crm": local(tmp_path / "crm.db")})
+    delivering = Relay(settings, Role.DELIVERY, pipe=pipe)
+    assert delivering.ingest is None
+    async with delivering.lifecycle.running(), in_process_relay(settings, Role.INGEST, pipe) as (_, client):
+        await client.post(WEBHOOK_PATH, json=STARTED)
+        await wait_for_status(delivering, settings, lambda status: status["crm"].delivered == 1)
+    assert list(crm_rows(tmp_path / "crm.db")) == ["cloudtalk-1"]
+
+
 # --- several destinations -------------------------------------------------------------------------
 
 
@@ -224,8 +257,8 @@ async def test_a_destination_that_does_not_respond_does_not_delay_another(
 
     async with in_process_relay(settings) as (relay, client):
         # The push under way never ends: the stop need not wait for it.
-        monkeypatch.setattr(relay.delivery_workers["hanging"], "_finish_seconds", 0.05)
-        monkeypatch.setattr(relay.clients["hanging"], "upsert", hang)
+        monkeypatch.setattr(delivery_of(relay).workers["hanging"], "_finish_seconds", 0.05)
+        monkeypatch.setattr(delivery_of(relay).clients["hanging"], "upsert", hang)
         for number in range(20):
             await client.post(WEBHOOK_PATH, json={"event": "call.started", "data": {"id": f"{number}"}})
         status = await wait_for_status(relay, settings, lambda status: status["good"].delivered == 20)

@@ -10,13 +10,14 @@ from contextlib import suppress
 import click
 
 from relay.app import Relay, create_app, start_logging
-from relay.cli.ledger_session import with_ledger
 from relay.cli.main import Context
-from relay.ledger import LedgerError
+from relay.ledger import Ledger, LedgerError
 from relay.ledger.errors import LedgerDamaged
+from relay.ledger.notifications import WakeUpPipe
 from relay.ledger.write_check import check_writable
 from relay.logs import get_logger
 from relay.server.connections import connection_limit, raise_open_files
+from relay.server.roles import Role, assign_roles
 from relay.server.server import PortError, Server, bind, block_sighup, new_event_loop
 from relay.server.stop_deadline import force_exit_later
 from relay.server.supervisor import Supervisor
@@ -31,7 +32,7 @@ log = get_logger("relay.server")
     type=click.IntRange(1),
     default=1,
     show_default=True,
-    help="Number of processes; they share the port and the ledger.",
+    help="Number of processes. From two on, one folds and delivers, and the others accept events.",
 )
 @click.pass_obj
 def command(context: Context, workers: int) -> None:
@@ -54,31 +55,49 @@ def command(context: Context, workers: int) -> None:
         if not (settings.cloudtalk.tokens or settings.cloudtalk.signing_secrets):
             log.warning("server.local_only", hint="set cloudtalk.tokens to accept requests of other machines")
 
-        def work() -> int:
-            with asyncio.Runner(loop_factory=new_event_loop) as runner:
-                return runner.run(serve(settings, context.reload, listening))
+        pipe = WakeUpPipe() if workers > 1 else None
 
-        sys.exit(work() if workers == 1 else _serve_with_workers(settings, workers, work))
+        def work(role: Role) -> int:
+            with asyncio.Runner(loop_factory=new_event_loop) as runner:
+                return runner.run(serve(settings, context.reload, listening, role, pipe))
+
+        sys.exit(work(Role.ALL) if workers == 1 else _serve_with_workers(settings, workers, work))
     except (PortError, LedgerError) as error:
         raise click.ClickException(str(error)) from error
 
 
-def _serve_with_workers(settings: Settings, number: int, work: Callable[[], int]) -> int:
+def _serve_with_workers(settings: Settings, number: int, work: Callable[[Role], int]) -> int:
     if not hasattr(os, "fork"):
         raise click.UsageError("--workers needs a system with fork, such as Linux; run one worker")
     # An unusable ledger is reported once here, instead of by every worker again and again.
-    with suppress(LedgerDamaged):  # each worker answers 503 and says why
-        with_ledger(settings, check_writable)
-    return Supervisor(number, work).run()
+    with suppress(LedgerDamaged):  # the workers answer 503 and say why
+        asyncio.run(_check_ledger(settings))
+    return Supervisor(assign_roles(number), work).run()
 
 
-async def serve(settings: Settings, reload: Callable[[], Settings], listening: socket.socket) -> int:
-    """Serve until a signal stops the process, and return the exit code.
+async def _check_ledger(settings: Settings) -> None:
+    """Create or migrate the ledger, and write to it. Raises `LedgerError`."""
+    ledger = Ledger(settings.ledger.url.get_secret_value())
+    try:
+        await ledger.open()
+        await check_writable(ledger)
+    finally:
+        await ledger.close()
+
+
+async def serve(
+    settings: Settings,
+    reload: Callable[[], Settings],
+    listening: socket.socket,
+    role: Role,
+    pipe: WakeUpPipe | None,
+) -> int:
+    """Do the work of this role until a signal stops the process, and return the exit code.
 
     `reload` loads the settings again; it is called at a SIGHUP. Raises `LedgerError`.
     """
     max_connections = connection_limit(raise_open_files(), settings.server.max_in_flight)
-    relay = Relay(settings, max_connections=max_connections)
+    relay = Relay(settings, role, max_connections=max_connections, pipe=pipe)
     await relay.lifecycle.open()
 
     async def reload_secrets() -> None:
@@ -92,14 +111,14 @@ async def serve(settings: Settings, reload: Callable[[], Settings], listening: s
         force_exit_later(lambda: server.exit_code)
         relay.lifecycle.stop_delivering()
 
-    url = settings.server.url_on(listening.getsockname()[1])
+    sockets = [] if role is Role.DELIVERY else [listening]
     server = Server(
         create_app(relay),
-        url,
+        settings.server.url_on(listening.getsockname()[1]) if sockets else None,
         keep_alive_seconds=settings.server.keep_alive_seconds,
         max_connections=max_connections,
         on_reload=reload_secrets,
         on_stop=stop,
     )
-    await server.serve(sockets=[listening])
+    await server.serve(sockets=sockets)
     return server.exit_code

@@ -110,14 +110,12 @@ def end_pause(connection: Connection, name: str) -> None:
 
 
 def probe_now(connection: Connection, name: str, *, now: Instant) -> bool:
-    """Let an automatic pause end now, and return whether there is one."""
+    """Let an automatic pause end now, and return whether there is one.
+
+    A restart or new settings may have removed its cause.
+    """
     statement = _update(name).where(_paused_automatically).values(paused_until=now)
     return connection.execute(statement).rowcount == 1
-
-
-def probe_all_now(connection: Connection, *, now: Instant) -> None:
-    """Let every automatic pause end now: a restart or new settings may have removed its cause."""
-    connection.execute(update(destinations).where(_paused_automatically).values(paused_until=now))
 
 
 def pause(connection: Connection, name: str) -> None:

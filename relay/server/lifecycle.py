@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
+from types import MappingProxyType
 from typing import Any, Final
 
 from crm_clients.base import CrmClient
@@ -26,18 +27,19 @@ Loop = Callable[[], Coroutine[Any, Any, None]]
 class Lifecycle:
     """Opens the ledger, runs the loops of all components as tasks, and stops them.
 
-    `destinations` maps the names of all configured destinations to their clients' names. `clients` is
-    read again at the stop: clients that were replaced meanwhile are not in it.
+    `destinations` maps the names of all destinations of this process to their clients' names: none if
+    another process delivers. `clients` is read again at the stop: clients that were replaced meanwhile are
+    not in it.
     """
 
     def __init__(
         self,
         ledger: Ledger,
-        destinations: Mapping[str, str],
-        clients: Mapping[str, CrmClient[Any]],
+        destinations: Mapping[str, str] = MappingProxyType({}),
+        clients: Mapping[str, CrmClient[Any]] = MappingProxyType({}),
         *,
         loops: Sequence[Loop],
-        delivery_loops: Sequence[Loop],
+        delivery_loops: Sequence[Loop] = (),
     ) -> None:
         self.is_serving = False
         self._ledger = ledger
@@ -73,7 +75,8 @@ class Lifecycle:
         # A killed process did not release its leases; waiting until they expire would delay every call.
         leases.free_orphans(connection)
         destinations.register(connection, self._destinations)
-        destinations.probe_all_now(connection, now=self._ledger.now())
+        for name in self._destinations:
+            destinations.probe_now(connection, name, now=self._ledger.now())
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:

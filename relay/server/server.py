@@ -3,6 +3,7 @@
 import asyncio
 import errno
 import gc
+import os
 import signal
 import socket
 import sys
@@ -74,6 +75,7 @@ def new_event_loop() -> asyncio.AbstractEventLoop:
 class Server(uvicorn.Server):
     """Uvicorn with a log line when it is ready, a reload on SIGHUP, and the exit codes of a service.
 
+    `url`: where it accepts requests; None if it has no port and only runs the components of its process.
     A connection without a request is closed after `keep_alive_seconds`, or earlier if there are more than
     `max_connections`.
     `on_stop` is called at the start of a stop, before the last requests are answered.
@@ -82,7 +84,7 @@ class Server(uvicorn.Server):
     def __init__(
         self,
         app: ASGIApp,
-        url: str,
+        url: str | None,
         *,
         keep_alive_seconds: float,
         max_connections: int = 1_000,
@@ -113,7 +115,7 @@ class Server(uvicorn.Server):
         self._is_interrupted = False
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        """Start uvicorn and log the URL of the relay."""
+        """Start uvicorn, and log the URL of the relay or that the process works."""
         return_large_blocks()
         try:
             await super().startup(sockets)
@@ -124,7 +126,10 @@ class Server(uvicorn.Server):
             # loop; without them it is short even while a large body is parsed.
             gc.freeze()
             gc.set_threshold(_COLLECT_AFTER_OBJECTS)
-            log.info("server.ready", url=self._url, version=__version__)
+            if self._url is None:
+                log.info("worker.ready", worker=os.getpid(), version=__version__)
+            else:
+                log.info("server.ready", url=self._url, version=__version__)
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Answer the requests in flight and stop."""

@@ -1,15 +1,19 @@
-"""Several worker processes that share one port and one ledger, and the supervisor that keeps them running."""
+"""Several worker processes that share one port and one ledger, and the supervisor that keeps them running.
+
+A worker that dies is replaced by a new one in the same role.
+"""
 
 import os
 import signal
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from types import FrameType
 from typing import Final, NoReturn
 
 from relay import logs
+from relay.server.roles import Role
 from relay.server.stop_deadline import STOP_SECONDS
 
 log = logs.get_logger("relay.server")
@@ -27,12 +31,12 @@ class _WorkersHang(Exception):
 
 
 class Supervisor:
-    """Forks `number` processes that run `serve`, and replaces each one that dies, until it is stopped."""
+    """Forks a process for each role, which runs `serve`, and replaces each one that dies, until stopped."""
 
     def __init__(
         self,
-        number: int,
-        serve: Callable[[], int],
+        roles: Sequence[Role],
+        serve: Callable[[Role], int],
         *,
         restart_delay_seconds: float = 1,
         stop_timeout_seconds: float = STOP_SECONDS + 0.75,
@@ -42,11 +46,11 @@ class Supervisor:
         The restart delay keeps a worker that dies at its start from using up the CPU. A worker that does
         not stop within the timeout is killed, so that it does not delay a restart of the service.
         """
-        self._number = number
+        self._roles = roles
         self._serve = serve
         self._restart_delay_seconds = restart_delay_seconds
         self._stop_timeout_seconds = stop_timeout_seconds
-        self._workers: set[int] = set()
+        self._workers: dict[int, Role] = {}
         self._stopped_by: int | None = None
         # Nothing is written to this pipe. It is closed when this process ends, in whatever way, and
         # each worker waits for that.
@@ -58,8 +62,8 @@ class Supervisor:
             signal.signal(sig, self._stop)
         signal.signal(signal.SIGHUP, self._forward)
         signal.signal(signal.SIGALRM, self._kill)
-        for _ in range(self._number):
-            self._start_worker()
+        for role in self._roles:
+            self._start_worker(role)
         with suppress(_WorkersHang):
             self._wait_for_workers()
         signal.setitimer(signal.ITIMER_REAL, 0)  # at the end Python removes its handler
@@ -70,23 +74,23 @@ class Supervisor:
             pid, status = os.wait()
             if pid not in self._workers:  # the first process of a container also adopts foreign processes
                 continue
-            self._workers.discard(pid)
+            role = self._workers.pop(pid)
             if self._stopped_by is None:
-                log.error("worker.died", worker=pid, code=os.waitstatus_to_exitcode(status))
+                log.error("worker.died", worker=pid, role=role, code=os.waitstatus_to_exitcode(status))
                 time.sleep(self._restart_delay_seconds)
-                self._start_worker()
+                self._start_worker(role)
 
-    def _start_worker(self) -> None:
+    def _start_worker(self, role: Role) -> None:
         # Signals are blocked until the new worker is known, so that they are forwarded to it too.
         signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
         if self._stopped_by is None:
             pid = os.fork()
             if pid == 0:
-                self._run_worker()
-            self._workers.add(pid)
+                self._run_worker(role)
+            self._workers[pid] = role
         signal.pthread_sigmask(signal.SIG_UNBLOCK, _SIGNALS)
 
-    def _run_worker(self) -> NoReturn:
+    def _run_worker(self, role: Role) -> NoReturn:
         exit_code = 1
         try:
             for sig in _SIGNALS:
@@ -95,9 +99,9 @@ class Supervisor:
             signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM, signal.SIGINT})
             os.close(self._write_end)
             threading.Thread(target=_stop_with_supervisor, args=(self._read_end,), daemon=True).start()
-            exit_code = self._serve()
+            exit_code = self._serve(role)
         except Exception:
-            log.exception("worker.failed", worker=os.getpid())
+            log.exception("worker.failed", worker=os.getpid(), role=role)
         finally:
             logs.flush()
             os._exit(exit_code)

@@ -80,10 +80,11 @@ def wrong_calls(expected: dict[str, dict[str, Any]], rows: dict[str, dict[str, A
     ]
 
 
-def test_kills_at_random_moments_under_load_lose_no_acknowledged_event(tmp_path: Path) -> None:
+@pytest.mark.parametrize("workers", [1, 2])
+def test_kills_at_random_moments_under_load_lose_no_acknowledged_event(tmp_path: Path, workers: int) -> None:
     random = Random(7)
     acknowledged = tmp_path / "acknowledged.jsonl"
-    relay = RelayProcess(tmp_path, LOCAL)
+    relay = RelayProcess(tmp_path, LOCAL, workers)
     try:
         for kill in range(KILLS):
             relay.start()
@@ -149,9 +150,12 @@ def _count_failed_pushes(lines: list[dict[str, Any]]) -> int:
     return sum(1 for line in lines if line["event"] == "push" and line["outcome"] == "retry")
 
 
+@pytest.mark.parametrize("workers", [1, 2])
 @pytest.mark.parametrize(("by", "code"), [(signal.SIGTERM, 0), (signal.SIGINT, 130)])
-def test_a_signal_stops_the_relay_in_order(tmp_path: Path, by: signal.Signals, code: int) -> None:
-    with running_relay(tmp_path, LOCAL) as relay:
+def test_a_signal_stops_the_relay_in_order(
+    tmp_path: Path, by: signal.Signals, code: int, workers: int
+) -> None:
+    with running_relay(tmp_path, LOCAL, workers) as relay:
         relay.post({"event": "call.started", "data": {"id": "last"}})
         began = time.monotonic()
         assert relay.stop(by) == code

@@ -46,16 +46,14 @@ class RelayOnADisk(RelayProcess):
     """A relay whose threads with this name use a disk that can be frozen."""
 
     def __init__(self, folder: Path, thread: str, workers: int) -> None:
-        super().__init__(folder, SETTINGS)
+        super().__init__(folder, SETTINGS, workers)
         self.frozen = folder / "frozen"
         self._thread = thread
-        self._workers = workers
 
     def _command_line(self, *arguments: str) -> list[str]:
         settings = str(self.folder / "settings.toml")
-        options = ["--workers", str(self._workers)] if self._workers > 1 else []
         program = [sys.executable, "-c", PROGRAM, str(self.frozen), self._thread]
-        return [*program, "--settings", settings, *arguments, *options]
+        return [*program, "--settings", settings, *arguments]
 
 
 @pytest.mark.parametrize(

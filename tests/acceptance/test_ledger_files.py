@@ -2,8 +2,9 @@
 
 import os
 import shutil
+import sqlite3
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from functools import partial
 from operator import eq
 from pathlib import Path
@@ -28,8 +29,9 @@ path = "crm.db"
 class Installation:
     """A relay, and the ids of the calls that it acknowledged."""
 
-    def __init__(self, folder: Path) -> None:
-        self.relay = RelayProcess(folder, SETTINGS)
+    def __init__(self, folder: Path, workers: int) -> None:
+        self.relay = RelayProcess(folder, SETTINGS, workers)
+        self.workers = workers
         self.ledger = folder / "data" / "relay.db"
         self.acknowledged: list[str] = []
         self.sent = 0
@@ -57,6 +59,14 @@ class Installation:
     def log(self, event: str) -> list[dict[str, Any]]:
         return [line for line in self.relay.log_lines() if line["event"] == event]
 
+    def wait_for_log(self, event: str, times: int) -> None:
+        """Wait until each process has logged this event so many times."""
+        eventually(lambda: len(self.log(event)), partial(eq, times * self.workers))
+
+    def wait_until_complete(self) -> None:
+        """Wait until the file of the ledger has all events without its WAL."""
+        eventually(lambda: _count_events_without_wal(self.ledger), partial(eq, len(self.acknowledged)))
+
     def wait_until_delivered(self) -> None:
         wanted = {f"cloudtalk-{id_}" for id_ in self.acknowledged}
         eventually(
@@ -64,14 +74,23 @@ class Installation:
         )
 
 
-@pytest.fixture
-def installed(tmp_path: Path) -> Iterator[Installation]:
-    installation = Installation(tmp_path)
+@pytest.fixture(params=[1, 2], ids=["one-process", "two-processes"])
+def installed(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Installation]:
+    installation = Installation(tmp_path, request.param)
     installation.relay.start()
     installation.send_all(5)
     yield installation
     if installation.relay.process.poll() is None:
         installation.relay.kill()
+
+
+def _count_events_without_wal(ledger: Path) -> int:
+    with closing(sqlite3.connect(f"file:{ledger}?immutable=1", uri=True)) as connection:
+        try:
+            (count,) = connection.execute("SELECT count(*) FROM events").fetchone()
+        except sqlite3.OperationalError:  # even the tables are in the WAL
+            return 0
+        return int(count)
 
 
 @contextmanager
@@ -98,10 +117,10 @@ def test_a_relay_without_its_files_acknowledges_nothing_until_they_are_back(inst
         with disturbance:
             assert installed.send() == 503
             assert str(ledger) in installed.wait_until_unready()
-            eventually(lambda: len(installed.log("ledger.unusable")), partial(eq, number))
+            installed.wait_for_log("ledger.unusable", number)
         eventually(installed.readiness, lambda body: "problem" not in body)
         installed.send_all(2)
-        eventually(lambda: len(installed.log("ledger.usable")), partial(eq, number))
+        installed.wait_for_log("ledger.usable", number)
     installed.relay.kill()
     installed.relay.start()
     installed.wait_until_delivered()
@@ -110,7 +129,7 @@ def test_a_relay_without_its_files_acknowledges_nothing_until_they_are_back(inst
 def test_what_was_acknowledged_is_kept_although_the_wal_was_removed(installed: Installation) -> None:
     installed.ledger.with_name("relay.db-wal").unlink()
     assert installed.send() == 503
-    eventually(lambda: installed.ledger.stat().st_size, lambda size: size > 100_000)  # the WAL's content
+    installed.wait_until_complete()
     installed.relay.kill()
     (installed.relay.folder / "crm.db").unlink()
     installed.relay.start()
@@ -127,13 +146,13 @@ def test_a_truncated_ledger_is_refused_and_can_be_restored(installed: Installati
     os.truncate(installed.ledger, installed.ledger.stat().st_size // 2)
     assert installed.send() == 503
     assert "relay ledger restore" in installed.wait_until_unready()
-    eventually(lambda: installed.log("ledger.unusable"), bool)
+    installed.wait_for_log("ledger.unusable", 1)
     assert relay.stop() == 0
     relay.start()
     assert installed.send() == 503
     assert "relay ledger restore" in installed.wait_until_unready()
-    lines = eventually(lambda: installed.log("ledger.unusable"), lambda found: len(found) == 2)
-    assert all("relay ledger restore" in line["problem"] for line in lines)
+    installed.wait_for_log("ledger.unusable", 2)
+    assert all("relay ledger restore" in line["problem"] for line in installed.log("ledger.unusable"))
     assert relay.stop() == 0
     installed.acknowledged.pop()  # in the damaged file only, which the restore keeps
     restored = relay.command("ledger", "restore", str(backup))

@@ -26,8 +26,10 @@ DATA = {
 }
 
 
-@pytest.fixture(scope="module")
-def relay(tmp_path_factory: pytest.TempPathFactory, supabase_project: Supabase) -> Iterator[RelayProcess]:
+@pytest.fixture(scope="module", params=[1, 2], ids=["one-process", "two-processes"])
+def relay(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, supabase_project: Supabase
+) -> Iterator[RelayProcess]:
     """One relay with two CRMs for all tests; each test uses its own call ids."""
     settings = f"""
         [server]
@@ -41,7 +43,7 @@ def relay(tmp_path_factory: pytest.TempPathFactory, supabase_project: Supabase) 
         key = "{supabase_project.key}"
     """
     supabase_project.execute("truncate calls")
-    with running_relay(tmp_path_factory.mktemp("mission"), settings) as process:
+    with running_relay(tmp_path_factory.mktemp("mission"), settings, request.param) as process:
         yield process
 
 

@@ -21,7 +21,7 @@ from relay.ledger.connection import Connection
 from relay.ledger.group_commit import GroupCommit
 from relay.ledger.write_check import check_writable
 from relay.settings import Settings
-from tests.support.in_process import in_process_relay, settings_in
+from tests.support.in_process import in_process_relay, ingest_of, settings_in
 from tests.support.postgres import Postgres, running_postgres
 from tests.support.relay import WEBHOOK_PATH, crm_rows
 from tests.support.samples import make_event_row
@@ -71,7 +71,7 @@ async def test_a_restart_within_the_hold_time_delays_requests_only(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     relay, client = running
-    monkeypatch.setattr(relay.group_commit, "_hold_seconds", 60)
+    monkeypatch.setattr(ingest_of(relay).group_commit, "_hold_seconds", 60)
     assert (await post(client, "before")).status_code == 200
     await asyncio.to_thread(server.stop, signal.SIGQUIT)
     waiting = asyncio.create_task(post(client, "meanwhile"))
@@ -89,7 +89,7 @@ async def test_after_the_hold_time_requests_get_503_until_the_database_is_back(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     relay, client = running
-    monkeypatch.setattr(relay.group_commit, "_hold_seconds", 0.3)
+    monkeypatch.setattr(ingest_of(relay).group_commit, "_hold_seconds", 0.3)
     await asyncio.to_thread(server.stop, signal.SIGQUIT)
     try:
         refused = await asyncio.gather(*(post(client, f"refused-{n}") for n in range(5)))
@@ -110,7 +110,7 @@ async def test_requests_get_503_while_the_database_hangs_and_200_afterwards(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     relay, client = running
-    monkeypatch.setattr(relay.group_commit, "_hold_seconds", 0.1)
+    monkeypatch.setattr(ingest_of(relay).group_commit, "_hold_seconds", 0.1)
     monkeypatch.setattr(relay.ledger._writer, "_seconds", 0.5)
     assert (await post(client, "before")).status_code == 200
     with server.frozen():

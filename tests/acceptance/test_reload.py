@@ -4,6 +4,8 @@ import signal
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from tests.support.relay import RelayProcess, eventually, running_relay
 
 SETTINGS = """
@@ -22,21 +24,25 @@ def status_with(relay: RelayProcess, token: str) -> int:
     return relay.post(EVENT, headers={"Authorization": f"Bearer {token}"}).status_code
 
 
-def reload(relay: RelayProcess, event: str) -> dict[str, Any]:
-    """Send SIGHUP and return the next log line with this event."""
+def reload(relay: RelayProcess, event: str, workers: int = 1) -> dict[str, Any]:
+    """Send SIGHUP, wait until each process has logged this event, and return the first line."""
     before = len(relay.log_lines())
     relay.process.send_signal(signal.SIGHUP)
-    lines = eventually(lambda: [line for line in relay.log_lines()[before:] if line["event"] == event], bool)
+    lines = eventually(
+        lambda: [line for line in relay.log_lines()[before:] if line["event"] == event],
+        lambda lines: len(lines) == workers,
+    )
     return lines[0]
 
 
-def test_after_a_reload_new_tokens_are_valid_and_old_ones_are_not(tmp_path: Path) -> None:
+@pytest.mark.parametrize("workers", [1, 2])
+def test_after_a_reload_new_tokens_are_valid_and_old_ones_are_not(tmp_path: Path, workers: int) -> None:
     tokens = tmp_path / "tokens"
     tokens.write_text("old-token-of-tests\n")
-    with running_relay(tmp_path, SETTINGS) as relay:
+    with running_relay(tmp_path, SETTINGS, workers) as relay:
         assert status_with(relay, "old-token-of-tests") == 200
         tokens.write_text("new-token-of-tests\nanother-token-of-tests\n")
-        line = reload(relay, "settings.reloaded")
+        line = reload(relay, "settings.reloaded", workers)
         assert (line["destinations"], line["restart_needed"]) == ([], [])
         assert [
             status_with(relay, token)

@@ -1,16 +1,16 @@
-"""`--workers`: several processes share one port and one ledger. A worker that dies is replaced."""
+"""`--workers`: one process folds and delivers, the others accept. A worker that dies is replaced."""
 
 import os
 import signal
 from collections.abc import Iterator
-from functools import partial
 from pathlib import Path
+from typing import Any
 
 import httpx
 import psutil  # type: ignore[import-untyped]  # it has no types, and little of it is used
 import pytest
 
-from tests.support.relay import WEBHOOK_PATH, RelayProcess, crm_rows, eventually
+from tests.support.relay import WEBHOOK_PATH, RelayProcess, crm_rows, eventually, running_relay
 
 SETTINGS = """
 [server]
@@ -23,81 +23,84 @@ path = "crm.db"
 """
 
 
-class RelayWithWorkers(RelayProcess):
-    """`relay serve --workers 3`."""
-
-    def _command_line(self, *arguments: str) -> list[str]:
-        return super()._command_line(*arguments, *(["--workers", "3"] if arguments == ("serve",) else []))
-
-    def workers(self) -> set[int]:
-        return {child.pid for child in psutil.Process(self.process.pid).children()}
-
-
 @pytest.fixture
-def relay(ledger_url: str, tmp_path: Path) -> Iterator[RelayWithWorkers]:
-    relay = RelayWithWorkers(tmp_path, SETTINGS.format(url=ledger_url))
-    try:
-        relay.start()
-        eventually(lambda: len(ready_urls(relay)), lambda number: number == 3)
+def relay(ledger_url: str, tmp_path: Path) -> Iterator[RelayProcess]:
+    with running_relay(tmp_path, SETTINGS.format(url=ledger_url), 3) as relay:
+        wait_until_ready(relay, accepting=2, delivering=1)
         yield relay
-    finally:
-        if relay.process.poll() is None:
-            relay.stop()
 
 
-def is_replaced(dead: int, workers: set[int]) -> bool:
-    return dead not in workers and len(workers) == 3
+def wait_until_ready(relay: RelayProcess, *, accepting: int, delivering: int) -> None:
+    """Wait until this number of processes was ready, those that died meanwhile included."""
+    eventually(lambda: len(lines_of(relay, "server.ready")), lambda number: number == accepting)
+    eventually(lambda: len(lines_of(relay, "worker.ready")), lambda number: number == delivering)
 
 
-def ready_urls(relay: RelayWithWorkers) -> list[str]:
-    return [line["url"] for line in relay.log_lines() if line["event"] == "server.ready"]
+def lines_of(relay: RelayProcess, event: str) -> list[dict[str, Any]]:
+    return [line for line in relay.log_lines() if line["event"] == event]
 
 
-def send(relay: RelayWithWorkers, *calls: str) -> None:
-    """Send one event per call, each over a new connection, so that any worker may accept it."""
+def send(relay: RelayProcess, *calls: str) -> None:
+    """Send one event per call, each over a new connection, so that any accepting process may get it."""
     for call in calls:
         started = {"event": "call.started", "data": {"id": call}}
         response = httpx.post(relay.url + WEBHOOK_PATH, json=started, timeout=30, trust_env=False)
         assert response.status_code == 200
 
 
-def wait_for_rows(relay: RelayWithWorkers, *calls: str) -> None:
+def wait_for_rows(relay: RelayProcess, *calls: str) -> None:
     expected = {f"cloudtalk-{call}" for call in calls}
     eventually(lambda: crm_rows(relay.folder / "crm.db").keys(), lambda ids: expected <= ids, seconds=20)
 
 
-def test_workers_share_one_port_and_stop_together(relay: RelayWithWorkers) -> None:
-    assert len(set(ready_urls(relay))) == 1
+def test_workers_share_one_port_and_stop_together(relay: RelayProcess) -> None:
+    assert len({line["url"] for line in lines_of(relay, "server.ready")}) == 1
     calls = [f"a{number}" for number in range(30)]
     send(relay, *calls)
     wait_for_rows(relay, *calls)
     assert relay.stop() == 0
-    assert len([line for line in relay.log_lines() if line["event"] == "server.stopped"]) == 3
+    assert len(lines_of(relay, "server.stopped")) == 3
 
 
-def test_a_killed_worker_is_replaced_and_another_continues_its_work(relay: RelayWithWorkers) -> None:
+def test_only_one_process_folds_and_delivers(relay: RelayProcess) -> None:
+    send(relay, *(f"a{number}" for number in range(10)))
+    wait_for_rows(relay, *(f"a{number}" for number in range(10)))
+    (delivering,) = lines_of(relay, "worker.ready")
+    owners = {line["owner"].split("/")[1] for line in lines_of(relay, "lease.acquired")}
+    assert owners == {str(delivering["worker"])}
+
+
+def test_calls_are_delivered_after_the_process_that_delivers_was_killed(relay: RelayProcess) -> None:
     send(relay, "before")
     wait_for_rows(relay, "before")
-    for _ in range(3):  # one of the three has the fold's lease
-        victim = min(relay.workers())
-        os.kill(victim, signal.SIGKILL)
-        eventually(relay.workers, partial(is_replaced, victim))
-    eventually(lambda: len(ready_urls(relay)), lambda number: number == 6)
-    send(relay, "after")
+    (delivering,) = lines_of(relay, "worker.ready")
+    os.kill(delivering["worker"], signal.SIGKILL)
+    send(relay, "meanwhile")  # accepted while nothing folds
+    wait_for_rows(relay, "meanwhile")
+    (died,) = lines_of(relay, "worker.died")
+    assert (died["role"], died["code"]) == ("delivery", -signal.SIGKILL)
+
+
+def test_events_are_accepted_after_all_processes_that_accept_were_killed(relay: RelayProcess) -> None:
+    (delivering,) = lines_of(relay, "worker.ready")
+    for worker in relay.workers():
+        if worker.pid != delivering["worker"]:
+            worker.kill()
+    send(relay, "after")  # waits in the queue of the port, which the supervisor keeps open
     wait_for_rows(relay, "after")
-    died = [line["code"] for line in relay.log_lines() if line["event"] == "worker.died"]
-    assert died == [-signal.SIGKILL] * 3
+    wait_until_ready(relay, accepting=4, delivering=1)
+    assert [line["role"] for line in lines_of(relay, "worker.died")] == ["ingest", "ingest"]
 
 
-def test_workers_stop_when_their_supervisor_is_killed(relay: RelayWithWorkers) -> None:
-    workers = [psutil.Process(pid) for pid in relay.workers()]
-    relay.kill()
+def test_workers_stop_when_their_supervisor_is_killed(relay: RelayProcess) -> None:
+    workers = relay.workers()
+    relay.process.kill()
     assert psutil.wait_procs(workers, timeout=15)[1] == []
 
 
 def test_an_unusable_ledger_ends_the_start_with_an_error(tmp_path: Path) -> None:
-    relay = RelayWithWorkers(tmp_path, SETTINGS.format(url="postgresql://relay:hush@127.0.0.1:1/relay"))
-    ended = relay.command("serve")
+    relay = RelayProcess(tmp_path, SETTINGS.format(url="postgresql://relay:hush@127.0.0.1:1/relay"))
+    ended = relay.command("serve", "--workers", "3")
     assert ended.returncode == 1
     assert "cannot be used" in ended.stderr
     assert "hush" not in ended.stderr

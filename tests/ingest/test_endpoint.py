@@ -19,7 +19,7 @@ from relay.cli.check import run_checks
 from relay.ledger import LedgerUnavailable, journal
 from relay.ledger.connection import Connection
 from relay.standards.webhooks import Signer
-from tests.support.in_process import in_process_relay, settings_in
+from tests.support.in_process import in_process_relay, ingest_of, settings_in
 from tests.support.journal import read_events, read_quarantine
 
 WEBHOOK_PATH = "/cloudtalk/webhook"
@@ -605,7 +605,7 @@ async def test_no_event_is_acknowledged_while_the_ledger_is_unavailable(
     open_relay: RelayAndClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     relay, client = open_relay
-    monkeypatch.setattr(relay.group_commit, "_hold_seconds", 0.0)
+    monkeypatch.setattr(ingest_of(relay).group_commit, "_hold_seconds", 0.0)
 
     def locked(*_: Any) -> list[int]:
         raise LedgerUnavailable("the ledger is locked")
@@ -639,14 +639,14 @@ async def test_an_event_that_cannot_be_stored_is_refused_alone(
 async def test_too_many_concurrent_requests_get_503(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     async with in_process_relay(settings_in(tmp_path, server={"max_in_flight": 2})) as (relay, client):
         both_wait, may_append = asyncio.Barrier(3), asyncio.Event()
-        append = relay.group_commit.append
+        append = ingest_of(relay).group_commit.append
 
         async def append_later(rows: list[journal.NewEvent]) -> list[int]:
             await both_wait.wait()
             await may_append.wait()
             return await append(rows)
 
-        monkeypatch.setattr(relay.group_commit, "append", append_later)
+        monkeypatch.setattr(ingest_of(relay).group_commit, "append", append_later)
         waiting = [asyncio.create_task(client.post(WEBHOOK_PATH, json=STARTED)) for _ in range(2)]
         await both_wait.wait()
         assert (await client.post(WEBHOOK_PATH, json=STARTED)).status_code == 503

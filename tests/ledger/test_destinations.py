@@ -69,7 +69,7 @@ async def test_a_restart_ends_automatic_pauses_now_and_stores_the_new_client(led
     await register(ledger, crm="local")
     await pause_until(ledger)
     await register(ledger, crm="supabase")
-    await ledger.write(lambda c: destinations.probe_all_now(c, now=Instant(5)))
+    await ledger.write(lambda c: destinations.probe_now(c, "crm", now=Instant(5)))
     row = await get(ledger)
     assert (row.client, row.paused_reason, row.paused_until) == ("supabase", "unauthorised", 5)
 
@@ -81,7 +81,6 @@ async def test_only_an_operator_ends_a_pause_by_an_operator(ledger: Ledger) -> N
     assert await pause_of(ledger) == (BY_OPERATOR, None, None, None)
     await pause_until(ledger)
     await ledger.write(lambda c: destinations.end_pause(c, "crm"))
-    await ledger.write(lambda c: destinations.probe_all_now(c, now=Instant(5)))
     assert not await ledger.write(lambda c: destinations.probe_now(c, "crm", now=Instant(5)))
     assert await pause_of(ledger) == (BY_OPERATOR, None, None, None)
     await ledger.write(lambda c: destinations.resume(c, "crm"))
@@ -129,7 +128,7 @@ async def test_a_start_does_not_wait_for_a_process_that_hangs(ledger: Ledger, ur
     try:
         async with asyncio.timeout(2):
             await register(other, crm="local")
-            await other.write(lambda c: destinations.probe_all_now(c, now=Instant(5)))
+            await other.write(lambda c: destinations.probe_now(c, "crm", now=Instant(5)))
     finally:
         may_continue.set()
         await hanging

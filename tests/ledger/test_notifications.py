@@ -10,7 +10,7 @@ from structlog.testing import capture_logs
 
 from relay.ledger import Ledger, destinations, journal, notifications
 from relay.ledger.connection import Connection
-from relay.ledger.notifications import NotificationListener, wait_for_event
+from relay.ledger.notifications import NotificationListener, WakeUpPipe, wait_for_event
 from tests.support.postgres import Databases
 from tests.support.samples import make_event_row
 
@@ -105,6 +105,49 @@ async def test_writes_of_this_process_do_not_wake(ledger: Ledger) -> None:
             await append(ledger)
             await asyncio.sleep(0.04)
         assert not await wake_ups.has_next(0.3)
+
+
+# --- the pipe between the processes of one relay --------------------------------------------------
+
+
+@asynccontextmanager
+async def listening_to(pipe: WakeUpPipe) -> AsyncIterator[WakeUps]:
+    wake_ups = WakeUps()
+    task = asyncio.create_task(pipe.listen(wake_ups.event.set))
+    try:
+        yield wake_ups
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+
+async def test_a_process_that_listens_to_the_pipe_is_woken() -> None:
+    pipe = WakeUpPipe()
+    pipe.wake()  # before anybody listens, as during the start of the other process
+    async with listening_to(pipe) as wake_ups:
+        assert await wake_ups.has_next()
+        assert not await wake_ups.has_next(0.05)
+        pipe.wake()
+        pipe.wake()
+        assert await wake_ups.has_next()
+        assert not await wake_ups.has_next(0.05)
+
+
+async def test_a_full_pipe_does_not_stop_the_process_that_writes() -> None:
+    pipe = WakeUpPipe()
+    for _ in range(100_000):  # more than a pipe holds
+        pipe.wake()
+    async with listening_to(pipe) as wake_ups:
+        assert await wake_ups.has_next()
+
+
+async def test_the_end_of_listening_leaves_the_pipe_to_the_next_one() -> None:
+    pipe = WakeUpPipe()
+    async with listening_to(pipe):
+        await asyncio.sleep(0)
+    pipe.wake()
+    async with listening_to(pipe) as wake_ups:
+        assert await wake_ups.has_next()
 
 
 # --- waiting for an event or a time ---------------------------------------------------------------

@@ -14,7 +14,7 @@ from relay import __version__
 from relay.app import Relay
 from relay.ledger import HEAD, LedgerUnavailable
 from relay.server import health
-from tests.support.in_process import in_process_relay, settings_in
+from tests.support.in_process import delivery_of, in_process_relay, settings_in
 from tests.support.ledgers import open_ledger
 
 RunningRelay = tuple[Relay, httpx.AsyncClient]
@@ -136,7 +136,7 @@ async def test_a_relay_with_a_crm_that_is_down_is_ready(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     down = LocalSettings(client="local", path=tmp_path / "file" / "crm.db")
     async with in_process_relay(settings_in(tmp_path, destinations={"crm": down})) as (relay, client):
-        assert not (await relay.clients["crm"].check())[0].ok
+        assert not (await delivery_of(relay).clients["crm"].check())[0].ok
         assert (await client.get("/readyz")).status_code == 200
 
 

@@ -15,7 +15,7 @@ from crm_clients.state import InMemoryClientState
 from relay.app import Relay, build_clients
 from relay.server import lifecycle
 from relay.settings import Settings
-from tests.support.in_process import in_process_relay, settings_in, wait_for_status
+from tests.support.in_process import delivery_of, in_process_relay, settings_in, wait_for_status
 from tests.support.relay import WEBHOOK_PATH, crm_rows
 
 STARTED = {"event": "call.started", "data": {"id": "1", "direction": "inbound"}}
@@ -40,7 +40,7 @@ async def test_a_stop_closes_every_client_and_releases_the_leases(tmp_path: Path
         async with in_process_relay(settings) as (relay, client):
             await client.post(WEBHOOK_PATH, json=STARTED)
             await wait_for_status(relay, settings, lambda status: status["crm"].delivered == 1)
-            client_of_crm: Any = relay.clients["crm"]
+            client_of_crm: Any = delivery_of(relay).clients["crm"]
         with pytest.raises(RuntimeError, match="after shutdown"):
             await client_of_crm.check()
 
@@ -77,7 +77,7 @@ async def test_a_push_in_flight_finishes_while_the_last_requests_are_answered(
     requested, may_respond = asyncio.Event(), asyncio.Event()
     settings = settings_with_crm(tmp_path)
     async with in_process_relay(settings) as (relay, client):
-        crm: Any = relay.clients["crm"]
+        crm: Any = delivery_of(relay).clients["crm"]
         upsert = crm.upsert
 
         async def slow(pushes: Sequence[Push]) -> list[Outcome]:

@@ -6,8 +6,8 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Iterator
-from contextlib import closing
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, closing
 from typing import Any
 
 import pytest
@@ -108,6 +108,29 @@ async def test_the_server_logs_that_it_is_ready_and_stops_on_a_signal(
     assert [line["event"] for line in lines] == ["server.ready", "server.stopping", "server.stopped"]
     assert server.exit_code == code
     assert [signal.getsignal(each) for each in (signal.SIGINT, signal.SIGTERM)] == before
+
+
+async def test_a_process_without_a_port_runs_its_components_until_a_signal() -> None:
+    running = list[str]()
+
+    @asynccontextmanager
+    async def lifespan(_: Starlette) -> AsyncIterator[None]:
+        running.append("started")
+        yield
+        running.append("stopped")
+
+    server = Server(Starlette(lifespan=lifespan), None, keep_alive_seconds=75)
+    with capture_logs() as lines:
+        async with asyncio.timeout(10):
+            serving = asyncio.create_task(server.serve(sockets=[]))
+            await wait_until_started(server)
+            assert running == ["started"]
+            os.kill(os.getpid(), signal.SIGTERM)
+            await serving
+    assert running == ["started", "stopped"]
+    assert [line["event"] for line in lines] == ["worker.ready", "server.stopping", "server.stopped"]
+    assert (lines[0]["worker"], lines[0]["version"]) == (os.getpid(), __version__)
+    assert server.exit_code == 0
 
 
 @pytest.mark.parametrize(

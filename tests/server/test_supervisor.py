@@ -1,4 +1,4 @@
-"""The supervisor: adopted processes, and workers that do not stop."""
+"""The supervisor: roles of workers, adopted processes, and workers that do not stop."""
 
 import os
 import signal
@@ -18,22 +18,24 @@ pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="Windows has no 
 
 @contextmanager
 def supervised(before: str = "", **options: float) -> Iterator[psutil.Popen]:
-    """Run a supervisor of two workers that wait to be stopped. Each prints a line when it starts.
+    """Run a supervisor of two workers that wait to be stopped. Each prints its role when it starts.
 
     `before`: code that is run before the workers are forked.
     """
     program = f"""
         import os, signal, subprocess, sys
+        from relay.server.roles import Role
         from relay.server.supervisor import Supervisor
 
         {before}
 
-        def serve():
+        def serve(role):
             signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
-            os.write(1, b"started\\n")  # in one piece: print can mix the output of two workers
+            # In one piece: print can mix the output of two workers.
+            os.write(1, f"started {{role}} {{os.getpid()}}\\n".encode())
             signal.pause()
 
-        code = Supervisor(2, serve, **{options}).run()
+        code = Supervisor([Role.DELIVERY, Role.INGEST], serve, **{options}).run()
         print("timer", signal.getitimer(signal.ITIMER_REAL)[0])
         sys.exit(code)
     """
@@ -48,12 +50,28 @@ def supervised(before: str = "", **options: float) -> Iterator[psutil.Popen]:
                     process.kill()
 
 
-def wait_for_starts(supervisor: psutil.Popen, number: int) -> None:
+def wait_for_starts(supervisor: psutil.Popen, number: int) -> dict[str, int]:
+    """Wait for the starts of this number of workers. Return the process id of each role."""
+    started = {}
     for line in supervisor.stdout:  # log lines are printed too
-        number -= line == "started\n"
-        if not number:
-            return
-    pytest.fail("the supervisor ended before its workers started")
+        if line.startswith("started "):
+            _, role, pid = line.split()
+            started[role] = int(pid)
+            if len(started) == number:
+                return started
+    return pytest.fail("the supervisor ended before its workers started")
+
+
+@pytest.mark.parametrize("role", ["delivery", "ingest"])
+def test_a_worker_that_dies_is_replaced_in_its_role(role: str) -> None:
+    with supervised(restart_delay_seconds=0) as supervisor:
+        workers = wait_for_starts(supervisor, 2)
+        assert set(workers) == {"delivery", "ingest"}
+        os.kill(workers[role], signal.SIGKILL)
+        replaced = wait_for_starts(supervisor, 1)
+        assert set(replaced) == {role}
+        supervisor.terminate()
+        assert supervisor.wait(10) == 0
 
 
 def test_the_end_of_an_adopted_process_starts_no_worker() -> None:

@@ -14,7 +14,7 @@ from relay.ledger import Ledger, calls, deliveries, destinations, journal
 from relay.ledger.calls import CallRow
 from relay.ledger.deliveries import DeliveryRow
 from relay.ledger.journal import NewEvent
-from tests.support.in_process import settings_in
+from tests.support.in_process import delivery_of, ingest_of, settings_in
 from tests.support.relay import WEBHOOK_PATH
 
 
@@ -41,7 +41,7 @@ class FoldingRelay:
             assert isinstance(events, list)
             rows += [
                 NewEvent(
-                    self._relay.group_commit.next_received_at(),
+                    ingest_of(self._relay).group_commit.next_received_at(),
                     "application/json",
                     path,
                     "",
@@ -54,8 +54,8 @@ class FoldingRelay:
         await self.fold()
 
     async def fold(self) -> None:
-        await self._relay.fold.lease.preempt()
-        while await self._relay.fold.fold_batch():
+        await delivery_of(self._relay).fold.lease.preempt()
+        while await delivery_of(self._relay).fold.fold_batch():
             pass
 
     async def row(self, call: str) -> CallRow:

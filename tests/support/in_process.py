@@ -8,8 +8,10 @@ from typing import Any
 
 import httpx
 
-from relay.app import Relay, create_app
+from relay.app import Delivery, Ingest, Relay, create_app
 from relay.cli.queries import DestinationStatus, get_status
+from relay.ledger.notifications import WakeUpPipe
+from relay.server.roles import Role
 from relay.settings import Settings
 
 
@@ -20,13 +22,27 @@ def settings_in(folder: Path, **sections: Any) -> Settings:
 
 
 @asynccontextmanager
-async def in_process_relay(settings: Settings) -> AsyncIterator[tuple[Relay, httpx.AsyncClient]]:
+async def in_process_relay(
+    settings: Settings, role: Role = Role.ALL, pipe: WakeUpPipe | None = None
+) -> AsyncIterator[tuple[Relay, httpx.AsyncClient]]:
     """A running relay, and an HTTP client that sends requests to it from 127.0.0.1."""
-    relay = Relay(settings)
+    relay = Relay(settings, role, pipe=pipe)
     async with relay.lifecycle.running():
         transport = httpx.ASGITransport(create_app(relay), client=("127.0.0.1", 4321))
         async with httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1:8080") as client:
             yield relay, client
+
+
+def ingest_of(relay: Relay) -> Ingest:
+    """The components that accept events; fails if this relay does not."""
+    assert relay.ingest is not None
+    return relay.ingest
+
+
+def delivery_of(relay: Relay) -> Delivery:
+    """The components that fold and deliver; fails if this relay does not."""
+    assert relay.delivery is not None
+    return relay.delivery
 
 
 async def wait_for_status(

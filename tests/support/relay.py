@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import IO, Any, Final, TypeVar
 
 import httpx
+import psutil  # type: ignore[import-untyped]  # it has no types, and little of it is used
 
 T = TypeVar("T")
 
@@ -35,10 +36,14 @@ def eventually(read: Callable[[], T], condition: Callable[[T], bool], *, seconds
 
 
 class RelayProcess:
-    """`relay serve` with these settings, in this folder. The log is `relay.log` there."""
+    """`relay serve` with these settings, in this folder. The log is `relay.log` there.
 
-    def __init__(self, folder: Path, settings: str, **environment: str) -> None:
+    `workers`: its processes. With several, a supervisor is the process that is started and stopped.
+    """
+
+    def __init__(self, folder: Path, settings: str, workers: int = 1, /, **environment: str) -> None:
         self.folder = folder
+        self._workers = workers
         self.log_path = folder / "relay.log"
         (folder / "settings.toml").write_text(settings)
         self._environment = {k: v for k, v in os.environ.items() if not k.startswith("RELAY_")} | environment
@@ -69,7 +74,10 @@ class RelayProcess:
         self._log_offset = self.log_path.stat().st_size if self.log_path.exists() else 0
         with self._open_output() as output:
             self._process = subprocess.Popen(  # noqa: S603 - fixed command
-                [*limited, *self._command_line("serve")], stdout=output, stderr=output, env=self._environment
+                [*limited, *self._command_line("serve", "--workers", str(self._workers))],
+                stdout=output,
+                stderr=output,
+                env=self._environment,
             )
         ready = eventually(self._ready_lines, bool, seconds=START_SECONDS)
         self.url = ready[0]["url"]
@@ -95,9 +103,16 @@ class RelayProcess:
         return [json.loads(line) for line in complete.splitlines()]
 
     def kill(self) -> None:
-        """End the process with SIGKILL, as a power cut would."""
-        self.process.kill()
+        """End the process and its workers with SIGKILL, as a power cut would."""
+        workers = self.workers()
+        for process in (self.process, *workers):
+            process.kill()
         self.process.wait(10)
+        psutil.wait_procs(workers)
+
+    def workers(self) -> list[psutil.Process]:
+        """Return its worker processes: none if it is one process, or has ended."""
+        return psutil.Process(self.process.pid).children() if self.process.poll() is None else []
 
     def stop(self, by: signal.Signals = signal.SIGTERM) -> int:
         """End the process with a signal, as a supervisor does; return its exit code."""
@@ -111,9 +126,11 @@ class RelayProcess:
 
 
 @contextmanager
-def running_relay(folder: Path, settings: str, **environment: str) -> Iterator[RelayProcess]:
+def running_relay(
+    folder: Path, settings: str, workers: int = 1, /, **environment: str
+) -> Iterator[RelayProcess]:
     """Run a relay during the block."""
-    relay = RelayProcess(folder, settings, **environment)
+    relay = RelayProcess(folder, settings, workers, **environment)
     try:
         yield relay.start()
     finally:
