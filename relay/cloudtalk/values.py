@@ -207,20 +207,20 @@ def parse_flag(value: Any) -> bool | None:
     """True for yes, None for no: a missing value means no, too."""
     if isinstance(value, bool):
         return value or None
-    code = _parse_code(value)
-    if code not in {None, "true", "1", "yes", "false", "0", "no"}:
+    word = _parse_word(value)
+    if word not in {None, "true", "1", "yes", "false", "0", "no"}:
         raise InvalidValue("expected true or false")
-    return True if code in {"true", "1", "yes"} else None
+    return True if word in {"true", "1", "yes"} else None
 
 
 def parse_direction(value: Any) -> str | None:
     """inbound, outbound or internal."""
-    code = _parse_code(value)
-    if code is not None and code not in _DIRECTIONS:
+    word = _parse_word(value)
+    if word is not None and word not in _DIRECTIONS:
         raise InvalidValue("expected inbound, outbound or internal")
-    return _DIRECTIONS.get(code or "")
+    return _DIRECTIONS.get(word or "")
 
 
-def _parse_code(value: Any) -> str | None:
+def _parse_word(value: Any) -> str | None:
     text = parse_text(value)
-    return None if text is None else text.lower().replace("-", "_").replace(" ", "_")
+    return None if text is None else text.lower()

@@ -40,7 +40,7 @@ def decode_secret(secret: str) -> bytes:
 
     Raises `ValueError`, which does not repeat the secret, if it has another form.
     """
-    encoded = secret.removeprefix(KEY_PREFIX).rstrip("=")
+    encoded = secret.removeprefix(KEY_PREFIX)
     try:
         key = base64.b64decode(encoded + "=" * (-len(encoded) % 4), validate=True)
     except ValueError:

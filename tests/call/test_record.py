@@ -119,6 +119,13 @@ def test_the_arrival_of_an_answered_is_the_time_of_the_answer_if_plausible(
     assert (call.answered_at is None) == (response_seconds is None)
 
 
+@pytest.mark.parametrize("kind", [A, S, Kind.MODIFIED])
+def test_a_stated_time_of_the_answer_counts_also_without_a_leg(kind: Kind) -> None:
+    times: dict[str, Any] = {"started_at": T0, "answered_at": T0 + 15 * SECOND}
+    call = record_of(make_event(kind, **times), received_at=T0 + 40 * SECOND)
+    assert (call.answered_at, call.response_seconds, call.legs) == ("2024-11-28T10:30:15Z", 15, [])
+
+
 def test_the_earliest_arrival_of_an_answered_counts() -> None:
     first, again = (
         state_from_event(make_event(A, started_at=T0), seq=seq, received_at=Instant(T0 + seconds * SECOND))

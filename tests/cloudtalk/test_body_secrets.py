@@ -77,6 +77,20 @@ def test_json_in_a_text_is_cleaned_also_if_it_cannot_be_decoded(text: str, clean
     assert SECRETS.remove({"a": text})[0] == {"a": clean}
 
 
+@pytest.mark.parametrize(
+    ("raw", "has_secret"),
+    [
+        (b'{"id":1,"id":"a-token-of-the-settings"}', True),
+        (b"a-token-of-the-settings", True),
+        (b'{"id":1,"secret":"another-token"}', False),
+        (b'{"id":"a-token-of-the-setting"}', False),
+        (b"", False),
+    ],
+)
+def test_a_token_of_the_settings_is_found_anywhere_in_a_body(raw: bytes, has_secret: bool) -> None:
+    assert SECRETS.has_listed_secret(raw) is has_secret
+
+
 def test_without_secret_keys_nothing_is_removed() -> None:
     assert BodySecrets([], []).redact_raw(b'{"secret":"x"}') == b'{"secret":"x"}'
     assert msgspec.json.encode(BodySecrets([], []).remove({"secret": "x"})[0]) == b'{"secret":"x"}'

@@ -45,6 +45,7 @@ def verifier(*secrets: str) -> Verifier:
     [
         ("whsec_YQ==", b"a"),
         ("whsec_YQ", b"a"),
+        ("whsec_YQ=", b"a"),
         ("whsec_YWI=", b"ab"),
         ("whsec_YWI", b"ab"),
         ("whsec_YWJX", b"abW"),
@@ -61,6 +62,8 @@ def test_padding_of_a_secret_is_optional(secret: str, key: bytes) -> None:
         "whsec_",
         "YQ==",
         "whsec_a",
+        "whsec_=YQ==",
+        "whsec_YQ===",
         "whsec_?",
         "whsec_not base64",
         "whsec_YWJj?",

@@ -219,6 +219,14 @@ async def test_the_client_state_has_contacts_owner_and_absence_by_number_until_t
     assert texts_of_numbers() == {}
 
 
+async def test_a_deleted_contact_has_no_owner(hubspot: HubSpot, connect: Connect) -> None:
+    bea = hubspot.add_owner("bea@example.test")
+    add_contacts(hubspot, "98", hubspot_owner_id=bea)
+    numbers = {"+34600000001": ("97", "98"), "+34600000002": ("97",)}
+    found = await connect()._contacts.find_owners(numbers)
+    assert found == {"+34600000001": bea, "+34600000002": ""}
+
+
 async def test_a_task_waits_only_for_the_owner_of_its_own_contact(
     hubspot: HubSpot, connect: Connect, fake_time: FakeTime
 ) -> None:
