@@ -14,6 +14,7 @@ from relay.fold.matching import (
     Match,
     customer_number,
     is_transfer_of,
+    limit_aliases,
     match_by_ids,
     match_by_number_and_time,
     restrict_ids,
@@ -37,7 +38,8 @@ class Changes(msgspec.Struct):
     waits for). `failed`: (event, why it cannot be folded). `new_rows` are inserted, `changed_rows`
     updated. `updated`: the records that got a new version, to be delivered to every destination.
     `merged`: id of a call that was merged away → id of the call that it became part of. `dedup_keys`:
-    (key, event). `continued`: those of the new rows whose calls retention had deleted before.
+    (key, event). `continued`: those of the new rows whose calls retention had deleted before. `excess`:
+    id of a call that has as many aliases as a call may have → number of events whose aliases it did not get.
     """
 
     seqs: list[int] = []
@@ -51,6 +53,7 @@ class Changes(msgspec.Struct):
     failed: list[tuple[int, Exception]] = []
     conflicts: list[Conflict] = []
     continued: list[str] = []
+    excess: dict[str, int] = {}
     dedup_keys: list[tuple[str, int]] = []
 
 
@@ -125,7 +128,11 @@ class _Planner:
             return None
         return match
 
-    def _fold(self, unfolded: UnfoldedEvent, match: Match) -> None:
+    def _fold(self, unfolded: UnfoldedEvent, matched: Match) -> None:
+        match = limit_aliases(matched, self._aliases_of)
+        if match is not matched:
+            full = str(matched.call)
+            self.changes.excess[full] = self.changes.excess.get(full, 0) + 1
         event = restrict_ids(unfolded.parsed, match.accepted)
         call = match.call or self._new_id(event)
         self._join(call, event, unfolded)

@@ -10,7 +10,7 @@ into a workflow would merge every call of the company. Where the ids of an event
 the ids that fit one call are accepted; the others are dropped and reported.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Final
 from uuid import RFC_4122, UUID
 
@@ -24,6 +24,9 @@ LINK_WITHIN: Final = Duration(120 * SECOND)
 
 TRANSFER_WITHIN: Final = Duration(4 * 3_600 * SECOND)
 """The longest time between the starts of two legs of one call."""
+
+MOST_ALIASES: Final = 1_000
+"""The number of aliases of one call. A real call has one uuid, and a call_id for each leg."""
 
 _PRIORITY: Final = {"uuid": 0, "other": 1, "id": 2}
 """Lower is more reliable. CloudTalk sends the uuid from the first ring; a call_id is often typed by hand."""
@@ -187,6 +190,23 @@ def is_transfer_of(event: CallEvent, received_at: Instant, state: CallState) -> 
     if None not in (customer_number(event), customer_number(state)):
         return True
     return None if _has_same_own_side(event, state) else False
+
+
+def limit_aliases(match: Match, aliases_of: Callable[[str], Collection[str]]) -> Match:
+    """Leave out the aliases and the merges of an event that would give its call more than `MOST_ALIASES`.
+
+    Without an alias that the call has, the event begins a call of its own. `aliases_of`: see `AliasIndex`.
+    """
+    if match.call is None:
+        return match
+    known = aliases_of(match.call)
+    most_new = len(match.accepted) + sum(len(aliases_of(other)) for other in match.merge)
+    if len(known) + most_new <= MOST_ALIASES:
+        return match
+    own = tuple(alias for alias in match.accepted if alias in known)
+    if len(known) + most_new - len(own) <= MOST_ALIASES:
+        return match
+    return Match(match.call, own, match.dropped) if own else Match(None, match.accepted, match.dropped)
 
 
 def restrict_ids(event: CallEvent, accepted: Sequence[str]) -> CallEvent:

@@ -184,6 +184,8 @@ class FoldWorker:
             log.info("call.folded", call=call.id, version=call.version, status=call.status)
         for loser, survivor in changes.merged.items():
             log.info("call.merged", call=survivor, was=loser)
+        for id_, number in changes.excess.items():
+            log.warning("fold.too_many_ids", call=id_, events=number)
         for seq, error in changes.failed:
             log.error("fold.set_aside", event_seq=seq, exc_info=error)
         if changes.updated:

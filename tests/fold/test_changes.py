@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import msgspec
 import pytest
 
 from relay.call import DELIVERED_FIELDS, CallEvent, Kind, Status
@@ -12,7 +13,7 @@ from relay.ledger.aliases import Alias, AliasReason
 from relay.ledger.calls import CallRow
 from relay.ledger.journal import UnfoldedEvent
 from relay.ledger.tombstones import Tombstone
-from tests.support.samples import T0, make_event
+from tests.support.samples import T0, make_event, make_event_with_ids
 
 EMPTY = Snapshot({}, {})
 
@@ -433,3 +434,66 @@ def test_a_fault_of_the_machine_is_raised(
     monkeypatch.setattr(f"relay.fold.{place}", fail)
     with pytest.raises(type(fault)):
         plan_changes(batch(make_event(Kind.STARTED)), EMPTY)
+
+
+# --- the limit of aliases -------------------------------------------------------------------------
+
+A_UUID = "0f6a3c1e-2b4d-4c8e-9a51-7d2e8b3c4f60"
+
+
+def leg(n: int, uuid: str = A_UUID, **facts: Any) -> CallEvent:
+    ids = {"call_uuid": uuid, "call_id": str(n)}
+    return CallEvent(Kind.MODIFIED, "workflow", uuid, (f"uuid:{uuid}", f"id:{n}"), T0, ids | facts, {})
+
+
+def test_a_call_gets_no_more_than_a_thousand_ids() -> None:
+    changes = plan_changes(batch(*(leg(n) for n in range(1, 1003))), EMPTY)
+    (row,) = changes.new_rows
+    expected = sorted([f"id:{n}" for n in range(1, 1000)] + [f"uuid:{A_UUID}"])
+    assert row.state.aliases == expected
+    assert sorted(alias.alias for alias in changes.aliases) == expected
+    assert changes.folded == [(n, row.id) for n in range(1, 1003)]
+    assert (changes.excess, changes.conflicts) == ({row.id: 3}, [])
+
+
+def test_an_event_of_a_full_call_is_folded_without_its_further_id() -> None:
+    row = row_after(*(leg(n) for n in range(1, 1000)))
+    owners = dict.fromkeys(row.state.aliases, row.id)
+    known, further = leg(999, tags=["a"]), leg(5000, tags=["a", "b"])
+    changes = plan_changes(batch(known, further, first=2000), Snapshot(owners, {row.id: row}))
+    assert changes.folded == [(2000, row.id), (2001, row.id)]
+    assert (changes.aliases, changes.excess) == ([], {row.id: 1})
+    (changed,) = changes.changed_rows
+    assert (changed.record.tags, changed.record.call_id) == (["a", "b"], "999")
+
+
+def with_aliases(row: CallRow, aliases: list[str]) -> CallRow:
+    return msgspec.structs.replace(row, state=msgspec.structs.replace(row.state, aliases=aliases))
+
+
+@pytest.mark.parametrize(("ids_of_other", "is_merged"), [(298, True), (299, False)])
+def test_calls_that_would_have_too_many_ids_together_are_not_merged(
+    ids_of_other: int, is_merged: bool
+) -> None:
+    row = row_after(*(leg(n) for n in range(1, 701)))
+    other = with_aliases(
+        row_after(make_event_with_ids(Kind.STARTED, "id:9000")),
+        [f"id:{n}" for n in range(9000, 9000 + ids_of_other)],
+    )
+    owners = {alias: each.id for each in (row, other) for alias in each.state.aliases}
+    changes = plan_changes(batch(leg(9000), first=9000), Snapshot(owners, {row.id: row, other.id: other}))
+    assert changes.folded == [(9000, row.id)]
+    assert changes.merged == ({other.id: row.id} if is_merged else {})
+    assert changes.excess == ({} if is_merged else {row.id: 1})
+
+
+def test_an_event_that_only_number_and_time_would_link_to_a_full_call_begins_its_own() -> None:
+    number: dict[str, Any] = {"external_number": "+34600111222", "started_at": T0}
+    row = row_after(make_event_with_ids(Kind.STARTED, "uuid:0", **number))
+    full = with_aliases(row, [f"uuid:{n}" for n in range(1000)])
+    late = make_event_with_ids(Kind.MODIFIED, "id:7", **number)
+    waited = [UnfoldedEvent(9, Instant(T0), late, waited=True)]
+    for call, expected in ((row, row.id), (full, "cloudtalk-7")):
+        changes = plan_changes(waited, Snapshot({"uuid:0": row.id}, {row.id: call}))
+        assert changes.folded == [(9, expected)]
+        assert changes.excess == ({} if call is row else {row.id: 1})

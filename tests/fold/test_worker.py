@@ -9,7 +9,7 @@ from sqlalchemy import select
 from structlog.testing import capture_logs
 
 from relay.call import CallEvent, Kind
-from relay.fold import Changes, FoldWorker, Snapshot, plan_changes
+from relay.fold import Changes, FoldWorker, Snapshot, matching, plan_changes
 from relay.instants import Instant
 from relay.ledger import (
     LeaseLost,
@@ -383,3 +383,27 @@ async def test_a_cancellation_at_the_moment_of_a_wake_up_is_not_lost(ledger: Led
         running.cancel()
         _, still_running = await asyncio.wait([running], timeout=5)
         assert not still_running
+
+
+# --- the limit of aliases -------------------------------------------------------------------------
+
+
+async def test_ids_beyond_the_limit_are_stored_nowhere_and_logged_once_per_batch(
+    ledger: Ledger, worker: FoldWorker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(matching, "MOST_ALIASES", 3)
+    uuid = "0f6a3c1e-2b4d-4c8e-9a51-7d2e8b3c4f60"
+    legs = [make_event_with_ids(Kind.MODIFIED, f"uuid:{uuid}", f"id:{n}", notes=f"{n}") for n in range(6)]
+    with capture_logs() as logs:
+        for parsed in (legs[:1], legs[1:]):
+            await append(ledger, *parsed)
+            await worker.fold_batch()
+    stored = [f"uuid:{uuid}", "id:0", "id:1"]
+    found = await ledger.read(lambda c: aliases.get_many(c, [*stored, "id:2", "id:3", "id:4", "id:5"]))
+    assert {alias.alias: alias.call for alias in found} == dict.fromkeys(stored, f"cloudtalk-{uuid}")
+    (row,) = (await ledger.read(lambda c: calls.get_many(c, [f"cloudtalk-{uuid}"]))).values()
+    assert (row.state.aliases, row.record.notes) == (sorted(stored), "5")
+    assert await event_states(ledger) == ["folded"] * 6
+    assert [line for line in logs if line["event"] == "fold.too_many_ids"] == [
+        {"event": "fold.too_many_ids", "log_level": "warning", "call": f"cloudtalk-{uuid}", "events": 4}
+    ]
