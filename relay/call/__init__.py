@@ -21,7 +21,7 @@ from relay.call.record import (
 )
 from relay.call.repeated_times import choose_instants
 from relay.call.state import ALTERNATIVES, CallState, Register, Stamp
-from relay.call.status import Status, compute_status
+from relay.call.status import Status, compute_status, has_stated_outcome
 
 __all__ = [
     "ALTERNATIVES",
@@ -42,6 +42,7 @@ __all__ = [
     "compute_status",
     "distinct_agents",
     "external_number",
+    "has_stated_outcome",
     "has_unknown_outcome",
     "internal_number",
     "join",

@@ -65,6 +65,9 @@ class Call(msgspec.Struct, frozen=True, rename={"from_": "from"}):
 FIELDS: Final = tuple(field.encode_name for field in msgspec.structs.fields(Call))
 """The names of the fields, in the order of the record."""
 
+_NEED_FOLLOW_UP: Final = frozenset({Status.MISSED, Status.VOICEMAIL})
+"""Of inbound calls."""
+
 DELIVERED_FIELDS: Final = tuple(f for f in FIELDS if f not in {"id", "version", "merged_into"})
 """The fields whose changes are delivered to a CRM."""
 
@@ -107,7 +110,7 @@ def build_record(state: CallState, *, id: str, version: int) -> Call:  # noqa: A
         notes=fact("notes"),
         transcript=fact("transcript"),
         summary=fact("summary"),
-        follow_up=direction == "inbound" and status in {Status.MISSED, Status.VOICEMAIL},
+        follow_up=direction == "inbound" and status in _NEED_FOLLOW_UP,
         version=version,
         cloudtalk_data=_build_data(state),
         legs=build_legs(state, legs),
@@ -118,12 +121,19 @@ def known_fields(call: Call) -> frozenset[str]:
     """Return the names of the delivered fields that events have stated, or that follow from stated ones.
 
     The status of a call that is not over, and its follow-up, are only defaults: an event that arrives late
-    or alone yields them for a call that ended long ago.
+    or alone yields them for a call that ended long ago. So is the follow-up of a missed call without a
+    direction.
     """
     values = zip(FIELDS, msgspec.structs.astuple(call), strict=True)
     stated = {field for field, value in values if value not in (None, "", [], {})}
-    defaults = {"status", "follow_up"} if call.status in {Status.IN_PROGRESS, Status.ANSWERED} else set[str]()
-    return frozenset(stated & set(DELIVERED_FIELDS) - defaults)
+    return frozenset(stated & set(DELIVERED_FIELDS) - _defaults(call))
+
+
+def _defaults(call: Call) -> set[str]:
+    if call.status in {Status.IN_PROGRESS, Status.ANSWERED}:
+        return {"status", "follow_up"}
+    has_unknown_side = call.direction is None and call.status in _NEED_FOLLOW_UP
+    return {"follow_up"} if has_unknown_side else set()
 
 
 def _build_data(state: CallState) -> dict[str, Any]:

@@ -38,6 +38,16 @@ def compute_status(state: CallState) -> Status:
     return _outcome(state, state.seen, state.fact("direction"))
 
 
+def has_stated_outcome(state: CallState) -> bool:
+    """Whether events state how the call went. The status of a call that is not over is a default, and so is
+    that of a call that ended without a word about it.
+    """
+    status = compute_status(state)
+    if status is Status.COMPLETED:
+        return state.fact("status") == "answered" or _was_answered(state, state.seen)
+    return status not in {Status.IN_PROGRESS, Status.ANSWERED}
+
+
 def leg_outcome(leg: LegState, direction: str | None) -> Status:
     """Compute how one leg of a call went, by the same table. `direction`: the call's."""
     return _outcome(leg, leg.seen, direction)

@@ -94,7 +94,10 @@ def is_partial(due: DueDelivery, epoch: int) -> bool:
 
 def whole_fields(due: DueDelivery, *, partial: bool) -> frozenset[str]:
     """The fields of a push that writes all that the ledger knows about the call."""
-    return known_fields(due.call) | due.field_versions.keys() if partial else _ALL_FIELDS
+    if not partial:
+        return _ALL_FIELDS
+    unknown = {field for field, version in due.field_versions.items() if not version}
+    return (known_fields(due.call) | due.field_versions.keys()) - unknown
 
 
 def undelivered_fields(due: DueDelivery, *, partial: bool = False) -> frozenset[str]:

@@ -3,11 +3,25 @@
 `floor`: the number above which new versions begin, see `relay.ledger.epochs`.
 """
 
+from typing import Final
+
 import msgspec
 
-from relay.call import DELIVERED_FIELDS, CallState, build_record, changed_fields, known_fields
+from relay.call import (
+    DELIVERED_FIELDS,
+    Call,
+    CallState,
+    build_record,
+    changed_fields,
+    has_stated_outcome,
+    known_fields,
+)
 from relay.fold.matching import customer_number
 from relay.ledger.calls import CallRow
+
+_OUTCOME: Final = ("status", "follow_up")
+_UNKNOWN: Final = dict.fromkeys(_OUTCOME, 0)
+"""The outcome of a continued call before an event states it: CRMs that have the call keep theirs."""
 
 
 def first_version(call: str, state: CallState, *, after: int = 0, floor: int = 0) -> CallRow:
@@ -23,18 +37,33 @@ def continued_version(call: str, state: CallState, *, after: int, floor: int = 0
     CRMs that have the call receive the fields that these events state.
     """
     row = first_version(call, state, after=after, floor=floor)
-    return msgspec.structs.replace(row, field_versions=dict.fromkeys(known_fields(row.record), row.version))
+    unknown = {} if has_stated_outcome(state) else _UNKNOWN
+    known = dict.fromkeys(known_fields(row.record), row.version)
+    return msgspec.structs.replace(row, field_versions=known | unknown)
 
 
 def next_version(row: CallRow, state: CallState, *, floor: int = 0) -> CallRow:
     """The row of a call with this new state. The version changes only if a field that a CRM gets changes."""
     record = build_record(state, id=row.id, version=max(row.version, floor) + 1)
-    changed = dict.fromkeys(changed_fields(row.record, record), record.version)
+    changed = dict.fromkeys(_changed_fields(row, state, record), record.version)
     if not changed:
-        return msgspec.structs.replace(row, state=state)
+        record = msgspec.structs.replace(record, version=row.version)
+        return msgspec.structs.replace(row, state=state, record=record)
     began_at = state.fact("started_at") or row.began_at
     field_versions = row.field_versions | changed
     return CallRow(row.id, record.version, began_at, state, record, field_versions, customer_number(state))
+
+
+def _changed_fields(row: CallRow, state: CallState, record: Call) -> list[str]:
+    """Return the changed fields. The outcome of a continued call counts only once it is stated, but then also
+    if it stays the same: the CRM may have another one.
+    """
+    changed = changed_fields(row.record, record)
+    if row.field_versions.get("status") != 0:
+        return changed
+    if has_stated_outcome(state):
+        return [*changed, *sorted(known_fields(record).intersection(_OUTCOME))]
+    return [field for field in changed if field not in _OUTCOME]
 
 
 def merged_version(row: CallRow, survivor: str, *, floor: int = 0) -> CallRow:

@@ -182,25 +182,32 @@ def test_changed_fields_has_only_fields_that_are_delivered() -> None:
 
 
 @pytest.mark.parametrize(
-    ("status", "known"),
+    ("status", "direction", "known"),
     [
-        ("in_progress", False),
-        ("answered", False),
-        ("completed", True),
-        ("missed", True),
-        ("voicemail", True),
-        ("no_answer", True),
+        ("in_progress", "inbound", set()),
+        ("answered", "inbound", set()),
+        ("completed", "inbound", {"status", "follow_up"}),
+        ("completed", None, {"status", "follow_up"}),
+        ("missed", "inbound", {"status", "follow_up"}),
+        ("missed", None, {"status"}),
+        ("voicemail", "inbound", {"status", "follow_up"}),
+        ("voicemail", None, {"status"}),
+        ("no_answer", "outbound", {"status", "follow_up"}),
     ],
 )
-def test_the_status_is_known_once_the_call_is_over(status: str, known: bool) -> None:
-    record = msgspec.structs.replace(make_call(), status=Status(status), notes="n", waiting_seconds=0)
-    expected = {"notes", "waiting_seconds", "cloudtalk_data"} | ({"status", "follow_up"} if known else set())
-    assert known_fields(record) == expected
+def test_the_status_is_known_once_the_call_is_over(
+    status: str, direction: str | None, known: set[str]
+) -> None:
+    call = msgspec.structs.replace(
+        make_call(), status=Status(status), direction=direction, notes="n", waiting_seconds=0
+    )
+    known_direction = {"direction"} if direction else set()
+    assert known_fields(call) == {"notes", "waiting_seconds", "cloudtalk_data"} | known_direction | known
 
 
 def test_an_empty_field_is_not_known() -> None:
     record = msgspec.structs.replace(
-        make_call(), status=Status.MISSED, notes="", tags=[], cloudtalk_data={}, talking_seconds=0
+        make_call(), status=Status.COMPLETED, notes="", tags=[], cloudtalk_data={}, talking_seconds=0
     )
     assert known_fields(record) == {"status", "follow_up", "talking_seconds"}
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from relay.call import CallEvent, Kind, Status, build_record, compute_status
+from relay.call import CallEvent, Kind, Status, build_record, compute_status, has_stated_outcome
 from tests.support.samples import join_events, make_event
 
 S, A, E, M = Kind.STARTED, Kind.ANSWERED, Kind.ENDED, Kind.MISSED
@@ -166,3 +166,25 @@ def test_a_voicemail_is_the_status_of_a_missed_call_that_is_over_too() -> None:
     voicemail, ended = make_event(Kind.VOICEMAIL, direction="inbound"), make_event(E, talking=0)
     assert status_after(voicemail, ended) == Status.VOICEMAIL
     assert status_after(voicemail, make_event(A)) == COMPLETED
+
+
+@pytest.mark.parametrize(
+    ("kinds", "facts", "stated"),
+    [
+        ((S,), {}, False),
+        ((S, A), {}, False),
+        ((E,), {}, False),
+        ((S, E), {"duration": 5}, False),
+        ((E,), {"status": "answered"}, True),
+        ((E,), {"status": "missed"}, True),
+        ((E,), {"talking": 0}, True),
+        ((E,), {"talking": 5}, True),
+        ((E,), {"voicemail": True}, True),
+        ((A, E), {}, True),
+        ((M,), {}, True),
+    ],
+)
+def test_the_outcome_is_stated_if_an_event_says_how_the_call_went(
+    kinds: tuple[Kind, ...], facts: dict[str, Any], stated: bool
+) -> None:
+    assert has_stated_outcome(join_events(*(make_event(kind, **facts) for kind in kinds))) is stated

@@ -351,7 +351,7 @@ def test_an_event_of_a_deleted_call_continues_it_with_all_its_ids_above_the_floo
     (row,) = changes.new_rows
     assert (row.id, row.version, row.state.aliases) == ("cloudtalk-1", 21, ["id:1", "uuid:b"])
     assert changes.continued == ["cloudtalk-1"]
-    assert row.field_versions == {"notes": 21, "cloudtalk_data": 21}
+    assert row.field_versions == {"notes": 21, "cloudtalk_data": 21, "status": 0, "follow_up": 0}
 
 
 def test_the_ids_of_a_deleted_call_still_contradict_an_event() -> None:

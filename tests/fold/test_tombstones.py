@@ -2,10 +2,11 @@
 
 from typing import Final
 
+import msgspec
 import pytest
 
 from crm_clients.settings import DestinationSettings
-from relay.delivery.choose_action import Action, choose_action
+from relay.delivery.choose_action import Action, choose_action, undelivered_fields
 from relay.delivery.replay import Replay, ReplayCounts
 from relay.fold.split import split_call
 from relay.instants import Instant
@@ -201,8 +202,9 @@ async def test_a_late_event_is_delivered_with_what_it_states_whatever_the_filter
     ).when
     assert choose_action(due, when, forward_internal=False) is Action.UPSERT
     assert {"tags", "call_uuid"} <= due.field_versions.keys()
-    assert due.field_versions.keys().isdisjoint({"status", "follow_up", "direction", "notes", "duration"})
-    assert set(due.field_versions.values()) == {2}
+    assert due.field_versions.keys().isdisjoint({"direction", "notes", "duration"})
+    unknown = {"status": 0, "follow_up": 0}
+    assert due.field_versions == dict.fromkeys(due.field_versions, 2) | unknown
 
 
 async def test_a_replay_begins_no_record_of_a_forgotten_call(relay: FoldingRelay) -> None:
@@ -315,3 +317,59 @@ async def test_a_record_that_a_person_splits_off_is_delivered_although_retention
     )
     await split_call(relay.ledger, CALL)
     assert await states_of(relay, loser) == {"crm": ("pending", 0)}
+
+
+# --- the outcome ----------------------------------------------------------------------------------
+
+TAG: Final = (b'{"call_id":77,"tags":["late"]}', "modified")
+ENDED: Final = (b'{"call_id":77,"wrapup_time":9}', "ended")
+MISSED: Final = (b'{"call_id":77,"status":"missed"}', "ended")
+ANSWERED: Final = (b'{"call_id":77,"status":"answered"}', "ended")
+TALKED: Final = (b'{"call_id":77,"talking_time":9}', "ended")
+VOICEMAIL: Final = (b'{"call_id":77,"direction":"incoming","voicemail":true}', "ended")
+
+
+@pytest.mark.parametrize(
+    ("late", "outcomes"),
+    [
+        ([ENDED], [None]),
+        ([TAG, ENDED], [None, None]),
+        ([ENDED, TAG], [None, None]),
+        ([ENDED, ANSWERED], [None, ("completed", False)]),
+        ([ENDED, MISSED], [None, ("missed", None)]),
+        ([ENDED, VOICEMAIL], [None, ("voicemail", True)]),
+        ([TAG, ENDED, TALKED], [None, None, ("completed", False)]),
+        ([MISSED], [("missed", None)]),
+        ([ANSWERED], [("completed", False)]),
+        ([VOICEMAIL], [("voicemail", True)]),
+        ([MISSED, TAG], [("missed", None), None]),
+    ],
+)
+@pytest.mark.parametrize("rewrite", [False, True])
+async def test_the_outcome_of_a_forgotten_call_is_pushed_only_once_it_is_stated(
+    relay: FoldingRelay,
+    late: list[tuple[bytes, str]],
+    outcomes: list[tuple[str, bool | None] | None],
+    rewrite: bool,
+) -> None:
+    """An outcome: the status and the follow-up that are pushed. None: the field is not pushed."""
+    delivered = await receive_and_delete_call(relay)
+    known: dict[str, object] = {}
+    for (body, event), outcome in zip(late, outcomes, strict=True):
+        await relay.receive(body, path=path_of(event))
+        (due,) = await take_due(relay.ledger, now=2**62)
+        due = msgspec.structs.replace(due, delivered_version=delivered, rewrite=rewrite)
+        fields = undelivered_fields(due, partial=True)
+        values = {"status": due.call.status.value, "follow_up": due.call.follow_up}
+        pushed = {field: value for field, value in values.items() if field in fields}
+        if outcome is not None:
+            known = {field: value for field, value in zip(values, outcome, strict=True) if value is not None}
+        assert pushed == (known if rewrite or outcome is not None else {})
+        delivered = due.call.version
+
+
+async def test_the_ledger_itself_shows_that_a_forgotten_call_is_over(relay: FoldingRelay) -> None:
+    await receive_and_delete_call(relay)
+    for body, event in (TAG, (b'{"call_id":77}', "ended")):
+        await relay.receive(body, path=path_of(event))
+    assert (await relay.row(CALL)).record.status == "completed"

@@ -64,7 +64,7 @@ def test_a_version_without_a_floor_follows_the_last_one() -> None:
 
 def test_a_continued_version_has_the_fields_that_its_events_state() -> None:
     row = continued_version("c", state_of(contact_name="Luis", notes=""), after=4)
-    assert row.field_versions == {"contact_name": 5, "cloudtalk_data": 5}
+    assert row.field_versions == {"contact_name": 5, "cloudtalk_data": 5, "status": 0, "follow_up": 0}
 
 
 def test_a_next_version_has_the_fields_that_changed_and_those_that_changed_before() -> None:
