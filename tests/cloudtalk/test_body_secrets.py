@@ -255,6 +255,34 @@ def test_secret_keys_are_found_in_each_format_of_a_body_that_cannot_be_parsed(
     assert CANARIES.redact_raw(raw) == redacted
 
 
+KEYS_OF_CREDENTIALS = (
+    *("authorization", "proxy_authorization", "api_key", "x_api_key", "password", "passwd", "pwd"),
+    *("access_token", "refresh_token", "id_token", "auth_token", "bearer_token", "session_token"),
+    *("x_webhook_token", "x_auth_token", "client_secret", "webhook_secret", "secret_key", "private_key"),
+    *("secret", "lhc_key"),  # of `CANARIES`
+)
+
+
+@pytest.mark.parametrize("sign", ["_", "-", "", " "])
+@pytest.mark.parametrize("key", KEYS_OF_CREDENTIALS)
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ("<{}>", "</a>"),
+        ("<n:{} type='x'>", "<"),
+        ('; name="{}"\r\n\r\n', "\r\n--b"),
+        ("x, {}=", "&b=1"),
+        ("a=1;{}: ", "\r\n"),
+    ],
+)
+def test_each_key_of_a_credential_is_found_in_each_format(
+    key: str, sign: str, before: str, after: str
+) -> None:
+    start = before.format(key.replace("_", sign))
+    raw = f"{start}s1{after}"
+    assert CANARIES.redact_raw(raw.encode()).decode() == f"{start}[secret]{after}"
+
+
 @pytest.mark.parametrize(
     "piece",
     [b'name="secret"\n', b"<secret ", b"secret ", b'secret\\"', b'secret="', b"secret=[", b'secret:\\"\\'],

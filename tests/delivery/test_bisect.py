@@ -207,7 +207,7 @@ async def test_other_outcomes_are_returned_after_one_request(answer: Outcome, si
     assert crm.requests == 1
 
 
-@pytest.mark.parametrize("size", [1, 2, 7])
+@pytest.mark.parametrize("size", [1, 2, 7, 50])
 async def test_a_single_record_that_fails_with_split_is_retried_later(size: int) -> None:
     outcomes: dict[str, Outcome] = {}
     await push_bisecting(Fixed(Split(code="500", message="oops")).upsert, PUSHES[:size], outcomes)
@@ -267,7 +267,9 @@ async def test_after_a_run_of_rejections_the_other_records_are_not_tried() -> No
     assert len(crm.requests) < 50
 
 
-@pytest.mark.parametrize(("codes", "tried"), [(["a"] * 25, 20), (["a"] * 19 + ["b"] * 2, 21)])
+@pytest.mark.parametrize(
+    ("codes", "tried"), [(["a"] * 25, 20), (["a"] * 19 + ["b"] * 2, 21), (["b"] + ["a"] * 25, 21)]
+)
 async def test_only_rejections_with_one_code_stop_the_push(codes: list[str], tried: int) -> None:
     """The CRM rejects one record after the other, since it refuses to write several at once."""
     rejected: list[str] = []
