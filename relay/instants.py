@@ -5,6 +5,7 @@ without a cost at run time; a sum or a difference must be wrapped again: `Instan
 """
 
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from typing import Final, NewType
 
 Instant = NewType("Instant", int)
@@ -14,7 +15,8 @@ Duration = NewType("Duration", int)
 """A length of time in microseconds."""
 
 SECOND: Final = Duration(1_000_000)
-_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC).replace(tzinfo=None)
+"""In UTC, but without a time zone: each calculation with one costs twice as much."""
 
 
 def duration(seconds: float) -> Duration:
@@ -22,10 +24,10 @@ def duration(seconds: float) -> Duration:
     return Duration(int(seconds * SECOND))
 
 
+@lru_cache(maxsize=1_024)  # a call, its legs and its next version have the same times
 def iso(instant: int | None) -> str | None:
     """Format an instant as ISO 8601 UTC that ends in Z, with milliseconds if there are any."""
     if instant is None:
         return None
     moment = _EPOCH + timedelta(microseconds=instant)
-    text = moment.isoformat(timespec="milliseconds" if moment.microsecond else "seconds")
-    return f"{text.removesuffix('+00:00')}Z"
+    return f"{moment.isoformat(timespec='milliseconds' if moment.microsecond else 'seconds')}Z"

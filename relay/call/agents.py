@@ -70,8 +70,11 @@ def distinct_agents(claims: Iterable[Agent]) -> list[Agent]:
 
 
 def _fill(agent: Agent, other: Agent) -> Agent:
-    pairs = zip(msgspec.structs.astuple(agent), msgspec.structs.astuple(other), strict=True)
-    return Agent(*(mine if mine is not None else theirs for mine, theirs in pairs))
+    return Agent(
+        other.id if agent.id is None else agent.id,
+        other.name if agent.name is None else agent.name,
+        other.email if agent.email is None else agent.email,
+    )
 
 
 def _known_values(agent: Agent) -> int:

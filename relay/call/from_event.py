@@ -17,12 +17,12 @@ from relay.call.state import (
     LegState,
     Register,
     Stamp,
-    referenced_stamps,
 )
 from relay.instants import Instant
 
 _OUTCOME_KINDS: Final = frozenset({Kind.ENDED, Kind.MISSED, Kind.VOICEMAIL})
 _AGENT_FACTS: Final = frozenset({"agent_id", "agent_name", "agent_email"})
+_AGENT_OR_OUTCOME_FACTS: Final = _AGENT_FACTS | OUTCOME_FACTS
 _LEG_FACTS: Final = frozenset({*ALTERNATIVES, *ALTERNATIVES.values(), "talking", "status", "voicemail"})
 
 
@@ -48,7 +48,7 @@ def state_from_event(
     """
     ordered_at = received_at if ordered_at is None else ordered_at
     occurred_at = ordered_at if event.occurred_at is None else event.occurred_at
-    facts = {name: (seq, value) for name, value in event.facts.items() if _may_set(event.kind, name, value)}
+    facts = _facts_of(event, seq)
     small, large, left_out = split_by_size(event.data)
     agent = agent_of_event(event)
     agents = {} if agent == NOBODY else {agent.key: (seq, agent)}
@@ -60,7 +60,7 @@ def state_from_event(
         FactOrders({seq: stamp}),
     )
     return CallState(
-        stamps=referenced_stamps({seq: stamp}, facts, data, large_data, agents),
+        stamps={seq: stamp} if facts or data or large_data or agents else {},
         seen={event.kind: received_at},
         facts=facts,
         data=data,
@@ -72,15 +72,14 @@ def state_from_event(
     )
 
 
-def _may_set(kind: Kind, fact: str, value: object) -> bool:
-    if fact in _AGENT_FACTS:
-        return False  # an agent is one value: `agents`
-    if fact not in OUTCOME_FACTS:
-        return True
-    if kind not in _OUTCOME_KINDS:
-        return False
-    # A payload typed once for all events states "completed" in a Missed too: there the kind counts.
-    return not (kind is Kind.MISSED and fact == "status" and value == "answered")
+def _facts_of(event: CallEvent, seq: int) -> dict[str, Register]:
+    """The registers that an event sets. An agent is one value: `agents`."""
+    not_set = _AGENT_FACTS if event.kind in _OUTCOME_KINDS else _AGENT_OR_OUTCOME_FACTS
+    facts = {name: (seq, value) for name, value in event.facts.items() if name not in not_set}
+    if event.kind is Kind.MISSED and event.fact("status") == "answered":
+        # A payload typed once for all events states "completed" in a Missed too: there the kind counts.
+        del facts["status"]
+    return facts
 
 
 def evidence_of(event: CallEvent) -> Evidence:
@@ -90,7 +89,7 @@ def evidence_of(event: CallEvent) -> Evidence:
     talking, status = event.fact("talking"), event.fact("status")
     if talking:
         return Evidence.CONVERSATION
-    is_answered = status == "answered" and _may_set(event.kind, "status", status)
+    is_answered = status == "answered" and event.kind is not Kind.MISSED
     if is_answered or event.fact("answered_at") is not None:
         return Evidence.CONVERSATION if talking is None else Evidence.DOUBTFUL
     says_nothing = event.kind is Kind.ENDED and talking is None and status is None

@@ -76,18 +76,18 @@ class FactOrders:
 
     def __init__(self, stamps: Mapping[int, Stamp]) -> None:
         self._stamps = stamps
-        self._known: dict[tuple[int, str | None, bool], Order] = {}
+        self._common: dict[int, Order] = {}
 
     def __call__(self, field: str, register: Register) -> Order:
         """Evidence of a conversation first, then source (durations only), then kind, then time, then
         arrival.
         """
         seq, value = register
-        fact = field if field in _FACTS_WITH_OWN_ORDER else None
-        key = (seq, fact, fact == "talking" and bool(value))
-        order = self._known.get(key)
+        if field in _FACTS_WITH_OWN_ORDER:
+            return _fact_order(field, seq, self._stamps[seq], value)
+        order = self._common.get(seq)
         if order is None:
-            order = self._known[key] = _fact_order(fact, seq, self._stamps[seq], value)
+            order = self._common[seq] = _fact_order(None, seq, self._stamps[seq], value)
         return order
 
     def of_large(self, key: str, register: Register) -> Order:
@@ -108,9 +108,9 @@ def join_registers(
 
 
 def _wins(field: str, register: tuple[int, V], other: tuple[int, V], order: OrderOf[V]) -> bool:
-    is_empty, other_is_empty = _is_empty(register[1]), _is_empty(other[1])
-    if is_empty != other_is_empty:
-        return other_is_empty
+    value, other_value = register[1], other[1]
+    if not (value and other_value) and _is_empty(value) != _is_empty(other_value):
+        return _is_empty(other_value)
     return order(field, register) > order(field, other)
 
 
@@ -205,7 +205,7 @@ def join_leg(left: LegState, right: LegState, orders: FactOrders) -> LegState:
 
 
 def _earliest(left: Mapping[Kind, Instant], right: Mapping[Kind, Instant]) -> dict[Kind, Instant]:
-    return {
-        kind: min(seen[kind] for seen in (left, right) if kind in seen)
-        for kind in sorted(left.keys() | right.keys())
-    }
+    seen = dict(left)
+    for kind, instant in right.items():
+        seen[kind] = min(instant, seen.get(kind, instant))
+    return {kind: seen[kind] for kind in sorted(seen)}
