@@ -57,7 +57,7 @@ def measure(environment: Environment) -> Result:
     return Result(
         "cost",
         QUESTION,
-        "SQLite, embedded CRM. Memory: resident, the sum of all processes; under load: the most while the "
+        "SQLite, embedded CRM. Memory: resident, of all processes; under load: the most while the "
         f"events of {calls:,} calls arrive at full speed over {_CONNECTIONS} connections. CPU: all threads "
         "and processes; each stage works alone, on the same events. Start: the median of several, until the "
         "log event server.ready. Disk: the ledger after a vacuum; events are kept for a month, calls for two "

@@ -63,7 +63,7 @@ def measure(environment: Environment) -> Result:
         QUESTION,
         f"All events of {calls:,} calls at full speed over {_CONNECTIONS} connections, spread over the "
         "relays, into one embedded CRM. Only one process at a time folds, and only one delivers. MB: after "
-        "the load, resident, without PostgreSQL; memory that the processes share counts for each.",
+        "the load, resident, without PostgreSQL; pages that the processes of one relay share count once.",
         COLUMNS,
         tuple(_measure(environment, case, calls) for case in cases if environment.includes(str(case))),
     )

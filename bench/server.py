@@ -12,9 +12,8 @@ from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit
 
-import psutil  # type: ignore[import-untyped]  # it has no types, and little of it is used
-
 from bench.cpu import cpu_seconds, tree
+from bench.memory import resident_bytes
 from bench.result import BenchError
 
 SCRATCH: Final = Path("var")
@@ -48,15 +47,8 @@ class Server:
         return cpu_seconds(self.pid)
 
     def resident_bytes(self) -> int:
-        """Return the resident memory of all its processes; memory that they share counts for each."""
-        return sum(_resident_bytes(process) for process in tree(self.pid))
-
-
-def _resident_bytes(process: "psutil.Process") -> int:
-    try:
-        return int(process.memory_info().rss)
-    except psutil.NoSuchProcess:  # it has just ended
-        return 0
+        """Return the resident memory of all its processes; pages that they share count once."""
+        return resident_bytes(process.pid for process in tree(self.pid))
 
 
 @contextmanager
@@ -89,8 +81,15 @@ def relay_command(folder: Path, *arguments: str) -> list[str]:
 
 
 def environment_of_relay() -> dict[str, str]:
-    """Copy the environment without the settings of a relay that the user runs."""
-    return {key: value for key, value in os.environ.items() if not key.startswith("RELAY_")}
+    """Copy the environment without the settings of a relay that the user runs.
+
+    Python may keep the bytecode of the relay, as for a user: else each start would compile it again.
+    """
+    return {
+        key: value
+        for key, value in os.environ.items()
+        if not key.startswith("RELAY_") and key != "PYTHONDONTWRITEBYTECODE"
+    }
 
 
 @contextmanager
