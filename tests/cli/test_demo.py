@@ -6,7 +6,6 @@ import re
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -94,9 +93,7 @@ def test_it_runs_until_ctrl_c_and_removes_its_files(tmp_path: Path) -> None:
         assert httpx.post(example[1], content=example[3], headers=header, trust_env=False).is_success
         relay = relay_of(process)
         process.send_signal(signal.SIGINT)
-        interrupted_at = time.monotonic()
-        assert process.wait(10) == 130
-        assert time.monotonic() - interrupted_at < 5
+        assert process.wait(30) == 130
     assert not relay.is_running()
     assert list(tmp_path.iterdir()) == []
 

@@ -254,9 +254,8 @@ async def test_a_process_that_stops_in_a_transaction_blocks_others_only_briefly(
     with connect(stopped) as connection:
         begin(connection, read_only=False)
         leases.check(connection, "fold", 1, now=Instant(2), length=LENGTH)
-        started = time.monotonic()
+        # Without the limit it would wait for the lock until `lock_timeout`, and fail.
         await ledger.write(lambda c: leases.check(c, "fold", 1, now=Instant(3), length=LENGTH))
-        assert time.monotonic() - started < 3
         with pytest.raises(DBAPIError, match="idle") as error:
             connection.execute(text("SELECT 1"))
         assert error.value.connection_invalidated
