@@ -13,14 +13,15 @@ DATABASE_CORES: Final = 2
 class Installation(msgspec.Struct, frozen=True):
     """So many processes of the relay on so many cores in all. `service`: what an event costs there.
 
-    Each process uses at most one core, because Python has one interpreter lock in each. Every process accepts
-    its share of the events, and one process does the fold and the delivery of all.
+    Each process uses at most one core, because Python has one interpreter lock in each. One process
+    does the fold and the delivery of all events. `apart`: it accepts none; otherwise all accept their share.
     """
 
     name: str
     cores: int
     processes: int
     service: Service
+    apart: bool = False
     database_cores: int = 0
 
     def cpu_limit(self) -> float:
@@ -28,8 +29,15 @@ class Installation(msgspec.Struct, frozen=True):
         return min(self.cores, self.processes) / self.service.full
 
     def fold_limit(self) -> float:
-        """Return the events per second at which a process that folds, and accepts its share, uses a core."""
-        return 1 / (self.service.accept / self.processes + self.service.work)
+        """Return the events per second at which the process that folds uses a core."""
+        is_apart = self.apart and self.processes > 1
+        share = 0.0 if is_apart else 1 / self.processes
+        return 1 / (self.service.accept * share + self.service.work)
+
+    def accept_limit(self) -> float:
+        """Return the events per second at which each process that accepts uses a core for it."""
+        accepting = max(self.processes - 1, 1) if self.apart else self.processes
+        return accepting / self.service.accept
 
     def database_limit(self) -> float:
         """Return the events per second for which the cores of PostgreSQL suffice; infinite with SQLite."""
@@ -38,7 +46,7 @@ class Installation(msgspec.Struct, frozen=True):
 
     def rate(self) -> float:
         """Return the events per second that it holds."""
-        return min(self.cpu_limit(), self.fold_limit(), self.database_limit())
+        return min(self.cpu_limit(), self.accept_limit(), self.fold_limit(), self.database_limit())
 
     def busy_cores(self, rate: float) -> float:
         """Return the mean number of cores that it uses at a rate.
@@ -58,6 +66,6 @@ def installations(figures: Figures) -> tuple[Installation, ...]:
     return (
         Installation("1 core, 1 process, SQLite", 1, 1, one),
         Installation("2 cores, 1 process, SQLite", 2, 1, one),
-        Installation("2 cores, 2 processes, SQLite", 2, 2, two_workers),
-        Installation("3 cores, 3 relays, PostgreSQL", 3, 3, figures.postgres, DATABASE_CORES),
+        Installation("2 cores, 2 processes, SQLite", 2, 2, two_workers, apart=True),
+        Installation("3 cores, 3 relays, PostgreSQL", 3, 3, figures.postgres, database_cores=DATABASE_CORES),
     )

@@ -131,16 +131,18 @@ def _limits(figures: Figures, found: Iterable[Installation]) -> Result:
     cases = ("SQLite, 1 worker", "SQLite, 1 worker", "SQLite, 2 workers", "PostgreSQL, 3 relays")
     return _table(
         "What does an installation hold?",
-        "Events per second, received to delivered. The first three columns are computed from the costs, "
-        "for cores of its own: what all cores, the one process that folds, and PostgreSQL suffice for. The"
-        " lowest counts. Measured: on the machine of the benchmarks, shared with the load generator and "
-        "PostgreSQL. Agents: so many that the busiest hour of the year, on a campaign day, is held.",
-        ("all cores", "the folding process", "PostgreSQL", "holds", "measured", "agents"),
+        "Events per second, received to delivered. The first four columns are computed from the costs, "
+        "for cores of its own: what all cores, the processes that accept, the one process that folds, "
+        "and PostgreSQL suffice for. The lowest counts. Measured: on the machine of the benchmarks, "
+        "shared with the load generator and PostgreSQL. Agents: so many that the busiest hour of the "
+        "year, on a campaign day, is held.",
+        ("all cores", "accept", "fold", "PostgreSQL", "holds", "measured", "agents"),
         [
             Row(
                 each.name,
                 (
                     each.cpu_limit(),
+                    each.accept_limit(),
                     each.fold_limit(),
                     _finite(each.database_limit()),
                     each.rate(),
