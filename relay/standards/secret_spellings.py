@@ -12,6 +12,7 @@ digits, behind which a secret can hide. Only then the text is decoded and search
 import base64
 import html
 import re
+import string
 from bisect import bisect_right
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from typing import Final, NamedTuple
@@ -37,12 +38,15 @@ _SHORTEST_PIECE: Final = 6
 _PIECE: Final = re.compile(rb"[a-z0-9]+")
 """In lower case. No usual encoding changes ASCII letters and digits."""
 
+_HIDEABLE: Final = string.ascii_letters + string.digits + "_-" + "\\%"
+"""Characters that have to be escaped to hide a secret or a key: theirs, and those of an escape in an escape.
+A URL often has escapes of other characters."""
+
 _ESCAPES: Final = (
-    *(b"\\u003", b"\\u004", b"\\u005", b"\\u006", b"\\u007"),
-    *(b"%3", b"%4", b"%5", b"%6", b"%7", b"%25"),
+    *(b"%b%02x" % (start, ord(character)) for start in (rb"\u00", b"%") for character in _HIDEABLE),
     *(b"&#", b"&amp;#", b"\0"),
 )
-"""The beginnings of escaped ASCII letters and digits, in lower case."""
+"""Escapes of these characters, in lower case."""
 
 _ESCAPE_SIGNS: Final = (b"\\", b"%", b"&")
 _MAX_LEVELS: Final = 5

@@ -201,14 +201,19 @@ def test_bytes_with_escaped_letters_or_digits_are_suspicious(secret: str, spelle
         *("\\u0030", "\\u0041", "\\U005A", "\\u0061", "\\u007a"),
         *("%30", "%41", "%5a", "%61", "%7A", "%2541", "%2530"),
         *("&#65;", "&#x41;", "&amp;#65;", "&AMP;#65;", "\0"),
+        *("\\u005f", "\\u002D", "%5F", "%2d", "\\u005cu0041", "%5cu0041", "\\u002541"),
     ],
 )
-def test_each_escape_of_a_letter_or_digit_is_suspicious(escape: str) -> None:
+def test_each_escape_that_may_hide_a_secret_or_a_key_is_suspicious(escape: str) -> None:
     assert SecretFinder(["abcdefgh"]).may_be_in(b"(" + escape.encode() + b")")
 
 
 @pytest.mark.parametrize(
-    "text", ["%2F", "%C3%A9", "\\u00e9", "\\u2028", "\\/", "&amp;", "&eacute;", "%%", "u0041"]
+    "text",
+    [
+        *("%2F", "%C3%A9", "\\u00e9", "\\u2028", "\\/", "&amp;", "&eacute;", "%%", "u0041"),
+        *("%3D%3D.wav", "\\u003d", "%40", "\\u0026", "%5B", "%60", "\\u007b"),
+    ],
 )
 def test_an_escape_of_another_character_is_not_suspicious(text: str) -> None:
     assert not SecretFinder(["abcdefgh"]).may_be_in(text.encode())
