@@ -7,6 +7,7 @@ after a crash of the machine it may be older than the ledger, which proves nothi
 
 import asyncio
 import os
+import threading
 from contextlib import suppress
 from pathlib import Path
 from typing import Final, NamedTuple
@@ -41,6 +42,7 @@ class GenerationFile:
 
     def __init__(self, ledger: Path) -> None:
         self._path = ledger.with_name(ledger.name + ".generation")
+        self._lock = threading.Lock()
 
     def read(self) -> Generation:
         """Return what the file says; zeros if it is missing or damaged."""
@@ -49,6 +51,12 @@ class GenerationFile:
         except (OSError, ValueError):
             return _NOTHING
         return Generation(epoch, last_event)
+
+    def update(self, generation: Generation) -> None:
+        """Replace the file if it has less than this; several threads may call it. Raises `OSError`."""
+        with self._lock:
+            if generation > self.read():
+                self.write(generation)
 
     def write(self, generation: Generation) -> None:
         """Replace the file. Raises `OSError`."""
@@ -101,8 +109,8 @@ async def keep_generation_file(ledger: Ledger) -> None:
 async def _update(file: GenerationFile, ledger: Ledger) -> None:
     with suppress(LedgerUnavailable, OSError):  # the next round tries again
         generation = await ledger.read(read_generation)
-        if generation > file.read():
-            file.write(generation)
+        # To create and rename a file takes long while the file system commits what the ledger synced.
+        await asyncio.to_thread(file.update, generation)
 
 
 def read_generation(connection: Connection) -> Generation:

@@ -1,7 +1,9 @@
 """The file beside an SQLite ledger, by which a start notices that the ledger is an older copy."""
 
+import asyncio
 import errno
 import stat
+import threading
 from pathlib import Path
 
 import pytest
@@ -11,6 +13,7 @@ from relay.ledger.generation_file import (
     Generation,
     GenerationFile,
     begin_epoch_after_restore,
+    keep_generation_file,
     read_generation,
 )
 from tests.support.ledgers import open_ledger
@@ -63,6 +66,38 @@ def test_the_file_is_for_its_owner_alone_and_is_replaced(tmp_path: Path) -> None
     file.remove()
     file.remove()
     assert file.read() == (0, 0)
+
+
+def test_an_older_generation_replaces_no_newer_one(tmp_path: Path) -> None:
+    file = GenerationFile(tmp_path / "relay.db")
+    for generation in (Generation(1, 20), Generation(1, 3), Generation(0, 30)):
+        file.update(generation)
+        assert file.read() == (1, 20)
+
+
+async def test_the_file_is_kept_current_without_delay_for_the_event_loop(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    threads = list[threading.Thread]()
+    write = GenerationFile.write
+
+    def note_thread(file: GenerationFile, generation: Generation) -> None:
+        threads.append(threading.current_thread())
+        write(file, generation)
+
+    monkeypatch.setattr(GenerationFile, "write", note_thread)
+    async with open_ledger(f"sqlite:///{tmp_path}/relay.db") as ledger:
+        await append_event(ledger, 1)
+        keeping = asyncio.create_task(keep_generation_file(ledger))
+        async with asyncio.timeout(5):
+            while not threads:
+                await asyncio.sleep(0.001)
+        await append_event(ledger, 2)
+        keeping.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await keeping
+    assert GenerationFile(tmp_path / "relay.db").read() == (0, 2)
+    assert threading.current_thread() not in threads
 
 
 def test_no_file_remains_of_a_write_that_failed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
