@@ -1,4 +1,4 @@
-"""One request and its response: uvicorn's, but a response is written at once.
+"""One request and its response: uvicorn's, but a response that has a single body is written at once.
 
 uvicorn writes the head and the body of a response one after the other, each with a system call, and checks
 each of its headers by regular expressions.
@@ -11,27 +11,35 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE, RequestResponseCy
 
 
 class Exchange(RequestResponseCycle):
-    """A request, as the ASGI application receives it, and its response, which has a single body."""
+    """A request, as the ASGI application receives it, and its response. uvicorn sends a response in parts."""
 
     _start: HTTPResponseStartEvent | None = None
 
     async def send(self, message: ASGISendEvent) -> None:
         """Keep the head of the response until its body is known. Raises `RuntimeError` for wrong messages."""
-        if message["type"] == "http.response.start":
+        if message["type"] == "http.response.start" and not self.response_started:
             self._start = message
             return
-        if self._start is None or self.response_complete or message.get("more_body"):
-            raise RuntimeError(f"expected one response with one body, got {message['type']}")
+        start, self._start = self._start, None
+        if start is None:
+            await super().send(message)
+        elif self.scope["method"] == "HEAD" or message.get("more_body"):
+            await super().send(start)
+            await super().send(message)
+        else:
+            await self._send_whole(start, cast("HTTPResponseBodyEvent", message).get("body", b""))
+
+    async def _send_whole(self, start: HTTPResponseStartEvent, body: bytes) -> None:
         if self.flow.write_paused and not self.disconnected:
             await self.flow.drain()
         if not self.disconnected:
-            self._write(self._start, cast("HTTPResponseBodyEvent", message).get("body", b""))
+            self._write(start, body)
 
     def _write(self, start: HTTPResponseStartEvent, body: bytes) -> None:
         head = self._encode_head(start, len(body))
         self.response_started = self.response_complete = True
         self.waiting_for_100_continue = False
-        self.transport.write(head if self.scope["method"] == "HEAD" else head + body)
+        self.transport.write(head + body)
         self.message_event.set()
         if not self.keep_alive:
             self.transport.close()

@@ -69,11 +69,11 @@ async def test_head_and_body_are_one_write_with_the_length_of_the_body() -> None
     assert (transport.is_open, completed) == (True, [True])
 
 
-async def test_a_response_to_head_has_no_body() -> None:
+async def test_a_response_to_head_has_the_length_that_it_states_and_no_body() -> None:
     transport = FakeTransport()
-    await send(exchange(transport, method="HEAD"), START, b"hello")
-    (response,) = transport.writes
-    assert response.endswith(b"\r\ncontent-length: 5\r\n\r\n")
+    await send(exchange(transport, method="HEAD"), START, b"")
+    response = b"".join(transport.writes)
+    assert response.endswith(b"\r\ncontent-length: 3\r\n\r\n")
 
 
 @pytest.mark.parametrize(
@@ -107,13 +107,23 @@ async def test_a_response_that_fails_before_its_body_can_be_replaced() -> None:
     assert response.startswith(b"HTTP/1.1 503 Service Unavailable\r\n")
 
 
-async def test_a_second_response_and_a_body_in_parts_are_refused() -> None:
+async def test_a_body_may_come_in_parts() -> None:
+    transport, completed = FakeTransport(), list[bool]()
+    made = exchange(transport, on_response=lambda: completed.append(True))
+    await send(made, START, b"a", more_body=True)
+    head = b"".join(transport.writes).partition(b"\r\n\r\n")[0]
+    assert b"\r\ncontent-length: 3" in head
+    assert transport.writes[-1] == b"a"
+    rest: list[Any] = [{"type": "http.response.body", "body": b"bc"}]
+    await made.send(rest[0])
+    assert (transport.writes[-1], completed) == (b"bc", [True])
+
+
+async def test_a_second_response_is_refused() -> None:
     transport = FakeTransport()
     made = exchange(transport)
-    with pytest.raises(RuntimeError, match="one response"):
-        await send(made, START, b"a", more_body=True)
     await send(made, START, b"b")
-    with pytest.raises(RuntimeError, match="one response"):
+    with pytest.raises(RuntimeError, match="already completed"):
         await send(made, START, b"c")
     assert len(transport.writes) == 1
 
