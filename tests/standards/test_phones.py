@@ -2,11 +2,13 @@
 
 from collections.abc import Iterator
 from functools import cache
+from random import Random
 
 import phonenumbers
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from phonenumbers import PhoneNumberFormat
 
 from relay.standards.phones import (
     digit_groups,
@@ -14,6 +16,7 @@ from relay.standards.phones import (
     is_dialable,
     national_digits,
     normalize_phone,
+    parse_e164,
     spellings,
 )
 
@@ -274,3 +277,45 @@ def test_national_digits_lack_the_country_code(spelling: str, digits: str) -> No
 )
 def test_digits_are_grouped_as_is_usual_in_the_country(number: str, groups: tuple[str, ...]) -> None:
     assert digit_groups(number) == groups
+
+
+# --- numbers in E.164 --------------------------------------------------------------------------
+
+
+def changed(random: Random, number: str) -> str:
+    """The number with a digit more or less, or with what may be a national prefix after its country code."""
+    at = random.randrange(1, len(number))
+    match random.randrange(3):
+        case 0:
+            return number[:at] + number[at + 1 :]
+        case 1:
+            return number[:at] + str(random.randrange(10)) + number[at:]
+        case _:
+            after_code = random.randrange(2, 5)
+            prefix = random.choice(("0", "00", "1", "8", "06", "9", "15", "44", "180020", "0343"))
+            return number[:after_code] + prefix + number[after_code:]
+
+
+def test_a_number_in_e164_is_parsed_as_the_library_parses_it() -> None:
+    random = Random(1)
+    examples = [phonenumbers.format_number(number, PhoneNumberFormat.E164) for number in example_numbers()]
+    numbers = examples + [changed(random, number) for number in examples for _ in range(3)]
+    parsed = {number: result for number in numbers if (result := parse_e164(number)) is not None}
+    assert parsed == {number: phonenumbers.parse(number) for number in parsed}
+    assert len(parsed) > 2_000
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "34612345678",
+        "+34 612345678",
+        "+0612345678",
+        "+99912345678",
+        "+34\u0661\u0662\u0663\u0664\u0665\u0666\u0667",
+        "+490301234567",
+        "+1",
+    ],
+)
+def test_any_other_text_is_left_to_the_library(text: str) -> None:
+    assert parse_e164(text) is None
