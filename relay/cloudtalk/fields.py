@@ -57,7 +57,8 @@ def keys_of(facts: Collection[str]) -> frozenset[str]:
     return frozenset(key for fact, key in _FACT_AND_KEY if fact in facts)
 
 
-_KEYS_OF_FACT: Final = {fact: [key for f, key in _FACT_AND_KEY if f == fact] for fact in KEYS}
+_INNER_KEYS: Final = {fact: (*(key for f, key in _FACT_AND_KEY if f == fact), *_TEXT_KEYS) for fact in KEYS}
+"""The keys under which an object may have the value of a fact, by their priority."""
 
 
 class FieldParser:
@@ -171,7 +172,11 @@ _TIME_FACTS: Final[Mapping[Kind, tuple[str, ...]]] = {
 def pop_occurred_at(kind: Kind, facts: dict[str, Any]) -> Instant | None:
     """Return the time of the event: its own fact, else the envelope's, which is removed from the facts."""
     envelope_time: Instant | None = facts.pop("occurred_at", None)
-    return next((facts[fact] for fact in _TIME_FACTS.get(kind, ()) if fact in facts), envelope_time)
+    for fact in _TIME_FACTS.get(kind, ()):
+        if fact in facts:
+            own_time: Instant = facts[fact]
+            return own_time
+    return envelope_time
 
 
 def add_warning(warnings: list[str], key: str, error: InvalidValue) -> None:
@@ -190,8 +195,7 @@ def _unwrap_value(fact: str, value: Any) -> Any:
             value = parse_json(value.encode())
     while isinstance(value, dict):
         inner = {normalize_key(key): item for key, item in value.items()}
-        keys = (key for key in (*_KEYS_OF_FACT[fact], *_TEXT_KEYS) if not is_missing(inner.get(key)))
-        found = next(keys, None)
+        found = next((key for key in _INNER_KEYS[fact] if key in inner and not is_missing(inner[key])), None)
         if found is None:
             break
         value = inner[found]

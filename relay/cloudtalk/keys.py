@@ -45,10 +45,7 @@ KEYS: Final = {
 }
 """Of the keys of a fact, the first one has priority. Case, spaces and underscores do not count."""
 
-_NAME_SEPARATORS: Final = re.compile(r"[\s_]+")
-"""No hyphen: `call-id` is an id of a customer's automation."""
-
-_PLACEHOLDER_SIGNS: Final = re.compile(r"[{}\[\]<>()%$@#|\"'`\u00b4\u2018\u2019\u201c\u201d\u00ab\u00bb\\]+")
+_PLACEHOLDER_SIGN: Final = re.compile(r"[{}\[\]<>()%$@#|\"'`\u00b4\u2018\u2019\u201c\u201d\u00ab\u00bb\\]")
 """What template languages, and people, put around the name of a variable."""
 
 _IN_BRACES: Final = re.compile(r"\{([^{}]*)\}")
@@ -61,8 +58,11 @@ _MOST_DIGITS_OF_NAME: Final = 2
 
 
 def _bare_name(key: str) -> str:
-    """Return the last step of a key, letters and digits only: `contact.name` and `Name` become `name`."""
-    return _NAME_SEPARATORS.sub("", key.rpartition(".")[2]).lower()
+    """Return the last step of a key without spaces and underscores: `contact.name` and `Name` become `name`.
+
+    A hyphen stays: `call-id` is an id of a customer's automation.
+    """
+    return "".join(key.rpartition(".")[2].replace("_", " ").split()).lower()
 
 
 _BARE_NAMES: Final = {_bare_name(key) for keys in KEYS.values() for key in keys.split()} | {"eventid"}
@@ -75,11 +75,12 @@ def names_variable(text: str) -> bool:
     A text names a key of a fact with any brackets, quotes, percent and dollar signs, or without them:
     `${call_uuid}`. Any other variable has brackets or signs around its name: `{my_var}`.
     """
-    parts = _PLACEHOLDER_SIGNS.split(text.lstrip(_LEADING_SIGNS))
-    if any(_bare_name(part) in _NAMES for part in parts):
-        return True
-    has_signs = len(parts) > 1 or text[:1] in _LEADING_SIGNS
-    return has_signs and any(_looks_like_name(found) for found in _find_bracketed(text))
+    if text[:1] not in _LEADING_SIGNS and not _PLACEHOLDER_SIGN.search(text):
+        return _bare_name(text) in _NAMES
+    parts = _PLACEHOLDER_SIGN.split(text.lstrip(_LEADING_SIGNS))
+    return any(_bare_name(part) in _NAMES for part in parts) or any(
+        _looks_like_name(found) for found in _find_bracketed(text)
+    )
 
 
 def _find_bracketed(text: str) -> Iterator[str]:

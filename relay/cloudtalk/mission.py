@@ -5,8 +5,8 @@ seconds, times in ISO 8601. `call.answered` has no time of its own. An invalid v
 makes the body invalid. All other keys are parsed leniently, as in the other dialects.
 """
 
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Mapping
+from typing import Any, Final
 
 from relay.call import CallEvent
 from relay.cloudtalk import values
@@ -24,6 +24,11 @@ from relay.cloudtalk.identity import alias_of_id, build_identity
 from relay.cloudtalk.request import RawRequest
 from relay.cloudtalk.variables import explain_variables, find_variables
 
+_Parsers = Mapping[str, Callable[[Any], Any]]
+"""Parsers by key."""
+
+_ID_PARSER: Final[_Parsers] = {"id": values.parse_id}
+
 
 class MissionParser:
     """Parses the keys of the mission strictly."""
@@ -31,7 +36,7 @@ class MissionParser:
     def __init__(self, field_parser: FieldParser) -> None:
         self._field_parser = field_parser
         parsers = field_parser.parsers
-        self._parsers: dict[str, Callable[[Any], Any]] = {
+        self._parsers: _Parsers = {
             "direction": parsers["direction"],
             "from": parsers["from"],
             "to": parsers["to"],
@@ -53,14 +58,11 @@ class MissionParser:
             raise InvalidPayload("unreadable_field", "event: expected text", f"{pointer}/event")
         kind, data, pointer = MISSION_KINDS[body["event"]], body["data"], f"{pointer}/data"
         warnings: list[str] = []
-        id_ = _parse_key(values.parse_id, data, "id", pointer, warnings)
+        id_ = _parse_keys(_ID_PARSER, data, pointer, warnings).get("id")
         if id_ is None:
             explanation = explain_variables(find_variables(data))
             raise InvalidPayload("missing_id", "the call's id is missing" + explanation, f"{pointer}/id")
-        facts: dict[str, Any] = {"call_id": id_}
-        for key, parser in self._parsers.items():
-            if key in data and (value := _parse_key(parser, data, key, pointer, warnings)) is not None:
-                facts[key] = value
+        facts = {"call_id": id_, **_parse_keys(self._parsers, data, pointer, warnings)}
         other_facts = {} if self._keys.issuperset(data) else self._parse_others(data, pointer, warnings)
         aliases = tuple(_add_ids(id_, facts, other_facts))
         facts |= {fact: value for fact, value in other_facts.items() if fact not in facts}
@@ -97,13 +99,20 @@ def _add_ids(id_: str, facts: dict[str, Any], other_facts: dict[str, Any]) -> di
     return dict.fromkeys((alias, *identity.aliases))
 
 
-def _parse_key(
-    parser: Callable[[Any], Any], data: dict[str, Any], key: str, pointer: str, warnings: list[str]
-) -> Any:
-    try:
-        return parser(data.get(key))
-    except (UnrenderedTemplate, UnknownStatus) as error:
-        add_warning(warnings, key, error)
-        return None
-    except InvalidValue as error:
-        raise InvalidPayload("unreadable_field", f"{key}: {error}", pointer + pointer_step(key)) from error
+def _parse_keys(parsers: _Parsers, data: dict[str, Any], pointer: str, warnings: list[str]) -> dict[str, Any]:
+    """Return the values of these keys that are not missing. Raises `InvalidPayload`."""
+    parsed: dict[str, Any] = {}
+    for key, parse in parsers.items():
+        if (value := data.get(key)) is None:
+            continue
+        try:
+            value = parse(value)
+        except (UnrenderedTemplate, UnknownStatus) as error:
+            add_warning(warnings, key, error)
+        except InvalidValue as error:
+            message = f"{key}: {error}"
+            raise InvalidPayload("unreadable_field", message, pointer + pointer_step(key)) from error
+        else:
+            if value is not None:
+                parsed[key] = value
+    return parsed

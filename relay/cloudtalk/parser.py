@@ -1,7 +1,6 @@
 """Parse a request into call events: decode the body, recognise the dialect, parse each event."""
 
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import suppress
+from collections.abc import Iterable, Mapping
 from datetime import tzinfo
 from typing import Any, Final
 
@@ -167,7 +166,7 @@ class LenientParser:
             occurred_at,
             facts,
             flat.payload,
-            message_ids=tuple(_message_ids(dialect, flat, request)),
+            message_ids=_message_ids(dialect, flat, request),
             warnings=tuple(warnings),
             source_rank=dialect.source_rank,
             single_id=dialect.single_id,
@@ -208,12 +207,12 @@ def _ignore_or_refuse(
     raise InvalidPayload("missing_id", message + explain_variables(variables), flat.payload_pointer)
 
 
-def _message_ids(dialect: Dialect, flat: FlatBody, request: RawRequest) -> Iterator[str]:
+def _message_ids(dialect: Dialect, flat: FlatBody, request: RawRequest) -> tuple[str, ...]:
     """The ids by which a redelivery is recognised: the message's, and the event's if it has one."""
-    if request.message_id is not None:
-        yield f"msg:{request.message_id}"
+    message = () if request.message_id is None else (f"msg:{request.message_id}",)
     field = flat.fields.get("eventid") if dialect.enveloped else None
-    with suppress(InvalidValue):
+    try:
         event_id = None if field is None else parse_id(field.value)
-        if event_id is not None:
-            yield f"evt:{event_id}"
+    except InvalidValue:
+        return message
+    return message if event_id is None else (*message, f"evt:{event_id}")

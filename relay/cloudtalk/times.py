@@ -124,8 +124,11 @@ def _parse_written_time(text: str, zone: tzinfo) -> tuple[int, int]:
     if moment.tzinfo is None:
         moment = moment.replace(tzinfo=zone)
     first = (moment - _EPOCH) // _MICROSECOND
-    has_fixed_offset = isinstance(moment.tzinfo, timezone)
-    return first, first if has_fixed_offset else (moment.replace(fold=1) - _EPOCH) // _MICROSECOND
+    if isinstance(moment.tzinfo, timezone):
+        return first, first
+    repeated = moment.replace(fold=1)
+    is_repeated = repeated.utcoffset() != moment.utcoffset()
+    return first, (repeated - _EPOCH) // _MICROSECOND if is_repeated else first
 
 
 def _parse_other_form(text: str) -> datetime:
@@ -171,6 +174,8 @@ def choose_repeated_times(facts: MutableMapping[str, Any]) -> None:
     """Replace each repeated time by the instant that fits the other facts, and add the other instant of a
     time of the call: the facts of other events may show that this one fits.
     """
+    if RepeatedTime not in map(type, facts.values()):
+        return
     repeated = {fact: value for fact, value in facts.items() if isinstance(value, RepeatedTime)}
     facts.update({fact: time.first for fact, time in repeated.items()})
     facts.update({ALTERNATIVES[fact]: time.second for fact, time in repeated.items() if fact in ALTERNATIVES})

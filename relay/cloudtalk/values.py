@@ -57,31 +57,26 @@ def is_missing(value: Any) -> bool:
 def parse_text(value: Any) -> str | None:
     """A trimmed text. A number counts as a text: people who type bodies quote as they like."""
     if isinstance(value, str):
-        return _check_text(value.strip())
-    match value:
-        case None:
+        trimmed = value.strip()
+        if len(trimmed) <= _LONGEST_MISSING and trimmed.lower() in _MISSING:
             return None
-        case bool() | dict() | list():
-            raise InvalidValue("expected text")
-        case float():
-            return _format_float(value)
-        case _:
-            return str(value)
-
-
-def _check_text(trimmed: str) -> str | None:
-    if len(trimmed) <= _LONGEST_MISSING and trimmed.lower() in _MISSING:
+        if "{" in trimmed or "&" in trimmed or "%7" in trimmed:
+            _check_rendered(trimmed)
+        return trimmed
+    if value is None:
         return None
-    if (variable := _find_variable(_decode(trimmed))) is not None:
-        raise UnrenderedTemplate(variable)
-    return trimmed
+    if isinstance(value, (bool, dict, list)):
+        raise InvalidValue("expected text")
+    return _format_float(value) if isinstance(value, float) else str(value)
 
 
-def _find_variable(text: str) -> str | None:
-    """Return the first `{{…}}` in a text."""
+def _check_rendered(text: str) -> None:
+    """Raises `UnrenderedTemplate` with the first `{{…}}` in a text."""
+    text = _decode(text)
     start = text.find("{{")
     end = -1 if start < 0 else text.find("}}", start)
-    return None if end < 0 else text[start : end + 2]
+    if end >= 0:
+        raise UnrenderedTemplate(text[start : end + 2])
 
 
 def _decode(text: str) -> str:
@@ -112,7 +107,7 @@ def parse_lines(value: Any) -> str | None:
 
 def parse_list(value: Any) -> list[str] | None:
     """The items of a list of texts or of `{name}`, or of a text with commas; each item once."""
-    if isinstance(value, list | dict):
+    if isinstance(value, (list, dict)):
         items: Iterable[str] = _find_texts(value, _LABEL_KEYS)
     else:
         items = (parse_display_text(value) or "").split(",")

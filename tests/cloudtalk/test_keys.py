@@ -148,3 +148,9 @@ def test_a_text_that_names_a_variable_is_no_id(text: str) -> None:
 )
 def test_other_texts_may_be_ids(text: str) -> None:
     assert names_variable(text) is False
+
+
+@pytest.mark.parametrize("missing", [None, "", "null"])
+def test_inside_an_object_the_first_key_with_a_value_counts(missing: str | None) -> None:
+    body = {"external_number": {"phone": missing, "phone_number": "+34600111222", "text": "+34600111333"}}
+    assert parse_facts(body)["external_number"] == "+34600111222"
