@@ -2,6 +2,7 @@
 
 import pytest
 
+from relay.cloudtalk import statuses
 from relay.cloudtalk.errors import UnknownStatus
 from relay.cloudtalk.statuses import parse_call_status
 
@@ -288,3 +289,38 @@ def test_a_negative_prefix_makes_the_call_a_missed_one(prefix: str) -> None:
     assert parse_call_status(f"{prefix}answered") == "missed"
     with pytest.raises(UnknownStatus):
         parse_call_status(f"{prefix}missed")
+
+
+def test_letters_that_unicode_does_not_decompose_are_read_without_their_strokes() -> None:
+    words = statuses._split_words("Połączono, Østre; đak æra CŒUR 'été' straße")
+    assert words == ["polaczono", "ostre", "dak", "aera", "coeur", "ete", "strasse"]
+
+
+WORDS = {
+    "answered": "accept accepted available connected completed picked-up reachable responded success"
+    " successful aceptada atendida atendió completada contestada exitosa respondida respuesta"
+    " abgehoben abgeschlossen angenommen beantwortet entgegengenommen erfolgreich erreichbar"
+    " erreicht verbunden abouti accepté décroché joignable pris répondu réponse réussi accettata"
+    " completata raggiungibile raggiunto risposta riuscita aceita atendeu completou concluída"
+    " respondeu resposta sucesso aangenomen beantwoord bereikbaar geslaagd opgenomen odebrane"
+    " odpowiedź połączono prijatý prijmut zdvihnutý zodvihnuté zvednut acceptat preluat răspuns"
+    " besvarad besvaret besvart fogadott",
+    "missed": "abandoned busy cancel cancelled chanunavail congestion declined fail failed failure ignored"
+    " missed occupied offline refused rejected timedout timeout unavailable abandonada cancelada"
+    " desatendida fallida ocupado perdida rechazada abgebrochen abgelehnt abgewiesen besetzt"
+    " entgangen fehlgeschlagen verpasst abandonné annulé échec échoué manqué occupé rejeté"
+    " abbandonata annullata fallita mancata occupato persa perse persi perso rifiutata falha"
+    " falhou recusada rejeitada afgebroken afgewezen bezet geannuleerd gemist geweigerd mislukt"
+    " anulowane odrzucone porzucone zajęty obsadené obsazeno odmietnuté odmítnut zmeškaný zrušen"
+    " anulat ocupat pierdut ratat respins avvist missad missat mistet obesvarad obesvarat optaget"
+    " opptatt tapt ubesvar ubesvaret ubesvart upptagen elutasított foglalt",
+    "voicemail": "answering-machine machine mailbox voicemail buzón contestador anrufbeantworter boîte-vocale"
+    " messagerie répondeur segreteria caixa-postal correio poczta",
+}
+
+
+@pytest.mark.parametrize(
+    ("status", "word"), [(status, word) for status in WORDS for word in WORDS[status].split()]
+)
+def test_a_word_for_a_status_is_known_in_each_language(status: str, word: str) -> None:
+    assert parse_call_status(word) == status
