@@ -42,6 +42,7 @@ _CASES: Final = (
     _Case("SQLite"),
     _Case("SQLite", workers=2),
     _Case("PostgreSQL"),
+    _Case("PostgreSQL", workers=2),
     _Case("PostgreSQL", relays=2),
     _Case("PostgreSQL", relays=3),
 )
@@ -62,8 +63,9 @@ def measure(environment: Environment) -> Result:
         "processes",
         QUESTION,
         f"All events of {calls:,} calls at full speed over {_CONNECTIONS} connections, spread over the "
-        "relays, into one embedded CRM. Only one process at a time folds, and only one delivers. MB: after "
-        "the load, resident, without PostgreSQL; pages that the processes of one relay share count once.",
+        "relays, into one embedded CRM. Of two workers one accepts, and the other folds and delivers. Of "
+        "several relays each accepts, and one folds and delivers. MB: after the load, resident, without "
+        "PostgreSQL; pages that the processes of one relay share count once.",
         COLUMNS,
         tuple(_measure(environment, case, calls) for case in cases if environment.includes(str(case))),
     )
