@@ -1,13 +1,12 @@
 """The layout `table`: one row per call, with a column per field."""
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any, Final
 
 import msgspec
 
 from crm_clients.base import Delivered, Outcome, Outdated, Push, Retraction
 from crm_clients.batch import mark_existed
-from crm_clients.settings import STATE
 from crm_clients.supabase.batches import (
     CallRows,
     build_outcome,
@@ -17,40 +16,19 @@ from crm_clients.supabase.batches import (
     send_in_order,
 )
 from crm_clients.supabase.errors import ApiError, ApiFailure
+from crm_clients.supabase.inserted_rows import find_new, find_other_values
 from crm_clients.supabase.rest import Row, Table, Upserted
 from crm_clients.supabase.sample import SAMPLE_CALL, SMALLEST_CALL
 from crm_clients.supabase.settings import SupabaseSettings
 from crm_clients.supabase.sql import MERGED_INTO, table_sql
+from crm_clients.supabase.table_rows import ALL_FIELDS, RowBuilder, TableRow, with_existing_data
 from crm_clients.supabase.too_long import name_columns
 from crm_clients.supabase.unchanged import find_unchanged, find_unwritten, is_older, version_of
-from relay.call import DELIVERED_FIELDS, FIELDS, Call
-
-_SOURCES: Final = {STATE: "status"}
-_ATTRIBUTES: Final = {**dict(zip(FIELDS, Call.__struct_fields__, strict=True)), STATE: "status"}
-_ALWAYS_WRITTEN: Final = frozenset({"id", "version"})
-_ALL_FIELDS: Final = frozenset(DELIVERED_FIELDS)
+from relay.call import Call
 
 _INSERT_REFUSED: Final = frozenset({"23502", "23514"})
 """NOT NULL and CHECK violations. PostgreSQL checks the row that an upsert would insert, even if it updates
 an existing one (PostgreSQL, INSERT, "ON CONFLICT")."""
-
-
-_WITHOUT_DEFAULTS: Final = frozenset(
-    {"call_id", "call_uuid", "from", "to", "external_number", "internal_number", "started_at"}
-    | {"agent_id", "agent_name", "agent_email", "contact_id", "contact_name"}
-)
-"""Fields for which no table has a default value: by these a row is known to be new."""
-
-_EMPTY: Final[tuple[Any, ...]] = (None, "", [], {})
-
-
-class TableRow(CallRows, frozen=True, kw_only=True):
-    """The row of one call. `delivered_version`: the version that the changes follow, 0 for any. `partial`:
-    the relay knows no more of the call than this row.
-    """
-
-    delivered_version: int = 0
-    partial: bool = False
 
 
 class TableLayout:
@@ -64,16 +42,12 @@ class TableLayout:
     def __init__(self, settings: SupabaseSettings, table: Table) -> None:
         self._settings = settings
         self._table = table
-        self._mapping = settings.mapping
-        self._all_columns = (
-            *(column for _, column in self._columns_of(_ALL_FIELDS)),
-            *settings.constants,
-        )
+        self._builder = RowBuilder(settings)
 
     @property
     def columns(self) -> tuple[str, ...]:
         """The columns that the relay writes."""
-        return self._all_columns
+        return self._builder.columns
 
     @property
     def merge_columns(self) -> tuple[str, ...]:
@@ -82,32 +56,32 @@ class TableLayout:
 
     def sql(self, schema: str) -> str:
         """Return the SQL that creates the table."""
-        sample = self._values(SAMPLE_CALL, _ALL_FIELDS)
-        few = self._values(SMALLEST_CALL, _ALL_FIELDS)
+        sample = self._builder.values_of(SAMPLE_CALL, ALL_FIELDS)
+        few = self._builder.values_of(SMALLEST_CALL, ALL_FIELDS)
         optional = [column for column, value in few.items() if value is None]
         return table_sql(
-            self._settings.table, schema, self._mapping, self._settings.constants, sample, optional
+            self._settings.table, schema, self._settings.mapping, self._settings.constants, sample, optional
         )
 
     def row_of(self, call: Call) -> Row:
         """Return the whole row of a call, with every column that the relay writes."""
         merged = {MERGED_INTO: call.merged_into} if self._settings.on_merge == "mark" else {}
-        return self._values(call, _ALL_FIELDS) | merged
+        return self._builder.values_of(call, ALL_FIELDS) | merged
 
     async def upsert(self, pushes: Sequence[Push]) -> dict[str, Outcome]:
         """Write the calls, with one request per set of changed columns.
 
         A partial push writes a whole row only if there is none: its defaults must not replace values.
         """
-        new = [self._build_row(push.call, _ALL_FIELDS) for push in pushes if push.partial and push.first]
+        new = [self._builder.build(push.call, ALL_FIELDS) for push in pushes if push.partial and push.first]
         outcomes = await send_in_order(group_into_requests(new), self._insert_absent)
         rest = [push for push in pushes if push.call.id not in outcomes]
         data = await self._read_data(rest)
         if not isinstance(data, dict):
-            return outcomes | _outcomes(data, [self._build_row(push.call, push.changed) for push in rest])
+            return outcomes | _outcomes(data, [self._builder.build(push.call, push.changed) for push in rest])
         rows = [
-            self._build_row(
-                _with_data(push.call, data),
+            self._builder.build(
+                with_existing_data(push.call, data),
                 push.changed,
                 constants=push.rewrite,
                 delivered_version=push.delivered_version,
@@ -149,56 +123,21 @@ class TableLayout:
         marked = {call.id} if updated and not is_older(self._table, updated[0], call.version) else set()
         return await self._outcomes_of_removal([call], marked)
 
+    def _merge_values(self, call: Call) -> dict[str, Any]:
+        version = self._table.version
+        return {MERGED_INTO: call.merged_into, **({version: call.version} if version else {})}
+
     async def _outcomes_of_removal(self, calls: Sequence[Call], removed: set[str]) -> dict[str, Outcome]:
-        rows = {call.id: self._values(call, _ALL_FIELDS) for call in calls if call.id not in removed}
+        rows = {
+            call.id: self._builder.values_of(call, ALL_FIELDS) for call in calls if call.id not in removed
+        }
         failures = await find_unchanged(self._table, rows)
         return {call.id: build_outcome(failures.get(call.id), remote_id=call.id, calls=1) for call in calls}
-
-    # --- building rows ----------------------------------------------------------------------------
-
-    def _build_row(
-        self,
-        call: Call,
-        fields: Collection[str],
-        *,
-        constants: bool = False,
-        delivered_version: int = 0,
-        partial: bool = False,
-    ) -> TableRow:
-        values = self._values(call, fields) | (self._settings.constants if constants else {})
-        return TableRow(
-            call,
-            tuple(values),
-            encode_json(values),
-            delivered_version=delivered_version,
-            partial=partial,
-        )
-
-    def _values(self, call: Call, fields: Collection[str]) -> dict[str, Any]:
-        """Map columns to values. Constants are only part of a whole row, since people may change them."""
-        values = {column: self._value(field, call) for field, column in self._columns_of(fields)}
-        return values | self._settings.constants if _ALL_FIELDS.issubset(fields) else values
-
-    def _columns_of(self, fields: Collection[str]) -> list[tuple[str, str]]:
-        return [
-            (field, column)
-            for field, column in self._mapping.items()
-            if field in _ALWAYS_WRITTEN or _SOURCES.get(field, field) in fields
-        ]
-
-    def _value(self, field: str, call: Call) -> Any:
-        if field == "status":
-            return self._settings.label(call.status)
-        return getattr(call, _ATTRIBUTES[field])
-
-    def _merge_values(self, call: Call) -> dict[str, Any]:
-        version = self._mapping.get("version")
-        return {MERGED_INTO: call.merged_into, **({version: call.version} if version else {})}
 
     # --- writing rows -----------------------------------------------------------------------------
 
     async def _write(self, request: Sequence[TableRow]) -> dict[str, Outcome]:
-        if self._is_whole(request):
+        if self._builder.is_whole(request):
             return await self._upsert(request)
         return await (self._update(request) if len(request) == 1 else self._update_many(request))
 
@@ -212,7 +151,7 @@ class TableLayout:
 
     async def _read_data(self, pushes: Sequence[Push]) -> dict[str, Any] | ApiFailure:
         """Return CloudTalk's raw data in the existing rows of partial pushes, by call id."""
-        column = self._mapping.get("cloudtalk_data")
+        column = self._settings.mapping.get("cloudtalk_data")
         ids = [push.call.id for push in pushes if push.partial and "cloudtalk_data" in push.changed]
         if column is None or not ids:
             return {}
@@ -228,7 +167,7 @@ class TableLayout:
         if not updated and row.delivered_version:
             return await self._update_many(request)
         if not updated:
-            return await self._upsert(self._whole_rows(request))
+            return await self._upsert(self._builder.build_whole(request))
         return await self._confirm(request, updated)
 
     async def _update_many(self, request: Sequence[TableRow]) -> dict[str, Outcome]:
@@ -245,14 +184,14 @@ class TableLayout:
             if (stored := versions.get(row.call.id)) and stored < row.delivered_version
         }
         current = [row for row in request if row.call.id in versions.keys() - outdated]
-        absent = self._whole_rows(row for row in request if row.call.id not in versions)
+        absent = self._builder.build_whole(row for row in request if row.call.id not in versions)
         requests = [*([current] if current else []), *group_into_requests(absent)]
         return {**outdated, **await send_in_order(requests, self._upsert)}
 
     async def _upsert(self, request: Sequence[TableRow]) -> dict[str, Outcome]:
         returned = self._table.identity if self._table.version else ()
         result = await self._table.upsert(request_body(request), returned)
-        is_whole = self._is_whole(request)
+        is_whole = self._builder.is_whole(request)
         if isinstance(result, Upserted):
             outcomes = await self._confirm(request, result.rows)
             return outcomes | (await self._complete(request) if result.inserted and not is_whole else {})
@@ -263,41 +202,15 @@ class TableLayout:
         return _outcomes(result, request)
 
     async def _complete(self, request: Sequence[TableRow]) -> dict[str, Outcome]:
-        """Write those rows whole that the API has inserted with some of their columns.
-
-        The API answers 201 if a row was deleted after it was read, and does not say which one. PostgREST
-        before 12 always answers 201 (its CHANGELOG, 12.0.0). A new row has none of the other values. What
-        people changed in other rows must stay.
-        """
-        other_values = {row.call.id: self._other_values(row) for row in request if not row.partial}
-        wanted = {id_: values for id_, values in other_values.items() if values}
-        if not wanted:
+        """Write those rows whole that the API has inserted with some of their columns."""
+        other_values = find_other_values(self._builder, request)
+        if not other_values:
             return {}
-        columns = sorted(set[str]().union(*wanted.values()))
-        stored = await self._table.select(wanted, [self._table.key, *columns])
-        if not isinstance(stored, list):
-            return _outcomes(stored, [row for row in request if row.call.id in wanted])
-        rows = {row[self._table.key]: row for row in stored}
-        new = {
-            id_ for id_ in wanted.keys() & rows if all(rows[id_][column] in _EMPTY for column in wanted[id_])
-        }
-        whole = self._whole_rows(row for row in request if row.call.id in new)
+        new = await find_new(self._table, other_values)
+        if not isinstance(new, set):
+            return _outcomes(new, [row for row in request if row.call.id in other_values])
+        whole = self._builder.build_whole(row for row in request if row.call.id in new)
         return await send_in_order(group_into_requests(whole), self._upsert)
-
-    def _other_values(self, row: TableRow) -> dict[str, Any]:
-        """Return the values of the call that are not part of the row, by column: those without a default if
-        there are any.
-        """
-        fields = {
-            column: field for field, column in self._columns_of(_ALL_FIELDS) if column not in row.columns
-        }
-        values = {
-            column: value
-            for column, field in fields.items()
-            if (value := self._value(field, row.call)) not in _EMPTY
-        }
-        certain = {column: value for column, value in values.items() if fields[column] in _WITHOUT_DEFAULTS}
-        return certain or values
 
     async def _confirm(self, request: Sequence[CallRows], written: Sequence[Row]) -> dict[str, Outcome]:
         """Return the outcomes of a request that the database accepted: a trigger may have kept old rows."""
@@ -305,20 +218,6 @@ class TableLayout:
         failures, newer = await find_unwritten(self._table, versions, written)
         outcomes = {id_: build_outcome(failures.get(id_), remote_id=id_, calls=1) for id_ in versions}
         return outcomes | {id_: Delivered(remote_id=id_, newer_version=newer[id_]) for id_ in newer}
-
-    def _is_whole(self, request: Sequence[CallRows]) -> bool:
-        return request[0].columns == self._all_columns
-
-    def _whole_rows(self, rows: Iterable[CallRows]) -> list[TableRow]:
-        return [self._build_row(row.call, _ALL_FIELDS) for row in rows]
-
-
-def _with_data(call: Call, data: Mapping[str, Any]) -> Call:
-    """Return the call with the keys of `cloudtalk_data` that only its row has."""
-    existing = data.get(call.id)
-    if not isinstance(existing, dict):
-        return call
-    return msgspec.structs.replace(call, cloudtalk_data=existing | call.cloudtalk_data)
 
 
 def _outdated(stored: int, row: TableRow) -> Outcome:
