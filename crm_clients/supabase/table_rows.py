@@ -1,6 +1,8 @@
 """Translate calls into rows of the layout `table`: whole rows, or the columns of some fields."""
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from functools import lru_cache, partial
+from operator import attrgetter
 from typing import Any, Final
 
 import msgspec
@@ -18,6 +20,10 @@ _ATTRIBUTES: Final = {**dict(zip(FIELDS, Call.__struct_fields__, strict=True)), 
 _ALWAYS_WRITTEN: Final = frozenset({"id", "version"})
 
 
+ReadValue = Callable[[Call], Any]
+"""Reads the value of one column from a call."""
+
+
 class TableRow(CallRows, frozen=True, kw_only=True):
     """The row of one call. `delivered_version`: the version that the changes follow, 0 for any. `partial`:
     the relay knows no more of the call than this row.
@@ -33,21 +39,27 @@ class RowBuilder:
     def __init__(self, settings: SupabaseSettings) -> None:
         self._mapping = settings.mapping
         self._constants = settings.constants
-        self._label = settings.label
-        self.columns = (*(column for _, column in self.columns_of(ALL_FIELDS)), *self._constants)
+        self._readers: dict[str, ReadValue] = {
+            field: attrgetter(_ATTRIBUTES[field]) for field in self._mapping
+        } | {"status": lambda call: settings.label(call.status)}
+        # The fields of most calls change together.
+        self._find_readers = lru_cache(self._list_readers)
+        self.columns = tuple(column for column, _ in self._find_readers(ALL_FIELDS))
         """All columns, in the order of a whole row."""
 
     def build(
         self,
         call: Call,
-        fields: Collection[str],
+        fields: frozenset[str],
         *,
         constants: bool = False,
         delivered_version: int = 0,
         partial: bool = False,
     ) -> TableRow:
         """Return the row with the columns of these fields. `constants`: with the constants too."""
-        values = self.values_of(call, fields) | (self._constants if constants else {})
+        values = self.values_of(call, fields)
+        if constants:
+            values |= self._constants
         return TableRow(
             call,
             tuple(values),
@@ -64,10 +76,15 @@ class RowBuilder:
         """Whether a request has whole rows. All its rows have the same columns."""
         return request[0].columns == self.columns
 
-    def values_of(self, call: Call, fields: Collection[str]) -> dict[str, Any]:
+    def values_of(self, call: Call, fields: frozenset[str]) -> dict[str, Any]:
         """Map columns to values. Constants are only part of a whole row, since people may change them."""
-        values = {column: self.value_of(field, call) for field, column in self.columns_of(fields)}
-        return values | self._constants if ALL_FIELDS.issubset(fields) else values
+        return {column: read(call) for column, read in self._find_readers(fields)}
+
+    def _list_readers(self, fields: frozenset[str]) -> list[tuple[str, ReadValue]]:
+        """Return the columns of a row with these fields, and what reads the value of each from a call."""
+        readers = [(column, self._readers[field]) for field, column in self.columns_of(fields)]
+        constants = self._constants if ALL_FIELDS.issubset(fields) else {}
+        return readers + [(column, partial(_constant, value)) for column, value in constants.items()]
 
     def columns_of(self, fields: Collection[str]) -> list[tuple[str, str]]:
         """Return the columns that have a value of these fields, each as (field, column)."""
@@ -79,9 +96,11 @@ class RowBuilder:
 
     def value_of(self, field: str, call: Call) -> Any:
         """Return what the column of this field contains."""
-        if field == "status":
-            return self._label(call.status)
-        return getattr(call, _ATTRIBUTES[field])
+        return self._readers[field](call)
+
+
+def _constant(value: Any, _: Call) -> Any:
+    return value
 
 
 def with_existing_data(call: Call, data: Mapping[str, Any]) -> Call:
