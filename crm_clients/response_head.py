@@ -1,12 +1,12 @@
 """Limit what a vendor sends before its response: interim answers (HTTP 1xx) have no end of their own.
 
 h11 limits the size of one head, and httpcore reads interim answers until the response comes. The bytes are
-counted where they are read: `limit_heads` wraps the network streams of a client, `LimitedHead` counts for one
-request.
+counted where they are read: `limit_heads` wraps the network streams of a client, `LimitedHead` counts for the
+request that is sent in its block.
 """
 
 import ssl
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from contextvars import ContextVar
 from typing import Any, Final
 
@@ -25,18 +25,20 @@ class HeadTooLarge(Exception):
 
 
 class LimitedHead:
-    """Counts the bytes before the response to one request. httpcore calls `trace` at each step of it."""
+    """Counts the bytes before the response to one request, with those from a proxy.
+
+    The block must end when the head of the response was read. The body is read after it, by the same task.
+    """
 
     def __init__(self) -> None:
-        self._is_awaited = False
+        self._is_awaited = True
         self._received = 0
 
-    async def trace(self, step: str, _info: Mapping[str, Any]) -> None:
-        """Begin with a request, also with the one to a proxy before it; end with the response's head."""
-        if step == "http11.send_request_headers.started":
-            self._is_awaited, self._received = True, 0
-        elif step == "http11.receive_response_headers.complete":
-            self._is_awaited = False
+    def __enter__(self) -> None:
+        _current.set(self)
+
+    def __exit__(self, *_: object) -> None:
+        self._is_awaited = False
 
     def allowed(self, max_bytes: int) -> int:
         """Return how many bytes may be read at once. Raises `HeadTooLarge`."""
@@ -53,13 +55,6 @@ class LimitedHead:
 
 _current: ContextVar[LimitedHead] = ContextVar("limited_head")
 """Of the request that this task sends: httpcore reads its response in the same task."""
-
-
-def limit_head(request: httpx.Request) -> None:
-    """Limit the head of the response to this request, which the current task sends next."""
-    head = LimitedHead()
-    request.extensions = {**request.extensions, "trace": head.trace}
-    _current.set(head)
 
 
 def limit_heads(client: httpx.AsyncClient) -> None:

@@ -1,7 +1,9 @@
 import asyncio
+import sys
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime
+from importlib.abc import MetaPathFinder
 
 import httpx
 import pytest
@@ -320,3 +322,33 @@ def test_a_date_of_retry_after_is_compared_with_the_present() -> None:
 def test_without_retry_after_the_wait_is_unknown() -> None:
     assert retry_after({}) is None
     assert retry_after(httpx.Headers({"Retry-After": "3"})) == 3
+
+
+# --- cost ---------------------------------------------------------------------------------------
+
+
+class Searched(MetaPathFinder):
+    """Keeps the names of modules that Python searches for, and finds none."""
+
+    def __init__(self) -> None:
+        self.names: list[str] = []
+
+    def find_spec(self, fullname: str, *_: object) -> None:
+        self.names.append(fullname)
+
+
+async def test_a_request_searches_for_no_module(monkeypatch: pytest.MonkeyPatch) -> None:
+    """httpcore imports `sniffio` several times per request. To search for a missing module takes long."""
+
+    async def respond(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with suppress(asyncio.IncompleteReadError):
+            while await reader.readuntil(b"\r\n\r\n"):
+                writer.write(b"HTTP/1.1 204 No Content\r\n\r\n")
+
+    searched = Searched()
+    async with serving(respond) as url, connected(url) as http:
+        await http.send("GET", "/")
+        monkeypatch.setattr(sys, "meta_path", [searched, *sys.meta_path])
+        result = await http.send("GET", "/")
+    assert isinstance(result, httpx.Response)
+    assert searched.names == []
