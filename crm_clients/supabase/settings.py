@@ -15,6 +15,9 @@ from crm_clients.supabase.sql import DEFAULT_MAPPING, MERGED_INTO, RESERVED_COLU
 KV_TABLE: Final = "kv_store_d03ded2a"
 """The table of the mission's CRM."""
 
+_BATCH: Final = 200
+"""If the table refuses a batch, each call needs a request of its own, all within `timeout_seconds`."""
+
 _IDENTIFIER: Final = r"^[A-Za-z_][A-Za-z0-9_]*$"
 _PREFIXES_OF_THE_CRM: Final = (tasks.PREFIX, customers.PREFIX)
 _QUERY_PARAMETERS: Final = frozenset(
@@ -61,6 +64,7 @@ class SupabaseSettings(DestinationSettings):
     match_clients: bool = Field(
         False, description="`kv`: link a call to the `cliente:` record that has the customer's phone number."
     )
+    batch: int = Field(_BATCH, ge=1, le=1000, description="Maximum number of calls in one push.")
 
     @model_validator(mode="before")
     @classmethod

@@ -43,6 +43,10 @@ def test_a_url_is_trimmed_of_spaces_and_the_path_of_the_api(url: str) -> None:
     assert SupabaseSettings.model_validate(VALID | {"url": url}).url == VALID["url"]
 
 
+def test_a_push_has_up_to_200_calls_by_default() -> None:
+    assert SupabaseSettings.model_validate(VALID).batch == 200
+
+
 def test_a_key_is_trimmed_and_not_shown() -> None:
     settings = SupabaseSettings.model_validate(VALID | {"key": " sb_secret_1\n"})
     assert settings.key.get_secret_value() == "sb_secret_1"
