@@ -1,6 +1,6 @@
 """What a batch of events changes in the ledger. Pure: a snapshot in, the rows to write out."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator
 from functools import partial
 from typing import Final
 
@@ -122,9 +122,10 @@ class _Planner:
         if match.call is not None:
             return match
         if unfolded.waited:
-            call = match_by_number_and_time(event, self._calls_with_number_of(event))
+            call = match_by_number_and_time(event, dict(self._calls_with_number_of(event)))
             return msgspec.structs.replace(match, call=call)
-        if may_wait(event) and must_wait(event, self._calls_with_number_of(event).values()):
+        same_number = (state for _, state in self._calls_with_number_of(event))
+        if may_wait(event) and must_wait(event, same_number):
             return None
         return match
 
@@ -186,16 +187,15 @@ class _Planner:
         state = self._state(call)
         return None if state is None else is_transfer_of(unfolded.parsed, unfolded.received_at, state)
 
-    def _calls_with_number_of(self, event: CallEvent) -> Mapping[str, CallState]:
+    def _calls_with_number_of(self, event: CallEvent) -> Iterator[tuple[str, CallState]]:
+        """The calls with the event's customer number. Few events need them, and each looks at all calls."""
         number = customer_number(event)
         if number is None:
-            return {}
+            return
         states = {call: row.state for call, row in self._snapshot.calls.items()} | self._states
-        return {
-            call: state
-            for call, state in states.items()
-            if call not in self.changes.merged and customer_number(state) == number
-        }
+        for call, state in states.items():
+            if call not in self.changes.merged and customer_number(state) == number:
+                yield call, state
 
     # --- merging two calls ----------------------------------------------------------------------
 

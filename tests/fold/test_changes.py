@@ -1,6 +1,7 @@
 """What a batch of events changes: records, versions, aliases."""
 
 from typing import Any
+from unittest.mock import Mock
 
 import msgspec
 import pytest
@@ -83,6 +84,13 @@ def test_a_known_alias_decides_the_call_of_an_event() -> None:
     changes = plan_changes(batch(second, first=2), snapshot)
     assert changes.folded == [(2, "cloudtalk-ABC")]
     assert changes.new_rows == []
+
+
+def test_an_event_that_waits_in_any_case_is_compared_with_no_call(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("relay.fold.changes.customer_number", Mock(side_effect=AssertionError))
+    recording = make_event_with_ids(Kind.RECORDING, "id:7", external_number="+34600111222")
+    changes = plan_changes(batch(recording), EMPTY)
+    assert (changes.waiting, changes.failed) == ([(1, "id:7")], [])
 
 
 # --- linking by number and time after the wait ------------------------------------------------------
