@@ -18,8 +18,8 @@ from relay.logs import get_logger
 
 log = get_logger("relay.fold")
 
-_BATCH: Final = 500
-"""Writing so many events takes about 10 ms, for which ingest waits."""
+_BATCH: Final = 200
+"""The states of all their calls are in memory together, and no limit of bytes applies to them."""
 
 _MAX_TIMEOUTS: Final = 3
 """After this number of timeouts an event that is folded alone is set aside. Before each try the ledger could
