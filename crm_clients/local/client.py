@@ -1,9 +1,7 @@
 """The client of the embedded CRM."""
 
-import asyncio
 import sqlite3
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final, TypeVar
@@ -32,6 +30,7 @@ from relay.call import FIELDS, Call
 from relay.standards.file_access import explain_denied, explain_uncreatable, is_missing
 from relay.standards.private_files import review_database
 from relay.standards.sqlite_errors import is_damage
+from relay.standards.worker_thread import WorkerThread
 
 T = TypeVar("T")
 
@@ -58,7 +57,7 @@ class LocalClient(CrmClient[LocalSettings]):
         }
         self._file = CallsFile(settings.path, settings.columns, busy_timeout_seconds=busy_timeout)
         # One thread and one connection: SQLite allows only one writer at a time.
-        self._thread = ThreadPoolExecutor(1, thread_name_prefix=f"local-{name}")
+        self._thread = WorkerThread(f"local-{name}")
         self._closed = False
 
     async def check(self) -> list[Finding]:
@@ -119,7 +118,7 @@ class LocalClient(CrmClient[LocalSettings]):
         if not self._closed:
             self._closed = True
             await self._run(self._file.close)
-            self._thread.shutdown()
+            self._thread.stop()
 
     async def _write(self, transaction: Callable[[], None], ids: list[str]) -> list[Outcome]:
         """Run a transaction for these calls: it writes all of them or none."""
@@ -130,7 +129,7 @@ class LocalClient(CrmClient[LocalSettings]):
         return [Delivered(remote_id=id_) for id_ in ids]
 
     async def _run(self, work: Callable[[], T]) -> T:
-        return await asyncio.get_running_loop().run_in_executor(self._thread, work)
+        return await self._thread.run(work)
 
     def _read_versions(self, ids: Collection[str]) -> dict[str, int | None]:
         return {**self._file.versions(ids)} if self._file.exists() else {}

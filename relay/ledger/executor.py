@@ -3,7 +3,6 @@
 import asyncio
 import threading
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Final, TypeVar
 
 from sqlalchemy import Engine
@@ -14,6 +13,7 @@ from relay.ledger.engine import begin, explain, explain_denied_file, sqlstate
 from relay.ledger.errors import MACHINE_FAULTS, LedgerTimeout, LedgerUnavailable
 from relay.ledger.sqlite_files import SqliteFiles
 from relay.standards.sqlite_errors import is_damage
+from relay.standards.worker_thread import WorkerThread
 
 T = TypeVar("T")
 
@@ -71,7 +71,7 @@ class Executor:
         self._engine = engine
         self._read_only = read_only
         self._files = files
-        self._thread = ThreadPoolExecutor(1, thread_name_prefix=name)
+        self._thread = WorkerThread(name)
         self._seconds = seconds
         self._current = _Run(engine)
 
@@ -91,7 +91,7 @@ class Executor:
     async def run_on_thread(self, work: Callable[[], T]) -> T:
         """Run `work` after all earlier work, without a time limit. Raises `LedgerUnavailable`."""
         try:
-            return await asyncio.get_running_loop().run_in_executor(self._thread, work)
+            return await self._thread.run(work)
         except DBAPIError as error:
             if _is_fault_of_the_statement(error):
                 raise
@@ -136,7 +136,7 @@ class Executor:
 
     async def close(self) -> None:
         """Finish the work that was started, and cancel what does not end in time."""
-        closing = asyncio.create_task(asyncio.to_thread(self._thread.shutdown))
+        closing = asyncio.create_task(asyncio.to_thread(self._thread.stop))
         await asyncio.wait([closing], timeout=_FINISH_SECONDS)
         while not closing.done():
             self._current.cancel()

@@ -1,0 +1,86 @@
+"""Work on one thread: its order, its results, its errors, and what is left of cancelled work."""
+
+import asyncio
+import threading
+from collections.abc import Iterator
+
+import pytest
+
+from relay.standards.worker_thread import WorkerThread
+
+
+@pytest.fixture
+def thread() -> Iterator[WorkerThread]:
+    made = WorkerThread("work")
+    yield made
+    made.stop()
+
+
+async def test_work_runs_in_its_order_on_one_thread_and_returns_its_results(thread: WorkerThread) -> None:
+    done: list[tuple[int, str]] = []
+
+    def work(number: int) -> int:
+        done.append((number, threading.current_thread().name))
+        return number * 10
+
+    results = await asyncio.gather(*(thread.run(lambda n=number: work(n)) for number in range(5)))  # type: ignore[misc]
+    assert results == [0, 10, 20, 30, 40]
+    assert done == [(number, "work") for number in range(5)]
+
+
+@pytest.mark.parametrize("error", [ValueError("bad"), MemoryError(), KeyboardInterrupt()])
+async def test_an_error_is_raised_where_the_result_is_awaited(
+    thread: WorkerThread, error: BaseException
+) -> None:
+    def fail() -> None:
+        raise error
+
+    with pytest.raises(type(error)):
+        await thread.run(fail)
+    assert await thread.run(lambda: "next") == "next"
+
+
+async def test_cancelled_work_is_left_out_if_it_did_not_begin(thread: WorkerThread) -> None:
+    may_end, began, done = threading.Event(), threading.Event(), list[str]()
+
+    def first() -> None:
+        began.set()
+        may_end.wait(10)
+        done.append("first")
+
+    running = asyncio.create_task(thread.run(first))
+    waiting = asyncio.create_task(thread.run(lambda: done.append("second")))
+    await asyncio.to_thread(began.wait, 10)
+    for task in (running, waiting):
+        task.cancel()
+    await asyncio.wait([running, waiting])
+    may_end.set()
+    assert await thread.run(lambda: "third") == "third"
+    assert done == ["first"]
+
+
+async def test_stopping_finishes_the_work_and_refuses_more() -> None:
+    thread, done = WorkerThread("work"), list[str]()
+    work = asyncio.create_task(thread.run(lambda: done.append("done")))
+    await asyncio.sleep(0)
+    await asyncio.to_thread(thread.stop)
+    await work
+    assert done == ["done"]
+    with pytest.raises(RuntimeError, match="the thread work was stopped"):
+        await thread.run(lambda: None)
+
+
+def test_a_thread_serves_one_event_loop_after_the_other(thread: WorkerThread) -> None:
+    may_end = threading.Event()
+
+    async def give_up() -> None:
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(thread.run(lambda: may_end.wait(10)), 0.01)
+
+    asyncio.run(give_up())
+    may_end.set()  # its loop is closed: nobody waits for this result
+    assert asyncio.run(thread.run(lambda: "other loop")) == "other loop"
+
+
+def test_a_thread_that_did_nothing_can_be_stopped() -> None:
+    WorkerThread("work").stop()
