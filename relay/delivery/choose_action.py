@@ -97,7 +97,7 @@ def whole_fields(due: DueDelivery, *, partial: bool) -> frozenset[str]:
     if not partial:
         return _ALL_FIELDS
     unknown = {field for field, version in due.field_versions.items() if not version}
-    return (known_fields(due.call) | due.field_versions.keys()) - unknown
+    return known_fields(due.call).union(due.field_versions) - unknown
 
 
 def undelivered_fields(due: DueDelivery, *, partial: bool = False) -> frozenset[str]:

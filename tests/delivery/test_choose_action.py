@@ -14,6 +14,7 @@ from relay.delivery.choose_action import (
     is_wanted,
     may_have_record,
     undelivered_fields,
+    whole_fields,
 )
 from relay.ledger.deliveries import DueDelivery
 from tests.support.deliveries import due_delivery
@@ -167,3 +168,9 @@ def test_a_crm_should_have_no_merged_call_and_an_internal_one_only_on_request(
     fields: dict[str, Any], forward_internal: bool, *, expected: bool
 ) -> None:
     assert is_wanted(call(**fields), forward_internal=forward_internal) is expected
+
+
+@pytest.mark.parametrize("partial", [True, False])
+def test_the_fields_of_a_whole_push_can_be_a_key(*, partial: bool) -> None:
+    fields = whole_fields(due(call(tags=["vip"])), partial=partial)
+    assert {fields: fields}[fields] >= {"tags", "notes"}
