@@ -6,7 +6,7 @@ Errors of the driver become SQLAlchemy's, as anywhere else.
 """
 
 from collections import namedtuple
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from types import MappingProxyType
 from typing import Any, Final
@@ -24,42 +24,50 @@ _NONE: Final[Parameters] = MappingProxyType({})
 _READ_ONLY_TRANSACTION: Final = "25006"
 
 
-class Rows(msgspec.Struct, eq=False):
-    """The result of a statement: named tuples. `rowcount`: the number of rows that a write changed."""
+class Rows:
+    """The result of a statement: named tuples, to be read once and within the transaction.
 
-    rows: list[Any]
-    rowcount: int
+    They are read one by one: records may be large, and a list of all would need their memory twice.
+    `rowcount`: the number of rows that a write changed.
+    """
+
+    def __init__(self, rows: Iterable[Any], rowcount: int) -> None:
+        self._rows = iter(rows)
+        self.rowcount = rowcount
 
     def __iter__(self) -> Iterator[Any]:
-        return iter(self.rows)
+        return self._rows
 
     def all(self) -> list[Any]:
         """Return all rows."""
-        return self.rows
+        return list(self._rows)
 
     def scalars(self) -> list[Any]:
         """Return the first column of all rows."""
-        return [row[0] for row in self.rows]
+        return [row[0] for row in self._rows]
 
     def first(self) -> Any:
         """Return the first row; None if there is none."""
-        return self.rows[0] if self.rows else None
+        return next(self._rows, None)
 
     def scalar(self) -> Any:
         """Return the first column of the first row; None if there is none."""
-        return self.rows[0][0] if self.rows else None
+        row = self.first()
+        return None if row is None else row[0]
 
     def one_or_none(self) -> Any:
         """Return the only row; None if there is none. Raises `MultipleResultsFound`."""
-        if len(self.rows) > 1:
+        row = self.first()
+        if self.first() is not None:
             raise MultipleResultsFound("more than one row was found")
-        return self.first()
+        return row
 
     def one(self) -> Any:
         """Return the only row. Raises `NoResultFound`, `MultipleResultsFound`."""
-        if not self.rows:
+        row = self.one_or_none()
+        if row is None:
             raise NoResultFound("no row was found")
-        return self.one_or_none()
+        return row
 
     def scalar_one(self) -> Any:
         """Return the only value. Raises `NoResultFound`, `MultipleResultsFound`."""
@@ -101,15 +109,10 @@ class _Prepared:
             return [parameter.bind(parameters) for parameter in self._parameters]
         return {parameter.name: parameter.bind(parameters) for parameter in self._parameters}
 
-    def fetch(self, cursor: Any) -> Rows:
-        """Return all rows of the cursor."""
-        if cursor.description is None:
-            return Rows([], cursor.rowcount)
+    def read(self, cursor: Any) -> Iterator[Any]:
+        """Return the rows of the cursor, one by one."""
         make_row = self._make_row or self._describe(cursor.description)
-        found = cursor.fetchall()
-        if self._converts:
-            found = [self._convert(row) for row in found]
-        return Rows(list(map(make_row, found)), cursor.rowcount)
+        return map(make_row, map(self._convert, cursor) if self._converts else cursor)
 
     def _describe(self, description: Sequence[Sequence[Any]]) -> Convert:
         """Derive the type of the rows from the first result."""
@@ -169,10 +172,17 @@ class Connection:
         self.dialect = dialect
 
     def execute(self, statement: Executable, parameters: Parameters = _NONE) -> Rows:
-        """Run the statement and return its rows. Raises `DBAPIError`."""
+        """Run the statement and return its rows. Raises `DBAPIError`, also while the rows are read."""
         prepared = _prepare(statement, self.dialect)
         try:
-            return prepared.fetch(self.driver.execute(prepared.sql, prepared.bind(parameters)))
+            cursor = self.driver.execute(prepared.sql, prepared.bind(parameters))
+        except self.dialect.loaded_dbapi.Error as error:
+            raise _translate(error, self.driver, self.dialect) from error
+        return Rows(() if cursor.description is None else self._read(prepared, cursor), cursor.rowcount)
+
+    def _read(self, prepared: _Prepared, cursor: Any) -> Iterator[Any]:
+        try:
+            yield from prepared.read(cursor)
         except self.dialect.loaded_dbapi.Error as error:
             raise _translate(error, self.driver, self.dialect) from error
 

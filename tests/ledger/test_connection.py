@@ -106,9 +106,17 @@ def test_a_new_row_returns_its_number(connection: Connection) -> None:
     [([], [], None, None), ([(1, 2)], [1], (1, 2), 1), ([(1, 2), (3, 4)], [1, 3], (1, 2), 1)],
 )
 def test_the_ways_to_read_rows(rows: list[Any], scalars: list[int], first: Any, scalar: Any) -> None:
-    found = Rows(rows, 0)
-    assert (list(found), found.all(), found.scalars()) == (rows, rows, scalars)
-    assert (found.first(), found.scalar()) == (first, scalar)
+    assert list(Rows(rows, 0)) == Rows(rows, 0).all() == rows
+    assert Rows(rows, 0).scalars() == scalars
+    assert (Rows(rows, 0).first(), Rows(rows, 0).scalar()) == (first, scalar)
+
+
+def test_rows_are_read_one_by_one(connection: Connection) -> None:
+    add(connection, "a", "b", "c")
+    rows = connection.execute(select(destinations.c.name).order_by(destinations.c.name))
+    assert rows.first() == ("a",)
+    assert connection.execute(NAMED, {"named": "c"}).scalar() == "c"
+    assert rows.scalars() == ["b", "c"]
 
 
 def test_one_row_is_no_less_and_no_more() -> None:

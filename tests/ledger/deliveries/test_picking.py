@@ -8,7 +8,7 @@ import pytest
 
 from relay.instants import Duration, Instant
 from relay.ledger import Ledger, calls, deliveries, replays
-from relay.ledger.connection import Connection
+from relay.ledger.connection import Connection, Rows
 from relay.ledger.deliveries import DeliveryUpdate, DueDelivery, Pick
 from relay.ledger.states import DeliveryState
 from tests.support.deliveries import delivered_update, due_ids, enqueue, get_delivery, settle, take_due
@@ -150,9 +150,9 @@ async def test_no_query_reads_more_than_a_batch_of_bytes(two_destinations: Ledge
         execute = connection.execute
 
         def count(statement: Any, parameters: Any) -> Any:
-            found = execute(statement, parameters)
+            found = execute(statement, parameters).all()
             read.append(sum(len(value.encode()) for row in found for value in row if isinstance(value, str)))
-            return found
+            return Rows(found, -1)
 
         connection.execute = count  # type: ignore[method-assign,assignment]
         deliveries.take_due(
