@@ -6,7 +6,6 @@ relay schedules the retries. Size and duration of a response, with its head, are
 """
 
 import asyncio
-import random
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -14,6 +13,7 @@ from importlib.metadata import version
 from typing import Final
 
 import httpx
+from tenacity import AsyncRetrying, retry_if_exception_type, stop_after_attempt, wait_random_exponential
 
 from crm_clients.base import Retry, Throttled, Unknown
 from crm_clients.clean_cancel import await_request
@@ -104,14 +104,13 @@ class VendorHttp:
 
     async def _send_with_reconnect(self, request: httpx.Request) -> httpx.Response | Retry:
         """Retry only connections that fail at once: a retry is cheap then, and nothing was sent."""
-        longest_wait = _LONGEST_FIRST_WAIT_SECONDS
-        for _ in range(_CONNECT_ATTEMPTS - 1):
-            try:
-                return await self._send_once(request)
-            except httpx.ConnectError:
-                await asyncio.sleep(random.uniform(0, longest_wait))  # noqa: S311 - no secret
-                longest_wait *= 2
-        return await self._send_once(request)
+        attempts = AsyncRetrying(
+            retry=retry_if_exception_type(httpx.ConnectError),
+            stop=stop_after_attempt(_CONNECT_ATTEMPTS),
+            wait=wait_random_exponential(multiplier=_LONGEST_FIRST_WAIT_SECONDS),
+            reraise=True,
+        )
+        return await attempts(self._send_once, request)
 
     async def _send_once(self, request: httpx.Request) -> httpx.Response | Retry:
         with LimitedHead():
