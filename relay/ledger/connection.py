@@ -13,14 +13,15 @@ from typing import Any, Final
 from weakref import WeakKeyDictionary
 
 import msgspec
-from sqlalchemy import Dialect, Engine, Executable
+from sqlalchemy import BindParameter, Dialect, Engine, Executable
 from sqlalchemy.exc import DBAPIError, MultipleResultsFound, NoResultFound
 from sqlalchemy.sql.compiler import SQLCompiler
 
 Parameters = Mapping[str, Any]
 Convert = Callable[[Any], Any]
+MakeRow = Callable[[Sequence[Any]], Any]
 
-_NONE: Final[Parameters] = MappingProxyType({})
+_NO_PARAMETERS: Final[Parameters] = MappingProxyType({})
 _READ_ONLY_TRANSACTION: Final = "25006"
 
 
@@ -78,15 +79,20 @@ class Rows:
 
 
 class _Parameter(msgspec.Struct, frozen=True):
-    """A parameter of a compiled statement. `default`: the value that the statement itself has."""
+    """A parameter of a compiled statement. `default`: the value that the statement itself has.
+
+    `is_required`: it has none.
+    """
 
     name: str
     key: str
     default: Any
+    is_required: bool
     convert: Convert | None
 
     def bind(self, parameters: Parameters) -> Any:
-        value = parameters.get(self.key, self.default)
+        """Return the value for the driver. Raises `KeyError` for a required one that is missing."""
+        value = parameters[self.key] if self.is_required else parameters.get(self.key, self.default)
         return value if self.convert is None else self.convert(value)
 
 
@@ -100,7 +106,7 @@ class _Prepared:
         self._types = _result_types(compiled.statement)
         self._parameters = _list_parameters(compiled)
         self._is_positional = bool(compiled.positional)
-        self._make_row: Convert | None = None
+        self._make_row: MakeRow | None = None
         self._converts: list[tuple[int, Convert]] = []
 
     def bind(self, parameters: Parameters) -> Any:
@@ -111,11 +117,11 @@ class _Prepared:
 
     def read(self, cursor: Any) -> Iterator[Any]:
         """Return the rows of the cursor, one by one."""
-        make_row = self._make_row or self._describe(cursor.description)
+        make_row = self._make_row or self._prepare_rows(cursor.description)
         return map(make_row, map(self._convert, cursor) if self._converts else cursor)
 
-    def _describe(self, description: Sequence[Sequence[Any]]) -> Convert:
-        """Derive the type of the rows from the first result."""
+    def _prepare_rows(self, description: Sequence[Sequence[Any]]) -> MakeRow:
+        """Derive the names and types of the columns from the first result."""
         names = [str(column[0]) for column in description]
         self._converts = [
             (index, convert)
@@ -123,8 +129,9 @@ class _Prepared:
             if (convert := type_.dialect_impl(self._dialect).result_processor(self._dialect, column[1]))
         ]
         row_type: Any = namedtuple("Row", names, rename=True)  # type: ignore[misc]  # noqa: PYI024
-        self._make_row = row_type._make
-        return row_type._make
+        make_row: MakeRow = row_type._make
+        self._make_row = make_row  # set last: another thread looks at it first
+        return make_row
 
     def _convert(self, row: Sequence[Any]) -> list[Any]:
         values = list(row)
@@ -137,10 +144,11 @@ def _list_parameters(compiled: SQLCompiler) -> list[_Parameter]:
     by_name = {name: bind for bind, name in compiled.bind_names.items()}
     names = (compiled.positiontup or []) if compiled.positional else list(by_name)
     converts: Any = compiled._bind_processors  # noqa: SLF001 - there is no public way to the processors
-    return [
-        _Parameter(name, by_name[name].key, by_name[name].effective_value, converts.get(name))
-        for name in names
-    ]
+    return [_parameter(name, by_name[name], converts.get(name)) for name in names]
+
+
+def _parameter(name: str, bind: BindParameter[Any], convert: Convert | None) -> _Parameter:
+    return _Parameter(name, bind.key, bind.effective_value, bind.required, convert)
 
 
 def _result_types(statement: Any) -> list[Any]:
@@ -171,7 +179,7 @@ class Connection:
         self.driver = driver
         self.dialect = dialect
 
-    def execute(self, statement: Executable, parameters: Parameters = _NONE) -> Rows:
+    def execute(self, statement: Executable, parameters: Parameters = _NO_PARAMETERS) -> Rows:
         """Run the statement and return its rows. Raises `DBAPIError`, also while the rows are read."""
         prepared = _prepare(statement, self.dialect)
         try:

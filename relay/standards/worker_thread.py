@@ -27,29 +27,35 @@ class WorkerThread:
         self._jobs = SimpleQueue[_Job | None]()
         self._thread: threading.Thread | None = None
         self._is_stopped = False
+        self._lock = threading.Lock()
 
     async def run(self, work: Callable[[], T]) -> T:
         """Run `work` after all earlier work, and return its result or raise its error.
 
-        Work that was cancelled before it began is left out; work that began runs to its end. Raises
+        Work that was cancelled before it began is skipped; work that began runs to its end. Raises
         `RuntimeError` after `stop`.
         """
-        if self._is_stopped:
-            raise RuntimeError(f"the thread {self._name} was stopped")
         loop = asyncio.get_running_loop()
         future: asyncio.Future[T] = loop.create_future()
+        with self._lock:
+            if self._is_stopped:
+                raise RuntimeError(f"the thread {self._name} was stopped")
+            self._start()
+            self._jobs.put((loop, future, work))
+        return await future
+
+    def _start(self) -> None:
         if self._thread is None:
             thread = threading.Thread(target=self._run_jobs, name=self._name, daemon=True)
             thread.start()
             self._thread = thread
-        self._jobs.put((loop, future, work))
-        return await future
 
     def stop(self) -> None:
         """Finish all work that was given before, then end the thread. Blocks until then."""
-        self._is_stopped = True
-        if self._thread is not None:
+        with self._lock:  # no work may come after the end
+            self._is_stopped = True
             self._jobs.put(_END)
+        if self._thread is not None:
             self._thread.join()
 
     def _run_jobs(self) -> None:

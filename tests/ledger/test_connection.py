@@ -47,6 +47,13 @@ def test_a_row_has_the_names_of_its_columns(connection: Connection) -> None:
     assert (row.name, row.client) == ("a", "local")
 
 
+def test_a_missing_parameter_is_no_null(connection: Connection) -> None:
+    add(connection, "a")
+    for parameters in ({}, {"name": "a"}):
+        with pytest.raises(KeyError, match="named"):
+            connection.execute(NAMED, parameters)
+
+
 def test_values_of_the_statement_itself_are_bound(connection: Connection) -> None:
     add(connection, "a", "b")
     changed = connection.execute(
