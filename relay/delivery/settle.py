@@ -34,10 +34,10 @@ class Settled(NamedTuple):
 
 
 class _Written(NamedTuple):
-    """What only the ledger knows: see `Settled`, and the pause after a run of rejections."""
+    """What only the ledger knows: see `Settled`, and the pause after a run of rejections if there is one."""
 
     next_due_at: Instant | None
-    run: Pause | None
+    pause_after_run: Pause | None
 
 
 class Settler:
@@ -92,29 +92,28 @@ class Settler:
         )
         delivered_at = (probed or destination).delivered_at
         updates = self._updates(batch, outcomes, change, now, delivered_at)
-        notes_delivery = self._must_note_delivery(outcomes)
-        next_due_at, run = await self._ledger.write(
+        notes_delivery = self._notes_delivery(outcomes)
+        self._remember_failures(outcomes)
+        next_due_at, pause_after_run = await self._ledger.write(
             lambda connection: self._write(
                 connection, updates, change, now, busy=busy, notes_delivery=notes_delivery
             )
         )
-        if run is None:  # the deliveries of a run of rejections are pending again
+        if pause_after_run is None:  # the deliveries of a run of rejections are pending again
             log_dead(self._name, due, updates)
-        pause = run or change.pause
+        pause = pause_after_run or change.pause
         log_pause(self._name, due, pause, resumed=change.resumes)
         return Settled(next_due_at, changes_pause=pause is not None or change.resumes)
 
-    def _must_note_delivery(self, outcomes: Sequence[Outcome | None]) -> bool:
-        """Whether to write that the destination delivers: only after a failure, since the time of the last
-        delivery is compared with the times of failed attempts, and with nothing else.
+    def _notes_delivery(self, outcomes: Sequence[Outcome | None]) -> bool:
+        """Whether to write that the destination delivers: only after or beside a failure, since the time of
+        the last delivery is compared with the times of failed attempts, and with nothing else.
         """
-        delivers = any(isinstance(outcome, Delivered) for outcome in outcomes)
-        must_note = delivers and self._has_failed
-        if any(outcome is not None and not isinstance(outcome, Delivered | Found) for outcome in outcomes):
-            self._has_failed = True
-        elif delivers:
-            self._has_failed = False
-        return must_note
+        return _delivers(outcomes) and (self._has_failed or _fails(outcomes))
+
+    def _remember_failures(self, outcomes: Sequence[Outcome | None]) -> None:
+        # Before the write. If that fails, the worker serves the destination from the start: `reset`.
+        self._has_failed = _fails(outcomes) or (self._has_failed and not _delivers(outcomes))
 
     async def settle_without_request(
         self, batch: Sequence[PlannedDelivery], *, busy: Collection[str]
@@ -187,8 +186,8 @@ class Settler:
         deliveries.settle(connection, self._name, updates, now=now)
         if notes_delivery:
             destinations.set_delivered_at(connection, self._name, now=now)
-        run = self._pause_after_rejections(connection, change.rejected, now)
-        pause = run or change.pause
+        pause_after_run = self._pause_after_rejections(connection, change.rejected, now)
+        pause = pause_after_run or change.pause
         if pause is not None:
             until = Instant(now + duration(pause.seconds))
             destinations.pause_until(connection, self._name, pause, until=until)
@@ -196,7 +195,7 @@ class Settler:
             destinations.end_pause(connection, self._name)
         if pause is None and change.retry_up_to_attempts:
             deliveries.end_backoff(connection, self._name, now=now, max_attempts=change.retry_up_to_attempts)
-        return _Written(deliveries.next_due_at(connection, self._name, busy=busy), run)
+        return _Written(deliveries.next_due_at(connection, self._name, busy=busy), pause_after_run)
 
     def _pause_after_rejections(
         self, connection: Connection, rejected: Rejected | None, now: Instant
@@ -207,3 +206,11 @@ class Settler:
             connection, self._name, rejected.code, min_length=RUN_OF_REJECTIONS, now=now
         )
         return self._pauses.after_rejections(rejected, count) if count else None
+
+
+def _delivers(outcomes: Sequence[Outcome | None]) -> bool:
+    return any(isinstance(outcome, Delivered) for outcome in outcomes)
+
+
+def _fails(outcomes: Sequence[Outcome | None]) -> bool:
+    return any(outcome is not None and not isinstance(outcome, Delivered | Found) for outcome in outcomes)

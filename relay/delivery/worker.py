@@ -242,11 +242,11 @@ class DeliveryWorker:
             )
             for each in due
         ]
+        to_push = [each for each in planned if not each.action.sends_nothing]
         if without_request := [each for each in planned if each.action.sends_nothing]:
-            self._note_due_at(
-                await self._settler.settle_without_request(without_request, busy=self._find_busy())
-            )
-        return [each for each in planned if not each.action.sends_nothing]
+            busy = self._find_busy().union(each.due.call.id for each in to_push)
+            self._note_due_at(await self._settler.settle_without_request(without_request, busy=busy))
+        return to_push
 
     def _start_push(self, batch: Sequence[PlannedDelivery], *, probed: DestinationRow | None = None) -> None:
         """Push in a task of its own. `probed`: the paused destination, if this is its probe."""

@@ -91,6 +91,26 @@ async def test_the_time_of_a_delivery_is_written_if_an_attempt_failed_before_it(
     assert again > first
 
 
+async def test_rejections_beside_a_delivery_count_for_no_run(relay: Delivering) -> None:
+    def reject_bad(pushes: Sequence[Push]) -> list[Outcome]:
+        return [Rejected(code="22") if "bad" in push.call.id else Delivered() for push in pushes]
+
+    relay.crm.answer = reject_bad
+    await relay.add_event(Kind.STARTED, "good-1")
+    async with relay.worker(poll_seconds=60, batch=100) as worker:
+        await relay.wait_for("delivered", "cloudtalk-good-1")
+        await worker.finish_round()
+        for name in ["good-2", *(f"bad-{number:02}" for number in range(19))]:
+            await relay.add_event(Kind.STARTED, name)
+        worker.wake()
+        await relay.wait_for("delivered", "cloudtalk-good-2")
+        await relay.add_event(Kind.STARTED, "bad-19")
+        worker.wake()
+        await relay.wait_for("dead", "cloudtalk-bad-19")
+    assert [len(push) for push in relay.crm.pushed] == [1, 20, 1]
+    assert (await relay.destination()).paused_reason is None
+
+
 # --- pauses ---------------------------------------------------------------------------------------
 
 

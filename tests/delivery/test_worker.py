@@ -170,6 +170,19 @@ async def test_a_call_costs_one_read_and_one_write_of_the_ledger(
     assert transactions == [("read", 2), ("write", 3)]
 
 
+async def test_a_call_that_needs_no_request_asks_for_no_further_read(relay: Delivering) -> None:
+    async with relay.worker(poll_seconds=60, when={"statuses": ["missed"]}) as worker:
+        await worker.finish_round()
+        await relay.add_event(Kind.STARTED, "1", direction="inbound")
+        await relay.add_event(Kind.MISSED, "2", direction="inbound")
+        with count_transactions(relay.ledger) as transactions:
+            rounds = worker.rounds
+            worker.wake()
+            await wait_until(lambda: worker.rounds == rounds + 2)  # the push begins, and it is over
+    # Take both, settle the filtered one, settle the push and note that the destination delivers.
+    assert transactions == [("read", 2), ("write", 3), ("write", 4)]
+
+
 async def test_a_full_batch_is_taken_by_one_statement(relay: Delivering) -> None:
     for name in "1234":
         await relay.add_event(Kind.STARTED, name)
