@@ -21,7 +21,7 @@ _WITHOUT_DEFAULTS: Final = frozenset(
 _EMPTY: Final[tuple[Any, ...]] = (None, "", [], {})
 
 
-def find_other_values(builder: RowBuilder, request: Iterable[TableRow]) -> dict[str, dict[str, Any]]:
+def find_unwritten_values(builder: RowBuilder, request: Iterable[TableRow]) -> dict[str, dict[str, Any]]:
     """Return by call id the values that the request does not write, by column. Calls without any are absent,
     and so are those of which the relay knows no more than the row.
     """

@@ -16,7 +16,7 @@ from crm_clients.supabase.batches import (
     send_in_order,
 )
 from crm_clients.supabase.errors import ApiError, ApiFailure
-from crm_clients.supabase.inserted_rows import find_new, find_other_values
+from crm_clients.supabase.inserted_rows import find_new, find_unwritten_values
 from crm_clients.supabase.rest import Row, Table, Upserted
 from crm_clients.supabase.sample import SAMPLE_CALL, SMALLEST_CALL
 from crm_clients.supabase.settings import SupabaseSettings
@@ -194,16 +194,19 @@ class TableLayout:
         is_whole = self._builder.is_whole(request)
         if isinstance(result, Upserted):
             outcomes = await self._confirm(request, result.rows)
-            return outcomes | (await self._complete(request) if result.inserted and not is_whole else {})
+            return outcomes | (
+                await self._write_inserted_whole(request) if result.inserted and not is_whole else {}
+            )
         if isinstance(result, ApiError) and result.code in _INSERT_REFUSED and not is_whole:
-            # Their versions were read before.
+            # Without the version filter: `_update_many` compared the versions already, and with the filter
+            # `_update` would call it again.
             rows = [msgspec.structs.replace(row, delivered_version=0) for row in request]
             return await send_in_order([[row] for row in rows], self._update)
         return _outcomes(result, request)
 
-    async def _complete(self, request: Sequence[TableRow]) -> dict[str, Outcome]:
+    async def _write_inserted_whole(self, request: Sequence[TableRow]) -> dict[str, Outcome]:
         """Write those rows whole that the API has inserted with some of their columns."""
-        other_values = find_other_values(self._builder, request)
+        other_values = find_unwritten_values(self._builder, request)
         if not other_values:
             return {}
         new = await find_new(self._table, other_values)

@@ -43,8 +43,8 @@ class RowBuilder:
             field: attrgetter(_ATTRIBUTES[field]) for field in self._mapping
         } | {"status": lambda call: settings.label(call.status)}
         # The fields of most calls change together.
-        self._find_readers = lru_cache(self._list_readers)
-        self.columns = tuple(column for column, _ in self._find_readers(ALL_FIELDS))
+        self._cached_readers = lru_cache(self._list_readers)
+        self.columns = tuple(column for column, _ in self._cached_readers(ALL_FIELDS))
         """All columns, in the order of a whole row."""
 
     def build(
@@ -78,7 +78,7 @@ class RowBuilder:
 
     def values_of(self, call: Call, fields: frozenset[str]) -> dict[str, Any]:
         """Map columns to values. Constants are only part of a whole row, since people may change them."""
-        return {column: read(call) for column, read in self._find_readers(fields)}
+        return {column: read(call) for column, read in self._cached_readers(fields)}
 
     def _list_readers(self, fields: frozenset[str]) -> list[tuple[str, ReadValue]]:
         """Return the columns of a row with these fields, and what reads the value of each from a call."""

@@ -129,19 +129,19 @@ class _Planner:
             return None
         return match
 
-    def _fold(self, unfolded: UnfoldedEvent, matched: Match) -> None:
-        match = limit_aliases(matched, self._aliases_of)
-        if match is not matched:
-            full = str(matched.call)
+    def _fold(self, unfolded: UnfoldedEvent, match: Match) -> None:
+        limited = limit_aliases(match, self._aliases_of)
+        if limited is not match:
+            full = str(match.call)
             self.changes.excess[full] = self.changes.excess.get(full, 0) + 1
-        event = restrict_ids(unfolded.parsed, match.accepted)
-        call = match.call or self._new_id(event)
+        event = restrict_ids(unfolded.parsed, limited.accepted)
+        call = limited.call or self._new_id(event)
         self._join(call, event, unfolded)
         is_whole = event.aliases == unfolded.parsed.aliases
         reason = AliasReason.STATED if is_whole else AliasReason.CHOSEN
         self._add_aliases(call, event.aliases, reason)
         self.changes.folded.append((unfolded.seq, call))
-        for other in match.merge:
+        for other in limited.merge:
             self._merge(call, other)
 
     def _join(self, call: str, event: CallEvent, unfolded: UnfoldedEvent) -> None:

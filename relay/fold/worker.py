@@ -75,6 +75,8 @@ class FoldWorker:
             if self._has_backlog():
                 # Ingest uses the same disk, and its senders wait for an answer.
                 await asyncio.sleep(_YIELD_SECONDS)
+            # Returns at once if the limits of the batch left events (`_plan_batch`), if a wait
+            # ended (`_write`), or if ingest called `wake` during the batch.
             await wait_for_event(self._wake, self._poll_seconds)
 
     async def fold_batch(self) -> int:
