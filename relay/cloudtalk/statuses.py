@@ -42,7 +42,7 @@ _MISSED_WORDS: Final = (
     " anulat ocupat pierdut ratat respins"  # Romanian
     " avvist missad missat mistet obesvarad obesvarat optaget opptatt tapt ubesvar ubesvaret ubesvart"
     " upptagen"  # Danish, Norwegian, Swedish
-    " elutasitott foglalt"  # Hungarian
+    " elutasit elutasitott foglalt"  # Hungarian
 )
 _VOICEMAIL_WORDS: Final = (
     "answeringmachine machine mailbox voicemail"

@@ -42,8 +42,9 @@ def limit_texts(facts: MutableMapping[str, Any]) -> list[str]:
         else:
             del facts[fact]
             warnings.append(f"{fact}: expected at most {longest} characters")
-    if "tags" in facts and (len(facts["tags"]) > MOST_TAGS or max(map(len, facts["tags"])) > LONGEST_TAG):
-        facts["tags"] = _limit_tags(facts["tags"])
+    tags = facts.get("tags", ())
+    if len(tags) > MOST_TAGS or max(map(len, tags), default=0) > LONGEST_TAG:
+        facts["tags"] = _limit_tags(tags)
         warnings.append(f"tags: cut to {MOST_TAGS} tags of {LONGEST_TAG} characters")
     return warnings
 

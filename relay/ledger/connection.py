@@ -173,11 +173,15 @@ def _prepare(statement: Executable, dialect: Dialect) -> _Prepared:
 
 
 class Connection:
-    """A connection of the pool. `driver`: the connection of the database's driver."""
+    """A connection of the pool. `driver`: the connection of the database's driver.
+
+    `is_broken`: its session has ended, so that it must not be used again.
+    """
 
     def __init__(self, driver: Any, dialect: Dialect) -> None:
         self.driver = driver
         self.dialect = dialect
+        self.is_broken = False
 
     def execute(self, statement: Executable, parameters: Parameters = _NO_PARAMETERS) -> Rows:
         """Run the statement and return its rows. Raises `DBAPIError`, also while the rows are read."""
@@ -208,6 +212,13 @@ class Connection:
         except self.dialect.loaded_dbapi.Error as error:
             raise _translate(error, self.driver, self.dialect) from error
 
+    def roll_back(self) -> None:
+        """Roll the transaction back. Raises nothing: a connection on which this fails is broken."""
+        try:
+            self.driver.rollback()
+        except self.dialect.loaded_dbapi.Error:
+            self.is_broken = True
+
 
 @contextmanager
 def connect(engine: Engine) -> Iterator[Connection]:
@@ -220,13 +231,15 @@ def connect(engine: Engine) -> Iterator[Connection]:
         pooled = engine.raw_connection()
     except dialect.loaded_dbapi.Error as error:
         raise _translate(error, None, dialect) from error
+    connection = Connection(pooled.driver_connection, dialect)
     try:
-        yield Connection(pooled.driver_connection, dialect)
+        yield connection
     except DBAPIError as error:
-        if error.connection_invalidated:
-            pooled.invalidate(error.orig)
+        connection.is_broken |= error.connection_invalidated
         raise
     finally:
+        if connection.is_broken:
+            pooled.invalidate()
         pooled.close()  # the pool rolls back, and closes a connection on which that fails
 
 

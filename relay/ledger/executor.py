@@ -45,6 +45,11 @@ class _Run:
         with self._lock:
             self._connection = connection
 
+    def check_not_cancelled(self) -> None:
+        """Raises `LedgerUnavailable` if it was cancelled before it had a connection."""
+        if self.is_final:
+            raise LedgerUnavailable("the ledger was too late to connect")
+
     def cancel(self) -> None:
         """Interrupt the connection: the database may never answer."""
         self.is_final = True
@@ -118,12 +123,14 @@ class Executor:
         with connect(self._engine) as connection:
             run.set_connection(connection.driver)
             try:
-                if run.is_final:  # cancelled before it had a connection
-                    raise LedgerUnavailable("the ledger was too late to connect")
+                run.check_not_cancelled()
                 begin(connection, read_only=self._read_only)
                 result = work(connection)
                 run.is_final = True
                 connection.commit()
+            except BaseException:
+                connection.roll_back()  # here, where it can be cancelled: the server may not answer
+                raise
             finally:
                 run.set_connection(None)
         if not self._read_only:

@@ -148,7 +148,7 @@ def begin_postgres(connection: Connection, *, read_only: bool) -> None:
     """Set how the driver begins its next transaction, which it does with the first statement."""
     driver = connection.driver
     driver.isolation_level = IsolationLevel.REPEATABLE_READ if read_only else None
-    driver.read_only = read_only
+    driver.read_only = read_only or None  # None, not False: what the server or a person set holds
     if driver.prepare_threshold is None:  # behind a pooler, see `_configure`
         connection.execute_sql(_SET_FOR_TRANSACTION)
 

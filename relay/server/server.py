@@ -27,9 +27,6 @@ log = get_logger("relay.server")
 _DRAIN_SECONDS: Final = 5
 """How long requests in flight may take when the server stops."""
 _BACKLOG: Final = 2048
-_COLLECT_AFTER_OBJECTS: Final = 10000
-"""Python's default of 700 is reached by a few requests in flight, so each collection finds little to free."""
-
 _SIGNALS: Final = (signal.SIGINT, signal.SIGTERM)
 _EXIT_INTERRUPTED: Final = 130
 
@@ -125,7 +122,6 @@ class Server(uvicorn.Server):
             # The objects of the start live as long as the process. The garbage collector holds up the event
             # loop; without them it is short even while a large body is parsed.
             gc.freeze()
-            gc.set_threshold(_COLLECT_AFTER_OBJECTS)
             if self._url is None:
                 log.info("worker.ready", worker=os.getpid(), version=__version__)
             else:

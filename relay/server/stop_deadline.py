@@ -10,6 +10,7 @@ from collections.abc import Callable
 from typing import Final
 
 from relay import logs
+from relay.standards.worker_thread import busy_threads
 
 log = logs.get_logger("relay.server")
 
@@ -23,11 +24,8 @@ def force_exit_later(exit_code: Callable[[], int], *, seconds: float = STOP_SECO
     """End the process with this exit code after some seconds, unless it ends earlier. Log what hangs."""
 
     def force_exit() -> None:
-        hanging = sorted(
-            thread.name
-            for thread in threading.enumerate()
-            if thread is not threading.main_thread() and not thread.daemon
-        )
+        others = {thread.name for thread in threading.enumerate() if not thread.daemon}
+        hanging = sorted({*others, *busy_threads()} - {threading.main_thread().name})
         log.error("server.exit_forced", seconds=seconds, threads=hanging)
         logs.flush(_FLUSH_SECONDS)
         os._exit(exit_code())

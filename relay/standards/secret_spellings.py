@@ -38,15 +38,12 @@ _SHORTEST_PIECE: Final = 6
 _PIECE: Final = re.compile(rb"[a-z0-9]+")
 """In lower case. No usual encoding changes ASCII letters and digits."""
 
-_HIDEABLE: Final = string.ascii_letters + string.digits + "_-" + "\\%"
-"""Characters that have to be escaped to hide a secret or a key: theirs, and those of an escape in an escape.
-A URL often has escapes of other characters."""
+_HIDEABLE: Final = string.ascii_letters + string.digits + "_-" + "\\%&#"
+"""Characters that have to be escaped to hide a secret: its own, and those of an escape in an escape. A URL
+often has escapes of other characters."""
 
-_ESCAPES: Final = (
-    *(b"%b%02x" % (start, ord(character)) for start in (rb"\u00", b"%") for character in _HIDEABLE),
-    *(b"&#", b"&amp;#", b"\0"),
-)
-"""Escapes of these characters, in lower case."""
+_OTHER_ESCAPES: Final = (b"&#", b"amp;#", b"\0")
+"""The starts of HTML's escapes, and what UTF-16 has between two letters."""
 
 _ESCAPE_SIGNS: Final = (b"\\", b"%", b"&")
 _MAX_LEVELS: Final = 5
@@ -83,8 +80,12 @@ class SecretFinder:
         self._needles = sorted({needle.lower() for secret in listed for needle in _needles(secret)})
         self._automaton = AhoCorasick(self._needles)
         hints = {hint for secret in listed for hint in _hints(secret)}
-        self._hints = _search_any([*hints, *_ESCAPES])
-        self._hints_and_words = _search_any([*hints, *_ESCAPES, *(word.encode() for word in words)])
+        hints |= {*_OTHER_ESCAPES, *_spell_escapes(_HIDEABLE)}
+        self._hints = _search_any(hints)
+        keys = list(words)
+        self._hints_and_words = _search_any(
+            {*hints, *_spell_escapes("".join(keys)), *(key.encode() for key in keys)}
+        )
 
     def may_be_in(self, raw: bytes) -> bool:
         """Whether a secret, in any spelling, or a word may be in these bytes. It is cheap."""
@@ -140,6 +141,13 @@ class SecretFinder:
                 if text.endswith(needle[:length]):
                     yield len(text) - length, len(text)
                     break
+
+
+def _spell_escapes(characters: str) -> Iterator[bytes]:
+    """Yield the escapes of these characters in JSON and in forms, in lower case."""
+    for character in {*characters, *characters.upper()}:
+        yield rb"\u%04x" % ord(character)
+        yield from (b"%%%02x" % byte for byte in character.encode("utf-8", "surrogatepass"))
 
 
 def _search_any(patterns: Collection[bytes]) -> BytesAhoCorasick:

@@ -11,6 +11,7 @@ from contextlib import suppress
 from functools import partial
 from queue import SimpleQueue
 from typing import Any, Final, TypeVar, cast
+from weakref import WeakSet
 
 T = TypeVar("T")
 
@@ -28,6 +29,8 @@ class WorkerThread:
         self._thread: threading.Thread | None = None
         self._is_stopped = False
         self._lock = threading.Lock()
+        self._is_busy = False
+        _threads.add(self)
 
     async def run(self, work: Callable[[], T]) -> T:
         """Run `work` after all earlier work, and return its result or raise its error.
@@ -60,9 +63,19 @@ class WorkerThread:
 
     def _run_jobs(self) -> None:
         while (job := self._jobs.get()) is not _END:
+            self._is_busy = True
             with suppress(MemoryError):  # too little for the result; the thread must go on
                 _run(*job)
+            self._is_busy = False
             del job  # what it holds must not live until the next one
+
+
+_threads: Final = WeakSet[WorkerThread]()
+
+
+def busy_threads() -> list[str]:
+    """Return the names of the threads that run something now."""
+    return sorted(thread._name for thread in _threads if thread._is_busy)  # noqa: SLF001 - of this module
 
 
 def _run(loop: asyncio.AbstractEventLoop, future: "asyncio.Future[Any]", work: Callable[[], Any]) -> None:

@@ -11,19 +11,19 @@ from tests.support.relay import RelayProcess, eventually
 # Threads with this name wait while the file `frozen` exists, like a system call on a frozen disk.
 PROGRAM = """
 import sys, threading, time
-from concurrent.futures import thread
 from pathlib import Path
+from relay.standards import worker_thread
 
 frozen, name = Path(sys.argv[1]), sys.argv[2]
-run = thread._WorkItem.run
+run = worker_thread._run
 
-def run_slowly(item):
+def run_slowly(*job):
     while threading.current_thread().name.startswith(name) and frozen.exists():
         frozen.with_name("hanging").touch()
         time.sleep(0.01)
-    run(item)
+    run(*job)
 
-thread._WorkItem.run = run_slowly
+worker_thread._run = run_slowly
 from relay.server.stop_deadline import force_exit_later
 force_exit_later.__kwdefaults__["seconds"] = 1.0
 from relay.cli.main import main

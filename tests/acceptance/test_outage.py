@@ -5,21 +5,26 @@ continues by itself.
 import asyncio
 import signal
 from collections.abc import AsyncIterator, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 import httpx
 import psycopg
 import pytest
+from sqlalchemy import select
+from sqlalchemy.engine import make_url
 from sqlalchemy.exc import OperationalError
 
 from crm_clients.local import LocalSettings
 from relay.app import Relay
-from relay.ledger import Ledger, calls, journal
+from relay.ledger import LeaseLost, Ledger, LedgerError, LedgerUnavailable, calls, journal
 from relay.ledger.connection import Connection
+from relay.ledger.errors import LedgerTimeout
 from relay.ledger.group_commit import GroupCommit
 from relay.ledger.write_check import check_writable
 from relay.settings import Settings
+from relay.standards.worker_thread import busy_threads
 from tests.support.in_process import in_process_relay, ingest_of, settings_in
 from tests.support.postgres import Postgres, running_postgres
 from tests.support.relay import WEBHOOK_PATH, crm_rows
@@ -119,6 +124,48 @@ async def test_requests_get_503_while_the_database_hangs_and_200_afterwards(
     monkeypatch.setattr(relay.ledger._writer, "_seconds", 6.0)
     assert (await post(client, "after")).status_code == 200
     await wait_for_rows(tmp_path, "before", "after")
+
+
+async def test_a_rollback_that_hangs_ends_with_its_time_limit(
+    server: Postgres, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ledger = Ledger(settings.ledger.url.get_secret_value())
+    await ledger.open()
+    monkeypatch.setattr(ledger._writer, "_seconds", 0.5)
+    frozen = ExitStack()
+
+    def fail(connection: Connection) -> None:
+        connection.execute(select(1))
+        frozen.enter_context(server.frozen())
+        raise LeaseLost("fold")
+
+    with frozen:
+        with pytest.raises(LedgerTimeout):
+            await ledger.write(fail)
+        async with asyncio.timeout(10):
+            with pytest.raises(LedgerError):  # the thread is free: it waits for the server again
+                await ledger.write(lambda c: c.execute(select(1)))
+            while "ledger-writer" in busy_threads():
+                await asyncio.sleep(0.05)
+    monkeypatch.setattr(ledger._writer, "_seconds", 6.0)
+    await check_writable(ledger)
+    await ledger.close()
+
+
+async def test_a_database_that_is_read_only_is_respected(server: Postgres, settings: Settings) -> None:
+    url = settings.ledger.url.get_secret_value()
+    ledger = Ledger(url)
+    await ledger.open()
+    await ledger.close()
+    name = make_url(url).database
+    with psycopg.connect(server.dsn, autocommit=True) as admin:
+        admin.execute(f"ALTER DATABASE {name} SET default_transaction_read_only = on".encode())
+        refused = Ledger(f"{url}{'&' if '?' in url else '?'}target_session_attrs=any")
+        with pytest.raises(LedgerUnavailable, match="read-only"):
+            await check_writable(refused)
+        admin.execute(f"ALTER DATABASE {name} RESET default_transaction_read_only".encode())
+        await check_writable(refused)
+    await refused.close()
 
 
 async def test_a_relay_stops_although_its_database_hangs(

@@ -313,7 +313,7 @@ WORDS = {
     " falhou recusada rejeitada afgebroken afgewezen bezet geannuleerd gemist geweigerd mislukt"
     " anulowane odrzucone porzucone zajęty obsadené obsazeno odmietnuté odmítnut zmeškaný zrušen"
     " anulat ocupat pierdut ratat respins avvist missad missat mistet obesvarad obesvarat optaget"
-    " opptatt tapt ubesvar ubesvaret ubesvart upptagen elutasított foglalt",
+    " opptatt tapt ubesvar ubesvaret ubesvart upptagen elutasit elutasított foglalt",
     "voicemail": "answering-machine machine mailbox voicemail buzón contestador anrufbeantworter boîte-vocale"
     " messagerie répondeur segreteria caixa-postal correio poczta",
 }

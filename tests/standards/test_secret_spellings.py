@@ -212,7 +212,7 @@ def test_each_escape_that_may_hide_a_secret_or_a_key_is_suspicious(escape: str) 
     "text",
     [
         *("%2F", "%C3%A9", "\\u00e9", "\\u2028", "\\/", "&amp;", "&eacute;", "%%", "u0041"),
-        *("%3D%3D.wav", "\\u003d", "%40", "\\u0026", "%5B", "%60", "\\u007b"),
+        *("%3D%3D.wav", "\\u003d", "%40", "%3B", "%5B", "%60", "\\u007b"),
     ],
 )
 def test_an_escape_of_another_character_is_not_suspicious(text: str) -> None:
@@ -283,6 +283,34 @@ def test_a_secret_is_found_inside_four_encodings() -> None:
     for _ in range(4):
         text = percent_all(text)
     assert SecretFinder(["/abcd/efgh/"]).remove_from_text(f"<{text}>") == "<[secret]>"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        r"x\u003ay",
+        "x%3Ay",
+        "x%3ay",
+        r"my\u0040key",
+        "my%40key",
+        r"contrase\u00f1a",
+        r"CONTRASE\u00D1A",
+        "contrase%C3%B1a",
+    ],
+)
+def test_any_sign_of_a_key_may_be_escaped(text: str) -> None:
+    finder = SecretFinder([], ["x:y", "my@key", "contraseña"])
+    assert finder.may_be_in(f'{{"{text}": "hunter2"}}'.encode())
+    assert not finder.may_be_in(b'{"url": "https://host/p%2Fq%3Fr"}')
+
+
+@pytest.mark.parametrize("sign", [r"\u0026#97;", "%26#97;", r"&\u0023x61;", "&amp;#97;", "&amp;amp;#x61;"])
+def test_an_escape_in_the_sign_of_an_entity_is_a_hint(sign: str) -> None:
+    secret = "abcdefghij0123456789"
+    text = f'{{"x": "{sign}bcdefghij0123456789"}}'.replace(
+        "ghij", f"gh{sign.replace('97', '105').replace('x61', 'x69')}j"
+    )
+    assert SecretFinder([secret]).may_be_in(text.encode())
 
 
 def test_a_character_that_utf_8_cannot_encode_may_be_in_a_secret_and_around_it() -> None:

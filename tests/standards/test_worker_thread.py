@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from relay.standards.worker_thread import WorkerThread
+from relay.standards.worker_thread import WorkerThread, busy_threads
 
 
 @pytest.fixture
@@ -84,3 +84,21 @@ def test_a_thread_serves_one_event_loop_after_the_other(thread: WorkerThread) ->
 
 def test_a_thread_that_did_nothing_can_be_stopped() -> None:
     WorkerThread("work").stop()
+
+
+async def test_a_thread_is_busy_while_it_runs_something(thread: WorkerThread) -> None:
+    began, may_end = threading.Event(), threading.Event()
+
+    def work() -> None:
+        began.set()
+        may_end.wait(10)
+
+    await thread.run(lambda: None)
+    running = asyncio.create_task(thread.run(work))
+    await asyncio.to_thread(began.wait, 10)
+    assert busy_threads().count("work") == 1
+    may_end.set()
+    await running
+    await thread.run(lambda: None)
+    await asyncio.to_thread(thread.stop)
+    assert "work" not in busy_threads()
