@@ -65,8 +65,9 @@ class Connections:
         self._unfinished.pop(connection, None)
 
     def set_idle(self, connection: Connection) -> None:
-        """The connection waits for its next request."""
-        self._idle[connection] = None
+        """The connection waits for its next request, unless it was closed before its response ended."""
+        if connection in self._open:
+            self._idle[connection] = None
 
     def set_unfinished(self, connection: Connection) -> None:
         """The connection has a part of a request head."""

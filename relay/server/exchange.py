@@ -4,10 +4,13 @@ uvicorn writes the head and the body of a response one after the other, each wit
 each of its headers by regular expressions.
 """
 
-from typing import cast
+from typing import Final, cast
 
 from uvicorn._types import ASGISendEvent, HTTPResponseBodyEvent, HTTPResponseStartEvent
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, RequestResponseCycle
+
+_CONTROL_CHARACTERS: Final = bytes({*range(0x20), 0x7F} - {ord("\t")})
+"""What no header may have (RFC 9110, 5.5): some clients and proxies end a line at one of them."""
 
 
 class Exchange(RequestResponseCycle):
@@ -57,6 +60,6 @@ class Exchange(RequestResponseCycle):
             lines.append(b"connection: close")
         lines += (b"content-length: %d" % length, b"", b"")
         head = STATUS_LINE[start["status"]] + b"\r\n".join(lines)
-        if head.count(b"\n") != len(lines):
-            raise RuntimeError("a header of a response has a line break")
+        if len(head) - len(head.translate(None, _CONTROL_CHARACTERS)) != len(b"\r\n") * len(lines):
+            raise RuntimeError("a header of a response has a control character")
         return head

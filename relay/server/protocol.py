@@ -207,6 +207,7 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def on_message_begin(self) -> None:
         """Begin a head."""
+        self._idle_since = None  # the end of an earlier body in the same piece may have set it
         self._received = self._received or 1  # the end of an earlier request was in the same piece
         super().on_message_begin()
 
@@ -305,7 +306,7 @@ class BoundedProtocol(HttpToolsProtocol):
         self._connections.set_idle(self)
         if self._is_in_body:
             self._start_timer()
-        else:
+        elif not self._received:
             self._idle_since = self.loop.time()
 
     def _reject(self, reason: Rejection) -> None:

@@ -56,6 +56,17 @@ async def test_the_oldest_unfinished_connection_is_closed_if_none_is_idle() -> N
     assert still_open(made) == [0, 2, 4]
 
 
+async def test_a_closed_connection_does_not_become_idle() -> None:
+    connections = Connections(1)
+    (closed,) = fill(connections, 1)
+    connections.remove(closed)
+    connections.set_idle(closed)  # its response ended after it was closed
+    (busy,) = fill(connections, 1)
+    connections.set_busy(busy)
+    assert not connections.add(FakeConnection())
+    assert busy.is_open
+
+
 async def test_a_connection_with_a_request_is_never_closed() -> None:
     connections = Connections(2)
     made = fill(connections, 2)

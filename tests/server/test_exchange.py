@@ -90,12 +90,18 @@ async def test_the_last_response_of_a_connection_says_so_once_and_closes_it(
     assert not transport.is_open
 
 
-@pytest.mark.parametrize("value", [b"a\r\nset-cookie: b", b"a\nb"])
-async def test_a_header_with_a_line_break_is_not_sent(value: bytes) -> None:
+@pytest.mark.parametrize("value", [b"a\r\nset-cookie: b", b"a\nb", b"a\rb", b"a\0b", b"a\x1fb", b"a\x7fb"])
+async def test_a_header_with_a_control_character_is_not_sent(value: bytes) -> None:
     transport = FakeTransport()
-    with pytest.raises(RuntimeError, match="line break"):
+    with pytest.raises(RuntimeError, match="control character"):
         await send(exchange(transport), START | {"headers": [(b"x", value)]}, b"")
     assert transport.writes == []
+
+
+async def test_a_header_may_have_tabs_and_text_in_latin_1() -> None:
+    transport = FakeTransport()
+    await send(exchange(transport), START | {"headers": [(b"x", b"a\tb \xe9")]}, b"")
+    assert b"\r\nx: a\tb \xe9\r\n" in transport.writes[0]
 
 
 async def test_a_response_that_fails_before_its_body_can_be_replaced() -> None:

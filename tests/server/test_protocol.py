@@ -336,6 +336,24 @@ async def test_a_request_is_answered_whatever_follows_it(
     assert application.bodies == [b"abc"] * answered
 
 
+async def test_a_response_after_the_client_closed_does_not_exceed_the_limit(application: Application) -> None:
+    application.gate.clear()
+    async with serving(application, limit=1) as connect:
+        client = await connect()
+        client.send(REQUEST * 2)
+        await application.requested.wait()
+        client.writer.transport.abort()
+        await asyncio.sleep(0.05)
+        application.gate.set()
+        while not application.bodies:
+            await asyncio.sleep(0)
+        application.gate.clear()
+        application.requested.clear()
+        (await connect()).send(REQUEST)
+        await application.requested.wait()
+        assert await (await connect()).status() == 503
+
+
 # --- time ---------------------------------------------------------------------------------------
 
 
@@ -351,6 +369,27 @@ async def test_a_head_that_takes_too_long_gets_408(application: Application, beg
             assert await client.reader.readexactly(3) == b"abc"
         assert await client.status() == 408
         await client.rest()
+
+
+async def test_a_connection_with_a_part_of_a_head_is_not_idle(application: Application) -> None:
+    async with serving(application, keep_alive=0.05, head_seconds=0.3) as connect:
+        client = await connect()
+        client.send(REQUEST + b"POST /a HTTP/1.1\r\n")
+        assert await client.status() == 200
+        assert await client.reader.readexactly(3) == b"abc"
+        assert await client.status() == 408
+
+
+async def test_a_part_of_a_head_after_a_body_that_was_answered_early_is_not_idle(
+    application: Application,
+) -> None:
+    application.reads_bodies = False
+    async with serving(application, keep_alive=0.05, head_seconds=0.3) as connect:
+        client = await connect()
+        client.send(REQUEST.removesuffix(b"abc"))
+        assert await client.status() == 200
+        client.send(b"abcPOST /a HTTP/1.1\r\n")
+        assert await client.status() == 408
 
 
 async def test_single_bytes_do_not_extend_the_time_of_a_head(application: Application) -> None:
