@@ -56,7 +56,7 @@ async def receive_body(receive: Receive, permit: Permit, max_bytes: int) -> Rece
     """Receive the body. Raises `Overloaded`, also if another request needs the capacity of this one."""
     chunks: list[bytes] = []
     try:
-        with permit.timed():
+        with permit.until_deadline():
             error = await _receive_chunks(receive, permit, max_bytes, chunks)
     except TimeoutError:
         error = InvalidPayload("timeout", "the sender of the body was too slow", status=408)
@@ -99,31 +99,34 @@ def _oversize(max_bytes: int) -> InvalidPayload:
 
 
 def decode_body(
-    request: RawRequest, error: InvalidPayload | None, secrets: BodySecrets, limits: BodyLimits
+    request: RawRequest, receive_error: InvalidPayload | None, secrets: BodySecrets, limits: BodyLimits
 ) -> Body:
-    """Decode the body; an invalid body, or one that was received with an error, is returned with it."""
+    """Decode the body.
+
+    An error of receiving or decoding is in `Body.error`, and `clean` then has what may be stored.
+    """
     try:
-        return _decode(request, error, secrets, limits)
-    except InvalidPayload as raised:
-        return Body(clean_unparsed(request, secrets, limits.size), error=raised)
+        return _decode(request, receive_error, secrets, limits)
+    except InvalidPayload as error:
+        return Body(clean_unparsed(request, secrets, limits.size), error=error)
 
 
 def decode_unauthenticated(
-    request: RawRequest, error: InvalidPayload | None, secrets: BodySecrets, limits: BodyLimits
+    request: RawRequest, receive_error: InvalidPayload | None, secrets: BodySecrets, limits: BodyLimits
 ) -> Body:
     """Decode the body to find its token. An invalid body has none and is not stored, so it is not cleaned."""
     try:
-        return _decode(request, error, secrets, limits)
-    except InvalidPayload as raised:
-        return Body(b"", error=raised)
+        return _decode(request, receive_error, secrets, limits)
+    except InvalidPayload as error:
+        return Body(b"", error=error)
 
 
 def _decode(
-    request: RawRequest, error: InvalidPayload | None, secrets: BodySecrets, limits: BodyLimits
+    request: RawRequest, receive_error: InvalidPayload | None, secrets: BodySecrets, limits: BodyLimits
 ) -> Body:
     """Raises `InvalidPayload`."""
-    if error:
-        raise error
+    if receive_error:
+        raise receive_error
     _check_supported(request)
     text = read_text(request, limits.size)
     return _remove_secrets(request.raw, text, parse_text(text, request, limits), secrets)
@@ -144,7 +147,7 @@ def _check_supported(request: RawRequest) -> None:
 
 def _remove_secrets(raw: bytes, text: bytes, value: Any, secrets: BodySecrets) -> Body:
     # Only the bytes of plain JSON show whether it may have a secret: a form, a query, and a body that is
-    # compressed or in another charset are always searched.
+    # compressed or in another charset are always searched (`read_text` returns the same object for others).
     is_encoded = text is not raw
     is_plain_json = not is_encoded and raw.lstrip()[:1] in {b"{", b"["}
     if is_plain_json and not secrets.may_be_in(raw):

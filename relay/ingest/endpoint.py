@@ -182,7 +182,7 @@ class WebhookEndpoint:
     async def _wait_for(self, result: Awaitable[T], permit: Permit) -> T:
         """Wait for a thread. Raises `Evicted`, also if too many others wait."""
         try:
-            with permit.timed():
+            with permit.until_deadline():
                 return await result
         except TimeoutError as error:
             raise Evicted("too many requests without authentication") from error

@@ -64,11 +64,13 @@ class TimedBlock:
         """Raises `TimeoutError`, or `Evicted`."""
         self._permit.block = None
         self._admission_control.unwatch(self)
-        is_own = self._is_interrupted and self._task.uncancel() <= self._cancelling
-        is_timeout = is_own and kind is asyncio.CancelledError
-        if is_timeout or error is None:
+        # `uncancel` leaves a cancellation by the server in force.
+        was_interrupted = self._is_interrupted and self._task.uncancel() <= self._cancelling
+        is_own_cancellation = was_interrupted and kind is asyncio.CancelledError
+        # An eviction interrupts like a deadline; `check_not_evicted` distinguishes them.
+        if is_own_cancellation or error is None:
             self._permit.check_not_evicted()
-        if is_timeout:
+        if is_own_cancellation:
             raise TimeoutError from error
 
     def check_deadline(self, now: float) -> None:
@@ -116,7 +118,7 @@ class Permit:
     ) -> None:
         self._admission_control.release(self)
 
-    def timed(self) -> TimedBlock:
+    def until_deadline(self) -> TimedBlock:
         """Return a context manager that interrupts its block soon after the deadline."""
         return TimedBlock(self, self._admission_control)
 

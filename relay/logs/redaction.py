@@ -82,9 +82,9 @@ class Redactor:
         self._mask_people = True
         self._secrets: frozenset[str] = frozenset()
         self._finder = SecretFinder(())
-        self._forget()
+        self._clear_cache()
 
-    def _forget(self) -> None:
+    def _clear_cache(self) -> None:
         """Forget the short texts that were redacted, because another setting counts from now on."""
         self._redact_short = lru_cache(_MOST_REMEMBERED)(self._redact_any)
 
@@ -96,13 +96,13 @@ class Redactor:
     @mask_people.setter
     def mask_people(self, mask_people: bool) -> None:
         self._mask_people = mask_people
-        self._forget()
+        self._clear_cache()
 
     def hide(self, *secrets: str) -> None:
         """Remove these secrets, in every spelling, from all later lines."""
         self._secrets |= set(secrets)
         self._finder = SecretFinder(self._secrets)
-        self._forget()
+        self._clear_cache()
 
     def redact_field(self, key: str, value: Any) -> Any:
         """Return the value of a field as redacted plain data. Never raises."""

@@ -15,7 +15,8 @@ _BATCH_BYTES: Final = 4096
 other processes that use the same pipe."""
 
 _PAUSE_SECONDS: Final = 0.02
-"""The thread sleeps so long after a write: to wake it for each line costs more than to build the line."""
+"""After a write the thread collects lines for this long: to wake it for each line costs more than to build
+the line."""
 
 
 class BackgroundWriter:
@@ -44,7 +45,7 @@ class BackgroundWriter:
         self._lock = threading.Lock()
         self._waiting: list[bytes | threading.Event] = []
         self._has_waiting = threading.Event()
-        self._is_flushed = threading.Event()
+        self._flush_requested = threading.Event()
         self._size = 0
         self._dropped = 0
         self._thread: threading.Thread | None = None
@@ -68,7 +69,7 @@ class BackgroundWriter:
             written = threading.Event()
             with self._lock:
                 self._append(written)
-                self._is_flushed.set()
+                self._flush_requested.set()
             written.wait(seconds)
 
     def _append(self, item: bytes | threading.Event) -> None:
@@ -82,7 +83,7 @@ class BackgroundWriter:
         while True:
             self._has_waiting.wait()
             self._write_waiting()
-            self._is_flushed.wait(self._pause)
+            self._flush_requested.wait(self._pause)
 
     def _write_waiting(self) -> None:
         """Write the lines that wait. Events among them are set once the lines before are written."""
@@ -104,7 +105,7 @@ class BackgroundWriter:
         with self._lock:
             waiting, self._waiting = self._waiting, []
             self._has_waiting.clear()
-            self._is_flushed.clear()
+            self._flush_requested.clear()
         return waiting
 
     def _write_batch(self, batch: list[bytes]) -> None:

@@ -19,7 +19,11 @@ class Exchange(RequestResponseCycle):
     _start: HTTPResponseStartEvent | None = None
 
     async def send(self, message: ASGISendEvent) -> None:
-        """Keep the head of the response until its body is known. Raises `RuntimeError` for wrong messages."""
+        """Keep the head of the response until its body is known. Raises `RuntimeError` for wrong messages.
+
+        Replaces uvicorn's method for a response with a single body, without access log: compare both when
+        uvicorn is updated.
+        """
         if message["type"] == "http.response.start" and not self.response_started:
             self._start = message
             return

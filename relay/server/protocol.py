@@ -212,7 +212,11 @@ class BoundedProtocol(HttpToolsProtocol):
         super().on_message_begin()
 
     def on_headers_complete(self) -> None:
-        """Start the request, if its head is within the limits."""
+        """Start the request, if its head is within the limits.
+
+        Replaces uvicorn's method, without access log and `limit_concurrency`: compare both when uvicorn is
+        updated.
+        """
         if len(self.headers) > MAX_HEADERS or (
             # Most heads are too small to be counted.
             self._received > MAX_HEAD_BYTES - _PIECE_BYTES and self._head_size() > MAX_HEAD_BYTES
@@ -296,7 +300,10 @@ class BoundedProtocol(HttpToolsProtocol):
     # --- respond --------------------------------------------------------------------------------
 
     def on_response_complete(self) -> None:
-        """Start the request that came next, or wait for one, for a limited time."""
+        """Start the request that came next, or wait for one, for a limited time.
+
+        Replaces uvicorn's method, without `total_requests`: compare both when uvicorn is updated.
+        """
         if not self.transport.is_closing():
             self.flow.resume_reading()
             if self.pipeline:

@@ -203,9 +203,8 @@ def _parse(written: str, region: str | None) -> PhoneNumber | None:
 def parse_e164(written: str) -> PhoneNumber | None:
     """Return what `phonenumbers.parse` returns for a number in E.164, at a fifth of its cost.
 
-    The parser looks for a number in any text.
-
-    None for any other text, and for digits that may begin with a national prefix, which the parser removes.
+    The library's parser searches a number in any text. None for any other text, and for digits that may begin
+    with a national prefix, which the parser removes.
     """
     if not _E164.fullmatch(written):
         return None

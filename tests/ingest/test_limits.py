@@ -383,7 +383,7 @@ async def test_a_slow_sender_is_interrupted_and_an_evicted_one_at_once() -> None
     admission = AdmissionControl(max_requests=4, max_bytes=1_000)
 
     async def wait(permit: Permit) -> None:
-        with permit, permit.timed():
+        with permit, permit.until_deadline():
             await never.wait()
 
     permit = admission.permit("192.0.2.1", authenticated=False)
@@ -393,7 +393,7 @@ async def test_a_slow_sender_is_interrupted_and_an_evicted_one_at_once() -> None
         with pytest.raises(Evicted):
             await waiting
         newcomer._next_bytes_by = 0.0
-        with pytest.raises(TimeoutError), newcomer.timed():
+        with pytest.raises(TimeoutError), newcomer.until_deadline():
             await never.wait()
 
 
@@ -401,7 +401,7 @@ async def test_a_request_that_was_evicted_in_its_last_step_is_not_served() -> No
     admission = AdmissionControl(max_requests=4, max_bytes=1_000)
 
     async def evict_in_time(permit: Permit) -> None:
-        with permit.timed(), admission.permit("192.0.2.1", authenticated=False):
+        with permit.until_deadline(), admission.permit("192.0.2.1", authenticated=False):
             pass
 
     with admission.permit("192.0.2.1", authenticated=False) as permit, pytest.raises(Evicted):
@@ -416,16 +416,16 @@ async def test_bytes_that_arrive_move_the_deadline_of_a_block_that_waits_for_mor
     loop = asyncio.get_running_loop()
     loop.call_later(0.02, permit.extend, MIN_BYTES_PER_SECOND // 10)
     begin = loop.time()
-    with pytest.raises(TimeoutError), permit.timed():
+    with pytest.raises(TimeoutError), permit.until_deadline():
         await never.wait()
     assert 0.15 <= loop.time() - begin < 2
 
 
 async def test_all_blocks_share_one_timer_that_ends_after_the_last_one() -> None:
     admission = AdmissionControl(max_requests=4, max_bytes=1_000)
-    with admission.permit("192.0.2.1", authenticated=True).timed():
+    with admission.permit("192.0.2.1", authenticated=True).until_deadline():
         timer = admission._timer
-    with admission.permit("192.0.2.1", authenticated=True).timed():
+    with admission.permit("192.0.2.1", authenticated=True).until_deadline():
         assert admission._timer is timer is not None
         await asyncio.sleep(CHECK_SECONDS * 1.5)
         assert admission._timer is not None
@@ -440,7 +440,7 @@ async def test_a_request_can_be_evicted_while_its_timeout_fires() -> None:
     permit._next_bytes_by = 0.0
 
     async def wait() -> None:
-        with permit, permit.timed():
+        with permit, permit.until_deadline():
             await never.wait()
 
     waiting = asyncio.create_task(wait())
@@ -453,14 +453,14 @@ async def test_a_request_can_be_evicted_while_its_timeout_fires() -> None:
 async def test_a_request_can_be_evicted_after_its_body_was_read() -> None:
     admission = AdmissionControl(max_requests=4, max_bytes=1_000)
     with admission.permit("192.0.2.1", authenticated=False) as permit:
-        with permit.timed():
+        with permit.until_deadline():
             pass
         with (
             admission.permit("192.0.2.1", authenticated=False),
             pytest.raises(Evicted, match="too many concurrent requests without authentication"),
         ):
             permit.authenticate()
-        with pytest.raises(Evicted), permit.timed():
+        with pytest.raises(Evicted), permit.until_deadline():
             pass
 
 
@@ -470,7 +470,7 @@ async def test_a_stop_of_the_server_during_a_timeout_is_no_timeout() -> None:
     permit._next_bytes_by = 0.0
 
     async def wait() -> None:
-        with permit, permit.timed():
+        with permit, permit.until_deadline():
             await asyncio.Event().wait()
 
     waiting = asyncio.create_task(wait())
