@@ -36,7 +36,9 @@ from relay.logs import get_logger
 log = get_logger("relay.delivery")
 
 _INTERRUPTED: Final = Unknown(code="interrupted")
-_NOW: Final = Instant(0)
+_AT_ONCE: Final = Instant(0)
+"""Before every time of the clock: the ledger is read in the next round."""
+
 _NEVER: Final = Instant(2**63 - 1)
 
 
@@ -79,16 +81,17 @@ class DeliveryWorker:
         self._wake = asyncio.Event()
         self._pushes: dict[asyncio.Task[None], list[DueDelivery]] = {}
         self._picks = pick_order()
-        self._due_at = _NOW
+        self._due_at = _AT_ONCE
         """The earliest time at which a delivery may be due that is not being pushed."""
         # Both are read before the first push.
         self._destination: DestinationRow
         self._epoch: int
+        self._must_poll = True
         self._polled_at = self._clock_checked_at = -math.inf
 
     def wake(self) -> None:
         """Look for due deliveries now."""
-        self._due_at = _NOW
+        self._due_at = _AT_ONCE
         self._wake.set()
 
     def set_client(self, client: CrmClient[Any], settings: DestinationSettings) -> None:
@@ -110,8 +113,9 @@ class DeliveryWorker:
         try:
             self._pauses.reset()
             self._settler.reset()
-            self._due_at = _NOW
-            self._polled_at = self._clock_checked_at = -math.inf
+            self._due_at = _AT_ONCE
+            self._must_poll = True
+            self._clock_checked_at = -math.inf
             await self._serve()
         except Exception as error:
             under_way = list(self._pushes.values())
@@ -158,12 +162,11 @@ class DeliveryWorker:
         """Look for what nothing announces: a person paused the destination, resumed it or asked for a probe;
         another process enqueued calls, and its notification was lost.
         """
-        if time.monotonic() - self._polled_at < self._poll_seconds:
-            return
-        self._due_at = _NOW
-        self._polled_at = -math.inf
-        while self._polled_at == -math.inf:  # again if a push that ends meanwhile changes the pause
+        self._must_poll |= time.monotonic() - self._polled_at >= self._poll_seconds
+        while self._must_poll:  # again if a push that ends during the read changes the pause
+            self._must_poll = False
             self._polled_at = time.monotonic()
+            self._due_at = _AT_ONCE
             self._destination, self._epoch = await self._ledger.read(
                 lambda c: (destinations.get(c, self.name), epochs.current(c))
             )
@@ -271,7 +274,7 @@ class DeliveryWorker:
             raise
         self._note_due_at(settled.next_due_at)
         if settled.changes_pause:
-            self._polled_at = -math.inf
+            self._must_poll = True
 
 
 def _take_batch(

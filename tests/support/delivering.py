@@ -1,7 +1,6 @@
 """A delivery worker on a fake CRM and a ledger whose clock a test moves."""
 
 import asyncio
-import math
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
@@ -97,7 +96,7 @@ class ObservedWorker(DeliveryWorker):
 
     async def finish_round(self) -> None:
         """Wait for the end of a round that began after this call, with a poll."""
-        last, self._polled_at = self.rounds + 2, -math.inf
+        last, self._must_poll = self.rounds + 2, True
         async with asyncio.timeout(5):
             while self.rounds < last:
                 self.wake()
