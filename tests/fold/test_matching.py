@@ -12,6 +12,7 @@ from relay.fold.matching import (
     _is_generated_uuid,
     customer_number,
     is_transfer_of,
+    limit_aliases,
     match_by_ids,
     match_by_number_and_time,
     restrict_ids,
@@ -465,3 +466,28 @@ def test_an_event_loses_the_facts_of_its_dropped_ids(
 )
 def test_only_an_e164_number_identifies_a_customer(number: object, customer: str | None) -> None:
     assert customer_number(event(Kind.STARTED, U1, external_number=number)) == customer
+
+
+# --- the limit of aliases -------------------------------------------------------------------------
+
+SIZES = {"full": 1_000, "almost": 999, "large": 600, "small": 399, "other": 400}
+
+
+@pytest.mark.parametrize(
+    ("match", "limited"),
+    [
+        (Match("full", ("id:full-0", "id:new"), ("id:x",)), Match("full", ("id:full-0",), ("id:x",))),
+        (Match("full", ("id:full-0",)), Match("full", ("id:full-0",))),
+        (Match("full", ("id:new",), ("id:x",)), Match(None, ("id:new",), ("id:x",))),
+        (Match("almost", ("id:almost-0", "id:new")), Match("almost", ("id:almost-0", "id:new"))),
+        (Match("almost", ("id:new", "id:newer")), Match(None, ("id:new", "id:newer"))),
+        (Match("large", ("id:large-0",), (), ("small",)), Match("large", ("id:large-0",), (), ("small",))),
+        (Match("large", ("id:large-0",), (), ("other",)), Match("large", ("id:large-0",), (), ("other",))),
+        (Match("large", ("id:large-0", "id:new"), (), ("other",)), Match("large", ("id:large-0",))),
+        (Match("large", ("id:large-0",), (), ("small", "other")), Match("large", ("id:large-0",))),
+        (Match(None, ("id:new",)), Match(None, ("id:new",))),
+    ],
+)
+def test_a_call_has_at_most_a_thousand_aliases(match: Match, limited: Match) -> None:
+    calls = {name: [f"id:{name}-{number}" for number in range(size)] for name, size in SIZES.items()}
+    assert limit_aliases(match, lambda call: calls[call]) == limited
