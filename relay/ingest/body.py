@@ -108,7 +108,7 @@ def decode_body(
     try:
         return _decode(request, receive_error, secrets, limits)
     except InvalidPayload as error:
-        return Body(clean_unparsed(request, secrets, limits.size), error=error)
+        return Body(clean_unparsed(request, secrets, limits.size), error=forget_frames(error))
 
 
 def decode_unauthenticated(
@@ -118,7 +118,17 @@ def decode_unauthenticated(
     try:
         return _decode(request, receive_error, secrets, limits)
     except InvalidPayload as error:
-        return Body(b"", error=error)
+        return Body(b"", error=forget_frames(error))
+
+
+def forget_frames(error: InvalidPayload) -> InvalidPayload:
+    """Remove the traceback of the error, whose frames hold the body and the error itself.
+
+    Such a cycle would keep the memory of the body until the garbage collector runs, although it is no longer
+    counted as in flight.
+    """
+    error.__context__ = error.__cause__ = None
+    return error.with_traceback(None)
 
 
 def _decode(

@@ -27,6 +27,7 @@ from relay.ingest.body import (
     ReceivedBody,
     decode_body,
     decode_unauthenticated,
+    forget_frames,
     limit_size,
     receive_body,
 )
@@ -161,7 +162,7 @@ class WebhookEndpoint:
         except InvalidPayload as error:
             error.message = self._secrets.clean_text(error.message)
             error.pointer = self._secrets.clean_text(error.pointer)
-            quarantine_id = await self._quarantine_invalid(head, body, error)
+            quarantine_id = await self._quarantine_invalid(head, body, forget_frames(error))
             return refuse_payload(request, error, quarantine_id=quarantine_id)
         return _acknowledge(events) if events else _acknowledge_ignored(items)
 

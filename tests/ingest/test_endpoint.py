@@ -2,6 +2,7 @@
 
 import asyncio
 import base64
+import gc
 import gzip
 import json
 import time
@@ -16,6 +17,7 @@ from structlog.testing import capture_logs
 
 from relay.app import Relay
 from relay.cli.check import run_checks
+from relay.cloudtalk.errors import InvalidPayload
 from relay.ledger import LedgerUnavailable, journal
 from relay.ledger.connection import Connection
 from relay.standards.webhooks import Signer
@@ -652,3 +654,29 @@ async def test_too_many_concurrent_requests_get_503(tmp_path: Path, monkeypatch:
         assert (await client.post(WEBHOOK_PATH, json=STARTED)).status_code == 503
         may_append.set()
         assert [response.status_code for response in await asyncio.gather(*waiting)] == [200, 200]
+
+
+# --- memory -----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("content", "headers", "status"),
+    [
+        (b"{broken", JSON, 400),
+        (b"{}", {"content-type": "application/octet-stream"}, 415),
+        (b'{"event": "call.started", "data": {}}', JSON, 422),
+        (b'{"event": "call.started", "data": {"id": "%s"}}' % (b"1" * 201), JSON, 422),
+        (b"x", JSON | {"content-encoding": "gzip"}, 400),
+    ],
+)
+async def test_a_refused_body_is_freed_without_the_garbage_collector(
+    open_relay: RelayAndClient, content: bytes, headers: dict[str, str], status: int
+) -> None:
+    _, client = open_relay
+    gc.collect()
+    gc.disable()
+    try:
+        assert (await client.post(WEBHOOK_PATH, content=content, headers=headers)).status_code == status
+        assert [found for found in gc.get_objects() if isinstance(found, InvalidPayload)] == []
+    finally:
+        gc.enable()
