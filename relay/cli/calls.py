@@ -9,10 +9,10 @@ from relay.cli.ledger_session import read_ledger, with_ledger
 from relay.cli.lookup import require_calls
 from relay.cli.main import Context
 from relay.cli.output import echo, json_option, print_fields, print_json, print_records, print_table
-from relay.cli.queries import CallView, view_call
 from relay.fold.split import SplitError, split_call
 from relay.ledger import calls
 from relay.ledger.connection import Connection
+from relay.operations.calls import CallView, view_call
 
 _DEFAULT_ROWS: Final = 50
 _NO_LIMIT: Final = 2**62

@@ -20,12 +20,12 @@ from relay.app import build_clients, hide_secrets
 from relay.cli.ledger_session import has_ledger
 from relay.cli.main import Context
 from relay.cli.output import echo, json_option, print_json, print_table
-from relay.cli.queries import DestinationStatus, list_destinations
 from relay.instants import SECOND, Instant
 from relay.ledger import Ledger, LedgerError, deliveries, destinations, journal, warnings
 from relay.ledger.connection import Connection
 from relay.ledger.write_check import check_writable
 from relay.logs import remove_secrets
+from relay.operations.status import DestinationStatus, list_destinations
 from relay.settings import Settings, review
 from relay.standards.file_access import explain_denied, explain_uncreatable
 from relay.standards.private_files import review_database

@@ -14,11 +14,11 @@ from relay.cli.ledger_session import read_ledger, with_ledger
 from relay.cli.lookup import destination_names, require_destination
 from relay.cli.main import Context
 from relay.cli.output import echo, json_option, print_fields, print_json, print_records
-from relay.cli.queries import find_call
 from relay.instants import Instant, iso
 from relay.ledger import dead_letters
 from relay.ledger.connection import Connection
 from relay.ledger.dead_letters import DeadLetter
+from relay.operations.calls import find_call
 from relay.settings import Settings
 
 _COLUMNS: Final = ("id", "destination", "attempted_at", "attempts", "code", "message")

@@ -9,10 +9,10 @@ from relay.cli.ledger_session import read_with_ledger, with_ledger
 from relay.cli.lookup import destination_names, require_destination
 from relay.cli.main import Context
 from relay.cli.output import echo, json_option, print_json, print_records
-from relay.cli.queries import DestinationState, DestinationStatus, list_destinations
 from relay.instants import Instant
 from relay.ledger import destinations
 from relay.ledger.connection import Connection
+from relay.operations.status import DestinationState, DestinationStatus, list_destinations
 from relay.settings import Settings
 
 T = TypeVar("T")

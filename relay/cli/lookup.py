@@ -7,10 +7,10 @@ from collections.abc import Iterable, Sequence
 
 import click
 
-from relay.cli.queries import find_call
 from relay.ledger import destinations
 from relay.ledger.calls import CallRow
 from relay.ledger.connection import Connection
+from relay.operations.calls import find_call
 from relay.settings import Settings
 
 

@@ -9,8 +9,8 @@ import msgspec
 from relay.cli.ledger_session import read_with_ledger
 from relay.cli.main import Context
 from relay.cli.output import echo, json_option, print_json, print_records
-from relay.cli.queries import DestinationState, Status, get_status
 from relay.ledger import Ledger
+from relay.operations.status import DestinationState, Status, get_status
 from relay.settings import Settings
 
 _COLUMNS: Final = ("name", "client", "state", "pending", "oldest_pending_seconds", "delivered", "dead")

@@ -10,10 +10,10 @@ from click.testing import CliRunner, Result
 
 from relay.cli.ledger_session import with_ledger
 from relay.cli.main import cli
-from relay.cli.queries import Status, get_status
 from relay.ledger import quarantine
 from relay.ledger.connection import Connection
 from relay.ledger.quarantine import NewQuarantinedBody
+from relay.operations.status import Status, get_status
 from relay.settings import load
 from tests.support.in_process import in_process_relay
 from tests.support.relay import WEBHOOK_PATH

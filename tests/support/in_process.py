@@ -9,8 +9,8 @@ from typing import Any
 import httpx
 
 from relay.app import Delivery, Ingest, Relay, create_app
-from relay.cli.queries import DestinationStatus, get_status
 from relay.ledger.notifications import WakeUpPipe
+from relay.operations.status import DestinationStatus, get_status
 from relay.server.roles import Role
 from relay.settings import Settings
 

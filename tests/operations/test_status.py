@@ -1,0 +1,91 @@
+"""The views of deliveries and destinations."""
+
+import msgspec
+
+from relay.instants import SECOND, Instant, iso
+from relay.ledger import Ledger, deliveries, destinations, journal, quarantine
+from relay.ledger.connection import Connection
+from relay.ledger.destinations import Pause
+from relay.ledger.quarantine import NewQuarantinedBody
+from relay.operations.status import EventCounts, Status, get_status
+from tests.support.operations import DEAD, DELIVERED, NOW, write_call
+from tests.support.samples import make_event_row
+
+
+async def status(ledger: Ledger, *, now: int = NOW, **enabled: bool) -> Status:
+    return await ledger.read(lambda connection: get_status(connection, enabled, now=Instant(now)))
+
+
+async def test_events_calls_and_quarantine_are_counted(ledger: Ledger) -> None:
+    assert msgspec.to_builtins(await status(ledger)) == {
+        "events": {
+            "accepted": 0,
+            "unfolded": 0,
+            "aside": 0,
+            "quarantined": 0,
+            "quarantine_dropped": 0,
+            "unclear": 0,
+        },
+        "calls": 0,
+        "destinations": [],
+        "retention_refused": None,
+    }
+
+    def write(connection: Connection) -> None:
+        seqs = journal.append(connection, [make_event_row(at=at) for at in range(4)])
+        write_call(connection, "cloudtalk-1")
+        journal.mark_folded(connection, [(seqs[0], "cloudtalk-1")])
+        journal.set_aside(connection, seqs[1], "the fold failed")
+        quarantine.add(connection, NewQuarantinedBody(NOW, "not_json", "", "", "", "/", "", b"x"))
+
+    await ledger.write(write)
+    found = await status(ledger)
+    assert found.events == EventCounts(
+        accepted=4, unfolded=2, aside=1, quarantined=1, quarantine_dropped=0, unclear=0
+    )
+    assert found.calls == 1
+
+
+async def test_a_destination_has_its_pending_deliveries_and_the_age_of_the_oldest(ledger: Ledger) -> None:
+    def write(connection: Connection) -> None:
+        destinations.register(connection, {"crm": "local"})
+        for number in range(1, 5):
+            write_call(connection, f"cloudtalk-{number}")
+        ended = (DELIVERED, msgspec.structs.replace(DEAD, call="cloudtalk-2"))
+        deliveries.settle(connection, "crm", ended, now=NOW)
+
+    await ledger.write(write)
+    (crm,) = (await status(ledger, now=NOW + 90 * SECOND + 1, crm=True)).destinations
+    assert (crm.pending, crm.delivered, crm.dead, crm.oldest_pending_seconds) == (2, 1, 1, 90)
+    (crm,) = (await status(ledger, now=NOW - SECOND, crm=True)).destinations
+    assert crm.oldest_pending_seconds == 0  # a clock that was set back
+
+
+async def test_a_destination_without_pending_deliveries_has_no_oldest(ledger: Ledger) -> None:
+    await ledger.write(lambda c: destinations.register(c, {"crm": "local"}))
+    (crm,) = (await status(ledger, crm=True)).destinations
+    assert (crm.pending, crm.oldest_pending_seconds) == (0, None)
+
+
+async def test_a_destination_is_delivering_waiting_disabled_orphaned_or_paused(ledger: Ledger) -> None:
+    names = ("a_delivering", "b_waiting", "c_disabled", "d_orphaned", "e_paused")
+
+    def write(connection: Connection) -> None:
+        destinations.register(connection, dict.fromkeys(names, "local"))
+        for name in names[1:4]:
+            destinations.pause_until(
+                connection, name, Pause("throttled", 1, "429", "slow down"), until=Instant(NOW + SECOND)
+            )
+        destinations.pause(connection, "e_paused")
+
+    await ledger.write(write)
+    found = await status(ledger, a_delivering=True, b_waiting=True, c_disabled=False, e_paused=True)
+    assert [row.name for row in found.destinations] == list(names)
+    assert [row.name[2:] for row in found.destinations] == [row.state for row in found.destinations]
+    delivering, waiting, *_ = found.destinations
+    assert delivering.paused_reason is delivering.paused_until is delivering.paused_message is None
+    assert (waiting.paused_reason, waiting.paused_until, waiting.paused_message) == (
+        "throttled",
+        iso(NOW + SECOND),
+        "slow down",
+    )
