@@ -1,12 +1,7 @@
-"""Authentication of a request: by a token, by a signature, or, if neither is set up, by its origin.
-
-Tokens are compared in constant time, each with every listed token, so that the response time shows neither
-how much of a guess was right nor which token matched.
-"""
+"""Authentication of a request: by a token, by a signature, or, if neither is set up, by its origin."""
 
 import base64
 import binascii
-import hmac
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
@@ -20,6 +15,7 @@ from relay.cloudtalk.body_secrets import TOKEN_QUERY_KEY
 from relay.cloudtalk.request import RequestHead
 from relay.cloudtalk.signatures import SignatureVerifier
 from relay.standards.addresses import is_loopback
+from relay.standards.tokens import TokenList
 
 _FORWARDING_HEADERS: Final = (
     *("forwarded", "x-forward", "x-original-", "x-rewrite-", "via", "cdn-", "max-forwards"),
@@ -89,7 +85,7 @@ class Authenticator:
     def __init__(
         self, tokens: Iterable[str], signatures: SignatureVerifier, *, body_tokens: bool = False
     ) -> None:
-        self._tokens = [token.encode() for token in tokens]
+        self._tokens = TokenList(tokens)
         self._signatures = signatures
         self._body_tokens = body_tokens
 
@@ -121,27 +117,24 @@ class Authenticator:
         tokens = [*islice(in_head, _MAX_TOKENS), *body_tokens[:_MAX_TOKENS]]
         if not tokens:
             return AuthProblem.NO_TOKEN
-        return None if self._has_listed(tokens) else AuthProblem.WRONG_TOKEN
-
-    def _has_listed(self, tokens: list[str]) -> bool:
-        matches = [
-            hmac.compare_digest(token.encode("utf-8", "surrogateescape"), listed)
-            for token in tokens
-            for listed in self._tokens
-        ]
-        return any(matches)
+        return None if self._tokens.has_any(tokens) else AuthProblem.WRONG_TOKEN
 
 
 def _tokens_in_head(headers: Mapping[str, str], query: str) -> Iterator[str]:
+    yield from tokens_in_authorization(headers)
+    if "x-webhook-token" in headers:
+        yield headers["x-webhook-token"]
+    yield from _tokens_in_query(query)
+
+
+def tokens_in_authorization(headers: Mapping[str, str]) -> Iterator[str]:
+    """Yield the token of `Authorization: Bearer`, or the password of `Authorization: Basic`."""
     scheme, _, credentials = headers.get("authorization", "").partition(" ")
     match scheme.lower():
         case "bearer":
             yield credentials.strip()
         case "basic":
             yield from _decode_basic_password(credentials)
-    if "x-webhook-token" in headers:
-        yield headers["x-webhook-token"]
-    yield from _tokens_in_query(query)
 
 
 def _tokens_in_query(query: str) -> Iterator[str]:
@@ -161,7 +154,27 @@ def _decode_basic_password(credentials: str) -> Iterator[str]:
 
 
 def check_local(head: RequestHead) -> AuthProblem | None:
-    """Return the problem of a request that does not come from a program on this machine."""
+    """Return the problem of an event that does not come from a program on this machine."""
+    problem = _check_machine(head)
+    if problem is None and _is_cross_site(head.headers):
+        return AuthProblem.CROSS_SITE
+    if problem is None and head.method in _SAFE_METHODS and _has_content(head):
+        return AuthProblem.SAFE_METHOD
+    return problem
+
+
+def check_local_page(head: RequestHead) -> AuthProblem | None:
+    """Return the problem of a request for a page that does not come from a program on this machine.
+
+    A person may follow a link on any other page, such as that in an alert: a GET changes nothing here.
+    """
+    problem = _check_machine(head)
+    if problem is None and _is_cross_site(head.headers) and not _follows_link(head):
+        return AuthProblem.CROSS_SITE
+    return problem
+
+
+def _check_machine(head: RequestHead) -> AuthProblem | None:
     if head.http_version < _OLDEST_CLIENT:
         return AuthProblem.FORWARDED
     if any(name.startswith(_FORWARDING_BY_INITIAL.get(name[:1], ())) for name in head.headers):
@@ -172,9 +185,13 @@ def check_local(head: RequestHead) -> AuthProblem | None:
     # A request without Host violates HTTP/1.1 (RFC 9112, 3.2).
     if not is_loopback(_host_name(head.headers.get("host", ""))):
         return AuthProblem.FOREIGN_HOST
-    if _is_cross_site(head.headers):
-        return AuthProblem.CROSS_SITE
-    return AuthProblem.SAFE_METHOD if head.method in _SAFE_METHODS and _has_content(head) else None
+    return None
+
+
+def _follows_link(head: RequestHead) -> bool:
+    """Whether the request opens a page in a window, where the other page cannot read it."""
+    mode, dest = head.headers.get("sec-fetch-mode"), head.headers.get("sec-fetch-dest")
+    return head.method in _SAFE_METHODS and mode == "navigate" and dest == "document"
 
 
 def _is_cross_site(headers: Mapping[str, str]) -> bool:

@@ -41,10 +41,14 @@ class _Address(msgspec.Struct):
 
 
 class AuthFailures:
-    """Counts the requests of one process that were not authenticated. `now` returns monotonic seconds."""
+    """Counts the requests of one process that were not authenticated. `now` returns monotonic seconds.
 
-    def __init__(self, now: Callable[[], float] = time.monotonic) -> None:
+    `area`: what was asked for, such as `webhook` or `metrics`. Each area has an instance of its own.
+    """
+
+    def __init__(self, now: Callable[[], float] = time.monotonic, *, area: str = "webhook") -> None:
         self._now = now
+        self._area = area
         self._addresses: dict[str, _Address] = {}
 
     def record(self, client: str | None, reason: str) -> int | None:
@@ -59,7 +63,7 @@ class AuthFailures:
         if address is None:
             address = _Address(client or "", reason, self._now() + PERIOD_SECONDS, unlogged=1)
             self._addresses[network] = address
-            _log(address)
+            self._log(address)
         else:
             address.unlogged += 1
             address.client, address.reason = client or "", reason
@@ -76,7 +80,7 @@ class AuthFailures:
                 self.end_periods()
         finally:
             for address in self._addresses.values():
-                _log(address)
+                self._log(address)
 
     def end_periods(self) -> None:
         """Log the periods that are over, and forget the addresses without failures."""
@@ -85,14 +89,17 @@ class AuthFailures:
         for network in over:
             address = self._addresses.pop(network)
             if address.unlogged:
-                _log(address)
+                self._log(address)
                 address.failures, address.period_end = 0, now + PERIOD_SECONDS
                 self._addresses[network] = address
 
-
-def _log(address: _Address) -> None:
-    if address.unlogged:
-        log.warning(
-            "ingest.unauthorised", reason=address.reason, client=address.client, failures=address.unlogged
-        )
-        address.unlogged = 0
+    def _log(self, address: _Address) -> None:
+        if address.unlogged:
+            log.warning(
+                "ingest.unauthorised",
+                area=self._area,
+                reason=address.reason,
+                client=address.client,
+                failures=address.unlogged,
+            )
+            address.unlogged = 0
