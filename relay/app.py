@@ -12,7 +12,7 @@ logs `server.ready` and sets the exit code.
 """
 
 import sys
-from collections.abc import AsyncIterator, Callable, Collection, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
 from functools import partial
 from typing import Any, Final
@@ -23,13 +23,14 @@ from starlette.middleware import Middleware
 from starlette.routing import Route
 from starlette.types import ASGIApp
 
-from crm_clients.base import ClientState, Context, CrmClient
+from crm_clients.base import ClientState, CrmClient
 from relay import logs
 from relay.cloudtalk.authentication import Authenticator
 from relay.cloudtalk.body_secrets import BodySecrets
 from relay.cloudtalk.parser import Parser
 from relay.cloudtalk.signatures import SignatureVerifier
 from relay.delivery import DeliveryWorker, LedgerClientState, RetryPolicy
+from relay.delivery.clients import build_clients
 from relay.fold import FoldWorker
 from relay.ingest.endpoint import WebhookEndpoint
 from relay.ingest.limits import AdmissionControl
@@ -43,7 +44,7 @@ from relay.ledger.watch import watch_ledger
 from relay.server import health, paths
 from relay.server.lifecycle import Lifecycle, Loop
 from relay.server.roles import Role
-from relay.settings import CloudTalk, Settings, collect_secrets, load, load_client_class, replace_secrets
+from relay.settings import CloudTalk, Settings, collect_secrets, load, replace_secrets
 
 log = logs.get_logger("relay.app")
 
@@ -78,26 +79,6 @@ def build_parser(cloudtalk: CloudTalk) -> Parser:
         cloudtalk.webhook_path,
         cloudtalk.company_ids,
     )
-
-
-def build_clients(
-    settings: Settings,
-    client_state: Callable[[str], ClientState],
-    *,
-    only: Collection[str] | None = None,
-) -> dict[str, CrmClient[Any]]:
-    """Build the client of each destination, by name, or of the destinations in `only`.
-
-    `client_state` returns the state of a destination's client by the name of the destination.
-    """
-    timezone, region = ZoneInfo(settings.cloudtalk.timezone), settings.cloudtalk.default_region
-    return {
-        name: load_client_class(destination.client)(
-            name, destination, Context(client_state(name), timezone, region)
-        )
-        for name, destination in settings.destinations.items()
-        if only is None or name in only
-    }
 
 
 # --- the components ---------------------------------------------------------------------------

@@ -1,37 +1,14 @@
-"""`relay check`: test whether calls could be delivered, and say how to fix what is wrong.
-
-A finding that is `ok` and has a problem is a warning: it does not change the exit code.
-"""
+"""`relay check`: test whether calls could be delivered, and say how to fix what is wrong."""
 
 import asyncio
 import sys
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager
-from pathlib import Path
-from typing import Any, Final
 
 import click
-import msgspec
 
-from crm_clients.base import CrmClient, Finding
-from crm_clients.settings import DestinationSettings
-from crm_clients.state import InMemoryClientState
-from relay.app import build_clients, hide_secrets
-from relay.cli.ledger_session import has_ledger
+from relay.app import hide_secrets
 from relay.cli.main import Context
 from relay.cli.output import echo, json_option, print_json, print_table
-from relay.instants import SECOND, Instant
-from relay.ledger import Ledger, LedgerError, deliveries, destinations, journal, warnings
-from relay.ledger.connection import Connection
-from relay.ledger.write_check import check_writable
-from relay.logs import remove_secrets
-from relay.operations.status import DestinationStatus, list_destinations
-from relay.settings import Settings, review
-from relay.standards.file_access import explain_denied, explain_uncreatable
-from relay.standards.private_files import review_database
-
-_WARNING_AGE: Final = 86_400 * SECOND
-"""A warning about the clock, or about what an event lacks, counts for one day."""
+from relay.operations.check import Finding, is_good, run_checks
 
 
 @click.command("check")
@@ -45,208 +22,22 @@ def command(context: Context, *, as_json: bool) -> None:
     """
     settings = context.settings()
     hide_secrets(settings)
-    findings = [_without_secrets(finding) for finding in asyncio.run(run_checks(settings))]
+    findings = asyncio.run(run_checks(settings))
     if as_json:
         print_json(findings)
     else:
-        print_table(("", "name", "code", "problem"), map(_row, findings), wrap="problem")
-        for finding in findings:
-            if finding.hint:
-                echo(f"\n{finding.name}, {finding.code}: {finding.hint}")
-    sys.exit(0 if all(finding.ok for finding in findings) else 1)
+        print_findings(findings)
+    sys.exit(0 if is_good(findings) else 1)
 
 
-def _without_secrets(finding: Finding) -> Finding:
-    """An error of a CRM or a database may quote the request with its key."""
-    problem, hint = (text and remove_secrets(text) for text in (finding.problem, finding.hint))
-    return msgspec.structs.replace(finding, problem=problem, hint=hint)
+def print_findings(findings: list[Finding]) -> None:
+    """Print a line for each finding, and below them how to fix what is wrong."""
+    print_table(("", "name", "code", "problem"), map(_row, findings), wrap="problem")
+    for finding in findings:
+        if finding.hint:
+            echo(f"\n{finding.name}, {finding.code}: {finding.hint}")
 
 
 def _row(finding: Finding) -> tuple[str | None, ...]:
     result = "failed" if not finding.ok else "warning" if finding.problem else "ok"
     return result, finding.name, finding.code, finding.problem
-
-
-async def run_checks(settings: Settings) -> list[Finding]:
-    """Check the settings, the ledger with what a relay stored in it, and every CRM, even a disabled one."""
-    clients = build_clients(settings, lambda _: InMemoryClientState())
-    by_client = await asyncio.gather(*map(_check_client, clients.values()))
-    return [
-        *review(settings),
-        *await _check_ledger(settings),
-        *(finding for findings in by_client for finding in findings),
-    ]
-
-
-async def _check_client(client: CrmClient[Any]) -> list[Finding]:
-    """Let the client check its CRM. A fault of the client itself must not hide the other findings."""
-    try:
-        return await client.check()
-    except Exception as error:  # noqa: BLE001 - a plug-in may raise anything
-        return [
-            Finding(
-                name=client.name,
-                ok=False,
-                code="client_fault",
-                problem=f"the client failed: {type(error).__name__}: {error}",
-                hint=f"report this to the author of {type(client).__module__}",
-            )
-        ]
-    finally:
-        await client.aclose()
-
-
-async def _check_ledger(settings: Settings) -> list[Finding]:
-    """Check that the ledger can be written, and look in it for what a running relay found."""
-    if not has_ledger(settings):
-        return [_check_missing_ledger(settings.ledger.path)]
-    try:
-        async with _open_ledger(settings) as ledger:
-            await check_writable(ledger)
-            now = ledger.now()
-            return [
-                Finding(name="ledger", ok=True),
-                *_review_files(settings.ledger.path),
-                *await ledger.read(lambda connection: list(_find_in_ledger(connection, settings, now))),
-            ]
-    except LedgerError as error:
-        return [
-            Finding(
-                name="ledger", ok=False, code="unreachable", problem=str(error), hint=_ledger_hint(settings)
-            )
-        ]
-
-
-def _check_missing_ledger(path: Path | None) -> Finding:
-    """Check that `relay serve` can create the ledger. On PostgreSQL only the server knows."""
-    if path is not None and (reason := explain_uncreatable(path)) is not None:
-        problem = f"the ledger {path} cannot be created"
-        return Finding(name="ledger", ok=False, code="unreachable", problem=problem, hint=reason)
-    what = f"{path}" if path is not None else "its tables"
-    return Finding(name="ledger", ok=True, code="not_created", hint=f"`relay serve` creates {what}")
-
-
-def _review_files(path: Path | None) -> Iterator[Finding]:
-    if path is not None:
-        yield from (Finding(name="ledger", ok=True, **warning) for warning in review_database(path))
-
-
-def _ledger_hint(settings: Settings) -> str:
-    if settings.ledger.path is not None:
-        if (denied := explain_denied(settings.ledger.path)) is not None:
-            return denied
-        return "check that the folder of ledger.url exists and is writable, and that the disk is not full"
-    return (
-        "check that the server of ledger.url runs and accepts connections from this machine, and that its"
-        " disk is not full"
-    )
-
-
-def _find_in_ledger(connection: Connection, settings: Settings, now: Instant) -> Iterator[Finding]:
-    if settings.cloudtalk.signing_secrets:
-        yield _check_clock(connection, now)
-    yield from _check_outcomes(connection, now)
-    yield from _check_retention(connection)
-    enabled = {name: destination.enabled for name, destination in settings.destinations.items()}
-    for status in list_destinations(connection, enabled, now=now):
-        if status.name in settings.destinations:
-            yield from _check_deliveries(status)
-            yield from _check_rendering(connection, settings.destinations[status.name], status.name)
-
-
-def _check_clock(connection: Connection, now: Instant) -> Finding:
-    """Look for a warning that the ingest wrote when it refused a signed webhook because of its time."""
-    warning = warnings.get(connection, warnings.CLOCK_OFF, since=Instant(now - _WARNING_AGE))
-    if warning is None:
-        return Finding(name="clock", ok=True)
-    return Finding(
-        name="clock",
-        ok=False,
-        code="clock_off",
-        problem=f"a signed webhook was refused within the last day: {warning}",
-        hint="set this machine's clock (with systemd: timedatectl set-ntp true), then let CloudTalk resend",
-    )
-
-
-def _check_outcomes(connection: Connection, now: Instant) -> Iterator[Finding]:
-    """Report Ended events of the last day that do not state whether anybody talked."""
-    for variable, count in journal.count_missing(connection, since=Instant(now - _WARNING_AGE)).items():
-        yield Finding(
-            name="cloudtalk",
-            ok=True,
-            code="missing_variable",
-            problem=f"ended events without {variable} within the last day: {count}; a missed call among them"
-            " looks completed",
-            hint=f"add {variable} to the body of the ended event, with a value from the variable picker;"
-            " `relay cloudtalk-setup` prints the body",
-        )
-
-
-def _check_retention(connection: Connection) -> Iterator[Finding]:
-    """Report that retention deletes nothing, because the clock is far ahead of the newest call."""
-    message = warnings.get(connection, warnings.CLOCK_JUMPED, since=Instant(0))
-    if message is not None:
-        yield Finding(
-            name="retention",
-            ok=True,
-            code="clock_jumped",
-            problem=message,
-            hint="if the time is wrong, set this machine's clock; if it is right, the first call after the"
-            " pause ends this",
-        )
-
-
-def _check_deliveries(status: DestinationStatus) -> Iterator[Finding]:
-    """Report a pause and dead letters of a destination: its CRM lacks calls."""
-    name = status.name
-    if status.paused_reason == destinations.BY_OPERATOR:
-        yield Finding(
-            name=name,
-            ok=False,
-            code="paused",
-            problem=f"`relay destinations pause` paused it; pending calls: {status.pending}",
-            hint=f"`relay destinations resume {name}` delivers them",
-        )
-    elif status.paused_reason:
-        yield Finding(
-            name=name,
-            ok=False,
-            code="paused",
-            problem=f"the relay paused it until {status.paused_until}: {status.paused_reason},"
-            f" {status.paused_message}; pending calls: {status.pending}",
-            hint="correct the cause; a running relay probes the CRM and resumes by itself, at once after"
-            f" `relay destinations probe {name}`",
-        )
-    if status.dead:
-        yield Finding(
-            name=name,
-            ok=False,
-            code="dead_letters",
-            problem=f"calls that could not be delivered and are not retried: {status.dead}",
-            hint=f"`relay dead list --destination {name}` shows why; then replay or drop them",
-        )
-
-
-def _check_rendering(
-    connection: Connection, destination: DestinationSettings, name: str
-) -> Iterator[Finding]:
-    """Report records that a CRM has with labels, fields or constants of earlier settings."""
-    number = deliveries.count_other_renderings(connection, name, destination.rendering)
-    if number:
-        yield Finding(
-            name=name,
-            ok=True,
-            code="changed_settings",
-            problem=f"delivered calls that still have earlier labels, fields or constants: {number}",
-            hint=f"`relay replay --changed-settings --destination {name}` writes these calls again",
-        )
-
-
-@asynccontextmanager
-async def _open_ledger(settings: Settings) -> AsyncIterator[Ledger]:
-    ledger = Ledger(settings.ledger.url.get_secret_value())
-    try:
-        await ledger.open()
-        yield ledger
-    finally:
-        await ledger.close()

@@ -1,11 +1,11 @@
-"""The command `relay cloudtalk-setup`. What it prints is built in `setup_guide`."""
+"""The command `relay cloudtalk-setup`. What it prints is built in `relay.operations.setup_guide`."""
 
 import click
 
 from relay.cli.main import Context
 from relay.cli.output import echo, json_option, print_json
-from relay.cli.setup_guide import build_guide, format_markdown
-from relay.cli.setup_guide_texts import Lang
+from relay.operations.setup_guide import build_guide, format_markdown
+from relay.operations.setup_guide_texts import Lang
 
 
 @click.command("cloudtalk-setup")

@@ -11,13 +11,11 @@ from tempfile import TemporaryDirectory
 from typing import TypeVar
 
 import click
-from sqlalchemy.exc import DBAPIError
 
 from relay.ledger import Ledger, LedgerError
 from relay.ledger.connection import Connection
-from relay.ledger.engine import open_engine, schema_version
+from relay.operations.ledger_access import has_ledger
 from relay.settings import Settings
-from relay.standards.file_access import is_missing
 
 T = TypeVar("T")
 
@@ -65,23 +63,6 @@ def _existing_or_empty(settings: Settings) -> Iterator[str]:
         click.echo(f"There is no ledger {_place(settings)}:\n`relay serve` creates it.", err=True)
     with TemporaryDirectory() as folder:
         yield f"sqlite:///{folder}/relay.db"
-
-
-def has_ledger(settings: Settings) -> bool:
-    """Whether the file of SQLite, or the relay's tables on PostgreSQL exist. Creates nothing.
-
-    True also for a database that cannot be used: to open it then fails with the reason.
-    """
-    if settings.ledger.path is not None:
-        return not is_missing(settings.ledger.path)
-    engine = open_engine(settings.ledger.url.get_secret_value())
-    try:
-        with engine.connect() as connection:
-            return schema_version(connection) is not None
-    except (DBAPIError, LedgerError):
-        return True
-    finally:
-        engine.dispose()
 
 
 def _place(settings: Settings) -> str:

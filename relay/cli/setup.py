@@ -8,10 +8,11 @@ import click
 
 from crm_clients.base import CrmClient
 from crm_clients.state import InMemoryClientState
-from relay.app import build_clients, hide_secrets
+from relay.app import hide_secrets
 from relay.cli.lookup import require_destination
 from relay.cli.main import Context
 from relay.cli.output import echo
+from relay.delivery.clients import build_clients
 from relay.logs import remove_secrets
 
 

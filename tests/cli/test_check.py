@@ -8,7 +8,7 @@ import pytest
 
 from crm_clients.base import Finding
 from crm_clients.local import LocalClient
-from relay import app
+from relay.delivery import clients
 from relay.ledger import destinations
 from relay.ledger.destinations import Pause
 from tests.support.home import LOCAL, STARTED, Home, all_delivered
@@ -251,7 +251,7 @@ def test_a_client_that_raises_is_a_finding_beside_the_others(
                 raise ZeroDivisionError("division by zero")
             return await super().check()
 
-    monkeypatch.setattr(app, "load_client_class", lambda _: FailingClient)
+    monkeypatch.setattr(clients, "load_client_class", lambda _: FailingClient)
     home.write_settings(LOCAL + BROKEN)
     result = home.run("check", "--json")
     assert result.exit_code == 1
@@ -269,7 +269,7 @@ def test_no_call_is_written_and_every_client_is_closed(home: Home, monkeypatch: 
             await super().aclose()
             closed.append(self.name)
 
-    monkeypatch.setattr(app, "load_client_class", lambda _: ObservedClient)
+    monkeypatch.setattr(clients, "load_client_class", lambda _: ObservedClient)
     home.create_files()
     closed.clear()
     assert home.run("check").exit_code == 0

@@ -8,7 +8,8 @@ ROOT = Path(__file__).parents[2]
 
 def test_the_codes_of_check_are_documented() -> None:
     review = (ROOT / "relay/settings/review.py").read_text()
-    check = (ROOT / "relay/cli/check.py").read_text()
+    files = ("check.py", "check_ledger.py")
+    check = "".join((ROOT / "relay/operations" / file).read_text() for file in files)
     warnings = re.findall(r'_warning\(\s+\w+,\s+"(\w+)"', review)
     findings = re.findall(r'\bok=(True|False),\s+code="(\w+)"', check)
     assert len(findings) == check.count('code="')

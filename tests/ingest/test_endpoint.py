@@ -16,10 +16,10 @@ import pytest
 from structlog.testing import capture_logs
 
 from relay.app import Relay
-from relay.cli.check import run_checks
 from relay.cloudtalk.errors import InvalidPayload
 from relay.ledger import LedgerUnavailable, journal
 from relay.ledger.connection import Connection
+from relay.operations.check import run_checks
 from relay.standards.webhooks import Signer
 from tests.support.in_process import in_process_relay, ingest_of, settings_in
 from tests.support.journal import read_events, read_quarantine

@@ -12,7 +12,8 @@ from structlog.testing import capture_logs
 from crm_clients.base import Outcome, Push
 from crm_clients.local import LocalSettings
 from crm_clients.state import InMemoryClientState
-from relay.app import Relay, build_clients
+from relay.app import Relay
+from relay.delivery.clients import build_clients
 from relay.server import lifecycle
 from relay.settings import Settings
 from tests.support.in_process import delivery_of, in_process_relay, settings_in, wait_for_status

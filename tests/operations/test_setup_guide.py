@@ -7,8 +7,8 @@ import pytest
 from click.testing import CliRunner, Result
 
 from relay.cli.main import cli
-from relay.cli.setup_guide import SIGNED_EVENTS, TRIGGERS, format_markdown, guide_for
-from relay.cli.setup_guide_texts import TEXTS, Lang
+from relay.operations.setup_guide import SIGNED_EVENTS, TRIGGERS, format_markdown, guide_for
+from relay.operations.setup_guide_texts import TEXTS, Lang
 from relay.settings.models import CloudTalk
 from tests.support.es_document import ORIGIN, requests_of, tables
 

@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 
 import msgspec
 
-from relay.cli.setup_guide_texts import TEXTS, Lang, Texts
+from relay.operations.setup_guide_texts import TEXTS, Lang, Texts
 from relay.settings import Settings, review_public_url
 from relay.standards.addresses import is_loopback
 
