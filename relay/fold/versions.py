@@ -24,7 +24,7 @@ _UNKNOWN: Final = dict.fromkeys(_OUTCOME, 0)
 """The outcome of a continued call before an event states it: CRMs that have the call keep theirs."""
 
 
-def first_version(call: str, state: CallState, *, after: int = 0, floor: int = 0) -> CallRow:
+def first_version(call: str, state: CallState, *, after: int = 0, floor: int) -> CallRow:
     """The row of a call that has none. `after`: the last version that it had before it was removed."""
     version = max(after, floor) + 1
     began_at = state.fact("started_at") or min(state.seen.values())
@@ -32,7 +32,7 @@ def first_version(call: str, state: CallState, *, after: int = 0, floor: int = 0
     return CallRow(call, version, began_at, state, record, {}, customer_number(state))
 
 
-def continued_version(call: str, state: CallState, *, after: int, floor: int = 0) -> CallRow:
+def continued_version(call: str, state: CallState, *, after: int, floor: int) -> CallRow:
     """The row of a call that retention deleted in the version `after`, with the state of its late events.
     CRMs that have the call receive the fields that these events state.
     """
@@ -42,7 +42,7 @@ def continued_version(call: str, state: CallState, *, after: int, floor: int = 0
     return msgspec.structs.replace(row, field_versions=known | unknown)
 
 
-def next_version(row: CallRow, state: CallState, *, floor: int = 0) -> CallRow:
+def next_version(row: CallRow, state: CallState, *, floor: int) -> CallRow:
     """The row of a call with this new state. The version changes only if a field that a CRM gets changes."""
     record = build_record(state, id=row.id, version=max(row.version, floor) + 1)
     changed = dict.fromkeys(_changed_fields(row, state, record), record.version)
@@ -66,7 +66,7 @@ def _changed_fields(row: CallRow, state: CallState, record: Call) -> list[str]:
     return [field for field in changed if field not in _OUTCOME]
 
 
-def merged_version(row: CallRow, survivor: str, *, floor: int = 0) -> CallRow:
+def merged_version(row: CallRow, survivor: str, *, floor: int) -> CallRow:
     """The last version of a call that was merged into another one: CRMs that have it retract it."""
     version = max(row.version, floor) + 1
     record = msgspec.structs.replace(row.record, version=version, merged_into=survivor)
@@ -74,7 +74,7 @@ def merged_version(row: CallRow, survivor: str, *, floor: int = 0) -> CallRow:
     return msgspec.structs.replace(row, version=version, record=record, state=state, number=None)
 
 
-def restored_version(row: CallRow, state: CallState, *, floor: int = 0) -> CallRow:
+def restored_version(row: CallRow, state: CallState, *, floor: int) -> CallRow:
     """The next version of a call that was merged and is a call again. CRMs have retracted its record, so
     every field counts as changed.
     """

@@ -110,7 +110,7 @@ class SecretFinder:
 
     def remove_from_text(self, text: str) -> str:
         """Return the text without the secrets."""
-        if len(text) < self._shortest or not self._shortest:
+        if len(text) < self._shortest:
             return text
         raw = text.encode("utf-8", "surrogatepass")
         clean = self.remove(raw)
@@ -147,7 +147,7 @@ def _spell_escapes(characters: str) -> Iterator[bytes]:
     """Yield the escapes of these characters in JSON and in forms, in lower case."""
     for character in {*characters, *characters.upper()}:
         yield rb"\u%04x" % ord(character)
-        yield from (b"%%%02x" % byte for byte in character.encode("utf-8", "surrogatepass"))
+        yield from (b"%%%02x" % byte for byte in character.encode())
 
 
 def _search_any(patterns: Collection[bytes]) -> BytesAhoCorasick:

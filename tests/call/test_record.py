@@ -126,6 +126,24 @@ def test_a_stated_time_of_the_answer_counts_also_without_a_leg(kind: Kind) -> No
     assert (call.answered_at, call.response_seconds, call.legs) == ("2024-11-28T10:30:15Z", 15, [])
 
 
+def test_a_transferred_call_was_answered_when_its_first_leg_was() -> None:
+    first, second = (
+        make_event(
+            E,
+            call_id=f"{at}",
+            agent_id=f"{at}",
+            started_at=T0 + at * SECOND,
+            answered_at=T0 + (at + 5) * SECOND,
+            talking=30,
+        )
+        for at in (10, 60)
+    )
+    for events in ((first, second), (second, first)):
+        call = record_of(*events)
+        assert (call.started_at, call.answered_at) == ("2024-11-28T10:30:10Z", "2024-11-28T10:30:15Z")
+        assert [leg.agent_id for leg in call.legs] == ["10", "60"]
+
+
 def test_the_earliest_arrival_of_an_answered_counts() -> None:
     first, again = (
         state_from_event(make_event(A, started_at=T0), seq=seq, received_at=Instant(T0 + seconds * SECOND))

@@ -38,6 +38,13 @@ def test_the_wait_that_the_crm_asks_for_counts_up_to_the_longest(after: float | 
     assert POLICY.delay(1, after=after, jitter=0) == int(seconds * SECOND)
 
 
+@pytest.mark.parametrize(("after", "seconds"), [(0, 0), (0.2, 0.2), (3_600, 3_600), (3_601, 3_600)])
+def test_the_wait_that_no_recovery_shortens_is_what_the_crm_asked_for_up_to_the_longest(
+    after: float, seconds: float
+) -> None:
+    assert POLICY.asked_delay(after) == seconds * SECOND
+
+
 def test_a_first_delay_longer_than_the_longest_is_the_longest() -> None:
     assert RetryPolicy(600, 60, 72).delay(1, after=None, jitter=0) == 60 * SECOND
 

@@ -208,7 +208,7 @@ async def append_folded_edits(ledger: Ledger, number: int) -> None:
     first = state_from_event(rows[0].parsed, seq=1, received_at=rows[0].received_at)
     for begin in range(0, number, 1_000):
         await ledger.write(partial(append_folded, rows=rows[begin : begin + 1_000]))
-    await ledger.write(lambda c: calls.write(c, [first_version("cloudtalk-a", first)], []))
+    await ledger.write(lambda c: calls.write(c, [first_version("cloudtalk-a", first, floor=0)], []))
 
 
 def append_folded(connection: Connection, rows: Sequence[NewEvent]) -> None:

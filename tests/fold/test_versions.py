@@ -24,7 +24,7 @@ def state_of(**facts: Any) -> CallState:
     return join_events(make_event(**facts), received_at=T0)
 
 
-ROW = first_version("c", state_of(contact_name="Ana", **NUMBERS))
+ROW = first_version("c", state_of(contact_name="Ana", **NUMBERS), floor=0)
 
 
 def test_a_first_version_has_number_1_and_no_changed_fields() -> None:
@@ -35,7 +35,7 @@ def test_a_first_version_has_number_1_and_no_changed_fields() -> None:
 
 def test_a_call_without_a_start_began_with_its_first_event() -> None:
     state = join_events(make_event(Kind.STARTED), make_event(Kind.ENDED), received_at=T0)
-    assert first_version("c", state).began_at == T0 + 1
+    assert first_version("c", state, floor=0).began_at == T0 + 1
 
 
 @pytest.mark.parametrize(
@@ -54,34 +54,25 @@ def test_a_version_is_above_the_last_one_and_the_floor(after: int, floor: int, v
     assert [(row.version, row.record.version) for row in rows] == [(version, version)] * 5
 
 
-def test_a_version_without_a_floor_follows_the_last_one() -> None:
-    state = state_of(contact_name="Luis")
-    assert continued_version("c", state, after=4).version == 5
-    assert next_version(ROW, state).version == 2
-    assert merged_version(ROW, "survivor").version == 2
-    assert restored_version(ROW, state).version == 2
-
-
 def test_a_continued_version_has_the_fields_that_its_events_state() -> None:
-    row = continued_version("c", state_of(contact_name="Luis", notes=""), after=4)
+    row = continued_version("c", state_of(contact_name="Luis", notes=""), after=4, floor=0)
     assert row.field_versions == {"contact_name": 5, "cloudtalk_data": 5, "status": 0, "follow_up": 0}
 
 
 def test_a_next_version_has_the_fields_that_changed_and_those_that_changed_before() -> None:
     state = state_of(contact_name="Luis", started_at=T0 + 7, external_number="+34600111333")
-    second = next_version(ROW, state)
+    second = next_version(ROW, state, floor=0)
     fields = {"contact_name", "started_at", "external_number"}
     assert second.field_versions == dict.fromkeys(fields, 2)
     assert (second.id, second.began_at, second.number) == ("c", T0 + 7, "+34600111333")
     assert (second.state, second.record.contact_name) == (state, "Luis")
-    third = next_version(
-        second, state_of(contact_name="Eva", started_at=T0 + 7, external_number="+34600111333")
-    )
+    state = state_of(contact_name="Eva", started_at=T0 + 7, external_number="+34600111333")
+    third = next_version(second, state, floor=0)
     assert third.field_versions == dict.fromkeys(fields, 2) | {"contact_name": 3}
 
 
 def test_a_call_that_loses_its_start_keeps_the_time_at_which_it_began() -> None:
-    assert next_version(ROW, state_of(contact_name="Luis")).began_at == T0
+    assert next_version(ROW, state_of(contact_name="Luis"), floor=0).began_at == T0
 
 
 def test_a_state_that_changes_no_field_keeps_version_and_record() -> None:
@@ -92,13 +83,13 @@ def test_a_state_that_changes_no_field_keeps_version_and_record() -> None:
 
 
 def test_a_merged_version_names_its_survivor_and_has_neither_facts_nor_a_number() -> None:
-    row = merged_version(ROW, "survivor")
+    row = merged_version(ROW, "survivor", floor=0)
     assert (row.id, row.record.merged_into, row.number) == ("c", "survivor", None)
     assert row.state == CallState({}, {Kind.STARTED: Instant(T0 + 1)}, {}, {})
     assert (row.record.contact_name, row.field_versions) == ("Ana", {})
 
 
 def test_a_restored_version_has_every_field() -> None:
-    row = restored_version(merged_version(ROW, "survivor"), ROW.state)
+    row = restored_version(merged_version(ROW, "survivor", floor=0), ROW.state, floor=0)
     assert row.field_versions == dict.fromkeys(DELIVERED_FIELDS, 3)
     assert (row.record.merged_into, row.number, row.began_at) == (None, "+34600111222", T0)

@@ -1,6 +1,8 @@
 """Mutants of one module: each changes one expression or statement, as a mistake of a programmer could.
 
 Docstrings, annotations, log messages and texts of exceptions are not changed: no test should depend on them.
+Nor are changes made that cannot change a result, or that the type checker refuses: see `_unordered_parts`,
+`_of_return` and `_children`.
 """
 
 import ast
@@ -68,6 +70,11 @@ _DROPPED_METHODS: Final = frozenset(
     ]
 )
 """Methods whose object has the same type as their result: `x.strip()` becomes `x`."""
+
+_UNORDERED: Final = frozenset({"all", "any", "bound", "frozenset", "len", "max", "min", "set"})
+"""Functions whose result does not depend on the order of their argument. `bound` passes rows to a statement,
+which joins them in any order. They are bound in order so that two transactions lock them in the same order.
+"""
 
 _PARTS: Final = frozenset({"and_", "or_", "where", "order_by", "having"})
 """Functions of which each argument is a condition of its own or a part of an order."""
@@ -163,6 +170,7 @@ class _Finder:
 
     def __init__(self, source: _Source) -> None:
         self._source = source
+        self._unordered: set[int] = set()
         self._texts: dict[type[ast.AST], Callable[..., Iterator[str]]] = {
             ast.Compare: self._of_compare,
             ast.BoolOp: self._of_bool_op,
@@ -193,6 +201,7 @@ class _Finder:
             yield from (_Change(part, function, text) for text in self._shorter_tuples(part) if part)
         for condition in _conditions(node):
             yield from (_Change(condition, function, text) for text in ("True", "False"))
+        self._unordered |= {id(part) for part in _unordered_parts(node)}
         for child in _children(node):
             yield from self.find(child, function)
 
@@ -243,6 +252,8 @@ class _Finder:
         function = self._inner(node.func)
         arguments = [self._source[argument] for argument in node.args]
         keywords = [self._keyword(keyword) for keyword in node.keywords]
+        if function == "sorted" and id(node) in self._unordered:
+            return
         if function in _FUNCTIONS:
             first = arguments[:1] if _FUNCTIONS[function] == "list" else arguments + keywords
             yield f"{_FUNCTIONS[function]}({', '.join(first)})"
@@ -259,8 +270,11 @@ class _Finder:
         return f"**{value}" if keyword.arg is None else f"{keyword.arg}={value}"
 
     def _of_return(self, node: ast.Return) -> Iterator[str]:
-        if node.value is None or (isinstance(node.value, ast.Constant) and node.value.value is None):
-            return
+        match node.value:
+            case None | ast.Constant(value=None):
+                return
+            case ast.Constant(value=False):
+                return  # None is as false, and the type checker refuses it
         yield "return None"
         yield from (f"return {shorter}" for shorter in self._shorter_tuples(node.value))
 
@@ -300,6 +314,16 @@ def _conditions(node: ast.AST) -> list[ast.expr]:
     return []
 
 
+def _unordered_parts(node: ast.AST) -> list[ast.expr]:
+    """The parts of a node whose order changes no result."""
+    match node:
+        case ast.Call(func=ast.Name(id=name), args=[argument], keywords=[]) if name in _UNORDERED:
+            return [argument.generators[0].iter if isinstance(argument, ast.GeneratorExp) else argument]
+        case ast.SetComp(generators=[first, *_]):
+            return [first.iter]
+    return []
+
+
 def _children(node: ast.AST) -> Iterator[ast.AST]:
     """The parts of a node that are searched for changes."""
     children: Iterable[ast.AST] = ast.iter_child_nodes(node)
@@ -309,8 +333,8 @@ def _children(node: ast.AST) -> Iterator[ast.AST]:
         case ast.Assign(targets=[ast.Name(id="__all__" | "__slots__")]):
             children = []
         case ast.Call(
-            func=ast.Name(id="get_logger") | ast.Attribute(attr="get_logger")
-        ):  # a test of the sources compares the names
+            func=ast.Name(id="get_logger" | "TypeVar") | ast.Attribute(attr="get_logger")
+        ):  # a test of the sources, and the type checker, compare the names
             children = []
         case ast.keyword(arg=name) if name in _NO_BEHAVIOUR:
             children = []

@@ -106,10 +106,12 @@ def test_a_folder_in_which_others_can_replace_a_database_is_found(tmp_path: Path
     create_private_file(tmp_path / "a" / "b" / "relay.db")
     (tmp_path / "a").chmod(0o703)
     (warning,) = review_database(tmp_path / "a" / "b" / "relay.db")
-    assert (warning["code"], warning["hint"]) == (
-        "writable_path",
-        f"chmod go-w {tmp_path / 'a'}, as its owner",
-    )
+    assert warning == {
+        "code": "writable_path",
+        "problem": f"other users of this machine can write {tmp_path / 'a'}, and so replace what the relay"
+        " reads there",
+        "hint": f"chmod go-w {tmp_path / 'a'}, as its owner",
+    }
 
 
 @pytest.mark.parametrize(
@@ -137,6 +139,7 @@ def test_folders_above_a_file_and_above_the_file_that_it_links_to_are_checked(
         ([], ["colleague"], True),
         (["owner", "root"], ["owner"], False),
         (["owner", "colleague"], [], True),
+        (["daemon"], [], True),
     ],
 )
 def test_a_group_counts_if_another_user_is_in_it(
@@ -150,7 +153,7 @@ def test_a_group_counts_if_another_user_is_in_it(
     file = tmp_path / "secret"
     file.touch()
     owner, group = file.stat().st_uid, file.stat().st_gid
-    uids = {"root": 0, "owner": owner, "colleague": owner + 4_000}
+    uids = {"root": 0, "daemon": 1, "owner": owner, "colleague": owner + 4_000}
     entries = [
         SimpleNamespace(pw_name=name, pw_uid=uid, pw_gid=group if name in accounts else group + 1)
         for name, uid in uids.items()

@@ -116,6 +116,17 @@ def test_no_part_of_a_secret_stays_in_base64_with_line_breaks(
     assert len(last) <= len(SPELLERS[outer](wrapped(after))) + len("&#100;") * 6
 
 
+@pytest.mark.parametrize("length", [16, 17, 18, 40, 60, 100, 150])
+def test_a_line_break_at_any_place_in_base64_hides_no_secret(length: int) -> None:
+    secret = "".join(chr(ord("A") + 7 * n % 57) for n in range(length)).replace("\\", "~")
+    finder = SecretFinder([secret])
+    for before in range(66):
+        encoded = base64.b64encode(("u" * before + secret + "~~").encode()).decode()
+        text = "\n".join(encoded[start : start + 64] for start in range(0, len(encoded), 64))
+        assert finder.may_be_in(text.encode()), before
+        assert len(finder.remove_from_text(text)) < (before + 2) * 4 / 3 + len("[secret]") + 8, before
+
+
 def test_a_line_break_outside_base64_stays() -> None:
     text = f"{'x' * 64}\nabcdefghijklmnop\n{'y' * 64}\n{'z' * 64}"
     assert SecretFinder(["abcdefghijklmnop"]).remove_from_text(text) == text.replace(
@@ -278,11 +289,13 @@ def test_a_secret_that_looks_like_an_escape_is_decoded_with_the_text_around_it(
     assert SecretFinder([secret]).remove_from_text(text) == left
 
 
-def test_a_secret_is_found_inside_four_encodings() -> None:
+def test_a_secret_is_found_inside_four_encodings_and_not_inside_five() -> None:
     text = "/abcd/efgh/"
     for _ in range(4):
         text = percent_all(text)
     assert SecretFinder(["/abcd/efgh/"]).remove_from_text(f"<{text}>") == "<[secret]>"
+    deeper = percent_all(text)
+    assert SecretFinder(["/abcd/efgh/"]).remove_from_text(deeper) == deeper
 
 
 @pytest.mark.parametrize(

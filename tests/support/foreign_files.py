@@ -1,8 +1,11 @@
 """Files of another user, and processes without the right of root to use them."""
 
+import ctypes
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
@@ -10,6 +13,10 @@ _UID = 4321
 """No user of the machine has it."""
 
 _WITHOUT_RIGHTS = ("setpriv", "--bounding-set=-all", "--inh-caps=-all")
+
+
+_CAPABILITY_VERSION = 0x20080522
+"""Of the call of the kernel: each set of rights has two words, the effective one first."""
 
 
 class Foreign(NamedTuple):
@@ -36,3 +43,19 @@ def run_without_rights_of_root(*arguments: str, cwd: Path | None = None) -> subp
     return subprocess.run(  # noqa: S603 - fixed command
         command, cwd=cwd, capture_output=True, text=True, timeout=60, check=False
     )
+
+
+@contextmanager
+def without_rights_of_root() -> Iterator[None]:
+    """In this thread, the modes of files concern root as they concern every user."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    header, rights = (ctypes.c_uint32 * 2)(_CAPABILITY_VERSION, 0), (ctypes.c_uint32 * 6)()
+    assert libc.capget(header, rights) == 0
+    effective = rights[0], rights[3]
+    rights[0] = rights[3] = 0
+    assert libc.capset(header, rights) == 0
+    try:
+        yield
+    finally:
+        rights[0], rights[3] = effective
+        assert libc.capset(header, rights) == 0

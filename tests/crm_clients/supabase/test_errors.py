@@ -161,6 +161,7 @@ def test_an_error_has_the_parts_of_the_body_and_the_wait() -> None:
         {"code": "23502", "message": "null value", "hint": "look there", "details": "d"}
     )
     assert parse_error(400, body, after=7.0) == ApiError(400, "23502", "null value", "look there", 7.0)
+    assert parse_error(400, b'{"code":"","message":"","msg":"","hint":""}') == ApiError(400)
     assert error_details(body) == "d"
     assert error_details(b'{"details":7}') == error_details(b"<html>") == ""
 

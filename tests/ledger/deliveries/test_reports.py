@@ -45,6 +45,10 @@ async def test_the_deliveries_of_one_call_are_listed_by_destination(two_destinat
     await enqueue(two_destinations, ("a", 1), ("b", 2))
     found = await two_destinations.read(lambda c: deliveries.list_for_call(c, "b"))
     assert [(row.destination, row.call, row.version) for row in found] == [("crm", "b", 2), ("other", "b", 2)]
+    await two_destinations.write(lambda c: c.execute(delete(table).where(table.c.destination == "crm")))
+    await enqueue(two_destinations, ("b", 3))
+    found = await two_destinations.read(lambda c: deliveries.list_for_call(c, "b"))
+    assert [(row.destination, row.version) for row in found] == [("crm", 3), ("other", 3)]
 
 
 async def test_records_that_other_settings_rendered_are_counted_unless_a_replay_has_them(
