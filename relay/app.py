@@ -20,7 +20,7 @@ from zoneinfo import ZoneInfo
 
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
-from starlette.routing import Route
+from starlette.routing import Mount, Route
 from starlette.types import ASGIApp
 
 from crm_clients.base import ClientState, CrmClient
@@ -29,6 +29,7 @@ from relay.cloudtalk.authentication import Authenticator
 from relay.cloudtalk.body_secrets import BodySecrets
 from relay.cloudtalk.parser import Parser
 from relay.cloudtalk.signatures import SignatureVerifier
+from relay.console.entry import ConsoleEntry
 from relay.delivery import DeliveryWorker, LedgerClientState, RetryPolicy
 from relay.delivery.clients import build_clients
 from relay.fold import FoldWorker
@@ -208,12 +209,14 @@ class Relay:
         self.settings = settings
         self.ledger = Ledger(settings.ledger.url.get_secret_value())
         self.ingest: Ingest | None = None
+        self.console: ConsoleEntry | None = None
         self.delivery: Delivery | None = None
         self._pipe = pipe
         if role is not Role.DELIVERY:
             self.ingest = Ingest(
                 settings, self.ledger, max_connections=max_connections, on_append=self._wake_fold
             )
+            self.console = ConsoleEntry(lambda: self.settings, self.ledger)
         if role is not Role.INGEST:
             self.delivery = Delivery(settings, self.ledger, has_backlog=self._has_backlog, pipe=pipe)
         self.lifecycle = self._build_lifecycle()
@@ -222,6 +225,8 @@ class Relay:
         loops: list[Loop] = [partial(watch_ledger, self.ledger)]
         if self.ingest is not None:
             loops += self.ingest.loops
+        if self.console is not None:
+            loops.append(self.console.sign_in_failures.run)
         if self.delivery is None:
             return Lifecycle(self.ledger, loops=loops)
         return Lifecycle(
@@ -276,13 +281,15 @@ def create_app(relay: Relay) -> ASGIApp:
         async with relay.lifecycle.running():
             yield
 
-    if relay.ingest is None:
+    if relay.ingest is None or relay.console is None:
         return Starlette(lifespan=lifespan)
     path = relay.settings.cloudtalk.webhook_path
     others = Starlette(
         routes=[
             *health.routes(health.LedgerProbe(relay.ledger), lambda: relay.lifecycle.is_serving),
-            Route("/", paths.StartPage(path)),
+            Route("/", paths.StartPage(path, relay.console.is_open_for)),
+            Route("/console", relay.console),
+            Mount("/console", relay.console),
         ],
         middleware=[Middleware(MachineFaults)],
         exception_handlers={404: paths.not_found(path)},

@@ -25,6 +25,9 @@ def test_the_wheel_contains_the_program_and_nothing_else(tmp_path: Path) -> None
         "cloudtalk_relay",
     }
     assert {"crm_clients/conformance/__init__.py", "relay/py.typed", "crm_clients/py.typed"} <= set(names)
+    assets = [f for f in (ROOT / "relay/console").rglob("*") if f.suffix in {".html", ".css", ".js", ".svg"}]
+    assert len(assets) > 8
+    assert {file.relative_to(ROOT).as_posix() for file in assets} <= set(names)
 
 
 def test_the_source_package_contains_no_secrets(tmp_path: Path) -> None:

@@ -21,7 +21,8 @@ PERIOD_SECONDS: Final = 60
 """The log has at most one line for an address in this time."""
 
 MAX_FAILURES: Final = 60
-"""After so many failures within the period an address is throttled until its end."""
+"""After so many failures within the period an address is throttled until its end, unless its area has a
+limit of its own."""
 
 _MAX_ADDRESSES: Final = 1_000
 _OTHERS: Final = "others"
@@ -44,11 +45,19 @@ class AuthFailures:
     """Counts the requests of one process that were not authenticated. `now` returns monotonic seconds.
 
     `area`: what was asked for, such as `webhook` or `metrics`. Each area has an instance of its own.
+    An address is throttled after `max_failures` within the period.
     """
 
-    def __init__(self, now: Callable[[], float] = time.monotonic, *, area: str = "webhook") -> None:
+    def __init__(
+        self,
+        now: Callable[[], float] = time.monotonic,
+        *,
+        area: str = "webhook",
+        max_failures: int = MAX_FAILURES,
+    ) -> None:
         self._now = now
         self._area = area
+        self._max_failures = max_failures
         self._addresses: dict[str, _Address] = {}
 
     def record(self, client: str | None, reason: str) -> int | None:
@@ -68,7 +77,7 @@ class AuthFailures:
             address.unlogged += 1
             address.client, address.reason = client or "", reason
         address.failures += 1
-        if address.failures <= MAX_FAILURES:
+        if address.failures <= self._max_failures:
             return None
         return max(1, math.ceil(address.period_end - self._now()))
 

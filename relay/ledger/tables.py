@@ -262,6 +262,15 @@ warnings = Table(
 )
 """Problems that a running relay saw and `relay check` shows, one for each name."""
 
+signed_out = Table(
+    "signed_out",
+    metadata,
+    Column("session", Text, primary_key=True),
+    Column("until", BigInteger, nullable=False),
+    sqlite_with_rowid=False,
+)
+"""The sessions of the console that were ended, each until it would have expired."""
+
 dedup_keys = Table(
     "dedup_keys",
     metadata,

@@ -9,6 +9,10 @@ from typing import Final, cast
 from uvicorn._types import ASGISendEvent, HTTPResponseBodyEvent, HTTPResponseStartEvent
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, RequestResponseCycle
 
+REPLACES_HEADERS: Final = "relay.replaces_headers"
+"""A key of the message `http.response.start`: the headers of the response replace those that the server adds
+to each response. A browser would obey both of two Content-Security-Policy headers."""
+
 _CONTROL_CHARACTERS: Final = bytes({*range(0x20), 0x7F} - {ord("\t")})
 """What no header may have (RFC 9110, 5.5): some clients and proxies end a line at one of them."""
 
@@ -26,6 +30,9 @@ class Exchange(RequestResponseCycle):
         """
         if message["type"] == "http.response.start" and not self.response_started:
             self._start = message
+            if REPLACES_HEADERS in message:
+                own = {name.lower() for name, _ in message.get("headers", ())}
+                self.default_headers = [h for h in self.default_headers if h[0].lower() not in own]
             return
         start, self._start = self._start, None
         if start is None:

@@ -7,10 +7,12 @@ from typing import Final
 
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
-from starlette.responses import PlainTextResponse, Response
+from starlette.responses import PlainTextResponse, RedirectResponse, Response
 from starlette.types import ASGIApp, ExceptionHandler, Receive, Scope, Send
 
 from relay import __version__
+from relay.cloudtalk.request import RequestHead
+from relay.ingest.endpoint import build_head
 from relay.ingest.responses import problem_response
 from relay.logs import get_logger, remove_secrets
 
@@ -49,9 +51,13 @@ class WebhookFirst:
 
 
 class StartPage:
-    """ASGI application of `GET /`, for people who open the relay's address in a browser."""
+    """ASGI application of `GET /`, for people who open the relay's address in a browser.
 
-    def __init__(self, webhook_path: str) -> None:
+    It redirects to the console if this is open for the sender of the request, and else names the webhook.
+    """
+
+    def __init__(self, webhook_path: str, is_console_open: Callable[[RequestHead], bool]) -> None:
+        self._is_console_open = is_console_open
         self._response = PlainTextResponse(
             f"CloudTalk Relay {__version__}\n\n"
             "It receives CloudTalk's call events and delivers each call to your CRMs.\n\n"
@@ -63,6 +69,10 @@ class StartPage:
         """Respond to one request. Raises `HTTPException`: an event sent to `/` has a wrong path."""
         if scope["method"] not in {"GET", "HEAD"}:
             raise HTTPException(404)
+        if self._is_console_open(build_head(scope)):
+            # Relative, since a proxy may publish the relay below any path.
+            await RedirectResponse("console", 307)(scope, receive, send)
+            return
         await self._response(scope, receive, send)
 
 

@@ -183,6 +183,24 @@ class Delivery(Section):
         return longest
 
 
+class Console(Section):
+    """The pages for people at `/console`."""
+
+    tokens: tuple[Annotated[SecretStr, AfterValidator(validators.token)], ...] = Field(
+        (),
+        description="Tokens with which a person signs in. A token has at least 16 characters; "
+        "`openssl rand -hex 32` creates one. Give each person an own token: removing it ends the sessions of "
+        "this person. Without tokens only a browser on this machine may use the console, and nobody if "
+        "`server.host` or `server.public_url` names another machine.",
+    )
+    idle_minutes: float = Field(
+        60, gt=0, description="Minutes without a request after which a person must sign in again."
+    )
+    session_hours: float = Field(
+        12, gt=0, description="Hours after which a person must sign in again in any case."
+    )
+
+
 class Privacy(Section):
     """Retention: how long the relay keeps data. Pending deliveries and dead letters never expire."""
 
@@ -234,6 +252,7 @@ class Settings(Section):
     cloudtalk: CloudTalk = Field(default_factory=CloudTalk)
     ledger: Ledger = Field(default_factory=Ledger)
     delivery: Delivery = Field(default_factory=Delivery)
+    console: Console = Field(default_factory=Console)
     privacy: Privacy = Field(default_factory=Privacy)
     log: Log = Field(default_factory=Log)
     destinations: dict[str, DestinationSettings] = Field(default_factory=dict)

@@ -10,13 +10,15 @@ from relay.settings.models import Settings
 
 _Model = TypeVar("_Model", bound=BaseModel)
 _DESTINATIONS: Final = "destinations"
+_RELOADED: Final = ("cloudtalk", "console")
+"""The sections whose secrets are replaced."""
 
 
 def replace_secrets(current: Settings, loaded: Settings) -> tuple[Settings, list[str]]:
     """Return `current` with the secrets of `loaded`, and the other keys that differ.
 
-    Secrets of `[cloudtalk]` and of destinations are replaced. The other keys (`delivery.batch`) count
-    only after a restart, and so do added and removed destinations.
+    Secrets of `[cloudtalk]`, `[console]` and of destinations are replaced. The other keys
+    (`delivery.batch`) count only after a restart, and so do added and removed destinations.
     """
     destinations = {
         name: _with_secrets_of(destination, loaded.destinations[name])
@@ -24,7 +26,7 @@ def replace_secrets(current: Settings, loaded: Settings) -> tuple[Settings, list
         if name in loaded.destinations and type(loaded.destinations[name]) is type(destination)
     }
     update = {
-        "cloudtalk": _with_secrets_of(current.cloudtalk, loaded.cloudtalk),
+        **{name: _with_secrets_of(getattr(current, name), getattr(loaded, name)) for name in _RELOADED},
         _DESTINATIONS: current.destinations | destinations,
     }
     return current.model_copy(update=update), list(_keys_that_need_restart(current, loaded))

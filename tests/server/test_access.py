@@ -13,6 +13,8 @@ from starlette.routing import BaseRoute, Mount, Route
 from structlog.testing import capture_logs
 
 from relay.app import Relay, create_app
+from relay.console.routes import PAGES
+from relay.console.routes import Requires as PageRequires
 from relay.server.access import Guard, Guarded
 from relay.server.paths import WebhookFirst
 from tests.support.in_process import in_process_relay, settings_in
@@ -27,6 +29,8 @@ class Requires(Enum):
     NOTHING = "nothing"
     TOKEN = "token"
     """One of the tokens of a section of the settings; without any, an origin on this machine."""
+    SESSION = "session"
+    """A session of the console; without tokens of the console, an origin on this machine."""
 
 
 class Rule(NamedTuple):
@@ -40,6 +44,11 @@ ROUTES = {
     "/": Rule(Requires.NOTHING),
     "/healthz": Rule(Requires.NOTHING),
     "/readyz": Rule(Requires.NOTHING),
+    "/console": Rule(Requires.SESSION),
+    "/console/": Rule(Requires.SESSION),
+    "/console/sign-in": Rule(Requires.NOTHING, method="POST"),
+    "/console/sign-out": Rule(Requires.SESSION, method="POST"),
+    "/console/preferences": Rule(Requires.NOTHING, method="POST"),
 }
 """Every route of the relay. A new one is added here with what it requires, and the tests below try it."""
 
@@ -49,7 +58,9 @@ GUARDED = [path for path, rule in ROUTES.items() if rule.requires is Requires.TO
 def paths_of(routes: list[BaseRoute], prefix: str = "") -> Iterator[str]:
     for route in routes:
         assert isinstance(route, Route | Mount), f"{route} is of a kind that this test does not know"
-        if isinstance(route, Mount):
+        if route.path == "/console" and isinstance(route, Mount):
+            yield from (route.path + page.path for page in PAGES)
+        elif isinstance(route, Mount):
             yield from paths_of(route.routes or [], prefix + route.path)
         else:
             yield prefix + route.path
@@ -75,7 +86,19 @@ def test_every_route_is_listed(tmp_path: Path) -> None:
     assert {app._prefix.rstrip("/"), *paths_of(others.routes)} == set(ROUTES)
 
 
-@pytest.mark.parametrize("path", [p for p, rule in ROUTES.items() if rule.requires is Requires.NOTHING])
+def test_each_page_of_the_console_requires_what_is_listed() -> None:
+    pages = {f"/console{page.path}": page for page in PAGES}
+    listed = {path: rule for path, rule in ROUTES.items() if path.startswith("/console/")}
+    assert {path: page.method for path, page in pages.items()} == {p: r.method for p, r in listed.items()}
+    assert {path for path, page in pages.items() if page.requires is PageRequires.NOTHING} == {
+        path for path, rule in listed.items() if rule.requires is Requires.NOTHING
+    }
+
+
+OPEN = [path for path, rule in ROUTES.items() if rule.requires is Requires.NOTHING and rule.method == "GET"]
+
+
+@pytest.mark.parametrize("path", OPEN)
 async def test_an_open_route_answers_everybody(tmp_path: Path, path: str) -> None:
     async with in_process_relay(settings_in(tmp_path)) as (relay, _):
         forwarded = {"x_forwarded_for": "203.0.113.1", "host": "relay.example.com"}

@@ -104,6 +104,13 @@ async def test_a_header_may_have_tabs_and_text_in_latin_1() -> None:
     assert b"\r\nx: a\tb \xe9\r\n" in transport.writes[0]
 
 
+async def test_a_response_may_replace_the_headers_of_the_server() -> None:
+    transport = FakeTransport()
+    headers = [(b"Date", b"of the page"), (b"x", b"1")]
+    await send(exchange(transport), START | {"headers": headers, "relay.replaces_headers": True}, b"")
+    assert transport.writes == [b"HTTP/1.1 200 OK\r\ndate: of the page\r\nx: 1\r\ncontent-length: 0\r\n\r\n"]
+
+
 async def test_a_response_that_fails_before_its_body_can_be_replaced() -> None:
     transport = FakeTransport()
     made = exchange(transport)

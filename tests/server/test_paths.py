@@ -120,11 +120,17 @@ async def test_no_response_redirects_sets_a_cookie_or_allows_another_origin(tmp_
             assert response.headers["content-type"].startswith(("application/", "text/plain"))
 
 
+async def test_the_start_page_leads_to_the_console_if_it_is_open(tmp_path: Path) -> None:
+    async with in_process_relay(settings_in(tmp_path)) as (_, client):
+        response = await client.get("/")
+    assert (response.status_code, response.headers["location"]) == (307, "console")
+
+
 @pytest.mark.parametrize("method", ["GET", "HEAD"])
 async def test_the_start_page_says_where_the_webhook_is(tmp_path: Path, method: str) -> None:
     settings = settings_in(tmp_path, cloudtalk={"webhook_path": HOOK})
     async with in_process_relay(settings) as (_, client):
-        response = await client.request(method, "/")
+        response = await client.request(method, "/", headers={"via": "1.1 a proxy"})
     assert response.status_code == 200
     assert response.headers["content-type"].startswith("text/plain")
     if method == "GET":

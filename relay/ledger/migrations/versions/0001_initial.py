@@ -200,6 +200,13 @@ def upgrade() -> None:
         sqlite_with_rowid=False,
     )
     op.create_table(
+        "signed_out",
+        sa.Column("session", TEXT, nullable=False),
+        sa.Column("until", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("session"),
+        sqlite_with_rowid=False,
+    )
+    op.create_table(
         "warnings",
         sa.Column("name", TEXT, nullable=False),
         sa.Column("recorded_at", sa.BigInteger(), nullable=False),

@@ -1,0 +1,43 @@
+"""Every page of the console, with what it requires of a request."""
+
+from collections.abc import Awaitable, Callable
+from enum import StrEnum
+from typing import Final
+
+import msgspec
+from starlette.responses import Response
+
+from relay.console.pages import overview, preferences, sign_in
+from relay.console.visit import Visit
+
+Handler = Callable[[Visit], Awaitable[Response]]
+
+
+class Requires(StrEnum):
+    """What a request needs, so that a page responds. Where the console is closed, no page does."""
+
+    SESSION = "session"
+    """A person who is signed in; without tokens in the settings, a browser on the machine of the relay."""
+    NOTHING = "nothing"
+
+
+class Page(msgspec.Struct, frozen=True):
+    """A page. A POST also needs the session's token against forged forms, whatever it requires else.
+
+    `is_background`: a script asks for it, so it does not keep the session alive.
+    """
+
+    path: str
+    handler: Handler
+    method: str = "GET"
+    requires: Requires = Requires.SESSION
+    is_background: bool = False
+
+
+PAGES: Final = (
+    Page("/", overview.show),
+    Page("/sign-in", sign_in.sign_in, "POST", Requires.NOTHING),
+    Page("/sign-out", sign_in.sign_out, "POST"),
+    Page("/preferences", preferences.change, "POST", Requires.NOTHING),
+)
+"""All pages below `/console`, apart from the static files, which anybody may read."""

@@ -1,0 +1,160 @@
+"""One request of a person: session, language, colours, and how a page is rendered for them."""
+
+import re
+import time
+from typing import Any, Final
+from urllib.parse import quote, urlencode
+
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, RedirectResponse, Response
+
+from relay.cloudtalk.request import RequestHead
+from relay.console import sessions
+from relay.console.context import Console
+from relay.console.forms import Form
+from relay.console.languages import choose_language
+from relay.console.sessions import Limits, Session
+from relay.console.templating import environment, static_version
+from relay.ingest.endpoint import build_head
+from relay.logs import get_logger
+
+log = get_logger("relay.console")
+
+PREFIX: Final = "/console"
+NAVIGATION: Final = (("overview", ""),)
+"""The pages of the navigation: the name of their text and of their icon, and their path."""
+
+THEMES: Final = ("auto", "light", "dark")
+LANGUAGE_COOKIE: Final = "relay-language"
+THEME_COOKIE: Final = "relay-theme"
+_PAGE: Final = re.compile(r"(?:[a-z0-9-]+(?:/[a-z0-9-]+)*)?")
+"""The path of a page below the console."""
+
+_YEAR_SECONDS: Final = 31_536_000
+
+
+class Visit:
+    """A request to the console, and what its pages need to respond.
+
+    `form`: the fields of a POST, which is read before a page handles it.
+    """
+
+    def __init__(self, console: Console, request: Request) -> None:
+        self.console = console
+        self.request = request
+        self.head: RequestHead = build_head(request.scope)
+        self.now = int(time.time())
+        self.session = self._read_session()
+        self.texts = choose_language(
+            request.cookies.get(LANGUAGE_COOKIE), self.head.headers.get("accept-language", "")
+        )
+        chosen = request.cookies.get(THEME_COOKIE)
+        self.theme = chosen if chosen in THEMES else "auto"
+        self.form: Form = {}
+        self._is_new_session = False
+
+    def _read_session(self) -> Session | None:
+        settings = self.console.settings.console
+        limits = Limits(idle=settings.idle_minutes * 60, total=settings.session_hours * 3600)
+        cookie = self.request.cookies.get(self.cookie_name, "")
+        return sessions.read(cookie, self.console.tokens, limits, self.now)
+
+    # --- the session ----------------------------------------------------------------------------
+
+    @property
+    def cookie_name(self) -> str:
+        """The name of the session's cookie: with https, browsers guard names that begin with `__Host-`."""
+        return "__Host-relay-console" if self.console.is_encrypted else "relay-console"
+
+    @property
+    def may_see(self) -> bool:
+        """Whether the person is signed in, or needs not to be because the settings list no token."""
+        return not self.console.tokens or (self.session is not None and self.session.is_signed_in)
+
+    def begin_session(self, token: str = "") -> Session:
+        """Begin a session: of the person who signed in with this token, or of a visitor."""
+        self.session = sessions.begin(self.now, token)
+        self._is_new_session = True
+        return self.session
+
+    def log_action(self, action: str, target: str = "") -> None:
+        """Log what the person did, and to what."""
+        name = self.session.name if self.session else ""
+        log.info("console.action", session=name, client=self.head.client, action=action, target=target)
+
+    def set_cookies(self, response: Response) -> None:
+        """Add the cookie of the session, if the browser does not have it yet or its time is old."""
+        session = self.session
+        if session is None or not (self._is_new_session or session.needs_renewal(self.now)):
+            return
+        self._set_cookie(response, self.cookie_name, session.seen(self.now).cookie)
+
+    def remember(self, response: Response, cookie: str, value: str) -> None:
+        """Add a cookie with a preference of the person."""
+        self._set_cookie(response, cookie, value, max_age=_YEAR_SECONDS)
+
+    def _set_cookie(self, response: Response, name: str, value: str, max_age: int | None = None) -> None:
+        response.set_cookie(
+            name,
+            value,
+            max_age=max_age,
+            path="/",
+            secure=self.console.is_encrypted,
+            httponly=True,
+            samesite="strict",
+        )
+
+    # --- the page -------------------------------------------------------------------------------
+
+    def field(self, name: str) -> str:
+        """Return the first value of a field of the form, empty if it has none."""
+        return self.form.get(name, [""])[0]
+
+    @property
+    def here(self) -> str:
+        """The path of this page below the console, with its query."""
+        query = self.request.url.query
+        path = self._path_below.lstrip("/")
+        return f"{path}?{query}" if query else path
+
+    @property
+    def _path_below(self) -> str:
+        raw: bytes = self.request.scope.get("raw_path") or self.request.scope["path"].encode()
+        return raw.partition(b"?")[0].decode("latin-1").partition(PREFIX)[2]
+
+    navigation = NAVIGATION
+
+    def url(self, path: str = "", /, **query: str | int | None) -> str:
+        """Return a relative link to a page of the console: a proxy may publish it below any path."""
+        below = self._path_below
+        up = f"{PREFIX[1:]}/" if not below else "../" * (below.count("/") - 1) or "./"
+        given = {name: value for name, value in query.items() if value not in {None, ""}}
+        return f"{up}{quote(path)}" + (f"?{urlencode(given)}" if given else "")
+
+    def root_url(self, path: str) -> str:
+        """Return a relative link to a path of the relay outside the console."""
+        below = self._path_below
+        return "../" * below.count("/") + quote(path) if below else quote(path)
+
+    def static_url(self, name: str) -> str:
+        """Return a link to a static file; it changes with the file."""
+        return self.url(f"static/{name}", v=static_version(name))
+
+    def render(self, template: str, /, *, http_status: int = 200, **values: Any) -> Response:
+        """Return the page of this template. Its blocks see the visit as `visit` and the texts as `t`."""
+        if self.session is None:
+            self.begin_session()
+        html = environment().get_template(template).render(visit=self, t=self.texts, **values)
+        return HTMLResponse(html, http_status)
+
+    def redirect(self, path: str, /, **query: str | int | None) -> Response:
+        """Return a redirect to a page of the console, after a POST."""
+        return RedirectResponse(self.url(path, **query), 303)
+
+    def redirect_back(self, here: str) -> Response:
+        """Return a redirect to the page that a form names, or to the overview if it is no page."""
+        path, _, query = here.partition("?")
+        if _PAGE.fullmatch(path) is None:
+            return self.redirect("")
+        location = self.url(path) + (f"?{quote(query, safe='=&%+')}" if query else "")
+        return RedirectResponse(location, 303)
