@@ -1,4 +1,8 @@
-"""The fold worker: reads a snapshot, plans without any lock, writes one short transaction."""
+"""The fold worker: reads a snapshot, plans without any lock, writes one short transaction.
+
+A few events that have just arrived are read, planned and written in one transaction: to pass the work from
+thread to thread would take longer than their plan.
+"""
 
 import asyncio
 from collections.abc import Callable
@@ -20,6 +24,9 @@ log = get_logger("relay.fold")
 
 _BATCH: Final = 200
 """The states of all their calls are in memory together, and no limit of bytes applies to them."""
+
+_FEW: Final = 16
+"""Fewer events than these are folded in one transaction: to plan them takes about as long as a commit."""
 
 _MAX_TIMEOUTS: Final = 3
 """After this number of timeouts an event that is folded alone is set aside. Before each try the ledger could
@@ -54,6 +61,7 @@ class FoldWorker:
         self._wake = asyncio.Event()
         # A batch has 1/divisor of the usual events and bytes.
         self._divisor = 1
+        self._last_size = 0
         self._timeouts = 0
 
     def wake(self) -> None:
@@ -69,14 +77,13 @@ class FoldWorker:
 
     async def _serve(self) -> None:
         while True:
-            self._wake.clear()
             await self.fold_batch()
             await self.lease.renew()
             if self._has_backlog():
                 # Ingest uses the same disk, and its senders wait for an answer.
                 await asyncio.sleep(_YIELD_SECONDS)
-            # Returns at once if the limits of the batch left events (`_plan_batch`), if a wait
-            # ended (`_write`), or if ingest called `wake` during the batch.
+            # Returns at once if the limits of the batch left events, if a wait ended (`_finish`), or if
+            # ingest called `wake` during the batch.
             await wait_for_event(self._wake, self._poll_seconds)
 
     async def fold_batch(self) -> int:
@@ -85,14 +92,23 @@ class FoldWorker:
         After `LedgerUnavailable` the next batch is half as large: this one may have been too large for the
         memory or for the time limit of a transaction.
         """
+        is_woken = self._wake.is_set()  # a poll, which finds no event as a rule, only reads
+        self._wake.clear()
         try:
-            size = await self._fold_batch(max(_BATCH // self._divisor, 1))
+            if is_woken and self._may_fold_few():
+                self._last_size = await self._fold_few()
+            else:
+                self._last_size = await self._fold_batch(max(_BATCH // self._divisor, 1))
         except LedgerUnavailable as error:
             await self._reduce_batch(error)
             raise
         self._divisor = max(self._divisor // 2, 1)
         self._timeouts = 0
-        return size
+        return self._last_size
+
+    def _may_fold_few(self) -> bool:
+        """Whether one transaction is right for new events. After a failure the fold proceeds step by step."""
+        return self._ledger.writes_see_one_snapshot and self._last_size < _FEW and self._divisor == 1
 
     async def _reduce_batch(self, error: LedgerUnavailable) -> None:
         if self._divisor < _BATCH:
@@ -107,6 +123,22 @@ class FoldWorker:
         batch = await self._ledger.read(lambda connection: self._list_unfolded(connection, 1))
         seqs = [event.seq for event in batch.events]
         await self._write(Changes(seqs=seqs, failed=[(seq, error) for seq in seqs]))
+
+    async def _fold_few(self) -> int:
+        try:
+            changes, has_more, requeued = await self._ledger.write(self._plan_and_apply)
+        except LedgerError:
+            raise
+        except Exception:  # noqa: BLE001 - the rows of one event cannot be written: find it
+            return await self._fold_batch(_FEW)
+        if has_more:
+            self.wake()
+        self._finish(changes, requeued)
+        return len(changes.seqs)
+
+    def _plan_and_apply(self, connection: Connection) -> tuple[Changes, bool, int]:
+        changes, has_more = self._read_and_plan(connection, _FEW)
+        return changes, has_more, self._apply(connection, changes) if changes.seqs else 0
 
     async def _fold_batch(self, most: int) -> int:
         changes = await self._plan_batch(most)
@@ -153,10 +185,7 @@ class FoldWorker:
 
     async def _write(self, changes: Changes) -> None:
         if changes.seqs:
-            requeued = await self._ledger.write(lambda connection: self._apply(connection, changes))
-            if requeued:
-                self.wake()
-            self._report(changes)
+            self._finish(changes, await self._ledger.write(lambda c: self._apply(c, changes)))
 
     def _apply(self, connection: Connection, changes: Changes) -> int:
         """Write the changes, and return the number of events that waited and can be folded now."""
@@ -183,7 +212,10 @@ class FoldWorker:
             return journal.requeue_waiting(connection, [alias.alias for alias in changes.aliases])
         return 0
 
-    def _report(self, changes: Changes) -> None:
+    def _finish(self, changes: Changes, requeued: int) -> None:
+        """Log what was written, and wake who continues with it."""
+        if requeued:
+            self.wake()
         for call in changes.updated:
             log.info("call.folded", call=call.id, version=call.version, status=call.status)
         for loser, survivor in changes.merged.items():

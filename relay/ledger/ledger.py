@@ -52,6 +52,13 @@ class Ledger:
         """The file of SQLite; None on PostgreSQL."""
         return self._engine.url.database if self._engine.dialect.name == "sqlite" else None
 
+    @property
+    def writes_see_one_snapshot(self) -> bool:
+        """Whether nothing that other processes commit is seen within a writing transaction: SQLite has one
+        writer at a time.
+        """
+        return self._database_clock is None
+
     async def open(self) -> tuple[str | None, str]:
         """Migrate the schema and return its version before (None: no schema) and after.
 
