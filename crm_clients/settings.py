@@ -61,12 +61,17 @@ class DeliveryFilter(BaseModel):
 
     def matches(self, call: Call) -> bool:
         """Whether this version of the call is to be delivered."""
-        return (
-            (not self.directions or call.direction in self.directions)
-            and (not self.statuses or call.status in self.statuses)
-            and (not self.own_numbers or self._matches_number(call))
-            and self._matches_duration(call)
-        )
+        return self.first_mismatch(call) is None
+
+    def first_mismatch(self, call: Call) -> str | None:
+        """Return the first condition that excludes this version of the call; None if none does."""
+        if self.directions and call.direction not in self.directions:
+            return "directions"
+        if self.statuses and call.status not in self.statuses:
+            return "statuses"
+        if self.own_numbers and not self._matches_number(call):
+            return "own_numbers"
+        return None if self._matches_duration(call) else "minimum_seconds"
 
     def _matches_number(self, call: Call) -> bool:
         return any(_is_same_number(call.internal_number, own) for own in self.own_numbers)

@@ -4,7 +4,7 @@ Both are whole microseconds. `NewType` keeps them apart from each other, from se
 without a cost at run time; a sum or a difference must be wrapped again: `Instant(now + delay)`.
 """
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, timedelta, tzinfo
 from functools import lru_cache
 from typing import Final, NewType
 
@@ -31,3 +31,9 @@ def iso(instant: int | None) -> str | None:
         return None
     moment = _EPOCH + timedelta(microseconds=instant)
     return f"{moment.isoformat(timespec='milliseconds' if moment.microsecond else 'seconds')}Z"
+
+
+def local_iso(instant: int, zone: tzinfo) -> str:
+    """Format an instant for people: ISO 8601 in whole seconds with a space, and with the zone's offset."""
+    moment = datetime.fromtimestamp(instant // SECOND, zone)
+    return moment.isoformat(sep=" ", timespec="seconds")

@@ -5,14 +5,16 @@ from typing import Any, Final
 import click
 import msgspec
 
-from relay.cli.ledger_session import read_ledger, with_ledger
-from relay.cli.lookup import require_calls
+from relay.cli.ledger_session import read_ledger, read_with_ledger, with_ledger
+from relay.cli.lookup import read_calls, require_calls
 from relay.cli.main import Context
 from relay.cli.output import echo, json_option, print_fields, print_json, print_records, print_table
 from relay.fold.split import SplitError, split_call
+from relay.instants import Instant
 from relay.ledger import calls
 from relay.ledger.connection import Connection
 from relay.operations.calls import CallView, view_call
+from relay.operations.explanation import situation_of
 
 _DEFAULT_ROWS: Final = 50
 _NO_LIMIT: Final = 2**62
@@ -37,7 +39,6 @@ _DELIVERY_COLUMNS: Final = (
     "attempts",
     "next_attempt_at",
     "code",
-    "message",
 )
 
 
@@ -76,17 +77,19 @@ def show(context: Context, id_: str, *, as_json: bool) -> None:
 
     ID is the id of the record, or CloudTalk's call_id or call_uuid.
     """
+    settings = context.settings()
 
-    def read(connection: Connection) -> CallView:
-        (row,) = require_calls(connection, [id_])
-        return view_call(connection, row)
+    def read(connection: Connection, now: Instant) -> CallView:
+        situation = situation_of(settings, now, for_people=not as_json)
+        (row,) = require_calls(connection, [id_], situation)
+        return view_call(connection, row, situation, wanted=id_)
 
-    call = read_ledger(context.settings(), read)
+    call = read_with_ledger(settings, lambda ledger: ledger.read(lambda c: read(c, ledger.now())))
     if as_json:
         print_json(call)
         return
     fields: dict[str, Any] = msgspec.to_builtins(call)
-    del fields["legs"], fields["events"], fields["deliveries"]
+    del fields["legs"], fields["events"], fields["deliveries"], fields["explanations"]
     fields["agents"] = ", ".join(agent.name for agent in call.agents)
     print_fields(fields)
     echo("\nlegs")
@@ -95,6 +98,8 @@ def show(context: Context, id_: str, *, as_json: bool) -> None:
     print_records(_EVENT_COLUMNS, call.events)
     echo("\ndeliveries")
     print_records(_DELIVERY_COLUMNS, call.deliveries)
+    for text in (*(d.explanation for d in call.deliveries), *(e.text for e in call.explanations)):
+        echo(f"\n{text}")
 
 
 @command.command("split")
@@ -108,7 +113,7 @@ def split_(context: Context, id_: str, *, as_json: bool) -> None:
     with the call_id go to the new record.
     """
     settings = context.settings()
-    (call,) = read_ledger(settings, lambda connection: require_calls(connection, [id_]))
+    (call,) = read_calls(settings, [id_])
     try:
         parts = with_ledger(settings, lambda ledger: split_call(ledger, call.id))
     except SplitError as error:

@@ -4,47 +4,34 @@ A dead letter is a delivery that failed for good. It waits for the decision of a
 """
 
 from collections.abc import Callable, Collection, Sequence
-from typing import Any, Final
+from typing import Final, TypeVar
 
 import click
 import msgspec
 
-from crm_clients.base import Rejected
-from relay.cli.ledger_session import read_ledger, with_ledger
+from relay.call import Call
+from relay.cli.ledger_session import read_with_ledger, with_ledger
 from relay.cli.lookup import destination_names, require_destination
 from relay.cli.main import Context
 from relay.cli.output import echo, json_option, print_fields, print_json, print_records
-from relay.instants import Instant, iso
+from relay.instants import Instant
 from relay.ledger import dead_letters
 from relay.ledger.connection import Connection
 from relay.ledger.dead_letters import DeadLetter
-from relay.operations.calls import find_call
+from relay.operations.dead_letters import DeadLetterView, find_dead_letters, view_dead_letters
+from relay.operations.explanation import situation_of
 from relay.settings import Settings
+
+T = TypeVar("T")
 
 _COLUMNS: Final = ("id", "destination", "attempted_at", "attempts", "code", "message")
 _CALL_FIELDS: Final = ("id", "status", "direction", "started_at", "external_number", "contact_name")
-_REJECTED: Final = "the CRM rejects this record: fix the cause in the CRM or in the settings"
-_GAVE_UP: Final = "this call kept failing while the CRM accepted others: find out what differs in it"
 
 _destination_option = click.option(
     "--destination", metavar="NAME", help="Only the dead letters of this destination."
 )
 _ids_argument = click.argument("ids", metavar="[ID]…", nargs=-1)
 _all_option = click.option("--all", "select_all", is_flag=True, help="All dead letters.")
-
-
-class DeadLetterView(msgspec.Struct, frozen=True):
-    """A dead letter as `relay dead list` shows it. `id` is the id of the call."""
-
-    id: str
-    destination: str
-    version: int
-    delivered_version: int | None
-    attempts: int
-    attempted_at: str | None
-    outcome: str
-    code: str | None
-    message: str | None
 
 
 @click.group("dead")
@@ -63,11 +50,12 @@ def list_(context: Context, destination: str | None, *, as_json: bool) -> None:
     """List the dead letters, the latest first."""
     settings = context.settings()
 
-    def read(connection: Connection) -> list[DeadLetter]:
+    def read(connection: Connection, now: Instant) -> list[DeadLetterView]:
         _check_destination(connection, settings, destination)
-        return dead_letters.find(connection, destination=destination)
+        found = dead_letters.find(connection, destination=destination)
+        return view_dead_letters(connection, found, situation_of(settings, now, for_people=not as_json))
 
-    views = [_view(dead_letter) for dead_letter in read_ledger(settings, read)]
+    views = _read(settings, read)
     if as_json:
         print_json(views)
     else:
@@ -83,22 +71,22 @@ def show(context: Context, id_: str, destination: str | None, *, as_json: bool) 
     """Show the dead letters of one call, and what to do."""
     settings = context.settings()
 
-    def read(connection: Connection) -> list[DeadLetter]:
+    def read(connection: Connection, now: Instant) -> tuple[Call, list[DeadLetterView]]:
         _check_destination(connection, settings, destination)
-        return _require_dead_letters(connection, [id_], destination)
+        found = _require_dead_letters(connection, [id_], destination)
+        situation = situation_of(settings, now, for_people=not as_json)
+        return found[0].call, view_dead_letters(connection, found, situation)
 
-    selected = read_ledger(settings, read)
-    call = {field: getattr(selected[0].call, field) for field in _CALL_FIELDS}
-    shown: list[dict[str, Any]] = [
-        msgspec.structs.asdict(_view(dead_letter)) | {"hint": _hint(dead_letter)} for dead_letter in selected
-    ]
+    record, views = _read(settings, read)
+    call = {field: getattr(record, field) for field in _CALL_FIELDS}
     if as_json:
-        print_json(call | {"dead_letters": shown})
+        print_json(call | {"dead_letters": views})
         return
     print_fields(call)
-    for fields in shown:
+    for view in views:
         echo()
-        print_fields({field: value for field, value in fields.items() if field != "id"})
+        print_fields({name: value for name, value in msgspec.structs.asdict(view).items() if name != "id"})
+    echo(f"\nTo give one up: `relay dead drop {views[0].id}`")
 
 
 @command.command("replay")
@@ -147,6 +135,10 @@ def drop(
     _print_changed(changed, "dropped", as_json=as_json)
 
 
+def _read(settings: Settings, read: Callable[[Connection, Instant], T]) -> T:
+    return read_with_ledger(settings, lambda ledger: ledger.read(lambda c: read(c, ledger.now())))
+
+
 # --- selecting ------------------------------------------------------------------------------------
 
 
@@ -159,20 +151,12 @@ def _require_dead_letters(
     connection: Connection, ids: Sequence[str], destination: str | None
 ) -> list[DeadLetter]:
     """Return the dead letters of these calls. An id without one ends the command."""
-    found = {id_: _find_dead_letters(connection, id_, destination) for id_ in ids}
+    found = {id_: find_dead_letters(connection, id_, destination) for id_ in ids}
     if missing := [id_ for id_, rows in found.items() if not rows]:
         raise click.ClickException(
             f"no dead letter for {', '.join(missing)}; `relay dead list` lists the dead letters"
         )
     return list({row.key: row for rows in found.values() for row in rows}.values())
-
-
-def _find_dead_letters(connection: Connection, id_: str, destination: str | None) -> list[DeadLetter]:
-    """Search by the record's id first: a merged call may have the dead letter of its own retraction."""
-    if found := dead_letters.find(connection, destination=destination, ids=[id_]):
-        return found
-    call = find_call(connection, id_)
-    return [] if call is None else dead_letters.find(connection, destination=destination, ids=[call.id])
 
 
 # --- changing -------------------------------------------------------------------------------------
@@ -206,26 +190,6 @@ def _change(
 
 
 # --- printing -------------------------------------------------------------------------------------
-
-
-def _view(dead_letter: DeadLetter) -> DeadLetterView:
-    return DeadLetterView(
-        id=dead_letter.call.id,
-        destination=dead_letter.destination,
-        version=dead_letter.version,
-        delivered_version=dead_letter.delivered_version or None,
-        attempts=dead_letter.attempts,
-        attempted_at=iso(dead_letter.attempted_at),
-        outcome=dead_letter.outcome,
-        code=dead_letter.code,
-        message=dead_letter.message,
-    )
-
-
-def _hint(dead_letter: DeadLetter) -> str:
-    cause = _REJECTED if dead_letter.outcome == Rejected.name else _GAVE_UP
-    id_ = dead_letter.call.id
-    return f"{cause}; then run `relay dead replay {id_}`, or `relay dead drop {id_}` to give it up"
 
 
 def _print_changed(changed: Sequence[DeadLetter], change: str, *, as_json: bool) -> None:

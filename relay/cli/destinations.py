@@ -12,7 +12,8 @@ from relay.cli.output import echo, json_option, print_json, print_records
 from relay.instants import Instant
 from relay.ledger import destinations
 from relay.ledger.connection import Connection
-from relay.operations.status import DestinationState, DestinationStatus, list_destinations
+from relay.operations.explanation import situation_of
+from relay.operations.status import DestinationState, list_destinations
 from relay.settings import Settings
 
 T = TypeVar("T")
@@ -51,12 +52,18 @@ def list_(context: Context, *, as_json: bool) -> None:
     settings = context.settings()
     statuses = read_with_ledger(
         settings,
-        lambda ledger: ledger.read(lambda connection: _list(connection, settings, ledger.now())),
+        lambda ledger: ledger.read(
+            lambda connection: list_destinations(
+                connection, situation_of(settings, ledger.now(), for_people=not as_json)
+            )
+        ),
     )
     if as_json:
         print_json(statuses)
-    else:
-        print_records(_COLUMNS, statuses)
+        return
+    print_records(_COLUMNS, statuses)
+    for status in statuses:
+        echo(f"\n{status.explanation}")
 
 
 @command.command("pause")
@@ -124,7 +131,8 @@ def _require_registered(connection: Connection, settings: Settings, name: str) -
 
 
 def _require_served(connection: Connection, settings: Settings, name: str, now: Instant) -> None:
-    (state,) = (status.state for status in _list(connection, settings, now) if status.name == name)
+    listed = list_destinations(connection, situation_of(settings, now))
+    (state,) = (status.state for status in listed if status.name == name)
     match state:
         case DestinationState.PAUSED:
             raise click.ClickException(f"{name} is paused; `relay destinations resume {name}` resumes it")
@@ -136,8 +144,3 @@ def _require_served(connection: Connection, settings: Settings, name: str, now: 
             raise click.ClickException(
                 f"{name} is orphaned: nothing is delivered to it, since the settings do not have it"
             )
-
-
-def _list(connection: Connection, settings: Settings, now: Instant) -> list[DestinationStatus]:
-    enabled = {name: destination.enabled for name, destination in settings.destinations.items()}
-    return list_destinations(connection, enabled, now=now)

@@ -8,8 +8,8 @@ from zoneinfo import ZoneInfo
 import click
 
 from crm_clients.settings import DestinationSettings
-from relay.cli.ledger_session import read_ledger, with_ledger
-from relay.cli.lookup import require_calls, require_destination
+from relay.cli.ledger_session import with_ledger
+from relay.cli.lookup import read_calls, require_destination
 from relay.cli.main import Context
 from relay.cli.output import echo, json_option, print_json
 from relay.cli.progress import progress_bar
@@ -100,8 +100,7 @@ def _parse_time(written: str | None, zone: ZoneInfo, option: str) -> Instant | N
 def _replay_ids(
     settings: Settings, targets: Mapping[str, DestinationSettings], scope: Scope, ids: Sequence[str]
 ) -> ReplayResult:
-    rows = read_ledger(settings, lambda connection: require_calls(connection, ids))
-    records = {row.id for row in rows}
+    records = {row.id for row in read_calls(settings, ids)}
     return with_ledger(
         settings, lambda ledger: _replay(ledger, settings, targets, scope).replay_calls(records)
     )

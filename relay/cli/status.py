@@ -10,7 +10,8 @@ from relay.cli.ledger_session import read_with_ledger
 from relay.cli.main import Context
 from relay.cli.output import echo, json_option, print_json, print_records
 from relay.ledger import Ledger
-from relay.operations.status import DestinationState, Status, get_status
+from relay.operations.explanation import situation_of
+from relay.operations.status import Status, get_status
 from relay.settings import Settings
 
 _COLUMNS: Final = ("name", "client", "state", "pending", "oldest_pending_seconds", "delivered", "dead")
@@ -28,25 +29,24 @@ def command(context: Context, *, watch: bool, as_json: bool) -> None:
     settings = context.settings()
     if watch:
         _watch(settings, as_json=as_json)
-    status = _read(settings)
+    status = _read(settings, for_people=not as_json)
     if as_json:
         print_json(status)
     else:
         _print(status)
 
 
-def _read(settings: Settings) -> Status:
-    enabled = {name: destination.enabled for name, destination in settings.destinations.items()}
-
+def _read(settings: Settings, *, for_people: bool) -> Status:
     async def read(ledger: Ledger) -> Status:
-        return await ledger.read(lambda connection: get_status(connection, enabled, now=ledger.now()))
+        situation = situation_of(settings, ledger.now(), for_people=for_people)
+        return await ledger.read(lambda connection: get_status(connection, situation))
 
     return read_with_ledger(settings, read)
 
 
 def _watch(settings: Settings, *, as_json: bool) -> NoReturn:
     while True:
-        status = _read(settings)
+        status = _read(settings, for_people=not as_json)
         if as_json:
             click.echo(msgspec.json.encode(status))
         else:
@@ -80,11 +80,4 @@ def _print(status: Status) -> None:
         echo(f"retention deletes nothing: {status.retention_refused}\n")
     print_records(_COLUMNS, status.destinations)
     for destination in status.destinations:
-        name = destination.name
-        if destination.state is DestinationState.PAUSED:
-            echo(f"\n{name} is paused; `relay destinations resume {name}` resumes it")
-        elif destination.paused_reason:
-            echo(
-                f"\n{name} waits until {destination.paused_until}: {destination.paused_reason},"
-                f" {destination.paused_message}"
-            )
+        echo(f"\n{destination.explanation}")

@@ -30,6 +30,7 @@ from relay.ledger.connection import Connection
 from relay.ledger.deliveries import DueDelivery, Pick
 from relay.ledger.destinations import DestinationRow
 from relay.ledger.lease_holder import Lease
+from relay.ledger.leases import delivery_lease
 from relay.ledger.notifications import wait_for_event
 from relay.logs import get_logger
 
@@ -75,7 +76,7 @@ class DeliveryWorker:
         self._clock_check_seconds = clock_check_seconds
         self._finish_seconds = finish_seconds
         # Longer than an attempt, so that the worker that pushes also settles.
-        self._lease = Lease(ledger, f"delivery:{name}", seconds=settings.timeout_seconds + 15)
+        self._lease = Lease(ledger, delivery_lease(name), seconds=settings.timeout_seconds + 15)
         self._pauses = Pauses(policy)
         self._settler = Settler(ledger, self._lease, name, policy, self._pauses, jitter, settings.rendering)
         self._wake = asyncio.Event()

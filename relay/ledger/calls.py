@@ -181,6 +181,12 @@ def list_newest(connection: Connection, limit: int) -> list[Call]:
     return [_decode_record(record) for record in connection.execute(_newest, {"limit": limit}).scalars()]
 
 
+def last_changed_at(connection: Connection) -> Instant | None:
+    """Return when the newest event that changed a call arrived; None if there is no call."""
+    changed: Instant | None = connection.execute(select(func.max(calls.c.changed_at))).scalar()
+    return changed
+
+
 def count(connection: Connection) -> int:
     """Return the number of calls, without those that were merged into another."""
     number: int = connection.execute(

@@ -1,6 +1,6 @@
 """The journal: every accepted event as it was received, and whether it is folded."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import accumulate
 from typing import Any, Final, NamedTuple
 
@@ -383,6 +383,47 @@ def list_sizes(connection: Connection, ids: Sequence[str]) -> list[EventSize]:
 def list_aside(connection: Connection) -> list[int]:
     """Return the numbers of the events that were set aside."""
     return list(connection.execute(_aside).scalars())
+
+
+class UnmatchedEvent(NamedTuple):
+    """An event that is in no call yet, and its ids. `waits_until`: None unless it waits for a link."""
+
+    seq: int
+    received_at: Instant
+    state: EventState
+    waits_until: Instant | None
+    aliases: tuple[str, ...]
+
+    @property
+    def name(self) -> str:
+        """The id in `relay quarantine list` if the event was set aside."""
+        return f"{ASIDE_PREFIX}{self.seq}"
+
+
+_unmatched = {
+    state: select(events.c.seq, events.c.received_at, events.c.waits_until, bodies.c.parsed)
+    .join(bodies, bodies.c.seq == events.c.seq)
+    .where(has_state(events.c.state, state))
+    .order_by(events.c.seq.desc())
+    .limit(bindparam("limit"))
+    for state in (EventState.WAITING, EventState.NEW, EventState.ASIDE)
+}
+
+
+def list_unmatched(connection: Connection, limit: int) -> Iterator[UnmatchedEvent]:
+    """Yield the newest events of each state in which an event is in no call, up to `limit` of each."""
+    for state, statement in _unmatched.items():
+        for seq, received_at, waits_until, parsed in connection.execute(statement, {"limit": limit}):
+            until = waits_until if state is EventState.WAITING else None
+            event = _decode_parsed(decompress(parsed))
+            yield UnmatchedEvent(seq, received_at, state, until, event.aliases)
+
+
+def last_received_at(connection: Connection) -> Instant | None:
+    """Return when the newest event of the journal arrived; None if the journal is empty."""
+    newest = select(events.c.received_at).order_by(events.c.seq.desc()).limit(1)
+    arrived: Instant | None = connection.execute(newest).scalar()
+    return arrived
 
 
 def _stored_event(row: Sequence[Any]) -> StoredEvent:

@@ -18,6 +18,11 @@ from relay.ledger.tables import leases
 _lock = text("SELECT pg_advisory_xact_lock(hashtext('cloudtalk-relay'), hashtext(:name))")
 
 
+def delivery_lease(destination: str) -> str:
+    """Return the name of the lease of the worker that delivers to this destination."""
+    return f"delivery:{destination}"
+
+
 def advisory_lock(connection: Connection, name: str) -> None:
     """Lock this name until the transaction ends, and wait while another transaction has it locked.
 
@@ -106,6 +111,12 @@ def list_held(connection: Connection, *, now: Instant) -> list[str]:
     """Return the owners of the leases that have not expired."""
     held = connection.execute(select(leases.c.owner).where(leases.c.expires_at > now).distinct())
     return sorted(held.scalars())
+
+
+def list_names(connection: Connection, *, now: Instant) -> set[str]:
+    """Return the names of the leases that a process holds. One of this host that has ended holds none."""
+    held = connection.execute(select(leases.c.name, leases.c.owner).where(leases.c.expires_at > now))
+    return {name for name, owner in held if not is_gone(owner)}
 
 
 _names = rows_of(leases.c.name)

@@ -125,6 +125,13 @@ def count_dropped(connection: Connection) -> int:
     return counters.get(connection, counters.QUARANTINE_DROPPED)
 
 
+def last_received_at(connection: Connection) -> Instant | None:
+    """Return when the newest body in quarantine arrived; None if it is empty."""
+    newest = select(quarantine.c.received_at).order_by(quarantine.c.id.desc()).limit(1)
+    arrived: Instant | None = connection.execute(newest).scalar()
+    return arrived
+
+
 def remove(connection: Connection, id_: int) -> None:
     """Remove the body with this id for good."""
     connection.execute(delete(quarantine).where(quarantine.c.id == id_))

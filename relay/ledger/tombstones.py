@@ -63,6 +63,14 @@ def list_ids(connection: Connection, ids: Collection[str]) -> set[str]:
     return set(connection.execute(_with_tombstone, bound((id_,) for id_ in sorted(ids))).scalars())
 
 
+_pruned_at = select(tombstones.c.call, tombstones.c.pruned_at).join(_ids, _ids.c.call == tombstones.c.call)
+
+
+def pruned_at(connection: Connection, ids: Collection[str]) -> dict[str, Instant]:
+    """Return when retention deleted each of these calls; calls without a tombstone are absent."""
+    return dict(connection.execute(_pruned_at, bound((id_,) for id_ in sorted(ids))).all())
+
+
 _old = (
     select(tombstones.c.call)
     .where(tombstones.c.pruned_at < bindparam("before"))

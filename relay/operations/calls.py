@@ -1,16 +1,21 @@
 """What a person sees of one call. The fields of the structs are the keys of their JSON."""
 
+from collections.abc import Iterator, Sequence
+
 import msgspec
 
 from relay.call import Call, CallState, distinct_agents
 from relay.cloudtalk.identity import alias_of_id
 from relay.instants import iso
-from relay.ledger import aliases, calls, deliveries, journal
+from relay.ledger import aliases, calls, deliveries, destinations, journal, leases, tombstones
 from relay.ledger.calls import CallRow
 from relay.ledger.connection import Connection
 from relay.ledger.deliveries import DeliveryRow
 from relay.ledger.journal import StoredEvent
 from relay.ledger.states import DeliveryState
+from relay.operations import explanation_texts as texts
+from relay.operations.explanation import Explanation, Situation, explain_delivery
+from relay.operations.explanation_texts import Cause
 
 
 class AgentView(msgspec.Struct, frozen=True):
@@ -32,10 +37,12 @@ class EventView(msgspec.Struct, frozen=True):
 
 
 class DeliveryView(msgspec.Struct, frozen=True):
-    """The delivery of the call to one destination."""
+    """The delivery of the call to one destination, and one sentence that explains it."""
 
     destination: str
     state: DeliveryState
+    explanation: str
+    explanation_code: Cause
     version: int
     delivered_version: int | None
     attempts: int
@@ -46,20 +53,43 @@ class DeliveryView(msgspec.Struct, frozen=True):
     message: str | None
 
 
+class ExplanationView(msgspec.Struct, frozen=True):
+    """A sentence about the call as a whole."""
+
+    code: Cause
+    text: str
+
+
 class CallView(Call, frozen=True, kw_only=True):
-    """The record of a call with everything that the ledger knows about it."""
+    """The record of a call with everything that the ledger knows about it.
+
+    `explanations`: why the call has another id than the one that was asked for, and why destinations of the
+    settings have no delivery of it.
+    """
 
     agents: list[AgentView]
     events: list[EventView]
     deliveries: list[DeliveryView]
+    explanations: list[ExplanationView]
 
 
-def view_call(connection: Connection, call: CallRow) -> CallView:
+def view_call(
+    connection: Connection, call: CallRow, situation: Situation, *, wanted: str | None = None
+) -> CallView:
+    """Return the view of a call. `wanted`: the id that a person asked for, see `find_call`."""
+    rows = deliveries.list_for_call(connection, call.id)
     return CallView(
         **msgspec.structs.asdict(call.record),
         agents=_agent_views(call.state),
         events=[_event_view(event) for event in journal.list_for_call(connection, call.id)],
-        deliveries=[_delivery_view(row) for row in deliveries.list_for_call(connection, call.id)],
+        deliveries=_delivery_views(connection, call.record, rows, situation),
+        explanations=[
+            ExplanationView(found.code, found.text.read(situation.language))
+            for found in (
+                *_explain_merge(connection, call, wanted),
+                *_explain_absent_deliveries(connection, call, {row.destination for row in rows}, situation),
+            )
+        ],
     )
 
 
@@ -69,6 +99,11 @@ def _agent_views(state: CallState) -> list[AgentView]:
     return [AgentView(id_, agent.name or agent.email or id_) for id_, agent in ids]
 
 
+def record_ids(id_: str) -> list[str]:
+    """Return the ids of records that a person may mean: with or without `cloudtalk-`."""
+    return [id_, f"cloudtalk-{id_}"]
+
+
 def find_call(connection: Connection, id_: str) -> CallRow | None:
     """Return the call with this id: the record's id, with or without `cloudtalk-`, or an id of CloudTalk.
 
@@ -76,7 +111,7 @@ def find_call(connection: Connection, id_: str) -> CallRow | None:
     """
     alias = alias_of_id(id_)
     owners = [found.call for found in aliases.get_many(connection, [alias])]
-    candidates = [id_, f"cloudtalk-{id_}", *owners]
+    candidates = [*record_ids(id_), *owners]
     rows = calls.get_many(connection, candidates)
     call = next((rows[candidate] for candidate in candidates if candidate in rows), None)
     while call is not None and call.record.merged_into:
@@ -96,10 +131,33 @@ def _event_view(event: StoredEvent) -> EventView:
     )
 
 
-def _delivery_view(row: DeliveryRow) -> DeliveryView:
+def _delivery_views(
+    connection: Connection, record: Call, rows: Sequence[DeliveryRow], situation: Situation
+) -> list[DeliveryView]:
+    registered = {row.name: row for row in destinations.list_all(connection)}
+    served = leases.list_names(connection, now=situation.now)
+    return [
+        _delivery_view(
+            row,
+            explain_delivery(
+                row,
+                record,
+                registered[row.destination],
+                situation,
+                is_served=leases.delivery_lease(row.destination) in served,
+            ),
+            situation,
+        )
+        for row in rows
+    ]
+
+
+def _delivery_view(row: DeliveryRow, explanation: Explanation, situation: Situation) -> DeliveryView:
     return DeliveryView(
         destination=row.destination,
         state=row.state,
+        explanation=explanation.text.read(situation.language),
+        explanation_code=explanation.code,
         version=row.version,
         delivered_version=row.delivered_version or None,
         attempts=row.attempts,
@@ -109,3 +167,25 @@ def _delivery_view(row: DeliveryRow) -> DeliveryView:
         code=row.code,
         message=row.message,
     )
+
+
+def _explain_merge(connection: Connection, call: CallRow, wanted: str | None) -> Iterator[Explanation]:
+    """Explain that the call with the id that was asked for was merged into this one."""
+    asked = calls.get_many(connection, record_ids(wanted)) if wanted else {}
+    for id_, row in asked.items():
+        if row.record.merged_into and id_ != call.id:
+            text = texts.CALL[Cause.MERGED].fill(id=id_, survivor=call.id)
+            yield Explanation(Cause.MERGED, text)
+
+
+def _explain_absent_deliveries(
+    connection: Connection, call: CallRow, present: set[str], situation: Situation
+) -> Iterator[Explanation]:
+    """Explain each destination of the settings that the call was never enqueued for."""
+    if not situation.destinations and not present:
+        yield Explanation(Cause.NO_DESTINATION, texts.CALL[Cause.NO_DESTINATION].fill())
+    absent = sorted(set(situation.destinations) - present)
+    is_continued = bool(absent and tombstones.list_ids(connection, [call.id]))
+    cause = Cause.CONTINUED if is_continued else Cause.NOT_ENQUEUED
+    for name in absent:
+        yield Explanation(cause, texts.CALL[cause].fill(destination=name))

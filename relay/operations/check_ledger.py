@@ -11,6 +11,7 @@ from relay.instants import SECOND, Instant
 from relay.ledger import LedgerError, deliveries, destinations, journal, warnings
 from relay.ledger.connection import Connection
 from relay.ledger.write_check import check_writable
+from relay.operations.explanation import situation_of
 from relay.operations.ledger_access import has_ledger, open_ledger
 from relay.operations.status import DestinationStatus, list_destinations
 from relay.settings import Settings
@@ -72,8 +73,7 @@ def _find_in_ledger(connection: Connection, settings: Settings, now: Instant) ->
         yield _check_clock(connection, now)
     yield from _check_outcomes(connection, now)
     yield from _check_retention(connection)
-    enabled = {name: destination.enabled for name, destination in settings.destinations.items()}
-    for status in list_destinations(connection, enabled, now=now):
+    for status in list_destinations(connection, situation_of(settings, now)):
         if status.name in settings.destinations:
             yield from _check_deliveries(status)
             yield from _check_rendering(connection, settings.destinations[status.name], status.name)

@@ -1,15 +1,16 @@
 """The status of the relay and of each destination. The fields of the structs are the keys of their JSON."""
 
-from collections.abc import Mapping
 from enum import StrEnum
 
 import msgspec
 
 from relay.instants import SECOND, Instant, iso
-from relay.ledger import calls, deliveries, destinations, journal, quarantine, warnings
+from relay.ledger import calls, deliveries, destinations, journal, leases, quarantine, warnings
 from relay.ledger.connection import Connection
 from relay.ledger.deliveries import DeliveryCounts
 from relay.ledger.destinations import DestinationRow
+from relay.operations.explanation import Explanation, Situation, explain_destination
+from relay.operations.explanation_texts import Cause
 
 
 class DestinationState(StrEnum):
@@ -39,11 +40,13 @@ class EventCounts(msgspec.Struct, frozen=True):
 
 
 class DestinationStatus(msgspec.Struct, frozen=True):
-    """A destination with the numbers of its deliveries, and the reason of a pause."""
+    """A destination with the numbers of its deliveries, and one sentence that explains its state."""
 
     name: str
     client: str
     state: DestinationState
+    explanation: str
+    explanation_code: Cause
     pending: int
     oldest_pending_seconds: int | None
     delivered: int
@@ -61,8 +64,8 @@ class Status(msgspec.Struct, frozen=True):
     """Why retention deletes nothing; None while it works."""
 
 
-def get_status(connection: Connection, enabled: Mapping[str, bool], *, now: Instant) -> Status:
-    """Count events, calls and deliveries. `enabled` has every destination of the settings."""
+def get_status(connection: Connection, situation: Situation) -> Status:
+    """Count events, calls and deliveries."""
     counts = journal.count(connection)
     return Status(
         events=EventCounts(
@@ -74,33 +77,40 @@ def get_status(connection: Connection, enabled: Mapping[str, bool], *, now: Inst
             sum(journal.count_missing(connection, since=Instant(0)).values()),
         ),
         calls=calls.count(connection),
-        destinations=list_destinations(connection, enabled, now=now),
+        destinations=list_destinations(connection, situation),
         retention_refused=warnings.get(connection, warnings.CLOCK_JUMPED, since=Instant(0)),
     )
 
 
-def list_destinations(
-    connection: Connection, enabled: Mapping[str, bool], *, now: Instant
-) -> list[DestinationStatus]:
-    """List the destinations that are registered in the ledger, by name. For `enabled` see `get_status`."""
+def list_destinations(connection: Connection, situation: Situation) -> list[DestinationStatus]:
+    """List the destinations that are registered in the ledger, by name."""
     counts = deliveries.counts_by_destination(connection)
+    served = leases.list_names(connection, now=situation.now)
     return [
-        _destination_status(row, counts.get(row.name, DeliveryCounts()), enabled.get(row.name), now)
+        _destination_status(
+            row,
+            counts.get(row.name, DeliveryCounts()),
+            situation,
+            is_served=leases.delivery_lease(row.name) in served,
+        )
         for row in destinations.list_all(connection)
     ]
 
 
 def _destination_status(
-    row: DestinationRow, counts: DeliveryCounts, enabled: bool | None, now: Instant
+    row: DestinationRow, counts: DeliveryCounts, situation: Situation, *, is_served: bool
 ) -> DestinationStatus:
     since = counts.oldest_pending_since
+    explanation = explain_destination(row, counts, situation, is_served=is_served)
     return DestinationStatus(
         name=row.name,
         client=row.client,
-        state=_destination_state(row, enabled),
+        state=_destination_state(row, explanation),
+        explanation=explanation.text.read(situation.language),
+        explanation_code=explanation.code,
         pending=counts.pending,
         # A clock that was set back must not give a negative age.
-        oldest_pending_seconds=None if since is None else max(now - since, 0) // SECOND,
+        oldest_pending_seconds=None if since is None else max(situation.now - since, 0) // SECOND,
         delivered=counts.delivered,
         dead=counts.dead,
         paused_reason=row.paused_reason,
@@ -109,11 +119,12 @@ def _destination_status(
     )
 
 
-def _destination_state(row: DestinationRow, enabled: bool | None) -> DestinationState:
-    if enabled is None:
-        return DestinationState.ORPHANED
-    if not enabled:
-        return DestinationState.DISABLED
-    if row.paused_reason == destinations.BY_OPERATOR:
-        return DestinationState.PAUSED
+def _destination_state(row: DestinationRow, explanation: Explanation) -> DestinationState:
+    match explanation.code:
+        case Cause.ORPHANED:
+            return DestinationState.ORPHANED
+        case Cause.DISABLED:
+            return DestinationState.DISABLED
+        case Cause.PAUSED:
+            return DestinationState.PAUSED
     return DestinationState.WAITING if row.paused_reason else DestinationState.DELIVERING

@@ -73,7 +73,7 @@ def test_a_call_is_shown_with_its_events_and_deliveries(home: Home) -> None:
     sent = [event("started", "1", started_at="2026-01-01T10:00:00Z"), event("ended", "1", duration=61)]
     home.run_relay(*sent, until=all_delivered(1))
     call = home.json("calls", "show", "cloudtalk-1")
-    assert list(call) == [*RECORD, "agents", "events", "deliveries"]
+    assert list(call) == [*RECORD, "agents", "events", "deliveries", "explanations"]
     assert (call["status"], call["duration_seconds"], call["merged_into"]) == ("completed", 61, None)
     assert [list(view) for view in call["events"]] == [
         ["seq", "kind", "dialect", "said_at", "received_at", "raw"]
@@ -85,9 +85,12 @@ def test_a_call_is_shown_with_its_events_and_deliveries(home: Home) -> None:
     assert [view["seq"] for view in call["events"]] == [1, 2]
     assert abs(datetime.now(UTC) - datetime.fromisoformat(call["events"][0]["received_at"])).seconds < 60
     (delivery,) = call["deliveries"]
+    explanation = delivery.pop("explanation")
+    assert explanation.startswith(f"In crm: it has the newest version ({call['version']}) since 20")
     assert delivery == {
         "destination": "crm",
         "state": "delivered",
+        "explanation_code": "delivered",
         "version": call["version"],
         "delivered_version": call["version"],
         "attempts": delivery["attempts"],
@@ -108,7 +111,8 @@ def test_a_call_is_found_by_the_id_of_the_record_and_by_the_id_of_cloudtalk(home
 
 def test_the_tables_show_the_fields_the_legs_the_events_and_the_deliveries(home: Home) -> None:
     home.run_relay(event("missed", "1", contact_name="Ana", duration=5), until=all_delivered(1))
-    fields, legs, events, deliveries = home.run("calls", "show", "1").stdout.split("\n\n")
+    fields, legs, events, deliveries, explanation = home.run("calls", "show", "1").stdout.split("\n\n")
+    assert explanation.startswith("In crm: it has the newest version (1) since 20")
     values = {line.split()[0]: line.partition(" ")[2].strip() for line in fields.splitlines()}
     assert list(values) == ["field", *(field for field in RECORD if field != "legs"), "agents"]
     assert (values["contact_name"], values["tags"], values["notes"], values["follow_up"]) == (
@@ -144,11 +148,12 @@ def test_markup_and_control_characters_in_names_are_shown_as_text(home: Home) ->
         assert "\x1b" not in shown
 
 
-def test_an_unknown_call_exits_with_1_and_says_how_to_list_calls(home: Home) -> None:
+def test_an_unknown_call_exits_with_1_and_says_what_to_do(home: Home) -> None:
     result = home.run("calls", "show", "nobody")
     assert (result.exit_code, result.stdout) == (1, "")
-    assert "nobody" in result.stderr
-    assert "relay calls list" in result.stderr
+    assert "no call has the id nobody\nNo event of any call has arrived yet;" in result.stderr
+    home.run_relay(event("started", "1"), until=all_delivered(1))
+    assert "relay calls list" in home.run("calls", "show", "nobody").stderr
 
 
 def test_an_unreadable_ledger_exits_with_1(home: Home) -> None:

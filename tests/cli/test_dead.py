@@ -53,9 +53,11 @@ def list_dead(home: Home, *arguments: str) -> list[str]:
 
 def test_dead_letters_are_listed_with_the_crms_message_the_latest_first(with_dead_letters: Home) -> None:
     latest, *others = with_dead_letters.json("dead", "list")
+    assert latest.pop("explanation").startswith("Not in crm: crm rejected the record at 2027-01-15T08:00:00Z")
     assert latest == {
         "id": "cloudtalk-1",
         "destination": "crm",
+        "explanation_code": "rejected",
         "version": 1,
         "delivered_version": None,
         "attempts": 1,
@@ -79,24 +81,27 @@ def test_the_dead_letters_of_one_destination_are_listed(with_dead_letters: Home)
 
 
 @pytest.mark.parametrize("name", ["1", "cloudtalk-1"])
-def test_a_call_is_shown_with_the_message_of_each_crm_and_a_hint(with_dead_letters: Home, name: str) -> None:
+def test_a_call_is_shown_with_the_message_of_each_crm_and_what_to_do(
+    with_dead_letters: Home, name: str
+) -> None:
     shown = with_dead_letters.json("dead", "show", name)
     assert (shown["id"], shown["contact_name"]) == ("cloudtalk-1", "Ana")
     assert [row["destination"] for row in shown["dead_letters"]] == ["crm", "other"]
-    assert "relay dead replay cloudtalk-1" in shown["dead_letters"][0]["hint"]
-    record, crm, other = with_dead_letters.run("dead", "show", name).stdout.split("\n\n")
+    assert "relay dead replay cloudtalk-1" in shown["dead_letters"][0]["explanation"]
+    record, crm, other, drop = with_dead_letters.run("dead", "show", name).stdout.split("\n\n")
     assert "Ana" in record
     for table, destination in ((crm, "crm"), (other, "other")):
         assert f"destination        {destination}" in table
         assert "22P05" in table
         assert "it's no [text]" in table
-        assert "relay dead drop cloudtalk-1" in table
+        assert "relay dead replay cloudtalk-1" in table
+    assert drop == "To give one up: `relay dead drop cloudtalk-1`\n"
 
 
-def test_the_hint_depends_on_whether_the_crm_rejected_the_call(with_dead_letters: Home) -> None:
-    hints = [with_dead_letters.json("dead", "show", name)["dead_letters"][0]["hint"] for name in "12"]
-    assert "the CRM rejects this record" in hints[0]
-    assert "this call kept failing while the CRM accepted others" in hints[1]
+def test_the_explanation_depends_on_whether_the_crm_rejected_the_call(with_dead_letters: Home) -> None:
+    shown = [with_dead_letters.json("dead", "show", name)["dead_letters"][0] for name in "12"]
+    assert [letter["explanation_code"] for letter in shown] == ["rejected", "gave_up"]
+    assert "crm accepted other calls (500: oops)" in shown[1]["explanation"]
 
 
 def test_the_dead_letter_of_a_merged_call_is_found_by_its_own_id(with_dead_letters: Home) -> None:

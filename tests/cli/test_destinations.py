@@ -26,14 +26,17 @@ def test_destinations_are_listed_as_in_status(home: Home) -> None:
     (crm,) = home.json("destinations", "list")
     assert crm == home.json("status")["destinations"][0]
     assert (crm["name"], crm["client"], crm["state"], crm["pending"]) == ("crm", "local", "delivering", 0)
-    heading, line = home.run("destinations", "list").stdout.splitlines()
+    heading, line, _, explanation = home.run("destinations", "list").stdout.splitlines()
     assert heading.split()[:4] == ["name", "client", "state", "pending"]
     assert line.split() == ["crm", "local", "delivering", "0", "1", "0"]
+    assert explanation == (
+        "Nothing is sent to crm (0 pending): no relay is running, so start one (`relay serve`)"
+    )
 
 
 def test_a_waiting_destination_has_the_reason_and_the_time(home: Home) -> None:
     pause_after_failure(home)
-    line = home.run("destinations", "list").stdout.splitlines()[-1]
+    line = home.run("destinations", "list").stdout.splitlines()[1]
     assert line.split() == ["crm", "local", "waiting", "0", "0", "0", "unauthorised", "2096-10-02T07:06:40Z"]
 
 

@@ -168,7 +168,7 @@ def test_without_calls_there_is_nothing_to_replay(home: Home) -> None:
 def test_an_unknown_call_exits_with_1_and_changes_nothing(delivered: Home) -> None:
     result = delivered.run("replay", "--call", "a", "--call", "nobody")
     assert (result.exit_code, result.stdout) == (1, "")
-    assert "no call has the id nobody;" in result.stderr
+    assert "no call has the id nobody\nNo event with nobody has arrived" in result.stderr
     assert delivered.count_pending() == {"crm": 0}
 
 

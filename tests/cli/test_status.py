@@ -32,6 +32,9 @@ def test_json_has_every_key(home: Home) -> None:
                 "name": "crm",
                 "client": "local",
                 "state": "delivering",
+                "explanation": "Nothing is sent to crm (0 pending): no relay is running, so start one"
+                " (`relay serve`)",
+                "explanation_code": "no_relay",
                 "pending": 0,
                 "oldest_pending_seconds": None,
                 "delivered": 1,
@@ -47,7 +50,8 @@ def test_json_has_every_key(home: Home) -> None:
 
 def test_the_table_has_a_line_per_destination(home: Home) -> None:
     home.run_relay(STARTED, until=all_delivered(1))
-    events, calls, _, heading, crm = home.run("status").stdout.splitlines()
+    events, calls, _, heading, crm, _, explanation = home.run("status").stdout.splitlines()
+    assert explanation.startswith("Nothing is sent to crm (0 pending): no relay is running")
     assert events == "events: 1 accepted, 0 not folded yet, 0 in quarantine"
     assert calls == "calls: 1"
     assert heading.split() == [
@@ -100,7 +104,7 @@ def test_a_waiting_destination_has_the_reason_and_the_time(home: Home) -> None:
         0,
     )
     line = home.run("status").stdout.splitlines()[-1]
-    assert line.startswith(f"crm waits until {crm['paused_until']}: misconfigured, ")
+    assert line.startswith("Nothing is sent to crm (1 pending): crm is not set up for the relay (")
     assert "notes" in line
 
 

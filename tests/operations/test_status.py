@@ -2,18 +2,21 @@
 
 import msgspec
 
+from crm_clients.settings import DestinationSettings
 from relay.instants import SECOND, Instant, iso
 from relay.ledger import Ledger, deliveries, destinations, journal, quarantine
 from relay.ledger.connection import Connection
 from relay.ledger.destinations import Pause
 from relay.ledger.quarantine import NewQuarantinedBody
+from relay.operations.explanation import Situation
 from relay.operations.status import EventCounts, Status, get_status
 from tests.support.operations import DEAD, DELIVERED, NOW, write_call
 from tests.support.samples import make_event_row
 
 
 async def status(ledger: Ledger, *, now: int = NOW, **enabled: bool) -> Status:
-    return await ledger.read(lambda connection: get_status(connection, enabled, now=Instant(now)))
+    settings = {name: DestinationSettings(client="local", enabled=value) for name, value in enabled.items()}
+    return await ledger.read(lambda connection: get_status(connection, Situation(settings, Instant(now))))
 
 
 async def test_events_calls_and_quarantine_are_counted(ledger: Ledger) -> None:

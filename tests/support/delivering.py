@@ -116,7 +116,7 @@ class Delivering:
         self.ledger = ledger
         self.clock = clock
         self.crm = FakeCrm()
-        self._fold = fold
+        self.fold = fold
 
     async def add_event(self, kind: Kind, name: str = "1", **facts: Any) -> None:
         """Fold an event of the call `cloudtalk-{name}`, a millisecond after the one before."""
@@ -124,12 +124,12 @@ class Delivering:
         event = CallEvent(kind, "mission", name, (f"other:{name}",), None, facts, {}, single_id=True)
         row = NewEvent(self.ledger.now(), "", "/", "", b"", event)
         await self.ledger.write(lambda c: journal.append(c, [row]))
-        while await self._fold.fold_batch():
+        while await self.fold.fold_batch():
             pass
 
     async def fold_again(self) -> None:
         """Hold the lease of the fold again, which other work preempted."""
-        await self._fold.lease.preempt()
+        await self.fold.lease.preempt()
 
     async def delivery(self, call: str = "cloudtalk-1") -> DeliveryRow:
         (row,) = await self.ledger.read(lambda c: deliveries.list_for_call(c, call))
@@ -209,10 +209,14 @@ class Delivering:
 
 
 @asynccontextmanager
-async def delivering(ledger_url: str) -> AsyncIterator[Delivering]:
-    clock = Clock()
+async def delivering(
+    ledger_url: str, clock: Clock | None = None, *, grace_seconds: float = 0
+) -> AsyncIterator[Delivering]:
+    clock = clock or Clock()
     async with open_ledger(ledger_url, clock=clock) as ledger:
         await ledger.write(lambda c: destinations.register(c, {"crm": "fake"}))
-        fold = FoldWorker(ledger, grace_seconds=0, has_backlog=lambda: False, on_enqueue=lambda: None)
+        fold = FoldWorker(
+            ledger, grace_seconds=grace_seconds, has_backlog=lambda: False, on_enqueue=lambda: None
+        )
         await fold.lease.acquire()
         yield Delivering(ledger, clock, fold)

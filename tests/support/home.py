@@ -13,6 +13,7 @@ from relay.cli.main import cli
 from relay.ledger import quarantine
 from relay.ledger.connection import Connection
 from relay.ledger.quarantine import NewQuarantinedBody
+from relay.operations.explanation import situation_of
 from relay.operations.status import Status, get_status
 from relay.settings import load
 from tests.support.in_process import in_process_relay
@@ -75,13 +76,11 @@ class Home:
 
     async def _run_relay(self, bodies: Sequence[Any], until: Callable[[Status], bool]) -> None:
         settings = load(self.path)
-        enabled = {name: destination.enabled for name, destination in settings.destinations.items()}
         async with in_process_relay(settings) as (relay, client), asyncio.timeout(10):
             for body in bodies:
                 await client.post(WEBHOOK_PATH, json=body)
-            while not until(
-                await relay.ledger.read(lambda c: get_status(c, enabled, now=relay.ledger.now()))
-            ):
+            situation = situation_of(settings, relay.ledger.now())
+            while not until(await relay.ledger.read(lambda c: get_status(c, situation))):
                 await asyncio.sleep(0.01)
 
 

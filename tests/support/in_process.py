@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ import httpx
 
 from relay.app import Delivery, Ingest, Relay, create_app
 from relay.ledger.notifications import WakeUpPipe
+from relay.operations.explanation import situation_of
 from relay.operations.status import DestinationStatus, get_status
 from relay.server.roles import Role
 from relay.settings import Settings
@@ -49,10 +51,10 @@ async def wait_for_status(
     relay: Relay, settings: Settings, condition: Callable[[dict[str, DestinationStatus]], bool]
 ) -> dict[str, DestinationStatus]:
     """Return the status of each destination by name once the condition holds. Fails after 5 seconds."""
-    enabled = {name: destination.enabled for name, destination in settings.destinations.items()}
     async with asyncio.timeout(5):
         while True:
-            found = await relay.ledger.read(lambda c: get_status(c, enabled, now=relay.ledger.now()))
+            situation = situation_of(settings, relay.ledger.now())
+            found = await relay.ledger.read(partial(get_status, situation=situation))
             status = {destination.name: destination for destination in found.destinations}
             if condition(status):
                 return status

@@ -1,0 +1,91 @@
+"""Dead letters as a person sees them. The fields of the structs are the keys of their JSON."""
+
+from collections.abc import Sequence
+
+import msgspec
+
+from relay.instants import iso
+from relay.ledger import dead_letters, deliveries, destinations, leases
+from relay.ledger.connection import Connection
+from relay.ledger.dead_letters import DeadLetter
+from relay.ledger.deliveries import DeliveryRow
+from relay.operations.calls import find_call
+from relay.operations.explanation import Explanation, Situation, explain_delivery
+from relay.operations.explanation_texts import Cause
+
+
+class DeadLetterView(msgspec.Struct, frozen=True):
+    """A dead letter, and one sentence that explains it. `id` is the id of the call."""
+
+    id: str
+    destination: str
+    explanation: str
+    explanation_code: Cause
+    version: int
+    delivered_version: int | None
+    attempts: int
+    attempted_at: str | None
+    outcome: str
+    code: str | None
+    message: str | None
+
+
+def view_dead_letters(
+    connection: Connection, found: Sequence[DeadLetter], situation: Situation
+) -> list[DeadLetterView]:
+    """Return the views of these dead letters, in their order."""
+    registered = {row.name: row for row in destinations.list_all(connection)}
+    served = leases.list_names(connection, now=situation.now)
+    rows = _read_rows(connection, found)
+    return [
+        _view(
+            dead_letter,
+            explain_delivery(
+                rows[dead_letter.key],
+                dead_letter.call,
+                registered[dead_letter.destination],
+                situation,
+                is_served=leases.delivery_lease(dead_letter.destination) in served,
+            ),
+            situation,
+        )
+        for dead_letter in found
+    ]
+
+
+def _read_rows(connection: Connection, found: Sequence[DeadLetter]) -> dict[tuple[str, str], DeliveryRow]:
+    ids: dict[str, list[str]] = {}
+    for dead_letter in found:
+        ids.setdefault(dead_letter.destination, []).append(dead_letter.call.id)
+    return {
+        (destination, call): row
+        for destination, calls in ids.items()
+        for call, row in deliveries.get_many(connection, destination, calls).items()
+    }
+
+
+def _view(dead_letter: DeadLetter, explanation: Explanation, situation: Situation) -> DeadLetterView:
+    return DeadLetterView(
+        id=dead_letter.call.id,
+        destination=dead_letter.destination,
+        explanation=explanation.text.read(situation.language),
+        explanation_code=explanation.code,
+        version=dead_letter.version,
+        delivered_version=dead_letter.delivered_version or None,
+        attempts=dead_letter.attempts,
+        attempted_at=iso(dead_letter.attempted_at),
+        outcome=dead_letter.outcome,
+        code=dead_letter.code,
+        message=dead_letter.message,
+    )
+
+
+def find_dead_letters(connection: Connection, id_: str, destination: str | None = None) -> list[DeadLetter]:
+    """Return the dead letters of one call, whose id is as in `find_call`.
+
+    The record's id is searched first: a merged call may have the dead letter of its own retraction.
+    """
+    if found := dead_letters.find(connection, destination=destination, ids=[id_]):
+        return found
+    call = find_call(connection, id_)
+    return [] if call is None else dead_letters.find(connection, destination=destination, ids=[call.id])

@@ -1,0 +1,298 @@
+"""The sentences that explain a delivery, a destination and a call that is not found, in each language.
+
+A sentence says what the CRM has, why, until when, and what to do. `{head}` is one of the first texts.
+"""
+
+from enum import StrEnum
+from typing import Final
+
+from relay.operations.languages import Text
+
+
+class Cause(StrEnum):
+    """Why a call is in a CRM, or is not. The values are stable: scripts read them as `explanation_code`."""
+
+    # A delivery that is settled.
+    DELIVERED = "delivered"
+    DELIVERED_PARTLY = "delivered_partly"
+    REJECTED = "rejected"
+    GAVE_UP = "gave_up"
+    DROPPED = "dropped"
+    FILTERED = "filtered"
+    INTERNAL = "internal"
+    FILTER_CHANGED = "filter_changed"
+    MERGED = "merged"
+    RETRACTED = "retracted"
+    # A delivery that is pending, and the destination that it waits for.
+    ORPHANED = "orphaned"
+    DISABLED = "disabled"
+    PAUSED = "paused"
+    THROTTLED = "throttled"
+    UNAUTHORISED = "unauthorised"
+    MISCONFIGURED = "misconfigured"
+    FAILING = "failing"
+    NO_RELAY = "no_relay"
+    RETRY_SCHEDULED = "retry_scheduled"
+    RATE_LIMITED = "rate_limited"
+    BEING_DELIVERED = "being_delivered"
+    # A destination.
+    DEAD_LETTERS = "dead_letters"
+    UP_TO_DATE = "up_to_date"
+    NOTHING_YET = "nothing_yet"
+    # A call without deliveries.
+    NO_DESTINATION = "no_destination"
+    NOT_ENQUEUED = "not_enqueued"
+    CONTINUED = "continued"
+    # A call that is not found.
+    PRUNED = "pruned"
+    WAITING_FOR_LINK = "waiting_for_link"
+    NOT_FOLDED = "not_folded"
+    SET_ASIDE = "set_aside"
+    QUARANTINED = "quarantined"
+    NOTHING_ARRIVED = "nothing_arrived"
+    UNKNOWN_ID = "unknown_id"
+
+
+NOT_YET: Final = Text("Not in {destination} yet", "Aún no está en {destination}")
+NOT: Final = Text("Not in {destination}", "No está en {destination}")
+OLDER: Final = Text(
+    "{destination} has version {has} of the call, and not version {version} yet",
+    "{destination} tiene la versión {has} de la llamada y aún no la {version}",
+)
+STILL: Final = Text(
+    "Still in {destination}, and to be removed there", "Sigue en {destination}, y hay que quitarla de allí"
+)
+AGAIN: Final = Text(
+    "In {destination}, and to be compared again", "Está en {destination}, y se va a comparar de nuevo"
+)
+NOTHING_SENT: Final = Text(
+    "Nothing is sent to {destination} ({pending} pending)",
+    "No se envía nada a {destination} ({pending} pendientes)",
+)
+
+TRIED_AT: Final = Text("the relay tries again at {until}", "el relay lo intenta de nuevo a las {until}")
+TRIED_NOW: Final = Text("the relay tries again now", "el relay lo intenta de nuevo ahora")
+NO_RELAY: Final = Text(
+    "no relay is running, so start one (`relay serve`)",
+    "ningún relay está en marcha: hay que iniciar uno (`relay serve`)",
+)
+NO_DETAILS: Final = Text("without details", "sin detalles")
+
+WAITS: Final = {
+    Cause.ORPHANED: Text(
+        "{head}: the settings no longer have {destination}, so nothing is sent to it; add"
+        " [destinations.{destination}] again and restart the relay",
+        "{head}: la configuración ya no incluye {destination}, así que no se le envía nada; vuelva a añadir"
+        " [destinations.{destination}] y reinicie el relay",
+    ),
+    Cause.DISABLED: Text(
+        "{head}: {destination} is disabled in the settings; set destinations.{destination}.enabled = true"
+        " and restart the relay",
+        "{head}: {destination} está desactivado en la configuración; ponga"
+        " destinations.{destination}.enabled = true y reinicie el relay",
+    ),
+    Cause.PAUSED: Text(
+        "{head}: a person paused {destination}, until a person resumes it (`relay destinations resume"
+        " {destination}`)",
+        "{head}: una persona pausó {destination}, hasta que una persona lo reanude (`relay destinations"
+        " resume {destination}`)",
+    ),
+    Cause.UNAUTHORISED: Text(
+        "{head}: {destination} refuses the credentials ({answer}); correct them in the settings; {again}",
+        "{head}: {destination} rechaza las credenciales ({answer}); corríjalas en la configuración; {again}",
+    ),
+    Cause.MISCONFIGURED: Text(
+        "{head}: {destination} is not set up for the relay ({answer}); `relay check` shows what to change;"
+        " {again}",
+        "{head}: {destination} no está preparado para el relay ({answer}); `relay check` muestra qué hay que"
+        " cambiar; {again}",
+    ),
+    Cause.THROTTLED: Text(
+        "{head}: {destination} asked the relay to wait, because its rate limit is used up ({answer}); there"
+        " is nothing to do; {again}",
+        "{head}: {destination} pidió al relay que espere, porque se agotó su límite de peticiones ({answer});"
+        " no hay que hacer nada; {again}",
+    ),
+    Cause.FAILING: Text(
+        "{head}: {destination} is down or cannot be reached ({answer}); {again}",
+        "{head}: {destination} está caído o no responde ({answer}); {again}",
+    ),
+}
+"""Why nothing is sent to a destination, for a delivery and for the destination itself."""
+
+DELIVERY: Final = WAITS | {
+    Cause.NO_RELAY: Text("{head}: {again}", "{head}: {again}"),
+    Cause.RETRY_SCHEDULED: Text(
+        "{head}: attempt {attempts} failed ({answer}); {again}",
+        "{head}: el intento {attempts} falló ({answer}); {again}",
+    ),
+    Cause.RATE_LIMITED: Text(
+        "{head}: this call needs a rate limit of {destination} that is used up ({answer}); {again}",
+        "{head}: esta llamada necesita un límite de peticiones de {destination} que está agotado ({answer});"
+        " {again}",
+    ),
+    Cause.BEING_DELIVERED: Text(
+        "{head}: the relay is sending it now; there is nothing to do",
+        "{head}: el relay la está enviando ahora; no hay que hacer nada",
+    ),
+    Cause.DELIVERED: Text(
+        "In {destination}: it has the newest version ({version}) since {at}",
+        "Está en {destination}: tiene la última versión ({version}) desde {at}",
+    ),
+    Cause.DELIVERED_PARTLY: Text(
+        "In {destination}, but not all of it: at {at} {destination} refused a part ({answer})",
+        "Está en {destination}, pero no completa: a las {at} {destination} rechazó una parte ({answer})",
+    ),
+    Cause.REJECTED: Text(
+        "{head}: {destination} rejected the record at {at} ({answer}); correct the cause, then replay it"
+        " (`relay dead replay {call}`)",
+        "{head}: {destination} rechazó el registro a las {at} ({answer}); corrija la causa y reenvíela"
+        " (`relay dead replay {call}`)",
+    ),
+    Cause.GAVE_UP: Text(
+        "{head}: the relay gave up at {at} after {attempts} attempts, while {destination} accepted other"
+        " calls ({answer}); find out what differs in this call, then replay it (`relay dead replay {call}`)",
+        "{head}: el relay desistió a las {at} tras {attempts} intentos, mientras {destination} aceptaba otras"
+        " llamadas ({answer}); averigüe qué tiene de distinto y reenvíela (`relay dead replay {call}`)",
+    ),
+    Cause.DROPPED: Text(
+        "{head}: a person dropped its dead letter ({answer}); it is sent if the call changes, or after"
+        " `relay replay --destination {destination} --call {call}`",
+        "{head}: una persona descartó su entrega fallida ({answer}); se envía si la llamada cambia, o con"
+        " `relay replay --destination {destination} --call {call}`",
+    ),
+    Cause.FILTERED: Text(
+        "{head}: the filter of {destination} excludes the call, since {condition}; after a change of the"
+        " filter send it with `relay replay --destination {destination} --call {call}`",
+        "{head}: el filtro de {destination} excluye la llamada, porque {condition}; tras cambiar el filtro,"
+        " envíela con `relay replay --destination {destination} --call {call}`",
+    ),
+    Cause.INTERNAL: Text(
+        "{head}: the call is internal, between colleagues, and cloudtalk.forward_internal is false",
+        "{head}: la llamada es interna, entre compañeros, y cloudtalk.forward_internal es false",
+    ),
+    Cause.FILTER_CHANGED: Text(
+        "{head}: earlier settings excluded the call, and the present ones do not; send it with `relay replay"
+        " --destination {destination} --call {call}`",
+        "{head}: una configuración anterior excluyó la llamada y la actual no; envíela con `relay replay"
+        " --destination {destination} --call {call}`",
+    ),
+    Cause.MERGED: Text(
+        "{head}: the call was merged into {survivor}, and {destination} gets that record (`relay calls show"
+        " {survivor}`)",
+        "{head}: la llamada se unió a {survivor}, y {destination} recibe ese registro (`relay calls show"
+        " {survivor}`)",
+    ),
+    Cause.RETRACTED: Text(
+        "{head}: the relay removed the record, because the call proved to be internal",
+        "{head}: el relay quitó el registro, porque la llamada resultó ser interna",
+    ),
+}
+"""Why a call is in a CRM, or is not."""
+
+CONDITIONS: Final = {
+    "directions": Text(
+        "its direction is {value} and when.directions has only {allowed}",
+        "su dirección es {value} y when.directions solo admite {allowed}",
+    ),
+    "statuses": Text(
+        "its status is {value} and when.statuses has only {allowed}",
+        "su estado es {value} y when.statuses solo admite {allowed}",
+    ),
+    "own_numbers": Text(
+        "the company's number is {value} and when.own_numbers has only {allowed}",
+        "el número de la empresa es {value} y when.own_numbers solo admite {allowed}",
+    ),
+    "minimum_seconds": Text(
+        "it has {value} seconds and when.minimum_seconds is {allowed}",
+        "tiene {value} segundos y when.minimum_seconds es {allowed}",
+    ),
+}
+"""The condition of a filter that a call does not match."""
+
+UNKNOWN_VALUE: Final = Text("unknown", "desconocido")
+
+DESTINATION: Final = WAITS | {
+    Cause.NO_RELAY: Text("{head}: {again}", "{head}: {again}"),
+    Cause.DEAD_LETTERS: Text(
+        "{destination} takes calls, but {dead} failed for good; look at them (`relay dead list --destination"
+        " {destination}`)",
+        "{destination} recibe llamadas, pero {dead} fallaron definitivamente; revíselas (`relay dead list"
+        " --destination {destination}`)",
+    ),
+    Cause.BEING_DELIVERED: Text(
+        "{destination} has {pending} calls pending: the relay sends them, or repeats them after a failure",
+        "{destination} tiene {pending} llamadas pendientes: el relay las envía, o las repite tras un fallo",
+    ),
+    Cause.UP_TO_DATE: Text(
+        "{destination} has all its calls ({delivered})",
+        "{destination} tiene todas sus llamadas ({delivered})",
+    ),
+    Cause.NOTHING_YET: Text("{destination} has got no call yet", "{destination} aún no ha recibido llamadas"),
+}
+"""What a destination does at present."""
+
+CALL: Final = {
+    Cause.NO_DESTINATION: Text(
+        "The settings have no destination, so the call is in no CRM; add [destinations.NAME]",
+        "La configuración no tiene ningún destino, así que la llamada no está en ningún CRM; añada"
+        " [destinations.NAME]",
+    ),
+    Cause.NOT_ENQUEUED: Text(
+        "Not in {destination}: it was added after this call; send the calls of the past with `relay replay"
+        " --destination {destination}`",
+        "No está en {destination}: se añadió después de esta llamada; envíe las llamadas anteriores con"
+        " `relay replay --destination {destination}`",
+    ),
+    Cause.CONTINUED: Text(
+        "Not in {destination}: retention deleted the call, and only late events of it are known, which make"
+        " no record",
+        "No está en {destination}: la retención borró la llamada, y solo se conocen eventos tardíos, que no"
+        " forman un registro",
+    ),
+    Cause.MERGED: Text(
+        "{id} was merged into {survivor}, which is shown",
+        "{id} se unió a {survivor}, que es la que se muestra",
+    ),
+    Cause.PRUNED: Text(
+        "Retention deleted {id} at {at} (privacy.calls_days); records in the CRMs stay",
+        "La retención borró {id} a las {at} (privacy.calls_days); los registros de los CRM se conservan",
+    ),
+    Cause.WAITING_FOR_LINK: Text(
+        "An event with {id} arrived at {at} and cannot begin a call: it waits for an event that names its"
+        " call, until {until} at the latest, then it makes a call of its own",
+        "Un evento con {id} llegó a las {at} y no puede iniciar una llamada: espera a otro que nombre su"
+        " llamada, como máximo hasta las {until}, y después forma una propia",
+    ),
+    Cause.NOT_FOLDED: Text(
+        "An event with {id} arrived at {at} and is not folded yet; {again}",
+        "Un evento con {id} llegó a las {at} y aún no se ha procesado; {again}",
+    ),
+    Cause.SET_ASIDE: Text(
+        "An event with {id} arrived at {at}, but the fold failed on it; look at it (`relay quarantine show"
+        " {entry}`) and retry it (`relay quarantine retry {entry}`)",
+        "Un evento con {id} llegó a las {at}, pero no se pudo procesar; revíselo (`relay quarantine show"
+        " {entry}`) y reinténtelo (`relay quarantine retry {entry}`)",
+    ),
+    Cause.QUARANTINED: Text(
+        "A body with {id} arrived at {at} and is in quarantine ({reason}: {message}); look at it (`relay"
+        " quarantine show {entry}`)",
+        "Un mensaje con {id} llegó a las {at} y está en cuarentena ({reason}: {message}); revíselo (`relay"
+        " quarantine show {entry}`)",
+    ),
+    Cause.NOTHING_ARRIVED: Text(
+        "No event of any call has arrived yet; check that CloudTalk calls the webhook (`relay"
+        " cloudtalk-setup`)",
+        "Aún no ha llegado ningún evento de ninguna llamada; compruebe que CloudTalk llama al webhook (`relay"
+        " cloudtalk-setup`)",
+    ),
+    Cause.UNKNOWN_ID: Text(
+        "No event with {id} has arrived (the last event of any call: {at}); check in CloudTalk that the call"
+        " exists and that its workflow ran; `relay calls list` lists the calls",
+        "No ha llegado ningún evento con {id} (el último de cualquier llamada: {at}); compruebe en CloudTalk"
+        " que la llamada existe y que su workflow se ejecutó; `relay calls list` muestra las llamadas",
+    ),
+}
+"""A call that no destination has, that was merged, or that is not found."""
+
+RELAY_FOLDS: Final = Text("the relay does it now", "el relay lo hace ahora")
