@@ -100,7 +100,7 @@ def test_a_call_is_shown_with_the_message_of_each_crm_and_what_to_do(
 
 def test_the_explanation_depends_on_whether_the_crm_rejected_the_call(with_dead_letters: Home) -> None:
     shown = [with_dead_letters.json("dead", "show", name)["dead_letters"][0] for name in "12"]
-    assert [letter["explanation_code"] for letter in shown] == ["rejected", "gave_up"]
+    assert [found["explanation_code"] for found in shown] == ["rejected", "gave_up"]
     assert "crm accepted other calls (500: oops)" in shown[1]["explanation"]
 
 
