@@ -66,5 +66,5 @@ def _should_stop(outcomes: Mapping[str, Outcome]) -> bool:
     if any(isinstance(outcome, DestinationFailure) for outcome in outcomes.values()):
         return True
     codes = Counter(outcome.code for outcome in outcomes.values() if isinstance(outcome, Rejected))
-    rejects_all = max(codes.values(), default=0) >= RUN_OF_REJECTIONS
+    rejects_all = any(count >= RUN_OF_REJECTIONS for count in codes.values())
     return rejects_all and not any(isinstance(outcome, Delivered) for outcome in outcomes.values())

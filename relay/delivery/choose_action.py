@@ -43,7 +43,7 @@ class PlannedDelivery(msgspec.Struct, frozen=True):
 
     due: DueDelivery
     action: Action
-    partial: bool = False
+    partial: bool
     """The CRM may know more about the call than the ledger: see `is_partial`."""
 
 

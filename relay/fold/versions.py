@@ -62,7 +62,8 @@ def _changed_fields(row: CallRow, state: CallState, record: Call) -> list[str]:
     if row.field_versions.get("status") != 0:
         return changed
     if has_stated_outcome(state):
-        return [*changed, *sorted(known_fields(record).intersection(_OUTCOME))]
+        known = known_fields(record)
+        return [*changed, *(field for field in _OUTCOME if field in known)]
     return [field for field in changed if field not in _OUTCOME]
 
 

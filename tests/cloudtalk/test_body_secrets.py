@@ -283,6 +283,14 @@ def test_each_key_of_a_credential_is_found_in_each_format(
     assert CANARIES.redact_raw(raw.encode()).decode() == f"{start}[secret]{after}"
 
 
+@pytest.mark.parametrize("sign", ["_", "-", "", " "])
+@pytest.mark.parametrize("key", KEYS_OF_CREDENTIALS)
+def test_each_key_of_a_credential_is_found_behind_a_semicolon(key: str, sign: str) -> None:
+    spelled = key.replace("_", sign)
+    clean, _ = CANARIES.remove({"note": f"a;{spelled}=s1;b=2"})
+    assert clean == {"note": f"a;{spelled}=[secret];b=2"}
+
+
 @pytest.mark.parametrize(
     "piece",
     [b'name="secret"\n', b"<secret ", b"secret ", b'secret\\"', b'secret="', b"secret=[", b'secret:\\"\\'],

@@ -12,7 +12,7 @@ from tests.support.delivering import FakeCrm, always, first_then
 
 def planned(id: str, action: Action, *, delivered_version: int = 0) -> PlannedDelivery:  # noqa: A002 - the field's name
     due = due_delivery(id, field_versions={"status": 1}, delivered_version=delivered_version, remote_id="r")
-    return PlannedDelivery(due, action)
+    return PlannedDelivery(due, action, partial=False)
 
 
 async def test_each_delivery_has_its_outcome_whatever_its_action() -> None:

@@ -318,6 +318,10 @@ def test_each_pause_is_twice_as_long_up_to_a_minute() -> None:
 def test_a_delivery_that_was_not_tried_does_not_count() -> None:
     breaker = CircuitBreaker()
     assert [breaker.record(due(0), [None]) for _ in range(9)] == [None] * 9
+    failed = [due_delivery(f"cloudtalk-{number}", attempts=1) for number in range(25)]
+    pauses = [breaker.record(failed, [DOWN] * 25) for _ in range(4)]
+    assert [*pauses, breaker.record(due(0), [None])] == [None] * 5
+    assert breaker.record(failed, [DOWN] * 25) is not None
 
 
 def test_pushes_under_way_when_it_opens_do_not_prolong_the_pause() -> None:

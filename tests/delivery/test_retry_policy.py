@@ -49,6 +49,10 @@ def test_a_first_delay_longer_than_the_longest_is_the_longest() -> None:
     assert RetryPolicy(600, 60, 72).delay(1, after=None, jitter=0) == 60 * SECOND
 
 
+def test_the_first_delay_may_be_less_than_a_second() -> None:
+    assert RetryPolicy(0.25, 3_600, 72).delay(1, after=None, jitter=0) == SECOND // 4
+
+
 def test_the_longest_wait_has_the_most_jitter() -> None:
     assert POLICY.longest_delay == 4_320 * SECOND
 

@@ -45,7 +45,7 @@ def update_or_none(
     jitter: float = 0,
     now: Instant = NOW,
 ) -> DeliveryUpdate | None:
-    planned = PlannedDelivery(due, action)
+    planned = PlannedDelivery(due, action, partial=False)
     return after_push(planned, outcome, POLICY, now=now, delivered_at=delivered_at, jitter=jitter)
 
 
@@ -176,6 +176,13 @@ def test_a_delivery_that_is_given_up_keeps_its_last_failure() -> None:
     assert update.due_at == NOW
 
 
+@pytest.mark.parametrize(("failed_before", "state"), [(0, "dead"), (1, "pending")])
+def test_the_failing_time_includes_the_last_wait(failed_before: int, state: str) -> None:
+    due = msgspec.structs.replace(FAILING, failing_for=72 * HOUR - 60 * SECOND - failed_before)
+    update = update_after(due, Retry(), delivered_at=NOW)
+    assert (update.state, update.failing_for) == (state, 72 * HOUR - failed_before)
+
+
 def test_a_late_success_is_delivered_and_not_given_up() -> None:
     due = msgspec.structs.replace(FAILING, failing_for=1_000 * HOUR)
     assert update_after(due, Delivered(), delivered_at=NOW).state == "delivered"
@@ -248,7 +255,7 @@ def test_only_a_whole_record_has_the_rendering_of_the_settings(
     delivered_version: int, rewrite: bool, action: Action, outcome: Outcome, rendering: str
 ) -> None:
     due = due_delivery(delivered_version=delivered_version, rewrite=rewrite, rendering="old")
-    planned = PlannedDelivery(due, action)
+    planned = PlannedDelivery(due, action, partial=False)
     update = after_push(planned, outcome, POLICY, now=NOW, delivered_at=None, jitter=0, rendering="new")
     assert update is not None
     assert (update.rendering, update.rewrite) == (rendering, rewrite)
@@ -322,7 +329,7 @@ def test_a_probe_without_an_answer_is_remembered() -> None:
 @pytest.mark.parametrize(("action", "state"), [(Action.FILTER, "filtered"), (Action.SKIP, "retracted")])
 def test_a_delivery_without_a_request_is_updated(action: Action, state: str) -> None:
     failed = msgspec.structs.replace(FAILING, outcome="retry", rewrite=True, rendering="old", partial=True)
-    assert without_request(PlannedDelivery(failed, action), now=NOW) == DeliveryUpdate(
+    assert without_request(PlannedDelivery(failed, action, partial=False), now=NOW) == DeliveryUpdate(
         call="cloudtalk-1",
         version=7,
         state=DeliveryState(state),

@@ -82,6 +82,26 @@ def test_a_state_that_changes_no_field_keeps_version_and_record() -> None:
     assert row.state != ROW.state
 
 
+def test_a_continued_call_has_the_new_status_in_its_record_before_it_counts_as_a_change() -> None:
+    row = continued_version("c", state_of(contact_name="Luis"), after=4, floor=0)
+    answered = join_events(make_event(contact_name="Luis"), make_event(Kind.ANSWERED), received_at=T0)
+    found = next_version(row, answered, floor=0)
+    assert (row.record.status, found.record.status) == ("in_progress", "answered")
+    assert (found.version, found.record.version, found.field_versions) == (5, 5, row.field_versions)
+
+
+def test_a_continued_call_that_ends_has_the_outcome_that_it_states() -> None:
+    row = continued_version("c", state_of(contact_name="Luis"), after=4, floor=0)
+    missed = join_events(make_event(contact_name="Luis"), make_event(Kind.MISSED), received_at=T0)
+    versions = {"contact_name": 5, "cloudtalk_data": 5, "status": 6, "legs": 6}
+    assert next_version(row, missed, floor=0).field_versions == versions | {"follow_up": 0}
+    inbound = join_events(
+        make_event(contact_name="Luis", direction="inbound"), make_event(Kind.MISSED), received_at=T0
+    )
+    versions |= {"direction": 6, "follow_up": 6}
+    assert next_version(row, inbound, floor=0).field_versions == versions
+
+
 def test_a_merged_version_names_its_survivor_and_has_neither_facts_nor_a_number() -> None:
     row = merged_version(ROW, "survivor", floor=0)
     assert (row.id, row.record.merged_into, row.number) == ("c", "survivor", None)

@@ -29,15 +29,13 @@ def main() -> int:
         _copy_project(root)
         mutants = _sample(root, options)
         print(f"seed {options.seed}: {len(mutants)} mutants, {options.jobs} processes", flush=True)
-        counts: Counter[str] = Counter()
         equivalents = load_equivalents()
-        for result in run_mutants(root, mutants, jobs=options.jobs):
-            outcome = str(result.outcome)
-            if result.outcome is Outcome.SURVIVED and result.mutant.identity in equivalents:
-                outcome = "equivalent"
-            elif result.outcome in {Outcome.SURVIVED, Outcome.UNTESTED}:
+        tested = [mutant for mutant in mutants if mutant.identity not in equivalents]
+        counts: Counter[str] = Counter({"equivalent": len(mutants) - len(tested)})
+        for result in run_mutants(root, tested, jobs=options.jobs):
+            if result.outcome in {Outcome.SURVIVED, Outcome.UNTESTED}:
                 print(_describe(result, as_toml=options.toml), flush=True)
-            counts[outcome] += 1
+            counts[result.outcome] += 1
     return _summarise(counts, options.seed)
 
 

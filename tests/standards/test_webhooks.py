@@ -87,6 +87,11 @@ def test_the_signer_gives_the_published_signature(prefix: str) -> None:
     assert signed == headers(prefix=prefix)
 
 
+def test_a_message_has_a_signature_of_each_secret_in_their_order() -> None:
+    signed = Signer([SECRET, SECRET]).headers("msg_p5jXN8AQM9LWM0D4loKWxJek", NOW, BODY)
+    assert signed["webhook-signature"] == f"{SIGNATURE} {SIGNATURE}"
+
+
 @pytest.mark.parametrize("secret", [SECRET, OTHER])
 def test_each_of_several_secrets_signs(secret: str) -> None:
     body = json.dumps({"name": "ñ 漢字 🎉"}, ensure_ascii=False).encode()

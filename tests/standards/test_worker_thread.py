@@ -59,6 +59,29 @@ async def test_cancelled_work_is_left_out_if_it_did_not_begin(thread: WorkerThre
     assert done == ["first"]
 
 
+@pytest.mark.parametrize("error", [None, ValueError("bad")])
+async def test_the_result_of_cancelled_work_that_began_is_dropped(
+    thread: WorkerThread, error: Exception | None
+) -> None:
+    began, may_end = threading.Event(), threading.Event()
+
+    def work() -> None:
+        began.set()
+        may_end.wait(10)
+        if error:
+            raise error
+
+    unexpected = list[object]()
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: unexpected.append(context))
+    running = asyncio.create_task(thread.run(work))
+    await asyncio.to_thread(began.wait, 10)
+    running.cancel()
+    await asyncio.wait([running])
+    may_end.set()
+    await thread.run(lambda: None)
+    assert unexpected == []
+
+
 async def test_stopping_finishes_the_work_and_refuses_more() -> None:
     thread, done = WorkerThread("work"), list[str]()
     work = asyncio.create_task(thread.run(lambda: done.append("done")))
@@ -83,7 +106,9 @@ def test_a_thread_serves_one_event_loop_after_the_other(thread: WorkerThread) ->
 
 
 def test_a_thread_that_did_nothing_can_be_stopped() -> None:
-    WorkerThread("work").stop()
+    thread = WorkerThread("without work")
+    assert "without work" not in busy_threads()
+    thread.stop()
 
 
 async def test_a_thread_is_busy_while_it_runs_something(thread: WorkerThread) -> None:
