@@ -18,6 +18,7 @@ from functools import partial
 from typing import Any, Final
 from zoneinfo import ZoneInfo
 
+from pydantic import SecretStr
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.routing import Mount, Route
@@ -42,7 +43,10 @@ from relay.ledger.group_commit import GroupCommit
 from relay.ledger.notifications import NotificationListener, WakeUpPipe
 from relay.ledger.retention import RetentionWorker
 from relay.ledger.watch import watch_ledger
+from relay.measurements import DEAD_LETTERS
+from relay.metrics import LedgerReader, MetricsEndpoint
 from relay.server import health, paths
+from relay.server.access import Guard, Guarded
 from relay.server.lifecycle import Lifecycle, Loop
 from relay.server.roles import Role
 from relay.settings import CloudTalk, Settings, collect_secrets, load, replace_secrets
@@ -58,10 +62,14 @@ _SHORTEST_PASSWORD: Final = 8
 def build_authenticator(settings: Settings) -> tuple[Authenticator, BodySecrets]:
     """Build what checks the sender of a request, and what removes secrets from all that is stored of it."""
     cloudtalk = settings.cloudtalk
-    tokens = [token.get_secret_value() for token in cloudtalk.tokens]
-    verifier = SignatureVerifier(secret.get_secret_value() for secret in cloudtalk.signing_secrets)
+    tokens = _texts(cloudtalk.tokens)
+    verifier = SignatureVerifier(_texts(cloudtalk.signing_secrets))
     authenticator = Authenticator(tokens, verifier, body_tokens=bool(cloudtalk.secret_keys))
     return authenticator, BodySecrets(cloudtalk.secret_keys, _secrets_in_events(settings))
+
+
+def _texts(secrets: Iterable[SecretStr]) -> list[str]:
+    return [secret.get_secret_value() for secret in secrets]
 
 
 def _secrets_in_events(settings: Settings) -> list[str]:
@@ -158,6 +166,7 @@ class Delivery:
             self.loops.append(partial(pipe.listen, self.fold.wake))
 
     def _build_worker(self, settings: Settings, name: str) -> DeliveryWorker:
+        DEAD_LETTERS.add((name,), 0)  # so that the first one is an increase
         delivery = settings.delivery
         retry_policy = RetryPolicy(
             delivery.first_retry_seconds, delivery.longest_retry_seconds, delivery.give_up_after_hours
@@ -212,6 +221,7 @@ class Relay:
         self.console: ConsoleEntry | None = None
         self.delivery: Delivery | None = None
         self._pipe = pipe
+        self.metrics_guard = Guard("metrics", _texts(settings.metrics.tokens))
         if role is not Role.DELIVERY:
             self.ingest = Ingest(
                 settings, self.ledger, max_connections=max_connections, on_append=self._wake_fold
@@ -224,7 +234,7 @@ class Relay:
     def _build_lifecycle(self) -> Lifecycle:
         loops: list[Loop] = [partial(watch_ledger, self.ledger)]
         if self.ingest is not None:
-            loops += self.ingest.loops
+            loops += [*self.ingest.loops, self.metrics_guard.failures.run]
         if self.console is not None:
             loops.append(self.console.sign_in_failures.run)
         if self.delivery is None:
@@ -258,6 +268,7 @@ class Relay:
         changed = [n for n, d in self.settings.destinations.items() if d != before.destinations[n]]
         if self.ingest is not None:
             self.ingest.endpoint.set_authenticator(*build_authenticator(self.settings))
+        self.metrics_guard.set_tokens(_texts(self.settings.metrics.tokens))
         if self.delivery is not None:
             await self._use_new_keys(self.delivery, changed)
         log.info("settings.reloaded", destinations=changed, restart_needed=restart_needed)
@@ -287,6 +298,7 @@ def create_app(relay: Relay) -> ASGIApp:
     others = Starlette(
         routes=[
             *health.routes(health.LedgerProbe(relay.ledger), lambda: relay.lifecycle.is_serving),
+            Route("/metrics", Guarded(relay.metrics_guard, MetricsEndpoint(LedgerReader(relay.ledger)))),
             Route("/", paths.StartPage(path, relay.console.is_open_for)),
             Route("/console", relay.console),
             Mount("/console", relay.console),

@@ -16,6 +16,7 @@ from relay.ledger.errors import LedgerDamaged
 from relay.ledger.notifications import WakeUpPipe
 from relay.ledger.write_check import check_writable
 from relay.logs import get_logger
+from relay.measurements import PROCESS_STARTS, SharedMemory, attach
 from relay.server.connections import connection_limit, raise_open_files
 from relay.server.roles import Role, assign_roles
 from relay.server.server import PortError, Server, bind, block_sighup, new_event_loop
@@ -56,17 +57,20 @@ def command(context: Context, workers: int) -> None:
             log.warning("server.local_only", hint="set cloudtalk.tokens to accept requests of other machines")
 
         pipe = WakeUpPipe() if workers > 1 else None
+        measurements = SharedMemory(workers)
 
-        def work(role: Role) -> int:
+        def work(role: Role, number: int) -> int:
+            attach(measurements, number)
+            PROCESS_STARTS.add((role,))
             with asyncio.Runner(loop_factory=new_event_loop) as runner:
                 return runner.run(serve(settings, context.reload, listening, role, pipe))
 
-        sys.exit(work(Role.ALL) if workers == 1 else _serve_with_workers(settings, workers, work))
+        sys.exit(work(Role.ALL, 0) if workers == 1 else _serve_with_workers(settings, workers, work))
     except (PortError, LedgerError) as error:
         raise click.ClickException(str(error)) from error
 
 
-def _serve_with_workers(settings: Settings, number: int, work: Callable[[Role], int]) -> int:
+def _serve_with_workers(settings: Settings, number: int, work: Callable[[Role, int], int]) -> int:
     if not hasattr(os, "fork"):
         raise click.UsageError("--workers needs a system with fork, such as Linux; run one worker")
     # An unusable ledger is reported once here, instead of by every worker again and again.

@@ -1,4 +1,4 @@
-"""The log lines of a delivery worker: pushes, dead letters, and the pauses of the destination."""
+"""The log lines and measurements of a delivery worker: pushes, dead letters, and the destination's pauses."""
 
 import logging
 from collections.abc import Sequence
@@ -10,6 +10,7 @@ from relay.ledger.deliveries import DeliveryUpdate, DueDelivery
 from relay.ledger.destinations import Pause
 from relay.ledger.states import DeliveryState
 from relay.logs import get_logger, mask_text
+from relay.measurements import DEAD_LETTERS, PAUSES, PUSH_SECONDS, PUSHES
 
 log = get_logger("relay.delivery")
 
@@ -20,12 +21,14 @@ def log_push(
     destination: str, pushed: Sequence[DueDelivery], outcomes: Sequence[Outcome | None], seconds: float
 ) -> None:
     """Log one line for each outcome and code. A delivery with a code lacks something: it is a warning."""
+    PUSH_SECONDS.observe(seconds, (destination,))
     by_kind: dict[tuple[str, str | None], list[tuple[DueDelivery, Outcome]]] = {}
     for due, outcome in zip(pushed, outcomes, strict=True):
         if outcome is not None:
             by_kind.setdefault((outcome.name, outcome.code), []).append((due, outcome))
     for (name, code), results in by_kind.items():
         due, outcome = results[0]
+        PUSHES.add((destination, name), len(results))
         log.log(
             logging.INFO if name in _SUCCESSES and code is None else logging.WARNING,
             "push",
@@ -44,6 +47,7 @@ def log_dead(destination: str, pushed: Sequence[DueDelivery], updates: Sequence[
     by_call = {due.call.id: due for due in pushed}
     for update in updates:
         if update.state == DeliveryState.DEAD:
+            DEAD_LETTERS.add((destination,))
             log.error(
                 "delivery.dead",
                 destination=destination,
@@ -56,6 +60,7 @@ def log_dead(destination: str, pushed: Sequence[DueDelivery], updates: Sequence[
 def log_pause(destination: str, pushed: Sequence[DueDelivery], pause: Pause | None, *, resumed: bool) -> None:
     """Log that the destination pauses or resumes, if it does."""
     if pause is not None:
+        PAUSES.add((destination, pause.reason))
         log.error(
             "destination.paused",
             destination=destination,

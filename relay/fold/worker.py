@@ -11,7 +11,7 @@ from typing import Final
 from relay.fold.changes import Changes, plan_changes
 from relay.fold.conflicts import quarantine_conflicts
 from relay.fold.snapshot import read_snapshot
-from relay.instants import Instant, duration
+from relay.instants import SECOND, Instant, duration
 from relay.ledger import Ledger, LedgerError, LedgerUnavailable, aliases, calls, dedup, deliveries, journal
 from relay.ledger.connection import Connection
 from relay.ledger.errors import CallPruned, LedgerTimeout
@@ -19,6 +19,7 @@ from relay.ledger.journal import UnfoldedEvents
 from relay.ledger.lease_holder import Lease
 from relay.ledger.notifications import wait_for_event
 from relay.logs import get_logger
+from relay.measurements import FOLD_LAG
 
 log = get_logger("relay.fold")
 
@@ -216,6 +217,9 @@ class FoldWorker:
         """Log what was written, and wake who continues with it."""
         if requeued:
             self.wake()
+        now = self._ledger.now()
+        for received_at in changes.arrivals:
+            FOLD_LAG.observe(max(now - received_at, 0) / SECOND)  # a clock may have been set back
         for call in changes.updated:
             log.info("call.folded", call=call.id, version=call.version, status=call.status)
         for loser, survivor in changes.merged.items():

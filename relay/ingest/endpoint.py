@@ -5,6 +5,7 @@ everything else here.
 """
 
 import asyncio
+import time
 from collections.abc import Awaitable, Sequence
 from functools import partial
 from http import HTTPStatus
@@ -50,6 +51,7 @@ from relay.ledger.group_commit import GroupCommit
 from relay.ledger.journal import NewEvent
 from relay.ledger.quarantine import NewQuarantinedBody
 from relay.logs import get_logger
+from relay.measurements import EVENTS, LAST_EVENT, REQUEST_SECONDS, REQUESTS_IGNORED
 from relay.standards.webhooks import StaleSignature, message_id
 
 T = TypeVar("T")
@@ -98,6 +100,7 @@ class WebhookEndpoint:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Respond to one request, also if the relay is overloaded or stops."""
+        started = time.perf_counter()
         head = build_head(scope)
         proof = self._authenticator.precheck(head)
         if isinstance(proof, AuthProblem):
@@ -105,6 +108,7 @@ class WebhookEndpoint:
         else:
             response = await self._respond(head, proof, receive)
         await response.send(send)
+        REQUEST_SECONDS.observe(time.perf_counter() - started)
 
     async def _respond(self, head: RequestHead, proof: Proof, receive: Receive) -> Response:
         is_authenticated = proof is Proof.HEAD
@@ -235,8 +239,10 @@ class WebhookEndpoint:
         events = [new_event.parsed for new_event in new_events]
         for index, (seq, event) in enumerate(zip(seqs, events, strict=True), start=1):
             _log_accepted(seq, event)
+            EVENTS.add((event.dialect, event.kind))
             if index % _LOGGED_AT_ONCE == 0:
                 await asyncio.sleep(0)  # so that a large array does not delay other requests
+        LAST_EVENT.set(new_events[-1].received_at / SECOND)
         return events
 
     def _new_event(self, head: RequestHead, raw: bytes, event: CallEvent) -> NewEvent:
@@ -331,5 +337,6 @@ def _acknowledge(events: Sequence[CallEvent]) -> Response:
 
 def _acknowledge_ignored(items: Sequence[ParsedItem]) -> Response:
     ignored = [item.parsed for item in items if isinstance(item.parsed, Ignored)] or [EMPTY]
+    REQUESTS_IGNORED.add()
     log.info("ingest.ignored", type=ignored[0].type, kept=any(body.quarantine for body in ignored))
     return json_response({"success": True, "message": ACCEPTED, "ignored": True})

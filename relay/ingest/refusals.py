@@ -9,6 +9,7 @@ from relay.cloudtalk.request import RawRequest
 from relay.ingest.body import METHODS
 from relay.ingest.responses import Response, json_response, problem_response
 from relay.logs import get_logger
+from relay.measurements import REQUESTS_REFUSED
 
 log = get_logger("relay.ingest")
 
@@ -55,6 +56,7 @@ def should_refuse(request: RawRequest, error: InvalidPayload) -> bool:
 
 def refuse_payload(request: RawRequest, error: InvalidPayload, *, quarantine_id: int | None) -> Response:
     """Log the invalid body, and build the response."""
+    REQUESTS_REFUSED.add((error.reason,))
     log.warning(
         "ingest.refused",
         status=error.status,
@@ -78,6 +80,7 @@ def refuse_payload(request: RawRequest, error: InvalidPayload, *, quarantine_id:
 
 def refuse_unauthenticated(problem: AuthProblem, *, throttled_seconds: int | None) -> Response:
     """Build the response to a request that is not authenticated: 429 if its address is throttled."""
+    REQUESTS_REFUSED.add((problem,))
     detail = _AUTH_DETAILS[problem]
     if throttled_seconds is None:
         return problem_response(401, detail, reason="unauthorised", headers=_AUTHENTICATE)
@@ -88,11 +91,13 @@ def refuse_unauthenticated(problem: AuthProblem, *, throttled_seconds: int | Non
 
 def refuse_slow(error: InvalidPayload) -> Response:
     """Build the response to a request that was too slow to be authenticated."""
+    REQUESTS_REFUSED.add((error.reason,))
     return problem_response(error.status, error.message, reason=error.reason, headers=_CLOSE)
 
 
 def refuse_evicted(detail: str) -> Response:
     """Build the response to a request without authentication that made room for another one."""
+    REQUESTS_REFUSED.add(("evicted",))
     return problem_response(503, detail, reason="overloaded", headers=_RETRY_AFTER + _CLOSE)
 
 
@@ -103,6 +108,7 @@ def refuse_unavailable(reason: str, detail: str) -> Response:
 
 
 def log_unavailable(reason: str, detail: str) -> None:
+    REQUESTS_REFUSED.add((reason,))
     log.error("ingest.unavailable", reason=reason, error=detail)
 
 

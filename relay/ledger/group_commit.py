@@ -6,6 +6,7 @@ other, and a thousand concurrent ones cost one sync of the disk.
 
 import asyncio
 import math
+import time
 from collections.abc import Callable
 from typing import Final
 
@@ -17,6 +18,7 @@ from relay.ledger import journal
 from relay.ledger.errors import MACHINE_FAULTS, EventNotStorable, LedgerUnavailable, LedgerUnusable
 from relay.ledger.journal import NewEvent
 from relay.ledger.ledger import Ledger
+from relay.measurements import COMMIT_SECONDS
 
 HOLD_SECONDS: Final = 5.0
 """How long requests are held while the ledger is unavailable, before they fail. If the database hangs in a
@@ -129,10 +131,13 @@ class GroupCommit:
         return unavailable
 
     async def _append(self, events: list[NewEvent]) -> list[int]:
+        started = time.perf_counter()
         try:
-            return await self._ledger.write(lambda connection: journal.append(connection, events))
+            seqs = await self._ledger.write(lambda connection: journal.append(connection, events))
         except MACHINE_FAULTS as error:
             raise LedgerUnavailable(f"the relay cannot hand events to the ledger: {error!r}") from error
+        COMMIT_SECONDS.observe(time.perf_counter() - started)
+        return seqs
 
 
 def _fail_overdue(group: list[_Request], error: LedgerUnavailable) -> list[_Request]:

@@ -4,7 +4,6 @@ Anybody may ask for them. The reason why the ledger cannot be written may name a
 user of a database, so only programs on this machine get it.
 """
 
-import asyncio
 from collections.abc import Callable
 from typing import Final
 
@@ -17,6 +16,7 @@ from relay.cloudtalk.authentication import check_local
 from relay.ingest.endpoint import build_head
 from relay.ledger import HEAD, Ledger, LedgerUnavailable
 from relay.ledger.write_check import check_writable
+from relay.standards.shared_result import SharedResult
 
 _NOT_WRITABLE: Final = "the ledger cannot be written; `relay check` on the relay's machine says why"
 _INTERVAL_SECONDS: Final = 1.0
@@ -37,22 +37,16 @@ class LedgerProbe:
         timeout_seconds: float = _TIMEOUT_SECONDS,
     ) -> None:
         self._ledger = ledger
-        self._interval_seconds = interval_seconds
-        self._timeout_seconds = timeout_seconds
-        self._check: asyncio.Task[str | None] | None = None
-        self._valid_until = 0.0
+        self._problem = SharedResult(
+            self._write_row, interval_seconds=interval_seconds, timeout_seconds=timeout_seconds
+        )
 
     async def find_problem(self) -> str | None:
         """Return why the ledger cannot be written; None if it can."""
-        now = asyncio.get_running_loop().time()
-        if self._check is None or (self._check.done() and now >= self._valid_until):
-            self._valid_until = now + self._interval_seconds
-            self._check = asyncio.create_task(self._write_row())
-        # A request that is cancelled must not cancel the check of the others.
-        await asyncio.wait([self._check], timeout=self._timeout_seconds)
-        if not self._check.done():
-            return f"the ledger did not answer within {self._timeout_seconds:g} s"
-        return self._check.result()
+        try:
+            return await self._problem.get()
+        except TimeoutError:
+            return f"the ledger did not answer within {self._problem.timeout_seconds:g} s"
 
     async def _write_row(self) -> str | None:
         try:

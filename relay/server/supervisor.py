@@ -36,12 +36,13 @@ class Supervisor:
     def __init__(
         self,
         roles: Sequence[Role],
-        serve: Callable[[Role], int],
+        serve: Callable[[Role, int], int],
         *,
         restart_delay_seconds: float = 1,
         stop_timeout_seconds: float = STOP_SECONDS + 0.75,
     ) -> None:
-        """`serve` returns the exit code of a worker.
+        """`serve` gets the role and the number of a worker, from 0 on, and returns its exit code. A worker
+        that replaces another has its number.
 
         The restart delay keeps a worker that dies at its start from using up the CPU. A worker that does
         not stop within the timeout is killed, so that it does not delay a restart of the service.
@@ -50,7 +51,8 @@ class Supervisor:
         self._serve = serve
         self._restart_delay_seconds = restart_delay_seconds
         self._stop_timeout_seconds = stop_timeout_seconds
-        self._workers: dict[int, Role] = {}
+        self._workers: dict[int, int] = {}
+        """The number of each worker, by its process id."""
         self._stopped_by: int | None = None
         # Nothing is written to this pipe. It is closed when this process ends, in whatever way, and
         # each worker waits for that.
@@ -62,8 +64,8 @@ class Supervisor:
             signal.signal(sig, self._stop)
         signal.signal(signal.SIGHUP, self._forward)
         signal.signal(signal.SIGALRM, self._kill)
-        for role in self._roles:
-            self._start_worker(role)
+        for number in range(len(self._roles)):
+            self._start_worker(number)
         with suppress(_WorkersHang):
             self._wait_for_workers()
         signal.setitimer(signal.ITIMER_REAL, 0)  # at the end Python removes its handler
@@ -74,23 +76,25 @@ class Supervisor:
             pid, status = os.wait()
             if pid not in self._workers:  # the first process of a container also adopts foreign processes
                 continue
-            role = self._workers.pop(pid)
+            number = self._workers.pop(pid)
             if self._stopped_by is None:
-                log.error("worker.died", worker=pid, role=role, code=os.waitstatus_to_exitcode(status))
+                code = os.waitstatus_to_exitcode(status)
+                log.error("worker.died", worker=pid, role=self._roles[number], code=code)
                 time.sleep(self._restart_delay_seconds)
-                self._start_worker(role)
+                self._start_worker(number)
 
-    def _start_worker(self, role: Role) -> None:
+    def _start_worker(self, number: int) -> None:
         # Signals are blocked until the new worker is known, so that they are forwarded to it too.
         signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
         if self._stopped_by is None:
             pid = os.fork()
             if pid == 0:
-                self._run_worker(role)
-            self._workers[pid] = role
+                self._run_worker(number)
+            self._workers[pid] = number
         signal.pthread_sigmask(signal.SIG_UNBLOCK, _SIGNALS)
 
-    def _run_worker(self, role: Role) -> NoReturn:
+    def _run_worker(self, number: int) -> NoReturn:
+        role = self._roles[number]
         exit_code = 1
         try:
             for sig in _SIGNALS:
@@ -99,7 +103,7 @@ class Supervisor:
             signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM, signal.SIGINT})
             os.close(self._write_end)
             threading.Thread(target=_stop_with_supervisor, args=(self._read_end,), daemon=True).start()
-            exit_code = self._serve(role)
+            exit_code = self._serve(role, number)
         except Exception:
             log.exception("worker.failed", worker=os.getpid(), role=role)
         finally:

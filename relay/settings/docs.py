@@ -10,8 +10,9 @@ from pydantic.fields import FieldInfo
 
 from crm_clients.settings import DestinationSettings
 from relay.settings.field_types import field_type, fields_by_key
-from relay.settings.models import Section, Settings
+from relay.settings.models import Settings
 from relay.settings.plugins import ENTRY_POINT_GROUP, load_client_class
+from relay.settings.section import Section
 
 DISTRIBUTION: Final = "cloudtalk-relay"
 

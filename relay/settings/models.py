@@ -9,8 +9,6 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import (
     AfterValidator,
-    BaseModel,
-    ConfigDict,
     Field,
     PrivateAttr,
     SecretStr,
@@ -21,20 +19,16 @@ from pydantic import (
 
 from crm_clients.settings import DestinationSettings
 from relay.settings import validators
+from relay.settings.monitoring import Metrics
 from relay.settings.origins import Origin
 from relay.settings.secrets import SecretUrl
+from relay.settings.section import Section
 
 
 def local_url(host: str, port: int) -> str:
     """Build the URL at which a program on this machine reaches a server that listens on `host`."""
     reachable = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104 - compared, not bound
     return f"http://[{reachable}]:{port}" if ":" in reachable else f"http://{reachable}:{port}"
-
-
-class Section(BaseModel):
-    """A table of the settings file. The docstring of a subclass is copied to the documentation."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True, hide_input_in_errors=True)
 
 
 class Server(Section):
@@ -253,6 +247,7 @@ class Settings(Section):
     ledger: Ledger = Field(default_factory=Ledger)
     delivery: Delivery = Field(default_factory=Delivery)
     console: Console = Field(default_factory=Console)
+    metrics: Metrics = Field(default_factory=Metrics)
     privacy: Privacy = Field(default_factory=Privacy)
     log: Log = Field(default_factory=Log)
     destinations: dict[str, DestinationSettings] = Field(default_factory=dict)

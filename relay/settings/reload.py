@@ -10,14 +10,14 @@ from relay.settings.models import Settings
 
 _Model = TypeVar("_Model", bound=BaseModel)
 _DESTINATIONS: Final = "destinations"
-_RELOADED: Final = ("cloudtalk", "console")
+_RELOADED: Final = ("cloudtalk", "console", "metrics")
 """The sections whose secrets are replaced."""
 
 
 def replace_secrets(current: Settings, loaded: Settings) -> tuple[Settings, list[str]]:
     """Return `current` with the secrets of `loaded`, and the other keys that differ.
 
-    Secrets of `[cloudtalk]`, `[console]` and of destinations are replaced. The other keys
+    Secrets of `[cloudtalk]`, `[console]`, `[metrics]` and of destinations are replaced. The other keys
     (`delivery.batch`) count only after a restart, and so do added and removed destinations.
     """
     destinations = {

@@ -1,6 +1,7 @@
 """`--workers`: one process folds and delivers, the others accept. A worker that dies is replaced."""
 
 import os
+import re
 import signal
 from collections.abc import Iterator
 from pathlib import Path
@@ -90,6 +91,31 @@ def test_events_are_accepted_after_all_processes_that_accept_were_killed(relay: 
     wait_for_rows(relay, "after")
     wait_until_ready(relay, accepting=4, delivering=1)
     assert [line["role"] for line in lines_of(relay, "worker.died")] == ["ingest", "ingest"]
+
+
+def test_metrics_are_those_of_all_processes_also_of_those_that_died(relay: RelayProcess) -> None:
+    accepted = '"mission",kind="started"'
+    send(relay, *(f"a{number}" for number in range(20)))
+    wait_for_rows(relay, "a19")
+    eventually(lambda: metrics_of(relay, "relay_deliveries_pending")['destination="crm"'], lambda n: n == 0)
+    found = [metrics_of(relay, "relay_events_total") for _ in range(5)]
+    assert found == [{f"dialect={accepted}": 20}] * 5  # whichever process answers
+    pushed = metrics_of(relay, "relay_pushes_total")
+    assert pushed == {'destination="crm",outcome="delivered"': 20}
+    for worker in relay.workers():
+        worker.kill()
+    wait_until_ready(relay, accepting=4, delivering=2)
+    send(relay, "b")
+    assert metrics_of(relay, "relay_events_total") == {f"dialect={accepted}": 21}
+    assert metrics_of(relay, "relay_process_starts_total") == {'role="ingest"': 4, 'role="delivery"': 2}
+    assert len(metrics_of(relay, "process_resident_memory_bytes")) == 3
+
+
+def metrics_of(relay: RelayProcess, name: str) -> dict[str, float]:
+    """The values of a metric, by their labels."""
+    text = httpx.get(f"{relay.url}/metrics", timeout=30, trust_env=False).text
+    found = re.findall(rf"^{name}\{{(.*)\}} (\S+)$", text, re.MULTILINE)
+    return {labels: float(value) for labels, value in found}
 
 
 def test_workers_stop_when_their_supervisor_is_killed(relay: RelayProcess) -> None:

@@ -49,6 +49,7 @@ ROUTES = {
     "/console/sign-in": Rule(Requires.NOTHING, method="POST"),
     "/console/sign-out": Rule(Requires.SESSION, method="POST"),
     "/console/preferences": Rule(Requires.NOTHING, method="POST"),
+    "/metrics": Rule(Requires.TOKEN, "metrics"),
 }
 """Every route of the relay. A new one is added here with what it requires, and the tests below try it."""
 

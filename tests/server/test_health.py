@@ -116,7 +116,7 @@ async def test_after_the_interval_a_row_is_written_again_unless_one_is_still_bei
 
         with monkeypatch.context() as hanging:
             hanging.setattr(ledger, "write", answer_late)
-            hanging.setattr(probe, "_timeout_seconds", 0.02)
+            hanging.setattr(probe._problem, "timeout_seconds", 0.02)
             for _ in range(2):
                 assert await probe.find_problem() == "the ledger did not answer within 0.02 s"
         assert len(waiting) == 1

@@ -29,7 +29,7 @@ def supervised(before: str = "", **options: float) -> Iterator[psutil.Popen]:
 
         {before}
 
-        def serve(role):
+        def serve(role, number):
             signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
             # In one piece: print can mix the output of two workers.
             os.write(1, f"started {{role}} {{os.getpid()}}\\n".encode())

@@ -32,6 +32,13 @@ def load_text(tmp_path: Path) -> LoadText:
     return load_text
 
 
+def test_the_tokens_of_the_metrics_are_replaced(load_text: LoadText) -> None:
+    current, loaded = (load_text(f'[metrics]\ntokens = ["dddd-eeee-ffff-{n}"]') for n in (1, 2))
+    updated, restart_needed = replace_secrets(current, loaded)
+    assert restart_needed == []
+    assert [token.get_secret_value() for token in updated.metrics.tokens] == ["dddd-eeee-ffff-2"]
+
+
 def test_secrets_are_replaced(load_text: LoadText) -> None:
     current = load_text(BASE)
     loaded = load_text(BASE.replace("sb_secret_1", "sb_secret_2").replace('-1"', '-2"'))

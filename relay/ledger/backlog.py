@@ -1,0 +1,71 @@
+"""Counts that are read often while the relay runs. Each comes from a small index or from few rows."""
+
+import msgspec
+from sqlalchemy import func, select
+
+from relay.instants import Instant
+from relay.ledger import destinations, quarantine
+from relay.ledger.connection import Connection
+from relay.ledger.deliveries.rows import IS_PENDING
+from relay.ledger.destinations import DestinationRow
+from relay.ledger.states import DeliveryState, EventState, has_state
+from relay.ledger.tables import deliveries, events
+
+
+class DestinationBacklog(msgspec.Struct, frozen=True):
+    """A destination with its pending deliveries and its dead letters."""
+
+    row: DestinationRow
+    pending: int
+    oldest_pending_since: Instant | None
+    dead: int
+
+
+class Backlog(msgspec.Struct, frozen=True):
+    """What waits in the ledger. `unfolded`: new events and those that wait for their call. `set_aside`: the
+    fold failed on them. `last_event_at`: when the newest event arrived, None if the ledger has none.
+    """
+
+    destinations: list[DestinationBacklog]
+    unfolded: int
+    set_aside: int
+    quarantined: int
+    last_event_at: Instant | None
+
+
+_pending = (
+    select(deliveries.c.destination, func.count(), func.min(deliveries.c.pending_since))
+    .where(IS_PENDING)
+    .group_by(deliveries.c.destination)
+)
+_dead = (
+    select(deliveries.c.destination, func.count())
+    .where(has_state(deliveries.c.state, DeliveryState.DEAD))
+    .group_by(deliveries.c.destination)
+)
+_in_state = {
+    state: select(func.count()).select_from(events).where(has_state(events.c.state, state))
+    for state in (EventState.NEW, EventState.WAITING, EventState.ASIDE)
+}
+_last_event = select(events.c.received_at).order_by(events.c.seq.desc()).limit(1)
+
+
+def read_backlog(connection: Connection) -> Backlog:
+    """Read all of it."""
+    pending: dict[str, tuple[int, Instant | None]] = {
+        name: (int(number), Instant(since)) for name, number, since in connection.execute(_pending).all()
+    }
+    dead = {name: int(number) for name, number in connection.execute(_dead).all()}
+    in_state = {state: int(connection.execute(query).scalar_one()) for state, query in _in_state.items()}
+    last = connection.execute(_last_event).all()
+    return Backlog(
+        [
+            DestinationBacklog(row, number, since, dead.get(row.name, 0))
+            for row in destinations.list_all(connection)
+            for number, since in [pending.get(row.name, (0, None))]
+        ],
+        unfolded=in_state[EventState.NEW] + in_state[EventState.WAITING],
+        set_aside=in_state[EventState.ASIDE],
+        quarantined=quarantine.count(connection),
+        last_event_at=Instant(last[0][0]) if last else None,
+    )

@@ -1,0 +1,40 @@
+"""Measurements: counters and histograms that every step of the relay writes, at almost no cost.
+
+This room declares them (`catalogue`) and stores their values in memory that all processes of a relay share
+(`memory`). `relay.metrics` publishes them. It imports no other room, and every room may import it.
+"""
+
+from relay.measurements.catalogue import (
+    COMMIT_SECONDS,
+    DEAD_LETTERS,
+    EVENTS,
+    FOLD_LAG,
+    LAST_EVENT,
+    PAUSES,
+    PROCESS_STARTS,
+    PUSH_SECONDS,
+    PUSHES,
+    REQUEST_SECONDS,
+    REQUESTS_IGNORED,
+    REQUESTS_REFUSED,
+)
+from relay.measurements.instruments import attach, list_instruments
+from relay.measurements.memory import SharedMemory
+
+__all__ = [
+    "COMMIT_SECONDS",
+    "DEAD_LETTERS",
+    "EVENTS",
+    "FOLD_LAG",
+    "LAST_EVENT",
+    "PAUSES",
+    "PROCESS_STARTS",
+    "PUSHES",
+    "PUSH_SECONDS",
+    "REQUESTS_IGNORED",
+    "REQUESTS_REFUSED",
+    "REQUEST_SECONDS",
+    "SharedMemory",
+    "attach",
+    "list_instruments",
+]

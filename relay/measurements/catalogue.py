@@ -1,0 +1,66 @@
+"""Every counter and histogram of the relay. `docs/metrics.md` lists them, held by a test."""
+
+from typing import Final
+
+from relay.measurements.instruments import Counter, Histogram, LatestGauge
+
+_FAST: Final = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
+_SLOW: Final = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300)
+
+EVENTS: Final = Counter(
+    "relay_events_total", "Events that were stored in the ledger and acknowledged.", ("dialect", "kind")
+)
+LAST_EVENT: Final = LatestGauge(
+    "relay_last_event_timestamp_seconds",
+    "Unix time at which the newest event arrived, of all relays that share the ledger.",
+)
+REQUESTS_REFUSED: Final = Counter(
+    "relay_requests_refused_total",
+    "Requests at the webhook's path whose events were not accepted, by reason: that of the problem document "
+    "or of the log event `ingest.unauthorised`. Signed webhooks and call flows got the status 200 all the "
+    "same.",
+    ("reason",),
+)
+REQUESTS_IGNORED: Final = Counter(
+    "relay_requests_ignored_total",
+    "Requests at the webhook's path without a known event: pings, empty bodies, events of unknown types.",
+)
+REQUEST_SECONDS: Final = Histogram(
+    "relay_request_duration_seconds",
+    "Seconds from the head of a request at the webhook's path to its response.",
+    bounds=_FAST,
+)
+COMMIT_SECONDS: Final = Histogram(
+    "relay_ledger_commit_seconds",
+    "Seconds that the ledger took to store a group of events, until they were on disk.",
+    bounds=_FAST,
+)
+FOLD_LAG: Final = Histogram(
+    "relay_fold_lag_seconds",
+    "Seconds from the arrival of an event to its fold. Of an event that waits for its call they contain the "
+    "wait, at most `cloudtalk.grace_seconds`.",
+    bounds=_SLOW,
+)
+PUSHES: Final = Counter(
+    "relay_pushes_total", "Calls that were pushed to a destination, by outcome.", ("destination", "outcome")
+)
+PUSH_SECONDS: Final = Histogram(
+    "relay_push_duration_seconds",
+    "Seconds that a push of one batch of calls took, with all its requests to the CRM.",
+    ("destination",),
+    bounds=_SLOW,
+)
+DEAD_LETTERS: Final = Counter(
+    "relay_deliveries_died_total", "Deliveries that became dead letters.", ("destination",)
+)
+PAUSES: Final = Counter(
+    "relay_destination_pauses_total",
+    "Pauses of a destination that began or were prolonged, by reason.",
+    ("destination", "reason"),
+)
+PROCESS_STARTS: Final = Counter(
+    "relay_process_starts_total",
+    "Starts of processes by their role. More than one of a role that has one process: it died and was "
+    "replaced.",
+    ("role",),
+)

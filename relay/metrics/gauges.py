@@ -1,0 +1,139 @@
+"""The gauges of the ledger, read at a scrape, and the facts of the program."""
+
+import platform
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final
+
+import msgspec
+
+from relay import __version__
+from relay.delivery.pauses import PauseReason
+from relay.instants import SECOND, Instant
+from relay.ledger import HEAD, Ledger, LedgerError
+from relay.ledger.backlog import Backlog, DestinationBacklog, read_backlog
+from relay.ledger.destinations import BY_OPERATOR
+from relay.logs import get_logger
+from relay.measurements.catalogue import LAST_EVENT
+from relay.measurements.instruments import Definition, Kind, Labels
+from relay.standards.shared_result import SharedResult
+
+log = get_logger("relay.metrics")
+
+_INTERVAL_SECONDS: Final = 1.0
+_TIMEOUT_SECONDS: Final = 2.0
+
+_REASONS: Final = (*PauseReason, BY_OPERATOR)
+
+
+def _gauge(name: str, meaning: str, *labels: str) -> Definition:
+    return Definition(name, Kind.GAUGE, meaning, labels)
+
+
+PENDING: Final = _gauge(
+    "relay_deliveries_pending", "Deliveries that wait for their push or for a retry.", "destination"
+)
+OLDEST_PENDING: Final = _gauge(
+    "relay_oldest_pending_seconds",
+    "Seconds for which the oldest pending delivery has been pending; 0 if none is.",
+    "destination",
+)
+DEAD: Final = _gauge("relay_deliveries_dead", "Dead letters: deliveries that need a person.", "destination")
+PAUSED: Final = _gauge(
+    "relay_destination_paused",
+    "1 for the reason for which the destination is paused, 0 for each other reason. `paused`: by a person.",
+    "destination",
+    "reason",
+)
+UNFOLDED: Final = _gauge(
+    "relay_events_unfolded", "Stored events that are not folded yet, with those that wait for their call."
+)
+SET_ASIDE: Final = _gauge("relay_events_set_aside", "Events on which the fold failed.")
+QUARANTINED: Final = _gauge("relay_quarantined_bodies", "Bodies in quarantine.")
+LEDGER_UP: Final = _gauge(
+    "relay_ledger_up", "1 if the ledger answered this scrape, else 0 and its gauges are absent."
+)
+LEDGER_BYTES: Final = _gauge("relay_ledger_bytes", "Size of an SQLite ledger with its WAL.")
+DISK_FREE: Final = _gauge(
+    "relay_ledger_disk_free_bytes", "Free space on the disk of an SQLite ledger, for the relay's user."
+)
+BUILD: Final = _gauge("relay_build_info", "1, with the versions as labels.", "version", "schema", "python")
+
+GAUGES: Final = (
+    *(PENDING, OLDEST_PENDING, DEAD, PAUSED, UNFOLDED, SET_ASIDE, QUARANTINED),
+    *(LEDGER_UP, LEDGER_BYTES, DISK_FREE, BUILD),
+)
+
+
+class GaugeValue(msgspec.Struct, frozen=True):
+    """The value of one series of a gauge."""
+
+    definition: Definition
+    value: float
+    labels: Labels = ()
+
+
+class LedgerReader:
+    """Reads the gauges of a ledger. All scrapes within a second share one read.
+
+    A ledger that does not answer within `timeout_seconds` is down.
+    """
+
+    def __init__(self, ledger: Ledger, *, timeout_seconds: float = _TIMEOUT_SECONDS) -> None:
+        self._ledger = ledger
+        # The thread that reads also asks for the files: on a disk that hangs this takes as long.
+        self._found = SharedResult(
+            lambda: ledger.read(lambda connection: (read_backlog(connection), _measure_files(ledger.path))),
+            interval_seconds=_INTERVAL_SECONDS,
+            timeout_seconds=timeout_seconds,
+        )
+
+    async def read(self) -> list[GaugeValue]:
+        """Return the gauges. A ledger that does not answer has `relay_ledger_up` 0 and no others."""
+        try:
+            backlog, of_files = await self._found.get()
+        except (LedgerError, TimeoutError) as error:
+            log.warning("metrics.ledger_unavailable", error=str(error) or "no answer")
+            return [_build_info(), GaugeValue(LEDGER_UP, 0)]
+        values = list_gauges(backlog, self._ledger.now())
+        return [_build_info(), GaugeValue(LEDGER_UP, 1), *values, *of_files]
+
+
+def list_gauges(backlog: Backlog, now: Instant) -> list[GaugeValue]:
+    """Return the gauges of a backlog."""
+    values = [
+        GaugeValue(UNFOLDED, backlog.unfolded),
+        GaugeValue(SET_ASIDE, backlog.set_aside),
+        GaugeValue(QUARANTINED, backlog.quarantined),
+        *(value for each in backlog.destinations for value in _of_destination(each, now)),
+    ]
+    if backlog.last_event_at is not None:
+        values.append(GaugeValue(LAST_EVENT.definition, backlog.last_event_at / SECOND))
+    return values
+
+
+def _of_destination(backlog: DestinationBacklog, now: Instant) -> Iterator[GaugeValue]:
+    name, since = backlog.row.name, backlog.oldest_pending_since
+    yield GaugeValue(PENDING, backlog.pending, (name,))
+    # A clock that was set back must not give a negative age.
+    yield GaugeValue(OLDEST_PENDING, 0 if since is None else max(now - since, 0) / SECOND, (name,))
+    yield GaugeValue(DEAD, backlog.dead, (name,))
+    reason = backlog.row.paused_reason
+    for each in dict.fromkeys((*_REASONS, *([reason] if reason else []))):
+        yield GaugeValue(PAUSED, each == reason, (name, each))
+
+
+def _build_info() -> GaugeValue:
+    return GaugeValue(BUILD, 1, (__version__, HEAD, platform.python_version()))
+
+
+def _measure_files(path: str | None) -> list[GaugeValue]:
+    if path is None:
+        return []
+    files = [Path(path + suffix) for suffix in ("", "-wal")]
+    size = sum(file.stat().st_size for file in files if file.exists())
+    return [
+        GaugeValue(LEDGER_BYTES, size),
+        GaugeValue(DISK_FREE, shutil.disk_usage(files[0].parent).free),
+    ]
