@@ -2,35 +2,61 @@
 
 import asyncio
 import sys
+from collections.abc import Sequence
 
 import click
 
 from relay.app import hide_secrets
 from relay.cli.main import Context
 from relay.cli.output import echo, json_option, print_json, print_table
+from relay.cli.step_lines import show_steps
 from relay.operations.check import Finding, is_good, run_checks
+from relay.operations.test_call import CallTest
+from relay.settings import Settings
 
 
 @click.command("check")
+@click.option(
+    "--send",
+    is_flag=True,
+    help="Also post a test call through server.public_url, follow it into each CRM, and remove it again.",
+)
 @json_option
 @click.pass_obj
-def command(context: Context, *, as_json: bool) -> None:
+def command(context: Context, *, send: bool, as_json: bool) -> None:
     """Test the settings, the ledger and every CRM.
 
-    No call is written, and nothing is created. Exit code 1 if a test failed, or if a CRM is paused or has
-    dead letters. Warnings about the settings do not change the exit code. The output says how to fix each.
+    Without --send no call is written, and nothing is created. Exit code 1 if a test failed, or if a CRM is
+    paused or has dead letters. Warnings about the settings do not change the exit code. The output says how
+    to fix each.
+
+    The test call of --send has no customer's number and the name TEST. A destination whose filter excludes
+    it, or that is disabled, is a warning. If the command is killed before it has removed the call, the next
+    `relay check --send` removes it.
     """
     settings = context.settings()
     hide_secrets(settings)
     findings = asyncio.run(run_checks(settings))
+    if not as_json:
+        _print(findings)
+    if send:
+        findings += _send(settings, is_shown=not as_json)
     if as_json:
         print_json(findings)
-    else:
-        print_findings(findings)
     sys.exit(0 if is_good(findings) else 1)
 
 
-def print_findings(findings: list[Finding]) -> None:
+def _send(settings: Settings, *, is_shown: bool) -> list[Finding]:
+    """Send the test call; return its steps as findings. Ctrl-C ends it, and it is removed first."""
+    if is_shown:
+        echo("\ntest call")
+    with show_steps(is_shown=is_shown) as on_step:
+        test = CallTest(settings, on_step=on_step)
+        asyncio.run(test.run())
+    return [step.to_finding() for step in test.steps]
+
+
+def _print(findings: Sequence[Finding]) -> None:
     """Print a line for each finding, and below them how to fix what is wrong."""
     print_table(("", "name", "code", "problem"), map(_row, findings), wrap="problem")
     for finding in findings:
