@@ -7,9 +7,9 @@ from difflib import get_close_matches
 from typing import Annotated, ClassVar, Final, Literal
 
 import msgspec
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, field_validator
+from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, StringConstraints, field_validator
 
-from relay.call import DELIVERED_FIELDS, Call, Status
+from relay.call import DELIVERED_FIELDS, Call, RecordingLinks, Status
 
 DEFAULT_LABELS: Final[dict[Status, str]] = {
     Status.IN_PROGRESS: "En Progreso",
@@ -152,16 +152,25 @@ class DestinationSettings(BaseModel):
         if not cls.REMOTE_FIELD.fullmatch(name):
             raise ValueError(f'"{name[:100]}" cannot be the name of a field in this CRM')
 
+    _recording_links: RecordingLinks | None = PrivateAttr(None)
+    """Set by the relay from `[recordings]`: they are the same for every destination."""
+
     RENDERED_BY: ClassVar[tuple[str, ...]] = ("fields", "constants")
     """The settings, besides the labels, that decide how a record looks in this CRM."""
 
     @property
     def rendering(self) -> str:
-        """A short text that changes if records look different: by other labels, fields or constants."""
+        """A short text that changes if records look different: other labels, fields, constants, links."""
         labels = {status: self.label(status) for status in Status}
         settings = {name: getattr(self, name) for name in self.RENDERED_BY}
-        encoded = msgspec.json.encode([labels, settings], order="sorted")
+        links = [] if self._recording_links is None else [self._recording_links.rendering]
+        encoded = msgspec.json.encode([labels, settings, *links], order="sorted")
         return hashlib.sha256(encoded).hexdigest()[:12]
+
+    @property
+    def recording_links(self) -> RecordingLinks | None:
+        """How links to recordings are made; None if records have CloudTalk's links."""
+        return self._recording_links
 
     def label(self, status: Status) -> str:
         """Return the text that people read for a status in this CRM."""

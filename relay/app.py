@@ -45,6 +45,7 @@ from relay.ledger.retention import RetentionWorker
 from relay.ledger.watch import watch_ledger
 from relay.measurements import DEAD_LETTERS
 from relay.metrics import LedgerReader, MetricsEndpoint
+from relay.recordings.service import RecordingsService
 from relay.server import health, paths
 from relay.server.access import Guard, Guarded
 from relay.server.lifecycle import Lifecycle, Loop
@@ -219,6 +220,7 @@ class Relay:
         self.ledger = Ledger(settings.ledger.url.get_secret_value())
         self.ingest: Ingest | None = None
         self.console: ConsoleEntry | None = None
+        self.recordings: RecordingsService | None = None
         self.delivery: Delivery | None = None
         self._pipe = pipe
         self.metrics_guard = Guard("metrics", _texts(settings.metrics.tokens))
@@ -227,6 +229,7 @@ class Relay:
                 settings, self.ledger, max_connections=max_connections, on_append=self._wake_fold
             )
             self.console = ConsoleEntry(lambda: self.settings, self.ledger)
+            self.recordings = RecordingsService(settings, self.ledger)
         if role is not Role.INGEST:
             self.delivery = Delivery(settings, self.ledger, has_backlog=self._has_backlog, pipe=pipe)
         self.lifecycle = self._build_lifecycle()
@@ -237,6 +240,8 @@ class Relay:
             loops += [*self.ingest.loops, self.metrics_guard.failures.run]
         if self.console is not None:
             loops.append(self.console.sign_in_failures.run)
+        if self.recordings is not None:
+            loops.append(self.recordings.run)
         if self.delivery is None:
             return Lifecycle(self.ledger, loops=loops)
         return Lifecycle(
@@ -269,6 +274,8 @@ class Relay:
         if self.ingest is not None:
             self.ingest.endpoint.set_authenticator(*build_authenticator(self.settings))
         self.metrics_guard.set_tokens(_texts(self.settings.metrics.tokens))
+        if self.recordings is not None:
+            self.recordings.use_secrets(self.settings)
         if self.delivery is not None:
             await self._use_new_keys(self.delivery, changed)
         log.info("settings.reloaded", destinations=changed, restart_needed=restart_needed)
@@ -292,7 +299,7 @@ def create_app(relay: Relay) -> ASGIApp:
         async with relay.lifecycle.running():
             yield
 
-    if relay.ingest is None or relay.console is None:
+    if relay.ingest is None or relay.console is None or relay.recordings is None:
         return Starlette(lifespan=lifespan)
     path = relay.settings.cloudtalk.webhook_path
     others = Starlette(
@@ -302,6 +309,7 @@ def create_app(relay: Relay) -> ASGIApp:
             Route("/", paths.StartPage(path, relay.console.is_open_for)),
             Route("/console", relay.console),
             Mount("/console", relay.console),
+            Route("/recordings/{name:path}", relay.recordings.endpoint),
         ],
         middleware=[Middleware(MachineFaults)],
         exception_handlers={404: paths.not_found(path)},

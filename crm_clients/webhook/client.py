@@ -18,11 +18,11 @@ from crm_clients.batch import merge_by_call
 from crm_clients.http import HttpResult, VendorHttp
 from crm_clients.settings import DestinationSettings
 from crm_clients.webhook.batch import Batch, SendLimits
-from crm_clients.webhook.errors import ForbiddenAddress
 from crm_clients.webhook.messages import Message, forget_message, retract_message, upsert_message
 from crm_clients.webhook.outcomes import GONE, REDIRECTED, to_outcome
 from crm_clients.webhook.settings import WebhookSettings
 from crm_clients.webhook.transport import DirectTransport
+from relay.standards.public_network import ForbiddenAddress
 from relay.standards.webhooks import KEY_PREFIX, Signer
 
 _BATCH_SHARE: Final = 0.9

@@ -13,7 +13,7 @@ import anyio
 import httpcore
 import httpx
 
-from crm_clients.webhook.addresses import PublicNetworkBackend
+from relay.standards.public_network import PublicNetworkBackend
 
 _LONGEST_BODY_BYTES: Final = 65_536
 _BODY_SECONDS: Final = 2.0

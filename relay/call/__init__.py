@@ -19,6 +19,7 @@ from relay.call.record import (
     changed_fields,
     known_fields,
 )
+from relay.call.recording_links import RecordingLinks, is_signed
 from relay.call.repeated_times import choose_instants
 from relay.call.state import ALTERNATIVES, CallState, Register, Stamp
 from relay.call.status import Status, compute_status, has_stated_outcome
@@ -33,6 +34,7 @@ __all__ = [
     "CallState",
     "Kind",
     "Leg",
+    "RecordingLinks",
     "Register",
     "Stamp",
     "Status",
@@ -45,6 +47,7 @@ __all__ = [
     "has_stated_outcome",
     "has_unknown_outcome",
     "internal_number",
+    "is_signed",
     "join",
     "join_event",
     "known_fields",

@@ -13,7 +13,7 @@ from relay.fold.split import SplitError, split_call
 from relay.instants import Instant
 from relay.ledger import calls
 from relay.ledger.connection import Connection
-from relay.operations.calls import CallView, view_call
+from relay.operations.calls import CallView, view_call, with_recording_link
 from relay.operations.explanation import situation_of
 
 _DEFAULT_ROWS: Final = 50
@@ -56,11 +56,12 @@ def command() -> None:
 def list_(context: Context, limit: int | None, *, as_json: bool) -> None:
     """List calls, the latest first."""
     most = limit or (_NO_LIMIT if as_json else _DEFAULT_ROWS)
+    settings = context.settings()
     records, total = read_ledger(
-        context.settings(), lambda connection: (calls.list_newest(connection, most), calls.count(connection))
+        settings, lambda connection: (calls.list_newest(connection, most), calls.count(connection))
     )
     if as_json:
-        print_json(records)
+        print_json([with_recording_link(record, settings.recording_links) for record in records])
         return
     rows = [[getattr(record, field) for field in _COLUMNS.values()] for record in records]
     print_table(tuple(_COLUMNS), rows, crop="contact")

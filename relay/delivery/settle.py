@@ -62,7 +62,7 @@ class Settler:
         self._policy = policy
         self._pauses = pauses
         self._jitter = jitter
-        self._rendering = rendering
+        self.rendering = rendering
         self._has_failed = True
         """Whether an attempt may have failed since the time of a delivery was last written."""
 
@@ -165,7 +165,7 @@ class Settler:
                 now=now,
                 delivered_at=delivered_at,
                 jitter=jitter,
-                rendering=self._rendering,
+                rendering=self.rendering,
             )
             for planned, outcome in zip(batch, outcomes, strict=True)
             if outcome is not None

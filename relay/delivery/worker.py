@@ -21,6 +21,7 @@ from relay.delivery.batching import choose_batch, pick_order
 from relay.delivery.choose_action import PlannedDelivery, choose_action, is_partial
 from relay.delivery.log import log_push
 from relay.delivery.pauses import Pauses
+from relay.delivery.recording_links import with_recording_link
 from relay.delivery.renumber import find_newer_records, renumber_calls
 from relay.delivery.retry_policy import RetryPolicy
 from relay.delivery.settle import Settler
@@ -98,6 +99,7 @@ class DeliveryWorker:
     def set_client(self, client: CrmClient[Any], settings: DestinationSettings) -> None:
         """Use this client, whose credentials are new, for the next pushes. The caller closes the old one."""
         self._client, self._settings = client, settings
+        self._settler.rendering = settings.rendering
         self.wake()
 
     async def run(self) -> None:
@@ -240,7 +242,7 @@ class DeliveryWorker:
         """Choose an action for each delivery. Settle those that need no request, and return the others."""
         planned = [
             PlannedDelivery(
-                each,
+                with_recording_link(each, self._settings.recording_links),
                 choose_action(each, self._settings.when, forward_internal=self._forward_internal),
                 partial=is_partial(each, self._epoch),
             )

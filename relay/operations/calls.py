@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 
 import msgspec
 
-from relay.call import Call, CallState, distinct_agents
+from relay.call import Call, CallState, RecordingLinks, distinct_agents
 from relay.cloudtalk.identity import alias_of_id
 from relay.instants import iso
 from relay.ledger import aliases, calls, deliveries, destinations, journal, leases, tombstones
@@ -79,7 +79,7 @@ def view_call(
     """Return the view of a call. `wanted`: the id that a person asked for, see `find_call`."""
     rows = deliveries.list_for_call(connection, call.id)
     return CallView(
-        **msgspec.structs.asdict(call.record),
+        **msgspec.structs.asdict(with_recording_link(call.record, situation.recording_links)),
         agents=_agent_views(call.state),
         events=[_event_view(event) for event in journal.list_for_call(connection, call.id)],
         deliveries=_delivery_views(connection, call.record, rows, situation),
@@ -91,6 +91,11 @@ def view_call(
             )
         ],
     )
+
+
+def with_recording_link(record: Call, links: RecordingLinks | None) -> Call:
+    """Return the record with the link to its recording that CRMs receive."""
+    return record if links is None else links.in_record(record)
 
 
 def _agent_views(state: CallState) -> list[AgentView]:

@@ -10,7 +10,7 @@ import msgspec
 
 from crm_clients.base import Rejected, Throttled
 from crm_clients.settings import DestinationSettings
-from relay.call import Call, Status
+from relay.call import Call, RecordingLinks, Status
 from relay.delivery.choose_action import is_wanted, may_have_record
 from relay.delivery.pauses import PauseReason
 from relay.instants import Instant, iso, local_iso
@@ -33,7 +33,7 @@ class Situation(msgspec.Struct, frozen=True):
     """The settings and the time that a sentence depends on.
 
     `zone`: in which it shows times; None: UTC that ends in Z, for programs. `language`: of the views that
-    have only one.
+    have only one. `recording_links`: those of the settings.
     """
 
     destinations: Mapping[str, DestinationSettings]
@@ -41,6 +41,7 @@ class Situation(msgspec.Struct, frozen=True):
     forward_internal: bool = False
     zone: tzinfo | None = None
     language: Language = Language.EN
+    recording_links: RecordingLinks | None = None
 
     def show_time(self, instant: Instant | None) -> str:
         """Return a time as a sentence shows it."""
@@ -54,7 +55,14 @@ def situation_of(
 ) -> Situation:
     """Return the situation at `now`. `for_people`: whether times are shown in the zone of the settings."""
     zone = ZoneInfo(settings.cloudtalk.timezone) if for_people else None
-    return Situation(settings.destinations, now, settings.cloudtalk.forward_internal, zone, language)
+    return Situation(
+        settings.destinations,
+        now,
+        settings.cloudtalk.forward_internal,
+        zone,
+        language,
+        settings.recording_links,
+    )
 
 
 class Explanation(msgspec.Struct, frozen=True):

@@ -34,6 +34,7 @@ from relay.settings.sources import (
     read_secret_files,
     read_toml,
 )
+from relay.settings.validators import HOW_TO_CREATE_TOKEN
 from relay.standards.addresses import is_loopback
 from relay.standards.file_access import is_missing
 
@@ -100,6 +101,7 @@ class _Loader:
             raise self._problems.to_error() from None
         self._check_protected(settings)
         self._check_files_distinct(settings)
+        self._check_links(settings)
         if self._problems:
             raise self._problems.to_error()
         return settings.with_origin(self._origin_of(settings))
@@ -176,6 +178,17 @@ class _Loader:
                     self._problems.add(
                         ("destinations", name, key), f"{path} is the ledger's file; expected another file"
                     )
+
+    def _check_links(self, settings: Settings) -> None:
+        """Links to recordings need a key, and a URL at which others reach the relay."""
+        if not settings.recordings.proxy:
+            return
+        if not settings.recordings.signing_keys:
+            expected = f"recordings.proxy needs a key that signs links; {HOW_TO_CREATE_TOKEN} creates one"
+            self._problems.add(("recordings", "signing_keys"), expected)
+        if "public_url" not in settings.server.model_fields_set:
+            expected = "recordings.proxy needs the URL at which browsers and CRMs reach the relay"
+            self._problems.add(("server", "public_url"), expected)
 
     def _check_protected(self, settings: Settings) -> None:
         """Without a token or signing secret the relay must be reachable from this machine only."""

@@ -18,9 +18,11 @@ from pydantic import (
 )
 
 from crm_clients.settings import DestinationSettings
+from relay.call import RecordingLinks
 from relay.settings import validators
 from relay.settings.monitoring import Metrics
 from relay.settings.origins import Origin
+from relay.settings.recordings import CloudTalkApi, Recordings
 from relay.settings.secrets import SecretUrl
 from relay.settings.section import Section
 
@@ -133,6 +135,7 @@ class CloudTalk(Section):
         False, description="Whether internal calls (between colleagues) are delivered to the CRMs."
     )
     max_body_bytes: int = Field(1_048_576, ge=1, description="Maximum size of a request body in bytes.")
+    api: CloudTalkApi = Field(default_factory=CloudTalkApi)
 
 
 class Ledger(Section):
@@ -210,6 +213,11 @@ class Privacy(Section):
         description="Days for which a call is kept in the ledger, counted from its last change: an old call "
         "that is imported is kept as long as a new one. Records in the CRMs are not removed.",
     )
+    recordings_days: float = Field(
+        7,
+        gt=0,
+        description="Days for which a recording is kept in the cache, counted from its fetch.",
+    )
 
     @field_validator("calls_days")
     @classmethod
@@ -248,6 +256,7 @@ class Settings(Section):
     delivery: Delivery = Field(default_factory=Delivery)
     console: Console = Field(default_factory=Console)
     metrics: Metrics = Field(default_factory=Metrics)
+    recordings: Recordings = Field(default_factory=Recordings)
     privacy: Privacy = Field(default_factory=Privacy)
     log: Log = Field(default_factory=Log)
     destinations: dict[str, DestinationSettings] = Field(default_factory=dict)
@@ -277,7 +286,21 @@ class Settings(Section):
         """Validate defaults like written values: a relative path among them needs the folder."""
         return {name: {} for name in cls.model_fields} | data
 
+    @property
+    def recording_links(self) -> RecordingLinks | None:
+        """How links to recordings are made; None if records have CloudTalk's links."""
+        keys = tuple(key.get_secret_value().encode() for key in self.recordings.signing_keys)
+        if not self.recordings.proxy or not keys:
+            return None
+        return RecordingLinks(self.server.public_url, keys, self.recordings.link_days)
+
+    def connect_destinations(self) -> None:
+        """Give every destination the links to recordings of these settings."""
+        for destination in self.destinations.values():
+            destination._recording_links = self.recording_links  # noqa: SLF001 - it is the same for all
+
     def model_post_init(self, context: Any, /) -> None:
         """Store the folder, which is passed as the context of the validation."""
+        self.connect_destinations()
         if isinstance(context, Path):
             self._folder = context

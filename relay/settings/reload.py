@@ -7,29 +7,33 @@ from pydantic import BaseModel
 
 from relay.settings.field_types import field_type
 from relay.settings.models import Settings
+from relay.settings.section import Section
 
 _Model = TypeVar("_Model", bound=BaseModel)
 _DESTINATIONS: Final = "destinations"
-_RELOADED: Final = ("cloudtalk", "console", "metrics")
+_RELOADED: Final = ("cloudtalk", "console", "metrics", "recordings")
 """The sections whose secrets are replaced."""
 
 
 def replace_secrets(current: Settings, loaded: Settings) -> tuple[Settings, list[str]]:
     """Return `current` with the secrets of `loaded`, and the other keys that differ.
 
-    Secrets of `[cloudtalk]`, `[console]`, `[metrics]` and of destinations are replaced. The other keys
-    (`delivery.batch`) count only after a restart, and so do added and removed destinations.
+    Secrets of `[cloudtalk]`, `[console]`, `[metrics]`, `[recordings]` and of destinations are replaced. The
+    other keys (`delivery.batch`) count only after a restart, and so do added and removed destinations.
     """
     destinations = {
         name: _with_secrets_of(destination, loaded.destinations[name])
         for name, destination in current.destinations.items()
         if name in loaded.destinations and type(loaded.destinations[name]) is type(destination)
     }
+    unloaded = {n: d.model_copy() for n, d in current.destinations.items() if n not in destinations}
     update = {
         **{name: _with_secrets_of(getattr(current, name), getattr(loaded, name)) for name in _RELOADED},
-        _DESTINATIONS: current.destinations | destinations,
+        _DESTINATIONS: unloaded | destinations,
     }
-    return current.model_copy(update=update), list(_keys_that_need_restart(current, loaded))
+    replaced = current.model_copy(update=update)
+    replaced.connect_destinations()
+    return replaced, list(_keys_that_need_restart(current, loaded))
 
 
 def _keys_that_need_restart(current: Settings, loaded: Settings) -> Iterator[str]:
@@ -46,14 +50,21 @@ def _keys_that_need_restart(current: Settings, loaded: Settings) -> Iterator[str
 
 def _differing_keys(section: str, current: BaseModel, loaded: BaseModel) -> Iterator[str]:
     for name in type(current).model_fields:
-        if not _is_secret(current, name) and getattr(current, name) != getattr(loaded, name):
+        before, after = getattr(current, name), getattr(loaded, name)
+        if isinstance(before, Section):
+            yield from _differing_keys(f"{section}.{name}", before, after)
+        elif not _is_secret(current, name) and before != after:
             yield f"{section}.{name}"
 
 
 def _with_secrets_of(current: _Model, loaded: BaseModel) -> _Model:
-    secrets: dict[str, Any] = {
-        name: getattr(loaded, name) for name in type(current).model_fields if _is_secret(current, name)
-    }
+    secrets: dict[str, Any] = {}
+    for name in type(current).model_fields:
+        value = getattr(current, name)
+        if isinstance(value, Section):
+            secrets[name] = _with_secrets_of(value, getattr(loaded, name))
+        elif _is_secret(current, name):
+            secrets[name] = getattr(loaded, name)
     return current.model_copy(update=secrets)
 
 

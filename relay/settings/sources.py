@@ -15,7 +15,7 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 from relay.settings.errors import Problems, SettingsError
-from relay.settings.field_types import Location, field_type, fields_by_key
+from relay.settings.field_types import Location, field_type, fields_by_key, model_at
 from relay.settings.origins import Origins
 from relay.standards.file_access import explain_denied
 
@@ -199,6 +199,8 @@ def read_secret_files(
                 origins.add_secret_file((*at, name), folder / table[key])
             except ValueError as error:
                 problems.add((*at, key), str(error), also_explains=(*at, name))
+        elif (inner := model_at(model, (name,))) and isinstance(table.get(name), dict):
+            result[name] = read_secret_files(table[name], inner, folder, origins, problems, (*at, name))
     return result
 
 

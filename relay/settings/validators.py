@@ -24,6 +24,8 @@ of these nor below one."""
 
 _PATH: Final = re.compile(r"(/[\w.~-]+)+", re.ASCII)
 _HOST: Final = re.compile(r"[\w.-]+", re.ASCII)
+_HOST_AND_PORT: Final = re.compile(r"(\[(?P<bracketed>[^\]]+)\]|(?P<name>[^:\[\]]+))(:(?P<port>\d{1,5}))?")
+_HIGHEST_PORT: Final = 65_535
 _REGION: Final = re.compile(r"[A-Z]{2}")
 _POSTGRES: Final = re.compile(
     r"postgres(ql)?://([^@/:\s]*(:[^@/:\s]*)?@)?({0}(:\d+)?(,{0}(:\d+)?)*)?/[^/?\s]+(\?\S*)?".format(
@@ -42,6 +44,23 @@ def host(value: str) -> str:
     if not (_HOST.fullmatch(value) or _is_ipv6(value)):
         raise ValueError("expected a host name or an IP address, without http:// and without a port")
     return value
+
+
+def host_and_port(value: str) -> str:
+    """Check that it is a host name or an IP address, with or without a port. Return it in lower case."""
+    name, port = split_port(value)
+    host(name)
+    if port is not None and not 0 < port <= _HIGHEST_PORT:
+        raise ValueError(f"expected a port from 1 to {_HIGHEST_PORT}")
+    return value.lower()
+
+
+def split_port(value: str) -> tuple[str, int | None]:
+    """Split `host:port`. An IPv6 address with a port is in brackets."""
+    match = _HOST_AND_PORT.fullmatch(value)
+    if match is None:
+        return value, None
+    return match["bracketed"] or match["name"], int(match["port"]) if match["port"] else None
 
 
 def _is_ipv6(value: str) -> bool:

@@ -25,6 +25,8 @@ SECRETS: Final = {
     "token": "pat-eu1-0123456789",
     "secret": "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw",
     "url": "postgresql://relay:secret@db.example.com/relay",
+    "key_secret": "0123456789abcdef",
+    "signing_keys": "key-of-the-links-0123456789",
 }
 """What each `…_file` of an example contains, by its key."""
 

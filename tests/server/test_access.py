@@ -31,6 +31,8 @@ class Requires(Enum):
     """One of the tokens of a section of the settings; without any, an origin on this machine."""
     SESSION = "session"
     """A session of the console; without tokens of the console, an origin on this machine."""
+    SIGNED_LINK = "signed link"
+    """A signature in the query: browsers and CRMs have no token."""
 
 
 class Rule(NamedTuple):
@@ -41,6 +43,7 @@ class Rule(NamedTuple):
 
 ROUTES = {
     "/cloudtalk/webhook": Rule(Requires.TOKEN, "cloudtalk", "POST"),
+    "/recordings/{name:path}": Rule(Requires.SIGNED_LINK),
     "/": Rule(Requires.NOTHING),
     "/healthz": Rule(Requires.NOTHING),
     "/readyz": Rule(Requires.NOTHING),
@@ -115,6 +118,16 @@ async def test_a_guarded_route_needs_a_listed_token(tmp_path: Path, path: str) -
             assert await status(relay, path, address, authorization=f"Bearer {TOKEN[:-1]}") == 401
             assert await status(relay, path, address, authorization="Bearer ") == 401
             assert await status(relay, path, address, authorization=f"Bearer {TOKEN}") == 200
+
+
+async def test_a_recording_needs_a_signed_link_whatever_token_comes_with_it(tmp_path: Path) -> None:
+    settings = settings_in(tmp_path, cloudtalk={"tokens": [TOKEN]})
+    async with in_process_relay(settings) as (relay, _), client_of(relay, LOCAL) as client:
+        for query in ("", "?s=", "?s=AAAA", f"?token={TOKEN}"):
+            headers = {"authorization": f"Bearer {TOKEN}"}
+            assert (
+                await client.get(f"/recordings/cloudtalk-1.wav{query}", headers=headers)
+            ).status_code == 403
 
 
 @pytest.mark.parametrize("path", GUARDED)

@@ -45,6 +45,12 @@ def test_an_empty_file_gives_the_default_values(load_text: LoadText, tmp_path: P
         "own_numbers": (),
         "company_ids": (),
         "grace_seconds": 120,
+        "api": {
+            "key_id": "",
+            "key_secret": None,
+            "base_url": "https://my.cloudtalk.io/api",
+            "requests_per_minute": 20,
+        },
     }
     assert settings.ledger.path == tmp_path / "var/relay.db"
     assert settings.delivery.model_dump() == {

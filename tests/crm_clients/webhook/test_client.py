@@ -359,7 +359,7 @@ async def test_the_request_goes_to_the_checked_address_and_has_the_host_name(
         address = (socket.AF_INET, socket.SOCK_STREAM, 6, "", ("127.0.0.1", port))
         getaddrinfo = AsyncMock(return_value=[address])
         monkeypatch.setattr(asyncio.get_running_loop(), "getaddrinfo", getaddrinfo)
-        monkeypatch.setattr("crm_clients.webhook.addresses.is_public", lambda _: True)
+        monkeypatch.setattr("relay.standards.public_network.is_public", lambda _: True)
         async with opened(f"{scheme}://hook.example:{port}/calls", allow_private=False) as client:
             await push(client)
     assert getaddrinfo.await_args is not None

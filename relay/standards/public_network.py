@@ -16,8 +16,6 @@ from typing import Final
 import anyio
 import httpcore
 
-from crm_clients.webhook.errors import ForbiddenAddress
-
 _NAT64: Final = IPv6Network("64:ff9b::/96")
 """IPv4 addresses in networks without IPv4 (RFC 6052)."""
 
@@ -39,6 +37,13 @@ _SPECIAL_IPV6: Final = tuple(
     for network in ("2001::/23", "2001:db8::/32", "2620:4f:8000::/48", "3ffe::/16", "3fff::/20")
 )
 """The registries of IANA for special-purpose addresses. `ipaddress` knows fewer."""
+
+
+class ForbiddenAddress(Exception):
+    """A host name resolves only to addresses that are not public. The text lists the addresses."""
+
+    def __init__(self, addresses: Iterable[str]) -> None:
+        super().__init__(", ".join(sorted(set(addresses))))
 
 
 def is_public(address: str) -> bool:

@@ -5,8 +5,7 @@ from typing import Any
 import httpcore
 import pytest
 
-from crm_clients.webhook.addresses import PublicNetworkBackend, is_public
-from crm_clients.webhook.errors import ForbiddenAddress
+from relay.standards.public_network import ForbiddenAddress, PublicNetworkBackend, is_public
 
 PUBLIC = [
     "8.8.8.8",

@@ -1,0 +1,48 @@
+"""Builds the parts of this room from the settings."""
+
+from typing import Final
+
+from relay.cloudtalk.api import CloudTalkApi
+from relay.recordings.cache import Cache
+from relay.recordings.download import Downloader
+from relay.recordings.hosts import AllowedHosts
+from relay.recordings.sources import Sources
+from relay.settings import Settings
+
+_MEGABYTE: Final = 1_000_000
+
+
+def build_cache(settings: Settings) -> Cache:
+    recordings = settings.recordings
+    return Cache(recordings.cache_path, max_mb=recordings.cache_mb, max_days=settings.privacy.recordings_days)
+
+
+def build_api(settings: Settings) -> CloudTalkApi | None:
+    """Build the access to CloudTalk's API; None without a key."""
+    api = settings.cloudtalk.api
+    if api.key_secret is None:
+        return None
+    return CloudTalkApi(
+        api.key_id,
+        api.key_secret.get_secret_value(),
+        api.base_url,
+        requests_per_minute=api.requests_per_minute,
+    )
+
+
+def build_downloader(settings: Settings) -> Downloader:
+    recordings = settings.recordings
+    hosts = AllowedHosts(
+        recordings.allowed_hosts, settings.cloudtalk.api.base_url, allow_private=recordings.allow_private
+    )
+    return Downloader(hosts, connections=recordings.max_fetches)
+
+
+def build_sources(settings: Settings, downloader: Downloader) -> Sources:
+    max_bytes = int(settings.recordings.max_mb * _MEGABYTE)
+    return Sources(downloader, build_api(settings), max_bytes=max_bytes)
+
+
+def link_keys(settings: Settings) -> list[bytes]:
+    """Return the keys that verify links."""
+    return [key.get_secret_value().encode() for key in settings.recordings.signing_keys]

@@ -1,0 +1,94 @@
+"""The settings of recordings, and of CloudTalk's REST API, from which they are read."""
+
+from pathlib import Path
+from typing import Annotated, Any, Self
+
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    Field,
+    SecretStr,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
+
+from relay.settings import validators
+from relay.settings.section import Section
+
+
+def _none_if_empty(value: Any) -> Any:
+    return None if value == "" else value
+
+
+OptionalSecret = Annotated[SecretStr | None, BeforeValidator(_none_if_empty)]
+_Key = Annotated[SecretStr, AfterValidator(validators.token)]
+
+
+class CloudTalkApi(Section):
+    """CloudTalk's REST API, from which recordings are read. Optional."""
+
+    key_id: str = Field(
+        "", description="Id of an API key (CloudTalk → Account → Settings → API keys). Empty: no API is used."
+    )
+    key_secret: OptionalSecret = Field(None, description="Secret of this API key.")
+    base_url: Annotated[str, AfterValidator(validators.public_url)] = Field(
+        "https://my.cloudtalk.io/api", description="URL of the API."
+    )
+    requests_per_minute: int = Field(
+        20,
+        ge=1,
+        le=60,
+        description="Maximum number of requests per minute and process. CloudTalk accepts 60 of your "
+        "company, and counts those of your other programs too.",
+    )
+
+    @model_validator(mode="after")
+    def _is_complete(self) -> Self:
+        if bool(self.key_id) != bool(self.key_secret):
+            missing = "key_secret" if self.key_id else "key_id"
+            raise ValueError(f"an API key is an id and a secret: {missing} is missing")
+        return self
+
+
+class Recordings(Section):
+    """Recordings: links through the relay, and a cache."""
+
+    proxy: bool = Field(
+        False,
+        description="Whether the `recording_url` of a record is a signed link to the relay, which plays the "
+        "recording. Needs `signing_keys` and `server.public_url`. If false, it is CloudTalk's link.",
+    )
+    allowed_hosts: tuple[Annotated[str, AfterValidator(validators.host_and_port)], ...] = Field(
+        ("my.cloudtalk.io",),
+        description="Hosts from which recordings are read, with a port if only that one is meant. Links and "
+        "redirects to other hosts are not followed. The host of `cloudtalk.api.base_url` is always allowed.",
+    )
+    allow_private: bool = Field(
+        False,
+        description="Whether the names in `allowed_hosts` may resolve to this machine or to a private "
+        "network. An IP address or `localhost` in `allowed_hosts` is allowed in any case.",
+    )
+    signing_keys: tuple[_Key, ...] = Field(
+        (),
+        description="Keys of the links, each of at least 16 characters; `openssl rand -hex 32` creates one. "
+        "The first key signs, all verify: to replace a key, put the new one first.",
+    )
+    link_days: float = Field(
+        0, ge=0, description="Days after the end of the call for which a link is valid. 0: for ever."
+    )
+    cache_mb: float = Field(
+        500, ge=0, description="Megabytes of recordings on the disk. The ones played last are kept."
+    )
+    cache_path: Path = Field(
+        Path("var/recordings-cache"), description="Folder of the cache. Several processes can share it."
+    )
+    max_mb: float = Field(300, gt=0, description="Megabytes of a recording at most. Larger ones are refused.")
+    max_fetches: int = Field(
+        4, ge=1, le=64, description="Maximum number of recordings that a process fetches at the same time."
+    )
+
+    @field_validator("cache_path")
+    @classmethod
+    def _resolve_folder(cls, path: Path, info: ValidationInfo) -> Path:
+        return info.context / path if isinstance(info.context, Path) else path
