@@ -32,8 +32,8 @@ from relay.ledger.deliveries import DueDelivery, Pick
 from relay.ledger.destinations import DestinationRow
 from relay.ledger.lease_holder import Lease
 from relay.ledger.leases import delivery_lease
-from relay.ledger.notifications import wait_for_event
 from relay.logs import get_logger
+from relay.standards.wake_up import WakeUp
 
 log = get_logger("relay.delivery")
 
@@ -80,7 +80,7 @@ class DeliveryWorker:
         self._lease = Lease(ledger, delivery_lease(name), seconds=settings.timeout_seconds + 15)
         self._pauses = Pauses(policy)
         self._settler = Settler(ledger, self._lease, name, policy, self._pauses, jitter, settings.rendering)
-        self._wake = asyncio.Event()
+        self._wake = WakeUp()
         self._pushes: dict[asyncio.Task[None], list[DueDelivery]] = {}
         self._picks = pick_order()
         self._due_at = _AT_ONCE
@@ -149,7 +149,7 @@ class DeliveryWorker:
             self._collect_pushes()
             await self._check_clock()
             await self._poll()
-            await wait_for_event(self._wake, await self._start_pushes())
+            await self._wake.wait(await self._start_pushes())
 
     def _collect_pushes(self) -> None:
         """Remove the pushes that are over. Raises what one raised: `LeaseLost` or another `LedgerError`."""

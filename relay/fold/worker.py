@@ -17,9 +17,9 @@ from relay.ledger.connection import Connection
 from relay.ledger.errors import CallPruned, LedgerTimeout
 from relay.ledger.journal import UnfoldedEvents
 from relay.ledger.lease_holder import Lease
-from relay.ledger.notifications import wait_for_event
 from relay.logs import get_logger
 from relay.measurements import FOLD_LAG
+from relay.standards.wake_up import WakeUp
 
 log = get_logger("relay.fold")
 
@@ -59,7 +59,7 @@ class FoldWorker:
         self._has_backlog = has_backlog
         self._on_enqueue = on_enqueue
         self._poll_seconds = poll_seconds
-        self._wake = asyncio.Event()
+        self._wake = WakeUp()
         # A batch has 1/divisor of the usual events and bytes.
         self._divisor = 1
         self._last_size = 0
@@ -85,7 +85,7 @@ class FoldWorker:
                 await asyncio.sleep(_YIELD_SECONDS)
             # Returns at once if the limits of the batch left events, if a wait ended (`_finish`), or if
             # ingest called `wake` during the batch.
-            await wait_for_event(self._wake, self._poll_seconds)
+            await self._wake.wait(self._poll_seconds)
 
     async def fold_batch(self) -> int:
         """Fold the next batch and return its number of events. The lease must be held.

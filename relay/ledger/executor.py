@@ -13,7 +13,7 @@ from relay.ledger.engine import begin, explain, explain_denied_file, sqlstate
 from relay.ledger.errors import MACHINE_FAULTS, LedgerTimeout, LedgerUnavailable
 from relay.ledger.sqlite_files import SqliteFiles
 from relay.standards.sqlite_errors import is_damage
-from relay.standards.worker_thread import WorkerThread
+from relay.standards.worker_thread import WorkerThread, WorkTimeout
 
 T = TypeVar("T")
 
@@ -84,19 +84,16 @@ class Executor:
         """Run `work` in a transaction. Raises `LedgerUnavailable`, also after the time limit."""
         run = _Run(self._engine)
         try:
-            async with asyncio.timeout(self._seconds) as limit:
-                return await self.run_on_thread(lambda: self._try(work, run))
-        except TimeoutError:
-            if not limit.expired():
-                raise
+            return await self.run_on_thread(lambda: self._try(work, run), seconds=self._seconds)
+        except WorkTimeout:
             run.cancel()
             address = self._engine.url.render_as_string()
             raise LedgerTimeout(f"the ledger {address} did not answer within {self._seconds:g} s") from None
 
-    async def run_on_thread(self, work: Callable[[], T]) -> T:
-        """Run `work` after all earlier work, without a time limit. Raises `LedgerUnavailable`."""
+    async def run_on_thread(self, work: Callable[[], T], *, seconds: float | None = None) -> T:
+        """Run `work` after all earlier work. Raises `LedgerUnavailable`, `WorkTimeout` after `seconds`."""
         try:
-            return await self._thread.run(work)
+            return await self._thread.run(work, seconds=seconds)
         except DBAPIError as error:
             if _is_fault_of_the_statement(error):
                 raise

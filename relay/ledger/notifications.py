@@ -47,17 +47,6 @@ def _sender(_pid: int) -> str:
     return owner_name(many_hosts=True)
 
 
-async def wait_for_event(event: asyncio.Event, seconds: float) -> None:
-    """Wait for the event, or for this time.
-
-    `asyncio.wait_for` of Python 3.11 loses a cancellation that comes together with the event: a loop that is
-    to stop would run for ever.
-    """
-    with suppress(TimeoutError):
-        async with asyncio.timeout(seconds):
-            await event.wait()
-
-
 class WakeUpPipe:
     """Wakes the process that folds when another process of this relay stored events.
 

@@ -20,6 +20,10 @@ _Job = tuple[asyncio.AbstractEventLoop, "asyncio.Future[Any]", Callable[[], Any]
 _END: Final = None
 
 
+class WorkTimeout(Exception):
+    """Work did not end within its time."""
+
+
 class WorkerThread:
     """Starts with its first function, so that it may be created before a fork."""
 
@@ -32,20 +36,30 @@ class WorkerThread:
         self._is_busy = False
         _threads.add(self)
 
-    async def run(self, work: Callable[[], T]) -> T:
+    async def run(self, work: Callable[[], T], *, seconds: float | None = None) -> T:
         """Run `work` after all earlier work, and return its result or raise its error.
 
-        Work that was cancelled before it began is skipped; work that began runs to its end. Raises
-        `RuntimeError` after `stop`.
+        Work that was cancelled, or whose time was over, before it began is skipped; work that began runs to
+        its end. Raises `WorkTimeout` after `seconds`, and `RuntimeError` after `stop`.
         """
         loop = asyncio.get_running_loop()
         future: asyncio.Future[T] = loop.create_future()
+        self._add((loop, future, work))
+        if seconds is None:
+            return await future
+        # A timer costs a quarter of `asyncio.timeout`.
+        timer = loop.call_later(seconds, _set_exception, future, WorkTimeout())
+        try:
+            return await future
+        finally:
+            timer.cancel()
+
+    def _add(self, job: _Job) -> None:
         with self._lock:
             if self._is_stopped:
                 raise RuntimeError(f"the thread {self._name} was stopped")
             self._start()
-            self._jobs.put((loop, future, work))
-        return await future
+            self._jobs.put(job)
 
     def _start(self) -> None:
         if self._thread is None:
@@ -79,7 +93,7 @@ def busy_threads() -> list[str]:
 
 
 def _run(loop: asyncio.AbstractEventLoop, future: "asyncio.Future[Any]", work: Callable[[], Any]) -> None:
-    if future.cancelled():
+    if future.done():
         return
     try:
         settle = partial(_set_result, future, work())

@@ -27,6 +27,7 @@ from relay.ledger.connection import Connection
 from relay.ledger.errors import LedgerTimeout
 from relay.ledger.journal import NewEvent, UnfoldedEvent
 from relay.ledger.tables import deliveries, events, leases
+from relay.standards.wake_up import WakeUp
 from tests.support.clock import Clock
 from tests.support.counting import count_transactions
 from tests.support.ledgers import open_ledger
@@ -293,12 +294,12 @@ async def fold_all(worker: FoldWorker, patch: pytest.MonkeyPatch) -> None:
     """Wake the loop, and run it until it waits for another wake-up."""
     idle = asyncio.Event()
 
-    async def wait(event: asyncio.Event, _seconds: float) -> None:
-        if not event.is_set():
+    async def wait(wake_up: WakeUp, _seconds: float) -> None:
+        if not wake_up.is_set():
             idle.set()
             await asyncio.sleep(60)
 
-    patch.setattr("relay.fold.worker.wait_for_event", wait)
+    patch.setattr(WakeUp, "wait", wait)
     worker.wake()
     serving = asyncio.create_task(worker._serve())
     await asyncio.wait_for(idle.wait(), 10)

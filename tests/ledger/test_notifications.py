@@ -10,7 +10,8 @@ from structlog.testing import capture_logs
 
 from relay.ledger import Ledger, destinations, journal, notifications
 from relay.ledger.connection import Connection
-from relay.ledger.notifications import NotificationListener, WakeUpPipe, wait_for_event
+from relay.ledger.notifications import NotificationListener, WakeUpPipe
+from relay.standards.wake_up import WakeUp
 from tests.support.postgres import Databases
 from tests.support.samples import make_event_row
 
@@ -19,11 +20,11 @@ class WakeUps:
     """Lets a test wait for the next wake-up."""
 
     def __init__(self) -> None:
-        self.event = asyncio.Event()
+        self.event = WakeUp()
 
     async def has_next(self, seconds: float = 2.0) -> bool:
         """Whether there is a wake-up within this time."""
-        await wait_for_event(self.event, seconds)
+        await self.event.wait(seconds)
         was_set = self.event.is_set()
         self.event.clear()
         return was_set
@@ -148,28 +149,6 @@ async def test_the_end_of_listening_leaves_the_pipe_to_the_next_one() -> None:
     pipe.wake()
     async with listening_to(pipe) as wake_ups:
         assert await wake_ups.has_next()
-
-
-# --- waiting for an event or a time ---------------------------------------------------------------
-
-
-async def test_a_wait_ends_with_the_event_or_with_the_time() -> None:
-    event = asyncio.Event()
-    await wait_for_event(event, 0.01)
-    assert not event.is_set()
-    asyncio.get_running_loop().call_soon(event.set)
-    async with asyncio.timeout(5):
-        await wait_for_event(event, 3_600)
-
-
-async def test_a_cancellation_that_comes_together_with_the_event_is_not_lost() -> None:
-    event = asyncio.Event()
-    task = asyncio.create_task(wait_for_event(event, 3_600))
-    await asyncio.sleep(0)
-    event.set()
-    task.cancel()
-    with pytest.raises(asyncio.CancelledError):
-        await task
 
 
 # --- PostgreSQL only ------------------------------------------------------------------------------

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from relay.standards.worker_thread import WorkerThread, busy_threads
+from relay.standards.worker_thread import WorkerThread, WorkTimeout, busy_threads
 
 
 @pytest.fixture
@@ -80,6 +80,23 @@ async def test_the_result_of_cancelled_work_that_began_is_dropped(
     may_end.set()
     await thread.run(lambda: None)
     assert unexpected == []
+
+
+async def test_work_that_takes_too_long_is_given_up_and_runs_to_its_end(thread: WorkerThread) -> None:
+    may_end, done = threading.Event(), list[str]()
+
+    def first() -> None:
+        may_end.wait(10)
+        done.append("first")
+
+    running = asyncio.create_task(thread.run(first, seconds=0.01))
+    waiting = asyncio.create_task(thread.run(lambda: done.append("second"), seconds=0.01))
+    for work in (running, waiting):
+        with pytest.raises(WorkTimeout):
+            await work
+    may_end.set()
+    assert await thread.run(lambda: "third", seconds=10) == "third"
+    assert done == ["first"]
 
 
 async def test_stopping_finishes_the_work_and_refuses_more() -> None:
