@@ -17,7 +17,7 @@ from relay.call import Kind
 from relay.instants import Duration, Instant
 from relay.ledger import Ledger, journal
 from relay.ledger.connection import Connection
-from relay.ledger.journal import NewEvent, StoredEvent, UnfoldedEvents
+from relay.ledger.journal import NewEvent, StoredEvent, UnfoldedEvents, appending, folding
 from relay.ledger.states import EventState
 from relay.ledger.tables import bodies, events
 from tests.support.journal import read_events
@@ -105,7 +105,7 @@ async def test_other_processes_are_woken_once_for_a_group(
     ledger: Ledger, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     notify = Mock()
-    monkeypatch.setattr(journal, "notify", notify)
+    monkeypatch.setattr(appending, "notify", notify)
     await append(ledger, make_event_row(), make_event_row(at=1))
     notify.assert_called_once()
 
@@ -232,7 +232,7 @@ async def test_a_page_reads_no_more_rows_than_it_lists(ledger: Ledger) -> None:
     waiting = [(seq, f"id:{seq}") for seq in range(1, 5)]
     await ledger.write(lambda c: journal.mark_waiting(c, waiting, until=Instant(100)))
     parameters = {"limit": 2, "now": 100, "latest": 200}
-    rows = await ledger.read(lambda c: c.execute(journal._unfolded_or_due, parameters).all())
+    rows = await ledger.read(lambda c: c.execute(folding._unfolded_or_due, parameters).all())
     assert sorted((row.seq, bool(row.waited)) for row in rows) == [
         (1, True),
         (2, True),

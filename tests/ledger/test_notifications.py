@@ -10,6 +10,7 @@ from structlog.testing import capture_logs
 
 from relay.ledger import Ledger, destinations, journal, notifications
 from relay.ledger.connection import Connection
+from relay.ledger.journal import appending
 from relay.ledger.notifications import NotificationListener, WakeUpPipe
 from relay.standards.wake_up import WakeUp
 from tests.support.postgres import Databases
@@ -49,7 +50,7 @@ async def other(url: str, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Ledg
     notifications._sender.cache_clear()
     # The sender is a process, and this test runs in one only.
     monkeypatch.setattr(notifications, "notify", _notify_as_another_process)
-    monkeypatch.setattr(journal, "notify", _notify_as_another_process)
+    monkeypatch.setattr(appending, "notify", _notify_as_another_process)
     opened = Ledger(url)
     yield opened
     await opened.close()

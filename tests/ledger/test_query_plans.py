@@ -14,13 +14,13 @@ from relay.ledger import (
     calls,
     client_state,
     dead_letters,
-    journal,
     replays,
     retention_queries,
 )
 from relay.ledger.connection import Connection
 from relay.ledger.deliveries import Pick, enqueueing, picking, settling
 from relay.ledger.engine import open_engine
+from relay.ledger.journal import folding, reading
 from relay.ledger.json_rows import bound
 from tests.support.postgres import Databases
 
@@ -28,9 +28,9 @@ ROWS = bound([])
 PARAMETERS = {"destination": "crm", "now": 1, "limit": 1, "small": 1}
 
 PLANS: dict[str, tuple[Executable, dict[str, Any], str]] = {
-    "journal._unfolded": (journal._unfolded, {"limit": 1}, "SCAN events USING INDEX events_new"),
-    "journal._by_call": (journal._by_call, {"call": "x"}, "SEARCH events USING INDEX events_call (call=?)"),
-    "journal._mark_folded": (journal._mark_folded, ROWS, "SEARCH events USING INTEGER PRIMARY KEY (rowid=?)"),
+    "folding._unfolded": (folding._unfolded, {"limit": 1}, "SCAN events USING INDEX events_new"),
+    "reading._by_call": (reading._by_call, {"call": "x"}, "SEARCH events USING INDEX events_call (call=?)"),
+    "folding._mark_folded": (folding._mark_folded, ROWS, "SEARCH events USING INTEGER PRIMARY KEY (rowid=?)"),
     "calls._by_id": (calls._by_id, ROWS, "SEARCH calls USING INDEX sqlite_autoindex_calls_1 (id=?)"),
     "calls._update": (
         calls._update,
@@ -146,7 +146,7 @@ async def test_sqlite_uses_the_index(ledger: Ledger, name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["journal._unfolded", "journal._by_call", "picking._take fresh", "picking._take oldest"]
+    "name", ["folding._unfolded", "reading._by_call", "picking._take fresh", "picking._take oldest"]
 )
 async def test_sqlite_reads_in_order_instead_of_sorting(ledger: Ledger, name: str) -> None:
     statement, parameters, _ = PLANS[name]
@@ -176,15 +176,15 @@ ANALYZE;
 """
 ONE = bound([("call-1", "1", "1", "1", "1", "1", "1", "1", "1", "1", "1", "1", "1", "1")])
 INDEXES: dict[str, tuple[Any, dict[str, Any], str]] = {
-    "journal._unfolded": (journal._unfolded, {"limit": 200}, "events_new"),
-    "journal._by_call": (journal._by_call, {"call": "call-1"}, "events_call"),
-    "journal._mark_folded": (journal._mark_folded, bound([(1, "call-1")]), "events_pkey"),
-    "journal._due": (journal._due, {"limit": 200, "now": 1, "latest": 9}, "events_due"),
-    "journal._sizes": (journal._sizes, bound([("call-1",)]), "events_call"),
-    "journal._by_seqs": (journal._by_seqs, bound([(1,)]), "bodies_pkey"),
-    "journal._aside": (journal._aside, {}, "events_aside"),
-    "journal._parsed": (journal._parsed, bound([(1,)]), "bodies_pkey"),
-    "journal._requeue_waiting": (journal._requeue_waiting, bound([("id:1",)]), "events_waiting|events_due"),
+    "folding._unfolded": (folding._unfolded, {"limit": 200}, "events_new"),
+    "reading._by_call": (reading._by_call, {"call": "call-1"}, "events_call"),
+    "folding._mark_folded": (folding._mark_folded, bound([(1, "call-1")]), "events_pkey"),
+    "folding._due": (folding._due, {"limit": 200, "now": 1, "latest": 9}, "events_due"),
+    "reading._sizes": (reading._sizes, bound([("call-1",)]), "events_call"),
+    "reading._by_seqs": (reading._by_seqs, bound([(1,)]), "bodies_pkey"),
+    "reading._aside": (reading._aside, {}, "events_aside"),
+    "folding._parsed": (folding._parsed, bound([(1,)]), "bodies_pkey"),
+    "folding._requeue_waiting": (folding._requeue_waiting, bound([("id:1",)]), "events_waiting|events_due"),
     "calls._by_id": (calls._by_id, bound([("call-1",)]), "calls_pkey"),
     "calls._by_number": (
         calls._by_number,

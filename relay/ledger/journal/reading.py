@@ -1,0 +1,129 @@
+"""Reading stored events and counting them, for people and for commands."""
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from sqlalchemy import bindparam, func, select
+
+from relay.instants import Instant
+from relay.ledger.compression import decompress
+from relay.ledger.connection import Connection
+from relay.ledger.journal.rows import EventCounts, EventSize, StoredEvent, UnmatchedEvent, decode
+from relay.ledger.json_rows import bound, rows_of
+from relay.ledger.states import EventState, has_state
+from relay.ledger.tables import bodies, events
+
+_seqs = rows_of(bodies.c.seq)
+_stored = select(
+    events.c.seq,
+    events.c.received_at,
+    events.c.content_type,
+    events.c.path,
+    events.c.query,
+    bodies.c.raw,
+    bodies.c.parsed,
+    events.c.state,
+    events.c.call,
+    events.c.problem,
+).join(bodies, bodies.c.seq == events.c.seq)
+_by_seq = _stored.where(events.c.seq == bindparam("seq"))
+_by_call = _stored.where(events.c.call == bindparam("call")).order_by(events.c.seq)
+_by_seqs = _stored.join(_seqs, _seqs.c.seq == events.c.seq).order_by(events.c.seq)
+_aside = select(events.c.seq).where(has_state(events.c.state, EventState.ASIDE)).order_by(events.c.seq)
+_calls = rows_of(events.c.call)
+_sizes = (
+    select(events.c.call, events.c.seq, events.c.size)
+    .join(_calls, _calls.c.call == events.c.call)
+    .order_by(events.c.call, events.c.seq)
+)
+_is_unfolded = has_state(events.c.state, EventState.NEW, EventState.WAITING)
+
+
+def get(connection: Connection, seq: int) -> StoredEvent:
+    """Return the event with this number. Raises `NoResultFound`."""
+    return _stored_event(connection.execute(_by_seq, {"seq": seq}).one())
+
+
+def list_for_call(connection: Connection, call: str) -> list[StoredEvent]:
+    """Return the events that were folded into this call, in the order of arrival."""
+    return [_stored_event(row) for row in connection.execute(_by_call, {"call": call})]
+
+
+def get_many(connection: Connection, seqs: Sequence[int]) -> list[StoredEvent]:
+    """Return the events with these numbers, in the order of arrival; unknown numbers are absent."""
+    return [_stored_event(row) for row in connection.execute(_by_seqs, bound((seq,) for seq in seqs))]
+
+
+def list_sizes(connection: Connection, ids: Sequence[str]) -> list[EventSize]:
+    """Return the events of these calls, call by call, in the order of arrival."""
+    return [EventSize(*row) for row in connection.execute(_sizes, bound((id_,) for id_ in ids))]
+
+
+def list_aside(connection: Connection) -> list[int]:
+    """Return the numbers of the events that were set aside."""
+    return list(connection.execute(_aside).scalars())
+
+
+_unmatched = {
+    state: select(events.c.seq, events.c.received_at, events.c.waits_until, bodies.c.parsed)
+    .join(bodies, bodies.c.seq == events.c.seq)
+    .where(has_state(events.c.state, state))
+    .order_by(events.c.seq.desc())
+    .limit(bindparam("limit"))
+    for state in (EventState.WAITING, EventState.NEW, EventState.ASIDE)
+}
+
+
+def list_unmatched(connection: Connection, limit: int) -> Iterator[UnmatchedEvent]:
+    """Yield the newest events of each state in which an event is in no call, up to `limit` of each."""
+    for state, statement in _unmatched.items():
+        for seq, received_at, waits_until, parsed in connection.execute(statement, {"limit": limit}):
+            until = waits_until if state is EventState.WAITING else None
+            event = decode(decompress(parsed))
+            yield UnmatchedEvent(seq, received_at, state, until, event.aliases)
+
+
+def last_received_at(connection: Connection) -> Instant | None:
+    """Return when the newest event of the journal arrived; None if the journal is empty."""
+    newest = select(events.c.received_at).order_by(events.c.seq.desc()).limit(1)
+    arrived: Instant | None = connection.execute(newest).scalar()
+    return arrived
+
+
+def _stored_event(row: Sequence[Any]) -> StoredEvent:
+    seq, received_at, content_type, path, query, raw, parsed, state, call, problem = row
+    return StoredEvent(
+        seq,
+        received_at,
+        content_type,
+        path,
+        query,
+        decompress(raw),
+        decode(decompress(parsed)),
+        EventState(state),
+        call,
+        problem,
+    )
+
+
+def count(connection: Connection) -> EventCounts:
+    """Count the events of the journal."""
+    accepted = connection.execute(select(func.count()).select_from(events)).scalar_one()
+    unfolded = connection.execute(select(func.count()).select_from(events).where(_is_unfolded)).scalar_one()
+    return EventCounts(accepted, unfolded, len(list_aside(connection)))
+
+
+_missing = (
+    select(events.c.missing, func.count())
+    .where(events.c.missing.is_not(None), events.c.received_at >= bindparam("since"))
+    .group_by(events.c.missing)
+    .order_by(events.c.missing)
+)
+
+
+def count_missing(connection: Connection, *, since: Instant) -> dict[str, int]:
+    """Count the Ended events since then that do not state whether anybody talked, by the variable that they
+    lack.
+    """
+    found = connection.execute(_missing, {"since": since})
+    return {str(variable): int(events_without) for variable, events_without in found}
