@@ -7,33 +7,18 @@ of bodies are in `relay.ingest`.
 import asyncio
 import re
 from collections.abc import Iterator
-from enum import StrEnum
-from http import HTTPStatus
 from typing import Any, Final
 from urllib.parse import unquote
 
 import httptools
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from relay.ingest.responses import problem_response
 from relay.server.connections import Connections
 from relay.server.exchange import Exchange
-
-MAX_HEAD_BYTES: Final = 32 * 1024
-"""The limit of a request head, and of what surrounds the pieces of a chunked body (extensions, trailers)."""
-
-MAX_HEADERS: Final = 1_000
-"""The limit of header lines: short ones need a multiple of their size in memory."""
+from relay.server.rejections import MAX_HEAD_BYTES, MAX_HEADERS, RESPONSES, Rejected, Rejection
 
 MAX_PIPELINED: Final = 64
 """The limit of requests that wait on one connection for the response of an earlier one."""
-
-SECURITY_HEADERS: Final = (
-    ("x-content-type-options", "nosniff"),
-    ("content-security-policy", "default-src 'none'; base-uri 'none'; frame-ancestors 'none'"),
-    ("cache-control", "no-store"),
-)
-"""Headers of every response: a browser runs nothing in it, shows it in no frame and stores it nowhere."""
 
 _HOST_OF_TARGET: Final = re.compile(rb"[A-Za-z][A-Za-z0-9+.-]*://([^/?#]*)")
 
@@ -49,49 +34,6 @@ _WRITE_SECONDS: Final = 30.0
 _LINGER_SECONDS: Final = 2.0
 """How long a client may read the reason before its connection is closed. If data that nobody read was left
 in the socket, the system would discard the response."""
-
-
-class Rejection(StrEnum):
-    """Why a connection is closed with an error, as the log counts it."""
-
-    MALFORMED = "malformed"
-    TOO_SLOW = "too_slow"
-    TOO_LARGE = "too_large"
-    TOO_MANY = "too_many"
-    NO_CAPACITY = "no_capacity"
-
-
-def _response(status: int, reason: Rejection, detail: str, *headers: tuple[str, str]) -> bytes:
-    response = problem_response(status, detail, reason=reason, headers=headers)
-    head = [
-        f"HTTP/1.1 {status} {HTTPStatus(status).phrase}",
-        f"content-type: {response.content_type}",
-        f"content-length: {len(response.body)}",
-        *(f"{name}: {value}" for name, value in (*SECURITY_HEADERS, *response.headers)),
-        "connection: close",
-    ]
-    return "\r\n".join([*head, "", ""]).encode() + response.body
-
-
-_RESPONSES: Final = {
-    Rejection.MALFORMED: _response(400, Rejection.MALFORMED, "the request is not valid HTTP"),
-    Rejection.TOO_SLOW: _response(408, Rejection.TOO_SLOW, "the request did not arrive in time"),
-    Rejection.TOO_LARGE: _response(
-        431,
-        Rejection.TOO_LARGE,
-        f"the request line and the headers have more than {MAX_HEAD_BYTES} bytes or {MAX_HEADERS} lines",
-    ),
-    Rejection.NO_CAPACITY: _response(
-        503, Rejection.NO_CAPACITY, "the relay has no capacity for a connection", ("retry-after", "5")
-    ),
-}
-
-
-class _Rejected(Exception):
-    """The parser has to stop."""
-
-    def __init__(self, reason: Rejection) -> None:
-        self.reason = reason
 
 
 class BoundedProtocol(HttpToolsProtocol):
@@ -126,7 +68,7 @@ class BoundedProtocol(HttpToolsProtocol):
             return
         self._is_rejected = True
         self._connections.count(Rejection.NO_CAPACITY)
-        transport.write(_RESPONSES[Rejection.NO_CAPACITY])
+        transport.write(RESPONSES[Rejection.NO_CAPACITY])
         transport.close()
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -174,7 +116,7 @@ class BoundedProtocol(HttpToolsProtocol):
             self._parse_without_upgrade(data[upgrade.args[0] :])
         except httptools.HttpParserError as error:
             cause = error.__context__
-            self._reject(cause.reason if isinstance(cause, _Rejected) else Rejection.MALFORMED)
+            self._reject(cause.reason if isinstance(cause, Rejected) else Rejection.MALFORMED)
         else:
             if self._received:
                 self._check_unfinished()
@@ -221,12 +163,12 @@ class BoundedProtocol(HttpToolsProtocol):
             # Most heads are too small to be counted.
             self._received > MAX_HEAD_BYTES - _PIECE_BYTES and self._head_size() > MAX_HEAD_BYTES
         ):
-            raise _Rejected(Rejection.TOO_LARGE)
+            raise Rejected(Rejection.TOO_LARGE)
         if len(self.pipeline) >= MAX_PIPELINED:
-            raise _Rejected(Rejection.TOO_MANY)
+            raise Rejected(Rejection.TOO_MANY)
         if self.parser.should_upgrade():
             if not any(name == b"upgrade" for name, _ in self.headers):  # CONNECT asks for a tunnel
-                raise _Rejected(Rejection.MALFORMED)
+                raise Rejected(Rejection.MALFORMED)
             self._is_upgrade = True
             return
         if not self.url.startswith(b"/"):
@@ -327,7 +269,7 @@ class BoundedProtocol(HttpToolsProtocol):
             self.abort()  # what is sent now would be read as a part of another response
         elif not self.transport.is_closing():
             self._disconnect_request()
-            self._send_and_linger(_RESPONSES[reason])
+            self._send_and_linger(RESPONSES[reason])
 
     def _disconnect_request(self) -> None:
         """Let the application know that the rest of the body will not arrive."""

@@ -20,7 +20,8 @@ from relay import __version__
 from relay.logs import get_logger
 from relay.server.connections import Connections
 from relay.server.memory import return_large_blocks
-from relay.server.protocol import SECURITY_HEADERS, BoundedProtocol
+from relay.server.protocol import BoundedProtocol
+from relay.server.rejections import SECURITY_HEADERS
 
 log = get_logger("relay.server")
 
