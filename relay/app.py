@@ -16,7 +16,6 @@ from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
 from functools import partial
 from typing import Any, Final
-from zoneinfo import ZoneInfo
 
 from pydantic import SecretStr
 from starlette.applications import Starlette
@@ -28,7 +27,6 @@ from crm_clients.base import ClientState, CrmClient
 from relay import logs
 from relay.cloudtalk.authentication import Authenticator
 from relay.cloudtalk.body_secrets import BodySecrets
-from relay.cloudtalk.parser import Parser
 from relay.cloudtalk.signatures import SignatureVerifier
 from relay.console.entry import ConsoleEntry
 from relay.delivery import DeliveryWorker, LedgerClientState, RetryPolicy
@@ -37,6 +35,7 @@ from relay.fold import FoldWorker
 from relay.ingest.endpoint import WebhookEndpoint
 from relay.ingest.limits import AdmissionControl
 from relay.ingest.machine_faults import MachineFaults
+from relay.ingest.parsers import build_parser
 from relay.ledger import Ledger, destinations
 from relay.ledger.generation_file import keep_generation_file
 from relay.ledger.group_commit import GroupCommit
@@ -50,7 +49,7 @@ from relay.server import health, paths
 from relay.server.access import Guard, Guarded
 from relay.server.lifecycle import Lifecycle, Loop
 from relay.server.roles import Role
-from relay.settings import CloudTalk, Settings, collect_secrets, load, replace_secrets
+from relay.settings import Settings, collect_secrets, load, replace_secrets
 
 log = logs.get_logger("relay.app")
 
@@ -77,18 +76,6 @@ def _secrets_in_events(settings: Settings) -> list[str]:
     """Return the secrets to remove from events: a short password of a database may be an ordinary word."""
     cloudtalk = set(collect_secrets(settings.cloudtalk))
     return [s for s in collect_secrets(settings) if s in cloudtalk or len(s) >= _SHORTEST_PASSWORD]
-
-
-def build_parser(cloudtalk: CloudTalk) -> Parser:
-    """Build the parser of request bodies."""
-    return Parser(
-        ZoneInfo(cloudtalk.timezone),
-        cloudtalk.default_region,
-        cloudtalk.own_numbers,
-        cloudtalk.paths,
-        cloudtalk.webhook_path,
-        cloudtalk.company_ids,
-    )
 
 
 # --- the components ---------------------------------------------------------------------------

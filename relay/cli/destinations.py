@@ -10,8 +10,8 @@ from relay.cli.lookup import destination_names, require_destination
 from relay.cli.main import Context
 from relay.cli.output import echo, json_option, print_json, print_records
 from relay.instants import Instant
-from relay.ledger import destinations
 from relay.ledger.connection import Connection
+from relay.operations import destination_actions
 from relay.operations.explanation import situation_of
 from relay.operations.status import DestinationState, list_destinations
 from relay.settings import Settings
@@ -74,8 +74,8 @@ def pause(context: Context, name: str) -> None:
     settings = context.settings()
 
     def write(connection: Connection, _now: Instant) -> None:
-        _require_registered(connection, settings, name)
-        destinations.pause(connection, name)
+        require_destination(name, destination_names(connection, settings))
+        destination_actions.pause(connection, settings, name)
 
     _write_ledger(settings, write)
     echo(f"{name} is paused; its calls stay pending until `relay destinations resume {name}`")
@@ -88,13 +88,11 @@ def resume(context: Context, name: str) -> None:
     """Deliver to a CRM again, whatever paused it."""
     settings = context.settings()
 
-    def write(connection: Connection, _now: Instant) -> str | None:
-        _require_registered(connection, settings, name)
-        reason = destinations.get(connection, name).paused_reason
-        destinations.resume(connection, name)
-        return reason
+    def write(connection: Connection, _now: Instant) -> bool:
+        require_destination(name, destination_names(connection, settings))
+        return destination_actions.resume(connection, settings, name)
 
-    was_paused = _write_ledger(settings, write) is not None
+    was_paused = _write_ledger(settings, write)
     echo(f"{name} is resumed" if was_paused else f"{name} was not paused")
 
 
@@ -106,9 +104,10 @@ def probe(context: Context, name: str) -> None:
     settings = context.settings()
 
     def write(connection: Connection, now: Instant) -> bool:
-        _require_registered(connection, settings, name)
+        require_destination(name, destination_names(connection, settings))
+        destination_actions.ensure_registered(connection, settings, name)
         _require_served(connection, settings, name, now)
-        return destinations.probe_now(connection, name, now=now)
+        return destination_actions.probe(connection, settings, name, now=now)
 
     if _write_ledger(settings, write):
         echo(f"{name} is tried now with one call; `relay destinations list` shows the result")
@@ -121,13 +120,6 @@ def _write_ledger(settings: Settings, write: Callable[[Connection, Instant], T])
     return with_ledger(
         settings, lambda ledger: ledger.write(lambda connection: write(connection, ledger.now()))
     )
-
-
-def _require_registered(connection: Connection, settings: Settings, name: str) -> None:
-    """Register a destination that is in the settings and that no relay has served yet."""
-    require_destination(name, destination_names(connection, settings))
-    if name not in {row.name for row in destinations.list_all(connection)}:
-        destinations.register(connection, {name: settings.destinations[name].client})
 
 
 def _require_served(connection: Connection, settings: Settings, name: str, now: Instant) -> None:

@@ -2,12 +2,12 @@
 
 import click
 
-from relay.app import build_parser
 from relay.cli.ledger_session import with_ledger
 from relay.cli.main import Context
 from relay.cli.output import echo, json_option, print_json
 from relay.cli.progress import progress_bar
 from relay.fold.rebuild import rebuild_calls
+from relay.ingest.parsers import build_parser
 
 
 @click.command("rebuild")

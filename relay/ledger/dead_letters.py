@@ -1,9 +1,10 @@
 """Dead letters: deliveries that failed for good and wait for a decision of a person."""
 
 from collections.abc import Collection
+from typing import Any, Final, NamedTuple
 
 import msgspec
-from sqlalchemy import BindParameter, bindparam, select, update
+from sqlalchemy import BindParameter, and_, bindparam, func, select, update
 
 from relay.call import Call
 from relay.instants import Instant
@@ -79,9 +80,14 @@ _update = update(deliveries).where(
     _is_dead, deliveries.c.destination == _keys.c.destination, deliveries.c.call == _keys.c.call
 )
 _now: BindParameter[int] = bindparam("now")
-_replay = _update.values(
-    state=DeliveryState.PENDING, due_at=_now, pending_since=_now, attempts=0, failing_for=0
-)
+_REPLAYED: Final[dict[str, Any]] = {
+    "state": DeliveryState.PENDING,
+    "due_at": _now,
+    "pending_since": _now,
+    "attempts": 0,
+    "failing_for": 0,
+}
+_replay = _update.values(_REPLAYED)
 _drop = _update.values(state=DeliveryState.DROPPED)
 
 
@@ -94,3 +100,68 @@ def replay(connection: Connection, keys: Collection[tuple[str, str]], *, now: In
 def drop(connection: Connection, keys: Collection[tuple[str, str]]) -> None:
     """Give up these dead letters (destination, call); a newer version of the call is delivered again."""
     connection.execute(_drop, bound(sorted(keys)))
+
+
+# --- groups ---------------------------------------------------------------------------------------
+
+
+class Group(NamedTuple):
+    """Dead letters of one kind: those that a destination answered with the same outcome and code."""
+
+    destination: str
+    outcome: str | None
+    code: str | None
+
+
+class GroupCount(NamedTuple):
+    """A group, the number of its dead letters, and when the latest of them failed."""
+
+    group: Group
+    letters: int
+    latest_at: Instant
+
+
+_group = (deliveries.c.destination, deliveries.c.outcome, deliveries.c.code)
+_groups = (
+    select(*_group, func.count(), func.max(deliveries.c.attempted_at))
+    .join(calls, calls.c.id == deliveries.c.call)
+    .where(_is_dead)
+    .group_by(*_group)
+)
+_in_group = and_(
+    _is_dead,
+    deliveries.c.destination == bindparam("of_destination"),
+    deliveries.c.outcome.is_not_distinct_from(bindparam("of_outcome")),
+    deliveries.c.code.is_not_distinct_from(bindparam("of_code")),
+)
+_latest = _all.where(_in_group).limit(bindparam("limit"))
+_replay_group = update(deliveries).where(_in_group).values(_REPLAYED)
+_drop_group = update(deliveries).where(_in_group).values(state=DeliveryState.DROPPED)
+
+
+def count_groups(connection: Connection) -> list[GroupCount]:
+    """Count the dead letters by their group, the largest group first."""
+    found = [GroupCount(Group(*row[:3]), *row[3:]) for row in connection.execute(_groups)]
+    return sorted(found, key=lambda each: (-each.letters, *(part or "" for part in each.group)))
+
+
+def find_latest(connection: Connection, group: Group, *, limit: int) -> list[DeadLetter]:
+    """Return the dead letters of a group that failed last."""
+    rows = connection.execute(_latest, _group_parameters(group) | {"limit": limit})
+    return [DeadLetter(_decode_call(record), *rest) for record, *rest in rows]
+
+
+def replay_group(connection: Connection, group: Group, *, now: Instant) -> int:
+    """Make all dead letters of a group pending again, and return their number."""
+    replayed = connection.execute(_replay_group, _group_parameters(group) | {"now": now}).rowcount
+    notify(connection)
+    return replayed
+
+
+def drop_group(connection: Connection, group: Group) -> int:
+    """Give up all dead letters of a group, and return their number."""
+    return connection.execute(_drop_group, _group_parameters(group)).rowcount
+
+
+def _group_parameters(group: Group) -> dict[str, Any]:
+    return {f"of_{name}": value for name, value in group._asdict().items()}

@@ -1,7 +1,7 @@
 """Bodies that could not be parsed, or not folded whole, with the reason. A person retries or drops them."""
 
 from collections.abc import Iterable
-from typing import Final
+from typing import Final, NamedTuple
 
 import msgspec
 from sqlalchemy import bindparam, delete, func, insert, select
@@ -100,9 +100,32 @@ def contains_key(connection: Connection, unique_key: str) -> bool:
     return connection.execute(found).first() is not None
 
 
-def list_ids(connection: Connection) -> list[int]:
-    """Return the ids of all bodies in quarantine, oldest first."""
-    return list(connection.execute(select(quarantine.c.id).order_by(quarantine.c.id)).scalars())
+def list_ids(connection: Connection, *, reason: str | None = None) -> list[int]:
+    """Return the ids of all bodies in quarantine, oldest first; if given, only of those with this reason."""
+    statement = select(quarantine.c.id).order_by(quarantine.c.id)
+    if reason is not None:
+        statement = statement.where(quarantine.c.reason == reason)
+    return list(connection.execute(statement).scalars())
+
+
+class ReasonCount(NamedTuple):
+    """How many bodies are in quarantine for one reason, and the id of the newest."""
+
+    reason: str
+    bodies: int
+    newest: int
+
+
+_by_reason = (
+    select(quarantine.c.reason, func.count(), func.max(quarantine.c.id))
+    .group_by(quarantine.c.reason)
+    .order_by(func.max(quarantine.c.id).desc())
+)
+
+
+def count_by_reason(connection: Connection) -> list[ReasonCount]:
+    """Count the bodies by their reason; the reason of the newest body is the first."""
+    return [ReasonCount(*row) for row in connection.execute(_by_reason)]
 
 
 def get_many(connection: Connection, ids: Iterable[int]) -> list[QuarantinedBody]:

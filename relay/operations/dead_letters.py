@@ -89,3 +89,24 @@ def find_dead_letters(connection: Connection, id_: str, destination: str | None 
         return found
     call = find_call(connection, id_)
     return [] if call is None else dead_letters.find(connection, destination=destination, ids=[call.id])
+
+
+class DeadLetterGroup(msgspec.Struct, frozen=True):
+    """The dead letters that a destination answered in the same way. `example`: the one that failed last."""
+
+    destination: str
+    outcome: str | None
+    code: str | None
+    letters: int
+    latest_at: str | None
+    example: DeadLetterView
+
+
+def list_groups(connection: Connection, situation: Situation) -> list[DeadLetterGroup]:
+    """Return the dead letters by destination, outcome and code, the largest group first."""
+    groups = []
+    for group, letters, latest_at in dead_letters.count_groups(connection):
+        example = dead_letters.find_latest(connection, group, limit=1)
+        (view,) = view_dead_letters(connection, example, situation)
+        groups.append(DeadLetterGroup(*group, letters, iso(latest_at), view))
+    return groups
