@@ -117,7 +117,7 @@ class GroupCount(NamedTuple):
     """A group, the number of its dead letters, and when the latest of them failed."""
 
     group: Group
-    letters: int
+    members: int
     latest_at: Instant
 
 
@@ -142,7 +142,7 @@ _drop_group = update(deliveries).where(_in_group).values(state=DeliveryState.DRO
 def count_groups(connection: Connection) -> list[GroupCount]:
     """Count the dead letters by their group, the largest group first."""
     found = [GroupCount(Group(*row[:3]), *row[3:]) for row in connection.execute(_groups)]
-    return sorted(found, key=lambda each: (-each.letters, *(part or "" for part in each.group)))
+    return sorted(found, key=lambda each: (-each.members, *(part or "" for part in each.group)))
 
 
 def find_latest(connection: Connection, group: Group, *, limit: int) -> list[DeadLetter]:

@@ -97,7 +97,7 @@ class DeadLetterGroup(msgspec.Struct, frozen=True):
     destination: str
     outcome: str | None
     code: str | None
-    letters: int
+    members: int
     latest_at: str | None
     example: DeadLetterView
 
@@ -105,8 +105,8 @@ class DeadLetterGroup(msgspec.Struct, frozen=True):
 def list_groups(connection: Connection, situation: Situation) -> list[DeadLetterGroup]:
     """Return the dead letters by destination, outcome and code, the largest group first."""
     groups = []
-    for group, letters, latest_at in dead_letters.count_groups(connection):
+    for group, members, latest_at in dead_letters.count_groups(connection):
         example = dead_letters.find_latest(connection, group, limit=1)
         (view,) = view_dead_letters(connection, example, situation)
-        groups.append(DeadLetterGroup(*group, letters, iso(latest_at), view))
+        groups.append(DeadLetterGroup(*group, members, iso(latest_at), view))
     return groups

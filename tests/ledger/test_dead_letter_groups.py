@@ -17,8 +17,8 @@ NO_CODE = Group("crm", "retry", None)
 
 
 @pytest.fixture
-async def letters(two_destinations: Ledger) -> Ledger:
-    """Two letters with a code, one without, one at another destination, and one that is pending."""
+async def filled(two_destinations: Ledger) -> Ledger:
+    """Two dead letters with a code, one without, one at another destination, and one that is pending."""
     ledger = two_destinations
     await enqueue(ledger, *((f"cloudtalk-{number}", 1) for number in range(1, 5)))
     of_call = {number: msgspec.structs.replace(DEAD, call=f"cloudtalk-{number}") for number in range(1, 4)}
@@ -37,29 +37,29 @@ async def states(ledger: Ledger) -> list[str]:
     return [(await get_delivery(ledger, f"cloudtalk-{number}", name)).state for name, number in names]
 
 
-async def test_groups_are_counted_the_largest_first(letters: Ledger) -> None:
-    assert await letters.read(dead_letters.count_groups) == [
+async def test_groups_are_counted_the_largest_first(filled: Ledger) -> None:
+    assert await filled.read(dead_letters.count_groups) == [
         GroupCount(LONG, 2, Instant(20)),
         GroupCount(NO_CODE, 1, Instant(30)),
         GroupCount(Group("other", "rejected", "22P05"), 1, Instant(5)),
     ]
 
 
-async def test_the_latest_of_a_group_is_found(letters: Ledger) -> None:
-    found = await letters.read(lambda c: dead_letters.find_latest(c, LONG, limit=1))
-    assert [letter.call.id for letter in found] == ["cloudtalk-2"]
-    found = await letters.read(lambda c: dead_letters.find_latest(c, NO_CODE, limit=5))
-    assert [letter.call.id for letter in found] == ["cloudtalk-3"]
+async def test_the_latest_of_a_group_is_found(filled: Ledger) -> None:
+    found = await filled.read(lambda c: dead_letters.find_latest(c, LONG, limit=1))
+    assert [found_letter.call.id for found_letter in found] == ["cloudtalk-2"]
+    found = await filled.read(lambda c: dead_letters.find_latest(c, NO_CODE, limit=5))
+    assert [found_letter.call.id for found_letter in found] == ["cloudtalk-3"]
 
 
-async def test_a_group_is_replayed_and_no_other(letters: Ledger) -> None:
-    assert await letters.write(lambda c: dead_letters.replay_group(c, LONG, now=Instant(50))) == 2
-    assert await states(letters) == ["pending", "pending", "dead", "pending", "dead"]
-    delivery = await get_delivery(letters, "cloudtalk-1")
+async def test_a_group_is_replayed_and_no_other(filled: Ledger) -> None:
+    assert await filled.write(lambda c: dead_letters.replay_group(c, LONG, now=Instant(50))) == 2
+    assert await states(filled) == ["pending", "pending", "dead", "pending", "dead"]
+    delivery = await get_delivery(filled, "cloudtalk-1")
     assert (delivery.due_at, delivery.attempts) == (50, 0)
 
 
-async def test_a_group_is_dropped_and_no_other(letters: Ledger) -> None:
-    assert await letters.write(lambda c: dead_letters.drop_group(c, NO_CODE)) == 1
-    assert await letters.write(lambda c: dead_letters.drop_group(c, NO_CODE)) == 0
-    assert await states(letters) == ["dead", "dead", "dropped", "pending", "dead"]
+async def test_a_group_is_dropped_and_no_other(filled: Ledger) -> None:
+    assert await filled.write(lambda c: dead_letters.drop_group(c, NO_CODE)) == 1
+    assert await filled.write(lambda c: dead_letters.drop_group(c, NO_CODE)) == 0
+    assert await states(filled) == ["dead", "dead", "dropped", "pending", "dead"]
