@@ -142,7 +142,10 @@ class Delivery:
             if destination.enabled
         }
         retention = RetentionWorker(
-            ledger, events_days=settings.privacy.events_days, calls_days=settings.privacy.calls_days
+            ledger,
+            events_days=settings.privacy.events_days,
+            calls_days=settings.privacy.calls_days,
+            attempts_days=settings.privacy.attempts_days,
         )
         self.loops: list[Loop] = [
             self.fold.run,

@@ -15,6 +15,8 @@ from relay.ledger import calls
 from relay.ledger.connection import Connection
 from relay.operations.calls import CallView, view_call, with_recording_link
 from relay.operations.explanation import situation_of
+from relay.operations.story import Entry, view_story
+from relay.settings import Settings
 
 _DEFAULT_ROWS: Final = 50
 _NO_LIMIT: Final = 2**62
@@ -40,6 +42,8 @@ _DELIVERY_COLUMNS: Final = (
     "next_attempt_at",
     "code",
 )
+
+_PUSH_COLUMNS: Final = ("at", "version", "action", "outcome", "code", "duration_ms")
 
 
 @click.group("calls")
@@ -71,14 +75,18 @@ def list_(context: Context, limit: int | None, *, as_json: bool) -> None:
 
 @command.command("show")
 @click.argument("id_", metavar="ID")
+@click.option("--log", "as_story", is_flag=True, help="What happened, in order: received, folded, delivered.")
 @json_option
 @click.pass_obj
-def show(context: Context, id_: str, *, as_json: bool) -> None:
+def show(context: Context, id_: str, *, as_story: bool, as_json: bool) -> None:
     """Show one call with its legs, events and deliveries.
 
     ID is the id of the record, or CloudTalk's call_id or call_uuid.
     """
     settings = context.settings()
+    if as_story:
+        _show_story(settings, id_, as_json=as_json)
+        return
 
     def read(connection: Connection, now: Instant) -> CallView:
         situation = situation_of(settings, now, for_people=not as_json)
@@ -99,8 +107,27 @@ def show(context: Context, id_: str, *, as_json: bool) -> None:
     print_records(_EVENT_COLUMNS, call.events)
     echo("\ndeliveries")
     print_records(_DELIVERY_COLUMNS, call.deliveries)
+    if pushes := [(delivery.destination, push) for delivery in call.deliveries for push in delivery.pushes]:
+        echo("\npushes")
+        rows = [[name, *(getattr(push, column) for column in _PUSH_COLUMNS)] for name, push in pushes]
+        print_table(("destination", *_PUSH_COLUMNS), rows)
     for text in (*(d.explanation for d in call.deliveries), *(e.text for e in call.explanations)):
         echo(f"\n{text}")
+
+
+def _show_story(settings: Settings, id_: str, *, as_json: bool) -> None:
+    def read(connection: Connection, now: Instant) -> list[Entry]:
+        situation = situation_of(settings, now, for_people=not as_json)
+        (row,) = require_calls(connection, [id_], situation)
+        return view_story(connection, row, situation)
+
+    entries = read_with_ledger(settings, lambda ledger: ledger.read(lambda c: read(c, ledger.now())))
+    if as_json:
+        print_json(entries)
+        return
+    print_table(
+        ("at", "event", "what"), [(entry.at, entry.event, entry.text) for entry in entries], wrap="what"
+    )
 
 
 @command.command("split")

@@ -10,12 +10,14 @@ from typing import NamedTuple
 
 from crm_clients.base import Delivered, Outcome, Rejected, Unknown
 from relay.delivery import transitions
+from relay.delivery.attempt_rows import attempt_rows
 from relay.delivery.choose_action import Found, PlannedDelivery
 from relay.delivery.log import log_dead, log_pause
 from relay.delivery.pauses import RUN_OF_REJECTIONS, PauseChange, Pauses
 from relay.delivery.retry_policy import RetryPolicy
 from relay.instants import Instant, duration
-from relay.ledger import Ledger, LedgerError, deliveries, destinations
+from relay.ledger import Ledger, LedgerError, attempts, deliveries, destinations
+from relay.ledger.attempts import AttemptRow
 from relay.ledger.connection import Connection
 from relay.ledger.deliveries import DeliveryUpdate, DueDelivery
 from relay.ledger.destinations import DestinationRow, Pause
@@ -76,12 +78,14 @@ class Settler:
         outcomes: Sequence[Outcome | None],
         destination: DestinationRow,
         *,
+        seconds: float,
         probed: DestinationRow | None,
         busy: Collection[str],
     ) -> Settled:
-        """Write the outcomes of a push, one per delivery.
+        """Write the outcomes of a push, one per delivery, and its attempts.
 
-        `destination`: its latest row; `probed`: its row when the push began, if it was a probe.
+        `seconds`: its duration. `destination`: its latest row; `probed`: its row when the push began, if it
+        was a probe.
         """
         now, due = self._ledger.now(), [planned.due for planned in batch]
         # Decided before the transaction, which may run twice: the circuit breaker counts each push once.
@@ -92,11 +96,12 @@ class Settler:
         )
         delivered_at = (probed or destination).delivered_at
         updates = self._updates(batch, outcomes, change, now, delivered_at)
+        tried = attempt_rows(self._name, batch, outcomes, at=now, seconds=seconds)
         notes_delivery = self._notes_delivery(outcomes)
         self._remember_failures(outcomes)
         next_due_at, pause_after_run = await self._ledger.write(
             lambda connection: self._write(
-                connection, updates, change, now, busy=busy, notes_delivery=notes_delivery
+                connection, updates, change, now, tried=tried, busy=busy, notes_delivery=notes_delivery
             )
         )
         if pause_after_run is None:  # the deliveries of a run of rejections are pending again
@@ -179,11 +184,13 @@ class Settler:
         change: PauseChange,
         now: Instant,
         *,
+        tried: Sequence[AttemptRow] = (),
         busy: Collection[str],
         notes_delivery: bool = False,
     ) -> _Written:
         self._lease.check(connection)
         deliveries.settle(connection, self._name, updates, now=now)
+        attempts.add(connection, tried)
         if notes_delivery:
             destinations.set_delivered_at(connection, self._name, now=now)
         pause_after_run = self._pause_after_rejections(connection, change.rejected, now)

@@ -263,14 +263,19 @@ class DeliveryWorker:
     async def _push(self, batch: Sequence[PlannedDelivery], probed: DestinationRow | None) -> None:
         started = time.perf_counter()
         outcomes = await Attempt(self._client, batch).run(self._settings.timeout_seconds)
-        due = [planned.due for planned in batch]
-        log_push(self.name, due, outcomes, time.perf_counter() - started)
+        due, seconds = [planned.due for planned in batch], time.perf_counter() - started
+        log_push(self.name, due, outcomes, seconds)
         # Before these deliveries are settled: if the relay stops between the two, they are pushed again.
         if newer := find_newer_records(batch, outcomes):
             await renumber_calls(self._ledger, newer)
         try:
             settled = await self._settler.settle_push(
-                batch, outcomes, self._destination, probed=probed, busy=self._find_busy()
+                batch,
+                outcomes,
+                self._destination,
+                seconds=seconds,
+                probed=probed,
+                busy=self._find_busy(),
             )
         except LeaseLost:
             await self._settler.requeue_after_lost_lease(due, outcomes)

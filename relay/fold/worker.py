@@ -200,7 +200,7 @@ class FoldWorker:
             aliases.reassign_merged(connection, changes.merged)
             journal.reassign_merged(connection, changes.merged)
         if changes.folded:
-            journal.mark_folded(connection, changes.folded)
+            journal.mark_folded(connection, changes.folded, now=now)
         dedup.record(connection, changes.dedup_keys)
         if changes.waiting:
             journal.mark_waiting(connection, changes.waiting, until=Instant(now + self._grace))

@@ -7,7 +7,7 @@ from functools import partial
 from typing import Final, TypeVar
 
 from relay.instants import Duration, Instant, duration, iso
-from relay.ledger import retention_queries, tombstones, warnings
+from relay.ledger import attempts, retention_queries, tombstones, warnings
 from relay.ledger.connection import Connection
 from relay.ledger.errors import LedgerUnavailable
 from relay.ledger.lease_holder import Lease
@@ -32,7 +32,7 @@ _LONGEST_JUMP: Final = duration(_DAY_SECONDS)
 
 
 class RetentionWorker:
-    """Deletes events, quarantined bodies, calls and client state that are older than the settings allow.
+    """Deletes events, quarantined bodies, calls, attempts and client state that are too old.
 
     It deletes nothing while the clock cannot be trusted: a clock that is years ahead makes all calls old.
     `monotonic` returns seconds that no setting of the clock changes.
@@ -44,6 +44,7 @@ class RetentionWorker:
         *,
         events_days: float,
         calls_days: float,
+        attempts_days: float,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self._ledger = ledger
@@ -53,6 +54,7 @@ class RetentionWorker:
         self._lease = Lease(ledger, "retention", seconds=_LEASE_SECONDS)
         self._events_age = duration(events_days * _DAY_SECONDS)
         self._calls_age = duration(calls_days * _DAY_SECONDS)
+        self._attempts_age = duration(attempts_days * _DAY_SECONDS)
 
     async def run(self) -> None:
         """Delete now and every hour, until cancelled."""
@@ -81,6 +83,11 @@ class RetentionWorker:
             )
         while await self._run_portion(
             partial(retention_queries.delete_old_calls, before=calls_before, now=now)
+        ):
+            pass
+        attempts_before = _before(now, self._attempts_age)
+        while await self._run_portion(
+            partial(attempts.delete_old, before=attempts_before, limit=retention_queries.PORTION)
         ):
             pass
         tombstones_before = _before(now, _TOMBSTONE_AGE)

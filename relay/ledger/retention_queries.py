@@ -15,7 +15,16 @@ from relay.ledger.calls import set_pruned
 from relay.ledger.connection import Connection
 from relay.ledger.json_rows import bound, rows_of
 from relay.ledger.states import DeliveryState, EventState, has_state
-from relay.ledger.tables import bodies, calls, client_state, dedup_keys, deliveries, events, quarantine
+from relay.ledger.tables import (
+    attempts,
+    bodies,
+    calls,
+    client_state,
+    dedup_keys,
+    deliveries,
+    events,
+    quarantine,
+)
 
 PORTION: Final = 500
 
@@ -78,6 +87,7 @@ _seqs_of_calls = select(events.c.seq).where(events.c.call.in_(select(_ids.c.id))
 _delete_calls: tuple[Delete | Update, ...] = (
     delete(bodies).where(bodies.c.seq.in_(_seqs_of_calls)),
     delete(events).where(events.c.call.in_(select(_ids.c.id))),
+    delete(attempts).where(attempts.c.call.in_(select(_ids.c.id))),
     # What a CRM has stays with the tombstone: only there is a late event delivered.
     delete(deliveries).where(deliveries.c.call.in_(select(_ids.c.id)), deliveries.c.delivered_version == 0),
     # The CRM knows more about these calls than the ledger from now on.

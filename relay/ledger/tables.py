@@ -61,6 +61,7 @@ events = Table(
     Column("size", Integer, nullable=False),
     Column("state", Text, nullable=False),
     Column("call", Text),
+    Column("folded_at", BigInteger),
     Column("problem", Text),
     # Of a waiting event: its alias, and the end of its grace period.
     Column("waits_for", Text),
@@ -180,6 +181,36 @@ deliveries = Table(
 
 `state`: see `DeliveryState`. If the CRM has a version, the row stays as long as the tombstone of its call.
 """
+
+attempts = Table(
+    "attempts",
+    metadata,
+    Column("seq", Sequence, primary_key=True, autoincrement=True),
+    Column("destination", Text, nullable=False),
+    Column("call", Text, nullable=False),
+    # When its result was written.
+    Column("at", BigInteger, nullable=False),
+    Column("version", BigInteger, nullable=False),
+    Column("action", Text, nullable=False),
+    Column("outcome", Text, nullable=False),
+    Column("code", Text),
+    Column("message", Text),
+    # Of the whole push, which may have had other calls.
+    Column("duration_ms", Integer, nullable=False),
+    Index("attempts_call", "call", "seq"),
+)
+"""Each push of a call: what was sent, and what the CRM answered. Rows are appended in the order of `at`."""
+
+relays = Table(
+    "relays",
+    metadata,
+    Column("owner", Text, primary_key=True),
+    Column("host", Text, nullable=False),
+    Column("pid", Integer, nullable=False),
+    Column("started_at", BigInteger, nullable=False),
+    Column("last_seen_at", BigInteger, nullable=False),
+)
+"""The relays that run: a row for each, whatever the number of its processes; written every few seconds."""
 
 leases = Table(
     "leases",

@@ -7,7 +7,8 @@ import msgspec
 from relay.call import Call, CallState, RecordingLinks, distinct_agents
 from relay.cloudtalk.identity import alias_of_id
 from relay.instants import iso
-from relay.ledger import aliases, calls, deliveries, destinations, journal, leases, tombstones
+from relay.ledger import aliases, attempts, calls, deliveries, destinations, journal, leases, tombstones
+from relay.ledger.attempts import AttemptRow
 from relay.ledger.calls import CallRow
 from relay.ledger.connection import Connection
 from relay.ledger.deliveries import DeliveryRow
@@ -36,8 +37,26 @@ class EventView(msgspec.Struct, frozen=True):
     raw: str
 
 
+class PushView(msgspec.Struct, frozen=True):
+    """One push of the call, and the answer of the CRM. Retention deletes it after privacy.attempts_days.
+
+    `action`: upsert, verify or retract. `duration_ms`: of the whole push, which may have had other calls.
+    """
+
+    at: str | None
+    version: int
+    action: str
+    outcome: str
+    code: str | None
+    message: str | None
+    duration_ms: int
+
+
 class DeliveryView(msgspec.Struct, frozen=True):
-    """The delivery of the call to one destination, and one sentence that explains it."""
+    """The delivery of the call to one destination, and one sentence that explains it.
+
+    `attempts`: how many since it became pending. `pushes`: all that are kept, oldest first.
+    """
 
     destination: str
     state: DeliveryState
@@ -51,6 +70,7 @@ class DeliveryView(msgspec.Struct, frozen=True):
     outcome: str | None
     code: str | None
     message: str | None
+    pushes: list[PushView]
 
 
 class ExplanationView(msgspec.Struct, frozen=True):
@@ -77,17 +97,19 @@ def view_call(
     connection: Connection, call: CallRow, situation: Situation, *, wanted: str | None = None
 ) -> CallView:
     """Return the view of a call. `wanted`: the id that a person asked for, see `find_call`."""
-    rows = deliveries.list_for_call(connection, call.id)
+    views = view_deliveries(connection, call.record, situation)
     return CallView(
         **msgspec.structs.asdict(with_recording_link(call.record, situation.recording_links)),
         agents=_agent_views(call.state),
         events=[_event_view(event) for event in journal.list_for_call(connection, call.id)],
-        deliveries=_delivery_views(connection, call.record, rows, situation),
+        deliveries=views,
         explanations=[
             ExplanationView(found.code, found.text.read(situation.language))
             for found in (
                 *_explain_merge(connection, call, wanted),
-                *_explain_absent_deliveries(connection, call, {row.destination for row in rows}, situation),
+                *_explain_absent_deliveries(
+                    connection, call, {view.destination for view in views}, situation
+                ),
             )
         ],
     )
@@ -136,14 +158,15 @@ def _event_view(event: StoredEvent) -> EventView:
     )
 
 
-def _delivery_views(
-    connection: Connection, record: Call, rows: Sequence[DeliveryRow], situation: Situation
-) -> list[DeliveryView]:
+def view_deliveries(connection: Connection, record: Call, situation: Situation) -> list[DeliveryView]:
+    """Return the delivery of a call to each destination."""
     registered = {row.name: row for row in destinations.list_all(connection)}
     served = leases.list_names(connection, now=situation.now)
+    pushes = attempts.list_for_calls(connection, [record.id])
     return [
         _delivery_view(
             row,
+            [push for push in pushes if push.destination == row.destination],
             explain_delivery(
                 row,
                 record,
@@ -153,11 +176,13 @@ def _delivery_views(
             ),
             situation,
         )
-        for row in rows
+        for row in deliveries.list_for_call(connection, record.id)
     ]
 
 
-def _delivery_view(row: DeliveryRow, explanation: Explanation, situation: Situation) -> DeliveryView:
+def _delivery_view(
+    row: DeliveryRow, pushes: Sequence[AttemptRow], explanation: Explanation, situation: Situation
+) -> DeliveryView:
     return DeliveryView(
         destination=row.destination,
         state=row.state,
@@ -171,6 +196,18 @@ def _delivery_view(row: DeliveryRow, explanation: Explanation, situation: Situat
         outcome=row.outcome,
         code=row.code,
         message=row.message,
+        pushes=[
+            PushView(
+                iso(push.at),
+                push.version,
+                push.action,
+                push.outcome,
+                push.code,
+                push.message,
+                push.duration_ms,
+            )
+            for push in pushes
+        ],
     )
 
 

@@ -219,6 +219,13 @@ class Privacy(Section):
         description="Days for which a recording is kept in the cache, counted from its fetch.",
     )
 
+    attempts_days: float = Field(
+        30,
+        gt=0,
+        description="Days for which each attempt to deliver a call is kept, with the answer of the CRM. The "
+        "last answer is kept as long as the call.",
+    )
+
     @field_validator("calls_days")
     @classmethod
     def _not_shorter_than_events(cls, calls_days: float, info: ValidationInfo) -> float:

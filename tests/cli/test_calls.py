@@ -85,7 +85,8 @@ def test_a_call_is_shown_with_its_events_and_deliveries(home: Home) -> None:
     assert [view["seq"] for view in call["events"]] == [1, 2]
     assert abs(datetime.now(UTC) - datetime.fromisoformat(call["events"][0]["received_at"])).seconds < 60
     (delivery,) = call["deliveries"]
-    explanation = delivery.pop("explanation")
+    explanation, pushes = delivery.pop("explanation"), delivery.pop("pushes")
+    assert [push["version"] for push in pushes][-1] == call["version"]
     assert explanation.startswith(f"In crm: it has the newest version ({call['version']}) since 20")
     assert delivery == {
         "destination": "crm",
@@ -111,7 +112,9 @@ def test_a_call_is_found_by_the_id_of_the_record_and_by_the_id_of_cloudtalk(home
 
 def test_the_tables_show_the_fields_the_legs_the_events_and_the_deliveries(home: Home) -> None:
     home.run_relay(event("missed", "1", contact_name="Ana", duration=5), until=all_delivered(1))
-    fields, legs, events, deliveries, explanation = home.run("calls", "show", "1").stdout.split("\n\n")
+    shown = home.run("calls", "show", "1").stdout.split("\n\n")
+    fields, legs, events, deliveries, pushes, explanation = shown
+    assert pushes.splitlines()[2].split()[:1] == ["crm"]
     assert explanation.startswith("In crm: it has the newest version (1) since 20")
     values = {line.split()[0]: line.partition(" ")[2].strip() for line in fields.splitlines()}
     assert list(values) == ["field", *(field for field in RECORD if field != "legs"), "agents"]

@@ -166,8 +166,9 @@ async def test_a_call_costs_one_read_and_one_write_of_the_ledger(
             rounds = worker.rounds
             worker.wake()
             await wait_until(lambda: worker.rounds == rounds + 2)  # the push begins, and it is over
-    # Take, and read when the next one is due. Check the lease, settle, and read when the next one is due.
-    assert transactions == [("read", 2), ("write", 3)]
+    # Take, and read when the next one is due. Check the lease, settle, note the attempt, and read when the
+    # next one is due.
+    assert transactions == [("read", 2), ("write", 4)]
 
 
 async def test_a_call_that_needs_no_request_asks_for_no_further_read(relay: Delivering) -> None:
@@ -179,8 +180,8 @@ async def test_a_call_that_needs_no_request_asks_for_no_further_read(relay: Deli
             rounds = worker.rounds
             worker.wake()
             await wait_until(lambda: worker.rounds == rounds + 2)  # the push begins, and it is over
-    # Take both, settle the filtered one, settle the push and note that the destination delivers.
-    assert transactions == [("read", 2), ("write", 3), ("write", 4)]
+    # Take both, settle the filtered one, settle the push, note the attempt and that the destination delivers.
+    assert transactions == [("read", 2), ("write", 3), ("write", 5)]
 
 
 async def test_a_full_batch_is_taken_by_one_statement(relay: Delivering) -> None:

@@ -11,6 +11,7 @@ from sqlalchemy import Engine, Executable, text
 from relay.ledger import (
     Ledger,
     aliases,
+    attempts,
     calls,
     client_state,
     dead_letters,
@@ -30,7 +31,11 @@ PARAMETERS = {"destination": "crm", "now": 1, "limit": 1, "small": 1}
 PLANS: dict[str, tuple[Executable, dict[str, Any], str]] = {
     "folding._unfolded": (folding._unfolded, {"limit": 1}, "SCAN events USING INDEX events_new"),
     "reading._by_call": (reading._by_call, {"call": "x"}, "SEARCH events USING INDEX events_call (call=?)"),
-    "folding._mark_folded": (folding._mark_folded, ROWS, "SEARCH events USING INTEGER PRIMARY KEY (rowid=?)"),
+    "folding._mark_folded": (
+        folding._mark_folded,
+        ROWS | {"folded_at": 1},
+        "SEARCH events USING INTEGER PRIMARY KEY (rowid=?)",
+    ),
     "calls._by_id": (calls._by_id, ROWS, "SEARCH calls USING INDEX sqlite_autoindex_calls_1 (id=?)"),
     "calls._update": (
         calls._update,
@@ -38,6 +43,11 @@ PLANS: dict[str, tuple[Executable, dict[str, Any], str]] = {
         "SEARCH calls USING INDEX sqlite_autoindex_calls_1 (id=?)",
     ),
     "aliases._by_alias": (aliases._by_alias, ROWS, "SEARCH aliases USING PRIMARY KEY (alias=?)"),
+    "attempts._by_call": (
+        attempts._by_call,
+        ROWS,
+        "SEARCH attempts USING INDEX attempts_call (call=?)",
+    ),
     "calls._newest": (calls._newest, {"limit": 1}, "SCAN calls USING INDEX calls_began"),
     "retention_queries._old_calls": (
         retention_queries._old_calls,
@@ -172,13 +182,19 @@ INSERT INTO deliveries (destination, call, state, version, delivered_version, pe
   failing_for)
 SELECT d, 'call-' || n, CASE WHEN n % 500 = 0 THEN 'pending' ELSE 'delivered' END, 1, 1, n, n, 0, 0
 FROM generate_series(1, 20000) n, (VALUES ('crm'), ('other')) v (d);
+INSERT INTO attempts (destination, call, at, version, action, outcome, duration_ms)
+SELECT 'crm', 'call-' || n, n, 1, 'upsert', 'delivered', 9 FROM generate_series(1, 20000) n;
 ANALYZE;
 """
 ONE = bound([("call-1", "1", "1", "1", "1", "1", "1", "1", "1", "1", "1", "1", "1", "1")])
 INDEXES: dict[str, tuple[Any, dict[str, Any], str]] = {
     "folding._unfolded": (folding._unfolded, {"limit": 200}, "events_new"),
     "reading._by_call": (reading._by_call, {"call": "call-1"}, "events_call"),
-    "folding._mark_folded": (folding._mark_folded, bound([(1, "call-1")]), "events_pkey"),
+    "folding._mark_folded": (
+        folding._mark_folded,
+        bound([(1, "call-1")]) | {"folded_at": 1},
+        "events_pkey",
+    ),
     "folding._due": (folding._due, {"limit": 200, "now": 1, "latest": 9}, "events_due"),
     "reading._sizes": (reading._sizes, bound([("call-1",)]), "events_call"),
     "reading._by_seqs": (reading._by_seqs, bound([(1,)]), "bodies_pkey"),
@@ -193,6 +209,7 @@ INDEXES: dict[str, tuple[Any, dict[str, Any], str]] = {
     ),
     "calls._update": (calls._update, ONE | {"blob": b"11"}, "calls_pkey"),
     "aliases._by_alias": (aliases._by_alias, bound([("id:1",)]), "aliases_pkey"),
+    "attempts._by_call": (attempts._by_call, bound([("call-1",)]), "attempts_call"),
     "calls._newest": (calls._newest, {"limit": 10}, "calls_began"),
     "picking._take fresh": (picking._take[Pick.FRESH], bound([]) | PARAMETERS, "deliveries_due"),
     "picking._take oldest": (picking._take[Pick.OLDEST], bound([]) | PARAMETERS, "deliveries_due"),

@@ -56,7 +56,7 @@ async def open_with_call(url: str, clock: Clock, *, began_at: int) -> Ledger:
 
 async def run_once(ledger: Ledger, *, seconds: Callable[[], float] = lambda: 0) -> int:
     """Run retention once at each of two times of the monotonic clock, and return the number of calls left."""
-    worker = RetentionWorker(ledger, events_days=30, calls_days=730, monotonic=seconds)
+    worker = RetentionWorker(ledger, events_days=30, calls_days=730, attempts_days=30, monotonic=seconds)
     await worker._lease.acquire()
     for _ in range(2):
         await worker.delete_old_rows()
@@ -101,7 +101,7 @@ async def test_a_clock_may_be_a_day_ahead_of_the_newest_call(
 async def test_after_a_new_call_only_the_time_since_then_may_pass(ledger_url: str) -> None:
     clock, monotonic = Clock(), MonotonicClock()
     ledger = await open_with_call(ledger_url, clock, began_at=RECEIVED_AT)
-    worker = RetentionWorker(ledger, events_days=30, calls_days=730, monotonic=monotonic)
+    worker = RetentionWorker(ledger, events_days=30, calls_days=730, attempts_days=30, monotonic=monotonic)
     await worker._lease.acquire()
 
     async def warning_after(*, jumped_days: float, passed_days: float) -> str | None:
@@ -158,7 +158,9 @@ async def test_old_events_are_deleted_at_the_start(ledger_url: str) -> None:
     seqs = await ledger.write(lambda c: journal.append(c, rows))
     await ledger.write(lambda c: journal.mark_folded(c, [(seq, "cloudtalk-1") for seq in seqs]))
     await ledger.write(lambda c: journal.append(c, [young]))
-    running = asyncio.create_task(RetentionWorker(ledger, events_days=30, calls_days=730).run())
+    running = asyncio.create_task(
+        RetentionWorker(ledger, events_days=30, calls_days=730, attempts_days=30).run()
+    )
     async with asyncio.timeout(10):
         while await ledger.read(journal.count) != (1, 1, 0):
             await asyncio.sleep(0.01)
@@ -256,15 +258,15 @@ async def test_it_deletes_at_once_and_every_hour_and_holds_its_lease_meanwhile(
         sleeps.append(seconds)
         if seconds >= 1:  # the pause between two transactions is short
             clock.advance(seconds)
-        if len(sleeps) == 252:
+        if len(sleeps) == 254:
             raise asyncio.CancelledError
         await really_sleep(0)
 
     async with open_ledger(f"sqlite:///{tmp_path / 'relay.db'}", clock=clock) as ledger:
         replace_sleep(monkeypatch, sleep)
         with pytest.raises(asyncio.CancelledError):
-            await RetentionWorker(ledger, events_days=30, calls_days=730).run()
-        assert sleeps == [0.05] * 6 + [15.0] * 240 + [0.05] * 6
+            await RetentionWorker(ledger, events_days=30, calls_days=730, attempts_days=30).run()
+        assert sleeps == [0.05] * 7 + [15.0] * 240 + [0.05] * 7
         assert max(lease_seconds) == 60
         assert min(lease_seconds) >= 30
         assert await ledger.read(lambda c: c.execute(select(leases.c.expires_at)).scalar_one()) == 0
@@ -275,7 +277,7 @@ async def test_nothing_is_deleted_under_a_lost_lease(ledger_url: str) -> None:
     async with open_ledger(ledger_url, clock=clock) as ledger:
         rows = [call_changed_at("old", RECEIVED_AT), call_changed_at("now", NOW)]
         await ledger.write(lambda c: calls.write(c, rows, []))
-        worker = RetentionWorker(ledger, events_days=30, calls_days=730)
+        worker = RetentionWorker(ledger, events_days=30, calls_days=730, attempts_days=30)
         await worker._lease.acquire()
         await Lease(ledger, "retention", seconds=60).preempt()  # as another process does
         with pytest.raises(LeaseLost, match="the lease retention has passed to another process"):

@@ -99,6 +99,7 @@ async def test_a_call_is_shown_with_its_delivery_to_each_destination(ledger: Led
     shown = {delivery.pop("destination"): delivery for delivery in msgspec.to_builtins(call.deliveries)}
     for delivery in shown.values():
         del delivery["explanation"], delivery["explanation_code"]  # see test_explanation
+        assert delivery.pop("pushes") == []  # see test_story
     nothing = dict.fromkeys(("delivered_version", "remote_id", "outcome", "code", "message"))
     assert shown == {
         "done": nothing

@@ -207,6 +207,16 @@ async def merged(scene: Scene) -> None:
         await scene.fold()
 
 
+async def linked(scene: Scene) -> None:
+    """The second event names a call_id of the call that began with its uuid alone."""
+    await scene.append(
+        make_event_with_ids(Kind.STARTED, f"uuid:{UUID}"),
+        make_event_with_ids(Kind.ANSWERED, f"uuid:{UUID}", "id:42"),
+        make_event_with_ids(Kind.RECORDING, "id:42"),
+    )
+    await scene.fold()
+
+
 async def not_enqueued(scene: Scene) -> None:
     await scene.start_call()
     scene.home.write_settings(TWO)

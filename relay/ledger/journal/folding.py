@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from itertools import accumulate
 from typing import Final, NamedTuple
 
-from sqlalchemy import Column, Text, bindparam, delete, false, or_, select, union_all, update
+from sqlalchemy import Column, Text, bindparam, delete, false, func, or_, select, union_all, update
 
 from relay.call import CallEvent
 from relay.instants import Duration, Instant
@@ -83,7 +83,13 @@ def _read_parsed(connection: Connection, seqs: Sequence[int]) -> dict[int, CallE
 
 _folded = rows_of(events.c.seq, events.c.call)
 _mark_folded = (
-    update(events).where(events.c.seq == _folded.c.seq).values(state=EventState.FOLDED, call=_folded.c.call)
+    update(events)
+    .where(events.c.seq == _folded.c.seq)
+    .values(
+        state=EventState.FOLDED,
+        call=_folded.c.call,
+        folded_at=func.coalesce(bindparam("folded_at"), events.c.folded_at),
+    )
 )
 _waiting = rows_of(events.c.seq, events.c.waits_for)
 _mark_waiting = (
@@ -104,9 +110,11 @@ _merged = rows_of(Column("old", Text), Column("new", Text))
 _reassign_merged = update(events).where(events.c.call == _merged.c.old).values(call=_merged.c.new)
 
 
-def mark_folded(connection: Connection, folded: Sequence[tuple[int, str]]) -> None:
-    """Set the call of these events: (sequence number, call)."""
-    connection.execute(_mark_folded, bound(folded))
+def mark_folded(
+    connection: Connection, folded: Sequence[tuple[int, str]], *, now: Instant | None = None
+) -> None:
+    """Set the call of these events: (sequence number, call). `now`: None keeps an earlier time."""
+    connection.execute(_mark_folded, bound(folded) | {"folded_at": now})
 
 
 def mark_waiting(connection: Connection, waiting: Sequence[tuple[int, str]], *, until: Instant) -> None:

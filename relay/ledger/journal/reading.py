@@ -25,6 +25,7 @@ _stored = select(
     events.c.state,
     events.c.call,
     events.c.problem,
+    events.c.folded_at,
 ).join(bodies, bodies.c.seq == events.c.seq)
 _by_seq = _stored.where(events.c.seq == bindparam("seq"))
 _by_call = _stored.where(events.c.call == bindparam("call")).order_by(events.c.seq)
@@ -91,7 +92,7 @@ def last_received_at(connection: Connection) -> Instant | None:
 
 
 def _stored_event(row: Sequence[Any]) -> StoredEvent:
-    seq, received_at, content_type, path, query, raw, parsed, state, call, problem = row
+    seq, received_at, content_type, path, query, raw, parsed, state, call, problem, folded_at = row
     return StoredEvent(
         seq,
         received_at,
@@ -103,6 +104,7 @@ def _stored_event(row: Sequence[Any]) -> StoredEvent:
         EventState(state),
         call,
         problem,
+        folded_at,
     )
 
 

@@ -51,6 +51,7 @@ class StoredEvent(msgspec.Struct, frozen=True):
     state: EventState
     call: str | None
     problem: str | None
+    folded_at: Instant | None = None
 
     @property
     def name(self) -> str:

@@ -102,6 +102,7 @@ def upgrade() -> None:
         sa.Column("size", sa.Integer(), nullable=False),
         sa.Column("state", TEXT, nullable=False),
         sa.Column("call", TEXT, nullable=True),
+        sa.Column("folded_at", sa.BigInteger(), nullable=True),
         sa.Column("problem", TEXT, nullable=True),
         sa.Column("waits_for", TEXT, nullable=True),
         sa.Column("waits_until", sa.BigInteger(), nullable=True),
@@ -174,6 +175,32 @@ def upgrade() -> None:
         sqlite_with_rowid=False,
     )
     op.create_index("tombstones_pruned", "tombstones", ["pruned_at"], unique=False)
+    op.create_table(
+        "attempts",
+        sa.Column(
+            "seq", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False
+        ),
+        sa.Column("destination", TEXT, nullable=False),
+        sa.Column("call", TEXT, nullable=False),
+        sa.Column("at", sa.BigInteger(), nullable=False),
+        sa.Column("version", sa.BigInteger(), nullable=False),
+        sa.Column("action", TEXT, nullable=False),
+        sa.Column("outcome", TEXT, nullable=False),
+        sa.Column("code", TEXT, nullable=True),
+        sa.Column("message", TEXT, nullable=True),
+        sa.Column("duration_ms", sa.Integer(), nullable=False),
+        sa.PrimaryKeyConstraint("seq"),
+    )
+    op.create_index("attempts_call", "attempts", ["call", "seq"], unique=False)
+    op.create_table(
+        "relays",
+        sa.Column("owner", TEXT, nullable=False),
+        sa.Column("host", TEXT, nullable=False),
+        sa.Column("pid", sa.Integer(), nullable=False),
+        sa.Column("started_at", sa.BigInteger(), nullable=False),
+        sa.Column("last_seen_at", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("owner"),
+    )
     op.create_table(
         "leases",
         sa.Column("name", TEXT, nullable=False),
