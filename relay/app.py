@@ -25,6 +25,7 @@ from starlette.types import ASGIApp
 
 from crm_clients.base import ClientState, CrmClient
 from relay import logs
+from relay.alerts import AlertWorker
 from relay.cloudtalk.authentication import Authenticator
 from relay.cloudtalk.body_secrets import BodySecrets
 from relay.cloudtalk.signatures import SignatureVerifier
@@ -147,11 +148,14 @@ class Delivery:
             calls_days=settings.privacy.calls_days,
             attempts_days=settings.privacy.attempts_days,
         )
+        self.alerts = AlertWorker(settings, ledger)
         self.loops: list[Loop] = [
             self.fold.run,
             NotificationListener(ledger, self._wake_all).run,
             retention.run,
             partial(keep_generation_file, ledger),
+            self.alerts.watch_machine,
+            self.alerts.watch_content,
         ]
         if pipe is not None:
             self.loops.append(partial(pipe.listen, self.fold.wake))
@@ -267,6 +271,7 @@ class Relay:
         if self.recordings is not None:
             self.recordings.use_secrets(self.settings)
         if self.delivery is not None:
+            self.delivery.alerts.set_settings(self.settings)
             await self._use_new_keys(self.delivery, changed)
         log.info("settings.reloaded", destinations=changed, restart_needed=restart_needed)
 

@@ -181,6 +181,25 @@ def list_newest(connection: Connection, limit: int) -> list[Call]:
     return [_decode_record(record) for record in connection.execute(_newest, {"limit": limit}).scalars()]
 
 
+_count_began = (
+    select(func.count())
+    .select_from(calls)
+    .where(calls.c.began_at >= bindparam("start"), calls.c.began_at < bindparam("end"))
+)
+_first_began = select(func.min(calls.c.began_at))
+
+
+def count_began(connection: Connection, start: Instant, end: Instant) -> int:
+    """Count the calls that began at `start` or later, before `end`."""
+    return int(connection.execute(_count_began, {"start": start, "end": end}).scalar_one())
+
+
+def first_began_at(connection: Connection) -> Instant | None:
+    """Return when the oldest call began; None if there is none."""
+    first: Instant | None = connection.execute(_first_began).scalar()
+    return first
+
+
 def last_changed_at(connection: Connection) -> Instant | None:
     """Return when the newest event that changed a call arrived; None if there is no call."""
     changed: Instant | None = connection.execute(select(func.max(calls.c.changed_at))).scalar()

@@ -13,6 +13,7 @@ from crm_clients.base import CrmClient, Finding
 from crm_clients.state import InMemoryClientState
 from relay.delivery.clients import build_clients
 from relay.logs import remove_secrets
+from relay.operations.alert_receiver import AlertReceiver
 from relay.operations.check_ledger import check_ledger
 from relay.settings import Settings, review
 
@@ -30,6 +31,7 @@ async def run_checks(settings: Settings) -> list[Finding]:
         *review(settings),
         *await check_ledger(settings),
         *(finding for findings in by_client for finding in findings),
+        *([await AlertReceiver(settings.alerts).check()] if settings.alerts.host else []),
     ]
     return list(map(_without_secrets, findings))
 

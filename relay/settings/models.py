@@ -20,7 +20,7 @@ from pydantic import (
 from crm_clients.settings import DestinationSettings
 from relay.call import RecordingLinks
 from relay.settings import validators
-from relay.settings.monitoring import Metrics
+from relay.settings.monitoring import Alerts, Metrics
 from relay.settings.origins import Origin
 from relay.settings.recordings import CloudTalkApi, Recordings
 from relay.settings.secrets import SecretUrl
@@ -263,6 +263,7 @@ class Settings(Section):
     delivery: Delivery = Field(default_factory=Delivery)
     console: Console = Field(default_factory=Console)
     metrics: Metrics = Field(default_factory=Metrics)
+    alerts: Alerts = Field(default_factory=Alerts)
     recordings: Recordings = Field(default_factory=Recordings)
     privacy: Privacy = Field(default_factory=Privacy)
     log: Log = Field(default_factory=Log)

@@ -1,11 +1,14 @@
 """The settings of what watches the relay from outside."""
 
-from typing import Annotated
+from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, Field, SecretStr
+from pydantic import AfterValidator, Field, SecretStr, field_validator
 
 from relay.settings import validators
 from relay.settings.section import Section
+from relay.standards.addresses import is_ip_address
+from relay.standards.webhooks import decode_secret
 
 
 class Metrics(Section):
@@ -17,3 +20,71 @@ class Metrics(Section):
         "Basic. A token has at least 16 characters; `openssl rand -hex 32` creates one. Without tokens only "
         "programs on the relay's machine may read metrics.",
     )
+
+
+class Alerts(Section):
+    """Messages to a person when something is wrong, and when it is right again."""
+
+    webhook_url: SecretStr = Field(
+        SecretStr(""),
+        description="URL to which alerts are sent by POST: of your own program, of Slack or of Teams. Logs "
+        "and "
+        "messages do not show it, because such URLs are secret. Empty: no alerts.",
+    )
+    format: Literal["json", "slack", "teams"] = Field(
+        "json",
+        description="`json`: for programs, as a message of Standard Webhooks; `slack`: for an incoming "
+        "webhook of "
+        "Slack; `teams`: for a workflow of Microsoft Teams.",
+    )
+    secret: tuple[SecretStr, ...] = Field(
+        (),
+        description="The secret that signs each request as Standard Webhooks does: `whsec_` followed by "
+        "base64. "
+        "Several secrets are written as a list or separated by spaces. Empty: requests are not signed.",
+    )
+    language: Literal["en", "es"] = Field("en", description="Language of the sentences.")
+    allow_private: bool = Field(
+        False,
+        description="Whether a host name in the URL may resolve to this machine or to a private network. An "
+        "IP "
+        "address or `localhost` in the URL is allowed in any case.",
+    )
+
+    @field_validator("webhook_url")
+    @classmethod
+    def _validate_url(cls, url: SecretStr) -> SecretStr:
+        text = url.get_secret_value()
+        try:
+            parts = urlsplit(text)
+            usable = parts.scheme in {"http", "https"} and parts.hostname and parts.port != 0
+        except ValueError:
+            usable = False
+        if text and (not usable or "@" in parts.netloc or parts.fragment or any(map(str.isspace, text))):
+            raise ValueError("expected an http:// or https:// URL without a user or a fragment")
+        return url
+
+    @field_validator("secret", mode="before")
+    @classmethod
+    def _split_secrets(cls, secret: Any) -> Any:
+        return tuple(secret.split()) if isinstance(secret, str) else secret
+
+    @field_validator("secret")
+    @classmethod
+    def _validate_secrets(cls, secrets: tuple[SecretStr, ...]) -> tuple[SecretStr, ...]:
+        for secret in secrets:
+            try:
+                decode_secret(secret.get_secret_value())
+            except ValueError as error:
+                raise ValueError(f'{error}; `echo "whsec_$(openssl rand -base64 32)"` creates one') from None
+        return secrets
+
+    @property
+    def host(self) -> str:
+        """The host of the URL; empty if there is none."""
+        return urlsplit(self.webhook_url.get_secret_value()).hostname or ""
+
+    @property
+    def may_be_private(self) -> bool:
+        """Whether the receiver may be on this machine or in a private network."""
+        return self.allow_private or is_ip_address(self.host) or self.host == "localhost"

@@ -11,15 +11,16 @@ from relay.settings.section import Section
 
 _Model = TypeVar("_Model", bound=BaseModel)
 _DESTINATIONS: Final = "destinations"
-_RELOADED: Final = ("cloudtalk", "console", "metrics", "recordings")
+_RELOADED: Final = ("cloudtalk", "console", "metrics", "recordings", "alerts")
 """The sections whose secrets are replaced."""
 
 
 def replace_secrets(current: Settings, loaded: Settings) -> tuple[Settings, list[str]]:
     """Return `current` with the secrets of `loaded`, and the other keys that differ.
 
-    Secrets of `[cloudtalk]`, `[console]`, `[metrics]`, `[recordings]` and of destinations are replaced. The
-    other keys (`delivery.batch`) count only after a restart, and so do added and removed destinations.
+    Secrets of `[cloudtalk]`, `[console]`, `[metrics]`, `[recordings]`, `[alerts]` and of destinations are
+    replaced. The other keys (`delivery.batch`) count only after a restart, and so do added and removed
+    destinations.
     """
     destinations = {
         name: _with_secrets_of(destination, loaded.destinations[name])

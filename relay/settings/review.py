@@ -62,6 +62,7 @@ def review(settings: Settings) -> list[Finding]:
     return [
         *_review_destinations(settings),
         *review_public_url(settings),
+        *_review_alerts(settings),
         *_review_ledger(settings),
         *_review_tokens(settings),
         *_review_signing_keys(settings),
@@ -129,6 +130,16 @@ def review_public_url(settings: Settings) -> Iterator[Finding]:
             f"server.public_url contains the path of the webhook, {hook}: CloudTalk would be given "
             f"{url}{hook}",
             f"remove {hook} and what follows it from server.public_url; the relay appends it",
+        )
+
+
+def _review_alerts(settings: Settings) -> Iterator[Finding]:
+    if url := _insecure_url(settings.alerts.webhook_url):
+        yield _warning(
+            _NAME,
+            "insecure_url",
+            f"alerts.webhook_url begins with {url}: alerts are sent unencrypted",
+            "write https:// in alerts.webhook_url, if the server supports it",
         )
 
 

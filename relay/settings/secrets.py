@@ -27,7 +27,8 @@ def collect_secrets(value: Any) -> Iterator[str]:
         case SecretUrl():
             yield from value.passwords
         case SecretStr():
-            yield value.get_secret_value()
+            if text := value.get_secret_value():
+                yield text
         case BaseModel():
             yield from collect_secrets(dict(value))
         case dict():

@@ -13,6 +13,15 @@ def is_loopback(host: str) -> bool:
         return host.lower() == "localhost"
 
 
+def is_ip_address(host: str) -> bool:
+    """Whether the host is an address and no name."""
+    try:
+        ip_address(host)
+    except ValueError:
+        return False
+    return True
+
+
 @lru_cache(maxsize=1_024)
 def network_of(address: str) -> str:
     """Return what one sender controls: an IPv4 address, or the /64 of an IPv6 address; a name unchanged."""

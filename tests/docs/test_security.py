@@ -94,7 +94,7 @@ def test_each_threat_names_how_it_is_held_and_a_test() -> None:
 def test_each_boundary_says_what_remains() -> None:
     text = PAGE.partition("\n## Boundaries\n")[2].partition("\n## ")[0]
     boundaries = text.split("\n### ")[1:]
-    assert len(boundaries) == 12
+    assert len(boundaries) == 13
     assert not [part.partition("\n")[0] for part in boundaries if "\nRemains:" not in part]
 
 
