@@ -20,7 +20,9 @@ EMPTY = Snapshot({}, {})
 
 
 def batch(*events: CallEvent, first: int = 1) -> list[UnfoldedEvent]:
-    return [UnfoldedEvent(seq, Instant(T0 + seq), event) for seq, event in enumerate(events, first)]
+    return [
+        UnfoldedEvent(seq, Instant(T0 + seq), event, waited=False) for seq, event in enumerate(events, first)
+    ]
 
 
 def row_after(*events: CallEvent) -> CallRow:

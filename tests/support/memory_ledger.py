@@ -30,7 +30,8 @@ class MemoryLedger:
         appended = []
         for event in events:
             self._seq += 1
-            appended.append(UnfoldedEvent(self._seq, Instant(_FIRST_ARRIVAL + self._seq * 1_000), event))
+            received_at = Instant(_FIRST_ARRIVAL + self._seq * 1_000)
+            appended.append(UnfoldedEvent(self._seq, received_at, event, waited=False))
         return appended
 
     def fold_each(self, *events: CallEvent) -> None:

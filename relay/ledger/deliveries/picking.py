@@ -18,8 +18,8 @@ from relay.ledger.deliveries.rows import EARLIEST_DUE, IS_PENDING, DueDelivery
 from relay.ledger.json_rows import ByteLength, bound, rows_of
 from relay.ledger.tables import calls, deliveries
 
-ANY_ATTEMPTS: Final = 2**31 - 1
-"""More attempts than any delivery has."""
+ANY_ATTEMPTS: Final = 2_147_483_647
+"""The most attempts that the ledger can store."""
 
 MAX_BATCH_BYTES: Final = 4 * 1024 * 1024
 """The records of a batch have at most so many bytes of JSON together, or it is one record. Python needs up to
@@ -48,9 +48,9 @@ _size = ByteLength(calls.c.record)
 _pending = (
     select(
         calls.c.id,
-        _size.label("size"),
+        _size,
         # Large records are read one by one, see `take_due`.
-        case((_size <= bindparam("small"), calls.c.record)).label("record"),
+        case((_size <= bindparam("small"), calls.c.record)),
         calls.c.field_versions,
         deliveries.c.delivered_version,
         deliveries.c.attempts,

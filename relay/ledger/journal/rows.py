@@ -73,7 +73,7 @@ class UnfoldedEvent(msgspec.Struct, frozen=True):
     seq: int
     received_at: Instant
     parsed: CallEvent
-    waited: bool = False
+    waited: bool
 
 
 class UnfoldedEvents(NamedTuple):

@@ -143,7 +143,7 @@ async def test_the_records_of_a_batch_have_a_number_of_bytes_together(
 
 
 async def test_no_query_reads_more_than_a_batch_of_bytes(two_destinations: Ledger) -> None:
-    sizes = await enqueue_sizes(two_destinations, "😀", 4_000, 4_000, 4_000, 4_000, 100)
+    sizes = await enqueue_sizes(two_destinations, "😀", 100, 4_000, 4_000, 4_000, 4_000)
     read: list[int] = []
 
     def take(connection: Connection) -> None:
@@ -156,7 +156,7 @@ async def test_no_query_reads_more_than_a_batch_of_bytes(two_destinations: Ledge
 
         connection.execute = count  # type: ignore[method-assign,assignment]
         deliveries.take_due(
-            connection, "crm", Pick.OLDEST, busy=(), now=Instant(99), limit=50, max_bytes=40_000
+            connection, "crm", Pick.OLDEST, busy=(), now=Instant(99), limit=20, max_bytes=40_000
         )
 
     await two_destinations.read(take)
@@ -268,7 +268,7 @@ async def test_a_recovery_ends_the_backoff_of_calls_with_few_attempts(two_destin
     assert await due_ids(two_destinations, now=100) == ["a"]
     await end_backoff(two_destinations, now=100)
     assert await due_ids(two_destinations, now=100) == ["a", "b"]
-    most_attempts = 2_147_483_647  # that PostgreSQL can store
+    most_attempts = 2_147_483_647  # the highest INTEGER of PostgreSQL
     await settle(two_destinations, failed("a", due_at=300, attempts=most_attempts))
     await end_backoff(two_destinations, now=100)
     assert await due_ids(two_destinations, now=100) == ["a", "b"]
