@@ -104,6 +104,12 @@ def test_a_later_leg_of_the_same_agent_without_a_conversation_does_not_set_the_t
         assert (call.agent_id, call.talking_seconds, len(call.legs)) == ("2", 20, 2)
 
 
+def test_of_three_conversations_of_one_agent_the_one_that_ended_last_sets_the_talking_time() -> None:
+    legs = [talked(LUIS, 10 * n, ended_at=T0 + n, call_id=str(n)) for n in (1, 2, 3)]
+    for call in records_in_any_order(*legs):
+        assert (call.agent_id, call.talking_seconds, len(call.legs)) == ("2", 30, 3)
+
+
 def test_the_talking_time_is_that_of_the_agent_whom_an_edit_sets() -> None:
     first, last = talked(LUIS, 20, ended_at=T0 + 1), talked(ANA, 300, ended_at=T0 + 2)
     for call in records_in_any_order(first, last, make_event(Kind.MODIFIED, T0 + 9, **LUIS)):
