@@ -175,7 +175,7 @@ class AssociationObject(msgspec.Struct, frozen=True, rename="camel"):
 
     from_object_id: Id | None = None
     to_object_id: Id | None = None
-    from_: RecordReference | None = msgspec.field(default=None, name="from")
+    from_: RecordReference | None = None
     to: RecordReference | None = None
 
     @property

@@ -26,8 +26,12 @@ async def test_a_destination_without_pending_deliveries_has_no_oldest(two_destin
     await enqueue(two_destinations, ("a", 1))
     await two_destinations.write(lambda c: c.execute(update(table).values(state=DeliveryState.DELIVERED)))
     assert (await two_destinations.read(deliveries.counts_by_destination))["crm"] == DeliveryCounts(
-        delivered=1
+        pending=0, delivered=1, dead=0, oldest_pending_since=None
     )
+
+
+def test_a_destination_without_deliveries_has_none_in_any_state() -> None:
+    assert DeliveryCounts() == DeliveryCounts(pending=0, delivered=0, dead=0, oldest_pending_since=None)
 
 
 async def test_deliveries_of_calls_that_are_gone_are_not_counted(two_destinations: Ledger) -> None:
