@@ -1,5 +1,7 @@
 """Bodies are read as they were written, whatever they contain."""
 
+from concurrent.futures import ThreadPoolExecutor
+
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -15,6 +17,13 @@ def test_bodies_compressed_together_are_read_as_they_were(bodies: list[bytes]) -
 @given(st.binary())
 def test_a_single_body_is_read_as_it_was(body: bytes) -> None:
     assert decompress(compress(body)) == body
+
+
+def test_threads_compress_at_the_same_time() -> None:
+    bodies = [bytes([number]) * 500_000 for number in range(64)]
+    with ThreadPoolExecutor(4) as threads:
+        frames = list(threads.map(compress, bodies))
+        assert list(threads.map(decompress, frames)) == bodies
 
 
 def test_a_body_of_a_webhook_shrinks_to_less_than_three_quarters() -> None:
