@@ -70,6 +70,7 @@ def open_postgres(url: str) -> Engine:
         _without_password(url),
         creator=lambda: _connect(address),
         pool_size=4,
+        pool_use_lifo=True,  # its server process and its prepared statements are warm
         hide_parameters=True,  # an error goes to the log and to senders: it must not quote personal data
     )
 

@@ -24,6 +24,7 @@ def open_sqlite(url: str) -> Engine:
     engine = create_engine(
         parsed,
         pool_size=4,
+        pool_use_lifo=True,  # the connection that was used last has the newest pages in its cache
         hide_parameters=True,  # an error goes to the log and to senders: it must not quote personal data
         connect_args={"timeout": _BUSY_SECONDS, "check_same_thread": False},
     )

@@ -1,6 +1,7 @@
 """Transactions of a process: writes run in order, reads see a snapshot, failures leave nothing behind."""
 
 import asyncio
+import threading
 from functools import partial
 from pathlib import Path
 
@@ -54,6 +55,22 @@ async def test_a_read_sees_one_snapshot_while_others_write(ledger: Ledger) -> No
 
     assert await ledger.read(work) == (0, 0)
     assert await ledger.read(count) == 1
+
+
+async def test_transactions_one_after_the_other_share_a_connection_and_its_cache(ledger: Ledger) -> None:
+    both = threading.Barrier(2, timeout=10)
+
+    def use_at_the_same_time(connection: Connection) -> int:
+        both.wait()
+        return id(connection.driver)
+
+    reading, writing = await asyncio.gather(
+        ledger.read(use_at_the_same_time), ledger.write(use_at_the_same_time)
+    )
+    assert reading != writing
+    works = (ledger.write, ledger.write, ledger.read, ledger.write)
+    used = [await work(lambda connection: id(connection.driver)) for work in works]
+    assert len(set(used)) == 1
 
 
 async def test_an_error_of_the_statement_is_not_an_error_of_the_ledger(ledger: Ledger) -> None:
