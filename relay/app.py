@@ -1,4 +1,4 @@
-"""Composition root: builds the components of a process from the settings and connects them.
+"""Composition root: connects the components of a process, and builds its application.
 
     step 1  ingest      WebhookEndpoint → GroupCommit → ledger
     step 2  fold        FoldWorker
@@ -12,187 +12,32 @@ logs `server.ready` and sets the exit code.
 """
 
 import sys
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from functools import partial
-from typing import Any, Final
+from typing import Any
 
-from pydantic import SecretStr
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.routing import Mount, Route
 from starlette.types import ASGIApp
 
-from crm_clients.base import ClientState, CrmClient
 from relay import logs
-from relay.alerts import AlertWorker
-from relay.cloudtalk.authentication import Authenticator
-from relay.cloudtalk.body_secrets import BodySecrets
-from relay.cloudtalk.signatures import SignatureVerifier
+from relay.components import Delivery, Ingest, build_authenticator
 from relay.console.entry import ConsoleEntry
-from relay.delivery import DeliveryWorker, LedgerClientState, RetryPolicy
-from relay.delivery.clients import build_clients
-from relay.fold import FoldWorker
-from relay.ingest.endpoint import WebhookEndpoint
-from relay.ingest.limits import AdmissionControl
 from relay.ingest.machine_faults import MachineFaults
-from relay.ingest.parsers import build_parser
 from relay.ledger import Ledger, destinations
-from relay.ledger.generation_file import keep_generation_file
-from relay.ledger.group_commit import GroupCommit
-from relay.ledger.notifications import NotificationListener, WakeUpPipe
-from relay.ledger.retention import RetentionWorker
+from relay.ledger.notifications import WakeUpPipe
 from relay.ledger.watch import watch_ledger
-from relay.measurements import DEAD_LETTERS
 from relay.metrics import LedgerReader, MetricsEndpoint
 from relay.recordings.service import RecordingsService
 from relay.server import health, paths
 from relay.server.access import Guard, Guarded
 from relay.server.lifecycle import Lifecycle, Loop
 from relay.server.roles import Role
-from relay.settings import Settings, collect_secrets, load, replace_secrets
+from relay.settings import Settings, collect_secrets, load, replace_secrets, reveal
 
 log = logs.get_logger("relay.app")
-
-_SHORTEST_PASSWORD: Final = 8
-
-
-# --- the parts of each component --------------------------------------------------------------
-
-
-def build_authenticator(settings: Settings) -> tuple[Authenticator, BodySecrets]:
-    """Build what checks the sender of a request, and what removes secrets from all that is stored of it."""
-    cloudtalk = settings.cloudtalk
-    tokens = _texts(cloudtalk.tokens)
-    verifier = SignatureVerifier(_texts(cloudtalk.signing_secrets))
-    authenticator = Authenticator(tokens, verifier, body_tokens=bool(cloudtalk.secret_keys))
-    return authenticator, BodySecrets(cloudtalk.secret_keys, _secrets_in_events(settings))
-
-
-def _texts(secrets: Iterable[SecretStr]) -> list[str]:
-    return [secret.get_secret_value() for secret in secrets]
-
-
-def _secrets_in_events(settings: Settings) -> list[str]:
-    """Return the secrets to remove from events: a short password of a database may be an ordinary word."""
-    cloudtalk = set(collect_secrets(settings.cloudtalk))
-    return [s for s in collect_secrets(settings) if s in cloudtalk or len(s) >= _SHORTEST_PASSWORD]
-
-
-# --- the components ---------------------------------------------------------------------------
-
-
-class Ingest:
-    """Step 1: the endpoint, and the group commit that stores its events.
-
-    `max_connections` is how many connections the server of this process keeps. `on_append` is called after
-    each commit.
-    """
-
-    def __init__(
-        self, settings: Settings, ledger: Ledger, *, max_connections: int, on_append: Callable[[], None]
-    ) -> None:
-        self.group_commit = GroupCommit(ledger, on_append=on_append)
-        self.endpoint = self._build_endpoint(settings, ledger, max_connections)
-        self.loops = [self.group_commit.run, self.endpoint.auth_failures.run]
-
-    def _build_endpoint(self, settings: Settings, ledger: Ledger, max_connections: int) -> WebhookEndpoint:
-        cloudtalk, server = settings.cloudtalk, settings.server
-        authenticator, secrets = build_authenticator(settings)
-        return WebhookEndpoint(
-            ledger=ledger,
-            group_commit=self.group_commit,
-            authenticator=authenticator,
-            secrets=secrets,
-            parser=build_parser(cloudtalk),
-            max_body_bytes=cloudtalk.max_body_bytes,
-            admission_control=AdmissionControl(
-                # Else the quarter of strangers may be all connections, which are never closed for others.
-                max_requests=min(server.max_in_flight, max_connections),
-                max_bytes=server.max_in_flight_bytes,
-            ),
-        )
-
-
-class Delivery:
-    """Steps 2 and 3, and all else that only one process does at a time: each part holds a lease.
-
-    `has_backlog`: whether ingest of this process has events to commit. `pipe`: by which the accepting
-    processes wake this one.
-    """
-
-    def __init__(
-        self,
-        settings: Settings,
-        ledger: Ledger,
-        *,
-        has_backlog: Callable[[], bool],
-        pipe: WakeUpPipe | None,
-    ) -> None:
-        self._ledger = ledger
-        self.fold = FoldWorker(
-            ledger,
-            grace_seconds=settings.cloudtalk.grace_seconds,
-            has_backlog=has_backlog,
-            on_enqueue=self._wake_workers,
-        )
-        self.clients = build_clients(settings, self._client_state)
-        self.workers = {
-            name: self._build_worker(settings, name)
-            for name, destination in settings.destinations.items()
-            if destination.enabled
-        }
-        retention = RetentionWorker(
-            ledger,
-            events_days=settings.privacy.events_days,
-            calls_days=settings.privacy.calls_days,
-            attempts_days=settings.privacy.attempts_days,
-        )
-        self.alerts = AlertWorker(settings, ledger)
-        self.loops: list[Loop] = [
-            self.fold.run,
-            NotificationListener(ledger, self._wake_all).run,
-            retention.run,
-            partial(keep_generation_file, ledger),
-            self.alerts.watch_machine,
-            self.alerts.watch_content,
-        ]
-        if pipe is not None:
-            self.loops.append(partial(pipe.listen, self.fold.wake))
-
-    def _build_worker(self, settings: Settings, name: str) -> DeliveryWorker:
-        DEAD_LETTERS.add((name,), 0)  # so that the first one is an increase
-        delivery = settings.delivery
-        retry_policy = RetryPolicy(
-            delivery.first_retry_seconds, delivery.longest_retry_seconds, delivery.give_up_after_hours
-        )
-        return DeliveryWorker(
-            name,
-            self.clients[name],
-            settings.destinations[name],
-            self._ledger,
-            retry_policy,
-            forward_internal=settings.cloudtalk.forward_internal,
-        )
-
-    def replace_client(self, settings: Settings, name: str) -> CrmClient[Any]:
-        """Use the keys of these settings for a destination. Return its client so far, which may push."""
-        replaced = self.clients[name]
-        self.clients |= build_clients(settings, self._client_state, only=[name])
-        if name in self.workers:
-            self.workers[name].set_client(self.clients[name], settings.destinations[name])
-        return replaced
-
-    def _client_state(self, name: str) -> ClientState:
-        return LedgerClientState(self._ledger, name)
-
-    def _wake_workers(self) -> None:
-        for worker in self.workers.values():
-            worker.wake()
-
-    def _wake_all(self) -> None:
-        self.fold.wake()
-        self._wake_workers()
 
 
 class Relay:
@@ -217,7 +62,7 @@ class Relay:
         self.recordings: RecordingsService | None = None
         self.delivery: Delivery | None = None
         self._pipe = pipe
-        self.metrics_guard = Guard("metrics", _texts(settings.metrics.tokens))
+        self.metrics_guard = Guard("metrics", reveal(settings.metrics.tokens))
         if role is not Role.DELIVERY:
             self.ingest = Ingest(
                 settings, self.ledger, max_connections=max_connections, on_append=self._wake_fold
@@ -267,7 +112,7 @@ class Relay:
         changed = [n for n, d in self.settings.destinations.items() if d != before.destinations[n]]
         if self.ingest is not None:
             self.ingest.endpoint.set_authenticator(*build_authenticator(self.settings))
-        self.metrics_guard.set_tokens(_texts(self.settings.metrics.tokens))
+        self.metrics_guard.set_tokens(reveal(self.settings.metrics.tokens))
         if self.recordings is not None:
             self.recordings.use_secrets(self.settings)
         if self.delivery is not None:

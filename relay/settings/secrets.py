@@ -1,7 +1,7 @@
 """Secrets in the settings, and how to collect all of them so that the log can hide them."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any, Final
 from urllib.parse import unquote
 
@@ -36,3 +36,8 @@ def collect_secrets(value: Any) -> Iterator[str]:
         case list() | tuple():
             for item in value:
                 yield from collect_secrets(item)
+
+
+def reveal(secrets: Iterable[SecretStr]) -> list[str]:
+    """Return the texts of these secrets."""
+    return [secret.get_secret_value() for secret in secrets]

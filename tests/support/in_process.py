@@ -9,7 +9,8 @@ from typing import Any
 
 import httpx
 
-from relay.app import Delivery, Ingest, Relay, create_app
+from relay.app import Relay, create_app
+from relay.components import Delivery, Ingest
 from relay.ledger.notifications import WakeUpPipe
 from relay.operations.explanation import situation_of
 from relay.operations.status import DestinationStatus, get_status

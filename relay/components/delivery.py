@@ -1,0 +1,99 @@
+"""Steps 2 and 3 as a component: the fold, the delivery workers with their clients, retention and alerts."""
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+from crm_clients.base import ClientState, CrmClient
+from relay.alerts import AlertWorker
+from relay.delivery import DeliveryWorker, LedgerClientState, RetryPolicy
+from relay.delivery.clients import build_clients
+from relay.fold import FoldWorker
+from relay.ledger import Ledger
+from relay.ledger.generation_file import keep_generation_file
+from relay.ledger.notifications import NotificationListener, WakeUpPipe
+from relay.ledger.retention import RetentionWorker
+from relay.measurements import DEAD_LETTERS
+from relay.server.lifecycle import Loop
+from relay.settings import Settings
+
+
+class Delivery:
+    """Steps 2 and 3, and all else that only one process does at a time: each part holds a lease.
+
+    `has_backlog`: whether ingest of this process has events to commit. `pipe`: by which the accepting
+    processes wake this one.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        ledger: Ledger,
+        *,
+        has_backlog: Callable[[], bool],
+        pipe: WakeUpPipe | None,
+    ) -> None:
+        self._ledger = ledger
+        self.fold = FoldWorker(
+            ledger,
+            grace_seconds=settings.cloudtalk.grace_seconds,
+            has_backlog=has_backlog,
+            on_enqueue=self._wake_workers,
+        )
+        self.clients = build_clients(settings, self._client_state)
+        self.workers = {
+            name: self._build_worker(settings, name)
+            for name, destination in settings.destinations.items()
+            if destination.enabled
+        }
+        retention = RetentionWorker(
+            ledger,
+            events_days=settings.privacy.events_days,
+            calls_days=settings.privacy.calls_days,
+            attempts_days=settings.privacy.attempts_days,
+        )
+        self.alerts = AlertWorker(settings, ledger)
+        self.loops: list[Loop] = [
+            self.fold.run,
+            NotificationListener(ledger, self._wake_all).run,
+            retention.run,
+            partial(keep_generation_file, ledger),
+            self.alerts.watch_machine,
+            self.alerts.watch_content,
+        ]
+        if pipe is not None:
+            self.loops.append(partial(pipe.listen, self.fold.wake))
+
+    def _build_worker(self, settings: Settings, name: str) -> DeliveryWorker:
+        DEAD_LETTERS.add((name,), 0)  # so that the first one is an increase
+        delivery = settings.delivery
+        retry_policy = RetryPolicy(
+            delivery.first_retry_seconds, delivery.longest_retry_seconds, delivery.give_up_after_hours
+        )
+        return DeliveryWorker(
+            name,
+            self.clients[name],
+            settings.destinations[name],
+            self._ledger,
+            retry_policy,
+            forward_internal=settings.cloudtalk.forward_internal,
+        )
+
+    def replace_client(self, settings: Settings, name: str) -> CrmClient[Any]:
+        """Use the keys of these settings for a destination. Return its client so far, which may push."""
+        replaced = self.clients[name]
+        self.clients |= build_clients(settings, self._client_state, only=[name])
+        if name in self.workers:
+            self.workers[name].set_client(self.clients[name], settings.destinations[name])
+        return replaced
+
+    def _client_state(self, name: str) -> ClientState:
+        return LedgerClientState(self._ledger, name)
+
+    def _wake_workers(self) -> None:
+        for worker in self.workers.values():
+            worker.wake()
+
+    def _wake_all(self) -> None:
+        self.fold.wake()
+        self._wake_workers()
