@@ -59,7 +59,7 @@ class Relay:
         self.ledger = Ledger(settings.ledger.url.get_secret_value())
         self.ingest: Ingest | None = None
         self.console: ConsoleEntry | None = None
-        self.recordings: RecordingsService | None = None
+        self.recordings = RecordingsService(settings, self.ledger)
         self.delivery: Delivery | None = None
         self._pipe = pipe
         self.metrics_guard = Guard("metrics", reveal(settings.metrics.tokens))
@@ -68,19 +68,22 @@ class Relay:
                 settings, self.ledger, max_connections=max_connections, on_append=self._wake_fold
             )
             self.console = ConsoleEntry(lambda: self.settings, self.ledger)
-            self.recordings = RecordingsService(settings, self.ledger)
         if role is not Role.INGEST:
-            self.delivery = Delivery(settings, self.ledger, has_backlog=self._has_backlog, pipe=pipe)
+            self.delivery = Delivery(
+                settings,
+                self.ledger,
+                has_backlog=self._has_backlog,
+                pipe=pipe,
+                archiver=self.recordings.archiver,
+            )
         self.lifecycle = self._build_lifecycle()
 
     def _build_lifecycle(self) -> Lifecycle:
-        loops: list[Loop] = [partial(watch_ledger, self.ledger)]
+        loops: list[Loop] = [partial(watch_ledger, self.ledger), self.recordings.run]
         if self.ingest is not None:
             loops += [*self.ingest.loops, self.metrics_guard.failures.run]
         if self.console is not None:
             loops.append(self.console.sign_in_failures.run)
-        if self.recordings is not None:
-            loops.append(self.recordings.run)
         if self.delivery is None:
             return Lifecycle(self.ledger, loops=loops)
         return Lifecycle(
@@ -113,8 +116,7 @@ class Relay:
         if self.ingest is not None:
             self.ingest.endpoint.set_authenticator(*build_authenticator(self.settings))
         self.metrics_guard.set_tokens(reveal(self.settings.metrics.tokens))
-        if self.recordings is not None:
-            self.recordings.use_secrets(self.settings)
+        self.recordings.use_secrets(self.settings)
         if self.delivery is not None:
             self.delivery.alerts.set_settings(self.settings)
             await self._use_new_keys(self.delivery, changed)
@@ -139,7 +141,7 @@ def create_app(relay: Relay) -> ASGIApp:
         async with relay.lifecycle.running():
             yield
 
-    if relay.ingest is None or relay.console is None or relay.recordings is None:
+    if relay.ingest is None or relay.console is None:
         return Starlette(lifespan=lifespan)
     path = relay.settings.cloudtalk.webhook_path
     others = Starlette(

@@ -14,6 +14,7 @@ from relay.ledger.generation_file import keep_generation_file
 from relay.ledger.notifications import NotificationListener, WakeUpPipe
 from relay.ledger.retention import RetentionWorker
 from relay.measurements import DEAD_LETTERS
+from relay.recordings.archiver import Archiver
 from relay.server.lifecycle import Loop
 from relay.settings import Settings
 
@@ -22,7 +23,7 @@ class Delivery:
     """Steps 2 and 3, and all else that only one process does at a time: each part holds a lease.
 
     `has_backlog`: whether ingest of this process has events to commit. `pipe`: by which the accepting
-    processes wake this one.
+    processes wake this one. `archiver`: of the recordings.
     """
 
     def __init__(
@@ -32,6 +33,7 @@ class Delivery:
         *,
         has_backlog: Callable[[], bool],
         pipe: WakeUpPipe | None,
+        archiver: Archiver,
     ) -> None:
         self._ledger = ledger
         self.fold = FoldWorker(
@@ -39,6 +41,7 @@ class Delivery:
             grace_seconds=settings.cloudtalk.grace_seconds,
             has_backlog=has_backlog,
             on_enqueue=self._wake_workers,
+            archives_recordings=settings.recordings.keep,
         )
         self.clients = build_clients(settings, self._client_state)
         self.workers = {
@@ -51,6 +54,7 @@ class Delivery:
             events_days=settings.privacy.events_days,
             calls_days=settings.privacy.calls_days,
             attempts_days=settings.privacy.attempts_days,
+            also=archiver.delete_expired,
         )
         self.alerts = AlertWorker(settings, ledger)
         self.loops: list[Loop] = [
@@ -61,6 +65,8 @@ class Delivery:
             self.alerts.watch_machine,
             self.alerts.watch_content,
         ]
+        if settings.recordings.keep:
+            self.loops.append(archiver.run)
         if pipe is not None:
             self.loops.append(partial(pipe.listen, self.fold.wake))
 

@@ -12,7 +12,17 @@ from relay.fold.changes import Changes, plan_changes
 from relay.fold.conflicts import quarantine_conflicts
 from relay.fold.snapshot import read_snapshot
 from relay.instants import SECOND, Instant, duration
-from relay.ledger import Ledger, LedgerError, LedgerUnavailable, aliases, calls, dedup, deliveries, journal
+from relay.ledger import (
+    Ledger,
+    LedgerError,
+    LedgerUnavailable,
+    aliases,
+    calls,
+    dedup,
+    deliveries,
+    journal,
+    recordings,
+)
 from relay.ledger.connection import Connection
 from relay.ledger.errors import CallPruned, LedgerTimeout
 from relay.ledger.journal import UnfoldedEvents
@@ -40,6 +50,7 @@ class FoldWorker:
     """Folds the journal's events. Of all processes only the holder of the lease `fold` does.
 
     `has_backlog`: whether ingest has events to commit. `on_enqueue`: called when deliveries are pending.
+    `archives_recordings`: whether the recordings of calls are enqueued for the archive.
     `poll_seconds`: how often to look for events that another process appended without a notification.
     """
 
@@ -50,6 +61,7 @@ class FoldWorker:
         grace_seconds: float,
         has_backlog: Callable[[], bool],
         on_enqueue: Callable[[], None],
+        archives_recordings: bool = False,
         poll_seconds: float = 1.0,
         lease_seconds: float = 15.0,
     ) -> None:
@@ -58,6 +70,7 @@ class FoldWorker:
         self._grace = duration(grace_seconds)
         self._has_backlog = has_backlog
         self._on_enqueue = on_enqueue
+        self._archives_recordings = archives_recordings
         self._poll_seconds = poll_seconds
         self._wake = WakeUp()
         # A batch has 1/divisor of the usual events and bytes.
@@ -209,6 +222,8 @@ class FoldWorker:
         quarantine_conflicts(connection, changes.conflicts)
         if changes.updated:
             deliveries.enqueue(connection, [(call.id, call.version) for call in changes.updated], now=now)
+            if self._archives_recordings:
+                recordings.enqueue(connection, changes.updated, now=now)
         if changes.aliases:
             return journal.requeue_waiting(connection, [alias.alias for alias in changes.aliases])
         return 0

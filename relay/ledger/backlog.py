@@ -4,7 +4,7 @@ import msgspec
 from sqlalchemy import func, select
 
 from relay.instants import Instant
-from relay.ledger import destinations, quarantine
+from relay.ledger import destinations, quarantine, recordings
 from relay.ledger.connection import Connection
 from relay.ledger.deliveries.rows import IS_PENDING
 from relay.ledger.destinations import DestinationRow
@@ -24,6 +24,7 @@ class DestinationBacklog(msgspec.Struct, frozen=True):
 class Backlog(msgspec.Struct, frozen=True):
     """What waits in the ledger. `unfolded`: new events and those that wait for their call. `set_aside`: the
     fold failed on them. `last_event_at`: when the newest event arrived, None if the ledger has none.
+    `recordings_pending`: to be archived, the oldest one since `oldest_recording_since`.
     """
 
     destinations: list[DestinationBacklog]
@@ -31,6 +32,8 @@ class Backlog(msgspec.Struct, frozen=True):
     set_aside: int
     quarantined: int
     last_event_at: Instant | None
+    recordings_pending: int = 0
+    oldest_recording_since: Instant | None = None
 
 
 _pending = (
@@ -58,6 +61,7 @@ def read_backlog(connection: Connection) -> Backlog:
     dead = {name: int(number) for name, number in connection.execute(_dead).all()}
     in_state = {state: int(connection.execute(query).scalar_one()) for state, query in _in_state.items()}
     last = connection.execute(_last_event).all()
+    recordings_pending, oldest_recording_since = recordings.count_pending(connection)
     return Backlog(
         [
             DestinationBacklog(row, number, since, dead.get(row.name, 0))
@@ -68,4 +72,6 @@ def read_backlog(connection: Connection) -> Backlog:
         set_aside=in_state[EventState.ASIDE],
         quarantined=quarantine.count(connection),
         last_event_at=Instant(last[0][0]) if last else None,
+        recordings_pending=recordings_pending,
+        oldest_recording_since=oldest_recording_since,
     )

@@ -15,6 +15,9 @@ QUARANTINE_DROPPED: Final = "quarantine_dropped"
 WRITE_CHECKS: Final = "write_checks"
 """Rows that were written only to see whether the ledger can be written."""
 
+RECORDINGS_KEPT_UNTIL: Final = "recordings_kept_until"
+"""The time, in microseconds since 1970, until which the recordings of new calls were archived."""
+
 
 def increase(connection: Connection, name: str, by: int) -> None:
     """Add a number to the counter of this name."""

@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import Final, TypeVar
 
@@ -35,7 +35,7 @@ class RetentionWorker:
     """Deletes events, quarantined bodies, calls, attempts and client state that are too old.
 
     It deletes nothing while the clock cannot be trusted: a clock that is years ahead makes all calls old.
-    `monotonic` returns seconds that no setting of the clock changes.
+    `also` is awaited after each deletion. `monotonic` returns seconds that no setting of the clock changes.
     """
 
     def __init__(
@@ -45,9 +45,11 @@ class RetentionWorker:
         events_days: float,
         calls_days: float,
         attempts_days: float,
+        also: Callable[[], Awaitable[None]] | None = None,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self._ledger = ledger
+        self._also = also
         self._monotonic = monotonic
         self._newest_sign: Instant | None = None
         self._sign_seen_at = monotonic()
@@ -97,6 +99,8 @@ class RetentionWorker:
             pass
         await self._run_portion(partial(retention_queries.delete_old_quarantine, before=events_before))
         await self._run_portion(partial(retention_queries.delete_old_client_state, before=calls_before))
+        if self._also is not None:
+            await self._also()
 
     async def _refuse_after_jump(self, now: Instant) -> bool:
         """Whether the clock jumped by more than a day. Write a warning if so, else remove the one before."""

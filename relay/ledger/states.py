@@ -32,6 +32,17 @@ class DeliveryState(StrEnum):
     """The record was removed from the CRM, or its call was merged before the CRM received it."""
 
 
+class RecordingState(StrEnum):
+    """The state of a recording that is to be archived."""
+
+    PENDING = "pending"
+    ARCHIVED = "archived"
+    MISSING = "missing"
+    """CloudTalk does not have it, or it cannot be read."""
+    EXPIRED = "expired"
+    """Retention deleted it from the archive."""
+
+
 def sql_state(state: StrEnum) -> ColumnElement[str]:
     """Return the state as a literal: with a bound value no engine would choose a partial index."""
     return literal_column(f"'{state}'", Text)

@@ -19,7 +19,7 @@ from sqlalchemy import (
 from sqlalchemy import Text as AnyText
 from sqlalchemy.dialects import postgresql
 
-from relay.ledger.states import DeliveryState, EventState
+from relay.ledger.states import DeliveryState, EventState, RecordingState
 
 metadata = MetaData()
 
@@ -301,6 +301,27 @@ signed_out = Table(
     sqlite_with_rowid=False,
 )
 """The sessions of the console that were ended, each until it would have expired."""
+
+recordings = Table(
+    "recordings",
+    metadata,
+    Column("call", Text, primary_key=True),
+    # CloudTalk's link: another one is another recording, which replaces the archived one.
+    Column("source", Text, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("enqueued_at", BigInteger, nullable=False),
+    Column("due_at", BigInteger, nullable=False),
+    Column("attempts", Integer, nullable=False),
+    Column("reason", Text),
+    # Of an archived recording, also while another one is to replace it.
+    Column("object", Text),
+    Column("size", BigInteger),
+    Column("content_type", Text),
+    Column("archived_at", BigInteger),
+    _partial_index("recordings_due", "due_at", state=RecordingState.PENDING),
+    Index("recordings_archived", "archived_at"),
+)
+"""The recordings to archive, and where the archived ones are: see `RecordingState`."""
 
 dedup_keys = Table(
     "dedup_keys",

@@ -64,3 +64,15 @@ PROCESS_STARTS: Final = Counter(
     "replaced.",
     ("role",),
 )
+RECORDING_FETCHES: Final = Counter(
+    "relay_recording_fetches_total",
+    "Fetches of recordings from CloudTalk, by outcome: `fetched`, or the reason of the log event "
+    "`recording.failed`.",
+    ("outcome",),
+)
+RECORDINGS_ARCHIVED: Final = Counter(
+    "relay_recordings_archived_total",
+    "Attempts to archive a recording, by outcome: `archived`, or the reason of the log event "
+    "`recording.archive_failed` or `recording.missing`.",
+    ("outcome",),
+)

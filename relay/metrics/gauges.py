@@ -51,6 +51,13 @@ UNFOLDED: Final = _gauge(
 )
 SET_ASIDE: Final = _gauge("relay_events_set_aside", "Events on which the fold failed.")
 QUARANTINED: Final = _gauge("relay_quarantined_bodies", "Bodies in quarantine.")
+RECORDINGS_PENDING: Final = _gauge(
+    "relay_recordings_pending", "Recordings that are to be archived, with those that wait for a retry."
+)
+OLDEST_RECORDING: Final = _gauge(
+    "relay_oldest_pending_recording_seconds",
+    "Seconds for which the oldest recording has been waiting for the archive; 0 if none is.",
+)
 LEDGER_UP: Final = _gauge(
     "relay_ledger_up", "1 if the ledger answered this scrape, else 0 and its gauges are absent."
 )
@@ -62,6 +69,7 @@ BUILD: Final = _gauge("relay_build_info", "1, with the versions as labels.", "ve
 
 GAUGES: Final = (
     *(PENDING, OLDEST_PENDING, DEAD, PAUSED, UNFOLDED, SET_ASIDE, QUARANTINED),
+    *(RECORDINGS_PENDING, OLDEST_RECORDING),
     *(LEDGER_UP, LEDGER_BYTES, DISK_FREE, BUILD),
 )
 
@@ -106,6 +114,8 @@ def list_gauges(backlog: Backlog, now: Instant) -> list[GaugeValue]:
         GaugeValue(UNFOLDED, backlog.unfolded),
         GaugeValue(SET_ASIDE, backlog.set_aside),
         GaugeValue(QUARANTINED, backlog.quarantined),
+        GaugeValue(RECORDINGS_PENDING, backlog.recordings_pending),
+        GaugeValue(OLDEST_RECORDING, _age(backlog.oldest_recording_since, now)),
         *(value for each in backlog.destinations for value in _of_destination(each, now)),
     ]
     if backlog.last_event_at is not None:
@@ -113,11 +123,15 @@ def list_gauges(backlog: Backlog, now: Instant) -> list[GaugeValue]:
     return values
 
 
+def _age(since: Instant | None, now: Instant) -> float:
+    """The seconds since then. A clock that was set back must not give a negative age."""
+    return 0 if since is None else max(now - since, 0) / SECOND
+
+
 def _of_destination(backlog: DestinationBacklog, now: Instant) -> Iterator[GaugeValue]:
     name, since = backlog.row.name, backlog.oldest_pending_since
     yield GaugeValue(PENDING, backlog.pending, (name,))
-    # A clock that was set back must not give a negative age.
-    yield GaugeValue(OLDEST_PENDING, 0 if since is None else max(now - since, 0) / SECOND, (name,))
+    yield GaugeValue(OLDEST_PENDING, _age(since, now), (name,))
     yield GaugeValue(DEAD, backlog.dead, (name,))
     reason = backlog.row.paused_reason
     for each in dict.fromkeys((*_REASONS, *([reason] if reason else []))):

@@ -15,6 +15,7 @@ from relay.delivery.clients import build_clients
 from relay.logs import remove_secrets
 from relay.operations.alert_receiver import AlertReceiver
 from relay.operations.check_ledger import check_ledger
+from relay.recordings.check import check_recordings
 from relay.settings import Settings, review
 
 __all__ = ["Finding", "is_good", "run_checks"]
@@ -30,6 +31,7 @@ async def run_checks(settings: Settings) -> list[Finding]:
     findings = [
         *review(settings),
         *await check_ledger(settings),
+        *await check_recordings(settings),
         *(finding for findings in by_client for finding in findings),
         *([await AlertReceiver(settings.alerts).check()] if settings.alerts.host else []),
     ]

@@ -3,10 +3,12 @@
 from typing import Final
 
 from relay.cloudtalk.api import CloudTalkApi
+from relay.recordings.archive import Archive
 from relay.recordings.cache import Cache
 from relay.recordings.download import Downloader
 from relay.recordings.hosts import AllowedHosts
 from relay.recordings.sources import Sources
+from relay.recordings.stores import open_store
 from relay.settings import Settings
 
 _MEGABYTE: Final = 1_000_000
@@ -28,6 +30,11 @@ def build_api(settings: Settings) -> CloudTalkApi | None:
         api.base_url,
         requests_per_minute=api.requests_per_minute,
     )
+
+
+def build_archive(settings: Settings) -> Archive:
+    secrets = [key.get_secret_value().encode() for key in settings.recordings.keep_key]
+    return Archive(open_store(settings.recordings), secrets)
 
 
 def build_downloader(settings: Settings) -> Downloader:

@@ -15,8 +15,9 @@ from relay.call import is_signed
 from relay.call.recording_links import EXPIRY, PATH, SIGNATURE, SUFFIX
 from relay.ingest.responses import Headers, problem_response
 from relay.instants import SECOND, Duration, Instant
-from relay.ledger import Ledger, LedgerUnavailable, calls
+from relay.ledger import Ledger, LedgerUnavailable, calls, recordings
 from relay.ledger.connection import Connection
+from relay.ledger.recordings import ArchivedRecording
 from relay.logs import get_logger
 from relay.recordings.failures import FetchFailed, Reason
 from relay.recordings.library import Library
@@ -43,6 +44,7 @@ class Found(NamedTuple):
 
     began_at: Instant
     recording: Recording | None
+    archived: ArchivedRecording | None
 
 
 class RecordingsEndpoint:
@@ -100,9 +102,9 @@ class RecordingsEndpoint:
         elif self._streams >= _MAX_STREAMS:
             await _refuse(send, 503, "busy", "too many recordings are played", ("retry-after", "5"))
         else:
-            await self._stream(found.recording, found.began_at, request, send)
+            await self._stream(found, found.recording, request, send)
 
-    async def _stream(self, recording: Recording, began_at: Instant, request: Request, send: Send) -> None:
+    async def _stream(self, found: Found, recording: Recording, request: Request, send: Send) -> None:
         started = False
 
         async def note_start(message: dict[str, object]) -> None:
@@ -112,14 +114,14 @@ class RecordingsEndpoint:
 
         self._streams += 1
         try:
-            opened = await self._library.open(recording)
+            opened = await self._library.open(recording, found.archived)
             try:
                 await send_recording(opened, request.method, request.headers, note_start)  # type: ignore[arg-type]
             finally:
                 await opened.close()
         except FetchFailed as error:
             if not started:
-                await self._refuse_failed(error, began_at, send)
+                await self._refuse_failed(error, found.began_at, send)
                 return
             # The connection is closed before the stated length, so that the client notices.
             log.warning("recording.interrupted", call=recording.id, message=str(error))
@@ -154,12 +156,20 @@ def parse_id(scope: Scope) -> str | None:
 
 
 def find_recording(connection: Connection, id_: str) -> Found | None:
-    """Return the recording of the call with this id, or of the call that it was merged into."""
+    """Return the recording of the call with this id, or of the call that it was merged into.
+
+    An archived recording may outlive the call in the ledger.
+    """
+    archived = recordings.get_archived(connection, id_)
     row = calls.get_many(connection, [id_]).get(id_)
     while row is not None and row.record.merged_into:
         survivor = row.record.merged_into
         row = calls.get_many(connection, [survivor]).get(survivor)
-    return None if row is None else Found(row.began_at, recording_of(row.record))
+    if row is None:
+        return None if archived is None else Found(archived.archived_at, Recording(id_, None, None), archived)
+    if row.id != id_:
+        archived = recordings.get_archived(connection, row.id) or archived
+    return Found(row.began_at, recording_of(row.record), archived)
 
 
 async def _refuse(send: Send, status: int, reason: str, detail: str, *headers: tuple[str, str]) -> None:

@@ -16,6 +16,8 @@ class Reason(StrEnum):
     """CloudTalk's rate limit is used up."""
     UNAVAILABLE = "unavailable"
     """CloudTalk did not answer, or with an error, or broke off."""
+    ARCHIVE = "archive"
+    """The archive cannot be read or written."""
     DISK = "disk"
     """The cache cannot be written."""
     NOT_FOUND = "not_found"

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from typing import Final
 
 from relay.logs import get_logger
+from relay.measurements import RECORDING_FETCHES
 from relay.recordings.cache import Cache
 from relay.recordings.failures import FetchFailed, Reason
 from relay.recordings.fetch import Fetch
@@ -25,7 +26,7 @@ _BUSY_SECONDS: Final = 5.0
 
 
 class Fetches:
-    """`most`: at the same time. `on_end` is called with the outcome of each fetch: "fetched" or a reason."""
+    """`most`: at the same time. `monotonic` returns seconds."""
 
     def __init__(
         self,
@@ -33,13 +34,11 @@ class Fetches:
         cache: Cache,
         *,
         most: int,
-        on_end: Callable[[str], None] = lambda _: None,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self._sources = sources
         self._cache = cache
         self._most = most
-        self._on_end = on_end
         self._monotonic = monotonic
         self._running: dict[str, Fetch] = {}
         self._failures: OrderedDict[str, tuple[float, FetchFailed]] = OrderedDict()
@@ -75,10 +74,10 @@ class Fetches:
         self._running.pop(key, None)
         self._failures.pop(key, None)
         if failure is None:
-            self._on_end("fetched")
+            RECORDING_FETCHES.add(("fetched",))
             log.info("recording.fetched", call=fetch.recording.id, bytes=fetch.received)
             return
-        self._on_end(failure.reason)
+        RECORDING_FETCHES.add((failure.reason,))
         log.warning("recording.failed", call=fetch.recording.id, reason=failure.reason, message=str(failure))
         seconds = failure.retry_after or _SECONDS.get(failure.reason, _OTHER_SECONDS)
         self._failures[key] = (self._monotonic() + seconds, failure)

@@ -1,16 +1,21 @@
-"""Finds the audio of a recording: in the cache, or at its source."""
+"""Finds the audio of a recording: in the archive, in the cache, or at its source."""
 
 import asyncio
-from collections.abc import Callable
 from contextlib import suppress
 from typing import BinaryIO, Final
 
+from relay.ledger.recordings import ArchivedRecording
+from relay.logs import get_logger
+from relay.recordings.archive import Archive
 from relay.recordings.cache import Cache
 from relay.recordings.failures import FetchFailed, Reason
 from relay.recordings.fetch import Fetch, GrowingRecording
 from relay.recordings.fetches import Fetches
 from relay.recordings.opened import OpenRecording, open_file
 from relay.recordings.sources import Recording, Sources
+from relay.recordings.stores import StoreFailed
+
+log = get_logger("relay.recordings")
 
 _MAX_TRIES: Final = 3
 
@@ -22,15 +27,24 @@ class Library:
         self,
         sources: Sources,
         cache: Cache,
+        archive: Archive,
         *,
         max_fetches: int,
-        on_fetch: Callable[[str], None] = lambda _: None,
     ) -> None:
         self.cache = cache
-        self.fetches = Fetches(sources, cache, most=max_fetches, on_end=on_fetch)
+        self.archive = archive
+        self.fetches = Fetches(sources, cache, most=max_fetches)
 
-    async def open(self, recording: Recording) -> OpenRecording:
-        """Open a recording; the caller closes it. Raises `FetchFailed`."""
+    async def open(self, recording: Recording, archived: ArchivedRecording | None = None) -> OpenRecording:
+        """Open a recording; the caller closes it. `archived`: where it is in the archive, if it is there.
+
+        Raises `FetchFailed`.
+        """
+        if archived is not None:
+            try:
+                return await self.archive.open(archived, f'"{archived.object[:32]}"')
+            except StoreFailed as error:
+                log.warning("recording.archive_unreadable", call=recording.id, error=str(error))
         etag = f'"{recording.key[:32]}"'
         try:
             for _ in range(_MAX_TRIES):

@@ -1,12 +1,12 @@
-"""The recordings of one process that accepts requests: the endpoint, and what it needs."""
+"""The recordings of one process: the endpoint, the archiver, and what both need."""
 
 import asyncio
-from collections.abc import Callable
 from typing import Final
 
 from relay.ledger import Ledger
 from relay.logs import get_logger
-from relay.recordings.build import build_cache, build_downloader, build_sources, link_keys
+from relay.recordings.archiver import Archiver
+from relay.recordings.build import build_archive, build_cache, build_downloader, build_sources, link_keys
 from relay.recordings.endpoint import RecordingsEndpoint
 from relay.recordings.library import Library
 from relay.settings import Settings
@@ -17,18 +17,17 @@ _CLEANING_SECONDS: Final = 3_600.0
 
 
 class RecordingsService:
-    """`on_fetch` is called with the outcome of each fetch: "fetched" or why it failed."""
+    """The archiver runs only in the process that delivers (`relay.app`)."""
 
-    def __init__(
-        self, settings: Settings, ledger: Ledger, *, on_fetch: Callable[[str], None] = lambda _: None
-    ) -> None:
+    def __init__(self, settings: Settings, ledger: Ledger) -> None:
         self._downloader = build_downloader(settings)
         self.library = Library(
             build_sources(settings, self._downloader),
             build_cache(settings),
+            build_archive(settings),
             max_fetches=settings.recordings.max_fetches,
-            on_fetch=on_fetch,
         )
+        self.archiver = Archiver(ledger, self.library, settings)
         self.endpoint = RecordingsEndpoint(
             ledger, self.library, link_keys(settings), settings.recordings.link_days
         )
@@ -37,6 +36,7 @@ class RecordingsService:
         """Use the keys of newly loaded settings."""
         self.endpoint.set_keys(link_keys(settings))
         self.library.fetches.set_sources(build_sources(settings, self._downloader))
+        self.library.archive = build_archive(settings)
 
     async def run(self) -> None:
         """Remove old recordings from the cache now and every hour, until cancelled; then end all fetches."""

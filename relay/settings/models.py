@@ -216,7 +216,8 @@ class Privacy(Section):
     recordings_days: float = Field(
         7,
         gt=0,
-        description="Days for which a recording is kept in the cache, counted from its fetch.",
+        description="Days for which a recording is kept in the archive (`recordings.keep`) and in the cache, "
+        "counted from its fetch.",
     )
 
     attempts_days: float = Field(

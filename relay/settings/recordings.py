@@ -1,7 +1,8 @@
 """The settings of recordings, and of CloudTalk's REST API, from which they are read."""
 
 from pathlib import Path
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, Final, Self
+from urllib.parse import urlsplit
 
 from pydantic import (
     AfterValidator,
@@ -15,6 +16,8 @@ from pydantic import (
 
 from relay.settings import validators
 from relay.settings.section import Section
+
+S3_PREFIX: Final = "s3://"
 
 
 def _none_if_empty(value: Any) -> Any:
@@ -51,8 +54,19 @@ class CloudTalkApi(Section):
         return self
 
 
+class S3(Section):
+    """Access to an S3-compatible store."""
+
+    endpoint: str = Field("", description="URL of the store. Empty: Amazon S3 in `region`.")
+    region: str = Field("us-east-1", description="Region of the store.")
+    access_key_id: str = Field(
+        "", description="Id of the access key. Empty: the variables `AWS_…` or the role of the machine."
+    )
+    secret_access_key: OptionalSecret = Field(None, description="Secret of the access key.")
+
+
 class Recordings(Section):
-    """Recordings: links through the relay, and a cache."""
+    """Recordings: links through the relay, a cache, and an archive that outlives CloudTalk's copy."""
 
     proxy: bool = Field(
         False,
@@ -87,8 +101,40 @@ class Recordings(Section):
     max_fetches: int = Field(
         4, ge=1, le=64, description="Maximum number of recordings that a process fetches at the same time."
     )
+    keep: bool = Field(
+        False,
+        description="Whether each recording is archived when its call ends, so that it can be played after "
+        "CloudTalk has deleted it. `privacy.recordings_days` limits how long.",
+    )
+    keep_url: str = Field(
+        "var/recordings",
+        description="Where the archive is: a folder, or `s3://BUCKET/PREFIX` on an S3-compatible store.",
+    )
+    keep_key: tuple[_Key, ...] = Field(
+        (),
+        description="Key that encrypts the archive, of at least 16 characters; `openssl rand -hex 32` "
+        "creates one. Several keys are written as a list: the first encrypts, all decrypt. Without a key "
+        "the archive is not encrypted. Keep a copy: without the key nobody can read the archive.",
+    )
+    s3: S3 = Field(default_factory=S3)
+
+    @field_validator("keep_key", mode="before")
+    @classmethod
+    def _accept_one_key(cls, value: Any) -> Any:
+        return (value,) if isinstance(value, str | SecretStr) else value
 
     @field_validator("cache_path")
     @classmethod
     def _resolve_folder(cls, path: Path, info: ValidationInfo) -> Path:
         return info.context / path if isinstance(info.context, Path) else path
+
+    @field_validator("keep_url")
+    @classmethod
+    def _resolve_store(cls, url: str, info: ValidationInfo) -> str:
+        if url.startswith(S3_PREFIX):
+            if not urlsplit(url).netloc:
+                raise ValueError("expected s3://BUCKET or s3://BUCKET/PREFIX")
+            return url
+        if not url or "://" in url:
+            raise ValueError("expected the path of a folder, or s3://BUCKET/PREFIX")
+        return str(info.context / url) if isinstance(info.context, Path) else url

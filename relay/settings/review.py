@@ -34,6 +34,9 @@ _NAME: Final = "settings"
 _UNENCRYPTED_MODES: Final = ("disable", "allow", "prefer")
 """Values of libpq's sslmode that also accept a connection without TLS; `prefer` is the default."""
 
+_KEYS_OF_TOKENS: Final = ("tokens", "signing_keys", "keep_key")
+"""Keys of any section, whose values are tokens or have the form of one."""
+
 _LOWEST_BITS: Final = 72
 """A random token of 20 letters and digits has more, a phrase with some digits has fewer."""
 
@@ -171,14 +174,15 @@ def _is_local(host: str) -> bool:
 
 def _review_tokens(settings: Settings) -> Iterator[Finding]:
     for section, table in settings:
-        for number, token in enumerate(getattr(table, "tokens", ()), 1):
-            if _estimate_bits(token.get_secret_value()) < _LOWEST_BITS:
-                yield _warning(
-                    _NAME,
-                    "weak_token",
-                    f"token {number} in {section}.tokens is easy to guess",
-                    f"replace it by a random one: {HOW_TO_CREATE_TOKEN}",
-                )
+        for key in _KEYS_OF_TOKENS:
+            for number, token in enumerate(getattr(table, key, ()), 1):
+                if _estimate_bits(token.get_secret_value()) < _LOWEST_BITS:
+                    yield _warning(
+                        _NAME,
+                        "weak_token",
+                        f"token {number} in {section}.{key} is easy to guess",
+                        f"replace it by a random one: {HOW_TO_CREATE_TOKEN}",
+                    )
 
 
 def _review_signing_keys(settings: Settings) -> Iterator[Finding]:

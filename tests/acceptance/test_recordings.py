@@ -100,6 +100,24 @@ def test_a_recording_that_breaks_off_is_not_taken_for_a_whole_one(
         )
 
 
+@pytest.mark.parametrize("workers", [1, 2])
+def test_a_kept_recording_seeks_after_cloudtalk_has_deleted_it_and_after_a_kill(
+    tmp_path: Path, cloudtalk: FakeCloudTalk, audio: bytes, workers: int
+) -> None:
+    written = settings(cloudtalk, 'keep = true\nkeep_key = "key-of-the-archive-0123456789"')
+    with running_relay(tmp_path, written, workers) as relay:
+        link = delivered_link(relay, cloudtalk)
+        eventually(lambda: {line["event"] for line in relay.log_lines()}, lambda e: "recording.archived" in e)
+        relay.kill()
+        cloudtalk.api = cloudtalk.link = "gone"
+        relay.start()
+        part = get(link, "bytes=9600000-9600099")
+        assert (part.status_code, part.content) == (206, audio[9_600_000:9_600_100])
+        assert get(link).content == audio
+    assert cloudtalk.paths == ["/api/calls/recording/7.json"]
+    assert not list((tmp_path / "var/recordings-cache").iterdir())
+
+
 def test_who_reads_slowly_or_nothing_holds_up_nobody(tmp_path: Path, cloudtalk: FakeCloudTalk) -> None:
     with running_relay(tmp_path, settings(cloudtalk)) as relay:
         link = delivered_link(relay, cloudtalk)

@@ -27,6 +27,8 @@ SECRETS: Final = {
     "url": "postgresql://relay:secret@db.example.com/relay",
     "key_secret": "0123456789abcdef",
     "signing_keys": "key-of-the-links-0123456789",
+    "keep_key": "key-of-the-archive-0123456789",
+    "secret_access_key": "0123456789abcdef",
 }
 """What each `…_file` of an example contains, by its key."""
 

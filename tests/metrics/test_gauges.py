@@ -27,7 +27,15 @@ def values(backlog: Backlog, now: Instant = NOW) -> dict[tuple[str, ...], float]
 
 
 def backlog(*destinations: DestinationBacklog, last_event_at: Instant | None = None) -> Backlog:
-    return Backlog(list(destinations), unfolded=3, set_aside=2, quarantined=1, last_event_at=last_event_at)
+    return Backlog(
+        list(destinations),
+        unfolded=3,
+        set_aside=2,
+        quarantined=1,
+        last_event_at=last_event_at,
+        recordings_pending=5,
+        oldest_recording_since=Instant(NOW - 4 * SECOND),
+    )
 
 
 def test_a_backlog_becomes_gauges() -> None:
@@ -43,6 +51,8 @@ def test_a_backlog_becomes_gauges() -> None:
         ("relay_events_unfolded",): 3,
         ("relay_events_set_aside",): 2,
         ("relay_quarantined_bodies",): 1,
+        ("relay_recordings_pending",): 5,
+        ("relay_oldest_pending_recording_seconds",): 4,
         ("relay_deliveries_pending", "crm"): 7,
         ("relay_oldest_pending_seconds", "crm"): 90.5,
         ("relay_deliveries_dead", "crm"): 4,

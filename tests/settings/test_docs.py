@@ -12,7 +12,7 @@ from relay.settings import (
 )
 from relay.settings.docs import render_markdown
 from relay.settings.field_types import fields_by_key
-from relay.settings.recordings import CloudTalkApi
+from relay.settings.recordings import S3, CloudTalkApi
 
 ROOT = Path(__file__).parents[2]
 
@@ -33,7 +33,7 @@ def test_the_documentation_is_up_to_date() -> None:
 
 def test_every_key_is_documented_and_no_other() -> None:
     fields = {key: field for model in documented_models() for key, field in fields_by_key(model).items()}
-    tables: dict[str, type[BaseModel]] = {"when": DeliveryFilter, "api": CloudTalkApi}
+    tables: dict[str, type[BaseModel]] = {"when": DeliveryFilter, "api": CloudTalkApi, "s3": S3}
     for table, model in tables.items():
         del fields[table]
         fields |= {f"{table}.{key}": field for key, field in fields_by_key(model).items()}

@@ -65,8 +65,23 @@ def test_another_limit_of_the_api_needs_a_restart(load_text: LoadText) -> None:
     assert replace_secrets(before, loaded)[1] == ["cloudtalk.api.requests_per_minute"]
 
 
-def test_the_folder_of_the_cache_is_resolved(load_text: LoadText, tmp_path: Path) -> None:
-    assert load_text("[recordings]\ncache_path = 'cache'").recordings.cache_path == tmp_path / "cache"
+def test_paths_are_resolved_and_urls_of_a_store_are_not(load_text: LoadText, tmp_path: Path) -> None:
+    recordings = load_text("[recordings]\nkeep_url = 'kept'\ncache_path = 'cache'").recordings
+    assert recordings.keep_url == str(tmp_path / "kept")
+    assert recordings.cache_path == tmp_path / "cache"
+    assert load_text("[recordings]\nkeep_url = 's3://bucket/a'").recordings.keep_url == "s3://bucket/a"
+
+
+@pytest.mark.parametrize("url", ["", "s3://", "https://bucket.example", "file:///srv"])
+def test_another_url_of_a_store_is_refused(load_error: LoadError, url: str) -> None:
+    assert "s3://BUCKET" in load_error(f"[recordings]\nkeep_url = '{url}'")
+
+
+def test_one_key_of_the_archive_is_a_list_of_one(load_text: LoadText, load_error: LoadError) -> None:
+    for written in (f"'{KEY}'", f"['{KEY}']"):
+        (key,) = load_text(f"[recordings]\nkeep_key = {written}").recordings.keep_key
+        assert key.get_secret_value() == KEY
+    assert "at least 16 characters" in load_error("[recordings]\nkeep_key = 'fifteen-letters'")
 
 
 @pytest.mark.parametrize(

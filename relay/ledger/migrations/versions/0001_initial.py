@@ -227,6 +227,30 @@ def upgrade() -> None:
         sqlite_with_rowid=False,
     )
     op.create_table(
+        "recordings",
+        sa.Column("call", TEXT, nullable=False),
+        sa.Column("source", TEXT, nullable=False),
+        sa.Column("state", TEXT, nullable=False),
+        sa.Column("enqueued_at", sa.BigInteger(), nullable=False),
+        sa.Column("due_at", sa.BigInteger(), nullable=False),
+        sa.Column("attempts", sa.Integer(), nullable=False),
+        sa.Column("reason", TEXT, nullable=True),
+        sa.Column("object", TEXT, nullable=True),
+        sa.Column("size", sa.BigInteger(), nullable=True),
+        sa.Column("content_type", TEXT, nullable=True),
+        sa.Column("archived_at", sa.BigInteger(), nullable=True),
+        sa.PrimaryKeyConstraint("call"),
+    )
+    op.create_index(
+        "recordings_due",
+        "recordings",
+        ["due_at"],
+        unique=False,
+        sqlite_where=sa.text("state = 'pending'"),
+        postgresql_where=sa.text("state = 'pending'"),
+    )
+    op.create_index("recordings_archived", "recordings", ["archived_at"], unique=False)
+    op.create_table(
         "signed_out",
         sa.Column("session", TEXT, nullable=False),
         sa.Column("until", sa.BigInteger(), nullable=False),
