@@ -25,6 +25,7 @@ _IDS: Final = {
     "bodies": (),
     "aliases": ("alias", "call"),
     "calls": ("id", "state", "record"),
+    "call_terms": ("call",),
 }
 """The columns of each table that contain ids of calls. A body keeps its ids: only `rebuild` reads it."""
 

@@ -5,32 +5,18 @@ from typing import Any, Final
 import click
 import msgspec
 
-from relay.cli.ledger_session import read_ledger, read_with_ledger, with_ledger
+from relay.cli import call_list
+from relay.cli.ledger_session import read_with_ledger, with_ledger
 from relay.cli.lookup import read_calls, require_calls
 from relay.cli.main import Context
 from relay.cli.output import echo, json_option, print_fields, print_json, print_records, print_table
 from relay.fold.split import SplitError, split_call
 from relay.instants import Instant
-from relay.ledger import calls
 from relay.ledger.connection import Connection
-from relay.operations.calls import CallView, view_call, with_recording_link
+from relay.operations.calls import CallView, view_call
 from relay.operations.explanation import situation_of
 from relay.operations.story import Entry, view_story
 from relay.settings import Settings
-
-_DEFAULT_ROWS: Final = 50
-_NO_LIMIT: Final = 2**62
-
-_COLUMNS: Final = {
-    "id": "id",
-    "direction": "direction",
-    "status": "status",
-    "number": "external_number",
-    "contact": "contact_name",
-    "started": "started_at",
-    "seconds": "duration_seconds",
-}
-"""Headings of the table, and the fields of the record."""
 
 _LEG_COLUMNS: Final = ("agent_id", "agent_name", "started_at", "ended_at", "talking_seconds", "outcome")
 _EVENT_COLUMNS: Final = ("seq", "kind", "dialect", "said_at", "received_at")
@@ -51,26 +37,7 @@ def command() -> None:
     """List and show calls; split one that was linked wrongly."""
 
 
-@command.command("list")
-@click.option(
-    "--limit", type=click.IntRange(1), help="List at most this many calls. Default: 50; all with --json."
-)
-@json_option
-@click.pass_obj
-def list_(context: Context, limit: int | None, *, as_json: bool) -> None:
-    """List calls, the latest first."""
-    most = limit or (_NO_LIMIT if as_json else _DEFAULT_ROWS)
-    settings = context.settings()
-    records, total = read_ledger(
-        settings, lambda connection: (calls.list_newest(connection, most), calls.count(connection))
-    )
-    if as_json:
-        print_json([with_recording_link(record, settings.recording_links) for record in records])
-        return
-    rows = [[getattr(record, field) for field in _COLUMNS.values()] for record in records]
-    print_table(tuple(_COLUMNS), rows, crop="contact")
-    if len(records) < total:
-        echo(f"\n{len(records)} of {total} calls; use --limit to list more", err=True)
+command.add_command(call_list.command)
 
 
 @command.command("show")

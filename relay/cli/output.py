@@ -3,7 +3,7 @@
 import os
 import sys
 import textwrap
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import AsyncIterable, Iterable, Mapping, Sequence
 from json import dumps
 from typing import Any, Final, TextIO
 
@@ -28,8 +28,22 @@ json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON f
 
 
 def print_json(value: Any) -> None:
+    click.echo(_json_text(value))
+
+
+async def print_json_array(items: AsyncIterable[Any]) -> None:
+    """Print one array, each item as soon as it is there: there may be a million."""
+    separator = "["
+    async for item in items:
+        click.echo(separator, nl=False)
+        click.echo("\n" + textwrap.indent(_json_text(item), _INDENT), nl=False)
+        separator = ","
+    click.echo("[]" if separator == "[" else "\n]")
+
+
+def _json_text(value: Any) -> str:
     text = msgspec.json.format(msgspec.json.encode(value), indent=2).decode()
-    click.echo(UNPRINTABLE.sub(lambda found: found[0] if found[0] == "\n" else dumps(found[0])[1:-1], text))
+    return UNPRINTABLE.sub(lambda found: found[0] if found[0] == "\n" else dumps(found[0])[1:-1], text)
 
 
 def echo(text: str = "", *, err: bool = False) -> None:

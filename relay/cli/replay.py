@@ -1,8 +1,6 @@
 """`relay replay`: deliver calls to CRMs again."""
 
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime, timedelta
-from typing import Final
 from zoneinfo import ZoneInfo
 
 import click
@@ -11,15 +9,13 @@ from crm_clients.settings import DestinationSettings
 from relay.cli.ledger_session import with_ledger
 from relay.cli.lookup import read_calls, require_destination
 from relay.cli.main import Context
+from relay.cli.option_values import parse_time
 from relay.cli.output import echo, json_option, print_json
 from relay.cli.progress import progress_bar
 from relay.delivery.replay import Replay, ReplayCounts, ReplayResult, Scope
 from relay.instants import Instant
 from relay.ledger import Ledger
 from relay.settings import Settings
-
-_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
-_MICROSECOND: Final = timedelta(microseconds=1)
 
 
 @click.command("replay")
@@ -64,7 +60,7 @@ def command(
     settings = context.settings()
     targets = _select_destinations(settings, destination)
     zone = ZoneInfo(settings.cloudtalk.timezone)
-    start, end = _parse_time(since, zone, "--since"), _parse_time(until, zone, "--until")
+    start, end = parse_time(since, zone, "since"), parse_time(until, zone, "until")
     if ids:
         result = _replay_ids(settings, targets, scope, ids)
     else:
@@ -82,19 +78,6 @@ def _select_destinations(settings: Settings, name: str | None) -> Mapping[str, D
         return settings.destinations
     require_destination(name, settings.destinations)
     return {name: settings.destinations[name]}
-
-
-def _parse_time(written: str | None, zone: ZoneInfo, option: str) -> Instant | None:
-    if written is None:
-        return None
-    try:
-        moment = datetime.fromisoformat(written)
-    except ValueError as error:
-        raise click.BadParameter(
-            "expected a date such as 2024-11-28, or a time such as 2024-11-28T10:30:00",
-            param_hint=f"'{option}'",
-        ) from error
-    return Instant(((moment if moment.tzinfo else moment.replace(tzinfo=zone)) - _EPOCH) // _MICROSECOND)
 
 
 def _replay_ids(

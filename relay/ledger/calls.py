@@ -1,6 +1,6 @@
 """The joined record of each call, with the join state behind it."""
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -8,9 +8,12 @@ from sqlalchemy import Column, Integer, LargeBinary, bindparam, func, insert, se
 
 from relay.call import Call, CallState
 from relay.instants import Instant
+from relay.ledger import call_terms
+from relay.ledger.call_terms import CallTerms
 from relay.ledger.connection import Connection
 from relay.ledger.errors import CallPruned
 from relay.ledger.json_rows import TextInBlob, bound, rows_of, without_nul
+from relay.ledger.search_terms import terms_of, to_text
 from relay.ledger.tables import calls
 
 _encoder = msgspec.json.Encoder()
@@ -54,6 +57,9 @@ _rows = rows_of(
     calls.c.number,
     calls.c.merged_into,
     calls.c.changed_at,
+    calls.c.status,
+    calls.c.direction,
+    calls.c.terms,
     *(Column(name, Integer) for name in ("state_at", "state_length", "record_at", "record_length")),
 )
 _blob = bindparam("blob", type_=LargeBinary)
@@ -64,6 +70,9 @@ _values = {
     "number": _rows.c.number,
     "merged_into": _rows.c.merged_into,
     "changed_at": _rows.c.changed_at,
+    "status": _rows.c.status,
+    "direction": _rows.c.direction,
+    "terms": _rows.c.terms,
     "state": TextInBlob(_blob, _rows.c.state_at, _rows.c.state_length),
     "record": TextInBlob(_blob, _rows.c.record_at, _rows.c.record_length),
 }
@@ -74,12 +83,21 @@ _update = update(calls).where(calls.c.id == _rows.c.id).values(_values)
 def write(connection: Connection, new: Sequence[CallRow], changed: Sequence[CallRow]) -> None:
     """Insert the new calls and update the changed ones. Raises `CallPruned` if a changed one is gone."""
     if new:
-        connection.execute(_insert, _bound(new))
-    if changed and connection.execute(_update, _bound(changed)).rowcount < len(changed):
-        raise CallPruned("a call was pruned after it was read")
+        terms = _terms(new)
+        connection.execute(_insert, _bound(new, terms))
+        call_terms.add(connection, terms)
+    if changed:
+        terms = _terms(changed)
+        call_terms.replace(connection, terms)
+        if connection.execute(_update, _bound(changed, terms)).rowcount < len(changed):
+            raise CallPruned("a call was pruned after it was read")
 
 
-def _bound(rows: Iterable[CallRow]) -> dict[str, Any]:
+def _terms(rows: Iterable[CallRow]) -> dict[str, CallTerms]:
+    return {row.id: CallTerms(row.began_at, to_text(terms_of(row.record))) for row in rows}
+
+
+def _bound(rows: Iterable[CallRow], terms: Mapping[str, CallTerms]) -> dict[str, Any]:
     """Sorted by id, so that two transactions lock rows in the same order."""
     ordered = sorted(rows, key=lambda row: row.id)
     values, texts, position = [], [], 1
@@ -94,6 +112,9 @@ def _bound(rows: Iterable[CallRow]) -> dict[str, Any]:
                 row.number,
                 row.record.merged_into,
                 _changed_at(row.state),
+                row.record.status,
+                row.record.direction or "",
+                terms[row.id].text,
                 position,
                 len(state),
                 position + len(state),
@@ -153,12 +174,7 @@ _after = (
 )
 _pruned_ids = select(calls.c.id).where(calls.c.id.in_(select(_ids.c.id)), calls.c.pruned_at.is_not(None))
 _set_pruned = update(calls).where(calls.c.id.in_(select(_ids.c.id))).values(pruned_at=bindparam("now"))
-_newest = (
-    select(calls.c.record)
-    .where(_is_not_merged)
-    .order_by(calls.c.began_at.desc(), calls.c.id)
-    .limit(bindparam("limit"))
-)
+_records = select(calls.c.id, calls.c.record).join(_ids, _ids.c.id == calls.c.id)
 
 
 def list_ids_after(connection: Connection, after: str, limit: int) -> list[str]:
@@ -176,9 +192,10 @@ def list_pruned_ids(connection: Connection, ids: Collection[str]) -> set[str]:
     return set(connection.execute(_pruned_ids, bound((id_,) for id_ in ids)).scalars())
 
 
-def list_newest(connection: Connection, limit: int) -> list[Call]:
-    """Return the records of the calls that began last, the newest first."""
-    return [_decode_record(record) for record in connection.execute(_newest, {"limit": limit}).scalars()]
+def get_records(connection: Connection, ids: Collection[str]) -> dict[str, Call]:
+    """Return the records of the calls with these ids; unknown ids are absent from the result."""
+    found = connection.execute(_records, bound((id_,) for id_ in sorted(ids)))
+    return {id_: _decode_record(record) for id_, record in found}
 
 
 _count_began = (

@@ -10,7 +10,7 @@ import msgspec
 from sqlalchemy import Delete, Update, bindparam, delete, func, select, update
 
 from relay.instants import Instant
-from relay.ledger import tombstones
+from relay.ledger import call_terms, tombstones
 from relay.ledger.calls import set_pruned
 from relay.ledger.connection import Connection
 from relay.ledger.json_rows import bound, rows_of
@@ -106,6 +106,7 @@ def delete_old_calls(connection: Connection, *, before: Instant, now: Instant, l
     ids = list(connection.execute(_old_calls, {"before": before, "limit": limit}).scalars())
     rows = bound((id_,) for id_ in sorted(ids))
     tombstones.add(connection, ids, now=now)
+    call_terms.remove(connection, ids)
     for statement in _delete_calls:
         connection.execute(statement, rows)
     return len(ids) == limit
@@ -118,6 +119,7 @@ class _StatedTimes(msgspec.Struct):
 _decode_stated_times = msgspec.json.Decoder(_StatedTimes).decode
 _newest_calls = (
     select(calls.c.began_at, calls.c.changed_at, calls.c.record)
+    .where(calls.c.merged_into.is_(None))  # the survivor of a merged call has its start
     .order_by(calls.c.began_at.desc())
     .limit(bindparam("limit"))
 )

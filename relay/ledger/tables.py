@@ -1,7 +1,7 @@
 """The tables of the ledger. Instants are microseconds since 1970 UTC; JSON is stored as text."""
 
 from enum import StrEnum
-from typing import Any
+from typing import Any, Final
 
 from sqlalchemy import (
     BigInteger,
@@ -46,6 +46,11 @@ def _partial_index(name: str, *columns: str, state: StrEnum) -> Index:
     condition = text(f"state = '{state}'")
     return Index(name, *columns, sqlite_where=condition, postgresql_where=condition)
 
+
+_not_merged: Final[dict[str, Any]] = {
+    "sqlite_where": text("merged_into IS NULL"),
+    "postgresql_where": text("merged_into IS NULL"),
+}
 
 events = Table(
     "events",
@@ -113,23 +118,42 @@ calls = Table(
     Column("id", Text, primary_key=True),
     Column("version", BigInteger, nullable=False),
     Column("began_at", BigInteger, nullable=False),
-    Column("state", Text, nullable=False),
-    Column("record", Text, nullable=False),
-    # {field: the version in which it changed last}: a CRM receives only what changed since its version.
-    Column("field_versions", Text, nullable=False),
     # The customer's number, by which an event without a known id is matched last.
     Column("number", Text),
     # The surviving call, if this one was merged into it.
     Column("merged_into", Text),
+    # Of the record, for searches. `direction`: empty if it is unknown. `terms`: see `search_terms`.
+    Column("status", Text, nullable=False),
+    Column("direction", Text, nullable=False),
+    Column("terms", Text, nullable=False),
     # When retention removed its first event: after that the call cannot be recomputed.
     Column("pruned_at", BigInteger),
     # The arrival of the last event that the state has a value of: retention counts from here.
     Column("changed_at", BigInteger, nullable=False),
-    Index("calls_began", "began_at"),
+    # The large columns are the last: SQLite reads a row from its beginning.
+    Column("state", Text, nullable=False),
+    Column("record", Text, nullable=False),
+    # {field: the version in which it changed last}: a CRM receives only what changed since its version.
+    Column("field_versions", Text, nullable=False),
+    Index("calls_began", "began_at", "id", **_not_merged),
+    Index("calls_status", "status", "direction", "began_at", "id", **_not_merged),
     Index("calls_changed", "changed_at"),
     Index("calls_number", "number", "began_at"),
 )
 """The joined record of each call, and the join state behind it."""
+
+call_terms = Table(
+    "call_terms",
+    metadata,
+    Column("term", Text, primary_key=True),
+    Column("began_at", BigInteger, primary_key=True, autoincrement=False),
+    Column("call", Text, primary_key=True),
+    sqlite_with_rowid=False,
+)
+"""The search terms of each call, in the order of a search: the newest calls with a term are neighbours.
+
+`began_at`: that of the call.
+"""
 
 destinations = Table(
     "destinations",
@@ -175,6 +199,9 @@ deliveries = Table(
     Column("message", Text),
     _partial_index("deliveries_due", "destination", "due_at", state=DeliveryState.PENDING),
     _partial_index("deliveries_dead", "destination", "attempted_at", state=DeliveryState.DEAD),
+    _partial_index("deliveries_dropped", "destination", state=DeliveryState.DROPPED),
+    _partial_index("deliveries_filtered", "destination", state=DeliveryState.FILTERED),
+    _partial_index("deliveries_retracted", "destination", state=DeliveryState.RETRACTED),
     Index("deliveries_call", "call"),
 )
 """One row for each destination and call: `version` is to be delivered, `delivered_version` the CRM has.

@@ -39,7 +39,8 @@ def test_the_latest_calls_come_first(home: Home) -> None:
 def test_a_listed_call_is_the_canonical_record(home: Home) -> None:
     home.run_relay(event("ended", "1", status="missed", contact_name="Íñigo"), until=all_delivered(1))
     (call,) = home.json("calls", "list")
-    assert list(call) == RECORD
+    assert list(call) == [*RECORD, "deliveries"]
+    assert call["deliveries"] == [{"destination": "crm", "state": "delivered"}]
     assert (call["status"], call["contact_name"], call["follow_up"], call["tags"]) == (
         "missed",
         "Íñigo",
@@ -55,7 +56,7 @@ def test_without_a_terminal_each_call_is_one_line(home: Home) -> None:
     )
     result = home.run("calls", "list")
     heading, *lines = result.stdout.splitlines()
-    assert heading.split() == ["id", "direction", "status", "number", "contact", "started", "seconds"]
+    assert heading.split() == ["id", "direction", "status", "number", "contact", "started", "secs"]
     assert sorted(line.split()[0] for line in lines) == ["cloudtalk-2", f"cloudtalk-{long}"]
 
 
@@ -174,7 +175,77 @@ def test_a_table_lists_50_calls_and_json_all(home: Home) -> None:
     assert len(home.json("calls", "list", "--limit", "7")) == 7
     result = home.run("calls", "list")
     assert len(result.stdout.splitlines()) == 51
-    assert "50 of 60 calls; use --limit" in result.stderr
+    assert "the latest 50 calls; there are more: use --limit" in result.stderr
+
+
+def test_a_filter_matches_by_number_name_agent_time_status_and_delivery(home: Home) -> None:
+    home.run_relay(
+        event(
+            "ended",
+            "1",
+            status="missed",
+            contact_name="Ana García",
+            from_number="+34600112233",
+            started_at="2026-01-01T23:30:00Z",
+        ),
+        event(
+            "ended",
+            "2",
+            status="answered",
+            contact_name="Ana Gil",
+            agent_name="Luis Peña",
+            agent_id=7,
+            from_number="+34911223344",
+            started_at="2026-01-02T10:00:00Z",
+        ),
+        until=all_delivered(2),
+    )
+    for arguments, names in {
+        ("--number", "600112233"): ["1"],
+        ("--number", "0034 911"): ["2"],
+        ("--number", "2233"): ["1"],
+        ("--name", "garcia ANA"): ["1"],
+        ("--name", "ana g"): ["2", "1"],
+        ("--agent", "pena"): ["2"],
+        ("--agent", "7"): ["2"],
+        ("--since", "2026-01-02"): ["2", "1"],
+        ("--until", "2026-01-02"): [],
+        ("--since", "2026-01-02T10:00:00+00:00"): ["2"],
+        ("--status", "missed"): ["1"],
+        ("--status", "perdida"): ["1"],
+        ("--status", "Completada", "--status", "missed"): ["2", "1"],
+        ("--direction", "inbound"): ["2", "1"],
+        ("--direction", "unknown"): [],
+        ("--destination", "crm", "--delivery", "delivered"): ["2", "1"],
+        ("--delivery", "dead"): [],
+        ("--name", "ana", "--status", "missed", "--limit", "1"): ["1"],
+    }.items():
+        assert [call["call_id"] for call in home.json("calls", "list", *arguments)] == names, arguments
+
+
+@pytest.mark.parametrize(
+    ("arguments", "problem"),
+    [
+        (("--number", "x"), "'--number': a number is found by 2 digits"),
+        (("--name", "…"), "'--name': a name is found by letters"),
+        (("--since", "soon"), "'--since': expected a date such as 2024-11-28"),
+        (("--status", "lost"), "'--status': no status is called 'lost'"),
+        (("--direction", "up"), "'--direction': no direction is called 'up'"),
+        (("--delivery", "sent"), "'--delivery': no state of a delivery is called 'sent'"),
+    ],
+)
+def test_a_filter_that_cannot_be_read_is_a_usage_error(
+    home: Home, arguments: tuple[str, ...], problem: str
+) -> None:
+    home.create_files()
+    result = home.run("calls", "list", *arguments)
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert problem in result.stderr
+
+
+def test_times_are_shown_in_the_settings_time_zone(home: Home) -> None:
+    home.run_relay(event("started", "1", started_at="2026-07-01T10:00:30Z"), until=all_delivered(1))
+    assert "2026-07-01 12:00+02:00" in home.run("calls", "list").stdout
 
 
 def test_a_call_is_split_by_any_of_its_ids(home: Home) -> None:

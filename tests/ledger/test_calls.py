@@ -66,19 +66,12 @@ async def test_a_changed_call_that_is_gone_is_an_error(ledger: Ledger) -> None:
     assert await get_many(ledger, "a") == {"a": make_call_row("a")}
 
 
-async def test_the_newest_calls_are_those_that_began_last(ledger: Ledger) -> None:
-    rows = [
-        msgspec.structs.replace(make_call_row(call), began_at=Instant(at))
-        for call, at in (("a", 2), ("b", 3), ("c", 1))
-    ]
+async def test_the_records_of_calls_are_read_by_id(ledger: Ledger) -> None:
+    rows = [make_call_row("a"), make_call_row("b", 2)]
     await write(ledger, new=rows)
-    assert [call.id for call in await ledger.read(lambda c: calls.list_newest(c, 2))] == ["b", "a"]
-    assert await ledger.read(calls.count) == 3
-
-
-async def test_of_calls_that_began_at_once_the_first_id_comes_first(ledger: Ledger) -> None:
-    await write(ledger, new=[make_call_row(id_) for id_ in ("c", "a", "b")])
-    assert [call.id for call in await ledger.read(lambda c: calls.list_newest(c, 2))] == ["a", "b"]
+    found = await ledger.read(lambda c: calls.get_records(c, ["b", "unknown"]))
+    assert found == {"b": rows[1].record}
+    assert await ledger.read(calls.count) == 2
 
 
 async def test_a_call_changed_with_the_last_event_that_set_a_value(ledger: Ledger) -> None:
@@ -105,7 +98,6 @@ async def test_a_merged_call_is_neither_counted_nor_listed(ledger: Ledger) -> No
     rows = [make_call_row("a"), merged_row("b"), make_call_row("c")]
     await write(ledger, new=[msgspec.structs.replace(row, number=number) for row in rows])
     assert await ledger.read(calls.count) == 2
-    assert [call.id for call in await ledger.read(lambda c: calls.list_newest(c, 9))] == ["a", "c"]
     assert await ledger.read(lambda c: calls.list_ids_after(c, "", 9)) == ["a", "c"]
     found = await ledger.read(lambda c: calls.list_by_number(c, [number], since=Instant(0)))
     assert found.keys() == {"a", "c"}

@@ -12,6 +12,9 @@ from relay.ledger import (
     Ledger,
     aliases,
     attempts,
+    call_candidates,
+    call_search,
+    call_terms,
     calls,
     client_state,
     dead_letters,
@@ -23,9 +26,12 @@ from relay.ledger.deliveries import Pick, enqueueing, picking, settling
 from relay.ledger.engine import open_engine
 from relay.ledger.journal import folding, reading
 from relay.ledger.json_rows import bound
+from relay.ledger.states import DeliveryState
 from tests.support.postgres import Databases
 
 ROWS = bound([])
+IN_RANGE = "began_at>? AND (began_at,id)<(?,?)"
+RANGE = {"since": 1, "before_at": 20_000, "before_id": "x"}
 PARAMETERS = {"destination": "crm", "now": 1, "limit": 1, "small": 1}
 
 PLANS: dict[str, tuple[Executable, dict[str, Any], str]] = {
@@ -48,7 +54,58 @@ PLANS: dict[str, tuple[Executable, dict[str, Any], str]] = {
         ROWS,
         "SEARCH attempts USING INDEX attempts_call (call=?)",
     ),
-    "calls._newest": (calls._newest, {"limit": 1}, "SCAN calls USING INDEX calls_began"),
+    "call_candidates._all_calls": (
+        call_candidates._all_calls,
+        RANGE | {"limit": 1},
+        f"SEARCH calls USING INDEX calls_began ({IN_RANGE})",
+    ),
+    "call_candidates._calls_of_kind": (
+        call_candidates._calls_of_kind,
+        RANGE | {"limit": 1, "status": "missed", "direction": "inbound"},
+        f"SEARCH calls USING INDEX calls_status (status=? AND direction=? AND {IN_RANGE})",
+    ),
+    "call_candidates._calls_with_term": (
+        call_candidates._calls_with_term,
+        RANGE | {"limit": 1, "term": "x"},
+        "SEARCH call_terms USING PRIMARY KEY (term=? AND began_at>? AND (began_at,call)<(?,?))",
+    ),
+    "call_candidates._calls_with_beginning": (
+        call_candidates._calls_with_beginning,
+        RANGE | {"first": "x", "last": "y"},
+        "SEARCH call_terms USING PRIMARY KEY (term>? AND term<?)",
+    ),
+    "call_candidates._first_term": (
+        call_candidates._first_term,
+        {"first": "x", "last": "y"},
+        "SEARCH call_terms USING PRIMARY KEY (term>? AND term<?)",
+    ),
+    "call_candidates._calls_in_state dead": (
+        call_candidates._calls_in_state[DeliveryState.DEAD],
+        RANGE | {"destination": "crm"},
+        "SEARCH deliveries USING INDEX deliveries_dead (destination=?)",
+    ),
+    "call_candidates._count_in_state filtered": (
+        call_candidates._count_in_state[DeliveryState.FILTERED],
+        {"destination": "crm"},
+        "SEARCH deliveries USING INDEX deliveries_filtered (destination=?)",
+    ),
+    "call_search._matching": (
+        call_search._matching(
+            call_search.Criteria(destination="crm", delivery=frozenset({DeliveryState.DEAD}))
+        ),
+        ROWS,
+        "SEARCH deliveries USING INDEX sqlite_autoindex_deliveries_1 (destination=? AND call=?)",
+    ),
+    "call_terms._stored": (
+        call_terms._stored,
+        ROWS,
+        "SEARCH calls USING INDEX sqlite_autoindex_calls_1 (id=?)",
+    ),
+    "call_terms._delete": (
+        call_terms._delete,
+        ROWS,
+        "SEARCH call_terms USING PRIMARY KEY (term=? AND began_at=? AND call=?)",
+    ),
     "retention_queries._old_calls": (
         retention_queries._old_calls,
         {"before": 1, "limit": 1},
@@ -92,7 +149,7 @@ PLANS: dict[str, tuple[Executable, dict[str, Any], str]] = {
     "replays._page": (
         replays._page,
         {"after_at": 1, "after_id": "", "until": 2, "limit": 1},
-        "SEARCH calls USING INDEX calls_began (began_at>? AND began_at<?)",
+        "SEARCH calls USING INDEX calls_began ((began_at,id)>(?,?) AND began_at<?)",
     ),
     "replays._requeue_known": (
         replays._requeue_known,
@@ -130,7 +187,7 @@ PLANS: dict[str, tuple[Executable, dict[str, Any], str]] = {
         "SEARCH deliveries USING INDEX sqlite_autoindex_deliveries_1 (destination=? AND call=?)",
     ),
 }
-SCAN = re.compile(r"SCAN (aliases|bodies|calls|deliveries|events)\b(?! USING INDEX)")
+SCAN = re.compile(r"SCAN (aliases|bodies|call_terms|calls|deliveries|events)\b(?! USING INDEX)")
 
 
 @pytest.fixture
@@ -173,8 +230,12 @@ SELECT n, 'd', 'k', 'c', 'p', 'q', 2, CASE WHEN n > 19990 THEN 'new' ELSE 'folde
   'call-' || n / 5
 FROM generate_series(1, 20000) n;
 INSERT INTO bodies (seq, parsed, raw) SELECT n, '{}', '' FROM generate_series(1, 20000) n;
-INSERT INTO calls (id, version, began_at, changed_at, state, record, field_versions, number)
-SELECT 'call-' || n, 1, n, n, '{}', '{}', '{}', '+34' || n % 3000 FROM generate_series(1, 20000) n;
+INSERT INTO calls (id, version, began_at, changed_at, status, direction, terms, state, record, field_versions,
+  number)
+SELECT 'call-' || n, 1, n, n, 'completed', 'inbound', '', '{}', '{}', '{}', '+34' || n % 3000
+FROM generate_series(1, 20000) n;
+INSERT INTO call_terms (term, began_at, call)
+SELECT 'n34' || n % 3000, n, 'call-' || n FROM generate_series(1, 20000) n;
 INSERT INTO aliases (alias, call, reason)
 SELECT 'id:' || n, 'call-' || n, 'stated' FROM generate_series(1, 20000) n;
 INSERT INTO destinations (name, client) VALUES ('crm', 'local'), ('other', 'local');
@@ -186,7 +247,7 @@ INSERT INTO attempts (destination, call, at, version, action, outcome, duration_
 SELECT 'crm', 'call-' || n, n, 1, 'upsert', 'delivered', 9 FROM generate_series(1, 20000) n;
 ANALYZE;
 """
-ONE = bound([("call-1", "1", "1", "1", "1", "1", "1", "1", "1", "1", "1", "1", "1", "1")])
+ONE = bound([("call-1", "1", "1", "1", "1", "1", "1", "1", "1", "1", "1", "1", "1", "1", "1", "1", "1")])
 INDEXES: dict[str, tuple[Any, dict[str, Any], str]] = {
     "folding._unfolded": (folding._unfolded, {"limit": 200}, "events_new"),
     "reading._by_call": (reading._by_call, {"call": "call-1"}, "events_call"),
@@ -210,7 +271,24 @@ INDEXES: dict[str, tuple[Any, dict[str, Any], str]] = {
     "calls._update": (calls._update, ONE | {"blob": b"11"}, "calls_pkey"),
     "aliases._by_alias": (aliases._by_alias, bound([("id:1",)]), "aliases_pkey"),
     "attempts._by_call": (attempts._by_call, bound([("call-1",)]), "attempts_call"),
-    "calls._newest": (calls._newest, {"limit": 10}, "calls_began"),
+    "call_candidates._all_calls": (call_candidates._all_calls, RANGE | {"limit": 50}, "calls_began"),
+    "call_candidates._calls_of_kind": (
+        call_candidates._calls_of_kind,
+        RANGE | {"limit": 50, "status": "missed", "direction": "inbound"},
+        "calls_status",
+    ),
+    "call_candidates._calls_with_term": (
+        call_candidates._calls_with_term,
+        RANGE | {"limit": 50, "term": "n341"},
+        "call_terms_pkey",
+    ),
+    "call_candidates._first_term": (
+        call_candidates._first_term,
+        {"first": "n341", "last": "n342"},
+        "call_terms_pkey",
+    ),
+    "call_terms._stored": (call_terms._stored, bound([("call-1",)]), "calls_pkey"),
+    "call_terms._delete": (call_terms._delete, bound([("n341", 1, "call-1")]), "call_terms_pkey"),
     "picking._take fresh": (picking._take[Pick.FRESH], bound([]) | PARAMETERS, "deliveries_due"),
     "picking._take oldest": (picking._take[Pick.OLDEST], bound([]) | PARAMETERS, "deliveries_due"),
     "picking._take probe": (picking._take[Pick.PROBE], bound([]) | PARAMETERS, "deliveries_due"),
@@ -243,4 +321,4 @@ def test_postgresql_uses_the_index_and_scans_no_table(month_old: Engine, name: s
         params = compiled.construct_params(parameters)
         plan = "\n".join(connection.exec_driver_sql(f"EXPLAIN {compiled}", params).scalars())
     assert re.search(rf"Index.* (using|on) ({index})\b", plan), plan
-    assert not re.search(r"Seq Scan on (aliases|bodies|calls|deliveries|events)\b", plan), plan
+    assert not re.search(r"Seq Scan on (aliases|bodies|call_terms|calls|deliveries|events)\b", plan), plan

@@ -21,6 +21,7 @@ from relay.ledger.deliveries.reports import (
     first_delivered_at,
     get_many,
     list_for_call,
+    states_of_calls,
 )
 from relay.ledger.deliveries.rows import DeliveryCounts, DeliveryRow, DeliveryUpdate, DueDelivery
 from relay.ledger.deliveries.settling import requeue_after_lost_lease, requeue_rejected_run, settle
@@ -45,5 +46,6 @@ __all__ = [
     "requeue_after_lost_lease",
     "requeue_rejected_run",
     "settle",
+    "states_of_calls",
     "take_due",
 ]

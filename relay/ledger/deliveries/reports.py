@@ -24,6 +24,24 @@ def list_for_call(connection: Connection, call: str) -> list[DeliveryRow]:
     return [_delivery_row(row) for row in connection.execute(_by_call, {"call": call})]
 
 
+_of_ids = rows_of(deliveries.c.call)
+_states = (
+    select(deliveries.c.call, deliveries.c.destination, deliveries.c.state)
+    .join(_of_ids, _of_ids.c.call == deliveries.c.call)
+    .order_by(deliveries.c.destination)
+)
+
+
+def states_of_calls(
+    connection: Connection, ids: Collection[str]
+) -> dict[str, list[tuple[str, DeliveryState]]]:
+    """Return for each of these calls its destinations and the states of its deliveries, by destination."""
+    states: dict[str, list[tuple[str, DeliveryState]]] = {}
+    for call, destination, state in connection.execute(_states, bound((id_,) for id_ in sorted(ids))):
+        states.setdefault(call, []).append((destination, DeliveryState(state)))
+    return states
+
+
 _keys = rows_of(deliveries.c.destination, deliveries.c.call)
 _of_destination = select(*(deliveries.c[name] for name in DeliveryRow.__struct_fields__)).join(
     _keys, and_(_keys.c.destination == deliveries.c.destination, _keys.c.call == deliveries.c.call)

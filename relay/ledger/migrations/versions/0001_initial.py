@@ -25,18 +25,44 @@ def upgrade() -> None:
         sa.Column("id", TEXT, nullable=False),
         sa.Column("version", sa.BigInteger(), nullable=False),
         sa.Column("began_at", sa.BigInteger(), nullable=False),
+        sa.Column("number", TEXT, nullable=True),
+        sa.Column("merged_into", TEXT, nullable=True),
+        sa.Column("status", TEXT, nullable=False),
+        sa.Column("direction", TEXT, nullable=False),
+        sa.Column("terms", TEXT, nullable=False),
+        sa.Column("pruned_at", sa.BigInteger(), nullable=True),
+        sa.Column("changed_at", sa.BigInteger(), nullable=False),
         sa.Column("state", TEXT, nullable=False),
         sa.Column("record", TEXT, nullable=False),
         sa.Column("field_versions", TEXT, nullable=False),
-        sa.Column("number", TEXT, nullable=True),
-        sa.Column("merged_into", TEXT, nullable=True),
-        sa.Column("pruned_at", sa.BigInteger(), nullable=True),
-        sa.Column("changed_at", sa.BigInteger(), nullable=False),
         sa.PrimaryKeyConstraint("id"),
     )
-    op.create_index("calls_began", "calls", ["began_at"], unique=False)
+    op.create_index(
+        "calls_began",
+        "calls",
+        ["began_at", "id"],
+        unique=False,
+        sqlite_where=sa.text("merged_into IS NULL"),
+        postgresql_where=sa.text("merged_into IS NULL"),
+    )
+    op.create_index(
+        "calls_status",
+        "calls",
+        ["status", "direction", "began_at", "id"],
+        unique=False,
+        sqlite_where=sa.text("merged_into IS NULL"),
+        postgresql_where=sa.text("merged_into IS NULL"),
+    )
     op.create_index("calls_changed", "calls", ["changed_at"], unique=False)
     op.create_index("calls_number", "calls", ["number", "began_at"], unique=False)
+    op.create_table(
+        "call_terms",
+        sa.Column("term", TEXT, nullable=False),
+        sa.Column("began_at", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.Column("call", TEXT, nullable=False),
+        sa.PrimaryKeyConstraint("term", "began_at", "call"),
+        sqlite_with_rowid=False,
+    )
     op.create_table(
         "deliveries",
         sa.Column("destination", TEXT, nullable=False),
@@ -76,6 +102,30 @@ def upgrade() -> None:
         unique=False,
         sqlite_where=sa.text("state = 'pending'"),
         postgresql_where=sa.text("state = 'pending'"),
+    )
+    op.create_index(
+        "deliveries_dropped",
+        "deliveries",
+        ["destination"],
+        unique=False,
+        sqlite_where=sa.text("state = 'dropped'"),
+        postgresql_where=sa.text("state = 'dropped'"),
+    )
+    op.create_index(
+        "deliveries_filtered",
+        "deliveries",
+        ["destination"],
+        unique=False,
+        sqlite_where=sa.text("state = 'filtered'"),
+        postgresql_where=sa.text("state = 'filtered'"),
+    )
+    op.create_index(
+        "deliveries_retracted",
+        "deliveries",
+        ["destination"],
+        unique=False,
+        sqlite_where=sa.text("state = 'retracted'"),
+        postgresql_where=sa.text("state = 'retracted'"),
     )
     op.create_table(
         "destinations",

@@ -1,0 +1,103 @@
+"""The search terms of calls, and those of a search."""
+
+import msgspec
+import pytest
+
+from relay.call import Leg, Status
+from relay.ledger.search_terms import (
+    TermKind,
+    from_text,
+    name_beginnings,
+    number_beginnings,
+    terms_of,
+    text_beginnings,
+    to_text,
+)
+from tests.support.samples import make_call
+
+
+def test_a_call_has_the_words_of_its_names_and_its_numbers_from_both_ends() -> None:
+    call = make_call(
+        contact_name="Ana García",
+        external_number="+34600112233",
+        internal_number="+34910",
+        direction="inbound",
+    )
+    assert terms_of(call) == ["cana", "cgarcia", "n34600112233", "n34910", "r01943", "r33221100643"]
+
+
+def test_each_agent_of_a_leg_has_terms() -> None:
+    leg = Leg("7", "Luis Pérez", "Luis.P@Acme.es", None, None, None, Status.COMPLETED)
+    call = msgspec.structs.replace(make_call(), legs=[leg], agent_id="8", agent_name="Eva")
+    assert terms_of(call) == ["a7", "a8", "aeva", "aluis", "aluis.p@acme.es", "ap", "aperez"]
+
+
+def test_a_merged_call_has_no_terms() -> None:
+    call = msgspec.structs.replace(make_call(contact_name="Ana"), merged_into="cloudtalk-2")
+    assert terms_of(call) == []
+
+
+def test_a_call_without_names_and_numbers_has_no_terms() -> None:
+    assert terms_of(make_call(contact_name="…", external_number="anonymous", internal_number="1")) == []
+
+
+def test_no_text_makes_terms_that_cannot_be_read_again() -> None:
+    hostile = "a\nb\0c \x1c\u2028d@e\nf"
+    call = msgspec.structs.replace(make_call(contact_name=hostile), agent_email=hostile, agent_id=hostile)
+    terms = terms_of(call)
+    assert from_text(to_text(terms)) == terms
+    assert from_text(to_text([])) == []
+
+
+def test_a_contact_has_at_most_twelve_words() -> None:
+    assert len(terms_of(make_call(contact_name=" ".join(f"w{n}" for n in range(99))))) == 12
+
+
+@pytest.mark.parametrize(
+    ("written", "beginnings"),
+    [
+        ("+34 600 11 22 33", ("n34600112233",)),
+        ("0034600112233", ("n34600112233",)),
+        ("600112233", ("n34600112233", "n600112233", "r332211006")),
+        ("+34 600", ("n34600",)),
+        ("+34 (0)600", ("n34600",)),
+        ("0034 600", ("n34600",)),
+        ("2233", ("n2233", "n342233", "r3322")),
+        ("0233", ("n0233", "n340233", "n34233", "r3320")),
+        ("233", ("n233", "n34233")),
+        ("٢٢٣٣", ("n2233", "n342233", "r3322")),
+        ("3", ()),
+        ("+", ()),
+        ("ana", ()),
+    ],
+)
+def test_a_number_is_looked_for_by_its_beginning_or_its_end(
+    written: str, beginnings: tuple[str, ...]
+) -> None:
+    assert number_beginnings(written, "ES") == beginnings
+
+
+def test_without_a_region_digits_have_no_country_code() -> None:
+    assert number_beginnings("600112233", "ZZ") == ("n600112233", "r332211006")
+
+
+def test_a_name_is_looked_for_by_each_of_its_words() -> None:
+    assert name_beginnings("ana GAR", TermKind.CONTACT) == [("cana",), ("cgar",)]
+    assert name_beginnings("a@b.c", TermKind.CONTACT) == [("ca",), ("cb",), ("cc",)]
+    assert name_beginnings("Ana.G@acme eva", TermKind.AGENT) == [("aana.g@acme",), ("aeva",)]
+    assert name_beginnings("…", TermKind.AGENT) == []
+
+
+@pytest.mark.parametrize(
+    ("text", "conditions"),
+    [
+        ("ana gar", [("cana", "aana"), ("cgar", "agar")]),
+        ("calle 5", [("ccalle", "acalle"), ("c5", "a5")]),
+        ("+34 600-112", [("n34600112", "c34600112", "a34600112")]),
+        ("101", [("n101", "n34101", "c101", "a101")]),
+        ("7", [("c7", "a7")]),
+        ("…", []),
+    ],
+)
+def test_a_text_is_a_number_or_words(text: str, conditions: list[tuple[str, ...]]) -> None:
+    assert text_beginnings(text, "ES") == conditions
