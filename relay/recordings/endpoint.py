@@ -39,6 +39,16 @@ _FOR_GOOD: Final = frozenset({Reason.TOO_LARGE, Reason.FORBIDDEN_HOST, Reason.NO
 _MAYBE_LATER: Final = frozenset({Reason.NOT_FOUND, Reason.NOT_AUDIO, Reason.UNAUTHORISED})
 
 
+_DETAILS: Final = {
+    Reason.UNAVAILABLE: "CloudTalk does not answer as it should",
+    Reason.UNAUTHORISED: "CloudTalk refuses access to the recording",
+    Reason.FORBIDDEN_HOST: "the recording is at a host that the relay's settings do not allow",
+    Reason.DISK: "the relay cannot use its cache",
+    Reason.ARCHIVE: "the relay cannot read its archive",
+}
+"""Instead of messages that name hosts, folders or buckets: these are in the log only."""
+
+
 class Found(NamedTuple):
     """What the ledger knows. `began_at`: when the call began; `recording`: None if there is none."""
 
@@ -120,6 +130,8 @@ class RecordingsEndpoint:
             finally:
                 await opened.close()
         except FetchFailed as error:
+            if error.reason is Reason.ARCHIVE:
+                log.warning("recording.archive_unreadable", call=recording.id, error=str(error))
             if not started:
                 await self._refuse_failed(error, found.began_at, send)
                 return
@@ -129,7 +141,8 @@ class RecordingsEndpoint:
             self._streams -= 1
 
     async def _refuse_failed(self, failure: FetchFailed, began_at: Instant, send: Send) -> None:
-        reason, detail = failure.reason, str(failure)
+        reason = failure.reason
+        detail = _DETAILS.get(reason, str(failure))
         may_come = self._ledger.now() - began_at < _HOPE
         if reason is Reason.GONE:
             await _refuse(send, HTTPStatus.GONE, reason, detail)

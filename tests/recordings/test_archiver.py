@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 import httpx
 import pytest
+from structlog.testing import capture_logs
 
 from relay.app import Relay
 from relay.instants import Instant
@@ -190,8 +191,10 @@ async def test_a_changed_object_is_not_played_and_a_lost_one_is_fetched_again(
         (stored,) = objects(tmp_path)
         whole = stored.read_bytes()
         stored.write_bytes(whole[:-1] + bytes([whole[-1] ^ 1]))
-        changed = await keeper.play(range="bytes=-100")
-        assert (changed.status_code, changed.json()["type"]) == (503, "urn:cloudtalk-relay:problem:archive")
+        with capture_logs() as lines:
+            changed = await keeper.play(range="bytes=-100")
+        assert (changed.status_code, changed.json()["detail"]) == (503, "the relay cannot read its archive")
+        assert [line["event"] for line in lines] == ["recording.archive_unreadable"]
         stored.unlink()
         assert (await keeper.play()).content == AUDIO
     assert len(cloudtalk.asked) == 2

@@ -265,6 +265,15 @@ async def test_what_cloudtalk_answers_decides(
         assert 30 <= int(response.headers["retry-after"]) <= 40
 
 
+async def test_a_refusal_names_no_host(play: Play, cloudtalk: FakeCloudTalk) -> None:
+    cloudtalk.api, cloudtalk.link = "missing", "redirect https://secret-host.example/x.wav"
+    player = await play()
+    response = await player.get(await player.record())
+    assert response.status_code == 404
+    assert "secret-host" not in response.text
+    assert "127.0.0.1" not in response.text
+
+
 async def test_if_the_api_does_not_give_it_the_link_does(play: Play, cloudtalk: FakeCloudTalk) -> None:
     cloudtalk.api = "unauthorised"
     player = await play()

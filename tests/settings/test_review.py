@@ -173,6 +173,16 @@ def test_a_token_that_is_easy_to_guess_is_named_by_its_number(load_text: LoadTex
     assert warning.hint == "replace it by a random one: openssl rand -hex 32"
 
 
+@pytest.mark.parametrize("key", ["signing_keys", "keep_key"])
+def test_a_key_of_recordings_that_is_easy_to_guess_is_named(load_text: LoadText, key: str) -> None:
+    settings = load_text(
+        NOTEBOOK, **{f"RELAY__RECORDINGS__{key.upper()}": f'["{STRONG}", "secretsecretsecret1"]'}
+    )
+    (warning,) = review(settings)
+    assert warning.code == "weak_token"
+    assert str(warning.problem).startswith(f"token 2 in recordings.{key} ")
+
+
 GENERATORS: Final[list[Callable[[random.Random], str]]] = [
     lambda source: source.randbytes(32).hex(),
     lambda source: source.randbytes(16).hex(),
