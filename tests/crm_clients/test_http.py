@@ -209,18 +209,21 @@ def respond_after(released: asyncio.Event, opened: list[int]) -> Handle:
     return respond
 
 
-async def test_only_so_many_connections_are_open_and_they_are_closed_at_the_end() -> None:
+@pytest.mark.parametrize(("options", "most"), [({"connections": 2}, 2), ({}, 4)])
+async def test_only_so_many_connections_are_open_and_they_are_closed_at_the_end(
+    options: dict[str, int], most: int
+) -> None:
     released, opened = asyncio.Event(), list[int]()
     async with serving(respond_after(released, opened)) as url:  # ends when its connections are closed
-        http = VendorHttp(base_url=url, headers={}, timeout_seconds=20, connections=2)
+        http = VendorHttp(base_url=url, headers={}, timeout_seconds=20, **options)  # type: ignore[arg-type]
         requests = [asyncio.create_task(http.send("GET", "/")) for _ in range(6)]
-        while len(opened) < 2:
+        while len(opened) < most:
             await asyncio.sleep(0.01)
         released.set()
         results = await asyncio.gather(*requests)
         await http.aclose()
     assert [r.status_code for r in results if isinstance(r, httpx.Response)] == [200] * 6
-    assert len(opened) == 2
+    assert len(opened) == most
 
 
 async def test_a_response_larger_than_the_limit_frees_its_connection() -> None:
