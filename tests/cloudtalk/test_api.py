@@ -72,3 +72,16 @@ def test_once_nothing_is_left_no_request_is_sent_until_the_reset(
     assert api.acquire() == expected
     clock.seconds += expected
     assert api.acquire() == 0
+
+
+def test_the_request_at_the_reset_counts(api: CloudTalkApi, clock: Clock) -> None:
+    api.note_response(429, {})
+    clock.seconds += 60
+    assert [api.acquire() for _ in range(3)] == [0, 0, 60]
+
+
+def test_the_first_request_is_sent_at_once_also_on_a_machine_that_just_started(
+    api: CloudTalkApi, clock: Clock
+) -> None:
+    clock.seconds = 0
+    assert api.acquire() == 0

@@ -89,6 +89,8 @@ def test_the_mission_has_the_same_limits() -> None:
         ("summary", "n" * 900_000, "n" * 131_071 + "…"),
         ("tags", ["t" * 200] * 3, ["t" * 200]),
         ("tags", ["t" * 201, "t" * 300], ["t" * 199 + "…"]),
+        ("tags", [str(n) for n in range(100)], [str(n) for n in range(100)]),
+        ("tags", ["t" * 200, "u" * 201], ["t" * 200, "u" * 199 + "…"]),
         ("tags", ["a", "t" * 201, "b"], ["a", "t" * 199 + "…", "b"]),
         ("tags", [str(n) for n in range(101)], [str(n) for n in range(100)]),
         ("tags", ",".join(str(n) for n in range(9_000)), [str(n) for n in range(100)]),
