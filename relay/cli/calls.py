@@ -1,19 +1,22 @@
 """`relay calls`: list and show calls, and split one that was linked wrongly."""
 
 from typing import Any, Final
+from zoneinfo import ZoneInfo
 
 import click
 import msgspec
 
 from relay.cli import call_list
-from relay.cli.ledger_session import read_with_ledger, with_ledger
+from relay.cli.ledger_session import read_ledger, read_with_ledger, with_ledger
+from relay.cli.local_times import print_local_records, with_local_times
 from relay.cli.lookup import read_calls, require_calls
 from relay.cli.main import Context
-from relay.cli.output import echo, json_option, print_fields, print_json, print_records, print_table
+from relay.cli.output import echo, json_option, print_fields, print_json, print_table
 from relay.fold.split import SplitError, split_call
 from relay.instants import Instant
 from relay.ledger.connection import Connection
-from relay.operations.calls import CallView, view_call
+from relay.operations.call_list import Page, find_by_number
+from relay.operations.calls import CallView, find_call, view_call
 from relay.operations.explanation import situation_of
 from relay.operations.story import Entry, view_story
 from relay.settings import Settings
@@ -41,16 +44,18 @@ command.add_command(call_list.command)
 
 
 @command.command("show")
-@click.argument("id_", metavar="ID")
+@click.argument("id_", metavar="ID-OR-NUMBER")
 @click.option("--log", "as_story", is_flag=True, help="What happened, in order: received, folded, delivered.")
 @json_option
 @click.pass_obj
 def show(context: Context, id_: str, *, as_story: bool, as_json: bool) -> None:
     """Show one call with its legs, events and deliveries.
 
-    ID is the id of the record, or CloudTalk's call_id or call_uuid.
+    ID is the id of the record, or CloudTalk's call_id or call_uuid. Of a NUMBER, or its beginning or end, the
+    newest call is shown.
     """
     settings = context.settings()
+    id_ = _find_id(settings, id_)
     if as_story:
         _show_story(settings, id_, as_json=as_json)
         return
@@ -64,22 +69,45 @@ def show(context: Context, id_: str, *, as_story: bool, as_json: bool) -> None:
     if as_json:
         print_json(call)
         return
-    fields: dict[str, Any] = msgspec.to_builtins(call)
+    zone = ZoneInfo(settings.cloudtalk.timezone)
+    fields: dict[str, Any] = with_local_times(msgspec.to_builtins(call), zone)
     del fields["legs"], fields["events"], fields["deliveries"], fields["explanations"]
     fields["agents"] = ", ".join(agent.name for agent in call.agents)
     print_fields(fields)
     echo("\nlegs")
-    print_records(_LEG_COLUMNS, call.legs)
+    print_local_records(_LEG_COLUMNS, call.legs, zone)
     echo("\nevents")
-    print_records(_EVENT_COLUMNS, call.events)
+    print_local_records(_EVENT_COLUMNS, call.events, zone)
     echo("\ndeliveries")
-    print_records(_DELIVERY_COLUMNS, call.deliveries)
+    print_local_records(_DELIVERY_COLUMNS, call.deliveries, zone)
     if pushes := [(delivery.destination, push) for delivery in call.deliveries for push in delivery.pushes]:
         echo("\npushes")
-        rows = [[name, *(getattr(push, column) for column in _PUSH_COLUMNS)] for name, push in pushes]
+        local = [(name, with_local_times(push, zone)) for name, push in pushes]
+        rows = [[name, *(push[column] for column in _PUSH_COLUMNS)] for name, push in local]
         print_table(("destination", *_PUSH_COLUMNS), rows)
     for text in (*(d.explanation for d in call.deliveries), *(e.text for e in call.explanations)):
         echo(f"\n{text}")
+
+
+def _find_id(settings: Settings, written: str) -> str:
+    """Return the id itself if a call has it, else the id of the newest call with this number."""
+
+    def find(connection: Connection) -> Page:
+        if find_call(connection, written) is not None:
+            return Page([], None)
+        return find_by_number(connection, written, settings.cloudtalk.default_region)
+
+    page = read_ledger(settings, find)
+    if not page.calls:
+        return written
+    if (number := len(page.calls)) > 1:
+        several = f"more than {number}" if page.next else str(number)
+        echo(
+            f"the newest of {several} calls with the number {written};"
+            f" `relay calls list --number '{written}'` lists them\n",
+            err=True,
+        )
+    return page.calls[0].id
 
 
 def _show_story(settings: Settings, id_: str, *, as_json: bool) -> None:

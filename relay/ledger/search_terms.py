@@ -137,6 +137,11 @@ def number_beginnings(written: str, region: str) -> Alternatives:
     return _beginnings([digits, *national, *whole], ends=[digits, significant])
 
 
+def is_number(text: str) -> bool:
+    """Whether a person may mean a number by this text: digits and punctuation, as many as find its end."""
+    return _NUMBER.fullmatch(text) is not None and len(digits_of(text)) >= _FEWEST_LAST_DIGITS
+
+
 def text_beginnings(text: str, region: str) -> list[Alternatives]:
     """Return what a call must have to be found by a text that is a number, or words of names.
 

@@ -19,6 +19,7 @@ from relay.ledger.search_terms import (
     FEWEST_DIGITS,
     Alternatives,
     TermKind,
+    is_number,
     name_beginnings,
     number_beginnings,
     text_beginnings,
@@ -142,6 +143,13 @@ def find_listed(connection: Connection, id_: str) -> ListedCall | None:
     """Return the call with exactly this id, see `find_call`. A search field tries this first."""
     row = find_call(connection, id_.strip())
     return None if row is None else _listed_calls(connection, [row.id])[0]
+
+
+def find_by_number(connection: Connection, text: str, region: str, limit: int = PAGE) -> Page:
+    """Return the newest calls with this number; none if the text is no number. See `CallFilter.number`."""
+    if not is_number(text):
+        return Page([], None)
+    return list_calls(connection, CallFilter(region=region, number=text), limit=limit)
 
 
 def _listed_calls(connection: Connection, ids: list[str]) -> list[ListedCall]:

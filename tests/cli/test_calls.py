@@ -246,6 +246,30 @@ def test_a_filter_that_cannot_be_read_is_a_usage_error(
 def test_times_are_shown_in_the_settings_time_zone(home: Home) -> None:
     home.run_relay(event("started", "1", started_at="2026-07-01T10:00:30Z"), until=all_delivered(1))
     assert "2026-07-01 12:00+02:00" in home.run("calls", "list").stdout
+    shown = home.run("calls", "show", "1").stdout
+    assert "started_at        2026-07-01 12:00:30+02:00" in shown
+    assert "1    started  mission  2026-07-01 12:00:30+02:00  " in shown
+    assert home.json("calls", "show", "1")["started_at"] == "2026-07-01T10:00:30Z"
+
+
+def test_of_a_number_the_newest_call_is_shown_and_the_others_are_counted(home: Home) -> None:
+    times = {"1": "2026-01-01T10:00:00Z", "2": "2026-01-03T10:00:00Z", "3": "2026-01-02T10:00:00Z"}
+    number = "+34600112233"
+    home.run_relay(
+        *(event("started", name, from_number=number, started_at=at) for name, at in times.items()),
+        event("started", "4455", from_number="+34911223344"),
+        until=all_delivered(4),
+    )
+    shown = home.run("calls", "show", "600 11 22 33")
+    assert shown.exit_code == 0
+    assert "cloudtalk-2" in shown.stdout
+    assert "the newest of 3 calls with the number 600 11 22 33" in shown.stderr
+    assert "relay calls list --number '600 11 22 33'" in shown.stderr
+    alone = home.run("calls", "show", "3344")
+    assert (alone.exit_code, alone.stderr) == (0, "")
+    assert "cloudtalk-4455" in alone.stdout
+    assert home.run("calls", "show", "600112233", "--log").exit_code == 0
+    assert home.run("calls", "show", "699").exit_code == 1
 
 
 def test_a_call_is_split_by_any_of_its_ids(home: Home) -> None:
