@@ -11,6 +11,7 @@ different processes, and a pipe replaces the call from one to the other.
 logs `server.ready` and sets the exit code.
 """
 
+import os
 import sys
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
@@ -28,6 +29,7 @@ from relay.console.entry import ConsoleEntry
 from relay.ingest.machine_faults import MachineFaults
 from relay.ledger import Ledger, destinations
 from relay.ledger.notifications import WakeUpPipe
+from relay.ledger.relays import Heartbeat
 from relay.ledger.watch import watch_ledger
 from relay.metrics import LedgerReader, MetricsEndpoint
 from relay.recordings.service import RecordingsService
@@ -63,6 +65,7 @@ class Relay:
         self.delivery: Delivery | None = None
         self._pipe = pipe
         self.metrics_guard = Guard("metrics", reveal(settings.metrics.tokens))
+        self._role = role
         if role is not Role.DELIVERY:
             self.ingest = Ingest(
                 settings, self.ledger, max_connections=max_connections, on_append=self._wake_fold
@@ -86,11 +89,12 @@ class Relay:
             loops.append(self.console.sign_in_failures.run)
         if self.delivery is None:
             return Lifecycle(self.ledger, loops=loops)
+        heartbeat = Heartbeat(self.ledger, os.getpid() if self._role is Role.ALL else os.getppid())
         return Lifecycle(
             self.ledger,
             {name: destination.client for name, destination in self.settings.destinations.items()},
             self.delivery.clients,
-            loops=loops + self.delivery.loops,
+            loops=[*loops, *self.delivery.loops, heartbeat.run],
             delivery_loops=[worker.run for worker in self.delivery.workers.values()],
         )
 

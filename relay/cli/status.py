@@ -1,10 +1,16 @@
 """`relay status`: count events, calls and deliveries, once or again and again."""
 
+import sys
 import time
+from collections.abc import Iterator
 from typing import Final, NoReturn
 
 import click
 import msgspec
+from rich.console import Group
+from rich.live import Live
+from rich.table import Table
+from rich.text import Text
 
 from relay.cli.ledger_session import read_with_ledger
 from relay.cli.main import Context
@@ -13,8 +19,19 @@ from relay.ledger import Ledger
 from relay.operations.explanation import situation_of
 from relay.operations.status import Status, get_status
 from relay.settings import Settings
+from relay.standards.unprintable import escape_unprintable
 
 _COLUMNS: Final = ("name", "client", "state", "pending", "oldest_pending_seconds", "delivered", "dead")
+_SCREEN_COLUMNS: Final = {
+    "name": "name",
+    "state": "state",
+    "pending": "pending",
+    "oldest s": "oldest_pending_seconds",
+    "delivered": "delivered",
+    "dead": "dead",
+}
+"""Headings of the live screen, which has 80 columns or more, and the fields."""
+
 _WATCH_SECONDS: Final = 2.0
 
 
@@ -25,7 +42,7 @@ _WATCH_SECONDS: Final = 2.0
 @json_option
 @click.pass_obj
 def command(context: Context, *, watch: bool, as_json: bool) -> None:
-    """Count events, calls, and the deliveries of each CRM."""
+    """Show whether a relay runs, and count events, calls, and the deliveries of each CRM."""
     settings = context.settings()
     if watch:
         _watch(settings, as_json=as_json)
@@ -45,39 +62,67 @@ def _read(settings: Settings, *, for_people: bool) -> Status:
 
 
 def _watch(settings: Settings, *, as_json: bool) -> NoReturn:
-    while True:
-        status = _read(settings, for_people=not as_json)
-        if as_json:
-            click.echo(msgspec.json.encode(status))
-        else:
-            click.clear()
-            _print(status)
-        time.sleep(_WATCH_SECONDS)
+    if as_json or not sys.stdout.isatty():
+        while True:
+            status = _read(settings, for_people=not as_json)
+            if as_json:
+                click.echo(msgspec.json.encode(status))
+            else:
+                _print(status)
+            time.sleep(_WATCH_SECONDS)
+    with Live(screen=True, auto_refresh=False, vertical_overflow="ellipsis") as live:
+        while True:
+            live.update(build_screen(_read(settings, for_people=True)), refresh=True)
+            time.sleep(_WATCH_SECONDS)
+
+
+def build_screen(status: Status) -> Group:
+    """Return the live screen: the numbers of the destinations, then a sentence about each."""
+    table = Table(*_SCREEN_COLUMNS, box=None, pad_edge=False, header_style="bold")
+    for destination in status.destinations:
+        cells = (getattr(destination, field) for field in _SCREEN_COLUMNS.values())
+        table.add_row(*(Text("" if cell is None else escape_unprintable(str(cell))) for cell in cells))
+    sentences = (Text(f"\n{escape_unprintable(each.explanation)}") for each in status.destinations)
+    return Group(Text("\n".join(_heads(status))), Text(), table, *sentences, Text("\nCtrl-C ends", "dim"))
 
 
 def _print(status: Status) -> None:
-    events = status.events
-    echo(
-        f"events: {events.accepted} accepted, {events.unfolded} not folded yet,"
-        f" {events.quarantined} in quarantine\ncalls: {status.calls}\n"
-    )
-    if events.aside:
-        echo(
-            f"{events.aside} events could not be folded and were set aside: `relay quarantine list` shows"
-            " why, `relay quarantine retry` tries them again\n"
-        )
-    if events.quarantine_dropped:
-        echo(
-            f"{events.quarantine_dropped} bodies were deleted because the quarantine was full: look at the"
-            " others (`relay quarantine list`), then retry or drop them\n"
-        )
-    if events.unclear:
-        echo(
-            f"{events.unclear} ended events do not state whether anybody talked: a missed call among them"
-            " looks completed; `relay check` names the missing variable\n"
-        )
-    if status.retention_refused:
-        echo(f"retention deletes nothing: {status.retention_refused}\n")
+    echo("\n\n".join(["\n".join(_heads(status)), *_problems(status)]) + "\n")
     print_records(_COLUMNS, status.destinations)
     for destination in status.destinations:
         echo(f"\n{destination.explanation}")
+
+
+def _heads(status: Status) -> list[str]:
+    """Return a line about the relays, one about the events and one about the calls."""
+    events = status.events
+    last = f", the last at {events.last_at}" if events.last_at else ""
+    waiting = f"{events.unfolded} not folded yet, {events.quarantined} in quarantine"
+    return [
+        *(f"relay: {each.host}, process {each.pid}, since {each.started_at}" for each in status.relays),
+        *([] if status.relays else ["no relay is running; `relay serve` starts one"]),
+        f"events: {events.accepted} accepted{last}, {waiting}",
+        f"calls: {status.calls}",
+    ]
+
+
+def _problems(status: Status) -> Iterator[str]:
+    """Yield a paragraph about each problem that no destination has."""
+    events = status.events
+    if events.aside:
+        yield (
+            f"{events.aside} events could not be folded and were set aside: `relay quarantine list` shows"
+            " why, `relay quarantine retry` tries them again"
+        )
+    if events.quarantine_dropped:
+        yield (
+            f"{events.quarantine_dropped} bodies were deleted because the quarantine was full: look at the"
+            " others (`relay quarantine list`), then retry or drop them"
+        )
+    if events.unclear:
+        yield (
+            f"{events.unclear} ended events do not state whether anybody talked: a missed call among them"
+            " looks completed; `relay check` names the missing variable"
+        )
+    if status.retention_refused:
+        yield f"retention deletes nothing: {status.retention_refused}"

@@ -5,13 +5,13 @@ import socket
 from pathlib import Path
 
 
-def owner_name(*, many_hosts: bool = False) -> str:
-    """Return the identity of this process: host, process id, start.
+def owner_name(*, many_hosts: bool = False, pid: int | None = None) -> str:
+    """Return the identity of this process, or of another one of this host: host, process id, start.
 
     With `many_hosts` the host includes its boot id and process namespace: hosts may have the same name, and
     containers number their processes alike.
     """
-    pid = os.getpid()
+    pid = os.getpid() if pid is None else pid
     host = _host_and_namespace() if many_hosts else socket.gethostname()
     return f"{host}/{pid}/{_start_of(pid)}"
 

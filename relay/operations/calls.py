@@ -6,7 +6,6 @@ import msgspec
 
 from relay.call import Call, CallState, RecordingLinks, distinct_agents
 from relay.cloudtalk.identity import alias_of_id
-from relay.instants import iso
 from relay.ledger import aliases, attempts, calls, deliveries, destinations, journal, leases, tombstones
 from relay.ledger.attempts import AttemptRow
 from relay.ledger.calls import CallRow
@@ -101,7 +100,7 @@ def view_call(
     return CallView(
         **msgspec.structs.asdict(with_recording_link(call.record, situation.recording_links)),
         agents=_agent_views(call.state),
-        events=[_event_view(event) for event in journal.list_for_call(connection, call.id)],
+        events=[_event_view(event, situation) for event in journal.list_for_call(connection, call.id)],
         deliveries=views,
         explanations=[
             ExplanationView(found.code, found.text.read(situation.language))
@@ -147,13 +146,13 @@ def find_call(connection: Connection, id_: str) -> CallRow | None:
     return call
 
 
-def _event_view(event: StoredEvent) -> EventView:
+def _event_view(event: StoredEvent, situation: Situation) -> EventView:
     return EventView(
         seq=event.seq,
         kind=event.parsed.kind,
         dialect=event.parsed.dialect,
-        said_at=iso(event.parsed.occurred_at),
-        received_at=iso(event.received_at),
+        said_at=situation.time(event.parsed.occurred_at),
+        received_at=situation.time(event.received_at),
         raw=event.raw.decode(errors="replace"),
     )
 
@@ -191,14 +190,14 @@ def _delivery_view(
         version=row.version,
         delivered_version=row.delivered_version or None,
         attempts=row.attempts,
-        next_attempt_at=iso(row.due_at) if row.state is DeliveryState.PENDING else None,
+        next_attempt_at=situation.time(row.due_at) if row.state is DeliveryState.PENDING else None,
         remote_id=row.remote_id,
         outcome=row.outcome,
         code=row.code,
         message=row.message,
         pushes=[
             PushView(
-                iso(push.at),
+                situation.time(push.at),
                 push.version,
                 push.action,
                 push.outcome,

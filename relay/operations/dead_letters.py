@@ -4,7 +4,6 @@ from collections.abc import Sequence
 
 import msgspec
 
-from relay.instants import iso
 from relay.ledger import dead_letters, deliveries, destinations, leases
 from relay.ledger.connection import Connection
 from relay.ledger.dead_letters import DeadLetter
@@ -73,7 +72,7 @@ def _view(dead_letter: DeadLetter, explanation: Explanation, situation: Situatio
         version=dead_letter.version,
         delivered_version=dead_letter.delivered_version or None,
         attempts=dead_letter.attempts,
-        attempted_at=iso(dead_letter.attempted_at),
+        attempted_at=situation.time(dead_letter.attempted_at),
         outcome=dead_letter.outcome,
         code=dead_letter.code,
         message=dead_letter.message,
@@ -108,5 +107,5 @@ def list_groups(connection: Connection, situation: Situation) -> list[DeadLetter
     for group, members, latest_at in dead_letters.count_groups(connection):
         example = dead_letters.find_latest(connection, group, limit=1)
         (view,) = view_dead_letters(connection, example, situation)
-        groups.append(DeadLetterGroup(*group, members, iso(latest_at), view))
+        groups.append(DeadLetterGroup(*group, members, situation.time(latest_at), view))
     return groups

@@ -43,11 +43,13 @@ class Situation(msgspec.Struct, frozen=True):
     language: Language = Language.EN
     recording_links: RecordingLinks | None = None
 
+    def time(self, instant: Instant | None) -> str | None:
+        """Return a time as it is shown; None if there is none."""
+        return iso(instant) if instant is None or self.zone is None else local_iso(instant, self.zone)
+
     def show_time(self, instant: Instant | None) -> str:
-        """Return a time as a sentence shows it."""
-        if instant is None:
-            return ""
-        return iso(instant) or "" if self.zone is None else local_iso(instant, self.zone)
+        """Return a time as a sentence shows it; no text if there is none."""
+        return self.time(instant) or ""
 
 
 def situation_of(

@@ -4,8 +4,8 @@ from enum import StrEnum
 
 import msgspec
 
-from relay.instants import SECOND, Instant, iso
-from relay.ledger import calls, deliveries, destinations, journal, leases, quarantine, warnings
+from relay.instants import SECOND, Instant
+from relay.ledger import calls, deliveries, destinations, journal, leases, quarantine, relays, warnings
 from relay.ledger.connection import Connection
 from relay.ledger.deliveries import DeliveryCounts
 from relay.ledger.destinations import DestinationRow
@@ -27,9 +27,20 @@ class DestinationState(StrEnum):
     """It is no longer in the settings."""
 
 
+class RelayView(msgspec.Struct, frozen=True):
+    """A relay that runs, whatever the number of its processes. `pid`: of its first process."""
+
+    host: str
+    pid: int
+    started_at: str | None
+    last_seen_at: str | None
+
+
 class EventCounts(msgspec.Struct, frozen=True):
     accepted: int
     unfolded: int
+    last_at: str | None
+    """When the last one arrived; None before the first."""
     aside: int
     """Events on which the fold failed."""
     quarantined: int
@@ -57,6 +68,7 @@ class DestinationStatus(msgspec.Struct, frozen=True):
 
 
 class Status(msgspec.Struct, frozen=True):
+    relays: list[RelayView]
     events: EventCounts
     calls: int
     destinations: list[DestinationStatus]
@@ -68,18 +80,27 @@ def get_status(connection: Connection, situation: Situation) -> Status:
     """Count events, calls and deliveries."""
     counts = journal.count(connection)
     return Status(
+        relays=_list_relays(connection, situation),
         events=EventCounts(
-            counts.accepted,
-            counts.unfolded,
-            counts.aside,
-            quarantine.count(connection),
-            quarantine.count_dropped(connection),
-            sum(journal.count_missing(connection, since=Instant(0)).values()),
+            accepted=counts.accepted,
+            unfolded=counts.unfolded,
+            last_at=situation.time(journal.last_received_at(connection)),
+            aside=counts.aside,
+            quarantined=quarantine.count(connection),
+            quarantine_dropped=quarantine.count_dropped(connection),
+            unclear=sum(journal.count_missing(connection, since=Instant(0)).values()),
         ),
         calls=calls.count(connection),
         destinations=list_destinations(connection, situation),
         retention_refused=warnings.get(connection, warnings.CLOCK_JUMPED, since=Instant(0)),
     )
+
+
+def _list_relays(connection: Connection, situation: Situation) -> list[RelayView]:
+    return [
+        RelayView(row.host, row.pid, situation.time(row.started_at), situation.time(row.last_seen_at))
+        for row in relays.list_running(connection, now=situation.now)
+    ]
 
 
 def list_destinations(connection: Connection, situation: Situation) -> list[DestinationStatus]:
@@ -114,7 +135,7 @@ def _destination_status(
         delivered=counts.delivered,
         dead=counts.dead,
         paused_reason=row.paused_reason,
-        paused_until=iso(row.paused_until),
+        paused_until=situation.time(row.paused_until),
         paused_message=row.paused_message,
     )
 

@@ -72,7 +72,7 @@ def test_dead_letters_are_listed_with_the_crms_message_the_latest_first(with_dea
     ]
     heading, line, *_ = with_dead_letters.run("dead", "list").stdout.splitlines()
     assert heading.split() == ["id", "destination", "attempted_at", "attempts", "code", "message"]
-    assert line.split()[:5] == ["cloudtalk-1", "crm", "2027-01-15T08:00:00Z", "1", "22P05"]
+    assert line.split()[:6] == ["cloudtalk-1", "crm", "2027-01-15", "09:00:00+01:00", "1", "22P05"]
     assert line.endswith("it's no [text]")
 
 

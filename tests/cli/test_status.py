@@ -1,12 +1,26 @@
 """`relay status`: the numbers of events, calls and deliveries."""
 
+import io
 import json
+import os
+import pty
+import re
+import signal
+import socket
 import sqlite3
-from contextlib import closing
+import subprocess
+import sys
+from contextlib import closing, suppress
+from datetime import UTC, datetime
 from types import SimpleNamespace
+from typing import Any
 
+import msgspec
 import pytest
+from rich.console import Console
 
+from relay.cli.status import build_screen
+from relay.operations.status import Status
 from tests.support.home import LOCAL, STARTED, Home, all_delivered
 
 
@@ -17,7 +31,11 @@ def test_json_has_every_key(home: Home) -> None:
         {"event": "call.teleported", "data": {"id": "1"}},
         until=all_delivered(1),
     )
-    assert home.json("status") == {
+    status = home.json("status")
+    last_at = datetime.fromisoformat(status["events"].pop("last_at"))
+    assert abs(datetime.now(UTC) - last_at).seconds < 60
+    assert status == {
+        "relays": [],
         "events": {
             "accepted": 2,
             "unfolded": 0,
@@ -50,9 +68,14 @@ def test_json_has_every_key(home: Home) -> None:
 
 def test_the_table_has_a_line_per_destination(home: Home) -> None:
     home.run_relay(STARTED, until=all_delivered(1))
-    events, calls, _, heading, crm, _, explanation = home.run("status").stdout.splitlines()
+    relays, events, calls, _, heading, crm, _, explanation = home.run("status").stdout.splitlines()
+    assert relays == "no relay is running; `relay serve` starts one"
     assert explanation.startswith("Nothing is sent to crm (0 pending): no relay is running")
-    assert events == "events: 1 accepted, 0 not folded yet, 0 in quarantine"
+    assert re.fullmatch(
+        r"events: 1 accepted, the last at \d{4}-\d\d-\d\d \d\d:\d\d:\d\d\+0[12]:00, 0 not folded yet,"
+        " 0 in quarantine",
+        events,
+    )
     assert calls == "calls: 1"
     assert heading.split() == [
         "name",
@@ -77,9 +100,11 @@ def test_ended_events_without_an_outcome_are_counted(home: Home) -> None:
 
 def test_before_the_first_start_all_numbers_are_0(home: Home) -> None:
     assert home.json("status") == {
+        "relays": [],
         "events": {
             "accepted": 0,
             "unfolded": 0,
+            "last_at": None,
             "aside": 0,
             "quarantined": 0,
             "quarantine_dropped": 0,
@@ -144,3 +169,49 @@ def test_watch_prints_one_json_object_per_line(home: Home, pauses: list[float]) 
     lines = home.run("status", "--watch", "--json").stdout.splitlines()
     assert [json.loads(line)["calls"] for line in lines] == [0, 0, 0]
     assert len(pauses) == 3
+
+
+def test_a_running_relay_is_shown_with_its_process(home: Home) -> None:
+    shown: list[Any] = []
+
+    def look(status: Status) -> bool:
+        shown[:] = status.relays
+        return bool(shown)
+
+    home.run_relay(STARTED, until=look)
+    (running,) = shown
+    assert (running.host, running.pid) == (socket.gethostname(), os.getpid())
+    assert home.json("status")["relays"] == []  # it removed its row when it stopped
+
+
+def test_the_live_screen_fits_80_columns_and_shows_each_destination(home: Home) -> None:
+    home.run_relay(STARTED, until=all_delivered(1))
+    status = msgspec.convert(home.json("status"), Status)
+    console = Console(width=80, height=24, record=True, file=io.StringIO())
+    console.print(build_screen(status))
+    lines = console.export_text().splitlines()
+    assert max(map(len, lines)) <= 80
+    assert len(lines) <= 24
+    assert lines[0] == "no relay is running; `relay serve` starts one"
+    assert ["crm", "delivering", "0", "1", "0"] in [line.split() for line in lines]
+    assert "Ctrl-C ends" in lines
+
+
+def test_on_a_terminal_watch_is_a_live_screen_until_ctrl_c(home: Home) -> None:
+    """A real terminal: the screen is left as it was, and the command ends with 130."""
+    parent, child = pty.openpty()
+    environment = os.environ | {"TERM": "xterm", "COLUMNS": "80", "LINES": "24"}
+    code = "from relay.cli.main import main; main()"
+    command = [sys.executable, "-c", code, "--settings", str(home.path), "status", "--watch"]
+    with subprocess.Popen(command, stdin=child, stdout=child, stderr=child, env=environment) as process:  # noqa: S603
+        os.close(child)
+        output = b""
+        while b"Ctrl-C ends" not in output:
+            output += os.read(parent, 4096)
+        process.send_signal(signal.SIGINT)
+        with suppress(OSError):  # the terminal is gone when the process has ended
+            while chunk := os.read(parent, 4096):
+                output += chunk
+        assert process.wait(10) == 130
+    os.close(parent)
+    assert output.index(b"\x1b[?1049h") < output.index(b"no relay is running") < output.index(b"\x1b[?1049l")

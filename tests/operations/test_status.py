@@ -21,9 +21,11 @@ async def status(ledger: Ledger, *, now: int = NOW, **enabled: bool) -> Status:
 
 async def test_events_calls_and_quarantine_are_counted(ledger: Ledger) -> None:
     assert msgspec.to_builtins(await status(ledger)) == {
+        "relays": [],
         "events": {
             "accepted": 0,
             "unfolded": 0,
+            "last_at": None,
             "aside": 0,
             "quarantined": 0,
             "quarantine_dropped": 0,
@@ -44,7 +46,13 @@ async def test_events_calls_and_quarantine_are_counted(ledger: Ledger) -> None:
     await ledger.write(write)
     found = await status(ledger)
     assert found.events == EventCounts(
-        accepted=4, unfolded=2, aside=1, quarantined=1, quarantine_dropped=0, unclear=0
+        accepted=4,
+        unfolded=2,
+        last_at=iso(NOW + 3),
+        aside=1,
+        quarantined=1,
+        quarantine_dropped=0,
+        unclear=0,
     )
     assert found.calls == 1
 
