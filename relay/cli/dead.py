@@ -3,7 +3,7 @@
 A dead letter is a delivery that failed for good. It waits for the decision of a person.
 """
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Sequence
 from typing import Final, TypeVar
 
 import click
@@ -16,8 +16,10 @@ from relay.cli.main import Context
 from relay.cli.output import echo, json_option, print_fields, print_json, print_records
 from relay.instants import Instant
 from relay.ledger import dead_letters
+from relay.ledger.actions import BY_COMMAND
 from relay.ledger.connection import Connection
 from relay.ledger.dead_letters import DeadLetter
+from relay.operations import dead_letters as operations
 from relay.operations.dead_letters import DeadLetterView, find_dead_letters, view_dead_letters
 from relay.operations.explanation import situation_of
 from relay.settings import Settings
@@ -106,7 +108,7 @@ def replay(
         context,
         ids,
         destination,
-        lambda connection, keys, now: dead_letters.replay(connection, keys, now=now),
+        operations.replay,
         select_all=select_all,
     )
     _print_changed(changed, "pending again", as_json=as_json)
@@ -129,7 +131,7 @@ def drop(
         context,
         ids,
         destination,
-        lambda connection, keys, _: dead_letters.drop(connection, keys),
+        operations.drop,
         select_all=select_all,
     )
     _print_changed(changed, "dropped", as_json=as_json)
@@ -166,7 +168,7 @@ def _change(
     context: Context,
     ids: Sequence[str],
     destination: str | None,
-    change: Callable[[Connection, Collection[tuple[str, str]], Instant], None],
+    change: Callable[..., None],
     *,
     select_all: bool,
 ) -> list[DeadLetter]:
@@ -181,7 +183,8 @@ def _change(
             selected = dead_letters.find(connection, destination=destination)
         else:
             selected = _require_dead_letters(connection, ids, destination)
-        change(connection, [dead_letter.key for dead_letter in selected], now)
+        keys = [dead_letter.key for dead_letter in selected]
+        change(connection, keys, who=BY_COMMAND, now=now)
         return selected
 
     return with_ledger(

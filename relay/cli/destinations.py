@@ -10,6 +10,7 @@ from relay.cli.lookup import destination_names, require_destination
 from relay.cli.main import Context
 from relay.cli.output import echo, json_option, print_json, print_records
 from relay.instants import Instant
+from relay.ledger.actions import BY_COMMAND
 from relay.ledger.connection import Connection
 from relay.operations import destination_actions
 from relay.operations.explanation import situation_of
@@ -73,9 +74,9 @@ def pause(context: Context, name: str) -> None:
     """Deliver nothing to a CRM until it is resumed. Calls stay pending."""
     settings = context.settings()
 
-    def write(connection: Connection, _now: Instant) -> None:
+    def write(connection: Connection, now: Instant) -> None:
         require_destination(name, destination_names(connection, settings))
-        destination_actions.pause(connection, settings, name)
+        destination_actions.pause(connection, settings, name, who=BY_COMMAND, now=now)
 
     _write_ledger(settings, write)
     echo(f"{name} is paused; its calls stay pending until `relay destinations resume {name}`")
@@ -88,9 +89,9 @@ def resume(context: Context, name: str) -> None:
     """Deliver to a CRM again, whatever paused it."""
     settings = context.settings()
 
-    def write(connection: Connection, _now: Instant) -> bool:
+    def write(connection: Connection, now: Instant) -> bool:
         require_destination(name, destination_names(connection, settings))
-        return destination_actions.resume(connection, settings, name)
+        return destination_actions.resume(connection, settings, name, who=BY_COMMAND, now=now)
 
     was_paused = _write_ledger(settings, write)
     echo(f"{name} is resumed" if was_paused else f"{name} was not paused")
@@ -107,7 +108,7 @@ def probe(context: Context, name: str) -> None:
         require_destination(name, destination_names(connection, settings))
         destination_actions.ensure_registered(connection, settings, name)
         _require_served(connection, settings, name, now)
-        return destination_actions.probe(connection, settings, name, now=now)
+        return destination_actions.probe(connection, settings, name, who=BY_COMMAND, now=now)
 
     if _write_ledger(settings, write):
         echo(f"{name} is tried now with one call; `relay destinations list` shows the result")

@@ -12,9 +12,10 @@ from relay.cli.main import Context
 from relay.cli.option_values import parse_time
 from relay.cli.output import echo, json_option, print_json
 from relay.cli.progress import progress_bar
-from relay.delivery.replay import Replay, ReplayCounts, ReplayResult, Scope
+from relay.delivery.replay import ReplayCounts, ReplayResult, Scope
 from relay.instants import Instant
-from relay.ledger import Ledger
+from relay.ledger.actions import BY_COMMAND
+from relay.operations.push_again import push_again_between, push_calls_again
 from relay.settings import Settings
 
 
@@ -85,7 +86,8 @@ def _replay_ids(
 ) -> ReplayResult:
     records = {row.id for row in read_calls(settings, ids)}
     return with_ledger(
-        settings, lambda ledger: _replay(ledger, settings, targets, scope).replay_calls(records)
+        settings,
+        lambda ledger: push_calls_again(ledger, settings, targets, records, scope=scope, who=BY_COMMAND),
     )
 
 
@@ -99,14 +101,10 @@ def _replay_between(
     with progress_bar("calls") as on_progress:
         return with_ledger(
             settings,
-            lambda ledger: _replay(ledger, settings, targets, scope).replay_between(start, end, on_progress),
+            lambda ledger: push_again_between(
+                ledger, settings, targets, start, end, on_progress, scope=scope, who=BY_COMMAND
+            ),
         )
-
-
-def _replay(
-    ledger: Ledger, settings: Settings, targets: Mapping[str, DestinationSettings], scope: Scope
-) -> Replay:
-    return Replay(ledger, targets, forward_internal=settings.cloudtalk.forward_internal, scope=scope)
 
 
 def _print(result: ReplayResult, targets: Mapping[str, DestinationSettings]) -> None:

@@ -7,7 +7,7 @@ from functools import partial
 from typing import Final, TypeVar
 
 from relay.instants import Duration, Instant, duration, iso
-from relay.ledger import attempts, retention_queries, tombstones, warnings
+from relay.ledger import actions, attempts, retention_queries, tombstones, warnings
 from relay.ledger.connection import Connection
 from relay.ledger.errors import LedgerUnavailable
 from relay.ledger.lease_holder import Lease
@@ -88,10 +88,11 @@ class RetentionWorker:
         ):
             pass
         attempts_before = _before(now, self._attempts_age)
-        while await self._run_portion(
-            partial(attempts.delete_old, before=attempts_before, limit=retention_queries.PORTION)
-        ):
-            pass
+        for delete_old in (attempts.delete_old, actions.delete_old):
+            while await self._run_portion(
+                partial(delete_old, before=attempts_before, limit=retention_queries.PORTION)
+            ):
+                pass
         tombstones_before = _before(now, _TOMBSTONE_AGE)
         while await self._run_portion(
             partial(tombstones.delete_old, before=tombstones_before, limit=retention_queries.PORTION)

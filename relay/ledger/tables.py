@@ -228,6 +228,27 @@ attempts = Table(
 )
 """Each push of a call: what was sent, and what the CRM answered. Rows are appended in the order of `at`."""
 
+actions = Table(
+    "actions",
+    metadata,
+    Column("seq", Sequence, primary_key=True, autoincrement=True),
+    Column("at", BigInteger, nullable=False),
+    Column("who", Text, nullable=False),
+    Column("action", Text, nullable=False),
+    Column("destination", Text),
+    # None: it concerns every call of the destination.
+    Column("call", Text),
+    Index("actions_call", "call"),
+    Index(
+        "actions_destination",
+        "destination",
+        "at",
+        sqlite_where=text("call IS NULL"),
+        postgresql_where=text("call IS NULL"),
+    ),
+)
+"""What people did to destinations and deliveries. `who`: see `ActionRow`."""
+
 relays = Table(
     "relays",
     metadata,

@@ -1,16 +1,21 @@
 """Dead letters as a person sees them. The fields of the structs are the keys of their JSON."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 import msgspec
 
-from relay.ledger import dead_letters, deliveries, destinations, leases
+from relay.instants import Instant
+from relay.ledger import actions, dead_letters, deliveries, destinations, leases
+from relay.ledger.actions import ActionRow
 from relay.ledger.connection import Connection
 from relay.ledger.dead_letters import DeadLetter
 from relay.ledger.deliveries import DeliveryRow
 from relay.operations.calls import find_call
 from relay.operations.explanation import Explanation, Situation, explain_delivery
 from relay.operations.explanation_texts import Cause
+
+Key = tuple[str, str]
+"""(destination, id of the call)."""
 
 
 class DeadLetterView(msgspec.Struct, frozen=True):
@@ -88,6 +93,18 @@ def find_dead_letters(connection: Connection, id_: str, destination: str | None 
         return found
     call = find_call(connection, id_)
     return [] if call is None else dead_letters.find(connection, destination=destination, ids=[call.id])
+
+
+def replay(connection: Connection, keys: Collection[Key], *, who: str, now: Instant) -> None:
+    """Deliver these dead letters again, in the newest version of their calls. `who`: see `ActionRow`."""
+    dead_letters.replay(connection, keys, now=now)
+    actions.add(connection, (ActionRow(now, who, "dead.replay", *key) for key in sorted(keys)))
+
+
+def drop(connection: Connection, keys: Collection[Key], *, who: str, now: Instant) -> None:
+    """Give up these dead letters. A later change of a call is still delivered. `who`: see `ActionRow`."""
+    dead_letters.drop(connection, keys)
+    actions.add(connection, (ActionRow(now, who, "dead.drop", *key) for key in sorted(keys)))
 
 
 class DeadLetterGroup(msgspec.Struct, frozen=True):

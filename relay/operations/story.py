@@ -12,7 +12,8 @@ from crm_clients.base import Delivered, Rejected
 from relay.delivery.choose_action import Found
 from relay.delivery.pauses import PauseReason
 from relay.instants import Instant, iso
-from relay.ledger import attempts, calls, journal
+from relay.ledger import actions, attempts, calls, journal
+from relay.ledger.actions import ActionRow
 from relay.ledger.attempts import AttemptRow
 from relay.ledger.calls import CallRow
 from relay.ledger.connection import Connection
@@ -40,6 +41,8 @@ class Step(StrEnum):
     """It is retried."""
     PAUSED = "paused"
     """The whole destination paused, or this call waits for a rate limit."""
+    PERSON = "person"
+    """A person paused the destination, dropped the dead letter or did something else."""
     NOW = "now"
     """The state of a delivery at present."""
 
@@ -59,6 +62,7 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True):
     outcome: str | None = None
     code: str | None = None
     message: str | None = None
+    who: str | None = None
     duration_ms: int | None = None
 
 
@@ -71,14 +75,17 @@ def view_story(connection: Connection, call: CallRow, situation: Situation) -> l
     """Return the story of a call and of the records that were merged into it, and how it is delivered now."""
     events = journal.list_for_call(connection, call.id)
     losers = _list_merged(connection, call.id, events)
-    pushes = attempts.list_for_calls(connection, [call.id, *losers])
+    ids = [call.id, *losers]
+    views = view_deliveries(connection, call.record, situation)
+    since = min((event.received_at for event in events), default=situation.now)
+    names = [view.destination for view in views]
     timed = [
         *(_received(event, situation) for event in events),
         *_folded(events, call.id, losers, situation),
-        *(_pushed(push, call.id, situation) for push in pushes),
+        *(_pushed(push, call.id, situation) for push in attempts.list_for_calls(connection, ids)),
+        *(_done(row, situation) for row in actions.list_for_calls(connection, ids, names, since=since)),
     ]
     timed.sort(key=lambda each: each.instant)
-    views = view_deliveries(connection, call.record, situation)
     return [*(each.entry for each in timed), *(_now(view, situation) for view in views)]
 
 
@@ -149,6 +156,18 @@ def _pushed(push: AttemptRow, call: str, situation: Situation) -> _Timed:
         duration_ms=push.duration_ms,
     )
     return _Timed(push.at, entry)
+
+
+def _done(row: ActionRow, situation: Situation) -> _Timed:
+    text = f"{row.destination}: {row.action} by {row.who}"
+    entry = Entry(
+        at=situation.show_time(row.at),
+        event=Step.PERSON,
+        text=text,
+        destination=row.destination,
+        who=row.who,
+    )
+    return _Timed(row.at, entry)
 
 
 def _step_of(push: AttemptRow) -> Step:

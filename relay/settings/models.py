@@ -223,8 +223,8 @@ class Privacy(Section):
     attempts_days: float = Field(
         30,
         gt=0,
-        description="Days for which each attempt to deliver a call is kept, with the answer of the CRM. The "
-        "last answer is kept as long as the call.",
+        description="Days for which each attempt to deliver a call is kept, with the answer of the CRM, and "
+        "each action of a person. The last answer is kept as long as the call.",
     )
 
     @field_validator("calls_days")

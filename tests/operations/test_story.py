@@ -1,6 +1,7 @@
 """The story of a call, from the ledger alone."""
 
 import json
+import time
 from pathlib import Path
 from typing import Any
 
@@ -45,7 +46,7 @@ async def test_a_call_is_received_folded_refused_and_delivered(tmp_path: Path) -
         "dialect": "mission",
         "said_at": None,
         **dict.fromkeys(
-            ("destination", "version", "outcome", "code", "message", "duration_ms"),
+            ("destination", "version", "outcome", "code", "message", "who", "duration_ms"),
         ),
     }
     assert folded["text"] == "event 1 is part of cloudtalk-1"
@@ -137,3 +138,18 @@ async def test_each_push_is_shown_with_its_delivery(tmp_path: Path) -> None:
             "503",
         )
         assert "\npushes\n" in (await prepared.run("calls", "show", "1")).stdout
+
+
+async def test_what_a_person_did_is_part_of_the_story(tmp_path: Path) -> None:
+    async with scene(tmp_path) as prepared:
+        assert (await prepared.run("destinations", "pause", "crm")).exit_code == 0  # before the call
+        prepared.relay.clock.now = time.time_ns() // 1_000
+        await causes.rejected_after_pause(prepared)
+        entries = await read_story(prepared)
+    assert [(entry["who"], entry["text"]) for entry in entries if entry["event"] == "person"] == [
+        ("cli", "crm: destination.resume by cli"),
+        ("cli", "crm: dead.replay by cli"),
+        ("cli", "crm: delivery.replay by cli"),
+        ("cli", "crm: destination.pause by cli"),
+        ("cli", "crm: delivery.replay by cli"),
+    ]

@@ -80,6 +80,11 @@ class Scene:
     async def run(self, *command: str) -> Result:
         return await asyncio.to_thread(self.home.run, *command)
 
+    async def command(self, *command: str) -> None:
+        """Run a command that succeeds."""
+        result = await self.run(*command)
+        assert result.exit_code == 0, result.output
+
     async def serve(self) -> None:
         """Hold the lease of the destination, as a relay does that delivers to it."""
         await Lease(self.relay.ledger, delivery_lease("crm"), seconds=600).preempt()
@@ -108,7 +113,7 @@ async def delivered_partly(scene: Scene) -> None:
 
 async def paused_by_a_person(scene: Scene) -> None:
     await scene.start_call()
-    assert (await scene.run("destinations", "pause", "crm")).exit_code == 0
+    await scene.command("destinations", "pause", "crm")
 
 
 async def unauthorised(scene: Scene) -> None:
@@ -173,6 +178,17 @@ async def rejected(scene: Scene) -> None:
     await scene.deliver(Rejected(code="22P05", message="no such column"), until="dead")
 
 
+async def rejected_after_pause(scene: Scene) -> None:
+    """A person resumes the destination, replays the dead letter and the call, pauses, and replays all."""
+    await scene.start_call()
+    await scene.command("destinations", "resume", "crm")
+    await scene.deliver(Rejected(code="22P05", message="no such column"), until="dead")
+    await scene.command("dead", "replay", "cloudtalk-1")
+    await scene.command("replay", "--call", "cloudtalk-1")
+    await scene.command("destinations", "pause", "crm")
+    await scene.command("replay", "--destination", "crm")
+
+
 async def gave_up(scene: Scene) -> None:
     await retried(scene)
     # The destination takes another call between the two attempts.
@@ -186,7 +202,7 @@ async def gave_up(scene: Scene) -> None:
 
 async def dropped(scene: Scene) -> None:
     await rejected(scene)
-    assert (await scene.run("dead", "drop", "cloudtalk-1")).exit_code == 0
+    await scene.command("dead", "drop", "cloudtalk-1")
 
 
 async def retracted(scene: Scene) -> None:

@@ -243,6 +243,27 @@ def upgrade() -> None:
     )
     op.create_index("attempts_call", "attempts", ["call", "seq"], unique=False)
     op.create_table(
+        "actions",
+        sa.Column(
+            "seq", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False
+        ),
+        sa.Column("at", sa.BigInteger(), nullable=False),
+        sa.Column("who", TEXT, nullable=False),
+        sa.Column("action", TEXT, nullable=False),
+        sa.Column("destination", TEXT, nullable=True),
+        sa.Column("call", TEXT, nullable=True),
+        sa.PrimaryKeyConstraint("seq"),
+    )
+    op.create_index("actions_call", "actions", ["call"], unique=False)
+    op.create_index(
+        "actions_destination",
+        "actions",
+        ["destination", "at"],
+        unique=False,
+        sqlite_where=sa.text("call IS NULL"),
+        postgresql_where=sa.text("call IS NULL"),
+    )
+    op.create_table(
         "relays",
         sa.Column("owner", TEXT, nullable=False),
         sa.Column("host", TEXT, nullable=False),
