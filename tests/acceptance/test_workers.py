@@ -1,5 +1,6 @@
 """`--workers`: one process folds and delivers, the others accept. A worker that dies is replaced."""
 
+import json
 import os
 import re
 import signal
@@ -118,10 +119,21 @@ def metrics_of(relay: RelayProcess, name: str) -> dict[str, float]:
     return {labels: float(value) for labels, value in found}
 
 
-def test_workers_stop_when_their_supervisor_is_killed(relay: RelayProcess) -> None:
+def test_the_processes_of_a_relay_are_one_relay_until_they_are_killed(relay: RelayProcess) -> None:
     workers = relay.workers()
+    shown = eventually(lambda: status_of(relay), lambda status: bool(status["relays"]))
+    (running,) = shown["relays"]
+    assert running["pid"] == relay.process.pid
     relay.process.kill()
+    relay.process.wait()
     assert psutil.wait_procs(workers, timeout=15)[1] == []
+    assert status_of(relay)["relays"] == []
+    (crm,) = status_of(relay)["destinations"]
+    assert crm["explanation_code"] == "no_relay"
+
+
+def status_of(relay: RelayProcess) -> dict[str, Any]:
+    return json.loads(relay.command("status", "--json").stdout)  # type: ignore[no-any-return]
 
 
 def test_an_unusable_ledger_ends_the_start_with_an_error(tmp_path: Path) -> None:
