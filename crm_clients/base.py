@@ -7,6 +7,7 @@ relay decides when a call is pushed and when it is retried.
 from abc import ABC, abstractmethod
 from collections.abc import Collection, Mapping, Sequence
 from typing import ClassVar, Generic, Protocol, TypeVar
+from urllib.parse import quote
 from zoneinfo import ZoneInfo
 
 import msgspec
@@ -252,6 +253,15 @@ class CrmClient(ABC, Generic[S]):
         are absent or of another version. Returns an outcome if the CRM cannot be read.
         """
         return dict.fromkeys(push.call.id for push in pushes)
+
+    def record_url(self, remote_id: str) -> str | None:
+        """Return the page on which a person sees this record in the CRM; None if it is not known.
+
+        By default it follows the setting `record_url`. It is an http or https URL, computed without a
+        request.
+        """
+        template = self.settings.record_url
+        return template.replace("{remote_id}", quote(remote_id, safe="")) if template else None
 
     async def aclose(self) -> None:
         """Close the connections. No other method is called afterwards."""

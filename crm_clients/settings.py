@@ -128,6 +128,21 @@ class DestinationSettings(BaseModel):
         description="Which calls are delivered. A delivered call is kept up to date, whatever it becomes.",
     )
 
+    record_url: str = Field(
+        "",
+        description="The page of a record in this CRM, for the link in the console: a URL with "
+        "`{remote_id}` in place of the id of the record, such as `https://crm.example.com/calls/{remote_id}`.",
+    )
+
+    @field_validator("record_url")
+    @classmethod
+    def _validate_record_url(cls, url: str) -> str:
+        if url and not (url.startswith(("https://", "http://")) and url.count("{remote_id}") == 1):
+            raise ValueError(
+                "expected a URL with {remote_id}, like https://crm.example.com/calls/{remote_id}"
+            )
+        return url
+
     @field_validator("fields")
     @classmethod
     def _validate_fields(cls, fields: dict[str, str]) -> dict[str, str]:

@@ -86,6 +86,15 @@ def test_a_label_of_the_settings_replaces_the_default() -> None:
     assert (settings.label(Status.MISSED), settings.label(Status.VOICEMAIL)) == ("Sin contestar", "Perdida")
 
 
+@pytest.mark.parametrize(
+    "url",
+    ["crm.example.com/{remote_id}", "javascript:x{remote_id}", "https://crm.example.com", "{remote_id}"],
+)
+def test_the_page_of_a_record_is_a_url_with_its_id(url: str) -> None:
+    with pytest.raises(ValidationError, match="expected a URL with"):
+        settings_of(record_url=url)
+
+
 def test_a_name_that_is_used_twice_is_refused() -> None:
     require_distinct_names(["a", "b"])
     with pytest.raises(ValueError, match='"a" is used twice'):
