@@ -1,0 +1,81 @@
+"""Missed calls that nobody has called back."""
+
+import msgspec
+
+from relay.call import Status
+from relay.instants import SECOND, Instant
+from relay.ledger import Ledger, calls
+from relay.operations.unanswered import UnansweredCalls, get_unanswered
+from tests.support.operations import NOW
+from tests.support.samples import make_call_row
+
+DAY = 86_400 * SECOND
+ONE, TWO = "+34600000001", "+34600000002"
+
+
+async def write(
+    ledger: Ledger,
+    id_: str,
+    age: int,
+    number: str | None = ONE,
+    *,
+    status: Status = Status.MISSED,
+    direction: str = "inbound",
+    name: str | None = None,
+) -> None:
+    row = make_call_row(id_, 1)
+    record = msgspec.structs.replace(row.record, status=status, direction=direction, contact_name=name)
+    row = msgspec.structs.replace(row, record=record, began_at=Instant(NOW - age), number=number)
+    await ledger.write(lambda c: calls.write(c, [row], []))
+
+
+async def unanswered(ledger: Ledger) -> UnansweredCalls:
+    return await ledger.read(lambda c: get_unanswered(c, Instant(NOW)))
+
+
+async def numbers(ledger: Ledger) -> list[str]:
+    return [each.number for each in (await unanswered(ledger)).newest]
+
+
+async def test_the_last_missed_call_of_each_customer_is_listed(ledger: Ledger) -> None:
+    await write(ledger, "old", 3 * DAY, ONE)
+    await write(ledger, "new", 1 * DAY, ONE, name="María")
+    await write(ledger, "voicemail", 2 * DAY, TWO, status=Status.VOICEMAIL)
+    found = await unanswered(ledger)
+    assert [(each.id, each.number, each.contact_name, each.calls) for each in found.newest] == [
+        ("new", ONE, "María", 2),
+        ("voicemail", TWO, None, 1),
+    ]
+    assert found.customers == 2
+
+
+async def test_a_later_conversation_in_any_direction_is_an_answer(ledger: Ledger) -> None:
+    await write(ledger, "missed", 2 * DAY)
+    await write(ledger, "attempt", 1 * DAY, status=Status.NO_ANSWER, direction="outbound")
+    assert await numbers(ledger) == [ONE]
+    await write(ledger, "answered", 1 * DAY, status=Status.COMPLETED, direction="outbound")
+    assert await numbers(ledger) == []
+    await write(ledger, "missed again", 1 * SECOND)
+    assert await numbers(ledger) == [ONE]
+
+
+async def test_an_earlier_conversation_is_no_answer(ledger: Ledger) -> None:
+    await write(ledger, "talked", 2 * DAY, status=Status.COMPLETED)
+    await write(ledger, "missed", 1 * DAY)
+    assert await numbers(ledger) == [ONE]
+
+
+async def test_old_calls_withheld_numbers_and_other_directions_are_left_out(ledger: Ledger) -> None:
+    await write(ledger, "old", 8 * DAY)
+    await write(ledger, "withheld", 1 * DAY, None)
+    await write(ledger, "internal", 1 * DAY, direction="internal")
+    assert await unanswered(ledger) == UnansweredCalls([], 0)
+
+
+async def test_the_number_of_all_is_known_when_only_the_newest_are_listed(ledger: Ledger) -> None:
+    for number in range(10):
+        await write(ledger, f"missed {number}", (number + 1) * SECOND, f"+3460000001{number}")
+    found = await unanswered(ledger)
+    assert len(found.newest) == 8
+    assert found.newest[0].number == "+34600000010"
+    assert found.customers == 10
