@@ -13,9 +13,9 @@ logs `server.ready` and sets the exit code.
 
 import os
 import sys
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import asynccontextmanager
-from functools import partial
+from functools import cached_property, partial
 from typing import Any
 
 from starlette.applications import Starlette
@@ -23,9 +23,12 @@ from starlette.middleware import Middleware
 from starlette.routing import Mount, Route
 from starlette.types import ASGIApp
 
+from crm_clients.base import CrmClient
 from relay import logs
 from relay.components import Delivery, Ingest, build_authenticator
 from relay.console.entry import ConsoleEntry
+from relay.delivery import LedgerClientState
+from relay.delivery.clients import build_clients
 from relay.ingest.machine_faults import MachineFaults
 from relay.ledger import Ledger, destinations
 from relay.ledger.notifications import WakeUpPipe
@@ -70,7 +73,7 @@ class Relay:
             self.ingest = Ingest(
                 settings, self.ledger, max_connections=max_connections, on_append=self._wake_fold
             )
-            self.console = ConsoleEntry(lambda: self.settings, self.ledger)
+            self.console = ConsoleEntry(lambda: self.settings, self.ledger, self._record_url)
         if role is not Role.INGEST:
             self.delivery = Delivery(
                 settings,
@@ -97,6 +100,18 @@ class Relay:
             loops=[*loops, *self.delivery.loops, heartbeat.run],
             delivery_loops=[worker.run for worker in self.delivery.workers.values()],
         )
+
+    def _record_url(self, destination: str, remote_id: str) -> str | None:
+        """Return the page of a record in a CRM; None if it is not known."""
+        client = self._clients.get(destination)
+        return client.record_url(remote_id) if client is not None else None
+
+    @cached_property
+    def _clients(self) -> Mapping[str, CrmClient[Any]]:
+        """The clients of all destinations; a process that does not deliver sends nothing with them."""
+        if self.delivery is not None:
+            return self.delivery.clients
+        return build_clients(self.settings, lambda name: LedgerClientState(self.ledger, name))
 
     def _has_backlog(self) -> bool:
         return self.ingest is not None and self.ingest.group_commit.has_backlog

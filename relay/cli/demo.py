@@ -77,6 +77,7 @@ def _run(relay: DemoRelay, *, once: bool) -> None:
         asyncio.run(_send_calls_and_print_records(relay))
         if once:
             return
+        echo(f"\nThe console, to see the calls in a browser: {relay.url}/console")
         echo(f"\nThe relay runs until Ctrl-C. Send it an event yourself:\n{_example(relay.url)}")
         echo(f"and read the CRM with any SQLite tool: {relay.crm}")
         relay.wait_for_exit()

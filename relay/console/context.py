@@ -12,11 +12,12 @@ from relay.standards.addresses import is_loopback
 
 
 class Console(msgspec.Struct, frozen=True):
-    """The parts of the relay that the pages use. `settings` returns the settings that count now."""
+    """The parts of the relay that the pages use. `get_settings` returns the settings that count now."""
 
     get_settings: Callable[[], Settings]
     ledger: Ledger
     sign_in_failures: AuthFailures
+    record_url: Callable[[str, str], str | None]
 
     @property
     def settings(self) -> Settings:

@@ -19,12 +19,18 @@ MAX_FAILURES: Final = 10
 class ConsoleEntry:
     """ASGI application of `/console` and of every path below it.
 
-    `settings` returns the settings that count at the time of the call: tokens are reloaded.
+    `settings` returns the settings that count at the time of the call: tokens are reloaded. `record_url`
+    returns the page of a record in a CRM, by the name of the destination and the id of the record there.
     """
 
-    def __init__(self, settings: Callable[[], Settings], ledger: Ledger) -> None:
+    def __init__(
+        self,
+        settings: Callable[[], Settings],
+        ledger: Ledger,
+        record_url: Callable[[str, str], str | None],
+    ) -> None:
         self.sign_in_failures = AuthFailures(area="console", max_failures=MAX_FAILURES)
-        self._console = Console(settings, ledger, self.sign_in_failures)
+        self._console = Console(settings, ledger, self.sign_in_failures, record_url)
         self._application: ASGIApp | None = None
 
     def is_open_for(self, head: RequestHead) -> bool:

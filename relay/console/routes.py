@@ -7,7 +7,7 @@ from typing import Final
 import msgspec
 from starlette.responses import Response
 
-from relay.console.pages import overview, preferences, sign_in
+from relay.console.pages import call, calls, overview, preferences, sign_in
 from relay.console.visit import Visit
 
 Handler = Callable[[Visit], Awaitable[Response]]
@@ -36,6 +36,11 @@ class Page(msgspec.Struct, frozen=True):
 
 PAGES: Final = (
     Page("/", overview.show),
+    Page("/calls", calls.show),
+    Page("/calls/rows", calls.rows, is_background=True),
+    Page("/calls.csv", calls.export),
+    Page("/call", call.show),
+    Page("/call/push", call.push, "POST"),
     Page("/sign-in", sign_in.sign_in, "POST", Requires.NOTHING),
     Page("/sign-out", sign_in.sign_out, "POST"),
     Page("/preferences", preferences.change, "POST", Requires.NOTHING),

@@ -2,8 +2,10 @@
 
 import re
 import time
+from datetime import UTC, datetime
 from typing import Any, Final
 from urllib.parse import quote, urlencode
+from zoneinfo import ZoneInfo
 
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
@@ -11,17 +13,20 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 from relay.cloudtalk.request import RequestHead
 from relay.console import sessions
 from relay.console.context import Console
+from relay.console.formats import Formats
 from relay.console.forms import Form
 from relay.console.languages import choose_language
 from relay.console.sessions import Limits, Session
 from relay.console.templating import environment, static_version
 from relay.ingest.endpoint import build_head
 from relay.logs import get_logger
+from relay.operations.explanation import Situation, situation_of
+from relay.operations.languages import Language
 
 log = get_logger("relay.console")
 
 PREFIX: Final = "/console"
-NAVIGATION: Final = (("overview", ""),)
+NAVIGATION: Final = (("overview", ""), ("calls", "calls"))
 """The pages of the navigation: the name of their text and of their icon, and their path."""
 
 THEMES: Final = ("auto", "light", "dark")
@@ -51,6 +56,8 @@ class Visit:
         chosen = request.cookies.get(THEME_COOKIE)
         self.theme = chosen if chosen in THEMES else "auto"
         self.form: Form = {}
+        self.zone = ZoneInfo(console.settings.cloudtalk.timezone)
+        self.formats = Formats(self.texts.units, self.zone, datetime.fromtimestamp(self.now, UTC))
         self._is_new_session = False
 
     def _read_session(self) -> Session | None:
@@ -106,6 +113,20 @@ class Visit:
 
     # --- the page -------------------------------------------------------------------------------
 
+    def query(self, name: str) -> str:
+        """Return the first value of a field of the query, empty if it has none."""
+        return self.request.query_params.get(name, "")
+
+    @property
+    def situation(self) -> Situation:
+        """What the sentences that explain deliveries depend on."""
+        settings, language = self.console.settings, Language(self.texts.code)
+        return situation_of(settings, self.console.ledger.now(), for_people=True, language=language)
+
+    def word(self, kind: str, value: str) -> str:
+        """Return the word for a value: `word("status", "missed")`."""
+        return str(getattr(self.texts.words, f"{kind}_{value}", value))
+
     def field(self, name: str) -> str:
         """Return the first value of a field of the form, empty if it has none."""
         return self.form.get(name, [""])[0]
@@ -123,6 +144,7 @@ class Visit:
         return raw.partition(b"?")[0].decode("latin-1").partition(PREFIX)[2]
 
     navigation = NAVIGATION
+    pages = frozenset(path for _, path in NAVIGATION)
 
     def url(self, path: str = "", /, **query: str | int | None) -> str:
         """Return a relative link to a page of the console: a proxy may publish it below any path."""

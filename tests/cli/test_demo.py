@@ -86,6 +86,7 @@ def test_it_runs_until_ctrl_c_and_removes_its_files(tmp_path: Path) -> None:
         output = read_until(process, "with any SQLite tool")
         assert "All are as expected" in output
         (url,) = re.findall(r"The relay listens at (\S+)\. ", output)
+        assert f"The console, to see the calls in a browser: {url}/console\n" in output
         example = re.search(r"curl (\S+) \\\n +-H '([^']+)' \\\n +-d '([^']+)'", output)
         assert example is not None
         assert example[1] == url + WEBHOOK_PATH

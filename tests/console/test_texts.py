@@ -15,7 +15,7 @@ from tests.support.documents import ROOT
 
 TEMPLATES = sorted((ROOT / "relay/console/templates").glob("*.html"))
 SHOWN_ATTRIBUTES = {"title", "aria-label", "alt", "placeholder", "data-label", "value", "label"}
-SAME_IN_BOTH = {"CloudTalk Relay", "Español", "English", "ES", "EN", "console", "[console]"}
+SAME_IN_BOTH = {"CloudTalk Relay", "Español", "English", "ES", "EN", "console", "[console]", "ms"}
 """Names, and what a person types as it is."""
 
 

@@ -1,18 +1,69 @@
-"""The overview."""
+"""The overview: what needs a person, what arrives, and what each CRM gets."""
 
+from collections.abc import Iterator
+
+import msgspec
 from starlette.responses import Response
 
+from relay.console.chart import draw_chart
 from relay.console.visit import Visit
-from relay.operations.explanation import situation_of
-from relay.operations.languages import Language
-from relay.operations.status import get_status
+from relay.instants import iso
+from relay.operations.activity import get_activity
+from relay.operations.status import DestinationState, Status, get_status
+from relay.operations.unanswered import get_unanswered
+
+_WAITING: frozenset[DestinationState] = frozenset(
+    {DestinationState.WAITING, DestinationState.PAUSED, DestinationState.DISABLED, DestinationState.ORPHANED}
+)
+
+
+class Attention(msgspec.Struct, frozen=True):
+    """Something that needs a person. `page`: where they see it; empty if no page shows it."""
+
+    text: str
+    page: str = ""
+    is_urgent: bool = False
 
 
 async def show(visit: Visit) -> Response:
     """Show the overview."""
-    ledger = visit.console.ledger
-    situation = situation_of(
-        visit.console.settings, ledger.now(), for_people=True, language=Language(visit.texts.code)
+    situation = visit.situation
+    now = situation.now
+    status, activity, unanswered = await visit.console.ledger.read(
+        lambda c: (get_status(c, situation), get_activity(c, now, visit.zone), get_unanswered(c, now))
     )
-    status = await ledger.read(lambda connection: get_status(connection, situation))
-    return visit.render("overview.html", status=status)
+    return visit.render(
+        "overview.html",
+        status=status,
+        attention=list(_attention(visit, status)),
+        last_event_at=iso(activity.last_event_at),
+        activity=activity,
+        unanswered=unanswered,
+        chart=draw_chart(activity.hours, visit.formats),
+    )
+
+
+def _attention(visit: Visit, status: Status) -> Iterator[Attention]:
+    texts, number = visit.texts.overview, visit.formats.number
+    if not visit.console.settings.destinations:
+        yield Attention(texts.no_destination, is_urgent=True)
+    for each in status.destinations:
+        # The sentence of a destination that waits also says what to do about it.
+        if each.state in _WAITING and (each.pending or each.state is not DestinationState.ORPHANED):
+            yield Attention(each.explanation, is_urgent=each.state is DestinationState.WAITING)
+        if each.dead:
+            text = texts.dead_one if each.dead == 1 else texts.dead_many
+            yield Attention(
+                text.format(destination=each.name, number=number(each.dead)), "dead-letters", is_urgent=True
+            )
+    events = status.events
+    if events.quarantined:
+        text = texts.quarantine_one if events.quarantined == 1 else texts.quarantine_many
+        yield Attention(text.format(number=number(events.quarantined)), "quarantine")
+    if events.aside:
+        text = texts.aside_one if events.aside == 1 else texts.aside_many
+        yield Attention(text.format(number=number(events.aside)), "quarantine", is_urgent=True)
+    if events.unclear:
+        yield Attention(texts.unclear.format(number=number(events.unclear)))
+    if status.retention_refused:
+        yield Attention(texts.retention.format(reason=status.retention_refused))

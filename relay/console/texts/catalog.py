@@ -4,7 +4,7 @@ from typing import Final
 
 import msgspec
 
-from relay.console.texts import frame, sign_in
+from relay.console.texts import call, calls, frame, overview, sign_in, units
 
 
 class Texts(msgspec.Struct, frozen=True, kw_only=True):
@@ -14,7 +14,32 @@ class Texts(msgspec.Struct, frozen=True, kw_only=True):
     name: str
     frame: frame.FrameTexts
     sign_in: sign_in.SignInTexts
+    units: units.UnitTexts
+    words: calls.WordTexts
+    calls: calls.CallsTexts
+    call: call.CallTexts
+    overview: overview.OverviewTexts
 
 
-ENGLISH: Final = Texts(code="en", name="English", frame=frame.ENGLISH, sign_in=sign_in.ENGLISH)
-SPANISH: Final = Texts(code="es", name="Español", frame=frame.SPANISH, sign_in=sign_in.SPANISH)
+ENGLISH: Final = Texts(
+    code="en",
+    name="English",
+    frame=frame.ENGLISH,
+    sign_in=sign_in.ENGLISH,
+    units=units.ENGLISH,
+    words=calls.ENGLISH_WORDS,
+    calls=calls.ENGLISH,
+    call=call.ENGLISH,
+    overview=overview.ENGLISH,
+)
+SPANISH: Final = Texts(
+    code="es",
+    name="Español",
+    frame=frame.SPANISH,
+    sign_in=sign_in.SPANISH,
+    units=units.SPANISH,
+    words=calls.SPANISH_WORDS,
+    calls=calls.SPANISH,
+    call=call.SPANISH,
+    overview=overview.SPANISH,
+)

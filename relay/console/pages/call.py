@@ -1,0 +1,93 @@
+"""The page of one call: its record, deliveries, agents and events."""
+
+import json
+from typing import Any
+from urllib.parse import urlsplit
+
+import msgspec
+from starlette.exceptions import HTTPException
+from starlette.responses import Response
+
+from relay.console.visit import Visit
+from relay.delivery.replay import Replay, Scope
+from relay.ledger.connection import Connection
+from relay.logs import remove_secrets
+from relay.operations.calls import CallView, find_call, view_call
+from relay.operations.missing_calls import explain_missing_call
+
+
+async def show(visit: Visit) -> Response:
+    """Show the call with the id of the query, or why there is none."""
+    id_, situation = visit.query("id"), visit.situation
+
+    def read(connection: Connection) -> CallView | str:
+        row = find_call(connection, id_)
+        if row is not None:
+            return view_call(connection, row, situation, wanted=id_)
+        return explain_missing_call(connection, id_, situation).text.read(situation.language)
+
+    found = await visit.console.ledger.read(read)
+    if isinstance(found, str):
+        return visit.render("call_unknown.html", http_status=404, explanation=found)
+    return _render(visit, found)
+
+
+def _render(visit: Visit, call: CallView) -> Response:
+    return visit.render(
+        "call.html",
+        call=call,
+        done=visit.query("done"),
+        links=_record_links(visit, call),
+        player=_player(visit, call),
+        bodies=[pretty_body(event.raw) for event in call.events],
+        recording=call.recording_url if _is_web_link(call.recording_url) else None,
+    )
+
+
+def _record_links(visit: Visit, call: CallView) -> dict[str, str]:
+    """Return the page of the record in each CRM that has one, by the name of the destination."""
+    urls = {
+        each.destination: visit.console.record_url(each.destination, each.remote_id)
+        for each in call.deliveries
+        if each.remote_id is not None
+    }
+    return {name: url for name, url in urls.items() if url is not None and _is_web_link(url)}
+
+
+def pretty_body(raw: str) -> str:
+    """Return a body with one field a line if it is JSON, as it is otherwise, and without secrets."""
+    try:
+        value: Any = msgspec.json.decode(raw)
+    except msgspec.MsgspecError:
+        return remove_secrets(raw)
+    return remove_secrets(json.dumps(value, ensure_ascii=False, indent=2))
+
+
+def _player(visit: Visit, call: CallView) -> str | None:
+    """Return the relay's own link to the recording; None if recordings do not go through the relay."""
+    links = visit.console.settings.recording_links
+    if links is None or call.recording_url is None:
+        return None
+    # Relative, so that the player works at each address of the relay.
+    return visit.root_url("") + links.link(call).removeprefix(f"{links.public_url}/")
+
+
+def _is_web_link(url: str | None) -> bool:
+    """Whether a browser may open it: a link of a sender could run a script."""
+    return url is not None and urlsplit(url).scheme in {"http", "https"}
+
+
+async def push(visit: Visit) -> Response:
+    """Send the call again: to the destination of the form, or to all of the settings."""
+    id_, name = visit.field("id"), visit.field("destination")
+    settings = visit.console.settings
+    targets = {n: each for n, each in settings.destinations.items() if name in {"", n}}
+    row = await visit.console.ledger.read(lambda connection: find_call(connection, id_))
+    if row is None or not targets:
+        raise HTTPException(404)
+    visit.log_action("push", target=f"{row.id} {', '.join(targets)}")
+    replay = Replay(
+        visit.console.ledger, targets, forward_internal=settings.cloudtalk.forward_internal, scope=Scope.ALL
+    )
+    result = await replay.replay_calls([row.id])
+    return visit.redirect("call", id=row.id, done="sent" if result.calls else "excluded")

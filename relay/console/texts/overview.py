@@ -1,0 +1,131 @@
+"""Texts of the overview."""
+
+from typing import Final
+
+import msgspec
+
+
+class OverviewTexts(msgspec.Struct, frozen=True, kw_only=True):
+    """The texts of the overview."""
+
+    attention: str
+    nothing: str
+    dead_one: str
+    dead_many: str
+    quarantine_one: str
+    quarantine_many: str
+    aside_one: str
+    aside_many: str
+    unclear: str
+    no_destination: str
+    retention: str
+    look: str
+    cloudtalk: str
+    sends: str
+    silent: str
+    last_event: str
+    never: str
+    never_text: str
+    unusual: str
+    usual: str
+    accepted: str
+    calls: str
+    waiting: str
+    destinations: str
+    pending: str
+    oldest: str
+    delivered: str
+    delivered_today: str
+    dead: str
+    last_day: str
+    chart_alt: str
+    table: str
+    hour: str
+    events: str
+    unanswered: str
+    unanswered_none: str
+    unanswered_note: str
+    all_unanswered: str
+
+
+ENGLISH: Final = OverviewTexts(
+    attention="What needs a person",
+    nothing="Nothing needs a person.",
+    dead_one="{destination} rejected one call for good.",
+    dead_many="{destination} rejected {number} calls for good.",
+    quarantine_one="One body could not be read and is in quarantine.",
+    quarantine_many="{number} bodies could not be read and are in quarantine.",
+    aside_one="One event could not be processed and was set aside.",
+    aside_many="{number} events could not be processed and were set aside.",
+    unclear="{number} ended calls do not state whether anybody talked: missed ones among them look completed. Add the variable that relay check names.",
+    no_destination="The settings have no destination: calls are stored, but delivered to no CRM.",
+    retention="Old data is not deleted: {reason}",
+    look="Look",
+    cloudtalk="From CloudTalk",
+    sends="CloudTalk sends",
+    silent="Nothing arrives",
+    last_event="Last event",
+    never="No event yet",
+    never_text="Enter the address of the webhook in CloudTalk. The first call appears here a second later.",
+    unusual="That is unusual for this hour.",
+    usual="That is usual for this hour.",
+    accepted="Events",
+    calls="Calls",
+    waiting="Not processed yet",
+    destinations="To the CRMs",
+    pending="Pending",
+    oldest="Oldest",
+    delivered="Delivered",
+    delivered_today="Today",
+    dead="Failed",
+    last_day="The last 24 hours",
+    chart_alt="Calls and events per hour in the last 24 hours: {calls} calls, {events} events.",
+    table="As a table",
+    hour="Hour",
+    events="Events",
+    unanswered="Missed calls without an answer",
+    unanswered_none="Every missed call of the last seven days was followed by a conversation.",
+    unanswered_note="Nobody has talked to these numbers since the missed call.",
+    all_unanswered="All missed calls",
+)
+
+SPANISH: Final = OverviewTexts(
+    attention="Lo que necesita a una persona",
+    nothing="Nada necesita a una persona.",
+    dead_one="{destination} rechazó una llamada definitivamente.",
+    dead_many="{destination} rechazó {number} llamadas definitivamente.",
+    quarantine_one="Un mensaje no se pudo leer y está en cuarentena.",
+    quarantine_many="{number} mensajes no se pudieron leer y están en cuarentena.",
+    aside_one="Un evento no se pudo procesar y se apartó.",
+    aside_many="{number} eventos no se pudieron procesar y se apartaron.",
+    unclear="{number} llamadas terminadas no indican si alguien habló: las perdidas entre ellas parecen completadas. Añada la variable que indica relay check.",
+    no_destination="La configuración no tiene ningún destino: las llamadas se guardan, pero no llegan a ningún CRM.",
+    retention="Los datos antiguos no se borran: {reason}",
+    look="Ver",
+    cloudtalk="Desde CloudTalk",
+    sends="CloudTalk envía",
+    silent="No llega nada",
+    last_event="Último evento",
+    never="Aún no hay eventos",
+    never_text="Introduzca la dirección del webhook en CloudTalk. La primera llamada aparecerá aquí un segundo después.",
+    unusual="No es habitual a esta hora.",
+    usual="Es habitual a esta hora.",
+    accepted="Eventos",
+    calls="Llamadas",
+    waiting="Sin procesar",
+    destinations="Hacia los CRM",
+    pending="Pendientes",
+    oldest="La más antigua",
+    delivered="Entregadas",
+    delivered_today="Hoy",
+    dead="Fallidas",
+    last_day="Las últimas 24 horas",
+    chart_alt="Llamadas y eventos por hora en las últimas 24 horas: {calls} llamadas, {events} eventos.",
+    table="Como tabla",
+    hour="Hora",
+    events="Eventos",
+    unanswered="Llamadas perdidas sin respuesta",
+    unanswered_none="Tras cada llamada perdida de los últimos siete días hubo una conversación.",
+    unanswered_note="Nadie ha hablado con estos números desde la llamada perdida.",
+    all_unanswered="Todas las llamadas perdidas",
+)

@@ -1,0 +1,223 @@
+"""What the pages show, and what their forms do."""
+
+import asyncio
+import csv
+import io
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from structlog.testing import capture_logs
+
+from crm_clients.local import LocalSettings
+from relay.app import Relay
+from relay.ledger import destinations
+from relay.settings import Settings
+from tests.support.browsing import Browser, browsing
+from tests.support.in_process import settings_in, wait_for_status
+from tests.support.relay import WEBHOOK_PATH
+
+HOSTILE = '<script>alert("x")</script>\u202e'
+CANARY = "canary-0123456789-abcdef"
+
+
+def event(kind: str, id_: str, **facts: Any) -> dict[str, Any]:
+    return {"event": f"call.{kind}", "data": {"call_id": id_, "direction": "inbound"} | facts}
+
+
+EVENTS = (
+    event("started", "1", contact_name="María García", external_number="+34612345678"),
+    event("ended", "1", talking_time=51, duration=60, agent_name="Begoña Sáez", notes=HOSTILE, token=CANARY),
+    event("ended", "2", talking_time=0, duration=20, contact_name="=1+1", external_number="+34600000001"),
+)
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Settings:
+    crm = LocalSettings(
+        client="local", path=tmp_path / "crm.db", record_url="https://crm.example/{remote_id}"
+    )
+    return settings_in(tmp_path, destinations={"crm": crm}, cloudtalk={"tokens": [CANARY]})
+
+
+@pytest.fixture
+async def relay_and_browser(settings: Settings) -> AsyncIterator[tuple[Relay, Browser]]:
+    """A relay with two calls that its CRM has, and a browser on its machine."""
+    async with browsing(settings) as (relay, browser):
+        for each in EVENTS:
+            headers = {"authorization": f"Bearer {CANARY}"}
+            assert (await browser.client.post(WEBHOOK_PATH, json=each, headers=headers)).is_success
+        await wait_for_status(
+            relay, settings, lambda status: "crm" in status and status["crm"].delivered == 2
+        )
+        yield relay, browser
+
+
+# --- the list -------------------------------------------------------------------------------------
+
+
+async def test_the_list_shows_calls_with_their_deliveries(relay_and_browser: tuple[Relay, Browser]) -> None:
+    _, browser = relay_and_browser
+    page = (await browser.open("/console/calls")).text
+    assert page.count("<tr data-id") == 2
+    for shown in ("María García", "+34612345678", "Begoña Sáez", "Missed", "Completed", "1 min", "Delivered"):
+        assert shown in page
+    assert CANARY not in page
+
+
+@pytest.mark.parametrize(
+    ("query", "ids"),
+    [
+        ("q=garcia", {"1"}),
+        ("q=612 34 56", {"1"}),
+        ("q=begona", {"1"}),
+        ("q=cloudtalk-2", {"2"}),
+        ("q=2", {"2"}),
+        ("status=missed", {"2"}),
+        ("direction=inbound", {"1", "2"}),
+        ("direction=outbound", set()),
+        ("destination=crm&delivery=delivered", {"1", "2"}),
+        ("delivery=dead", set()),
+        ("agent=saez", {"1"}),
+        ("day=2020-01-01", set()),
+        ("q=garcia&status=missed", set()),
+    ],
+)
+async def test_calls_are_searched_and_filtered(
+    relay_and_browser: tuple[Relay, Browser], query: str, ids: set[str]
+) -> None:
+    _, browser = relay_and_browser
+    page = await browser.open(f"/console/calls?{query}")
+    assert page.status_code == 200
+    assert {id_ for id_ in ("1", "2") if f'data-id="cloudtalk-{id_}"' in page.text} == ids
+    assert ("No call matches" in page.text) is not bool(ids)
+
+
+@pytest.mark.parametrize("query", ["status=lost", "day=yesterday", "delivery=x", "after=x", "q=..."])
+async def test_a_filter_that_does_not_exist_is_a_sentence(
+    relay_and_browser: tuple[Relay, Browser], query: str
+) -> None:
+    _, browser = relay_and_browser
+    page = await browser.open(f"/console/calls?{query}")
+    assert page.status_code == 200
+    assert 'role="alert"' in page.text
+    assert (await browser.open(f"/console/calls/rows?{query}")).status_code == 400
+    assert (await browser.open(f"/console/calls.csv?{query}")).status_code == 400
+
+
+async def test_an_empty_ledger_says_what_to_expect(tmp_path: Path) -> None:
+    async with browsing(settings_in(tmp_path)) as (_, browser):
+        assert "No calls yet" in (await browser.open("/console/calls")).text
+        assert "No event yet" in (await browser.open("/console")).text
+
+
+async def test_rows_are_sent_only_if_they_have_changed(relay_and_browser: tuple[Relay, Browser]) -> None:
+    _, browser = relay_and_browser
+    first = await browser.open("/console/calls/rows")
+    digest = first.headers["x-digest"]
+    assert first.text.lstrip().startswith("<table")
+    assert f'data-digest="{digest}"' in (await browser.open("/console/calls")).text
+    assert (await browser.open(f"/console/calls/rows?seen={digest}")).status_code == 204
+    headers = {"authorization": f"Bearer {CANARY}"}
+    await browser.client.post(WEBHOOK_PATH, json=event("started", "3"), headers=headers)
+    async with asyncio.timeout(5):
+        while (changed := await browser.open(f"/console/calls/rows?seen={digest}")).status_code == 204:
+            await asyncio.sleep(0.01)
+    assert 'data-id="cloudtalk-3"' in changed.text
+
+
+async def test_an_open_list_does_not_keep_a_session_alive(relay_and_browser: tuple[Relay, Browser]) -> None:
+    _, browser = relay_and_browser
+    assert "set-cookie" in (await browser.open("/console/calls")).headers
+    browser.client.cookies.clear()
+    assert "set-cookie" not in (await browser.open("/console/calls/rows")).headers
+
+
+async def test_the_export_is_safe_for_spreadsheets(relay_and_browser: tuple[Relay, Browser]) -> None:
+    _, browser = relay_and_browser
+    with capture_logs() as lines:
+        response = await browser.open("/console/calls.csv?status=missed")
+    assert response.headers["content-type"] == "text/csv; charset=utf-8"
+    assert response.headers["content-disposition"] == 'attachment; filename="calls.csv"'
+    assert response.text.startswith("\ufeffid,call_id,")
+    (row,) = csv.DictReader(io.StringIO(response.text.removeprefix("\ufeff")))
+    assert (row["contact_name"], row["external_number"], row["crm"]) == (
+        "'=1+1",
+        "'+34600000001",
+        "delivered",
+    )
+    assert [(line["action"], line["target"]) for line in lines if line["event"] == "console.action"] == [
+        ("export", "status")
+    ]
+
+
+# --- a call ---------------------------------------------------------------------------------------
+
+
+async def test_a_call_shows_its_record_its_deliveries_and_its_events(
+    relay_and_browser: tuple[Relay, Browser],
+) -> None:
+    _, browser = relay_and_browser
+    page = (await browser.open("/console/call?id=1")).text
+    for shown in ("María García", "cloudtalk-1", "In crm: it has the newest version", "Begoña Sáez", "51 s"):
+        assert shown in page
+    assert 'href="https://crm.example/cloudtalk-1"' in page
+    assert "<script>alert" not in page
+    assert "&lt;script&gt;alert" in page
+    assert "\u202e" not in page
+    assert "\\u202e" in page
+    assert page.count("<li>") == 2
+    assert CANARY not in page
+
+
+async def test_an_unknown_call_is_explained(relay_and_browser: tuple[Relay, Browser]) -> None:
+    _, browser = relay_and_browser
+    page = await browser.open("/console/call?id=nothing", accept_language="es")
+    assert page.status_code == 404
+    assert "No ha llegado ningún evento con nothing" in page.text
+
+
+async def test_a_call_is_sent_again_to_one_destination(relay_and_browser: tuple[Relay, Browser]) -> None:
+    relay, browser = relay_and_browser
+    await relay.ledger.write(lambda c: destinations.pause(c, "crm"))
+    await browser.open("/console/call?id=1")
+    with capture_logs() as lines:
+        page = await browser.post("/console/call/push", id="cloudtalk-1", destination="crm")
+    assert str(page.url).endswith("/console/call?id=cloudtalk-1&done=sent")
+    assert "Pending" in page.text
+    actions = [(line["action"], line["target"]) for line in lines if line["event"] == "console.action"]
+    assert actions == [("push", "cloudtalk-1 crm")]
+
+
+@pytest.mark.parametrize("fields", [{"id": "nothing"}, {"id": "1", "destination": "other"}, {}])
+async def test_only_known_calls_and_destinations_are_sent(
+    relay_and_browser: tuple[Relay, Browser], fields: dict[str, str]
+) -> None:
+    _, browser = relay_and_browser
+    await browser.open("/console/call?id=1")
+    assert (await browser.post("/console/call/push", **fields)).status_code == 404
+
+
+# --- the overview ---------------------------------------------------------------------------------
+
+
+async def test_the_overview_says_that_nothing_needs_a_person(
+    relay_and_browser: tuple[Relay, Browser],
+) -> None:
+    _, browser = relay_and_browser
+    page = (await browser.open("/console")).text
+    for shown in ("Nothing needs a person", "CloudTalk sends", "just now", "crm has all its calls (2)"):
+        assert shown in page
+    assert 'aria-label="Calls and events per hour' in page
+
+
+async def test_the_overview_begins_with_what_needs_a_person(relay_and_browser: tuple[Relay, Browser]) -> None:
+    relay, browser = relay_and_browser
+    await relay.ledger.write(lambda c: destinations.pause(c, "crm"))
+    headers = {"authorization": f"Bearer {CANARY}"}
+    await browser.client.post(WEBHOOK_PATH, json={"event": "call.ended", "data": {}}, headers=headers)
+    page = (await browser.open("/console")).text
+    assert "Nothing needs a person" not in page
+    assert page.index("One body could not be read") < page.index("From CloudTalk")
+    assert page.index("Paused") > page.index("To the CRMs")
