@@ -6,6 +6,7 @@ from typing import Any
 
 from crm_clients.base import ClientState, CrmClient
 from relay.alerts import AlertWorker
+from relay.components.traces import run_traces
 from relay.delivery import DeliveryWorker, LedgerClientState, RetryPolicy
 from relay.delivery.clients import build_clients
 from relay.fold import FoldWorker
@@ -64,6 +65,7 @@ class Delivery:
             partial(keep_generation_file, ledger),
             self.alerts.watch_machine,
             self.alerts.watch_content,
+            partial(run_traces, settings),
         ]
         if settings.recordings.keep:
             self.loops.append(archiver.run)

@@ -16,6 +16,7 @@ from typing import Any, Final
 
 from crm_clients.base import CrmClient, Unknown
 from crm_clients.settings import DestinationSettings
+from relay import tracing
 from relay.delivery.attempt import Attempt
 from relay.delivery.batching import choose_batch, pick_order
 from relay.delivery.choose_action import PlannedDelivery, choose_action, is_partial
@@ -25,6 +26,7 @@ from relay.delivery.recording_links import with_recording_link
 from relay.delivery.renumber import find_newer_records, renumber_calls
 from relay.delivery.retry_policy import RetryPolicy
 from relay.delivery.settle import Settler
+from relay.delivery.trace import trace_push
 from relay.instants import SECOND, Instant
 from relay.ledger import LeaseLost, Ledger, LedgerUnavailable, deliveries, destinations, epochs
 from relay.ledger.connection import Connection
@@ -265,6 +267,8 @@ class DeliveryWorker:
         outcomes = await Attempt(self._client, batch).run(self._settings.timeout_seconds)
         due, seconds = [planned.due for planned in batch], time.perf_counter() - started
         log_push(self.name, due, outcomes, seconds)
+        if (tracer := tracing.current()) is not None:
+            trace_push(tracer, self.name, due, outcomes, seconds=seconds, ended_at=self._ledger.now())
         # Before these deliveries are settled: if the relay stops between the two, they are pushed again.
         if newer := find_newer_records(batch, outcomes):
             await renumber_calls(self._ledger, newer)

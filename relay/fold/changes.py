@@ -38,7 +38,7 @@ class Changes(msgspec.Struct):
     waits for). `failed`: (event, why it cannot be folded). `new_rows` are inserted, `changed_rows`
     updated. `updated`: the records that got a new version, to be delivered to every destination.
     `merged`: id of a call that was merged away → id of the call that it became part of. `dedup_keys`:
-    (key, event). `arrivals`: when the folded events arrived.
+    (key, event). `folded_events`: the events in `folded`. `planned_at`: when the fold of the batch began.
     `continued`: those of the new rows whose calls retention had deleted before. `excess`:
     id of a call that has as many aliases as a call may have → number of events whose aliases it did not get.
     """
@@ -56,7 +56,8 @@ class Changes(msgspec.Struct):
     continued: list[str] = []
     excess: dict[str, int] = {}
     dedup_keys: list[tuple[str, int]] = []
-    arrivals: list[Instant] = []
+    folded_events: list[UnfoldedEvent] = []
+    planned_at: Instant = Instant(0)
 
 
 def plan_changes(batch: Iterable[UnfoldedEvent], snapshot: Snapshot) -> Changes:
@@ -110,7 +111,7 @@ class _Planner:
         if match.dropped:
             self.changes.conflicts.append(Conflict(unfolded.seq, event, match.dropped))
         self._fold(unfolded, match)
-        self.changes.arrivals.append(unfolded.received_at)
+        self.changes.folded_events.append(unfolded)
 
     def _match_call(self, unfolded: UnfoldedEvent) -> Match | None:
         """Match the event to its call; None if it must wait for a link.

@@ -8,9 +8,11 @@ import asyncio
 from collections.abc import Callable
 from typing import Final
 
+from relay import tracing
 from relay.fold.changes import Changes, plan_changes
 from relay.fold.conflicts import quarantine_conflicts
 from relay.fold.snapshot import read_snapshot
+from relay.fold.trace import trace_fold
 from relay.instants import SECOND, Instant, duration
 from relay.ledger import (
     Ledger,
@@ -184,8 +186,10 @@ class FoldWorker:
         return changes
 
     def _read_and_plan(self, connection: Connection, most: int) -> tuple[Changes, bool]:
+        planned_at = self._ledger.now()
         batch, has_more = self._list_unfolded(connection, most)
         changes = plan_changes(batch, read_snapshot(connection, batch)) if batch else Changes()
+        changes.planned_at = planned_at
         return changes, has_more
 
     def _list_unfolded(self, connection: Connection, most: int) -> UnfoldedEvents:
@@ -233,8 +237,10 @@ class FoldWorker:
         if requeued:
             self.wake()
         now = self._ledger.now()
-        for received_at in changes.arrivals:
-            FOLD_LAG.observe(max(now - received_at, 0) / SECOND)  # a clock may have been set back
+        for event in changes.folded_events:
+            FOLD_LAG.observe(max(now - event.received_at, 0) / SECOND)  # a clock may have been set back
+        if (tracer := tracing.current()) is not None:
+            trace_fold(tracer, changes, now)
         for call in changes.updated:
             log.info("call.folded", call=call.id, version=call.version, status=call.status)
         for loser, survivor in changes.merged.items():

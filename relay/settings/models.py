@@ -20,7 +20,7 @@ from pydantic import (
 from crm_clients.settings import DestinationSettings
 from relay.call import RecordingLinks
 from relay.settings import validators
-from relay.settings.monitoring import Alerts, Metrics
+from relay.settings.monitoring import Alerts, Metrics, Telemetry
 from relay.settings.origins import Origin
 from relay.settings.recordings import CloudTalkApi, Recordings
 from relay.settings.secrets import SecretUrl
@@ -265,6 +265,7 @@ class Settings(Section):
     console: Console = Field(default_factory=Console)
     metrics: Metrics = Field(default_factory=Metrics)
     alerts: Alerts = Field(default_factory=Alerts)
+    telemetry: Telemetry = Field(default_factory=Telemetry)
     recordings: Recordings = Field(default_factory=Recordings)
     privacy: Privacy = Field(default_factory=Privacy)
     log: Log = Field(default_factory=Log)

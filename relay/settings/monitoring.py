@@ -88,3 +88,20 @@ class Alerts(Section):
     def may_be_private(self) -> bool:
         """Whether the receiver may be on this machine or in a private network."""
         return self.allow_private or is_ip_address(self.host) or self.host == "localhost"
+
+
+class Telemetry(Section):
+    """Traces for OpenTelemetry: one trace for each call, from its first event to its pushes."""
+
+    otlp_endpoint: Annotated[str, AfterValidator(validators.optional_base_url)] = Field(
+        "",
+        description="Base URL of a collector that accepts OTLP over HTTP, such as `http://127.0.0.1:4318`; "
+        "spans "
+        "are sent to `/v1/traces` below it. Empty: no traces.",
+    )
+    otlp_headers: tuple[Annotated[SecretStr, AfterValidator(validators.header)], ...] = Field(
+        (),
+        description="Headers that the collector needs; a change needs a restart. Each is written as `Name: "
+        "value`, such as `Authorization: "
+        "Bearer …`.",
+    )

@@ -32,6 +32,7 @@ _POSTGRES: Final = re.compile(
         r"([\w.-]+|\[[\da-fA-F:.]+\])"
     )
 )
+_HEADER: Final = re.compile(r"[A-Za-z0-9-]+: *[\x21-\x7e]([\x20-\x7e]*[\x21-\x7e])?")
 SHORTEST_TOKEN: Final = 16
 """In characters."""
 
@@ -74,6 +75,18 @@ def public_url(value: str) -> str:
     """Check that it is a URL to which a path can be appended."""
     if not _is_base_url(value):
         raise ValueError("expected an http:// or https:// URL without user, query or trailing slash")
+    return value
+
+
+def optional_base_url(value: str) -> str:
+    """Check that it is empty, or a URL to which a path can be appended."""
+    return public_url(value) if value else value
+
+
+def header(value: SecretStr) -> SecretStr:
+    """Check that it is a header of HTTP: a name, a colon and a value."""
+    if not _HEADER.fullmatch(value.get_secret_value()):
+        raise ValueError("expected a header, like Authorization: Bearer …")
     return value
 
 
