@@ -80,3 +80,8 @@ def test_the_rendering_changes_with_what_changes_links_and_hides_the_key() -> No
     assert len({LINKS.rendering, *(other.rendering for other in others)}) == 4
     assert LINKS._replace(keys=(KEY, OTHER)).rendering == LINKS.rendering
     assert KEY.decode() not in LINKS.rendering
+
+
+def test_the_rendering_stays_the_same_in_later_releases() -> None:
+    """Otherwise each delivered record would count as one of other settings."""
+    assert LINKS._replace(days=2.5).rendering == "https://calls.example.com/relay 2.5 9d6ee2a58679"
