@@ -7,7 +7,7 @@ from typing import Final
 import msgspec
 from starlette.responses import Response
 
-from relay.console.pages import call, calls, overview, preferences, sign_in
+from relay.console.pages import call, calls, dead_letters, overview, preferences, quarantine, set_up, sign_in
 from relay.console.visit import Visit
 
 Handler = Callable[[Visit], Awaitable[Response]]
@@ -41,6 +41,18 @@ PAGES: Final = (
     Page("/calls.csv", calls.export),
     Page("/call", call.show),
     Page("/call/push", call.push, "POST"),
+    Page("/dead-letters", dead_letters.show),
+    Page("/dead-letters/kind", dead_letters.show_group),
+    Page("/dead-letters/replay", dead_letters.replay, "POST"),
+    Page("/dead-letters/drop", dead_letters.drop, "POST"),
+    Page("/quarantine", quarantine.show),
+    Page("/quarantine/reason", quarantine.show_reason),
+    Page("/quarantine/retry", quarantine.retry, "POST"),
+    Page("/quarantine/drop", quarantine.drop, "POST"),
+    Page("/set-up", set_up.show),
+    Page("/set-up/check", set_up.check, "POST"),
+    Page("/set-up/test", set_up.send_test, "POST"),
+    Page("/set-up/destination", set_up.act, "POST"),
     Page("/sign-in", sign_in.sign_in, "POST", Requires.NOTHING),
     Page("/sign-out", sign_in.sign_out, "POST"),
     Page("/preferences", preferences.change, "POST", Requires.NOTHING),

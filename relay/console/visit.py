@@ -26,7 +26,13 @@ from relay.operations.languages import Language
 log = get_logger("relay.console")
 
 PREFIX: Final = "/console"
-NAVIGATION: Final = (("overview", ""), ("calls", "calls"))
+NAVIGATION: Final = (
+    ("overview", ""),
+    ("calls", "calls"),
+    ("dead_letters", "dead-letters"),
+    ("quarantine", "quarantine"),
+    ("set_up", "set-up"),
+)
 """The pages of the navigation: the name of their text and of their icon, and their path."""
 
 THEMES: Final = ("auto", "light", "dark")

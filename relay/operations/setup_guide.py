@@ -93,12 +93,14 @@ class Guide(msgspec.Struct, frozen=True):
     warnings: list[str]
 
 
-def build_guide(settings: Settings, lang: Lang) -> Guide:
-    """Build the guide with the public URL, the webhook path and the first token of these settings."""
+def build_guide(settings: Settings, lang: Lang, *, shows_token: bool = True) -> Guide:
+    """Build the guide with the public URL, the webhook path and the first token of these settings, or with a
+    placeholder instead of the token.
+    """
     texts = TEXTS[lang]
     tokens = settings.cloudtalk.tokens
     webhook_url = settings.server.public_url + settings.cloudtalk.webhook_path
-    token = tokens[0].get_secret_value() if tokens else texts.placeholder
+    token = tokens[0].get_secret_value() if tokens and shows_token else texts.placeholder
     return guide_for(webhook_url, token, _warnings(settings, texts))
 
 
@@ -140,12 +142,13 @@ def format_markdown(guide: Guide, lang: Lang) -> str:
 
 def _signed(signed: SignedWebhook, texts: Texts) -> Iterator[str]:
     yield f"## {texts.signed}\n"
-    values = {
-        "url": signed.url,
-        "events": ", ".join(f"`{event}`" for event in signed.events),
-        "setting": signed.setting,
-    }
-    yield from _numbered([step.format_map(values) for step in texts.signed_steps])
+    yield from _numbered(signed_steps(signed, texts))
+
+
+def signed_steps(signed: SignedWebhook, texts: Texts) -> list[str]:
+    """Return what to do for the signed webhook, as Markdown."""
+    events = ", ".join(f"`{event}`" for event in signed.events)
+    return [step.format(url=signed.url, events=events, setting=signed.setting) for step in texts.signed_steps]
 
 
 def _workflows(guide: Guide, texts: Texts) -> Iterator[str]:

@@ -35,11 +35,11 @@ TEXTS: Final[dict[Lang, Texts]] = {
         warn_unauthorised="Neither cloudtalk.signing_secrets nor cloudtalk.tokens is set, so the relay would "
         "refuse CloudTalk's requests. CloudTalk shows the signing secret when you add the webhook. For the "
         "workflows set a token first (create a good one with: openssl rand -hex 32), restart the relay, and "
-        "run this command again.",
+        "look at this guide again.",
         warn_unreachable="CloudTalk cannot reach {url}, because only this machine can. First set "
-        "server.public_url to the public address of the relay, https://…, and run this command again.",
+        "server.public_url to the public address of the relay, https://…, and look at this guide again.",
         warn_public_url="server.public_url is {url}. It must begin with https:// and must not contain "
-        "{path}, which the relay appends. First correct it, and run this command again.",
+        "{path}, which the relay appends. First correct it, and look at this guide again.",
         signed="Native signed webhooks",
         signed_steps=(
             "In CloudTalk open **Account → Webhooks** and add an endpoint with this URL: `{url}`",
@@ -84,11 +84,11 @@ TEXTS: Final[dict[Lang, Texts]] = {
         warn_unauthorised="No hay nada en cloudtalk.signing_secrets ni en cloudtalk.tokens, así que el relay "
         "rechazaría las peticiones de CloudTalk. CloudTalk muestra el secreto al añadir el webhook. Para los "
         "workflows pon primero un token (para crear uno bueno: openssl rand -hex 32), reinicia el relay y "
-        "repite este comando.",
+        "vuelve a mirar esta guía.",
         warn_unreachable="CloudTalk no puede llegar a {url}, porque solo esta máquina puede. Primero pon en "
-        "server.public_url la dirección pública del relay, https://…, y repite este comando.",
+        "server.public_url la dirección pública del relay, https://…, y vuelve a mirar esta guía.",
         warn_public_url="server.public_url es {url}. Debe empezar por https:// y no debe contener {path}, "
-        "que añade el relay. Primero corrígelo y repite este comando.",
+        "que añade el relay. Primero corrígelo y vuelve a mirar esta guía.",
         signed="Webhooks nativos firmados",
         signed_steps=(
             "En CloudTalk abre **Account → Webhooks** y añade un endpoint con esta URL: `{url}`",

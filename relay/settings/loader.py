@@ -20,7 +20,7 @@ from relay.settings.errors import (
 )
 from relay.settings.field_types import Location, model_at, variable_names
 from relay.settings.models import Settings
-from relay.settings.origins import Origin, Origins, locate_secrets
+from relay.settings.origins import Origin, Origins, locate_secrets, locate_set_keys
 from relay.settings.plugins import client_names, load_client_class
 from relay.settings.sources import (
     ENVIRONMENT_PREFIX,
@@ -113,7 +113,9 @@ class _Loader:
             prefix = f"{ENVIRONMENT_PREFIX}__destinations__{name.replace('-', '_')}"
             known += variable_names(type(destination), prefix)
         secret_files = tuple(filter(None, files))
-        return Origin(self._origins.settings_files, secret_files, find_misspelt_variables(self._env, known))
+        sources = {at: self._origins.describe(at)[0] for at in locate_set_keys(settings)}
+        misspelt = find_misspelt_variables(self._env, known)
+        return Origin(self._origins.settings_files, secret_files, misspelt, sources)
 
     def _overrides(self, model: type[BaseModel], at: Location) -> Table:
         """Return what the environment sets in the model at a location."""

@@ -17,12 +17,14 @@ class Origin(NamedTuple):
 
     `settings_files`: the settings files that were read. `secret_files`: the files that contain a secret,
     which a settings file may do, too. `misspelt_variables`: environment variables that have no effect,
-    because an underscore is missing, each with the name to use.
+    because an underscore is missing, each with the name to use. `sources`: the file or the environment
+    variable of each key that is set, by its location; the other keys have their default.
     """
 
     settings_files: tuple[Path, ...] = ()
     secret_files: tuple[Path, ...] = ()
     misspelt_variables: Mapping[str, str] = {}
+    sources: Mapping[Location, str] = {}
 
 
 class Origins:
@@ -76,6 +78,19 @@ class Origins:
         """Return the file that sets the key at a location, or its `…_file` key."""
         keys = (location, _file_key(location))
         return next((file for file, table in self._files if any(_is_in(table, key) for key in keys)), None)
+
+
+def locate_set_keys(model: BaseModel, at: Location = ()) -> Iterator[Location]:
+    """Yield the location of each key that is set inside a model or a table of models."""
+    for key, name in zip(fields_by_key(type(model)), type(model).model_fields, strict=True):
+        value = getattr(model, name)
+        if isinstance(value, BaseModel):
+            yield from locate_set_keys(value, (*at, key))
+        elif isinstance(value, dict) and any(isinstance(inner, BaseModel) for inner in value.values()):
+            for inner_key, inner in value.items():
+                yield from locate_set_keys(inner, (*at, key, inner_key))
+        elif name in model.model_fields_set:
+            yield (*at, key)
 
 
 def locate_secrets(value: Any, at: Location = ()) -> Iterator[Location]:

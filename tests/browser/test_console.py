@@ -17,7 +17,10 @@ from tests.support.servers import free_port
 TOKEN = "console-Canary-7f3a91c2d4"
 CANARY = "Canary-7f3a91c2d4"
 CALLS = 30
-PAGES = ("", "calls", f"call?id={FIRST_ID}", "call?id=nothing", "calls?q=nothing")
+PAGES = (
+    *("", "calls", f"call?id={FIRST_ID}", "call?id=nothing", "calls?q=nothing"),
+    *("dead-letters", "quarantine", "quarantine/reason?reason=missing_id", "set-up"),
+)
 SETTINGS = """
 [server]
 port = {port}
@@ -60,7 +63,8 @@ def relay(tmp_path_factory: pytest.TempPathFactory, cloudtalk: FakeCloudTalk) ->
     with running_relay(folder, settings) as running:
         send = {"authorization": f"Bearer webhook-{CANARY}"}
         with httpx.Client(base_url=running.url, headers=send, trust_env=False) as client:
-            for body in [*bodies(CALLS), recorded_call("7", cloudtalk.url), {"event": "call.ended"}]:
+            without_id = {"event": "call.ended", "note": f"webhook-{CANARY}"}
+            for body in [*bodies(CALLS), recorded_call("7", cloudtalk.url), without_id]:
                 client.post("/cloudtalk/webhook", json=body)
         eventually(lambda: crm_rows(folder / "crm.db"), lambda rows: len(rows) == CALLS + 1)
         yield running

@@ -4,7 +4,7 @@ from typing import Final
 
 import msgspec
 
-from relay.console.texts import call, calls, frame, overview, sign_in, units
+from relay.console.texts import call, calls, dead_letters, frame, overview, quarantine, set_up, sign_in, units
 
 
 class Texts(msgspec.Struct, frozen=True, kw_only=True):
@@ -19,6 +19,9 @@ class Texts(msgspec.Struct, frozen=True, kw_only=True):
     calls: calls.CallsTexts
     call: call.CallTexts
     overview: overview.OverviewTexts
+    dead_letters: dead_letters.DeadLetterTexts
+    quarantine: quarantine.QuarantineTexts
+    set_up: set_up.SetUpTexts
 
 
 ENGLISH: Final = Texts(
@@ -31,6 +34,9 @@ ENGLISH: Final = Texts(
     calls=calls.ENGLISH,
     call=call.ENGLISH,
     overview=overview.ENGLISH,
+    dead_letters=dead_letters.ENGLISH,
+    quarantine=quarantine.ENGLISH,
+    set_up=set_up.ENGLISH,
 )
 SPANISH: Final = Texts(
     code="es",
@@ -42,4 +48,7 @@ SPANISH: Final = Texts(
     calls=calls.SPANISH,
     call=call.SPANISH,
     overview=overview.SPANISH,
+    dead_letters=dead_letters.SPANISH,
+    quarantine=quarantine.SPANISH,
+    set_up=set_up.SPANISH,
 )

@@ -1,0 +1,85 @@
+"""The quarantine by reason, its entries, and the actions on one or on all with a reason."""
+
+from typing import Any, Final
+
+from starlette.exceptions import HTTPException
+from starlette.responses import Response
+
+from relay.console.pages.call import pretty_body
+from relay.console.visit import Visit
+from relay.ingest.parsers import build_parser
+from relay.logs import remove_secrets
+from relay.operations import quarantine
+from relay.operations.quarantine_texts import advice_for
+
+_SHOWN: Final = 50
+"""How many entries with a reason are shown, the newest first."""
+
+
+async def show(visit: Visit) -> Response:
+    """Show the reasons."""
+    groups = await visit.console.ledger.read(quarantine.list_groups)
+    return visit.render("quarantine.html", groups=groups, **_result(visit))
+
+
+async def show_reason(visit: Visit) -> Response:
+    """Show the newest entries with one reason."""
+    reason = visit.query("reason")
+    entries, number = await visit.console.ledger.read(
+        lambda c: (quarantine.list_newest(c, reason, _SHOWN), len(quarantine.list_ids(c, reason=reason)))
+    )
+    if not entries:
+        return visit.redirect("quarantine", **_result(visit))
+    return visit.render(
+        "quarantine_reason.html",
+        reason=reason,
+        advice=advice_for(reason),
+        entries=entries,
+        bodies=[pretty_body(entry.raw) for entry in entries],
+        queries=[remove_secrets(entry.query) for entry in entries],
+        members=number,
+        **_result(visit),
+    )
+
+
+async def retry(visit: Visit) -> Response:
+    """Parse one entry again, or all with a reason."""
+    ids = await _chosen(visit)
+    visit.log_action("quarantine.retry", target=_target(visit))
+    parser = build_parser(visit.console.settings.cloudtalk)
+    results = await quarantine.retry(visit.console.ledger, parser, ids)
+    stay = sum(result.problem is not None for result in results)
+    return _redirect(visit, done="retried", number=len(results) - stay, stay=stay)
+
+
+async def drop(visit: Visit) -> Response:
+    """Delete one entry for good, or all with a reason."""
+    ids = await _chosen(visit)
+    visit.log_action("quarantine.drop", target=_target(visit))
+    return _redirect(visit, done="dropped", number=await quarantine.drop(visit.console.ledger, ids))
+
+
+async def _chosen(visit: Visit) -> list[str]:
+    if id_ := visit.field("id"):
+        return [id_]
+    reason = visit.field("reason")
+    if not reason:
+        raise HTTPException(400)
+    return await visit.console.ledger.read(lambda c: quarantine.list_ids(c, reason=reason))
+
+
+def _target(visit: Visit) -> str:
+    return visit.field("id") or visit.field("reason")
+
+
+def _redirect(visit: Visit, **result: str | int | None) -> Response:
+    """Show the page again from which the form was sent, with the result."""
+    if visit.field("from") == "reason":
+        return visit.redirect("quarantine/reason", reason=visit.field("reason"), **result)
+    return visit.redirect("quarantine", **result)
+
+
+def _result(visit: Visit) -> dict[str, Any]:
+    numbers = {name: visit.query(name) for name in ("number", "stay")}
+    counts = {name: int(value) if value.isdecimal() else 0 for name, value in numbers.items()}
+    return {"done": visit.query("done")} | counts
