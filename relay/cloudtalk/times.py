@@ -19,7 +19,9 @@ LONGEST_CALL_SECONDS: Final = 86_400
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND: Final = timedelta(microseconds=1)
-_YEAR_10000: Final = 253_402_300_800 * SECOND
+_YEAR_9999: Final = 253_370_764_800 * SECOND
+"""The limit of times. A later one, or one with a duration added, may have no local time in some zone."""
+
 _MILLISECONDS_FROM: Final = 100_000_000_000
 """From here on a Unix time is in milliseconds: in seconds it would be the year 5138. A thousand times as much
 is in microseconds, and so on."""
@@ -94,8 +96,8 @@ def parse_instant(value: Any, zone: tzinfo) -> Instant | RepeatedTime | None:
         first, second = _parse_unix_time(text) if _is_number(text) else _parse_written_time(text, zone)
     except (ValueError, OverflowError, LookupError, OSError) as error:  # OSError: a folder of zones is named
         raise InvalidValue("expected a time such as 2024-11-28T10:30:00Z") from error
-    if not 0 <= first < _YEAR_10000:
-        raise InvalidValue("expected a time after 1970")
+    if not 0 <= first < _YEAR_9999:
+        raise InvalidValue("expected a time from 1970 to 9998")
     if second > first:
         return RepeatedTime(Instant(first), Instant(second))
     return Instant(first) if first else None

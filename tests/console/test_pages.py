@@ -94,7 +94,9 @@ async def test_calls_are_searched_and_filtered(
     assert ("No call matches" in page.text) is not bool(ids)
 
 
-@pytest.mark.parametrize("query", ["status=lost", "day=yesterday", "delivery=x", "after=x", "q=..."])
+@pytest.mark.parametrize(
+    "query", ["status=lost", "day=yesterday", "day=9999-12-31", "delivery=x", "after=x", "q=..."]
+)
 async def test_a_filter_that_does_not_exist_is_a_sentence(
     relay_and_browser: tuple[Relay, Browser], query: str
 ) -> None:
@@ -104,6 +106,18 @@ async def test_a_filter_that_does_not_exist_is_a_sentence(
     assert 'role="alert"' in page.text
     assert (await browser.open(f"/console/calls/rows?{query}")).status_code == 400
     assert (await browser.open(f"/console/calls.csv?{query}")).status_code == 400
+
+
+async def test_a_call_at_the_end_of_the_calendar_leaves_the_list_as_it_is(
+    relay_and_browser: tuple[Relay, Browser],
+) -> None:
+    relay, browser = relay_and_browser
+    late = event("ended", "3", started_at="9999-12-31T23:59:59Z", ended_at="9998-12-31T23:59:59Z")
+    headers = {"authorization": f"Bearer {CANARY}"}
+    assert (await browser.client.post(WEBHOOK_PATH, json=late, headers=headers)).is_success
+    await wait_for_status(relay, relay.settings, lambda status: status["crm"].delivered == 3)
+    for path in ("/console", "/console/calls", "/console/call?id=3"):
+        assert (await browser.open(path)).status_code == 200
 
 
 async def test_an_empty_ledger_says_what_to_expect(tmp_path: Path) -> None:

@@ -99,7 +99,7 @@ def _read_search(visit: Visit) -> Search:
 def _read_filter(visit: Visit, values: Mapping[str, str]) -> CallFilter:
     """Raises `FilterError`."""
     settings = visit.console.settings
-    day = _read_day(values["day"]) if "day" in values else None
+    days = _read_day(values["day"]) if "day" in values else None
 
     def midnight(of: date) -> str:
         return datetime.combine(of, time(), visit.zone).isoformat()
@@ -112,15 +112,17 @@ def _read_filter(visit: Visit, values: Mapping[str, str]) -> CallFilter:
         directions=parse_directions([v for v in [values.get("direction")] if v]),
         destination=values.get("destination"),
         delivery=parse_delivery_states([v for v in [values.get("delivery")] if v]),
-        since=parse_time("day", midnight(day), visit.zone) if day else None,
-        until=parse_time("day", midnight(day + timedelta(days=1)), visit.zone) if day else None,
+        since=parse_time("day", midnight(days[0]), visit.zone) if days else None,
+        until=parse_time("day", midnight(days[1]), visit.zone) if days else None,
     )
 
 
-def _read_day(written: str) -> date:
+def _read_day(written: str) -> tuple[date, date]:
+    """Return the day and the next one."""
     try:
-        return date.fromisoformat(written)
-    except ValueError:
+        day = date.fromisoformat(written)
+        return day, day + timedelta(days=1)
+    except (ValueError, OverflowError):  # the last day of all has no next one
         raise FilterError("day", "expected a date such as 2024-11-28") from None
 
 
