@@ -7,7 +7,7 @@ that the API calls gone is not looked for elsewhere.
 import hashlib
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
-from typing import Final, NamedTuple
+from typing import NamedTuple
 
 import httpx
 
@@ -15,10 +15,9 @@ from relay.call import Call
 from relay.cloudtalk.api import CloudTalkApi
 from relay.cloudtalk.identity import parse_recording_call_id
 from relay.recordings.audio import START_BYTES, find_content_type
+from relay.recordings.decoding import decode, encoding_of
 from relay.recordings.download import Downloader, check_status
 from relay.recordings.failures import FetchFailed, Reason, most_hopeful
-
-_CHUNK_BYTES: Final = 65_536
 
 
 class Recording(NamedTuple):
@@ -105,7 +104,7 @@ class Sources:
         total = _stated_size(response)
         if total is not None and total > self._max_bytes:
             raise self._too_large()
-        chunks = response.aiter_bytes(_CHUNK_BYTES)
+        chunks = decode(response)
         start = b""
         while len(start) < START_BYTES and (chunk := await anext(chunks, b"")):
             start += chunk
@@ -133,5 +132,5 @@ class Sources:
 def _stated_size(response: httpx.Response) -> int | None:
     """The size of the recording; None if it is not stated, or if it is that of a compressed body."""
     length = response.headers.get("content-length", "")
-    is_plain = response.headers.get("content-encoding", "identity") == "identity"
+    is_plain = encoding_of(response) == "identity"
     return int(length) if length.isascii() and length.isdigit() and is_plain else None

@@ -6,13 +6,17 @@ headers that CloudTalk needs; a public link needs nothing.
 
 import asyncio
 import base64
+import gzip
 import threading
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager, suppress
 from typing import Final, NamedTuple
 
+import zstandard
+
 _CREDENTIALS: Final = "Basic " + base64.b64encode(b"id:secret").decode()
 _JSON: Final = b'{"responseData":{"status":%d,"message":"No."}}'
+_ENCODE: Final = {"gzip": gzip.compress, "zstd": zstandard.ZstdCompressor().compress}
 _REASONS: Final = {200: "OK", 302: "Found", 403: "Forbidden", 404: "Not Found", 406: "Not Acceptable"}
 
 
@@ -29,7 +33,7 @@ class FakeCloudTalk:
     ok, chunked (no size), slow (a piece every `pause` seconds), held (waits for `release` after the first
     piece), missing (404), gone (410), page (HTML under 200), refusal (JSON under 200), empty, truncated,
     endless, large (states a terabyte), throttled (429), used_up (ok, but the last request), broken (500),
-    unauthorised (401), silent, or `redirect URL`.
+    unauthorised (401), silent, `encoded gzip`, `encoded zstd`, or `redirect URL`.
     """
 
     def __init__(self, recordings: dict[str, bytes] | None = None) -> None:
@@ -105,6 +109,8 @@ class FakeCloudTalk:
                 _send(writer, 500, b"oops", "text/plain")
             case "unauthorised":
                 _send(writer, 401, _JSON % 401)
+            case "encoded":  # although nobody asked for it
+                _send(writer, 200, _ENCODE[target](audio), "audio/wav", f"content-encoding: {target}")
             case "silent":
                 await self.release.wait()
             case "endless":
