@@ -23,6 +23,7 @@ from relay.recordings.failures import FetchFailed, Reason
 from relay.recordings.library import Library
 from relay.recordings.sources import Recording, recording_of
 from relay.recordings.streaming import send_recording
+from relay.recordings.while_connected import while_connected
 
 log = get_logger("relay.recordings")
 
@@ -124,11 +125,10 @@ class RecordingsEndpoint:
 
         self._streams += 1
         try:
-            opened = await self._library.open(recording, found.archived)
-            try:
-                await send_recording(opened, request.method, request.headers, note_start)  # type: ignore[arg-type]
-            finally:
-                await opened.close()
+            await while_connected(
+                request.receive,
+                self._play(found, recording, request, note_start),  # type: ignore[arg-type]
+            )
         except FetchFailed as error:
             if error.reason is Reason.ARCHIVE:
                 log.warning("recording.archive_unreadable", call=recording.id, error=str(error))
@@ -139,6 +139,13 @@ class RecordingsEndpoint:
             log.warning("recording.interrupted", call=recording.id, message=str(error))
         finally:
             self._streams -= 1
+
+    async def _play(self, found: Found, recording: Recording, request: Request, send: Send) -> None:
+        opened = await self._library.open(recording, found.archived)
+        try:
+            await send_recording(opened, request.method, request.headers, send)
+        finally:
+            await opened.close()
 
     async def _refuse_failed(self, failure: FetchFailed, began_at: Instant, send: Send) -> None:
         reason = failure.reason

@@ -36,6 +36,10 @@ class Exchange(RequestResponseCycle):
             return
         start, self._start = self._start, None
         if start is None:
+            if self.transport.is_closing() and not self.disconnected:
+                # uvicorn notes it for the last request of a connection alone, not for those before it.
+                self.disconnected = True
+                self.message_event.set()
             await super().send(message)
         elif self.scope["method"] == "HEAD" or message.get("more_body"):
             await super().send(start)

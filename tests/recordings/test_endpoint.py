@@ -245,6 +245,7 @@ def _as_dict(call: Call) -> dict[str, Any]:
         ("throttled", 503, 503, "throttled"),
         ("broken", 503, 503, "unavailable"),
         ("large", 404, 404, "too_large"),
+        ("encoded zstd", 503, 503, "unavailable"),
         ("redirect http://192.0.2.1/x.wav", 404, 404, "forbidden_host"),
         ("redirect https://my.cloudtalk.io.example.com/x.wav", 404, 404, "forbidden_host"),
     ],
@@ -263,6 +264,14 @@ async def test_what_cloudtalk_answers_decides(
         assert ("retry-after" in response.headers) == (expected == 503)
     if behaviour == "throttled":
         assert 30 <= int(response.headers["retry-after"]) <= 40
+
+
+async def test_a_compressed_recording_is_decompressed(play: Play, cloudtalk: FakeCloudTalk) -> None:
+    cloudtalk.api = "encoded gzip"
+    player = await play()
+    response = await player.get(await player.record(), range="bytes=0-")
+    assert response.content == AUDIO
+    assert response.headers["content-range"] == "bytes 0-160043/160044"
 
 
 async def test_a_refusal_names_no_host(play: Play, cloudtalk: FakeCloudTalk) -> None:
@@ -377,6 +386,29 @@ async def test_a_recording_of_unknown_size_is_served(
     response = await player.get(await player.record(), **({"range": wanted} if wanted else {}))
     assert response.status_code == (206 if wanted else 200)
     assert response.content == (AUDIO[160_000:] if wanted else AUDIO)
+
+
+async def test_nothing_is_read_for_a_client_that_is_gone(play: Play, cloudtalk: FakeCloudTalk) -> None:
+    cloudtalk.recordings["7"] = wav(600)
+    player = await play()
+    call = await player.record()
+    assert len((await player.get(call)).content) == 9_600_044
+    link = httpx.URL(link_to(player.settings, call))
+    scope = {"type": "http", "method": "GET", "path": link.path, "raw_path": link.raw_path.split(b"?")[0]}
+    gone, sent = asyncio.Event(), []
+
+    async def receive() -> dict[str, Any]:
+        await gone.wait()
+        return {"type": "http.disconnect"}
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+        if len(sent) == 3:
+            gone.set()
+
+    scope |= {"query_string": link.query, "headers": []}
+    await asyncio.wait_for(player.relay.recordings.endpoint(scope, receive, send), 5)
+    assert 3 <= len(sent) < 20  # of 148
 
 
 async def test_too_many_fetches_are_refused_for_a_while(play: Play, cloudtalk: FakeCloudTalk) -> None:

@@ -29,6 +29,9 @@ class FakeTransport(asyncio.Transport):
     def close(self) -> None:
         self.is_open = False
 
+    def is_closing(self) -> bool:
+        return not self.is_open
+
 
 def exchange(
     transport: FakeTransport,
@@ -159,3 +162,13 @@ async def test_a_response_waits_until_the_client_reads_the_one_before() -> None:
     made.flow.resume_writing()
     await sending
     assert len(transport.writes) == 1
+
+
+async def test_a_request_before_the_last_one_learns_that_its_connection_is_lost() -> None:
+    transport = FakeTransport()
+    made = exchange(transport, method="GET")
+    await send(made, START, b"a", more_body=True)
+    transport.close()
+    await made.send({"type": "http.response.body", "body": b"b", "more_body": True})
+    assert await asyncio.wait_for(made.receive(), 1) == {"type": "http.disconnect"}
+    assert b"b" not in transport.writes
