@@ -1,5 +1,6 @@
 """Times, durations and numbers as a page shows them."""
 
+import re
 from datetime import date, datetime, timedelta
 from typing import Final
 from zoneinfo import ZoneInfo
@@ -13,6 +14,9 @@ _MINUTE: Final = 60
 _HOUR: Final = 3_600
 _DAY: Final = 86_400
 _NARROW_SPACE: Final = "\u202f"
+_COMMAND: Final = re.compile(r" \(`[^`]*`\)")
+_TIME: Final = re.compile(r"\b(\d{4}-\d\d-\d\d \d\d:\d\d:\d\d[+-]\d\d:\d\d)(?!\d)")
+"""A time as sentences for people have it, see `local_iso`."""
 
 
 class Formats:
@@ -96,10 +100,32 @@ class Formats:
         return f"{value:,}".replace(",", _NARROW_SPACE)
 
     def sentence(self, text: str) -> Markup:
-        """Return a sentence whose commands between backticks look like commands."""
-        parts = escape_unprintable(text).split("`")
-        shown = [Markup("<code>{}</code>").format(p) if i % 2 else escape(p) for i, p in enumerate(parts)]
+        """Return a sentence with its times short: `at 04:12`, or `at 04:12 on 26 Nov`.
+
+        Commands between backticks look like commands. Without those in parentheses, which the buttons of the
+        page replace.
+        """
+        parts = _COMMAND.sub("", escape_unprintable(text)).split("`")
+        shown = [
+            Markup("<code>{}</code>").format(part) if number % 2 else self._with_times(part)
+            for number, part in enumerate(parts)
+        ]
         return Markup("").join(shown)
+
+    def _with_times(self, text: str) -> Markup:
+        parts = _TIME.split(text)
+        return Markup("").join(
+            self._time_of_day(part) if number % 2 else escape(part) for number, part in enumerate(parts)
+        )
+
+    def _time_of_day(self, written: str) -> Markup:
+        try:
+            at = self.local(written)
+        except ValueError:  # A CRM's message may have 2024-99-99.
+            return escape(written)
+        clock, is_today = f"{at:%H:%M}", at.date() == self._now.date()
+        shown = clock if is_today else self._units.clock_on_day.format(clock=clock, day=self.day(at.date()))
+        return self._time_element(written, at, shown)
 
     def multiline(self, text: str) -> Markup:
         """Return a text of several lines."""

@@ -241,7 +241,8 @@ def _answer_to(delivery: DeliveryRow, destination: DestinationRow, cause: Cause)
 def _answer(code: str | None, message: str | None) -> Text:
     words = " ".join(": ".join(filter(None, (code, message))).split())
     shown = words if len(words) <= _MAX_ANSWER else f"{words[: _MAX_ANSWER - 1]}…"
-    return Text(shown, shown) if shown else texts.NO_DETAILS
+    # CRMs write English: quotation marks show where the words of a CRM begin in a Spanish sentence.
+    return Text(shown, f"«{shown}»") if shown else texts.NO_DETAILS
 
 
 def _condition(record: Call, settings: DestinationSettings | None) -> Text | None:

@@ -1,6 +1,7 @@
 """The sentences that explain a delivery, a destination and a call that is not found, in each language.
 
-A sentence says what the CRM has, why, until when, and what to do. `{head}` is one of the first texts.
+A sentence says what the CRM has, why, until when, and what to do. `{head}` is one of the first texts. A
+command is in parentheses, "(`relay check`)": the console leaves it out, since its pages have a button.
 """
 
 from enum import StrEnum
@@ -102,10 +103,10 @@ WAITS: Final = {
         "{head}: {destination} rechaza las credenciales ({answer}); corríjalas en la configuración; {again}",
     ),
     Cause.MISCONFIGURED: Text(
-        "{head}: {destination} is not set up for the relay ({answer}); `relay check` shows what to change;"
-        " {again}",
-        "{head}: {destination} no está preparado para el relay ({answer}); `relay check` muestra qué hay que"
-        " cambiar; {again}",
+        "{head}: {destination} is not set up for the relay ({answer}); a check shows what to change"
+        " (`relay check`); {again}",
+        "{head}: {destination} no está preparado para el relay ({answer}); una comprobación muestra qué"
+        " hay que cambiar (`relay check`); {again}",
     ),
     Cause.THROTTLED: Text(
         "{head}: {destination} asked the relay to wait, because its rate limit is used up ({answer}); there"
@@ -137,7 +138,7 @@ DELIVERY: Final = WAITS | {
     ),
     Cause.DELIVERED: Text(
         "In {destination}: it has the newest version ({version}) since {at}",
-        "Está en {destination}: tiene la última versión ({version}) desde {at}",
+        "Está en {destination}: tiene la última versión ({version}) desde las {at}",
     ),
     Cause.DELIVERED_PARTLY: Text(
         "In {destination}, but not all of it: at {at} {destination} refused a part ({answer})",
@@ -156,26 +157,26 @@ DELIVERY: Final = WAITS | {
         " llamadas ({answer}); averigüe qué tiene de distinto y reenvíela (`relay dead replay {call}`)",
     ),
     Cause.DROPPED: Text(
-        "{head}: a person dropped its dead letter ({answer}); it is sent if the call changes, or after"
-        " `relay replay --destination {destination} --call {call}`",
-        "{head}: una persona descartó su entrega fallida ({answer}); se envía si la llamada cambia, o con"
-        " `relay replay --destination {destination} --call {call}`",
+        "{head}: a person dropped its dead letter ({answer}); it is sent if the call changes, or if a"
+        " person sends it again (`relay replay --destination {destination} --call {call}`)",
+        "{head}: una persona descartó su entrega fallida ({answer}); se envía si la llamada cambia, o si una"
+        " persona la envía otra vez (`relay replay --destination {destination} --call {call}`)",
     ),
     Cause.FILTERED: Text(
         "{head}: the filter of {destination} excludes the call, since {condition}; after a change of the"
-        " filter send it with `relay replay --destination {destination} --call {call}`",
+        " filter send it again (`relay replay --destination {destination} --call {call}`)",
         "{head}: el filtro de {destination} excluye la llamada, porque {condition}; tras cambiar el filtro,"
-        " envíela con `relay replay --destination {destination} --call {call}`",
+        " envíela otra vez (`relay replay --destination {destination} --call {call}`)",
     ),
     Cause.INTERNAL: Text(
         "{head}: the call is internal, between colleagues, and cloudtalk.forward_internal is false",
         "{head}: la llamada es interna, entre compañeros, y cloudtalk.forward_internal es false",
     ),
     Cause.FILTER_CHANGED: Text(
-        "{head}: earlier settings excluded the call, and the present ones do not; send it with `relay replay"
-        " --destination {destination} --call {call}`",
-        "{head}: una configuración anterior excluyó la llamada y la actual no; envíela con `relay replay"
-        " --destination {destination} --call {call}`",
+        "{head}: earlier settings excluded the call, and the present ones do not; send it again"
+        " (`relay replay --destination {destination} --call {call}`)",
+        "{head}: una configuración anterior excluyó la llamada y la actual no; envíela otra vez"
+        " (`relay replay --destination {destination} --call {call}`)",
     ),
     Cause.MERGED: Text(
         "{head}: the call was merged into {survivor}, and {destination} gets that record (`relay calls show"
@@ -239,10 +240,10 @@ CALL: Final = {
         " [destinations.NAME]",
     ),
     Cause.NOT_ENQUEUED: Text(
-        "Not in {destination}: it was added after this call; send the calls of the past with `relay replay"
-        " --destination {destination}`",
-        "No está en {destination}: se añadió después de esta llamada; envíe las llamadas anteriores con"
-        " `relay replay --destination {destination}`",
+        "Not in {destination}: it was added after this call; send it again, or all calls of the past"
+        " (`relay replay --destination {destination}`)",
+        "No está en {destination}: se añadió después de esta llamada; envíela otra vez, o todas las"
+        " llamadas anteriores (`relay replay --destination {destination}`)",
     ),
     Cause.CONTINUED: Text(
         "Not in {destination}: retention deleted the call, and only late events of it are known, which make"
@@ -288,9 +289,9 @@ CALL: Final = {
     ),
     Cause.UNKNOWN_ID: Text(
         "No event with {id} has arrived (the last event of any call: {at}); check in CloudTalk that the call"
-        " exists and that its workflow ran; `relay calls list` lists the calls",
+        " exists and that its workflow ran, or search all calls (`relay calls list`)",
         "No ha llegado ningún evento con {id} (el último de cualquier llamada: {at}); compruebe en CloudTalk"
-        " que la llamada existe y que su workflow se ejecutó; `relay calls list` muestra las llamadas",
+        " que la llamada existe y que su workflow se ejecutó, o busque entre todas (`relay calls list`)",
     ),
 }
 """A call that no destination has, that was merged, or that is not found."""

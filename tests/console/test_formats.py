@@ -83,3 +83,26 @@ def test_lines_stay_lines() -> None:
 
 def test_the_zone_is_named_with_its_offset() -> None:
     assert ENGLISH_FORMATS.zone_name == "Europe/Madrid, UTC+01:00"
+
+
+@pytest.mark.parametrize(
+    ("text", "english", "spanish"),
+    [
+        ("tried at 2026-11-27 04:12:01+01:00", "tried at 04:12", "tried at 04:12"),
+        ("since 2026-11-26 23:59:59+01:00.", "since 23:59 on 26 Nov.", "since 23:59 del 26 nov."),
+        ("since 2025-07-02 04:12:01+02:00", "since 04:12 on 2 Jul 2025", "since 04:12 del 2 jul 2025"),
+        ("the CRM said 2026-99-99 04:12:01+01:00", *["the CRM said 2026-99-99 04:12:01+01:00"] * 2),
+    ],
+)
+def test_the_times_of_a_sentence_are_short(text: str, english: str, spanish: str) -> None:
+    assert ENGLISH_FORMATS.sentence(text).striptags() == english
+    assert SPANISH_FORMATS.sentence(text).striptags() == spanish
+
+
+def test_a_time_of_a_sentence_has_its_offset_in_the_title() -> None:
+    assert 'title="2026-11-27 04:12:01+01:00">04:12<' in SPANISH_FORMATS.sentence("2026-11-27 04:12:01+01:00")
+
+
+def test_a_sentence_has_commands_but_not_those_that_a_button_replaces() -> None:
+    shown = ENGLISH_FORMATS.sentence("replay it (`relay dead replay 1`); <b> `relay check` says why")
+    assert shown == "replay it; &lt;b&gt; <code>relay check</code> says why"

@@ -166,6 +166,22 @@ async def test_the_export_is_safe_for_spreadsheets(relay_and_browser: tuple[Rela
     ]
 
 
+async def test_the_export_opens_in_a_spanish_spreadsheet(tmp_path: Path) -> None:
+    async with browsing(settings_in(tmp_path)) as (_, browser):
+        started = event("started", "3", started_at="2024-07-01T10:00:05Z", contact_name="Núñez; Ana")
+        await browser.client.post(WEBHOOK_PATH, json=started)
+        browser.client.headers["accept-language"] = "es"
+        text = ""
+        async with asyncio.timeout(5):
+            while text.count("\n") < 2:
+                text = (await browser.open("/console/calls.csv")).text.removeprefix("\ufeff")
+    (row,) = csv.DictReader(io.StringIO(text), delimiter=";")
+    assert (row["id"], row["started_at"], row["answered_at"], row["contact_name"]) == (
+        *("cloudtalk-3", "2024-07-01 12:00:05"),
+        *("", "Núñez; Ana"),
+    )
+
+
 # --- a call ---------------------------------------------------------------------------------------
 
 

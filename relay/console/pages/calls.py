@@ -153,12 +153,19 @@ _COLUMNS: Final = (
     *("response_seconds", "duration_seconds", "talking_seconds", "waiting_seconds", "recording_url", "tags"),
     *("notes", "follow_up", "version"),
 )
+_TIMES: Final = ("started_at", "answered_at", "ended_at")
+_SEPARATORS: Final = {"en": ",", "es": ";"}
+"""Where the decimal mark is a comma, a spreadsheet opens commas as one column."""
+
 _FORMULA: Final = ("=", "+", "-", "@", "\t", "\r")
 """The beginnings of texts that a spreadsheet runs as a formula."""
 
 
 async def export(visit: Visit) -> Response:
-    """Return all calls that the search finds as CSV, in UTF-8 with the sign that spreadsheets need."""
+    """Return all calls that the search finds as CSV, as spreadsheets open it in the language of the person.
+
+    Times are in the zone of the settings, without an offset, which a spreadsheet would read as text.
+    """
     try:
         search = _read_search(visit)
         await _read_page(visit, search)
@@ -174,13 +181,17 @@ async def export(visit: Visit) -> Response:
 
 async def _csv_lines(visit: Visit, search: Search) -> AsyncIterator[str]:
     destinations = sorted(visit.console.settings.destinations)
-    yield "\ufeff" + _csv_line([*(name.strip("_") for name in _COLUMNS), *destinations])
+    separator = _SEPARATORS[visit.texts.code]
+    yield "\ufeff" + _csv_line([*(name.strip("_") for name in _COLUMNS), *destinations], separator)
     async for call in iterate_calls(visit.console.ledger, search.filter):
-        yield _csv_line([*(_cell(call, name) for name in _COLUMNS), *_states(call, destinations)])
+        cells = [_cell(visit, call, name) for name in _COLUMNS]
+        yield _csv_line([*cells, *_states(call, destinations)], separator)
 
 
-def _cell(call: ListedCall, name: str) -> str:
+def _cell(visit: Visit, call: ListedCall, name: str) -> str:
     value = getattr(call, name)
+    if value and name in _TIMES:
+        return f"{visit.formats.local(value):%Y-%m-%d %H:%M:%S}"
     if isinstance(value, list):
         return ", ".join(value)
     return "" if value is None else str(value)
@@ -191,7 +202,9 @@ def _states(call: ListedCall, destinations: list[str]) -> list[str]:
     return [states.get(name, "") for name in destinations]
 
 
-def _csv_line(cells: list[str]) -> str:
+def _csv_line(cells: list[str], separator: str) -> str:
     line = io.StringIO()
-    csv.writer(line).writerow([f"'{cell}" if cell.startswith(_FORMULA) else cell for cell in cells])
+    csv.writer(line, delimiter=separator).writerow(
+        [f"'{cell}" if cell.startswith(_FORMULA) else cell for cell in cells]
+    )
     return line.getvalue()

@@ -50,7 +50,7 @@ def _attention(visit: Visit, status: Status) -> Iterator[Attention]:
     for each in status.destinations:
         # The sentence of a destination that waits also says what to do about it.
         if each.state in _WAITING and (each.pending or each.state is not DestinationState.ORPHANED):
-            yield Attention(each.explanation, is_urgent=each.state is DestinationState.WAITING)
+            yield Attention(each.explanation, "set-up", is_urgent=each.state is DestinationState.WAITING)
         if each.dead:
             text = texts.dead_one if each.dead == 1 else texts.dead_many
             yield Attention(

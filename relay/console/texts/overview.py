@@ -85,7 +85,7 @@ ENGLISH: Final = OverviewTexts(
     events="Events",
     unanswered="Missed calls without an answer",
     unanswered_none="Every missed call of the last seven days was followed by a conversation.",
-    unanswered_note="Nobody has talked to these numbers since the missed call.",
+    unanswered_note="Of the last seven days. Nobody has talked to these numbers since the missed call.",
     all_unanswered="All missed calls",
 )
 
@@ -115,7 +115,7 @@ SPANISH: Final = OverviewTexts(
     waiting="Sin procesar",
     destinations="Hacia los CRM",
     pending="Pendientes",
-    oldest="La más antigua",
+    oldest="Espera desde hace",
     delivered="Entregadas",
     delivered_today="Hoy",
     dead="Fallidas",
@@ -126,6 +126,6 @@ SPANISH: Final = OverviewTexts(
     events="Eventos",
     unanswered="Llamadas perdidas sin respuesta",
     unanswered_none="Tras cada llamada perdida de los últimos siete días hubo una conversación.",
-    unanswered_note="Nadie ha hablado con estos números desde la llamada perdida.",
+    unanswered_note="De los últimos siete días. Nadie ha hablado con estos números desde la llamada perdida.",
     all_unanswered="Todas las llamadas perdidas",
 )

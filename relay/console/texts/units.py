@@ -6,7 +6,7 @@ import msgspec
 
 
 class UnitTexts(msgspec.Struct, frozen=True, kw_only=True):
-    """The units. `months`: twelve abbreviations, separated by spaces."""
+    """The units. `months`: twelve abbreviations, separated by spaces. `clock_on_day`: a time of another day."""
 
     second: str
     minute: str
@@ -15,6 +15,7 @@ class UnitTexts(msgspec.Struct, frozen=True, kw_only=True):
     ago: str
     just_now: str
     months: str
+    clock_on_day: str
 
 
 ENGLISH: Final = UnitTexts(
@@ -25,6 +26,7 @@ ENGLISH: Final = UnitTexts(
     ago="{duration} ago",
     just_now="just now",
     months="Jan Feb Mar Apr May Jun Jul Aug Sep Oct Nov Dec",
+    clock_on_day="{clock} on {day}",
 )
 
 SPANISH: Final = UnitTexts(
@@ -35,4 +37,5 @@ SPANISH: Final = UnitTexts(
     ago="hace {duration}",
     just_now="ahora mismo",
     months="ene feb mar abr may jun jul ago sep oct nov dic",
+    clock_on_day="{clock} del {day}",
 )
