@@ -201,13 +201,13 @@ def get_records(connection: Connection, ids: Collection[str]) -> dict[str, Call]
 _count_began = (
     select(func.count())
     .select_from(calls)
-    .where(calls.c.began_at >= bindparam("start"), calls.c.began_at < bindparam("end"))
+    .where(_is_not_merged, calls.c.began_at >= bindparam("start"), calls.c.began_at < bindparam("end"))
 )
-_first_began = select(func.min(calls.c.began_at))
+_first_began = select(func.min(calls.c.began_at)).where(_is_not_merged)
 
 
 def count_began(connection: Connection, start: Instant, end: Instant) -> int:
-    """Count the calls that began at `start` or later, before `end`."""
+    """Count the calls that began at `start` or later, before `end`. A merged call is part of its survivor."""
     return int(connection.execute(_count_began, {"start": start, "end": end}).scalar_one())
 
 

@@ -4,6 +4,7 @@ from typing import Final
 
 from sqlalchemy import BindParameter, bindparam, delete, select, update
 
+from relay.ledger import call_terms, tables
 from relay.ledger.connection import Connection
 from relay.ledger.states import DeliveryState, has_state
 from relay.ledger.tables import bodies, calls, dedup_keys, deliveries, events, metadata
@@ -16,11 +17,17 @@ _drop = (
     .where(deliveries.c.call == _of_call, has_state(deliveries.c.state, DeliveryState.PENDING))
     .values(state=DeliveryState.DROPPED)
 )
+_ABOUT_CALLS: Final = [
+    table
+    for table in metadata.sorted_tables
+    # It has no index by call: `call_terms.remove` deletes its rows by their key.
+    if "call" in table.c and table is not tables.call_terms
+]
 _delete: Final = (
     delete(bodies).where(bodies.c.seq.in_(_seqs)),
     delete(dedup_keys).where(dedup_keys.c.seq.in_(_seqs)),
     # Every table that has rows about a call, also those that are added later.
-    *(delete(table).where(table.c.call == _of_call) for table in metadata.sorted_tables if "call" in table.c),
+    *(delete(table).where(table.c.call == _of_call) for table in _ABOUT_CALLS),
     delete(calls).where(calls.c.id == _of_call),
 )
 
@@ -38,5 +45,6 @@ def drop_pending(connection: Connection, call: str) -> None:
 
 def remove_call(connection: Connection, call: str) -> None:
     """Delete the call with its events, ids and deliveries. The CRMs must not have it any more."""
+    call_terms.remove(connection, [call])
     for statement in _delete:
         connection.execute(statement, {"of_call": call})

@@ -18,6 +18,7 @@ from relay.ledger import (
     calls,
     client_state,
     dead_letters,
+    removal,
     replays,
     retention_queries,
 )
@@ -48,6 +49,12 @@ PLANS: dict[str, tuple[Executable, dict[str, Any], str]] = {
         ROWS | {"blob": b""},
         "SEARCH calls USING INDEX sqlite_autoindex_calls_1 (id=?)",
     ),
+    "calls._count_began": (
+        calls._count_began,
+        {"start": 1, "end": 2},
+        "SEARCH calls USING INDEX calls_began (began_at>? AND began_at<?)",
+    ),
+    "calls._first_began": (calls._first_began, {}, "SEARCH calls USING INDEX calls_began"),
     "aliases._by_alias": (aliases._by_alias, ROWS, "SEARCH aliases USING PRIMARY KEY (alias=?)"),
     "attempts._by_call": (
         attempts._by_call,
@@ -221,6 +228,12 @@ async def test_sqlite_reads_in_order_instead_of_sorting(ledger: Ledger, name: st
     assert [line for line in plan if "TEMP B-TREE" in line] == []
 
 
+async def test_sqlite_removes_a_call_without_scanning(ledger: Ledger) -> None:
+    for statement in removal._delete:
+        plan = await ledger.read(lambda c, s=statement: explain(c, s, {"of_call": "x"}))  # type: ignore[misc]
+        assert [line for line in plan if line.startswith("SCAN")] == []
+
+
 # --- PostgreSQL -----------------------------------------------------------------------------------
 
 # As after a month: nearly all is folded and delivered, and one delivery in five hundred is pending.
@@ -269,6 +282,8 @@ INDEXES: dict[str, tuple[Any, dict[str, Any], str]] = {
         "calls_number|calls_began",
     ),
     "calls._update": (calls._update, ONE | {"blob": b"11"}, "calls_pkey"),
+    "calls._count_began": (calls._count_began, {"start": 19_000, "end": 19_100}, "calls_began"),
+    "calls._first_began": (calls._first_began, {}, "calls_began"),
     "aliases._by_alias": (aliases._by_alias, bound([("id:1",)]), "aliases_pkey"),
     "attempts._by_call": (attempts._by_call, bound([("call-1",)]), "attempts_call"),
     "call_candidates._all_calls": (call_candidates._all_calls, RANGE | {"limit": 50}, "calls_began"),

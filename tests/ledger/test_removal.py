@@ -8,9 +8,9 @@ from relay.ledger import Ledger, aliases, calls, dedup, deliveries, journal, rem
 from relay.ledger.aliases import Alias, AliasReason
 from relay.ledger.connection import Connection
 from relay.ledger.states import DeliveryState
-from relay.ledger.tables import metadata
+from relay.ledger.tables import call_terms, metadata
 from tests.support.deliveries import delivered_update, enqueue, get_delivery, settle
-from tests.support.samples import make_event_row
+from tests.support.samples import make_call_row, make_event_row
 
 
 def find_all(connection: Connection, text: str) -> list[str]:
@@ -78,3 +78,11 @@ async def test_only_pending_deliveries_of_the_call_are_dropped(two_destinations:
         DeliveryState.PENDING,
         DeliveryState.PENDING,
     ]
+
+
+async def test_a_removed_call_leaves_no_search_term(ledger: Ledger) -> None:
+    rows = [make_call_row(id_, contact_name="Ana") for id_ in ("cloudtalk-1", "cloudtalk-2")]
+    await ledger.write(lambda c: calls.write(c, rows, []))
+    await ledger.write(lambda c: removal.remove_call(c, "cloudtalk-1"))
+    found = await ledger.read(lambda c: c.execute(select(call_terms.c.term, call_terms.c.call)).all())
+    assert found == [("cana", "cloudtalk-2")]
