@@ -24,7 +24,7 @@ LONGEST_SERIES: Final = 32
 """The first values belong to no series: what does not fit into the region is counted there."""
 
 _HEADER: Final = 64
-_PID, _USED_VALUES, _USED_NAMES = 0, 1, 2
+_PID, _USED_NAMES = 0, 1
 _VALUE_BYTES: Final = 8
 _NAME_BYTES: Final = 512 * 1024
 _REGION: Final = _HEADER + MAX_VALUES * _VALUE_BYTES + _NAME_BYTES
@@ -72,20 +72,22 @@ class Region:
 
         A region that is full counts the series nowhere.
         """
-        known = next((series.start for series in self.series() if series.key == key), None)
-        return self._append(key, length) if known is None else known
+        start = LONGEST_SERIES
+        for series in self.series():
+            if series.key == key:
+                return series.start
+            start = series.start + series.length
+        return self._append(key, start, length)
 
-    def _append(self, key: Key, length: int) -> int:
+    def _append(self, key: Key, start: int, length: int) -> int:
         name = "\0".join(key).encode("utf-8", "replace")
-        start = self._header[_USED_VALUES] or LONGEST_SERIES
         position = self._header[_USED_NAMES]
         end = position + _ENTRY.size + len(name)
         if end > _NAME_BYTES or start + length > MAX_VALUES:
             return 0
         _ENTRY.pack_into(self._names, position, len(name), length)
         self._names[position + _ENTRY.size : end] = name
-        # A process that was killed between these two has not counted the series.
-        self._header[_USED_VALUES] = start + length
+        # The last step: a process that is killed before it has added nothing.
         self._header[_USED_NAMES] = end
         return start
 

@@ -1,6 +1,10 @@
 """The memory that the processes of a relay share."""
 
 import os
+from contextlib import suppress
+from typing import Any
+
+import pytest
 
 from relay.measurements.memory import MAX_VALUES, Region, Series, SharedMemory
 
@@ -61,3 +65,33 @@ def test_a_forked_process_writes_what_the_others_read() -> None:
     ((key, start, _),) = second.series()
     assert (key, second.values[start], second.pid) == (("events",), 7, pid)
     assert list(first.series()) == []
+
+
+class HeaderOfKilled:
+    """The header of a region whose process is killed after some writes."""
+
+    def __init__(self, header: Any, writes: int) -> None:
+        self._header, self._writes = header, writes
+
+    def __getitem__(self, index: int) -> int:
+        return int(self._header[index])
+
+    def __setitem__(self, index: int, value: int) -> None:
+        if self._writes == 0:
+            raise ProcessLookupError
+        self._writes -= 1
+        self._header[index] = value
+
+
+@pytest.mark.parametrize("writes", [0, 1])
+def test_a_process_that_is_killed_while_it_adds_a_series_moves_no_other(
+    monkeypatch: pytest.MonkeyPatch, writes: int
+) -> None:
+    region = first_region()
+    with monkeypatch.context() as killed, suppress(ProcessLookupError):
+        killed.setattr(region, "_header", HeaderOfKilled(region._header, writes))
+        region.add_series(("lag",), 16)
+    pushes = region.add_series(("pushes",), 1)
+    region.values[pushes] = 7
+    assert region.add_series(("pushes",), 1) == pushes
+    assert [region.values[s.start] for s in region.series() if s.key == ("pushes",)] == [7]
