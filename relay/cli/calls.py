@@ -138,7 +138,10 @@ def split_(context: Context, id_: str, *, as_json: bool) -> None:
     settings = context.settings()
     (call,) = read_calls(settings, [id_])
     try:
-        parts = with_ledger(settings, lambda ledger: split_call(ledger, call.id))
+        parts = with_ledger(
+            settings,
+            lambda ledger: split_call(ledger, call.id, archives_recordings=settings.recordings.keep),
+        )
     except SplitError as error:
         raise click.ClickException(str(error)) from error
     if as_json:

@@ -5,7 +5,7 @@ import msgspec
 from relay.call import CallState
 from relay.fold.rebuild import join_events
 from relay.fold.versions import first_version, next_version, restored_version
-from relay.ledger import Ledger, aliases, calls, deliveries, epochs, journal, tombstones
+from relay.ledger import Ledger, aliases, calls, deliveries, epochs, journal, recordings, tombstones
 from relay.ledger.calls import CallRow
 from relay.ledger.connection import Connection
 from relay.ledger.lease_holder import Lease
@@ -23,20 +23,22 @@ class SplitResult(msgspec.Struct, frozen=True):
     events_moved: int
 
 
-async def split_call(ledger: Ledger, call: str) -> SplitResult:
+async def split_call(ledger: Ledger, call: str, *, archives_recordings: bool = False) -> SplitResult:
     """Give the call_id of this call a record of its own. No later event links the two again.
 
-    Raises `SplitError`.
+    `archives_recordings`: whether the recordings of both are enqueued for the archive. Raises `SplitError`.
     """
     lease = Lease(ledger, "fold", seconds=15)
     await lease.preempt()
     try:
-        return await ledger.write(lambda connection: _split(connection, lease, call))
+        return await ledger.write(
+            lambda connection: _split(connection, lease, call, archives_recordings=archives_recordings)
+        )
     finally:
         await lease.release()
 
 
-def _split(connection: Connection, lease: Lease, call: str) -> SplitResult:
+def _split(connection: Connection, lease: Lease, call: str, *, archives_recordings: bool) -> SplitResult:
     lease.check(connection)
     row = calls.get_many(connection, [call]).get(call)
     if row is None:
@@ -58,6 +60,8 @@ def _split(connection: Connection, lease: Lease, call: str) -> SplitResult:
     for alias in call_ids:
         aliases.pin(connection, alias, split_off)
     deliveries.enqueue(connection, [(changed.id, changed.version) for changed in rows], now=lease.now())
+    if archives_recordings:
+        recordings.enqueue(connection, [changed.record for changed in rows], now=lease.now())
     return SplitResult(row.id, split_off, len(leaving))
 
 

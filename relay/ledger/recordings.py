@@ -1,9 +1,9 @@
 """The queue of recordings to archive, and where each archived one is."""
 
 from collections.abc import Iterable
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
-from sqlalchemy import and_, bindparam, delete, exists, func, literal, literal_column, select, update
+from sqlalchemy import and_, bindparam, delete, exists, func, literal, literal_column, or_, select, update
 from sqlalchemy.dialects.postgresql import insert
 
 from relay.call import Call
@@ -35,6 +35,9 @@ class ArchivedRecording(NamedTuple):
     archived_at: Instant
 
 
+MERGED: Final = "merged"
+"""Why a recording is missing whose call is part of another one."""
+
 _always = literal_column("1") == literal_column("1")
 _rows = rows_of(table.c.call, table.c.source)
 _new = insert(table).from_select(
@@ -56,8 +59,10 @@ _enqueue = _new.on_conflict_do_update(
         "enqueued_at": _new.excluded.enqueued_at,
         "due_at": _new.excluded.due_at,
         "attempts": _new.excluded.attempts,
+        "reason": None,
     },
-    where=table.c.source != _new.excluded.source,
+    # A call that was merged when its turn came, and is a call again.
+    where=or_(table.c.source != _new.excluded.source, table.c.reason == MERGED),
 )
 
 

@@ -144,7 +144,7 @@ class Archiver:
         try:
             recording = await self._ledger.read(lambda c: _recording(c, due))
             if recording is None:
-                await self._write_failure(due, "merged", None)
+                await self._write_failure(due, recordings.MERGED, None)
             else:
                 await self._settle(due, await self._store(recording))
         except FetchFailed as error:

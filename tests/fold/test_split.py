@@ -4,6 +4,8 @@ import pytest
 
 from relay.call import DELIVERED_FIELDS
 from relay.fold.split import SplitError, SplitResult, split_call
+from relay.instants import Instant
+from relay.ledger import recordings
 from tests.support.folding import FoldingRelay
 from tests.support.relay import WEBHOOK_PATH
 
@@ -69,3 +71,16 @@ async def test_a_record_that_was_merged_and_split_off_again_is_delivered_with_ev
     assert (split_off.record.merged_into, split_off.record.notes) == (None, "of the other")
     assert split_off.version == merged.version + 1
     assert split_off.field_versions == dict.fromkeys(DELIVERED_FIELDS, split_off.version)
+
+
+@pytest.mark.parametrize(("archives", "calls"), [(True, ["cloudtalk-77"]), (False, [])])
+async def test_a_recording_is_archived_for_the_record_that_it_belongs_to(
+    relay: FoldingRelay, archives: bool, calls: list[str]
+) -> None:
+    linked = await receive_linked_call(relay)
+    body = b'{"call_id":77,"recording_url":"https://files.example.com/77.wav"}'
+    await relay.receive(body, path=f"{WEBHOOK_PATH}/call.recorded")
+    assert (await relay.row(linked)).record.recording_url == "https://files.example.com/77.wav"
+    await split_call(relay.ledger, linked, archives_recordings=archives)
+    due = await relay.ledger.read(lambda c: recordings.list_due(c, busy=(), now=Instant(2**62), limit=9))
+    assert [each.call for each in due] == calls

@@ -91,3 +91,11 @@ async def test_an_expired_recording_is_not_archived_again_while_its_call_exists(
     await enqueue(ledger, ("a", "u1"))
     assert [each.call for each in await due(ledger, 1_000)] == ["a"]
     assert await ledger.read(recordings.count_pending) == (1, 10)
+
+
+async def test_a_call_that_was_merged_and_is_a_call_again_is_enqueued_again(ledger: Ledger) -> None:
+    await enqueue(ledger, ("a", "u1"), ("b", "u1"))
+    for found, reason in zip(await due(ledger), (recordings.MERGED, "not_found"), strict=True):
+        await ledger.write(lambda c, d=found, r=reason: recordings.set_failed(c, d, r, None))  # type: ignore[misc]
+    await enqueue(ledger, ("a", "u1"), ("b", "u1"), now=30)
+    assert await due(ledger, 40) == [DueRecording("a", "u1", Instant(30), 0, None)]
