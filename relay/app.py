@@ -89,7 +89,7 @@ class Relay:
         if self.ingest is not None:
             loops += [*self.ingest.loops, self.metrics_guard.failures.run]
         if self.console is not None:
-            loops.append(self.console.sign_in_failures.run)
+            loops.append(self.console.failures.run)
         if self.delivery is None:
             return Lifecycle(self.ledger, loops=loops)
         heartbeat = Heartbeat(self.ledger, os.getpid() if self._role is Role.ALL else os.getppid())

@@ -12,9 +12,9 @@ from relay.console.context import Console
 class Closed(StrEnum):
     """Why nobody can use the console with this request, whatever session it has."""
 
-    PUBLIC = "public"
+    PUBLIC = "closed_public"
     """The relay is public, and no token protects the console."""
-    FOREIGN = "foreign"
+    FOREIGN = "closed_foreign"
     """There is no token, and the request does not come from this machine."""
 
 
@@ -37,5 +37,9 @@ def is_own_form(console: Console, headers: Mapping[str, str]) -> bool:
     origin = headers.get("origin")
     if origin is None:
         return True
+    try:
+        from_ = urlsplit(origin.strip().lower()).netloc
+    except ValueError:
+        return False
     own = {headers.get("host", "").lower(), urlsplit(console.settings.server.public_url).netloc.lower()}
-    return urlsplit(origin.strip().lower()).netloc in own
+    return from_ in own

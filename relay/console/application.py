@@ -100,7 +100,7 @@ async def _respond(visit: Visit, page: Page) -> Response:
     if closed := check_open(visit.console, visit.head):
         return _closed(visit, closed)
     await _forget_signed_out(visit)
-    if page.method == "POST" and (refusal := await _check_form(visit, page)):
+    if page.method == "POST" and (refusal := await _check_form(visit)):
         return refusal
     if page.requires is Requires.SESSION and not visit.may_see:
         return sign_in.ask(visit, next_page="" if page.is_background else visit.here)
@@ -116,7 +116,7 @@ async def _forget_signed_out(visit: Visit) -> None:
             visit.session = None
 
 
-async def _check_form(visit: Visit, page: Page) -> Response | None:
+async def _check_form(visit: Visit) -> Response | None:
     """Read the form; return a refusal if another page sent it, or a person whose session ended."""
     try:
         visit.form = await read_form(visit.request)
@@ -125,12 +125,12 @@ async def _check_form(visit: Visit, page: Page) -> Response | None:
     is_own = visit.session is not None and visit.session.has_csrf_token(visit.field("csrf"))
     if is_own and is_own_form(visit.console, visit.head.headers):
         return None
-    log.warning("console.forged_form", path=page.path, client=visit.head.client)
+    visit.console.failures.record(visit.head.client, "forged_form")
     return _error(visit, "forbidden", 403)
 
 
 def _closed(visit: Visit, closed: Closed) -> Response:
-    log.info("console.closed", reason=closed, client=visit.head.client)
+    visit.console.failures.record(visit.head.client, closed)
     is_public = closed is Closed.PUBLIC
     texts = visit.texts.frame
     reason = texts.closed_public if is_public else texts.closed_foreign

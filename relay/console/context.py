@@ -16,7 +16,7 @@ class Console(msgspec.Struct, frozen=True):
 
     get_settings: Callable[[], Settings]
     ledger: Ledger
-    sign_in_failures: AuthFailures
+    failures: AuthFailures
     record_url: Callable[[str, str], str | None]
 
     @property

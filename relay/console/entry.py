@@ -29,8 +29,8 @@ class ConsoleEntry:
         ledger: Ledger,
         record_url: Callable[[str, str], str | None],
     ) -> None:
-        self.sign_in_failures = AuthFailures(area="console", max_failures=MAX_FAILURES)
-        self._console = Console(settings, ledger, self.sign_in_failures, record_url)
+        self.failures = AuthFailures(area="console", max_failures=MAX_FAILURES)
+        self._console = Console(settings, ledger, self.failures, record_url)
         self._application: ASGIApp | None = None
 
     def is_open_for(self, head: RequestHead) -> bool:

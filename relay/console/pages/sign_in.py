@@ -27,7 +27,7 @@ async def sign_in(visit: Visit) -> Response:
         session = visit.begin_session(token)
         log.info("console.signed_in", session=session.name, client=visit.head.client)
         return visit.redirect_back(next_page)
-    seconds = visit.console.sign_in_failures.record(visit.head.client, "wrong_token")
+    seconds = visit.console.failures.record(visit.head.client, "wrong_token")
     texts = visit.texts.sign_in
     if seconds is None:
         return ask(visit, next_page=next_page, problem=texts.wrong)
