@@ -172,12 +172,9 @@ async def test_a_forged_form_changes_nothing_and_is_logged(
             page = await browser.post("/console/sign-out", headers, **own)
             await browser.post("/console/sign-out", headers, **own)
         assert page.status_code == 403
-        (line,) = lines  # the second one is in the sum of the minute
-        assert (line["event"], line["area"], line["reason"]) == (
-            "ingest.unauthorised",
-            "console",
-            "forged_form",
-        )
+        refused = [line for line in lines if line["event"] == "ingest.unauthorised"]
+        # The second one is in the sum of the minute.
+        assert [(line["area"], line["reason"]) for line in refused] == [("console", "forged_form")]
         assert not is_sign_in(await browser.open())
 
 

@@ -29,7 +29,15 @@ def event(kind: str, id_: str, **facts: Any) -> dict[str, Any]:
 EVENTS = (
     event("started", "1", contact_name="María García", external_number="+34612345678"),
     event("ended", "1", talking_time=51, duration=60, agent_name="Begoña Sáez", notes=HOSTILE, token=CANARY),
-    event("ended", "2", talking_time=0, duration=20, contact_name="=1+1", external_number="+34600000001"),
+    event(
+        "ended",
+        "2",
+        talking_time=0,
+        duration=20,
+        contact_name="=1+1",
+        external_number="+34600000001",
+        notes="see a;=1+1, -2\n=3\tb@c e=f",
+    ),
 )
 
 
@@ -108,6 +116,22 @@ async def test_a_filter_that_does_not_exist_is_a_sentence(
     assert (await browser.open(f"/console/calls.csv?{query}")).status_code == 400
 
 
+async def test_a_call_of_many_long_events_is_a_page_of_limited_size(
+    relay_and_browser: tuple[Relay, Browser],
+) -> None:
+    relay, browser = relay_and_browser
+    headers = {"authorization": f"Bearer {CANARY}"}
+    for number in range(201):
+        notes = f"{number}" + "x" * 10_000
+        body = event("ended", "4", notes=notes)
+        assert (await browser.client.post(WEBHOOK_PATH, json=body, headers=headers)).is_success
+    await wait_for_status(relay, relay.settings, lambda status: status["crm"].delivered == 3)
+    page = (await browser.open("/console/call?id=4")).text
+    assert len(page) < 500_000
+    assert page.count("<details><summary>Body") == 200
+    assert "These are the last 200 of 201." in page
+
+
 async def test_a_call_at_the_end_of_the_calendar_leaves_the_list_as_it_is(
     relay_and_browser: tuple[Relay, Browser],
 ) -> None:
@@ -161,6 +185,7 @@ async def test_the_export_is_safe_for_spreadsheets(relay_and_browser: tuple[Rela
         "'+34600000001",
         "delivered",
     )
+    assert row["notes"] == "see a;'=1+1,' -2\n'=3\tb@c e=f"
     assert [(line["action"], line["target"]) for line in lines if line["event"] == "console.action"] == [
         ("export", "status")
     ]

@@ -1,19 +1,20 @@
 """The page of one call: its record, deliveries, agents and events."""
 
-import json
-from typing import Any
+from typing import Final
 from urllib.parse import urlsplit
 
-import msgspec
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
+from relay.console.bodies import pretty_bodies
 from relay.console.visit import Visit
 from relay.delivery.replay import Replay, Scope
 from relay.ledger.connection import Connection
-from relay.logs import remove_secrets
 from relay.operations.calls import CallView, find_call, view_call
 from relay.operations.missing_calls import explain_missing_call
+
+_SHOWN: Final = 200
+"""How many events are shown, the newest of the call."""
 
 
 async def show(visit: Visit) -> Response:
@@ -33,13 +34,15 @@ async def show(visit: Visit) -> Response:
 
 
 def _render(visit: Visit, call: CallView) -> Response:
+    events = call.events[-_SHOWN:]
     return visit.render(
         "call.html",
         call=call,
         done=visit.query("done"),
         links=_record_links(visit, call),
         player=_player(visit, call),
-        bodies=[pretty_body(event.raw) for event in call.events],
+        events=events,
+        bodies=pretty_bodies(event.raw for event in events),
         recording=call.recording_url if _is_web_link(call.recording_url) else None,
     )
 
@@ -52,15 +55,6 @@ def _record_links(visit: Visit, call: CallView) -> dict[str, str]:
         if each.remote_id is not None
     }
     return {name: url for name, url in urls.items() if url is not None and _is_web_link(url)}
-
-
-def pretty_body(raw: str) -> str:
-    """Return a body with one field a line if it is JSON, as it is otherwise, and without secrets."""
-    try:
-        value: Any = msgspec.json.decode(raw)
-    except msgspec.MsgspecError:
-        return remove_secrets(raw)
-    return remove_secrets(json.dumps(value, ensure_ascii=False, indent=2))
 
 
 def _player(visit: Visit, call: CallView) -> str | None:

@@ -3,6 +3,7 @@
 import csv
 import hashlib
 import io
+import re
 from collections.abc import AsyncIterator, Mapping
 from datetime import date, datetime, time, timedelta
 from typing import Final
@@ -157,8 +158,11 @@ _TIMES: Final = ("started_at", "answered_at", "ended_at")
 _SEPARATORS: Final = {"en": ",", "es": ";"}
 """Where the decimal mark is a comma, a spreadsheet opens commas as one column."""
 
-_FORMULA: Final = ("=", "+", "-", "@", "\t", "\r")
-"""The beginnings of texts that a spreadsheet runs as a formula."""
+_FORMULA: Final = re.compile(r"^(?=[\t\r\n])|(^|[;,\t\r\n])(?= *[=+\-@\uff1d\uff0b\uff0d\uff20])")
+"""Where a spreadsheet may begin to read a formula: at the beginning of a cell, and of each line and each part
+between separators in it. A spreadsheet that expects the other separator splits cells there, and takes the
+quotation marks in the middle of a line for text.
+"""
 
 
 async def export(visit: Visit) -> Response:
@@ -204,7 +208,5 @@ def _states(call: ListedCall, destinations: list[str]) -> list[str]:
 
 def _csv_line(cells: list[str], separator: str) -> str:
     line = io.StringIO()
-    csv.writer(line, delimiter=separator).writerow(
-        [f"'{cell}" if cell.startswith(_FORMULA) else cell for cell in cells]
-    )
+    csv.writer(line, delimiter=separator).writerow([_FORMULA.sub(r"\1'", cell) for cell in cells])
     return line.getvalue()

@@ -5,7 +5,7 @@ from typing import Any, Final
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
-from relay.console.pages.call import pretty_body
+from relay.console.bodies import pretty_bodies
 from relay.console.visit import Visit
 from relay.ingest.parsers import build_parser
 from relay.logs import remove_secrets
@@ -35,7 +35,7 @@ async def show_reason(visit: Visit) -> Response:
         reason=reason,
         advice=advice_for(reason),
         entries=entries,
-        bodies=[pretty_body(entry.raw) for entry in entries],
+        bodies=pretty_bodies(entry.raw for entry in entries),
         queries=[remove_secrets(entry.query) for entry in entries],
         members=number,
         **_result(visit),

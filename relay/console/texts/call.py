@@ -33,6 +33,7 @@ class CallTexts(msgspec.Struct, frozen=True, kw_only=True):
     talked: str
     events: str
     events_note: str
+    events_shown: str
     event: str
     dialect: str
     said: str
@@ -87,6 +88,7 @@ ENGLISH: Final = CallTexts(
     talked="Talked",
     events="Events",
     events_note="What CloudTalk sent about this call, in the order of arrival. Secrets are removed.",
+    events_shown="These are the last {shown} of {number}.",
     event="Event",
     dialect="Form",
     said="Stated time",
@@ -141,6 +143,7 @@ SPANISH: Final = CallTexts(
     talked="Habló",
     events="Eventos",
     events_note="Lo que CloudTalk envió sobre esta llamada, por orden de llegada. Sin los secretos.",
+    events_shown="Son los últimos {shown} de {number}.",
     event="Evento",
     dialect="Formato",
     said="Hora indicada",
