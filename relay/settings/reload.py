@@ -40,21 +40,23 @@ def replace_secrets(current: Settings, loaded: Settings) -> tuple[Settings, list
 def _keys_that_need_restart(current: Settings, loaded: Settings) -> Iterator[str]:
     for section in type(current).model_fields:
         if section != _DESTINATIONS:
-            yield from _differing_keys(section, getattr(current, section), getattr(loaded, section))
+            before, after = getattr(current, section), getattr(loaded, section)
+            yield from _differing_keys(section, before, after, secrets=section not in _RELOADED)
     for name in sorted(current.destinations.keys() | loaded.destinations.keys()):
         before, after = current.destinations.get(name), loaded.destinations.get(name)
         if type(before) is not type(after) or before is None or after is None:
             yield f"{_DESTINATIONS}.{name}"
         else:
-            yield from _differing_keys(f"{_DESTINATIONS}.{name}", before, after)
+            yield from _differing_keys(f"{_DESTINATIONS}.{name}", before, after, secrets=False)
 
 
-def _differing_keys(section: str, current: BaseModel, loaded: BaseModel) -> Iterator[str]:
+def _differing_keys(section: str, current: BaseModel, loaded: BaseModel, *, secrets: bool) -> Iterator[str]:
+    """Yield the keys that differ. `secrets`: also those of secrets, because this section keeps its own."""
     for name in type(current).model_fields:
         before, after = getattr(current, name), getattr(loaded, name)
         if isinstance(before, Section):
-            yield from _differing_keys(f"{section}.{name}", before, after)
-        elif not _is_secret(current, name) and before != after:
+            yield from _differing_keys(f"{section}.{name}", before, after, secrets=secrets)
+        elif before != after and (secrets or not _is_secret(current, name)):
             yield f"{section}.{name}"
 
 

@@ -58,6 +58,12 @@ def test_secrets_are_replaced(load_text: LoadText) -> None:
     ("before", "after", "restart_needed"),
     [
         ("", "[delivery]\nfirst_retry_seconds = 9", ["delivery.first_retry_seconds"]),
+        ("", "[ledger]\nurl = 'postgresql://relay@db.example.com/other'", ["ledger.url"]),
+        (
+            "[telemetry]\notlp_headers = ['Authorization: Bearer one']",
+            "[telemetry]\notlp_headers = ['Authorization: Bearer two']",
+            ["telemetry.otlp_headers"],
+        ),
         ("[destinations.a]\nclient='local'\npath='a'", "", ["destinations.a"]),
         ("", "[destinations.a]\nclient='local'\npath='a'", ["destinations.a"]),
         (
