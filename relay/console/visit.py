@@ -42,6 +42,7 @@ _PAGE: Final = re.compile(r"(?:[a-z0-9-]+(?:/[a-z0-9-]+)*)?")
 """The path of a page below the console."""
 
 _YEAR_SECONDS: Final = 31_536_000
+_MOST_DIGITS: Final = 12
 
 
 class Visit:
@@ -122,6 +123,11 @@ class Visit:
     def query(self, name: str) -> str:
         """Return the first value of a field of the query, empty if it has none."""
         return self.request.query_params.get(name, "")
+
+    def query_number(self, name: str) -> int:
+        """Return the number in a field of the query, 0 if it has none."""
+        value = self.query(name)
+        return int(value) if value.isdecimal() and len(value) <= _MOST_DIGITS else 0
 
     @property
     def situation(self) -> Situation:

@@ -82,3 +82,9 @@ async def test_what_is_deleted_is_gone(opened: tuple[Relay, Browser]) -> None:
         await browser.open("/console/quarantine")
         await browser.post("/console/quarantine/drop", reason=reason)
     assert "The quarantine is empty" in browser.page.text
+
+
+async def test_a_result_that_nobody_could_have_is_no_number(opened: tuple[Relay, Browser]) -> None:
+    for page in ("quarantine", "dead-letters"):
+        shown = await opened[1].open(f"/console/{page}?done=dropped&number={'9' * 5_000}")
+        assert shown.status_code == 200

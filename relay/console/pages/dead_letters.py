@@ -93,5 +93,4 @@ def _redirect(visit: Visit, done: str, number: int) -> Response:
 
 
 def _result(visit: Visit) -> dict[str, Any]:
-    number = visit.query("number")
-    return {"done": visit.query("done"), "number": int(number) if number.isdecimal() else 0}
+    return {"done": visit.query("done"), "number": visit.query_number("number")}

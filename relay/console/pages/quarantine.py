@@ -80,6 +80,5 @@ def _redirect(visit: Visit, **result: str | int | None) -> Response:
 
 
 def _result(visit: Visit) -> dict[str, Any]:
-    numbers = {name: visit.query(name) for name in ("number", "stay")}
-    counts = {name: int(value) if value.isdecimal() else 0 for name, value in numbers.items()}
+    counts = {name: visit.query_number(name) for name in ("number", "stay")}
     return {"done": visit.query("done")} | counts
