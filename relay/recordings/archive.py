@@ -34,6 +34,10 @@ class Archive:
         self.store = store
         self._secrets = secrets
 
+    @property
+    def is_encrypted(self) -> bool:
+        return bool(self._secrets)
+
     def name_of(self, key: str) -> str:
         """Return the name of the object for the recording with this key."""
         return key + (_ENCRYPTED if self._secrets else _PLAIN)

@@ -20,6 +20,7 @@ from relay.ledger.recordings import ArchivedRecording, DueRecording
 from relay.ledger.replays import PageCursor
 from relay.logs import get_logger
 from relay.measurements import RECORDINGS_ARCHIVED
+from relay.recordings.archive import Archive
 from relay.recordings.failures import FetchFailed, Reason
 from relay.recordings.library import Library
 from relay.recordings.opened import OpenRecording
@@ -71,7 +72,6 @@ class Archiver:
     ) -> None:
         self._ledger = ledger
         self._library = library
-        self._is_encrypted = bool(settings.recordings.keep_key)
         self._age = duration(settings.privacy.recordings_days * _DAY_SECONDS)
         self._poll_seconds = poll_seconds
         self._monotonic = monotonic
@@ -158,20 +158,21 @@ class Archiver:
         audio = await self._library.open(recording)
         try:
             await audio.wait_until_complete()
-            name = self._library.archive.name_of(recording.key)
-            size = await self._put(name, audio)
+            archive = self._library.archive  # other keys replace it
+            name = archive.name_of(recording.key)
+            size = await self._put(archive, name, audio)
         finally:
             await audio.close()
-        if self._is_encrypted:  # the copy in the cache is not
+        if archive.is_encrypted:  # the copy in the cache is not
             with suppress(OSError):
                 await asyncio.to_thread(self._library.cache.remove, recording.key)
         return ArchivedRecording(recording.id, name, size, audio.content_type, self._ledger.now())
 
-    async def _put(self, name: str, audio: OpenRecording) -> int:
+    async def _put(self, archive: Archive, name: str, audio: OpenRecording) -> int:
         try:
             scratch = await asyncio.to_thread(self._library.cache.create_part)
             try:
-                return await self._library.archive.put(name, audio, scratch)
+                return await archive.put(name, audio, scratch)
             finally:
                 scratch.unlink(missing_ok=True)
         except OSError as error:

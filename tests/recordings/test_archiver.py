@@ -120,6 +120,16 @@ async def test_without_a_key_the_archive_is_not_encrypted(tmp_path: Path, cloudt
     assert stored.read_bytes() == AUDIO
 
 
+async def test_a_first_key_counts_without_a_restart(tmp_path: Path, cloudtalk: FakeCloudTalk) -> None:
+    async with keeping(settings(tmp_path, cloudtalk, keep_key=[]), cloudtalk) as keeper:
+        await keeper.relay.reload_secrets(settings(tmp_path, cloudtalk))
+        await keeper.post()
+        await keeper.until(lambda counts: counts.archived == 1)
+    (stored,) = objects(tmp_path)
+    assert AUDIO[1_000:1_020] not in stored.read_bytes()
+    assert list((tmp_path / "var/recordings-cache").iterdir()) == []
+
+
 async def test_without_keep_nothing_is_archived(tmp_path: Path, cloudtalk: FakeCloudTalk) -> None:
     async with keeping(settings(tmp_path, cloudtalk, keep=False), cloudtalk) as keeper:
         await keeper.post()
