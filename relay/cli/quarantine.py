@@ -2,6 +2,7 @@
 
 import sys
 from typing import Final
+from zoneinfo import ZoneInfo
 
 import click
 import msgspec
@@ -34,7 +35,8 @@ def list_(context: Context, *, as_json: bool) -> None:
     if as_json:
         print_json(read_ledger(settings, lambda c: list(quarantine.list_views(c))))
     else:
-        rows = read_ledger(settings, lambda c: list(map(_row, quarantine.list_views(c))))
+        zone = _zone(settings)
+        rows = read_ledger(settings, lambda c: list(map(_row, quarantine.list_views(c, zone=zone))))
         print_table(_COLUMNS, rows, crop="message")
 
 
@@ -43,15 +45,14 @@ def list_(context: Context, *, as_json: bool) -> None:
 @json_option
 @click.pass_obj
 def show(context: Context, id_: str, *, as_json: bool) -> None:
-    """Show one entry with its body as it was received, without its secrets."""
+    """Show one entry with its body as it arrived, without secrets."""
     settings = context.settings()
     ids = _choose(settings, (id_,), select_all=False)
     (entry,) = read_ledger(settings, lambda connection: quarantine.get_many(connection, ids))
-    view = quarantine.view_entry(entry)
     if as_json:
-        print_json(view)
+        print_json(quarantine.view_entry(entry))
     else:
-        print_fields(msgspec.structs.asdict(view))
+        print_fields(msgspec.structs.asdict(quarantine.view_entry(entry, _zone(settings))))
 
 
 @command.command("retry")
@@ -100,6 +101,11 @@ def _choose(settings: Settings, ids: tuple[str, ...], *, select_all: bool) -> li
             f"no entry in quarantine has the id {', '.join(missing)}; `relay quarantine list` lists them"
         )
     return present if select_all else list(dict.fromkeys(ids))
+
+
+def _zone(settings: Settings) -> ZoneInfo:
+    """Return the time zone in which people see times."""
+    return ZoneInfo(settings.cloudtalk.timezone)
 
 
 def _row(view: QuarantineView) -> list[object]:

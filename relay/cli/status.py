@@ -42,7 +42,7 @@ _WATCH_SECONDS: Final = 2.0
 @json_option
 @click.pass_obj
 def command(context: Context, *, watch: bool, as_json: bool) -> None:
-    """Show whether a relay runs, and count events, calls, and the deliveries of each CRM."""
+    """Show whether a relay runs, and the state of each CRM."""
     settings = context.settings()
     if watch:
         _watch(settings, as_json=as_json)

@@ -4,6 +4,7 @@ The fields of the structs are the keys of their JSON.
 """
 
 from collections.abc import Callable, Iterator, Sequence
+from datetime import tzinfo
 from functools import partial
 from typing import Final, TypeVar
 
@@ -11,7 +12,7 @@ import msgspec
 
 from relay.cloudtalk.parser import Parser
 from relay.fold.retry_quarantined import RetriedBody, retry_body, retry_event
-from relay.instants import iso
+from relay.instants import iso, local_iso
 from relay.ledger import Ledger, journal, quarantine
 from relay.ledger.connection import Connection
 from relay.ledger.journal import StoredEvent
@@ -78,10 +79,10 @@ def get_many(connection: Connection, ids: Sequence[str]) -> list[Entry]:
     return [*bodies, *(event for event in events if event.state is EventState.ASIDE)]
 
 
-def list_views(connection: Connection, *, reason: str | None = None) -> Iterator[QuarantineView]:
+def list_views(connection: Connection, *, zone: tzinfo | None = None) -> Iterator[QuarantineView]:
     """Yield the entries, oldest first; only a few are in memory at a time."""
-    for portion in _portions(list_ids(connection, reason=reason)):
-        yield from map(view_entry, get_many(connection, portion))
+    for portion in _portions(list_ids(connection)):
+        yield from (view_entry(entry, zone) for entry in get_many(connection, portion))
 
 
 def list_newest(connection: Connection, reason: str, limit: int) -> list[QuarantineView]:
@@ -105,8 +106,8 @@ def _group(connection: Connection, reason: str, entries: int, newest: str) -> Qu
     return QuarantineGroup(reason, entries, view_entry(example), advice_for(reason))
 
 
-def view_entry(entry: Entry) -> QuarantineView:
-    """Return what a person sees of an entry."""
+def view_entry(entry: Entry, zone: tzinfo | None = None) -> QuarantineView:
+    """Return what a person sees of an entry. `zone`: of its time; None: UTC that ends in Z, for programs."""
     if isinstance(entry, StoredEvent):
         id_: int | str = entry.name
         kind, reason, pointer, message = "event", SET_ASIDE, "", entry.problem or ""
@@ -116,7 +117,7 @@ def view_entry(entry: Entry) -> QuarantineView:
     return QuarantineView(
         id=id_,
         kind=kind,
-        received_at=iso(entry.received_at),
+        received_at=iso(entry.received_at) if zone is None else local_iso(entry.received_at, zone),
         reason=reason,
         pointer=pointer,
         message=message,

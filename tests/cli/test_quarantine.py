@@ -32,6 +32,12 @@ def test_bodies_are_listed_and_shown_with_the_reason(two_bodies: Home) -> None:
     assert [line.split()[0] for line in lines] == ["id", "1", "2"]
 
 
+def test_people_see_times_in_the_zone_of_the_settings(two_bodies: Home) -> None:
+    assert two_bodies.json("quarantine", "show", "1")["received_at"] == "2027-01-15T08:00:00Z"
+    for command in (["list"], ["show", "1"]):
+        assert "2027-01-15 09:00:00+01:00" in two_bodies.run("quarantine", *command).stdout
+
+
 def test_retry_accepts_what_can_be_parsed_and_keeps_the_rest(two_bodies: Home) -> None:
     result = two_bodies.run("quarantine", "retry", "--all", "--json")
     assert result.exit_code == 1
