@@ -176,6 +176,7 @@ def create_app(relay: Relay) -> ASGIApp:
         exception_handlers={404: paths.not_found(path)},
         lifespan=lifespan,
     )
+    others.router.redirect_slashes = False
     return paths.WebhookFirst(path, MachineFaults(relay.ingest.endpoint), others)
 
 

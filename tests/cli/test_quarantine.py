@@ -48,6 +48,7 @@ def test_retry_accepts_what_can_be_parsed_and_keeps_the_rest(two_bodies: Home) -
     assert two_bodies.json("status")["events"] == {
         "accepted": 1,
         "unfolded": 1,
+        "last_at": "2027-01-15T08:00:00Z",
         "aside": 0,
         "quarantined": 1,
         "quarantine_dropped": 0,

@@ -105,7 +105,10 @@ async def test_no_response_redirects_sets_a_cookie_or_allows_another_origin(tmp_
     targets = (
         "/",
         "/healthz",
+        "/healthz/",
         "/readyz",
+        "/metrics/",
+        "/recordings",
         HOOK,
         f"{HOOK}/",
         "/in",
