@@ -18,6 +18,7 @@ from relay.ledger.attempts import AttemptRow
 from relay.ledger.calls import CallRow
 from relay.ledger.connection import Connection
 from relay.ledger.journal import StoredEvent
+from relay.operations import story_texts as texts
 from relay.operations.calls import DeliveryView, view_deliveries
 from relay.operations.explanation import Situation
 
@@ -98,11 +99,14 @@ def _list_merged(connection: Connection, call: str, events: Sequence[StoredEvent
 
 def _received(event: StoredEvent, situation: Situation) -> _Timed:
     parsed = event.parsed
-    stated = f", which states {situation.show_time(parsed.occurred_at)}" if parsed.occurred_at else ""
+    at = situation.show_time(parsed.occurred_at)
+    text = texts.RECEIVED.fill(
+        kind=parsed.kind, dialect=parsed.dialect, stated=texts.STATED.fill(at=at) if at else ""
+    )
     entry = Entry(
         at=situation.show_time(event.received_at),
         event=Step.RECEIVED,
-        text=f"call.{parsed.kind} ({parsed.dialect}){stated}",
+        text=text.read(situation.language),
         event_seq=event.seq,
         kind=parsed.kind,
         dialect=parsed.dialect,
@@ -119,35 +123,44 @@ def _folded(
     folded = [(event.folded_at, event) for event in events if event.folded_at is not None]
     for at, event in sorted(folded, key=lambda each: (each[0], each[1].seq)):
         shown = situation.show_time(at)
-        text = f"event {event.seq} is part of {call}"
+        text = texts.FOLDED.fill(seq=event.seq, call=call).read(situation.language)
         yield _Timed(at, Entry(at=shown, event=Step.FOLDED, text=text, event_seq=event.seq))
         named = set(event.parsed.aliases)
         joined = [group for group in groups if group & named]
         if joined and (len(joined) > 1 or named - joined[0]):
-            yield _Timed(at, _linked(shown, event, joined, losers))
+            yield _Timed(at, _linked(event, joined, losers, at, situation))
         groups = [group for group in groups if group not in joined]
         groups.append(named.union(*joined))
 
 
-def _linked(at: str, event: StoredEvent, joined: Sequence[set[str]], losers: set[str]) -> Entry:
+def _linked(
+    event: StoredEvent, joined: Sequence[set[str]], losers: set[str], at: Instant, situation: Situation
+) -> Entry:
     aliases = set(event.parsed.aliases).union(*joined)
     names = sorted(alias.partition(":")[2] for alias in aliases)
     merged = [id_ for name in names if (id_ := f"cloudtalk-{name}") in losers]
     if merged and len(joined) > 1:
-        text = f"{', '.join(merged)} was merged into this call, because event {event.seq} names both"
-        return Entry(at=at, event=Step.MERGED, text=text, event_seq=event.seq)
-    text = f"event {event.seq} states that {', '.join(names)} are ids of one call"
-    return Entry(at=at, event=Step.LINKED, text=text, event_seq=event.seq)
+        step, text = Step.MERGED, texts.MERGED.fill(merged=", ".join(merged), seq=event.seq)
+    else:
+        step, text = Step.LINKED, texts.LINKED.fill(names=", ".join(names), seq=event.seq)
+    shown = text.read(situation.language)
+    return Entry(at=situation.show_time(at), event=step, text=shown, event_seq=event.seq)
 
 
 def _pushed(push: AttemptRow, call: str, situation: Situation) -> _Timed:
     words = ": ".join(filter(None, (push.code, push.message)))
-    answer = f" ({' '.join(words.split())})" if words else ""
-    whose = "" if push.call == call else f" of {push.call}"
+    text = texts.PUSHED.fill(
+        destination=push.destination,
+        action=texts.word(push.action),
+        version=push.version,
+        whose="" if push.call == call else texts.OF_CALL.fill(call=push.call),
+        outcome=texts.word(push.outcome),
+        answer=texts.ANSWER.fill(words=" ".join(words.split())) if words else "",
+    )
     entry = Entry(
         at=situation.show_time(push.at),
         event=_step_of(push),
-        text=f"{push.destination}: {push.action} of version {push.version}{whose}, {push.outcome}{answer}",
+        text=text.read(situation.language),
         destination=push.destination,
         version=push.version,
         outcome=push.outcome,
@@ -159,11 +172,11 @@ def _pushed(push: AttemptRow, call: str, situation: Situation) -> _Timed:
 
 
 def _done(row: ActionRow, situation: Situation) -> _Timed:
-    text = f"{row.destination}: {row.action} by {row.who}"
+    text = texts.DONE.fill(destination=row.destination, action=texts.word(row.action), who=row.who)
     entry = Entry(
         at=situation.show_time(row.at),
         event=Step.PERSON,
-        text=text,
+        text=text.read(situation.language),
         destination=row.destination,
         who=row.who,
     )

@@ -49,6 +49,7 @@ PICTURES: Final = (
     ("overview", "", "en-GB", "light", DESKTOP),
     ("calls", "calls", "es-ES", "light", DESKTOP),
     ("call", f"call?id={FIRST_ID}", "en-GB", "dark", DESKTOP),
+    ("quarantine", "quarantine", "en-GB", "light", DESKTOP),
     ("calls-phone", "calls", "en-GB", "light", PHONE),
 )
 """The name of each picture, its page, language, colours and window."""

@@ -222,7 +222,19 @@ async def test_a_call_shows_its_record_its_deliveries_and_its_events(
     assert "&lt;script&gt;alert" in page
     assert "\u202e" not in page
     assert "\\u202e" in page
-    assert page.count("<li>") == 2
+    assert page.count("<details><summary>Body") == 2
+
+
+async def test_a_call_shows_its_story(relay_and_browser: tuple[Relay, Browser]) -> None:
+    _, browser = relay_and_browser
+    page = (await browser.open("/console/call?id=2")).text
+    for shown in ("call.ended (workflow)", "crm: upsert of version 1, delivered"):
+        assert shown in page
+    browser.client.headers["accept-language"] = "es"
+    page = (await browser.open("/console/call?id=2")).text
+    for shown in ("<strong>Recibido</strong>", "crm: envío de la versión 1, aceptada"):
+        assert shown in page
+    assert "forma parte de" not in page
     assert CANARY not in page
 
 

@@ -8,6 +8,7 @@ from typing import Any
 from crm_clients.base import Rejected, Retry
 from relay.call import Kind
 from relay.instants import SECOND
+from relay.operations import story_texts
 from tests.support import causes
 from tests.support.causes import UUID, Scene, scene
 from tests.support.delivering import always, first_then
@@ -153,3 +154,16 @@ async def test_what_a_person_did_is_part_of_the_story(tmp_path: Path) -> None:
         ("cli", "crm: destination.pause by cli"),
         ("cli", "crm: delivery.replay by cli"),
     ]
+
+
+def test_the_story_has_the_same_facts_in_spanish() -> None:
+    pushed = story_texts.PUSHED.fill(
+        destination="crm",
+        action=story_texts.word("retract"),
+        version=2,
+        whose=story_texts.OF_CALL.fill(call="cloudtalk-1"),
+        outcome=story_texts.word("of-a-plug-in"),
+        answer=story_texts.ANSWER.fill(words="503: {down}"),
+    )
+    assert pushed.en == "crm: retract of version 2 of cloudtalk-1, of-a-plug-in (503: {down})"
+    assert pushed.es == "crm: retirada de la versión 2 de cloudtalk-1, of-a-plug-in («503: {down}»)"

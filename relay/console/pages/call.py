@@ -12,32 +12,38 @@ from relay.delivery.replay import Replay, Scope
 from relay.ledger.connection import Connection
 from relay.operations.calls import CallView, find_call, view_call
 from relay.operations.missing_calls import explain_missing_call
+from relay.operations.story import Entry, Step, view_story
+
+_NOT_IN_STORY = frozenset({Step.FOLDED, Step.NOW})
+"""Steps that the page shows elsewhere: which events form the call, and the state of its deliveries."""
 
 _SHOWN: Final = 200
-"""How many events are shown, the newest of the call."""
+"""How many events, and entries of the story, are shown: the newest of the call."""
 
 
 async def show(visit: Visit) -> Response:
     """Show the call with the id of the query, or why there is none."""
     id_, situation = visit.query("id"), visit.situation
 
-    def read(connection: Connection) -> CallView | str:
+    def read(connection: Connection) -> tuple[CallView, list[Entry]] | str:
         row = find_call(connection, id_)
         if row is not None:
-            return view_call(connection, row, situation, wanted=id_)
+            view = view_call(connection, row, situation, wanted=id_)
+            return view, view_story(connection, row, situation)
         return explain_missing_call(connection, id_, situation).text.read(situation.language)
 
     found = await visit.console.ledger.read(read)
     if isinstance(found, str):
         return visit.render("call_unknown.html", http_status=404, explanation=found)
-    return _render(visit, found)
+    return _render(visit, *found)
 
 
-def _render(visit: Visit, call: CallView) -> Response:
+def _render(visit: Visit, call: CallView, story: list[Entry]) -> Response:
     events = call.events[-_SHOWN:]
     return visit.render(
         "call.html",
         call=call,
+        story=[entry for entry in story if entry.event not in _NOT_IN_STORY][-_SHOWN:],
         done=visit.query("done"),
         links=_record_links(visit, call),
         player=_player(visit, call),

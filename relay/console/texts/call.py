@@ -60,6 +60,17 @@ class CallTexts(msgspec.Struct, frozen=True, kw_only=True):
     wrapup: str
     version: str
     story: str
+    story_note: str
+    step_received: str
+    step_linked: str
+    step_merged: str
+    step_delivered: str
+    step_verified: str
+    step_retracted: str
+    step_refused: str
+    step_failed: str
+    step_paused: str
+    step_person: str
 
 
 ENGLISH: Final = CallTexts(
@@ -115,6 +126,17 @@ ENGLISH: Final = CallTexts(
     wrapup="Wrap-up",
     version="Version",
     story="Story",
+    story_note="What happened to this call, in order.",
+    step_received="Received",
+    step_linked="Linked",
+    step_merged="Merged",
+    step_delivered="Delivered",
+    step_verified="Compared",
+    step_retracted="Removed",
+    step_refused="Rejected",
+    step_failed="Failed",
+    step_paused="Paused",
+    step_person="By a person",
 )
 
 SPANISH: Final = CallTexts(
@@ -170,4 +192,15 @@ SPANISH: Final = CallTexts(
     wrapup="Cierre",
     version="Versión",
     story="Historia",
+    story_note="Lo que ocurrió con esta llamada, por orden.",
+    step_received="Recibido",
+    step_linked="Enlazado",
+    step_merged="Unida",
+    step_delivered="Entregada",
+    step_verified="Comparada",
+    step_retracted="Retirada",
+    step_refused="Rechazada",
+    step_failed="Fallo",
+    step_paused="En pausa",
+    step_person="Una persona",
 )
