@@ -8,7 +8,7 @@ from relay.instants import Instant
 from relay.ledger import actions, dead_letters, deliveries, destinations, leases
 from relay.ledger.actions import ActionRow
 from relay.ledger.connection import Connection
-from relay.ledger.dead_letters import DeadLetter
+from relay.ledger.dead_letters import DeadLetter, Group
 from relay.ledger.deliveries import DeliveryRow
 from relay.operations.calls import find_call
 from relay.operations.explanation import Explanation, Situation, explain_delivery
@@ -105,6 +105,18 @@ def drop(connection: Connection, keys: Collection[Key], *, who: str, now: Instan
     """Give up these dead letters. A later change of a call is still delivered. `who`: see `ActionRow`."""
     dead_letters.drop(connection, keys)
     actions.add(connection, (ActionRow(now, who, "dead.drop", *key) for key in sorted(keys)))
+
+
+def replay_group(connection: Connection, group: Group, *, who: str, now: Instant) -> int:
+    """Deliver all dead letters of a group again, and return their number. `who`: see `ActionRow`."""
+    actions.add(connection, [ActionRow(now, who, "dead.replay", group.destination, None)])
+    return dead_letters.replay_group(connection, group, now=now)
+
+
+def drop_group(connection: Connection, group: Group, *, who: str, now: Instant) -> int:
+    """Give up all dead letters of a group, and return their number. `who`: see `ActionRow`."""
+    actions.add(connection, [ActionRow(now, who, "dead.drop", group.destination, None)])
+    return dead_letters.drop_group(connection, group)
 
 
 class DeadLetterGroup(msgspec.Struct, frozen=True):

@@ -9,7 +9,8 @@ from structlog.testing import capture_logs
 
 from crm_clients.local import LocalSettings
 from relay.app import Relay
-from relay.ledger import calls, deliveries, destinations
+from relay.instants import Instant
+from relay.ledger import actions, calls, deliveries, destinations
 from relay.ledger.connection import Connection
 from relay.ledger.states import DeliveryState
 from tests.support.browsing import Browser, browsing
@@ -78,6 +79,8 @@ async def test_all_of_a_kind_are_sent_again(opened: tuple[Relay, Browser]) -> No
     assert await states(relay) == ["pending", "pending", "dead"]
     (line,) = [line for line in lines if line["event"] == "console.action"]
     assert (line["action"], line["target"]) == ("dead_letters.replay", "crm rejected 22001")
+    done = await relay.ledger.read(lambda c: actions.list_for_calls(c, [], ["crm"], since=Instant(0)))
+    assert [(each.action, each.who) for each in done] == [("dead.replay", line["session"])]
 
 
 async def test_one_is_given_up_on_the_page_of_its_kind(opened: tuple[Relay, Browser]) -> None:

@@ -255,6 +255,7 @@ async def test_a_call_is_sent_again_to_one_destination(relay_and_browser: tuple[
     assert "Pending" in page.text
     actions = [(line["action"], line["target"]) for line in lines if line["event"] == "console.action"]
     assert actions == [("push", "cloudtalk-1 crm")]
+    assert "crm: delivery.replay by " in page.text
 
 
 @pytest.mark.parametrize("fields", [{"id": "nothing"}, {"id": "1", "destination": "other"}, {}])

@@ -8,10 +8,11 @@ from starlette.responses import Response
 
 from relay.console.bodies import pretty_bodies
 from relay.console.visit import Visit
-from relay.delivery.replay import Replay, Scope
+from relay.delivery.replay import Scope
 from relay.ledger.connection import Connection
 from relay.operations.calls import CallView, find_call, view_call
 from relay.operations.missing_calls import explain_missing_call
+from relay.operations.push_again import push_calls_again
 from relay.operations.story import Entry, Step, view_story
 
 _NOT_IN_STORY = frozenset({Step.FOLDED, Step.NOW})
@@ -86,8 +87,8 @@ async def push(visit: Visit) -> Response:
     if row is None or not targets:
         raise HTTPException(404)
     visit.log_action("push", target=f"{row.id} {', '.join(targets)}")
-    replay = Replay(
-        visit.console.ledger, targets, forward_internal=settings.cloudtalk.forward_internal, scope=Scope.ALL
+    who = visit.session.name if visit.session else ""
+    result = await push_calls_again(
+        visit.console.ledger, settings, targets, [row.id], scope=Scope.ALL, who=who
     )
-    result = await replay.replay_calls([row.id])
     return visit.redirect("call", id=row.id, done="sent" if result.calls else "excluded")

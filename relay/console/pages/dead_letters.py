@@ -48,7 +48,7 @@ async def replay(visit: Visit) -> Response:
         return _redirect(visit, "replayed", 1)
     group = _group(visit)
     visit.log_action("dead_letters.replay", target=_describe(group))
-    number = await ledger.write(lambda c: dead_letters.replay_group(c, group, now=now))
+    number = await ledger.write(lambda c: operations.replay_group(c, group, who=_who(visit), now=now))
     return _redirect(visit, "replayed", number)
 
 
@@ -61,7 +61,7 @@ async def drop(visit: Visit) -> Response:
         return _redirect(visit, "dropped", 1)
     group = _group(visit)
     visit.log_action("dead_letters.drop", target=_describe(group))
-    number = await ledger.write(lambda c: dead_letters.drop_group(c, group))
+    number = await ledger.write(lambda c: operations.drop_group(c, group, who=_who(visit), now=ledger.now()))
     return _redirect(visit, "dropped", number)
 
 
