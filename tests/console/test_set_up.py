@@ -1,5 +1,6 @@
 """The set-up: destinations, check, test call, guide and settings."""
 
+import re
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -79,6 +80,10 @@ async def test_the_check_shows_its_findings(opened: tuple[Relay, Browser]) -> No
     await relay.ledger.write(lambda c: destinations.pause(c, "crm"))
     page = await browser.post("/console/set-up/check")
     assert "<code>paused</code>" in page.text
+    results = re.findall(r'<span class="pill (bad|warn|good)">', page.text.partition('role="log"')[2])
+    assert results[0] == "bad"
+    assert results == sorted(results, key=["bad", "warn", "good"].index)
+    assert set(results) == {"bad", "warn", "good"}
     assert "Correct what failed, and check again." in page.text
     assert "</html>" in page.text
     assert "content-security-policy" in page.headers

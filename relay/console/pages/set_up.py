@@ -79,7 +79,10 @@ async def check(visit: Visit) -> Response:
 
     async def parts() -> AsyncIterator[str]:
         yield _part("set_up_waiting.html", visit)
-        findings = await run_checks(visit.console.settings)
+        # What failed comes first, then the warnings.
+        findings = sorted(
+            await run_checks(visit.console.settings), key=lambda each: (each.ok, each.problem is None)
+        )
         yield _part("set_up_findings.html", visit, findings=findings, is_good=is_good(findings))
 
     return _stream(visit, visit.texts.set_up.check, parts())
