@@ -10,8 +10,9 @@ import asyncio
 from collections import defaultdict
 from collections.abc import Callable
 from types import TracebackType
-from typing import Any, Final, Self, cast
+from typing import Final, Self
 
+from relay.ingest.deadlines import Deadlines, TimedBlock
 from relay.standards.addresses import network_of
 
 GRACE_SECONDS: Final = 5
@@ -22,9 +23,6 @@ MIN_BYTES_PER_SECOND: Final = 1024
 
 LONGEST_SECONDS: Final = 30
 """How long a body may take at most."""
-
-CHECK_SECONDS: Final = 0.1
-"""How often the deadlines of all bodies are checked. A timer for each body would cost more than the rest."""
 
 _UNAUTHENTICATED_SHARE: Final = 4
 
@@ -41,54 +39,15 @@ class Evicted(Overloaded):
     """The request was not authenticated yet, and another one needed its capacity."""
 
 
-class TimedBlock:
-    """Interrupts the task that runs the block: after the deadline of the permit, or when it is evicted.
-
-    It does what `asyncio.timeout_at` does, but all blocks share one timer of the admission control.
-    """
-
-    def __init__(self, permit: "Permit", admission_control: "AdmissionControl") -> None:
-        self._permit = permit
-        self._admission_control = admission_control
-        self._is_interrupted = False
-
-    def __enter__(self) -> None:
-        self._task = cast("asyncio.Task[Any]", asyncio.current_task())
-        self._cancelling = self._task.cancelling()
-        self._permit.block = self
-        self._admission_control.watch(self)
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        """Raises `TimeoutError`, or `Evicted`."""
-        self._permit.block = None
-        self._admission_control.unwatch(self)
-        # `uncancel` leaves a cancellation by the server in force.
-        was_interrupted = self._is_interrupted and self._task.uncancel() <= self._cancelling
-        is_own_cancellation = was_interrupted and kind is asyncio.CancelledError
-        # An eviction interrupts like a deadline; `check_not_evicted` distinguishes them.
-        if is_own_cancellation or error is None:
-            self._permit.check_not_evicted()
-        if is_own_cancellation:
-            raise TimeoutError from error
-
-    def check_deadline(self, now: float) -> None:
-        """Interrupt the block if its sender was too slow."""
-        if now >= self._permit.deadline:
-            self.interrupt()
-
-    def interrupt(self) -> None:
-        """Interrupt the block, once, if it still runs."""
-        if self._permit.block is self and not self._is_interrupted:
-            self._is_interrupted = True
-            self._task.cancel()
-
-
 class Permit:
     """The capacity of one request, held while the context runs.
 
-    `authenticated`: the head authenticates the request. Until then the permit may be taken from it.
+    A permit is unauthenticated or authenticated, then released. `authenticate` moves it from the first state
+    to the second. Only an unauthenticated permit can be evicted, which releases it at once: the request may
+    run on, but it holds nothing, and it fails at the next step that raises `Evicted`.
+
+    The admission control sets `is_authenticated` and `reserved_bytes`, and calls `evict`. Requests call the
+    other methods.
     """
 
     def __init__(
@@ -120,7 +79,7 @@ class Permit:
 
     def until_deadline(self) -> TimedBlock:
         """Return a context manager that interrupts its block soon after the deadline."""
-        return TimedBlock(self, self._admission_control)
+        return TimedBlock(self, self._admission_control.deadlines)
 
     def reserve(self, size: int) -> None:
         """Reserve memory for more bytes of the body. Raises `Overloaded`."""
@@ -170,8 +129,7 @@ class AdmissionControl:
         self._bytes = 0
         self._unauthenticated_bytes = 0
         self._unauthenticated: dict[Permit, None] = {}  # an ordered set: the oldest request is first
-        self._timed_blocks: set[TimedBlock] = set()
-        self._timer: asyncio.TimerHandle | None = None
+        self.deadlines = Deadlines(now)
 
     def permit(self, client: str | None, *, authenticated: bool) -> Permit:
         """Return a permit for a request from this address, which holds capacity as a context manager."""
@@ -225,27 +183,6 @@ class AdmissionControl:
             del self._unauthenticated[permit]
             self._unauthenticated_bytes -= permit.reserved_bytes
 
-    def watch(self, block: TimedBlock) -> None:
-        """Called by a block when it begins: its deadline is checked until its end."""
-        self._timed_blocks.add(block)
-        if self._timer is None:
-            self._start_timer()
-
-    def unwatch(self, block: TimedBlock) -> None:
-        """Called by a block at its end."""
-        self._timed_blocks.remove(block)
-
-    def _start_timer(self) -> None:
-        self._timer = asyncio.get_running_loop().call_later(CHECK_SECONDS, self._check_deadlines)
-
-    def _check_deadlines(self) -> None:
-        self._timer = None
-        now = self.now()
-        for block in self._timed_blocks:
-            block.check_deadline(now)
-        if self._timed_blocks:
-            self._start_timer()
-
     def _evict_oldest(self, newcomer: Permit, weigh: Callable[[Permit], int], quarter: int) -> bool:
         """Evict the oldest request, of the address that exceeds its share of the quarter most if one does.
 
@@ -261,7 +198,7 @@ class AdmissionControl:
         share = quarter // _ADDRESS_SHARE
         # The requests are in the order of their arrival.
         oldest = users[0] if most <= share else next(p for p in users if used[p.address] == most)
-        self.release(oldest)
+        self.release(oldest)  # first: an evicted permit is not released again
         oldest.evict()
         return True
 

@@ -7,7 +7,6 @@ from contextlib import ExitStack
 import pytest
 
 from relay.ingest.limits import (
-    CHECK_SECONDS,
     GRACE_SECONDS,
     MIN_BYTES_PER_SECOND,
     AdmissionControl,
@@ -419,18 +418,6 @@ async def test_bytes_that_arrive_move_the_deadline_of_a_block_that_waits_for_mor
     with pytest.raises(TimeoutError), permit.until_deadline():
         await never.wait()
     assert 0.15 <= loop.time() - begin < 2
-
-
-async def test_all_blocks_share_one_timer_that_ends_after_the_last_one() -> None:
-    admission = AdmissionControl(max_requests=4, max_bytes=1_000)
-    with admission.permit("192.0.2.1", authenticated=True).until_deadline():
-        timer = admission._timer
-    with admission.permit("192.0.2.1", authenticated=True).until_deadline():
-        assert admission._timer is timer is not None
-        await asyncio.sleep(CHECK_SECONDS * 1.5)
-        assert admission._timer is not None
-    await asyncio.sleep(CHECK_SECONDS * 1.5)
-    assert admission._timer is None
 
 
 async def test_a_request_can_be_evicted_while_its_timeout_fires() -> None:

@@ -25,6 +25,7 @@ CORE: Final = (
     "relay/ledger/journal",
     "relay/ledger/retention.py",
     "relay/ledger/retention_queries.py",
+    "relay/ingest/deadlines.py",
     "relay/ingest/limits.py",
     "relay/ingest/refusals.py",
     "relay/logs/redaction.py",
@@ -64,6 +65,7 @@ _MORE_TESTS: Final = {
     "relay/ledger/deliveries/rows.py": ("tests/ledger/deliveries",),
     "relay/ledger/journal/": ("tests/ledger/test_journal.py",),
     "relay/ledger/retention_queries.py": ("tests/ledger/test_retention.py",),
+    "relay/ingest/deadlines.py": ("tests/ingest/test_limits.py", "tests/ingest/test_body.py"),
     "relay/ingest/": ("tests/ingest/test_endpoint.py", "tests/ingest/test_unauthenticated.py"),
     "relay/logs/redaction.py": ("tests/logs",),
     "crm_clients/http.py": (
