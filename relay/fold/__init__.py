@@ -1,7 +1,7 @@
 """Step 2, events → calls: match each event to its call, join it, write the new version, enqueue deliveries.
 
 Other packages import `FoldWorker` from here, and the one-off commands from their modules: `rebuild`,
-`split`, `quarantine`. Matching and planning are pure and serve the tests.
+`split`, `retry_quarantined`. Matching and planning are pure and serve the tests.
 """
 
 from relay.fold.changes import Changes, plan_changes

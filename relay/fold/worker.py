@@ -9,24 +9,15 @@ from collections.abc import Callable
 from typing import Final
 
 from relay import tracing
+from relay.fold.batch_size import FEW, BatchSize
 from relay.fold.changes import Changes, plan_changes
-from relay.fold.conflicts import quarantine_conflicts
 from relay.fold.snapshot import read_snapshot
 from relay.fold.trace import trace_fold
-from relay.instants import SECOND, Instant, duration
-from relay.ledger import (
-    Ledger,
-    LedgerError,
-    LedgerUnavailable,
-    aliases,
-    calls,
-    dedup,
-    deliveries,
-    journal,
-    recordings,
-)
+from relay.fold.write import write_changes
+from relay.instants import SECOND, duration
+from relay.ledger import Ledger, LedgerError, LedgerUnavailable, journal
 from relay.ledger.connection import Connection
-from relay.ledger.errors import CallPruned, LedgerTimeout
+from relay.ledger.errors import CallPruned
 from relay.ledger.journal import UnfoldedEvents
 from relay.ledger.lease_holder import Lease
 from relay.logs import get_logger
@@ -34,16 +25,6 @@ from relay.measurements import FOLD_LAG
 from relay.standards.wake_up import WakeUp
 
 log = get_logger("relay.fold")
-
-_BATCH: Final = 200
-"""The states of all their calls are in memory together, and no limit of bytes applies to them."""
-
-_FEW: Final = 16
-"""Fewer events than these are folded in one transaction: to plan them takes about as long as a commit."""
-
-_MAX_TIMEOUTS: Final = 3
-"""After this number of timeouts an event that is folded alone is set aside. Before each try the ledger could
-be written, to acquire the lease."""
 
 _YIELD_SECONDS: Final = 0.005
 
@@ -74,11 +55,10 @@ class FoldWorker:
         self._on_enqueue = on_enqueue
         self._archives_recordings = archives_recordings
         self._poll_seconds = poll_seconds
+        # Set whenever there may be events to fold: by ingest and other processes (`wake`), by a batch whose
+        # limits left events, and by a batch that ended the wait of others. A batch clears it as it begins.
         self._wake = WakeUp()
-        # A batch has 1/divisor of the usual events and bytes.
-        self._divisor = 1
-        self._last_size = 0
-        self._timeouts = 0
+        self._batch_size = BatchSize()
 
     def wake(self) -> None:
         """Look for new events now."""
@@ -98,71 +78,62 @@ class FoldWorker:
             if self._has_backlog():
                 # Ingest uses the same disk, and its senders wait for an answer.
                 await asyncio.sleep(_YIELD_SECONDS)
-            # Returns at once if the limits of the batch left events, if a wait ended (`_finish`), or if
-            # ingest called `wake` during the batch.
-            await self._wake.wait(self._poll_seconds)
+            await self._wake.wait(self._poll_seconds)  # returns at once if it was set during the batch
 
     async def fold_batch(self) -> int:
         """Fold the next batch and return its number of events. The lease must be held.
 
-        After `LedgerUnavailable` the next batch is half as large: this one may have been too large for the
-        memory or for the time limit of a transaction.
+        Raises `LedgerUnavailable`, and the next batch is smaller then.
         """
         is_woken = self._wake.is_set()  # a poll, which finds no event as a rule, only reads
         self._wake.clear()
         try:
-            if is_woken and self._may_fold_few():
-                self._last_size = await self._fold_few()
+            if is_woken and self._batch_size.expects_few and self._ledger.writes_see_one_snapshot:
+                size = await self._fold_in_one_transaction()
             else:
-                self._last_size = await self._fold_batch(max(_BATCH // self._divisor, 1))
+                size = await self._fold_in_two_steps(self._batch_size.events)
         except LedgerUnavailable as error:
-            await self._reduce_batch(error)
-            raise
-        self._divisor = max(self._divisor // 2, 1)
-        self._timeouts = 0
-        return self._last_size
-
-    def _may_fold_few(self) -> bool:
-        """Whether one transaction is right for new events. After a failure the fold proceeds step by step."""
-        return self._ledger.writes_see_one_snapshot and self._last_size < _FEW and self._divisor == 1
-
-    async def _reduce_batch(self, error: LedgerUnavailable) -> None:
-        if self._divisor < _BATCH:
-            self._divisor *= 2
-        elif isinstance(error, LedgerTimeout):
-            self._timeouts += 1
-            if self._timeouts == _MAX_TIMEOUTS:
-                self._timeouts = 0
+            if self._batch_size.note_failure(error):
                 await self._set_next_aside(error)
+            raise
+        self._batch_size.note_success(size)
+        return size
 
     async def _set_next_aside(self, error: Exception) -> None:
         batch = await self._ledger.read(lambda connection: self._list_unfolded(connection, 1))
-        seqs = [event.seq for event in batch.events]
+        await self._set_aside([event.seq for event in batch.events], error)
+
+    async def _set_aside(self, seqs: list[int], error: Exception) -> None:
         await self._write(Changes(seqs=seqs, failed=[(seq, error) for seq in seqs]))
 
-    async def _fold_few(self) -> int:
+    # --- a few events: one transaction ----------------------------------------------------------
+
+    async def _fold_in_one_transaction(self) -> int:
         try:
             changes, has_more, requeued = await self._ledger.write(self._plan_and_apply)
         except LedgerError:
             raise
         except Exception:  # noqa: BLE001 - the rows of one event cannot be written: find it
-            return await self._fold_batch(_FEW)
+            return await self._fold_in_two_steps(FEW)
         if has_more:
             self.wake()
         self._finish(changes, requeued)
         return len(changes.seqs)
 
     def _plan_and_apply(self, connection: Connection) -> tuple[Changes, bool, int]:
-        changes, has_more = self._read_and_plan(connection, _FEW)
+        """Runs in the ledger's thread, which must not wake the event loop's tasks: the caller does."""
+        changes, has_more = self._read_and_plan(connection, FEW)
         return changes, has_more, self._apply(connection, changes) if changes.seqs else 0
 
-    async def _fold_batch(self, most: int) -> int:
+    # --- many events: a read and a plan, then a transaction -------------------------------------
+
+    async def _fold_in_two_steps(self, most: int) -> int:
         changes = await self._plan_batch(most)
         size = len(changes.seqs)
         try:
             await self._write(changes)
         except CallPruned:
-            return await self._fold_batch(most)  # planned from a snapshot that is out of date
+            return await self._fold_in_two_steps(most)  # planned from a snapshot that is out of date
         except LedgerError:
             raise
         except Exception:  # noqa: BLE001 - the rows of one event cannot be written: find it, fold the others
@@ -177,13 +148,19 @@ class FoldWorker:
         except LedgerError:
             raise
         except Exception as error:  # noqa: BLE001 - this is the event: set it aside
-            await self._write(Changes(seqs=changes.seqs, failed=[(seq, error) for seq in changes.seqs]))
+            await self._set_aside(changes.seqs, error)
 
     async def _plan_batch(self, most: int) -> Changes:
         changes, has_more = await self._ledger.read(lambda connection: self._read_and_plan(connection, most))
         if has_more:
             self.wake()
         return changes
+
+    async def _write(self, changes: Changes) -> None:
+        if changes.seqs:
+            self._finish(changes, await self._ledger.write(lambda c: self._apply(c, changes)))
+
+    # --- both -----------------------------------------------------------------------------------
 
     def _read_and_plan(self, connection: Connection, most: int) -> tuple[Changes, bool]:
         planned_at = self._ledger.now()
@@ -198,39 +175,19 @@ class FoldWorker:
             most,
             now=self._ledger.now(),
             grace=self._grace,
-            max_bytes=journal.MAX_FOLD_BYTES // self._divisor,
+            max_bytes=self._batch_size.bytes,
         )
 
-    async def _write(self, changes: Changes) -> None:
-        if changes.seqs:
-            self._finish(changes, await self._ledger.write(lambda c: self._apply(c, changes)))
-
     def _apply(self, connection: Connection, changes: Changes) -> int:
-        """Write the changes, and return the number of events that waited and can be folded now."""
+        """Write the changes if the lease is still held. Return how many events need not wait any more."""
         self.lease.check(connection)
-        now = self._ledger.now()
-        calls.write(connection, changes.new_rows, changes.changed_rows)
-        aliases.add(connection, changes.aliases)
-        if changes.continued:
-            calls.set_pruned(connection, changes.continued, now=now)
-        if changes.merged:
-            aliases.reassign_merged(connection, changes.merged)
-            journal.reassign_merged(connection, changes.merged)
-        if changes.folded:
-            journal.mark_folded(connection, changes.folded, now=now)
-        dedup.record(connection, changes.dedup_keys)
-        if changes.waiting:
-            journal.mark_waiting(connection, changes.waiting, until=Instant(now + self._grace))
-        for seq, error in changes.failed:
-            journal.set_aside(connection, seq, repr(error))
-        quarantine_conflicts(connection, changes.conflicts)
-        if changes.updated:
-            deliveries.enqueue(connection, [(call.id, call.version) for call in changes.updated], now=now)
-            if self._archives_recordings:
-                recordings.enqueue(connection, changes.updated, now=now)
-        if changes.aliases:
-            return journal.requeue_waiting(connection, [alias.alias for alias in changes.aliases])
-        return 0
+        return write_changes(
+            connection,
+            changes,
+            now=self._ledger.now(),
+            grace=self._grace,
+            archives_recordings=self._archives_recordings,
+        )
 
     def _finish(self, changes: Changes, requeued: int) -> None:
         """Log what was written, and wake who continues with it."""
