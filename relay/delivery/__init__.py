@@ -1,9 +1,9 @@
 """Step 3: delivers the newest version of each call to the CRMs.
 
 Each destination has one worker over all processes. In the order of the flow: `worker` takes due deliveries
-(`batching`) and chooses what to do with each (`actions`); `attempt` sends the requests (`bisect`); `settle`
-writes the result: the state of each delivery (`transitions`, `retry_policy`) and the pause of the destination
-(`pauses`).
+(`next_due`, `batching`) and chooses what to do with each (`choose_action`); `attempt` sends the requests
+(`bisect`); `settle` writes the result: the state of each delivery (`transitions`, `retry_policy`), the pause
+of the destination (`pauses`) and the time of its last delivery (`last_delivery`).
 
 Import `DeliveryWorker`, `LedgerClientState` and `RetryPolicy` from here, and `relay.delivery.replay` for the
 command `relay replay`.

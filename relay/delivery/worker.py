@@ -3,8 +3,8 @@
 Over all processes only the holder of a lease serves a destination, so that rate limits, the order of the
 calls and pauses need no shared counters. No transaction is open during a request.
 
-The ledger is read only when a delivery may be due. Each transaction that takes or settles deliveries also
-reads when the next one is due.
+The ledger is read only when a delivery may be due (`next_due`). Each transaction that takes or settles
+deliveries also reads when the next one is due.
 """
 
 import asyncio
@@ -21,6 +21,7 @@ from relay.delivery.attempt import Attempt
 from relay.delivery.batching import choose_batch, pick_order
 from relay.delivery.choose_action import PlannedDelivery, choose_action, is_partial
 from relay.delivery.log import log_push
+from relay.delivery.next_due import NextDue
 from relay.delivery.pauses import Pauses
 from relay.delivery.recording_links import with_recording_link
 from relay.delivery.renumber import find_newer_records, renumber_calls
@@ -40,10 +41,6 @@ from relay.standards.wake_up import WakeUp
 log = get_logger("relay.delivery")
 
 _INTERRUPTED: Final = Unknown(code="interrupted")
-_AT_ONCE: Final = Instant(0)
-"""Before every time of the clock: the ledger is read in the next round."""
-
-_NEVER: Final = Instant(2**63 - 1)
 
 
 class DeliveryWorker:
@@ -85,17 +82,16 @@ class DeliveryWorker:
         self._wake = WakeUp()
         self._pushes: dict[asyncio.Task[None], list[DueDelivery]] = {}
         self._picks = pick_order()
-        self._due_at = _AT_ONCE
-        """The earliest time at which a delivery may be due that is not being pushed."""
-        # Both are read before the first push.
+        self._next_due = NextDue()
+        # Both are read by `_poll`, before the first push.
         self._destination: DestinationRow
         self._epoch: int
-        self._must_poll = True
+        self._must_poll = True  # set at the start of a term, and by a push that changes the pause
         self._polled_at = self._clock_checked_at = -math.inf
 
     def wake(self) -> None:
         """Look for due deliveries now."""
-        self._due_at = _AT_ONCE
+        self._next_due.read_now()
         self._wake.set()
 
     def set_client(self, client: CrmClient[Any], settings: DestinationSettings) -> None:
@@ -107,21 +103,24 @@ class DeliveryWorker:
     async def run(self) -> None:
         """Serve the destination whenever this process holds its lease, until cancelled."""
         try:
-            await self._lease.serve(self._work, self._log_failure)
+            await self._lease.serve(self._serve_term, self._log_failure)
         finally:
             if self._pushes:
                 await asyncio.wait(self._pushes, timeout=self._finish_seconds)
             await self._cancel_pushes()
             await self._lease.release()
 
-    async def _work(self) -> None:
+    # --- one term of the lease ------------------------------------------------------------------
+
+    async def _serve_term(self) -> None:
+        """Forget what an earlier term knew, then push round after round, until an error ends the term."""
         try:
             self._pauses.reset()
             self._settler.reset()
-            self._due_at = _AT_ONCE
+            self._next_due.read_now()
             self._must_poll = True
             self._clock_checked_at = -math.inf
-            await self._serve()
+            await self._run_rounds()
         except Exception as error:
             under_way = list(self._pushes.values())
             await self._cancel_pushes()
@@ -129,12 +128,6 @@ class DeliveryWorker:
                 for due in under_way:
                     await self._settler.requeue_after_lost_lease(due, [_INTERRUPTED] * len(due))
             raise
-
-    def _log_failure(self, error: Exception) -> None:
-        if isinstance(error, LedgerUnavailable):
-            log.warning("delivery.failed", destination=self.name, error=str(error))
-        else:
-            log.error("delivery.failed", destination=self.name, exc_info=error)
 
     async def _cancel_pushes(self) -> None:
         """Their deliveries are not settled: they stay pending and are pushed again."""
@@ -144,7 +137,15 @@ class DeliveryWorker:
         await asyncio.gather(*pushes, return_exceptions=True)
         self._pushes.clear()
 
-    async def _serve(self) -> None:
+    def _log_failure(self, error: Exception) -> None:
+        if isinstance(error, LedgerUnavailable):
+            log.warning("delivery.failed", destination=self.name, error=str(error))
+        else:
+            log.error("delivery.failed", destination=self.name, exc_info=error)
+
+    # --- one round ------------------------------------------------------------------------------
+
+    async def _run_rounds(self) -> None:
         while True:
             await self._lease.renew()
             self._wake.clear()
@@ -163,19 +164,6 @@ class DeliveryWorker:
         if failures:
             raise failures[0]
 
-    async def _poll(self) -> None:
-        """Look for what nothing announces: a person paused the destination, resumed it or asked for a probe;
-        another process enqueued calls, and its notification was lost.
-        """
-        self._must_poll |= time.monotonic() - self._polled_at >= self._poll_seconds
-        while self._must_poll:  # again if a push that ends during the read changes the pause
-            self._must_poll = False
-            self._polled_at = time.monotonic()
-            self._due_at = _AT_ONCE
-            self._destination, self._epoch = await self._ledger.read(
-                lambda c: (destinations.get(c, self.name), epochs.current(c))
-            )
-
     async def _check_clock(self) -> None:
         """A delivery that waits longer than the longest delay began to wait before the clock was set back."""
         at = time.monotonic()
@@ -186,6 +174,19 @@ class DeliveryWorker:
             )
             self._clock_checked_at = at
 
+    async def _poll(self) -> None:
+        """Look for what nothing announces: a person paused the destination, resumed it or asked for a probe;
+        another process enqueued calls, and its notification was lost.
+        """
+        self._must_poll |= time.monotonic() - self._polled_at >= self._poll_seconds
+        while self._must_poll:  # again if a push that ends during the read changes the pause
+            self._must_poll = False
+            self._polled_at = time.monotonic()
+            self._next_due.read_now()
+            self._destination, self._epoch = await self._ledger.read(
+                lambda c: (destinations.get(c, self.name), epochs.current(c))
+            )
+
     async def _start_pushes(self) -> float:
         """Start the pushes that are possible now. Return the seconds until the next round."""
         now = self._ledger.now()
@@ -193,7 +194,7 @@ class DeliveryWorker:
             if self._pauses.may_probe(self._destination, now):
                 await self._probe(now)
             return self._poll_seconds
-        while self._due_at <= now and len(self._pushes) < self._settings.concurrency:
+        while self._next_due.at <= now and len(self._pushes) < self._settings.concurrency:
             due = await self._take(now)
             if not due:
                 break
@@ -217,28 +218,17 @@ class DeliveryWorker:
     async def _take(self, now: Instant) -> list[DueDelivery]:
         """Return a batch of due deliveries that are not being pushed, and note when the next one is due."""
         pick, busy, size = next(self._picks), self._find_busy(), self._settings.batch
-        # Before the read: what is announced during it asks for another one.
-        self._due_at = _NEVER
+        self._next_due.begin_read()
         batch, next_due_at = await self._ledger.read(
             lambda c: _take_batch(c, self.name, pick, busy=busy, now=now, size=size)
         )
-        self._note_due_at(next_due_at)
+        self._next_due.note(next_due_at)
         return batch
-
-    def _find_busy(self) -> set[str]:
-        """Return the ids of the calls that other tasks than this one push."""
-        this_task = asyncio.current_task()
-        under_way = (b for push, b in self._pushes.items() if push is not this_task and not push.done())
-        return {due.call.id for batch in under_way for due in batch}
-
-    def _note_due_at(self, due_at: Instant | None) -> None:
-        if due_at is not None:
-            self._due_at = min(self._due_at, due_at)
 
     def _seconds_until_next_round(self, now: Instant) -> float:
         """Until the next poll, or until the next delivery is due. One that is due waits for a push to end."""
         poll = self._polled_at + self._poll_seconds - time.monotonic()
-        return poll if self._due_at <= now else min(poll, (self._due_at - now) / SECOND)
+        return poll if self._next_due.at <= now else min(poll, (self._next_due.at - now) / SECOND)
 
     async def _plan(self, due: Sequence[DueDelivery]) -> list[PlannedDelivery]:
         """Choose an action for each delivery. Settle those that need no request, and return the others."""
@@ -253,8 +243,10 @@ class DeliveryWorker:
         to_push = [each for each in planned if not each.action.sends_nothing]
         if without_request := [each for each in planned if each.action.sends_nothing]:
             busy = self._find_busy().union(each.due.call.id for each in to_push)
-            self._note_due_at(await self._settler.settle_without_request(without_request, busy=busy))
+            self._next_due.note(await self._settler.settle_without_request(without_request, busy=busy))
         return to_push
+
+    # --- one push -------------------------------------------------------------------------------
 
     def _start_push(self, batch: Sequence[PlannedDelivery], *, probed: DestinationRow | None = None) -> None:
         """Push in a task of its own. `probed`: the paused destination, if this is its probe."""
@@ -284,9 +276,18 @@ class DeliveryWorker:
         except LeaseLost:
             await self._settler.requeue_after_lost_lease(due, outcomes)
             raise
-        self._note_due_at(settled.next_due_at)
+        self._next_due.note(settled.next_due_at)
         if settled.changes_pause:
             self._must_poll = True
+
+    def _find_busy(self) -> set[str]:
+        """Return the ids of the calls that other tasks than this one push.
+
+        A task that settles its push does not count its own calls: they may be due again.
+        """
+        this_task = asyncio.current_task()
+        under_way = (b for push, b in self._pushes.items() if push is not this_task and not push.done())
+        return {due.call.id for batch in under_way for due in batch}
 
 
 def _take_batch(
