@@ -11,7 +11,8 @@ from typing import NamedTuple
 from crm_clients.base import Delivered, Outcome, Rejected, Unknown
 from relay.delivery import transitions
 from relay.delivery.attempt_rows import attempt_rows
-from relay.delivery.choose_action import Found, PlannedDelivery
+from relay.delivery.choose_action import PlannedDelivery
+from relay.delivery.last_delivery import LastDelivery
 from relay.delivery.log import log_dead, log_pause
 from relay.delivery.pauses import RUN_OF_REJECTIONS, PauseChange, Pauses
 from relay.delivery.retry_policy import RetryPolicy
@@ -65,12 +66,11 @@ class Settler:
         self._pauses = pauses
         self._jitter = jitter
         self.rendering = rendering
-        self._has_failed = True
-        """Whether an attempt may have failed since the time of a delivery was last written."""
+        self._last_delivery = LastDelivery()
 
     def reset(self) -> None:
         """Forget what was settled: another worker may have served the destination since."""
-        self._has_failed = True
+        self._last_delivery.reset()
 
     async def settle_push(
         self,
@@ -97,11 +97,16 @@ class Settler:
         delivered_at = (probed or destination).delivered_at
         updates = self._updates(batch, outcomes, change, now, delivered_at)
         tried = attempt_rows(self._name, batch, outcomes, at=now, seconds=seconds)
-        notes_delivery = self._notes_delivery(outcomes)
-        self._remember_failures(outcomes)
+        writes_delivered_at = self._last_delivery.note_push(outcomes)
         next_due_at, pause_after_run = await self._ledger.write(
             lambda connection: self._write(
-                connection, updates, change, now, tried=tried, busy=busy, notes_delivery=notes_delivery
+                connection,
+                updates,
+                change,
+                now,
+                tried=tried,
+                busy=busy,
+                writes_delivered_at=writes_delivered_at,
             )
         )
         if pause_after_run is None:  # the deliveries of a run of rejections are pending again
@@ -109,16 +114,6 @@ class Settler:
         pause = pause_after_run or change.pause
         log_pause(self._name, due, pause, resumed=change.resumes)
         return Settled(next_due_at, changes_pause=pause is not None or change.resumes)
-
-    def _notes_delivery(self, outcomes: Sequence[Outcome | None]) -> bool:
-        """Whether to write that the destination delivers: only after or beside a failure, since the time of
-        the last delivery is compared with the times of failed attempts, and with nothing else.
-        """
-        return _delivers(outcomes) and (self._has_failed or _fails(outcomes))
-
-    def _remember_failures(self, outcomes: Sequence[Outcome | None]) -> None:
-        # Before the write. If that fails, the worker serves the destination from the start: `reset`.
-        self._has_failed = _fails(outcomes) or (self._has_failed and not _delivers(outcomes))
 
     async def settle_without_request(
         self, batch: Sequence[PlannedDelivery], *, busy: Collection[str]
@@ -186,12 +181,12 @@ class Settler:
         *,
         tried: Sequence[AttemptRow] = (),
         busy: Collection[str],
-        notes_delivery: bool = False,
+        writes_delivered_at: bool = False,
     ) -> _Written:
         self._lease.check(connection)
         deliveries.settle(connection, self._name, updates, now=now)
         attempts.add(connection, tried)
-        if notes_delivery:
+        if writes_delivered_at:
             destinations.set_delivered_at(connection, self._name, now=now)
         pause_after_run = self._pause_after_rejections(connection, change.rejected, now)
         pause = pause_after_run or change.pause
@@ -213,11 +208,3 @@ class Settler:
             connection, self._name, rejected.code, min_length=RUN_OF_REJECTIONS, now=now
         )
         return self._pauses.after_rejections(rejected, count) if count else None
-
-
-def _delivers(outcomes: Sequence[Outcome | None]) -> bool:
-    return any(isinstance(outcome, Delivered) for outcome in outcomes)
-
-
-def _fails(outcomes: Sequence[Outcome | None]) -> bool:
-    return any(outcome is not None and not isinstance(outcome, Delivered | Found) for outcome in outcomes)
