@@ -75,6 +75,8 @@ class Exchange(RequestResponseCycle):
             lines.append(b"connection: close")
         lines += (b"content-length: %d" % length, b"", b"")
         head = STATUS_LINE[start["status"]] + b"\r\n".join(lines)
+        # Each line break of the head is two of these characters: the status line has its own, and the lines
+        # have one between two of them.
         if len(head) - len(head.translate(None, _CONTROL_CHARACTERS)) != len(b"\r\n") * len(lines):
             raise RuntimeError("a header of a response has a control character")
         return head

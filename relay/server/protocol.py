@@ -37,7 +37,19 @@ in the socket, the system would discard the response."""
 
 
 class BoundedProtocol(HttpToolsProtocol):
-    """uvicorn's protocol with limits of size and time. `connections` limits the number of connections."""
+    """uvicorn's protocol with limits of size and time. `connections` limits the number of connections.
+
+    Two flows change a connection. Neither waits for the other: a response may end before its request, and the
+    next request may arrive before the response.
+
+    - Received: head (`on_message_begin` to `on_headers_complete`), body (`_is_in_body`, to
+      `on_message_complete`), then the next head.
+    - Sent: from `on_headers_complete` to `on_response_complete` there is a request whose response is not
+      complete (`_has_request`). Requests that arrive in this time wait in `pipeline`.
+
+    A connection without request, head and body is idle since `_idle_since`; the later of the two flows sets
+    it. A timer runs for a head, and for a body whose response was sent. `_reject` ends both flows for good.
+    """
 
     def __init__(
         self, connections: Connections, *arguments: Any, head_seconds: float = _HEAD_SECONDS, **options: Any
@@ -46,12 +58,13 @@ class BoundedProtocol(HttpToolsProtocol):
         self.headers = []
         self._connections = connections
         self._head_seconds = head_seconds
-        # Bytes since the last piece of progress: the end of a head, a part of a body, the end of a body.
-        self._received = 0
-        self._has_request = False  # a request whose response is not complete
+        # What arrived since the last progress, which is the end of a head, a part of a body or its end. More
+        # than 0: a head or the surroundings of a body have begun and are not complete.
+        self._unfinished_bytes = 0
+        self._has_request = False
         self._is_in_body = False
-        self._is_upgrade = False
-        self._is_rejected = False
+        self._is_upgrade = False  # the head asks for another protocol, and is parsed again without that
+        self._is_rejected = False  # what else arrives is dropped
         # When the connection began to wait for a request; None while it has one, or a part of one.
         self._idle_since: float | None = None
         self._timer: asyncio.TimerHandle | None = None
@@ -109,7 +122,7 @@ class BoundedProtocol(HttpToolsProtocol):
         if self._is_rejected:
             return
         self._idle_since = None
-        self._received += len(data)
+        self._unfinished_bytes += len(data)
         try:
             self.parser.feed_data(data)
         except httptools.HttpParserUpgrade as upgrade:
@@ -118,7 +131,7 @@ class BoundedProtocol(HttpToolsProtocol):
             cause = error.__context__
             self._reject(cause.reason if isinstance(cause, Rejected) else Rejection.MALFORMED)
         else:
-            if self._received:
+            if self._unfinished_bytes:
                 self._check_unfinished()
 
     def _parse_without_upgrade(self, rest: bytes | memoryview) -> None:
@@ -130,7 +143,7 @@ class BoundedProtocol(HttpToolsProtocol):
         version = self.parser.get_http_version().encode()
         lines = [b"%s %s HTTP/%s" % (self.parser.get_method(), self.url, version)]
         lines += [name + b": " + value for name, value in self.headers if name != b"upgrade"]
-        self._received = 0
+        self._unfinished_bytes = 0
         self._is_upgrade = False
         self.parser = httptools.HttpRequestParser(self)
         self.parser.set_dangerous_leniencies(lenient_data_after_close=True)  # as uvicorn does
@@ -138,7 +151,9 @@ class BoundedProtocol(HttpToolsProtocol):
         self._parse(rest)
 
     def _check_unfinished(self) -> None:
-        if self._received > MAX_HEAD_BYTES or (not self._is_in_body and len(self.headers) > MAX_HEADERS):
+        if self._unfinished_bytes > MAX_HEAD_BYTES or (
+            not self._is_in_body and len(self.headers) > MAX_HEADERS
+        ):
             self._reject(Rejection.TOO_LARGE)
         elif not self._is_in_body:
             self._start_timer()
@@ -150,7 +165,8 @@ class BoundedProtocol(HttpToolsProtocol):
     def on_message_begin(self) -> None:
         """Begin a head."""
         self._idle_since = None  # the end of an earlier body in the same piece may have set it
-        self._received = self._received or 1  # the end of an earlier request was in the same piece
+        # The end of an earlier request may have been in the same piece: it set the number to 0.
+        self._unfinished_bytes = self._unfinished_bytes or 1
         super().on_message_begin()
 
     def on_headers_complete(self) -> None:
@@ -161,7 +177,7 @@ class BoundedProtocol(HttpToolsProtocol):
         """
         if len(self.headers) > MAX_HEADERS or (
             # Most heads are too small to be counted.
-            self._received > MAX_HEAD_BYTES - _PIECE_BYTES and self._head_size() > MAX_HEAD_BYTES
+            self._unfinished_bytes > MAX_HEAD_BYTES - _PIECE_BYTES and self._head_size() > MAX_HEAD_BYTES
         ):
             raise Rejected(Rejection.TOO_LARGE)
         if len(self.pipeline) >= MAX_PIPELINED:
@@ -173,7 +189,7 @@ class BoundedProtocol(HttpToolsProtocol):
             return
         if not self.url.startswith(b"/"):
             self._replace_host()
-        self._received = 0
+        self._unfinished_bytes = 0
         self._stop_timer()
         self._connections.set_busy(self)
         self._start_exchange()
@@ -225,14 +241,14 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def on_body(self, body: bytes) -> None:
         """Add to the body of the request."""
-        self._received = 0
+        self._unfinished_bytes = 0
         super().on_body(body)
 
     def on_message_complete(self) -> None:
         """End the body of the request."""
         if self._is_upgrade:  # the head is parsed again
             return
-        self._received = 0
+        self._unfinished_bytes = 0
         self._is_in_body = False
         if not self._has_request:  # the response was sent before the end of the body
             self._stop_timer()
@@ -255,7 +271,7 @@ class BoundedProtocol(HttpToolsProtocol):
         self._connections.set_idle(self)
         if self._is_in_body:
             self._start_timer()
-        elif not self._received:
+        elif not self._unfinished_bytes:
             self._idle_since = self.loop.time()
 
     def _reject(self, reason: Rejection) -> None:

@@ -57,6 +57,7 @@ RESPONSES: Final = {
         503, Rejection.NO_CAPACITY, "the relay has no capacity for a connection", ("retry-after", "5")
     ),
 }
+"""TOO_MANY has none: the connection is closed after the response of an earlier request."""
 
 
 class Rejected(Exception):
