@@ -12,7 +12,6 @@ from relay.alerts.messages import build_message, encode
 from relay.instants import Instant, duration
 from relay.ledger import Ledger, LedgerError, client_state
 from relay.logs import get_logger, mask_text
-from relay.operations.alert_receiver import AlertReceiver
 from relay.operations.languages import Language
 from relay.settings import Settings
 
@@ -47,7 +46,6 @@ class AlertSender:
     def set_settings(self, settings: Settings) -> None:
         """Use these settings from now on."""
         self._alerts = settings.alerts
-        self._receiver = AlertReceiver(settings.alerts)
         self._console_url = f"{settings.server.public_url}/console"
 
     def forget(self) -> None:
@@ -76,7 +74,10 @@ class AlertSender:
             return False
         language = Language(self._alerts.language)
         message = build_message(unsent.id, condition, signal, language, at=now, url=self._console_url)
-        problem = await self._receiver.send(encode(message, self._alerts.format), id_=unsent.id, at=now)
+        from relay.operations.alert_receiver import AlertReceiver  # noqa: PLC0415 - loads an HTTP client
+
+        body = encode(message, self._alerts.format)
+        problem = await AlertReceiver(self._alerts).send(body, id_=unsent.id, at=now)
         if problem is not None:
             log.warning("alert.failed", about=key, error=mask_text(problem), seconds=unsent.retry_seconds)
             unsent.retry_at = Instant(now + duration(unsent.retry_seconds))

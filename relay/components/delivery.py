@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from crm_clients.base import ClientState, CrmClient
 from relay.alerts import AlertWorker
@@ -15,9 +15,11 @@ from relay.ledger.generation_file import keep_generation_file
 from relay.ledger.notifications import NotificationListener, WakeUpPipe
 from relay.ledger.retention import RetentionWorker
 from relay.measurements import DEAD_LETTERS
-from relay.recordings.archiver import Archiver
 from relay.server.lifecycle import Loop
 from relay.settings import Settings
+
+if TYPE_CHECKING:
+    from relay.recordings.archiver import Archiver
 
 
 class Delivery:
@@ -34,7 +36,7 @@ class Delivery:
         *,
         has_backlog: Callable[[], bool],
         pipe: WakeUpPipe | None,
-        archiver: Archiver,
+        archiver: "Archiver",
     ) -> None:
         self._ledger = ledger
         self.fold = FoldWorker(

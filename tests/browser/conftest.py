@@ -1,4 +1,4 @@
-"""One Chromium for all tests of this folder, and one relay for each file."""
+"""One Chromium and one relay for each file."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -12,8 +12,11 @@ PHONE = {"width": 390, "height": 844}
 DESKTOP = {"width": 1280, "height": 860}
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def chromium() -> Iterator[Browser]:
+    """A browser that ends with its file: while Playwright runs, its event loop is that of the thread, so
+    that no other test of the process could start one.
+    """
     with running_chromium() as browser:
         yield browser
 
