@@ -24,7 +24,7 @@ from relay.ledger.search_terms import Alternatives, in_text
 from relay.ledger.states import DeliveryState, has_state
 from relay.ledger.tables import calls, deliveries
 
-MAX_EXAMINED: Final = 20_000
+MAX_EXAMINED: Final = 2_000
 """A page is found among at most so many candidates."""
 
 DIRECTIONS: Final = ("inbound", "outbound", "internal", "")
