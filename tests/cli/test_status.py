@@ -205,13 +205,16 @@ def test_on_a_terminal_watch_is_a_live_screen_until_ctrl_c(home: Home) -> None:
     command = [sys.executable, "-c", code, "--settings", str(home.path), "status", "--watch"]
     with subprocess.Popen(command, stdin=child, stdout=child, stderr=child, env=environment) as process:  # noqa: S603
         os.close(child)
-        output = b""
-        while b"Ctrl-C ends" not in output:
-            output += os.read(parent, 4096)
-        process.send_signal(signal.SIGINT)
-        with suppress(OSError):  # the terminal is gone when the process has ended
-            while chunk := os.read(parent, 4096):
-                output += chunk
-        assert process.wait(10) == 130
+        try:
+            output = b""
+            while b"Ctrl-C ends" not in output:
+                output += os.read(parent, 4096)
+            process.send_signal(signal.SIGINT)
+            with suppress(OSError):  # the terminal is gone when the process has ended
+                while chunk := os.read(parent, 4096):
+                    output += chunk
+            assert process.wait(10) == 130
+        finally:
+            process.kill()
     os.close(parent)
     assert output.index(b"\x1b[?1049h") < output.index(b"no relay is running") < output.index(b"\x1b[?1049l")
