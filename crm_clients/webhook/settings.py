@@ -1,23 +1,20 @@
 """Settings of a webhook."""
 
 from collections.abc import Mapping
-from typing import Any, ClassVar, Final, Self
-from urllib.parse import urlsplit
+from typing import ClassVar, Final, Self
 
 import httpx
-from pydantic import Field, SecretStr, field_validator, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from crm_clients.settings import DestinationSettings, require_distinct_names
 from relay.call import DELIVERED_FIELDS
-from relay.standards.webhooks import decode_secret
+from relay.standards.signing_secrets import SigningSecrets, validate_receiver
 
 LABEL_FIELD: Final = "status_label"
 """The label of the status, for people. The field `status` always has the canonical word, for programs."""
 
 RESERVED_KEYS: Final = ("id", "version", "merged_into")
 """Keys of `data` that cannot be renamed: by them a receiver finds the call and its newest version."""
-
-_HOW_TO_CREATE: Final = '`echo "whsec_$(openssl rand -base64 32)"` creates one'
 
 
 class WebhookSettings(DestinationSettings):
@@ -29,7 +26,7 @@ class WebhookSettings(DestinationSettings):
         description="The endpoint's URL. Logs and error messages do not show its path and query, because "
         "they may be secret."
     )
-    secret: tuple[SecretStr, ...] = Field(
+    secret: SigningSecrets = Field(
         min_length=1,
         description="The secret that signs each request: `whsec_` followed by base64. Several secrets are "
         "written as a list or separated by spaces. Each secret then signs every request, so "
@@ -45,28 +42,10 @@ class WebhookSettings(DestinationSettings):
     @classmethod
     def _validate_url(cls, url: str) -> str:
         try:
-            parts, _ = urlsplit(url), httpx.URL(url).host
-            usable = parts.scheme in {"http", "https"} and parts.hostname and parts.port != 0
+            usable = bool(httpx.URL(url).host)  # it refuses more than the standard library does
         except (ValueError, httpx.InvalidURL):
             usable = False
-        if not usable or "@" in parts.netloc or parts.fragment:
-            raise ValueError("expected an http:// or https:// URL without a user or a fragment")
-        return url
-
-    @field_validator("secret", mode="before")
-    @classmethod
-    def _split_secrets(cls, secret: Any) -> Any:
-        return tuple(secret.split()) if isinstance(secret, str) else secret
-
-    @field_validator("secret")
-    @classmethod
-    def _validate_secrets(cls, secrets: tuple[SecretStr, ...]) -> tuple[SecretStr, ...]:
-        for secret in secrets:
-            try:
-                decode_secret(secret.get_secret_value())
-            except ValueError as error:
-                raise ValueError(f"{error}; {_HOW_TO_CREATE}") from None
-        return secrets
+        return validate_receiver(url if usable else "")
 
     @model_validator(mode="after")
     def _validate_mapping(self) -> Self:

@@ -1,6 +1,6 @@
 """The settings of what watches the relay from outside."""
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, Field, SecretStr, field_validator
@@ -8,7 +8,7 @@ from pydantic import AfterValidator, Field, SecretStr, field_validator
 from relay.settings import validators
 from relay.settings.section import Section
 from relay.standards.addresses import is_ip_address
-from relay.standards.webhooks import decode_secret
+from relay.standards.signing_secrets import SigningSecrets, validate_receiver
 
 
 class Metrics(Section):
@@ -34,14 +34,13 @@ class Alerts(Section):
     format: Literal["json", "slack", "teams"] = Field(
         "json",
         description="`json`: for programs, as a message of Standard Webhooks; `slack`: for an incoming "
-        "webhook of "
-        "Slack; `teams`: for a workflow of Microsoft Teams.",
+        "webhook of Slack; `teams`: for a workflow of Microsoft Teams.",
     )
-    secret: tuple[SecretStr, ...] = Field(
+    secret: SigningSecrets = Field(
         (),
         description="The secret that signs each request as Standard Webhooks does: `whsec_` followed by "
-        "base64. "
-        "Several secrets are written as a list or separated by spaces. Empty: requests are not signed.",
+        "base64. Several secrets are written as a list or separated by spaces. Empty: requests are not "
+        "signed.",
     )
     language: Literal["en", "es"] = Field("en", description="Language of the sentences.")
     allow_private: bool = Field(
@@ -54,30 +53,9 @@ class Alerts(Section):
     @field_validator("webhook_url")
     @classmethod
     def _validate_url(cls, url: SecretStr) -> SecretStr:
-        text = url.get_secret_value()
-        try:
-            parts = urlsplit(text)
-            usable = parts.scheme in {"http", "https"} and parts.hostname and parts.port != 0
-        except ValueError:
-            usable = False
-        if text and (not usable or "@" in parts.netloc or parts.fragment or any(map(str.isspace, text))):
-            raise ValueError("expected an http:// or https:// URL without a user or a fragment")
+        if url.get_secret_value():
+            validate_receiver(url.get_secret_value())
         return url
-
-    @field_validator("secret", mode="before")
-    @classmethod
-    def _split_secrets(cls, secret: Any) -> Any:
-        return tuple(secret.split()) if isinstance(secret, str) else secret
-
-    @field_validator("secret")
-    @classmethod
-    def _validate_secrets(cls, secrets: tuple[SecretStr, ...]) -> tuple[SecretStr, ...]:
-        for secret in secrets:
-            try:
-                decode_secret(secret.get_secret_value())
-            except ValueError as error:
-                raise ValueError(f'{error}; `echo "whsec_$(openssl rand -base64 32)"` creates one') from None
-        return secrets
 
     @property
     def host(self) -> str:
