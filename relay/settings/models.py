@@ -180,6 +180,20 @@ class Delivery(Section):
         return longest
 
 
+class Reconcile(Section):
+    """Search for calls in CloudTalk's history that no event announced. This version does not do it yet."""
+
+    every_minutes: float = Field(
+        0,
+        ge=0,
+        description="Minutes between two searches. 0: none. With any other value `relay check` and the log "
+        "of `relay serve` say that nothing is searched yet.",
+    )
+    look_back_hours: float = Field(
+        2, gt=0, description="Hours of history that a search reads. This version does not use it yet."
+    )
+
+
 class Console(Section):
     """The pages for people at `/console`."""
 
@@ -262,6 +276,7 @@ class Settings(Section):
     cloudtalk: CloudTalk = Field(default_factory=CloudTalk)
     ledger: Ledger = Field(default_factory=Ledger)
     delivery: Delivery = Field(default_factory=Delivery)
+    reconcile: Reconcile = Field(default_factory=Reconcile)
     console: Console = Field(default_factory=Console)
     metrics: Metrics = Field(default_factory=Metrics)
     alerts: Alerts = Field(default_factory=Alerts)

@@ -38,6 +38,15 @@ class CloudTalkApi(Section):
     base_url: Annotated[str, AfterValidator(validators.public_url)] = Field(
         "https://my.cloudtalk.io/api", description="URL of the API."
     )
+    analytics_url: Annotated[str, AfterValidator(validators.public_url)] = Field(
+        "https://analytics-api.cloudtalk.io/api",
+        description="URL of the analytics API. This version does not use it yet.",
+    )
+    ai_url: Annotated[str, AfterValidator(validators.public_url)] = Field(
+        "https://api.cloudtalk.io/v1/ai",
+        description="URL of the API of Conversation Intelligence (summaries, transcripts). This version does "
+        "not use it yet.",
+    )
     requests_per_minute: int = Field(
         20,
         ge=1,

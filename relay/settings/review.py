@@ -54,6 +54,9 @@ _PLACEHOLDER_WORDS: Final = (
 """Words and stems of placeholders and of tokens that a person invents, in English and Spanish, and rows of
 the keyboard."""
 
+_UNUSED_URLS: Final = ("analytics_url", "ai_url")
+"""Keys of `cloudtalk.api` that this version does not use yet."""
+
 _SLASHES: Final = re.compile("/+")
 _PLACEHOLDERS: Final = re.compile(
     "|".join(sorted(_PLACEHOLDER_WORDS.split(), key=len, reverse=True)), re.IGNORECASE
@@ -71,6 +74,7 @@ def review(settings: Settings) -> list[Finding]:
         *_review_signing_keys(settings),
         *_review_files(settings.origin),
         *_review_variables(settings),
+        *_review_unused(settings),
     ]
 
 
@@ -167,6 +171,27 @@ def _review_ledger(settings: Settings) -> Iterator[Finding]:
 def _is_local(host: str) -> bool:
     """Whether a host of libpq is this machine: a socket of Unix is a path."""
     return not host or host.startswith(("/", "@")) or is_loopback(host)
+
+
+def _review_unused(settings: Settings) -> Iterator[Finding]:
+    """Name settings that this version accepts, but does not use yet, unless they have their default."""
+    api = settings.cloudtalk.api
+    for key in _UNUSED_URLS:
+        if getattr(api, key) != type(api).model_fields[key].default:
+            yield _warning(
+                _NAME,
+                "not_used_yet",
+                f"cloudtalk.api.{key} has no effect: this version does not use this API yet",
+                f"remove cloudtalk.api.{key}, or keep it for a later version",
+            )
+    if settings.reconcile.every_minutes:
+        yield _warning(
+            _NAME,
+            "not_used_yet",
+            "reconcile.every_minutes has no effect: this version does not search CloudTalk's history for "
+            "calls that no event announced",
+            "set reconcile.every_minutes = 0, or keep it for a later version",
+        )
 
 
 # --- secrets --------------------------------------------------------------------------------------

@@ -49,6 +49,8 @@ def test_an_empty_file_gives_the_default_values(load_text: LoadText, tmp_path: P
             "key_id": "",
             "key_secret": None,
             "base_url": "https://my.cloudtalk.io/api",
+            "analytics_url": "https://analytics-api.cloudtalk.io/api",
+            "ai_url": "https://api.cloudtalk.io/v1/ai",
             "requests_per_minute": 20,
         },
     }
@@ -58,6 +60,7 @@ def test_an_empty_file_gives_the_default_values(load_text: LoadText, tmp_path: P
         "longest_retry_seconds": 3600,
         "give_up_after_hours": 72,
     }
+    assert settings.reconcile.model_dump() == {"every_minutes": 0, "look_back_hours": 2}
     assert settings.log.model_dump() == {"format": "auto", "level": "info", "personal_data": "masked"}
     assert settings.destinations == {}
 

@@ -377,3 +377,24 @@ def test_variables_that_are_no_settings_have_no_warning(load_text: LoadText) -> 
     )
     names = dict.fromkeys(others, "1") | {"RELAY__SERVER__PORT": "1", "RELAY__LOG": '{"level": "info"}'}
     assert review(load_text(NOTEBOOK, **names)) == []
+
+
+# --- settings of later versions ------------------------------------------------------------------
+
+
+def test_settings_without_effect_are_named_unless_they_have_their_default(load_text: LoadText) -> None:
+    settings = load_text(
+        "[cloudtalk.api]\nanalytics_url = 'https://analytics.example.com'\nai_url = 'https://ai.example.com'\n"
+        f"[reconcile]\nevery_minutes = 15\n{NOTEBOOK}"
+    )
+    assert codes(settings) == [("settings", "not_used_yet")] * 3
+    assert [str(finding.problem).partition(" has")[0] for finding in review(settings)] == [
+        "cloudtalk.api.analytics_url",
+        "cloudtalk.api.ai_url",
+        "reconcile.every_minutes",
+    ]
+    defaults = (
+        "[cloudtalk.api]\nanalytics_url = 'https://analytics-api.cloudtalk.io/api'\n"
+        "ai_url = 'https://api.cloudtalk.io/v1/ai'\n[reconcile]\nevery_minutes = 0\nlook_back_hours = 2\n"
+    )
+    assert codes(load_text(defaults + NOTEBOOK)) == []
