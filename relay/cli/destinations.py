@@ -26,8 +26,10 @@ _COLUMNS: Final = (
     "pending",
     "oldest_pending_seconds",
     "delivered",
+    "delivered_today",
     "dead",
     "paused_reason",
+    "paused_since",
     "paused_until",
 )
 

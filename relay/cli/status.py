@@ -21,13 +21,23 @@ from relay.operations.status import Status, get_status
 from relay.settings import Settings
 from relay.standards.unprintable import escape_unprintable
 
-_COLUMNS: Final = ("name", "client", "state", "pending", "oldest_pending_seconds", "delivered", "dead")
+_COLUMNS: Final = (
+    "name",
+    "client",
+    "state",
+    "pending",
+    "oldest_pending_seconds",
+    "delivered",
+    "delivered_today",
+    "dead",
+)
 _SCREEN_COLUMNS: Final = {
     "name": "name",
     "state": "state",
     "pending": "pending",
     "oldest s": "oldest_pending_seconds",
     "delivered": "delivered",
+    "today": "delivered_today",
     "dead": "dead",
 }
 """Headings of the live screen, which has 80 columns or more, and the fields."""

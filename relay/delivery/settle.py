@@ -11,13 +11,13 @@ from typing import NamedTuple
 from crm_clients.base import Delivered, Outcome, Rejected, Unknown
 from relay.delivery import transitions
 from relay.delivery.attempt_rows import attempt_rows
-from relay.delivery.choose_action import PlannedDelivery
+from relay.delivery.choose_action import Action, PlannedDelivery
 from relay.delivery.last_delivery import LastDelivery
 from relay.delivery.log import log_dead, log_pause
 from relay.delivery.pauses import RUN_OF_REJECTIONS, PauseChange, Pauses
 from relay.delivery.retry_policy import RetryPolicy
 from relay.instants import Instant, duration
-from relay.ledger import Ledger, LedgerError, attempts, deliveries, destinations
+from relay.ledger import Ledger, LedgerError, attempts, delivered_counts, deliveries, destinations
 from relay.ledger.attempts import AttemptRow
 from relay.ledger.connection import Connection
 from relay.ledger.deliveries import DeliveryUpdate, DueDelivery
@@ -98,6 +98,7 @@ class Settler:
         updates = self._updates(batch, outcomes, change, now, delivered_at)
         tried = attempt_rows(self._name, batch, outcomes, at=now, seconds=seconds)
         writes_delivered_at = self._last_delivery.note_push(outcomes)
+        new_calls = _count_new_calls(batch, outcomes)
         next_due_at, pause_after_run = await self._ledger.write(
             lambda connection: self._write(
                 connection,
@@ -107,6 +108,7 @@ class Settler:
                 tried=tried,
                 busy=busy,
                 writes_delivered_at=writes_delivered_at,
+                new_calls=new_calls,
             )
         )
         if pause_after_run is None:  # the deliveries of a run of rejections are pending again
@@ -182,17 +184,19 @@ class Settler:
         tried: Sequence[AttemptRow] = (),
         busy: Collection[str],
         writes_delivered_at: bool = False,
+        new_calls: int = 0,
     ) -> _Written:
         self._lease.check(connection)
         deliveries.settle(connection, self._name, updates, now=now)
         attempts.add(connection, tried)
+        delivered_counts.add(connection, self._name, new_calls, now=now)
         if writes_delivered_at:
             destinations.set_delivered_at(connection, self._name, now=now)
         pause_after_run = self._pause_after_rejections(connection, change.rejected, now)
         pause = pause_after_run or change.pause
         if pause is not None:
             until = Instant(now + duration(pause.seconds))
-            destinations.pause_until(connection, self._name, pause, until=until)
+            destinations.pause_until(connection, self._name, pause, until=until, now=now)
         elif change.resumes:
             destinations.end_pause(connection, self._name)
         if pause is None and change.retry_up_to_attempts:
@@ -208,3 +212,13 @@ class Settler:
             connection, self._name, rejected.code, min_length=RUN_OF_REJECTIONS, now=now
         )
         return self._pauses.after_rejections(rejected, count) if count else None
+
+
+def _count_new_calls(batch: Sequence[PlannedDelivery], outcomes: Sequence[Outcome | None]) -> int:
+    """Return how many calls the CRM got that it did not have."""
+    return sum(
+        isinstance(outcome, Delivered)
+        and not planned.due.delivered_version
+        and planned.action is not Action.RETRACT
+        for planned, outcome in zip(batch, outcomes, strict=True)
+    )

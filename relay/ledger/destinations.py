@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import Final
 
 import msgspec
-from sqlalchemy import Update, and_, bindparam, insert, select, update
+from sqlalchemy import Update, and_, bindparam, func, insert, select, update
 
 from relay.instants import Instant
 from relay.ledger.connection import Connection
@@ -20,7 +20,13 @@ BY_OPERATOR: Final = "paused"
 
 _not_paused_by_operator = destinations.c.paused_reason.is_distinct_from(BY_OPERATOR)
 _paused_automatically = and_(_not_paused_by_operator, destinations.c.paused_reason.is_not(None))
-_NO_PAUSE: Final = {"paused_reason": None, "paused_until": None, "paused_code": None, "paused_message": None}
+_NO_PAUSE: Final = {
+    "paused_reason": None,
+    "paused_until": None,
+    "paused_since": None,
+    "paused_code": None,
+    "paused_message": None,
+}
 
 
 class Pause(msgspec.Struct, frozen=True):
@@ -38,6 +44,7 @@ class DestinationRow(msgspec.Struct, frozen=True):
     `delivered_at`: when it first took a call after its last failed attempt. It is compared with the times of
     failed attempts alone, so a later delivery changes nothing.
     `paused_reason` is None while it is not paused, `paused_until` also during a pause by an operator.
+    `paused_since`: since when it has been paused without a break, for whatever reasons.
     `paused_code` and `paused_message` are those of the CRM.
     """
 
@@ -46,6 +53,7 @@ class DestinationRow(msgspec.Struct, frozen=True):
     delivered_at: Instant | None
     paused_reason: str | None
     paused_until: Instant | None
+    paused_since: Instant | None
     paused_code: str | None
     paused_message: str | None
 
@@ -93,11 +101,12 @@ def set_delivered_at(connection: Connection, name: str, *, now: Instant) -> None
     connection.execute(_set_delivered_at, {"of_destination": name, "now": now})
 
 
-def pause_until(connection: Connection, name: str, pause: Pause, *, until: Instant) -> None:
-    """Start an automatic pause, unless an operator paused the destination."""
+def pause_until(connection: Connection, name: str, pause: Pause, *, until: Instant, now: Instant) -> None:
+    """Start or prolong an automatic pause, unless an operator paused the destination."""
     values = {
         "paused_reason": pause.reason,
         "paused_until": until,
+        "paused_since": func.coalesce(destinations.c.paused_since, now),
         "paused_code": pause.code,
         "paused_message": pause.message,
     }
@@ -118,9 +127,12 @@ def probe_now(connection: Connection, name: str, *, now: Instant) -> bool:
     return connection.execute(statement).rowcount == 1
 
 
-def pause(connection: Connection, name: str) -> None:
+def pause(connection: Connection, name: str, *, now: Instant) -> None:
     """Pause the destination until an operator calls `resume`."""
-    connection.execute(_update(name).values(_NO_PAUSE | {"paused_reason": BY_OPERATOR}))
+    since = func.coalesce(destinations.c.paused_since, now)
+    connection.execute(
+        _update(name).values(_NO_PAUSE | {"paused_reason": BY_OPERATOR, "paused_since": since})
+    )
 
 
 def resume(connection: Connection, name: str) -> None:

@@ -7,7 +7,7 @@ from functools import partial
 from typing import Final, TypeVar
 
 from relay.instants import Duration, Instant, duration, iso
-from relay.ledger import actions, attempts, retention_queries, tombstones, warnings
+from relay.ledger import actions, attempts, delivered_counts, retention_queries, tombstones, warnings
 from relay.ledger.connection import Connection
 from relay.ledger.errors import LedgerUnavailable
 from relay.ledger.lease_holder import Lease
@@ -93,6 +93,7 @@ class RetentionWorker:
                 partial(delete_old, before=attempts_before, limit=retention_queries.PORTION)
             ):
                 pass
+        await self._run_portion(partial(delivered_counts.delete_old, before=attempts_before))
         tombstones_before = _before(now, _TOMBSTONE_AGE)
         while await self._run_portion(
             partial(tombstones.delete_old, before=tombstones_before, limit=retention_queries.PORTION)

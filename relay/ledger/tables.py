@@ -164,6 +164,8 @@ destinations = Table(
     Column("paused_reason", Text),
     # Empty during a pause by an operator.
     Column("paused_until", BigInteger),
+    # The begin of the pause, however often it was prolonged.
+    Column("paused_since", BigInteger),
     Column("paused_code", Text),
     Column("paused_message", Text),
 )
@@ -227,6 +229,17 @@ attempts = Table(
     Index("attempts_call", "call", "seq"),
 )
 """Each push of a call: what was sent, and what the CRM answered. Rows are appended in the order of `at`."""
+
+delivered_counts = Table(
+    "delivered_counts",
+    metadata,
+    Column("destination", Text, primary_key=True),
+    # A quarter of an hour, as its number since 1970: each day of every zone begins with one.
+    Column("quarter", BigInteger, primary_key=True, autoincrement=False),
+    Column("calls", BigInteger, nullable=False),
+    sqlite_with_rowid=False,
+)
+"""How many calls each destination got for the first time, in each quarter of an hour with any."""
 
 actions = Table(
     "actions",

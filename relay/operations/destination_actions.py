@@ -10,7 +10,7 @@ from relay.settings import Settings
 def pause(connection: Connection, settings: Settings, name: str, *, who: str, now: Instant) -> None:
     """Deliver nothing to the destination until it is resumed. Its calls stay pending."""
     ensure_registered(connection, settings, name)
-    destinations.pause(connection, name)
+    destinations.pause(connection, name, now=now)
     actions.add(connection, [ActionRow(now, who, "destination.pause", name, None)])
 
 

@@ -3,7 +3,7 @@ what to do. Pure.
 """
 
 from collections.abc import Mapping
-from datetime import tzinfo
+from datetime import UTC, datetime, time, tzinfo
 from zoneinfo import ZoneInfo
 
 import msgspec
@@ -13,7 +13,7 @@ from crm_clients.settings import DestinationSettings
 from relay.call import Call, RecordingLinks, Status
 from relay.delivery.choose_action import is_wanted, may_have_record
 from relay.delivery.pauses import PauseReason
-from relay.instants import Instant, iso, local_iso
+from relay.instants import SECOND, Instant, iso, local_iso
 from relay.ledger.deliveries import DeliveryCounts, DeliveryRow
 from relay.ledger.destinations import BY_OPERATOR, DestinationRow
 from relay.ledger.states import DeliveryState
@@ -30,18 +30,25 @@ _ONGOING = {Status.IN_PROGRESS, Status.ANSWERED}
 
 
 class Situation(msgspec.Struct, frozen=True):
-    """The settings and the time that a sentence depends on.
+    """The settings and the time that a view depends on.
 
-    `zone`: in which it shows times; None: UTC that ends in Z, for programs. `language`: of the views that
-    have only one. `recording_links`: those of the settings.
+    `zone`: in which it shows times; None: UTC that ends in Z, for programs. `day_zone`: of the days that it
+    counts by. `language`: of the views that have only one. `recording_links`: those of the settings.
     """
 
     destinations: Mapping[str, DestinationSettings]
     now: Instant
     forward_internal: bool = False
     zone: tzinfo | None = None
+    day_zone: tzinfo = UTC
     language: Language = Language.EN
     recording_links: RecordingLinks | None = None
+
+    @property
+    def midnight(self) -> Instant:
+        """When the present day began."""
+        day = datetime.fromtimestamp(self.now // SECOND, self.day_zone).date()
+        return Instant(int(datetime.combine(day, time(), self.day_zone).timestamp()) * SECOND)
 
     def time(self, instant: Instant | None) -> str | None:
         """Return a time as it is shown; None if there is none."""
@@ -56,11 +63,12 @@ def situation_of(
     settings: Settings, now: Instant, *, for_people: bool = False, language: Language = Language.EN
 ) -> Situation:
     """Return the situation at `now`. `for_people`: whether times are shown in the zone of the settings."""
-    zone = ZoneInfo(settings.cloudtalk.timezone) if for_people else None
+    zone = ZoneInfo(settings.cloudtalk.timezone)
     return Situation(
         settings.destinations,
         now,
         settings.cloudtalk.forward_internal,
+        zone if for_people else None,
         zone,
         language,
         settings.recording_links,

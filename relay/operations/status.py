@@ -5,7 +5,17 @@ from enum import StrEnum
 import msgspec
 
 from relay.instants import SECOND, Instant
-from relay.ledger import calls, deliveries, destinations, journal, leases, quarantine, relays, warnings
+from relay.ledger import (
+    calls,
+    delivered_counts,
+    deliveries,
+    destinations,
+    journal,
+    leases,
+    quarantine,
+    relays,
+    warnings,
+)
 from relay.ledger.connection import Connection
 from relay.ledger.deliveries import DeliveryCounts
 from relay.ledger.destinations import DestinationRow
@@ -51,7 +61,11 @@ class EventCounts(msgspec.Struct, frozen=True):
 
 
 class DestinationStatus(msgspec.Struct, frozen=True):
-    """A destination with the numbers of its deliveries, and one sentence that explains its state."""
+    """A destination with the numbers of its deliveries, and one sentence that explains its state.
+
+    `delivered_today`: calls that the CRM got for the first time since midnight in the zone of the settings.
+    `paused_since`: since when nothing has been delivered because of pauses.
+    """
 
     name: str
     client: str
@@ -61,9 +75,11 @@ class DestinationStatus(msgspec.Struct, frozen=True):
     pending: int
     oldest_pending_seconds: int | None
     delivered: int
+    delivered_today: int
     dead: int
     paused_reason: str | None
     paused_until: str | None
+    paused_since: str | None
     paused_message: str | None
 
 
@@ -106,12 +122,14 @@ def _list_relays(connection: Connection, situation: Situation) -> list[RelayView
 def list_destinations(connection: Connection, situation: Situation) -> list[DestinationStatus]:
     """List the destinations that are registered in the ledger, by name."""
     counts = deliveries.counts_by_destination(connection)
+    today = delivered_counts.count_since(connection, situation.midnight)
     served = leases.list_names(connection, now=situation.now)
     return [
         _destination_status(
             row,
             counts.get(row.name, DeliveryCounts()),
             situation,
+            delivered_today=today.get(row.name, 0),
             is_served=leases.delivery_lease(row.name) in served,
         )
         for row in destinations.list_all(connection)
@@ -119,7 +137,12 @@ def list_destinations(connection: Connection, situation: Situation) -> list[Dest
 
 
 def _destination_status(
-    row: DestinationRow, counts: DeliveryCounts, situation: Situation, *, is_served: bool
+    row: DestinationRow,
+    counts: DeliveryCounts,
+    situation: Situation,
+    *,
+    delivered_today: int,
+    is_served: bool,
 ) -> DestinationStatus:
     since = counts.oldest_pending_since
     explanation = explain_destination(row, counts, situation, is_served=is_served)
@@ -133,9 +156,11 @@ def _destination_status(
         # A clock that was set back must not give a negative age.
         oldest_pending_seconds=None if since is None else max(situation.now - since, 0) // SECOND,
         delivered=counts.delivered,
+        delivered_today=delivered_today,
         dead=counts.dead,
         paused_reason=row.paused_reason,
         paused_until=situation.time(row.paused_until),
+        paused_since=situation.time(row.paused_since),
         paused_message=row.paused_message,
     )
 

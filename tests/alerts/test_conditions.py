@@ -21,7 +21,7 @@ GIB = 1024**3
 
 
 def destination(name: str, reason: str | None = None, *, dead: int = 0) -> DestinationBacklog:
-    row = DestinationRow(name, "local", None, reason, None, "401", "bad key" if reason else None)
+    row = DestinationRow(name, "local", None, reason, None, None, "401", "bad key" if reason else None)
     return DestinationBacklog(row, 3, Instant(NOW - SECOND), dead)
 
 

@@ -87,7 +87,7 @@ async def test_of_two_relays_one_sends(tmp_path: Path, receiver: AlertReceiver) 
     def write(connection: Connection) -> None:
         destinations.register(connection, {"crm": "local"})
         write_call(connection, "cloudtalk-1")
-        destinations.pause(connection, "crm")
+        destinations.pause(connection, "crm", now=Instant(1))
 
     async with open_ledger(url, owner="a/1/1") as first, open_ledger(url, owner="b/2/2") as second:
         await first.write(write)

@@ -9,6 +9,7 @@ import pytest
 from crm_clients.base import Finding
 from crm_clients.local import LocalClient
 from relay.delivery import clients
+from relay.instants import Instant
 from relay.ledger import destinations
 from relay.ledger.destinations import Pause
 from tests.support.home import LOCAL, STARTED, Home, all_delivered
@@ -179,7 +180,9 @@ def test_a_destination_that_the_relay_paused_exits_with_1_and_says_why(home: Hom
     home.run("destinations", "resume", "crm")
     pause = Pause(reason, 60, "code_1", "the message of the CRM")
     home.write_ledger(
-        lambda connection: destinations.pause_until(connection, "crm", pause, until=RECEIVED_AT)
+        lambda connection: destinations.pause_until(
+            connection, "crm", pause, until=RECEIVED_AT, now=Instant(1)
+        )
     )
     assert failures(home) == [("crm", "paused")]
     shown = home.run("check").stdout

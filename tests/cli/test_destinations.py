@@ -15,7 +15,11 @@ def pause_after_failure(home: Home, name: str = "crm") -> None:
     def write(connection: Connection) -> None:
         destinations.register(connection, {name: "local"})
         destinations.pause_until(
-            connection, name, Pause("unauthorised", 60, "401", "bad key"), until=Instant(FAR_FUTURE)
+            connection,
+            name,
+            Pause("unauthorised", 60, "401", "bad key"),
+            until=Instant(FAR_FUTURE),
+            now=Instant(1),
         )
 
     home.write_ledger(write)

@@ -56,9 +56,11 @@ def test_json_has_every_key(home: Home) -> None:
                 "pending": 0,
                 "oldest_pending_seconds": None,
                 "delivered": 1,
+                "delivered_today": 1,
                 "dead": 0,
                 "paused_reason": None,
                 "paused_until": None,
+                "paused_since": None,
                 "paused_message": None,
             }
         ],
@@ -84,9 +86,10 @@ def test_the_table_has_a_line_per_destination(home: Home) -> None:
         "pending",
         "oldest_pending_seconds",
         "delivered",
+        "delivered_today",
         "dead",
     ]
-    assert crm.split() == ["crm", "local", "delivering", "0", "1", "0"]
+    assert crm.split() == ["crm", "local", "delivering", "0", "1", "1", "0"]
 
 
 def test_ended_events_without_an_outcome_are_counted(home: Home) -> None:
@@ -193,7 +196,7 @@ def test_the_live_screen_fits_80_columns_and_shows_each_destination(home: Home) 
     assert max(map(len, lines)) <= 80
     assert len(lines) <= 24
     assert lines[0] == "no relay is running; `relay serve` starts one"
-    assert ["crm", "delivering", "0", "1", "0"] in [line.split() for line in lines]
+    assert ["crm", "delivering", "0", "1", "1", "0"] in [line.split() for line in lines]
     assert "Ctrl-C ends" in lines
 
 

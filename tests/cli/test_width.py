@@ -58,7 +58,9 @@ def full(home: Home, monkeypatch: pytest.MonkeyPatch) -> Home:
         deliveries.enqueue(connection, [(CALL, 1)], now=Instant(1))
         deliveries.settle(connection, NAME, [dead], now=Instant(1))
         warnings.record(connection, warnings.CLOCK_JUMPED, RECEIVED_AT, MESSAGE)
-        destinations.pause_until(connection, "crm", Pause("failing", 60, "x", MESSAGE), until=RECEIVED_AT)
+        destinations.pause_until(
+            connection, "crm", Pause("failing", 60, "x", MESSAGE), until=RECEIVED_AT, now=Instant(1)
+        )
 
     home.write_ledger(write)
     home.add_quarantined_body(b'{"event": "call.ended"}' * 9, reason="missing_id", message=MESSAGE)

@@ -32,7 +32,7 @@ DEAD = delivered_update(
 def fill(connection: Connection) -> None:
     """Three dead letters: two of one kind. The destination is paused, so that nothing is sent."""
     destinations.register(connection, {"crm": "local"})
-    destinations.pause(connection, "crm")
+    destinations.pause(connection, "crm", now=Instant(1))
     rows = [make_call_row(f"cloudtalk-{number}", 1, contact_name=f"Name {number}") for number in range(3)]
     calls.write(connection, rows, [])
     deliveries.enqueue(connection, [(row.id, 1) for row in rows], now=RECEIVED_AT)

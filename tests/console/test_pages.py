@@ -3,6 +3,7 @@
 import asyncio
 import csv
 import io
+import re
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ from structlog.testing import capture_logs
 
 from crm_clients.local import LocalSettings
 from relay.app import Relay
+from relay.instants import Instant
 from relay.ledger import destinations
 from relay.settings import Settings
 from tests.support.browsing import Browser, browsing
@@ -247,7 +249,7 @@ async def test_an_unknown_call_is_explained(relay_and_browser: tuple[Relay, Brow
 
 async def test_a_call_is_sent_again_to_one_destination(relay_and_browser: tuple[Relay, Browser]) -> None:
     relay, browser = relay_and_browser
-    await relay.ledger.write(lambda c: destinations.pause(c, "crm"))
+    await relay.ledger.write(lambda c: destinations.pause(c, "crm", now=Instant(1)))
     await browser.open("/console/call?id=1")
     with capture_logs() as lines:
         page = await browser.post("/console/call/push", id="cloudtalk-1", destination="crm")
@@ -282,10 +284,12 @@ async def test_the_overview_says_that_nothing_needs_a_person(
 
 async def test_the_overview_begins_with_what_needs_a_person(relay_and_browser: tuple[Relay, Browser]) -> None:
     relay, browser = relay_and_browser
-    await relay.ledger.write(lambda c: destinations.pause(c, "crm"))
+    await relay.ledger.write(lambda c: destinations.pause(c, "crm", now=Instant(1)))
     headers = {"authorization": f"Bearer {CANARY}"}
     await browser.client.post(WEBHOOK_PATH, json={"event": "call.ended", "data": {}}, headers=headers)
     page = (await browser.open("/console")).text
     assert "Nothing needs a person" not in page
     assert page.index("One body could not be read") < page.index("From CloudTalk")
     assert page.index("Paused") > page.index("To the CRMs")
+    assert re.search(r"Paused <time[^>]*>[0-9]+ d ago</time>", page)
+    assert "<dt>Delivered today</dt><dd>2</dd>" in page

@@ -55,7 +55,7 @@ async def test_a_destination_that_waits_is_probed(opened: tuple[Relay, Browser])
     relay, browser = opened
     pause = Pause("failing", 60, "503", "it is down")
     far = Instant(RECEIVED_AT + 10**15)
-    await relay.ledger.write(lambda c: destinations.pause_until(c, "crm", pause, until=far))
+    await relay.ledger.write(lambda c: destinations.pause_until(c, "crm", pause, until=far, now=Instant(1)))
     page = await browser.open("/console/set-up")
     assert "it is down" in page.text
     await browser.post("/console/set-up/destination", name="crm", action="probe")
@@ -77,7 +77,7 @@ async def test_the_check_shows_its_findings(opened: tuple[Relay, Browser]) -> No
     relay, browser = opened
     page = await browser.post("/console/set-up/check")
     assert "Nothing failed." in page.text
-    await relay.ledger.write(lambda c: destinations.pause(c, "crm"))
+    await relay.ledger.write(lambda c: destinations.pause(c, "crm", now=Instant(1)))
     page = await browser.post("/console/set-up/check")
     assert "<code>paused</code>" in page.text
     results = re.findall(r'<span class="pill (bad|warn|good)">', page.text.partition('role="log"')[2])

@@ -36,7 +36,7 @@ def due(*attempts: int) -> list[DueDelivery]:
 
 def paused(reason: str | None, code: str | None = None, *, until: int | None = NOW) -> DestinationRow:
     end = None if until is None else Instant(until)
-    return DestinationRow("crm", "local", None, reason, end, code, None)
+    return DestinationRow("crm", "local", None, reason, end, end, code, None)
 
 
 def pause_after(outcomes: Sequence[Outcome]) -> Pause | None:

@@ -18,6 +18,7 @@ from crm_clients.base import (
 )
 from relay.call import Kind
 from relay.instants import SECOND, Instant
+from relay.ledger import delivered_counts
 from relay.ledger.states import DeliveryState
 from tests.support.deliveries import delivered_update
 from tests.support.delivering import Delivering, always, delivered, first_then, wait_until
@@ -89,6 +90,24 @@ async def test_the_time_of_a_delivery_is_written_if_an_attempt_failed_before_it(
     assert first is not None
     assert again is not None
     assert again > first
+
+
+async def test_a_call_is_counted_when_the_crm_gets_it_for_the_first_time(relay: Delivering) -> None:
+    async def count() -> dict[str, int]:
+        return await relay.ledger.read(lambda c: delivered_counts.count_since(c, Instant(0)))
+
+    await relay.add_event(Kind.STARTED, "1")
+    await relay.add_event(Kind.STARTED, "2")
+    relay.crm.answer = first_then(always(Rejected(code="22")))
+    async with relay.worker(batch=1, concurrency=1):
+        await relay.wait_for("dead", "cloudtalk-2")
+        await relay.wait_for("delivered", "cloudtalk-1")
+        assert await count() == {"crm": 1}
+        await relay.add_event(Kind.ENDED, "1")
+        await relay.wait_for("delivered", "cloudtalk-1", attempts=1)
+        await relay.add_event(Kind.ENDED, "2")
+        await relay.wait_for("delivered", "cloudtalk-2")
+    assert await count() == {"crm": 2}
 
 
 async def test_rejections_beside_a_delivery_count_for_no_run(relay: Delivering) -> None:

@@ -463,7 +463,7 @@ async def test_one_call_probes_a_paused_destination_and_resumes_it(relay: Delive
 
 async def test_a_pause_by_a_person_lasts_and_events_stay_pending(relay: Delivering) -> None:
     async with relay.worker() as worker:
-        await relay.ledger.write(lambda c: destinations.pause(c, "crm"))
+        await relay.ledger.write(lambda c: destinations.pause(c, "crm", now=Instant(1)))
         await worker.finish_round()
         await relay.add_event(Kind.STARTED)
         await worker.finish_round()

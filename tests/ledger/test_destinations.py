@@ -8,6 +8,7 @@ import pytest
 
 from relay.instants import Instant
 from relay.ledger import Ledger, deliveries, destinations
+from relay.ledger.connection import Connection
 from relay.ledger.destinations import BY_OPERATOR, DestinationRow, Pause
 from relay.ledger.tables import destinations as table
 from tests.support.deliveries import enqueue
@@ -23,8 +24,11 @@ async def get(ledger: Ledger, name: str = "crm") -> DestinationRow:
     return await ledger.read(lambda c: destinations.get(c, name))
 
 
-async def pause_until(ledger: Ledger) -> None:
-    await ledger.write(lambda c: destinations.pause_until(c, "crm", WRONG_KEY, until=Instant(9)))
+async def pause_until(ledger: Ledger, *, now: int = 1) -> None:
+    def write(connection: Connection) -> None:
+        destinations.pause_until(connection, "crm", WRONG_KEY, until=Instant(9), now=Instant(now))
+
+    await ledger.write(write)
 
 
 async def pause_of(ledger: Ledger) -> tuple[Any, ...]:
@@ -40,6 +44,7 @@ async def test_a_new_destination_is_not_paused(ledger: Ledger) -> None:
         delivered_at=None,
         paused_reason=None,
         paused_until=None,
+        paused_since=None,
         paused_code=None,
         paused_message=None,
     )
@@ -77,7 +82,7 @@ async def test_a_restart_ends_automatic_pauses_now_and_stores_the_new_client(led
 async def test_only_an_operator_ends_a_pause_by_an_operator(ledger: Ledger) -> None:
     await register(ledger, crm="local")
     await pause_until(ledger)
-    await ledger.write(lambda c: destinations.pause(c, "crm"))
+    await ledger.write(lambda c: destinations.pause(c, "crm", now=Instant(1)))
     assert await pause_of(ledger) == (BY_OPERATOR, None, None, None)
     await pause_until(ledger)
     await ledger.write(lambda c: destinations.end_pause(c, "crm"))
@@ -85,6 +90,27 @@ async def test_only_an_operator_ends_a_pause_by_an_operator(ledger: Ledger) -> N
     assert await pause_of(ledger) == (BY_OPERATOR, None, None, None)
     await ledger.write(lambda c: destinations.resume(c, "crm"))
     assert await pause_of(ledger) == (None, None, None, None)
+
+
+async def test_a_destination_has_the_begin_of_its_pause_whatever_the_reasons(ledger: Ledger) -> None:
+    async def paused_since() -> int | None:
+        return (await get(ledger)).paused_since
+
+    await register(ledger, crm="local", other="local")
+    await pause_until(ledger, now=3)
+    await pause_until(ledger, now=4)
+    assert await paused_since() == 3
+    await ledger.write(lambda c: destinations.pause(c, "crm", now=Instant(5)))
+    assert await paused_since() == 3
+    await ledger.write(lambda c: destinations.resume(c, "crm"))
+    assert await paused_since() is None
+    await ledger.write(lambda c: destinations.pause(c, "crm", now=Instant(6)))
+    assert await paused_since() == 6
+    await ledger.write(lambda c: destinations.resume(c, "crm"))
+    await pause_until(ledger, now=7)
+    await ledger.write(lambda c: destinations.end_pause(c, "crm"))
+    assert await paused_since() is None
+    assert (await get(ledger, "other")).paused_since is None
 
 
 async def test_a_probe_ends_an_automatic_pause_now_and_does_nothing_without_one(ledger: Ledger) -> None:

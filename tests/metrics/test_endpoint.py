@@ -7,6 +7,7 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from crm_clients.local import LocalSettings
+from relay.instants import Instant
 from relay.ledger import destinations
 from relay.measurements import SharedMemory
 from tests.support.in_process import in_process_relay, settings_in, wait_for_status
@@ -67,7 +68,7 @@ async def test_what_happens_to_an_event_is_counted(tmp_path: Path, memory: Share
 async def test_a_person_who_pauses_a_destination_is_the_reason(tmp_path: Path) -> None:
     settings = settings_in(tmp_path, destinations=crm_in(tmp_path))
     async with in_process_relay(settings) as (relay, client):
-        await relay.ledger.write(lambda connection: destinations.pause(connection, "crm"))
+        await relay.ledger.write(lambda connection: destinations.pause(connection, "crm", now=Instant(1)))
         found = samples((await client.get("/metrics")).text)
     assert found["relay_destination_paused(crm,paused)"] == 1
     assert found["relay_destination_paused(crm,failing)"] == 0

@@ -19,7 +19,7 @@ NOW = Instant(1_790_000_000 * SECOND)
 
 
 def destination(name: str, reason: str | None = None) -> DestinationRow:
-    return DestinationRow(name, "local", None, reason, None, None, None)
+    return DestinationRow(name, "local", None, reason, None, None, None, None)
 
 
 def values(backlog: Backlog, now: Instant = NOW) -> dict[tuple[str, ...], float]:

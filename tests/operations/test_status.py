@@ -1,10 +1,13 @@
 """The views of deliveries and destinations."""
 
+from datetime import datetime
+from zoneinfo import ZoneInfo
+
 import msgspec
 
 from crm_clients.settings import DestinationSettings
 from relay.instants import SECOND, Instant, iso
-from relay.ledger import Ledger, deliveries, destinations, journal, quarantine
+from relay.ledger import Ledger, delivered_counts, deliveries, destinations, journal, quarantine
 from relay.ledger.connection import Connection
 from relay.ledger.destinations import Pause
 from relay.ledger.quarantine import NewQuarantinedBody
@@ -85,9 +88,13 @@ async def test_a_destination_is_delivering_waiting_disabled_orphaned_or_paused(l
         destinations.register(connection, dict.fromkeys(names, "local"))
         for name in names[1:4]:
             destinations.pause_until(
-                connection, name, Pause("throttled", 1, "429", "slow down"), until=Instant(NOW + SECOND)
+                connection,
+                name,
+                Pause("throttled", 1, "429", "slow down"),
+                until=Instant(NOW + SECOND),
+                now=Instant(NOW - SECOND),
             )
-        destinations.pause(connection, "e_paused")
+        destinations.pause(connection, "e_paused", now=Instant(1))
 
     await ledger.write(write)
     found = await status(ledger, a_delivering=True, b_waiting=True, c_disabled=False, e_paused=True)
@@ -95,8 +102,22 @@ async def test_a_destination_is_delivering_waiting_disabled_orphaned_or_paused(l
     assert [row.name[2:] for row in found.destinations] == [row.state for row in found.destinations]
     delivering, waiting, *_ = found.destinations
     assert delivering.paused_reason is delivering.paused_until is delivering.paused_message is None
-    assert (waiting.paused_reason, waiting.paused_until, waiting.paused_message) == (
-        "throttled",
-        iso(NOW + SECOND),
-        "slow down",
-    )
+    assert delivering.paused_since is None
+    assert (waiting.paused_reason, waiting.paused_message) == ("throttled", "slow down")
+    assert (waiting.paused_since, waiting.paused_until) == (iso(NOW - SECOND), iso(NOW + SECOND))
+
+
+async def test_calls_delivered_since_midnight_in_the_zone_are_counted(ledger: Ledger) -> None:
+    def at(time: str) -> Instant:
+        return Instant(int(datetime.fromisoformat(time).timestamp()) * SECOND)
+
+    def write(connection: Connection) -> None:
+        destinations.register(connection, {"crm": "local", "other": "local"})
+        delivered_counts.add(connection, "crm", 7, now=at("2026-07-13T23:59:59+02:00"))
+        delivered_counts.add(connection, "crm", 2, now=at("2026-07-14T00:00:00+02:00"))
+        delivered_counts.add(connection, "crm", 3, now=at("2026-07-14T12:00:00+02:00"))
+
+    await ledger.write(write)
+    situation = Situation({}, at("2026-07-14T15:00:00+02:00"), day_zone=ZoneInfo("Europe/Madrid"))
+    found = await ledger.read(lambda connection: get_status(connection, situation))
+    assert {row.name: row.delivered_today for row in found.destinations} == {"crm": 5, "other": 0}

@@ -163,7 +163,9 @@ class Delivering:
         """Pause the destination; without `until` a probe is due."""
         end = until or self.ledger.now()
         await self.ledger.write(
-            lambda c: destinations.pause_until(c, "crm", Pause(reason, 5, code, None), until=end)
+            lambda c: destinations.pause_until(
+                c, "crm", Pause(reason, 5, code, None), until=end, now=Instant(1)
+            )
         )
 
     async def probe(self) -> None:

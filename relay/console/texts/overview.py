@@ -36,6 +36,7 @@ class OverviewTexts(msgspec.Struct, frozen=True, kw_only=True):
     oldest: str
     delivered: str
     delivered_today: str
+    paused_since: str
     dead: str
     last_day: str
     chart_alt: str
@@ -75,8 +76,9 @@ ENGLISH: Final = OverviewTexts(
     destinations="To the CRMs",
     pending="Pending",
     oldest="Oldest",
-    delivered="Delivered",
-    delivered_today="Today",
+    delivered="In all",
+    delivered_today="Delivered today",
+    paused_since="Paused",
     dead="Failed",
     last_day="The last 24 hours",
     chart_alt="Calls and events per hour in the last 24 hours: {calls} calls, {events} events.",
@@ -116,8 +118,9 @@ SPANISH: Final = OverviewTexts(
     destinations="Hacia los CRM",
     pending="Pendientes",
     oldest="Espera desde hace",
-    delivered="Entregadas",
-    delivered_today="Hoy",
+    delivered="En total",
+    delivered_today="Entregadas hoy",
+    paused_since="En pausa desde",
     dead="Fallidas",
     last_day="Las últimas 24 horas",
     chart_alt="Llamadas y eventos por hora en las últimas 24 horas: {calls} llamadas, {events} eventos.",

@@ -38,7 +38,7 @@ async def follow(
         deliveries.settle(connection, "crm", updates, now=NOW)
         if pause is not None:
             until = Instant(NOW + int(pause.seconds) * SECOND)
-            destinations.pause_until(connection, "crm", pause, until=until)
+            destinations.pause_until(connection, "crm", pause, until=until, now=Instant(1))
 
     await ledger.write(write)
     steps: list[Step] = []

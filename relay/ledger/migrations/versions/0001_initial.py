@@ -134,6 +134,7 @@ def upgrade() -> None:
         sa.Column("delivered_at", sa.BigInteger(), nullable=True),
         sa.Column("paused_reason", TEXT, nullable=True),
         sa.Column("paused_until", sa.BigInteger(), nullable=True),
+        sa.Column("paused_since", sa.BigInteger(), nullable=True),
         sa.Column("paused_code", TEXT, nullable=True),
         sa.Column("paused_message", TEXT, nullable=True),
         sa.PrimaryKeyConstraint("name"),
@@ -242,6 +243,14 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("seq"),
     )
     op.create_index("attempts_call", "attempts", ["call", "seq"], unique=False)
+    op.create_table(
+        "delivered_counts",
+        sa.Column("destination", TEXT, nullable=False),
+        sa.Column("quarter", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.Column("calls", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("destination", "quarter"),
+        sqlite_with_rowid=False,
+    )
     op.create_table(
         "actions",
         sa.Column(
