@@ -10,6 +10,7 @@ import certifi
 import hypothesis
 import pytest
 
+from relay.measurements import SharedMemory, attach
 from tests.support.foreign_files import Foreign, make_foreign
 from tests.support.postgres import Databases, running_postgres
 from tests.support.supabase import Supabase, running_supabase
@@ -78,3 +79,12 @@ def ledger_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
         databases: Databases = request.getfixturevalue("databases")
         with databases.fresh() as url:
             yield url
+
+
+@pytest.fixture
+def memory() -> Iterator[SharedMemory]:
+    """Measurements of two processes, of which this one is the first. All are 0."""
+    memory = SharedMemory(2)
+    attach(memory, 0)
+    yield memory
+    attach(SharedMemory(1), 0)

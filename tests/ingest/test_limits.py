@@ -377,23 +377,25 @@ def test_a_sender_must_send_after_the_grace_and_at_the_minimum_rate(clock: Monot
     assert permit.deadline == 1030
 
 
-async def test_a_slow_sender_is_interrupted_and_an_evicted_one_at_once() -> None:
-    never = asyncio.Event()
+async def test_a_slow_sender_is_interrupted() -> None:
     admission = AdmissionControl(max_requests=4, max_bytes=1_000)
+    permit = admission.permit("192.0.2.1", authenticated=False)
+    permit._next_bytes_by = 0.0
+    with pytest.raises(TimeoutError), permit.until_deadline():
+        await asyncio.Event().wait()
+
+
+async def test_an_evicted_sender_is_interrupted_long_before_its_deadline(clock: MonotonicClock) -> None:
+    admission = control(clock, requests=4)  # the clock stands still: no deadline is ever reached
 
     async def wait(permit: Permit) -> None:
         with permit, permit.until_deadline():
-            await never.wait()
+            await asyncio.Event().wait()
 
-    permit = admission.permit("192.0.2.1", authenticated=False)
-    waiting = asyncio.create_task(wait(permit))
+    waiting = asyncio.create_task(wait(admission.permit("192.0.2.1", authenticated=False)))
     await asyncio.sleep(0)
-    with admission.permit("192.0.2.1", authenticated=False) as newcomer:
-        with pytest.raises(Evicted):
-            await waiting
-        newcomer._next_bytes_by = 0.0
-        with pytest.raises(TimeoutError), newcomer.until_deadline():
-            await never.wait()
+    with admission.permit("192.0.2.1", authenticated=False), pytest.raises(Evicted):
+        await asyncio.wait_for(waiting, 60)
 
 
 async def test_a_request_that_was_evicted_in_its_last_step_is_not_served() -> None:

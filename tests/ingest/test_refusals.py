@@ -5,6 +5,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
+from structlog.testing import capture_logs
 
 from relay.cloudtalk.authentication import AuthProblem
 from relay.cloudtalk.errors import InvalidPayload
@@ -19,6 +20,8 @@ from relay.ingest.refusals import (
     should_refuse,
 )
 from relay.ingest.responses import Response
+from relay.measurements import REQUESTS_REFUSED
+from tests.support.measured import read_counter
 
 PATH = "/cloudtalk/webhook"
 
@@ -164,3 +167,48 @@ def test_an_unavailable_relay_asks_for_the_event_again() -> None:
         "detail": "the relay cannot accept this event now; send it again",
     }
     assert headers == {"Retry-After": "5"}
+
+
+# --- what the operator sees -------------------------------------------------------------------------
+
+
+@pytest.mark.usefixtures("memory")
+def test_each_refusal_is_counted_by_its_reason() -> None:
+    error = InvalidPayload("slow", "too slow")
+    refuse_payload(RawRequest(b"{}", path=PATH), InvalidPayload("bad_id", "no id"), quarantine_id=None)
+    refuse_payload(RawRequest(b"{}", path=PATH, message_id="m"), error, quarantine_id=None)
+    refuse_unauthenticated(AuthProblem.NO_TOKEN, throttled_seconds=None)
+    refuse_unauthenticated(AuthProblem.NO_TOKEN, throttled_seconds=9)
+    refuse_slow(error)
+    refuse_evicted("too many")
+    refuse_unavailable("overloaded", "too many")
+    assert read_counter(REQUESTS_REFUSED) == {
+        ("bad_id",): 1,
+        ("slow",): 2,
+        ("no_token",): 2,
+        ("evicted",): 1,
+        ("overloaded",): 1,
+    }
+
+
+def test_a_refused_payload_and_an_unavailable_relay_are_logged() -> None:
+    error = InvalidPayload("bad_id", "no id", "/data/id")
+    with capture_logs() as logs:
+        refuse_payload(RawRequest(b"{}", path=PATH), error, quarantine_id=7)
+        refuse_unavailable("overloaded", "too many")
+    assert logs == [
+        {
+            "event": "ingest.refused",
+            "log_level": "warning",
+            "status": 422,
+            "reason": "bad_id",
+            "pointer": "/data/id",
+            "quarantine_id": 7,
+        },
+        {
+            "event": "ingest.unavailable",
+            "log_level": "error",
+            "reason": "overloaded",
+            "error": "too many",
+        },
+    ]

@@ -79,24 +79,34 @@ def _test_group(
         "seconds": _LONGEST_SECONDS,
         "cpu_seconds": _LONGEST_SECONDS,
     }
-    clean = workers.ask(request, source=None)
+    clean = workers.ask(request, source=None, first=[])
     request["seconds"] = _GRACE_SECONDS + 4 * _FACTOR * clean["seconds"]
     request["cpu_seconds"] = 5 + round(_FACTOR * clean["cpu_seconds"])
     if not clean["passed"]:
         print(clean["output"], file=sys.stderr, flush=True)
+    killers: list[str] = []
     for mutant in mutants:
         outcome = Outcome.UNTESTED
         if clean["passed"]:
-            outcome = _test_mutant(workers, request | {"source": mutant.source}, tests)
+            outcome = _test_mutant(workers, request | {"source": mutant.source}, tests, killers)
         results.put(Result(mutant, outcome))
 
 
-def _test_mutant(workers: "_Workers", request: dict[str, Any], tests: Sequence[str]) -> Outcome:
-    """Run the first test, and only if it passes the others: it notices most mutants and is collected fast."""
+def _test_mutant(
+    workers: "_Workers", request: dict[str, Any], tests: Sequence[str], killers: list[str]
+) -> Outcome:
+    """Run the first file of tests, and only if it passes the others: it notices most mutants and is fast.
+
+    `killers`: the tests that failed with other mutants of the module, the last one first. They run first, and
+    the one that fails with this mutant is put at their start.
+    """
     outcome = Outcome.SURVIVED
     for part in filter(None, (tests[:1], tests[1:])):
         if outcome is Outcome.SURVIVED:
-            outcome = _outcome(workers.ask(request, tests=part))
+            tested = workers.ask(request, tests=part, first=killers)
+            outcome = _outcome(tested)
+            if failed := tested["failed"]:
+                killers[:] = [failed, *(name for name in killers if name != failed)]
     return outcome
 
 

@@ -129,17 +129,20 @@ def test_every_reviewed_mutant_still_exists() -> None:
 def test_the_worker_tests_a_module_with_another_source(tmp_path: Path) -> None:
     module = "relay/standards/numbers.py"
     source = (ROOT / module).read_text()
+    chosen = "tests/standards/test_numbers.py::test_any_other_text_is_no_number[1.0]"
     requests = [
         {
             "module": module,
             "source": changed,
             "tests": ["tests/standards/test_numbers.py"],
+            "first": [chosen],
             "scratch": str(tmp_path / "scratch"),
             "seconds": 250,
             "cpu_seconds": cpu_seconds,
         }
         for changed, cpu_seconds in (
             (None, 60),
+            (source + "\ndef parse_digits(_): return -1", 60),
             (source + "\nraise ValueError", 60),
             (source + "\nwhile True: pass", 2),
         )
@@ -153,5 +156,5 @@ def test_the_worker_tests_a_module_with_another_source(tmp_path: Path) -> None:
         check=True,
     )
     results = [json.loads(line) for line in worker.stdout.splitlines()]
-    outcomes = [(result["passed"], result["timed_out"]) for result in results]
-    assert outcomes == [(True, False), (False, False), (False, True)]
+    outcomes = [(result["passed"], result["timed_out"], result["failed"]) for result in results]
+    assert outcomes == [(True, False, ""), (False, False, chosen), (False, False, ""), (False, True, "")]

@@ -76,6 +76,22 @@ class _MutantLoader(SourceFileLoader):
         return compile(self._source, self.path, "exec", dont_inherit=True)
 
 
+class _Order:
+    """Plugin of pytest that runs some tests before the others, and writes the name of the one that fails."""
+
+    def __init__(self, first: Sequence[str], failed: Path) -> None:
+        self._ranks = {name: rank for rank, name in enumerate(first)}
+        self._failed = failed
+
+    @pytest.hookimpl(trylast=True)
+    def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
+        items.sort(key=lambda item: self._ranks.get(item.nodeid, len(self._ranks)))
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        if report.failed:
+            self._failed.write_text(report.nodeid)
+
+
 def main() -> None:
     """Serve requests until the input ends."""
     results = os.fdopen(os.dup(1), "w")
@@ -85,13 +101,25 @@ def main() -> None:
 
 
 def _run(
-    *, module: str, source: str | None, tests: list[str], scratch: str, seconds: float, cpu_seconds: int
+    *,
+    module: str,
+    source: str | None,
+    tests: list[str],
+    first: list[str],
+    scratch: str,
+    seconds: float,
+    cpu_seconds: int,
 ) -> dict[str, Any]:
-    """Run these tests in a fork. `source` None: unchanged; then the libraries that the tests use are kept."""
+    """Run these tests in a fork. `source` None: unchanged; then the libraries that the tests use are kept.
+
+    `first`: the names of the tests that run before the others. `failed` of the result: the name of the test
+    that failed, "" if none did, or if the tests could not be collected.
+    """
     began = time.monotonic()
+    _name_of_failed(scratch).write_text("")
     child = os.fork()
     if child == 0:
-        _run_tests(module, source, tests, scratch, cpu_seconds)
+        _run_tests(module, source, tests, _Order(first, _name_of_failed(scratch)), scratch, cpu_seconds)
     watched = os.pidfd_open(child)
     timed_out = not select.select([watched], [], [], seconds)[0]
     os.close(watched)
@@ -106,11 +134,14 @@ def _run(
         "timed_out": timed_out or code == -signal.SIGXCPU,
         "seconds": time.monotonic() - began,
         "cpu_seconds": usage.ru_utime + usage.ru_stime,
+        "failed": _name_of_failed(scratch).read_text(),
         "output": _output(scratch).read_text(errors="replace")[-_LONGEST_OUTPUT:],
     }
 
 
-def _run_tests(module: str, source: str | None, tests: list[str], scratch: str, cpu_seconds: int) -> None:
+def _run_tests(
+    module: str, source: str | None, tests: list[str], order: "_Order", scratch: str, cpu_seconds: int
+) -> None:
     """Run the tests and end the process with the exit code of pytest."""
     os.setsid()
     file = os.open(_output(scratch), os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
@@ -122,7 +153,7 @@ def _run_tests(module: str, source: str | None, tests: list[str], scratch: str, 
         sys.meta_path.insert(0, _MutantFinder(module, source))
     code = int(pytest.ExitCode.INTERNAL_ERROR)
     try:
-        code = pytest.main([*_PYTEST, f"--basetemp={scratch}", *tests])
+        code = pytest.main([*_PYTEST, f"--basetemp={scratch}", *tests], plugins=[order])
     finally:
         if source is None:
             _list_of_libraries(scratch).write_text("\n".join(_libraries()))
@@ -131,6 +162,10 @@ def _run_tests(module: str, source: str | None, tests: list[str], scratch: str, 
 
 def _output(scratch: str) -> Path:
     return Path(f"{scratch}.output")
+
+
+def _name_of_failed(scratch: str) -> Path:
+    return Path(f"{scratch}.failed")
 
 
 def _list_of_libraries(scratch: str) -> Path:
