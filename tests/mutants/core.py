@@ -65,6 +65,7 @@ _MORE_TESTS: Final = {
     "relay/fold/matching.py": ("tests/fold/test_transfers.py", "tests/fold/test_one_record.py"),
     "relay/fold/changes.py": ("tests/fold/test_transfers.py", "tests/fold/test_waiting.py"),
     "relay/fold/versions.py": ("tests/fold/test_tombstones.py",),
+    "relay/fold/write.py": ("tests/fold/test_dedup.py", "tests/fold/test_tombstones.py"),
     "relay/delivery/choose_action.py": ("tests/delivery/test_transitions.py",),
     "relay/ledger/deliveries/rows.py": ("tests/ledger/deliveries",),
     "relay/ledger/journal/": ("tests/ledger/test_journal.py",),
