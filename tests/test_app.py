@@ -23,6 +23,7 @@ from relay.ledger.notifications import WakeUpPipe
 from relay.server.roles import Role
 from relay.settings import SettingsError
 from tests.support.in_process import delivery_of, in_process_relay, settings_in, wait_for_status
+from tests.support.patience import PATIENCE
 from tests.support.relay import WEBHOOK_PATH, crm_rows, eventually
 from tests.support.servers import free_port
 
@@ -47,7 +48,7 @@ def run_program(source: str, **changes: str) -> subprocess.CompletedProcess[str]
         env=environment(**changes),
         capture_output=True,
         text=True,
-        timeout=20,
+        timeout=PATIENCE,
         check=False,
     )
 
@@ -66,12 +67,12 @@ def uvicorn(settings: Path, port: int) -> Iterator[subprocess.Popen[bytes]]:
         yield process
     finally:
         process.kill()
-        process.wait(10)
+        process.wait(PATIENCE)
 
 
 def is_ready(url: str) -> bool:
     try:
-        return httpx.get(f"{url}/readyz", trust_env=False).is_success
+        return httpx.get(f"{url}/readyz", timeout=PATIENCE, trust_env=False).is_success
     except httpx.TransportError:
         return False
 
@@ -88,11 +89,12 @@ def test_uvicorn_serves_the_settings_that_an_environment_variable_names(tmp_path
     url = f"http://127.0.0.1:{port}"
     with uvicorn(settings, port) as process:
         eventually(lambda: is_ready(url), bool)
-        response = httpx.post(url + WEBHOOK_PATH, json=STARTED, trust_env=False)
+        response = httpx.post(url + WEBHOOK_PATH, json=STARTED, timeout=PATIENCE, trust_env=False)
         assert response.json()["success"] is True
         eventually(lambda: crm_rows(tmp_path / "crm.db"), lambda rows: list(rows) == ["cloudtalk-1"])
         process.send_signal(signal.SIGTERM)
-        assert process.wait(10) in {0, -signal.SIGTERM}  # uvicorn raises the signal again after the stop
+        # Uvicorn raises the signal again after the stop.
+        assert process.wait(PATIENCE) in {0, -signal.SIGTERM}
     lines = [json.loads(line) for line in (tmp_path / "uvicorn.log").read_text().splitlines()]
     assert "CloudTalk Webhook Event: call.started" in [line["event"] for line in lines]
     assert {line["level"] for line in lines} == {"info"}

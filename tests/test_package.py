@@ -10,6 +10,7 @@ import click
 import pytest
 
 from relay.cli.main import LazyGroup, cli
+from tests.support.patience import PATIENCE
 
 ROOT = Path(__file__).parents[1]
 
@@ -61,14 +62,14 @@ def foreign_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         assert serve.stdout is not None
         assert any('"server.ready"' in line for line in serve.stdout)
         serve.terminate()
-        serve.communicate(timeout=20)
+        serve.communicate(timeout=PATIENCE)
     return tmp_path
 
 
 def relay(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     # `-m` puts the working folder first on sys.path, so an import of `app` would find the foreign one.
     command = [sys.executable, "-m", "relay", *arguments]
-    return subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=60, check=False)  # noqa: S603 - a command of the project
+    return subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=PATIENCE, check=False)  # noqa: S603 - a command of the project
 
 
 @pytest.mark.parametrize("command", sorted(LazyGroup().list_commands(click.Context(cli))))

@@ -19,6 +19,7 @@ import httpx
 import pytest
 
 from relay.standards.webhooks import Signer
+from tests.support.patience import PATIENCE, http_client
 from tests.support.relay import WEBHOOK_PATH, RelayProcess, running_relay
 
 TOKEN = "a-token-of-the-settings"
@@ -43,7 +44,7 @@ def relay_with_a_token_and_a_secret(tmp_path_factory: pytest.TempPathFactory) ->
 def begin_request(relay: RelayProcess, size: int, headers: str) -> socket.socket:
     """Send the head of a request with a body of this size."""
     url = urlsplit(relay.url)
-    connection = socket.create_connection((url.hostname or "", url.port or 0), timeout=5)
+    connection = socket.create_connection((url.hostname or "", url.port or 0), timeout=PATIENCE)
     head = f"POST {WEBHOOK_PATH} HTTP/1.1\r\nHost: {url.netloc}\r\nContent-Length: {size}\r\n{headers}\r\n"
     connection.sendall(head.encode())
     return connection
@@ -132,7 +133,7 @@ def a_flood_of_bombs(relay: RelayProcess) -> Iterator[None]:
     try:
         yield
     finally:
-        flood.join(20)
+        flood.join(PATIENCE)
 
 
 ATTACKS: list[Attack] = [slow_bodies, large_bodies, large_bodies_without_a_signature, a_flood_of_bombs]
@@ -155,19 +156,28 @@ def probe(client: httpx.Client, number: int) -> float:
     return seconds
 
 
+def probe_repeatedly(client: httpx.Client) -> list[float]:
+    seconds = []
+    for number in range(PROBES):
+        seconds.append(probe(client, number))
+        time.sleep(0.1)
+    return seconds
+
+
 @pytest.mark.parametrize("attack", ATTACKS)
 def test_an_authenticated_request_gets_in_at_once_during_an_attack(
     relay: RelayProcess, attack: Attack
 ) -> None:
-    with httpx.Client(base_url=relay.url, trust_env=False, timeout=10) as client, attack(relay):
-        seconds = []
-        for number in range(PROBES):
-            seconds.append(probe(client, number))
-            time.sleep(0.1)
     # On an idle machine the slowest takes less than a second. An attack that gets through costs more than
-    # three: the limit of a hung request, or a whole body of the attacker.
-    assert median(seconds) < 1, seconds
-    assert max(seconds) < 3, seconds
+    # three: the limit of a hung request, or a whole body of the attacker. A machine that stalls once delays
+    # one series, an attack that gets through delays them all.
+    for _ in range(3):
+        with http_client(relay.url) as client, attack(relay):
+            seconds = probe_repeatedly(client)
+        if median(seconds) < 1 and max(seconds) < 3:
+            break
+    else:
+        pytest.fail(f"the probes took {seconds} s")
     refused = [line["failures"] for line in relay.log_lines() if line["event"] == "ingest.unauthorised"]
     assert len(refused) <= len(ATTACKS)  # less than a minute: one line for the address, or two
     assert not [line for line in relay.log_lines() if line["event"] == "ingest.unavailable"]
@@ -219,7 +229,7 @@ def test_stalled_requests_on_all_connections_lock_nobody_out(tmp_path: Path) -> 
     with ExitStack() as stack:
         relay.start(open_files=256)  # 128 connections, fewer than a quarter of `max_in_flight`
         stack.callback(relay.stop)
-        client = stack.enter_context(httpx.Client(base_url=relay.url, trust_env=False, timeout=10))
+        client = stack.enter_context(http_client(relay.url))
         for number in range(140):
             headers = "" if number % 2 else FAKE_SIGNATURE
             stack.enter_context(begin_request(relay, 1_000, headers))

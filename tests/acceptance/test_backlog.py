@@ -19,6 +19,7 @@ from tests.fakes.hubspot_limits import Limits, Window
 from tests.support.clients import make_context
 from tests.support.hubspot import build_client
 from tests.support.ledgers import open_ledger
+from tests.support.patience import PATIENCE
 from tests.support.samples import make_call_row
 from tests.support.supabase import Supabase, running_supabase
 
@@ -61,7 +62,7 @@ async def delivering_all(ledger: Ledger, client: CrmClient[Any]) -> AsyncIterato
             await asyncio.sleep(0.05)
     yield
     running.cancel()
-    await asyncio.wait([running], timeout=8)
+    await asyncio.wait([running], timeout=PATIENCE)
     await client.aclose()
 
 

@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 import psutil  # type: ignore[import-untyped]
 import pytest
 
+from tests.support.patience import PATIENCE
 from tests.support.relay import RelayProcess, running_relay
 
 BODY = json.dumps({"event": "call.started", "data": {"id": "1", "direction": "inbound"}}).encode()
@@ -18,7 +19,7 @@ BODY = json.dumps({"event": "call.started", "data": {"id": "1", "direction": "in
 
 def connect(relay: RelayProcess) -> socket.socket:
     url = urlsplit(relay.url)
-    return socket.create_connection((url.hostname or "", url.port or 0), timeout=4)
+    return socket.create_connection((url.hostname or "", url.port or 0), timeout=PATIENCE)
 
 
 def post(connection: socket.socket, target: str) -> bytes:

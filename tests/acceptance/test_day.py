@@ -96,7 +96,7 @@ class Day:
     def wait_until_delivered(self) -> None:
         """Wait until every event is folded and no delivery is pending. Fails if nothing changes for 30 s."""
         while left := self._count_unfinished():
-            eventually(self._count_unfinished, partial(ne, left), seconds=30)
+            eventually(self._count_unfinished, partial(ne, left))
 
     def _count_unfinished(self) -> int:
         not_folded, deliveries = count_states(f"sqlite:///{self.relay.folder / 'var/relay.db'}")

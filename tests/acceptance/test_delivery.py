@@ -17,6 +17,7 @@ from tests.chaos.engines import ENGINES
 from tests.chaos.outage import CALLS, HOURS
 from tests.chaos.scenarios import stopped_in_order
 from tests.fakes.faulty_crm import Fault, FaultyCrm, running_faulty_crm
+from tests.support.patience import http_client
 from tests.support.relay import RelayProcess, eventually, running_relay
 
 PROJECT = Path(__file__).parents[2]
@@ -89,9 +90,9 @@ def paused_reason(relay: RelayProcess) -> str | None:
         return None if reason is None else str(reason)
 
 
-def wait_for_rows(crm: FaultyCrm, names: list[str], *, seconds: float = 15) -> dict[str, dict[str, Any]]:
+def wait_for_rows(crm: FaultyCrm, names: list[str]) -> dict[str, dict[str, Any]]:
     """Wait until the CRM has a row of each of these calls; return all its rows by id."""
-    return eventually(crm.rows_by_id, lambda rows: ids_of(names) <= rows.keys(), seconds=seconds)
+    return eventually(crm.rows_by_id, lambda rows: ids_of(names) <= rows.keys())
 
 
 # --- transient faults -----------------------------------------------------------------------------
@@ -264,14 +265,17 @@ def test_a_crm_that_is_down_does_not_delay_another_crm(
         dead.set_faults(**faults)
         send(relay, call_names("before", 500))
         wait_for_rows(crm, call_names("before", 500))
-        seconds = _measure_latencies(relay, crm, call_names("beside", 150))
-    assert max(seconds) < SHORTEST_DELAY, sorted(seconds)
+        # A machine that stalls once delays one series. CRMs that wait for each other delay them all.
+        longest = [max(_measure_latencies(relay, crm, call_names("beside", 150)))]
+        while longest[-1] >= SHORTEST_DELAY and len(longest) < 3:
+            longest.append(max(_measure_latencies(relay, crm, call_names(f"{len(longest)}beside", 150))))
+    assert longest[-1] < SHORTEST_DELAY, longest
 
 
 def _measure_latencies(relay: RelayProcess, crm: FaultyCrm, names: list[str]) -> list[float]:
     """Send a hundred calls per second; return the seconds from sending to the CRM's write, per call."""
     sent = {}
-    with httpx.Client(trust_env=False, verify=False) as client:  # noqa: S501 - plain HTTP
+    with http_client(verify=False) as client:
         began = time.monotonic()
         for number, name in enumerate(names):
             time.sleep(max(0.0, began + number / 100 - time.monotonic()))

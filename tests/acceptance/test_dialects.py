@@ -9,6 +9,7 @@ import httpx
 import pytest
 
 from tests.support.es_document import requests_of
+from tests.support.patience import PATIENCE, http_client
 from tests.support.relay import WEBHOOK_PATH, RelayProcess, crm_rows, eventually, running_relay
 from tests.support.supabase import Supabase
 
@@ -43,9 +44,8 @@ def relay(tmp_path: Path, supabase: Supabase) -> Iterator[RelayProcess]:
 def send(relay: RelayProcess) -> Send:
     def post(event: str, body: dict[str, Any]) -> None:
         headers = {"Authorization": f"Bearer {TOKEN}"}
-        response = httpx.post(
-            f"{relay.url}{WEBHOOK_PATH}/{event}", json=body, headers=headers, trust_env=False
-        )
+        with http_client(relay.url) as client:
+            response = client.post(f"{WEBHOOK_PATH}/{event}", json=body, headers=headers)
         assert response.status_code == 200, response.text
 
     return post
@@ -117,7 +117,7 @@ def test_following_the_spanish_document_delivers_calls_to_the_crm(
     requests = requests_of(DOCUMENT, relay.url, TOKEN)
     assert len(requests) >= 8
     for method, url, headers, body in requests:
-        response = httpx.request(method, url, headers=headers, json=body, trust_env=False)
+        response = httpx.request(method, url, headers=headers, json=body, timeout=PATIENCE, trust_env=False)
         assert response.status_code == 200, (url, response.text)
         assert "ignored" not in response.json()
     # The document's test call has no recording; the call of its workflows has one.

@@ -13,6 +13,7 @@ from typing import Any
 import httpx
 import pytest
 
+from tests.support.patience import PATIENCE
 from tests.support.relay import RelayProcess, crm_rows, eventually
 
 SETTINGS = """
@@ -48,7 +49,7 @@ class Installation:
         assert [self.send() for _ in range(number)] == [200] * number
 
     def readiness(self) -> dict[str, Any]:
-        response = httpx.get(self.relay.url + "/readyz", trust_env=False, timeout=10)
+        response = httpx.get(self.relay.url + "/readyz", trust_env=False, timeout=PATIENCE)
         body: dict[str, Any] = response.json()
         assert (response.status_code == 200) == (body == {"status": "ready"})
         return body

@@ -9,9 +9,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-import httpx
 import pytest
 
+from tests.support.patience import http_client
 from tests.support.relay import RelayProcess, crm_rows, eventually
 
 SETTINGS = '[server]\nport = 0\n[destinations.crm]\nclient = "local"\npath = "crm.db"\n'
@@ -45,7 +45,7 @@ def piped_relay(folder: Path, **environment: str) -> Iterator[PipedRelay]:
 
 
 def send_calls(relay: RelayProcess, number: int) -> None:
-    with httpx.Client(trust_env=False, timeout=30) as client:
+    with http_client() as client:
         for index in range(number):
             body = {"event": "call.started", "data": {"id": str(index), "note": "x"}}
             client.post(f"{relay.url}/cloudtalk/webhook", json=body).raise_for_status()

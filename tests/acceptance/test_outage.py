@@ -26,6 +26,7 @@ from relay.ledger.write_check import check_writable
 from relay.settings import Settings
 from relay.standards.worker_thread import busy_threads
 from tests.support.in_process import in_process_relay, ingest_of, settings_in
+from tests.support.patience import PATIENCE
 from tests.support.postgres import Postgres, running_postgres
 from tests.support.relay import WEBHOOK_PATH, crm_rows
 from tests.support.samples import make_event_row
@@ -63,7 +64,7 @@ async def post(client: httpx.AsyncClient, call: str) -> httpx.Response:
 
 async def wait_for_rows(folder: Path, *ids: str) -> None:
     """Wait until the CRM has these calls."""
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(PATIENCE):
         while not {f"cloudtalk-{call}" for call in ids} <= crm_rows(folder / "crm.db").keys():
             await asyncio.sleep(0.05)
 
@@ -142,7 +143,7 @@ async def test_a_rollback_that_hangs_ends_with_its_time_limit(
     with frozen:
         with pytest.raises(LedgerTimeout):
             await ledger.write(fail)
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(PATIENCE):
             with pytest.raises(LedgerError):  # the thread is free: it waits for the server again
                 await ledger.write(lambda c: c.execute(select(1)))
             while "ledger-writer" in busy_threads():
@@ -177,7 +178,7 @@ async def test_a_relay_stops_although_its_database_hangs(
     with server.frozen():
         hanging = asyncio.create_task(check_writable(ledger))
         await asyncio.sleep(0.1)
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(PATIENCE):
             await ledger.close()
         with pytest.raises(Exception, match="cannot be used"):
             await hanging

@@ -8,6 +8,7 @@ import httpx
 import pytest
 
 from tests.fakes.cloudtalk import FakeCloudTalk, threaded_cloudtalk
+from tests.support.patience import PATIENCE
 from tests.support.recordings import recorded_call, wav
 from tests.support.relay import RelayProcess, crm_rows, eventually, running_relay
 from tests.support.servers import free_port
@@ -62,7 +63,7 @@ def delivered_link(relay: RelayProcess, cloudtalk: FakeCloudTalk) -> str:
 
 def get(link: str, wanted: str | None = None, method: str = "GET") -> httpx.Response:
     headers = {"range": wanted} if wanted else {}
-    return httpx.request(method, link, headers=headers, timeout=30, trust_env=False)
+    return httpx.request(method, link, headers=headers, timeout=PATIENCE, trust_env=False)
 
 
 def test_a_recording_of_twenty_minutes_seeks_with_the_link_that_the_crm_received(

@@ -11,12 +11,12 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-import httpx
 import pytest
 from click.testing import CliRunner
 from zstandard import ZstdDecompressor
 
 from relay.cli.main import cli
+from tests.support.patience import http_client
 from tests.support.receiver import Receiver
 from tests.support.relay import WEBHOOK_PATH, RelayProcess, crm_rows, eventually, running_relay
 
@@ -201,7 +201,7 @@ table = "t"
 def send_all(relay: RelayProcess) -> list[tuple[int, bytes]]:
     """Send all requests; return the statuses, and the responses without what the sender's request named."""
     answers = []
-    with httpx.Client(timeout=30, trust_env=False) as client:
+    with http_client() as client:
         for path, body, headers in requests():
             target = relay.url + WEBHOOK_PATH + path
             response = client.post(target, content=body, headers=AUTHORIZATION | headers)

@@ -12,6 +12,7 @@ import httpx
 import psutil  # type: ignore[import-untyped]  # it has no types, and little of it is used
 import pytest
 
+from tests.support.patience import PATIENCE
 from tests.support.relay import WEBHOOK_PATH, RelayProcess, crm_rows, eventually, running_relay
 
 SETTINGS = """
@@ -46,13 +47,13 @@ def send(relay: RelayProcess, *calls: str) -> None:
     """Send one event per call, each over a new connection, so that any accepting process may get it."""
     for call in calls:
         started = {"event": "call.started", "data": {"id": call}}
-        response = httpx.post(relay.url + WEBHOOK_PATH, json=started, timeout=30, trust_env=False)
+        response = httpx.post(relay.url + WEBHOOK_PATH, json=started, timeout=PATIENCE, trust_env=False)
         assert response.status_code == 200
 
 
 def wait_for_rows(relay: RelayProcess, *calls: str) -> None:
     expected = {f"cloudtalk-{call}" for call in calls}
-    eventually(lambda: crm_rows(relay.folder / "crm.db").keys(), lambda ids: expected <= ids, seconds=20)
+    eventually(lambda: crm_rows(relay.folder / "crm.db").keys(), lambda ids: expected <= ids)
 
 
 def test_workers_share_one_port_and_stop_together(relay: RelayProcess) -> None:
@@ -114,7 +115,7 @@ def test_metrics_are_those_of_all_processes_also_of_those_that_died(relay: Relay
 
 def metrics_of(relay: RelayProcess, name: str) -> dict[str, float]:
     """The values of a metric, by their labels."""
-    text = httpx.get(f"{relay.url}/metrics", timeout=30, trust_env=False).text
+    text = httpx.get(f"{relay.url}/metrics", timeout=PATIENCE, trust_env=False).text
     found = re.findall(rf"^{name}\{{(.*)\}} (\S+)$", text, re.MULTILINE)
     return {labels: float(value) for labels, value in found}
 

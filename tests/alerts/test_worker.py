@@ -20,6 +20,7 @@ from tests.support.clock import Clock
 from tests.support.in_process import in_process_relay, settings_in
 from tests.support.ledgers import open_ledger
 from tests.support.operations import NOW, write_call
+from tests.support.patience import PATIENCE
 from tests.support.receiver import SECRET
 from tests.support.samples import make_call_row, make_event_row
 from tests.support.servers import free_port
@@ -28,7 +29,7 @@ MINUTE = 60 * SECOND
 WEEK = 7 * 24 * 60 * MINUTE
 
 
-async def until(condition: Callable[[], bool], seconds: float = 10) -> None:
+async def until(condition: Callable[[], bool], seconds: float = PATIENCE) -> None:
     async with asyncio.timeout(seconds):
         while not condition():
             await asyncio.sleep(0.02)

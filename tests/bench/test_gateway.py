@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 
-import httpx
 import pytest
 from starlette.applications import Starlette
 from starlette.requests import Request
@@ -10,6 +9,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from bench.gateway import Gateway, running_gateway
+from tests.support.patience import http_client
 from tests.support.servers import ThreadedServer
 
 
@@ -32,7 +32,7 @@ def gateway() -> Iterator[Gateway]:
 
 def test_requests_are_forwarded_and_counted(gateway: Gateway) -> None:
     before = gateway.requests
-    with httpx.Client(base_url=gateway.url, trust_env=False) as client:
+    with http_client(gateway.url) as client:
         assert client.get("/rest/v1/calls?select=id").text == "/calls?select=id "
         body = b"not the path: /rest/v1/ " * 20_000
         assert client.post("/rest/v1/calls", content=body).content == b"/calls? " + body

@@ -7,12 +7,12 @@ from contextlib import closing
 from pathlib import Path
 from typing import Final
 
-import httpx
 from playwright.sync_api import Browser, Page
 
 from tests.support.chromium import running_chromium
 from tests.support.documents import ROOT
 from tests.support.office import FIRST_ID, bodies
+from tests.support.patience import http_client
 from tests.support.relay import RelayProcess, running_relay
 
 FOLDER: Final = ROOT / "docs/images"
@@ -73,7 +73,7 @@ def main() -> None:
 
 def fill(relay: RelayProcess) -> None:
     """Send the events of the office, and one body that goes to quarantine."""
-    with httpx.Client(base_url=relay.url, trust_env=False) as client:
+    with http_client(relay.url) as client:
         for body in [*bodies(CALLS), {"event": "call.ended", "data": {"reason": "no id"}}]:
             client.post("/cloudtalk/webhook", json=body)
     time.sleep(SETTLE_SECONDS)

@@ -3,13 +3,13 @@
 import time
 from collections.abc import Iterator
 
-import httpx
 import pytest
 from playwright.sync_api import Page, expect
 
 from tests.fakes.cloudtalk import FakeCloudTalk, threaded_cloudtalk
 from tests.support.chromium import overflow, serious_faults
 from tests.support.office import FIRST_ID, bodies
+from tests.support.patience import http_client
 from tests.support.recordings import recorded_call, wav
 from tests.support.relay import RelayProcess, crm_rows, eventually, running_relay
 from tests.support.servers import free_port
@@ -62,7 +62,7 @@ def relay(tmp_path_factory: pytest.TempPathFactory, cloudtalk: FakeCloudTalk) ->
     settings = SETTINGS.format(port=free_port(), cloudtalk=cloudtalk.url, token=TOKEN, canary=CANARY)
     with running_relay(folder, settings) as running:
         send = {"authorization": f"Bearer webhook-{CANARY}"}
-        with httpx.Client(base_url=running.url, headers=send, trust_env=False) as client:
+        with http_client(running.url, headers=send) as client:
             without_id = {"event": "call.ended", "note": f"webhook-{CANARY}"}
             for body in [*bodies(CALLS), recorded_call("7", cloudtalk.url), without_id]:
                 client.post("/cloudtalk/webhook", json=body)
@@ -130,7 +130,7 @@ def test_a_new_call_appears_within_a_second_without_reloading(relay: RelayProces
         name = f"Nadia Nueva {number}"
         began = time.monotonic()
         post_call(relay, f"new-{number}", name)
-        page.get_by_role("link", name=name).wait_for(timeout=5_000)
+        page.get_by_role("link", name=name).wait_for()
         took.append(time.monotonic() - began)
     assert min(took) < 1.0, took
     expect(page.locator("#announce")).to_have_text("New calls: 1")
@@ -210,5 +210,5 @@ def test_an_open_list_says_when_the_relay_does_not_answer(relay: RelayProcess, p
     expect(page.locator("#offline")).to_be_visible()
     expect(page.locator("#live")).to_have_text("Paused")
     page.unroute("**/calls/rows*")
-    expect(page.locator("#live")).to_have_text("Live", timeout=10_000)
+    expect(page.locator("#live")).to_have_text("Live")
     expect(page.locator("#offline")).to_be_hidden()

@@ -17,6 +17,7 @@ from starlette.types import Receive, Scope, Send
 from relay.operations.test_call import CallTest, State
 from relay.settings import load
 from tests.support.home import LOCAL, Home
+from tests.support.patience import PATIENCE
 from tests.support.relay import RelayProcess, crm_rows, eventually, running_relay
 from tests.support.servers import ThreadedServer, free_port
 
@@ -66,7 +67,7 @@ def sending(relay: RelayProcess) -> Iterator[subprocess.Popen[str]]:
         text=True,
     )
     try:
-        eventually(lambda: crm_rows(relay.folder / "crm.db"), bool, seconds=20)
+        eventually(lambda: crm_rows(relay.folder / "crm.db"), bool)
         yield process
     finally:
         process.kill()
@@ -117,7 +118,7 @@ def test_ctrl_c_removes_the_call_first(tmp_path: Path, slow: SlowReceiver) -> No
     with running_relay(tmp_path, settings_text(LOCAL, slow.settings)) as relay, sending(relay) as process:
         slow.released.set()
         process.send_signal(signal.SIGINT)
-        assert process.wait(30) == 130
+        assert process.wait(PATIENCE) == 130
         assert (crm_rows(tmp_path / "crm.db"), calls_of(relay)) == ({}, [])
 
 

@@ -10,11 +10,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-import httpx
 import psutil  # type: ignore[import-untyped]  # it has no types, and little of it is used
 import pytest
 
 from relay.cli.demo import handle_signals
+from tests.support.patience import PATIENCE, http_client
 from tests.support.relay import WEBHOOK_PATH, crm_rows, eventually
 
 
@@ -63,7 +63,7 @@ def relay_of(process: subprocess.Popen[str]) -> psutil.Process:
 
 def test_once_prints_the_records_of_the_crm_and_exits_with_0(tmp_path: Path) -> None:
     with demo(tmp_path, "--once") as process:
-        output, errors = process.communicate(timeout=20)
+        output, errors = process.communicate(timeout=PATIENCE)
     assert (process.returncode, errors) == (0, "")
     _, table, last = output.rsplit("\n\n", 2)
     heading, *records = table.splitlines()
@@ -91,10 +91,10 @@ def test_it_runs_until_ctrl_c_and_removes_its_files(tmp_path: Path) -> None:
         assert example is not None
         assert example[1] == url + WEBHOOK_PATH
         header = dict([example[2].split(": ")])
-        assert httpx.post(example[1], content=example[3], headers=header, trust_env=False).is_success
+        assert http_client().post(example[1], content=example[3], headers=header).is_success
         relay = relay_of(process)
         process.send_signal(signal.SIGINT)
-        assert process.wait(30) == 130
+        assert process.wait(PATIENCE) == 130
     assert not relay.is_running()
     assert list(tmp_path.iterdir()) == []
 
@@ -106,7 +106,7 @@ def test_it_can_be_stopped_while_it_sends_events(tmp_path: Path, signal_number: 
         relay = relay_of(process)
         eventually(lambda: [crm_rows(path) for path in tmp_path.glob("*/crm.db")], any)
         process.send_signal(signal_number)
-        _, errors = process.communicate(timeout=10)
+        _, errors = process.communicate(timeout=PATIENCE)
     assert (process.returncode, errors.strip()) == (130, "")
     assert not relay.is_running()
     assert list(tmp_path.iterdir()) == []

@@ -13,6 +13,7 @@ from relay.cli.main import BadSettings, Context, cli, main
 from relay.settings import Settings
 from tests.support.documents import ROOT
 from tests.support.home import Home
+from tests.support.patience import PATIENCE
 
 COMMANDS = [
     "calls",
@@ -38,7 +39,7 @@ def shell(folder: Path, *arguments: str, stdout: int = subprocess.PIPE) -> subpr
         stdout=stdout,
         stderr=subprocess.PIPE,
         text=True,
-        timeout=20,
+        timeout=PATIENCE,
         check=False,
     )
 

@@ -8,6 +8,7 @@ from contextlib import closing
 
 from relay.server.server import bind
 from tests.support.home import LOCAL, Home
+from tests.support.patience import PATIENCE
 
 
 def log_of_start(home: Home, listening: socket.socket, **environment: str) -> list[dict[str, str]]:
@@ -18,7 +19,7 @@ def log_of_start(home: Home, listening: socket.socket, **environment: str) -> li
         env={"RELAY__SERVER__PORT": port, "RELAY__LOG__FORMAT": "json"} | environment,
         capture_output=True,
         text=True,
-        timeout=30,
+        timeout=PATIENCE,
         check=False,
     )
     assert (done.returncode, "Address already in use" in done.stderr) == (1, True)

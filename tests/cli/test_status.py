@@ -22,6 +22,7 @@ from rich.console import Console
 from relay.cli.status import build_screen
 from relay.operations.status import Status
 from tests.support.home import LOCAL, STARTED, Home, all_delivered
+from tests.support.patience import PATIENCE
 
 
 def test_json_has_every_key(home: Home) -> None:
@@ -216,7 +217,7 @@ def test_on_a_terminal_watch_is_a_live_screen_until_ctrl_c(home: Home) -> None:
             with suppress(OSError):  # the terminal is gone when the process has ended
                 while chunk := os.read(parent, 4096):
                     output += chunk
-            assert process.wait(10) == 130
+            assert process.wait(PATIENCE) == 130
         finally:
             process.kill()
     os.close(parent)

@@ -18,6 +18,7 @@ from relay.ledger import destinations
 from relay.settings import Settings
 from tests.support.browsing import Browser, browsing
 from tests.support.in_process import settings_in, wait_for_status
+from tests.support.patience import PATIENCE
 from tests.support.relay import WEBHOOK_PATH
 
 HOSTILE = '<script>alert("x")</script>\u202e'
@@ -161,7 +162,7 @@ async def test_rows_are_sent_only_if_they_have_changed(relay_and_browser: tuple[
     assert (await browser.open(f"/console/calls/rows?seen={digest}")).status_code == 204
     headers = {"authorization": f"Bearer {CANARY}"}
     await browser.client.post(WEBHOOK_PATH, json=event("started", "3"), headers=headers)
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(PATIENCE):
         while (changed := await browser.open(f"/console/calls/rows?seen={digest}")).status_code == 204:
             await asyncio.sleep(0.01)
     assert 'data-id="cloudtalk-3"' in changed.text
@@ -199,7 +200,7 @@ async def test_the_export_opens_in_a_spanish_spreadsheet(tmp_path: Path) -> None
         await browser.client.post(WEBHOOK_PATH, json=started)
         browser.client.headers["accept-language"] = "es"
         text = ""
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(PATIENCE):
             while text.count("\n") < 2:
                 text = (await browser.open("/console/calls.csv")).text.removeprefix("\ufeff")
     (row,) = csv.DictReader(io.StringIO(text), delimiter=";")

@@ -11,6 +11,7 @@ import pytest
 from crm_clients.base import Retry
 from crm_clients.http import VendorHttp
 from crm_clients.webhook.transport import DirectTransport
+from tests.support.patience import PATIENCE
 
 NEW_CERTIFICATE = (
     "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -subj /CN=localhost"
@@ -64,6 +65,6 @@ async def test_nothing_is_sent_to_a_server_whose_certificate_is_not_trusted(
 
 
 async def test_the_server_answers_a_client_that_checks_no_certificate(server: Server) -> None:
-    async with httpx.AsyncClient(verify=False) as client:  # noqa: S501 - the control of the test above
+    async with httpx.AsyncClient(verify=False, timeout=PATIENCE) as client:  # noqa: S501 - the control of the test above
         assert (await client.post(server.url)).status_code == 200
     assert server.requests == 1

@@ -33,6 +33,7 @@ from tests.support.delivering import (
     wait_until,
 )
 from tests.support.ledgers import open_ledger
+from tests.support.patience import PATIENCE
 from tests.support.samples import T0
 
 # --- versions, fields and batches -----------------------------------------------------------------
@@ -333,7 +334,7 @@ async def test_each_exception_of_pushes_that_fail_together_is_read(
         await relay.add_event(Kind.STARTED, name=name)
     with capture_logs() as lines:
         async with relay.worker(batch=1):
-            async with asyncio.timeout(5):
+            async with asyncio.timeout(PATIENCE):
                 while not any(line["event"] == "delivery.failed" for line in lines):
                     await asyncio.sleep(0.01)
     gc.collect()
@@ -557,7 +558,7 @@ async def test_of_two_workers_one_serves_and_the_other_stands_by(relay: Deliveri
         await relay.wait_for("delivered", "cloudtalk-2")
         assert other_crm.pushed != []
         standby.cancel()
-        await asyncio.wait([standby], timeout=8)
+        await asyncio.wait([standby], timeout=PATIENCE)
 
 
 @pytest.mark.parametrize("notices_before_the_answer", [True, False])

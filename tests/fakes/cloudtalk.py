@@ -14,6 +14,8 @@ from typing import Final, NamedTuple
 
 import zstandard
 
+from tests.support.patience import PATIENCE
+
 _CREDENTIALS: Final = "Basic " + base64.b64encode(b"id:secret").decode()
 _JSON: Final = b'{"responseData":{"status":%d,"message":"No."}}'
 _ENCODE: Final = {"gzip": gzip.compress, "zstd": zstandard.ZstdCompressor().compress}
@@ -203,10 +205,10 @@ def threaded_cloudtalk(recordings: dict[str, bytes]) -> Iterator[FakeCloudTalk]:
 
     thread = threading.Thread(target=loop.run_until_complete, args=[serve()], name="cloudtalk")
     thread.start()
-    started.wait(10)
+    started.wait(PATIENCE)
     try:
         yield found[0]
     finally:
         loop.call_soon_threadsafe(stop.set)
-        thread.join(10)
+        thread.join(PATIENCE)
         loop.close()

@@ -13,6 +13,7 @@ import httpx
 import pytest
 
 from tests.fakes.faulty_crm import Fault, FaultyCrm, running_faulty_crm
+from tests.support.patience import PATIENCE, http_client
 
 MERGE = {"Prefer": "resolution=merge-duplicates,return=representation"}
 
@@ -137,7 +138,7 @@ def test_a_mix_of_faults_depends_on_the_seed_and_has_the_set_probabilities() -> 
     for _ in range(2):
         with running_faulty_crm(seed=3) as crm:
             crm.set_faults(mix={Fault.ERROR: 0.2, Fault.THROTTLED: 0.1})
-            with httpx.Client(base_url=crm.url, trust_env=False) as client:
+            with http_client(crm.url) as client:
                 seen.append([client.get("/rest/v1/calls").status_code for _ in range(100)])
             assert crm.tally().faults == {"error": seen[-1].count(503), "throttled": seen[-1].count(429)}
     assert seen[0] == seen[1]
@@ -148,9 +149,10 @@ def test_a_push_whose_client_disconnects_is_counted_as_abandoned(crm: FaultyCrm)
     assert crm.wait_for_push(0.01) is False
     before = crm.tally().abandoned
     crm.set_faults(slow=0.5)
-    script = "import sys, httpx; httpx.post(sys.argv[1], json=[{'id': 'k', 'version': 1}], trust_env=False)"
+    post = "httpx.post(sys.argv[1], json=[{'id': 'k', 'version': 1}], timeout=60, trust_env=False)"
+    script = f"import sys, httpx; {post}"
     pusher = subprocess.Popen([sys.executable, "-c", script, f"{crm.url}/rest/v1/calls"])  # noqa: S603 - fixed command
-    assert crm.wait_for_push(10)
+    assert crm.wait_for_push(PATIENCE / 2)
     pusher.kill()
     pusher.wait()
     while crm.tally().under_way:

@@ -31,6 +31,7 @@ from relay.standards.wake_up import WakeUp
 from tests.support.clock import Clock
 from tests.support.counting import count_transactions
 from tests.support.ledgers import open_ledger
+from tests.support.patience import PATIENCE
 from tests.support.samples import T0, make_event, make_event_with_ids
 
 
@@ -406,7 +407,7 @@ async def test_a_cancellation_at_the_moment_of_a_wake_up_is_not_lost(ledger: Led
         await asyncio.sleep(0.01)
         worker.wake()
         running.cancel()
-        _, still_running = await asyncio.wait([running], timeout=5)
+        _, still_running = await asyncio.wait([running], timeout=PATIENCE)
         assert not still_running
 
 

@@ -12,6 +12,7 @@ from relay.ledger.connection import Connection
 from relay.ledger.destinations import BY_OPERATOR, DestinationRow, Pause
 from relay.ledger.tables import destinations as table
 from tests.support.deliveries import enqueue
+from tests.support.patience import PATIENCE
 
 WRONG_KEY = Pause("unauthorised", 60, "401", "the key is 'wrong'")
 
@@ -146,13 +147,13 @@ async def test_a_start_does_not_wait_for_a_process_that_hangs(ledger: Ledger, ur
     def hang(connection: Any) -> None:
         connection.execute(table.update().values(delivered_at=5))
         loop.call_soon_threadsafe(row_is_locked.set)
-        may_continue.wait(10)
+        may_continue.wait(PATIENCE)
 
     hanging = asyncio.create_task(ledger.write(hang))
     await row_is_locked.wait()
     other = Ledger(url)
     try:
-        async with asyncio.timeout(2):
+        async with asyncio.timeout(PATIENCE):
             await register(other, crm="local")
             await other.write(lambda c: destinations.probe_now(c, "crm", now=Instant(5)))
     finally:

@@ -23,6 +23,7 @@ from relay.ledger import HEAD, Ledger, LedgerError, LedgerUnavailable, SchemaErr
 from relay.ledger.connection import Connection
 from relay.ledger.engine import migrate, open_engine, schema_version, transaction
 from relay.ledger.tables import metadata
+from tests.support.patience import PATIENCE
 
 OPEN = """
 import asyncio, sys
@@ -220,7 +221,7 @@ def test_of_several_processes_one_migrates_and_all_succeed(path: Path) -> None:
             assert process.stdin is not None
             process.stdin.write("\n")
             process.stdin.flush()
-        outputs = sorted(process.communicate(timeout=20)[0].strip() for process in processes)
+        outputs = sorted(process.communicate(timeout=PATIENCE)[0].strip() for process in processes)
     assert outputs == [f"{HEAD} {HEAD}", f"{HEAD} {HEAD}", f"None {HEAD}"]
 
 

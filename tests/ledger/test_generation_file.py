@@ -17,6 +17,7 @@ from relay.ledger.generation_file import (
     read_generation,
 )
 from tests.support.ledgers import open_ledger
+from tests.support.patience import PATIENCE
 from tests.support.samples import make_event_row
 
 
@@ -89,7 +90,7 @@ async def test_the_file_is_kept_current_without_delay_for_the_event_loop(
     async with open_ledger(f"sqlite:///{tmp_path}/relay.db") as ledger:
         await append_event(ledger, 1)
         keeping = asyncio.create_task(keep_generation_file(ledger))
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(PATIENCE):
             while not threads:
                 await asyncio.sleep(0.001)
         await append_event(ledger, 2)

@@ -20,6 +20,7 @@ from relay.ledger.journal import NewEvent
 from tests.support.clock import Clock
 from tests.support.journal import read_events
 from tests.support.ledgers import open_ledger
+from tests.support.patience import PATIENCE
 from tests.support.samples import make_event, make_event_row
 
 T = TypeVar("T")
@@ -256,7 +257,7 @@ async def test_requests_fail_after_the_hold_and_not_before(
         waited = time.monotonic() - started
     assert [type(answer) for answer in answers] == [LedgerUnavailable] * 3
     assert all("locked.db cannot be used: database is locked" in str(answer) for answer in answers)
-    assert 0.3 <= waited < 10
+    assert 0.3 <= waited < PATIENCE
 
 
 async def test_requests_succeed_if_the_lock_is_released_within_the_hold(

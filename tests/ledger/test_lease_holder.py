@@ -11,6 +11,7 @@ from relay.ledger import LeaseLost, Ledger, LedgerUnavailable
 from relay.ledger.lease_holder import Lease, run_in_slices
 from tests.support.clock import Clock
 from tests.support.ledgers import open_ledger
+from tests.support.patience import PATIENCE
 
 SECONDS = 15.0
 STANDBY_SECONDS = 0.01
@@ -188,7 +189,7 @@ async def test_a_release_does_not_wait_for_a_ledger_that_hangs(
 
     await leases[0].acquire()
     monkeypatch.setattr(leases[0]._ledger, "write", hangs)
-    async with asyncio.timeout(3):
+    async with asyncio.timeout(PATIENCE):
         await leases[0].release()
 
 

@@ -40,6 +40,7 @@ from relay.ledger.tables import calls as call_table
 from relay.ledger.tables import events
 from relay.ledger.tables import leases as lease_table
 from relay.ledger.write_check import check_writable
+from tests.support.patience import PATIENCE
 from tests.support.postgres import Databases
 from tests.support.samples import make_call_row, make_event, make_event_row
 
@@ -168,7 +169,7 @@ async def test_a_transaction_that_is_rolled_back_for_a_deadlock_runs_again(
                 text("SET LOCAL deadlock_timeout = '10s'")
             )  # so that the other one is rolled back
             lock(connection, "a")
-            has_b.wait(5)
+            has_b.wait(PATIENCE)
             lock(connection, "b")
 
     other = asyncio.create_task(asyncio.to_thread(lock_a_then_b))
@@ -227,14 +228,14 @@ async def test_a_lease_passes_to_another_process_only_between_transactions_of_it
     def hold(connection: Connection) -> None:
         leases.check(connection, "fold", 1, now=Instant(1), length=LENGTH)
         checked.set()
-        ends.wait(5)
+        ends.wait(PATIENCE)
 
     def take(connection: Connection) -> bool:
         leases.acquire(connection, "fold", "b/2/2", now=Instant(1), length=LENGTH, force=True)
         return ends.is_set()
 
     holding = asyncio.create_task(ledger.write(hold))
-    await asyncio.to_thread(checked.wait, 5)
+    await asyncio.to_thread(checked.wait, PATIENCE)
     taking = asyncio.create_task(other.write(take))
     done, _ = await asyncio.wait([taking], timeout=0.2)
     ends.set()
@@ -431,7 +432,7 @@ def silent_pooler(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
 
 async def test_a_pooler_that_never_answers_is_unavailable(silent_pooler: str) -> None:
     ledger = Ledger(silent_pooler)
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(PATIENCE):
         for _ in range(2):
             with pytest.raises(LedgerUnavailable):
                 await check_writable(ledger)
@@ -439,7 +440,7 @@ async def test_a_pooler_that_never_answers_is_unavailable(silent_pooler: str) ->
 
 
 async def test_listening_to_a_pooler_that_never_answers_fails(silent_pooler: str) -> None:
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(PATIENCE):
         with pytest.raises(LedgerUnavailable):
             await anext(listen(silent_pooler, "channel"))
 

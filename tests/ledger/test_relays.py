@@ -10,6 +10,7 @@ from relay.instants import SECOND, Instant
 from relay.ledger import Ledger, relays
 from relay.ledger.relays import Heartbeat, RelayRow
 from tests.support.clock import Clock
+from tests.support.patience import PATIENCE
 
 
 async def list_running(ledger: Ledger) -> list[RelayRow]:
@@ -19,7 +20,7 @@ async def list_running(ledger: Ledger) -> list[RelayRow]:
 async def test_a_relay_is_listed_while_it_renews_its_row(ledger: Ledger, clock: Clock) -> None:
     started_at = clock.now
     running = asyncio.create_task(Heartbeat(ledger, os.getpid(), interval_seconds=0.01).run())
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(PATIENCE):
         while not await list_running(ledger):
             await asyncio.sleep(0.01)
         clock.advance(60)

@@ -12,11 +12,12 @@ from relay.ledger import watch
 from relay.ledger.watch import watch_ledger
 from relay.ledger.write_check import check_writable
 from tests.support.ledgers import open_ledger
+from tests.support.patience import PATIENCE
 from tests.support.postgres import Databases
 
 
 async def until(condition: Callable[[], bool]) -> None:
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(PATIENCE):
         while not condition():
             await asyncio.sleep(0.01)
 

@@ -125,7 +125,7 @@ def test_a_relay_delivers_a_simulated_call_to_it(
     with running_relay(tmp_path, SETTINGS.format(url=acme.url), **environment) as relay:
         sent = relay.command("simulate", "--url", relay.url, "--calls", "1", "--seed", "1", "--json")
         assert sent.returncode == 0, sent.stderr
-        [call] = eventually(lambda: list(acme.calls.values()), has_ended_call, seconds=15)
+        [call] = eventually(lambda: list(acme.calls.values()), has_ended_call)
     assert call["id"].startswith("cloudtalk-")
     assert call["status"] in {"Completada", "Perdida"}
     assert call["source"] == "CloudTalk"

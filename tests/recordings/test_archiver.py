@@ -19,6 +19,7 @@ from relay.server.roles import Role
 from relay.settings import Settings
 from tests.fakes.cloudtalk import FakeCloudTalk
 from tests.support.in_process import in_process_relay, settings_in
+from tests.support.patience import PATIENCE
 from tests.support.recordings import ARCHIVE_KEY, link_to, recorded_call, recording_settings, wav
 
 AUDIO = wav(10)
@@ -56,7 +57,7 @@ class Keeper:
         return Counts(len(kept), pending)
 
     async def until(self, condition: Callable[[Counts], bool]) -> None:
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(PATIENCE):
             while not condition(await self.counts()):
                 await asyncio.sleep(0.02)
 
@@ -84,7 +85,7 @@ def objects(folder: Path) -> list[Path]:
 
 async def asked(cloudtalk: FakeCloudTalk) -> None:
     """Wait until the archiver has asked for a recording."""
-    async with asyncio.timeout(8):
+    async with asyncio.timeout(PATIENCE):
         while not cloudtalk.asked:
             await asyncio.sleep(0.02)
 
@@ -169,7 +170,7 @@ async def test_calls_from_before_keep_was_on_are_archived_at_the_start(
     async with keeping(settings(tmp_path, cloudtalk, keep=False), cloudtalk) as keeper:
         await keeper.post("7", started_at="2026-01-01T10:00:00Z", ended_at="2026-01-01T10:20:00Z")
         await keeper.post("8", **recent)
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(PATIENCE):
             while not await keeper.relay.ledger.read(lambda c: find_call(c, "8")):
                 await asyncio.sleep(0.02)
     async with keeping(settings(tmp_path, cloudtalk), cloudtalk) as keeper:
@@ -245,7 +246,7 @@ async def test_another_recording_of_the_call_replaces_the_archived_one(
         cloudtalk.recordings["7"] = wav(20)
         other = f"{cloudtalk.url}/pub/r/Nw/b3RoZXI.wav"
         await keeper.post(recording_url=other, ended_at="2026-11-20T10:21:00Z")
-        async with asyncio.timeout(8):
+        async with asyncio.timeout(PATIENCE):
             while first.exists():
                 await asyncio.sleep(0.02)
         assert len((await keeper.play()).content) == 320_044

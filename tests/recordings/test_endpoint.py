@@ -16,6 +16,7 @@ from relay.operations.calls import find_call
 from relay.settings import Settings
 from tests.fakes.cloudtalk import FakeCloudTalk
 from tests.support.in_process import in_process_relay, settings_in
+from tests.support.patience import PATIENCE
 from tests.support.recordings import link_to, recorded_call, recording_settings, wav
 
 AUDIO = wav(10)
@@ -39,7 +40,7 @@ class Player:
             "/cloudtalk/webhook", json=recorded_call(call_id, self._url, **facts)
         )
         assert response.status_code == 200, response.text
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(PATIENCE):
             while (row := await self.relay.ledger.read(lambda c: find_call(c, call_id))) is None:
                 await asyncio.sleep(0.01)
         return row.record
@@ -209,7 +210,7 @@ async def test_an_id_may_have_any_characters(play: Play, cloudtalk: FakeCloudTal
     body |= {"started_at": "2026-11-20T10:00:00Z", "status": "answered", "from": "+34612345678"}
     response = await player.client.post("/cloudtalk/webhook", json={"event": "call.ended", "data": body})
     id_ = response.json()["id"]
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(PATIENCE):
         while (row := await player.relay.ledger.read(lambda c: find_call(c, id_))) is None:
             await asyncio.sleep(0.01)
     assert row.record.recording_url is not None

@@ -9,6 +9,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from relay.server.connections import Connections, connection_limit
+from tests.support.patience import PATIENCE
 
 
 class FakeConnection:
@@ -88,7 +89,7 @@ async def test_closed_connections_are_logged_at_once_and_then_in_sum() -> None:
         for _ in range(4):
             fill(connections, 1)
         assert counts(lines) == [{"unfinished": 1}]
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(PATIENCE):
             while len(lines) < 2:
                 await asyncio.sleep(0)
         assert counts(lines[1:]) == [{"unfinished": 2}]

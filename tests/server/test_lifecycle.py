@@ -17,6 +17,7 @@ from relay.delivery.clients import build_clients
 from relay.server import lifecycle
 from relay.settings import Settings
 from tests.support.in_process import delivery_of, in_process_relay, settings_in, wait_for_status
+from tests.support.patience import PATIENCE
 from tests.support.relay import WEBHOOK_PATH, crm_rows
 
 STARTED = {"event": "call.started", "data": {"id": "1", "direction": "inbound"}}
@@ -66,7 +67,7 @@ async def test_a_component_that_fails_starts_again(tmp_path: Path, monkeypatch: 
         delivery_loops=[partial(fail_once, "delivery")],
     )
     with capture_logs() as logs:
-        async with started.running(), asyncio.timeout(20):
+        async with started.running(), asyncio.timeout(PATIENCE):
             await again.wait()
     assert sorted(runs) == ["delivery", "delivery", "loop", "loop"]
     assert [line["event"] for line in logs].count("server.component_failed") == 2

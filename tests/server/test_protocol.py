@@ -13,6 +13,7 @@ from uvicorn.server import ServerState
 
 from relay.server.connections import Connections
 from relay.server.protocol import MAX_PIPELINED, BoundedProtocol
+from tests.support.patience import PATIENCE
 
 HOST = b"Host: relay\r\n"
 REQUEST = b"POST /a HTTP/1.1\r\n" + HOST + b"Content-Length: 3\r\n\r\nabc"
@@ -92,7 +93,7 @@ async def serving(
         return client
 
     try:
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(PATIENCE):
             yield connect
     finally:
         server.close()
@@ -101,7 +102,7 @@ async def serving(
         for connection in state.connections:
             connection.transport.abort()
         application.gate.set()
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(PATIENCE):
             while state.connections or state.tasks:
                 await asyncio.sleep(0)
         assert [connections._open, connections._idle, connections._unfinished] == [set(), {}, {}]

@@ -17,6 +17,7 @@ from structlog.testing import capture_logs
 
 from relay import __version__
 from relay.server.server import PortError, Server, bind, new_event_loop
+from tests.support.patience import PATIENCE
 
 
 @pytest.fixture
@@ -37,7 +38,7 @@ def test_port_0_takes_a_free_port(listening: socket.socket) -> None:
 
 
 def test_a_client_can_connect_to_the_port(listening: socket.socket) -> None:
-    with closing(socket.create_connection(listening.getsockname(), timeout=5)) as connected:
+    with closing(socket.create_connection(listening.getsockname(), timeout=PATIENCE)) as connected:
         assert connected.getpeername() == listening.getsockname()
 
 
@@ -92,7 +93,7 @@ async def test_the_server_logs_that_it_is_ready_and_stops_on_a_signal(
     before = [signal.getsignal(each) for each in (signal.SIGINT, signal.SIGTERM)]
     server = Server(Starlette(), "http://relay.example", keep_alive_seconds=75)
     with capture_logs() as lines:
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(PATIENCE):
             serving = asyncio.create_task(server.serve(sockets=[listening]))
             await wait_until_started(server)
             assert lines == [
@@ -121,7 +122,7 @@ async def test_a_process_without_a_port_runs_its_components_until_a_signal() -> 
 
     server = Server(Starlette(lifespan=lifespan), None, keep_alive_seconds=75)
     with capture_logs() as lines:
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(PATIENCE):
             serving = asyncio.create_task(server.serve(sockets=[]))
             await wait_until_started(server)
             assert running == ["started"]
@@ -140,7 +141,7 @@ async def test_every_response_has_the_headers_that_limit_a_browser(
     listening: socket.socket, request_head: bytes, status: bytes
 ) -> None:
     server = Server(Starlette(), "http://relay.example", keep_alive_seconds=75)
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(PATIENCE):
         serving = asyncio.create_task(server.serve(sockets=[listening]))
         await wait_until_started(server)
         reader, writer = await asyncio.open_connection(*listening.getsockname())
@@ -174,7 +175,7 @@ async def test_a_request_in_flight_is_answered_before_the_end(listening: socket.
 
     stopping = asyncio.Event()
     server = Server(slow, "http://relay.example", keep_alive_seconds=75, on_stop=stopping.set)
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(PATIENCE):
         serving = asyncio.create_task(server.serve(sockets=[listening]))
         await wait_until_started(server)
         reader, writer = await asyncio.open_connection(*listening.getsockname())
@@ -194,7 +195,7 @@ async def test_a_request_in_flight_is_answered_before_the_end(listening: socket.
 
 async def test_an_idle_connection_is_closed_after_the_keep_alive(listening: socket.socket) -> None:
     server = Server(Starlette(), "http://relay.example", keep_alive_seconds=0.05)
-    async with asyncio.timeout(3):
+    async with asyncio.timeout(PATIENCE):
         serving = asyncio.create_task(server.serve(sockets=[listening]))
         await wait_until_started(server)
         reader, writer = await asyncio.open_connection(*listening.getsockname())
@@ -212,7 +213,7 @@ async def test_the_exit_code_is_1_if_the_application_cannot_start(listening: soc
 
     server = Server(broken, "http://relay.example", keep_alive_seconds=75)
     with capture_logs() as lines:
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(PATIENCE):
             await server.serve(sockets=[listening])
     assert server.exit_code == 1
     assert "server.ready" not in [line["event"] for line in lines]
@@ -233,7 +234,7 @@ async def main():
     async def reload():
         server.should_exit = True
     server = Server(Starlette(), "http://relay.example", keep_alive_seconds=75, on_reload=reload)
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         await server.serve(sockets=[bind("127.0.0.1", 0)])
 
 block_sighup()
@@ -244,5 +245,5 @@ asyncio.run(main())
 
 def test_a_sighup_during_the_start_is_handled_after_it() -> None:
     command = [sys.executable, "-c", EARLY_SIGHUP]
-    ended = subprocess.run(command, capture_output=True, text=True, timeout=20, check=False)  # noqa: S603
+    ended = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE, check=False)  # noqa: S603
     assert ended.returncode == 0, ended.stderr

@@ -11,6 +11,7 @@ from textwrap import dedent
 import psutil  # type: ignore[import-untyped]
 import pytest
 
+from tests.support.patience import PATIENCE
 from tests.support.relay import eventually
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="Windows has no fork")
@@ -71,7 +72,7 @@ def test_a_worker_that_dies_is_replaced_in_its_role(role: str) -> None:
         replaced = wait_for_starts(supervisor, 1)
         assert set(replaced) == {role}
         supervisor.terminate()
-        assert supervisor.wait(10) == 0
+        assert supervisor.wait(PATIENCE) == 0
 
 
 def test_the_end_of_an_adopted_process_starts_no_worker() -> None:
@@ -87,7 +88,7 @@ def test_the_end_of_an_adopted_process_starts_no_worker() -> None:
         wait_for_starts(supervisor, 1)  # the replacement of the killed worker
         supervisor.terminate()
         assert "started" not in supervisor.stdout.read()
-        assert supervisor.wait(10) == 0
+        assert supervisor.wait(PATIENCE) == 0
 
 
 def test_a_worker_that_does_not_stop_is_killed() -> None:
@@ -96,7 +97,7 @@ def test_a_worker_that_does_not_stop_is_killed() -> None:
         hanging, _ = supervisor.children()
         hanging.suspend()
         supervisor.terminate()
-        assert supervisor.wait(10) == 0
+        assert supervisor.wait(PATIENCE) == 0
         assert "timer 0.0\n" in supervisor.stdout.read()  # it would end the process later
 
 
@@ -110,7 +111,7 @@ def test_the_supervisor_ends_without_workers_that_cannot_be_killed() -> None:
             worker.suspend()
         supervisor.terminate()
         try:
-            assert supervisor.wait(10) == 0
+            assert supervisor.wait(PATIENCE) == 0
         finally:
             for worker in workers:
                 worker.kill()

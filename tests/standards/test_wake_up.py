@@ -5,11 +5,12 @@ import asyncio
 import pytest
 
 from relay.standards.wake_up import WakeUp
+from tests.support.patience import PATIENCE
 
 
 async def test_a_wait_ends_with_its_time() -> None:
     wake_up = WakeUp()
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(PATIENCE):
         await wake_up.wait(0.01)
     assert not wake_up.is_set()
 
@@ -21,7 +22,7 @@ async def test_a_wait_ends_with_the_wake_up_and_not_before() -> None:
     assert not waiting.done()
     wake_up.set()
     wake_up.set()
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(PATIENCE):
         await waiting
     assert wake_up.is_set()
 
@@ -29,7 +30,7 @@ async def test_a_wait_ends_with_the_wake_up_and_not_before() -> None:
 async def test_a_wake_up_before_the_wait_is_not_lost_until_it_is_cleared() -> None:
     wake_up = WakeUp()
     wake_up.set()
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(PATIENCE):
         await wake_up.wait(3_600)
     wake_up.clear()
     with pytest.raises(TimeoutError):
@@ -38,7 +39,7 @@ async def test_a_wake_up_before_the_wait_is_not_lost_until_it_is_cleared() -> No
 
 
 async def test_a_time_limit_of_zero_ends_at_once() -> None:
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(PATIENCE):
         await WakeUp().wait(0)
         await WakeUp().wait(-1)
 

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from relay.standards.worker_thread import WorkerThread, WorkTimeout, busy_threads
+from tests.support.patience import PATIENCE
 
 
 @pytest.fixture
@@ -45,7 +46,7 @@ async def test_cancelled_work_is_left_out_if_it_did_not_begin(thread: WorkerThre
 
     def first() -> None:
         began.set()
-        may_end.wait(10)
+        may_end.wait(PATIENCE)
         done.append("first")
 
     running = asyncio.create_task(thread.run(first))
@@ -67,7 +68,7 @@ async def test_the_result_of_cancelled_work_that_began_is_dropped(
 
     def work() -> None:
         began.set()
-        may_end.wait(10)
+        may_end.wait(PATIENCE)
         if error:
             raise error
 
@@ -86,7 +87,7 @@ async def test_work_that_takes_too_long_is_given_up_and_runs_to_its_end(thread: 
     may_end, done = threading.Event(), list[str]()
 
     def first() -> None:
-        may_end.wait(10)
+        may_end.wait(PATIENCE)
         done.append("first")
 
     running = asyncio.create_task(thread.run(first, seconds=0.01))
@@ -115,7 +116,7 @@ def test_a_thread_serves_one_event_loop_after_the_other(thread: WorkerThread) ->
 
     async def give_up() -> None:
         with pytest.raises(TimeoutError):
-            await asyncio.wait_for(thread.run(lambda: may_end.wait(10)), 0.01)
+            await asyncio.wait_for(thread.run(lambda: may_end.wait(PATIENCE)), 0.01)
 
     asyncio.run(give_up())
     may_end.set()  # its loop is closed: nobody waits for this result
@@ -133,7 +134,7 @@ async def test_a_thread_is_busy_while_it_runs_something(thread: WorkerThread) ->
 
     def work() -> None:
         began.set()
-        may_end.wait(10)
+        may_end.wait(PATIENCE)
 
     await thread.run(lambda: None)
     running = asyncio.create_task(thread.run(work))

@@ -19,6 +19,7 @@ from tests.support.clients import make_context
 from tests.support.clock import Clock
 from tests.support.deliveries import delivered_update
 from tests.support.ledgers import open_ledger
+from tests.support.patience import PATIENCE
 
 POLICY = RetryPolicy(first_retry_seconds=30, longest_retry_seconds=3_600, give_up_after_hours=72)
 UpsertAnswer = Callable[[Sequence[Push]], list[Outcome]]
@@ -97,14 +98,14 @@ class ObservedWorker(DeliveryWorker):
     async def finish_round(self) -> None:
         """Wait for the end of a round that began after this call, with a poll."""
         last, self._must_poll = self.rounds + 2, True
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(PATIENCE):
             while self.rounds < last:
                 self.wake()
                 await self.round_over.wait()
 
 
 async def wait_until(condition: Callable[[], bool]) -> None:
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(PATIENCE):
         while not condition():
             await asyncio.sleep(0.01)
 
@@ -137,7 +138,7 @@ class Delivering:
 
     async def wait_for(self, state: str, call: str = "cloudtalk-1", **fields: Any) -> DeliveryRow:
         """Wait until the delivery of this call has this state and these fields."""
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(PATIENCE):
             while True:
                 row = await self.delivery(call)
                 if row.state == state and all(getattr(row, name) == fields[name] for name in fields):
@@ -152,7 +153,7 @@ class Delivering:
 
     async def wait_for_pause(self) -> DestinationRow:
         """Wait until the destination pauses, from now on."""
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(PATIENCE):
             while True:
                 row = await self.destination()
                 if row.paused_until is not None and row.paused_until > self.ledger.now():
@@ -206,7 +207,7 @@ class Delivering:
             yield worker
         finally:
             running.cancel()
-            await asyncio.wait([running], timeout=8)
+            await asyncio.wait([running], timeout=PATIENCE)
             assert running.done()
 
 

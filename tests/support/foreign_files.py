@@ -9,6 +9,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
+from tests.support.patience import PATIENCE
+
 _UID = 4321
 """No user of the machine has it."""
 
@@ -41,7 +43,7 @@ def run_without_rights_of_root(*arguments: str, cwd: Path | None = None) -> subp
     prefix = _WITHOUT_RIGHTS if os.geteuid() == 0 else ()
     command = [*prefix, sys.executable, *arguments]
     return subprocess.run(  # noqa: S603 - fixed command
-        command, cwd=cwd, capture_output=True, text=True, timeout=60, check=False
+        command, cwd=cwd, capture_output=True, text=True, timeout=PATIENCE, check=False
     )
 
 

@@ -17,6 +17,7 @@ from relay.operations.explanation import situation_of
 from relay.operations.status import Status, get_status
 from relay.settings import load
 from tests.support.in_process import in_process_relay
+from tests.support.patience import PATIENCE
 from tests.support.relay import WEBHOOK_PATH
 from tests.support.samples import RECEIVED_AT
 
@@ -76,7 +77,7 @@ class Home:
 
     async def _run_relay(self, bodies: Sequence[Any], until: Callable[[Status], bool]) -> None:
         settings = load(self.path)
-        async with in_process_relay(settings) as (relay, client), asyncio.timeout(10):
+        async with in_process_relay(settings) as (relay, client), asyncio.timeout(PATIENCE):
             for body in bodies:
                 await client.post(WEBHOOK_PATH, json=body)
             situation = situation_of(settings, relay.ledger.now())

@@ -16,6 +16,7 @@ from relay.operations.explanation import situation_of
 from relay.operations.status import DestinationStatus, get_status
 from relay.server.roles import Role
 from relay.settings import Settings
+from tests.support.patience import PATIENCE
 
 
 def settings_in(folder: Path, **sections: Any) -> Settings:
@@ -51,8 +52,8 @@ def delivery_of(relay: Relay) -> Delivery:
 async def wait_for_status(
     relay: Relay, settings: Settings, condition: Callable[[dict[str, DestinationStatus]], bool]
 ) -> dict[str, DestinationStatus]:
-    """Return the status of each destination by name once the condition holds. Fails after 5 seconds."""
-    async with asyncio.timeout(5):
+    """Return the status of each destination by name once the condition holds. Fails after a minute."""
+    async with asyncio.timeout(PATIENCE):
         while True:
             situation = situation_of(settings, relay.ledger.now())
             found = await relay.ledger.read(partial(get_status, situation=situation))

@@ -16,6 +16,7 @@ import psycopg
 from sqlalchemy.engine import make_url
 
 from relay.ledger.engine import migrate, open_engine
+from tests.support.patience import PATIENCE
 from tests.support.reaper import running_reaper
 
 CACHE = Path(sys.prefix) / "share" / "cloudtalk-relay-tests"
@@ -58,7 +59,7 @@ class Postgres:
     def stop(self, by: signal.Signals = signal.SIGINT) -> None:
         process = self._server.get_postmaster_info().process
         process.send_signal(by)
-        process.wait(timeout=20)
+        process.wait(PATIENCE)
 
     def start(self) -> None:
         self._server.ensure_postgres_running()

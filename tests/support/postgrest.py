@@ -18,6 +18,7 @@ import psycopg
 import pytest
 
 from tests.support.npm import installed_file
+from tests.support.patience import PATIENCE
 from tests.support.reaper import running_reaper
 from tests.support.servers import free_port
 
@@ -26,7 +27,6 @@ SHA256 = "0af68afe747ce09964f29e7c872e77b038aec483a8f3923c20850e850447add5"
 JWT_SECRET = "a secret of the tests, long enough for HS256"
 SCHEMAS = "public,crm"
 
-_READY_SECONDS = 20
 
 _ROLES = """
 create role anon;
@@ -69,7 +69,7 @@ def running_postgrest(dsn: str, *, waits: bool = True, **config: str | None) -> 
             yield f"http://127.0.0.1:{port}"
     finally:
         process.terminate()
-        process.wait(timeout=10)
+        process.wait(PATIENCE)
 
 
 def _make_roles(dsn: str) -> None:
@@ -100,7 +100,7 @@ def _unprivileged(dsn: str) -> dict[str, Any]:
 
 
 def _wait_until_ready(process: subprocess.Popen[bytes], admin: int, good: Callable[[int], bool]) -> None:
-    deadline = time.monotonic() + _READY_SECONDS
+    deadline = time.monotonic() + PATIENCE
     while not good(admin):
         if process.poll() is not None or time.monotonic() > deadline:
             pytest.fail(f"PostgREST did not become ready (exit code {process.poll()})", pytrace=False)
@@ -117,6 +117,6 @@ def _is_open(admin: int) -> bool:
 
 def _status(admin: int) -> int | None:
     try:
-        return httpx.get(f"http://127.0.0.1:{admin}/ready").status_code
+        return httpx.get(f"http://127.0.0.1:{admin}/ready", timeout=PATIENCE).status_code
     except httpx.TransportError:
         return None

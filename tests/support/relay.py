@@ -15,13 +15,17 @@ from typing import IO, Any, Final, TypeVar
 import httpx
 import psutil  # type: ignore[import-untyped]  # it has no types, and little of it is used
 
+from tests.support.patience import PATIENCE
+
 T = TypeVar("T")
 
-START_SECONDS: Final = 20.0
+_READY: Final = {"server.ready", "worker.ready"}
+"""The log events of processes that accept requests, and of those that only fold and deliver."""
+
 WEBHOOK_PATH: Final = "/cloudtalk/webhook"
 
 
-def eventually(read: Callable[[], T], condition: Callable[[T], bool], *, seconds: float = 10.0) -> T:
+def eventually(read: Callable[[], T], condition: Callable[[T], bool], *, seconds: float = PATIENCE) -> T:
     """Call `read` until the condition is true of its value; return that value.
 
     Raises `AssertionError` with the last value after `seconds`.
@@ -58,7 +62,7 @@ class RelayProcess:
             env=self._environment,
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=PATIENCE,
             check=False,
         )
 
@@ -66,7 +70,7 @@ class RelayProcess:
         return [sys.executable, "-m", "relay", "--settings", str(self.folder / "settings.toml"), *arguments]
 
     def start(self, *, open_files: int | None = None, address_space_kb: int | None = None) -> "RelayProcess":
-        """Start the process with these limits, and wait until it has logged `server.ready`."""
+        """Start the process with these limits, and wait until all its processes are ready."""
         limits = {"-n": open_files, "-v": address_space_kb}
         commands = "".join(f"ulimit {option} {limit}; " for option, limit in limits.items() if limit)
         # The shell sets the limits: `preexec_fn` is unsafe in a process with threads.
@@ -79,8 +83,8 @@ class RelayProcess:
                 stderr=output,
                 env=self._environment,
             )
-        ready = eventually(self._ready_lines, bool, seconds=START_SECONDS)
-        self.url = ready[0]["url"]
+        ready = eventually(self._ready_lines, lambda lines: len(lines) >= self._workers)
+        self.url = next(line["url"] for line in ready if line["event"] == "server.ready")
         return self
 
     def _open_output(self) -> IO[bytes]:
@@ -89,7 +93,7 @@ class RelayProcess:
 
     def _ready_lines(self) -> list[dict[str, Any]]:
         assert self.process.poll() is None, self.log_path.read_text()
-        return [line for line in self.log_lines(self._log_offset) if line["event"] == "server.ready"]
+        return [line for line in self.log_lines(self._log_offset) if line["event"] in _READY]
 
     @property
     def process(self) -> subprocess.Popen[bytes]:
@@ -104,10 +108,11 @@ class RelayProcess:
 
     def kill(self) -> None:
         """End the process and its workers with SIGKILL, as a power cut would."""
-        workers = self.workers()
+        # To look for workers takes long on a busy machine, and the moment of a kill matters.
+        workers = self.workers() if self._workers > 1 else []
         for process in (self.process, *workers):
             process.kill()
-        self.process.wait(10)
+        self.process.wait(PATIENCE)
         psutil.wait_procs(workers)
 
     def workers(self) -> list[psutil.Process]:
@@ -118,11 +123,11 @@ class RelayProcess:
         """End the process with a signal, as a supervisor does; return its exit code."""
         if self.process.poll() is None:
             self.process.send_signal(by)
-        return self.process.wait(15)
+        return self.process.wait(PATIENCE)
 
     def post(self, body: Any, **options: Any) -> httpx.Response:
         """Send this body to the webhook."""
-        return httpx.post(self.url + WEBHOOK_PATH, json=body, timeout=30, trust_env=False, **options)
+        return httpx.post(self.url + WEBHOOK_PATH, json=body, timeout=PATIENCE, trust_env=False, **options)
 
 
 @contextmanager

@@ -10,6 +10,8 @@ from contextlib import asynccontextmanager, suppress
 import uvicorn
 from starlette.types import ASGIApp
 
+from tests.support.patience import PATIENCE
+
 Handle = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 
 
@@ -71,5 +73,5 @@ class ThreadedServer:
         """Stop the server and close its port."""
         if self._server is not None and self._thread is not None:
             self._server.should_exit = True
-            self._thread.join(timeout=10)
+            self._thread.join(PATIENCE)
             self._server = self._thread = None

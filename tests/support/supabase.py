@@ -16,6 +16,7 @@ from psycopg.types.json import Jsonb
 from crm_clients.supabase import SupabaseClient
 from crm_clients.supabase.settings import KV_TABLE
 from crm_clients.supabase.sql import kv_sql, table_sql
+from tests.support.patience import PATIENCE
 from tests.support.postgres import Postgres, running_postgres
 from tests.support.postgrest import JWT_SECRET, running_postgrest
 from tests.support.proxy import Gateway, LoggedRequest, running_gateway
@@ -94,7 +95,7 @@ class Supabase:
         self.execute(f"drop table {marker}")
 
     def _until_known(self, table: str, schema: str, column: str) -> None:
-        deadline = time.monotonic() + 10
+        deadline = time.monotonic() + PATIENCE
         while not self._knows(table, schema, column):
             if time.monotonic() > deadline:
                 raise TimeoutError(f"PostgREST does not know {schema}.{table}.{column}")
@@ -104,7 +105,7 @@ class Supabase:
         """Write no rows: only writes use the schema cache."""
         bearer = {"Authorization": f"Bearer {self.legacy_key}", "Content-Profile": schema}
         url = f"{self.gateway.upstream}/{table}"
-        response = httpx.post(url, params={"columns": column}, json=[], headers=bearer)
+        response = httpx.post(url, params={"columns": column}, json=[], headers=bearer, timeout=PATIENCE)
         return response.status_code != httpx.codes.NOT_FOUND and "PGRST204" not in response.text
 
 

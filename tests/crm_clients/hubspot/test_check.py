@@ -12,6 +12,7 @@ from tests.fakes.hubspot import TOKEN, HubSpot, running_hubspot
 from tests.fakes.hubspot_records import Property
 from tests.fakes.hubspot_responses import error_response, throttled_response
 from tests.support.hubspot import build_client, call, first_push, outcome_names
+from tests.support.patience import PATIENCE
 
 
 async def test_check_of_a_ready_account_finds_no_problem_and_writes_nothing(
@@ -154,6 +155,6 @@ def test_the_printed_setup_requests_create_the_same_properties() -> None:
             # A person looks up the group, as the comment above each request asks for.
             content = re.sub(r'"groupName":"(\w+)"', r'"groupName":"\1_information"', body)
             headers = {"Authorization": f"Bearer {TOKEN}", "Content-Type": "application/json"}
-            assert httpx.post(url, content=content, headers=headers).status_code == 201
+            assert httpx.post(url, content=content, headers=headers, timeout=PATIENCE).status_code == 201
         assert running.hubspot.calls.properties["cloudtalk_call_id"].unique
         assert running.hubspot.tasks.properties["cloudtalk_task_id"].unique

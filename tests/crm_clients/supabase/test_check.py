@@ -11,6 +11,7 @@ from crm_clients.base import Delivered, Misconfigured
 from crm_clients.supabase import SupabaseClient
 from crm_clients.supabase.check import CODES
 from crm_clients.supabase.sql import table_sql
+from tests.support.patience import PATIENCE
 from tests.support.servers import free_port
 from tests.support.supabase import Connect, Supabase
 from tests.support.supabase_calls import call, push, types_of
@@ -203,7 +204,7 @@ async def test_browsers_cannot_read_a_table_created_by_the_setup_sql(
     await connect().upsert([push(call())])
     supabase.execute("grant select on calls to anon")
     headers = {"apikey": supabase.publishable_key}
-    async with httpx.AsyncClient(headers=headers) as browser:
+    async with httpx.AsyncClient(headers=headers, timeout=PATIENCE) as browser:
         response = await browser.get(f"{supabase.url}/rest/v1/calls")
     supabase.execute("revoke select on calls from anon")
     assert response.json() == []

@@ -14,6 +14,7 @@ from crm_clients.supabase import SupabaseClient
 from crm_clients.supabase.record import KEYS
 from crm_clients.supabase.settings import KV_TABLE
 from crm_clients.supabase.sql import MERGED_INTO
+from tests.support.patience import PATIENCE
 from tests.support.supabase import Supabase
 
 _CONNECTION_HEADERS = {
@@ -35,7 +36,7 @@ class ProxyCrm(HttpCrm):
     def __init__(self, project: Supabase) -> None:
         super().__init__()
         self.project = project
-        self._upstream = httpx.Client(base_url=project.url, timeout=30)
+        self._upstream = httpx.Client(base_url=project.url, timeout=PATIENCE)
 
     def settings(self) -> dict[str, Any]:
         return {"url": self.url, "key": self.project.key}

@@ -28,6 +28,7 @@ from crm_clients.base import (
 )
 from crm_clients.supabase import SupabaseClient, SupabaseSettings
 from tests.support.clients import make_context
+from tests.support.patience import PATIENCE
 from tests.support.postgrest import JWT_SECRET, running_postgrest
 from tests.support.proxy import running_gateway
 from tests.support.supabase import Connect, Supabase, running_supabase
@@ -328,7 +329,7 @@ async def test_a_database_that_stops_during_a_batch_is_a_retry_and_has_each_call
 
 async def until_delivered(client: SupabaseClient) -> list[type[Outcome]]:
     """Retry until the calls are delivered, as the relay does."""
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(PATIENCE):
         while types_of(outcomes := await client.upsert(TWO)) == [Retry, Retry]:
             await asyncio.sleep(0.05)
     return types_of(outcomes)
@@ -351,7 +352,7 @@ async def until_waiting(project: Supabase, event: str) -> None:
     """Wait until a request waits: for the lock of another session ("Lock"), or in `pg_sleep` ("Timeout")."""
     waiting = "select 1 from pg_stat_activity where wait_event_type = %s and backend_type = 'client backend'"
     with psycopg.connect(project.dsn, autocommit=True) as connection:
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(PATIENCE):
             while connection.execute(waiting, (event,)).fetchone() is None:
                 await asyncio.sleep(0.02)
 

@@ -12,6 +12,7 @@ from crm_clients.supabase.settings import KV_TABLE
 from relay.call import Call, CallEvent, Kind, Status, build_record, join, state_from_event
 from relay.instants import Instant
 from tests.support.clients import make_retraction
+from tests.support.patience import PATIENCE
 from tests.support.supabase import Connect, Supabase
 from tests.support.supabase_calls import call, push, types_of
 
@@ -294,7 +295,7 @@ async def test_the_setup_sql_creates_a_table_that_browsers_cannot_read(
     assert [finding.ok for finding in await client.check()] == [True]
     assert types_of(await client.upsert([push(call())])) == [Delivered]
     kv.execute("grant select on kv_store_d03ded2a to anon")
-    async with httpx.AsyncClient(headers={"apikey": kv.publishable_key}) as browser:
+    async with httpx.AsyncClient(headers={"apikey": kv.publishable_key}, timeout=PATIENCE) as browser:
         response = await browser.get(f"{kv.url}/rest/v1/{KV_TABLE}")
     kv.execute("revoke select on kv_store_d03ded2a from anon")
     assert response.json() == []
