@@ -18,7 +18,7 @@ from relay.console.forms import Form
 from relay.console.languages import choose_language
 from relay.console.sessions import Limits, Session
 from relay.console.templating import environment, static_version
-from relay.ingest.endpoint import build_head
+from relay.ingest.request_head import build_head
 from relay.logs import get_logger
 from relay.operations.explanation import Situation, situation_of
 from relay.operations.languages import Language

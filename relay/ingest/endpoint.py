@@ -1,4 +1,7 @@
-"""The webhook's endpoint: read → authenticate → parse → store → respond, in this order in this file.
+"""The webhook's endpoint: receive → authenticate → decode → parse → store → respond.
+
+The order of the first two depends on where the proof of the sender is: in the head, in a signature of the
+body, or in the decoded body (`_handle`).
 
 It is a plain ASGI application, since the Request and Response objects of a framework would cost more than
 everything else here.
@@ -9,7 +12,7 @@ import time
 from collections.abc import Awaitable, Sequence
 from functools import partial
 from http import HTTPStatus
-from typing import Any, Final, TypeVar
+from typing import Final, TypeVar
 
 import msgspec
 from starlette.types import Receive, Scope, Send
@@ -18,8 +21,9 @@ from relay.call import CallEvent
 from relay.cloudtalk.authentication import Authenticator, AuthProblem, Proof
 from relay.cloudtalk.body_secrets import BodySecrets
 from relay.cloudtalk.errors import InvalidPayload
-from relay.cloudtalk.parser import EMPTY, Ignored, ParsedItem, Parser
+from relay.cloudtalk.parser import Ignored, ParsedItem, Parser
 from relay.cloudtalk.request import BodyLimits, RawRequest, RequestHead
+from relay.ingest.acknowledgements import acknowledge, acknowledge_ignored
 from relay.ingest.auth_failures import AuthFailures
 from relay.ingest.body import (
     MAX_SIGNED_EXCESS,
@@ -36,30 +40,24 @@ from relay.ingest.clock_warning import ClockWarning
 from relay.ingest.limits import AdmissionControl, Evicted, Overloaded, Permit
 from relay.ingest.parsing_threads import ParsingThreads, is_small
 from relay.ingest.refusals import (
-    ACCEPTED,
     refuse_evicted,
     refuse_payload,
     refuse_slow,
     refuse_unauthenticated,
     refuse_unavailable,
 )
-from relay.ingest.responses import Response, json_response
+from relay.ingest.request_head import build_head
+from relay.ingest.responses import Response
+from relay.ingest.store import Envelope, EventStore
 from relay.instants import SECOND
-from relay.ledger import Ledger, LedgerUnavailable, quarantine
-from relay.ledger.errors import EventNotStorable
+from relay.ledger import Ledger, LedgerUnavailable
 from relay.ledger.group_commit import GroupCommit
-from relay.ledger.journal import NewEvent
-from relay.ledger.quarantine import NewQuarantinedBody
-from relay.logs import get_logger
-from relay.measurements import EVENTS, LAST_EVENT, REQUEST_SECONDS, REQUESTS_IGNORED
+from relay.measurements import REQUEST_SECONDS
 from relay.standards.webhooks import StaleSignature, message_id
 
 T = TypeVar("T")
 
-log = get_logger("relay.ingest")
-
 _TOO_LARGE: Final = ("oversize", "too_many_values")
-_LOGGED_AT_ONCE: Final = 50
 
 _UNKNOWN_EVENT: Final = "unknown_event"
 """The reason of a body in quarantine that looks like a call and is no known event."""
@@ -80,7 +78,7 @@ class WebhookEndpoint:
         admission_control: AdmissionControl,
     ) -> None:
         self._ledger = ledger
-        self._group_commit = group_commit
+        self._store = EventStore(ledger, group_commit)
         self._authenticator = authenticator
         self._secrets = secrets
         self._parser = parser
@@ -128,22 +126,22 @@ class WebhookEndpoint:
 
     async def _handle(self, head: RequestHead, proof: Proof, receive: Receive, permit: Permit) -> Response:
         match proof:
-            case Proof.BODY_TOKEN:
-                return await self._handle_body_token(head, receive, permit)
-            case Proof.SIGNATURE:
-                received = await receive_body(receive, permit, self._limits.size + MAX_SIGNED_EXCESS)
-                if problem := await self._verify_signature(head, received.raw, permit):
-                    return self._refuse(head, problem, received)
-                permit.authenticate()
-                if message_id(head.headers):  # without an id the signature has no time
-                    await self._clock_warning.clear()
-                received = limit_size(received, self._limits.size)
             case Proof.HEAD:
                 received = await receive_body(receive, permit, self._limits.size)
-        request = head.with_body(received.raw)
-        decode = partial(decode_body, request, received.error, self._secrets, self._limits)
-        body = await self._parsing_threads.run(decode, request, authenticated=True)
-        return await self._accept(head, request, body)
+                return await self._decode_and_accept(head, received)
+            case Proof.SIGNATURE:
+                return await self._handle_signed(head, receive, permit)
+            case Proof.BODY_TOKEN:
+                return await self._handle_body_token(head, receive, permit)
+
+    async def _handle_signed(self, head: RequestHead, receive: Receive, permit: Permit) -> Response:
+        received = await receive_body(receive, permit, self._limits.size + MAX_SIGNED_EXCESS)
+        if problem := await self._verify_signature(head, received.raw, permit):
+            return self._refuse(head, problem, received)
+        permit.authenticate()
+        if message_id(head.headers):  # without an id the signature has no time
+            await self._clock_warning.clear()
+        return await self._decode_and_accept(head, limit_size(received, self._limits.size))
 
     async def _handle_body_token(self, head: RequestHead, receive: Receive, permit: Permit) -> Response:
         received = await receive_body(receive, permit, self._unauthenticated_limits.size)
@@ -156,19 +154,6 @@ class WebhookEndpoint:
             return self._refuse(head, problem, received)
         permit.authenticate()
         return await self._accept(head, request, body)
-
-    async def _accept(self, head: RequestHead, request: RawRequest, body: Body) -> Response:
-        """Parse and store the events of an authenticated request."""
-        try:
-            items = await self._parse(request, body)
-            await self._quarantine_unknown(head, body, items)
-            events = await self._store(head, body, items)
-        except InvalidPayload as error:
-            error.message = self._secrets.clean_text(error.message)
-            error.pointer = self._secrets.clean_text(error.pointer)
-            quarantine_id = await self._quarantine_invalid(head, body, forget_frames(error))
-            return refuse_payload(request, error, quarantine_id=quarantine_id)
-        return _acknowledge(events) if events else _acknowledge_ignored(items)
 
     # --- authenticate ---------------------------------------------------------------------------
 
@@ -207,7 +192,29 @@ class WebhookEndpoint:
         throttled_seconds = self.auth_failures.record(head.client, problem)
         return refuse_unauthenticated(problem, throttled_seconds=throttled_seconds)
 
-    # --- parse ----------------------------------------------------------------------------------
+    # --- parse and store ------------------------------------------------------------------------
+
+    async def _decode_and_accept(self, head: RequestHead, received: ReceivedBody) -> Response:
+        request = head.with_body(received.raw)
+        decode = partial(decode_body, request, received.error, self._secrets, self._limits)
+        body = await self._parsing_threads.run(decode, request, authenticated=True)
+        return await self._accept(head, request, body)
+
+    async def _accept(self, head: RequestHead, request: RawRequest, body: Body) -> Response:
+        """Parse and store the events of an authenticated request."""
+        try:
+            items = await self._parse(request, body)
+            envelope = self._envelope(head)
+            await self._quarantine_unknown(envelope, body, items)
+            events = [item.parsed for item in items if isinstance(item.parsed, CallEvent)]
+            raw = (body.clean_item(item) for item in items if isinstance(item.parsed, CallEvent))
+            await self._store.append(envelope, list(zip(raw, events, strict=True)))
+        except InvalidPayload as error:
+            error.message = self._secrets.clean_text(error.message)
+            error.pointer = self._secrets.clean_text(error.pointer)
+            quarantine_id = await self._quarantine_invalid(head, body, forget_frames(error))
+            return refuse_payload(request, error, quarantine_id=quarantine_id)
+        return acknowledge(events) if events else acknowledge_ignored(items)
 
     async def _parse(self, request: RawRequest, body: Body) -> list[ParsedItem]:
         if body.error:
@@ -221,122 +228,23 @@ class WebhookEndpoint:
             return request
         return msgspec.structs.replace(request, message_id=self._secrets.clean_text(request.message_id))
 
-    # --- store ----------------------------------------------------------------------------------
-
-    async def _store(self, head: RequestHead, body: Body, items: Sequence[ParsedItem]) -> list[CallEvent]:
-        """Return the events once all of them are on disk. Raises `InvalidPayload`, `LedgerUnavailable`."""
-        new_events = [
-            self._new_event(head, body.clean_item(item), item.parsed)
-            for item in items
-            if isinstance(item.parsed, CallEvent)
-        ]
-        if not new_events:
-            return []
-        try:
-            seqs = await self._group_commit.append(new_events)
-        except EventNotStorable as error:
-            raise InvalidPayload("unstorable", str(error)) from error
-        events = [new_event.parsed for new_event in new_events]
-        for index, (seq, event) in enumerate(zip(seqs, events, strict=True), start=1):
-            _log_accepted(seq, event)
-            EVENTS.add((event.dialect, event.kind))
-            if index % _LOGGED_AT_ONCE == 0:
-                await asyncio.sleep(0)  # so that a large array does not delay other requests
-        LAST_EVENT.set(new_events[-1].received_at / SECOND)
-        return events
-
-    def _new_event(self, head: RequestHead, raw: bytes, event: CallEvent) -> NewEvent:
-        return NewEvent(
-            received_at=self._group_commit.next_received_at(),
-            content_type=self._secrets.clean_content_type(head.content_type),
-            path=self._secrets.clean_path(head.path),
-            query=self._secrets.clean_query(head.query),
-            raw=raw,
-            parsed=event,
+    def _envelope(self, head: RequestHead) -> Envelope:
+        return Envelope(
+            self._secrets.clean_content_type(head.content_type),
+            self._secrets.clean_path(head.path),
+            self._secrets.clean_query(head.query),
         )
 
-    async def _quarantine_unknown(self, head: RequestHead, body: Body, items: Sequence[ParsedItem]) -> None:
+    async def _quarantine_unknown(self, envelope: Envelope, body: Body, items: Sequence[ParsedItem]) -> None:
         for item in items:
             if isinstance(item.parsed, Ignored) and item.parsed.quarantine:
                 message = self._secrets.clean_text(f"no known event: {item.parsed.type}")
-                await self._quarantine(head, body.clean_item(item), _UNKNOWN_EVENT, message, "/event")
+                raw = body.clean_item(item)
+                await self._store.quarantine(envelope, raw, _UNKNOWN_EVENT, message, "/event")
 
     async def _quarantine_invalid(self, head: RequestHead, body: Body, error: InvalidPayload) -> int | None:
         if not body.clean and not head.query:
             return None
-        return await self._quarantine(head, body.clean, error.reason, error.message, error.pointer)
-
-    async def _quarantine(
-        self, head: RequestHead, raw: bytes, reason: str, message: str, pointer: str
-    ) -> int:
-        """Store a body for a person to look at, and return its id in quarantine."""
-        row = NewQuarantinedBody(
-            received_at=self._group_commit.next_received_at(),
-            reason=reason,
-            message=message,
-            pointer=pointer,
-            content_type=self._secrets.clean_content_type(head.content_type),
-            path=self._secrets.clean_path(head.path),
-            query=self._secrets.clean_query(head.query),
-            raw=raw,
+        return await self._store.quarantine(
+            self._envelope(head), body.clean, error.reason, error.message, error.pointer
         )
-        return await self._ledger.write(lambda connection: quarantine.add(connection, row))
-
-
-def build_head(scope: Scope) -> RequestHead:
-    """Return what authenticates a request, apart from its body."""
-    return RequestHead(
-        headers=_decode_headers(scope["headers"]),
-        query=scope["query_string"].decode("latin-1"),
-        client=scope["client"][0] if scope.get("client") else None,
-        method=scope["method"],
-        path=scope["path"],
-        http_version=scope["http_version"],
-    )
-
-
-def _decode_headers(pairs: Sequence[tuple[bytes, bytes]]) -> dict[str, str]:
-    """Join the different values of a repeated header by commas: each of them counts, as in RFC 9110."""
-    headers: dict[str, str] = {}
-    for name, value in pairs:
-        key, text = name.decode("latin-1"), value.decode("latin-1")
-        if key in headers and headers[key] != text:
-            text = f"{headers[key]}, {text}"
-        headers[key] = text
-    return headers
-
-
-def _log_accepted(seq: int, event: CallEvent) -> None:
-    if event.warnings or event.missing:
-        log.warning("ingest.unclear", event_seq=seq, warnings=_describe_unclear(event))
-    kind = event.kind.value
-    log.info(
-        f"CloudTalk Webhook Event: call.{kind}",  # noqa: G004 - the name that users look for
-        event_seq=seq,
-        call_id=event.facts.get("call_id"),
-        call_uuid=event.facts.get("call_uuid"),
-        dialect=event.dialect,
-        kind=kind,
-    )
-
-
-def _describe_unclear(event: CallEvent) -> list[str]:
-    if event.missing is None:
-        return list(event.warnings)
-    return [*event.warnings, f"{event.missing}: missing or empty, so a missed call would look completed"]
-
-
-# --- respond ------------------------------------------------------------------------------------
-
-
-def _acknowledge(events: Sequence[CallEvent]) -> Response:
-    ids = [f"cloudtalk-{event.name}" for event in events]
-    named: dict[str, Any] = {"id": ids[0]} if len(ids) == 1 else {"ids": ids}
-    return json_response({"success": True, "message": ACCEPTED, **named})
-
-
-def _acknowledge_ignored(items: Sequence[ParsedItem]) -> Response:
-    ignored = [item.parsed for item in items if isinstance(item.parsed, Ignored)] or [EMPTY]
-    REQUESTS_IGNORED.add()
-    log.info("ingest.ignored", type=ignored[0].type, kept=any(body.quarantine for body in ignored))
-    return json_response({"success": True, "message": ACCEPTED, "ignored": True})

@@ -12,7 +12,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from relay.cloudtalk.authentication import AuthProblem, check_local_page, tokens_in_authorization
 from relay.cloudtalk.request import RequestHead
 from relay.ingest.auth_failures import AuthFailures
-from relay.ingest.endpoint import build_head
+from relay.ingest.request_head import build_head
 from relay.ingest.responses import Headers, Response, problem_response
 from relay.standards.tokens import TokenList
 

@@ -13,7 +13,7 @@ from starlette.routing import Route
 
 from relay import __version__
 from relay.cloudtalk.authentication import check_local
-from relay.ingest.endpoint import build_head
+from relay.ingest.request_head import build_head
 from relay.ledger import HEAD, Ledger, LedgerUnavailable
 from relay.ledger.write_check import check_writable
 from relay.standards.shared_result import SharedResult

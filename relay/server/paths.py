@@ -12,7 +12,7 @@ from starlette.types import ASGIApp, ExceptionHandler, Receive, Scope, Send
 
 from relay import __version__
 from relay.cloudtalk.request import RequestHead
-from relay.ingest.endpoint import build_head
+from relay.ingest.request_head import build_head
 from relay.ingest.responses import problem_response
 from relay.logs import get_logger, remove_secrets
 
