@@ -72,6 +72,8 @@ async def test_calls_aliases_dedup_keys_and_deliveries_are_written(ledger: Ledge
     (delivery,) = await ledger.read(lambda c: deliveries.list_for_call(c, "a"))
     assert (delivery.state, delivery.version) == ("pending", 7)
     assert await states(ledger) == [("folded", "a"), *[("new", None)] * 3]
+    folded_at = select(events.c.folded_at).where(events.c.seq == 1)
+    assert await ledger.read(lambda c: c.execute(folded_at).scalar()) == 1_000
 
 
 async def test_an_event_waits_for_its_alias_and_the_batch_that_adds_it_ends_the_wait(ledger: Ledger) -> None:

@@ -2,8 +2,17 @@
 
 import asyncio
 
-from relay.ingest.deadlines import CHECK_SECONDS
-from relay.ingest.limits import AdmissionControl
+import pytest
+
+from relay.ingest.limits import AdmissionControl, Permit
+from tests.support.clock import MonotonicClock
+
+
+@pytest.fixture
+def permit() -> Permit:
+    """A permit whose clock stands still."""
+    admission = AdmissionControl(max_requests=4, max_bytes=1_000, now=MonotonicClock())
+    return admission.permit("192.0.2.1", authenticated=False)
 
 
 async def test_all_blocks_share_one_timer_that_ends_after_the_last_one() -> None:
@@ -12,7 +21,49 @@ async def test_all_blocks_share_one_timer_that_ends_after_the_last_one() -> None
         timer = admission.deadlines._timer
     with admission.permit("192.0.2.1", authenticated=True).until_deadline():
         assert admission.deadlines._timer is timer is not None
-        await asyncio.sleep(CHECK_SECONDS * 1.5)
+        await asyncio.sleep(0.15)
         assert admission.deadlines._timer is not None
-    await asyncio.sleep(CHECK_SECONDS * 1.5)
+    await asyncio.sleep(0.15)
     assert admission.deadlines._timer is None
+
+
+@pytest.mark.parametrize(("early_by", "is_interrupted"), [(0.0, True), (0.001, False)])
+async def test_a_block_is_interrupted_at_its_deadline(
+    permit: Permit, early_by: float, *, is_interrupted: bool
+) -> None:
+    with permit.until_deadline():
+        assert permit.block
+        permit._next_bytes_by = 700.0
+        permit.block._task = asyncio.create_task(asyncio.Event().wait())
+        permit.block.check_deadline(700.0 - early_by)
+        assert permit.block._task.cancelling() == int(is_interrupted)
+        permit.block._task.cancel()
+
+
+async def test_a_block_that_is_interrupted_twice_is_cancelled_once(permit: Permit) -> None:
+    def interrupt() -> None:
+        assert permit.block
+        permit.block.interrupt()
+        permit.block.interrupt()
+
+    asyncio.get_running_loop().call_soon(interrupt)
+    with pytest.raises(TimeoutError), permit.until_deadline():
+        await asyncio.Event().wait()
+    task = asyncio.current_task()
+    assert task
+    assert task.cancelling() == 0
+
+
+async def test_a_block_cannot_be_interrupted_after_its_end(permit: Permit) -> None:
+    with permit.until_deadline():
+        block = permit.block
+    assert block
+    block.interrupt()
+    await asyncio.sleep(0)
+    assert permit.block is None
+
+
+async def test_an_error_of_the_block_is_not_replaced_by_the_eviction(permit: Permit) -> None:
+    permit.is_evicted = True
+    with pytest.raises(ValueError, match="broken"), permit.until_deadline():
+        raise ValueError("broken")
