@@ -12,7 +12,7 @@ the ids that fit one call are accepted; the others are dropped and reported.
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Final
-from uuid import RFC_4122, UUID
+from uuid import UUID
 
 import msgspec
 
@@ -171,7 +171,7 @@ def _is_generated_uuid(alias: str) -> bool:
         uuid = UUID(id_)
     except ValueError:
         return False
-    return namespace == "uuid" and uuid.variant == RFC_4122 and uuid.version in _UUID_VERSIONS
+    return namespace == "uuid" and uuid.version in _UUID_VERSIONS  # None of another variant
 
 
 def is_transfer_of(event: CallEvent, received_at: Instant, state: CallState) -> bool | None:
@@ -200,11 +200,9 @@ def limit_aliases(match: Match, aliases_of: Callable[[str], Collection[str]]) ->
     if match.call is None:
         return match
     known = aliases_of(match.call)
-    most_new = len(match.accepted) + sum(len(aliases_of(other)) for other in match.merge)
-    if len(known) + most_new <= MOST_ALIASES:
-        return match
     own = tuple(alias for alias in match.accepted if alias in known)
-    if len(known) + most_new - len(own) <= MOST_ALIASES:
+    new = len(match.accepted) - len(own) + sum(len(aliases_of(other)) for other in match.merge)
+    if len(known) + new <= MOST_ALIASES:
         return match
     return Match(match.call, own, match.dropped) if own else Match(None, match.accepted, match.dropped)
 

@@ -201,13 +201,16 @@ def test_a_deleted_call_survives_if_a_crm_received_it_first() -> None:
         {"id:1": "cloudtalk-1", "uuid:b": row.id},
         {row.id: row},
         first_delivered={row.id: Instant(T0), "cloudtalk-1": Instant(T0 - 1)},
-        tombstones={"cloudtalk-1": Tombstone(4, ["id:1", "other:z"])},
+        tombstones={"cloudtalk-1": Tombstone(4, ["other:z", "other:y", "other:x", "id:1"])},
     )
     changes = plan_changes(batch(LINK, first=3), snapshot)
     assert changes.merged == {"cloudtalk-b": "cloudtalk-1"}
     assert changes.continued == ["cloudtalk-1"]
     (new,) = changes.new_rows
-    assert (new.id, new.state.aliases) == ("cloudtalk-1", ["id:1", "other:z", "uuid:b"])
+    assert (new.id, new.state.aliases) == (
+        "cloudtalk-1",
+        ["id:1", "other:x", "other:y", "other:z", "uuid:b"],
+    )
 
 
 def test_a_deleted_call_that_a_crm_received_later_is_merged_and_retracted() -> None:
