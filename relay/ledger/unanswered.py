@@ -34,20 +34,24 @@ _talked_later = (
     )
     .exists()
 )
-_unanswered = (
+_by_number = (
     select(
-        _newest_missed.c.number,
-        func.max(_newest_missed.c.began_at).label("began_at"),
-        func.count().label("calls"),
+        _newest_missed,
+        func.row_number()
+        .over(
+            partition_by=_newest_missed.c.number,
+            order_by=(_newest_missed.c.began_at.desc(), _newest_missed.c.id.desc()),
+        )
+        .label("place"),
+        func.count().over(partition_by=_newest_missed.c.number).label("calls"),
     )
     .where(~_talked_later)
-    .group_by(_newest_missed.c.number)
-    .order_by(func.max(_newest_missed.c.began_at).desc())
+    .subquery("by_number")
 )
-_call = select(calls.c.id).where(
-    calls.c.number == bindparam("number"),
-    calls.c.began_at == bindparam("began_at"),
-    calls.c.merged_into.is_(None),
+_unanswered = (
+    select(_by_number.c.id, _by_number.c.number, _by_number.c.began_at, _by_number.c.calls)
+    .where(_by_number.c.place == 1)
+    .order_by(_by_number.c.began_at.desc(), _by_number.c.id.desc())
 )
 
 
@@ -60,21 +64,7 @@ class UnansweredNumber(NamedTuple):
     calls: int
 
 
-def list_unanswered(
-    connection: Connection, since: Instant, *, limit: int, most: int
-) -> tuple[list[UnansweredNumber], int]:
-    """Return up to `limit` customers, the last missed call first, and the number of all.
-
-    Only the `most` newest missed calls are looked at.
-    """
-    rows = connection.execute(_unanswered, {"since": since, "most": most}).all()
-    found = [
-        UnansweredNumber(_id_of(connection, number, began_at), number, began_at, calls)
-        for number, began_at, calls in rows[:limit]
-    ]
-    return found, len(rows)
-
-
-def _id_of(connection: Connection, number: str, began_at: Instant) -> str:
-    id_: str = min(connection.execute(_call, {"number": number, "began_at": began_at}).scalars())
-    return id_
+def list_unanswered(connection: Connection, since: Instant, *, most: int) -> list[UnansweredNumber]:
+    """Return the customers, the last missed call first. Only the `most` newest missed calls are looked at."""
+    rows = connection.execute(_unanswered, {"since": since, "most": most})
+    return [UnansweredNumber(*row) for row in rows]

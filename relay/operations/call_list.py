@@ -106,12 +106,12 @@ def list_calls(
     A page begins below the last call of the page before, whichever calls arrive meanwhile. Raises
     `FilterError`.
     """
-    before = None if cursor is None else _parse_cursor(cursor)
+    before = None if cursor is None else parse_cursor(cursor)
     found = call_search.search(connection, _criteria(filter_), before=before, limit=limit)
     is_cut = found.next is not None and len(found.keys) < limit
     return Page(
-        _listed_calls(connection, [key.id for key in found.keys]),
-        None if found.next is None else _format_cursor(found.next),
+        listed_calls(connection, [key.id for key in found.keys]),
+        None if found.next is None else format_cursor(found.next),
         found.next.began_at if found.next is not None and is_cut else None,
     )
 
@@ -142,7 +142,7 @@ def count_calls(connection: Connection, filter_: CallFilter, at_most: int = MOST
 def find_listed(connection: Connection, id_: str) -> ListedCall | None:
     """Return the call with exactly this id, see `find_call`. A search field tries this first."""
     row = find_call(connection, id_.strip())
-    return None if row is None else _listed_calls(connection, [row.id])[0]
+    return None if row is None else listed_calls(connection, [row.id])[0]
 
 
 def find_by_number(connection: Connection, text: str, region: str, limit: int = PAGE) -> Page:
@@ -152,7 +152,8 @@ def find_by_number(connection: Connection, text: str, region: str, limit: int = 
     return list_calls(connection, CallFilter(region=region, number=text), limit=limit)
 
 
-def _listed_calls(connection: Connection, ids: list[str]) -> list[ListedCall]:
+def listed_calls(connection: Connection, ids: list[str]) -> list[ListedCall]:
+    """Return these calls, in this order."""
     records = calls.get_records(connection, ids)
     states = deliveries.states_of_calls(connection, ids)
     return [
@@ -206,11 +207,12 @@ def _words(field: str, words: list[Alternatives]) -> list[Alternatives]:
 # --- the cursor ---------------------------------------------------------------------------------
 
 
-def _format_cursor(key: CallKey) -> str:
+def format_cursor(key: CallKey) -> str:
     return f"{key.began_at}.{key.id}"
 
 
-def _parse_cursor(cursor: str) -> CallKey:
+def parse_cursor(cursor: str) -> CallKey:
+    """Raises `FilterError`."""
     began_at, _, id_ = cursor.partition(".")
     try:
         return CallKey(Instant(int(began_at)), id_)

@@ -2,11 +2,13 @@
 
 import asyncio
 import csv
+import html
 import io
 import re
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import urljoin
 
 import pytest
 from structlog.testing import capture_logs
@@ -105,8 +107,40 @@ async def test_calls_are_searched_and_filtered(
     assert ("No call matches" in page.text) is not bool(ids)
 
 
+async def test_the_number_of_unanswered_calls_leads_to_these_calls(
+    relay_and_browser: tuple[Relay, Browser], settings: Settings
+) -> None:
+    relay, browser = relay_and_browser
+    overview = (await browser.open("/console")).text
+    (path,) = re.findall(r'href="([^"]+)">See all<', overview)
+    assert '<span class="count bad">1</span>' in overview
+    page = (await browser.open(urljoin("/console", path))).text
+    assert re.findall(r'data-id="([^"]+)"', page) == ["cloudtalk-2"]
+    rows = html.unescape(re.findall(r'data-rows="([^"]+)"', page)[0])
+    assert "cloudtalk-2" in (await browser.open(urljoin("/console/calls", rows))).text
+    table = (await browser.open("/console/calls.csv?view=unanswered")).text
+    assert [row["id"] for row in csv.DictReader(io.StringIO(table.removeprefix("\ufeff")))] == ["cloudtalk-2"]
+    headers = {"authorization": f"Bearer {CANARY}"}
+    answer = event("ended", "3", direction="outbound", talking_time=9, external_number="+34600000001")
+    await browser.client.post(WEBHOOK_PATH, json=answer, headers=headers)
+    await wait_for_status(relay, settings, lambda status: status["crm"].delivered == 3)
+    page = (await browser.open("/console/calls?view=unanswered")).text
+    assert "data-id" not in page
+    assert "Every missed call of the last seven days was followed by a conversation" in page
+
+
 @pytest.mark.parametrize(
-    "query", ["status=lost", "day=yesterday", "day=9999-12-31", "delivery=x", "after=x", "q=..."]
+    "query",
+    [
+        "view=x",
+        "view=unanswered&after=x",
+        "status=lost",
+        "day=yesterday",
+        "day=9999-12-31",
+        "delivery=x",
+        "after=x",
+        "q=...",
+    ],
 )
 async def test_a_filter_that_does_not_exist_is_a_sentence(
     relay_and_browser: tuple[Relay, Browser], query: str

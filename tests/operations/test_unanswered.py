@@ -1,11 +1,15 @@
 """Missed calls that nobody has called back."""
 
+from functools import partial
+
 import msgspec
+import pytest
 
 from relay.call import Status
 from relay.instants import SECOND, Instant
 from relay.ledger import Ledger, calls
-from relay.operations.unanswered import UnansweredCalls, get_unanswered
+from relay.operations.call_list import FilterError
+from relay.operations.unanswered import UnansweredCalls, get_unanswered, list_unanswered
 from tests.support.operations import NOW
 from tests.support.samples import make_call_row
 
@@ -79,3 +83,19 @@ async def test_the_number_of_all_is_known_when_only_the_newest_are_listed(ledger
     assert len(found.newest) == 8
     assert found.newest[0].number == "+34600000010"
     assert found.customers == 10
+
+
+async def test_the_calls_that_are_counted_are_listed_page_by_page(ledger: Ledger) -> None:
+    await write(ledger, "first of three", 5 * SECOND, "+34600000011")
+    for number in range(5):
+        age = (number // 2 + 1) * SECOND  # two begin at the same time
+        await write(ledger, f"missed {number}", age, f"+3460000001{number}")
+    pages, cursor = [], None
+    for limit in (2, 2, 2):
+        page = await ledger.read(partial(list_unanswered, now=Instant(NOW), cursor=cursor, limit=limit))
+        pages.append([call.id for call in page.calls])
+        cursor = page.next
+    assert pages == [["missed 1", "missed 0"], ["missed 3", "missed 2"], ["missed 4"]]
+    assert cursor is None
+    with pytest.raises(FilterError):
+        await ledger.read(partial(list_unanswered, now=Instant(NOW), cursor="x"))

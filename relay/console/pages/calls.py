@@ -25,19 +25,27 @@ from relay.operations.call_list import (
     list_calls,
 )
 from relay.operations.filter_values import parse_delivery_states, parse_directions, parse_statuses, parse_time
+from relay.operations.unanswered import MOST, list_unanswered
 
-FIELDS: Final = ("q", "agent", "status", "direction", "destination", "delivery", "day")
-"""The fields of the search, as they are in the query."""
+FIELDS: Final = ("view", "q", "agent", "status", "direction", "destination", "delivery", "day")
+"""The fields of the search, as they are in the query. `view`: a list of its own, without a search."""
+
+UNANSWERED: Final = "unanswered"
+"""The view of the missed calls that nobody has answered since."""
 
 _UNCHANGED: Final = 204
 
 
 class Search(msgspec.Struct, frozen=True):
-    """What a person searches for. `values`: the fields as they were written; `filter`: what they mean."""
+    """What a person searches for. `values`: the fields as they were written; `filter`: what they mean.
+
+    `is_unanswered`: the missed calls without an answer are listed instead.
+    """
 
     values: Mapping[str, str]
     filter: CallFilter
     cursor: str | None = None
+    is_unanswered: bool = False
 
 
 async def show(visit: Visit) -> Response:
@@ -94,7 +102,11 @@ def _written(visit: Visit) -> dict[str, str]:
 def _read_search(visit: Visit) -> Search:
     """Raises `FilterError`."""
     written = _written(visit)
-    return Search(written, _read_filter(visit, written), visit.query("after") or None)
+    view = written.get("view")
+    if view not in {None, UNANSWERED}:
+        raise FilterError("view", f"no list is called {view!r}")
+    filter_ = _read_filter(visit, written)
+    return Search(written, filter_, visit.query("after") or None, is_unanswered=view == UNANSWERED)
 
 
 def _read_filter(visit: Visit, values: Mapping[str, str]) -> CallFilter:
@@ -131,6 +143,8 @@ async def _read_page(visit: Visit, search: Search) -> Page:
     """Return the page. An id that is exactly that of a call finds this call alone. Raises `FilterError`."""
 
     def read(connection: Connection) -> Page:
+        if search.is_unanswered:
+            return list_unanswered(connection, visit.situation.now, search.cursor)
         if (written := search.values.get("q")) and (call := find_listed(connection, written)):
             return Page([call], None)
         return list_calls(connection, search.filter, search.cursor)
@@ -187,9 +201,20 @@ async def _csv_lines(visit: Visit, search: Search) -> AsyncIterator[str]:
     destinations = sorted(visit.console.settings.destinations)
     separator = _SEPARATORS[visit.texts.code]
     yield "\ufeff" + _csv_line([*(name.strip("_") for name in _COLUMNS), *destinations], separator)
-    async for call in iterate_calls(visit.console.ledger, search.filter):
+    async for call in _iterate(visit, search):
         cells = [_cell(visit, call, name) for name in _COLUMNS]
         yield _csv_line([*cells, *_states(call, destinations)], separator)
+
+
+async def _iterate(visit: Visit, search: Search) -> AsyncIterator[ListedCall]:
+    if not search.is_unanswered:
+        async for call in iterate_calls(visit.console.ledger, search.filter):
+            yield call
+        return
+    now = visit.situation.now
+    page = await visit.console.ledger.read(lambda c: list_unanswered(c, now, limit=MOST))
+    for call in page.calls:
+        yield call
 
 
 def _cell(visit: Visit, call: ListedCall, name: str) -> str:

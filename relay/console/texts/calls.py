@@ -35,6 +35,10 @@ class CallsTexts(msgspec.Struct, frozen=True, kw_only=True):
     """The texts of the list."""
 
     title: str
+    lists: str
+    all_calls: str
+    to_call_back: str
+    to_call_back_note: str
     live: str
     paused: str
     search: str
@@ -121,6 +125,10 @@ SPANISH_WORDS: Final = WordTexts(
 
 ENGLISH: Final = CallsTexts(
     title="Calls",
+    lists="Lists of calls",
+    all_calls="All calls",
+    to_call_back="To call back",
+    to_call_back_note="Missed calls of the last seven days after which nobody has talked to the customer: the last one of each number.",
     live="Live",
     paused="Paused",
     search="Search",
@@ -159,6 +167,10 @@ ENGLISH: Final = CallsTexts(
 
 SPANISH: Final = CallsTexts(
     title="Gestión de llamadas",
+    lists="Listas de llamadas",
+    all_calls="Todas",
+    to_call_back="Por devolver",
+    to_call_back_note="Llamadas perdidas de los últimos siete días tras las que nadie ha hablado con el cliente: la última de cada número.",
     live="En directo",
     paused="En pausa",
     search="Buscar",

@@ -88,7 +88,7 @@ ENGLISH: Final = OverviewTexts(
     unanswered="Missed calls without an answer",
     unanswered_none="Every missed call of the last seven days was followed by a conversation.",
     unanswered_note="Of the last seven days. Nobody has talked to these numbers since the missed call.",
-    all_unanswered="All missed calls",
+    all_unanswered="See all",
 )
 
 SPANISH: Final = OverviewTexts(
@@ -130,5 +130,5 @@ SPANISH: Final = OverviewTexts(
     unanswered="Llamadas perdidas sin respuesta",
     unanswered_none="Tras cada llamada perdida de los últimos siete días hubo una conversación.",
     unanswered_note="De los últimos siete días. Nadie ha hablado con estos números desde la llamada perdida.",
-    all_unanswered="Todas las llamadas perdidas",
+    all_unanswered="Ver todas",
 )
