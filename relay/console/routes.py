@@ -7,7 +7,17 @@ from typing import Final
 import msgspec
 from starlette.responses import Response
 
-from relay.console.pages import call, calls, dead_letters, overview, preferences, quarantine, set_up, sign_in
+from relay.console.pages import (
+    call,
+    calls,
+    calls_export,
+    dead_letters,
+    overview,
+    preferences,
+    quarantine,
+    set_up,
+    sign_in,
+)
 from relay.console.visit import Visit
 
 Handler = Callable[[Visit], Awaitable[Response]]
@@ -38,7 +48,7 @@ PAGES: Final = (
     Page("/", overview.show),
     Page("/calls", calls.show),
     Page("/calls/rows", calls.rows, is_background=True),
-    Page("/calls.csv", calls.export),
+    Page("/calls.csv", calls_export.export),
     Page("/call", call.show),
     Page("/call/push", call.push, "POST"),
     Page("/dead-letters", dead_letters.show),

@@ -1,37 +1,36 @@
-"""The list of calls: search, filters, pages, live rows and the export."""
+"""The list of calls: search, filters, pages and live rows."""
 
-import csv
 import hashlib
-import io
 import re
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import Mapping
 from datetime import date, datetime, time, timedelta
 from typing import Final
 
 import msgspec
-from starlette.responses import Response, StreamingResponse
+from starlette.responses import Response
 
 from relay.console.visit import Visit
 from relay.instants import iso
 from relay.ledger.connection import Connection
-from relay.ledger.states import DeliveryState
 from relay.operations.call_list import (
     CallFilter,
     FilterError,
-    ListedCall,
     Page,
     find_listed,
-    iterate_calls,
     list_calls,
 )
 from relay.operations.filter_values import parse_delivery_states, parse_directions, parse_statuses, parse_time
-from relay.operations.unanswered import MOST, list_unanswered
+from relay.operations.missing_calls import explain_missing_call
+from relay.operations.unanswered import list_unanswered
 
 FIELDS: Final = ("view", "q", "agent", "status", "direction", "destination", "delivery", "day")
 """The fields of the search, as they are in the query. `view`: a list of its own, without a search."""
 
 UNANSWERED: Final = "unanswered"
 """The view of the missed calls that nobody has answered since."""
+
+_ID: Final = re.compile(r"(?=.*[0-9])[\w-]+")
+"""What may be the id of a call, and no name."""
 
 _UNCHANGED: Final = 204
 
@@ -48,18 +47,31 @@ class Search(msgspec.Struct, frozen=True):
     is_unanswered: bool = False
 
 
+class Found(msgspec.Struct, frozen=True):
+    """A page. `wanted_id`: the id by which its only call was found: the page of the call says if the call was
+    merged into another one.
+    """
+
+    page: Page
+    wanted_id: str | None = None
+
+
 async def show(visit: Visit) -> Response:
     """Show a page of the list."""
-    written, page, problem = _written(visit), Page([], None), ""
+    written, found, problem, reason = _written(visit), Found(Page([], None)), "", ""
     try:
-        page = await _read_page(visit, _read_search(visit))
+        found = await find(visit, read_search(visit))
+        reason = await _read_reason(visit, written, found.page)
     except FilterError as error:
         problem = _problem(visit, error)
+    page = found.page
     return visit.render(
         "calls.html",
         values=dict.fromkeys(FIELDS, "") | written,
         written=written,
         problem=problem,
+        reason=reason,
+        wanted_id=found.wanted_id,
         calls=page.calls,
         next=page.next,
         searched_until=page.searched_until and iso(page.searched_until),
@@ -77,12 +89,15 @@ def _problem(visit: Visit, error: FilterError) -> str:
 async def rows(visit: Visit) -> Response:
     """Return the rows of the first page if they have changed since `seen`, for a page that is open."""
     try:
-        page = await _read_page(visit, _read_search(visit))
+        found = await find(visit, read_search(visit))
     except FilterError:
         return Response(status_code=400)
+    page = found.page
     if (digest := _digest(page)) == visit.query("seen"):
         return Response(status_code=_UNCHANGED)
-    response = visit.render("calls_rows.html", calls=page.calls, written=_written(visit))
+    response = visit.render(
+        "calls_rows.html", calls=page.calls, written=_written(visit), wanted_id=found.wanted_id, reason=""
+    )
     response.headers["x-digest"] = digest
     return response
 
@@ -99,8 +114,8 @@ def _written(visit: Visit) -> dict[str, str]:
     return {name: value for name, value in values.items() if value}
 
 
-def _read_search(visit: Visit) -> Search:
-    """Raises `FilterError`."""
+def read_search(visit: Visit) -> Search:
+    """Return what the query asks for. Raises `FilterError`."""
     written = _written(visit)
     view = written.get("view")
     if view not in {None, UNANSWERED}:
@@ -139,99 +154,24 @@ def _read_day(written: str) -> tuple[date, date]:
         raise FilterError("day", "expected a date such as 2024-11-28") from None
 
 
-async def _read_page(visit: Visit, search: Search) -> Page:
-    """Return the page. An id that is exactly that of a call finds this call alone. Raises `FilterError`."""
+async def find(visit: Visit, search: Search) -> Found:
+    """Find a page. An id that is exactly that of a call finds this call alone. Raises `FilterError`."""
 
-    def read(connection: Connection) -> Page:
+    def read(connection: Connection) -> Found:
         if search.is_unanswered:
-            return list_unanswered(connection, visit.situation.now, search.cursor)
+            return Found(list_unanswered(connection, visit.situation.now, search.cursor))
         if (written := search.values.get("q")) and (call := find_listed(connection, written)):
-            return Page([call], None)
-        return list_calls(connection, search.filter, search.cursor)
+            return Found(Page([call], None), written)
+        return Found(list_calls(connection, search.filter, search.cursor))
 
     return await visit.console.ledger.read(read)
 
 
-# --- the export -----------------------------------------------------------------------------------
-
-_COLUMNS: Final = (
-    *("id", "call_id", "call_uuid", "direction", "status", "from_", "to", "external_number"),
-    *(
-        "internal_number",
-        "contact_name",
-        "agent_name",
-        "agent_email",
-        "started_at",
-        "answered_at",
-        "ended_at",
-    ),
-    *("response_seconds", "duration_seconds", "talking_seconds", "waiting_seconds", "recording_url", "tags"),
-    *("notes", "follow_up", "version"),
-)
-_TIMES: Final = ("started_at", "answered_at", "ended_at")
-_SEPARATORS: Final = {"en": ",", "es": ";"}
-"""Where the decimal mark is a comma, a spreadsheet opens commas as one column."""
-
-_FORMULA: Final = re.compile(r"^(?=[\t\r\n])|(^|[;,\t\r\n])(?= *[=+\-@\uff1d\uff0b\uff0d\uff20])")
-"""Where a spreadsheet may begin to read a formula: at the beginning of a cell, and of each line and each part
-between separators in it. A spreadsheet that expects the other separator splits cells there, and takes the
-quotation marks in the middle of a line for text.
-"""
-
-
-async def export(visit: Visit) -> Response:
-    """Return all calls that the search finds as CSV, as spreadsheets open it in the language of the person.
-
-    Times are in the zone of the settings, without an offset, which a spreadsheet would read as text.
-    """
-    try:
-        search = _read_search(visit)
-        await _read_page(visit, search)
-    except FilterError as error:
-        return Response(str(error), 400, media_type="text/plain")
-    visit.log_action("export", target=", ".join(sorted(search.values)) or "all calls")
-    return StreamingResponse(
-        _csv_lines(visit, search),
-        media_type="text/csv; charset=utf-8",
-        headers={"content-disposition": 'attachment; filename="calls.csv"'},
-    )
-
-
-async def _csv_lines(visit: Visit, search: Search) -> AsyncIterator[str]:
-    destinations = sorted(visit.console.settings.destinations)
-    separator = _SEPARATORS[visit.texts.code]
-    yield "\ufeff" + _csv_line([*(name.strip("_") for name in _COLUMNS), *destinations], separator)
-    async for call in _iterate(visit, search):
-        cells = [_cell(visit, call, name) for name in _COLUMNS]
-        yield _csv_line([*cells, *_states(call, destinations)], separator)
-
-
-async def _iterate(visit: Visit, search: Search) -> AsyncIterator[ListedCall]:
-    if not search.is_unanswered:
-        async for call in iterate_calls(visit.console.ledger, search.filter):
-            yield call
-        return
-    now = visit.situation.now
-    page = await visit.console.ledger.read(lambda c: list_unanswered(c, now, limit=MOST))
-    for call in page.calls:
-        yield call
-
-
-def _cell(visit: Visit, call: ListedCall, name: str) -> str:
-    value = getattr(call, name)
-    if value and name in _TIMES:
-        return f"{visit.formats.local(value):%Y-%m-%d %H:%M:%S}"
-    if isinstance(value, list):
-        return ", ".join(value)
-    return "" if value is None else str(value)
-
-
-def _states(call: ListedCall, destinations: list[str]) -> list[str]:
-    states: dict[str, DeliveryState] = {each.destination: each.state for each in call.deliveries}
-    return [states.get(name, "") for name in destinations]
-
-
-def _csv_line(cells: list[str], separator: str) -> str:
-    line = io.StringIO()
-    csv.writer(line, delimiter=separator).writerow([_FORMULA.sub(r"\1'", cell) for cell in cells])
-    return line.getvalue()
+async def _read_reason(visit: Visit, written: Mapping[str, str], page: Page) -> str:
+    """Return why no call has the id that was searched for; no text if a call was found, or it is no id."""
+    id_ = written.get("q", "")
+    if page.calls or written.keys() != {"q"} or _ID.fullmatch(id_) is None:
+        return ""
+    situation = visit.situation
+    found = await visit.console.ledger.read(lambda c: explain_missing_call(c, id_, situation))
+    return found.text.read(situation.language)
