@@ -14,8 +14,9 @@ from sqlalchemy.exc import (
     ProgrammingError,
 )
 
-from relay.ledger.connection import Connection, Rows, _prepared, connect
+from relay.ledger.connection import Connection, Rows, connect
 from relay.ledger.engine import migrate, open_engine, transaction
+from relay.ledger.prepared import _prepared
 from relay.ledger.tables import aliases, deliveries, destinations, events
 
 NAMED = select(destinations.c.name, destinations.c.client).where(destinations.c.name == bindparam("named"))
