@@ -1,6 +1,6 @@
 """The response to a request for an open recording: whole, one range or several, with bounded memory.
 
-A client that reads nothing for 30 seconds is disconnected (`relay.server.protocol`).
+A client that reads nothing for 30 seconds is disconnected (`relay.server.timed_connection`).
 """
 
 import secrets

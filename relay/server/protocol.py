@@ -5,39 +5,25 @@ of bodies are in `relay.ingest`.
 """
 
 import asyncio
-import re
-from collections.abc import Iterator
 from typing import Any, Final
 from urllib.parse import unquote
 
 import httptools
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from relay.server.connections import Connections
 from relay.server.exchange import Exchange
 from relay.server.rejections import MAX_HEAD_BYTES, MAX_HEADERS, RESPONSES, Rejected, Rejection
+from relay.server.request_heads import head_size, pieces, with_host_of_target, without_upgrade
+from relay.server.timed_connection import TimedConnection
 
 MAX_PIPELINED: Final = 64
 """The limit of requests that wait on one connection for the response of an earlier one."""
 
-_HOST_OF_TARGET: Final = re.compile(rb"[A-Za-z][A-Za-z0-9+.-]*://([^/?#]*)")
-
 _PIECE_BYTES: Final = 16 * 1024
 """What is received at once is parsed in pieces of this size, so that the limits hold within it too."""
 
-_HEAD_SECONDS: Final = 10.0
-"""How long a request head may take, and the rest of a body that was answered before its end."""
 
-_WRITE_SECONDS: Final = 30.0
-"""How long a client may take until it reads more of a response."""
-
-_LINGER_SECONDS: Final = 2.0
-"""How long a client may read the reason before its connection is closed. If data that nobody read was left
-in the socket, the system would discard the response."""
-
-
-class BoundedProtocol(HttpToolsProtocol):
-    """uvicorn's protocol with limits of size and time. `connections` limits the number of connections.
+class BoundedProtocol(TimedConnection):
+    """uvicorn's protocol with limits of size and time.
 
     Two flows change a connection. Neither waits for the other: a response may end before its request, and the
     next request may arrive before the response.
@@ -51,62 +37,15 @@ class BoundedProtocol(HttpToolsProtocol):
     it. A timer runs for a head, and for a body whose response was sent. `_reject` ends both flows for good.
     """
 
-    def __init__(
-        self, connections: Connections, *arguments: Any, head_seconds: float = _HEAD_SECONDS, **options: Any
-    ) -> None:
+    def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
         self.headers = []
-        self._connections = connections
-        self._head_seconds = head_seconds
         # What arrived since the last progress, which is the end of a head, a part of a body or its end. More
         # than 0: a head or the surroundings of a body have begun and are not complete.
         self._unfinished_bytes = 0
         self._has_request = False
         self._is_in_body = False
         self._is_upgrade = False  # the head asks for another protocol, and is parsed again without that
-        self._is_rejected = False  # what else arrives is dropped
-        # When the connection began to wait for a request; None while it has one, or a part of one.
-        self._idle_since: float | None = None
-        self._timer: asyncio.TimerHandle | None = None
-        self._write_timer: asyncio.TimerHandle | None = None
-
-    # --- the connection -------------------------------------------------------------------------
-
-    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        """Accept the connection, if need be in place of one that waits."""
-        super().connection_made(transport)
-        if self._connections.add(self):
-            self._idle_since = self.loop.time()
-            self._close_if_idle()
-            return
-        self._is_rejected = True
-        self._connections.count(Rejection.NO_CAPACITY)
-        transport.write(RESPONSES[Rejection.NO_CAPACITY])
-        transport.close()
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        """Forget the connection and its timers."""
-        self._connections.remove(self)
-        self._stop_timer()
-        self.resume_writing()
-        self._unset_keepalive_if_required()
-        super().connection_lost(exc)
-
-    def abort(self) -> None:
-        """Close the connection at once."""
-        self.transport.abort()
-
-    def pause_writing(self) -> None:
-        """Give the client a limited time to read: its request is in progress until then."""
-        super().pause_writing()
-        self._write_timer = self.loop.call_later(_WRITE_SECONDS, self.abort)
-
-    def resume_writing(self) -> None:
-        """End the time limit of `pause_writing`."""
-        super().resume_writing()
-        if self._write_timer is not None:
-            self._write_timer.cancel()
-            self._write_timer = None
 
     # --- receive --------------------------------------------------------------------------------
 
@@ -115,7 +54,7 @@ class BoundedProtocol(HttpToolsProtocol):
         if len(data) <= _PIECE_BYTES:
             self._parse(data)
             return
-        for piece in _pieces(data):
+        for piece in pieces(data, _PIECE_BYTES):
             self._parse(piece)
 
     def _parse(self, data: bytes | memoryview) -> None:
@@ -140,14 +79,13 @@ class BoundedProtocol(HttpToolsProtocol):
         After a head that asks for another protocol the parser expects that protocol instead of a body, so
         the event would be lost. Java's HTTP client asks for HTTP/2 in this way.
         """
-        version = self.parser.get_http_version().encode()
-        lines = [b"%s %s HTTP/%s" % (self.parser.get_method(), self.url, version)]
-        lines += [name + b": " + value for name, value in self.headers if name != b"upgrade"]
+        method, version = self.parser.get_method(), self.parser.get_http_version()
+        head = without_upgrade(method, self.url, version, self.headers)
         self._unfinished_bytes = 0
         self._is_upgrade = False
         self.parser = httptools.HttpRequestParser(self)
         self.parser.set_dangerous_leniencies(lenient_data_after_close=True)  # as uvicorn does
-        self._parse(b"\r\n".join([*lines, b"", b""]))
+        self._parse(head)
         self._parse(rest)
 
     def _check_unfinished(self) -> None:
@@ -177,7 +115,8 @@ class BoundedProtocol(HttpToolsProtocol):
         """
         if len(self.headers) > MAX_HEADERS or (
             # Most heads are too small to be counted.
-            self._unfinished_bytes > MAX_HEAD_BYTES - _PIECE_BYTES and self._head_size() > MAX_HEAD_BYTES
+            self._unfinished_bytes > MAX_HEAD_BYTES - _PIECE_BYTES
+            and head_size(self.url, self.headers) > MAX_HEAD_BYTES
         ):
             raise Rejected(Rejection.TOO_LARGE)
         if len(self.pipeline) >= MAX_PIPELINED:
@@ -188,7 +127,7 @@ class BoundedProtocol(HttpToolsProtocol):
             self._is_upgrade = True
             return
         if not self.url.startswith(b"/"):
-            self._replace_host()
+            self.headers[:] = with_host_of_target(self.url, self.headers)
         self._unfinished_bytes = 0
         self._stop_timer()
         self._connections.set_busy(self)
@@ -228,16 +167,6 @@ class BoundedProtocol(HttpToolsProtocol):
             self.pipeline.appendleft((self.cycle, self.app))
         else:
             self._start_asgi_task(self.cycle, self.app)
-
-    def _replace_host(self) -> None:
-        """Replace Host by the host of the target `http://host/path` (RFC 9112, 3.2.2)."""
-        host = _HOST_OF_TARGET.match(self.url)
-        if host:
-            self.headers[:] = [header for header in self.headers if header[0] != b"host"]
-            self.headers.append((b"host", host[1]))
-
-    def _head_size(self) -> int:
-        return len(self.url) + sum(len(name) + len(value) + len(b": \r\n") for name, value in self.headers)
 
     def on_body(self, body: bytes) -> None:
         """Add to the body of the request."""
@@ -292,38 +221,3 @@ class BoundedProtocol(HttpToolsProtocol):
         if self._has_request:
             self.cycle.disconnected = True
             self.cycle.message_event.set()
-
-    def _send_and_linger(self, response: bytes) -> None:
-        self.transport.write(response)
-        self.transport.write_eof()
-        self._connections.set_idle(self)
-        self._timer = self.loop.call_later(_LINGER_SECONDS, self.abort)
-
-    # --- timers ---------------------------------------------------------------------------------
-
-    def _close_if_idle(self) -> None:
-        """Close the connection if it waits for too long, else check again when it may.
-
-        A timer for each request would cost more.
-        """
-        now = self.loop.time()
-        idle_since = now if self._idle_since is None else self._idle_since
-        left = idle_since + self.timeout_keep_alive - now
-        if left > 0:
-            self.timeout_keep_alive_task = self.loop.call_later(left, self._close_if_idle)
-        else:
-            self.transport.close()
-
-    def _start_timer(self) -> None:
-        if self._timer is None:
-            self._timer = self.loop.call_later(self._head_seconds, self._reject, Rejection.TOO_SLOW)
-
-    def _stop_timer(self) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
-
-
-def _pieces(data: bytes) -> Iterator[memoryview]:
-    view = memoryview(data)
-    return (view[start : start + _PIECE_BYTES] for start in range(0, len(data), _PIECE_BYTES))

@@ -185,7 +185,7 @@ async def test_a_head_within_the_limit_is_accepted(application: Application, siz
 async def test_endless_chunk_extensions_and_trailers_end_the_request(
     application: Application, ending: bytes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("relay.server.protocol._LINGER_SECONDS", 60)
+    monkeypatch.setattr("relay.server.timed_connection._LINGER_SECONDS", 60)
     async with serving(application) as connect:
         client = await connect()
         client.send(CHUNKED + b"3\r\nabc\r\n")
@@ -476,7 +476,7 @@ async def test_a_connection_is_idle_after_a_body_that_was_answered_before_its_en
 async def test_a_client_that_reads_no_response_loses_its_connection(
     application: Application, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("relay.server.protocol._WRITE_SECONDS", 0.05)
+    monkeypatch.setattr("relay.server.timed_connection._WRITE_SECONDS", 0.05)
     body = b"x" * 32_000_000  # more than the buffers of the sockets
     async with serving(application) as connect:
         client = await connect()
