@@ -232,7 +232,7 @@ async def test_a_page_reads_no_more_rows_than_it_lists(ledger: Ledger) -> None:
     waiting = [(seq, f"id:{seq}") for seq in range(1, 5)]
     await ledger.write(lambda c: journal.mark_waiting(c, waiting, until=Instant(100)))
     parameters = {"limit": 2, "now": 100, "latest": 200}
-    rows = await ledger.read(lambda c: c.execute(folding._unfolded_or_due, parameters).all())
+    rows = await ledger.read(lambda c: c.execute(folding._select_unfolded, parameters).all())
     assert sorted((row.seq, bool(row.waited)) for row in rows) == [
         (1, True),
         (2, True),

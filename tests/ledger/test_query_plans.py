@@ -36,7 +36,7 @@ RANGE = {"since": 1, "before_at": 20_000, "before_id": "x"}
 PARAMETERS = {"destination": "crm", "now": 1, "limit": 1, "small": 1}
 
 PLANS: dict[str, tuple[Executable, dict[str, Any], str]] = {
-    "folding._unfolded": (folding._unfolded, {"limit": 1}, "SCAN events USING INDEX events_new"),
+    "folding._select_new": (folding._select_new, {"limit": 1}, "SCAN events USING INDEX events_new"),
     "reading._by_call": (reading._by_call, {"call": "x"}, "SEARCH events USING INDEX events_call (call=?)"),
     "folding._mark_folded": (
         folding._mark_folded,
@@ -220,7 +220,7 @@ async def test_sqlite_uses_the_index(ledger: Ledger, name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["folding._unfolded", "reading._by_call", "picking._take fresh", "picking._take oldest"]
+    "name", ["folding._select_new", "reading._by_call", "picking._take fresh", "picking._take oldest"]
 )
 async def test_sqlite_reads_in_order_instead_of_sorting(ledger: Ledger, name: str) -> None:
     statement, parameters, _ = PLANS[name]
@@ -262,18 +262,18 @@ ANALYZE;
 """
 ONE = bound([("call-1", "1", "1", "1", "1", "1", "1", "1", "1", "1", "1", "1", "1", "1", "1", "1", "1")])
 INDEXES: dict[str, tuple[Any, dict[str, Any], str]] = {
-    "folding._unfolded": (folding._unfolded, {"limit": 200}, "events_new"),
+    "folding._select_new": (folding._select_new, {"limit": 200}, "events_new"),
     "reading._by_call": (reading._by_call, {"call": "call-1"}, "events_call"),
     "folding._mark_folded": (
         folding._mark_folded,
         bound([(1, "call-1")]) | {"folded_at": 1},
         "events_pkey",
     ),
-    "folding._due": (folding._due, {"limit": 200, "now": 1, "latest": 9}, "events_due"),
+    "folding._select_waited": (folding._select_waited, {"limit": 200, "now": 1, "latest": 9}, "events_due"),
     "reading._sizes": (reading._sizes, bound([("call-1",)]), "events_call"),
     "reading._by_seqs": (reading._by_seqs, bound([(1,)]), "bodies_pkey"),
     "reading._aside": (reading._aside, {}, "events_aside"),
-    "folding._parsed": (folding._parsed, bound([(1,)]), "bodies_pkey"),
+    "folding._select_parsed": (folding._select_parsed, bound([(1,)]), "bodies_pkey"),
     "folding._requeue_waiting": (folding._requeue_waiting, bound([("id:1",)]), "events_waiting|events_due"),
     "calls._by_id": (calls._by_id, bound([("call-1",)]), "calls_pkey"),
     "calls._by_number": (

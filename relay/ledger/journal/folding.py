@@ -18,15 +18,15 @@ from relay.ledger.tables import bodies, events
 MAX_FOLD_BYTES: Final = 4 * 1024 * 1024
 """The limit of the parsed forms that are folded together."""
 
-_unfolded_columns = (events.c.seq, events.c.received_at, events.c.size)
-_unfolded = (
-    select(*_unfolded_columns, false().label("waited"))
+_candidate_columns = (events.c.seq, events.c.received_at, events.c.size)
+_select_new = (
+    select(*_candidate_columns, false().label("waited"))
     .where(has_state(events.c.state, EventState.NEW))
     .order_by(events.c.seq)
     .limit(bindparam("limit"))
 )
-_due = (
-    select(*_unfolded_columns, (events.c.waits_until <= bindparam("now")).label("waited"))
+_select_waited = (
+    select(*_candidate_columns, (events.c.waits_until <= bindparam("now")).label("waited"))
     .where(
         has_state(events.c.state, EventState.WAITING),
         or_(events.c.waits_until <= bindparam("now"), events.c.waits_until > bindparam("latest")),
@@ -34,9 +34,9 @@ _due = (
     .order_by(events.c.waits_until)
     .limit(bindparam("limit"))
 )
-_unfolded_or_due = union_all(select(_unfolded.subquery()), select(_due.subquery()))
-_seqs = rows_of(bodies.c.seq)
-_parsed = select(bodies.c.seq, bodies.c.parsed).join(_seqs, _seqs.c.seq == bodies.c.seq)
+_select_unfolded = union_all(select(_select_new.subquery()), select(_select_waited.subquery()))
+_seq_rows = rows_of(bodies.c.seq)
+_select_parsed = select(bodies.c.seq, bodies.c.parsed).join(_seq_rows, _seq_rows.c.seq == bodies.c.seq)
 
 
 class _Candidate(NamedTuple):
@@ -56,7 +56,7 @@ def list_unfolded(
     so waits again.
     """
     parameters = {"limit": limit, "now": now, "latest": now + grace}
-    candidates = [_Candidate(*row) for row in connection.execute(_unfolded_or_due, parameters)]
+    candidates = [_Candidate(*row) for row in connection.execute(_select_unfolded, parameters)]
     if not candidates:
         return UnfoldedEvents([], has_more=False)
     chosen = _within(sorted(candidates)[:limit], max_bytes)
@@ -76,38 +76,38 @@ def _within(candidates: Sequence[_Candidate], max_bytes: int) -> list[_Candidate
 
 
 def _read_parsed(connection: Connection, seqs: Sequence[int]) -> dict[int, CallEvent]:
-    rows = connection.execute(_parsed, bound((seq,) for seq in seqs)).all()
+    rows = connection.execute(_select_parsed, bound((seq,) for seq in seqs)).all()
     decoded = decompress_many([parsed for _, parsed in rows])
     return {seq: decode(parsed) for (seq, _), parsed in zip(rows, decoded, strict=True)}
 
 
-_folded = rows_of(events.c.seq, events.c.call)
+_folded_rows = rows_of(events.c.seq, events.c.call)
 _mark_folded = (
     update(events)
-    .where(events.c.seq == _folded.c.seq)
+    .where(events.c.seq == _folded_rows.c.seq)
     .values(
         state=EventState.FOLDED,
-        call=_folded.c.call,
+        call=_folded_rows.c.call,
         folded_at=func.coalesce(bindparam("folded_at"), events.c.folded_at),
     )
 )
-_waiting = rows_of(events.c.seq, events.c.waits_for)
+_waiting_rows = rows_of(events.c.seq, events.c.waits_for)
 _mark_waiting = (
     update(events)
-    .where(events.c.seq == _waiting.c.seq)
-    .values(state=EventState.WAITING, waits_for=_waiting.c.waits_for, waits_until=bindparam("until"))
+    .where(events.c.seq == _waiting_rows.c.seq)
+    .values(state=EventState.WAITING, waits_for=_waiting_rows.c.waits_for, waits_until=bindparam("until"))
 )
-_aliases = rows_of(events.c.waits_for)
+_alias_rows = rows_of(events.c.waits_for)
 _requeue_waiting = (
     update(events)
     .where(
         has_state(events.c.state, EventState.WAITING),
-        events.c.waits_for.in_(select(_aliases.c.waits_for)),
+        events.c.waits_for.in_(select(_alias_rows.c.waits_for)),
     )
     .values(state=EventState.NEW)
 )
-_merged = rows_of(Column("old", Text), Column("new", Text))
-_reassign_merged = update(events).where(events.c.call == _merged.c.old).values(call=_merged.c.new)
+_merged_rows = rows_of(Column("old", Text), Column("new", Text))
+_reassign_merged = update(events).where(events.c.call == _merged_rows.c.old).values(call=_merged_rows.c.new)
 
 
 def mark_folded(
@@ -138,16 +138,16 @@ def set_aside(connection: Connection, seq: int, problem: str) -> None:
     connection.execute(update(events).where(events.c.seq == seq).values(values))
 
 
-def requeue_aside(connection: Connection, seq: int) -> None:
-    """Let the fold try an event again that was set aside."""
-    connection.execute(_requeue_aside, {"of_seq": seq})
-
-
 _requeue_aside = (
     update(events)
     .where(events.c.seq == bindparam("of_seq"), has_state(events.c.state, EventState.ASIDE))
     .values(state=EventState.NEW, problem=None)
 )
+
+
+def requeue_aside(connection: Connection, seq: int) -> None:
+    """Let the fold try an event again that was set aside."""
+    connection.execute(_requeue_aside, {"of_seq": seq})
 
 
 def remove(connection: Connection, seq: int) -> None:
