@@ -146,10 +146,9 @@ class Redactor:
     def _mask_number(self, value: Any) -> Any:
         """Mask a telephone number. A number with few digits is an extension and identifies nobody."""
         text = to_text(value)
-        digits = re.sub(r"\D", "", text)
-        if len(digits) <= _LONGEST_EXTENSION:
+        if len(re.sub(r"\D", "", text)) <= _LONGEST_EXTENSION:
             return value if isinstance(value, int) else self.redact_text(text)
-        return _format_masked_number("+" if text.startswith("+") else "", digits)
+        return _mask_digits("+" if text.startswith("+") else None, text)
 
     def redact_text(self, text: str, personal: Iterable[str] = ()) -> str:
         """Remove secrets and credentials from a text and mask personal data, if that is configured.
@@ -200,19 +199,23 @@ def _mask_match(found: re.Match[str]) -> str:
         return found["keep"]
     if found["email"]:
         return EMAIL
-    return _format_masked_number("+" if found["plus"] else "", re.sub(r"\D", "", found["digits"]))
+    return _mask_digits(found["plus"], found["digits"])
 
 
 def _mask_written_number(found: re.Match[str]) -> str:
     """Mask digits that are written like a telephone number; an id or a time has none of the signs."""
     if not _SIGN_OF_NUMBER.search(found[0]) or _DATE.match(found["digits"]):
         return found[0]
-    return _format_masked_number("+" if found["plus"] else "", re.sub(r"\D", "", found["digits"]))
+    return _mask_digits(found["plus"], found["digits"])
 
 
-def _format_masked_number(plus: str, digits: str) -> str:
-    """Return `+34*****678`: enough to distinguish two calls, too little to dial."""
-    country = plus + digits[:2] if plus and len(digits) >= 10 else ""  # noqa: PLR2004 - a full E.164 number
+def _mask_digits(plus: str | None, written: str) -> str:
+    """Return `+34*****678`: enough to distinguish two calls, too little to dial.
+
+    `plus`: how the plus is written. `written`: the digits, with any other characters between them.
+    """
+    digits = re.sub(r"\D", "", written)
+    country = "+" + digits[:2] if plus and len(digits) >= 10 else ""  # noqa: PLR2004 - a full E.164 number
     return f"{country}*****{digits[-3:] if len(digits) >= 7 else ''}"  # noqa: PLR2004 - too short for a part
 
 

@@ -257,6 +257,7 @@ def test_digits_of_an_id_are_kept_unless_they_are_written_like_a_number(key: str
         "cloudtalk-+34612345678": "cloudtalk-+34*****678",
         "cloudtalk-612 345 678": "cloudtalk-*****678",
         "34 612 345 678": "*****678",
+        "+34 612 345 6 7 8": "+34*****678",
         "the call 34612345678": "the call 34612345678",
         "%2B34612345678": "+34*****678",
         "/a/hidden-secret": "/a/[secret]",
@@ -269,11 +270,14 @@ def test_digits_of_an_id_are_kept_unless_they_are_written_like_a_number(key: str
 def test_any_other_field_is_redacted_like_a_text() -> None:
     redactor = Redactor()
     assert redactor.redact_field("error", "Ana: 34612345678, ?token=abc") == "Ana: *****678, ?token=[secret]"
-    assert [redactor.redact_field("error", value) for value in (34612345678, 1.5, True)] == [
-        34612345678,
-        1.5,
-        True,
-    ]
+    unchanged = [34612345678, 1.5, True, None]
+    assert [redactor.redact_field("error", value) for value in unchanged] == [34612345678, 1.5, True, None]
+    assert redactor.redact_field("error", unchanged) == [34612345678, 1.5, True, None]
+
+
+@pytest.mark.parametrize("key", NUMBER_KEYS)
+def test_no_number_is_nothing_to_mask(key: str) -> None:
+    assert [Redactor().redact_field(key, value) for value in (None, True, 1.5)] == [None, True, 1.5]
 
 
 def test_fields_inside_of_fields_are_redacted_by_their_own_key() -> None:
