@@ -26,6 +26,7 @@ _IDS: Final = {
     "aliases": ("alias", "call"),
     "calls": ("id", "state", "record"),
     "call_terms": ("call",),
+    "call_keys": ("call",),
 }
 """The columns of each table that contain ids of calls. A body keeps its ids: only `rebuild` reads it."""
 

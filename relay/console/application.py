@@ -17,6 +17,7 @@ from relay.console.routes import PAGES, Page, Requires
 from relay.console.static_files import static_file
 from relay.console.visit import PREFIX, Visit
 from relay.ledger import LedgerError, signed_out
+from relay.ledger.errors import LedgerTimeout
 from relay.logs import get_logger
 from relay.server.exchange import REPLACES_HEADERS
 
@@ -84,6 +85,8 @@ def _respond_with(console: Console, page: Page) -> Callable[[Request], Awaitable
             response = await _respond(visit, page)
         except HTTPException as error:
             response = _error(visit, _ERRORS.get(error.status_code, "failed"), error.status_code)
+        except LedgerTimeout:
+            response = _error(visit, "slow", 503)
         except LedgerError:
             response = _error(visit, "no_ledger", 503)
         except Exception:
@@ -111,7 +114,7 @@ async def _forget_signed_out(visit: Visit) -> None:
     """Do not accept the cookie of a session that its person ended."""
     session = visit.session
     if session is not None and session.is_signed_in:
-        is_over = await visit.console.ledger.read(lambda c: signed_out.contains(c, session.id))
+        is_over = await visit.console.ledger.view(lambda c: signed_out.contains(c, session.id))
         if is_over:
             visit.session = None
 

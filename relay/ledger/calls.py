@@ -1,6 +1,6 @@
 """The joined record of each call, with the join state behind it."""
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from typing import Any
 
 import msgspec
@@ -59,7 +59,6 @@ _rows = rows_of(
     calls.c.changed_at,
     calls.c.status,
     calls.c.direction,
-    calls.c.terms,
     *(Column(name, Integer) for name in ("state_at", "state_length", "record_at", "record_length")),
 )
 _blob = bindparam("blob", type_=LargeBinary)
@@ -72,7 +71,6 @@ _values = {
     "changed_at": _rows.c.changed_at,
     "status": _rows.c.status,
     "direction": _rows.c.direction,
-    "terms": _rows.c.terms,
     "state": TextInBlob(_blob, _rows.c.state_at, _rows.c.state_length),
     "record": TextInBlob(_blob, _rows.c.record_at, _rows.c.record_length),
 }
@@ -83,13 +81,11 @@ _update = update(calls).where(calls.c.id == _rows.c.id).values(_values)
 def write(connection: Connection, new: Sequence[CallRow], changed: Sequence[CallRow]) -> None:
     """Insert the new calls and update the changed ones. Raises `CallPruned` if a changed one is gone."""
     if new:
-        terms = _terms(new)
-        connection.execute(_insert, _bound(new, terms))
-        call_terms.add(connection, terms)
+        connection.execute(_insert, _bound(new))
+        call_terms.add(connection, _terms(new))
     if changed:
-        terms = _terms(changed)
-        call_terms.replace(connection, terms)
-        if connection.execute(_update, _bound(changed, terms)).rowcount < len(changed):
+        call_terms.replace(connection, _terms(changed))
+        if connection.execute(_update, _bound(changed)).rowcount < len(changed):
             raise CallPruned("a call was pruned after it was read")
 
 
@@ -97,7 +93,7 @@ def _terms(rows: Iterable[CallRow]) -> dict[str, CallTerms]:
     return {row.id: CallTerms(row.began_at, to_text(terms_of(row.record))) for row in rows}
 
 
-def _bound(rows: Iterable[CallRow], terms: Mapping[str, CallTerms]) -> dict[str, Any]:
+def _bound(rows: Iterable[CallRow]) -> dict[str, Any]:
     """Sorted by id, so that two transactions lock rows in the same order."""
     ordered = sorted(rows, key=lambda row: row.id)
     values, texts, position = [], [], 1
@@ -114,7 +110,6 @@ def _bound(rows: Iterable[CallRow], terms: Mapping[str, CallTerms]) -> dict[str,
                 _changed_at(row.state),
                 row.record.status,
                 row.record.direction or "",
-                terms[row.id].text,
                 position,
                 len(state),
                 position + len(state),

@@ -35,12 +35,14 @@ def open_engine(url: str) -> Engine:
     return open_postgres(url)
 
 
-def begin(connection: Connection, *, read_only: bool) -> None:
-    """Begin a transaction. `read_only`: it reads one snapshot and blocks no writer."""
+def begin(connection: Connection, *, read_only: bool, seconds: float | None = None) -> None:
+    """Begin a transaction. `read_only`: it reads one snapshot and blocks no writer. `seconds`: the time limit
+    of each of its statements on PostgreSQL, if it is not the usual one.
+    """
     if connection.dialect.name == "postgresql":
         from relay.ledger.postgres import begin_postgres  # noqa: PLC0415 - see `open_engine`
 
-        begin_postgres(connection, read_only=read_only)
+        begin_postgres(connection, read_only=read_only, seconds=seconds)
     else:
         # A writer must lock at the start: if it locks at its first write, it can fail in the middle.
         connection.execute_sql("BEGIN DEFERRED" if read_only else "BEGIN IMMEDIATE")

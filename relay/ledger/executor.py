@@ -68,16 +68,28 @@ class Executor:
     """Runs transactions on a thread of its own. `read_only`: they read one snapshot and block no writer.
 
     `files`: those of an SQLite database. A transaction fails if they are not those that were opened.
+    `advice`: for the error of a transaction that exceeds the time limit, what to do next. `server_seconds`:
+    after which a server ends a statement, as it does not see that its client has left; None: as usual.
     """
 
     def __init__(
-        self, name: str, engine: Engine, *, seconds: float, files: SqliteFiles | None, read_only: bool
+        self,
+        name: str,
+        engine: Engine,
+        *,
+        seconds: float,
+        files: SqliteFiles | None,
+        read_only: bool,
+        advice: str = "",
+        server_seconds: float | None = None,
     ) -> None:
         self._engine = engine
         self._read_only = read_only
         self._files = files
         self._thread = WorkerThread(name)
         self._seconds = seconds
+        self._advice = advice
+        self._server_seconds = server_seconds
         self._current = _Run(engine)
 
     async def run(self, work: Callable[[Connection], T]) -> T:
@@ -88,7 +100,8 @@ class Executor:
         except WorkTimeout:
             run.cancel()
             address = self._engine.url.render_as_string()
-            raise LedgerTimeout(f"the ledger {address} did not answer within {self._seconds:g} s") from None
+            problem = f"the ledger {address} did not answer within {self._seconds:g} s"
+            raise LedgerTimeout(problem + self._advice) from None
 
     async def run_on_thread(self, work: Callable[[], T], *, seconds: float | None = None) -> T:
         """Run `work` after all earlier work. Raises `LedgerUnavailable`, `WorkTimeout` after `seconds`."""
@@ -121,7 +134,7 @@ class Executor:
             run.set_connection(connection.driver)
             try:
                 run.check_not_cancelled()
-                begin(connection, read_only=self._read_only)
+                begin(connection, read_only=self._read_only, seconds=self._server_seconds)
                 result = work(connection)
                 run.is_final = True
                 connection.commit()

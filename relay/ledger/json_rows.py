@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any, Final
 
 import msgspec
-from sqlalchemy import Column, Integer, Subquery, Text, bindparam, cast, literal_column, select
+from sqlalchemy import Boolean, Column, Integer, Subquery, Text, bindparam, cast, literal_column, select
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.functions import FunctionElement
@@ -60,6 +60,24 @@ def _cast_to_text(element: TextInBlob, compiler: SQLCompiler, **kw: Any) -> str:
 @compiles(TextInBlob, "postgresql")
 def _convert_from_utf8(element: TextInBlob, compiler: SQLCompiler, **kw: Any) -> str:
     return f"convert_from(substr({compiler.process(element.clauses, **kw)}), 'UTF8')"
+
+
+class ContainsText(FunctionElement[bool]):
+    """Whether a text contains another one, as it is: (text, part). LIKE would ignore case, and be slower."""
+
+    name = "contains_text"
+    inherit_cache = True
+    type = Boolean()
+
+
+@compiles(ContainsText, "sqlite")
+def _instr(element: ContainsText, compiler: SQLCompiler, **kw: Any) -> str:
+    return f"instr({compiler.process(element.clauses, **kw)}) > 0"
+
+
+@compiles(ContainsText, "postgresql")
+def _strpos(element: ContainsText, compiler: SQLCompiler, **kw: Any) -> str:
+    return f"strpos({compiler.process(element.clauses, **kw)}) > 0"
 
 
 class ByteLength(FunctionElement[int]):

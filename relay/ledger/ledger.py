@@ -1,7 +1,9 @@
-"""The ledger of one process: one database, a thread that writes and a thread that reads.
+"""The ledger of one process: one database, a thread that writes and two threads that read.
 
 All writes of a process use one connection on one thread, in the order of the calls. So the commits of a
-process never wait for each other's locks, and the event loop never waits for the database.
+process never wait for each other's locks, and the event loop never waits for the database. What people read
+has a thread of its own and a short time limit: a search among a million calls must delay neither the fold nor
+a delivery.
 """
 
 import asyncio
@@ -22,6 +24,8 @@ _WRITE_SECONDS: Final = 6.0
 """Longer than a database waits for a lock: its own error says what it waited for."""
 
 _READ_SECONDS: Final = 30.0
+_VIEW_SECONDS: Final = 8.0
+_VIEW_ADVICE: Final = "; try again, and limit a search, for example to a day or by a second word"
 
 
 class Ledger:
@@ -40,6 +44,15 @@ class Ledger:
         )
         self._reader = Executor(
             "ledger-reader", self._engine, seconds=_READ_SECONDS, files=files, read_only=True
+        )
+        self._viewer = Executor(
+            "ledger-viewer",
+            self._engine,
+            seconds=_VIEW_SECONDS,
+            files=files,
+            read_only=True,
+            advice=_VIEW_ADVICE,
+            server_seconds=_VIEW_SECONDS + 1,
         )
         self._database_clock = DatabaseClock() if self._engine.dialect.name == "postgresql" else None
         self.now: Callable[[], Instant] = clock or self._database_clock or wall_clock
@@ -83,6 +96,13 @@ class Ledger:
         """Run `work` on a snapshot of the database. Raises `LedgerUnavailable`."""
         return await self._reader.run(work)
 
+    async def view(self, work: Callable[[Connection], T]) -> T:
+        """Run `work` on a snapshot for a person, on a thread of its own, so that nothing else waits for it.
+
+        Raises `LedgerTimeout` after 8 seconds, `LedgerUnavailable`.
+        """
+        return await self._viewer.run(work)
+
     async def check_content(self, seconds: float) -> bool:
         """Look for damage in an SQLite file, for at most this time; return whether all of it was read.
 
@@ -110,5 +130,5 @@ class Ledger:
 
     async def close(self) -> None:
         """Finish the transactions that were started and close the database."""
-        await asyncio.gather(self._writer.close(), self._reader.close())
+        await asyncio.gather(self._writer.close(), self._reader.close(), self._viewer.close())
         self._engine.dispose()

@@ -145,13 +145,17 @@ def is_pooled(connection: "psycopg.Connection[Any]") -> bool:
     return connection.execute(_BACKEND_PID).fetchone() != (connection.info.backend_pid,)
 
 
-def begin_postgres(connection: Connection, *, read_only: bool) -> None:
-    """Set how the driver begins its next transaction, which it does with the first statement."""
+def begin_postgres(connection: Connection, *, read_only: bool, seconds: float | None = None) -> None:
+    """Set how the driver begins its next transaction, which it does with the first statement. `seconds`: the
+    time limit of each statement, if it is not the usual one.
+    """
     driver = connection.driver
     driver.isolation_level = IsolationLevel.REPEATABLE_READ if read_only else None
     driver.read_only = read_only or None  # None, not False: what the server or a person set holds
     if driver.prepare_threshold is None:  # behind a pooler, see `_configure`
         connection.execute_sql(_SET_FOR_TRANSACTION)
+    if seconds is not None:
+        connection.execute_sql(f"SET LOCAL statement_timeout = {round(seconds * 1000)}")
 
 
 def create_schema(connection: Connection) -> None:

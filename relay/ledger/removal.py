@@ -20,8 +20,8 @@ _drop = (
 _ABOUT_CALLS: Final = [
     table
     for table in metadata.sorted_tables
-    # It has no index by call: `call_terms.remove` deletes its rows by their key.
-    if "call" in table.c and table is not tables.call_terms
+    # The others have no index by call: `call_terms.remove` deletes their rows by their keys.
+    if "call" in table.c and table not in {tables.call_terms, tables.call_keys}
 ]
 _delete: Final = (
     delete(bodies).where(bodies.c.seq.in_(_seqs)),

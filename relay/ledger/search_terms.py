@@ -7,6 +7,7 @@ number by its end as the beginning of the reversed number.
 import re
 from collections.abc import Iterable
 from enum import StrEnum
+from functools import lru_cache
 from typing import Final
 
 import phonenumbers
@@ -28,6 +29,9 @@ class TermKind(StrEnum):
 _MAX_WORDS: Final = 12
 _MAX_EMAIL: Final = 80
 _MAX_DIGITS: Final = 20
+_CACHED: Final = 1_024
+"""Numbers: each event of a call has those of the event before."""
+
 FEWEST_DIGITS: Final = 2
 """A number is not searched by fewer digits."""
 
@@ -69,11 +73,12 @@ def _fold_email(written: str) -> str:
     return "".join(written.split()).casefold()[:_MAX_EMAIL]
 
 
-def _number_terms(number: str | None) -> set[str]:
+@lru_cache(_CACHED)
+def _number_terms(number: str | None) -> frozenset[str]:
     digits = digits_of(number or "")[:_MAX_DIGITS]
     if len(digits) < FEWEST_DIGITS:
-        return set()
-    return {TermKind.NUMBER + digits, TermKind.NUMBER_REVERSED + digits[::-1]}
+        return frozenset()
+    return frozenset({TermKind.NUMBER + digits, TermKind.NUMBER_REVERSED + digits[::-1]})
 
 
 def digits_of(text: str) -> str:

@@ -122,10 +122,9 @@ calls = Table(
     Column("number", Text),
     # The surviving call, if this one was merged into it.
     Column("merged_into", Text),
-    # Of the record, for searches. `direction`: empty if it is unknown. `terms`: see `search_terms`.
+    # Of the record, for searches. `direction`: empty if it is unknown.
     Column("status", Text, nullable=False),
     Column("direction", Text, nullable=False),
-    Column("terms", Text, nullable=False),
     # When retention removed its first event: after that the call cannot be recomputed.
     Column("pruned_at", BigInteger),
     # The arrival of the last event that the state has a value of: retention counts from here.
@@ -154,6 +153,17 @@ call_terms = Table(
 
 `began_at`: that of the call.
 """
+
+call_keys = Table(
+    "call_keys",
+    metadata,
+    Column("began_at", BigInteger, primary_key=True, autoincrement=False),
+    Column("call", Text, primary_key=True),
+    # All search terms of the call: see `search_terms.to_text`.
+    Column("terms", Text, nullable=False),
+    sqlite_with_rowid=False,
+)
+"""All calls in the order of a search. Rows are narrow: a search looks at thousands, and a call is large."""
 
 destinations = Table(
     "destinations",

@@ -33,6 +33,9 @@ PAGE: Final = 50
 _LARGE_PAGE: Final = 500
 """Of a list that is read to its end."""
 
+_LONG_SECONDS: Final = 1.0
+"""For a page of such a list: it is not shown before the next one."""
+
 MOST_COUNTED: Final = 1_000
 
 
@@ -82,8 +85,8 @@ class ListedCall(Call, frozen=True, kw_only=True):
 class Page(msgspec.Struct, frozen=True):
     """Calls, newest first. `next`: the cursor of the next page; None if there is none.
 
-    A page may have fewer calls than asked for, or none, and a next page all the same: the search looked at as
-    many calls as it may, back to `searched_until`. Otherwise `searched_until` is None.
+    A page may have fewer calls than asked for, or none, and a next page all the same: the search took as long
+    as it may, back to `searched_until`. Otherwise `searched_until` is None.
     """
 
     calls: list[ListedCall]
@@ -99,15 +102,20 @@ class Count(msgspec.Struct, frozen=True):
 
 
 def list_calls(
-    connection: Connection, filter_: CallFilter, cursor: str | None = None, limit: int = PAGE
+    connection: Connection,
+    filter_: CallFilter,
+    cursor: str | None = None,
+    limit: int = PAGE,
+    seconds: float = call_search.SECONDS,
 ) -> Page:
     """Return a page of the calls that the filter matches. `cursor`: `Page.next` of the page before.
+    `seconds`: see `search`.
 
     A page begins below the last call of the page before, whichever calls arrive meanwhile. Raises
     `FilterError`.
     """
     before = None if cursor is None else parse_cursor(cursor)
-    found = call_search.search(connection, _criteria(filter_), before=before, limit=limit)
+    found = call_search.search(connection, _criteria(filter_), before=before, limit=limit, seconds=seconds)
     is_cut = found.next is not None and len(found.keys) < limit
     return Page(
         listed_calls(connection, [key.id for key in found.keys]),
@@ -125,7 +133,8 @@ async def iterate_calls(
     left, cursor = limit, None
     while left is None or left > 0:
         size = _LARGE_PAGE if left is None else min(left, _LARGE_PAGE)
-        page = await ledger.read(partial(list_calls, filter_=filter_, cursor=cursor, limit=size))
+        read = partial(list_calls, filter_=filter_, cursor=cursor, limit=size, seconds=_LONG_SECONDS)
+        page = await ledger.view(read)
         for call in page.calls:
             yield call
         left, cursor = None if left is None else left - len(page.calls), page.next

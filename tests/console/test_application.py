@@ -12,6 +12,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from relay.console.routes import PAGES, Requires
+from relay.ledger.errors import LedgerTimeout
 from relay.settings import Settings
 from tests.support.browsing import TOKEN, browsing
 from tests.support.in_process import settings_in
@@ -316,6 +317,21 @@ async def test_the_switches_are_remembered(settings: Settings) -> None:
         assert 'lang="es" data-theme="dark"' in page.text
         page = await browser.post("/console/preferences", language="xx", theme="<b>", next="")
         assert 'lang="es" data-theme="dark"' in page.text
+
+
+async def test_a_page_that_takes_too_long_says_what_to_do(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def view(_: object) -> None:
+        raise LedgerTimeout("it takes too long")
+
+    async with browsing(settings) as (relay, browser):
+        await browser.sign_in()
+        monkeypatch.setattr(relay.ledger, "view", view)
+        page = await browser.open()
+        assert page.status_code == 503
+        assert "The page took too long" in page.text
+        assert "Limit a search" in page.text
 
 
 async def test_an_unreadable_ledger_is_503(settings: Settings) -> None:

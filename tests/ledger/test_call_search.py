@@ -18,7 +18,7 @@ from relay.ledger.calls import CallRow
 from relay.ledger.connection import Connection
 from relay.ledger.search_terms import Alternatives, terms_of
 from relay.ledger.states import DeliveryState
-from relay.ledger.tables import call_terms
+from relay.ledger.tables import call_keys, call_terms
 from relay.ledger.tables import calls as calls_table
 from relay.ledger.tables import deliveries as table
 from tests.support.samples import RECEIVED_AT, make_call_row
@@ -155,12 +155,12 @@ def has_term(record: Call, beginnings: Alternatives) -> bool:
     return any(term.startswith(beginnings) for term in terms_of(record))
 
 
-def pages(connection: Connection, criteria: Criteria, limit: int) -> list[CallKey]:
+def pages(connection: Connection, criteria: Criteria, limit: int, seconds: float) -> list[CallKey]:
     """All pages of a search."""
     found: list[CallKey] = []
     before = None
     while True:
-        page = search(connection, criteria, before=before, limit=limit)
+        page = search(connection, criteria, before=before, limit=limit, seconds=seconds)
         assert len(page.keys) <= limit
         found += page.keys
         if page.next is None:
@@ -170,20 +170,22 @@ def pages(connection: Connection, criteria: Criteria, limit: int) -> list[CallKe
 
 
 @pytest.fixture(params=["gathered", "ordered"])
-def limits(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Once with few calls for the limits of a search, once with many."""
+def seconds(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> float:
+    """The time of a search: once with few calls for its limits, once with many, and each window ends it."""
     if request.param == "ordered":
         for module in (call_candidates, call_search):
             monkeypatch.setattr(module, "FEW", 5)
-        monkeypatch.setattr(call_candidates, "_FIRST_ROWS", 2)
         monkeypatch.setattr(call_candidates, "_MAX_WORDS", 3)
-        monkeypatch.setattr(call_search, "_FIRST_PORTION", 3)
-        monkeypatch.setattr(call_search, "MAX_EXAMINED", 7)
+        monkeypatch.setattr(call_search, "_FIRST_WINDOW", 3)
+        monkeypatch.setattr(call_search, "_SMALLEST_WINDOW", 2)
+        return 0
+    return 60
 
 
-@pytest.mark.usefixtures("limits")
 @pytest.mark.parametrize("seed", range(2))
-async def test_a_search_equals_a_filter_over_all_calls(two_destinations: Ledger, seed: int) -> None:
+async def test_a_search_equals_a_filter_over_all_calls(
+    two_destinations: Ledger, seed: int, seconds: float
+) -> None:
     model = Model(random.Random(seed))
     for _ in range(40):
         await two_destinations.write(model.change)
@@ -193,12 +195,17 @@ async def test_a_search_equals_a_filter_over_all_calls(two_destinations: Ledger,
         expected = model.find(criteria)
         found_some += bool(expected)
         limit = model.choose.choice([1, 3, 50])
-        found = await two_destinations.read(partial(pages, criteria=criteria, limit=limit))
+        found = await two_destinations.read(partial(pages, criteria=criteria, limit=limit, seconds=seconds))
         assert found == expected, criteria
     assert found_some > 10
     terms = {(term, row.began_at, row.id) for row in model.rows.values() for term in terms_of(row.record)}
     stored = await two_destinations.read(lambda c: c.execute(select(call_terms)).all())
     assert set(map(tuple, stored)) == terms
+    keys = {
+        (row.began_at, row.id, "".join("\n" + t for t in terms_of(row.record))) for row in model.rows.values()
+    }
+    stored = await two_destinations.read(lambda c: c.execute(select(call_keys)).all())
+    assert set(map(tuple, stored)) == keys
 
 
 async def write(ledger: Ledger, *rows: CallRow, changed: bool = False) -> None:
@@ -228,6 +235,17 @@ async def test_a_full_last_page_has_no_next_one(ledger: Ledger) -> None:
     await write(ledger, at(1, "a"), at(2, "b"))
     assert (await find(ledger, None, 2)).next is None
     assert (await find(ledger, None, 1)).next == (2, "b")
+
+
+async def test_a_search_on_a_slow_disk_ends_and_says_where_to_go_on(
+    ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(call_search, "_FIRST_WINDOW", 2)
+    monkeypatch.setattr(call_search, "_SMALLEST_WINDOW", 1)
+    await write(ledger, *(at(n, f"call-{n}") for n in range(1, 6)))
+    wanted = Criteria(destination="nobody")
+    page = await ledger.read(lambda c: search(c, wanted, before=None, limit=1, seconds=0))
+    assert page == KeyPage([], CallKey(Instant(4), "call-4"))
 
 
 async def test_an_event_that_changes_no_term_writes_no_term(ledger: Ledger) -> None:

@@ -6,14 +6,18 @@ from functools import partial
 from pathlib import Path
 
 import pytest
-from sqlalchemy import func, insert, select
+from sqlalchemy import func, insert, select, text
 from sqlalchemy.exc import IntegrityError
 
 from relay.ledger import Ledger, LedgerError, LedgerUnavailable
 from relay.ledger.clocks import wall_clock
 from relay.ledger.connection import Connection
+from relay.ledger.errors import LedgerTimeout
 from relay.ledger.process_identity import owner_name
 from relay.ledger.tables import destinations
+from tests.support.postgres import Databases
+
+ENDLESS = "WITH RECURSIVE n(x) AS (SELECT 1 UNION ALL SELECT 2 - x FROM n) SELECT count(*) FROM n"
 
 
 def add(connection: Connection, name: str | None) -> None:
@@ -103,6 +107,47 @@ async def test_a_ledger_knows_its_owner_and_the_time(url: str) -> None:
     assert ledger.owner == owner_name(many_hosts=url.startswith("postgresql"))
     assert before <= ledger.now() <= wall_clock()
     await ledger.close()
+
+
+# --- what people read -----------------------------------------------------------------------------
+
+
+async def test_what_a_person_reads_delays_no_other_transaction(ledger: Ledger) -> None:
+    is_reading, may_end = threading.Event(), threading.Event()
+
+    def read_long(_: Connection) -> str:
+        is_reading.set()
+        return "in time" if may_end.wait(10) else "too late"
+
+    page = asyncio.create_task(ledger.view(read_long))
+    await asyncio.to_thread(is_reading.wait, 10)
+    await ledger.write(lambda c: add(c, "crm"))
+    assert await ledger.read(count) == 1
+    may_end.set()
+    assert await page == "in time"
+
+
+async def test_what_a_person_reads_has_a_time_limit(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("relay.ledger.ledger._VIEW_SECONDS", 0.5)
+    ledger = Ledger(url)
+    await ledger.open()
+    with pytest.raises(LedgerTimeout, match=r"did not answer within 0.5 s; try again, and limit a search"):
+        await ledger.view(lambda c: c.execute(text(ENDLESS)).all())
+    assert await ledger.read(count) == 0
+    monkeypatch.undo()
+    assert await asyncio.wait_for(ledger.view(count), 5) == 0
+    await ledger.close()
+
+
+async def test_postgresql_ends_a_statement_of_a_person_that_nobody_waits_for(databases: Databases) -> None:
+    show = text("SHOW statement_timeout")
+    with databases.fresh() as url:
+        ledger = Ledger(url)
+        await ledger.open()
+        views = [await ledger.view(lambda c: c.execute(show).scalar()) for _ in range(2)]
+        assert views == ["9s", "9s"]
+        assert await ledger.read(lambda c: c.execute(show).scalar()) == "30s"
+        await ledger.close()
 
 
 # --- SQLite files that cannot be used -------------------------------------------------------------

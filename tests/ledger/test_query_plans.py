@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from sqlalchemy import Engine, Executable, text
 
+from relay.call import Status
 from relay.ledger import (
     Ledger,
     aliases,
@@ -32,8 +33,18 @@ from tests.support.postgres import Databases
 
 ROWS = bound([])
 IN_RANGE = "began_at>? AND (began_at,id)<(?,?)"
-RANGE = {"since": 1, "before_at": 20_000, "before_id": "x"}
+RANGE = {"first_at": 1, "first_id": "", "before_at": 20_000, "before_id": "x"}
+KIND = {"status": "missed", "direction": "inbound"}
+SPAN = {"beginning": "n341", "last": "n342"}
 PARAMETERS = {"destination": "crm", "now": 1, "limit": 1, "small": 1}
+
+
+def _searched(**criteria: Any) -> Any:
+    source = call_candidates.ALL
+    return source.candidates.where(
+        *call_search._matches(call_search.Criteria(**criteria), source.began_at, source.id)
+    )
+
 
 PLANS: dict[str, tuple[Executable, dict[str, Any], str]] = {
     "folding._select_new": (folding._select_new, {"limit": 1}, "SCAN events USING INDEX events_new"),
@@ -61,33 +72,43 @@ PLANS: dict[str, tuple[Executable, dict[str, Any], str]] = {
         ROWS,
         "SEARCH attempts USING INDEX attempts_call (call=?)",
     ),
-    "call_candidates._all_calls": (
-        call_candidates._all_calls,
-        RANGE | {"limit": 1},
+    "call_candidates.ALL": (
+        call_candidates.ALL.candidates,
+        RANGE,
         f"SEARCH calls USING INDEX calls_began ({IN_RANGE})",
     ),
-    "call_candidates._calls_of_kind": (
-        call_candidates._calls_of_kind,
-        RANGE | {"limit": 1, "status": "missed", "direction": "inbound"},
+    "call_candidates.ALL nth": (
+        call_candidates.ALL.nth,
+        RANGE | {"place": 9},
+        f"SEARCH calls USING INDEX calls_began ({IN_RANGE})",
+    ),
+    "call_candidates.WITH_TERMS": (
+        call_candidates.WITH_TERMS.candidates,
+        RANGE,
+        "SEARCH call_keys USING PRIMARY KEY (began_at>? AND (began_at,call)<(?,?))",
+    ),
+    "call_candidates._of_kind": (
+        call_candidates._of_kind.candidates,
+        RANGE | KIND,
         f"SEARCH calls USING INDEX calls_status (status=? AND direction=? AND {IN_RANGE})",
     ),
-    "call_candidates._calls_with_term": (
-        call_candidates._calls_with_term,
-        RANGE | {"limit": 1, "term": "x"},
+    "call_candidates._with_term": (
+        call_candidates._with_term.candidates,
+        RANGE | {"term": "x"},
         "SEARCH call_terms USING PRIMARY KEY (term=? AND began_at>? AND (began_at,call)<(?,?))",
     ),
-    "call_candidates._calls_with_beginning": (
-        call_candidates._calls_with_beginning,
-        RANGE | {"first": "x", "last": "y"},
+    "call_candidates._with_beginning": (
+        call_candidates._with_beginning,
+        RANGE | SPAN,
         "SEARCH call_terms USING PRIMARY KEY (term>? AND term<?)",
     ),
     "call_candidates._first_term": (
         call_candidates._first_term,
-        {"first": "x", "last": "y"},
+        SPAN,
         "SEARCH call_terms USING PRIMARY KEY (term>? AND term<?)",
     ),
-    "call_candidates._calls_in_state dead": (
-        call_candidates._calls_in_state[DeliveryState.DEAD],
+    "call_candidates._in_state dead": (
+        call_candidates._in_state[DeliveryState.DEAD],
         RANGE | {"destination": "crm"},
         "SEARCH deliveries USING INDEX deliveries_dead (destination=?)",
     ),
@@ -96,12 +117,20 @@ PLANS: dict[str, tuple[Executable, dict[str, Any], str]] = {
         {"destination": "crm"},
         "SEARCH deliveries USING INDEX deliveries_filtered (destination=?)",
     ),
-    "call_search._matching": (
-        call_search._matching(
-            call_search.Criteria(destination="crm", delivery=frozenset({DeliveryState.DEAD}))
-        ),
-        ROWS,
-        "SEARCH deliveries USING INDEX sqlite_autoindex_deliveries_1 (destination=? AND call=?)",
+    "call_search._matches delivery": (
+        _searched(destination="crm", delivery=frozenset({DeliveryState.DEAD})),
+        RANGE,
+        "SEARCH of_call USING INDEX sqlite_autoindex_deliveries_1 (destination=? AND call=?)",
+    ),
+    "call_search._matches terms": (
+        _searched(terms=(("cana",),)),
+        RANGE,
+        "SEARCH keys USING PRIMARY KEY (began_at=? AND call=?)",
+    ),
+    "call_search._matches kind": (
+        _searched(statuses=frozenset({Status.MISSED})),
+        RANGE,
+        "SEARCH kind USING INDEX calls_status (status=? AND direction=? AND began_at=?)",
     ),
     "call_terms._stored": (
         call_terms._stored,
@@ -194,7 +223,7 @@ PLANS: dict[str, tuple[Executable, dict[str, Any], str]] = {
         "SEARCH deliveries USING INDEX sqlite_autoindex_deliveries_1 (destination=? AND call=?)",
     ),
 }
-SCAN = re.compile(r"SCAN (aliases|bodies|call_terms|calls|deliveries|events)\b(?! USING INDEX)")
+SCAN = re.compile(r"SCAN (aliases|bodies|call_keys|call_terms|calls|deliveries|events)\b(?! USING INDEX)")
 
 
 @pytest.fixture
@@ -243,12 +272,14 @@ SELECT n, 'd', 'k', 'c', 'p', 'q', 2, CASE WHEN n > 19990 THEN 'new' ELSE 'folde
   'call-' || n / 5
 FROM generate_series(1, 20000) n;
 INSERT INTO bodies (seq, parsed, raw) SELECT n, '{}', '' FROM generate_series(1, 20000) n;
-INSERT INTO calls (id, version, began_at, changed_at, status, direction, terms, state, record, field_versions,
+INSERT INTO calls (id, version, began_at, changed_at, status, direction, state, record, field_versions,
   number)
-SELECT 'call-' || n, 1, n, n, 'completed', 'inbound', '', '{}', '{}', '{}', '+34' || n % 3000
+SELECT 'call-' || n, 1, n, n, 'completed', 'inbound', '{}', '{}', '{}', '+34' || n % 3000
 FROM generate_series(1, 20000) n;
 INSERT INTO call_terms (term, began_at, call)
 SELECT 'n34' || n % 3000, n, 'call-' || n FROM generate_series(1, 20000) n;
+INSERT INTO call_keys (began_at, call, terms)
+SELECT n, 'call-' || n, E'\nn34' || n % 3000 FROM generate_series(1, 20000) n;
 INSERT INTO aliases (alias, call, reason)
 SELECT 'id:' || n, 'call-' || n, 'stated' FROM generate_series(1, 20000) n;
 INSERT INTO destinations (name, client) VALUES ('crm', 'local'), ('other', 'local');
@@ -286,21 +317,31 @@ INDEXES: dict[str, tuple[Any, dict[str, Any], str]] = {
     "calls._first_began": (calls._first_began, {}, "calls_began"),
     "aliases._by_alias": (aliases._by_alias, bound([("id:1",)]), "aliases_pkey"),
     "attempts._by_call": (attempts._by_call, bound([("call-1",)]), "attempts_call"),
-    "call_candidates._all_calls": (call_candidates._all_calls, RANGE | {"limit": 50}, "calls_began"),
-    "call_candidates._calls_of_kind": (
-        call_candidates._calls_of_kind,
-        RANGE | {"limit": 50, "status": "missed", "direction": "inbound"},
+    "call_candidates.ALL": (call_candidates.ALL.candidates.limit(50), RANGE, "calls_began"),
+    "call_candidates.ALL nth": (call_candidates.ALL.nth, RANGE | {"place": 9}, "calls_began"),
+    "call_candidates.WITH_TERMS": (call_candidates.WITH_TERMS.candidates.limit(50), RANGE, "call_keys_pkey"),
+    "call_candidates._of_kind": (
+        call_candidates._of_kind.candidates.limit(50),
+        RANGE | KIND,
         "calls_status",
     ),
-    "call_candidates._calls_with_term": (
-        call_candidates._calls_with_term,
-        RANGE | {"limit": 50, "term": "n341"},
+    "call_candidates._with_term": (
+        call_candidates._with_term.candidates.limit(50),
+        RANGE | {"term": "n341"},
         "call_terms_pkey",
     ),
-    "call_candidates._first_term": (
-        call_candidates._first_term,
-        {"first": "n341", "last": "n342"},
-        "call_terms_pkey",
+    "call_candidates._with_beginning": (call_candidates._with_beginning, RANGE | SPAN, "call_terms_pkey"),
+    "call_candidates._first_term": (call_candidates._first_term, SPAN, "call_terms_pkey"),
+    "call_search._matches delivery": (
+        _searched(destination="crm", delivery=frozenset({DeliveryState.DEAD})).limit(50),
+        RANGE,
+        "deliveries_pkey|deliveries_call|deliveries_dead",
+    ),
+    "call_search._matches terms": (_searched(terms=(("cana",),)).limit(50), RANGE, "call_keys_pkey"),
+    "call_search._matches kind": (
+        _searched(statuses=frozenset({Status.MISSED})).limit(50),
+        RANGE,
+        "calls_status|calls_began",
     ),
     "call_terms._stored": (call_terms._stored, bound([("call-1",)]), "calls_pkey"),
     "call_terms._delete": (call_terms._delete, bound([("n341", 1, "call-1")]), "call_terms_pkey"),
@@ -336,4 +377,6 @@ def test_postgresql_uses_the_index_and_scans_no_table(month_old: Engine, name: s
         params = compiled.construct_params(parameters)
         plan = "\n".join(connection.exec_driver_sql(f"EXPLAIN {compiled}", params).scalars())
     assert re.search(rf"Index.* (using|on) ({index})\b", plan), plan
-    assert not re.search(r"Seq Scan on (aliases|bodies|call_terms|calls|deliveries|events)\b", plan), plan
+    assert not re.search(
+        r"Seq Scan on (aliases|bodies|call_keys|call_terms|calls|deliveries|events)\b", plan
+    ), plan

@@ -100,10 +100,10 @@ async def test_the_cursor_of_a_page_leads_to_the_next_one(three_calls: Ledger) -
 async def test_a_page_that_is_not_full_says_how_far_it_searched(
     three_calls: Ledger, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("relay.ledger.call_search.MAX_EXAMINED", 2)
-    monkeypatch.setattr("relay.ledger.call_search._FIRST_PORTION", 1)
+    monkeypatch.setattr("relay.ledger.call_search._FIRST_WINDOW", 2)
+    monkeypatch.setattr("relay.ledger.call_search._SMALLEST_WINDOW", 1)
     filter_ = CallFilter(region="ES", destination="nobody")
-    page = await three_calls.read(lambda c: list_calls(c, filter_, None, 1))
+    page = await three_calls.read(lambda c: list_calls(c, filter_, None, 1, seconds=0))
     assert page == Page([], "2.b", Instant(2))
 
 

@@ -33,7 +33,7 @@ async def show(visit: Visit) -> Response:
             return view, view_story(connection, row, situation)
         return explain_missing_call(connection, id_, situation).text.read(situation.language)
 
-    found = await visit.console.ledger.read(read)
+    found = await visit.console.ledger.view(read)
     if isinstance(found, str):
         return visit.render("call_unknown.html", http_status=404, explanation=found)
     return _render(visit, *found)
@@ -83,7 +83,7 @@ async def push(visit: Visit) -> Response:
     id_, name = visit.field("id"), visit.field("destination")
     settings = visit.console.settings
     targets = {n: each for n, each in settings.destinations.items() if name in {"", n}}
-    row = await visit.console.ledger.read(lambda connection: find_call(connection, id_))
+    row = await visit.console.ledger.view(lambda connection: find_call(connection, id_))
     if row is None or not targets:
         raise HTTPException(404)
     visit.log_action("push", target=f"{row.id} {', '.join(targets)}")

@@ -164,7 +164,7 @@ async def find(visit: Visit, search: Search) -> Found:
             return Found(Page([call], None), written)
         return Found(list_calls(connection, search.filter, search.cursor))
 
-    return await visit.console.ledger.read(read)
+    return await visit.console.ledger.view(read)
 
 
 async def _read_reason(visit: Visit, written: Mapping[str, str], page: Page) -> str:
@@ -173,5 +173,5 @@ async def _read_reason(visit: Visit, written: Mapping[str, str], page: Page) -> 
     if page.calls or written.keys() != {"q"} or _ID.fullmatch(id_) is None:
         return ""
     situation = visit.situation
-    found = await visit.console.ledger.read(lambda c: explain_missing_call(c, id_, situation))
+    found = await visit.console.ledger.view(lambda c: explain_missing_call(c, id_, situation))
     return found.text.read(situation.language)

@@ -72,7 +72,7 @@ async def _iterate(visit: Visit, search: Search) -> AsyncIterator[ListedCall]:
             yield call
         return
     now = visit.situation.now
-    page = await visit.console.ledger.read(lambda c: list_unanswered(c, now, limit=MOST))
+    page = await visit.console.ledger.view(lambda c: list_unanswered(c, now, limit=MOST))
     for call in page.calls:
         yield call
 

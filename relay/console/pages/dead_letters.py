@@ -18,7 +18,7 @@ _SHOWN: Final = 50
 
 async def show(visit: Visit) -> Response:
     """Show the kinds of dead letters, the largest first."""
-    groups = await visit.console.ledger.read(lambda c: list_groups(c, visit.situation))
+    groups = await visit.console.ledger.view(lambda c: list_groups(c, visit.situation))
     return visit.render("dead_letters.html", groups=groups, **_result(visit))
 
 
@@ -32,7 +32,7 @@ async def show_group(visit: Visit) -> Response:
         counts = {each.group: each.members for each in dead_letters.count_groups(connection)}
         return [(each.call, view) for each, view in zip(found, views, strict=True)], counts.get(group, 0)
 
-    rows, members = await visit.console.ledger.read(read)
+    rows, members = await visit.console.ledger.view(read)
     if not rows:
         return visit.redirect("dead-letters", done=visit.query("done"), number=visit.query("number"))
     return visit.render("dead_letters_group.html", group=group, rows=rows, members=members, **_result(visit))

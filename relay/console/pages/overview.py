@@ -29,7 +29,7 @@ async def show(visit: Visit) -> Response:
     """Show the overview."""
     situation = visit.situation
     now = situation.now
-    status, activity, unanswered = await visit.console.ledger.read(
+    status, activity, unanswered = await visit.console.ledger.view(
         lambda c: (get_status(c, situation), get_activity(c, now, visit.zone), get_unanswered(c, now))
     )
     return visit.render(

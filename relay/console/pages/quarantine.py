@@ -18,14 +18,14 @@ _SHOWN: Final = 50
 
 async def show(visit: Visit) -> Response:
     """Show the reasons."""
-    groups = await visit.console.ledger.read(quarantine.list_groups)
+    groups = await visit.console.ledger.view(quarantine.list_groups)
     return visit.render("quarantine.html", groups=groups, **_result(visit))
 
 
 async def show_reason(visit: Visit) -> Response:
     """Show the newest entries with one reason."""
     reason = visit.query("reason")
-    entries, number = await visit.console.ledger.read(
+    entries, number = await visit.console.ledger.view(
         lambda c: (quarantine.list_newest(c, reason, _SHOWN), len(quarantine.list_ids(c, reason=reason)))
     )
     if not entries:
@@ -65,7 +65,7 @@ async def _chosen(visit: Visit) -> list[str]:
     reason = visit.field("reason")
     if not reason:
         raise HTTPException(400)
-    return await visit.console.ledger.read(lambda c: quarantine.list_ids(c, reason=reason))
+    return await visit.console.ledger.view(lambda c: quarantine.list_ids(c, reason=reason))
 
 
 def _target(visit: Visit) -> str:

@@ -29,6 +29,8 @@ class FrameTexts(msgspec.Struct, frozen=True, kw_only=True):
     forbidden: str
     no_ledger_title: str
     no_ledger: str
+    slow_title: str
+    slow: str
     failed_title: str
     failed: str
     closed_title: str
@@ -62,6 +64,9 @@ ENGLISH: Final = FrameTexts(
     no_ledger_title="The ledger cannot be read",
     no_ledger="The database of the relay does not answer. Run `relay check` on the machine of the relay: it "
     "says what to do.",
+    slow_title="The page took too long",
+    slow="The relay stopped reading so that calls do not wait. Try again. Limit a search, for example to a day or "
+    "by a second word.",
     failed_title="The page could not be shown",
     failed="This is a fault of the relay. Its log has a line console.failed with the reason.",
     closed_title="The console is closed",
@@ -97,6 +102,9 @@ SPANISH: Final = FrameTexts(
     no_ledger_title="No se puede leer el registro",
     no_ledger="La base de datos del relay no responde. Ejecute `relay check` en el equipo del relay: indica qué "
     "hacer.",
+    slow_title="La página ha tardado demasiado",
+    slow="El relay ha dejado de leer para que las llamadas no esperen. Inténtelo otra vez. Limite la búsqueda, por "
+    "ejemplo a un día o con una segunda palabra.",
     failed_title="No se puede mostrar la página",
     failed="Es un fallo del relay. Su log tiene una línea console.failed con el motivo.",
     closed_title="La consola está cerrada",

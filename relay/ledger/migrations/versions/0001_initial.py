@@ -29,7 +29,6 @@ def upgrade() -> None:
         sa.Column("merged_into", TEXT, nullable=True),
         sa.Column("status", TEXT, nullable=False),
         sa.Column("direction", TEXT, nullable=False),
-        sa.Column("terms", TEXT, nullable=False),
         sa.Column("pruned_at", sa.BigInteger(), nullable=True),
         sa.Column("changed_at", sa.BigInteger(), nullable=False),
         sa.Column("state", TEXT, nullable=False),
@@ -61,6 +60,14 @@ def upgrade() -> None:
         sa.Column("began_at", sa.BigInteger(), autoincrement=False, nullable=False),
         sa.Column("call", TEXT, nullable=False),
         sa.PrimaryKeyConstraint("term", "began_at", "call"),
+        sqlite_with_rowid=False,
+    )
+    op.create_table(
+        "call_keys",
+        sa.Column("began_at", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.Column("call", TEXT, nullable=False),
+        sa.Column("terms", TEXT, nullable=False),
+        sa.PrimaryKeyConstraint("began_at", "call"),
         sqlite_with_rowid=False,
     )
     op.create_table(
