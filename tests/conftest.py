@@ -2,7 +2,6 @@
 
 import os
 import signal
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,7 +11,7 @@ import pytest
 
 from relay.measurements import SharedMemory, attach
 from tests.support.foreign_files import Foreign, make_foreign
-from tests.support.postgres import Databases, running_postgres
+from tests.support.postgres import Databases, cached_file, running_postgres
 from tests.support.supabase import Supabase, running_supabase
 
 # On a busy machine an example takes long, which says nothing about the code.
@@ -32,11 +31,10 @@ os.environ.pop("COLUMNS", None)  # pytest-xdist sets it, and the commands would 
 def certificates() -> Iterator[None]:
     """Trust one certificate authority: httpx reads all for each client, which takes 20 ms of CPU time."""
     first = Path(certifi.where()).read_text().partition("-----END CERTIFICATE-----")
-    with tempfile.NamedTemporaryFile("w", suffix=".pem") as file, pytest.MonkeyPatch.context() as patch:
-        file.write("".join(first[:2]))
-        file.flush()
-        patch.setattr(certifi, "where", lambda: file.name)
-        patch.setenv("SSL_CERT_FILE", file.name)
+    file = cached_file("certificate.pem", "".join(first[:2]))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(certifi, "where", lambda: str(file))
+        patch.setenv("SSL_CERT_FILE", str(file))
         yield
 
 
@@ -77,7 +75,7 @@ def ledger_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
         yield f"sqlite:///{tmp_path / 'relay.db'}"
     else:
         databases: Databases = request.getfixturevalue("databases")
-        with databases.fresh() as url:
+        with databases.ledger() as url:
             yield url
 
 
