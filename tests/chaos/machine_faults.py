@@ -18,6 +18,7 @@ from typing import IO, Any, Final
 
 import httpx
 import msgspec
+import psutil  # type: ignore[import-untyped]  # it has no types, and little of it is used
 import psycopg
 
 from relay.simulator import Message, SimulatedCall
@@ -27,6 +28,9 @@ from tests.chaos.scenarios import Outcome, Run, finish, running
 from tests.support.relay import WEBHOOK_PATH, RelayProcess, eventually, running_relay
 
 _RATE: Final = 60.0
+_DISK_NAME: Final = "relay-tests-"
+"""The names of the file systems that runs mount begin with it; the process id of the run follows."""
+
 _FAULT_SECONDS: Final = 3.0
 _NOTICE_SECONDS: Final = 30.0
 _DISK_MB: Final = 64
@@ -87,13 +91,27 @@ def _break_and_repair(run: Run, fault: Any) -> None:
 def _small_disk(folder: Path) -> Iterator[bool]:
     """Mount a small file system, if this user may."""
     folder.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", f"size={_DISK_MB}m", "tmpfs", str(folder)]
+    _unmount_disks_of_killed_runs()
+    name = f"{_DISK_NAME}{os.getpid()}"
+    mount = ["mount", "-t", "tmpfs", "-o", f"size={_DISK_MB}m", name, str(folder)]
     is_mounted = os.geteuid() == 0 and not subprocess.run(mount, check=False).returncode  # noqa: S603
     try:
         yield is_mounted
     finally:
         if is_mounted:
-            subprocess.run(["umount", "--lazy", str(folder)], check=True)  # noqa: S603, S607
+            _unmount(str(folder), check=True)
+
+
+def _unmount_disks_of_killed_runs() -> None:
+    for disk in psutil.disk_partitions(all=True):
+        if disk.device.startswith(_DISK_NAME) and not psutil.pid_exists(
+            int(disk.device.removeprefix(_DISK_NAME))
+        ):
+            _unmount(disk.mountpoint, check=False)
+
+
+def _unmount(folder: str, *, check: bool) -> None:
+    subprocess.run(["umount", "--lazy", folder], check=check)  # noqa: S603, S607
 
 
 @contextmanager
