@@ -4,7 +4,7 @@ BIN := .venv/bin
 SOURCES := app.py relay crm_clients tests bench
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo run test check format bench bench-full bench-publish capacity chaos screenshots mutants lock clean
+.PHONY: help setup demo run test check format bench bench-full bench-publish profile capacity chaos screenshots mutants lock clean
 
 help: ## list the commands
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 15
@@ -57,6 +57,9 @@ bench-full: .venv/.dev ## the same, also with 5 million events in the ledger
 bench-publish: .venv/.dev ## write the figures of the last run to the README, docs/benchmarks.md and docs/capacity.md
 	@$(BIN)/python -m bench.publish
 	@$(BIN)/python -m bench.capacity --write
+
+profile: .venv/.dev ## show by samples where the CPU time of a relay goes (needs py-spy; ARGS: accept, everything, steady, backlog)
+	@$(BIN)/python -m bench.profile $(ARGS)
 
 capacity: .venv/.dev ## print what an installation holds, computed from the measured figures
 	@$(BIN)/python -m bench.capacity $(ARGS)
