@@ -118,6 +118,11 @@ def test_an_extension_is_returned_without_invisible_characters() -> None:
 def test_a_number_with_a_plus_only_has_to_be_possible(written: str, region: str) -> None:
     assert find_phones(written, region) == ("+34012345678",)
     assert find_phones(written.replace("+34", ""), "ES") == ()
+    assert find_phones(written.replace("+", ""), region) == ()
+
+
+def test_a_number_has_at_most_ten_groups() -> None:
+    assert find_phones("9 4 2 6 2 1 2 9 9 7 2 2 0 612345678", "US") == ("+19426212997",)
 
 
 @pytest.mark.parametrize("written", ["+612345678", "+612 345 678", "(+612) 345-678"])
