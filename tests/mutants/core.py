@@ -67,6 +67,7 @@ _MORE_TESTS: Final = {
     "relay/fold/versions.py": ("tests/fold/test_tombstones.py",),
     "relay/fold/write.py": ("tests/fold/test_dedup.py", "tests/fold/test_tombstones.py"),
     "relay/delivery/choose_action.py": ("tests/delivery/test_transitions.py",),
+    "relay/ledger/calls.py": ("tests/ledger/test_call_search.py",),
     "relay/ledger/deliveries/rows.py": ("tests/ledger/deliveries",),
     "relay/ledger/journal/": ("tests/ledger/test_journal.py",),
     "relay/ledger/retention_queries.py": ("tests/ledger/test_retention.py",),
