@@ -210,7 +210,10 @@ deliveries = Table(
     Column("code", Text),
     Column("message", Text),
     _partial_index("deliveries_due", "destination", "due_at", state=DeliveryState.PENDING),
-    _partial_index("deliveries_dead", "destination", "attempted_at", state=DeliveryState.DEAD),
+    # The outcome and the code are for the groups of dead letters, of which there may be many.
+    _partial_index(
+        "deliveries_dead", "destination", "attempted_at", "outcome", "code", state=DeliveryState.DEAD
+    ),
     _partial_index("deliveries_dropped", "destination", state=DeliveryState.DROPPED),
     _partial_index("deliveries_filtered", "destination", state=DeliveryState.FILTERED),
     _partial_index("deliveries_retracted", "destination", state=DeliveryState.RETRACTED),

@@ -197,6 +197,7 @@ PLANS: dict[str, tuple[Executable, dict[str, Any], str]] = {
         ROWS | PARAMETERS,
         "SEARCH deliveries USING INDEX sqlite_autoindex_deliveries_1 (destination=? AND call=?)",
     ),
+    "dead_letters._groups": (dead_letters._groups, {}, "SCAN deliveries USING INDEX deliveries_dead"),
     "dead_letters._by_call": (
         dead_letters._by_call,
         ROWS,

@@ -97,7 +97,7 @@ def upgrade() -> None:
     op.create_index(
         "deliveries_dead",
         "deliveries",
-        ["destination", "attempted_at"],
+        ["destination", "attempted_at", "outcome", "code"],
         unique=False,
         sqlite_where=sa.text("state = 'dead'"),
         postgresql_where=sa.text("state = 'dead'"),
