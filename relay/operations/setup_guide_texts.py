@@ -80,53 +80,53 @@ TEXTS: Final[dict[Lang, Texts]] = {
         headers_intro="Every request has these two headers:",
     ),
     "es": Texts(
-        placeholder="TU_TOKEN",
+        placeholder="SU_TOKEN",
         warn_unauthorised="No hay nada en cloudtalk.signing_secrets ni en cloudtalk.tokens, así que el relay "
         "rechazaría las peticiones de CloudTalk. CloudTalk muestra el secreto al añadir el webhook. Para los "
-        "workflows pon primero un token (para crear uno bueno: openssl rand -hex 32), reinicia el relay y "
-        "vuelve a mirar esta guía.",
-        warn_unreachable="CloudTalk no puede llegar a {url}, porque solo esta máquina puede. Primero pon en "
-        "server.public_url la dirección pública del relay, https://…, y vuelve a mirar esta guía.",
+        "workflows ponga primero un token (para crear uno bueno: openssl rand -hex 32), reinicie el relay y "
+        "vuelva a mirar esta guía.",
+        warn_unreachable="CloudTalk no puede llegar a {url}, porque solo esta máquina puede. Primero ponga "
+        "en server.public_url la dirección pública del relay, https://…, y vuelva a mirar esta guía.",
         warn_public_url="server.public_url es {url}. Debe empezar por https:// y no debe contener {path}, "
-        "que añade el relay. Primero corrígelo y vuelve a mirar esta guía.",
+        "que añade el relay. Primero corríjalo y vuelva a mirar esta guía.",
         signed="Webhooks nativos firmados",
         signed_steps=(
-            "En CloudTalk abre **Account → Webhooks** y añade un endpoint con esta URL: `{url}`",
-            "Elige estos eventos: {events}",
+            "En CloudTalk abra **Account → Webhooks** y añada un endpoint con esta URL: `{url}`",
+            "Elija estos eventos: {events}",
             (
-                "Copia el secreto que muestra CloudTalk, `whsec_…`, en la lista `{setting}` de la "
-                "configuración y reinicia el relay. Mientras cambias el secreto, incluye los dos: el viejo "
+                "Copie el secreto que muestra CloudTalk, `whsec_…`, en la lista `{setting}` de la "
+                "configuración y reinicie el relay. Mientras cambia el secreto, incluya los dos: el viejo "
                 "y el nuevo."
             ),
             (
-                "Envía el evento de prueba. El registro de entregas de CloudTalk debe mostrar el estado 200. "
+                "Envíe el evento de prueba. El registro de entregas de CloudTalk debe mostrar el estado 200. "
                 "Si un evento no se confirma, CloudTalk lo repite hasta 8 veces en 28 horas. Tras 5 días de "
-                "fallos desactiva el endpoint sin avisar: después de una avería, mira el registro."
+                "fallos desactiva el endpoint sin avisar: después de una avería, mire el registro."
             ),
         ),
         workflows="Workflow Automations",
-        workflows_intro="Los webhooks firmados se envían después de la llamada. Añade estos workflows para "
-        "ver las llamadas en curso, los agentes, los contactos y las etiquetas, o si tu cuenta no tiene "
+        workflows_intro="Los webhooks firmados se envían después de la llamada. Añada estos workflows para "
+        "ver las llamadas en curso, los agentes, los contactos y las etiquetas, o si su cuenta no tiene "
         "webhooks firmados. Ambos pueden estar activos: el relay guarda un solo registro por llamada, aunque "
         "reciba un evento dos veces.",
         header="Cabecera",
         key="Clave",
         value="Valor",
         steps=(
-            "En CloudTalk abre **Settings → Workflow Automations** y elige **+ Add Workflow**.",
+            "En CloudTalk abra **Settings → Workflow Automations** y elija **+ Add Workflow**.",
             (
-                "Elige el disparador (*trigger*) que indica el título: primero el objeto (por ejemplo, "
-                "*Call*) y luego la acción (*Started*). No añadas condiciones."
+                "Elija el disparador (*trigger*) que indica el título: primero el objeto (por ejemplo, "
+                "*Call*) y luego la acción (*Started*). No añada condiciones."
             ),
-            "Elige **+ Add action → API Request**. Copia el método y la URL (*Endpoint*).",
-            "En *Headers* escribe las dos cabeceras. Son las mismas en todos los workflows.",
+            "Elija **+ Add action → API Request**. Copie el método y la URL (*Endpoint*).",
+            "En *Headers* escriba las dos cabeceras. Son las mismas en todos los workflows.",
             (
-                "En *Values* escribe cada clave exactamente como está abajo, con el formato *String*. Elige "
+                "En *Values* escriba cada clave exactamente como está abajo, con el formato *String*. Elija "
                 "su valor en la lista de variables de CloudTalk: la variable con el nombre que está entre "
-                "las llaves. No escribas el valor a mano: CloudTalk enviaría tu texto en lugar del valor de "
-                "la llamada. Si la lista no ofrece una variable para ese disparador, omite su clave."
+                "las llaves. No escriba el valor a mano: CloudTalk enviaría su texto en lugar del valor de "
+                "la llamada. Si la lista no ofrece una variable para ese disparador, omita su clave."
             ),
-            "Guarda y activa el workflow. Continúa con el siguiente.",
+            "Guarde y active el workflow. Continúe con el siguiente.",
         ),
         headers_intro="Todas las peticiones llevan estas dos cabeceras:",
     ),

@@ -106,4 +106,4 @@ async def test_the_guide_and_the_settings_have_no_secret(opened: tuple[Relay, Br
     assert SECRET not in page
     page = (await opened[1].open("/console/set-up", accept_language="es")).text
     assert "Qué introducir en CloudTalk" in page
-    assert "TU_TOKEN" in page
+    assert "SU_TOKEN" in page

@@ -5,12 +5,13 @@ from collections.abc import Iterator
 from html.parser import HTMLParser
 from pathlib import Path
 from string import Formatter
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 import pytest
 
 from relay.console.texts import ENGLISH, SPANISH
+from relay.operations.setup_guide_texts import TEXTS as GUIDE_TEXTS
 from tests.support.documents import ROOT
 
 TEMPLATES = sorted((ROOT / "relay/console/templates").glob("*.html"))
@@ -80,3 +81,18 @@ def test_the_test_sees_a_text_in_a_template() -> None:
     parser = ShownTexts()
     parser.feed('<p title="one">two</p>')
     assert parser.found == ["one", "two"]
+
+
+_FAMILIAR: Final = re.compile(
+    r"\b(tu|tus|ti|tuy[oa]s?|abre|y añade|añade (?:un|estos|el nuevo)|añadas|corrígelo|copia el|elige"
+    r"|elígel[ao]s|empieza por|envía el|envíal[ao]|escribas|guarda y|llama a|mira el|omite|pon|puedes"
+    r"|reinicia|tienes|vuelve a mirar)\b",
+    re.IGNORECASE,
+)
+"""Words of the familiar form of address, as texts for people would have them."""
+
+
+def test_spanish_texts_address_people_formally() -> None:
+    guide = (ROOT / "docs/es/configuracion-cloudtalk.md").read_text()
+    texts = [guide, str(GUIDE_TEXTS["es"]), str(SPANISH)]
+    assert [found[0] for text in texts for found in _FAMILIAR.finditer(text)] == []

@@ -179,7 +179,7 @@ def test_warnings_name_what_to_set_first_and_are_not_part_of_the_text(
 
 
 def test_without_a_token_a_placeholder_is_shown(tmp_path: Path) -> None:
-    assert "Bearer TU_TOKEN" in run(tmp_path, "", "--lang", "es").stdout
+    assert "Bearer SU_TOKEN" in run(tmp_path, "", "--lang", "es").stdout
 
 
 @pytest.mark.parametrize("lang", get_args(Lang))

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 ORIGIN: Final = "https://relay.example.com"
-TOKEN: Final = "TU_TOKEN"
+TOKEN: Final = "SU_TOKEN"
 SAMPLES: Final[dict[str, Any]] = {
     "call_uuid": "44fe27cd-5268-4670-993e-0129aabbccdd",
     "call_id": 1002402487,
