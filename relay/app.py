@@ -35,6 +35,7 @@ from relay.ledger.notifications import WakeUpPipe
 from relay.ledger.relays import Heartbeat
 from relay.ledger.watch import watch_ledger
 from relay.metrics import LedgerReader, MetricsEndpoint
+from relay.recordings.service import RecordingsService
 from relay.server import health, paths
 from relay.server.access import Guard, Guarded
 from relay.server.lifecycle import Lifecycle, Loop
@@ -63,8 +64,6 @@ class Relay:
         self.ledger = Ledger(settings.ledger.url.get_secret_value())
         self.ingest: Ingest | None = None
         self.console: ConsoleEntry | None = None
-        from relay.recordings.service import RecordingsService  # noqa: PLC0415 - loads an HTTP client
-
         self.recordings = RecordingsService(settings, self.ledger)
         self.delivery: Delivery | None = None
         self._pipe = pipe

@@ -5,8 +5,8 @@ from typing import Final
 from relay.cloudtalk.api import CloudTalkApi
 from relay.recordings.archive import Archive
 from relay.recordings.cache import Cache
-from relay.recordings.download import Downloader
 from relay.recordings.hosts import AllowedHosts
+from relay.recordings.lazy_download import LazyDownloader
 from relay.recordings.sources import Sources
 from relay.recordings.stores import open_store
 from relay.settings import Settings
@@ -37,15 +37,15 @@ def build_archive(settings: Settings) -> Archive:
     return Archive(open_store(settings.recordings), secrets)
 
 
-def build_downloader(settings: Settings) -> Downloader:
+def build_downloader(settings: Settings) -> LazyDownloader:
     recordings = settings.recordings
     hosts = AllowedHosts(
         recordings.allowed_hosts, settings.cloudtalk.api.base_url, allow_private=recordings.allow_private
     )
-    return Downloader(hosts, connections=recordings.max_fetches)
+    return LazyDownloader(hosts, connections=recordings.max_fetches)
 
 
-def build_sources(settings: Settings, downloader: Downloader) -> Sources:
+def build_sources(settings: Settings, downloader: LazyDownloader) -> Sources:
     max_bytes = int(settings.recordings.max_mb * _MEGABYTE)
     return Sources(downloader, build_api(settings), max_bytes=max_bytes)
 

@@ -6,8 +6,8 @@ from typing import Final
 
 from crm_clients.base import Finding
 from relay.recordings.build import build_api, build_downloader
-from relay.recordings.download import check_status
 from relay.recordings.failures import FetchFailed, Reason
+from relay.recordings.statuses import check_status
 from relay.recordings.stores import StoreFailed, check_store, open_store
 from relay.settings import Settings
 from relay.settings.recordings import S3_PREFIX

@@ -5,22 +5,23 @@ Each step of decompression gives a limited number of bytes: a few kilobytes may 
 
 import zlib
 from collections.abc import AsyncIterator
-from typing import Final
-
-import httpx
+from typing import TYPE_CHECKING, Final
 
 from relay.recordings.failures import FetchFailed, Reason
+
+if TYPE_CHECKING:
+    import httpx
 
 _PIECE_BYTES: Final = 65_536
 _GZIP: Final = zlib.MAX_WBITS | 16
 
 
-def encoding_of(response: httpx.Response) -> str:
+def encoding_of(response: "httpx.Response") -> str:
     """Return the encoding of the body, `identity` if it has none."""
     return response.headers.get("content-encoding", "").strip().lower() or "identity"
 
 
-def decode(response: httpx.Response) -> AsyncIterator[bytes]:
+def decode(response: "httpx.Response") -> AsyncIterator[bytes]:
     """Yield the bytes of the recording in pieces. Raises `FetchFailed`, also while they are read."""
     match encoding_of(response):
         case "identity":
@@ -31,7 +32,7 @@ def decode(response: httpx.Response) -> AsyncIterator[bytes]:
             raise FetchFailed(Reason.UNAVAILABLE, f"CloudTalk sent the encoding {other[:40]!r}")
 
 
-async def _unzip(response: httpx.Response) -> AsyncIterator[bytes]:
+async def _unzip(response: "httpx.Response") -> AsyncIterator[bytes]:
     unpacker = zlib.decompressobj(_GZIP)
     async for packed in response.aiter_raw(_PIECE_BYTES):
         rest, is_full = packed, True

@@ -8,7 +8,6 @@ import ssl
 from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import asynccontextmanager
 from functools import cache
-from http import HTTPStatus
 from typing import Final
 from urllib.parse import urljoin, urlsplit
 
@@ -128,24 +127,6 @@ def _origin(url: str) -> tuple[str, str]:
     except ValueError:
         return "", ""
     return parts.scheme, parts.netloc
-
-
-def check_status(response: httpx.Response) -> None:
-    """Raise `FetchFailed` if the response is no recording by its status."""
-    status = response.status_code
-    match status:
-        case HTTPStatus.OK:
-            return
-        case HTTPStatus.GONE:
-            raise FetchFailed(Reason.GONE, "CloudTalk has deleted the recording")
-        case HTTPStatus.NOT_FOUND:
-            raise FetchFailed(Reason.NOT_FOUND, "CloudTalk does not have the recording")
-        case HTTPStatus.UNAUTHORIZED | HTTPStatus.FORBIDDEN:
-            raise FetchFailed(Reason.UNAUTHORISED, f"CloudTalk refused access with the status {status}")
-        case HTTPStatus.TOO_MANY_REQUESTS:
-            raise FetchFailed(Reason.THROTTLED, "CloudTalk accepts no more requests for now")
-        case _:
-            raise FetchFailed(Reason.UNAVAILABLE, f"CloudTalk answered with the status {status}")
 
 
 @cache

@@ -7,17 +7,19 @@ that the API calls gone is not looked for elsewhere.
 import hashlib
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
-from typing import NamedTuple
-
-import httpx
+from typing import TYPE_CHECKING, NamedTuple
 
 from relay.call import Call
 from relay.cloudtalk.api import CloudTalkApi
 from relay.cloudtalk.identity import parse_recording_call_id
 from relay.recordings.audio import START_BYTES, find_content_type
 from relay.recordings.decoding import decode, encoding_of
-from relay.recordings.download import Downloader, check_status
 from relay.recordings.failures import FetchFailed, Reason, most_hopeful
+from relay.recordings.lazy_download import LazyDownloader
+from relay.recordings.statuses import check_status
+
+if TYPE_CHECKING:
+    import httpx
 
 
 class Recording(NamedTuple):
@@ -51,7 +53,7 @@ class Download(NamedTuple):
 class Sources:
     """Opens recordings. `api` is None without an API key. `max_bytes`: of one recording."""
 
-    def __init__(self, downloader: Downloader, api: CloudTalkApi | None, *, max_bytes: int) -> None:
+    def __init__(self, downloader: LazyDownloader, api: CloudTalkApi | None, *, max_bytes: int) -> None:
         self._downloader = downloader
         self.api = api
         self._max_bytes = max_bytes
@@ -100,7 +102,7 @@ class Sources:
                 raise
             yield await self._read_start(response)
 
-    async def _read_start(self, response: httpx.Response) -> Download:
+    async def _read_start(self, response: "httpx.Response") -> Download:
         total = _stated_size(response)
         if total is not None and total > self._max_bytes:
             raise self._too_large()
@@ -129,7 +131,7 @@ class Sources:
         )
 
 
-def _stated_size(response: httpx.Response) -> int | None:
+def _stated_size(response: "httpx.Response") -> int | None:
     """The size of the recording; None if it is not stated, or if it is that of a compressed body."""
     length = response.headers.get("content-length", "")
     is_plain = encoding_of(response) == "identity"

@@ -1,6 +1,9 @@
 """Requests for recordings: redirects, addresses and silence."""
 
+import subprocess
+import sys
 from collections.abc import AsyncIterator
+from pathlib import Path
 
 import httpx
 import pytest
@@ -64,3 +67,16 @@ async def test_a_server_that_does_not_run_is_unavailable(downloader: Downloader)
         await read(downloader, "http://127.0.0.1:1/x.wav")
     assert caught.value.reason is Reason.UNAVAILABLE
     assert isinstance(caught.value.__cause__, httpx.ConnectError)
+
+
+def test_a_relay_that_fetches_no_recording_loads_no_http_client(tmp_path: Path) -> None:
+    settings = tmp_path / "settings.toml"
+    settings.write_text('[destinations.crm]\nclient = "local"\npath = "crm.db"\n')
+    code = (
+        "import sys, pathlib; from relay.app import Relay, create_app; from relay.settings import load;"
+        " create_app(Relay(load(pathlib.Path(sys.argv[1])))); print('httpx' in sys.modules)"
+    )
+    done = subprocess.run(  # noqa: S603 - this interpreter
+        [sys.executable, "-c", code, settings], capture_output=True, text=True, check=True
+    )
+    assert done.stdout == "False\n"
