@@ -7,7 +7,15 @@ from difflib import get_close_matches
 from typing import Annotated, ClassVar, Final, Literal
 
 import msgspec
-from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, StringConstraints, field_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    PrivateAttr,
+    StringConstraints,
+    ValidationInfo,
+    field_validator,
+)
 
 from relay.call import DELIVERED_FIELDS, Call, RecordingLinks, Status
 
@@ -108,6 +116,19 @@ class DestinationSettings(BaseModel):
         description="What happens to the record of a call that was merged into another call. `delete`: "
         "the record is deleted; `mark`: its `merged_into` gets the id of the other call.",
     )
+    update: Literal["always", "complete", "never"] = Field(
+        "always",
+        description="When the record of a call is written. `always`: at each change; `complete`: only once "
+        "the call is over and has not changed for `complete_after_seconds`; `never`: once, when the call is "
+        "complete, and no later change is written, for a CRM whose rules forbid edits. A call whose end "
+        "never arrives counts as complete after 30 hours without an event.",
+    )
+    complete_after_seconds: float = Field(
+        60,
+        ge=0,
+        description="Seconds without a change after the end of a call until it is complete: the time for its "
+        "recording and notes to arrive. Used if `update` is `complete` or `never`.",
+    )
     timeout_seconds: float = Field(
         30, gt=0, le=600, description="Maximum duration of one push, including all its requests."
     )
@@ -142,6 +163,13 @@ class DestinationSettings(BaseModel):
                 "expected a URL with {remote_id}, like https://crm.example.com/calls/{remote_id}"
             )
         return url
+
+    @field_validator("update")
+    @classmethod
+    def _validate_update(cls, update: str, info: ValidationInfo) -> str:
+        if update == "never" and info.data.get("on_merge") == "mark":
+            raise ValueError('on_merge = "mark" writes a record again, which "never" forbids: use "delete"')
+        return update
 
     @field_validator("fields")
     @classmethod

@@ -1,7 +1,7 @@
 """One attempt: a batch of deliveries, the requests of the client and one outcome for each delivery."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from crm_clients.base import CrmClient, Outcome, Outdated, Push, Retraction, Retry, Unknown
@@ -11,6 +11,8 @@ from relay.ledger.deliveries import DueDelivery
 from relay.logs import get_logger
 
 log = get_logger("relay.delivery")
+
+_READING_FIRST: Final = frozenset({Action.VERIFY, Action.RESTORE})
 
 _TIMED_OUT: Final = Unknown(code="timeout", message="no answer within timeout_seconds")
 
@@ -49,7 +51,7 @@ class Attempt:
 
     async def _verify(self) -> list[Push]:
         """Return a push of the whole record for each call that the CRM lacks or has in another version."""
-        planned = [each for each in self._batch if each.action is Action.VERIFY]
+        planned = [each for each in self._batch if each.action in _READING_FIRST]
         batch = [each.due for each in planned]
         if not batch:
             return []
@@ -58,7 +60,7 @@ class Attempt:
         if isinstance(versions, Outcome):
             self._set_outcomes(batch, [versions] * len(batch))
             return []
-        current = [due for due in batch if versions.get(due.call.id, 0) in {None, due.call.version}]
+        current = [each.due for each in planned if _is_current(each, versions)]
         self._set_outcomes(current, [Found()] * len(current))
         outdated = [each for each in planned if each.due not in current]
         return [_whole_push(each, exists=each.due.call.id in versions) for each in outdated]
@@ -80,6 +82,14 @@ class Attempt:
 
     def _set_outcomes(self, batch: Sequence[DueDelivery], outcomes: Sequence[Outcome]) -> None:
         self._outcomes |= {due.call.id: outcome for due, outcome in zip(batch, outcomes, strict=True)}
+
+
+def _is_current(planned: PlannedDelivery, versions: Mapping[str, int | None]) -> bool:
+    """Whether the record in the CRM stays as it is. `versions`: of the records, None if it has none."""
+    call = planned.due.call
+    if planned.action is Action.RESTORE:
+        return call.id in versions
+    return versions.get(call.id, 0) in {None, call.version}
 
 
 def _whole_push(planned: PlannedDelivery, *, exists: bool) -> Push:

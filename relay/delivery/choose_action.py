@@ -1,7 +1,7 @@
 """What to do with a due delivery. Pure.
 
-Only this module decides whether a call is delivered to a destination: by the call itself (`is_wanted`) and by
-the destination's `when` filter.
+Only this module decides whether a call is delivered to a destination: by the call itself (`is_wanted`), and
+by the destination's settings `when` and `update`.
 """
 
 from enum import Enum, auto
@@ -10,8 +10,9 @@ from typing import ClassVar, Final
 import msgspec
 
 from crm_clients.base import Outcome
-from crm_clients.settings import DeliveryFilter
+from crm_clients.settings import DestinationSettings
 from relay.call import DELIVERED_FIELDS, Call, known_fields
+from relay.instants import Instant
 from relay.ledger.deliveries import DeliveryRow, DueDelivery
 from relay.ledger.epochs import epoch_of
 
@@ -32,10 +33,20 @@ class Action(Enum):
     FILTER = auto()
     """Send nothing: the call is not wanted as it is now, and the CRM never received it."""
 
+    HOLD = auto()
+    """Send nothing yet: the destination gets complete calls only."""
+    KEEP = auto()
+    """Send nothing: the CRM has the call, and its record is never written again."""
+    RESTORE = auto()
+    """Write the record if the CRM has lost it, and leave it as it is otherwise."""
+
     @property
     def sends_nothing(self) -> bool:
         """Whether the delivery is settled without a request to the CRM."""
-        return self in {Action.SKIP, Action.FILTER}
+        return self in _WITHOUT_REQUEST
+
+
+_WITHOUT_REQUEST: Final = frozenset({Action.SKIP, Action.FILTER, Action.HOLD, Action.KEEP})
 
 
 class PlannedDelivery(msgspec.Struct, frozen=True):
@@ -45,6 +56,8 @@ class PlannedDelivery(msgspec.Struct, frozen=True):
     action: Action
     partial: bool
     """The CRM may know more about the call than the ledger: see `is_partial`."""
+    held_until: Instant | None = None
+    """When a call that is held is looked at again: see `incomplete_until`."""
 
 
 class Found(Outcome, frozen=True, kw_only=True):
@@ -56,17 +69,23 @@ class Found(Outcome, frozen=True, kw_only=True):
     name: ClassVar[str] = "found"
 
 
-def choose_action(due: DueDelivery, when: DeliveryFilter, *, forward_internal: bool) -> Action:
-    """Choose by the newest version of the call. A CRM that may have the call receives each update of it:
-    the filter counts only before the first attempt.
+def choose_action(
+    due: DueDelivery, settings: DestinationSettings, *, forward_internal: bool, is_complete: bool = True
+) -> Action:
+    """Choose by the newest version of the call. The filter counts only before the first attempt. A record
+    that no CRM should have is retracted whatever `update` is. `is_complete`: see `incomplete_until`.
     """
     may_exist = may_have_record(due)
     if not is_wanted(due.call, forward_internal=forward_internal):
         # An internal call may prove external later; a merged call stays merged.
         without_record = Action.SKIP if due.call.merged_into else Action.FILTER
         return Action.RETRACT if may_exist else without_record
-    if not may_exist and not when.matches(due.call):
+    if not may_exist and not settings.when.matches(due.call):
         return Action.FILTER
+    if due.delivered_version and settings.update == "never":
+        return Action.RESTORE if due.rewrite else Action.KEEP
+    if not is_complete:
+        return Action.HOLD
     return Action.UPSERT if undelivered_fields(due) else Action.VERIFY
 
 

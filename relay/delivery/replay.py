@@ -38,8 +38,9 @@ class ReplayCounts(msgspec.Struct, frozen=True):
     """What a replay does at one destination.
 
     `pending`: calls that are pending again. `up_to_date`: those of them of which the CRM has the newest
-    version; they are written only if the CRM has lost them. `filtered`: calls that its filter excludes,
-    and calls that retention deleted before the CRM had them: only late events are known of these.
+    version, or one that is never updated; they are written only if the CRM has lost them. `filtered`: calls
+    that its filter excludes, and calls that retention deleted before the CRM had them: only late events are
+    known of these.
     """
 
     destination: str
@@ -168,16 +169,27 @@ class Replay:
                 if _has_record(known.get(call.id)) or (call.id in whole and settings.when.matches(call))
             ]
             versions = [(call.id, call.version) for call in sent]
-            rewrite = self._scope is not Scope.DIFFERENT
+            # A record that is never updated is restored if the CRM has lost it: see `Action.RESTORE`.
+            rewrite = settings.update == "never" or self._scope is not Scope.DIFFERENT
             replays.enqueue(connection, name, versions, now=self._lease.now(), rewrite=rewrite)
             pending.update(call.id for call in sent)
-            up_to_date = sum(not rewrite and _is_up_to_date(call, known.get(call.id)) for call in sent)
+            up_to_date = sum(self._is_only_compared(call, known.get(call.id), settings) for call in sent)
             counts.append(ReplayCounts(name, len(sent), up_to_date, len(in_scope) - len(sent)))
         return _PageResult(len(pending), len(records) - len(wanted), len(records), counts)
+
+    def _is_only_compared(
+        self, call: Call, delivery: DeliveryRow | None, settings: DestinationSettings
+    ) -> bool:
+        """Whether the record is written only if the CRM has lost it."""
+        if settings.update == "never":
+            return delivery is not None and delivery.delivered_version > 0
+        return self._scope is Scope.DIFFERENT and _is_up_to_date(call, delivery)
 
     def _is_in_scope(self, delivery: DeliveryRow | None, settings: DestinationSettings) -> bool:
         if self._scope is not Scope.CHANGED_SETTINGS:
             return True
+        if settings.update == "never":
+            return False
         return delivery is not None and has_other_rendering(delivery, settings.rendering)
 
 

@@ -124,11 +124,24 @@ class Settler:
         None if none is pending.
         """
         now = self._ledger.now()
-        updates = [transitions.without_request(planned, now=now) for planned in batch]
-        written = await self._ledger.write(
-            lambda connection: self._write(connection, updates, PauseChange(), now, busy=busy)
-        )
-        return written.next_due_at
+        held, kept, updates = [], [], []
+        for planned in batch:
+            call = planned.due.call
+            if planned.held_until is not None and planned.action is Action.HOLD:
+                # No longer than a backoff, so that a clock that is set back delays it no more than others.
+                until = min(planned.held_until, Instant(now + self._policy.longest_delay))
+                held.append((call.id, call.version, until))
+            elif planned.action is Action.KEEP:
+                kept.append((call.id, call.version))
+            else:
+                updates.append(transitions.without_request(planned, now=now))
+
+        def write(connection: Connection) -> Instant | None:
+            deliveries.hold(connection, self._name, held)
+            deliveries.keep(connection, self._name, kept)
+            return self._write(connection, updates, PauseChange(), now, busy=busy).next_due_at
+
+        return await self._ledger.write(write)
 
     async def requeue_after_lost_lease(
         self, due: Sequence[DueDelivery], outcomes: Sequence[Outcome | None]

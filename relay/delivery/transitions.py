@@ -86,11 +86,17 @@ def _after_success(
         state=DeliveryState.RETRACTED if retracted else DeliveryState.DELIVERED,
         attempts=due.attempts + 1,
         failing_for=0,
-        delivered_version=0 if retracted else due.call.version,
+        delivered_version=0 if retracted else _version_in_crm(planned, outcome),
         remote_id=remote_id or due.remote_id,
         partial=not retracted and _stays_partial(planned, outcome),
         rendering=rendering if is_whole(planned, outcome) else due.rendering,
     )
+
+
+def _version_in_crm(planned: PlannedDelivery, outcome: Outcome) -> int:
+    """A record that is never updated may be older than the call."""
+    is_older = planned.action is Action.RESTORE and isinstance(outcome, Found)
+    return planned.due.delivered_version if is_older else planned.due.call.version
 
 
 def _stays_partial(planned: PlannedDelivery, outcome: Outcome) -> bool:

@@ -20,6 +20,7 @@ from relay import tracing
 from relay.delivery.attempt import Attempt
 from relay.delivery.batching import choose_batch, pick_order
 from relay.delivery.choose_action import PlannedDelivery, choose_action, is_partial
+from relay.delivery.completeness import incomplete_until
 from relay.delivery.log import log_push
 from relay.delivery.next_due import NextDue
 from relay.delivery.pauses import Pauses
@@ -232,19 +233,21 @@ class DeliveryWorker:
 
     async def _plan(self, due: Sequence[DueDelivery]) -> list[PlannedDelivery]:
         """Choose an action for each delivery. Settle those that need no request, and return the others."""
-        planned = [
-            PlannedDelivery(
-                with_recording_link(each, self._settings.recording_links),
-                choose_action(each, self._settings.when, forward_internal=self._forward_internal),
-                partial=is_partial(each, self._epoch),
-            )
-            for each in due
-        ]
+        planned = [self._plan_one(each) for each in due]
         to_push = [each for each in planned if not each.action.sends_nothing]
         if without_request := [each for each in planned if each.action.sends_nothing]:
             busy = self._find_busy().union(each.due.call.id for each in to_push)
             self._next_due.note(await self._settler.settle_without_request(without_request, busy=busy))
         return to_push
+
+    def _plan_one(self, due: DueDelivery) -> PlannedDelivery:
+        settings = self._settings
+        until = incomplete_until(due, settings, now=self._ledger.now())
+        action = choose_action(
+            due, settings, forward_internal=self._forward_internal, is_complete=until is None
+        )
+        with_link = with_recording_link(due, settings.recording_links)
+        return PlannedDelivery(with_link, action, is_partial(due, self._epoch), until)
 
     # --- one push -------------------------------------------------------------------------------
 

@@ -24,7 +24,7 @@ from sqlalchemy.dialects.postgresql import insert
 from relay.call import Call
 from relay.instants import Instant
 from relay.ledger.connection import Connection
-from relay.ledger.deliveries.rows import IS_PENDING
+from relay.ledger.deliveries.rows import KEEPS_SCHEDULE
 from relay.ledger.json_rows import bound, rows_of
 from relay.ledger.notifications import notify
 from relay.ledger.states import DeliveryState, sql_state
@@ -89,7 +89,7 @@ _requeue_known = (
     .values(
         version=_versions.c.version,
         state=DeliveryState.PENDING,
-        pending_since=case((IS_PENDING, deliveries.c.pending_since), else_=_now),
+        pending_since=case((KEEPS_SCHEDULE, deliveries.c.pending_since), else_=_now),
         due_at=_now,
         not_before=None,
         attempts=0,

@@ -156,6 +156,8 @@ def _check_rendering(
     connection: Connection, destination: DestinationSettings, name: str
 ) -> Iterator[Finding]:
     """Report records that a CRM has with labels, fields or constants of earlier settings."""
+    if destination.update == "never":
+        return
     number = deliveries.count_other_renderings(connection, name, destination.rendering)
     if number:
         yield Finding(

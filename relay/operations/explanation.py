@@ -10,8 +10,9 @@ import msgspec
 
 from crm_clients.base import Rejected, Throttled
 from crm_clients.settings import DestinationSettings
-from relay.call import Call, RecordingLinks, Status
+from relay.call import Call, RecordingLinks
 from relay.delivery.choose_action import is_wanted, may_have_record
+from relay.delivery.completeness import NEVER_ENDED_HOURS, ONGOING
 from relay.delivery.pauses import PauseReason
 from relay.instants import SECOND, Instant, iso, local_iso
 from relay.ledger.deliveries import DeliveryCounts, DeliveryRow
@@ -26,7 +27,6 @@ _MAX_ANSWER = 200
 """Characters of a CRM's message that a sentence quotes."""
 
 _REMOVED = {DeliveryState.FILTERED, DeliveryState.RETRACTED}
-_ONGOING = {Status.IN_PROGRESS, Status.ANSWERED}
 
 
 class Situation(msgspec.Struct, frozen=True):
@@ -106,6 +106,8 @@ def explain_delivery(
             at=situation.show_time(delivery.attempted_at),
             answer=_answer_to(delivery, destination, cause),
             condition=_condition(record, settings),
+            has=delivery.delivered_version,
+            missing=_missing(delivery, record, situation),
             again=again,
         ),
     )
@@ -137,6 +139,8 @@ def _why_idle(counts: DeliveryCounts, *, is_served: bool) -> Cause:
     if counts.dead:
         return Cause.DEAD_LETTERS
     if counts.pending:
+        if counts.pending == counts.held:
+            return Cause.INCOMPLETE
         return Cause.BEING_DELIVERED
     return Cause.UP_TO_DATE if counts.delivered else Cause.NOTHING_YET
 
@@ -162,6 +166,8 @@ def _why_pending(
         return unwanted, again
     if not is_served:
         return Cause.NO_RELAY, texts.NO_RELAY
+    if delivery.is_held and delivery.due_at > situation.now:
+        return Cause.INCOMPLETE, again
     if delivery.due_at <= situation.now or not delivery.outcome:
         return Cause.BEING_DELIVERED, again
     is_throttled = delivery.outcome == Throttled.name
@@ -197,7 +203,7 @@ def _why_settled(
 ) -> Cause:
     match delivery.state:
         case DeliveryState.DELIVERED:
-            return Cause.DELIVERED_PARTLY if delivery.code else Cause.DELIVERED
+            return _why_delivered(delivery)
         case DeliveryState.DEAD:
             return Cause.REJECTED if delivery.outcome == Rejected.name else Cause.GAVE_UP
         case DeliveryState.DROPPED:
@@ -206,6 +212,12 @@ def _why_settled(
             return Cause.MERGED if record.merged_into else Cause.RETRACTED
         case _:
             return _why_unwanted(record, settings, situation) or Cause.FILTER_CHANGED
+
+
+def _why_delivered(delivery: DeliveryRow) -> Cause:
+    if delivery.code:
+        return Cause.DELIVERED_PARTLY
+    return Cause.NOT_UPDATED if delivery.delivered_version < delivery.version else Cause.DELIVERED
 
 
 # --- parts of sentences ---------------------------------------------------------------------------
@@ -227,7 +239,7 @@ def _head_text(delivery: DeliveryRow, record: Call, situation: Situation) -> Tex
     if delivery.delivered_version:
         return texts.OLDER
     # The filter may include a call in progress once it is over.
-    may_change = is_pending or (delivery.state is DeliveryState.FILTERED and record.status in _ONGOING)
+    may_change = is_pending or (delivery.state is DeliveryState.FILTERED and record.status in ONGOING)
     return texts.NOT_YET if may_change else texts.NOT
 
 
@@ -251,6 +263,13 @@ def _answer(code: str | None, message: str | None) -> Text:
     shown = words if len(words) <= _MAX_ANSWER else f"{words[: _MAX_ANSWER - 1]}…"
     # CRMs write English: quotation marks show where the words of a CRM begin in a Spanish sentence.
     return Text(shown, f"«{shown}»") if shown else texts.NO_DETAILS
+
+
+def _missing(delivery: DeliveryRow, record: Call, situation: Situation) -> Text:
+    """Return what a call that is held waits for."""
+    if record.status in ONGOING:
+        return texts.NOT_OVER.fill(hours=NEVER_ENDED_HOURS)
+    return texts.NOT_QUIET.fill(until=situation.show_time(delivery.due_at))
 
 
 def _condition(record: Call, settings: DestinationSettings | None) -> Text | None:

@@ -16,6 +16,7 @@ class Cause(StrEnum):
     # A delivery that is settled.
     DELIVERED = "delivered"
     DELIVERED_PARTLY = "delivered_partly"
+    NOT_UPDATED = "not_updated"
     REJECTED = "rejected"
     GAVE_UP = "gave_up"
     DROPPED = "dropped"
@@ -36,6 +37,7 @@ class Cause(StrEnum):
     RETRY_SCHEDULED = "retry_scheduled"
     RATE_LIMITED = "rate_limited"
     BEING_DELIVERED = "being_delivered"
+    INCOMPLETE = "incomplete"
     # A destination.
     DEAD_LETTERS = "dead_letters"
     UP_TO_DATE = "up_to_date"
@@ -132,6 +134,10 @@ DELIVERY: Final = WAITS | {
         "{head}: esta llamada necesita un límite de peticiones de {destination} que está agotado ({answer});"
         " {again}",
     ),
+    Cause.INCOMPLETE: Text(
+        "{head}: waiting until the call is complete (destinations.{destination}.update); {missing}",
+        "{head}: se espera a que la llamada esté completa (destinations.{destination}.update); {missing}",
+    ),
     Cause.BEING_DELIVERED: Text(
         "{head}: the relay is sending it now; there is nothing to do",
         "{head}: el relay la está enviando ahora; no hay que hacer nada",
@@ -143,6 +149,13 @@ DELIVERY: Final = WAITS | {
     Cause.DELIVERED_PARTLY: Text(
         "In {destination}, but not all of it: at {at} {destination} refused a part ({answer})",
         "Está en {destination}, pero no completa: a las {at} {destination} rechazó una parte ({answer})",
+    ),
+    Cause.NOT_UPDATED: Text(
+        "In {destination} as version {has}: {destination} is never updated after its first write"
+        " (destinations.{destination}.update), so version {version} is not written; there is nothing to do",
+        "Está en {destination} con la versión {has}: {destination} nunca se actualiza tras la primera"
+        " escritura (destinations.{destination}.update), así que la versión {version} no se escribe; no hay"
+        " que hacer nada",
     ),
     Cause.REJECTED: Text(
         "{head}: {destination} rejected the record at {at} ({answer}); correct the cause, then replay it"
@@ -191,6 +204,16 @@ DELIVERY: Final = WAITS | {
 }
 """Why a call is in a CRM, or is not."""
 
+NOT_OVER: Final = Text(
+    "it is not over, and the relay sends it without its end only after {hours} hours without an event",
+    "no ha terminado, y el relay solo la envía sin su final tras {hours} horas sin eventos",
+)
+NOT_QUIET: Final = Text(
+    "its recording and notes may still arrive, and the relay looks again at {until}",
+    "aún pueden llegar su grabación y sus notas, y el relay vuelve a mirar a las {until}",
+)
+"""What is missing in a call that is not complete."""
+
 CONDITIONS: Final = {
     "directions": Text(
         "its direction is {value} and when.directions has only {allowed}",
@@ -224,6 +247,12 @@ DESTINATION: Final = WAITS | {
     Cause.BEING_DELIVERED: Text(
         "{destination} has {pending} calls pending: the relay sends them, or repeats them after a failure",
         "{destination} tiene {pending} llamadas pendientes: el relay las envía, o las repite tras un fallo",
+    ),
+    Cause.INCOMPLETE: Text(
+        "{destination} has {pending} calls pending, which all wait until they are complete"
+        " (destinations.{destination}.update); there is nothing to do",
+        "{destination} tiene {pending} llamadas pendientes, y todas esperan a estar completas"
+        " (destinations.{destination}.update); no hay que hacer nada",
     ),
     Cause.UP_TO_DATE: Text(
         "{destination} has all its calls ({delivered})",

@@ -81,6 +81,24 @@ def test_an_unknown_field_or_an_invalid_name_is_refused(values: dict[str, Any], 
     assert message in str(refused.value)
 
 
+def test_calls_are_always_updated_by_default_and_complete_after_a_minute() -> None:
+    assert (settings_of().update, settings_of().complete_after_seconds) == ("always", 60)
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"update": "once"}, "Input should be 'always', 'complete' or 'never'"),
+        ({"complete_after_seconds": -1}, "greater than or equal to 0"),
+        ({"update": "never", "on_merge": "mark"}, 'on_merge = "mark" writes a record again'),
+    ],
+)
+def test_an_impossible_rule_of_updates_is_refused(values: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValidationError) as refused:
+        settings_of(**values)
+    assert message in str(refused.value)
+
+
 def test_a_label_of_the_settings_replaces_the_default() -> None:
     settings = settings_of(labels={"missed": "Sin contestar"})
     assert (settings.label(Status.MISSED), settings.label(Status.VOICEMAIL)) == ("Sin contestar", "Perdida")

@@ -1,11 +1,11 @@
 """What is done with a due delivery: filters, retractions and replays."""
 
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 import pytest
 
-from crm_clients.settings import DeliveryFilter
+from crm_clients.settings import DeliveryFilter, DestinationSettings
 from relay.call import DELIVERED_FIELDS, Call
 from relay.delivery.choose_action import (
     Action,
@@ -31,8 +31,16 @@ def due(record: Call, **changes: Any) -> DueDelivery:
     return due_delivery(call=record, field_versions={"status": 3, "notes": 1}, **changes)
 
 
-def action(delivery: DueDelivery, when: DeliveryFilter = INBOUND, *, internal: bool = False) -> Action:
-    return choose_action(delivery, when, forward_internal=internal)
+def action(
+    delivery: DueDelivery,
+    when: DeliveryFilter = INBOUND,
+    *,
+    internal: bool = False,
+    update: Literal["always", "complete", "never"] = "always",
+    is_complete: bool = True,
+) -> Action:
+    settings = DestinationSettings(client="fake", when=when, update=update)
+    return choose_action(delivery, settings, forward_internal=internal, is_complete=is_complete)
 
 
 def test_a_call_that_the_filter_matches_is_written_with_all_fields() -> None:
@@ -75,7 +83,10 @@ def test_a_replay_that_asks_for_the_whole_record_writes_every_field() -> None:
         (Action.VERIFY, False),
         (Action.RETRACT, False),
         (Action.SKIP, True),
+        (Action.RESTORE, False),
         (Action.FILTER, True),
+        (Action.HOLD, True),
+        (Action.KEEP, True),
     ],
 )
 def test_a_skipped_or_filtered_call_sends_nothing(each: Action, *, expected: bool) -> None:
@@ -174,3 +185,38 @@ def test_a_crm_should_have_no_merged_call_and_an_internal_one_only_on_request(
 def test_the_fields_of_a_whole_push_can_be_a_key(*, partial: bool) -> None:
     fields = whole_fields(due(call(tags=["vip"])), partial=partial)
     assert {fields: fields}[fields] >= {"tags", "notes"}
+
+
+# --- destinations that get complete calls only ------------------------------------------------------
+
+
+@pytest.mark.parametrize("rule", ["complete", "never"])
+def test_a_call_that_is_not_complete_is_held_unless_it_is_excluded(
+    rule: Literal["complete", "never"],
+) -> None:
+    inbound = call(direction="inbound")
+    assert action(due(inbound), update=rule, is_complete=False) is Action.HOLD
+    assert action(due(inbound, outcome="unknown"), update=rule, is_complete=False) is Action.HOLD
+    assert action(due(call(direction="outbound")), update=rule, is_complete=False) is Action.FILTER
+    assert action(due(inbound), update=rule) is Action.UPSERT
+
+
+def test_a_record_that_is_never_updated_is_kept_and_restored_by_a_replay() -> None:
+    written = due(call(), delivered_version=2, outcome="delivered")
+    assert action(written, update="never") is Action.KEEP
+    assert action(written, update="never", is_complete=False) is Action.KEEP
+    replayed = msgspec.structs.replace(written, rewrite=True)
+    assert action(replayed, update="never") is Action.RESTORE
+    assert action(due(call(direction="inbound"), outcome="unknown"), update="never") is Action.UPSERT
+
+
+def test_a_complete_call_is_updated_as_usual() -> None:
+    assert action(due(call(), delivered_version=2), update="complete") is Action.UPSERT
+    assert action(due(call(), delivered_version=2), update="complete", is_complete=False) is Action.HOLD
+    assert action(due(call(), delivered_version=3), update="complete") is Action.VERIFY
+
+
+@pytest.mark.parametrize("rule", ["complete", "never"])
+def test_a_record_that_no_crm_should_have_is_retracted_at_once(rule: Literal["complete", "never"]) -> None:
+    for unwanted in (call(merged_into="cloudtalk-2"), call(direction="internal")):
+        assert action(due(unwanted, delivered_version=2), update=rule, is_complete=False) is Action.RETRACT

@@ -3,7 +3,7 @@
 from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 import pytest
@@ -11,7 +11,7 @@ import pytest
 from crm_clients.settings import DeliveryFilter, DestinationSettings
 from relay.call import Status
 from relay.delivery.choose_action import Action, choose_action
-from relay.delivery.replay import Replay, ReplayCounts, ReplayResult
+from relay.delivery.replay import Replay, ReplayCounts, ReplayResult, Scope
 from relay.instants import Duration, Instant
 from relay.ledger import LeaseLost, Ledger, calls, deliveries, destinations, leases, replays
 from relay.ledger.states import DeliveryState
@@ -38,11 +38,14 @@ def replay_of(
     *names: str,
     forward_internal: bool = False,
     filters: Mapping[str, DeliveryFilter] = MappingProxyType({}),
+    scope: Scope = Scope.DIFFERENT,
+    update: Literal["always", "complete", "never"] = "always",
 ) -> Replay:
     targets = {
-        name: DestinationSettings(client="local", when=filters.get(name, DeliveryFilter())) for name in names
+        name: DestinationSettings(client="local", when=filters.get(name, DeliveryFilter()), update=update)
+        for name in names
     }
-    return Replay(ledger, targets, forward_internal=forward_internal, calls_per_transaction=3)
+    return Replay(ledger, targets, forward_internal=forward_internal, scope=scope, calls_per_transaction=3)
 
 
 async def pending(ledger: Ledger, name: str = "crm") -> list[str]:
@@ -176,6 +179,33 @@ async def test_calls_of_which_the_crm_has_the_newest_version_are_counted_apart(l
     assert done.counts == [ReplayCounts("crm", pending=3, up_to_date=1)]
 
 
+@pytest.mark.parametrize("scope", [Scope.DIFFERENT, Scope.ALL])
+async def test_records_that_are_never_updated_are_only_compared(ledger: Ledger, scope: Scope) -> None:
+    for id_ in ("old", "never"):
+        await write_call(ledger, id_, version=2)
+    await settled(ledger, "old", version=1, delivered_version=1)
+    replay = replay_of(ledger, "crm", scope=scope, update="never")
+    assert (await replay.replay_calls(["old", "never"])).counts == [
+        ReplayCounts("crm", pending=2, up_to_date=1)
+    ]
+    due = {each.call.id: each for each in await take_due(ledger, "crm")}
+    settings = DestinationSettings(client="local", update="never")
+    actions = {id_: choose_action(each, settings, forward_internal=False) for id_, each in due.items()}
+    assert actions == {"old": Action.RESTORE, "never": Action.UPSERT}
+
+
+async def test_changed_settings_write_no_record_again_that_is_never_updated(ledger: Ledger) -> None:
+    await write_call(ledger, "old")
+    await settled(ledger, "old", rendering="earlier")
+    counts = {
+        update: (
+            await replay_of(ledger, "crm", scope=Scope.CHANGED_SETTINGS, update=update).replay_calls(["old"])
+        ).calls
+        for update in ("never", "always")
+    }
+    assert counts == {"never": 0, "always": 1}
+
+
 @pytest.mark.parametrize("direction", ["inbound", "outbound", "internal"])
 @pytest.mark.parametrize(
     "result",
@@ -198,5 +228,5 @@ async def test_the_delivery_worker_sends_what_a_replay_counts_and_nothing_else(
     done = await replay_of(ledger, "crm", filters={"crm": INBOUND}).replay_calls(["x"])
     await ledger.write(lambda c: replays.enqueue(c, "crm", [("x", 1)], now=Instant(1)))
     (due,) = await take_due(ledger, "crm")
-    action = choose_action(due, INBOUND, forward_internal=False)
+    action = choose_action(due, DestinationSettings(client="local", when=INBOUND), forward_internal=False)
     assert done.calls == (action in {Action.UPSERT, Action.VERIFY})

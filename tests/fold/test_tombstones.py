@@ -194,13 +194,13 @@ async def test_a_late_event_is_delivered_with_what_it_states_whatever_the_filter
     await receive_and_forget_call(relay, crm=1)
     await relay.receive(*(body for _, body in EDITS[:1]), path=path_of("modified"))
     (due,) = await take_due(relay.ledger, now=2**62)
-    when = DestinationSettings.model_validate(
+    settings = DestinationSettings.model_validate(
         {
             "client": "local",
             "when": {"directions": ["inbound"], "own_numbers": ["34911"], "minimum_seconds": 5},
         }
-    ).when
-    assert choose_action(due, when, forward_internal=False) is Action.UPSERT
+    )
+    assert choose_action(due, settings, forward_internal=False) is Action.UPSERT
     assert {"tags", "call_uuid"} <= due.field_versions.keys()
     assert due.field_versions.keys().isdisjoint({"direction", "notes", "duration"})
     unknown = {"status": 0, "follow_up": 0}
@@ -260,8 +260,8 @@ async def test_of_two_deleted_calls_that_prove_the_same_the_record_delivered_las
     await receive_two_and_delete(relay, survivor, loser)
     await relay.receive(BOTH_IDS, path=path_of("modified"))
     due = {each.call.id: each for each in await take_due(relay.ledger, now=2**62)}
-    when = DestinationSettings(client="local").when
-    actions = {id_: choose_action(each, when, forward_internal=False) for id_, each in due.items()}
+    settings = DestinationSettings(client="local")
+    actions = {id_: choose_action(each, settings, forward_internal=False) for id_, each in due.items()}
     assert actions == {survivor: Action.UPSERT, loser: Action.RETRACT}
     assert (due[loser].call.merged_into, due[loser].call.version > 1) == (survivor, True)
     retracted = delivered_update(loser, version=due[loser].call.version, state=DeliveryState.RETRACTED)

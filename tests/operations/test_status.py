@@ -6,8 +6,8 @@ from zoneinfo import ZoneInfo
 import msgspec
 
 from crm_clients.settings import DestinationSettings
-from relay.instants import SECOND, Instant, iso
-from relay.ledger import Ledger, delivered_counts, deliveries, destinations, journal, quarantine
+from relay.instants import SECOND, Duration, Instant, iso
+from relay.ledger import Ledger, delivered_counts, deliveries, destinations, journal, leases, quarantine
 from relay.ledger.connection import Connection
 from relay.ledger.destinations import Pause
 from relay.ledger.quarantine import NewQuarantinedBody
@@ -73,6 +73,26 @@ async def test_a_destination_has_its_pending_deliveries_and_the_age_of_the_oldes
     assert (crm.pending, crm.delivered, crm.dead, crm.oldest_pending_seconds) == (2, 1, 1, 90)
     (crm,) = (await status(ledger, now=NOW - SECOND, crm=True)).destinations
     assert crm.oldest_pending_seconds == 0  # a clock that was set back
+
+
+async def test_calls_that_wait_until_they_are_complete_are_pending_and_not_late(ledger: Ledger) -> None:
+    held = [("cloudtalk-1", 1, Instant(NOW + 60 * SECOND))]
+
+    def write(connection: Connection) -> None:
+        destinations.register(connection, {"crm": "local"})
+        write_call(connection, "cloudtalk-1")
+        deliveries.hold(connection, "crm", held)
+        lease = leases.delivery_lease("crm")
+        leases.acquire(connection, lease, "here/1/1", now=Instant(NOW), length=Duration(900 * SECOND))
+
+    await ledger.write(write)
+    (crm,) = (await status(ledger, now=NOW + 50 * SECOND, crm=True)).destinations
+    assert (crm.pending, crm.oldest_pending_seconds) == (1, 0)
+    assert (crm.state, crm.explanation_code) == ("delivering", "incomplete")
+    assert crm.explanation.startswith("crm has 1 calls pending, which all wait until they are complete")
+    # Its wait is over, and nobody has sent it.
+    (crm,) = (await status(ledger, now=NOW + 100 * SECOND, crm=True)).destinations
+    assert crm.oldest_pending_seconds == 40
 
 
 async def test_a_destination_without_pending_deliveries_has_no_oldest(ledger: Ledger) -> None:

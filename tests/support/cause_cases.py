@@ -86,6 +86,36 @@ DELIVERIES = [
         ("su dirección es inbound y when.directions solo admite outbound",),
     ),
     Case(
+        "incomplete",
+        causes.held_until_its_end,
+        (
+            "Not in crm yet: waiting until the call is complete (destinations.crm.update)",
+            "it is not over, and the relay sends it without its end only after 30 hours without an event",
+        ),
+        ("Aún no está en crm: se espera a que la llamada esté completa", "no ha terminado"),
+    ),
+    Case(
+        "incomplete",
+        causes.held_for_its_notes,
+        ("its recording and notes may still arrive, and the relay looks again at 20",),
+        ("aún pueden llegar su grabación y sus notas, y el relay vuelve a mirar a las 20",),
+    ),
+    Case(
+        "incomplete",
+        causes.held_with_an_older_version,
+        ("crm has version 1 of the call, and not version 2 yet: waiting until the call is complete",),
+        ("crm tiene la versión 1 de la llamada y aún no la 2: se espera",),
+    ),
+    Case(
+        "not_updated",
+        causes.not_updated,
+        (
+            "In crm as version 1: crm is never updated after its first write (destinations.crm.update)",
+            "so version 2 is not written; there is nothing to do",
+        ),
+        ("Está en crm con la versión 1: crm nunca se actualiza", "la versión 2 no se escribe"),
+    ),
+    Case(
         "filter_changed",
         causes.filter_changed,
         ("earlier settings excluded the call", "`relay replay --destination crm --call cloudtalk-1`"),

@@ -65,6 +65,17 @@ class Scene:
         self.home.write_settings("\n".join([LOCAL, "[destinations.crm.when]", *lines]))
         self.settings = {"when": when}
 
+    def update(self, rule: str) -> None:
+        """Give the destination this rule of updates, in the settings file and in the worker."""
+        self.home.write_settings(f'{LOCAL}\nupdate = "{rule}"')
+        self.settings = {"update": rule}
+
+    async def hold(self) -> None:
+        """Let the worker look at the call, and let it wait."""
+        async with self.relay.worker(**self.settings), asyncio.timeout(20):
+            while not (await self.relay.delivery()).is_held:
+                await asyncio.sleep(0.01)
+
     async def append(self, *events: CallEvent) -> None:
         for event in events:
             self.relay.clock.advance(0.001)
@@ -161,6 +172,38 @@ async def filtered(scene: Scene) -> None:
     scene.filter(directions=["outbound"])
     await scene.start_call()
     await scene.deliver(until="filtered")
+
+
+async def held_until_its_end(scene: Scene) -> None:
+    scene.update("complete")
+    await scene.start_call()
+    await scene.hold()
+
+
+async def held_for_its_notes(scene: Scene) -> None:
+    scene.update("never")
+    await scene.start_call(Kind.MISSED)
+    await scene.hold()
+
+
+async def held_with_an_older_version(scene: Scene) -> None:
+    scene.update("complete")
+    await delivered_after_its_end(scene)
+    await scene.start_call(Kind.MODIFIED, notes="later")
+    await scene.hold()
+
+
+async def not_updated(scene: Scene) -> None:
+    scene.update("never")
+    await delivered_after_its_end(scene)
+    await scene.start_call(Kind.MODIFIED, notes="later")
+    await scene.deliver(until="delivered", version=2)
+
+
+async def delivered_after_its_end(scene: Scene) -> None:
+    await scene.start_call(Kind.MISSED)
+    scene.relay.clock.advance(60)
+    await scene.deliver(until="delivered")
 
 
 async def filter_changed(scene: Scene) -> None:

@@ -2,10 +2,11 @@
 
 There is one delivery for each destination and call, however many events the call gets: a push sends the
 newest version. `enqueueing` makes deliveries pending, `picking` chooses those to attempt, `settling` writes
-the result of an attempt, and `reports` reads for people. Import from here.
+the result of an attempt, `holding` leaves calls for later, and `reports` reads for people. Import from here.
 """
 
 from relay.ledger.deliveries.enqueueing import enqueue
+from relay.ledger.deliveries.holding import hold, keep
 from relay.ledger.deliveries.picking import (
     ANY_ATTEMPTS,
     MAX_BATCH_BYTES,
@@ -40,6 +41,8 @@ __all__ = [
     "enqueue",
     "first_delivered_at",
     "get_many",
+    "hold",
+    "keep",
     "list_for_call",
     "make_due_now",
     "next_due_at",

@@ -2,12 +2,12 @@
 
 from collections.abc import Sequence
 
-from sqlalchemy import BindParameter, bindparam, case, exists, literal, literal_column, select, update
+from sqlalchemy import BindParameter, bindparam, case, exists, literal, literal_column, null, select, update
 from sqlalchemy.dialects.postgresql import insert
 
 from relay.instants import Instant
 from relay.ledger.connection import Connection
-from relay.ledger.deliveries.rows import IS_PENDING
+from relay.ledger.deliveries.rows import KEEPS_SCHEDULE
 from relay.ledger.json_rows import bound, rows_of
 from relay.ledger.notifications import notify
 from relay.ledger.states import DeliveryState, sql_state
@@ -22,10 +22,11 @@ _requeue_known = (
         version=_versions.c.version,
         state=DeliveryState.PENDING,
         # A pending delivery keeps its backoff; any other starts with a new schedule.
-        pending_since=case((IS_PENDING, deliveries.c.pending_since), else_=_now),
-        due_at=case((IS_PENDING, deliveries.c.due_at), else_=_now),
-        attempts=case((IS_PENDING, deliveries.c.attempts), else_=0),
-        failing_for=case((IS_PENDING, deliveries.c.failing_for), else_=0),
+        pending_since=case((KEEPS_SCHEDULE, deliveries.c.pending_since), else_=_now),
+        due_at=case((KEEPS_SCHEDULE, deliveries.c.due_at), else_=_now),
+        not_before=case((KEEPS_SCHEDULE, deliveries.c.not_before), else_=null()),
+        attempts=case((KEEPS_SCHEDULE, deliveries.c.attempts), else_=0),
+        failing_for=case((KEEPS_SCHEDULE, deliveries.c.failing_for), else_=0),
     )
 )
 _always = literal_column("1") == literal_column("1")

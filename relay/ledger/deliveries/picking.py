@@ -14,7 +14,7 @@ from sqlalchemy import BindParameter, and_, bindparam, case, func, select, updat
 from relay.call import Call
 from relay.instants import Duration, Instant
 from relay.ledger.connection import Connection
-from relay.ledger.deliveries.rows import EARLIEST_DUE, IS_PENDING, DueDelivery
+from relay.ledger.deliveries.rows import EARLIEST_DUE, IS_HELD, IS_PENDING, DueDelivery
 from relay.ledger.json_rows import ByteLength, bound, rows_of
 from relay.ledger.tables import calls, deliveries
 
@@ -61,6 +61,7 @@ _pending = (
         deliveries.c.rewrite,
         deliveries.c.rendering,
         deliveries.c.partial,
+        calls.c.changed_at,
     )
     .join(calls, calls.c.id == deliveries.c.call)
     .where(
@@ -174,7 +175,11 @@ _make_due_now = (
         IS_PENDING,
         deliveries.c.due_at > bindparam("after"),
     )
-    .values(due_at=_now, not_before=None)
+    .values(
+        due_at=_now,
+        not_before=None,
+        pending_since=case((IS_HELD, _now), else_=deliveries.c.pending_since),
+    )
 )
 
 

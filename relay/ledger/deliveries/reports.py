@@ -7,7 +7,7 @@ from sqlalchemy import ColumnElement, and_, bindparam, case, func, null, select
 
 from relay.instants import Instant
 from relay.ledger.connection import Connection
-from relay.ledger.deliveries.rows import IS_PENDING, DeliveryCounts, DeliveryRow
+from relay.ledger.deliveries.rows import IS_HELD, IS_PENDING, DeliveryCounts, DeliveryRow
 from relay.ledger.json_rows import bound, rows_of
 from relay.ledger.states import DeliveryState, has_state
 from relay.ledger.tables import calls, deliveries
@@ -106,6 +106,7 @@ _counts = (
         _count(DeliveryState.DELIVERED),
         _count(DeliveryState.DEAD),
         func.min(case((IS_PENDING, deliveries.c.pending_since), else_=null())),
+        func.sum(case((and_(IS_PENDING, IS_HELD), 1), else_=0)),
     )
     .select_from(_of_calls)
     .group_by(deliveries.c.destination)
@@ -115,6 +116,6 @@ _counts = (
 def counts_by_destination(connection: Connection) -> dict[str, DeliveryCounts]:
     """Count the deliveries of each destination; destinations without deliveries are absent."""
     return {
-        destination: DeliveryCounts(int(pending), int(delivered), int(dead), oldest_pending_since)
-        for destination, pending, delivered, dead, oldest_pending_since in connection.execute(_counts)
+        destination: DeliveryCounts(int(pending), int(delivered), int(dead), since, int(held))
+        for destination, pending, delivered, dead, since, held in connection.execute(_counts)
     }

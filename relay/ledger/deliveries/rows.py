@@ -3,7 +3,7 @@
 from typing import Final
 
 import msgspec
-from sqlalchemy import bindparam, case
+from sqlalchemy import and_, bindparam, case
 
 from relay.call import Call
 from relay.instants import Duration, Instant
@@ -16,6 +16,13 @@ EARLIEST_DUE: Final = case(
 """When a delivery is due if nothing but the CRM delays it. Parameter: `now`."""
 
 IS_PENDING: Final = has_state(deliveries.c.state, DeliveryState.PENDING)
+
+
+IS_HELD: Final = deliveries.c.not_before == deliveries.c.pending_since
+"""Whether a pending delivery waits on purpose, until its call is complete: see `hold`."""
+
+KEEPS_SCHEDULE: Final = and_(IS_PENDING, deliveries.c.not_before.is_distinct_from(deliveries.c.pending_since))
+"""Whether a newer version leaves the backoff of a delivery as it is. It ends the wait of one that is held."""
 
 
 class DeliveryRow(msgspec.Struct, frozen=True):
@@ -49,12 +56,17 @@ class DeliveryRow(msgspec.Struct, frozen=True):
     rendering: str | None = None
     partial: bool = False
 
+    @property
+    def is_held(self) -> bool:
+        """Whether it waits on purpose, until its call is complete."""
+        return self.state is DeliveryState.PENDING and self.not_before == self.pending_since
+
 
 class DueDelivery(msgspec.Struct, frozen=True):
     """A delivery to attempt, with the newest version of its call; see `DeliveryRow`.
 
     `field_versions`: for each field of the call the version in which it changed last. `rewrite`: a replay
-    asked for the whole record.
+    asked for the whole record. `changed_at`: see the table `calls`.
     """
 
     call: Call
@@ -68,6 +80,7 @@ class DueDelivery(msgspec.Struct, frozen=True):
     rewrite: bool = False
     rendering: str | None = None
     partial: bool = False
+    changed_at: Instant = Instant(0)
 
 
 class DeliveryUpdate(msgspec.Struct, frozen=True):
@@ -94,9 +107,14 @@ class DeliveryUpdate(msgspec.Struct, frozen=True):
 
 
 class DeliveryCounts(msgspec.Struct, frozen=True):
-    """How many deliveries of a destination are in each state, and since when the oldest one is pending."""
+    """How many deliveries of a destination are in each state, and since when the oldest one is pending.
+
+    `held`: those of the pending ones that wait until their call is complete. If all do, the oldest one is
+    pending since an instant in the future.
+    """
 
     pending: int = 0
     delivered: int = 0
     dead: int = 0
     oldest_pending_since: Instant | None = None
+    held: int = 0

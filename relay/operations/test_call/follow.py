@@ -79,8 +79,18 @@ class Follower:
                     self._on_step(step)
             return all(step.is_final for step in reported.values())
 
-        if not await self._poll(report, self._seconds):
+        if not await self._poll(report, self._delivery_seconds):
             report(await self._ledger.read(self._look), is_last=True)
+
+    @property
+    def _delivery_seconds(self) -> float:
+        """How long the deliveries may take, with the time until a call is complete."""
+        waits = (
+            each.complete_after_seconds
+            for each in self._settings.destinations.values()
+            if each.enabled and each.update != "always"
+        )
+        return self._seconds + max(waits, default=0)
 
     async def _poll(self, is_reached: Callable[[_Snapshot], bool], seconds: float) -> bool:
         ends_at = time.monotonic() + seconds
@@ -130,7 +140,7 @@ class Follower:
 
     def _not_in_time(self, name: str, reason: Text) -> Step:
         problem = texts.NOT_IN_TIME
-        text = problem.text.fill(seconds=f"{self._seconds:g}", reason=reason)
+        text = problem.text.fill(seconds=f"{self._delivery_seconds:g}", reason=reason)
         return Step(Kind.DELIVER, State.FAILED, problem.code, text, problem.hint.fill(name=name), name)
 
 

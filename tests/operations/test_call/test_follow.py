@@ -88,6 +88,11 @@ async def test_a_delivery_that_fails_is_reported_with_its_reason_when_the_time_i
     assert "`relay status` shows what crm does" in last.hint.en
 
 
+async def test_the_time_until_a_call_is_complete_is_added(ledger: Ledger, tmp_path: Path) -> None:
+    last = (await follow(ledger, tmp_path, update="complete", complete_after_seconds=0.1))[-1]
+    assert last.text.en.startswith("not delivered within 0.4 s: ")
+
+
 async def test_a_disabled_destination_is_a_warning_at_once(ledger: Ledger, tmp_path: Path) -> None:
     (step,) = await follow(ledger, tmp_path, enabled=False)
     assert (step.state, step.code) == (State.WARNING, "disabled")

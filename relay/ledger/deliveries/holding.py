@@ -1,0 +1,66 @@
+"""Deliveries that need no push now, for CRMs that get complete calls only.
+
+The caller must hold the lease of the destination.
+"""
+
+from collections.abc import Sequence
+
+from sqlalchemy import update
+
+from relay.instants import Instant
+from relay.ledger.connection import Connection
+from relay.ledger.deliveries.rows import IS_PENDING
+from relay.ledger.json_rows import bound, rows_of
+from relay.ledger.states import DeliveryState
+from relay.ledger.tables import deliveries
+
+_held = rows_of(deliveries.c.destination, deliveries.c.call, deliveries.c.version, deliveries.c.due_at)
+_hold = (
+    update(deliveries)
+    .where(
+        deliveries.c.destination == _held.c.destination,
+        deliveries.c.call == _held.c.call,
+        deliveries.c.version == _held.c.version,
+        IS_PENDING,
+    )
+    .values(
+        due_at=_held.c.due_at,
+        not_before=_held.c.due_at,
+        pending_since=_held.c.due_at,
+        attempts=0,
+        failing_for=0,
+    )
+)
+
+
+def hold(connection: Connection, destination: str, held: Sequence[tuple[str, int, Instant]]) -> None:
+    """Let these calls wait, each as (id, version, until), unless a newer version was enqueued meanwhile.
+
+    `pending_since` of such a delivery is in the future, so that it is not late; `not_before` is too, so that
+    no probe takes it. A newer version ends the wait.
+    """
+    if held:
+        connection.execute(_hold, bound((destination, *each) for each in sorted(held)))
+
+
+_kept = rows_of(deliveries.c.destination, deliveries.c.call, deliveries.c.version)
+_keep = (
+    update(deliveries)
+    .where(
+        deliveries.c.destination == _kept.c.destination,
+        deliveries.c.call == _kept.c.call,
+        deliveries.c.version == _kept.c.version,
+        IS_PENDING,
+        ~deliveries.c.rewrite,
+    )
+    .values(state=DeliveryState.DELIVERED, not_before=None)
+)
+
+
+def keep(connection: Connection, destination: str, kept: Sequence[tuple[str, int]]) -> None:
+    """Leave the record of these calls, each as (id, version), as the CRM has it: `delivered_version` stays.
+
+    A delivery stays pending if a newer version was enqueued meanwhile, or if a replay asked for the record.
+    """
+    if kept:
+        connection.execute(_keep, bound((destination, *each) for each in sorted(kept)))
