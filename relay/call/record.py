@@ -197,7 +197,8 @@ def _earliest(legs: Iterable[LegState], fact: str) -> Instant | None:
 def _answered_at(state: CallState, started_at: Instant | None) -> Instant | None:
     """When the call was answered: as stated, else the first arrival of an Answered, if that is plausible.
 
-    Plausible: after the start, at most `ANSWER_WITHIN` later, and not after the end.
+    Plausible: after the start, at most `ANSWER_WITHIN` later, and not after the end. An end in whole seconds
+    was up to a second later than stated: an answer in this second came with the end.
     """
     stated = state.fact("answered_at")
     if isinstance(stated, int):
@@ -205,8 +206,16 @@ def _answered_at(state: CallState, started_at: Instant | None) -> Instant | None
     arrived_at = state.seen.get(Kind.ANSWERED)
     if arrived_at is None or started_at is None:
         return None
-    latest = min(started_at + ANSWER_WITHIN, state.fact("ended_at") or arrived_at)
-    return arrived_at if started_at <= arrived_at <= latest else None
+    ended_at = state.fact("ended_at") or arrived_at
+    if arrived_at >= _end_of_second(ended_at):
+        return None
+    answered_at = min(arrived_at, ended_at)
+    return answered_at if started_at <= answered_at <= started_at + ANSWER_WITHIN else None
+
+
+def _end_of_second(instant: Instant) -> Instant:
+    """Return the first instant that is later than one that was stated, in whole seconds or more exactly."""
+    return Instant(instant + (1 if instant % SECOND else SECOND))
 
 
 def _duration_seconds(state: CallState, started_at: Instant | None) -> int | None:

@@ -103,6 +103,13 @@ def test_without_a_direction_the_parties_are_unknown() -> None:
         (T0, None, 0),
         (T0 + 7 * SECOND, T0 + 60 * SECOND, 7),
         (T0 + 61 * SECOND, T0 + 60 * SECOND, None),
+        # An end in whole seconds was up to a second later.
+        (T0 + 60 * SECOND, T0 + 60 * SECOND, 60),
+        (T0 + 61 * SECOND - 1, T0 + 60 * SECOND, 60),
+        (T0 + SECOND - 1, T0, 0),
+        (T0 + 60 * SECOND + 1, T0 + 60 * SECOND + 1, 60),
+        (T0 + 60 * SECOND + 2, T0 + 60 * SECOND + 1, None),
+        (T0 + SECOND - 1, T0 - SECOND, None),
         (T0 - 1, None, None),
         (T0 + ANSWER_WITHIN, None, 3600),
         (T0 + ANSWER_WITHIN + 1, None, None),
