@@ -55,6 +55,17 @@ async def test_the_deliveries_of_one_call_are_listed_by_destination(two_destinat
     assert [(row.destination, row.version) for row in found] == [("crm", 3), ("other", 3)]
 
 
+async def test_the_states_of_calls_are_listed_by_destination(two_destinations: Ledger) -> None:
+    await enqueue(two_destinations, ("a", 1), ("b", 1), ("c", 1))
+    await settle(two_destinations, delivered_update("b"))
+    states = await two_destinations.read(lambda c: deliveries.states_of_calls(c, ["b", "a", "absent"]))
+    pending, delivered = DeliveryState.PENDING, DeliveryState.DELIVERED
+    assert states == {
+        "a": [("crm", pending), ("other", pending)],
+        "b": [("crm", delivered), ("other", pending)],
+    }
+
+
 async def test_records_that_other_settings_rendered_are_counted_unless_a_replay_has_them(
     two_destinations: Ledger,
 ) -> None:
