@@ -12,6 +12,7 @@ from relay.instants import Instant
 from relay.ledger import (
     Ledger,
     aliases,
+    attempts,
     calls,
     client_state,
     dedup,
@@ -23,6 +24,7 @@ from relay.ledger import (
     tombstones,
 )
 from relay.ledger.aliases import Alias, AliasReason
+from relay.ledger.attempts import AttemptRow
 from relay.ledger.quarantine import NewQuarantinedBody
 from relay.ledger.states import DeliveryState
 from relay.ledger.tables import bodies as body_table
@@ -205,6 +207,22 @@ async def test_the_bodies_of_a_deleted_call_are_deleted(one_destination: Ledger)
     )
     assert await seqs(one_destination) == [other]
     assert await one_destination.read(lambda c: c.execute(select(body_table.c.seq)).scalars()) == [other]
+
+
+async def test_the_attempts_of_a_deleted_call_are_deleted_and_no_others(one_destination: Ledger) -> None:
+    await add_call(one_destination, "1")
+    rows = [
+        AttemptRow("crm", call, Instant(5), 1, "upsert", "delivered", None, None, 40)
+        for call in ("cloudtalk-1", "cloudtalk-2")
+    ]
+    await one_destination.write(lambda c: attempts.add(c, rows))
+    await settle(one_destination, delivered_update("cloudtalk-1"))
+    await one_destination.write(
+        lambda c: retention_queries.delete_old_calls(c, before=Instant(RECEIVED_AT + DAY), now=Instant(7))
+    )
+    ids = ["cloudtalk-1", "cloudtalk-2"]
+    left = await one_destination.read(lambda c: attempts.list_for_calls(c, ids))
+    assert [row.call for row in left] == ["cloudtalk-2"]
 
 
 async def test_old_calls_are_deleted_in_portions_the_oldest_first(one_destination: Ledger) -> None:
