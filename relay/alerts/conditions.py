@@ -11,7 +11,6 @@ from relay.alerts import texts
 from relay.delivery.pauses import PauseReason
 from relay.instants import Duration, duration
 from relay.ledger.backlog import Backlog, DestinationBacklog
-from relay.ledger.deliveries.rows import DeliveryCounts
 from relay.operations.explanation import Situation, explain_destination
 from relay.operations.languages import Text
 
@@ -74,21 +73,15 @@ def _pause_of(backlog: DestinationBacklog, situation: Situation) -> Condition:
         Kind.DESTINATION_PAUSED,
         backlog.row.name,
         reason is not None,
-        explain_destination(backlog.row, _counts(backlog), situation, is_served=True).text,
+        explain_destination(backlog.row, backlog.counts, situation, is_served=True).text,
         duration(_BRIEF_SECONDS if reason in _BRIEF else 0),
     )
 
 
 def _dead_letters_of(backlog: DestinationBacklog, situation: Situation) -> Condition:
     row = msgspec.structs.replace(backlog.row, paused_reason=None)
-    text = explain_destination(row, _counts(backlog), situation, is_served=True).text
-    return Condition(Kind.DEAD_LETTERS, row.name, backlog.dead > 0, text, count=backlog.dead)
-
-
-def _counts(backlog: DestinationBacklog) -> DeliveryCounts:
-    return DeliveryCounts(
-        pending=backlog.pending, dead=backlog.dead, oldest_pending_since=backlog.oldest_pending_since
-    )
+    text = explain_destination(row, backlog.counts, situation, is_served=True).text
+    return Condition(Kind.DEAD_LETTERS, row.name, backlog.counts.dead > 0, text, count=backlog.counts.dead)
 
 
 def of_events(*, is_unusual: bool, at: str, usual: int, url: str) -> Condition:

@@ -5,6 +5,7 @@ from urllib.parse import urlsplit
 
 import msgspec
 
+from relay.console.totals import TotalsReader
 from relay.ingest.auth_failures import AuthFailures
 from relay.ledger import Ledger
 from relay.settings import Settings
@@ -18,6 +19,7 @@ class Console(msgspec.Struct, frozen=True):
     ledger: Ledger
     failures: AuthFailures
     record_url: Callable[[str, str], str | None]
+    totals: TotalsReader
 
     @property
     def settings(self) -> Settings:

@@ -8,6 +8,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from relay.cloudtalk.request import RequestHead
 from relay.console.access import check_open
 from relay.console.context import Console
+from relay.console.totals import TotalsReader
 from relay.ingest.auth_failures import AuthFailures
 from relay.ledger import Ledger
 from relay.settings import Settings
@@ -30,7 +31,7 @@ class ConsoleEntry:
         record_url: Callable[[str, str], str | None],
     ) -> None:
         self.failures = AuthFailures(area="console", max_failures=MAX_FAILURES)
-        self._console = Console(settings, ledger, self.failures, record_url)
+        self._console = Console(settings, ledger, self.failures, record_url, TotalsReader(ledger))
         self._application: ASGIApp | None = None
 
     def is_open_for(self, head: RequestHead) -> bool:

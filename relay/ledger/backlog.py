@@ -4,21 +4,19 @@ import msgspec
 from sqlalchemy import func, select
 
 from relay.instants import Instant
-from relay.ledger import destinations, quarantine, recordings
+from relay.ledger import deliveries, destinations, quarantine, recordings
 from relay.ledger.connection import Connection
-from relay.ledger.deliveries.rows import IS_PENDING
+from relay.ledger.deliveries import DeliveryCounts
 from relay.ledger.destinations import DestinationRow
-from relay.ledger.states import DeliveryState, EventState, has_state
-from relay.ledger.tables import deliveries, events
+from relay.ledger.states import EventState, has_state
+from relay.ledger.tables import events
 
 
 class DestinationBacklog(msgspec.Struct, frozen=True):
-    """A destination with its pending deliveries and its dead letters."""
+    """A destination with its pending deliveries and its dead letters. The delivered ones are not counted."""
 
     row: DestinationRow
-    pending: int
-    oldest_pending_since: Instant | None
-    dead: int
+    counts: DeliveryCounts
 
 
 class Backlog(msgspec.Struct, frozen=True):
@@ -36,16 +34,6 @@ class Backlog(msgspec.Struct, frozen=True):
     oldest_recording_since: Instant | None = None
 
 
-_pending = (
-    select(deliveries.c.destination, func.count(), func.min(deliveries.c.pending_since))
-    .where(IS_PENDING)
-    .group_by(deliveries.c.destination)
-)
-_dead = (
-    select(deliveries.c.destination, func.count())
-    .where(has_state(deliveries.c.state, DeliveryState.DEAD))
-    .group_by(deliveries.c.destination)
-)
 _in_state = {
     state: select(func.count()).select_from(events).where(has_state(events.c.state, state))
     for state in (EventState.NEW, EventState.WAITING, EventState.ASIDE)
@@ -55,18 +43,14 @@ _last_event = select(events.c.received_at).order_by(events.c.seq.desc()).limit(1
 
 def read_backlog(connection: Connection) -> Backlog:
     """Read all of it."""
-    pending: dict[str, tuple[int, Instant | None]] = {
-        name: (int(number), Instant(since)) for name, number, since in connection.execute(_pending).all()
-    }
-    dead = {name: int(number) for name, number in connection.execute(_dead).all()}
+    counts = deliveries.counts_by_destination(connection, delivered={})
     in_state = {state: int(connection.execute(query).scalar_one()) for state, query in _in_state.items()}
     last = connection.execute(_last_event).all()
     recordings_pending, oldest_recording_since = recordings.count_pending(connection)
     return Backlog(
         [
-            DestinationBacklog(row, number, since, dead.get(row.name, 0))
+            DestinationBacklog(row, counts.get(row.name, DeliveryCounts()))
             for row in destinations.list_all(connection)
-            for number, since in [pending.get(row.name, (0, None))]
         ],
         unfolded=in_state[EventState.NEW] + in_state[EventState.WAITING],
         set_aside=in_state[EventState.ASIDE],

@@ -129,10 +129,10 @@ def _age(since: Instant | None, now: Instant) -> float:
 
 
 def _of_destination(backlog: DestinationBacklog, now: Instant) -> Iterator[GaugeValue]:
-    name, since = backlog.row.name, backlog.oldest_pending_since
-    yield GaugeValue(PENDING, backlog.pending, (name,))
-    yield GaugeValue(OLDEST_PENDING, _age(since, now), (name,))
-    yield GaugeValue(DEAD, backlog.dead, (name,))
+    name, counts = backlog.row.name, backlog.counts
+    yield GaugeValue(PENDING, counts.pending, (name,))
+    yield GaugeValue(OLDEST_PENDING, _age(counts.oldest_pending_since, now), (name,))
+    yield GaugeValue(DEAD, counts.dead, (name,))
     reason = backlog.row.paused_reason
     for each in dict.fromkeys((*_REASONS, *([reason] if reason else []))):
         yield GaugeValue(PAUSED, each == reason, (name, each))

@@ -1,5 +1,6 @@
 """The status of the relay and of each destination. The fields of the structs are the keys of their JSON."""
 
+from collections.abc import Mapping
 from enum import StrEnum
 
 import msgspec
@@ -92,22 +93,37 @@ class Status(msgspec.Struct, frozen=True):
     """Why retention deletes nothing; None while it works."""
 
 
-def get_status(connection: Connection, situation: Situation) -> Status:
-    """Count events, calls and deliveries."""
-    counts = journal.count(connection)
+class Totals(msgspec.Struct, frozen=True):
+    """The numbers of which a large ledger takes a second to count. `delivered`: for each destination."""
+
+    accepted: int
+    calls: int
+    delivered: dict[str, int]
+
+
+def count_totals(connection: Connection) -> Totals:
+    """Count them."""
+    return Totals(
+        journal.count_accepted(connection), calls.count(connection), deliveries.count_delivered(connection)
+    )
+
+
+def get_status(connection: Connection, situation: Situation, totals: Totals | None = None) -> Status:
+    """Count events, calls and deliveries. `totals`: from a while ago; None counts them now."""
+    totals = totals or count_totals(connection)
     return Status(
         relays=_list_relays(connection, situation),
         events=EventCounts(
-            accepted=counts.accepted,
-            unfolded=counts.unfolded,
+            accepted=totals.accepted,
+            unfolded=journal.count_unfolded(connection),
             last_at=situation.time(journal.last_received_at(connection)),
-            aside=counts.aside,
+            aside=len(journal.list_aside(connection)),
             quarantined=quarantine.count(connection),
             quarantine_dropped=quarantine.count_dropped(connection),
             unclear=sum(journal.count_missing(connection, since=Instant(0)).values()),
         ),
-        calls=calls.count(connection),
-        destinations=list_destinations(connection, situation),
+        calls=totals.calls,
+        destinations=list_destinations(connection, situation, totals.delivered),
         retention_refused=warnings.get(connection, warnings.CLOCK_JUMPED, since=Instant(0)),
     )
 
@@ -119,9 +135,11 @@ def _list_relays(connection: Connection, situation: Situation) -> list[RelayView
     ]
 
 
-def list_destinations(connection: Connection, situation: Situation) -> list[DestinationStatus]:
-    """List the destinations that are registered in the ledger, by name."""
-    counts = deliveries.counts_by_destination(connection)
+def list_destinations(
+    connection: Connection, situation: Situation, delivered: Mapping[str, int] | None = None
+) -> list[DestinationStatus]:
+    """List the destinations that are registered in the ledger, by name. `delivered`: see `Totals`."""
+    counts = deliveries.counts_by_destination(connection, delivered)
     today = delivered_counts.count_since(connection, situation.midnight)
     served = leases.list_names(connection, now=situation.now)
     return [

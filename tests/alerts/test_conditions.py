@@ -6,6 +6,7 @@ from crm_clients.local import LocalSettings
 from relay.alerts.conditions import Condition, Kind, of_destinations, of_disk, of_events, of_ledger
 from relay.instants import SECOND, Instant
 from relay.ledger.backlog import Backlog, DestinationBacklog
+from relay.ledger.deliveries import DeliveryCounts
 from relay.ledger.destinations import DestinationRow
 from relay.operations.explanation import Situation
 from tests.support.operations import NOW
@@ -22,7 +23,7 @@ GIB = 1024**3
 
 def destination(name: str, reason: str | None = None, *, dead: int = 0) -> DestinationBacklog:
     row = DestinationRow(name, "local", None, reason, None, None, "401", "bad key" if reason else None)
-    return DestinationBacklog(row, 3, Instant(NOW - SECOND), dead)
+    return DestinationBacklog(row, DeliveryCounts(3, 0, dead, Instant(NOW - SECOND)))
 
 
 def conditions(*destinations: DestinationBacklog) -> dict[tuple[str, str], Condition]:

@@ -33,6 +33,7 @@ async def test_events_deliveries_and_quarantine_are_counted(ledger: Ledger) -> N
     found = await ledger.read(read_backlog)
     assert (found.unfolded, found.set_aside, found.quarantined, found.last_event_at) == (2, 1, 1, NOW + 50)
     by_name = {
-        each.row.name: (each.pending, each.oldest_pending_since, each.dead) for each in found.destinations
+        each.row.name: (each.counts.pending, each.counts.oldest_pending_since, each.counts.dead)
+        for each in found.destinations
     }
     assert {name: by_name[name] for name in ("crm", "far")} == {"crm": (2, NOW, 1), "far": (4, NOW, 0)}

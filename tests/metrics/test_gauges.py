@@ -11,6 +11,7 @@ from relay import __version__
 from relay.instants import SECOND, Instant
 from relay.ledger import HEAD, Ledger, LedgerUnavailable
 from relay.ledger.backlog import Backlog, DestinationBacklog
+from relay.ledger.deliveries import DeliveryCounts
 from relay.ledger.destinations import DestinationRow
 from relay.metrics.gauges import LedgerReader, list_gauges
 from tests.support.ledgers import open_ledger
@@ -42,8 +43,8 @@ def test_a_backlog_becomes_gauges() -> None:
     since = Instant(NOW - 90 * SECOND - SECOND // 2)
     found = values(
         backlog(
-            DestinationBacklog(destination("crm"), 7, since, 4),
-            DestinationBacklog(destination("far", "throttled"), 0, None, 0),
+            DestinationBacklog(destination("crm"), DeliveryCounts(7, 0, 4, since)),
+            DestinationBacklog(destination("far", "throttled"), DeliveryCounts()),
             last_event_at=Instant(NOW - SECOND),
         )
     )
@@ -67,7 +68,9 @@ def test_a_backlog_becomes_gauges() -> None:
 
 
 def test_a_clock_that_was_set_back_gives_no_negative_age() -> None:
-    found = values(backlog(DestinationBacklog(destination("crm"), 1, Instant(NOW + SECOND), 0)))
+    found = values(
+        backlog(DestinationBacklog(destination("crm"), DeliveryCounts(1, 0, 0, Instant(NOW + SECOND))))
+    )
     assert found["relay_oldest_pending_seconds", "crm"] == 0
 
 

@@ -29,8 +29,9 @@ async def show(visit: Visit) -> Response:
     """Show the overview."""
     situation = visit.situation
     now = situation.now
+    totals = await visit.console.totals.get()
     status, activity, unanswered = await visit.console.ledger.view(
-        lambda c: (get_status(c, situation), get_activity(c, now, visit.zone), get_unanswered(c, now))
+        lambda c: (get_status(c, situation, totals), get_activity(c, now, visit.zone), get_unanswered(c, now))
     )
     return visit.render(
         "overview.html",

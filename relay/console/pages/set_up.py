@@ -35,7 +35,8 @@ async def _values(visit: Visit) -> dict[str, Any]:
     settings = visit.console.settings
     language: Lang = "es" if visit.texts.code == "es" else "en"
     guide, texts = build_guide(settings, language, shows_token=False), TEXTS[language]
-    listed = await visit.console.ledger.view(lambda c: list_destinations(c, visit.situation))
+    delivered = (await visit.console.totals.get()).delivered
+    listed = await visit.console.ledger.view(lambda c: list_destinations(c, visit.situation, delivered))
     return {
         "destinations": [*listed, *_not_registered(visit, listed)],
         "guide": guide,

@@ -2,9 +2,11 @@
 
 There is one delivery for each destination and call, however many events the call gets: a push sends the
 newest version. `enqueueing` makes deliveries pending, `picking` chooses those to attempt, `settling` writes
-the result of an attempt, `holding` leaves calls for later, and `reports` reads for people. Import from here.
+the result of an attempt, `holding` leaves calls for later, and `counting` and `reports` read for people.
+Import from here.
 """
 
+from relay.ledger.deliveries.counting import count_delivered, counts_by_destination
 from relay.ledger.deliveries.enqueueing import enqueue
 from relay.ledger.deliveries.holding import hold, keep
 from relay.ledger.deliveries.picking import (
@@ -18,7 +20,6 @@ from relay.ledger.deliveries.picking import (
 )
 from relay.ledger.deliveries.reports import (
     count_other_renderings,
-    counts_by_destination,
     first_delivered_at,
     get_many,
     list_for_call,
@@ -35,6 +36,7 @@ __all__ = [
     "DeliveryUpdate",
     "DueDelivery",
     "Pick",
+    "count_delivered",
     "count_other_renderings",
     "counts_by_destination",
     "end_backoff",

@@ -3,13 +3,13 @@
 from collections.abc import Collection, Iterable, Sequence
 from typing import Any
 
-from sqlalchemy import ColumnElement, and_, bindparam, case, func, null, select
+from sqlalchemy import and_, bindparam, func, select
 
 from relay.instants import Instant
 from relay.ledger.connection import Connection
-from relay.ledger.deliveries.rows import IS_HELD, IS_PENDING, DeliveryCounts, DeliveryRow
+from relay.ledger.deliveries.rows import DeliveryRow
 from relay.ledger.json_rows import bound, rows_of
-from relay.ledger.states import DeliveryState, has_state
+from relay.ledger.states import DeliveryState
 from relay.ledger.tables import calls, deliveries
 
 _by_call = (
@@ -93,29 +93,3 @@ def count_other_renderings(connection: Connection, destination: str, rendering: 
     """Count the records that the CRM has as other settings rendered them, and that no replay has enqueued."""
     parameters = {"destination": destination, "rendering": rendering}
     return int(connection.execute(_other_renderings, parameters).scalar_one())
-
-
-def _count(state: DeliveryState) -> ColumnElement[int]:
-    return func.sum(case((has_state(deliveries.c.state, state), 1), else_=0))
-
-
-_counts = (
-    select(
-        deliveries.c.destination,
-        _count(DeliveryState.PENDING),
-        _count(DeliveryState.DELIVERED),
-        _count(DeliveryState.DEAD),
-        func.min(case((IS_PENDING, deliveries.c.pending_since), else_=null())),
-        func.sum(case((and_(IS_PENDING, IS_HELD), 1), else_=0)),
-    )
-    .select_from(_of_calls)
-    .group_by(deliveries.c.destination)
-)
-
-
-def counts_by_destination(connection: Connection) -> dict[str, DeliveryCounts]:
-    """Count the deliveries of each destination; destinations without deliveries are absent."""
-    return {
-        destination: DeliveryCounts(int(pending), int(delivered), int(dead), since, int(held))
-        for destination, pending, delivered, dead, since, held in connection.execute(_counts)
-    }

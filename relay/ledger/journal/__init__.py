@@ -18,7 +18,9 @@ from relay.ledger.journal.folding import (
 )
 from relay.ledger.journal.reading import (
     count,
+    count_accepted,
     count_missing,
+    count_unfolded,
     get,
     get_many,
     last_received_at,
@@ -50,7 +52,9 @@ __all__ = [
     "UnmatchedEvent",
     "append",
     "count",
+    "count_accepted",
     "count_missing",
+    "count_unfolded",
     "get",
     "get_many",
     "last_received_at",

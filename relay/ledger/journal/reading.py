@@ -110,9 +110,18 @@ def _stored_event(row: Sequence[Any]) -> StoredEvent:
 
 def count(connection: Connection) -> EventCounts:
     """Count the events of the journal."""
-    accepted = connection.execute(select(func.count()).select_from(events)).scalar_one()
-    unfolded = connection.execute(select(func.count()).select_from(events).where(_is_unfolded)).scalar_one()
-    return EventCounts(accepted, unfolded, len(list_aside(connection)))
+    return EventCounts(count_accepted(connection), count_unfolded(connection), len(list_aside(connection)))
+
+
+def count_accepted(connection: Connection) -> int:
+    """Count all events of the journal. This reads an index of them all."""
+    return int(connection.execute(select(func.count()).select_from(events)).scalar_one())
+
+
+def count_unfolded(connection: Connection) -> int:
+    """Count the events that are not folded yet."""
+    unfolded = select(func.count()).select_from(events).where(_is_unfolded)
+    return int(connection.execute(unfolded).scalar_one())
 
 
 _missing = (

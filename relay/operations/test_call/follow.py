@@ -62,7 +62,7 @@ class Follower:
 
     async def count_unfolded(self) -> int:
         """Count the events that the relay has not folded yet."""
-        return (await self._ledger.read(journal.count)).unfolded
+        return await self._ledger.read(journal.count_unfolded)
 
     async def watch_deliveries(self) -> None:
         """Report each destination until each has the record, or cannot get it, or the time is over."""
