@@ -12,7 +12,7 @@ from relay.ledger.connection import Connection, Rows
 from relay.ledger.deliveries import DeliveryUpdate, DueDelivery, Pick
 from relay.ledger.states import DeliveryState
 from tests.support.deliveries import delivered_update, due_ids, enqueue, get_delivery, settle, take_due
-from tests.support.samples import ODD_IDS, make_call_row
+from tests.support.samples import ODD_IDS, RECEIVED_AT, make_call_row
 
 CALL = "cloudtalk-1"
 DELIVERED = delivered_update(CALL)
@@ -83,6 +83,7 @@ async def test_a_due_delivery_has_all_that_a_push_needs(two_destinations: Ledger
             failing_for=Duration(40),
             remote_id="r1",
             outcome="retry",
+            changed_at=Instant(RECEIVED_AT + 1),
         )
     ]
 
