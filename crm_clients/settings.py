@@ -43,7 +43,7 @@ _FEWEST_DIGITS: Final = 7
 class DeliveryFilter(BaseModel):
     """Which calls a destination receives. A condition that is not set matches every call."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True, allow_inf_nan=False)
 
     directions: tuple[Literal["inbound", "outbound", "internal"], ...] = Field(
         (), description="Only calls of these directions."
@@ -94,7 +94,7 @@ class DeliveryFilter(BaseModel):
 class DestinationSettings(BaseModel):
     """Settings of every destination. A client adds its own keys in a subclass."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True, allow_inf_nan=False)
 
     MAPPABLE: ClassVar[tuple[str, ...]] = (*(field for field in DELIVERED_FIELDS if field != "legs"), STATE)
     """The canonical fields that `fields` can rename. `legs` is a list of objects: no column of a CRM."""

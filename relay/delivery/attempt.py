@@ -4,6 +4,8 @@ import asyncio
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
+import msgspec
+
 from crm_clients.base import CrmClient, Outcome, Outdated, Push, Retraction, Retry, Unknown
 from relay.delivery.bisect import UNANSWERED, push_bisecting
 from relay.delivery.choose_action import Action, Found, PlannedDelivery, undelivered_fields, whole_fields
@@ -13,6 +15,11 @@ from relay.logs import get_logger
 log = get_logger("relay.delivery")
 
 _READING_FIRST: Final = frozenset({Action.VERIFY, Action.RESTORE})
+
+_MAX_CODE_LENGTH: Final = 200
+"""The ledger has an index by the code, and PostgreSQL refuses a row of an index above 2 704 bytes: the outcome
+could not be stored, and the same batch would be pushed for ever.
+"""
 
 _TIMED_OUT: Final = Unknown(code="timeout", message="no answer within timeout_seconds")
 
@@ -40,7 +47,8 @@ class Attempt:
             log.exception("delivery.failed", destination=self._client.name)
             without_answer = Retry(code="client_fault", message=repr(error))
         outcomes = map(self._outcome, self._batch)
-        return [without_answer if outcome is UNANSWERED else outcome for outcome in outcomes]
+        answers = (without_answer if outcome is UNANSWERED else outcome for outcome in outcomes)
+        return [_with_short_code(outcome) for outcome in answers]
 
     async def _retract(self) -> None:
         batch = self._with_action(Action.RETRACT)
@@ -82,6 +90,12 @@ class Attempt:
 
     def _set_outcomes(self, batch: Sequence[DueDelivery], outcomes: Sequence[Outcome]) -> None:
         self._outcomes |= {due.call.id: outcome for due, outcome in zip(batch, outcomes, strict=True)}
+
+
+def _with_short_code(outcome: Outcome | None) -> Outcome | None:
+    if outcome is None or outcome.code is None or len(outcome.code) <= _MAX_CODE_LENGTH:
+        return outcome
+    return msgspec.structs.replace(outcome, code=outcome.code[:_MAX_CODE_LENGTH])
 
 
 def _is_current(planned: PlannedDelivery, versions: Mapping[str, int | None]) -> bool:

@@ -6,7 +6,8 @@ Most events of a call change none of its terms, and then nothing is written.
 from collections.abc import Collection, Iterable, Mapping
 
 import msgspec
-from sqlalchemy import and_, delete, insert, select, tuple_
+from sqlalchemy import and_, delete, literal_column, select, tuple_
+from sqlalchemy.dialects.postgresql import insert
 
 from relay.instants import Instant
 from relay.ledger.connection import Connection
@@ -32,13 +33,24 @@ _stored = (
     .join(call_keys, and_(call_keys.c.began_at == calls.c.began_at, call_keys.c.call == calls.c.id))
 )
 _rows = rows_of(call_terms.c.term, call_terms.c.began_at, call_terms.c.call)
+# SQLite takes ON after a SELECT for the condition of a join unless there is a WHERE.
+_always = literal_column("1") == literal_column("1")
 _all_rows = select(_rows.c.term, _rows.c.began_at, _rows.c.call)
 _key = tuple_(call_terms.c.term, call_terms.c.began_at, call_terms.c.call)
-_insert = insert(call_terms).from_select(["term", "began_at", "call"], _all_rows)
+# The terms only find calls: rows that are there already must not stop the fold of their call.
+_insert = (
+    insert(call_terms)
+    .from_select(["term", "began_at", "call"], _all_rows.where(_always))
+    .on_conflict_do_nothing()
+)
 _delete = delete(call_terms).where(_key.in_(_all_rows))
 _key_rows = rows_of(call_keys.c.began_at, call_keys.c.call, call_keys.c.terms)
-_insert_keys = insert(call_keys).from_select(
-    ["began_at", "call", "terms"], select(_key_rows.c.began_at, _key_rows.c.call, _key_rows.c.terms)
+_new_keys = insert(call_keys).from_select(
+    ["began_at", "call", "terms"],
+    select(_key_rows.c.began_at, _key_rows.c.call, _key_rows.c.terms).where(_always),
+)
+_insert_keys = _new_keys.on_conflict_do_update(
+    index_elements=["began_at", "call"], set_={"terms": _new_keys.excluded.terms}
 )
 _delete_keys = delete(call_keys).where(
     tuple_(call_keys.c.began_at, call_keys.c.call).in_(select(_key_rows.c.began_at, _key_rows.c.call))

@@ -28,6 +28,9 @@ _DAY_SECONDS: Final = 86_400
 _TOMBSTONE_AGE: Final = duration(3_650 * _DAY_SECONDS)
 """How long a late event still continues a call that was deleted."""
 
+_DELIVERED_COUNTS_AGE: Final = duration(2 * _DAY_SECONDS)
+"""The least, however short attempts are kept: a day of 25 hours is counted whole. A count names nobody."""
+
 _LONGEST_JUMP: Final = duration(_DAY_SECONDS)
 
 
@@ -93,7 +96,8 @@ class RetentionWorker:
                 partial(delete_old, before=attempts_before, limit=retention_queries.PORTION)
             ):
                 pass
-        await self._run_portion(partial(delivered_counts.delete_old, before=attempts_before))
+        counts_before = min(attempts_before, _before(now, _DELIVERED_COUNTS_AGE))
+        await self._run_portion(partial(delivered_counts.delete_old, before=counts_before))
         tombstones_before = _before(now, _TOMBSTONE_AGE)
         while await self._run_portion(
             partial(tombstones.delete_old, before=tombstones_before, limit=retention_queries.PORTION)

@@ -32,7 +32,7 @@ def test_destinations_are_listed_as_in_status(home: Home) -> None:
     assert (crm["name"], crm["client"], crm["state"], crm["pending"]) == ("crm", "local", "delivering", 0)
     heading, line, _, explanation = home.run("destinations", "list").stdout.splitlines()
     assert heading.split()[:4] == ["name", "client", "state", "pending"]
-    assert line.split() == ["crm", "local", "delivering", "0", "1", "0"]
+    assert line.split() == ["crm", "local", "delivering", "0", "1", "1", "0"]
     assert explanation == (
         "Nothing is sent to crm (0 pending): no relay is running, so start one (`relay serve`)"
     )
@@ -48,7 +48,10 @@ def test_a_waiting_destination_has_the_reason_and_the_time(home: Home) -> None:
         "0",
         "0",
         "0",
+        "0",
         "unauthorised",
+        "1970-01-01",
+        "01:00:00+01:00",
         "2096-10-02",
         "09:06:40+02:00",
     ]

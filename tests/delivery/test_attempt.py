@@ -34,6 +34,13 @@ async def test_each_delivery_has_its_outcome_whatever_its_action() -> None:
     assert [retraction.remote_id for retraction in crm.retracted[0]] == ["r"]
 
 
+async def test_a_code_of_any_length_is_stored() -> None:
+    crm = FakeCrm()
+    crm.answer = always(Rejected(code="é" * 6_000, message="m"))
+    (outcome,) = await Attempt(crm, [planned("bad", Action.UPSERT)]).run(60)
+    assert outcome == Rejected(code="é" * 200, message="m")
+
+
 async def test_a_lost_record_is_pushed_like_a_new_one() -> None:
     crm = FakeCrm()
     crm.lost = {"lost"}

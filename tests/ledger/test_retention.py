@@ -17,6 +17,7 @@ from relay.ledger import (
     LedgerUnavailable,
     calls,
     client_state,
+    delivered_counts,
     journal,
     quarantine,
     tombstones,
@@ -55,9 +56,13 @@ async def open_with_call(url: str, clock: Clock, *, began_at: int) -> Ledger:
     return ledger
 
 
-async def run_once(ledger: Ledger, *, seconds: Callable[[], float] = lambda: 0) -> int:
+async def run_once(
+    ledger: Ledger, *, seconds: Callable[[], float] = lambda: 0, attempts_days: float = 30
+) -> int:
     """Run retention once at each of two times of the monotonic clock, and return the number of calls left."""
-    worker = RetentionWorker(ledger, events_days=30, calls_days=730, attempts_days=30, monotonic=seconds)
+    worker = RetentionWorker(
+        ledger, events_days=30, calls_days=730, attempts_days=attempts_days, monotonic=seconds
+    )
     await worker._lease.acquire()
     for _ in range(2):
         await worker.delete_old_rows()
@@ -238,6 +243,19 @@ async def test_one_run_deletes_all_portions(ledger_url: str) -> None:
         await ledger.write(lambda c: calls.write(c, [call_changed_at("later", clock.now)], []))
         await run_once(ledger)
         assert await ledger.read(lambda c: tombstones.list_ids(c, ids)) == set()
+
+
+async def test_the_calls_delivered_today_are_counted_however_short_attempts_are_kept(ledger_url: str) -> None:
+    clock = Clock()
+    clock.now = RECEIVED_AT
+    ledger = await open_with_call(ledger_url, clock, began_at=RECEIVED_AT)
+    for hours in (49, 47, 1):
+        at = Instant(RECEIVED_AT - hours * DAY // 24)
+        await ledger.write(lambda c, at=at: delivered_counts.add(c, "crm", 1, now=at))  # type: ignore[misc]
+    await run_once(ledger, attempts_days=0.25)
+    counts = await ledger.read(lambda c: delivered_counts.count_since(c, Instant(0)))
+    await ledger.close()
+    assert counts == {"crm": 2}
 
 
 # --- when it runs -----------------------------------------------------------------------------------

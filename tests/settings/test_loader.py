@@ -209,6 +209,11 @@ def test_a_postgresql_ledger_conflicts_with_no_crm_file(load_text: LoadText) -> 
             'no field "zzz"; known here: call_id, ',
         ),
         ("client = 'notebook'\nurl = 'x://'\nwhen.own_numbers = ['x']", '"x" has no digits'),
+        (
+            "client = 'notebook'\nurl = 'x://'\ncomplete_after_seconds = inf",
+            "at least 0, found inf",
+        ),
+        ("client = 'notebook'\nurl = 'x://'\nwhen.minimum_seconds = nan", "found nan"),
         ("client = 'notebook'\nurl = 'x://'\npages = [1]", "pages[0]: expected text, found 1"),
         ("client = 'notebook'\nurl = 'x://'\ncopy = [1.5]", "copy[0]: expected a whole number, found 1.5"),
         ("client = 'notebook'\nurl = 'x://'\nto = []", "to: unknown key"),
