@@ -17,7 +17,7 @@ log = get_logger("relay.delivery")
 _READING_FIRST: Final = frozenset({Action.VERIFY, Action.RESTORE})
 
 _MAX_CODE_LENGTH: Final = 200
-"""The ledger has an index by the code, and PostgreSQL refuses a row of an index above 2 704 bytes: the outcome
+"""The ledger has an index by the code, and PostgreSQL refuses rows above 2 704 bytes in an index: the outcome
 could not be stored, and the same batch would be pushed for ever.
 """
 
