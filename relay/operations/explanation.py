@@ -118,7 +118,9 @@ def explain_destination(
 ) -> Explanation:
     """Explain what a destination does at present, with these numbers of deliveries."""
     settings = situation.destinations.get(destination.name)
-    cause = _why_nothing_is_sent(destination, settings) or _why_idle(counts, is_served=is_served)
+    cause = _why_nothing_is_sent(destination, settings) or _why_idle(
+        counts, situation.now, is_served=is_served
+    )
     return Explanation(
         cause,
         texts.DESTINATION[cause].fill(
@@ -133,15 +135,15 @@ def explain_destination(
     )
 
 
-def _why_idle(counts: DeliveryCounts, *, is_served: bool) -> Cause:
+def _why_idle(counts: DeliveryCounts, now: Instant, *, is_served: bool) -> Cause:
     if not is_served:
         return Cause.NO_RELAY
     if counts.dead:
         return Cause.DEAD_LETTERS
     if counts.pending:
-        if counts.pending == counts.held:
-            return Cause.INCOMPLETE
-        return Cause.BEING_DELIVERED
+        since = counts.oldest_pending_since
+        all_wait = counts.pending == counts.held and since is not None and since > now
+        return Cause.INCOMPLETE if all_wait else Cause.BEING_DELIVERED
     return Cause.UP_TO_DATE if counts.delivered else Cause.NOTHING_YET
 
 

@@ -92,7 +92,9 @@ async def test_calls_that_wait_until_they_are_complete_are_pending_and_not_late(
     assert crm.explanation.startswith("crm has 1 calls pending, which all wait until they are complete")
     # Its wait is over, and nobody has sent it.
     (crm,) = (await status(ledger, now=NOW + 100 * SECOND, crm=True)).destinations
-    assert crm.oldest_pending_seconds == 40
+    assert (crm.oldest_pending_seconds, crm.explanation_code) == (40, "being_delivered")
+    (crm,) = (await status(ledger, now=NOW + 60 * SECOND, crm=True)).destinations
+    assert crm.explanation_code == "being_delivered"
 
 
 async def test_a_destination_without_pending_deliveries_has_no_oldest(ledger: Ledger) -> None:
