@@ -7,7 +7,10 @@
 | retry, split, unknown, outdated      | pending; dead if it is given up      | + 1      | `retry_policy`  |
 | throttled, if only some calls are    | pending                              | same     | `retry_policy`  |
 | any other failure of the destination | unchanged                            | same     | after the pause |
-| none: the action sends nothing       | filtered or retracted                | same     |                 |
+| none: FILTER, SKIP                   | filtered, retracted                  | same     |                 |
+
+The ledger writes the other two actions that send nothing itself, in `deliveries.hold` and `deliveries.keep`:
+HOLD leaves a delivery pending until later, and KEEP makes it delivered in the version that the CRM has.
 """
 
 from typing import Any
@@ -127,7 +130,7 @@ def after_failed_probe(
 
 
 def without_request(planned: PlannedDelivery, *, now: Instant) -> DeliveryUpdate:
-    """Return the update of a delivery whose action sends nothing."""
+    """Return the update of a delivery whose action is FILTER or SKIP."""
     filtered = planned.action is Action.FILTER
     state = DeliveryState.FILTERED if filtered else DeliveryState.RETRACTED
     return msgspec.structs.replace(_unchanged(planned.due, now=now), state=state, outcome=None)
