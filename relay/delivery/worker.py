@@ -30,7 +30,7 @@ from relay.delivery.retry_policy import RetryPolicy
 from relay.delivery.settle import Settler
 from relay.delivery.trace import trace_push
 from relay.instants import SECOND, Instant
-from relay.ledger import LeaseLost, Ledger, LedgerUnavailable, deliveries, destinations, epochs
+from relay.ledger import LeaseLost, Ledger, LedgerUnavailable, deliveries, destinations, epochs, journal
 from relay.ledger.connection import Connection
 from relay.ledger.deliveries import DueDelivery, Pick
 from relay.ledger.destinations import DestinationRow
@@ -121,6 +121,7 @@ class DeliveryWorker:
             self._next_due.read_now()
             self._must_poll = True
             self._clock_checked_at = -math.inf
+            await self._end_waits()
             await self._run_rounds()
         except Exception as error:
             under_way = list(self._pushes.values())
@@ -129,6 +130,11 @@ class DeliveryWorker:
                 for due in under_way:
                     await self._settler.requeue_after_lost_lease(due, [_INTERRUPTED] * len(due))
             raise
+
+    async def _end_waits(self) -> None:
+        """The setting `update` may have changed since these calls began to wait."""
+        now = self._ledger.now()
+        await self._ledger.write(lambda c: deliveries.end_waits(c, self.name, now=now))
 
     async def _cancel_pushes(self) -> None:
         """Their deliveries are not settled: they stay pending and are pushed again."""
@@ -196,53 +202,67 @@ class DeliveryWorker:
                 await self._probe(now)
             return self._poll_seconds
         while self._next_due.at <= now and len(self._pushes) < self._settings.concurrency:
-            due = await self._take(now)
+            due, unfolded_since = await self._take(now)
             if not due:
                 break
-            if batch := await self._plan(due):
+            if batch := await self._plan(due, unfolded_since):
                 self._start_push(batch)
         return self._seconds_until_next_round(now)
 
     async def _probe(self, now: Instant) -> None:
         """Push one delivery alone: the first that needs a request."""
         while not self._pushes:
-            due = await self._ledger.read(
-                lambda c: deliveries.take_due(
-                    c, self.name, Pick.PROBE, busy=(), now=now, limit=self._settings.batch
+            unfolded_since, due = await self._ledger.read(
+                lambda c: (
+                    self._unfolded_since(c),
+                    deliveries.take_due(
+                        c, self.name, Pick.PROBE, busy=(), now=now, limit=self._settings.batch
+                    ),
                 )
             )
             if not due:
                 return
-            if batch := await self._plan(due):
+            if batch := await self._plan(due, unfolded_since):
                 self._start_push(batch[:1], probed=self._destination)
 
-    async def _take(self, now: Instant) -> list[DueDelivery]:
-        """Return a batch of due deliveries that are not being pushed, and note when the next one is due."""
+    async def _take(self, now: Instant) -> tuple[list[DueDelivery], Instant | None]:
+        """Return a batch of due deliveries that are not being pushed, and `_unfolded_since`. Note when the
+        next one is due.
+        """
         pick, busy, size = next(self._picks), self._find_busy(), self._settings.batch
         self._next_due.begin_read()
-        batch, next_due_at = await self._ledger.read(
-            lambda c: _take_batch(c, self.name, pick, busy=busy, now=now, size=size)
+        unfolded_since, (batch, next_due_at) = await self._ledger.read(
+            lambda c: (
+                self._unfolded_since(c),
+                _take_batch(c, self.name, pick, busy=busy, now=now, size=size),
+            )
         )
         self._next_due.note(next_due_at)
-        return batch
+        return batch, unfolded_since
+
+    def _unfolded_since(self, connection: Connection) -> Instant | None:
+        """Read what `incomplete_until` needs, if the destination gets complete calls only."""
+        return None if self._settings.update == "always" else journal.unfolded_since(connection)
 
     def _seconds_until_next_round(self, now: Instant) -> float:
         """Until the next poll, or until the next delivery is due. One that is due waits for a push to end."""
         poll = self._polled_at + self._poll_seconds - time.monotonic()
         return poll if self._next_due.at <= now else min(poll, (self._next_due.at - now) / SECOND)
 
-    async def _plan(self, due: Sequence[DueDelivery]) -> list[PlannedDelivery]:
+    async def _plan(
+        self, due: Sequence[DueDelivery], unfolded_since: Instant | None
+    ) -> list[PlannedDelivery]:
         """Choose an action for each delivery. Settle those that need no request, and return the others."""
-        planned = [self._plan_one(each) for each in due]
+        planned = [self._plan_one(each, unfolded_since) for each in due]
         to_push = [each for each in planned if not each.action.sends_nothing]
         if without_request := [each for each in planned if each.action.sends_nothing]:
             busy = self._find_busy().union(each.due.call.id for each in to_push)
             self._next_due.note(await self._settler.settle_without_request(without_request, busy=busy))
         return to_push
 
-    def _plan_one(self, due: DueDelivery) -> PlannedDelivery:
+    def _plan_one(self, due: DueDelivery, unfolded_since: Instant | None) -> PlannedDelivery:
         settings = self._settings
-        until = incomplete_until(due, settings, now=self._ledger.now())
+        until = incomplete_until(due, settings, now=self._ledger.now(), unfolded_since=unfolded_since)
         action = choose_action(
             due, settings, forward_internal=self._forward_internal, is_complete=until is None
         )

@@ -95,6 +95,79 @@ async def test_a_call_without_its_end_is_written_after_thirty_hours(relay: Deliv
     assert pushed(relay) == [(1, Status.IN_PROGRESS)]
 
 
+async def test_a_record_that_is_never_updated_has_what_arrived_in_time_and_was_folded_late(
+    relay: Delivering,
+) -> None:
+    async with relay.worker(update="never", complete_after_seconds=60) as worker:
+        await relay.add_event(Kind.ENDED, **TALKED)
+        await held(relay)
+        relay.clock.advance(20)
+        await relay.append_event(Kind.RECORDING, recording_url="https://example.com/1")
+        relay.clock.advance(10)
+        await relay.append_event(Kind.STARTED, "2")
+        relay.clock.advance(30)
+        await held(relay, due_at=relay.clock.now + 5_000_000)
+        relay.clock.advance(1_000)
+        await worker.finish_round()
+        assert pushed(relay) == []
+        await relay.fold_all()
+        await relay.wait_for("delivered", delivered_version=2)
+    assert [push.call.recording_url for (push,) in relay.crm.pushed] == ["https://example.com/1"]
+
+
+async def test_later_events_that_are_not_folded_delay_no_call(relay: Delivering) -> None:
+    async with relay.worker(update="never", complete_after_seconds=60):
+        await relay.add_event(Kind.ENDED, **TALKED)
+        await held(relay)
+        relay.clock.advance(61)
+        await relay.append_event(Kind.STARTED, "2")
+        await relay.wait_for("delivered", delivered_version=1)
+
+
+async def test_a_call_waits_for_an_event_that_waits_for_its_call_at_most_for_its_grace_period(
+    ledger_url: str,
+) -> None:
+    async with (
+        delivering(ledger_url, grace_seconds=120) as relay,
+        relay.worker(update="complete", complete_after_seconds=60) as worker,
+    ):
+        await relay.add_event(Kind.ENDED, **TALKED)
+        await held(relay)
+        relay.clock.advance(59)
+        await relay.append_event(Kind.RECORDING, "77", single_id=False, call_id="77")
+        await relay.fold_all()
+        relay.clock.advance(119)
+        await worker.finish_round()
+        assert pushed(relay) == []
+        relay.clock.advance(2)
+        await relay.fold_all()
+        relay.clock.advance(5)
+        await relay.wait_for("delivered", delivered_version=1)
+
+
+async def test_a_call_that_waits_is_looked_at_by_the_settings_of_a_new_start(relay: Delivering) -> None:
+    async with relay.worker(update="complete", complete_after_seconds=3_600):
+        await relay.add_event(Kind.ENDED, **TALKED)
+        await held(relay)
+    relay.clock.advance(60)
+    async with relay.worker(update="complete", complete_after_seconds=61):
+        await held(relay, due_at=relay.clock.now + 1_000_000)
+    async with relay.worker(update="always"):
+        await relay.wait_for("delivered", delivered_version=1)
+
+
+@pytest.mark.parametrize("kind", [Kind.STARTED, Kind.ANSWERED])
+async def test_a_clock_that_is_set_back_makes_no_ongoing_call_complete(relay: Delivering, kind: Kind) -> None:
+    async with relay.worker(update="never", complete_after_seconds=60):
+        await relay.add_event(kind)
+        await held(relay)
+    relay.clock.advance(-2 * HOURS)
+    async with relay.worker(update="never", complete_after_seconds=60) as worker:
+        await held(relay, due_at=relay.clock.now + int(1.2 * HOURS) * 1_000_000)
+        await worker.finish_round()
+    assert pushed(relay) == []
+
+
 async def test_a_failed_first_write_is_repeated_until_the_crm_takes_it(relay: Delivering) -> None:
     relay.crm.answer = always(Retry(code="503"))
     async with relay.worker(update="never", complete_after_seconds=0):

@@ -290,6 +290,26 @@ async def test_a_wait_ends_with_a_call_of_the_alias_or_with_the_grace_period(led
     assert await ledger.read(journal.count) == (3, 3, 0)
 
 
+async def test_the_oldest_event_that_is_not_folded_is_new_or_waits(ledger: Ledger) -> None:
+    async def unfolded_since() -> int | None:
+        since = await ledger.read(journal.unfolded_since)
+        return None if since is None else since - RECEIVED_AT
+
+    assert await unfolded_since() is None
+    await append(ledger, *(make_event_row(at=n) for n in (10, 20, 30, 40, 50)))
+    assert await unfolded_since() == 10
+    await ledger.write(lambda c: journal.mark_waiting(c, [(1, "id:1")], until=Instant(100)))
+    await ledger.write(lambda c: journal.mark_waiting(c, [(3, "id:3")], until=Instant(200)))
+    assert await unfolded_since() == 10
+    await ledger.write(lambda c: journal.mark_folded(c, [(1, "cloudtalk-1")]))
+    assert await unfolded_since() == 20
+    await ledger.write(lambda c: journal.mark_folded(c, [(2, "cloudtalk-1"), (4, "cloudtalk-1")]))
+    assert await unfolded_since() == 30, "it waits"
+    await ledger.write(lambda c: journal.mark_folded(c, [(3, "cloudtalk-1")]))
+    await ledger.write(lambda c: journal.set_aside(c, 5, "broken"))
+    assert await unfolded_since() is None
+
+
 async def test_only_a_wait_ends_with_a_call_of_the_alias(ledger: Ledger) -> None:
     await append(ledger, make_event_row(), make_event_row(at=1))
     waiting = [(1, "id:1"), (2, "id:1")]

@@ -48,6 +48,12 @@ def _searched(**criteria: Any) -> Any:
 
 PLANS: dict[str, tuple[Executable, dict[str, Any], str]] = {
     "folding._select_new": (folding._select_new, {"limit": 1}, "SCAN events USING INDEX events_new"),
+    "reading._oldest_unfolded new": (reading._oldest_unfolded[0], {}, "SCAN events USING INDEX events_new"),
+    "reading._oldest_unfolded waiting": (
+        reading._oldest_unfolded[1],
+        {},
+        "SCAN events USING INDEX events_due",
+    ),
     "reading._by_call": (reading._by_call, {"call": "x"}, "SEARCH events USING INDEX events_call (call=?)"),
     "folding._mark_folded": (
         folding._mark_folded,

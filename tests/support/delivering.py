@@ -121,10 +121,19 @@ class Delivering:
 
     async def add_event(self, kind: Kind, name: str = "1", **facts: Any) -> None:
         """Fold an event of the call `cloudtalk-{name}`, a millisecond after the one before."""
+        await self.append_event(kind, name, **facts)
+        await self.fold_all()
+
+    async def append_event(
+        self, kind: Kind, name: str = "1", *, single_id: bool = True, **facts: Any
+    ) -> None:
+        """Append an event as `add_event` does, and do not fold it."""
         self.clock.advance(0.001)
-        event = CallEvent(kind, "mission", name, (f"other:{name}",), None, facts, {}, single_id=True)
+        event = CallEvent(kind, "mission", name, (f"other:{name}",), None, facts, {}, single_id=single_id)
         row = NewEvent(self.ledger.now(), "", "/", "", b"", event)
         await self.ledger.write(lambda c: journal.append(c, [row]))
+
+    async def fold_all(self) -> None:
         while await self.fold.fold_batch():
             pass
 

@@ -8,7 +8,7 @@ Import from here.
 
 from relay.ledger.deliveries.counting import count_delivered, counts_by_destination
 from relay.ledger.deliveries.enqueueing import enqueue
-from relay.ledger.deliveries.holding import hold, keep
+from relay.ledger.deliveries.holding import end_waits, hold, keep
 from relay.ledger.deliveries.picking import (
     ANY_ATTEMPTS,
     MAX_BATCH_BYTES,
@@ -40,6 +40,7 @@ __all__ = [
     "count_other_renderings",
     "counts_by_destination",
     "end_backoff",
+    "end_waits",
     "enqueue",
     "first_delivered_at",
     "get_many",

@@ -5,11 +5,11 @@ The caller must hold the lease of the destination.
 
 from collections.abc import Sequence
 
-from sqlalchemy import update
+from sqlalchemy import bindparam, update
 
 from relay.instants import Instant
 from relay.ledger.connection import Connection
-from relay.ledger.deliveries.rows import IS_PENDING
+from relay.ledger.deliveries.rows import IS_HELD, IS_PENDING
 from relay.ledger.json_rows import bound, rows_of
 from relay.ledger.states import DeliveryState
 from relay.ledger.tables import deliveries
@@ -41,6 +41,25 @@ def hold(connection: Connection, destination: str, held: Sequence[tuple[str, int
     """
     if held:
         connection.execute(_hold, bound((destination, *each) for each in sorted(held)))
+
+
+_end_waits = (
+    update(deliveries)
+    .where(
+        deliveries.c.destination == bindparam("of_destination"),
+        IS_PENDING,
+        IS_HELD,
+        deliveries.c.due_at > bindparam("now"),
+    )
+    .values(due_at=bindparam("now"), pending_since=bindparam("now"), not_before=None)
+)
+
+
+def end_waits(connection: Connection, destination: str, *, now: Instant) -> None:
+    """Make the calls due that wait, so that the worker decides by its present settings. It lets those wait
+    again that are not complete.
+    """
+    connection.execute(_end_waits, {"of_destination": destination, "now": now})
 
 
 _kept = rows_of(deliveries.c.destination, deliveries.c.call, deliveries.c.version)

@@ -9,7 +9,7 @@ from enum import Enum, auto
 from typing import Any, Final
 
 import msgspec
-from sqlalchemy import BindParameter, and_, bindparam, case, func, select, update
+from sqlalchemy import BindParameter, and_, bindparam, case, false, func, select, update
 
 from relay.call import Call
 from relay.instants import Duration, Instant
@@ -62,6 +62,7 @@ _pending = (
         deliveries.c.rendering,
         deliveries.c.partial,
         calls.c.changed_at,
+        func.coalesce(IS_HELD, false()),
     )
     .join(calls, calls.c.id == deliveries.c.call)
     .where(

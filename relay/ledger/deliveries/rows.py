@@ -66,7 +66,8 @@ class DueDelivery(msgspec.Struct, frozen=True):
     """A delivery to attempt, with the newest version of its call; see `DeliveryRow`.
 
     `field_versions`: for each field of the call the version in which it changed last. `rewrite`: a replay
-    asked for the whole record. `changed_at`: see the table `calls`.
+    asked for the whole record. `changed_at`: see the table `calls`. `has_waited`: it was held in this version
+    of the call, and its wait is over.
     """
 
     call: Call
@@ -81,6 +82,7 @@ class DueDelivery(msgspec.Struct, frozen=True):
     rendering: str | None = None
     partial: bool = False
     changed_at: Instant = Instant(0)
+    has_waited: bool = False
 
 
 class DeliveryUpdate(msgspec.Struct, frozen=True):
@@ -109,8 +111,9 @@ class DeliveryUpdate(msgspec.Struct, frozen=True):
 class DeliveryCounts(msgspec.Struct, frozen=True):
     """How many deliveries of a destination are in each state, and since when the oldest one is pending.
 
-    `held`: those of the pending ones that wait until their call is complete. If all do, the oldest one is
-    pending since an instant in the future.
+    `held`: those of the pending ones that wait until their call is complete, and those whose wait is over
+    while their first attempt is not settled. If all of them still wait, the oldest one is pending since an
+    instant in the future.
     """
 
     pending: int = 0

@@ -28,6 +28,7 @@ from relay.ledger.journal.reading import (
     list_for_call,
     list_sizes,
     list_unmatched,
+    unfolded_since,
 )
 from relay.ledger.journal.rows import (
     ASIDE_PREFIX,
@@ -71,4 +72,5 @@ __all__ = [
     "requeue_aside",
     "requeue_waiting",
     "set_aside",
+    "unfolded_since",
 ]

@@ -124,6 +124,18 @@ def count_unfolded(connection: Connection) -> int:
     return int(connection.execute(unfolded).scalar_one())
 
 
+_oldest_unfolded = [
+    select(events.c.received_at).where(has_state(events.c.state, state)).order_by(order).limit(1)
+    for state, order in ((EventState.NEW, events.c.seq), (EventState.WAITING, events.c.waits_until))
+]
+
+
+def unfolded_since(connection: Connection) -> Instant | None:
+    """Return when the oldest event arrived that is not folded yet; None if all are. This reads two rows."""
+    found = [connection.execute(oldest).scalar() for oldest in _oldest_unfolded]
+    return min((received_at for received_at in found if received_at is not None), default=None)
+
+
 _missing = (
     select(events.c.missing, func.count())
     .where(events.c.missing.is_not(None), events.c.received_at >= bindparam("since"))

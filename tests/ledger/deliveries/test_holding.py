@@ -78,6 +78,41 @@ async def test_a_clock_that_is_set_back_ends_the_wait(two_destinations: Ledger) 
     assert (row.due_at, row.pending_since, row.is_held) == (7, 7, False)
 
 
+async def test_the_waits_of_a_destination_end_at_once_and_no_other_ones(two_destinations: Ledger) -> None:
+    await enqueue(two_destinations, (CALL, 1), ("cloudtalk-2", 1), ("cloudtalk-3", 1))
+    await hold(two_destinations, until=500)
+    await hold(two_destinations, until=500, name="other")
+    asked = delivered_update(
+        "cloudtalk-2", state=DeliveryState.PENDING, delivered_version=0, due_at=Instant(500)
+    )
+    await settle(two_destinations, asked)
+    await two_destinations.write(lambda c: deliveries.end_waits(c, "crm", now=Instant(60)))
+    row = await get_delivery(two_destinations)
+    assert (row.due_at, row.pending_since, row.not_before, row.is_held) == (60, 60, None, False)
+    assert (await get_delivery(two_destinations, name="other")).due_at == 500
+    assert (await get_delivery(two_destinations, "cloudtalk-2")).due_at == 500
+    waits_for_a_push = await get_delivery(two_destinations, "cloudtalk-3")
+    assert (waits_for_a_push.due_at, waits_for_a_push.pending_since) == (10, 10)
+
+
+async def test_a_wait_that_is_over_stays_as_it_was(two_destinations: Ledger) -> None:
+    await enqueue(two_destinations, (CALL, 1))
+    await hold(two_destinations, until=500)
+    await two_destinations.write(lambda c: deliveries.end_waits(c, "crm", now=Instant(500)))
+    row = await get_delivery(two_destinations)
+    assert (row.due_at, row.pending_since, row.is_held) == (500, 500, True)
+
+
+async def test_a_delivery_shows_that_it_has_waited_in_this_version(two_destinations: Ledger) -> None:
+    await enqueue(two_destinations, (CALL, 1), ("cloudtalk-2", 1))
+    await hold(two_destinations, until=500)
+    due = {each.call.id: each for each in await take_due(two_destinations, now=500)}
+    assert {id_: each.has_waited for id_, each in due.items()} == {CALL: True, "cloudtalk-2": False}
+    await enqueue(two_destinations, (CALL, 2), now=500)
+    due = {each.call.id: each for each in await take_due(two_destinations, now=500)}
+    assert due[CALL].has_waited is False
+
+
 async def test_a_replay_makes_a_held_delivery_due(two_destinations: Ledger) -> None:
     await enqueue(two_destinations, (CALL, 1))
     await hold(two_destinations, until=500)
