@@ -51,7 +51,7 @@ format: .venv/.dev ## format the code and apply the fixes of the linter
 bench: .venv/.dev ## measure the relay on this machine, and compare it with a bare endpoint
 	@$(BIN)/python -m bench $(ARGS)
 
-bench-full: .venv/.dev ## the same, also with 5 million events in the ledger
+bench-full: .venv/.dev ## the same, also with 5 million events in the ledger, and the console with a million calls
 	@$(BIN)/python -m bench --full $(ARGS)
 
 bench-publish: .venv/.dev ## write the figures of the last run to the README, docs/benchmarks.md and docs/capacity.md

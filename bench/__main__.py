@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 from types import ModuleType
 from typing import Final
 
-from bench import accept, backlog, cost, end_to_end, freshness, growth, processes
+from bench import accept, backlog, cost, end_to_end, freshness, growth, pages, processes
 from bench.environment import Environment
 from bench.highlights import GOAL_COLUMNS, goal_rows
 from bench.publish import OUTPUT, OUTPUT_OF_PART, write_report
@@ -29,7 +29,11 @@ _BENCHMARKS: Final = {
     "growth": growth,
     "cost": cost,
     "processes": processes,
+    "pages": pages,
 }
+_LONG: Final = frozenset({"pages"})
+"""Benchmarks that only run with `--full`, or by their names."""
+
 _EXIT_TERMINATED: Final = 128 + signal.SIGTERM
 
 
@@ -40,7 +44,8 @@ def main(arguments: list[str]) -> int:
         environment = Environment(stack, quick=options.quick, full=options.full, only=options.only)
         print(machine_text(environment.facts), flush=True)
         known = {*environment.facts}
-        chosen = [_BENCHMARKS[name] for name in options.names or _BENCHMARKS]
+        names = options.names or [name for name in _BENCHMARKS if options.full or name not in _LONG]
+        chosen = [_BENCHMARKS[name] for name in names]
         results = [_run(benchmark, environment) for benchmark in chosen]
     measured = tuple(result for result in results if result and result.rows)
     more_facts = {name: fact for name, fact in environment.facts.items() if name not in known}
@@ -61,10 +66,15 @@ def main(arguments: list[str]) -> int:
 def _parse_options(arguments: list[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
     parser.add_argument(
-        "names", nargs="*", metavar="NAME", help=f"{', '.join(_BENCHMARKS)}; default: all of them"
+        "names",
+        nargs="*",
+        metavar="NAME",
+        help=f"{', '.join(_BENCHMARKS)}; default: all of them, {', '.join(_LONG)} only with --full",
     )
     parser.add_argument("--quick", action="store_true", help="shorter and less exact, to try a benchmark out")
-    parser.add_argument("--full", action="store_true", help="also with 5 million events, which takes long")
+    parser.add_argument(
+        "--full", action="store_true", help="also with 5 million events, and `pages`: this takes long"
+    )
     parser.add_argument(
         "--only",
         default="",

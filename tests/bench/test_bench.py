@@ -99,6 +99,27 @@ def test_a_part_of_a_run_does_not_replace_a_whole_run(
     assert [path.name for path in Path("var").iterdir()] == ["bench-part.json"]
 
 
+@pytest.mark.parametrize(
+    ("arguments", "measured"), [([], ["accept"]), (["--full"], ["accept", "pages"]), (["pages"], ["pages"])]
+)
+def test_a_long_benchmark_runs_only_if_it_is_asked_for(
+    arguments: list[str], measured: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ran: list[str] = []
+
+    def benchmark(name: str) -> SimpleNamespace:
+        def measure(_: Environment) -> Result:
+            ran.append(name)
+            return RESULT
+
+        return SimpleNamespace(QUESTION="How long?", measure=measure)
+
+    benchmarks = {name: benchmark(name) for name in ("accept", "pages")}
+    monkeypatch.setattr(command, "_BENCHMARKS", benchmarks)
+    assert command.main(arguments) == 0
+    assert ran == measured
+
+
 def test_a_text_that_is_in_no_case_is_a_usage_error(capsys: pytest.CaptureFixture[str]) -> None:
     assert command.main(["processes", "--only", "4 relays"]) == 1
     assert "No case of these benchmarks contains '4 relays'." in capsys.readouterr().err
