@@ -86,8 +86,9 @@ def measure(environment: Environment) -> Result:
         QUESTION,
         f"{size.calls:,} calls in {size.days} days, each with a delivery; {size.calls // 20:,} are dead "
         f"letters. The quarantine is full. {size.visits} visits to each page, one after the other over one "
-        "connection, from the request to the last byte of the page; a visit before them does not count. "
-        "The relay has one process and does nothing else.",
+        "connection, from the request to the last byte of the page. A visit before them does not count: the "
+        "first overview after a start waits until the totals are counted. The relay has one process and does "
+        "nothing else.",
         COLUMNS,
         tuple(Row(case, tuple(values)) for case, values in figures.items()),
     )
