@@ -14,7 +14,7 @@ import subprocess
 import sys
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager, nullcontext
+from contextlib import ExitStack, contextmanager, nullcontext, suppress
 from pathlib import Path
 from typing import Final
 
@@ -22,6 +22,7 @@ from bench.crms import EmbeddedCrm
 from bench.environment import Environment
 from bench.fill import filled_ledger
 from bench.load import build_requests, generate_calls_now, run, send
+from bench.result import BenchError
 from bench.server import Server, serve
 from relay.ledger.states import DeliveryState
 
@@ -32,6 +33,8 @@ _STEADY_RATE: Final = 200.0
 _BACKLOG_TIMES: Final = 27
 _SAMPLES_PER_SECOND: Final = 250
 _LONGEST_SECONDS: Final = "600"
+_START_SECONDS: Final = 1.0
+"""Within them py-spy ends if it may not trace the relay."""
 _MICROSECONDS: Final = 1_000_000
 
 _STAGES: Final = {
@@ -132,6 +135,7 @@ class Sampler:
         self._title = title
         self._py_spy = py_spy
         self._output = folder / "stacks.txt"
+        self._messages = folder / "py-spy.txt"
 
     @contextmanager
     def sampling(self, server: Server, number: int, unit: str) -> Iterator[None]:
@@ -148,15 +152,32 @@ class Sampler:
             str(self._output),
             *options,
         ]
-        process = subprocess.Popen(command, stdout=subprocess.DEVNULL)  # noqa: S603 - fixed
-        cpu = server.cpu_seconds()
-        try:
-            yield
-        finally:
-            cpu = server.cpu_seconds() - cpu
-            process.send_signal(signal.SIGINT)
-            process.wait()
+        self._output.unlink(missing_ok=True)
+        with (
+            self._messages.open("w") as messages,
+            subprocess.Popen(command, stdout=messages, stderr=messages) as process,  # noqa: S603 - fixed
+        ):
+            try:
+                self._refuse_early_end(process)
+                cpu = server.cpu_seconds()
+                yield
+                cpu = server.cpu_seconds() - cpu
+            finally:
+                process.send_signal(signal.SIGINT)
+        if process.returncode != 0 or not self._output.exists():
+            raise self._failure(process.returncode)
         self._print(cpu, number, unit)
+
+    def _refuse_early_end(self, process: "subprocess.Popen[bytes]") -> None:
+        with suppress(subprocess.TimeoutExpired):
+            raise self._failure(process.wait(_START_SECONDS))
+
+    def _failure(self, exit_code: int) -> BenchError:
+        said = " ".join(self._messages.read_text(errors="replace").split())
+        return BenchError(
+            f"py-spy took no samples (exit code {exit_code}, its message: {said or 'none'}). Without the "
+            "right to trace the relay, run as root, or sysctl kernel.yama.ptrace_scope=0"
+        )
 
     def _print(self, cpu: float, number: int, unit: str) -> None:
         each = cpu / number * _MICROSECONDS
@@ -181,8 +202,12 @@ def main(arguments: list[str]) -> int:
     with ExitStack() as stack:
         environment = Environment(stack)
         with environment.sqlite.ledger() as scratch:
-            for load in loads:
-                _LOADS[load](environment, Sampler(_TITLES[load], py_spy, scratch.folder))
+            try:
+                for load in loads:
+                    _LOADS[load](environment, Sampler(_TITLES[load], py_spy, scratch.folder))
+            except BenchError as error:
+                print(f"{load}: {error}", file=sys.stderr)
+                return 1
     return 0
 
 
