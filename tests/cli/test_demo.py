@@ -91,7 +91,8 @@ def test_it_runs_until_ctrl_c_and_removes_its_files(tmp_path: Path) -> None:
         assert example is not None
         assert example[1] == url + WEBHOOK_PATH
         header = dict([example[2].split(": ")])
-        assert http_client().post(example[1], content=example[3], headers=header).is_success
+        with http_client() as client:
+            assert client.post(example[1], content=example[3], headers=header).is_success
         relay = relay_of(process)
         process.send_signal(signal.SIGINT)
         assert process.wait(PATIENCE) == 130
