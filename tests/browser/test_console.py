@@ -196,7 +196,9 @@ def test_the_keyboard_is_enough(relay: RelayProcess, page: Page) -> None:
     page.keyboard.press("Tab")
     expect(page.locator("a.skip")).to_be_focused()
     page.keyboard.press("Enter")
-    page.keyboard.press("Tab")
+    for name in ("Export CSV", "All calls", "To call back"):
+        page.keyboard.press("Tab")
+        expect(page.get_by_role("link", name=name, exact=True)).to_be_focused()
     page.keyboard.press("Tab")
     expect(page.get_by_role("searchbox")).to_be_focused()
     page.keyboard.type("nunez")
