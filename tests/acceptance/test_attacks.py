@@ -21,6 +21,7 @@ import pytest
 from relay.standards.webhooks import Signer
 from tests.support.patience import PATIENCE, http_client
 from tests.support.relay import WEBHOOK_PATH, RelayProcess, running_relay
+from tests.support.series import two_of_three_are_good
 
 TOKEN = "a-token-of-the-settings"
 SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
@@ -169,15 +170,12 @@ def test_an_authenticated_request_gets_in_at_once_during_an_attack(
     relay: RelayProcess, attack: Attack
 ) -> None:
     # On an idle machine the slowest takes less than a second. An attack that gets through costs more than
-    # three: the limit of a hung request, or a whole body of the attacker. A machine that stalls once delays
-    # one series, an attack that gets through delays them all.
-    for _ in range(3):
+    # three: the limit of a hung request, or a whole body of the attacker.
+    def probe_during_attack() -> list[float]:
         with http_client(relay.url) as client, attack(relay):
-            seconds = probe_repeatedly(client)
-        if median(seconds) < 1 and max(seconds) < 3:
-            break
-    else:
-        pytest.fail(f"the probes took {seconds} s")
+            return probe_repeatedly(client)
+
+    two_of_three_are_good(probe_during_attack, lambda seconds: median(seconds) < 1 and max(seconds) < 3)
     refused = [line["failures"] for line in relay.log_lines() if line["event"] == "ingest.unauthorised"]
     assert len(refused) <= len(ATTACKS)  # less than a minute: one line for the address, or two
     assert not [line for line in relay.log_lines() if line["event"] == "ingest.unavailable"]
