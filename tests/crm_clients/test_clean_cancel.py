@@ -99,7 +99,7 @@ async def test_a_cancelled_caller_waits_for_the_cleanup() -> None:
 
     async def request() -> None:
         try:
-            await asyncio.sleep(60)
+            await asyncio.Event().wait()
         finally:
             with anyio.CancelScope(shield=True):
                 await asyncio.sleep(0.05)

@@ -21,7 +21,7 @@ from relay.instants import SECOND, Instant
 from relay.ledger import delivered_counts
 from relay.ledger.states import DeliveryState
 from tests.support.deliveries import delivered_update
-from tests.support.delivering import Delivering, always, delivered, first_then, wait_until
+from tests.support.delivering import NO_POLL, Delivering, always, delivered, first_then, wait_until
 
 # --- dead letters ---------------------------------------------------------------------------------
 
@@ -116,7 +116,7 @@ async def test_rejections_beside_a_delivery_count_for_no_run(relay: Delivering) 
 
     relay.crm.answer = reject_bad
     await relay.add_event(Kind.STARTED, "good-1")
-    async with relay.worker(poll_seconds=60, batch=100) as worker:
+    async with relay.worker(poll_seconds=NO_POLL, batch=100) as worker:
         await relay.wait_for("delivered", "cloudtalk-good-1")
         await worker.finish_round()
         for name in ["good-2", *(f"bad-{number:02}" for number in range(19))]:

@@ -22,6 +22,7 @@ from relay.ledger.tables import deliveries as table
 from tests.support.counting import count_transactions
 from tests.support.deliveries import delivered_update
 from tests.support.delivering import (
+    NO_POLL,
     POLICY,
     Delivering,
     FakeCrm,
@@ -159,7 +160,7 @@ async def test_new_calls_are_pushed_before_a_backlog_which_has_one_batch_in_five
 async def test_a_call_costs_one_read_and_one_write_of_the_ledger(
     relay: Delivering, answer: UpsertAnswer, statements: int
 ) -> None:
-    async with relay.worker(poll_seconds=60) as worker:
+    async with relay.worker(poll_seconds=NO_POLL) as worker:
         await relay.add_event(Kind.STARTED, "1")
         await worker.finish_round()
         await relay.wait_for("delivered")
@@ -176,7 +177,7 @@ async def test_a_call_costs_one_read_and_one_write_of_the_ledger(
 
 
 async def test_a_call_that_needs_no_request_asks_for_no_further_read(relay: Delivering) -> None:
-    async with relay.worker(poll_seconds=60, when={"statuses": ["missed"]}) as worker:
+    async with relay.worker(poll_seconds=NO_POLL, when={"statuses": ["missed"]}) as worker:
         await worker.finish_round()
         await relay.add_event(Kind.STARTED, "1", direction="inbound")
         await relay.add_event(Kind.MISSED, "2", direction="inbound")
@@ -194,7 +195,7 @@ async def test_a_full_batch_is_taken_by_one_statement(relay: Delivering) -> None
         await relay.add_event(Kind.STARTED, name)
     relay.crm.may_answer.clear()
     with count_transactions(relay.ledger) as transactions:
-        async with relay.worker(poll_seconds=60, batch=3, concurrency=1):
+        async with relay.worker(poll_seconds=NO_POLL, batch=3, concurrency=1):
             await relay.wait_for_push()
             assert transactions[-1] == ("read", 1)
             relay.crm.may_answer.set()
@@ -206,7 +207,7 @@ async def test_a_version_that_another_process_enqueued_during_a_push_is_pushed_a
 ) -> None:
     await relay.add_event(Kind.STARTED)
     relay.crm.may_answer.clear()
-    async with relay.worker(poll_seconds=60):
+    async with relay.worker(poll_seconds=NO_POLL):
         await relay.wait_for_push()
         await relay.add_event(Kind.ENDED)
         relay.crm.may_answer.set()
@@ -219,7 +220,7 @@ async def test_a_failed_delivery_is_retried_when_it_is_due_although_nothing_wake
     await relay.add_event(Kind.STARTED)
     relay.crm.answer = first_then(always(Retry(code="503")))
     policy = msgspec.structs.replace(POLICY, first_retry_seconds=0.02)
-    async with relay.worker(policy, poll_seconds=60):
+    async with relay.worker(policy, poll_seconds=NO_POLL):
         await relay.wait_for("pending", attempts=1)
         relay.clock.advance(0.02)
         await relay.wait_for("delivered")

@@ -298,7 +298,7 @@ async def fold_all(worker: FoldWorker, patch: pytest.MonkeyPatch) -> None:
     async def wait(wake_up: WakeUp, _seconds: float) -> None:
         if not wake_up.is_set():
             idle.set()
-            await asyncio.sleep(60)
+            await asyncio.Event().wait()
 
     patch.setattr(WakeUp, "wait", wait)
     worker.wake()

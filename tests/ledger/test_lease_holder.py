@@ -185,7 +185,7 @@ async def test_a_release_does_not_wait_for_a_ledger_that_hangs(
     leases: Pair, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def hangs(_: Any) -> None:
-        await asyncio.sleep(60)
+        await asyncio.Event().wait()
 
     await leases[0].acquire()
     monkeypatch.setattr(leases[0]._ledger, "write", hangs)
@@ -223,7 +223,7 @@ async def test_work_is_done_again_after_a_failure_and_after_a_lost_lease(
             await other.release()
             await check(one)
         finished.set()
-        await asyncio.sleep(60)
+        await asyncio.Event().wait()
 
     with capture_logs() as logs:
         task = asyncio.create_task(one.serve(work, failures.append))

@@ -21,6 +21,8 @@ from tests.support.deliveries import delivered_update
 from tests.support.ledgers import open_ledger
 from tests.support.patience import PATIENCE
 
+NO_POLL = 3_600
+"""Seconds between two polls: none within a test, whose waits end before it."""
 POLICY = RetryPolicy(first_retry_seconds=30, longest_retry_seconds=3_600, give_up_after_hours=72)
 UpsertAnswer = Callable[[Sequence[Push]], list[Outcome]]
 
