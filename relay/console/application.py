@@ -41,6 +41,9 @@ _HEADERS: Final = (
 _ERRORS: Final = {400: "forbidden", 403: "forbidden", 404: "not_found"}
 """The texts of the pages for these statuses."""
 
+_SEARCHES: Final = ("/calls", "/calls/rows")
+"""The pages whose time a person can limit by another search."""
+
 _NO_STORE: Final = (b"cache-control", b"no-store")
 
 
@@ -85,10 +88,9 @@ def _respond_with(console: Console, page: Page) -> Callable[[Request], Awaitable
             response = await _respond(visit, page)
         except HTTPException as error:
             response = _error(visit, _ERRORS.get(error.status_code, "failed"), error.status_code)
-        except LedgerTimeout:
-            response = _error(visit, "slow", 503)
-        except LedgerError:
-            response = _error(visit, "no_ledger", 503)
+        except LedgerError as error:
+            is_slow = isinstance(error, LedgerTimeout) and page.method == "GET" and page.path in _SEARCHES
+            response = _error(visit, "slow" if is_slow else "no_ledger", 503)
         except Exception:
             log.exception("console.failed", path=page.path)
             response = _error(visit, "failed", 500)
@@ -114,7 +116,7 @@ async def _forget_signed_out(visit: Visit) -> None:
     """Do not accept the cookie of a session that its person ended."""
     session = visit.session
     if session is not None and session.is_signed_in:
-        is_over = await visit.console.ledger.view(lambda c: signed_out.contains(c, session.id))
+        is_over = await visit.console.ledger.read(lambda c: signed_out.contains(c, session.id))
         if is_over:
             visit.session = None
 

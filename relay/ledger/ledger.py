@@ -25,7 +25,10 @@ _WRITE_SECONDS: Final = 6.0
 
 _READ_SECONDS: Final = 30.0
 _VIEW_SECONDS: Final = 8.0
-_VIEW_ADVICE: Final = "; try again, and limit a search, for example to a day or by a second word"
+_VIEW_ADVICE: Final = (
+    "; try again, and limit a search, for example to a day or by a second word. If other pages are slow too, "
+    "run `relay check`"
+)
 
 
 class Ledger:
@@ -97,9 +100,10 @@ class Ledger:
         return await self._reader.run(work)
 
     async def view(self, work: Callable[[Connection], T]) -> T:
-        """Run `work` on a snapshot for a person, on a thread of its own, so that nothing else waits for it.
+        """Run `work` on a snapshot for a person, on a thread of its own. The fold and deliveries do not wait
+        for it, but other views do, one after the other. What must not wait for a search uses `read`.
 
-        Raises `LedgerTimeout` after 8 seconds, `LedgerUnavailable`.
+        Raises `LedgerTimeout` after 8 seconds, in which the views before it count too; `LedgerUnavailable`.
         """
         return await self._viewer.run(work)
 

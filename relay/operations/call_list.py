@@ -3,7 +3,8 @@
 Each function answers in a bounded time among a million calls, see `relay.ledger.call_search`.
 """
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
+from contextlib import suppress
 from functools import partial
 from typing import Final
 
@@ -15,6 +16,7 @@ from relay.ledger import Ledger, call_search, calls, deliveries
 from relay.ledger.call_candidates import CallKey
 from relay.ledger.call_search import Criteria
 from relay.ledger.connection import Connection
+from relay.ledger.errors import LedgerTimeout
 from relay.ledger.search_terms import (
     FEWEST_DIGITS,
     Alternatives,
@@ -35,6 +37,9 @@ _LARGE_PAGE: Final = 500
 
 _LONG_SECONDS: Final = 1.0
 """For a page of such a list: it is not shown before the next one."""
+
+_MAX_TRIES: Final = 3
+"""Of such a page: it may have waited for the search of another person."""
 
 MOST_COUNTED: Final = 1_000
 
@@ -128,18 +133,27 @@ async def iterate_calls(
     ledger: Ledger, filter_: CallFilter, limit: int | None = None
 ) -> AsyncIterator[ListedCall]:
     """Yield the calls that the filter matches, newest first, up to `limit`. Each page is a transaction of its
-    own, so that the ledger is never held for long. Raises `FilterError`.
+    own, so that the ledger is never held for long. A page that takes too long is read again, up to twice.
+
+    Raises `FilterError`, `LedgerTimeout`.
     """
     left, cursor = limit, None
     while left is None or left > 0:
         size = _LARGE_PAGE if left is None else min(left, _LARGE_PAGE)
         read = partial(list_calls, filter_=filter_, cursor=cursor, limit=size, seconds=_LONG_SECONDS)
-        page = await ledger.view(read)
+        page = await _view_patiently(ledger, read)
         for call in page.calls:
             yield call
         left, cursor = None if left is None else left - len(page.calls), page.next
         if cursor is None:
             return
+
+
+async def _view_patiently(ledger: Ledger, read: Callable[[Connection], Page]) -> Page:
+    for _ in range(_MAX_TRIES - 1):
+        with suppress(LedgerTimeout):
+            return await ledger.view(read)
+    return await ledger.view(read)
 
 
 def count_calls(connection: Connection, filter_: CallFilter, at_most: int = MOST_COUNTED) -> Count:

@@ -16,9 +16,10 @@ from relay.operations.explanation_texts import Cause
 
 _MOST_EVENTS: Final = 500
 _MOST_BODIES: Final = 1_000
-"""So many of the newest are searched, so that the answer comes at once."""
+_MOST_BYTES: Final = 20 * 1024 * 1024
+"""So much of the newest is searched, so that the answer comes at once."""
 
-_PORTION: Final = 50
+_PORTION: Final = 10
 _PREFIX: Final = "cloudtalk-"
 _MOST_CHARACTERS: Final = 200
 
@@ -85,8 +86,13 @@ def _explain_quarantined(connection: Connection, id_: str, situation: Situation)
 
 def _newest_bodies(connection: Connection) -> Iterator[QuarantinedBody]:
     ids = quarantine.list_ids(connection)[: -_MOST_BODIES - 1 : -1]
+    size = 0
     for at in range(0, len(ids), _PORTION):
-        yield from reversed(quarantine.get_many(connection, ids[at : at + _PORTION]))
+        bodies = quarantine.get_many(connection, ids[at : at + _PORTION])
+        yield from reversed(bodies)
+        size += sum(len(body.raw) for body in bodies)
+        if size >= _MOST_BYTES:
+            return
 
 
 def _explain_unknown(connection: Connection, id_: str, situation: Situation) -> Explanation:

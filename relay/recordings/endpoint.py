@@ -100,7 +100,7 @@ class RecordingsEndpoint:
         `is_unlimited`: its link states no expiry; then the age of the call counts.
         """
         try:
-            found = await self._ledger.view(lambda connection: find_recording(connection, id_))
+            found = await self._ledger.read(lambda connection: find_recording(connection, id_))
         except LedgerUnavailable:
             await _refuse(send, 503, "unavailable", "the ledger is unavailable", ("retry-after", "5"))
             return

@@ -108,6 +108,16 @@ def test_every_page_is_accessible_fits_its_window_and_has_no_secret(
     assert [fault for fault in faults if "404" not in fault and "401" not in fault] == []
 
 
+def test_the_chart_of_the_overview_is_as_wide_as_its_card(relay: RelayProcess, page: Page) -> None:
+    sign_in(page, relay)
+    page.set_viewport_size({"width": 1400, "height": 900})
+    drawn, card = page.locator(".chart svg").evaluate(
+        "svg => [svg.viewBox.baseVal.width * svg.getScreenCTM().a, svg.getBoundingClientRect().width]"
+    )
+    assert card > 900
+    assert round(drawn) == round(card)
+
+
 def test_a_person_finds_a_call_without_accents_and_reads_where_it_is(relay: RelayProcess, page: Page) -> None:
     sign_in(page, relay)
     page.get_by_role("link", name="Calls").first.click()

@@ -328,10 +328,45 @@ async def test_a_page_that_takes_too_long_says_what_to_do(
     async with browsing(settings) as (relay, browser):
         await browser.sign_in()
         monkeypatch.setattr(relay.ledger, "view", view)
-        page = await browser.open()
-        assert page.status_code == 503
-        assert "The page took too long" in page.text
-        assert "Limit a search" in page.text
+        for path in ("/console/calls", "/console/calls/rows"):
+            page = await browser.open(path)
+            assert page.status_code == 503
+            assert "The page took too long" in page.text
+            assert "Limit a search" in page.text
+            assert "If other pages are slow too, run `relay check`" in page.text
+
+
+async def test_a_page_without_a_search_does_not_advise_to_limit_one(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def view(_: object) -> None:
+        raise LedgerTimeout("it takes too long")
+
+    async with browsing(settings) as (relay, browser):
+        await browser.sign_in()
+        csrf = re.findall(r'name="csrf" value="([0-9a-f]+)"', browser.page.text)[0]
+        monkeypatch.setattr(relay.ledger, "view", view)
+        pages = [await browser.open(), await browser.post("/console/call/push", id="1", csrf=csrf)]
+        for page in pages:
+            assert page.status_code == 503
+            assert "The database of the relay does not answer. Run `relay check`" in page.text
+            assert "Limit a search" not in page.text
+
+
+async def test_the_check_of_a_session_waits_for_no_search(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def view(_: object) -> None:
+        raise LedgerTimeout("it takes too long")
+
+    async with browsing(settings) as (relay, browser):
+        await browser.sign_in()
+        copied = browser.client.cookies["relay-console"]
+        await browser.post("/console/sign-out")
+        browser.client.cookies.clear()
+        browser.client.cookies["relay-console"] = copied
+        monkeypatch.setattr(relay.ledger, "view", view)
+        assert is_sign_in(await browser.open())
 
 
 async def test_an_unreadable_ledger_is_503(settings: Settings) -> None:

@@ -15,6 +15,9 @@ import httpx
 import pytest
 
 from relay.app import Relay, create_app
+from relay.instants import Instant
+from relay.ledger.errors import LedgerTimeout
+from relay.operations.call_list import Page
 from relay.settings import load
 from tests.support import causes
 from tests.support.cause_cases import CALLS, DELIVERIES, MISSING, Case
@@ -109,8 +112,9 @@ async def test_two_clicks_explain_a_delivery(tmp_path: Path, case: Case) -> None
 async def test_one_click_explains_an_id_without_a_call(tmp_path: Path, case: Case) -> None:
     async with scene(tmp_path) as prepared:
         await case.prepare(prepared)
-        await find_reason(prepared, "en", "42", case.english)
-        await find_reason(prepared, "es", "42", case.spanish)
+        wanted = "cloudtalk-42" if case.cause == "unknown_id" else "42"
+        await find_reason(prepared, "en", wanted, [part.replace("42", wanted) for part in case.english])
+        await find_reason(prepared, "es", wanted, [part.replace("42", wanted) for part in case.spanish])
 
 
 async def test_a_call_that_retention_deleted_is_explained(tmp_path: Path) -> None:
@@ -126,8 +130,42 @@ async def test_a_call_that_was_merged_is_explained(tmp_path: Path) -> None:
         await find_reason(prepared, "en", "cloudtalk-42", [expected])
 
 
-async def test_a_name_or_a_number_that_no_call_has_is_no_unknown_id(tmp_path: Path) -> None:
-    async with scene(tmp_path) as prepared:
+NO_MATCH: Final = "Try a part of the number, the beginning of a name, or fewer filters."
+
+
+@pytest.mark.parametrize(
+    "wanted", ["garcia", "+34 699 999 999", "699999999", "5679", "612-345-999", "612 345 999"]
+)
+async def test_a_name_or_a_number_that_no_call_has_is_no_unknown_id(tmp_path: Path, wanted: str) -> None:
+    async with scene(tmp_path) as prepared, person_at(prepared, "en") as person:
         await prepared.start_call()
-        for wanted in ("garcia", "+34 600 000 000"):
-            await find_reason(prepared, "en", wanted, ["No call matches"])
+        await person.open_start_page()
+        await person.search(wanted)
+        assert NO_MATCH in person.text
+        assert "has arrived" not in person.text
+
+
+async def test_an_id_has_no_reason_while_the_search_goes_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("relay.console.pages.calls.list_calls", lambda *_: Page([], "2.b", Instant(2)))
+    async with scene(tmp_path) as prepared, person_at(prepared, "en") as person:
+        await prepared.start_call()
+        await person.open_start_page()
+        await person.search("cloudtalk-99")
+        assert "Searched back to" in person.text
+        assert "has arrived" not in person.text
+
+
+async def test_a_reason_that_takes_too_long_is_left_out(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def explain(*_: object) -> None:
+        raise LedgerTimeout("it takes too long")
+
+    monkeypatch.setattr("relay.console.pages.calls.explain_missing_call", explain)
+    async with scene(tmp_path) as prepared, person_at(prepared, "en") as person:
+        await prepared.start_call()
+        await person.open_start_page()
+        await person.search("cloudtalk-99")
+        assert NO_MATCH in person.text

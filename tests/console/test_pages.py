@@ -129,6 +129,25 @@ async def test_the_number_of_unanswered_calls_leads_to_these_calls(
     assert "Every missed call of the last seven days was followed by a conversation" in page
 
 
+async def test_a_later_page_without_unanswered_calls_does_not_say_that_all_were_answered(
+    relay_and_browser: tuple[Relay, Browser],
+) -> None:
+    _, browser = relay_and_browser
+    page = (await browser.open("/console/calls?view=unanswered&after=1.a")).text
+    assert "data-id" not in page
+    assert "No more calls" in page
+    assert "was followed by a conversation" not in page
+
+
+async def test_an_unknown_list_is_not_the_calls_to_call_back(
+    relay_and_browser: tuple[Relay, Browser],
+) -> None:
+    _, browser = relay_and_browser
+    page = (await browser.open("/console/calls?view=x")).text
+    assert re.findall(r'aria-current="page">([^<]+)</a>', page.partition('class="tabs"')[2]) == ["All calls"]
+    assert ">Clear the search</a>" in page
+
+
 @pytest.mark.parametrize(
     "query",
     [
@@ -327,4 +346,6 @@ async def test_the_overview_begins_with_what_needs_a_person(relay_and_browser: t
     assert page.index("One body could not be read") < page.index("From CloudTalk")
     assert page.index("Paused") > page.index("To the CRMs")
     assert re.search(r"Paused <time[^>]*>[0-9]+ d ago</time>", page)
+    spanish = (await browser.open("/console", accept_language="es")).text
+    assert re.search(r"En pausa: <time[^>]*>hace [0-9]+ d</time>", spanish)
     assert "<dt>Delivered today</dt><dd>2</dd>" in page

@@ -1,5 +1,6 @@
 """Lists of calls: filters, pages and counts."""
 
+from contextlib import nullcontext
 from typing import Any
 
 import msgspec
@@ -9,6 +10,7 @@ from relay.call import Status
 from relay.instants import Instant
 from relay.ledger import Ledger, calls, destinations
 from relay.ledger.connection import Connection
+from relay.ledger.errors import LedgerTimeout
 from relay.ledger.states import DeliveryState
 from relay.operations.call_list import (
     CallFilter,
@@ -120,6 +122,28 @@ async def test_all_pages_are_iterated_up_to_a_limit(
     everything = CallFilter(region="ES")
     assert [call.id async for call in iterate_calls(three_calls, everything)] == ["c", "b", "a"]
     assert [call.id async for call in iterate_calls(three_calls, everything, 1)] == ["c"]
+
+
+@pytest.mark.parametrize("timeouts", [2, 3])
+async def test_a_page_that_waited_too_long_is_read_again_up_to_twice(
+    three_calls: Ledger, monkeypatch: pytest.MonkeyPatch, timeouts: int
+) -> None:
+    view, tries = three_calls.view, 0
+
+    async def busy(work: Any) -> Any:
+        nonlocal tries
+        tries += 1
+        if 1 < tries <= 1 + timeouts:
+            raise LedgerTimeout("another search is slow")
+        return await view(work)
+
+    monkeypatch.setattr("relay.operations.call_list._LARGE_PAGE", 2)
+    monkeypatch.setattr(three_calls, "view", busy)
+    listed = []
+    with nullcontext() if timeouts == 2 else pytest.raises(LedgerTimeout):
+        async for call in iterate_calls(three_calls, CallFilter(region="ES")):
+            listed.append(call.id)  # noqa: PERF401 - what came before the error counts
+    assert listed == (["c", "b", "a"] if timeouts == 2 else ["c", "b"])
 
 
 async def test_a_call_is_listed_with_the_states_of_its_deliveries(ledger: Ledger) -> None:

@@ -10,7 +10,9 @@ import pytest
 
 from crm_clients.base import Rejected
 from relay.call import Kind
+from relay.ledger import quarantine
 from relay.ledger.connection import Connection
+from relay.ledger.quarantine import NewQuarantinedBody
 from relay.operations.calls import CallView, find_call, view_call
 from relay.operations.explanation import Situation, situation_of
 from relay.operations.explanation_texts import Cause
@@ -83,6 +85,22 @@ async def test_one_command_explains_an_id_without_a_call(tmp_path: Path, case: C
         )
         assert found.code == case.cause
         assert_parts(found.text.es, case.spanish)
+
+
+@pytest.mark.parametrize(("most", "cause"), [(20, "unknown_id"), (21, "quarantined")])
+async def test_bodies_in_quarantine_are_searched_up_to_a_size(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, most: int, cause: str
+) -> None:
+    monkeypatch.setattr("relay.operations.missing_calls._MOST_BYTES", most)
+    monkeypatch.setattr("relay.operations.missing_calls._PORTION", 1)
+    async with scene(tmp_path) as prepared:
+        for raw in (b"42", b"x" * 10, b"x" * 10):  # oldest first
+            body = NewQuarantinedBody(prepared.relay.ledger.now(), "not_json", "", "", "", "", "", raw)
+            await prepared.relay.ledger.write(partial(quarantine.add, body=body))
+        found = await prepared.relay.ledger.read(
+            partial(explain_missing_call, id_="42", situation=in_spanish(prepared))
+        )
+        assert found.code == cause
 
 
 @pytest.mark.parametrize("wanted", ["cloudtalk-1", "1"])

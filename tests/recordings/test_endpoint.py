@@ -12,6 +12,7 @@ import pytest
 
 from relay.app import Relay
 from relay.call import Call
+from relay.ledger.errors import LedgerTimeout
 from relay.operations.calls import find_call
 from relay.settings import Settings
 from tests.fakes.cloudtalk import FakeCloudTalk
@@ -85,6 +86,16 @@ async def test_a_recording_is_fetched_once_with_the_key_and_then_played_from_the
     assert headers["content-security-policy"].startswith("default-src 'none'; media-src 'self';")
     (file,) = (tmp_path / "var/recordings-cache").iterdir()
     assert (file.stat().st_mode & 0o777, file.parent.stat().st_mode & 0o777) == (0o600, 0o700)
+
+
+async def test_a_recording_waits_for_no_search(play: Play, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def view(_: object) -> None:
+        raise LedgerTimeout("it takes too long")
+
+    player = await play()
+    call = await player.record()
+    monkeypatch.setattr(player.relay.ledger, "view", view)
+    assert (await player.get(call)).status_code == 200
 
 
 async def test_head_has_the_headers_and_no_body(play: Play) -> None:

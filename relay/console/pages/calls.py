@@ -12,6 +12,7 @@ from starlette.responses import Response
 from relay.console.visit import Visit
 from relay.instants import iso
 from relay.ledger.connection import Connection
+from relay.ledger.errors import LedgerTimeout
 from relay.operations.call_list import (
     CallFilter,
     FilterError,
@@ -19,6 +20,7 @@ from relay.operations.call_list import (
     find_listed,
     list_calls,
 )
+from relay.operations.explanation_texts import Cause
 from relay.operations.filter_values import parse_delivery_states, parse_directions, parse_statuses, parse_time
 from relay.operations.missing_calls import explain_missing_call
 from relay.operations.unanswered import list_unanswered
@@ -31,6 +33,9 @@ UNANSWERED: Final = "unanswered"
 
 _ID: Final = re.compile(r"(?=.*[0-9])[\w-]+")
 """What may be the id of a call, and no name."""
+
+_NUMBER: Final = re.compile(r"[0-9-]+")
+"""What may be an id, and also a number or a part of one."""
 
 _UNCHANGED: Final = 204
 
@@ -96,7 +101,13 @@ async def rows(visit: Visit) -> Response:
     if (digest := _digest(page)) == visit.query("seen"):
         return Response(status_code=_UNCHANGED)
     response = visit.render(
-        "calls_rows.html", calls=page.calls, written=_written(visit), wanted_id=found.wanted_id, reason=""
+        "calls_rows.html",
+        calls=page.calls,
+        values=dict.fromkeys(FIELDS, "") | _written(visit),
+        written=_written(visit),
+        wanted_id=found.wanted_id,
+        reason="",
+        is_first=True,
     )
     response.headers["x-digest"] = digest
     return response
@@ -168,10 +179,19 @@ async def find(visit: Visit, search: Search) -> Found:
 
 
 async def _read_reason(visit: Visit, written: Mapping[str, str], page: Page) -> str:
-    """Return why no call has the id that was searched for; no text if a call was found, or it is no id."""
+    """Return why no call has the id that was searched for.
+
+    No text if a call was found, if the search goes on with the next page, if it is no id, or if it may be a
+    number and nothing with it has arrived. None either if the reason takes too long: the page is worth more.
+    """
     id_ = written.get("q", "")
-    if page.calls or written.keys() != {"q"} or _ID.fullmatch(id_) is None:
+    if page.calls or page.next is not None or written.keys() != {"q"} or _ID.fullmatch(id_) is None:
         return ""
     situation = visit.situation
-    found = await visit.console.ledger.view(lambda c: explain_missing_call(c, id_, situation))
+    try:
+        found = await visit.console.ledger.view(lambda c: explain_missing_call(c, id_, situation))
+    except LedgerTimeout:
+        return ""
+    if found.code == Cause.UNKNOWN_ID and _NUMBER.fullmatch(id_):
+        return ""
     return found.text.read(situation.language)

@@ -68,6 +68,7 @@ class CallsTexts(msgspec.Struct, frozen=True, kw_only=True):
     none_title: str
     none_text: str
     none_link: str
+    no_more: str
     no_match_title: str
     no_match_text: str
     problem_words: str
@@ -158,6 +159,7 @@ ENGLISH: Final = CallsTexts(
     none_title="No calls yet",
     none_text="As soon as CloudTalk sends the first event, its call appears here, without reloading.",
     none_link="What to enter in CloudTalk",
+    no_more="No more calls",
     no_match_title="No call matches",
     no_match_text="Try a part of the number, the beginning of a name, or fewer filters.",
     problem_words="Search for letters, or for at least two digits of a number.",
@@ -200,6 +202,7 @@ SPANISH: Final = CallsTexts(
     none_title="Aún no hay llamadas",
     none_text="En cuanto CloudTalk envíe el primer evento, su llamada aparecerá aquí sin recargar la página.",
     none_link="Qué hay que introducir en CloudTalk",
+    no_more="No hay más llamadas",
     no_match_title="Ninguna llamada coincide",
     no_match_text="Pruebe con una parte del número, el principio de un nombre o menos filtros.",
     problem_words="Busque letras, o al menos dos cifras de un número.",

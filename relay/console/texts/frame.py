@@ -66,7 +66,7 @@ ENGLISH: Final = FrameTexts(
     "says what to do.",
     slow_title="The page took too long",
     slow="The relay stopped reading so that calls do not wait. Try again. Limit a search, for example to a day or "
-    "by a second word.",
+    "by a second word. If other pages are slow too, run `relay check` on the machine of the relay.",
     failed_title="The page could not be shown",
     failed="This is a fault of the relay. Its log has a line console.failed with the reason.",
     closed_title="The console is closed",
@@ -104,7 +104,8 @@ SPANISH: Final = FrameTexts(
     "hacer.",
     slow_title="La página ha tardado demasiado",
     slow="El relay ha dejado de leer para que las llamadas no esperen. Inténtelo otra vez. Limite la búsqueda, por "
-    "ejemplo a un día o con una segunda palabra.",
+    "ejemplo a un día o con una segunda palabra. Si otras páginas también son lentas, ejecute `relay check` en el "
+    "equipo del relay.",
     failed_title="No se puede mostrar la página",
     failed="Es un fallo del relay. Su log tiene una línea console.failed con el motivo.",
     closed_title="La consola está cerrada",
