@@ -118,7 +118,8 @@ def _know(ledger: BenchLedger, longest: str, day: Day, size: Size) -> Known:
     [began_at] = ledger.column(
         f"SELECT began_at FROM call_keys ORDER BY began_at LIMIT 1 OFFSET {size.calls // 2}"  # noqa: S608 - a number
     )
-    number = ledger.scalar("SELECT min(number) FROM calls")
+    # A search for an end that begins with 00 would mean an international prefix.
+    number = ledger.scalar("SELECT min(number) FROM calls WHERE number NOT LIKE '%00__'")
     return Known(longest, number, format_cursor(CallKey(Instant(began_at), "")), f"{middle:%Y-%m-%d}")
 
 
