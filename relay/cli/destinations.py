@@ -9,6 +9,7 @@ from relay.cli.ledger_session import read_with_ledger, with_ledger
 from relay.cli.lookup import destination_names, require_destination
 from relay.cli.main import Context
 from relay.cli.output import echo, json_option, print_json, print_records
+from relay.cli.status import DESTINATION_COLUMNS
 from relay.instants import Instant
 from relay.ledger.actions import BY_COMMAND
 from relay.ledger.connection import Connection
@@ -19,19 +20,7 @@ from relay.settings import Settings
 
 T = TypeVar("T")
 
-_COLUMNS: Final = (
-    "name",
-    "client",
-    "state",
-    "pending",
-    "oldest_pending_seconds",
-    "delivered",
-    "delivered_today",
-    "dead",
-    "paused_reason",
-    "paused_since",
-    "paused_until",
-)
+_COLUMNS: Final = (*DESTINATION_COLUMNS, "paused_reason", "paused_since", "paused_until")
 
 
 @click.group("destinations")

@@ -21,7 +21,7 @@ from relay.operations.status import Status, get_status
 from relay.settings import Settings
 from relay.standards.unprintable import escape_unprintable
 
-_COLUMNS: Final = (
+DESTINATION_COLUMNS: Final = (
     "name",
     "client",
     "state",
@@ -98,7 +98,7 @@ def build_screen(status: Status) -> Group:
 
 def _print(status: Status) -> None:
     echo("\n\n".join(["\n".join(_heads(status)), *_problems(status)]) + "\n")
-    print_records(_COLUMNS, status.destinations)
+    print_records(DESTINATION_COLUMNS, status.destinations)
     for destination in status.destinations:
         echo(f"\n{destination.explanation}")
 

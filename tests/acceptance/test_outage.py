@@ -219,7 +219,7 @@ async def test_a_commit_without_a_response_makes_no_second_call(
     _lose_one_commit_response(relay.ledger, monkeypatch)
     assert (await post(client, "twice")).status_code == 200
     await wait_for_rows(tmp_path, "twice")
-    assert (await relay.ledger.read(journal.count))[0] == 2
+    assert await relay.ledger.read(journal.count_accepted) == 2
     assert await relay.ledger.read(calls.count) == 1
     assert crm_rows(tmp_path / "crm.db")["cloudtalk-twice"]["version"] == 1
 

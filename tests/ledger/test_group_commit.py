@@ -18,7 +18,7 @@ from relay.ledger.errors import EventNotStorable, LedgerUnusable
 from relay.ledger.group_commit import GroupCommit
 from relay.ledger.journal import NewEvent
 from tests.support.clock import Clock
-from tests.support.journal import read_events
+from tests.support.journal import count_events, read_events
 from tests.support.ledgers import open_ledger
 from tests.support.patience import PATIENCE
 from tests.support.samples import make_event, make_event_row
@@ -281,7 +281,7 @@ async def test_events_are_stored_again_once_the_ledger_is_available(
             await group.append(make_events(1))
         holder.execute("ROLLBACK")
         assert await group.append(make_events(1)) == [1]
-    assert await ledger.read(journal.count) == (1, 1, 0)
+    assert await ledger.read(count_events) == (1, 1, 0)
 
 
 # --- times of arrival -----------------------------------------------------------------------------

@@ -32,7 +32,7 @@ from relay.ledger.retention import RetentionWorker, _log_failure
 from relay.ledger.tables import leases
 from tests.support.clock import Clock, MonotonicClock
 from tests.support.fake_time import replace_sleep
-from tests.support.journal import read_events, read_quarantine
+from tests.support.journal import count_events, read_events, read_quarantine
 from tests.support.ledgers import open_ledger
 from tests.support.patience import PATIENCE
 from tests.support.samples import RECEIVED_AT, make_call_row, make_event, make_event_row
@@ -168,7 +168,7 @@ async def test_old_events_are_deleted_at_the_start(ledger_url: str) -> None:
         RetentionWorker(ledger, events_days=30, calls_days=730, attempts_days=30).run()
     )
     async with asyncio.timeout(PATIENCE):
-        while await ledger.read(journal.count) != (1, 1, 0):
+        while await ledger.read(count_events) != (1, 1, 0):
             await asyncio.sleep(0.01)
     running.cancel()
     await asyncio.wait([running], timeout=PATIENCE)

@@ -5,13 +5,14 @@ from sqlalchemy import text
 
 from relay.ledger import Ledger, LedgerUnavailable, counters, journal
 from relay.ledger.write_check import check_writable
+from tests.support.journal import count_events
 from tests.support.samples import make_event_row
 
 
 async def test_the_check_of_writing_leaves_no_event_behind(ledger: Ledger) -> None:
     for _ in range(2):
         await check_writable(ledger)
-    assert await ledger.read(journal.count) == (0, 0, 0)
+    assert await ledger.read(count_events) == (0, 0, 0)
     assert await ledger.read(lambda c: counters.get(c, counters.WRITE_CHECKS)) == 2
 
 

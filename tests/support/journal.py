@@ -5,11 +5,17 @@ from typing import Any
 
 from sqlalchemy import select
 
-from relay.ledger import quarantine
+from relay.ledger import journal, quarantine
 from relay.ledger.compression import decompress
 from relay.ledger.connection import Connection
 from relay.ledger.quarantine import QuarantinedBody
 from relay.ledger.tables import bodies, events
+
+
+def count_events(connection: Connection) -> tuple[int, int, int]:
+    """Return how many events were accepted, how many are not folded, and how many were set aside."""
+    accepted, unfolded = journal.count_accepted(connection), journal.count_unfolded(connection)
+    return accepted, unfolded, len(journal.list_aside(connection))
 
 
 def read_events(connection: Connection) -> list[Any]:

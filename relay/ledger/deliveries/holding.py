@@ -5,7 +5,7 @@ The caller must hold the lease of the destination.
 
 from collections.abc import Sequence
 
-from sqlalchemy import bindparam, update
+from sqlalchemy import ColumnElement, Subquery, and_, bindparam, update
 
 from relay.instants import Instant
 from relay.ledger.connection import Connection
@@ -14,15 +14,21 @@ from relay.ledger.json_rows import bound, rows_of
 from relay.ledger.states import DeliveryState
 from relay.ledger.tables import deliveries
 
+
+def _is_in(rows: Subquery) -> ColumnElement[bool]:
+    """Whether a delivery is pending in the version of one of these rows."""
+    return and_(
+        deliveries.c.destination == rows.c.destination,
+        deliveries.c.call == rows.c.call,
+        deliveries.c.version == rows.c.version,
+        IS_PENDING,
+    )
+
+
 _held = rows_of(deliveries.c.destination, deliveries.c.call, deliveries.c.version, deliveries.c.due_at)
 _hold = (
     update(deliveries)
-    .where(
-        deliveries.c.destination == _held.c.destination,
-        deliveries.c.call == _held.c.call,
-        deliveries.c.version == _held.c.version,
-        IS_PENDING,
-    )
+    .where(_is_in(_held))
     .values(
         due_at=_held.c.due_at,
         not_before=_held.c.due_at,
@@ -65,13 +71,7 @@ def end_waits(connection: Connection, destination: str, *, now: Instant) -> None
 _kept = rows_of(deliveries.c.destination, deliveries.c.call, deliveries.c.version)
 _keep = (
     update(deliveries)
-    .where(
-        deliveries.c.destination == _kept.c.destination,
-        deliveries.c.call == _kept.c.call,
-        deliveries.c.version == _kept.c.version,
-        IS_PENDING,
-        ~deliveries.c.rewrite,
-    )
+    .where(_is_in(_kept), ~deliveries.c.rewrite)
     .values(state=DeliveryState.DELIVERED, not_before=None)
 )
 

@@ -17,7 +17,6 @@ from relay.ledger.journal.folding import (
     set_aside,
 )
 from relay.ledger.journal.reading import (
-    count,
     count_accepted,
     count_missing,
     count_unfolded,
@@ -32,7 +31,6 @@ from relay.ledger.journal.reading import (
 )
 from relay.ledger.journal.rows import (
     ASIDE_PREFIX,
-    EventCounts,
     EventSize,
     NewEvent,
     StoredEvent,
@@ -44,7 +42,6 @@ from relay.ledger.journal.rows import (
 __all__ = [
     "ASIDE_PREFIX",
     "MAX_FOLD_BYTES",
-    "EventCounts",
     "EventSize",
     "NewEvent",
     "StoredEvent",
@@ -52,7 +49,6 @@ __all__ = [
     "UnfoldedEvents",
     "UnmatchedEvent",
     "append",
-    "count",
     "count_accepted",
     "count_missing",
     "count_unfolded",

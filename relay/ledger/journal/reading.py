@@ -8,7 +8,7 @@ from sqlalchemy import bindparam, func, select
 from relay.instants import Instant
 from relay.ledger.compression import decompress
 from relay.ledger.connection import Connection
-from relay.ledger.journal.rows import EventCounts, EventSize, StoredEvent, UnmatchedEvent, decode
+from relay.ledger.journal.rows import EventSize, StoredEvent, UnmatchedEvent, decode
 from relay.ledger.json_rows import bound, rows_of
 from relay.ledger.states import EventState, has_state
 from relay.ledger.tables import bodies, events
@@ -106,11 +106,6 @@ def _stored_event(row: Sequence[Any]) -> StoredEvent:
         problem,
         folded_at,
     )
-
-
-def count(connection: Connection) -> EventCounts:
-    """Count the events of the journal."""
-    return EventCounts(count_accepted(connection), count_unfolded(connection), len(list_aside(connection)))
 
 
 def count_accepted(connection: Connection) -> int:

@@ -83,14 +83,6 @@ class UnfoldedEvents(NamedTuple):
     has_more: bool
 
 
-class EventCounts(NamedTuple):
-    """How many events were accepted, how many of them are not folded yet, and how many were set aside."""
-
-    accepted: int
-    unfolded: int
-    aside: int
-
-
 class UnmatchedEvent(NamedTuple):
     """An event that is in no call yet, and its ids. `waits_until`: None unless it waits for a link."""
 
