@@ -95,7 +95,7 @@ def _outcome_of_unsent(outcome: Outcome) -> Outcome | None:
 # --- JSON that PostgreSQL can store -----------------------------------------------------------
 
 
-def encode_json(value: dict[str, Any]) -> bytes:
+def encode_json(value: Any) -> bytes:
     """Encode as JSON, without NUL (22P05) and lone surrogates, which PostgreSQL's text cannot hold."""
     try:
         encoded = msgspec.json.encode(value)

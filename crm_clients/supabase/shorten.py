@@ -24,9 +24,7 @@ _SMALLEST_BYTES: Final = 500
 
 def find_largest(call: Call, fields: Collection[str]) -> str | None:
     """Return which of `fields` has the largest value that may be left out; None if all values are small."""
-    sizes = {
-        field: len(encode_json({field: getattr(call, field)})) for field in _REPLACEMENTS if field in fields
-    }
+    sizes = {field: len(encode_json(getattr(call, field))) for field in _REPLACEMENTS if field in fields}
     largest = max(sizes, key=sizes.__getitem__, default=None)
     return largest if largest is not None and sizes[largest] >= _SMALLEST_BYTES else None
 

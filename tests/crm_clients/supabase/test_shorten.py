@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 
@@ -158,6 +158,8 @@ lengths = st.fixed_dictionaries(
 
 
 @given(lengths)
+@example({"transcript": 0, "summary": 499, "notes": 500})
+@example({"transcript": 600, "summary": 602, "notes": 604})
 def test_the_largest_text_is_left_out_first_and_small_ones_never(lengths: dict[str, int]) -> None:
     this = call(**{field: "x" * length for field, length in lengths.items()})
     removed = []
