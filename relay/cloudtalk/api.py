@@ -1,14 +1,12 @@
-"""CloudTalk's REST API: authentication, URLs, and its rate limit.
+"""CloudTalk's REST API: authentication, URLs, and what its answers say about its rate limit.
 
-CloudTalk accepts 60 requests per minute of a company, and counts those of all its programs. So the relay
-sends fewer (`requests_per_minute`), and none until CloudTalk's own reset once nothing is left. The headers
+CloudTalk accepts 60 requests per minute of a company, and counts those of all its programs. The relay sends
+fewer (`relay.ledger.request_limit`), and none until CloudTalk's own reset once nothing is left. The headers
 are `X-CloudTalkAPI-Remaining` and `X-CloudTalkAPI-ResetTime` (Unix seconds); there is no `Retry-After`.
 """
 
 import base64
-import time
-from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from importlib.metadata import version
 from typing import Final
 from urllib.parse import quote
@@ -25,19 +23,10 @@ _LONGEST_BLOCK: Final = 600.0
 """In seconds. A reset that is later is a mistake, or the clock of this machine is wrong."""
 
 
-class CloudTalkApi:
-    """The requests of one process. `monotonic` returns seconds, `clock` Unix seconds."""
+class ApiAccess:
+    """The headers with an API key, and the URLs of what the relay reads."""
 
-    def __init__(
-        self,
-        key_id: str,
-        key_secret: str,
-        base_url: str,
-        *,
-        requests_per_minute: int,
-        monotonic: Callable[[], float] = time.monotonic,
-        clock: Callable[[], float] = time.time,
-    ) -> None:
+    def __init__(self, key_id: str, key_secret: str, base_url: str, analytics_url: str = "") -> None:
         credentials = base64.b64encode(f"{key_id}:{key_secret}".encode()).decode()
         self.headers: Mapping[str, str] = {
             "Authorization": f"Basic {credentials}",
@@ -45,40 +34,32 @@ class CloudTalkApi:
             "Accept": "application/json",
         }
         self.base_url = base_url
-        self._most = requests_per_minute
-        self._monotonic = monotonic
-        self._clock = clock
-        self._sent: deque[float] = deque()
-        self._blocked_until = 0.0
+        self._analytics_url = analytics_url
 
     def recording_url(self, call_id: str) -> str:
         """Return the URL of the recording of a call."""
         return f"{self.base_url}/calls/recording/{quote(call_id, safe='')}.json"
+
+    def analytics_url(self, call_id: str) -> str:
+        """Return the URL of what the analytics API knows of a call, with its uuid."""
+        return f"{self._analytics_url}/calls/{quote(call_id, safe='')}"
+
+    @property
+    def calls_url(self) -> str:
+        """The URL of the history of calls."""
+        return f"{self.base_url}/calls/index.json"
 
     @property
     def agents_url(self) -> str:
         """The URL of a short answer, to test the key with."""
         return f"{self.base_url}/agents/index.json?limit=1"
 
-    def acquire(self) -> float:
-        """Count a request and return 0, or return the seconds until one may be sent."""
-        now = self._monotonic()
-        if now < self._blocked_until:
-            return self._blocked_until - now
-        while self._sent and self._sent[0] <= now - _MINUTE:
-            self._sent.popleft()
-        if len(self._sent) >= self._most:
-            return self._sent[0] + _MINUTE - now
-        self._sent.append(now)
-        return 0.0
 
-    def note_response(self, status: int, headers: Mapping[str, str]) -> float:
-        """Read the rate limit of a response. Return the seconds until CloudTalk accepts requests."""
-        is_used_up = status == 429 or parse_digits(headers.get(_REMAINING, "")) == 0  # noqa: PLR2004
-        if not is_used_up:
-            return 0.0
-        reset = parse_digits(headers.get(_RESET_TIME, ""))
-        seconds = _MINUTE if reset is None else reset - self._clock()
-        seconds = min(max(seconds, 1.0), _LONGEST_BLOCK)
-        self._blocked_until = self._monotonic() + seconds
-        return seconds
+def blocked_seconds(status: int, headers: Mapping[str, str], *, unix_now: float) -> float:
+    """Return the seconds until CloudTalk accepts requests again, by a response; 0 if it does now."""
+    is_used_up = status == 429 or parse_digits(headers.get(_REMAINING, "")) == 0  # noqa: PLR2004
+    if not is_used_up:
+        return 0.0
+    reset = parse_digits(headers.get(_RESET_TIME, ""))
+    seconds = _MINUTE if reset is None else reset - unix_now
+    return min(max(seconds, 1.0), _LONGEST_BLOCK)

@@ -397,6 +397,17 @@ recordings = Table(
 )
 """The recordings to archive, and where the archived ones are: see `RecordingState`."""
 
+request_limits = Table(
+    "request_limits",
+    metadata,
+    Column("name", Text, primary_key=True),
+    # The times of the requests of the last minute, as a JSON array.
+    Column("sent", Text, nullable=False),
+    Column("blocked_until", BigInteger, nullable=False),
+    sqlite_with_rowid=False,
+)
+"""The requests to CloudTalk's API that all processes sent, and until when it accepts none: one row."""
+
 dedup_keys = Table(
     "dedup_keys",
     metadata,

@@ -2,7 +2,8 @@
 
 from typing import Final
 
-from relay.cloudtalk.api import CloudTalkApi
+from relay.ledger import Ledger
+from relay.ledger.request_limit import SharedRequestLimit
 from relay.recordings.archive import Archive
 from relay.recordings.cache import Cache
 from relay.recordings.hosts import AllowedHosts
@@ -19,19 +20,6 @@ def build_cache(settings: Settings) -> Cache:
     return Cache(recordings.cache_path, max_mb=recordings.cache_mb, max_days=settings.privacy.recordings_days)
 
 
-def build_api(settings: Settings) -> CloudTalkApi | None:
-    """Build the access to CloudTalk's API; None without a key."""
-    api = settings.cloudtalk.api
-    if api.key_secret is None:
-        return None
-    return CloudTalkApi(
-        api.key_id,
-        api.key_secret.get_secret_value(),
-        api.base_url,
-        requests_per_minute=api.requests_per_minute,
-    )
-
-
 def build_archive(settings: Settings) -> Archive:
     secrets = [key.get_secret_value().encode() for key in settings.recordings.keep_key]
     return Archive(open_store(settings.recordings), secrets)
@@ -45,9 +33,11 @@ def build_downloader(settings: Settings) -> LazyDownloader:
     return LazyDownloader(hosts, connections=recordings.max_fetches)
 
 
-def build_sources(settings: Settings, downloader: LazyDownloader) -> Sources:
+def build_sources(settings: Settings, ledger: Ledger, downloader: LazyDownloader) -> Sources:
     max_bytes = int(settings.recordings.max_mb * _MEGABYTE)
-    return Sources(downloader, build_api(settings), max_bytes=max_bytes)
+    api = settings.cloudtalk.api
+    limit = SharedRequestLimit(ledger, per_minute=api.requests_per_minute)
+    return Sources(downloader, api.access(), limit, max_bytes=max_bytes)
 
 
 def link_keys(settings: Settings) -> list[bytes]:

@@ -5,7 +5,8 @@ from pathlib import Path
 from typing import Final
 
 from crm_clients.base import Finding
-from relay.recordings.build import build_api, build_downloader
+from relay.cloudtalk.api import ApiAccess
+from relay.recordings.build import build_downloader
 from relay.recordings.failures import FetchFailed, Reason
 from relay.recordings.statuses import check_status
 from relay.recordings.stores import StoreFailed, check_store, open_store
@@ -20,17 +21,15 @@ _API_NAME: Final = "cloudtalk.api"
 async def check_recordings(settings: Settings) -> list[Finding]:
     """Check what the settings use. A store on S3 gets a small object, which is deleted again."""
     findings = []
-    if settings.cloudtalk.api.key_secret is not None:
-        findings.append(await _check_api(settings))
+    if (api := settings.cloudtalk.api.access()) is not None:
+        findings.append(await _check_api(settings, api))
     if settings.recordings.keep:
         findings += [await _check_store(settings), *_review_archive(settings)]
     return findings
 
 
-async def _check_api(settings: Settings) -> Finding:
+async def _check_api(settings: Settings, api: ApiAccess) -> Finding:
     """Send a short request with the API key."""
-    api = build_api(settings)
-    assert api is not None  # noqa: S101 - there is a key
     downloader = build_downloader(settings)
     try:
         async with downloader.get(api.agents_url, api.headers) as response:

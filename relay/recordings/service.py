@@ -20,9 +20,10 @@ class RecordingsService:
     """The archiver runs only in the process that delivers (`relay.app`)."""
 
     def __init__(self, settings: Settings, ledger: Ledger) -> None:
+        self._ledger = ledger
         self._downloader = build_downloader(settings)
         self.library = Library(
-            build_sources(settings, self._downloader),
+            build_sources(settings, ledger, self._downloader),
             build_cache(settings),
             build_archive(settings),
             max_fetches=settings.recordings.max_fetches,
@@ -35,7 +36,7 @@ class RecordingsService:
     def use_secrets(self, settings: Settings) -> None:
         """Use the keys of newly loaded settings."""
         self.endpoint.set_keys(link_keys(settings))
-        self.library.fetches.set_sources(build_sources(settings, self._downloader))
+        self.library.fetches.set_sources(build_sources(settings, self._ledger, self._downloader))
         self.library.archive = build_archive(settings)
 
     async def run(self) -> None:

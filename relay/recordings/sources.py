@@ -6,12 +6,14 @@ that the API calls gone is not looked for elsewhere.
 
 import hashlib
 from collections.abc import AsyncIterator, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from typing import TYPE_CHECKING, NamedTuple
 
 from relay.call import Call
-from relay.cloudtalk.api import CloudTalkApi
+from relay.cloudtalk.api import ApiAccess, blocked_seconds
 from relay.cloudtalk.identity import parse_recording_call_id
+from relay.ledger import LedgerError
+from relay.ledger.request_limit import SharedRequestLimit
 from relay.recordings.audio import START_BYTES, find_content_type
 from relay.recordings.decoding import decode, encoding_of
 from relay.recordings.failures import FetchFailed, Reason, most_hopeful
@@ -53,9 +55,12 @@ class Download(NamedTuple):
 class Sources:
     """Opens recordings. `api` is None without an API key. `max_bytes`: of one recording."""
 
-    def __init__(self, downloader: LazyDownloader, api: CloudTalkApi | None, *, max_bytes: int) -> None:
+    def __init__(
+        self, downloader: LazyDownloader, api: ApiAccess | None, limit: SharedRequestLimit, *, max_bytes: int
+    ) -> None:
         self._downloader = downloader
         self.api = api
+        self._limit = limit
         self._max_bytes = max_bytes
 
     @asynccontextmanager
@@ -90,17 +95,34 @@ class Sources:
 
     @asynccontextmanager
     async def _open(self, url: str, headers: Mapping[str, str]) -> AsyncIterator[Download]:
-        api = self.api if headers else None
-        if api is not None and (seconds := api.acquire()):
-            raise FetchFailed(Reason.THROTTLED, "cloudtalk.api.requests_per_minute is reached", seconds)
+        is_api = bool(headers)
+        if is_api:
+            await self._count_request()
         async with self._downloader.get(url, headers) as response:
-            blocked = api.note_response(response.status_code, response.headers) if api is not None else 0.0
+            blocked = await self._note_rate_limit(response) if is_api else 0.0
             try:
                 check_status(response)
             except FetchFailed as error:
                 error.retry_after = blocked or None
                 raise
             yield await self._read_start(response)
+
+    async def _count_request(self) -> None:
+        try:
+            seconds = await self._limit.acquire()
+        except LedgerError as error:
+            raise FetchFailed(Reason.UNAVAILABLE, f"the request cannot be counted: {error}") from error
+        if seconds:
+            raise FetchFailed(Reason.THROTTLED, "cloudtalk.api.requests_per_minute is reached", seconds)
+
+    async def _note_rate_limit(self, response: "httpx.Response") -> float:
+        """Return the seconds until CloudTalk accepts requests of this API; 0 if it does."""
+        unix_now = self._limit.unix_now()
+        seconds = blocked_seconds(response.status_code, response.headers, unix_now=unix_now)
+        if seconds:
+            with suppress(LedgerError):  # the recording is there
+                await self._limit.block(seconds)
+        return seconds
 
     async def _read_start(self, response: "httpx.Response") -> Download:
         total = _stated_size(response)

@@ -14,6 +14,7 @@ from pydantic import (
     model_validator,
 )
 
+from relay.cloudtalk.api import ApiAccess
 from relay.settings import validators
 from relay.settings.section import Section
 
@@ -51,8 +52,8 @@ class CloudTalkApi(Section):
         20,
         ge=1,
         le=60,
-        description="Maximum number of requests per minute and process. CloudTalk accepts 60 of your "
-        "company, and counts those of your other programs too.",
+        description="Maximum number of requests per minute of all processes and commands that share the "
+        "ledger. CloudTalk accepts 60 of your company, and counts those of your other programs too.",
     )
 
     @model_validator(mode="after")
@@ -61,6 +62,13 @@ class CloudTalkApi(Section):
             missing = "key_secret" if self.key_id else "key_id"
             raise ValueError(f"an API key is an id and a secret: {missing} is missing")
         return self
+
+    def access(self) -> ApiAccess | None:
+        """Return how the API is used; None without a key."""
+        if self.key_secret is None:
+            return None
+        secret = self.key_secret.get_secret_value()
+        return ApiAccess(self.key_id, secret, self.base_url, self.analytics_url)
 
 
 class S3(Section):

@@ -1,55 +1,24 @@
-"""The rate limit of CloudTalk's REST API."""
+"""CloudTalk's REST API: its URLs, its headers, and what its answers say about the rate limit."""
 
 import pytest
 
-from relay.cloudtalk.api import CloudTalkApi
+from relay.cloudtalk.api import ApiAccess, blocked_seconds
+
+API = ApiAccess("id", "secret", "https://my.cloudtalk.io/api", "https://analytics-api.cloudtalk.io/api")
 
 
-class Clock:
-    def __init__(self) -> None:
-        self.seconds = 100.0
-
-    def monotonic(self) -> float:
-        return self.seconds
-
-    def unix(self) -> float:
-        return 1_700_000_000 + self.seconds
+def test_the_key_is_sent_with_the_headers_that_cloudtalk_needs() -> None:
+    assert API.headers == {"Authorization": "Basic aWQ6c2VjcmV0", "Accept": "application/json"}
 
 
-@pytest.fixture
-def clock() -> Clock:
-    return Clock()
+def test_a_call_id_cannot_change_the_path() -> None:
+    assert API.recording_url("42") == "https://my.cloudtalk.io/api/calls/recording/42.json"
+    assert API.recording_url("../x?") == "https://my.cloudtalk.io/api/calls/recording/..%2Fx%3F.json"
+    assert API.analytics_url("../x?") == "https://analytics-api.cloudtalk.io/api/calls/..%2Fx%3F"
 
 
-@pytest.fixture
-def api(clock: Clock) -> CloudTalkApi:
-    return CloudTalkApi(
-        "id",
-        "secret",
-        "https://my.cloudtalk.io/api",
-        requests_per_minute=2,
-        monotonic=clock.monotonic,
-        clock=clock.unix,
-    )
-
-
-def test_the_key_is_sent_with_the_headers_that_cloudtalk_needs(api: CloudTalkApi) -> None:
-    assert api.headers == {"Authorization": "Basic aWQ6c2VjcmV0", "Accept": "application/json"}
-
-
-def test_a_call_id_cannot_change_the_path(api: CloudTalkApi) -> None:
-    assert api.recording_url("42") == "https://my.cloudtalk.io/api/calls/recording/42.json"
-    assert api.recording_url("../x?") == "https://my.cloudtalk.io/api/calls/recording/..%2Fx%3F.json"
-
-
-def test_more_requests_than_the_limit_wait_for_the_end_of_the_minute(api: CloudTalkApi, clock: Clock) -> None:
-    assert api.acquire() == 0
-    clock.seconds += 20
-    assert api.acquire() == 0
-    assert api.acquire() == 40
-    clock.seconds += 40
-    assert api.acquire() == 0
-    assert api.acquire() == 20
+def test_the_history_has_a_url_of_its_own() -> None:
+    assert API.calls_url == "https://my.cloudtalk.io/api/calls/index.json"
 
 
 @pytest.mark.parametrize(
@@ -66,22 +35,6 @@ def test_more_requests_than_the_limit_wait_for_the_end_of_the_minute(api: CloudT
     ],
 )
 def test_once_nothing_is_left_no_request_is_sent_until_the_reset(
-    api: CloudTalkApi, clock: Clock, status: int, headers: dict[str, str], expected: float
+    status: int, headers: dict[str, str], expected: float
 ) -> None:
-    assert api.note_response(status, headers) == expected
-    assert api.acquire() == expected
-    clock.seconds += expected
-    assert api.acquire() == 0
-
-
-def test_the_request_at_the_reset_counts(api: CloudTalkApi, clock: Clock) -> None:
-    api.note_response(429, {})
-    clock.seconds += 60
-    assert [api.acquire() for _ in range(3)] == [0, 0, 60]
-
-
-def test_the_first_request_is_sent_at_once_also_on_a_machine_that_just_started(
-    api: CloudTalkApi, clock: Clock
-) -> None:
-    clock.seconds = 0
-    assert api.acquire() == 0
+    assert blocked_seconds(status, headers, unix_now=1_700_000_100) == expected

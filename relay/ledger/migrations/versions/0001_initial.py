@@ -338,6 +338,14 @@ def upgrade() -> None:
     )
     op.create_index("recordings_archived", "recordings", ["archived_at"], unique=False)
     op.create_table(
+        "request_limits",
+        sa.Column("name", TEXT, nullable=False),
+        sa.Column("sent", TEXT, nullable=False),
+        sa.Column("blocked_until", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("name"),
+        sqlite_with_rowid=False,
+    )
+    op.create_table(
         "signed_out",
         sa.Column("session", TEXT, nullable=False),
         sa.Column("until", sa.BigInteger(), nullable=False),
