@@ -71,9 +71,9 @@ async def _read(response: httpx.Response, limit: int) -> Body:
 
 
 def _retry(code: str, origin: str, response: httpx.Response, limit: int) -> Retry:
-    reasons = {
-        TOO_LARGE: f"with more than {limit} bytes, and the rest was not read",
-        UNREADABLE: "with a body that is not complete gzip",
+    status = response.status_code
+    messages = {
+        TOO_LARGE: f"{origin} answered {status} with more than {limit} bytes, and the rest was not read.",
+        UNREADABLE: f"{origin} answered {status} with a body that is not complete gzip.",
     }
-    message = f"{origin} answered {response.status_code} {reasons[code]}."
-    return Retry(code=code, message=message)
+    return Retry(code=code, message=messages[code])

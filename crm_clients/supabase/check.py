@@ -103,8 +103,10 @@ async def _find_missing_columns(
 
 
 def _missing_columns_finding(location: Location, missing: Sequence[str]) -> Finding:
-    plural = "columns" if len(missing) > 1 else "column"
-    problem = f"The table {location.full_table} lacks the {plural} {', '.join(missing)}."
+    names = ", ".join(missing)
+    problem = (
+        f"The table {location.full_table} lacks the {'columns' if len(missing) > 1 else 'column'} {names}."
+    )
     return problem_finding(location, "missing_column", problem, _hint(location, "missing_column"))
 
 

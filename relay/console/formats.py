@@ -102,10 +102,13 @@ class Formats:
     def sentence(self, text: str) -> Markup:
         """Return a sentence with its times short: `at 04:12`, or `at 04:12 on 26 Nov`.
 
-        Commands between backticks look like commands. Without those in parentheses, which the buttons of the
-        page replace.
+        Without the commands in parentheses, which the buttons of the page replace.
         """
-        parts = _COMMAND.sub("", escape_unprintable(text)).split("`")
+        return self.message(_COMMAND.sub("", text))
+
+    def message(self, text: str) -> Markup:
+        """Return a text with its times short. Commands between backticks look like commands."""
+        parts = escape_unprintable(text).split("`")
         shown = [
             Markup("<code>{}</code>").format(part) if number % 2 else self._with_times(part)
             for number, part in enumerate(parts)

@@ -7,6 +7,7 @@ from typing import Any, Final
 from urllib.parse import quote, urlencode
 from zoneinfo import ZoneInfo
 
+from markupsafe import Markup
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
@@ -20,8 +21,10 @@ from relay.console.sessions import Limits, Session
 from relay.console.templating import environment, static_version
 from relay.ingest.request_head import build_head
 from relay.logs import get_logger
+from relay.operations import story_texts
 from relay.operations.explanation import Situation, situation_of
 from relay.operations.languages import Language
+from relay.operations.translation import translate
 
 log = get_logger("relay.console")
 
@@ -138,6 +141,20 @@ class Visit:
     def word(self, kind: str, value: str) -> str:
         """Return the word for a value: `word("status", "missed")`."""
         return str(getattr(self.texts.words, f"{kind}_{value}", value))
+
+    def code(self, code: str) -> str:
+        """Return the word for an outcome of a push."""
+        return story_texts.word(code).read(Language(self.texts.code))
+
+    def translated(self, text: str) -> Markup:
+        """Return a text that is written in English only, such as a finding, in the language of the page.
+
+        Words of a CRM or of a plug-in stay English, and are marked as such for readers of the screen.
+        """
+        shown = translate(text).read(Language(self.texts.code))
+        html = self.formats.message(shown)
+        is_foreign = self.texts.code != Language.EN and shown == text
+        return Markup('<span lang="en">{}</span>').format(html) if is_foreign else html
 
     def field(self, name: str) -> str:
         """Return the first value of a field of the form, empty if it has none."""

@@ -21,6 +21,7 @@ from relay.ledger.states import DeliveryState
 from relay.operations import explanation_texts as texts
 from relay.operations.explanation_texts import Cause
 from relay.operations.languages import Language, Text
+from relay.operations.translation import translate
 from relay.settings import Settings
 
 _MAX_ANSWER = 200
@@ -261,10 +262,13 @@ def _answer_to(delivery: DeliveryRow, destination: DestinationRow, cause: Cause)
 
 
 def _answer(code: str | None, message: str | None) -> Text:
-    words = " ".join(": ".join(filter(None, (code, message))).split())
-    shown = words if len(words) <= _MAX_ANSWER else f"{words[: _MAX_ANSWER - 1]}…"
+    words = translate(" ".join(": ".join(filter(None, (code, message))).split()))
     # CRMs write English: quotation marks show where the words of a CRM begin in a Spanish sentence.
-    return Text(shown, f"«{shown}»") if shown else texts.NO_DETAILS
+    return Text(_shorten(words.en), f"«{_shorten(words.es)}»") if words.en else texts.NO_DETAILS
+
+
+def _shorten(words: str) -> str:
+    return words if len(words) <= _MAX_ANSWER else f"{words[: _MAX_ANSWER - 1]}…"
 
 
 def _missing(delivery: DeliveryRow, record: Call, situation: Situation) -> Text:

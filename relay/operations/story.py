@@ -21,6 +21,7 @@ from relay.ledger.journal import StoredEvent
 from relay.operations import story_texts as texts
 from relay.operations.calls import DeliveryView, view_deliveries
 from relay.operations.explanation import Situation
+from relay.operations.translation import translate
 
 _PAUSES = frozenset(reason.value for reason in PauseReason)
 
@@ -155,7 +156,7 @@ def _pushed(push: AttemptRow, call: str, situation: Situation) -> _Timed:
         version=push.version,
         whose="" if push.call == call else texts.OF_CALL.fill(call=push.call),
         outcome=texts.word(push.outcome),
-        answer=texts.ANSWER.fill(words=" ".join(words.split())) if words else "",
+        answer=texts.ANSWER.fill(words=translate(" ".join(words.split()))) if words else "",
     )
     entry = Entry(
         at=situation.show_time(push.at),

@@ -12,6 +12,7 @@ import pytest
 
 from relay.console.texts import ENGLISH, SPANISH
 from relay.operations.setup_guide_texts import TEXTS as GUIDE_TEXTS
+from relay.operations.spanish import CATALOGUE
 from tests.support.documents import ROOT
 
 TEMPLATES = sorted((ROOT / "relay/console/templates").glob("*.html"))
@@ -94,5 +95,5 @@ _FAMILIAR: Final = re.compile(
 
 def test_spanish_texts_address_people_formally() -> None:
     guide = (ROOT / "docs/es/configuracion-cloudtalk.md").read_text()
-    texts = [guide, str(GUIDE_TEXTS["es"]), str(SPANISH)]
+    texts = [guide, str(GUIDE_TEXTS["es"]), str(SPANISH), *CATALOGUE.values()]
     assert [found[0] for text in texts for found in _FAMILIAR.finditer(text)] == []
