@@ -5,7 +5,7 @@ here, nothing from the modules.
 """
 
 from relay.call.agents import distinct_agents
-from relay.call.event import CallEvent, Kind
+from relay.call.event import HISTORY_RANK, ROW, CallEvent, Kind
 from relay.call.from_event import has_unknown_outcome, join_event, state_from_event
 from relay.call.join import join
 from relay.call.legs import Leg
@@ -19,7 +19,13 @@ from relay.call.record import (
     changed_fields,
     known_fields,
 )
-from relay.call.recording_links import RecordingLinks, is_signed
+from relay.call.recording_links import (
+    API_RECORDINGS,
+    RecordingLinks,
+    is_signed,
+    needs_api_key,
+    with_playable_recording,
+)
 from relay.call.repeated_times import choose_instants
 from relay.call.state import ALTERNATIVES, CallState, Register, Stamp
 from relay.call.status import Status, compute_status, has_stated_outcome
@@ -27,8 +33,11 @@ from relay.call.status import Status, compute_status, has_stated_outcome
 __all__ = [
     "ALTERNATIVES",
     "ANSWER_WITHIN",
+    "API_RECORDINGS",
     "DELIVERED_FIELDS",
     "FIELDS",
+    "HISTORY_RANK",
+    "ROW",
     "Call",
     "CallEvent",
     "CallState",
@@ -51,5 +60,7 @@ __all__ = [
     "join",
     "join_event",
     "known_fields",
+    "needs_api_key",
     "state_from_event",
+    "with_playable_recording",
 ]

@@ -1,7 +1,7 @@
 """The event: what one message states about one call."""
 
 from enum import StrEnum
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 
@@ -26,6 +26,13 @@ class Kind(StrEnum):
     """Nothing happened; the message only states facts."""
 
 
+HISTORY_RANK: Final = 4
+"""The source rank of a row of CloudTalk's history, which states a call as it is when the row is fetched."""
+
+ROW: Final = "row:"
+"""Before the call_id in the name of the fact that has the digest of such a row."""
+
+
 class CallEvent(msgspec.Struct, frozen=True):
     """A parsed event, the same for all dialects.
 
@@ -39,9 +46,11 @@ class CallEvent(msgspec.Struct, frozen=True):
     `facts` has only what the message states: `call_id call_uuid direction status from to external_number
     internal_number contact_id contact_name agent_id agent_name agent_email recording_url tags notes
     transcript summary` as in the record (`tags` a list, `status` answered, missed or voicemail),
+    `api_recording_url` (the recording in CloudTalk's API, which needs its key), `leg_of` (the call_ids of
+    which this call is another leg), `alone` (number and time link the event to no call),
     `started_at answered_at ended_at` as `Instant`, and as `started_at_repeated` (and so on) the other instant
     that the time may be, see `repeated_times`, `duration talking waiting wrapup` in seconds,
-    `voicemail` true.
+    `voicemail` true. A row of the history also has `row:{call_id}`, a digest of its content.
     """
 
     kind: Kind
@@ -56,6 +65,11 @@ class CallEvent(msgspec.Struct, frozen=True):
     source_rank: int = 0
     single_id: bool = False
     missing: str | None = None
+
+    @property
+    def is_from_history(self) -> bool:
+        """Whether the relay fetched the event from CloudTalk's history."""
+        return self.source_rank == HISTORY_RANK
 
     def fact(self, name: str) -> Any:
         """The value of a fact; None if the event does not state it."""

@@ -8,7 +8,7 @@ from typing import Any, Final, TypeVar
 import msgspec
 
 from relay.call.data_limits import SMALL, most_values, split_large_key
-from relay.call.event import Kind
+from relay.call.event import HISTORY_RANK, ROW, Kind
 from relay.call.state import OUTCOME_FACTS, CallState, Evidence, LegState, Register, Stamp, referenced_stamps
 from relay.instants import Instant
 
@@ -31,6 +31,11 @@ later events and has no order of its own."""
 Order = tuple[int, int, int, Instant, Instant, int]
 OrderOf = Callable[[str, tuple[int, V]], Order]
 """Returns the order of a register, given its field and the register."""
+
+_EDITED: Final = frozenset({"tags", "notes", "contact_id", "contact_name"})
+"""What people change after a call. A row of the history states it as it is when the row is fetched, and the
+rest of the call as it was when it ended: of several legs the last one counts, whichever is fetched first.
+"""
 
 _FACTS_WITH_OWN_ORDER: Final = OUTCOME_FACTS | _DURATIONS
 """Of all other fields that one event set, the order is the same."""
@@ -87,7 +92,11 @@ class FactOrders:
             return _fact_order(field, seq, self._stamps[seq], value)
         order = self._common.get(seq)
         if order is None:
-            order = self._common[seq] = _fact_order(None, seq, self._stamps[seq], value)
+            stamp = self._stamps[seq]
+            if stamp.source_rank == HISTORY_RANK and (field in _EDITED or field.startswith(ROW)):
+                fetched = msgspec.structs.replace(stamp, occurred_at=stamp.received_at)
+                return _fact_order(None, seq, fetched, value)
+            order = self._common[seq] = _fact_order(None, seq, stamp, value)
         return order
 
     def of_large(self, key: str, register: Register) -> Order:

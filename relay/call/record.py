@@ -105,7 +105,7 @@ def build_record(state: CallState, *, id: str, version: int) -> Call:  # noqa: A
         talking_seconds=_talking_seconds(state, agent, legs),
         waiting_seconds=fact("waiting"),
         wrapup_seconds=fact("wrapup"),
-        recording_url=fact("recording_url"),
+        recording_url=fact("recording_url") or fact("api_recording_url"),
         tags=fact("tags") or [],
         notes=fact("notes"),
         transcript=fact("transcript"),

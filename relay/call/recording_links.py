@@ -26,6 +26,11 @@ SUFFIX: Final = ".wav"
 EXPIRY: Final = "e"
 SIGNATURE: Final = "s"
 
+API_RECORDINGS: Final = "https://my.cloudtalk.io/api/calls/recording/"
+"""Where CloudTalk's API has the recordings: `{call_id}.json`. The API answers only to its key, so nobody but
+the relay can play such a link.
+"""
+
 _DAY_SECONDS: Final = 86_400
 _DIGITS: Final = re.compile(r"[0-9]{1,12}", re.ASCII)
 _PURPOSE: Final = b"cloudtalk-relay recording link 1"
@@ -64,6 +69,22 @@ class RecordingLinks(NamedTuple):
         if not self.days or time is None:
             return None
         return math.ceil(datetime.fromisoformat(time).timestamp() + self.days * _DAY_SECONDS)
+
+
+def needs_api_key(url: str) -> bool:
+    """Whether a link to a recording is that of CloudTalk's API."""
+    return url.startswith(API_RECORDINGS)
+
+
+def with_playable_recording(call: Call, links: RecordingLinks | None) -> Call:
+    """Return the record with a recording that people can play: the link to the relay if there are `links`,
+    else CloudTalk's own public link, else none.
+    """
+    if call.recording_url is None:
+        return call
+    if links is not None:
+        return links.in_record(call)
+    return msgspec.structs.replace(call, recording_url=None) if needs_api_key(call.recording_url) else call
 
 
 def is_signed(keys: Iterable[bytes], id: str, expiry: str | None, signature: str) -> bool:  # noqa: A002

@@ -6,6 +6,7 @@ from zoneinfo import ZoneInfo
 
 import click
 
+from relay.call import with_playable_recording
 from relay.cli.ledger_session import read_with_ledger
 from relay.cli.local_times import local_time
 from relay.cli.main import Context
@@ -14,7 +15,6 @@ from relay.cli.output import echo, json_option, print_json_array, print_table
 from relay.ledger import Ledger
 from relay.ledger.states import DeliveryState
 from relay.operations.call_list import CallFilter, ListedCall, iterate_calls
-from relay.operations.calls import with_recording_link
 from relay.operations.filter_values import (
     DIRECTIONS,
     parse_delivery_states,
@@ -132,7 +132,7 @@ def _print_list_as_json(settings: Settings, filter_: CallFilter, limit: int | No
     async def print_calls(ledger: Ledger) -> None:
         links = settings.recording_links
         await print_json_array(
-            with_recording_link(call, links) async for call in iterate_calls(ledger, filter_, limit)
+            with_playable_recording(call, links) async for call in iterate_calls(ledger, filter_, limit)
         )
 
     read_with_ledger(settings, print_calls)

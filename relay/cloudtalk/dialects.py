@@ -8,7 +8,7 @@ from typing import Any, Final
 
 import msgspec
 
-from relay.call import Kind
+from relay.call import HISTORY_RANK, Kind
 from relay.cloudtalk.flatten import Field, FlatBody, flatten, normalize_key
 from relay.cloudtalk.request import RawRequest
 
@@ -32,6 +32,18 @@ class Dialect(msgspec.Struct, frozen=True):
     """The key by which the Ended states whether somebody talked."""
     flatten: Callable[[dict[str, Any], str], FlatBody] = flatten
     """A faster way to flatten bodies that a program writes, which all look alike."""
+
+
+# --- rest: a row of CloudTalk's history, which the relay itself fetched ------------------------
+
+HISTORY_PATH: Final = "history/calls"
+"""The path under which the journal has such rows. The path of an HTTP request begins with "/", so no sender
+of a webhook can give its body the rank of the history.
+"""
+
+
+def _is_rest(_body: dict[str, Any], request: RawRequest) -> bool:
+    return request.path == HISTORY_PATH
 
 
 # --- mission: {"event": "call.…", "data": {…}}, as a customer's automation builds it ------------
@@ -150,6 +162,7 @@ def _is_workflow(_body: dict[str, Any], _request: RawRequest) -> bool:
 
 # --- the declarations ---------------------------------------------------------------------------
 
+REST: Final = Dialect("rest", _is_rest, source_rank=HISTORY_RANK)
 MISSION: Final = Dialect("mission", _is_mission, source_rank=1, single_id=True, outcome_variable="status")
 # A sender of signed webhooks disables an endpoint that refuses them for some days.
 SIGNED: Final = Dialect(
@@ -160,7 +173,7 @@ SIGNED: Final = Dialect(
 FLOW: Final = Dialect("flow", _is_flow, source_rank=2, always_ack=True, quarantine_unknown=False)
 WORKFLOW: Final = Dialect("workflow", _is_workflow, source_rank=2)
 
-DIALECTS: Final = (MISSION, SIGNED, FLOW, WORKFLOW)
+DIALECTS: Final = (REST, MISSION, SIGNED, FLOW, WORKFLOW)
 
 
 def recognise_dialect(body: dict[str, Any], request: RawRequest) -> Dialect:

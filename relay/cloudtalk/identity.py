@@ -5,6 +5,7 @@ import re
 from typing import Final, NamedTuple
 from urllib.parse import unquote
 
+from relay.call import API_RECORDINGS, needs_api_key
 from relay.cloudtalk.values import restore_digits
 
 _UUID: Final = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
@@ -55,7 +56,12 @@ def build_identity(call_id: str | None, call_uuid: str | None, recording_url: st
 
 
 def parse_recording_call_id(url: str) -> str | None:
-    """Return the call_id in a public link to a recording: base64 after `/pub/r/`, with or without padding."""
+    """Return the call_id in a link to a recording: base64 after `/pub/r/`, with or without padding, or the
+    name of the file in CloudTalk's API.
+    """
+    if needs_api_key(url):
+        name = url.removeprefix(API_RECORDINGS).removesuffix(".json")
+        return name if name.isascii() and name.isdigit() and len(name) <= _MAX_DIGITS else None
     match = _RECORDING_PATH.search(url)
     if match is None:
         return None

@@ -7,11 +7,12 @@ from typing import Any, Final
 import msgspec
 
 from relay.call import CallEvent, has_unknown_outcome
-from relay.cloudtalk.dialects import MISSION, Dialect, recognise_dialect
+from relay.cloudtalk.dialects import MISSION, REST, Dialect, recognise_dialect
 from relay.cloudtalk.errors import InvalidPayload, InvalidValue
 from relay.cloudtalk.event_names import EventName, EventNameResolver, has_call_facts, infer_kind
 from relay.cloudtalk.fields import FieldParser, pop_occurred_at
 from relay.cloudtalk.flatten import FlatBody
+from relay.cloudtalk.history_row import HistoryRowParser
 from relay.cloudtalk.identity import Identity, build_identity
 from relay.cloudtalk.mission import MissionParser
 from relay.cloudtalk.request import RawRequest, parse_body
@@ -70,6 +71,7 @@ class Parser:
         self._company_ids = frozenset(company_ids)
         field_parser = FieldParser(zone, region, own_numbers)
         self._mission = MissionParser(field_parser)
+        self._history = HistoryRowParser(field_parser)
         self._lenient = LenientParser(field_parser, EventNameResolver(webhook_path, paths))
 
     def parse(self, request: RawRequest) -> list[CallEvent] | Ignored:
@@ -102,6 +104,8 @@ class Parser:
         if not isinstance(value, dict):
             raise InvalidPayload("not_an_event", "expected an object with event and data", pointer)
         dialect = recognise_dialect(value, request)
+        if dialect is REST:
+            return self._history.parse(dialect, value, pointer)
         try:
             if dialect.enveloped:
                 self._check_company(value, pointer)

@@ -8,7 +8,7 @@ from typing import Final
 
 import msgspec
 
-from relay.call import RecordingLinks
+from relay.call import RecordingLinks, with_playable_recording
 from relay.ledger.deliveries import DueDelivery
 
 _LINK: Final = "recording_url"
@@ -17,11 +17,12 @@ _TIMES: Final = ("ended_at", "answered_at", "started_at")
 
 
 def with_recording_link(due: DueDelivery, links: RecordingLinks | None) -> DueDelivery:
-    """Return the delivery with a link to the relay in its record; unchanged without links or recording."""
-    if links is None or due.call.recording_url is None:
+    """Return the delivery with a recording in its record that people can play, if there is one."""
+    call = with_playable_recording(due.call, links)
+    if call is due.call:
         return due
     versions = due.field_versions
-    if links.days:
+    if links is not None and links.days:
         newest = max(versions.get(field, 0) for field in (_LINK, *_TIMES))
         versions = versions | {_LINK: newest}
-    return msgspec.structs.replace(due, call=links.in_record(due.call), field_versions=versions)
+    return msgspec.structs.replace(due, call=call, field_versions=versions)

@@ -24,10 +24,12 @@ def dedup_keys(event: CallEvent) -> list[str]:
 
     An event without a message id is a redelivery if its content was folded before, so that an Ended that
     arrives twice does not undo an edit of the tags in between. Edits are exempt: the tags A, then B, then
-    A again are three edits. Events with a single id are exempt too: the join orders them by kind.
+    A again are three edits. Rows of the history have edits too. Events with a single id are exempt: the join
+    orders them by kind.
     """
     keys = event.message_ids
-    if not keys and event.kind not in _EDITS and not event.single_id:
+    is_exempt = event.kind in _EDITS or event.single_id or event.is_from_history
+    if not keys and not is_exempt:
         keys = (f"content:{event.name}",)
     if not keys:
         return []

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 
 import msgspec
 
-from relay.call import Call, CallState, RecordingLinks, distinct_agents
+from relay.call import Call, CallState, distinct_agents, with_playable_recording
 from relay.cloudtalk.identity import alias_of_id
 from relay.ledger import aliases, attempts, calls, deliveries, destinations, journal, leases, tombstones
 from relay.ledger.attempts import AttemptRow
@@ -98,7 +98,7 @@ def view_call(
     """Return the view of a call. `wanted`: the id that a person asked for, see `find_call`."""
     views = view_deliveries(connection, call.record, situation)
     return CallView(
-        **msgspec.structs.asdict(with_recording_link(call.record, situation.recording_links)),
+        **msgspec.structs.asdict(with_playable_recording(call.record, situation.recording_links)),
         agents=_agent_views(call.state),
         events=[_event_view(event, situation) for event in journal.list_for_call(connection, call.id)],
         deliveries=views,
@@ -112,11 +112,6 @@ def view_call(
             )
         ],
     )
-
-
-def with_recording_link(record: Call, links: RecordingLinks | None) -> Call:
-    """Return the record with the link to its recording that CRMs receive."""
-    return record if links is None else links.in_record(record)
 
 
 def _agent_views(state: CallState) -> list[AgentView]:

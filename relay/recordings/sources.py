@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from typing import TYPE_CHECKING, NamedTuple
 
-from relay.call import Call
+from relay.call import Call, needs_api_key
 from relay.cloudtalk.api import ApiAccess, blocked_seconds
 from relay.cloudtalk.identity import parse_recording_call_id
 from relay.ledger import LedgerError
@@ -89,7 +89,7 @@ class Sources:
         candidates: list[tuple[str, Mapping[str, str]]] = []
         if self.api is not None and recording.call_id is not None and recording.call_id.isdigit():
             candidates.append((self.api.recording_url(recording.call_id), self.api.headers))
-        if recording.url is not None:
+        if recording.url is not None and not needs_api_key(recording.url):
             candidates.append((recording.url, {}))
         return candidates
 

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from crm_clients.conformance.sample_calls import call as sample_call
-from relay.call import Call, RecordingLinks, Status, is_signed
+from relay.call import Call, RecordingLinks, Status, is_signed, with_playable_recording
 
 KEY, OTHER = b"key-of-the-links-0123456789", b"another-key-of-links-012345"
 LINKS = RecordingLinks("https://calls.example.com/relay", (KEY,), 0)
@@ -51,6 +51,15 @@ def test_the_record_gets_the_link_only_if_it_has_a_recording() -> None:
     assert LINKS.in_record(call()).recording_url == LINKS.link(call())
     silent = call(recording_url=None)
     assert LINKS.in_record(silent) is silent
+
+
+def test_without_links_the_record_has_no_recording_that_needs_the_key_of_the_api() -> None:
+    in_api = call(recording_url="https://my.cloudtalk.io/api/calls/recording/7.json")
+    assert with_playable_recording(in_api, None).recording_url is None
+    assert with_playable_recording(in_api, LINKS).recording_url == LINKS.link(in_api)
+    public, silent = call(), call(recording_url=None)
+    assert with_playable_recording(public, None) is public
+    assert with_playable_recording(silent, LINKS) is silent
 
 
 @pytest.mark.parametrize("days", [0, 30])

@@ -63,6 +63,21 @@ def test_a_recording_link_gives_its_call_id_with_any_padding(number: int, form: 
     assert parse_recording_call_id(f"https://my.cloudtalk.io/pub/r/{segment}/abc.wav") == str(number)
 
 
+@pytest.mark.parametrize(
+    ("name", "call_id"),
+    [
+        ("7.json", "7"),
+        ("7", "7"),
+        ("", None),
+        ("a.json", None),
+        ("7/8.json", None),
+        (f"{'9' * 20}.json", None),
+    ],
+)
+def test_the_link_of_the_api_gives_the_call_id(name: str, call_id: str | None) -> None:
+    assert parse_recording_call_id(f"https://my.cloudtalk.io/api/calls/recording/{name}") == call_id
+
+
 def test_a_call_id_has_at_most_19_digits() -> None:
     assert parse_recording_call_id("/PUB/R/OTk5OTk5OTk5OTk5OTk5OTk5OQ") == "9999999999999999999"
     assert parse_recording_call_id("/pub/r/OTk5OTk5OTk5OTk5OTk5OTk5OTk") is None

@@ -3,6 +3,7 @@
 import pytest
 
 from relay.call import CallEvent, Kind
+from tests.support.history import row_event
 from tests.support.memory_ledger import MemoryLedger
 from tests.support.samples import T0
 from tests.support.samples import make_event_with_ids as event
@@ -31,6 +32,11 @@ def test_a_message_that_is_redelivered_in_one_batch_changes_nothing(ledger: Memo
     )
     ledger.fold(ledger.append([first, second, first]))
     assert ledger.only_row.record.tags == ["b"]
+
+
+def test_a_row_of_the_history_that_is_as_it_was_before_an_edit_counts(ledger: MemoryLedger) -> None:
+    ledger.fold_each(row_event(), row_event(Tags=[{"name": "lead"}]), row_event())
+    assert ledger.only_row.record.tags == ["vip"]
 
 
 def test_a_constant_typed_as_a_message_id_hides_no_event(ledger: MemoryLedger) -> None:

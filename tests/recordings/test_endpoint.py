@@ -295,6 +295,19 @@ async def test_a_refusal_names_no_host(play: Play, cloudtalk: FakeCloudTalk) -> 
     assert "127.0.0.1" not in response.text
 
 
+async def test_a_recording_that_only_the_api_has_is_not_fetched_without_the_key(
+    play: Play, cloudtalk: FakeCloudTalk
+) -> None:
+    player = await play()
+    url = "https://my.cloudtalk.io/api/calls/recording/7.json"
+    call = await player.record(recording_url=url)
+    assert (await player.get(call)).content == AUDIO
+    cloudtalk.recordings.clear()
+    other = await player.record("8", recording_url=url.replace("7", "8"))
+    assert (await player.get(other)).status_code == 404
+    assert cloudtalk.paths == ["/api/calls/recording/7.json", "/api/calls/recording/8.json"]
+
+
 async def test_if_the_api_does_not_give_it_the_link_does(play: Play, cloudtalk: FakeCloudTalk) -> None:
     cloudtalk.api = "unauthorised"
     player = await play()
