@@ -40,6 +40,65 @@ async def test_a_block_is_interrupted_at_its_deadline(
         permit.block._task.cancel()
 
 
+@pytest.mark.parametrize(
+    ("interrupted", "cancelled", "makes_of_it", "ended_by", "cancelling"),
+    [
+        (True, False, None, TimeoutError, 0),
+        (True, True, None, asyncio.CancelledError, 1),
+        (False, True, None, asyncio.CancelledError, 1),
+        (True, False, "a result", None, 0),
+        (True, False, "an error", KeyError, 0),
+        (True, True, "a result", None, 1),
+        (False, True, "an error", KeyError, 1),
+    ],
+)
+async def test_an_interruption_ends_with_its_block_and_a_cancellation_by_the_server_does_not(
+    permit: Permit,
+    makes_of_it: str | None,
+    ended_by: type[BaseException] | None,
+    cancelling: int,
+    *,
+    interrupted: bool,
+    cancelled: bool,
+) -> None:
+    async def run() -> None:
+        with permit.until_deadline():
+            try:
+                await asyncio.Event().wait()
+            except asyncio.CancelledError:
+                if makes_of_it is None:
+                    raise
+                if makes_of_it == "an error":
+                    raise KeyError from None
+
+    task = asyncio.create_task(run())
+    await asyncio.sleep(0)
+    assert permit.block
+    if interrupted:
+        permit.block.interrupt()
+    if cancelled:
+        task.cancel()
+    await asyncio.wait([task])
+    error = asyncio.CancelledError() if task.cancelled() else task.exception()
+    assert (error and type(error), task.cancelling()) == (ended_by, cancelling)
+
+
+async def test_a_block_in_a_task_that_was_cancelled_before_is_interrupted_too(permit: Permit) -> None:
+    async def run() -> None:
+        try:
+            await asyncio.Event().wait()
+        except asyncio.CancelledError:
+            with permit.until_deadline():
+                assert permit.block
+                permit.block.interrupt()
+                await asyncio.Event().wait()
+
+    task = asyncio.create_task(run())
+    asyncio.get_running_loop().call_soon(task.cancel)
+    await asyncio.wait([task])
+    assert isinstance(task.exception(), TimeoutError)
+
+
 async def test_a_block_that_is_interrupted_twice_is_cancelled_once(permit: Permit) -> None:
     def interrupt() -> None:
         assert permit.block

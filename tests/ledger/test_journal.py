@@ -143,6 +143,16 @@ async def test_a_folded_event_is_listed_for_its_call_only(ledger: Ledger) -> Non
     ]
 
 
+async def test_an_event_that_is_folded_again_without_a_time_keeps_the_first_one(
+    ledger: Ledger,
+) -> None:
+    await append(ledger, make_event_row(), make_event_row(at=1))
+    await ledger.write(lambda c: journal.mark_folded(c, [(1, "a")], now=Instant(50)))
+    await ledger.write(lambda c: journal.mark_folded(c, [(1, "b"), (2, "b")]))
+    found = await ledger.read(lambda c: journal.list_for_call(c, "b"))
+    assert [(event.seq, event.folded_at) for event in found] == [(1, 50), (2, None)]
+
+
 async def test_an_event_before_a_folded_one_is_listed_all_the_same(ledger: Ledger) -> None:
     first, second = await append(ledger, make_event_row(), make_event_row(at=1))
     await ledger.write(lambda c: journal.mark_folded(c, [(second, "cloudtalk-1")]))
@@ -308,6 +318,38 @@ async def test_the_oldest_event_that_is_not_folded_is_new_or_waits(ledger: Ledge
     await ledger.write(lambda c: journal.mark_folded(c, [(3, "cloudtalk-1")]))
     await ledger.write(lambda c: journal.set_aside(c, 5, "broken"))
     assert await unfolded_since() is None
+
+
+async def test_events_in_no_call_are_listed_by_state_the_newest_first(ledger: Ledger) -> None:
+    names = ("waits", "folded", "waits too", "aside", "new", "waited")
+    seqs = await append(ledger, *(make_event_row(at=n, name=name) for n, name in enumerate(names, 1)))
+    waiting = [(seq, f"id:{seq}") for seq in seqs if seq not in {2, 4, 5}]
+    await ledger.write(lambda c: journal.mark_waiting(c, waiting, until=Instant(100)))
+    await ledger.write(lambda c: journal.requeue_waiting(c, ["id:6"]))
+    await ledger.write(lambda c: journal.mark_folded(c, [(2, "cloudtalk-2")]))
+    await ledger.write(lambda c: journal.set_aside(c, 4, "broken"))
+
+    async def listed(limit: int) -> list[tuple[str, int, str, int | None, tuple[str, ...]]]:
+        found = await ledger.read(lambda c: list(journal.list_unmatched(c, limit)))
+        return [
+            (event.name, event.received_at - RECEIVED_AT, event.state, event.waits_until, event.aliases)
+            for event in found
+        ]
+
+    assert await listed(limit=2) == [
+        ("e3", 3, "waiting", 100, ("id:waits too",)),
+        ("e1", 1, "waiting", 100, ("id:waits",)),
+        ("e6", 6, "new", None, ("id:waited",)),  # its wait ended before its time
+        ("e5", 5, "new", None, ("id:new",)),
+        ("e4", 4, "aside", None, ("id:aside",)),
+    ]
+    assert [name for name, *_ in await listed(limit=1)] == ["e3", "e6", "e4"]
+
+
+async def test_the_newest_event_is_the_last_that_arrived(ledger: Ledger) -> None:
+    assert await ledger.read(journal.last_received_at) is None
+    await append(ledger, *(make_event_row(at=n) for n in (10, 30, 20)))
+    assert await ledger.read(journal.last_received_at) == RECEIVED_AT + 30
 
 
 async def test_only_a_wait_ends_with_a_call_of_the_alias(ledger: Ledger) -> None:

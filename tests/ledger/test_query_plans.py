@@ -153,6 +153,11 @@ PLANS: dict[str, tuple[Executable, dict[str, Any], str]] = {
         {"before": 1, "limit": 1},
         "SEARCH calls USING INDEX calls_changed (changed_at<?)",
     ),
+    "retention_queries._newest_calls": (
+        retention_queries._newest_calls,
+        {"limit": 1},
+        "SCAN calls USING INDEX calls_began",
+    ),
     "picking._take fresh": (
         picking._take[Pick.FRESH],
         ROWS | PARAMETERS,

@@ -28,6 +28,7 @@ from relay.ledger.attempts import AttemptRow
 from relay.ledger.quarantine import NewQuarantinedBody
 from relay.ledger.states import DeliveryState
 from relay.ledger.tables import bodies as body_table
+from relay.ledger.tables import call_keys, call_terms
 from relay.ledger.tables import calls as call_table
 from relay.ledger.tables import deliveries as delivery_table
 from relay.ledger.tables import events as event_table
@@ -134,6 +135,14 @@ async def test_a_portion_returns_where_the_next_one_begins(one_destination: Ledg
     )
     assert await delete_old_events(one_destination, before=DAY, after=seqs_before[3], limit=2) is None
     assert await seqs(one_destination) == []
+
+
+async def test_a_portion_begins_after_events_that_stay(one_destination: Ledger) -> None:
+    stays = await add_event(one_destination, "1", folded=False)
+    folded = await add_event(one_destination, "2", at=1)
+    assert await delete_old_events(one_destination, before=DAY, limit=1) == stays
+    assert await delete_old_events(one_destination, before=DAY, after=stays, limit=1) == folded
+    assert await seqs(one_destination) == [stays]
 
 
 async def test_a_call_that_lost_events_is_listed_as_pruned(one_destination: Ledger) -> None:
@@ -256,6 +265,17 @@ async def test_an_old_call_is_deleted_unless_a_delivery_is_pending_or_dead(
     assert len(await seqs(one_destination)) == kept
 
 
+async def test_the_search_terms_of_a_deleted_call_are_deleted(ledger: Ledger) -> None:
+    rows = [make_call_row(name, contact_name=name) for name in ("Ana", "Eva")]
+    await ledger.write(lambda c: calls.write(c, rows, []))
+    await ledger.write(
+        lambda c: c.execute(call_table.update().where(call_table.c.id == "Ana").values(changed_at=1))
+    )
+    await ledger.write(lambda c: retention_queries.delete_old_calls(c, before=Instant(2), now=Instant(7)))
+    assert await ledger.read(lambda c: c.execute(select(call_terms.c.call)).scalars()) == ["Eva"]
+    assert await ledger.read(lambda c: c.execute(select(call_keys.c.call)).scalars()) == ["Eva"]
+
+
 async def test_a_deleted_call_leaves_a_tombstone_and_its_aliases(one_destination: Ledger) -> None:
     await add_call(one_destination, "1", "delivered")
     await one_destination.write(lambda c: c.execute(call_table.update().values(version=5)))
@@ -330,7 +350,7 @@ async def test_the_newest_hundred_calls_are_searched_for_a_stated_start(
         msgspec.structs.replace(make_call_row(f"cloudtalk-{n}"), began_at=Instant(9 + n))
         for n in range(without_start)
     ]
-    rows.append(msgspec.structs.replace(stated, began_at=Instant(5), record=record))
+    rows.insert(0, msgspec.structs.replace(stated, began_at=Instant(5), record=record))
     await ledger.write(lambda c: calls.write(c, rows, []))
     expected = 5 if is_sign else arrival
     assert await ledger.read(retention_queries.newest_sign_of_time) == expected

@@ -104,6 +104,7 @@ def test_modules_can_be_chosen_by_the_start_of_their_path() -> None:
     chosen = core_modules(ROOT, ["relay/call/join", "relay/ingest"])
     assert chosen == [
         "relay/call/join.py",
+        "relay/ingest/auth_failures.py",
         "relay/ingest/deadlines.py",
         "relay/ingest/limits.py",
         "relay/ingest/refusals.py",

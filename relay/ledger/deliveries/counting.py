@@ -6,7 +6,7 @@ by reading all deliveries, which takes a second with a million.
 
 from collections.abc import Mapping
 
-from sqlalchemy import and_, case, func, select
+from sqlalchemy import case, func, select
 
 from relay.ledger.connection import Connection
 from relay.ledger.deliveries.rows import IS_HELD, IS_PENDING, DeliveryCounts
@@ -18,7 +18,7 @@ _pending = (
         deliveries.c.destination,
         func.count(),
         func.min(deliveries.c.pending_since),
-        func.sum(case((and_(IS_PENDING, IS_HELD), 1), else_=0)),
+        func.sum(case((IS_HELD, 1), else_=0)),
     )
     .where(IS_PENDING)
     .group_by(deliveries.c.destination)

@@ -21,6 +21,17 @@ async def test_the_deliveries_of_each_destination_are_counted_by_state(two_desti
     }
 
 
+async def test_the_pending_deliveries_that_are_held_are_counted(two_destinations: Ledger) -> None:
+    for call in "abc":
+        await enqueue(two_destinations, (call, 1))
+    held = [("a", 1, Instant(20)), ("c", 1, Instant(30))]
+    await two_destinations.write(lambda c: deliveries.hold(c, "crm", held))
+    assert await two_destinations.read(deliveries.counts_by_destination) == {
+        "crm": DeliveryCounts(pending=3, oldest_pending_since=Instant(10), held=2),
+        "other": DeliveryCounts(pending=3, oldest_pending_since=Instant(10), held=0),
+    }
+
+
 async def test_a_destination_without_pending_deliveries_has_no_oldest(two_destinations: Ledger) -> None:
     await enqueue(two_destinations, ("a", 1))
     await two_destinations.write(lambda c: c.execute(update(table).values(state=DeliveryState.DELIVERED)))

@@ -31,6 +31,44 @@ async def test_a_held_delivery_is_pending_and_due_at_the_end_of_its_wait(two_des
     assert (other.is_held, other.due_at) == (False, 10)
 
 
+_FAILED = delivered_update(
+    CALL,
+    state=DeliveryState.PENDING,
+    delivered_version=0,
+    due_at=Instant(300),
+    failing_for=Duration(40),
+    not_before=Instant(200),
+)
+
+
+async def test_a_delivery_that_is_held_forgets_the_attempts_before(two_destinations: Ledger) -> None:
+    await enqueue(two_destinations, (CALL, 1))
+    await settle(two_destinations, _FAILED)
+    await hold(two_destinations, until=500)
+    row = await get_delivery(two_destinations)
+    assert (row.is_held, row.due_at, row.attempts, row.failing_for) == (True, 500, 0, 0)
+
+
+async def test_a_record_that_is_kept_waits_no_longer(two_destinations: Ledger) -> None:
+    await enqueue(two_destinations, (CALL, 1))
+    await settle(two_destinations, _FAILED)
+    await keep(two_destinations, version=1)
+    row = await get_delivery(two_destinations)
+    assert (row.state, row.not_before) == (DeliveryState.DELIVERED, None)
+
+
+@pytest.mark.parametrize("state", [DeliveryState.DEAD, DeliveryState.FILTERED])
+async def test_a_delivery_that_is_not_pending_is_neither_held_nor_kept(
+    two_destinations: Ledger, state: DeliveryState
+) -> None:
+    await enqueue(two_destinations, (CALL, 1))
+    await settle(two_destinations, delivered_update(CALL, state=state))
+    before = await get_delivery(two_destinations)
+    await hold(two_destinations, until=500)
+    await keep(two_destinations, version=1)
+    assert await get_delivery(two_destinations) == before
+
+
 async def test_a_newer_version_ends_the_wait(two_destinations: Ledger) -> None:
     await enqueue(two_destinations, (CALL, 1))
     await hold(two_destinations, until=500)
