@@ -3,16 +3,26 @@
 import asyncio
 import sys
 from collections.abc import Sequence
+from typing import Final
 
 import click
 
 from relay.app import hide_secrets
 from relay.cli.main import Context
 from relay.cli.output import echo, json_option, print_json, print_table
-from relay.cli.step_lines import show_steps
+from relay.cli.step_lines import RESULTS, show_steps
 from relay.operations.check import Finding, is_good, run_checks
-from relay.operations.test_call import CallTest
+from relay.operations.languages import Language, Text
+from relay.operations.test_call import CallTest, State
+from relay.operations.translation import translate
 from relay.settings import Settings
+
+_HEADING: Final = (
+    Text("", ""),
+    Text("name", "nombre"),
+    Text("code", "código"),
+    Text("problem", "problema"),
+)
 
 
 @click.command("check")
@@ -38,7 +48,7 @@ def command(context: Context, *, send: bool, as_json: bool) -> None:
     hide_secrets(settings)
     findings = asyncio.run(run_checks(settings))
     if not as_json:
-        _print(findings)
+        print_findings(findings)
     if send:
         findings += _send(settings, is_shown=not as_json)
     if as_json:
@@ -56,14 +66,16 @@ def _send(settings: Settings, *, is_shown: bool) -> list[Finding]:
     return [step.to_finding() for step in test.steps]
 
 
-def _print(findings: Sequence[Finding]) -> None:
+def print_findings(findings: Sequence[Finding], language: Language = Language.EN) -> None:
     """Print a line for each finding, and below them how to fix what is wrong."""
-    print_table(("", "name", "code", "problem"), map(_row, findings), wrap="problem")
+    heading = (name.read(language) for name in _HEADING)
+    print_table(tuple(heading), (_row(each, language) for each in findings), wrap=_HEADING[-1].read(language))
     for finding in findings:
         if finding.hint:
-            echo(f"\n{finding.name}, {finding.code}: {finding.hint}")
+            echo(f"\n{finding.name}, {finding.code}: {translate(finding.hint).read(language)}")
 
 
-def _row(finding: Finding) -> tuple[str | None, ...]:
-    result = "failed" if not finding.ok else "warning" if finding.problem else "ok"
-    return result, finding.name, finding.code, finding.problem
+def _row(finding: Finding, language: Language) -> tuple[str | None, ...]:
+    state = State.FAILED if not finding.ok else State.WARNING if finding.problem else State.GOOD
+    problem = translate(finding.problem).read(language) if finding.problem else None
+    return RESULTS[state].read(language), finding.name, finding.code, problem

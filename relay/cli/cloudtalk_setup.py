@@ -4,7 +4,7 @@ import click
 
 from relay.cli.main import Context
 from relay.cli.output import echo, json_option, print_json
-from relay.operations.setup_guide import build_guide, format_markdown
+from relay.operations.setup_guide import Guide, build_guide, format_markdown
 from relay.operations.setup_guide_texts import Lang
 
 
@@ -22,6 +22,11 @@ def command(context: Context, lang: Lang, *, as_json: bool) -> None:
     if as_json:
         print_json(guide)
         return
+    print_guide(guide, lang)
+
+
+def print_guide(guide: Guide, lang: Lang) -> None:
+    """Print the guide as Markdown, and its warnings before it."""
     for warning in guide.warnings:
         echo(f"! {warning}\n", err=True)
     for line in format_markdown(guide, lang).split("\n"):

@@ -13,6 +13,7 @@ from relay.cli.output import echo, print_fields, print_table
 from relay.cli.progress import progress_bar
 from relay.simulator import simulate
 from relay.simulator.demo import DemoError, DemoRelay
+from relay.simulator.relay_process import RelayProcessError
 
 _COLUMNS: Final = {
     "id": "id",
@@ -55,7 +56,7 @@ def command(*, once: bool) -> None:
         relay = DemoRelay(Path(folder))
         try:
             _run(relay, once=once)
-        except DemoError as error:
+        except (DemoError, RelayProcessError) as error:
             raise click.ClickException(str(error)) from error
 
 

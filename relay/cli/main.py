@@ -23,6 +23,7 @@ _COMMANDS: Final = (
     "dead",
     "demo",
     "destinations",
+    "init",
     "ledger",
     "quarantine",
     "rebuild",
@@ -56,6 +57,11 @@ class Context:
 
     def __init__(self, path: Path | None) -> None:
         self._path = path
+
+    @property
+    def path(self) -> Path | None:
+        """The settings file that the command line names."""
+        return self._path
 
     def settings(self) -> Settings:
         """Load the settings. If they are wrong the command ends with exit code 2."""

@@ -6,24 +6,31 @@ from typing import Final
 
 from rich.console import Console
 from rich.status import Status
-from rich.text import Text
+from rich.text import Text as RichText
 
 from relay.cli.output import echo
+from relay.operations.languages import Language, Text
 from relay.operations.test_call import OnStep, State, Step
 from relay.standards.unprintable import escape_unprintable
 
-_RESULTS: Final = {State.GOOD: "ok", State.WARNING: "warning", State.FAILED: "failed"}
+RESULTS: Final = {
+    State.GOOD: Text("ok", "bien"),
+    State.WARNING: Text("warning", "aviso"),
+    State.FAILED: Text("failed", "fallo"),
+}
+"""The words for the results of a step or of a finding."""
+
 _INDENT: Final = " " * 9
 
 
 @contextmanager
-def show_steps(*, is_shown: bool) -> Iterator[OnStep]:
+def show_steps(*, is_shown: bool, language: Language = Language.EN) -> Iterator[OnStep]:
     """Yield a function that shows each step. What is under way is shown on a terminal only."""
     console = Console(stderr=True)
     with Status("", console=console) as status:
         if not (is_shown and console.is_terminal):
             status.stop()
-        yield _Lines(status if console.is_terminal else None).show if is_shown else _ignore
+        yield _Lines(status if console.is_terminal else None, language).show if is_shown else _ignore
 
 
 def _ignore(_: Step) -> None:
@@ -33,8 +40,9 @@ def _ignore(_: Step) -> None:
 class _Lines:
     """Prints each step once. `status`: the line of what is under way, if there is a terminal."""
 
-    def __init__(self, status: Status | None) -> None:
+    def __init__(self, status: Status | None, language: Language) -> None:
         self._status = status
+        self._language = language
         self._printed: list[Step] = []
         self._running: dict[tuple[str, str | None], str] = {}
 
@@ -43,17 +51,21 @@ class _Lines:
         key = step.kind, step.destination
         name = f"{step.destination}: " if step.destination else ""
         if not step.is_final:
-            self._running[key] = name + step.text.en
+            self._running[key] = name + step.text.read(self._language)
         else:
             self._running.pop(key, None)
             if step not in self._printed:
                 self._print(step, name)
         if self._status is not None:
-            self._status.update(Text(escape_unprintable(" · ".join(self._running.values()))))
+            self._status.update(RichText(escape_unprintable(" · ".join(self._running.values()))))
 
     def _print(self, step: Step, name: str) -> None:
         self._printed.append(step)
-        result = _RESULTS[step.state]
-        echo(f"{result:<{len(_INDENT)}}{name}{step.text.en}")
+        if self._status is not None:
+            self._status.stop()  # it would stay on the screen, and the line would follow it
+        result = RESULTS[step.state].read(self._language)
+        echo(f"{result:<{len(_INDENT)}}{name}{step.text.read(self._language)}")
         if step.hint:
-            echo(f"{_INDENT}{step.hint.en}")
+            echo(f"{_INDENT}{step.hint.read(self._language)}")
+        if self._status is not None:
+            self._status.start()

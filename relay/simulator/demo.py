@@ -1,11 +1,7 @@
 """The demo's relay: a real process with an embedded CRM, in a temporary folder."""
 
 import asyncio
-import json
-import os
 import sqlite3
-import subprocess
-import sys
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
@@ -14,9 +10,8 @@ from typing import Any, Final, NoReturn
 
 from crm_clients.settings import DEFAULT_LABELS
 from relay.call import Status
+from relay.simulator.relay_process import RelayProcess, environment_without_relay
 
-_START_SECONDS: Final = 20.0
-_STOP_SECONDS: Final = 15.0
 _DELIVERY_SECONDS: Final = 30.0
 _POLL_SECONDS: Final = 0.1
 
@@ -34,68 +29,42 @@ path = "crm.db"
 
 
 class DemoError(Exception):
-    """The demo's relay failed. The message says how, and contains the relay's log."""
+    """The records of the CRM are not as expected. The message says how they differ."""
 
 
 class DemoRelay:
-    """The process `relay serve` and its files."""
+    """A relay with its settings, ledger and CRM in one folder."""
 
     def __init__(
         self,
         folder: Path,
         *,
         settings: str = _SETTINGS,
-        stop_seconds: float = _STOP_SECONDS,
         delivery_seconds: float = _DELIVERY_SECONDS,
     ) -> None:
         self.folder = folder
         self.log = folder / "relay.log"
         self.crm = folder / "crm.db"
-        self.url = ""
         self._settings = settings
-        self._stop_seconds = stop_seconds
         self._delivery_seconds = delivery_seconds
-        self._process: subprocess.Popen[bytes] | None = None
+        # Environment variables of the user's own relay must not change this one.
+        self._process = RelayProcess(folder / "settings.toml", self.log, environment_without_relay())
+
+    @property
+    def url(self) -> str:
+        """Where the relay listens."""
+        return self._process.url
 
     @contextmanager
     def running(self) -> Iterator[None]:
-        """Start the relay, and stop it at the end. Raises `DemoError` if it does not start."""
-        settings_path = self.folder / "settings.toml"
-        settings_path.write_text(self._settings)
-        command = [sys.executable, "-m", "relay", "--settings", str(settings_path), "serve"]
-        # Environment variables of the user's own relay must not change this one.
-        environment = {key: value for key, value in os.environ.items() if not key.startswith("RELAY_")}
-        with self.log.open("wb") as log:
-            process = self._process = subprocess.Popen(  # noqa: S603 - the command is fixed
-                command, stdout=log, stderr=subprocess.STDOUT, env=environment, start_new_session=True
-            )
-        try:
-            self.url = self._wait_until_ready(process)
+        """Start the relay, and stop it at the end. Raises `RelayProcessError` if it does not start."""
+        (self.folder / "settings.toml").write_text(self._settings)
+        with self._process.running():
             yield
-        finally:
-            self._stop(process)
-
-    def _wait_until_ready(self, process: subprocess.Popen[bytes]) -> str:
-        deadline = time.monotonic() + _START_SECONDS
-        while time.monotonic() < deadline and process.poll() is None:
-            for line in self.log.read_text().splitlines():
-                if '"server.ready"' in line:
-                    return str(json.loads(line)["url"])
-            time.sleep(_POLL_SECONDS)
-        raise DemoError(f"the relay did not start; its log:\n{self.log.read_text()}")
-
-    def _stop(self, process: subprocess.Popen[bytes]) -> None:
-        process.terminate()
-        try:
-            process.wait(self._stop_seconds)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
 
     def wait_for_exit(self) -> NoReturn:
-        """Wait until an exception ends the demo. Raises `DemoError` if the relay itself exits."""
-        code = self._process.wait() if self._process else None
-        raise DemoError(f"the relay exited with code {code}; its log:\n{self.log.read_text()}")
+        """Wait until an exception ends the demo. Raises `RelayProcessError` if the relay itself exits."""
+        self._process.wait_for_exit()
 
     async def wait_for_records(self, expected: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
         """Return the CRM's rows once they match. Raises `DemoError` if they do not match in time."""

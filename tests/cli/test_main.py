@@ -22,6 +22,7 @@ COMMANDS = [
     "dead",
     "demo",
     "destinations",
+    "init",
     "ledger",
     "quarantine",
     "rebuild",

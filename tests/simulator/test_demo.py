@@ -48,29 +48,3 @@ def test_rows_are_read_in_order_and_none_before_the_file_exists(tmp_path: Path) 
 async def test_records_that_never_match_raise_an_error(tmp_path: Path) -> None:
     with pytest.raises(DemoError, match=r"1 records differ from what is expected: .*cloudtalk-1"):
         await DemoRelay(tmp_path, delivery_seconds=0).wait_for_records([EXPECTED])
-
-
-def test_a_relay_that_cannot_start_raises_an_error_with_its_log(tmp_path: Path) -> None:
-    demo = DemoRelay(tmp_path, settings="[server]\nprot = 0\n")
-    with (
-        pytest.raises(DemoError, match=r"the relay did not start; its log:\n(.*\n)*.*server\.port"),
-        demo.running(),
-    ):
-        pass
-
-
-def test_a_relay_that_exits_by_itself_raises_an_error_with_its_log(tmp_path: Path) -> None:
-    demo = DemoRelay(tmp_path)
-    with demo.running():
-        assert demo._process is not None
-        demo._process.kill()
-        with pytest.raises(DemoError, match=r"the relay exited with code -9; (.*\n)*.*server\.ready"):
-            demo.wait_for_exit()
-
-
-def test_a_relay_that_ignores_sigterm_is_killed(tmp_path: Path) -> None:
-    demo = DemoRelay(tmp_path, stop_seconds=0.001)
-    with demo.running():
-        assert demo.url.startswith("http://127.0.0.1:")
-    assert demo._process is not None
-    assert demo._process.poll() is not None
