@@ -50,7 +50,7 @@ def parse_ranges(header: str | None, size: int) -> list[ByteRange]:
             found.append(byte_range)
     if not found:
         raise Unsatisfiable
-    return [] if sum(each.length for each in found) > size and len(found) > 1 else found
+    return [] if sum(each.length for each in found) > size else found
 
 
 def _is_reversed(part: re.Match[str]) -> bool:

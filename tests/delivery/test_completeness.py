@@ -70,6 +70,7 @@ def test_a_call_that_changed_before_the_clock_was_set_back_waits_once_from_now()
     # Clocks of processes differ a little.
     assert until(Status.COMPLETED, passed=-1) == 60
     assert until(Status.COMPLETED, passed=-60, has_waited=True) == 60
+    assert until(Status.COMPLETED, passed=-60.001, has_waited=True) is None
 
 
 @pytest.mark.parametrize("update", ["complete", "never"])

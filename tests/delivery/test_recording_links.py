@@ -1,6 +1,7 @@
 """Links to recordings in the records that a CRM receives."""
 
 import msgspec
+import pytest
 
 from relay.call import RecordingLinks
 from relay.delivery.recording_links import with_recording_link
@@ -26,11 +27,27 @@ def test_only_a_record_with_a_recording_is_changed() -> None:
     assert linked.call == msgspec.structs.replace(due.call, recording_url=LINKS.link(due.call))
 
 
-def test_a_link_that_expires_changes_with_the_times_of_the_call() -> None:
-    assert with_recording_link(recorded(), LINKS).field_versions["recording_url"] == 1
-    expiring = LINKS._replace(days=30)
-    assert with_recording_link(recorded(), expiring).field_versions == {
-        "recording_url": 3,
-        "started_at": 2,
-        "ended_at": 3,
-    }
+def test_without_links_a_record_has_no_recording_that_needs_the_api_key() -> None:
+    due = recorded("https://my.cloudtalk.io/api/calls/recording/7.json")
+    delivered = with_recording_link(due, None)
+    assert delivered.call == msgspec.structs.replace(due.call, recording_url=None)
+    assert delivered.field_versions == due.field_versions
+
+
+@pytest.mark.parametrize(
+    ("versions", "of_the_link"),
+    [
+        ({"recording_url": 1, "started_at": 2, "ended_at": 3}, 3),
+        ({"recording_url": 1, "answered_at": 2}, 2),
+        ({"recording_url": 1, "started_at": 2}, 2),
+        ({"recording_url": 4, "ended_at": 3, "notes": 5}, 4),
+        ({}, 0),
+    ],
+)
+def test_a_link_that_expires_changes_with_the_times_of_the_call(
+    versions: dict[str, int], of_the_link: int
+) -> None:
+    due = msgspec.structs.replace(recorded(), field_versions=versions)
+    assert with_recording_link(due, LINKS).field_versions == versions
+    expiring = with_recording_link(due, LINKS._replace(days=30)).field_versions
+    assert expiring == {**versions, "recording_url": of_the_link}
