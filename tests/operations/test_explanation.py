@@ -2,19 +2,27 @@
 
 import json
 from collections.abc import Awaitable, Callable
+from datetime import datetime
 from functools import partial
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
+import msgspec
 import pytest
 
 from crm_clients.base import Rejected
-from relay.call import Kind
+from crm_clients.settings import DestinationSettings
+from relay.call import Kind, Status
+from relay.instants import SECOND, Duration, Instant
 from relay.ledger import quarantine
 from relay.ledger.connection import Connection
+from relay.ledger.deliveries import DeliveryCounts, DeliveryRow
+from relay.ledger.destinations import DestinationRow
 from relay.ledger.quarantine import NewQuarantinedBody
+from relay.ledger.states import DeliveryState
 from relay.operations.calls import CallView, find_call, view_call
-from relay.operations.explanation import Situation, situation_of
+from relay.operations.explanation import Situation, explain_delivery, explain_destination, situation_of
 from relay.operations.explanation_texts import Cause
 from relay.operations.languages import Language
 from relay.operations.missing_calls import explain_missing_call
@@ -23,8 +31,383 @@ from relay.settings import load
 from tests.support import causes
 from tests.support.cause_cases import CALLS, DELIVERIES, MISSING, Case
 from tests.support.causes import UUID, Scene, scene
+from tests.support.samples import make_call
 
 ROOT = Path(__file__).parents[2]
+
+
+NOW = Instant(1_800_000_000 * SECOND)  # 2027-01-15T08:00:00Z
+LATER = Instant(NOW + 90 * SECOND)
+CRM = DestinationRow("crm", "local", None, None, None, None, None, None)
+NO_RELAY = "no relay is running, so start one (`relay serve`)"
+
+
+def _settings(**changes: Any) -> DestinationSettings:
+    return DestinationSettings.model_validate({"client": "fake", **changes})
+
+
+def _pending(**changes: Any) -> DeliveryRow:
+    """A delivery that was never attempted, in version 2."""
+    row = DeliveryRow(
+        destination="crm",
+        call="c",
+        state=DeliveryState.PENDING,
+        version=2,
+        delivered_version=0,
+        first_delivered_at=None,
+        pending_since=NOW,
+        due_at=NOW,
+        attempts=0,
+        attempted_at=None,
+        failing_for=Duration(0),
+        remote_id=None,
+        outcome=None,
+        code=None,
+        message=None,
+        not_before=None,
+    )
+    return msgspec.structs.replace(row, **changes)
+
+
+_HELD = {"due_at": LATER, "not_before": LATER, "pending_since": LATER}
+_FAILED = {
+    "outcome": "retry",
+    "due_at": LATER,
+    "attempts": 3,
+    "attempted_at": NOW,
+    "code": "503",
+    "message": "it is down",
+}
+_FILTER = {"when": {"directions": ["inbound"]}}
+
+
+@pytest.mark.parametrize(
+    ("delivery", "record", "pause", "settings", "code", "sentence"),
+    [
+        ({}, {}, {}, None, "orphaned", "Not in crm yet: the settings no longer have crm, so nothing is"),
+        ({}, {}, {}, {"enabled": False}, "disabled", "Not in crm yet: crm is disabled in the settings"),
+        ({}, {}, {"paused_reason": "paused"}, {}, "paused", "Not in crm yet: a person paused crm, until"),
+        (
+            _FAILED,
+            {},
+            {
+                "paused_reason": "unauthorised",
+                "paused_until": LATER,
+                "paused_code": "401",
+                "paused_message": "no\n  such   key",
+            },
+            {},
+            "unauthorised",
+            (
+                "Not in crm yet: crm refuses the credentials (401: no such key); correct them in the"
+                " settings; the relay tries again at 2027-01-15T08:01:30Z"
+            ),
+        ),
+        (
+            {"delivered_version": 1},
+            {},
+            {"paused_reason": "failing", "paused_until": NOW},
+            {},
+            "failing",
+            (
+                "crm has version 1 of the call, and not version 2 yet: crm is down or cannot be reached"
+                " (without details); the relay tries again now"
+            ),
+        ),
+        ({}, {"merged_into": "d"}, {}, {}, "merged", "Not in crm yet: the call was merged into d, and crm"),
+        ({}, {"direction": "internal"}, {}, {}, "internal", "Not in crm yet: the call is internal,"),
+        (
+            {"delivered_version": 1},
+            {"direction": "internal"},
+            {},
+            {},
+            "being_delivered",
+            "Still in crm, and to be removed there: the relay is sending it now",
+        ),
+        (
+            {},
+            {"direction": "outbound"},
+            {},
+            _FILTER,
+            "filtered",
+            (
+                "Not in crm yet: the filter of crm excludes the call, since its direction is outbound and"
+                " when.directions has only inbound; after"
+            ),
+        ),
+        (
+            {"outcome": "retry"},
+            {"direction": "outbound"},
+            {},
+            _FILTER,
+            "being_delivered",
+            "Not in crm yet: the relay is sending it now",
+        ),
+        (
+            {},
+            {"direction": None},
+            {},
+            {"when": {"directions": ["inbound", "outbound"]}},
+            "filtered",
+            (
+                "Not in crm yet: the filter of crm excludes the call, since its direction is unknown and"
+                " when.directions has only inbound, outbound; after"
+            ),
+        ),
+        (
+            _HELD,
+            {"status": Status.ANSWERED},
+            {},
+            {},
+            "incomplete",
+            (
+                "Not in crm yet: waiting until the call is complete (destinations.crm.update); it is not"
+                " over, and the relay sends it without its end only after 30 hours without an event"
+            ),
+        ),
+        (
+            _HELD,
+            {"status": Status.COMPLETED},
+            {},
+            {},
+            "incomplete",
+            (
+                "Not in crm yet: waiting until the call is complete (destinations.crm.update); its recording"
+                " and notes may still arrive, and the relay looks again at 2027-01-15T08:01:30Z"
+            ),
+        ),
+        (
+            dict.fromkeys(_HELD, NOW),
+            {},
+            {},
+            {},
+            "being_delivered",
+            "Not in crm yet: the relay is sending it now",
+        ),
+        ({"due_at": LATER}, {}, {}, {}, "being_delivered", "Not in crm yet: the relay is sending it now"),
+        (
+            _FAILED,
+            {},
+            {},
+            {},
+            "retry_scheduled",
+            (
+                "Not in crm yet: attempt 3 failed (503: it is down); the relay tries again at"
+                " 2027-01-15T08:01:30Z"
+            ),
+        ),
+        (_FAILED | {"due_at": NOW}, {}, {}, {}, "being_delivered", "Not in crm yet: the relay is sending it"),
+        (
+            _FAILED | {"outcome": "throttled", "message": None, "code": None},
+            {},
+            {},
+            {},
+            "rate_limited",
+            "Not in crm yet: this call needs a rate limit of crm that is used up (throttled); the relay",
+        ),
+        (
+            {"delivered_version": 2},
+            {},
+            {},
+            {},
+            "being_delivered",
+            "In crm, and to be compared again: the relay is sending it now",
+        ),
+        (
+            {"state": DeliveryState.DELIVERED, "delivered_version": 2, "attempted_at": NOW},
+            {},
+            {},
+            {},
+            "delivered",
+            "In crm: it has the newest version (2) since 2027-01-15T08:00:00Z",
+        ),
+        (
+            {"state": DeliveryState.DELIVERED, "delivered_version": 1},
+            {},
+            {},
+            {"update": "never"},
+            "not_updated",
+            (
+                "In crm as version 1: crm is never updated after its first write (destinations.crm.update),"
+                " so version 2 is not written"
+            ),
+        ),
+        (
+            _FAILED | {"state": DeliveryState.DEAD, "outcome": "rejected", "delivered_version": 1},
+            {},
+            {},
+            {},
+            "rejected",
+            (
+                "crm has version 1 of the call, and not version 2 yet: crm rejected the record at"
+                " 2027-01-15T08:00:00Z (503: it is down); correct the cause"
+            ),
+        ),
+        (
+            _FAILED | {"state": DeliveryState.DEAD},
+            {},
+            {},
+            {},
+            "gave_up",
+            "Not in crm: the relay gave up at 2027-01-15T08:00:00Z after 3 attempts, while crm accepted",
+        ),
+        (_FAILED | {"state": DeliveryState.DROPPED}, {}, {}, {}, "dropped", "Not in crm: a person dropped"),
+        (
+            {"state": DeliveryState.RETRACTED, "outcome": "retracted"},
+            {"direction": "internal"},
+            {},
+            {},
+            "retracted",
+            "Not in crm: the relay removed the record",
+        ),
+        (
+            {"state": DeliveryState.RETRACTED, "outcome": "retracted"},
+            {"merged_into": "d"},
+            {},
+            {},
+            "merged",
+            "Not in crm: the call was merged into d",
+        ),
+        (
+            {"state": DeliveryState.FILTERED},
+            {"direction": "outbound", "status": Status.COMPLETED},
+            {},
+            _FILTER,
+            "filtered",
+            "Not in crm: the filter of crm excludes the call",
+        ),
+        (
+            {"state": DeliveryState.FILTERED},
+            {"direction": "outbound", "status": Status.IN_PROGRESS},
+            {},
+            _FILTER,
+            "filtered",
+            "Not in crm yet: the filter of crm excludes the call",
+        ),
+        (
+            {"state": DeliveryState.FILTERED},
+            {"status": Status.COMPLETED},
+            {},
+            {},
+            "filter_changed",
+            "Not in crm: earlier settings excluded the call",
+        ),
+        (
+            {"state": DeliveryState.FILTERED},
+            {"status": Status.COMPLETED},
+            {},
+            None,
+            "filter_changed",
+            "Not in crm: earlier settings excluded the call",
+        ),
+    ],
+)
+def test_a_delivery_is_explained_by_its_row(
+    delivery: dict[str, Any],
+    record: dict[str, Any],
+    pause: dict[str, Any],
+    settings: dict[str, Any] | None,
+    code: str,
+    sentence: str,
+) -> None:
+    found = explain_delivery(
+        _pending(**delivery),
+        msgspec.structs.replace(make_call(), **record),
+        msgspec.structs.replace(CRM, **pause),
+        Situation({} if settings is None else {"crm": _settings(**settings)}, NOW),
+        is_served=True,
+    )
+    assert (found.code, found.text.en[: len(sentence)]) == (code, sentence)
+
+
+@pytest.mark.parametrize(
+    ("delivery", "pause", "code", "reason"),
+    [
+        ({}, {}, "no_relay", "Not in crm yet: " + NO_RELAY),
+        (_HELD, {}, "no_relay", "Not in crm yet: " + NO_RELAY),
+        ({}, {"paused_reason": "failing"}, "failing", f"reached (without details); {NO_RELAY}"),
+    ],
+)
+def test_a_delivery_that_no_relay_makes_is_explained(
+    delivery: dict[str, Any], pause: dict[str, Any], code: str, reason: str
+) -> None:
+    found = explain_delivery(
+        _pending(**delivery),
+        make_call(),
+        msgspec.structs.replace(CRM, **pause),
+        Situation({"crm": _settings()}, NOW),
+        is_served=False,
+    )
+    assert (found.code, found.text.en[-len(reason) :]) == (code, reason)
+
+
+@pytest.mark.parametrize(
+    ("counts", "served", "pause", "code", "sentence"),
+    [
+        ({"pending": 2}, False, {}, "no_relay", f"Nothing is sent to crm (2 pending): {NO_RELAY}"),
+        ({"dead": 3, "pending": 2}, True, {}, "dead_letters", "crm takes calls, but 3 failed for good"),
+        ({"pending": 2}, True, {}, "being_delivered", "crm has 2 calls pending: the relay sends them"),
+        (
+            {"pending": 2, "held": 2, "oldest_pending_since": LATER},
+            True,
+            {},
+            "incomplete",
+            "crm has 2 calls pending, which all wait until they are complete",
+        ),
+        ({"pending": 2, "held": 1, "oldest_pending_since": LATER}, True, {}, "being_delivered", "crm has 2"),
+        ({"pending": 2, "held": 2, "oldest_pending_since": NOW}, True, {}, "being_delivered", "crm has 2"),
+        ({"delivered": 5}, True, {}, "up_to_date", "crm has all its calls (5)"),
+        ({}, True, {}, "nothing_yet", "crm has got no call yet"),
+        (
+            {"dead": 3},
+            True,
+            {"paused_reason": "failing", "paused_until": LATER, "paused_message": "x" * 201},
+            "failing",
+            (
+                f"Nothing is sent to crm (0 pending): crm is down or cannot be reached ({'x' * 199}…); the"
+                " relay tries again at 2027-01-15T08:01:30Z"
+            ),
+        ),
+        (
+            {},
+            True,
+            {"paused_reason": "failing", "paused_code": "x" * 200},
+            "failing",
+            (
+                f"Nothing is sent to crm (0 pending): crm is down or cannot be reached ({'x' * 200}); the"
+                " relay tries again now"
+            ),
+        ),
+    ],
+)
+def test_a_destination_is_explained_by_its_numbers(
+    counts: dict[str, Any], pause: dict[str, Any], code: str, sentence: str, *, served: bool
+) -> None:
+    destination = msgspec.structs.replace(CRM, **pause)
+    situation = Situation({"crm": _settings()}, NOW)
+    found = explain_destination(destination, DeliveryCounts(**counts), situation, is_served=served)
+    assert (found.code, found.text.en[: len(sentence)]) == (code, sentence)
+
+
+@pytest.mark.parametrize(
+    ("at", "zone", "midnight"),
+    [
+        ("2027-01-15T08:00:00Z", "UTC", "2027-01-15T00:00:00Z"),
+        ("2027-01-15T23:30:00.900000Z", "Europe/Madrid", "2027-01-15T23:00:00Z"),
+        ("2027-03-28T12:00:00Z", "Europe/Madrid", "2027-03-27T23:00:00Z"),  # summer time began at 01:00Z
+    ],
+)
+def test_a_day_begins_at_midnight_in_its_zone(at: str, zone: str, midnight: str) -> None:
+    instants = [Instant(int(datetime.fromisoformat(text).timestamp() * SECOND)) for text in (at, midnight)]
+    assert Situation({}, instants[0], day_zone=ZoneInfo(zone)).midnight == instants[1]
+
+
+def test_times_of_a_situation_are_in_utc_unless_it_has_a_zone() -> None:
+    for_programs = Situation({}, NOW)
+    assert (for_programs.time(NOW), for_programs.time(None)) == ("2027-01-15T08:00:00Z", None)
+    for_people = Situation({}, NOW, zone=ZoneInfo("Europe/Madrid"))
+    assert (for_people.time(NOW), for_people.time(None)) == ("2027-01-15 09:00:00+01:00", None)
+    assert (for_people.show_time(NOW), for_people.show_time(None)) == ("2027-01-15 09:00:00+01:00", "")
 
 
 def in_spanish(prepared: Scene) -> Situation:
