@@ -7,6 +7,7 @@ from relay.call import Leg, Status
 from relay.ledger.search_terms import (
     TermKind,
     from_text,
+    is_number,
     name_beginnings,
     number_beginnings,
     terms_of,
@@ -49,8 +50,26 @@ def test_no_text_makes_terms_that_cannot_be_read_again() -> None:
     assert from_text(to_text([])) == []
 
 
-def test_a_contact_has_at_most_twelve_words() -> None:
-    assert len(terms_of(make_call(contact_name=" ".join(f"w{n}" for n in range(99))))) == 12
+def test_a_name_has_at_most_its_first_twelve_words() -> None:
+    words = [f"w{n:02}" for n in range(14)]
+    assert terms_of(make_call(contact_name=" ".join(words))) == [f"cw{n:02}" for n in range(12)]
+    for field in ("agent_name", "agent_id"):
+        call = msgspec.structs.replace(make_call(), **{field: " ".join(words)})
+        assert terms_of(call) == [f"aw{n:02}" for n in range(12)]
+    call = msgspec.structs.replace(make_call(), agent_email=f"{'.'.join(words)}@acme.es")
+    assert terms_of(call) == [
+        "aw00",
+        "aw00.w01.w02.w03.w04.w05.w06.w07.w08.w09.w10.w11.w12.w13@acme.es",
+        *(f"aw{n:02}" for n in range(1, 12)),
+    ]
+
+
+def test_an_email_has_at_most_eighty_characters_and_a_number_twenty_digits() -> None:
+    call = msgspec.structs.replace(make_call(), agent_email=" …@ " + "STRASSE" * 12)
+    assert terms_of(call) == ["a…@" + ("strasse" * 12)[:78]]
+    digits = "123456789012345678901"
+    assert terms_of(make_call(external_number=digits)) == ["n12345678901234567890", "r09876543210987654321"]
+    assert terms_of(make_call(internal_number="10")) == ["n10", "r01"]
 
 
 @pytest.mark.parametrize(
@@ -65,6 +84,15 @@ def test_a_contact_has_at_most_twelve_words() -> None:
         ("2233", ("n2233", "n342233", "r3322")),
         ("0233", ("n0233", "n340233", "n34233", "r3320")),
         ("233", ("n233", "n34233")),
+        ("33", ("n33", "n3433")),
+        ("+34 (00)600", ("n34600",)),
+        ("(0)2233", ("n02233", "n3402233", "n342233", "r3322")),
+        ("0034", ("n34",)),
+        ("003", ()),
+        (
+            "1234567890123456789012",
+            ("n12345678901234567890", "n34123456789012345678", "r21098765432109876543"),
+        ),
         ("٢٢٣٣", ("n2233", "n342233", "r3322")),
         ("3", ()),
         ("+", ()),
@@ -86,6 +114,26 @@ def test_a_name_is_looked_for_by_each_of_its_words() -> None:
     assert name_beginnings("a@b.c", TermKind.CONTACT) == [("ca",), ("cb",), ("cc",)]
     assert name_beginnings("Ana.G@acme eva", TermKind.AGENT) == [("aana.g@acme",), ("aeva",)]
     assert name_beginnings("…", TermKind.AGENT) == []
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("2233", True),
+        ("+34 (91) [0] 2·2/3-3.", True),
+        ("22\u201333", True),
+        ("22\u221233", True),
+        ("٢٢٣٣", True),
+        ("233", False),
+        ("2233 ana", False),
+        ("X2233", False),
+        ("2233x", False),
+        ("+", False),
+        ("", False),
+    ],
+)
+def test_a_text_of_four_digits_and_punctuation_is_a_number(text: str, *, expected: bool) -> None:
+    assert is_number(text) is expected
 
 
 @pytest.mark.parametrize(
