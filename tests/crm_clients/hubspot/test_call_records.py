@@ -16,7 +16,7 @@ from crm_clients.hubspot.call_records import (
 )
 from crm_clients.hubspot.languages import TEXTS
 from crm_clients.hubspot.settings import HubSpotSettings
-from crm_clients.hubspot.text import MAX_TEXT_LENGTH, html_to_text, merge_sections, sections_to_html
+from crm_clients.hubspot.text import MAX_TEXT_LENGTH, merge_sections
 from relay.call import Status
 from tests.support.hubspot import call, first_push, later_push, missed_call
 
@@ -59,20 +59,10 @@ def test_a_long_transcript_is_cut_and_ends_in_a_marker(text: str) -> None:
     assert "<p><strong>Summary</strong><br>short</p>" in body
 
 
-def test_a_section_without_room_is_left_out() -> None:
-    assert sections_to_html([("One", "x" * 70_000), ("Two", "y")], TEXTS["en"]).count("<p>") == 1
-
-
 def test_nul_and_unpaired_surrogates_are_removed() -> None:
     assert (
         properties(first_push(call(notes="a\0b\ud800c")))["hs_call_body"]
         == "<p><strong>Notes</strong><br>abc</p>"
-    )
-
-
-def test_html_to_text_does_not_depend_on_the_tags() -> None:
-    assert html_to_text("<p>One<br>two &amp; three</p>") == html_to_text(
-        '<div dir="auto">One <br/>\n two &amp; three</div>'
     )
 
 
