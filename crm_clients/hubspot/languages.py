@@ -27,6 +27,8 @@ class Texts(msgspec.Struct, frozen=True):
     task_body: str
     called_number: str
     task_completed: str
+    called_back: str
+    called_back_by: str
 
 
 TEXTS: Final[Mapping[Language, Texts]] = {
@@ -48,6 +50,8 @@ TEXTS: Final[Mapping[Language, Texts]] = {
         task_body="{kind} on {time} ({timezone}) from {customer}.",
         called_number="They called {number}.",
         task_completed="Nobody needs to call back any more: the call was answered after all.",
+        called_back="Called back after {after}.",
+        called_back_by="Called back after {after} by {agent}.",
     ),
     "es": Texts(
         calls={
@@ -90,6 +94,8 @@ TEXTS: Final[Mapping[Language, Texts]] = {
             "wrapup_seconds": "Segundos de cierre",
             "recording_url": "Grabación",
             "follow_up": "Seguimiento",
+            "called_back_at": "Fecha de la devolución",
+            "called_back_by": "Devuelta por",
             "cloudtalk_data": "Datos de CloudTalk",
         },
         cut="cortado",
@@ -97,5 +103,7 @@ TEXTS: Final[Mapping[Language, Texts]] = {
         task_body="{kind} el {time} ({timezone}) de {customer}.",
         called_number="Llamó al {number}.",
         task_completed="Ya no hay que devolver la llamada: al final se atendió.",
+        called_back="Se habló con el cliente {after} después.",
+        called_back_by="{agent} habló con el cliente {after} después.",
     ),
 }

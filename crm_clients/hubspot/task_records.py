@@ -4,7 +4,7 @@ Source: HubSpot's guide "Tasks". `hs_timestamp` is the due time.
 """
 
 import hashlib
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from datetime import datetime
 from typing import Final
 from zoneinfo import ZoneInfo
@@ -18,7 +18,8 @@ from crm_clients.hubspot.languages import Texts
 from crm_clients.hubspot.responses import JsonObject, Record
 from crm_clients.hubspot.settings import TASK_ID
 from crm_clients.hubspot.text import html_to_text, sections_to_html
-from relay.call import Call
+from relay.call import Call, seconds_to_call_back
+from relay.standards.intervals import format_interval
 from relay.standards.phones import is_dialable
 
 SUBJECT, BODY, STATUS = "hs_task_subject", "hs_task_body", "hs_task_status"
@@ -76,15 +77,25 @@ def create_input(key: str, missed: MissedCall, format_: TaskFormat) -> JsonObjec
     }
 
 
-def complete_input(key: str, task: Record, texts: Texts) -> JsonObject:
-    """Build the input that completes the task and adds a remark to its body.
+def complete_input(key: str, task: Record, remark_text: str, texts: Texts) -> JsonObject:
+    """Build the input that completes the task and adds a remark to its body, see `completion_remark`.
 
     HubSpot: only inputs with an `objectWriteTraceId` can fail singly.
     """
-    remark = sections_to_html([("CloudTalk", texts.task_completed)], texts)
+    remark = sections_to_html([("CloudTalk", remark_text)], texts)
     body = task.properties.get(BODY, "") + remark
     properties = {STATUS: "COMPLETED", BODY: body}
     return {"id": task.id, "objectWriteTraceId": key, "properties": properties}
+
+
+def completion_remark(calls: Iterable[Call], texts: Texts) -> str:
+    """Say why none of these missed calls needs a call back any more. The longest wait counts."""
+    waits = [(seconds, call) for call in calls if (seconds := seconds_to_call_back(call)) is not None]
+    if not waits:
+        return texts.task_completed
+    seconds, call = max(waits, key=lambda wait: wait[0])
+    text = texts.called_back_by if call.called_back_by else texts.called_back
+    return text.format(after=format_interval(seconds), agent=call.called_back_by)
 
 
 def _initial_properties(missed: MissedCall, format_: TaskFormat) -> dict[str, str]:

@@ -24,6 +24,7 @@ from crm_clients.hubspot.task_records import (
     TaskState,
     TaskStates,
     complete_input,
+    completion_remark,
     create_input,
     initial_digest,
     is_unchanged,
@@ -75,6 +76,10 @@ class Tasks:
         Returns by call id why a task could not be completed.
         """
         by_key = self._call_ids_by_key(calls)
+        remarks = {
+            key: completion_remark((call for call in calls if call.id in ids), self._format.texts)
+            for key, ids in by_key.items()
+        }
         async with self._locks.acquire(by_key):
             stored = await self._states.get_many(by_key)
             updated = {
@@ -82,7 +87,7 @@ class Tasks:
                 for key, state in stored.items()
                 if not by_key[key].isdisjoint(state.calls)
             }
-            failed = await self._complete({key: s for key, s in updated.items() if not s.calls})
+            failed = await self._complete({key: s for key, s in updated.items() if not s.calls}, remarks)
             await self._states.set_many({key: s for key, s in updated.items() if key not in failed})
         return {call_id: outcome for key, outcome in failed.items() for call_id in by_key[key]}
 
@@ -210,7 +215,7 @@ class Tasks:
 
     # --- complete and archive -------------------------------------------------------------------
 
-    async def _complete(self, states: Mapping[str, TaskState]) -> Outcomes:
+    async def _complete(self, states: Mapping[str, TaskState], remarks: Mapping[str, str]) -> Outcomes:
         """Complete the unchanged tasks. Returns by key why a task could not be completed."""
         ids = [state.id for state in states.values()]
         tasks = await self._api.read_records(ObjectType.TASKS, ids, EDITABLE_PROPERTIES)
@@ -223,11 +228,13 @@ class Tasks:
         }
         failed: Outcomes = {}
         for keys in chunks(list(unchanged)):
-            failed |= self._outcomes(await self._complete_chunk({key: unchanged[key] for key in keys}))
+            chunk = {key: unchanged[key] for key in keys}
+            failed |= self._outcomes(await self._complete_chunk(chunk, remarks))
         return failed
 
-    async def _complete_chunk(self, tasks: Mapping[str, Record]) -> Failures:
-        inputs = [complete_input(key, task, self._format.texts) for key, task in tasks.items()]
+    async def _complete_chunk(self, tasks: Mapping[str, Record], remarks: Mapping[str, str]) -> Failures:
+        texts = self._format.texts
+        inputs = [complete_input(key, task, remarks[key], texts) for key, task in tasks.items()]
         response = await self._api.write_batch(ObjectType.TASKS, "update", inputs)
         if isinstance(response, ApiFailure):
             return dict.fromkeys(tasks, response)

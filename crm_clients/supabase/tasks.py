@@ -7,7 +7,8 @@ from zoneinfo import ZoneInfo
 
 from crm_clients.base import Push
 from crm_clients.supabase.record import UNKNOWN_ID, UNKNOWN_NAME
-from relay.call import Call
+from relay.call import Call, seconds_to_call_back
+from relay.standards.intervals import format_interval
 
 PREFIX: Final = "tarea:"
 
@@ -15,7 +16,9 @@ OPEN_STATUS: Final = "Pendiente"
 _DONE_STATUS: Final = "Completada"
 _TIME_FORMAT: Final = "%d/%m/%Y %H:%M"
 _TIME_LENGTH: Final = len("28/11/2024 23:30")
-_COMPLETED_REMARK: Final = "\nLa llamada fue atendida después: tarea completada por CloudTalk Relay."
+_DONE_BY: Final = "tarea completada por CloudTalk Relay."
+_ANSWERED: Final = f"\nLa llamada fue atendida después: {_DONE_BY}"
+_CALLED_BACK: Final = f"\nSe habló con el cliente {{after}} después{{agent}}: {_DONE_BY}"
 
 
 def may_change_task(push: Push) -> bool:
@@ -39,8 +42,20 @@ def updated_task(
         return build_task(call, customer, _call_time(call).astimezone(timezone))
     if not isinstance(existing, dict) or not _is_untouched(call, existing):
         return None
-    description = f"{existing['descripcion']}{_COMPLETED_REMARK}"
-    return {**existing, "estado": _DONE_STATUS, "descripcion": description}
+    return {
+        **existing,
+        "estado": _DONE_STATUS,
+        "descripcion": f"{existing['descripcion']}{_remark(call)}",
+    }
+
+
+def _remark(call: Call) -> str:
+    """Why nobody needs to call back any more."""
+    seconds = seconds_to_call_back(call)
+    if seconds is None:
+        return _ANSWERED
+    agent = f" (agente: {call.called_back_by})" if call.called_back_by else ""
+    return _CALLED_BACK.format(after=format_interval(seconds), agent=agent)
 
 
 def build_task(call: Call, customer: tuple[Any, Any], called_at: datetime) -> dict[str, Any]:

@@ -17,7 +17,9 @@ from relay.call.record import (
     Call,
     build_record,
     changed_fields,
+    is_missed,
     known_fields,
+    seconds_to_call_back,
 )
 from relay.call.recording_links import (
     API_RECORDINGS,
@@ -27,8 +29,8 @@ from relay.call.recording_links import (
     with_playable_recording,
 )
 from relay.call.repeated_times import choose_instants
-from relay.call.state import ALTERNATIVES, CallState, Register, Stamp
-from relay.call.status import Status, compute_status, has_stated_outcome
+from relay.call.state import ALTERNATIVES, CallBack, CallState, Register, Stamp
+from relay.call.status import Status, compute_status, has_conversation, has_stated_outcome
 
 __all__ = [
     "ALTERNATIVES",
@@ -39,6 +41,7 @@ __all__ = [
     "HISTORY_RANK",
     "ROW",
     "Call",
+    "CallBack",
     "CallEvent",
     "CallState",
     "Kind",
@@ -53,14 +56,17 @@ __all__ = [
     "compute_status",
     "distinct_agents",
     "external_number",
+    "has_conversation",
     "has_stated_outcome",
     "has_unknown_outcome",
     "internal_number",
+    "is_missed",
     "is_signed",
     "join",
     "join_event",
     "known_fields",
     "needs_api_key",
+    "seconds_to_call_back",
     "state_from_event",
     "with_playable_recording",
 ]

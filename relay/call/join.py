@@ -9,7 +9,16 @@ import msgspec
 
 from relay.call.data_limits import SMALL, most_values, split_large_key
 from relay.call.event import HISTORY_RANK, ROW, Kind
-from relay.call.state import OUTCOME_FACTS, CallState, Evidence, LegState, Register, Stamp, referenced_stamps
+from relay.call.state import (
+    OUTCOME_FACTS,
+    CallBack,
+    CallState,
+    Evidence,
+    LegState,
+    Register,
+    Stamp,
+    referenced_stamps,
+)
 from relay.instants import Instant
 
 V = TypeVar("V")
@@ -70,6 +79,7 @@ def join(left: CallState, right: CallState) -> CallState:
         aliases=_unite(left.aliases, right.aliases),
         large_data=large_data,
         left_out=left.left_out or right.left_out or is_limited,
+        call_back=_first_call_back(left.call_back, right.call_back),
     )
 
 
@@ -211,6 +221,13 @@ def join_leg(left: LegState, right: LegState, orders: FactOrders) -> LegState:
     """Merge what is stated about one leg. The call_id and the agent are those of `left`."""
     seen = sorted({*left.seen, *right.seen})
     return msgspec.structs.replace(left, seen=seen, facts=join_registers(left.facts, right.facts, orders))
+
+
+def _first_call_back(left: CallBack | None, right: CallBack | None) -> CallBack | None:
+    """The earlier one. If one call has two forms of it, the fold writes the present one afterwards."""
+    if left is None or right is None:
+        return left or right
+    return min(left, right, key=lambda back: (back.began_at, back.call, back.agent_name or ""))
 
 
 def _earliest(left: Mapping[Kind, Instant], right: Mapping[Kind, Instant]) -> dict[Kind, Instant]:

@@ -1,6 +1,7 @@
 """The record of a call, built from its state."""
 
 from collections.abc import Iterable, Mapping
+from datetime import datetime
 from typing import Any, Final
 
 import msgspec
@@ -24,7 +25,9 @@ class Call(msgspec.Struct, frozen=True, rename={"from_": "from"}):
     """The canonical record of a call, as CRM clients receive it.
 
     Times are ISO 8601 UTC and end in `Z`; numbers are E.164 if they can be. `follow_up`: an inbound call that
-    nobody answered. `legs`: one for each agent of a transferred call, or of a queue. `merged_into`: the id of
+    nobody answered, and whose customer nobody has talked to since. `called_back_at`: when the first call
+    after it began in which somebody talked to its customer; `called_back_by`: the agent of that call.
+    `legs`: one for each agent of a transferred call, or of a queue. `merged_into`: the id of
     the call that this one became part of.
     """
 
@@ -60,6 +63,8 @@ class Call(msgspec.Struct, frozen=True, rename={"from_": "from"}):
     cloudtalk_data: dict[str, Any]
     merged_into: str | None = None
     legs: list[Leg] = []
+    called_back_at: str | None = None
+    called_back_by: str | None = None
 
 
 FIELDS: Final = tuple(field.encode_name for field in msgspec.structs.fields(Call))
@@ -82,6 +87,8 @@ def build_record(state: CallState, *, id: str, version: int) -> Call:  # noqa: A
     agent, legs = _agent(state), group_legs(state)
     started_at, ended_at = _earliest(legs, "started_at") or fact("started_at"), fact("ended_at")
     answered_at = _earliest(legs, "answered_at") or _answered_at(state, started_at)
+    is_missed = direction == "inbound" and status in _NEED_FOLLOW_UP
+    call_back = state.call_back if is_missed else None
     return Call(
         id=id,
         call_id=next((leg.call_id for leg in legs if leg.call_id), fact("call_id")),
@@ -110,11 +117,28 @@ def build_record(state: CallState, *, id: str, version: int) -> Call:  # noqa: A
         notes=fact("notes"),
         transcript=fact("transcript"),
         summary=fact("summary"),
-        follow_up=direction == "inbound" and status in _NEED_FOLLOW_UP,
+        follow_up=is_missed and call_back is None,
         version=version,
         cloudtalk_data=_build_data(state),
         legs=build_legs(state, legs),
+        called_back_at=iso(call_back.began_at) if call_back else None,
+        called_back_by=call_back.agent_name if call_back else None,
     )
+
+
+def is_missed(call: Call) -> bool:
+    """Whether a customer called and nobody answered, whether or not somebody talked to them later."""
+    return call.direction == "inbound" and call.status in _NEED_FOLLOW_UP
+
+
+def seconds_to_call_back(call: Call) -> int | None:
+    """Return the whole seconds from a missed call to the first conversation with its customer; None if there
+    was none, or if it is not known when the missed call began.
+    """
+    if call.called_back_at is None or call.started_at is None:
+        return None
+    began, called_back = (datetime.fromisoformat(time) for time in (call.started_at, call.called_back_at))
+    return max(int((called_back - began).total_seconds()), 0)
 
 
 def known_fields(call: Call) -> frozenset[str]:

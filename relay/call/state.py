@@ -62,13 +62,22 @@ class LegState(msgspec.Struct, frozen=True):
         return None if register is None else register[1]
 
 
+class CallBack(msgspec.Struct, frozen=True, array_like=True):
+    """The conversation after a missed call: the id of its call, when that began, and who talked."""
+
+    call: str
+    began_at: Instant
+    agent_name: str | None = None
+
+
 class CallState(msgspec.Struct, omit_defaults=True):
     """The joined facts of a call.
 
     `stamps`: by sequence number, of the events that set a register. `seen`: the earliest arrival of each
     kind. `agents`: by its key, each agent that an event names, also one whose phone only rang. `legs`: by
     call_id and agent. `aliases`: sorted, without duplicates. `data` has the small values that CloudTalk sent,
-    `large_data` the others, see `data_limits`; `left_out`: whether these have lost a value.
+    `large_data` the others, see `data_limits`; `left_out`: whether these have lost a value. `call_back`: of a
+    missed call, the first conversation with its customer after it. No event states it: the fold finds it.
     """
 
     stamps: dict[int, Stamp]
@@ -80,6 +89,7 @@ class CallState(msgspec.Struct, omit_defaults=True):
     aliases: list[str] = []
     large_data: dict[str, Register] = {}
     left_out: bool = False
+    call_back: CallBack | None = None
 
     def fact(self, name: str) -> Any:
         """The value of a fact; None if no event stated it."""

@@ -48,6 +48,15 @@ def has_stated_outcome(state: CallState) -> bool:
     return status not in {Status.IN_PROGRESS, Status.ANSWERED}
 
 
+def has_conversation(state: CallState) -> bool:
+    """Whether events prove that somebody talked to the customer. An Ended that does not say so proves
+    nothing, and in an internal call there is no customer.
+    """
+    status = compute_status(state)
+    talked = status is Status.ANSWERED or (status is Status.COMPLETED and has_stated_outcome(state))
+    return talked and state.fact("direction") != "internal"
+
+
 def leg_outcome(leg: LegState, direction: str | None) -> Status:
     """Compute how one leg of a call went, by the same table. `direction`: the call's."""
     return _outcome(leg, leg.seen, direction)

@@ -1,7 +1,8 @@
 """`relay calls list`: search the calls, or list the newest."""
 
-from collections.abc import Sequence
-from typing import Any, Final
+from collections.abc import AsyncIterator, Sequence
+from functools import partial
+from typing import Any, Final, Protocol
 from zoneinfo import ZoneInfo
 
 import click
@@ -21,6 +22,7 @@ from relay.operations.filter_values import (
     parse_directions,
     parse_statuses,
 )
+from relay.operations.unanswered import iterate_unanswered
 from relay.settings import Settings
 
 _DEFAULT_ROWS: Final = 50
@@ -35,6 +37,12 @@ _COLUMNS: Final = {
     "secs": "duration_seconds",
 }
 """Headings of the table, and the fields of the record."""
+
+
+class Source(Protocol):
+    """Yields calls of the ledger, the newest first, up to a limit."""
+
+    def __call__(self, ledger: Ledger, *, limit: int | None) -> AsyncIterator[ListedCall]: ...
 
 
 @click.command("list")
@@ -60,11 +68,19 @@ _COLUMNS: Final = {
     help=f"The state of the delivery to a CRM: {', '.join(DeliveryState)}.",
 )
 @click.option(
+    "--unanswered",
+    is_flag=True,
+    help="Only the last missed call of each customer of the last 7 days who was not called back. Not with"
+    " other conditions.",
+)
+@click.option(
     "--limit", type=click.IntRange(1), help="List at most this many calls. Default: 50; all with --json."
 )
 @json_option
 @click.pass_obj
-def command(context: Context, /, limit: int | None, *, as_json: bool, **options: Any) -> None:
+def command(
+    context: Context, /, limit: int | None, *, unanswered: bool, as_json: bool, **options: Any
+) -> None:
     """List calls, the latest first. Of several conditions a call must satisfy all.
 
     Names are compared without accents and case, in any order of the words. --status, --direction and
@@ -73,12 +89,15 @@ def command(context: Context, /, limit: int | None, *, as_json: bool, **options:
     TIME is a date (its midnight) or ISO 8601. Without an offset it is in cloudtalk.timezone.
     """
     settings = context.settings()
+    if unanswered and any(options.values()):
+        raise click.UsageError("--unanswered is a list of its own: leave out the other conditions")
     with usage_errors():
         filter_ = _parse_filter(settings, **options)
+        source = iterate_unanswered if unanswered else partial(iterate_calls, filter_=filter_)
         if as_json:
-            _print_list_as_json(settings, filter_, limit)
+            _print_list_as_json(settings, source, limit)
         else:
-            _print_list(settings, filter_, limit or _DEFAULT_ROWS)
+            _print_list(settings, source, limit or _DEFAULT_ROWS)
 
 
 def _parse_filter(
@@ -105,8 +124,8 @@ def _parse_filter(
     )
 
 
-def _print_list(settings: Settings, filter_: CallFilter, limit: int) -> None:
-    found, has_more = read_with_ledger(settings, lambda ledger: _first_calls(ledger, filter_, limit))
+def _print_list(settings: Settings, source: Source, limit: int) -> None:
+    found, has_more = read_with_ledger(settings, lambda ledger: _first_calls(ledger, source, limit))
     zone = ZoneInfo(settings.cloudtalk.timezone)
     rows = [
         [
@@ -122,17 +141,17 @@ def _print_list(settings: Settings, filter_: CallFilter, limit: int) -> None:
         echo(f"\nthe latest {len(found)} calls; there are more: use --limit to list them", err=True)
 
 
-async def _first_calls(ledger: Ledger, filter_: CallFilter, limit: int) -> tuple[list[ListedCall], bool]:
+async def _first_calls(ledger: Ledger, source: Source, limit: int) -> tuple[list[ListedCall], bool]:
     """Return up to `limit` calls, and whether there are more."""
-    found = [call async for call in iterate_calls(ledger, filter_, limit + 1)]
+    found = [call async for call in source(ledger, limit=limit + 1)]
     return found[:limit], len(found) > limit
 
 
-def _print_list_as_json(settings: Settings, filter_: CallFilter, limit: int | None) -> None:
+def _print_list_as_json(settings: Settings, source: Source, limit: int | None) -> None:
     async def print_calls(ledger: Ledger) -> None:
         links = settings.recording_links
         await print_json_array(
-            with_playable_recording(call, links) async for call in iterate_calls(ledger, filter_, limit)
+            with_playable_recording(call, links) async for call in source(ledger, limit=limit)
         )
 
     read_with_ledger(settings, print_calls)

@@ -12,6 +12,7 @@ from relay.cli.local_times import print_local_records, with_local_times
 from relay.cli.lookup import read_calls, require_calls
 from relay.cli.main import Context
 from relay.cli.output import echo, json_option, print_fields, print_json, print_table
+from relay.fold import fold_options
 from relay.fold.split import SplitError, split_call
 from relay.instants import Instant
 from relay.ledger.connection import Connection
@@ -140,7 +141,7 @@ def split_(context: Context, id_: str, *, as_json: bool) -> None:
     try:
         parts = with_ledger(
             settings,
-            lambda ledger: split_call(ledger, call.id, archives_recordings=settings.recordings.keep),
+            lambda ledger: split_call(ledger, call.id, fold_options(settings)),
         )
     except SplitError as error:
         raise click.ClickException(str(error)) from error

@@ -6,6 +6,7 @@ from relay.cli.ledger_session import with_ledger
 from relay.cli.main import Context
 from relay.cli.output import echo, json_option, print_json
 from relay.cli.progress import progress_bar
+from relay.fold import fold_options
 from relay.fold.rebuild import rebuild_calls
 from relay.ingest.parsers import build_parser
 
@@ -20,9 +21,9 @@ def command(context: Context, *, as_json: bool) -> None:
     delivered again. The ids of calls and the links between ids stay. A relay may serve meanwhile.
     """
     settings = context.settings()
-    parser = build_parser(settings.cloudtalk)
+    parser, options = build_parser(settings.cloudtalk), fold_options(settings)
     with progress_bar("calls") as on_progress:
-        result = with_ledger(settings, lambda ledger: rebuild_calls(ledger, parser, on_progress))
+        result = with_ledger(settings, lambda ledger: rebuild_calls(ledger, parser, options, on_progress))
     if as_json:
         print_json(result)
         return

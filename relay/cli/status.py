@@ -18,7 +18,9 @@ from relay.cli.output import echo, json_option, print_json, print_records
 from relay.ledger import Ledger
 from relay.operations.explanation import situation_of
 from relay.operations.status import Status, get_status
+from relay.operations.unanswered import FollowUps
 from relay.settings import Settings
+from relay.standards.intervals import format_interval
 from relay.standards.unprintable import escape_unprintable
 
 DESTINATION_COLUMNS: Final = (
@@ -112,8 +114,17 @@ def _heads(status: Status) -> list[str]:
         *(f"relay: {each.host}, process {each.pid}, since {each.started_at}" for each in status.relays),
         *([] if status.relays else ["no relay is running; `relay serve` starts one"]),
         f"events: {events.accepted} accepted{last}, {waiting}",
-        f"calls: {status.calls}",
+        f"calls: {status.calls}{_describe_follow_ups(status.follow_ups)}",
     ]
+
+
+def _describe_follow_ups(follow_ups: FollowUps) -> str:
+    """Describe the missed calls of the last days; empty if there is none to describe."""
+    customers, median = follow_ups.customers, follow_ups.median_seconds
+    waiting = [f"{customers} missed {'customer waits' if customers == 1 else 'customers wait'} for a call"]
+    called_back = [f"others waited {format_interval(median)} (median)"] if median is not None else []
+    parts = [*(waiting if customers else []), *called_back]
+    return f"; {', '.join(parts)}" if parts else ""
 
 
 def _problems(status: Status) -> Iterator[str]:

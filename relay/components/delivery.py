@@ -9,7 +9,7 @@ from relay.alerts import AlertWorker
 from relay.components.traces import run_traces
 from relay.delivery import DeliveryWorker, LedgerClientState, RetryPolicy
 from relay.delivery.clients import build_clients
-from relay.fold import FoldWorker
+from relay.fold import FoldWorker, fold_options
 from relay.ledger import Ledger
 from relay.ledger.generation_file import keep_generation_file
 from relay.ledger.notifications import NotificationListener, WakeUpPipe
@@ -41,10 +41,9 @@ class Delivery:
         self._ledger = ledger
         self.fold = FoldWorker(
             ledger,
-            grace_seconds=settings.cloudtalk.grace_seconds,
+            options=fold_options(settings),
             has_backlog=has_backlog,
             on_enqueue=self._wake_workers,
-            archives_recordings=settings.recordings.keep,
         )
         self.clients = build_clients(settings, self._client_state)
         self.workers = {

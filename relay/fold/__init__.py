@@ -5,7 +5,8 @@ Other packages import `FoldWorker` from here, and the one-off commands from thei
 """
 
 from relay.fold.changes import Changes, plan_changes
+from relay.fold.options import FoldOptions, fold_options
 from relay.fold.snapshot import Snapshot
 from relay.fold.worker import FoldWorker
 
-__all__ = ["Changes", "FoldWorker", "Snapshot", "plan_changes"]
+__all__ = ["Changes", "FoldOptions", "FoldWorker", "Snapshot", "fold_options", "plan_changes"]

@@ -11,8 +11,10 @@ import msgspec
 
 from relay.call import CallEvent, CallState, join_event
 from relay.cloudtalk.parser import Parser
+from relay.fold.call_backs import update_call_backs
 from relay.fold.dedup import drop_redeliveries
 from relay.fold.matching import restrict_ids
+from relay.fold.options import FoldOptions
 from relay.fold.parse_again import parse_again
 from relay.fold.retry_quarantined import retry_event
 from relay.fold.versions import next_version
@@ -43,7 +45,7 @@ class RebuildResult(msgspec.Struct):
 
 
 async def rebuild_calls(
-    ledger: Ledger, parser: Parser, on_progress: Callable[[int, int], None]
+    ledger: Ledger, parser: Parser, options: FoldOptions, on_progress: Callable[[int, int], None]
 ) -> RebuildResult:
     """Recompute all calls, one slice of their events per transaction; a relay may serve meanwhile.
 
@@ -51,7 +53,7 @@ async def rebuild_calls(
     """
     lease = Lease(ledger, "fold", seconds=15)
     total = await ledger.read(calls.count)
-    rebuild = _Rebuild(ledger, lease, parser)
+    rebuild = _Rebuild(ledger, lease, parser, options)
 
     async def step() -> bool:
         more = await rebuild.run_step()
@@ -95,11 +97,12 @@ class _Finished(msgspec.Struct, frozen=True):
 class _Rebuild:
     """The calls of one page at a time, with the events that are not joined yet."""
 
-    def __init__(self, ledger: Ledger, lease: Lease, parser: Parser) -> None:
+    def __init__(self, ledger: Ledger, lease: Lease, parser: Parser, options: FoldOptions) -> None:
         self.result = RebuildResult()
         self._ledger = ledger
         self._lease = lease
         self._parser = parser
+        self._options = options
         self._after = ""
         self._calls: dict[str, _CallInProgress] = {}
         self._events: deque[EventSize] = deque()
@@ -222,9 +225,16 @@ class _Rebuild:
             and (next_row := _next_row(row, self._calls[call].state, floor)) is not None
         ]
         calls.write(connection, [], updated)
-        versions = [(row.id, row.version) for row in updated if row.version > rows[row.id].version]
-        deliveries.enqueue(connection, versions, now=self._lease.now())
-        return _Finished(versions, [(rows[call], events[call]) for call in sorted(changed)])
+        # Of all calls: the settings may count other conversations than before.
+        recomputed = {id_: row for id_, row in rows.items() if id_ not in changed}
+        recomputed |= {row.id: row for row in updated}
+        called_back = update_call_backs(
+            connection, recomputed.values(), window=self._options.call_back_window, recomputed=True
+        )
+        versions = {row.id: row.version for row in updated if row.version > rows[row.id].version}
+        versions |= {row.id: row.version for row in called_back}
+        deliveries.enqueue(connection, list(versions.items()), now=self._lease.now())
+        return _Finished(list(versions.items()), [(rows[call], events[call]) for call in sorted(changed)])
 
     def _has_changed(self, row: CallRow, events: Sequence[EventSize]) -> bool:
         """Whether the fold or an operator changed this call since it was read."""
@@ -236,7 +246,7 @@ def _next_row(row: CallRow, state: CallState | None, floor: int) -> CallRow | No
     """The row with this state; None if it has this state already."""
     if state is None:
         return None
-    state = msgspec.structs.replace(state, aliases=row.state.aliases)
+    state = msgspec.structs.replace(state, aliases=row.state.aliases, call_back=row.state.call_back)
     return next_version(row, state, floor=floor) if state != row.state else None
 
 

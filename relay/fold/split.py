@@ -3,6 +3,8 @@
 import msgspec
 
 from relay.call import CallState
+from relay.fold.call_backs import update_call_backs
+from relay.fold.options import FoldOptions
 from relay.fold.rebuild import join_events
 from relay.fold.versions import first_version, next_version, restored_version
 from relay.ledger import Ledger, aliases, calls, deliveries, epochs, journal, recordings, tombstones
@@ -23,22 +25,20 @@ class SplitResult(msgspec.Struct, frozen=True):
     events_moved: int
 
 
-async def split_call(ledger: Ledger, call: str, *, archives_recordings: bool = False) -> SplitResult:
+async def split_call(ledger: Ledger, call: str, options: FoldOptions) -> SplitResult:
     """Give the call_id of this call a record of its own. No later event links the two again.
 
-    `archives_recordings`: whether the recordings of both are enqueued for the archive. Raises `SplitError`.
+    Raises `SplitError`.
     """
     lease = Lease(ledger, "fold", seconds=15)
     await lease.preempt()
     try:
-        return await ledger.write(
-            lambda connection: _split(connection, lease, call, archives_recordings=archives_recordings)
-        )
+        return await ledger.write(lambda connection: _split(connection, lease, call, options))
     finally:
         await lease.release()
 
 
-def _split(connection: Connection, lease: Lease, call: str, *, archives_recordings: bool) -> SplitResult:
+def _split(connection: Connection, lease: Lease, call: str, options: FoldOptions) -> SplitResult:
     lease.check(connection)
     row = calls.get_many(connection, [call]).get(call)
     if row is None:
@@ -59,8 +59,10 @@ def _split(connection: Connection, lease: Lease, call: str, *, archives_recordin
         journal.mark_folded(connection, [(event.seq, split_off) for event in leaving])
     for alias in call_ids:
         aliases.pin(connection, alias, split_off)
-    deliveries.enqueue(connection, [(changed.id, changed.version) for changed in rows], now=lease.now())
-    if archives_recordings:
+    called_back = update_call_backs(connection, rows, window=options.call_back_window, recomputed=True)
+    versions = {changed.id: changed.version for changed in (*rows, *called_back)}
+    deliveries.enqueue(connection, list(versions.items()), now=lease.now())
+    if options.archives_recordings:
         recordings.enqueue(connection, [changed.record for changed in rows], now=lease.now())
     return SplitResult(row.id, split_off, len(leaving))
 

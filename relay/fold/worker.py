@@ -11,10 +11,11 @@ from typing import Final
 from relay import tracing
 from relay.fold.batch_size import FEW, BatchSize
 from relay.fold.changes import Changes, plan_changes
+from relay.fold.options import FoldOptions
 from relay.fold.snapshot import read_snapshot
 from relay.fold.trace import trace_fold
-from relay.fold.write import write_changes
-from relay.instants import SECOND, duration
+from relay.fold.write import Written, write_changes
+from relay.instants import SECOND
 from relay.ledger import Ledger, LedgerError, LedgerUnavailable, journal
 from relay.ledger.connection import Connection
 from relay.ledger.errors import CallPruned
@@ -33,7 +34,6 @@ class FoldWorker:
     """Folds the journal's events. Of all processes only the holder of the lease `fold` does.
 
     `has_backlog`: whether ingest has events to commit. `on_enqueue`: called when deliveries are pending.
-    `archives_recordings`: whether the recordings of calls are enqueued for the archive.
     `poll_seconds`: how often to look for events that another process appended without a notification.
     """
 
@@ -41,19 +41,17 @@ class FoldWorker:
         self,
         ledger: Ledger,
         *,
-        grace_seconds: float,
+        options: FoldOptions,
         has_backlog: Callable[[], bool],
         on_enqueue: Callable[[], None],
-        archives_recordings: bool = False,
         poll_seconds: float = 1.0,
         lease_seconds: float = 15.0,
     ) -> None:
         self.lease = Lease(ledger, "fold", seconds=lease_seconds)
         self._ledger = ledger
-        self._grace = duration(grace_seconds)
+        self._options = options
         self._has_backlog = has_backlog
         self._on_enqueue = on_enqueue
-        self._archives_recordings = archives_recordings
         self._poll_seconds = poll_seconds
         # Set whenever there may be events to fold: by ingest and other processes (`wake`), by a batch whose
         # limits left events, and by a batch that ended the wait of others. A batch clears it as it begins.
@@ -110,20 +108,20 @@ class FoldWorker:
 
     async def _fold_in_one_transaction(self) -> int:
         try:
-            changes, has_more, requeued = await self._ledger.write(self._plan_and_apply)
+            changes, has_more, written = await self._ledger.write(self._plan_and_apply)
         except LedgerError:
             raise
         except Exception:  # noqa: BLE001 - the rows of one event cannot be written: find it
             return await self._fold_in_two_steps(FEW)
         if has_more:
             self.wake()
-        self._finish(changes, requeued)
+        self._finish(changes, written)
         return len(changes.seqs)
 
-    def _plan_and_apply(self, connection: Connection) -> tuple[Changes, bool, int]:
+    def _plan_and_apply(self, connection: Connection) -> tuple[Changes, bool, Written]:
         """Runs in the ledger's thread, which must not wake the event loop's tasks: the caller does."""
         changes, has_more = self._read_and_plan(connection, FEW)
-        return changes, has_more, self._apply(connection, changes) if changes.seqs else 0
+        return changes, has_more, self._apply(connection, changes) if changes.seqs else Written()
 
     # --- many events: a read and a plan, then a transaction -------------------------------------
 
@@ -174,24 +172,18 @@ class FoldWorker:
             connection,
             most,
             now=self._ledger.now(),
-            grace=self._grace,
+            grace=self._options.grace,
             max_bytes=self._batch_size.bytes,
         )
 
-    def _apply(self, connection: Connection, changes: Changes) -> int:
-        """Write the changes if the lease is still held. Return how many events need not wait any more."""
+    def _apply(self, connection: Connection, changes: Changes) -> Written:
+        """Write the changes if the lease is still held."""
         self.lease.check(connection)
-        return write_changes(
-            connection,
-            changes,
-            now=self._ledger.now(),
-            grace=self._grace,
-            archives_recordings=self._archives_recordings,
-        )
+        return write_changes(connection, changes, self._options, now=self._ledger.now())
 
-    def _finish(self, changes: Changes, requeued: int) -> None:
+    def _finish(self, changes: Changes, written: Written) -> None:
         """Log what was written, and wake who continues with it."""
-        if requeued:
+        if written.requeued:
             self.wake()
         now = self._ledger.now()
         for event in changes.folded_events:
@@ -200,13 +192,15 @@ class FoldWorker:
             trace_fold(tracer, changes, now)
         for call in changes.updated:
             log.info("call.folded", call=call.id, version=call.version, status=call.status)
+        for call in written.called_back:
+            log.info("call.called_back", call=call.id, version=call.version, at=call.called_back_at)
         for loser, survivor in changes.merged.items():
             log.info("call.merged", call=survivor, was=loser)
         for id_, number in changes.excess.items():
             log.warning("fold.too_many_ids", call=id_, events=number)
         for seq, error in changes.failed:
             log.error("fold.set_aside", event_seq=seq, exc_info=error)
-        if changes.updated:
+        if changes.updated:  # with it all that follows from it
             self._on_enqueue()
 
 

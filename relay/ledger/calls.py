@@ -6,7 +6,7 @@ from typing import Any
 import msgspec
 from sqlalchemy import Column, Integer, LargeBinary, bindparam, func, insert, select, update
 
-from relay.call import Call, CallState
+from relay.call import Call, CallState, has_conversation
 from relay.instants import Instant
 from relay.ledger import call_terms
 from relay.ledger.call_terms import CallTerms
@@ -18,7 +18,7 @@ from relay.ledger.tables import calls
 
 _encoder = msgspec.json.Encoder()
 _decode_state = msgspec.json.Decoder(CallState).decode
-_decode_record = msgspec.json.Decoder(Call).decode
+decode_record = msgspec.json.Decoder(Call).decode
 _decode_field_versions = msgspec.json.Decoder(dict[str, int]).decode
 
 
@@ -59,6 +59,9 @@ _rows = rows_of(
     calls.c.changed_at,
     calls.c.status,
     calls.c.direction,
+    calls.c.talked,
+    calls.c.called_back_at,
+    calls.c.called_back_call,
     *(Column(name, Integer) for name in ("state_at", "state_length", "record_at", "record_length")),
 )
 _blob = bindparam("blob", type_=LargeBinary)
@@ -71,6 +74,9 @@ _values = {
     "changed_at": _rows.c.changed_at,
     "status": _rows.c.status,
     "direction": _rows.c.direction,
+    "talked": _rows.c.talked,
+    "called_back_at": _rows.c.called_back_at,
+    "called_back_call": _rows.c.called_back_call,
     "state": TextInBlob(_blob, _rows.c.state_at, _rows.c.state_length),
     "record": TextInBlob(_blob, _rows.c.record_at, _rows.c.record_length),
 }
@@ -99,6 +105,7 @@ def _bound(rows: Iterable[CallRow]) -> dict[str, Any]:
     values, texts, position = [], [], 1
     for row in ordered:
         state, record = (without_nul(_encoder.encode(part)) for part in (row.state, row.record))
+        call_back = row.state.call_back
         values.append(
             (
                 row.id,
@@ -110,6 +117,9 @@ def _bound(rows: Iterable[CallRow]) -> dict[str, Any]:
                 _changed_at(row.state),
                 row.record.status,
                 row.record.direction or "",
+                has_conversation(row.state),
+                call_back and call_back.began_at,
+                call_back and call_back.call,
                 position,
                 len(state),
                 position + len(state),
@@ -155,7 +165,7 @@ def _call_row(row: Sequence[Any]) -> CallRow:
         version,
         began_at,
         _decode_state(state),
-        _decode_record(record),
+        decode_record(record),
         _decode_field_versions(field_versions),
         number,
     )
@@ -190,7 +200,7 @@ def list_pruned_ids(connection: Connection, ids: Collection[str]) -> set[str]:
 def get_records(connection: Connection, ids: Collection[str]) -> dict[str, Call]:
     """Return the records of the calls with these ids; unknown ids are absent from the result."""
     found = connection.execute(_records, bound((id_,) for id_ in sorted(ids)))
-    return {id_: _decode_record(record) for id_, record in found}
+    return {id_: decode_record(record) for id_, record in found}
 
 
 _count_began = (

@@ -125,6 +125,11 @@ calls = Table(
     # Of the record, for searches. `direction`: empty if it is unknown.
     Column("status", Text, nullable=False),
     Column("direction", Text, nullable=False),
+    # Whether somebody talked to the customer.
+    Column("talked", Boolean, nullable=False),
+    # Of a missed call: the first call after it in which somebody did, and when that began.
+    Column("called_back_at", BigInteger),
+    Column("called_back_call", Text),
     # When retention removed its first event: after that the call cannot be recomputed.
     Column("pruned_at", BigInteger),
     # The arrival of the last event that the state has a value of: retention counts from here.
@@ -138,6 +143,12 @@ calls = Table(
     Index("calls_status", "status", "direction", "began_at", "id", **_not_merged),
     Index("calls_changed", "changed_at"),
     Index("calls_number", "number", "began_at"),
+    Index(
+        "calls_called_back",
+        "called_back_call",
+        sqlite_where=text("called_back_call IS NOT NULL"),
+        postgresql_where=text("called_back_call IS NOT NULL"),
+    ),
 )
 """The joined record of each call, and the join state behind it."""
 

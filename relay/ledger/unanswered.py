@@ -5,14 +5,13 @@ from typing import NamedTuple
 from sqlalchemy import bindparam, func, select
 
 from relay.call import Status
-from relay.instants import Instant
+from relay.instants import Duration, Instant
 from relay.ledger.connection import Connection
 from relay.ledger.states import has_state
 from relay.ledger.tables import calls
 
-_later = calls.alias("later")
 _newest_missed = (
-    select(calls.c.id, calls.c.number, calls.c.began_at)
+    select(calls.c.id, calls.c.number, calls.c.began_at, calls.c.called_back_at)
     .where(
         has_state(calls.c.status, Status.MISSED, Status.VOICEMAIL),
         calls.c.direction == "inbound",
@@ -24,19 +23,11 @@ _newest_missed = (
     .limit(bindparam("most"))
     .subquery("missed")
 )
-_talked_later = (
-    select(_later.c.id)
-    .where(
-        _later.c.number == _newest_missed.c.number,
-        _later.c.began_at > _newest_missed.c.began_at,
-        has_state(_later.c.status, Status.ANSWERED, Status.COMPLETED),
-        _later.c.merged_into.is_(None),
-    )
-    .exists()
-)
 _by_number = (
     select(
-        _newest_missed,
+        _newest_missed.c.id,
+        _newest_missed.c.number,
+        _newest_missed.c.began_at,
         func.row_number()
         .over(
             partition_by=_newest_missed.c.number,
@@ -45,13 +36,16 @@ _by_number = (
         .label("place"),
         func.count().over(partition_by=_newest_missed.c.number).label("calls"),
     )
-    .where(~_talked_later)
+    .where(_newest_missed.c.called_back_at.is_(None))
     .subquery("by_number")
 )
 _unanswered = (
     select(_by_number.c.id, _by_number.c.number, _by_number.c.began_at, _by_number.c.calls)
     .where(_by_number.c.place == 1)
     .order_by(_by_number.c.began_at.desc(), _by_number.c.id.desc())
+)
+_waits = select((_newest_missed.c.called_back_at - _newest_missed.c.began_at).label("wait")).where(
+    _newest_missed.c.called_back_at.is_not(None)
 )
 
 
@@ -68,3 +62,8 @@ def list_unanswered(connection: Connection, since: Instant, *, most: int) -> lis
     """Return the customers, the last missed call first. Only the `most` newest missed calls are looked at."""
     rows = connection.execute(_unanswered, {"since": since, "most": most})
     return [UnansweredNumber(*row) for row in rows]
+
+
+def list_waits(connection: Connection, since: Instant, *, most: int) -> list[Duration]:
+    """Return how long those of the `most` newest missed calls waited that were called back, unsorted."""
+    return list(connection.execute(_waits, {"since": since, "most": most}).scalars())

@@ -17,6 +17,7 @@ from relay.ledger.destinations import BY_OPERATOR
 from relay.logs import get_logger
 from relay.measurements.catalogue import LAST_EVENT
 from relay.measurements.instruments import Definition, Kind, Labels
+from relay.operations.unanswered import FollowUps, count_follow_ups
 from relay.standards.shared_result import SharedResult
 
 log = get_logger("relay.metrics")
@@ -58,6 +59,14 @@ OLDEST_RECORDING: Final = _gauge(
     "relay_oldest_pending_recording_seconds",
     "Seconds for which the oldest recording has been waiting for the archive; 0 if none is.",
 )
+UNANSWERED: Final = _gauge(
+    "relay_unanswered_customers",
+    "Customers who were missed in the last seven days, and whom nobody has talked to since.",
+)
+CALL_BACK: Final = _gauge(
+    "relay_call_back_seconds",
+    "Median time from a missed call of the last seven days to the conversation after it; absent without one.",
+)
 LEDGER_UP: Final = _gauge(
     "relay_ledger_up", "1 if the ledger answered this scrape, else 0 and its gauges are absent."
 )
@@ -69,7 +78,7 @@ BUILD: Final = _gauge("relay_build_info", "1, with the versions as labels.", "ve
 
 GAUGES: Final = (
     *(PENDING, OLDEST_PENDING, DEAD, PAUSED, UNFOLDED, SET_ASIDE, QUARANTINED),
-    *(RECORDINGS_PENDING, OLDEST_RECORDING),
+    *(RECORDINGS_PENDING, OLDEST_RECORDING, UNANSWERED, CALL_BACK),
     *(LEDGER_UP, LEDGER_BYTES, DISK_FREE, BUILD),
 )
 
@@ -92,7 +101,13 @@ class LedgerReader:
         self._ledger = ledger
         # The thread that reads also asks for the files: on a disk that hangs this takes as long.
         self._found = SharedResult(
-            lambda: ledger.read(lambda connection: (read_backlog(connection), _measure_files(ledger.path))),
+            lambda: ledger.read(
+                lambda connection: (
+                    read_backlog(connection),
+                    count_follow_ups(connection, ledger.now()),
+                    _measure_files(ledger.path),
+                )
+            ),
             interval_seconds=_INTERVAL_SECONDS,
             timeout_seconds=timeout_seconds,
         )
@@ -100,11 +115,11 @@ class LedgerReader:
     async def read(self) -> list[GaugeValue]:
         """Return the gauges. A ledger that does not answer has `relay_ledger_up` 0 and no others."""
         try:
-            backlog, of_files = await self._found.get()
+            backlog, follow_ups, of_files = await self._found.get()
         except (LedgerError, TimeoutError) as error:
             log.warning("metrics.ledger_unavailable", error=str(error) or "no answer")
             return [_build_info(), GaugeValue(LEDGER_UP, 0)]
-        values = list_gauges(backlog, self._ledger.now())
+        values = list_gauges(backlog, self._ledger.now()) + _of_follow_ups(follow_ups)
         return [_build_info(), GaugeValue(LEDGER_UP, 1), *values, *of_files]
 
 
@@ -121,6 +136,12 @@ def list_gauges(backlog: Backlog, now: Instant) -> list[GaugeValue]:
     if backlog.last_event_at is not None:
         values.append(GaugeValue(LAST_EVENT.definition, backlog.last_event_at / SECOND))
     return values
+
+
+def _of_follow_ups(follow_ups: FollowUps) -> list[GaugeValue]:
+    waiting = GaugeValue(UNANSWERED, follow_ups.customers)
+    median = follow_ups.median_seconds
+    return [waiting] if median is None else [waiting, GaugeValue(CALL_BACK, median)]
 
 
 def _age(since: Instant | None, now: Instant) -> float:

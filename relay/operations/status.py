@@ -22,6 +22,7 @@ from relay.ledger.deliveries import DeliveryCounts
 from relay.ledger.destinations import DestinationRow
 from relay.operations.explanation import Explanation, Situation, explain_destination
 from relay.operations.explanation_texts import Cause
+from relay.operations.unanswered import FollowUps, count_follow_ups
 
 
 class DestinationState(StrEnum):
@@ -88,6 +89,7 @@ class Status(msgspec.Struct, frozen=True):
     relays: list[RelayView]
     events: EventCounts
     calls: int
+    follow_ups: FollowUps
     destinations: list[DestinationStatus]
     retention_refused: str | None
     """Why retention deletes nothing; None while it works."""
@@ -123,6 +125,7 @@ def get_status(connection: Connection, situation: Situation, totals: Totals | No
             unclear=sum(journal.count_missing(connection, since=Instant(0)).values()),
         ),
         calls=totals.calls,
+        follow_ups=count_follow_ups(connection, situation.now),
         destinations=list_destinations(connection, situation, totals.delivered),
         retention_refused=warnings.get(connection, warnings.CLOCK_JUMPED, since=Instant(0)),
     )

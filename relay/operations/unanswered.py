@@ -1,15 +1,17 @@
 """Missed calls that nobody has called back."""
 
+from collections.abc import AsyncIterator
+from statistics import median
 from typing import Final
 
 import msgspec
 
-from relay.instants import Instant, duration, iso
-from relay.ledger import calls, unanswered
+from relay.instants import SECOND, Instant, duration, iso
+from relay.ledger import Ledger, calls, unanswered
 from relay.ledger.call_candidates import CallKey
 from relay.ledger.connection import Connection
 from relay.ledger.unanswered import UnansweredNumber
-from relay.operations.call_list import PAGE, Page, format_cursor, listed_calls, parse_cursor
+from relay.operations.call_list import PAGE, ListedCall, Page, format_cursor, listed_calls, parse_cursor
 
 DAYS: Final = 7
 MOST: Final = 1_000
@@ -29,10 +31,26 @@ class UnansweredCall(msgspec.Struct, frozen=True):
 
 
 class UnansweredCalls(msgspec.Struct, frozen=True):
-    """The newest of them; `customers` is the number of all in the last `DAYS` days."""
+    """The newest of them; `customers` is the number of all in the last `DAYS` days.
+
+    `median_seconds`: from a missed call of these days to the conversation after it; None if there was none.
+    """
 
     newest: list[UnansweredCall]
     customers: int
+    median_seconds: int | None
+
+
+class FollowUps(msgspec.Struct, frozen=True):
+    """The numbers of `UnansweredCalls`."""
+
+    customers: int
+    median_seconds: int | None
+
+
+def count_follow_ups(connection: Connection, now: Instant) -> FollowUps:
+    """Count the customers who wait for a call, and how long others waited."""
+    return FollowUps(len(_find(connection, now)), _median_seconds(connection, now))
 
 
 def get_unanswered(connection: Connection, now: Instant) -> UnansweredCalls:
@@ -48,6 +66,7 @@ def get_unanswered(connection: Connection, now: Instant) -> UnansweredCalls:
             for each in newest
         ],
         len(found),
+        _median_seconds(connection, now),
     )
 
 
@@ -69,6 +88,22 @@ def list_unanswered(
     )
 
 
+async def iterate_unanswered(ledger: Ledger, limit: int | None = None) -> AsyncIterator[ListedCall]:
+    """Yield these calls, up to `limit`."""
+    most = MOST if limit is None else min(limit, MOST)
+    page = await ledger.view(lambda connection: list_unanswered(connection, ledger.now(), limit=most))
+    for call in page.calls:
+        yield call
+
+
 def _find(connection: Connection, now: Instant) -> list[UnansweredNumber]:
-    since = Instant(now - duration(DAYS * 86_400))
-    return unanswered.list_unanswered(connection, since, most=MOST)
+    return unanswered.list_unanswered(connection, _since(now), most=MOST)
+
+
+def _median_seconds(connection: Connection, now: Instant) -> int | None:
+    waits = unanswered.list_waits(connection, _since(now), most=MOST)
+    return round(median(waits) / SECOND) if waits else None
+
+
+def _since(now: Instant) -> Instant:
+    return Instant(now - duration(DAYS * 86_400))

@@ -194,6 +194,19 @@ class Reconcile(Section):
     )
 
 
+class FollowUp(Section):
+    """Missed calls, and the calls after them in which somebody talked to the customer."""
+
+    window_days: float = Field(
+        7,
+        gt=0,
+        le=365,
+        description="Days after a missed call in which a conversation with the customer, in either "
+        "direction, counts as the call back. Then the record needs no follow-up any more, and its task is "
+        "completed.",
+    )
+
+
 class Console(Section):
     """The pages for people at `/console`."""
 
@@ -277,6 +290,7 @@ class Settings(Section):
     ledger: Ledger = Field(default_factory=Ledger)
     delivery: Delivery = Field(default_factory=Delivery)
     reconcile: Reconcile = Field(default_factory=Reconcile)
+    follow_up: FollowUp = Field(default_factory=FollowUp)
     console: Console = Field(default_factory=Console)
     metrics: Metrics = Field(default_factory=Metrics)
     alerts: Alerts = Field(default_factory=Alerts)

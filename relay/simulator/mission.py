@@ -50,20 +50,20 @@ def generate_calls(count: int, seed: int, now: datetime, spacing: timedelta) -> 
     random = Random(seed)  # noqa: S311 - must be repeatable; nothing here is secret
     scenarios = random.choices(_SCENARIOS, [scenario.weight for scenario in _SCENARIOS], k=count)
     return [
-        _simulate_call(random, f"sim-{seed:08x}-{index:06}", scenario, now + index * spacing)
+        _simulate_call(random, f"sim-{seed:08x}", index, scenario, now + index * spacing)
         for index, scenario in enumerate(scenarios)
     ]
 
 
-def _simulate_call(random: Random, call_id: str, scenario: _Scenario, now: datetime) -> SimulatedCall:
-    customer, own_number = choose_customer(random, "contact-"), random.choice(OWN_NUMBERS)
+def _simulate_call(random: Random, run: str, index: int, scenario: _Scenario, now: datetime) -> SimulatedCall:
+    customer, own_number = choose_customer(random, run, index, "contact-"), random.choice(OWN_NUMBERS)
     inbound = scenario.direction == "inbound"
     # All events are sent at once, and the end that they state may be in the future. So the arrival of an
     # Answered is between the start and the end of its call; otherwise the relay would not use it.
     started = now.astimezone(UTC).replace(microsecond=0) - timedelta(seconds=random.randint(2, 6))
     seconds = random.randint(20, 300) if "answered" in scenario.events else random.randint(15, 45)
     start = {
-        "id": call_id,
+        "id": f"{run}-{index:06}",
         "direction": scenario.direction,
         "from": customer.number if inbound else own_number,
         "to": own_number if inbound else customer.number,

@@ -60,9 +60,18 @@ AGENTS: Final = (
 )
 
 
-def choose_customer(random: Random, contact_prefix: str = "") -> Customer:
-    """Make up a customer. `contact_prefix` is put before the four digits of the contact's id."""
-    number = f"+346000{random.randrange(100_000):05}"
+_NUMBERS: Final = 100_000_000
+
+
+def choose_customer(random: Random, run: str, index: int, contact_prefix: str = "") -> Customer:
+    """Make up the customer of the call number `index` of a run. `contact_prefix` is put before the four
+    digits of the contact's id.
+
+    Each call of a run has a number of its own: a later conversation with the same number would end the
+    follow-up of a missed call.
+    """
+    first = Random(run).randrange(_NUMBERS)  # noqa: S311 - must be repeatable
+    number = f"+346{(first + index) % _NUMBERS:08}"
     name = f"{random.choice(_FIRST_NAMES)} {random.choice(_LAST_NAMES)} {random.choice(_LAST_NAMES)}"
     contact_id, share = f"{contact_prefix}{random.randrange(10_000)}", random.random()
     if share < _UNKNOWN_SHARE:

@@ -93,7 +93,7 @@ def generate_script(run: str, index: int, now: datetime, supports: Callable[[Sce
         scenario=scenario,
         uuid=str(UUID(int=random.getrandbits(128), version=4)),
         call_id=_call_id(run, index),
-        customer=choose_customer(random, "1451"),
+        customer=choose_customer(random, run, index, "1451"),
         own_number=random.choice(OWN_NUMBERS),
         started_at=now.astimezone(UTC).replace(microsecond=0) - timedelta(seconds=elapsed),
         agents_rung=agents_rung if scenario.inbound else (),

@@ -1,7 +1,7 @@
 """`relay calls`: list, show and split calls, as tables and as JSON."""
 
 import json
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -13,7 +13,7 @@ RECORD = [
     *("internal_number", "contact_id", "contact_name", "agent_id", "agent_name", "agent_email"),
     *("started_at", "answered_at", "ended_at", "response_seconds", "duration_seconds", "talking_seconds"),
     *("waiting_seconds", "wrapup_seconds", "recording_url", "tags", "notes", "transcript", "summary"),
-    *("follow_up", "version", "cloudtalk_data", "merged_into", "legs"),
+    *("follow_up", "version", "cloudtalk_data", "merged_into", "legs", "called_back_at", "called_back_by"),
 ]
 """The fields of the record, in their order."""
 
@@ -63,6 +63,27 @@ def test_without_a_terminal_each_call_is_one_line(home: Home) -> None:
 def test_without_calls_the_list_is_empty(home: Home) -> None:
     assert home.json("calls", "list") == []
     assert len(home.run("calls", "list").stdout.splitlines()) == 1
+
+
+def test_calls_without_an_answer_are_listed(home: Home) -> None:
+    now = datetime.now(UTC)
+    missed = {
+        name: event("missed", name, **{"from": number}, started_at=f"{now - timedelta(hours=age):%FT%TZ}")
+        for name, number, age in (
+            ("first", "+34600000001", 3),
+            ("again", "+34600000001", 2),
+            ("settled", "+34600000002", 2),
+        )
+    }
+    talked = event("ended", "talked", **{"from": "+34600000002"}, status="answered")
+    home.run_relay(*missed.values(), talked, until=all_delivered(4))
+    (call,) = home.json("calls", "list", "--unanswered")
+    assert (call["id"], call["follow_up"]) == ("cloudtalk-again", True)
+    _, line = home.run("calls", "list", "--unanswered").stdout.splitlines()
+    assert line.split()[:3] == ["cloudtalk-again", "inbound", "missed"]
+    assert "calls: 4; 1 missed customer waits for a call, others waited" in home.run("status").stdout
+    other = home.run("calls", "list", "--unanswered", "--status", "missed")
+    assert (other.exit_code, "leave out the other conditions" in other.stderr) == (2, True)
 
 
 @pytest.mark.parametrize("limit", ["0", "-1", "many"])

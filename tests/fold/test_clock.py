@@ -3,6 +3,7 @@
 import pytest
 
 from relay.call import Kind
+from relay.fold.options import FoldOptions
 from relay.fold.rebuild import rebuild_calls
 from relay.instants import Instant
 from relay.ledger import calls, journal
@@ -46,6 +47,6 @@ async def test_the_edit_that_arrived_last_wins_whatever_the_clock_said(
         record = (await relay.row("cloudtalk-1")).record
         assert (record.tags, record.notes) == ([f"tag {number}"], f"note {number}")
     before = await relay.row("cloudtalk-1")
-    await rebuild_calls(relay.ledger, parser_in(), lambda *_: None)
+    await rebuild_calls(relay.ledger, parser_in(), FoldOptions(), lambda *_: None)
     rows = await relay.ledger.read(lambda c: calls.get_many(c, ["cloudtalk-1"]))
     assert rows["cloudtalk-1"].record.tags == before.record.tags

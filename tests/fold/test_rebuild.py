@@ -10,6 +10,7 @@ import pytest
 
 from relay.call import state_from_event
 from relay.cloudtalk.request import RawRequest
+from relay.fold.options import FoldOptions
 from relay.fold.rebuild import RebuildResult, _Rebuild, rebuild_calls
 from relay.fold.split import split_call
 from relay.fold.versions import first_version
@@ -27,7 +28,7 @@ UUID = "44fe27cd-5268-4670-993e-0129aabbccdd"
 
 
 async def rebuild(relay: FoldingRelay, zone: str = "Europe/Madrid") -> RebuildResult:
-    return await rebuild_calls(relay.ledger, parser_in(zone), lambda *_: None)
+    return await rebuild_calls(relay.ledger, parser_in(zone), FoldOptions(), lambda *_: None)
 
 
 async def test_a_change_of_the_timezone_recomputes_every_call(relay: FoldingRelay) -> None:
@@ -38,7 +39,9 @@ async def test_a_change_of_the_timezone_recomputes_every_call(relay: FoldingRela
     assert before.record.started_at == "2024-11-28T09:30:00Z"
     progress: list[tuple[int, int]] = []
     parser = parser_in("America/Bogota")
-    result = await rebuild_calls(relay.ledger, parser, lambda done, total: progress.append((done, total)))
+    result = await rebuild_calls(
+        relay.ledger, parser, FoldOptions(), lambda done, total: progress.append((done, total))
+    )
     after = await relay.row("cloudtalk-a")
     assert after.record.started_at == "2024-11-28T15:30:00Z"
     assert (after.version, after.field_versions) == (
@@ -138,7 +141,7 @@ async def test_an_event_that_is_folded_during_a_rebuild_is_not_lost(
     started = b'{"event":"call.started","data":{%s}}' % data
     await relay.receive(started, *(edit(n) for n in range(5)))
     lease = Lease(relay.ledger, "fold", seconds=15)
-    rebuilding = _Rebuild(relay.ledger, lease, parser_in("America/Bogota"))
+    rebuilding = _Rebuild(relay.ledger, lease, parser_in("America/Bogota"), FoldOptions())
     await lease.preempt()
     assert await rebuilding.run_step()  # reads the calls
     assert await rebuilding.run_step()  # joins two events
@@ -163,11 +166,11 @@ async def test_a_call_that_is_split_during_a_rebuild_is_read_again(
     call = f"cloudtalk-{UUID}"
     assert (await relay.row(call)).record.recording_url is not None
     lease = Lease(relay.ledger, "fold", seconds=15)
-    rebuilding = _Rebuild(relay.ledger, lease, parser_in())
+    rebuilding = _Rebuild(relay.ledger, lease, parser_in(), FoldOptions())
     await lease.preempt()
     for _ in range(3):
         assert await rebuilding.run_step()
-    assert (await split_call(relay.ledger, call)).events_moved == 1
+    assert (await split_call(relay.ledger, call, FoldOptions())).events_moved == 1
     await lease.preempt()
     while await rebuilding.run_step():
         pass
@@ -185,7 +188,7 @@ async def test_every_post_is_accepted_while_a_call_with_ten_thousand_events_is_r
         open_ledger(ledger_url, owner="another/1/1") as other,
     ):
         await append_folded_edits(relay.ledger, 10_000)
-        rebuilding = asyncio.create_task(rebuild_calls(other, parser_in(), lambda *_: None))
+        rebuilding = asyncio.create_task(rebuild_calls(other, parser_in(), FoldOptions(), lambda *_: None))
         statuses = []
         while not rebuilding.done():
             response = await client.post(WEBHOOK_PATH, json={"event": "call.started", "data": {"id": "b"}})

@@ -8,6 +8,7 @@ import pytest
 from crm_clients.settings import DestinationSettings
 from relay.delivery.choose_action import Action, choose_action, undelivered_fields
 from relay.delivery.replay import Replay, ReplayCounts
+from relay.fold.options import FoldOptions
 from relay.fold.split import split_call
 from relay.instants import Instant
 from relay.ledger import calls, deliveries, destinations, retention_queries, tombstones
@@ -315,7 +316,7 @@ async def test_a_record_that_a_person_splits_off_is_delivered_although_retention
     await relay.ledger.write(
         lambda c: c.execute(delivery_table.delete().where(delivery_table.c.call == loser))
     )
-    await split_call(relay.ledger, CALL)
+    await split_call(relay.ledger, CALL, FoldOptions())
     assert await states_of(relay, loser) == {"crm": ("pending", 0)}
 
 

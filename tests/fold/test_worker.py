@@ -9,8 +9,8 @@ from sqlalchemy import select
 from structlog.testing import capture_logs
 
 from relay.call import CallEvent, Kind
-from relay.fold import Changes, FoldWorker, Snapshot, matching, plan_changes
-from relay.instants import Instant
+from relay.fold import Changes, FoldOptions, FoldWorker, Snapshot, matching, plan_changes
+from relay.instants import Instant, duration
 from relay.ledger import (
     LeaseLost,
     Ledger,
@@ -45,7 +45,8 @@ async def ledger(ledger_url: str) -> AsyncIterator[Ledger]:
 def new_worker(
     ledger: Ledger, on_enqueue: Callable[[], None] = lambda: None, *, grace_seconds: float = 0
 ) -> FoldWorker:
-    return FoldWorker(ledger, grace_seconds=grace_seconds, has_backlog=lambda: True, on_enqueue=on_enqueue)
+    options = FoldOptions(grace=duration(grace_seconds))
+    return FoldWorker(ledger, options=options, has_backlog=lambda: True, on_enqueue=on_enqueue)
 
 
 @pytest.fixture

@@ -9,6 +9,7 @@ from crm_clients.conformance.sample_calls import call
 from relay.call import Kind
 from relay.fold.changes import Changes
 from relay.fold.conflicts import Conflict
+from relay.fold.options import FoldOptions
 from relay.fold.write import write_changes
 from relay.instants import Duration, Instant
 from relay.ledger import (
@@ -43,9 +44,9 @@ async def ledger(ledger_url: str) -> AsyncIterator[Ledger]:
 
 
 async def write(ledger: Ledger, changes: Changes, *, archives_recordings: bool = False) -> int:
-    return await ledger.write(
-        lambda c: write_changes(c, changes, now=NOW, grace=GRACE, archives_recordings=archives_recordings)
-    )
+    options = FoldOptions(grace=GRACE, archives_recordings=archives_recordings)
+    written = await ledger.write(lambda c: write_changes(c, changes, options, now=NOW))
+    return written.requeued
 
 
 async def states(ledger: Ledger) -> list[tuple[str, str | None]]:

@@ -40,8 +40,8 @@ revision = "9001"
 down_revision = "{HEAD}"
 def upgrade():
     op.create_table("half", sa.Column("id", sa.Integer))
-    columns = "id, version, began_at, changed_at, status, direction, state, record, field_versions"
-    op.execute(f"INSERT INTO calls ({{columns}}) VALUES ('x',1,1,1,'','','','','')")
+    columns = "id, version, began_at, changed_at, status, direction, talked, state, record, field_versions"
+    op.execute(f"INSERT INTO calls ({{columns}}) VALUES ('x',1,1,1,'','',false,'','','')")
     {fault}
 """
 

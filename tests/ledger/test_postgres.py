@@ -15,7 +15,7 @@ from sqlalchemy import Engine, select, text
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import DBAPIError
 
-from relay.fold import FoldWorker
+from relay.fold import FoldOptions, FoldWorker
 from relay.instants import Duration, Instant, duration
 from relay.ledger import (
     HEAD,
@@ -85,7 +85,8 @@ def engine(url: str) -> Iterator[Engine]:
 
 
 async def start_fold(ledger: Ledger) -> FoldWorker:
-    fold = FoldWorker(ledger, grace_seconds=0, has_backlog=lambda: False, on_enqueue=lambda: None)
+    options = FoldOptions(grace=Duration(0))
+    fold = FoldWorker(ledger, options=options, has_backlog=lambda: False, on_enqueue=lambda: None)
     await fold.lease.acquire()
     return fold
 

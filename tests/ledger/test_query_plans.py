@@ -13,6 +13,7 @@ from relay.ledger import (
     Ledger,
     aliases,
     attempts,
+    call_backs,
     call_candidates,
     call_search,
     call_terms,
@@ -65,6 +66,21 @@ PLANS: dict[str, tuple[Executable, dict[str, Any], str]] = {
         calls._update,
         ROWS | {"blob": b""},
         "SEARCH calls USING INDEX sqlite_autoindex_calls_1 (id=?)",
+    ),
+    "call_backs._conversations": (
+        call_backs._conversations,
+        ROWS | {"window": 1},
+        "SEARCH later USING INDEX calls_number (number=? AND began_at>? AND began_at<?)",
+    ),
+    "call_backs._affected missed": (
+        call_backs._affected,
+        ROWS | {"window": 1},
+        "SEARCH calls USING INDEX calls_number (number=? AND began_at>? AND began_at<?)",
+    ),
+    "call_backs._affected called back": (
+        call_backs._affected,
+        ROWS | {"window": 1},
+        "SEARCH calls USING INDEX calls_called_back (called_back_call=?)",
     ),
     "calls._count_began": (
         calls._count_began,
@@ -285,8 +301,8 @@ SELECT n, 'd', 'k', 'c', 'p', 'q', 2, CASE WHEN n > 19990 THEN 'new' ELSE 'folde
 FROM generate_series(1, 20000) n;
 INSERT INTO bodies (seq, parsed, raw) SELECT n, '{}', '' FROM generate_series(1, 20000) n;
 INSERT INTO calls (id, version, began_at, changed_at, status, direction, state, record, field_versions,
-  number)
-SELECT 'call-' || n, 1, n, n, 'completed', 'inbound', '{}', '{}', '{}', '+34' || n % 3000
+  number, talked)
+SELECT 'call-' || n, 1, n, n, 'completed', 'inbound', '{}', '{}', '{}', '+34' || n % 3000, true
 FROM generate_series(1, 20000) n;
 INSERT INTO call_terms (term, began_at, call)
 SELECT 'n34' || n % 3000, n, 'call-' || n FROM generate_series(1, 20000) n;
@@ -323,6 +339,16 @@ INDEXES: dict[str, tuple[Any, dict[str, Any], str]] = {
         calls._by_number,
         bound([("+341",)]) | {"since": 19_000},
         "calls_number|calls_began",
+    ),
+    "call_backs._conversations": (
+        call_backs._conversations,
+        bound([("x", "+341", 1)]) | {"window": 1},
+        "calls_number",
+    ),
+    "call_backs._affected": (
+        call_backs._affected,
+        bound([("x", "+341", 1, True)]) | {"window": 1},
+        "calls_number|calls_called_back",
     ),
     "calls._update": (calls._update, ONE | {"blob": b"11"}, "calls_pkey"),
     "calls._count_began": (calls._count_began, {"start": 19_000, "end": 19_100}, "calls_began"),

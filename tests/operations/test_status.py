@@ -35,6 +35,7 @@ async def test_events_calls_and_quarantine_are_counted(ledger: Ledger) -> None:
             "unclear": 0,
         },
         "calls": 0,
+        "follow_ups": {"customers": 0, "median_seconds": None},
         "destinations": [],
         "retention_refused": None,
     }

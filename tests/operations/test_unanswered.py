@@ -5,11 +5,17 @@ from functools import partial
 import msgspec
 import pytest
 
-from relay.call import Status
+from relay.call import CallBack, Status
 from relay.instants import SECOND, Instant
 from relay.ledger import Ledger, calls
 from relay.operations.call_list import FilterError
-from relay.operations.unanswered import UnansweredCalls, get_unanswered, list_unanswered
+from relay.operations.unanswered import (
+    FollowUps,
+    UnansweredCalls,
+    count_follow_ups,
+    get_unanswered,
+    list_unanswered,
+)
 from tests.support.operations import NOW
 from tests.support.samples import make_call_row
 
@@ -26,10 +32,14 @@ async def write(
     status: Status = Status.MISSED,
     direction: str = "inbound",
     name: str | None = None,
+    called_back_after: int | None = None,
 ) -> None:
     row = make_call_row(id_, 1)
     record = msgspec.structs.replace(row.record, status=status, direction=direction, contact_name=name)
-    row = msgspec.structs.replace(row, record=record, began_at=Instant(NOW - age), number=number)
+    began_at = Instant(NOW - age)
+    if called_back_after is not None:
+        row.state.call_back = CallBack("other", Instant(began_at + called_back_after))
+    row = msgspec.structs.replace(row, record=record, began_at=began_at, number=number)
     await ledger.write(lambda c: calls.write(c, [row], []))
 
 
@@ -53,27 +63,30 @@ async def test_the_last_missed_call_of_each_customer_is_listed(ledger: Ledger) -
     assert found.customers == 2
 
 
-async def test_a_later_conversation_in_any_direction_is_an_answer(ledger: Ledger) -> None:
-    await write(ledger, "missed", 2 * DAY)
+async def test_customers_who_were_called_back_wait_no_more(ledger: Ledger) -> None:
+    await write(ledger, "missed", 2 * DAY, called_back_after=60 * SECOND)
     await write(ledger, "attempt", 1 * DAY, status=Status.NO_ANSWER, direction="outbound")
-    assert await numbers(ledger) == [ONE]
-    await write(ledger, "answered", 1 * DAY, status=Status.COMPLETED, direction="outbound")
     assert await numbers(ledger) == []
     await write(ledger, "missed again", 1 * SECOND)
     assert await numbers(ledger) == [ONE]
 
 
-async def test_an_earlier_conversation_is_no_answer(ledger: Ledger) -> None:
-    await write(ledger, "talked", 2 * DAY, status=Status.COMPLETED)
-    await write(ledger, "missed", 1 * DAY)
-    assert await numbers(ledger) == [ONE]
+async def test_the_median_time_to_the_call_back_is_that_of_the_last_days(ledger: Ledger) -> None:
+    await write(ledger, "old", 8 * DAY, called_back_after=9)
+    assert (await unanswered(ledger)).median_seconds is None
+    for minutes in (1, 14, 600):
+        await write(ledger, f"after {minutes}", 2 * DAY, called_back_after=minutes * 60 * SECOND)
+    await write(ledger, "waiting", 1 * DAY)
+    assert (await unanswered(ledger)).median_seconds == 14 * 60
+    counted = await ledger.read(lambda c: count_follow_ups(c, Instant(NOW)))
+    assert counted == FollowUps(customers=1, median_seconds=14 * 60)
 
 
 async def test_old_calls_withheld_numbers_and_other_directions_are_left_out(ledger: Ledger) -> None:
     await write(ledger, "old", 8 * DAY)
     await write(ledger, "withheld", 1 * DAY, None)
     await write(ledger, "internal", 1 * DAY, direction="internal")
-    assert await unanswered(ledger) == UnansweredCalls([], 0)
+    assert await unanswered(ledger) == UnansweredCalls([], 0, None)
 
 
 async def test_the_number_of_all_is_known_when_only_the_newest_are_listed(ledger: Ledger) -> None:

@@ -95,8 +95,12 @@ def test_from_and_to_depend_on_the_direction(calls: list[SimulatedCall]) -> None
         if record["direction"] == "outbound":
             caller, callee = callee, caller
         assert (record["from"], record["to"]) == (caller, callee)
-        assert re.fullmatch(r"\+346000\d{5}", record["external_number"])
+        assert re.fullmatch(r"\+346\d{8}", record["external_number"])
         assert re.fullmatch(r"\+349[13]000000\d", record["internal_number"])
+
+
+def test_each_call_has_a_customer_of_its_own(calls: list[SimulatedCall]) -> None:
+    assert len({call.expected["external_number"] for call in calls}) == len(calls) > 1
 
 
 def test_a_call_starts_before_now_and_ends_after_it(calls: list[SimulatedCall]) -> None:

@@ -9,8 +9,8 @@ from crm_clients.base import CrmClient, Delivered, Finding, Outcome, Push, Retra
 from crm_clients.settings import DestinationSettings
 from relay.call import CallEvent, Kind
 from relay.delivery import DeliveryWorker, RetryPolicy
-from relay.fold import FoldWorker
-from relay.instants import Instant
+from relay.fold import FoldOptions, FoldWorker
+from relay.instants import Instant, duration
 from relay.ledger import Ledger, deliveries, destinations, journal, replays
 from relay.ledger.deliveries import DeliveryRow, DeliveryUpdate
 from relay.ledger.destinations import DestinationRow, Pause
@@ -229,8 +229,7 @@ async def delivering(
     clock = clock or Clock()
     async with open_ledger(ledger_url, clock=clock) as ledger:
         await ledger.write(lambda c: destinations.register(c, {"crm": "fake"}))
-        fold = FoldWorker(
-            ledger, grace_seconds=grace_seconds, has_backlog=lambda: False, on_enqueue=lambda: None
-        )
+        options = FoldOptions(grace=duration(grace_seconds))
+        fold = FoldWorker(ledger, options=options, has_backlog=lambda: False, on_enqueue=lambda: None)
         await fold.lease.acquire()
         yield Delivering(ledger, clock, fold)

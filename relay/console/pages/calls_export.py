@@ -12,7 +12,7 @@ from relay.console.pages.calls import Search, find, read_search
 from relay.console.visit import Visit
 from relay.ledger.states import DeliveryState
 from relay.operations.call_list import FilterError, ListedCall, iterate_calls
-from relay.operations.unanswered import MOST, list_unanswered
+from relay.operations.unanswered import iterate_unanswered
 
 _COLUMNS: Final = (
     *("id", "call_id", "call_uuid", "direction", "status", "from_", "to", "external_number"),
@@ -71,9 +71,7 @@ async def _iterate(visit: Visit, search: Search) -> AsyncIterator[ListedCall]:
         async for call in iterate_calls(visit.console.ledger, search.filter):
             yield call
         return
-    now = visit.situation.now
-    page = await visit.console.ledger.view(lambda c: list_unanswered(c, now, limit=MOST))
-    for call in page.calls:
+    async for call in iterate_unanswered(visit.console.ledger):
         yield call
 
 

@@ -44,6 +44,7 @@ class CallTexts(msgspec.Struct, frozen=True, kw_only=True):
     summary: str
     tags: str
     follow_up: str
+    called_back: str
     yes: str
     id: str
     call_id: str
@@ -110,6 +111,7 @@ ENGLISH: Final = CallTexts(
     summary="Summary",
     tags="Tags",
     follow_up="Needs an answer",
+    called_back="Called back {time}",
     yes="Yes",
     id="Id",
     call_id="call_id",
@@ -176,6 +178,7 @@ SPANISH: Final = CallTexts(
     summary="Resumen",
     tags="Etiquetas",
     follow_up="Requiere respuesta",
+    called_back="Devuelta {time}",
     yes="Sí",
     id="Id",
     call_id="call_id",

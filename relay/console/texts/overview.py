@@ -47,6 +47,7 @@ class OverviewTexts(msgspec.Struct, frozen=True, kw_only=True):
     unanswered_none: str
     unanswered_note: str
     all_unanswered: str
+    median: str
 
 
 ENGLISH: Final = OverviewTexts(
@@ -89,6 +90,7 @@ ENGLISH: Final = OverviewTexts(
     unanswered_none="Every missed call of the last seven days was followed by a conversation.",
     unanswered_note="Of the last seven days. Nobody has talked to these numbers since the missed call.",
     all_unanswered="See all",
+    median="Half of the others were called back within {time}.",
 )
 
 SPANISH: Final = OverviewTexts(
@@ -131,4 +133,5 @@ SPANISH: Final = OverviewTexts(
     unanswered_none="Tras cada llamada perdida de los últimos siete días hubo una conversación.",
     unanswered_note="De los últimos siete días. Nadie ha hablado con estos números desde la llamada perdida.",
     all_unanswered="Ver todas",
+    median="La mitad de las demás se devolvió en {time} o menos.",
 )

@@ -1,7 +1,7 @@
 """A follow-up task as a record: its properties, its digest, and its entry in the client state."""
 
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
 import msgspec
@@ -15,6 +15,7 @@ from crm_clients.hubspot.task_records import (
     TaskState,
     TaskStates,
     complete_input,
+    completion_remark,
     create_input,
     initial_digest,
     is_unchanged,
@@ -114,15 +115,47 @@ def test_constants_replace_the_properties_of_a_task() -> None:
 
 @pytest.mark.parametrize(("existing", "body"), [({"hs_task_body": "<p>old</p>"}, "<p>old</p>"), ({}, "")])
 def test_a_completed_task_keeps_its_body_and_gets_a_remark(existing: Mapping[str, str], body: str) -> None:
-    assert complete_input("key", Record("7", {**existing}), TEXTS["en"]) == {
+    assert complete_input("key", Record("7", {**existing}), "The remark.", TEXTS["en"]) == {
         "id": "7",
         "objectWriteTraceId": "key",
         "properties": {
             "hs_task_status": "COMPLETED",
-            "hs_task_body": f"{body}<p><strong>CloudTalk</strong><br>"
-            "Nobody needs to call back any more: the call was answered after all.</p>",
+            "hs_task_body": f"{body}<p><strong>CloudTalk</strong><br>The remark.</p>",
         },
     }
+
+
+def called_back(after: int, by: str | None = None) -> Call:
+    began = datetime.fromisoformat("2026-11-24T09:42:11Z") + timedelta(seconds=after)
+    return missed_call(follow_up=False, called_back_at=f"{began:%Y-%m-%dT%H:%M:%SZ}", called_back_by=by)
+
+
+@pytest.mark.parametrize(
+    ("calls", "english", "spanish"),
+    [
+        (
+            [missed_call(status=Status.COMPLETED, follow_up=False)],
+            "Nobody needs to call back any more: the call was answered after all.",
+            "Ya no hay que devolver la llamada: al final se atendió.",
+        ),
+        ([called_back(59)], "Called back after 59 s.", "Se habló con el cliente 59 s después."),
+        (
+            [called_back(860, "Ana Gil")],
+            "Called back after 14 min by Ana Gil.",
+            "Ana Gil habló con el cliente 14 min después.",
+        ),
+        (
+            [called_back(3_600, "Ana {x}"), called_back(97_200, "Bea"), called_back(60)],
+            "Called back after 1 d 3 h by Bea.",
+            "Bea habló con el cliente 1 d 3 h después.",
+        ),
+    ],
+)
+def test_the_remark_says_when_somebody_talked_to_the_customer(
+    calls: list[Call], english: str, spanish: str
+) -> None:
+    assert completion_remark(calls, TEXTS["en"]) == english
+    assert completion_remark(calls, TEXTS["es"]) == spanish
 
 
 # --- has somebody changed the task? -------------------------------------------------------------

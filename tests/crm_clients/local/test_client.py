@@ -36,7 +36,7 @@ COLUMNS = [
     *("internal_number", "contact_id", "contact_name", "agent_id", "agent_name", "agent_email"),
     *("started_at", "answered_at", "ended_at", "response_seconds", "duration_seconds", "talking_seconds"),
     *("waiting_seconds", "wrapup_seconds", "recording_url", "tags", "notes", "transcript", "summary"),
-    *("follow_up", "cloudtalkData", "version", "updated_at"),
+    *("follow_up", "cloudtalkData", "called_back_at", "called_back_by", "version", "updated_at"),
 ]
 """The documented columns, in order."""
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
+from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
@@ -532,8 +533,25 @@ async def test_a_request_is_limited_in_rows(supabase: Supabase, connect: Connect
     assert [seen.rows for seen in supabase.log] == [MAX_ROWS, MAX_ROWS, 1]
 
 
-def test_every_mappable_field_has_a_column_by_default() -> None:
-    settings = SupabaseSettings.model_validate(
-        {"client": "supabase", "url": "https://abc.supabase.co", "key": "k"}
-    )
-    assert set(settings.mapping) == {*SupabaseSettings.MAPPABLE}
+def test_every_mappable_field_has_a_column_by_default_or_on_request() -> None:
+    required = {"client": "supabase", "url": "https://abc.supabase.co", "key": "k"}
+    fields = {"called_back_at": "called_back_at", "called_back_by": "agente_devolucion"}
+    default = SupabaseSettings.model_validate(required)
+    assert {*default.mapping} == {*SupabaseSettings.MAPPABLE} - fields.keys()
+    requested = SupabaseSettings.model_validate(required | {"fields": fields})
+    assert requested.mapping == default.mapping | fields
+
+
+async def test_the_setup_adds_columns_on_request_and_a_call_back_is_written_to_them(
+    supabase: Supabase, connect: Connect
+) -> None:
+    client = connect(fields={"called_back_at": "called_back_at", "called_back_by": "agente_devolucion"})
+    supabase.execute(client.setup_text())
+    supabase.wait_for("calls", column="agente_devolucion")
+    later = call(follow_up=False, called_back_at="2024-01-15T10:14:00Z", called_back_by="Ana Gil")
+    assert types_of(await client.upsert([push(later)])) == [Delivered]
+    (row,) = supabase.rows()
+    assert (row["follow_up"], row["agente_devolucion"]) == (False, "Ana Gil")
+    assert row["called_back_at"] == datetime(2024, 1, 15, 10, 14, tzinfo=UTC)
+    supabase.execute("alter table calls drop column called_back_at, drop column agente_devolucion")
+    supabase.settle()

@@ -73,6 +73,24 @@ async def test_a_task_without_a_customer_names_the_number(kv: Supabase, client: 
     assert kv.values()[KEY]["titulo"] == "Devolver llamada a +34600000001"
 
 
+@pytest.mark.parametrize(
+    ("by", "remark"),
+    [
+        (None, "Se habló con el cliente 2 h 5 min después: tarea completada por CloudTalk Relay."),
+        ("Ana Gil", "Se habló con el cliente 2 h 5 min después (agente: Ana Gil): tarea completada por"),
+    ],
+)
+async def test_a_call_back_completes_the_task_and_says_after_how_long(
+    kv: Supabase, client: SupabaseClient, by: str | None, remark: str
+) -> None:
+    await client.upsert([push(call())])
+    later = call(version=2, follow_up=False, called_back_at="2024-01-15T12:05:00Z", called_back_by=by)
+    assert types_of(await client.upsert([push(later, "follow_up", "called_back_at")])) == [Delivered]
+    task = kv.values()[KEY]
+    assert task["estado"] == "Completada"
+    assert remark in task["descripcion"]
+
+
 async def test_a_completed_task_stays_completed_when_the_recording_arrives(
     kv: Supabase, client: SupabaseClient
 ) -> None:

@@ -29,6 +29,9 @@ def upgrade() -> None:
         sa.Column("merged_into", TEXT, nullable=True),
         sa.Column("status", TEXT, nullable=False),
         sa.Column("direction", TEXT, nullable=False),
+        sa.Column("talked", sa.Boolean(), nullable=False),
+        sa.Column("called_back_at", sa.BigInteger(), nullable=True),
+        sa.Column("called_back_call", TEXT, nullable=True),
         sa.Column("pruned_at", sa.BigInteger(), nullable=True),
         sa.Column("changed_at", sa.BigInteger(), nullable=False),
         sa.Column("state", TEXT, nullable=False),
@@ -54,6 +57,14 @@ def upgrade() -> None:
     )
     op.create_index("calls_changed", "calls", ["changed_at"], unique=False)
     op.create_index("calls_number", "calls", ["number", "began_at"], unique=False)
+    op.create_index(
+        "calls_called_back",
+        "calls",
+        ["called_back_call"],
+        unique=False,
+        sqlite_where=sa.text("called_back_call IS NOT NULL"),
+        postgresql_where=sa.text("called_back_call IS NOT NULL"),
+    )
     op.create_table(
         "call_terms",
         sa.Column("term", TEXT, nullable=False),
