@@ -13,8 +13,8 @@ from relay.call import Kind
 from relay.cloudtalk import values
 from relay.cloudtalk.errors import InvalidPayload, InvalidValue, TooLong
 from relay.cloudtalk.flatten import Field, normalize_key
+from relay.cloudtalk.json_values import parse_json
 from relay.cloudtalk.keys import KEYS
-from relay.cloudtalk.request import parse_json
 from relay.cloudtalk.statuses import parse_call_status
 from relay.cloudtalk.text_limits import limit_texts
 from relay.cloudtalk.times import (

@@ -12,7 +12,7 @@ from typing import Any, Final
 import msgspec
 
 from relay.cloudtalk.errors import InvalidPayload, pointer_step
-from relay.cloudtalk.request import parse_json
+from relay.cloudtalk.json_values import parse_json
 from relay.cloudtalk.values import is_missing
 
 ROOTS: Final = ("data", "call", "payload", "event", "properties", "body", "cdr")

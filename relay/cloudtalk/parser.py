@@ -7,6 +7,7 @@ from typing import Any, Final
 import msgspec
 
 from relay.call import CallEvent, has_unknown_outcome
+from relay.cloudtalk.decoding import parse_body
 from relay.cloudtalk.dialects import MISSION, REST, Dialect, recognise_dialect
 from relay.cloudtalk.errors import InvalidPayload, InvalidValue
 from relay.cloudtalk.event_names import EventName, EventNameResolver, has_call_facts, infer_kind
@@ -15,7 +16,7 @@ from relay.cloudtalk.flatten import FlatBody
 from relay.cloudtalk.history_row import HistoryRowParser
 from relay.cloudtalk.identity import Identity, build_identity
 from relay.cloudtalk.mission import MissionParser
-from relay.cloudtalk.request import RawRequest, parse_body
+from relay.cloudtalk.request import RawRequest
 from relay.cloudtalk.values import is_missing, parse_id
 from relay.cloudtalk.variables import explain_variables, find_variables
 from relay.cloudtalk.wrappers import CALL_KEYS, add_wrapped, unwrap

@@ -10,7 +10,8 @@ import zlib
 from typing import Final
 
 from relay.cloudtalk.body_secrets import BodySecrets
-from relay.cloudtalk.request import RawRequest, to_utf8
+from relay.cloudtalk.decoding import to_utf8
+from relay.cloudtalk.request import RawRequest
 
 _WINDOWS: Final = (zlib.MAX_WBITS | 32, -zlib.MAX_WBITS)
 """Gzip or zlib, and deflate without a header, which some programs send."""

@@ -2,9 +2,9 @@
 
 import msgspec
 
+from relay.cloudtalk.decoding import parse_body
 from relay.cloudtalk.errors import InvalidPayload
 from relay.cloudtalk.parser import Ignored, ParsedItem, Parser
-from relay.cloudtalk.request import parse_body
 from relay.fold.parse_again import parse_again, stored_request
 from relay.instants import Instant
 from relay.ledger import journal, quarantine

@@ -6,9 +6,10 @@ import msgspec
 from starlette.types import Receive
 
 from relay.cloudtalk.body_secrets import BodySecrets
+from relay.cloudtalk.decoding import BodyLimits, parse_text, read_text
 from relay.cloudtalk.errors import InvalidPayload
 from relay.cloudtalk.parser import ParsedItem
-from relay.cloudtalk.request import BodyLimits, RawRequest, parse_text, read_text
+from relay.cloudtalk.request import RawRequest
 from relay.cloudtalk.unparsed import clean_unparsed
 from relay.ingest.limits import Permit
 

@@ -20,9 +20,10 @@ from starlette.types import Receive, Scope, Send
 from relay.call import CallEvent
 from relay.cloudtalk.authentication import Authenticator, AuthProblem, Proof
 from relay.cloudtalk.body_secrets import BodySecrets
+from relay.cloudtalk.decoding import BodyLimits
 from relay.cloudtalk.errors import InvalidPayload
 from relay.cloudtalk.parser import Ignored, ParsedItem, Parser
-from relay.cloudtalk.request import BodyLimits, RawRequest, RequestHead
+from relay.cloudtalk.request import RawRequest, RequestHead
 from relay.ingest.acknowledgements import acknowledge, acknowledge_ignored
 from relay.ingest.auth_failures import AuthFailures
 from relay.ingest.body import (

@@ -7,12 +7,13 @@ import msgspec
 import pytest
 
 from relay.call import CallEvent, Kind
+from relay.cloudtalk.decoding import parse_body
 from relay.cloudtalk.dialects import Dialect
 from relay.cloudtalk.errors import InvalidPayload
 from relay.cloudtalk.event_names import EventNameResolver
 from relay.cloudtalk.fields import FieldParser
 from relay.cloudtalk.parser import Ignored, LenientParser, Parser
-from relay.cloudtalk.request import RawRequest, parse_body
+from relay.cloudtalk.request import RawRequest
 from relay.instants import Instant
 
 DATA = {

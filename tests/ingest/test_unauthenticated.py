@@ -13,7 +13,7 @@ import pytest
 from sqlalchemy import func, select
 
 from relay.app import Relay
-from relay.cloudtalk import request
+from relay.cloudtalk import decoding
 from relay.cloudtalk.signatures import SignatureVerifier
 from relay.ingest import body as body_module
 from relay.ingest import endpoint
@@ -77,8 +77,8 @@ async def test_a_large_body_without_a_token_in_the_head_is_refused_before_it_is_
 
     relay, client = running
     with monkeypatch.context() as patch:
-        patch.setattr(request, "parse_json", never)
-        patch.setattr(request, "parse_qsl", never)
+        patch.setattr(decoding, "parse_json", never)
+        patch.setattr(decoding, "parse_qsl", never)
         response = await client.post(WEBHOOK_PATH, content=body)
     assert response.status_code == 401
     assert "64 KiB" in response.json()["detail"]

@@ -77,6 +77,7 @@ _MORE_TESTS: Final = {
         "tests/cloudtalk/test_parser.py",
         "tests/cloudtalk/test_examples.py",
         "tests/cloudtalk/test_request.py",
+        "tests/cloudtalk/test_decoding.py",
     ),
     "relay/cloudtalk/body_secrets.py": ("tests/cloudtalk/test_authentication.py",),
     "relay/cloudtalk/fields.py": ("tests/cloudtalk/test_keys.py",),
