@@ -6,6 +6,7 @@ from typing import Final
 
 from crm_clients.base import Delivered, Outcome
 from relay.delivery.choose_action import Found
+from relay.ledger import LedgerUnavailable
 from relay.ledger.deliveries import DeliveryUpdate, DueDelivery
 from relay.ledger.destinations import Pause
 from relay.ledger.states import DeliveryState
@@ -78,3 +79,11 @@ def _masked(pushed: Sequence[DueDelivery], message: str | None) -> str | None:
     calls = [due.call for due in pushed]
     personal = {value for c in calls for value in (c.contact_name, c.agent_name, c.agent_email) if value}
     return message and mask_text(message, sorted(personal))
+
+
+def log_failure(destination: str, error: Exception) -> None:
+    """Log why the worker of a destination was interrupted: the ledger was unavailable, or there is a bug."""
+    if isinstance(error, LedgerUnavailable):
+        log.warning("delivery.failed", destination=destination, error=str(error))
+    else:
+        log.error("delivery.failed", destination=destination, exc_info=error)

@@ -7,39 +7,34 @@ The ledger is read only when a delivery may be due (`next_due`). Each transactio
 deliveries also reads when the next one is due.
 """
 
-import asyncio
 import math
 import random
 import time
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any, Final
 
 from crm_clients.base import CrmClient, Unknown
 from crm_clients.settings import DestinationSettings
 from relay import tracing
 from relay.delivery.attempt import Attempt
-from relay.delivery.batching import choose_batch, pick_order
-from relay.delivery.choose_action import PlannedDelivery, choose_action, is_partial
-from relay.delivery.completeness import incomplete_until
-from relay.delivery.log import log_push
+from relay.delivery.batching import pick_order
+from relay.delivery.choose_action import PlannedDelivery
+from relay.delivery.log import log_failure, log_push
 from relay.delivery.next_due import NextDue
 from relay.delivery.pauses import Pauses
-from relay.delivery.recording_links import with_recording_link
 from relay.delivery.renumber import find_newer_records, renumber_calls
 from relay.delivery.retry_policy import RetryPolicy
 from relay.delivery.settle import Settler
+from relay.delivery.taking import Taken, plan_deliveries, take_batch, take_for_probe
 from relay.delivery.trace import trace_push
+from relay.delivery.under_way import PushesUnderWay
 from relay.instants import SECOND, Instant
-from relay.ledger import LeaseLost, Ledger, LedgerUnavailable, deliveries, destinations, epochs, journal
-from relay.ledger.connection import Connection
-from relay.ledger.deliveries import DueDelivery, Pick
+from relay.ledger import LeaseLost, Ledger, deliveries, destinations, epochs
 from relay.ledger.destinations import DestinationRow
 from relay.ledger.lease_holder import Lease
 from relay.ledger.leases import delivery_lease
-from relay.logs import get_logger
 from relay.standards.wake_up import WakeUp
-
-log = get_logger("relay.delivery")
 
 _INTERRUPTED: Final = Unknown(code="interrupted")
 
@@ -81,7 +76,7 @@ class DeliveryWorker:
         self._pauses = Pauses(policy)
         self._settler = Settler(ledger, self._lease, name, policy, self._pauses, jitter, settings.rendering)
         self._wake = WakeUp()
-        self._pushes: dict[asyncio.Task[None], list[DueDelivery]] = {}
+        self._pushes = PushesUnderWay(f"push:{name}", self._wake.set)
         self._picks = pick_order()
         self._next_due = NextDue()
         # Both are read by `_poll`, before the first push.
@@ -104,11 +99,10 @@ class DeliveryWorker:
     async def run(self) -> None:
         """Serve the destination whenever this process holds its lease, until cancelled."""
         try:
-            await self._lease.serve(self._serve_term, self._log_failure)
+            await self._lease.serve(self._serve_term, partial(log_failure, self.name))
         finally:
-            if self._pushes:
-                await asyncio.wait(self._pushes, timeout=self._finish_seconds)
-            await self._cancel_pushes()
+            await self._pushes.wait(self._finish_seconds)
+            await self._pushes.cancel()
             await self._lease.release()
 
     # --- one term of the lease ------------------------------------------------------------------
@@ -124,31 +118,16 @@ class DeliveryWorker:
             await self._end_waits()
             await self._run_rounds()
         except Exception as error:
-            under_way = list(self._pushes.values())
-            await self._cancel_pushes()
+            interrupted = await self._pushes.cancel()
             if isinstance(error, LeaseLost):
-                for due in under_way:
+                for due in interrupted:
                     await self._settler.requeue_after_lost_lease(due, [_INTERRUPTED] * len(due))
             raise
 
     async def _end_waits(self) -> None:
-        """The setting `update` may have changed since these calls began to wait."""
+        """Let calls that wait for being complete wait no more: the setting `update` may have changed."""
         now = self._ledger.now()
         await self._ledger.write(lambda c: deliveries.end_waits(c, self.name, now=now))
-
-    async def _cancel_pushes(self) -> None:
-        """Their deliveries are not settled: they stay pending and are pushed again."""
-        pushes = list(self._pushes)
-        for push in pushes:
-            push.cancel()
-        await asyncio.gather(*pushes, return_exceptions=True)
-        self._pushes.clear()
-
-    def _log_failure(self, error: Exception) -> None:
-        if isinstance(error, LedgerUnavailable):
-            log.warning("delivery.failed", destination=self.name, error=str(error))
-        else:
-            log.error("delivery.failed", destination=self.name, exc_info=error)
 
     # --- one round ------------------------------------------------------------------------------
 
@@ -156,23 +135,13 @@ class DeliveryWorker:
         while True:
             await self._lease.renew()
             self._wake.clear()
-            self._collect_pushes()
+            self._pushes.collect()
             await self._check_clock()
             await self._poll()
             await self._wake.wait(await self._start_pushes())
 
-    def _collect_pushes(self) -> None:
-        """Remove the pushes that are over. Raises what one raised: `LeaseLost` or another `LedgerError`."""
-        over = [push for push in self._pushes if push.done()]
-        for push in over:
-            del self._pushes[push]
-        # All are read: asyncio logs an exception that nobody has read, as an error of the program.
-        failures = [error for push in over if (error := push.exception()) is not None]
-        if failures:
-            raise failures[0]
-
     async def _check_clock(self) -> None:
-        """A delivery that waits longer than the longest delay began to wait before the clock was set back."""
+        """Make deliveries due that began to wait before the clock was set back: no delay is that long."""
         at = time.monotonic()
         if at - self._clock_checked_at >= self._clock_check_seconds:
             now, longest = self._ledger.now(), self._policy.longest_delay
@@ -202,80 +171,57 @@ class DeliveryWorker:
                 await self._probe(now)
             return self._poll_seconds
         while self._next_due.at <= now and len(self._pushes) < self._settings.concurrency:
-            due, unfolded_since = await self._take(now)
-            if not due:
+            taken = await self._take(now)
+            if not taken.due:
                 break
-            if batch := await self._plan(due, unfolded_since):
+            if batch := await self._plan(taken):
                 self._start_push(batch)
         return self._seconds_until_next_round(now)
-
-    async def _probe(self, now: Instant) -> None:
-        """Push one delivery alone: the first that needs a request."""
-        while not self._pushes:
-            unfolded_since, due = await self._ledger.read(
-                lambda c: (
-                    self._unfolded_since(c),
-                    deliveries.take_due(
-                        c, self.name, Pick.PROBE, busy=(), now=now, limit=self._settings.batch
-                    ),
-                )
-            )
-            if not due:
-                return
-            if batch := await self._plan(due, unfolded_since):
-                self._start_push(batch[:1], probed=self._destination)
-
-    async def _take(self, now: Instant) -> tuple[list[DueDelivery], Instant | None]:
-        """Return a batch of due deliveries that are not being pushed, and `_unfolded_since`. Note when the
-        next one is due.
-        """
-        pick, busy, size = next(self._picks), self._find_busy(), self._settings.batch
-        self._next_due.begin_read()
-        unfolded_since, (batch, next_due_at) = await self._ledger.read(
-            lambda c: (
-                self._unfolded_since(c),
-                _take_batch(c, self.name, pick, busy=busy, now=now, size=size),
-            )
-        )
-        self._next_due.note(next_due_at)
-        return batch, unfolded_since
-
-    def _unfolded_since(self, connection: Connection) -> Instant | None:
-        """Read what `incomplete_until` needs, if the destination gets complete calls only."""
-        return None if self._settings.update == "always" else journal.unfolded_since(connection)
 
     def _seconds_until_next_round(self, now: Instant) -> float:
         """Until the next poll, or until the next delivery is due. One that is due waits for a push to end."""
         poll = self._polled_at + self._poll_seconds - time.monotonic()
         return poll if self._next_due.at <= now else min(poll, (self._next_due.at - now) / SECOND)
 
-    async def _plan(
-        self, due: Sequence[DueDelivery], unfolded_since: Instant | None
-    ) -> list[PlannedDelivery]:
+    async def _probe(self, now: Instant) -> None:
+        """Push one delivery alone: the first that needs a request."""
+        while not self._pushes:
+            taken = await self._ledger.read(lambda c: take_for_probe(c, self.name, self._settings, now=now))
+            if not taken.due:
+                return
+            if batch := await self._plan(taken):
+                self._start_push(batch[:1], probed=self._destination)
+
+    async def _take(self, now: Instant) -> Taken:
+        """Take a batch of due deliveries that are not being pushed, and note when the next one is due."""
+        pick, busy = next(self._picks), self._pushes.find_busy()
+        self._next_due.begin_read()
+        taken, next_due_at = await self._ledger.read(
+            lambda c: take_batch(c, self.name, self._settings, pick, busy=busy, now=now)
+        )
+        self._next_due.note(next_due_at)
+        return taken
+
+    async def _plan(self, taken: Taken) -> list[PlannedDelivery]:
         """Choose an action for each delivery. Settle those that need no request, and return the others."""
-        planned = [self._plan_one(each, unfolded_since) for each in due]
+        planned = plan_deliveries(
+            taken,
+            self._settings,
+            epoch=self._epoch,
+            forward_internal=self._forward_internal,
+            now=self._ledger.now(),
+        )
         to_push = [each for each in planned if not each.action.sends_nothing]
         if without_request := [each for each in planned if each.action.sends_nothing]:
-            busy = self._find_busy().union(each.due.call.id for each in to_push)
+            busy = self._pushes.find_busy().union(each.due.call.id for each in to_push)
             self._next_due.note(await self._settler.settle_without_request(without_request, busy=busy))
         return to_push
-
-    def _plan_one(self, due: DueDelivery, unfolded_since: Instant | None) -> PlannedDelivery:
-        settings = self._settings
-        until = incomplete_until(due, settings, now=self._ledger.now(), unfolded_since=unfolded_since)
-        action = choose_action(
-            due, settings, forward_internal=self._forward_internal, is_complete=until is None
-        )
-        with_link = with_recording_link(due, settings.recording_links)
-        return PlannedDelivery(with_link, action, is_partial(due, self._epoch), until)
 
     # --- one push -------------------------------------------------------------------------------
 
     def _start_push(self, batch: Sequence[PlannedDelivery], *, probed: DestinationRow | None = None) -> None:
         """Push in a task of its own. `probed`: the paused destination, if this is its probe."""
-        task = asyncio.create_task(self._push(batch, probed), name=f"push:{self.name}")
-        self._pushes[task] = [planned.due for planned in batch]
-        task.add_done_callback(lambda _: self._wake.set())
+        self._pushes.start(self._push(batch, probed), [planned.due for planned in batch])
 
     async def _push(self, batch: Sequence[PlannedDelivery], probed: DestinationRow | None) -> None:
         started = time.perf_counter()
@@ -294,7 +240,7 @@ class DeliveryWorker:
                 self._destination,
                 seconds=seconds,
                 probed=probed,
-                busy=self._find_busy(),
+                busy=self._pushes.find_busy(),
             )
         except LeaseLost:
             await self._settler.requeue_after_lost_lease(due, outcomes)
@@ -302,24 +248,3 @@ class DeliveryWorker:
         self._next_due.note(settled.next_due_at)
         if settled.changes_pause:
             self._must_poll = True
-
-    def _find_busy(self) -> set[str]:
-        """Return the ids of the calls that other tasks than this one push.
-
-        A task that settles its push does not count its own calls: they may be due again.
-        """
-        this_task = asyncio.current_task()
-        under_way = (b for push, b in self._pushes.items() if push is not this_task and not push.done())
-        return {due.call.id for batch in under_way for due in batch}
-
-
-def _take_batch(
-    connection: Connection, destination: str, pick: Pick, *, busy: Collection[str], now: Instant, size: int
-) -> tuple[list[DueDelivery], Instant | None]:
-    """Return a batch of due deliveries, and when the next one of the others may be due."""
-    due = deliveries.take_due(connection, destination, pick, busy=busy, now=now, limit=size)
-    batch = choose_batch(due, size)
-    if len(due) == size or len(due) > len(batch):
-        return batch, now
-    taken = {each.call.id for each in batch}
-    return batch, deliveries.next_due_at(connection, destination, busy={*busy, *taken})
