@@ -6,7 +6,7 @@ from urllib.parse import SplitResult, urlsplit
 
 from relay.recordings.failures import FetchFailed, Reason
 from relay.settings.validators import split_port
-from relay.standards.public_network import is_public
+from relay.standards.public_addresses import is_public
 
 _PORTS = {"https": 443, "http": 80}
 
