@@ -4,6 +4,7 @@
 130 interrupted.
 """
 
+import gc
 import os
 import sys
 from collections.abc import Iterable
@@ -49,6 +50,7 @@ class LazyGroup(click.Group):
         if name not in _COMMANDS:
             return None
         command: click.Command = import_module(f"relay.cli.{name.replace('-', '_')}").command
+        gc.enable()  # `relay.__main__` disabled it for the imports
         return command
 
 

@@ -1,5 +1,6 @@
 """`relay` as a process: help, version and exit codes."""
 
+import gc
 import os
 import shlex
 import subprocess
@@ -7,9 +8,11 @@ import sys
 from importlib.metadata import entry_points
 from pathlib import Path
 
+import click
 import pytest
 
-from relay.cli.main import BadSettings, Context, cli, main
+import relay.__main__
+from relay.cli.main import BadSettings, Context, LazyGroup, cli, main
 from relay.settings import Settings
 from tests.support.documents import ROOT
 from tests.support.home import Home
@@ -241,3 +244,14 @@ def test_a_command_without_standard_streams_ends_as_usual(arguments: tuple[str, 
         ["/bin/sh", "-c", f"{command} <&- >&- 2>&-"], cwd=ROOT, check=False
     )
     assert result.returncode == code
+
+
+def test_the_garbage_collector_rests_only_during_the_imports(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen = list[bool]()
+    monkeypatch.setattr("relay.cli.main.main", lambda: seen.append(gc.isenabled()))
+    try:
+        relay.__main__.main()
+        LazyGroup().get_command(click.Context(cli), "status")
+        assert (seen, gc.isenabled()) == ([False], True)
+    finally:
+        gc.enable()
