@@ -39,6 +39,7 @@ from relay.recordings.service import RecordingsService
 from relay.server import health, paths
 from relay.server.access import Guard, Guarded
 from relay.server.lifecycle import Lifecycle, Loop
+from relay.server.memory import return_when_idle
 from relay.server.roles import Role
 from relay.settings import Settings, collect_secrets, load, replace_secrets, reveal
 
@@ -85,7 +86,11 @@ class Relay:
         self.lifecycle = self._build_lifecycle()
 
     def _build_lifecycle(self) -> Lifecycle:
-        loops: list[Loop] = [partial(watch_ledger, self.ledger), self.recordings.run]
+        loops: list[Loop] = [
+            partial(watch_ledger, self.ledger),
+            partial(return_when_idle, self.ledger.free_caches),
+            self.recordings.run,
+        ]
         if self.ingest is not None:
             loops += [*self.ingest.loops, self.metrics_guard.failures.run]
         if self.console is not None:

@@ -16,7 +16,7 @@ from relay.ledger.connection import Connection
 from relay.ledger.engine import empty_wal, migrate, open_engine, vacuum
 from relay.ledger.executor import Executor
 from relay.ledger.process_identity import owner_name
-from relay.ledger.sqlite import watch_files
+from relay.ledger.sqlite import free_caches, watch_files
 
 T = TypeVar("T")
 
@@ -131,6 +131,14 @@ class Ledger:
     async def vacuum(self) -> None:
         """Rewrite the database without the space of removed rows. Raises `LedgerUnavailable`."""
         await self._writer.run_on_thread(lambda: vacuum(self._engine))
+
+    async def free_caches(self) -> None:
+        """Free the memory of SQLite's caches; the next transactions read their pages again.
+
+        Raises `LedgerUnavailable`.
+        """
+        if self.path is not None:
+            await self._reader.run_on_thread(lambda: free_caches(self._engine))
 
     async def close(self) -> None:
         """Finish the transactions that were started and close the database."""

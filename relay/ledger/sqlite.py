@@ -2,12 +2,14 @@
 
 import sqlite3
 import time
+from contextlib import ExitStack
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, cast
 
-from sqlalchemy import Connection, Engine, create_engine, event
+from sqlalchemy import Connection, Engine, QueuePool, create_engine, event
 from sqlalchemy.engine import URL, make_url
 
+from relay.ledger.connection import connect
 from relay.ledger.errors import LedgerError
 from relay.ledger.sqlite_files import SqliteFiles
 from relay.standards.private_files import create_private_file, create_private_folder
@@ -44,6 +46,14 @@ def watch_files(engine: Engine) -> SqliteFiles | None:
     event.listen(engine, "connect", lambda *_: files.connected())
     event.listen(engine, "close", lambda *_: files.disconnected())
     return files
+
+
+def free_caches(engine: Engine) -> None:
+    """Free the pages that the connections in the pool keep in memory. Raises `DBAPIError`."""
+    pool = cast("QueuePool", engine.pool)
+    with ExitStack() as others:
+        for _ in range(pool.checkedin()):
+            others.enter_context(connect(engine)).execute_sql("PRAGMA shrink_memory")
 
 
 def _create_folder(folder: Path, url: URL) -> None:

@@ -20,7 +20,7 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.exc import DBAPIError
 
 from relay.ledger import HEAD, Ledger, LedgerError, LedgerUnavailable, SchemaError, engine, sqlite
-from relay.ledger.connection import Connection
+from relay.ledger.connection import Connection, connect
 from relay.ledger.engine import migrate, open_engine, schema_version, transaction
 from relay.ledger.tables import metadata
 from tests.support.patience import PATIENCE
@@ -282,3 +282,16 @@ def test_other_users_cannot_read_the_files_of_a_ledger(tmp_path: Path, umask: in
         os.umask(before)
     assert files == dict.fromkeys(("relay.db", "relay.db-wal", "relay.db-shm"), 0o600)
     assert [folder.stat().st_mode & 0o777 for folder in (path.parent, path.parent.parent)] == [0o700] * 2
+
+
+# --- memory ---------------------------------------------------------------------------------------
+
+
+def test_each_connection_of_the_pool_frees_its_cache(opened: Engine) -> None:
+    with connect(opened) as first, connect(opened) as second:
+        drivers = [first.driver, second.driver]
+    seen = list[tuple[int, str]]()
+    for number, driver in enumerate(drivers):
+        driver.set_trace_callback(lambda sql, number=number: seen.append((number, sql)))
+    sqlite.free_caches(opened)
+    assert sorted(seen) == [(0, "PRAGMA shrink_memory"), (1, "PRAGMA shrink_memory")]

@@ -77,6 +77,13 @@ async def test_transactions_one_after_the_other_share_a_connection_and_its_cache
     assert len(set(used)) == 1
 
 
+async def test_after_its_caches_were_freed_the_ledger_works_as_before(ledger: Ledger) -> None:
+    await ledger.write(lambda c: add(c, "crm"))
+    await ledger.free_caches()
+    await ledger.write(lambda c: add(c, "other"))
+    assert await ledger.read(count) == 2
+
+
 async def test_an_error_of_the_statement_is_not_an_error_of_the_ledger(ledger: Ledger) -> None:
     with pytest.raises(IntegrityError):
         await ledger.write(lambda c: add(c, None))
