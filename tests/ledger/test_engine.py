@@ -101,8 +101,14 @@ def test_the_schema_of_the_code_is_the_newest_migration() -> None:
     assert ScriptDirectory.from_config(config).get_heads() == [HEAD]
 
 
+def run_migrations(opened: Engine) -> None:
+    """Create the schema of an empty database by all migrations, as that of an older one is changed."""
+    with opened.begin() as connection:
+        engine._run_migrations(connection, opened.url, None)
+
+
 def test_migrations_and_tables_are_equal(opened: Engine) -> None:
-    migrate(opened)
+    run_migrations(opened)
     with opened.begin() as connection:
         context = MigrationContext.configure(
             connection, opts={"compare_type": True, "compare_server_default": True}
@@ -110,15 +116,16 @@ def test_migrations_and_tables_are_equal(opened: Engine) -> None:
         assert compare_metadata(context, metadata) == []
 
 
-def test_migrations_and_tables_have_equal_partial_indexes_and_row_ids(
-    opened: Engine, path: Path, tmp_path: Path
-) -> None:
-    migrate(opened)
-    declared = open_engine(f"sqlite:///{tmp_path / 'declared.db'}")
-    with declared.begin() as connection:
-        metadata.create_all(connection)
-    declared.dispose()
-    assert schema(path) == schema(tmp_path / "declared.db")
+def test_a_new_database_is_as_the_migrations_create_it(opened: Engine, path: Path, tmp_path: Path) -> None:
+    run_migrations(opened)
+    new = open_engine(f"sqlite:///{tmp_path / 'new.db'}")
+    migrate(new)
+    new.dispose()
+    assert schema(path) == schema(tmp_path / "new.db")
+    with closing(sqlite3.connect(path)) as migrated, closing(sqlite3.connect(tmp_path / "new.db")) as created:
+        version = "SELECT sql, version_num FROM sqlite_master, alembic_version WHERE name = 'alembic_version'"
+        (expected,), (found,) = migrated.execute(version), created.execute(version)
+        assert [str(value).split() for value in found] == [str(value).split() for value in expected]
 
 
 # --- a schema that cannot be migrated -------------------------------------------------------------
@@ -155,18 +162,13 @@ def test_a_failed_migration_changes_nothing(
     assert contents(path) == before
 
 
-def test_a_failed_first_migration_leaves_an_empty_database(
-    opened: Engine, path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    broken = shutil.copytree(engine._MIGRATIONS, tmp_path / "migrations")
-    (broken / "versions" / "9001_broken.py").write_text(
-        BROKEN.format(HEAD=HEAD, fault="op.execute('NO SQL')")
-    )
-    monkeypatch.setattr(engine, "_MIGRATIONS", broken)
-    monkeypatch.setattr(engine, "HEAD", "9001")
-    with pytest.raises(SchemaError):
+def test_a_database_with_a_table_of_another_program_is_unchanged(opened: Engine, path: Path) -> None:
+    with opened.begin() as connection:
+        connection.execute(text("CREATE TABLE warnings (id INTEGER)"))
+    before = contents(path)
+    with pytest.raises(SchemaError, match=f"from schema None to {HEAD} and is unchanged: .*already exists"):
         migrate(opened)
-    assert schema(path) == set()
+    assert contents(path) == before
 
 
 async def test_a_database_that_another_process_migrates_for_too_long_is_unavailable(

@@ -33,7 +33,7 @@ from relay.ledger import (
     warnings,
 )
 from relay.ledger.connection import Connection, connect
-from relay.ledger.engine import begin, migrate, open_engine, transaction
+from relay.ledger.engine import _prepare, _run_migrations, begin, migrate, open_engine, transaction
 from relay.ledger.postgres import listen
 from relay.ledger.states import DeliveryState
 from relay.ledger.tables import calls as call_table
@@ -302,13 +302,51 @@ async def test_a_database_that_cannot_store_every_name_is_an_error(databases: Da
 
 def test_a_failed_migration_changes_nothing(empty: str, monkeypatch: pytest.MonkeyPatch) -> None:
     engine = open_engine(empty)
+    migrate(engine)
     monkeypatch.setattr("relay.ledger.engine.HEAD", "9999")
     monkeypatch.setattr("alembic.command.upgrade", _fail_half_way)
-    with pytest.raises(SchemaError, match="could not be migrated from schema None to 9999"):
+    with pytest.raises(SchemaError, match="could not be migrated from schema 0001 to 9999"):
         migrate(engine)
     with engine.connect() as connection:
         assert connection.execute(text("SELECT to_regclass('half')")).scalar() is None
     engine.dispose()
+
+
+def test_a_new_database_is_as_the_migrations_create_it(databases: Databases) -> None:
+    with databases.fresh("template0") as created, databases.fresh("template0") as migrated:
+        for url in (created, migrated):
+            engine = open_engine(url)
+            if url == migrated:
+                with engine.begin() as connection:
+                    _prepare(Connection(connection.connection.driver_connection, engine.dialect))
+                    _run_migrations(connection, engine.url, None)
+            else:
+                migrate(engine)
+            engine.dispose()
+        assert _schema_of(created) == _schema_of(migrated)
+        assert len(_schema_of(created)) > 100
+
+
+def _schema_of(url: str) -> list[tuple[Any, ...]]:
+    """The columns, indexes and constraints, and the version."""
+    with psycopg.connect(url) as connection:
+        return [
+            row
+            for query in (
+                (
+                    "SELECT table_name, ordinal_position, column_name, data_type, is_nullable,"
+                    " column_default, collation_name, character_maximum_length"
+                    " FROM information_schema.columns WHERE table_schema = 'cloudtalk_relay' ORDER BY 1, 2"
+                ),
+                "SELECT indexname, indexdef FROM pg_indexes WHERE schemaname = 'cloudtalk_relay' ORDER BY 1",
+                (
+                    "SELECT conname, pg_get_constraintdef(oid) FROM pg_constraint"
+                    " WHERE connamespace = 'cloudtalk_relay'::regnamespace ORDER BY 1"
+                ),
+                "SELECT version_num FROM cloudtalk_relay.alembic_version",
+            )
+            for row in connection.execute(query)
+        ]
 
 
 def _fail_half_way(config: Any, _: str) -> None:
