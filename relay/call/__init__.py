@@ -9,7 +9,7 @@ from relay.call.event import HISTORY_RANK, ROW, CallEvent, Kind
 from relay.call.from_event import has_unknown_outcome, join_event, state_from_event
 from relay.call.join import join
 from relay.call.legs import Leg
-from relay.call.parties import external_number, internal_number
+from relay.call.parties import HasFacts, external_number, internal_number
 from relay.call.record import (
     ANSWER_WITHIN,
     DELIVERED_FIELDS,
@@ -44,6 +44,7 @@ __all__ = [
     "CallBack",
     "CallEvent",
     "CallState",
+    "HasFacts",
     "Kind",
     "Leg",
     "RecordingLinks",

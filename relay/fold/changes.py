@@ -1,7 +1,6 @@
 """What a batch of events changes in the ledger. Pure: a snapshot in, the rows to write out."""
 
-from collections.abc import Iterable, Iterator
-from functools import partial
+from collections.abc import Iterable
 from typing import Final
 
 import msgspec
@@ -9,21 +8,14 @@ import msgspec
 from relay.call import Call, CallEvent, CallState, build_record, join, join_event
 from relay.fold.conflicts import Conflict
 from relay.fold.dedup import dedup_keys, is_redelivery
-from relay.fold.matching import (
-    AliasIndex,
-    Match,
-    customer_number,
-    is_transfer_of,
-    limit_aliases,
-    match_by_ids,
-    match_by_number_and_time,
-    restrict_ids,
-)
+from relay.fold.links import named_calls
+from relay.fold.match_event import match_event
+from relay.fold.matching import Match, limit_aliases, restrict_ids
+from relay.fold.planned_calls import PlannedCalls
 from relay.fold.snapshot import Snapshot
 from relay.fold.versions import continued_version, first_version, merged_version, next_version
-from relay.fold.waiting import may_wait, must_wait
 from relay.instants import Instant
-from relay.ledger.aliases import Alias, AliasReason
+from relay.ledger.aliases import LEG_OF, Alias, AliasReason
 from relay.ledger.calls import CallRow
 from relay.ledger.errors import MACHINE_FAULTS
 from relay.ledger.journal import UnfoldedEvent
@@ -97,14 +89,13 @@ class _Planner:
     def __init__(self, snapshot: Snapshot, *, checks_each: bool) -> None:
         self._snapshot = snapshot
         self._checks_each = checks_each
-        self._owners = dict(snapshot.owners)
-        self._states: dict[str, CallState] = {}
+        self._calls = PlannedCalls(snapshot)
         self._seen_keys = set(snapshot.seen_keys)
         self.changes = Changes()
 
     def plan_event(self, unfolded: UnfoldedEvent) -> None:
         event = unfolded.parsed
-        match = self._match_call(unfolded)
+        match = match_event(unfolded, self._calls)
         if match is None:
             self.changes.waiting.append((unfolded.seq, event.aliases[0]))
             return
@@ -113,28 +104,8 @@ class _Planner:
         self._fold(unfolded, match)
         self.changes.folded_events.append(unfolded)
 
-    def _match_call(self, unfolded: UnfoldedEvent) -> Match | None:
-        """Match the event to its call; None if it must wait for a link.
-
-        By its ids; by number and time only if it shares no id with a call and its wait is over.
-        """
-        event = unfolded.parsed
-        index = AliasIndex(
-            self._owners, self._aliases_of, self._snapshot.pinned, partial(self._is_leg, unfolded)
-        )
-        match = match_by_ids(event.aliases, index)
-        if match.call is not None:
-            return match
-        if unfolded.waited:
-            call = match_by_number_and_time(event, dict(self._calls_with_number_of(event)))
-            return msgspec.structs.replace(match, call=call)
-        same_number = (state for _, state in self._calls_with_number_of(event))
-        if may_wait(event) and must_wait(event, same_number):
-            return None
-        return match
-
     def _fold(self, unfolded: UnfoldedEvent, match: Match) -> None:
-        limited = limit_aliases(match, self._aliases_of)
+        limited = limit_aliases(match, self._calls.aliases_of)
         if limited is not match:
             full = str(match.call)
             self.changes.excess[full] = self.changes.excess.get(full, 0) + 1
@@ -142,8 +113,9 @@ class _Planner:
         call = limited.call or self._new_id(event)
         self._join(call, event, unfolded)
         is_whole = event.aliases == unfolded.parsed.aliases
-        reason = AliasReason.STATED if is_whole else AliasReason.CHOSEN
+        reason = match.reason or (AliasReason.STATED if is_whole else AliasReason.CHOSEN)
         self._add_aliases(call, event.aliases, reason)
+        self._add_aliases(call, (LEG_OF + named for named in named_calls(event)), AliasReason.LEG)
         self.changes.folded.append((unfolded.seq, call))
         for other in limited.merge:
             self._merge(call, other)
@@ -152,11 +124,11 @@ class _Planner:
         keys = dedup_keys(unfolded.parsed)
         if is_redelivery(keys, self._seen_keys):
             return
-        before = self._state(call)
+        before = self._calls.state(call)
         state = join_event(before, event, seq=unfolded.seq, received_at=unfolded.received_at)
         if self._checks_each:
             build_record(state, id=call, version=0)
-        self._states[call] = state
+        self._calls.set_state(call, state)
         self._seen_keys |= set(keys)
         self.changes.dedup_keys += [(key, unfolded.seq) for key in keys]
 
@@ -165,41 +137,13 @@ class _Planner:
         that began a call: then the id contains the namespace too.
         """
         plain = f"cloudtalk-{event.name}"
-        return f"cloudtalk-{event.aliases[0]}" if self._state(plain) else plain
+        return f"cloudtalk-{event.aliases[0]}" if self._calls.state(plain) else plain
 
     def _add_aliases(self, call: str, aliases: Iterable[str], reason: AliasReason) -> None:
         for alias in aliases:
-            if alias not in self._owners:
-                self._owners[alias] = call
+            if alias not in self._calls.owners:
+                self._calls.owners[alias] = call
                 self.changes.aliases.append(Alias(alias, call, reason))
-
-    def _state(self, call: str) -> CallState | None:
-        if call in self._states:
-            return self._states[call]
-        row = self._snapshot.calls.get(call)
-        return row.state if row else None
-
-    def _aliases_of(self, call: str) -> list[str]:
-        state = self._state(call)
-        if state is not None:
-            return state.aliases
-        # Of a deleted call all ids still count: an id that another call stated must not continue it.
-        tombstone = self._snapshot.tombstones.get(call)
-        return tombstone.aliases if tombstone else []
-
-    def _is_leg(self, unfolded: UnfoldedEvent, call: str) -> bool | None:
-        state = self._state(call)
-        return None if state is None else is_transfer_of(unfolded.parsed, unfolded.received_at, state)
-
-    def _calls_with_number_of(self, event: CallEvent) -> Iterator[tuple[str, CallState]]:
-        """The calls with the event's customer number. Few events need them, and each looks at all calls."""
-        number = customer_number(event)
-        if number is None:
-            return
-        states = {call: row.state for call, row in self._snapshot.calls.items()} | self._states
-        for call, state in states.items():
-            if call not in self.changes.merged and customer_number(state) == number:
-                yield call, state
 
     # --- merging two calls ----------------------------------------------------------------------
 
@@ -208,15 +152,12 @@ class _Planner:
 
         A call that retention deleted and that no CRM has does not survive: only late events are known of it.
         """
-        first, second = self._survivor_of(first), self._survivor_of(second)
+        first, second = self._calls.survivor_of(first), self._calls.survivor_of(second)
         if first == second:
             return
         survivor, loser = sorted((first, second), key=self._seniority)
-        states = [state for call in (survivor, loser) if (state := self._state(call))]
-        self._states[survivor] = join(*states) if len(states) == 2 else states[0]  # noqa: PLR2004 - both
-        self._states.pop(loser, None)
-        self.changes.merged[loser] = survivor
-        self._owners |= {alias: survivor for alias, owner in self._owners.items() if owner == loser}
+        states = [state for call in (survivor, loser) if (state := self._calls.state(call))]
+        self._calls.merge(loser, survivor, join(*states) if len(states) == 2 else states[0])  # noqa: PLR2004 - both
 
     def _seniority(self, call: str) -> tuple[Instant, bool, bool, Instant, str]:
         row = self._snapshot.calls.get(call)
@@ -224,25 +165,21 @@ class _Planner:
         is_deleted = call in self._snapshot.tombstones
         return first_delivered, is_deleted, row is None, row.began_at if row else Instant(0), call
 
-    def _survivor_of(self, call: str) -> str:
-        while call in self.changes.merged:
-            call = self.changes.merged[call]
-        return call
-
     # --- the rows -------------------------------------------------------------------------------
 
     def finish(self) -> Changes:
         """Build the rows, and point everything that names a merged call to the survivor."""
-        for call, state in self._states.items():
+        for call, state in self._calls.states.items():
             self._add_row(call, state)
-        for loser in self.changes.merged:
-            self._add_merged_row(loser, self._survivor_of(loser))
+        for loser in self._calls.merged:
+            self._add_merged_row(loser, self._calls.survivor_of(loser))
         self.changes.aliases = [
-            Alias(alias.alias, self._survivor_of(alias.call), alias.reason) for alias in self.changes.aliases
+            Alias(alias.alias, self._calls.survivor_of(alias.call), alias.reason)
+            for alias in self.changes.aliases
         ]
-        self.changes.folded = [(seq, self._survivor_of(call)) for seq, call in self.changes.folded]
+        self.changes.folded = [(seq, self._calls.survivor_of(call)) for seq, call in self.changes.folded]
         self.changes.merged = {
-            loser: self._survivor_of(loser) for loser in self.changes.merged if self._is_stored(loser)
+            loser: self._calls.survivor_of(loser) for loser in self._calls.merged if self._is_stored(loser)
         }
         return self.changes
 
@@ -276,7 +213,7 @@ class _Planner:
         if (row := self._snapshot.calls.get(loser)) is not None:
             rows = self.changes.changed_rows
         elif loser in self._snapshot.first_delivered:  # a deleted call that a CRM has
-            row = self._first_row(loser, CallState({}, self._states[survivor].seen, {}, {}))
+            row = self._first_row(loser, CallState({}, self._calls.states[survivor].seen, {}, {}))
             rows = self.changes.new_rows
         else:
             return

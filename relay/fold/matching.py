@@ -1,7 +1,4 @@
-"""Which call an event belongs to. Pure.
-
-The normal rule is `match_by_ids`. The last resort, for an event that waited for a link in vain, is
-`match_by_number_and_time`.
+"""Which call an event belongs to, by its ids. Pure. Links that no id states are in `links`.
 
 A call has one uuid, and one call_id for each of its legs: a transfer adds a leg with the same uuid, the same
 customer and another call_id. If a number is unknown (a withheld caller), only a generated uuid proves a
@@ -16,11 +13,9 @@ from uuid import UUID
 
 import msgspec
 
-from relay.call import CallEvent, CallState, external_number, internal_number
+from relay.call import CallEvent, CallState, HasFacts, external_number, internal_number
 from relay.instants import SECOND, Duration, Instant
-
-LINK_WITHIN: Final = Duration(120 * SECOND)
-"""The longest time between the stated starts of one call, where only number and time link two events."""
+from relay.ledger.aliases import AliasReason
 
 TRANSFER_WITHIN: Final = Duration(4 * 3_600 * SECOND)
 """The longest time between the starts of two legs of one call."""
@@ -54,13 +49,14 @@ class Match(msgspec.Struct, frozen=True):
     """The call of an event: `call` is an id, or None where the event begins a new call.
 
     `accepted` and `dropped`: the event's aliases that fit this call, and those that contradict it.
-    `merge`: other calls that the event proves to be this one.
+    `merge`: other calls that the event proves to be this one. `reason`: why, if no id links them.
     """
 
     call: str | None
     accepted: tuple[str, ...] = ()
     dropped: tuple[str, ...] = ()
     merge: tuple[str, ...] = ()
+    reason: AliasReason | None = None
 
 
 # --- the normal rule: by ids ----------------------------------------------------------------------
@@ -160,6 +156,11 @@ def _by_namespace(aliases: Iterable[str]) -> dict[str, set[str]]:
     return grouped
 
 
+def namespaces_of(aliases: Iterable[str]) -> set[str]:
+    """Return the kinds of these ids: uuid, id, other."""
+    return {_namespace(alias) for alias in aliases}
+
+
 def _namespace(alias: str) -> str:
     return alias.partition(":")[0]
 
@@ -174,7 +175,12 @@ def _is_generated_uuid(alias: str) -> bool:
     return namespace == "uuid" and uuid.version in _UUID_VERSIONS  # None of another variant
 
 
-def is_transfer_of(event: CallEvent, received_at: Instant, state: CallState) -> bool | None:
+def may_be_legs(left: Iterable[str], right: Iterable[str]) -> bool:
+    """Whether calls with these aliases may be legs of one call: only their call_ids may differ."""
+    return _is_compatible(left, right, may_differ=frozenset({"id"}))
+
+
+def is_transfer_of(event: HasFacts, received_at: Instant, state: CallState) -> bool | None:
     """Whether the event may be another leg of a call: the same customer, at most `TRANSFER_WITHIN` away.
 
     None if nothing contradicts this, but a number is unknown or identifies no customer. Then the own number
@@ -189,7 +195,7 @@ def is_transfer_of(event: CallEvent, received_at: Instant, state: CallState) -> 
         return False
     if None not in (customer_number(event), customer_number(state)):
         return True
-    return None if _has_same_own_side(event, state) else False
+    return None if has_same_own_side(event, state) else False
 
 
 def limit_aliases(match: Match, aliases_of: Callable[[str], Collection[str]]) -> Match:
@@ -220,30 +226,10 @@ def restrict_ids(event: CallEvent, accepted: Sequence[str]) -> CallEvent:
     return msgspec.structs.replace(event, aliases=tuple(accepted), facts=facts, name=name)
 
 
-# --- the last resort: by number and time ------------------------------------------------------------
+# --- the two sides of a call ------------------------------------------------------------------------
 
 
-def match_by_number_and_time(event: CallEvent, candidates: Mapping[str, CallState]) -> str | None:
-    """Return the one call that has the event's number and began at its time; None if there are several.
-
-    `candidates`: calls with the same E.164 customer number, by id. A candidate that has an id of the same
-    kind as the event, another own number or another direction is a different call.
-    """
-    matching = [call for call, state in candidates.items() if _fits(event, state)]
-    return matching[0] if len(matching) == 1 else None
-
-
-def _fits(event: CallEvent, state: CallState) -> bool:
-    started_at, other_started_at = event.fact("started_at"), state.fact("started_at")
-    if started_at is None or other_started_at is None or abs(started_at - other_started_at) > LINK_WITHIN:
-        return False
-    namespaces = {_namespace(alias) for alias in state.aliases}
-    if any(_namespace(alias) in namespaces for alias in event.aliases):
-        return False
-    return _has_same_own_side(event, state)
-
-
-def _has_same_own_side(event: CallEvent, state: CallState) -> bool:
+def has_same_own_side(event: HasFacts, state: CallState) -> bool:
     """Whether the own number and the direction are equal, as far as they are known."""
     pairs = (
         (internal_number(event), internal_number(state)),
@@ -252,7 +238,7 @@ def _has_same_own_side(event: CallEvent, state: CallState) -> bool:
     return all(None in pair or pair[0] == pair[1] for pair in pairs)
 
 
-def customer_number(source: CallEvent | CallState) -> str | None:
+def customer_number(source: HasFacts) -> str | None:
     """The external number if it is E.164; only then does it identify one customer."""
     number = external_number(source)
     return number if isinstance(number, str) and number.startswith("+") else None

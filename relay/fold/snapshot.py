@@ -6,18 +6,21 @@ from typing import Final
 import msgspec
 
 from relay.fold.dedup import dedup_keys
-from relay.fold.matching import customer_number
+from relay.fold.links import LINK_WITHIN, leg_keys, needs_number
+from relay.fold.matching import TRANSFER_WITHIN, customer_number
 from relay.fold.waiting import may_wait
 from relay.instants import SECOND, Duration, Instant
 from relay.ledger import aliases, calls, dedup, deliveries, epochs, tombstones
-from relay.ledger.aliases import AliasReason
-from relay.ledger.calls import CallRow
+from relay.ledger.aliases import LEG_OF, AliasReason
+from relay.ledger.calls import CallRow, NumberWindow
 from relay.ledger.connection import Connection
 from relay.ledger.journal import UnfoldedEvent
 from relay.ledger.tombstones import Tombstone
 
 _LONGEST_CALL: Final = Duration(86_400 * SECOND)
 """How long before the arrival of an event a call with its number may have begun."""
+
+_NEVER: Final = Instant(2**62)
 
 
 class Snapshot(msgspec.Struct, frozen=True):
@@ -41,7 +44,7 @@ class Snapshot(msgspec.Struct, frozen=True):
 def read_snapshot(connection: Connection, batch: Sequence[UnfoldedEvent]) -> Snapshot:
     """Read what `plan_changes` needs for this batch, which must not be empty."""
     events = [unfolded.parsed for unfolded in batch]
-    ids = {alias for event in events for alias in event.aliases}
+    ids = {alias for event in events for alias in (*event.aliases, *leg_keys(event))}
     found = aliases.get_many(connection, ids)
     owners = {alias.alias: alias.call for alias in found}
     # An event without a call begins one with this id, unless the id is taken.
@@ -49,18 +52,20 @@ def read_snapshot(connection: Connection, batch: Sequence[UnfoldedEvent]) -> Sna
     possible_ids = {*owners.values(), *own_ids}
     rows = calls.get_many(connection, possible_ids)
     deleted = tombstones.get_many(connection, possible_ids - rows.keys())
-    numbers = {
-        number
-        for event in events
-        # An event whose ids all belong to calls is matched by them.
-        if may_wait(event) and not owners.keys() >= set(event.aliases) and (number := customer_number(event))
-    }
-    if numbers:
-        since = Instant(min(unfolded.received_at for unfolded in batch) - _LONGEST_CALL)
-        rows |= calls.list_by_number(connection, numbers, since=since)
+    windows = [window for unfolded in batch if (window := _number_window(unfolded, owners, rows)) is not None]
+    if windows:
+        numbered = calls.list_by_number(connection, windows)
+        rows |= numbered
+        found += aliases.get_many(
+            connection, {a for row in numbered.values() for a in row.state.aliases} - ids
+        )
     known = rows.keys() | deleted.keys()
-    # A merge needs two calls, and an event with an id of each.
-    may_merge = len(known) > 1 and any(len(event.aliases) > 1 for event in events)
+    # A merge needs two calls, and an event with an id of each or another link.
+    may_merge = len(known) > 1 and (
+        bool(windows)
+        or any(alias.startswith(LEG_OF) for alias in owners)
+        or any(len(event.aliases) > 1 or event.is_from_history for event in events)
+    )
     keys = {key for event in events for key in dedup_keys(event)}
     return Snapshot(
         owners,
@@ -71,3 +76,23 @@ def read_snapshot(connection: Connection, batch: Sequence[UnfoldedEvent]) -> Sna
         tombstones=deleted,
         version_floor=epochs.version_floor(connection),
     )
+
+
+def _number_window(
+    unfolded: UnfoldedEvent, owners: Mapping[str, str], rows: Mapping[str, CallRow]
+) -> NumberWindow | None:
+    """Return which calls with the event's number it may belong to; None if its ids decide."""
+    event = unfolded.parsed
+    if may_wait(event):
+        # An event whose ids all belong to calls is matched by them.
+        if owners.keys() >= set(event.aliases) or (number := customer_number(event)) is None:
+            return None
+        return NumberWindow(number, Instant(unfolded.received_at - _LONGEST_CALL), _NEVER)
+    if "started_at" not in event.facts:
+        return None
+    own = next((rows[owners[alias]] for alias in event.aliases if owners.get(alias) in rows), None)
+    if not needs_number(event, own.state if own else None) or (number := customer_number(event)) is None:
+        return None
+    started_at = event.facts["started_at"]
+    # The start of a call in the ledger may be that of a later leg.
+    return NumberWindow(number, Instant(started_at - LINK_WITHIN), Instant(started_at + TRANSFER_WITHIN))

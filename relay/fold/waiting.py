@@ -18,6 +18,8 @@ def may_wait(event: CallEvent) -> bool:
 
     With a single id, the same in all events of a call, there is no link to wait for.
     """
+    if event.is_from_history:
+        return False  # what links a row is known at once
     has_call_id_alone = not event.single_id and "call_uuid" not in event.facts
     return has_call_id_alone and (event.kind in _CANNOT_BEGIN or event.kind is Kind.ENDED)
 

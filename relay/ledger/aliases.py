@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Mapping, Sequence
 from enum import StrEnum
+from typing import Final
 
 import msgspec
 from sqlalchemy import Column, Text, insert, select, update
@@ -18,8 +19,18 @@ class AliasReason(StrEnum):
     """An event named it, and every id of that event belongs to the call."""
     CHOSEN = "chosen"
     """An event named it beside ids that contradict it and were dropped."""
+    NUMBER_AND_TIME = "number_and_time"
+    """No id links the event that named it to the call, but its number and its time do."""
+    LEG = "leg"
+    """CloudTalk's history states that the event that named it is about another leg of the call."""
     SPLIT = "split"
     """An operator decided it: the alias is pinned, and no event links it to another call."""
+
+
+LEG_OF: Final = "leg_of:"
+"""Before the call_id of a call in the alias of a call that was transferred or redirected from it. It is a
+reference and no id: no event has it among its aliases.
+"""
 
 
 class Alias(msgspec.Struct, frozen=True):

@@ -1,10 +1,10 @@
 """The joined record of each call, with the join state behind it."""
 
 from collections.abc import Collection, Iterable, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
-from sqlalchemy import Column, Integer, LargeBinary, bindparam, func, insert, select, update
+from sqlalchemy import BigInteger, Column, Integer, LargeBinary, and_, bindparam, func, insert, select, update
 
 from relay.call import Call, CallState, has_conversation
 from relay.instants import Instant
@@ -20,6 +20,14 @@ _encoder = msgspec.json.Encoder()
 _decode_state = msgspec.json.Decoder(CallState).decode
 decode_record = msgspec.json.Decoder(Call).decode
 _decode_field_versions = msgspec.json.Decoder(dict[str, int]).decode
+
+
+class NumberWindow(NamedTuple):
+    """A customer's number, and the first and the last instant at which a call of it began."""
+
+    number: str
+    since: Instant
+    until: Instant
 
 
 class CallRow(msgspec.Struct, frozen=True):
@@ -138,11 +146,18 @@ def _changed_at(state: CallState) -> Instant:
 
 _ids = rows_of(calls.c.id)
 _by_id = select(*_read_columns).join(_ids, _ids.c.id == calls.c.id)
-_numbers = rows_of(calls.c.number)
+_windows = rows_of(calls.c.number, Column("since", BigInteger), Column("until", BigInteger))
 _by_number = (
     select(*_read_columns)
-    .join(_numbers, _numbers.c.number == calls.c.number)
-    .where(calls.c.began_at >= bindparam("since"), _is_not_merged)
+    .join(
+        _windows,
+        and_(
+            _windows.c.number == calls.c.number,
+            calls.c.began_at >= _windows.c.since,
+            calls.c.began_at <= _windows.c.until,
+        ),
+    )
+    .where(_is_not_merged)
 )
 
 
@@ -152,10 +167,10 @@ def get_many(connection: Connection, ids: Collection[str]) -> dict[str, CallRow]
     return {row.id: row for row in map(_call_row, found)}
 
 
-def list_by_number(connection: Connection, numbers: Collection[str], *, since: Instant) -> dict[str, CallRow]:
-    """Return the calls with these customer numbers that began at `since` or later, by id."""
-    parameters = bound((number,) for number in sorted(numbers)) | {"since": since}
-    return {row.id: row for row in map(_call_row, connection.execute(_by_number, parameters))}
+def list_by_number(connection: Connection, windows: Collection[NumberWindow]) -> dict[str, CallRow]:
+    """Return the calls with these customer numbers that began in these times, by id."""
+    found = connection.execute(_by_number, bound(sorted(set(windows))))
+    return {row.id: row for row in map(_call_row, found)}
 
 
 def _call_row(row: Sequence[Any]) -> CallRow:

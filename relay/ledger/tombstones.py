@@ -13,6 +13,7 @@ from sqlalchemy import bindparam, delete, select
 from sqlalchemy.dialects.postgresql import insert
 
 from relay.instants import Instant
+from relay.ledger.aliases import LEG_OF
 from relay.ledger.connection import Connection
 from relay.ledger.json_rows import bound, rows_of
 from relay.ledger.tables import aliases, calls, deliveries, tombstones
@@ -51,7 +52,8 @@ def get_many(connection: Connection, ids: Collection[str]) -> Mapping[str, Tombs
         return {}
     by_call = defaultdict[str, list[str]](list)
     for call, alias in connection.execute(_aliases, bound((call,) for call, _ in versions)):
-        by_call[call].append(alias)
+        if not alias.startswith(LEG_OF):
+            by_call[call].append(alias)
     return {call: Tombstone(version, sorted(by_call[call])) for call, version in versions}
 
 

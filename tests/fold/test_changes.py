@@ -89,7 +89,7 @@ def test_a_known_alias_decides_the_call_of_an_event() -> None:
 
 
 def test_an_event_that_waits_in_any_case_is_compared_with_no_call(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("relay.fold.changes.customer_number", Mock(side_effect=AssertionError))
+    monkeypatch.setattr("relay.fold.match_event.customer_number", Mock(side_effect=AssertionError))
     recording = make_event_with_ids(Kind.RECORDING, "id:7", external_number="+34600111222")
     changes = plan_changes(batch(recording), EMPTY)
     assert (changes.waiting, changes.failed) == ([(1, "id:7")], [])

@@ -6,6 +6,7 @@ import msgspec
 import pytest
 
 from relay.call import Kind, Status
+from relay.fold.links import match_by_number_and_time
 from relay.fold.matching import (
     AliasIndex,
     Match,
@@ -14,7 +15,6 @@ from relay.fold.matching import (
     is_transfer_of,
     limit_aliases,
     match_by_ids,
-    match_by_number_and_time,
     restrict_ids,
 )
 from relay.instants import SECOND, Instant

@@ -8,10 +8,12 @@ from sqlalchemy.exc import IntegrityError
 from relay.call import Kind, join, state_from_event
 from relay.instants import Instant
 from relay.ledger import Ledger, calls
-from relay.ledger.calls import CallRow
+from relay.ledger.calls import CallRow, NumberWindow
 from relay.ledger.errors import CallPruned
 from relay.ledger.tables import calls as table
 from tests.support.samples import ODD_IDS, RECEIVED_AT, make_call_row, make_event, make_state
+
+LAST = Instant(2**62)
 
 
 async def write(
@@ -99,19 +101,35 @@ async def test_a_merged_call_is_neither_counted_nor_listed(ledger: Ledger) -> No
     await write(ledger, new=[msgspec.structs.replace(row, number=number) for row in rows])
     assert await ledger.read(calls.count) == 2
     assert await ledger.read(lambda c: calls.list_ids_after(c, "", 9)) == ["a", "c"]
-    found = await ledger.read(lambda c: calls.list_by_number(c, [number], since=Instant(0)))
+    found = await ledger.read(lambda c: calls.list_by_number(c, [NumberWindow(number, Instant(0), LAST)]))
     assert found.keys() == {"a", "c"}
 
 
-async def test_calls_are_found_by_their_number_from_a_time_on(ledger: Ledger) -> None:
-    values = {"a": ("+341", 9), "b": ("+341", 10), "c": ("+341", 11), "d": ("+342", 11), "e": (None, 11)}
+async def test_calls_are_found_by_their_number_and_the_time_of_their_start(ledger: Ledger) -> None:
+    values = {
+        "a": ("+341", 9),
+        "b": ("+341", 10),
+        "c": ("+341", 20),
+        "d": ("+342", 11),
+        "e": (None, 11),
+        "f": ("+341", 21),
+        "g": ("+343", 99),
+    }
     rows = [
         msgspec.structs.replace(make_call_row(id_), number=number, began_at=Instant(at))
         for id_, (number, at) in values.items()
     ]
     await write(ledger, new=rows)
-    found = await ledger.read(lambda c: calls.list_by_number(c, ["+341", "+343"], since=Instant(10)))
-    assert found == {"b": rows[1], "c": rows[2]}
+    windows = [
+        NumberWindow("+341", Instant(10), Instant(20)),
+        NumberWindow("+341", Instant(10), Instant(20)),
+        NumberWindow("+341", Instant(15), Instant(20)),
+        NumberWindow("+343", Instant(99), Instant(99)),
+        NumberWindow("+344", Instant(0), LAST),
+    ]
+    found = await ledger.read(lambda c: calls.list_by_number(c, windows))
+    assert found == {"b": rows[1], "c": rows[2], "g": rows[6]}
+    assert await ledger.read(lambda c: calls.list_by_number(c, [])) == {}
 
 
 async def test_the_ids_of_all_calls_are_read_in_pages(ledger: Ledger) -> None:
