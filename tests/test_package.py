@@ -11,15 +11,26 @@ import pytest
 
 from relay.cli.main import LazyGroup, cli
 from tests.support.patience import PATIENCE
+from tests.support.servers import free_port
 
 ROOT = Path(__file__).parents[1]
 
 
-def test_the_wheel_contains_the_program_and_nothing_else(tmp_path: Path) -> None:
-    line = ["-m", "uv", "build", "--wheel", "--quiet", "--offline", "--no-build-isolation"]
-    subprocess.run([sys.executable, *line, "--out-dir", tmp_path, ROOT], check=True, timeout=60)  # noqa: S603 - a command of the project
-    [wheel] = tmp_path.glob("*.whl")
-    names = zipfile.ZipFile(wheel).namelist()
+UV = (sys.executable, "-m", "uv")
+
+
+@pytest.fixture(scope="module")
+def packages(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    """The source package, and the wheel that is built from it."""
+    folder = tmp_path_factory.mktemp("packages")
+    options = ("--quiet", "--offline", "--no-build-isolation", "--out-dir", str(folder), str(ROOT))
+    subprocess.run([*UV, "build", *options], check=True, timeout=PATIENCE)  # noqa: S603 - a command of the project
+    (source,), (wheel,) = folder.glob("*.tar.gz"), folder.glob("*.whl")
+    return source, wheel
+
+
+def test_the_wheel_contains_the_program_and_nothing_else(packages: tuple[Path, Path]) -> None:
+    names = zipfile.ZipFile(packages[1]).namelist()
     assert {name.split("/")[0].split("-")[0] for name in names} == {
         "relay",
         "crm_clients",
@@ -31,14 +42,32 @@ def test_the_wheel_contains_the_program_and_nothing_else(tmp_path: Path) -> None
     assert {file.relative_to(ROOT).as_posix() for file in assets} <= set(names)
 
 
-def test_the_source_package_contains_no_secrets(tmp_path: Path) -> None:
-    line = ["-m", "uv", "build", "--sdist", "--quiet", "--offline", "--no-build-isolation"]
-    subprocess.run([sys.executable, *line, "--out-dir", tmp_path, ROOT], check=True, timeout=60)  # noqa: S603 - a command of the project
-    [package] = tmp_path.glob("*.tar.gz")
-    with tarfile.open(package) as archive:
+def test_the_source_package_contains_no_secrets(packages: tuple[Path, Path]) -> None:
+    with tarfile.open(packages[0]) as archive:
         names = [name.partition("/")[2] for name in archive.getnames()]
     assert "relay/py.typed" in names
     assert not [name for name in names if name.startswith(("secrets/", "settings.local", "var/"))]
+
+
+@pytest.mark.timeout(600)  # it installs all dependencies, from the cache of uv or the network
+def test_the_installed_wheel_makes_and_runs_a_relay(packages: tuple[Path, Path], tmp_path: Path) -> None:
+    environment = tmp_path / "environment"
+    subprocess.run([*UV, "venv", "--quiet", environment], check=True, timeout=PATIENCE)  # noqa: S603 - a command of the project
+    python, relay = environment / "bin/python", environment / "bin/relay"
+    constraints = ROOT / "requirements.lock"
+    options = ("--quiet", "--python", str(python), "--constraints", str(constraints), str(packages[1]))
+    subprocess.run([*UV, "pip", "install", *options], check=True, timeout=150)  # noqa: S603 - a command of the project
+    folder = tmp_path / "anywhere"
+    folder.mkdir()
+    for command in (
+        ["init", "mine", "--yes", "--client", "local", "--port", str(free_port())],
+        ["--settings", "mine/settings.toml", "check"],
+        ["demo", "--once"],
+    ):
+        done = subprocess.run(  # noqa: S603 - a command of the project
+            [relay, *command], cwd=folder, capture_output=True, text=True, timeout=150, check=False
+        )
+        assert (done.returncode, done.stderr) == (0, ""), f"{command}\n{done.stdout}"
 
 
 @pytest.fixture(scope="module")

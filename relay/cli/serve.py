@@ -19,7 +19,7 @@ from relay.logs import get_logger
 from relay.measurements import PROCESS_STARTS, SharedMemory, attach
 from relay.server.connections import connection_limit, raise_open_files
 from relay.server.roles import Role, assign_roles
-from relay.server.server import PortError, Server, bind, block_sighup, new_event_loop
+from relay.server.server import PortError, Server, block_sighup, new_event_loop, open_listening
 from relay.server.stop_deadline import force_exit_later
 from relay.server.supervisor import Supervisor
 from relay.settings import Settings, SettingsError, review
@@ -40,6 +40,8 @@ def command(context: Context, workers: int) -> None:
     """Receive events and deliver calls until stopped.
 
     SIGTERM stops it with exit code 0. SIGHUP reloads the tokens and keys of the settings.
+
+    A socket that systemd passes (socket activation) is used instead of server.host and server.port.
     """
     block_sighup()
     settings = context.settings()
@@ -52,8 +54,9 @@ def command(context: Context, workers: int) -> None:
             hint=warning.hint,
         )
     try:
-        listening = bind(settings.server.host, settings.server.port)
-        if not (settings.cloudtalk.tokens or settings.cloudtalk.signing_secrets):
+        is_open = not (settings.cloudtalk.tokens or settings.cloudtalk.signing_secrets)
+        listening = open_listening(settings.server.host, settings.server.port, only_local=is_open)
+        if is_open:
             log.warning("server.local_only", hint="set cloudtalk.tokens to accept requests of other machines")
 
         pipe = WakeUpPipe() if workers > 1 else None

@@ -159,7 +159,7 @@ class BoundedProtocol(TimedConnection):
             default_headers=self.server_state.default_headers,
             message_event=asyncio.Event(),
             expect_100_continue=self.expect_100_continue,
-            keep_alive=version != "1.0" and self.parser.should_keep_alive(),
+            keep_alive=not self._is_stopping and version != "1.0" and self.parser.should_keep_alive(),
             on_response=self.on_response_complete,
         )
         if self._has_request:

@@ -22,6 +22,8 @@ from relay.server.connections import Connections
 from relay.server.memory import return_large_blocks
 from relay.server.protocol import BoundedProtocol
 from relay.server.rejections import SECURITY_HEADERS
+from relay.server.service_manager import InheritedSocketError, notify_ready, take_socket
+from relay.standards.addresses import is_loopback
 
 log = get_logger("relay.server")
 
@@ -53,6 +55,29 @@ def bind(host: str, port: int) -> socket.socket:
         reason = str(error.strerror or error).partition(" (while")[0]
         hint = _HINTS.get(error.errno or 0, _ANOTHER_HOST)
         raise PortError(f"cannot listen on {host}:{port}: {reason}; {hint}") from error
+
+
+def open_listening(host: str, port: int, *, only_local: bool) -> socket.socket:
+    """Return the socket that the service manager passed, or else a new one at this address.
+
+    `only_local`: a passed socket that other machines reach is refused. Raises `PortError`.
+    """
+    try:
+        inherited = take_socket(os.environ)
+    except InheritedSocketError as error:
+        raise PortError(f"the service manager passed a socket that cannot be used: {error}") from error
+    if inherited is None:
+        return bind(host, port)
+    address, inherited_port = inherited.getsockname()[:2]
+    if only_local and not is_loopback(address):
+        inherited.close()
+        raise PortError(
+            f"the service manager listens on {address}:{inherited_port}, which other machines reach, but"
+            " there is no token and no signing secret; set cloudtalk.tokens, or write 127.0.0.1 before the"
+            " port in the socket unit"
+        )
+    log.info("server.socket_inherited", address=f"{address}:{inherited_port}")
+    return inherited
 
 
 def block_sighup() -> None:
@@ -127,6 +152,7 @@ class Server(uvicorn.Server):
                 log.info("worker.ready", worker=os.getpid(), version=__version__)
             else:
                 log.info("server.ready", url=self._url, version=__version__)
+                notify_ready()
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Answer the requests in flight and stop."""

@@ -15,6 +15,10 @@ _HEAD_SECONDS: Final = 10.0
 _WRITE_SECONDS: Final = 30.0
 """How long a client may take until it reads more of a response."""
 
+_REST_OF_REQUEST_SECONDS: Final = 0.5
+"""How long a request that has not arrived whole, or not at all on a new connection, may take when the server
+stops."""
+
 _LINGER_SECONDS: Final = 2.0
 """How long a client may read the reason before its connection is closed. If data that nobody read was left
 in the socket, the system would discard the response."""
@@ -34,10 +38,36 @@ class TimedConnection(HttpToolsProtocol, ABC):
         self._connections = connections
         self._head_seconds = head_seconds
         self._is_rejected = False  # what else arrives is dropped
+        self._is_stopping = False  # the next response is the last one
         # When the connection began to wait for a request; None while it has one, or a part of one.
         self._idle_since: float | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._write_timer: asyncio.TimerHandle | None = None
+
+    def shutdown(self) -> None:
+        """Answer the request that has begun or is on its way, and close the connection then.
+
+        The data of a client that has just connected may not have arrived yet. The server waits for the
+        connections that are still open, for a limited time.
+        """
+        self._is_stopping = True
+        is_between_requests = self._has_had_request and self._idle_since is not None
+        if self._is_responding or is_between_requests:
+            super().shutdown()
+        else:
+            self.loop.call_later(_REST_OF_REQUEST_SECONDS, self._close_unless_responding)
+
+    def _close_unless_responding(self) -> None:
+        if not self._is_responding:
+            self.transport.close()
+
+    @property
+    def _is_responding(self) -> bool:
+        return self._has_had_request and not self.cycle.response_complete
+
+    @property
+    def _has_had_request(self) -> bool:
+        return bool(self.cycle)  # None before the first one
 
     @abstractmethod
     def _reject(self, reason: Rejection) -> None:

@@ -31,6 +31,7 @@ class Application:
         self.gate = asyncio.Event()
         self.gate.set()
         self.reads_bodies = True
+        self.connections: set[Any] = set()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         self.requested.set()
@@ -85,6 +86,7 @@ async def serving(
         ),
         "127.0.0.1",
     )
+    application.connections = state.connections
     clients: list[Client] = []
 
     async def connect() -> Client:
@@ -567,3 +569,44 @@ async def test_a_client_that_expects_100_continue_gets_it(application: Applicati
         assert await client.status() == 100
         client.send(b"abc")
         assert await client.status() == 200
+
+
+# --- stop ---------------------------------------------------------------------------------------
+
+
+async def stop(application: Application) -> None:
+    """Do what uvicorn does with each connection when it stops."""
+    while not application.connections:
+        await asyncio.sleep(0)
+    for connection in list(application.connections):
+        connection.shutdown()
+
+
+@pytest.mark.parametrize("arrived", [b"", REQUEST[:20], REQUEST[:-1]], ids=["nothing", "part", "head"])
+async def test_a_stop_waits_for_a_request_that_is_on_its_way(
+    application: Application, arrived: bytes
+) -> None:
+    async with serving(application) as connect:
+        client = await connect()
+        client.send(arrived)
+        while arrived and not any(each._idle_since is None for each in application.connections):
+            await asyncio.sleep(0)
+        await stop(application)
+        client.send(REQUEST[len(arrived) :])
+        response = await client.reader.read()  # to the end: the connection is closed
+    assert response.startswith(b"HTTP/1.1 200 OK\r\n")
+    assert b"connection: close" in response
+
+
+async def test_a_stop_closes_idle_connections_at_once_and_unused_ones_soon(application: Application) -> None:
+    async with serving(application) as connect:
+        idle, unused, half = await connect(), await connect(), await connect()
+        idle.send(REQUEST)
+        await idle.reader.readuntil(b"abc")
+        half.send(REQUEST[:20])
+        while len(application.connections) < 3:
+            await asyncio.sleep(0)
+        await stop(application)
+        assert await idle.reader.read() == b""
+        assert await unused.reader.read() == b""
+        assert await half.reader.read() == b""

@@ -3,6 +3,7 @@
 import json
 import os
 import signal
+import socket
 import sqlite3
 import subprocess
 import sys
@@ -54,6 +55,8 @@ class RelayProcess:
         self._process: subprocess.Popen[bytes] | None = None
         self._log_offset = 0
         self.url = ""
+        self.listening: socket.socket | None = None
+        """A socket that the process inherits as from systemd."""
 
     def command(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         """Run another command with the same settings and wait for its end."""
@@ -73,8 +76,10 @@ class RelayProcess:
         """Start the process with these limits, and wait until all its processes are ready."""
         limits = {"-n": open_files, "-v": address_space_kb}
         commands = "".join(f"ulimit {option} {limit}; " for option, limit in limits.items() if limit)
+        if self.listening is not None:
+            commands += f"export LISTEN_PID=$$ LISTEN_FDS=1; exec 3<&{self.listening.fileno()}; "
         # The shell sets the limits: `preexec_fn` is unsafe in a process with threads.
-        limited = ["sh", "-c", f'{commands}exec "$@"', "sh"]
+        limited = ["bash", "-c", f'{commands}exec "$@"', "bash"]
         self._log_offset = self.log_path.stat().st_size if self.log_path.exists() else 0
         with self._open_output() as output:
             self._process = subprocess.Popen(  # noqa: S603 - fixed command
@@ -82,6 +87,7 @@ class RelayProcess:
                 stdout=output,
                 stderr=output,
                 env=self._environment,
+                pass_fds=[] if self.listening is None else [self.listening.fileno()],
             )
         ready = eventually(self._ready_lines, lambda lines: len(lines) >= self._workers)
         self.url = next(line["url"] for line in ready if line["event"] == "server.ready")
