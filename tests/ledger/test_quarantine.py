@@ -44,11 +44,34 @@ async def test_a_body_is_listed_and_can_be_removed(ledger: Ledger) -> None:
     assert (body.id, body.reason, body.pointer, body.raw) == (second, "not_json", "/data/id", b"\x00\xff{")
 
 
+async def test_bodies_are_read_by_their_ids_and_counted_by_reason(ledger: Ledger) -> None:
+    assert await ledger.read(quarantine.last_received_at) is None
+    bodies = [
+        msgspec.structs.replace(BODY, reason=reason, received_at=Instant(at))
+        for at, reason in enumerate(("b", "a", "b", "c", "a"))
+    ]
+    ids = await ledger.write(lambda c: [quarantine.add(c, body) for body in bodies])
+    assert await ledger.read(quarantine.list_ids) == ids
+    assert await ledger.read(partial(quarantine.list_ids, reason="b")) == [ids[0], ids[2]]
+    assert await ledger.read(quarantine.count_by_reason) == [
+        ("a", 2, ids[4]),
+        ("c", 1, ids[3]),
+        ("b", 2, ids[2]),
+    ]
+    found = await ledger.read(partial(quarantine.get_many, ids=[ids[3], 10**9, ids[1]]))
+    assert [(body.id, body.reason, body.received_at) for body in found] == [
+        (ids[1], "a", 1),
+        (ids[3], "c", 3),
+    ]
+    assert await ledger.read(quarantine.last_received_at) == 4
+
+
 async def test_a_unique_key_is_known_once_its_body_is_stored(ledger: Ledger) -> None:
     assert not await ledger.read(lambda c: quarantine.contains_key(c, "mission:started:id:1"))
     keyed = msgspec.structs.replace(BODY, unique_key="mission:started:id:1")
     await ledger.write(lambda c: quarantine.add(c, keyed))
     assert await ledger.read(lambda c: quarantine.contains_key(c, "mission:started:id:1"))
+    assert not await ledger.read(lambda c: quarantine.contains_key(c, "mission:started:id:2"))
 
 
 # --- the quota --------------------------------------------------------------------------------------
@@ -87,6 +110,19 @@ async def test_above_the_quota_of_bytes_as_many_as_needed_of_the_oldest_are_dele
     ids = await add_bodies(ledger, *small, random.randbytes(2_000))
     assert await listed(ledger) == ids[2:]
     assert await ledger.read(quarantine.count_dropped) == 2
+
+
+async def test_as_many_bytes_as_the_quota_are_kept(ledger: Ledger, monkeypatch: pytest.MonkeyPatch) -> None:
+    sizes = iter([40, 30, 30, 1, 40])
+    monkeypatch.setattr(quarantine, "compress", lambda _: b"x" * next(sizes))
+    monkeypatch.setattr(quarantine, "decompress", bytes)
+    monkeypatch.setattr(quarantine, "MAX_BYTES", 100)
+    ids = await add_bodies(ledger, b"", b"", b"")
+    assert await listed(ledger) == ids
+    ids += await add_bodies(ledger, b"")
+    assert await listed(ledger) == ids[1:]
+    ids += await add_bodies(ledger, b"")
+    assert await listed(ledger) == ids[2:], "30 are not enough: 61 are left, and 40 more are 101"
 
 
 async def test_a_body_larger_than_the_quota_is_kept_alone(

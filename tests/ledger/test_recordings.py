@@ -2,10 +2,14 @@
 
 from typing import Any
 
+from sqlalchemy import select
+
 from crm_clients.conformance.sample_calls import call
 from relay.instants import Instant
-from relay.ledger import Ledger, recordings
+from relay.ledger import Ledger, calls, recordings
 from relay.ledger.recordings import ArchivedRecording, DueRecording
+from relay.ledger.tables import recordings as table
+from tests.support.samples import make_call_row
 
 
 async def enqueue(ledger: Ledger, *sources: tuple[str, str | None], now: int = 10, **fields: Any) -> None:
@@ -74,6 +78,61 @@ async def test_a_failure_is_retried_later_or_given_up(ledger: Ledger) -> None:
     assert await due(ledger, 1_000) == []
     await enqueue(ledger, ("a", "u1"))
     assert await due(ledger, 1_000) == []
+
+
+async def test_an_archived_recording_was_not_refused_any_more(ledger: Ledger) -> None:
+    await enqueue(ledger, ("a", "u1"))
+    (found,) = await due(ledger)
+    await ledger.write(lambda c: recordings.set_failed(c, found, recordings.MERGED, Instant(50)))
+    await archive(ledger, found)
+    await enqueue(ledger, ("a", "u1"), now=60)
+    assert await due(ledger, 1_000) == []
+
+
+async def test_another_recording_has_no_failed_attempts(ledger: Ledger) -> None:
+    await enqueue(ledger, ("a", "u1"), ("b", "u1"))
+    first, other = await due(ledger)
+    for found in (first, other):
+        await ledger.write(lambda c, f=found: recordings.set_failed(c, f, recordings.MERGED, Instant(50)))  # type: ignore[misc]
+    await enqueue(ledger, ("a", "u2"), now=30)
+    assert await due(ledger, 40) == [DueRecording("a", "u2", Instant(30), 0, None)]
+    # The attempt at the earlier recording ends now, and the call has another one.
+    await ledger.write(lambda c: recordings.set_failed(c, first, "not_found", None))
+    (again,) = await due(ledger, 40)
+    assert again.attempts == 0
+    await archive(ledger, again)
+    await enqueue(ledger, ("a", "u2"), now=60)
+    assert [each.call for each in await due(ledger, 1_000)] == ["b"], "it is no merged call any more"
+
+
+async def test_expired_recordings_are_listed_the_oldest_first(ledger: Ledger) -> None:
+    await enqueue(ledger, ("a", "u"), ("b", "u"), ("c", "u"))
+    for found, at in zip(await due(ledger), (22, 20, 21), strict=True):
+        await archive(ledger, found, at=at)
+
+    async def expired(before: int, limit: int = 9) -> list[str]:
+        found = await ledger.read(lambda c: recordings.list_expired(c, before=Instant(before), limit=limit))
+        return [each.call for each in found]
+
+    assert await expired(23) == ["b", "c", "a"]
+    assert await expired(23, limit=2) == ["b", "c"]
+    assert await expired(22) == ["b", "c"]
+    stale = ArchivedRecording("b", "earlier.enc", 5, "audio/wav", Instant(20))
+    await ledger.write(lambda c: recordings.set_expired(c, stale))
+    assert await expired(22) == ["b", "c"], "the call has another object by now"
+
+
+async def test_rows_are_kept_while_their_call_or_their_object_exists(ledger: Ledger) -> None:
+    rows = [make_call_row("call")]
+    await ledger.write(lambda c: calls.write(c, rows, []))
+    await enqueue(ledger, *((id_, "u") for id_ in ("archived", "call", "missing", "pending")))
+    by_call = {found.call: found for found in await due(ledger)}
+    await archive(ledger, by_call["archived"])
+    for id_ in ("call", "missing"):
+        await ledger.write(lambda c, i=id_: recordings.set_failed(c, by_call[i], "gone", None))  # type: ignore[misc]
+    await ledger.write(recordings.delete_settled)
+    left = await ledger.read(lambda c: sorted(c.execute(select(table.c.call)).scalars()))
+    assert left == ["archived", "call", "pending"]
 
 
 async def test_an_expired_recording_is_not_archived_again_while_its_call_exists(ledger: Ledger) -> None:
