@@ -129,6 +129,26 @@ def test_an_address_is_throttled_until_the_end_of_its_period(
     assert failures.record("192.0.2.1", "no_token") is None
 
 
+def test_an_address_is_throttled_for_a_second_after_a_period_that_is_not_ended_yet(
+    failures: AuthFailures, clock: MonotonicClock
+) -> None:
+    for _ in range(60):
+        failures.record("192.0.2.1", "no_token")
+    clock.time += MINUTE + 5
+    assert failures.record("192.0.2.1", "no_token") == 1
+
+
+def test_failures_of_each_period_are_counted_anew_and_up_to_the_limit_of_the_area(
+    clock: MonotonicClock,
+) -> None:
+    failures = AuthFailures(clock, max_failures=2)
+    for _ in range(3):
+        counted = [failures.record("192.0.2.1", "no_token") for _ in range(3)]
+        assert counted == [None, None, 60]
+        clock.time += MINUTE
+        failures.end_periods()
+
+
 async def test_valid_credentials_are_accepted_from_a_throttled_address(tmp_path: Any) -> None:
     token = "a-token-of-the-settings"
     path, event = "/cloudtalk/webhook", {"event": "call.started", "data": {"id": "1"}}

@@ -1,10 +1,13 @@
 """Dead letters wait for a person, who replays or drops them."""
 
 from typing import Any
+from unittest.mock import Mock
+
+import pytest
 
 from relay.instants import Duration, Instant
 from relay.ledger import Ledger, calls, dead_letters, deliveries
-from relay.ledger.dead_letters import DeadLetter
+from relay.ledger.dead_letters import DeadLetter, Group
 from relay.ledger.states import DeliveryState
 from tests.support.deliveries import delivered_update, enqueue, get_delivery, settle
 from tests.support.samples import ODD_IDS, make_call_row
@@ -94,6 +97,19 @@ async def test_a_replayed_dead_letter_is_pending_with_a_new_schedule(two_destina
     assert (row.state, row.version, row.pending_since, row.due_at) == ("pending", 1, 90, 90)
     assert (row.attempts, row.failing_for) == (0, 0)
     assert await keys(two_destinations) == []
+
+
+async def test_other_processes_are_woken_after_a_replay(
+    two_destinations: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    notify = Mock()
+    monkeypatch.setattr(dead_letters, "notify", notify)
+    await add(two_destinations, "a", "b")
+    await replay(two_destinations, ("crm", "a"))
+    notify.assert_called_once()
+    group = Group("crm", "rejected", "22P05")
+    assert await two_destinations.write(lambda c: dead_letters.replay_group(c, group, now=Instant(90))) == 1
+    assert notify.call_count == 2
 
 
 async def test_only_the_named_dead_letters_are_replayed(two_destinations: Ledger) -> None:

@@ -2,6 +2,7 @@
 
 from functools import partial
 from typing import Any
+from unittest.mock import Mock
 
 import msgspec
 import pytest
@@ -133,6 +134,22 @@ async def test_a_pending_call_is_due_now_and_pending_since_the_same_time(
         0,
         0,
     )
+
+
+async def test_a_replayed_call_waits_for_nothing_that_the_crm_asked_for(replayable: Ledger) -> None:
+    await settle(replayable, state=DeliveryState.PENDING, due_at=500, not_before=400)
+    await replay(replayable, ("a", 1))
+    row = await get_delivery(replayable, "a")
+    assert (row.due_at, row.not_before, row.rewrite) == (90, None, False)
+
+
+async def test_other_processes_are_woken_after_a_replay(
+    replayable: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    notify = Mock()
+    monkeypatch.setattr(replays, "notify", notify)
+    await replay(replayable, ("a", 1), ("b", 1))
+    notify.assert_called_once()
 
 
 async def test_replaying_twice_is_like_replaying_once(replayable: Ledger) -> None:

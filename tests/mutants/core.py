@@ -60,11 +60,9 @@ CORE: Final = (
     "crm_clients/hubspot/responses.py",
     "crm_clients/hubspot/task_records.py",
     "crm_clients/hubspot/text.py",
-    "crm_clients/supabase/denied.py",
     "crm_clients/supabase/errors.py",
     "crm_clients/supabase/record.py",
     "crm_clients/supabase/refusals.py",
-    "crm_clients/supabase/shorten.py",
     "crm_clients/supabase/too_long.py",
     "crm_clients/supabase/unchanged.py",
 )
@@ -113,6 +111,7 @@ _MORE_TESTS: Final = {
     ),
     "crm_clients/hubspot/": ("tests/crm_clients/hubspot/test_client.py",),
     "crm_clients/hubspot/task_records.py": ("tests/crm_clients/hubspot/test_tasks.py",),
+    "crm_clients/supabase/too_long.py": ("tests/crm_clients/supabase/test_refusals.py",),
     "crm_clients/supabase/": ("tests/crm_clients/supabase/test_failures.py",),
     "crm_clients/supabase/record.py": ("tests/crm_clients/supabase/test_layout_table.py",),
 }
