@@ -178,6 +178,15 @@ def test_a_stored_row_is_parsed_again_to_the_same_event() -> None:
     assert history_request(make_row(), uuid=UUID) == request
 
 
+def test_a_row_is_stored_as_it_came_with_what_is_known_besides() -> None:
+    assert msgspec.json.decode(history_request(make_row()).raw) == make_row()
+    added = msgspec.json.decode(history_request(make_row(), uuid=UUID, alone=True).raw)
+    assert {key: value for key, value in added.items() if key not in make_row()} == {
+        "uuid": UUID,
+        "alone": True,
+    }
+
+
 @pytest.mark.parametrize(
     "path", ["/history/calls", "/cloudtalk/webhook", "/cloudtalk/webhook/history/calls", ""]
 )

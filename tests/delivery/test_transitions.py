@@ -298,6 +298,21 @@ def test_a_failure_changes_nothing_about_what_the_crm_may_have() -> None:
 # --- retractions, probes, deliveries without a request ---------------------------------------------
 
 
+@pytest.mark.parametrize(
+    ("action", "outcome", "version"),
+    [
+        (Action.RESTORE, Found(), 4),
+        (Action.RESTORE, Delivered(), 7),
+        (Action.VERIFY, Found(), 7),
+        (Action.UPSERT, Delivered(), 7),
+    ],
+)
+def test_a_record_that_is_never_updated_keeps_its_version_if_the_crm_still_has_it(
+    action: Action, outcome: Outcome, version: int
+) -> None:
+    assert update_after(FAILING, outcome, action=action).delivered_version == version
+
+
 def test_after_a_retraction_no_version_is_delivered() -> None:
     update = update_after(FAILING, Delivered(), action=Action.RETRACT)
     assert (update.state, update.delivered_version, update.attempts) == ("retracted", 0, 3)

@@ -138,7 +138,7 @@ def test_an_address_is_throttled_for_a_second_after_a_period_that_is_not_ended_y
     assert failures.record("192.0.2.1", "no_token") == 1
 
 
-def test_failures_of_each_period_are_counted_anew_and_up_to_the_limit_of_the_area(
+def test_each_period_has_a_count_of_its_own_and_each_area_its_limit(
     clock: MonotonicClock,
 ) -> None:
     failures = AuthFailures(clock, max_failures=2)

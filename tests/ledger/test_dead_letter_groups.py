@@ -45,6 +45,22 @@ async def test_groups_are_counted_the_largest_first(filled: Ledger) -> None:
     ]
 
 
+async def test_groups_of_one_size_are_ordered_by_their_names(filled: Ledger) -> None:
+    one = msgspec.structs.replace(DEAD, call="cloudtalk-4", outcome="retry", attempted_at=Instant(40))
+    await settle(filled, one)
+    await settle(filled, msgspec.structs.replace(one, call="cloudtalk-3", code="22"), name="other")
+    await settle(filled, msgspec.structs.replace(one, call="cloudtalk-2", code=None), name="other")
+    counted = await filled.read(dead_letters.count_groups)
+    assert [count.group for count in counted] == [
+        LONG,
+        NO_CODE,
+        Group("crm", "retry", "22P05"),
+        Group("other", "rejected", "22P05"),
+        Group("other", "retry", None),
+        Group("other", "retry", "22"),
+    ]
+
+
 async def test_the_latest_of_a_group_is_found(filled: Ledger) -> None:
     found = await filled.read(lambda c: dead_letters.find_latest(c, LONG, limit=1))
     assert [found_letter.call.id for found_letter in found] == ["cloudtalk-2"]

@@ -87,6 +87,10 @@ async def listed(ledger: Ledger) -> list[int]:
     return [body.id for body in await ledger.read(read_quarantine)]
 
 
+def test_the_quota_is_the_one_that_the_documentation_states() -> None:
+    assert (quarantine.MAX_BODIES, quarantine.MAX_BYTES) == (10_000, 268_435_456)
+
+
 async def test_above_the_quota_of_bodies_the_oldest_are_deleted_counted_and_logged(
     ledger: Ledger, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -83,7 +83,7 @@ async def test_a_failure_is_retried_later_or_given_up(ledger: Ledger) -> None:
 async def test_an_archived_recording_was_not_refused_any_more(ledger: Ledger) -> None:
     await enqueue(ledger, ("a", "u1"))
     (found,) = await due(ledger)
-    await ledger.write(lambda c: recordings.set_failed(c, found, recordings.MERGED, Instant(50)))
+    await ledger.write(lambda c: recordings.set_failed(c, found, "merged", Instant(50)))
     await archive(ledger, found)
     await enqueue(ledger, ("a", "u1"), now=60)
     assert await due(ledger, 1_000) == []
@@ -93,7 +93,7 @@ async def test_another_recording_has_no_failed_attempts(ledger: Ledger) -> None:
     await enqueue(ledger, ("a", "u1"), ("b", "u1"))
     first, other = await due(ledger)
     for found in (first, other):
-        await ledger.write(lambda c, f=found: recordings.set_failed(c, f, recordings.MERGED, Instant(50)))  # type: ignore[misc]
+        await ledger.write(lambda c, f=found: recordings.set_failed(c, f, "merged", Instant(50)))  # type: ignore[misc]
     await enqueue(ledger, ("a", "u2"), now=30)
     assert await due(ledger, 40) == [DueRecording("a", "u2", Instant(30), 0, None)]
     # The attempt at the earlier recording ends now, and the call has another one.
@@ -125,14 +125,17 @@ async def test_expired_recordings_are_listed_the_oldest_first(ledger: Ledger) ->
 async def test_rows_are_kept_while_their_call_or_their_object_exists(ledger: Ledger) -> None:
     rows = [make_call_row("call")]
     await ledger.write(lambda c: calls.write(c, rows, []))
-    await enqueue(ledger, *((id_, "u") for id_ in ("archived", "call", "missing", "pending")))
+    await enqueue(ledger, *((id_, "u") for id_ in ("archived", "call", "missing", "pending", "replaced")))
     by_call = {found.call: found for found in await due(ledger)}
     await archive(ledger, by_call["archived"])
-    for id_ in ("call", "missing"):
+    await archive(ledger, by_call["replaced"])
+    await enqueue(ledger, ("replaced", "u2"))
+    by_call |= {found.call: found for found in await due(ledger)}
+    for id_ in ("call", "missing", "replaced"):
         await ledger.write(lambda c, i=id_: recordings.set_failed(c, by_call[i], "gone", None))  # type: ignore[misc]
     await ledger.write(recordings.delete_settled)
     left = await ledger.read(lambda c: sorted(c.execute(select(table.c.call)).scalars()))
-    assert left == ["archived", "call", "pending"]
+    assert left == ["archived", "call", "pending", "replaced"]
 
 
 async def test_an_expired_recording_is_not_archived_again_while_its_call_exists(ledger: Ledger) -> None:
@@ -154,7 +157,7 @@ async def test_an_expired_recording_is_not_archived_again_while_its_call_exists(
 
 async def test_a_call_that_was_merged_and_is_a_call_again_is_enqueued_again(ledger: Ledger) -> None:
     await enqueue(ledger, ("a", "u1"), ("b", "u1"))
-    for found, reason in zip(await due(ledger), (recordings.MERGED, "not_found"), strict=True):
+    for found, reason in zip(await due(ledger), ("merged", "not_found"), strict=True):
         await ledger.write(lambda c, d=found, r=reason: recordings.set_failed(c, d, r, None))  # type: ignore[misc]
     await enqueue(ledger, ("a", "u1"), ("b", "u1"), now=30)
     assert await due(ledger, 40) == [DueRecording("a", "u1", Instant(30), 0, None)]

@@ -6,18 +6,28 @@ from typing import Any
 import msgspec
 import pytest
 
-from relay.call import Status
+from relay.call import CallBack, Status
 from relay.instants import Instant
 from relay.ledger import Ledger, calls
-from relay.ledger.unanswered import UnansweredNumber, list_unanswered
+from relay.ledger.unanswered import UnansweredNumber, list_unanswered, list_waits
 from tests.support.samples import make_call_row
 
 ONE, TWO = "+34600000001", "+34600000002"
 
 
-async def write(ledger: Ledger, id_: str, began_at: int, number: str | None = ONE, **fields: Any) -> None:
+async def write(
+    ledger: Ledger,
+    id_: str,
+    began_at: int,
+    number: str | None = ONE,
+    *,
+    called_back_at: int | None = None,
+    **fields: Any,
+) -> None:
     """Insert a call, which is an inbound missed one unless `fields` say otherwise."""
     row = make_call_row(id_)
+    if called_back_at is not None:
+        row.state.call_back = CallBack("other", Instant(called_back_at))
     fields = {"status": Status.MISSED, "direction": "inbound"} | fields
     record = msgspec.structs.replace(row.record, **fields)
     row = msgspec.structs.replace(row, record=record, began_at=Instant(began_at), number=number)
@@ -26,6 +36,10 @@ async def write(ledger: Ledger, id_: str, began_at: int, number: str | None = ON
 
 async def unanswered(ledger: Ledger, *, since: int = 0, most: int = 9) -> list[UnansweredNumber]:
     return await ledger.read(partial(list_unanswered, since=Instant(since), most=most))
+
+
+async def waits(ledger: Ledger, *, since: int = 0, most: int = 9) -> list[int]:
+    return sorted(await ledger.read(partial(list_waits, since=Instant(since), most=most)))
 
 
 async def test_customers_are_listed_by_their_last_missed_call_the_newest_first(ledger: Ledger) -> None:
@@ -62,25 +76,16 @@ async def test_only_inbound_calls_that_were_missed_are_listed(
     assert [each.call for each in await unanswered(ledger, since=10)] == ["a"][:is_listed]
 
 
-@pytest.mark.parametrize(
-    ("fields", "is_answer"),
-    [
-        ({}, True),
-        ({"status": Status.ANSWERED}, True),
-        ({"direction": "outbound"}, True),
-        ({"status": Status.VOICEMAIL, "direction": "outbound"}, False),
-        ({"number": TWO}, False),
-        ({"began_at": 10}, False),
-        ({"began_at": 9}, False),
-        ({"merged_into": "z"}, False),
-    ],
-)
-async def test_a_later_conversation_with_the_customer_is_an_answer(
-    ledger: Ledger, fields: dict[str, Any], *, is_answer: bool
-) -> None:
-    await write(ledger, "a", 10)
-    await write(ledger, "b", **{"began_at": 11, "status": Status.COMPLETED, **fields})
-    assert await unanswered(ledger) == [("a", ONE, 10, 1)][is_answer:]
+async def test_missed_calls_that_were_called_back_are_not_listed_and_their_waits_are(ledger: Ledger) -> None:
+    await write(ledger, "a", 10, called_back_at=15)
+    await write(ledger, "b", 11, TWO, called_back_at=11)
+    await write(ledger, "c", 12)
+    await write(ledger, "d", 13, called_back_at=20, status=Status.COMPLETED)
+    await write(ledger, "e", 14)
+    assert await unanswered(ledger) == [("e", ONE, 14, 2)]
+    assert await waits(ledger) == [0, 5]
+    assert await waits(ledger, since=11) == [0]
+    assert await waits(ledger, most=3) == [0]
 
 
 async def test_only_the_newest_missed_calls_are_looked_at(ledger: Ledger) -> None:

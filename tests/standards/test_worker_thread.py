@@ -2,7 +2,9 @@
 
 import asyncio
 import threading
+import weakref
 from collections.abc import Iterator
+from functools import partial
 
 import pytest
 
@@ -39,6 +41,19 @@ async def test_an_error_is_raised_where_the_result_is_awaited(
     with pytest.raises(type(error)):
         await thread.run(fail)
     assert await thread.run(lambda: "next") == "next"
+
+
+async def test_what_the_work_holds_is_freed_before_the_next_work(thread: WorkerThread) -> None:
+    class Body:
+        """Something large."""
+
+    body = Body()
+    freed = weakref.ref(body)
+    await thread.run(partial(id, body))
+    del body
+    async with asyncio.timeout(PATIENCE):
+        while freed() is not None:
+            await asyncio.sleep(0.001)
 
 
 async def test_cancelled_work_is_left_out_if_it_did_not_begin(thread: WorkerThread) -> None:
