@@ -143,6 +143,7 @@ class Relay:
         self.recordings.use_secrets(self.settings)
         if self.delivery is not None:
             self.delivery.alerts.set_settings(self.settings)
+            self.delivery.reconciler.set_settings(self.settings)
             await self._use_new_keys(self.delivery, changed)
         log.info("settings.reloaded", destinations=changed, restart_needed=restart_needed)
 

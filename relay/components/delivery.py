@@ -10,6 +10,7 @@ from relay.components.traces import run_traces
 from relay.delivery import DeliveryWorker, LedgerClientState, RetryPolicy
 from relay.delivery.clients import build_clients
 from relay.fold import FoldWorker, fold_options
+from relay.history.reconciler import Reconciler
 from relay.ledger import Ledger
 from relay.ledger.generation_file import keep_generation_file
 from relay.ledger.notifications import NotificationListener, WakeUpPipe
@@ -70,6 +71,9 @@ class Delivery:
         ]
         if settings.recordings.keep:
             self.loops.append(archiver.run)
+        self.reconciler = Reconciler(settings, ledger)
+        if settings.reconcile.every_minutes and settings.cloudtalk.api.access() is not None:
+            self.loops.append(self.reconciler.run)
         if pipe is not None:
             self.loops.append(partial(pipe.listen, self.fold.wake))
 

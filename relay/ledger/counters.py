@@ -18,6 +18,9 @@ WRITE_CHECKS: Final = "write_checks"
 RECORDINGS_KEPT_UNTIL: Final = "recordings_kept_until"
 """The time, in microseconds since 1970, until which the recordings of new calls were archived."""
 
+RECONCILED_UNTIL: Final = "reconciled_until"
+"""The time, in microseconds since 1970, until which CloudTalk's history was searched for calls."""
+
 
 def increase(connection: Connection, name: str, by: int) -> None:
     """Add a number to the counter of this name."""
@@ -25,6 +28,13 @@ def increase(connection: Connection, name: str, by: int) -> None:
     counter = update(counters).where(counters.c.name == name).values(value=counters.c.value + by)
     if connection.execute(counter).rowcount == 0:
         connection.execute(insert(counters).values(name=name, value=by))
+
+
+def raise_to(connection: Connection, name: str, value: int) -> None:
+    """Set the counter of this name, unless it is higher."""
+    passed = value - get(connection, name)
+    if passed > 0:
+        increase(connection, name, passed)
 
 
 def get(connection: Connection, name: str) -> int:

@@ -419,6 +419,20 @@ request_limits = Table(
 )
 """The requests to CloudTalk's API that all processes sent, and until when it accepts none: one row."""
 
+history_cursors = Table(
+    "history_cursors",
+    metadata,
+    # The range of an import of history: calls that started at or after `since` and before `until`.
+    Column("since", BigInteger, primary_key=True, autoincrement=False),
+    Column("until", BigInteger, primary_key=True, autoincrement=False),
+    # Whether `until` was the moment of the command, because it named none.
+    Column("is_open", Boolean, nullable=False),
+    Column("progress", Text, nullable=False),
+    Column("updated_at", BigInteger, nullable=False),
+    sqlite_with_rowid=False,
+)
+"""The imports of history that are not finished, each with the pages that are left: see `HistoryCursor`."""
+
 dedup_keys = Table(
     "dedup_keys",
     metadata,

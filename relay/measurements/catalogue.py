@@ -76,3 +76,24 @@ RECORDINGS_ARCHIVED: Final = Counter(
     "`recording.archive_failed` or `recording.missing`.",
     ("outcome",),
 )
+HISTORY_REQUESTS: Final = Counter(
+    "relay_history_requests_total",
+    "Requests for CloudTalk's history, by API (`history` or `analytics`) and outcome: the status of the "
+    "answer, or `unreachable`.",
+    ("api", "outcome"),
+)
+RECONCILE_RUNS: Final = Counter(
+    "relay_reconcile_runs_total",
+    "Searches of the reconciler, by outcome: `finished` or `failed`.",
+    ("outcome",),
+)
+RECONCILED_CALLS: Final = Counter(
+    "relay_reconciled_calls_total",
+    "Calls that the reconciler found, by result: `new` (no event announced them) or `filled` (they lacked "
+    "something).",
+    ("result",),
+)
+LAST_RECONCILE: Final = LatestGauge(
+    "relay_last_reconcile_timestamp_seconds",
+    "Unix time at which the newest search of the reconciler finished, of all relays that share the ledger.",
+)

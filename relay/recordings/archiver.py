@@ -133,10 +133,7 @@ class Archiver:
         return following
 
     def _note_time(self, connection: Connection) -> None:
-        name = counters.RECORDINGS_KEPT_UNTIL
-        passed = self._ledger.now() - counters.get(connection, name)
-        if passed > 0:
-            counters.increase(connection, name, passed)
+        counters.raise_to(connection, counters.RECORDINGS_KEPT_UNTIL, self._ledger.now())
 
     # --- one recording --------------------------------------------------------------------------
 

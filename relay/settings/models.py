@@ -181,16 +181,23 @@ class Delivery(Section):
 
 
 class Reconcile(Section):
-    """Search for calls in CloudTalk's history that no event announced. This version does not do it yet."""
+    """Search CloudTalk's history for calls that no event announced, and for what is missing of the others.
+
+    It needs `cloudtalk.api`. `relay backfill` imports what is older.
+    """
 
     every_minutes: float = Field(
         0,
         ge=0,
-        description="Minutes between two searches. 0: none. With any other value `relay check` and the log "
-        "of `relay serve` say that nothing is searched yet.",
+        description="Minutes between two searches. 0: none. Recommended: 15. A search needs one request "
+        "for each 1000 calls of the last day or so, and one for a call that it cannot identify otherwise.",
     )
     look_back_hours: float = Field(
-        2, gt=0, description="Hours of history that a search reads. This version does not use it yet."
+        2,
+        gt=0,
+        le=720,
+        description="Hours before the end of the last search from which on a search reads. A call is in the "
+        "history once it is over, so the longest call must be shorter.",
     )
 
 

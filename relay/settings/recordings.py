@@ -30,7 +30,7 @@ _Key = Annotated[SecretStr, AfterValidator(validators.token)]
 
 
 class CloudTalkApi(Section):
-    """CloudTalk's REST API, from which recordings are read. Optional."""
+    """CloudTalk's REST API, from which recordings and the history of calls are read. Optional."""
 
     key_id: str = Field(
         "", description="Id of an API key (CloudTalk → Account → Settings → API keys). Empty: no API is used."
@@ -41,7 +41,8 @@ class CloudTalkApi(Section):
     )
     analytics_url: Annotated[str, AfterValidator(validators.public_url)] = Field(
         "https://analytics-api.cloudtalk.io/api",
-        description="URL of the analytics API. This version does not use it yet.",
+        description="URL of the analytics API. It is asked only for calls of the history that neither an id "
+        "nor number and time identify.",
     )
     ai_url: Annotated[str, AfterValidator(validators.public_url)] = Field(
         "https://api.cloudtalk.io/v1/ai",

@@ -54,7 +54,8 @@ _PLACEHOLDER_WORDS: Final = (
 """Words and stems of placeholders and of tokens that a person invents, in English and Spanish, and rows of
 the keyboard."""
 
-_UNUSED_URLS: Final = ("analytics_url", "ai_url")
+_USED_URLS: Final = ("base_url", "analytics_url")
+_UNUSED_URLS: Final = ("ai_url",)
 """Keys of `cloudtalk.api` that this version does not use yet."""
 
 _SLASHES: Final = re.compile("/+")
@@ -74,7 +75,7 @@ def review(settings: Settings) -> list[Finding]:
         *_review_signing_keys(settings),
         *_review_files(settings.origin),
         *_review_variables(settings),
-        *_review_unused(settings),
+        *_review_api(settings),
     ]
 
 
@@ -173,9 +174,17 @@ def _is_local(host: str) -> bool:
     return not host or host.startswith(("/", "@")) or is_loopback(host)
 
 
-def _review_unused(settings: Settings) -> Iterator[Finding]:
-    """Name settings that this version accepts, but does not use yet, unless they have their default."""
+def _review_api(settings: Settings) -> Iterator[Finding]:
+    """Name URLs of CloudTalk's API that are unsafe or not used yet, and a reconciler without a key."""
     api = settings.cloudtalk.api
+    for key in _USED_URLS:
+        if api.access() is not None and (insecure := _insecure_url(getattr(api, key))):
+            yield _warning(
+                _NAME,
+                "insecure_url",
+                f"cloudtalk.api.{key} begins with {insecure}: the API key is sent unencrypted",
+                f"write https:// in cloudtalk.api.{key}",
+            )
     for key in _UNUSED_URLS:
         if getattr(api, key) != type(api).model_fields[key].default:
             yield _warning(
@@ -184,13 +193,13 @@ def _review_unused(settings: Settings) -> Iterator[Finding]:
                 f"cloudtalk.api.{key} has no effect: this version does not use this API yet",
                 f"remove cloudtalk.api.{key}, or keep it for a later version",
             )
-    if settings.reconcile.every_minutes:
+    if settings.reconcile.every_minutes and api.access() is None:
         yield _warning(
             _NAME,
-            "not_used_yet",
-            "reconcile.every_minutes has no effect: this version does not search CloudTalk's history for "
-            "calls that no event announced",
-            "set reconcile.every_minutes = 0, or keep it for a later version",
+            "missing_api_key",
+            "reconcile.every_minutes has no effect: CloudTalk's history is read with an API key, and the "
+            "settings have none",
+            "write cloudtalk.api.key_id and key_secret, or set reconcile.every_minutes = 0",
         )
 
 

@@ -14,6 +14,7 @@ import pytest
 from sqlalchemy import Table, select
 
 from relay.call import Kind
+from relay.cloudtalk.dialects import REST
 from relay.instants import Duration, Instant
 from relay.ledger import Ledger, journal
 from relay.ledger.connection import Connection
@@ -350,6 +351,27 @@ async def test_the_newest_event_is_the_last_that_arrived(ledger: Ledger) -> None
     assert await ledger.read(journal.last_received_at) is None
     await append(ledger, *(make_event_row(at=n) for n in (10, 30, 20)))
     assert await ledger.read(journal.last_received_at) == RECEIVED_AT + 30
+
+
+async def test_a_row_that_the_relay_fetched_is_no_sign_that_cloudtalk_sends(ledger: Ledger) -> None:
+    fetched = msgspec.structs.replace(make_event(), dialect=REST.name)
+    await append(ledger, make_event_row(at=10), make_event_row(at=20, parsed=fetched))
+    assert await ledger.read(journal.last_received_at) == RECEIVED_AT + 10
+
+
+async def test_an_event_is_new_until_it_is_folded_set_aside_or_waits(ledger: Ledger) -> None:
+    first, second, third, later = await append(ledger, *(make_event_row(at=n) for n in range(4)))
+
+    async def has_new() -> bool:
+        return await ledger.read(lambda c: journal.has_new(c, third))
+
+    assert await has_new()
+    await ledger.write(lambda c: journal.mark_folded(c, [(first, "1")], now=RECEIVED_AT))
+    await ledger.write(lambda c: journal.set_aside(c, second, "a fault"))
+    assert await has_new()
+    await ledger.write(lambda c: journal.mark_waiting(c, [(third, "id:1")], until=RECEIVED_AT))
+    assert not await has_new()
+    assert await ledger.read(lambda c: journal.has_new(c, later))
 
 
 async def test_only_a_wait_ends_with_a_call_of_the_alias(ledger: Ledger) -> None:

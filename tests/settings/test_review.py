@@ -387,9 +387,8 @@ def test_settings_without_effect_are_named_unless_they_have_their_default(load_t
         "[cloudtalk.api]\nanalytics_url = 'https://analytics.example.com'\nai_url = 'https://ai.example.com'\n"
         f"[reconcile]\nevery_minutes = 15\n{NOTEBOOK}"
     )
-    assert codes(settings) == [("settings", "not_used_yet")] * 3
+    assert codes(settings) == [("settings", "not_used_yet"), ("settings", "missing_api_key")]
     assert [str(finding.problem).partition(" has")[0] for finding in review(settings)] == [
-        "cloudtalk.api.analytics_url",
         "cloudtalk.api.ai_url",
         "reconcile.every_minutes",
     ]
@@ -398,3 +397,19 @@ def test_settings_without_effect_are_named_unless_they_have_their_default(load_t
         "ai_url = 'https://api.cloudtalk.io/v1/ai'\n[reconcile]\nevery_minutes = 0\nlook_back_hours = 2\n"
     )
     assert codes(load_text(defaults + NOTEBOOK)) == []
+
+
+def test_a_reconciler_with_an_api_key_has_an_effect(load_text: LoadText) -> None:
+    key = "[cloudtalk.api]\nkey_id = 'id'\nkey_secret = 'secret'\n"
+    found = codes(load_text(f"{key}[reconcile]\nevery_minutes = 15\n{NOTEBOOK}"))
+    assert ("settings", "missing_api_key") not in found
+
+
+def test_an_api_key_that_is_sent_unencrypted_is_named(load_text: LoadText) -> None:
+    urls = "base_url = 'http://my.example.com/api'\nanalytics_url = 'http://127.0.0.1:9/api'\n"
+    key = "key_id = 'id'\nkey_secret = 'secret'\n"
+    assert codes(load_text(f"[cloudtalk.api]\n{urls}{NOTEBOOK}")) == []
+    findings = review(load_text(f"[cloudtalk.api]\n{key}{urls}{NOTEBOOK}"))
+    assert [finding.problem for finding in findings if finding.code == "insecure_url"] == [
+        "cloudtalk.api.base_url begins with http://my.example.com: the API key is sent unencrypted"
+    ]

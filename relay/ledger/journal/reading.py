@@ -1,7 +1,7 @@
 """Reading stored events and counting them, for people and for commands."""
 
 from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import Any, Final
 
 from sqlalchemy import bindparam, func, select
 
@@ -36,6 +36,14 @@ _sizes = (
     select(events.c.call, events.c.seq, events.c.size)
     .join(_calls, _calls.c.call == events.c.call)
     .order_by(events.c.call, events.c.seq)
+)
+_FETCHED: Final = "rest"
+"""The dialect of events that the relay fetched, see `relay.cloudtalk.dialects`."""
+
+_has_new = (
+    select(events.c.seq)
+    .where(has_state(events.c.state, EventState.NEW), events.c.seq <= bindparam("last_seq"))
+    .limit(1)
 )
 _is_unfolded = has_state(events.c.state, EventState.NEW, EventState.WAITING)
 
@@ -85,8 +93,11 @@ def list_unmatched(connection: Connection, limit: int) -> Iterator[UnmatchedEven
 
 
 def last_received_at(connection: Connection) -> Instant | None:
-    """Return when the newest event of the journal arrived; None if the journal is empty."""
-    newest = select(events.c.received_at).order_by(events.c.seq.desc()).limit(1)
+    """Return when the newest event arrived that CloudTalk sent; None if it sent none. What the relay fetched
+    itself does not count. This reads the rows since then.
+    """
+    sent = select(events.c.received_at).where(events.c.dialect != _FETCHED)
+    newest = sent.order_by(events.c.seq.desc()).limit(1)
     arrived: Instant | None = connection.execute(newest).scalar()
     return arrived
 
@@ -123,6 +134,11 @@ _oldest_unfolded = [
     select(events.c.received_at).where(has_state(events.c.state, state)).order_by(order).limit(1)
     for state, order in ((EventState.NEW, events.c.seq), (EventState.WAITING, events.c.waits_until))
 ]
+
+
+def has_new(connection: Connection, last_seq: int) -> bool:
+    """Whether an event up to this number is new: neither folded nor set aside, and it does not wait."""
+    return connection.execute(_has_new, {"last_seq": last_seq}).scalar() is not None
 
 
 def unfolded_since(connection: Connection) -> Instant | None:

@@ -54,14 +54,18 @@ TEXTS: Final = {
     "remove cloudtalk.api.{}, or keep it for a later version": (
         "quite cloudtalk.api.{}, o déjelo para una versión posterior"
     ),
-    "reconcile.every_minutes has no effect: this version does not search CloudTalk's history for calls that"
-    " no event announced": (
-        "reconcile.every_minutes no tiene efecto: esta versión no busca en el historial de CloudTalk llamadas"
-        " que ningún evento anunció"
+    "reconcile.every_minutes has no effect: CloudTalk's history is read with an API key, and the settings"
+    " have none": (
+        "reconcile.every_minutes no tiene efecto: el historial de CloudTalk se lee con una clave de API, y la"
+        " configuración no tiene ninguna"
     ),
-    "set reconcile.every_minutes = 0, or keep it for a later version": (
-        "ponga reconcile.every_minutes = 0, o déjelo para una versión posterior"
+    "write cloudtalk.api.key_id and key_secret, or set reconcile.every_minutes = 0": (
+        "escriba cloudtalk.api.key_id y key_secret, o ponga reconcile.every_minutes = 0"
     ),
+    "cloudtalk.api.{} begins with {}: the API key is sent unencrypted": (
+        "cloudtalk.api.{} comienza por {}: la clave de API se envía sin cifrar"
+    ),
+    "write https:// in cloudtalk.api.{}": "escriba https:// en cloudtalk.api.{}",
     "token {} in {} is easy to guess": "el token {} de {} es fácil de adivinar",
     "replace it by a random one: {}": "sustitúyalo por uno aleatorio: {}",
     "secret {} in cloudtalk.signing_secrets is easy to guess": (

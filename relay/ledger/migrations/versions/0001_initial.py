@@ -357,6 +357,16 @@ def upgrade() -> None:
         sqlite_with_rowid=False,
     )
     op.create_table(
+        "history_cursors",
+        sa.Column("since", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.Column("until", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.Column("is_open", sa.Boolean(), nullable=False),
+        sa.Column("progress", TEXT, nullable=False),
+        sa.Column("updated_at", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("since", "until"),
+        sqlite_with_rowid=False,
+    )
+    op.create_table(
         "signed_out",
         sa.Column("session", TEXT, nullable=False),
         sa.Column("until", sa.BigInteger(), nullable=False),

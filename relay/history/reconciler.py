@@ -1,0 +1,133 @@
+"""Reads the latest history again and again: it finds calls that CloudTalk never announced, and fills what was
+missing.
+
+Of all processes only the holder of the lease `reconcile` does. After a time without a relay it reads from the
+end of its last search on, so a relay that was down for a night misses nothing.
+"""
+
+import asyncio
+import time
+from typing import Final
+
+from relay.history.counts import Counts
+from relay.history.errors import ApiFailure
+from relay.history.importer import Importer
+from relay.history.reading import Progress, read_history
+from relay.history.windows import Range, divide
+from relay.ingest.parsers import build_parser
+from relay.instants import Instant, duration, iso
+from relay.ledger import Ledger, LedgerUnavailable, counters
+from relay.ledger.lease_holder import Lease
+from relay.ledger.request_limit import SharedRequestLimit
+from relay.logs import get_logger
+from relay.measurements import LAST_RECONCILE, RECONCILE_RUNS, RECONCILED_CALLS
+from relay.settings import Settings
+
+log = get_logger("relay.history")
+
+_LEASE_SECONDS: Final = 60.0
+_RENEW_SECONDS: Final = 15.0
+_MINUTE: Final = 60.0
+_LONGEST: Final = duration(30 * 86_400)
+"""How far back the first search after a long stop reads. `relay backfill` reads what is older."""
+
+
+class Reconciler:
+    """Searches every `reconcile.every_minutes`. The settings have an API key."""
+
+    def __init__(self, settings: Settings, ledger: Ledger) -> None:
+        self._settings = settings
+        self._ledger = ledger
+        self._lease = Lease(ledger, "reconcile", seconds=_LEASE_SECONDS)
+
+    def set_settings(self, settings: Settings) -> None:
+        """Use the API key of newly loaded settings from the next search on."""
+        self._settings = settings
+
+    async def run(self) -> None:
+        """Search now and after each period, until cancelled, whenever the lease is held."""
+        try:
+            await self._lease.serve(self._serve, _log_failure)
+        finally:
+            await self._lease.release()
+
+    async def _serve(self) -> None:
+        """Search, and renew the lease meanwhile: CloudTalk may accept no request for minutes."""
+        searches = asyncio.create_task(self._search_again_and_again())
+        try:
+            while not searches.done():
+                await asyncio.wait([searches], timeout=_RENEW_SECONDS)
+                await self._lease.renew()
+            await searches
+        finally:
+            searches.cancel()
+            await asyncio.gather(searches, return_exceptions=True)
+
+    async def _search_again_and_again(self) -> None:
+        while True:
+            await self.search()
+            await asyncio.sleep(self._settings.reconcile.every_minutes * _MINUTE)
+
+    async def search(self) -> None:
+        """Import the latest history once, and log what was found. Raises `LedgerError`."""
+        started = time.monotonic()
+        wanted = await self._find_range()
+        counts = Counts()
+        try:
+            await self._import(wanted, counts)
+        except ApiFailure as error:
+            RECONCILE_RUNS.add(("failed",))
+            log.warning("reconcile.failed", code=error.code, error=str(error))
+            return
+        await self._ledger.write(lambda c: counters.raise_to(c, counters.RECONCILED_UNTIL, wanted.until))
+        RECONCILE_RUNS.add(("finished",))
+        LAST_RECONCILE.set(time.time())
+        for result in ("new", "filled"):
+            RECONCILED_CALLS.add((result,), getattr(counts, result))
+        log.info(
+            "reconcile.finished",
+            since=iso(wanted.since),
+            calls=counts.calls,
+            known=counts.known,
+            new=counts.new,
+            filled=counts.filled,
+            postponed=counts.postponed,
+            unreadable=counts.unreadable,
+            requests=counts.requests,
+            seconds=round(time.monotonic() - started, 1),
+        )
+
+    async def _find_range(self) -> Range:
+        """Return from when to when to search. A call is in the history only once it is over, so a time before
+        the end of the last search is read again.
+        """
+        now = self._ledger.now()
+        last = await self._ledger.read(lambda c: counters.get(c, counters.RECONCILED_UNTIL))
+        since = min(now, last or now) - duration(self._settings.reconcile.look_back_hours * 3_600)
+        return Range(Instant(max(since, now - _LONGEST)), now)
+
+    async def _import(self, wanted: Range, counts: Counts) -> None:
+        # Loaded when it is first used: an HTTP client needs 7 MB of memory.
+        from relay.history.api import HistoryApi  # noqa: PLC0415
+
+        settings = self._settings.cloudtalk
+        access = settings.api.access()
+        assert access is not None  # noqa: S101 - see the class
+        limit = SharedRequestLimit(self._ledger, per_minute=settings.api.requests_per_minute)
+        api = HistoryApi(access, limit)
+        importer = Importer(self._ledger, build_parser(settings), wanted, counts, api)
+
+        async def after_page() -> None:
+            counts.requests = api.requests
+
+        try:
+            await read_history(api, importer, Progress(divide(wanted), counts), after_page=after_page)
+        finally:
+            await api.aclose()
+
+
+def _log_failure(error: Exception) -> None:
+    if isinstance(error, LedgerUnavailable):
+        log.warning("reconcile.failed", code="ledger", error=str(error))
+    else:
+        log.error("reconcile.failed", code="fault", exc_info=error)

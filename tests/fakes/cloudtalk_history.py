@@ -1,0 +1,236 @@
+"""A fake of CloudTalk's history: `GET /calls/index.json` and the analytics API, as strict as the real one.
+
+It needs the key `id`, `key-of-the-api`, the header `Accept` and a `User-Agent`, and counts requests. Dates
+are in a zone that no document states. `faults` are the words of the next answers, one for each request:
+
+throttled (429), broken (500), refused (200 with `success: false`), edge (an HTML page, 403), unauthorised
+(401), page (an HTML page, 200), truncated, drop (no answer).
+"""
+
+import asyncio
+import base64
+import json
+import math
+import threading
+import time
+from collections import deque
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator
+from contextlib import asynccontextmanager, contextmanager, suppress
+from datetime import datetime, timedelta, timezone
+from typing import Any, Final, NamedTuple
+from urllib.parse import parse_qs, urlsplit
+
+from tests.support.patience import PATIENCE
+
+_CREDENTIALS: Final = "Basic " + base64.b64encode(b"id:key-of-the-api").decode()
+_MOST_ROWS: Final = 1_000
+_REASONS: Final = {200: "OK", 403: "Forbidden", 404: "Not Found", 429: "Too Many Requests"}
+_PAGE: Final = b"<!DOCTYPE html><html><body>Forbidden</body></html>"
+
+
+class Asked(NamedTuple):
+    """A request: when it arrived (seconds of a monotonic clock), its path, and its query."""
+
+    at: float
+    path: str
+    query: dict[str, str]
+
+
+class FakeHistory:
+    """`rows`: in any order. `uuids`: call_id → call_uuid, as the analytics API knows them. `offset_hours`: of
+    the zone of `date_from` and `date_to`. `allowed`: requests in each `period` of seconds. `on_page` is
+    called before each page.
+    """
+
+    def __init__(self, rows: Iterable[dict[str, Any]] = (), *, offset_hours: float = 2) -> None:
+        self.rows = list(rows)
+        self.uuids: dict[str, str] = {}
+        self.faults: deque[str] = deque()
+        self.asked: list[Asked] = []
+        self.refused = 0
+        self.allowed, self.period = 60, 60.0
+        self.on_page: Callable[[], None] = lambda: None
+        self.url = ""
+        self._zone = timezone(timedelta(hours=offset_hours))
+        self._period_began, self._in_period = 0.0, 0
+
+    @property
+    def pages(self) -> list[tuple[str, str, str]]:
+        """The windows and numbers of the pages that were asked for."""
+        return [
+            (asked.query["date_from"], asked.query["date_to"], asked.query["page"])
+            for asked in self.asked
+            if "date_from" in asked.query
+        ]
+
+    @property
+    def looked_up(self) -> list[str]:
+        """The call_ids that the analytics API was asked for."""
+        paths = (asked.path for asked in self.asked)
+        return [path.rpartition("/")[2] for path in paths if path.startswith("/analytics/")]
+
+    def most_within(self, seconds: float) -> int:
+        """The largest number of requests in any span of so many seconds."""
+        times = [asked.at for asked in self.asked]
+        return max((sum(at <= other < at + seconds for other in times) for at in times), default=0)
+
+    # --- answers --------------------------------------------------------------------------------
+
+    async def handle(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """Answer one request, and close the connection."""
+        try:
+            head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1").split("\r\n")
+            fields = (line.partition(": ") for line in head[1:] if line)
+            self._answer(head[0].split(" ")[1], {k.lower(): v for k, _, v in fields}, writer)
+            await writer.drain()
+        except (ConnectionError, asyncio.IncompleteReadError):
+            pass  # the relay closed the connection
+        finally:
+            writer.close()
+            with suppress(ConnectionError):
+                await writer.wait_closed()
+
+    def _answer(self, target: str, headers: dict[str, str], writer: asyncio.StreamWriter) -> None:
+        parts = urlsplit(target)
+        query = {key: values[-1] for key, values in parse_qs(parts.query).items()}
+        self.asked.append(Asked(time.monotonic(), parts.path, query))
+        if "user-agent" not in headers:
+            self._send(writer, 403, _PAGE, "text/html")
+        elif headers.get("accept") != "application/json":
+            self._send_error(writer, 406)
+        elif headers.get("authorization") != _CREDENTIALS:
+            self._send_error(writer, 401)
+        elif not self._count():
+            self._send_error(writer, 429)
+        elif self.faults:
+            self._fail(self.faults.popleft(), writer)
+        elif parts.path == "/api/calls/index.json":
+            self._send_page(query, writer)
+        elif parts.path.startswith("/analytics/calls/"):
+            self._send_details(parts.path.rpartition("/")[2], writer)
+        elif parts.path == "/api/agents/index.json":
+            self._send_json(writer, {"responseData": {"data": []}})
+        else:
+            self._send_error(writer, 404)
+
+    def _send_page(self, query: dict[str, str], writer: asyncio.StreamWriter) -> None:
+        self.on_page()
+        first, last = (self._parse(query[key]) for key in ("date_from", "date_to"))
+        limit, number = int(query["limit"]), int(query["page"])
+        if not 1 <= limit <= _MOST_ROWS or number < 1:
+            return self._send_error(writer, 400)
+        found = [row for row in self.rows if first <= _started(row) <= last]
+        found.sort(key=_started, reverse=True)
+        data = {
+            "itemsCount": len(found),
+            "pageCount": math.ceil(len(found) / limit),
+            "pageNumber": number,
+            "limit": limit,
+            "data": found[(number - 1) * limit : number * limit],
+        }
+        return self._send_json(writer, {"responseData": data})
+
+    def _send_details(self, call_id: str, writer: asyncio.StreamWriter) -> None:
+        uuid = self.uuids.get(call_id)
+        if uuid is None:  # it lags
+            return self._send_error(writer, 404)
+        details = {"cdr_id": int(call_id), "uuid": uuid, "direction": "incoming", "status": "answered"}
+        return self._send_json(writer, details)
+
+    def _fail(self, word: str, writer: asyncio.StreamWriter) -> None:
+        match word:
+            case "throttled":
+                self._send_error(writer, 429)
+            case "broken":
+                self._send(writer, 500, b"oops", "text/plain")
+            case "refused":
+                self._send_json(writer, {"success": False, "message": "Try again."})
+            case "edge":
+                self._send(writer, 403, _PAGE, "text/html")
+            case "unauthorised":
+                self._send_error(writer, 401)
+            case "page":
+                self._send(writer, 200, _PAGE, "text/html")
+            case "truncated":
+                body = b'{"responseData":{"itemsCount":1,'
+                self._send(writer, 200, body, length=len(body) + 1_000)
+            case "drop":
+                pass
+            case _:
+                raise AssertionError(word)
+
+    def _count(self) -> bool:
+        """Count a request; return whether it is allowed."""
+        now = time.monotonic()
+        if now >= self._period_began + self.period:
+            self._period_began, self._in_period = now, 0
+        self._in_period += 1
+        self.refused += self._in_period > self.allowed
+        return self._in_period <= self.allowed
+
+    def _parse(self, written: str) -> datetime:
+        return datetime.strptime(written, "%Y-%m-%d %H:%M:%S").replace(tzinfo=self._zone)
+
+    def _send_error(self, writer: asyncio.StreamWriter, status: int) -> None:
+        self._send_json(writer, {"responseData": {"status": status, "message": "No."}}, status)
+
+    def _send_json(self, writer: asyncio.StreamWriter, value: Any, status: int = 200) -> None:
+        self._send(writer, status, json.dumps(value).encode())
+
+    def _send(
+        self,
+        writer: asyncio.StreamWriter,
+        status: int,
+        body: bytes,
+        type_: str = "application/json",
+        *,
+        length: int | None = None,
+    ) -> None:
+        seconds_left = self._period_began + self.period - time.monotonic()
+        lines = [
+            f"HTTP/1.1 {status} {_REASONS.get(status, 'Status')}",
+            "connection: close",
+            f"content-type: {type_}",
+            f"content-length: {len(body) if length is None else length}",
+            f"X-CloudTalkAPI-Limit: {self.allowed}",
+            f"X-CloudTalkAPI-Remaining: {max(self.allowed - self._in_period, 0)}",
+            f"X-CloudTalkAPI-ResetTime: {math.ceil(time.time() + seconds_left)}",
+        ]
+        writer.write("\r\n".join([*lines, "", ""]).encode() + body)
+
+
+def _started(row: dict[str, Any]) -> datetime:
+    return datetime.fromisoformat(row["Cdr"]["started_at"])
+
+
+@asynccontextmanager
+async def running_history(fake: FakeHistory) -> AsyncIterator[FakeHistory]:
+    """Run a fake in this event loop."""
+    server = await asyncio.start_server(fake.handle, "127.0.0.1", 0)
+    fake.url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+    try:
+        yield fake
+    finally:
+        server.close()
+
+
+@contextmanager
+def threaded_history(fake: FakeHistory) -> Iterator[FakeHistory]:
+    """Run a fake in a thread of its own, for tests that start processes."""
+    started, stop = threading.Event(), asyncio.Event()
+    loop = asyncio.new_event_loop()
+
+    async def serve() -> None:
+        async with running_history(fake):
+            started.set()
+            await stop.wait()
+
+    thread = threading.Thread(target=loop.run_until_complete, args=[serve()], name="cloudtalk-history")
+    thread.start()
+    started.wait(PATIENCE)
+    try:
+        yield fake
+    finally:
+        loop.call_soon_threadsafe(stop.set)
+        thread.join(PATIENCE)
+        loop.close()

@@ -1,0 +1,147 @@
+"""The reconciler: searches of the latest history in a relay that runs."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from structlog.testing import capture_logs
+
+from relay.app import Relay
+from relay.history.reconciler import Reconciler
+from relay.instants import SECOND
+from relay.ledger import calls, counters
+from relay.settings import Settings
+from tests.fakes.cloudtalk_history import FakeHistory, running_history
+from tests.support.clock import Clock
+from tests.support.history_calls import PastCall, past_calls
+from tests.support.in_process import in_process_relay, settings_in
+from tests.support.ledgers import open_ledger
+from tests.support.patience import PATIENCE
+
+HOUR = 3_600 * SECOND
+
+
+@pytest.fixture
+async def cloudtalk() -> AsyncIterator[FakeHistory]:
+    async with running_history(FakeHistory()) as fake:
+        yield fake
+
+
+def settings(folder: Path, cloudtalk: FakeHistory, **reconcile: Any) -> Settings:
+    api = {
+        "key_id": "id",
+        "key_secret": "key-of-the-api",
+        "base_url": f"{cloudtalk.url}/api",
+        "analytics_url": f"{cloudtalk.url}/analytics",
+    }
+    return settings_in(folder, cloudtalk={"api": api}, reconcile={"look_back_hours": 2} | reconcile)
+
+
+def latest(count: int, *, seconds_apart: int = 60) -> list[PastCall]:
+    newest = datetime.now(UTC) - timedelta(minutes=5)
+    return past_calls(count, newest, seconds_apart=seconds_apart, people=1_000)
+
+
+def lines(logs: list[Any], event: str) -> list[dict[str, Any]]:
+    return [dict(line) for line in logs if line["event"] == event]
+
+
+async def test_a_relay_finds_calls_that_were_never_announced(tmp_path: Path, cloudtalk: FakeHistory) -> None:
+    unannounced, announced, long_ago = latest(3, seconds_apart=3_000)
+    cloudtalk.rows = [
+        call.row()
+        for call in (
+            unannounced,
+            announced,
+            long_ago._replace(started_at=long_ago.started_at - timedelta(hours=3)),
+        )
+    ]
+    used = settings(tmp_path, cloudtalk, every_minutes=0.01)
+    with capture_logs() as logs:
+        async with in_process_relay(used) as (relay, client), asyncio.timeout(PATIENCE):
+            await client.post("/cloudtalk/webhook", json=announced.ended("call_uuid"))
+            while await count_calls(relay) < 2 or len(lines(logs, "reconcile.finished")) < 3:
+                await asyncio.sleep(0.01)
+    finished = lines(logs, "reconcile.finished")
+    assert {line["calls"] for line in finished} == {2}
+    assert sum(line["new"] for line in finished) >= 1
+    assert [finished[-1][key] for key in ("known", "new", "filled")] == [2, 0, 0]
+    assert {(line["call_id"], line["effect"]) for line in lines(logs, "history.found")} >= {
+        ("1000000000", "new")
+    }
+
+
+async def count_calls(relay: Relay) -> int:
+    return await relay.ledger.read(calls.count)
+
+
+async def test_a_search_that_fails_is_logged_and_the_next_one_reads_from_the_end_of_the_last(
+    tmp_path: Path, cloudtalk: FakeHistory
+) -> None:
+    clock = Clock()
+    async with open_ledger(f"sqlite:///{tmp_path}/relay.db", clock=clock) as ledger:
+        reconciler = Reconciler(settings(tmp_path, cloudtalk, every_minutes=15), ledger)
+        await reconciler.search()
+        searched_until = clock.now
+        clock.advance(10 * 3_600)
+        cloudtalk.faults.append("unauthorised")
+        with capture_logs() as logs:
+            await reconciler.search()
+        (failed,) = lines(logs, "reconcile.failed")
+        assert (failed["code"], failed["log_level"]) == ("unauthorised", "warning")
+        assert await ledger.read(lambda c: counters.get(c, counters.RECONCILED_UNTIL)) == searched_until
+        with capture_logs() as logs:
+            await reconciler.search()
+        assert await ledger.read(lambda c: counters.get(c, counters.RECONCILED_UNTIL)) == clock.now
+    # The clock of the test begins at 2027-01-15 08:00.
+    assert [line["since"] for line in lines(logs, "reconcile.finished")] == ["2027-01-15T06:00:00Z"]
+    assert [first for first, _, _ in cloudtalk.pages] == ["2027-01-14 18:00:00"] * 3
+
+
+async def test_after_a_long_stop_a_search_reads_at_most_a_month(
+    tmp_path: Path, cloudtalk: FakeHistory
+) -> None:
+    clock = Clock()
+    async with open_ledger(f"sqlite:///{tmp_path}/relay.db", clock=clock) as ledger:
+        reconciler = Reconciler(settings(tmp_path, cloudtalk, every_minutes=15), ledger)
+        await reconciler.search()
+        clock.advance(100 * 86_400)
+        with capture_logs() as logs:
+            await reconciler.search()
+    assert [line["since"] for line in lines(logs, "reconcile.finished")] == ["2027-03-26T08:00:00Z"]
+
+
+async def test_a_key_that_was_replaced_is_used_from_the_next_search_on(
+    tmp_path: Path, cloudtalk: FakeHistory
+) -> None:
+    used = settings(tmp_path, cloudtalk, every_minutes=15)
+    wrong = used.cloudtalk.api.model_copy(update={"key_id": "old"})
+    old = used.model_copy(update={"cloudtalk": used.cloudtalk.model_copy(update={"api": wrong})})
+    async with open_ledger(f"sqlite:///{tmp_path}/relay.db") as ledger:
+        reconciler = Reconciler(old, ledger)
+        with capture_logs() as logs:
+            await reconciler.search()
+            reconciler.set_settings(used)
+            await reconciler.search()
+    assert [len(lines(logs, f"reconcile.{word}")) for word in ("failed", "finished")] == [1, 1]
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda values: values["reconcile"].update(every_minutes=0),
+        lambda values: values["cloudtalk"]["api"].update(key_id="", key_secret=None),
+    ],
+)
+async def test_nothing_is_searched_unless_it_is_on_and_there_is_a_key(
+    tmp_path: Path, cloudtalk: FakeHistory, change: Callable[[Any], None]
+) -> None:
+    values = settings(tmp_path, cloudtalk, every_minutes=0.001).model_dump()
+    change(values)
+    used = settings_in(tmp_path, cloudtalk={"api": values["cloudtalk"]["api"]}, reconcile=values["reconcile"])
+    async with in_process_relay(used):
+        await asyncio.sleep(0.2)
+    assert cloudtalk.asked == []
