@@ -57,8 +57,13 @@ def take_for_probe(
 
 
 def _unfolded_since(connection: Connection, settings: DestinationSettings) -> Instant | None:
-    """Read what `incomplete_until` needs, if the destination gets complete calls only."""
-    return None if settings.update == "always" else journal.unfolded_since(connection)
+    """Read what `incomplete_until` needs, if the destination gets complete calls only.
+
+    An event that waits for its call counts only if it could not be written later.
+    """
+    update = settings.update
+    return None if update == "always" else journal.unfolded_since(connection, waiting=update == "never")
+
 
 
 def plan_deliveries(

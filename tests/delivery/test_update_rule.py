@@ -129,7 +129,7 @@ async def test_a_call_waits_for_an_event_that_waits_for_its_call_at_most_for_its
 ) -> None:
     async with (
         delivering(ledger_url, grace_seconds=120) as relay,
-        relay.worker(update="complete", complete_after_seconds=60) as worker,
+        relay.worker(update="never", complete_after_seconds=60) as worker,
     ):
         await relay.add_event(Kind.ENDED, **TALKED)
         await held(relay)
@@ -142,6 +142,19 @@ async def test_a_call_waits_for_an_event_that_waits_for_its_call_at_most_for_its
         relay.clock.advance(2)
         await relay.fold_all()
         relay.clock.advance(5)
+        await relay.wait_for("delivered", delivered_version=1)
+
+
+async def test_an_event_that_waits_for_its_call_delays_no_call_that_can_be_updated(ledger_url: str) -> None:
+    async with (
+        delivering(ledger_url, grace_seconds=120) as relay,
+        relay.worker(update="complete", complete_after_seconds=60),
+    ):
+        await relay.add_event(Kind.ENDED, **TALKED)
+        await held(relay)
+        await relay.append_event(Kind.RECORDING, "77", single_id=False, call_id="77")
+        await relay.fold_all()
+        relay.clock.advance(61)
         await relay.wait_for("delivered", delivered_version=1)
 
 

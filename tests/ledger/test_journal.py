@@ -302,8 +302,8 @@ async def test_a_wait_ends_with_a_call_of_the_alias_or_with_the_grace_period(led
 
 
 async def test_the_oldest_event_that_is_not_folded_is_new_or_waits(ledger: Ledger) -> None:
-    async def unfolded_since() -> int | None:
-        since = await ledger.read(journal.unfolded_since)
+    async def unfolded_since(*, waiting: bool = True) -> int | None:
+        since = await ledger.read(lambda c: journal.unfolded_since(c, waiting=waiting))
         return None if since is None else since - RECEIVED_AT
 
     assert await unfolded_since() is None
@@ -316,6 +316,7 @@ async def test_the_oldest_event_that_is_not_folded_is_new_or_waits(ledger: Ledge
     assert await unfolded_since() == 20
     await ledger.write(lambda c: journal.mark_folded(c, [(2, "cloudtalk-1"), (4, "cloudtalk-1")]))
     assert await unfolded_since() == 30, "it waits"
+    assert await unfolded_since(waiting=False) == 50
     await ledger.write(lambda c: journal.mark_folded(c, [(3, "cloudtalk-1")]))
     await ledger.write(lambda c: journal.set_aside(c, 5, "broken"))
     assert await unfolded_since() is None

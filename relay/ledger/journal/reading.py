@@ -141,9 +141,13 @@ def has_new(connection: Connection, last_seq: int) -> bool:
     return connection.execute(_has_new, {"last_seq": last_seq}).scalar() is not None
 
 
-def unfolded_since(connection: Connection) -> Instant | None:
-    """Return when the oldest event arrived that is not folded yet; None if all are. This reads two rows."""
-    found = [connection.execute(oldest).scalar() for oldest in _oldest_unfolded]
+def unfolded_since(connection: Connection, *, waiting: bool) -> Instant | None:
+    """Return when the oldest event arrived that is not folded yet; None if all are. This reads a row, or two.
+
+    `waiting`: whether events count that wait for another one to name their call.
+    """
+    states = _oldest_unfolded if waiting else _oldest_unfolded[:1]
+    found = [connection.execute(oldest).scalar() for oldest in states]
     return min((received_at for received_at in found if received_at is not None), default=None)
 
 
