@@ -73,12 +73,15 @@ def show(context: Context, id_: str, *, as_story: bool, as_json: bool) -> None:
     zone = ZoneInfo(settings.cloudtalk.timezone)
     fields: dict[str, Any] = with_local_times(msgspec.to_builtins(call), zone)
     del fields["legs"], fields["events"], fields["deliveries"], fields["explanations"]
+    del fields["events_left_out"]
     fields["agents"] = ", ".join(agent.name for agent in call.agents)
     print_fields(fields)
     echo("\nlegs")
     print_local_records(_LEG_COLUMNS, call.legs, zone)
     echo("\nevents")
     print_local_records(_EVENT_COLUMNS, call.events, zone)
+    if call.events_left_out:
+        echo(f"{call.events_left_out} older events are not shown")
     echo("\ndeliveries")
     print_local_records(_DELIVERY_COLUMNS, call.deliveries, zone)
     if pushes := [(delivery.destination, push) for delivery in call.deliveries for push in delivery.pushes]:

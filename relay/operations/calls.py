@@ -1,6 +1,7 @@
 """What a person sees of one call. The fields of the structs are the keys of their JSON."""
 
 from collections.abc import Iterator, Sequence
+from typing import Final
 
 import msgspec
 
@@ -16,6 +17,10 @@ from relay.ledger.states import DeliveryState
 from relay.operations import explanation_texts as texts
 from relay.operations.explanation import Explanation, Situation, explain_delivery
 from relay.operations.explanation_texts import Cause
+
+MOST_EVENTS: Final = 1_000
+MOST_EVENT_BYTES: Final = 20 * 1024 * 1024
+"""So many events of a call are shown, the newest: a sender may repeat events without end."""
 
 
 class AgentView(msgspec.Struct, frozen=True):
@@ -82,14 +87,15 @@ class ExplanationView(msgspec.Struct, frozen=True):
 class CallView(Call, frozen=True, kw_only=True):
     """The record of a call with everything that the ledger knows about it.
 
-    `explanations`: why the call has another id than the one that was asked for, and why destinations of the
-    settings have no delivery of it.
+    `events_left_out`: how many older events `events` does not have. `explanations`: why the call has another
+    id than the one that was asked for, and why destinations of the settings have no delivery of it.
     """
 
     agents: list[AgentView]
     events: list[EventView]
     deliveries: list[DeliveryView]
     explanations: list[ExplanationView]
+    events_left_out: int
 
 
 def view_call(
@@ -97,10 +103,12 @@ def view_call(
 ) -> CallView:
     """Return the view of a call. `wanted`: the id that a person asked for, see `find_call`."""
     views = view_deliveries(connection, call.record, situation)
+    events, left_out = list_newest_events(connection, call.id)
     return CallView(
         **msgspec.structs.asdict(with_playable_recording(call.record, situation.recording_links)),
         agents=_agent_views(call.state),
-        events=[_event_view(event, situation) for event in journal.list_for_call(connection, call.id)],
+        events=[_event_view(event, situation) for event in events],
+        events_left_out=left_out,
         deliveries=views,
         explanations=[
             ExplanationView(found.code, found.text.read(situation.language))
@@ -112,6 +120,11 @@ def view_call(
             )
         ],
     )
+
+
+def list_newest_events(connection: Connection, call: str) -> tuple[list[StoredEvent], int]:
+    """Return the events of a call that are shown, and how many older ones are left out."""
+    return journal.list_newest_for_call(connection, call, limit=MOST_EVENTS, max_bytes=MOST_EVENT_BYTES)
 
 
 def _agent_views(state: CallState) -> list[AgentView]:

@@ -317,12 +317,18 @@ CALL: Final = {
         " cloudtalk-setup`)",
     ),
     Cause.UNKNOWN_ID: Text(
-        "No event with {id} has arrived (the last event of any call: {at}); check in CloudTalk that the call"
-        " exists and that its workflow ran, or search all calls (`relay calls list`)",
-        "No ha llegado ningún evento con {id} (el último de cualquier llamada: {at}); compruebe en CloudTalk"
-        " que la llamada existe y que su workflow se ejecutó, o busque entre todas (`relay calls list`)",
+        "No event with {id} has arrived (the last event of any call: {at}){limit}; check in CloudTalk that"
+        " the call exists and that its workflow ran, or search all calls (`relay calls list`)",
+        "No ha llegado ningún evento con {id} (el último de cualquier llamada: {at}){limit}; compruebe en"
+        " CloudTalk que la llamada existe y que su workflow se ejecutó, o busque entre todas"
+        " (`relay calls list`)",
     ),
 }
 """A call that no destination has, that was merged, or that is not found."""
 
+SEARCHED: Final = Text(
+    ", unless it is in an older entry of the quarantine: only the newest {bodies} of {of} were searched",
+    ", salvo que esté en una entrada antigua de la cuarentena: solo se buscó en las {bodies} más recientes de"
+    " {of}",
+)
 RELAY_FOLDS: Final = Text("the relay does it now", "el relay lo hace ahora")

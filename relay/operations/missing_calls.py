@@ -4,6 +4,8 @@ import re
 from collections.abc import Iterator
 from typing import Final
 
+import msgspec
+
 from relay.cloudtalk.identity import alias_of_id
 from relay.ledger import aliases, calls, journal, leases, quarantine, tombstones
 from relay.ledger.connection import Connection
@@ -24,13 +26,21 @@ _PREFIX: Final = "cloudtalk-"
 _MOST_CHARACTERS: Final = 200
 
 
+class _Searched(msgspec.Struct):
+    """How many bodies of the quarantine were searched, of how many."""
+
+    bodies: int = 0
+    of: int = 0
+
+
 def explain_missing_call(connection: Connection, id_: str, situation: Situation) -> Explanation:
     """Explain why `find_call` finds no call with this id."""
+    searched = _Searched()
     return (
         _explain_deleted(connection, id_, situation)
         or _explain_event(connection, id_, situation)
-        or _explain_quarantined(connection, id_, situation)
-        or _explain_unknown(connection, id_, situation)
+        or _explain_quarantined(connection, id_, situation, searched)
+        or _explain_unknown(connection, id_, situation, searched)
     )
 
 
@@ -67,11 +77,13 @@ def _explain_event(connection: Connection, id_: str, situation: Situation) -> Ex
     return None
 
 
-def _explain_quarantined(connection: Connection, id_: str, situation: Situation) -> Explanation | None:
+def _explain_quarantined(
+    connection: Connection, id_: str, situation: Situation, searched: _Searched
+) -> Explanation | None:
     # The id as a value of its own: "12" is not in "123" and not in "a-12".
     bare = re.escape(id_.removeprefix(_PREFIX).encode())
     pattern = re.compile(rb"(?<![\w-])" + bare + rb"(?![\w-])", re.IGNORECASE)
-    for body in _newest_bodies(connection):
+    for body in _newest_bodies(connection, searched):
         if any(map(pattern.search, (body.raw, body.query.encode(), body.path.encode()))):
             return _explanation(
                 Cause.QUARANTINED,
@@ -84,18 +96,23 @@ def _explain_quarantined(connection: Connection, id_: str, situation: Situation)
     return None
 
 
-def _newest_bodies(connection: Connection) -> Iterator[QuarantinedBody]:
-    ids = quarantine.list_ids(connection)[: -_MOST_BODIES - 1 : -1]
+def _newest_bodies(connection: Connection, searched: _Searched) -> Iterator[QuarantinedBody]:
+    all_ids = quarantine.list_ids(connection)
+    ids = all_ids[: -_MOST_BODIES - 1 : -1]
+    searched.of = len(all_ids)
     size = 0
     for at in range(0, len(ids), _PORTION):
         bodies = quarantine.get_many(connection, ids[at : at + _PORTION])
+        searched.bodies += len(bodies)
         yield from reversed(bodies)
         size += sum(len(body.raw) for body in bodies)
         if size >= _MOST_BYTES:
             return
 
 
-def _explain_unknown(connection: Connection, id_: str, situation: Situation) -> Explanation:
+def _explain_unknown(
+    connection: Connection, id_: str, situation: Situation, searched: _Searched
+) -> Explanation:
     times = (
         journal.last_received_at(connection),
         calls.last_changed_at(connection),
@@ -104,7 +121,9 @@ def _explain_unknown(connection: Connection, id_: str, situation: Situation) -> 
     last_at = max((time for time in times if time is not None), default=None)
     if last_at is None:
         return _explanation(Cause.NOTHING_ARRIVED)
-    return _explanation(Cause.UNKNOWN_ID, id=id_, at=situation.show_time(last_at))
+    is_whole = searched.bodies == searched.of
+    limit = "" if is_whole else texts.SEARCHED.fill(bodies=searched.bodies, of=searched.of)
+    return _explanation(Cause.UNKNOWN_ID, id=id_, at=situation.show_time(last_at), limit=limit)
 
 
 def _explanation(cause: Cause, **fields: object) -> Explanation:

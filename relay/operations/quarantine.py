@@ -28,6 +28,9 @@ Entry = QuarantinedBody | StoredEvent
 SET_ASIDE: Final = "set_aside"
 """The reason of an event on which the fold failed."""
 
+_BEGINNING: Final = 200
+"""Characters of a body in a list."""
+
 _PORTION: Final = 50
 """Entries in one transaction: a full quarantine exceeds the time of a transaction, and the memory."""
 
@@ -35,7 +38,8 @@ _PORTION: Final = 50
 class QuarantineView(msgspec.Struct, frozen=True):
     """A body that could not be parsed, or an event (`kind`) on which the fold failed.
 
-    `id`: a number, for an event with `e` before it. `pointer`: the place of the problem (RFC 6901).
+    `id`: a number, for an event with `e` before it. `pointer`: the place of the problem (RFC 6901). `size`:
+    of the body, in bytes. In a list, `raw` is its beginning.
     """
 
     id: int | str
@@ -47,6 +51,7 @@ class QuarantineView(msgspec.Struct, frozen=True):
     content_type: str
     path: str
     query: str
+    size: int
     raw: str
 
 
@@ -80,9 +85,15 @@ def get_many(connection: Connection, ids: Sequence[str]) -> list[Entry]:
 
 
 def list_views(connection: Connection, *, zone: tzinfo | None = None) -> Iterator[QuarantineView]:
-    """Yield the entries, oldest first; only a few are in memory at a time."""
+    """Yield the entries with the beginning of their body, oldest first; only a few are in memory at once."""
     for portion in _portions(list_ids(connection)):
-        yield from (view_entry(entry, zone) for entry in get_many(connection, portion))
+        for entry in get_many(connection, portion):
+            view = view_entry(entry, zone)
+            yield msgspec.structs.replace(view, raw=_shorten(view.raw))
+
+
+def _shorten(raw: str) -> str:
+    return raw if len(raw) <= _BEGINNING else f"{raw[:_BEGINNING]}…"
 
 
 def list_newest(connection: Connection, reason: str, limit: int) -> list[QuarantineView]:
@@ -124,6 +135,7 @@ def view_entry(entry: Entry, zone: tzinfo | None = None) -> QuarantineView:
         content_type=entry.content_type,
         path=entry.path,
         query=entry.query,
+        size=len(entry.raw),
         raw=entry.raw.decode(errors="replace"),
     )
 

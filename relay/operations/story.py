@@ -12,14 +12,14 @@ from crm_clients.base import Delivered, Rejected
 from relay.delivery.choose_action import Found
 from relay.delivery.pauses import PauseReason
 from relay.instants import Instant, iso
-from relay.ledger import actions, attempts, calls, journal
+from relay.ledger import actions, attempts, calls
 from relay.ledger.actions import ActionRow
 from relay.ledger.attempts import AttemptRow
 from relay.ledger.calls import CallRow
 from relay.ledger.connection import Connection
 from relay.ledger.journal import StoredEvent
 from relay.operations import story_texts as texts
-from relay.operations.calls import DeliveryView, view_deliveries
+from relay.operations.calls import DeliveryView, list_newest_events, view_deliveries
 from relay.operations.explanation import Situation
 from relay.operations.translation import translate
 
@@ -29,6 +29,8 @@ _PAUSES = frozenset(reason.value for reason in PauseReason)
 class Step(StrEnum):
     """What happened. Shown as `event`."""
 
+    LEFT_OUT = "left_out"
+    """Events before those that are shown."""
     RECEIVED = "received"
     FOLDED = "folded"
     LINKED = "linked"
@@ -75,7 +77,7 @@ class _Timed(msgspec.Struct, frozen=True):
 
 def view_story(connection: Connection, call: CallRow, situation: Situation) -> list[Entry]:
     """Return the story of a call and of the records that were merged into it, and how it is delivered now."""
-    events = journal.list_for_call(connection, call.id)
+    events, left_out = list_newest_events(connection, call.id)
     losers = _list_merged(connection, call.id, events)
     ids = [call.id, *losers]
     views = view_deliveries(connection, call.record, situation)
@@ -88,7 +90,16 @@ def view_story(connection: Connection, call: CallRow, situation: Situation) -> l
         *(_done(row, situation) for row in actions.list_for_calls(connection, ids, names, since=since)),
     ]
     timed.sort(key=lambda each: each.instant)
-    return [*(each.entry for each in timed), *(_now(view, situation) for view in views)]
+    return [
+        *([_left_out(events[0], left_out, situation)] if left_out else []),
+        *(each.entry for each in timed),
+        *(_now(view, situation) for view in views),
+    ]
+
+
+def _left_out(first: StoredEvent, number: int, situation: Situation) -> Entry:
+    text = texts.LEFT_OUT.fill(number=number).read(situation.language)
+    return Entry(at=situation.show_time(first.received_at), event=Step.LEFT_OUT, text=text)
 
 
 def _list_merged(connection: Connection, call: str, events: Sequence[StoredEvent]) -> set[str]:

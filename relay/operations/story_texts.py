@@ -6,6 +6,9 @@ from relay.operations.languages import Text
 
 RECEIVED: Final = Text("call.{kind} ({dialect}){stated}", "call.{kind} ({dialect}){stated}")
 STATED: Final = Text(", which states {at}", ", que indica las {at}")
+LEFT_OUT: Final = Text(
+    "{number} older events of the call are not shown", "no se muestran {number} eventos anteriores"
+)
 FOLDED: Final = Text("event {seq} is part of {call}", "el evento {seq} forma parte de {call}")
 MERGED: Final = Text(
     "{merged} was merged into this call, because event {seq} names both",

@@ -95,7 +95,7 @@ def test_a_call_is_shown_with_its_events_and_deliveries(home: Home) -> None:
     sent = [event("started", "1", started_at="2026-01-01T10:00:00Z"), event("ended", "1", duration=61)]
     home.run_relay(*sent, until=all_delivered(1))
     call = home.json("calls", "show", "cloudtalk-1")
-    assert list(call) == [*RECORD, "agents", "events", "deliveries", "explanations"]
+    assert list(call) == [*RECORD, "agents", "events", "deliveries", "explanations", "events_left_out"]
     assert (call["status"], call["duration_seconds"], call["merged_into"]) == ("completed", 61, None)
     assert [list(view) for view in call["events"]] == [
         ["seq", "kind", "dialect", "said_at", "received_at", "raw"]

@@ -4,10 +4,11 @@ import msgspec
 import pytest
 
 from relay.instants import SECOND, iso
-from relay.ledger import Ledger, deliveries, destinations, journal
+from relay.ledger import Ledger, calls, deliveries, destinations, journal, tables
 from relay.ledger.connection import Connection
 from relay.operations.calls import CallView, find_call, view_call
 from relay.operations.explanation import Situation
+from relay.operations.story import view_story
 from tests.support.operations import DEAD, DELIVERED, NOW, RETRYING, write_call
 from tests.support.samples import make_event, make_event_row
 
@@ -85,6 +86,29 @@ async def test_the_events_of_a_call_are_shown_raw_in_the_order_of_arrival(ledger
             "raw": "caf\ufffd",
         },
     ]
+
+
+@pytest.mark.parametrize("limit", [{"MOST_EVENTS": 2}, {"MOST_EVENT_BYTES": 25}])
+async def test_the_newest_events_of_a_call_are_shown_with_the_number_of_the_others(
+    ledger: Ledger, monkeypatch: pytest.MonkeyPatch, limit: dict[str, int]
+) -> None:
+    for name, value in limit.items():
+        monkeypatch.setattr(f"relay.operations.calls.{name}", value)
+
+    def write(connection: Connection) -> None:
+        seqs = journal.append(connection, [make_event_row(b"%d" % number, at=number) for number in range(4)])
+        write_call(connection, "cloudtalk-1")
+        journal.mark_folded(connection, [(seq, "cloudtalk-1") for seq in seqs])
+        connection.execute(tables.events.update().values(size=10))
+
+    await ledger.write(write)
+    found = await view(ledger, "cloudtalk-1")
+    assert ([event.raw for event in found.events], found.events_left_out) == (["2", "3"], 2)
+    story = await ledger.read(
+        lambda c: view_story(c, calls.get_many(c, ["cloudtalk-1"])["cloudtalk-1"], Situation({}, NOW))
+    )
+    assert (story[0].event, story[0].text) == ("left_out", "2 older events of the call are not shown")
+    assert [entry.event_seq for entry in story if entry.event == "received"] == [3, 4]
 
 
 async def test_a_call_is_shown_with_its_delivery_to_each_destination(ledger: Ledger) -> None:

@@ -484,6 +484,7 @@ async def test_bodies_in_quarantine_are_searched_up_to_a_size(
             partial(explain_missing_call, id_="42", situation=in_spanish(prepared))
         )
         assert found.code == cause
+        assert ("only the newest 2 of 3 were searched" in found.text.en) == (cause == "unknown_id")
 
 
 @pytest.mark.parametrize("wanted", ["cloudtalk-1", "1"])

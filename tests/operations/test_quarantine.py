@@ -46,6 +46,16 @@ async def test_entries_are_grouped_by_reason_with_the_newest_as_example(ledger: 
     assert "elija el tipo JSON" in groups[1].advice.es
 
 
+async def test_a_list_has_the_beginning_of_each_body_and_its_size(ledger: Ledger) -> None:
+    for raw in (b"y" * 200, b"\xc3\xb1" * 500_000):
+        await ledger.write(partial(quarantine.add, body=body("not_json", raw)))
+    short, long = await ledger.read(lambda c: list(operations.list_views(c)))
+    assert (short.size, short.raw) == (200, "y" * 200)
+    assert (long.size, long.raw) == (1_000_000, "ñ" * 200 + "…")
+    (entry,) = await ledger.read(lambda c: operations.get_many(c, ["2"]))
+    assert operations.view_entry(entry).raw == "ñ" * 500_000
+
+
 async def test_only_entries_of_a_reason_are_listed(ledger: Ledger) -> None:
     await fill(ledger)
     for reason, ids in {"not_json": ["1", "3"], "set_aside": ["e1"], "unknown": []}.items():

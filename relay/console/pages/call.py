@@ -49,6 +49,7 @@ def _render(visit: Visit, call: CallView, story: list[Entry]) -> Response:
         links=_record_links(visit, call),
         player=_player(visit, call),
         events=events,
+        number_of_events=len(call.events) + call.events_left_out,
         bodies=pretty_bodies(event.raw for event in events),
         recording=call.recording_url if _is_web_link(call.recording_url) else None,
     )

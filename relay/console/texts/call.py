@@ -62,6 +62,7 @@ class CallTexts(msgspec.Struct, frozen=True, kw_only=True):
     version: str
     story: str
     story_note: str
+    step_left_out: str
     step_received: str
     step_linked: str
     step_merged: str
@@ -129,6 +130,7 @@ ENGLISH: Final = CallTexts(
     version="Version",
     story="Story",
     story_note="What happened to this call, in order.",
+    step_left_out="Earlier",
     step_received="Received",
     step_linked="Linked",
     step_merged="Merged",
@@ -196,6 +198,7 @@ SPANISH: Final = CallTexts(
     version="Versión",
     story="Historia",
     story_note="Lo que ocurrió con esta llamada, por orden.",
+    step_left_out="Antes",
     step_received="Recibido",
     step_linked="Enlazado",
     step_merged="Unida",

@@ -58,6 +58,23 @@ def list_for_call(connection: Connection, call: str) -> list[StoredEvent]:
     return [_stored_event(row) for row in connection.execute(_by_call, {"call": call})]
 
 
+def list_newest_for_call(
+    connection: Connection, call: str, *, limit: int, max_bytes: int
+) -> tuple[list[StoredEvent], int]:
+    """Return the newest events of this call in the order of arrival, and how many older ones are left out.
+
+    There are at most `limit`; their parsed forms have at most `max_bytes` together, or it is one event.
+    """
+    chosen: list[int] = []
+    sizes = list_sizes(connection, [call])
+    for event in reversed(sizes):
+        max_bytes -= event.size
+        if len(chosen) == limit or (chosen and max_bytes < 0):
+            break
+        chosen.append(event.seq)
+    return get_many(connection, chosen), len(sizes) - len(chosen)
+
+
 def get_many(connection: Connection, seqs: Sequence[int]) -> list[StoredEvent]:
     """Return the events with these numbers, in the order of arrival; unknown numbers are absent."""
     return [_stored_event(row) for row in connection.execute(_by_seqs, bound((seq,) for seq in seqs))]
