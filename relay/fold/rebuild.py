@@ -18,7 +18,7 @@ from relay.fold.options import FoldOptions
 from relay.fold.parse_again import parse_again
 from relay.fold.retry_quarantined import retry_event
 from relay.fold.versions import next_version
-from relay.ledger import Ledger, calls, deliveries, epochs, journal
+from relay.ledger import Ledger, calls, deliveries, epochs, journal, recordings
 from relay.ledger.calls import CallRow
 from relay.ledger.connection import Connection
 from relay.ledger.journal import MAX_FOLD_BYTES, EventSize, StoredEvent
@@ -234,6 +234,8 @@ class _Rebuild:
         versions = {row.id: row.version for row in updated if row.version > rows[row.id].version}
         versions |= {row.id: row.version for row in called_back}
         deliveries.enqueue(connection, list(versions.items()), now=self._lease.now())
+        if self._options.archives_recordings:
+            recordings.enqueue(connection, [row.record for row in updated], now=self._lease.now())
         return _Finished(list(versions.items()), [(rows[call], events[call]) for call in sorted(changed)])
 
     def _has_changed(self, row: CallRow, events: Sequence[EventSize]) -> bool:

@@ -14,7 +14,7 @@ from relay.fold.options import FoldOptions
 from relay.fold.rebuild import RebuildResult, _Rebuild, rebuild_calls
 from relay.fold.split import split_call
 from relay.fold.versions import first_version
-from relay.ledger import Ledger, calls, journal
+from relay.ledger import Ledger, calls, journal, recordings
 from relay.ledger.connection import Connection
 from relay.ledger.journal import NewEvent, StoredEvent
 from relay.ledger.lease_holder import Lease
@@ -51,6 +51,21 @@ async def test_a_change_of_the_timezone_recomputes_every_call(relay: FoldingRela
     assert (result.calls, result.changed, result.unread) == (2, 1, 0)
     assert progress[-1] == (2, 2)
     assert (await relay.delivery("cloudtalk-a")).version == after.version
+
+
+@pytest.mark.parametrize("keep", [True, False])
+async def test_a_rebuild_enqueues_the_recordings_of_changed_calls_for_the_archive(
+    relay: FoldingRelay, *, keep: bool
+) -> None:
+    data = '{"id":"a","started_at":"2024-11-28 10:30:00","recording_url":"https://my.cloudtalk.io/r/1"}'
+    await relay.receive(f'{{"event":"call.ended","data":{data}}}'.encode())
+    parser = parser_in("America/Bogota")
+    options = FoldOptions(archives_recordings=keep)
+    await rebuild_calls(relay.ledger, parser, options, lambda *_: None)
+    now = relay.ledger.now()
+    due = await relay.ledger.read(lambda c: recordings.list_due(c, busy=[], now=now, limit=9))
+    expected = [("cloudtalk-a", "https://my.cloudtalk.io/r/1")] if keep else []
+    assert [(each.call, each.source) for each in due] == expected
 
 
 async def test_a_rebuild_that_changes_nothing_makes_no_version(relay: FoldingRelay) -> None:
