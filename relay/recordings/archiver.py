@@ -150,6 +150,9 @@ class Archiver:
             await self._retry_later(due, Reason.ARCHIVE, str(error), None)
         except LedgerError as error:  # it stays pending, and is archived again under the same name
             _log_retry(due, "ledger", str(error), self._poll_seconds)
+        except Exception as error:
+            log.exception("recording.archiver_failed", call=due.call)
+            await self._retry_later(due, Reason.FAULT, f"{type(error).__name__}: {error}", None)
 
     async def _store(self, recording: Recording) -> ArchivedRecording:
         audio = await self._library.open(recording)

@@ -18,6 +18,8 @@ class Reason(StrEnum):
     """CloudTalk did not answer, or with an error, or broke off."""
     ARCHIVE = "archive"
     """The archive cannot be read or written."""
+    FAULT = "fault"
+    """The relay itself failed."""
     DISK = "disk"
     """The cache cannot be written."""
     NOT_FOUND = "not_found"

@@ -15,6 +15,7 @@ from relay.instants import Instant
 from relay.ledger import recordings
 from relay.operations.calls import find_call
 from relay.recordings import archiver
+from relay.recordings.archive import Archive
 from relay.server.roles import Role
 from relay.settings import Settings
 from tests.fakes.cloudtalk import FakeCloudTalk
@@ -191,6 +192,28 @@ async def test_a_store_that_cannot_be_written_keeps_the_recording_pending(
         (tmp_path / "blocked").unlink()
         await keeper.until(lambda counts: counts.archived == 1)
     assert cloudtalk.paths == ["/api/calls/recording/7.json"]  # the second time it is in the cache
+
+
+async def test_an_unexpected_fault_is_logged_and_the_recording_tried_again_later(
+    tmp_path: Path, cloudtalk: FakeCloudTalk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    put, faults = Archive.put, iter([ZeroDivisionError("a bug")])
+
+    async def fail_once(*arguments: Any) -> int:
+        for fault in faults:
+            raise fault
+        return await put(*arguments)
+
+    monkeypatch.setattr(Archive, "put", fail_once)
+    with capture_logs() as lines:
+        async with keeping(settings(tmp_path, cloudtalk), cloudtalk) as keeper:
+            await keeper.post()
+            await keeper.until(lambda counts: counts.archived == 1)
+    failed = [line for line in lines if line["event"].startswith("recording.archive")][:2]
+    assert [(line["event"], line.get("reason"), line.get("message")) for line in failed] == [
+        ("recording.archiver_failed", None, None),
+        ("recording.archive_failed", "fault", "ZeroDivisionError: a bug"),
+    ]
 
 
 async def test_a_changed_object_is_not_played_and_a_lost_one_is_fetched_again(
