@@ -4,9 +4,18 @@ uvicorn writes the head and the body of a response one after the other, each wit
 each of its headers by regular expressions.
 """
 
+import asyncio
 from typing import Final, cast
 
-from uvicorn._types import ASGISendEvent, HTTPResponseBodyEvent, HTTPResponseStartEvent
+from uvicorn._types import (
+    ASGI3Application,
+    ASGIReceiveCallable,
+    ASGISendCallable,
+    ASGISendEvent,
+    HTTPResponseBodyEvent,
+    HTTPResponseStartEvent,
+    HTTPScope,
+)
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, RequestResponseCycle
 
 REPLACES_HEADERS: Final = "relay.replaces_headers"
@@ -21,6 +30,22 @@ class Exchange(RequestResponseCycle):
     """A request, as the ASGI application receives it, and its response. uvicorn sends a response in parts."""
 
     _start: HTTPResponseStartEvent | None = None
+
+    async def run_asgi(self, app: ASGI3Application) -> None:
+        """Run the application. At a stop the server cancels responses that are not over in time, as that of
+        a slow player: the connection is closed, which the client notices. That is no error.
+        """
+
+        async def run(scope: HTTPScope, receive: ASGIReceiveCallable, send: ASGISendCallable) -> None:
+            try:
+                await app(scope, receive, send)
+            except asyncio.CancelledError:
+                if not self.response_started:
+                    raise
+                self.disconnected = True
+                self.transport.close()
+
+        await super().run_asgi(cast("ASGI3Application", run))
 
     async def send(self, message: ASGISendEvent) -> None:
         """Keep the head of the response until its body is known. Raises `RuntimeError` for wrong messages.

@@ -129,5 +129,7 @@ def test_who_reads_slowly_or_nothing_holds_up_nobody(tmp_path: Path, cloudtalk: 
             reader.sendall(request)
         assert get(link, "bytes=-9").status_code == 206
         assert relay.post({"event": "call.started", "data": {"id": "2"}}).status_code == 200
+        assert relay.stop() == 0
+        assert [line for line in relay.log_lines() if "exception" in line] == []
         for reader in readers:
             reader.close()
