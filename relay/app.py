@@ -172,7 +172,7 @@ def create_app(relay: Relay) -> ASGIApp:
     others = Starlette(
         routes=[
             *health.routes(health.LedgerProbe(relay.ledger), lambda: relay.lifecycle.is_serving),
-            Route("/metrics", Guarded(relay.metrics_guard, MetricsEndpoint(LedgerReader(relay.ledger)))),
+            Route("/metrics", Guarded(relay.metrics_guard, MetricsEndpoint(_gauges_of(relay)))),
             Route("/", paths.StartPage(path, relay.console.is_open_for)),
             Route("/console", relay.console),
             Mount("/console", relay.console),
@@ -184,6 +184,12 @@ def create_app(relay: Relay) -> ASGIApp:
     )
     others.router.redirect_slashes = False
     return paths.WebhookFirst(path, MachineFaults(relay.ingest.endpoint), others)
+
+
+def _gauges_of(relay: Relay) -> LedgerReader:
+    recordings = relay.settings.recordings
+    has_cache = recordings.proxy or recordings.keep
+    return LedgerReader(relay.ledger, relay.recordings.library.cache.measure if has_cache else None)
 
 
 def start_logging(settings: Settings) -> None:

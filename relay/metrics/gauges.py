@@ -2,7 +2,7 @@
 
 import platform
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Final
 
@@ -74,12 +74,15 @@ LEDGER_BYTES: Final = _gauge("relay_ledger_bytes", "Size of an SQLite ledger wit
 DISK_FREE: Final = _gauge(
     "relay_ledger_disk_free_bytes", "Free space on the disk of an SQLite ledger, for the relay's user."
 )
+CACHE_BYTES: Final = _gauge(
+    "relay_recordings_cache_bytes", "Size of the recordings in the cache, which all processes share."
+)
 BUILD: Final = _gauge("relay_build_info", "1, with the versions as labels.", "version", "schema", "python")
 
 GAUGES: Final = (
     *(PENDING, OLDEST_PENDING, DEAD, PAUSED, UNFOLDED, SET_ASIDE, QUARANTINED),
     *(RECORDINGS_PENDING, OLDEST_RECORDING, UNANSWERED, CALL_BACK),
-    *(LEDGER_UP, LEDGER_BYTES, DISK_FREE, BUILD),
+    *(LEDGER_UP, LEDGER_BYTES, DISK_FREE, CACHE_BYTES, BUILD),
 )
 
 
@@ -94,18 +97,26 @@ class GaugeValue(msgspec.Struct, frozen=True):
 class LedgerReader:
     """Reads the gauges of a ledger. All scrapes within a second share one read.
 
-    A ledger that does not answer within `timeout_seconds` is down.
+    A ledger that does not answer within `timeout_seconds` is down. `measure_cache`: returns the bytes of the
+    recordings' cache; raises `OSError`.
     """
 
-    def __init__(self, ledger: Ledger, *, timeout_seconds: float = _TIMEOUT_SECONDS) -> None:
+    def __init__(
+        self,
+        ledger: Ledger,
+        measure_cache: Callable[[], int] | None = None,
+        *,
+        timeout_seconds: float = _TIMEOUT_SECONDS,
+    ) -> None:
         self._ledger = ledger
+        self._measure_cache = measure_cache
         # The thread that reads also asks for the files: on a disk that hangs this takes as long.
         self._found = SharedResult(
             lambda: ledger.read(
                 lambda connection: (
                     read_backlog(connection),
                     count_follow_ups(connection, ledger.now()),
-                    _measure_files(ledger.path),
+                    self._measure_files(),
                 )
             ),
             interval_seconds=_INTERVAL_SECONDS,
@@ -121,6 +132,9 @@ class LedgerReader:
             return [_build_info(), GaugeValue(LEDGER_UP, 0)]
         values = list_gauges(backlog, self._ledger.now()) + _of_follow_ups(follow_ups)
         return [_build_info(), GaugeValue(LEDGER_UP, 1), *values, *of_files]
+
+    def _measure_files(self) -> list[GaugeValue]:
+        return [*_measure_ledger(self._ledger.path), *_measure_cache(self._measure_cache)]
 
 
 def list_gauges(backlog: Backlog, now: Instant) -> list[GaugeValue]:
@@ -163,7 +177,16 @@ def _build_info() -> GaugeValue:
     return GaugeValue(BUILD, 1, (__version__, HEAD, platform.python_version()))
 
 
-def _measure_files(path: str | None) -> list[GaugeValue]:
+def _measure_cache(measure: Callable[[], int] | None) -> list[GaugeValue]:
+    if measure is None:
+        return []
+    try:
+        return [GaugeValue(CACHE_BYTES, measure())]
+    except OSError:  # the gauge is absent; the log says why when a recording is played
+        return []
+
+
+def _measure_ledger(path: str | None) -> list[GaugeValue]:
     if path is None:
         return []
     files = [Path(path + suffix) for suffix in ("", "-wal")]

@@ -84,6 +84,10 @@ class Cache:
                 total -= entry.size
         return total
 
+    def measure(self) -> int:
+        """Return the bytes of the complete recordings."""
+        return sum(entry.size for entry in self._entries())
+
     def _remove_parts(self) -> None:
         for part in self.folder.glob(f"*{_PART_SUFFIX}"):
             with suppress(FileNotFoundError):

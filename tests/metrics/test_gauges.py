@@ -89,7 +89,7 @@ async def test_scrapes_within_a_second_share_one_read_of_the_ledger(tmp_path: Pa
             return await read(work)
 
         ledger.read = count  # type: ignore[method-assign]
-        reader = LedgerReader(ledger)
+        reader = LedgerReader(ledger, lambda: 1_234)
         both = await asyncio.gather(reader.read(), reader.read())
         await reader.read()
     assert reads == 1
@@ -97,6 +97,7 @@ async def test_scrapes_within_a_second_share_one_read_of_the_ledger(tmp_path: Pa
     assert found["relay_ledger_up"].value == 1
     assert found["relay_ledger_bytes"].value > 4096
     assert found["relay_ledger_disk_free_bytes"].value > 0
+    assert found["relay_recordings_cache_bytes"].value == 1_234
     assert found["relay_build_info"].labels[:2] == (__version__, HEAD)
 
 
