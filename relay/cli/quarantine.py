@@ -11,6 +11,7 @@ from relay.cli.ledger_session import read_ledger, with_ledger
 from relay.cli.main import Context
 from relay.cli.output import echo, json_option, print_fields, print_json, print_table
 from relay.ingest.parsers import build_parser
+from relay.ledger.actions import BY_COMMAND
 from relay.operations import quarantine
 from relay.operations.quarantine import QuarantineView
 from relay.settings import Settings
@@ -70,7 +71,8 @@ def retry_(context: Context, ids: tuple[str, ...], *, select_all: bool, as_json:
     settings = context.settings()
     chosen = _choose(settings, ids, select_all=select_all)
     parser = build_parser(settings.cloudtalk)
-    results = with_ledger(settings, lambda ledger: quarantine.retry(ledger, parser, chosen))
+    by_person = _by_person(select_all=select_all)
+    results = with_ledger(settings, lambda ledger: quarantine.retry(ledger, parser, chosen, **by_person))
     if as_json:
         print_json(results)
     else:
@@ -87,7 +89,8 @@ def drop(context: Context, ids: tuple[str, ...], *, select_all: bool) -> None:
     """Delete entries for good."""
     settings = context.settings()
     chosen = _choose(settings, ids, select_all=select_all)
-    dropped = with_ledger(settings, lambda ledger: quarantine.drop(ledger, chosen))
+    by_person = _by_person(select_all=select_all)
+    dropped = with_ledger(settings, lambda ledger: quarantine.drop(ledger, chosen, **by_person))
     echo(f"{dropped} dropped")
 
 
@@ -101,6 +104,11 @@ def _choose(settings: Settings, ids: tuple[str, ...], *, select_all: bool) -> li
             f"no entry in quarantine has the id {', '.join(missing)}; `relay quarantine list` lists them"
         )
     return present if select_all else list(dict.fromkeys(ids))
+
+
+def _by_person(*, select_all: bool) -> dict[str, str]:
+    """Return what is stored of this action of a person."""
+    return {"who": BY_COMMAND, "chosen": "--all" if select_all else ""}
 
 
 def _zone(settings: Settings) -> ZoneInfo:

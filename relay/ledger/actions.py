@@ -1,4 +1,4 @@
-"""What people did to destinations and deliveries: a row for each, in the transaction that does it."""
+"""What people did to destinations, deliveries and the quarantine: a row for each action."""
 
 from collections.abc import Collection, Iterable, Sequence
 from typing import Final
@@ -19,7 +19,7 @@ class ActionRow(msgspec.Struct, frozen=True):
     """An action of a person.
 
     `who`: `BY_COMMAND`, or the session of the console. `action`: as `destination.pause`. `call`: None if it
-    concerns every call of the destination.
+    concerns every call of the destination. `entry`: of the quarantine, or the reason of many.
     """
 
     at: Instant
@@ -27,6 +27,7 @@ class ActionRow(msgspec.Struct, frozen=True):
     action: str
     destination: str | None
     call: str | None
+    entry: str | None = None
 
 
 _columns = tuple(actions.c[name] for name in ActionRow.__struct_fields__)
@@ -58,6 +59,19 @@ def list_for_calls(
     parameters = bound((name,) for name in sorted(names)) | {"since": since}
     of_destinations = connection.execute(_by_destination, parameters).all()
     return [ActionRow(*row) for row in (*of_calls, *of_destinations)]
+
+
+_of_quarantine = (
+    select(*_columns)
+    .where(actions.c.entry.is_not(None))
+    .order_by(actions.c.seq.desc())
+    .limit(bindparam("limit"))
+)
+
+
+def list_of_quarantine(connection: Connection, limit: int) -> list[ActionRow]:
+    """Return the newest actions on the quarantine, the newest first."""
+    return [ActionRow(*row) for row in connection.execute(_of_quarantine, {"limit": limit})]
 
 
 _oldest = select(actions.c.seq, actions.c.at).order_by(actions.c.seq).limit(bindparam("limit"))

@@ -275,6 +275,8 @@ actions = Table(
     Column("destination", Text),
     # None: it concerns every call of the destination.
     Column("call", Text),
+    # Of the quarantine.
+    Column("entry", Text),
     Index("actions_call", "call"),
     Index(
         "actions_destination",
@@ -283,8 +285,14 @@ actions = Table(
         sqlite_where=text("call IS NULL"),
         postgresql_where=text("call IS NULL"),
     ),
+    Index(
+        "actions_entry",
+        "seq",
+        sqlite_where=text("entry IS NOT NULL"),
+        postgresql_where=text("entry IS NOT NULL"),
+    ),
 )
-"""What people did to destinations and deliveries. `who`: see `ActionRow`."""
+"""What people did to destinations, deliveries and the quarantine. `who`: see `ActionRow`."""
 
 relays = Table(
     "relays",

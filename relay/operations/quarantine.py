@@ -13,7 +13,8 @@ import msgspec
 from relay.cloudtalk.parser import Parser
 from relay.fold.retry_quarantined import RetriedBody, retry_body, retry_event
 from relay.instants import iso, local_iso
-from relay.ledger import Ledger, journal, quarantine
+from relay.ledger import Ledger, actions, journal, quarantine
+from relay.ledger.actions import ActionRow
 from relay.ledger.connection import Connection
 from relay.ledger.journal import StoredEvent
 from relay.ledger.quarantine import QuarantinedBody
@@ -143,14 +144,28 @@ def view_entry(entry: Entry, zone: tzinfo | None = None) -> QuarantineView:
 # --- changing -------------------------------------------------------------------------------------
 
 
-async def retry(ledger: Ledger, parser: Parser, ids: Sequence[str]) -> list[RetriedBody]:
-    """Parse these entries again; entries that are gone are absent from the result."""
+async def retry(
+    ledger: Ledger, parser: Parser, ids: Sequence[str], *, who: str, chosen: str = ""
+) -> list[RetriedBody]:
+    """Parse these entries again; entries that are gone are absent from the result. `who`: see `ActionRow`.
+
+    `chosen`: what a person chose instead of single entries, as a reason.
+    """
+    await _note(ledger, "quarantine.retry", ids, who, chosen)
     return await _change(ledger, ids, lambda connection, entry: _retry(connection, parser, entry))
 
 
-async def drop(ledger: Ledger, ids: Sequence[str]) -> int:
-    """Delete these entries for good, and return how many there were."""
+async def drop(ledger: Ledger, ids: Sequence[str], *, who: str, chosen: str = "") -> int:
+    """Delete these entries for good, and return how many there were. `who`, `chosen`: see `retry`."""
+    await _note(ledger, "quarantine.drop", ids, who, chosen)
     return len(await _change(ledger, ids, _drop))
+
+
+async def _note(ledger: Ledger, action: str, ids: Sequence[str], who: str, chosen: str) -> None:
+    """Store what a person does, before it is done: it takes several transactions."""
+    now, entries = ledger.now(), [chosen] if chosen else ids
+    rows = [ActionRow(now, who, action, None, None, entry) for entry in entries]
+    await ledger.write(lambda connection: actions.add(connection, rows))
 
 
 async def _change(ledger: Ledger, ids: Sequence[str], change: Callable[[Connection, Entry], T]) -> list[T]:

@@ -76,6 +76,8 @@ async def test_what_is_deleted_is_gone(opened: tuple[Relay, Browser]) -> None:
     page = await browser.post("/console/quarantine/drop", id="3", reason="new_reason", **{"from": "reason"})
     assert page.url.path == "/console/quarantine"
     assert "Deleted: 1" in page.text
+    assert "What people did" in page.text
+    assert "Deleted: #3" in page.text
     assert await ids(relay) == ["1", "2"]
     assert (await browser.post("/console/quarantine/drop")).status_code == 400
     for reason in ("missing_id", "not_json"):

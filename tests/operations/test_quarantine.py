@@ -4,7 +4,7 @@ from functools import partial
 from zoneinfo import ZoneInfo
 
 from relay.cloudtalk.parser import Parser
-from relay.ledger import Ledger, journal, quarantine
+from relay.ledger import Ledger, actions, journal, quarantine
 from relay.ledger.connection import Connection
 from relay.ledger.quarantine import NewQuarantinedBody
 from relay.operations import quarantine as operations
@@ -67,7 +67,7 @@ async def test_only_entries_of_a_reason_are_listed(ledger: Ledger) -> None:
 async def test_a_retry_says_what_each_entry_became(ledger: Ledger) -> None:
     await fill(ledger)
     parser = Parser(ZoneInfo("Europe/Madrid"), "ES", (), {}, "/cloudtalk/webhook", ())
-    results = await operations.retry(ledger, parser, ["1", "3", "99"])
+    results = await operations.retry(ledger, parser, ["1", "3", "99"], who="cli")
     assert [(result.id, result.events, result.problem is None) for result in results] == [
         (1, 0, False),
         (3, 1, True),
@@ -77,9 +77,20 @@ async def test_a_retry_says_what_each_entry_became(ledger: Ledger) -> None:
 
 async def test_dropped_entries_are_gone(ledger: Ledger) -> None:
     await fill(ledger)
-    assert await operations.drop(ledger, ["1", "e1", "99"]) == 2
+    assert await operations.drop(ledger, ["1", "e1", "99"], who="cli") == 2
     assert await ledger.read(operations.list_ids) == ["2", "3"]
 
 
 def test_an_unknown_reason_has_advice_too() -> None:
     assert advice_for("new").en.startswith("The entry could not be used.")
+
+
+async def test_what_people_did_is_stored(ledger: Ledger) -> None:
+    await fill(ledger)
+    await operations.drop(ledger, ["1", "e1"], who="cli")
+    await operations.drop(ledger, ["2", "3"], who="session", chosen="not_json")
+    found = await ledger.read(lambda c: actions.list_of_quarantine(c, 2))
+    assert [(row.action, row.who, row.entry) for row in found] == [
+        ("quarantine.drop", "session", "not_json"),
+        ("quarantine.drop", "cli", "e1"),
+    ]

@@ -8,6 +8,8 @@ from starlette.responses import Response
 from relay.console.bodies import pretty_bodies
 from relay.console.visit import Visit
 from relay.ingest.parsers import build_parser
+from relay.instants import iso
+from relay.ledger import actions
 from relay.logs import remove_secrets
 from relay.operations import quarantine
 from relay.operations.quarantine_texts import advice_for
@@ -16,10 +18,16 @@ _SHOWN: Final = 50
 """How many entries with a reason are shown, the newest first."""
 
 
+_ACTIONS_SHOWN: Final = 20
+
+
 async def show(visit: Visit) -> Response:
     """Show the reasons."""
-    groups = await visit.console.ledger.view(quarantine.list_groups)
-    return visit.render("quarantine.html", groups=groups, **_result(visit))
+    groups, done_before = await visit.console.ledger.view(
+        lambda c: (quarantine.list_groups(c), actions.list_of_quarantine(c, _ACTIONS_SHOWN))
+    )
+    log = [(iso(row.at), row) for row in done_before]
+    return visit.render("quarantine.html", groups=groups, log=log, **_result(visit))
 
 
 async def show_reason(visit: Visit) -> Response:
@@ -47,7 +55,7 @@ async def retry(visit: Visit) -> Response:
     ids = await _chosen(visit)
     visit.log_action("quarantine.retry", target=_target(visit))
     parser = build_parser(visit.console.settings.cloudtalk)
-    results = await quarantine.retry(visit.console.ledger, parser, ids)
+    results = await quarantine.retry(visit.console.ledger, parser, ids, **_by_person(visit))
     stay = sum(result.problem is not None for result in results)
     return _redirect(visit, done="retried", number=len(results) - stay, stay=stay)
 
@@ -56,7 +64,8 @@ async def drop(visit: Visit) -> Response:
     """Delete one entry for good, or all with a reason."""
     ids = await _chosen(visit)
     visit.log_action("quarantine.drop", target=_target(visit))
-    return _redirect(visit, done="dropped", number=await quarantine.drop(visit.console.ledger, ids))
+    number = await quarantine.drop(visit.console.ledger, ids, **_by_person(visit))
+    return _redirect(visit, done="dropped", number=number)
 
 
 async def _chosen(visit: Visit) -> list[str]:
@@ -66,6 +75,12 @@ async def _chosen(visit: Visit) -> list[str]:
     if not reason:
         raise HTTPException(400)
     return await visit.console.ledger.view(lambda c: quarantine.list_ids(c, reason=reason))
+
+
+def _by_person(visit: Visit) -> dict[str, str]:
+    """Return what is stored of this action of a person."""
+    chosen = "" if visit.field("id") else visit.field("reason")
+    return {"who": visit.session.name if visit.session else "", "chosen": chosen}
 
 
 def _target(visit: Visit) -> str:

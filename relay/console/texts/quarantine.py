@@ -26,6 +26,10 @@ class QuarantineTexts(msgspec.Struct, frozen=True, kw_only=True):
     dropped: str
     none: str
     none_why: str
+    log: str
+    quarantine_retry: str
+    quarantine_drop: str
+    everything: str
     reason_not_json: str
     reason_encoding: str
     reason_oversize: str
@@ -60,6 +64,10 @@ ENGLISH: Final = QuarantineTexts(
     dropped="Deleted: {number}",
     none="The quarantine is empty",
     none_why="The relay could use everything that CloudTalk sent.",
+    log="What people did",
+    quarantine_retry="Retried:",
+    quarantine_drop="Deleted:",
+    everything="all entries",
     reason_not_json="No JSON and no form",
     reason_encoding="Unreadable characters",
     reason_oversize="Too large",
@@ -93,6 +101,10 @@ SPANISH: Final = QuarantineTexts(
     dropped="Borrados: {number}",
     none="La cuarentena está vacía",
     none_why="El relay pudo usar todo lo que envió CloudTalk.",
+    log="Lo que hicieron las personas",
+    quarantine_retry="Reintento:",
+    quarantine_drop="Eliminación:",
+    everything="todas las entradas",
     reason_not_json="Ni JSON ni formulario",
     reason_encoding="Caracteres ilegibles",
     reason_oversize="Demasiado grande",

@@ -279,6 +279,7 @@ def upgrade() -> None:
         sa.Column("action", TEXT, nullable=False),
         sa.Column("destination", TEXT, nullable=True),
         sa.Column("call", TEXT, nullable=True),
+        sa.Column("entry", TEXT, nullable=True),
         sa.PrimaryKeyConstraint("seq"),
     )
     op.create_index("actions_call", "actions", ["call"], unique=False)
@@ -289,6 +290,14 @@ def upgrade() -> None:
         unique=False,
         sqlite_where=sa.text("call IS NULL"),
         postgresql_where=sa.text("call IS NULL"),
+    )
+    op.create_index(
+        "actions_entry",
+        "actions",
+        ["seq"],
+        unique=False,
+        sqlite_where=sa.text("entry IS NOT NULL"),
+        postgresql_where=sa.text("entry IS NOT NULL"),
     )
     op.create_table(
         "relays",
