@@ -16,6 +16,7 @@ from relay.ledger.generation_file import keep_generation_file
 from relay.ledger.notifications import NotificationListener, WakeUpPipe
 from relay.ledger.retention import RetentionWorker
 from relay.measurements import DEAD_LETTERS
+from relay.operations.left_over_tests import remove_left_over_tests
 from relay.server.lifecycle import Loop
 from relay.settings import Settings
 
@@ -68,6 +69,7 @@ class Delivery:
             self.alerts.watch_machine,
             self.alerts.watch_content,
             partial(run_traces, settings),
+            partial(remove_left_over_tests, settings, ledger),
         ]
         if settings.recordings.keep:
             self.loops.append(archiver.run)

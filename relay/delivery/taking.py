@@ -65,7 +65,6 @@ def _unfolded_since(connection: Connection, settings: DestinationSettings) -> In
     return None if update == "always" else journal.unfolded_since(connection, waiting=update == "never")
 
 
-
 def plan_deliveries(
     taken: Taken, settings: DestinationSettings, *, epoch: int, forward_internal: bool, now: Instant
 ) -> list[PlannedDelivery]:

@@ -7,7 +7,8 @@
     removal   removes a test call from the CRMs and from the ledger
 
 The ledger keeps a test call until every CRM has removed it. So if the command is killed, or a CRM cannot be
-reached, the next test removes it first (`relay check --send`, or the console).
+reached, the next test removes it first (`relay check --send`, or the console), or the next start of a relay
+(`relay.operations.left_over_tests`).
 """
 
 from relay.operations.test_call.run import CallTest

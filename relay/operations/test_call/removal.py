@@ -18,9 +18,9 @@ from relay.ledger.deliveries import DeliveryRow
 from relay.ledger.states import DeliveryState
 from relay.logs import remove_secrets
 from relay.operations.languages import Text
+from relay.operations.left_over_tests import RECORD_PREFIX
 from relay.operations.test_call import texts
 from relay.operations.test_call.follow import list_served
-from relay.operations.test_call.requests import RECORD_PREFIX
 from relay.operations.test_call.steps import Kind, OnStep, State, Step
 from relay.settings import Settings
 

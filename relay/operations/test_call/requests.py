@@ -11,13 +11,13 @@ from typing import Any, Final
 
 import msgspec
 
+from relay.operations.left_over_tests import RECORD_PREFIX
 from relay.settings import Settings
 from relay.standards.webhooks import Signer
 
-ID_PREFIX: Final = "relay-test-"
+ID_PREFIX: Final = RECORD_PREFIX.removeprefix("cloudtalk-")
 """No call of CloudTalk has an id like this."""
 
-RECORD_PREFIX: Final = f"cloudtalk-{ID_PREFIX}"
 STARTED: Final = "call.started"
 ENDED: Final = "call.ended"
 

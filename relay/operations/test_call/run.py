@@ -62,7 +62,7 @@ class CallTest:
         try:
             if not await asyncio.to_thread(has_ledger, self._settings):
                 return self._fail(Kind.POST, texts.NO_LEDGER)
-            async with open_ledger(self._settings) as ledger, _only_one(ledger) as is_only_one:
+            async with open_ledger(self._settings) as ledger, only_one(ledger) as is_only_one:
                 if not is_only_one:
                     return self._fail(Kind.POST, texts.BUSY_TEST)
                 await self._run(ledger)
@@ -136,7 +136,7 @@ class CallTest:
 
 
 @asynccontextmanager
-async def _only_one(ledger: Ledger) -> AsyncIterator[bool]:
+async def only_one(ledger: Ledger) -> AsyncIterator[bool]:
     """Hold the lease of test calls, so that no other one removes this one. Yield whether it is so."""
 
     def acquire(connection: Connection) -> int | None:
