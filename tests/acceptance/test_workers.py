@@ -143,3 +143,26 @@ def test_an_unusable_ledger_ends_the_start_with_an_error(tmp_path: Path) -> None
     assert ended.returncode == 1
     assert "cannot be used" in ended.stderr
     assert "hush" not in ended.stderr
+
+
+def read_rows(relay: RelayProcess, seen: str) -> httpx.Response:
+    """Ask for the list of calls as the page does, over a new connection: any accepting process may get it."""
+    url = f"{relay.url}/console/calls/rows"
+    return httpx.get(url, params={"seen": seen}, timeout=PATIENCE, trust_env=False)
+
+
+def wait_for_row(relay: RelayProcess, call: str, seen: str) -> httpx.Response:
+    return eventually(
+        lambda: read_rows(relay, seen), lambda found: f'data-id="cloudtalk-{call}"' in found.text
+    )
+
+
+def test_an_open_list_shows_each_call_whichever_process_accepts_it_and_serves_the_list(
+    relay: RelayProcess,
+) -> None:
+    digest = ""
+    for number in range(6):
+        send(relay, f"live-{number}")
+        rows = wait_for_row(relay, f"live-{number}", digest)
+        assert rows.text.count("<tr data-id=") == number + 1
+        digest = rows.headers["x-digest"]
