@@ -10,7 +10,7 @@ down_revision = None
 TEXT = sa.Text().with_variant(postgresql.TEXT(collation="C"), "postgresql")
 
 
-def upgrade() -> None:
+def upgrade() -> None:  # noqa: PLR0915 - a statement per table and index
     op.create_table(
         "aliases",
         sa.Column("alias", TEXT, nullable=False),
