@@ -18,7 +18,7 @@ from crm_clients.base import Retry, Throttled, Unknown
 from crm_clients.http import VendorHttp
 from relay.cloudtalk.api import ApiAccess, blocked_seconds
 from relay.history.errors import ApiFailure, Passing
-from relay.history.pages import Page, check_status, parse_page, parse_uuid
+from relay.history.pages import ROWS_PER_PAGE, Page, check_status, parse_page, parse_uuid
 from relay.history.windows import Window
 from relay.ledger.request_limit import SharedRequestLimit
 from relay.logs import get_logger
@@ -27,9 +27,6 @@ from relay.measurements import HISTORY_REQUESTS
 T = TypeVar("T")
 
 log = get_logger("relay.history")
-
-ROWS_PER_PAGE: Final = 1_000
-"""The most that CloudTalk allows."""
 
 _TIMEOUT_SECONDS: Final = 60.0
 _MAX_BODY_BYTES: Final = 32 * 1024 * 1024

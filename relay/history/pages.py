@@ -17,6 +17,9 @@ _EDGE_HINT: Final = (
     "CloudTalk to allow the address of this machine"
 )
 _LATER_HINT: Final = "try again later, and look at CloudTalk's status page if it stays so"
+ROWS_PER_PAGE: Final = 1_000
+"""The most that CloudTalk allows."""
+
 _LONGEST_QUOTE: Final = 200
 
 

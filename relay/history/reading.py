@@ -5,10 +5,9 @@ from typing import Final, Protocol
 
 import msgspec
 
-from relay.history.api import ROWS_PER_PAGE
 from relay.history.counts import Counts
 from relay.history.importer import Importer
-from relay.history.pages import Page
+from relay.history.pages import ROWS_PER_PAGE, Page
 from relay.history.windows import Position, Window
 
 _MOST_KEPT: Final = 20_000

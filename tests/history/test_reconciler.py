@@ -1,6 +1,8 @@
 """The reconciler: searches of the latest history in a relay that runs."""
 
 import asyncio
+import subprocess
+import sys
 from collections.abc import AsyncIterator, Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -145,3 +147,19 @@ async def test_nothing_is_searched_unless_it_is_on_and_there_is_a_key(
     async with in_process_relay(used):
         await asyncio.sleep(0.2)
     assert cloudtalk.asked == []
+
+
+def test_the_http_client_is_loaded_when_the_first_search_needs_it(
+    tmp_path: Path, cloudtalk: FakeHistory
+) -> None:
+    api = f'key_id = "id"\nkey_secret = "key-of-the-api"\nbase_url = "{cloudtalk.url}/api"\n'
+    path = tmp_path / "settings.toml"
+    path.write_text(f"[cloudtalk.api]\n{api}[reconcile]\nevery_minutes = 15\n")
+    code = (
+        "import pathlib, sys; from relay.app import Relay, create_app; from relay.settings import load;"
+        " create_app(Relay(load(pathlib.Path(sys.argv[1])))); print('httpx' in sys.modules)"
+    )
+    done = subprocess.run(  # noqa: S603 - fixed command
+        [sys.executable, "-c", code, str(path)], capture_output=True, text=True, check=True
+    )
+    assert done.stdout == "False\n"
