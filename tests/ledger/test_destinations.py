@@ -84,7 +84,7 @@ async def test_only_an_operator_ends_a_pause_by_an_operator(ledger: Ledger) -> N
     await register(ledger, crm="local")
     await pause_until(ledger)
     await ledger.write(lambda c: destinations.pause(c, "crm", now=Instant(1)))
-    assert await pause_of(ledger) == (BY_OPERATOR, None, None, None)
+    assert await pause_of(ledger) == ("paused", None, None, None)
     await pause_until(ledger)
     await ledger.write(lambda c: destinations.end_pause(c, "crm"))
     assert not await ledger.write(lambda c: destinations.probe_now(c, "crm", now=Instant(5)))

@@ -2,13 +2,14 @@
 
 from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from sqlalchemy import BigInteger, Column, Integer, Text, literal, select
+from sqlalchemy import BigInteger, Column, Integer, LargeBinary, Text, literal, select
 
 from relay.ledger import Ledger
-from relay.ledger.json_rows import ByteLength, bound, rows_of
+from relay.ledger.json_rows import ByteLength, ContainsText, TextInBlob, bound, rows_of, without_nul
 
 _bound = rows_of(Column("word", Text), Column("big", BigInteger), Column("small", Integer))
 
@@ -39,6 +40,38 @@ async def test_no_rows_are_an_empty_table(ledger: Ledger) -> None:
 async def test_text_that_looks_like_json_is_read_as_text(ledger: Ledger) -> None:
     words = ['{"a":1}', "[1]", "null", "1", "1.0", "true", '"x"', ""]
     assert await read_back(ledger, [(word, 1, 1) for word in words]) == [(word, 1, 1) for word in words]
+
+
+@pytest.mark.parametrize(
+    ("text", "stored"),
+    [
+        ("a\0b\0", "a\ufffdb\ufffd"),
+        ("\\\0", "\\\ufffd"),
+        (r"\u0000", r"\u0000"),
+        (r"\\u0000", r"\\u0000"),
+        ("a", "a"),
+    ],
+)
+async def test_a_nul_becomes_a_replacement_character(ledger: Ledger, text: str, stored: str) -> None:
+    assert msgspec.json.decode(without_nul(msgspec.json.encode([text]))) == [stored]
+    assert await read_back(ledger, [(text, 1, 1)]) == [(stored, 1, 1)]
+
+
+@pytest.mark.parametrize(
+    ("place", "length", "text"), [(1, 1, "a"), (2, 2, "ñ"), (4, 3, "漢"), (1, 6, "añ漢"), (7, 0, "")]
+)
+async def test_a_text_is_read_from_a_blob_by_its_bytes(
+    ledger: Ledger, place: int, length: int, text: str
+) -> None:
+    blob = literal("añ漢".encode(), LargeBinary)
+    found = select(TextInBlob(blob, literal(place), literal(length)))
+    assert await ledger.read(lambda c: c.execute(found).scalar()) == text
+
+
+@pytest.mark.parametrize(("part", "is_in"), [("b_c", True), ("B_C", False), ("b%", False), ("bxc", False)])
+async def test_a_text_contains_another_one_as_it_is(ledger: Ledger, part: str, *, is_in: bool) -> None:
+    found = select(ContainsText(literal("ab_cd", Text), literal(part, Text)))
+    assert bool(await ledger.read(lambda c: c.execute(found).scalar())) is is_in
 
 
 async def test_a_thousand_rows_are_one_statement(ledger: Ledger) -> None:

@@ -52,6 +52,44 @@ async def test_a_free_lease_is_acquired_and_then_refused_to_others(ledger: Ledge
     assert await acquire(ledger, "b") is None
 
 
+async def test_a_lease_can_be_taken_from_its_holder_by_force(ledger: Ledger) -> None:
+    held = await acquire(ledger, "a")
+    assert held is not None
+    forced = await ledger.write(
+        lambda c: leases.acquire(c, "fold", "b", now=ledger.now(), length=LENGTH, force=True)
+    )
+    assert forced == 2
+    with pytest.raises(LeaseLost):
+        await check(ledger, held)
+    assert await acquire(ledger, "a") is None
+
+
+async def test_the_holders_and_the_names_of_leases_that_have_not_expired_are_listed(
+    ledger: Ledger, clock: Clock, process: subprocess.Popen[bytes]
+) -> None:
+    assert leases.delivery_lease("crm") == "delivery:crm"
+    gone = owner_of(process)
+    process.kill()
+    process.wait()
+    for name, owner in (("fold", "host/2/2"), ("delivery:crm", "host/1/1"), ("a", "host/2/2"), ("b", gone)):
+        await acquire(ledger, owner, name=name)
+        clock.now += 1
+
+    async def held_after(passed: int) -> tuple[list[str], set[str]]:
+        now = Instant(clock.now - 4 + passed)
+        return await ledger.read(lambda c: (leases.list_held(c, now=now), leases.list_names(c, now=now)))
+
+    owners = sorted({"host/1/1", "host/2/2", gone})
+    assert await held_after(0) == (owners, {"fold", "delivery:crm", "a"})
+    assert await held_after(LENGTH) == (owners, {"delivery:crm", "a"})
+    assert await held_after(LENGTH + 1) == (sorted({"host/2/2", gone}), {"a"})
+    assert await held_after(LENGTH + 3) == ([], set())
+    await ledger.write(leases.free_all)
+    assert await ledger.read(lambda c: c.execute(select(lease_table.c.expires_at).distinct()).scalars()) == [
+        0
+    ]
+
+
 async def test_leases_of_different_names_are_independent(ledger: Ledger) -> None:
     assert await acquire(ledger, "a") == 1
     assert await acquire(ledger, "b", name="delivery:crm") == 1
@@ -112,6 +150,17 @@ async def test_a_check_with_the_token_of_the_last_holder_fails(ledger: Ledger, c
         await check(ledger, stale)
     clock.now += LENGTH - 1
     assert await acquire(ledger, "a") is None  # the failed check did not change the lease
+
+
+async def test_the_same_token_of_another_lease_is_none_of_this_one(ledger: Ledger, clock: Clock) -> None:
+    stale = await acquire(ledger, "a")
+    assert stale == await acquire(ledger, "b", name="other") == 1
+    clock.now += LENGTH - 1
+    await acquire(ledger, "a")
+    with pytest.raises(LeaseLost):
+        await check(ledger, stale)
+    await release(ledger, stale)
+    assert await acquire(ledger, "c", name="other") is None
 
 
 async def test_a_check_renews_an_expired_lease_that_nobody_took(ledger: Ledger, clock: Clock) -> None:
