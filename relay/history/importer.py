@@ -25,6 +25,9 @@ _AT_ONCE: Final = 50
 _NEIGHBOURS: Final = 20
 """Rows before and after those: two rows of one number within two minutes may fit the same call."""
 
+_DISORDER: Final = duration(3_600)
+"""How much later a call may have begun than one before it, although the newest should come first."""
+
 _LAG: Final = duration(3_600)
 """How long the analytics API may not know a call yet. It usually lags by seconds."""
 
@@ -41,7 +44,7 @@ class _Row(NamedTuple):
 
 
 class Imported(NamedTuple):
-    """What a page had: the call_ids that were counted, and whether all its calls began before the range."""
+    """The call_ids of a page that were counted. `are_older`: all further calls began before the range."""
 
     call_ids: list[str]
     are_older: bool
@@ -104,7 +107,8 @@ class Importer:
             await self._append(kept)
             self._seen.update(row.call_id for row in group)
         starts = [row.parsed.event.fact("started_at") for row in every]
-        are_older = bool(starts) and all(start is not None and start < self._wanted.since for start in starts)
+        before = self._wanted.since - _DISORDER
+        are_older = any(start is not None and start < before for start in starts)
         return Imported([row.call_id for row in parsed], are_older=are_older)
 
     async def _parse(self, rows: Sequence[Mapping[str, Any]]) -> list[_Row]:

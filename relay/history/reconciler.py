@@ -1,6 +1,9 @@
 """Reads the latest history again and again: it finds calls that CloudTalk never announced, and fills what was
 missing.
 
+Between two searches it searches early for calls that are over and incomplete, after growing delays: most rows
+are in the history within a minute. One request finds all of them, instead of one request for each.
+
 Of all processes only the holder of the lease `reconcile` does. After a time without a relay it reads from the
 end of its last search on, so a relay that was down for a night misses nothing.
 """
@@ -17,6 +20,7 @@ from relay.history.windows import Range, divide
 from relay.ingest.parsers import build_parser
 from relay.instants import Instant, duration, iso
 from relay.ledger import Ledger, LedgerUnavailable, counters
+from relay.ledger.incomplete_calls import list_incomplete
 from relay.ledger.lease_holder import Lease
 from relay.ledger.request_limit import SharedRequestLimit
 from relay.logs import get_logger
@@ -28,6 +32,12 @@ log = get_logger("relay.history")
 _LEASE_SECONDS: Final = 60.0
 _RENEW_SECONDS: Final = 15.0
 _MINUTE: Final = 60.0
+_LOOK_SECONDS: Final = 20.0
+"""How often to look for calls that are incomplete: a search of them needs a request."""
+
+_DELAYS: Final = tuple(map(duration, (20, 60, 180, 600, 1_800)))
+"""How long after the last event of a call the history is searched for it, before the usual searches."""
+
 _LONGEST: Final = duration(30 * 86_400)
 """How far back the first search after a long stop reads. `relay backfill` reads what is older."""
 
@@ -39,6 +49,7 @@ class Reconciler:
         self._settings = settings
         self._ledger = ledger
         self._lease = Lease(ledger, "reconcile", seconds=_LEASE_SECONDS)
+        self._searched_at = Instant(0)
 
     def set_settings(self, settings: Settings) -> None:
         """Use the API key of newly loaded settings from the next search on."""
@@ -65,27 +76,46 @@ class Reconciler:
 
     async def _search_again_and_again(self) -> None:
         while True:
+            ends_at = time.monotonic() + self._settings.reconcile.every_minutes * _MINUTE
             await self.search()
-            await asyncio.sleep(self._settings.reconcile.every_minutes * _MINUTE)
+            while (seconds := ends_at - time.monotonic()) > 0:
+                await asyncio.sleep(min(seconds, _LOOK_SECONDS))
+                await self.search_early()
 
     async def search(self) -> None:
         """Import the latest history once, and log what was found. Raises `LedgerError`."""
-        started = time.monotonic()
         wanted = await self._find_range()
+        if await self._search(wanted, is_early=False):
+            await self._ledger.write(lambda c: counters.raise_to(c, counters.RECONCILED_UNTIL, wanted.until))
+
+    async def search_early(self) -> None:
+        """Import the rows of the calls that are over and incomplete, if it is time. Raises `LedgerError`."""
+        now = self._ledger.now()
+        incomplete = await self._ledger.read(
+            lambda c: list_incomplete(c, since=Instant(now - _DELAYS[-1] - duration(_LOOK_SECONDS)))
+        )
+        due = [call.began_at for call in incomplete if is_due(call.changed_at, self._searched_at, now)]
+        if due:
+            await self._search(Range(min(due), now), is_early=True)
+
+    async def _search(self, wanted: Range, *, is_early: bool) -> bool:
+        """Search a range, and return whether it was read."""
+        started = time.monotonic()
+        self._searched_at = wanted.until
         counts = Counts()
         try:
             await self._import(wanted, counts)
         except ApiFailure as error:
             RECONCILE_RUNS.add(("failed",))
             log.warning("reconcile.failed", code=error.code, error=str(error))
-            return
-        await self._ledger.write(lambda c: counters.raise_to(c, counters.RECONCILED_UNTIL, wanted.until))
+            return False
         RECONCILE_RUNS.add(("finished",))
         LAST_RECONCILE.set(time.time())
         for result in ("new", "filled"):
             RECONCILED_CALLS.add((result,), getattr(counts, result))
         log.info(
             "reconcile.finished",
+            early=is_early,
             since=iso(wanted.since),
             calls=counts.calls,
             known=counts.known,
@@ -96,6 +126,7 @@ class Reconciler:
             requests=counts.requests,
             seconds=round(time.monotonic() - started, 1),
         )
+        return True
 
     async def _find_range(self) -> Range:
         """Return from when to when to search. A call is in the history only once it is over, so a time before
@@ -124,6 +155,11 @@ class Reconciler:
             await read_history(api, importer, Progress(divide(wanted), counts), after_page=after_page)
         finally:
             await api.aclose()
+
+
+def is_due(changed_at: Instant, searched_at: Instant, now: Instant) -> bool:
+    """Whether a delay after the last event of a call ended since the last search."""
+    return any(searched_at < changed_at + delay <= now for delay in _DELAYS)
 
 
 def _log_failure(error: Exception) -> None:

@@ -12,8 +12,9 @@ import pytest
 from structlog.testing import capture_logs
 
 from relay.app import Relay
+from relay.history import reconciler
 from relay.history.reconciler import Reconciler
-from relay.instants import SECOND
+from relay.instants import SECOND, Instant
 from relay.ledger import calls, counters
 from relay.settings import Settings
 from tests.fakes.cloudtalk_history import FakeHistory, running_history
@@ -85,18 +86,18 @@ async def test_a_search_that_fails_is_logged_and_the_next_one_reads_from_the_end
 ) -> None:
     clock = Clock()
     async with open_ledger(f"sqlite:///{tmp_path}/relay.db", clock=clock) as ledger:
-        reconciler = Reconciler(settings(tmp_path, cloudtalk, every_minutes=15), ledger)
-        await reconciler.search()
+        searcher = Reconciler(settings(tmp_path, cloudtalk, every_minutes=15), ledger)
+        await searcher.search()
         searched_until = clock.now
         clock.advance(10 * 3_600)
         cloudtalk.faults.append("unauthorised")
         with capture_logs() as logs:
-            await reconciler.search()
+            await searcher.search()
         (failed,) = lines(logs, "reconcile.failed")
         assert (failed["code"], failed["log_level"]) == ("unauthorised", "warning")
         assert await ledger.read(lambda c: counters.get(c, counters.RECONCILED_UNTIL)) == searched_until
         with capture_logs() as logs:
-            await reconciler.search()
+            await searcher.search()
         assert await ledger.read(lambda c: counters.get(c, counters.RECONCILED_UNTIL)) == clock.now
     # The clock of the test begins at 2027-01-15 08:00.
     assert [line["since"] for line in lines(logs, "reconcile.finished")] == ["2027-01-15T06:00:00Z"]
@@ -108,11 +109,11 @@ async def test_after_a_long_stop_a_search_reads_at_most_a_month(
 ) -> None:
     clock = Clock()
     async with open_ledger(f"sqlite:///{tmp_path}/relay.db", clock=clock) as ledger:
-        reconciler = Reconciler(settings(tmp_path, cloudtalk, every_minutes=15), ledger)
-        await reconciler.search()
+        searcher = Reconciler(settings(tmp_path, cloudtalk, every_minutes=15), ledger)
+        await searcher.search()
         clock.advance(100 * 86_400)
         with capture_logs() as logs:
-            await reconciler.search()
+            await searcher.search()
     assert [line["since"] for line in lines(logs, "reconcile.finished")] == ["2027-03-26T08:00:00Z"]
 
 
@@ -123,12 +124,57 @@ async def test_a_key_that_was_replaced_is_used_from_the_next_search_on(
     wrong = used.cloudtalk.api.model_copy(update={"key_id": "old"})
     old = used.model_copy(update={"cloudtalk": used.cloudtalk.model_copy(update={"api": wrong})})
     async with open_ledger(f"sqlite:///{tmp_path}/relay.db") as ledger:
-        reconciler = Reconciler(old, ledger)
+        searcher = Reconciler(old, ledger)
         with capture_logs() as logs:
-            await reconciler.search()
-            reconciler.set_settings(used)
-            await reconciler.search()
+            await searcher.search()
+            searcher.set_settings(used)
+            await searcher.search()
     assert [len(lines(logs, f"reconcile.{word}")) for word in ("failed", "finished")] == [1, 1]
+
+
+async def test_a_call_without_its_call_id_is_looked_for_early(
+    tmp_path: Path, cloudtalk: FakeHistory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reconciler, "_LOOK_SECONDS", 0.05)
+    monkeypatch.setattr(reconciler, "_DELAYS", (0, HOUR))
+    (call,) = latest(1)
+    used = settings(tmp_path, cloudtalk, every_minutes=60)
+    with capture_logs() as logs:
+        async with in_process_relay(used) as (relay, client), asyncio.timeout(PATIENCE):
+            while not lines(logs, "reconcile.finished"):
+                await asyncio.sleep(0.01)
+            cloudtalk.rows = [call.row()]
+            await client.post("/cloudtalk/webhook", json=call.ended("call_uuid"))
+            call_id = f"cloudtalk-{call.call_uuid}"
+            while (row := await find_call(relay, call_id)) is None or row.record.call_id is None:
+                await asyncio.sleep(0.01)
+    assert row.record.call_id == call.call_id
+    assert [line["early"] for line in lines(logs, "reconcile.finished")][:2] == [False, True]
+
+
+async def find_call(relay: Relay, id_: str) -> calls.CallRow | None:
+    return (await relay.ledger.read(lambda c: calls.get_many(c, [id_]))).get(id_)
+
+
+@pytest.mark.parametrize(
+    ("searched", "now", "expected"),
+    [
+        (0, 19, False),
+        (0, 20, True),
+        (19, 20, True),
+        (20, 59, False),
+        (20, 60, True),
+        (60, 179, False),
+        (179, 180, True),
+        (600, 1_799, False),
+        (600, 1_800, True),
+        (1_800, 90_000, False),
+    ],
+)
+def test_the_delays_of_early_searches_grow(searched: int, now: int, *, expected: bool) -> None:
+    changed_at = 1_000 * SECOND
+    times = (Instant(changed_at + seconds * SECOND) for seconds in (0, searched, now))
+    assert reconciler.is_due(*times) is expected
 
 
 @pytest.mark.parametrize(
