@@ -73,7 +73,7 @@ def _find_in_ledger(connection: Connection, settings: Settings, now: Instant) ->
         yield _check_clock(connection, now)
     yield from _check_outcomes(connection, now)
     yield from _check_retention(connection)
-    for status in list_destinations(connection, situation_of(settings, now)):
+    for status in list_destinations(connection, situation_of(settings, now, for_people=True)):
         if status.name in settings.destinations:
             yield from _check_deliveries(status)
             yield from _check_rendering(connection, settings.destinations[status.name], status.name)
@@ -133,12 +133,13 @@ def _check_deliveries(status: DestinationStatus) -> Iterator[Finding]:
             hint=f"`relay destinations resume {name}` delivers them",
         )
     elif status.paused_reason:
+        answer = status.paused_message or "no explanation was given"
         yield Finding(
             name=name,
             ok=False,
             code="paused",
-            problem=f"the relay paused it until {status.paused_until}: {status.paused_reason},"
-            f" {status.paused_message}; pending calls: {status.pending}",
+            problem=f"the relay paused it until {status.paused_until}; pending calls: {status.pending};"
+            f" {status.paused_reason}: {answer}",
             hint="correct the cause; a running relay probes the CRM and resumes by itself, at once after"
             f" `relay destinations probe {name}`",
         )

@@ -7,13 +7,12 @@ reads the English ones from the source. A text is translated by the template tha
 any value. A text that no template matches, such as one of a plug-in or of a CRM, stays as it is.
 """
 
-from functools import cache
+from functools import cache, lru_cache
 from typing import Final
 
 import msgspec
 
 from relay.operations.languages import Text
-from relay.operations.spanish import CATALOGUE
 
 _GAP: Final = "{}"
 _DEEPEST: Final = 4
@@ -48,6 +47,7 @@ class _Template(msgspec.Struct, frozen=True):
         return [*values, text[start:end]]
 
 
+@lru_cache(maxsize=256)  # a CRM answers the same to many calls
 def translate(text: str) -> Text:
     """Return an English text of the relay in each language."""
     return Text(text, _to_spanish(text, _DEEPEST))
@@ -63,5 +63,8 @@ def _to_spanish(text: str, depth: int) -> str:
 @cache
 def _templates() -> list[_Template]:
     """Return the templates, those with the most letters first: they say most about a text."""
+    # Imported here: a relay whose CRMs answer well needs none of them.
+    from relay.operations.spanish import CATALOGUE  # noqa: PLC0415
+
     templates = [_Template(tuple(english.split(_GAP)), spanish) for english, spanish in CATALOGUE.items()]
     return sorted(templates, key=lambda template: -sum(map(len, template.parts)))

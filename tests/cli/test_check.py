@@ -178,7 +178,7 @@ def test_a_destination_that_a_person_paused_exits_with_1_until_it_is_resumed(hom
 def test_a_destination_that_the_relay_paused_exits_with_1_and_says_why(home: Home, reason: str) -> None:
     home.run("destinations", "pause", "crm")  # registers it
     home.run("destinations", "resume", "crm")
-    pause = Pause(reason, 60, "code_1", "the message of the CRM")
+    pause = Pause(reason, 60, "code_1", "the message of the CRM.")
     home.write_ledger(
         lambda connection: destinations.pause_until(
             connection, "crm", pause, until=RECEIVED_AT, now=Instant(1)
@@ -186,7 +186,7 @@ def test_a_destination_that_the_relay_paused_exits_with_1_and_says_why(home: Hom
     )
     assert failures(home) == [("crm", "paused")]
     shown = home.run("check").stdout
-    assert f"{reason}, the message of the CRM" in shown
+    assert f"until 2027-01-15 09:00:00+01:00; pending calls: 0; {reason}: the message of the CRM." in shown
     assert "`relay destinations probe crm`" in shown
 
 

@@ -155,8 +155,8 @@ TEXTS: Final = {
         "`relay destinations pause` lo puso en pausa; llamadas pendientes: {}"
     ),
     "`relay destinations resume {}` delivers them": "`relay destinations resume {}` las entrega",
-    "the relay paused it until {}: {}, {}; pending calls: {}": (
-        "el relay lo puso en pausa hasta {}: {}, {}; llamadas pendientes: {}"
+    "the relay paused it until {}; pending calls: {}; {}: {}": (
+        "el relay lo puso en pausa hasta {}; llamadas pendientes: {}; {}: {}"
     ),
     "unauthorised": "credenciales rechazadas",
     "throttled": "límite de peticiones",
@@ -215,6 +215,8 @@ TEXTS: Final = {
         "la grabación está en {}, que no figura en recordings.allowed_hosts"
     ),
     "the link to the recording at {} is not https": "el enlace a la grabación en {} no es https",
+    # --- a test call ------------------------------------------------------------------------------
+    "no answer within {} s": "sin respuesta en {} s",
     # --- alerts -----------------------------------------------------------------------------------
     "set alerts.webhook_url to an address of the public internet, or alerts.allow_private = true if the"
     " receiver is in your own network": (

@@ -18,6 +18,7 @@ from relay.operations.explanation import explain_delivery, situation_of
 from relay.operations.languages import Text
 from relay.operations.test_call import texts
 from relay.operations.test_call.steps import Kind, OnStep, State, Step
+from relay.operations.translation import translate
 from relay.settings import Settings
 
 _POLL_SECONDS: Final = 0.2
@@ -146,11 +147,12 @@ class Follower:
 
 def _settled_step(row: DeliveryRow, passed: float) -> Step | None:
     """Return the last step of a delivery that is over; None while it is pending."""
-    name, answer = row.destination, ": ".join(filter(None, (row.code, row.message)))
+    name, words = row.destination, ": ".join(filter(None, (row.code, row.message)))
+    answer = translate(words)
     match row.state:
         case DeliveryState.PENDING:
             return None
-        case DeliveryState.DELIVERED if not answer:
+        case DeliveryState.DELIVERED if not words:
             text = texts.DELIVERED.fill(seconds=passed)
             return Step(Kind.DELIVER, State.GOOD, "test_delivered", text, destination=name)
         case DeliveryState.DELIVERED:
@@ -161,5 +163,5 @@ def _settled_step(row: DeliveryRow, passed: float) -> Step | None:
             return Step(Kind.DELIVER, State.WARNING, "test_filtered", text, destination=name)
         case _:
             problem = texts.REJECTED
-            text = problem.text.fill(answer=answer or row.outcome or row.state)
+            text = problem.text.fill(answer=answer if words else row.outcome or row.state)
             return Step(Kind.DELIVER, State.FAILED, problem.code, text, problem.hint, name)

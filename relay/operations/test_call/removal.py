@@ -22,6 +22,7 @@ from relay.operations.left_over_tests import RECORD_PREFIX
 from relay.operations.test_call import texts
 from relay.operations.test_call.follow import list_served
 from relay.operations.test_call.steps import Kind, OnStep, State, Step
+from relay.operations.translation import translate
 from relay.settings import Settings
 
 _POLL_SECONDS: Final = 0.2
@@ -102,7 +103,7 @@ class Remover:
             timeout_seconds=self._settings.destinations[name].timeout_seconds,
         )
         if reason is not None:
-            return self._fail(record.id, name, Text(reason, reason))
+            return self._fail(record.id, name, translate(reason))
         self._report(name, State.GOOD, "test_removed", texts.REMOVED)
         return True
 

@@ -13,6 +13,7 @@ import pytest
 from crm_clients.base import Push
 from crm_clients.local import LocalClient
 from crm_clients.local.settings import LocalSettings
+from crm_clients.webhook.settings import WebhookSettings
 from relay.call import DELIVERED_FIELDS
 from relay.instants import duration
 from relay.ledger import Ledger, calls, deliveries, destinations, leases
@@ -24,6 +25,7 @@ from relay.settings import Settings
 from tests.support.clients import make_context
 from tests.support.in_process import settings_in
 from tests.support.operations import DELIVERED, NOW, RETRYING, write_call
+from tests.support.receiver import SECRET
 from tests.support.samples import make_call
 
 ID = "cloudtalk-relay-test-1"
@@ -112,6 +114,18 @@ async def test_if_a_crm_does_not_remove_the_record_the_ledger_keeps_the_call(
     assert crm_ids(tmp_path) == []
     assert await known_calls(ledger) == {OTHER}
     assert await removing.remove_left() == (0, 0)
+
+
+async def test_what_the_client_answers_is_said_in_both_languages(ledger: Ledger, tmp_path: Path) -> None:
+    await write_calls(ledger, DELIVERED)
+    url = "http://127.0.0.1:9/hook"
+    hook = WebhookSettings.model_validate(
+        {"client": "webhook", "url": url, "secret": SECRET, "allow_private": True}
+    )
+    removing, steps = remover(ledger, settings_in(tmp_path, destinations={"crm": hook}))
+    assert not await removing.remove(ID)
+    assert "No connection to http://127.0.0.1:9: " in steps[-1].text.en
+    assert "No hay conexión con http://127.0.0.1:9: " in steps[-1].text.es
 
 
 async def test_a_destination_that_left_the_settings_is_named(ledger: Ledger, tmp_path: Path) -> None:
