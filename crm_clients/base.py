@@ -209,6 +209,11 @@ class CrmClient(ABC, Generic[S]):
 
     Settings: ClassVar[type[DestinationSettings]] = DestinationSettings
 
+    forget_fields: ClassVar[frozenset[str]] = frozenset({"external_number"})
+    """The attributes of a call that `forget` needs besides its id and the remote id. Until the CRM has erased
+    a call that a person asked to forget, the relay keeps these and nothing else.
+    """
+
     def __init__(self, name: str, settings: S, context: Context) -> None:
         """`settings` is an instance of this class's `Settings`. Must not open connections or files."""
         self.name = name
@@ -244,7 +249,12 @@ class CrmClient(ABC, Generic[S]):
 
     @abstractmethod
     async def forget(self, retractions: Sequence[Retraction]) -> list[Outcome]:
-        """Delete everything that the client wrote about each call, and its state about the customer."""
+        """Delete everything that the client wrote about each call, and its state about the customer.
+
+        The calls have the attributes in `forget_fields`; all others are unknown. What people wrote, such as
+        the contact of the customer, stays. The relay repeats it if it is in doubt, so a record that does not
+        exist is `Delivered`.
+        """
 
     async def stored_versions(self, pushes: Sequence[Push]) -> Mapping[str, int | None] | Outcome:
         """Return the version of each call's record in the CRM, by call id, by reading only.

@@ -27,6 +27,9 @@ class HubSpotClient(CrmClient[HubSpotSettings]):
     """
 
     Settings: ClassVar[type[DestinationSettings]] = HubSpotSettings
+    forget_fields: ClassVar[frozenset[str]] = frozenset(
+        {"answered_at", "direction", "ended_at", "external_number", "started_at"}
+    )
 
     def __init__(self, name: str, settings: HubSpotSettings, context: Context) -> None:
         super().__init__(name, settings, context)

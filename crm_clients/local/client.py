@@ -45,6 +45,7 @@ class LocalClient(CrmClient[LocalSettings]):
     """Writes calls to an SQLite file that other programs can read meanwhile."""
 
     Settings = LocalSettings
+    forget_fields = frozenset()
 
     def __init__(self, name: str, settings: LocalSettings, context: Context) -> None:
         super().__init__(name, settings, context)

@@ -68,6 +68,7 @@ class SupabaseClient(CrmClient[SupabaseSettings]):
     """Writes calls to a table of a Supabase project, in the layout of the settings."""
 
     Settings: ClassVar[type[DestinationSettings]] = SupabaseSettings
+    forget_fields: ClassVar[frozenset[str]] = frozenset()
 
     def __init__(self, name: str, settings: SupabaseSettings, context: Context) -> None:
         super().__init__(name, settings, context)

@@ -46,6 +46,7 @@ class WebhookClient(CrmClient[WebhookSettings]):
     """
 
     Settings: ClassVar[type[DestinationSettings]] = WebhookSettings
+    forget_fields: ClassVar[frozenset[str]] = frozenset()
 
     def __init__(
         self,

@@ -9,6 +9,7 @@ from relay.call.event import HISTORY_RANK, ROW, CallEvent, Kind
 from relay.call.from_event import has_unknown_outcome, join_event, state_from_event
 from relay.call.join import join
 from relay.call.legs import Leg
+from relay.call.minimal import minimal_call
 from relay.call.parties import HasFacts, external_number, internal_number
 from relay.call.record import (
     ANSWER_WITHIN,
@@ -66,6 +67,7 @@ __all__ = [
     "join",
     "join_event",
     "known_fields",
+    "minimal_call",
     "needs_api_key",
     "seconds_to_call_back",
     "state_from_event",

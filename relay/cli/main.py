@@ -25,6 +25,7 @@ _COMMANDS: Final = (
     "dead",
     "demo",
     "destinations",
+    "forget",
     "init",
     "ledger",
     "quarantine",

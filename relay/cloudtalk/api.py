@@ -49,6 +49,10 @@ class ApiAccess:
         """The URL of the history of calls."""
         return f"{self.base_url}/calls/index.json"
 
+    def deletion_url(self, call_id: str) -> str:
+        """Return the URL whose DELETE erases the recording of a call for good."""
+        return f"{self.base_url}/recordings/delete/{quote(call_id, safe='')}.json"
+
     @property
     def agents_url(self) -> str:
         """The URL of a short answer, to test the key with."""

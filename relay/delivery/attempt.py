@@ -1,7 +1,7 @@
 """One attempt: a batch of deliveries, the requests of the client and one outcome for each delivery."""
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, Final
 
 import msgspec
@@ -38,7 +38,8 @@ class Attempt:
         without_answer: Outcome = _TIMED_OUT
         try:
             async with asyncio.timeout(timeout_seconds):
-                await self._retract()
+                await self._remove(Action.ERASE, self._client.forget)
+                await self._remove(Action.RETRACT, self._client.retract)
                 await self._upsert(await self._verify())
         except TimeoutError:
             pass
@@ -50,11 +51,13 @@ class Attempt:
         answers = (without_answer if outcome is UNANSWERED else outcome for outcome in outcomes)
         return [_with_short_code(outcome) for outcome in answers]
 
-    async def _retract(self) -> None:
-        batch = self._with_action(Action.RETRACT)
+    async def _remove(
+        self, action: Action, remove: Callable[[Sequence[Retraction]], Awaitable[list[Outcome]]]
+    ) -> None:
+        batch = self._with_action(action)
         if batch:
             self._set_outcomes(batch, [UNANSWERED] * len(batch))
-            outcomes = await self._client.retract([Retraction(due.call, due.remote_id) for due in batch])
+            outcomes = await remove([Retraction(due.call, due.remote_id) for due in batch])
             self._set_outcomes(batch, outcomes)
 
     async def _verify(self) -> list[Push]:

@@ -39,12 +39,17 @@ class Action(Enum):
     """Send nothing: the CRM has the call, and its record is never written again."""
     RESTORE = auto()
     """Write the record if the CRM has lost it, and leave it as it is otherwise."""
+    ERASE = auto()
+    """Delete all that was written about the call: it was forgotten."""
 
     @property
     def sends_nothing(self) -> bool:
         """Whether the delivery is settled without a request to the CRM."""
         return self in _WITHOUT_REQUEST
 
+
+REMOVALS: Final = frozenset({Action.RETRACT, Action.ERASE})
+"""After these the CRM has no record of the call."""
 
 _WITHOUT_REQUEST: Final = frozenset({Action.SKIP, Action.FILTER, Action.HOLD, Action.KEEP})
 
@@ -75,6 +80,8 @@ def choose_action(
     """Choose by the newest version of the call. The filter counts only before the first attempt. A record
     that no CRM should have is retracted whatever `update` is. `is_complete`: see `incomplete_until`.
     """
+    if due.erase:
+        return Action.ERASE
     may_exist = may_have_record(due)
     if not is_wanted(due.call, forward_internal=forward_internal):
         # An internal call may prove external later; a merged call stays merged.

@@ -11,7 +11,7 @@ from typing import NamedTuple
 from crm_clients.base import Delivered, Outcome, Rejected, Unknown
 from relay.delivery import transitions
 from relay.delivery.attempt_rows import attempt_rows
-from relay.delivery.choose_action import Action, PlannedDelivery
+from relay.delivery.choose_action import REMOVALS, Action, PlannedDelivery
 from relay.delivery.last_delivery import LastDelivery
 from relay.delivery.log import log_dead, log_pause
 from relay.delivery.pauses import RUN_OF_REJECTIONS, PauseChange, Pauses
@@ -23,6 +23,7 @@ from relay.ledger.connection import Connection
 from relay.ledger.deliveries import DeliveryUpdate, DueDelivery
 from relay.ledger.destinations import DestinationRow, Pause
 from relay.ledger.lease_holder import Lease
+from relay.ledger.states import DeliveryState
 
 
 class Settled(NamedTuple):
@@ -99,6 +100,7 @@ class Settler:
         tried = attempt_rows(self._name, batch, outcomes, at=now, seconds=seconds)
         writes_delivered_at = self._last_delivery.note_push(outcomes)
         new_calls = _count_new_calls(batch, outcomes)
+        erased = _list_erased(batch, updates)
         next_due_at, pause_after_run = await self._ledger.write(
             lambda connection: self._write(
                 connection,
@@ -109,6 +111,7 @@ class Settler:
                 busy=busy,
                 writes_delivered_at=writes_delivered_at,
                 new_calls=new_calls,
+                erased=erased,
             )
         )
         if pause_after_run is None:  # the deliveries of a run of rejections are pending again
@@ -198,10 +201,12 @@ class Settler:
         busy: Collection[str],
         writes_delivered_at: bool = False,
         new_calls: int = 0,
+        erased: Collection[str] = (),
     ) -> _Written:
         self._lease.check(connection)
         deliveries.settle(connection, self._name, updates, now=now)
         attempts.add(connection, tried)
+        deliveries.finish_erasures(connection, self._name, erased)
         delivered_counts.add(connection, self._name, new_calls, now=now)
         if writes_delivered_at:
             destinations.set_delivered_at(connection, self._name, now=now)
@@ -232,6 +237,12 @@ def _count_new_calls(batch: Sequence[PlannedDelivery], outcomes: Sequence[Outcom
     return sum(
         isinstance(outcome, Delivered)
         and not planned.due.delivered_version
-        and planned.action is not Action.RETRACT
+        and planned.action not in REMOVALS
         for planned, outcome in zip(batch, outcomes, strict=True)
     )
+
+
+def _list_erased(batch: Sequence[PlannedDelivery], updates: Sequence[DeliveryUpdate]) -> list[str]:
+    """Return the calls of which the CRM has no trace any more."""
+    erasures = {planned.due.call.id for planned in batch if planned.action is Action.ERASE}
+    return [u.call for u in updates if u.call in erasures and u.state is DeliveryState.RETRACTED]

@@ -31,13 +31,16 @@ def take_batch(
     *,
     busy: Collection[str],
     now: Instant,
+    erasures_only: bool = False,
 ) -> tuple[Taken, Instant | None]:
     """Return a batch of due deliveries without those of the calls in `busy`, and when the next one of the
-    others may be due.
+    others may be due. `erasures_only`: of forgotten calls.
     """
     unfolded_since = _unfolded_since(connection, settings)
     size = settings.batch
-    due = deliveries.take_due(connection, destination, pick, busy=busy, now=now, limit=size)
+    due = deliveries.take_due(
+        connection, destination, pick, busy=busy, now=now, limit=size, erasures_only=erasures_only
+    )
     batch = choose_batch(due, size)
     if len(due) == size or len(due) > len(batch):
         next_due_at: Instant | None = now
@@ -48,11 +51,24 @@ def take_batch(
 
 
 def take_for_probe(
-    connection: Connection, destination: str, settings: DestinationSettings, *, now: Instant
+    connection: Connection,
+    destination: str,
+    settings: DestinationSettings,
+    *,
+    now: Instant,
+    erasures_only: bool = False,
 ) -> Taken:
     """Return the deliveries of a paused destination of which one may be its probe, the best one first."""
     unfolded_since = _unfolded_since(connection, settings)
-    due = deliveries.take_due(connection, destination, Pick.PROBE, busy=(), now=now, limit=settings.batch)
+    due = deliveries.take_due(
+        connection,
+        destination,
+        Pick.PROBE,
+        busy=(),
+        now=now,
+        limit=settings.batch,
+        erasures_only=erasures_only,
+    )
     return Taken(due, unfolded_since)
 
 

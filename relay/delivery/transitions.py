@@ -3,6 +3,7 @@
 | outcome                              | state                                | attempts | next attempt    |
 |--------------------------------------|--------------------------------------|----------|-----------------|
 | delivered, found                     | delivered; retracted after a RETRACT | + 1      |                 |
+|                                      | or an ERASE                          |          |                 |
 | rejected                             | dead                                 | + 1      |                 |
 | retry, split, unknown, outdated      | pending; dead if it is given up      | + 1      | `retry_policy`  |
 | throttled, if only some calls are    | pending                              | same     | `retry_policy`  |
@@ -18,7 +19,7 @@ from typing import Any
 import msgspec
 
 from crm_clients.base import Delivered, Outcome, Rejected, Retry, Throttled, Unknown
-from relay.delivery.choose_action import Action, Found, PlannedDelivery
+from relay.delivery.choose_action import REMOVALS, Action, Found, PlannedDelivery
 from relay.delivery.pauses import concerns_destination
 from relay.delivery.retry_policy import RetryPolicy, failing_time
 from relay.instants import Instant
@@ -80,7 +81,7 @@ def _after_success(
     planned: PlannedDelivery, outcome: Outcome, rendering: str, *, now: Instant
 ) -> DeliveryUpdate:
     """After a retraction no version is delivered: if the call is wanted again, every field is sent."""
-    due, retracted = planned.due, planned.action is Action.RETRACT
+    due, retracted = planned.due, planned.action in REMOVALS
     remote_id = outcome.remote_id if isinstance(outcome, Delivered) else None
     return _attempted(
         due,

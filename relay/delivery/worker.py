@@ -45,7 +45,7 @@ class DeliveryWorker:
     `poll_seconds`: how often it looks for deliveries that nothing announced, and for pauses that a person
     begins or ends. `clock_check_seconds`: how often it looks for deliveries that are due too late because
     the clock was set back. `finish_seconds`: how long a push under way may take when the relay stops.
-    `jitter` returns a number from 0 to 1.
+    `jitter` returns a number from 0 to 1. `erasures_only`: do only what was asked for by `relay forget`.
     """
 
     def __init__(
@@ -61,6 +61,7 @@ class DeliveryWorker:
         poll_seconds: float = 1.0,
         clock_check_seconds: float = 60.0,
         finish_seconds: float = 3.5,
+        erasures_only: bool = False,
     ) -> None:
         self.name = name
         self._client = client
@@ -71,6 +72,7 @@ class DeliveryWorker:
         self._poll_seconds = poll_seconds
         self._clock_check_seconds = clock_check_seconds
         self._finish_seconds = finish_seconds
+        self._erasures_only = erasures_only
         # Longer than an attempt, so that the worker that pushes also settles.
         self._lease = Lease(ledger, delivery_lease(name), seconds=settings.timeout_seconds + 15)
         self._pauses = Pauses(policy)
@@ -186,7 +188,11 @@ class DeliveryWorker:
     async def _probe(self, now: Instant) -> None:
         """Push one delivery alone: the first that needs a request."""
         while not self._pushes:
-            taken = await self._ledger.read(lambda c: take_for_probe(c, self.name, self._settings, now=now))
+            taken = await self._ledger.read(
+                lambda c: take_for_probe(
+                    c, self.name, self._settings, now=now, erasures_only=self._erasures_only
+                )
+            )
             if not taken.due:
                 return
             if batch := await self._plan(taken):
@@ -197,7 +203,15 @@ class DeliveryWorker:
         pick, busy = next(self._picks), self._pushes.find_busy()
         self._next_due.begin_read()
         taken, next_due_at = await self._ledger.read(
-            lambda c: take_batch(c, self.name, self._settings, pick, busy=busy, now=now)
+            lambda c: take_batch(
+                c,
+                self.name,
+                self._settings,
+                pick,
+                busy=busy,
+                now=now,
+                erasures_only=self._erasures_only,
+            )
         )
         self._next_due.note(next_due_at)
         return taken

@@ -8,6 +8,7 @@ import msgspec
 from relay.call import Call, CallEvent, CallState, build_record, join, join_event
 from relay.fold.conflicts import Conflict
 from relay.fold.dedup import dedup_keys, is_redelivery
+from relay.fold.forgotten import is_forgotten
 from relay.fold.links import named_calls
 from relay.fold.match_event import match_event
 from relay.fold.matching import Match, limit_aliases, restrict_ids
@@ -33,6 +34,7 @@ class Changes(msgspec.Struct):
     (key, event). `folded_events`: the events in `folded`. `planned_at`: when the fold of the batch began.
     `continued`: those of the new rows whose calls retention had deleted before. `excess`:
     id of a call that has as many aliases as a call may have → number of events whose aliases it did not get.
+    `forgotten`: (event, its ids that no call has) of the events about forgotten calls, to be deleted.
     """
 
     seqs: list[int] = []
@@ -50,6 +52,7 @@ class Changes(msgspec.Struct):
     dedup_keys: list[tuple[str, int]] = []
     folded_events: list[UnfoldedEvent] = []
     planned_at: Instant = Instant(0)
+    forgotten: list[tuple[int, list[str]]] = []
 
 
 def plan_changes(batch: Iterable[UnfoldedEvent], snapshot: Snapshot) -> Changes:
@@ -94,6 +97,10 @@ class _Planner:
         self.changes = Changes()
 
     def plan_event(self, unfolded: UnfoldedEvent) -> None:
+        if self._snapshot.forgotten is not None and is_forgotten(unfolded, self._snapshot.forgotten):
+            ids = [alias for alias in unfolded.parsed.aliases if alias not in self._calls.owners]
+            self.changes.forgotten.append((unfolded.seq, ids))
+            return
         event = unfolded.parsed
         match = match_event(unfolded, self._calls)
         if match is None:

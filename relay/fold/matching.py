@@ -23,7 +23,7 @@ TRANSFER_WITHIN: Final = Duration(4 * 3_600 * SECOND)
 MOST_ALIASES: Final = 1_000
 """The number of aliases of one call. A real call has one uuid, and a call_id for each leg."""
 
-_PRIORITY: Final = {"uuid": 0, "other": 1, "id": 2}
+PRIORITY: Final = {"uuid": 0, "other": 1, "id": 2}
 """Lower is more reliable. CloudTalk sends the uuid from the first ring; a call_id is often typed by hand."""
 
 _UUID_VERSIONS: Final = range(1, 9)
@@ -70,7 +70,7 @@ def match_by_ids(aliases: Sequence[str], index: AliasIndex) -> Match:
     3. The aliases contradict each other: the most reliable alias that no call owns begins a new call; if
        all are owned, the most reliable one decides. The others are dropped.
     """
-    ordered = sorted(aliases, key=lambda alias: _PRIORITY[_namespace(alias)])
+    ordered = sorted(aliases, key=lambda alias: PRIORITY[namespace_of(alias)])
     owners = {index.owners.get(alias) for alias in ordered}
     if len(owners) == 1:
         return Match(owners.pop(), tuple(ordered))  # the usual case of the first rule, and the second rule
@@ -123,8 +123,8 @@ def _may_differ(link: str, owner: str, index: AliasIndex) -> frozenset[str]:
     is_leg = index.is_leg(owner)
     if is_leg is False or (is_leg is None and not _is_generated_uuid(link)):
         return frozenset()
-    reliability = _PRIORITY[_namespace(link)]
-    return frozenset(namespace for namespace, priority in _PRIORITY.items() if priority > reliability)
+    reliability = PRIORITY[namespace_of(link)]
+    return frozenset(namespace for namespace, priority in PRIORITY.items() if priority > reliability)
 
 
 def _is_compatible(
@@ -152,16 +152,16 @@ def _is_compatible(
 def _by_namespace(aliases: Iterable[str]) -> dict[str, set[str]]:
     grouped: dict[str, set[str]] = {}
     for alias in aliases:
-        grouped.setdefault(_namespace(alias), set()).add(alias)
+        grouped.setdefault(namespace_of(alias), set()).add(alias)
     return grouped
 
 
 def namespaces_of(aliases: Iterable[str]) -> set[str]:
     """Return the kinds of these ids: uuid, id, other."""
-    return {_namespace(alias) for alias in aliases}
+    return {namespace_of(alias) for alias in aliases}
 
 
-def _namespace(alias: str) -> str:
+def namespace_of(alias: str) -> str:
     return alias.partition(":")[0]
 
 
@@ -220,7 +220,7 @@ def restrict_ids(event: CallEvent, accepted: Sequence[str]) -> CallEvent:
     dropped = set(event.aliases) - set(accepted)
     if not dropped:
         return event
-    dropped_facts = {_FACT_BY_NAMESPACE.get(_namespace(alias)) for alias in dropped}
+    dropped_facts = {_FACT_BY_NAMESPACE.get(namespace_of(alias)) for alias in dropped}
     facts = {name: value for name, value in event.facts.items() if name not in dropped_facts}
     name = accepted[0].partition(":")[2] if accepted else event.name
     return msgspec.structs.replace(event, aliases=tuple(accepted), facts=facts, name=name)

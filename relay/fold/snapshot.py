@@ -6,6 +6,7 @@ from typing import Final
 import msgspec
 
 from relay.fold.dedup import dedup_keys
+from relay.fold.forgotten import find_forgotten
 from relay.fold.links import LINK_WITHIN, leg_keys, needs_number
 from relay.fold.matching import TRANSFER_WITHIN, customer_number
 from relay.fold.waiting import may_wait
@@ -14,6 +15,7 @@ from relay.ledger import aliases, calls, dedup, deliveries, epochs, tombstones
 from relay.ledger.aliases import LEG_OF, AliasReason
 from relay.ledger.calls import CallRow, NumberWindow
 from relay.ledger.connection import Connection
+from relay.ledger.forgotten import Forgotten
 from relay.ledger.journal import UnfoldedEvent
 from relay.ledger.tombstones import Tombstone
 
@@ -29,7 +31,8 @@ class Snapshot(msgspec.Struct, frozen=True):
     `owners`: alias → id of its call. `calls`: id → row. `pinned`: aliases that a person split off.
     `tombstones`: id → what stays of a call that retention deleted. `version_floor`: see `epochs`.
     `first_delivered`: id → when a CRM first received the call. `seen_keys`: those of the batch's
-    deduplication keys that were folded before.
+    deduplication keys that were folded before. `forgotten`: what was erased that events of the batch are
+    about; None if nothing.
     """
 
     owners: Mapping[str, str]
@@ -39,6 +42,7 @@ class Snapshot(msgspec.Struct, frozen=True):
     seen_keys: frozenset[str] = frozenset()
     tombstones: Mapping[str, Tombstone] = {}
     version_floor: int = 0
+    forgotten: Forgotten | None = None
 
 
 def read_snapshot(connection: Connection, batch: Sequence[UnfoldedEvent]) -> Snapshot:
@@ -67,6 +71,7 @@ def read_snapshot(connection: Connection, batch: Sequence[UnfoldedEvent]) -> Sna
         or any(len(event.aliases) > 1 or event.is_from_history for event in events)
     )
     keys = {key for event in events for key in dedup_keys(event)}
+    version_floor, key = epochs.floor_and_key(connection)
     return Snapshot(
         owners,
         rows,
@@ -74,7 +79,8 @@ def read_snapshot(connection: Connection, batch: Sequence[UnfoldedEvent]) -> Sna
         first_delivered=deliveries.first_delivered_at(connection, known) if may_merge else {},
         seen_keys=frozenset(dedup.first_seen(connection, keys)),
         tombstones=deleted,
-        version_floor=epochs.version_floor(connection),
+        version_floor=version_floor,
+        forgotten=None if key is None else find_forgotten(connection, key, batch),
     )
 
 

@@ -28,6 +28,8 @@ from relay.standards.wake_up import WakeUp
 log = get_logger("relay.fold")
 
 _YIELD_SECONDS: Final = 0.005
+_WAL_SECONDS: Final = 0.1
+"""How long to wait for readers before the WAL is emptied: requests wait for the same thread."""
 
 
 class FoldWorker:
@@ -57,6 +59,7 @@ class FoldWorker:
         # limits left events, and by a batch that ended the wait of others. A batch clears it as it begins.
         self._wake = WakeUp()
         self._batch_size = BatchSize()
+        self._wal_has_forgotten = False
 
     def wake(self) -> None:
         """Look for new events now."""
@@ -71,8 +74,10 @@ class FoldWorker:
 
     async def _serve(self) -> None:
         while True:
-            await self.fold_batch()
+            folded = await self.fold_batch()
             await self.lease.renew()
+            if self._wal_has_forgotten and not folded:
+                self._wal_has_forgotten = not await self._ledger.empty_wal(seconds=_WAL_SECONDS)
             if self._has_backlog():
                 # Ingest uses the same disk, and its senders wait for an answer.
                 await asyncio.sleep(_YIELD_SECONDS)
@@ -190,18 +195,26 @@ class FoldWorker:
             FOLD_LAG.observe(max(now - event.received_at, 0) / SECOND)  # a clock may have been set back
         if (tracer := tracing.current()) is not None:
             trace_fold(tracer, changes, now)
-        for call in changes.updated:
-            log.info("call.folded", call=call.id, version=call.version, status=call.status)
-        for call in written.called_back:
-            log.info("call.called_back", call=call.id, version=call.version, at=call.called_back_at)
-        for loser, survivor in changes.merged.items():
-            log.info("call.merged", call=survivor, was=loser)
-        for id_, number in changes.excess.items():
-            log.warning("fold.too_many_ids", call=id_, events=number)
-        for seq, error in changes.failed:
-            log.error("fold.set_aside", event_seq=seq, exc_info=error)
+        _log_changes(changes, written)
+        if changes.forgotten:
+            self._wal_has_forgotten = True
         if changes.updated:  # with it all that follows from it
             self._on_enqueue()
+
+
+def _log_changes(changes: Changes, written: Written) -> None:
+    for call in changes.updated:
+        log.info("call.folded", call=call.id, version=call.version, status=call.status)
+    for call in written.called_back:
+        log.info("call.called_back", call=call.id, version=call.version, at=call.called_back_at)
+    for loser, survivor in changes.merged.items():
+        log.info("call.merged", call=survivor, was=loser)
+    for id_, number in changes.excess.items():
+        log.warning("fold.too_many_ids", call=id_, events=number)
+    if changes.forgotten:
+        log.info("event.forgotten", events=len(changes.forgotten))
+    for seq, error in changes.failed:
+        log.error("fold.set_aside", event_seq=seq, exc_info=error)
 
 
 def _log_failure(error: Exception) -> None:

@@ -10,7 +10,7 @@ from relay.fold.changes import Changes
 from relay.fold.conflicts import quarantine_conflicts
 from relay.fold.options import FoldOptions
 from relay.instants import Instant
-from relay.ledger import aliases, calls, dedup, deliveries, journal, recordings
+from relay.ledger import aliases, calls, dedup, deliveries, forgotten, journal, recordings
 from relay.ledger.connection import Connection
 
 
@@ -39,6 +39,8 @@ def write_changes(connection: Connection, changes: Changes, options: FoldOptions
     dedup.record(connection, changes.dedup_keys)
     if changes.waiting:
         journal.mark_waiting(connection, changes.waiting, until=Instant(now + options.grace))
+    if changes.forgotten:
+        _delete_forgotten(connection, changes.forgotten, now=now)
     for seq, error in changes.failed:
         journal.set_aside(connection, seq, repr(error))
     quarantine_conflicts(connection, changes.conflicts)
@@ -64,3 +66,13 @@ def _enqueue(connection: Connection, updated: Sequence[Call], options: FoldOptio
     deliveries.enqueue(connection, list(newest.items()), now=now)
     if options.archives_recordings:
         recordings.enqueue(connection, updated, now=now)
+
+
+def _delete_forgotten(
+    connection: Connection, events: Sequence[tuple[int, list[str]]], *, now: Instant
+) -> None:
+    """Delete these events of forgotten calls, and forget the ids that only they state."""
+    key = forgotten.require_key(connection)
+    for seq, ids in events:
+        journal.remove(connection, seq)
+        forgotten.add_ids(connection, key, ids, now=now)

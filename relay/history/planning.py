@@ -7,6 +7,7 @@ from typing import Final
 from relay.call import ROW, CallEvent, changed_fields
 from relay.fold.ambiguous import find_ambiguous
 from relay.fold.changes import plan_changes
+from relay.fold.forgotten import is_forgotten
 from relay.fold.snapshot import Snapshot, read_snapshot
 from relay.instants import Instant
 from relay.ledger.connection import Connection
@@ -31,7 +32,7 @@ class Effect(StrEnum):
     NOTHING = "nothing"
     """The ledger has it, as it is."""
     DELETED = "deleted"
-    """Its call was deleted from the ledger, and must not come back."""
+    """Its call was deleted from the ledger, or a person had it forgotten. It must not come back."""
     AMBIGUOUS = "ambiguous"
     """Several calls fit it: only its call_uuid says which one it is."""
 
@@ -57,7 +58,8 @@ def plan_rows(
 def _plan_row(unfolded: UnfoldedEvent, snapshot: Snapshot, *, is_ambiguous: bool) -> Effect:
     event = unfolded.parsed
     owners = {snapshot.owners[alias] for alias in event.aliases if alias in snapshot.owners}
-    if owners & snapshot.tombstones.keys():
+    is_about_forgotten = snapshot.forgotten is not None and is_forgotten(unfolded, snapshot.forgotten)
+    if is_about_forgotten or owners & snapshot.tombstones.keys():
         return Effect.DELETED
     if any(_has_row(snapshot, owner, event) for owner in owners):
         return Effect.NOTHING

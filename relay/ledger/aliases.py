@@ -1,6 +1,6 @@
 """The ids by which CloudTalk names a call, and the call that each belongs to."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from enum import StrEnum
 from typing import Final
 
@@ -60,6 +60,15 @@ def get_many(connection: Connection, ids: Collection[str]) -> list[Alias]:
     """Return these aliases; unknown ones are absent from the result."""
     found = connection.execute(_by_alias, bound((alias,) for alias in sorted(ids)))
     return [Alias(alias, call, AliasReason(reason)) for alias, call, reason in found]
+
+
+_calls = rows_of(aliases.c.call)
+_of_calls = select(aliases.c.alias).join(_calls, _calls.c.call == aliases.c.call).order_by(aliases.c.alias)
+
+
+def list_for_calls(connection: Connection, calls: Iterable[str]) -> list[str]:
+    """Return the aliases of these calls."""
+    return connection.execute(_of_calls, bound((call,) for call in sorted(calls))).scalars()
 
 
 def reassign_merged(connection: Connection, merged: Mapping[str, str]) -> None:

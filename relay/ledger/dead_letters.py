@@ -4,7 +4,7 @@ from collections.abc import Collection
 from typing import Any, Final, NamedTuple
 
 import msgspec
-from sqlalchemy import BindParameter, and_, bindparam, func, select, update
+from sqlalchemy import BindParameter, and_, bindparam, delete, func, select, tuple_, update
 
 from relay.call import Call
 from relay.instants import Instant
@@ -19,7 +19,8 @@ _is_dead = has_state(deliveries.c.state, DeliveryState.DEAD)
 
 
 class DeadLetter(msgspec.Struct, frozen=True):
-    """A dead letter with the newest version of its call.
+    """A dead letter with the newest version of its call. Of a forgotten call that the CRM does not erase,
+    `call` has little more than its id.
 
     `delivered_version` is the one that the CRM has (0: none); `outcome`, `code` and `message` are those of
     the last attempt.
@@ -43,7 +44,7 @@ class DeadLetter(msgspec.Struct, frozen=True):
 
 _all = (
     select(
-        calls.c.record,
+        func.coalesce(calls.c.record, deliveries.c.erase),
         deliveries.c.destination,
         deliveries.c.version,
         deliveries.c.delivered_version,
@@ -53,8 +54,8 @@ _all = (
         deliveries.c.code,
         deliveries.c.message,
     )
-    .join(calls, calls.c.id == deliveries.c.call)
-    .where(_is_dead)
+    .outerjoin(calls, calls.c.id == deliveries.c.call)
+    .where(_is_dead, func.coalesce(calls.c.record, deliveries.c.erase).is_not(None))
     .order_by(deliveries.c.attempted_at.desc(), deliveries.c.call, deliveries.c.destination)
 )
 _ids = rows_of(deliveries.c.call)
@@ -89,6 +90,12 @@ _REPLAYED: Final[dict[str, Any]] = {
 }
 _replay = _update.values(_REPLAYED)
 _drop = _update.values(state=DeliveryState.DROPPED)
+_of_forgotten_call = deliveries.c.erase.is_not(None)
+_delete_erasures = delete(deliveries).where(
+    _is_dead,
+    _of_forgotten_call,
+    tuple_(deliveries.c.destination, deliveries.c.call).in_(select(_keys.c.destination, _keys.c.call)),
+)
 
 
 def replay(connection: Connection, keys: Collection[tuple[str, str]], *, now: Instant) -> None:
@@ -98,7 +105,10 @@ def replay(connection: Connection, keys: Collection[tuple[str, str]], *, now: In
 
 
 def drop(connection: Connection, keys: Collection[tuple[str, str]]) -> None:
-    """Give up these dead letters (destination, call); a newer version of the call is delivered again."""
+    """Give up these dead letters (destination, call); a newer version of the call is delivered again. Of a
+    forgotten call nothing stays.
+    """
+    connection.execute(_delete_erasures, bound(sorted(keys)))
     connection.execute(_drop, bound(sorted(keys)))
 
 
@@ -133,6 +143,7 @@ _in_group = and_(
 _latest = _all.where(_in_group).limit(bindparam("limit"))
 _replay_group = update(deliveries).where(_in_group).values(_REPLAYED)
 _drop_group = update(deliveries).where(_in_group).values(state=DeliveryState.DROPPED)
+_delete_erasures_of_group = delete(deliveries).where(_in_group, _of_forgotten_call)
 
 
 def count_groups(connection: Connection) -> list[GroupCount]:
@@ -156,7 +167,9 @@ def replay_group(connection: Connection, group: Group, *, now: Instant) -> int:
 
 def drop_group(connection: Connection, group: Group) -> int:
     """Give up all dead letters of a group, and return their number."""
-    return connection.execute(_drop_group, _group_parameters(group)).rowcount
+    parameters = _group_parameters(group)
+    deleted = connection.execute(_delete_erasures_of_group, parameters).rowcount
+    return deleted + connection.execute(_drop_group, parameters).rowcount
 
 
 def _group_parameters(group: Group) -> dict[str, Any]:

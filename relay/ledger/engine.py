@@ -13,7 +13,7 @@ from sqlalchemy.exc import DBAPIError
 from relay.ledger.connection import Connection, connect
 from relay.ledger.errors import SchemaError
 from relay.ledger.leases import advisory_lock
-from relay.ledger.sqlite import open_sqlite
+from relay.ledger.sqlite import BUSY_SECONDS, open_sqlite
 from relay.ledger.tables import metadata
 from relay.standards.file_access import explain_denied
 
@@ -95,10 +95,15 @@ def vacuum(engine: Engine) -> None:
         empty_wal(engine)
 
 
-def empty_wal(engine: Engine) -> None:
-    """Write the content of SQLite's WAL to the database."""
+def empty_wal(engine: Engine, *, seconds: float = BUSY_SECONDS) -> bool:
+    """Write the content of SQLite's WAL to the database. Return whether the WAL is empty: it is not while
+    another connection reads from it for longer than `seconds`.
+    """
     with engine.execution_options(isolation_level="AUTOCOMMIT").connect() as connection:
-        connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
+        connection.exec_driver_sql(f"PRAGMA busy_timeout = {int(seconds * 1_000)}")
+        is_busy = connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)").scalar_one()
+        connection.exec_driver_sql(f"PRAGMA busy_timeout = {BUSY_SECONDS * 1_000}")
+    return not is_busy
 
 
 def schema_version(connection: AlchemyConnection) -> str | None:

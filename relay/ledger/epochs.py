@@ -12,6 +12,7 @@ from sqlalchemy import func, insert, select
 
 from relay.instants import Instant
 from relay.ledger.connection import Connection
+from relay.ledger.forgotten import KEY
 from relay.ledger.leases import advisory_lock
 from relay.ledger.tables import epochs
 
@@ -22,6 +23,15 @@ _current = select(func.coalesce(func.max(epochs.c.number), 0))
 def current(connection: Connection) -> int:
     """Return the number of the present epoch."""
     return int(connection.execute(_current).scalar_one())
+
+
+_current_and_key = select(_current.scalar_subquery(), KEY)
+
+
+def floor_and_key(connection: Connection) -> tuple[int, str | None]:
+    """Return the number above which new versions begin, and the key of the hashes of what was forgotten."""
+    number, key = connection.execute(_current_and_key).one()
+    return int(number) << _BITS, key
 
 
 def version_floor(connection: Connection) -> int:

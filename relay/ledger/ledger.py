@@ -16,7 +16,7 @@ from relay.ledger.connection import Connection
 from relay.ledger.engine import empty_wal, migrate, open_engine, vacuum
 from relay.ledger.executor import Executor
 from relay.ledger.process_identity import owner_name
-from relay.ledger.sqlite import free_caches, watch_files
+from relay.ledger.sqlite import BUSY_SECONDS, free_caches, watch_files
 
 T = TypeVar("T")
 
@@ -124,9 +124,13 @@ class Ledger:
         if self._files is not None:
             await self._reader.run_on_thread(self._files.check)
 
-    async def empty_wal(self) -> None:
-        """Write the content of SQLite's WAL to the database that is open, also if it was renamed."""
-        await self._writer.run_on_thread(lambda: empty_wal(self._engine))
+    async def empty_wal(self, *, seconds: float = BUSY_SECONDS) -> bool:
+        """Write the content of SQLite's WAL to the database that is open, also if it was renamed. Wait for
+        readers for at most `seconds`. Return whether the WAL is empty; True on PostgreSQL.
+        """
+        if self.path is None:
+            return True
+        return await self._writer.run_on_thread(lambda: empty_wal(self._engine, seconds=seconds))
 
     async def vacuum(self) -> None:
         """Rewrite the database without the space of removed rows. Raises `LedgerUnavailable`."""

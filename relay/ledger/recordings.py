@@ -117,8 +117,10 @@ _set_failed = (
 )
 
 
-def set_archived(connection: Connection, due: DueRecording, stored: ArchivedRecording) -> None:
-    """State where the recording is. If the call got another recording meanwhile, nothing is written."""
+def set_archived(connection: Connection, due: DueRecording, stored: ArchivedRecording) -> bool:
+    """State where the recording is. If the call got another recording meanwhile, or was forgotten, nothing is
+    written. Return whether it was.
+    """
     parameters = {
         "of_call": due.call,
         "of_source": due.source,
@@ -127,7 +129,7 @@ def set_archived(connection: Connection, due: DueRecording, stored: ArchivedReco
         "new_type": stored.content_type,
         "now": stored.archived_at,
     }
-    connection.execute(_set_archived, parameters)
+    return connection.execute(_set_archived, parameters).rowcount > 0
 
 
 def set_failed(connection: Connection, due: DueRecording, reason: str, retry_at: Instant | None) -> None:

@@ -84,7 +84,13 @@ class RetentionWorker:
         after: int | None = 0
         while after is not None:
             after = await self._run_portion(
-                partial(retention_queries.delete_old_events, before=events_before, after=after, now=now)
+                partial(
+                    retention_queries.delete_old_events,
+                    before=events_before,
+                    at_latest=min(events_before, calls_before),
+                    after=after,
+                    now=now,
+                )
             )
         while await self._run_portion(
             partial(retention_queries.delete_old_calls, before=calls_before, now=now)

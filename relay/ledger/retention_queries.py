@@ -49,17 +49,37 @@ _ids = rows_of(calls.c.id)
 _delete_dedup_keys = delete(dedup_keys).where(dedup_keys.c.seq <= bindparam("last"))
 
 
+_calls = rows_of(events.c.call)
+_continued = (
+    select(events.c.call)
+    .join(_calls, _calls.c.call == events.c.call)
+    .where(events.c.received_at >= bindparam("before"))
+    .distinct()
+)
+
+
 def delete_old_events(
-    connection: Connection, *, before: Instant, after: int, now: Instant, limit: int = PORTION
+    connection: Connection,
+    *,
+    before: Instant,
+    at_latest: Instant,
+    after: int,
+    now: Instant,
+    limit: int = PORTION,
 ) -> int | None:
     """Delete folded events that were received before an instant, from the next `limit` rows of the journal.
 
-    `after` is the last sequence number of the portion before. Return it for the next portion; None if the
-    rest is younger. Events that are not folded stay.
+    The events of a call are deleted together: they stay while the call has a younger one, but none longer
+    than `at_latest`, since a constant for all ids makes one call that never ends. `after` is the last
+    sequence number of the portion before. Return it for the next portion; None if the rest is younger. Events
+    that are not folded stay.
     """
     page = [_OldEvent(*row) for row in connection.execute(_page, {"after": after, "limit": limit})]
     old = [event for event in page if event.received_at < before]
     folded = [event for event in old if event.state == EventState.FOLDED]
+    calls_of_old = bound((call,) for call in sorted({event.call for event in folded}))
+    continued = set(connection.execute(_continued, calls_of_old | {"before": before}).scalars())
+    folded = [event for event in folded if event.call not in continued or event.received_at < at_latest]
     set_pruned(connection, {event.call for event in folded}, now=now)
     seqs = bound((event.seq,) for event in folded)
     connection.execute(_delete_bodies, seqs)

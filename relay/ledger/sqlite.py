@@ -14,7 +14,7 @@ from relay.ledger.errors import LedgerError
 from relay.ledger.sqlite_files import SqliteFiles
 from relay.standards.private_files import create_private_file, create_private_folder
 
-_BUSY_SECONDS: Final = 5
+BUSY_SECONDS: Final = 5
 _BUSY_RETRY_SECONDS: Final = 0.01
 
 
@@ -28,7 +28,7 @@ def open_sqlite(url: str) -> Engine:
         pool_size=4,
         pool_use_lifo=True,  # the connection that was used last has the newest pages in its cache
         hide_parameters=True,  # an error goes to the log and to senders: it must not quote personal data
-        connect_args={"timeout": _BUSY_SECONDS, "check_same_thread": False},
+        connect_args={"timeout": BUSY_SECONDS, "check_same_thread": False},
     )
     event.listen(engine, "do_connect", _create_file)
     event.listen(engine, "connect", _configure)
@@ -75,7 +75,8 @@ def _configure(connection: Any, _record: object) -> None:
     # The driver would begin its own transactions, too late for a snapshot.
     connection.isolation_level = None
     _use_wal(connection)
-    for pragma in ("synchronous = FULL", "foreign_keys = ON", "temp_store = MEMORY"):
+    # `secure_delete`: what is deleted is overwritten with zeros, also in free pages (`relay forget`).
+    for pragma in ("synchronous = FULL", "foreign_keys = ON", "temp_store = MEMORY", "secure_delete = ON"):
         connection.execute(f"PRAGMA {pragma}")
 
 
@@ -83,7 +84,7 @@ def _use_wal(connection: Any) -> None:
     """Switch to WAL. Retried here: while another process creates the file, SQLite fails at once and ignores
     its busy timeout.
     """
-    give_up_at = time.monotonic() + _BUSY_SECONDS
+    give_up_at = time.monotonic() + BUSY_SECONDS
     while True:
         try:
             connection.execute("PRAGMA journal_mode = WAL")

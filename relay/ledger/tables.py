@@ -149,6 +149,12 @@ calls = Table(
         sqlite_where=text("called_back_call IS NOT NULL"),
         postgresql_where=text("called_back_call IS NOT NULL"),
     ),
+    Index(
+        "calls_merged",
+        "merged_into",
+        sqlite_where=text("merged_into IS NOT NULL"),
+        postgresql_where=text("merged_into IS NOT NULL"),
+    ),
 )
 """The joined record of each call, and the join state behind it."""
 
@@ -220,6 +226,8 @@ deliveries = Table(
     Column("outcome", Text),
     Column("code", Text),
     Column("message", Text),
+    # Of a call that was forgotten and that the CRM may have: all that its client needs to erase it there.
+    Column("erase", Text),
     _partial_index("deliveries_due", "destination", "due_at", state=DeliveryState.PENDING),
     # The outcome and the code are for the groups of dead letters, of which there may be many.
     _partial_index(
@@ -233,6 +241,7 @@ deliveries = Table(
 """One row for each destination and call: `version` is to be delivered, `delivered_version` the CRM has.
 
 `state`: see `DeliveryState`. If the CRM has a version, the row stays as long as the tombstone of its call.
+The row of a forgotten call has `erase` and no call; it is deleted once the CRM has erased the record.
 """
 
 attempts = Table(
@@ -335,6 +344,27 @@ tombstones = Table(
 """The last version of each call that retention deleted. Its aliases stay as long as its tombstone, so a late
 event continues the call: with its id, and with a version that the CRMs do not have yet.
 """
+
+forgotten = Table(
+    "forgotten",
+    metadata,
+    # Of an id, of a number, or of a number and a time, see `relay.ledger.forgotten`.
+    Column("hash", Text, primary_key=True),
+    Column("forgotten_at", BigInteger, nullable=False),
+    # Of an id: the namespaces of the ids that its call had.
+    Column("namespaces", Text, nullable=False),
+    sqlite_with_rowid=False,
+)
+"""Keyed hashes of what `relay forget` erased: what arrives later about it is deleted instead of folded."""
+
+forgotten_key = Table(
+    "forgotten_key",
+    metadata,
+    # 1: there is one key, or none before the first erasure.
+    Column("number", Integer, primary_key=True, autoincrement=False),
+    Column("key", Text, nullable=False),
+)
+"""The random key of the hashes in `forgotten`."""
 
 quarantine = Table(
     "quarantine",

@@ -179,16 +179,21 @@ class Archiver:
             raise FetchFailed(Reason.DISK, f"the cache cannot be written: {error.strerror}") from error
 
     async def _settle(self, due: DueRecording, stored: ArchivedRecording) -> None:
-        def write(connection: Connection) -> None:
+        def write(connection: Connection) -> bool:
             self._lease.check(connection)
-            recordings.set_archived(connection, due, stored)
+            return recordings.set_archived(connection, due, stored)
 
-        await self._ledger.write(write)
+        if not await self._ledger.write(write):  # the call was forgotten, or has another recording now
+            await self._delete(stored.object)
+            return
         RECORDINGS_ARCHIVED.add(("archived",))
         log.info("recording.archived", call=due.call, bytes=stored.size)
         if due.object is not None and due.object != stored.object:
-            with suppress(StoreFailed):
-                await self._library.archive.store.delete(due.object)
+            await self._delete(due.object)
+
+    async def _delete(self, name: str) -> None:
+        with suppress(StoreFailed):
+            await self._library.archive.store.delete(name)
 
     async def _retry_later(
         self, due: DueRecording, reason: Reason, message: str, retry_after: float | None

@@ -26,6 +26,7 @@ COMMANDS = [
     "dead",
     "demo",
     "destinations",
+    "forget",
     "init",
     "ledger",
     "quarantine",

@@ -30,7 +30,8 @@ class Asked(NamedTuple):
 
 
 class FakeCloudTalk:
-    """`recordings`: by call_id. `api` and `link`: the behaviour of both sources, one of these words:
+    """`recordings`: by call_id; `deleted`: those that the API deleted. `api` and `link`: how each source
+    behaves, one of these words:
 
     ok, chunked (no size), slow (a piece every `pause` seconds), held (waits for `release` after the first
     piece), missing (404), gone (410), page (HTML under 200), refusal (JSON under 200), empty, truncated,
@@ -47,6 +48,7 @@ class FakeCloudTalk:
         self.reset_time = 0
         self.release = asyncio.Event()
         self.url = ""
+        self.deleted: list[str] = []
 
     @property
     def paths(self) -> list[str]:
@@ -60,7 +62,7 @@ class FakeCloudTalk:
             fields = (line.partition(": ") for line in head[1:] if line)
             asked = Asked(head[0].split(" ")[1], {name.lower(): value for name, _, value in fields})
             self.asked.append(asked)
-            await self._answer(asked, writer)
+            await self._answer(head[0].split(" ")[0], asked, writer)
             await writer.drain()
         except (ConnectionError, asyncio.IncompleteReadError):
             pass  # the relay closed the connection
@@ -69,7 +71,15 @@ class FakeCloudTalk:
             with suppress(ConnectionError):
                 await writer.wait_closed()
 
-    async def _answer(self, asked: Asked, writer: asyncio.StreamWriter) -> None:
+    def _delete(self, path: str, writer: asyncio.StreamWriter) -> None:
+        """Erase a recording for good, as `DELETE /recordings/delete/{callId}.json` does."""
+        call_id = path.removeprefix("/api/recordings/delete/").removesuffix(".json")
+        if self.recordings.pop(call_id, None) is None:
+            return _send(writer, 404, _JSON % 404)
+        self.deleted.append(call_id)
+        return _send(writer, 200, b'{"responseData":{"status":200}}')
+
+    async def _answer(self, method: str, asked: Asked, writer: asyncio.StreamWriter) -> None:
         is_api = asked.path.startswith("/api/")
         if "user-agent" not in asked.headers:
             return _send(writer, 403, b"<html>edge</html>", "text/html")
@@ -77,6 +87,8 @@ class FakeCloudTalk:
             return _send(writer, 406, _JSON % 406)
         if is_api and asked.headers.get("authorization") != _CREDENTIALS:
             return _send(writer, 401, _JSON % 401)
+        if method == "DELETE":
+            return self._delete(asked.path, writer)
         if asked.path.startswith("/api/agents/"):
             return _send(writer, 200, b'{"responseData":{"data":[]}}')
         audio = self.recordings.get(_call_id(asked.path))

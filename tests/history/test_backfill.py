@@ -14,7 +14,8 @@ from relay.history.counts import Counts
 from relay.history.errors import ApiFailure
 from relay.instants import SECOND, Instant
 from relay.ledger import calls as ledger_calls
-from relay.ledger import journal
+from relay.ledger import erasure, journal
+from relay.ledger.connection import Connection
 from relay.ledger.retention_queries import delete_old_calls
 from relay.ledger.tables import calls as calls_table
 from relay.ledger.tables import deliveries
@@ -264,3 +265,23 @@ async def test_a_row_that_cloudtalk_cannot_identify_yet_waits_for_a_later_import
     imported = await backfill(relay, history_api, since=today, until=None)
     assert imported.progress.counts == Counts(calls=2, postponed=2, asked=2, requests=3)
     assert await count_events(relay) == 2
+
+
+async def test_a_number_that_was_forgotten_does_not_come_back(
+    relay: FoldingRelay, history_api: HistoryApi
+) -> None:
+    await backfill(relay, history_api)
+    forgotten = (await records(relay))["1000000003"]
+    number, now = str(forgotten.external_number), relay.ledger.now()
+
+    def forget(connection: Connection) -> None:
+        erasure.forget_number(connection, number, now=now)
+        fields: dict[str, frozenset[str]] = {"crm": frozenset()}
+        erasure.erase_calls(connection, [forgotten.id], fields, now=now, by_number=True)
+
+    await relay.ledger.write(forget)
+    again = await backfill(relay, history_api)
+
+    assert sorted(await records(relay)) == [f"100000000{n}" for n in (0, 1, 2, 4, 5, 6)]
+    assert (again.progress.counts.new, again.progress.counts.filled) == (0, 0)
+    assert await count_events(relay) == 6

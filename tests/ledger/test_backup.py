@@ -151,7 +151,7 @@ async def test_a_vacuum_gives_space_back(tmp_path: Path) -> None:
 
 
 async def test_a_vacuum_that_fails_says_why(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("relay.ledger.sqlite._BUSY_SECONDS", 0)
+    monkeypatch.setattr("relay.ledger.sqlite.BUSY_SECONDS", 0)
     async with open_ledger(f"sqlite:///{tmp_path}/relay.db") as ledger:
         with closing(sqlite3.connect(tmp_path / "relay.db")) as other:
             other.execute("BEGIN IMMEDIATE")

@@ -174,7 +174,7 @@ def test_a_database_with_a_table_of_another_program_is_unchanged(opened: Engine,
 async def test_a_database_that_another_process_migrates_for_too_long_is_unavailable(
     path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(sqlite, "_BUSY_SECONDS", 0.05)
+    monkeypatch.setattr(sqlite, "BUSY_SECONDS", 0.05)
     ledger = Ledger(f"sqlite:///{path}")
     await ledger.open()
     with closing(sqlite3.connect(path, isolation_level=None)) as other:
@@ -252,7 +252,7 @@ def _settings(connection: Connection) -> tuple[str, int, int]:
 def test_a_writer_locks_at_the_start_and_a_reader_does_not(
     path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(sqlite, "_BUSY_SECONDS", 0.05)
+    monkeypatch.setattr(sqlite, "BUSY_SECONDS", 0.05)
     opened = open_engine(f"sqlite:///{path}")
     with transaction(opened):
         with pytest.raises(Exception, match="locked"), transaction(opened):

@@ -228,7 +228,7 @@ async def locked(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> AsyncIterator[tuple[Ledger, sqlite3.Connection]]:
     """A ledger that waits briefly for locks, and the connection that has the write lock."""
-    monkeypatch.setattr("relay.ledger.sqlite._BUSY_SECONDS", 0.05)
+    monkeypatch.setattr("relay.ledger.sqlite.BUSY_SECONDS", 0.05)
     ledger = Ledger(f"sqlite:///{tmp_path / 'locked.db'}")
     await ledger.open()
     holder = sqlite3.connect(tmp_path / "locked.db", isolation_level=None)

@@ -192,7 +192,8 @@ async def test_each_kind_of_row_has_its_age(ledger_url: str) -> None:
 
     def fill(connection: Connection) -> None:
         rows = [make_event_row(received_at=Instant(events_before - 1 + n)) for n in range(2)]
-        journal.mark_folded(connection, [(seq, "cloudtalk-none") for seq in journal.append(connection, rows)])
+        seqs = journal.append(connection, rows)
+        journal.mark_folded(connection, [(seq, f"cloudtalk-none-{seq}") for seq in seqs])
         changed = [("now", NOW), ("old", calls_before - 1), ("young", calls_before)]
         calls.write(connection, [call_changed_at(name, at) for name, at in changed], [])
         gone = [call_changed_at("dead", NOW), call_changed_at("late", NOW)]

@@ -74,10 +74,17 @@ async def seqs(ledger: Ledger) -> list[int]:
     )
 
 
-async def delete_old_events(ledger: Ledger, *, before: int, after: int = 0, limit: int = 500) -> int | None:
+async def delete_old_events(
+    ledger: Ledger, *, before: int, at_latest: int = 0, after: int = 0, limit: int = 500
+) -> int | None:
     return await ledger.write(
         lambda c: retention_queries.delete_old_events(
-            c, before=Instant(RECEIVED_AT + before), after=after, now=Instant(7), limit=limit
+            c,
+            before=Instant(RECEIVED_AT + before),
+            at_latest=Instant(RECEIVED_AT + at_latest),
+            after=after,
+            now=Instant(7),
+            limit=limit,
         )
     )
 
@@ -100,13 +107,31 @@ async def test_an_event_is_old_if_it_was_received_before_the_instant(
     assert bodies_left == [seq][:is_kept]
 
 
+async def test_the_events_of_a_call_are_deleted_together(one_destination: Ledger) -> None:
+    first, second = [await add_event(one_destination, "1", at=at) for at in (0, 1)]
+    await add_event(one_destination, "2", at=2)
+    last = await add_event(one_destination, "1", at=DAY)
+    assert await delete_old_events(one_destination, before=DAY, limit=1) == first
+    await delete_old_events(one_destination, before=DAY)
+    assert await seqs(one_destination) == [first, second, last]
+    await delete_old_events(one_destination, before=DAY + 1)
+    assert await seqs(one_destination) == []
+
+
+async def test_a_call_that_never_ends_keeps_no_event_for_ever(one_destination: Ledger) -> None:
+    await add_event(one_destination, "1", at=0)
+    kept = [await add_event(one_destination, "1", at=at) for at in (1, DAY)]
+    await delete_old_events(one_destination, before=DAY, at_latest=1)
+    assert await seqs(one_destination) == kept
+
+
 async def test_a_portion_has_500_events(one_destination: Ledger) -> None:
     rows = [make_event_row(at=at) for at in range(501)]
     added = await one_destination.write(lambda c: journal.append(c, rows))
     await one_destination.write(lambda c: journal.mark_folded(c, [(seq, "cloudtalk-1") for seq in added]))
     last = await one_destination.write(
         lambda c: retention_queries.delete_old_events(
-            c, before=Instant(RECEIVED_AT + DAY), after=0, now=Instant(7)
+            c, before=Instant(RECEIVED_AT + DAY), at_latest=Instant(0), after=0, now=Instant(7)
         )
     )
     assert last == added[499]

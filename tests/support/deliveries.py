@@ -84,10 +84,18 @@ async def take_due(
     busy: Collection[str] = (),
     limit: int = 100,
     max_bytes: int = deliveries.MAX_BATCH_BYTES,
+    erasures_only: bool = False,
 ) -> list[DueDelivery]:
     return await ledger.read(
         lambda c: deliveries.take_due(
-            c, name, pick, busy=busy, now=Instant(now), limit=limit, max_bytes=max_bytes
+            c,
+            name,
+            pick,
+            busy=busy,
+            now=Instant(now),
+            limit=limit,
+            max_bytes=max_bytes,
+            erasures_only=erasures_only,
         )
     )
 

@@ -51,6 +51,7 @@ class FakeCrm(CrmClient[DestinationSettings]):
         super().__init__("crm", DestinationSettings(client="fake"), make_context())
         self.pushed: list[list[Push]] = []
         self.retracted: list[list[Retraction]] = []
+        self.forgotten: list[list[Retraction]] = []
         self.answer: UpsertAnswer = delivered
         self.lost: set[str] = set()
         self.versions_stored: dict[str, int] = {}
@@ -74,6 +75,7 @@ class FakeCrm(CrmClient[DestinationSettings]):
         return {id_: self.versions_stored.get(id_) for id_ in ids}
 
     async def forget(self, retractions: Sequence[Retraction]) -> list[Outcome]:
+        self.forgotten.append(list(retractions))
         return [Delivered() for _ in retractions]
 
     @property
@@ -201,7 +203,12 @@ class Delivering:
 
     @asynccontextmanager
     async def worker(
-        self, policy: RetryPolicy = POLICY, *, poll_seconds: float = 0.01, **settings: Any
+        self,
+        policy: RetryPolicy = POLICY,
+        *,
+        poll_seconds: float = 0.01,
+        erasures_only: bool = False,
+        **settings: Any,
     ) -> AsyncIterator[ObservedWorker]:
         """A worker that runs; `settings` of the destination."""
         worker = ObservedWorker(
@@ -212,6 +219,7 @@ class Delivering:
             policy,
             jitter=lambda: 0,
             poll_seconds=poll_seconds,
+            erasures_only=erasures_only,
         )
         running = asyncio.create_task(worker.run())
         try:

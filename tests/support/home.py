@@ -45,9 +45,9 @@ class Home:
         """Replace the settings; the ledger stays in the folder."""
         self.path.write_text(f'[ledger]\nurl = "sqlite:///relay.db"\n{settings}')
 
-    def run(self, *arguments: str) -> Result:
-        """Run one command in this process."""
-        return CliRunner().invoke(cli, ["--settings", str(self.path), *arguments])
+    def run(self, *arguments: str, input_: str | None = None) -> Result:
+        """Run one command in this process. `input_`: what a person types."""
+        return CliRunner().invoke(cli, ["--settings", str(self.path), *arguments], input=input_)
 
     def json(self, *arguments: str) -> Any:
         """Run one command with `--json`; it must succeed. Returns what it printed."""

@@ -2,12 +2,20 @@
 
 There is one delivery for each destination and call, however many events the call gets: a push sends the
 newest version. `enqueueing` makes deliveries pending, `picking` chooses those to attempt, `settling` writes
-the result of an attempt, `holding` leaves calls for later, and `counting` and `reports` read for people.
-Import from here.
+the result of an attempt, `holding` leaves calls for later, `erasing` is about forgotten calls, and `counting`
+and `reports` read for people. Import from here.
 """
 
 from relay.ledger.deliveries.counting import count_delivered, counts_by_destination
 from relay.ledger.deliveries.enqueueing import enqueue
+from relay.ledger.deliveries.erasing import (
+    Erasure,
+    OpenErasure,
+    count_erasures,
+    enqueue_erasures,
+    finish_erasures,
+    list_open_erasures,
+)
 from relay.ledger.deliveries.holding import end_waits, hold, keep
 from relay.ledger.deliveries.picking import (
     ANY_ATTEMPTS,
@@ -35,18 +43,24 @@ __all__ = [
     "DeliveryRow",
     "DeliveryUpdate",
     "DueDelivery",
+    "Erasure",
+    "OpenErasure",
     "Pick",
     "count_delivered",
+    "count_erasures",
     "count_other_renderings",
     "counts_by_destination",
     "end_backoff",
     "end_waits",
     "enqueue",
+    "enqueue_erasures",
+    "finish_erasures",
     "first_delivered_at",
     "get_many",
     "hold",
     "keep",
     "list_for_call",
+    "list_open_erasures",
     "make_due_now",
     "next_due_at",
     "requeue_after_lost_lease",

@@ -44,14 +44,16 @@ class Pick(Enum):
 
 _now: BindParameter[int] = bindparam("now")
 _busy = rows_of(deliveries.c.call)
-_size = ByteLength(calls.c.record)
+# A forgotten call has no row: its delivery has what is needed to erase it.
+_record = func.coalesce(calls.c.record, deliveries.c.erase)
+_size = ByteLength(_record)
 _pending = (
     select(
-        calls.c.id,
+        deliveries.c.call,
         _size,
         # Large records are read one by one, see `take_due`.
-        case((_size <= bindparam("small"), calls.c.record)),
-        calls.c.field_versions,
+        case((_size <= bindparam("small"), _record)),
+        func.coalesce(calls.c.field_versions, "{}"),
         deliveries.c.delivered_version,
         deliveries.c.attempts,
         deliveries.c.attempted_at,
@@ -61,15 +63,17 @@ _pending = (
         deliveries.c.rewrite,
         deliveries.c.rendering,
         deliveries.c.partial,
-        calls.c.changed_at,
+        func.coalesce(calls.c.changed_at, 0),
         func.coalesce(IS_HELD, false()),
+        deliveries.c.erase.is_not(None),
     )
-    .join(calls, calls.c.id == deliveries.c.call)
+    .outerjoin(calls, calls.c.id == deliveries.c.call)
     .where(
         and_(
             deliveries.c.destination == bindparam("destination"),
             IS_PENDING,
             deliveries.c.call.not_in(select(_busy.c.call)),
+            _record.is_not(None),
         )
     )
     .limit(bindparam("limit"))
@@ -87,6 +91,7 @@ _take = {
         deliveries.c.due_at,
     ),
 }
+_take_erasures = {pick: statement.where(deliveries.c.erase.is_not(None)) for pick, statement in _take.items()}
 
 
 def take_due(
@@ -98,8 +103,10 @@ def take_due(
     now: Instant,
     limit: int,
     max_bytes: int = MAX_BATCH_BYTES,
+    erasures_only: bool = False,
 ) -> list[DueDelivery]:
-    """Return the next deliveries of this destination, without those of `busy` calls.
+    """Return the next deliveries of this destination, without those of `busy` calls. `erasures_only`: those
+    of forgotten calls.
 
     Their records have at most `max_bytes` together, or it is one delivery. One query reads the records that
     are small enough for all to fit. A larger one is read alone, if it fits.
@@ -108,7 +115,8 @@ def take_due(
     parameters |= bound((call,) for call in busy) | {"small": max_bytes // limit}
     due: list[DueDelivery] = []
     total = 0
-    for call, size, record, *rest in connection.execute(_take[pick], parameters):
+    statement = (_take_erasures if erasures_only else _take)[pick]
+    for call, size, record, *rest in connection.execute(statement, parameters):
         total += size
         if due and total > max_bytes:
             break
@@ -116,11 +124,11 @@ def take_due(
     return due
 
 
-_record = select(calls.c.record).where(calls.c.id == bindparam("call"))
+_record_of_call = select(calls.c.record).where(calls.c.id == bindparam("call"))
 
 
 def _read_record(connection: Connection, call: str) -> str:
-    record: str = connection.execute(_record, {"call": call}).scalar_one()
+    record: str = connection.execute(_record_of_call, {"call": call}).scalar_one()
     return record
 
 

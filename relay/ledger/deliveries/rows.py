@@ -67,7 +67,8 @@ class DueDelivery(msgspec.Struct, frozen=True):
 
     `field_versions`: for each field of the call the version in which it changed last. `rewrite`: a replay
     asked for the whole record. `changed_at`: see the table `calls`. `has_waited`: it was held in this version
-    of the call, and its wait is over.
+    of the call, and its wait is over. `erase`: the call was forgotten and the CRM is to erase it; `call` has
+    only what the client needs for that.
     """
 
     call: Call
@@ -83,6 +84,7 @@ class DueDelivery(msgspec.Struct, frozen=True):
     partial: bool = False
     changed_at: Instant = Instant(0)
     has_waited: bool = False
+    erase: bool = False
 
 
 class DeliveryUpdate(msgspec.Struct, frozen=True):

@@ -8,7 +8,7 @@ from sqlalchemy import bindparam, func, select
 from relay.instants import Instant
 from relay.ledger.compression import decompress
 from relay.ledger.connection import Connection
-from relay.ledger.journal.rows import EventSize, StoredEvent, UnmatchedEvent, decode
+from relay.ledger.journal.rows import EventSize, StoredEvent, UnfoldedEvent, UnmatchedEvent, decode
 from relay.ledger.json_rows import bound, rows_of
 from relay.ledger.states import EventState, has_state
 from relay.ledger.tables import bodies, events
@@ -107,6 +107,27 @@ def list_unmatched(connection: Connection, limit: int) -> Iterator[UnmatchedEven
             until = waits_until if state is EventState.WAITING else None
             event = decode(decompress(parsed))
             yield UnmatchedEvent(seq, received_at, state, until, event.aliases)
+
+
+_outside_calls = (
+    select(events.c.seq, events.c.received_at, bodies.c.parsed)
+    .join(bodies, bodies.c.seq == events.c.seq)
+    .where(
+        has_state(events.c.state, EventState.NEW, EventState.WAITING, EventState.ASIDE),
+        events.c.seq > bindparam("after"),
+    )
+    .order_by(events.c.seq)
+    .limit(bindparam("limit"))
+)
+
+
+def list_outside_calls(connection: Connection, *, after: int, limit: int) -> list[UnfoldedEvent]:
+    """Return the next events that are in no call: new ones, waiting ones, and those that were set aside."""
+    found = connection.execute(_outside_calls, {"after": after, "limit": limit})
+    return [
+        UnfoldedEvent(seq, received_at, decode(decompress(parsed)), waited=False)
+        for seq, received_at, parsed in found
+    ]
 
 
 def last_received_at(connection: Connection) -> Instant | None:

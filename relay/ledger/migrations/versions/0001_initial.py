@@ -102,6 +102,7 @@ def upgrade() -> None:  # noqa: PLR0915 - a statement per table and index
         sa.Column("outcome", TEXT, nullable=True),
         sa.Column("code", TEXT, nullable=True),
         sa.Column("message", TEXT, nullable=True),
+        sa.Column("erase", TEXT, nullable=True),
         sa.PrimaryKeyConstraint("destination", "call"),
     )
     op.create_index("deliveries_call", "deliveries", ["call"], unique=False)
@@ -389,6 +390,7 @@ def upgrade() -> None:  # noqa: PLR0915 - a statement per table and index
         sa.Column("message", TEXT, nullable=False),
         sa.PrimaryKeyConstraint("name"),
     )
+    _create_forgotten()
     op.create_table(
         "quarantine",
         sa.Column(
@@ -414,4 +416,29 @@ def upgrade() -> None:  # noqa: PLR0915 - a statement per table and index
         sa.Column("name", TEXT, nullable=False),
         sa.Column("value", sa.BigInteger(), nullable=False),
         sa.PrimaryKeyConstraint("name"),
+    )
+
+
+def _create_forgotten() -> None:
+    op.create_index(
+        "calls_merged",
+        "calls",
+        ["merged_into"],
+        unique=False,
+        sqlite_where=sa.text("merged_into IS NOT NULL"),
+        postgresql_where=sa.text("merged_into IS NOT NULL"),
+    )
+    op.create_table(
+        "forgotten",
+        sa.Column("hash", TEXT, nullable=False),
+        sa.Column("forgotten_at", sa.BigInteger(), nullable=False),
+        sa.Column("namespaces", TEXT, nullable=False),
+        sa.PrimaryKeyConstraint("hash"),
+        sqlite_with_rowid=False,
+    )
+    op.create_table(
+        "forgotten_key",
+        sa.Column("number", sa.Integer(), autoincrement=False, nullable=False),
+        sa.Column("key", TEXT, nullable=False),
+        sa.PrimaryKeyConstraint("number"),
     )

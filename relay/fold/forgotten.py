@@ -1,0 +1,69 @@
+"""Which events are about a call that was forgotten. Pure, apart from `find_forgotten`."""
+
+from collections.abc import Iterator, Sequence
+
+from relay.call import CallEvent, external_number
+from relay.fold.links import leg_keys
+from relay.fold.matching import PRIORITY, namespace_of
+from relay.instants import Instant
+from relay.ledger import forgotten
+from relay.ledger.connection import Connection
+from relay.ledger.forgotten import Forgotten
+from relay.ledger.journal import UnfoldedEvent
+
+
+def find_forgotten(connection: Connection, key: str, batch: Sequence[UnfoldedEvent]) -> Forgotten | None:
+    """Read the hashes that concern these events; None if no event is about anything that was forgotten."""
+    events = [unfolded.parsed for unfolded in batch]
+    return forgotten.find(
+        connection,
+        key,
+        aliases={alias for event in events for alias in (*event.aliases, *leg_keys(event))},
+        numbers={number for event in events for number in _numbers(event)},
+        starts=[(number, at) for event in events for number, at in _starts(event)],
+    )
+
+
+def is_forgotten(unfolded: UnfoldedEvent, known: Forgotten) -> bool:
+    """Whether the event is about a forgotten call: by its ids, or by its number and its start.
+
+    A number is forgotten for the calls that began before the erasure. An event without a start counts by its
+    own time. A call that begins later is a new one.
+    """
+    event = unfolded.parsed
+    began_at = event.fact("started_at") or event.occurred_at or unfolded.received_at
+    by_number = (known.find_number(number) for number in _numbers(event))
+    return (
+        _is_forgotten_by_ids(event.aliases, known)
+        or any(known.find_id(key) is not None for key in leg_keys(event))
+        or any(found is not None and began_at < found.forgotten_at for found in by_number)
+        or any(known.has_call(number, at) for number, at in _starts(event))
+    )
+
+
+def _is_forgotten_by_ids(aliases: Sequence[str], known: Forgotten) -> bool:
+    """Whether an id is that of a forgotten call, and no more reliable id contradicts it.
+
+    A constant that was typed for the call_id must not make every later call of the company forgotten.
+    """
+    found = {alias: hash_ for alias in aliases if (hash_ := known.find_id(alias)) is not None}
+    return any(
+        all(
+            other in found or namespace_of(other) not in hash_.namespaces
+            for other in aliases
+            if PRIORITY[namespace_of(other)] < PRIORITY[namespace_of(alias)]
+        )
+        for alias, hash_ in found.items()
+    )
+
+
+def _numbers(event: CallEvent) -> Iterator[str]:
+    """Yield the customer's number, or both numbers if no event says whose is whose."""
+    external = external_number(event)
+    numbers = (external,) if external else (event.fact("from"), event.fact("to"))
+    yield from (number for number in numbers if number and number.startswith("+"))
+
+
+def _starts(event: CallEvent) -> Iterator[tuple[str, Instant]]:
+    if (started_at := event.fact("started_at")) is not None:
+        yield from ((number, started_at) for number in _numbers(event))

@@ -1,0 +1,148 @@
+"""What `relay forget` erased, as keyed hashes: what arrives later about it is not folded.
+
+A hash is an HMAC-SHA256 with a random key of this ledger. There are three kinds:
+
+- of each id of a forgotten call: events with it are of that call, whenever they arrive;
+- of a forgotten number: its calls are forgotten that began before the erasure, and later ones are not;
+- of a number and a time: one forgotten call, for an event that has another of its ids.
+"""
+
+import hashlib
+import hmac
+import secrets
+from collections.abc import Collection, Iterable, Mapping
+from typing import Final, NamedTuple
+
+import msgspec
+from sqlalchemy import insert, literal_column, select
+from sqlalchemy.dialects.postgresql import insert as upsert
+
+from relay.instants import SECOND, Instant
+from relay.ledger.connection import Connection
+from relay.ledger.json_rows import bound, rows_of
+from relay.ledger.leases import advisory_lock
+from relay.ledger.tables import forgotten as table
+from relay.ledger.tables import forgotten_key
+
+_KEY_BYTES: Final = 32
+_WINDOW: Final = 120 * SECOND
+"""The start of one call may differ by as much between two events."""
+
+
+class ForgottenHash(NamedTuple):
+    """A row of the table. `namespaces`: of the ids that the call had, if this is the hash of an id."""
+
+    forgotten_at: Instant
+    namespaces: frozenset[str]
+
+
+class Forgotten(msgspec.Struct, frozen=True):
+    """The hashes that concern a batch of events. `key`: that of this ledger."""
+
+    key: bytes
+    hashes: Mapping[str, ForgottenHash]
+
+    def find_id(self, alias: str) -> ForgottenHash | None:
+        """Return the hash of this alias; None if no call with it was forgotten."""
+        return self.hashes.get(hash_of_id(self.key, alias))
+
+    def find_number(self, number: str) -> ForgottenHash | None:
+        """Return the hash of this number in E.164; None if it was not forgotten."""
+        return self.hashes.get(hash_of_number(self.key, number))
+
+    def has_call(self, number: str, started_at: Instant) -> bool:
+        """Whether one call with this number was forgotten that began at this time."""
+        return hash_of_start(self.key, number, started_at) in self.hashes
+
+
+def hash_of_id(key: bytes, alias: str) -> str:
+    return _hash(key, "id", alias)
+
+
+def hash_of_number(key: bytes, number: str) -> str:
+    return _hash(key, "number", number)
+
+
+def hash_of_start(key: bytes, number: str, started_at: Instant) -> str:
+    return _hash(key, "start", f"{number} {started_at // _WINDOW}")
+
+
+def _hash(key: bytes, kind: str, value: str) -> str:
+    return hmac.new(key, f"{kind}:{value}".encode(), hashlib.sha256).hexdigest()
+
+
+# --- reading ------------------------------------------------------------------------------------
+
+KEY: Final = select(forgotten_key.c.key).scalar_subquery()
+"""The key as a part of a statement that the fold runs anyway; NULL before the first erasure."""
+
+_hashes = rows_of(table.c.hash)
+_find = select(table.c.hash, table.c.forgotten_at, table.c.namespaces).join(
+    _hashes, _hashes.c.hash == table.c.hash
+)
+
+
+def find(
+    connection: Connection,
+    key: str,
+    *,
+    aliases: Iterable[str],
+    numbers: Iterable[str],
+    starts: Iterable[tuple[str, Instant]],
+) -> Forgotten | None:
+    """Return the hashes of these ids, numbers and starts (number, time); None if none is forgotten."""
+    secret = bytes.fromhex(key)
+    wanted = {hash_of_id(secret, alias) for alias in aliases}
+    wanted |= {hash_of_number(secret, number) for number in numbers}
+    wanted |= {hash_of_start(secret, number, at) for number, at in starts}
+    rows = connection.execute(_find, bound((each,) for each in sorted(wanted))).all()
+    if not rows:
+        return None
+    hashes = {
+        hash_: ForgottenHash(Instant(at), frozenset(filter(None, names.split(","))))
+        for hash_, at, names in rows
+    }
+    return Forgotten(secret, hashes)
+
+
+# --- writing ------------------------------------------------------------------------------------
+
+_always = literal_column("1") == literal_column("1")
+_rows = rows_of(table.c.hash, table.c.forgotten_at, table.c.namespaces)
+_new = upsert(table).from_select(
+    ["hash", "forgotten_at", "namespaces"],
+    select(_rows.c.hash, _rows.c.forgotten_at, _rows.c.namespaces).where(_always),
+)
+_add = _new.on_conflict_do_nothing()
+_replace = _new.on_conflict_do_update(
+    index_elements=["hash"], set_={"forgotten_at": _new.excluded.forgotten_at}
+)
+_key = select(forgotten_key.c.key)
+
+
+def require_key(connection: Connection) -> bytes:
+    """Return the key of this ledger; make it before the first erasure."""
+    advisory_lock(connection, "forgotten_key")
+    key: str | None = connection.execute(_key).scalar()
+    if key is None:
+        key = secrets.token_hex(_KEY_BYTES)
+        connection.execute(insert(forgotten_key).values(number=1, key=key))
+    return bytes.fromhex(key)
+
+
+def add_ids(connection: Connection, key: bytes, aliases: Collection[str], *, now: Instant) -> None:
+    """Write the hashes of the ids of one call. Known ones stay: they were written with more ids."""
+    namespaces = ",".join(sorted({alias.partition(":")[0] for alias in aliases}))
+    rows = [(hash_of_id(key, alias), now, namespaces) for alias in aliases]
+    connection.execute(_add, bound(sorted(rows)))
+
+
+def add_number(connection: Connection, key: bytes, number: str, *, now: Instant) -> None:
+    """Write the hash of a number in E.164. If it is known, its calls until now are forgotten too."""
+    connection.execute(_replace, bound([(hash_of_number(key, number), now, "")]))
+
+
+def add_start(connection: Connection, key: bytes, number: str, at: Instant, *, now: Instant) -> None:
+    """Write the hashes of one call that began at this time, or up to two minutes before or after."""
+    times = (Instant(at - _WINDOW), at, Instant(at + _WINDOW))
+    connection.execute(_add, bound(sorted((hash_of_start(key, number, each), now, "") for each in times)))
