@@ -67,8 +67,13 @@ class LocalClient(CrmClient[LocalSettings]):
         return [finding, *self._review_files()] if finding.ok else [finding]
 
     async def setup(self) -> list[str]:
-        """Create the file and the table, and add missing columns."""
-        added = await self._run(self._file.add_missing_columns)
+        """Create the file and the table, and add missing columns. Raises `OSError`, which says what to do."""
+        try:
+            added = await self._run(self._file.add_missing_columns)
+        except (sqlite3.Error, OSError) as error:
+            path = self.settings.path
+            reason = explain_denied(path) or _CANNOT_OPEN
+            raise OSError(f"{path} cannot be opened: {error}; {reason}") from error
         return [
             f"the table calls is in {self.settings.path}",
             *(f"added its column {column}" for column in added),

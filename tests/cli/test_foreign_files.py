@@ -26,8 +26,10 @@ def test_the_owner_of_the_embedded_crm_is_named(tmp_path: Path, foreign_folder: 
         f'[ledger]\nurl = "sqlite:///relay.db"\n'
         f'[destinations.crm]\nclient = "local"\npath = "{foreign_folder.path}/crm.db"\n'
     )
-    output = " ".join(run_without_rights_of_root("-m", "relay", "check", cwd=tmp_path).stdout.split())
-    assert f"{foreign_folder.path} belongs to {foreign_folder.owner}, and you are the user " in output
+    for command in (["check"], ["setup", "crm"]):
+        done = run_without_rights_of_root("-m", "relay", *command, cwd=tmp_path)
+        output = " ".join((done.stdout + done.stderr).split())
+        assert f"{foreign_folder.path} belongs to {foreign_folder.owner}, and you are the user " in output
 
 
 def test_the_owner_of_a_backup_is_named(tmp_path: Path, foreign_folder: Foreign) -> None:
