@@ -9,6 +9,7 @@ from contextlib import suppress
 from typing import NamedTuple
 
 from crm_clients.base import Delivered, Outcome, Rejected, Unknown
+from relay.call import Call, minimal_call
 from relay.delivery import transitions
 from relay.delivery.attempt_rows import attempt_rows
 from relay.delivery.choose_action import REMOVALS, Action, PlannedDelivery
@@ -59,6 +60,7 @@ class Settler:
         pauses: Pauses,
         jitter: Callable[[], float],
         rendering: str,
+        forget_fields: Collection[str] = (),
     ) -> None:
         self._ledger = ledger
         self._lease = lease
@@ -67,6 +69,7 @@ class Settler:
         self._pauses = pauses
         self._jitter = jitter
         self.rendering = rendering
+        self._forget_fields = forget_fields
         self._last_delivery = LastDelivery()
 
     def reset(self) -> None:
@@ -157,11 +160,22 @@ class Settler:
             for delivery, outcome in zip(due, outcomes, strict=True)
             if isinstance(outcome, Delivered | Unknown)
         ]
+        records = [
+            (self._minimal(delivery.call), getattr(outcome, "remote_id", None) or delivery.remote_id)
+            for delivery, outcome in zip(due, outcomes, strict=True)
+            if isinstance(outcome, Delivered | Unknown) and not delivery.erase
+        ]
         now = self._ledger.now()
+
+        def write(connection: Connection) -> None:
+            deliveries.requeue_after_lost_lease(connection, self._name, pushed, now=now)
+            deliveries.erase_again(connection, self._name, records, now=now)
+
         with suppress(LedgerError):
-            await self._ledger.write(
-                lambda c: deliveries.requeue_after_lost_lease(c, self._name, pushed, now=now)
-            )
+            await self._ledger.write(write)
+
+    def _minimal(self, call: Call) -> Call:
+        return minimal_call(call.id, version=call.version + 1, of=call, fields=self._forget_fields)
 
     def _updates(
         self,

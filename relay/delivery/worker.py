@@ -76,7 +76,16 @@ class DeliveryWorker:
         # Longer than an attempt, so that the worker that pushes also settles.
         self._lease = Lease(ledger, delivery_lease(name), seconds=settings.timeout_seconds + 15)
         self._pauses = Pauses(policy)
-        self._settler = Settler(ledger, self._lease, name, policy, self._pauses, jitter, settings.rendering)
+        self._settler = Settler(
+            ledger,
+            self._lease,
+            name,
+            policy,
+            self._pauses,
+            jitter,
+            settings.rendering,
+            client.forget_fields,
+        )
         self._wake = WakeUp()
         self._pushes = PushesUnderWay(f"push:{name}", self._wake.set)
         self._picks = pick_order()

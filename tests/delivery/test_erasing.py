@@ -6,6 +6,7 @@ from typing import Final
 from relay.call import Kind
 from relay.instants import Instant
 from relay.ledger import attempts, deliveries, destinations, erasure
+from relay.ledger.lease_holder import Lease
 from relay.ledger.states import DeliveryState
 from tests.support.delivering import Delivering, wait_until
 from tests.support.patience import PATIENCE
@@ -80,3 +81,20 @@ async def test_a_worker_for_erasures_leaves_other_deliveries_alone(relay: Delive
         await wait_until_erased(relay)
     assert relay.crm.pushed == []
     assert (await relay.delivery("cloudtalk-2")).state is DeliveryState.PENDING
+
+
+async def test_a_push_of_a_worker_that_lost_its_lease_is_erased_once_more(relay: Delivering) -> None:
+    await relay.add_event(Kind.STARTED, contact_name="Ana")
+    relay.crm.may_answer.clear()
+    async with relay.worker() as worker:
+        await relay.wait_for_push()
+        await forget(relay, CALL)
+        other = Lease(relay.ledger, "delivery:crm", seconds=60)
+        await other.preempt()
+        await relay.ledger.write(lambda c: deliveries.finish_erasures(c, "crm", [CALL]))
+        await other.release()
+        relay.crm.may_answer.set()
+        worker.wake()
+        await wait_until_erased(relay)
+    ((erased,),) = relay.crm.forgotten
+    assert (erased.call.id, erased.call.contact_name) == (CALL, None)

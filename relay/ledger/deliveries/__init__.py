@@ -13,6 +13,7 @@ from relay.ledger.deliveries.erasing import (
     OpenErasure,
     count_erasures,
     enqueue_erasures,
+    erase_again,
     finish_erasures,
     list_open_erasures,
 )
@@ -54,6 +55,7 @@ __all__ = [
     "end_waits",
     "enqueue",
     "enqueue_erasures",
+    "erase_again",
     "finish_erasures",
     "first_delivered_at",
     "get_many",

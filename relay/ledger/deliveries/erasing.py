@@ -4,11 +4,12 @@ Such a delivery has the ids of the call and of the record, and what the client n
 (`CrmClient.forget_fields`). Its version is above that of a push under way: so that push leaves it pending.
 """
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import NamedTuple
 
 import msgspec
-from sqlalchemy import and_, bindparam, delete, exists, func, or_, select, update
+from sqlalchemy import and_, bindparam, delete, exists, func, literal, literal_column, or_, select, update
+from sqlalchemy.dialects.postgresql import insert
 
 from relay.call import Call, minimal_call
 from relay.instants import Instant
@@ -16,7 +17,7 @@ from relay.ledger.connection import Connection
 from relay.ledger.deliveries.rows import IS_PENDING
 from relay.ledger.json_rows import bound, rows_of
 from relay.ledger.notifications import notify
-from relay.ledger.states import DeliveryState
+from relay.ledger.states import DeliveryState, sql_state
 from relay.ledger.tables import attempts, deliveries
 
 _encode = msgspec.json.Encoder().encode
@@ -106,6 +107,45 @@ def enqueue_erasures(
     connection.execute(_without_record, ids)
     notify(connection)
     return pending, unserved
+
+
+_again = rows_of(
+    deliveries.c.destination,
+    deliveries.c.call,
+    deliveries.c.version,
+    deliveries.c.erase,
+    deliveries.c.remote_id,
+)
+_columns = ("destination", "call", "version", "erase", "remote_id")
+_erase_again = (
+    insert(deliveries)
+    .from_select(
+        [*_columns, "state", "delivered_version", "pending_since", "due_at", "attempts", "failing_for"],
+        select(
+            *(_again.c[name] for name in _columns),
+            sql_state(DeliveryState.PENDING),
+            literal(0),
+            bindparam("now"),
+            bindparam("now"),
+            literal(0),
+            literal(0),
+        ).where(literal_column("1") == literal_column("1")),
+    )
+    .on_conflict_do_nothing()
+)
+
+
+def erase_again(
+    connection: Connection, destination: str, pushed: Iterable[tuple[Call, str | None]], *, now: Instant
+) -> None:
+    """Erase those of these calls, each with the id of its record, that have no delivery any more: they were
+    forgotten, and a push that was under way may have reached the CRM after their erasure.
+    """
+    rows = [
+        (destination, call.id, call.version, _encode(call).decode(), remote_id) for call, remote_id in pushed
+    ]
+    if rows:
+        connection.execute(_erase_again, bound(sorted(rows, key=lambda row: row[1])) | {"now": now})
 
 
 _done = rows_of(deliveries.c.destination, deliveries.c.call)
