@@ -20,6 +20,7 @@ from relay.ledger.aliases import LEG_OF, Alias, AliasReason
 from relay.ledger.calls import CallRow
 from relay.ledger.errors import MACHINE_FAULTS
 from relay.ledger.journal import UnfoldedEvent
+from relay.ledger.search_terms import has_same_terms
 
 _NEVER: Final = Instant(2**63)
 
@@ -32,6 +33,7 @@ class Changes(msgspec.Struct):
     updated. `updated`: the records that got a new version, to be delivered to every destination.
     `merged`: id of a call that was merged away → id of the call that it became part of. `dedup_keys`:
     (key, event). `folded_events`: the events in `folded`. `planned_at`: when the fold of the batch began.
+    `same_terms`: those of the changed rows whose calls the same searches find as before.
     `continued`: those of the new rows whose calls retention had deleted before. `excess`:
     id of a call that has as many aliases as a call may have → number of events whose aliases it did not get.
     `forgotten`: (event, its ids that no call has) of the events about forgotten calls, to be deleted.
@@ -47,6 +49,7 @@ class Changes(msgspec.Struct):
     waiting: list[tuple[int, str]] = []
     failed: list[tuple[int, Exception]] = []
     conflicts: list[Conflict] = []
+    same_terms: set[str] = set()
     continued: list[str] = []
     excess: dict[str, int] = {}
     dedup_keys: list[tuple[str, int]] = []
@@ -203,6 +206,8 @@ class _Planner:
         elif state != row.state:
             changed = next_version(row, state, floor=self._snapshot.version_floor)
             self.changes.changed_rows.append(changed)
+            if changed.began_at == row.began_at and has_same_terms(row.record, changed.record):
+                self.changes.same_terms.add(call)
             if changed.version > row.version:
                 self.changes.updated.append(changed.record)
 

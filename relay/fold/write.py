@@ -27,7 +27,7 @@ class Written(msgspec.Struct, frozen=True):
 
 def write_changes(connection: Connection, changes: Changes, options: FoldOptions, *, now: Instant) -> Written:
     """Write the changes, and what follows from them for other calls of the same customers."""
-    calls.write(connection, changes.new_rows, changes.changed_rows)
+    calls.write(connection, changes.new_rows, changes.changed_rows, same_terms=changes.same_terms)
     aliases.add(connection, changes.aliases)
     if changes.continued:
         calls.set_pruned(connection, changes.continued, now=now)

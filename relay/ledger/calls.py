@@ -92,13 +92,23 @@ _insert = insert(calls).from_select(["id", *_values], select(_rows.c.id, *_value
 _update = update(calls).where(calls.c.id == _rows.c.id).values(_values)
 
 
-def write(connection: Connection, new: Sequence[CallRow], changed: Sequence[CallRow]) -> None:
-    """Insert the new calls and update the changed ones. Raises `CallPruned` if a changed one is gone."""
+def write(
+    connection: Connection,
+    new: Sequence[CallRow],
+    changed: Sequence[CallRow],
+    *,
+    same_terms: Collection[str] = (),
+) -> None:
+    """Insert the new calls and update the changed ones. Raises `CallPruned` if a changed one is gone.
+
+    `same_terms`: changed calls that began when they did before, and whose search terms are the same.
+    """
     if new:
         connection.execute(_insert, _bound(new))
         call_terms.add(connection, _terms(new))
     if changed:
-        call_terms.replace(connection, _terms(changed))
+        if searched := [row for row in changed if row.id not in same_terms]:
+            call_terms.replace(connection, _terms(searched))
         if connection.execute(_update, _bound(changed)).rowcount < len(changed):
             raise CallPruned("a call was pruned after it was read")
 

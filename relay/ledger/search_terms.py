@@ -8,6 +8,7 @@ import re
 from collections.abc import Iterable
 from enum import StrEnum
 from functools import lru_cache
+from operator import attrgetter
 from typing import Final
 
 import phonenumbers
@@ -43,6 +44,11 @@ _NUMBER: Final = re.compile(r"[\d\s+()\[\]./·\u2010-\u2015\u2212-]+")
 _SEPARATOR: Final = "\n"
 """No term contains one."""
 
+_Agent = tuple[str | None, str | None, str | None]
+"""The id, the name and the e-mail address."""
+
+_searched = attrgetter("contact_name", "external_number", "internal_number", "merged_into")
+
 
 # --- the terms of a call ----------------------------------------------------------------------
 
@@ -52,13 +58,23 @@ def terms_of(call: Call) -> list[str]:
     if call.merged_into is not None:
         return []
     terms = {TermKind.CONTACT + word for word in fold_words(call.contact_name or "")[:_MAX_WORDS]}
-    agents = {(call.agent_id, call.agent_name, call.agent_email)}
-    agents |= {(leg.agent_id, leg.agent_name, leg.agent_email) for leg in call.legs}
-    for id_, name, email in agents:
+    for id_, name, email in _agents(call):
         terms |= {TermKind.AGENT + word for word in _agent_words(id_, name, email)}
     for number in (call.external_number, call.internal_number):
         terms |= _number_terms(number)
     return sorted(terms)
+
+
+def has_same_terms(before: Call, after: Call) -> bool:
+    """Whether two versions of a call surely have the same terms: no name and no number differs."""
+    return _searched(before) == _searched(after) and _agents(before) == _agents(after)
+
+
+def _agents(call: Call) -> set[_Agent]:
+    return {
+        (call.agent_id, call.agent_name, call.agent_email),
+        *((leg.agent_id, leg.agent_name, leg.agent_email) for leg in call.legs),
+    }
 
 
 def _agent_words(id_: str | None, name: str | None, email: str | None) -> Iterable[str]:

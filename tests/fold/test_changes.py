@@ -51,6 +51,18 @@ def test_an_event_that_changes_nothing_makes_no_version_and_no_delivery() -> Non
     assert changes.folded == [(1, row.id)]
 
 
+@pytest.mark.parametrize(
+    ("facts", "same"),
+    [({"notes": "n"}, {"cloudtalk-1"}), ({"contact_name": "Eva"}, set()), ({"started_at": T0 - 1}, set())],
+)
+def test_a_call_is_found_as_before_unless_a_name_or_its_start_changes(
+    facts: dict[str, Any], same: set[str]
+) -> None:
+    row = row_after(make_event(Kind.STARTED, contact_name="Ana", started_at=T0))
+    changes = plan_next(row, make_event(Kind.MODIFIED, **facts), seq=2)
+    assert ([changed.id for changed in changes.changed_rows], changes.same_terms) == ([row.id], same)
+
+
 def test_a_change_of_the_join_state_alone_makes_no_version() -> None:
     row = row_after(make_event(Kind.STARTED, contact_name="Ana"))
     changes = plan_next(row, make_event(Kind.STARTED, contact_name="Ana"), seq=2)

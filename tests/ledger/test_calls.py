@@ -49,6 +49,18 @@ async def test_new_and_changed_rows_are_written_together(ledger: Ledger) -> None
     }
 
 
+async def test_terms_that_are_the_same_are_not_written_again(
+    ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    replaced = list[list[str]]()
+    await write(ledger, new=[make_call_row("a"), make_call_row("b")])
+    monkeypatch.setattr("relay.ledger.call_terms.replace", lambda _, terms: replaced.append(sorted(terms)))
+    rows = [make_call_row("a", 2), make_call_row("b", 2)]
+    await ledger.write(lambda c: calls.write(c, [], rows, same_terms={"a"}))
+    await ledger.write(lambda c: calls.write(c, [], rows, same_terms={"a", "b"}))
+    assert replaced == [["b"]]
+
+
 async def test_an_unknown_id_is_absent_from_the_result(ledger: Ledger) -> None:
     await write(ledger, new=[make_call_row("a")])
     assert (await get_many(ledger, "a", "b")).keys() == {"a"}

@@ -7,6 +7,7 @@ from relay.call import Leg, Status
 from relay.ledger.search_terms import (
     TermKind,
     from_text,
+    has_same_terms,
     is_number,
     name_beginnings,
     number_beginnings,
@@ -40,6 +41,34 @@ def test_a_merged_call_has_no_terms() -> None:
 
 def test_a_call_without_names_and_numbers_has_no_terms() -> None:
     assert terms_of(make_call(contact_name="…", external_number="anonymous", internal_number="1")) == []
+
+
+ANSWERED = Leg("8", "Eva", None, None, None, 5, Status.COMPLETED)
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        ({}, True),
+        ({"version": 2, "status": Status.MISSED, "duration_seconds": 7, "notes": "n"}, True),
+        ({"legs": [ANSWERED]}, True),
+        ({"legs": [msgspec.structs.replace(ANSWERED, agent_id="7", agent_name="Luis")]}, False),
+        ({"contact_name": "Ana"}, False),
+        ({"agent_id": "9"}, False),
+        ({"agent_name": "Luis"}, False),
+        ({"agent_email": "eva@acme.es"}, False),
+        ({"external_number": "+34600112233"}, False),
+        ({"internal_number": "+34910"}, False),
+        ({"merged_into": "cloudtalk-2"}, False),
+    ],
+)
+def test_only_a_name_a_number_and_a_merge_change_the_terms(
+    changes: dict[str, object], *, expected: bool
+) -> None:
+    before = msgspec.structs.replace(make_call(contact_name="Zoe"), agent_id="8", agent_name="Eva")
+    after = msgspec.structs.replace(before, **changes)
+    assert has_same_terms(before, after) is expected
+    assert (terms_of(before) == terms_of(after)) is expected
 
 
 def test_no_text_makes_terms_that_cannot_be_read_again() -> None:
