@@ -52,7 +52,9 @@ class LazyGroup(click.Group):
         if name not in _COMMANDS:
             return None
         command: click.Command = import_module(f"relay.cli.{name.replace('-', '_')}").command
-        gc.enable()  # `relay.__main__` disabled it for the imports
+        # `relay.__main__` disabled it for the imports. It need not search what they made, now or later.
+        gc.freeze()
+        gc.enable()
         return command
 
 

@@ -255,5 +255,7 @@ def test_the_garbage_collector_rests_only_during_the_imports(monkeypatch: pytest
         relay.__main__.main()
         LazyGroup().get_command(click.Context(cli), "status")
         assert (seen, gc.isenabled()) == ([False], True)
+        assert gc.get_freeze_count() > 1_000
     finally:
         gc.enable()
+        gc.unfreeze()
