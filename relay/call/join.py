@@ -94,7 +94,7 @@ class FactOrders:
         self._common: dict[int, Order] = {}
 
     def __call__(self, field: str, register: Register) -> Order:
-        """Evidence of a conversation first, then source (durations only), then kind, then time, then
+        """Return the order: by evidence of a conversation, then source (durations only), kind, time and
         arrival.
         """
         seq, value = register
@@ -198,8 +198,8 @@ def _evidence(fact: str | None, stamp: Stamp, value: object) -> int:
 
 
 def agent_order(stamps: Mapping[int, Stamp], _key: str, register: tuple[int, Any]) -> Order:
-    """Kinds that set the agent first; then evidence of a conversation, where an edit by a person counts like
-    one; then phase, time and arrival.
+    """Return the order of an agent: kinds that set the agent first; then evidence of a conversation, where an
+    edit by a person counts like one; then phase, time and arrival.
     """
     seq, _ = register
     stamp = stamps[seq]

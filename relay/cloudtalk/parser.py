@@ -111,7 +111,7 @@ class Parser:
             if dialect.enveloped:
                 self._check_company(value, pointer)
             parser = self._mission if dialect is MISSION else self._lenient
-            return _name_missing_outcome(parser.parse(dialect, value, request, pointer), dialect)
+            return _with_missing_outcome(parser.parse(dialect, value, request, pointer), dialect)
         except InvalidPayload as error:
             error.always_ack = dialect.always_ack
             raise
@@ -124,7 +124,7 @@ class Parser:
             raise InvalidPayload("foreign_company", message, f"{pointer}/company_id")
 
 
-def _name_missing_outcome(event: CallEvent | Ignored, dialect: Dialect) -> CallEvent | Ignored:
+def _with_missing_outcome(event: CallEvent | Ignored, dialect: Dialect) -> CallEvent | Ignored:
     """Name what an Ended lacks that does not state whether anybody talked: its call counts as completed."""
     if isinstance(event, Ignored) or not has_unknown_outcome(event):
         return event

@@ -4,16 +4,15 @@ A rebuild recomputes facts. Ids, aliases and merges stay: CRMs have received the
 """
 
 from collections import deque
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Sequence
 from typing import Final
 
 import msgspec
 
-from relay.call import CallEvent, CallState, join_event
+from relay.call import CallEvent, CallState
 from relay.cloudtalk.parser import Parser
 from relay.fold.call_backs import update_call_backs
-from relay.fold.dedup import drop_redeliveries
-from relay.fold.matching import restrict_ids
+from relay.fold.join_stored import join_events
 from relay.fold.options import FoldOptions
 from relay.fold.parse_again import parse_again
 from relay.fold.retry_quarantined import retry_event
@@ -74,9 +73,7 @@ class _CallInProgress(msgspec.Struct):
 
 
 class _Parsed(msgspec.Struct, frozen=True):
-    """A slice of events: the join of those of each call, the parsed forms that changed, and how many events
-    were unread.
-    """
+    """A slice of events: the states of their calls, the parsed forms that changed, the number of unread."""
 
     states: dict[str, CallState]
     replaced: list[tuple[int, CallEvent]]
@@ -250,20 +247,3 @@ def _next_row(row: CallRow, state: CallState | None, floor: int) -> CallRow | No
         return None
     state = msgspec.structs.replace(state, aliases=row.state.aliases, call_back=row.state.call_back)
     return next_version(row, state, floor=floor) if state != row.state else None
-
-
-def join_events(
-    connection: Connection,
-    events: Sequence[StoredEvent],
-    aliases: Collection[str],
-    before: CallState | None = None,
-) -> CallState | None:
-    """Join the events of one call to the state `before`; of their ids only `aliases` count.
-
-    None if there is no event yet.
-    """
-    state = before
-    for event in drop_redeliveries(connection, events):
-        parsed = restrict_ids(event.parsed, [alias for alias in event.parsed.aliases if alias in aliases])
-        state = join_event(state, parsed, seq=event.seq, received_at=event.received_at)
-    return state

@@ -4,8 +4,8 @@ import msgspec
 
 from relay.call import CallState
 from relay.fold.call_backs import update_call_backs
+from relay.fold.join_stored import join_events
 from relay.fold.options import FoldOptions
-from relay.fold.rebuild import join_events
 from relay.fold.versions import first_version, next_version, restored_version
 from relay.ledger import Ledger, aliases, calls, deliveries, epochs, journal, recordings, tombstones
 from relay.ledger.calls import CallRow

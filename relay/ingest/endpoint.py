@@ -220,10 +220,10 @@ class WebhookEndpoint:
     async def _parse(self, request: RawRequest, body: Body) -> list[ParsedItem]:
         if body.error:
             raise body.error
-        parse = partial(self._parser.parse_items, body.value, self._without_secrets(request))
+        parse = partial(self._parser.parse_items, body.value, self._with_clean_message_id(request))
         return await self._parsing_threads.run(parse, request, authenticated=True)
 
-    def _without_secrets(self, request: RawRequest) -> RawRequest:
+    def _with_clean_message_id(self, request: RawRequest) -> RawRequest:
         """Clean the id of a signed message, which is stored to recognise a redelivery."""
         if request.message_id is None:
             return request

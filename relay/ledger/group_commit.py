@@ -91,13 +91,12 @@ class GroupCommit:
 
     def _next_group(self) -> list[_Request]:
         """Take the first requests, within the limits of a group, but at least one."""
-        size = 0
-        for number, request in enumerate(self._waiting):
+        number, size = 0, 0
+        for request in self._waiting[: self._max_group_requests]:
             size += request.size
-            if number and (number == self._max_group_requests or size > _MAX_GROUP_BYTES):
+            if number and size > _MAX_GROUP_BYTES:
                 break
-        else:
-            number = len(self._waiting)
+            number += 1
         group, self._waiting = self._waiting[:number], self._waiting[number:]
         return group
 
