@@ -91,7 +91,7 @@ class FactOrders:
 
     def __init__(self, stamps: Mapping[int, Stamp]) -> None:
         self._stamps = stamps
-        self._common: dict[int, Order] = {}
+        self._common: dict[int, tuple[Order, Order | None]] = {}
 
     def __call__(self, field: str, register: Register) -> Order:
         """Return the order: by evidence of a conversation, then source (durations only), kind, time and
@@ -100,18 +100,28 @@ class FactOrders:
         seq, value = register
         if field in _FACTS_WITH_OWN_ORDER:
             return _fact_order(field, seq, self._stamps[seq], value)
-        order = self._common.get(seq)
-        if order is None:
-            stamp = self._stamps[seq]
-            if stamp.source_rank == HISTORY_RANK and (field in _EDITED or field.startswith(ROW)):
-                fetched = msgspec.structs.replace(stamp, occurred_at=stamp.received_at)
-                return _fact_order(None, seq, fetched, value)
-            order = self._common[seq] = _fact_order(None, seq, stamp, value)
-        return order
+        common = self._common.get(seq)
+        if common is None:
+            common = self._common[seq] = self._common_orders(seq, value)
+        order, fetched = common
+        return order if fetched is None or not _is_as_fetched(field) else fetched
+
+    def _common_orders(self, seq: int, value: object) -> tuple[Order, Order | None]:
+        """The order of most fields, and for a row of the history that of the fields as they were fetched."""
+        stamp = self._stamps[seq]
+        order = _fact_order(None, seq, stamp, value)
+        if stamp.source_rank != HISTORY_RANK:
+            return order, None
+        fetched = msgspec.structs.replace(stamp, occurred_at=stamp.received_at)
+        return order, _fact_order(None, seq, fetched, value)
 
     def of_large(self, key: str, register: Register) -> Order:
         """The order of a register in `CallState.large_data`."""
         return self(split_large_key(key)[1], register)
+
+
+def _is_as_fetched(field: str) -> bool:
+    return field in _EDITED or field.startswith(ROW)
 
 
 def join_registers(

@@ -89,16 +89,29 @@ def _differs(left: LegState, right: LegState) -> bool:
     """Whether two legs have different call_ids or agents, or only one of them has a conversation."""
     talking = (left.fact("talking"), right.fact("talking"))
     return (
-        (None not in (left.call_id, right.call_id) and left.call_id != right.call_id)
+        _has_other_id(left.call_id, right.call_id)
         or is_same_agent(left.agent, right.agent) is False
         or (None not in talking and bool(talking[0]) != bool(talking[1]))
     )
 
 
+def _has_other_id(left: str | None, right: str | None) -> bool:
+    """Whether two call_ids are of different legs. An id that a customer's automation made up says nothing
+    about CloudTalk's own id, which is a number.
+    """
+    return left is not None and right is not None and left != right and left.isdigit() == right.isdigit()
+
+
+def _choose_id(left: str | None, right: str | None) -> str | None:
+    """CloudTalk's own id, if one of the two is: its API knows no other one."""
+    is_better = left is None or (right is not None and right.isdigit() and not left.isdigit())
+    return right if is_better else left
+
+
 def _merge(leg: LegState, stated: LegState, state: CallState) -> LegState:
     return msgspec.structs.replace(
         join_leg(leg, stated, FactOrders(state.stamps)),
-        call_id=leg.call_id or stated.call_id,
+        call_id=_choose_id(leg.call_id, stated.call_id),
         agent=complete_agent(leg.agent, [stated.agent]),
     )
 

@@ -110,3 +110,21 @@ def test_the_digest_of_a_row_is_that_of_the_last_fetch() -> None:
     for seq, row in enumerate(rows, 1):
         state = join_event(state, row, seq=seq, received_at=Instant(STARTED_AT + seq * HOUR))
         assert state.fact("row:484371839") == row.fact("row:484371839")
+
+
+def test_the_id_of_a_customers_automation_and_that_of_cloudtalk_are_no_two_legs() -> None:
+    webhook = event(Kind.ENDED, "other:made-up", dialect="mission", started_at=STARTED_AT, status="answered")
+    other = event(Kind.ENDED, "other:made-up-2", dialect="mission", started_at=STARTED_AT)
+    for order in permutations([webhook, row_event()]):
+        record = record_of(*((n * HOUR, each) for n, each in enumerate(order, 1)))
+        assert (len(record["legs"]), record["call_id"]) == (1, "484371839")
+    assert len(record_of((HOUR, webhook), (HOUR, other))["legs"]) == 2
+    assert len(record_of((HOUR, row_event("1")), (HOUR, row_event("2")))["legs"]) == 2
+
+
+def test_the_fetch_counts_for_edits_only_also_beside_other_fields_of_the_row() -> None:
+    first, second = row_event(Tags=[{"name": "a"}]), row_event(Tags=[{"name": "b"}])
+    webhook = ended(talking=27, duration=36)
+    for order in permutations([first, second, webhook]):
+        expected = [each for each in order if each.is_from_history][-1].fact("tags")
+        assert record_of(*((n * HOUR, each) for n, each in enumerate(order, 1)))["tags"] == expected
