@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 from functools import partial
-from typing import Final
 
 import msgspec
 
@@ -12,13 +11,10 @@ from relay.history.counts import Counts
 from relay.history.importer import Importer
 from relay.history.reading import Progress, read_history
 from relay.history.windows import Range, divide
-from relay.instants import Instant, duration
+from relay.instants import Instant
 from relay.ledger import Ledger, history_cursors
 from relay.ledger.connection import Connection
 from relay.ledger.history_cursors import HistoryCursor
-
-_KEPT: Final = duration(30 * 86_400)
-"""How long an import can be continued. Its pages may be others after that."""
 
 _decode = msgspec.json.Decoder(Progress).decode
 
@@ -64,7 +60,6 @@ class Backfill:
 
     def _begin_or_continue(self, connection: Connection) -> None:
         now = self._ledger.now()
-        history_cursors.delete_old(connection, before=Instant(now - _KEPT))
         until = self._until or now
         cursor = history_cursors.find(connection, self._since, self._until)
         if cursor is None:

@@ -7,7 +7,15 @@ from functools import partial
 from typing import Final, TypeVar
 
 from relay.instants import Duration, Instant, duration, iso
-from relay.ledger import actions, attempts, delivered_counts, retention_queries, tombstones, warnings
+from relay.ledger import (
+    actions,
+    attempts,
+    delivered_counts,
+    history_cursors,
+    retention_queries,
+    tombstones,
+    warnings,
+)
 from relay.ledger.connection import Connection
 from relay.ledger.errors import LedgerUnavailable
 from relay.ledger.lease_holder import Lease
@@ -35,7 +43,7 @@ _LONGEST_JUMP: Final = duration(_DAY_SECONDS)
 
 
 class RetentionWorker:
-    """Deletes events, quarantined bodies, calls, attempts and client state that are too old.
+    """Deletes events, quarantined bodies, calls, attempts, client state and cursors that are too old.
 
     It deletes nothing while the clock cannot be trusted: a clock that is years ahead makes all calls old.
     `also` is awaited after each deletion. `monotonic` returns seconds that no setting of the clock changes.
@@ -111,6 +119,7 @@ class RetentionWorker:
             pass
         await self._run_portion(partial(retention_queries.delete_old_quarantine, before=events_before))
         await self._run_portion(partial(retention_queries.delete_old_client_state, before=calls_before))
+        await self._run_portion(partial(history_cursors.delete_old, before=events_before))
         if self._also is not None:
             await self._also()
 

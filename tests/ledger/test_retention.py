@@ -18,6 +18,7 @@ from relay.ledger import (
     calls,
     client_state,
     delivered_counts,
+    history_cursors,
     journal,
     quarantine,
     tombstones,
@@ -26,6 +27,7 @@ from relay.ledger import (
 from relay.ledger.calls import CallRow
 from relay.ledger.connection import Connection
 from relay.ledger.errors import LeaseLost
+from relay.ledger.history_cursors import HistoryCursor
 from relay.ledger.lease_holder import Lease
 from relay.ledger.quarantine import NewQuarantinedBody
 from relay.ledger.retention import RetentionWorker, _log_failure
@@ -204,6 +206,8 @@ async def test_each_kind_of_row_has_its_age(ledger_url: str) -> None:
             at, key = Instant(events_before - 1 + n), f"contact:{n}"
             quarantine.add(connection, NewQuarantinedBody(at, "json", "no JSON", "", "", "/", "", b"{"))
             client_state.set_many(connection, "crm", {key: "7"}, now=Instant(calls_before - 1 + n))
+            cursor = HistoryCursor(Instant(n), Instant(9), is_open=False, progress="{}")
+            history_cursors.save(connection, cursor, now=at)
 
     def left(connection: Connection) -> dict[str, Any]:
         ids = {f"cloudtalk-{name}" for name in ("dead", "late", "old")}
@@ -213,6 +217,7 @@ async def test_each_kind_of_row_has_its_age(ledger_url: str) -> None:
             "tombstones": tombstones.list_ids(connection, ids),
             "quarantine": [row.received_at - events_before for row in read_quarantine(connection)],
             "client_state": client_state.get_many(connection, "crm", ["contact:0", "contact:1"]),
+            "cursors": [n for n in range(2) if history_cursors.find(connection, Instant(n), Instant(9))],
         }
 
     async with open_ledger(ledger_url, clock=clock) as ledger:
@@ -224,6 +229,7 @@ async def test_each_kind_of_row_has_its_age(ledger_url: str) -> None:
             "tombstones": {"cloudtalk-late", "cloudtalk-old"},
             "quarantine": [0],
             "client_state": {"contact:1": "7"},
+            "cursors": [1],
         }
 
 
@@ -278,7 +284,7 @@ async def test_it_deletes_at_once_and_every_hour_and_holds_its_lease_meanwhile(
         sleeps.append(seconds)
         if seconds >= 1:  # the pause between two transactions is short
             clock.advance(seconds)
-        if len(sleeps) == 258:
+        if len(sleeps) == 260:
             raise asyncio.CancelledError
         await really_sleep(0)
 
@@ -286,7 +292,7 @@ async def test_it_deletes_at_once_and_every_hour_and_holds_its_lease_meanwhile(
         replace_sleep(monkeypatch, sleep)
         with pytest.raises(asyncio.CancelledError):
             await RetentionWorker(ledger, events_days=30, calls_days=730, attempts_days=30).run()
-        assert sleeps == [0.05] * 9 + [15.0] * 240 + [0.05] * 9
+        assert sleeps == [0.05] * 10 + [15.0] * 240 + [0.05] * 10
         assert max(lease_seconds) == 60
         assert min(lease_seconds) >= 30
         assert await ledger.read(lambda c: c.execute(select(leases.c.expires_at)).scalar_one()) == 0
