@@ -41,7 +41,18 @@ CLIENTS: Final[dict[str, dict[str, str]]] = {
 FILE_PROGRAMS: Final = {"echo", "openssl", "touch"}
 """Programs whose examples create a file: a test runs them."""
 
-PROGRAMS: Final = {"chmod", "curl", "export", "kill", "python", "pip", "sqlite3"} | FILE_PROGRAMS
+SERVER_PROGRAMS: Final = {"apt-get", "cd", "cp", "docker", "install", "kubectl", "python3", "runuser"} | {
+    "systemctl",
+    "useradd",
+}
+"""Programs in docs/hosting.md. Tests of `deploy/` check the files that they use."""
+
+INSTALLED: Final = "/opt/cloudtalk-relay/bin/relay"
+"""The program as docs/hosting.md installs it."""
+
+PROGRAMS: Final = (
+    {"chmod", "curl", "export", "kill", "python", "pip", "sqlite3"} | FILE_PROGRAMS | SERVER_PROGRAMS
+)
 """Other programs in the examples; a reader has them, or installs them as the text says."""
 
 PLUG_IN: Final = "docs/write-a-client.md"
@@ -156,9 +167,11 @@ def parse_relay(arguments: list[str]) -> None:
 
 def check_command(words: list[str]) -> None:
     """Fail unless the program, its command and its options exist."""
+    if words[0] == "runuser":
+        words = words[words.index("--") + 1 :]
     program = Path(words[0]).name
     if program == "relay":
-        assert words[0] == ".venv/bin/relay", "make does not put `relay` on the PATH"
+        assert words[0] in {".venv/bin/relay", INSTALLED}, "make does not put `relay` on the PATH"
         parse_relay(words[1:])
     elif program == "make":
         targets = re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE)
