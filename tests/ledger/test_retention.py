@@ -15,6 +15,8 @@ from relay.instants import Instant, iso
 from relay.ledger import (
     Ledger,
     LedgerUnavailable,
+    actions,
+    attempts,
     calls,
     client_state,
     delivered_counts,
@@ -24,6 +26,8 @@ from relay.ledger import (
     tombstones,
     warnings,
 )
+from relay.ledger.actions import ActionRow
+from relay.ledger.attempts import AttemptRow
 from relay.ledger.calls import CallRow
 from relay.ledger.connection import Connection
 from relay.ledger.errors import LeaseLost
@@ -191,6 +195,7 @@ async def test_each_kind_of_row_has_its_age(ledger_url: str) -> None:
     """Each kind has a row that is just old enough, and one that is a microsecond younger."""
     clock = Clock(NOW)
     events_before, calls_before, tombstones_before = (NOW - days * DAY for days in (30, 730, 3_650))
+    attempts_before = NOW - 7 * DAY
 
     def fill(connection: Connection) -> None:
         rows = [make_event_row(received_at=Instant(events_before - 1 + n)) for n in range(2)]
@@ -208,6 +213,10 @@ async def test_each_kind_of_row_has_its_age(ledger_url: str) -> None:
             client_state.set_many(connection, "crm", {key: "7"}, now=Instant(calls_before - 1 + n))
             cursor = HistoryCursor(Instant(n), Instant(9), is_open=False, progress="{}")
             history_cursors.save(connection, cursor, now=at)
+            at = Instant(attempts_before - 1 + n)
+            pushed = AttemptRow("crm", "cloudtalk-now", at, 1, "upsert", "delivered", None, None, 5)
+            attempts.add(connection, [pushed])
+            actions.add(connection, [ActionRow(at, "cli", "call.replay", "crm", "cloudtalk-now")])
 
     def left(connection: Connection) -> dict[str, Any]:
         ids = {f"cloudtalk-{name}" for name in ("dead", "late", "old")}
@@ -216,18 +225,27 @@ async def test_each_kind_of_row_has_its_age(ledger_url: str) -> None:
             "calls": calls.list_ids_after(connection, "", 9),
             "tombstones": tombstones.list_ids(connection, ids),
             "quarantine": [row.received_at - events_before for row in read_quarantine(connection)],
+            "attempts": [
+                row.at - attempts_before for row in attempts.list_for_calls(connection, ["cloudtalk-now"])
+            ],
+            "actions": [
+                row.at - attempts_before
+                for row in actions.list_for_calls(connection, ["cloudtalk-now"], [], since=Instant(0))
+            ],
             "client_state": client_state.get_many(connection, "crm", ["contact:0", "contact:1"]),
             "cursors": [n for n in range(2) if history_cursors.find(connection, Instant(n), Instant(9))],
         }
 
     async with open_ledger(ledger_url, clock=clock) as ledger:
         await ledger.write(fill)
-        await run_once(ledger)
+        await run_once(ledger, attempts_days=7)
         assert await ledger.read(left) == {
             "events": [0],
             "calls": ["cloudtalk-dead", "cloudtalk-late", "cloudtalk-now", "cloudtalk-young"],
             "tombstones": {"cloudtalk-late", "cloudtalk-old"},
             "quarantine": [0],
+            "attempts": [0],
+            "actions": [0],
             "client_state": {"contact:1": "7"},
             "cursors": [1],
         }

@@ -369,13 +369,13 @@ async def test_the_newest_hundred_calls_are_searched_for_a_stated_start(
     ledger: Ledger, without_start: int, *, is_sign: bool
 ) -> None:
     arrival = max(make_state().seen.values())
-    stated = make_call_row("cloudtalk-stated")
+    stated = make_call_row("a-stated")  # by its id it is the first
     record = msgspec.structs.replace(stated.record, started_at="2027-01-15T08:00:00Z")
     rows = [
         msgspec.structs.replace(make_call_row(f"cloudtalk-{n}"), began_at=Instant(9 + n))
         for n in range(without_start)
     ]
-    rows.insert(0, msgspec.structs.replace(stated, began_at=Instant(5), record=record))
+    rows.append(msgspec.structs.replace(stated, began_at=Instant(5), record=record))
     await ledger.write(lambda c: calls.write(c, rows, []))
     expected = 5 if is_sign else arrival
     assert await ledger.read(retention_queries.newest_sign_of_time) == expected
