@@ -6,7 +6,7 @@ from relay.ledger import Ledger, LedgerError, removal
 from relay.logs import get_logger
 from relay.settings import Settings
 
-log = get_logger("relay.test_call")
+log = get_logger("relay.operations")
 
 RECORD_PREFIX: Final = "cloudtalk-relay-test-"
 """The ids of the records of all test calls begin with it."""

@@ -22,7 +22,7 @@ from relay.operations.forget.source import delete_at_source
 from relay.operations.forget.subject import Subject
 from relay.settings import Settings
 
-log = get_logger("relay.privacy")
+log = get_logger("relay.operations")
 
 _PORTION: Final = 200
 _ACTION: Final = "privacy.forget"
