@@ -270,6 +270,25 @@ async def test_one_run_deletes_all_portions(ledger_url: str) -> None:
         assert await ledger.read(lambda c: tombstones.list_ids(c, ids)) == set()
 
 
+async def test_what_else_expires_is_deleted_too_unless_the_clock_jumped(ledger_url: str) -> None:
+    clock, monotonic, runs = Clock(), MonotonicClock(), list[int]()
+    ledger = await open_with_call(ledger_url, clock, began_at=RECEIVED_AT)
+
+    async def delete_files() -> None:
+        runs.append(clock.now)
+
+    worker = RetentionWorker(
+        ledger, events_days=30, calls_days=730, attempts_days=30, also=delete_files, monotonic=monotonic
+    )
+    await worker._lease.acquire()
+    await worker.delete_old_rows()
+    assert len(runs) == 1
+    clock.now += 800 * DAY
+    await worker.delete_old_rows()
+    assert len(runs) == 1
+    await ledger.close()
+
+
 async def test_the_calls_delivered_today_are_counted_however_short_attempts_are_kept(ledger_url: str) -> None:
     clock = Clock()
     clock.now = RECEIVED_AT
