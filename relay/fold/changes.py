@@ -97,12 +97,14 @@ class _Planner:
         self._checks_each = checks_each
         self._calls = PlannedCalls(snapshot)
         self._seen_keys = set(snapshot.seen_keys)
+        self._forgotten = snapshot.forgotten
         self.changes = Changes()
 
     def plan_event(self, unfolded: UnfoldedEvent) -> None:
-        if self._snapshot.forgotten is not None and is_forgotten(unfolded, self._snapshot.forgotten):
+        if self._forgotten is not None and is_forgotten(unfolded, self._forgotten, self._calls.owners):
             ids = [alias for alias in unfolded.parsed.aliases if alias not in self._calls.owners]
             self.changes.forgotten.append((unfolded.seq, ids))
+            self._forgotten = self._forgotten.with_ids(ids, unfolded.received_at)
             return
         event = unfolded.parsed
         match = match_event(unfolded, self._calls)

@@ -1,10 +1,10 @@
 """Which events are about a call that was forgotten. Pure, apart from `find_forgotten`."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Container, Iterator, Sequence
 
 from relay.call import CallEvent, external_number
 from relay.fold.links import leg_keys
-from relay.fold.matching import PRIORITY, namespace_of
+from relay.fold.matching import PRIORITY, namespace_of, namespaces_of
 from relay.instants import Instant
 from relay.ledger import forgotten
 from relay.ledger.connection import Connection
@@ -20,15 +20,23 @@ def find_forgotten(connection: Connection, key: str, batch: Sequence[UnfoldedEve
         key,
         aliases={alias for event in events for alias in (*event.aliases, *leg_keys(event))},
         numbers={number for event in events for number in _numbers(event)},
-        starts=[(number, at) for event in events for number, at in _starts(event)],
+        starts=[
+            (number, at, namespace)
+            for event in events
+            for number, at in _starts(event)
+            for namespace in namespaces_of(event.aliases)
+        ],
     )
 
 
-def is_forgotten(unfolded: UnfoldedEvent, known: Forgotten) -> bool:
+def is_forgotten(unfolded: UnfoldedEvent, known: Forgotten, owned: Container[str] = ()) -> bool:
     """Whether the event is about a forgotten call: by its ids, or by its number and its start.
 
     A number is forgotten for the calls that began before the erasure. An event without a start counts by its
     own time. A call that begins later is a new one.
+
+    `owned`: aliases of calls that the ledger has. An event with one of them is not about a call that is
+    forgotten by its start alone.
     """
     event = unfolded.parsed
     began_at = event.fact("started_at") or event.occurred_at or unfolded.received_at
@@ -37,7 +45,14 @@ def is_forgotten(unfolded: UnfoldedEvent, known: Forgotten) -> bool:
         _is_forgotten_by_ids(event.aliases, known)
         or any(known.find_id(key) is not None for key in leg_keys(event))
         or any(found is not None and began_at < found.forgotten_at for found in by_number)
-        or any(known.has_call(number, at) for number, at in _starts(event))
+        or _is_forgotten_by_start(event, known, owned)
+    )
+
+
+def _is_forgotten_by_start(event: CallEvent, known: Forgotten, owned: Container[str]) -> bool:
+    namespaces = namespaces_of(event.aliases)
+    return not any(alias in owned for alias in event.aliases) and any(
+        known.has_call(number, at, namespaces) for number, at in _starts(event)
     )
 
 

@@ -4,12 +4,13 @@ What stays are keyed hashes (`forgotten`), and for each CRM that may have a call
 (`deliveries.erasing`).
 """
 
+import re
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping
 from typing import Final, NamedTuple
 
 import msgspec
-from sqlalchemy import bindparam, delete, func, or_, select
+from sqlalchemy import bindparam, delete, exists, func, or_, select
 
 from relay.call import Call
 from relay.instants import Instant
@@ -139,6 +140,7 @@ class Erased(NamedTuple):
 
 _aliases = select(aliases.c.call, aliases.c.alias).join(_of_calls, _of_calls.c.call == aliases.c.call)
 _seqs = select(events.c.seq).where(events.c.call.in_(select(_of_calls.c.call)))
+_ID_NAMESPACES: Final = frozenset({"uuid", "other", "id"})
 _ABOUT_CALLS: Final = (aliases, attempts, actions, tombstones, recordings_table)
 _delete_rest: Final = (
     delete(bodies).where(bodies.c.seq.in_(_seqs)),
@@ -168,9 +170,10 @@ def erase_calls(
     """
     key = forgotten.require_key(connection)
     found = calls.get_many(connection, ids)
-    _forget_ids(connection, key, ids, now=now)
+    by_call = _read_aliases(connection, ids)
+    _forget_ids(connection, key, by_call, now=now)
     if not by_number:
-        _forget_starts(connection, key, found.values(), now=now)
+        _forget_starts(connection, key, found.values(), by_call, now=now)
     records = dict.fromkeys(ids) | {id_: row.record for id_, row in found.items()}
     pending, unserved = deliveries.enqueue_erasures(connection, records, fields, now=now)
     for each in unserved:
@@ -183,25 +186,43 @@ def erase_calls(
     return Erased(len(found), deleted, pending, unserved)
 
 
-def _forget_ids(connection: Connection, key: bytes, ids: Collection[str], *, now: Instant) -> None:
-    by_call = defaultdict[str, list[str]](list)
-    for call, alias in connection.execute(_aliases, bound((id_,) for id_ in sorted(ids))):
-        by_call[call].append(alias)
+def _forget_ids(
+    connection: Connection, key: bytes, by_call: Mapping[str, Collection[str]], *, now: Instant
+) -> None:
     for of_call in by_call.values():
         forgotten.add_ids(connection, key, of_call, now=now)
 
 
-def _forget_starts(connection: Connection, key: bytes, rows: Iterable[CallRow], *, now: Instant) -> None:
+def _read_aliases(connection: Connection, ids: Collection[str]) -> dict[str, list[str]]:
+    by_call = defaultdict[str, list[str]](list)
+    for call, alias in connection.execute(_aliases, bound((id_,) for id_ in sorted(ids))):
+        by_call[call].append(alias)
+    return by_call
+
+
+def _forget_starts(
+    connection: Connection,
+    key: bytes,
+    rows: Iterable[CallRow],
+    by_call: Mapping[str, Collection[str]],
+    *,
+    now: Instant,
+) -> None:
     for row in rows:
+        known = {alias.partition(":")[0] for alias in by_call.get(row.id, ())}
         if row.number:
-            forgotten.add_start(connection, key, row.number, row.began_at, now=now)
+            forgotten.add_start(connection, key, row.number, row.began_at, _ID_NAMESPACES - known, now=now)
 
 
-_delete_state = delete(client_state).where(
+_state_with_number = select(client_state.c.destination, client_state.c.key, client_state.c.value).where(
     or_(
         ContainsText(client_state.c.key, bindparam("number")),
         ContainsText(client_state.c.value, bindparam("number")),
     )
+)
+_names = rows_of(client_state.c.destination, client_state.c.key)
+_delete_state = delete(client_state).where(
+    exists().where(client_state.c.destination == _names.c.destination, client_state.c.key == _names.c.key)
 )
 
 
@@ -213,4 +234,8 @@ def forget_number(connection: Connection, number: str, *, now: Instant) -> None:
 
 def delete_number(connection: Connection, number: str) -> None:
     """Delete what the clients keep under this number."""
-    connection.execute(_delete_state, {"number": number})
+    whole = re.compile(rf"{re.escape(number)}(?!\d)")  # not a longer number that begins like this one
+    rows = connection.execute(_state_with_number, {"number": number}).all()
+    about = [(name, key) for name, key, value in rows if whole.search(key) or whole.search(value)]
+    if about:
+        connection.execute(_delete_state, bound(sorted(about)))

@@ -4,7 +4,8 @@ A hash is an HMAC-SHA256 with a random key of this ledger. There are three kinds
 
 - of each id of a forgotten call: events with it are of that call, whenever they arrive;
 - of a forgotten number: its calls are forgotten that began before the erasure, and later ones are not;
-- of a number and a time: one forgotten call, for an event that has another of its ids.
+- of a number, a time and a namespace of ids: one forgotten call that had no id in this namespace, for an
+  event that has one. An id in a namespace in which the call had another one is of another call.
 """
 
 import hashlib
@@ -50,9 +51,16 @@ class Forgotten(msgspec.Struct, frozen=True):
         """Return the hash of this number in E.164; None if it was not forgotten."""
         return self.hashes.get(hash_of_number(self.key, number))
 
-    def has_call(self, number: str, started_at: Instant) -> bool:
-        """Whether one call with this number was forgotten that began at this time."""
-        return hash_of_start(self.key, number, started_at) in self.hashes
+    def has_call(self, number: str, started_at: Instant, namespaces: Iterable[str]) -> bool:
+        """Whether one call with this number was forgotten that began at this time, and that had no id in
+        these namespaces.
+        """
+        return all(hash_of_start(self.key, number, started_at, each) in self.hashes for each in namespaces)
+
+    def with_ids(self, aliases: Collection[str], at: Instant) -> "Forgotten":
+        """Return it with the hashes of these ids of one call, as `add_ids` writes them."""
+        row = ForgottenHash(at, frozenset(alias.partition(":")[0] for alias in aliases))
+        return Forgotten(self.key, {hash_of_id(self.key, alias): row for alias in aliases} | {**self.hashes})
 
 
 def hash_of_id(key: bytes, alias: str) -> str:
@@ -63,8 +71,8 @@ def hash_of_number(key: bytes, number: str) -> str:
     return _hash(key, "number", number)
 
 
-def hash_of_start(key: bytes, number: str, started_at: Instant) -> str:
-    return _hash(key, "start", f"{number} {started_at // _WINDOW}")
+def hash_of_start(key: bytes, number: str, started_at: Instant, namespace: str) -> str:
+    return _hash(key, "start", f"{number} {started_at // _WINDOW} {namespace}")
 
 
 def _hash(key: bytes, kind: str, value: str) -> str:
@@ -88,13 +96,15 @@ def find(
     *,
     aliases: Iterable[str],
     numbers: Iterable[str],
-    starts: Iterable[tuple[str, Instant]],
+    starts: Iterable[tuple[str, Instant, str]],
 ) -> Forgotten | None:
-    """Return the hashes of these ids, numbers and starts (number, time); None if none is forgotten."""
+    """Return the hashes of these ids, numbers and starts (number, time, namespace); None if none is
+    forgotten.
+    """
     secret = bytes.fromhex(key)
     wanted = {hash_of_id(secret, alias) for alias in aliases}
     wanted |= {hash_of_number(secret, number) for number in numbers}
-    wanted |= {hash_of_start(secret, number, at) for number, at in starts}
+    wanted |= {hash_of_start(secret, *start) for start in starts}
     rows = connection.execute(_find, bound((each,) for each in sorted(wanted))).all()
     if not rows:
         return None
@@ -142,7 +152,12 @@ def add_number(connection: Connection, key: bytes, number: str, *, now: Instant)
     connection.execute(_replace, bound([(hash_of_number(key, number), now, "")]))
 
 
-def add_start(connection: Connection, key: bytes, number: str, at: Instant, *, now: Instant) -> None:
-    """Write the hashes of one call that began at this time, or up to two minutes before or after."""
+def add_start(
+    connection: Connection, key: bytes, number: str, at: Instant, namespaces: Iterable[str], *, now: Instant
+) -> None:
+    """Write the hashes of one call that began at this time, or up to two minutes before or after, for events
+    with ids in these namespaces.
+    """
     times = (Instant(at - _WINDOW), at, Instant(at + _WINDOW))
-    connection.execute(_add, bound(sorted((hash_of_start(key, number, each), now, "") for each in times)))
+    hashes = {hash_of_start(key, number, each, name) for each in times for name in namespaces}
+    connection.execute(_add, bound((hash_, now, "") for hash_ in sorted(hashes)))

@@ -73,11 +73,21 @@ def test_a_number_is_forgotten_for_the_calls_that_began_before(
     assert is_forgotten(unfolded("id:7", received_at=received_at, **facts), known) is expected
 
 
-@pytest.mark.parametrize(("started_at", "expected"), [(AT, True), (AT + 121 * SECOND, False)])
-def test_one_call_is_forgotten_by_its_number_and_start(started_at: Instant, *, expected: bool) -> None:
-    known = Forgotten(KEY, {hash_of_start(KEY, NUMBER, AT): ForgottenHash(AT, frozenset())})
-    event = unfolded("id:7", external_number=NUMBER, started_at=started_at)
-    assert is_forgotten(event, known) is expected
+@pytest.mark.parametrize(
+    ("alias", "started_at", "owned", "expected"),
+    [
+        ("id:7", AT, (), True),
+        ("id:7", AT + 121 * SECOND, (), False),
+        (OTHER_UUID, AT, (), False),  # the forgotten call had another uuid
+        ("id:7", AT, ("id:7",), False),  # it is of a call that the ledger has
+    ],
+)
+def test_one_call_is_forgotten_by_its_number_and_start(
+    alias: str, started_at: Instant, owned: tuple[str, ...], *, expected: bool
+) -> None:
+    known = Forgotten(KEY, {hash_of_start(KEY, NUMBER, AT, "id"): ForgottenHash(AT, frozenset())})
+    event = unfolded(alias, external_number=NUMBER, started_at=started_at)
+    assert is_forgotten(event, known, owned) is expected
 
 
 def body(**fields: Any) -> bytes:
@@ -116,6 +126,31 @@ async def test_events_about_a_forgotten_number_are_deleted_and_their_other_ids_t
     )
 
     assert await count(relay) == (0, 0)
+
+
+async def test_the_other_ids_of_a_late_event_count_for_the_events_with_it(relay: FoldingRelay) -> None:
+    await relay.receive(body(call_uuid=OF_UUID), path=ENDED)
+    await relay.ledger.write(lambda c: forget(c, f"cloudtalk-{OF_UUID}"))
+
+    late = {"event": "call.started", "call_id": CALL_ID}  # nothing else links it
+    await relay.receive(body(call_uuid=OF_UUID, **late), msgspec.json.encode(late))
+
+    assert await count(relay) == (0, 0)
+
+
+async def test_another_call_of_the_number_a_few_minutes_later_keeps_its_late_events(
+    relay: FoldingRelay,
+) -> None:
+    second = {"call_uuid": OTHER_UUID.removeprefix("uuid:"), "started_at": "2026-11-20T10:02:00Z"}
+    await relay.receive(body(call_uuid=OF_UUID), body(**second), path=ENDED)
+    await relay.ledger.write(lambda c: forget(c, f"cloudtalk-{OF_UUID}", number=None))
+
+    await relay.receive(body(**second, call_id=2, agent_name="Ana"), path=ENDED)
+    await relay.receive(
+        body(call_uuid="0b6e3f0e-7b7c-4b0b-9f0e-5d0c6a4f1e33", started_at="2026-11-20T10:03:00Z"), path=ENDED
+    )
+
+    assert await count(relay) == (2, 3)
 
 
 async def test_a_forgotten_call_does_not_return_under_another_id_and_other_calls_of_the_number_stay(

@@ -1,5 +1,6 @@
 """What the ledger finds and erases of a number, and what CRMs are to erase."""
 
+import re
 from typing import Final
 
 import msgspec
@@ -63,10 +64,12 @@ def merged_row(id_: str, into: str) -> calls.CallRow:
 async def test_a_number_takes_what_clients_keep_under_it_along(two_destinations: Ledger) -> None:
     ledger = two_destinations
     values = {f"contact:{NUMBER}": "7", "task:1": f"for {NUMBER}", "contact:+34699999999": "8"}
+    values["contact:+346123456789"] = "9"  # begins like the number
     await ledger.write(lambda c: client_state.set_many(c, "crm", values, now=Instant(1)))
 
     await ledger.write(lambda c: erasure.forget_number(c, NUMBER, now=Instant(70)))
 
     left = await ledger.read(lambda c: client_state.get_many(c, "crm", values))
-    assert left == {"contact:+34699999999": "8"}
-    assert not [name for name, text in read_all_rows(ledger.url).items() if NUMBER in text]
+    assert left == {"contact:+34699999999": "8", "contact:+346123456789": "9"}
+    whole = re.compile(r"\+34612345678(?!\d)")
+    assert not [name for name, text in read_all_rows(ledger.url).items() if whole.search(text)]
