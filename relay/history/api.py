@@ -18,7 +18,7 @@ from crm_clients.base import Retry, Throttled, Unknown
 from crm_clients.http import VendorHttp
 from relay.cloudtalk.api import ApiAccess, blocked_seconds
 from relay.history.errors import ApiFailure, Passing
-from relay.history.pages import ROWS_PER_PAGE, Page, check_status, parse_page, parse_uuid
+from relay.history.pages import AFTER_THE_LAST, ROWS_PER_PAGE, Page, check_status, parse_page, parse_uuid
 from relay.history.windows import Window
 from relay.ledger.request_limit import SharedRequestLimit
 from relay.logs import get_logger
@@ -87,6 +87,8 @@ class HistoryApi:
 
     async def _read_page(self, where: str, params: Mapping[str, str]) -> Page:
         response = await self._send("history", where, params)
+        if response.status_code == HTTPStatus.NOT_FOUND and params["page"] != "1":
+            return AFTER_THE_LAST
         _check(response, where)
         return parse_page(response.content, where)
 

@@ -108,7 +108,8 @@ class Importer:
             self._seen.update(row.call_id for row in group)
         starts = [row.parsed.event.fact("started_at") for row in every]
         before = self._wanted.since - _DISORDER
-        are_older = any(start is not None and start < before for start in starts)
+        # All of them: one row with a wrong date must not end the reading.
+        are_older = bool(starts) and all(start is not None and start < before for start in starts)
         return Imported([row.call_id for row in parsed], are_older=are_older)
 
     async def _parse(self, rows: Sequence[Mapping[str, Any]]) -> list[_Row]:

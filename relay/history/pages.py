@@ -1,5 +1,6 @@
 """What CloudTalk answers to a request for its history. Pure: bytes in, rows or a failure out."""
 
+import json
 from http import HTTPStatus
 from typing import Any, Final
 
@@ -29,6 +30,10 @@ class Page(msgspec.Struct, frozen=True):
     rows: list[dict[str, Any]]
     items: int | None
     pages: int | None
+
+
+AFTER_THE_LAST: Final = Page([], 0, 0)
+"""What is read if there is no such page any more: rows were deleted at CloudTalk, so the window changed."""
 
 
 def parse_page(body: bytes, where: str) -> Page:
@@ -73,8 +78,8 @@ def check_status(status: int, body: bytes, content_type: str, where: str) -> Non
 
 def _parse_object(body: bytes, where: str) -> dict[str, Any]:
     try:
-        answer = msgspec.json.decode(body)
-    except (msgspec.DecodeError, UnicodeDecodeError):
+        answer = _decode(body)
+    except (ValueError, RecursionError):
         what = "a page for people" if _is_page(body, "") else "no JSON, or a part of it"
         raise Passing("unreadable", f"{where} answered with {what}", _URL_HINT) from None
     if not isinstance(answer, dict):
@@ -84,6 +89,18 @@ def _parse_object(body: bytes, where: str) -> dict[str, Any]:
         message = f"{where} answered that it failed{_quote(body, 'application/json')}"
         raise Passing("refused", message, _LATER_HINT)
     return answer
+
+
+def _decode(body: bytes) -> Any:
+    """Decode JSON leniently: a row with half a character, such as a shortened emoji, must not hold up a page.
+
+    Raises `ValueError`, `RecursionError`.
+    """
+    try:
+        return msgspec.json.decode(body)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        value = json.loads(body.decode(errors="replace"), strict=False, parse_constant=lambda _: None)
+        return msgspec.json.decode(json.dumps(value, ensure_ascii=False).encode(errors="replace"))
 
 
 def _parse_count(value: Any) -> int | None:

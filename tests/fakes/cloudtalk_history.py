@@ -9,6 +9,7 @@ throttled (429), broken (500), refused (200 with `success: false`), edge (an HTM
 
 import asyncio
 import base64
+import copy
 import json
 import math
 import threading
@@ -39,7 +40,7 @@ class Asked(NamedTuple):
 class FakeHistory:
     """`rows`: in any order. `uuids`: call_id → call_uuid, as the analytics API knows them. `offset_hours`: of
     the zone of `date_from` and `date_to`. `allowed`: requests in each `period` of seconds. `on_page` is
-    called before each page.
+    called before each page, `change_rows` with the rows of a page. A page after the last one is a 404.
     """
 
     def __init__(self, rows: Iterable[dict[str, Any]] = (), *, offset_hours: float = 2) -> None:
@@ -50,6 +51,7 @@ class FakeHistory:
         self.refused = 0
         self.allowed, self.period = 60, 60.0
         self.on_page: Callable[[], None] = lambda: None
+        self.change_rows: Callable[[list[dict[str, Any]]], None] = lambda _: None
         self.url = ""
         self._zone = timezone(timedelta(hours=offset_hours))
         self._period_began, self._in_period = 0.0, 0
@@ -121,12 +123,16 @@ class FakeHistory:
             return self._send_error(writer, 400)
         found = [row for row in self.rows if first <= _started(row) <= last]
         found.sort(key=_started, reverse=True)
+        rows = copy.deepcopy(found[(number - 1) * limit : number * limit])
+        if not rows and number > 1:
+            return self._send_error(writer, 404)
+        self.change_rows(rows)
         data = {
             "itemsCount": len(found),
             "pageCount": math.ceil(len(found) / limit),
             "pageNumber": number,
             "limit": limit,
-            "data": found[(number - 1) * limit : number * limit],
+            "data": rows,
         }
         return self._send_json(writer, {"responseData": data})
 

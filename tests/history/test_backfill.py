@@ -85,12 +85,45 @@ async def test_only_calls_that_began_in_the_range_are_imported_whatever_zone_clo
 
 
 async def test_pages_of_older_calls_are_not_read(
-    relay: FoldingRelay, history_api: HistoryApi, cloudtalk: FakeHistory
+    relay: FoldingRelay, history_api: HistoryApi, cloudtalk: FakeHistory, calls: list[PastCall]
 ) -> None:
     newest = Instant(MIDNIGHT + 16 * 3_600 * SECOND)
+    older = (call._replace(started_at=call.started_at - timedelta(hours=1)) for call in calls[1:])
+    cloudtalk.rows = [calls[0].row(), *(call.row() for call in older)]
     imported = await backfill(relay, history_api, since=newest)
     assert found(imported) == (1, 0, 1, 0)
     assert [page for _, _, page in cloudtalk.pages] == ["1", "2"]  # the second has older calls only
+
+
+async def test_a_row_with_a_wrong_date_does_not_end_the_reading(
+    relay: FoldingRelay, history_api: HistoryApi, cloudtalk: FakeHistory, calls: list[PastCall]
+) -> None:
+    def write_a_wrong_date(rows: list[dict[str, Any]]) -> None:
+        for row in rows:
+            if row["Cdr"]["id"] == calls[1].call_id:
+                row["Cdr"]["started_at"] = "1990-01-01T00:00:00Z"
+
+    cloudtalk.change_rows = write_a_wrong_date
+    assert found(await backfill(relay, history_api)) == (6, 0, 6, 0)
+
+
+async def test_a_page_that_no_longer_exists_is_no_failure(
+    relay: FoldingRelay, history_api: HistoryApi, cloudtalk: FakeHistory, calls: list[PastCall]
+) -> None:
+    def delete_the_newest_calls() -> None:
+        if len(cloudtalk.pages) == 3:
+            cloudtalk.rows = [call.row() for call in calls[3:]]
+
+    cloudtalk.on_page = delete_the_newest_calls
+    assert found(await backfill(relay, history_api)) == (7, 0, 7, 0)
+
+
+async def test_half_a_character_in_a_row_does_not_hold_up_the_page(
+    relay: FoldingRelay, history_api: HistoryApi, cloudtalk: FakeHistory
+) -> None:
+    cloudtalk.rows[0]["Contact"]["name"] = "Ana \ud83d"
+    assert found(await backfill(relay, history_api)) == (7, 0, 7, 0)
+    assert (await records(relay))["1000000000"].contact_name == "Ana ?"
 
 
 async def test_a_repetition_appends_nothing(relay: FoldingRelay, history_api: HistoryApi) -> None:
