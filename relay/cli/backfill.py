@@ -22,8 +22,9 @@ from relay.history.counts import Counts
 from relay.history.errors import ApiFailure
 from relay.history.folding import folding, wait_until_folded
 from relay.ingest.parsers import build_parser
-from relay.instants import Instant, iso
+from relay.instants import SECOND, Instant, duration, iso
 from relay.ledger import Ledger, relays
+from relay.ledger.clocks import wall_clock
 from relay.ledger.request_limit import SharedRequestLimit
 from relay.settings import Settings
 
@@ -31,6 +32,10 @@ _NO_KEY: Final = (
     "the settings have no API key: write cloudtalk.api.key_id and key_secret (CloudTalk → Account → Settings "
     "→ API keys)"
 )
+_EARLIEST: Final = Instant(946_684_800 * SECOND)
+"""2000-01-01: older than any call, and each month of a range costs a request."""
+
+_DAY: Final = duration(86_400)
 _CONTINUE: Final = "Run the same command again: it continues where it stopped."
 
 
@@ -78,8 +83,13 @@ def command(context: Context, since: str, until: str | None, *, dry_run: bool, a
     zone = ZoneInfo(settings.cloudtalk.timezone)
     start, end = parse_time(since, zone, "since"), parse_time(until, zone, "until")
     assert start is not None  # noqa: S101 - the option is required
+    now = wall_clock()
+    if not _EARLIEST <= start < now:
+        raise click.BadParameter("expected a time of the past, after the year 2000", param_hint="'--since'")
     if end is not None and end <= start:
         raise click.BadParameter("expected a time after --since", param_hint="'--until'")
+    if end is not None and end > now + _DAY:
+        end = None  # each month of the future would cost a request
     logs.configure("console", "warning", settings.log.personal_data, sys.stderr)
     hide_secrets(settings)
     _run(_Command(settings, access, start, end, dry_run=dry_run, as_json=as_json))

@@ -5,7 +5,7 @@ import signal
 import subprocess
 import threading
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -53,6 +53,13 @@ def counts(home: Home, *more: str) -> dict[str, Any]:
     assert done.exit_code == 0, done.output
     result: dict[str, Any] = json.loads(done.stdout)
     return result
+
+
+def test_the_future_costs_no_requests(connected: Home, cloudtalk: FakeHistory) -> None:
+    since = (datetime.now(UTC) - timedelta(days=10)).date().isoformat()
+    done = connected.run("backfill", "--since", since, "--until", "9999-12-31", "--json")
+    assert (done.exit_code, json.loads(done.stdout)["calls"]) == (0, 0), done.output
+    assert len(cloudtalk.pages) == 1
 
 
 def test_the_calls_are_there_afterwards_although_no_relay_runs(connected: Home) -> None:
@@ -118,6 +125,8 @@ def test_without_an_api_key_it_says_what_is_missing(home: Home) -> None:
         ((), "Missing option '--since'"),
         (("--since", "yesterday"), "expected a date"),
         (("--since", "2024-11-28", "--until", "2024-11-28"), "expected a time after --since"),
+        (("--since", "9999-12-31"), "expected a time of the past"),
+        (("--since", "0001-01-01"), "after the year 2000"),
     ],
 )
 def test_a_wrong_range_is_a_usage_error(connected: Home, options: tuple[str, ...], message: str) -> None:
