@@ -42,6 +42,11 @@ _LONGEST: Final = duration(30 * 86_400)
 """How far back the first search after a long stop reads. `relay backfill` reads what is older."""
 
 
+_LONGEST_EARLY: Final = duration(86_400)
+"""How long ago a call may have begun that is searched for early: a search must not read months, again and
+again, because of a late event of an old call."""
+
+
 class Reconciler:
     """Searches every `reconcile.every_minutes`. The settings have an API key."""
 
@@ -94,7 +99,11 @@ class Reconciler:
         incomplete = await self._ledger.read(
             lambda c: list_incomplete(c, since=Instant(now - _DELAYS[-1] - duration(_LOOK_SECONDS)))
         )
-        due = [call.began_at for call in incomplete if is_due(call.changed_at, self._searched_at, now)]
+        due = [
+            call.began_at
+            for call in incomplete
+            if call.began_at >= now - _LONGEST_EARLY and is_due(call.changed_at, self._searched_at, now)
+        ]
         if due:
             await self._search(Range(min(due), now), is_early=True)
 

@@ -152,6 +152,20 @@ async def test_a_call_without_its_call_id_is_looked_for_early(
     assert [line["early"] for line in lines(logs, "reconcile.finished")][:2] == [False, True]
 
 
+async def test_a_late_event_of_an_old_call_starts_no_search_of_years(
+    tmp_path: Path, cloudtalk: FakeHistory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reconciler, "_DELAYS", (0, HOUR))
+    (old,) = past_calls(1, datetime(2020, 1, 1, tzinfo=UTC), seconds_apart=1, people=1)
+    async with in_process_relay(settings(tmp_path, cloudtalk, every_minutes=0)) as (relay, client):
+        await client.post("/cloudtalk/webhook", json=old.ended("call_uuid"))
+        async with asyncio.timeout(PATIENCE):
+            while await find_call(relay, f"cloudtalk-{old.call_uuid}") is None:
+                await asyncio.sleep(0.01)
+        await Reconciler(settings(tmp_path, cloudtalk), relay.ledger).search_early()
+    assert cloudtalk.asked == []
+
+
 async def find_call(relay: Relay, id_: str) -> calls.CallRow | None:
     return (await relay.ledger.read(lambda c: calls.get_many(c, [id_]))).get(id_)
 
