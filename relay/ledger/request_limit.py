@@ -65,6 +65,9 @@ def acquire(connection: Connection, per_minute: int, *, now: Instant) -> float:
     sent, blocked_until = _read(connection, now)
     if now < blocked_until:
         return (blocked_until - now) / SECOND
+    if sent and sent[-1] > now:  # the clock was set back: they count as sent now, at the latest
+        sent = [min(at, now) for at in sent]
+        _write(connection, sent, blocked_until)
     if len(sent) >= per_minute:
         return (sent[-per_minute] + _WINDOW - now) / SECOND
     _write(connection, [*sent, now], blocked_until)
@@ -80,13 +83,13 @@ def block(connection: Connection, seconds: float, *, now: Instant) -> None:
 def _read(connection: Connection, now: Instant) -> tuple[list[int], int]:
     """Return the times of the requests of the last minute, the oldest first, and the end of a block.
 
-    What would last longer than it can was written before the clock was set back, and does not count.
+    A block that would last longer than it can was written before the clock was set back, and does not count.
     """
     advisory_lock(connection, "request-limit")
     row = connection.execute(_get).one_or_none()
     if row is None:
         return [], 0
-    sent = sorted(at for at in _decode(row[0]) if now - _WINDOW < at <= now + _WINDOW)
+    sent = sorted(at for at in _decode(row[0]) if at > now - _WINDOW)
     return sent, row[1] if row[1] <= now + _LONGEST_BLOCK else 0
 
 

@@ -51,10 +51,16 @@ async def test_no_process_sends_while_cloudtalk_accepts_nothing(
         assert await limit_of(other).acquire() == 0
 
 
-async def test_a_clock_that_is_set_back_does_not_stop_the_requests(ledger: Ledger, clock: Clock) -> None:
+async def test_a_clock_that_is_set_back_neither_exceeds_the_limit_nor_stops_the_requests(
+    ledger: Ledger, clock: Clock
+) -> None:
     limit = limit_of(ledger)
     await limit.acquire()
     await limit.acquire()
     await limit.block(600)
     clock.advance(-86_400)
+    assert await limit.acquire() == 61
+    clock.advance(60)
+    assert await limit.acquire() == 1
+    clock.advance(1)
     assert await limit.acquire() == 0
