@@ -143,6 +143,14 @@ calls = Table(
     Index("calls_status", "status", "direction", "began_at", "id", **_not_merged),
     Index("calls_changed", "changed_at"),
     Index("calls_number", "number", "began_at"),
+    # Few of the calls of a number that calls all day are conversations.
+    Index(
+        "calls_talked",
+        "number",
+        "began_at",
+        sqlite_where=text("talked = 1"),
+        postgresql_where=text("talked"),
+    ),
     Index(
         "calls_called_back",
         "called_back_call",

@@ -58,6 +58,14 @@ def upgrade() -> None:  # noqa: PLR0915 - a statement per table and index
     op.create_index("calls_changed", "calls", ["changed_at"], unique=False)
     op.create_index("calls_number", "calls", ["number", "began_at"], unique=False)
     op.create_index(
+        "calls_talked",
+        "calls",
+        ["number", "began_at"],
+        unique=False,
+        sqlite_where=sa.text("talked = 1"),
+        postgresql_where=sa.text("talked"),
+    )
+    op.create_index(
         "calls_called_back",
         "calls",
         ["called_back_call"],
