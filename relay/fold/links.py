@@ -29,6 +29,9 @@ LINK_WITHIN: Final = Duration(120 * SECOND)
 _ROUNDING: Final = Duration(2 * SECOND)
 """Two sources state one call in whole seconds and in milliseconds."""
 
+_LATE: Final = Duration(3_600 * SECOND)
+"""How long after the end of a call its webhook may arrive: CloudTalk sends an Ended after the wrap-up."""
+
 # --- number and time ------------------------------------------------------------------------------
 
 
@@ -94,6 +97,20 @@ def _fits(event: CallEvent, aliases: Iterable[str], state: CallState) -> bool:
     is_over = other_ended_at is not None and started_at > other_ended_at + _ROUNDING
     was_over = ended_at is not None and min(starts) > ended_at + _ROUNDING
     return not (is_over or was_over) and has_same_own_side(event, state)
+
+
+def arrived_during(row: CallEvent, state: CallState) -> bool:
+    """Whether a call whose start nobody stated may be that of a row of the history, by its first arrival.
+
+    That is no proof, as webhooks may be late; but it is worth a question to CloudTalk.
+    """
+    started_at = row.fact("started_at")
+    if started_at is None or _starts(state) or state.fact("alone"):
+        return False
+    if not namespaces_of(row.aliases).isdisjoint(namespaces_of(state.aliases)):
+        return False
+    latest = (row.fact("ended_at") or started_at) + _LATE
+    return started_at - LINK_WITHIN <= min(state.seen.values()) <= latest and has_same_own_side(row, state)
 
 
 def _starts(state: CallState) -> list[Instant]:

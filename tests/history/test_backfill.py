@@ -318,3 +318,16 @@ async def test_a_number_that_was_forgotten_does_not_come_back(
     assert sorted(await records(relay)) == [f"100000000{n}" for n in (0, 1, 2, 4, 5, 6)]
     assert (again.progress.counts.new, again.progress.counts.filled) == (0, 0)
     assert await count_events(relay) == 6
+
+
+async def test_a_row_that_may_be_a_call_without_a_start_is_identified_by_the_analytics_api(
+    relay: FoldingRelay, history_api: HistoryApi, cloudtalk: FakeHistory
+) -> None:
+    (call,) = past_calls(1, datetime.now(UTC), seconds_apart=1, people=1)
+    event = call.ended("call_uuid")
+    del event["started_at"], event["ended_at"]
+    await receive(relay, event)
+    cloudtalk.rows, cloudtalk.uuids = [call.row()], {call.call_id: call.call_uuid}
+    imported = await backfill(relay, history_api, since=Instant(relay.ledger.now() - DAY), until=None)
+    assert (found(imported), imported.progress.counts.asked) == ((1, 1, 0, 1), 1)
+    assert list(await records(relay)) == [call.call_id]
