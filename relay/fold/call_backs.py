@@ -13,7 +13,7 @@ import msgspec
 from relay.call import CallBack, has_conversation, is_missed
 from relay.fold.versions import next_version
 from relay.instants import Duration
-from relay.ledger import call_backs, calls, epochs
+from relay.ledger import call_backs, calls, epochs, tombstones
 from relay.ledger.call_backs import Begin
 from relay.ledger.calls import CallRow
 from relay.ledger.connection import Connection
@@ -37,6 +37,7 @@ def update_call_backs(
     if not rows:
         return []
     found = _find_call_backs(connection, rows, window)
+    found |= _find_deleted(connection, rows, found, window)
     changed = {row.id: row for row in rows.values() if found.get(row.id) != row.state.call_back}
     if not changed:
         return []
@@ -78,6 +79,24 @@ def _find_call_backs(
     return {
         id_: CallBack(record.id, began_at, record.agent_name) for id_, (began_at, record) in found.items()
     }
+
+
+def _find_deleted(
+    connection: Connection, rows: Mapping[str, CallRow], found: Mapping[str, CallBack], window: Duration
+) -> dict[str, CallBack]:
+    """Return the known call backs whose conversations retention has deleted: they took place all the same."""
+    known = {
+        id_: call_back
+        for id_, row in rows.items()
+        if (call_back := row.state.call_back) is not None
+        and _may_be_called_back(row)
+        and row.began_at < call_back.began_at <= row.began_at + window
+        and (id_ not in found or call_back.began_at < found[id_].began_at)
+    }
+    if not known:
+        return {}
+    deleted = tombstones.list_ids(connection, {call_back.call for call_back in known.values()})
+    return {id_: call_back for id_, call_back in known.items() if call_back.call in deleted}
 
 
 def _may_be_called_back(row: CallRow) -> bool:

@@ -5,11 +5,17 @@ from random import Random
 from typing import Any, Final, NamedTuple
 
 import pytest
+from sqlalchemy import update
 
 from relay.fold.options import FoldOptions
 from relay.fold.rebuild import rebuild_calls
 from relay.fold.split import split_call
-from relay.instants import SECOND, Duration
+from relay.instants import SECOND, Duration, Instant
+from relay.ledger import retention_queries
+from relay.ledger.connection import Connection
+from relay.ledger.states import DeliveryState
+from relay.ledger.tables import calls as calls_table
+from relay.ledger.tables import deliveries as deliveries_table
 from tests.support.folding import FoldingRelay, parser_in
 
 CUSTOMER: Final = "+34612345678"
@@ -175,6 +181,23 @@ async def test_a_rebuild_keeps_call_backs_and_counts_as_the_settings_are_now(rel
     assert await follow_up(relay) == CALLED_BACK
     row = await relay.row("cloudtalk-m")
     assert (row.version, (await relay.delivery("cloudtalk-m")).version) == (before.version + 2,) * 2
+
+
+async def test_a_conversation_that_retention_has_deleted_stays_one(relay: FoldingRelay) -> None:
+    await relay.receive(MISSED, body("a", 14, talking=9))
+
+    def delete_conversation(connection: Connection) -> None:
+        connection.execute(update(deliveries_table).values(state=DeliveryState.DELIVERED))
+        connection.execute(update(calls_table).where(calls_table.c.id == "cloudtalk-a").values(changed_at=1))
+        retention_queries.delete_old_calls(connection, before=Instant(2), now=Instant(5))
+
+    await relay.ledger.write(delete_conversation)
+    await relay.receive(body("m", 0, talking=0, agent_name="Zoe"))
+    assert await follow_up(relay) == CALLED_BACK
+    await relay.receive(body("b", 20, talking=9, agent="Bea"))
+    assert await follow_up(relay) == CALLED_BACK
+    await rebuild(relay, FoldOptions())
+    assert await follow_up(relay) == CALLED_BACK
 
 
 async def rebuild(relay: FoldingRelay, options: FoldOptions) -> None:
