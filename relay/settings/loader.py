@@ -67,7 +67,8 @@ def _find_file(path: Path | None, env: Mapping[str, str]) -> Path:
     if is_missing(file):
         origin = " (named by RELAY_SETTINGS)" if path is None and from_environment else ""
         raise SettingsError(
-            f"There is no settings file {file}{origin}. Name one with --settings PATH or RELAY_SETTINGS."
+            f"There is no settings file {file}{origin}."
+            " Name one with --settings PATH or RELAY_SETTINGS, or write one with `relay init`."
         )
     return file
 

@@ -115,7 +115,8 @@ def test_a_missing_settings_file_exits_with_2_and_says_how_to_name_one(tmp_path:
     result = shell(tmp_path, "status")
     assert (result.returncode, result.stdout) == (2, "")
     assert result.stderr == (
-        "Error: There is no settings file settings.toml. Name one with --settings PATH or RELAY_SETTINGS.\n"
+        "Error: There is no settings file settings.toml. Name one with --settings PATH or RELAY_SETTINGS,"
+        " or write one with `relay init`.\n"
     )
 
 

@@ -69,7 +69,7 @@ def command(
     folder = folder.expanduser()
     _confirm_overwrite(asker, folder / SETTINGS, force=options["force"])
     if asker.is_interactive:
-        asker.say(texts.WELCOME, folder=folder.absolute())
+        asker.say(texts.WELCOME, folder=folder.resolve())
         echo()
     answers = collect(
         asker,
@@ -129,7 +129,7 @@ def _write(asker: Asker, folder: Path, answers: Answers, *, names_port: bool) ->
         asker.say(texts.OTHER_PORT, port=answers.port)
     echo()
     try:
-        settings = load(folder / SETTINGS)
+        settings = load(folder.resolve() / SETTINGS)
     except SettingsError as error:  # of settings.local.toml or of a variable
         raise BadSettings(str(error)) from error
     hide_secrets(settings)
@@ -172,5 +172,6 @@ def _say_how_to_run(asker: Asker, answers: Answers, folder: Path, program: str) 
     echo(f"  {answers.public_url or f'http://127.0.0.1:{answers.port}'}/console")
     if is_public(answers):
         asker.say(texts.SIGN_IN, file=folder / CONSOLE_TOKENS)
+        asker.say(texts.CLOUDTALK_AGAIN, program=program)
         asker.say(texts.TEST_PUBLIC, program=program)
     asker.say(texts.FOR_GOOD)

@@ -172,6 +172,10 @@ TEST_PUBLIC: Final = Text(
     "Once the proxy runs, test the whole way: `{program} check --send`.",
     "Cuando el proxy esté en marcha, pruebe todo el camino: `{program} check --send`.",
 )
+CLOUDTALK_AGAIN: Final = Text(
+    "`{program} cloudtalk-setup` prints again what to enter in CloudTalk.",
+    "`{program} cloudtalk-setup --lang es` muestra otra vez qué escribir en CloudTalk.",
+)
 FOR_GOOD: Final = Text(
     "docs/hosting.md of the project shows how to run it for good: as a service, in a container, behind a"
     " proxy.",

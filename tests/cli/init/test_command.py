@@ -224,6 +224,7 @@ def test_a_public_url_prints_the_guide_without_the_token(tmp_path: Path) -> None
     assert "POST https://calls.example.com/cloudtalk/webhook/call.started" in result.stdout
     assert token not in result.stdout
     assert f"Sign in to the console with the token in {tmp_path}/secrets/console-tokens" in result.stdout
+    assert "cloudtalk-setup` prints again what to enter in CloudTalk." in result.stdout
 
 
 def test_text_with_quotes_stays_one_value(tmp_path: Path) -> None:
@@ -237,3 +238,11 @@ def test_the_folder_may_be_the_working_folder(tmp_path: Path, monkeypatch: pytes
     monkeypatch.chdir(tmp_path)
     assert CliRunner().invoke(cli, ["init", "--yes", "--no-test-call"]).exit_code == 0
     assert sorted(os.listdir()) == ["secrets", "settings.toml"]  # noqa: PTH208 - the names are enough
+
+
+def test_findings_name_files_without_steps_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    here = tmp_path / "here"
+    here.mkdir()
+    monkeypatch.chdir(here)
+    result = init(Path("../relay"), "--yes")
+    assert f"`relay serve` creates {tmp_path}/relay/var/relay.db" in result.stdout
