@@ -26,6 +26,8 @@ from relay.operations.unanswered import iterate_unanswered
 from relay.settings import Settings
 
 _DEFAULT_ROWS: Final = 50
+_NO_CALLS: Final = "no calls"
+_NOBODY_WAITS: Final = "no customer whose call was missed in the last 7 days waits for a call"
 
 _COLUMNS: Final = {
     "id": "id",
@@ -97,7 +99,8 @@ def command(
         if as_json:
             _print_list_as_json(settings, source, limit)
         else:
-            _print_list(settings, source, limit or _DEFAULT_ROWS)
+            if_empty = _NOBODY_WAITS if unanswered else _NO_CALLS
+            _print_list(settings, source, limit or _DEFAULT_ROWS, if_empty=if_empty)
 
 
 def _parse_filter(
@@ -124,7 +127,7 @@ def _parse_filter(
     )
 
 
-def _print_list(settings: Settings, source: Source, limit: int) -> None:
+def _print_list(settings: Settings, source: Source, limit: int, *, if_empty: str) -> None:
     found, has_more = read_with_ledger(settings, lambda ledger: _first_calls(ledger, source, limit))
     zone = ZoneInfo(settings.cloudtalk.timezone)
     rows = [
@@ -137,6 +140,8 @@ def _print_list(settings: Settings, source: Source, limit: int) -> None:
         for call in found
     ]
     print_table(tuple(_COLUMNS), rows, crop="contact")
+    if not found:
+        echo(f"\n{if_empty}", err=True)
     if has_more:
         echo(f"\nthe latest {len(found)} calls; there are more: use --limit to list them", err=True)
 

@@ -11,6 +11,7 @@ from relay.cli.ledger_session import read_ledger, read_with_ledger, with_ledger
 from relay.cli.local_times import print_local_records, with_local_times
 from relay.cli.lookup import read_calls, require_calls
 from relay.cli.main import Context
+from relay.cli.option_values import require_one_value
 from relay.cli.output import echo, json_option, print_fields, print_json, print_table
 from relay.fold import fold_options
 from relay.fold.split import SplitError, split_call
@@ -45,18 +46,19 @@ command.add_command(call_list.command)
 
 
 @command.command("show")
-@click.argument("id_", metavar="ID-OR-NUMBER")
+@click.argument("words", metavar="ID-OR-NUMBER", nargs=-1, required=True)
 @click.option("--log", "as_story", is_flag=True, help="What happened, in order: received, folded, delivered.")
 @json_option
 @click.pass_obj
-def show(context: Context, id_: str, *, as_story: bool, as_json: bool) -> None:
+def show(context: Context, words: tuple[str, ...], *, as_story: bool, as_json: bool) -> None:
     """Show one call with its legs, events and deliveries.
 
     ID is the id of the record, or CloudTalk's call_id or call_uuid. Of a NUMBER, or its beginning or end, the
-    newest call is shown.
+    newest call is shown. Write a number with spaces in quotes.
     """
+    written = require_one_value(words)
     settings = context.settings()
-    id_ = _find_id(settings, id_)
+    id_ = _find_id(settings, written)
     if as_story:
         _show_story(settings, id_, as_json=as_json)
         return

@@ -8,6 +8,7 @@ import click
 
 from relay.cli.ledger_session import with_ledger
 from relay.cli.main import Context
+from relay.cli.option_values import require_one_value
 from relay.cli.output import echo, json_option, print_json
 from relay.cli.progress import progress_bar
 from relay.ledger import Ledger
@@ -26,7 +27,7 @@ _BACKUPS: Final = (
 
 
 @click.command("forget")
-@click.argument("written", metavar="PHONE_OR_CALL")
+@click.argument("words", metavar="PHONE_OR_CALL", nargs=-1, required=True)
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @click.option("--at-source", is_flag=True, help="Delete the recordings at CloudTalk, too, for good.")
 @click.option(
@@ -41,18 +42,19 @@ _BACKUPS: Final = (
 @json_option
 @click.pass_obj
 def command(
-    context: Context, written: str, *, yes: bool, at_source: bool, seconds: float, as_json: bool
+    context: Context, words: tuple[str, ...], *, yes: bool, at_source: bool, seconds: float, as_json: bool
 ) -> None:
     """Erase a person or a call everywhere, for good.
 
     It erases from the ledger, from the cache and the archive of recordings, and from the CRMs.
 
-    PHONE_OR_CALL is a number in any spelling, of which all calls are erased, or the id of one call. What
-    arrives later about these calls is deleted at once. A call that begins later is a new call.
+    PHONE_OR_CALL is a number in any spelling (in quotes if it has spaces), of which all calls are erased, or
+    the id of one call. What arrives later about these calls is deleted at once. A call that begins later is a new call.
 
     A relay may serve meanwhile. If none runs, this command erases the records in the CRMs itself. The exit
     code is 1 if anything is left to do; the receipt says what.
     """
+    written = require_one_value(words)
     settings = context.settings()
     configure(settings.log.format, "warning", settings.log.personal_data, sys.stderr)
 

@@ -1,6 +1,6 @@
 """Reads values of options that several commands have. A wrong value is a usage error with its option."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from zoneinfo import ZoneInfo
 
@@ -26,3 +26,14 @@ def parse_time(written: str | None, zone: ZoneInfo, field: str) -> Instant | Non
         return None
     with usage_errors():
         return filter_values.parse_time(field, written, zone)
+
+
+def require_one_value(words: Sequence[str]) -> str:
+    """Return the only word. Several words are not joined: they might be two numbers, and a command that
+    erases must not guess which one is meant.
+    """
+    if len(words) > 1:
+        raise click.UsageError(
+            f"one id or number at a time; write a number with spaces in quotes: '{' '.join(words)}'"
+        )
+    return words[0]

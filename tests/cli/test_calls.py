@@ -62,7 +62,11 @@ def test_without_a_terminal_each_call_is_one_line(home: Home) -> None:
 
 def test_without_calls_the_list_is_empty(home: Home) -> None:
     assert home.json("calls", "list") == []
-    assert len(home.run("calls", "list").stdout.splitlines()) == 1
+    result = home.run("calls", "list")
+    assert len(result.stdout.splitlines()) == 1
+    assert result.stderr == "\nno calls\n"
+    waiting = home.run("calls", "list", "--unanswered").stderr
+    assert waiting == "\nno customer whose call was missed in the last 7 days waits for a call\n"
 
 
 def test_calls_without_an_answer_are_listed(home: Home) -> None:
@@ -271,6 +275,12 @@ def test_times_are_shown_in_the_settings_time_zone(home: Home) -> None:
     assert "started_at        2026-07-01 12:00:30+02:00" in shown
     assert "1    started  mission  2026-07-01 12:00:30+02:00  " in shown
     assert home.json("calls", "show", "1")["started_at"] == "2026-07-01T10:00:30Z"
+
+
+def test_a_number_with_spaces_needs_quotes(home: Home) -> None:
+    result = home.run("calls", "show", "0034", "612", "345", "678")
+    assert result.exit_code == 2
+    assert "write a number with spaces in quotes: '0034 612 345 678'" in result.stderr
 
 
 def test_of_a_number_the_newest_call_is_shown_and_the_others_are_counted(home: Home) -> None:

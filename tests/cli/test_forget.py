@@ -104,6 +104,15 @@ def test_a_person_is_asked(two_calls: Home, monkeypatch: pytest.MonkeyPatch, ans
     assert len(crm_rows(two_calls.crm)) == calls
 
 
+def test_several_words_are_refused_and_nothing_is_erased(two_calls: Home) -> None:
+    for words in (("612", "345", "678"), ("612345678", "699111222"), ("ana-0001", "eva-0001")):
+        result = two_calls.run("forget", *words, "--yes")
+        assert result.exit_code == 2
+        assert f"write a number with spaces in quotes: '{' '.join(words)}'" in result.stderr
+    assert len(two_calls.json("calls", "list")) == 2
+    assert forget(two_calls, "612 345 678")["calls"] == 1
+
+
 def test_an_unknown_call_is_1_and_an_ambiguous_one_is_2(two_calls: Home) -> None:
     result = two_calls.run("forget", "nobody", "--yes")
     assert (result.exit_code, "no call has the id nobody" in result.stderr) == (1, True)
