@@ -49,7 +49,8 @@ def command(
     It erases from the ledger, from the cache and the archive of recordings, and from the CRMs.
 
     PHONE_OR_CALL is a number in any spelling (in quotes if it has spaces), of which all calls are erased, or
-    the id of one call. What arrives later about these calls is deleted at once. A call that begins later is a new call.
+    the id of one call. What arrives later about these calls is deleted at once. A call that begins later is
+    a new call.
 
     A relay may serve meanwhile. If none runs, this command erases the records in the CRMs itself. The exit
     code is 1 if anything is left to do; the receipt says what.
