@@ -4,11 +4,12 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 import msgspec
-from sqlalchemy import text
+from sqlalchemy import select
 
 from bench.ledgers import sqlite_ledger
 from bench.load import build_requests, run, send
 from bench.server import serve
+from relay.ledger.tables import metadata
 from relay.simulator import generate_calls
 
 DIALECTS: Final = ("mission", "workflow")
@@ -42,7 +43,7 @@ def fold_day(calls: int) -> Day:
             ledger.wait_until_delivered()
         with ledger.engine.connect() as connection:
             rows = {
-                table: [dict(row) for row in connection.execute(text(f"SELECT * FROM {table}")).mappings()]  # noqa: S608 - fixed
+                table: [dict(row) for row in connection.execute(select(metadata.tables[table])).mappings()]
                 for table in TABLES
             }
     return Day(f"{begin:%Y-%m-%d}", rows)

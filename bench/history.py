@@ -163,6 +163,7 @@ def _keys_of(row: dict[str, Any], place: int) -> dict[str, Any]:
         "id_rest": id_[4:],
         "call_id": (record["call_uuid"] and record["call_id"]) or _NO_TEXT,
         "number": number or _NO_TEXT,
+        "number_reversed": number[::-1] or _NO_TEXT,
         "tail": tail,
         "tail_reversed": tail[::-1],
     }

@@ -9,7 +9,7 @@ from typing import Final
 TEMPORARY_TABLES: Final = (
     """
     CREATE TEMP TABLE keys (call text PRIMARY KEY, place int, id text, id_rest text, call_id text,
-                            number text, tail text, tail_reversed text)
+                            number text, number_reversed text, tail text, tail_reversed text)
     """,
     "CREATE TEMP TABLE copies (n int, shift bigint, date text, hex text, digits text, digits_reversed text)",
     "CREATE TEMP TABLE numbers (n bigint)",
@@ -18,7 +18,7 @@ TEMPORARY_TABLES: Final = (
 _EACH: Final = "FROM copies c CROSS JOIN day_{table} d JOIN keys k ON k.call = d.{call}"
 _ID: Final = "'cloudtalk-' || c.hex || k.id_rest"
 _NUMBER: Final = "'346' || c.digits || k.tail"
-_REVERSED: Final = "'r' || k.tail_reversed || '000643'"
+_REVERSED: Final = "'r' || k.number_reversed"
 _REVERSED_OF_COPY: Final = "'r' || k.tail_reversed || c.digits_reversed || '643'"
 
 
@@ -32,10 +32,10 @@ def _of_copy(column: str) -> str:
 
 COPY: Final = (
     f"""
-    INSERT INTO calls (id, version, began_at, number, status, direction, pruned_at, changed_at, state, record,
-                       field_versions)
+    INSERT INTO calls (id, version, began_at, number, status, direction, talked, pruned_at, changed_at,
+                       state, record, field_versions)
     SELECT {_ID}, d.version, d.began_at - c.shift,
-           CASE WHEN d.number IS NOT NULL THEN '+' || {_NUMBER} END, d.status, d.direction,
+           CASE WHEN d.number IS NOT NULL THEN '+' || {_NUMBER} END, d.status, d.direction, d.talked,
            CASE WHEN c.n >= :event_days THEN d.changed_at END, d.changed_at - c.shift,
            CASE WHEN c.n < :event_days THEN {_of_copy("d.state")} ELSE :empty_state END,
            {_of_copy("d.record")}, d.field_versions

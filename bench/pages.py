@@ -139,7 +139,7 @@ def list_visits(known: Known) -> list[Visit]:
         "dead letters of a destination": {"destination": "crm", "delivery": "dead"},
         "a day": {"day": known.day},
         "frequent words and filters": {
-            "q": "maria garcia",
+            "q": "garcia",
             "agent": "marta",
             "direction": "inbound",
             "delivery": "delivered",

@@ -6,6 +6,7 @@ from typing import Final
 
 import click
 
+from relay import logs
 from relay.cli.ledger_session import with_ledger
 from relay.cli.main import Context
 from relay.cli.option_values import require_one_value
@@ -13,7 +14,6 @@ from relay.cli.output import echo, json_option, print_json
 from relay.cli.progress import progress_bar
 from relay.ledger import Ledger
 from relay.ledger.actions import BY_COMMAND
-from relay.logs import configure
 from relay.operations.forget.receipt import CrmReceipt, CrmState, Preview, Receipt, SourceReceipt
 from relay.operations.forget.run import forget, preview
 from relay.operations.forget.subject import Subject, SubjectError, find_subject
@@ -57,7 +57,7 @@ def command(
     """
     written = require_one_value(words)
     settings = context.settings()
-    configure(settings.log.format, "warning", settings.log.personal_data, sys.stderr)
+    logs.configure(settings.log.format, "warning", settings.log.personal_data, sys.stderr)
 
     async def work(ledger: Ledger) -> Receipt:
         try:

@@ -21,10 +21,11 @@ INSERT INTO events (seq, received_at, dialect, kind, content_type, path, query, 
 INSERT INTO bodies (seq, parsed, raw) VALUES (1, x'01', x'02'), (2, x'03', x'04');
 INSERT INTO aliases (alias, call, reason) VALUES
   ('sim-00000063-000000', 'cloudtalk-sim-00000063-000000', 'first');
-INSERT INTO calls (id, version, began_at, state, record, field_versions, changed_at, status, direction)
+INSERT INTO calls (id, version, began_at, state, record, field_versions, changed_at, status, direction,
+  talked)
 VALUES
   ('cloudtalk-sim-00000063-000000', 3, 1, '["sim-00000063-000000"]', '["sim-00000063-000000"]', '{}', 9,
-   'missed', 'inbound')
+   'missed', 'inbound', 0)
 """
 
 

@@ -1,44 +1,19 @@
 """`relay forget` on the command line, without a relay that runs."""
 
 import json
-import logging
-import sys
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
-import structlog
 from sqlalchemy import select
 
-from relay import logs
 from relay.ledger import actions
 from relay.ledger.tables import actions as action_table
-from relay.logs.output import output
 from tests.support.home import Home, all_delivered
 from tests.support.ledger_content import read_all_rows
 from tests.support.relay import crm_rows
 
 ANA = {"id": "ana-0001", "direction": "inbound", "from": "+34612345678", "to": "+34910000000"}
 EVA = {"id": "eva-0001", "direction": "inbound", "from": "+34699999999", "to": "+34910000000"}
-
-
-@pytest.fixture(autouse=True)
-def isolated_logging(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Undo the configuration of the log, which belongs to the process. A cached logger would keep it."""
-
-    def configure(*arguments: Any) -> None:
-        logs.configure(*arguments)
-        structlog.configure(cache_logger_on_first_use=False)
-
-    root = logging.getLogger()
-    handlers, level = root.handlers, root.level
-    monkeypatch.setattr("relay.cli.forget.configure", configure)
-    yield
-    logging.captureWarnings(capture=False)
-    root.handlers = handlers
-    root.setLevel(level)
-    output.stream, output.writer = sys.stdout, None
-    structlog.reset_defaults()
 
 
 @pytest.fixture

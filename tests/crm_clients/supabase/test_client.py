@@ -18,7 +18,7 @@ from crm_clients.base import (
     Unknown,
 )
 from crm_clients.supabase.batches import MAX_REQUEST_BYTES
-from crm_clients.supabase.sql import FIELDS_WRITTEN
+from crm_clients.supabase.sql import DEFAULT_MAPPING
 from relay.call import Status
 from tests.support.clients import make_retraction
 from tests.support.supabase import Connect, Supabase
@@ -33,7 +33,7 @@ async def test_a_new_call_is_written_as_a_row_with_every_column(supabase: Supaba
     [row] = supabase.rows()
     assert datetime.now(UTC) >= row.pop("updated_at")
     assert row == {
-        **{f: v for f, v in msgspec.to_builtins(BASE).items() if f in FIELDS_WRITTEN},
+        **{f: v for f, v in msgspec.to_builtins(BASE).items() if f in DEFAULT_MAPPING},
         "status": "Perdida",
         "state": "missed",
         "started_at": datetime(2024, 1, 15, 10, tzinfo=UTC),
