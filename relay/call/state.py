@@ -7,7 +7,7 @@ from typing import Any, Final
 import msgspec
 
 from relay.call.agents import Agent
-from relay.call.event import Kind
+from relay.call.event import HISTORY_RANK, Kind
 from relay.instants import Instant
 
 ALTERNATIVES: Final = {time: f"{time}_repeated" for time in ("started_at", "answered_at", "ended_at")}
@@ -95,6 +95,11 @@ class CallState(msgspec.Struct, omit_defaults=True):
         """The value of a fact; None if no event stated it."""
         register = self.facts.get(name)
         return None if register is None else register[1]
+
+
+def is_from_history(state: CallState) -> bool:
+    """Whether CloudTalk's history has stated a fact of the call."""
+    return any(stamp.source_rank == HISTORY_RANK for stamp in state.stamps.values())
 
 
 def referenced_stamps(

@@ -12,7 +12,7 @@ that the link is found when that call arrives later.
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
-from relay.call import HISTORY_RANK, CallEvent, CallState, HasFacts
+from relay.call import CallEvent, CallState, HasFacts, is_from_history
 from relay.fold.matching import (
     customer_number,
     has_same_own_side,
@@ -56,7 +56,7 @@ def needs_number(event: CallEvent, own: CallState | None) -> bool:
     if event.fact("started_at") is None or (not event.is_from_history and _has_call_id(event)):
         return False
     is_first = own is None or own.fact("started_at") is None or customer_number(own) is None
-    if not is_first and not (own is not None and event.is_from_history and not _is_from_history(own)):
+    if not is_first and not (own is not None and event.is_from_history and not is_from_history(own)):
         return False
     return customer_number(event) is not None
 
@@ -71,20 +71,16 @@ def find_by_number(event: CallEvent, own: CallState | None, candidates: Mapping[
     `candidates`: other calls with the same E.164 customer number, by id.
     """
     aliases = event.aliases if own is None else (*event.aliases, *own.aliases)
-    is_from_history = event.is_from_history or (own is not None and _is_from_history(own))
+    has_history = event.is_from_history or (own is not None and is_from_history(own))
     if event.fact("alone") or (own is not None and own.fact("alone")):
         return []
     return [
         call
         for call, state in candidates.items()
-        if (is_from_history or _is_from_history(state))
+        if (has_history or is_from_history(state))
         and not state.fact("alone")
         and _fits(event, aliases, state)
     ]
-
-
-def _is_from_history(state: CallState) -> bool:
-    return any(stamp.source_rank == HISTORY_RANK for stamp in state.stamps.values())
 
 
 def _fits(event: CallEvent, aliases: Iterable[str], state: CallState) -> bool:

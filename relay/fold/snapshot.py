@@ -1,10 +1,11 @@
 """What the ledger holds about the calls that a batch of events may belong to."""
 
 from collections.abc import Mapping, Sequence
-from typing import Final
+from typing import Final, NamedTuple
 
 import msgspec
 
+from relay.call import is_from_history
 from relay.fold.dedup import dedup_keys
 from relay.fold.forgotten import find_forgotten
 from relay.fold.links import LINK_WITHIN, leg_keys, needs_number
@@ -58,7 +59,10 @@ def read_snapshot(connection: Connection, batch: Sequence[UnfoldedEvent]) -> Sna
     deleted = tombstones.get_many(connection, possible_ids - rows.keys())
     windows = [window for unfolded in batch if (window := _number_window(unfolded, owners, rows)) is not None]
     if windows:
-        numbered = calls.list_by_number(connection, windows)
+        every = [window.calls for window in windows if not window.of_history]
+        of_history = [window.calls for window in windows if window.of_history]
+        numbered = calls.list_by_number(connection, every)
+        numbered |= calls.list_by_number(connection, of_history, of_history=True)
         rows |= numbered
         found += aliases.get_many(
             connection, {a for row in numbered.values() for a in row.state.aliases} - ids
@@ -84,16 +88,24 @@ def read_snapshot(connection: Connection, batch: Sequence[UnfoldedEvent]) -> Sna
     )
 
 
+class _Window(NamedTuple):
+    """Calls to read. `of_history`: only those that CloudTalk's history has stated."""
+
+    calls: NumberWindow
+    of_history: bool
+
+
 def _number_window(
     unfolded: UnfoldedEvent, owners: Mapping[str, str], rows: Mapping[str, CallRow]
-) -> NumberWindow | None:
+) -> _Window | None:
     """Return which calls with the event's number it may belong to; None if its ids decide."""
     event = unfolded.parsed
     if may_wait(event):
         # An event whose ids all belong to calls is matched by them.
         if owners.keys() >= set(event.aliases) or (number := customer_number(event)) is None:
             return None
-        return NumberWindow(number, Instant(unfolded.received_at - _LONGEST_CALL), _NEVER)
+        since = Instant(unfolded.received_at - _LONGEST_CALL)
+        return _Window(NumberWindow(number, since, _NEVER), of_history=False)
     if "started_at" not in event.facts:
         return None
     own = next((rows[owners[alias]] for alias in event.aliases if owners.get(alias) in rows), None)
@@ -101,4 +113,7 @@ def _number_window(
         return None
     started_at = event.facts["started_at"]
     # The start of a call in the ledger may be that of a later leg.
-    return NumberWindow(number, Instant(started_at - LINK_WITHIN), Instant(started_at + TRANSFER_WITHIN))
+    window = NumberWindow(number, Instant(started_at - LINK_WITHIN), Instant(started_at + TRANSFER_WITHIN))
+    # A link needs a call of the history. Webhooks of a number that calls all day are many.
+    has_history = event.is_from_history or (own is not None and is_from_history(own.state))
+    return _Window(window, of_history=not has_history)

@@ -4,9 +4,21 @@ from collections.abc import Collection, Iterable, Sequence
 from typing import Any, NamedTuple
 
 import msgspec
-from sqlalchemy import BigInteger, Column, Integer, LargeBinary, and_, bindparam, func, insert, select, update
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    Integer,
+    LargeBinary,
+    and_,
+    bindparam,
+    func,
+    insert,
+    select,
+    true,
+    update,
+)
 
-from relay.call import Call, CallState, has_conversation
+from relay.call import Call, CallState, has_conversation, is_from_history
 from relay.instants import Instant
 from relay.ledger import call_terms
 from relay.ledger.call_terms import CallTerms
@@ -68,6 +80,7 @@ _rows = rows_of(
     calls.c.status,
     calls.c.direction,
     calls.c.talked,
+    calls.c.from_history,
     calls.c.called_back_at,
     calls.c.called_back_call,
     *(Column(name, Integer) for name in ("state_at", "state_length", "record_at", "record_length")),
@@ -83,6 +96,7 @@ _values = {
     "status": _rows.c.status,
     "direction": _rows.c.direction,
     "talked": _rows.c.talked,
+    "from_history": _rows.c.from_history,
     "called_back_at": _rows.c.called_back_at,
     "called_back_call": _rows.c.called_back_call,
     "state": TextInBlob(_blob, _rows.c.state_at, _rows.c.state_length),
@@ -136,6 +150,7 @@ def _bound(rows: Iterable[CallRow]) -> dict[str, Any]:
                 row.record.status,
                 row.record.direction or "",
                 has_conversation(row.state),
+                is_from_history(row.state) or None,
                 call_back and call_back.began_at,
                 call_back and call_back.call,
                 position,
@@ -169,6 +184,7 @@ _by_number = (
     )
     .where(_is_not_merged)
 )
+_of_history = _by_number.where(calls.c.from_history == true())
 
 
 def get_many(connection: Connection, ids: Collection[str]) -> dict[str, CallRow]:
@@ -177,9 +193,15 @@ def get_many(connection: Connection, ids: Collection[str]) -> dict[str, CallRow]
     return {row.id: row for row in map(_call_row, found)}
 
 
-def list_by_number(connection: Connection, windows: Collection[NumberWindow]) -> dict[str, CallRow]:
-    """Return the calls with these customer numbers that began in these times, by id."""
-    found = connection.execute(_by_number, bound(sorted(set(windows))))
+def list_by_number(
+    connection: Connection, windows: Collection[NumberWindow], *, of_history: bool = False
+) -> dict[str, CallRow]:
+    """Return the calls with these customer numbers that began in these times, by id. `of_history`: only those
+    that CloudTalk's history has stated.
+    """
+    if not windows:
+        return {}
+    found = connection.execute(_of_history if of_history else _by_number, bound(sorted(set(windows))))
     return {row.id: row for row in map(_call_row, found)}
 
 

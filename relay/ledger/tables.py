@@ -127,6 +127,8 @@ calls = Table(
     Column("direction", Text, nullable=False),
     # Whether somebody talked to the customer.
     Column("talked", Boolean, nullable=False),
+    # Whether CloudTalk's history has stated the call; empty if not.
+    Column("from_history", Boolean),
     # Of a missed call: the first call after it in which somebody did, and when that began.
     Column("called_back_at", BigInteger),
     Column("called_back_call", Text),
@@ -143,6 +145,14 @@ calls = Table(
     Index("calls_status", "status", "direction", "began_at", "id", **_not_merged),
     Index("calls_changed", "changed_at"),
     Index("calls_number", "number", "began_at"),
+    # A webhook looks for such calls with its number, and a number may call all day.
+    Index(
+        "calls_history",
+        "number",
+        "began_at",
+        sqlite_where=text("from_history = 1"),
+        postgresql_where=text("from_history"),
+    ),
     # Few of the calls of a number that calls all day are conversations.
     Index(
         "calls_talked",

@@ -62,6 +62,11 @@ PLANS: dict[str, tuple[Executable, dict[str, Any], str]] = {
         "SEARCH events USING INTEGER PRIMARY KEY (rowid=?)",
     ),
     "calls._by_id": (calls._by_id, ROWS, "SEARCH calls USING INDEX sqlite_autoindex_calls_1 (id=?)"),
+    "calls._of_history": (
+        calls._of_history,
+        ROWS,
+        "SEARCH calls USING INDEX calls_history (number=? AND began_at>? AND began_at<?)",
+    ),
     "calls._update": (
         calls._update,
         ROWS | {"blob": b""},

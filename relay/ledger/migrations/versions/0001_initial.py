@@ -30,6 +30,7 @@ def upgrade() -> None:  # noqa: PLR0915 - a statement per table and index
         sa.Column("status", TEXT, nullable=False),
         sa.Column("direction", TEXT, nullable=False),
         sa.Column("talked", sa.Boolean(), nullable=False),
+        sa.Column("from_history", sa.Boolean(), nullable=True),
         sa.Column("called_back_at", sa.BigInteger(), nullable=True),
         sa.Column("called_back_call", TEXT, nullable=True),
         sa.Column("pruned_at", sa.BigInteger(), nullable=True),
@@ -57,6 +58,14 @@ def upgrade() -> None:  # noqa: PLR0915 - a statement per table and index
     )
     op.create_index("calls_changed", "calls", ["changed_at"], unique=False)
     op.create_index("calls_number", "calls", ["number", "began_at"], unique=False)
+    op.create_index(
+        "calls_history",
+        "calls",
+        ["number", "began_at"],
+        unique=False,
+        sqlite_where=sa.text("from_history = 1"),
+        postgresql_where=sa.text("from_history"),
+    )
     op.create_index(
         "calls_talked",
         "calls",
