@@ -81,6 +81,8 @@ async def _send_and_watch(server: Server, crm: Crm, rate: int, events: int) -> l
         await send([server], requests, connections=_CONNECTIONS, rate=rate, on_send=note)
         await asyncio.wait([watcher], timeout=_TIMEOUT_SECONDS)
         if not watcher.done():
+            watcher.cancel()  # the block cannot end while it waits for rows
+            await asyncio.wait([watcher])
             raise BenchError(f"only {len(seen)} of {events} calls reached the CRM")
     return [seen[call] - sent_at for call, sent_at in sent.items()]
 
