@@ -14,7 +14,7 @@ from relay.fold.waiting import may_wait
 from relay.instants import SECOND, Duration, Instant
 from relay.ledger import aliases, calls, dedup, deliveries, epochs, tombstones
 from relay.ledger.aliases import LEG_OF, AliasReason
-from relay.ledger.calls import CallRow, NumberWindow
+from relay.ledger.calls import Among, CallRow, NumberWindow
 from relay.ledger.connection import Connection
 from relay.ledger.forgotten import Forgotten
 from relay.ledger.journal import UnfoldedEvent
@@ -59,10 +59,10 @@ def read_snapshot(connection: Connection, batch: Sequence[UnfoldedEvent]) -> Sna
     deleted = tombstones.get_many(connection, possible_ids - rows.keys())
     windows = [window for unfolded in batch if (window := _number_window(unfolded, owners, rows)) is not None]
     if windows:
-        every = [window.calls for window in windows if not window.of_history]
-        of_history = [window.calls for window in windows if window.of_history]
-        numbered = calls.list_by_number(connection, every)
-        numbered |= calls.list_by_number(connection, of_history, of_history=True)
+        numbered: dict[str, CallRow] = {}
+        for among in Among:
+            chosen = [window.calls for window in windows if window.among is among]
+            numbered |= calls.list_by_number(connection, chosen, among)
         rows |= numbered
         found += aliases.get_many(
             connection, {a for row in numbered.values() for a in row.state.aliases} - ids
@@ -89,10 +89,10 @@ def read_snapshot(connection: Connection, batch: Sequence[UnfoldedEvent]) -> Sna
 
 
 class _Window(NamedTuple):
-    """Calls to read. `of_history`: only those that CloudTalk's history has stated."""
+    """Calls with a number to read."""
 
     calls: NumberWindow
-    of_history: bool
+    among: Among
 
 
 def _number_window(
@@ -104,16 +104,21 @@ def _number_window(
         # An event whose ids all belong to calls is matched by them.
         if owners.keys() >= set(event.aliases) or (number := customer_number(event)) is None:
             return None
-        since = Instant(unfolded.received_at - _LONGEST_CALL)
-        return _Window(NumberWindow(number, since, _NEVER), of_history=False)
+        if not unfolded.waited:
+            since = Instant(unfolded.received_at - _LONGEST_CALL)
+            return _Window(NumberWindow(number, since, _NEVER), Among.OPEN)
+        started_at = event.fact("started_at")
+        return None if started_at is None else _Window(_around(number, started_at), Among.ALL)
     if "started_at" not in event.facts:
         return None
     own = next((rows[owners[alias]] for alias in event.aliases if owners.get(alias) in rows), None)
     if not needs_number(event, own.state if own else None) or (number := customer_number(event)) is None:
         return None
-    started_at = event.facts["started_at"]
-    # The start of a call in the ledger may be that of a later leg.
-    window = NumberWindow(number, Instant(started_at - LINK_WITHIN), Instant(started_at + TRANSFER_WITHIN))
-    # A link needs a call of the history. Webhooks of a number that calls all day are many.
+    # A link needs a call of the history.
     has_history = event.is_from_history or (own is not None and is_from_history(own.state))
-    return _Window(window, of_history=not has_history)
+    return _Window(_around(number, event.facts["started_at"]), Among.ALL if has_history else Among.HISTORY)
+
+
+def _around(number: str, started_at: Instant) -> NumberWindow:
+    """The start of a call in the ledger may be that of a later leg."""
+    return NumberWindow(number, Instant(started_at - LINK_WITHIN), Instant(started_at + TRANSFER_WITHIN))

@@ -1,6 +1,7 @@
 """The joined record of each call, with the join state behind it."""
 
 from collections.abc import Collection, Iterable, Sequence
+from enum import StrEnum
 from typing import Any, NamedTuple
 
 import msgspec
@@ -18,7 +19,7 @@ from sqlalchemy import (
     update,
 )
 
-from relay.call import Call, CallState, has_conversation, is_from_history
+from relay.call import Call, CallState, Status, has_conversation, is_from_history
 from relay.instants import Instant
 from relay.ledger import call_terms
 from relay.ledger.call_terms import CallTerms
@@ -26,6 +27,7 @@ from relay.ledger.connection import Connection
 from relay.ledger.errors import CallPruned
 from relay.ledger.json_rows import TextInBlob, bound, rows_of, without_nul
 from relay.ledger.search_terms import terms_of, to_text
+from relay.ledger.states import has_state
 from relay.ledger.tables import calls
 
 _encoder = msgspec.json.Encoder()
@@ -40,6 +42,16 @@ class NumberWindow(NamedTuple):
     number: str
     since: Instant
     until: Instant
+
+
+class Among(StrEnum):
+    """Which calls with a number are read: a number may call all day, or be typed as a constant."""
+
+    ALL = "all"
+    HISTORY = "history"
+    """Those that CloudTalk's history has stated."""
+    OPEN = "open"
+    """Those that may not be over yet."""
 
 
 class CallRow(msgspec.Struct, frozen=True):
@@ -184,7 +196,14 @@ _by_number = (
     )
     .where(_is_not_merged)
 )
-_of_history = _by_number.where(calls.c.from_history == true())
+# The status as an expression: by its index SQLite would read the open calls of all numbers.
+_by_number_of = {
+    Among.ALL: _by_number,
+    Among.HISTORY: _by_number.where(calls.c.from_history == true()),
+    Among.OPEN: _by_number.where(
+        has_state(calls.c.status.concat(""), Status.IN_PROGRESS, Status.ANSWERED),
+    ),
+}
 
 
 def get_many(connection: Connection, ids: Collection[str]) -> dict[str, CallRow]:
@@ -194,14 +213,12 @@ def get_many(connection: Connection, ids: Collection[str]) -> dict[str, CallRow]
 
 
 def list_by_number(
-    connection: Connection, windows: Collection[NumberWindow], *, of_history: bool = False
+    connection: Connection, windows: Collection[NumberWindow], among: Among = Among.ALL
 ) -> dict[str, CallRow]:
-    """Return the calls with these customer numbers that began in these times, by id. `of_history`: only those
-    that CloudTalk's history has stated.
-    """
+    """Return the calls with these customer numbers that began in these times, by id."""
     if not windows:
         return {}
-    found = connection.execute(_of_history if of_history else _by_number, bound(sorted(set(windows))))
+    found = connection.execute(_by_number_of[among], bound(sorted(set(windows))))
     return {row.id: row for row in map(_call_row, found)}
 
 

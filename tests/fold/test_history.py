@@ -9,7 +9,6 @@ from sqlalchemy import select
 
 from relay.cloudtalk.history import history_request
 from relay.cloudtalk.parser import Parser
-from relay.cloudtalk.request import RawRequest
 from relay.fold.ambiguous import find_ambiguous
 from relay.fold.options import FoldOptions
 from relay.fold.rebuild import rebuild_calls
@@ -19,7 +18,7 @@ from relay.instants import Instant
 from relay.ledger import tombstones
 from relay.ledger.journal import UnfoldedEvent
 from relay.ledger.tables import aliases
-from tests.support.folding import FoldingRelay, parser_in
+from tests.support.folding import FoldingRelay
 from tests.support.history import make_row, row_event
 from tests.support.relay import WEBHOOK_PATH
 
@@ -69,18 +68,6 @@ async def test_a_row_of_an_old_call_and_its_webhook_are_one_record(
     record = (await relay.row(name)).record
     assert (record.call_uuid, record.call_id, record.talking_seconds) == (UUID, "484371839", 27)
     assert (await relay.delivery(name)).state == "pending"
-
-
-async def test_a_webhook_reads_only_the_calls_of_the_history_with_its_number(relay: FoldingRelay) -> None:
-    """A number may call all day: each of its events must not read all its calls."""
-    await receive_row(relay)
-    await relay.receive(*(webhook(call_uuid=f"44fe27cd-5268-4670-993e-{n:012}") for n in range(1, 20)))
-    event = parser_in().parse(RawRequest(webhook(), "application/json", WEBHOOK_PATH))
-    assert isinstance(event, list)
-    unfolded = UnfoldedEvent(99, Instant(0), event[0], waited=False)
-    snapshot = await relay.ledger.read(lambda c: read_snapshot(c, [unfolded]))
-    linked = (await read_aliases(relay))["id:484371839"][0]
-    assert snapshot.calls.keys() == {linked}
 
 
 @pytest.mark.parametrize("child_first", [False, True])

@@ -62,10 +62,15 @@ PLANS: dict[str, tuple[Executable, dict[str, Any], str]] = {
         "SEARCH events USING INTEGER PRIMARY KEY (rowid=?)",
     ),
     "calls._by_id": (calls._by_id, ROWS, "SEARCH calls USING INDEX sqlite_autoindex_calls_1 (id=?)"),
-    "calls._of_history": (
-        calls._of_history,
+    "calls._by_number_of history": (
+        calls._by_number_of[calls.Among.HISTORY],
         ROWS,
         "SEARCH calls USING INDEX calls_history (number=? AND began_at>? AND began_at<?)",
+    ),
+    "calls._by_number_of open": (
+        calls._by_number_of[calls.Among.OPEN],
+        ROWS,
+        "SEARCH calls USING INDEX calls_number (number=? AND began_at>? AND began_at<?)",
     ),
     "calls._update": (
         calls._update,
