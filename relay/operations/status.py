@@ -110,8 +110,15 @@ def count_totals(connection: Connection) -> Totals:
     )
 
 
-def get_status(connection: Connection, situation: Situation, totals: Totals | None = None) -> Status:
-    """Count events, calls and deliveries. `totals`: from a while ago; None counts them now."""
+def get_status(
+    connection: Connection,
+    situation: Situation,
+    totals: Totals | None = None,
+    follow_ups: FollowUps | None = None,
+) -> Status:
+    """Count events, calls and deliveries. `totals`: from a while ago; `follow_ups`: counted before. None
+    counts them now.
+    """
     totals = totals or count_totals(connection)
     return Status(
         relays=_list_relays(connection, situation),
@@ -125,7 +132,7 @@ def get_status(connection: Connection, situation: Situation, totals: Totals | No
             unclear=sum(journal.count_missing(connection, since=Instant(0)).values()),
         ),
         calls=totals.calls,
-        follow_ups=count_follow_ups(connection, situation.now),
+        follow_ups=follow_ups or count_follow_ups(connection, situation.now),
         destinations=list_destinations(connection, situation, totals.delivered),
         retention_refused=warnings.get(connection, warnings.CLOCK_JUMPED, since=Instant(0)),
     )

@@ -30,22 +30,21 @@ class UnansweredCall(msgspec.Struct, frozen=True):
     calls: int
 
 
-class UnansweredCalls(msgspec.Struct, frozen=True):
-    """The newest of them; `customers` is the number of all in the last `DAYS` days.
+class FollowUps(msgspec.Struct, frozen=True):
+    """The customers of the last `DAYS` days who wait for a call.
 
     `median_seconds`: from a missed call of these days to the conversation after it; None if there was none.
     """
 
+    customers: int
+    median_seconds: int | None
+
+
+class UnansweredCalls(msgspec.Struct, frozen=True):
+    """The newest of their calls, and the numbers of all."""
+
     newest: list[UnansweredCall]
-    customers: int
-    median_seconds: int | None
-
-
-class FollowUps(msgspec.Struct, frozen=True):
-    """The numbers of `UnansweredCalls`."""
-
-    customers: int
-    median_seconds: int | None
+    numbers: FollowUps
 
 
 def count_follow_ups(connection: Connection, now: Instant) -> FollowUps:
@@ -65,8 +64,7 @@ def get_unanswered(connection: Connection, now: Instant) -> UnansweredCalls:
             )
             for each in newest
         ],
-        len(found),
-        _median_seconds(connection, now),
+        FollowUps(len(found), _median_seconds(connection, now)),
     )
 
 

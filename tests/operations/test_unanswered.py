@@ -60,7 +60,7 @@ async def test_the_last_missed_call_of_each_customer_is_listed(ledger: Ledger) -
         ("new", ONE, "María", 2),
         ("voicemail", TWO, None, 1),
     ]
-    assert found.customers == 2
+    assert found.numbers.customers == 2
 
 
 async def test_customers_who_were_called_back_wait_no_more(ledger: Ledger) -> None:
@@ -73,11 +73,11 @@ async def test_customers_who_were_called_back_wait_no_more(ledger: Ledger) -> No
 
 async def test_the_median_time_to_the_call_back_is_that_of_the_last_days(ledger: Ledger) -> None:
     await write(ledger, "old", 8 * DAY, called_back_after=9)
-    assert (await unanswered(ledger)).median_seconds is None
+    assert (await unanswered(ledger)).numbers.median_seconds is None
     for minutes in (1, 14, 600):
         await write(ledger, f"after {minutes}", 2 * DAY, called_back_after=minutes * 60 * SECOND)
     await write(ledger, "waiting", 1 * DAY)
-    assert (await unanswered(ledger)).median_seconds == 14 * 60
+    assert (await unanswered(ledger)).numbers.median_seconds == 14 * 60
     counted = await ledger.read(lambda c: count_follow_ups(c, Instant(NOW)))
     assert counted == FollowUps(customers=1, median_seconds=14 * 60)
 
@@ -86,7 +86,7 @@ async def test_old_calls_withheld_numbers_and_other_directions_are_left_out(ledg
     await write(ledger, "old", 8 * DAY)
     await write(ledger, "withheld", 1 * DAY, None)
     await write(ledger, "internal", 1 * DAY, direction="internal")
-    assert await unanswered(ledger) == UnansweredCalls([], 0, None)
+    assert await unanswered(ledger) == UnansweredCalls([], FollowUps(0, None))
 
 
 async def test_the_number_of_all_is_known_when_only_the_newest_are_listed(ledger: Ledger) -> None:
@@ -95,7 +95,7 @@ async def test_the_number_of_all_is_known_when_only_the_newest_are_listed(ledger
     found = await unanswered(ledger)
     assert len(found.newest) == 8
     assert found.newest[0].number == "+34600000010"
-    assert found.customers == 10
+    assert found.numbers.customers == 10
 
 
 async def test_the_calls_that_are_counted_are_listed_page_by_page(ledger: Ledger) -> None:

@@ -8,9 +8,10 @@ from starlette.responses import Response
 from relay.console.chart import draw_chart
 from relay.console.visit import Visit
 from relay.instants import iso
-from relay.operations.activity import get_activity
+from relay.ledger.connection import Connection
+from relay.operations.activity import Activity, get_activity
 from relay.operations.status import DestinationState, Status, get_status
-from relay.operations.unanswered import get_unanswered
+from relay.operations.unanswered import UnansweredCalls, get_unanswered
 
 _WAITING: frozenset[DestinationState] = frozenset(
     {DestinationState.WAITING, DestinationState.PAUSED, DestinationState.DISABLED, DestinationState.ORPHANED}
@@ -30,9 +31,13 @@ async def show(visit: Visit) -> Response:
     situation = visit.situation
     now = situation.now
     totals = await visit.console.totals.get()
-    status, activity, unanswered = await visit.console.ledger.view(
-        lambda c: (get_status(c, situation, totals), get_activity(c, now, visit.zone), get_unanswered(c, now))
-    )
+
+    def read(connection: Connection) -> tuple[Status, Activity, UnansweredCalls]:
+        unanswered = get_unanswered(connection, now)
+        status = get_status(connection, situation, totals, unanswered.numbers)
+        return status, get_activity(connection, now, visit.zone), unanswered
+
+    status, activity, unanswered = await visit.console.ledger.view(read)
     return visit.render(
         "overview.html",
         status=status,
