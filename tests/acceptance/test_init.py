@@ -95,6 +95,8 @@ def test_a_person_answers_and_a_test_call_arrives(
 
 @pytest.fixture
 def project(supabase_project: Supabase) -> Iterator[Supabase]:
+    """The project that tests share, with empty tables."""
+    supabase_project.execute("truncate calls; truncate kv_store_d03ded2a")
     yield supabase_project
     supabase_project.execute("drop table if exists first_calls")
 
