@@ -166,6 +166,20 @@ class Finding(msgspec.Struct, frozen=True, kw_only=True):
     hint: str | None = None
 
 
+class Stored(msgspec.Struct, frozen=True):
+    """One record of a call, as it is in the CRM now.
+
+    `version`: that of the record; None if the CRM stores none. `different`: the fields of `Push.changed` that
+    the client writes and whose value in the CRM is another one than it would write, as canonical names. A
+    value that the CRM or the client only changes the form of (the spelling of a time, the order of keys, a
+    text that is cut) is not different. Constants are not compared, since people may change them.
+    """
+
+    remote_id: str | None
+    version: int | None = None
+    different: frozenset[str] = frozenset()
+
+
 # --- the client -------------------------------------------------------------------------------
 
 
@@ -255,6 +269,20 @@ class CrmClient(ABC, Generic[S]):
         the contact of the customer, stays. The relay repeats it if it is in doubt, so a record that does not
         exist is `Delivered`.
         """
+
+    async def read(self, pushes: Sequence[Push]) -> Mapping[str, Sequence[Stored]] | Outcome | None:
+        """Return what the CRM has of these calls, by call id, without writing. No call is given twice.
+
+        The first record is the one that the client writes; all others are doubles: records of the same call
+        that the client would not find by its id, as somebody copied them or another program wrote them. A
+        double can be the record of another call of the relay (`remote_id`). A call without a record is
+        absent, even if it has doubles.
+
+        If `changed` is empty, nothing is compared and no doubles are searched: the versions are enough.
+        Returns an outcome if the CRM cannot be read; None if the client cannot read at all.
+        """
+        del pushes
+        return None
 
     async def stored_versions(self, pushes: Sequence[Push]) -> Mapping[str, int | None] | Outcome:
         """Return the version of each call's record in the CRM, by call id, by reading only.

@@ -21,9 +21,12 @@ from crm_clients.base import (
     Retraction,
     Retry,
     Split,
+    Stored,
 )
 from crm_clients.batch import merge_by_call
+from crm_clients.comparison import IDENTITY_FIELDS
 from crm_clients.local.file import CallsFile, Row, add_column_sql, create_table_sql, is_outdated
+from crm_clients.local.reading import ComparedCall, read_records
 from crm_clients.local.settings import LocalSettings
 from crm_clients.settings import STATE
 from relay.call import FIELDS, Call
@@ -35,6 +38,7 @@ from relay.standards.worker_thread import WorkerThread
 T = TypeVar("T")
 
 _ATTRIBUTES: Final = {**dict(zip(FIELDS, Call.__struct_fields__, strict=True)), STATE: "status"}
+_SOURCES: Final = {STATE: "status"}
 _LONGEST_BUSY_TIMEOUT_SECONDS: Final = 5.0
 _CANNOT_OPEN: Final = (
     "check that the folder exists, that it can be written, and that the file is an SQLite database"
@@ -119,6 +123,16 @@ class LocalClient(CrmClient[LocalSettings]):
         except (sqlite3.Error, OSError) as error:
             return _to_outcome(error, calls=1)
 
+    async def read(self, pushes: Sequence[Push]) -> Mapping[str, Sequence[Stored]] | Outcome:
+        """Read the rows, and doubles by `call_id` and `call_uuid`. Does not create the file."""
+        calls = [self._compared(push) for push in pushes]
+        try:
+            return await self._run(
+                lambda: read_records(self._file.open(), calls) if self._file.exists() else {}
+            )
+        except (sqlite3.Error, OSError) as error:
+            return _to_outcome(error, calls=1)
+
     async def aclose(self) -> None:
         """Close the file."""
         if not self._closed:
@@ -193,6 +207,19 @@ class LocalClient(CrmClient[LocalSettings]):
             ),
             self._mapping.get("cloudtalk_data") if push.partial else None,
             push.delivered_version,
+        )
+
+    def _compared(self, push: Push) -> ComparedCall:
+        columns = self._build_row(push, now="").columns
+        fields = {column: _SOURCES.get(field, field) for field, column in self._mapping.items()}
+        compared = {column: field for column, field in fields.items() if field in push.changed}
+        identities = {
+            column: columns[column]
+            for field in IDENTITY_FIELDS
+            if push.changed and (column := self._mapping.get(field)) and columns[column]
+        }
+        return ComparedCall(
+            push.call.id, {column: columns[column] for column in compared}, compared, identities
         )
 
 

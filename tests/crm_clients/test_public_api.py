@@ -31,6 +31,7 @@ NAMES = [
     "Retry",
     "Split",
     "Status",
+    "Stored",
     "Throttled",
     "Unauthorised",
     "Unknown",
