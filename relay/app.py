@@ -31,8 +31,8 @@ from relay.delivery import LedgerClientState
 from relay.delivery.clients import build_clients
 from relay.ingest.machine_faults import MachineFaults
 from relay.ledger import Ledger, destinations
+from relay.ledger.heartbeat import Heartbeat
 from relay.ledger.notifications import WakeUpPipe
-from relay.ledger.relays import Heartbeat
 from relay.ledger.watch import watch_ledger
 from relay.metrics import LedgerReader, MetricsEndpoint
 from relay.recordings.service import RecordingsService

@@ -18,6 +18,7 @@ from relay.ledger.write_check import check_writable
 from relay.logs import get_logger
 from relay.measurements import PROCESS_STARTS, SharedMemory, attach
 from relay.server.connections import connection_limit, raise_open_files
+from relay.server.lifecycle import log_schema
 from relay.server.roles import Role, assign_roles
 from relay.server.server import PortError, Server, block_sighup, new_event_loop, open_listening
 from relay.server.stop_deadline import force_exit_later
@@ -86,7 +87,7 @@ async def _check_ledger(settings: Settings) -> None:
     """Create or migrate the ledger, and write to it. Raises `LedgerError`."""
     ledger = Ledger(settings.ledger.url.get_secret_value())
     try:
-        await ledger.open()
+        log_schema(*await ledger.open())
         await check_writable(ledger)
     finally:
         await ledger.close()

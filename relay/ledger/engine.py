@@ -10,6 +10,12 @@ from sqlalchemy import Engine, inspect, text
 from sqlalchemy.engine import URL
 from sqlalchemy.exc import DBAPIError
 
+from relay.ledger.compatibility import (
+    COMPATIBLE_FROM,
+    require_compatible,
+    require_no_older_relay,
+    write_compatibility,
+)
 from relay.ledger.connection import Connection, connect
 from relay.ledger.errors import SchemaError
 from relay.ledger.leases import advisory_lock
@@ -18,7 +24,7 @@ from relay.ledger.tables import metadata
 from relay.standards.file_access import explain_denied
 
 HEAD: Final = "0001"
-"""The schema version that this code needs; a test compares it with the newest migration."""
+"""The newest schema version that this code knows; a test compares it with the newest migration."""
 
 _MISSING: Final = ("3F000", "42P01")
 """SQLSTATE: a schema or a table is missing, as in a database that was dropped and created again."""
@@ -66,13 +72,21 @@ def transaction(engine: Engine, *, read_only: bool = False) -> Iterator[Connecti
 def migrate(engine: Engine) -> tuple[str | None, str]:
     """Migrate the schema in one transaction and return its version before and after. Raises `SchemaError`.
 
-    A second process waits, and then finds nothing to do.
+    A second process waits, and then finds nothing to do. A newer schema stays, if this relay works with it.
     """
     with engine.begin() as connection:
-        _prepare(Connection(connection.connection.driver_connection, engine.dialect))
+        plain = Connection(connection.connection.driver_connection, engine.dialect)
+        _prepare(plain)
         before = schema_version(connection)
-        if before != HEAD:
-            _upgrade(connection, engine.url, before)
+        if before == HEAD:
+            return before, before
+        if before is not None and before > HEAD:
+            require_compatible(plain, engine.url, found=before, own=HEAD)
+            return before, before
+        if before is not None and before < COMPATIBLE_FROM:
+            require_no_older_relay(plain, engine.url, compatible_from=COMPATIBLE_FROM, own=HEAD)
+        _upgrade(connection, engine.url, before)
+        write_compatibility(plain, COMPATIBLE_FROM)
         return before, HEAD
 
 
@@ -156,8 +170,8 @@ def _run_migrations(connection: AlchemyConnection, url: URL, before: str | None)
         command.upgrade(config, "head")
     except CommandError as error:
         raise SchemaError(
-            f"the ledger {url.render_as_string()} has schema {before}, which this version of the relay does"
-            f" not know (it knows up to {HEAD}); run the newer relay that wrote it"
+            f"the ledger {url.render_as_string()} has schema {before}, which no version of the relay wrote;"
+            " restore a backup"
         ) from error
 
 

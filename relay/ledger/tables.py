@@ -329,8 +329,17 @@ relays = Table(
     Column("pid", Integer, nullable=False),
     Column("started_at", BigInteger, nullable=False),
     Column("last_seen_at", BigInteger, nullable=False),
+    Column("schema_version", Text, nullable=False),
 )
 """The relays that run: a row for each, whatever the number of its processes; written every few seconds."""
+
+schema_compatibility = Table(
+    "schema_compatibility",
+    metadata,
+    Column("compatible_from", Text, primary_key=True),
+    sqlite_with_rowid=False,
+)
+"""The oldest schema whose relays work with this one: one row, see `compatibility`."""
 
 leases = Table(
     "leases",

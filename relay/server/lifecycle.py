@@ -7,7 +7,7 @@ from types import MappingProxyType
 from typing import Any, Final
 
 from crm_clients.base import CrmClient
-from relay.ledger import Ledger, destinations, leases
+from relay.ledger import HEAD, Ledger, destinations, leases
 from relay.ledger.connection import Connection
 from relay.ledger.errors import LedgerDamaged
 from relay.ledger.generation_file import begin_epoch_after_restore
@@ -22,6 +22,14 @@ _RESTART_SECONDS: Final = 1.0
 
 Loop = Callable[[], Coroutine[Any, Any, None]]
 """The `run` method of a component: works until it is cancelled."""
+
+
+def log_schema(before: str | None, after: str) -> None:
+    """Log that the schema of the ledger was migrated, or that it is newer than this relay."""
+    if before != after:
+        log.info("ledger.migrated", before=before, after=after)
+    elif after != HEAD:
+        log.info("ledger.newer_schema", schema=after, own=HEAD)
 
 
 class Lifecycle:
@@ -65,9 +73,7 @@ class Lifecycle:
     async def _open_ledger(self) -> None:
         if not await self._ledger.check_content(_CHECK_SECONDS):
             log.warning("ledger.check_incomplete", seconds=_CHECK_SECONDS)
-        before, after = await self._ledger.open()
-        if before != after:
-            log.info("ledger.migrated", before=before, after=after)
+        log_schema(*await self._ledger.open())
         await begin_epoch_after_restore(self._ledger)
         await self._ledger.write(self._prepare)
 

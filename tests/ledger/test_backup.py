@@ -123,6 +123,7 @@ async def test_what_is_no_sound_backup_is_refused_and_nothing_changes(tmp_path: 
             source.write_bytes(ledger.read_bytes())
             with closing(sqlite3.connect(source)) as connection:
                 connection.execute("UPDATE alembic_version SET version_num = '9999'")
+                connection.execute("UPDATE schema_compatibility SET compatible_from = '9999'")
                 connection.commit()
     before = ledger.read_bytes()
     with pytest.raises(LedgerError):

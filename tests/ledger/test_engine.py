@@ -74,9 +74,10 @@ def schema(path: Path) -> set[str]:
         return {" ".join(sql.split()) for (sql,) in found}
 
 
-def set_version(path: Path, version: str) -> None:
+def set_version(path: Path, version: str, *, compatible_from: str) -> None:
     with closing(sqlite3.connect(path, isolation_level=None)) as connection:
         connection.execute("UPDATE alembic_version SET version_num = ?", (version,))
+        connection.execute("UPDATE schema_compatibility SET compatible_from = ?", (compatible_from,))
 
 
 # --- the schema -----------------------------------------------------------------------------------
@@ -131,17 +132,35 @@ def test_a_new_database_is_as_the_migrations_create_it(opened: Engine, path: Pat
 # --- a schema that cannot be migrated -------------------------------------------------------------
 
 
-def test_a_newer_schema_is_an_error_that_says_what_to_do(opened: Engine, path: Path) -> None:
+def test_a_newer_schema_that_is_compatible_stays(opened: Engine, path: Path) -> None:
     migrate(opened)
-    set_version(path, "9999")
+    set_version(path, "9999", compatible_from=HEAD)
+    before = contents(path)
+    assert migrate(opened) == ("9999", "9999")
+    assert contents(path) == before
+
+
+def test_a_newer_schema_that_is_incompatible_is_an_error_that_says_what_to_do(
+    opened: Engine, path: Path
+) -> None:
+    migrate(opened)
+    set_version(path, "9999", compatible_from="9998")
     before = contents(path)
     with pytest.raises(SchemaError) as raised:
         migrate(opened)
     assert str(raised.value) == (
-        f"the ledger sqlite:///{path} has schema 9999, which this version of the relay does not know"
-        f" (it knows up to {HEAD}); run the newer relay that wrote it"
+        f"the ledger sqlite:///{path} has schema 9999, with which this version of the relay (schema {HEAD})"
+        " does not work; run the version that migrated it or a later one, or restore the backup from before"
+        " the upgrade"
     )
     assert contents(path) == before
+
+
+def test_a_schema_that_no_release_wrote_is_an_error(opened: Engine, path: Path) -> None:
+    migrate(opened)
+    set_version(path, "0000", compatible_from="0000")
+    with pytest.raises(SchemaError, match="has schema 0000, which no version of the relay wrote; restore a"):
+        migrate(opened)
 
 
 @pytest.mark.parametrize(

@@ -1,43 +1,22 @@
 """The table of relays that run."""
 
-import asyncio
 import os
-from contextlib import suppress
 
 import pytest
 
 from relay.instants import SECOND, Instant
-from relay.ledger import Ledger, relays
-from relay.ledger.relays import Heartbeat, RelayRow
+from relay.ledger import HEAD, Ledger, relays
+from relay.ledger.relays import RelayRow
 from tests.support.clock import Clock
-from tests.support.patience import PATIENCE
 
 
 async def list_running(ledger: Ledger) -> list[RelayRow]:
     return await ledger.read(lambda c: relays.list_running(c, now=ledger.now()))
 
 
-async def test_a_relay_is_listed_while_it_renews_its_row(ledger: Ledger, clock: Clock) -> None:
-    started_at = clock.now
-    running = asyncio.create_task(Heartbeat(ledger, os.getpid(), interval_seconds=0.01).run())
-    async with asyncio.timeout(PATIENCE):
-        while not await list_running(ledger):
-            await asyncio.sleep(0.01)
-        clock.advance(60)
-        while (await list_running(ledger))[0:] == []:
-            await asyncio.sleep(0.01)
-    (row,) = await list_running(ledger)
-    assert (row.pid, row.started_at, row.last_seen_at) == (os.getpid(), started_at, started_at + 60 * SECOND)
-    assert row.host == row.owner.split("/")[0].split("@")[0]
-    running.cancel()
-    with suppress(asyncio.CancelledError):
-        await running
-    assert await list_running(ledger) == []
-
-
 def other_host(clock: Clock, name: str = "elsewhere/7/1", *, age: float = 0) -> RelayRow:
     at = Instant(clock.now - int(age * SECOND))
-    return RelayRow(name, name.split("/", maxsplit=1)[0], 7, at, at)
+    return RelayRow(name, name.split("/", maxsplit=1)[0], 7, at, at, HEAD)
 
 
 @pytest.mark.parametrize(("age", "count"), [(35, 1), (35.1, 0)])

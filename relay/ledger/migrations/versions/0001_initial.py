@@ -324,7 +324,14 @@ def upgrade() -> None:  # noqa: PLR0915 - a statement per table and index
         sa.Column("pid", sa.Integer(), nullable=False),
         sa.Column("started_at", sa.BigInteger(), nullable=False),
         sa.Column("last_seen_at", sa.BigInteger(), nullable=False),
+        sa.Column("schema_version", TEXT, nullable=False),
         sa.PrimaryKeyConstraint("owner"),
+    )
+    op.create_table(
+        "schema_compatibility",
+        sa.Column("compatible_from", TEXT, nullable=False),
+        sa.PrimaryKeyConstraint("compatible_from"),
+        sqlite_with_rowid=False,
     )
     op.create_table(
         "leases",
