@@ -130,6 +130,8 @@ def _describe_follow_ups(follow_ups: FollowUps) -> str:
 def _problems(status: Status) -> Iterator[str]:
     """Yield a paragraph about each problem that no destination has."""
     events = status.events
+    for each in status.refused:
+        yield f"{each.problem}; {each.hint} (`relay cloudtalk-setup`)"
     if events.aside:
         yield (
             f"{events.aside} events could not be folded and were set aside: `relay quarantine list` shows"

@@ -28,7 +28,11 @@ class Ingest:
     ) -> None:
         self.group_commit = GroupCommit(ledger, on_append=on_append)
         self.endpoint = self._build_endpoint(settings, ledger, max_connections)
-        self.loops = [self.group_commit.run, self.endpoint.auth_failures.run]
+        self.loops = [
+            self.group_commit.run,
+            self.endpoint.auth_failures.run,
+            self.endpoint.refused_senders.run,
+        ]
 
     def _build_endpoint(self, settings: Settings, ledger: Ledger, max_connections: int) -> WebhookEndpoint:
         cloudtalk, server = settings.cloudtalk, settings.server

@@ -146,12 +146,16 @@ class Visit:
         """Return the word for an outcome of a push."""
         return story_texts.word(code).read(Language(self.texts.code))
 
+    def translate(self, text: str) -> str:
+        """Return a text that is written in English only, such as a finding, in the language of the page."""
+        return translate(text).read(Language(self.texts.code))
+
     def translated(self, text: str) -> Markup:
-        """Return a text that is written in English only, such as a finding, in the language of the page.
+        """Return a translated text as HTML.
 
         Words of a CRM or of a plug-in stay English, and are marked as such for readers of the screen.
         """
-        shown = translate(text).read(Language(self.texts.code))
+        shown = self.translate(text)
         html = self.formats.message(shown)
         is_foreign = self.texts.code != Language.EN and shown == text
         return Markup('<span lang="en">{}</span>').format(html) if is_foreign else html
@@ -175,12 +179,15 @@ class Visit:
     navigation = NAVIGATION
     pages = frozenset(path for _, path in NAVIGATION)
 
-    def url(self, path: str = "", /, **query: str | int | None) -> str:
-        """Return a relative link to a page of the console: a proxy may publish it below any path."""
+    def url(self, path: str = "", part: str = "", /, **query: str | int | None) -> str:
+        """Return a relative link to a page of the console: a proxy may publish it below any path. `part`: the
+        id of an element of the page, to which the browser scrolls.
+        """
         below = self._path_below
         up = f"{PREFIX[1:]}/" if not below else "../" * (below.count("/") - 1) or "./"
         given = {name: value for name, value in query.items() if value not in {None, ""}}
-        return f"{up}{quote(path)}" + (f"?{urlencode(given)}" if given else "")
+        fragment = f"#{quote(part)}" if part else ""
+        return f"{up}{quote(path)}" + (f"?{urlencode(given)}" if given else "") + fragment
 
     def root_url(self, path: str) -> str:
         """Return a relative link to a path of the relay outside the console."""
@@ -198,9 +205,9 @@ class Visit:
         html = environment().get_template(template).render(visit=self, t=self.texts, **values)
         return HTMLResponse(html, http_status)
 
-    def redirect(self, path: str, /, **query: str | int | None) -> Response:
+    def redirect(self, path: str, part: str = "", /, **query: str | int | None) -> Response:
         """Return a redirect to a page of the console, after a POST."""
-        return RedirectResponse(self.url(path, **query), 303)
+        return RedirectResponse(self.url(path, part, **query), 303)
 
     def redirect_back(self, here: str) -> Response:
         """Return a redirect to the page that a form names, or to the overview if it is no page."""

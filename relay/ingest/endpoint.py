@@ -47,6 +47,7 @@ from relay.ingest.refusals import (
     refuse_unauthenticated,
     refuse_unavailable,
 )
+from relay.ingest.refused_senders import RefusedSenders
 from relay.ingest.request_head import build_head
 from relay.ingest.responses import Response
 from relay.ingest.store import Envelope, EventStore
@@ -90,6 +91,7 @@ class WebhookEndpoint:
         self._admission_control = admission_control
         self._parsing_threads = ParsingThreads()
         self.auth_failures = AuthFailures()
+        self.refused_senders = RefusedSenders(ledger)
         self._clock_warning = ClockWarning(ledger)
 
     def set_authenticator(self, authenticator: Authenticator, secrets: BodySecrets) -> None:
@@ -190,6 +192,7 @@ class WebhookEndpoint:
         if received and received.error and received.error.status == HTTPStatus.REQUEST_TIMEOUT:
             self.auth_failures.record(head.client, "too_slow")
             return refuse_slow(received.error)
+        self.refused_senders.add(head, problem)
         throttled_seconds = self.auth_failures.record(head.client, problem)
         return refuse_unauthenticated(problem, throttled_seconds=throttled_seconds)
 

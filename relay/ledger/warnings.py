@@ -1,7 +1,8 @@
-"""Warnings of a running relay that `relay check` shows, one for each name."""
+"""Warnings of a running relay that `relay check` and the overview show, one for each name."""
 
 from typing import Final
 
+import msgspec
 from sqlalchemy import delete, insert, select
 
 from relay.instants import Instant
@@ -14,6 +15,19 @@ CLOCK_OFF: Final = "clock_off"
 
 CLOCK_JUMPED: Final = "clock_jumped"
 """Retention deletes nothing, because the clock is far ahead of the newest call."""
+
+REFUSED: Final = "refused."
+"""The names of the warnings about refused requests begin with this; the rest is why they were refused. The
+message is the address of the last sender.
+"""
+
+
+class WarningRow(msgspec.Struct, frozen=True):
+    """A warning. `name`: without the beginning by which it was found."""
+
+    name: str
+    at: Instant
+    message: str
 
 
 def record(connection: Connection, name: str, at: Instant, message: str) -> None:
@@ -33,3 +47,14 @@ def get(connection: Connection, name: str, *, since: Instant) -> str | None:
     found = select(table.c.message).where(table.c.name == name, table.c.recorded_at >= since)
     message: str | None = connection.execute(found).scalar()
     return message
+
+
+def list_beginning(connection: Connection, beginning: str, *, since: Instant) -> list[WarningRow]:
+    """List the warnings whose names begin with this, recorded at `since` or later, newest first."""
+    found = (
+        select(table.c.name, table.c.recorded_at, table.c.message)
+        .where(table.c.name.startswith(beginning, autoescape=True), table.c.recorded_at >= since)
+        .order_by(table.c.recorded_at.desc(), table.c.name)
+    )
+    rows = connection.execute(found)
+    return [WarningRow(name.removeprefix(beginning), Instant(at), message) for name, at, message in rows]

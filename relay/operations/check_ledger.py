@@ -11,8 +11,9 @@ from relay.instants import SECOND, Instant
 from relay.ledger import LedgerError, deliveries, destinations, journal, warnings
 from relay.ledger.connection import Connection
 from relay.ledger.write_check import check_writable
-from relay.operations.explanation import situation_of
+from relay.operations.explanation import Situation, situation_of
 from relay.operations.ledger_access import has_ledger, open_ledger
+from relay.operations.refused_senders import list_refused
 from relay.operations.status import DestinationStatus, list_destinations
 from relay.settings import Settings
 from relay.standards.file_access import explain_denied, explain_uncreatable
@@ -71,9 +72,11 @@ def _ledger_hint(settings: Settings) -> str:
 def _find_in_ledger(connection: Connection, settings: Settings, now: Instant) -> Iterator[Finding]:
     if settings.cloudtalk.signing_secrets:
         yield _check_clock(connection, now)
+    situation = situation_of(settings, now, for_people=True)
+    yield from _check_senders(connection, situation)
     yield from _check_outcomes(connection, now)
     yield from _check_retention(connection)
-    for status in list_destinations(connection, situation_of(settings, now, for_people=True)):
+    for status in list_destinations(connection, situation):
         if status.name in settings.destinations:
             yield from _check_deliveries(status)
             yield from _check_rendering(connection, settings.destinations[status.name], status.name)
@@ -91,6 +94,12 @@ def _check_clock(connection: Connection, now: Instant) -> Finding:
         problem=f"a signed webhook was refused within the last day: {warning}",
         hint="set this machine's clock (with systemd: timedatectl set-ntp true), then let CloudTalk resend",
     )
+
+
+def _check_senders(connection: Connection, situation: Situation) -> Iterator[Finding]:
+    """Report requests to the webhook that were refused: CloudTalk may have sent them."""
+    for each in list_refused(connection, situation):
+        yield Finding(name="cloudtalk", ok=True, code=each.reason, problem=each.problem, hint=each.hint)
 
 
 def _check_outcomes(connection: Connection, now: Instant) -> Iterator[Finding]:

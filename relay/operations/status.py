@@ -22,6 +22,7 @@ from relay.ledger.deliveries import DeliveryCounts
 from relay.ledger.destinations import DestinationRow
 from relay.operations.explanation import Explanation, Situation, explain_destination
 from relay.operations.explanation_texts import Cause
+from relay.operations.refused_senders import Refusal, list_refused
 from relay.operations.unanswered import FollowUps, count_follow_ups
 
 
@@ -93,6 +94,8 @@ class Status(msgspec.Struct, frozen=True):
     destinations: list[DestinationStatus]
     retention_refused: str | None
     """Why retention deletes nothing; None while it works."""
+    refused: list[Refusal]
+    """Requests to the webhook that were refused within the last day."""
 
 
 class Totals(msgspec.Struct, frozen=True):
@@ -135,6 +138,7 @@ def get_status(
         follow_ups=follow_ups or count_follow_ups(connection, situation.now),
         destinations=list_destinations(connection, situation, totals.delivered),
         retention_refused=warnings.get(connection, warnings.CLOCK_JUMPED, since=Instant(0)),
+        refused=list_refused(connection, situation),
     )
 
 

@@ -67,6 +67,7 @@ def test_json_has_every_key(home: Home) -> None:
         ],
         "follow_ups": {"customers": 0, "median_seconds": None},
         "retention_refused": None,
+        "refused": [],
     }
 
 
@@ -119,6 +120,7 @@ def test_before_the_first_start_all_numbers_are_0(home: Home) -> None:
         "destinations": [],
         "follow_ups": {"customers": 0, "median_seconds": None},
         "retention_refused": None,
+        "refused": [],
     }
 
 

@@ -349,3 +349,18 @@ async def test_the_overview_begins_with_what_needs_a_person(relay_and_browser: t
     spanish = (await browser.open("/console", accept_language="es")).text
     assert re.search(r"En pausa: <time[^>]*>hace [0-9]+ d</time>", spanish)
     assert "<dt>Delivered today</dt><dd>2</dd>" in page
+
+
+async def test_the_overview_and_the_check_show_requests_with_a_wrong_token(
+    relay_and_browser: tuple[Relay, Browser],
+) -> None:
+    relay, browser = relay_and_browser
+    headers = {"authorization": "Bearer a-token-that-is-not-listed"}
+    await browser.client.post(WEBHOOK_PATH, json=EVENTS[0], headers=headers)
+    assert relay.ingest is not None
+    await relay.ingest.endpoint.refused_senders.store()
+    page = (await browser.open("/console/")).text
+    assert 'notice bad"><p>Requests with a wrong token are refused, the last at <time' in page
+    assert 'href="./set-up#cloudtalk"' in page
+    await browser.open("/console/set-up")
+    assert "requests with a wrong token are refused" in (await browser.post("/console/set-up/check")).text

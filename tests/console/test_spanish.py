@@ -143,6 +143,7 @@ def fill(connection: Connection, now: Instant) -> None:
         now,
         "the signature is 400 s old (server time 2024-11-28T10:30:00Z)",
     )
+    warnings.record(connection, f"{warnings.REFUSED}wrong_token", now, "203.0.113.7")
     pause = Pause("failing", 60, "unreachable", f"No connection to {NOWHERE}: ConnectError.")
     until = Instant(RECEIVED_AT + 10**15)
     destinations.pause_until(connection, "supabase", pause, until=until, now=RECEIVED_AT)

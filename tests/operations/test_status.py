@@ -38,6 +38,7 @@ async def test_events_calls_and_quarantine_are_counted(ledger: Ledger) -> None:
         "follow_ups": {"customers": 0, "median_seconds": None},
         "destinations": [],
         "retention_refused": None,
+        "refused": [],
     }
 
     def write(connection: Connection) -> None:

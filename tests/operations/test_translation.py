@@ -35,6 +35,7 @@ MODULES = [
     "relay/operations/alert_receiver.py",
     "relay/operations/check.py",
     "relay/operations/check_ledger.py",
+    "relay/operations/refused_senders.py",
     "relay/recordings/check.py",
     "relay/recordings/hosts.py",
     "relay/recordings/statuses.py",

@@ -19,10 +19,13 @@ _WAITING: frozenset[DestinationState] = frozenset(
 
 
 class Attention(msgspec.Struct, frozen=True):
-    """Something that needs a person. `page`: where they see it; empty if no page shows it."""
+    """Something that needs a person. `page`: where they see it; empty if no page shows it. `part`: the id of
+    an element of that page.
+    """
 
     text: str
     page: str = ""
+    part: str = ""
     is_urgent: bool = False
 
 
@@ -56,12 +59,17 @@ def _attention(visit: Visit, status: Status) -> Iterator[Attention]:
     for each in status.destinations:
         # The sentence of a destination that waits also says what to do about it.
         if each.state in _WAITING and (each.pending or each.state is not DestinationState.ORPHANED):
-            yield Attention(each.explanation, "set-up", is_urgent=each.state is DestinationState.WAITING)
+            yield Attention(
+                each.explanation, "set-up", each.name, is_urgent=each.state is DestinationState.WAITING
+            )
         if each.dead:
             text = texts.dead_one if each.dead == 1 else texts.dead_many
             yield Attention(
                 text.format(destination=each.name, number=number(each.dead)), "dead-letters", is_urgent=True
             )
+    for refused in status.refused:
+        text = f"{visit.translate(refused.problem)}; {visit.translate(refused.hint)}"
+        yield Attention(text[:1].upper() + text[1:], "set-up", "cloudtalk", is_urgent=refused.is_recent)
     events = status.events
     if events.quarantined:
         text = texts.quarantine_one if events.quarantined == 1 else texts.quarantine_many

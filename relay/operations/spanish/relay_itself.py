@@ -104,6 +104,37 @@ TEXTS: Final = {
         "{} pertenece a {}, y usted es {}; ejecute el relay como {}"
     ),
     "the user {}": "el usuario {}",
+    # --- requests that were refused ---------------------------------------------------------------
+    "requests with a wrong token are refused, the last at {} from {}": (
+        "se rechazan peticiones con un token incorrecto, la última a las {} desde {}"
+    ),
+    "requests without a token are refused, the last at {} from {}": (
+        "se rechazan peticiones sin token, la última a las {} desde {}"
+    ),
+    "requests with a wrong signature are refused, the last at {} from {}": (
+        "se rechazan peticiones con una firma incorrecta, la última a las {} desde {}"
+    ),
+    "requests without a signature are refused, the last at {} from {}": (
+        "se rechazan peticiones sin firma, la última a las {} desde {}"
+    ),
+    "requests from other machines are refused, the last at {} from {}": (
+        "se rechazan peticiones de otras máquinas, la última a las {} desde {}"
+    ),
+    "if CloudTalk sends them, enter a token of cloudtalk.tokens in the header Authorization of each"
+    " workflow": (
+        "si las envía CloudTalk, escriba un token de cloudtalk.tokens en la cabecera Authorization de cada"
+        " workflow"
+    ),
+    "if CloudTalk sends them, copy the secret that CloudTalk shows for its webhook to"
+    " cloudtalk.signing_secrets": (
+        "si las envía CloudTalk, copie en cloudtalk.signing_secrets el secreto que CloudTalk muestra para su"
+        " webhook"
+    ),
+    "write a token to cloudtalk.tokens, restart the relay, and enter the token in CloudTalk: without a"
+    " token only programs on this machine may send events": (
+        "escriba un token en cloudtalk.tokens, reinicie el relay e introduzca el token en CloudTalk: sin"
+        " token solo pueden enviar eventos los programas de esta máquina"
+    ),
     # --- the ledger -------------------------------------------------------------------------------
     "the ledger {} cannot be created": "no se puede crear el ledger {}",
     "`relay serve` creates {}": "`relay serve` crea {}",
