@@ -29,6 +29,7 @@ from crm_clients.base import (
     Unknown,
 )
 from crm_clients.batch import merge_by_call
+from crm_clients.comparison import is_same
 from crm_clients.locks import KeyedLock
 from crm_clients.rate_limit import RateLimiter
 from crm_clients.settings import DeliveryFilter, DestinationSettings, require_distinct_names
@@ -67,6 +68,7 @@ __all__ = [
     "Unauthorised",
     "Unknown",
     "VendorHttp",
+    "is_same",
     "merge_by_call",
     "require_distinct_names",
     "retry_after",

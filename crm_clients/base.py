@@ -284,14 +284,6 @@ class CrmClient(ABC, Generic[S]):
         del pushes
         return None
 
-    async def stored_versions(self, pushes: Sequence[Push]) -> Mapping[str, int | None] | Outcome:
-        """Return the version of each call's record in the CRM, by call id, by reading only.
-
-        None: the record has no version. A call without a record is absent. A replay writes only records that
-        are absent or of another version. Returns an outcome if the CRM cannot be read.
-        """
-        return dict.fromkeys(push.call.id for push in pushes)
-
     def record_url(self, remote_id: str) -> str | None:
         """Return the page on which a person sees this record in the CRM; None if it is not known.
 

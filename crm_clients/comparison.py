@@ -1,4 +1,4 @@
-"""Compare a value that a client would write with the one that the CRM has, whatever its column's type."""
+"""Find doubles, and compare a value that a client would write with the one that the CRM has."""
 
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal, InvalidOperation
@@ -7,8 +7,12 @@ from uuid import UUID
 
 import msgspec
 
+from relay.call import Call
+
 IDENTITY_FIELDS: Final = ("call_id", "call_uuid")
 """Fields that identify a call besides its id: another record with one of them is a double."""
+
+_ID_PREFIX: Final = "cloudtalk-"
 
 _EMPTY: Final[tuple[Any, ...]] = (None, "", [], {})
 _TRUE: Final = frozenset({"true", "t", "1", "yes", "on"})
@@ -18,6 +22,16 @@ _DATE_LENGTH: Final = len("2026-01-12")
 
 _SHORTEST_UNIT: Final = timedelta(seconds=1)
 """A column may have whole seconds only, and PostgreSQL rounds to them (`timestamptz(0)`)."""
+
+
+def other_ids(call: Call) -> list[str]:
+    """Return the ids that the call would have if it were named by another of CloudTalk's ids.
+
+    CloudTalk's webhooks send one of the two, so a program that writes a record per webhook has both, and so
+    has a relay whose ledger was lost.
+    """
+    ids = (_ID_PREFIX + id_ for field in IDENTITY_FIELDS if (id_ := getattr(call, field)))
+    return [id_ for id_ in dict.fromkeys(ids) if id_ != call.id]
 
 
 def is_same(written: Any, stored: Any) -> bool:

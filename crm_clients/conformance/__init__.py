@@ -23,13 +23,14 @@ from crm_clients.conformance.behaviour import BehaviourTests
 from crm_clients.conformance.crm import Capability, Crm, Fault
 from crm_clients.conformance.faults import FaultTests
 from crm_clients.conformance.http_crm import HttpCrm, Request, Response
+from crm_clients.conformance.reading import ReadTests
 from crm_clients.conformance.records import RecordTests
 from crm_clients.conformance.retractions import RetractionTests
 
 __all__ = ["Capability", "ClientConformance", "Crm", "Fault", "HttpCrm", "Request", "Response"]
 
 
-class ClientConformance(RecordTests, FaultTests, RetractionTests, BehaviourTests):
+class ClientConformance(RecordTests, ReadTests, FaultTests, RetractionTests, BehaviourTests):
     """All tests of the kit. Derive from it and define the fixture `crm`."""
 
     @pytest.fixture

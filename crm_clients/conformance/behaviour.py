@@ -1,4 +1,4 @@
-"""Tests of everything else: client state, rate limits, `check`, `setup`, stored versions, secrets in logs."""
+"""Tests of everything else: client state, rate limits, `check`, `setup`, secrets in logs."""
 
 import asyncio
 from collections.abc import Iterator
@@ -6,7 +6,6 @@ from typing import Final
 
 import pytest
 
-from crm_clients.base import Outcome
 from crm_clients.conformance.crm import Capability, Crm, Fault
 from crm_clients.conformance.harness import async_test, open_client
 from crm_clients.conformance.require import (
@@ -106,50 +105,6 @@ class BehaviourTests:
         require(not problems, f"there was no fault, and `check` found {problems!r}")
 
     @async_test
-    async def test_check_and_stored_versions_create_no_record(self, crm: Crm) -> None:
-        async with open_client(crm, timeout_seconds=10) as client:
-            await client.check()
-            await client.stored_versions(first_push(call()))
-        require(not crm.records(ID), "`check` or `stored_versions` wrote a record: both must only read")
-
-    @async_test
-    async def test_stored_versions_has_the_records_that_exist_by_reading_only(self, crm: Crm) -> None:
-        skip_unless_supported(crm, Capability.LOOKUP, Capability.EDITS)
-        async with open_client(crm, timeout_seconds=10) as client:
-            calls = [call(ID, 7), call("cloudtalk-2"), call("cloudtalk-3,(4)")]
-            pushes = [later_push(each, last=await client.deliver(each)) for each in calls]
-            versions = await client.stored_versions(*pushes)
-            require(
-                not isinstance(versions, Outcome)
-                and versions.keys() == {each.id for each in calls}
-                and all(versions[each.id] in {None, each.version} for each in calls),
-                f"all records exist, and `stored_versions` returned {versions!r}: return the version of each "
-                "record by the id of its call, None if the CRM stores no version",
-            )
-            crm.remove("cloudtalk-2")
-            before = _count_writes(crm)
-            versions = await client.stored_versions(*pushes)
-            after = _count_writes(crm)
-        require(
-            not isinstance(versions, Outcome) and versions.keys() == {ID, "cloudtalk-3,(4)"},
-            f"a person deleted cloudtalk-2, and `stored_versions` returned {versions!r}",
-        )
-        require(before == after, "`stored_versions` sent a writing request")
-
-    @async_test
-    async def test_stored_versions_returns_an_outcome_during_an_outage(self, crm: Crm) -> None:
-        skip_unless_supported(crm, Capability.LOOKUP, Fault.DOWN)
-        async with open_client(crm) as client:
-            delivered = await client.deliver(call())
-            with crm.inject(Fault.DOWN):
-                versions = await client.stored_versions(later_push(call(), last=delivered))
-        require(
-            isinstance(versions, Outcome),
-            f"the CRM was down, and `stored_versions` returned {versions!r}: return the outcome, so that the "
-            "relay does not treat every record as deleted",
-        )
-
-    @async_test
     async def test_setup_is_idempotent_and_returns_lines(self, crm: Crm) -> None:
         async with open_client(crm, timeout_seconds=10) as client:
             await client.deliver(call())
@@ -170,10 +125,6 @@ class BehaviourTests:
         client = crm.make_client(InMemoryClientState())
         await client.aclose()
         await client.aclose()
-
-
-def _count_writes(crm: Crm) -> int:
-    return 0 if Capability.WRITE_TIMES in crm.unsupported else len(crm.write_times())
 
 
 def _most_in_window(times: list[float], *, seconds: float) -> int:

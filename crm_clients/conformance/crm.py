@@ -47,7 +47,9 @@ class Capability(StrEnum):
     EDITS = "edits"
     """People can change a record, and the CRM keeps fields that a later write does not name."""
     LOOKUP = "lookup"
-    """Records can be found by reading, so that the client implements `stored_versions`."""
+    """Records can be found by reading, so that the client implements `read`."""
+    DOUBLES = "doubles"
+    """A second record of a call can exist, and be found: the kit makes one by `double`."""
     DIAGNOSIS = "diagnosis"
     """`check` can find invalid credentials and a missing table or address without writing."""
     REJECTION = "rejection"
@@ -93,6 +95,10 @@ class Crm(ABC):
     def remove(self, call_id: str) -> None:
         """Delete the record, as a person would. For `Capability.EDITS`."""
         raise NotImplementedError("implement `remove`, or name Capability.EDITS in `unsupported`")
+
+    def double(self, call_id: str) -> None:
+        """Make a second record of the call, as another program would. For `Capability.DOUBLES`."""
+        raise NotImplementedError("implement `double`, or name Capability.DOUBLES in `unsupported`")
 
     def write_times(self) -> list[float]:
         """Return when each writing request arrived, by `time.monotonic()`. For `Capability.WRITE_TIMES`."""

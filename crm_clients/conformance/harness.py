@@ -8,7 +8,7 @@ from typing import Any, Final, NoReturn, ParamSpec, TypeVar
 
 import pytest
 
-from crm_clients.base import ClientState, CrmClient, Finding, Outcome, Push, Retraction, Unknown
+from crm_clients.base import ClientState, CrmClient, Finding, Outcome, Push, Retraction, Stored, Unknown
 from crm_clients.conformance.crm import Crm
 from crm_clients.conformance.require import require, require_delivered
 from crm_clients.conformance.sample_calls import first_push
@@ -71,9 +71,13 @@ class ClientHarness:
         """Return one outcome per retraction."""
         return await self._call_in_time("forget", self.client.forget, retractions)
 
-    async def stored_versions(self, *pushes: Push) -> Mapping[str, int | None] | Outcome:
-        """Return the versions of the records, or an outcome."""
-        return await self._call("stored_versions", self.client.stored_versions(pushes))
+    async def read(self, *pushes: Push) -> Mapping[str, Sequence[Stored]] | Outcome | None:
+        """Return the records by call id, or an outcome; None if the client cannot read."""
+        try:
+            async with asyncio.timeout(self._timeout_seconds):
+                return await self._call("read", self.client.read(pushes))
+        except TimeoutError:  # as the relay does when a read takes too long
+            return Unknown(code="timeout")
 
     async def check(self) -> list[Finding]:
         """Return the findings."""

@@ -4,8 +4,8 @@ from typing import Any, Final
 
 import msgspec
 
-from crm_clients.base import Outcome, Push, Retraction
-from relay.call import DELIVERED_FIELDS, Call, Status
+from crm_clients.base import Delivered, Outcome, Push, Retraction
+from relay.call import DELIVERED_FIELDS, Call, Status, minimal_call
 
 ID: Final = "cloudtalk-1"
 CUSTOMER: Final = "+34612345678"
@@ -56,6 +56,17 @@ def partial_push(call: Call, *known: str) -> Push:
 def later_push(call: Call, *changed: str, last: Outcome) -> Push:
     """Return a push of these changed fields, after a delivery with the outcome `last`."""
     return Push(call, frozenset(changed), first=False, remote_id=getattr(last, "remote_id", None))
+
+
+def lookup(call: Call, last: Outcome | None = None, *, compared: bool = True) -> Push:
+    """Return the push by which the relay reads a call, with all fields if they are to be `compared`."""
+    fields = DELIVERED_FIELDS if compared else ()
+    return later_push(call, *fields, last=last or Delivered())
+
+
+def sparse_call(id: str) -> Call:  # noqa: A002 - the field's name
+    """Return a call of which hardly anything is known."""
+    return minimal_call(id, version=1, of=_CALL, fields=frozenset({"call_id", "direction"}))
 
 
 def retraction(call: Call, into: str | None = None, last: Outcome | None = None) -> Retraction:

@@ -4,6 +4,7 @@ Sources: HubSpot's guide "Calls"; the ids of the dispositions are the same in ev
 texts; times are Unix milliseconds, durations milliseconds.
 """
 
+import html
 from collections.abc import Callable, Collection, Mapping
 from datetime import datetime
 from typing import Final
@@ -15,10 +16,12 @@ from crm_clients.hubspot.settings import CALL_ID, HubSpotSettings
 from crm_clients.hubspot.text import (
     clean,
     constant_properties,
+    html_to_text,
     merge_sections,
     property_value,
     sections_to_html,
     shorten_name,
+    split_sections,
 )
 from relay.call import DELIVERED_FIELDS, FIELDS, Call, Status, known_fields
 
@@ -26,6 +29,9 @@ BODY: Final = "hs_call_body"
 STATUS: Final = "hs_call_status"
 TIMESTAMP: Final = "hs_timestamp"
 OWNER: Final = "hubspot_owner_id"
+_TITLE: Final = "hs_call_title"
+_DISPOSITION: Final = "hs_call_disposition"
+_HAS_VOICEMAIL: Final = "hs_call_has_voicemail"
 
 DEFAULT_PROPERTIES: Final = {
     "direction": "hs_call_direction",
@@ -75,6 +81,14 @@ _TIME_FIELDS: Final = frozenset({"started_at", "answered_at", "ended_at"})
 _TITLE_FIELDS: Final = frozenset({"direction", "status", "external_number", "contact_name"})
 
 _ALL_FIELDS: Final = frozenset(DELIVERED_FIELDS)
+
+_FIELD_OF_COMPUTED: Final = {
+    TIMESTAMP: "started_at",
+    _TITLE: "contact_name",
+    _DISPOSITION: "status",
+    _HAS_VOICEMAIL: "status",
+}
+"""The field that a property shows which settings cannot map."""
 
 BODY_FIELDS: Final = frozenset({*_BODY_ORDER, "recording_url"})
 
@@ -137,13 +151,31 @@ def _computed_properties(push: Push, texts: Texts, *, now: datetime) -> Properti
     if first or (began and "started_at" in known and not _TIME_FIELDS.isdisjoint(changed)):
         properties[TIMESTAMP] = str(int((began or now).timestamp() * 1000))
     if not _TITLE_FIELDS.isdisjoint(changed) and known >= _TITLE_FIELDS - {"contact_name"}:
-        properties["hs_call_title"] = call_title(call, texts)
+        properties[_TITLE] = call_title(call, texts)
     if "status" in changed:
-        properties["hs_call_disposition"] = _DISPOSITIONS.get(call.status, "")
-        properties["hs_call_has_voicemail"] = "true" if call.status is Status.VOICEMAIL else ""
+        properties[_DISPOSITION] = _DISPOSITIONS.get(call.status, "")
+        properties[_HAS_VOICEMAIL] = "true" if call.status is Status.VOICEMAIL else ""
     if first:
         properties["hs_call_source"] = "INTEGRATIONS_PLATFORM"
     return properties
+
+
+def fields_of(name: str, settings: HubSpotSettings) -> frozenset[str]:
+    """Return the fields that a property shows. The title shows the customer's name, which has no property."""
+    if name in _FIELD_OF_COMPUTED:
+        return frozenset({_FIELD_OF_COMPUTED[name]})
+    names = settings.remote_names(DEFAULT_PROPERTIES)
+    fields = {"status" if field == _STATE else field for field, mapped in names.items() if mapped == name}
+    return frozenset(fields | ({"recording_url"} & names.keys() if name == BODY else set()))
+
+
+def lacking_fields(body: str, stored: str, settings: HubSpotSettings) -> frozenset[str]:
+    """Return the fields that have a section in `body` whose text the body `stored` lacks."""
+    headings = {html.escape(_heading(field, settings.texts)): field for field in fields_of(BODY, settings)}
+    present = html_to_text(stored)
+    return frozenset(
+        headings[heading] for heading, text in split_sections(body) if html_to_text(text) not in present
+    )
 
 
 def call_time(call: Call) -> datetime | None:
@@ -206,11 +238,13 @@ def _body(call: Call, fields: Collection[str], texts: Texts, *, recording: bool)
     ordered = [field for field in (*_BODY_ORDER, *DELIVERED_FIELDS) if field in fields]
     sections = [(_heading(field, texts), _body_text(call, field)) for field in dict.fromkeys(ordered)]
     if recording and call.recording_url:
-        sections.insert(0, (texts.recording, clean(call.recording_url)))
+        sections.insert(0, (_heading("recording_url", texts), clean(call.recording_url)))
     return sections_to_html(((heading, text) for heading, text in sections if text), texts)
 
 
 def _heading(field: str, texts: Texts) -> str:
+    if field == "recording_url":
+        return texts.recording
     return texts.headings.get(field) or field.replace("_", " ").capitalize()
 
 

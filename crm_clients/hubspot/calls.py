@@ -1,6 +1,6 @@
 """The call records of an account: upsert, look up, archive, mark as merged."""
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Final
 from zoneinfo import ZoneInfo
@@ -135,12 +135,6 @@ class Calls:
         return outdated
 
     # --- look up --------------------------------------------------------------------------------
-
-    async def find_existing(self, call_ids: Iterable[str]) -> set[str] | ApiFailure:
-        """Return the calls that have a record which is not archived."""
-        ids = list(dict.fromkeys(call_ids))
-        existing = await self._api.read_records(ObjectType.CALLS, ids, id_property=CALL_ID)
-        return existing if isinstance(existing, ApiFailure) else {*existing}
 
     # --- archive --------------------------------------------------------------------------------
 

@@ -5,7 +5,17 @@ from typing import ClassVar
 
 import msgspec
 
-from crm_clients.base import Context, CrmClient, Delivered, Finding, Outcome, Push, Rejected, Retraction
+from crm_clients.base import (
+    Context,
+    CrmClient,
+    Delivered,
+    Finding,
+    Outcome,
+    Push,
+    Rejected,
+    Retraction,
+    Stored,
+)
 from crm_clients.batch import mark_existed
 from crm_clients.hubspot import check
 from crm_clients.hubspot.api import Api
@@ -13,9 +23,10 @@ from crm_clients.hubspot.associations import Associations
 from crm_clients.hubspot.batch import OWNER_REFUSED, TASK_REFUSED, Batch
 from crm_clients.hubspot.calls import Calls
 from crm_clients.hubspot.contacts import Contacts
-from crm_clients.hubspot.errors import ApiFailure, as_refusal
+from crm_clients.hubspot.errors import as_refusal
 from crm_clients.hubspot.follow_ups import FollowUps
 from crm_clients.hubspot.owners import Owners
+from crm_clients.hubspot.reading import CallReader
 from crm_clients.hubspot.settings import HubSpotSettings
 from crm_clients.settings import DestinationSettings
 
@@ -38,6 +49,7 @@ class HubSpotClient(CrmClient[HubSpotSettings]):
         self._contacts = Contacts(self._api, settings, context)
         self._calls = Calls(self._api, self._owners, settings, context.timezone)
         self._associations = Associations(self._api, self._contacts, settings, context.state)
+        self._reader = CallReader(self._api, self._owners, settings)
         self._follow_ups = FollowUps(self._api, self._contacts, settings, context)
 
     async def check(self) -> list[Finding]:
@@ -57,10 +69,9 @@ class HubSpotClient(CrmClient[HubSpotSettings]):
         outcomes = await self._upsert(pushes)
         return [outcomes[push.call.id] for push in pushes]
 
-    async def stored_versions(self, pushes: Sequence[Push]) -> Mapping[str, int | None] | Outcome:
-        """Return the ids of the calls that have a record which is not archived. It has no version."""
-        existing = await self._calls.find_existing(push.call.id for push in pushes)
-        return self._api.outcome(existing) if isinstance(existing, ApiFailure) else dict.fromkeys(existing)
+    async def read(self, pushes: Sequence[Push]) -> Mapping[str, Sequence[Stored]] | Outcome:
+        """Read records that are not archived, 100 in one request. They have no version."""
+        return await self._reader.read(pushes)
 
     async def retract(self, retractions: Sequence[Retraction]) -> list[Outcome]:
         """Complete the tasks of these calls, then archive the calls, or mark them depending on `on_merge`.

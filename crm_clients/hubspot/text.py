@@ -35,14 +35,19 @@ def sections_to_html(sections: Iterable[tuple[str, str]], texts: Texts) -> str:
     return body
 
 
+def split_sections(body: str) -> list[tuple[str, str]]:
+    """Return the sections of a body that `sections_to_html` made, as escaped heading and text."""
+    return _SECTION.findall(body)
+
+
 def merge_sections(existing: str, new: str) -> str:
     """Return the body `existing` with the sections of `new`, which replace sections of the same heading.
 
     A body that a person has changed, or that HubSpot stores with other tags, stays as it is: sections whose
     text it lacks are added at its end. If the result is too long, `existing` stays.
     """
-    sections = dict(_SECTION.findall(new))
-    own = dict(_SECTION.findall(existing))
+    sections = dict(split_sections(new))
+    own = dict(split_sections(existing))
     if "".join(starmap(_SECTION_HTML.format, own.items())) == existing:
         merged = "".join(starmap(_SECTION_HTML.format, (own | sections).items()))
     else:

@@ -1,7 +1,7 @@
 """The client of the embedded CRM."""
 
 import sqlite3
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final, TypeVar
@@ -115,14 +115,6 @@ class LocalClient(CrmClient[LocalSettings]):
         ids = [r.call.id for r in retractions]
         return await self._write(lambda: self._file.erase(ids), ids)
 
-    async def stored_versions(self, pushes: Sequence[Push]) -> Mapping[str, int | None] | Outcome:
-        """Return the versions of the rows. Does not create the file."""
-        ids = {push.call.id for push in pushes}
-        try:
-            return await self._run(lambda: self._read_versions(ids))
-        except (sqlite3.Error, OSError) as error:
-            return _to_outcome(error, calls=1)
-
     async def read(self, pushes: Sequence[Push]) -> Mapping[str, Sequence[Stored]] | Outcome:
         """Read the rows, and doubles by `call_id` and `call_uuid`. Does not create the file."""
         calls = [self._compared(push) for push in pushes]
@@ -150,9 +142,6 @@ class LocalClient(CrmClient[LocalSettings]):
 
     async def _run(self, work: Callable[[], T]) -> T:
         return await self._thread.run(work)
-
-    def _read_versions(self, ids: Collection[str]) -> dict[str, int | None]:
-        return {**self._file.versions(ids)} if self._file.exists() else {}
 
     def _check(self) -> Finding:
         path = self.settings.path

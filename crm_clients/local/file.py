@@ -146,10 +146,6 @@ class CallsFile:
             _update(connection, [row for row in rows if _is_next(row, versions.get(row.id))])
         return versions
 
-    def versions(self, ids: Collection[str]) -> dict[str, int]:
-        """Return the version of each row that exists; 0 if a person deleted it or wrote an impossible one."""
-        return _read_versions(self.open(), ids)
-
     def mark_and_delete(self, marks: Sequence[tuple[str | None, int, str]], ids: Sequence[str]) -> None:
         """Mark rows, given as (merged_into, version, id), and delete others. One transaction."""
         with self._transaction() as connection:

@@ -15,6 +15,7 @@ from crm_clients.base import (
     Push,
     Rejected,
     Retraction,
+    Stored,
 )
 from crm_clients.batch import merge_by_call
 from crm_clients.http import VendorHttp
@@ -60,8 +61,8 @@ class Layout(Protocol):
     async def forget(self, retractions: Sequence[Retraction]) -> dict[str, Outcome]:
         """Delete everything that was written about the calls."""
 
-    async def stored_versions(self, calls: Sequence[Call]) -> dict[str, int | None] | ApiFailure:
-        """Return the versions of the records by call id; None for a record without a version."""
+    async def read(self, pushes: Sequence[Push]) -> dict[str, list[Stored]] | ApiFailure:
+        """Return the records of the calls and their doubles, by call id. No call appears twice."""
 
 
 class SupabaseClient(CrmClient[SupabaseSettings]):
@@ -160,13 +161,13 @@ class SupabaseClient(CrmClient[SupabaseSettings]):
         outcomes = await self._layout.forget(retractions) if retractions else {}
         return [self._retraction_outcome(outcomes[r.call.id]) for r in retractions]
 
-    async def stored_versions(self, pushes: Sequence[Push]) -> Mapping[str, int | None] | Outcome:
-        """Look up the versions of the records. Records of the layout `kv` have none."""
-        existing = await self._layout.stored_versions([push.call for push in pushes])
-        if isinstance(existing, dict):
-            return existing
+    async def read(self, pushes: Sequence[Push]) -> Mapping[str, Sequence[Stored]] | Outcome:
+        """Read the records in requests of bounded size. Records of the layout `kv` have no version."""
+        records = await self._layout.read(pushes) if pushes else {}
+        if isinstance(records, dict):
+            return records
         # calls=1: a read fails for all calls alike, so the outcome must not be Split.
-        return _redact(build_outcome(existing, remote_id="", calls=1), self._key)
+        return _redact(build_outcome(records, remote_id="", calls=1), self._key)
 
     async def aclose(self) -> None:
         """Close the connections."""

@@ -6,7 +6,7 @@ key that it has nothing new for.
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from functools import partial
-from typing import Any, Final
+from typing import Any
 
 import msgspec
 
@@ -23,6 +23,7 @@ from crm_clients.supabase.batches import (
 )
 from crm_clients.supabase.customers import Customer, Customers
 from crm_clients.supabase.errors import ApiError, ApiFailure
+from crm_clients.supabase.kv_reading import COLUMNS, KvReader, Records, Values
 from crm_clients.supabase.record import UNKNOWN_ID, UNKNOWN_NAME, RecordMapper
 from crm_clients.supabase.rest import Row, Table, Upserted
 from crm_clients.supabase.sample import SAMPLE_CALL
@@ -31,11 +32,6 @@ from crm_clients.supabase.sql import MERGED_INTO, kv_sql
 from crm_clients.supabase.unchanged import find_kept, find_unchanged, find_unwritten_value
 from relay.call import Call, known_fields
 from relay.standards.phones import is_dialable
-
-_COLUMNS: Final = ("key", "value")
-
-Values = Mapping[str, Any]
-"""Existing values by key. Keys without a value are absent."""
 
 
 class KvRows(CallRows, frozen=True, kw_only=True):
@@ -47,7 +43,7 @@ class KvRows(CallRows, frozen=True, kw_only=True):
 class KvLayout:
     """Reads the records, and writes those that change."""
 
-    columns = _COLUMNS
+    columns = COLUMNS
     merge_columns: tuple[str, ...] = ()
 
     def __init__(self, settings: SupabaseSettings, table: Table, context: Context) -> None:
@@ -56,6 +52,7 @@ class KvLayout:
         self._timezone = context.timezone
         self._mapper = RecordMapper(settings.mapping, settings.constants, settings.label)
         self._customers = Customers(table, context.region)
+        self._reader = KvReader(table, settings.kv_prefix, self._mapper, self._keys, self._values)
 
     def sql(self, schema: str) -> str:
         """Return the SQL that creates the table if the CRM has not."""
@@ -97,12 +94,9 @@ class KvLayout:
         remaining = [call for call in calls if call.id not in failures]
         return failures | await self._delete_records(remaining)
 
-    async def stored_versions(self, calls: Sequence[Call]) -> dict[str, int | None] | ApiFailure:
-        """Return the ids of the calls that have a record. It has no version."""
-        keys = await self._table.existing(map(self._key, calls))
-        if not isinstance(keys, set):
-            return keys
-        return dict.fromkeys(call.id for call in calls if self._key(call) in keys)
+    async def read(self, pushes: Sequence[Push]) -> Records | ApiFailure:
+        """Return the records of the calls and their doubles, compared. They have no version."""
+        return await self._reader.read(pushes)
 
     # --- reading ----------------------------------------------------------------------------------
 
@@ -114,7 +108,7 @@ class KvLayout:
         return [self._key(push.call), *([tasks.PREFIX + push.call.id] if has_task else [])]
 
     async def _read(self, keys: Sequence[str]) -> Values | ApiFailure:
-        rows = await self._table.select(keys, _COLUMNS)
+        rows = await self._table.select(keys, COLUMNS)
         return {row["key"]: row["value"] for row in rows} if isinstance(rows, list) else rows
 
     async def _find_customers(self, calls: Sequence[Call]) -> Mapping[str, Customer] | ApiFailure:
@@ -135,6 +129,13 @@ class KvLayout:
             task = tasks.updated_task(push.call, existing.get(key), customer, self._timezone)
             values |= {key: task} if task else {}
         return _rows_of(push.call, values, existing)
+
+    def _values(self, push: Push, existing: Values) -> Values:
+        """Return what a later push would write over the existing values, without a search for its customer:
+        people may have added the customer, or changed the link, since.
+        """
+        later = msgspec.structs.replace(push, first=False, rewrite=False)
+        return self._build_rows(later, existing, {}).values
 
     def _build_record(
         self, push: Push, existing: Mapping[str, Any] | None, customers: Mapping[str, Customer]
@@ -179,7 +180,7 @@ class KvLayout:
         return await send_in_order(group_into_requests(rows), partial(self._write, existing))
 
     async def _write(self, existing: Values, request: Sequence[KvRows]) -> dict[str, Outcome]:
-        result = await self._table.upsert(request_body(request), _COLUMNS)
+        result = await self._table.upsert(request_body(request), COLUMNS)
         if not isinstance(result, Upserted):
             return self._outcomes(result, [rows.call for rows in request])
         stored = {row["key"]: row["value"] for row in result.rows}
@@ -242,7 +243,7 @@ def _rows_of(call: Call, values: Mapping[str, Any], existing: Values) -> KvRows:
     encoded = {key: encode_json({"key": key, "value": value}) for key, value in values.items()}
     decoded = {key: msgspec.json.decode(row)["value"] for key, row in encoded.items()}
     changed = {key: value for key, value in decoded.items() if value != existing.get(key)}
-    return KvRows(call, _COLUMNS, b",".join(encoded[key] for key in changed), len(changed), values=changed)
+    return KvRows(call, COLUMNS, b",".join(encoded[key] for key in changed), len(changed), values=changed)
 
 
 def _object_at(values: Values, key: str) -> Mapping[str, Any] | None:

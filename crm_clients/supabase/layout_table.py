@@ -21,6 +21,7 @@ from crm_clients.supabase.rest import Row, Table, Upserted
 from crm_clients.supabase.sample import SAMPLE_CALL, SMALLEST_CALL
 from crm_clients.supabase.settings import SupabaseSettings
 from crm_clients.supabase.sql import MERGED_INTO, table_sql
+from crm_clients.supabase.table_reading import Records, TableReader
 from crm_clients.supabase.table_rows import ALL_FIELDS, RowBuilder, TableRow, with_existing_data
 from crm_clients.supabase.too_long import name_columns
 from crm_clients.supabase.unchanged import find_unchanged, find_unwritten, is_older, version_of
@@ -43,6 +44,7 @@ class TableLayout:
         self._settings = settings
         self._table = table
         self._builder = RowBuilder(settings)
+        self._reader = TableReader(settings, table, self._builder)
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -109,7 +111,11 @@ class TableLayout:
             return {call.id: build_outcome(deleted, remote_id=call.id, calls=1) for call in calls}
         return await self._outcomes_of_removal(calls, deleted)
 
-    async def stored_versions(self, calls: Sequence[Call]) -> dict[str, int | None] | ApiFailure:
+    async def read(self, pushes: Sequence[Push]) -> Records | ApiFailure:
+        """Return the rows of the calls and their doubles, compared."""
+        return await self._reader.read(pushes)
+
+    async def _versions(self, calls: Sequence[Call]) -> dict[str, int | None] | ApiFailure:
         """Return the versions of the rows, 0 for an impossible one; None without a version column."""
         rows = await self._table.select([call.id for call in calls], self._table.identity)
         if not isinstance(rows, list):
@@ -175,7 +181,7 @@ class TableLayout:
 
         A row that lacks changes before these stays as it is.
         """
-        versions = await self.stored_versions([row.call for row in request])
+        versions = await self._versions([row.call for row in request])
         if not isinstance(versions, dict):
             return _outcomes(versions, request)
         outdated = {

@@ -70,6 +70,10 @@ class RecordMapper:
             **{key: self._value(field, call) for field, key in self._mapping.items()},
         }
 
+    def fields_of(self, key: str) -> frozenset[str]:
+        """Return the fields that the value of this key shows; none for a key that no field determines."""
+        return self._sources.get(key, frozenset())
+
     def merge(
         self,
         existing: Mapping[str, Any] | None,

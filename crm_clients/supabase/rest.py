@@ -116,12 +116,15 @@ class Table:
         return deleted
 
     async def select(
-        self, keys: Iterable[str], columns: Sequence[str], **where: str
+        self, keys: Iterable[str], columns: Sequence[str], *, column: str = "", **where: str
     ) -> list[Row] | ApiFailure:
-        """Return these columns of the rows with these keys. Keys without a row are absent."""
+        """Return these columns of the rows with these keys. Keys without a row are absent.
+
+        `column`: the column with the keys, if it is another one than that of the table's key.
+        """
         rows: list[Row] = []
         for chunk in _chunks(keys):
-            params = {"select": _columns_param(columns), self.key: _in_list(chunk), **where}
+            params = {"select": _columns_param(columns), column or self.key: _in_list(chunk), **where}
             found = await self.query(params)
             if not isinstance(found, list):
                 return found

@@ -5,6 +5,7 @@ from typing import Any, Final
 
 import msgspec
 
+from crm_clients.comparison import is_same
 from crm_clients.supabase.batches import encode_json
 from relay.call import Call
 
@@ -32,3 +33,8 @@ def find_largest(call: Call, fields: Collection[str]) -> str | None:
 def leave_out(call: Call, field: str) -> Call:
     """Return the call with a remark instead of the value of this field."""
     return msgspec.structs.replace(call, **{field: _REPLACEMENTS[field]})
+
+
+def is_left_out(field: str, stored: Any) -> bool:
+    """Whether the record has a remark instead of the value of this field."""
+    return field in _REPLACEMENTS and is_same(_REPLACEMENTS[field], stored)

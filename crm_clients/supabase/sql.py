@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
+from crm_clients.comparison import IDENTITY_FIELDS
 from crm_clients.settings import Constant
 from crm_clients.supabase.batches import encode_json
 from relay.call import FIELDS
@@ -181,11 +182,12 @@ def _create_schema(schema: str) -> str:
 
 
 def _index_statements(table: str, schema: str, mapping: Mapping[str, str]) -> list[str]:
-    """Index what a CRM's pages query, as far as the columns exist."""
+    """Index what a CRM's pages query and how the relay finds doubles, as far as the columns exist."""
     indexes = {
         "started_at": (("started_at", " desc"),),
         "number": (("external_number", ""),),
         "follow_up": (("follow_up", ""), ("started_at", " desc")),
+        **{field: ((field, ""),) for field in IDENTITY_FIELDS},
     }
     return [
         f"create index if not exists {_quote(f'{table}_{name}')} on {_quote(schema)}.{_quote(table)} "

@@ -15,7 +15,9 @@ from relay.call import DELIVERED_FIELDS, FIELDS, Call
 ALL_FIELDS: Final = frozenset(DELIVERED_FIELDS)
 """The fields of a whole row."""
 
-_SOURCES: Final = {STATE: "status"}
+SOURCES: Final = {STATE: "status"}
+"""The field whose changes change another field."""
+
 _ATTRIBUTES: Final = {**dict(zip(FIELDS, Call.__struct_fields__, strict=True)), STATE: "status"}
 _ALWAYS_WRITTEN: Final = frozenset({"id", "version"})
 
@@ -91,7 +93,7 @@ class RowBuilder:
         return [
             (field, column)
             for field, column in self._mapping.items()
-            if field in _ALWAYS_WRITTEN or _SOURCES.get(field, field) in fields
+            if field in _ALWAYS_WRITTEN or SOURCES.get(field, field) in fields
         ]
 
     def value_of(self, field: str, call: Call) -> Any:

@@ -36,6 +36,7 @@ NAMES = [
     "Unauthorised",
     "Unknown",
     "VendorHttp",
+    "is_same",
     "merge_by_call",
     "require_distinct_names",
     "retry_after",

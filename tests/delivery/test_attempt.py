@@ -1,6 +1,6 @@
 """The requests of one attempt, and the outcome of each delivery."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 from crm_clients.base import Delivered, Misconfigured, Outcome, Outdated, Push, Rejected, Retraction
 from relay.call import DELIVERED_FIELDS
@@ -70,9 +70,19 @@ async def test_an_outdated_record_of_which_the_crm_knows_more_receives_what_is_k
     assert crm.pushed[1][0].changed == {"notes", "cloudtalk_data"}
 
 
+async def test_a_client_that_cannot_read_keeps_its_records() -> None:
+    class WithoutRead(FakeCrm):
+        async def read(self, pushes: Sequence[Push]) -> None:
+            assert all(not push.changed for push in pushes)
+
+    crm = WithoutRead()
+    assert await Attempt(crm, [planned("a", Action.VERIFY, delivered_version=1)]).run(5) == [Found()]
+    assert crm.pushed == []
+
+
 async def test_if_the_verification_fails_no_record_is_written() -> None:
     class Failing(FakeCrm):
-        async def stored_versions(self, pushes: Sequence[Push]) -> Mapping[str, int | None] | Outcome:
+        async def read(self, pushes: Sequence[Push]) -> Outcome:
             del pushes
             return Misconfigured(code="42P01")
 

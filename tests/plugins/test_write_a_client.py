@@ -91,7 +91,7 @@ def test_the_document_has_all_files_of_a_package() -> None:
 def test_the_client_is_short() -> None:
     client = files_of(ROOT / "docs/write-a-client.md")["acme_crm.py"]
     _, _, body = client.partition("class AcmeClient")
-    assert len([line for line in body.splitlines() if line.strip()]) < 80
+    assert len([line for line in body.splitlines() if line.strip()]) < 90
 
 
 def test_the_client_passes_the_conformance_kit(package: Path, environment: dict[str, str]) -> None:
@@ -106,7 +106,7 @@ def test_the_client_passes_the_conformance_kit(package: Path, environment: dict[
         timeout=80,
     )
     assert ended.returncode == 0, ended.stdout
-    assert re.search(r"\b[6-9]\d passed, \d skipped", ended.stdout), ended.stdout
+    assert re.search(r"\b[89]\d passed, \d skipped", ended.stdout), ended.stdout
 
 
 def test_a_relay_finds_the_client_and_its_check_is_ok(

@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
-from crm_clients.base import CrmClient, Delivered, Finding, Outcome, Push, Retraction
+from crm_clients.base import CrmClient, Delivered, Finding, Outcome, Push, Retraction, Stored
 from crm_clients.settings import DestinationSettings
 from relay.call import CallEvent, Kind
 from relay.delivery import DeliveryWorker, RetryPolicy
@@ -70,9 +70,9 @@ class FakeCrm(CrmClient[DestinationSettings]):
         self.retracted.append(list(retractions))
         return [Delivered() for _ in retractions]
 
-    async def stored_versions(self, pushes: Sequence[Push]) -> Mapping[str, int | None] | Outcome:
+    async def read(self, pushes: Sequence[Push]) -> Mapping[str, Sequence[Stored]] | Outcome | None:
         ids = {push.call.id for push in pushes} - self.lost
-        return {id_: self.versions_stored.get(id_) for id_ in ids}
+        return {id_: [Stored(None, self.versions_stored.get(id_))] for id_ in ids}
 
     async def forget(self, retractions: Sequence[Retraction]) -> list[Outcome]:
         self.forgotten.append(list(retractions))

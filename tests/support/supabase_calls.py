@@ -51,5 +51,10 @@ def push(this: Call, *changed: str) -> Push:
     return Push(this, frozenset(changed or DELIVERED_FIELDS), first=not changed)
 
 
+def lookup(of: Push) -> Push:
+    """The push by which a replay reads a record: nothing is compared."""
+    return msgspec.structs.replace(of, changed=frozenset())
+
+
 def types_of(outcomes: Sequence[Outcome]) -> list[type[Outcome]]:
     return [type(outcome) for outcome in outcomes]

@@ -14,6 +14,7 @@ import pytest
 from pydantic import Field, SecretStr
 
 from crm_clients import (
+    DELIVERED_FIELDS,
     ClientState,
     CrmClient,
     Delivered,
@@ -28,6 +29,7 @@ from crm_clients import (
     Retraction,
     Retry,
     Split,
+    Stored,
     Throttled,
     Unauthorised,
     Unknown,
@@ -104,11 +106,16 @@ class MemoryClient(CrmClient[MemorySettings]):
         await self.context.state.set_many({f"number:{r.call.external_number}": None for r in retractions})
         return [self.crm.delete(r.call.id) for r in retractions]
 
-    async def stored_versions(self, pushes: Sequence[Push]) -> Mapping[str, int | None] | Outcome:
+    async def read(self, pushes: Sequence[Push]) -> Mapping[str, Sequence[Stored]] | Outcome | None:
         if self.crm.fault:
             return OUTCOMES[self.crm.fault]
-        ids = {push.call.id for push in pushes} & self.crm.calls.keys()
-        return {id_: self.crm.calls[id_].get("version") for id_ in ids}
+        return {push.call.id: self.find(push) for push in pushes if push.call.id in self.crm.calls}
+
+    def find(self, push: Push) -> list[Stored]:
+        record, values = self.crm.calls[push.call.id], msgspec.to_builtins(push.call)
+        different = {name for name in push.changed if values[name] != record.get(name)}
+        own = Stored(push.call.id, record.get("version"), frozenset(different))
+        return [own, *(Stored("copy") for each in self.crm.duplicates if each["id"] == push.call.id)]
 
     @property
     def rate_limiter(self) -> RateLimiter:
@@ -143,6 +150,9 @@ class MemoryCrm(Crm):
 
     def edit(self, call_id: str, field: str, text: str) -> None:
         self.calls[call_id][field] = text
+
+    def double(self, call_id: str) -> None:
+        self.duplicates.append({"id": call_id})
 
     def remove(self, call_id: str) -> None:
         del self.calls[call_id]
@@ -298,18 +308,48 @@ class OverwritesWithDefaults(MemoryClient):
 
 
 class FindsAllRecords(MemoryClient):
-    async def stored_versions(self, pushes: Sequence[Push]) -> Mapping[str, int | None] | Outcome:
-        return dict.fromkeys(push.call.id for push in pushes)
+    async def read(self, pushes: Sequence[Push]) -> Mapping[str, Sequence[Stored]]:
+        return {push.call.id: [Stored(push.call.id)] for push in pushes}
 
 
 class InventsVersions(MemoryClient):
-    async def stored_versions(self, pushes: Sequence[Push]) -> Mapping[str, int | None] | Outcome:
-        return {push.call.id: 3 for push in pushes}
+    def find(self, push: Push) -> list[Stored]:
+        return [Stored(push.call.id, 3)]
 
 
 class FindsNoRecordDuringAnOutage(MemoryClient):
-    async def stored_versions(self, pushes: Sequence[Push]) -> Mapping[str, int | None] | Outcome:
-        return {} if self.crm.fault else await super().stored_versions(pushes)
+    async def read(self, pushes: Sequence[Push]) -> Mapping[str, Sequence[Stored]] | Outcome | None:
+        return {} if self.crm.fault else await super().read(pushes)
+
+
+class CannotRead(MemoryClient):
+    async def read(self, pushes: Sequence[Push]) -> None:
+        del pushes
+
+
+class ComparesForms(MemoryClient):
+    def find(self, push: Push) -> list[Stored]:
+        return [Stored(push.call.id, push.call.version, push.changed & {"started_at"})]
+
+
+class ComparesNothing(MemoryClient):
+    def find(self, push: Push) -> list[Stored]:
+        return [Stored(push.call.id, self.crm.calls[push.call.id].get("version"))]
+
+
+class ComparesAllFields(MemoryClient):
+    def find(self, push: Push) -> list[Stored]:
+        return super().find(msgspec.structs.replace(push, changed=frozenset(DELIVERED_FIELDS)))
+
+
+class OverlooksDoubles(MemoryClient):
+    def find(self, push: Push) -> list[Stored]:
+        return super().find(push)[:1]
+
+
+class ReadsOnePage(MemoryClient):
+    async def read(self, pushes: Sequence[Push]) -> Mapping[str, Sequence[Stored]] | Outcome | None:
+        return await super().read(pushes[:100])
 
 
 class ReturnsNoHint(MemoryClient):
@@ -352,15 +392,30 @@ class WritesDuringACheck(MemoryClient):
         ),
         (KeepsStateOfForgottenCustomers, "test_forget_deletes_the_record_and_the_client_state", "to None"),
         (OverwritesWithDefaults, "test_a_partial_push_keeps_the_values_", "was unknown to the relay"),
-        (FindsAllRecords, "test_stored_versions_has_the_records_", "a person deleted cloudtalk-2"),
-        (InventsVersions, "test_stored_versions_has_the_records_", "return the version of each record"),
+        (
+            FindsAllRecords,
+            "test_read_has_the_records_that_exist_[compared]",
+            "a person deleted",
+        ),
+        (
+            InventsVersions,
+            "test_read_has_the_records_that_exist_[compared]",
+            "return the version of each record",
+        ),
+        (CannotRead, "test_read_is_none_if_the_client_cannot_read", "names Capability.LOOKUP"),
+        (ComparesForms, "test_read_of_a_written_record_finds_no_difference", "in another form"),
+        (ComparesNothing, "test_read_names_the_field_that_a_person_changed", "a person changed 'notes'"),
+        (ComparesNothing, "test_read_of_an_older_record_names_what_changed_since", "version 4 changed"),
+        (ComparesAllFields, "test_read_names_the_field_that_a_person_changed", "had only 'contact_name'"),
+        (OverlooksDoubles, "test_read_names_doubles", "two records"),
+        (ReadsOnePage, "test_many_calls_are_read", "`read` found 50"),
         (
             FindsNoRecordDuringAnOutage,
-            "test_stored_versions_returns_an_outcome_during_an_outage",
+            "test_read_returns_an_outcome_during_a_fault[down]",
             "every record as deleted",
         ),
         (ReturnsNoHint, "test_check_finds_a_fault_and_says_what_to_do[down]", "what a person should do"),
-        (WritesDuringACheck, "test_check_and_stored_versions_create_no_record", "must only read"),
+        (WritesDuringACheck, "test_check_and_read_create_no_record", "must only read"),
     ],
 )
 def test_the_kit_finds_a_bug_and_says_what_to_do(

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from starlette.responses import HTMLResponse
 
-from crm_clients.base import Delivered, Misconfigured, Push, Rejected, Retry, Split
+from crm_clients.base import Delivered, Misconfigured, Push, Rejected, Retry, Split, Stored
 from crm_clients.state import InMemoryClientState
 from relay.call import Call, Status
 from tests.crm_clients.hubspot.conftest import Connect
@@ -243,10 +243,10 @@ async def test_a_lost_response_duplicates_no_record(hubspot: HubSpot, connect: C
     assert len(hubspot.calls) == 1
 
 
-# --- missing ----------------------------------------------------------------------------------
+# --- read -------------------------------------------------------------------------------------
 
 
-async def test_missing_returns_calls_without_a_record_and_writes_nothing(
+async def test_calls_without_a_record_are_absent_and_nothing_is_written(
     hubspot: HubSpot, connect: Connect
 ) -> None:
     client = connect()
@@ -254,17 +254,16 @@ async def test_missing_returns_calls_without_a_record_and_writes_nothing(
     outcomes = await client.upsert([first_push(each) for each in calls])
     del hubspot.calls.records[remote_id(outcomes[7])]
     hubspot.log.clear()
-    versions = await client.stored_versions([first_push(each) for each in calls])
-    assert versions == {each.id: None for each in calls if each.id != "cloudtalk-7"}
+    found = await client.read([later_push(each) for each in calls])
+    existing = zip(calls, outcomes, strict=True)
+    assert found == {each.id: [Stored(remote_id(o))] for each, o in existing if each.id != "cloudtalk-7"}
     assert hubspot.writes == []
     assert hubspot.count_requests("batch/read") == 2
 
 
-async def test_missing_returns_an_outcome_if_hubspot_cannot_be_read(
-    hubspot: HubSpot, connect: Connect
-) -> None:
+async def test_read_returns_an_outcome_if_hubspot_refuses(hubspot: HubSpot, connect: Connect) -> None:
     hubspot.scopes.clear()
-    assert isinstance(await connect().stored_versions([first_push(call())]), Misconfigured)
+    assert isinstance(await connect().read([first_push(call())]), Misconfigured)
 
 
 # --- retract and forget -----------------------------------------------------------------------

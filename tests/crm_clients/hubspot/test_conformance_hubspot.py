@@ -58,6 +58,10 @@ class FakeAccount(HttpCrm):
     def edit(self, call_id: str, field: str, text: str) -> None:
         self.hubspot.calls.get_one(cloudtalk_call_id=call_id).properties[_TEXTS[field]] = text
 
+    def double(self, call_id: str) -> None:
+        other = {"cloudtalk_call_id": "cloudtalk-1002402487"}
+        self.hubspot.calls.add(**self.hubspot.calls.get_one(cloudtalk_call_id=call_id).properties | other)
+
     def remove(self, call_id: str) -> None:
         del self.hubspot.calls.records[self.hubspot.calls.get_one(cloudtalk_call_id=call_id).id]
 

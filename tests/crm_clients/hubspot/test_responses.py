@@ -446,8 +446,8 @@ async def test_only_a_record_that_hubspot_calls_unknown_is_missing(
     hubspot: HubSpot, connect: Connect, answer: Response, expected: dict[str, int | None] | str
 ) -> None:
     hubspot.respond_with(answer, path="calls/batch/read")
-    stored = await connect().stored_versions([first_push(call())])
-    assert (stored.name if isinstance(stored, Outcome) else stored) == expected
+    found = await connect().read([later_push(call())])
+    assert (found.name if isinstance(found, Outcome) else found) == expected
 
 
 async def test_a_contact_that_could_not_be_read_is_not_deleted(hubspot: HubSpot, connect: Connect) -> None:

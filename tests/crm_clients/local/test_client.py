@@ -728,24 +728,6 @@ async def test_forgetting_is_a_retry_while_a_reader_uses_the_journal(
     assert isinstance((await impatient.forget([Retraction(make_call())]))[0], Delivered)
 
 
-async def test_stored_versions_are_those_of_the_rows_and_the_file_is_not_created(
-    client: LocalClient, crm: Path
-) -> None:
-    pushes = [Push(make_call(id=id_), ALL) for id_ in ("a", "b", *ODD_IDS)]
-    assert await client.stored_versions(pushes) == {}
-    assert crm_rows(crm) == {}
-    assert not list(crm.parent.iterdir())
-    await client.upsert(pushes)
-    edit(crm, "DELETE FROM calls WHERE id = 'b'; UPDATE calls SET version = 7 WHERE id = 'a'")
-    assert await client.stored_versions(pushes) == {"a": 7} | dict.fromkeys(ODD_IDS, 1)
-
-
-async def test_stored_versions_is_a_retry_if_the_file_cannot_be_read(tmp_path: Path) -> None:
-    client = client_of(below_a_file(tmp_path))
-    assert isinstance(await client.stored_versions([Push(make_call(), ALL)]), Retry)
-    await client.aclose()
-
-
 # --- mapping ------------------------------------------------------------------------------
 
 

@@ -35,6 +35,11 @@ class LocalCrm(Crm):
     def edit(self, call_id: str, field: str, text: str) -> None:
         self._execute(f"UPDATE calls SET {field} = ? WHERE id = ?", (text, call_id))  # noqa: S608 - the kit's own
 
+    def double(self, call_id: str) -> None:
+        self._execute(
+            "INSERT INTO calls (id, call_id) SELECT 'copy', call_id FROM calls WHERE id = ?", (call_id,)
+        )
+
     def remove(self, call_id: str) -> None:
         self._execute("DELETE FROM calls WHERE id = ?", (call_id,))
 

@@ -76,6 +76,11 @@ class TableCrm(ProxyCrm):
     def edit(self, call_id: str, field: str, text: str) -> None:
         self.query(f"update calls set {field} = %s where id = %s", (text, call_id))  # noqa: S608 - the kit's own
 
+    def double(self, call_id: str) -> None:
+        self.query(
+            "insert into calls (id, call_uuid) select 'copy', call_uuid from calls where id = %s", (call_id,)
+        )
+
     def remove(self, call_id: str) -> None:
         self.query("delete from calls where id = %s", (call_id,))
 
@@ -100,6 +105,10 @@ class KvCrm(ProxyCrm):
     def edit(self, call_id: str, field: str, text: str) -> None:
         sql = f"update {KV_TABLE} set value = value || %s where key = %s"  # noqa: S608 - ours
         self.query(sql, (Jsonb({KEYS[field]: text}), _key(call_id)))
+
+    def double(self, call_id: str) -> None:
+        sql = f"insert into {KV_TABLE} select %s, value from {KV_TABLE} where key = %s"  # noqa: S608 - ours
+        self.query(sql, (_key("cloudtalk-1002402487"), _key(call_id)))
 
     def remove(self, call_id: str) -> None:
         self.query(f"delete from {KV_TABLE} where key = %s", (_key(call_id),))  # noqa: S608 - ours

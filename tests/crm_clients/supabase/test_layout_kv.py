@@ -7,7 +7,7 @@ import msgspec
 import pytest
 from starlette.responses import JSONResponse, PlainTextResponse
 
-from crm_clients.base import Delivered, Misconfigured, Push, Rejected, Retry, Split
+from crm_clients.base import Delivered, Misconfigured, Push, Rejected, Retry, Split, Stored
 from crm_clients.supabase.settings import KV_TABLE
 from relay.call import Call, CallEvent, Kind, Status, build_record, join, state_from_event
 from relay.instants import Instant
@@ -203,7 +203,9 @@ async def test_keys_are_compared_exactly(kv: Supabase, connect: Connect, odd: st
     await client.upsert([push(call(odd, version=2, notes="x"), "notes")])
     assert [seen.method for seen in kv.log] == ["GET"]
     assert set(kv.values()) == {*others, prefix + odd}
-    assert await client.stored_versions([push(call(odd)), push(call("absent"))]) == {odd: None}
+    assert await client.read([push(call(odd, notes="x")), push(call("absent"))]) == {
+        odd: [Stored(prefix + odd)]
+    }
     assert types_of(await client.retract([make_retraction(odd, "other", 2)])) == [Delivered]
     assert kv.values() == others
 

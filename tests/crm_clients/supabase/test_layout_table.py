@@ -10,14 +10,14 @@ import pytest
 from pydantic import ValidationError
 from starlette.responses import JSONResponse
 
-from crm_clients.base import Delivered, Misconfigured, Outdated, Push, Rejected, Retry
+from crm_clients.base import Delivered, Misconfigured, Outdated, Push, Rejected, Retry, Stored
 from crm_clients.supabase import SupabaseSettings
 from crm_clients.supabase.batches import MAX_ROWS
 from crm_clients.supabase.rest import MAX_QUERY_BYTES
 from relay.call import FIELDS, Status
 from tests.support.clients import make_retraction
 from tests.support.supabase import Connect, Supabase
-from tests.support.supabase_calls import BASE, call, push, types_of
+from tests.support.supabase_calls import BASE, call, lookup, push, types_of
 
 MAPPED = {
     "table": "llamadas",
@@ -248,7 +248,10 @@ async def test_rows_are_retracted_looked_up_and_forgotten_by_the_mapped_id_colum
     team_table.wait_for("llamadas", column="cloudtalk_id")
     pushes = [push(call(f"cloudtalk-{n}")) for n in range(1, 4)]
     await client.upsert(pushes[:2])
-    assert await client.stored_versions(pushes) == {"cloudtalk-1": 1, "cloudtalk-2": 1}
+    assert await client.read([lookup(push(call(f"cloudtalk-{n}"))) for n in range(1, 4)]) == {
+        "cloudtalk-1": [Stored("cloudtalk-1", 1)],
+        "cloudtalk-2": [Stored("cloudtalk-2", 1)],
+    }
     assert types_of(await client.retract([make_retraction("cloudtalk-1", "cloudtalk-2", 2)])) == [Delivered]
     assert types_of(await client.forget([make_retraction("cloudtalk-2", "", 2)])) == [Delivered]
     [row] = [row for row in team_table.rows("llamadas", "id") if row["cloudtalk_id"]]
@@ -484,26 +487,27 @@ async def test_calls_can_be_written_to_a_view(supabase: Supabase, connect: Conne
 # --- missing, forgetting, limits --------------------------------------------------------------
 
 
-async def test_stored_versions_are_found_by_reading_keys_and_versions_only(
+async def test_without_changed_fields_only_keys_and_versions_are_read(
     supabase: Supabase, connect: Connect
 ) -> None:
     client = connect()
     pushes = [push(call(f"cloudtalk-{n}, {'ñ' * 60}")) for n in range(60)]
     await client.upsert(pushes[::2])
     supabase.log.clear()
-    assert await client.stored_versions(pushes) == {p.call.id: 1 for p in pushes[::2]}
+    found = await client.read([lookup(each) for each in pushes])
+    assert found == {p.call.id: [Stored(p.call.id, 1)] for p in pushes[::2]}
     assert {seen.method for seen in supabase.log} == {"GET"}
     assert {seen.query["select"] for seen in supabase.log} == {"id,version"}
     assert len(supabase.log) > 1
     assert all(len(seen.target) < MAX_QUERY_BYTES + 200 for seen in supabase.log)
 
 
-async def test_stored_versions_is_the_failure_if_the_table_cannot_be_read(
+async def test_read_returns_the_failure_if_the_table_cannot_be_read(
     supabase: Supabase, connect: Connect
 ) -> None:
     with supabase.gateway.answering(JSONResponse({}, 503)):
-        assert isinstance(await connect().stored_versions([push(call())]), Retry)
-    assert isinstance(await connect(table="absent").stored_versions([push(call())]), Misconfigured)
+        assert isinstance(await connect().read([push(call())]), Retry)
+    assert isinstance(await connect(table="absent").read([push(call())]), Misconfigured)
 
 
 async def test_only_the_forgotten_call_is_deleted(supabase: Supabase, connect: Connect) -> None:

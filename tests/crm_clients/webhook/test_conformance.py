@@ -14,7 +14,7 @@ class ConformanceReceiver(Receiver):
 
     unsupported = frozenset(
         # Messages have all fields and nothing is read back; any response with status 200 is a success.
-        {Capability.EDITS, Capability.LOOKUP, Capability.DIAGNOSIS, Fault.HTML_PAGE}
+        {Capability.EDITS, Capability.LOOKUP, Capability.DOUBLES, Capability.DIAGNOSIS, Fault.HTML_PAGE}
     )
 
     def make_client(self, state: ClientState, **settings: Any) -> CrmClient[Any]:
