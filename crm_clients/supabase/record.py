@@ -29,6 +29,9 @@ UNKNOWN_ID: Final = "unknown"
 UNKNOWN_NAME: Final = "Desconocido"
 
 _ID_KEYS: Final = ("id", "cloudtalkId")
+_NOTES: Final = "notas"
+_NOTES_PREFIX: Final = "Llamada CloudTalk - "
+"""How `notas` begins in records of the relay and of the system before it. Another text is a person's."""
 
 _FIXED_SOURCES: Final[dict[str, frozenset[str]]] = {
     "id": frozenset(),
@@ -66,7 +69,7 @@ class RecordMapper:
             "id": call.id,
             "cloudtalkId": call.id.removeprefix(ID_PREFIX),
             "fecha": call.started_at,
-            "notas": f"Llamada CloudTalk - {call.from_ or UNKNOWN_NAME} → {call.to or UNKNOWN_NAME}",
+            _NOTES: f"{_NOTES_PREFIX}{call.from_ or UNKNOWN_NAME} → {call.to or UNKNOWN_NAME}",
             **{key: self._value(field, call) for field, key in self._mapping.items()},
         }
 
@@ -87,9 +90,10 @@ class RecordMapper:
         """Write the keys of the changed fields over the existing record and keep its other keys.
 
         `existing` None: the CRM has no record, so all keys are written. `first`: the record gets the keys
-        that it lacks. `rewrite`: constants are written again. `known`: of a partial push, all fields of the
-        call that are known. Its raw data of CloudTalk keeps the keys that only the existing record has, and
-        a text of several fields is kept unless all of them are known.
+        that it lacks. `rewrite`: constants are written again, and the notes of a person are replaced; else
+        these stay. `known`: of a partial push, all fields of the call that are known. Its raw data of
+        CloudTalk keeps the keys that only the existing record has, and a text of several fields is kept
+        unless all of them are known.
         """
         if existing is None:
             return {**self._constants, **record}
@@ -100,6 +104,8 @@ class RecordMapper:
             written[self._data_key] = {**existing[self._data_key], **written[self._data_key]}
         if rewrite:
             written |= self._constants
+        elif _are_of_a_person(existing.get(_NOTES)):
+            written.pop(_NOTES, None)
         if not first:
             return {**existing, **written}
         ids = {key: record[key] for key in _ID_KEYS}
@@ -118,6 +124,10 @@ class RecordMapper:
         if convert is not None:
             return convert(call)
         return self._label(call.status) if field == "status" else getattr(call, _ATTRIBUTES[field])
+
+
+def _are_of_a_person(notes: Any) -> bool:
+    return isinstance(notes, str) and bool(notes.strip()) and not notes.startswith(_NOTES_PREFIX)
 
 
 def format_duration(seconds: int | None) -> str:

@@ -1,6 +1,6 @@
 import re
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 import pytest
@@ -29,6 +29,16 @@ OUTBOUND = call(
     recording_url="https://example.test/a.wav",
     follow_up=False,
 )
+
+
+GENERATED_NOTES: Final = "Llamada CloudTalk - +34600111222 → +34910000001"
+
+
+def are_typed(key: str, existing: dict[str, Any]) -> bool:
+    """Whether the value under this key is a note that a person typed."""
+    notes = existing.get(key)
+    return key == "notas" and isinstance(notes, str) and notes.strip() not in {"", GENERATED_NOTES}
+
 
 json = st.recursive(st.none() | st.booleans() | st.integers() | st.text(), lambda j: st.lists(j, max_size=2))
 records = st.dictionaries(st.sampled_from([*RECORD, "origen", "mine", "theirs"]), json)
@@ -82,8 +92,9 @@ def test_a_record_has_the_values_that_the_crm_shows() -> None:
     ],
 )
 def test_a_changed_field_changes_its_keys(changed: str, keys: set[str]) -> None:
-    merged = MAPPER.merge(dict.fromkeys(RECORD, "old"), RECORD, {changed})
-    assert {key for key, value in merged.items() if value != "old"} == keys
+    existing = dict.fromkeys(RECORD, "old") | {"notas": GENERATED_NOTES}
+    merged = MAPPER.merge(existing, RECORD, {changed})
+    assert {key for key in RECORD if merged[key] != existing[key]} == keys
 
 
 def test_the_status_has_the_label_of_the_settings() -> None:
@@ -144,7 +155,7 @@ def test_a_key_changes_only_if_a_field_that_it_depends_on_changed(
 ) -> None:
     merged = MAPPER.merge(existing, RECORD, changed)
     for key in merged.keys() | existing.keys():
-        if key in RECORD and MAPPER._sources[key] & changed:
+        if key in RECORD and MAPPER._sources[key] & changed and not are_typed(key, existing):
             assert merged[key] == RECORD[key]
         else:
             assert merged.get(key) == existing.get(key)
@@ -156,7 +167,9 @@ def test_a_first_delivery_writes_every_key_of_the_relay_and_keeps_all_others(
     existing: dict[str, Any],
 ) -> None:
     merged = MAPPER.merge(existing, RECORD, frozenset(DELIVERED_FIELDS), first=True)
-    assert {key: merged[key] for key in RECORD} == RECORD
+    assert {key: merged[key] for key in RECORD} == {
+        key: existing[key] if are_typed(key, existing) else RECORD[key] for key in RECORD
+    }
     assert {k: v for k, v in merged.items() if k not in RECORD} == {
         "origen": "CloudTalk",
         **{k: v for k, v in existing.items() if k not in RECORD},
@@ -187,9 +200,32 @@ def test_a_partial_push_keeps_keys_of_the_raw_data() -> None:
 def test_a_partial_push_writes_a_text_of_several_fields_only_if_all_are_known(
     known: set[str], *, is_kept: bool
 ) -> None:
-    existing = {"notas": "Llamada CloudTalk - +34600111222 → +34910000001"}
+    existing = {"notas": GENERATED_NOTES}
     merged = MAPPER.merge(existing, RECORD | {"notas": "new"}, known, known=known)
     assert merged["notas"] == (existing["notas"] if is_kept else "new")
+
+
+@pytest.mark.parametrize(
+    ("notes", "is_kept"),
+    [
+        ("pide presupuesto", True),
+        ("Sobre la Llamada CloudTalk - 1", True),
+        (GENERATED_NOTES, False),
+        ("", False),
+        (" \n", False),
+        (None, False),
+        ({"text": 1}, False),
+    ],
+)
+@pytest.mark.parametrize("first", [True, False])
+def test_notes_that_a_person_typed_stay(notes: Any, *, is_kept: bool, first: bool) -> None:
+    """People typed over the text of the previous system; a first delivery finds their notes."""
+    merged = MAPPER.merge({"notas": notes}, RECORD, {"from", "to"}, first=first)
+    assert merged["notas"] == (notes if is_kept else RECORD["notas"])
+
+
+def test_a_rewrite_replaces_the_notes_of_a_person() -> None:
+    assert MAPPER.merge({"notas": "mine"}, RECORD, {"from"}, rewrite=True)["notas"] == RECORD["notas"]
 
 
 @given(changes)
