@@ -2,7 +2,7 @@
 
 `TRIGGERS` says which trigger of CloudTalk's Workflow Automations sends which variables. The command
 `relay cloudtalk-setup` prints the guide with the settings of the user; `docs/cloudtalk-setup.md` and
-`docs/es/configuracion-cloudtalk.md` contain it with placeholders. For the texts see `setup_guide_texts`.
+`docs/es/cloudtalk-setup.md` contain it with placeholders. For the texts see `setup_guide_texts`.
 """
 
 from collections.abc import Iterator, Sequence

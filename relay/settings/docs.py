@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterator
 from importlib.metadata import entry_points
+from inspect import getdoc
 from typing import Final
 
 from pydantic import BaseModel, SecretStr
@@ -74,7 +75,7 @@ def _section_chapters() -> Iterator[str]:
     for name, field in Settings.model_fields.items():
         section = field.annotation
         if isinstance(section, type) and issubclass(section, Section):
-            yield f"## [{name}]\n\n{section.__doc__}\n"
+            yield f"## [{name}]\n\n{getdoc(section)}\n"
             yield _render_table(section)
 
 

@@ -13,7 +13,7 @@ from tests.support.patience import PATIENCE, http_client
 from tests.support.relay import WEBHOOK_PATH, RelayProcess, crm_rows, eventually, running_relay
 from tests.support.supabase import Supabase
 
-DOCUMENT = Path(__file__).parents[2] / "docs/es/configuracion-cloudtalk.md"
+DOCUMENT = Path(__file__).parents[2] / "docs/es/cloudtalk-setup.md"
 TOKEN = "a-token-of-the-tests"
 RECORDING = "https://my.cloudtalk.io/pub/r/MTAwMjQwMjQ4Nw%3D%3D/M2Q1NDg1.wav"
 Send = Callable[[str, dict[str, Any]], None]

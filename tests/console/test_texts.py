@@ -94,6 +94,6 @@ _FAMILIAR: Final = re.compile(
 
 
 def test_spanish_texts_address_people_formally() -> None:
-    guide = (ROOT / "docs/es/configuracion-cloudtalk.md").read_text()
+    guide = (ROOT / "docs/es/cloudtalk-setup.md").read_text()
     texts = [guide, str(GUIDE_TEXTS["es"]), str(SPANISH), *CATALOGUE.values()]
     assert [found[0] for text in texts for found in _FAMILIAR.finditer(text)] == []

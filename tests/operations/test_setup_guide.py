@@ -15,7 +15,7 @@ from tests.support.es_document import ORIGIN, requests_of, tables
 DOCS = Path(__file__).parents[2] / "docs"
 DOCUMENTS: dict[Lang, Path] = {
     "en": DOCS / "cloudtalk-setup.md",
-    "es": DOCS / "es/configuracion-cloudtalk.md",
+    "es": DOCS / "es/cloudtalk-setup.md",
 }
 KEY: dict[Lang, str] = {"en": "Key", "es": "Clave"}
 FIELD: dict[Lang, str] = {"en": "Field", "es": "Campo"}

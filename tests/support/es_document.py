@@ -1,4 +1,4 @@
-"""The requests that CloudTalk sends after a person followed `docs/es/configuracion-cloudtalk.md`."""
+"""The requests that CloudTalk sends after a person followed `docs/es/cloudtalk-setup.md`."""
 
 import json
 import re
