@@ -1,10 +1,10 @@
 # Needs python3 (>= 3.11), python3-venv and make. Everything else is installed into .venv.
 PYTHON ?= python3
 BIN := .venv/bin
-SOURCES := app.py relay crm_clients tests bench
+SOURCES := app.py relay crm_clients tests bench website
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo run test check format bench bench-full bench-publish profile capacity chaos screenshots mutants lock clean
+.PHONY: help setup demo run test check format docs bench bench-full bench-publish profile capacity chaos screenshots mutants lock clean
 
 help: ## list the commands
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 15
@@ -47,6 +47,9 @@ check: .venv/.dev ## check format, lint, types and the import contract
 format: .venv/.dev ## format the code and apply the fixes of the linter
 	@$(BIN)/ruff format $(SOURCES)
 	@$(BIN)/ruff check --fix $(SOURCES)
+
+docs: .venv/.dev ## build the documentation as web pages in build/site; a broken link is an error
+	@$(BIN)/python -m website $(ARGS)
 
 bench: .venv/.dev ## measure the relay on this machine, and compare it with a bare endpoint
 	@$(BIN)/python -m bench $(ARGS)

@@ -51,7 +51,7 @@ ALLOWED: Final = {
     "said_at": ("relay/operations/", "relay/cli/", "tests/operations/", "tests/cli/", "docs/"),
 }
 
-FOLDERS: Final = ("relay", "crm_clients", "tests", "bench", "docs")
+FOLDERS: Final = ("relay", "crm_clients", "tests", "bench", "website", "docs")
 
 
 def files(*suffixes: str) -> list[Path]:
