@@ -6,7 +6,7 @@ here, nothing from the modules.
 
 from relay.call.agents import distinct_agents
 from relay.call.event import HISTORY_RANK, ROW, CallEvent, Kind
-from relay.call.from_event import has_unknown_outcome, join_event, state_from_event
+from relay.call.from_event import OUTCOME_KINDS, has_unknown_outcome, join_event, state_from_event
 from relay.call.join import join
 from relay.call.legs import Leg
 from relay.call.minimal import minimal_call
@@ -40,6 +40,7 @@ __all__ = [
     "DELIVERED_FIELDS",
     "FIELDS",
     "HISTORY_RANK",
+    "OUTCOME_KINDS",
     "ROW",
     "Call",
     "CallBack",

@@ -20,7 +20,8 @@ from relay.call.state import (
 )
 from relay.instants import Instant
 
-_OUTCOME_KINDS: Final = frozenset({Kind.ENDED, Kind.MISSED, Kind.VOICEMAIL})
+OUTCOME_KINDS: Final = frozenset({Kind.ENDED, Kind.MISSED, Kind.VOICEMAIL})
+"""Only events of these kinds state how a call went, and when it ended."""
 _AGENT_FACTS: Final = frozenset({"agent_id", "agent_name", "agent_email"})
 _AGENT_OR_OUTCOME_FACTS: Final = _AGENT_FACTS | OUTCOME_FACTS
 _LEG_FACTS: Final = frozenset({*ALTERNATIVES, *ALTERNATIVES.values(), "talking", "status", "voicemail"})
@@ -74,7 +75,7 @@ def state_from_event(
 
 def _facts_of(event: CallEvent, seq: int) -> dict[str, Register]:
     """The registers that an event sets. An agent is one value: `agents`."""
-    not_set = _AGENT_FACTS if event.kind in _OUTCOME_KINDS else _AGENT_OR_OUTCOME_FACTS
+    not_set = _AGENT_FACTS if event.kind in OUTCOME_KINDS else _AGENT_OR_OUTCOME_FACTS
     facts = {name: (seq, value) for name, value in event.facts.items() if name not in not_set}
     if event.kind is Kind.MISSED and event.fact("status") == "answered":
         # A payload typed once for all events states "completed" in a Missed too: there the kind counts.
@@ -84,7 +85,7 @@ def _facts_of(event: CallEvent, seq: int) -> dict[str, Register]:
 
 def evidence_of(event: CallEvent) -> Evidence:
     """What the facts of one event prove. An Answered does not say for how long its agent talked."""
-    if event.kind not in _OUTCOME_KINDS:
+    if event.kind not in OUTCOME_KINDS:
         return Evidence.UNKNOWN
     talking, status = event.fact("talking"), event.fact("status")
     if talking:
@@ -103,7 +104,7 @@ def has_unknown_outcome(event: CallEvent) -> bool:
 
 def _legs_of(kind: Kind, agent: Agent, facts: Mapping[str, Register]) -> dict[str, LegState]:
     """The leg that an event is about: an event that ends a leg, or an Answered that names its agent."""
-    if kind not in _OUTCOME_KINDS and (kind is not Kind.ANSWERED or agent == NOBODY):
+    if kind not in OUTCOME_KINDS and (kind is not Kind.ANSWERED or agent == NOBODY):
         return {}
     call_id = facts.get("call_id", (0, None))[1]
     leg_facts = {fact: register for fact, register in facts.items() if fact in _LEG_FACTS}

@@ -5,8 +5,15 @@ from functools import partial
 
 import msgspec
 
-from relay.call import CallEvent, CallState
-from relay.fold.links import find_by_number, is_leg, leg_keys, match_by_number_and_time, needs_number
+from relay.call import CallEvent, CallState, is_from_history
+from relay.fold.links import (
+    Stated,
+    find_by_number,
+    is_leg,
+    leg_keys,
+    match_by_number_and_time,
+    needs_number,
+)
 from relay.fold.matching import AliasIndex, Match, customer_number, is_transfer_of, match_by_ids
 from relay.fold.planned_calls import PlannedCalls
 from relay.fold.waiting import may_wait, must_wait
@@ -34,11 +41,20 @@ def match_event(unfolded: UnfoldedEvent, calls: PlannedCalls) -> Match | None:
 
 
 def find_candidates(event: CallEvent, own: str | None, calls: PlannedCalls) -> list[str]:
-    """Return the calls that number and time may link to the event. `own`: the call that its ids name."""
+    """Return the calls that number and time link to the event, if it is the first event that states them.
+    `own`: the call that its ids name.
+    """
     state = None if own is None else calls.state(own)
-    if not needs_number(event, state):
+    is_history = state is not None and is_from_history(state)
+    if not needs_number(event, state, is_history=is_history):
         return []
-    others = calls.with_number(customer_number(event))
+    return find_others(event, own, calls)
+
+
+def find_others(event: CallEvent, own: str | None, calls: PlannedCalls) -> list[str]:
+    """Return the calls that number and time may link to the event, also if they were compared before."""
+    state = None if own is None else calls.state(own)
+    others = calls.with_number(customer_number(Stated(event, state)))
     others.pop(own or "", None)
     found = find_by_number(event, state, others)
     # A person split these calls off from others.

@@ -229,7 +229,7 @@ def restrict_ids(event: CallEvent, accepted: Sequence[str]) -> CallEvent:
 # --- the two sides of a call ------------------------------------------------------------------------
 
 
-def has_same_own_side(event: HasFacts, state: CallState) -> bool:
+def has_same_own_side(event: HasFacts, state: HasFacts) -> bool:
     """Whether the own number and the direction are equal, as far as they are known."""
     pairs = (
         (internal_number(event), internal_number(state)),

@@ -1,14 +1,15 @@
 """What the ledger holds about the calls that a batch of events may belong to."""
 
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from typing import Final, NamedTuple
 
 import msgspec
 
-from relay.call import is_from_history
+from relay.call import CallEvent, CallState, HasFacts, is_from_history
 from relay.fold.dedup import dedup_keys
 from relay.fold.forgotten import find_forgotten
-from relay.fold.links import LINK_WITHIN, leg_keys, needs_number
+from relay.fold.links import LINK_WITHIN, Stated, has_call_id, leg_keys, needs_number, stated_time, states_end
 from relay.fold.matching import TRANSFER_WITHIN, customer_number
 from relay.fold.waiting import may_wait
 from relay.instants import SECOND, Duration, Instant
@@ -24,6 +25,8 @@ _LONGEST_CALL: Final = Duration(86_400 * SECOND)
 """How long before the arrival of an event a call with its number may have begun."""
 
 _NEVER: Final = Instant(2**62)
+_MOST_OTHERS: Final = 20
+"""Of so many events of a batch with one id the facts are combined. A typed constant may have thousands."""
 
 
 class Snapshot(msgspec.Struct, frozen=True):
@@ -46,8 +49,13 @@ class Snapshot(msgspec.Struct, frozen=True):
     forgotten: Forgotten | None = None
 
 
-def read_snapshot(connection: Connection, batch: Sequence[UnfoldedEvent]) -> Snapshot:
-    """Read what `plan_changes` needs for this batch, which must not be empty."""
+def read_snapshot(
+    connection: Connection, batch: Sequence[UnfoldedEvent], *, looks_around: bool = False
+) -> Snapshot:
+    """Read what `plan_changes` needs for this batch, which must not be empty.
+
+    `looks_around`: read the calls with the number and the time of each event, also if its ids decide.
+    """
     events = [unfolded.parsed for unfolded in batch]
     ids = {alias for event in events for alias in (*event.aliases, *leg_keys(event))}
     found = aliases.get_many(connection, ids)
@@ -57,7 +65,9 @@ def read_snapshot(connection: Connection, batch: Sequence[UnfoldedEvent]) -> Sna
     possible_ids = {*owners.values(), *own_ids}
     rows = calls.get_many(connection, possible_ids)
     deleted = tombstones.get_many(connection, possible_ids - rows.keys())
-    windows = [window for unfolded in batch if (window := _number_window(unfolded, owners, rows)) is not None]
+    windows = _number_windows(batch, owners, rows)
+    if looks_around:
+        windows += [_Window(window, Among.ALL) for event in events if (window := _around(event)) is not None]
     if windows:
         numbered: dict[str, CallRow] = {}
         for among in Among:
@@ -95,30 +105,86 @@ class _Window(NamedTuple):
     among: Among
 
 
-def _number_window(
-    unfolded: UnfoldedEvent, owners: Mapping[str, str], rows: Mapping[str, CallRow]
-) -> _Window | None:
-    """Return which calls with the event's number it may belong to; None if its ids decide."""
-    event = unfolded.parsed
-    if may_wait(event):
+def _number_windows(
+    batch: Sequence[UnfoldedEvent], owners: Mapping[str, str], rows: Mapping[str, CallRow]
+) -> list[_Window]:
+    finder = _WindowFinder(batch, owners, rows)
+    return [window for unfolded in batch if (window := finder.find(unfolded)) is not None]
+
+
+class _WindowFinder:
+    """Finds out which calls with its number each event of a batch may belong to."""
+
+    def __init__(
+        self, batch: Sequence[UnfoldedEvent], owners: Mapping[str, str], rows: Mapping[str, CallRow]
+    ) -> None:
+        self._batch = batch
+        self._owners = owners
+        self._rows = rows
+        self._by_alias: defaultdict[str, list[CallEvent]] | None = None
+
+    def find(self, unfolded: UnfoldedEvent) -> _Window | None:
+        """Return which calls with the event's number it may belong to; None if its ids decide."""
+        event = unfolded.parsed
+        return self._find_for_waiting(unfolded) if may_wait(event) else self._find_for_link(event)
+
+    def _find_for_waiting(self, unfolded: UnfoldedEvent) -> _Window | None:
+        event = unfolded.parsed
         # An event whose ids all belong to calls is matched by them.
-        if owners.keys() >= set(event.aliases) or (number := customer_number(event)) is None:
+        if self._owners.keys() >= set(event.aliases) or (number := customer_number(event)) is None:
             return None
         if not unfolded.waited:
             since = Instant(unfolded.received_at - _LONGEST_CALL)
             return _Window(NumberWindow(number, since, _NEVER), Among.OPEN)
-        started_at = event.fact("started_at")
-        return None if started_at is None else _Window(_around(number, started_at), Among.ALL)
-    if "started_at" not in event.facts:
-        return None
-    own = next((rows[owners[alias]] for alias in event.aliases if owners.get(alias) in rows), None)
-    if not needs_number(event, own.state if own else None) or (number := customer_number(event)) is None:
-        return None
-    # A link needs a call of the history.
-    has_history = event.is_from_history or (own is not None and is_from_history(own.state))
-    return _Window(_around(number, event.facts["started_at"]), Among.ALL if has_history else Among.HISTORY)
+        around = None if event.fact("started_at") is None else _around(event)
+        return None if around is None else _Window(around, Among.ALL)
+
+    def _find_for_link(self, event: CallEvent) -> _Window | None:
+        facts, number = event.facts, customer_number(event)
+        if "started_at" not in facts and number is None and not states_end(event):
+            return None
+        own = self._own_state(event)
+        is_history = own is not None and is_from_history(own)
+        source = Stated(event, own)
+        if own is None or customer_number(own) is None or stated_time(own) is None:
+            # Other events of the batch may state what this one lacks.
+            if not event.is_from_history and has_call_id(event.aliases):
+                return None
+            if number is None or "started_at" not in facts:
+                source = self._with_others(event, own)
+        elif not needs_number(event, own, is_history=is_history):
+            return None
+        # A link needs a call of the history.
+        around = _around(source)
+        has_history = event.is_from_history or is_history
+        return None if around is None else _Window(around, Among.ALL if has_history else Among.HISTORY)
+
+    def _own_state(self, event: CallEvent) -> CallState | None:
+        owners, rows = self._owners, self._rows
+        return next((rows[owners[alias]].state for alias in event.aliases if owners.get(alias) in rows), None)
+
+    def _with_others(self, event: CallEvent, own: CallState | None) -> Stated:
+        """What the ledger knows of the event's call, and what all events of the batch state about it."""
+        if self._by_alias is None:
+            self._by_alias = defaultdict(list)
+            for unfolded in self._batch:
+                for alias in unfolded.parsed.aliases:
+                    self._by_alias[alias].append(unfolded.parsed)
+        known: HasFacts | None = own
+        for alias in event.aliases:
+            for other in self._by_alias[alias][:_MOST_OTHERS]:
+                known = Stated(other, known)
+        return Stated(event, known)
 
 
-def _around(number: str, started_at: Instant) -> NumberWindow:
-    """The start of a call in the ledger may be that of a later leg."""
-    return NumberWindow(number, Instant(started_at - LINK_WITHIN), Instant(started_at + TRANSFER_WITHIN))
+def _around(source: HasFacts) -> NumberWindow | None:
+    """The calls with this number at this time; None if one of both is unknown.
+
+    The start of a call in the ledger may be that of a later leg, or its end, or the arrival of its events.
+    """
+    number, started_at, ended_at = customer_number(source), source.fact("started_at"), source.fact("ended_at")
+    first = ended_at - _LONGEST_CALL if started_at is None and ended_at is not None else started_at
+    if number is None or first is None:
+        return None
+    last = max(first + TRANSFER_WITHIN, ended_at or first)
+    return NumberWindow(number, Instant(first - LINK_WITHIN), Instant(last + LINK_WITHIN))

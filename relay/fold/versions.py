@@ -17,6 +17,7 @@ from relay.call import (
     known_fields,
 )
 from relay.fold.matching import customer_number
+from relay.instants import Instant
 from relay.ledger.calls import CallRow
 
 _OUTCOME: Final = ("status", "follow_up")
@@ -27,9 +28,15 @@ _UNKNOWN: Final = dict.fromkeys(_OUTCOME, 0)
 def first_version(call: str, state: CallState, *, after: int = 0, floor: int) -> CallRow:
     """The row of a call that has none. `after`: the last version that it had before it was removed."""
     version = max(after, floor) + 1
-    began_at = state.fact("started_at") or min(state.seen.values())
+    began_at = _began_at(state, min(state.seen.values()))
     record = build_record(state, id=call, version=version)
     return CallRow(call, version, began_at, state, record, {}, customer_number(state))
+
+
+def _began_at(state: CallState, arrived_at: Instant) -> Instant:
+    """The start of a call; else its end, if its events arrived later than that; else their arrival."""
+    started_at, ended_at = state.fact("started_at"), state.fact("ended_at")
+    return started_at or min(arrived_at, ended_at or arrived_at)
 
 
 def continued_version(call: str, state: CallState, *, after: int, floor: int) -> CallRow:
@@ -49,7 +56,7 @@ def next_version(row: CallRow, state: CallState, *, floor: int) -> CallRow:
     if not changed:
         record = msgspec.structs.replace(record, version=row.version)
         return msgspec.structs.replace(row, state=state, record=record)
-    began_at = state.fact("started_at") or row.began_at
+    began_at = _began_at(state, row.began_at)
     field_versions = row.field_versions | changed
     return CallRow(row.id, record.version, began_at, state, record, field_versions, customer_number(state))
 

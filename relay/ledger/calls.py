@@ -57,9 +57,9 @@ class Among(StrEnum):
 class CallRow(msgspec.Struct, frozen=True):
     """A call as it is stored.
 
-    `began_at`: its start, or the arrival of its first event. `field_versions`: for each field the version
-    in which it changed last, 0 if its value is only a default. `number`: the customer's, if it is an E.164
-    number.
+    `began_at`: its start, else its end or the arrival of its first event. `field_versions`: for each field
+    the version in which it changed last, 0 if its value is only a default. `number`: the customer's, if it is
+    an E.164 number.
     """
 
     id: str

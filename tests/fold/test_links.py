@@ -155,6 +155,37 @@ def test_a_start_that_is_stated_late_links_the_call() -> None:
         assert aliases_of_calls(folded(*order)) == [[ID, U1]]
 
 
+@pytest.mark.parametrize(
+    ("seconds", "linked"), [(36, True), (156, True), (157, False), (-84, True), (-85, False)]
+)
+def test_the_ends_link_a_call_without_a_start(seconds: int, linked: bool) -> None:
+    """The call of the row took 36 seconds."""
+    ended = webhook(kind=Kind.ENDED, started_at=None, ended_at=STARTED_AT + seconds * SECOND)
+    for order in permutations([ended, row_event()]):
+        assert (len(folded(*order).live_rows) == 1) is linked
+
+
+def test_a_start_decides_between_calls_whose_ends_fit() -> None:
+    ended = webhook(kind=Kind.ENDED, started_at=None, ended_at=ENDED_AT)
+    later = row_event("5", started_at="2024-01-10T09:43:11+01:00", ended_at="2024-01-10T09:44:00+01:00")
+    ledger = folded(row_event(), later, ended)
+    assert aliases_of_calls(ledger) == [[ID], ["id:5"], [U1]]
+    ledger.fold_each(webhook())
+    assert aliases_of_calls(ledger) == [[ID, U1], ["id:5"]]
+
+
+@pytest.mark.parametrize("time", ["started_at", "ended_at"])
+def test_the_number_and_the_time_may_come_with_different_events(time: str) -> None:
+    timed: dict[str, Any] = {time: {"started_at": STARTED_AT, "ended_at": ENDED_AT}[time]}
+    events = [
+        event(Kind.ENDED, U1, **timed),
+        webhook(kind=Kind.MODIFIED, started_at=None),
+        row_event(),
+    ]
+    for order in permutations(events):
+        assert aliases_of_calls(folded(*order)) == [[ID, U1]]
+
+
 def test_an_id_that_a_person_split_off_is_not_linked_by_number_and_time() -> None:
     ledger = MemoryLedger()
     ledger.fold_each(webhook(), event(Kind.MODIFIED, ID, tags=["a"]))

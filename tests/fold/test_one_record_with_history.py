@@ -109,6 +109,31 @@ def test_webhooks_and_rows_of_a_call_are_one_record_in_any_order(
     assert record["tags"] == next(each for each in mixed[::-1] if each.is_from_history).fact("tags")
 
 
+@given(st.data(), st.randoms(use_true_random=False), st.booleans())
+@settings(max_examples=2 * settings().max_examples, deadline=None)
+def test_number_and_time_link_a_row_whichever_events_state_them(
+    data: st.DataObject, random: Random, delivers: bool
+) -> None:
+    """Of the number and of the start or the end, each is stated by some of the events, or by one alone."""
+    number: dict[str, Any] = {"external_number": "+34612345678", "direction": "inbound"}
+    times: list[dict[str, Any]] = [{"started_at": T0}, {"ended_at": T0 + 20 * SECOND}]
+    time = data.draw(st.sampled_from(times))
+    count = data.draw(st.integers(1, 4))
+    has_number = data.draw(st.lists(st.booleans(), min_size=count, max_size=count).filter(any))
+    has_time = data.draw(st.lists(st.booleans(), min_size=count, max_size=count).filter(any))
+    # Only an Ended states the end.
+    kinds = [Kind.ENDED] * 4 if "ended_at" in time else [Kind.RINGING, Kind.ANSWERED, Kind.UPDATE, Kind.ENDED]
+    id_ = data.draw(st.sampled_from([UUID, _MISSION]))
+    webhooks = [
+        event(kinds[n], (id_,), "flow", Instant(T0 + n), (number if a else {}) | (time if b else {}))
+        for n, (a, b) in enumerate(zip(has_number, has_time, strict=True))
+    ]
+    row = parse_history_row(parser_in(), row_of(0, "inbound")).event
+    mixed = shuffle_with_duplicates([*webhooks, row], random)
+    record = fold_to_record(mixed, random, ends_grace=False, delivers=delivers)
+    assert record["call_id"] == ID.removeprefix("id:")
+
+
 @given(webhooks_and_rows(), st.integers(0, 30))
 @settings(deadline=None)
 def test_a_row_makes_no_record_poorer(call: tuple[list[CallEvent], list[CallEvent]], wrapup: int) -> None:

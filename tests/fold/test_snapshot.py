@@ -53,3 +53,31 @@ async def test_after_its_wait_it_reads_the_calls_around_its_start(busy: FoldingR
     assert snapshot.calls.keys() == {"cloudtalk-484371839", *(f"cloudtalk-over-{n}" for n in range(1, 6))}
     without_start = await read(busy, webhook("ended", call_id=77, started_at=None), waited=True)
     assert without_start.calls == {}
+
+
+@pytest.mark.parametrize("time", ["started_at", "ended_at"])
+async def test_events_of_a_batch_that_state_number_and_time_together_read_the_calls_of_the_history(
+    busy: FoldingRelay, time: str
+) -> None:
+    """Each by itself, and each of them twice, would read nothing."""
+    timed = webhook("ended", call_uuid="new", external_number=None, started_at=None)
+    timed = msgspec.json.encode(msgspec.json.decode(timed) | {time: START})
+    numbered = webhook("ringing", call_uuid="new", started_at=None)
+    for bodies in ([timed, numbered], [timed, timed, numbered, numbered]):
+        parsed = [parser_in().parse(RawRequest(body, "application/json", WEBHOOK_PATH)) for body in bodies]
+        batch = [
+            UnfoldedEvent(99 + number, Instant(2**50), event, waited=False)
+            for number, events in enumerate(parsed)
+            if isinstance(events, list)
+            for event in events
+        ]
+        snapshot = await busy.ledger.read(lambda c, batch=batch: read_snapshot(c, batch))  # type: ignore[misc]
+        assert snapshot.calls.keys() == {"cloudtalk-484371839"}
+    assert (await read(busy, numbered)).calls == {}
+    await busy.receive(timed)
+    assert (await read(busy, numbered)).calls.keys() == {"cloudtalk-484371839", "cloudtalk-new"}
+
+
+async def test_events_without_a_number_and_without_a_time_read_nothing(busy: FoldingRelay) -> None:
+    body = webhook("answered", call_uuid="new", external_number=None, started_at=None)
+    assert (await read(busy, body)).calls == {}
