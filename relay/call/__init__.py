@@ -30,7 +30,15 @@ from relay.call.recording_links import (
     with_playable_recording,
 )
 from relay.call.repeated_times import choose_instants
-from relay.call.state import ALTERNATIVES, CallBack, CallState, Register, Stamp, is_from_history
+from relay.call.state import (
+    ALTERNATIVES,
+    CallBack,
+    CallState,
+    Register,
+    Stamp,
+    is_from_history,
+    is_only_from_history,
+)
 from relay.call.status import Status, compute_status, has_conversation, has_stated_outcome
 
 __all__ = [
@@ -65,6 +73,7 @@ __all__ = [
     "internal_number",
     "is_from_history",
     "is_missed",
+    "is_only_from_history",
     "is_signed",
     "join",
     "join_event",

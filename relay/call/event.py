@@ -47,7 +47,8 @@ class CallEvent(msgspec.Struct, frozen=True):
     internal_number contact_id contact_name agent_id agent_name agent_email recording_url tags notes
     transcript summary` as in the record (`tags` a list, `status` answered, missed or voicemail),
     `api_recording_url` (the recording in CloudTalk's API, which needs its key), `leg_of` (the call_ids of
-    which this call is another leg), `alone` (number and time link the event to no call),
+    which this call is another leg), `alone` (number and time link the event to no call), `named` (the number
+    that webhooks state in the place of the call_id, although CloudTalk has no call with it),
     `started_at answered_at ended_at` as `Instant`, and as `started_at_repeated` (and so on) the other instant
     that the time may be, see `repeated_times`, `duration talking waiting wrapup` in seconds,
     `voicemail` true. A row of the history also has `row:{call_id}`, a digest of its content.

@@ -34,13 +34,19 @@ class Leg(msgspec.Struct, frozen=True):
 def group_legs(state: CallState) -> list[LegState]:
     """Return each leg once, the one that began first at the beginning."""
     legs: list[LegState] = []
-    for stated in sorted(state.legs.values(), key=_completest_first):
+    stated_legs = [_without_name(leg, state.fact("named")) for leg in state.legs.values()]
+    for stated in sorted(stated_legs, key=_completest_first):
         index = _find(stated, legs)
         if index is None:
             legs.append(stated)
         else:
             legs[index] = _merge(legs[index], stated, state)
     return sorted(legs, key=_order)
+
+
+def _without_name(leg: LegState, named: str | None) -> LegState:
+    """A number that a customer's automation gives the call is no call_id of a leg."""
+    return leg if named is None or leg.call_id != named else msgspec.structs.replace(leg, call_id=None)
 
 
 def build_legs(state: CallState, legs: Iterable[LegState]) -> list[Leg]:

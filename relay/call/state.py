@@ -102,6 +102,11 @@ def is_from_history(state: CallState) -> bool:
     return any(stamp.source_rank == HISTORY_RANK for stamp in state.stamps.values())
 
 
+def is_only_from_history(state: CallState) -> bool:
+    """Whether all facts of the call are from CloudTalk's history: no webhook stated any."""
+    return all(stamp.source_rank == HISTORY_RANK for stamp in state.stamps.values())
+
+
 def referenced_stamps(
     stamps: Mapping[int, Stamp], *registers: Mapping[str, tuple[int, Any]]
 ) -> dict[int, Stamp]:

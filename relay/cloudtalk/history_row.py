@@ -2,8 +2,8 @@
 
 A row is `{"Cdr": {…}, "CallNumber": {…}, "Agent": {…}, "Contact": {…}, "Notes": […], "Tags": […], …}`.
 It has neither a status nor a call_uuid, `Cdr.type` is the direction, and numbers are numbers or texts. The
-relay adds `uuid` beside `Cdr` if it learnt the call_uuid from the analytics API, and `alone` if several calls
-fit the row and the API did not say which one it is.
+relay adds `uuid` beside `Cdr` if it learnt the call_uuid from the analytics API, `alone` if several calls fit
+the row and the API did not say which one it is, and `named` if webhooks give the call another number.
 """
 
 import hashlib
@@ -22,7 +22,8 @@ from relay.cloudtalk.values import is_missing, parse_flag, parse_numeric_id
 
 UUID: Final = "uuid"
 ALONE: Final = "alone"
-_ADDITIONS: Final = frozenset({UUID, ALONE})
+NAMED: Final = "named"
+_ADDITIONS: Final = frozenset({UUID, ALONE, NAMED})
 
 _NO_FACTS: Final = keys_of({"recording_url"})
 """The link of a row is a page for people, not audio."""
@@ -47,14 +48,17 @@ class HistoryRowParser:
         warnings: list[str] = []
         facts = self._field_parser.parse(_fields_with_facts(fields), warnings)
         identity = _pop_ids(facts, pointer)
+        named = _parse_call_id(body.get(NAMED))
         kind = Kind.ENDED if "ended_at" in facts else Kind.UPDATE
         _correct(facts, fields)
         facts |= _facts_of_row(identity, fields, body)
+        if named is not None:
+            facts["named"] = named
         return CallEvent(
             kind,
             dialect.name,
             identity.call_uuid or identity.call_id or "",
-            identity.aliases,
+            identity.aliases if named is None else (*identity.aliases, f"id:{named}"),
             pop_occurred_at(kind, facts),
             facts,
             _without_additions(body),

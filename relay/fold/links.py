@@ -30,6 +30,9 @@ LINK_WITHIN: Final = Duration(120 * SECOND)
 _ROUNDING: Final = Duration(2 * SECOND)
 """Two sources state one call in whole seconds and in milliseconds."""
 
+_LONGEST_CALL: Final = Duration(86_400 * SECOND)
+"""A call is in the history once it is over."""
+
 _LATE: Final = Duration(3_600 * SECOND)
 """How long after the end of a call its webhook may arrive: CloudTalk sends an Ended after the wrap-up."""
 
@@ -129,24 +132,24 @@ def fits(source: HasFacts, aliases: Iterable[str], state: CallState) -> bool:
     )
 
 
-def _is_at_the_same_time(source: HasFacts, state: CallState) -> bool:
+def _is_at_the_same_time(source: HasFacts, state: CallState, within: Duration = LINK_WITHIN) -> bool:
     """By the stated starts, or by the ends if one of both states no start."""
     started_at, starts = source.fact("started_at"), _times(state, "started_at")
     ended_at, ends = source.fact("ended_at"), _times(state, "ended_at")
     if started_at is None or not starts:
-        return ended_at is not None and any(abs(ended_at - end) <= LINK_WITHIN for end in ends)
+        return ended_at is not None and any(abs(ended_at - end) <= within for end in ends)
     other_ended_at = state.fact("ended_at")
     is_over = other_ended_at is not None and started_at > other_ended_at + _ROUNDING
     was_over = ended_at is not None and min(starts) > ended_at + _ROUNDING
-    return not (is_over or was_over) and any(abs(started_at - start) <= LINK_WITHIN for start in starts)
+    return not (is_over or was_over) and any(abs(started_at - start) <= within for start in starts)
 
 
-def states_same_start(source: HasFacts, state: CallState) -> bool:
-    """Whether both state the same start, apart from the rounding."""
-    started_at = source.fact("started_at")
-    return started_at is not None and any(
-        abs(started_at - start) <= _ROUNDING for start in _times(state, "started_at")
-    )
+def is_certain(source: HasFacts, state: CallState, now: Instant) -> bool:
+    """Whether a call that fits cannot be another one, whose row is not in the history yet: both state the
+    same time, or the call is so old that the history has all rows of its time.
+    """
+    at = stated_time(source)
+    return _is_at_the_same_time(source, state, _ROUNDING) or (at is not None and at < now - _LONGEST_CALL)
 
 
 def arrived_during(row: CallEvent, state: CallState) -> bool:

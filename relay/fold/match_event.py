@@ -9,6 +9,7 @@ from relay.call import CallEvent, CallState, is_from_history
 from relay.fold.links import (
     Stated,
     find_by_number,
+    is_certain,
     is_leg,
     leg_keys,
     match_by_number_and_time,
@@ -40,15 +41,24 @@ def match_event(unfolded: UnfoldedEvent, calls: PlannedCalls) -> Match | None:
     return match
 
 
-def find_candidates(event: CallEvent, own: str | None, calls: PlannedCalls) -> list[str]:
+def find_candidates(unfolded: UnfoldedEvent, own: str | None, calls: PlannedCalls) -> list[str]:
     """Return the calls that number and time link to the event, if it is the first event that states them.
     `own`: the call that its ids name.
+
+    The importer has asked which call a row is, if that was not certain. A webhook may be of a call whose row
+    is not in the history yet.
     """
+    event = unfolded.parsed
     state = None if own is None else calls.state(own)
     is_history = state is not None and is_from_history(state)
     if not needs_number(event, state, is_history=is_history):
         return []
-    return find_others(event, own, calls)
+    found = find_others(event, own, calls)
+    if event.is_from_history or is_history:
+        return found
+    stated = Stated(event, state)
+    states = (state for call in found if (state := calls.state(call)) is not None)
+    return found if all(is_certain(stated, each, unfolded.received_at) for each in states) else []
 
 
 def find_others(event: CallEvent, own: str | None, calls: PlannedCalls) -> list[str]:
@@ -87,7 +97,7 @@ def _is_transfer(unfolded: UnfoldedEvent, calls: PlannedCalls, call: str) -> boo
 def _add_links(match: Match, unfolded: UnfoldedEvent, calls: PlannedCalls) -> Match:
     """Add the calls that are one with the event's call although no id says so."""
     legs = find_legs(unfolded, match.call, calls)
-    found = find_candidates(unfolded.parsed, match.call, calls)
+    found = find_candidates(unfolded, match.call, calls)
     by_number = [call for call in found if call not in legs] if len(found) == 1 else []
     match = _linked(match, legs, AliasReason.LEG)
     return _linked(match, by_number, AliasReason.NUMBER_AND_TIME)

@@ -6,7 +6,7 @@ from typing import Final, NamedTuple
 
 import msgspec
 
-from relay.call import CallEvent, CallState, HasFacts, is_from_history
+from relay.call import CallEvent, CallState, HasFacts, is_from_history, is_only_from_history
 from relay.fold.dedup import dedup_keys
 from relay.fold.forgotten import find_forgotten
 from relay.fold.links import LINK_WITHIN, Stated, has_call_id, leg_keys, needs_number, stated_time, states_end
@@ -54,7 +54,7 @@ def read_snapshot(
 ) -> Snapshot:
     """Read what `plan_changes` needs for this batch, which must not be empty.
 
-    `looks_around`: read the calls with the number and the time of each event, also if its ids decide.
+    `looks_around`: read the calls with the number and the time of each event, unless webhooks stated its ids.
     """
     events = [unfolded.parsed for unfolded in batch]
     ids = {alias for event in events for alias in (*event.aliases, *leg_keys(event))}
@@ -65,9 +65,7 @@ def read_snapshot(
     possible_ids = {*owners.values(), *own_ids}
     rows = calls.get_many(connection, possible_ids)
     deleted = tombstones.get_many(connection, possible_ids - rows.keys())
-    windows = _number_windows(batch, owners, rows)
-    if looks_around:
-        windows += [_Window(window, Among.ALL) for event in events if (window := _around(event)) is not None]
+    windows = _number_windows(batch, owners, rows, looks_around=looks_around)
     if windows:
         numbered: dict[str, CallRow] = {}
         for among in Among:
@@ -106,10 +104,17 @@ class _Window(NamedTuple):
 
 
 def _number_windows(
-    batch: Sequence[UnfoldedEvent], owners: Mapping[str, str], rows: Mapping[str, CallRow]
+    batch: Sequence[UnfoldedEvent],
+    owners: Mapping[str, str],
+    rows: Mapping[str, CallRow],
+    *,
+    looks_around: bool,
 ) -> list[_Window]:
     finder = _WindowFinder(batch, owners, rows)
-    return [window for unfolded in batch if (window := finder.find(unfolded)) is not None]
+    windows = [window for unfolded in batch if (window := finder.find(unfolded)) is not None]
+    if looks_around:
+        windows += [window for each in batch if (window := finder.look_around(each.parsed)) is not None]
+    return windows
 
 
 class _WindowFinder:
@@ -127,6 +132,12 @@ class _WindowFinder:
         """Return which calls with the event's number it may belong to; None if its ids decide."""
         event = unfolded.parsed
         return self._find_for_waiting(unfolded) if may_wait(event) else self._find_for_link(event)
+
+    def look_around(self, event: CallEvent) -> _Window | None:
+        """Return the calls with the event's number at its time; None if a webhook is known of its call."""
+        own = self._own_state(event)
+        around = None if own is not None and not is_only_from_history(own) else _around(event)
+        return None if around is None else _Window(around, Among.ALL)
 
     def _find_for_waiting(self, unfolded: UnfoldedEvent) -> _Window | None:
         event = unfolded.parsed

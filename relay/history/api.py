@@ -81,6 +81,12 @@ class HistoryApi:
         where = self._access.analytics_url(call_id)
         return await self._retry(self._find_uuid, where)
 
+    async def has_call(self, call_id: str) -> bool:
+        """Ask whether the history has a call with this number. Raises `ApiFailure`, `LedgerError`."""
+        params = {"call_id": call_id, "limit": "1", "page": "1"}
+        page = await self._retry(self._read_page, self._access.calls_url, params)
+        return bool(page.rows)
+
     async def aclose(self) -> None:
         """Close the connections."""
         await self._http.aclose()

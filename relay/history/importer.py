@@ -4,12 +4,14 @@ import asyncio
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final, NamedTuple, Protocol
 
+from relay.call import CallEvent
 from relay.cloudtalk.dialects import HISTORY_PATH
 from relay.cloudtalk.errors import InvalidPayload
 from relay.cloudtalk.history import CONTENT_TYPE, HistoryRow, parse_history_row
 from relay.cloudtalk.parser import Parser
 from relay.history.counts import Counts
-from relay.history.planning import Effect, plan_rows
+from relay.history.nearby import NearbyRows
+from relay.history.planning import Effect, Planned, plan_rows
 from relay.history.windows import Range
 from relay.instants import Instant, duration
 from relay.ledger import Ledger, journal
@@ -21,9 +23,6 @@ log = get_logger("relay.history")
 
 _AT_ONCE: Final = 50
 """Rows that are planned in one read and appended in one transaction: the fold and webhooks wait for less."""
-
-_NEIGHBOURS: Final = 20
-"""Rows before and after those: two rows of one number within two minutes may fit the same call."""
 
 _DISORDER: Final = duration(3_600)
 """How much later a call may have begun than one before it, although the newest should come first."""
@@ -50,11 +49,14 @@ class Imported(NamedTuple):
     are_older: bool
 
 
-class FindsUuids(Protocol):
+class AnswersQuestions(Protocol):
     """The part of `HistoryApi` that this module needs."""
 
     async def find_uuid(self, call_id: str) -> str | None:
         """Return the call_uuid of a call_id; None if it is not known, or not yet."""
+
+    async def has_call(self, call_id: str) -> bool:
+        """Return whether the history has a call with this number."""
 
 
 class Importer:
@@ -70,7 +72,7 @@ class Importer:
         parser: Parser,
         wanted: Range,
         counts: Counts,
-        api: FindsUuids | None,
+        api: AnswersQuestions | None,
         counted: Iterable[str] = (),
     ) -> None:
         self.last_seq: int | None = None
@@ -81,36 +83,41 @@ class Importer:
         self._api = api
         self._seen = set(counted)
         self._last_received_at = Instant(0)
+        self._last: list[CallEvent] | None = None
 
-    async def import_rows(self, rows: Sequence[Mapping[str, Any]]) -> Imported:
+    async def import_rows(
+        self, rows: Sequence[Mapping[str, Any]], *, is_first: bool = True, has_older: bool = False
+    ) -> Imported:
         """Import the rows of a page. A row that was counted before is left out.
 
+        `is_first`: whether it is the first page of a window. `has_older`: whether older rows follow it.
         Raises `ApiFailure`, `LedgerError`; then the page must be imported again.
         """
         every = await self._parse(rows)
+        events = [row.parsed.event for row in every]
+        nearby = NearbyRows(events, () if is_first else self._last, has_older=has_older)
         parsed = self._select(every)
         for first in range(0, len(parsed), _AT_ONCE):
-            group = parsed[first : first + _AT_ONCE]
-            neighbours = [
-                *parsed[max(first - _NEIGHBOURS, 0) : first],
-                *parsed[first + _AT_ONCE :][:_NEIGHBOURS],
-            ]
-            effects = await self._plan(group, neighbours)
-            kept = []
-            for planned in zip(group, effects, strict=True):
-                row, effect = planned
-                if effect is Effect.AMBIGUOUS and self._api is not None:
-                    row, effect = await self._identify(self._api, row)
-                self._count(row.call_id, effect)
-                if effect in _APPENDED:
-                    kept.append(row.parsed)
-            await self._append(kept)
-            self._seen.update(row.call_id for row in group)
-        starts = [row.parsed.event.fact("started_at") for row in every]
+            await self._import_group(parsed[first : first + _AT_ONCE], nearby)
+        self._last = nearby.last
+        starts = [event.fact("started_at") for event in events]
         before = self._wanted.since - _DISORDER
         # All of them: one row with a wrong date must not end the reading.
         are_older = bool(starts) and all(start is not None and start < before for start in starts)
         return Imported([row.call_id for row in parsed], are_older=are_older)
+
+    async def _import_group(self, group: Sequence[_Row], nearby: NearbyRows) -> None:
+        events = [row.parsed.event for row in group]
+        edges = nearby.edges(events)
+        kept = []
+        planned = await self._plan(events, nearby.around(events), edges)
+        for index, (row, plan) in enumerate(zip(group, planned, strict=True)):
+            decided, effect = await self._decide(row, plan, is_edge=index in edges)
+            self._count(row.call_id, effect)
+            if effect in _APPENDED:
+                kept.append(decided)
+        await self._append(kept)
+        self._seen.update(row.call_id for row in group)
 
     async def _parse(self, rows: Sequence[Mapping[str, Any]]) -> list[_Row]:
         parsed: list[_Row] = []
@@ -135,22 +142,32 @@ class Importer:
         }
         return list(selected.values())
 
-    async def _plan(self, rows: Sequence[_Row], neighbours: Sequence[_Row] = ()) -> list[Effect]:
-        events, others = ([row.parsed.event for row in group] for group in (rows, neighbours))
+    async def _plan(
+        self, events: Sequence[CallEvent], others: Sequence[CallEvent] = (), edges: Sequence[int] = ()
+    ) -> list[Planned]:
         now = self._ledger.now()
-        return await self._ledger.read(lambda c: plan_rows(c, events, others, now=now))
+        return await self._ledger.read(lambda c: plan_rows(c, events, others, edges=edges, now=now))
 
-    async def _identify(self, api: FindsUuids, row: _Row) -> tuple[_Row, Effect]:
-        """Ask which of several calls the row is. If nobody knows, it stays a call of its own."""
-        uuid = await api.find_uuid(row.call_id)
+    async def _decide(self, row: _Row, plan: Planned, *, is_edge: bool) -> tuple[HistoryRow, Effect]:
+        """Return the row to append, with what is learnt about it, and what it changes."""
+        if plan.asks:
+            return await self._identify(row, plan.effect)
+        if plan.name is None or (is_edge and (self._api is None or await self._api.has_call(plan.name))):
+            return row.parsed, plan.effect
+        named = parse_history_row(self._parser, row.source, named=plan.name)
+        return named, (await self._plan([named.event]))[0].effect
+
+    async def _identify(self, row: _Row, effect: Effect) -> tuple[HistoryRow, Effect]:
+        """Ask which call the row is. If CloudTalk does not say it, the row stays a call of its own."""
+        if self._api is None:
+            return row.parsed, effect
+        uuid = await self._api.find_uuid(row.call_id)
         self._counts.asked += 1
         ended_at = row.parsed.event.fact("ended_at") or row.parsed.event.fact("started_at")
         if uuid is None and ended_at is not None and ended_at > self._ledger.now() - _LAG:
-            return row, Effect.AMBIGUOUS
+            return row.parsed, effect
         identified = parse_history_row(self._parser, row.source, uuid=uuid, alone=uuid is None)
-        known = row._replace(parsed=identified)
-        (effect,) = await self._plan([known])
-        return known, effect
+        return identified, (await self._plan([identified.event]))[0].effect
 
     def _count(self, call_id: str, effect: Effect) -> None:
         counts = self._counts

@@ -1,11 +1,11 @@
 """What a row of the history would change, by a plan of the fold that is not written."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from enum import StrEnum
-from typing import Final
+from typing import Final, NamedTuple
 
-from relay.call import ROW, CallEvent, changed_fields
-from relay.fold.ambiguous import find_ambiguous
+from relay.call import ROW, CallEvent, changed_fields, is_from_history
+from relay.fold.ambiguous import Doubts, find_doubts
 from relay.fold.changes import plan_changes
 from relay.fold.forgotten import is_forgotten
 from relay.fold.snapshot import Snapshot, read_snapshot
@@ -37,12 +37,28 @@ class Effect(StrEnum):
     """Several calls fit it: only its call_uuid says which one it is."""
 
 
-def plan_rows(
-    connection: Connection, events: Sequence[CallEvent], neighbours: Sequence[CallEvent], *, now: Instant
-) -> list[Effect]:
-    """Return the effect of each of these rows, each by itself. Nothing is written.
+class Planned(NamedTuple):
+    """What a row would change as it is: with `asks`, only its call_uuid says which call it is. `name`: the
+    number by which webhooks name its call, see `find_doubts`.
+    """
 
-    `neighbours`: rows of about the same time, which may fit the same calls.
+    effect: Effect
+    asks: bool = False
+    name: str | None = None
+
+
+def plan_rows(
+    connection: Connection,
+    events: Sequence[CallEvent],
+    neighbours: Sequence[CallEvent] = (),
+    *,
+    edges: Collection[int] = (),
+    now: Instant,
+) -> list[Planned]:
+    """Plan each of these rows, each by itself. Nothing is written.
+
+    `neighbours`: rows of about the same time, which may fit the same calls. `edges`: the indexes of the rows
+    for which these are not all known.
     """
     if not events:
         return []
@@ -50,12 +66,25 @@ def plan_rows(
         UnfoldedEvent(_AFTER_ALL + number, now, event, waited=False)
         for number, event in enumerate((*events, *neighbours))
     ]
-    snapshot = read_snapshot(connection, batch)
-    ambiguous = find_ambiguous(batch, snapshot)
-    return [_plan_row(row, snapshot, is_ambiguous=row.seq in ambiguous) for row in batch[: len(events)]]
+    snapshot = read_snapshot(connection, batch, looks_around=True)
+    doubts = find_doubts(batch, snapshot, edges=frozenset(_AFTER_ALL + index for index in edges))
+    return [_plan_row(row, snapshot, doubts) for row in batch[: len(events)]]
 
 
-def _plan_row(unfolded: UnfoldedEvent, snapshot: Snapshot, *, is_ambiguous: bool) -> Effect:
+def _plan_row(row: UnfoldedEvent, snapshot: Snapshot, doubts: Doubts) -> Planned:
+    effect = _find_effect(row, snapshot)
+    asks = row.seq in doubts.to_ask and effect is not Effect.DELETED
+    if asks and not _is_from_history(row.parsed, snapshot):
+        effect = Effect.AMBIGUOUS  # the fold would link it
+    return Planned(effect, asks, doubts.names.get(row.seq))
+
+
+def _is_from_history(event: CallEvent, snapshot: Snapshot) -> bool:
+    rows = (snapshot.calls.get(snapshot.owners.get(alias, "")) for alias in event.aliases)
+    return any(row is not None and is_from_history(row.state) for row in rows)
+
+
+def _find_effect(unfolded: UnfoldedEvent, snapshot: Snapshot) -> Effect:
     event = unfolded.parsed
     owners = {snapshot.owners[alias] for alias in event.aliases if alias in snapshot.owners}
     is_about_forgotten = snapshot.forgotten is not None and is_forgotten(unfolded, snapshot.forgotten)
@@ -63,8 +92,6 @@ def _plan_row(unfolded: UnfoldedEvent, snapshot: Snapshot, *, is_ambiguous: bool
         return Effect.DELETED
     if any(_has_row(snapshot, owner, event) for owner in owners):
         return Effect.NOTHING
-    if is_ambiguous:
-        return Effect.AMBIGUOUS
     changes = plan_changes([unfolded], snapshot)
     if not changes.folded:
         return Effect.LINKED  # the fold sets it aside, and says so
@@ -81,6 +108,8 @@ def _has_row(snapshot: Snapshot, call: str, event: CallEvent) -> bool:
     """Whether the newest row of this call_id that was folded into the call is the same."""
     row = snapshot.calls.get(call)
     if row is None or not set(row.state.aliases).issuperset(event.aliases):
+        return False
+    if event.fact("alone") and not row.state.fact("alone"):
         return False
     digest = f"{ROW}{event.fact('call_id')}"
     return bool(row.state.fact(digest) == event.fact(digest))

@@ -46,9 +46,11 @@ async def read_history(
     while not progress.position.is_done:
         position = progress.position
         page = await api.read_page(position.windows[0], position.page)
-        imported = await importer.import_rows(page.rows)
+        is_last = _is_last(page, position.page)
+        has_older = not is_last or len(position.windows) > 1
+        imported = await importer.import_rows(page.rows, is_first=position.page == 1, has_older=has_older)
         # Newest first: all further pages of the window are older, too.
-        is_last = imported.are_older or _is_last(page, position.page)
+        is_last = imported.are_older or is_last
         progress.position = position.after(page.items, page.pages, is_last=is_last)
         is_over = len(progress.position.windows) < len(position.windows)
         kept = [] if is_over else [*progress.counted, *imported.call_ids]

@@ -116,6 +116,9 @@ class FakeHistory:
             self._send_error(writer, 404)
 
     def _send_page(self, query: dict[str, str], writer: asyncio.StreamWriter) -> None:
+        if "call_id" in query:
+            found = [row for row in self.rows if str(row["Cdr"]["id"]) == query["call_id"]]
+            return self._send_json(writer, {"responseData": {"itemsCount": len(found), "data": found}})
         self.on_page()
         first, last = (self._parse(query[key]) for key in ("date_from", "date_to"))
         limit, number = int(query["limit"]), int(query["page"])

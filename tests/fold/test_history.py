@@ -9,7 +9,7 @@ from sqlalchemy import select
 
 from relay.cloudtalk.history import history_request
 from relay.cloudtalk.parser import Parser
-from relay.fold.ambiguous import find_ambiguous
+from relay.fold.ambiguous import find_doubts
 from relay.fold.options import FoldOptions
 from relay.fold.rebuild import rebuild_calls
 from relay.fold.snapshot import read_snapshot
@@ -119,5 +119,7 @@ async def test_ambiguous_rows_are_found_in_the_ledger(relay: FoldingRelay) -> No
     await relay.receive(webhook(), webhook(call_uuid=UUID.replace("d", "e")))
     rows = [row_event(), row_event("5", public_external="+34611111111")]
     unfolded = [UnfoldedEvent(n, Instant(2**60), row, waited=False) for n, row in enumerate(rows)]
-    found = await relay.ledger.read(lambda c: find_ambiguous(unfolded, read_snapshot(c, unfolded)))
-    assert found == {0}
+    found = await relay.ledger.read(
+        lambda c: find_doubts(unfolded, read_snapshot(c, unfolded, looks_around=True))
+    )
+    assert found.to_ask == {0}

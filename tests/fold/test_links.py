@@ -7,7 +7,7 @@ import pytest
 
 from relay.call import CallEvent, Kind
 from relay.fold import plan_changes
-from relay.fold.ambiguous import find_ambiguous
+from relay.fold.ambiguous import find_doubts
 from relay.fold.snapshot import Snapshot
 from relay.instants import SECOND
 from relay.ledger.aliases import AliasReason
@@ -205,12 +205,13 @@ def test_an_id_that_a_person_split_off_is_not_linked_by_number_and_time() -> Non
         ([webhook()], [row_event()], []),
         ([webhook(), webhook(U2)], [row_event()], [0]),
         ([webhook(), webhook(U2)], [row_event(uuid="44fe27cd-5268-4670-993e-0129aabbccdd")], []),
-        ([webhook(), webhook(U2), webhook(ID)], [row_event()], []),
+        ([webhook(), webhook(U2), webhook(ID)], [row_event()], [0]),
         ([webhook(), webhook(U2, at=50)], [row_event()], []),
         ([webhook(), webhook(U2)], [row_event(alone=True)], []),
         # two rows that fit one call
         ([webhook()], [row_event("1"), row_event("2")], [0, 1]),
-        ([webhook(), webhook("id:1")], [row_event("1"), row_event("2")], []),
+        ([webhook(), webhook("id:1")], [row_event("1"), row_event("2")], [0, 1]),
+        ([webhook(U1, "id:1")], [row_event("1"), row_event("2")], []),
         ([webhook()], [row_event("1"), row_event("2", transferred_from="1")], []),
         ([webhook(), event(Kind.MODIFIED, "id:1")], [row_event("2", transferred_from="1")], []),
     ],
@@ -220,8 +221,8 @@ def test_a_row_is_ambiguous_if_several_calls_fit_it_or_several_rows_fit_its_call
 ) -> None:
     ledger = folded(*known)
     unfolded = ledger.append(rows)
-    found = find_ambiguous(unfolded, Snapshot(ledger.owners, ledger.rows))
-    assert found == {unfolded[index].seq for index in ambiguous}
+    found = find_doubts(unfolded, Snapshot(ledger.owners, ledger.rows))
+    assert found.to_ask == {unfolded[index].seq for index in ambiguous}
 
 
 # --- legs -------------------------------------------------------------------------------------------

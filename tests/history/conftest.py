@@ -37,13 +37,25 @@ async def relay(tmp_path: Path, ledger_url: str) -> AsyncIterator[FoldingRelay]:
 
 
 @pytest.fixture
-async def history_api(
-    cloudtalk: FakeHistory, relay: FoldingRelay, monkeypatch: pytest.MonkeyPatch
-) -> AsyncIterator[HistoryApi]:
-    """The API with three rows on a page."""
+def small_pages(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Pages of three rows."""
     monkeypatch.setattr(api_module, "ROWS_PER_PAGE", 3)
     monkeypatch.setattr(reading, "ROWS_PER_PAGE", 3)
+
+
+def open_api(cloudtalk: FakeHistory, limit: SharedRequestLimit) -> HistoryApi:
+    """Return the API of the fake."""
     access = ApiAccess("id", "key-of-the-api", f"{cloudtalk.url}/api", f"{cloudtalk.url}/analytics")
-    opened = HistoryApi(access, SharedRequestLimit(relay.ledger, per_minute=60))
+    return HistoryApi(access, limit)
+
+
+@pytest.fixture
+async def history_api(
+    cloudtalk: FakeHistory,
+    relay: FoldingRelay,
+    small_pages: None,  # noqa: ARG001 - a fixture
+) -> AsyncIterator[HistoryApi]:
+    """The API with three rows on a page."""
+    opened = open_api(cloudtalk, SharedRequestLimit(relay.ledger, per_minute=60))
     yield opened
     await opened.aclose()
