@@ -11,7 +11,7 @@ from relay.fold.dedup import dedup_keys, is_redelivery
 from relay.fold.forgotten import is_forgotten
 from relay.fold.links import named_calls
 from relay.fold.match_event import match_event
-from relay.fold.matching import Match, limit_aliases, restrict_ids
+from relay.fold.matching import Match, customer_number, limit_aliases, restrict_ids
 from relay.fold.planned_calls import PlannedCalls
 from relay.fold.snapshot import Snapshot
 from relay.fold.versions import continued_version, first_version, merged_version, next_version
@@ -36,7 +36,8 @@ class Changes(msgspec.Struct):
     `same_terms`: those of the changed rows whose calls the same searches find as before.
     `continued`: those of the new rows whose calls retention had deleted before. `excess`:
     id of a call that has as many aliases as a call may have → number of events whose aliases it did not get.
-    `forgotten`: (event, its ids that no call has) of the events about forgotten calls, to be deleted.
+    `forgotten`: (event, its ids that no call has, its customer's number) of the events about forgotten calls,
+    to be deleted.
     """
 
     seqs: list[int] = []
@@ -55,7 +56,7 @@ class Changes(msgspec.Struct):
     dedup_keys: list[tuple[str, int]] = []
     folded_events: list[UnfoldedEvent] = []
     planned_at: Instant = Instant(0)
-    forgotten: list[tuple[int, list[str]]] = []
+    forgotten: list[tuple[int, list[str], str | None]] = []
 
 
 def plan_changes(batch: Iterable[UnfoldedEvent], snapshot: Snapshot) -> Changes:
@@ -103,8 +104,9 @@ class _Planner:
     def plan_event(self, unfolded: UnfoldedEvent) -> None:
         if self._forgotten is not None and is_forgotten(unfolded, self._forgotten, self._calls.owners):
             ids = [alias for alias in unfolded.parsed.aliases if alias not in self._calls.owners]
-            self.changes.forgotten.append((unfolded.seq, ids))
-            self._forgotten = self._forgotten.with_ids(ids, unfolded.received_at)
+            number = customer_number(unfolded.parsed)
+            self.changes.forgotten.append((unfolded.seq, ids, number))
+            self._forgotten = self._forgotten.with_ids(ids, number, unfolded.received_at)
             return
         event = unfolded.parsed
         match = match_event(unfolded, self._calls)

@@ -8,7 +8,7 @@ from relay.fold.matching import PRIORITY, namespace_of, namespaces_of
 from relay.instants import Instant
 from relay.ledger import forgotten
 from relay.ledger.connection import Connection
-from relay.ledger.forgotten import Forgotten
+from relay.ledger.forgotten import Forgotten, ForgottenHash
 from relay.ledger.journal import UnfoldedEvent
 
 
@@ -18,7 +18,12 @@ def find_forgotten(connection: Connection, key: str, batch: Sequence[UnfoldedEve
     return forgotten.find(
         connection,
         key,
-        aliases={alias for event in events for alias in (*event.aliases, *leg_keys(event))},
+        aliases={
+            (alias, number)
+            for event in events
+            for alias in (*event.aliases, *leg_keys(event))
+            for number in (None, *_numbers(event))
+        },
         numbers={number for event in events for number in _numbers(event)},
         starts=[
             (number, at, namespace)
@@ -35,15 +40,19 @@ def is_forgotten(unfolded: UnfoldedEvent, known: Forgotten, owned: Container[str
     A number is forgotten for the calls that began before the erasure. An event without a start counts by its
     own time. A call that begins later is a new one.
 
+    A call_id counts only for the number of the forgotten call: with another number it was typed as a
+    constant, and the event is about another person.
+
     `owned`: aliases of calls that the ledger has. An event with one of them is not about a call that is
-    forgotten by its start alone.
+    forgotten by its start alone, and a call_id among them is a constant.
     """
     event = unfolded.parsed
     began_at = event.fact("started_at") or event.occurred_at or unfolded.received_at
-    by_number = (known.find_number(number) for number in _numbers(event))
+    numbers = list(_numbers(event))
+    by_number = (known.find_number(number) for number in numbers)
     return (
-        _is_forgotten_by_ids(event.aliases, known)
-        or any(known.find_id(key) is not None for key in leg_keys(event))
+        _is_forgotten_by_ids(event, numbers, known, owned)
+        or any(_find_id(key, numbers, known) is not None for key in leg_keys(event))
         or any(found is not None and began_at < found.forgotten_at for found in by_number)
         or _is_forgotten_by_start(event, known, owned)
     )
@@ -56,12 +65,20 @@ def _is_forgotten_by_start(event: CallEvent, known: Forgotten, owned: Container[
     )
 
 
-def _is_forgotten_by_ids(aliases: Sequence[str], known: Forgotten) -> bool:
+def _is_forgotten_by_ids(
+    event: CallEvent, numbers: Sequence[str], known: Forgotten, owned: Container[str]
+) -> bool:
     """Whether an id is that of a forgotten call, and no more reliable id contradicts it.
 
     A constant that was typed for the call_id must not make every later call of the company forgotten.
     """
-    found = {alias: hash_ for alias in aliases if (hash_ := known.find_id(alias)) is not None}
+    aliases = event.aliases
+    found = {
+        alias: hash_
+        for alias in aliases
+        if (hash_ := _find_id(alias, numbers, known)) is not None
+        and (alias not in owned or namespace_of(alias) == "uuid")
+    }
     return any(
         all(
             other in found or namespace_of(other) not in hash_.namespaces
@@ -70,6 +87,17 @@ def _is_forgotten_by_ids(aliases: Sequence[str], known: Forgotten) -> bool:
         )
         for alias, hash_ in found.items()
     )
+
+
+def _find_id(alias: str, numbers: Sequence[str], known: Forgotten) -> ForgottenHash | None:
+    """Return the hash of this id, unless its call had a number and the event has another one.
+
+    CloudTalk makes each uuid, so its number does not matter.
+    """
+    found = known.find_id(alias)
+    if found is None or not found.has_number or not numbers or namespace_of(alias) == "uuid":
+        return found
+    return found if any(known.has_id_with_number(alias, number) for number in numbers) else None
 
 
 def _numbers(event: CallEvent) -> Iterator[str]:

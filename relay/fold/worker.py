@@ -22,7 +22,7 @@ from relay.ledger.errors import CallPruned
 from relay.ledger.journal import UnfoldedEvents
 from relay.ledger.lease_holder import Lease
 from relay.logs import get_logger
-from relay.measurements import FOLD_LAG
+from relay.measurements import FOLD_LAG, FORGOTTEN_EVENTS
 from relay.standards.wake_up import WakeUp
 
 log = get_logger("relay.fold")
@@ -197,6 +197,7 @@ class FoldWorker:
             trace_fold(tracer, changes, now)
         _log_changes(changes, written)
         if changes.forgotten:
+            FORGOTTEN_EVENTS.add(amount=len(changes.forgotten))
             self._wal_has_forgotten = True
         if changes.updated:  # with it all that follows from it
             self._on_enqueue()

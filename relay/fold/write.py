@@ -69,10 +69,10 @@ def _enqueue(connection: Connection, updated: Sequence[Call], options: FoldOptio
 
 
 def _delete_forgotten(
-    connection: Connection, events: Sequence[tuple[int, list[str]]], *, now: Instant
+    connection: Connection, events: Sequence[tuple[int, list[str], str | None]], *, now: Instant
 ) -> None:
     """Delete these events of forgotten calls, and forget the ids that only they state."""
     key = forgotten.require_key(connection)
-    for seq, ids in events:
+    for seq, ids, number in events:
         journal.remove(connection, seq)
-        forgotten.add_ids(connection, key, ids, now=now)
+        forgotten.add_ids(connection, key, ids, number, now=now)

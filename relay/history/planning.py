@@ -87,7 +87,8 @@ def _is_from_history(event: CallEvent, snapshot: Snapshot) -> bool:
 def _find_effect(unfolded: UnfoldedEvent, snapshot: Snapshot) -> Effect:
     event = unfolded.parsed
     owners = {snapshot.owners[alias] for alias in event.aliases if alias in snapshot.owners}
-    is_about_forgotten = snapshot.forgotten is not None and is_forgotten(unfolded, snapshot.forgotten)
+    forgotten = snapshot.forgotten
+    is_about_forgotten = forgotten is not None and is_forgotten(unfolded, forgotten, snapshot.owners)
     if is_about_forgotten or owners & snapshot.tombstones.keys():
         return Effect.DELETED
     if any(_has_row(snapshot, owner, event) for owner in owners):

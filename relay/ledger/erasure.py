@@ -171,7 +171,9 @@ def erase_calls(
     key = forgotten.require_key(connection)
     found = calls.get_many(connection, ids)
     by_call = _read_aliases(connection, ids)
-    _forget_ids(connection, key, by_call, now=now)
+    for id_, of_call in by_call.items():
+        number = found[id_].number if id_ in found else None
+        forgotten.add_ids(connection, key, of_call, number, now=now)
     if not by_number:
         _forget_starts(connection, key, found.values(), by_call, now=now)
     records = dict.fromkeys(ids) | {id_: row.record for id_, row in found.items()}
@@ -184,13 +186,6 @@ def erase_calls(
         connection.execute(statement, rows)
     deleted = connection.execute(_delete_events, rows).rowcount
     return Erased(len(found), deleted, pending, unserved)
-
-
-def _forget_ids(
-    connection: Connection, key: bytes, by_call: Mapping[str, Collection[str]], *, now: Instant
-) -> None:
-    for of_call in by_call.values():
-        forgotten.add_ids(connection, key, of_call, now=now)
 
 
 def _read_aliases(connection: Connection, ids: Collection[str]) -> dict[str, list[str]]:

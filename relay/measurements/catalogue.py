@@ -41,6 +41,10 @@ FOLD_LAG: Final = Histogram(
     "wait, at most `cloudtalk.grace_seconds`.",
     bounds=_SLOW,
 )
+FORGOTTEN_EVENTS: Final = Counter(
+    "relay_forgotten_events_total",
+    "Events that were deleted because `relay forget` had erased what they are about.",
+)
 PUSHES: Final = Counter(
     "relay_pushes_total", "Calls that were pushed to a destination, by outcome.", ("destination", "outcome")
 )

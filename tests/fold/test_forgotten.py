@@ -12,7 +12,9 @@ from relay.ledger import calls, erasure, forgotten, journal
 from relay.ledger.connection import Connection
 from relay.ledger.forgotten import Forgotten, ForgottenHash, hash_of_id, hash_of_number, hash_of_start
 from relay.ledger.journal import UnfoldedEvent
+from relay.measurements import FORGOTTEN_EVENTS
 from tests.support.folding import FoldingRelay
+from tests.support.measured import read_counter
 from tests.support.relay import WEBHOOK_PATH
 from tests.support.samples import make_event_with_ids
 
@@ -27,6 +29,11 @@ def ids(*aliases: str) -> Forgotten:
     """One call with these ids was forgotten."""
     namespaces = frozenset(alias.partition(":")[0] for alias in aliases)
     return Forgotten(KEY, {hash_of_id(KEY, each): ForgottenHash(AT, namespaces) for each in aliases})
+
+
+def with_number(*aliases: str) -> Forgotten:
+    """One call with these ids and `NUMBER` was forgotten."""
+    return Forgotten(KEY, {}).with_ids(aliases, NUMBER, AT)
 
 
 def unfolded(*aliases: str, received_at: Instant = AT, **facts: Any) -> UnfoldedEvent:
@@ -49,6 +56,32 @@ def test_an_event_is_about_a_forgotten_call_unless_a_more_reliable_id_contradict
     of_call: tuple[str, ...], of_event: tuple[str, ...], *, expected: bool
 ) -> None:
     assert is_forgotten(unfolded(*of_event), ids(*of_call)) is expected
+
+
+OTHER_NUMBER: Final = "+34699999999"
+
+
+@pytest.mark.parametrize(
+    ("of_event", "facts", "owned", "expected"),
+    [
+        (("id:7",), {}, (), True),
+        (("id:7",), {"external_number": NUMBER}, (), True),
+        (("id:7",), {"external_number": OTHER_NUMBER}, (), False),  # typed as a constant
+        (("other:x",), {"external_number": OTHER_NUMBER}, (), False),
+        (("id:7",), {"external_number": "anonymous"}, (), True),
+        (("id:7",), {"from": NUMBER, "to": "+34910000000"}, (), True),
+        (("id:7",), {}, ("id:7",), False),  # the ledger has another call with this constant
+        ((UUID,), {"external_number": OTHER_NUMBER}, (), True),
+        ((UUID,), {}, (UUID,), True),
+        (("id:8",), {"leg_of": ["7"], "external_number": NUMBER}, (), True),
+        (("id:8",), {"leg_of": ["7"], "external_number": OTHER_NUMBER}, (), False),
+    ],
+)
+def test_a_call_id_counts_for_the_number_of_the_forgotten_call(
+    of_event: tuple[str, ...], facts: dict[str, Any], owned: tuple[str, ...], *, expected: bool
+) -> None:
+    known = with_number(UUID, "id:7", "other:x")
+    assert is_forgotten(unfolded(*of_event, **facts), known, owned) is expected
 
 
 @pytest.mark.parametrize(
@@ -167,6 +200,33 @@ async def test_a_forgotten_call_does_not_return_under_another_id_and_other_calls
     assert await count(relay) == (1, 1)
     await relay.receive(body(call_id=2, started_at=later), path=ENDED)
     assert await count(relay) == (1, 2)
+
+
+@pytest.mark.parametrize("by_number", [True, False])
+async def test_a_constant_call_id_that_was_forgotten_deletes_no_event_of_another_person(
+    relay: FoldingRelay, by_number: bool
+) -> None:
+    """A workflow states the same call_id in each event, and no call_uuid."""
+    await relay.receive(body(call_id=CALL_ID), path=ENDED)
+    number = NUMBER if by_number else None
+    await relay.ledger.write(lambda c: forget(c, f"cloudtalk-{CALL_ID}", number=number))
+
+    await relay.receive(body(call_id=CALL_ID), path=ENDED)  # late, of the forgotten person
+    assert await count(relay) == (0, 0)
+    other = {"external_number": "699 999 999", "started_at": "2026-11-20T11:00:00Z", "call_id": CALL_ID}
+    await relay.receive(body(**other), path=ENDED)
+    assert await count(relay) == (1, 1)
+    tagged = b'{"call_id":%s,"tags":"vip"}' % CALL_ID.encode()
+    await relay.receive(tagged, path=f"{WEBHOOK_PATH}/call.modified")
+    assert (await relay.row(f"cloudtalk-{CALL_ID}")).record.tags == ["vip"]
+
+
+async def test_deleted_events_are_counted(relay: FoldingRelay) -> None:
+    before = read_counter(FORGOTTEN_EVENTS).get((), 0)
+    await relay.receive(body(call_uuid=OF_UUID), path=ENDED)
+    await relay.ledger.write(lambda c: forget(c, f"cloudtalk-{OF_UUID}"))
+    await relay.receive(body(call_uuid=OF_UUID), body(call_uuid=OF_UUID, call_id=CALL_ID), path=ENDED)
+    assert read_counter(FORGOTTEN_EVENTS)[()] - before == 2
 
 
 async def test_without_an_erasure_there_is_no_key_and_nothing_is_looked_up(relay: FoldingRelay) -> None:
