@@ -12,12 +12,17 @@ from relay.delivery.pauses import PauseReason
 from relay.instants import Duration, duration
 from relay.ledger.backlog import Backlog, DestinationBacklog
 from relay.operations.explanation import Situation, explain_destination
+from relay.operations.history_status import FailingSearch
 from relay.operations.languages import Text
 
 _BRIEF: Final = (PauseReason.FAILING, PauseReason.THROTTLED)
 """Most pauses for these reasons end by themselves."""
 
 _BRIEF_SECONDS: Final = 30.0
+
+_UNAUTHORISED: Final = "unauthorised"
+_HISTORY_SECONDS: Final = 1_800.0
+"""CloudTalk's API is often away for minutes, and the reconciler reads on from where it stopped."""
 
 _DISK_SHARE: Final = 0.05
 _DISK_BYTES: Final = 2 * 1024**3
@@ -31,6 +36,7 @@ class Kind(StrEnum):
     NOTHING_DELIVERED = "nothing_delivered"
     DEAD_LETTERS = "dead_letters"
     NO_EVENTS = "no_events"
+    HISTORY = "history"
     LEDGER = "ledger"
     DISK = "disk"
 
@@ -88,6 +94,15 @@ def of_events(*, is_unusual: bool, at: str, usual: int, url: str) -> Condition:
     """Return the condition of CloudTalk. `at`: when the last event arrived."""
     text = texts.NO_EVENTS.fill(at=at, usual=usual, url=url) if is_unusual else texts.EVENTS_AGAIN
     return Condition(Kind.NO_EVENTS, "cloudtalk", is_unusual, text)
+
+
+def of_history(failing: FailingSearch | None) -> Condition:
+    """Return the condition of the reconciler. A failure that a person must end is said at once."""
+    if failing is None:
+        return Condition(Kind.HISTORY, "cloudtalk", is_bad=False, text=texts.HISTORY_READ)
+    text = texts.HISTORY_UNREAD.fill(at=failing.since, error=failing.message)
+    patience = duration(0 if failing.code == _UNAUTHORISED else _HISTORY_SECONDS)
+    return Condition(Kind.HISTORY, "cloudtalk", is_bad=True, text=text, patience=patience)
 
 
 def of_ledger(host: str, error: str | None) -> Condition:

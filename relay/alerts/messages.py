@@ -35,6 +35,10 @@ _TITLES: Final = {
         Text("CloudTalk sends nothing", "CloudTalk no envía nada"),
         Text("CloudTalk sends again", "CloudTalk vuelve a enviar"),
     ),
+    Kind.HISTORY: (
+        Text("CloudTalk's history cannot be read", "No se puede leer el historial de CloudTalk"),
+        Text("CloudTalk's history is read again", "Se vuelve a leer el historial de CloudTalk"),
+    ),
     Kind.LEDGER: (
         Text("The relay on {subject} accepts no events", "El relay de {subject} no acepta eventos"),
         Text("The relay on {subject} accepts events again", "El relay de {subject} vuelve a aceptar eventos"),

@@ -13,6 +13,13 @@ NO_EVENTS: Final = Text(
     "llamadas. Mire si el webhook o los workflows siguen activos en CloudTalk y si se puede llegar a {url}.",
 )
 EVENTS_AGAIN: Final = Text("CloudTalk sends events.", "CloudTalk envía eventos.")
+HISTORY_UNREAD: Final = Text(
+    "CloudTalk's history cannot be read since {at}, so calls that CloudTalk does not announce are missing: "
+    "{error}. Run `relay check`.",
+    "El historial de CloudTalk no se puede leer desde las {at}, así que faltan las llamadas que CloudTalk no "
+    "anuncia: {error}. Ejecute `relay check`.",
+)
+HISTORY_READ: Final = Text("CloudTalk's history is read.", "Se lee el historial de CloudTalk.")
 LEDGER_DOWN: Final = Text(
     "The relay on {host} accepts no events, because its ledger cannot be written: {error}. Run `relay "
     "check` there.",

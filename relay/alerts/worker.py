@@ -24,6 +24,7 @@ from relay.ledger.lease_holder import Lease
 from relay.ledger.write_check import check_writable
 from relay.logs import get_logger
 from relay.operations.explanation import situation_of
+from relay.operations.history_status import get_history
 from relay.settings import Settings
 
 log = get_logger("relay.alerts")
@@ -112,6 +113,8 @@ class AlertWorker:
         found = list(conditions.of_destinations(backlog, situation))
         if backlog.last_event_at is not None:
             found.append(self._silence_of(connection, backlog.last_event_at, now))
+        if situation.reconcile_period is not None:
+            found.append(conditions.of_history(get_history(connection, situation).failing))
         return found
 
     def _silence_of(self, connection: Connection, last_event_at: Instant, now: Instant) -> Condition:

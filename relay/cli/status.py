@@ -17,6 +17,7 @@ from relay.cli.main import Context
 from relay.cli.output import echo, json_option, print_json, print_records
 from relay.ledger import Ledger
 from relay.operations.explanation import situation_of
+from relay.operations.history_status import BackfillStatus, HistoryStatus
 from relay.operations.status import Status, get_status
 from relay.operations.unanswered import FollowUps
 from relay.settings import Settings
@@ -106,7 +107,7 @@ def _print(status: Status) -> None:
 
 
 def _heads(status: Status) -> list[str]:
-    """Return a line about the relays, one about the events and one about the calls."""
+    """Return a line about the relays, the events, the calls and CloudTalk's history, one about each."""
     events = status.events
     last = f", the last at {events.last_at}" if events.last_at else ""
     waiting = f"{events.unfolded} not folded yet, {events.quarantined} in quarantine"
@@ -115,7 +116,26 @@ def _heads(status: Status) -> list[str]:
         *([] if status.relays else ["no relay is running; `relay serve` starts one"]),
         f"events: {events.accepted} accepted{last}, {waiting}",
         f"calls: {status.calls}{_describe_follow_ups(status.follow_ups)}",
+        f"history: {_describe_history(status.history)}",
+        *map(_describe_backfill, status.history.backfills),
     ]
+
+
+def _describe_history(history: HistoryStatus) -> str:
+    """Describe the last search of the reconciler, and the next one."""
+    if not history.reconciles:
+        return "not searched for calls that CloudTalk never announced ([reconcile] is off)"
+    if (last := history.last) is None:
+        return "not searched yet"
+    coming = f"; the next search at {history.next_at}" if history.next_at else ""
+    return f"searched at {last.at}: {last.calls} calls, {last.new} new, {last.filled} filled{coming}"
+
+
+def _describe_backfill(backfill: BackfillStatus) -> str:
+    requests = f"request {backfill.requests} of about {backfill.requests + backfill.requests_left}"
+    found = f"{backfill.calls} calls, {backfill.new} new, {backfill.filled} filled"
+    state = "runs" if backfill.is_running else "was interrupted, the same command continues it"
+    return f"backfill since {backfill.since} {state}: {requests}, {found}"
 
 
 def _describe_follow_ups(follow_ups: FollowUps) -> str:
@@ -147,5 +167,7 @@ def _problems(status: Status) -> Iterator[str]:
             f"{events.unclear} ended events do not state whether anybody talked: a missed call among them"
             " looks completed; `relay check` names the missing variable"
         )
+    if failing := status.history.failing:
+        yield f"CloudTalk's history cannot be read since {failing.since}: {failing.message}"
     if status.retention_refused:
         yield f"retention deletes nothing: {status.retention_refused}"

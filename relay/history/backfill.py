@@ -9,14 +9,12 @@ from relay.cloudtalk.parser import Parser
 from relay.history.api import HistoryApi
 from relay.history.counts import Counts
 from relay.history.importer import Importer
-from relay.history.reading import Progress, read_history
+from relay.history.reading import Progress, decode_progress, read_history
 from relay.history.windows import Range, divide
 from relay.instants import Instant
 from relay.ledger import Ledger, history_cursors
 from relay.ledger.connection import Connection
 from relay.ledger.history_cursors import HistoryCursor
-
-_decode = msgspec.json.Decoder(Progress).decode
 
 
 class Backfill:
@@ -73,7 +71,7 @@ class Backfill:
         """Go on at the page that was not finished, and read the time since the earlier command last."""
         self.is_continued = True
         self.range = Range(self._since, until)
-        self.progress = _decode(cursor.progress)
+        self.progress = decode_progress(cursor.progress)
         if until > cursor.until:
             since_then = divide(Range(cursor.until, until)).windows
             position = self.progress.position

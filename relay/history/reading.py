@@ -25,6 +25,10 @@ class Progress(msgspec.Struct):
     counted: list[str] = []
 
 
+decode_progress: Final = msgspec.json.Decoder(Progress).decode
+"""Decodes the progress in a cursor of the ledger."""
+
+
 class ReadsPages(Protocol):
     """The part of `HistoryApi` that this module needs."""
 

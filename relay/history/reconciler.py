@@ -19,7 +19,8 @@ from relay.history.reading import Progress, read_history
 from relay.history.windows import Range, divide
 from relay.ingest.parsers import build_parser
 from relay.instants import Instant, duration, iso
-from relay.ledger import Ledger, LedgerUnavailable, counters
+from relay.ledger import Ledger, LedgerError, LedgerUnavailable, counters, history_searches
+from relay.ledger.history_searches import HistorySearch
 from relay.ledger.incomplete_calls import list_incomplete
 from relay.ledger.lease_holder import Lease
 from relay.ledger.request_limit import SharedRequestLimit
@@ -55,6 +56,7 @@ class Reconciler:
         self._ledger = ledger
         self._lease = Lease(ledger, "reconcile", seconds=_LEASE_SECONDS)
         self._searched_at = Instant(0)
+        self._period_began_at = Instant(0)
 
     def set_settings(self, settings: Settings) -> None:
         """Use the API key of newly loaded settings from the next search on."""
@@ -99,8 +101,10 @@ class Reconciler:
         incomplete = await self._ledger.read(
             lambda c: list_incomplete(c, since=Instant(now - _DELAYS[-1] - duration(_LOOK_SECONDS)))
         )
+        look_back = duration(self._settings.reconcile.look_back_hours * 3_600)
         due = [
-            call.began_at
+            # The row of a call whose start nobody stated began earlier.
+            call.began_at if call.has_start else Instant(call.began_at - look_back)
             for call in incomplete
             if call.began_at >= now - _LONGEST_EARLY and is_due(call.changed_at, self._searched_at, now)
         ]
@@ -112,12 +116,20 @@ class Reconciler:
         started = time.monotonic()
         self._searched_at = wanted.until
         counts = Counts()
+        if not is_early:
+            self._period_began_at = wanted.until
         try:
             await self._import(wanted, counts)
         except ApiFailure as error:
-            RECONCILE_RUNS.add(("failed",))
+            await self._note_failure(error.code, str(error))
             log.warning("reconcile.failed", code=error.code, error=str(error))
             return False
+        except LedgerError:
+            raise
+        except Exception as error:  # logged by the caller
+            await self._note_failure("fault", f"{type(error).__name__}: {error}")
+            raise
+        await self._note(wanted, counts)
         RECONCILE_RUNS.add(("finished",))
         LAST_RECONCILE.set(time.time())
         for result in ("new", "filled"):
@@ -136,6 +148,18 @@ class Reconciler:
             seconds=round(time.monotonic() - started, 1),
         )
         return True
+
+    async def _note(self, wanted: Range, counts: Counts) -> None:
+        """Note what was found, for people who ask later."""
+        search = HistorySearch(
+            self._ledger.now(), wanted.since, counts.calls, counts.new, counts.filled, self._period_began_at
+        )
+        await self._ledger.write(lambda c: history_searches.record_finished(c, search))
+
+    async def _note_failure(self, code: str, message: str) -> None:
+        RECONCILE_RUNS.add(("failed",))
+        now = self._ledger.now()
+        await self._ledger.write(lambda c: history_searches.record_failed(c, code, message, now=now))
 
     async def _find_range(self) -> Range:
         """Return from when to when to search. A call is in the history only once it is over, so a time before

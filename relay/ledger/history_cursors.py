@@ -1,5 +1,8 @@
 """How far each import of history that is not finished has come. A cursor belongs to its range of time."""
 
+from collections.abc import Sequence
+from typing import Any
+
 import msgspec
 from sqlalchemy import and_, bindparam, delete, select
 from sqlalchemy.dialects.postgresql import insert
@@ -13,19 +16,18 @@ class HistoryCursor(msgspec.Struct, frozen=True):
     """An import of the calls that started at or after `since` and before `until`.
 
     `is_open`: whether `until` was the moment of the command, because it named none. `progress`: what is
-    left, in the importer's own form.
+    left, in the importer's own form. `updated_at`: when it was written; 0 in one that is about to be.
     """
 
     since: Instant
     until: Instant
     is_open: bool
     progress: str
+    updated_at: Instant = Instant(0)
 
 
 _columns = tuple(table.c[name] for name in HistoryCursor.__struct_fields__)
-_new = insert(table).values(
-    {column.name: bindparam(column.name) for column in (*_columns, table.c.updated_at)}
-)
+_new = insert(table).values({column.name: bindparam(column.name) for column in _columns})
 _save = _new.on_conflict_do_update(
     index_elements=["since", "until"],
     set_={"progress": _new.excluded.progress, "updated_at": _new.excluded.updated_at},
@@ -38,6 +40,7 @@ _newest_open = (
     .order_by(table.c.until.desc())
     .limit(1)
 )
+_all = select(*_columns).order_by(table.c.updated_at.desc())
 _delete = delete(table).where(_is_of_range)
 _delete_old = delete(table).where(table.c.updated_at < bindparam("before"))
 
@@ -50,7 +53,17 @@ def find(connection: Connection, since: Instant, until: Instant | None) -> Histo
         found = connection.execute(_by_range, {"of_since": since, "of_until": until}).one_or_none()
     if found is None:
         return None
-    return HistoryCursor(found[0], found[1], bool(found[2]), found[3])
+    return _cursor(found)
+
+
+def list_all(connection: Connection) -> list[HistoryCursor]:
+    """Return the imports that are not finished, the one that read a page last first."""
+    return [_cursor(row) for row in connection.execute(_all)]
+
+
+def _cursor(row: Sequence[Any]) -> HistoryCursor:
+    since, until, is_open, progress, updated_at = row
+    return HistoryCursor(since, until, bool(is_open), progress, updated_at)
 
 
 def save(connection: Connection, cursor: HistoryCursor, *, now: Instant) -> None:

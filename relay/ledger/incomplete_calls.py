@@ -21,15 +21,17 @@ _changed = (
 
 
 class IncompleteCall(NamedTuple):
-    """When a call began, and when its last event arrived."""
+    """When a call began, and when its last event arrived. `has_start`: whether an event stated the start."""
 
     began_at: Instant
     changed_at: Instant
+    has_start: bool = True
 
 
 class _Facts(msgspec.Struct):
     status: str
     call_id: str | None = None
+    started_at: str | None = None
     answered_at: str | None = None
     duration_seconds: int | None = None
     talking_seconds: int | None = None
@@ -43,7 +45,12 @@ def list_incomplete(connection: Connection, *, since: Instant, limit: int = _MOS
     changed.
     """
     found = connection.execute(_changed, {"since": since, "limit": limit})
-    return [IncompleteCall(began, changed) for began, changed, record in found if _lacks(_decode(record))]
+    rows = ((began, changed, _decode(record)) for began, changed, record in found)
+    return [
+        IncompleteCall(began, changed, facts.started_at is not None)
+        for began, changed, facts in rows
+        if _lacks(facts)
+    ]
 
 
 def _lacks(facts: _Facts) -> bool:

@@ -1,4 +1,4 @@
-"""Warnings of a running relay that `relay check` and the overview show, one for each name."""
+"""Warnings and notes of a running relay that `relay check` and the overview show, one for each name."""
 
 from typing import Final
 

@@ -14,7 +14,7 @@ from relay.call import Call, RecordingLinks
 from relay.delivery.choose_action import is_wanted, may_have_record
 from relay.delivery.completeness import NEVER_ENDED_HOURS, ONGOING
 from relay.delivery.pauses import PauseReason
-from relay.instants import SECOND, Instant, iso, local_iso
+from relay.instants import SECOND, Duration, Instant, duration, iso, local_iso
 from relay.ledger.deliveries import DeliveryCounts, DeliveryRow
 from relay.ledger.destinations import BY_OPERATOR, DestinationRow
 from relay.ledger.states import DeliveryState
@@ -35,6 +35,7 @@ class Situation(msgspec.Struct, frozen=True):
 
     `zone`: in which it shows times; None: UTC that ends in Z, for programs. `day_zone`: of the days that it
     counts by. `language`: of the views that have only one. `recording_links`: those of the settings.
+    `reconcile_period`: how often the reconciler searches CloudTalk's history; None if it does not.
     """
 
     destinations: Mapping[str, DestinationSettings]
@@ -44,6 +45,7 @@ class Situation(msgspec.Struct, frozen=True):
     day_zone: tzinfo = UTC
     language: Language = Language.EN
     recording_links: RecordingLinks | None = None
+    reconcile_period: Duration | None = None
 
     @property
     def midnight(self) -> Instant:
@@ -73,7 +75,14 @@ def situation_of(
         zone,
         language,
         settings.recording_links,
+        _reconcile_period(settings),
     )
+
+
+def _reconcile_period(settings: Settings) -> Duration | None:
+    """The condition under which the relay runs the reconciler."""
+    minutes = settings.reconcile.every_minutes
+    return duration(minutes * 60) if minutes and settings.cloudtalk.api.access() is not None else None
 
 
 class Explanation(msgspec.Struct, frozen=True):

@@ -22,6 +22,7 @@ from relay.ledger.deliveries import DeliveryCounts
 from relay.ledger.destinations import DestinationRow
 from relay.operations.explanation import Explanation, Situation, explain_destination
 from relay.operations.explanation_texts import Cause
+from relay.operations.history_status import HistoryStatus, get_history
 from relay.operations.refused_senders import Refusal, list_refused
 from relay.operations.unanswered import FollowUps, count_follow_ups
 
@@ -92,6 +93,7 @@ class Status(msgspec.Struct, frozen=True):
     calls: int
     follow_ups: FollowUps
     destinations: list[DestinationStatus]
+    history: HistoryStatus
     retention_refused: str | None
     """Why retention deletes nothing; None while it works."""
     refused: list[Refusal]
@@ -137,6 +139,7 @@ def get_status(
         calls=totals.calls,
         follow_ups=follow_ups or count_follow_ups(connection, situation.now),
         destinations=list_destinations(connection, situation, totals.delivered),
+        history=get_history(connection, situation),
         retention_refused=warnings.get(connection, warnings.CLOCK_JUMPED, since=Instant(0)),
         refused=list_refused(connection, situation),
     )

@@ -1,14 +1,24 @@
 """What is the case."""
 
+import msgspec
 import pytest
 
 from crm_clients.local import LocalSettings
-from relay.alerts.conditions import Condition, Kind, of_destinations, of_disk, of_events, of_ledger
+from relay.alerts.conditions import (
+    Condition,
+    Kind,
+    of_destinations,
+    of_disk,
+    of_events,
+    of_history,
+    of_ledger,
+)
 from relay.instants import SECOND, Instant
 from relay.ledger.backlog import Backlog, DestinationBacklog
 from relay.ledger.deliveries import DeliveryCounts
 from relay.ledger.destinations import DestinationRow
 from relay.operations.explanation import Situation
+from relay.operations.history_status import FailingSearch
 from tests.support.operations import NOW
 
 SITUATION = Situation(
@@ -91,3 +101,15 @@ def test_the_ledger_and_cloudtalk_have_a_sentence_in_both_languages() -> None:
     assert (silent.kind, silent.is_bad) == (Kind.NO_EVENTS, True)
     assert "2026-03-27 09:30" in silent.text.en
     assert "https://relay.example.com" in silent.text.es
+
+
+def test_searches_of_the_history_that_fail_are_bad_at_once_only_if_the_key_is_refused() -> None:
+    failing = FailingSearch("2026-03-27 09:30", "unauthorised", "CloudTalk answered 401")
+    refused = of_history(failing)
+    assert (refused.kind, refused.is_bad, refused.patience) == (Kind.HISTORY, True, 0)
+    for text in (refused.text.en, refused.text.es):
+        assert "2026-03-27 09:30" in text
+        assert "CloudTalk answered 401" in text
+    away = of_history(msgspec.structs.replace(failing, code="unavailable"))
+    assert (away.is_bad, away.patience) == (True, 1_800 * SECOND)
+    assert not of_history(None).is_bad

@@ -12,8 +12,9 @@ from crm_clients.local import LocalSettings
 from crm_clients.webhook import WebhookSettings
 from relay.alerts import AlertWorker
 from relay.instants import SECOND, Instant
-from relay.ledger import LedgerUnavailable, calls, destinations, journal
+from relay.ledger import LedgerUnavailable, calls, destinations, history_searches, journal
 from relay.ledger.connection import Connection
+from relay.ledger.history_searches import HistorySearch
 from relay.settings import Settings
 from tests.support.alert_receiver import AlertReceiver
 from tests.support.clock import Clock
@@ -61,6 +62,27 @@ async def test_a_silence_at_hours_with_calls_is_a_bad_condition(
         clock.now = NOW + 50 * MINUTE  # five calls are usual until then
         (silent,) = [each for each in await worker.look_at_content() if each.kind == "no_events"]
         assert not silent.is_bad
+
+
+async def test_searches_of_the_history_that_fail_are_a_bad_condition_while_the_reconciler_is_on(
+    tmp_path: Path, receiver: AlertReceiver
+) -> None:
+    api = {"key_id": "id", "key_secret": "x"}
+    off = settings_with(tmp_path, receiver)
+    on = settings_with(tmp_path, receiver, cloudtalk={"api": api}, reconcile={"every_minutes": 15})
+    async with open_ledger(f"sqlite:///{tmp_path / 'relay.db'}") as ledger:
+        now = ledger.now()
+        worker = AlertWorker(off, ledger)
+        await ledger.write(lambda c: history_searches.record_failed(c, "unauthorised", "401", now=now))
+        assert [each for each in await worker.look_at_content() if each.kind == "history"] == []
+        worker.set_settings(on)
+        (history,) = [each for each in await worker.look_at_content() if each.kind == "history"]
+        assert history.is_bad
+        await ledger.write(
+            lambda c: history_searches.record_finished(c, HistorySearch(now, now, 0, 0, 0, now))
+        )
+        (history,) = [each for each in await worker.look_at_content() if each.kind == "history"]
+        assert not history.is_bad
 
 
 async def test_the_ledger_and_its_disk_are_watched(

@@ -66,6 +66,7 @@ def test_json_has_every_key(home: Home) -> None:
             }
         ],
         "follow_ups": {"customers": 0, "median_seconds": None},
+        "history": {"reconciles": False, "last": None, "next_at": None, "failing": None, "backfills": []},
         "retention_refused": None,
         "refused": [],
     }
@@ -73,7 +74,7 @@ def test_json_has_every_key(home: Home) -> None:
 
 def test_the_table_has_a_line_per_destination(home: Home) -> None:
     home.run_relay(STARTED, until=all_delivered(1))
-    relays, events, calls, _, heading, crm, _, explanation = home.run("status").stdout.splitlines()
+    relays, events, calls, history, _, heading, crm, _, explanation = home.run("status").stdout.splitlines()
     assert relays == "no relay is running; `relay serve` starts one"
     assert explanation.startswith("Nothing is sent to crm (0 pending): no relay is running")
     assert re.fullmatch(
@@ -82,6 +83,7 @@ def test_the_table_has_a_line_per_destination(home: Home) -> None:
         events,
     )
     assert calls == "calls: 1"
+    assert history.startswith("history: not searched for calls that CloudTalk never announced")
     assert heading.split() == [
         "name",
         "client",
@@ -119,6 +121,7 @@ def test_before_the_first_start_all_numbers_are_0(home: Home) -> None:
         "calls": 0,
         "destinations": [],
         "follow_ups": {"customers": 0, "median_seconds": None},
+        "history": {"reconciles": False, "last": None, "next_at": None, "failing": None, "backfills": []},
         "retention_refused": None,
         "refused": [],
     }

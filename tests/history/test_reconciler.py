@@ -15,7 +15,7 @@ from relay.app import Relay
 from relay.history import reconciler
 from relay.history.reconciler import Reconciler
 from relay.instants import SECOND, Instant
-from relay.ledger import calls, counters
+from relay.ledger import calls, counters, history_searches
 from relay.settings import Settings
 from tests.fakes.cloudtalk_history import FakeHistory, running_history
 from tests.support.clock import Clock
@@ -95,10 +95,17 @@ async def test_a_search_that_fails_is_logged_and_the_next_one_reads_from_the_end
             await searcher.search()
         (failed,) = lines(logs, "reconcile.failed")
         assert (failed["code"], failed["log_level"]) == ("unauthorised", "warning")
+        failure = await ledger.read(history_searches.find_failure)
+        assert failure is not None
+        assert (failure.code, failure.since) == ("unauthorised", clock.now)
         assert await ledger.read(lambda c: counters.get(c, counters.RECONCILED_UNTIL)) == searched_until
         with capture_logs() as logs:
             await searcher.search()
         assert await ledger.read(lambda c: counters.get(c, counters.RECONCILED_UNTIL)) == clock.now
+        assert await ledger.read(history_searches.find_failure) is None
+        last = await ledger.read(history_searches.find_last)
+        assert last is not None
+        assert (last.at, last.calls, last.period_began_at) == (clock.now, 0, clock.now)
     # The clock of the test begins at 2027-01-15 08:00.
     assert [line["since"] for line in lines(logs, "reconcile.finished")] == ["2027-01-15T06:00:00Z"]
     assert [first for first, _, _ in cloudtalk.pages] == ["2027-01-14 18:00:00"] * 3
@@ -164,6 +171,42 @@ async def test_a_late_event_of_an_old_call_starts_no_search_of_years(
                 await asyncio.sleep(0.01)
         await Reconciler(settings(tmp_path, cloudtalk), relay.ledger).search_early()
     assert cloudtalk.asked == []
+
+
+async def test_a_fault_of_a_search_is_noted(
+    tmp_path: Path, cloudtalk: FakeHistory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: Any) -> None:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(reconciler, "divide", fail)
+    async with open_ledger(f"sqlite:///{tmp_path}/relay.db") as ledger:
+        with pytest.raises(ZeroDivisionError):
+            await Reconciler(settings(tmp_path, cloudtalk), ledger).search()
+        failure = await ledger.read(history_searches.find_failure)
+    assert failure is not None
+    assert failure.code == "fault"
+
+
+async def test_an_early_search_for_a_call_without_a_start_reads_before_its_first_event(
+    tmp_path: Path, cloudtalk: FakeHistory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The row began earlier than the event arrived."""
+    monkeypatch.setattr(reconciler, "_DELAYS", (0, HOUR))
+    (call,) = latest(1)
+    event = call.ended("call_uuid")
+    del event["started_at"], event["ended_at"]
+    cloudtalk.rows, cloudtalk.uuids = [call.row()], {call.call_id: call.call_uuid}
+    async with in_process_relay(settings(tmp_path, cloudtalk, every_minutes=0)) as (relay, client):
+        await client.post("/cloudtalk/webhook", json=event)
+        id_ = f"cloudtalk-{call.call_uuid}"
+        async with asyncio.timeout(PATIENCE):
+            while await find_call(relay, id_) is None:
+                await asyncio.sleep(0.01)
+            await Reconciler(settings(tmp_path, cloudtalk), relay.ledger).search_early()
+            while (row := await find_call(relay, id_)) is None or row.record.call_id is None:
+                await asyncio.sleep(0.01)
+    assert row.record.call_id == call.call_id
 
 
 async def find_call(relay: Relay, id_: str) -> calls.CallRow | None:

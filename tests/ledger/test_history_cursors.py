@@ -34,7 +34,10 @@ async def test_without_an_end_the_newest_import_without_an_end_is_found(ledger: 
     await save(ledger, 10, "older", is_open=True)
     assert await find(ledger, None) == "newest"
     found = await ledger.read(lambda c: history_cursors.find(c, SINCE, None))
-    assert found == HistoryCursor(SINCE, Instant(20), is_open=True, progress="newest")
+    expected = HistoryCursor(SINCE, Instant(20), is_open=True, progress="newest", updated_at=Instant(100))
+    assert found == expected
+    listed = await ledger.read(history_cursors.list_all)
+    assert sorted(cursor.progress for cursor in listed) == ["ended", "newest", "older"]
 
 
 async def test_an_import_that_nobody_continued_is_forgotten(ledger: Ledger) -> None:

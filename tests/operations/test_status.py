@@ -37,6 +37,7 @@ async def test_events_calls_and_quarantine_are_counted(ledger: Ledger) -> None:
         "calls": 0,
         "follow_ups": {"customers": 0, "median_seconds": None},
         "destinations": [],
+        "history": {"reconciles": False, "last": None, "next_at": None, "failing": None, "backfills": []},
         "retention_refused": None,
         "refused": [],
     }

@@ -70,7 +70,16 @@ def _attention(visit: Visit, status: Status) -> Iterator[Attention]:
     for refused in status.refused:
         text = f"{visit.translate(refused.problem)}; {visit.translate(refused.hint)}"
         yield Attention(text[:1].upper() + text[1:], "set-up", "cloudtalk", is_urgent=refused.is_recent)
-    events = status.events
+    yield from _attention_to_events(visit, status)
+    if failing := status.history.failing:
+        text = texts.history_failing.format(time=failing.since, reason=failing.message)
+        yield Attention(text, is_urgent=True)
+    if status.retention_refused:
+        yield Attention(texts.retention.format(reason=status.retention_refused))
+
+
+def _attention_to_events(visit: Visit, status: Status) -> Iterator[Attention]:
+    texts, number, events = visit.texts.overview, visit.formats.number, status.events
     if events.quarantined:
         text = texts.quarantine_one if events.quarantined == 1 else texts.quarantine_many
         yield Attention(text.format(number=number(events.quarantined)), "quarantine")
@@ -79,5 +88,3 @@ def _attention(visit: Visit, status: Status) -> Iterator[Attention]:
         yield Attention(text.format(number=number(events.aside)), "quarantine", is_urgent=True)
     if events.unclear:
         yield Attention(texts.unclear.format(number=number(events.unclear)))
-    if status.retention_refused:
-        yield Attention(texts.retention.format(reason=status.retention_refused))

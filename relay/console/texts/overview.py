@@ -48,6 +48,17 @@ class OverviewTexts(msgspec.Struct, frozen=True, kw_only=True):
     unanswered_note: str
     all_unanswered: str
     median: str
+    history: str
+    history_off: str
+    history_first: str
+    history_failing: str
+    last_search: str
+    next_search: str
+    found: str
+    filled: str
+    backfill: str
+    backfill_runs: str
+    backfill_stopped: str
 
 
 ENGLISH: Final = OverviewTexts(
@@ -91,6 +102,17 @@ ENGLISH: Final = OverviewTexts(
     unanswered_note="Of the last seven days. Nobody has talked to these numbers since the missed call.",
     all_unanswered="See all",
     median="Half of the others were called back within {time}.",
+    history="CloudTalk's history",
+    history_off="The history is not searched. Calls that CloudTalk does not announce stay unknown: set reconcile.every_minutes.",
+    history_first="The history has not been searched yet.",
+    history_failing="CloudTalk's history cannot be read since {time}: {reason}",
+    last_search="Last search",
+    next_search="Next search",
+    found="New calls in it",
+    filled="Completed calls",
+    backfill="Import since {since}",
+    backfill_runs="Request {done} of about {all}: {calls} calls, {new} of them new.",
+    backfill_stopped="Interrupted after {done} of about {all} requests. The same command (relay backfill) continues it.",
 )
 
 SPANISH: Final = OverviewTexts(
@@ -134,4 +156,15 @@ SPANISH: Final = OverviewTexts(
     unanswered_note="De los últimos siete días. Nadie ha hablado con estos números desde la llamada perdida.",
     all_unanswered="Ver todas",
     median="La mitad de las demás se devolvió en {time} o menos.",
+    history="El historial de CloudTalk",
+    history_off="No se busca en el historial. Las llamadas que CloudTalk no anuncia siguen sin conocerse: configure reconcile.every_minutes.",
+    history_first="Todavía no se ha buscado en el historial.",
+    history_failing="No se puede leer el historial de CloudTalk desde {time}: {reason}",
+    last_search="Última búsqueda",
+    next_search="Próxima búsqueda",
+    found="Llamadas nuevas",
+    filled="Llamadas completadas",
+    backfill="Importación desde {since}",
+    backfill_runs="Petición {done} de unas {all}: {calls} llamadas, {new} de ellas nuevas.",
+    backfill_stopped="Interrumpida tras {done} de unas {all} peticiones. El mismo comando (relay backfill) la continúa.",
 )
