@@ -30,6 +30,7 @@ from crm_clients.base import (
 )
 from crm_clients.batch import merge_by_call
 from crm_clients.comparison import is_same
+from crm_clients.follow_up import FollowUpRules
 from crm_clients.locks import KeyedLock
 from crm_clients.rate_limit import RateLimiter
 from crm_clients.settings import DeliveryFilter, DestinationSettings, require_distinct_names
@@ -51,6 +52,7 @@ __all__ = [
     "DestinationFailure",
     "DestinationSettings",
     "Finding",
+    "FollowUpRules",
     "InMemoryClientState",
     "KeyedLock",
     "Misconfigured",

@@ -12,6 +12,7 @@ from zoneinfo import ZoneInfo
 
 import msgspec
 
+from crm_clients.follow_up import FollowUpRules
 from crm_clients.settings import DestinationSettings
 from relay.call import Call
 
@@ -203,12 +204,13 @@ class Context(msgspec.Struct, frozen=True):
     """What the relay gives to a client besides its settings.
 
     `timezone`: the team's, for dates that people read. `region`: the country of phone numbers without
-    a country code, as "ES".
+    a country code, as "ES". `follow_up`: when a missed call needs a task, and when that is due.
     """
 
     state: ClientState
     timezone: ZoneInfo
     region: str
+    follow_up: FollowUpRules = FollowUpRules()
 
 
 S = TypeVar("S", bound=DestinationSettings)

@@ -10,6 +10,7 @@ from datetime import datetime
 from typing import Final
 
 from crm_clients.base import Push
+from crm_clients.follow_up import call_time
 from crm_clients.hubspot.languages import Texts
 from crm_clients.hubspot.responses import JsonObject
 from crm_clients.hubspot.settings import CALL_ID, HubSpotSettings
@@ -176,14 +177,6 @@ def lacking_fields(body: str, stored: str, settings: HubSpotSettings) -> frozens
     return frozenset(
         headings[heading] for heading, text in split_sections(body) if html_to_text(text) not in present
     )
-
-
-def call_time(call: Call) -> datetime | None:
-    """Return the start of the call, else the earliest of its other times."""
-    if call.started_at:
-        return datetime.fromisoformat(call.started_at)
-    others = [datetime.fromisoformat(time) for time in (call.answered_at, call.ended_at) if time]
-    return min(others, default=None)
 
 
 def call_title(call: Call, texts: Texts) -> str:

@@ -9,10 +9,11 @@ from crm_clients.hubspot.batch import TASK_REFUSED, Batch
 from crm_clients.hubspot.call_records import COMPLETED, STATUS
 from crm_clients.hubspot.contacts import Contacts
 from crm_clients.hubspot.errors import ApiFailure, as_refusal
+from crm_clients.hubspot.new_tasks import CONTACT_DELETED
 from crm_clients.hubspot.responses import Record
 from crm_clients.hubspot.settings import CALL_ID, HubSpotSettings
 from crm_clients.hubspot.task_records import MissedCall
-from crm_clients.hubspot.tasks import CONTACT_DELETED, Tasks
+from crm_clients.hubspot.tasks import Tasks
 
 _TASK_FIELDS: Final = frozenset({"follow_up", "external_number", "started_at"})
 """A change of one of these makes a task necessary, or another task (they determine its key)."""
@@ -26,6 +27,7 @@ class FollowUps:
         self._tasks = Tasks(api, settings, context)
         self._contacts = contacts
         self._state = context.state
+        self._rules = context.follow_up
         self._enabled = settings.follow_up_tasks
         self.default_owner = settings.default_owner or ""
 
@@ -41,7 +43,7 @@ class FollowUps:
             push
             for push in batch.open_pushes
             if self._enabled
-            and push.call.follow_up
+            and self._rules.needs_task(push.call)
             and (push.first or push.call.id in batch.taskless or not _TASK_FIELDS.isdisjoint(push.changed))
         ]
 

@@ -25,6 +25,7 @@ class Texts(msgspec.Struct, frozen=True):
     cut: str
     task_subject: str
     task_body: str
+    task_body_many: str
     called_number: str
     task_completed: str
     called_back: str
@@ -48,6 +49,7 @@ TEXTS: Final[Mapping[Language, Texts]] = {
         cut="cut",
         task_subject="Call back {customer}",
         task_body="{kind} on {time} ({timezone}) from {customer}.",
+        task_body_many="{count} missed calls on {day} ({timezone}) from {customer}: {times}.",
         called_number="They called {number}.",
         task_completed="Nobody needs to call back any more: the call was answered after all.",
         called_back="Called back after {after}.",
@@ -101,6 +103,7 @@ TEXTS: Final[Mapping[Language, Texts]] = {
         cut="cortado",
         task_subject="Devolver la llamada a {customer}",
         task_body="{kind} el {time} ({timezone}) de {customer}.",
+        task_body_many="{count} llamadas perdidas el {day} ({timezone}) de {customer}: {times}.",
         called_number="Llamó al {number}.",
         task_completed="Ya no hay que devolver la llamada: al final se atendió.",
         called_back="Se habló con el cliente {after} después.",

@@ -69,7 +69,9 @@ class SupabaseClient(CrmClient[SupabaseSettings]):
     """Writes calls to a table of a Supabase project, in the layout of the settings."""
 
     Settings: ClassVar[type[DestinationSettings]] = SupabaseSettings
-    forget_fields: ClassVar[frozenset[str]] = frozenset()
+    forget_fields: ClassVar[frozenset[str]] = frozenset(
+        {"answered_at", "ended_at", "external_number", "started_at"}
+    )
 
     def __init__(self, name: str, settings: SupabaseSettings, context: Context) -> None:
         super().__init__(name, settings, context)
@@ -157,7 +159,7 @@ class SupabaseClient(CrmClient[SupabaseSettings]):
         return [self._retraction_outcome(outcomes[r.call.id]) for r in retractions]
 
     async def forget(self, retractions: Sequence[Retraction]) -> list[Outcome]:
-        """Delete everything that was written. The client keeps no state about customers."""
+        """Delete everything that was written about these calls, also what the client remembers of tasks."""
         outcomes = await self._layout.forget(retractions) if retractions else {}
         return [self._retraction_outcome(outcomes[r.call.id]) for r in retractions]
 

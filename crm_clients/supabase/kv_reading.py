@@ -1,48 +1,45 @@
 """Read records of the layout `kv`, and compare them with what the client would write."""
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from typing import Any, Final
 
 from crm_clients.base import Push, Stored
 from crm_clients.comparison import is_same, other_ids
 from crm_clients.supabase.errors import ApiFailure
+from crm_clients.supabase.kv_rows import COLUMNS, Values
 from crm_clients.supabase.record import RecordMapper
 from crm_clients.supabase.rest import Table
 from crm_clients.supabase.shorten import is_left_out
 
-COLUMNS: Final = ("key", "value")
-
-Values = Mapping[str, Any]
-"""Existing values by key. Keys without a value are absent."""
-
 Records = dict[str, list[Stored]]
 """The record of each call and its doubles, by call id."""
 
-Build = Callable[[Push, Values], Values]
-"""Returns the values that the client would write over the existing ones, by key."""
+Build = Callable[[Push, Values], Mapping[str, Any]]
+"""Returns the record that the client would write over the existing values."""
+
+FindTasks = Callable[[Sequence[Push]], Awaitable[set[str] | ApiFailure]]
+"""Returns the ids of the calls whose task should be completed."""
 
 _CALLS_AT_ONCE: Final = 100
 """Their whole records are in memory at the same time."""
 
 
 class KvReader:
-    """Reads records by their keys. `prefix`: of a call's key, before its id. `keys_of` returns the keys of
-    the values that a push may write.
-    """
+    """Reads records by their keys. `prefix`: of a call's key, before its id."""
 
     def __init__(
         self,
         table: Table,
         prefix: str,
         mapper: RecordMapper,
-        keys_of: Callable[[Push], list[str]],
         build: Build,
+        find_tasks: FindTasks,
     ) -> None:
         self._table = table
         self._prefix = prefix
         self._mapper = mapper
-        self._keys_of = keys_of
         self._build = build
+        self._find_tasks = find_tasks
 
     async def _find(self, pushes: Sequence[Push]) -> Records | ApiFailure:
         """Return which calls have a record, without comparing it."""
@@ -60,28 +57,32 @@ class KvReader:
         records: Records = {}
         for start in range(0, len(pushes), _CALLS_AT_ONCE):
             part = pushes[start : start + _CALLS_AT_ONCE]
-            rows = await self._table.select([key for push in part for key in self._keys_of(push)], COLUMNS)
+            rows = await self._table.select([self._prefix + push.call.id for push in part], COLUMNS)
             if not isinstance(rows, list):
                 return rows
+            outdated = await self._find_tasks(part)
+            if not isinstance(outdated, set):
+                return outdated
             others = {key for push in part for key in self._other_keys(push)} - known
             doubles = await self._table.existing(sorted(others))
             if not isinstance(doubles, set):
                 return doubles
             values = {row["key"]: row["value"] for row in rows}
             found = [push for push in part if self._prefix + push.call.id in values]
-            records |= {push.call.id: self._records(push, values, doubles) for push in found}
+            records |= {push.call.id: self._records(push, values, doubles, outdated) for push in found}
         return records
 
     def _other_keys(self, push: Push) -> list[str]:
         """Return the keys of possible doubles."""
         return [self._prefix + id_ for id_ in other_ids(push.call)] if push.changed else []
 
-    def _records(self, push: Push, values: Values, doubles: Collection[str]) -> list[Stored]:
+    def _records(
+        self, push: Push, values: Values, doubles: Collection[str], outdated: Collection[str]
+    ) -> list[Stored]:
+        """`outdated`: the calls whose task should be completed. People delete tasks: none is right."""
         key = self._prefix + push.call.id
-        written = self._build(push, values)
-        different = self._different_fields(written.get(key, {}), values[key]) & push.changed
-        # A task that does not exist was deleted by a person, or the call came before tasks were switched on.
-        if any(other in values for other in written if other != key):
+        different = self._different_fields(self._build(push, values), values[key]) & push.changed
+        if push.call.id in outdated:
             different |= {"follow_up"}
         others = (other for other in self._other_keys(push) if other in doubles)
         return [Stored(key, None, different), *map(Stored, others)]

@@ -10,11 +10,9 @@ from typing import Any
 
 import msgspec
 
-from crm_clients.base import Context, Outcome, Push, Retraction
+from crm_clients.base import Context, Delivered, Outcome, Push, Retraction
 from crm_clients.batch import mark_existed
-from crm_clients.supabase import tasks
 from crm_clients.supabase.batches import (
-    CallRows,
     build_outcome,
     encode_json,
     group_into_requests,
@@ -23,21 +21,17 @@ from crm_clients.supabase.batches import (
 )
 from crm_clients.supabase.customers import Customer, Customers
 from crm_clients.supabase.errors import ApiError, ApiFailure
-from crm_clients.supabase.kv_reading import COLUMNS, KvReader, Records, Values
+from crm_clients.supabase.kv_reading import KvReader, Records
+from crm_clients.supabase.kv_rows import COLUMNS, KvRows, Values, rows_of
 from crm_clients.supabase.record import UNKNOWN_ID, UNKNOWN_NAME, RecordMapper
 from crm_clients.supabase.rest import Row, Table, Upserted
 from crm_clients.supabase.sample import SAMPLE_CALL
 from crm_clients.supabase.settings import SupabaseSettings
 from crm_clients.supabase.sql import MERGED_INTO, kv_sql
-from crm_clients.supabase.unchanged import find_kept, find_unchanged, find_unwritten_value
+from crm_clients.supabase.tasks import Tasks
+from crm_clients.supabase.unchanged import find_unchanged, find_unwritten_value
 from relay.call import Call, known_fields
 from relay.standards.phones import is_dialable
-
-
-class KvRows(CallRows, frozen=True, kw_only=True):
-    """The rows that one call writes. `values`: the new value of each key."""
-
-    values: Mapping[str, Any]
 
 
 class KvLayout:
@@ -49,10 +43,12 @@ class KvLayout:
     def __init__(self, settings: SupabaseSettings, table: Table, context: Context) -> None:
         self._settings = settings
         self._table = table
-        self._timezone = context.timezone
         self._mapper = RecordMapper(settings.mapping, settings.constants, settings.label)
         self._customers = Customers(table, context.region)
-        self._reader = KvReader(table, settings.kv_prefix, self._mapper, self._keys, self._values)
+        self._tasks = Tasks(table, context, self._write_all)
+        self._reader = KvReader(
+            table, settings.kv_prefix, self._mapper, self._record_over, self._find_outdated_tasks
+        )
 
     def sql(self, schema: str) -> str:
         """Return the SQL that creates the table if the CRM has not."""
@@ -63,26 +59,30 @@ class KvLayout:
         return {"key": self._key(call), "value": self._mapper.build(call)}
 
     async def upsert(self, pushes: Sequence[Push]) -> dict[str, Outcome]:
-        """Read and write the calls with one request each, or only read if nothing changes."""
+        """Read and write the calls with one request each, or only read if nothing changes. Then the tasks."""
         calls = [push.call for push in pushes]
         customers = await self._find_customers(calls)
         if isinstance(customers, ApiError | Outcome):
             return self._outcomes(customers, calls)
         # The values are read last: what a person writes between the read and the write is overwritten.
-        existing = await self._read([key for push in pushes for key in self._keys(push)])
+        existing = await self._read([self._key(call) for call in calls])
         if isinstance(existing, ApiError | Outcome):
             return self._outcomes(existing, calls)
-        built = [self._build_rows(push, existing, customers) for push in pushes]
+        records = {push.call.id: self._build_record(push, existing, customers) for push in pushes}
+        built = [rows_of(call, {self._key(call): records[call.id]}, existing) for call in calls]
         changed = [rows for rows in built if rows.count > 0]
         outcomes = self._outcomes(None, calls) | await self._write_all(changed, existing)
+        if self._settings.tasks:
+            written = [push for push in pushes if isinstance(outcomes[push.call.id], Delivered)]
+            by_call = {id_: self._customer_of(record) for id_, record in records.items()}
+            outcomes |= await self._tasks.update(written, by_call)
         first = (push.call for push in pushes if push.first)
         return mark_existed(outcomes, (call.id for call in first if self._key(call) in existing))
 
     async def retract(self, retractions: Sequence[Retraction], *, mark: bool) -> dict[str, Outcome]:
         """Mark or delete the records. Open tasks are deleted in both cases."""
         calls = [retraction.call for retraction in retractions]
-        is_open = {"value->>estado": f"eq.{tasks.OPEN_STATUS}"}
-        failures = await self._delete_tasks(calls, **is_open) if self._settings.tasks else {}
+        failures = await self._tasks.remove(calls, touched=False) if self._settings.tasks else {}
         remaining = [call for call in calls if call.id not in failures]
         return failures | await (self._mark(remaining) if mark else self._delete_records(remaining))
 
@@ -90,7 +90,7 @@ class KvLayout:
         """Delete records and tasks, even if people changed them, and drop the customers from memory."""
         self._customers.clear()
         calls = [retraction.call for retraction in retractions]
-        failures = await self._delete_tasks(calls)
+        failures = await self._tasks.remove(calls, touched=True)
         remaining = [call for call in calls if call.id not in failures]
         return failures | await self._delete_records(remaining)
 
@@ -102,10 +102,6 @@ class KvLayout:
 
     def _key(self, call: Call) -> str:
         return self._settings.kv_prefix + call.id
-
-    def _keys(self, push: Push) -> list[str]:
-        has_task = self._settings.tasks and tasks.may_change_task(push)
-        return [self._key(push.call), *([tasks.PREFIX + push.call.id] if has_task else [])]
 
     async def _read(self, keys: Sequence[str]) -> Values | ApiFailure:
         rows = await self._table.select(keys, COLUMNS)
@@ -119,27 +115,21 @@ class KvLayout:
 
     # --- building ---------------------------------------------------------------------------------
 
-    def _build_rows(self, push: Push, existing: Values, customers: Mapping[str, Customer]) -> KvRows:
-        """Build the record and the task of a call, and keep those that differ from the existing ones."""
-        record = self._build_record(push, _object_at(existing, self._key(push.call)), customers)
-        values = {self._key(push.call): record}
-        if self._settings.tasks and tasks.may_change_task(push):
-            key = tasks.PREFIX + push.call.id
-            customer = self._customer_of(record)
-            task = tasks.updated_task(push.call, existing.get(key), customer, self._timezone)
-            values |= {key: task} if task else {}
-        return _rows_of(push.call, values, existing)
-
-    def _values(self, push: Push, existing: Values) -> Values:
-        """Return what a later push would write over the existing values, without a search for its customer:
-        people may have added the customer, or changed the link, since.
+    def _record_over(self, push: Push, existing: Values) -> Mapping[str, Any]:
+        """Return the record that a later push would write over the existing one, without a search for its
+        customer: people may have added the customer, or changed the link, since.
         """
         later = msgspec.structs.replace(push, first=False, rewrite=False)
-        return self._build_rows(later, existing, {}).values
+        record = self._build_record(later, existing, {})
+        decoded: dict[str, Any] = msgspec.json.decode(encode_json(record))
+        return decoded
 
-    def _build_record(
-        self, push: Push, existing: Mapping[str, Any] | None, customers: Mapping[str, Customer]
-    ) -> dict[str, Any]:
+    async def _find_outdated_tasks(self, pushes: Sequence[Push]) -> set[str] | ApiFailure:
+        return await self._tasks.find_outdated(pushes) if self._settings.tasks else set()
+
+    def _build_record(self, push: Push, values: Values, customers: Mapping[str, Customer]) -> dict[str, Any]:
+        """Build the record of a call over the existing one."""
+        existing = _object_at(values, self._key(push.call))
         record = self._mapper.build(push.call)
         known = known_fields(push.call) if push.partial else None
         merged = self._mapper.merge(
@@ -201,7 +191,7 @@ class KvLayout:
         if isinstance(existing, ApiError | Outcome):
             return self._outcomes(existing, calls)
         marked = [
-            _rows_of(call, {key: {**record, MERGED_INTO: call.merged_into}}, existing)
+            rows_of(call, {key: {**record, MERGED_INTO: call.merged_into}}, existing)
             for call in calls
             if (record := _object_at(existing, key := self._key(call))) is not None
         ]
@@ -215,16 +205,6 @@ class KvLayout:
             return await self._outcomes_of_removal(calls, deleted)
         return {call.id: self._outcome(call, deleted) for call in calls}
 
-    async def _delete_tasks(self, calls: Sequence[Call], **where: str) -> dict[str, Outcome]:
-        """Delete the tasks that match `where`. Return the outcome of each call that still has such a task."""
-        by_key = {tasks.PREFIX + call.id: call for call in calls}
-        deleted = await self._table.delete(by_key, **where)
-        if isinstance(deleted, set):
-            failures = await find_kept(self._table, by_key.keys() - deleted, **where)
-        else:
-            failures = dict.fromkeys(by_key, deleted)
-        return {by_key[key].id: self._outcome(by_key[key], each) for key, each in failures.items()}
-
     async def _outcomes_of_removal(
         self, calls: Sequence[Call], changed: Collection[str]
     ) -> dict[str, Outcome]:
@@ -236,14 +216,6 @@ class KvLayout:
     def _outcome(self, call: Call, failure: ApiFailure | None) -> Outcome:
         """Return the outcome of one call. Never Split: the failure of a removal concerns no other record."""
         return build_outcome(failure, remote_id=self._key(call), calls=1)
-
-
-def _rows_of(call: Call, values: Mapping[str, Any], existing: Values) -> KvRows:
-    """Return the rows for the values that differ from the existing ones."""
-    encoded = {key: encode_json({"key": key, "value": value}) for key, value in values.items()}
-    decoded = {key: msgspec.json.decode(row)["value"] for key, row in encoded.items()}
-    changed = {key: value for key, value in decoded.items() if value != existing.get(key)}
-    return KvRows(call, COLUMNS, b",".join(encoded[key] for key in changed), len(changed), values=changed)
 
 
 def _object_at(values: Values, key: str) -> Mapping[str, Any] | None:

@@ -8,7 +8,7 @@ import httpx
 from pydantic import Field, SecretStr, field_validator, model_validator
 
 from crm_clients.settings import DestinationSettings, require_distinct_names
-from crm_clients.supabase import customers, tasks
+from crm_clients.supabase import customers, task_values
 from crm_clients.supabase.record import FIXED_KEYS, KEYS
 from crm_clients.supabase.sql import DEFAULT_MAPPING, MERGED_INTO, RESERVED_COLUMNS
 
@@ -19,7 +19,7 @@ _BATCH: Final = 200
 """If the table refuses a batch, each call needs a request of its own, all within `timeout_seconds`."""
 
 _IDENTIFIER: Final = r"^[A-Za-z_][A-Za-z0-9_]*$"
-_PREFIXES_OF_THE_CRM: Final = (tasks.PREFIX, customers.PREFIX)
+_PREFIXES_OF_THE_CRM: Final = (task_values.PREFIX, customers.PREFIX)
 _QUERY_PARAMETERS: Final = frozenset(
     {"select", "order", "limit", "offset", "columns", "on_conflict", "and", "or", "not"}
 )

@@ -1,10 +1,12 @@
 """The CRM clients of the destinations in the settings."""
 
 from collections.abc import Callable, Collection
+from datetime import timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
 from crm_clients.base import ClientState, Context, CrmClient
+from crm_clients.follow_up import FollowUpRules
 from relay.settings import Settings, load_client_class
 
 
@@ -19,9 +21,14 @@ def build_clients(
     `client_state` returns the state of a destination's client by the name of the destination.
     """
     timezone, region = ZoneInfo(settings.cloudtalk.timezone), settings.cloudtalk.default_region
+    rules = FollowUpRules(
+        hours=settings.office_hours,
+        within=timedelta(minutes=settings.follow_up.call_back_within_minutes),
+        window=timedelta(days=settings.follow_up.window_days),
+    )
     return {
         name: load_client_class(destination.client)(
-            name, destination, Context(client_state(name), timezone, region)
+            name, destination, Context(client_state(name), timezone, region, rules)
         )
         for name, destination in settings.destinations.items()
         if only is None or name in only

@@ -1,6 +1,7 @@
 """Which values a field of a model accepts, in words: for `docs/settings.md` and for error messages."""
 
 from collections.abc import Iterable, Iterator, Sequence
+from datetime import date
 from enum import Enum
 from itertools import pairwise
 from pathlib import Path
@@ -24,6 +25,7 @@ _TYPE_NAMES: Final[dict[Any, str]] = {
     float: "a number",
     str: "text",
     Path: "a path",
+    date: "a date like 2026-12-25",
     SecretStr: "a secret",
     SecretUrl: "a secret",
 }

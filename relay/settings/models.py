@@ -4,8 +4,10 @@
 class and a field of `Settings`.
 """
 
+from datetime import date
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Final, Literal, Self, get_args
+from zoneinfo import ZoneInfo
 
 from pydantic import (
     AfterValidator,
@@ -25,6 +27,10 @@ from relay.settings.origins import Origin
 from relay.settings.recordings import CloudTalkApi, Recordings
 from relay.settings.secrets import SecretUrl
 from relay.settings.section import Section
+from relay.standards.office_hours import OfficeHours
+
+Weekday = Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
+_WEEKDAYS: Final = get_args(Weekday)
 
 
 def local_url(host: str, port: int) -> str:
@@ -212,6 +218,21 @@ class FollowUp(Section):
         "direction, counts as the call back. Then the record needs no follow-up any more, and its task is "
         "completed.",
     )
+    call_back_within_minutes: float = Field(
+        60,
+        gt=0,
+        description="Minutes that people have to call back: a task is due so long after the missed call. "
+        "Only time within the office hours counts, so a call that was missed at night is due in the morning.",
+    )
+    office_hours: Annotated[tuple[str, ...], AfterValidator(validators.office_hours)] = Field(
+        (),
+        description='When people work, in `cloudtalk.timezone`: `["09:00-14:00", "16:00-19:00"]`. Empty: '
+        "always. With office hours, waits for a call back are shown in office time.",
+    )
+    office_days: tuple[Weekday, ...] = Field(
+        ("mon", "tue", "wed", "thu", "fri"), min_length=1, description="The days with office hours."
+    )
+    holidays: tuple[date, ...] = Field((), description="Days without office hours.")
 
 
 class Console(Section):
@@ -331,6 +352,17 @@ class Settings(Section):
     def _add_missing_sections(cls, data: dict[str, Any]) -> dict[str, Any]:
         """Validate defaults like written values: a relative path among them needs the folder."""
         return {name: {} for name in cls.model_fields} | data
+
+    @property
+    def office_hours(self) -> OfficeHours:
+        """The hours in which people call back."""
+        follow_up = self.follow_up
+        return OfficeHours(
+            ZoneInfo(self.cloudtalk.timezone),
+            tuple(sorted(map(validators.parse_hours, follow_up.office_hours))),
+            frozenset(_WEEKDAYS.index(day) for day in follow_up.office_days),
+            frozenset(follow_up.holidays),
+        )
 
     @property
     def recording_links(self) -> RecordingLinks | None:

@@ -6,6 +6,7 @@ Each returns the value, or raises ValueError with what was expected.
 import re
 from difflib import get_close_matches
 from ipaddress import ip_address
+from itertools import pairwise
 from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit
@@ -15,6 +16,7 @@ from pydantic import SecretStr, ValidationInfo
 
 from relay.cloudtalk.event_names import kind_of_name
 from relay.settings.secrets import SecretUrl
+from relay.standards.office_hours import MINUTES_A_DAY
 from relay.standards.webhooks import SHORTEST_KEY, decode_secret
 
 SQLITE_PREFIX: Final = "sqlite:///"
@@ -26,6 +28,7 @@ _PATH: Final = re.compile(r"(/[\w.~-]+)+", re.ASCII)
 _HOST: Final = re.compile(r"[\w.-]+", re.ASCII)
 _HOST_AND_PORT: Final = re.compile(r"(\[(?P<bracketed>[^\]]+)\]|(?P<name>[^:\[\]]+))(:(?P<port>\d{1,5}))?")
 _HIGHEST_PORT: Final = 65_535
+_HOURS: Final = re.compile(r"(\d\d):([0-5]\d)-(\d\d):([0-5]\d)", re.ASCII)
 _REGION: Final = re.compile(r"[A-Z]{2}")
 _POSTGRES: Final = re.compile(
     r"postgres(ql)?://([^@/:\s]*(:[^@/:\s]*)?@)?({0}(:\d+)?(,{0}(:\d+)?)*)?/[^/?\s]+(\?\S*)?".format(
@@ -98,6 +101,24 @@ def _is_base_url(value: str) -> bool:
         return False
     plain = not (parts.query or parts.fragment or parts.username or value.endswith(("/", "?", "#")))
     return parts.scheme in {"http", "https"} and bool(parts.hostname) and plain
+
+
+def office_hours(value: tuple[str, ...]) -> tuple[str, ...]:
+    """Check that each item is a span of time, and that no two overlap."""
+    spans = sorted(map(parse_hours, value))
+    for before, after in pairwise(spans):
+        if after[0] < before[1]:
+            raise ValueError("expected spans that do not overlap")
+    return value
+
+
+def parse_hours(value: str) -> tuple[int, int]:
+    """Return the minutes after midnight at which "09:00-18:00" begins and ends. Raises ValueError."""
+    match = _HOURS.fullmatch(value)
+    first, last = (int(match[n]) * 60 + int(match[n + 1]) for n in (1, 3)) if match else (0, 0)
+    if not 0 <= first < last <= MINUTES_A_DAY:
+        raise ValueError("expected a span of a day, like 09:00-18:00")
+    return first, last
 
 
 def webhook_path(value: str) -> str:

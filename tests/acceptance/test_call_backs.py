@@ -3,7 +3,9 @@
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
+from datetime import UTC, datetime, time, timedelta
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 
@@ -51,13 +53,27 @@ def relay(
         yield process
 
 
+MADRID = ZoneInfo("Europe/Madrid")
+YESTERDAY = datetime.now(MADRID).date() - timedelta(days=1)
+NOON = datetime.combine(YESTERDAY, time(12), MADRID).astimezone(UTC)
+
+
+def kv_task(customer: str) -> str:
+    return f"tarea:cloudtalk-{customer[1:]}-{YESTERDAY}"
+
+
 def mission(event: str, id_: str, customer: str, **data: Any) -> dict[str, Any]:
     common = {"id": id_, "direction": "inbound", "from": customer, "to": "+34910000001"}
     return {"event": event, "data": common | data}
 
 
-def missed(name: str, customer: str) -> dict[str, Any]:
-    times = {"started_at": "2024-11-28T10:30:00Z", "ended_at": "2024-11-28T10:30:20Z"}
+def at(minutes: int, seconds: int = 0) -> str:
+    """So long after noon of yesterday: a missed call that is older than a week gets no task."""
+    return f"{NOON + timedelta(minutes=minutes, seconds=seconds):%Y-%m-%dT%H:%M:%SZ}"
+
+
+def missed(name: str, customer: str, minutes: int = 0) -> dict[str, Any]:
+    times = {"started_at": at(minutes), "ended_at": at(minutes, 20)}
     return mission("call.missed", f"{name}-missed", customer, **times, status="missed")
 
 
@@ -69,8 +85,8 @@ def later_conversation(name: str, customer: str) -> dict[str, Any]:
         "direction": "outbound",
         "external_number": customer,
         "internal_number": "+34910000002",
-        "started_at": "2024-11-28T10:44:00Z",
-        "ended_at": "2024-11-28T10:46:00Z",
+        "started_at": at(14),
+        "ended_at": at(16),
         "talking_time": 100,
         "agent_name": "Aitana Gil",
     }
@@ -89,7 +105,7 @@ def test_the_follow_up_ends_in_every_crm(
 ) -> None:
     name = order.replace(", then ", "-")
     customer = CUSTOMERS[order]
-    id_, task_id = f"cloudtalk-{name}-missed", f"tarea:cloudtalk-{name}-missed"
+    id_, task_id = f"cloudtalk-{name}-missed", kv_task(customer)
     bodies = [missed(name, customer), later_conversation(name, customer)]
     if order == "together":
         relay.post(bodies)
@@ -101,7 +117,7 @@ def test_the_follow_up_ends_in_every_crm(
         lambda: crm_rows(relay.folder / "crm.db").get(id_, {}), lambda row: row.get("follow_up") == 0
     )
     assert (row["status"], row["called_back_by"]) == ("Perdida", "Aitana Gil")
-    assert row["called_back_at"] == "2024-11-28T10:44:00Z"
+    assert row["called_back_at"] == at(14)
     wait_until_idle(relay)
     (of_table,) = [row for row in supabase_project.rows() if row["id"] == id_]
     assert (of_table["status"], of_table["follow_up"]) == ("Perdida", False)
@@ -119,6 +135,46 @@ def test_the_follow_up_ends_in_every_crm(
         # Nobody needs to call back: there is no task, or a completed one.
         assert values.get(task_id, {"estado": "Completada"})["estado"] == "Completada"
         assert {task["hs_task_status"] for task in tasks} <= {"COMPLETED"}
+
+
+@pytest.mark.parametrize("order", [(0, 1, 2), (2, 1, 0)])
+def test_repeated_calls_of_a_day_share_one_task_in_any_order(
+    relay: RelayProcess, supabase_project: Supabase, hubspot: RunningHubSpot, order: tuple[int, ...]
+) -> None:
+    customer = f"+3461200001{order[0]}"
+    events = [missed(f"often{order[0]}-{n}", customer, minutes=n * 5 - 5) for n in range(3)]
+    for n in order:
+        relay.post(events[n])
+    wait_until_idle(relay)
+
+    def of_hubspot() -> dict[str, str]:
+        tasks = hubspot.hubspot.tasks
+        (task,) = [task for task in tasks if customer in task["hs_task_subject"]]
+        return task
+
+    assert of_hubspot()["hs_task_priority"] == "HIGH"
+    assert "3 missed calls on" in of_hubspot()["hs_task_body"]
+    task = supabase_project.values()[kv_task(customer)]
+    assert (task["prioridad"], task["estado"]) == ("Alta", "Pendiente")
+    assert task["descripcion"].startswith(f"3 llamadas perdidas de {customer}")
+    relay.post(later_conversation(f"often{order[0]}", customer))
+    wait_until_idle(relay)
+    assert of_hubspot()["hs_task_status"] == "COMPLETED"
+    assert "Called back after 19 min by Aitana Gil." in of_hubspot()["hs_task_body"]
+    task = supabase_project.values()[kv_task(customer)]
+    assert task["estado"] == "Completada"
+    assert "Se habló con el cliente 19 min después (agente: Aitana Gil)" in task["descripcion"]
+
+
+def test_an_old_missed_call_gets_no_task(
+    relay: RelayProcess, supabase_project: Supabase, hubspot: RunningHubSpot
+) -> None:
+    customer = "+34612000030"
+    relay.post(missed("old", customer, minutes=-8 * 24 * 60))
+    wait_until_idle(relay)
+    assert supabase_project.values()["llamada:cloudtalk-old-missed"]["seguimiento"] is True
+    assert [key for key in supabase_project.values() if customer[1:] in key] == []
+    assert [task for task in hubspot.hubspot.tasks if customer in task["hs_task_subject"]] == []
 
 
 def wait_until_idle(relay: RelayProcess) -> None:

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
 
@@ -27,6 +28,9 @@ IDS: Final = ("0000000000a1", "0000000000a2", "70000000a3", "7000000071", "70000
 OTHER: Final = "+34699999999"
 UUID_1: Final = "44fe27cd-5268-4670-993e-0000000000a1"
 UUID_2: Final = "44fe27cd-5268-4670-993e-0000000000a2"
+
+YESTERDAY: Final = f"{datetime.now(UTC) - timedelta(days=1):%Y-%m-%d %H:%M}"
+"""A missed call that is older than a week gets no task."""
 
 SETTINGS: Final = """
 [server]
@@ -115,7 +119,7 @@ class Office:
         ct = self.cloudtalk.url
         self.receive(recorded_call("7000000071", ct, call_uuid=UUID_1, **{"contacts[0].name": NAME}))
         self.receive(recorded_call("7000000072", ct, call_uuid=UUID_2, external_number="612 34 56 78"))
-        missed = {"direction": "incoming", "internal_number": 34910000000, "started_at": "2026-11-20 19:00"}
+        missed = {"direction": "incoming", "internal_number": 34910000000, "started_at": YESTERDAY}
         self.receive(
             missed | {"event": "call.ended", "call_uuid": UUID_1[:-2] + "b1", "external_number": OTHER}
         )

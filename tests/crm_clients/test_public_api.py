@@ -19,6 +19,7 @@ NAMES = [
     "DestinationFailure",
     "DestinationSettings",
     "Finding",
+    "FollowUpRules",
     "InMemoryClientState",
     "KeyedLock",
     "Misconfigured",

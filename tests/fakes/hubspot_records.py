@@ -247,6 +247,7 @@ def task_properties() -> list[Property]:
         Property("hs_timestamp", "datetime"),
         Property("hs_task_subject"),
         Property("hs_task_body"),
+        Property("hs_task_completion_date"),
         Property(
             "hs_task_status",
             options=frozenset(["NOT_STARTED", "IN_PROGRESS", "WAITING", "DEFERRED", "COMPLETED"]),

@@ -5,13 +5,20 @@ from zoneinfo import ZoneInfo
 import msgspec
 
 from crm_clients.base import ClientState, Context, Retraction
+from crm_clients.follow_up import FollowUpRules
 from crm_clients.state import InMemoryClientState
 from tests.support.samples import make_call
 
 
-def make_context(state: ClientState | None = None, *, timezone: str = "Europe/Madrid") -> Context:
-    """The context of a team in Spain, by default with an empty client state."""
-    return Context(state or InMemoryClientState(), ZoneInfo(timezone), "ES")
+def make_context(
+    state: ClientState | None = None,
+    *,
+    timezone: str = "Europe/Madrid",
+    follow_up: FollowUpRules | None = None,
+) -> Context:
+    """The context of a team in Spain, by default with an empty client state, and with tasks for old calls."""
+    rules = follow_up or FollowUpRules()
+    return Context(state or InMemoryClientState(), ZoneInfo(timezone), "ES", rules)
 
 
 def make_retraction(id: str, into: str, version: int) -> Retraction:  # noqa: A002 - the field's name

@@ -5,6 +5,7 @@ from typing import Any, Final
 import msgspec
 
 from crm_clients.base import ClientState, Delivered, Outcome, Push, Retraction
+from crm_clients.follow_up import FollowUpRules
 from crm_clients.hubspot import HubSpotClient
 from crm_clients.state import InMemoryClientState
 from relay.call import DELIVERED_FIELDS, Call, Status
@@ -56,12 +57,18 @@ def retraction(of: Call, *, into: str | None = None, remote_id: str | None = Non
     return Retraction(msgspec.structs.replace(of, merged_into=into), remote_id)
 
 
-def build_client(url: str, *, state: ClientState | None = None, **settings: Any) -> HubSpotClient:
+def build_client(
+    url: str,
+    *,
+    state: ClientState | None = None,
+    follow_up: FollowUpRules | None = None,
+    **settings: Any,
+) -> HubSpotClient:
     defaults = {"client": "hubspot", "token": TOKEN, "base_url": url, "rate": 500, "search_rate": 500}
     return HubSpotClient(
         "hubspot",
         HubSpotClient.Settings.model_validate(defaults | settings),  # type: ignore[arg-type]
-        make_context(state or InMemoryClientState()),
+        make_context(state or InMemoryClientState(), follow_up=follow_up),
     )
 
 

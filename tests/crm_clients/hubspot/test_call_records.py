@@ -7,9 +7,9 @@ import msgspec
 import pytest
 
 from crm_clients.base import Push
+from crm_clients.follow_up import call_time
 from crm_clients.hubspot.call_records import (
     BODY_FIELDS,
-    call_time,
     call_title,
     changed_properties,
     upsert_input,

@@ -2,59 +2,58 @@
 
 from collections.abc import Mapping
 from datetime import datetime, timedelta
+from hashlib import sha256
 from zoneinfo import ZoneInfo
 
 import msgspec
 import pytest
 
-from crm_clients.hubspot.languages import TEXTS
-from crm_clients.hubspot.responses import Record
+from crm_clients.follow_up import FollowUpRules
+from crm_clients.follow_up_tasks import TaskState, missed_by_id
+from crm_clients.hubspot.languages import TEXTS, Language
+from crm_clients.hubspot.responses import JsonObject, Record
 from crm_clients.hubspot.task_records import (
     MissedCall,
     TaskFormat,
-    TaskState,
-    TaskStates,
+    changed_properties,
     complete_input,
+    completed_at,
     completion_remark,
     create_input,
-    initial_digest,
+    initial_digests,
     is_unchanged,
-    task_key,
+    task_id,
+    unchanged_properties,
 )
-from crm_clients.state import InMemoryClientState
 from relay.call import Call, Status
+from relay.standards.office_hours import OfficeHours
 from tests.support.hubspot import missed_call
 
 MADRID = ZoneInfo("Europe/Madrid")
 FORMAT = TaskFormat(MADRID, TEXTS["en"], constants={})
-DUE = "1795561140000"
-"""2026-11-24 23:59 in Madrid."""
+DUE = "1795516931000"
+"""2026-11-24 11:42:11 in Madrid, an hour after the call."""
 
 
-@pytest.mark.parametrize(
-    ("of", "key"),
-    [
-        (missed_call(), "+34600111222:2026-11-24"),
-        (missed_call(started_at="2026-11-24T22:59:59Z"), "+34600111222:2026-11-24"),
-        (missed_call(started_at="2026-11-24T23:00:00Z"), "+34600111222:2026-11-25"),
-        (missed_call(external_number=None), "cloudtalk-1"),
-        (missed_call(external_number="101"), "cloudtalk-1"),
-    ],
-)
-def test_the_key_of_a_task_is_number_and_day_in_the_teams_time_zone_or_the_call(of: Call, key: str) -> None:
-    assert task_key(of, MADRID) == key
+def state_of(*calls: Call) -> TaskState:
+    return TaskState("", []).join(missed_by_id(calls, FORMAT.rules))
 
 
-def test_a_call_without_times_has_its_task_today() -> None:
-    timeless = missed_call(started_at=None, ended_at=None)
-    days = {f"+34600111222:{datetime.now(MADRID):%Y-%m-%d}"}
-    key = task_key(timeless, MADRID)
-    assert key in days | {f"+34600111222:{datetime.now(MADRID):%Y-%m-%d}"}
+def create(missed: MissedCall, format_: TaskFormat = FORMAT) -> JsonObject:
+    return create_input("key", missed, state_of(missed.call), format_)
+
+
+def digests(missed: MissedCall) -> dict[str, str]:
+    return initial_digests(missed, state_of(missed.call), FORMAT)
+
+
+def test_the_next_task_of_a_customer_and_day_has_a_number() -> None:
+    assert (task_id("key", 1), task_id("key", 2)) == ("key", "key:2")
 
 
 def test_the_input_of_a_new_task_has_exactly_its_properties_and_its_contacts() -> None:
     missed = MissedCall(missed_call(contact_name="Ana Ruiz"), ("7", "8"), owner_ids=("7001", "7002"))
-    assert create_input("key", missed, FORMAT) == {
+    assert create(missed) == {
         "objectWriteTraceId": "key",
         "associations": [
             {
@@ -70,21 +69,23 @@ def test_the_input_of_a_new_task_has_exactly_its_properties_and_its_contacts() -
             "hs_task_body": "<p><strong>CloudTalk</strong><br>Missed call on 2026-11-24 10:42 "
             "(Europe/Madrid) from Ana Ruiz (+34600111222).<br>They called +34910000001.</p>",
             "hs_task_status": "NOT_STARTED",
-            "hs_task_priority": "HIGH",
+            "hs_task_priority": "MEDIUM",
             "hs_task_type": "CALL",
             "hubspot_owner_id": "7001",
         },
     }
 
 
-def test_a_task_is_due_at_the_last_minute_of_the_day_whatever_the_time_of_the_call() -> None:
-    for time in ("2026-11-24T09:42:11.250Z", "2026-11-24T22:59:59.999Z", "2026-11-23T23:00:00Z"):
-        created = create_input("key", MissedCall(missed_call(started_at=time)), FORMAT)
-        assert created["properties"]["hs_timestamp"] == DUE
+def test_a_task_of_a_call_outside_the_office_hours_is_due_after_the_next_opening() -> None:
+    rules = FollowUpRules(hours=OfficeHours(MADRID, ((9 * 60, 18 * 60),)), within=timedelta(minutes=30))
+    format_ = msgspec.structs.replace(FORMAT, rules=rules)
+    created = create(MissedCall(missed_call(started_at="2026-11-20T20:00:00Z")), format_)
+    due = datetime.fromtimestamp(int(created["properties"]["hs_timestamp"]) / 1000, MADRID)
+    assert f"{due:%a %Y-%m-%d %H:%M}" == "Mon 2026-11-23 09:30"
 
 
 def test_a_task_without_owner_contact_and_called_number_leaves_them_out() -> None:
-    created = create_input("key", MissedCall(missed_call(internal_number=None)), FORMAT)
+    created = create(MissedCall(missed_call(internal_number=None)))
     assert created["associations"] == []
     assert "hubspot_owner_id" not in created["properties"]
     assert created["properties"]["hs_task_body"] == (
@@ -98,17 +99,16 @@ def test_a_task_without_owner_contact_and_called_number_leaves_them_out() -> Non
     [
         (Status.MISSED, "Missed call"),
         (Status.VOICEMAIL, "Voicemail"),
-        (Status.COMPLETED, "Missed call"),  # it was missed when it needed the task
     ],
 )
 def test_the_body_of_a_task_says_what_kind_of_call_was_missed(status: Status, kind: str) -> None:
-    created = create_input("key", MissedCall(missed_call(status=status)), FORMAT)
+    created = create(MissedCall(missed_call(status=status)))
     assert f"<br>{kind} on 2026" in created["properties"]["hs_task_body"]
 
 
 def test_constants_replace_the_properties_of_a_task() -> None:
     format_ = msgspec.structs.replace(FORMAT, constants={"hs_task_priority": "LOW", "team": "sales"})
-    properties = create_input("key", MissedCall(missed_call(), owner_ids=("7001",)), format_)["properties"]
+    properties = create(MissedCall(missed_call(), owner_ids=("7001",)), format_)["properties"]
     assert (properties["hs_task_priority"], properties["team"]) == ("LOW", "sales")
     assert properties["hubspot_owner_id"] == "7001"
 
@@ -131,31 +131,77 @@ def called_back(after: int, by: str | None = None) -> Call:
 
 
 @pytest.mark.parametrize(
-    ("calls", "english", "spanish"),
+    ("call", "english", "spanish"),
     [
         (
-            [missed_call(status=Status.COMPLETED, follow_up=False)],
+            missed_call(status=Status.COMPLETED, follow_up=False),
             "Nobody needs to call back any more: the call was answered after all.",
             "Ya no hay que devolver la llamada: al final se atendió.",
         ),
-        ([called_back(59)], "Called back after 59 s.", "Se habló con el cliente 59 s después."),
+        (called_back(59), "Called back after 59 s.", "Se habló con el cliente 59 s después."),
         (
-            [called_back(860, "Ana Gil")],
+            called_back(860, "Ana Gil"),
             "Called back after 14 min by Ana Gil.",
             "Ana Gil habló con el cliente 14 min después.",
         ),
         (
-            [called_back(3_600, "Ana {x}"), called_back(97_200, "Bea"), called_back(60)],
-            "Called back after 1 d 3 h by Bea.",
-            "Bea habló con el cliente 1 d 3 h después.",
+            called_back(97_200, "Ana {x}"),
+            "Called back after 1 d 3 h by Ana {x}.",
+            "Ana {x} habló con el cliente 1 d 3 h después.",
         ),
     ],
 )
-def test_the_remark_says_when_somebody_talked_to_the_customer(
-    calls: list[Call], english: str, spanish: str
-) -> None:
-    assert completion_remark(calls, TEXTS["en"]) == english
-    assert completion_remark(calls, TEXTS["es"]) == spanish
+def test_the_remark_says_when_somebody_talked_to_the_customer(call: Call, english: str, spanish: str) -> None:
+    settled = state_of(missed_call()).settle([call])
+    assert completion_remark(settled, [call], TEXTS["en"]) == english
+    assert completion_remark(settled, [call], TEXTS["es"]) == spanish
+
+
+# --- repeated calls -----------------------------------------------------------------------------
+
+OFTEN = (
+    missed_call("cloudtalk-2", started_at="2026-11-24T11:05:00Z", status=Status.VOICEMAIL),
+    missed_call("cloudtalk-1"),
+    missed_call("cloudtalk-3", started_at="2026-11-24T12:00:00Z", internal_number="+34910000002"),
+)
+
+
+@pytest.mark.parametrize(
+    ("language", "text"),
+    [
+        (
+            "en",
+            (
+                "3 missed calls on 2026-11-24 (Europe/Madrid) from +34600111222: 10:42, "
+                "12:05 (voicemail), 13:00.<br>They called +34910000001, +34910000002."
+            ),
+        ),
+        (
+            "es",
+            (
+                "3 llamadas perdidas el 2026-11-24 (Europe/Madrid) de +34600111222: 10:42, "
+                "12:05 (mensaje de voz), 13:00.<br>Llamó al +34910000001, +34910000002."
+            ),
+        ),
+    ],
+)
+def test_repeated_calls_are_counted_and_raise_the_priority(language: Language, text: str) -> None:
+    format_ = msgspec.structs.replace(FORMAT, texts=TEXTS[language])
+    changed = changed_properties(state_of(*OFTEN), OFTEN[0], format_)
+    assert changed == {
+        "hs_task_body": f"<p><strong>CloudTalk</strong><br>{text}</p>",
+        "hs_task_priority": "HIGH",
+    }
+
+
+def test_what_the_task_has_already_and_what_a_constant_sets_is_not_written() -> None:
+    state = state_of(*OFTEN)
+    written = initial_digests(MissedCall(OFTEN[0]), state, FORMAT)
+    assert changed_properties(msgspec.structs.replace(state, digests=written), OFTEN[1], FORMAT) == {}
+    fixed = msgspec.structs.replace(FORMAT, constants={"hs_task_priority": "LOW"})
+    assert changed_properties(state, OFTEN[0], fixed).keys() == {"hs_task_body"}
+    nobody = state.settle([missed_call(each.id, status=Status.COMPLETED) for each in OFTEN])
+    assert changed_properties(nobody, OFTEN[0], FORMAT) == {}
 
 
 # --- has somebody changed the task? -------------------------------------------------------------
@@ -167,7 +213,7 @@ STORED = {
     "hs_task_body": "<p><strong>CloudTalk</strong><br>Missed call on 2026-11-24 10:42 (Europe/Madrid) from "
     "+34600111222.<br>They called +34910000001.</p>",
     "hs_timestamp": DUE,
-    "hs_task_priority": "HIGH",
+    "hs_task_priority": "MEDIUM",
     "hubspot_owner_id": "7001",
 }
 
@@ -177,9 +223,9 @@ STORED = {
     [
         ({}, True),
         ({"hs_task_type": "TODO", "hs_lastmodifieddate": "1"}, True),
-        ({"hs_timestamp": "2026-11-24T22:59:00Z"}, True),
-        ({"hs_timestamp": "2026-11-24T22:59:00.000Z"}, True),
-        ({"hs_timestamp": "2026-11-24T22:59:01Z"}, False),
+        ({"hs_timestamp": "2026-11-24T10:42:11Z"}, True),
+        ({"hs_timestamp": "2026-11-24T10:42:11.000Z"}, True),
+        ({"hs_timestamp": "2026-11-24T10:42:12Z"}, False),
         ({"hs_timestamp": "tomorrow"}, False),
         ({"hs_task_body": f"<div>{STORED['hs_task_body']}</div>"}, True),
         ({"hs_task_body": STORED["hs_task_body"] + "called"}, False),
@@ -192,53 +238,39 @@ STORED = {
 def test_a_task_is_changed_if_one_of_the_properties_that_people_edit_is(
     changes: Mapping[str, str], *, unchanged: bool
 ) -> None:
-    digest = initial_digest(MISSED, FORMAT)
-    assert is_unchanged(Record("7", STORED | {**changes}), digest) is unchanged
+    assert is_unchanged(Record("7", STORED | {**changes}), digests(MISSED)) is unchanged
+
+
+def test_each_property_that_nobody_has_changed_is_known() -> None:
+    task = Record("7", STORED | {"hs_task_status": "IN_PROGRESS", "hubspot_owner_id": "7002"})
+    unchanged = {"hs_task_subject", "hs_task_body", "hs_timestamp", "hs_task_priority"}
+    assert unchanged_properties(task, digests(MISSED)) == unchanged
+
+
+@pytest.mark.parametrize(
+    ("stored", "seconds"),
+    [("1795516931000", 1795516931.0), ("2026-11-24T10:42:11Z", 1795516931.0), ("", None), ("soon", None)],
+)
+def test_the_time_of_completion_is_milliseconds_or_iso_8601(stored: str, seconds: float | None) -> None:
+    assert completed_at(Record("7", {"hs_task_completion_date": stored})) == seconds
 
 
 def test_the_digests_in_the_client_state_stay_valid() -> None:
-    assert (
-        initial_digest(MISSED, FORMAT) == "f237d94272f5bf2b9b9eec625c06fe7bfac170441eca09493da0a4d56c1617e0"
-    )
+    whole = msgspec.json.encode(digests(MISSED), order="sorted")
+    assert sha256(whole).hexdigest() == "7e727418a54be39c77d6f6cabafcbdab717893563cb3684ac2023d639f36706f"
 
 
 def test_milliseconds_are_not_read_as_a_date() -> None:
     """1795042740000 is also a date and a time in ISO 8601, of the year 1795."""
-    missed = MissedCall(missed_call(started_at="2026-11-18T09:42:11Z"), owner_ids=("7001",))
-    created = create_input("key", missed, FORMAT)["properties"]
+    missed = MissedCall(missed_call(started_at="2026-11-18T21:59:00Z"), owner_ids=("7001",))
+    created = create(missed)["properties"]
     assert created["hs_timestamp"] == "1795042740000"
     stored = Record("7", created | {"hs_timestamp": "2026-11-18T22:59:00Z"})
-    assert is_unchanged(stored, initial_digest(missed, FORMAT))
+    assert is_unchanged(stored, digests(missed))
 
 
 def test_a_property_that_hubspot_does_not_return_is_empty() -> None:
-    digest = initial_digest(MissedCall(missed_call()), FORMAT)
+    written = digests(MissedCall(missed_call()))
     without_owner = {name: text for name, text in STORED.items() if name != "hubspot_owner_id"}
-    assert is_unchanged(Record("7", without_owner), digest)
-    assert not is_unchanged(Record("7", {}), digest)
-
-
-# --- client state -------------------------------------------------------------------------------
-
-
-def test_the_calls_of_a_task_are_unique_and_in_order() -> None:
-    state = TaskState("7", ["a", "b"], "digest")
-    assert state.with_calls(["c", "a", "c"]) == TaskState("7", ["a", "b", "c"], "digest")
-    assert state.without_calls({"a", "z"}) == TaskState("7", ["b"], "digest")
-    assert state.with_call_replaced("a", "z") == TaskState("7", ["z", "b"], "digest")
-    assert state.with_call_replaced("a", "b") == TaskState("7", ["b"], "digest")
-    assert state.with_call_replaced("z", "y") == state
-    assert TaskState("7", []).digest == ""
-
-
-async def test_the_state_of_a_task_is_kept_by_its_key() -> None:
-    state = InMemoryClientState()
-    states = TaskStates(state)
-    key, other = "+34600111222:2026-11-24", "+34600999888:2026-11-24"
-    stored = {key: TaskState("7", ["cloudtalk-1"], "d"), other: TaskState("8", [])}
-    await states.set_many(stored)
-    assert state.entries.keys() == {f"task:{key}", f"task:{other}"}
-    assert await states.get_many([key, other, "never"]) == stored
-    await states.delete_many([key])
-    assert await states.get_many([key, other]) == {other: TaskState("8", [])}
-    assert state.entries.keys() == {f"task:{other}"}
+    assert is_unchanged(Record("7", without_owner), written)
+    assert not is_unchanged(Record("7", {}), written)

@@ -1,12 +1,14 @@
 """Follow-up tasks: one per number and day, with the right owner, never reopened."""
 
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 from starlette.responses import JSONResponse, Response
 
 from crm_clients.base import Retry
+from crm_clients.follow_up import FollowUpRules
 from crm_clients.state import InMemoryClientState
 from relay.call import Call, Status
 from tests.crm_clients.hubspot.conftest import Connect
@@ -24,24 +26,24 @@ from tests.support.hubspot import (
     retraction,
 )
 
-ANSWERED = {"status": Status.COMPLETED, "follow_up": False, "talking_seconds": 30}
+ANSWERED: dict[str, Any] = {"status": Status.COMPLETED, "follow_up": False, "talking_seconds": 30}
 
 
-async def test_a_missed_call_creates_a_task_due_the_same_day(hubspot: HubSpot, connect: Connect) -> None:
+async def test_a_missed_call_creates_a_task_due_an_hour_later(hubspot: HubSpot, connect: Connect) -> None:
     contact = hubspot.contacts.add(phone="+34600111222")
     assert outcome_names(await connect().upsert([first_push(missed_call(contact_name="Ana Ruiz"))])) == [
         "delivered"
     ]
     task = hubspot.tasks.get_one()
     due = datetime.fromtimestamp(int(task.properties.pop("hs_timestamp")) / 1000, UTC)
-    assert due == datetime(2026, 11, 24, 22, 59, tzinfo=UTC)
+    assert due == datetime(2026, 11, 24, 10, 42, 11, tzinfo=UTC)
     assert task.properties == {
         "cloudtalk_task_id": "+34600111222:2026-11-24",
         "hs_task_subject": "Call back Ana Ruiz (+34600111222)",
         "hs_task_body": "<p><strong>CloudTalk</strong><br>Missed call on 2026-11-24 10:42 (Europe/Madrid) "
         "from Ana Ruiz (+34600111222).<br>They called +34910000001.</p>",
         "hs_task_status": "NOT_STARTED",
-        "hs_task_priority": "HIGH",
+        "hs_task_priority": "MEDIUM",
         "hs_task_type": "CALL",
         "hubspot_owner_id": "7001",
     }
@@ -306,7 +308,7 @@ async def test_a_due_date_in_iso_format_is_no_change(hubspot: HubSpot, connect: 
     client = connect()
     [outcome] = await client.upsert([first_push(missed_call())])
     task = hubspot.tasks.get_one().properties
-    task["hs_timestamp"] = "2026-11-24T22:59:00Z"
+    task["hs_timestamp"] = "2026-11-24T10:42:11Z"
     await client.upsert([later_push(missed_call(), remote_id=remote_id(outcome), **ANSWERED)])
     assert task["hs_task_status"] == "COMPLETED"
 
@@ -321,6 +323,153 @@ async def test_a_task_stays_open_while_another_call_of_that_number_and_day_needs
     assert hubspot.tasks.get_one().properties["hs_task_status"] == "NOT_STARTED"
     await client.upsert([later_push(other, remote_id=remote_id(outcomes[1]), **ANSWERED)])
     assert hubspot.tasks.get_one().properties["hs_task_status"] == "COMPLETED"
+
+
+@pytest.mark.parametrize("order", [(0, 1, 2), (2, 0, 1)])
+@pytest.mark.parametrize("together", [True, False])
+async def test_repeated_calls_share_a_task_that_says_how_often_and_becomes_urgent(
+    hubspot: HubSpot, connect: Connect, order: tuple[int, ...], *, together: bool
+) -> None:
+    client = connect()
+    calls = [missed_call(f"cloudtalk-{n}", started_at=f"2026-11-24T1{n}:00:00Z") for n in range(3)]
+    pushes = [first_push(calls[n]) for n in order]
+    for batch in [pushes] if together else [[push] for push in pushes]:
+        assert {*outcome_names(await client.upsert(batch))} == {"delivered"}
+    task = hubspot.tasks.get_one().properties
+    assert (
+        "3 missed calls on 2026-11-24 (Europe/Madrid) from +34600111222: 11:00, 12:00, 13:00."
+        in (task["hs_task_body"])
+    )
+    assert (task["hs_task_priority"], task["hs_task_status"]) == ("HIGH", "NOT_STARTED")
+    back: dict[str, Any] = {
+        "follow_up": False,
+        "called_back_at": "2026-11-24T13:00:00Z",
+        "called_back_by": "Ana Gil",
+    }
+    for n in order:
+        assert outcome_names(await client.upsert([later_push(calls[n], **back)])) == ["delivered"]
+    task = hubspot.tasks.get_one().properties
+    assert task["hs_task_status"] == "COMPLETED"
+    assert "3 missed calls on" in task["hs_task_body"]
+    assert "Called back after 3 h by Ana Gil." in task["hs_task_body"]
+
+
+async def test_what_a_person_changed_in_a_shared_task_stays(hubspot: HubSpot, connect: Connect) -> None:
+    client = connect()
+    await client.upsert([first_push(missed_call())])
+    task = hubspot.tasks.get_one().properties
+    task |= {"hs_task_status": "IN_PROGRESS", "hs_task_body": "I am on it", "hubspot_owner_id": "7002"}
+    before = dict(task)
+    again = missed_call("cloudtalk-2", started_at="2026-11-24T12:00:00Z")
+    assert outcome_names(await client.upsert([first_push(again)])) == ["delivered"]
+    assert hubspot.tasks.get_one().properties == before | {"hs_task_priority": "HIGH"}
+
+
+@pytest.mark.parametrize(
+    ("closed_at", "tasks"),
+    [("2026-11-24T11:00:00Z", 2), ("2026-11-24T12:30:00Z", 1), (None, 2)],
+)
+async def test_a_call_after_a_person_closed_the_task_gets_another_one(
+    hubspot: HubSpot, connect: Connect, closed_at: str | None, tasks: int
+) -> None:
+    client = connect()
+    await client.upsert([first_push(missed_call())])
+    task = hubspot.tasks.get_one().properties
+    task["hs_task_status"] = "COMPLETED"
+    if closed_at is not None:
+        task["hs_task_completion_date"] = closed_at
+    before = dict(task)
+    again = missed_call("cloudtalk-2", started_at="2026-11-24T12:00:00Z")
+    for _ in range(2):  # a repeated push changes nothing
+        assert outcome_names(await client.upsert([first_push(again)])) == ["delivered"]
+    assert len(hubspot.tasks) == tasks
+    first, *others = hubspot.tasks
+    assert first == before
+    assert [(each["cloudtalk_task_id"], each["hs_task_status"]) for each in others] == [
+        ("+34600111222:2026-11-24:2", "NOT_STARTED")
+    ] * (tasks - 1)
+    assert all("Missed call on 2026-11-24 13:00" in each["hs_task_body"] for each in others)
+
+
+async def test_a_call_after_the_call_back_gets_another_task(hubspot: HubSpot, connect: Connect) -> None:
+    client = connect()
+    one, other = missed_call("cloudtalk-1"), missed_call("cloudtalk-2", started_at="2026-11-24T12:00:00Z")
+    await client.upsert([first_push(one)])
+    await client.upsert([later_push(one, follow_up=False, called_back_at="2026-11-24T10:00:00Z")])
+    await client.upsert([first_push(other)])
+    assert [task["hs_task_status"] for task in hubspot.tasks] == ["COMPLETED", "NOT_STARTED"]
+    await client.upsert([later_push(other, follow_up=False, called_back_at="2026-11-24T12:05:00Z")])
+    assert [task["hs_task_status"] for task in hubspot.tasks] == ["COMPLETED", "COMPLETED"]
+    third = missed_call("cloudtalk-3", started_at="2026-11-24T13:00:00Z")
+    await client.upsert([first_push(third)])
+    assert outcome_names(await client.forget([retraction(one)])) == ["delivered"]
+    rounds = [task["cloudtalk_task_id"][23:] for task in hubspot.tasks]
+    assert rounds == [":2", ":3"], "only the task that named the call is deleted"
+    forgotten = [retraction(other), retraction(third)]
+    assert outcome_names(await client.forget(forgotten)) == ["delivered"] * 2
+    assert len(hubspot.tasks) == 0
+
+
+async def test_the_tasks_of_a_number_are_found_after_its_state_was_deleted(
+    hubspot: HubSpot, connect: Connect, state: InMemoryClientState
+) -> None:
+    client = connect()
+    one, other = missed_call("cloudtalk-1"), missed_call("cloudtalk-2", started_at="2026-11-24T12:00:00Z")
+    await client.upsert([first_push(one)])
+    await client.upsert([later_push(one, **ANSWERED)])
+    await client.upsert([first_push(other)])
+    assert len(hubspot.tasks) == 2
+    state.entries.clear()  # as `relay forget` does before it asks the client
+    assert outcome_names(await client.forget([retraction(one), retraction(other)])) == ["delivered"] * 2
+    assert len(hubspot.tasks) == 0
+
+
+async def test_the_first_call_after_a_forgotten_task_gets_a_task(hubspot: HubSpot, connect: Connect) -> None:
+    client = connect()
+    calls = [missed_call(f"cloudtalk-{n}", started_at=f"2026-11-24T1{n}:00:00Z") for n in range(3)]
+    await client.upsert([first_push(calls[0]), first_push(calls[1])])
+    await client.upsert([later_push(calls[0], **ANSWERED)])
+    await client.forget([retraction(calls[1])])
+    assert len(hubspot.tasks) == 0
+    assert outcome_names(await client.upsert([first_push(calls[2])])) == ["delivered"]
+    assert hubspot.tasks.get_one().properties["cloudtalk_task_id"] == "+34600111222:2026-11-24:2"
+
+
+async def test_a_shared_task_that_cannot_be_changed_is_changed_by_the_next_attempt(
+    hubspot: HubSpot, connect: Connect
+) -> None:
+    client = connect()
+    await client.upsert([first_push(missed_call())])
+    again = first_push(missed_call("cloudtalk-2", started_at="2026-11-24T12:00:00Z"))
+    for path in ("tasks/batch/read", "tasks/batch/update"):
+        hubspot.respond_with(error_response(503, "Try later", "INTERNAL_ERROR"), path=path)
+        assert outcome_names(await client.upsert([again])) == ["retry"]
+    assert outcome_names(await client.upsert([again])) == ["delivered"]
+    task = hubspot.tasks.get_one().properties
+    assert "2 missed calls" in task["hs_task_body"]
+    assert task["hs_task_priority"] == "HIGH"
+
+
+async def test_a_task_without_one_of_its_calls_says_so_no_longer(hubspot: HubSpot, connect: Connect) -> None:
+    client = connect()
+    calls = [missed_call(f"cloudtalk-{n}", started_at=f"2026-11-24T1{n}:00:00Z") for n in range(3)]
+    await client.upsert([first_push(each) for each in calls])
+    await client.upsert([later_push(calls[0], **ANSWERED)])
+    assert "2 missed calls" in hubspot.tasks.get_one().properties["hs_task_body"]
+    assert outcome_names(await client.forget([retraction(calls[1])])) == ["delivered"]
+    task = hubspot.tasks.get_one().properties
+    assert "Missed call on 2026-11-24 13:00" in task["hs_task_body"]
+    assert (task["hs_task_priority"], task["hs_task_status"]) == ("MEDIUM", "NOT_STARTED")
+
+
+async def test_no_task_is_created_for_a_call_that_is_older_than_the_window(
+    hubspot: HubSpot, connect: Connect
+) -> None:
+    rules = FollowUpRules(window=timedelta(days=7), now=lambda: datetime(2026, 12, 1, 12, tzinfo=UTC))
+    client = connect(follow_up=rules)
+    old, recent = missed_call("cloudtalk-1"), missed_call("cloudtalk-2", started_at="2026-11-30T12:00:00Z")
+    assert outcome_names(await client.upsert([first_push(old), first_push(recent)])) == ["delivered"] * 2
+    assert hubspot.tasks.get_one().properties["cloudtalk_task_id"] == "+34600111222:2026-11-30"
 
 
 async def test_a_forgotten_call_keeps_no_task_open(hubspot: HubSpot, connect: Connect) -> None:

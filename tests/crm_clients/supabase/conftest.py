@@ -3,6 +3,7 @@ from typing import Any
 
 import pytest
 
+from crm_clients.follow_up import FollowUpRules
 from crm_clients.supabase import SupabaseClient, SupabaseSettings
 from tests.support.clients import make_context
 from tests.support.supabase import Connect, Supabase
@@ -12,9 +13,10 @@ from tests.support.supabase import Connect, Supabase
 async def connect(supabase: Supabase) -> AsyncIterator[Connect]:
     clients = []
 
-    def connected(**settings: Any) -> SupabaseClient:
+    def connected(*, follow_up: FollowUpRules | None = None, **settings: Any) -> SupabaseClient:
         defaults = {"client": "supabase", "url": supabase.url, "key": supabase.key}
-        client = SupabaseClient("crm", SupabaseSettings.model_validate(defaults | settings), make_context())
+        context = make_context(follow_up=follow_up)
+        client = SupabaseClient("crm", SupabaseSettings.model_validate(defaults | settings), context)
         clients.append(client)
         return client
 

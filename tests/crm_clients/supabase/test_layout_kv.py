@@ -7,7 +7,7 @@ import msgspec
 import pytest
 from starlette.responses import JSONResponse, PlainTextResponse
 
-from crm_clients.base import Delivered, Misconfigured, Push, Rejected, Retry, Split, Stored
+from crm_clients.base import Delivered, Misconfigured, Push, Rejected, Retraction, Retry, Split, Stored
 from crm_clients.supabase.settings import KV_TABLE
 from relay.call import Call, CallEvent, Kind, Status, build_record, join, state_from_event
 from relay.instants import Instant
@@ -163,7 +163,7 @@ async def test_nothing_is_written_if_nothing_changes(kv: Supabase, connect: Conn
     kv.log.clear()
     assert types_of(await client.upsert(pushes)) == [Delivered] * 3
     assert types_of(await client.upsert([push(call(version=2, tags=["x"]), "tags")])) == [Delivered]
-    assert [seen.method for seen in kv.log] == ["GET", "GET"]
+    assert [seen.method for seen in kv.log] == ["GET"] * 3, "records and tasks, then a record"
 
 
 async def test_a_record_that_a_person_deleted_is_written_whole(kv: Supabase, connect: Connect) -> None:
@@ -239,10 +239,13 @@ async def test_a_merged_call_is_deleted_or_marked_as_on_merge_says(kv: Supabase,
 
 async def test_forgetting_deletes_the_record_and_the_task(kv: Supabase, connect: Connect) -> None:
     client = connect(layout="kv", tasks=True)
-    await client.upsert([push(call("cloudtalk-1")), push(call("cloudtalk-2"))])
-    kv.put({"tarea:cloudtalk-1": kv.values()["tarea:cloudtalk-1"] | {"estado": "En Progreso"}})
-    assert types_of(await connect(layout="kv").forget([make_retraction("cloudtalk-1", "", 2)])) == [Delivered]
-    assert set(kv.values()) == {"llamada:cloudtalk-2", "tarea:cloudtalk-2"}
+    numbers = ("+34600000001", "+34600000002")
+    calls = [call(f"cloudtalk-{n}", external_number=number) for n, number in enumerate(numbers)]
+    await client.upsert([push(each) for each in calls])
+    keys = [f"tarea:cloudtalk-{number[1:]}-2024-01-15" for number in numbers]
+    kv.put({keys[0]: kv.values()[keys[0]] | {"estado": "En Progreso"}})
+    assert types_of(await connect(layout="kv").forget([Retraction(calls[0])])) == [Delivered]
+    assert set(kv.values()) == {"llamada:cloudtalk-1", keys[1]}
 
 
 # --- failures --------------------------------------------------------------------------
