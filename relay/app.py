@@ -144,6 +144,7 @@ class Relay:
         if self.delivery is not None:
             self.delivery.alerts.set_settings(self.settings)
             self.delivery.reconciler.set_settings(self.settings)
+            self.delivery.audits.set_settings(self.settings)
             await self._use_new_keys(self.delivery, changed)
         log.info("settings.reloaded", destinations=changed, restart_needed=restart_needed)
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from crm_clients.base import ClientState, CrmClient
 from relay.alerts import AlertWorker
+from relay.audit.worker import AuditWorker
 from relay.components.traces import run_traces
 from relay.delivery import DeliveryWorker, LedgerClientState, RetryPolicy
 from relay.delivery.clients import build_clients
@@ -76,6 +77,9 @@ class Delivery:
         self.reconciler = Reconciler(settings, ledger)
         if settings.reconcile.every_minutes and settings.cloudtalk.api.access() is not None:
             self.loops.append(self.reconciler.run)
+        self.audits = AuditWorker(settings, ledger, lambda: self.clients)
+        if settings.audit.at:
+            self.loops.append(self.audits.run)
         if pipe is not None:
             self.loops.append(partial(pipe.listen, self.fold.wake))
 

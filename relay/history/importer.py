@@ -1,7 +1,7 @@
 """Appends rows of CloudTalk's history to the journal: those that the ledger does not have as they are."""
 
 import asyncio
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Final, NamedTuple, Protocol
 
 from relay.call import CallEvent
@@ -62,8 +62,8 @@ class AnswersQuestions(Protocol):
 class Importer:
     """Imports the rows of one range. `api` is None in a dry run, which writes nothing and asks nothing.
 
-    `counted`: call_ids that `counts` has already. `last_seq`: the number of the last event that was appended;
-    None if none was.
+    `counted`: call_ids that `counts` has already. `on_count` is called with the call_id and the effect of
+    each row that is counted. `last_seq`: the number of the last event that was appended; None if none was.
     """
 
     def __init__(
@@ -74,6 +74,7 @@ class Importer:
         counts: Counts,
         api: AnswersQuestions | None,
         counted: Iterable[str] = (),
+        on_count: Callable[[str, Effect], None] = lambda _id, _effect: None,
     ) -> None:
         self.last_seq: int | None = None
         self._ledger = ledger
@@ -82,6 +83,7 @@ class Importer:
         self._counts = counts
         self._api = api
         self._seen = set(counted)
+        self._on_count = on_count
         self._last_received_at = Instant(0)
         self._last: list[CallEvent] | None = None
 
@@ -171,6 +173,7 @@ class Importer:
 
     def _count(self, call_id: str, effect: Effect) -> None:
         counts = self._counts
+        self._on_count(call_id, effect)
         counts.calls += 1
         counts.known += effect in _KNOWN
         counts.new += effect is Effect.NEW

@@ -21,6 +21,9 @@ RECORDINGS_KEPT_UNTIL: Final = "recordings_kept_until"
 RECONCILED_UNTIL: Final = "reconciled_until"
 """The time, in microseconds since 1970, until which CloudTalk's history was searched for calls."""
 
+FIRST_AUDIT_AFTER: Final = "first_audit_after"
+"""The time, in microseconds since 1970, at which a relay first waited for the time of its nightly audit."""
+
 
 def increase(connection: Connection, name: str, by: int) -> None:
     """Add a number to the counter of this name."""

@@ -24,6 +24,7 @@ from relay.ledger.tables import (
     actions,
     aliases,
     attempts,
+    audit_findings,
     bodies,
     client_state,
     dedup_keys,
@@ -141,7 +142,7 @@ class Erased(NamedTuple):
 _aliases = select(aliases.c.call, aliases.c.alias).join(_of_calls, _of_calls.c.call == aliases.c.call)
 _seqs = select(events.c.seq).where(events.c.call.in_(select(_of_calls.c.call)))
 _ID_NAMESPACES: Final = frozenset({"uuid", "other", "id"})
-_ABOUT_CALLS: Final = (aliases, attempts, actions, tombstones, recordings_table)
+_ABOUT_CALLS: Final = (aliases, attempts, actions, audit_findings, tombstones, recordings_table)
 _delete_rest: Final = (
     delete(bodies).where(bodies.c.seq.in_(_seqs)),
     delete(dedup_keys).where(dedup_keys.c.seq.in_(_seqs)),

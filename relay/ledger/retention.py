@@ -10,6 +10,7 @@ from relay.instants import Duration, Instant, duration, iso
 from relay.ledger import (
     actions,
     attempts,
+    audits,
     delivered_counts,
     history_cursors,
     retention_queries,
@@ -43,7 +44,7 @@ _LONGEST_JUMP: Final = duration(_DAY_SECONDS)
 
 
 class RetentionWorker:
-    """Deletes events, quarantined bodies, calls, attempts, client state and cursors that are too old.
+    """Deletes events, quarantined bodies, calls, attempts, audits, client state and cursors that are too old.
 
     It deletes nothing while the clock cannot be trusted: a clock that is years ahead makes all calls old.
     `also` is awaited after each deletion. `monotonic` returns seconds that no setting of the clock changes.
@@ -105,7 +106,7 @@ class RetentionWorker:
         ):
             pass
         attempts_before = _before(now, self._attempts_age)
-        for delete_old in (attempts.delete_old, actions.delete_old):
+        for delete_old in (attempts.delete_old, actions.delete_old, audits.delete_old):
             while await self._run_portion(
                 partial(delete_old, before=attempts_before, limit=retention_queries.PORTION)
             ):

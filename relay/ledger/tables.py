@@ -498,6 +498,36 @@ history_cursors = Table(
 )
 """The imports of history that are not finished, each with the pages that are left: see `HistoryCursor`."""
 
+audits = Table(
+    "audits",
+    metadata,
+    Column("seq", BigInteger, primary_key=True, autoincrement=False),
+    Column("began_at", BigInteger, nullable=False),
+    Column("finished_at", BigInteger, nullable=False),
+    # A person, as in `actions`, or the relay itself.
+    Column("who", Text, nullable=False),
+    # The counts of each side as JSON: they name nobody.
+    Column("result", Text, nullable=False),
+)
+"""The finished comparisons of CloudTalk's history, the ledger and the CRMs."""
+
+audit_findings = Table(
+    "audit_findings",
+    metadata,
+    Column("audit", BigInteger, primary_key=True, autoincrement=False),
+    Column("number", Integer, primary_key=True, autoincrement=False),
+    # Empty if it is about CloudTalk and the ledger.
+    Column("destination", Text, nullable=False),
+    Column("call", Text, nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("repaired", Boolean, nullable=False),
+    # Names of fields or ids of records, as a JSON array.
+    Column("details", Text, nullable=False),
+    Index("audit_findings_call", "call"),
+    sqlite_with_rowid=False,
+)
+"""The calls that an audit found to be different: see `FindingKind`."""
+
 dedup_keys = Table(
     "dedup_keys",
     metadata,

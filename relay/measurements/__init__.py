@@ -5,12 +5,15 @@ This room declares them (`catalogue`) and stores their values in memory that all
 """
 
 from relay.measurements.catalogue import (
+    AUDIT_FINDINGS,
+    AUDIT_RUNS,
     COMMIT_SECONDS,
     DEAD_LETTERS,
     EVENTS,
     FOLD_LAG,
     FORGOTTEN_EVENTS,
     HISTORY_REQUESTS,
+    LAST_AUDIT,
     LAST_EVENT,
     LAST_RECONCILE,
     PAUSES,
@@ -29,12 +32,15 @@ from relay.measurements.instruments import attach, list_instruments
 from relay.measurements.memory import SharedMemory
 
 __all__ = [
+    "AUDIT_FINDINGS",
+    "AUDIT_RUNS",
     "COMMIT_SECONDS",
     "DEAD_LETTERS",
     "EVENTS",
     "FOLD_LAG",
     "FORGOTTEN_EVENTS",
     "HISTORY_REQUESTS",
+    "LAST_AUDIT",
     "LAST_EVENT",
     "LAST_RECONCILE",
     "PAUSES",

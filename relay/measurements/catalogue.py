@@ -101,3 +101,19 @@ LAST_RECONCILE: Final = LatestGauge(
     "relay_last_reconcile_timestamp_seconds",
     "Unix time at which the newest search of the reconciler finished, of all relays that share the ledger.",
 )
+AUDIT_RUNS: Final = Counter(
+    "relay_audit_runs_total",
+    "Nightly audits, by outcome: `good`, or `bad` if a person has to look at something.",
+    ("outcome",),
+)
+AUDIT_FINDINGS: Final = Counter(
+    "relay_audit_findings_total",
+    "Calls that nightly audits found, by destination and result. Without a destination: `unknown` to the "
+    "ledger or `incomplete` there. With one: `missing`, `outdated`, `doubled`, `left_over` or `changed` in "
+    "the CRM, and those of them that were `repaired`.",
+    ("destination", "result"),
+)
+LAST_AUDIT: Final = LatestGauge(
+    "relay_last_audit_timestamp_seconds",
+    "Unix time at which the newest nightly audit finished, of all relays that share the ledger.",
+)

@@ -207,6 +207,31 @@ class Reconcile(Section):
     )
 
 
+class Audit(Section):
+    """Compare CloudTalk's history, the ledger and each CRM every night, call by call.
+
+    The history is compared if the settings have `cloudtalk.api`. `relay audit` compares any other time.
+    """
+
+    at: str = Field(
+        "03:30",
+        pattern=r"^(([01]\d|2[0-3]):[0-5]\d)?$",
+        description="When the audit begins: hours and minutes in `cloudtalk.timezone`. Empty: no audit.",
+    )
+    look_back_days: float = Field(
+        7,
+        gt=0,
+        le=366,
+        description="Days before the last audit from which on calls are compared: what is lost in a CRM "
+        "later is found by `relay audit`.",
+    )
+    repair: bool = Field(
+        True,
+        description="Whether calls that the ledger lacks are imported, and records that a CRM lost are "
+        "written again. If false, the audit only names them.",
+    )
+
+
 class FollowUp(Section):
     """Missed calls, and the calls after them in which somebody talked to the customer."""
 
@@ -318,6 +343,7 @@ class Settings(Section):
     ledger: Ledger = Field(default_factory=Ledger)
     delivery: Delivery = Field(default_factory=Delivery)
     reconcile: Reconcile = Field(default_factory=Reconcile)
+    audit: Audit = Field(default_factory=Audit)
     follow_up: FollowUp = Field(default_factory=FollowUp)
     console: Console = Field(default_factory=Console)
     metrics: Metrics = Field(default_factory=Metrics)

@@ -32,6 +32,7 @@ from relay.ledger.deliveries.reports import (
     first_delivered_at,
     get_many,
     list_for_call,
+    owners_of,
     states_of_calls,
 )
 from relay.ledger.deliveries.rows import DeliveryCounts, DeliveryRow, DeliveryUpdate, DueDelivery
@@ -65,6 +66,7 @@ __all__ = [
     "list_open_erasures",
     "make_due_now",
     "next_due_at",
+    "owners_of",
     "requeue_after_lost_lease",
     "requeue_rejected_run",
     "settle",

@@ -60,6 +60,23 @@ def _delivery_row(row: Sequence[Any]) -> DeliveryRow:
     return DeliveryRow(destination, call, DeliveryState(state), *rest)
 
 
+_remote_ids = rows_of(deliveries.c.remote_id)
+_owners = (
+    select(deliveries.c.remote_id, deliveries.c.call)
+    .join(_remote_ids, _remote_ids.c.remote_id == deliveries.c.remote_id)
+    .where(deliveries.c.destination == bindparam("destination"))
+)
+
+
+def owners_of(connection: Connection, destination: str, ids: Collection[str]) -> dict[str, str]:
+    """Return the call of each of these records of the destination; records of nobody are absent.
+
+    It reads all deliveries of the destination: only for a few, which are rarely asked for.
+    """
+    parameters = bound((id_,) for id_ in sorted(ids)) | {"destination": destination}
+    return dict(connection.execute(_owners, parameters).all())
+
+
 _ids = rows_of(deliveries.c.call)
 _first_delivered_at = (
     select(deliveries.c.call, func.min(deliveries.c.first_delivered_at))

@@ -1,0 +1,28 @@
+"""The audit's tests run on every engine."""
+
+from collections.abc import AsyncIterator
+
+import pytest
+
+from relay.instants import Instant
+from relay.ledger import Ledger, destinations
+from tests.support.clock import Clock
+from tests.support.ledgers import open_ledger
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+async def ledger(ledger_url: str, clock: Clock) -> AsyncIterator[Ledger]:
+    """A ledger with the destination `crm`. Its clock is that of the test."""
+    async with open_ledger(ledger_url, clock=clock) as opened:
+        await opened.write(lambda c: destinations.register(c, {"crm": "fake"}))
+        yield opened
+
+
+@pytest.fixture
+def now(clock: Clock) -> Instant:
+    return clock.now
