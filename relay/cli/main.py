@@ -18,6 +18,7 @@ import click
 from relay.settings import Settings, SettingsError, load
 
 _COMMANDS: Final = (
+    "audit",
     "backfill",
     "calls",
     "check",

@@ -4,7 +4,6 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from relay.instants import Instant
 from relay.ledger import Ledger, destinations
 from tests.support.clock import Clock
 from tests.support.ledgers import open_ledger
@@ -21,8 +20,3 @@ async def ledger(ledger_url: str, clock: Clock) -> AsyncIterator[Ledger]:
     async with open_ledger(ledger_url, clock=clock) as opened:
         await opened.write(lambda c: destinations.register(c, {"crm": "fake"}))
         yield opened
-
-
-@pytest.fixture
-def now(clock: Clock) -> Instant:
-    return clock.now

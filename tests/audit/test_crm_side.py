@@ -85,8 +85,9 @@ async def test_what_was_lost_is_pending_again_and_the_rest_is_named(ledger: Ledg
     crm.records["c"].append(Stored("copy", 2))
     crm.records["d"] = [Stored("r-d", 2, frozenset({"notes"}))]
     made = await audit(ledger, crm, "a", "b", "c", "d", "e")
-    counts = {"missing": 1, "outdated": 1, "doubled": 1, "other_settings": 1, "right": 1, "repaired": 2}
-    assert made.side == CrmSide(calls=5, records=5, **counts)
+    assert made.side == CrmSide(
+        calls=5, records=5, missing=1, outdated=1, doubled=1, other_settings=1, right=1, repaired=2
+    )
     assert made.side.for_person == 1
     assert made.findings == [
         Finding("crm", "a", FindingKind.MISSING, repaired=True),

@@ -1,5 +1,7 @@
 """Pages of the calls of a range."""
 
+from functools import partial
+
 import msgspec
 
 from relay.instants import Instant
@@ -20,14 +22,13 @@ async def write(ledger: Ledger, *began: tuple[str, int], merged_into: str | None
 
 
 async def read(ledger: Ledger, *, limit: int = 2, merged: bool = False) -> list[list[str]]:
-    pages, cursor = [], PageCursor()
+    pages: list[list[str]] = []
+    cursor: PageCursor | None = PageCursor()
+    page_of = partial(
+        audited_calls.list_page, since=Instant(10), until=Instant(20), limit=limit, merged=merged
+    )
     while cursor is not None:
-        after = cursor
-        page, cursor = await ledger.read(
-            lambda c: audited_calls.list_page(
-                c, after, since=Instant(10), until=Instant(20), limit=limit, merged=merged
-            )
-        )
+        page, cursor = await ledger.read(partial(page_of, after=cursor))
         pages.append([call.record.id for call in page])
     return pages
 
