@@ -1,6 +1,5 @@
 """What an audit found, as numbers: they are stored, logged, printed and sent."""
 
-from collections.abc import Mapping
 from enum import StrEnum
 from typing import Any, Final
 
@@ -136,21 +135,7 @@ encode = msgspec.json.Encoder().encode
 decode = msgspec.json.Decoder(Result).decode
 
 
-def log_fields(result: Result) -> Mapping[str, Any]:
-    """Return the fields of the log line: the counts of a CRM without those that are 0."""
-    source = result.cloudtalk
-    return {
-        "calls": result.calls,
-        "young": result.young,
-        "only_here": result.only_here,
-        "cloudtalk": None if source is None else _without_zeros(source),
-        "crms": {name: _without_zeros(side) for name, side in result.crms.items()},
-        "repaired": result.repaired,
-        "for_person": result.for_person,
-        "unproven": result.unproven,
-    }
-
-
-def _without_zeros(side: msgspec.Struct) -> dict[str, Any]:
+def without_zeros(side: msgspec.Struct) -> dict[str, Any]:
+    """Return the numbers of a side, for a log line."""
     fields: dict[str, Any] = msgspec.to_builtins(side)
     return {name: value for name, value in fields.items() if value or name in {"calls", "records"}}

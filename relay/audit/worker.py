@@ -6,6 +6,7 @@ night.
 """
 
 import asyncio
+import logging
 import time
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
@@ -13,7 +14,7 @@ from typing import Any, Final
 from zoneinfo import ZoneInfo
 
 from crm_clients.base import CrmClient
-from relay.audit.report import Result, log_fields
+from relay.audit.report import Result, without_zeros
 from relay.audit.run import Audit
 from relay.history.windows import Range
 from relay.instants import SECOND, Instant, duration, iso
@@ -107,12 +108,19 @@ class AuditWorker:
         AUDIT_RUNS.add(("good" if result.is_good else "bad",))
         LAST_AUDIT.set(time.time())
         _count_findings(result)
-        write = log.info if result.is_good else log.warning
-        write(
+        log.log(
+            logging.INFO if result.is_good else logging.WARNING,
             "audit.finished",
             since=iso(result.since),
             until=iso(result.until),
-            **log_fields(result),
+            calls=result.calls,
+            young=result.young,
+            only_here=result.only_here,
+            cloudtalk=None if result.cloudtalk is None else without_zeros(result.cloudtalk),
+            crms={name: without_zeros(side) for name, side in result.crms.items()},
+            repaired=result.repaired,
+            for_person=result.for_person,
+            unproven=result.unproven,
             seconds=round(time.monotonic() - started, 1),
         )
         return result

@@ -63,7 +63,7 @@ def list_page(
     page: list[AuditedCall] = []
     cursor = after
     parameters: dict[str, Any] = {
-        "since": since,
+        "since": max(since, after.began_at),  # so that a page does not begin at the start of the range
         "until": until,
         "after_at": after.began_at,
         "after_id": after.id,

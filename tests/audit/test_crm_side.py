@@ -1,11 +1,8 @@
 """A range of calls beside the records of one CRM."""
 
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any
-
 import pytest
 
-from crm_clients.base import Outcome, Push, Split, Stored, Throttled, Unauthorised
+from crm_clients.base import Split, Stored, Throttled, Unauthorised
 from crm_clients.settings import DestinationSettings
 from relay.audit import reading
 from relay.audit.crm_side import CrmAudit
@@ -14,43 +11,15 @@ from relay.ledger import Ledger, actions, destinations
 from relay.ledger.audits import Finding, FindingKind
 from relay.ledger.destinations import Pause
 from relay.ledger.states import DeliveryState
+from tests.support.auditing import ReadableCrm, deliver
 from tests.support.deliveries import delivered_update, enqueue, get_delivery, settle, write_calls
-from tests.support.delivering import FakeCrm
 
 SETTINGS = DestinationSettings(client="fake", batch=2)
-Answer = Mapping[str, Sequence[Stored]] | Outcome | None
-
-
-class ReadableCrm(FakeCrm):
-    """`records`: by call id. `answers` come first. `on_read` is awaited with each request."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.records: dict[str, list[Stored]] = {}
-        self.answers: list[Answer | Callable[[], Any]] = []
-        self.read_ids: list[list[str]] = []
-
-    async def read(self, pushes: Sequence[Push]) -> Answer:
-        self.read_ids.append([push.call.id for push in pushes])
-        if self.answers:
-            answer = self.answers.pop(0)
-            if not callable(answer):
-                return answer
-            await answer()
-        return {id_: self.records[id_] for id_ in self.read_ids[-1] if id_ in self.records}
 
 
 @pytest.fixture
 def crm() -> ReadableCrm:
     return ReadableCrm()
-
-
-async def deliver(ledger: Ledger, crm: ReadableCrm, *ids: str, version: int = 1) -> None:
-    """Deliver these calls, as the CRM has them too."""
-    await enqueue(ledger, *((id_, version) for id_ in ids))
-    updates = [delivered_update(id_, version=version, remote_id=f"r-{id_}") for id_ in ids]
-    await settle(ledger, *updates)
-    crm.records |= {id_: [Stored(f"r-{id_}", version)] for id_ in ids}
 
 
 async def audit(

@@ -15,6 +15,8 @@ from relay.ledger.process_identity import owner_name
 from relay.ledger.relays import RelayRow
 
 OTHER_HOST = "other.example/7/1"
+NEXT, LATER = (f"{int(HEAD) + number:04}" for number in (1, 2))
+"""The schemas of later releases."""
 
 
 @pytest.fixture
@@ -59,11 +61,11 @@ def test_a_relay_accepts_a_newer_schema_that_is_compatible_from_its_own(opened: 
     assert read_schema(opened) == [("9999", HEAD)]
 
 
-@pytest.mark.parametrize("compatible_from", ["0002", "9999"])
+@pytest.mark.parametrize("compatible_from", [NEXT, "9999"])
 def test_a_relay_refuses_a_newer_schema_that_is_not(opened: Engine, compatible_from: str) -> None:
     set_schema(opened, "9999", compatible_from)
     with pytest.raises(
-        SchemaError, match=r"has schema 9999, .*\(schema 0001\) does not work; run the version"
+        SchemaError, match=rf"has schema 9999, .*\(schema {HEAD}\) does not work; run the version"
     ):
         migrate(opened)
     assert read_schema(opened) == [("9999", compatible_from)]
@@ -80,25 +82,26 @@ def test_without_a_statement_a_newer_schema_is_incompatible(opened: Engine) -> N
 def next_release(opened: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
     """This process becomes a relay with whose schema relays of today do not work."""
     assert read_schema(opened) == [(HEAD, COMPATIBLE_FROM)]
-    monkeypatch.setattr(engine, "HEAD", "0003")
-    monkeypatch.setattr(engine, "COMPATIBLE_FROM", "0002")
+    monkeypatch.setattr(engine, "HEAD", LATER)
+    monkeypatch.setattr(engine, "COMPATIBLE_FROM", NEXT)
 
     def upgrade(connection: object, _url: object, _before: str) -> None:
-        connection.execute(text("UPDATE alembic_version SET version_num = '0003'"))  # type: ignore[attr-defined]
+        statement = text("UPDATE alembic_version SET version_num = :later")
+        connection.execute(statement, {"later": LATER})  # type: ignore[attr-defined]
 
     monkeypatch.setattr(engine, "_upgrade", upgrade)
 
 
 @pytest.mark.usefixtures("next_release")
 def test_an_incompatible_migration_does_not_run_while_an_older_relay_runs(opened: Engine) -> None:
-    renew(opened, OTHER_HOST, "0002")
+    renew(opened, OTHER_HOST, NEXT)
     renew(opened, "old.example/9/1", HEAD)
     with pytest.raises(SchemaError) as raised:
         migrate(opened)
     assert str(raised.value).endswith(
-        "is used by a relay with schema 0001 (host old.example, process 7), which does not work with schema"
-        " 0003; stop all relays with a schema before 0002 and start this one again (of another host that was"
-        " lost: after 35 seconds)"
+        f"is used by a relay with schema {HEAD} (host old.example, process 7), which does not work with"
+        f" schema {LATER}; stop all relays with a schema before {NEXT} and start this one again (of another"
+        " host that was lost: after 35 seconds)"
     )
     assert read_schema(opened) == [(HEAD, COMPATIBLE_FROM)]
 
@@ -108,21 +111,21 @@ def test_an_incompatible_migration_does_not_run_while_an_older_relay_runs(opened
 def test_an_incompatible_migration_runs_once_no_older_relay_runs(opened: Engine, who: str) -> None:
     match who:
         case "newer":
-            renew(opened, OTHER_HOST, "0002")
+            renew(opened, OTHER_HOST, NEXT)
         case "silent":
             renew(opened, OTHER_HOST, HEAD, age_seconds=60)
         case "killed":
             renew(opened, f"{owner_name()}0", HEAD)
-    assert migrate(opened) == (HEAD, "0003")
-    assert read_schema(opened) == [("0003", "0002")]
+    assert migrate(opened) == (HEAD, LATER)
+    assert read_schema(opened) == [(LATER, NEXT)]
 
 
 def test_a_relay_with_the_oldest_compatible_schema_does_not_hinder_a_migration(opened: Engine) -> None:
-    renew(opened, OTHER_HOST, "0002")
+    renew(opened, OTHER_HOST, NEXT)
     with transaction(opened, read_only=True) as reader:
-        require_no_older_relay(reader, opened.url, compatible_from="0002", own="0003")
-        with pytest.raises(SchemaError, match="stop all relays with a schema before 0003"):
-            require_no_older_relay(reader, opened.url, compatible_from="0003", own="0003")
+        require_no_older_relay(reader, opened.url, compatible_from=NEXT, own=LATER)
+        with pytest.raises(SchemaError, match=f"stop all relays with a schema before {LATER}"):
+            require_no_older_relay(reader, opened.url, compatible_from=LATER, own=LATER)
 
 
 def test_the_statement_is_one_row(opened: Engine) -> None:

@@ -13,6 +13,8 @@ from relay.ledger import (
     Ledger,
     aliases,
     attempts,
+    audited_calls,
+    audits,
     call_backs,
     call_candidates,
     call_search,
@@ -91,6 +93,21 @@ PLANS: dict[str, tuple[Executable, dict[str, Any], str]] = {
         call_backs._affected,
         ROWS | {"window": 1},
         "SEARCH calls USING INDEX calls_called_back (called_back_call=?)",
+    ),
+    "audited_calls._pages": (
+        audited_calls._pages[False],
+        {"since": 1, "until": 2, "after_at": 1, "after_id": "", "limit": 9},
+        "SEARCH calls USING INDEX calls_began (began_at>? AND began_at<?)",
+    ),
+    "audited_calls._pages merged": (
+        audited_calls._pages[True],
+        {"since": 1, "until": 2, "after_at": 1, "after_id": "", "limit": 9},
+        "SEARCH calls USING INDEX calls_merged (merged_into>?)",
+    ),
+    "audits._findings": (
+        audits._findings,
+        {"seq": 1, "limit": 9},
+        "SEARCH audit_findings USING PRIMARY KEY (audit=?)",
     ),
     "calls._count_began": (
         calls._count_began,
