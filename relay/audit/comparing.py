@@ -16,7 +16,7 @@ from relay.ledger.deliveries import DeliveryRow
 from relay.ledger.states import DeliveryState
 
 
-class Verdict(StrEnum):
+class Presence(StrEnum):
     """What the comparison of a call at one destination showed: exactly one of these."""
 
     RIGHT = "right"
@@ -45,18 +45,18 @@ class Verdict(StrEnum):
 
 
 _UNSETTLED: Final = {
-    DeliveryState.PENDING: Verdict.PENDING,
-    DeliveryState.DEAD: Verdict.DEAD,
-    DeliveryState.DROPPED: Verdict.DROPPED,
+    DeliveryState.PENDING: Presence.PENDING,
+    DeliveryState.DEAD: Presence.DEAD,
+    DeliveryState.DROPPED: Presence.DROPPED,
 }
 
 
 class Comparison(NamedTuple):
-    """A verdict. `fields`: of the record, that people changed, sorted. `remote_ids`: of all records, if the
-    verdict names records.
+    """A presence. `fields`: of the record, that people changed, sorted. `remote_ids`: of all records, if the
+    presence names records.
     """
 
-    verdict: Verdict
+    presence: Presence
     fields: tuple[str, ...] = ()
     remote_ids: tuple[str, ...] = ()
 
@@ -86,15 +86,15 @@ def compare(
     `is_wanted`: see `choose_action`.
     """
     if delivery is None:
-        return Comparison(Verdict.NOT_SENT)
+        return Comparison(Presence.NOT_SENT)
     if len(stored) > 1:
-        return Comparison(Verdict.DOUBLED, remote_ids=_ids_of(stored))
+        return Comparison(Presence.DOUBLED, remote_ids=_ids_of(stored))
     if delivery.state in _UNSETTLED:
         return Comparison(_UNSETTLED[delivery.state])
     if delivery.state is not DeliveryState.DELIVERED:
         return _compare_absent(call, stored, settings)
     if not stored:
-        return Comparison(Verdict.MISSING if is_wanted else Verdict.RIGHT)
+        return Comparison(Presence.MISSING if is_wanted else Presence.RIGHT)
     return _compare_record(call, delivery, stored[0], settings)
 
 
@@ -102,22 +102,22 @@ def _compare_absent(call: Call, stored: Sequence[Stored], settings: DestinationS
     """Compare a call of which the CRM should have no record."""
     is_marked = call.merged_into is not None and settings.on_merge == "mark"
     if stored and not is_marked:
-        return Comparison(Verdict.LEFT_OVER, remote_ids=_ids_of(stored))
-    return Comparison(Verdict.FILTERED if call.merged_into is None else Verdict.RIGHT)
+        return Comparison(Presence.LEFT_OVER, remote_ids=_ids_of(stored))
+    return Comparison(Presence.FILTERED if call.merged_into is None else Presence.RIGHT)
 
 
 def _compare_record(
     call: Call, delivery: DeliveryRow, record: Stored, settings: DestinationSettings
 ) -> Comparison:
     if settings.update == "never":  # the record stays as it was written, and what people change is theirs
-        return Comparison(Verdict.RIGHT)
+        return Comparison(Presence.RIGHT)
     if record.version is not None and record.version != delivery.delivered_version:
-        return Comparison(Verdict.OUTDATED, remote_ids=_ids_of([record]))
+        return Comparison(Presence.OUTDATED, remote_ids=_ids_of([record]))
     if not record.different or delivery.delivered_version != call.version:
-        return Comparison(Verdict.RIGHT)
+        return Comparison(Presence.RIGHT)
     if delivery.rendering != settings.rendering:
-        return Comparison(Verdict.OTHER_SETTINGS)
-    return Comparison(Verdict.CHANGED, fields=tuple(sorted(record.different)))
+        return Comparison(Presence.OTHER_SETTINGS)
+    return Comparison(Presence.CHANGED, fields=tuple(sorted(record.different)))
 
 
 def _ids_of(stored: Sequence[Stored]) -> tuple[str, ...]:

@@ -11,7 +11,7 @@ from typing import Any, Final, NamedTuple
 
 from crm_clients.base import CrmClient, Push, Stored
 from crm_clients.settings import DestinationSettings
-from relay.audit.comparing import Comparison, Verdict, compare, needs_reading, was_attempted
+from relay.audit.comparing import Comparison, Presence, compare, needs_reading, was_attempted
 from relay.audit.reading import CannotRead, ReadFailed, read_records
 from relay.audit.repairing import remove_again, write_again
 from relay.audit.report import CrmSide, Reading
@@ -27,7 +27,7 @@ _READINGS: Final = 3
 """How often a call is read that changes meanwhile."""
 
 _NAMED: Final = frozenset(map(str, FindingKind))
-"""The verdicts that are findings."""
+"""The presences that are findings."""
 
 
 class _State(NamedTuple):
@@ -143,11 +143,11 @@ class CrmAudit:
             kept = [*records[:1], *(each for each in records[1:] if owners.get(each.remote_id, id_) == id_)]
             wanted = is_wanted(record, forward_internal=self._forward_internal)
             comparison = compare(record, delivery, kept, self._settings, is_wanted=wanted)
-            self.side.count(comparison.verdict, len(kept))
+            self.side.count(comparison.presence, len(kept))
             compared.append((id_, comparison))
-            if comparison.verdict in {Verdict.MISSING, Verdict.OUTDATED} and wanted:
+            if comparison.presence in {Presence.MISSING, Presence.OUTDATED} and wanted:
                 again.append(id_)
-            elif comparison.verdict is Verdict.LEFT_OVER and not wanted and was_attempted(delivery):
+            elif comparison.presence is Presence.LEFT_OVER and not wanted and was_attempted(delivery):
                 unwanted.append(record)
         repaired = {*again, *(call.id for call in unwanted)} if self._repairs else set[str]()
         self.side.repaired += len(repaired)
@@ -183,10 +183,10 @@ class CrmAudit:
 def _findings(
     destination: str, compared: Iterable[tuple[str, Comparison]], repaired: Collection[str]
 ) -> Iterator[Finding]:
-    for id_, (verdict, fields, remote_ids) in compared:
-        if verdict in _NAMED:
+    for id_, (presence, fields, remote_ids) in compared:
+        if presence in _NAMED:
             details = [*fields, *remote_ids]
-            yield Finding(destination, id_, FindingKind(verdict), id_ in repaired, details)
+            yield Finding(destination, id_, FindingKind(presence), id_ in repaired, details)
 
 
 def _push(call: AuditedCall, delivery: DeliveryRow, settings: DestinationSettings, epoch: int) -> Push:

@@ -5,7 +5,7 @@ from typing import Any, Final
 
 import msgspec
 
-from relay.audit.comparing import Verdict
+from relay.audit.comparing import Presence
 from relay.instants import Instant
 from relay.ledger.audits import Finding
 
@@ -45,8 +45,8 @@ UNPROVEN: Final = frozenset({Reading.PAUSED, Reading.FAILED})
 class CrmSide(msgspec.Struct):
     """What a CRM has of the range. `problem`: why it could not be read; None if it was.
 
-    `calls`: those of the ledger that were compared, which is the sum of all verdicts and of `changing`: calls
-    that changed at each reading. `records`: what was found of them. `repaired`: those of the missing,
+    `calls`: those of the ledger that were compared, which is the sum of all presences and of `changing`:
+    calls that changed at each reading. `records`: what was found of them. `repaired`: those of the missing,
     outdated and left over ones that will be written or removed again.
     """
 
@@ -69,11 +69,11 @@ class CrmSide(msgspec.Struct):
     changing: int = 0
     repaired: int = 0
 
-    def count(self, verdict: Verdict, records: int) -> None:
+    def count(self, presence: Presence, records: int) -> None:
         """Count one call."""
         self.calls += 1
         self.records += records
-        setattr(self, verdict, getattr(self, verdict) + 1)
+        setattr(self, presence, getattr(self, presence) + 1)
 
     @property
     def for_person(self) -> int:

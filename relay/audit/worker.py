@@ -15,7 +15,6 @@ from zoneinfo import ZoneInfo
 
 from crm_clients.base import CrmClient
 from relay.audit.report import Result, without_zeros
-from relay.audit.run import Audit
 from relay.history.windows import Range
 from relay.instants import SECOND, Instant, duration, iso
 from relay.ledger import Ledger, LedgerUnavailable, audits, counters
@@ -132,7 +131,8 @@ class AuditWorker:
         return Range(Instant(max(since, now - _LONGEST)), now)
 
     async def _audit(self, wanted: Range) -> Result:
-        # Loaded when it is first used: an HTTP client needs 7 MB of memory.
+        # Loaded when they are first used: an HTTP client needs 7 MB of memory.
+        from relay.audit.run import Audit  # noqa: PLC0415
         from relay.history.api import HistoryApi  # noqa: PLC0415
 
         settings = self._settings

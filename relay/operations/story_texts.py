@@ -47,6 +47,7 @@ _SPANISH: Final = {
     "dead.replay": "reenvío",
     "dead.drop": "descarte",
     "delivery.replay": "reenvío",
+    "delivery.audit": "reparación",
 }
 
 

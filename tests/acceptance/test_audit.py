@@ -14,9 +14,13 @@ from typing import Any
 
 import pytest
 
+from crm_clients.supabase.settings import KV_TABLE
 from tests.fakes.cloudtalk_history import FakeHistory, threaded_history
+from tests.fakes.hubspot import TOKEN, RunningHubSpot, running_hubspot
+from tests.fakes.hubspot_records import Record
 from tests.support.history_calls import PastCall, past_calls
 from tests.support.relay import RelayProcess, crm_rows, eventually, running_relay
+from tests.support.supabase import Supabase
 
 SETTINGS = """
 [server]
@@ -38,33 +42,42 @@ SINCE = (NEWEST - timedelta(days=2)).date().isoformat()
 
 
 class Crm(ABC):
-    """A CRM, and what happens to it behind the back of the relay. Calls are named by their call_id."""
+    """A CRM, and what happens to it behind the back of the relay. `has_versions`: its records have one."""
 
     destination: str
+    has_versions = True
 
     @abstractmethod
-    def rows(self) -> dict[str, list[dict[str, Any]]]:
-        """The records of each call, as they are in the CRM."""
+    def ids(self) -> list[str]:
+        """The ids of all records, as the relay writes them."""
 
     @abstractmethod
-    def delete(self, call_id: str) -> None:
+    def delete(self, call: PastCall) -> None:
         """Delete the record of a call."""
 
     @abstractmethod
-    def copy(self, call_id: str) -> None:
-        """Add a copy of the record under another id."""
+    def copy(self, call: PastCall) -> None:
+        """Add a copy of the record under the id that its call would have by its call_id."""
 
     @abstractmethod
-    def edit(self, call_id: str) -> None:
-        """Change the notes of the record, as a person does."""
+    def edit(self, call: PastCall) -> None:
+        """Change the name of the contact, as a person does."""
 
     @abstractmethod
-    def notes(self, call_id: str) -> str:
-        """The notes of the record."""
+    def contact(self, call: PastCall) -> str:
+        """The name of the contact."""
 
-    @abstractmethod
-    def set_back(self, call_id: str) -> None:
+    def set_back(self, call: PastCall) -> None:
         """Let the record have an older version, as after a restore."""
+        raise NotImplementedError
+
+
+def record_id(call: PastCall) -> str:
+    return f"cloudtalk-{call.call_uuid}"
+
+
+def copy_id(call: PastCall) -> str:
+    return f"cloudtalk-{call.call_id}"
 
 
 class LocalCrm(Crm):
@@ -75,39 +88,131 @@ class LocalCrm(Crm):
     def __init__(self, folder: Path) -> None:
         self._path = folder / "crm.db"
 
-    def rows(self) -> dict[str, list[dict[str, Any]]]:
-        return by_call_id(crm_rows(self._path).values())
+    def ids(self) -> list[str]:
+        return sorted(crm_rows(self._path))
 
-    def delete(self, call_id: str) -> None:
-        self._execute("DELETE FROM calls WHERE call_id = ?", call_id)
+    def delete(self, call: PastCall) -> None:
+        self._execute("DELETE FROM calls WHERE id = ?", record_id(call))
 
-    def copy(self, call_id: str) -> None:
-        (row,) = self.rows()[call_id]
-        values = {**row, "id": "copy-by-hand"}
+    def copy(self, call: PastCall) -> None:
+        values = {**crm_rows(self._path)[record_id(call)], "id": copy_id(call)}
         marks = ", ".join("?" for _ in values)
         names = ", ".join(f'"{name}"' for name in values)
         self._execute(f"INSERT INTO calls ({names}) VALUES ({marks})", *values.values())  # noqa: S608
 
-    def edit(self, call_id: str) -> None:
-        self._execute("UPDATE calls SET notes = 'by hand' WHERE call_id = ?", call_id)
+    def edit(self, call: PastCall) -> None:
+        self._execute("UPDATE calls SET contact_name = 'by hand' WHERE id = ?", record_id(call))
 
-    def notes(self, call_id: str) -> str:
-        (row,) = self.rows()[call_id]
-        return str(row["notes"])
+    def contact(self, call: PastCall) -> str:
+        return str(crm_rows(self._path)[record_id(call)]["contact_name"])
 
-    def set_back(self, call_id: str) -> None:
-        self._execute("UPDATE calls SET version = 0, status = 'En Progreso' WHERE call_id = ?", call_id)
+    def set_back(self, call: PastCall) -> None:
+        self._execute("UPDATE calls SET version = 1 WHERE id = ?", record_id(call))
 
     def _execute(self, sql: str, *values: Any) -> None:
         with closing(sqlite3.connect(self._path)) as connection, connection:
             assert connection.execute(sql, values).rowcount == 1
 
 
-def by_call_id(rows: Any) -> dict[str, list[dict[str, Any]]]:
-    found: dict[str, list[dict[str, Any]]] = {}
-    for row in rows:
-        found.setdefault(str(row["call_id"]), []).append(row)
-    return found
+class TableCrm(Crm):
+    """A table behind a real PostgREST."""
+
+    def __init__(self, supabase: Supabase) -> None:
+        self._supabase = supabase
+        self.destination = f'client = "supabase"\nurl = "{supabase.url}"\nkey = "{supabase.key}"'
+
+    def ids(self) -> list[str]:
+        return [row["id"] for row in self._supabase.rows()]
+
+    def delete(self, call: PastCall) -> None:
+        self._execute(f"delete from calls where id = '{record_id(call)}'")  # noqa: S608
+
+    def copy(self, call: PastCall) -> None:
+        self._execute(
+            f'insert into calls select (jsonb_populate_record(c, \'{{"id": "{copy_id(call)}"}}\')).* '  # noqa: S608
+            f"from calls c where id = '{record_id(call)}'"
+        )
+
+    def edit(self, call: PastCall) -> None:
+        self._execute(f"update calls set contact_name = 'by hand' where id = '{record_id(call)}'")  # noqa: S608
+
+    def contact(self, call: PastCall) -> str:
+        return next(str(row["contact_name"]) for row in self._supabase.rows() if row["id"] == record_id(call))
+
+    def set_back(self, call: PastCall) -> None:
+        self._execute(
+            "begin; set local session_replication_role = replica; "  # noqa: S608
+            f"update calls set version = 1 where id = '{record_id(call)}'; commit"
+        )
+
+    def _execute(self, sql: str) -> None:
+        self._supabase.execute(sql)
+
+
+class KvCrm(Crm):
+    """A table of keys and values behind a real PostgREST."""
+
+    has_versions = False
+    _prefix = "llamada:"
+
+    def __init__(self, supabase: Supabase) -> None:
+        self._supabase = supabase
+        supabase.execute(f"truncate {KV_TABLE}")
+        self.destination = (
+            f'client = "supabase"\nurl = "{supabase.url}"\nkey = "{supabase.key}"\nlayout = "kv"'
+        )
+
+    def ids(self) -> list[str]:
+        keys = (key for key in self._supabase.values() if key.startswith(self._prefix))
+        return sorted(key.removeprefix(self._prefix) for key in keys)
+
+    def delete(self, call: PastCall) -> None:
+        self._supabase.execute(f"delete from {KV_TABLE} where key = '{self._prefix}{record_id(call)}'")  # noqa: S608
+
+    def copy(self, call: PastCall) -> None:
+        self._supabase.put({self._prefix + copy_id(call): self._value(call)})
+
+    def edit(self, call: PastCall) -> None:
+        self._supabase.put({self._prefix + record_id(call): self._value(call) | {"clienteNombre": "by hand"}})
+
+    def contact(self, call: PastCall) -> str:
+        return str(self._value(call)["clienteNombre"])
+
+    def _value(self, call: PastCall) -> dict[str, Any]:
+        value: dict[str, Any] = self._supabase.values()[self._prefix + record_id(call)]
+        return value
+
+
+class HubSpotCrm(Crm):
+    """A fake HubSpot account. People edit the text of a call."""
+
+    has_versions = False
+
+    def __init__(self, running: RunningHubSpot) -> None:
+        running.hubspot.create_relay_properties()
+        self._calls = running.hubspot.calls
+        self.destination = (
+            f'client = "hubspot"\ntoken = "{TOKEN}"\nbase_url = "{running.url}"\ncontacts = "off"\n'
+            "follow_up_tasks = false\nrate = 100"
+        )
+
+    def ids(self) -> list[str]:
+        return sorted(each["cloudtalk_call_id"] for each in self._calls)
+
+    def delete(self, call: PastCall) -> None:
+        del self._calls.records[self._record(call).id]
+
+    def copy(self, call: PastCall) -> None:
+        self._calls.add(**self._record(call).properties | {"cloudtalk_call_id": copy_id(call)})
+
+    def edit(self, call: PastCall) -> None:
+        self._record(call).properties["hs_call_title"] = "by hand"
+
+    def contact(self, call: PastCall) -> str:
+        return self._record(call).properties["hs_call_title"]
+
+    def _record(self, call: PastCall) -> Record:
+        return self._calls.get_one(cloudtalk_call_id=record_id(call))
 
 
 @pytest.fixture
@@ -145,7 +250,7 @@ def day_of_calls(folder: Path, text: str, calls: list[PastCall], crm: Crm) -> It
     with running_relay(folder, text) as relay:
         events = [call.ended("call_uuid", "call_id") for call in calls[1:]]
         assert relay.post(events).status_code == 200
-        eventually(crm.rows, lambda rows: len(rows) == CALLS - 1)
+        eventually(crm.ids, lambda ids: len(ids) == CALLS - 1)
         eventually(lambda: pending(relay), lambda number: number == 0)
         yield relay
 
@@ -153,10 +258,6 @@ def day_of_calls(folder: Path, text: str, calls: list[PastCall], crm: Crm) -> It
 def pending(relay: RelayProcess) -> int:
     status = json.loads(relay.command("status", "--json").stdout)
     return sum(each["pending"] for each in status["destinations"])
-
-
-def record_id(call: PastCall) -> str:
-    return f"cloudtalk-{call.call_uuid}"
 
 
 def check_audits(relay: RelayProcess, crm: Crm, calls: list[PastCall]) -> None:
@@ -168,42 +269,39 @@ def check_audits(relay: RelayProcess, crm: Crm, calls: list[PastCall]) -> None:
     filled = audit(relay)
     assert (filled["good"], filled["cloudtalk"]["unknown"], filled["only_here"]) == (True, 1, 0), filled
     assert filled["cloudtalk"]["incomplete"] == CALLS - 1
-    assert named(filled)["cloudtalk-" + unannounced.call_id, "unknown"][0]
+    assert named(filled)[copy_id(unannounced), "unknown"][0]
     eventually(lambda: pending(relay), lambda number: number == 0)
-    assert len(crm.rows()) == CALLS
+    assert len(crm.ids()) == CALLS
 
-    crm.delete(deleted.call_id)
-    crm.copy(copied.call_id)
-    crm.edit(edited.call_id)
-    crm.set_back(old.call_id)
+    crm.delete(deleted)
+    crm.copy(copied)
+    crm.edit(edited)
+    if crm.has_versions:
+        crm.set_back(old)
+    lost = 2 if crm.has_versions else 1
     only_compared = audit(relay, "--dry-run")
-    assert only_compared["for_person"] == 3, only_compared
-    assert deleted.call_id not in crm.rows()
+    assert only_compared["for_person"] == lost + 1, only_compared
+    assert record_id(deleted) not in crm.ids()
 
     found = audit(relay)
     side = found["crms"]["crm"]
-    assert {kind: side[kind] for kind in ("missing", "outdated", "doubled", "changed", "repaired")} == {
-        "missing": 1,
-        "outdated": 1,
-        "doubled": 1,
-        "changed": 1,
-        "repaired": 2,
-    }, found
+    kinds = ("missing", "outdated", "doubled", "changed", "repaired")
+    assert [side[kind] for kind in kinds] == [1, lost - 1, 1, 1, lost], found
+    assert side["right"] == CALLS - 2 - lost
     assert (found["good"], found["for_person"], found["unproven"]) == (False, 1, [])
     by_call = named(found)
     assert by_call[record_id(deleted), "missing"][0]
-    assert by_call[record_id(old), "outdated"][0]
+    assert not crm.has_versions or by_call[record_id(old), "outdated"][0]
     assert len(by_call[record_id(copied), "doubled"][1]) == 2
-    assert by_call[record_id(edited), "changed"] == (False, ["notes"])
+    assert not by_call[record_id(edited), "changed"][0]
 
     eventually(lambda: pending(relay), lambda number: number == 0)
-    rows = crm.rows()
-    assert len(rows) == CALLS
-    assert len(rows[copied.call_id]) == 2  # the relay deletes nothing
-    assert crm.notes(edited.call_id) == "by hand"
+    eventually(crm.ids, lambda ids: record_id(deleted) in ids)
+    assert len(crm.ids()) == CALLS + 1  # the relay deletes no copy
+    assert crm.contact(edited) == "by hand"
     again = audit(relay)
     assert again["repaired"] == 0, again
-    assert [each["kind"] for each in again["findings"]] in (["changed", "doubled"], ["doubled", "changed"])
+    assert sorted(each["kind"] for each in again["findings"]) == ["changed", "doubled"]
 
 
 def test_the_embedded_crm(
@@ -213,9 +311,31 @@ def test_the_embedded_crm(
     with day_of_calls(tmp_path, settings(cloudtalk, ledger_url, crm), calls, crm) as relay:
         check_audits(relay, crm, calls)
     # Without a relay the next one writes what was repaired.
-    crm.delete(calls[7].call_id)
+    crm.delete(calls[7])
     result = audit(relay)
     assert result["crms"]["crm"]["repaired"] == 1
-    assert calls[7].call_id not in crm.rows()
+    assert record_id(calls[7]) not in crm.ids()
     with running_relay(tmp_path, settings(cloudtalk, ledger_url, crm)):
-        eventually(crm.rows, lambda rows: calls[7].call_id in rows)
+        eventually(crm.ids, lambda ids: record_id(calls[7]) in ids)
+
+
+@pytest.mark.parametrize("layout", [TableCrm, KvCrm])
+def test_a_real_postgrest(
+    tmp_path: Path,
+    cloudtalk: FakeHistory,
+    calls: list[PastCall],
+    supabase: Supabase,
+    layout: type[TableCrm] | type[KvCrm],
+) -> None:
+    crm = layout(supabase)
+    text = settings(cloudtalk, "sqlite:///relay.db", crm)
+    with day_of_calls(tmp_path, text, calls, crm) as relay:
+        check_audits(relay, crm, calls)
+
+
+def test_hubspot(tmp_path: Path, cloudtalk: FakeHistory, calls: list[PastCall]) -> None:
+    with running_hubspot() as running:
+        crm = HubSpotCrm(running)
+        text = settings(cloudtalk, "sqlite:///relay.db", crm)
+        with day_of_calls(tmp_path, text, calls, crm) as relay:
+            check_audits(relay, crm, calls)

@@ -7,7 +7,7 @@ import pytest
 
 from crm_clients.base import Stored
 from crm_clients.settings import DestinationSettings
-from relay.audit.comparing import Comparison, Verdict, compare, needs_reading
+from relay.audit.comparing import Comparison, Presence, compare, needs_reading
 from relay.instants import Duration, Instant
 from relay.ledger.deliveries import DeliveryRow
 from relay.ledger.states import DeliveryState
@@ -43,7 +43,7 @@ def delivery(state: DeliveryState = DeliveryState.DELIVERED, **changes: Any) -> 
 NEVER_SENT: dict[str, Any] = {"delivered_version": 0, "outcome": None}
 
 
-def verdict(
+def presence(
     row: DeliveryRow | None,
     *stored: Stored,
     is_wanted: bool = True,
@@ -58,72 +58,72 @@ def verdict(
 @pytest.mark.parametrize(
     ("stored", "expected"),
     [
-        ([RIGHT], Comparison(Verdict.RIGHT)),
-        ([Stored("r", None)], Comparison(Verdict.RIGHT)),
-        ([], Comparison(Verdict.MISSING)),
-        ([Stored("r", 2)], Comparison(Verdict.OUTDATED, remote_ids=("r",))),
-        ([Stored("r", 4)], Comparison(Verdict.OUTDATED, remote_ids=("r",))),
-        ([RIGHT, Stored("copy", 3)], Comparison(Verdict.DOUBLED, remote_ids=("copy", "r"))),
+        ([RIGHT], Comparison(Presence.RIGHT)),
+        ([Stored("r", None)], Comparison(Presence.RIGHT)),
+        ([], Comparison(Presence.MISSING)),
+        ([Stored("r", 2)], Comparison(Presence.OUTDATED, remote_ids=("r",))),
+        ([Stored("r", 4)], Comparison(Presence.OUTDATED, remote_ids=("r",))),
+        ([RIGHT, Stored("copy", 3)], Comparison(Presence.DOUBLED, remote_ids=("copy", "r"))),
         (
             [Stored("r", 3, frozenset({"notes", "contact_name"}))],
-            Comparison(Verdict.CHANGED, fields=("contact_name", "notes")),
+            Comparison(Presence.CHANGED, fields=("contact_name", "notes")),
         ),
-        ([Stored("r", None, frozenset({"notes"}))], Comparison(Verdict.CHANGED, fields=("notes",))),
+        ([Stored("r", None, frozenset({"notes"}))], Comparison(Presence.CHANGED, fields=("notes",))),
         # In an older version the fields differ anyway.
-        ([Stored("r", 2, frozenset({"notes"}))], Comparison(Verdict.OUTDATED, remote_ids=("r",))),
+        ([Stored("r", 2, frozenset({"notes"}))], Comparison(Presence.OUTDATED, remote_ids=("r",))),
     ],
 )
 def test_a_delivered_call_beside_its_records(stored: list[Stored], expected: Comparison) -> None:
-    assert verdict(delivery(), *stored) == expected
+    assert presence(delivery(), *stored) == expected
 
 
 @pytest.mark.parametrize(
     ("state", "expected"),
     [
-        (DeliveryState.PENDING, Verdict.PENDING),
-        (DeliveryState.DEAD, Verdict.DEAD),
-        (DeliveryState.DROPPED, Verdict.DROPPED),
+        (DeliveryState.PENDING, Presence.PENDING),
+        (DeliveryState.DEAD, Presence.DEAD),
+        (DeliveryState.DROPPED, Presence.DROPPED),
     ],
 )
 def test_what_is_not_settled_is_no_fault_whatever_the_crm_has(
-    state: DeliveryState, expected: Verdict
+    state: DeliveryState, expected: Presence
 ) -> None:
     for stored in ([], [RIGHT], [Stored("r", 1, frozenset({"notes"}))]):
-        assert verdict(delivery(state), *stored) == Comparison(expected)
-    assert verdict(delivery(state), RIGHT, Stored("copy")).verdict is Verdict.DOUBLED
+        assert presence(delivery(state), *stored) == Comparison(expected)
+    assert presence(delivery(state), RIGHT, Stored("copy")).presence is Presence.DOUBLED
 
 
 def test_a_call_that_the_crm_should_not_have() -> None:
     filtered = delivery(DeliveryState.FILTERED, **NEVER_SENT)
     retracted = delivery(DeliveryState.RETRACTED, delivered_version=0)
-    assert verdict(filtered) == Comparison(Verdict.FILTERED)
-    assert verdict(filtered, RIGHT) == Comparison(Verdict.LEFT_OVER, remote_ids=("r",))
+    assert presence(filtered) == Comparison(Presence.FILTERED)
+    assert presence(filtered, RIGHT) == Comparison(Presence.LEFT_OVER, remote_ids=("r",))
     merged: dict[str, Any] = {"is_wanted": False, "merged_into": "cloudtalk-2"}
-    assert verdict(retracted, **merged) == Comparison(Verdict.RIGHT)
-    assert verdict(retracted, RIGHT, **merged) == Comparison(Verdict.LEFT_OVER, remote_ids=("r",))
-    assert verdict(retracted, RIGHT, **merged, on_merge="mark") == Comparison(Verdict.RIGHT)
+    assert presence(retracted, **merged) == Comparison(Presence.RIGHT)
+    assert presence(retracted, RIGHT, **merged) == Comparison(Presence.LEFT_OVER, remote_ids=("r",))
+    assert presence(retracted, RIGHT, **merged, on_merge="mark") == Comparison(Presence.RIGHT)
     # An internal call is never only marked.
-    assert verdict(retracted, RIGHT, is_wanted=False, on_merge="mark").verdict is Verdict.LEFT_OVER
+    assert presence(retracted, RIGHT, is_wanted=False, on_merge="mark").presence is Presence.LEFT_OVER
 
 
 def test_a_record_that_is_written_once_is_only_missed() -> None:
     older = Stored("r", 1, frozenset({"notes"}))
-    assert verdict(delivery(), older, update="never") == Comparison(Verdict.RIGHT)
-    assert verdict(delivery(), update="never") == Comparison(Verdict.MISSING)
+    assert presence(delivery(), older, update="never") == Comparison(Presence.RIGHT)
+    assert presence(delivery(), update="never") == Comparison(Presence.MISSING)
 
 
 def test_other_labels_are_the_work_of_the_settings_and_not_of_people() -> None:
     changed = Stored("r", 3, frozenset({"status"}))
-    assert verdict(delivery(rendering="earlier"), changed) == Comparison(Verdict.OTHER_SETTINGS)
-    assert verdict(delivery(rendering="earlier"), RIGHT) == Comparison(Verdict.RIGHT)
+    assert presence(delivery(rendering="earlier"), changed) == Comparison(Presence.OTHER_SETTINGS)
+    assert presence(delivery(rendering="earlier"), RIGHT) == Comparison(Presence.RIGHT)
 
 
 def test_a_lost_record_that_nobody_wants_any_more_is_right() -> None:
-    assert verdict(delivery(), is_wanted=False) == Comparison(Verdict.RIGHT)
+    assert presence(delivery(), is_wanted=False) == Comparison(Presence.RIGHT)
 
 
 def test_a_call_that_is_older_than_the_destination() -> None:
-    assert verdict(None) == Comparison(Verdict.NOT_SENT)
+    assert presence(None) == Comparison(Presence.NOT_SENT)
 
 
 def test_the_first_deliveries_of_a_backlog_are_not_read() -> None:

@@ -19,6 +19,7 @@ from tests.support.home import Home
 from tests.support.patience import PATIENCE
 
 COMMANDS = [
+    "audit",
     "backfill",
     "calls",
     "check",
