@@ -2,15 +2,18 @@
 
 from collections.abc import Iterator, Mapping
 from enum import StrEnum
-from typing import Final
+from typing import Any, Final
 
 import msgspec
 
 from crm_clients.settings import DestinationSettings
 from relay.alerts import texts
+from relay.audit.report import decode
 from relay.delivery.pauses import PauseReason
 from relay.instants import Duration, duration
+from relay.ledger.audits import AuditRow
 from relay.ledger.backlog import Backlog, DestinationBacklog
+from relay.operations.audits import summarize, to_json
 from relay.operations.explanation import Situation, explain_destination
 from relay.operations.history_status import FailingSearch
 from relay.operations.languages import Text
@@ -39,13 +42,15 @@ class Kind(StrEnum):
     HISTORY = "history"
     LEDGER = "ledger"
     DISK = "disk"
+    AUDIT = "audit"
 
 
 class Condition(msgspec.Struct, frozen=True):
     """One thing that is bad or good at present.
 
     `subject`: which destination, host or source. `patience`: how long it may be bad before anybody is
-    alerted. `count`: of a condition that gets worse with each one, such as dead letters.
+    alerted. `count`: of a condition that gets worse with each one, such as dead letters. `report`: the number
+    of a report, of which each is sent once, good or bad. `details`: its numbers, for programs.
     """
 
     kind: Kind
@@ -54,6 +59,8 @@ class Condition(msgspec.Struct, frozen=True):
     text: Text
     patience: Duration = Duration(0)
     count: int | None = None
+    report: int | None = None
+    details: dict[str, Any] | None = None
 
 
 def of_destinations(backlog: Backlog, situation: Situation) -> Iterator[Condition]:
@@ -103,6 +110,19 @@ def of_history(failing: FailingSearch | None) -> Condition:
     text = texts.HISTORY_UNREAD.fill(at=failing.since, error=failing.message)
     patience = duration(0 if failing.code == _UNAUTHORISED else _HISTORY_SECONDS)
     return Condition(Kind.HISTORY, "cloudtalk", is_bad=True, text=text, patience=patience)
+
+
+def of_audit(row: AuditRow) -> Condition:
+    """Return the report of an audit."""
+    result = decode(row.result)
+    return Condition(
+        Kind.AUDIT,
+        "audit",
+        not result.is_good,
+        summarize(result),
+        report=row.seq,
+        details=to_json(result),
+    )
 
 
 def of_ledger(host: str, error: str | None) -> Condition:

@@ -1,7 +1,8 @@
 """Whether to send a message about a condition. Pure.
 
 A message says that a condition is bad, and another one that it is good again. Each is sent at most once an
-hour for each kind and subject. A condition that stays bad is repeated once a day.
+hour for each kind and subject. A condition that stays bad is repeated once a day. A report is sent once, good
+or bad.
 """
 
 from enum import StrEnum
@@ -46,6 +47,8 @@ class Decision(NamedTuple):
 
 def decide(condition: Condition, state: State, now: Instant) -> Decision:
     """Decide what to send."""
+    if condition.report is not None:
+        return _decide_report(condition.report, state, now, is_bad=condition.is_bad)
     if condition.count is not None:
         return _decide_by_count(condition.count, state, now)
     if condition.is_bad:
@@ -67,6 +70,14 @@ def _decide_bad(condition: Condition, state: State, now: Instant) -> Decision:
     if not is_due:
         return Decision(state)
     return Decision(msgspec.structs.replace(state, is_alerted=True, fired_at=now), Signal.FIRING)
+
+
+def _decide_report(number: int, state: State, now: Instant, *, is_bad: bool) -> Decision:
+    """Send each report once. After a restore of the ledger the numbers begin again."""
+    if number == state.count:
+        return Decision(state)
+    signal = Signal.FIRING if is_bad else Signal.RESOLVED
+    return Decision(msgspec.structs.replace(state, count=number, is_alerted=is_bad, fired_at=now), signal)
 
 
 def _decide_by_count(count: int, state: State, now: Instant) -> Decision:

@@ -47,11 +47,17 @@ _TITLES: Final = {
         Text("The disk of {subject} is nearly full", "El disco de {subject} está casi lleno"),
         Text("The disk of {subject} has space again", "El disco de {subject} vuelve a tener espacio"),
     ),
+    Kind.AUDIT: (
+        Text("The audit found something to look at", "La auditoría encontró algo por revisar"),
+        Text("The audit: complete and right", "La auditoría: completo y correcto"),
+    ),
 }
 
 
 class Message(msgspec.Struct, frozen=True):
-    """One alert, in one language. `id`: the same in each try to send it. `url`: of the console."""
+    """One alert, in one language. `id`: the same in each try to send it. `url`: of the console. `details`:
+    for programs.
+    """
 
     id: str
     kind: Kind
@@ -61,6 +67,7 @@ class Message(msgspec.Struct, frozen=True):
     text: str
     at: Instant
     url: str
+    details: dict[str, Any] | None = None
 
 
 def build_message(
@@ -71,7 +78,17 @@ def build_message(
     text = escape_unprintable(mask_text(condition.text.read(language)))
     if len(text) > _LONGEST:
         text = text[:_LONGEST] + "…"
-    return Message(id_, condition.kind, condition.subject, signal, title.read(language), text, at, url)
+    return Message(
+        id_,
+        condition.kind,
+        condition.subject,
+        signal,
+        title.read(language),
+        text,
+        at,
+        url,
+        condition.details,
+    )
 
 
 def encode(message: Message, format_: str) -> bytes:
@@ -91,6 +108,7 @@ def _for_programs(message: Message) -> dict[str, Any]:
             "title": message.title,
             "message": message.text,
             "console_url": message.url,
+            **({} if message.details is None else {str(message.kind): message.details}),
         },
     }
 

@@ -17,7 +17,7 @@ from relay.alerts import conditions, silence
 from relay.alerts.conditions import Condition
 from relay.alerts.sender import AlertSender
 from relay.instants import Instant, local_iso
-from relay.ledger import Ledger, LedgerError, calls
+from relay.ledger import Ledger, LedgerError, audits, calls
 from relay.ledger.backlog import read_backlog
 from relay.ledger.connection import Connection
 from relay.ledger.lease_holder import Lease
@@ -111,6 +111,7 @@ class AlertWorker:
         backlog = read_backlog(connection)
         situation = situation_of(self._settings, now, for_people=True)
         found = list(conditions.of_destinations(backlog, situation))
+        found += [conditions.of_audit(row) for row in audits.list_newest(connection, 1)]
         if backlog.last_event_at is not None:
             found.append(self._silence_of(connection, backlog.last_event_at, now))
         if situation.reconcile_period is not None:

@@ -182,7 +182,7 @@ def _finish(settings: Settings, outcome: Outcome, *, as_json: bool) -> NoReturn:
     """Print the result, and end the command."""
     result = outcome.result
     if as_json:
-        print_json(to_json(result, outcome.findings))
+        print_json(to_json(result) | {"findings": outcome.findings})
     else:
         situation = situation_of(settings, wall_clock(), for_people=True)
         _print(view_result(result, situation), outcome.findings)

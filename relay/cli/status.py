@@ -118,6 +118,7 @@ def _heads(status: Status) -> list[str]:
         f"calls: {status.calls}{_describe_follow_ups(status.follow_ups)}",
         f"history: {_describe_history(status.history)}",
         *map(_describe_backfill, status.history.backfills),
+        *([f"audit: {status.audit.finished_at}: {status.audit.summary}"] if status.audit else []),
     ]
 
 
@@ -169,5 +170,7 @@ def _problems(status: Status) -> Iterator[str]:
         )
     if failing := status.history.failing:
         yield f"CloudTalk's history cannot be read since {failing.since}: {failing.message}"
+    if status.audit and not status.audit.good:
+        yield "the audit found something to look at: `relay audit --last` shows it"
     if status.retention_refused:
         yield f"retention deletes nothing: {status.retention_refused}"

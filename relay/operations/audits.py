@@ -1,6 +1,7 @@
 """What audits found, for people and programs. The fields of the structs are the keys of their JSON."""
 
 from collections.abc import Iterator
+from typing import Any
 
 import msgspec
 
@@ -148,8 +149,8 @@ def _describe(side: CloudTalkSide | CrmSide | Result, language: Language) -> str
     return ", ".join(parts)
 
 
-def to_json(result: Result, findings: list[Finding]) -> dict[str, object]:
-    """Return all numbers of an audit and its findings, as `--json` prints them."""
+def to_json(result: Result) -> dict[str, Any]:
+    """Return all numbers of an audit, as `--json` prints them."""
     numbers = msgspec.to_builtins(result)
     return {
         **numbers,
@@ -159,5 +160,4 @@ def to_json(result: Result, findings: list[Finding]) -> dict[str, object]:
         "repaired": result.repaired,
         "for_person": result.for_person,
         "unproven": result.unproven,
-        "findings": findings,
     }

@@ -20,6 +20,7 @@ from relay.ledger import (
 from relay.ledger.connection import Connection
 from relay.ledger.deliveries import DeliveryCounts
 from relay.ledger.destinations import DestinationRow
+from relay.operations.audits import AuditView, view_newest
 from relay.operations.explanation import Explanation, Situation, explain_destination
 from relay.operations.explanation_texts import Cause
 from relay.operations.history_status import HistoryStatus, get_history
@@ -96,6 +97,8 @@ class Status(msgspec.Struct, frozen=True):
     history: HistoryStatus
     retention_refused: str | None
     """Why retention deletes nothing; None while it works."""
+    audit: AuditView | None
+    """The newest audit; None before the first."""
     refused: list[Refusal]
     """Requests to the webhook that were refused within the last day."""
 
@@ -141,6 +144,7 @@ def get_status(
         destinations=list_destinations(connection, situation, totals.delivered),
         history=get_history(connection, situation),
         retention_refused=warnings.get(connection, warnings.CLOCK_JUMPED, since=Instant(0)),
+        audit=view_newest(connection, situation),
         refused=list_refused(connection, situation),
     )
 
