@@ -8,6 +8,7 @@ import msgspec
 from starlette.responses import Response
 
 from relay.console.pages import (
+    audit,
     call,
     calls,
     calls_export,
@@ -59,6 +60,7 @@ PAGES: Final = (
     Page("/quarantine/reason", quarantine.show_reason),
     Page("/quarantine/retry", quarantine.retry, "POST"),
     Page("/quarantine/drop", quarantine.drop, "POST"),
+    Page("/audit", audit.show),
     Page("/set-up", set_up.show),
     Page("/set-up/check", set_up.check, "POST"),
     Page("/set-up/test", set_up.send_test, "POST"),

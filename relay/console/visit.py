@@ -34,6 +34,7 @@ NAVIGATION: Final = (
     ("calls", "calls"),
     ("dead_letters", "dead-letters"),
     ("quarantine", "quarantine"),
+    ("audit", "audit"),
     ("set_up", "set-up"),
 )
 """The pages of the navigation: the name of their text and of their icon, and their path."""

@@ -35,7 +35,7 @@ READINGS: Final[dict[Reading, Text]] = {
     Reading.NO_READING: Text("cannot be compared: it has no way to read", "no se puede comparar: no se lee"),
     Reading.DISABLED: Text("not compared: disabled", "no comparado: desactivado"),
     Reading.PAUSED: Text("not compared: paused ({problem})", "no comparado: en pausa ({problem})"),
-    Reading.FAILED: Text("could not be read ({problem})", "no se pudo leer ({problem})"),
+    Reading.FAILED: Text("could not be read ({problem})", "no se pudo leer («{problem}»)"),
 }
 KINDS: Final[dict[FindingKind, Text]] = {kind: NUMBERS[kind] for kind in FindingKind}
 

@@ -13,6 +13,7 @@ from relay.ledger.connection import Connection
 from relay.operations import audit_texts as texts
 from relay.operations.explanation import Situation
 from relay.operations.languages import Language, Text
+from relay.operations.story_texts import word
 
 _THEIRS = frozenset({FindingKind.CHANGED, FindingKind.ONLY_HERE})
 
@@ -141,7 +142,8 @@ def _describe(side: CloudTalkSide | CrmSide | Result, language: Language) -> str
     """Return what is special about a side; empty if nothing is."""
     parts = []
     if isinstance(side, CrmSide) and side.reading is not Reading.COMPARED:
-        parts.append(texts.READINGS[side.reading].fill(problem=side.problem).read(language))
+        problem = word(side.problem or "") if side.reading is Reading.PAUSED else side.problem
+        parts.append(texts.READINGS[side.reading].fill(problem=problem).read(language))
     if isinstance(side, CloudTalkSide) and side.problem is not None:
         parts.append(texts.READINGS[Reading.FAILED].fill(problem=side.problem).read(language))
     numbers = ((name, getattr(side, name, 0)) for name in texts.NUMBERS)

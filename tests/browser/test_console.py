@@ -19,7 +19,7 @@ CANARY = "Canary-7f3a91c2d4"
 CALLS = 30
 PAGES = (
     *("", "calls", f"call?id={FIRST_ID}", "call?id=nothing", "calls?q=nothing"),
-    *("dead-letters", "quarantine", "quarantine/reason?reason=missing_id", "set-up"),
+    *("dead-letters", "quarantine", "quarantine/reason?reason=missing_id", "audit", "set-up"),
 )
 SETTINGS = """
 [server]

@@ -74,6 +74,8 @@ def _attention(visit: Visit, status: Status) -> Iterator[Attention]:
     if failing := status.history.failing:
         text = texts.history_failing.format(time=failing.since, reason=failing.message)
         yield Attention(text, is_urgent=True)
+    if status.audit is not None and not status.audit.good:
+        yield Attention(visit.texts.audit.attention.format(summary=status.audit.summary), "audit")
     if status.retention_refused:
         yield Attention(texts.retention.format(reason=status.retention_refused))
 

@@ -4,7 +4,18 @@ from typing import Final
 
 import msgspec
 
-from relay.console.texts import call, calls, dead_letters, frame, overview, quarantine, set_up, sign_in, units
+from relay.console.texts import (
+    audit,
+    call,
+    calls,
+    dead_letters,
+    frame,
+    overview,
+    quarantine,
+    set_up,
+    sign_in,
+    units,
+)
 
 
 class Texts(msgspec.Struct, frozen=True, kw_only=True):
@@ -21,6 +32,7 @@ class Texts(msgspec.Struct, frozen=True, kw_only=True):
     overview: overview.OverviewTexts
     dead_letters: dead_letters.DeadLetterTexts
     quarantine: quarantine.QuarantineTexts
+    audit: audit.AuditTexts
     set_up: set_up.SetUpTexts
 
 
@@ -36,6 +48,7 @@ ENGLISH: Final = Texts(
     overview=overview.ENGLISH,
     dead_letters=dead_letters.ENGLISH,
     quarantine=quarantine.ENGLISH,
+    audit=audit.ENGLISH,
     set_up=set_up.ENGLISH,
 )
 SPANISH: Final = Texts(
@@ -50,5 +63,6 @@ SPANISH: Final = Texts(
     overview=overview.SPANISH,
     dead_letters=dead_letters.SPANISH,
     quarantine=quarantine.SPANISH,
+    audit=audit.SPANISH,
     set_up=set_up.SPANISH,
 )

@@ -15,6 +15,7 @@ class FrameTexts(msgspec.Struct, frozen=True, kw_only=True):
     calls: str
     dead_letters: str
     quarantine: str
+    audit: str
     set_up: str
     sign_out: str
     language: str
@@ -48,6 +49,7 @@ ENGLISH: Final = FrameTexts(
     calls="Calls",
     dead_letters="Dead letters",
     quarantine="Quarantine",
+    audit="Audit",
     set_up="Set-up",
     sign_out="Sign out",
     language="Language",
@@ -86,6 +88,7 @@ SPANISH: Final = FrameTexts(
     calls="Llamadas",
     dead_letters="No entregadas",
     quarantine="Cuarentena",
+    audit="Auditoría",
     set_up="Configuración",
     sign_out="Cerrar sesión",
     language="Idioma",
