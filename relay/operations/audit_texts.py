@@ -47,7 +47,7 @@ UNPROVEN: Final = Text("not proven: {names}", "sin comprobar: {names}")
 
 ACTIONS: Final[dict[str, Text]] = {
     "repaired": Text("repaired", "reparada"),
-    "theirs": Text("left as it is", "se deja así"),
+    "left": Text("left as it is", "se deja así"),
     FindingKind.UNKNOWN: Text("import it with relay backfill", "impórtela con relay backfill"),
     FindingKind.INCOMPLETE: Text("import it with relay backfill", "impórtela con relay backfill"),
     FindingKind.MISSING: Text("send it again", "reenvíela"),

@@ -15,7 +15,7 @@ from relay.operations.explanation import Situation
 from relay.operations.languages import Language, Text
 from relay.operations.story_texts import word
 
-_THEIRS = frozenset({FindingKind.CHANGED, FindingKind.ONLY_HERE})
+_OF_PEOPLE = frozenset({FindingKind.CHANGED, FindingKind.ONLY_HERE})
 
 
 class SideView(msgspec.Struct, frozen=True):
@@ -97,7 +97,7 @@ def view_result(result: Result, situation: Situation) -> AuditView:
 
 def view_finding(finding: Finding, language: Language) -> FindingView:
     """Return the view of a finding."""
-    key = "repaired" if finding.repaired else "theirs" if finding.kind in _THEIRS else finding.kind
+    key = "repaired" if finding.repaired else "left" if finding.kind in _OF_PEOPLE else finding.kind
     return FindingView(
         finding.destination,
         finding.call,

@@ -7,13 +7,16 @@ from crm_clients.local import LocalSettings
 from relay.alerts.conditions import (
     Condition,
     Kind,
+    of_audit,
     of_destinations,
     of_disk,
     of_events,
     of_history,
     of_ledger,
 )
+from relay.audit.report import CrmSide, Result, encode
 from relay.instants import SECOND, Instant
+from relay.ledger.audits import AuditRow
 from relay.ledger.backlog import Backlog, DestinationBacklog
 from relay.ledger.deliveries import DeliveryCounts
 from relay.ledger.destinations import DestinationRow
@@ -113,3 +116,16 @@ def test_searches_of_the_history_that_fail_are_bad_at_once_only_if_the_key_is_re
     away = of_history(msgspec.structs.replace(failing, code="unavailable"))
     assert (away.is_bad, away.patience) == (True, 1_800 * SECOND)
     assert not of_history(None).is_bad
+
+
+def test_an_audit_is_a_report_with_its_numbers() -> None:
+    side = CrmSide(calls=3, records=4, right=2, doubled=1)
+    result = Result(NOW, NOW, calls=3, crms={"crm": side})
+    row = AuditRow(7, NOW, NOW, "nightly audit", encode(result).decode())
+    bad = of_audit(row)
+    assert (bad.kind, bad.is_bad, bad.report) == (Kind.AUDIT, True, 7)
+    assert bad.text.en == "to look at: 1 (the ledger: 3, crm: 4)"
+    assert bad.details is not None
+    assert bad.details["crms"]["crm"]["doubled"] == 1
+    good = msgspec.structs.replace(row, result=encode(Result(NOW, NOW, calls=3)).decode())
+    assert not of_audit(good).is_bad

@@ -79,3 +79,13 @@ def test_each_further_dead_letter_is_sent_in_sum_within_an_hour() -> None:
 def test_a_clock_that_was_set_back_delays_no_message() -> None:
     future = State(fired_at=Instant(T0 + 1000 * HOUR), bad_since=Instant(T0 + 1000 * HOUR))
     assert follow((0, BAD), state=future) == [FIRING]
+
+
+def test_each_report_is_sent_once_good_or_bad() -> None:
+    reports = [(1, True), (1, True), (2, True), (3, False), (3, False), (1, False)]
+    steps = [
+        (at, Condition(Kind.AUDIT, "audit", is_bad, Text("", ""), report=number))
+        for at, (number, is_bad) in enumerate(reports)
+    ]
+    # After a restore of the ledger the numbers begin again.
+    assert follow(*steps) == [FIRING, None, FIRING, RESOLVED, None, RESOLVED]

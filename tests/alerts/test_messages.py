@@ -81,3 +81,9 @@ def test_each_kind_has_a_title_in_both_languages(kind: Kind, language: Language)
     condition = Condition(kind, "crm", True, Text("a", "b"))
     found = build_message("1", condition, Signal.FIRING, language, at=NOW, url="")
     assert len(found.title) > 10
+
+
+def test_a_program_gets_the_numbers_of_a_report() -> None:
+    condition = Condition(Kind.AUDIT, "audit", True, Text("a", "b"), report=1, details={"calls": 3})
+    written = build_message("alert_1", condition, Signal.FIRING, Language.EN, at=NOW, url="u")
+    assert json.loads(encode(written, "json"))["data"]["audit"] == {"calls": 3}

@@ -8,7 +8,7 @@ from relay.ledger import Ledger
 from tests.support.deliveries import delivered_update, enqueue, settle
 from tests.support.delivering import FakeCrm
 
-Answer = Mapping[str, Sequence[Stored]] | Outcome | None
+Reply = Mapping[str, Sequence[Stored]] | Outcome | None
 
 
 class ReadableCrm(FakeCrm):
@@ -17,10 +17,10 @@ class ReadableCrm(FakeCrm):
     def __init__(self) -> None:
         super().__init__()
         self.records: dict[str, list[Stored]] = {}
-        self.answers: list[Answer | Callable[[], Any]] = []
+        self.answers: list[Reply | Callable[[], Any]] = []
         self.read_ids: list[list[str]] = []
 
-    async def read(self, pushes: Sequence[Push]) -> Answer:
+    async def read(self, pushes: Sequence[Push]) -> Reply:
         self.read_ids.append([push.call.id for push in pushes])
         if self.answers:
             answer = self.answers.pop(0)
