@@ -61,7 +61,7 @@ def command(
     last: bool,
     as_json: bool,
 ) -> None:
-    """Compare CloudTalk's history, the ledger and the CRMs, call by call.
+    """Compare CloudTalk, the ledger and the CRMs, call by call.
 
     Calls that only CloudTalk has are imported (this needs an API key). Calls that a CRM lost, or has in
     another version, are written again. Doubled records and records that should not be there are named for a

@@ -68,6 +68,7 @@ def test_json_has_every_key(home: Home) -> None:
         "follow_ups": {"customers": 0, "median_seconds": None},
         "history": {"reconciles": False, "last": None, "next_at": None, "failing": None, "backfills": []},
         "retention_refused": None,
+        "audit": None,
         "refused": [],
     }
 
@@ -123,6 +124,7 @@ def test_before_the_first_start_all_numbers_are_0(home: Home) -> None:
         "follow_ups": {"customers": 0, "median_seconds": None},
         "history": {"reconciles": False, "last": None, "next_at": None, "failing": None, "backfills": []},
         "retention_refused": None,
+        "audit": None,
         "refused": [],
     }
 

@@ -321,7 +321,7 @@ async def test_it_deletes_at_once_and_every_hour_and_holds_its_lease_meanwhile(
         sleeps.append(seconds)
         if seconds >= 1:  # the pause between two transactions is short
             clock.advance(seconds)
-        if len(sleeps) == 260:
+        if len(sleeps) == 262:
             raise asyncio.CancelledError
         await really_sleep(0)
 

@@ -39,6 +39,7 @@ async def test_events_calls_and_quarantine_are_counted(ledger: Ledger) -> None:
         "destinations": [],
         "history": {"reconciles": False, "last": None, "next_at": None, "failing": None, "backfills": []},
         "retention_refused": None,
+        "audit": None,
         "refused": [],
     }
 
