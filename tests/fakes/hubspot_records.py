@@ -5,7 +5,7 @@ import re
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 from functools import cache
 from typing import Any
 
@@ -264,9 +264,12 @@ def contact_properties() -> list[Property]:
 
 
 def record_json(record: Record, names: list[str] | None = None) -> dict[str, Any]:
-    """Format a record as HubSpot does."""
+    """Format a record as HubSpot does, which accepts times in milliseconds and returns ISO 8601."""
     properties: dict[str, Any] = {"hs_object_id": record.id}
     properties |= record.properties if names is None else {n: record.properties.get(n) for n in names}
+    if (time := properties.get("hs_timestamp")) and time.isdigit():
+        moment = datetime.fromtimestamp(int(time) / 1000, UTC)
+        properties["hs_timestamp"] = moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
     stamp = "2026-11-24T10:00:00.000Z"
     return {
         "id": record.id,
