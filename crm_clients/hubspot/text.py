@@ -70,7 +70,7 @@ def _escape_to_length(text: str, length: int, marker: str) -> str:
 
 
 def _escape(text: str) -> str:
-    return html.escape(text).replace("\n", "<br>")
+    return html.escape(clean(text)).replace("\n", "<br>")
 
 
 def html_to_text(markup: str) -> str:
@@ -80,7 +80,7 @@ def html_to_text(markup: str) -> str:
 
 def shorten_name(name: str) -> str:
     """Join the lines of a name and cut it at 200 characters."""
-    line = " ".join(name.split())
+    line = " ".join(clean(name).split())
     return line if len(line) <= _MAX_NAME_LENGTH else line[:_MAX_NAME_LENGTH] + "…"
 
 
@@ -95,7 +95,7 @@ def property_value(value: object) -> str:
         case bool():
             return "true" if value else "false"
         case list():
-            return ";".join(map(str, value))
+            return clean(";".join(map(str, value)))
         case dict():
             return clean(msgspec.json.encode(value).decode())[:MAX_TEXT_LENGTH]
         case _:

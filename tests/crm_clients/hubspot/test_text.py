@@ -114,3 +114,16 @@ def test_an_empty_constant_is_left_out() -> None:
         "no": False,
     }
     assert constant_properties(constants) == {"source": "relay", "zero": "0", "no": "false"}
+
+
+@pytest.mark.parametrize("bad", ["\0", "\ud800"])
+def test_what_hubspots_json_cannot_hold_is_removed_from_every_text(bad: str) -> None:
+    texts = TEXTS["en"]
+    written = [
+        sections_to_html([("Tags", f"vi{bad}p")], texts),
+        shorten_name(f"Ana {bad}Ruiz"),
+        property_value([f"vi{bad}p", "new"]),
+        property_value(f"vi{bad}p"),
+    ]
+    assert not any(bad in text for text in written)
+    assert written[1:3] == ["Ana Ruiz", "vip;new"]
