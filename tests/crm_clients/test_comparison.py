@@ -30,6 +30,7 @@ from crm_clients.comparison import is_same
         ("2026-01-12T09:00:00Z", "2026-01-12"),
         ("44FE27CD-5268-4670-993E-0129AABBCCDD", "44fe27cd-5268-4670-993e-0129aabbccdd"),
         (["vip", "b"], '["vip", "b"]'),
+        ({"a": 2.502379475042625e16}, {"a": 25023794750426250}),
         ({"a": 1, "b": [2]}, {"b": [2.0], "a": 1, "added by a trigger": 0}),
     ],
 )
@@ -52,6 +53,7 @@ def test_a_value_in_another_form_is_the_same(written: Any, stored: Any) -> None:
         (["a", "b"], ["b", "a"]),
         (["a"], "a"),
         ({"a": 1}, {"a": True}),
+        ({"a": 1.0}, {"a": True}),
         ({"a": 1}, {}),
         ({"a": 1}, "no JSON"),
         ("2026-01-12T09:00:00Z", "2026-01-12T09:00:01+00:00"),

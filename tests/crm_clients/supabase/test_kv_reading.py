@@ -37,11 +37,15 @@ async def test_keys_of_other_programs_are_theirs(kv: Supabase, connect: Connect)
     assert await client.read([later(call())]) == {"cloudtalk-1": [Stored(KEY)]}
     change(kv, valoracion=5, origen="Ana", cloudtalkId="other")
     assert only(await client.read([later(call())])).different == set()
-    change(kv, situacion="answered", duracion="9:59", fecha="2020-01-01T00:00:00Z", notas="Ana called")
+    change(
+        kv, situacion="answered", duracion="9:59", fecha="2020-01-01T00:00:00Z", notas="Llamada CloudTalk - ?"
+    )
     assert only(await client.read([later(call())])).different == {
         *("status", "duration_seconds", "started_at", "from", "to")
     }
     assert only(await client.read([later(call(), "started_at")])).different == {"started_at"}
+    change(kv, notas="Ana called")
+    assert only(await client.read([later(call(), "from", "to")])).different == set()
 
 
 @pytest.mark.usefixtures("kv")
