@@ -145,6 +145,7 @@ class Relay:
             self.delivery.alerts.set_settings(self.settings)
             self.delivery.reconciler.set_settings(self.settings)
             self.delivery.audits.set_settings(self.settings)
+            self.delivery.enricher.set_settings(self.settings)
             await self._use_new_keys(self.delivery, changed)
         log.info("settings.reloaded", destinations=changed, restart_needed=restart_needed)
 

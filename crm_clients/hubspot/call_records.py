@@ -42,14 +42,16 @@ DEFAULT_PROPERTIES: Final = {
     "duration_seconds": "hs_call_duration",
     "recording_url": "hs_call_recording_url",
     "agent_email": OWNER,
+    "missed_reason": BODY,
     "summary": BODY,
+    "smart_notes": BODY,
     "notes": BODY,
     "tags": BODY,
     "transcript": BODY,
 }
 """The property of each field, unless the settings name another one."""
 
-_BODY_ORDER: Final = ("summary", "notes", "tags", "transcript")
+_BODY_ORDER: Final = ("missed_reason", "summary", "smart_notes", "notes", "tags", "transcript")
 """The first sections of the body."""
 
 _ATTRIBUTES: Final = dict(zip(FIELDS, Call.__struct_fields__, strict=True))
@@ -229,7 +231,7 @@ _CONVERTERS: Final[Mapping[str, Callable[[Call, str], str]]] = {
 
 def _body(call: Call, fields: Collection[str], texts: Texts, *, recording: bool) -> str:
     ordered = [field for field in (*_BODY_ORDER, *DELIVERED_FIELDS) if field in fields]
-    sections = [(_heading(field, texts), _body_text(call, field)) for field in dict.fromkeys(ordered)]
+    sections = [(_heading(field, texts), _body_text(call, field, texts)) for field in dict.fromkeys(ordered)]
     if recording and call.recording_url:
         sections.insert(0, (_heading("recording_url", texts), clean(call.recording_url)))
     return sections_to_html(((heading, text) for heading, text in sections if text), texts)
@@ -241,6 +243,8 @@ def _heading(field: str, texts: Texts) -> str:
     return texts.headings.get(field) or field.replace("_", " ").capitalize()
 
 
-def _body_text(call: Call, field: str) -> str:
+def _body_text(call: Call, field: str, texts: Texts) -> str:
+    if field == "missed_reason" and call.missed_reason:
+        return texts.missed_reason(call.missed_reason)
     value = getattr(call, _ATTRIBUTES[field])
     return ", ".join(map(str, value)) if isinstance(value, list) else property_value(value)

@@ -1,9 +1,11 @@
 """The texts that the relay writes into HubSpot, in each language of the setting `language`."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Final, Literal
 
 import msgspec
+
+from relay.call import missed_reason_in_spanish
 
 Language = Literal["en", "es"]
 
@@ -13,6 +15,7 @@ class Texts(msgspec.Struct, frozen=True):
 
     `calls`: what a call is called, by direction, "" for an unknown one. `prepositions`: the word before the
     customer, likewise. `headings`: of a field in the body of a call; other fields have their own name.
+    `missed_reason`: translates the reason of a missed call.
     """
 
     calls: Mapping[str, str]
@@ -30,6 +33,7 @@ class Texts(msgspec.Struct, frozen=True):
     task_completed: str
     called_back: str
     called_back_by: str
+    missed_reason: Callable[[str], str]
 
 
 TEXTS: Final[Mapping[Language, Texts]] = {
@@ -45,7 +49,7 @@ TEXTS: Final[Mapping[Language, Texts]] = {
         voicemail="Voicemail",
         unknown_number="an unknown number",
         recording="Recording",
-        headings={},
+        headings={"missed_reason": "Why it was missed"},
         cut="cut",
         task_subject="Call back {customer}",
         task_body="{kind} on {time} ({timezone}) from {customer}.",
@@ -54,6 +58,7 @@ TEXTS: Final[Mapping[Language, Texts]] = {
         task_completed="Nobody needs to call back any more: the call was answered after all.",
         called_back="Called back after {after}.",
         called_back_by="Called back after {after} by {agent}.",
+        missed_reason=str,
     ),
     "es": Texts(
         calls={
@@ -98,6 +103,8 @@ TEXTS: Final[Mapping[Language, Texts]] = {
             "follow_up": "Seguimiento",
             "called_back_at": "Fecha de la devolución",
             "called_back_by": "Devuelta por",
+            "missed_reason": "Motivo de la llamada perdida",
+            "smart_notes": "Notas inteligentes",
             "cloudtalk_data": "Datos de CloudTalk",
         },
         cut="cortado",
@@ -108,5 +115,6 @@ TEXTS: Final[Mapping[Language, Texts]] = {
         task_completed="Ya no hay que devolver la llamada: al final se atendió.",
         called_back="Se habló con el cliente {after} después.",
         called_back_by="{agent} habló con el cliente {after} después.",
+        missed_reason=missed_reason_in_spanish,
     ),
 }

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Collection, Mapping
 from typing import Any, Final
 
-from relay.call import FIELDS, Call, Status
+from relay.call import FIELDS, Call, Status, missed_reason_in_spanish
 
 KEYS: Final = {
     "contact_id": "clienteId",
@@ -19,8 +19,12 @@ KEYS: Final = {
     "response_seconds": "tiempoRespuesta",
     "recording_url": "grabacionUrl",
     "follow_up": "seguimiento",
+    "missed_reason": "motivoPerdida",
 }
 """The key of each field. The CRM knows the first six; the relay adds the others."""
+
+_IF_KNOWN: Final = frozenset({"missed_reason"})
+"""Fields whose key a record has only once there is a value."""
 
 FIXED_KEYS: Final = ("id", "cloudtalkId", "fecha", "notas")
 """Keys that the CRM's pages need and that are not the key of one field."""
@@ -61,6 +65,7 @@ class RecordMapper:
         }
         """The fields that each key depends on."""
         self._data_key = mapping.get("cloudtalk_data")
+        self._keys_if_known = frozenset(key for field, key in mapping.items() if field in _IF_KNOWN)
         self.customer_keys = (mapping.get("contact_id"), mapping.get("contact_name"))
 
     def build(self, call: Call) -> dict[str, Any]:
@@ -70,7 +75,11 @@ class RecordMapper:
             "cloudtalkId": call.id.removeprefix(ID_PREFIX),
             "fecha": call.started_at,
             _NOTES: f"{_NOTES_PREFIX}{call.from_ or UNKNOWN_NAME} → {call.to or UNKNOWN_NAME}",
-            **{key: self._value(field, call) for field, key in self._mapping.items()},
+            **{
+                key: value
+                for field, key in self._mapping.items()
+                if (value := self._value(field, call)) is not None or field not in _IF_KNOWN
+            },
         }
 
     def fields_of(self, key: str) -> frozenset[str]:
@@ -97,6 +106,7 @@ class RecordMapper:
         """
         if existing is None:
             return {**self._constants, **record}
+        record = {**dict.fromkeys(self._keys_if_known & existing.keys()), **record}
         written = {key: record[key] for key in record if self._depends_on(key, changed)}
         if known is not None:
             written = {key: value for key, value in written.items() if self._is_complete(key, known)}
@@ -142,5 +152,6 @@ _CONVERSIONS: Final[dict[str, Callable[[Call], Any]]] = {
     "direction": lambda call: "Entrante" if call.direction == "inbound" else "Saliente",
     "duration_seconds": lambda call: format_duration(call.duration_seconds),
     "state": lambda call: call.status.value,
+    "missed_reason": lambda call: call.missed_reason and missed_reason_in_spanish(call.missed_reason),
 }
 """Fields whose value in the CRM's pages differs from the call's."""

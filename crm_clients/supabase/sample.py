@@ -79,6 +79,8 @@ SAMPLE_CALL: Final = Call(
     version=1,
     cloudtalk_data=_DATA,
     merged_into="cloudtalk-00000000-0000-0000-0000-000000000001",
+    missed_reason="nobody picked up",
+    smart_notes=_SUMMARY,
 )
 """A call with a value in every field, each as long as in many calls."""
 
@@ -92,6 +94,7 @@ _LONG: Final[dict[str, Any]] = {
     "tags": [f"a tag of some words, number {number}" for number in range(40)],
     "notes": _LONG_NOTES,
     "summary": _LONG_NOTES,
+    "smart_notes": _LONG_NOTES,
     "transcript": _LONG_TRANSCRIPT,
     "cloudtalk_data": _DATA | {"notes": _LONG_NOTES, "transcript": _LONG_TRANSCRIPT},
 }

@@ -16,6 +16,7 @@ _REPLACEMENTS: Final[dict[str, Any]] = {
     "cloudtalk_data": {"left_out": LEFT_OUT},
     "transcript": LEFT_OUT,
     "summary": LEFT_OUT,
+    "smart_notes": LEFT_OUT,
     "notes": LEFT_OUT,
     "tags": [LEFT_OUT],
 }

@@ -34,8 +34,8 @@ MERGED_INTO: Final = "merged_into"
 RESERVED_COLUMNS: Final = ("updated_at", MERGED_INTO)
 """Columns that no field can be renamed to."""
 
-ON_REQUEST: Final = frozenset({"called_back_at", "called_back_by"})
-"""Fields that have a column only if the settings name it: the CRM sees `follow_up` change in any case."""
+ON_REQUEST: Final = frozenset({"called_back_at", "called_back_by", "missed_reason", "smart_notes"})
+"""Fields that have a column only if the settings name it: a table that was created before keeps working."""
 
 DEFAULT_MAPPING: Final = {field: field for field in FIELDS_WRITTEN if field not in ON_REQUEST}
 """The column of each field, unless the settings rename it."""

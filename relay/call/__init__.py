@@ -5,11 +5,12 @@ here, nothing from the modules.
 """
 
 from relay.call.agents import distinct_agents
-from relay.call.event import HISTORY_RANK, ROW, CallEvent, Kind
+from relay.call.event import ASKED_RANK, HISTORY_RANK, ROW, CallEvent, Kind
 from relay.call.from_event import OUTCOME_KINDS, has_unknown_outcome, join_event, state_from_event
 from relay.call.join import join
 from relay.call.legs import Leg
 from relay.call.minimal import minimal_call
+from relay.call.missed_reason import MissedReason, missed_reason_in_spanish
 from relay.call.parties import HasFacts, external_number, internal_number
 from relay.call.record import (
     ANSWER_WITHIN,
@@ -36,6 +37,7 @@ from relay.call.state import (
     CallState,
     Register,
     Stamp,
+    call_back_of,
     is_from_history,
     is_only_from_history,
 )
@@ -45,6 +47,7 @@ __all__ = [
     "ALTERNATIVES",
     "ANSWER_WITHIN",
     "API_RECORDINGS",
+    "ASKED_RANK",
     "DELIVERED_FIELDS",
     "FIELDS",
     "HISTORY_RANK",
@@ -57,11 +60,13 @@ __all__ = [
     "HasFacts",
     "Kind",
     "Leg",
+    "MissedReason",
     "RecordingLinks",
     "Register",
     "Stamp",
     "Status",
     "build_record",
+    "call_back_of",
     "changed_fields",
     "choose_instants",
     "compute_status",
@@ -79,6 +84,7 @@ __all__ = [
     "join_event",
     "known_fields",
     "minimal_call",
+    "missed_reason_in_spanish",
     "needs_api_key",
     "seconds_to_call_back",
     "state_from_event",

@@ -29,6 +29,9 @@ class Kind(StrEnum):
 HISTORY_RANK: Final = 4
 """The source rank of a row of CloudTalk's history, which states a call as it is when the row is fetched."""
 
+ASKED_RANK: Final = -1
+"""The source rank of what the relay asked CloudTalk about one call: no row of the history, and no webhook."""
+
 ROW: Final = "row:"
 """Before the call_id in the name of the fact that has the digest of such a row."""
 
@@ -46,6 +49,9 @@ class CallEvent(msgspec.Struct, frozen=True):
     `facts` has only what the message states: `call_id call_uuid direction status from to external_number
     internal_number contact_id contact_name agent_id agent_name agent_email recording_url tags notes
     transcript summary` as in the record (`tags` a list, `status` answered, missed or voicemail),
+    `smart_notes missed_reason` (texts of CloudTalk's API), `rung` ([agent_id, agent_name] of each agent
+    whose phone rang in vain), `resolved_at resolved_by` (when the conversation after a missed call began, and
+    its agent's name),
     `api_recording_url` (the recording in CloudTalk's API, which needs its key), `leg_of` (the call_ids of
     which this call is another leg), `alone` (number and time link the event to no call), `named` (the number
     that webhooks state in the place of the call_id, although CloudTalk has no call with it),

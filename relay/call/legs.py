@@ -5,7 +5,7 @@ are therefore grouped here, each time from all keys, so that the legs do not dep
 Whether an event with another call_id is a transfer of the same call is decided in `relay.fold.matching`.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
 
 import msgspec
 
@@ -52,7 +52,19 @@ def _without_name(leg: LegState, named: str | None) -> LegState:
 def build_legs(state: CallState, legs: Iterable[LegState]) -> list[Leg]:
     """Build the legs of the record. What is unknown of an agent is filled from the other events."""
     claims = [agent for _, (_, agent) in sorted(state.agents.items())]
-    return [_build_leg(state, leg, complete_agent(leg.agent, claims)) for leg in legs]
+    built = [_build_leg(state, leg, complete_agent(leg.agent, claims)) for leg in legs]
+    return [*built, *_build_rung(state, built, claims)]
+
+
+def _build_rung(state: CallState, legs: Sequence[Leg], claims: Sequence[Agent]) -> Iterator[Leg]:
+    """Yield a leg for each agent whose phone rang in vain, by CloudTalk's analytics, and who has no other."""
+    known = [Agent(leg.agent_id, leg.agent_name, leg.agent_email) for leg in legs]
+    outcome = Status.MISSED if state.fact("direction") == "inbound" else Status.NO_ANSWER
+    for id_, name in state.fact("rung") or ():
+        agent = complete_agent(Agent(id_, name), claims)
+        if not any(is_same_agent(agent, other) for other in known):
+            known.append(agent)
+            yield Leg(agent.id, agent.name, agent.email, None, None, None, outcome)
 
 
 def _build_leg(state: CallState, leg: LegState, agent: Agent) -> Leg:

@@ -13,7 +13,7 @@ from relay.call.join import AGENT_KINDS, FactOrders, agent_order, join_registers
 from relay.call.legs import Leg, build_legs, group_legs
 from relay.call.parties import external_number, internal_number
 from relay.call.repeated_times import resolve_times
-from relay.call.state import CallState, LegState, Register
+from relay.call.state import CallState, LegState, Register, call_back_of
 from relay.call.status import Status, compute_status
 from relay.instants import SECOND, Duration, Instant, iso
 
@@ -27,6 +27,8 @@ class Call(msgspec.Struct, frozen=True, rename={"from_": "from"}):
     Times are ISO 8601 UTC and end in `Z`; numbers are E.164 if they can be. `follow_up`: an inbound call that
     nobody answered, and whose customer nobody has talked to since. `called_back_at`: when the first call
     after it began in which somebody talked to its customer; `called_back_by`: the agent of that call.
+    `missed_reason`: why nobody answered a missed call, see `MissedReason`. `smart_notes`: what CloudTalk's AI
+    noted, one line for each item.
     `legs`: one for each agent of a transferred call, or of a queue. `merged_into`: the id of
     the call that this one became part of.
     """
@@ -65,6 +67,8 @@ class Call(msgspec.Struct, frozen=True, rename={"from_": "from"}):
     legs: list[Leg] = []
     called_back_at: str | None = None
     called_back_by: str | None = None
+    missed_reason: str | None = None
+    smart_notes: str | None = None
 
 
 FIELDS: Final = tuple(field.encode_name for field in msgspec.structs.fields(Call))
@@ -88,7 +92,7 @@ def build_record(state: CallState, *, id: str, version: int) -> Call:  # noqa: A
     started_at, ended_at = _earliest(legs, "started_at") or fact("started_at"), fact("ended_at")
     answered_at = _earliest(legs, "answered_at") or _answered_at(state, started_at)
     is_missed = direction == "inbound" and status in _NEED_FOLLOW_UP
-    call_back = state.call_back if is_missed else None
+    call_back = call_back_of(state) if is_missed else None
     return Call(
         id=id,
         call_id=next((leg.call_id for leg in legs if leg.call_id), fact("call_id")),
@@ -123,6 +127,8 @@ def build_record(state: CallState, *, id: str, version: int) -> Call:  # noqa: A
         legs=build_legs(state, legs),
         called_back_at=iso(call_back.began_at) if call_back else None,
         called_back_by=call_back.agent_name if call_back else None,
+        missed_reason=fact("missed_reason") if is_missed else None,
+        smart_notes=fact("smart_notes"),
     )
 
 

@@ -7,7 +7,7 @@ from typing import Any, Final
 import msgspec
 
 from relay.call.agents import Agent
-from relay.call.event import HISTORY_RANK, Kind
+from relay.call.event import ASKED_RANK, HISTORY_RANK, Kind
 from relay.instants import Instant
 
 ALTERNATIVES: Final = {time: f"{time}_repeated" for time in ("started_at", "answered_at", "ended_at")}
@@ -97,14 +97,27 @@ class CallState(msgspec.Struct, omit_defaults=True):
         return None if register is None else register[1]
 
 
+def call_back_of(state: CallState) -> CallBack | None:
+    """Return the first conversation after a missed call: the one that the fold found, or an earlier one that
+    CloudTalk's analytics state, such as a call from the customer's other number. That one has no id here.
+    """
+    stated_at, found = state.fact("resolved_at"), state.call_back
+    started_at = state.fact("started_at")
+    if stated_at is None or (started_at is not None and stated_at <= started_at):
+        return found
+    if found is not None and found.began_at <= stated_at:
+        return found
+    return CallBack("", Instant(stated_at), state.fact("resolved_by"))
+
+
 def is_from_history(state: CallState) -> bool:
     """Whether CloudTalk's history has stated a fact of the call."""
     return any(stamp.source_rank == HISTORY_RANK for stamp in state.stamps.values())
 
 
 def is_only_from_history(state: CallState) -> bool:
-    """Whether all facts of the call are from CloudTalk's history: no webhook stated any."""
-    return all(stamp.source_rank == HISTORY_RANK for stamp in state.stamps.values())
+    """Whether no webhook stated a fact of the call: all are from the history, or were asked about it."""
+    return all(stamp.source_rank in {HISTORY_RANK, ASKED_RANK} for stamp in state.stamps.values())
 
 
 def referenced_stamps(

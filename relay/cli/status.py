@@ -106,6 +106,9 @@ def _print(status: Status) -> None:
         echo(f"\n{destination.explanation}")
 
 
+_API_NAMES: Final = {"analytics": "analytics API", "ai": "AI"}
+
+
 def _heads(status: Status) -> list[str]:
     """Return a line about the relays, the events, the calls and CloudTalk's history, one about each."""
     events = status.events
@@ -174,3 +177,5 @@ def _problems(status: Status) -> Iterator[str]:
         yield "the audit found something to look at: `relay audit --last` shows it"
     if status.retention_refused:
         yield f"retention deletes nothing: {status.retention_refused}"
+    for paused in status.enrichment.paused:
+        yield f"CloudTalk's {_API_NAMES[paused.api]} is not asked about calls for a while: {paused.problem}"

@@ -26,7 +26,9 @@ _LONGEST_BLOCK: Final = 600.0
 class ApiAccess:
     """The headers with an API key, and the URLs of what the relay reads."""
 
-    def __init__(self, key_id: str, key_secret: str, base_url: str, analytics_url: str = "") -> None:
+    def __init__(
+        self, key_id: str, key_secret: str, base_url: str, analytics_url: str = "", ai_url: str = ""
+    ) -> None:
         credentials = base64.b64encode(f"{key_id}:{key_secret}".encode()).decode()
         self.headers: Mapping[str, str] = {
             "Authorization": f"Basic {credentials}",
@@ -35,6 +37,7 @@ class ApiAccess:
         }
         self.base_url = base_url
         self._analytics_url = analytics_url
+        self._ai_url = ai_url
 
     def recording_url(self, call_id: str) -> str:
         """Return the URL of the recording of a call."""
@@ -43,6 +46,10 @@ class ApiAccess:
     def analytics_url(self, call_id: str) -> str:
         """Return the URL of what the analytics API knows of a call, with its uuid."""
         return f"{self._analytics_url}/calls/{quote(call_id, safe='')}"
+
+    def ai_url(self, call_id: str, part: str) -> str:
+        """Return the URL of what the AI knows of a call: `summary`, `transcription` or `smart-notes`."""
+        return f"{self._ai_url}/calls/{quote(call_id, safe='')}/{part}"
 
     @property
     def calls_url(self) -> str:

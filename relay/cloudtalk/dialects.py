@@ -8,7 +8,7 @@ from typing import Any, Final
 
 import msgspec
 
-from relay.call import HISTORY_RANK, Kind
+from relay.call import ASKED_RANK, HISTORY_RANK, Kind
 from relay.cloudtalk.flatten import Field, FlatBody, flatten, normalize_key
 from relay.cloudtalk.request import RawRequest
 
@@ -44,6 +44,14 @@ of a webhook can give its body the rank of the history.
 
 def _is_rest(_body: dict[str, Any], request: RawRequest) -> bool:
     return request.path == HISTORY_PATH
+
+
+ENRICHMENT_PATH: Final = "enrichment/"
+"""Before the name of what the relay asked CloudTalk about one call, in the path of the journal."""
+
+
+def _is_enrichment(_body: dict[str, Any], request: RawRequest) -> bool:
+    return request.path.startswith(ENRICHMENT_PATH)
 
 
 # --- mission: {"event": "call.…", "data": {…}}, as a customer's automation builds it ------------
@@ -163,6 +171,8 @@ def _is_workflow(_body: dict[str, Any], _request: RawRequest) -> bool:
 # --- the declarations ---------------------------------------------------------------------------
 
 REST: Final = Dialect("rest", _is_rest, source_rank=HISTORY_RANK)
+# Of the same source, but no row of the history: it states neither durations nor how the call went.
+ENRICHMENT: Final = Dialect("rest", _is_enrichment, source_rank=ASKED_RANK)
 MISSION: Final = Dialect("mission", _is_mission, source_rank=1, single_id=True, outcome_variable="status")
 # A sender of signed webhooks disables an endpoint that refuses them for some days.
 SIGNED: Final = Dialect(
@@ -173,7 +183,7 @@ SIGNED: Final = Dialect(
 FLOW: Final = Dialect("flow", _is_flow, source_rank=2, always_ack=True, quarantine_unknown=False)
 WORKFLOW: Final = Dialect("workflow", _is_workflow, source_rank=2)
 
-DIALECTS: Final = (REST, MISSION, SIGNED, FLOW, WORKFLOW)
+DIALECTS: Final = (REST, ENRICHMENT, MISSION, SIGNED, FLOW, WORKFLOW)
 
 
 def recognise_dialect(body: dict[str, Any], request: RawRequest) -> Dialect:

@@ -8,7 +8,8 @@ import msgspec
 
 from relay.call import CallEvent, has_unknown_outcome
 from relay.cloudtalk.decoding import parse_body
-from relay.cloudtalk.dialects import MISSION, REST, Dialect, recognise_dialect
+from relay.cloudtalk.dialects import ENRICHMENT, MISSION, REST, Dialect, recognise_dialect
+from relay.cloudtalk.enrichment import parse_enrichment
 from relay.cloudtalk.errors import InvalidPayload, InvalidValue
 from relay.cloudtalk.event_names import EventName, EventNameResolver, has_call_facts, infer_kind
 from relay.cloudtalk.fields import FieldParser, pop_occurred_at
@@ -82,6 +83,13 @@ class Parser:
         ignored = [item.parsed for item in items if isinstance(item.parsed, Ignored)]
         return events or (ignored[0] if ignored else EMPTY)
 
+    def parse_one(self, request: RawRequest) -> CallEvent:
+        """Return the event in a request that the relay made itself. Raises `InvalidPayload`."""
+        events = self.parse(request)
+        if not isinstance(events, list) or len(events) != 1:
+            raise InvalidPayload("not_an_event", "expected an object with event and data")
+        return events[0]
+
     def parse_items(self, value: Any, request: RawRequest) -> list[ParsedItem]:
         """Parse each event in a value of `parse_body`; None has no events. Raises `InvalidPayload`."""
         if value is None:
@@ -107,6 +115,8 @@ class Parser:
         dialect = recognise_dialect(value, request)
         if dialect is REST:
             return self._history.parse(dialect, value, pointer)
+        if dialect is ENRICHMENT:
+            return parse_enrichment(dialect, value, request.path, pointer)
         try:
             if dialect.enveloped:
                 self._check_company(value, pointer)

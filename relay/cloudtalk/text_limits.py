@@ -19,8 +19,8 @@ LONGEST_TAG: Final = 200
 MOST_TAGS: Final = 100
 
 _CUT: Final = {
-    **dict.fromkeys(("contact_name", "agent_name"), LONGEST_NAME),
-    **dict.fromkeys(("notes", "transcript", "summary"), LONGEST_TEXT),
+    **dict.fromkeys(("contact_name", "agent_name", "resolved_by", "missed_reason"), LONGEST_NAME),
+    **dict.fromkeys(("notes", "transcript", "summary", "smart_notes"), LONGEST_TEXT),
 }
 _LEFT_OUT: Final = {"agent_email": LONGEST_EMAIL, "recording_url": LONGEST_ADDRESS}
 """A part of an address is another address, so a longer one is no fact at all."""

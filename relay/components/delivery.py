@@ -11,6 +11,8 @@ from relay.components.traces import run_traces
 from relay.delivery import DeliveryWorker, LedgerClientState, RetryPolicy
 from relay.delivery.clients import build_clients
 from relay.fold import FoldWorker, fold_options
+from relay.fold.options import questions_of
+from relay.history.enrichment.worker import Enricher
 from relay.history.reconciler import Reconciler
 from relay.ledger import Ledger
 from relay.ledger.generation_file import keep_generation_file
@@ -80,6 +82,9 @@ class Delivery:
         self.audits = AuditWorker(settings, ledger, lambda: self.clients)
         if settings.audit.at:
             self.loops.append(self.audits.run)
+        self.enricher = Enricher(settings, ledger)
+        if questions_of(settings):
+            self.loops.append(self.enricher.run)
         if pipe is not None:
             self.loops.append(partial(pipe.listen, self.fold.wake))
 

@@ -11,6 +11,7 @@ from markupsafe import Markup
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
+from relay.call import missed_reason_in_spanish
 from relay.cloudtalk.request import RequestHead
 from relay.console import sessions
 from relay.console.context import Console
@@ -142,6 +143,12 @@ class Visit:
     def word(self, kind: str, value: str) -> str:
         """Return the word for a value: `word("status", "missed")`."""
         return str(getattr(self.texts.words, f"{kind}_{value}", value))
+
+    def reason(self, reason: str | None) -> str | None:
+        """Return why a call was missed, in the language of the page."""
+        if reason is None or Language(self.texts.code) is Language.EN:
+            return reason
+        return missed_reason_in_spanish(reason)
 
     def code(self, code: str) -> str:
         """Return the word for an outcome of a push."""

@@ -8,9 +8,10 @@ from relay.call import Call
 from relay.fold.call_backs import update_call_backs
 from relay.fold.changes import Changes
 from relay.fold.conflicts import quarantine_conflicts
+from relay.fold.enrichment import list_questions
 from relay.fold.options import FoldOptions
 from relay.instants import Instant
-from relay.ledger import aliases, calls, dedup, deliveries, forgotten, journal, recordings
+from relay.ledger import aliases, calls, dedup, deliveries, enrichments, forgotten, journal, recordings
 from relay.ledger.connection import Connection
 
 
@@ -51,6 +52,9 @@ def write_changes(connection: Connection, changes: Changes, options: FoldOptions
         )
     )
     _enqueue(connection, [*changes.updated, *called_back], options, now)
+    if options.questions:
+        written = [*changes.new_rows, *changes.changed_rows]
+        enrichments.enqueue(connection, list_questions(written, options.questions, now=now), now=now)
     if not changes.aliases:
         return Written(called_back=called_back)
     # After `mark_waiting`: an event of this batch may wait for an alias of another one.

@@ -38,7 +38,7 @@ AFTER_THE_LAST: Final = Page([], 0, 0)
 
 def parse_page(body: bytes, where: str) -> Page:
     """Parse a page of the history. Raises `Passing`."""
-    data = _parse_object(body, where).get("responseData")
+    data = parse_object(body, where).get("responseData")
     rows = data.get("data") if isinstance(data, dict) else None
     if not isinstance(data, dict) or not isinstance(rows, list):
         raise Passing("unreadable", f"{where} answered without responseData.data", _URL_HINT)
@@ -51,7 +51,7 @@ def parse_page(body: bytes, where: str) -> Page:
 
 def parse_uuid(body: bytes, where: str) -> str | None:
     """Return the call_uuid in an answer of the analytics API. Raises `Passing`."""
-    uuid = _parse_object(body, where).get("uuid")
+    uuid = parse_object(body, where).get("uuid")
     return uuid if isinstance(uuid, str) and uuid else None
 
 
@@ -76,7 +76,8 @@ def check_status(status: int, body: bytes, content_type: str, where: str) -> Non
     raise ApiFailure("refused", said, _URL_HINT)
 
 
-def _parse_object(body: bytes, where: str) -> dict[str, Any]:
+def parse_object(body: bytes, where: str) -> dict[str, Any]:
+    """Decode an answer that is an object. Raises `Passing`."""
     try:
         answer = _decode(body)
     except (ValueError, RecursionError):

@@ -22,7 +22,7 @@ from relay.instants import Instant, duration, iso
 from relay.ledger import Ledger, LedgerError, LedgerUnavailable, counters, history_searches
 from relay.ledger.history_searches import HistorySearch
 from relay.ledger.incomplete_calls import list_incomplete
-from relay.ledger.lease_holder import Lease
+from relay.ledger.lease_holder import Lease, work_and_renew
 from relay.ledger.request_limit import SharedRequestLimit
 from relay.logs import get_logger
 from relay.measurements import LAST_RECONCILE, RECONCILE_RUNS, RECONCILED_CALLS
@@ -65,21 +65,12 @@ class Reconciler:
     async def run(self) -> None:
         """Search now and after each period, until cancelled, whenever the lease is held."""
         try:
-            await self._lease.serve(self._serve, _log_failure)
+            await self._lease.serve(
+                lambda: work_and_renew(self._lease, self._search_again_and_again, seconds=_RENEW_SECONDS),
+                _log_failure,
+            )
         finally:
             await self._lease.release()
-
-    async def _serve(self) -> None:
-        """Search, and renew the lease meanwhile: CloudTalk may accept no request for minutes."""
-        searches = asyncio.create_task(self._search_again_and_again())
-        try:
-            while not searches.done():
-                await asyncio.wait([searches], timeout=_RENEW_SECONDS)
-                await self._lease.renew()
-            await searches
-        finally:
-            searches.cancel()
-            await asyncio.gather(searches, return_exceptions=True)
 
     async def _search_again_and_again(self) -> None:
         while True:

@@ -4,7 +4,7 @@ import msgspec
 from sqlalchemy import func, select
 
 from relay.instants import Instant
-from relay.ledger import deliveries, destinations, quarantine, recordings
+from relay.ledger import deliveries, destinations, enrichments, quarantine, recordings, warnings
 from relay.ledger.connection import Connection
 from relay.ledger.deliveries import DeliveryCounts
 from relay.ledger.destinations import DestinationRow
@@ -23,6 +23,8 @@ class Backlog(msgspec.Struct, frozen=True):
     """What waits in the ledger. `unfolded`: new events and those that wait for their call. `set_aside`: the
     fold failed on them. `last_event_at`: when the newest event arrived, None if the ledger has none.
     `recordings_pending`: to be archived, the oldest one since `oldest_recording_since`.
+    `enrichments_pending`: questions about calls that CloudTalk has not answered yet. `paused_apis`: those of
+    CloudTalk that are not asked.
     """
 
     destinations: list[DestinationBacklog]
@@ -32,6 +34,8 @@ class Backlog(msgspec.Struct, frozen=True):
     last_event_at: Instant | None
     recordings_pending: int = 0
     oldest_recording_since: Instant | None = None
+    enrichments_pending: int = 0
+    paused_apis: frozenset[str] = frozenset()
 
 
 _in_state = {
@@ -58,4 +62,10 @@ def read_backlog(connection: Connection) -> Backlog:
         last_event_at=Instant(last[0][0]) if last else None,
         recordings_pending=recordings_pending,
         oldest_recording_since=oldest_recording_since,
+        enrichments_pending=enrichments.count_pending(connection),
+        paused_apis=frozenset(
+            api
+            for api, name in warnings.PAUSED_APIS.items()
+            if warnings.get(connection, name, since=Instant(0)) is not None
+        ),
     )

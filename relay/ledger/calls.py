@@ -19,7 +19,7 @@ from sqlalchemy import (
     update,
 )
 
-from relay.call import Call, CallState, Status, has_conversation, is_from_history
+from relay.call import Call, CallState, Status, call_back_of, has_conversation, is_from_history
 from relay.instants import Instant
 from relay.ledger import call_terms
 from relay.ledger.call_terms import CallTerms
@@ -149,7 +149,7 @@ def _bound(rows: Iterable[CallRow]) -> dict[str, Any]:
     values, texts, position = [], [], 1
     for row in ordered:
         state, record = (without_nul(_encoder.encode(part)) for part in (row.state, row.record))
-        call_back = row.state.call_back
+        call_back = call_back_of(row.state)
         values.append(
             (
                 row.id,
@@ -164,7 +164,7 @@ def _bound(rows: Iterable[CallRow]) -> dict[str, Any]:
                 has_conversation(row.state),
                 is_from_history(row.state) or None,
                 call_back and call_back.began_at,
-                call_back and call_back.call,
+                call_back and (call_back.call or None),
                 position,
                 len(state),
                 position + len(state),

@@ -28,6 +28,7 @@ from relay.ledger.tables import (
     bodies,
     client_state,
     dedup_keys,
+    enrichments,
     events,
     tombstones,
 )
@@ -142,7 +143,10 @@ class Erased(NamedTuple):
 _aliases = select(aliases.c.call, aliases.c.alias).join(_of_calls, _of_calls.c.call == aliases.c.call)
 _seqs = select(events.c.seq).where(events.c.call.in_(select(_of_calls.c.call)))
 _ID_NAMESPACES: Final = frozenset({"uuid", "other", "id"})
-_ABOUT_CALLS: Final = (aliases, attempts, actions, audit_findings, tombstones, recordings_table)
+_ABOUT_CALLS: Final = (
+    *(aliases, attempts, actions, audit_findings, tombstones),
+    *(recordings_table, enrichments),
+)
 _delete_rest: Final = (
     delete(bodies).where(bodies.c.seq.in_(_seqs)),
     delete(dedup_keys).where(dedup_keys.c.seq.in_(_seqs)),

@@ -107,6 +107,22 @@ class Lease:
                 await self._ledger.write(lambda c: leases.release(c, self.name, self._token))
 
 
+async def work_and_renew(lease: Lease, work: Callable[[], Awaitable[None]], *, seconds: float) -> None:
+    """Work, and renew the lease every so many seconds meanwhile: the work may wait for minutes.
+
+    Raises `LeaseLost`, and what `work` raises.
+    """
+    task = asyncio.ensure_future(work())
+    try:
+        while not task.done():
+            await asyncio.wait([task], timeout=seconds)
+            await lease.renew()
+        await task
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+
 async def run_in_slices(
     lease: Lease,
     step: Callable[[], Awaitable[bool]],

@@ -12,6 +12,7 @@ from relay.ledger import (
     attempts,
     audits,
     delivered_counts,
+    enrichments,
     history_cursors,
     retention_queries,
     tombstones,
@@ -121,6 +122,10 @@ class RetentionWorker:
         await self._run_portion(partial(retention_queries.delete_old_quarantine, before=events_before))
         await self._run_portion(partial(retention_queries.delete_old_client_state, before=calls_before))
         await self._run_portion(partial(history_cursors.delete_old, before=events_before))
+        while await self._run_portion(
+            partial(enrichments.delete_old, before=events_before, limit=retention_queries.PORTION)
+        ):
+            pass
         if self._also is not None:
             await self._also()
 

@@ -43,6 +43,16 @@ class RecordingState(StrEnum):
     """Retention deleted it from the archive."""
 
 
+class EnrichmentState(StrEnum):
+    """The state of a question about a call for CloudTalk's analytics or AI."""
+
+    PENDING = "pending"
+    SETTLED = "settled"
+    """It was answered, or the answer is not needed any more."""
+    GIVEN_UP = "given_up"
+    """CloudTalk has no answer, or none that can be used."""
+
+
 def sql_state(state: StrEnum) -> ColumnElement[str]:
     """Return the state as a literal: with a bound value no engine would choose a partial index."""
     return literal_column(f"'{state}'", Text)

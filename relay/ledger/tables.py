@@ -19,7 +19,7 @@ from sqlalchemy import (
 from sqlalchemy import Text as AnyText
 from sqlalchemy.dialects import postgresql
 
-from relay.ledger.states import DeliveryState, EventState, RecordingState
+from relay.ledger.states import DeliveryState, EnrichmentState, EventState, RecordingState
 
 metadata = MetaData()
 
@@ -472,6 +472,27 @@ recordings = Table(
     Index("recordings_archived", "archived_at"),
 )
 """The recordings to archive, and where the archived ones are: see `RecordingState`."""
+
+enrichments = Table(
+    "enrichments",
+    metadata,
+    Column("call", Text, primary_key=True),
+    # What CloudTalk is asked: see `Question`.
+    Column("question", Text, primary_key=True),
+    Column("state", Text, nullable=False),
+    Column("enqueued_at", BigInteger, nullable=False),
+    Column("due_at", BigInteger, nullable=False),
+    # Answers that said "not yet", or that could not be used.
+    Column("attempts", Integer, nullable=False),
+    # Whether CloudTalk announced that the answer is there.
+    Column("announced", Boolean, nullable=False),
+    # Why it was given up.
+    Column("reason", Text),
+    _partial_index("enrichments_due", "due_at", state=EnrichmentState.PENDING),
+    Index("enrichments_enqueued", "enqueued_at"),
+    sqlite_with_rowid=False,
+)
+"""What CloudTalk's analytics and AI are to be asked about calls. `state`: see `EnrichmentState`."""
 
 request_limits = Table(
     "request_limits",

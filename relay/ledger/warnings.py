@@ -30,6 +30,16 @@ class WarningRow(msgspec.Struct, frozen=True):
     message: str
 
 
+ANALYTICS_PAUSED: Final = "analytics_paused"
+"""CloudTalk's analytics API is not asked about calls, because it refused or did not answer."""
+
+AI_PAUSED: Final = "ai_paused"
+"""CloudTalk's AI is not asked about calls, because it refused or did not answer."""
+
+PAUSED_APIS: Final = {"analytics": ANALYTICS_PAUSED, "ai": AI_PAUSED}
+"""The warning of each API that may be paused."""
+
+
 def record(connection: Connection, name: str, at: Instant, message: str) -> None:
     """Write a warning in place of the last one of this name."""
     advisory_lock(connection, "warnings")

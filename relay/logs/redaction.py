@@ -29,7 +29,7 @@ _NUMBER_KEYS: Final = frozenset(
 )
 _PERSON_KEYS: Final = frozenset(
     {"contact_name", "agent_name", "agent_email", "contact", "agent", "email", "first_name", "last_name"}
-    | {"clientenombre", "nombre", "agente", "notes", "notas", "transcript", "summary"}
+    | {"clientenombre", "nombre", "agente", "notes", "notas", "transcript", "summary", "smart_notes"}
 )
 _SECRET_KEYS: Final = frozenset({"cookie", "secret", "token"})
 """Besides the keys of credentials in any API."""

@@ -82,9 +82,15 @@ RECORDINGS_ARCHIVED: Final = Counter(
 )
 HISTORY_REQUESTS: Final = Counter(
     "relay_history_requests_total",
-    "Requests for CloudTalk's history, by API (`history` or `analytics`) and outcome: the status of the "
-    "answer, or `unreachable`.",
+    "Requests for CloudTalk's history and about single calls, by API (`history`, `analytics` or `ai`) and "
+    "outcome: the status of the answer, or `unreachable`.",
     ("api", "outcome"),
+)
+ENRICHMENTS: Final = Counter(
+    "relay_enrichments_total",
+    "Questions about single calls to CloudTalk's analytics and AI, by question (`analytics`, `call_back`, "
+    "`summary`, `transcript`, `smart_notes`) and outcome: `found`, `not_yet`, `failed` or `given_up`.",
+    ("question", "outcome"),
 )
 RECONCILE_RUNS: Final = Counter(
     "relay_reconcile_runs_total",

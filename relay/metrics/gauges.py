@@ -14,6 +14,7 @@ from relay.instants import SECOND, Instant
 from relay.ledger import HEAD, Ledger, LedgerError
 from relay.ledger.backlog import Backlog, DestinationBacklog, read_backlog
 from relay.ledger.destinations import BY_OPERATOR
+from relay.ledger.warnings import PAUSED_APIS
 from relay.logs import get_logger
 from relay.measurements.catalogue import LAST_EVENT
 from relay.measurements.instruments import Definition, Kind, Labels
@@ -59,6 +60,14 @@ OLDEST_RECORDING: Final = _gauge(
     "relay_oldest_pending_recording_seconds",
     "Seconds for which the oldest recording has been waiting for the archive; 0 if none is.",
 )
+ENRICHMENTS_PENDING: Final = _gauge(
+    "relay_enrichments_pending", "Questions about single calls that CloudTalk has not answered yet."
+)
+ENRICHMENT_PAUSED: Final = _gauge(
+    "relay_enrichment_paused",
+    "1 if CloudTalk's API (`analytics` or `ai`) is not asked for a while: it refused or did not answer.",
+    "api",
+)
 UNANSWERED: Final = _gauge(
     "relay_unanswered_customers",
     "Customers who were missed in the last seven days, and whom nobody has talked to since.",
@@ -81,7 +90,7 @@ BUILD: Final = _gauge("relay_build_info", "1, with the versions as labels.", "ve
 
 GAUGES: Final = (
     *(PENDING, OLDEST_PENDING, DEAD, PAUSED, UNFOLDED, SET_ASIDE, QUARANTINED),
-    *(RECORDINGS_PENDING, OLDEST_RECORDING, UNANSWERED, CALL_BACK),
+    *(RECORDINGS_PENDING, OLDEST_RECORDING, ENRICHMENTS_PENDING, ENRICHMENT_PAUSED, UNANSWERED, CALL_BACK),
     *(LEDGER_UP, LEDGER_BYTES, DISK_FREE, CACHE_BYTES, BUILD),
 )
 
@@ -145,6 +154,8 @@ def list_gauges(backlog: Backlog, now: Instant) -> list[GaugeValue]:
         GaugeValue(QUARANTINED, backlog.quarantined),
         GaugeValue(RECORDINGS_PENDING, backlog.recordings_pending),
         GaugeValue(OLDEST_RECORDING, _age(backlog.oldest_recording_since, now)),
+        GaugeValue(ENRICHMENTS_PENDING, backlog.enrichments_pending),
+        *(GaugeValue(ENRICHMENT_PAUSED, api in backlog.paused_apis, (api,)) for api in PAUSED_APIS),
         *(value for each in backlog.destinations for value in _of_destination(each, now)),
     ]
     if backlog.last_event_at is not None:

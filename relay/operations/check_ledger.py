@@ -7,6 +7,8 @@ from typing import Final
 
 from crm_clients.base import Finding
 from crm_clients.settings import DestinationSettings
+from relay.fold.options import questions_of
+from relay.history.enrichment.schedule import API_OF
 from relay.instants import SECOND, Instant
 from relay.ledger import LedgerError, deliveries, destinations, journal, warnings
 from relay.ledger.connection import Connection
@@ -14,7 +16,7 @@ from relay.ledger.write_check import check_writable
 from relay.operations.explanation import Situation, situation_of
 from relay.operations.ledger_access import has_ledger, open_ledger
 from relay.operations.refused_senders import list_refused
-from relay.operations.status import DestinationStatus, list_destinations
+from relay.operations.status import DestinationStatus, list_destinations, list_paused_apis
 from relay.settings import Settings
 from relay.standards.file_access import explain_denied, explain_uncreatable
 from relay.standards.private_files import review_database
@@ -76,6 +78,7 @@ def _find_in_ledger(connection: Connection, settings: Settings, now: Instant) ->
     yield from _check_senders(connection, situation)
     yield from _check_outcomes(connection, now)
     yield from _check_retention(connection)
+    yield from _check_enrichment(connection, settings)
     for status in list_destinations(connection, situation):
         if status.name in settings.destinations:
             yield from _check_deliveries(status)
@@ -128,6 +131,21 @@ def _check_retention(connection: Connection) -> Iterator[Finding]:
             hint="if the time is wrong, set this machine's clock; if it is right, the first call after the"
             " pause ends this",
         )
+
+
+def _check_enrichment(connection: Connection, settings: Settings) -> Iterator[Finding]:
+    """Report an API of CloudTalk that is not asked about calls, unless the settings ask nothing any more."""
+    asked = {API_OF[question] for question in questions_of(settings)}
+    for paused in list_paused_apis(connection):
+        if paused.api in asked:
+            yield Finding(
+                name="cloudtalk",
+                ok=False,
+                code="enrichment_paused",
+                problem=f"CloudTalk is not asked about calls: {paused.problem}",
+                hint="correct the cause; a running relay tries again by itself, at once after a restart; if"
+                " your plan does not have this API, switch it off in [enrich]",
+            )
 
 
 def _check_deliveries(status: DestinationStatus) -> Iterator[Finding]:

@@ -11,6 +11,7 @@ from relay.ledger import (
     delivered_counts,
     deliveries,
     destinations,
+    enrichments,
     journal,
     leases,
     quarantine,
@@ -20,6 +21,7 @@ from relay.ledger import (
 from relay.ledger.connection import Connection
 from relay.ledger.deliveries import DeliveryCounts
 from relay.ledger.destinations import DestinationRow
+from relay.ledger.warnings import PAUSED_APIS
 from relay.operations.audits import AuditView, view_newest
 from relay.operations.explanation import Explanation, Situation, explain_destination
 from relay.operations.explanation_texts import Cause
@@ -88,6 +90,20 @@ class DestinationStatus(msgspec.Struct, frozen=True):
     paused_message: str | None
 
 
+class PausedApi(msgspec.Struct, frozen=True):
+    """An API of CloudTalk that the relay does not ask about calls for a while, and why."""
+
+    api: str
+    problem: str
+
+
+class EnrichmentStatus(msgspec.Struct, frozen=True):
+    """What CloudTalk is asked about single calls. `pending`: questions that have no answer yet."""
+
+    pending: int
+    paused: list[PausedApi]
+
+
 class Status(msgspec.Struct, frozen=True):
     relays: list[RelayView]
     events: EventCounts
@@ -101,6 +117,7 @@ class Status(msgspec.Struct, frozen=True):
     """The newest audit; None before the first."""
     refused: list[Refusal]
     """Requests to the webhook that were refused within the last day."""
+    enrichment: EnrichmentStatus
 
 
 class Totals(msgspec.Struct, frozen=True):
@@ -146,7 +163,14 @@ def get_status(
         retention_refused=warnings.get(connection, warnings.CLOCK_JUMPED, since=Instant(0)),
         audit=view_newest(connection, situation),
         refused=list_refused(connection, situation),
+        enrichment=EnrichmentStatus(enrichments.count_pending(connection), list_paused_apis(connection)),
     )
+
+
+def list_paused_apis(connection: Connection) -> list[PausedApi]:
+    """Return the APIs that are not asked, by name."""
+    messages = {api: warnings.get(connection, name, since=Instant(0)) for api, name in PAUSED_APIS.items()}
+    return [PausedApi(api, message) for api, message in messages.items() if message is not None]
 
 
 def _list_relays(connection: Connection, situation: Situation) -> list[RelayView]:

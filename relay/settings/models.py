@@ -22,6 +22,7 @@ from pydantic import (
 from crm_clients.settings import DestinationSettings
 from relay.call import RecordingLinks
 from relay.settings import validators
+from relay.settings.enrichment import Enrich
 from relay.settings.monitoring import Alerts, Metrics, Telemetry
 from relay.settings.origins import Origin
 from relay.settings.recordings import CloudTalkApi, Recordings
@@ -344,6 +345,7 @@ class Settings(Section):
     delivery: Delivery = Field(default_factory=Delivery)
     reconcile: Reconcile = Field(default_factory=Reconcile)
     audit: Audit = Field(default_factory=Audit)
+    enrich: Enrich = Field(default_factory=Enrich)
     follow_up: FollowUp = Field(default_factory=FollowUp)
     console: Console = Field(default_factory=Console)
     metrics: Metrics = Field(default_factory=Metrics)

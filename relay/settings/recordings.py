@@ -41,13 +41,12 @@ class CloudTalkApi(Section):
     )
     analytics_url: Annotated[str, AfterValidator(validators.public_url)] = Field(
         "https://analytics-api.cloudtalk.io/api",
-        description="URL of the analytics API. It is asked only for calls of the history that neither an id "
-        "nor number and time identify.",
+        description="URL of the analytics API, see `[enrich]`. It also identifies calls of the history that "
+        "neither an id nor number and time identify.",
     )
     ai_url: Annotated[str, AfterValidator(validators.public_url)] = Field(
         "https://api.cloudtalk.io/v1/ai",
-        description="URL of the API of Conversation Intelligence (summaries, transcripts). This version does "
-        "not use it yet.",
+        description="URL of the API of Conversation Intelligence (summaries, transcripts), see `[enrich]`.",
     )
     requests_per_minute: int = Field(
         20,
@@ -69,7 +68,7 @@ class CloudTalkApi(Section):
         if self.key_secret is None:
             return None
         secret = self.key_secret.get_secret_value()
-        return ApiAccess(self.key_id, secret, self.base_url, self.analytics_url)
+        return ApiAccess(self.key_id, secret, self.base_url, self.analytics_url, self.ai_url)
 
 
 class S3(Section):

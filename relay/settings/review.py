@@ -54,9 +54,7 @@ _PLACEHOLDER_WORDS: Final = (
 """Words and stems of placeholders and of tokens that a person invents, in English and Spanish, and rows of
 the keyboard."""
 
-_USED_URLS: Final = ("base_url", "analytics_url")
-_UNUSED_URLS: Final = ("ai_url",)
-"""Keys of `cloudtalk.api` that this version does not use yet."""
+_URLS: Final = ("base_url", "analytics_url", "ai_url")
 
 _SLASHES: Final = re.compile("/+")
 _PLACEHOLDERS: Final = re.compile(
@@ -175,23 +173,15 @@ def _is_local(host: str) -> bool:
 
 
 def _review_api(settings: Settings) -> Iterator[Finding]:
-    """Name URLs of CloudTalk's API that are unsafe or not used yet, and a reconciler without a key."""
+    """Name URLs of CloudTalk's API that are unsafe, and what has no effect without a key."""
     api = settings.cloudtalk.api
-    for key in _USED_URLS:
+    for key in _URLS:
         if api.access() is not None and (insecure := _insecure_url(getattr(api, key))):
             yield _warning(
                 _NAME,
                 "insecure_url",
                 f"cloudtalk.api.{key} begins with {insecure}: the API key is sent unencrypted",
                 f"write https:// in cloudtalk.api.{key}",
-            )
-    for key in _UNUSED_URLS:
-        if getattr(api, key) != type(api).model_fields[key].default:
-            yield _warning(
-                _NAME,
-                "not_used_yet",
-                f"cloudtalk.api.{key} has no effect: this version does not use this API yet",
-                f"remove cloudtalk.api.{key}, or keep it for a later version",
             )
     if settings.reconcile.every_minutes and api.access() is None:
         yield _warning(
@@ -200,6 +190,15 @@ def _review_api(settings: Settings) -> Iterator[Finding]:
             "reconcile.every_minutes has no effect: CloudTalk's history is read with an API key, and the "
             "settings have none",
             "write cloudtalk.api.key_id and key_secret, or set reconcile.every_minutes = 0",
+        )
+    enrich = settings.enrich
+    if api.access() is None and (enrich.summary or enrich.transcript or enrich.smart_notes):
+        yield _warning(
+            _NAME,
+            "missing_api_key",
+            "the switches of [enrich] have no effect: CloudTalk is asked with an API key, and the settings "
+            "have none",
+            "write cloudtalk.api.key_id and key_secret, or remove the switches of [enrich]",
         )
 
 

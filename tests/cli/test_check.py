@@ -10,7 +10,7 @@ from crm_clients.base import Finding
 from crm_clients.local import LocalClient
 from relay.delivery import clients
 from relay.instants import Instant
-from relay.ledger import destinations
+from relay.ledger import destinations, warnings
 from relay.ledger.destinations import Pause
 from tests.support.home import LOCAL, STARTED, Home, all_delivered
 from tests.support.samples import RECEIVED_AT
@@ -188,6 +188,19 @@ def test_a_destination_that_the_relay_paused_exits_with_1_and_says_why(home: Hom
     shown = home.run("check").stdout
     assert f"until 2027-01-15 09:00:00+01:00; pending calls: 0; {reason}: the message of the CRM." in shown
     assert "`relay destinations probe crm`" in shown
+
+
+def test_an_api_of_cloudtalk_that_is_paused_exits_with_1_unless_it_is_switched_off(home: Home) -> None:
+    key = "[cloudtalk.api]\nkey_id = 'id'\nkey_secret = 'secret'\nbase_url = 'http://127.0.0.1:9'\n"
+    message = "https://analytics.example.test answered 401; check cloudtalk.api.key_id"
+    home.write_settings(key + LOCAL)
+    home.write_ledger(lambda c: warnings.record(c, warnings.ANALYTICS_PAUSED, RECEIVED_AT, message))
+    assert ("cloudtalk", "enrichment_paused") in failures(home)
+    assert "switch it off in [enrich]" in " ".join(home.run("check").stdout.split())
+    assert "CloudTalk's analytics API is not asked" in home.run("status").stdout
+    assert home.json("status")["enrichment"]["paused"] == [{"api": "analytics", "problem": message}]
+    home.write_settings(f"[enrich]\nanalytics = false\n{key}{LOCAL}")
+    assert ("cloudtalk", "enrichment_paused") not in failures(home)
 
 
 def test_dead_letters_exit_with_1_until_they_are_dropped(home: Home) -> None:

@@ -70,6 +70,7 @@ def test_json_has_every_key(home: Home) -> None:
         "retention_refused": None,
         "audit": None,
         "refused": [],
+        "enrichment": {"pending": 0, "paused": []},
     }
 
 
@@ -126,6 +127,7 @@ def test_before_the_first_start_all_numbers_are_0(home: Home) -> None:
         "retention_refused": None,
         "audit": None,
         "refused": [],
+        "enrichment": {"pending": 0, "paused": []},
     }
 
 

@@ -1,10 +1,10 @@
-"""A fake of CloudTalk's history: `GET /calls/index.json` and the analytics API, as strict as the real one.
+"""A fake of CloudTalk's APIs: `GET /calls/index.json`, the analytics and the AI, as strict as the real ones.
 
 It needs the key `id`, `key-of-the-api`, the header `Accept` and a `User-Agent`, and counts requests. Dates
 are in a zone that no document states. `faults` are the words of the next answers, one for each request:
 
 throttled (429), broken (500), refused (200 with `success: false`), edge (an HTML page, 403), unauthorised
-(401), page (an HTML page, 200), truncated, drop (no answer).
+(401), forbidden (403), gone (410), page (an HTML page, 200), large (8 MiB), truncated, drop (no answer).
 """
 
 import asyncio
@@ -26,6 +26,7 @@ from tests.support.patience import PATIENCE
 _CREDENTIALS: Final = "Basic " + base64.b64encode(b"id:key-of-the-api").decode()
 _MOST_ROWS: Final = 1_000
 _REASONS: Final = {200: "OK", 403: "Forbidden", 404: "Not Found", 429: "Too Many Requests"}
+_ERRORS: Final = {"throttled": 429, "unauthorised": 401, "forbidden": 403, "gone": 410}
 _PAGE: Final = b"<!DOCTYPE html><html><body>Forbidden</body></html>"
 
 
@@ -38,7 +39,9 @@ class Asked(NamedTuple):
 
 
 class FakeHistory:
-    """`rows`: in any order. `uuids`: call_id → call_uuid, as the analytics API knows them. `offset_hours`: of
+    """`rows`: in any order. `uuids`: call_id → call_uuid, as the analytics API knows them. `details`: call_id
+    → what else it knows of the call. `ai`: (call_id, `summary`, `transcription` or `smart-notes`) → the
+    answer, of a transcription all segments; what is absent is not processed yet. `offset_hours`: of
     the zone of `date_from` and `date_to`. `allowed`: requests in each `period` of seconds. `on_page` is
     called before each page, `change_rows` with the rows of a page. A page after the last one is a 404.
     """
@@ -46,6 +49,8 @@ class FakeHistory:
     def __init__(self, rows: Iterable[dict[str, Any]] = (), *, offset_hours: float = 2) -> None:
         self.rows = list(rows)
         self.uuids: dict[str, str] = {}
+        self.details: dict[str, dict[str, Any]] = {}
+        self.ai: dict[tuple[str, str], dict[str, Any]] = {}
         self.faults: deque[str] = deque()
         self.asked: list[Asked] = []
         self.refused = 0
@@ -110,6 +115,8 @@ class FakeHistory:
             self._send_page(query, writer)
         elif parts.path.startswith("/analytics/calls/"):
             self._send_details(parts.path.rpartition("/")[2], writer)
+        elif parts.path.startswith("/ai/calls/"):
+            self._send_ai(parts.path.split("/")[3:], query, writer)
         elif parts.path == "/api/agents/index.json":
             self._send_json(writer, {"responseData": {"data": []}})
         else:
@@ -144,22 +151,30 @@ class FakeHistory:
         if uuid is None:  # it lags
             return self._send_error(writer, 404)
         details = {"cdr_id": int(call_id), "uuid": uuid, "direction": "incoming", "status": "answered"}
-        return self._send_json(writer, details)
+        return self._send_json(writer, details | self.details.get(call_id, {}))
+
+    def _send_ai(self, steps: list[str], query: dict[str, str], writer: asyncio.StreamWriter) -> None:
+        match steps:
+            case [call_id, "summary" | "smart-notes" | "transcription" as part] if call_id.isdigit():
+                answer = self.ai.get((call_id, part))
+            case _:
+                return self._send_json(writer, {"code": "BAD_REQUEST", "message": "No."}, 400)
+        if answer is None:
+            return self._send_json(writer, {"code": "NOT_FOUND", "message": "No."}, 404)
+        return self._send_json(writer, _cut(answer, query) if part == "transcription" else answer)
 
     def _fail(self, word: str, writer: asyncio.StreamWriter) -> None:
+        if word in _ERRORS:
+            return self._send_error(writer, _ERRORS[word])
         match word:
-            case "throttled":
-                self._send_error(writer, 429)
             case "broken":
                 self._send(writer, 500, b"oops", "text/plain")
             case "refused":
                 self._send_json(writer, {"success": False, "message": "Try again."})
-            case "edge":
-                self._send(writer, 403, _PAGE, "text/html")
-            case "unauthorised":
-                self._send_error(writer, 401)
-            case "page":
-                self._send(writer, 200, _PAGE, "text/html")
+            case "edge" | "page":
+                self._send(writer, 403 if word == "edge" else 200, _PAGE, "text/html")
+            case "large":
+                self._send_json(writer, {"summary": "x" * 8 * 1024 * 1024})
             case "truncated":
                 body = b'{"responseData":{"itemsCount":1,'
                 self._send(writer, 200, body, length=len(body) + 1_000)
@@ -167,6 +182,7 @@ class FakeHistory:
                 pass
             case _:
                 raise AssertionError(word)
+        return None
 
     def _count(self) -> bool:
         """Count a request; return whether it is allowed."""
@@ -206,6 +222,16 @@ class FakeHistory:
             f"X-CloudTalkAPI-ResetTime: {math.ceil(time.time() + seconds_left)}",
         ]
         writer.write("\r\n".join([*lines, "", ""]).encode() + body)
+
+
+def _cut(answer: dict[str, Any], query: dict[str, str]) -> dict[str, Any]:
+    """A page of a transcription."""
+    limit, offset = int(query.get("limit", "10")), int(query.get("offset", "0"))
+    assert limit >= 1
+    assert offset >= 0
+    segments = answer["data"]["segments"]
+    page = answer["data"] | {"segments": segments[offset : offset + limit]}
+    return {"data": page, "pagination": {"limit": limit, "offset": offset, "total": len(segments)}}
 
 
 def _started(row: dict[str, Any]) -> datetime:

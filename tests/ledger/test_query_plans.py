@@ -22,9 +22,11 @@ from relay.ledger import (
     calls,
     client_state,
     dead_letters,
+    enrichments,
     removal,
     replays,
     retention_queries,
+    unlinked_calls,
 )
 from relay.ledger.connection import Connection
 from relay.ledger.deliveries import Pick, enqueueing, picking, settling
@@ -78,6 +80,26 @@ PLANS: dict[str, tuple[Executable, dict[str, Any], str]] = {
         calls._update,
         ROWS | {"blob": b""},
         "SEARCH calls USING INDEX sqlite_autoindex_calls_1 (id=?)",
+    ),
+    "enrichments._due_of": (
+        enrichments._due_of,
+        ROWS | {"now": 1, "limit": 1},
+        "SEARCH enrichments USING INDEX enrichments_due (due_at<?)",
+    ),
+    "enrichments._pending": (
+        enrichments._pending,
+        {},
+        "SCAN enrichments USING INDEX enrichments_due",
+    ),
+    "enrichments._old": (
+        enrichments._old,
+        {"before": 1, "limit": 1},
+        "SEARCH enrichments USING INDEX enrichments_enqueued (enqueued_at<?)",
+    ),
+    "unlinked_calls._began": (
+        unlinked_calls._began,
+        {"since": 1, "until": 2, "limit": 1},
+        "SEARCH calls USING INDEX calls_began (began_at>? AND began_at<?)",
     ),
     "call_backs._conversations": (
         call_backs._conversations,
@@ -342,6 +364,9 @@ INSERT INTO deliveries (destination, call, state, version, delivered_version, pe
   failing_for)
 SELECT d, 'call-' || n, CASE WHEN n % 500 = 0 THEN 'pending' ELSE 'delivered' END, 1, 1, n, n, 0, 0
 FROM generate_series(1, 20000) n, (VALUES ('crm'), ('other')) v (d);
+INSERT INTO enrichments (call, question, state, enqueued_at, due_at, attempts, announced)
+SELECT 'call-' || n, 'summary', CASE WHEN n % 500 = 0 THEN 'pending' ELSE 'settled' END, n, n, 0, false
+FROM generate_series(1, 20000) n;
 INSERT INTO attempts (destination, call, at, version, action, outcome, duration_ms)
 SELECT 'crm', 'call-' || n, n, 1, 'upsert', 'delivered', 9 FROM generate_series(1, 20000) n;
 ANALYZE;
@@ -366,6 +391,16 @@ INDEXES: dict[str, tuple[Any, dict[str, Any], str]] = {
         calls._by_number,
         bound([("+341",)]) | {"since": 19_000},
         "calls_number|calls_began",
+    ),
+    "enrichments._due_of": (
+        enrichments._due_of,
+        bound([("summary",)]) | {"now": 1, "limit": 1},
+        "enrichments_due",
+    ),
+    "unlinked_calls._began": (
+        unlinked_calls._began,
+        {"since": 19_000, "until": 19_100, "limit": 200},
+        "calls_began",
     ),
     "call_backs._conversations": (
         call_backs._conversations,

@@ -35,6 +35,8 @@ def backlog(*destinations: DestinationBacklog, last_event_at: Instant | None = N
         quarantined=1,
         last_event_at=last_event_at,
         recordings_pending=5,
+        enrichments_pending=6,
+        paused_apis=frozenset({"ai"}),
         oldest_recording_since=Instant(NOW - 4 * SECOND),
     )
 
@@ -54,6 +56,9 @@ def test_a_backlog_becomes_gauges() -> None:
         ("relay_quarantined_bodies",): 1,
         ("relay_recordings_pending",): 5,
         ("relay_oldest_pending_recording_seconds",): 4,
+        ("relay_enrichments_pending",): 6,
+        ("relay_enrichment_paused", "analytics"): 0,
+        ("relay_enrichment_paused", "ai"): 1,
         ("relay_deliveries_pending", "crm"): 7,
         ("relay_oldest_pending_seconds", "crm"): 90.5,
         ("relay_deliveries_dead", "crm"): 4,

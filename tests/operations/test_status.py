@@ -41,6 +41,7 @@ async def test_events_calls_and_quarantine_are_counted(ledger: Ledger) -> None:
         "retention_refused": None,
         "audit": None,
         "refused": [],
+        "enrichment": {"pending": 0, "paused": []},
     }
 
     def write(connection: Connection) -> None:

@@ -11,7 +11,10 @@ from relay.operations.translation import translate
 from tests.support.documents import ROOT
 from tests.support.source_texts import GAP, texts_in
 
-WITHOUT_MESSAGES = {"event_names", "history", "history_row", "keys", "statuses", "unparsed"}
+WITHOUT_MESSAGES = {
+    *("ai_texts", "analytics", "enrichment", "event_names", "history", "history_row", "keys", "statuses"),
+    "unparsed",
+}
 """Modules of `relay.cloudtalk` whose texts are words to recognise, or logged."""
 
 MODULES = [

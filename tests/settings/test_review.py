@@ -379,18 +379,18 @@ def test_variables_that_are_no_settings_have_no_warning(load_text: LoadText) -> 
     assert review(load_text(NOTEBOOK, **names)) == []
 
 
-# --- settings of later versions ------------------------------------------------------------------
+# --- settings without effect ---------------------------------------------------------------------
 
 
 def test_settings_without_effect_are_named_unless_they_have_their_default(load_text: LoadText) -> None:
     settings = load_text(
         "[cloudtalk.api]\nanalytics_url = 'https://analytics.example.com'\nai_url = 'https://ai.example.com'\n"
-        f"[reconcile]\nevery_minutes = 15\n{NOTEBOOK}"
+        f"[reconcile]\nevery_minutes = 15\n[enrich]\nsummary = true\n{NOTEBOOK}"
     )
-    assert codes(settings) == [("settings", "not_used_yet"), ("settings", "missing_api_key")]
-    assert [str(finding.problem).partition(" has")[0] for finding in review(settings)] == [
-        "cloudtalk.api.ai_url",
+    assert codes(settings) == [("settings", "missing_api_key")] * 2
+    assert [str(finding.problem).partition(" ha")[0] for finding in review(settings)] == [
         "reconcile.every_minutes",
+        "the switches of [enrich]",
     ]
     defaults = (
         "[cloudtalk.api]\nanalytics_url = 'https://analytics-api.cloudtalk.io/api'\n"

@@ -78,6 +78,9 @@ def _attention(visit: Visit, status: Status) -> Iterator[Attention]:
         yield Attention(visit.texts.audit.attention.format(summary=status.audit.summary), "audit")
     if status.retention_refused:
         yield Attention(texts.retention.format(reason=status.retention_refused))
+    for paused in status.enrichment.paused:
+        text = texts.analytics_paused if paused.api == "analytics" else texts.ai_paused
+        yield Attention(text.format(reason=paused.problem), is_urgent=True)
 
 
 def _attention_to_events(visit: Visit, status: Status) -> Iterator[Attention]:

@@ -45,6 +45,8 @@ class CallTexts(msgspec.Struct, frozen=True, kw_only=True):
     tags: str
     follow_up: str
     called_back: str
+    missed_reason: str
+    smart_notes: str
     yes: str
     id: str
     call_id: str
@@ -113,6 +115,8 @@ ENGLISH: Final = CallTexts(
     tags="Tags",
     follow_up="Needs an answer",
     called_back="Called back {time}",
+    missed_reason="Why it was missed",
+    smart_notes="Smart notes",
     yes="Yes",
     id="Id",
     call_id="call_id",
@@ -181,6 +185,8 @@ SPANISH: Final = CallTexts(
     tags="Etiquetas",
     follow_up="Requiere respuesta",
     called_back="Devuelta {time}",
+    missed_reason="Motivo",
+    smart_notes="Notas inteligentes",
     yes="Sí",
     id="Id",
     call_id="call_id",

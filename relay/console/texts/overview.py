@@ -19,6 +19,8 @@ class OverviewTexts(msgspec.Struct, frozen=True, kw_only=True):
     unclear: str
     no_destination: str
     retention: str
+    analytics_paused: str
+    ai_paused: str
     look: str
     cloudtalk: str
     sends: str
@@ -73,6 +75,8 @@ ENGLISH: Final = OverviewTexts(
     unclear="{number} ended calls do not state whether anybody talked: missed ones among them look completed. Add the variable that relay check names.",
     no_destination="The settings have no destination: calls are stored, but delivered to no CRM.",
     retention="Old data is not deleted: {reason}",
+    analytics_paused="CloudTalk is not asked why calls were missed: {reason}",
+    ai_paused="CloudTalk is not asked for summaries and transcripts: {reason}",
     look="Look",
     cloudtalk="From CloudTalk",
     sends="CloudTalk sends",
@@ -127,6 +131,8 @@ SPANISH: Final = OverviewTexts(
     unclear="{number} llamadas terminadas no indican si alguien habló: las perdidas entre ellas parecen completadas. Añada la variable que indica relay check.",
     no_destination="La configuración no tiene ningún destino: las llamadas se guardan, pero no llegan a ningún CRM.",
     retention="Los datos antiguos no se borran: {reason}",
+    analytics_paused="No se pregunta a CloudTalk por qué se perdieron llamadas: {reason}",
+    ai_paused="No se piden a CloudTalk resúmenes ni transcripciones: {reason}",
     look="Ver",
     cloudtalk="Desde CloudTalk",
     sends="CloudTalk envía",

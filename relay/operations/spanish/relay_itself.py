@@ -48,11 +48,19 @@ TEXTS: Final = {
         "añada sslmode=verify-full a ledger.url, y sslrootcert con los certificados de confianza (un fichero,"
         " o `system`)"
     ),
-    "cloudtalk.api.{} has no effect: this version does not use this API yet": (
-        "cloudtalk.api.{} no tiene efecto: esta versión aún no usa esa API"
+    "the switches of [enrich] have no effect: CloudTalk is asked with an API key, and the settings have"
+    " none": (
+        "las opciones de [enrich] no tienen efecto: a CloudTalk se le pregunta con una clave de API, y la"
+        " configuración no tiene ninguna"
     ),
-    "remove cloudtalk.api.{}, or keep it for a later version": (
-        "quite cloudtalk.api.{}, o déjelo para una versión posterior"
+    "write cloudtalk.api.key_id and key_secret, or remove the switches of [enrich]": (
+        "escriba cloudtalk.api.key_id y key_secret, o quite las opciones de [enrich]"
+    ),
+    "CloudTalk is not asked about calls: {}": "No se pregunta a CloudTalk por las llamadas: {}",
+    "correct the cause; a running relay tries again by itself, at once after a restart; if your plan does not"
+    " have this API, switch it off in [enrich]": (
+        "corrija la causa; un relay en marcha lo vuelve a intentar por sí mismo, y enseguida tras un"
+        " reinicio; si su plan no tiene esta API, desactívela en [enrich]"
     ),
     "reconcile.every_minutes has no effect: CloudTalk's history is read with an API key, and the settings"
     " have none": (

@@ -50,6 +50,30 @@ def test_the_body_is_escaped_and_keeps_its_line_breaks() -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("language", "reason", "notes"),
+    [
+        (
+            "en",
+            "<strong>Why it was missed</strong><br>nobody picked up",
+            "<strong>Smart notes</strong><br>- One",
+        ),
+        (
+            "es",
+            "<strong>Motivo de la llamada perdida</strong><br>nadie contestó",
+            "<strong>Notas inteligentes</strong><br>- One",
+        ),
+    ],
+)
+def test_the_body_says_why_a_call_was_missed_in_the_language_of_the_account(
+    language: str, reason: str, notes: str
+) -> None:
+    push = first_push(missed_call(missed_reason="nobody picked up", smart_notes="- One"))
+    body = properties(push, language=language)["hs_call_body"]
+    assert reason in body
+    assert notes in body
+
+
 @pytest.mark.parametrize("text", ["x" * 100_000, "&" * 100_000, "\n" * 100_000, "漢" * 100_000])
 def test_a_long_transcript_is_cut_and_ends_in_a_marker(text: str) -> None:
     body = properties(first_push(call(summary="short", transcript=text)))["hs_call_body"]
@@ -94,7 +118,8 @@ def test_the_sections_of_a_body_have_one_order_whatever_changed() -> None:
     sections = _sections(("Summary", "s"), ("Notes", "n"), ("Tags", "a, b"), ("Transcript", "t"))
     for field in ("transcript", "tags", "notes", "summary"):
         assert properties(later_push(of, field)) == {"hs_call_body": sections}
-    assert {"summary", "notes", "tags", "transcript", "recording_url"} == BODY_FIELDS
+    added = {"missed_reason", "smart_notes"}
+    assert {"summary", "notes", "tags", "transcript", "recording_url"} | added == BODY_FIELDS
 
 
 def test_the_headings_of_a_body_are_in_the_language_of_the_settings() -> None:

@@ -87,7 +87,7 @@ async def test_sections_of_the_body_are_compared_by_their_words(hubspot: HubSpot
     assert only(await client.read([later(FULL)])).different == {"notes"}
     change(hubspot, hs_call_body=body + "<p>Ana was here</p>")
     assert only(await client.read([later(FULL)])).different == {
-        *("summary", "notes", "tags", "transcript", "recording_url")
+        *("summary", "notes", "tags", "transcript", "recording_url", "missed_reason", "smart_notes")
     }
     assert only(await client.read([later(FULL, partial=True)])).different == set()
     change(hubspot, hs_call_body="")

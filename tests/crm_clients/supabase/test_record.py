@@ -80,6 +80,17 @@ def test_a_record_has_the_values_that_the_crm_shows() -> None:
     }
 
 
+def test_the_reason_of_a_missed_call_has_a_key_once_it_is_known() -> None:
+    known = MAPPER.build(call(missed_reason="nobody picked up"))
+    unknown = MAPPER.build(call())
+    changed = {"missed_reason", "status"}
+    assert MAPPER.merge(None, known, changed)["motivoPerdida"] == "nadie contestó"
+    assert "motivoPerdida" not in MAPPER.merge(None, unknown, changed)
+    assert "motivoPerdida" not in MAPPER.merge({"id": "x"}, unknown, changed)
+    assert MAPPER.merge({"motivoPerdida": "nadie contestó"}, unknown, changed)["motivoPerdida"] is None
+    assert MAPPER.build(call(missed_reason="queue was full"))["motivoPerdida"] == "queue was full"
+
+
 @pytest.mark.parametrize(
     ("changed", "keys"),
     [
@@ -243,9 +254,10 @@ def test_merging_is_idempotent_and_independent_of_order(
 
 
 def test_every_key_is_of_a_field_or_fixed() -> None:
-    assert RECORD.keys() == {*FIXED_KEYS, *KEYS.values()}
+    record = MAPPER.build(call(missed_reason="nobody picked up"))
+    assert record.keys() == {*FIXED_KEYS, *KEYS.values()}
     assert KEYS.keys() <= set(DELIVERED_FIELDS)
-    assert all(MAPPER._sources[key] for key in RECORD.keys() - {"id", "cloudtalkId"})
+    assert all(MAPPER._sources[key] for key in record.keys() - {"id", "cloudtalkId"})
 
 
 def test_the_documented_record_has_the_same_keys() -> None:
@@ -259,7 +271,8 @@ def test_every_mappable_field_can_get_a_key() -> None:
     settings = SupabaseSettings.model_validate(
         {"client": "supabase", "url": "https://a.supabase.co", "key": "k", "layout": "kv", "fields": fields}
     )
-    record = RecordMapper(settings.mapping, {}, settings.label).build(call())
+    missed = call(missed_reason="nobody picked up")
+    record = RecordMapper(settings.mapping, {}, settings.label).build(missed)
     assert record.keys() == {*FIXED_KEYS, *fields.values()}
     assert (record["x_from"], record["x_state"], record["x_tags"]) == (BASE.from_, "missed", BASE.tags)
 
