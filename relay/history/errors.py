@@ -12,6 +12,8 @@ class ApiFailure(Exception):
     def __init__(self, code: str, message: str, hint: str) -> None:
         super().__init__(f"{message}; {hint}")
         self.code = code
+        self.message = message
+        self.hint = hint
 
 
 class Passing(ApiFailure):

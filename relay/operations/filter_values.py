@@ -22,14 +22,25 @@ DIRECTIONS: Final = ("inbound", "outbound", "internal", UNKNOWN)
 
 
 def parse_time(field: str, written: str, zone: ZoneInfo) -> Instant:
-    """Return the time; a date is its midnight. Without an offset it is in this zone."""
+    """Return the time; a date is its midnight. Without an offset it is in this zone.
+
+    When the clocks change, a time exists twice or not at all. Then `since` is the earlier and `until` the
+    later of both readings, so that no call is left out.
+    """
     try:
         moment = datetime.fromisoformat(written)
     except ValueError:
         raise FilterError(
             field, "expected a date such as 2024-11-28, or a time such as 2024-11-28T10:30:00"
         ) from None
-    return Instant(((moment if moment.tzinfo else moment.replace(tzinfo=zone)) - _EPOCH) // _MICROSECOND)
+    if moment.tzinfo is not None:
+        return _instant(moment)
+    readings = [_instant(moment.replace(tzinfo=zone, fold=fold)) for fold in (0, 1)]
+    return max(readings) if field == "until" else min(readings)
+
+
+def _instant(moment: datetime) -> Instant:
+    return Instant((moment - _EPOCH) // _MICROSECOND)
 
 
 def parse_statuses(

@@ -15,7 +15,7 @@ from relay.settings.recordings import S3_PREFIX
 from relay.standards.file_access import explain_uncreatable
 
 _NAME: Final = "recordings"
-_API_NAME: Final = "cloudtalk.api"
+API: Final = "cloudtalk.api"
 
 
 async def check_recordings(settings: Settings) -> list[Finding]:
@@ -37,12 +37,12 @@ async def _check_api(settings: Settings, api: ApiAccess) -> Finding:
     except FetchFailed as error:
         if error.reason is Reason.UNAUTHORISED:
             hint = "create another key in CloudTalk, and write it to cloudtalk.api.key_id and key_secret"
-            return Finding(name=_API_NAME, ok=False, code="unauthorised", problem=str(error), hint=hint)
+            return Finding(name=API, ok=False, code="unauthorised", problem=str(error), hint=hint)
         hint = "check cloudtalk.api.base_url, and that this machine can reach it"
-        return Finding(name=_API_NAME, ok=False, code="unreachable", problem=str(error), hint=hint)
+        return Finding(name=API, ok=False, code="unreachable", problem=str(error), hint=hint)
     finally:
         await downloader.aclose()
-    return Finding(name=_API_NAME, ok=True)
+    return Finding(name=API, ok=True)
 
 
 async def _check_store(settings: Settings) -> Finding:

@@ -55,6 +55,11 @@ def history() -> list[PastCall]:
     return calls
 
 
+def announced_pair(pair: int) -> list[PastCall]:
+    calls = history()
+    return [calls[3 * pair], calls[3 * (pair + 500)]]
+
+
 def announced(calls: list[PastCall]) -> list[dict[str, Any]]:
     """The events of the first calls: a third with the uuid only, with the call_id only, and with both."""
     ids = [("call_uuid",), ("call_id",), ("call_uuid", "call_id")]
@@ -105,7 +110,10 @@ def test_a_history_is_imported_once_although_a_kill_interrupts_it(
     assert [result[key] for key in ("calls", "known", "new", "filled")] == [5_000, 2_000, 3_000, 2_000]
     assert cloudtalk.refused == 0
     assert cloudtalk.most_within(60) <= 60
-    assert len(set(cloudtalk.looked_up)) == 2 * PAIRS
+    pairs = {call.call_id for pair in range(PAIRS) for call in announced_pair(pair)}
+    # Besides, the last row of a page is asked for if another one on the next page might fit its call.
+    assert pairs <= set(cloudtalk.looked_up)
+    assert len(set(cloudtalk.looked_up) - pairs) <= len(set(cloudtalk.pages))
     assert pages_before[-1] in cloudtalk.pages[len(pages_before) :]
     assert len(set(cloudtalk.pages)) == len(cloudtalk.pages) - 1  # only the interrupted page came twice
     check_records(before, records(tmp_path))
@@ -177,3 +185,67 @@ def check_that_a_repetition_changes_nothing(relay: RelayProcess) -> None:
         assert (result["calls"], result["known"], result["new"], result["filled"]) == (5_000, 5_000, 0, 0)
     assert count_events(relay.folder) == events
     assert records(relay.folder) == calls
+
+
+# --- several imports at once ----------------------------------------------------------------------
+
+
+def test_two_imports_at_once_one_of_which_is_killed_and_a_reconciler_give_each_call_once(
+    tmp_path: Path, cloudtalk: FakeHistory
+) -> None:
+    """Their ranges overlap, and the reconciler reads the newest days of both again and again."""
+    reconciles = "[reconcile]\nevery_minutes = 0.02\nlook_back_hours = 72"
+    middle = (NEWEST - timedelta(days=25)).date().isoformat()
+    newer = ("backfill", "--since", middle, "--json")
+    with running_relay(tmp_path, settings(cloudtalk, reconciles)) as relay:
+        announce(relay)
+        before = records(tmp_path)
+        waits = Gate(cloudtalk, 6)
+        imports = [start(relay, *BACKFILL), start(relay, *newer)]
+        try:
+            assert waits.reached.wait(PATIENCE)
+        finally:
+            imports[0].kill()
+            imports[0].wait(PATIENCE)
+            waits.open()
+        assert imports[1].wait(PATIENCE) == 0
+        run_backfill(relay)
+        unfolded = "SELECT count(*) FROM events WHERE state <> 'folded'"
+        eventually(lambda: query(relay.folder, unfolded), lambda rows: rows == [(0,)])
+    check_records(before, records(tmp_path))
+    assert cloudtalk.refused == 0
+    assert cloudtalk.most_within(60) <= 60
+    long_windows = [page for page in cloudtalk.pages if not is_of_reconciler(page)]
+    assert len(long_windows) <= 2 * len(set(long_windows))
+
+
+class Gate:
+    """Holds the answer to a page of the history, until it is opened."""
+
+    def __init__(self, cloudtalk: FakeHistory, number: int) -> None:
+        self.reached = threading.Event()
+        self._opened = threading.Event()
+        self._cloudtalk = cloudtalk
+        self._number = number
+        cloudtalk.on_page = self._wait
+
+    def _wait(self) -> None:
+        if len(self._cloudtalk.pages) >= self._number and not self._opened.is_set():
+            self.reached.set()
+            self._opened.wait(PATIENCE)
+
+    def open(self) -> None:
+        """Let this page and all others be answered."""
+        self._opened.set()
+
+
+def start(relay: RelayProcess, *command: str) -> subprocess.Popen[bytes]:
+    return subprocess.Popen(  # noqa: S603 - fixed command
+        relay._command_line(*command), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
+
+
+def is_of_reconciler(page: tuple[str, str, str]) -> bool:
+    """Whether the window is that of a search of three days."""
+    first, last = (datetime.fromisoformat(edge) for edge in page[:2])
+    return last - first < timedelta(days=5)

@@ -127,7 +127,8 @@ class FakeHistory:
             found = [row for row in self.rows if str(row["Cdr"]["id"]) == query["call_id"]]
             return self._send_json(writer, {"responseData": {"itemsCount": len(found), "data": found}})
         self.on_page()
-        first, last = (self._parse(query[key]) for key in ("date_from", "date_to"))
+        edges = (query.get("date_from", "1970-01-01 00:00:00"), query.get("date_to", "2100-01-01 00:00:00"))
+        first, last = map(self._parse, edges)
         limit, number = int(query["limit"]), int(query["page"])
         if not 1 <= limit <= _MOST_ROWS or number < 1:
             return self._send_error(writer, 400)

@@ -1,5 +1,9 @@
 """How a range of time is divided, and how its pages are gone through."""
 
+from datetime import UTC, datetime, timedelta
+from typing import Final
+from zoneinfo import ZoneInfo
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -48,6 +52,49 @@ def test_each_call_of_a_range_is_in_a_window_in_whatever_zone_the_edges_are_read
     written = started_at + offset * 60 * SECOND
     assert wanted.has(Instant(started_at))
     assert any(window.start <= written <= window.end for window in divide(wanted).windows)
+
+
+CHANGES: Final = (
+    ("Europe/Madrid", datetime(2026, 3, 29, 1, tzinfo=UTC)),
+    ("Europe/Madrid", datetime(2026, 10, 25, 1, tzinfo=UTC)),
+    ("America/New_York", datetime(2026, 3, 8, 7, tzinfo=UTC)),
+    ("America/New_York", datetime(2026, 11, 1, 6, tzinfo=UTC)),
+)
+"""Zones, and when their clocks change: an hour is missing, or happens twice."""
+
+
+READINGS: Final = ((0, 0), (1, 1), (0, 1), (1, 0), None)
+"""Which of both readings of an hour that happens twice, or is missing, CloudTalk may choose for `date_from`
+and `date_to`; None: it compares what clocks show.
+"""
+
+
+@pytest.mark.parametrize("readings", READINGS)
+@pytest.mark.parametrize("change", CHANGES)
+@given(call_at=st.integers(-90, 90), edge_at=st.integers(-90, 90))
+def test_each_call_is_in_a_window_when_the_clocks_change(
+    change: tuple[str, datetime], readings: tuple[int, int] | None, call_at: int, edge_at: int
+) -> None:
+    """The start, the end, or an inner edge of a range is near the change, in minutes, and so is the call."""
+    zone, moment = ZoneInfo(change[0]), int(change[1].timestamp()) * SECOND
+    started_at, near = (moment + minutes * 60 * SECOND for minutes in (call_at, edge_at))
+    offset = datetime.fromtimestamp(near // SECOND, zone).utcoffset() or timedelta()
+    shown = near + offset // timedelta(microseconds=1)  # by clocks
+    inner = range_of(shown - 40 * DAY, shown + 31 * DAY - 14 * HOUR)
+    assert divide(inner).windows[0].start == shown
+    call = datetime.fromtimestamp(started_at // SECOND, UTC if readings else zone)
+    call = call if readings else call.replace(tzinfo=None)
+
+    def read(text: str, fold: int) -> datetime:
+        naive = datetime.fromisoformat(text)
+        return naive.replace(tzinfo=zone, fold=fold).astimezone(UTC) if readings else naive
+
+    first, last = readings or (0, 0)
+    for wanted in (inner, range_of(near, near + 40 * DAY), range_of(near - 40 * DAY, near)):
+        windows = divide(wanted).windows
+        assert not wanted.has(Instant(started_at)) or any(
+            read(each.date_from, first) <= call <= read(each.date_to, last) for each in windows
+        )
 
 
 @pytest.mark.parametrize(

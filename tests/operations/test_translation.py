@@ -32,6 +32,7 @@ MODULES = [
     "crm_clients/webhook/client.py",
     "crm_clients/webhook/outcomes.py",
     "relay/fold/conflicts.py",
+    "relay/history/check.py",
     "relay/ingest/body.py",
     "relay/ledger/retention.py",
     "relay/ledger/write_check.py",

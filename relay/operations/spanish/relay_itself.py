@@ -220,6 +220,28 @@ TEXTS: Final = {
     ),
     "the client failed: {}: {}": "el cliente falló: {}: {}",
     "report this to the author of {}": "comuníquelo al autor de {}",
+    # --- CloudTalk's history ----------------------------------------------------------------------
+    "CloudTalk's history cannot be read: {}": "no se puede leer el historial de CloudTalk: {}",
+    "CloudTalk's analytics cannot be asked which call is which: {}": (
+        "no se puede preguntar a la API de análisis de CloudTalk qué llamada es cuál: {}"
+    ),
+    "check cloudtalk.api.key_id and key_secret, or create another key in CloudTalk (Account → Settings → API "
+    "keys; plans below Essential have no API)": (
+        "compruebe cloudtalk.api.key_id y key_secret, o cree otra clave en CloudTalk (Account → Settings → "
+        "API keys; los planes por debajo de Essential no tienen API)"
+    ),
+    "check cloudtalk.api.base_url and analytics_url": ("compruebe cloudtalk.api.base_url y analytics_url"),
+    "CloudTalk's edge refuses requests before they reach the API: check that no proxy changes them, or ask "
+    "CloudTalk to allow the address of this machine": (
+        "la entrada de CloudTalk rechaza las peticiones antes de que lleguen a la API: compruebe que ningún "
+        "proxy las cambia, o pida a CloudTalk que permita la dirección de esta máquina"
+    ),
+    "try again later, and look at CloudTalk's status page if it stays so": (
+        "inténtelo más tarde, y mire la página de estado de CloudTalk si sigue así"
+    ),
+    "other programs use up CloudTalk's 60 requests a minute": (
+        "otros programas gastan las 60 peticiones por minuto de CloudTalk"
+    ),
     # --- recordings -------------------------------------------------------------------------------
     "create another key in CloudTalk, and write it to cloudtalk.api.key_id and key_secret": (
         "cree otra clave en CloudTalk y escríbala en cloudtalk.api.key_id y key_secret"
