@@ -25,7 +25,7 @@ class IncompleteCall(NamedTuple):
 
     began_at: Instant
     changed_at: Instant
-    has_start: bool = True
+    has_start: bool
 
 
 class _Facts(msgspec.Struct):

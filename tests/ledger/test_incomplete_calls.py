@@ -49,8 +49,14 @@ async def test_a_call_is_incomplete_without_its_call_id_or_its_outcome(
 async def test_only_calls_that_changed_since_then_are_listed_the_newest_first(ledger: Ledger) -> None:
     await add(ledger, "1", status="missed", call_id=None)
     (call,) = await ledger.read(lambda c: list_incomplete(c, since=Instant(0)))
-    assert call == IncompleteCall(Instant(RECEIVED_AT + 1), Instant(RECEIVED_AT + 1))
+    assert call == IncompleteCall(Instant(RECEIVED_AT + 1), Instant(RECEIVED_AT + 1), has_start=False)
     assert await count(ledger, since=RECEIVED_AT + 1) == 1
     assert await count(ledger, since=RECEIVED_AT + 2) == 0
     await add(ledger, "2", status="missed", call_id=None)
     assert [await count(ledger, limit=limit) for limit in (1, 2)] == [1, 2]
+
+
+async def test_whether_an_event_stated_the_start_is_known(ledger: Ledger) -> None:
+    await add(ledger, "1", status="missed", call_id=None, started_at="2024-11-28T10:30:00Z")
+    (call,) = await ledger.read(lambda c: list_incomplete(c, since=Instant(0)))
+    assert call.has_start
