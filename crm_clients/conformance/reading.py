@@ -18,6 +18,7 @@ from crm_clients.conformance.sample_calls import (
     first_push,
     later_push,
     lookup,
+    retraction,
     sparse_call,
 )
 from relay.call import Status
@@ -162,6 +163,21 @@ class ReadTests:
             "own first, then the other",
         )
         require(len(records["cloudtalk-2"]) == 1, "`read` returned a double of a call that has none")
+
+    @async_test
+    async def test_the_marked_record_of_a_merged_call_is_no_double(self, crm: Crm) -> None:
+        skip_unless_supported(crm, Capability.LOOKUP)
+        merged = call(f"cloudtalk-{call().call_uuid}", call_id=None)
+        async with open_client(crm, on_merge="mark", timeout_seconds=10) as client:
+            delivered = await client.deliver(merged)
+            survivor = lookup(call(), await client.deliver(call()))
+            require_delivered(await client.retract(retraction(merged, ID, delivered)))
+            records = await _read(client, survivor)
+        require(
+            len(records[ID]) == 1,
+            f"a merged call is marked with `merged_into`, and `read` returned its record as a double: "
+            f"{records[ID]!r}",
+        )
 
     @async_test
     async def test_many_calls_are_read(self, crm: Crm) -> None:

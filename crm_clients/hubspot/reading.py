@@ -13,7 +13,7 @@ from crm_clients.hubspot.call_records import BODY, OWNER, changed_properties, fi
 from crm_clients.hubspot.errors import ApiFailure, as_refusal
 from crm_clients.hubspot.owners import NO_OWNER, Owners
 from crm_clients.hubspot.responses import Record
-from crm_clients.hubspot.settings import CALL_ID, HubSpotSettings
+from crm_clients.hubspot.settings import CALL_ID, MERGED_INTO, HubSpotSettings
 from crm_clients.hubspot.text import html_to_text
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
@@ -34,7 +34,8 @@ class CallReader:
         """Return the records of the calls, and records of the same calls under another id.
 
         A double has the id that a call gets if it is named by its other id of CloudTalk, as after the ledger
-        was lost. HubSpot refuses a second record with the same id.
+        was lost. HubSpot refuses a second record with the same id. The marked record of a call that became
+        part of this one is no double.
         """
         owners = await self._find_owners(pushes)
         if isinstance(owners, Outcome):
@@ -59,9 +60,11 @@ class CallReader:
             return existing
         found = [push for push in pushes if push.changed and push.call.id in existing]
         others = {id_ for push in found for id_ in other_ids(push.call)} - known
-        doubles = await self._api.read_records(ObjectType.CALLS, sorted(others), id_property=CALL_ID)
+        marks = [MERGED_INTO] if self._settings.on_merge == "mark" else []
+        doubles = await self._api.read_records(ObjectType.CALLS, sorted(others), marks, id_property=CALL_ID)
         if not isinstance(doubles, dict):
             return doubles
+        doubles = {id_: each for id_, each in doubles.items() if not each.properties.get(MERGED_INTO)}
         return {
             push.call.id: [
                 self._compare(push, written[push.call.id], record),

@@ -10,6 +10,7 @@ from crm_clients.supabase.kv_rows import COLUMNS, Values
 from crm_clients.supabase.record import RecordMapper
 from crm_clients.supabase.rest import Table
 from crm_clients.supabase.shorten import is_left_out
+from crm_clients.supabase.sql import MERGED_INTO
 
 Records = dict[str, list[Stored]]
 """The record of each call and its doubles, by call id."""
@@ -19,6 +20,9 @@ Build = Callable[[Push, Values], Mapping[str, Any]]
 
 FindTasks = Callable[[Sequence[Push]], Awaitable[set[str] | ApiFailure]]
 """Returns the ids of the calls whose task should be completed."""
+
+_UNMERGED: Final = {f"value->>{MERGED_INTO}": "is.null"}
+"""The record of a call that became part of this one is marked with `on_merge = "mark"`: no double."""
 
 _CALLS_AT_ONCE: Final = 100
 """Their whole records are in memory at the same time."""
@@ -64,7 +68,7 @@ class KvReader:
             if not isinstance(outdated, set):
                 return outdated
             others = {key for push in part for key in self._other_keys(push)} - known
-            doubles = await self._table.existing(sorted(others))
+            doubles = await self._table.existing(sorted(others), **_UNMERGED)
             if not isinstance(doubles, set):
                 return doubles
             values = {row["key"]: row["value"] for row in rows}

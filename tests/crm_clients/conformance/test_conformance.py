@@ -347,6 +347,12 @@ class OverlooksDoubles(MemoryClient):
         return super().find(push)[:1]
 
 
+class CountsMarkedRecords(MemoryClient):
+    def find(self, push: Push) -> list[Stored]:
+        marked = [id_ for id_, each in self.crm.calls.items() if each.get("merged_into") == push.call.id]
+        return [*super().find(push), *map(Stored, marked)]
+
+
 class ReadsOnePage(MemoryClient):
     async def read(self, pushes: Sequence[Push]) -> Mapping[str, Sequence[Stored]] | Outcome | None:
         return await super().read(pushes[:100])
@@ -408,6 +414,7 @@ class WritesDuringACheck(MemoryClient):
         (ComparesNothing, "test_read_of_an_older_record_names_what_changed_since", "version 4 changed"),
         (ComparesAllFields, "test_read_names_the_field_that_a_person_changed", "had only 'contact_name'"),
         (OverlooksDoubles, "test_read_names_doubles", "two records"),
+        (CountsMarkedRecords, "test_the_marked_record_of_a_merged_call_is_no_double", "as a double"),
         (ReadsOnePage, "test_many_calls_are_read", "`read` found 50"),
         (
             FindsNoRecordDuringAnOutage,
