@@ -184,7 +184,9 @@ def _pushed(push: AttemptRow, call: str, situation: Situation) -> _Timed:
 
 
 def _done(row: ActionRow, situation: Situation) -> _Timed:
-    text = texts.DONE.fill(destination=row.destination, action=texts.word(row.action), who=row.who)
+    text = texts.DONE.fill(
+        destination=row.destination, action=texts.word(row.action), who=texts.describe_who(row.who)
+    )
     entry = Entry(
         at=situation.show_time(row.at),
         event=Step.PERSON,

@@ -51,7 +51,7 @@ async def test_a_call_is_received_folded_refused_and_delivered(tmp_path: Path) -
         ),
     }
     assert folded["text"] == "event 1 is part of cloudtalk-1"
-    assert refused["text"] == "crm: upsert of version 1, rejected (22P05: no NUL)"
+    assert refused["text"] == "crm: write of version 1, rejected (22P05: no NUL)"
     assert (refused["destination"], refused["version"], refused["code"], refused["message"]) == (
         *("crm", 1),
         *("22P05", "no\nNUL"),
@@ -59,7 +59,7 @@ async def test_a_call_is_received_folded_refused_and_delivered(tmp_path: Path) -
     assert refused["duration_ms"] >= 0
     assert (delivered["at"], delivered["text"]) == (
         "2024-07-01T10:01:00.002Z",
-        "crm: upsert of version 2, delivered",
+        "crm: write of version 2, accepted",
     )
     assert now["text"].startswith("In crm: it has the newest version (2) since 2024-07-01T10:01:00.002Z")
 
@@ -74,7 +74,7 @@ async def test_people_read_the_story_at_80_columns_in_their_zone(tmp_path: Path,
     heading, received, *_ = shown.splitlines()
     assert heading.split() == ["at", "event", "what"]
     assert received.split() == ["2024-07-01", "12:00:00+02:00", "received", "call.started", "(mission)"]
-    assert "failed    crm: upsert of version 1, retry" in shown
+    assert "failed    crm: write of version 1, retried later" in shown
 
 
 async def test_a_pause_a_retraction_and_a_comparison_are_named(tmp_path: Path) -> None:
@@ -148,11 +148,11 @@ async def test_what_a_person_did_is_part_of_the_story(tmp_path: Path) -> None:
         await causes.rejected_after_pause(prepared)
         entries = await read_story(prepared)
     assert [(entry["who"], entry["text"]) for entry in entries if entry["event"] == "person"] == [
-        ("cli", "crm: destination.resume by cli"),
-        ("cli", "crm: dead.replay by cli"),
-        ("cli", "crm: delivery.replay by cli"),
-        ("cli", "crm: destination.pause by cli"),
-        ("cli", "crm: delivery.replay by cli"),
+        ("cli", "crm: resumed (command line)"),
+        ("cli", "crm: sent again (command line)"),
+        ("cli", "crm: sent again (command line)"),
+        ("cli", "crm: paused (command line)"),
+        ("cli", "crm: sent again (command line)"),
     ]
 
 
@@ -165,5 +165,5 @@ def test_the_story_has_the_same_facts_in_spanish() -> None:
         outcome=story_texts.word("of-a-plug-in"),
         answer=story_texts.ANSWER.fill(words="503: {down}"),
     )
-    assert pushed.en == "crm: retract of version 2 of cloudtalk-1, of-a-plug-in (503: {down})"
+    assert pushed.en == "crm: removal of version 2 of cloudtalk-1, of-a-plug-in (503: {down})"
     assert pushed.es == "crm: retirada de la versión 2 de cloudtalk-1, of-a-plug-in («503: {down}»)"
