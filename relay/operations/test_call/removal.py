@@ -5,6 +5,7 @@ The ledger keeps the call until the CRMs have removed it, so nothing is lost if 
 
 import asyncio
 import time
+from collections.abc import Sequence
 from typing import Any, Final
 
 from crm_clients.base import CrmClient, Delivered, Retraction
@@ -12,7 +13,7 @@ from relay.call import Call
 from relay.delivery import LedgerClientState
 from relay.delivery.choose_action import may_have_record
 from relay.delivery.clients import build_clients
-from relay.ledger import Ledger, calls, deliveries, destinations, removal
+from relay.ledger import Ledger, calls, delivered_counts, deliveries, destinations, removal
 from relay.ledger.connection import Connection
 from relay.ledger.deliveries import DeliveryRow
 from relay.ledger.states import DeliveryState
@@ -54,7 +55,7 @@ class Remover:
         results = [await self._remove_from(record, row) for row in to_clean]
         if not all(results):
             return False
-        await self._ledger.write(lambda connection: removal.remove_call(connection, id_))
+        await self._ledger.write(lambda connection: _remove_from_ledger(connection, id_, rows))
         self._report(None, State.GOOD, "test_removed", texts.REMOVED_FROM_LEDGER)
         return True
 
@@ -117,6 +118,14 @@ class Remover:
         self, destination: str | None, state: State, code: str, text: Text, hint: Text | None = None
     ) -> None:
         self._on_step(Step(Kind.REMOVE, state, code, text, hint, destination))
+
+
+def _remove_from_ledger(connection: Connection, id_: str, rows: Sequence[DeliveryRow]) -> None:
+    """Remove the call, also from the numbers of calls that each CRM got: people did not make it."""
+    for row in rows:
+        if row.delivered_version and row.attempted_at is not None:
+            delivered_counts.add(connection, row.destination, -1, now=row.attempted_at)
+    removal.remove_call(connection, id_)
 
 
 def _find_record(connection: Connection, id_: str) -> Call | None:

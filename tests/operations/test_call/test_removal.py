@@ -15,8 +15,8 @@ from crm_clients.local import LocalClient
 from crm_clients.local.settings import LocalSettings
 from crm_clients.webhook.settings import WebhookSettings
 from relay.call import DELIVERED_FIELDS
-from relay.instants import duration
-from relay.ledger import Ledger, calls, deliveries, destinations, leases
+from relay.instants import Instant, duration
+from relay.ledger import Ledger, calls, delivered_counts, deliveries, destinations, leases
 from relay.ledger.connection import Connection
 from relay.ledger.deliveries import DeliveryUpdate
 from relay.operations.test_call.removal import Remover
@@ -85,6 +85,21 @@ async def test_the_record_and_the_call_are_removed_and_no_other(ledger: Ledger, 
         ("crm", State.GOOD),
         (None, State.GOOD),
     ]
+
+
+async def test_the_test_call_is_not_one_of_the_calls_that_the_crm_got_today(
+    ledger: Ledger, tmp_path: Path
+) -> None:
+    await write_to_crm(tmp_path, ID)
+    await write_calls(ledger, DELIVERED)
+
+    def count(connection: Connection) -> dict[str, int]:
+        return delivered_counts.count_since(connection, Instant(NOW - NOW % delivered_counts.QUARTER))
+
+    await ledger.write(lambda connection: delivered_counts.add(connection, "crm", 1, now=NOW))
+    removing, _ = remover(ledger, settings_in(tmp_path, destinations=destination(tmp_path)))
+    assert await removing.remove(ID)
+    assert await ledger.read(count) == {"crm": 0}
 
 
 async def test_a_crm_that_never_received_the_call_is_not_asked(ledger: Ledger, tmp_path: Path) -> None:
