@@ -83,7 +83,7 @@ def _route(console: Console, page: Page) -> Route:
 
 def _respond_with(console: Console, page: Page) -> Callable[[Request], Awaitable[Response]]:
     async def respond(request: Request) -> Response:
-        visit = Visit(console, request)
+        visit = Visit(console, request, is_part=page.is_background)
         try:
             response = await _respond(visit, page)
         except HTTPException as error:

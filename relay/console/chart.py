@@ -13,7 +13,8 @@ WIDTH: Final = 720
 HEIGHT: Final = 168
 _TOP: Final = 10
 _BOTTOM: Final = 24
-_LEFT: Final = 44
+LEFT: Final = 64
+"""The place of the numbers of the scale; a narrow chart has larger ones."""
 _GAP: Final = 4
 
 
@@ -45,6 +46,7 @@ class Chart(msgspec.Struct, frozen=True):
     events: str
     calls_total: int
     events_total: int
+    left: int = LEFT
     width: int = WIDTH
     height: int = HEIGHT
 
@@ -52,7 +54,7 @@ class Chart(msgspec.Struct, frozen=True):
 def draw_chart(hours: Sequence[Hour], formats: Formats) -> Chart:
     """Place the hours in a chart. Both numbers have the same scale."""
     top = round_up(max((max(hour.calls, hour.events) for hour in hours), default=0))
-    slot = (WIDTH - _LEFT) / max(len(hours), 1)
+    slot = (WIDTH - LEFT) / max(len(hours), 1)
     usable = HEIGHT - _TOP - _BOTTOM
 
     def y_of(value: float) -> float:
@@ -66,7 +68,7 @@ def draw_chart(hours: Sequence[Hour], formats: Formats) -> Chart:
                 hour=f"{formats.day(local.date())} {local:%H:%M}",
                 calls=hour.calls,
                 events=hour.events,
-                x=round(_LEFT + slot * number + _GAP / 2, 1),
+                x=round(LEFT + slot * number + _GAP / 2, 1),
                 y=y_of(hour.calls),
                 width=round(slot - _GAP, 1),
                 height=round(HEIGHT - _BOTTOM - y_of(hour.calls), 1),

@@ -15,6 +15,7 @@ _HOUR: Final = 3_600
 _DAY: Final = 86_400
 _NARROW_SPACE: Final = "\u202f"
 _COMMAND: Final = re.compile(r" \(`[^`]*`\)")
+_NEEDS_STOP: Final = re.compile(r"(?:^|\s)(?!\S*://)\S*[\w)»]$")
 _TIME: Final = re.compile(r"\b(\d{4}-\d\d-\d\d \d\d:\d\d:\d\d[+-]\d\d:\d\d)(?!\d)")
 """A time as sentences for people have it, see `local_iso`."""
 
@@ -102,9 +103,11 @@ class Formats:
     def sentence(self, text: str) -> Markup:
         """Return a sentence with its times short: `at 04:12`, or `at 04:12 on 26 Nov`.
 
-        Without the commands in parentheses, which the buttons of the page replace.
+        Without the commands in parentheses, which the buttons of the page replace. A full stop ends it,
+        unless its last word is a URL or a command, which somebody may copy.
         """
-        return self.message(_COMMAND.sub("", text))
+        shown = _COMMAND.sub("", text)
+        return self.message(f"{shown}." if _NEEDS_STOP.search(shown) else shown)
 
     def message(self, text: str) -> Markup:
         """Return a text with its times short. Commands between backticks look like commands."""

@@ -1,12 +1,15 @@
 """One request of a person: session, language, colours, and how a page is rendered for them."""
 
+import hashlib
 import re
 import time
-from datetime import UTC, datetime
+from collections.abc import Mapping
+from datetime import UTC, date, datetime
 from typing import Any, Final
 from urllib.parse import quote, urlencode
 from zoneinfo import ZoneInfo
 
+import msgspec
 from markupsafe import Markup
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
@@ -50,13 +53,22 @@ _YEAR_SECONDS: Final = 31_536_000
 _MOST_DIGITS: Final = 12
 
 
+class Fragment(msgspec.Struct, frozen=True):
+    """A part of a page, and the digest by which the browser asks whether it has changed."""
+
+    html: Markup
+    digest: str
+
+
 class Visit:
     """A request to the console, and what its pages need to respond.
 
-    `form`: the fields of a POST, which is read before a page handles it.
+    `form`: the fields of a POST, which is read before a page handles it. `is_part`: the request is for a part
+    of an open page, whose path is that of the page and one word more.
     """
 
-    def __init__(self, console: Console, request: Request) -> None:
+    def __init__(self, console: Console, request: Request, *, is_part: bool = False) -> None:
+        self._is_part = is_part
         self.console = console
         self.request = request
         self.head: RequestHead = build_head(request.scope)
@@ -71,6 +83,11 @@ class Visit:
         self.zone = ZoneInfo(console.settings.cloudtalk.timezone)
         self.formats = Formats(self.texts.units, self.zone, datetime.fromtimestamp(self.now, UTC))
         self._is_new_session = False
+
+    @property
+    def today(self) -> date:
+        """The present day in the zone of the settings."""
+        return datetime.fromtimestamp(self.now, self.zone).date()
 
     def _read_session(self) -> Session | None:
         settings = self.console.settings.console
@@ -182,7 +199,9 @@ class Visit:
     @property
     def _path_below(self) -> str:
         raw: bytes = self.request.scope.get("raw_path") or self.request.scope["path"].encode()
-        return raw.partition(b"?")[0].decode("latin-1").partition(PREFIX)[2]
+        below = raw.partition(b"?")[0].decode("latin-1").partition(PREFIX)[2]
+        # The browser resolves the links of a part against the address of the page.
+        return below.rpartition("/")[0] if self._is_part else below
 
     navigation = NAVIGATION
     pages = frozenset(path for _, path in NAVIGATION)
@@ -208,10 +227,23 @@ class Visit:
 
     def render(self, template: str, /, *, http_status: int = 200, **values: Any) -> Response:
         """Return the page of this template. Its blocks see the visit as `visit` and the texts as `t`."""
+        return HTMLResponse(self._render(template, values), http_status)
+
+    def _render(self, template: str, values: Mapping[str, Any]) -> str:
         if self.session is None:
             self.begin_session()
-        html = environment().get_template(template).render(visit=self, t=self.texts, **values)
-        return HTMLResponse(html, http_status)
+        return environment().get_template(template).render(visit=self, t=self.texts, **values)
+
+    def render_part(self, template: str, /, **values: Any) -> Fragment:
+        """Return a part of a page that the browser asks for again while the page is open."""
+        html = Markup(self._render(template, values))  # noqa: S704 - the template has escaped what it shows
+        return Fragment(html, hashlib.blake2b(html.encode(), digest_size=12).hexdigest())
+
+    def respond_with(self, part: Fragment) -> Response:
+        """Return a part, or 204 if the browser has it: the query names the digest that it has as `seen`."""
+        if part.digest == self.query("seen"):
+            return Response(status_code=204)
+        return HTMLResponse(part.html, headers={"x-digest": part.digest})
 
     def redirect(self, path: str, part: str = "", /, **query: str | int | None) -> Response:
         """Return a redirect to a page of the console, after a POST."""
@@ -219,8 +251,11 @@ class Visit:
 
     def redirect_back(self, here: str) -> Response:
         """Return a redirect to the page that a form names, or to the overview if it is no page."""
+        return RedirectResponse(self.page_url(here), 303)
+
+    def page_url(self, here: str) -> str:
+        """Return a link to the page with this path and query, or to the overview if there is no such page."""
         path, _, query = here.partition("?")
         if _PAGE.fullmatch(path) is None:
-            return self.redirect("")
-        location = self.url(path) + (f"?{quote(query, safe='=&%+')}" if query else "")
-        return RedirectResponse(location, 303)
+            return self.url()
+        return self.url(path) + (f"?{quote(query, safe='=&%+')}" if query else "")

@@ -156,7 +156,7 @@ def _check_deliveries(status: DestinationStatus) -> Iterator[Finding]:
             name=name,
             ok=False,
             code="paused",
-            problem=f"`relay destinations pause` paused it; pending calls: {status.pending}",
+            problem=f"a person paused it; pending calls: {status.pending}",
             hint=f"`relay destinations resume {name}` delivers them",
         )
     elif status.paused_reason:

@@ -277,6 +277,8 @@ def _answer(code: str | None, message: str | None) -> Text:
 
 
 def _shorten(words: str) -> str:
+    """Return the words for the middle of a sentence."""
+    words = words.removesuffix(".")
     return words if len(words) <= _MAX_ANSWER else f"{words[: _MAX_ANSWER - 1]}…"
 
 

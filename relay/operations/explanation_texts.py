@@ -158,14 +158,15 @@ DELIVERY: Final = WAITS | {
         " que hacer nada",
     ),
     Cause.REJECTED: Text(
-        "{head}: {destination} rejected the record at {at} ({answer}); correct the cause, then replay it"
-        " (`relay dead replay {call}`)",
+        "{head}: {destination} rejected the record at {at} ({answer}); correct the cause, then send it"
+        " again (`relay dead replay {call}`)",
         "{head}: {destination} rechazó el registro a las {at} ({answer}); corrija la causa y reenvíela"
         " (`relay dead replay {call}`)",
     ),
     Cause.GAVE_UP: Text(
         "{head}: the relay gave up at {at} after {attempts} attempts, while {destination} accepted other"
-        " calls ({answer}); find out what differs in this call, then replay it (`relay dead replay {call}`)",
+        " calls ({answer}); find out what differs in this call, then send it again (`relay dead replay"
+        " {call}`)",
         "{head}: el relay desistió a las {at} tras {attempts} intentos, mientras {destination} aceptaba otras"
         " llamadas ({answer}); averigüe qué tiene de distinto y reenvíela (`relay dead replay {call}`)",
     ),

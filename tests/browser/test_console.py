@@ -144,6 +144,10 @@ def test_a_new_call_appears_within_a_second_without_reloading(relay: RelayProces
         took.append(time.monotonic() - began)
     assert min(took) < 1.0, took
     expect(page.locator("#announce")).to_have_text("New calls: 1")
+    page.get_by_role("link", name="Nadia Nueva 2").click()
+    expect(page.get_by_role("heading", level=1)).to_have_text("Nadia Nueva 2")
+    page.get_by_role("link", name="← All calls").click()
+    expect(page.get_by_role("heading", level=1)).to_have_text("Calls")
 
 
 def test_a_person_sends_a_call_again(relay: RelayProcess, page: Page) -> None:
@@ -154,6 +158,34 @@ def test_a_person_sends_a_call_again(relay: RelayProcess, page: Page) -> None:
     assert lines[-1]["action"] == "push"
     assert lines[-1]["target"] == f"cloudtalk-{FIRST_ID} crm"
     assert len(lines[-1]["session"]) == 8
+    # The page follows the delivery to its end without reloading.
+    expect(page.locator(".delivery").first).to_contain_text("In crm: it has the newest version")
+    expect(page.get_by_role("status").filter(has_text="is sent again")).to_be_visible()
+
+
+INSIDE = """(selector) => [...document.querySelectorAll(selector)].every((each) => {
+    const [inner, outer] = [each.getBoundingClientRect(), each.closest(".card").getBoundingClientRect()];
+    return inner.width > 0 && inner.left >= outer.left && inner.right <= outer.right;
+})"""
+"""Whether each of these elements is inside its card."""
+
+
+@pytest.mark.parametrize("context", [WAYS[0]], indirect=True, ids=["phone"])
+def test_the_names_of_many_crms_and_large_numbers_fit_a_phone(relay: RelayProcess, page: Page) -> None:
+    sign_in(page, relay, "calls")
+    page.evaluate("""document.querySelectorAll(".pill .of").forEach(
+        (each) => { each.textContent = "archive, billing, contact-center, crm, reporting"; })""")
+    assert page.evaluate(INSIDE, "#calls .pill")
+    page.goto(f"{relay.url}/console/")
+    page.evaluate("""document.querySelectorAll(".chart .axis[text-anchor=end]").forEach(
+        (each) => { each.textContent = "20\u202f000"; })""")
+    assert page.evaluate(INSIDE, ".chart .axis[text-anchor=end]")
+
+
+def test_a_number_can_be_called(relay: RelayProcess, page: Page) -> None:
+    sign_in(page, relay, f"call?id={FIRST_ID}")
+    link = page.get_by_role("main").locator("a[href^=tel]").first
+    assert link.get_attribute("href") == f"tel:{link.inner_text()}"
 
 
 def test_a_recording_plays_and_seeks(relay: RelayProcess, page: Page) -> None:

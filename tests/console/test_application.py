@@ -333,7 +333,7 @@ async def test_a_page_that_takes_too_long_says_what_to_do(
             assert page.status_code == 503
             assert "The page took too long" in page.text
             assert "Limit a search" in page.text
-            assert "If other pages are slow too, run `relay check`" in page.text
+            assert "If other pages are slow too, run <code>relay check</code>" in page.text
 
 
 async def test_a_page_without_a_search_does_not_advise_to_limit_one(
@@ -349,7 +349,7 @@ async def test_a_page_without_a_search_does_not_advise_to_limit_one(
         pages = [await browser.open(), await browser.post("/console/call/push", id="1", csrf=csrf)]
         for page in pages:
             assert page.status_code == 503
-            assert "The database of the relay does not answer. Run `relay check`" in page.text
+            assert "The database of the relay does not answer. Run <code>relay check</code>" in page.text
             assert "Limit a search" not in page.text
 
 

@@ -58,7 +58,7 @@ async def states(relay: Relay) -> list[str]:
     return [row.state for (row,) in rows]
 
 
-async def test_they_are_grouped_with_the_words_of_the_crm_and_an_explanation(
+async def test_they_are_grouped_with_the_words_of_the_crm(
     opened: tuple[Relay, Browser],
 ) -> None:
     page = opened[1].page.text
@@ -66,7 +66,7 @@ async def test_they_are_grouped_with_the_words_of_the_crm_and_an_explanation(
     assert '<span class="count bad">2</span>' in page
     assert "<q>too long &lt;b&gt;here&lt;/b&gt;</q>" in page
     assert "<b>here" not in page
-    assert "crm rejected the record at" in page
+    assert page.count("too long") == 1
     assert "Send all 2 again" in page
 
 
@@ -75,7 +75,7 @@ async def test_all_of_a_kind_are_sent_again(opened: tuple[Relay, Browser]) -> No
     kind = {"destination": "crm", "outcome": "rejected", "code": "22001"}
     with capture_logs() as lines:
         page = await browser.post("/console/dead-letters/replay", **kind)
-    assert "To be sent again: 2." in page.text
+    assert "Sent again: 2." in page.text
     assert await states(relay) == ["pending", "pending", "dead"]
     (line,) = [line for line in lines if line["event"] == "console.action"]
     assert (line["action"], line["target"]) == ("dead_letters.replay", "crm rejected 22001")
@@ -99,7 +99,7 @@ async def test_after_the_last_of_a_kind_all_kinds_are_shown(opened: tuple[Relay,
     fields = {"id": "cloudtalk-2", "destination": "crm", "outcome": "rejected", "code": "23502"}
     page = await browser.post("/console/dead-letters/replay", **fields, **{"from": "group"})
     assert page.url.path == "/console/dead-letters"
-    assert "To be sent again: 1." in page.text
+    assert "Sent again: 1." in page.text
     assert await states(relay) == ["dead", "dead", "pending"]
 
 

@@ -74,7 +74,9 @@ def test_thousands_are_separated() -> None:
 
 
 def test_a_command_in_a_sentence_looks_like_one_and_html_is_escaped() -> None:
-    assert ENGLISH_FORMATS.sentence("Run `relay <x>` & wait") == "Run <code>relay &lt;x&gt;</code> &amp; wait"
+    assert (
+        ENGLISH_FORMATS.sentence("Run `relay <x>` & wait") == "Run <code>relay &lt;x&gt;</code> &amp; wait."
+    )
 
 
 def test_lines_stay_lines() -> None:
@@ -88,10 +90,10 @@ def test_the_zone_is_named_with_its_offset() -> None:
 @pytest.mark.parametrize(
     ("text", "english", "spanish"),
     [
-        ("tried at 2026-11-27 04:12:01+01:00", "tried at 04:12", "tried at 04:12"),
+        ("tried at 2026-11-27 04:12:01+01:00", "tried at 04:12.", "tried at 04:12."),
         ("since 2026-11-26 23:59:59+01:00.", "since 23:59 on 26 Nov.", "since 23:59 del 26 nov."),
-        ("since 2025-07-02 04:12:01+02:00", "since 04:12 on 2 Jul 2025", "since 04:12 del 2 jul 2025"),
-        ("the CRM said 2026-99-99 04:12:01+01:00", *["the CRM said 2026-99-99 04:12:01+01:00"] * 2),
+        ("since 2025-07-02 04:12:01+02:00", "since 04:12 on 2 Jul 2025.", "since 04:12 del 2 jul 2025."),
+        ("the CRM said 2026-99-99 04:12:01+01:00", *["the CRM said 2026-99-99 04:12:01+01:00."] * 2),
     ],
 )
 def test_the_times_of_a_sentence_are_short(text: str, english: str, spanish: str) -> None:
@@ -105,4 +107,11 @@ def test_a_time_of_a_sentence_has_its_offset_in_the_title() -> None:
 
 def test_a_sentence_has_commands_but_not_those_that_a_button_replaces() -> None:
     shown = ENGLISH_FORMATS.sentence("replay it (`relay dead replay 1`); <b> `relay check` says why")
-    assert shown == "replay it; &lt;b&gt; <code>relay check</code> says why"
+    assert shown == "replay it; &lt;b&gt; <code>relay check</code> says why."
+
+
+@pytest.mark.parametrize(
+    "text", ["It waits.", "Go to https://relay.example/hook", "Run `relay check`", "Why?"]
+)
+def test_a_sentence_that_ends_or_that_somebody_copies_gets_no_full_stop(text: str) -> None:
+    assert ENGLISH_FORMATS.sentence(text).striptags() == text.replace("`", "")

@@ -221,6 +221,44 @@ async def test_rows_are_sent_only_if_they_have_changed(relay_and_browser: tuple[
     assert 'data-id="cloudtalk-3"' in changed.text
 
 
+@pytest.mark.parametrize(
+    ("page", "part"),
+    [
+        ("calls", "calls/rows?"),
+        ("call?id=cloudtalk-1", "call/deliveries?id=cloudtalk-1&"),
+        ("set-up", "set-up/destinations?"),
+    ],
+)
+async def test_a_part_that_is_asked_for_later_is_as_in_its_page(
+    relay_and_browser: tuple[Relay, Browser], page: str, part: str
+) -> None:
+    _, browser = relay_and_browser
+    whole = (await browser.open(f"/console/{page}")).text
+    digest = re.search(r'data-digest="([0-9a-f]+)"', whole)
+    assert digest is not None
+    assert (await browser.open(f"/console/{part}seen={digest[1]}")).status_code == 204
+    later = await browser.open(f"/console/{part}seen=other")
+    assert later.headers["x-digest"] == digest[1]
+    links = re.findall(r'(?:href|action)="([^"]*)"', later.text)
+    assert links
+    assert [link for link in links if link not in whole] == []
+
+
+async def test_the_deliveries_of_an_open_call_change_without_reloading(
+    relay_and_browser: tuple[Relay, Browser],
+) -> None:
+    relay, browser = relay_and_browser
+    part = "/console/call/deliveries?id=cloudtalk-1"
+    first = await browser.open(part)
+    assert ("Delivered" in first.text, "Pending" in first.text) == (True, False)
+    await relay.ledger.write(lambda c: destinations.pause(c, "crm", now=Instant(1)))
+    await browser.open("/console/call?id=1")
+    await browser.post("/console/call/push", id="1", destination="crm")
+    later = await browser.open(f"{part}&seen={first.headers['x-digest']}")
+    assert (later.status_code, "Pending" in later.text) == (200, True)
+    assert (await browser.open("/console/call/deliveries?id=nothing")).status_code == 404
+
+
 async def test_an_open_list_does_not_keep_a_session_alive(relay_and_browser: tuple[Relay, Browser]) -> None:
     _, browser = relay_and_browser
     assert "set-cookie" in (await browser.open("/console/calls")).headers
@@ -233,7 +271,9 @@ async def test_the_export_is_safe_for_spreadsheets(relay_and_browser: tuple[Rela
     with capture_logs() as lines:
         response = await browser.open("/console/calls.csv?status=missed")
     assert response.headers["content-type"] == "text/csv; charset=utf-8"
-    assert response.headers["content-disposition"] == 'attachment; filename="calls.csv"'
+    assert re.fullmatch(
+        r'attachment; filename="calls-\d{4}-\d\d-\d\d\.csv"', response.headers["content-disposition"]
+    )
     assert response.text.startswith("\ufeffid,call_id,")
     (row,) = csv.DictReader(io.StringIO(response.text.removeprefix("\ufeff")))
     assert (row["contact_name"], row["external_number"], row["crm"]) == (
@@ -281,10 +321,31 @@ async def test_a_call_shows_its_record_its_deliveries_and_its_events(
     assert page.count("<details><summary>Body") == 2
 
 
+async def test_a_call_leads_back_to_the_search_also_after_it_was_sent_again(
+    relay_and_browser: tuple[Relay, Browser],
+) -> None:
+    _, browser = relay_and_browser
+    found = await browser.open("/console/calls?q=garcia&status=completed")
+    links = re.findall(r'href="(\./call\?[^"]*)"', found.text)
+    assert len(links) == 1
+    await browser.open(urljoin(str(found.url), html.unescape(links[0])))
+    listed = re.search(r'name="list" value="([^"]*)"', browser.page.text)
+    assert listed is not None
+    page = await browser.post("/console/call/push", id="1", list=html.unescape(listed[1]))
+    assert '<a href="./calls?q=garcia&amp;status=completed">← Back to the list</a>' in page.text
+    assert '<a href="./calls">← All calls</a>' in (await browser.open("/console/call?id=1")).text
+
+
+async def test_a_link_back_leads_to_no_other_page(relay_and_browser: tuple[Relay, Browser]) -> None:
+    _, browser = relay_and_browser
+    page = await browser.open('/console/call?id=1&list=%22%3E%3Cb%3E#//evil.example"')
+    assert '<a href="./calls?%22%3E%3Cb%3E">' in page.text
+
+
 async def test_a_call_shows_its_story(relay_and_browser: tuple[Relay, Browser]) -> None:
     _, browser = relay_and_browser
     page = (await browser.open("/console/call?id=2")).text
-    for shown in ("call.ended (workflow)", "crm: upsert of version 1, delivered"):
+    for shown in ("call.ended (workflow)", "crm: write of version 1, accepted"):
         assert shown in page
     browser.client.headers["accept-language"] = "es"
     page = (await browser.open("/console/call?id=2")).text
@@ -311,7 +372,7 @@ async def test_a_call_is_sent_again_to_one_destination(relay_and_browser: tuple[
     assert "Pending" in page.text
     actions = [(line["action"], line["target"]) for line in lines if line["event"] == "console.action"]
     assert actions == [("push", "cloudtalk-1 crm")]
-    assert "crm: delivery.replay by " in page.text
+    assert "crm: sent again (session " in page.text
 
 
 @pytest.mark.parametrize("fields", [{"id": "nothing"}, {"id": "1", "destination": "other"}, {}])

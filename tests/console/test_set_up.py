@@ -42,7 +42,9 @@ async def test_a_destination_is_paused_and_resumed(opened: tuple[Relay, Browser]
     assert "Resume" not in browser.page.text
     with capture_logs() as lines:
         page = await browser.post("/console/set-up/destination", name="crm", action="pause")
-    assert "crm is paused. Its calls wait" in page.text
+    assert str(page.history[0].headers["location"]).endswith("#crm-crm")
+    card = page.text[page.text.index('id="crm-crm"') :]
+    assert "crm is paused. Its calls wait" in card[: card.index("</article>")]
     assert await paused_reason(relay) == "paused"
     (line,) = [line for line in lines if line["event"] == "console.action"]
     assert (line["action"], line["target"]) == ("destination.pause", "crm")
@@ -58,6 +60,7 @@ async def test_a_destination_that_waits_is_probed(opened: tuple[Relay, Browser])
     await relay.ledger.write(lambda c: destinations.pause_until(c, "crm", pause, until=far, now=Instant(1)))
     page = await browser.open("/console/set-up")
     assert "it is down" in page.text
+    assert ("Try now" in page.text, "Resume" in page.text) == (True, False)
     await browser.post("/console/set-up/destination", name="crm", action="probe")
     row = await relay.ledger.read(lambda c: destinations.get(c, "crm"))
     assert row.paused_until is not None
@@ -80,6 +83,8 @@ async def test_the_check_shows_its_findings(opened: tuple[Relay, Browser]) -> No
     await relay.ledger.write(lambda c: destinations.pause(c, "crm", now=Instant(1)))
     page = await browser.post("/console/set-up/check")
     assert "<code>paused</code>" in page.text
+    assert 'href="../set-up#crm-crm"' in page.text
+    assert "relay destinations" not in page.text
     results = re.findall(r'<span class="pill (bad|warn|good)">', page.text.partition('role="log"')[2])
     assert results[0] == "bad"
     assert results == sorted(results, key=["bad", "warn", "good"].index)

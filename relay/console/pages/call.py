@@ -7,7 +7,7 @@ from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
 from relay.console.bodies import pretty_bodies
-from relay.console.visit import Visit
+from relay.console.visit import Fragment, Visit
 from relay.delivery.replay import Scope
 from relay.ledger.connection import Connection
 from relay.operations.calls import CallView, find_call, view_call
@@ -44,15 +44,37 @@ def _render(visit: Visit, call: CallView, story: list[Entry]) -> Response:
     return visit.render(
         "call.html",
         call=call,
+        deliveries=_render_deliveries(visit, call),
         story=[entry for entry in story if entry.event not in _NOT_IN_STORY][-_SHOWN:],
         done=visit.query("done"),
-        links=_record_links(visit, call),
+        listed=visit.query("list"),
+        back=visit.page_url(f"calls?{visit.query('list')}"),
         player=_player(visit, call),
         events=events,
         number_of_events=len(call.events) + call.events_left_out,
         bodies=pretty_bodies(event.raw for event in events),
         recording=call.recording_url if _is_web_link(call.recording_url) else None,
     )
+
+
+def _render_deliveries(visit: Visit, call: CallView) -> Fragment:
+    return visit.render_part(
+        "call_deliveries.html", call=call, links=_record_links(visit, call), listed=visit.query("list")
+    )
+
+
+async def deliveries(visit: Visit) -> Response:
+    """Return the deliveries of the call if they have changed, for a page that is open."""
+    id_, situation = visit.query("id"), visit.situation
+
+    def read(connection: Connection) -> CallView | None:
+        row = find_call(connection, id_)
+        return None if row is None else view_call(connection, row, situation, wanted=id_)
+
+    call = await visit.console.ledger.view(read)
+    if call is None:
+        raise HTTPException(404)
+    return visit.respond_with(_render_deliveries(visit, call))
 
 
 def _record_links(visit: Visit, call: CallView) -> dict[str, str]:
@@ -92,4 +114,5 @@ async def push(visit: Visit) -> Response:
     result = await push_calls_again(
         visit.console.ledger, settings, targets, [row.id], scope=Scope.ALL, who=who
     )
-    return visit.redirect("call", id=row.id, done="sent" if result.calls else "excluded")
+    done = "sent" if result.calls else "excluded"
+    return visit.redirect("call", id=row.id, done=done, list=visit.field("list"))

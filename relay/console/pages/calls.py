@@ -5,6 +5,7 @@ import re
 from collections.abc import Mapping
 from datetime import date, datetime, time, timedelta
 from typing import Final
+from urllib.parse import urlencode
 
 import msgspec
 from starlette.responses import Response
@@ -77,6 +78,7 @@ async def show(visit: Visit) -> Response:
         problem=problem,
         reason=reason,
         wanted_id=found.wanted_id,
+        listed=_listed(visit),
         calls=page.calls,
         next=page.next,
         searched_until=page.searched_until and iso(page.searched_until),
@@ -106,11 +108,18 @@ async def rows(visit: Visit) -> Response:
         values=dict.fromkeys(FIELDS, "") | _written(visit),
         written=_written(visit),
         wanted_id=found.wanted_id,
+        listed=_listed(visit),
         reason="",
         is_first=True,
     )
     response.headers["x-digest"] = digest
     return response
+
+
+def _listed(visit: Visit) -> str:
+    """Return the search and the place in it as a query: the page of a call leads back to it."""
+    after = visit.query("after")
+    return urlencode(_written(visit) | ({"after": after} if after else {}))
 
 
 def _digest(page: Page) -> str:

@@ -4,10 +4,12 @@ import csv
 import io
 import re
 from collections.abc import AsyncIterator
+from datetime import date
 from typing import Final
 
 from starlette.responses import Response, StreamingResponse
 
+from relay.call import Call, with_playable_recording
 from relay.console.pages.calls import Search, find, read_search
 from relay.console.visit import Visit
 from relay.ledger.states import DeliveryState
@@ -53,16 +55,24 @@ async def export(visit: Visit) -> Response:
     return StreamingResponse(
         _csv_lines(visit, search),
         media_type="text/csv; charset=utf-8",
-        headers={"content-disposition": 'attachment; filename="calls.csv"'},
+        headers={"content-disposition": f'attachment; filename="{_file_name(visit, search)}"'},
     )
+
+
+def _file_name(visit: Visit, search: Search) -> str:
+    """Return a name with the day of the calls, or else that of the export."""
+    days = search.values.get("day")
+    return f"calls-{date.fromisoformat(days) if days else visit.today}.csv"
 
 
 async def _csv_lines(visit: Visit, search: Search) -> AsyncIterator[str]:
     destinations = sorted(visit.console.settings.destinations)
+    links = visit.console.settings.recording_links
     separator = _SEPARATORS[visit.texts.code]
     yield "\ufeff" + _csv_line([*(name.strip("_") for name in _COLUMNS), *destinations], separator)
     async for call in _iterate(visit, search):
-        cells = [_cell(visit, call, name) for name in _COLUMNS]
+        record = with_playable_recording(call, links)
+        cells = [_cell(visit, record, name) for name in _COLUMNS]
         yield _csv_line([*cells, *_states(call, destinations)], separator)
 
 
@@ -75,7 +85,7 @@ async def _iterate(visit: Visit, search: Search) -> AsyncIterator[ListedCall]:
         yield call
 
 
-def _cell(visit: Visit, call: ListedCall, name: str) -> str:
+def _cell(visit: Visit, call: Call, name: str) -> str:
     value = getattr(call, name)
     if value and name in _TIMES:
         return f"{visit.formats.local(value):%Y-%m-%d %H:%M:%S}"

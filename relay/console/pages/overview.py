@@ -60,7 +60,10 @@ def _attention(visit: Visit, status: Status) -> Iterator[Attention]:
         # The sentence of a destination that waits also says what to do about it.
         if each.state in _WAITING and (each.pending or each.state is not DestinationState.ORPHANED):
             yield Attention(
-                each.explanation, "set-up", each.name, is_urgent=each.state is DestinationState.WAITING
+                each.explanation,
+                "set-up",
+                f"crm-{each.name}",
+                is_urgent=each.state is DestinationState.WAITING,
             )
         if each.dead:
             text = texts.dead_one if each.dead == 1 else texts.dead_many
@@ -92,4 +95,4 @@ def _attention_to_events(visit: Visit, status: Status) -> Iterator[Attention]:
         text = texts.aside_one if events.aside == 1 else texts.aside_many
         yield Attention(text.format(number=number(events.aside)), "quarantine", is_urgent=True)
     if events.unclear:
-        yield Attention(texts.unclear.format(number=number(events.unclear)))
+        yield Attention(texts.unclear.format(number=number(events.unclear)), "set-up", "try")

@@ -8,7 +8,7 @@ from starlette.exceptions import HTTPException
 from starlette.responses import Response, StreamingResponse
 
 from relay.console.templating import environment
-from relay.console.visit import Visit
+from relay.console.visit import Fragment, Visit
 from relay.ledger.connection import Connection
 from relay.operations import destination_actions
 from relay.operations.check import is_good, run_checks
@@ -27,18 +27,36 @@ _tests: set[asyncio.Task[None]] = set()
 
 async def show(visit: Visit) -> Response:
     """Show the set-up."""
-    values = await _values(visit)
-    return visit.render("set_up.html", **values, done=visit.query("done"), name=visit.query("name"))
+    return visit.render(
+        "set_up.html",
+        **_values(visit),
+        destinations=await _render_destinations(visit),
+        done=visit.query("done"),
+        name=visit.query("name"),
+    )
 
 
-async def _values(visit: Visit) -> dict[str, Any]:
+async def show_destinations(visit: Visit) -> Response:
+    """Return the destinations if they have changed, for a page that is open."""
+    return visit.respond_with(await _render_destinations(visit))
+
+
+async def _render_destinations(visit: Visit) -> Fragment:
+    delivered = (await visit.console.totals.get()).delivered
+    listed = await visit.console.ledger.view(lambda c: list_destinations(c, visit.situation, delivered))
+    return visit.render_part(
+        "set_up_destinations.html",
+        destinations=[*listed, *_not_registered(visit, listed)],
+        done=visit.query("done"),
+        name=visit.query("name"),
+    )
+
+
+def _values(visit: Visit) -> dict[str, Any]:
     settings = visit.console.settings
     language: Lang = "es" if visit.texts.code == "es" else "en"
     guide, texts = build_guide(settings, language, shows_token=False), TEXTS[language]
-    delivered = (await visit.console.totals.get()).delivered
-    listed = await visit.console.ledger.view(lambda c: list_destinations(c, visit.situation, delivered))
     return {
-        "destinations": [*listed, *_not_registered(visit, listed)],
         "guide": guide,
         "guide_texts": texts,
         "steps": signed_steps(guide.signed, texts),
@@ -68,7 +86,7 @@ async def act(visit: Visit) -> Response:
         raise HTTPException(404)
     visit.log_action(f"destination.{action}", target=name)
     await visit.console.ledger.write(actions[action])
-    return visit.redirect("set-up", done=action, name=name)
+    return visit.redirect("set-up", f"crm-{name}", done=action, name=name)
 
 
 # --- check and test call ----------------------------------------------------------------------------

@@ -1,7 +1,7 @@
 // The console works without this script. It folds the menu on a phone, and keeps open pages current.
 "use strict";
 
-const PERIOD = 500; // milliseconds between two questions of an open list
+const PERIOD = 500; // milliseconds between two questions of an open list; data-period replaces it
 const SLOWEST = 10000;
 
 // --- the menu on a phone ---------------------------------------------------------------------------
@@ -26,9 +26,14 @@ const announce = document.getElementById("announce");
 let failures = 0;
 
 function isInUse() {
-  // Do not replace what a person selects or copies.
+  // Do not replace what a person selects or copies, nor a question that waits for an answer.
   const selection = document.getSelection();
+  if (list.querySelector("details.confirm[open]")) return true;
   return selection && !selection.isCollapsed && list.contains(selection.anchorNode);
+}
+
+function elements(selector) {
+  return [...list.querySelectorAll(selector)];
 }
 
 function idsOf(root) {
@@ -38,6 +43,8 @@ function idsOf(root) {
 function replaceRows(html) {
   const before = idsOf(list);
   const focused = list.contains(document.activeElement) ? document.activeElement.getAttribute("href") : null;
+  const position = elements("a, button, summary").indexOf(document.activeElement);
+  const open = elements("details").map((each) => each.open);
   const parsed = new DOMParser().parseFromString(html, "text/html");
   list.replaceChildren(...parsed.body.childNodes);
   let added = 0;
@@ -47,7 +54,10 @@ function replaceRows(html) {
     added += 1;
   }
   if (added && announce) announce.textContent = announce.dataset.text.replace("{number}", added);
+  const details = elements("details");
+  if (details.length === open.length) details.forEach((each, index) => (each.open = open[index]));
   if (focused) list.querySelector(`a[href="${CSS.escape(focused)}"]`)?.focus();
+  else if (position >= 0) elements("a, button, summary")[position]?.focus();
 }
 
 async function update() {
@@ -86,7 +96,7 @@ async function follow() {
   }
   // A slow relay is asked less often.
   const took = performance.now() - began;
-  setTimeout(follow, Math.min(Math.max(PERIOD, took * 4) * 2 ** Math.min(failures, 2), SLOWEST));
+  setTimeout(follow, Math.min(Math.max(Number(list.dataset.period) || PERIOD, took * 4) * 2 ** Math.min(failures, 2), SLOWEST));
 }
 
 if (list) setTimeout(follow, PERIOD);

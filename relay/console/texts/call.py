@@ -9,6 +9,7 @@ class CallTexts(msgspec.Struct, frozen=True, kw_only=True):
     """The texts of the page."""
 
     back: str
+    back_to_search: str
     unknown_title: str
     deliveries: str
     no_deliveries: str
@@ -79,6 +80,7 @@ class CallTexts(msgspec.Struct, frozen=True, kw_only=True):
 
 ENGLISH: Final = CallTexts(
     back="All calls",
+    back_to_search="Back to the list",
     unknown_title="No call has this id",
     deliveries="In the CRMs",
     no_deliveries="This call was delivered to no CRM.",
@@ -149,6 +151,7 @@ ENGLISH: Final = CallTexts(
 
 SPANISH: Final = CallTexts(
     back="Todas las llamadas",
+    back_to_search="Volver a la lista",
     unknown_title="Ninguna llamada tiene este id",
     deliveries="En los CRM",
     no_deliveries="Esta llamada no se ha entregado a ningún CRM.",

@@ -29,8 +29,8 @@ class DeadLetterTexts(msgspec.Struct, frozen=True, kw_only=True):
 
 
 ENGLISH: Final = DeadLetterTexts(
-    lead="Calls that a CRM refused for good. The relay does not send them again until a person decides, or the call "
-    "changes. They are grouped by what the CRM answered.",
+    lead="Calls that a CRM refused for good, grouped by its answer. Correct the cause first, then send them again. "
+    "Without a person the relay sends one again only if the call changes.",
     latest="Last:",
     words="What the CRM answered",
     no_words="Nothing",
@@ -41,17 +41,17 @@ ENGLISH: Final = DeadLetterTexts(
     drop_all="Give up all {number}",
     drop_question="What is given up is not sent, unless the call changes. The calls stay in the relay.",
     drop="Give up",
-    one_by_one="One by one",
+    one_by_one="Show them",
     back="All kinds",
     shown="{shown} of {number}, the latest first",
-    replayed="To be sent again: {number}. They come back here if the CRM refuses them once more.",
+    replayed="Sent again: {number}. A call that the CRM refuses once more comes back here.",
     dropped="Given up: {number}",
     none="Nothing failed for good",
     none_why="Every call reached its CRM, or is still being sent.",
 )
 SPANISH: Final = DeadLetterTexts(
-    lead="Llamadas que un CRM rechazó definitivamente. El relay no las vuelve a enviar hasta que una persona decida o "
-    "la llamada cambie. Están agrupadas por la respuesta del CRM.",
+    lead="Llamadas que un CRM rechazó definitivamente, agrupadas por su respuesta. Corrija primero la causa y después "
+    "reenvíelas. Sin una persona, el relay solo reenvía una si la llamada cambia.",
     latest="Última:",
     words="Lo que respondió el CRM",
     no_words="Nada",
@@ -62,10 +62,10 @@ SPANISH: Final = DeadLetterTexts(
     drop_all="Descartar las {number}",
     drop_question="Lo descartado no se envía, salvo que la llamada cambie. Las llamadas se conservan en el relay.",
     drop="Descartar",
-    one_by_one="Una a una",
+    one_by_one="Verlas",
     back="Todos los tipos",
     shown="{shown} de {number}, primero las últimas",
-    replayed="Se van a reenviar: {number}. Vuelven aquí si el CRM las rechaza otra vez.",
+    replayed="Reenviadas: {number}. Una llamada que el CRM rechace otra vez vuelve aquí.",
     dropped="Descartadas: {number}",
     none="Ninguna falló definitivamente",
     none_why="Todas las llamadas llegaron a su CRM o aún se están enviando.",

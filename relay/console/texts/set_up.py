@@ -15,6 +15,7 @@ class SetUpTexts(msgspec.Struct, frozen=True, kw_only=True):
     checking: str
     check_good: str
     check_bad: str
+    answers: str
     test: str
     test_lead: str
     test_button: str
@@ -54,6 +55,7 @@ ENGLISH: Final = SetUpTexts(
     checking="Settings, ledger and CRMs are tested …",
     check_good="Nothing failed.",
     check_bad="Correct what failed, and check again.",
+    answers="The CRM answers, and is set up for the relay.",
     test="Test call",
     test_lead="Sends a test call like CloudTalk, follows it into each CRM, and removes it again. It has no telephone "
     "number, so no contact is created.",
@@ -93,6 +95,7 @@ SPANISH: Final = SetUpTexts(
     checking="Se comprueban la configuración, el ledger y los CRM …",
     check_good="Nada ha fallado.",
     check_bad="Corrija lo que ha fallado y vuelva a comprobar.",
+    answers="El CRM responde y está preparado para el relay.",
     test="Llamada de prueba",
     test_lead="Envía una llamada de prueba como CloudTalk, la sigue hasta cada CRM y la elimina. No tiene número de "
     "teléfono, así que no se crea ningún contacto.",

@@ -190,9 +190,7 @@ TEXTS: Final = {
         "si la hora es incorrecta, ponga en hora esta máquina; si es correcta, la primera llamada tras la"
         " pausa lo resuelve"
     ),
-    "`relay destinations pause` paused it; pending calls: {}": (
-        "`relay destinations pause` lo puso en pausa; llamadas pendientes: {}"
-    ),
+    "a person paused it; pending calls: {}": "una persona lo puso en pausa; llamadas pendientes: {}",
     "`relay destinations resume {}` delivers them": "`relay destinations resume {}` las entrega",
     "the relay paused it until {}; pending calls: {}; {}: {}": (
         "el relay lo puso en pausa hasta {}; llamadas pendientes: {}; {}: {}"
