@@ -167,3 +167,12 @@ def test_the_story_has_the_same_facts_in_spanish() -> None:
     )
     assert pushed.en == "crm: removal of version 2 of cloudtalk-1, of-a-plug-in (503: {down})"
     assert pushed.es == "crm: retirada de la versión 2 de cloudtalk-1, of-a-plug-in («503: {down}»)"
+
+
+def test_who_did_something_is_named_in_words() -> None:
+    names = [story_texts.describe_who(who) for who in ("cli", "nightly audit", "165e989c")]
+    assert [(name.en, name.es) for name in names] == [
+        ("command line", "línea de comandos"),
+        ("audit of the night", "auditoría de la noche"),
+        ("session 165e989c of the console", "sesión 165e989c de la consola"),
+    ]
