@@ -63,6 +63,7 @@ ROUTES = {
     "/console/quarantine/reason": Rule(Requires.SESSION),
     "/console/quarantine/retry": Rule(Requires.SESSION, method="POST"),
     "/console/quarantine/drop": Rule(Requires.SESSION, method="POST"),
+    "/console/audit": Rule(Requires.SESSION),
     "/console/set-up": Rule(Requires.SESSION),
     "/console/set-up/destinations": Rule(Requires.SESSION),
     "/console/set-up/check": Rule(Requires.SESSION, method="POST"),
