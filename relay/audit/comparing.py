@@ -53,7 +53,7 @@ _UNSETTLED: Final = {
 
 class Comparison(NamedTuple):
     """A presence. `fields`: of the record, that people changed, sorted. `remote_ids`: of all records, if the
-    presence names records.
+    presence names records; that of the client first.
     """
 
     presence: Presence
@@ -121,4 +121,5 @@ def _compare_record(
 
 
 def _ids_of(stored: Sequence[Stored]) -> tuple[str, ...]:
-    return tuple(sorted(record.remote_id for record in stored if record.remote_id is not None))
+    """Return the ids of records, that of the client's own record first."""
+    return tuple(record.remote_id for record in stored if record.remote_id is not None)

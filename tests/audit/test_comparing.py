@@ -63,7 +63,7 @@ def presence(
         ([], Comparison(Presence.MISSING)),
         ([Stored("r", 2)], Comparison(Presence.OUTDATED, remote_ids=("r",))),
         ([Stored("r", 4)], Comparison(Presence.OUTDATED, remote_ids=("r",))),
-        ([RIGHT, Stored("copy", 3)], Comparison(Presence.DOUBLED, remote_ids=("copy", "r"))),
+        ([RIGHT, Stored("copy", 3)], Comparison(Presence.DOUBLED, remote_ids=("r", "copy"))),
         (
             [Stored("r", 3, frozenset({"notes", "contact_name"}))],
             Comparison(Presence.CHANGED, fields=("contact_name", "notes")),

@@ -61,7 +61,7 @@ async def test_what_was_lost_is_pending_again_and_the_rest_is_named(ledger: Ledg
     assert made.findings == [
         Finding("crm", "a", FindingKind.MISSING, repaired=True),
         Finding("crm", "b", FindingKind.OUTDATED, repaired=True, details=["r-b"]),
-        Finding("crm", "c", FindingKind.DOUBLED, details=["copy", "r-c"]),
+        Finding("crm", "c", FindingKind.DOUBLED, details=["r-c", "copy"]),
     ]
     pending, delivered = [DeliveryState.PENDING] * 2, [DeliveryState.DELIVERED] * 3
     assert await states(ledger, "a", "b", "c", "d", "e") == pending + delivered
