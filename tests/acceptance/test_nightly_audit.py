@@ -1,4 +1,4 @@
-"""The nightly audit of real relays: made up for after a night without one, by one process, and sent signed."""
+"""Nightly audits of real relays: made up for after a night without one, by one process, and sent signed."""
 
 import sqlite3
 from collections.abc import Iterator
