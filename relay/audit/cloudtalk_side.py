@@ -34,6 +34,7 @@ class CloudTalkAudit:
         self._parser = parser
         self._repairs = repairs
         self._found: dict[str, FindingKind] = {}
+        self._deleted: list[str] = []
 
     async def compare(self, wanted: Range, on_progress: Callable[[int, int], None]) -> None:
         """Read the history, and import what the ledger lacks. `on_progress` receives the requests that were
@@ -57,6 +58,8 @@ class CloudTalkAudit:
     def _note(self, call_id: str, effect: Effect) -> None:
         if effect in _KINDS and len(self._found) < MOST_FINDINGS:
             self._found[call_id] = _KINDS[effect]
+        if effect is Effect.DELETED and len(self._deleted) < MOST_FINDINGS:
+            self._deleted.append(call_id)
 
     def _take(self, counts: Counts) -> None:
         self.side.calls = counts.calls
@@ -73,6 +76,13 @@ class CloudTalkAudit:
             Finding("", ids.get(call_id, call_id), kind, repaired=self._repairs)
             for call_id, kind in self._found.items()
         ]
+
+    async def list_forgotten(self) -> list[str]:
+        """Return the call_ids of calls that a person had forgotten. Of one that retention deleted the ledger
+        still has the ids.
+        """
+        known = await self._ledger.read(partial(_record_ids, call_ids=self._deleted))
+        return [call_id for call_id in self._deleted if call_id not in known]
 
 
 def _record_ids(connection: Connection, call_ids: Iterable[str]) -> Mapping[str, str]:

@@ -5,6 +5,7 @@ delivery may write between the two.
 """
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from functools import partial
 from itertools import islice
 from typing import Any, Final, NamedTuple
@@ -12,6 +13,7 @@ from typing import Any, Final, NamedTuple
 from crm_clients.base import CrmClient, Push, Stored
 from crm_clients.settings import DestinationSettings
 from relay.audit.comparing import Comparison, Presence, compare, needs_reading, was_attempted
+from relay.audit.forgotten import erase_forgotten
 from relay.audit.reading import CannotRead, ReadFailed, read_records
 from relay.audit.repairing import remove_again, write_again
 from relay.audit.report import CrmSide, Reading
@@ -22,6 +24,7 @@ from relay.ledger.audited_calls import AuditedCall
 from relay.ledger.audits import MOST_FINDINGS, Finding, FindingKind
 from relay.ledger.connection import Connection
 from relay.ledger.deliveries import DeliveryRow, DueDelivery
+from relay.logs import mask_text
 
 _READINGS: Final = 3
 """How often a call is read that changes meanwhile."""
@@ -88,12 +91,30 @@ class CrmAudit:
                 await self._note_pause()
             if self.side.reading is not Reading.COMPARED:
                 return
-            try:
+            with self._noting_failures():
                 await self._compare_batch(ids[first : first + size])
-            except CannotRead:
-                self.side = CrmSide(Reading.NO_READING)
-            except ReadFailed as error:
-                self.side.reading, self.side.problem = Reading.FAILED, str(error)
+
+    async def erase_forgotten(self, call_ids: Sequence[str]) -> None:
+        """Let the records of these forgotten calls be erased again. Raises `LedgerError`."""
+        if self.side.reading is Reading.COMPARED:
+            await self._note_pause()
+        if self.side.reading is not Reading.COMPARED:
+            return
+        with self._noting_failures():
+            found = await erase_forgotten(
+                self._ledger, self._client, self._settings, call_ids, repairs=self._repairs
+            )
+            self.side.forgotten += found
+            self.side.repaired += found if self._repairs else 0
+
+    @contextmanager
+    def _noting_failures(self) -> Iterator[None]:
+        try:
+            yield
+        except CannotRead:
+            self.side = CrmSide(Reading.NO_READING)
+        except ReadFailed as error:
+            self.side.reading, self.side.problem = Reading.FAILED, mask_text(str(error))
 
     async def _note_pause(self) -> None:
         """Read nothing from a CRM that a person paused, or that just refused calls."""

@@ -46,8 +46,9 @@ class CrmSide(msgspec.Struct):
     """What a CRM has of the range. `problem`: why it could not be read; None if it was.
 
     `calls`: those of the ledger that were compared, which is the sum of all presences and of `changing`:
-    calls that changed at each reading. `records`: what was found of them. `repaired`: those of the missing,
-    outdated and left over ones that will be written or removed again.
+    calls that changed at each reading. `records`: what was found of them. `forgotten`: records of
+    forgotten calls. `repaired`: those of the missing, outdated, left over and forgotten ones that will be
+    written, removed or erased again.
     """
 
     reading: Reading = Reading.COMPARED
@@ -67,6 +68,7 @@ class CrmSide(msgspec.Struct):
     filtered: int = 0
     not_sent: int = 0
     changing: int = 0
+    forgotten: int = 0
     repaired: int = 0
 
     def count(self, presence: Presence, records: int) -> None:
@@ -78,7 +80,8 @@ class CrmSide(msgspec.Struct):
     @property
     def for_person(self) -> int:
         """How many calls a person has to look at: with dead letters, which have a page of their own."""
-        return self.missing + self.outdated + self.doubled + self.left_over - self.repaired + self.dead
+        found = self.missing + self.outdated + self.doubled + self.left_over + self.forgotten
+        return found - self.repaired + self.dead
 
 
 class Result(msgspec.Struct):

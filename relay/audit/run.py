@@ -74,6 +74,7 @@ class Audit:
         self._stores = stores
         self._on_progress = on_progress
         self._findings: list[Finding] = []
+        self._forgotten: list[str] = []
         self._crms = {
             name: CrmAudit(
                 ledger,
@@ -93,6 +94,8 @@ class Audit:
             await self._compare_cloudtalk(self._api)
         for merged in (False, True):
             await self._compare_crms(merged=merged)
+        for crm in self._crms.values():
+            await crm.erase_forgotten(self._forgotten)
         self.result.crms = {name: crm.side for name, crm in self._crms.items()}
         findings = [*self._findings, *(each for crm in self._crms.values() for each in crm.findings)]
         if self._stores:
@@ -110,6 +113,7 @@ class Audit:
         except TimeoutError:
             pass  # they are compared by the next audit
         self._findings += await source.list_findings()
+        self._forgotten = await source.list_forgotten()
         self.result.cloudtalk = source.side
         if source.side.problem is None and self.result.repairs:
             self.result.only_here = 0

@@ -27,6 +27,7 @@ NUMBERS: Final[dict[str, Text]] = {
     "dropped": Text("given up", "descartadas"),
     "filtered": Text("not wanted by the settings", "no deseadas según los ajustes"),
     "not_sent": Text("older than the destination", "anteriores al destino"),
+    "forgotten": Text("of forgotten calls", "de llamadas olvidadas"),
     "changing": Text("changed while they were read", "cambiaron durante la lectura"),
 }
 """The numbers of a side that are shown if they are not 0, in this order."""

@@ -95,7 +95,12 @@ class LocalCrm(Crm):
         self._execute("DELETE FROM calls WHERE id = ?", record_id(call))
 
     def copy(self, call: PastCall) -> None:
-        values = {**crm_rows(self._path)[record_id(call)], "id": copy_id(call)}
+        self.insert({**self.row(record_id(call)), "id": copy_id(call)})
+
+    def row(self, id_: str) -> dict[str, Any]:
+        return crm_rows(self._path)[id_]
+
+    def insert(self, values: dict[str, Any]) -> None:
         marks = ", ".join("?" for _ in values)
         names = ", ".join(f'"{name}"' for name in values)
         self._execute(f"INSERT INTO calls ({names}) VALUES ({marks})", *values.values())  # noqa: S608
@@ -304,12 +309,26 @@ def check_audits(relay: RelayProcess, crm: Crm, calls: list[PastCall]) -> None:
     assert sorted(each["kind"] for each in again["findings"]) == ["changed", "doubled"]
 
 
+def check_forgotten_call(relay: RelayProcess, crm: LocalCrm, call: PastCall) -> None:
+    """Restore the record of a call in the CRM after `relay forget`."""
+    row = crm.row(copy_id(call))
+    assert relay.command("forget", call.call_id, "--yes").returncode == 0
+    assert copy_id(call) not in crm.ids()
+    crm.insert(row)
+    found = audit(relay)
+    assert (found["crms"]["crm"]["forgotten"], found["crms"]["crm"]["repaired"]) == (1, 1), found
+    assert call.call_id not in json.dumps(found)
+    eventually(crm.ids, lambda ids: copy_id(call) not in ids)
+    assert audit(relay)["crms"]["crm"]["forgotten"] == 0
+
+
 def test_the_embedded_crm(
     tmp_path: Path, cloudtalk: FakeHistory, calls: list[PastCall], ledger_url: str
 ) -> None:
     crm = LocalCrm(tmp_path)
     with day_of_calls(tmp_path, settings(cloudtalk, ledger_url, crm), calls, crm) as relay:
         check_audits(relay, crm, calls)
+        check_forgotten_call(relay, crm, calls[0])
     # Without a relay the next one writes what was repaired.
     crm.delete(calls[7])
     result = audit(relay)
