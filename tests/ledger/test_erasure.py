@@ -6,8 +6,9 @@ from typing import Final
 import msgspec
 
 from relay.instants import Instant
-from relay.ledger import Ledger, aliases, calls, client_state, deliveries, erasure
+from relay.ledger import Ledger, aliases, audits, calls, client_state, deliveries, erasure
 from relay.ledger.aliases import Alias, AliasReason
+from relay.ledger.audits import Finding, FindingKind
 from relay.ledger.connection import Connection
 from tests.support.ledger_content import read_all_rows
 from tests.support.samples import make_call_row
@@ -73,3 +74,16 @@ async def test_a_number_takes_what_clients_keep_under_it_along(two_destinations:
     assert left == {"contact:+34699999999": "8", "contact:+346123456789": "9"}
     whole = re.compile(r"\+34612345678(?!\d)")
     assert not [name for name, text in read_all_rows(ledger.url).items() if whole.search(text)]
+
+
+async def test_what_audits_found_of_a_forgotten_call_is_erased(two_destinations: Ledger) -> None:
+    ledger = two_destinations
+    for id_ in ("a", "b"):
+        await write(ledger, id_)
+    findings = [Finding("crm", id_, FindingKind.DOUBLED, details=[f"copy-of-{id_}"]) for id_ in ("a", "b")]
+    at = Instant(60)
+    seq = await ledger.write(
+        lambda c: audits.add(c, findings, began_at=at, finished_at=at, who="cli", result="{}")
+    )
+    await ledger.write(lambda c: erasure.erase_calls(c, ["a"], FIELDS, now=Instant(70), by_number=False))
+    assert await ledger.read(lambda c: audits.list_findings(c, seq)) == findings[1:]
