@@ -86,8 +86,11 @@ def run_setup(location: Location) -> str:
 
 def sql_editor(url: str) -> str:
     """Name the SQL editor, with its address if the project is hosted by Supabase."""
-    host = urlsplit(url).hostname or ""
-    project, _, rest = host.partition(".")
-    if rest == "supabase.co":
-        return f"Supabase's SQL editor (https://supabase.com/dashboard/project/{project}/sql/new)"
-    return "Supabase's SQL editor"
+    address = sql_editor_url(url)
+    return f"Supabase's SQL editor ({address})" if address else "Supabase's SQL editor"
+
+
+def sql_editor_url(url: str) -> str | None:
+    """Return the address of the SQL editor if the project is hosted by Supabase."""
+    project, _, rest = (urlsplit(url).hostname or "").partition(".")
+    return f"https://supabase.com/dashboard/project/{project}/sql/new" if rest == "supabase.co" else None

@@ -12,6 +12,7 @@ from typing import TypeVar
 
 import click
 
+from relay.cli.output import echo
 from relay.ledger import Ledger, LedgerError
 from relay.ledger.connection import Connection
 from relay.operations.ledger_access import has_ledger
@@ -60,7 +61,7 @@ def _existing_or_empty(settings: Settings) -> Iterator[str]:
         yield settings.ledger.url.get_secret_value()
         return
     if _is_seen_by_a_person():
-        click.echo(f"There is no ledger {_place(settings)}:\n`relay serve` creates it.", err=True)
+        echo(f"There is no ledger {_place(settings)}:\n`relay serve` creates it.", err=True)
     with TemporaryDirectory() as folder:
         yield f"sqlite:///{folder}/relay.db"
 

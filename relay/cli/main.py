@@ -15,6 +15,7 @@ from typing import Final
 
 import click
 
+from relay.cli.program import find_name, program
 from relay.settings import Settings, SettingsError, load
 
 _COMMANDS: Final = (
@@ -99,11 +100,13 @@ class BadSettings(click.ClickException):
 @click.pass_context
 def cli(context: click.Context, path: Path | None) -> None:
     """One record per CloudTalk call in your CRM, always current."""
+    program.use_settings(path)
     context.obj = Context(path)
 
 
 def main() -> None:
     open_missing_streams()
+    program.call_as(find_name())
     try:
         _check_encoding(sys.argv[1:])
         sys.exit(cli(standalone_mode=False) or 0)

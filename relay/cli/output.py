@@ -14,6 +14,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from relay.cli.program import program
 from relay.standards.unprintable import UNPRINTABLE, escape_unprintable
 
 _UNLIMITED_WIDTH: Final = 1_000_000
@@ -49,8 +50,10 @@ def _json_text(value: Any) -> str:
 def echo(text: str = "", *, err: bool = False) -> None:
     """Print lines of text. On a terminal a line that is too long is continued below, between two words.
 
-    Unprintable characters are shown as their escapes: a message may quote a name or the text of a CRM.
+    Unprintable characters are shown as their escapes: a message may quote a name or the text of a CRM. A
+    command in backticks, such as `relay check`, is shown as the person has to type it.
     """
+    text = program.name_in(text)
     width = _width_of(sys.stderr if err else sys.stdout)
     for line in escape_unprintable(text, keep="\n").split("\n"):
         click.echo(_wrap(line, width), err=err)
@@ -223,4 +226,4 @@ def _cell(value: Any) -> Text:
     """Escape unprintable characters, and keep rich from interpreting a value as its markup."""
     if isinstance(value, dict | list):
         value = dumps(value, ensure_ascii=False)
-    return Text("" if value is None else escape_unprintable(str(value)))
+    return Text("" if value is None else escape_unprintable(program.name_in(str(value))))

@@ -78,11 +78,13 @@ class Request(msgspec.Struct, frozen=True):
 
 
 class SignedWebhook(msgspec.Struct, frozen=True):
-    """The native webhook to create. `setting` is the key of the settings for its secret."""
+    """The native webhook to create. `setting` is the key of the settings that names the file
+    of its secret.
+    """
 
     url: str
     events: tuple[str, ...]
-    setting: str = "cloudtalk.signing_secrets"
+    setting: str = "cloudtalk.signing_secrets_file"
 
 
 class Guide(msgspec.Struct, frozen=True):

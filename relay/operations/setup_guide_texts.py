@@ -45,8 +45,9 @@ TEXTS: Final[dict[Lang, Texts]] = {
             "In CloudTalk open **Account → Webhooks** and add an endpoint with this URL: `{url}`",
             "Choose these events: {events}",
             (
-                "Copy the secret that CloudTalk shows, `whsec_…`, to the list `{setting}` in the settings, "
-                "and restart the relay. While you replace a secret, list both the old and the new secret."
+                "Write the secret that CloudTalk shows, `whsec_…`, to a file that only the relay can read, "
+                "such as `secrets/signing-secrets`, name the file in `{setting}`, and restart the relay. "
+                "While you replace a secret, the file has the old and the new one, each on its own line."
             ),
             (
                 "Send the test event. CloudTalk's delivery log must show the status 200. An event that is "
@@ -94,9 +95,10 @@ TEXTS: Final[dict[Lang, Texts]] = {
             "En CloudTalk abra **Account → Webhooks** y añada un endpoint con esta URL: `{url}`",
             "Elija estos eventos: {events}",
             (
-                "Copie el secreto que muestra CloudTalk, `whsec_…`, en la lista `{setting}` de la "
-                "configuración y reinicie el relay. Mientras cambia el secreto, incluya los dos: el viejo "
-                "y el nuevo."
+                "Escriba el secreto que muestra CloudTalk, `whsec_…`, en un archivo que solo pueda leer el "
+                "relay, como `secrets/signing-secrets`, indique el archivo en `{setting}` y reinicie el "
+                "relay. Mientras cambia el secreto, el archivo tiene el viejo y el nuevo, cada uno en su "
+                "línea."
             ),
             (
                 "Envíe el evento de prueba. El registro de entregas de CloudTalk debe mostrar el estado 200. "

@@ -11,7 +11,7 @@ from relay.settings import load
 from tests.fakes.hubspot import TOKEN, running_hubspot
 from tests.support.patience import PATIENCE
 from tests.support.receiver import SECRET, Receiver
-from tests.support.relay import running_relay
+from tests.support.relay import eventually, running_relay
 from tests.support.servers import free_port
 from tests.support.supabase import SECRET_KEY, Supabase
 from tests.support.terminal import COLUMNS, Terminal, running_in_terminal
@@ -27,10 +27,10 @@ def init(folder: Path, *arguments: str, **environment: str) -> subprocess.Comple
     )
 
 
-def require_narrow(terminal: Terminal, *, sql: str = "") -> None:
-    """Fail if a line is wider than the terminal, but for one word, the row of a table and the SQL."""
-    lines = (line for line in terminal.lines if " " in line.strip() and not line.startswith("|"))
-    assert [line for line in lines if len(line) > COLUMNS and line not in sql] == []
+def require_narrow(terminal: Terminal) -> None:
+    """Fail if a line is too wide, but for one word, the row of a table and a command to copy."""
+    lines = [line for line in terminal.lines if len(line) > COLUMNS and " " in line.strip()]
+    assert [line for line in lines if not line.startswith("|") and f"  {sys.executable} " not in line] == []
 
 
 @pytest.mark.parametrize(
@@ -115,9 +115,11 @@ def test_a_person_runs_the_sql_of_supabase_and_a_test_call_arrives(tmp_path: Pat
             terminal.type()
         terminal.expect("¿Preparar supabase ahora? (sí/no) [sí]: ")
         terminal.type()
-        terminal.expect("(Supabase → SQL Editor):")
-        sql = terminal.expect("¿Lo ha ejecutado?")
-        project.execute(sql)
+        terminal.expect("El SQL que lo crea está en supabase.sql.")
+        terminal.expect("  psql 'postgresql://…' -f supabase.sql")
+        terminal.expect("¿Lo ha ejecutado?")
+        assert "create table" not in terminal.text.lower()
+        project.execute((tmp_path / "supabase.sql").read_text())
         project.wait_for("first_calls")
         terminal.expect("(sí/no) [sí]: ")
         terminal.type("sí")
@@ -127,7 +129,7 @@ def test_a_person_runs_the_sql_of_supabase_and_a_test_call_arrives(tmp_path: Pat
         terminal.expect("bien     supabase: entregada en ")
         terminal.expect("bien     supabase: la llamada de prueba se ha eliminado")
         assert terminal.wait() == 0
-        require_narrow(terminal, sql=sql)
+        require_narrow(terminal)
         assert SECRET_KEY not in terminal.text
     assert project.rows("first_calls") == []
     assert (tmp_path / "secrets/supabase-key").read_text() == f"{SECRET_KEY}\n"
@@ -197,3 +199,43 @@ def test_a_relay_that_runs_gets_the_test_call_and_another_program_at_the_port_is
     assert taken.returncode == 1
     assert "the relay did not start:" in taken.stdout
     assert "Address already in use; stop the program that uses it" in taken.stdout
+
+
+@pytest.mark.parametrize("language", ["en", "es"])
+def test_the_commands_at_the_end_can_be_pasted(tmp_path: Path, language: str) -> None:
+    """A stranger without a public URL: the relay, the request and the list, as they are printed."""
+    folder = tmp_path / "a folder"
+    folder.mkdir()
+    arguments = ("init", "my relay", PORT_FLAG, str(free_port()), "--language", language, "--yes")
+    with running_in_terminal(folder, *arguments) as terminal:
+        assert terminal.wait() == 0
+        require_narrow(terminal)
+    last = terminal.text.partition("serve\n")[2]
+    request = last[last.index("  curl ") : last.index("65}}'") + len("65}}'")]
+    lines = [line.strip() for line in terminal.text.split("\n")]
+    serve, show = (next(line for line in lines if line.endswith(end)) for end in (" serve", " calls list"))
+
+    def shell(command: str) -> str:
+        done = subprocess.run(  # noqa: S603 - what the command printed
+            ["/bin/bash", "-c", command],
+            cwd=folder,
+            capture_output=True,
+            text=True,
+            timeout=PATIENCE,
+            check=False,
+        )
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    with subprocess.Popen(  # noqa: S603 - what the command printed
+        ["/bin/bash", "-c", f"exec {serve}"], cwd=folder, stdout=subprocess.PIPE, text=True
+    ) as process:
+        try:
+            assert process.stdout is not None
+            assert any('"server.ready"' in line for line in process.stdout)
+            assert '"success":true' in shell(request)
+            assert (
+                eventually(lambda: shell(show), lambda found: "completed" in found).count("Ana Ejemplo") == 1
+            )
+        finally:
+            process.terminate()

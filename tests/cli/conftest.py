@@ -8,6 +8,7 @@ import pytest
 import structlog
 
 from relay import logs
+from relay.cli.program import program
 from relay.logs import redaction
 from relay.logs.output import output
 from relay.logs.redaction import Redactor
@@ -35,6 +36,13 @@ def isolated_logging(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     root.setLevel(level)
     output.stream, output.writer = sys.stdout, None
     structlog.reset_defaults()
+
+
+@pytest.fixture(autouse=True)
+def name_of_the_program(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Undo what `main` sets, so that messages name the command `relay`."""
+    monkeypatch.setattr(program, "_name", None)
+    monkeypatch.setattr(program, "_settings", None)
 
 
 @pytest.fixture

@@ -122,9 +122,9 @@ def test_the_signed_webhook_has_the_url_of_the_webhook_itself(tmp_path: Path) ->
     assert signed == {
         "url": "https://calls.example.test/webhook",
         "events": ["call.ended", "call.recording_ready", "transcript.ready", "cidata.ready"],
-        "setting": "cloudtalk.signing_secrets",
+        "setting": "cloudtalk.signing_secrets_file",
     }
-    assert signed["setting"].removeprefix("cloudtalk.") in CloudTalk.model_fields
+    assert signed["setting"].removeprefix("cloudtalk.").removesuffix("_file") in CloudTalk.model_fields
 
 
 @pytest.mark.parametrize("lang", get_args(Lang))

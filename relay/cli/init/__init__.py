@@ -6,6 +6,7 @@ answers      the answers, from options, the environment or a person
 system       what the machine knows: language, time zone, country, a free port
 files        the settings file and the secret files
 first_steps  check, set up the CRM, send the test call
+example      the request with which a person tries the webhook
 texts        every text in both languages
 """
 

@@ -11,12 +11,14 @@ from relay.app import hide_secrets
 from relay.cli.demo import handle_signals
 from relay.cli.init import texts
 from relay.cli.init.answers import Answers, Asker, Given, collect
+from relay.cli.init.example import example_request
 from relay.cli.init.files import LOCAL_SETTINGS, SETTINGS, is_public, write_files
 from relay.cli.init.first_steps import FirstSteps
 from relay.cli.init.settings_text import CONSOLE_TOKENS, TOKENS
-from relay.cli.init.system import find_free_port, find_language, find_program, find_timezone
+from relay.cli.init.system import find_free_port, find_language, find_timezone
 from relay.cli.main import BadSettings, Context
 from relay.cli.output import echo
+from relay.cli.program import program
 from relay.operations.languages import Language
 from relay.settings import Settings, SettingsError, load
 
@@ -79,9 +81,10 @@ def command(
         takes_default_crm=options["yes"],
     )
     settings = _write(asker, folder, answers, names_port=port is None)
-    program = _program_for(folder)
-    is_good = _try_out(asker, answers, settings, program, options)
-    _say_how_to_run(asker, answers, folder, program)
+    if not _is_found(folder):
+        program.use_settings(folder / SETTINGS)
+    is_good = _try_out(asker, answers, settings, options)
+    _say_how_to_run(asker, answers, folder)
     sys.exit(0 if is_good else 1)
 
 
@@ -136,18 +139,16 @@ def _write(asker: Asker, folder: Path, answers: Answers, *, names_port: bool) ->
     return settings
 
 
-def _try_out(
-    asker: Asker, answers: Answers, settings: Settings, program: str, options: dict[str, Any]
-) -> bool:
+def _try_out(asker: Asker, answers: Answers, settings: Settings, options: dict[str, Any]) -> bool:
     """Check, set up, print the guide and send the test call; return whether all of it is good."""
-    steps = FirstSteps(asker, answers, settings, program)
+    steps = FirstSteps(asker, answers, settings)
     is_good = steps.check_and_set_up(sets_up=options["setup"])
     steps.show_cloudtalk(shows_token=sys.stdout.isatty())
     echo()
     if not options["test_call"]:
         return is_good
     if not is_good:
-        asker.say(texts.NO_TEST_CALL, program=program)
+        asker.say(texts.NO_TEST_CALL)
         return False
     if not asker.confirm(texts.ASK_TEST_CALL):
         return True
@@ -157,21 +158,25 @@ def _try_out(
     return has_arrived
 
 
-def _program_for(folder: Path) -> str:
-    """Return the command with the option that it needs for the settings in this folder."""
-    is_here = folder.resolve() == Path.cwd() and "RELAY_SETTINGS" not in os.environ
-    return find_program() if is_here else f"{find_program()} --settings {folder / SETTINGS}"
+def _is_found(folder: Path) -> bool:
+    """Whether commands of this shell find the settings in this folder without an option."""
+    return folder.resolve() == Path.cwd() and "RELAY_SETTINGS" not in os.environ
 
 
-def _say_how_to_run(asker: Asker, answers: Answers, folder: Path, program: str) -> None:
+def _say_how_to_run(asker: Asker, answers: Answers, folder: Path) -> None:
+    here = f"http://127.0.0.1:{answers.port}"
     echo()
     asker.say(texts.RUN)
-    echo(f"  {program} serve")
+    click.echo(f"  {program.line('serve')}")  # never wrapped, so that it can be copied
+    if not is_public(answers):
+        asker.say(texts.TRY_OUT)
+        click.echo(example_request(here, folder))
     asker.say(texts.SEE)
-    echo(f"  {program} status")
-    echo(f"  {answers.public_url or f'http://127.0.0.1:{answers.port}'}/console")
+    click.echo(f"  {program.line('calls list')}")
+    click.echo(f"  {program.line('status')}")
+    echo(f"  {answers.public_url or here}/console")
     if is_public(answers):
         asker.say(texts.SIGN_IN, file=folder / CONSOLE_TOKENS)
-        asker.say(texts.CLOUDTALK_AGAIN, program=program)
-        asker.say(texts.TEST_PUBLIC, program=program)
+        asker.say(texts.CLOUDTALK_AGAIN)
+        asker.say(texts.TEST_PUBLIC)
     asker.say(texts.FOR_GOOD)

@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import shlex
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -13,12 +14,14 @@ import httpx
 
 from crm_clients.base import CrmClient, Finding
 from crm_clients.state import InMemoryClientState
+from crm_clients.supabase.location import sql_editor_url
 from relay.cli.check import print_findings
 from relay.cli.cloudtalk_setup import print_guide
 from relay.cli.init import texts
 from relay.cli.init.answers import Answers, Asker
 from relay.cli.init.files import is_public
 from relay.cli.output import echo
+from relay.cli.program import show_path
 from relay.cli.step_lines import show_steps
 from relay.delivery.clients import build_clients
 from relay.logs import remove_secrets
@@ -34,13 +37,12 @@ _UNUSABLE = frozenset({"unauthorised", "unreachable"})
 
 
 class FirstSteps:
-    """The steps for one installation. `program`: how a person calls the command, with its settings."""
+    """The steps for one installation."""
 
-    def __init__(self, asker: Asker, answers: Answers, settings: Settings, program: str) -> None:
+    def __init__(self, asker: Asker, answers: Answers, settings: Settings) -> None:
         self._asker = asker
         self._answers = answers
         self._settings = settings
-        self._program = program
         self._name = answers.crm.destination
 
     def check(self) -> bool:
@@ -60,7 +62,7 @@ class FirstSteps:
         if is_good(findings) or not self._is_settable(findings):
             return is_good(findings)
         if not (sets_up and self._asker.confirm(texts.ASK_SETUP, name=self._name)):
-            self._asker.say(texts.SETUP_LATER, program=self._program, name=self._name)
+            self._asker.say(texts.SETUP_LATER, name=self._name)
             return False
         return self._show_sql() if self._answers.crm.runs_sql else self._set_up()
 
@@ -78,14 +80,27 @@ class FirstSteps:
         return self.check()
 
     def _show_sql(self) -> bool:
-        """Print the SQL, and repeat the check until a person has run it or gives up."""
-        self._asker.say(texts.RUN_SQL)
-        click.echo(f"\n{self._client().setup_text()}")
+        """Write the SQL to a file, and repeat the check until a person has run it or gives up."""
+        file = self._settings.folder / f"{self._name}.sql"
+        try:
+            file.write_text(self._client().setup_text(), encoding="utf-8")
+        except OSError as error:
+            self._asker.say(texts.SQL_NOT_WRITTEN, file=file, reason=error.strerror, name=self._name)
+        else:
+            self._say_how_to_run_sql(file)
         while self._asker.confirm(texts.ASK_SQL_DONE, default=self._asker.is_interactive):
             if self.check():
                 return True
-        self._asker.say(texts.SETUP_LATER, program=self._program, name=self._name)
+        self._asker.say(texts.SETUP_LATER, name=self._name)
         return False
+
+    def _say_how_to_run_sql(self, file: Path) -> None:
+        path = show_path(file)
+        self._asker.say(texts.RUN_SQL, file=path)
+        if (editor := sql_editor_url(self._answers.url or "")) is not None:
+            echo(f"  {editor}")
+        self._asker.say(texts.SQL_BY_PSQL)
+        click.echo(f"  psql 'postgresql://…' -f {shlex.quote(path)}\n")
 
     def _client(self) -> CrmClient[Any]:
         return build_clients(self._settings, lambda _: InMemoryClientState())[self._name]
@@ -94,7 +109,7 @@ class FirstSteps:
         """Print what to enter in CloudTalk, once CloudTalk can reach the relay."""
         if not is_public(self._answers):
             url = self._settings.server.public_url
-            self._asker.say(texts.CLOUDTALK_LATER, url=url, program=self._program)
+            self._asker.say(texts.CLOUDTALK_LATER, url=url)
             return
         self._asker.say(texts.CLOUDTALK)
         language = self._answers.language

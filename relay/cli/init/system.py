@@ -1,9 +1,6 @@
-"""What the machine knows about its user: language, time zone, country, free ports, name of the program."""
+"""What the machine knows about its user: language, time zone, country, free ports."""
 
-import os
-import shutil
 import socket
-import sys
 from collections.abc import Mapping
 from importlib.resources import files
 from pathlib import Path
@@ -61,15 +58,3 @@ def find_free_port() -> int:
 def _is_used(port: int) -> bool:
     with socket.socket() as probe:
         return probe.connect_ex(("127.0.0.1", port)) == 0
-
-
-def find_program() -> str:
-    """Return how a person calls this program: `relay` if the shell finds it, or else its path."""
-    program = Path(sys.argv[0])
-    if program.name == "__main__.py":
-        return "python -m relay"
-    found = shutil.which("relay")
-    if found and Path(found).resolve() == program.resolve():
-        return "relay"
-    absolute, here = program.absolute(), Path.cwd()
-    return os.fspath(absolute.relative_to(here) if absolute.is_relative_to(here) else absolute)

@@ -126,23 +126,30 @@ CHECKING: Final = Text("Check (relay check):", "Comprobación (relay check):")
 ASK_SETUP: Final = Text("Set up {name} now? (yes/no)", "¿Preparar {name} ahora? (sí/no)")
 SETUP_FAILED: Final = Text("{name} could not be set up: {reason}", "no se pudo preparar {name}: {reason}")
 RUN_SQL: Final = Text(
-    "Run this SQL in the SQL editor of the project (Supabase → SQL Editor):",
-    "Ejecute este SQL en el editor SQL del proyecto (Supabase → SQL Editor):",
+    "The SQL that creates it is in {file}. Copy all of it into the SQL editor of the project and press Run:",
+    "El SQL que lo crea está en {file}. Cópielo entero en el editor SQL del proyecto y pulse Run:",
+)
+SQL_BY_PSQL: Final = Text(
+    "Or, with the connection string of the project:", "O bien, con la cadena de conexión del proyecto:"
+)
+SQL_NOT_WRITTEN: Final = Text(
+    "{file} cannot be written ({reason}); `relay setup {name} --print` prints the SQL",
+    "no se puede escribir {file} ({reason}); `relay setup {name} --print` muestra el SQL",
 )
 ASK_SQL_DONE: Final = Text(
     "Did you run it? Then the check is repeated (yes/no)",
     "¿Lo ha ejecutado? Entonces se repite la comprobación (sí/no)",
 )
 SETUP_LATER: Final = Text(
-    "Later: `{program} setup {name}`, then `{program} check`.",
-    "Más tarde: `{program} setup {name}` y después `{program} check`.",
+    "Later: `relay setup {name}`, then `relay check`.",
+    "Más tarde: `relay setup {name}` y después `relay check`.",
 )
 CLOUDTALK: Final = Text("What to enter in CloudTalk:", "Qué escribir en CloudTalk:")
 CLOUDTALK_LATER: Final = Text(
     "CloudTalk cannot reach {url}. Once you have a public URL, write it to server.public_url;"
-    " `{program} cloudtalk-setup` then prints what to enter in CloudTalk.",
+    " `relay cloudtalk-setup` then prints what to enter in CloudTalk.",
     "CloudTalk no puede llegar a {url}. Cuando tenga una URL pública, escríbala en server.public_url;"
-    " `{program} cloudtalk-setup --lang es` muestra entonces qué escribir en CloudTalk.",
+    " `relay cloudtalk-setup --lang es` muestra entonces qué escribir en CloudTalk.",
 )
 ASK_TEST_CALL: Final = Text(
     "Send a test call, and remove it again? (yes/no)",
@@ -151,9 +158,9 @@ ASK_TEST_CALL: Final = Text(
 TEST_CALL: Final = Text("Test call:", "Llamada de prueba:")
 STARTING: Final = Text("a relay is started for it", "se inicia un relay para ella")
 NO_TEST_CALL: Final = Text(
-    "No test call is sent: first correct what the check found, then run `{program} check`.",
+    "No test call is sent: first correct what the check found, then run `relay check`.",
     "No se envía ninguna llamada de prueba: corrija antes lo que encontró la comprobación y ejecute"
-    " `{program} check`.",
+    " `relay check`.",
 )
 RELAY_FAILED: Final = Text("the relay did not start:", "el relay no arrancó:")
 TEST_FAILED: Final = Text(
@@ -165,16 +172,20 @@ ARRIVED: Final = Text(
 )
 RUN: Final = Text("Run the relay:", "Ponga en marcha el relay:")
 SEE: Final = Text("See what it does:", "Vea qué hace:")
+TRY_OUT: Final = Text(
+    "Then send it a call by hand, which stays in the CRM:",
+    "Después envíele una llamada a mano, que se queda en el CRM:",
+)
 SIGN_IN: Final = Text(
     "Sign in to the console with the token in {file}.", "Entre en la consola con el token de {file}."
 )
 TEST_PUBLIC: Final = Text(
-    "Once the proxy runs, test the whole way: `{program} check --send`.",
-    "Cuando el proxy esté en marcha, pruebe todo el camino: `{program} check --send`.",
+    "Once the proxy runs, test the whole way: `relay check --send`.",
+    "Cuando el proxy esté en marcha, pruebe todo el camino: `relay check --send`.",
 )
 CLOUDTALK_AGAIN: Final = Text(
-    "`{program} cloudtalk-setup` prints again what to enter in CloudTalk.",
-    "`{program} cloudtalk-setup --lang es` muestra otra vez qué escribir en CloudTalk.",
+    "`relay cloudtalk-setup` prints again what to enter in CloudTalk.",
+    "`relay cloudtalk-setup --lang es` muestra otra vez qué escribir en CloudTalk.",
 )
 FOR_GOOD: Final = Text(
     "docs/hosting.md of the project shows how to run it for good: as a service, in a container, behind a"

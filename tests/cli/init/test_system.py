@@ -1,7 +1,6 @@
 """The defaults that `relay init` takes from the machine."""
 
 import socket
-import sys
 from pathlib import Path
 
 import pytest
@@ -60,17 +59,3 @@ def test_a_port_that_a_program_uses_is_left_out(monkeypatch: pytest.MonkeyPatch)
         port = used.getsockname()[1]
         monkeypatch.setattr(system, "_PORTS", range(port, port + 50))
         assert port < system.find_free_port() < port + 50
-
-
-def test_the_program_is_named_as_a_person_calls_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    program = tmp_path / "bin" / "relay"
-    program.parent.mkdir()
-    program.touch(0o755)
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(sys, "argv", [str(program)])
-    monkeypatch.setenv("PATH", "/nowhere")
-    assert system.find_program() == "bin/relay"
-    monkeypatch.setenv("PATH", str(program.parent))
-    assert system.find_program() == "relay"
-    monkeypatch.setattr(sys, "argv", [str(tmp_path / "relay" / "__main__.py")])
-    assert system.find_program() == "python -m relay"
