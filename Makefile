@@ -1,10 +1,10 @@
 # Needs python3 (>= 3.11), python3-venv and make. Everything else is installed into .venv.
 PYTHON ?= python3
 BIN := .venv/bin
-SOURCES := app.py relay crm_clients tests bench website
+SOURCES := app.py relay crm_clients tests bench website release
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo run test check format docs bench bench-full bench-publish profile capacity chaos screenshots mutants lock clean
+.PHONY: help setup demo run test check format docs bench bench-full bench-publish profile capacity chaos screenshots mutants lock audit build sbom release-check clean
 
 help: ## list the commands
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 15
@@ -83,6 +83,20 @@ lock: .venv/.build ## update requirements*.lock
 	@$(COMPILE) --group build -o requirements-build.lock
 	@$(COMPILE) pyproject.toml -o requirements.lock
 	@$(COMPILE) -c requirements.lock --group dev -o requirements-dev.lock
+
+audit: .venv/.dev ## look for known vulnerabilities of the dependencies (without the database: error 3, nothing is proved)
+	@$(BIN)/python -m release.audit $(ARGS) requirements.lock requirements-build.lock requirements-dev.lock
+
+build: .venv/.dev ## build the wheel and the source package in dist, the same bytes from the same commit
+	@$(BIN)/python -m release.build dist
+
+# The warning is about the graph of dependencies, which a lock file does not have.
+sbom: .venv/.dev ## write the bill of materials of the dependencies (CycloneDX) to dist
+	@mkdir -p dist
+	@PYTHONWARNINGS=ignore $(BIN)/cyclonedx-py requirements requirements.lock --pyproject pyproject.toml --output-reproducible -o dist/cloudtalk-relay.cdx.json
+
+release-check: build sbom ## check the packages: build them again, install the wheel and run it (ARGS="--tag v1.2.3")
+	@$(BIN)/python -m release.check dist $(ARGS)
 
 clean: ## remove all files that the commands created
 	@rm -rf .venv build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

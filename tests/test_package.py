@@ -10,22 +10,17 @@ import click
 import pytest
 
 from relay.cli.main import LazyGroup, cli
+from release.build import build, find_epoch
 from tests.support.patience import PATIENCE
-from tests.support.servers import free_port
 
 ROOT = Path(__file__).parents[1]
-
-
-UV = (sys.executable, "-m", "uv")
 
 
 @pytest.fixture(scope="module")
 def packages(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     """The source package, and the wheel that is built from it."""
     folder = tmp_path_factory.mktemp("packages")
-    options = ("--quiet", "--offline", "--no-build-isolation", "--out-dir", str(folder), str(ROOT))
-    subprocess.run([*UV, "build", *options], check=True, timeout=PATIENCE)  # noqa: S603 - a command of the project
-    (source,), (wheel,) = folder.glob("*.tar.gz"), folder.glob("*.whl")
+    wheel, source = build(ROOT, folder, epoch=find_epoch(ROOT))
     return source, wheel
 
 
@@ -47,27 +42,6 @@ def test_the_source_package_contains_no_secrets(packages: tuple[Path, Path]) -> 
         names = [name.partition("/")[2] for name in archive.getnames()]
     assert "relay/py.typed" in names
     assert not [name for name in names if name.startswith(("secrets/", "settings.local", "var/"))]
-
-
-@pytest.mark.timeout(600)  # it installs all dependencies, from the cache of uv or the network
-def test_the_installed_wheel_makes_and_runs_a_relay(packages: tuple[Path, Path], tmp_path: Path) -> None:
-    environment = tmp_path / "environment"
-    subprocess.run([*UV, "venv", "--quiet", environment], check=True, timeout=PATIENCE)  # noqa: S603 - a command of the project
-    python, relay = environment / "bin/python", environment / "bin/relay"
-    constraints = ROOT / "requirements.lock"
-    options = ("--quiet", "--python", str(python), "--constraints", str(constraints), str(packages[1]))
-    subprocess.run([*UV, "pip", "install", *options], check=True, timeout=150)  # noqa: S603 - a command of the project
-    folder = tmp_path / "anywhere"
-    folder.mkdir()
-    for command in (
-        ["init", "mine", "--yes", "--client", "local", "--port", str(free_port())],
-        ["--settings", "mine/settings.toml", "check"],
-        ["demo", "--once"],
-    ):
-        done = subprocess.run(  # noqa: S603 - a command of the project
-            [relay, *command], cwd=folder, capture_output=True, text=True, timeout=150, check=False
-        )
-        assert (done.returncode, done.stderr) == (0, ""), f"{command}\n{done.stdout}"
 
 
 @pytest.fixture(scope="module")
