@@ -31,7 +31,7 @@ def main() -> None:
     try:
         if given.tag:
             (given.folder / "notes.md").write_text(read_notes(ROOT, given.tag), "utf-8")
-        sdist, wheel = find_packages(given.folder, read_version(ROOT))
+        sdist, wheel = find_packages(given.folder.resolve(), read_version(ROOT))
         with tempfile.TemporaryDirectory(prefix="release-") as scratch:
             require_reproducible(sdist, wheel, Path(scratch))
             print("the packages are built again with the same bytes")
