@@ -84,6 +84,7 @@ NAVIGATION: Final = (
             Entry("write-a-client.md", "Write a client", "Escribir un cliente"),
             Entry("benchmarks.md", "Benchmarks", "Mediciones"),
             Entry("chaos.md", "Chaos tests", "Pruebas de fallos"),
+            Entry("releasing.md", "Releasing", "Publicar una versión"),
             Entry("changelog.md", "Changes", "Cambios"),
         ),
     ),
