@@ -53,7 +53,9 @@ INSTALLED: Final = "/opt/cloudtalk-relay/bin/relay"
 """The program as docs/hosting.md installs it."""
 
 PROGRAMS: Final = (
-    {"chmod", "curl", "export", "gh", "git", "kill", "python", "pip", "sha256sum", "sqlite3"} | FILE_PROGRAMS | SERVER_PROGRAMS
+    {"chmod", "curl", "export", "gh", "git", "kill", "python", "pip", "sha256sum", "sqlite3"}
+    | FILE_PROGRAMS
+    | SERVER_PROGRAMS
 )
 """Other programs in the examples; a reader has them, or installs them as the text says."""
 
