@@ -27,6 +27,8 @@ key_secret = "key-of-the-api"
 base_url = "{url}/api"
 analytics_url = "{url}/analytics"
 requests_per_minute = 60
+[enrich]
+analytics = false
 {more}
 [destinations.crm]
 client = "local"

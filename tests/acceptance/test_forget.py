@@ -42,6 +42,8 @@ url = "{ledger}"
 key_id = "id"
 key_secret = "secret"
 base_url = "{cloudtalk}/api"
+[enrich]
+analytics = false
 [recordings]
 proxy = true
 keep = true

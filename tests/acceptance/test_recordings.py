@@ -24,6 +24,8 @@ public_url = "http://127.0.0.1:{port}"
 key_id = "id"
 key_secret = "secret"
 base_url = "{url}/api"
+[enrich]
+analytics = false
 [recordings]
 proxy = true
 signing_keys = ["{key}"]

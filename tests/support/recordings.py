@@ -64,6 +64,7 @@ def recording_settings(url: str, **recordings: Any) -> dict[str, Any]:
     return {
         "server": {"public_url": "http://127.0.0.1:8080"},
         "cloudtalk": {"api": {"key_id": "id", "key_secret": "secret", "base_url": f"{url}/api"}},
+        "enrich": {"analytics": False},
         "recordings": {"proxy": True, "signing_keys": [SIGNING_KEY], "allowed_hosts": ["127.0.0.1"]}
         | recordings,
     }
