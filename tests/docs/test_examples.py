@@ -46,6 +46,8 @@ FILE_PROGRAMS: Final = {"echo", "openssl", "touch"}
 SERVER_PROGRAMS: Final = {"apt-get", "cd", "cp", "docker", "install", "kubectl", "python3", "runuser"} | {
     "systemctl",
     "useradd",
+    "tailscale",
+    "cloudflared",
 }
 """Programs in docs/hosting.md. Tests of `deploy/` check the files that they use."""
 
@@ -182,6 +184,11 @@ def check_command(words: list[str]) -> None:
         assert words[1] in targets
     else:
         assert program in PROGRAMS
+        if program == "docker" and "relay" in words:  # the service of the compose file, and its command
+            parse_relay(words[words.index("relay") + 1 :])
+        for name in words[1:]:
+            if name.startswith("deploy/"):
+                assert list(ROOT.glob(name)), f"{name}: there is no such file"
 
 
 @pytest.mark.parametrize("block", here("sh", "bash", "console"))
