@@ -69,6 +69,7 @@ ADDED: Final = {
 
 MAY_BE_NEGATIVE: Final = {
     "relay check": "the installation has a dead letter and warns of it",
+    "relay audit": "the installation has a dead letter",
     "relay quarantine retry": "the bodies stay unreadable",
     "relay forget": "the webhook receiver refuses one record, which the receipt names",
 }
@@ -124,7 +125,9 @@ class Installation:
         line = command.replace("http://127.0.0.1:8080", self.process.url)
         line = line.replace("https://relay.example.com", self.process.url)
         line = line.replace("/backup/", f"{self.folder}/backup/")
-        if is_of(command, "relay backfill"):  # two years take minutes: 20 requests in a minute
+        if is_of(
+            command, ("relay backfill", "relay audit")
+        ):  # two years take minutes: 20 requests in a minute
             line = line.replace("2024-11-01", RECENT[0]).replace("2024-12-01", RECENT[1])
         for beginning, (options, _) in ADDED.items():
             if is_of(command, beginning) and options not in line:
@@ -171,7 +174,7 @@ class Installation:
             return count
 
 
-def is_of(command: str, beginning: str) -> bool:
+def is_of(command: str, beginning: str | tuple[str, ...]) -> bool:
     return command.removeprefix(".venv/bin/").startswith(beginning)
 
 
