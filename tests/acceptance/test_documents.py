@@ -56,6 +56,8 @@ NOT_RUN: Final = {
     "kubectl": "needs a cluster; tests/deploy checks the file with the schemas",
     "tailscale": "needs an account, and opens the machine to the internet",
     "cloudflared": "needs an account, and opens the machine to the internet",
+    "gh attestation": "needs a published release",
+    "git checkout": "needs a published release; tests/release builds the packages twice",
     "pip install . pytest": "tests/plugins installs and runs this package",
     "pytest test_acme_crm.py": "tests/plugins installs and runs this package",
 }
