@@ -2,12 +2,11 @@
 
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
-from zoneinfo import ZoneInfo
 
 import msgspec
 
 from relay.call import Call
-from relay.standards.office_hours import OfficeHours
+from relay.standards.office_hours import ALWAYS_OPEN, OfficeHours
 
 
 def _now() -> datetime:
@@ -21,7 +20,7 @@ class FollowUpRules(msgspec.Struct, frozen=True):
     task any more; None: every missed call gets one. `now`: the clock.
     """
 
-    hours: OfficeHours = OfficeHours(ZoneInfo("UTC"))
+    hours: OfficeHours = ALWAYS_OPEN
     within: timedelta = timedelta(hours=1)
     window: timedelta | None = None
     now: Callable[[], datetime] = _now

@@ -191,7 +191,8 @@ def create_app(relay: Relay) -> ASGIApp:
 def _gauges_of(relay: Relay) -> LedgerReader:
     recordings = relay.settings.recordings
     has_cache = recordings.proxy or recordings.keep
-    return LedgerReader(relay.ledger, relay.recordings.library.cache.measure if has_cache else None)
+    measure = relay.recordings.library.cache.measure if has_cache else None
+    return LedgerReader(relay.ledger, measure, hours=relay.settings.office_hours)
 
 
 def start_logging(settings: Settings) -> None:

@@ -22,8 +22,9 @@ from relay.operations.filter_values import (
     parse_directions,
     parse_statuses,
 )
-from relay.operations.unanswered import iterate_unanswered
+from relay.operations.unanswered import WaitingCall, iterate_unanswered
 from relay.settings import Settings
+from relay.standards.intervals import format_interval
 
 _DEFAULT_ROWS: Final = 50
 _NO_CALLS: Final = "no calls"
@@ -72,8 +73,8 @@ class Source(Protocol):
 @click.option(
     "--unanswered",
     is_flag=True,
-    help="Only the last missed call of each customer of the last 7 days who was not called back. Not with"
-    " other conditions.",
+    help="Only the last missed call of each customer of the last 7 days who was not called back, who"
+    " waits longest first, in office hours. Not with other conditions.",
 )
 @click.option(
     "--limit", type=click.IntRange(1), help="List at most this many calls. Default: 50; all with --json."
@@ -95,12 +96,14 @@ def command(
         raise click.UsageError("--unanswered is a list of its own: leave out the other conditions")
     with usage_errors():
         filter_ = _parse_filter(settings, **options)
-        source = iterate_unanswered if unanswered else partial(iterate_calls, filter_=filter_)
+        waiting = partial(iterate_unanswered, hours=settings.office_hours)
+        source = waiting if unanswered else partial(iterate_calls, filter_=filter_)
         if as_json:
             _print_list_as_json(settings, source, limit)
+        elif unanswered:
+            _print_waiting(settings, waiting, limit or _DEFAULT_ROWS)
         else:
-            if_empty = _NOBODY_WAITS if unanswered else _NO_CALLS
-            _print_list(settings, source, limit or _DEFAULT_ROWS, if_empty=if_empty)
+            _print_list(settings, source, limit or _DEFAULT_ROWS)
 
 
 def _parse_filter(
@@ -127,7 +130,29 @@ def _parse_filter(
     )
 
 
-def _print_list(settings: Settings, source: Source, limit: int, *, if_empty: str) -> None:
+def _print_waiting(settings: Settings, source: Source, limit: int) -> None:
+    found, has_more = read_with_ledger(settings, lambda ledger: _first_calls(ledger, source, limit))
+    zone = ZoneInfo(settings.cloudtalk.timezone)
+    rows = [
+        (
+            call.id,
+            call.external_number,
+            call.contact_name,
+            str(call.missed_calls),
+            format_interval(call.unanswered_seconds),
+            local_time(call.started_at, zone, seconds=False),
+        )
+        for call in found
+        if isinstance(call, WaitingCall)
+    ]
+    print_table(("last call", "number", "contact", "calls", "waits", "last missed"), rows, crop="contact")
+    if not found:
+        echo(f"\n{_NOBODY_WAITS}", err=True)
+    if has_more:
+        echo(f"\nthe {len(found)} who wait longest; there are more: use --limit to list them", err=True)
+
+
+def _print_list(settings: Settings, source: Source, limit: int) -> None:
     found, has_more = read_with_ledger(settings, lambda ledger: _first_calls(ledger, source, limit))
     zone = ZoneInfo(settings.cloudtalk.timezone)
     rows = [
@@ -141,7 +166,7 @@ def _print_list(settings: Settings, source: Source, limit: int, *, if_empty: str
     ]
     print_table(tuple(_COLUMNS), rows, crop="contact")
     if not found:
-        echo(f"\n{if_empty}", err=True)
+        echo(f"\n{_NO_CALLS}", err=True)
     if has_more:
         echo(f"\nthe latest {len(found)} calls; there are more: use --limit to list them", err=True)
 

@@ -145,7 +145,9 @@ def _describe_backfill(backfill: BackfillStatus) -> str:
 def _describe_follow_ups(follow_ups: FollowUps) -> str:
     """Describe the missed calls of the last days; empty if there is none to describe."""
     customers, median = follow_ups.customers, follow_ups.median_seconds
-    waiting = [f"{customers} missed {'customer waits' if customers == 1 else 'customers wait'} for a call"]
+    longest = f" (longest: {format_interval(follow_ups.longest_seconds or 0)})"
+    who = "customer waits" if customers == 1 else "customers wait"
+    waiting = [f"{customers} missed {who} for a call{longest}"]
     called_back = [f"others waited {format_interval(median)} (median)"] if median is not None else []
     parts = [*(waiting if customers else []), *called_back]
     return f"; {', '.join(parts)}" if parts else ""

@@ -19,6 +19,7 @@ from relay.logs import get_logger
 from relay.measurements.catalogue import LAST_EVENT
 from relay.measurements.instruments import Definition, Kind, Labels
 from relay.operations.unanswered import FollowUps, count_follow_ups
+from relay.standards.office_hours import ALWAYS_OPEN, OfficeHours
 from relay.standards.shared_result import SharedResult
 
 log = get_logger("relay.metrics")
@@ -72,6 +73,10 @@ UNANSWERED: Final = _gauge(
     "relay_unanswered_customers",
     "Customers who were missed in the last seven days, and whom nobody has talked to since.",
 )
+LONGEST_WAIT: Final = _gauge(
+    "relay_longest_unanswered_seconds",
+    "How long the customer has waited who waits longest, in office hours; absent if nobody waits.",
+)
 CALL_BACK: Final = _gauge(
     "relay_call_back_seconds",
     "Median time from a missed call of the last seven days to the conversation after it; absent without one.",
@@ -90,7 +95,8 @@ BUILD: Final = _gauge("relay_build_info", "1, with the versions as labels.", "ve
 
 GAUGES: Final = (
     *(PENDING, OLDEST_PENDING, DEAD, PAUSED, UNFOLDED, SET_ASIDE, QUARANTINED),
-    *(RECORDINGS_PENDING, OLDEST_RECORDING, ENRICHMENTS_PENDING, ENRICHMENT_PAUSED, UNANSWERED, CALL_BACK),
+    *(RECORDINGS_PENDING, OLDEST_RECORDING, ENRICHMENTS_PENDING, ENRICHMENT_PAUSED),
+    *(UNANSWERED, LONGEST_WAIT, CALL_BACK),
     *(LEDGER_UP, LEDGER_BYTES, DISK_FREE, CACHE_BYTES, BUILD),
 )
 
@@ -107,7 +113,7 @@ class LedgerReader:
     """Reads the gauges of a ledger. All scrapes within a second share one read.
 
     A ledger that does not answer within `timeout_seconds` is down. `measure_cache`: returns the bytes of the
-    recordings' cache; raises `OSError`.
+    recordings' cache; raises `OSError`. `hours`: waits for a call back are counted in them.
     """
 
     def __init__(
@@ -115,6 +121,7 @@ class LedgerReader:
         ledger: Ledger,
         measure_cache: Callable[[], int] | None = None,
         *,
+        hours: OfficeHours = ALWAYS_OPEN,
         timeout_seconds: float = _TIMEOUT_SECONDS,
     ) -> None:
         self._ledger = ledger
@@ -124,7 +131,7 @@ class LedgerReader:
             lambda: ledger.read(
                 lambda connection: (
                     read_backlog(connection),
-                    count_follow_ups(connection, ledger.now()),
+                    count_follow_ups(connection, ledger.now(), hours),
                     self._measure_files(),
                 )
             ),
@@ -164,9 +171,11 @@ def list_gauges(backlog: Backlog, now: Instant) -> list[GaugeValue]:
 
 
 def _of_follow_ups(follow_ups: FollowUps) -> list[GaugeValue]:
-    waiting = GaugeValue(UNANSWERED, follow_ups.customers)
-    median = follow_ups.median_seconds
-    return [waiting] if median is None else [waiting, GaugeValue(CALL_BACK, median)]
+    optional = ((LONGEST_WAIT, follow_ups.longest_seconds), (CALL_BACK, follow_ups.median_seconds))
+    return [
+        GaugeValue(UNANSWERED, follow_ups.customers),
+        *(GaugeValue(gauge, seconds) for gauge, seconds in optional if seconds is not None),
+    ]
 
 
 def _age(since: Instant | None, now: Instant) -> float:

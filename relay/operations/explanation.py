@@ -23,6 +23,7 @@ from relay.operations.explanation_texts import Cause
 from relay.operations.languages import Language, Text
 from relay.operations.translation import translate
 from relay.settings import Settings
+from relay.standards.office_hours import ALWAYS_OPEN, OfficeHours
 
 _MAX_ANSWER = 200
 """Characters of a CRM's message that a sentence quotes."""
@@ -34,8 +35,8 @@ class Situation(msgspec.Struct, frozen=True):
     """The settings and the time that a view depends on.
 
     `zone`: in which it shows times; None: UTC that ends in Z, for programs. `day_zone`: of the days that it
-    counts by. `language`: of the views that have only one. `recording_links`: those of the settings.
-    `reconcile_period`: how often the reconciler searches CloudTalk's history; None if it does not.
+    counts by. `language`: of the views that have only one. `recording_links` and `office_hours`: those of the
+    settings. `reconcile_period`: how often the reconciler searches CloudTalk's history; None if it does not.
     """
 
     destinations: Mapping[str, DestinationSettings]
@@ -46,6 +47,7 @@ class Situation(msgspec.Struct, frozen=True):
     language: Language = Language.EN
     recording_links: RecordingLinks | None = None
     reconcile_period: Duration | None = None
+    office_hours: OfficeHours = ALWAYS_OPEN
 
     @property
     def midnight(self) -> Instant:
@@ -76,6 +78,7 @@ def situation_of(
         language,
         settings.recording_links,
         _reconcile_period(settings),
+        settings.office_hours,
     )
 
 

@@ -157,7 +157,7 @@ def get_status(
             unclear=sum(journal.count_missing(connection, since=Instant(0)).values()),
         ),
         calls=totals.calls,
-        follow_ups=follow_ups or count_follow_ups(connection, situation.now),
+        follow_ups=follow_ups or count_follow_ups(connection, situation.now, situation.office_hours),
         destinations=list_destinations(connection, situation, totals.delivered),
         history=get_history(connection, situation),
         retention_refused=warnings.get(connection, warnings.CLOCK_JUMPED, since=Instant(0)),

@@ -70,3 +70,7 @@ class OfficeHours(msgspec.Struct, frozen=True):
             day, minutes = day + timedelta(days=1), 0
         wall_time = time(*divmod(minutes, _MINUTES_AN_HOUR))
         return datetime.combine(day, wall_time, self.timezone).astimezone(UTC)
+
+
+ALWAYS_OPEN: Final = OfficeHours(ZoneInfo("UTC"))
+"""Of a team that has no office hours."""

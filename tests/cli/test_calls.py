@@ -82,10 +82,13 @@ def test_calls_without_an_answer_are_listed(home: Home) -> None:
     talked = event("ended", "talked", **{"from": "+34600000002"}, status="answered")
     home.run_relay(*missed.values(), talked, until=all_delivered(4))
     (call,) = home.json("calls", "list", "--unanswered")
-    assert (call["id"], call["follow_up"]) == ("cloudtalk-again", True)
+    assert (call["id"], call["follow_up"], call["missed_calls"]) == ("cloudtalk-again", True, 2)
+    assert 3 * 3_600 <= call["unanswered_seconds"] < 3 * 3_600 + 120
+    assert call["first_missed_at"] == f"{now - timedelta(hours=3):%FT%TZ}"
     _, line = home.run("calls", "list", "--unanswered").stdout.splitlines()
-    assert line.split()[:3] == ["cloudtalk-again", "inbound", "missed"]
-    assert "calls: 4; 1 missed customer waits for a call, others waited" in home.run("status").stdout
+    assert line.split()[:5] == ["cloudtalk-again", "+34600000001", "2", "3", "h"]
+    waiting = "calls: 4; 1 missed customer waits for a call (longest: 3 h"
+    assert waiting in home.run("status").stdout
     other = home.run("calls", "list", "--unanswered", "--status", "missed")
     assert (other.exit_code, "leave out the other conditions" in other.stderr) == (2, True)
 

@@ -9,7 +9,7 @@ import pytest
 from relay.call import CallBack, Status
 from relay.instants import Instant
 from relay.ledger import Ledger, calls
-from relay.ledger.unanswered import UnansweredNumber, list_unanswered, list_waits
+from relay.ledger.unanswered import UnansweredNumber, list_called_back, list_unanswered
 from tests.support.samples import make_call_row
 
 ONE, TWO = "+34600000001", "+34600000002"
@@ -39,19 +39,22 @@ async def unanswered(ledger: Ledger, *, since: int = 0, most: int = 9) -> list[U
 
 
 async def waits(ledger: Ledger, *, since: int = 0, most: int = 9) -> list[int]:
-    return sorted(await ledger.read(partial(list_waits, since=Instant(since), most=most)))
+    found = await ledger.read(partial(list_called_back, since=Instant(since), most=most))
+    return sorted(called_back_at - began_at for began_at, called_back_at in found)
 
 
-async def test_customers_are_listed_by_their_last_missed_call_the_newest_first(ledger: Ledger) -> None:
+async def test_customers_are_listed_who_waits_longest_first(
+    ledger: Ledger,
+) -> None:
     await write(ledger, "b", 5)
     await write(ledger, "c", 5)
     await write(ledger, "a", 4)
     await write(ledger, "d", 6, TWO, status=Status.VOICEMAIL)
     await write(ledger, "e", 5, "+34600000003")
     assert await unanswered(ledger) == [
-        ("d", TWO, 6, 1),
-        ("e", "+34600000003", 5, 1),
-        ("c", ONE, 5, 3),
+        ("c", ONE, 5, 3, 4),
+        ("e", "+34600000003", 5, 1, 5),
+        ("d", TWO, 6, 1, 6),
     ]
 
 
@@ -82,7 +85,7 @@ async def test_missed_calls_that_were_called_back_are_not_listed_and_their_waits
     await write(ledger, "c", 12)
     await write(ledger, "d", 13, called_back_at=20, status=Status.COMPLETED)
     await write(ledger, "e", 14)
-    assert await unanswered(ledger) == [("e", ONE, 14, 2)]
+    assert await unanswered(ledger) == [("e", ONE, 14, 2, 12)]
     assert await waits(ledger) == [0, 5]
     assert await waits(ledger, since=11) == [0]
     assert await waits(ledger, most=3) == [0]
@@ -91,4 +94,4 @@ async def test_missed_calls_that_were_called_back_are_not_listed_and_their_waits
 async def test_only_the_newest_missed_calls_are_looked_at(ledger: Ledger) -> None:
     for began_at, number in ((3, TWO), (1, ONE), (2, ONE)):
         await write(ledger, f"at {began_at}", began_at, number)
-    assert await unanswered(ledger, most=2) == [("at 3", TWO, 3, 1), ("at 2", ONE, 2, 1)]
+    assert await unanswered(ledger, most=2) == [("at 2", ONE, 2, 1, 2), ("at 3", TWO, 3, 1, 3)]

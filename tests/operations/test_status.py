@@ -35,7 +35,7 @@ async def test_events_calls_and_quarantine_are_counted(ledger: Ledger) -> None:
             "unclear": 0,
         },
         "calls": 0,
-        "follow_ups": {"customers": 0, "median_seconds": None},
+        "follow_ups": {"customers": 0, "median_seconds": None, "longest_seconds": None},
         "destinations": [],
         "history": {"reconciles": False, "last": None, "next_at": None, "failing": None, "backfills": []},
         "retention_refused": None,

@@ -81,7 +81,7 @@ async def _iterate(visit: Visit, search: Search) -> AsyncIterator[ListedCall]:
         async for call in iterate_calls(visit.console.ledger, search.filter):
             yield call
         return
-    async for call in iterate_unanswered(visit.console.ledger):
+    async for call in iterate_unanswered(visit.console.ledger, visit.situation.office_hours):
         yield call
 
 

@@ -36,7 +36,7 @@ async def show(visit: Visit) -> Response:
     totals = await visit.console.totals.get()
 
     def read(connection: Connection) -> tuple[Status, Activity, UnansweredCalls]:
-        unanswered = get_unanswered(connection, now)
+        unanswered = get_unanswered(connection, now, situation.office_hours)
         status = get_status(connection, situation, totals, unanswered.numbers)
         return status, get_activity(connection, now, visit.zone), unanswered
 
