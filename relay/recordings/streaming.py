@@ -39,8 +39,11 @@ class _Segment(NamedTuple):
 
 
 async def send_recording(recording: OpenRecording, method: str, headers: Headers, send: Send) -> None:
-    """Send the response. Raises `FetchFailed`, also in the middle if the source breaks off."""
-    wanted = _wanted_range(headers, recording.etag)
+    """Send the response. Raises `FetchFailed`, also in the middle if the source breaks off.
+
+    RFC 9110, section 14.2: a range is defined for GET alone.
+    """
+    wanted = _wanted_range(headers, recording.etag) if method == "GET" else None
     if wanted is not None and recording.size is None:
         await recording.wait_until_complete()
     if recording.size is None:

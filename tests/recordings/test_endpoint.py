@@ -105,6 +105,14 @@ async def test_head_has_the_headers_and_no_body(play: Play) -> None:
     assert response.headers["content-length"] == "160044"
 
 
+@pytest.mark.parametrize("wanted", ["bytes=0-9", "bytes=0-9,20-29", "bytes=999999-"])
+async def test_head_with_a_range_is_answered_whole(play: Play, wanted: str) -> None:
+    player = await play()
+    response = await player.get(await player.record(), "HEAD", Range=wanted)
+    assert (response.status_code, response.headers["content-length"]) == (200, "160044")
+    assert "content-range" not in response.headers
+
+
 @pytest.mark.parametrize(
     ("wanted", "status", "content_range", "content"),
     [
