@@ -27,10 +27,11 @@ _INDENT: Final = " " * 9
 def show_steps(*, is_shown: bool, language: Language = Language.EN) -> Iterator[OnStep]:
     """Yield a function that shows each step. What is under way is shown on a terminal only."""
     console = Console(stderr=True)
-    with Status("", console=console) as status:
-        if not (is_shown and console.is_terminal):
-            status.stop()
+    status = Status("", console=console)
+    try:
         yield _Lines(status if console.is_terminal else None, language).show if is_shown else _ignore
+    finally:
+        status.stop()
 
 
 def _ignore(_: Step) -> None:
@@ -50,6 +51,9 @@ class _Lines:
         """Show a step that began, changed or ended."""
         key = step.kind, step.destination
         name = f"{step.destination}: " if step.destination else ""
+        if step.destination is None:
+            # These steps follow one another: a new one ends the last one.
+            self._running = {other: text for other, text in self._running.items() if other[1] is not None}
         if not step.is_final:
             self._running[key] = name + step.text.read(self._language)
         else:
@@ -57,7 +61,15 @@ class _Lines:
             if step not in self._printed:
                 self._print(step, name)
         if self._status is not None:
-            self._status.update(RichText(escape_unprintable(" · ".join(self._running.values()))))
+            self._show_running(self._status)
+
+    def _show_running(self, status: Status) -> None:
+        """Show what is under way. If nothing is, remove the line: rich ignores an empty text."""
+        if self._running:
+            status.update(RichText(escape_unprintable(" · ".join(self._running.values()))))
+            status.start()
+        else:
+            status.stop()
 
     def _print(self, step: Step, name: str) -> None:
         self._printed.append(step)
