@@ -48,6 +48,8 @@ class Cause(StrEnum):
     CONTINUED = "continued"
     # A call that is not found.
     PRUNED = "pruned"
+    FORGOTTEN = "forgotten"
+    NOT_ERASED = "not_erased"
     WAITING_FOR_LINK = "waiting_for_link"
     NOT_FOLDED = "not_folded"
     SET_ASIDE = "set_aside"
@@ -288,6 +290,18 @@ CALL: Final = {
     Cause.PRUNED: Text(
         "Retention deleted {id} at {at} (privacy.calls_days); records in the CRMs stay",
         "La retención borró {id} a las {at} (privacy.calls_days); los registros de los CRM se conservan",
+    ),
+    Cause.FORGOTTEN: Text(
+        "The call {id} was forgotten (relay forget). {destination} has not erased its record {record} yet:"
+        " the relay tries until it has, as soon as the destination takes requests",
+        "La llamada {id} se olvidó (relay forget). {destination} todavía no ha borrado su registro {record}:"
+        " el relay lo intenta hasta que lo borre, en cuanto el destino acepte peticiones",
+    ),
+    Cause.NOT_ERASED: Text(
+        "The call {id} was forgotten (relay forget), but {destination} refuses to erase its record {record}"
+        " ({answer}): delete it there, then run relay dead drop",
+        "La llamada {id} se olvidó (relay forget), pero {destination} rechaza borrar su registro {record}"
+        " ({answer}): bórrelo allí y ejecute después relay dead drop",
     ),
     Cause.WAITING_FOR_LINK: Text(
         "An event with {id} arrived at {at} and cannot begin a call: it waits for an event that names its"

@@ -7,10 +7,10 @@ from typing import Final
 import msgspec
 
 from relay.cloudtalk.identity import alias_of_id
-from relay.ledger import aliases, calls, journal, leases, quarantine, tombstones
+from relay.ledger import aliases, calls, deliveries, journal, leases, quarantine, tombstones
 from relay.ledger.connection import Connection
 from relay.ledger.quarantine import QuarantinedBody
-from relay.ledger.states import EventState
+from relay.ledger.states import DeliveryState, EventState
 from relay.operations import explanation_texts as texts
 from relay.operations.calls import record_ids
 from relay.operations.explanation import Explanation, Situation
@@ -37,7 +37,8 @@ def explain_missing_call(connection: Connection, id_: str, situation: Situation)
     """Explain why `find_call` finds no call with this id."""
     searched = _Searched()
     return (
-        _explain_deleted(connection, id_, situation)
+        _explain_forgotten(connection, id_)
+        or _explain_deleted(connection, id_, situation)
         or _explain_event(connection, id_, situation)
         or _explain_quarantined(connection, id_, situation, searched)
         or _explain_unknown(connection, id_, situation, searched)
@@ -46,6 +47,21 @@ def explain_missing_call(connection: Connection, id_: str, situation: Situation)
 
 def _aliases(id_: str) -> set[str]:
     return {alias_of_id(id_), alias_of_id(id_.removeprefix(_PREFIX))}
+
+
+def _explain_forgotten(connection: Connection, id_: str) -> Explanation | None:
+    """Explain what a CRM still has of a forgotten call. A refusal comes first: it needs a person."""
+    left = deliveries.list_open_erasures(connection, record_ids(id_))
+    for erasure in sorted(left, key=lambda each: each.state is not DeliveryState.DEAD):
+        refused = erasure.state is DeliveryState.DEAD
+        return _explanation(
+            Cause.NOT_ERASED if refused else Cause.FORGOTTEN,
+            id=id_,
+            destination=erasure.destination,
+            record=erasure.remote_id or erasure.call,
+            answer=(erasure.message or erasure.code or "")[:_MOST_CHARACTERS],
+        )
+    return None
 
 
 def _explain_deleted(connection: Connection, id_: str, situation: Situation) -> Explanation | None:

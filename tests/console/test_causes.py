@@ -123,6 +123,13 @@ async def test_a_call_that_retention_deleted_is_explained(tmp_path: Path) -> Non
         await find_reason(prepared, "en", "cloudtalk-1", ["Retention deleted cloudtalk-1 at"])
 
 
+async def test_a_forgotten_call_that_a_crm_has_not_erased_is_explained(tmp_path: Path) -> None:
+    async with scene(tmp_path) as prepared:
+        await causes.forgotten(prepared)
+        await find_reason(prepared, "en", "cloudtalk-1", ["crm has not erased its record"])
+        await find_reason(prepared, "es", "cloudtalk-1", ["crm todavía no ha borrado su registro"])
+
+
 async def test_a_call_that_was_merged_is_explained(tmp_path: Path) -> None:
     async with scene(tmp_path) as prepared:
         await causes.merged(prepared)

@@ -495,6 +495,28 @@ async def test_a_call_that_retention_deleted_is_explained(tmp_path: Path, wanted
         assert (result.exit_code, f"Retention deleted {wanted} at 20" in result.stderr) == (1, True)
 
 
+@pytest.mark.parametrize(
+    ("is_refused", "parts"),
+    [
+        (False, ("The call 1 was forgotten", "crm has not erased its record", "yet: the relay tries until")),
+        (True, ("crm refuses to erase its record", "(The record is locked.): delete it there", "dead drop")),
+    ],
+)
+async def test_a_forgotten_call_that_a_crm_has_not_erased_is_explained(
+    tmp_path: Path, parts: tuple[str, ...], *, is_refused: bool
+) -> None:
+    async with scene(tmp_path) as prepared:
+        await causes.forgotten(prepared, is_refused=is_refused)
+        result = await prepared.run("calls", "show", "1")
+        assert result.exit_code == 1
+        assert_parts(result.stderr, ("no call has the id 1", *parts))
+        found = await prepared.relay.ledger.read(
+            partial(explain_missing_call, id_="cloudtalk-1", situation=in_spanish(prepared))
+        )
+        assert found.code == ("not_erased" if is_refused else "forgotten")
+        assert "La llamada cloudtalk-1 se olvidó" in found.text.es
+
+
 async def test_a_call_that_retention_deleted_and_a_late_event_continued_is_explained(tmp_path: Path) -> None:
     async with scene(tmp_path) as prepared:
         await causes.pruned(prepared)
@@ -639,7 +661,14 @@ async def test_a_long_message_of_a_crm_is_cropped(tmp_path: Path) -> None:
 
 
 def test_every_cause_has_a_case() -> None:
-    elsewhere = {"delivered_partly", "merged", "pruned", "continued"}  # below, or in a test of its own
+    elsewhere = {
+        "delivered_partly",
+        "merged",
+        "pruned",
+        "continued",
+        "forgotten",
+        "not_erased",
+    }  # below, or in a test of its own
     of_destinations = {"dead_letters", "up_to_date", "nothing_yet"}
     cases = {case.cause for case in (*DELIVERIES, *CALLS, *MISSING)}
     assert cases | elsewhere | of_destinations == set(Cause)

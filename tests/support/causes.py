@@ -10,16 +10,17 @@ from pathlib import Path
 from typing import Any
 
 from click.testing import Result
-from sqlalchemy import delete
+from sqlalchemy import delete, update
 
 from crm_clients.base import Delivered, Misconfigured, Outcome, Rejected, Retry, Throttled, Unauthorised
 from relay.call import CallEvent, Kind
 from relay.delivery import RetryPolicy
 from relay.instants import SECOND, Instant
-from relay.ledger import destinations, journal, retention_queries, tables
+from relay.ledger import destinations, erasure, journal, retention_queries, tables
 from relay.ledger.journal import NewEvent
 from relay.ledger.lease_holder import Lease
 from relay.ledger.leases import delivery_lease
+from relay.ledger.states import DeliveryState
 from tests.support.clock import Clock
 from tests.support.delivering import POLICY, Delivering, always, delivering
 from tests.support.home import LOCAL, Home
@@ -312,6 +313,20 @@ async def pruned(scene: Scene) -> None:
     await scene.relay.ledger.write(
         lambda c: retention_queries.delete_old_calls(c, before=now, now=scene.relay.ledger.now())
     )
+
+
+async def forgotten(scene: Scene, *, is_refused: bool = False) -> None:
+    """Forgotten, and not erased by the CRM."""
+    await delivered(scene)
+    ledger = scene.relay.ledger
+    await ledger.write(
+        lambda c: erasure.erase_calls(
+            c, ["cloudtalk-1"], {"crm": frozenset()}, now=ledger.now(), by_number=False
+        )
+    )
+    if is_refused:
+        values = {"state": DeliveryState.DEAD, "code": "locked", "message": "The record is locked."}
+        await ledger.write(lambda c: c.execute(update(tables.deliveries).values(values)))
 
 
 async def unknown(scene: Scene) -> None:
