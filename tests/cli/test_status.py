@@ -65,7 +65,7 @@ def test_json_has_every_key(home: Home) -> None:
                 "paused_message": None,
             }
         ],
-        "follow_ups": {"customers": 0, "median_seconds": None},
+        "follow_ups": {"customers": 0, "median_seconds": None, "longest_seconds": None},
         "history": {"reconciles": False, "last": None, "next_at": None, "failing": None, "backfills": []},
         "retention_refused": None,
         "audit": None,
@@ -122,7 +122,7 @@ def test_before_the_first_start_all_numbers_are_0(home: Home) -> None:
         },
         "calls": 0,
         "destinations": [],
-        "follow_ups": {"customers": 0, "median_seconds": None},
+        "follow_ups": {"customers": 0, "median_seconds": None, "longest_seconds": None},
         "history": {"reconciles": False, "last": None, "next_at": None, "failing": None, "backfills": []},
         "retention_refused": None,
         "audit": None,
