@@ -13,10 +13,12 @@ from typing import Any, Final
 import click
 import pytest
 
+from crm_clients.supabase import SupabaseClient, SupabaseSettings
 from crm_clients.supabase.settings import KV_TABLE
 from crm_clients.supabase.sql import kv_sql
 from relay.cli.main import cli
 from relay.settings import Settings, load, review
+from tests.support.clients import make_context
 from tests.support.documents import DOCUMENTS, ROOT, Block, blocks, prose
 from tests.support.in_process import in_process_relay, settings_in
 from tests.support.postgres import Databases
@@ -254,16 +256,19 @@ async def test_the_first_call_of_the_readme_is_answered_as_shown(tmp_path: Path)
 
 @pytest.mark.parametrize("block", here("sql"))
 def test_sql_in_the_documents_runs(block: Block, databases: Databases) -> None:
-    """The database has the role and the key-value table of a Supabase project."""
+    """The database has the role and the tables of a Supabase project."""
     databases.execute("CREATE ROLE service_role")
     databases.execute(kv_sql(KV_TABLE, "public"))
+    project = {"client": "supabase", "url": "https://x.supabase.co", "key": "sb_secret_of_the_tests"}
+    client = SupabaseClient("crm", SupabaseSettings.model_validate(project), make_context())
+    databases.execute(client.setup_text())
     try:
         for statement in block.text.strip().split(";\n"):
             databases.execute(statement.strip().removesuffix(";"))
     finally:
         databases.execute("DROP DATABASE IF EXISTS relay")
         databases.execute("DROP ROLE IF EXISTS relay")
-        databases.execute(f"DROP TABLE IF EXISTS {KV_TABLE}, kv_before_the_relay")
+        databases.execute(f"DROP TABLE IF EXISTS {KV_TABLE}, kv_before_the_relay, calls CASCADE")
         databases.execute("DROP OWNED BY service_role")
         databases.execute("DROP ROLE service_role")
 
