@@ -95,6 +95,7 @@ tokens = ["{TOKEN}"]
 key_id = "id"
 key_secret = "key-of-the-api"
 base_url = "{{history}}/api"
+analytics_url = "{{history}}/analytics"
 [destinations.crm]
 client = "local"
 path = "var/crm.db"

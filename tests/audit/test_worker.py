@@ -158,7 +158,12 @@ async def test_what_cannot_be_read_is_not_proven(
     crm.answers = [Unauthorised(message="wrong key")]
     async with running_history(FakeHistory()) as cloudtalk:
         cloudtalk.faults.append("unauthorised")
-        api = {"key_id": "id", "key_secret": "key", "base_url": f"{cloudtalk.url}/api"}
+        api = {
+            "key_id": "id",
+            "key_secret": "key",
+            "base_url": f"{cloudtalk.url}/api",
+            "analytics_url": f"{cloudtalk.url}/analytics",
+        }
         result = await build(tmp_path, ledger, crm, cloudtalk={"api": api}).audit()
     assert result.unproven == ["cloudtalk", "crm"]
     assert result.cloudtalk is not None

@@ -32,6 +32,7 @@ signing_secrets = ["whsec_Q2FuYXJ5LTdmM2E5MWMyZDQtQ2FuYXJ5LTdmM2E5MWMyZDQ="]
 key_id = "api-id-{canary}"
 key_secret = "api-secret-{canary}"
 base_url = "{cloudtalk}/api"
+analytics_url = "{cloudtalk}/analytics"
 [recordings]
 proxy = true
 signing_keys = ["key-of-links-{canary}"]

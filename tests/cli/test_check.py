@@ -191,7 +191,8 @@ def test_a_destination_that_the_relay_paused_exits_with_1_and_says_why(home: Hom
 
 
 def test_an_api_of_cloudtalk_that_is_paused_exits_with_1_unless_it_is_switched_off(home: Home) -> None:
-    key = "[cloudtalk.api]\nkey_id = 'id'\nkey_secret = 'secret'\nbase_url = 'http://127.0.0.1:9'\n"
+    nowhere = "base_url = 'http://127.0.0.1:9'\nanalytics_url = 'http://127.0.0.1:9'\n"
+    key = f"[cloudtalk.api]\nkey_id = 'id'\nkey_secret = 'secret'\n{nowhere}"
     message = "https://analytics.example.test answered 401; check cloudtalk.api.key_id"
     home.write_settings(key + LOCAL)
     home.write_ledger(lambda c: warnings.record(c, warnings.ANALYTICS_PAUSED, RECEIVED_AT, message))

@@ -18,9 +18,11 @@ from relay.settings import Settings
 from tests.support.browsing import browsing
 from tests.support.in_process import settings_in
 
+NOWHERE = "http://127.0.0.1:9/api"
+
 
 def settings_with(folder: Path, *, every_minutes: float) -> Settings:
-    api = {"key_id": "id", "key_secret": "s", "base_url": "http://127.0.0.1:9/api"}
+    api = {"key_id": "id", "key_secret": "s", "base_url": NOWHERE, "analytics_url": NOWHERE}
     return settings_in(folder, cloudtalk={"api": api}, reconcile={"every_minutes": every_minutes})
 
 

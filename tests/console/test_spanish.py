@@ -82,6 +82,7 @@ company_ids = ["7"]
 key_id = "k"
 key_secret = "s3cr3t"
 base_url = "{NOWHERE}"
+analytics_url = "{NOWHERE}"
 ai_url = "{NOWHERE}"
 [ledger]
 url = "sqlite:///relay.db"
