@@ -1,4 +1,7 @@
-"""The value of a follow-up task in the layout `kv`, as the mission's CRM reads it."""
+"""The value of a follow-up task in the layout `kv`, as the mission's CRM reads it.
+
+In that CRM each missed call has the highest priority. So repeated calls change the text alone.
+"""
 
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
@@ -8,7 +11,7 @@ import msgspec
 
 from crm_clients.follow_up import FollowUpRules
 from crm_clients.follow_up_tasks import TaskState, digest
-from crm_clients.supabase.record import ID_PREFIX, UNKNOWN_NAME
+from crm_clients.supabase.record import UNKNOWN_NAME
 from relay.call import Call
 from relay.standards.intervals import format_interval
 
@@ -17,8 +20,7 @@ PREFIX: Final = "tarea:"
 STATUS: Final = "estado"
 OPEN_STATUS: Final = "Pendiente"
 DONE_STATUS: Final = "Completada"
-_TEXT, _PRIORITY = "descripcion", "prioridad"
-_URGENT, _NORMAL = "Alta", "Media"
+_TEXT: Final = "descripcion"
 _WHOLE: Final = ""
 """The name of the digest of the whole value."""
 
@@ -27,15 +29,6 @@ _ANSWERED: Final = f"\nLa llamada fue atendida después: {_DONE_BY}"
 _CALLED_BACK: Final = f"\nSe habló con el cliente {{after}} después{{agent}}: {_DONE_BY}"
 
 Value = Mapping[str, Any]
-
-
-def id_of(key: str, round_: int = 1) -> str:
-    """Return the id of a task: number and day, or the id of the call.
-
-    `round_`: 1 for the first task of a day.
-    """
-    id_ = f"{ID_PREFIX}{key[1:].replace(':', '-')}" if key.startswith("+") else key
-    return id_ if round_ == 1 else f"{id_}-{round_}"
 
 
 def build_task(
@@ -50,7 +43,8 @@ def build_task(
         "clienteId": id_,
         "clienteNombre": name,
         "titulo": f"Devolver llamada a {number if name == UNKNOWN_NAME else name}",
-        **_fields_of_calls(state, call, timezone),
+        _TEXT: _describe(state, call, timezone),
+        "prioridad": "Alta",
         "fechaVencimiento": f"{rules.due_at(first).astimezone(timezone):%Y-%m-%d}",
         STATUS: OPEN_STATUS,
         "tipo": "Llamada",
@@ -58,16 +52,11 @@ def build_task(
 
 
 def refreshed_task(state: TaskState, existing: Value, call: Call, timezone: ZoneInfo) -> dict[str, Any]:
-    """Return the task with the text and the priority of its calls. What a person changed in it stays."""
-    if existing.get(STATUS) == DONE_STATUS or not state.shown_calls():
+    """Return the task with the text of its calls. A text that a person changed stays."""
+    is_own = state.digests.get(_TEXT) == digest(str(existing.get(_TEXT)))
+    if not is_own or existing.get(STATUS) == DONE_STATUS or not state.shown_calls():
         return dict(existing)
-    fields = _fields_of_calls(state, call, timezone)
-    own = {
-        name: value
-        for name, value in fields.items()
-        if state.digests.get(name) == digest(str(existing.get(name)))
-    }
-    return {**existing, **own}
+    return {**existing, _TEXT: _describe(state, call, timezone)}
 
 
 def completed_task(state: TaskState, existing: Value, calls: Iterable[Call]) -> dict[str, Any]:
@@ -85,9 +74,9 @@ def is_untouched(state: TaskState, existing: Any) -> bool:
 
 
 def digests_of(value: Value) -> dict[str, str]:
-    """Return the digests of the whole task, and of the fields that follow its calls."""
+    """Return the digests of the whole task, and of the text, which follows its calls."""
     whole = msgspec.json.encode(value, order="sorted").decode()
-    return {_WHOLE: digest(whole), **{name: digest(str(value.get(name))) for name in (_TEXT, _PRIORITY)}}
+    return {_WHOLE: digest(whole), _TEXT: digest(str(value.get(_TEXT)))}
 
 
 def digests_after(state: TaskState, existing: Value, written: Value) -> dict[str, str]:
@@ -101,16 +90,14 @@ def digests_after(state: TaskState, existing: Value, written: Value) -> dict[str
     }
 
 
-def _fields_of_calls(state: TaskState, call: Call, timezone: ZoneInfo) -> dict[str, str]:
-    """Repeated calls raise the priority."""
+def _describe(state: TaskState, call: Call, timezone: ZoneInfo) -> str:
+    """Say how often the customer called, and when."""
     times = [each.local_time(timezone) for each in state.shown_calls()]
     number = call.external_number or UNKNOWN_NAME
-    if state.is_often():
-        clocks = ", ".join(f"{time:%H:%M}" for time in times)
-        text = f"{len(times)} llamadas perdidas de {number}, {times[0]:%d/%m/%Y}: {clocks}"
-    else:
-        text = f"Llamada perdida de {number}, {times[0]:%d/%m/%Y %H:%M}"
-    return {_TEXT: text, _PRIORITY: _URGENT if state.is_often() else _NORMAL}
+    if not state.is_often():
+        return f"Llamada perdida de {number}, {times[0]:%d/%m/%Y %H:%M}"
+    clocks = ", ".join(f"{time:%H:%M}" for time in times)
+    return f"{len(times)} llamadas perdidas de {number}, {times[0]:%d/%m/%Y}: {clocks}"
 
 
 def _remark(state: TaskState, calls: Iterable[Call]) -> str:

@@ -13,7 +13,6 @@ from crm_clients.follow_up_tasks import (
     TaskStates,
     group_by_key,
     missed_by_id,
-    rounds_to_forget,
 )
 from crm_clients.locks import KeyedLock
 from crm_clients.supabase.batches import build_outcome
@@ -29,7 +28,6 @@ from crm_clients.supabase.task_values import (
     completed_task,
     digests_after,
     digests_of,
-    id_of,
     is_untouched,
     refreshed_task,
 )
@@ -84,12 +82,12 @@ class Tasks:
         async with self._locks.acquire(by_key):
             stored = await self._states.get_many(by_key)
             keys = [k for k, calls in by_key.items() if k in stored or self._missed(calls.values())]
-            existing = await self._read(id_ for key in keys for id_ in _possible_ids(key, stored.get(key)))
+            ids = {id_: None for key in keys for id_ in _possible_ids(stored.get(key), by_key[key])}
+            existing = await self._read(ids)
             if not isinstance(existing, Mapping):
                 return _by_call(dict.fromkeys(keys, _failed(existing, len(keys))), by_key)
             changes = {
-                key: self._change(key, by_key[key].values(), stored.get(key), existing, customers)
-                for key in keys
+                key: self._change(by_key[key].values(), stored.get(key), existing, customers) for key in keys
             }
             failed = await self._store(changes, by_key, existing)
         return _by_call(failed, by_key)
@@ -102,12 +100,8 @@ class Tasks:
         by_key = self._group(calls)
         async with self._locks.acquire(by_key):
             stored = await self._states.get_many(by_key)
-            rounds = {
-                key: rounds_to_forget(key, stored.get(key), of_key.keys())
-                for key, of_key in by_key.items()
-                if touched or key in stored
-            }
-            failed = await self._delete(rounds, touched=touched)
+            ids = {key: _ids_to_delete(stored.get(key), of_key.keys()) for key, of_key in by_key.items()}
+            failed = await self._delete(ids, touched=touched)
             after = {
                 key: state.forget(by_key[key].keys()) for key, state in stored.items() if key not in failed
             }
@@ -148,7 +142,6 @@ class Tasks:
 
     def _change(
         self,
-        key: str,
         calls: Iterable[Call],
         state: TaskState | None,
         existing: Values,
@@ -158,12 +151,19 @@ class Tasks:
         joined = self._join(state, missed_by_id(missed, self._rules), calls, existing)
         if joined.id:
             return self._adjust(joined, calls, existing)
-        new = msgspec.structs.replace(joined, id=id_of(key, joined.round))
-        first = min((c for c in missed if c.id in new.calls), key=lambda c: new.missed[c.id].began_at)
-        value = build_task(new, first, customers[first.id], self._timezone, self._rules)
-        # An existing task is untouched if an earlier response was lost; otherwise its digests will differ.
+        waiting = sorted(
+            (call for call in missed if call.id in joined.calls), key=lambda c: joined.missed[c.id].began_at
+        )
+        # If an earlier response was lost, one of the calls has named the task already.
+        named = next((call for call in waiting if PREFIX + call.id in existing), waiting[0])
+        new = msgspec.structs.replace(joined, id=named.id)
+        value = build_task(new, waiting[0], customers[waiting[0].id], self._timezone, self._rules)
+        # A task that the relay completed may be needed again. Otherwise an existing task stays as it is, and
+        # its digests say whether it is what the relay wrote.
+        stored = existing.get(PREFIX + new.id)
+        is_reopened = state is not None and state.id == new.id and is_untouched(state, stored)
         new = msgspec.structs.replace(new, digests=digests_of(value))
-        return Change(new, None if PREFIX + new.id in existing else value)
+        return Change(new, value if stored is None or is_reopened else None)
 
     def _join(
         self,
@@ -215,20 +215,33 @@ class Tasks:
         await self._states.set_many({k: each.state for k, each in changes.items() if k not in failed})
         return failed
 
-    async def _delete(self, rounds: Mapping[str, Collection[int]], *, touched: bool) -> dict[str, Outcome]:
-        """Delete the tasks of these rounds of each key. Returns by key why one is still there."""
+    async def _delete(self, ids: Mapping[str, Collection[str]], *, touched: bool) -> dict[str, Outcome]:
+        """Delete the tasks with these ids, by key. Returns by key why one is still there."""
         where = {} if touched else _IS_OPEN
-        keys = {PREFIX + id_of(key, n): key for key, numbers in rounds.items() for n in numbers}
+        keys = {PREFIX + id_: key for key, of_key in ids.items() for id_ in of_key}
         deleted = await self._table.delete(keys, **where)
         if not isinstance(deleted, set):
-            return dict.fromkeys(rounds, _failed(deleted, 1))
+            return dict.fromkeys(ids, _failed(deleted, 1))
         kept = await find_kept(self._table, keys.keys() - deleted, **where)
         return {keys[name]: _failed(failure, 1) for name, failure in kept.items()}
 
 
-def _possible_ids(key: str, state: TaskState | None) -> list[str]:
-    """Return the ids of the task, and of the task that the next call may begin."""
-    return [id_of(key)] if state is None else [state.id, id_of(key, state.round + 1)]
+def _possible_ids(state: TaskState | None, call_ids: Iterable[str]) -> list[str]:
+    """Return the ids of the task, and of the task that one of these calls may begin."""
+    return [*([state.id] if state else []), *call_ids]
+
+
+def _ids_to_delete(state: TaskState | None, call_ids: Collection[str]) -> set[str]:
+    """Return the ids of the tasks that are needed by these calls alone.
+
+    Each task has the id of one of its calls, or of one that was merged into it. `relay forget` deletes the
+    states of a number first; then all of its calls are forgotten.
+    """
+    if state is None:
+        return set(call_ids)
+    rounds = state.rounds_to_delete(call_ids)
+    ids = {id_ for id_, each in state.missed.items() if each.round in rounds}
+    return ids | {state.id} if state.round in rounds else ids
 
 
 def _failed(failure: ApiFailure, calls: int) -> Outcome:

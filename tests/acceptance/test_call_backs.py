@@ -58,8 +58,10 @@ YESTERDAY = datetime.now(MADRID).date() - timedelta(days=1)
 NOON = datetime.combine(YESTERDAY, time(12), MADRID).astimezone(UTC)
 
 
-def kv_task(customer: str) -> str:
-    return f"tarea:cloudtalk-{customer[1:]}-{YESTERDAY}"
+def kv_task(project: Supabase, customer: str) -> dict[str, Any]:
+    tasks: list[dict[str, Any]] = [v for key, v in project.values().items() if key.startswith("tarea:")]
+    (task,) = [task for task in tasks if customer in task["descripcion"]]
+    return task
 
 
 def mission(event: str, id_: str, customer: str, **data: Any) -> dict[str, Any]:
@@ -105,7 +107,8 @@ def test_the_follow_up_ends_in_every_crm(
 ) -> None:
     name = order.replace(", then ", "-")
     customer = CUSTOMERS[order]
-    id_, task_id = f"cloudtalk-{name}-missed", kv_task(customer)
+    id_ = f"cloudtalk-{name}-missed"
+    task_id = f"tarea:{id_}"
     bodies = [missed(name, customer), later_conversation(name, customer)]
     if order == "together":
         relay.post(bodies)
@@ -154,14 +157,14 @@ def test_repeated_calls_of_a_day_share_one_task_in_any_order(
 
     assert of_hubspot()["hs_task_priority"] == "HIGH"
     assert "3 missed calls on" in of_hubspot()["hs_task_body"]
-    task = supabase_project.values()[kv_task(customer)]
+    task = kv_task(supabase_project, customer)
     assert (task["prioridad"], task["estado"]) == ("Alta", "Pendiente")
     assert task["descripcion"].startswith(f"3 llamadas perdidas de {customer}")
     relay.post(later_conversation(f"often{order[0]}", customer))
     wait_until_idle(relay)
     assert of_hubspot()["hs_task_status"] == "COMPLETED"
     assert "Called back after 19 min by Aitana Gil." in of_hubspot()["hs_task_body"]
-    task = supabase_project.values()[kv_task(customer)]
+    task = kv_task(supabase_project, customer)
     assert task["estado"] == "Completada"
     assert "Se habló con el cliente 19 min después (agente: Aitana Gil)" in task["descripcion"]
 

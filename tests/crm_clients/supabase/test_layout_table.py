@@ -539,7 +539,12 @@ async def test_a_request_is_limited_in_rows(supabase: Supabase, connect: Connect
 
 def test_every_mappable_field_has_a_column_by_default_or_on_request() -> None:
     required = {"client": "supabase", "url": "https://abc.supabase.co", "key": "k"}
-    fields = {"called_back_at": "called_back_at", "called_back_by": "agente_devolucion"}
+    fields = {
+        "called_back_at": "called_back_at",
+        "called_back_by": "agente_devolucion",
+        "missed_reason": "motivo",
+        "smart_notes": "notas_ia",
+    }
     default = SupabaseSettings.model_validate(required)
     assert {*default.mapping} == {*SupabaseSettings.MAPPABLE} - fields.keys()
     requested = SupabaseSettings.model_validate(required | {"fields": fields})

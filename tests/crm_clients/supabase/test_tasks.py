@@ -16,15 +16,18 @@ from relay.standards.office_hours import OfficeHours
 from tests.support.supabase import Connect, Supabase
 from tests.support.supabase_calls import call, push, types_of
 
-KEY = "tarea:cloudtalk-34600000001-2024-01-15"
+KEY = "tarea:cloudtalk-1"
+"""The key of the task of the call `cloudtalk-1`."""
+SHARED = "tarea:cloudtalk-0"
+"""The key of the task of repeated calls, of which `cloudtalk-0` was the first."""
 TASK = {
-    "id": "cloudtalk-34600000001-2024-01-15",
+    "id": "cloudtalk-1",
     "clienteId": "unknown",
     "clienteNombre": "Zoë Ñandú 🎉",
     "titulo": "Devolver llamada a Zoë Ñandú 🎉",
     "descripcion": "Llamada perdida de +34600000001, 15/01/2024 11:00",
     "fechaVencimiento": "2024-01-15",
-    "prioridad": "Media",
+    "prioridad": "Alta",
     "estado": "Pendiente",
     "tipo": "Llamada",
 }
@@ -187,13 +190,15 @@ async def test_the_task_of_a_merged_call_is_deleted_unless_a_person_changed_it(
     other = "+34600000002"
     calls = [call("cloudtalk-1"), call("cloudtalk-2", external_number=other)]
     await client.upsert([push(each) for each in calls])
-    touched = "tarea:cloudtalk-34600000002-2024-01-15"
+    touched = "tarea:cloudtalk-2"
     kv.put({touched: kv.values()[touched] | {"estado": "En Progreso"}})
     merged = [msgspec.structs.replace(each, merged_into="cloudtalk-3") for each in calls]
     assert types_of(await client.retract([Retraction(each) for each in merged])) == [Delivered, Delivered]
     assert set(kv.values()) == {touched}
     await client.upsert([push(call("cloudtalk-3"))])
-    assert kv.values()[KEY] == TASK, "the call that it became part of is missed too"
+    assert kv.values()["tarea:cloudtalk-3"] == TASK | {"id": "cloudtalk-3"}, (
+        "the call that it became part of is missed too"
+    )
 
 
 # --- repeated calls -----------------------------------------------------------------------------
@@ -205,20 +210,22 @@ def repeated(n: int, **changes: Any) -> Call:
 
 @pytest.mark.parametrize("order", [(0, 1, 2), (2, 0, 1)])
 @pytest.mark.parametrize("together", [True, False])
-async def test_repeated_calls_share_a_task_that_says_how_often_and_becomes_urgent(
+async def test_repeated_calls_share_a_task_that_says_how_often(
     kv: Supabase, client: SupabaseClient, order: tuple[int, ...], *, together: bool
 ) -> None:
     pushes = [push(repeated(n)) for n in order]
     for batch in [pushes] if together else [[each] for each in pushes]:
         assert set(types_of(await client.upsert(batch))) == {Delivered}
     text = "3 llamadas perdidas de +34600000001, 15/01/2024: 11:00, 12:00, 13:00"
-    assert set(tasks_of(kv)) == {KEY}
-    task = tasks_of(kv)[KEY]
+    # The first call that was delivered names the task, of those in one batch the earliest.
+    (key,) = tasks_of(kv)
+    assert key == (SHARED if together else f"tarea:cloudtalk-{order[0]}")
+    task = tasks_of(kv)[key]
     assert (task["descripcion"], task["prioridad"], task["estado"]) == (text, "Alta", "Pendiente")
     back = {"follow_up": False, "called_back_at": "2024-01-15T12:30:00Z", "called_back_by": "Ana Gil"}
     for n in order:
         assert types_of(await client.upsert([push(repeated(n, **back), "follow_up")])) == [Delivered]
-    task = tasks_of(kv)[KEY]
+    task = tasks_of(kv)[key]
     remark = (
         "Se habló con el cliente 2 h 30 min después (agente: Ana Gil): tarea completada por CloudTalk Relay."
     )
@@ -227,16 +234,16 @@ async def test_repeated_calls_share_a_task_that_says_how_often_and_becomes_urgen
 
 async def test_what_a_person_changed_in_a_shared_task_stays(kv: Supabase, client: SupabaseClient) -> None:
     await client.upsert([push(repeated(0))])
-    touched = kv.values()[KEY] | {"descripcion": "Ya la llamo yo", "estado": "En Progreso"}
-    kv.put({KEY: touched})
+    touched = kv.values()[SHARED] | {"descripcion": "Ya la llamo yo", "estado": "En Progreso"}
+    kv.put({SHARED: touched})
     await client.upsert([push(repeated(1))])
-    assert tasks_of(kv) == {KEY: touched | {"prioridad": "Alta"}}
-    kv.put({KEY: touched | {"prioridad": "Baja"}})
+    assert tasks_of(kv) == {SHARED: touched}
+    kv.put({SHARED: touched | {"prioridad": "Baja"}})
     await client.upsert([push(repeated(2))])
-    assert tasks_of(kv) == {KEY: touched | {"prioridad": "Baja"}}
+    assert tasks_of(kv) == {SHARED: touched | {"prioridad": "Baja"}}
     back = {"follow_up": False, "called_back_at": "2024-01-15T12:30:00Z"}
     await client.upsert([push(repeated(n, **back), "follow_up") for n in range(3)])
-    assert tasks_of(kv) == {KEY: touched | {"prioridad": "Baja"}}
+    assert tasks_of(kv) == {SHARED: touched | {"prioridad": "Baja"}}
 
 
 @pytest.mark.parametrize("by_relay", [True, False])
@@ -248,17 +255,33 @@ async def test_a_call_after_the_task_was_closed_gets_another_one(
         back = repeated(0, follow_up=False, called_back_at="2024-01-15T10:05:00Z")
         await client.upsert([push(back, "follow_up")])
     else:
-        kv.put({KEY: kv.values()[KEY] | {"estado": "Completada"}})
-    closed = kv.values()[KEY]
+        kv.put({SHARED: kv.values()[SHARED] | {"estado": "Completada"}})
+    closed = kv.values()[SHARED]
     for _ in range(2):
         assert types_of(await client.upsert([push(repeated(1))])) == [Delivered]
     tasks = tasks_of(kv)
-    assert (set(tasks), tasks[KEY]) == ({KEY, f"{KEY}-2"}, closed)
-    assert tasks[f"{KEY}-2"]["descripcion"] == "Llamada perdida de +34600000001, 15/01/2024 12:00"
+    assert (set(tasks), tasks[SHARED]) == ({SHARED, KEY}, closed)
+    assert tasks[KEY]["descripcion"] == "Llamada perdida de +34600000001, 15/01/2024 12:00"
     assert types_of(await client.forget([Retraction(repeated(0))])) == [Delivered]
-    assert set(tasks_of(kv)) == {f"{KEY}-2"}, "only the task that named the call is deleted"
+    assert set(tasks_of(kv)) == {KEY}, "only the task that named the call is deleted"
     assert types_of(await client.forget([Retraction(repeated(1))])) == [Delivered]
     assert kv.values() == {}
+
+
+async def test_a_task_that_the_relay_completed_is_open_again_if_nobody_called_back_after_all(
+    kv: Supabase, client: SupabaseClient
+) -> None:
+    await client.upsert([push(repeated(0))])
+    pending = tasks_of(kv)
+    back = repeated(0, follow_up=False, called_back_at="2024-01-15T10:05:00Z")
+    await client.upsert([push(back, "follow_up")])
+    assert tasks_of(kv)[SHARED]["estado"] == "Completada"
+    await client.upsert([push(repeated(0), "follow_up")])
+    assert tasks_of(kv) == pending
+    await client.upsert([push(back, "follow_up")])
+    kv.put({SHARED: tasks_of(kv)[SHARED] | {"descripcion": "Hablado con Ana"}})
+    await client.upsert([push(repeated(0), "follow_up")])
+    assert tasks_of(kv)[SHARED]["descripcion"] == "Hablado con Ana", "a person changed it"
 
 
 async def test_a_task_that_a_person_deleted_stays_deleted(kv: Supabase, client: SupabaseClient) -> None:
@@ -273,15 +296,15 @@ async def test_a_task_without_one_of_its_calls_says_so_no_longer(
 ) -> None:
     await client.upsert([push(repeated(n)) for n in range(3)])
     await client.upsert([push(repeated(0, status=Status.COMPLETED, follow_up=False), "status", "follow_up")])
-    assert "2 llamadas perdidas" in tasks_of(kv)[KEY]["descripcion"]
+    assert "2 llamadas perdidas" in tasks_of(kv)[SHARED]["descripcion"]
     assert types_of(await client.forget([Retraction(repeated(1))])) == [Delivered]
-    task = tasks_of(kv)[KEY]
+    task = tasks_of(kv)[SHARED]
     assert task["descripcion"] == "Llamada perdida de +34600000001, 15/01/2024 13:00"
-    assert (task["prioridad"], task["estado"]) == ("Media", "Pendiente")
+    assert (task["prioridad"], task["estado"]) == ("Alta", "Pendiente")
     assert types_of(await client.forget([Retraction(repeated(2))])) == [Delivered]
     assert tasks_of(kv) == {}
     await client.upsert([push(repeated(3))])
-    assert set(tasks_of(kv)) == {f"{KEY}-2"}
+    assert set(tasks_of(kv)) == {"tarea:cloudtalk-3"}
 
 
 async def test_callers_who_cannot_be_called_back_do_not_share_a_task(
@@ -305,7 +328,7 @@ async def test_a_task_whose_state_was_lost_is_found(kv: Supabase, connect: Conne
     client = connect(layout="kv", tasks=True)  # as after a response that never came
     await client.upsert([push(repeated(0))])
     await client.upsert([push(repeated(0, follow_up=False), "follow_up")])
-    assert tasks_of(kv)[KEY]["estado"] == "Completada"
+    assert tasks_of(kv)[SHARED]["estado"] == "Completada"
 
 
 async def test_a_task_that_cannot_be_read_or_written_is_written_by_the_next_attempt(
@@ -317,7 +340,7 @@ async def test_a_task_that_cannot_be_read_or_written_is_written_by_the_next_atte
         assert tasks_of(kv) == {}
         kv.execute("truncate kv_store_d03ded2a")
     assert types_of(await client.upsert([push(repeated(0))])) == [Delivered]
-    assert set(tasks_of(kv)) == {KEY}
+    assert set(tasks_of(kv)) == {SHARED}
 
 
 async def test_the_tasks_of_a_number_are_found_after_its_state_was_deleted(
@@ -327,7 +350,7 @@ async def test_the_tasks_of_a_number_are_found_after_its_state_was_deleted(
     await client.upsert([push(repeated(0))])
     await client.upsert([push(repeated(0, follow_up=False), "follow_up")])
     await client.upsert([push(repeated(1))])
-    assert set(tasks_of(kv)) == {KEY, f"{KEY}-2"}
+    assert set(tasks_of(kv)) == {SHARED, KEY}
     await connect(layout="kv", tasks=True).forget([Retraction(repeated(0)), Retraction(repeated(1))])
     assert kv.values() == {}
 
@@ -335,7 +358,7 @@ async def test_the_tasks_of_a_number_are_found_after_its_state_was_deleted(
 async def test_a_task_that_should_be_completed_is_a_difference(kv: Supabase, client: SupabaseClient) -> None:
     missed, paid = push(repeated(0)), push(repeated(0, version=2, follow_up=False), "follow_up")
     await client.upsert([missed])
-    pending = kv.values()[KEY]
+    pending = kv.values()[SHARED]
 
     async def differences() -> list[frozenset[str]]:
         read = await client.read([paid])
@@ -346,9 +369,9 @@ async def test_a_task_that_should_be_completed_is_a_difference(kv: Supabase, cli
     assert await differences() == [{"follow_up"}]
     await client.upsert([paid])
     assert await differences() == [frozenset()]
-    kv.put({KEY: pending})  # the project was restored from a backup
+    kv.put({SHARED: pending})  # the project was restored from a backup
     assert await differences() == [{"follow_up"}]
     await client.upsert([paid])
-    assert tasks_of(kv)[KEY]["estado"] == "Completada"
-    kv.put({KEY: pending | {"estado": "En Progreso"}})
+    assert tasks_of(kv)[SHARED]["estado"] == "Completada"
+    kv.put({SHARED: pending | {"estado": "En Progreso"}})
     assert await differences() == [frozenset()]
