@@ -1,7 +1,7 @@
 """What the ledger holds about the calls that a batch of events may belong to."""
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Final, NamedTuple
 
 import msgspec
@@ -69,7 +69,7 @@ def read_snapshot(
     if windows:
         numbered: dict[str, CallRow] = {}
         for among in Among:
-            chosen = [window.calls for window in windows if window.among is among]
+            chosen = _unite(window.calls for window in windows if window.among is among)
             numbered |= calls.list_by_number(connection, chosen, among)
         rows |= numbered
         found += aliases.get_many(
@@ -115,6 +115,18 @@ def _number_windows(
     if looks_around:
         windows += [window for each in batch if (window := finder.look_around(each.parsed)) is not None]
     return windows
+
+
+def _unite(windows: Iterable[NumberWindow]) -> list[NumberWindow]:
+    """Unite windows that overlap. The calls of a busy number would be read once for each event of the batch."""
+    united: list[NumberWindow] = []
+    for window in sorted(windows):
+        last = united[-1] if united else None
+        if last is not None and last.number == window.number and window.since <= last.until:
+            united[-1] = last._replace(until=max(last.until, window.until))
+        else:
+            united.append(window)
+    return united
 
 
 class _WindowFinder:

@@ -1,5 +1,8 @@
 """Which calls a batch reads: a number may call all day, or be typed as a constant in each body."""
 
+from collections.abc import Sequence
+from typing import Any
+
 import msgspec
 import pytest
 
@@ -7,9 +10,11 @@ from relay.cloudtalk.history import history_request
 from relay.cloudtalk.request import RawRequest
 from relay.fold.snapshot import Snapshot, read_snapshot
 from relay.instants import Instant
+from relay.ledger import calls
+from relay.ledger.calls import CallRow
 from relay.ledger.journal import UnfoldedEvent
 from tests.support.folding import FoldingRelay, parser_in
-from tests.support.history import make_row
+from tests.support.history import make_row, row_event
 from tests.support.relay import WEBHOOK_PATH
 
 NUMBER = "+30224000000"
@@ -81,3 +86,22 @@ async def test_events_of_a_batch_that_state_number_and_time_together_read_the_ca
 async def test_events_without_a_number_and_without_a_time_read_nothing(busy: FoldingRelay) -> None:
     body = webhook("answered", call_uuid="new", external_number=None, started_at=None)
     assert (await read(busy, body)).calls == {}
+
+
+async def test_a_call_is_read_once_however_many_events_of_its_number_a_batch_has(
+    busy: FoldingRelay, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    decoded: list[str] = []
+    decode = calls._call_row
+
+    def counted(row: Sequence[Any]) -> CallRow:
+        decoded.append(row[0])
+        return decode(row)
+
+    monkeypatch.setattr(calls, "_call_row", counted)
+    rows = [row_event(n, started_at=f"2024-01-10T09:{n:02}:11+01:00") for n in range(10, 50)]
+    far = row_event(60, started_at="2024-01-12T09:42:11+01:00")
+    batch = [UnfoldedEvent(n, Instant(2**50), row, waited=False) for n, row in enumerate([*rows, far])]
+    snapshot = await busy.ledger.read(lambda c: read_snapshot(c, batch))
+    assert "cloudtalk-484371839" in snapshot.calls
+    assert sorted(decoded) == sorted(snapshot.calls)
