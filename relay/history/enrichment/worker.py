@@ -168,7 +168,9 @@ class Enricher:
     async def _handle_failure(self, due: DueQuestion, error: ApiFailure) -> None:
         """A failure of the API is no attempt: an outage must not end a question."""
         if error.code == "throttled":
-            return  # the limit waits until CloudTalk's reset
+            # Each such answer blocks the searches of the history, too, until CloudTalk's reset.
+            await self._pause(API_OF[due.question], error)
+            return
         self._log_failure_of(due, error.code, error)
         if error.code in _OUTAGES:
             await self._pause(API_OF[due.question], error)

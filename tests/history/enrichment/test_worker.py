@@ -266,6 +266,24 @@ async def test_an_answer_that_cannot_be_used_counts_as_an_attempt(office: Office
     assert (await office.call(ID)).missed_reason is None or fault == "truncated"
 
 
+async def test_an_api_that_always_refuses_by_its_rate_limit_is_paused(office: Office) -> None:
+    """Otherwise each of its answers would block the searches of the history for another minute."""
+    call = past(office)
+    know(office.cloudtalk, call, **missed(queue()))
+    await office.receive(call.ended("call_uuid", "call_id"))
+    office.cloudtalk.faults.extend(["throttled"] * 3)
+    with capture_logs() as logs:
+        for _ in range(6):
+            await office.ask(after=61)
+    assert len(office.cloudtalk.asked) == 3
+    assert [line["code"] for line in logs if line["event"] == "enrich.paused"] == ["throttled"]
+    assert "other programs" in str(await office.warning(warnings.ANALYTICS_PAUSED))
+    office.enricher.set_settings(office.settings)  # as at the end of the pause
+    await office.ask(after=61)
+    assert (await office.call(ID)).missed_reason == "nobody picked up"
+    assert await office.warning(warnings.ANALYTICS_PAUSED) is None
+
+
 async def test_what_cloudtalk_deleted_is_given_up_at_once(office: Office) -> None:
     call = past(office)
     await office.receive(call.ended("call_uuid", "call_id"))
