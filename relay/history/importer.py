@@ -64,6 +64,7 @@ class Importer:
 
     `counted`: call_ids that `counts` has already. `on_count` is called with the call_id and the effect of
     each row that is counted. `last_seq`: the number of the last event that was appended; None if none was.
+    `postponed_since`: when the earliest call began that a later import must read again; None if there is none.
     """
 
     def __init__(
@@ -77,6 +78,7 @@ class Importer:
         on_count: Callable[[str, Effect], None] = lambda _id, _effect: None,
     ) -> None:
         self.last_seq: int | None = None
+        self.postponed_since: Instant | None = None
         self._ledger = ledger
         self._parser = parser
         self._wanted = wanted
@@ -118,6 +120,8 @@ class Importer:
             self._count(row.call_id, effect)
             if effect in _APPENDED:
                 kept.append(decided)
+            elif effect is Effect.AMBIGUOUS:
+                self._note_postponed(row.parsed.event.fact("started_at"))
         await self._append(kept)
         self._seen.update(row.call_id for row in group)
 
@@ -183,6 +187,10 @@ class Importer:
             counts.postponed += self._api is not None
         if effect in {Effect.NEW, Effect.FILLED} and self._api is not None:
             log.info("history.found", call_id=call_id, effect=effect)
+
+    def _note_postponed(self, started_at: Instant | None) -> None:
+        starts = (self.postponed_since, started_at)
+        self.postponed_since = min((start for start in starts if start is not None), default=None)
 
     async def _append(self, rows: Sequence[HistoryRow]) -> None:
         if not rows or self._api is None:

@@ -18,7 +18,7 @@ from relay.history.importer import Importer
 from relay.history.reading import Progress, read_history
 from relay.history.windows import Range, divide
 from relay.ingest.parsers import build_parser
-from relay.instants import Instant, duration, iso
+from relay.instants import Duration, Instant, duration, iso
 from relay.ledger import Ledger, LedgerError, LedgerUnavailable, counters, history_searches
 from relay.ledger.history_searches import HistorySearch
 from relay.ledger.incomplete_calls import list_incomplete
@@ -83,8 +83,9 @@ class Reconciler:
     async def search(self) -> None:
         """Import the latest history once, and log what was found. Raises `LedgerError`."""
         wanted = await self._find_range()
-        if await self._search(wanted, is_early=False):
-            await self._ledger.write(lambda c: counters.raise_to(c, counters.RECONCILED_UNTIL, wanted.until))
+        until = await self._search(wanted, is_early=False)
+        if until is not None:
+            await self._ledger.write(lambda c: counters.raise_to(c, counters.RECONCILED_UNTIL, until))
 
     async def search_early(self) -> None:
         """Import the rows of the calls that are over and incomplete, if it is time. Raises `LedgerError`."""
@@ -92,7 +93,7 @@ class Reconciler:
         incomplete = await self._ledger.read(
             lambda c: list_incomplete(c, since=Instant(now - _DELAYS[-1] - duration(_LOOK_SECONDS)))
         )
-        look_back = duration(self._settings.reconcile.look_back_hours * 3_600)
+        look_back = self._look_back()
         due = [
             # The row of a call whose start nobody stated began earlier.
             call.began_at if call.has_start else Instant(call.began_at - look_back)
@@ -102,19 +103,22 @@ class Reconciler:
         if due:
             await self._search(Range(min(due), now), is_early=True)
 
-    async def _search(self, wanted: Range, *, is_early: bool) -> bool:
-        """Search a range, and return whether it was read."""
+    async def _search(self, wanted: Range, *, is_early: bool) -> Instant | None:
+        """Search a range, and return until when it is done; None if it could not be read.
+
+        A call that CloudTalk's analytics do not know yet is read again, however long ago it began.
+        """
         started = time.monotonic()
         self._searched_at = wanted.until
         counts = Counts()
         if not is_early:
             self._period_began_at = wanted.until
         try:
-            await self._import(wanted, counts)
+            postponed_since = await self._import(wanted, counts)
         except ApiFailure as error:
             await self._note_failure(error.code, str(error))
             log.warning("reconcile.failed", code=error.code, error=str(error))
-            return False
+            return None
         except LedgerError:
             raise
         except Exception as error:  # logged by the caller
@@ -138,7 +142,9 @@ class Reconciler:
             requests=counts.requests,
             seconds=round(time.monotonic() - started, 1),
         )
-        return True
+        if postponed_since is None:
+            return wanted.until
+        return min(wanted.until, Instant(postponed_since + self._look_back()))
 
     async def _note(self, wanted: Range, counts: Counts) -> None:
         """Note what was found, for people who ask later."""
@@ -158,10 +164,14 @@ class Reconciler:
         """
         now = self._ledger.now()
         last = await self._ledger.read(lambda c: counters.get(c, counters.RECONCILED_UNTIL))
-        since = min(now, last or now) - duration(self._settings.reconcile.look_back_hours * 3_600)
+        since = min(now, last or now) - self._look_back()
         return Range(Instant(max(since, now - _LONGEST)), now)
 
-    async def _import(self, wanted: Range, counts: Counts) -> None:
+    def _look_back(self) -> Duration:
+        return duration(self._settings.reconcile.look_back_hours * 3_600)
+
+    async def _import(self, wanted: Range, counts: Counts) -> Instant | None:
+        """Import the rows of a range, and return when the earliest of the postponed calls began."""
         # Loaded when it is first used: an HTTP client needs 7 MB of memory.
         from relay.history.api import HistoryApi  # noqa: PLC0415
 
@@ -179,6 +189,7 @@ class Reconciler:
             await read_history(api, importer, Progress(divide(wanted), counts), after_page=after_page)
         finally:
             await api.aclose()
+        return importer.postponed_since
 
 
 def is_due(changed_at: Instant, searched_at: Instant, now: Instant) -> bool:

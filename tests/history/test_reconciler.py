@@ -8,14 +8,19 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 from structlog.testing import capture_logs
 
 from relay.app import Relay
+from relay.cloudtalk.request import RawRequest
+from relay.fold import FoldWorker, fold_options
 from relay.history import reconciler
 from relay.history.reconciler import Reconciler
+from relay.ingest.parsers import build_parser
 from relay.instants import SECOND, Instant
-from relay.ledger import calls, counters, history_searches
+from relay.ledger import calls, counters, history_searches, journal
+from relay.ledger.journal import NewEvent
 from relay.settings import Settings
 from tests.fakes.cloudtalk_history import FakeHistory, running_history
 from tests.support.clock import Clock
@@ -122,6 +127,38 @@ async def test_after_a_long_stop_a_search_reads_at_most_a_month(
         with capture_logs() as logs:
             await searcher.search()
     assert [line["since"] for line in lines(logs, "reconcile.finished")] == ["2027-03-26T08:00:00Z"]
+
+
+async def test_a_long_call_that_cloudtalk_does_not_know_yet_is_read_again_until_it_is_decided(
+    tmp_path: Path, cloudtalk: FakeHistory
+) -> None:
+    """Two calls of an hour and a half fit one webhook, and the analytics never say which one it is."""
+    clock = Clock()
+    began_at = datetime.fromtimestamp(clock.now // SECOND, UTC)
+    first = PastCall(1, began_at, "+34600000001", 5_400)
+    second = first._replace(number=2, started_at=began_at + timedelta(seconds=60))
+    cloudtalk.rows = [first.row(), second.row()]
+    async with open_ledger(f"sqlite:///{tmp_path}/relay.db", clock=clock) as ledger:
+        used = settings(tmp_path, cloudtalk)
+        parsed = build_parser(used.cloudtalk).parse_one(
+            RawRequest(msgspec.json.encode(first.started()), "application/json", "/cloudtalk/webhook")
+        )
+        new = NewEvent(ledger.now(), "application/json", "/cloudtalk/webhook", "", b"{}", parsed)
+        await ledger.write(lambda c: journal.append(c, [new]))
+        worker = FoldWorker(
+            ledger, options=fold_options(used), has_backlog=lambda: False, on_enqueue=lambda: None
+        )
+        await worker.lease.preempt()
+        await worker.fold_batch()
+        clock.advance(5_400 + 300)
+        for _ in range(6):
+            await Reconciler(used, ledger).search()
+            clock.advance(900)
+        await worker.lease.preempt()
+        await worker.fold_batch()
+        assert await ledger.read(calls.count) == 3
+        until = await ledger.read(lambda c: counters.get(c, counters.RECONCILED_UNTIL))
+    assert until == clock.now - 900 * SECOND  # nothing is postponed any more
 
 
 async def test_a_key_that_was_replaced_is_used_from_the_next_search_on(
