@@ -118,7 +118,7 @@ def _number_windows(
 
 
 def _unite(windows: Iterable[NumberWindow]) -> list[NumberWindow]:
-    """Unite windows that overlap. The calls of a busy number would be read once for each event of the batch."""
+    """Unite windows that overlap: a call of a busy number would be read once for each event of the batch."""
     united: list[NumberWindow] = []
     for window in sorted(windows):
         last = united[-1] if united else None

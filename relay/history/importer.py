@@ -64,7 +64,8 @@ class Importer:
 
     `counted`: call_ids that `counts` has already. `on_count` is called with the call_id and the effect of
     each row that is counted. `last_seq`: the number of the last event that was appended; None if none was.
-    `postponed_since`: when the earliest call began that a later import must read again; None if there is none.
+    `postponed_since`: when the earliest call began that a later import must read again; None if there is
+    none.
     """
 
     def __init__(
