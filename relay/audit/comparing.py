@@ -27,6 +27,8 @@ class Presence(StrEnum):
     """The same, and the record has labels, fields or constants of earlier settings."""
     MISSING = "missing"
     """The CRM took the call, and has no record of it."""
+    REMOVED = "removed"
+    """The same, and an earlier audit had the record written again: a person removed it."""
     OUTDATED = "outdated"
     """The record has another version than the one that was delivered: the CRM was restored, for example."""
     DOUBLED = "doubled"
@@ -94,7 +96,7 @@ def compare(
     if delivery.state is not DeliveryState.DELIVERED:
         return _compare_absent(call, stored, settings)
     if not stored:
-        return Comparison(Presence.MISSING if is_wanted else Presence.RIGHT)
+        return Comparison(_compare_lost(delivery) if is_wanted else Presence.RIGHT)
     return _compare_record(call, delivery, stored[0], settings)
 
 
@@ -104,6 +106,10 @@ def _compare_absent(call: Call, stored: Sequence[Stored], settings: DestinationS
     if stored and not is_marked:
         return Comparison(Presence.LEFT_OVER, remote_ids=_ids_of(stored))
     return Comparison(Presence.FILTERED if call.merged_into is None else Presence.RIGHT)
+
+
+def _compare_lost(delivery: DeliveryRow) -> Presence:
+    return Presence.REMOVED if delivery.restored else Presence.MISSING
 
 
 def _compare_record(

@@ -175,14 +175,16 @@ class CrmAudit:
         room = MOST_FINDINGS - len(self.findings)
         self.findings += islice(_findings(self._name, compared, repaired), room)
         if self._repairs:
-            await self._repair(again, unwanted)
+            lost = [id_ for id_, comparison in compared if comparison.presence is Presence.MISSING]
+            await self._repair(again, lost, unwanted)
 
-    async def _repair(self, again: Sequence[str], unwanted: Sequence[Call]) -> None:
+    async def _repair(self, again: Sequence[str], lost: Sequence[str], unwanted: Sequence[Call]) -> None:
         await write_again(
             self._ledger,
             self._name,
             self._settings,
             again,
+            lost=lost,
             forward_internal=self._forward_internal,
             who=self._who,
         )

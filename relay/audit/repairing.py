@@ -20,15 +20,18 @@ async def write_again(
     settings: DestinationSettings,
     ids: Collection[str],
     *,
+    lost: Collection[str],
     forward_internal: bool,
     who: str,
 ) -> None:
     """Make these calls pending. The worker reads the record once more, and writes it whole if it is absent or
-    of another version.
+    of another version. `lost`: those that the CRM has no record of.
     """
     if ids:
         replay = Replay(ledger, {destination: settings}, forward_internal=forward_internal)
         await replay.replay_calls(set(ids))
+        # Afterwards: without it a record is only restored once more.
+        await ledger.write(lambda connection: replays.mark_restored(connection, destination, lost))
         await _note(ledger, destination, ids, who)
 
 

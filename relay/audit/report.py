@@ -59,6 +59,7 @@ class CrmSide(msgspec.Struct):
     changed: int = 0
     other_settings: int = 0
     missing: int = 0
+    removed: int = 0
     outdated: int = 0
     doubled: int = 0
     left_over: int = 0

@@ -34,7 +34,7 @@ _DAY_SECONDS: Final = 86_400.0
 _LONGEST: Final = duration(60 * _DAY_SECONDS)
 """How far back the first audit after a long stop reads. `relay audit` compares what is older."""
 
-_COUNTED: Final = ("missing", "outdated", "doubled", "left_over", "changed", "repaired")
+_COUNTED: Final = ("missing", "removed", "outdated", "doubled", "left_over", "changed", "repaired")
 
 
 class AuditWorker:

@@ -33,10 +33,15 @@ class FindingKind(StrEnum):
     ONLY_HERE = "only_here"
     """CloudTalk's history does not have it."""
     MISSING = "missing"
+    REMOVED = "removed"
     OUTDATED = "outdated"
     DOUBLED = "doubled"
     LEFT_OVER = "left_over"
     CHANGED = "changed"
+
+
+NEEDS_NOBODY: Final = frozenset({FindingKind.REMOVED, FindingKind.CHANGED, FindingKind.ONLY_HERE})
+"""What people removed or changed in a CRM is theirs."""
 
 
 class Finding(msgspec.Struct, frozen=True):
@@ -52,8 +57,8 @@ class Finding(msgspec.Struct, frozen=True):
 
     @property
     def needs_person(self) -> bool:
-        """Whether a person has to look at it. What people changed in a CRM is theirs."""
-        return not self.repaired and self.kind not in {FindingKind.CHANGED, FindingKind.ONLY_HERE}
+        """Whether a person has to look at it."""
+        return not self.repaired and self.kind not in NEEDS_NOBODY
 
 
 class AuditRow(msgspec.Struct, frozen=True):

@@ -23,7 +23,7 @@ from relay.ledger.sqlite import BUSY_SECONDS, open_sqlite
 from relay.ledger.tables import metadata
 from relay.standards.file_access import explain_denied
 
-HEAD: Final = "0002"
+HEAD: Final = "0003"
 """The newest schema version that this code knows; a test compares it with the newest migration."""
 
 _MISSING: Final = ("3F000", "42P01")

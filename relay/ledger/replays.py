@@ -1,6 +1,6 @@
 """Replaying calls to one destination: paging through all calls, and making them pending again."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, Final
 
 import msgspec
@@ -11,11 +11,13 @@ from sqlalchemy import (
     Text,
     bindparam,
     case,
+    false,
     func,
     literal,
     literal_column,
     or_,
     select,
+    true,
     tuple_,
     update,
 )
@@ -95,6 +97,7 @@ _requeue_known = (
         attempts=0,
         failing_for=0,
         rewrite=or_(deliveries.c.rewrite, bindparam("whole", type_=Boolean)),
+        restored=false(),
     )
 )
 _insert_new = (
@@ -137,3 +140,18 @@ def enqueue(
     connection.execute(_requeue_known, rows | {"whole": rewrite})
     connection.execute(_insert_new, rows)
     notify(connection)
+
+
+_restored = rows_of(deliveries.c.destination, deliveries.c.call)
+_mark_restored = (
+    update(deliveries)
+    .where(deliveries.c.destination == _restored.c.destination, deliveries.c.call == _restored.c.call)
+    .values(restored=true())
+)
+
+
+def mark_restored(connection: Connection, destination: str, ids: Iterable[str]) -> None:
+    """Remember that the CRM had lost the records of these calls, and that an audit enqueued them again. If
+    one is missing once more, a person has removed it. A later replay forgets it: a person wants the record.
+    """
+    connection.execute(_mark_restored, bound((destination, id_) for id_ in sorted(ids)))

@@ -246,6 +246,8 @@ deliveries = Table(
     Column("message", Text),
     # Of a call that was forgotten and that the CRM may have: all that its client needs to erase it there.
     Column("erase", Text),
+    # An audit had the record written again that the CRM had lost, and no replay has asked for it since.
+    Column("restored", Boolean, nullable=False, server_default=false()),
     _partial_index("deliveries_due", "destination", "due_at", state=DeliveryState.PENDING),
     # The outcome and the code are for the groups of dead letters, of which there may be many.
     _partial_index(

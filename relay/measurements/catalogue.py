@@ -115,8 +115,8 @@ AUDIT_RUNS: Final = Counter(
 AUDIT_FINDINGS: Final = Counter(
     "relay_audit_findings_total",
     "Calls that nightly audits found, by destination and result. Without a destination: `unknown` to the "
-    "ledger or `incomplete` there. With one: `missing`, `outdated`, `doubled`, `left_over` or `changed` in "
-    "the CRM, and those of them that were `repaired`.",
+    "ledger or `incomplete` there. With one: `missing`, `removed`, `outdated`, `doubled`, `left_over` or "
+    "`changed` in the CRM, and those of them that were `repaired`.",
     ("destination", "result"),
 )
 LAST_AUDIT: Final = LatestGauge(

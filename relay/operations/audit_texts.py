@@ -17,6 +17,7 @@ NUMBERS: Final[dict[str, Text]] = {
     "young": Text("not over yet", "aún sin terminar"),
     "only_here": Text("not in CloudTalk's history", "ausentes del historial de CloudTalk"),
     "missing": Text("missing", "ausentes"),
+    "removed": Text("removed in the CRM", "borradas en el CRM"),
     "outdated": Text("in another version", "en otra versión"),
     "doubled": Text("doubled", "duplicadas"),
     "left_over": Text("should not be there", "sobran"),
@@ -48,10 +49,12 @@ UNPROVEN: Final = Text("not proven: {names}", "sin comprobar: {names}")
 
 ACTIONS: Final[dict[str, Text]] = {
     "repaired": Text("repaired", "reparada"),
-    "left": Text("left as it is", "se deja así"),
+    FindingKind.CHANGED: Text("left as it is", "se deja así"),
+    FindingKind.ONLY_HERE: Text("left as it is", "se deja así"),
     FindingKind.UNKNOWN: Text("import it with relay backfill", "impórtela con relay backfill"),
     FindingKind.INCOMPLETE: Text("import it with relay backfill", "impórtela con relay backfill"),
     FindingKind.MISSING: Text("send it again", "reenvíela"),
+    FindingKind.REMOVED: Text("not written again", "no se vuelve a escribir"),
     FindingKind.OUTDATED: Text("send it again", "reenvíela"),
     FindingKind.DOUBLED: Text("delete the copy in the CRM", "borre la copia en el CRM"),
     FindingKind.LEFT_OVER: Text("delete it in the CRM", "bórrela en el CRM"),

@@ -15,8 +15,6 @@ from relay.operations.explanation import Situation
 from relay.operations.languages import Language, Text
 from relay.operations.story_texts import word
 
-_OF_PEOPLE = frozenset({FindingKind.CHANGED, FindingKind.ONLY_HERE})
-
 
 class SideView(msgspec.Struct, frozen=True):
     """One side. `calls`: how many it has, None if it could not be compared. `found`: what is special."""
@@ -97,7 +95,7 @@ def view_result(result: Result, situation: Situation) -> AuditView:
 
 def view_finding(finding: Finding, language: Language) -> FindingView:
     """Return the view of a finding."""
-    key = "repaired" if finding.repaired else "left" if finding.kind in _OF_PEOPLE else finding.kind
+    key = "repaired" if finding.repaired else finding.kind
     return FindingView(
         finding.destination,
         finding.call,

@@ -307,6 +307,22 @@ def check_audits(relay: RelayProcess, crm: Crm, calls: list[PastCall]) -> None:
     again = audit(relay)
     assert again["repaired"] == 0, again
     assert sorted(each["kind"] for each in again["findings"]) == ["changed", "doubled"]
+    check_removed_record(relay, crm, deleted)
+
+
+def check_removed_record(relay: RelayProcess, crm: Crm, call: PastCall) -> None:
+    """Delete the record again that an audit had written again: it stays deleted until a replay."""
+    crm.delete(call)
+    removed = audit(relay)
+    side = removed["crms"]["crm"]
+    assert (side["removed"], side["missing"], side["repaired"], removed["for_person"]) == (1, 0, 0, 1), (
+        removed
+    )
+    assert named(removed)[record_id(call), "removed"] == (False, [])
+    assert (pending(relay), record_id(call) in crm.ids()) == (0, False)
+    assert relay.command("replay", "--call", record_id(call)).returncode == 0
+    eventually(crm.ids, lambda ids: record_id(call) in ids)
+    eventually(lambda: pending(relay), lambda number: number == 0)
 
 
 def check_forgotten_call(relay: RelayProcess, crm: LocalCrm, call: PastCall) -> None:

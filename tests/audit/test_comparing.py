@@ -118,6 +118,14 @@ def test_other_labels_are_the_work_of_the_settings_and_not_of_people() -> None:
     assert presence(delivery(rendering="earlier"), RIGHT) == Comparison(Presence.RIGHT)
 
 
+def test_a_record_that_is_missing_after_an_audit_restored_it_was_removed_by_a_person() -> None:
+    assert presence(delivery(restored=True)) == Comparison(Presence.REMOVED)
+    assert presence(delivery(restored=True), update="never") == Comparison(Presence.REMOVED)
+    assert presence(delivery(restored=True), RIGHT) == Comparison(Presence.RIGHT)
+    assert presence(delivery(restored=True), is_wanted=False) == Comparison(Presence.RIGHT)
+    assert presence(delivery(DeliveryState.PENDING, restored=True)) == Comparison(Presence.PENDING)
+
+
 def test_a_lost_record_that_nobody_wants_any_more_is_right() -> None:
     assert presence(delivery(), is_wanted=False) == Comparison(Presence.RIGHT)
 

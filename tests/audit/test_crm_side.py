@@ -7,6 +7,7 @@ from crm_clients.settings import DestinationSettings
 from relay.audit import reading
 from relay.audit.crm_side import CrmAudit
 from relay.audit.report import CrmSide, Reading
+from relay.delivery.replay import Replay
 from relay.ledger import Ledger, actions, destinations
 from relay.ledger.audits import Finding, FindingKind
 from relay.ledger.destinations import Pause
@@ -69,6 +70,56 @@ async def test_what_was_lost_is_pending_again_and_the_rest_is_named(ledger: Ledg
     assert [(row.call, row.action, row.who) for row in noted] == [("a", "delivery.audit", "test")]
     again = await audit(ledger, crm, "a", "b", "c", "d", "e")
     assert (again.side.missing, again.side.outdated, again.side.pending, again.side.repaired) == (0, 0, 2, 0)
+
+
+async def redeliver(ledger: Ledger, crm: ReadableCrm, *ids: str) -> None:
+    """Deliver these calls, which are pending, in the version that they have."""
+    await settle(ledger, *(delivered_update(id_, remote_id=f"r-{id_}") for id_ in ids))
+    crm.records |= {id_: [Stored(f"r-{id_}", 1)] for id_ in ids}
+
+
+async def test_what_is_missing_again_was_removed_by_a_person(ledger: Ledger, crm: ReadableCrm) -> None:
+    await deliver(ledger, crm, "a", "b")
+    crm.records.clear()
+    assert (await audit(ledger, crm, "a", "b")).side.repaired == 2
+    await redeliver(ledger, crm, "a", "b")
+    del crm.records["a"]
+    for repairs in (True, False, True):  # night after night
+        made = await audit(ledger, crm, "a", "b", repairs=repairs)
+        assert made.side == CrmSide(calls=2, records=1, right=1, removed=1)
+        assert made.findings == [Finding("crm", "a", FindingKind.REMOVED)]
+        assert (made.side.for_person, made.findings[0].needs_person) == (0, False)
+    assert await states(ledger, "a", "b") == [DeliveryState.DELIVERED] * 2
+
+
+async def test_a_replay_by_a_person_brings_a_removed_record_back(ledger: Ledger, crm: ReadableCrm) -> None:
+    await deliver(ledger, crm, "a")
+    crm.records.clear()
+    await audit(ledger, crm, "a")
+    await redeliver(ledger, crm, "a")
+    crm.records.clear()
+    assert (await audit(ledger, crm, "a")).side.removed == 1
+    await Replay(ledger, {"crm": SETTINGS}, forward_internal=False).replay_calls({"a"})
+    assert await states(ledger, "a") == [DeliveryState.PENDING]
+    await redeliver(ledger, crm, "a")
+    crm.records.clear()
+    assert (await audit(ledger, crm, "a")).side.missing == 1  # after the replay it may be lost again
+
+
+async def test_an_outdated_record_was_not_lost(ledger: Ledger, crm: ReadableCrm) -> None:
+    await deliver(ledger, crm, "a")
+    crm.records["a"] = [Stored("r-a", 7)]
+    assert (await audit(ledger, crm, "a")).side.outdated == 1
+    await redeliver(ledger, crm, "a")
+    crm.records.clear()
+    assert (await audit(ledger, crm, "a")).side.missing == 1
+
+
+async def test_an_audit_without_repairs_restores_nothing(ledger: Ledger, crm: ReadableCrm) -> None:
+    await deliver(ledger, crm, "a")
+    crm.records.clear()
+    for repairs in (False, False, True):
+        assert (await audit(ledger, crm, "a", repairs=repairs)).side.missing == 1
 
 
 async def test_without_repairs_the_same_is_named_and_nothing_is_written(

@@ -34,6 +34,7 @@ class DeliveryRow(msgspec.Struct, frozen=True):
     the CRM asked for no attempt before; `due_at` is never earlier. `rendering`: the settings by which the
     record in the CRM was written, see `DestinationSettings.rendering`. `partial`: the record in the CRM may
     have more than the ledger, because the first delivery of the call found it or retention deleted the call.
+    `restored`: see `mark_restored`.
     """
 
     destination: str
@@ -55,6 +56,7 @@ class DeliveryRow(msgspec.Struct, frozen=True):
     rewrite: bool = False
     rendering: str | None = None
     partial: bool = False
+    restored: bool = False
 
     @property
     def is_held(self) -> bool:
