@@ -9,7 +9,7 @@ import msgspec
 from crm_clients.settings import DestinationSettings
 from relay.alerts import texts
 from relay.audit.report import decode
-from relay.delivery.pauses import PauseReason
+from relay.delivery.pauses import BRIEF_PAUSES
 from relay.instants import Duration, duration
 from relay.ledger.audits import AuditRow
 from relay.ledger.backlog import Backlog, DestinationBacklog
@@ -17,9 +17,6 @@ from relay.operations.audits import summarize, to_json
 from relay.operations.explanation import Situation, explain_destination
 from relay.operations.history_status import FailingSearch
 from relay.operations.languages import Text
-
-_BRIEF: Final = (PauseReason.FAILING, PauseReason.THROTTLED)
-"""Most pauses for these reasons end by themselves."""
 
 _BRIEF_SECONDS: Final = 30.0
 
@@ -87,7 +84,7 @@ def _pause_of(backlog: DestinationBacklog, situation: Situation) -> Condition:
         backlog.row.name,
         reason is not None,
         explain_destination(backlog.row, backlog.counts, situation, is_served=True).text,
-        duration(_BRIEF_SECONDS if reason in _BRIEF else 0),
+        duration(_BRIEF_SECONDS if reason in BRIEF_PAUSES else 0),
     )
 
 

@@ -14,12 +14,13 @@ from crm_clients.base import CrmClient, Push, Stored
 from crm_clients.settings import DestinationSettings
 from relay.audit.comparing import Comparison, Presence, compare, needs_reading, was_attempted
 from relay.audit.forgotten import erase_forgotten
+from relay.audit.pausing import wait_for_pause
 from relay.audit.reading import CannotRead, ReadFailed, read_records
 from relay.audit.repairing import remove_again, write_again
 from relay.audit.report import CrmSide, Reading
 from relay.call import Call, with_playable_recording
 from relay.delivery.choose_action import is_partial, is_wanted, whole_fields
-from relay.ledger import Ledger, audited_calls, deliveries, destinations, epochs
+from relay.ledger import Ledger, audited_calls, deliveries, epochs
 from relay.ledger.audited_calls import AuditedCall
 from relay.ledger.audits import MOST_FINDINGS, Finding, FindingKind
 from relay.ledger.connection import Connection
@@ -117,9 +118,7 @@ class CrmAudit:
             self.side.reading, self.side.problem = Reading.FAILED, mask_text(str(error))
 
     async def _note_pause(self) -> None:
-        """Read nothing from a CRM that a person paused, or that just refused calls."""
-        rows = await self._ledger.read(destinations.list_all)
-        reason = next((row.paused_reason for row in rows if row.name == self._name), None)
+        reason = await wait_for_pause(self._ledger, self._name)
         if reason is not None:
             self.side.reading, self.side.problem = Reading.PAUSED, reason
 

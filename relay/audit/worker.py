@@ -18,7 +18,7 @@ from relay.audit.report import Result, without_zeros
 from relay.history.windows import Range
 from relay.instants import SECOND, Instant, duration, iso
 from relay.ledger import Ledger, LedgerUnavailable, audits, counters
-from relay.ledger.lease_holder import Lease
+from relay.ledger.lease_holder import Lease, work_and_renew
 from relay.ledger.request_limit import SharedRequestLimit
 from relay.logs import get_logger
 from relay.measurements import AUDIT_FINDINGS, AUDIT_RUNS, LAST_AUDIT
@@ -29,6 +29,9 @@ log = get_logger("relay.audit")
 _LEASE_SECONDS: Final = 60.0
 _RENEW_SECONDS: Final = 15.0
 _LOOK_SECONDS: Final = 20.0
+_RETRY_SECONDS: Final = 600.0
+"""After a failure: an audit begins again from its start, and asks CloudTalk and the CRMs for all of it."""
+
 _DAY_SECONDS: Final = 86_400.0
 
 _LONGEST: Final = duration(60 * _DAY_SECONDS)
@@ -48,7 +51,7 @@ class AuditWorker:
         self._settings = settings
         self._ledger = ledger
         self._clients = clients
-        self._lease = Lease(ledger, "audit", seconds=_LEASE_SECONDS)
+        self._lease = Lease(ledger, "audit", seconds=_LEASE_SECONDS, retry_seconds=_RETRY_SECONDS)
 
     def set_settings(self, settings: Settings) -> None:
         """Use the keys of newly loaded settings from the next audit on."""
@@ -57,21 +60,12 @@ class AuditWorker:
     async def run(self) -> None:
         """Audit each night, until cancelled, whenever the lease is held."""
         try:
-            await self._lease.serve(self._serve, _log_failure)
+            await self._lease.serve(
+                lambda: work_and_renew(self._lease, self._audit_again_and_again, seconds=_RENEW_SECONDS),
+                _log_failure,
+            )
         finally:
             await self._lease.release()
-
-    async def _serve(self) -> None:
-        """Audit when it is time, and renew the lease meanwhile: an audit may take an hour."""
-        audits_ = asyncio.create_task(self._audit_again_and_again())
-        try:
-            while not audits_.done():
-                await asyncio.wait([audits_], timeout=_RENEW_SECONDS)
-                await self._lease.renew()
-            await audits_
-        finally:
-            audits_.cancel()
-            await asyncio.gather(audits_, return_exceptions=True)
 
     async def _audit_again_and_again(self) -> None:
         while True:

@@ -64,6 +64,10 @@ class PauseReason(StrEnum):
     FAILING = "failing"
 
 
+BRIEF_PAUSES: Final = frozenset({PauseReason.FAILING, PauseReason.THROTTLED})
+"""Most pauses for these reasons end by themselves."""
+
+
 class PauseChange(msgspec.Struct, frozen=True):
     """What a push changes about the pause of its destination."""
 

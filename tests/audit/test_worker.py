@@ -1,5 +1,6 @@
 """The nightly audit."""
 
+import asyncio
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -8,7 +9,7 @@ from zoneinfo import ZoneInfo
 import pytest
 from structlog.testing import capture_logs
 
-from crm_clients.base import Unauthorised
+from crm_clients.base import Stored, Unauthorised
 from relay.audit.worker import AuditWorker, latest_time
 from relay.instants import SECOND, Instant
 from relay.ledger import Ledger, audits
@@ -16,6 +17,7 @@ from relay.ledger.audits import NIGHTLY
 from tests.fakes.cloudtalk_history import FakeHistory, running_history
 from tests.support.auditing import ReadableCrm, deliver
 from tests.support.clock import Clock
+from tests.support.deliveries import delivered_update, get_delivery, settle
 from tests.support.history_calls import past_calls
 from tests.support.in_process import settings_in
 
@@ -197,3 +199,63 @@ async def test_calls_of_the_history_are_imported_and_those_that_it_lacks_are_lis
         ("1000000001", "unknown"),
         ("a", "only_here"),
     }
+
+
+async def test_a_crm_with_everything_alerts_nobody_night_after_night(
+    tmp_path: Path, ledger: Ledger, clock: Clock, crm: ReadableCrm
+) -> None:
+    """In a week a call is lost once, one is deleted by a person, and one is edited."""
+    await deliver(ledger, crm, *"abcd", version=2)
+    worker = build(tmp_path, ledger, crm, audit={"look_back_days": 30})
+    assert not await worker.is_due()
+    results = []
+    for day in range(8):
+        if day == 1:
+            crm.records.pop("a"), crm.records.pop("b")
+            crm.records["c"] = [Stored("r-c", 2, frozenset({"notes"}))]
+        if day == 3:
+            del crm.records["b"]
+        for _ in range(24):
+            clock.advance(HOUR)
+            if await worker.is_due():
+                results.append(await worker.audit())
+                pending = [id_ for id_ in "abcd" if (await get_delivery(ledger, id_)).state == "pending"]
+                await settle(ledger, *(delivered_update(i, version=2, remote_id=f"r-{i}") for i in pending))
+                crm.records |= {id_: [Stored(f"r-{id_}", 2)] for id_ in pending}
+    sides = [result.crms["crm"] for result in results]
+    assert [result.is_good for result in results] == [True] * 8
+    assert [side.missing for side in sides] == [0, 2, 0, 0, 0, 0, 0, 0]
+    assert [side.repaired for side in sides] == [0, 2, 0, 0, 0, 0, 0, 0]
+    assert [side.removed for side in sides] == [0, 0, 0, 1, 1, 1, 1, 1]
+
+
+async def test_an_audit_that_fails_begins_again_later_and_not_at_once(
+    tmp_path: Path, ledger: Ledger, clock: Clock, crm: ReadableCrm, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It asks CloudTalk and the CRMs for all of it."""
+    worker = build(tmp_path, ledger, crm)
+    await worker.is_due()
+    clock.advance(25 * HOUR)
+    tries: list[Instant] = []
+
+    async def fail(*_: object) -> None:
+        tries.append(clock())
+        raise RuntimeError("a bug")
+
+    monkeypatch.setattr(AuditWorker, "audit", fail)
+    slept: list[float] = []
+    real_sleep = asyncio.sleep
+
+    async def sleep(seconds: float) -> None:
+        if seconds >= HOUR / 60:
+            slept.append(seconds)
+            raise asyncio.CancelledError
+        await real_sleep(seconds)
+
+    monkeypatch.setattr("relay.ledger.lease_holder.asyncio.sleep", sleep)
+    with capture_logs() as logs, pytest.raises(asyncio.CancelledError):
+        await worker.run()
+    assert (len(tries), slept) == (1, [600])
+    assert [(line["event"], line["code"]) for line in logs if line["event"] == "audit.failed"] == [
+        ("audit.failed", "fault")
+    ]
