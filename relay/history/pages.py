@@ -6,6 +6,7 @@ from typing import Any, Final
 
 import msgspec
 
+from relay.cloudtalk import analytics
 from relay.history.errors import ApiFailure, Passing
 
 _KEY_HINT: Final = (
@@ -50,9 +51,11 @@ def parse_page(body: bytes, where: str) -> Page:
 
 
 def parse_uuid(body: bytes, where: str) -> str | None:
-    """Return the call_uuid in an answer of the analytics API. Raises `Passing`."""
-    uuid = parse_object(body, where).get("uuid")
-    return uuid if isinstance(uuid, str) and uuid else None
+    """Return the call_uuid in an answer of the analytics API; None if there is none in its form.
+
+    Raises `Passing`.
+    """
+    return analytics.parse_uuid(parse_object(body, where))
 
 
 def check_status(status: int, body: bytes, content_type: str, where: str) -> None:

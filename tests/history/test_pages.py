@@ -79,5 +79,11 @@ def test_a_long_text_of_an_error_is_cut() -> None:
 
 
 def test_the_analytics_api_states_the_uuid_without_an_envelope() -> None:
-    assert parse_uuid(b'{"cdr_id":1,"uuid":"44fe27cd"}', WHERE) == "44fe27cd"
+    uuid = "44fe27cd-5268-4670-993e-0129aabbccdd"
+    assert parse_uuid(f'{{"cdr_id":1,"uuid":"{uuid.upper()}"}}'.encode(), WHERE) == uuid
     assert parse_uuid(b'{"cdr_id":1,"uuid":null}', WHERE) is None
+
+
+def test_a_text_in_its_place_is_no_uuid() -> None:
+    """A row with such a text would count as asked, and the fold would link it to the first call that fits."""
+    assert parse_uuid(b'{"cdr_id":1,"uuid":"unknown"}', WHERE) is None
