@@ -78,7 +78,7 @@ def _find_reason(answer: Mapping[str, Any], steps: list[Mapping[str, Any]]) -> s
         for step in reversed(steps):
             if step.get("type") == type_ and (reason := _reason_of(step, reasons)) is not None:
                 return reason
-    kinds = {step.get("type") for step in steps}
+    kinds = {str(step.get("type")) for step in steps}
     return MissedReason.IN_MENU if "ivr" in kinds and kinds <= {"ivr", "playback"} else None
 
 
@@ -110,7 +110,7 @@ def _find_rung(steps: list[Mapping[str, Any]]) -> list[list[str | None]]:
 def _has_rung(call: Mapping[str, Any]) -> bool:
     times = call.get("call_times")
     seconds = _read(parse_seconds, times.get("ringing_time")) if isinstance(times, dict) else None
-    return bool(seconds) or call.get("reason") in _RANG
+    return bool(seconds) or str(call.get("reason")) in _RANG
 
 
 def _parse_agent(value: Any) -> tuple[str | None, str | None]:

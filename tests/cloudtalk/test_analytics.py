@@ -104,6 +104,15 @@ _JSON = st.recursive(
 )
 
 
+@pytest.mark.parametrize("key", ["type", "status", "reason", "agent_calls", "call_times", "resolved_by_call"])
+@pytest.mark.parametrize("value", [["a"], {"a": 1}, 1.5, True, None])
+def test_a_value_of_another_type_breaks_nothing(key: str, value: Any) -> None:
+    agent = {**agent_call(7, "Ana"), key: value}
+    steps = [{**queue(agent), key: value}, agent, {key: value}, {**IVR, key: value}]
+    for answer in (missed(*steps), missed(queue(agent)), missed({key: value})):
+        parse_analytics(answer)
+
+
 @given(st.dictionaries(_KEYS, _JSON, max_size=6))
 def test_any_answer_is_parsed_to_facts_of_their_types(answer: dict[str, Any]) -> None:
     facts = parse_analytics(answer)

@@ -152,9 +152,10 @@ class Enricher:
         try:
             body = build_body(_ANSWERS[due.question], asked.call_id, content)
             event = parser.parse_one(body.request)
-        except InvalidPayload as error:  # such as an answer of a megabyte
-            self._log_failure_of(due, error.reason, error)
-            await self._results.retry(due, error.reason)
+        except Exception as error:  # noqa: BLE001 - one odd answer must not hold up the other questions
+            reason = error.reason if isinstance(error, InvalidPayload) else "fault"
+            self._log_failure_of(due, reason, error)
+            await self._results.retry(due, reason)
             return
         if _says_something(due.question, event):
             await self._results.write_answer(due, asked, body, event)

@@ -7,6 +7,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from relay.call import Status
+from relay.cloudtalk import analytics
 from relay.history.enrichment import api
 from relay.instants import SECOND
 from relay.ledger import erasure, warnings
@@ -268,6 +269,28 @@ async def test_an_answer_that_cannot_be_used_counts_as_an_attempt(office: Office
     assert given_up == [Question.ANALYTICS]
     assert len(office.cloudtalk.asked) == 6
     assert await office.pending() == set()
+
+
+async def test_an_answer_that_breaks_the_parser_stops_no_other_question(
+    office: Office, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    odd, other = past(office), past(office, number=2)
+    know(office.cloudtalk, odd, **missed({"type": "odd"}))
+    know(office.cloudtalk, other, **missed(queue()))
+
+    def parse_analytics(answer: dict[str, Any]) -> dict[str, Any]:
+        if answer["call_steps"][0]["type"] == "odd":
+            raise TypeError("unhashable type: 'list'")
+        return analytics.parse_analytics(answer)
+
+    monkeypatch.setattr("relay.cloudtalk.enrichment.parse_analytics", parse_analytics)
+    await office.receive(odd.ended("call_uuid", "call_id"))
+    await office.receive(other.ended("call_uuid", "call_id"))
+    with capture_logs() as logs:
+        for _ in range(6):
+            await office.ask(after=2_000)
+    assert (await office.call(f"{ID[:-1]}2")).missed_reason == "nobody picked up"
+    assert [line["reason"] for line in logs if line["event"] == "enrich.given_up"] == ["fault"]
 
 
 async def test_an_api_that_always_refuses_by_its_rate_limit_is_paused(office: Office) -> None:
