@@ -59,6 +59,8 @@ class AuditWorker:
 
     async def run(self) -> None:
         """Audit each night, until cancelled, whenever the lease is held."""
+        for outcome in ("good", "bad"):
+            AUDIT_RUNS.add((outcome,), 0)  # so that the first one is an increase
         try:
             await self._lease.serve(
                 lambda: work_and_renew(self._lease, self._audit_again_and_again, seconds=_RENEW_SECONDS),

@@ -79,7 +79,8 @@ LONGEST_WAIT: Final = _gauge(
 )
 CALL_BACK: Final = _gauge(
     "relay_call_back_seconds",
-    "Median time from a missed call of the last seven days to the conversation after it; absent without one.",
+    "Median time, in office hours, from a missed call of the last seven days to the conversation after it; "
+    "absent without one.",
 )
 LEDGER_UP: Final = _gauge(
     "relay_ledger_up", "1 if the ledger answered this scrape, else 0 and its gauges are absent."

@@ -14,12 +14,14 @@ from relay.audit.worker import AuditWorker, latest_time
 from relay.instants import SECOND, Instant
 from relay.ledger import Ledger, audits
 from relay.ledger.audits import NIGHTLY
+from relay.measurements import AUDIT_RUNS
 from tests.fakes.cloudtalk_history import FakeHistory, running_history
 from tests.support.auditing import ReadableCrm, deliver
 from tests.support.clock import Clock
 from tests.support.deliveries import delivered_update, get_delivery, settle
 from tests.support.history_calls import past_calls
 from tests.support.in_process import settings_in
+from tests.support.measured import read_counter
 
 MADRID = ZoneInfo("Europe/Madrid")
 HOUR = 3_600
@@ -259,3 +261,13 @@ async def test_an_audit_that_fails_begins_again_later_and_not_at_once(
     assert [(line["event"], line["code"]) for line in logs if line["event"] == "audit.failed"] == [
         ("audit.failed", "fault")
     ]
+
+
+@pytest.mark.usefixtures("memory")
+async def test_the_first_bad_audit_is_an_increase(tmp_path: Path, ledger: Ledger, crm: ReadableCrm) -> None:
+    """Prometheus sees no increase in a series that begins with 1."""
+    running = asyncio.create_task(build(tmp_path, ledger, crm).run())
+    await asyncio.sleep(0)
+    running.cancel()
+    await asyncio.gather(running, return_exceptions=True)
+    assert read_counter(AUDIT_RUNS) == {("good",): 0, ("bad",): 0}

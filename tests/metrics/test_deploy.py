@@ -38,7 +38,7 @@ def metrics_in(text: str) -> set[str]:
 
 
 def test_promtool_accepts_the_alerts() -> None:
-    assert "SUCCESS: 15 rules found" in run_promtool("check", "rules", str(ALERTS))
+    assert "SUCCESS: 18 rules found" in run_promtool("check", "rules", str(ALERTS))
 
 
 def test_promtool_accepts_every_expression_of_the_dashboard(tmp_path: Path) -> None:
@@ -99,4 +99,53 @@ def test_alerts_fire_when_they_should(tmp_path: Path) -> None:
         ],
     }
     file.write_text(json.dumps(tests))
+    assert "SUCCESS" in run_promtool("test", "rules", str(file))
+
+
+HOUR = 60
+STALE, LATE, FOUND = "RelayReconcilerStale", "RelayAuditLate", "RelayAuditFindings"
+SEARCHED = "relay_last_reconcile_timestamp_seconds"
+FAILED = 'relay_reconcile_runs_total{outcome="failed"}'
+AUDITED = "relay_last_audit_timestamp_seconds"
+BAD = 'relay_audit_runs_total{outcome="bad"}'
+
+
+@pytest.mark.parametrize(
+    ("series", "minute", "firing"),
+    [
+        ({SEARCHED: "0+60x3000"}, 48 * HOUR, set()),
+        ({SEARCHED: "0x3000"}, HOUR, set()),
+        ({SEARCHED: "0x3000", FAILED: "0+1x3000"}, 3 * HOUR, {STALE}),
+        # Since the restart none has finished.
+        ({FAILED: "0x30 1x3000"}, 3 * HOUR, set()),
+        ({FAILED: "0x30 1+1x3000"}, 3 * HOUR, {STALE}),
+        ({SEARCHED: "0+60x3000", FAILED: "0+1x3000"}, 3 * HOUR, set()),
+        ({AUDITED: "0x3000"}, 27 * HOUR, set()),
+        ({AUDITED: "0x3000"}, 29 * HOUR, {LATE}),
+        ({BAD: "0x60 1x3000"}, 2 * HOUR, {FOUND}),
+        ({BAD: "0x3000"}, 2 * HOUR, set()),
+        ({BAD: "0x60 1x3000"}, 27 * HOUR, set()),
+    ],
+)
+def test_searches_and_audits_that_do_not_finish_or_find_something(
+    series: dict[str, str], minute: int, firing: set[str], tmp_path: Path
+) -> None:
+    names = (STALE, LATE, FOUND)
+    samples = {
+        name: [{"labels": f'{{alertname="{name}"}}', "value": 1}] if name in firing else [] for name in names
+    }
+    test = {
+        "interval": "1m",
+        "input_series": [{"series": name, "values": values} for name, values in series.items()],
+        "promql_expr_test": [
+            {
+                "expr": f'count by (alertname) (ALERTS{{alertname="{name}",alertstate="firing"}})',
+                "eval_time": f"{minute}m",
+                "exp_samples": samples[name],
+            }
+            for name in names
+        ],
+    }
+    file = tmp_path / "test.yml"
+    file.write_text(json.dumps({"rule_files": [str(ALERTS)], "evaluation_interval": "1m", "tests": [test]}))
     assert "SUCCESS" in run_promtool("test", "rules", str(file))
