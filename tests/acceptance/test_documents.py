@@ -6,6 +6,7 @@ page is run only where its commands differ. tests/docs/test_examples.py parses t
 
 import os
 import re
+import shlex
 import shutil
 import signal
 import sqlite3
@@ -23,6 +24,7 @@ import pytest
 from tests.fakes.cloudtalk_history import FakeHistory, threaded_history
 from tests.support.debian import require_program
 from tests.support.documents import ROOT, blocks
+from tests.support.forked import run_forked
 from tests.support.history_calls import past_calls
 from tests.support.patience import PATIENCE
 from tests.support.receiver import SECRET, Receiver
@@ -77,6 +79,12 @@ MAY_BE_NEGATIVE: Final = {
 }
 """Commands that may end with 1, a negative result."""
 
+LAST: Final = "docs/privacy.md"
+"""The page whose commands erase what other pages show."""
+
+PROGRAM: Final = ".venv/bin/relay"
+SPANISH_README: Final = "docs/es/README.md"
+
 INDEPENDENT_BLOCKS: Final = {"docs/operations.md"}
 """Pages whose blocks do not need those before them."""
 
@@ -111,7 +119,10 @@ allow_private = true
 
 
 class Installation:
-    """A folder like a checkout, with `secrets`, `settings.toml` and the program `.venv/bin/relay`."""
+    """A folder like a checkout, with `secrets`, `settings.toml` and the program `.venv/bin/relay`.
+
+    The pages share it, as those of one reader.
+    """
 
     def __init__(self, folder: Path, process: RelayProcess) -> None:
         self.folder = folder
@@ -124,7 +135,7 @@ class Installation:
         (folder / "backup").mkdir()
 
     def run(self, command: str) -> subprocess.CompletedProcess[str]:
-        """Run one command of a page as a reader would paste it."""
+        """Run one command of a page as a reader would paste it. One of the relay needs no shell."""
         line = command.replace("http://127.0.0.1:8080", self.process.url)
         line = line.replace("https://relay.example.com", self.process.url)
         line = line.replace("/backup/", f"{self.folder}/backup/")
@@ -138,6 +149,13 @@ class Installation:
         environment = {k: v for k, v in os.environ.items() if not k.startswith("RELAY_")}
         if " init " in command:
             environment["RELAY_INIT_PORT"] = str(free_port())
+        if line.startswith(PROGRAM):
+            return run_forked(
+                shlex.split(line)[1:],
+                self.folder,
+                environment | {"PYTHONPATH": str(ROOT)},
+                seconds=4 * PATIENCE,
+            )
         return subprocess.run(  # noqa: S603 - of the documents
             ["/bin/bash", "-c", line],
             cwd=self.folder,
@@ -178,7 +196,7 @@ class Installation:
 
 
 def is_of(command: str, beginning: str | tuple[str, ...]) -> bool:
-    return command.removeprefix(".venv/bin/").startswith(beginning)
+    return command.removeprefix(PROGRAM.removesuffix("relay")).startswith(beginning)
 
 
 def commands_of(document: str) -> list[str]:
@@ -211,17 +229,17 @@ def pages() -> list[str]:
         commands = commands_of(name)
         if commands and (name == english or not set(commands) <= set(commands_of(english))):
             found.append(name)
-    return found
+    return sorted(found, key=lambda name: name == LAST)
 
 
 def reason_not_to_run(command: str) -> str | None:
     return next((reason for beginning, reason in NOT_RUN.items() if command.startswith(beginning)), None)
 
 
-@pytest.fixture
-def installation(tmp_path: Path) -> Iterator[Installation]:
+@pytest.fixture(scope="module")
+def installation(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installation]:
     """A relay with a call that a CRM refused, calls of each id in the pages, and bodies in quarantine."""
-    folder = tmp_path / "checkout"
+    folder = tmp_path_factory.mktemp("reader") / "checkout"
     folder.mkdir()
     history = FakeHistory(call.row() for call in past_calls(20, NEWEST, seconds_apart=600, people=5))
     receiver = Receiver()
@@ -295,22 +313,37 @@ def test_what_is_not_run_is_in_a_page() -> None:
 # --- Supabase, as the README says ------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("document", ["README.md", "docs/es/README.md"])
+def supabase_settings(document: str) -> str:
+    [found] = [block.text for block in blocks("toml", of=document) if "[destinations.supabase]" in block.text]
+    return found
+
+
+def supabase_commands(document: str) -> tuple[str, str]:
+    """Return the command that creates the secret file, and the one that sends a call."""
+    [create] = [command for command in commands_of(document) if "supabase-key" in command]
+    [curl] = [command for command in commands_of(document) if command.startswith("curl")]
+    return create, curl
+
+
+def readmes() -> list[str]:
+    """List the pages that the next test follows: the Spanish one if what it uses of them differs."""
+    is_same = supabase_settings(SPANISH_README) == supabase_settings("README.md")
+    is_same &= supabase_commands(SPANISH_README) == supabase_commands("README.md")
+    return ["README.md"] if is_same else ["README.md", SPANISH_README]
+
+
+@pytest.mark.parametrize("document", readmes())
 def test_a_reader_of_the_readme_has_a_call_in_supabase(
     document: str, tmp_path: Path, supabase: Supabase
 ) -> None:
     """The settings, the secret file, the printed SQL, the check and the call, all as the page has them."""
     folder = tmp_path / "checkout"
     (folder / "secrets").mkdir(parents=True)
-    [settings] = [
-        block.text for block in blocks("toml", of=document) if "[destinations.supabase]" in block.text
-    ]
-    (folder / "settings.local.toml").write_text(
-        settings.replace("https://YOUR-PROJECT.supabase.co", supabase.url)
-    )
+    settings = supabase_settings(document).replace("https://YOUR-PROJECT.supabase.co", supabase.url)
+    (folder / "settings.local.toml").write_text(settings)
     supabase.execute("drop table calls")
     process = RelayProcess(folder, (ROOT / "settings.toml").read_text(), 1, RELAY__SERVER__PORT="0")
-    [create] = [command for command in commands_of(document) if "supabase-key" in command]
+    create, curl = supabase_commands(document)
     subprocess.run(["/bin/bash", "-c", create], cwd=folder, check=True)  # noqa: S603 - of the document
     (folder / "secrets/supabase-key").write_text(supabase.key)
     assert process.command("check").returncode == 1
@@ -318,7 +351,6 @@ def test_a_reader_of_the_readme_has_a_call_in_supabase(
     supabase.wait_for("calls")
     checked = process.command("check")
     assert checked.returncode == 0, checked.stdout
-    [curl] = [command for command in commands_of(document) if command.startswith("curl")]
     process.start()
     try:
         sent = curl.replace("http://127.0.0.1:8080", process.url)

@@ -9,11 +9,13 @@ It has made-up calls only. `tests/data/ledgers/README.md` says when to make one.
 
 import gzip
 import json
+import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -24,11 +26,15 @@ from relay.ledger.engine import open_engine, transaction
 from relay.ledger.tables import aliases, client_state
 from tests.fakes.hubspot import TOKEN, running_hubspot
 from tests.support.documents import ROOT
+from tests.support.forked import run_forked
 from tests.support.postgres import Databases, running_postgres
 from tests.support.relay import RelayProcess, eventually, running_relay
 
 FOLDER: Final = ROOT / "tests/data/ledgers"
 ENGINES: Final = ("sqlite", "postgresql")
+
+Command = Callable[..., subprocess.CompletedProcess[str]]
+"""The type of `RelayProcess.command`."""
 
 KEEP: Final = """
 [privacy]
@@ -91,9 +97,13 @@ def read_sample(version: str, engine: str, kind: str) -> bytes:
 # --- what is in a ledger ---------------------------------------------------------------------------
 
 
-def read_content(relay: RelayProcess, url: str) -> dict[str, Any]:
-    """Return the calls with events, legs and deliveries, as users see them, and what clients keep."""
-    ids = [call["id"] for call in _json(relay, "calls", "list")]
+def read_content(relay: RelayProcess, url: str, command: Command | None = None) -> dict[str, Any]:
+    """Return the calls with events, legs and deliveries, as users see them, and what clients keep.
+
+    `command`: runs a command of another release than this one.
+    """
+    read = partial(_json, command or partial(_command_of_this_release, relay))
+    ids = [call["id"] for call in read("calls", "list")]
     engine = open_engine(url)
     try:
         with transaction(engine, read_only=True) as connection:
@@ -104,14 +114,21 @@ def read_content(relay: RelayProcess, url: str) -> dict[str, Any]:
     finally:
         engine.dispose()
     return {
-        "calls": {id_: _without_explanations(_json(relay, "calls", "show", id_)) for id_ in sorted(ids)},
-        "quarantine": _json(relay, "quarantine", "list"),
+        "calls": {id_: _without_explanations(read("calls", "show", id_)) for id_ in sorted(ids)},
+        "quarantine": read("quarantine", "list"),
         **rows,
     }
 
 
-def _json(relay: RelayProcess, *arguments: str) -> Any:
-    done = relay.command(*arguments, "--json")
+def _command_of_this_release(relay: RelayProcess, *arguments: str) -> subprocess.CompletedProcess[str]:
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("RELAY_")}
+    return run_forked(
+        ["--settings", str(relay.folder / "settings.toml"), *arguments], Path.cwd(), environment
+    )
+
+
+def _json(command: Command, *arguments: str) -> Any:
+    done = command(*arguments, "--json")
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout)
 
@@ -184,7 +201,7 @@ def _make_content(folder: Path, url: str) -> dict[str, Any]:
 
 
 def _undelivered(relay: RelayProcess) -> int:
-    status = _json(relay, "status")
+    status = _json(relay.command, "status")
     return int(
         status["events"]["unfolded"]
         + sum(each["pending"] for each in status["destinations"] if each["name"] != "outage")
