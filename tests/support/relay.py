@@ -8,7 +8,7 @@ import sqlite3
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import IO, Any, Final, TypeVar
@@ -22,6 +22,18 @@ T = TypeVar("T")
 
 _READY: Final = {"server.ready", "worker.ready"}
 """The log events of processes that accept requests, and of those that only fold and deliver."""
+
+_COMMANDS: Final = """
+import contextlib, io, json, sys
+from relay.cli.main import cli
+printed = []
+for command in json.load(sys.stdin):
+    output = io.StringIO()
+    with contextlib.redirect_stdout(output):
+        assert not cli(command, standalone_mode=False), command
+    printed.append(output.getvalue())
+print(json.dumps(printed))
+"""
 
 WEBHOOK_PATH: Final = "/cloudtalk/webhook"
 
@@ -68,6 +80,23 @@ class RelayProcess:
             timeout=PATIENCE,
             check=False,
         )
+
+    def commands(self, *commands: Sequence[str]) -> list[str]:
+        """Run several commands one after the other in one process, and return what each printed.
+
+        Raises `CalledProcessError` if one of them does not succeed.
+        """
+        options = ("--settings", str(self.folder / "settings.toml"))
+        done = subprocess.run(  # noqa: S603 - fixed command
+            [sys.executable, "-c", _COMMANDS],
+            env=self._environment,
+            input=json.dumps([[*options, *command] for command in commands]),
+            stdout=subprocess.PIPE,
+            text=True,
+            timeout=PATIENCE,
+            check=True,
+        )
+        return list(json.loads(done.stdout))
 
     def _command_line(self, *arguments: str) -> list[str]:
         return [sys.executable, "-m", "relay", "--settings", str(self.folder / "settings.toml"), *arguments]

@@ -9,13 +9,11 @@ It has made-up calls only. `tests/data/ledgers/README.md` says when to make one.
 
 import gzip
 import json
-import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
-from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -26,15 +24,11 @@ from relay.ledger.engine import open_engine, transaction
 from relay.ledger.tables import aliases, client_state
 from tests.fakes.hubspot import TOKEN, running_hubspot
 from tests.support.documents import ROOT
-from tests.support.forked import run_forked
 from tests.support.postgres import Databases, running_postgres
 from tests.support.relay import RelayProcess, eventually, running_relay
 
 FOLDER: Final = ROOT / "tests/data/ledgers"
 ENGINES: Final = ("sqlite", "postgresql")
-
-Command = Callable[..., subprocess.CompletedProcess[str]]
-"""The type of `RelayProcess.command`."""
 
 KEEP: Final = """
 [privacy]
@@ -97,13 +91,11 @@ def read_sample(version: str, engine: str, kind: str) -> bytes:
 # --- what is in a ledger ---------------------------------------------------------------------------
 
 
-def read_content(relay: RelayProcess, url: str, command: Command | None = None) -> dict[str, Any]:
-    """Return the calls with events, legs and deliveries, as users see them, and what clients keep.
-
-    `command`: runs a command of another release than this one.
-    """
-    read = partial(_json, command or partial(_command_of_this_release, relay))
-    ids = [call["id"] for call in read("calls", "list")]
+def read_content(relay: RelayProcess, url: str) -> dict[str, Any]:
+    """Return the calls with events, legs and deliveries, as users see them, and what clients keep."""
+    listed, quarantined = _json(relay, ("calls", "list"), ("quarantine", "list"))
+    ids = sorted(call["id"] for call in listed)
+    shown = _json(relay, *(("calls", "show", id_) for id_ in ids))
     engine = open_engine(url)
     try:
         with transaction(engine, read_only=True) as connection:
@@ -114,23 +106,14 @@ def read_content(relay: RelayProcess, url: str, command: Command | None = None) 
     finally:
         engine.dispose()
     return {
-        "calls": {id_: _without_explanations(read("calls", "show", id_)) for id_ in sorted(ids)},
-        "quarantine": read("quarantine", "list"),
+        "calls": {id_: _without_explanations(call) for id_, call in zip(ids, shown, strict=True)},
+        "quarantine": quarantined,
         **rows,
     }
 
 
-def _command_of_this_release(relay: RelayProcess, *arguments: str) -> subprocess.CompletedProcess[str]:
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("RELAY_")}
-    return run_forked(
-        ["--settings", str(relay.folder / "settings.toml"), *arguments], Path.cwd(), environment
-    )
-
-
-def _json(command: Command, *arguments: str) -> Any:
-    done = command(*arguments, "--json")
-    assert done.returncode == 0, done.stderr
-    return json.loads(done.stdout)
+def _json(relay: RelayProcess, *commands: tuple[str, ...]) -> list[Any]:
+    return [json.loads(text) for text in relay.commands(*((*command, "--json") for command in commands))]
 
 
 def _without_explanations(call: dict[str, Any]) -> dict[str, Any]:
@@ -201,7 +184,7 @@ def _make_content(folder: Path, url: str) -> dict[str, Any]:
 
 
 def _undelivered(relay: RelayProcess) -> int:
-    status = _json(relay.command, "status")
+    (status,) = _json(relay, ("status",))
     return int(
         status["events"]["unfolded"]
         + sum(each["pending"] for each in status["destinations"] if each["name"] != "outage")

@@ -24,15 +24,14 @@ path = "{crm}"
 
 
 class Upgrade:
-    """An older relay and a newer one, with one ledger and one CRM; on PostgreSQL with two workers."""
+    """An older relay and a newer one, with one ledger and one CRM; each with two workers."""
 
     def __init__(self, folder: Path, ledger: str, newer: Path) -> None:
         self.crm = folder / "crm.db"
         settings = SETTINGS.format(ledger=ledger, crm=self.crm)
         (folder / "older").mkdir()
-        workers = 2 if ledger.startswith("postgresql:") else 1
-        self.older = RelayProcess(folder / "older", settings, workers)
-        self.newer = process_of_release(newer, folder / "newer", settings, workers)
+        self.older = RelayProcess(folder / "older", settings, 2)
+        self.newer = process_of_release(newer, folder / "newer", settings, 2)
         self._sent = 0
 
     def deliver_through(self, relay: RelayProcess) -> None:

@@ -19,7 +19,6 @@ from tests.upgrade.samples import (
     ENGINES,
     FORGOTTEN,
     SETTINGS,
-    Command,
     dump,
     list_samples,
     read_content,
@@ -58,8 +57,8 @@ def find_losses(expected: Any, found: Any, path: str = "") -> list[str]:
     return [loss for place, left, right in pairs for loss in find_losses(left, right, place)]
 
 
-def read(relay: RelayProcess, sample: Sample, command: Command | None = None) -> dict[str, Any]:
-    return dict(json.loads(json.dumps(read_content(relay, sample.url, command))))
+def read(relay: RelayProcess, sample: Sample) -> dict[str, Any]:
+    return dict(json.loads(json.dumps(read_content(relay, sample.url))))
 
 
 def send(relay: RelayProcess, event: str, **data: Any) -> None:
@@ -162,7 +161,7 @@ def test_the_next_release_opens_it_and_this_one_goes_on(sample: Sample) -> None:
     try:
         migrated = [line for line in newer.log_lines() if line["event"] == "ledger.migrated"]
         assert [(line["before"], line["after"]) for line in migrated] == [(sample.version, NEXT)]
-        assert find_losses(sample.content, read(newer, sample, newer.command)) == []
+        assert find_losses(sample.content, read(newer, sample)) == []
     finally:
         assert newer.stop() == 0
     older = RelayProcess(sample.folder, sample.settings).start()
