@@ -252,8 +252,9 @@ class FollowUp(Section):
     )
     office_hours: Annotated[tuple[str, ...], AfterValidator(validators.office_hours)] = Field(
         (),
-        description='When people work, in `cloudtalk.timezone`: `["09:00-14:00", "16:00-19:00"]`. Empty: '
-        "always. With office hours, waits for a call back are shown in office time.",
+        description='When people work, in `cloudtalk.timezone`: `["09:00-14:00", "16:00-19:00"]`. A '
+        "night shift ends on the next day: `22:00-06:00`. Empty: always. With office hours, waits for a call "
+        "back are shown in office time.",
     )
     office_days: tuple[Weekday, ...] = Field(
         ("mon", "tue", "wed", "thu", "fri"), min_length=1, description="The days with office hours."

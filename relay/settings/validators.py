@@ -106,19 +106,23 @@ def _is_base_url(value: str) -> bool:
 def office_hours(value: tuple[str, ...]) -> tuple[str, ...]:
     """Check that each item is a span of time, and that no two overlap."""
     spans = sorted(map(parse_hours, value))
-    for before, after in pairwise(spans):
+    # The last span of a day may end on the next one.
+    next_day = [(first + MINUTES_A_DAY, last) for first, last in spans[:1]]
+    for before, after in pairwise([*spans, *next_day]):
         if after[0] < before[1]:
             raise ValueError("expected spans that do not overlap")
     return value
 
 
 def parse_hours(value: str) -> tuple[int, int]:
-    """Return the minutes after midnight at which "09:00-18:00" begins and ends. Raises ValueError."""
+    """Return the minutes after midnight at which "09:00-18:00" begins and ends. "22:00-06:00" ends on the
+    next day. Raises ValueError.
+    """
     match = _HOURS.fullmatch(value)
     first, last = (int(match[n]) * 60 + int(match[n + 1]) for n in (1, 3)) if match else (0, 0)
-    if not 0 <= first < last <= MINUTES_A_DAY:
-        raise ValueError("expected a span of a day, like 09:00-18:00")
-    return first, last
+    if first in {last, MINUTES_A_DAY} or max(first, last) > MINUTES_A_DAY:
+        raise ValueError("expected a span of a day, like 09:00-18:00, or of a night, like 22:00-06:00")
+    return first, last if first < last else last + MINUTES_A_DAY
 
 
 def webhook_path(value: str) -> str:

@@ -18,7 +18,8 @@ _MINUTES_AN_HOUR: Final = 60
 class OfficeHours(msgspec.Struct, frozen=True):
     """The weekly hours of a team. Without spans the team always works.
 
-    `spans`: of each working day, from and to, in minutes after midnight, sorted, without overlap.
+    `spans`: of each working day, from and to, in minutes after its midnight, sorted, without overlap. A night
+    shift ends on the next day, whatever day that is.
     `weekdays`: 0 is Monday; not empty. `holidays`: days without hours.
     """
 
@@ -56,7 +57,8 @@ class OfficeHours(msgspec.Struct, frozen=True):
 
     def _hours_from(self, instant: datetime) -> Iterator[tuple[datetime, datetime]]:
         """Yield when the team begins and ends to work, in UTC, from the first end after the instant on."""
-        day = instant.astimezone(self.timezone).date()
+        # A night shift of the day before may not be over.
+        day = instant.astimezone(self.timezone).date() - timedelta(days=1)
         while True:
             if day.weekday() in self.weekdays and day not in self.holidays:
                 for first, last in self.spans:
@@ -66,10 +68,9 @@ class OfficeHours(msgspec.Struct, frozen=True):
             day += timedelta(days=1)
 
     def _instant(self, day: date, minutes: int) -> datetime:
-        if minutes == MINUTES_A_DAY:
-            day, minutes = day + timedelta(days=1), 0
+        days, minutes = divmod(minutes, MINUTES_A_DAY)
         wall_time = time(*divmod(minutes, _MINUTES_AN_HOUR))
-        return datetime.combine(day, wall_time, self.timezone).astimezone(UTC)
+        return datetime.combine(day + timedelta(days=days), wall_time, self.timezone).astimezone(UTC)
 
 
 ALWAYS_OPEN: Final = OfficeHours(ZoneInfo("UTC"))

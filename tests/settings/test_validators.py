@@ -5,7 +5,7 @@ import base64
 import pytest
 from pydantic import SecretStr
 
-from relay.settings import SettingsError
+from relay.settings import SettingsError, validators
 from tests.support.notebook import LoadError, LoadText
 
 
@@ -167,3 +167,32 @@ def test_a_password_that_is_not_percent_encoded_is_rejected_and_not_shown(
     message = load_error(f"ledger.url = 'postgresql://relay:hush{sign}word@db/relay'")
     assert "@ as %40" in message
     assert "word" not in message.replace("PASSWORD", "").replace("password", "")
+
+
+@pytest.mark.parametrize(
+    ("written", "minutes"),
+    [
+        ("09:00-18:00", (540, 1080)),
+        ("00:00-24:00", (0, 1440)),
+        ("22:00-06:00", (1320, 1800)),
+        ("18:00-00:00", (1080, 1440)),
+    ],
+)
+def test_office_hours_are_minutes_of_the_day_on_which_they_begin(
+    written: str, minutes: tuple[int, int]
+) -> None:
+    assert validators.parse_hours(written) == minutes
+
+
+@pytest.mark.parametrize("written", ["9-18", "09:00-09:00", "24:00-06:00", "09:00-24:01", "25:00-26:00", ""])
+def test_other_spans_are_no_office_hours(written: str) -> None:
+    with pytest.raises(ValueError, match="of a night, like 22:00-06:00"):
+        validators.parse_hours(written)
+
+
+def test_office_hours_do_not_overlap_also_over_midnight() -> None:
+    for written in (("22:00-06:00", "06:00-14:00"), ("16:00-19:00", "09:00-14:00"), ("22:00-06:00",), ()):
+        assert validators.office_hours(written) == written
+    for written in (("22:00-06:00", "05:00-14:00"), ("09:00-14:00", "13:00-19:00"), ("22:00-06:00",) * 2):
+        with pytest.raises(ValueError, match="do not overlap"):
+            validators.office_hours(written)

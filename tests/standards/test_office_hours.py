@@ -83,6 +83,34 @@ def test_a_day_on_which_the_clock_changes_has_another_length(day: str, hours: in
     assert NIGHT.between(begin, end) == timedelta(hours=hours)
 
 
+SHIFT = OfficeHours(MADRID, ((22 * 60, 30 * 60),), holidays=frozenset({date(2026, 12, 8)}))
+"""From 22:00 to 06:00, in the nights that begin on a working day."""
+
+
+@pytest.mark.parametrize(
+    ("instant", "opening"),
+    [
+        ("2026-12-02 23:00", "2026-12-02 23:00"),
+        ("2026-12-03 05:59", "2026-12-03 05:59"),
+        ("2026-12-03 06:00", "2026-12-03 22:00"),
+        ("2026-12-05 03:00", "2026-12-05 03:00"),  # Saturday, in the shift of Friday
+        ("2026-12-05 23:00", "2026-12-07 22:00"),
+        ("2026-12-07 03:00", "2026-12-07 22:00"),  # Monday, in no shift of Sunday
+        ("2026-12-08 03:00", "2026-12-08 03:00"),  # the shift began before the holiday
+        ("2026-12-08 23:00", "2026-12-09 22:00"),
+    ],
+)
+def test_a_night_shift_belongs_to_the_day_on_which_it_begins(instant: str, opening: str) -> None:
+    assert SHIFT.next_open(madrid(instant)) == madrid(opening)
+
+
+@pytest.mark.parametrize(("night", "hours"), [("2026-03-28", 7), ("2026-10-24", 9), ("2026-06-01", 8)])
+def test_a_night_shift_over_a_change_of_the_clock(night: str, hours: int) -> None:
+    every_night = OfficeHours(MADRID, ((22 * 60, 30 * 60),), frozenset(range(7)))
+    begin = madrid(f"{night} 12:00")
+    assert every_night.between(begin, begin + timedelta(days=1)) == timedelta(hours=hours)
+
+
 def test_without_hours_the_team_always_works() -> None:
     always = OfficeHours(MADRID)
     instant = datetime(2026, 12, 6, 3, tzinfo=UTC)
@@ -96,7 +124,7 @@ instants = st.datetimes(datetime(2026, 3, 1), datetime(2026, 11, 30), timezones=
 spans = st.timedeltas(minutes(0), timedelta(days=4))
 
 
-@given(st.sampled_from([SPLIT, NIGHT]), instants, spans)
+@given(st.sampled_from([SPLIT, NIGHT, SHIFT]), instants, spans)
 def test_the_working_time_until_a_due_time_is_what_was_added(
     hours: OfficeHours, instant: datetime, added: timedelta
 ) -> None:
@@ -105,7 +133,7 @@ def test_the_working_time_until_a_due_time_is_what_was_added(
     assert hours.next_open(due) == due
 
 
-@given(st.sampled_from([SPLIT, NIGHT]), instants, spans, spans)
+@given(st.sampled_from([SPLIT, NIGHT, SHIFT]), instants, spans, spans)
 def test_working_times_of_adjacent_waits_add_up(
     hours: OfficeHours, instant: datetime, first: timedelta, second: timedelta
 ) -> None:
