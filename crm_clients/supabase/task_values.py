@@ -73,6 +73,15 @@ def is_untouched(state: TaskState, existing: Any) -> bool:
     return isinstance(existing, dict) and state.digests == digests_of(existing)
 
 
+def is_completed_as_written(state: TaskState, existing: Any) -> bool:
+    """Whether the relay completed the task, and nobody has changed it since."""
+    if not isinstance(existing, dict):
+        return False
+    text, _, remark = str(existing.get(_TEXT)).rpartition("\n")
+    before = {**existing, STATUS: OPEN_STATUS, _TEXT: text}
+    return remark.endswith(_DONE_BY) and is_untouched(state, before)
+
+
 def digests_of(value: Value) -> dict[str, str]:
     """Return the digests of the whole task, and of the text, which follows its calls."""
     whole = msgspec.json.encode(value, order="sorted").decode()

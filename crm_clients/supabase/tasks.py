@@ -28,6 +28,7 @@ from crm_clients.supabase.task_values import (
     completed_task,
     digests_after,
     digests_of,
+    is_completed_as_written,
     is_untouched,
     refreshed_task,
 )
@@ -161,7 +162,7 @@ class Tasks:
         # A task that the relay completed may be needed again. Otherwise an existing task stays as it is, and
         # its digests say whether it is what the relay wrote.
         stored = existing.get(PREFIX + new.id)
-        is_reopened = state is not None and state.id == new.id and is_untouched(state, stored)
+        is_reopened = state is not None and state.id == new.id and is_completed_as_written(state, stored)
         new = msgspec.structs.replace(new, digests=digests_of(value))
         return Change(new, value if stored is None or is_reopened else None)
 
