@@ -401,28 +401,6 @@ def upgrade() -> None:  # noqa: PLR0915 - a statement per table and index
         sqlite_with_rowid=False,
     )
     op.create_table(
-        "enrichments",
-        sa.Column("call", TEXT, nullable=False),
-        sa.Column("question", TEXT, nullable=False),
-        sa.Column("state", TEXT, nullable=False),
-        sa.Column("enqueued_at", sa.BigInteger(), nullable=False),
-        sa.Column("due_at", sa.BigInteger(), nullable=False),
-        sa.Column("attempts", sa.Integer(), nullable=False),
-        sa.Column("announced", sa.Boolean(), nullable=False),
-        sa.Column("reason", TEXT, nullable=True),
-        sa.PrimaryKeyConstraint("call", "question"),
-        sqlite_with_rowid=False,
-    )
-    op.create_index("enrichments_enqueued", "enrichments", ["enqueued_at"], unique=False)
-    op.create_index(
-        "enrichments_due",
-        "enrichments",
-        ["due_at"],
-        unique=False,
-        sqlite_where=sa.text("state = 'pending'"),
-        postgresql_where=sa.text("state = 'pending'"),
-    )
-    op.create_table(
         "signed_out",
         sa.Column("session", TEXT, nullable=False),
         sa.Column("until", sa.BigInteger(), nullable=False),

@@ -1,4 +1,4 @@
-"""The results of audits."""
+"""The results of audits, and the questions about calls that CloudTalk is asked."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -33,3 +33,25 @@ def upgrade() -> None:
         sqlite_with_rowid=False,
     )
     op.create_index("audit_findings_call", "audit_findings", ["call"], unique=False)
+    op.create_table(
+        "enrichments",
+        sa.Column("call", TEXT, nullable=False),
+        sa.Column("question", TEXT, nullable=False),
+        sa.Column("state", TEXT, nullable=False),
+        sa.Column("enqueued_at", sa.BigInteger(), nullable=False),
+        sa.Column("due_at", sa.BigInteger(), nullable=False),
+        sa.Column("attempts", sa.Integer(), nullable=False),
+        sa.Column("announced", sa.Boolean(), nullable=False),
+        sa.Column("reason", TEXT, nullable=True),
+        sa.PrimaryKeyConstraint("call", "question"),
+        sqlite_with_rowid=False,
+    )
+    op.create_index("enrichments_enqueued", "enrichments", ["enqueued_at"], unique=False)
+    op.create_index(
+        "enrichments_due",
+        "enrichments",
+        ["due_at"],
+        unique=False,
+        sqlite_where=sa.text("state = 'pending'"),
+        postgresql_where=sa.text("state = 'pending'"),
+    )
