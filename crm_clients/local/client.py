@@ -60,7 +60,12 @@ class LocalClient(CrmClient[LocalSettings]):
         self._conversions = {
             column: conversions[field] for field, column in self._mapping.items() if field in conversions
         }
-        self._file = CallsFile(settings.path, settings.columns, busy_timeout_seconds=busy_timeout)
+        self._file = CallsFile(
+            settings.path,
+            settings.columns,
+            added_columns=settings.added_columns,
+            busy_timeout_seconds=busy_timeout,
+        )
         # One thread and one connection: SQLite allows only one writer at a time.
         self._thread = WorkerThread(f"local-{name}")
         self._closed = False

@@ -11,7 +11,6 @@ from typing import Any, Final
 
 import msgspec
 
-from crm_clients.local.settings import MERGED_INTO
 from relay.standards.private_files import create_private_file, create_private_folder
 from relay.standards.versions import parse_version
 
@@ -53,13 +52,23 @@ def add_column_sql(column: str, type_: str) -> str:
 class CallsFile:
     """The file, for one thread. The first use opens it. The methods raise `sqlite3.Error` and `OSError`.
 
-    `columns`: name → type. `busy_timeout_seconds`: how long to wait for another writer.
+    `columns`: name → type. `added_columns`: those that a file of an earlier version of the relay may lack.
+    They are added when the file is opened, so that an upgrade stops no delivery. `busy_timeout_seconds`: how
+    long to wait for another writer.
     """
 
-    def __init__(self, path: Path, columns: Mapping[str, str], *, busy_timeout_seconds: float) -> None:
+    def __init__(
+        self,
+        path: Path,
+        columns: Mapping[str, str],
+        *,
+        added_columns: Collection[str] = (),
+        busy_timeout_seconds: float,
+    ) -> None:
         self._path = path
         self._files = [f"{path}{suffix}" for suffix in _SUFFIXES]
         self._columns = columns
+        self._added_columns = added_columns
         self._busy_timeout_seconds = busy_timeout_seconds
         self._connection: sqlite3.Connection | None = None
         self._opened: list[FileIdentity | None] = []
@@ -74,8 +83,9 @@ class CallsFile:
                 self._path, create_table_sql(self._columns), self._busy_timeout_seconds
             )
             self._opened = self._identify()
-            if MERGED_INTO in self._find_missing(self._connection):
-                self._connection.execute(add_column_sql(MERGED_INTO, self._columns[MERGED_INTO]))
+            for column in self._find_missing(self._connection):
+                if column in self._added_columns:
+                    self._connection.execute(add_column_sql(column, self._columns[column]))
         return self._connection
 
     def close(self) -> None:
@@ -120,8 +130,8 @@ class CallsFile:
             connection.execute("BEGIN IMMEDIATE")  # fails if the file cannot be written
             if not _columns_of_table(connection):
                 return None
-            # `open` adds the column for marks.
-            return [column for column in self._find_missing(connection) if column != MERGED_INTO]
+            # `open` adds the others.
+            return [name for name in self._find_missing(connection) if name not in self._added_columns]
 
     def _find_missing(self, connection: sqlite3.Connection) -> list[str]:
         found = _columns_of_table(connection)

@@ -22,6 +22,9 @@ _INTEGER_FIELDS: Final = frozenset(
     {"response_seconds", "duration_seconds", "talking_seconds", "waiting_seconds", "wrapup_seconds"}
     | {"follow_up"}
 )
+_ADDED_FIELDS: Final = frozenset({"missed_reason", "smart_notes"})
+"""Fields that the first version of the table did not have."""
+
 _TYPE_OF_CONSTANT: Final[dict[type, str]] = {bool: "INTEGER", int: "INTEGER", float: "REAL", str: "TEXT"}
 
 
@@ -58,3 +61,10 @@ class LocalSettings(DestinationSettings):
         merged_into = {MERGED_INTO: "TEXT"} if self.on_merge == "mark" else {}
         fixed = {"version": "INTEGER", "updated_at": "TEXT"}
         return {"id": "TEXT"} | fields | fixed | constants | merged_into
+
+    @property
+    def added_columns(self) -> frozenset[str]:
+        """The columns that a table of an earlier version of the relay may lack."""
+        return frozenset(
+            {MERGED_INTO, *(self.mapping[field] for field in _ADDED_FIELDS & self.mapping.keys())}
+        )

@@ -45,9 +45,9 @@ def run_edge_function(supabase: Supabase, event: str, data: dict[str, Any]) -> N
 
 @pytest.fixture
 def kv(supabase_project: Supabase) -> Iterator[Supabase]:
-    supabase_project.create_kv()
+    supabase_project.execute("truncate kv_store_d03ded2a")
     yield supabase_project
-    supabase_project.execute("drop table kv_store_d03ded2a")
+    supabase_project.execute("truncate kv_store_d03ded2a")
 
 
 @pytest.fixture

@@ -14,6 +14,7 @@ RECORD = [
     *("started_at", "answered_at", "ended_at", "response_seconds", "duration_seconds", "talking_seconds"),
     *("waiting_seconds", "wrapup_seconds", "recording_url", "tags", "notes", "transcript", "summary"),
     *("follow_up", "version", "cloudtalk_data", "merged_into", "legs", "called_back_at", "called_back_by"),
+    *("missed_reason", "smart_notes"),
 ]
 """The fields of the record, in their order."""
 

@@ -74,6 +74,7 @@ def test_each_dialect_is_declared_with_these_properties() -> None:
         for d in DIALECTS
     ] == [
         ("rest", 4, False, False, True, False, "talking_time"),
+        ("rest", -1, False, False, True, False, "talking_time"),  # answers to questions about one call
         ("mission", 1, True, False, True, False, "status"),
         ("signed", 3, False, True, True, True, "talking_time"),
         ("flow", 2, False, True, False, False, "talking_time"),

@@ -36,7 +36,8 @@ COLUMNS = [
     *("internal_number", "contact_id", "contact_name", "agent_id", "agent_name", "agent_email"),
     *("started_at", "answered_at", "ended_at", "response_seconds", "duration_seconds", "talking_seconds"),
     *("waiting_seconds", "wrapup_seconds", "recording_url", "tags", "notes", "transcript", "summary"),
-    *("follow_up", "cloudtalkData", "called_back_at", "called_back_by", "version", "updated_at"),
+    *("follow_up", "cloudtalkData", "called_back_at", "called_back_by"),
+    *("missed_reason", "smart_notes", "version", "updated_at"),
 ]
 """The documented columns, in order."""
 
@@ -652,6 +653,21 @@ async def test_setup_adds_the_columns_that_are_missing(client: LocalClient, crm:
     assert (await client.setup())[1:] == ["added its column tags"]
     assert (await client.check())[0].ok
     assert row_of(crm)["notes"] == "kept"
+
+
+async def test_columns_of_a_later_version_are_added_to_a_file_of_an_earlier_one(crm: Path) -> None:
+    """An upgrade stops no delivery. `notes` was there from the first version on: a person removed it."""
+    later = client_of(crm, fields={"smart_notes": "ai_notes"}, on_merge="mark")
+    await push(later, make_call())
+    await later.aclose()
+    for column in ("missed_reason", "ai_notes", "merged_into"):
+        edit(crm, f"ALTER TABLE calls DROP COLUMN {column}")
+    later = client_of(crm, fields={"smart_notes": "ai_notes"}, on_merge="mark")
+    assert (await later.check())[0].ok
+    assert isinstance(await push(later, *changed_call(make_call(2), 2, missed_reason="busy")), Delivered)
+    await later.aclose()
+    row = row_of(crm)
+    assert (row["missed_reason"], row["ai_notes"], row["merged_into"]) == ("busy", None, None)
 
 
 async def test_the_setup_text_creates_the_same_table_as_setup(client: LocalClient, crm: Path) -> None:
