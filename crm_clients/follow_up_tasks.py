@@ -121,10 +121,17 @@ class TaskState(msgspec.Struct, frozen=True, omit_defaults=True):
         return rounds - {self.round} if forgotten.calls else rounds
 
     def replace_call(self, call_id: str, new_id: str) -> "TaskState":
-        """Return the state with another id for a call that became part of another one."""
-        calls = [new_id if id_ == call_id else id_ for id_ in self.calls]
-        missed = {new_id if id_ == call_id else id_: each for id_, each in self.missed.items()}
-        return msgspec.structs.replace(self, calls=list(dict.fromkeys(calls)), missed=missed)
+        """Return the state with another id for a call that became part of another one.
+
+        If the task knows that other call, it stays as it is: somebody may have called back after it.
+        """
+        if new_id in self.missed:
+            calls = [id_ for id_ in self.calls if id_ != call_id]
+            missed = {id_: each for id_, each in self.missed.items() if id_ != call_id}
+        else:
+            calls = [new_id if id_ == call_id else id_ for id_ in self.calls]
+            missed = {new_id if id_ == call_id else id_: each for id_, each in self.missed.items()}
+        return msgspec.structs.replace(self, calls=calls, missed=missed)
 
     def shown_calls(self) -> list[MissedOnce]:
         """Return the calls that the text of the task names, by time.

@@ -247,6 +247,7 @@ class FollowUp(Section):
     call_back_within_minutes: float = Field(
         60,
         gt=0,
+        le=43_200,
         description="Minutes that people have to call back: a task is due so long after the missed call. "
         "Only time within the office hours counts, so a call that was missed at night is due in the morning.",
     )

@@ -156,6 +156,12 @@ def test_calls_are_forgotten_and_merged(
     assert (changed.calls, set(changed.missed)) == (calls, missed)
 
 
+def test_a_call_that_was_called_back_stays_so_when_another_one_becomes_part_of_it() -> None:
+    state = existing(call("a", 0), call("b", 10)).settle([call("b", 10, called_back=15)])
+    merged = state.replace_call("a", "b")
+    assert (merged.calls, merged.missed) == ([], {"b": state.missed["b"]})
+
+
 async def test_the_state_of_a_task_is_kept_by_its_key() -> None:
     state = InMemoryClientState()
     states = TaskStates(state)
