@@ -20,7 +20,7 @@ from relay.call import Call, Status, is_missed
 from relay.standards.phones import is_dialable
 
 _OFTEN: Final = 2
-"""So many missed calls of one day raise the priority of the task."""
+"""So many missed calls of one day share a text that says how often the customer called."""
 
 
 MOST_ROUNDS: Final = 50
@@ -152,7 +152,7 @@ class TaskState(msgspec.Struct, frozen=True, omit_defaults=True):
         )
 
     def is_often(self) -> bool:
-        """Whether the customer has called repeatedly, so that the task is urgent."""
+        """Whether the customer has called repeatedly. In HubSpot this makes the task urgent."""
         return len(self.shown_calls()) >= _OFTEN
 
     def wait(self, calls: Iterable[Call]) -> CallBackDelay | None:
